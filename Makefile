@@ -1,0 +1,40 @@
+PYTHON ?= python3.11
+WORKSPACE ?= workspace
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+
+.PHONY: run test lint bench lock clean .venv
+
+# The main job: digits of scikit-learn, from a folder to a gated, pushed sampler.
+run: .venv
+	$(BIN)/iadb data write digits $(WORKSPACE)/data/digits
+	$(BIN)/iadb run --preset digits --data $(WORKSPACE)/data/digits --workspace $(WORKSPACE)
+
+test: .venv
+	$(BIN)/python -m pytest
+
+lint: .venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv
+	$(BIN)/python -m benchmarks
+
+.venv: .venv/complete
+
+# The stamp comes last, so that an interrupted install is done again.
+.venv/complete: requirements.lock setup.py
+	@command -v $(PYTHON) >/dev/null || { echo "iadb-tfx needs Python 3.11: no $(PYTHON) found (set PYTHON=/path/to/python3.11)" >&2; exit 1; }
+	@$(PYTHON) .ci/check_platform.py
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# Only after a change of the dependencies in setup.py.
+lock: .venv
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --all-extras --python-version 3.11 setup.py --output-file requirements.lock
+
+clean:
+	rm -rf .venv build *.egg-info

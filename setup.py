@@ -1,0 +1,44 @@
+"""The package iadb-tfx: what `pip install .` installs and what Beam ships to its workers."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+TEST = ["pytest==9.2.0", "ruff==0.17.6"]
+KUBEFLOW = ["kfp==2.16.1", "kfp-kubernetes==2.16.1"]
+
+setup(
+    name="iadb-tfx",
+    version="0.1.0",
+    description="A production pipeline for generative image models: IADB on TFX",
+    long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.12",
+    packages=find_packages(
+        include=["pipeline*", "components*", "trainer*", "data*"],
+    ),
+    package_data={
+        "pipeline": ["presets/*.yaml", "schema.pbtxt"],
+        "components.sample_evaluator": ["report.html.j2"],
+    },
+    install_requires=[
+        "tfx==1.21.0",
+        "tensorflow>=2.21,<2.22",
+        "tensorflow-transform>=1.21,<1.22",
+        "tensorflow-model-analysis>=0.52,<0.53",
+        "apache-beam>=2.77,<2.78",
+        "click>=8.5,<9",
+        "jinja2>=3.1,<4",
+        "numpy>=1.26,<3",
+        "pillow>=11,<13",
+        "pydantic>=2.14,<3",
+        "pyyaml>=6,<7",
+        "rich>=15,<16",
+        "scikit-learn>=1.5,<2",
+        "scipy>=1.11,<2",
+        "tensorboard>=2.21,<2.22",
+    ],
+    extras_require={"kubeflow": KUBEFLOW, "test": TEST},
+    entry_points={"console_scripts": ["iadb=pipeline.cli:main"]},
+)
