@@ -1,0 +1,104 @@
+"""From the examples of ImageExampleGen to batches of images in [-1, 1], through Transform's graph.
+
+Everything here is a function of its arguments: the same seed gives the same order, and a resumed
+training reads on from the position it had reached.
+"""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from trainer import examples
+
+Preprocess = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+
+def load_preprocessor(transform_graph: str) -> Preprocess:
+    """Loads Transform's graph, the one definition of how an example becomes an image.
+
+    Args:
+        transform_graph: the URI of a TransformGraph artifact.
+
+    Returns:
+        A function from serialized tf.Examples, string [N], to `image`, float32 [N, H, W, C] in
+        [-1, 1], and `label`, string [N].
+    """
+    output = tft.TFTransformOutput(transform_graph)
+    spec = output.raw_feature_spec()
+    layer = output.transform_features_layer()
+
+    def preprocess(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        return layer(tf.io.parse_example(serialized, spec))
+
+    return preprocess
+
+
+def read_records(files: Sequence[str]) -> tf.data.Dataset:
+    """Reads serialized tf.Examples, string [], from gzipped TFRecord files in the given order."""
+    return tf.data.TFRecordDataset(files, compression_type="GZIP", buffer_size=2**20)
+
+
+def count_records(files: Sequence[str]) -> int:
+    """Counts the examples in the files, by reading them."""
+    return int(read_records(files).reduce(tf.constant(0, tf.int64), lambda n, _: n + 1).numpy())
+
+
+def train_dataset(
+    files: Sequence[str],
+    preprocess: Preprocess,
+    batch_size: int,
+    *,
+    seed: int,
+    start_step: int = 0,
+    flip: bool = False,
+    shuffle_buffer: int = 10_000,
+) -> tf.data.Dataset:
+    """Endless shuffled batches of x1, float32 [batch_size, H, W, C] in [-1, 1].
+
+    Each epoch has an order of its own; batches run on across the border of two epochs, so that no
+    image is dropped.
+
+    Args:
+        files: gzipped TFRecord files of the train split.
+        preprocess: as `load_preprocessor` returns it.
+        batch_size: images a batch, over all replicas.
+        seed: of order and flips.
+        start_step: batches already trained on; reading goes on after them.
+        flip: mirror every image left to right with probability one half.
+        shuffle_buffer: encoded images in memory; examples are stored in the order of their hash, so
+            that a buffer smaller than the data still mixes well.
+
+    Raises:
+        ValueError: the files hold no example.
+    """
+    nb_example = count_records(files)
+    if not nb_example:
+        raise ValueError("the train split holds no example")
+    epoch, offset = divmod(start_step * batch_size, nb_example)
+
+    def shuffled(epoch: tf.Tensor) -> tf.data.Dataset:
+        # `shuffle` takes a tensor as its seed only where the seed of the (here traced, so local)
+        # graph is not zero; the order depends on both.
+        tf.random.set_seed(seed + 1)
+        return read_records(files).shuffle(
+            shuffle_buffer, seed=epoch, reshuffle_each_iteration=False
+        )
+
+    endless = tf.data.Dataset.range(epoch, tf.int64.max).flat_map(shuffled).skip(offset)
+    batches = endless.batch(batch_size, drop_remainder=True).map(
+        lambda serialized: preprocess(serialized)[examples.IMAGE],
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    if flip:
+        steps = tf.data.Dataset.counter(start_step)
+        batches = tf.data.Dataset.zip(steps, batches).map(
+            lambda step, x1: _flip(x1, tf.stack([tf.constant(seed, tf.int64), step])),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _flip(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    mirrored = tf.random.stateless_uniform([tf.shape(x)[0], 1, 1, 1], seed) < 0.5
+    return tf.where(mirrored, tf.reverse(x, axis=[2]), x)

@@ -1,0 +1,51 @@
+"""The exponential moving average of a network's weights, by half-life in images.
+
+After Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020), whose warm-up
+limits the half-life to a fraction of the images seen, so that early weights are soon forgotten.
+"""
+
+import keras
+import tensorflow as tf
+
+
+class ExponentialMovingAverage:
+    """Keeps a second network whose weights follow the first one's.
+
+    Args:
+        network: the network in training, functional or otherwise clonable by Keras.
+        half_life: images until a weight counts half.
+        warmup: the half-life is at most this fraction of the images seen so far; 0 lifts the limit.
+    """
+
+    def __init__(self, network: keras.Model, half_life: int, warmup: float) -> None:
+        self.source = network
+        self.network = keras.models.clone_model(network)
+        self.network.set_weights(network.get_weights())
+        self.network.trainable = False
+        self.half_life = half_life
+        self.warmup = warmup
+
+    def decay(self, images_seen: tf.Tensor, batch_size: tf.Tensor) -> tf.Tensor:
+        """The factor, float32 [], that keeps the average in the step that ends at images_seen."""
+        half_life = tf.cast(self.half_life, tf.float32)
+        if self.warmup:
+            half_life = tf.minimum(half_life, self.warmup * images_seen)
+        return tf.pow(0.5, batch_size / half_life)
+
+    def update(self, images_seen: tf.Tensor, batch_size: tf.Tensor) -> None:
+        """Moves the average towards the current weights; callable inside a replica context.
+
+        Args:
+            images_seen: float32 [], images of all replicas seen by the end of this step.
+            batch_size: float32 [], images of all replicas in this step.
+        """
+        decay = self.decay(images_seen, batch_size)
+        tf.distribute.get_replica_context().merge_call(self._update, args=(decay,))
+
+    def _update(self, strategy: tf.distribute.Strategy, decay: tf.Tensor) -> None:
+        def move(average: tf.Variable, weight: tf.Variable, decay: tf.Tensor) -> None:
+            average.assign(weight + decay * (average - weight))
+
+        averages = self.network.weights
+        for average, weight in zip(averages, self.source.weights, strict=True):
+            strategy.extended.update(average.value, move, args=(weight.value, decay))

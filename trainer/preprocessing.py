@@ -1,0 +1,47 @@
+"""The one definition of the value range: uint8 pixels in [0, 255] to float32 in [-1, 1] and back.
+
+TFX Transform traces `preprocessing_fn` into the graph that training and evaluation apply at read
+time; the exported sampler inverts the same scale with `to_uint8`.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from trainer import examples
+
+HALF_RANGE = 127.5
+
+
+def to_float(pixels: tf.Tensor) -> tf.Tensor:
+    """Scales uint8 pixels (any shape, 0 to 255) to float32 in [-1, 1]."""
+    return tf.cast(pixels, tf.float32) / HALF_RANGE - 1.0
+
+
+def to_uint8(x: tf.Tensor) -> tf.Tensor:
+    """Scales floats (any shape) from [-1, 1] to uint8 pixels; what lies outside is clipped."""
+    x = tf.clip_by_value(tf.cast(x, tf.float32), -1.0, 1.0)
+    return tf.cast(tf.round((x + 1.0) * HALF_RANGE), tf.uint8)
+
+
+def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
+    """Decodes the PNG of each example and scales it; the label passes through.
+
+    Args:
+        inputs: `image`, string [N] or [N, 1] (PNG bytes), and `label`, string [N] or [N, 1].
+        custom_config: `resolution` in pixels and `channels` (1 or 3) of every image.
+
+    Returns:
+        `image`, float32 [N, resolution, resolution, channels] in [-1, 1], and `label`, string [N].
+    """
+    side, channels = custom_config["resolution"], custom_config["channels"]
+    pixels = tf.map_fn(
+        lambda png: tf.io.decode_png(png, channels=channels),
+        tf.reshape(inputs[examples.IMAGE], [-1]),
+        fn_output_signature=tf.TensorSpec([side, side, channels], tf.uint8),
+    )
+    pixels = tf.ensure_shape(pixels, [None, side, side, channels])
+    return {
+        examples.IMAGE: to_float(pixels),
+        examples.LABEL: tf.reshape(inputs[examples.LABEL], [-1]),
+    }

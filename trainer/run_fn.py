@@ -1,0 +1,78 @@
+"""What TFX's Trainer calls: `trainer.run_fn.run_fn`. The only module here that knows TFX."""
+
+import hashlib
+import json
+from typing import Any
+
+import tensorflow as tf
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from trainer import dataset
+from trainer.iadb import IADBModel
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.sampler import Sampler
+from trainer.train import train
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains on the train split and exports the sampler and the network's weights.
+
+    Args:
+        fn_args: as TFX fills them. `custom_config` holds the sections `model`, `train` and `sample`
+            as dictionaries, `resolution` and `channels` of the images, `checkpoints` (a folder that
+            outlives a failed run, since TFX deletes what that run wrote) and `source_hash`.
+
+    Raises:
+        ValueError: the train split holds no example.
+    """
+    config = fn_args.custom_config
+    sample = SampleOptions.model_validate(config["sample"])
+    shape = (config["resolution"], config["resolution"], config["channels"])
+    files = sorted(path for pattern in fn_args.train_files for path in tf.io.gfile.glob(pattern))
+    state = f"{config['checkpoints']}/{_state_key(config, fn_args.train_files)}"
+    trained = train(
+        files,
+        dataset.load_preprocessor(fn_args.transform_graph_path),
+        model_options=ModelOptions.model_validate(config["model"]),
+        train_options=TrainOptions.model_validate(config["train"]),
+        sample_options=sample,
+        resolution=config["resolution"],
+        channels=config["channels"],
+        checkpoints_folder=state,
+        log_folder=f"{state}/logs",
+    )
+    metadata = {
+        "nb_step": sample.nb_step,
+        "solver": sample.solver,
+        "shape": shape,
+        "config": {key: config[key] for key in ("model", "train", "sample")},
+        "metrics": trained.metrics,
+        "examples": fn_args.train_files,
+        "source_hash": config["source_hash"],
+    }
+    sampler = Sampler(trained.model.sampling_network, shape, sample.solver, sample.nb_step)
+    sampler.save(fn_args.serving_model_dir, metadata)
+    _save_weights(trained.model, f"{fn_args.serving_model_dir.rpartition('/')[0]}/network")
+    _copy(f"{state}/logs", fn_args.model_run_dir)
+
+
+def _state_key(config: dict[str, Any], train_files: list[str]) -> str:
+    """Names the checkpoints after all that decides their content: configuration, code, examples."""
+    text = json.dumps([config, train_files], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _save_weights(model: IADBModel, folder: str) -> None:
+    """Writes raw and averaged weights, which a later training can start from."""
+    tf.io.gfile.makedirs(folder)
+    model.network.save_weights(f"{folder}/raw.weights.h5")
+    model.ema_network.save_weights(f"{folder}/ema.weights.h5")
+
+
+def _copy(source: str, target: str) -> None:
+    for folder, _, names in tf.io.gfile.walk(source):
+        for name in names:
+            relative = f"{folder}/{name}"[len(source) :].lstrip("/")
+            path = f"{target}/{relative}"
+            tf.io.gfile.makedirs(path.rpartition("/")[0])
+            tf.io.gfile.copy(f"{folder}/{name}", path, overwrite=True)

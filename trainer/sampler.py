@@ -1,0 +1,96 @@
+"""The sampler SavedModel: the product of a run, loadable where this project is not installed.
+
+One row, one image: an image depends on its seed alone, not on the batch it came in, so that a
+server may batch requests.
+"""
+
+import json
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer import preprocessing, solvers
+from trainer.iadb import vector_field
+
+METADATA = "assets.extra/iadb.json"  # beside saved_model.pb, where servers leave extra files alone
+
+
+def noise_from_seeds(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+    """Gaussian noise, float32 [N, *shape], row by row from int64 [N] seeds, alike on any device."""
+    return tf.map_fn(
+        lambda seed: tf.random.stateless_normal(shape, tf.stack([seed, 0]), alg="philox"),
+        seeds,
+        fn_output_signature=tf.TensorSpec(shape, tf.float32),
+    )
+
+
+class Sampler(tf.Module):
+    """The ODE between noise and images, with the signatures that are served.
+
+    Args:
+        network: from [x, alpha] to the difference, as IADBModel trains it.
+        shape: (H, W, C) of an image.
+        solver: a name of trainer.solvers.SOLVERS.
+        nb_step: solver steps where a signature does not ask for a number.
+    """
+
+    def __init__(
+        self, network: keras.Model, shape: tuple[int, int, int], solver: str, nb_step: int
+    ) -> None:
+        super().__init__(name="sampler")
+        self._network = network
+        self._field = vector_field(network)
+        self._shape = shape
+        self._solver = solvers.SOLVERS[solver]
+        self._nb_step = nb_step
+
+    def generate(self, seed: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Images, uint8 [N, H, W, C], from seeds, int64 [N]."""
+        x0 = noise_from_seeds(seed, self._shape)
+        x1 = solvers.solve(self._solver, self._field, x0, nb_step)
+        return {"image": preprocessing.to_uint8(x1)}
+
+    def serve(self, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """PNG files, string [N], from seeds, int64 [N]; TF Serving's REST sends them as base64."""
+        images = self.generate(seed, tf.constant(self._nb_step))["image"]
+        png = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.TensorSpec([], tf.string))
+        return {"image_bytes": png}
+
+    def transport(self, x0: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """x1, float32 [N, H, W, C] in about [-1, 1], from x0, float32 [N, H, W, C]."""
+        return {"x1": solvers.solve(self._solver, self._field, x0, nb_step)}
+
+    def invert(self, image: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """x0, float32 [N, H, W, C], that images, uint8 [N, H, W, C], come from."""
+        x1 = preprocessing.to_float(image)
+        return {"x0": solvers.solve(self._solver, self._field, x1, nb_step, backward=True)}
+
+    def trajectory(self, seed: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Every state from noise to image, uint8 [N, nb_step + 1, H, W, C], from int64 [N]."""
+        x0 = noise_from_seeds(seed, self._shape)
+        states = solvers.trajectory(self._solver, self._field, x0, nb_step)
+        return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
+
+    def save(self, folder: str, metadata: dict[str, Any]) -> None:
+        """Writes the SavedModel with its signatures, and the metadata (JSON) beside it."""
+        seed = tf.TensorSpec([None], tf.int64, "seed")
+        nb_step = tf.TensorSpec([], tf.int32, "nb_step")
+        x0 = tf.TensorSpec([None, *self._shape], tf.float32, "x0")
+        image = tf.TensorSpec([None, *self._shape], tf.uint8, "image")
+        functions = {
+            "serving_default": (self.serve, [seed]),
+            "generate": (self.generate, [seed, nb_step]),
+            "transport": (self.transport, [x0, nb_step]),
+            "invert": (self.invert, [image, nb_step]),
+            "trajectory": (self.trajectory, [seed, nb_step]),
+        }
+        signatures = {
+            name: tf.function(function).get_concrete_function(*specs)
+            for name, (function, specs) in functions.items()
+        }
+        tf.saved_model.save(self, folder, signatures=signatures)
+        path = f"{folder}/{METADATA}"
+        tf.io.gfile.makedirs(path.rpartition("/")[0])
+        with tf.io.gfile.GFile(path, "w") as file:
+            json.dump(metadata, file, indent=2, sort_keys=True)

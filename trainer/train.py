@@ -1,0 +1,149 @@
+"""Trains IADB on examples: devices, optimizer, loop, checkpoints. Knows files, not TFX."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from trainer import dataset
+from trainer.callbacks import ProgressBar, TensorBoardLog
+from trainer.checkpoint import Checkpoints, SaveCheckpoints
+from trainer.ema import ExponentialMovingAverage
+from trainer.iadb import IADBModel
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.sampler import noise_from_seeds
+from trainer.unet import build_unet
+
+GRID_SIDE = 8  # images along each side of the sample grid in TensorBoard
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training.
+
+    Attributes:
+        model: the trained model.
+        metrics: numbers about the training: `loss` (mean of the last logged steps,
+            None where a finished training was only restored), `images_seen`,
+            `seconds` (of this process), `steps`, `resumed_from_step`.
+    """
+
+    model: IADBModel
+    metrics: dict[str, float | None]
+
+
+def choose_strategy() -> tf.distribute.Strategy:
+    """Mirrors the training over the GPUs of this machine; without several, nothing to mirror."""
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
+
+
+def build_model(
+    model: ModelOptions, train: TrainOptions, sample: SampleOptions, resolution: int, channels: int
+) -> IADBModel:
+    """Builds and compiles the model that the options describe, its weights drawn from the seed."""
+    keras.utils.set_random_seed(train.seed)
+    network = build_unet(model, resolution, channels, train.precision)
+    iadb = IADBModel(
+        network,
+        rank=4,
+        ema=ExponentialMovingAverage(network, train.ema.half_life, train.ema.warmup),
+        solver=sample.solver,
+        seed=train.seed,
+    )
+    optimizer = keras.optimizers.Adam(_learning_rate(train), global_clipnorm=train.clip_norm)
+    # Float16 underflows: Keras then scales the loss, and takes the scale out of the gradients.
+    iadb.compile(
+        optimizer=keras.optimizers.LossScaleOptimizer(optimizer)
+        if train.precision == "float16"
+        else optimizer
+    )
+    return iadb
+
+
+def _learning_rate(train: TrainOptions) -> keras.optimizers.schedules.LearningRateSchedule:
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        warmup_target=train.learning_rate,
+        warmup_steps=train.warmup_steps,
+        decay_steps=train.steps - train.warmup_steps,
+        alpha=0.0 if train.decay == "cosine" else 1.0,
+    )
+
+
+def train(
+    files: Sequence[str],
+    preprocess: dataset.Preprocess,
+    *,
+    model_options: ModelOptions,
+    train_options: TrainOptions,
+    sample_options: SampleOptions,
+    resolution: int,
+    channels: int,
+    checkpoints_folder: str,
+    log_folder: str,
+) -> Trained:
+    """Trains from the newest checkpoint in the folder, or from the seed where there is none.
+
+    Raises:
+        ValueError: the files hold no example.
+        KeyboardInterrupt: on Ctrl-C, after the state was saved.
+    """
+    strategy = choose_strategy()
+    with strategy.scope():
+        model = build_model(model_options, train_options, sample_options, resolution, channels)
+        checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
+        if checkpoints.restore():
+            logging.info("Resuming from the checkpoint of step %d.", checkpoints.step)
+    start_step = checkpoints.step
+    batches = dataset.train_dataset(
+        files,
+        preprocess,
+        train_options.batch_size,
+        seed=train_options.seed,
+        start_step=start_step,
+        flip=train_options.flip,
+        shuffle_buffer=train_options.shuffle_buffer,
+    )
+    board = TensorBoardLog(
+        log_folder,
+        start_step=start_step,
+        batch_size=train_options.batch_size,
+        log_every=train_options.log_every,
+        grid_every=train_options.grid_every,
+        x0=noise_from_seeds(
+            tf.range(GRID_SIDE**2, dtype=tf.int64), (resolution, resolution, channels)
+        ),
+        nb_step=sample_options.nb_step,
+    )
+    started = time.monotonic()
+    if start_step < train_options.steps:
+        try:
+            model.fit(
+                batches,
+                steps_per_epoch=train_options.steps - start_step,
+                verbose=0,
+                callbacks=[
+                    ProgressBar(train_options.steps, start_step, train_options.batch_size),
+                    board,
+                    SaveCheckpoints(checkpoints, train_options.checkpoint.every_seconds),
+                ],
+            )
+        except KeyboardInterrupt:
+            checkpoints.save()
+            raise
+    return Trained(
+        model,
+        {
+            "loss": board.mean_loss,
+            "images_seen": train_options.steps * train_options.batch_size,
+            "seconds": time.monotonic() - started,
+            "steps": train_options.steps,
+            "resumed_from_step": start_step,
+        },
+    )

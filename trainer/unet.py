@@ -1,0 +1,145 @@
+"""The time-conditional U-Net that deblends, laid out as diffusers' UNet2DModel.
+
+Levels from full resolution down, `blocks` residual blocks each (one more on the way up), optional
+self-attention after every block, one attention block in the middle. Ho et al., "Denoising Diffusion
+Probabilistic Models" (2020), appendix B.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+from keras import layers
+
+from trainer.options import ModelOptions
+
+EPSILON = 1e-5  # of every GroupNorm
+MAX_PERIOD = 10_000.0  # longest wave of the sinusoidal embedding
+
+
+@keras.saving.register_keras_serializable("iadb")
+class SinusoidalEmbedding(layers.Layer):
+    """Embeds alpha, float [N], as cosines and sines of geometric frequencies, float32 [N, dim]."""
+
+    def __init__(self, dim: int, scale: float, **kwargs: object) -> None:
+        super().__init__(dtype="float32", **kwargs)
+        self.dim, self.scale = dim, scale
+
+    def call(self, alpha: keras.KerasTensor) -> keras.KerasTensor:
+        """Embeds a batch of alphas."""
+        ops = keras.ops
+        half = self.dim // 2
+        exponents = ops.arange(half, dtype="float32") / half
+        angles = self.scale * alpha[:, None] * ops.exp(-ops.log(MAX_PERIOD) * exponents)[None]
+        return ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=-1)
+
+    def get_config(self) -> dict:
+        """What Keras needs to clone the layer."""
+        config = super().get_config()
+        config.pop("dtype")
+        return config | {"dim": self.dim, "scale": self.scale}
+
+
+def build_unet(
+    options: ModelOptions, resolution: int, image_channels: int, precision: str = "float32"
+) -> keras.Model:
+    """Builds the network.
+
+    Args:
+        options: widths, depth, attention.
+        resolution: side of the images in pixels, divisible by 2 ** (levels - 1).
+        image_channels: 1 or 3.
+        precision: computation type: float32, bfloat16 or float16; variables are float32.
+
+    Returns:
+        A model from [x float32 [N, resolution, resolution, image_channels], alpha float32 [N]] to
+        the deblended difference x1 - x0, float32, shaped as x.
+    """
+    with _dtype_policy(precision):
+        return _build(options, resolution, image_channels)
+
+
+def _build(options: ModelOptions, resolution: int, image_channels: int) -> keras.Model:
+    image = keras.Input((resolution, resolution, image_channels), name="x_alpha")
+    alpha = keras.Input((), name="alpha")
+    time = _time_embedding(alpha, options)
+
+    x = layers.Conv2D(options.channels[0], 3, padding="same", name="conv_in")(image)
+    skips = [x]
+    levels = list(enumerate(zip(options.channels, options.attention, strict=True)))
+    for level, (width, attention) in levels:
+        for block in range(options.blocks):
+            x = _residual(x, time, width, options, f"down{level}_block{block}")
+            if attention:
+                x = _attention(x, options, f"down{level}_attention{block}")
+            skips.append(x)
+        if level < len(levels) - 1:
+            x = layers.ZeroPadding2D(1)(x)
+            x = layers.Conv2D(width, 3, strides=2, name=f"down{level}_downsample")(x)
+            skips.append(x)
+
+    x = _residual(x, time, options.channels[-1], options, "mid_block0")
+    x = _attention(x, options, "mid_attention")
+    x = _residual(x, time, options.channels[-1], options, "mid_block1")
+
+    for level, (width, attention) in reversed(levels):
+        for block in range(options.blocks + 1):
+            x = layers.Concatenate()([x, skips.pop()])
+            x = _residual(x, time, width, options, f"up{level}_block{block}")
+            if attention:
+                x = _attention(x, options, f"up{level}_attention{block}")
+        if level:
+            x = layers.UpSampling2D(2, interpolation="nearest")(x)
+            x = layers.Conv2D(width, 3, padding="same", name=f"up{level}_upsample")(x)
+
+    x = layers.Activation("silu")(_norm(x, options, "norm_out"))
+    x = layers.Conv2D(image_channels, 3, padding="same", name="conv_out")(x)
+    x = layers.Activation("linear", dtype="float32", name="difference")(x)
+    return keras.Model([image, alpha], x, name="unet")
+
+
+def _time_embedding(alpha: keras.KerasTensor, options: ModelOptions) -> keras.KerasTensor:
+    width = options.channels[0]
+    x = SinusoidalEmbedding(width, options.alpha_scale, name="time_sinusoids")(alpha)
+    x = layers.Dense(4 * width, activation="silu", name="time_dense0")(x)
+    # Every use of the embedding in diffusers starts with this activation: done once here.
+    return layers.Dense(4 * width, activation="silu", name="time_dense1")(x)
+
+
+def _norm(x: keras.KerasTensor, options: ModelOptions, name: str) -> keras.KerasTensor:
+    return layers.GroupNormalization(options.norm_groups, epsilon=EPSILON, name=name)(x)
+
+
+def _residual(
+    x: keras.KerasTensor, time: keras.KerasTensor, width: int, options: ModelOptions, name: str
+) -> keras.KerasTensor:
+    h = layers.Activation("silu")(_norm(x, options, f"{name}_norm0"))
+    h = layers.Conv2D(width, 3, padding="same", name=f"{name}_conv0")(h)
+    t = layers.Dense(width, name=f"{name}_time")(time)
+    h = layers.Add()([h, layers.Reshape((1, 1, width))(t)])
+    h = layers.Activation("silu")(_norm(h, options, f"{name}_norm1"))
+    if options.dropout:
+        h = layers.Dropout(options.dropout)(h)
+    h = layers.Conv2D(width, 3, padding="same", name=f"{name}_conv1")(h)
+    if x.shape[-1] != width:
+        x = layers.Conv2D(width, 1, name=f"{name}_shortcut")(x)
+    return layers.Add()([x, h])
+
+
+def _attention(x: keras.KerasTensor, options: ModelOptions, name: str) -> keras.KerasTensor:
+    _, height, width, channels = x.shape
+    h = layers.Reshape((height * width, channels))(_norm(x, options, f"{name}_norm"))
+    h = layers.MultiHeadAttention(
+        channels // options.attention_head_dim, options.attention_head_dim, name=name
+    )(h, h)
+    return layers.Add()([x, layers.Reshape((height, width, channels))(h)])
+
+
+@contextmanager
+def _dtype_policy(precision: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
