@@ -1,0 +1,43 @@
+"""DataGate: the node that the Trainer waits for, and that fails when the data are wrong."""
+
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import artifact, channel, component_spec, standard_artifacts
+
+from components.data_gate import executor
+
+
+class DataVerdict(artifact.Artifact):
+    """What was found in the data: verdict.json."""
+
+    TYPE_NAME = "DataVerdict"
+
+
+class DataGateSpec(component_spec.ComponentSpec):
+    """Inputs, outputs and parameters of DataGate."""
+
+    PARAMETERS = {"on_anomaly": component_spec.ExecutionParameter(type=str)}
+    INPUTS = {
+        "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)
+    }
+    OUTPUTS = {"verdict": component_spec.ChannelParameter(type=DataVerdict)}
+
+
+class DataGate(base_component.BaseComponent):
+    """Fails the run when ExampleValidator's anomalies are errors, and names them.
+
+    Args:
+        anomalies: the ExampleAnomalies of ExampleValidator, which itself never stops a pipeline.
+        on_anomaly: `stop`, or `warn` to log them and go on.
+    """
+
+    SPEC_CLASS = DataGateSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(self, anomalies: channel.BaseChannel, on_anomaly: str = "stop") -> None:
+        super().__init__(
+            DataGateSpec(
+                anomalies=anomalies,
+                on_anomaly=on_anomaly,
+                verdict=channel.Channel(type=DataVerdict),
+            )
+        )

@@ -1,0 +1,81 @@
+"""Reads the anomalies of every split, writes the verdict, and raises when it is bad."""
+
+import json
+from typing import Any
+
+from absl import logging
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx import types
+from tfx.components.example_validator import executor as example_validator
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+
+NAMED = 5  # anomalies named in an error message; the verdict lists them all
+
+
+class DataAnomalyError(ValueError):
+    """The data are images and still wrong."""
+
+
+class Executor(base_executor.BaseExecutor):
+    """Executor of DataGate."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Judges the anomalies.
+
+        Raises:
+            DataAnomalyError: with `on_anomaly` = stop, when an anomaly is an error.
+        """
+        found = list_anomalies(artifact_utils.get_single_instance(input_dict["anomalies"]))
+        verdict = artifact_utils.get_single_uri(output_dict["verdict"])
+        with fileio.open(f"{verdict}/verdict.json", "w") as file:
+            json.dump(found, file, indent=2)
+        errors = [anomaly for anomaly in found if anomaly["severity"] == "ERROR"]
+        if not errors:
+            return
+        named = "; ".join(
+            f"{anomaly['feature']} ({anomaly['split']}): {anomaly['description']}"
+            for anomaly in errors[:NAMED]
+        )
+        more = f"; and {len(errors) - NAMED} more" if len(errors) > NAMED else ""
+        message = f"{len(errors)} anomalies in the data: {named}{more}"
+        if exec_properties["on_anomaly"] == "stop":
+            raise DataAnomalyError(
+                f"{message}. Mend the data, or the schema (validation.schema_file), or go on "
+                "nevertheless with validation.on_anomaly=warn"
+            )
+        logging.warning("%s", message)
+
+
+def list_anomalies(artifact: types.Artifact) -> list[dict[str, str]]:
+    """Lists the anomalies of an ExampleAnomalies artifact.
+
+    Returns:
+        One dictionary an anomaly, with `split`, `feature`, `severity` (ERROR or WARNING) and
+        `description`; features of the dataset as a whole are named `dataset`.
+    """
+    found = []
+    for split in artifact_utils.decode_split_names(artifact.split_names):
+        uri = f"{artifact.uri}/Split-{split}/{example_validator.DEFAULT_FILE_NAME}"
+        anomalies = anomalies_pb2.Anomalies()
+        with fileio.open(uri, "rb") as file:
+            anomalies.ParseFromString(file.read())
+        infos = dict(anomalies.anomaly_info)
+        if anomalies.HasField("dataset_anomaly_info"):
+            infos["dataset"] = anomalies.dataset_anomaly_info
+        found += [
+            {
+                "split": split,
+                "feature": feature,
+                "severity": anomalies_pb2.AnomalyInfo.Severity.Name(info.severity),
+                "description": info.description,
+            }
+            for feature, info in sorted(infos.items())
+        ]
+    return found

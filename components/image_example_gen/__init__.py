@@ -1,0 +1,1 @@
+"""Image files in, tf.Examples out; bad files set aside and named."""

@@ -1,0 +1,1 @@
+"""Samples in, metrics, a verdict and a report out."""

@@ -1,0 +1,1 @@
+"""The TFX pipeline and everything that runs it."""

@@ -1,0 +1,241 @@
+"""The command `iadb`. Heavy libraries are imported by the commands that need them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline import failures
+
+WORKSPACE = click.option(
+    "--workspace",
+    default="workspace",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder that holds all that runs write.",
+)
+
+
+class FailuresInOneLine(click.Group):
+    """Ends a command that fails with one line and an exit code by its cause."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            code, text = failures.describe(error)
+            click.echo(f"iadb: {text}", err=True)
+            ctx.exit(code)
+
+
+def config_options(command: Any) -> Any:
+    """Adds the options that make up a configuration."""
+    for option in (
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override one key, for example train.steps=500; may be repeated.",
+        ),
+        click.option("--data", "folder", metavar="FOLDER", help="Short for --set data.folder=..."),
+        click.option(
+            "--config",
+            "file",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="YAML file; see `iadb config show`.",
+        ),
+        click.option(
+            "--preset", metavar="NAME", help="Start from a preset; see `iadb config list`."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(cls=FailuresInOneLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="iadb-tfx")
+def main() -> None:
+    """From a folder of images to a served generative model.
+
+    \b
+      iadb data write digits digits/           make an image folder, or take your own
+      iadb run --preset digits --data digits/  ingest, train, evaluate, push
+      iadb sample                              draw from the newest pushed model
+
+    Exit codes: 0 done, 1 unexpected failure, 2 wrong usage or configuration, 3 wrong data,
+    4 workspace in use, read-only or full, 5 done but the model was not blessed, 130 interrupted.
+    """
+
+
+@main.command()
+@config_options
+@WORKSPACE
+@click.option(
+    "--runner",
+    default="local",
+    show_default=True,
+    type=click.Choice(["local", "beam"]),
+    help="TFX's LocalDagRunner or BeamDagRunner.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show all logs, not only write them to a file.")
+def run(
+    preset: str | None,
+    file: Path | None,
+    overrides: tuple[str, ...],
+    folder: str | None,
+    workspace: Path,
+    runner: str,
+    verbose: bool,
+) -> None:
+    """Run the pipeline once: ingest, validate, train, evaluate, push.
+
+    What has not changed since an earlier run in the workspace is not done again. An interrupted
+    training goes on from its last checkpoint.
+    """
+    from rich.console import Console
+
+    from pipeline.run import run_pipeline
+    from pipeline.workspace import Workspace
+
+    config = _load_config(preset, file, overrides, folder)
+    console = Console(highlight=False)
+    place = Workspace(workspace.resolve())
+    if not run_pipeline(config, place, runner, console, verbose=verbose):
+        sys.exit(failures.NOT_BLESSED)
+
+
+@main.group()
+def config() -> None:
+    """Look at configurations."""
+
+
+@config.command()
+@config_options
+def show(
+    preset: str | None, file: Path | None, overrides: tuple[str, ...], folder: str | None
+) -> None:
+    """Print the resolved configuration, every key written out, as YAML."""
+    from pipeline.config import dump
+
+    click.echo(dump(_load_config(preset, file, overrides, folder)), nl=False)
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON schema of the configuration, with a description of every key."""
+    from pipeline.config import PipelineConfig
+
+    click.echo(json.dumps(PipelineConfig.model_json_schema(), indent=2))
+
+
+@config.command("list")
+def list_presets() -> None:
+    """List the presets."""
+    from pipeline.config import presets
+
+    click.echo("\n".join(presets()))
+
+
+@main.group()
+def data() -> None:
+    """Make image folders out of known datasets."""
+
+
+@data.command("list")
+def list_datasets() -> None:
+    """List the datasets with their licenses."""
+    from data.registry import DATASETS
+
+    for name, dataset in DATASETS.items():
+        click.echo(f"{name:<14} {dataset.description} ({dataset.license})")
+
+
+@data.command()
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--source", help="Local copy or URL of the dataset's archive or folder.")
+def write(name: str, folder: Path, source: str | None) -> None:
+    """Write dataset NAME as an image folder."""
+    from data import registry
+
+    click.echo(f"{registry.write(name, folder, source):,} images in {folder}")
+
+
+@main.command()
+@WORKSPACE
+@click.option("--model", type=click.Path(path_type=Path), help="Instead of the newest pushed one.")
+@click.option("--count", default=64, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="First seed.")
+@click.option("--steps", type=click.IntRange(1, 10_000), help="Solver steps; default: the model's.")
+@click.option(
+    "-o",
+    "--output",
+    default="samples.png",
+    show_default=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+)
+def sample(
+    workspace: Path, model: Path | None, count: int, seed: int, steps: int | None, output: Path
+) -> None:
+    """Draw images from a pushed model and write them as one PNG grid."""
+    from pipeline import serving
+    from pipeline.workspace import Workspace
+
+    model = model or serving.latest_model(Workspace(workspace).serving)
+    serving.write_grid(serving.draw_samples(model, range(seed, seed + count), steps), output)
+    click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {output}")
+
+
+@main.command()
+@WORKSPACE
+@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="Newest runs.")
+def runs(workspace: Path, last: int) -> None:
+    """List the runs of a workspace, with their metrics and verdicts."""
+    from rich.console import Console
+
+    from pipeline import lineage
+    from pipeline.terminal import print_runs
+    from pipeline.workspace import Workspace
+
+    place = Workspace(workspace)
+    found = lineage.runs(lineage.connect(place.metadata), last) if place.metadata.exists() else []
+    if not found:
+        click.echo(f"no runs in {workspace}")
+        return
+    print_runs(Console(highlight=False), found)
+
+
+@main.command("serve-check")
+@WORKSPACE
+@click.option("--model", type=click.Path(path_type=Path), help="Instead of the newest pushed one.")
+def serve_check(workspace: Path, model: Path | None) -> None:
+    """Load a pushed model without this project and call every signature."""
+    from pipeline import serving
+    from pipeline.workspace import Workspace
+
+    model = model or serving.latest_model(Workspace(workspace).serving)
+    result = serving.check(model)
+    click.echo(result.stdout, nl=False)
+    if result.returncode:
+        last_line = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        raise click.ClickException(f"{model} does not serve: {last_line}")
+    click.echo(f"{model} serves")
+
+
+def _load_config(
+    preset: str | None, file: Path | None, overrides: tuple[str, ...], folder: str | None
+) -> Any:
+    from pipeline.config import load
+
+    if preset is None and file is None:
+        preset = "digits"
+    if folder is not None:
+        overrides = (*overrides, f"data.folder={json.dumps(folder)}")
+    return load(preset, file, overrides)

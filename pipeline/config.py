@@ -1,0 +1,184 @@
+"""PipelineConfig: everything a user can set, in one validated YAML file.
+
+A configuration starts from a preset (or the defaults), takes what a file says, then single
+overrides (`train.steps=500`). Whatever is wrong is told in one line a key, before anything starts.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from components.image_example_gen.options import ImageOptions
+from components.sample_evaluator.options import EvaluateOptions
+from trainer.options import ModelOptions, Options, SampleOptions, TrainOptions
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; one line for each key that is wrong."""
+
+
+class DataConfig(ImageOptions):
+    """Where the images are and what they become."""
+
+    folder: str | None = Field(None, description="folder of images, or a URI such as gs://...")
+    pattern: str = Field(
+        "",
+        description="path below the folder that leads to the images, with {SPAN}, {VERSION} or "
+        "{YYYY}, {MM}, {DD}, for example span-{SPAN}/v-{VERSION}; empty: the folder itself",
+    )
+    span: int | None = Field(None, ge=0, description="the span to read; without it, the latest")
+
+
+class ValidationConfig(Options):
+    """What DataGate does with anomalies in the data."""
+
+    schema_file: str | None = Field(
+        None, description="schema (pbtxt) that replaces the project's own"
+    )
+    on_anomaly: Literal["stop", "warn"] = Field(
+        "stop", description="stop: anomalies that are errors end the run; warn: they are logged"
+    )
+
+
+class BeamConfig(Options):
+    """Where Beam's work runs: options as Beam's own command line takes them."""
+
+    options: tuple[str, ...] = Field(
+        ("--runner=FnApiRunner",),
+        description="of every component that runs on Beam; the default is in-process",
+    )
+    components: dict[
+        Literal["ImageExampleGen", "StatisticsGen", "Transform", "SampleEvaluator"],
+        tuple[str, ...],
+    ] = Field(default_factory=dict, description="options of single components, instead of those")
+
+
+class PipelineConfig(Options):
+    """One pipeline: from a folder of images to a served sampler."""
+
+    name: str = Field(
+        "iadb", pattern="^[a-z][a-z0-9-]{0,62}$", description="of the pipeline, in its metadata"
+    )
+    data: DataConfig = DataConfig()
+    validation: ValidationConfig = ValidationConfig()
+    model: ModelOptions = ModelOptions()
+    train: TrainOptions = TrainOptions()
+    sample: SampleOptions = SampleOptions()
+    evaluate: EvaluateOptions = EvaluateOptions()
+    beam: BeamConfig = BeamConfig()
+
+    @model_validator(mode="after")
+    def _levels_fit_the_resolution(self) -> "PipelineConfig":
+        factor = 2 ** (len(self.model.channels) - 1)
+        if self.data.resolution % factor:
+            raise ValueError(
+                f"data.resolution={self.data.resolution} is not divisible by {factor}, which the "
+                f"{len(self.model.channels)} levels of model.channels ask for"
+            )
+        return self
+
+
+def presets() -> list[str]:
+    """Names of the presets that come with the package."""
+    folder = resources.files("pipeline") / "presets"
+    return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir())
+
+
+def load(
+    preset: str | None = None, file: Path | None = None, overrides: Sequence[str] = ()
+) -> PipelineConfig:
+    """Resolves a configuration.
+
+    Args:
+        preset: the name of a preset to start from.
+        file: a YAML file whose values replace those before.
+        overrides: `key=value` with dots in the key and YAML in the value, the last one wins.
+
+    Raises:
+        ConfigError: with one line for each key that is wrong.
+    """
+    values: dict[str, Any] = {}
+    if preset is not None:
+        if preset not in presets():
+            raise ConfigError(f"preset: no {preset!r}; there are {', '.join(presets())}")
+        text = (resources.files("pipeline") / "presets" / f"{preset}.yaml").read_text("utf-8")
+        values = _parse(text, f"preset {preset}")
+    if file is not None:
+        try:
+            text = file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise ConfigError(f"{file}: cannot be read: {reason}") from None
+        values = _merge(values, _parse(text, str(file)))
+    for override in overrides:
+        values = _merge(values, _parse_override(override))
+    try:
+        return PipelineConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(e) for e in error.errors())) from None
+
+
+def dump(config: PipelineConfig) -> str:
+    """The configuration as YAML, every key written out."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source}: expected sections with keys, found {type(values).__name__}")
+    return values
+
+
+def _parse_override(override: str) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"--set {override}: expected KEY=VALUE, for example train.steps=500")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: the value is not YAML") from None
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def _merge(base: Any, update: Any) -> Any:
+    """Merges mappings key by key; anything else replaces what was there."""
+    if not isinstance(base, Mapping) or not isinstance(update, Mapping):
+        return update
+    return {**base, **{key: _merge(base.get(key), value) for key, value in update.items()}}
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    """One line: the key, what was given, what is allowed."""
+    location = error["loc"]
+    key = ".".join(map(str, location)) or "configuration"
+    if error["type"] == "extra_forbidden":
+        allowed = _allowed_keys(location[:-1])
+        close = difflib.get_close_matches(str(location[-1]), allowed, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(allowed)}"
+        return f"{key}: unknown key; {hint}"
+    message = error["msg"].removeprefix("Value error, ")
+    if isinstance(error["input"], Mapping | BaseModel):  # a rule about several keys
+        return message if not location else f"{key}: {message}"
+    return f"{key}: got {error['input']!r}; {message[:1].lower()}{message[1:]}"
+
+
+def _allowed_keys(location: Sequence[str | int]) -> list[str]:
+    model: Any = PipelineConfig
+    for part in location:
+        model = model.model_fields[part].annotation if part in model.model_fields else None
+        if not isinstance(model, type) or not issubclass(model, BaseModel):
+            return []
+    return list(model.model_fields)

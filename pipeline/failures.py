@@ -1,0 +1,54 @@
+"""How a failure is told: one line, and an exit code by its cause."""
+
+import errno
+
+UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, INTERRUPTED = 1, 2, 3, 4, 5, 130
+
+# By name, so that telling a failure imports nothing: its class is loaded if it was raised.
+CODES = {
+    "ConfigError": USAGE,
+    "NoModelError": USAGE,
+    "DataError": DATA,
+    "ImageDataError": DATA,
+    "DataAnomalyError": DATA,
+    "WorkspaceError": WORKSPACE,
+}
+WORKSPACE_ERRNO = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+}
+# As TensorFlow and SQLite put it, in errors without an errno.
+WORKSPACE_TEXT = {
+    "No space left on device": "the disk is full",
+    "disk is full": "the disk is full",
+    "Read-only file system": "the file system is read-only",
+    "readonly database": "the file system is read-only",
+    "Permission denied": "permission denied",
+}
+
+
+def describe(error: BaseException) -> tuple[int, str]:
+    """Tells a failure.
+
+    Returns:
+        The exit code and the message. The first line says what is wrong; only a configuration with
+        several wrong keys has more lines.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted; the next run goes on from here"
+    text = str(error).strip()
+    code = CODES.get(type(error).__name__)
+    if code is not None:
+        return code, text
+    if isinstance(error, OSError) and error.errno in WORKSPACE_ERRNO:
+        return WORKSPACE, f"{WORKSPACE_ERRNO[error.errno]}: {error.filename or text}"
+    for phrase, meaning in WORKSPACE_TEXT.items():
+        if phrase in text:
+            return WORKSPACE, f"{meaning}: {_first_line(text)}"
+    return UNEXPECTED, f"{type(error).__name__}: {_first_line(text)}"
+
+
+def _first_line(text: str) -> str:
+    return (text.splitlines() or [""])[0][:300]

@@ -1,0 +1,144 @@
+"""The pipeline as a graph of TFX nodes: a pure function of the configuration and of locations."""
+
+from dataclasses import dataclass
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.pusher.component import Pusher
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.trainer.component import Trainer
+from tfx.components.transform.component import Transform
+from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import pusher_pb2, trainer_pb2
+from tfx.types import standard_artifacts
+from tfx.types.channel import Channel
+
+from components.baseline import LatestBlessedOtherStrategy
+from components.data_gate.component import DataGate
+from components.image_example_gen.component import ImageExampleGen
+from components.image_example_gen.options import ImageOptions
+from components.sample_evaluator.component import SampleEvaluator
+from components.source_hash import source_hash
+from pipeline.config import PipelineConfig
+from trainer import examples
+
+
+@dataclass(frozen=True)
+class Locations:
+    """URIs that a pipeline reads from and writes to.
+
+    Attributes:
+        artifacts: what the components produce.
+        checkpoints: states of trainings, which outlive a failed run.
+        serving: pushed models.
+        schema: schema of the examples (pbtxt); its name has to change with its content.
+    """
+
+    artifacts: str
+    checkpoints: str
+    serving: str
+    schema: str
+
+
+def create_pipeline(
+    config: PipelineConfig,
+    locations: Locations,
+    metadata: metadata_store_pb2.ConnectionConfig | None = None,
+) -> Pipeline:
+    """Builds the pipeline; `config.data.folder` has to be set."""
+    data = config.data
+    image_options = ImageOptions.model_validate(
+        data.model_dump(include=set(ImageOptions.model_fields))
+    )
+    example_gen = ImageExampleGen(
+        folder=data.folder,
+        options=image_options,
+        pattern=data.pattern,
+        span=data.span,
+        source_hash=source_hash("components.image_example_gen", "trainer.examples"),
+    )
+    schema = ImportSchemaGen(schema_file=locations.schema)
+    statistics = StatisticsGen(
+        examples=example_gen.outputs["examples"], schema=schema.outputs["schema"]
+    )
+    validator = ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    gate = DataGate(
+        anomalies=validator.outputs["anomalies"], on_anomaly=config.validation.on_anomaly
+    )
+    transform = Transform(
+        examples=example_gen.outputs["examples"],
+        schema=schema.outputs["schema"],
+        preprocessing_fn="trainer.preprocessing.preprocessing_fn",
+        custom_config={
+            "resolution": data.resolution,
+            "channels": data.channels,
+            "source_hash": source_hash("trainer.preprocessing"),
+        },
+        materialize=False,
+    )
+    trainer = Trainer(
+        run_fn="trainer.run_fn.run_fn",
+        examples=example_gen.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        train_args=trainer_pb2.TrainArgs(splits=[examples.TRAIN], num_steps=config.train.steps),
+        eval_args=trainer_pb2.EvalArgs(splits=[examples.EVAL]),
+        custom_config={
+            "model": config.model.model_dump(mode="json"),
+            "train": config.train.model_dump(mode="json"),
+            "sample": config.sample.model_dump(mode="json"),
+            "resolution": data.resolution,
+            "channels": data.channels,
+            "checkpoints": locations.checkpoints,
+            "source_hash": source_hash("trainer"),
+        },
+    )
+    trainer.add_upstream_node(gate)
+    baseline = Resolver(
+        strategy_class=LatestBlessedOtherStrategy,
+        model=Channel(type=standard_artifacts.Model),
+        blessing=Channel(type=standard_artifacts.ModelBlessing),
+        candidate=trainer.outputs["model"],
+    ).with_id("Baseline")
+    evaluator = SampleEvaluator(
+        examples=example_gen.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        model=trainer.outputs["model"],
+        baseline=baseline.outputs["model"],
+        options=config.evaluate,
+        source_hash=source_hash("components.sample_evaluator"),
+    )
+    pusher = Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=locations.serving)
+        ),
+    )
+    nodes = [
+        example_gen,
+        schema,
+        statistics,
+        validator,
+        gate,
+        transform,
+        trainer,
+        baseline,
+        evaluator,
+        pusher,
+    ]
+    for node in nodes:
+        if isinstance(node, BaseBeamComponent) and node.id in config.beam.components:
+            node.with_beam_pipeline_args(list(config.beam.components[node.id]))
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=locations.artifacts,
+        components=nodes,
+        enable_cache=True,
+        metadata_connection_config=metadata,
+        beam_pipeline_args=list(config.beam.options),
+    )

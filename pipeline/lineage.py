@@ -1,0 +1,153 @@
+"""Questions to ML Metadata: which runs there were, what they made, what was decided.
+
+Imports neither TFX nor TensorFlow, so that a look at the history costs a second.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ml_metadata import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+STATES = {
+    mlmd.Execution.NEW: "interrupted",
+    mlmd.Execution.RUNNING: "interrupted",
+    mlmd.Execution.COMPLETE: "done",
+    mlmd.Execution.FAILED: "failed",
+    mlmd.Execution.CACHED: "cached",
+    mlmd.Execution.CANCELED: "interrupted",
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node of a run.
+
+    Attributes:
+        id: the node's id.
+        state: done, cached, failed or interrupted (which a node still running looks like, too).
+        started: when its execution was recorded.
+        seconds: between the first and the last record of the execution.
+    """
+
+    id: str
+    state: str
+    started: datetime
+    seconds: float
+
+
+@dataclass
+class Run:
+    """One run of a pipeline, with what it made, read from the artifacts' properties.
+
+    Attributes:
+        id: TFX's pipeline run id.
+        nodes: in the order they ran.
+        artifacts: the outputs, by node id and output key.
+    """
+
+    id: str
+    nodes: list[Node] = field(default_factory=list)
+    artifacts: dict[tuple[str, str], mlmd.Artifact] = field(default_factory=dict)
+
+    def _find(self, node: str, key: str) -> mlmd.Artifact | None:
+        artifact = self.artifacts.get((node, key))
+        return artifact if artifact and artifact.state == mlmd.Artifact.LIVE else None
+
+    def _property(self, node: str, key: str, name: str) -> Any:
+        artifact = self._find(node, key)
+        if artifact is None or name not in artifact.custom_properties:
+            return None
+        value = artifact.custom_properties[name]
+        return getattr(value, value.WhichOneof("value"))
+
+    @property
+    def started(self) -> datetime:
+        """When the first node was recorded."""
+        return self.nodes[0].started
+
+    def images(self, count: str) -> int | None:
+        """A count of ImageExampleGen: files, accepted, rejected or duplicates."""
+        return self._property("ImageExampleGen", "examples", count)
+
+    @property
+    def rejected_report(self) -> Path | None:
+        """The report of rejected files."""
+        artifact = self._find("ImageExampleGen", "examples")
+        return Path(artifact.uri) / "rejected.json" if artifact else None
+
+    @property
+    def evaluation(self) -> Path | None:
+        """Folder of the evaluation: metrics.json, report.html, samples."""
+        artifact = self._find("SampleEvaluator", "evaluation")
+        return Path(artifact.uri) if artifact else None
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """The content of metrics.json."""
+        path = self.evaluation and self.evaluation / "metrics.json"
+        return json.loads(path.read_text("utf-8")) if path and path.exists() else None
+
+    @property
+    def blessed(self) -> bool | None:
+        """Whether the model was blessed; None where the run did not come so far."""
+        value = self._property("SampleEvaluator", "blessing", "blessed")
+        return None if value is None else value == 1
+
+    @property
+    def pushed(self) -> Path | None:
+        """Where the model was pushed; None where it was not."""
+        if self._property("Pusher", "pushed_model", "pushed") != 1:
+            return None
+        return Path(self._property("Pusher", "pushed_model", "pushed_destination"))
+
+
+def connect(database: Path) -> MetadataStore:
+    """Opens an existing metadata database."""
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = str(database)
+    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
+    return MetadataStore(config)
+
+
+def runs(store: MetadataStore, last: int | None = None) -> list[Run]:
+    """The runs of a store, oldest first; with `last`, only that many of the newest."""
+    if "pipeline_run" not in {kind.name for kind in store.get_context_types()}:
+        return []
+    contexts = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
+    if last is not None:
+        contexts = contexts[-last:]
+    return [run for run in (_run(store, context) for context in contexts) if run.nodes]
+
+
+def _run(store: MetadataStore, context: mlmd.Context) -> Run:
+    run = Run(context.name)
+    executions = {e.id: e for e in store.get_executions_by_context(context.id)}
+    node_ids = {}
+    for execution in sorted(executions.values(), key=lambda execution: execution.id):
+        contexts = store.get_contexts_by_execution(execution.id)
+        # A node's context is named <pipeline>.<node id>.
+        name = next(c.name for c in contexts if c.type == "node")
+        node_ids[execution.id] = name.rpartition(".")[2]
+        created, updated = execution.create_time_since_epoch, execution.last_update_time_since_epoch
+        run.nodes.append(
+            Node(
+                node_ids[execution.id],
+                STATES.get(execution.last_known_state, "interrupted"),
+                datetime.fromtimestamp(created / 1000),
+                (updated - created) / 1000,
+            )
+        )
+    events = [
+        event
+        for event in store.get_events_by_execution_ids(list(executions))
+        if event.type == mlmd.Event.OUTPUT
+    ]
+    artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
+    for event in events:
+        key = (node_ids[event.execution_id], event.path.steps[0].key)
+        run.artifacts[key] = artifacts[event.artifact_id]
+    return run

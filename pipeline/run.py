@@ -1,0 +1,93 @@
+"""One run from a configuration to a summary: what `iadb run` does."""
+
+import logging
+import os
+import shutil
+import time
+from importlib import import_module, resources
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline import lineage
+from pipeline.config import ConfigError, PipelineConfig
+from pipeline.logs import logging_to
+from pipeline.terminal import NodeLines, print_summary
+from pipeline.workspace import Workspace
+
+RUNNERS = ("local", "beam")  # modules of pipeline.runners
+
+
+def run_pipeline(
+    config: PipelineConfig, workspace: Workspace, runner: str, console: Console, *, verbose: bool
+) -> bool:
+    """Runs the pipeline once and prints what came out.
+
+    Returns:
+        Whether the model was blessed.
+
+    Raises:
+        ConfigError: no folder of images is set, or the schema file cannot be read.
+        WorkspaceError: the workspace is in use, read-only or full.
+        Exception: what the first failing node raised.
+    """
+    if config.data.folder is None:
+        raise ConfigError("data.folder: not set; give the folder of images with --data FOLDER")
+    schema = _read_schema(config.validation.schema_file)
+    with workspace.locked():
+        log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
+        console.print(f"[dim]log: {log}[/]", soft_wrap=True)
+        with logging_to(log, verbose=verbose):
+            _run(config, workspace, runner, schema, NodeLines(console))
+            (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
+        if run.evaluation:
+            _keep_report(run, workspace)
+        print_summary(console, run, workspace)
+    return bool(run.blessed)
+
+
+def _read_schema(file: str | None) -> str:
+    if file is None:
+        return (resources.files("pipeline") / "schema.pbtxt").read_text("utf-8")
+    try:
+        return Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"validation.schema_file: {file} cannot be read: {reason}") from None
+
+
+def _run(
+    config: PipelineConfig, workspace: Workspace, runner: str, schema: str, lines: NodeLines
+) -> None:
+    # TensorFlow's start-up takes seconds: it comes after all that can be wrong before.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    from tfx.orchestration.metadata import sqlite_metadata_connection_config
+
+    from pipeline.graph import Locations, create_pipeline
+
+    pipeline = create_pipeline(
+        config,
+        Locations(
+            artifacts=str(workspace.artifacts),
+            checkpoints=str(workspace.checkpoints),
+            serving=str(workspace.serving),
+            schema=str(workspace.keep_schema(schema)),
+        ),
+        sqlite_metadata_connection_config(str(workspace.metadata)),
+    )
+    try:
+        import_module(f"pipeline.runners.{runner}").run(pipeline, lines)
+    except BaseException:
+        logging.exception("The run failed.")
+        # Runners wrap what a node raised; the node's own error says it best.
+        if lines.error is None:
+            raise
+        raise lines.error from None
+
+
+def _keep_report(run: lineage.Run, workspace: Workspace) -> None:
+    """Copies the report to where a person looks: by the evaluation's number, and as the latest."""
+    for name in (f"{run.evaluation.name}.html", "latest.html"):
+        partial = workspace.reports / f"{name}.partial"
+        shutil.copyfile(run.evaluation / "report.html", partial)
+        partial.replace(workspace.reports / name)

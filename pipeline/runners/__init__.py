@@ -1,0 +1,1 @@
+"""One module a runner; each takes the same pipeline."""

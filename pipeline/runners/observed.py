@@ -1,0 +1,57 @@
+"""Watches the nodes of a TFX pipeline: TFX's own runners log hundreds of lines and tell nobody.
+
+LocalDagRunner and BeamDagRunner both launch a node through `launcher.Launcher`, looked up in its
+module: for the time of a run, the class there is one that reports to an observer.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+from unittest import mock
+
+from tfx.orchestration.portable import launcher
+from tfx.orchestration.portable.data_types import ExecutionInfo
+
+
+class NodeError(RuntimeError):
+    """A node whose inputs TFX could not resolve; the log has the reason."""
+
+
+class Observer(Protocol):
+    """What is told about the nodes of a run."""
+
+    def started(self, node_id: str) -> None:
+        """A node is about to run."""
+
+    def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
+        """A node has succeeded, by its own work or from TFX's cache."""
+
+    def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
+        """A node has failed, or was interrupted."""
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Tells the observer about every node that a TFX runner launches inside."""
+
+    class ObservedLauncher(launcher.Launcher):
+        def launch(self) -> ExecutionInfo | None:
+            node_id = self._pipeline_node.node_info.id
+            started = time.monotonic()
+            observer.started(node_id)
+            try:
+                info = super().launch()
+                if self._system_node_handler is None and not info.output_dict:
+                    # TFX logs an unresolved input and would go on without this node.
+                    raise NodeError(f"{node_id}: its inputs could not be resolved")
+            except BaseException as error:
+                observer.failed(node_id, time.monotonic() - started, error)
+                raise
+            # An executed node has been given a place to write to, a cached one has not.
+            cached = self._system_node_handler is None and not info.execution_output_uri
+            observer.finished(node_id, time.monotonic() - started, cached=cached)
+            return info
+
+    with mock.patch.object(launcher, "Launcher", ObservedLauncher):
+        yield

@@ -1,0 +1,63 @@
+"""Loads a sampler SavedModel as a server would, without this project, and calls every signature.
+
+Run as a script in a process of its own: `python -I serve_check.py MODEL_FOLDER`. Prints a line a
+signature; exits with 1 when one does not keep the contract.
+"""
+
+import os
+import sys
+import time
+
+PROJECT = {"pipeline", "components", "trainer", "data"}
+COUNT, STEPS = 3, 2  # images and solver steps of each call
+
+
+class NoProject:
+    """Refuses to import the project's own packages."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Raises ImportError for the project's packages."""
+        if name.partition(".")[0] in PROJECT:
+            raise ImportError(f"{name} is not to be had where a model is served")
+
+
+def main(folder: str) -> None:
+    """Checks the model in the folder."""
+    sys.meta_path.insert(0, NoProject())
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    signatures = tf.saved_model.load(folder).signatures
+    seed, steps = tf.range(COUNT, dtype=tf.int64), tf.constant(STEPS)
+
+    def call(name: str, **inputs: tf.Tensor) -> tf.Tensor:
+        started = time.monotonic()
+        ((key, value),) = signatures[name](**inputs).items()
+        shape = "x".join(map(str, value.shape))
+        milliseconds = 1000 * (time.monotonic() - started)
+        print(f"{name:<16} {key} {value.dtype.name} {shape}  {milliseconds:.0f} ms")
+        return value
+
+    image = call("generate", seed=seed, nb_step=steps)
+    size = image.shape[1:]
+    assert image.dtype == tf.uint8 and image.shape[0] == COUNT, "generate: one image a seed"
+    alone = signatures["generate"](seed=seed[1:2], nb_step=steps)["image"]
+    apart = tf.reduce_max(tf.abs(tf.cast(alone[0], tf.int32) - tf.cast(image[1], tf.int32)))
+    assert apart <= 1, "generate: an image depends on the batch it came in"
+    png = call("serving_default", seed=seed)
+    decoded = tf.io.decode_png(png[0], channels=size[-1])
+    assert decoded.shape == size, "serving_default: a PNG of the image's size"
+    x0 = call("invert", image=image, nb_step=steps)
+    assert x0.shape == image.shape, "invert: one x0 an image"
+    x1 = call("transport", x0=x0, nb_step=steps)
+    assert x1.shape == image.shape, "transport: one x1 an x0"
+    states = call("trajectory", seed=seed, nb_step=steps)
+    assert states.shape == (COUNT, STEPS + 1, *size), "trajectory: nb_step + 1 states an image"
+    assert bool(tf.reduce_all(states[:, -1] == image)), "trajectory: ends where generate does"
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except Exception as error:
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -1,0 +1,93 @@
+"""What is served: the numbered versions below the serving folder, and samples drawn from one."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+METADATA = Path("assets.extra") / "iadb.json"
+
+
+class NoModelError(RuntimeError):
+    """Nothing has been pushed yet, or not the version asked for."""
+
+
+def latest_model(serving: Path) -> Path:
+    """The folder of the newest complete version.
+
+    Raises:
+        NoModelError: there is none.
+    """
+    versions = [
+        path
+        for path in (serving.iterdir() if serving.is_dir() else [])
+        if path.name.isdecimal() and (path / "saved_model.pb").is_file()
+    ]
+    if not versions:
+        raise NoModelError(f"no model in {serving}; `iadb run` pushes one when it is blessed")
+    return max(versions, key=lambda path: int(path.name))
+
+
+def read_metadata(model: Path) -> dict[str, Any]:
+    """The metadata beside a model: its configuration, its training, its default nb_step."""
+    return json.loads((model / METADATA).read_text("utf-8"))
+
+
+def draw_samples(
+    model: Path, seeds: range, nb_step: int | None, batch_size: int = 256
+) -> np.ndarray:
+    """Draws images, uint8 [N, H, W, C], one for each seed.
+
+    Args:
+        model: folder of a sampler SavedModel.
+        seeds: of the images; an image depends on its seed alone.
+        nb_step: solver steps; without it, what the model states as its default.
+        batch_size: images drawn at a time.
+    """
+    import tensorflow as tf
+
+    generate = tf.saved_model.load(str(model)).signatures["generate"]
+    steps = tf.constant(nb_step or read_metadata(model)["nb_step"])
+    batches = [seeds[i : i + batch_size] for i in range(0, len(seeds), batch_size)]
+    return np.concatenate(
+        [
+            generate(seed=tf.constant(list(b), tf.int64), nb_step=steps)["image"].numpy()
+            for b in batches
+        ]
+    )
+
+
+def check(model: Path) -> subprocess.CompletedProcess:
+    """Calls every signature of a model in a fresh process that cannot see this project."""
+    script = Path(__file__).with_name("serve_check.py")
+    return subprocess.run(
+        [sys.executable, "-I", str(script), str(model.resolve())],
+        cwd="/",
+        capture_output=True,
+        text=True,
+    )
+
+
+def write_grid(images: np.ndarray, output: Path) -> None:
+    """Writes images, uint8 [N, H, W, C], as one PNG, row by row in a grid close to a square.
+
+    Images below 64 pixels are enlarged by a whole factor, so that a person can see them.
+    """
+    from PIL import Image
+
+    n, height, width, channels = images.shape
+    columns = math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    grid = np.zeros((rows * columns, height, width, channels), np.uint8)
+    grid[:n] = images
+    grid = grid.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    grid = grid.reshape(rows * height, columns * width, channels)
+    factor = max(1, 64 // height)
+    grid = grid.repeat(factor, axis=0).repeat(factor, axis=1)
+    partial = output.with_name(f"{output.name}.partial")
+    Image.fromarray(grid[..., 0] if channels == 1 else grid).save(partial, "PNG")
+    partial.replace(output)

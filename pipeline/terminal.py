@@ -1,0 +1,111 @@
+"""What a person sees of a run: a line a node, and the summary at the end."""
+
+from collections import Counter
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+from pipeline.lineage import Run
+from pipeline.workspace import Workspace
+
+WITH_PROGRESS = {"Trainer"}  # nodes that show a progress bar of their own
+
+
+class NodeLines:
+    """Prints a line for each node when it ends; on a terminal, a spinner while it works.
+
+    Attributes:
+        failed_node: the node that failed, if one did.
+        error: what it raised.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.failed_node: str | None = None
+        self.error: BaseException | None = None
+        self._spinner: Status | None = None
+
+    def started(self, node_id: str) -> None:
+        """Shows that the node works."""
+        if self.console.is_terminal and node_id not in WITH_PROGRESS:
+            self._spinner = self.console.status(node_id)
+            self._spinner.start()
+
+    def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
+        """Prints that the node has succeeded."""
+        self._line("[green]✓[/]", node_id, "[dim]cached[/]" if cached else f"{seconds:.1f} s")
+
+    def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
+        """Prints that the node has failed; the reason comes last, after all lines."""
+        self.failed_node, self.error = node_id, error
+        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        self._line("[red]✗[/]", node_id, f"[red]{what}[/] after {seconds:.1f} s")
+
+    def _line(self, mark: str, node_id: str, text: str) -> None:
+        if self._spinner:
+            self._spinner.stop()
+            self._spinner = None
+        self.console.print(f"{mark} {node_id:<18} {text}")
+
+
+def print_summary(console: Console, run: Run, workspace: Workspace) -> None:
+    """Prints what came out of a run: images, metrics, verdict, where things are."""
+    console.print()
+    accepted, rejected = run.images("accepted"), run.images("rejected")
+    text = f"{accepted:,} accepted ({run.images('duplicates'):,} of them duplicates)"
+    text += f", {rejected:,} rejected"
+    if rejected:
+        text += f": {escape(str(run.rejected_report))}"
+    _row(console, "Images", text)
+    metrics = run.metrics
+    if metrics:
+        console.print(metrics_table(metrics))
+    verdict = "[green]blessed[/]" if run.blessed else "[red]not blessed[/]"
+    reasons = "; ".join(metrics["reasons"]) if metrics else ""
+    _row(console, "Verdict", f"{verdict}: {escape(reasons)}" if reasons else verdict)
+    _row(console, "Model", escape(str(run.pushed)) if run.pushed else "not pushed")
+    _row(console, "Report", escape(str(workspace.reports / "latest.html")))
+
+
+def metrics_table(metrics: dict) -> Table:
+    """The metrics of an evaluation against their thresholds."""
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    table.add_column(f"{metrics['samples']:,} samples, {metrics['features']}")
+    for name in ("samples", "baseline", "train (floor)", "noise", "at most"):
+        table.add_column(name, justify="right")
+    for name, values in metrics["metrics"].items():
+        color = {True: "green", False: "red"}.get(values["passed"], "default")
+        columns = [values[key] for key in ("candidate", "baseline", "train", "noise", "maximum")]
+        cells = ["–" if value is None else f"{value:.4f}" for value in columns]
+        table.add_row(name, f"[{color}]{cells[0]}[/]", *cells[1:])
+    return table
+
+
+def _row(console: Console, name: str, text: str) -> None:
+    console.print(f"{name:<8} {text}", soft_wrap=True)
+
+
+def print_runs(console: Console, runs: list[Run]) -> None:
+    """Prints a line a run."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("started", "nodes", "images", "metrics", "verdict", "pushed as"):
+        table.add_column(column)
+    for run in runs:
+        states = Counter(node.state for node in run.nodes)
+        metrics = (run.metrics or {"metrics": {}})["metrics"]
+        accepted = run.images("accepted")
+        table.add_row(
+            f"{run.started:%Y-%m-%d %H:%M:%S}",
+            ", ".join(f"{count} {state}" for state, count in states.items()),
+            "–" if accepted is None else f"{accepted:,}",
+            ", ".join(
+                f"{name} {values['candidate']:.4f}"
+                for name, values in metrics.items()
+                if values["candidate"] is not None
+            ),
+            {True: "[green]blessed[/]", False: "[red]not blessed[/]", None: "–"}[run.blessed],
+            escape(run.pushed.name) if run.pushed else "–",
+        )
+    console.print(table)
