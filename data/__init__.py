@@ -1,0 +1,1 @@
+"""Makes image folders out of known datasets: a module each, with one function `write`."""

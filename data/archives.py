@@ -1,0 +1,206 @@
+"""Published archives: downloaded, verified, and read without trusting what they hold."""
+
+import hashlib
+import http.client
+import stat
+import tarfile
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path, PureWindowsPath
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from data.errors import DataError
+
+SCHEMES = ("http", "https", "file")
+TIMEOUT_SECONDS = 60  # without a byte from the server
+CHUNK_BYTES = 1 << 20
+
+Member = TypeVar("Member", tarfile.TarInfo, zipfile.ZipInfo)
+
+
+@contextmanager
+def obtain(source: str, checksum: str, max_bytes: int) -> Iterator[Path]:
+    """Gives the verified file behind a path or a URL; a download is deleted afterwards.
+
+    Args:
+        source: a path, or a URL (http, https, file).
+        checksum: algorithm and lower-case hexadecimal digest, as in "sha256:9f86d0...".
+        max_bytes: a longer download is refused.
+
+    Raises:
+        DataError: there is no such file, the download fails, or the checksum differs.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(source)
+        if "://" in source:
+            path = Path(scratch, "download")
+            download(source, path, max_bytes)
+        elif not path.is_file():
+            raise DataError(f"no file {source}: give an existing file or a URL")
+        algorithm, _, expected = checksum.partition(":")
+        found = digest(path, algorithm)
+        if found != expected:
+            raise DataError(
+                f"{source} is damaged or another file: its {algorithm} is {found}, "
+                f"expected {expected}; get it again"
+            )
+        yield path
+
+
+def digest(path: Path, algorithm: str) -> str:
+    """The hexadecimal digest of a file by a hashlib algorithm.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    # MD5 is no protection against an attacker, but all that some publishers give.
+    result = hashlib.new(algorithm, usedforsecurity=False)
+    try:
+        with path.open("rb") as file:
+            for chunk in iter(partial(file.read, CHUNK_BYTES), b""):
+                result.update(chunk)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    return result.hexdigest()
+
+
+def download(url: str, path: Path, max_bytes: int) -> None:
+    """Downloads a URL to a file, which appears only when it is complete.
+
+    Raises:
+        DataError: the scheme is not one of SCHEMES, the server cannot be reached or refuses,
+            the file is longer than `max_bytes`, or the transfer is cut off.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        if urlsplit(url).scheme not in SCHEMES:
+            raise DataError(f"cannot download {url}: only {', '.join(SCHEMES)} URLs are allowed")
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
+            length = response.headers.get("Content-Length", "")
+            expected = int(length) if length.isdecimal() else None
+            received = 0
+            with part.open("wb") as file, _progress() as progress:
+                task = progress.add_task(url, total=expected)
+                for chunk in iter(partial(response.read, CHUNK_BYTES), b""):
+                    received += len(chunk)
+                    if max(received, expected or 0) > max_bytes:
+                        raise DataError(
+                            f"refused {url}: it is longer than the {max_bytes} bytes allowed"
+                        )
+                    file.write(chunk)
+                    progress.update(task, completed=received)
+        # http.client takes an early end of the connection for the end of the file.
+        if expected is not None and received != expected:
+            raise DataError(
+                f"the download of {url} was cut off after {received} of {expected} bytes; try again"
+            )
+        part.replace(path)
+    except DataError:
+        raise
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise DataError(f"cannot download {url}: {error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def read_files(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
+    """Reads the regular files of a tar (compressed or not) or zip archive into memory.
+
+    Nothing is extracted to disk, and nothing is given before every member was checked.
+
+    Args:
+        archive: the archive.
+        max_bytes: upper limit of the sum of the declared sizes.
+
+    Yields:
+        The name (relative, with forward slashes) and the bytes of each file, in order.
+
+    Raises:
+        DataError: the archive is damaged, unpacks to more than `max_bytes`, or holds a member
+            that is absolute, climbs up by `..`, or is a link or a device.
+    """
+    try:
+        if zipfile.is_zipfile(archive):
+            yield from _read_zip(archive, max_bytes)
+        else:
+            yield from _read_tar(archive, max_bytes)
+    except DataError as error:
+        raise DataError(f"refused {archive}: {error}") from None
+    except Exception as error:  # on hostile bytes the parsers raise more than they document
+        raise DataError(
+            f"{archive} is damaged, or no tar or zip archive ({type(error).__name__}); get it again"
+        ) from None
+
+
+def _read_zip(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(archive) as opened:
+        # The upper half of external_attr is the Unix mode, or 0 where there is none.
+        described = (
+            (
+                info,
+                info.filename,
+                info.file_size,
+                stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR),
+            )
+            for info in opened.infolist()
+        )
+        for info in _accept(described, max_bytes):
+            if not info.is_dir():
+                yield info.filename, opened.read(info)
+
+
+def _read_tar(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(archive) as opened:
+        described = (
+            (member, member.name, member.size, member.isreg() or member.isdir())
+            for member in opened
+        )
+        for member in _accept(described, max_bytes):
+            if member.isreg():
+                yield member.name, opened.extractfile(member).read()
+
+
+def _accept(described: Iterable[tuple[Member, str, int, bool]], max_bytes: int) -> list[Member]:
+    """The members, given with name, size and whether each is a plain file or folder."""
+    accepted = []
+    total = 0
+    for member, name, size, plain in described:
+        # Windows rules see both kinds of slashes and drive letters.
+        path = PureWindowsPath(name)
+        if path.drive or path.root or ".." in path.parts:
+            raise DataError(f"its member {name!r} would leave the folder")
+        if not plain:
+            raise DataError(f"its member {name!r} is a link or a device")
+        total += size
+        if size < 0 or total > max_bytes:
+            raise DataError(f"it unpacks to more than the {max_bytes} bytes allowed")
+        accepted.append(member)
+    return accepted

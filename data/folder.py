@@ -1,0 +1,66 @@
+"""Writing image folders: each file atomically, and only when its content changes."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from data.errors import DataError
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """The image as a PNG file; equal pixels give equal bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_images(
+    folder: Path, images: Iterable[tuple[str, bytes]], total: int | None = None
+) -> int:
+    """Writes image files into a folder, which is made where it is missing.
+
+    A file that already has the right bytes is not touched, so that its modification time
+    stays; other files in the folder are left alone.
+
+    Args:
+        folder: where to write.
+        images: pairs of a path relative to `folder` and the bytes of the file. The caller
+            vouches for the path: it is not checked here.
+        total: number of images, for the progress bar, where it is known.
+
+    Returns:
+        The number of images, written now or found.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+    console = Console(stderr=True)
+    columns = TextColumn("writing images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    count = 0
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        for name, content in progress.track(images, total=total):
+            path = folder / name
+            try:
+                _write(path, content)
+            except OSError as error:
+                raise DataError(f"cannot write {path}: {error.strerror}") from None
+            count += 1
+    return count
+
+
+def _write(path: Path, content: bytes) -> None:
+    if path.exists() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The same name each time: what a killed run leaves behind, the next run replaces.
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

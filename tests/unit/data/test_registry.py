@@ -1,0 +1,64 @@
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from data import registry
+from data.errors import DataError
+
+HEAVY = ["tensorflow", "tfx", "sklearn", "scipy", "PIL", "numpy", "rich"]
+OTHERS = ["pipeline", "components", "trainer"]
+
+
+def imported_by(*modules):
+    code = f"import json, sys, {', '.join(modules)}; print(json.dumps(list(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_every_dataset_is_described_and_its_module_writes():
+    assert list(registry.DATASETS) == [
+        "digits",
+        "fashion_mnist",
+        "emoji",
+        "flowers102",
+        "celeba64",
+    ]
+    for dataset in registry.DATASETS.values():
+        assert dataset.description and "\n" not in dataset.description
+        assert dataset.license
+        parameters = inspect.signature(importlib.import_module(dataset.module).write).parameters
+        assert list(parameters)[:2] == ["folder", "source"]
+
+
+def test_the_registry_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        registry.DATASETS["digits"].license = "mine"
+    with pytest.raises(TypeError):
+        registry.DATASETS["mine"] = registry.DATASETS["digits"]
+
+
+def test_a_name_leads_to_its_module(tmp_path):
+    with pytest.raises(DataError, match="celeba64 needs a source"):
+        registry.write("celeba64", tmp_path)
+    with pytest.raises(DataError, match="no file nowhere"):
+        registry.write("celeba64", tmp_path, "nowhere")
+
+
+def test_an_unknown_name_is_one_line_with_the_allowed_ones(tmp_path):
+    with pytest.raises(ValueError, match=r"^no dataset 'cifar': choose one of digits, .*celeba64$"):
+        registry.write("cifar", tmp_path)
+
+
+def test_the_registry_imports_nothing_heavy():
+    assert not {*HEAVY, *OTHERS}.intersection(imported_by("data.registry"))
+
+
+def test_the_datasets_import_neither_the_other_packages_nor_tensorflow_nor_scikit_learn():
+    modules = [dataset.module for dataset in registry.DATASETS.values()]
+    unwanted = {*OTHERS, "tensorflow", "tfx", "sklearn", "scipy"}
+    assert not unwanted.intersection(imported_by(*modules))
