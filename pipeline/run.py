@@ -12,6 +12,7 @@ from rich.console import Console
 from pipeline import lineage
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.logs import logging_to
+from pipeline.runners import gpu
 from pipeline.terminal import NodeLines, print_summary
 from pipeline.workspace import Workspace
 
@@ -61,6 +62,7 @@ def _run(
 ) -> None:
     # TensorFlow's start-up takes seconds: it comes after all that can be wrong before.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    gpus = gpu.hide()
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
     from pipeline.graph import Locations, create_pipeline
@@ -76,7 +78,7 @@ def _run(
         sqlite_metadata_connection_config(str(workspace.metadata)),
     )
     try:
-        import_module(f"pipeline.runners.{runner}").run(pipeline, lines)
+        import_module(f"pipeline.runners.{runner}").run(pipeline, lines, gpus)
     except BaseException:
         logging.exception("The run failed.")
         # Runners wrap what a node raised; the node's own error says it best.

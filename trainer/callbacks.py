@@ -31,7 +31,7 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Starts the bar."""
         self._printed = time.monotonic()
-        self._ends = deque([self._printed], maxlen=RATE_STEPS + 1)
+        self._ends: deque[float] = deque(maxlen=RATE_STEPS + 1)  # of the last steps
         self._bar = Progress(
             TextColumn("  training"),
             BarColumn(),
@@ -54,8 +54,10 @@ class ProgressBar(keras.callbacks.Callback):
         """Moves the bar."""
         now = time.monotonic()
         self._ends.append(now)
-        rate = (len(self._ends) - 1) * self.batch_size / (now - self._ends[0])
         step, loss = self.start_step + batch + 1, float(logs["loss"])
+        if len(self._ends) == 1:  # the first step compiles: it tells nothing of the rate
+            return
+        rate = (len(self._ends) - 1) * self.batch_size / (now - self._ends[0])
         self._bar.update(self._task, completed=step, rate=rate, loss=loss)
         if not self.console.is_terminal and now - self._printed >= LINE_SECONDS:
             self._printed = now

@@ -1,7 +1,7 @@
 """The full state of a training on disk: what a killed process goes on from.
 
 Noise, alpha and the order of the data depend on the seed and the step alone, so the variables of
-network, average and optimizer (which counts the steps) are the whole state.
+network, average and optimizer, and the number of steps, are the whole state.
 """
 
 import time
@@ -23,10 +23,12 @@ class Checkpoints:
 
     def __init__(self, folder: str, model: IADBModel, keep: int) -> None:
         self.model = model
-        model.optimizer.build(model.network.trainable_variables)
+        if not model.optimizer.built:
+            model.optimizer.build(model.network.trainable_variables)
         self._checkpoint = tf.train.Checkpoint(
             network=[v.value for v in model.network.variables],
             average=[v.value for v in model.ema_network.variables] if model.ema_network else [],
+            step=model.step.value,
             optimizer=[v.value for v in model.optimizer.variables],
         )
         self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
@@ -34,7 +36,7 @@ class Checkpoints:
     @property
     def step(self) -> int:
         """Steps that the model has been trained for."""
-        return int(self.model.optimizer.iterations)
+        return int(self.model.step)
 
     def restore(self) -> bool:
         """Restores the newest checkpoint; False where there is none."""

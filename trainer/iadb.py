@@ -29,7 +29,7 @@ class IADBModel(keras.Model):
         rank: of a batch: 2 for points [N, D], 4 for images [N, H, W, C].
         ema: averages the weights during training; samples are then drawn with the average.
         solver: a name of trainer.solvers.SOLVERS.
-        seed: of noise and alpha. Both depend on it and on the optimizer's step alone, so that a
+        seed: of noise and alpha. Both depend on it and on the number of steps alone, so that a
             resumed training goes on as an uninterrupted one would.
     """
 
@@ -50,6 +50,15 @@ class IADBModel(keras.Model):
         self.ema_network = ema.network if ema else None
         self.solver = solvers.SOLVERS[solver]
         self.seed = seed
+        # Not the optimizer's iterations: those leave out steps whose float16 gradients overflowed.
+        self.step = self.add_weight(
+            name="step",
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+        )
         self.loss_tracker = keras.metrics.Mean("loss")
         self.built = True  # the network is; Keras would call this model symbolically otherwise
 
@@ -73,8 +82,9 @@ class IADBModel(keras.Model):
 
         if self.ema:
             batch_size = tf.cast(tf.shape(x1)[0] * nb_replica, tf.float32)
-            step = tf.cast(self.optimizer.iterations, tf.float32)
-            self.ema.update(images_seen=step * batch_size, batch_size=batch_size)
+            images_seen = tf.cast(self.step + 1, tf.float32) * batch_size
+            self.ema.update(images_seen=images_seen, batch_size=batch_size)
+        self.step.assign_add(1)
         loss = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, loss)
         self.loss_tracker.update_state(loss)
         return {"loss": loss}
@@ -96,7 +106,7 @@ class IADBModel(keras.Model):
         nb_global = nb_local * replicas.num_replicas_in_sync
         index = tf.cast(replicas.replica_id_in_sync_group, tf.int32)
         part = slice(index * nb_local, (index + 1) * nb_local)
-        step = tf.cast(self.optimizer.iterations, tf.int64)
+        step = tf.convert_to_tensor(self.step)
         seeds = tf.random.split(tf.stack([tf.constant(self.seed, tf.int64), step]), num=2)
         noise = tf.random.stateless_normal(tf.concat([[nb_global], shape[1:]], 0), seeds[0])
         alpha = tf.random.stateless_uniform([nb_global], seeds[1])

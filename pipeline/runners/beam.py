@@ -12,8 +12,8 @@ from pipeline.runners.observed import Observer, observed
 ORCHESTRATION = ["--runner=FnApiRunner"]
 
 
-def run(pipeline: Pipeline, observer: Observer) -> None:
+def run(pipeline: Pipeline, observer: Observer, gpus: str | None) -> None:
     """Runs every node; raises what the first failing node raised, wrapped by Beam."""
     # The orchestrating pipeline takes its options from the command line, and from nowhere else.
-    with observed(observer), mock.patch.object(sys, "argv", [sys.argv[0], *ORCHESTRATION]):
+    with observed(observer, gpus), mock.patch.object(sys, "argv", [sys.argv[0], *ORCHESTRATION]):
         BeamDagRunner().run(pipeline)

@@ -7,11 +7,14 @@ module: for the time of a run, the class there is one that reports to an observe
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 from unittest import mock
 
 from tfx.orchestration.portable import launcher
 from tfx.orchestration.portable.data_types import ExecutionInfo
+from tfx.proto.orchestration.pipeline_pb2 import PipelineNode
+
+from pipeline.runners import gpu
 
 
 class NodeError(RuntimeError):
@@ -32,10 +35,20 @@ class Observer(Protocol):
 
 
 @contextmanager
-def observed(observer: Observer) -> Iterator[None]:
-    """Tells the observer about every node that a TFX runner launches inside."""
+def observed(observer: Observer, gpus: str | None) -> Iterator[None]:
+    """Tells the observer about every node that a TFX runner launches inside.
+
+    Args:
+        observer: is told.
+        gpus: what pipeline.runners.gpu.hide returned.
+    """
 
     class ObservedLauncher(launcher.Launcher):
+        def __init__(self, pipeline_node: PipelineNode, *args: Any, **kwargs: Any) -> None:
+            super().__init__(pipeline_node, *args, **kwargs)
+            if gpus is not None and pipeline_node.node_info.id in gpu.GPU_NODES:
+                self._executor_operator = gpu.OwnProcessOperator(self._executor_spec, gpus)
+
         def launch(self) -> ExecutionInfo | None:
             node_id = self._pipeline_node.node_info.id
             started = time.monotonic()

@@ -1,0 +1,113 @@
+"""Gives the GPUs to the nodes that compute on them, and to no other.
+
+A process that has started TensorFlow can neither hide a GPU nor give it back. So where there is a
+GPU, the process of a run hides it from itself, and the executors of GPU_NODES run in processes of
+their own, one after another, that see it.
+"""
+
+import glob
+import multiprocessing
+import os
+from multiprocessing.connection import Connection
+
+from google.protobuf import message
+
+GPU_NODES = {"Trainer", "SampleEvaluator"}
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+HIDDEN = "-1"
+DEVICES = "/dev/nvidia[0-9]*"
+
+
+class ExecutorProcessError(RuntimeError):
+    """An executor failed in its own process; the text names what it raised there."""
+
+
+def hide() -> str | None:
+    """Hides the GPUs from this process; to be called before TensorFlow starts.
+
+    Returns:
+        What GPU_NODES may see, a value of CUDA_VISIBLE_DEVICES, or None where there is no GPU.
+    """
+    visible = os.environ.get(VISIBLE)
+    devices = glob.glob(DEVICES)
+    if visible in ("", HIDDEN) or not devices:
+        return None
+    os.environ[VISIBLE] = HIDDEN
+    return visible or ",".join(str(index) for index in range(len(devices)))
+
+
+class OwnProcessOperator:
+    """Runs the executor of a node in a fresh process that sees the GPUs.
+
+    Stands where TFX's launcher has its executor operator.
+
+    Args:
+        executor_spec: TFX's specification of the executor.
+        visible: CUDA_VISIBLE_DEVICES of the process.
+    """
+
+    def __init__(self, executor_spec: message.Message, visible: str) -> None:
+        self._executor_spec = executor_spec
+        self._visible = visible
+
+    def with_execution_watcher(self, address: str) -> None:
+        """The executors of this project do not report to the watcher."""
+
+    def run_executor(self, execution_info: object) -> message.Message:
+        """Runs the executor to its end.
+
+        Returns:
+            TFX's ExecutorOutput.
+
+        Raises:
+            ExecutorProcessError: the executor raised something, or its process died.
+        """
+        context = multiprocessing.get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(
+            target=_run,
+            args=(
+                self._visible,
+                type(self._executor_spec).__name__,
+                self._executor_spec.SerializeToString(),
+                execution_info.to_proto().SerializeToString(),
+                sender,
+            ),
+        )
+        process.start()
+        sender.close()
+        try:
+            succeeded, answer = receiver.recv()
+        except EOFError:
+            process.join()
+            raise ExecutorProcessError(f"its process ended with {process.exitcode}") from None
+        except KeyboardInterrupt:
+            process.join()  # it was interrupted as well, and saves its state
+            raise
+        process.join()
+        if not succeeded:
+            raise ExecutorProcessError(answer)
+        from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
+
+        return ExecutorOutput.FromString(answer)
+
+
+def _run(visible: str, spec_type: str, spec: bytes, info: bytes, sender: Connection) -> None:
+    os.environ[VISIBLE] = visible
+    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    from absl import logging
+    from tfx.orchestration.portable import data_types, launcher
+    from tfx.proto.orchestration import executable_spec_pb2
+    from tfx.proto.orchestration.execution_invocation_pb2 import ExecutionInvocation
+
+    logging.set_verbosity(logging.INFO)
+    try:
+        executor_spec = getattr(executable_spec_pb2, spec_type).FromString(spec)
+        operator = launcher.DEFAULT_EXECUTOR_OPERATORS[type(executor_spec)](executor_spec)
+        execution_info = data_types.ExecutionInfo.from_proto(ExecutionInvocation.FromString(info))
+        output = operator.run_executor(execution_info)
+    except Exception as error:
+        logging.exception("The executor failed.")
+        sender.send((False, f"{type(error).__name__}: {error}"))
+    else:
+        sender.send((True, output.SerializeToString()))

@@ -1,0 +1,18 @@
+"""What all tests share: quiet libraries, and the digits as an image folder."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import pytest
+
+from data import digits
+
+
+@pytest.fixture(scope="session")
+def digits_folder(tmp_path_factory):
+    """The 1,797 digits of scikit-learn, a folder a class; not to be written to."""
+    folder = tmp_path_factory.mktemp("data") / "digits"
+    digits.write(folder)
+    return folder

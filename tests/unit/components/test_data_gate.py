@@ -1,0 +1,76 @@
+import json
+
+import pytest
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import ExampleAnomalies
+
+from components.data_gate.component import DataVerdict
+from components.data_gate.executor import DataAnomalyError, Executor
+
+INFO = anomalies_pb2.AnomalyInfo
+
+
+@pytest.fixture
+def gate(tmp_path):
+    def judge(anomalies, on_anomaly="stop"):
+        """Runs DataGate on {split: Anomalies}; returns its verdict."""
+        found, verdict = ExampleAnomalies(), DataVerdict()
+        found.uri, verdict.uri = str(tmp_path / "anomalies"), str(tmp_path / "verdict")
+        found.split_names = artifact_utils.encode_split_names(list(anomalies))
+        (tmp_path / "verdict").mkdir()
+        for split, proto in anomalies.items():
+            folder = tmp_path / "anomalies" / f"Split-{split}"
+            folder.mkdir(parents=True)
+            (folder / "SchemaDiff.pb").write_bytes(proto.SerializeToString())
+        Executor().Do({"anomalies": [found]}, {"verdict": [verdict]}, {"on_anomaly": on_anomaly})
+        return json.loads((tmp_path / "verdict" / "verdict.json").read_text())
+
+    return judge
+
+
+def anomalies(**features):
+    proto = anomalies_pb2.Anomalies()
+    for feature, severity in features.items():
+        proto.anomaly_info[feature].severity = severity
+        proto.anomaly_info[feature].description = f"{feature} is odd"
+    return proto
+
+
+def test_data_without_anomalies_pass(gate):
+    assert gate({"train": anomalies(), "eval": anomalies()}) == []
+
+
+def test_an_error_stops_the_run_and_is_named(gate):
+    with pytest.raises(DataAnomalyError, match=r"mean \(eval\): mean is odd") as error:
+        gate({"train": anomalies(), "eval": anomalies(mean=INFO.ERROR)})
+    assert "validation.on_anomaly=warn" in str(error.value)
+
+
+def test_warnings_pass_and_are_listed(gate):
+    (found,) = gate({"train": anomalies(stddev=INFO.WARNING)})
+    assert found == {
+        "split": "train",
+        "feature": "stddev",
+        "severity": "WARNING",
+        "description": "stddev is odd",
+    }
+
+
+def test_errors_pass_where_the_configuration_says_so(gate):
+    (found,) = gate({"train": anomalies(mean=INFO.ERROR)}, on_anomaly="warn")
+    assert found["severity"] == "ERROR"
+
+
+def test_an_anomaly_of_the_data_set_as_a_whole_counts(gate):
+    proto = anomalies_pb2.Anomalies()
+    proto.dataset_anomaly_info.severity = INFO.ERROR
+    proto.dataset_anomaly_info.description = "too few examples"
+    with pytest.raises(DataAnomalyError, match=r"dataset \(train\): too few examples"):
+        gate({"train": proto})
+
+
+def test_a_long_list_is_cut_in_the_message_and_whole_in_the_count(gate):
+    many = {f"feature{i}": INFO.ERROR for i in range(8)}
+    with pytest.raises(DataAnomalyError, match="8 anomalies in the data.*; and 3 more"):
+        gate({"train": anomalies(**many)})

@@ -1,0 +1,84 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from pipeline.cli import main
+
+
+def iadb(*args):
+    return CliRunner().invoke(main, list(map(str, args)))
+
+
+def test_help_imports_no_heavy_library():
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from pipeline.cli import main\n"
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
+        "print([m for m in ('tensorflow', 'tfx', 'apache_beam', 'numpy') if m in sys.modules])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout == "[]\n"
+
+
+def test_config_show_prints_the_resolved_configuration():
+    result = iadb(
+        "config",
+        "show",
+        "--preset",
+        "digits",
+        "--data",
+        "a b: c",
+        "--set",
+        "train.steps=7",
+        "--set",
+        "train.warmup_steps=1",
+    )
+    resolved = yaml.safe_load(result.output)
+    assert resolved["train"]["steps"] == 7
+    assert resolved["data"]["folder"] == "a b: c"
+
+
+def test_config_schema_prints_a_json_schema():
+    assert json.loads(iadb("config", "schema").output)["properties"]["train"]
+
+
+def test_a_wrong_configuration_ends_with_code_2_and_one_line():
+    result = iadb("config", "show", "--set", "train.stepz=7")
+    assert result.exit_code == 2
+    assert result.output == "iadb: train.stepz: unknown key; did you mean steps?\n"
+
+
+def test_a_run_without_a_folder_says_how_to_give_one(tmp_path):
+    result = iadb("run", "--workspace", tmp_path / "w")
+    assert result.exit_code == 2
+    assert result.output == (
+        "iadb: data.folder: not set; give the folder of images with --data FOLDER\n"
+    )
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("command", ["sample", "serve-check"])
+def test_without_a_model_the_error_says_what_makes_one(tmp_path, command):
+    result = iadb(command, "--workspace", tmp_path)
+    assert result.exit_code == 2
+    assert "`iadb run` pushes one" in result.output
+
+
+def test_runs_of_an_empty_workspace_are_none(tmp_path):
+    result = iadb("runs", "--workspace", tmp_path)
+    assert result.exit_code == 0
+    assert result.output == f"no runs in {tmp_path}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_write_makes_a_folder_and_an_unknown_name_is_told(tmp_path):
+    result = iadb("data", "write", "digits", tmp_path / "digits")
+    assert result.output == f"1,797 images in {tmp_path / 'digits'}\n"
+    result = iadb("data", "write", "nope", tmp_path / "nope")
+    assert result.exit_code == 3
+    assert "digits" in result.output

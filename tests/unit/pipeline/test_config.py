@@ -1,0 +1,120 @@
+import json
+
+import pytest
+import yaml
+
+from data import emoji
+from pipeline import config
+from pipeline.config import ConfigError, load
+
+
+def message(*overrides, **kwargs):
+    with pytest.raises(ConfigError) as error:
+        load("digits", overrides=overrides, **kwargs)
+    return str(error.value)
+
+
+def test_the_last_of_preset_file_and_overrides_wins(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("train: {steps: 300, batch_size: 16}\n")
+    resolved = load("digits", file, ["train.steps=400"])
+    assert resolved.train.steps == 400
+    assert resolved.train.batch_size == 16
+    assert resolved.data.resolution == 8
+
+
+@pytest.mark.parametrize("preset", config.presets())
+def test_every_preset_is_valid(preset):
+    assert load(preset).name == preset.replace("_", "-")
+
+
+def test_what_is_shown_loads_to_the_same_configuration(tmp_path):
+    file = tmp_path / "config.yaml"
+    resolved = load("emoji", overrides=["beam.components.Transform=[--runner=X]"])
+    file.write_text(config.dump(resolved))
+    assert load(file=file) == resolved
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("train.stepz=4", "train.stepz: unknown key; did you mean steps?"),
+        ("foo=1", "foo: unknown key; allowed here: name, data, validation"),
+        ("train.steps=many", "train.steps: got 'many'; input should be a valid integer"),
+        ("train.steps=0", "train.steps: got 0; input should be greater than 0"),
+        ("sample.solver=rk5", "sample.solver: got 'rk5'; input should be 'euler', 'midpoint'"),
+        ("data.background=red", "data.background: got 'red'; give a color as #RRGGBB"),
+        ("data.channels=2", "data.channels: got 2; input should be 1 or 3"),
+        ("model.norm_groups=7", "model: norm_groups=7 does not divide the width 32"),
+        ("model.attention=[true]", "model: attention names 1 levels, channels 2"),
+        ("train.warmup_steps=5000", "train: warmup_steps=5000 must be below steps=1000"),
+        ("data.resolution=9", "data.resolution=9 is not divisible by 2"),
+        ("data.group_pattern=abc", "data.group_pattern: got 'abc'; needs exactly one (group)"),
+        ("name=../x", "name: got '../x'; string should match pattern"),
+        ("train.steps", "--set train.steps: expected KEY=VALUE"),
+        ("train..steps=1", "--set train..steps=1: expected KEY=VALUE"),
+        ("train.steps=[", "--set train.steps=[: the value is not YAML"),
+        ("train=5", "train: got 5; input should be a valid"),
+    ],
+)
+def test_an_error_is_one_line_that_names_key_value_and_what_is_allowed(override, expected):
+    text = message(override)
+    assert text.startswith(expected)
+    assert "\n" not in text
+
+
+def test_every_wrong_key_is_told_at_once():
+    assert len(message("train.stepz=4", "train.steps=x", "data.channels=7").splitlines()) == 3
+
+
+def test_an_unknown_preset_names_those_there_are():
+    with pytest.raises(ConfigError, match="no 'mnist'; there are celeba64, digits"):
+        load("mnist")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"train: [", "not YAML"),
+        (b"- a\n- b\n", "expected sections with keys, found list"),
+        (b"!!python/object/apply:os.system ['true']", "not YAML"),
+        (b"\xff\xfe", "cannot be read: not UTF-8 text"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_told_in_one_line(tmp_path, content, expected):
+    file = tmp_path / "config.yaml"
+    file.write_bytes(content)
+    text = message(file=file)
+    assert expected in text
+    assert "\n" not in text
+
+
+def test_a_missing_file_is_named(tmp_path):
+    assert message(file=tmp_path / "no.yaml").endswith(
+        "no.yaml: cannot be read: No such file or directory"
+    )
+
+
+def test_the_json_schema_describes_every_key():
+    schema = config.PipelineConfig.model_json_schema()
+    undescribed = [
+        f"{name}.{key}"
+        for name, section in schema["$defs"].items()
+        for key, entry in section["properties"].items()
+        if "description" not in entry and "$ref" not in json.dumps(entry) and "default" not in entry
+    ]
+    assert undescribed == []
+    assert schema["additionalProperties"] is False
+
+
+def test_a_configuration_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        load("digits").train.steps = 5
+
+
+def test_dumped_yaml_holds_plain_values_only():
+    assert yaml.safe_load(config.dump(load("digits")))["model"]["channels"] == [32, 64]
+
+
+def test_the_emoji_preset_splits_by_base_code_point():
+    assert load("emoji").data.group_pattern == emoji.GROUP_PATTERN

@@ -1,0 +1,35 @@
+import errno
+
+import pytest
+
+from components.data_gate.executor import DataAnomalyError
+from components.image_example_gen.errors import ImageDataError
+from data.errors import DataError
+from pipeline import failures
+from pipeline.config import ConfigError
+from pipeline.serving import NoModelError
+from pipeline.workspace import WorkspaceError
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (ConfigError("a\nb"), failures.USAGE, "a\nb"),
+        (NoModelError("none"), failures.USAGE, "none"),
+        (DataError("bad"), failures.DATA, "bad"),
+        (ImageDataError("bad"), failures.DATA, "bad"),
+        (DataAnomalyError("bad"), failures.DATA, "bad"),
+        (WorkspaceError("busy"), failures.WORKSPACE, "busy"),
+        (OSError(errno.ENOSPC, "x", "/f"), failures.WORKSPACE, "the disk is full: /f"),
+        (
+            RuntimeError("/f; No space left on device\nmore"),
+            failures.WORKSPACE,
+            "the disk is full: /f; No space left on device",
+        ),
+        (KeyError("x"), failures.UNEXPECTED, "KeyError: 'x'"),
+        (ValueError("one\ntwo"), failures.UNEXPECTED, "ValueError: one"),
+        (KeyboardInterrupt(), failures.INTERRUPTED, "interrupted; the next run goes on from here"),
+    ],
+)
+def test_a_failure_has_a_code_by_its_cause_and_a_line(error, code, text):
+    assert failures.describe(error) == (code, text)

@@ -1,0 +1,26 @@
+import logging
+import os
+
+from pipeline.logs import logging_to
+
+
+def test_logs_and_bare_standard_error_go_to_the_file(tmp_path, capfd):
+    path = tmp_path / "run.log"
+    with logging_to(path, verbose=False):
+        logging.getLogger("somewhere").info("from python")
+        os.write(2, b"from C++\n")
+        print("for a person")
+    os.write(2, b"after\n")
+    text = path.read_text("utf-8")
+    assert "I somewhere: from python" in text
+    assert "from C++" in text
+    out, err = capfd.readouterr()
+    assert out == "for a person\n"
+    assert err == "after\n"
+
+
+def test_verbose_shows_what_goes_to_the_file(tmp_path, capfd):
+    with logging_to(tmp_path / "run.log", verbose=True):
+        logging.getLogger("somewhere").info("from python")
+    assert "from python" in capfd.readouterr().err
+    assert "from python" in (tmp_path / "run.log").read_text("utf-8")

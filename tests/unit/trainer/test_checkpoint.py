@@ -1,0 +1,57 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.checkpoint import Checkpoints
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.train import build_model
+
+MODEL = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4, dropout=0.1)
+BATCHES = tf.data.Dataset.from_tensors(tf.zeros([2, 4, 4, 1])).repeat()
+
+
+def model(precision="float32"):
+    train = TrainOptions(steps=100, warmup_steps=2, precision=precision)
+    return build_model(MODEL, train, SampleOptions(), resolution=4, channels=1)
+
+
+def fit(model, steps):
+    model.fit(BATCHES, steps_per_epoch=steps, verbose=0)
+
+
+def state(model):
+    variables = model.network.variables + model.ema_network.variables + model.optimizer.variables
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_restored_training_ends_with_the_weights_of_one_that_never_stopped(tmp_path, precision):
+    first = model(precision)
+    fit(first, 3)
+    Checkpoints(str(tmp_path), first, keep=2).save()
+    fit(first, 4)
+
+    second = model(precision)
+    checkpoints = Checkpoints(str(tmp_path), second, keep=2)
+    assert checkpoints.restore()
+    assert checkpoints.step == 3
+    fit(second, 4)
+    for a, b in zip(state(first), state(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_empty_folder_restores_nothing(tmp_path):
+    assert not Checkpoints(str(tmp_path), model(), keep=2).restore()
+
+
+def test_only_the_newest_are_kept(tmp_path):
+    trained = model()
+    checkpoints = Checkpoints(str(tmp_path), trained, keep=2)
+    for _ in range(4):
+        fit(trained, 1)
+        checkpoints.save()
+    assert sorted(path.name for path in tmp_path.glob("*.index")) == [
+        "ckpt-3.index",
+        "ckpt-4.index",
+    ]

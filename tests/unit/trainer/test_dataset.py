@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer import dataset
+
+COUNT, BATCH = 10, 4
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Ten records in two files; record i says i."""
+    paths = [str(tmp_path / "a.gz"), str(tmp_path / "b.gz")]
+    for path, numbers in zip(paths, (range(6), range(6, COUNT)), strict=True):
+        with tf.io.TFRecordWriter(path, "GZIP") as writer:
+            for number in numbers:
+                writer.write(str(number).encode())
+    return paths
+
+
+def preprocess(serialized):
+    """An image, 1x2x1, whose left pixel is the record's number and whose right one is -1."""
+    numbers = tf.strings.to_number(serialized)
+    return {"image": tf.stack([numbers, -tf.ones_like(numbers)], 1)[:, None, :, None]}
+
+
+def read(files, batches, **kwargs):
+    kwargs = {"seed": 0, "shuffle_buffer": COUNT} | kwargs
+    ds = dataset.train_dataset(files, preprocess, BATCH, **kwargs)
+    return np.stack([batch.numpy() for batch in ds.take(batches)])
+
+
+def numbers(images):
+    return images.max(axis=(2, 3, 4)).astype(int).ravel().tolist()
+
+
+def test_every_epoch_holds_every_image_once_and_has_its_own_order(files):
+    order = numbers(read(files, 5))
+    assert sorted(order[:COUNT]) == sorted(order[COUNT:]) == list(range(COUNT))
+    assert order[:COUNT] != order[COUNT:]
+
+
+def test_the_seed_decides_the_order(files):
+    assert numbers(read(files, 5)) == numbers(read(files, 5))
+    assert numbers(read(files, 5)) != numbers(read(files, 5, seed=1))
+
+
+@pytest.mark.parametrize("start", [1, 2, 3, 7])
+def test_reading_goes_on_where_it_stopped(files, start):
+    whole = read(files, 10, flip=True)
+    np.testing.assert_array_equal(
+        whole[start:], read(files, 10 - start, flip=True, start_step=start)
+    )
+
+
+def test_about_half_of_the_images_are_flipped(files):
+    images = read(files, 100, flip=True)
+    flipped = np.mean(images[:, :, 0, 0, 0] == -1)
+    assert 0.4 < flipped < 0.6
+
+
+def test_no_image_is_flipped_unless_asked_for(files):
+    assert np.all(read(files, 20)[:, :, 0, 1, 0] == -1)
+
+
+def test_a_split_without_examples_is_an_error(tmp_path):
+    with tf.io.TFRecordWriter(str(tmp_path / "empty.gz"), "GZIP"):
+        pass
+    with pytest.raises(ValueError, match="no example"):
+        dataset.train_dataset([str(tmp_path / "empty.gz")], preprocess, BATCH, seed=0)

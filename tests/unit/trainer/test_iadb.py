@@ -1,0 +1,110 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.ema import ExponentialMovingAverage
+from trainer.iadb import IADBModel
+
+
+def network(*shape):
+    """A network that takes [x, alpha], for any rank."""
+    x, alpha = keras.Input(shape), keras.Input(())
+    a = keras.layers.Dense(32)(keras.layers.Reshape((1,))(alpha))
+    a = keras.layers.Reshape([1] * (len(shape) - 1) + [32])(a)
+    h = keras.layers.Add()([keras.layers.Dense(32)(x), a])
+    h = keras.layers.Dense(32, activation="silu")(keras.layers.Activation("silu")(h))
+    return keras.Model([x, alpha], keras.layers.Dense(shape[-1])(h))
+
+
+def points(n=4096, center=(3.0, -1.0)):
+    keras.utils.set_random_seed(0)
+    return np.float32(np.random.default_rng(0).normal(center, 0.1, (n, 2)))
+
+
+def trained(data, **kwargs):
+    keras.utils.set_random_seed(0)
+    model = IADBModel(network(2), rank=2, **kwargs)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    history = model.fit(data.batch(256), epochs=10, verbose=0)
+    return model, history.history["loss"]
+
+
+def test_noise_is_carried_to_the_density_of_the_data():
+    model, losses = trained(tf.data.Dataset.from_tensor_slices(points()))
+    assert losses[-1] < losses[0] / 2
+    x1, trajectory = model.sample_iadb(tf.random.stateless_normal([500, 2], [0, 1]), nb_step=16)
+    np.testing.assert_allclose(np.mean(x1, 0), (3.0, -1.0), atol=0.15)
+    assert np.std(x1, 0).max() < 0.4
+    assert trajectory.shape == (17, 500, 2)
+    np.testing.assert_array_equal(trajectory[-1], x1)
+
+
+def test_pairs_map_one_density_to_another():
+    x0, x1 = points(center=(-2.0, 2.0)), points(center=(1.0, 1.0))
+    model, _ = trained(tf.data.Dataset.from_tensor_slices((x0, x1)))
+    mapped, _ = model.sample_iadb(tf.constant(x0[:500]), nb_step=8)
+    np.testing.assert_allclose(np.mean(mapped, 0), (1.0, 1.0), atol=0.15)
+
+
+@pytest.mark.parametrize("shape", [(2,), (5, 2), (4, 4, 2), (3, 4, 4, 2)])
+def test_ranks_two_to_five_train_and_sample(shape):
+    model = IADBModel(network(*shape), rank=len(shape) + 1)
+    model.compile(optimizer="adam")
+    model.fit(tf.data.Dataset.from_tensors(tf.zeros([3, *shape])), verbose=0)
+    x1, trajectory = model.sample_iadb(tf.zeros([3, *shape]), nb_step=2)
+    assert x1.shape == (3, *shape)
+    assert trajectory.shape == (3, 3, *shape)
+
+
+def test_the_same_seed_trains_the_same_weights():
+    data = tf.data.Dataset.from_tensor_slices(points(512))
+    first, second, other = (trained(data, seed=seed)[0].get_weights() for seed in (1, 1, 2))
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(np.any(a != b) for a, b in zip(first, other, strict=True))
+
+
+def test_samples_are_drawn_with_the_average_of_the_weights():
+    net = network(2)
+    model = IADBModel(net, rank=2, ema=ExponentialMovingAverage(net, 10**9, 0))
+    model.compile(optimizer=keras.optimizers.SGD(0.05))
+    x0 = tf.ones([4, 2])
+    before, _ = model.sample_iadb(x0, nb_step=2)
+    model.fit(tf.data.Dataset.from_tensor_slices(points(512)).batch(64), verbose=0)
+    after, _ = model.sample_iadb(x0, nb_step=2)
+    np.testing.assert_allclose(before, after, atol=1e-3)
+    assert model.sampling_network is model.ema_network
+
+
+TWO_DEVICES = """
+import sys
+import numpy as np, tensorflow as tf, keras
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from trainer.ema import ExponentialMovingAverage
+from trainer.iadb import IADBModel
+x1 = np.float32(np.random.default_rng(0).normal(2.0, 0.1, (64, 2)))
+weights = []
+for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
+    strategy = tf.distribute.MirroredStrategy(devices)
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        x, alpha = keras.Input((2,)), keras.Input(())
+        h = keras.layers.Concatenate()([x, keras.layers.Reshape((1,))(alpha)])
+        net = keras.Model([x, alpha], keras.layers.Dense(2)(keras.layers.Dense(8, "tanh")(h)))
+        model = IADBModel(net, rank=2, ema=ExponentialMovingAverage(net, 100, 0.5))
+        model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    history = model.fit(tf.data.Dataset.from_tensor_slices(x1).batch(16), epochs=3, verbose=0)
+    weights.append(net.get_weights() + model.ema_network.get_weights() + history.history["loss"])
+for one, two in zip(*weights, strict=True):
+    np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+"""
+
+
+def test_two_replicas_train_the_weights_and_the_average_of_one():
+    result = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]

@@ -1,0 +1,76 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.options import ModelOptions
+from trainer.sampler import METADATA, Sampler, noise_from_seeds
+from trainer.unet import build_unet
+
+SHAPE = (8, 8, 3)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("model") / "1")
+    options = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
+    network = build_unet(options, 8, 3)
+    Sampler(network, SHAPE, "heun", nb_step=3).save(folder, {"nb_step": 3})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def signatures(saved):
+    model = tf.saved_model.load(saved)
+
+    def call(name, **inputs):
+        (output,) = model.signatures[name](**inputs).values()
+        return output.numpy()
+
+    return call
+
+
+def seeds(*numbers):
+    return tf.constant(numbers, tf.int64)
+
+
+def test_an_image_depends_on_its_seed_alone(signatures):
+    together = signatures("generate", seed=seeds(5, 6, 7), nb_step=4)
+    alone = signatures("generate", seed=seeds(6), nb_step=4)
+    assert together.shape == (3, *SHAPE)
+    assert np.abs(together[1].astype(int) - alone[0]).max() <= 1
+    assert np.any(together[0] != together[1])
+
+
+def test_the_default_signature_gives_png_files_of_the_default_steps(signatures):
+    png = signatures("serving_default", seed=seeds(1, 2))
+    decoded = [tf.io.decode_png(data).numpy() for data in png]
+    np.testing.assert_array_equal(decoded, signatures("generate", seed=seeds(1, 2), nb_step=3))
+
+
+def test_transport_carries_noise_to_the_image_that_generate_gives(signatures):
+    x0 = noise_from_seeds(seeds(3), SHAPE)
+    x1 = signatures("transport", x0=x0, nb_step=4)
+    image = signatures("generate", seed=seeds(3), nb_step=4)
+    np.testing.assert_allclose(np.clip(x1, -1, 1), image / 127.5 - 1, atol=0.5 / 127.5 + 1e-5)
+
+
+def test_invert_leads_back_to_what_transport_started_from(signatures):
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (2, *SHAPE)), tf.uint8)
+    x0 = signatures("invert", image=image, nb_step=64)
+    x1 = signatures("transport", x0=x0, nb_step=64)
+    np.testing.assert_allclose(x1, image / np.float32(127.5) - 1, atol=0.01)
+
+
+def test_the_trajectory_leads_from_noise_to_the_image(signatures):
+    states = signatures("trajectory", seed=seeds(1, 2), nb_step=4)
+    assert states.shape == (2, 5, *SHAPE)
+    np.testing.assert_array_equal(
+        states[:, -1], signatures("generate", seed=seeds(1, 2), nb_step=4)
+    )
+
+
+def test_the_metadata_lies_beside_the_model(saved):
+    with tf.io.gfile.GFile(f"{saved}/{METADATA}") as file:
+        assert json.load(file) == {"nb_step": 3}

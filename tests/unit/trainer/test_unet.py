@@ -1,0 +1,55 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.options import ModelOptions
+from trainer.unet import SinusoidalEmbedding, build_unet
+
+SMALL = ModelOptions(channels=(8, 16), attention=(False, True), blocks=1, norm_groups=4)
+
+
+def test_the_output_is_shaped_as_the_image_and_depends_on_alpha():
+    network = build_unet(SMALL, resolution=8, image_channels=3)
+    x = tf.random.stateless_normal([2, 8, 8, 3], [0, 0])
+    early, late = (network([x, tf.fill([2], alpha)]) for alpha in (0.1, 0.9))
+    assert early.shape == (2, 8, 8, 3)
+    assert np.abs(early - late).max() > 1e-3
+
+
+def test_one_image_does_not_depend_on_the_others_of_its_batch():
+    network = build_unet(SMALL, resolution=8, image_channels=1)
+    x = tf.random.stateless_normal([4, 8, 8, 1], [0, 0])
+    together = network([x, tf.fill([4], 0.5)])
+    alone = network([x[2:3], tf.fill([1], 0.5)])
+    np.testing.assert_allclose(together[2:3], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_weights_and_output_are_float32_at_any_precision(precision):
+    network = build_unet(SMALL, 8, 1, precision)
+    assert {v.dtype for v in network.trainable_variables} == {"float32"}
+    assert network([tf.zeros([1, 8, 8, 1]), tf.zeros([1])]).dtype == tf.float32
+    computed = {layer.compute_dtype for layer in network.layers}
+    assert precision in computed
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_attention_adds_weights_where_it_is_asked_for():
+    without = SMALL.model_copy(update={"attention": (False, False)})
+    assert build_unet(SMALL, 8, 1).count_params() > build_unet(without, 8, 1).count_params()
+
+
+def test_a_network_can_be_cloned():
+    network = build_unet(SMALL, 8, 1)
+    clone = keras.models.clone_model(network)
+    clone.set_weights(network.get_weights())
+    inputs = [tf.ones([1, 8, 8, 1]), tf.fill([1], 0.3)]
+    np.testing.assert_allclose(network(inputs), clone(inputs), atol=1e-6)
+
+
+def test_the_embedding_holds_cosines_then_sines_of_falling_frequencies():
+    values = SinusoidalEmbedding(4, scale=2.0)(tf.constant([0.25]))
+    np.testing.assert_allclose(
+        values[0], [np.cos(0.5), np.cos(0.005), np.sin(0.5), np.sin(0.005)], rtol=1e-5
+    )
