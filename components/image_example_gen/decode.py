@@ -1,0 +1,145 @@
+"""One image file to small, uniform pixels: the only place where source images are decoded."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from components.image_example_gen.options import ImageOptions
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+# A JPEG is decoded at the smallest scale that leaves this many times the resolution: the resize
+# still averages over more than one pixel, and a large photograph decodes several times faster.
+DRAFT_MARGIN = 2
+# Pillow shrinks by whole factors down to this many times the resolution before it filters.
+REDUCING_GAP = 3.0
+TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+
+
+class RejectedImage(ValueError):  # noqa: N818 - a verdict on the file, not a fault of the program
+    """The file is not a good image; the message is the reason, one of few and stable phrases."""
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """Pixels as the pipeline wants them, and what the source was.
+
+    Attributes:
+        pixels: uint8 [resolution, resolution, channels], 0 to 255.
+        source_width: in pixels, after EXIF orientation.
+        source_height: in pixels, after EXIF orientation.
+    """
+
+    pixels: np.ndarray
+    source_width: int
+    source_height: int
+
+
+def decode(stream: BinaryIO, options: ImageOptions) -> DecodedImage:
+    """Decodes the first frame, orients it, crops the central square and resizes that.
+
+    Transparent pixels show the background color. 16-bit values are scaled to 8 bits. The resize is
+    an antialiased bicubic one; images below the resolution are enlarged.
+
+    Args:
+        stream: the file, seekable, at its start.
+        options: resolution, channels, background and the limits of size.
+
+    Raises:
+        RejectedImage: the file is empty, no image, damaged, or outside the limits of size.
+    """
+    if not stream.read(1):
+        raise RejectedImage("empty file")
+    stream.seek(0)
+    image = _open(stream, options)
+    width, height = image.size
+    _load(image, options.resolution * DRAFT_MARGIN)
+    if _orient(image):
+        width, height = height, width
+    flat = flatten(_to_eight_bits(image), options.background)
+    if options.channels == 1:
+        flat = flat.convert("L")
+    side = options.resolution
+    square = flat.resize(
+        (side, side), Image.Resampling.BICUBIC, _central_square(flat.size), REDUCING_GAP
+    )
+    return DecodedImage(np.asarray(square).reshape(side, side, -1), width, height)
+
+
+def flatten(image: Image.Image, background: str) -> Image.Image:
+    """Converts an image of 8 bits a channel, in any mode, to RGB over the background color."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    below = Image.new("RGBA", image.size, background)
+    return Image.alpha_composite(below, image.convert("RGBA")).convert("RGB")
+
+
+def _open(stream: BinaryIO, options: ImageOptions) -> Image.Image:
+    """Reads the header alone, so that a decompression bomb is known before it is decoded."""
+    too_large = RejectedImage(f"more than max_pixels {options.max_pixels}")
+    try:
+        image = Image.open(stream, formats=FORMATS)
+    except UnidentifiedImageError:
+        raise RejectedImage("not an image") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise too_large from None
+    except Exception as error:
+        raise _damage(error) from error
+    if image.width * image.height > options.max_pixels:
+        raise too_large
+    if min(image.size) < options.min_size:
+        raise RejectedImage(f"smaller than min_size {options.min_size}")
+    return image
+
+
+def _load(image: Image.Image, draft_size: int) -> None:
+    try:
+        image.draft(None, (draft_size, draft_size))
+        image.load()
+    except Exception as error:
+        raise _damage(error) from error
+
+
+def _damage(error: Exception) -> RejectedImage:
+    """Pillow's parsers raise almost any exception on damaged bytes, each with its own wording."""
+    return RejectedImage("truncated" if "truncated" in str(error).lower() else "damaged")
+
+
+def _orient(image: Image.Image) -> bool:
+    """Applies the EXIF orientation in place; returns whether width and height changed places."""
+    orientation = 1
+    # A broken EXIF block says nothing about the pixels.
+    with contextlib.suppress(Exception):
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        ImageOps.exif_transpose(image, in_place=True)
+    return orientation in TURNED
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scales the modes that hold more than 8 bits a channel; the others pass unchanged."""
+    if image.mode.startswith("I"):
+        # Mode I holds what was 16-bit in the file; real 32-bit integers have no known white.
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise RejectedImage("integer pixels outside 0 to 65535")
+        scaled = (values.astype(np.uint32) + 128) // 257
+    elif image.mode == "F":
+        values = np.asarray(image)
+        if not (values.min() >= 0 and values.max() <= 255):
+            raise RejectedImage("float pixels outside 0 to 255")
+        scaled = np.rint(values * (255.0 if values.max() <= 1 else 1.0))
+    else:
+        return image
+    gray = Image.fromarray(scaled.astype(np.uint8))
+    transparent = image.info.get("transparency")
+    if transparent is not None:
+        gray.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return gray
+
+
+def _central_square(size: tuple[int, int]) -> tuple[int, int, int, int]:
+    side = min(size)
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    return left, top, left + side, top + side

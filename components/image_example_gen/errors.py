@@ -1,0 +1,5 @@
+"""The error that a person can cure by changing the folder or its options."""
+
+
+class ImageDataError(ValueError):
+    """The folder, its pattern or its files make no data set; the message is one line."""

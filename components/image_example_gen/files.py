@@ -1,0 +1,128 @@
+"""The image files below a folder: which there are, and whether they changed.
+
+A file counts as an image by its suffix (SUFFIXES). Other files (labels.csv, README.txt) and hidden
+files and folders (.DS_Store, .git) are no part of the data and pass unmentioned. Links to folders
+are not followed, links to files only inside the folder.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import BinaryIO
+
+from tfx.dsl.io import fileio
+
+from components.image_example_gen.errors import ImageDataError
+
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+)
+
+
+@dataclass(frozen=True, order=True)
+class ImageFile:
+    """A file that should be an image.
+
+    Attributes:
+        path: relative to the folder, with forward slashes; what is not UTF-8 is escaped.
+        size: in bytes.
+        mtime_ns: time of the last change, in nanoseconds since 1970.
+        problem: why the file is not to be opened; empty for a good one.
+    """
+
+    path: str
+    size: int = 0
+    mtime_ns: int = 0
+    problem: str = ""
+
+
+def list_images(folder: str) -> list[ImageFile]:
+    """Lists the image files at any depth below a local folder or a URI (gs://), sorted by path.
+
+    Raises:
+        ImageDataError: the folder is missing, unreadable, or holds no image file.
+    """
+    root = folder.rstrip("/") or "/"
+    if not fileio.isdir(root):
+        problem = "not a folder" if fileio.exists(root) else "no such folder"
+        raise ImageDataError(f"{folder}: {problem}; give the folder that holds the images")
+    files = sorted(_walk_remote(root) if _is_remote(root) else _walk_local(root))
+    if not files:
+        raise ImageDataError(
+            f"{folder}: no image files below this folder; files that end in "
+            f"{' '.join(sorted(SUFFIXES))} are read, links to folders are not followed"
+        )
+    return files
+
+
+def open_image(folder: str, path: str) -> BinaryIO:
+    """Opens the file at a path that `list_images(folder)` gave, for reading."""
+    name = os.path.join(folder, path)
+    return fileio.open(name, "rb") if _is_remote(folder) else open(name, "rb")
+
+
+def fingerprint(files: Iterable[ImageFile]) -> str:
+    """A digest that changes when a file comes, goes, or changes in size or time."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.path}\0{file.size}\0{file.mtime_ns}\0{file.problem}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _is_remote(folder: str) -> bool:
+    return "://" in folder
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and PurePath(name).suffix.lower() in SUFFIXES
+
+
+def _walk_remote(root: str) -> Iterator[ImageFile]:
+    for parent, _, names in fileio.walk(root):
+        below = parent.rstrip("/").removeprefix(root).lstrip("/")
+        if any(part.startswith(".") for part in below.split("/")):
+            continue
+        for name in filter(_is_image, names):
+            path = os.path.join(below, name)
+            info = fileio.stat(os.path.join(root, path))
+            yield ImageFile(path, info.length, info.mtime_nsec)
+
+
+def _walk_local(root: str) -> Iterator[ImageFile]:
+    unreadable: list[OSError] = []
+    real_root = os.path.realpath(root)
+    for parent, folders, names in os.walk(root, onerror=unreadable.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in filter(_is_image, names):
+            file = os.path.join(parent, name)
+            yield _inspect(file, _printable(os.path.relpath(file, root)), real_root)
+    for error in unreadable:
+        if error.filename == root:
+            raise ImageDataError(f"{root}: the folder cannot be read ({error.strerror})")
+        path = _printable(os.path.relpath(error.filename, root))
+        yield ImageFile(path, problem=f"folder cannot be read ({error.strerror})")
+
+
+def _inspect(file: str, path: str, real_root: str) -> ImageFile:
+    try:
+        file.encode()
+    except UnicodeEncodeError:
+        return ImageFile(path, problem="name is not UTF-8")
+    try:
+        real = os.path.realpath(file, strict=True)
+        info = os.stat(real)
+    except OSError:
+        return ImageFile(path, problem="broken link")
+    if os.path.commonpath((real, real_root)) != real_root:
+        return ImageFile(path, problem="link to a file outside the folder")
+    # Opening a pipe would block for ever.
+    if not stat.S_ISREG(info.st_mode):
+        return ImageFile(path, problem="not a regular file")
+    return ImageFile(path, info.st_size, info.st_mtime_ns)
+
+
+def _printable(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,0 +1,116 @@
+"""Small image files of known pixels."""
+
+import os
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tfx.types import standard_artifacts
+from tfx.utils import proto_utils
+
+from components.image_example_gen.driver import input_of
+from components.image_example_gen.executor import Executor
+from components.image_example_gen.options import ImageOptions
+
+NOBODY = 65534
+
+
+def make_noise(seed: int, width: int = 12, height: int = 12) -> Image.Image:
+    """An RGB image of noise, another one for each seed."""
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def write_forty(folder: Path) -> Path:
+    """Writes forty different PNGs of 12 x 12 pixels in two class folders."""
+    for seed in range(40):
+        path = folder / ("cats" if seed % 2 else "dogs") / f"{seed:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make_noise(seed).save(path)
+    return folder
+
+
+@pytest.fixture
+def noise() -> Callable[..., Image.Image]:
+    """The function make_noise."""
+    return make_noise
+
+
+@pytest.fixture
+def image_folder(tmp_path) -> Path:
+    """A folder of forty images that the test may change."""
+    return write_forty(tmp_path / "images")
+
+
+@pytest.fixture(scope="module")
+def forty(tmp_path_factory, run_executor) -> tuple[Path, standard_artifacts.Examples]:
+    """A folder of forty images and the examples of it, both to be left as they are."""
+    folder = write_forty(tmp_path_factory.mktemp("forty"))
+    return folder, run_executor(folder, resolution=12)
+
+
+@pytest.fixture
+def bomb() -> bytes:
+    """A PNG of a few hundred bytes whose header promises 40,000 x 40,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(kind + data).to_bytes(4, "big")
+        return len(data).to_bytes(4, "big") + kind + data + checksum
+
+    side = (40_000).to_bytes(4, "big")
+    header = chunk(b"IHDR", side + side + bytes([8, 2, 0, 0, 0]))
+    body = chunk(b"IDAT", zlib.compress(bytes(100_000)))
+    return b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A temporary folder that every user may read, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def unprivileged():
+    """A context in which file permissions bind this process, also where tests run as root."""
+
+    @contextmanager
+    def drop():
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+
+    return drop
+
+
+@pytest.fixture(scope="module")
+def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]:
+    """A function: folder, Beam's arguments, options -> the artifact that the executor wrote."""
+
+    def run(folder: Path, *beam_args: str, **options) -> standard_artifacts.Examples:
+        artifact = standard_artifacts.Examples()
+        artifact.uri = str(tmp_path_factory.mktemp("examples"))
+        beam_pipeline_args = ["--runner=FnApiRunner", *beam_args]
+        executor = Executor(Executor.Context(beam_pipeline_args=beam_pipeline_args))
+        executor.Do(
+            {},
+            {"examples": [artifact]},
+            {
+                "input_base": str(folder),
+                "input_config": proto_utils.proto_to_json(input_of("", None)),
+                "image_options": ImageOptions(**options).model_dump_json(),
+            },
+        )
+        return artifact
+
+    return run

@@ -1,0 +1,134 @@
+import os
+
+import pytest
+from tfx.proto import example_gen_pb2
+from tfx.utils import proto_utils
+
+from components.image_example_gen.component import ImageExampleGen
+from components.image_example_gen.driver import Driver
+from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.executor import image_folder
+from components.image_example_gen.options import ImageOptions
+
+
+def resolve(folder, pattern="", span=None):
+    """What the driver makes of the component's execution properties."""
+    component = ImageExampleGen(str(folder), ImageOptions(), pattern, span)
+    return Driver(None).resolve_exec_properties(component.exec_properties, None, None)
+
+
+def found(folder, pattern, span=None):
+    properties = resolve(folder, pattern, span)
+    relative = os.path.relpath(image_folder(properties), folder)
+    return relative, properties["span"], properties["version"]
+
+
+@pytest.fixture
+def make_images(tmp_path, noise):
+    def make(*paths):
+        for path in paths:
+            target = tmp_path / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            noise(0).save(target)
+        return tmp_path
+
+    return make
+
+
+def test_without_a_pattern_the_folder_itself_is_read(make_images):
+    folder = make_images("cats/1.png", "2.png")
+    assert found(folder, "") == (".", 0, None)
+
+
+def test_a_pattern_may_name_a_folder_below(make_images):
+    folder = make_images("train/cats/1.png", "other/2.png")
+    assert found(folder, "train") == ("train", 0, None)
+
+
+def test_the_latest_span_is_taken_by_number(make_images):
+    folder = make_images("span-2/cats/deep/1.png", "span-10/cats/1.png", "span-9/1.png")
+    assert found(folder, "span-{SPAN}") == ("span-10", 10, None)
+
+
+def test_leading_zeros_of_a_span_are_kept(make_images):
+    folder = make_images("span-01/1.png", "span-02/1.png")
+    assert found(folder, "span-{SPAN}") == ("span-02", 2, None)
+    assert found(folder, "span-{SPAN:2}", span=1) == ("span-01", 1, None)
+
+
+def test_the_span_asked_for_is_taken(make_images):
+    folder = make_images("span-1/1.png", "span-2/1.png")
+    assert found(folder, "span-{SPAN}", span=1) == ("span-1", 1, None)
+
+
+def test_the_latest_version_of_the_span_is_taken(make_images):
+    folder = make_images("1/v1/a.png", "2/v9/a.png", "2/v10/a.png", "1/v11/a.png")
+    assert found(folder, "{SPAN}/v{VERSION}") == ("2/v10", 2, 10)
+    assert found(folder, "{SPAN}/v{VERSION}", span=1) == ("1/v11", 1, 11)
+
+
+def test_dates_count_as_days_since_1970(make_images):
+    folder = make_images("2024/12/31/a/x.png", "2025/01/02/x.png", "2025/01/01/x.png")
+    assert found(folder, "{YYYY}/{MM}/{DD}") == ("2025/01/02", 20090, None)
+    assert found(folder, "{YYYY}/{MM}/{DD}", span=20088) == ("2024/12/31", 20088, None)
+
+
+def test_spans_are_found_below_a_folder_of_any_name(make_images):
+    folder = make_images("my images [2020] (ž)/span-1/x.png") / "my images [2020] (ž)"
+    assert found(folder, "span-{SPAN}") == ("span-1", 1, None)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "span", "message"),
+    [
+        ("day-{SPAN}", None, "no folder for the pattern 'day-{SPAN}'"),
+        ("span-{SPAN}", 7, "no folder for the pattern 'span-{SPAN}' with span 7"),
+        ("", 1, "has no {SPAN} and no date"),
+        ("/abs-{SPAN}", None, "give a path of folders below"),
+        ("../{SPAN}", None, "give a path of folders below"),
+        ("*/x", None, "no wildcards"),
+        ("{SPAN}/{SPAN}", None, "Only one {SPAN} is allowed"),
+        ("v{VERSION}", None, "Span or Date spec is not present"),
+        ("{YYYY}/{MM}", None, "Exactly one of each date spec"),
+        ("missing", None, "no such folder"),
+    ],
+)
+def test_a_pattern_that_finds_nothing_is_a_one_line_error(make_images, pattern, span, message):
+    folder = make_images("span-1/1.png")
+    with pytest.raises(ImageDataError) as error:
+        resolve(folder, pattern, span)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_span_without_images_is_an_error_and_no_older_span_takes_its_place(make_images):
+    folder = make_images("span-1/1.png")
+    (folder / "span-2").mkdir()
+    with pytest.raises(ImageDataError, match="span-2: no image files"):
+        resolve(folder, "span-{SPAN}")
+
+
+def test_the_fingerprint_follows_the_images_of_the_span_at_any_depth(make_images):
+    folder = make_images("span-1/a/b/x.png", "span-0/y.png")
+    before = resolve(folder, "span-{SPAN}")["input_fingerprint"]
+    (folder / "span-0" / "y.png").write_bytes(b"other")
+    assert resolve(folder, "span-{SPAN}")["input_fingerprint"] == before
+    os.utime(folder / "span-1/a/b/x.png", ns=(1, 1))
+    touched = resolve(folder, "span-{SPAN}")["input_fingerprint"]
+    (folder / "span-1/a/b/x.png").write_bytes(b"longer")
+    os.utime(folder / "span-1/a/b/x.png", ns=(1, 1))
+    resized = resolve(folder, "span-{SPAN}")["input_fingerprint"]
+    assert len({before, touched, resized}) == 3
+
+
+def test_the_component_carries_options_and_source_hash():
+    options = ImageOptions(resolution=32, eval_percent=25)
+    component = ImageExampleGen("data", options, "{SPAN}", 3, source_hash="abc")
+    properties = component.exec_properties
+    assert ImageOptions.model_validate_json(properties["image_options"]) == options
+    assert properties["source_hash"] == "abc"
+    output = example_gen_pb2.Output()
+    proto_utils.json_to_proto(properties["output_config"], output)
+    splits = {split.name: split.hash_buckets for split in output.split_config.splits}
+    assert splits == {"train": 75, "eval": 25}
+    assert set(component.outputs) == {"examples"}

@@ -1,0 +1,48 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from components.image_example_gen.decode import DecodedImage
+from components.image_example_gen.example import class_label, split_of, to_row
+from components.image_example_gen.files import ImageFile
+from components.image_example_gen.options import ImageOptions
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [("x.png", ""), ("cats/x.png", "cats"), ("cats/2020/x.png", "cats"), ("å b/x.png", "å b")],
+)
+def test_the_label_is_the_first_folder(path, label):
+    assert class_label(path) == label
+
+
+def test_the_split_follows_from_the_sha256_of_the_group_alone():
+    for group in map(str, range(1000)):
+        bucket = int(hashlib.sha256(group.encode()).hexdigest(), 16) % 100
+        assert split_of(group, 20) == ("eval" if bucket < 20 else "train")
+
+
+@pytest.mark.parametrize("percent", [1, 20, 50])
+def test_about_eval_percent_of_the_groups_are_held_out(percent):
+    held_out = sum(split_of(str(group), percent) == "eval" for group in range(20_000))
+    assert held_out / 200 == pytest.approx(percent, abs=1)
+
+
+def test_a_larger_eval_percent_moves_images_to_eval_only():
+    groups = [str(group) for group in range(1000)]
+    small = {group for group in groups if split_of(group, 10) == "eval"}
+    assert small < {group for group in groups if split_of(group, 30) == "eval"}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_equal_pixels_give_equal_hashes_whatever_the_file(channels):
+    pixels = np.full((4, 4, channels), 7, np.uint8)
+    options = ImageOptions(resolution=4)
+    rows = [
+        to_row(ImageFile(path, size), DecodedImage(pixels, width, 4), options)
+        for path, size, width in (("a.png", 10, 4), ("b/c.jpg", 99, 400))
+    ]
+    assert rows[0].sha256 == rows[1].sha256 == hashlib.sha256(pixels.tobytes()).hexdigest()
+    assert rows[0].split == rows[1].split
+    assert rows[0].example != rows[1].example

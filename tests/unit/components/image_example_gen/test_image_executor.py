@@ -1,0 +1,256 @@
+import hashlib
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+from apache_beam.testing.util import assert_that, equal_to
+from PIL import Image
+from tfx.components.util import tfxio_utils
+from tfx.types import standard_artifacts
+
+from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.executor import (
+    DecodeFiles,
+    WriteShard,
+    shard_count,
+    write_records,
+)
+from components.image_example_gen.files import ImageFile
+from components.image_example_gen.options import ImageOptions
+from trainer import examples
+
+
+def read(artifact, split):
+    """The features of a split's examples, in file order: name -> value."""
+    files = sorted(map(str, Path(artifact.uri, f"Split-{split}").iterdir()))
+    rows = []
+    for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
+        row = {}
+        for name, feature in tf.train.Example.FromString(record).features.feature.items():
+            (row[name],) = getattr(feature, feature.WhichOneof("kind")).value
+        rows.append(row)
+    return rows
+
+
+def read_all(artifact):
+    return {
+        row[examples.PATH].decode(): row
+        for split in (examples.TRAIN, examples.EVAL)
+        for row in read(artifact, split)
+    }
+
+
+def report_of(artifact):
+    return json.loads(Path(artifact.uri, "rejected.json").read_text(encoding="ascii"))
+
+
+def contents(artifact):
+    root = Path(artifact.uri)
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_an_example_holds_what_the_contract_says(forty):
+    image_folder, artifact = forty
+    rows = read_all(artifact)
+    assert len(rows) == 40
+    for path, row in rows.items():
+        pixels = tf.io.decode_png(row[examples.IMAGE]).numpy()
+        assert np.array_equal(pixels, np.asarray(Image.open(image_folder / path)))
+        assert row[examples.SHA256].decode() == hashlib.sha256(pixels.tobytes()).hexdigest()
+        assert row[examples.GROUP] == row[examples.SHA256]
+        assert row[examples.LABEL].decode() == path.split("/")[0]
+        assert row[examples.SOURCE_WIDTH] == row[examples.SOURCE_HEIGHT] == 12
+        assert row[examples.SOURCE_BYTES] == (image_folder / path).stat().st_size
+        assert row[examples.MEAN] == pytest.approx(pixels.mean())
+        assert row[examples.STDDEV] == pytest.approx(pixels.std())
+    assert artifact.split_names == '["train", "eval"]'
+    assert artifact.get_string_custom_property("payload_format") == "FORMAT_TF_EXAMPLE"
+
+
+def test_two_runs_write_the_same_bytes_on_one_worker_and_on_two(image_folder, run_executor):
+    (image_folder / "bad.png").write_bytes(b"text")
+    for index in range(100):  # more than one batch of files
+        shutil.copy(image_folder / "cats" / "01.png", image_folder / f"copy-{index}.png")
+    first = contents(run_executor(image_folder, resolution=8))
+    two = ("--direct_running_mode=multi_threading", "--direct_num_workers=2")
+    assert contents(run_executor(image_folder, *two, resolution=8)) == first
+    assert set(first) == {
+        "rejected.json",
+        "Split-train/data_tfrecord-00000-of-00001.gz",
+        "Split-eval/data_tfrecord-00000-of-00001.gz",
+    }
+
+
+def test_the_order_within_a_file_is_that_of_the_pixel_hash(forty):
+    hashes = [row[examples.SHA256] for row in read(forty[1], examples.TRAIN)]
+    assert len(hashes) > 20
+    assert hashes == sorted(hashes)
+
+
+def test_large_images_are_spread_over_several_shards_by_their_pixels(tmp_path, run_executor):
+    for gray in range(15):
+        for copy in ("a", "b"):
+            Image.new("L", (4, 4), gray).save(tmp_path / f"{copy}{gray}.png")
+    artifact = run_executor(tmp_path, resolution=1024)
+    names = ["data_tfrecord-00000-of-00002.gz", "data_tfrecord-00001-of-00002.gz"]
+    for split in (examples.TRAIN, examples.EVAL):
+        assert sorted(os.listdir(f"{artifact.uri}/Split-{split}")) == names
+    assert len(read_all(artifact)) == 30
+    assert report_of(artifact)["duplicates"] == 15  # counted within a shard: none is torn apart
+
+
+@pytest.mark.parametrize(
+    ("files", "resolution", "shards"), [(1, 64, 1), (1000, 64, 1), (1001, 64, 2), (22, 1024, 2)]
+)
+def test_a_shard_is_bounded_in_images_and_in_bytes(files, resolution, shards):
+    assert shard_count(files, ImageOptions(resolution=resolution)) == shards
+
+
+def test_tfx_reads_the_shards_and_an_empty_one_among_them(tmp_path):
+    artifact = standard_artifacts.Examples()
+    artifact.uri, artifact.split_names = str(tmp_path), '["eval"]'
+    (tmp_path / "Split-eval").mkdir()
+    for shard, records in enumerate([[], [tf.train.Example().SerializeToString()] * 3]):
+        name = f"Split-eval/data_tfrecord-{shard:05}-of-00002.gz"
+        write_records(str(tmp_path / name), records, str(tmp_path))
+    assert len(read(artifact, examples.EVAL)) == 3
+    tfxio = tfxio_utils.get_split_tfxio([artifact], examples.EVAL, ["test"])
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        rows = (
+            pipeline
+            | tfxio.BeamSource()
+            | beam.Map(lambda batch: batch.num_rows)
+            | beam.CombineGlobally(sum)
+        )
+        assert_that(rows, equal_to([3]))
+
+
+def test_a_hostile_folder_is_reported_file_by_file(image_folder, run_executor, noise, bomb):
+    png = (image_folder / "cats" / "01.png").read_bytes()
+    (image_folder / "truncated.png").write_bytes(png[: len(png) // 2])
+    (image_folder / "text.png").write_text("not pixels")
+    (image_folder / "empty.jpg").write_bytes(b"")
+    (image_folder / "bomb.png").write_bytes(bomb)
+    os.mkfifo(image_folder / "pipe.png")
+    (image_folder / "loop").symlink_to(".", target_is_directory=True)
+    (image_folder / "self.png").symlink_to("self.png")
+    noise(0, 4, 20).save(image_folder / "small.png")
+    (image_folder / "<b>name\n.png").write_bytes(b"x")
+    noise(100).save(image_folder / "cats" / "můj kocour.png")
+    shutil.copy(image_folder / "cats" / "01.png", image_folder / "copy of 01.png")
+    shutil.copy(image_folder / "cats" / "01.png", image_folder / "dogs" / "copy.png")
+    artifact = run_executor(image_folder, resolution=8, min_size=8, max_rejected=0.2)
+    report = report_of(artifact)
+    assert report["rejected_files"] == [
+        ["<b>name\n.png", "not an image"],
+        ["bomb.png", "more than max_pixels 100000000"],
+        ["empty.jpg", "empty file"],
+        ["pipe.png", "not a regular file"],
+        ["self.png", "broken link"],
+        ["small.png", "smaller than min_size 8"],
+        ["text.png", "not an image"],
+        ["truncated.png", "truncated"],
+    ]
+    assert report["reasons"]["not an image"] == 2
+    assert sum(report["reasons"].values()) == 8
+    counts = {"files": 51, "accepted": 43, "rejected": 8, "duplicates": 2}
+    assert {name: report[name] for name in counts} == counts
+    assert {name: artifact.get_int_custom_property(name) for name in counts} == counts
+    rows = read_all(artifact)
+    assert len(rows) == 43
+    assert rows["cats/můj kocour.png"][examples.LABEL] == b"cats"
+    assert rows["copy of 01.png"][examples.LABEL] == b""
+
+
+def test_too_many_rejected_files_stop_the_run_with_the_report_in_one_line(
+    image_folder, run_executor
+):
+    for index in range(10):
+        (image_folder / f"text-{index}\x1b[31m.png").write_text("not pixels")
+    assert report_of(run_executor(image_folder, max_rejected=0.2))["rejected"] == 10
+    with pytest.raises(ImageDataError) as error:
+        run_executor(image_folder, max_rejected=0.19)
+    message = str(error.value)
+    assert "10 of 50 files rejected (20.0%), max_rejected allows 19.0%" in message
+    assert "10 not an image" in message
+    assert r"'text-0\x1b[31m.png'" in message
+    assert message.isprintable()
+
+
+def test_an_empty_split_is_an_error_that_says_what_to_do(tmp_path, run_executor, noise):
+    folder = tmp_path / "one"
+    folder.mkdir()
+    noise(0).save(folder / "x.png")
+    with pytest.raises(ImageDataError, match="1 images are too few for eval_percent 20; add"):
+        run_executor(folder)
+
+
+def test_a_missing_folder_is_a_one_line_error(tmp_path, run_executor):
+    with pytest.raises(ImageDataError, match="no such folder"):
+        run_executor(tmp_path / "missing")
+
+
+def test_equal_pixels_never_straddle_the_splits(image_folder, run_executor):
+    for path in sorted(image_folder.rglob("*.png")):
+        Image.open(path).save(path.with_suffix(".bmp"))
+    artifact = run_executor(image_folder)
+    hashes = {
+        split: {row[examples.SHA256] for row in read(artifact, split)}
+        for split in (examples.TRAIN, examples.EVAL)
+    }
+    assert not hashes["train"] & hashes["eval"]
+    assert len(hashes["train"] | hashes["eval"]) == 40
+    assert report_of(artifact)["duplicates"] == 40
+
+
+def test_a_group_pattern_keeps_related_images_together(tmp_path, run_executor, noise):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for seed in range(60):
+        noise(seed).save(folder / f"person{seed % 20:02}_{seed}.png")
+    noise(99).save(folder / "other.png")
+    artifact = run_executor(folder, group_pattern=r"(person\d+)_")
+    groups = {
+        split: {row[examples.GROUP].decode() for row in read(artifact, split)}
+        for split in (examples.TRAIN, examples.EVAL)
+    }
+    assert not groups["train"] & groups["eval"]
+    persons = {name for name in groups["train"] | groups["eval"] if name.startswith("person")}
+    assert persons == {f"person{index:02}" for index in range(20)}
+    ungrouped = read_all(artifact)["other.png"]
+    assert ungrouped[examples.GROUP] == ungrouped[examples.SHA256]
+
+
+def decode_one(folder, path):
+    decode = DecodeFiles(str(folder), ImageOptions())
+    decode.setup()
+    (output,) = decode.process([ImageFile(path, 1, 1)])
+    decode.teardown()
+    return output.tag, output.value
+
+
+def test_a_file_without_permission_is_rejected_with_that_reason(open_to_all, unprivileged, noise):
+    noise(0).save(open_to_all / "x.png")
+    (open_to_all / "x.png").chmod(0)
+    with unprivileged():
+        output = decode_one(open_to_all, "x.png")
+    assert output == ("rejected", ("x.png", "cannot be read (Permission denied)"))
+
+
+def test_a_file_that_vanished_after_the_listing_is_rejected(tmp_path):
+    reason = "cannot be read (No such file or directory)"
+    assert decode_one(tmp_path, "x.png") == ("rejected", ("x.png", reason))
+    assert decode_one("ram://vanished", "x.png") == ("rejected", ("x.png", "cannot be read"))
+
+
+def test_the_functions_of_the_pipeline_pickle_for_workers():
+    decode = pickle.loads(pickle.dumps(DecodeFiles("folder", ImageOptions(resolution=16))))
+    write = pickle.loads(pickle.dumps(WriteShard({"train": "x"}, "partial", 3)))
+    assert isinstance(decode, DecodeFiles)
+    assert isinstance(write, WriteShard)

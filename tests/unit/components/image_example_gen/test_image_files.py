@@ -1,0 +1,136 @@
+import os
+
+import pytest
+import tensorflow as tf
+
+from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.files import ImageFile, fingerprint, list_images, open_image
+
+
+def touch(path, content=b"x"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def problems(folder):
+    return {file.path: file.problem for file in list_images(str(folder))}
+
+
+def test_images_at_any_depth_are_listed_by_sorted_relative_path(tmp_path):
+    for path in ("b.JPG", "a/z.png", "a/b/c/d.webp", "a.gif", "x.bmp", "y.tif", "z.tiff"):
+        touch(tmp_path / path)
+    paths = [file.path for file in list_images(f"{tmp_path}/")]
+    assert paths == ["a.gif", "a/b/c/d.webp", "a/z.png", "b.JPG", "x.bmp", "y.tif", "z.tiff"]
+
+
+def test_files_of_other_suffixes_and_hidden_ones_are_no_part_of_the_data(tmp_path):
+    for path in ("labels.csv", "README.txt", "noext", ".hidden.png", ".git/x.png", "a/.b/c.png"):
+        touch(tmp_path / path)
+    touch(tmp_path / "a" / "x.png")
+    assert problems(tmp_path) == {"a/x.png": ""}
+
+
+def test_names_with_spaces_and_letters_of_any_script_are_kept(tmp_path):
+    names = ("my cat.png", "čeština.png", "猫/ネコ 1.png", "new\nline.png")
+    for name in names:
+        touch(tmp_path / name)
+    assert problems(tmp_path) == dict.fromkeys(names, "")
+
+
+def test_a_name_that_is_not_utf8_is_rejected_in_printable_form(tmp_path):
+    with open(os.fsencode(tmp_path) + b"/bad\xff.png", "wb"):
+        pass
+    assert problems(tmp_path) == {r"bad\xff.png": "name is not UTF-8"}
+
+
+def test_a_link_inside_the_folder_is_followed(tmp_path):
+    touch(tmp_path / "a" / "x.png", b"1234")
+    (tmp_path / "y.png").symlink_to("a/x.png")
+    assert problems(tmp_path) == {"a/x.png": "", "y.png": ""}
+    with open_image(str(tmp_path), "y.png") as stream:
+        assert stream.read() == b"1234"
+
+
+def test_a_link_out_of_the_folder_is_rejected(tmp_path):
+    outside = touch(tmp_path / "outside.png")
+    touch(tmp_path / "outside-too" / "x.png")
+    folder = tmp_path / "outside"  # a prefix of both names
+    folder.mkdir()
+    (folder / "a.png").symlink_to(outside)
+    (folder / "b.png").symlink_to("../outside-too/x.png")
+    reason = "link to a file outside the folder"
+    assert problems(folder) == {"a.png": reason, "b.png": reason}
+
+
+def test_link_loops_and_broken_links_end_and_are_rejected(tmp_path):
+    touch(tmp_path / "a" / "x.png")
+    (tmp_path / "a" / "loop").symlink_to("..", target_is_directory=True)
+    (tmp_path / "self.png").symlink_to("self.png")
+    (tmp_path / "gone.png").symlink_to("nowhere.png")
+    assert problems(tmp_path) == {
+        "a/x.png": "",
+        "gone.png": "broken link",
+        "self.png": "broken link",
+    }
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path):
+    touch(tmp_path / "real" / "x.png")
+    (tmp_path / "link").symlink_to("real", target_is_directory=True)
+    assert problems(tmp_path / "link") == {"x.png": ""}
+
+
+def test_a_pipe_named_like_an_image_is_rejected_and_a_folder_named_so_is_entered(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    touch(tmp_path / "folder.png" / "x.png")
+    assert problems(tmp_path) == {"folder.png/x.png": "", "pipe.png": "not a regular file"}
+
+
+def test_a_folder_without_permission_is_named_and_the_others_are_listed(open_to_all, unprivileged):
+    touch(open_to_all / "good" / "x.png")
+    touch(open_to_all / "locked" / "y.png").parent.chmod(0)
+    with unprivileged():
+        listed = problems(open_to_all)
+    assert listed == {"good/x.png": "", "locked": "folder cannot be read (Permission denied)"}
+
+
+def test_a_data_folder_without_permission_is_a_one_line_error(open_to_all, unprivileged):
+    folder = open_to_all / "locked"
+    touch(folder / "x.png")
+    folder.chmod(0)
+    with unprivileged(), pytest.raises(ImageDataError, match=r"cannot be read \(Permission denied"):
+        list_images(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("missing", "no such folder"), ("file.png", "not a folder"), ("empty", "no image files")],
+)
+def test_a_folder_without_images_is_a_one_line_error(tmp_path, name, message):
+    touch(tmp_path / "file.png")
+    touch(tmp_path / "empty" / "notes.txt")
+    with pytest.raises(ImageDataError, match=message) as error:
+        list_images(str(tmp_path / name))
+    assert str(tmp_path / name) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_remote_folder_is_listed_as_a_local_one_is():
+    folder = "ram://bucket/images"
+    for path in ("b/x.png", "a.jpg", "notes.txt", ".git/y.png", "b/.z.png"):
+        tf.io.gfile.makedirs(os.path.dirname(f"{folder}/{path}"))
+        with tf.io.gfile.GFile(f"{folder}/{path}", "wb") as file:
+            file.write(path.encode())
+    files = list_images(f"{folder}/")
+    assert [(file.path, file.size) for file in files] == [("a.jpg", 5), ("b/x.png", 7)]
+    with open_image(folder, "b/x.png") as stream:
+        assert stream.read() == b"b/x.png"
+
+
+@pytest.mark.parametrize(
+    "changed", [ImageFile("b", 1, 1), ImageFile("a", 2, 1), ImageFile("a", 1, 2)]
+)
+def test_the_fingerprint_follows_name_size_and_time(changed):
+    assert fingerprint([ImageFile("a", 1, 1)]) == fingerprint([ImageFile("a", 1, 1)])
+    assert fingerprint([ImageFile("a", 1, 1)]) != fingerprint([changed])
