@@ -1,0 +1,42 @@
+"""Runs the benchmarks, prints a table, and keeps the figures as JSON in benchmarks/results/."""
+
+import importlib
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.measure import Figure
+
+NAMES = ("main_job", "reading", "ingest")
+RESULTS = Path(__file__).with_name("results")
+
+
+def main(names: list[str]) -> None:
+    """Runs the named benchmarks, all without names."""
+    figures: list[Figure] = []
+    for name in names or NAMES:
+        print(f"{name} ...", flush=True)
+        for figure in importlib.import_module(f"benchmarks.{name}").figures():
+            figures.append(figure)
+            print(_line(figure), flush=True)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "system": platform.system()}
+    path.write_text(json.dumps({**machine, "figures": [asdict(f) for f in figures]}, indent=2))
+    print(f"kept as {path}")
+    sys.exit(any(figure.reached is False for figure in figures))
+
+
+def _line(figure: Figure) -> str:
+    verdict = {True: "reached", False: "MISSED", None: ""}[figure.reached]
+    return (
+        f"  {figure.name:<58} {figure.value:>10,.2f} {figure.unit:<10} {figure.bar:<16} {verdict}"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
