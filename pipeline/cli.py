@@ -99,15 +99,13 @@ def run(
     What has not changed since an earlier run in the workspace is not done again. An interrupted
     training goes on from its last checkpoint.
     """
-    from rich.console import Console
-
     from pipeline.run import run_pipeline
+    from pipeline.terminal import wide_console
     from pipeline.workspace import Workspace
 
     config = _load_config(preset, file, overrides, folder)
-    console = Console(highlight=False)
     place = Workspace(workspace.resolve())
-    if not run_pipeline(config, place, runner, console, verbose=verbose):
+    if not run_pipeline(config, place, runner, wide_console(), verbose=verbose):
         sys.exit(failures.NOT_BLESSED)
 
 
@@ -198,10 +196,8 @@ def sample(
 @click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="Newest runs.")
 def runs(workspace: Path, last: int) -> None:
     """List the runs of a workspace, with their metrics and verdicts."""
-    from rich.console import Console
-
     from pipeline import lineage
-    from pipeline.terminal import print_runs
+    from pipeline.terminal import print_runs, wide_console
     from pipeline.workspace import Workspace
 
     place = Workspace(workspace)
@@ -209,7 +205,7 @@ def runs(workspace: Path, last: int) -> None:
     if not found:
         click.echo(f"no runs in {workspace}")
         return
-    print_runs(Console(highlight=False), found)
+    print_runs(wide_console(), found)
 
 
 @main.command("serve-check")

@@ -38,7 +38,7 @@ def read_metadata(model: Path) -> dict[str, Any]:
 
 
 def draw_samples(
-    model: Path, seeds: range, nb_step: int | None, batch_size: int = 256
+    model: Path, seeds: range, nb_step: int | None = None, batch_size: int = 256
 ) -> np.ndarray:
     """Draws images, uint8 [N, H, W, C], one for each seed.
 
@@ -52,13 +52,11 @@ def draw_samples(
 
     generate = tf.saved_model.load(str(model)).signatures["generate"]
     steps = tf.constant(nb_step or read_metadata(model)["nb_step"])
-    batches = [seeds[i : i + batch_size] for i in range(0, len(seeds), batch_size)]
-    return np.concatenate(
-        [
-            generate(seed=tf.constant(list(b), tf.int64), nb_step=steps)["image"].numpy()
-            for b in batches
-        ]
-    )
+    images = []
+    for first in range(0, len(seeds), batch_size):
+        batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
+        images.append(generate(seed=batch, nb_step=steps)["image"].numpy())
+    return np.concatenate(images)
 
 
 def check(model: Path) -> subprocess.CompletedProcess:

@@ -11,6 +11,13 @@ from pipeline.lineage import Run
 from pipeline.workspace import Workspace
 
 WITH_PROGRESS = {"Trainer"}  # nodes that show a progress bar of their own
+FILE_WIDTH = 160  # columns, where the output is no terminal
+
+
+def wide_console() -> Console:
+    """A console on standard output that does not fold tables where nobody sees a terminal."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=FILE_WIDTH)
 
 
 class NodeLines:
@@ -70,10 +77,10 @@ def print_summary(console: Console, run: Run, workspace: Workspace) -> None:
 
 
 def metrics_table(metrics: dict) -> Table:
-    """The metrics of an evaluation against their thresholds."""
+    """The metrics of an evaluation; the floor is what training images get, in place of samples."""
     table = Table(box=None, padding=(0, 2), header_style="dim")
-    table.add_column(f"{metrics['samples']:,} samples, {metrics['features']}")
-    for name in ("samples", "baseline", "train (floor)", "noise", "at most"):
+    table.add_column(f"{metrics['samples']:,} samples, {metrics['features']}", no_wrap=True)
+    for name in ("samples", "baseline", "floor", "noise", "at most"):
         table.add_column(name, justify="right")
     for name, values in metrics["metrics"].items():
         color = {True: "green", False: "red"}.get(values["passed"], "default")
@@ -91,7 +98,7 @@ def print_runs(console: Console, runs: list[Run]) -> None:
     """Prints a line a run."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("started", "nodes", "images", "metrics", "verdict", "pushed as"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "started")
     for run in runs:
         states = Counter(node.state for node in run.nodes)
         metrics = (run.metrics or {"metrics": {}})["metrics"]

@@ -90,9 +90,8 @@ def test_a_file_that_is_no_configuration_is_told_in_one_line(tmp_path, content, 
 
 
 def test_a_missing_file_is_named(tmp_path):
-    assert message(file=tmp_path / "no.yaml").endswith(
-        "no.yaml: cannot be read: No such file or directory"
-    )
+    text = message(file=tmp_path / "no.yaml")
+    assert text.endswith("no.yaml: cannot be read: No such file or directory")
 
 
 def test_the_json_schema_describes_every_key():

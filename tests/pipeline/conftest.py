@@ -1,0 +1,65 @@
+"""Runs of the whole pipeline with a network that trains in seconds."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipeline import lineage
+from pipeline.config import load
+from pipeline.run import run_pipeline
+from pipeline.workspace import Workspace
+
+TINY = (
+    "model.channels=[8]",
+    "model.attention=[false]",
+    "model.attention_head_dim=4",
+    "model.norm_groups=4",
+    "model.blocks=1",
+    "train.steps=12",
+    "train.warmup_steps=2",
+    "train.batch_size=32",
+    "sample.nb_step=2",
+    "evaluate.samples=200",
+    "evaluate.min_samples=20",
+    "evaluate.thresholds.kid={maximum: 100.0, max_increase: 100.0}",
+)
+
+
+class Runs:
+    """Runs the pipeline on the digits in one workspace, in this process."""
+
+    def __init__(self, folder: Path, data: Path) -> None:
+        self.workspace = Workspace(folder)
+        self.data = data
+        self.output = ""
+
+    def config(self, *overrides):
+        return load("digits", overrides=[*TINY, f"data.folder={self.data}", *overrides])
+
+    def run(self, *overrides, runner="local"):
+        """Runs once; returns the run as ML Metadata has it."""
+        out = io.StringIO()
+        console = Console(file=out, width=120)
+        try:
+            run_pipeline(self.config(*overrides), self.workspace, runner, console, verbose=False)
+        finally:
+            self.output = out.getvalue()
+        return self.last()
+
+    def last(self):
+        return lineage.runs(lineage.connect(self.workspace.metadata), last=1)[0]
+
+
+def states(run):
+    return {node.id: node.state for node in run.nodes}
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, digits_folder):
+    """A workspace in which one run has ended well. Tests may add runs; `first` stays the first."""
+    runs = Runs(tmp_path_factory.mktemp("trained"), digits_folder)
+    runs.first = runs.run()
+    runs.first_output = runs.output
+    return runs

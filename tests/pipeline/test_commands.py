@@ -1,0 +1,48 @@
+"""The commands that look at a workspace in which a run has ended well."""
+
+import numpy as np
+from click.testing import CliRunner
+from PIL import Image
+
+from pipeline.cli import main
+
+
+def iadb(*args):
+    return CliRunner().invoke(main, list(map(str, args)))
+
+
+def test_sample_writes_a_grid_of_the_newest_model(trained, tmp_path):
+    grids = []
+    for name, seed in (("a.png", 3), ("b.png", 3), ("c.png", 4)):
+        where = ("--workspace", trained.workspace.folder, "-o", tmp_path / name)
+        result = iadb("sample", *where, "--count", 4, "--seed", seed, "--steps", 3)
+        assert result.exit_code == 0, result.output
+        assert f"seeds {seed} to {seed + 3}" in result.output
+        grids.append(np.array(Image.open(tmp_path / name)))
+    assert grids[0].shape == (128, 128)
+    np.testing.assert_array_equal(grids[0], grids[1])
+    # Seed 4 is the second image of the first grid and the first of the last.
+    np.testing.assert_allclose(grids[0][:64, 64:].astype(int), grids[2][:64, :64], atol=1)
+
+
+def test_serve_check_calls_every_signature_without_this_project(trained):
+    result = iadb("serve-check", "--workspace", trained.workspace.folder)
+    assert result.exit_code == 0, result.output
+    for name in ("serving_default", "generate", "transport", "invert", "trajectory"):
+        assert name in result.output
+    assert result.output.strip().endswith("serves")
+
+
+def test_serve_check_tells_what_does_not_serve(tmp_path):
+    result = iadb("serve-check", "--model", tmp_path)
+    assert result.exit_code == 1
+    assert f"{tmp_path} does not serve" in result.output
+    assert len(result.output.strip().splitlines()) == 1
+
+
+def test_runs_lists_metrics_verdict_and_version(trained):
+    result = iadb("runs", "--workspace", trained.workspace.folder)
+    assert result.exit_code == 0
+    assert "1,797" in result.output
+    assert "kid" in result.output
+    assert trained.first.pushed.name in result.output

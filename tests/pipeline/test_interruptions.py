@@ -1,0 +1,161 @@
+"""Runs that are stopped: by Ctrl-C, by kill -9, by a full disk, by another run. Nothing is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from pipeline import failures, serving
+from pipeline.lineage import connect, runs
+from pipeline.terminal import NodeLines
+from pipeline.workspace import Workspace, WorkspaceError
+from tests.pipeline.conftest import TINY, Runs, states
+
+COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+
+
+def iadb(*args, **kwargs):
+    return subprocess.Popen(
+        [*COMMAND, *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **kwargs,
+    )
+
+
+def run_arguments(workspace, data, *overrides):
+    settings = [f"--set={override}" for override in (*TINY, *overrides)]
+    return ["run", "--preset", "digits", "--workspace", workspace, "--data", data, *settings]
+
+
+def wait_for_checkpoint(workspace, process, beyond=0):
+    """Waits until a checkpoint of a later step is complete; returns its step."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for state in (workspace / "checkpoints").glob("*/checkpoint"):
+            step = int(state.read_text().split('"')[1].rpartition("-")[2])
+            if step > beyond:
+                return step
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint within two minutes")
+
+
+def test_a_training_that_is_killed_twice_goes_on_and_ends_as_if_it_had_not_been(
+    tmp_path, digits_folder
+):
+    overrides = ["train.steps=400", "train.checkpoint.every_seconds=1", "train.grid_every=400"]
+    arguments = run_arguments(tmp_path / "killed", digits_folder, *overrides)
+
+    process = iadb(*arguments)
+    step = wait_for_checkpoint(tmp_path / "killed", process)
+    process.send_signal(signal.SIGINT)
+    output, error = process.communicate(timeout=120)
+    assert process.returncode == failures.INTERRUPTED, error
+    assert "interrupted; the next run goes on from here" in error
+    assert "Traceback" not in output + error
+
+    process = iadb(*arguments)
+    step = wait_for_checkpoint(tmp_path / "killed", process, beyond=step)
+    process.kill()
+    process.communicate()
+
+    process = iadb(*arguments)
+    output, error = process.communicate(timeout=300)
+    assert process.returncode == 0, output + error
+    resumed = metadata(tmp_path / "killed")
+    assert resumed["metrics"]["resumed_from_step"] >= step
+
+    straight = Runs(tmp_path / "straight", digits_folder)
+    straight.run(*overrides)
+    assert metadata(tmp_path / "straight")["metrics"]["resumed_from_step"] == 0
+    assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
+
+
+def metadata(workspace):
+    return serving.read_metadata(serving.latest_model(workspace / "serving"))
+
+
+def weights(workspace):
+    (run,) = runs(connect(workspace / "metadata.sqlite"), last=1)
+    images = serving.draw_samples(run.pushed, range(8), 4)
+    return images.tolist()
+
+
+def test_after_ctrl_c_in_any_component_the_next_run_goes_on(tmp_path, digits_folder, monkeypatch):
+    runs = Runs(tmp_path, digits_folder)
+    started = NodeLines.started
+    for node_id in ("ImageExampleGen", "StatisticsGen", "Transform", "Trainer", "SampleEvaluator"):
+
+        def interrupt_soon(lines, started_id, node_id=node_id):
+            started(lines, started_id)
+            if started_id == node_id:
+                threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(NodeLines, "started", interrupt_soon)
+            runs.run()
+        *before, stopped = runs.last().nodes
+        assert (stopped.id, stopped.state) == (node_id, "interrupted")
+        assert {node.state for node in before} <= {"done", "cached"}
+    run = runs.run()
+    assert set(states(run).values()) <= {"done", "cached"}
+    assert run.pushed is not None
+
+
+def test_a_second_run_on_one_workspace_says_who_holds_it_and_stops(trained):
+    with trained.workspace.locked(), pytest.raises(WorkspaceError) as error:
+        trained.run()
+    assert f"in use by process {os.getpid()} since" in str(error.value)
+    assert failures.describe(error.value)[0] == failures.WORKSPACE
+
+
+def test_a_workspace_that_cannot_be_made_is_told_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkspaceError, match="cannot be written: Not a directory"):
+        Workspace(tmp_path / "file").locked().__enter__()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [("size=40k", "the disk is full"), ("ro", "Read-only file system")],
+)
+def test_a_full_or_read_only_disk_ends_the_run_with_one_line_and_code_4(
+    tmp_path, digits_folder, options, reason
+):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = [*COMMAND, *map(str, run_arguments(disk, digits_folder))]
+    mount = f'mount -t tmpfs -o {options} tmpfs {disk} && exec "$@"'
+    result = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", *command],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == failures.WORKSPACE, result.stdout + result.stderr
+    assert reason in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_missing_folder_ends_the_run_with_one_line_and_code_3(tmp_path):
+    process = iadb(*run_arguments(tmp_path / "workspace", tmp_path / "missing"))
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == failures.DATA
+    assert str(tmp_path / "missing") in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_too_many_rejected_files_end_the_run_and_are_named(tmp_path, digits_folder):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, path in enumerate(sorted(digits_folder.glob("*/*.png"))[:60]):
+        (folder / f"{number}.png").write_bytes(path.read_bytes() if number % 2 else b"no image")
+    process = iadb(*run_arguments(tmp_path / "workspace", folder))
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == failures.DATA
+    assert "0.png" in error

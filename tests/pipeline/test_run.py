@@ -1,0 +1,114 @@
+"""The whole pipeline, in this process, on real images."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline import graph, lineage, serving
+from tests.pipeline.conftest import Runs, states
+
+NODES = [
+    "ImageExampleGen",
+    "ImportSchemaGen",
+    "StatisticsGen",
+    "Transform",
+    "ExampleValidator",
+    "DataGate",
+    "Trainer",
+    "Baseline",
+    "SampleEvaluator",
+    "Pusher",
+]
+
+
+def test_a_folder_of_images_becomes_a_pushed_sampler(trained):
+    assert states(trained.first) == dict.fromkeys(NODES, "done")
+    assert trained.first.images("accepted") == 1797
+    assert trained.first.images("rejected") == 0
+    assert trained.first.blessed is True
+    model = serving.latest_model(trained.workspace.serving)
+    assert trained.first.pushed == model
+    images = serving.draw_samples(model, range(5))
+    assert images.shape == (5, 8, 8, 1)
+    assert images.dtype == np.uint8
+
+
+def test_the_summary_names_images_metrics_verdict_model_and_report(trained):
+    output = trained.first_output
+    assert "1,797 accepted" in output
+    assert "kid" in output
+    assert "blessed" in output
+    assert str(trained.first.pushed) in output
+    assert str(trained.workspace.reports / "latest.html") in output
+    assert (trained.workspace.reports / "latest.html").stat().st_size > 1000
+
+
+def test_the_metadata_beside_the_model_says_how_it_was_made(trained):
+    metadata = serving.read_metadata(trained.first.pushed)
+    assert metadata["nb_step"] == 2
+    assert metadata["shape"] == [8, 8, 1]
+    assert metadata["config"]["train"]["steps"] == 12
+    assert metadata["metrics"]["images_seen"] == 12 * 32
+    assert metadata["metrics"]["loss"] > 0
+
+
+def test_a_run_with_nothing_changed_is_cached_in_every_node(trained):
+    trained.run()
+    again = trained.run()
+    assert set(states(again).values()) <= {"cached", "done"}
+    assert [node for node, state in states(again).items() if state == "done"] == ["Baseline"]
+
+
+def test_a_change_of_the_training_runs_trainer_and_what_follows_and_nothing_before(trained):
+    run = trained.run("train.seed=1")
+    done = [node for node, state in states(run).items() if state == "done"]
+    assert done == ["Trainer", "Baseline", "SampleEvaluator", "Pusher"]
+    assert run.metrics["metrics"]["kid"]["baseline"] is not None
+
+
+def test_a_change_of_the_trainers_code_runs_it_again(trained, monkeypatch):
+    def changed(*names):
+        return "0" * 16 if "trainer" in names else source_hash(*names)
+
+    source_hash = graph.source_hash
+    monkeypatch.setattr(graph, "source_hash", changed)
+    run = trained.run()
+    assert next(node for node, state in states(run).items() if state == "done") == "Trainer"
+
+
+def test_a_model_that_misses_its_threshold_is_reported_and_not_pushed(trained):
+    before = sorted(trained.workspace.serving.iterdir())
+    run = trained.run("evaluate.thresholds.kid.maximum=0.0001")
+    assert run.blessed is False
+    assert run.pushed is None
+    assert sorted(trained.workspace.serving.iterdir()) == before
+    assert "not blessed" in trained.output
+    assert "kid" in " ".join(run.metrics["reasons"])
+
+
+def test_runs_are_listed_oldest_first(trained):
+    store = lineage.connect(trained.workspace.metadata)
+    found = lineage.runs(store)
+    assert found[0].id == trained.first.id
+    assert [run.started for run in found] == sorted(run.started for run in found)
+
+
+def test_beam_runner_and_local_runner_come_to_the_same_result(trained, tmp_path, digits_folder):
+    other = Runs(tmp_path, digits_folder)
+    run = other.run(runner="beam")
+    assert states(run) == dict.fromkeys(NODES, "done")
+    for name, values in trained.first.metrics["metrics"].items():
+        assert run.metrics["metrics"][name]["candidate"] == pytest.approx(values["candidate"])
+    local, beam = (sorted(_examples(each).glob("Split-*/*.gz")) for each in (trained.first, run))
+    assert [path.read_bytes() for path in local] == [path.read_bytes() for path in beam]
+
+
+def _examples(run):
+    return run.rejected_report.parent
+
+
+def test_the_rejected_files_are_named_beside_the_examples(trained):
+    report = json.loads(trained.first.rejected_report.read_text("utf-8"))
+    assert report["files"] == 1797
+    assert report["rejected_files"] == []

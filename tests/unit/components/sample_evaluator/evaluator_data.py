@@ -1,0 +1,78 @@
+"""What the tests of the evaluator are made of: examples and samplers of given images."""
+
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from trainer.sampler import METADATA
+
+BEAM_ARGS = ["--runner=FnApiRunner"]
+SHAPE = (8, 8, 1)
+NB_STEP = 7
+
+
+def serialize(image):
+    """One tf.Example of the contract, for a gray image uint8 [H, W, 1]."""
+    png = tf.io.encode_png(image).numpy()
+    sha256 = hashlib.sha256(image.tobytes()).hexdigest().encode()
+    values = {"image": png, "label": b"", "sha256": sha256}
+    return tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+                for name, value in values.items()
+            }
+        )
+    ).SerializeToString()
+
+
+def write_examples(folder, splits, shards=1):
+    """Writes splits {name: images} as ExampleGen lays them out; returns the folder."""
+    for split, images in splits.items():
+        target = pathlib.Path(folder) / f"Split-{split}"
+        target.mkdir(parents=True)
+        for shard in range(shards):
+            path = target / f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz"
+            with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+                for image in images[shard::shards]:
+                    writer.write(serialize(image))
+    return str(folder)
+
+
+class ImageSampler(tf.Module):
+    """Draws the image at the index `seed` of a fixed stock."""
+
+    def __init__(self, stock):
+        super().__init__()
+        self._stock = tf.constant(stock)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.int64, "seed"),
+            tf.TensorSpec([], tf.int32, "nb_step"),
+        ]
+    )
+    def generate(self, seed, nb_step):
+        del nb_step
+        return {"image": tf.gather(self._stock, seed % len(self._stock))}
+
+
+def write_model(folder, stock):
+    """Writes a Model artifact's folder with a sampler of the images `stock`; returns the folder."""
+    sampler = ImageSampler(stock)
+    serving = f"{folder}/Format-Serving"
+    tf.saved_model.save(sampler, serving, signatures={"generate": sampler.generate})
+    metadata = pathlib.Path(serving, METADATA)
+    metadata.parent.mkdir(exist_ok=True)
+    metadata.write_text(json.dumps({"nb_step": NB_STEP}), encoding="utf-8")
+    return str(folder)
+
+
+def open_png(path):
+    """Reads an image file as an array."""
+    with Image.open(path) as image:
+        return np.asarray(image)

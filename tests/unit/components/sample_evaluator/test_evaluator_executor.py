@@ -1,0 +1,261 @@
+"""SampleEvaluator end to end on real images: what is blessed, what is not, what it says."""
+
+import json
+import pathlib
+import shutil
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import tensorflow_model_analysis as tfma
+from evaluator_data import BEAM_ARGS, NB_STEP, open_png, write_examples, write_model
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import artifact_utils, channel_utils, standard_artifacts
+
+from components.sample_evaluator.component import SampleEvaluator
+from components.sample_evaluator.executor import Executor
+from components.sample_evaluator.images import draw_noise, grid
+from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.sources import NOISE
+
+HELD_OUT = 150  # images; pixels of digits have 64 dimensions, so that 128 are needed
+OPTIONS = EvaluateOptions(
+    batch_size=64,
+    min_samples=100,
+    samples=200,
+    thresholds={
+        "kid": Threshold(maximum=0.05, max_increase=0.01),
+        "frechet_distance": Threshold(maximum=20),
+    },
+)
+
+
+class Outcome(NamedTuple):
+    """What one evaluation left behind."""
+
+    blessing: standard_artifacts.ModelBlessing
+    folder: pathlib.Path
+    summary: dict[str, Any]
+
+    @property
+    def reason(self):
+        return self.blessing.get_string_custom_property("reason")
+
+
+@pytest.fixture(scope="module")
+def example_folder(digits, tmp_path_factory):
+    splits = {"eval": digits[:HELD_OUT], "train": digits[HELD_OUT:500]}
+    return write_examples(tmp_path_factory.mktemp("examples"), splits, shards=2)
+
+
+@pytest.fixture(scope="module")
+def good_stock(digits):
+    """Images that the splits do not hold, as from a perfect model."""
+    return digits[600:1000]
+
+
+@pytest.fixture
+def evaluate(example_folder, transform_graph, tmp_path):
+    def artifact(kind, uri, number):
+        result = kind()
+        result.uri, result.id = str(uri), number
+        return result
+
+    def run(model, baseline=None, options=OPTIONS, folder=example_folder):
+        examples = artifact(standard_artifacts.Examples, folder, 1)
+        examples.split_names = artifact_utils.encode_split_names(["eval", "train"])
+        inputs = {
+            "examples": [examples],
+            "transform_graph": [artifact(standard_artifacts.TransformGraph, transform_graph, 2)],
+            "model": [artifact(standard_artifacts.Model, model, 3)],
+            "baseline": [artifact(standard_artifacts.Model, baseline, 4)] if baseline else [],
+        }
+        output = tmp_path / "output"
+        blessing = artifact(standard_artifacts.ModelBlessing, output / "blessing", 5)
+        evaluation = artifact(standard_artifacts.ModelEvaluation, output / "evaluation", 6)
+        for made in (blessing, evaluation):
+            pathlib.Path(made.uri).mkdir(parents=True)
+        Executor(BaseBeamExecutor.Context(beam_pipeline_args=list(BEAM_ARGS))).Do(
+            inputs,
+            {"blessing": [blessing], "evaluation": [evaluation]},
+            {"options": options.model_dump_json(), "source_hash": ""},
+        )
+        text = pathlib.Path(evaluation.uri, "metrics.json").read_text(encoding="utf-8")
+        summary = json.loads(text, parse_constant=pytest.fail)  # NaN is no JSON
+        outcome = Outcome(blessing, pathlib.Path(evaluation.uri), summary)
+        assert_blessing_is_complete(outcome, model, baseline)
+        return outcome
+
+    return run
+
+
+def assert_blessing_is_complete(outcome, model, baseline):
+    blessed = outcome.summary["blessed"]
+    files = [path.name for path in pathlib.Path(outcome.blessing.uri).iterdir()]
+    assert files == ["BLESSED" if blessed else "NOT_BLESSED"]
+    assert outcome.blessing.get_int_custom_property("blessed") == int(blessed)
+    assert outcome.blessing.get_string_custom_property("current_model") == model
+    assert outcome.blessing.get_int_custom_property("current_model_id") == 3
+    if baseline:
+        assert outcome.blessing.get_string_custom_property("baseline_model") == baseline
+        assert outcome.blessing.get_int_custom_property("baseline_model_id") == 4
+    assert outcome.reason == "; ".join(outcome.summary["reasons"]) != ""
+    page = (outcome.folder / "report.html").read_text(encoding="utf-8")
+    assert ("✓ Blessed" in page) == blessed
+
+
+def disturb(images, deviation):
+    noise = np.random.default_rng(0).normal(0, deviation, images.shape)
+    return np.clip(np.round(images + noise), 0, 255).astype(np.uint8)
+
+
+def test_a_good_model_is_blessed(evaluate, good_stock, digits, tmp_path):
+    outcome = evaluate(write_model(tmp_path / "model", good_stock))
+    assert outcome.summary["blessed"]
+    assert outcome.summary["baseline"] == {"uri": None, "status": "there is none yet"}
+    assert outcome.summary["nb_step"] == NB_STEP
+    assert set(outcome.summary["images"].values()) == {HELD_OUT}
+    kid = outcome.summary["metrics"]["kid"]
+    assert abs(kid["candidate"]) < 0.05
+    assert abs(kid["train"]) < 0.05
+    assert kid["noise"] > 1
+    assert kid["baseline"] is None
+    assert kid["passed"]
+    assert outcome.reason.startswith("kid ")
+    np.testing.assert_array_equal(open_png(outcome.folder / "samples.png"), grid(good_stock[:100]))
+    shown = {image.tobytes() for image in _tiles(open_png(outcome.folder / "real.png"))}
+    assert len(shown) == 100
+    assert shown <= {image.tobytes() for image in digits[:HELD_OUT]}
+    loaded = tfma.load_eval_result(str(outcome.folder), model_name="candidate")
+    assert loaded.slicing_metrics[0][1][""][""]["kid"]["doubleValue"] == kid["candidate"]
+    assert tfma.load_validation_result(str(outcome.folder)).validation_ok
+
+
+def _tiles(canvas):
+    return [canvas[i : i + 8, j : j + 8] for i in range(1, 91, 9) for j in range(1, 91, 9)]
+
+
+def test_the_same_images_in_other_files_give_the_same_metrics(
+    evaluate, good_stock, digits, tmp_path
+):
+    splits = {"eval": digits[:HELD_OUT][::-1], "train": digits[HELD_OUT:500][::-1]}
+    other = write_examples(tmp_path / "examples", splits, shards=3)
+    model = write_model(tmp_path / "model", good_stock)
+    options = OPTIONS.model_copy(update={"samples": 120})
+    first = evaluate(model, options=options).summary
+    shutil.rmtree(tmp_path / "output")
+    second = evaluate(
+        model, options=options.model_copy(update={"batch_size": 17}), folder=other
+    ).summary
+    assert first["samples"] == 120
+    assert first["metrics"] == second["metrics"]
+
+
+def test_noise_is_not_blessed_and_the_reason_names_the_numbers(evaluate, tmp_path):
+    noise = draw_noise((0, list(range(1000, 1200))), NOISE, (8, 8, 1)).images
+    outcome = evaluate(write_model(tmp_path / "model", noise))
+    assert not outcome.summary["blessed"]
+    kid = outcome.summary["metrics"]["kid"]
+    assert not kid["passed"]
+    assert f"kid {kid['candidate']:.4g} exceeds 0.05" in outcome.summary["reasons"]
+
+
+def test_constant_images_are_not_blessed_even_within_the_thresholds(evaluate, tmp_path):
+    options = OPTIONS.model_copy(update={"thresholds": {"kid": Threshold(maximum=100)}})
+    black = np.zeros((5, 8, 8, 1), np.uint8)
+    outcome = evaluate(write_model(tmp_path / "model", black), options=options)
+    assert outcome.summary["reasons"] == [
+        f"all {HELD_OUT} samples are the same image",
+        f"{HELD_OUT} of {HELD_OUT} samples are a single color (held-out images: 0), "
+        "as when a network yields NaN",
+    ]
+
+
+def test_a_better_baseline_blocks_a_worse_model(evaluate, good_stock, tmp_path):
+    options = OPTIONS.model_copy(
+        update={"thresholds": {"kid": Threshold(maximum=1, max_increase=0.01)}}
+    )
+    worse = write_model(tmp_path / "model", disturb(good_stock, 50))
+    baseline = write_model(tmp_path / "baseline", good_stock)
+    outcome = evaluate(worse, baseline, options)
+    kid = outcome.summary["metrics"]["kid"]
+    assert outcome.summary["baseline"] == {"uri": baseline, "status": "compared"}
+    assert kid["candidate"] > kid["baseline"] + 0.01
+    assert outcome.summary["reasons"] == [
+        f"kid {kid['candidate']:.4g} exceeds the baseline's {kid['baseline']:.4g} by more than 0.01"
+    ]
+
+
+def test_an_equal_baseline_does_not_block(evaluate, good_stock, tmp_path):
+    model = write_model(tmp_path / "model", good_stock)
+    outcome = evaluate(model, write_model(tmp_path / "baseline", good_stock))
+    kid = outcome.summary["metrics"]["kid"]
+    assert outcome.summary["blessed"]
+    assert kid["candidate"] == kid["baseline"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "status"),
+    [
+        ("missing", "states no nb_step"),
+        ("unreadable", "does not load as a SavedModel"),
+        ("incompatible", "draws images (4, 4, 1)"),
+    ],
+)
+def test_a_baseline_that_cannot_be_compared_is_reported_and_does_not_block(
+    evaluate, good_stock, tmp_path, damage, status
+):
+    model = write_model(tmp_path / "model", good_stock)
+    shown = good_stock[:, ::2, ::2] if damage == "incompatible" else good_stock
+    baseline = write_model(tmp_path / "baseline", shown)
+    if damage == "missing":
+        shutil.rmtree(baseline)
+    if damage == "unreadable":
+        pathlib.Path(baseline, "Format-Serving", "saved_model.pb").write_bytes(b"garbage")
+    outcome = evaluate(model, baseline)
+    assert outcome.summary["blessed"]
+    assert outcome.summary["metrics"]["kid"]["baseline"] is None
+    assert outcome.summary["baseline"]["uri"] == baseline
+    assert status in outcome.summary["baseline"]["status"]
+    assert status in (outcome.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_candidate_that_cannot_be_sampled_is_not_blessed(evaluate, good_stock, tmp_path):
+    model = write_model(tmp_path / "model", good_stock[:, ::2, ::2])
+    outcome = evaluate(model)
+    assert not outcome.summary["blessed"]
+    assert "cannot be sampled" in outcome.reason
+    assert outcome.summary["metrics"]["kid"]["candidate"] is None
+    assert outcome.summary["metrics"]["kid"]["train"] is not None
+    assert not (outcome.folder / "samples.png").exists()
+
+
+@pytest.mark.parametrize("count", [0, 1, 60])
+def test_too_few_held_out_images_block(evaluate, digits, good_stock, tmp_path, count):
+    folder = write_examples(
+        tmp_path / "examples", {"eval": digits[:count], "train": digits[HELD_OUT:500]}
+    )
+    model = write_model(tmp_path / "model", good_stock)
+    outcome = evaluate(model, folder=folder)
+    assert not outcome.summary["blessed"]
+    assert outcome.summary["samples"] == count
+    assert f"{count} held-out images are too few to judge by" in outcome.reason
+    assert outcome.summary["metrics"]["frechet_distance"]["candidate"] is None
+
+
+def test_the_component_carries_its_options_as_json():
+    def of(kind):
+        return channel_utils.as_channel([kind()])
+
+    component = SampleEvaluator(
+        examples=of(standard_artifacts.Examples),
+        transform_graph=of(standard_artifacts.TransformGraph),
+        model=of(standard_artifacts.Model),
+        options=OPTIONS,
+        source_hash="abc",
+    )
+    carried = component.exec_properties["options"]
+    assert EvaluateOptions.model_validate_json(carried) == OPTIONS
+    assert component.exec_properties["source_hash"] == "abc"
+    assert set(component.outputs) == {"evaluation", "blessing"}
+    assert "baseline" not in component.inputs

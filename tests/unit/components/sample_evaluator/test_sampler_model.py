@@ -1,0 +1,64 @@
+"""A sampler SavedModel is checked before it is used."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from evaluator_data import NB_STEP, SHAPE, write_model
+
+from components.sample_evaluator.sampler import Sampler, SamplerError, check_sampler
+from trainer.sampler import METADATA
+
+
+@pytest.fixture
+def serving(tmp_path, digits):
+    return f"{write_model(tmp_path, digits[:10])}/Format-Serving"
+
+
+def test_draws_the_image_of_each_seed(serving, digits):
+    sampler = Sampler(serving)
+    assert sampler.nb_step == NB_STEP
+    np.testing.assert_array_equal(sampler.sample(np.array([3, 1])), digits[[3, 1]])
+
+
+def test_a_model_that_fits_tells_its_steps(serving):
+    assert check_sampler(serving, SHAPE) == NB_STEP
+
+
+def test_other_image_shapes_are_named(serving):
+    with pytest.raises(SamplerError, match=r"draws images \(8, 8, 1\).*the data hold \(4, 4, 3\)"):
+        check_sampler(serving, (4, 4, 3))
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"nb_step": 0}', '{"nb_step": "32"}'])
+def test_metadata_without_steps_are_named(serving, text):
+    path = pathlib.Path(serving, METADATA)
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(SamplerError, match=r"iadb.json states.*nb_step"):
+        check_sampler(serving, SHAPE)
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(SamplerError, match="gone"):
+        check_sampler(str(tmp_path / "gone"), SHAPE)
+
+
+def test_a_damaged_model_is_named_in_one_line(serving):
+    pathlib.Path(serving, "saved_model.pb").write_bytes(b"\0garbage")
+    with pytest.raises(SamplerError, match="does not load as a SavedModel") as caught:
+        check_sampler(serving, SHAPE)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_another_kind_is_named(serving, tmp_path):
+    other = str(tmp_path / "other")
+    tf.saved_model.save(tf.Module(), other)
+    path = pathlib.Path(other, METADATA)
+    path.parent.mkdir()
+    path.write_text('{"nb_step": 1}', encoding="utf-8")
+    with pytest.raises(SamplerError, match="with the signature 'generate'"):
+        check_sampler(other, SHAPE)
