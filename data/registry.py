@@ -23,7 +23,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         "digits": Dataset(
             "data.digits",
             "1,797 gray 8x8 digits in 10 classes, from scikit-learn",
-            "CC BY 4.0",
+            "comes with scikit-learn",
         ),
         "fashion_mnist": Dataset(
             "data.fashion_mnist",
@@ -38,7 +38,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         "flowers102": Dataset(
             "data.flowers102",
             "8,189 color flowers in 102 classes, from Oxford's archive",
-            "none stated by its authors",
+            "none stated",
         ),
         "celeba64": Dataset(
             "data.celeba64",
