@@ -1,13 +1,14 @@
 """What is served: the numbered versions below the serving folder, and samples drawn from one."""
 
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from trainer.grid import grid_png
 
 METADATA = Path("assets.extra") / "iadb.json"
 
@@ -71,21 +72,7 @@ def check(model: Path) -> subprocess.CompletedProcess:
 
 
 def write_grid(images: np.ndarray, output: Path) -> None:
-    """Writes images, uint8 [N, H, W, C], as one PNG, row by row in a grid close to a square.
-
-    Images below 64 pixels are enlarged by a whole factor, so that a person can see them.
-    """
-    from PIL import Image
-
-    n, height, width, channels = images.shape
-    columns = math.ceil(math.sqrt(n))
-    rows = math.ceil(n / columns)
-    grid = np.zeros((rows * columns, height, width, channels), np.uint8)
-    grid[:n] = images
-    grid = grid.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-    grid = grid.reshape(rows * height, columns * width, channels)
-    factor = max(1, 64 // height)
-    grid = grid.repeat(factor, axis=0).repeat(factor, axis=1)
+    """Writes images, uint8 [N, H, W, C], as one PNG (trainer/grid.py)."""
     partial = output.with_name(f"{output.name}.partial")
-    Image.fromarray(grid[..., 0] if channels == 1 else grid).save(partial, "PNG")
+    partial.write_bytes(grid_png(images))
     partial.replace(output)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trainer import preprocessing
+from trainer.grid import image_grid
 
 RATE_STEPS = 100  # the rate shown is that of so many last steps
 LINE_SECONDS = 15  # between two lines of progress where the output is no terminal
@@ -138,12 +139,4 @@ class TensorBoardLog(keras.callbacks.Callback):
     def _write_grid(self) -> None:
         x1, _ = self.model.sample_iadb(self.x0, self.nb_step)
         with self.writer.as_default(self.step):
-            tf.summary.image("samples", image_grid(preprocessing.to_uint8(x1))[None])
-
-
-def image_grid(images: tf.Tensor) -> tf.Tensor:
-    """Lays uint8 [N, H, W, C], N a square, out as one image, uint8 [sqrt(N) H, sqrt(N) W, C]."""
-    n, height, width, channels = images.shape
-    side = int(n**0.5)
-    rows = tf.reshape(images, [side, side, height, width, channels])
-    return tf.reshape(tf.transpose(rows, [0, 2, 1, 3, 4]), [side * height, side * width, channels])
+            tf.summary.image("samples", image_grid(preprocessing.to_uint8(x1).numpy())[None])

@@ -72,5 +72,5 @@ def test_an_anomaly_of_the_data_set_as_a_whole_counts(gate):
 
 def test_a_long_list_is_cut_in_the_message_and_whole_in_the_count(gate):
     many = {f"feature{i}": INFO.ERROR for i in range(8)}
-    with pytest.raises(DataAnomalyError, match="8 anomalies in the data.*; and 3 more"):
+    with pytest.raises(DataAnomalyError, match=r"8 anomalies in the data.*; and 3 more"):
         gate({"train": anomalies(**many)})

@@ -14,9 +14,10 @@ from tfx.types import artifact_utils, channel_utils, standard_artifacts
 
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.executor import Executor
-from components.sample_evaluator.images import draw_noise, grid
+from components.sample_evaluator.images import draw_noise
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.sources import NOISE
+from trainer.grid import image_grid
 
 HELD_OUT = 150  # images; pixels of digits have 64 dimensions, so that 128 are needed
 OPTIONS = EvaluateOptions(
@@ -122,7 +123,9 @@ def test_a_good_model_is_blessed(evaluate, good_stock, digits, tmp_path):
     assert kid["baseline"] is None
     assert kid["passed"]
     assert outcome.reason.startswith("kid ")
-    np.testing.assert_array_equal(open_png(outcome.folder / "samples.png"), grid(good_stock[:100]))
+    np.testing.assert_array_equal(
+        open_png(outcome.folder / "samples.png"), image_grid(good_stock[:100]).squeeze()
+    )
     shown = {image.tobytes() for image in _tiles(open_png(outcome.folder / "real.png"))}
     assert len(shown) == 100
     assert shown <= {image.tobytes() for image in digits[:HELD_OUT]}
@@ -132,7 +135,9 @@ def test_a_good_model_is_blessed(evaluate, good_stock, digits, tmp_path):
 
 
 def _tiles(canvas):
-    return [canvas[i : i + 8, j : j + 8] for i in range(1, 91, 9) for j in range(1, 91, 9)]
+    """The 8x8 images of a 10x10 grid that shows each pixel as 8x8, with gaps of 4."""
+    corners = range(4, 680, 68)
+    return [canvas[i : i + 64 : 8, j : j + 64 : 8] for i in corners for j in corners]
 
 
 def test_the_same_images_in_other_files_give_the_same_metrics(
@@ -230,7 +235,7 @@ def test_a_candidate_that_cannot_be_sampled_is_not_blessed(evaluate, good_stock,
     assert not (outcome.folder / "samples.png").exists()
 
 
-@pytest.mark.parametrize("count", [0, 1, 60])
+@pytest.mark.parametrize("count", [0, 60])
 def test_too_few_held_out_images_block(evaluate, digits, good_stock, tmp_path, count):
     folder = write_examples(
         tmp_path / "examples", {"eval": digits[:count], "train": digits[HELD_OUT:500]}

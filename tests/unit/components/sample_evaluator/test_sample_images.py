@@ -7,7 +7,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from evaluator_data import BEAM_ARGS, serialize
 
 from components.sample_evaluator import images
-from components.sample_evaluator.images import draw_noise, grid
+from components.sample_evaluator.images import draw_noise
 from components.sample_evaluator.sources import NOISE
 
 
@@ -40,17 +40,3 @@ def test_noise_is_a_clipped_standard_normal():
     assert (pixels == 255).mean() == pytest.approx(tail, abs=0.01)
     assert (pixels == 0).mean() == pytest.approx(tail, abs=0.01)
     assert pixels.mean() == pytest.approx(127.5, abs=1)
-
-
-def test_a_grid_keeps_the_images_in_reading_order():
-    stock = np.arange(12, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 3, 1), np.uint8)
-    canvas = grid(stock)
-    assert canvas.shape == (2 * 3 + 1, 10 * 4 + 1)
-    assert (canvas[1:3, 1:4] == 0).all()
-    assert (canvas[1:3, 37:40] == 9).all()
-    assert (canvas[4:6, 5:8] == 11).all()
-    assert (canvas[4:6, 9:] == images.GRID_GRAY).all()
-
-
-def test_a_grid_of_few_color_images_is_no_wider_than_they_are():
-    assert grid(np.zeros((3, 4, 4, 3), np.uint8)).shape == (6, 16, 3)

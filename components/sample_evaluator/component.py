@@ -1,0 +1,69 @@
+"""SampleEvaluator: judges a sampler by its samples, and always writes a blessing."""
+
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import channel, component_spec, standard_artifacts
+
+from components.sample_evaluator import executor
+from components.sample_evaluator.options import EvaluateOptions
+
+
+class SampleEvaluatorSpec(component_spec.ComponentSpec):
+    """Inputs, outputs and parameters of SampleEvaluator."""
+
+    PARAMETERS = {
+        "options": component_spec.ExecutionParameter(type=str),
+        "source_hash": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "baseline": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
+    }
+    OUTPUTS = {
+        "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }
+
+
+class SampleEvaluator(base_beam_component.BaseBeamComponent):
+    """Compares a model's samples with held-out images, and with those of the latest blessed model.
+
+    Args:
+        examples: Examples with the splits train and eval (trainer/examples.py).
+        transform_graph: the TransformGraph that makes images of them.
+        model: the Model to judge: a sampler SavedModel with the signature `generate`.
+        options: samples, features, thresholds.
+        baseline: the latest blessed Model, from a Resolver; may resolve to none.
+        source_hash: of the code; a change of it evaluates again.
+
+    Outputs:
+        evaluation: metrics.json, report.html, samples.png, real.png and TFMA's results.
+        blessing: BLESSED or NOT_BLESSED, with custom properties as TFX's Evaluator writes them and
+            the `reason`.
+    """
+
+    SPEC_CLASS = SampleEvaluatorSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(
+        self,
+        examples: channel.BaseChannel,
+        transform_graph: channel.BaseChannel,
+        model: channel.BaseChannel,
+        options: EvaluateOptions,
+        baseline: channel.BaseChannel | None = None,
+        source_hash: str = "",
+    ) -> None:
+        super().__init__(
+            SampleEvaluatorSpec(
+                examples=examples,
+                transform_graph=transform_graph,
+                model=model,
+                baseline=baseline,
+                options=options.model_dump_json(),
+                source_hash=source_hash,
+                evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
+                blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
+            )
+        )

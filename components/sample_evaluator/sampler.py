@@ -1,0 +1,96 @@
+"""The sampler SavedModel, as the evaluator uses it."""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.sampler import METADATA
+
+SIGNATURE = "generate"
+
+
+class SamplerError(ValueError):
+    """A model that cannot be sampled; the message says why."""
+
+
+class Sampler:
+    """Draws the image of each seed with a sampler SavedModel, at the steps that it states.
+
+    Attributes:
+        nb_step: steps of the solver, the default in the model's own metadata.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Loads the SavedModel in the folder `path`.
+
+        Raises:
+            SamplerError: the model or its metadata is missing, damaged, or of another kind.
+        """
+        self.nb_step = _read_nb_step(path)
+        try:
+            self._model = tf.saved_model.load(path)
+            self._generate = self._model.signatures[SIGNATURE]
+        except Exception as error:  # TF raises nearly anything on a damaged SavedModel
+            raise SamplerError(
+                f"{path} does not load as a SavedModel with the signature {SIGNATURE!r}: "
+                f"{_first_line(error)}"
+            ) from error
+
+    def sample(self, seeds: np.ndarray, nb_step: int | None = None) -> np.ndarray:
+        """Draws one image a seed.
+
+        Args:
+            seeds: int64 [N].
+            nb_step: steps of the solver instead of the model's own.
+
+        Returns:
+            uint8 [N, H, W, C].
+        """
+        steps = self.nb_step if nb_step is None else nb_step
+        outputs = self._generate(
+            seed=tf.constant(seeds, tf.int64), nb_step=tf.constant(steps, tf.int32)
+        )
+        return outputs["image"].numpy()
+
+
+def check_sampler(path: str, shape: tuple[int, int, int]) -> int:
+    """Loads a model and draws one image in one step, to see that it fits the data.
+
+    Args:
+        path: folder of the SavedModel.
+        shape: H, W, C of the images in the data.
+
+    Returns:
+        The model's `nb_step`.
+
+    Raises:
+        SamplerError: it does not load, does not run, or draws images of another shape.
+    """
+    sampler = Sampler(path)
+    try:
+        image = sampler.sample(np.zeros(1, np.int64), nb_step=1)
+    except Exception as error:  # as above, from whatever ops the model holds
+        raise SamplerError(f"{path} does not run: {_first_line(error)}") from error
+    if image.dtype != np.uint8 or image.shape != (1, *shape):
+        raise SamplerError(
+            f"{path} draws images {image.shape[1:]} of type {image.dtype}, "
+            f"the data hold {shape} of type uint8"
+        )
+    return sampler.nb_step
+
+
+def _read_nb_step(path: str) -> int:
+    file = f"{path}/{METADATA}"
+    try:
+        with tf.io.gfile.GFile(file) as stream:
+            nb_step = json.load(stream)["nb_step"]
+    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
+        raise SamplerError(f"{file} states no nb_step: {_first_line(error)}") from error
+    if type(nb_step) is not int or nb_step < 1:
+        raise SamplerError(f"{file} states nb_step={nb_step!r}: a positive integer is needed")
+    return nb_step
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
