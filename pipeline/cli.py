@@ -1,6 +1,7 @@
 """The command `iadb`. Heavy libraries are imported by the commands that need them."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -184,10 +185,13 @@ def sample(
 ) -> None:
     """Draw images from a pushed model and write them as one PNG grid."""
     from pipeline import serving
+    from pipeline.logs import logging_to
     from pipeline.workspace import Workspace
 
     model = model or serving.latest_model(Workspace(workspace).serving)
-    serving.write_grid(serving.draw_samples(model, range(seed, seed + count), steps), output)
+    with logging_to(Path(os.devnull), verbose=False):  # TensorFlow talks when it starts
+        images = serving.draw_samples(model, range(seed, seed + count), steps)
+    serving.write_grid(images, output)
     click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {output}")
 
 
