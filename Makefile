@@ -3,7 +3,7 @@ WORKSPACE ?= workspace
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 
-.PHONY: run test lint bench lock clean .venv
+.PHONY: run test lint bench parity lock clean .venv
 
 # The main job: digits of scikit-learn, from a folder to a gated, pushed sampler.
 run: .venv
@@ -20,6 +20,15 @@ lint: .venv
 bench: .venv
 	$(BIN)/python -m benchmarks
 
+# Compares the network with diffusers' UNet2DModel, which runs in an environment of its own.
+parity: .venv .venv-parity/complete
+	$(BIN)/python tests/parity/comparison.py .venv-parity/bin/python
+
+.venv-parity/complete: tests/parity/requirements.txt
+	$(PYTHON) -m venv --clear .venv-parity
+	.venv-parity/bin/python -m pip install --quiet --disable-pip-version-check -r tests/parity/requirements.txt
+	@touch $@
+
 .venv: .venv/complete
 
 # The stamp comes last, so that an interrupted install is done again.
@@ -34,7 +43,7 @@ bench: .venv
 
 # Only after a change of the dependencies in setup.py.
 lock: .venv
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --all-extras --python-version 3.11 setup.py --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra kubeflow --extra test --python-version 3.11 setup.py --output-file requirements.lock
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-parity build *.egg-info

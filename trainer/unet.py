@@ -1,8 +1,9 @@
-"""The time-conditional U-Net that deblends, laid out as diffusers' UNet2DModel.
+"""The time-conditional U-Net that deblends, equal to diffusers' UNet2DModel layer by layer.
 
 Levels from full resolution down, `blocks` residual blocks each (one more on the way up), optional
 self-attention after every block, one attention block in the middle. Ho et al., "Denoising Diffusion
-Probabilistic Models" (2020), appendix B.
+Probabilistic Models" (2020), appendix B. tests/parity proves the equality with diffusers' own
+weights and outputs.
 """
 
 from collections.abc import Iterator
@@ -16,10 +17,24 @@ from trainer.options import ModelOptions
 EPSILON = 1e-5  # of every GroupNorm
 MAX_PERIOD = 10_000.0  # longest wave of the sinusoidal embedding
 
+# The network of the official IADB code (Heitz et al., SIGGRAPH 2023), which takes RGB images of 64
+# pixels: 113,673,219 parameters.
+PUBLISHED = ModelOptions(
+    channels=(128, 128, 256, 256, 512, 512),
+    blocks=2,
+    attention=(False, False, False, False, True, False),
+    attention_head_dim=8,
+    norm_groups=32,
+    alpha_scale=1.0,
+)
+
 
 @keras.saving.register_keras_serializable("iadb")
 class SinusoidalEmbedding(layers.Layer):
-    """Embeds alpha, float [N], as cosines and sines of geometric frequencies, float32 [N, dim]."""
+    """Embeds alpha, float [N], as cosines and sines of geometric frequencies, float32 [N, dim].
+
+    An odd dim ends in a zero.
+    """
 
     def __init__(self, dim: int, scale: float, **kwargs: object) -> None:
         super().__init__(dtype="float32", **kwargs)
@@ -31,7 +46,8 @@ class SinusoidalEmbedding(layers.Layer):
         half = self.dim // 2
         exponents = ops.arange(half, dtype="float32") / half
         angles = self.scale * alpha[:, None] * ops.exp(-ops.log(MAX_PERIOD) * exponents)[None]
-        return ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=-1)
+        waves = ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=-1)
+        return ops.pad(waves, [[0, 0], [0, 1]]) if self.dim % 2 else waves
 
     def get_config(self) -> dict:
         """What Keras needs to clone the layer."""

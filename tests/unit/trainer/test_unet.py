@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.options import ModelOptions
-from trainer.unet import SinusoidalEmbedding, build_unet
+from trainer.unet import PUBLISHED, SinusoidalEmbedding, build_unet
 
 SMALL = ModelOptions(channels=(8, 16), attention=(False, True), blocks=1, norm_groups=4)
 
@@ -53,3 +53,21 @@ def test_the_embedding_holds_cosines_then_sines_of_falling_frequencies():
     np.testing.assert_allclose(
         values[0], [np.cos(0.5), np.cos(0.005), np.sin(0.5), np.sin(0.005)], rtol=1e-5
     )
+
+
+def test_an_embedding_of_odd_length_ends_in_a_zero():
+    values = SinusoidalEmbedding(3, scale=1.0)(tf.constant([0.25]))
+    np.testing.assert_allclose(values[0], [np.cos(0.25), np.sin(0.25), 0.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_alpha_is_embedded_in_float32_at_any_precision(precision):
+    network = build_unet(SMALL, 8, 1, precision)
+    time = keras.Model(network.inputs, network.get_layer("time_sinusoids").output)
+    close = tf.constant([0.75, 0.7501])  # the same number in bfloat16 and, times 1000, in float16
+    first, second = time([tf.zeros([2, 8, 8, 1]), close])
+    assert np.abs(first - second).max() > 0.01
+
+
+def test_the_published_network_has_the_size_of_the_official_one():
+    assert build_unet(PUBLISHED, resolution=64, image_channels=3).count_params() == 113_673_219

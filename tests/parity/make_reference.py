@@ -1,0 +1,85 @@
+"""Writes what diffusers' UNet2DModel computes: weights, inputs and outputs, as NumPy archives.
+
+    python tests/parity/make_reference.py FOLDER NAME...
+
+Runs in an environment of its own (`make parity`), which has torch and diffusers and nothing of this
+project: each configuration is spelled here as the reference spells it, and once more, as this
+project spells it, in comparison.py. FOLDER/NAME.npz then holds, without pickle:
+
+    weights/...   float16, every entry of the state_dict under its name
+    x             float32 [N, H, W, C], alpha float32 [N]
+    output        float32 [N, H, W, C], of the network in float32 with those very weights
+
+The committed fixtures/tiny.npz was made by `... tests/parity/fixtures tiny` with diffusers 0.42.1
+and torch 2.13.0.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import UNet2DModel
+
+DOWN, ATTENTION_DOWN = "DownBlock2D", "AttnDownBlock2D"
+UP, ATTENTION_UP = "UpBlock2D", "AttnUpBlock2D"
+
+CONFIGURATIONS = {
+    # Three levels: attention between others, equal widths side by side, and few weights.
+    "tiny": {
+        "sample_size": 8,
+        "in_channels": 1,
+        "out_channels": 1,
+        "block_out_channels": (4, 8, 8),
+        "layers_per_block": 1,
+        "down_block_types": (DOWN, ATTENTION_DOWN, DOWN),
+        "up_block_types": (UP, ATTENTION_UP, UP),
+        "norm_num_groups": 2,
+        "attention_head_dim": 2,
+    },
+    "small": {
+        "sample_size": 16,
+        "block_out_channels": (32, 64),
+        "layers_per_block": 1,
+        "down_block_types": (DOWN, ATTENTION_DOWN),
+        "up_block_types": (ATTENTION_UP, UP),
+    },
+    # As the official IADB code builds it for 64x64 RGB images; the rest is diffusers' default.
+    "published": {
+        "sample_size": 64,
+        "block_out_channels": (128, 128, 256, 256, 512, 512),
+        "down_block_types": (DOWN, DOWN, DOWN, DOWN, ATTENTION_DOWN, DOWN),
+        "up_block_types": (UP, ATTENTION_UP, UP, UP, UP, UP),
+        "add_attention": True,
+    },
+}
+BATCH = 2
+
+
+@torch.no_grad()
+def write(name: str, path: Path) -> None:
+    """Writes the archive of one configuration."""
+    torch.manual_seed(0)
+    network = UNet2DModel(**CONFIGURATIONS[name]).eval()
+    for parameter in network.parameters():
+        if parameter.ndim == 1:  # a norm starts as ones and zeros, which would hide a wrong order
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        parameter.copy_(parameter.half())
+
+    size, channels = network.config.sample_size, network.config.in_channels
+    x = torch.randn(BATCH, channels, size, size)
+    alpha = torch.rand(BATCH)
+    output = network(x, alpha).sample
+    np.savez_compressed(
+        path,
+        x=x.permute(0, 2, 3, 1).numpy(),
+        alpha=alpha.numpy(),
+        output=output.permute(0, 2, 3, 1).numpy(),
+        **{f"weights/{key}": value.half().numpy() for key, value in network.state_dict().items()},
+    )
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    for name in sys.argv[2:]:
+        write(name, folder / f"{name}.npz")

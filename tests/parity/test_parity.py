@@ -1,0 +1,26 @@
+"""Parity with diffusers, without torch: the reference's answers are in fixtures/tiny.npz.
+
+`make parity` compares all configurations with the reference itself.
+"""
+
+from pathlib import Path
+
+import pytest
+from comparison import CONFIGURATIONS, MAX_RELATIVE_ERROR, compare
+
+FIXTURE = Path(__file__).with_name("fixtures") / "tiny.npz"
+
+
+def test_the_network_with_the_references_weights_computes_its_outputs():
+    result = compare(CONFIGURATIONS["tiny"], FIXTURE)
+    assert result.parameters == result.reference_parameters
+    assert result.relative_error <= MAX_RELATIVE_ERROR
+
+
+def test_another_architecture_does_not_pass_for_the_reference():
+    deeper = CONFIGURATIONS["tiny"].model_copy(update={"blocks": 2})
+    with pytest.raises(KeyError):
+        compare(deeper, FIXTURE)
+    without = CONFIGURATIONS["tiny"].model_copy(update={"attention": (False, False, False)})
+    with pytest.raises(ValueError, match="without a counterpart"):
+        compare(without, FIXTURE)
