@@ -4,6 +4,7 @@ import time
 from collections import deque
 
 import keras
+import numpy as np
 import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,6 +14,7 @@ from trainer.grid import image_grid
 
 RATE_STEPS = 100  # the rate shown is that of so many last steps
 LINE_SECONDS = 15  # between two lines of progress where the output is no terminal
+FLUSH_SECONDS = 10  # until an event file shows what was written; a killed process loses no more
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -75,7 +77,17 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 class TensorBoardLog(keras.callbacks.Callback):
-    """Writes loss, images/s and learning rate, and a grid of samples from fixed noise.
+    """Writes how the training goes, and a grid of samples from fixed noise.
+
+    Points are means over the steps since the point before: `loss`, `gradient_norm` and
+    `loss_by_alpha/0.0-0.1` to `0.9-1.0`, as far as the logs of `train_step` have them, with
+    `images_per_second` (of training: the first step, which compiles, and the grids are left out)
+    and `learning_rate` (of the next step).
+
+    Logs are `loss` and `gradient_norm`, float32 [], and `loss_by_alpha`, float32 [K]: the mean loss
+    of the images whose alpha fell in each of K equal parts of [0, 1], NaN where none did. A part
+    that had no image since the point before gets no point. Values are read from the device when a
+    point is written, not before.
 
     Args:
         folder: of the event files.
@@ -85,6 +97,9 @@ class TensorBoardLog(keras.callbacks.Callback):
         grid_every: steps between two grids.
         x0: the fixed noise of the grid, float32 [N, H, W, C].
         nb_step: solver steps of the grid.
+
+    Attributes:
+        mean_loss: of the last point; None before the first.
     """
 
     def __init__(
@@ -102,39 +117,63 @@ class TensorBoardLog(keras.callbacks.Callback):
         self.step, self.batch_size = start_step, batch_size
         self.log_every, self.grid_every = log_every, grid_every
         self.x0, self.nb_step = x0, nb_step
-        self.writer = tf.summary.create_file_writer(folder)
+        self.writer = tf.summary.create_file_writer(folder, flush_millis=FLUSH_SECONDS * 1000)
         self.mean_loss: float | None = None
-        self._losses: list[float] = []
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        """Starts the clock."""
-        self._since = time.monotonic()
+        self._logs: list[dict] = []  # of the steps since the last point
+        self._timed_steps = 0  # those of them that the rate counts
+        self._since: float | None = None  # None until the first step has compiled
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
         """Writes a point or a grid when it is time."""
         self.step += 1
-        self._losses.append(float(logs["loss"]))
+        self._logs.append(logs)
+        if self._since is None:
+            self._since = time.monotonic()
+        else:
+            self._timed_steps += 1
         if self.step % self.log_every == 0:
             self._write_point()
         if self.step % self.grid_every == 0:
+            started = time.monotonic()
             self._write_grid()
+            self._since += time.monotonic() - started
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Writes what is left."""
-        if self._losses:
+        if self._logs:
             self._write_point()
         self._write_grid()
         self.writer.close()
 
     def _write_point(self) -> None:
-        now = time.monotonic()
-        self.mean_loss = sum(self._losses) / len(self._losses)
-        rate = len(self._losses) * self.batch_size / (now - self._since)
+        self.mean_loss = float(self._mean("loss"))
+        now = time.monotonic()  # the device has finished: its losses are here
         with self.writer.as_default(self.step):
             tf.summary.scalar("loss", self.mean_loss)
-            tf.summary.scalar("images_per_second", rate)
+            if "gradient_norm" in self._logs[-1]:
+                tf.summary.scalar("gradient_norm", self._mean("gradient_norm"))
+            if "loss_by_alpha" in self._logs[-1]:
+                self._write_bins(self._mean("loss_by_alpha"))
+            if self._timed_steps:
+                rate = self._timed_steps * self.batch_size / (now - self._since)
+                tf.summary.scalar("images_per_second", rate)
             tf.summary.scalar("learning_rate", self.model.optimizer.learning_rate)
-        self._losses, self._since = [], now
+        self._logs, self._timed_steps, self._since = [], 0, now
+
+    def _mean(self, key: str) -> np.ndarray:
+        """The mean of a log over the steps; for an array, over those where an entry is no NaN."""
+        values = np.stack([log[key] for log in self._logs]).astype(np.float64)
+        if values.ndim == 1:
+            return values.mean()
+        known = ~np.isnan(values)
+        with np.errstate(invalid="ignore"):  # 0 / 0 where no step knows: NaN
+            return np.where(known, values, 0.0).sum(0) / known.sum(0)
+
+    def _write_bins(self, losses: np.ndarray) -> None:
+        edges = np.linspace(0.0, 1.0, len(losses) + 1)
+        for low, high, loss in zip(edges[:-1], edges[1:], losses, strict=True):
+            if not np.isnan(loss):
+                tf.summary.scalar(f"loss_by_alpha/{low:.1f}-{high:.1f}", loss)
 
     def _write_grid(self) -> None:
         x1, _ = self.model.sample_iadb(self.x0, self.nb_step)

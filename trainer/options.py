@@ -4,7 +4,7 @@ Sizes are in pixels, lengths of training in steps, times in seconds. Every secti
 refuses unknown keys, so that a typing error never passes for a default.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -14,7 +14,17 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 class Options(BaseModel):
     """A section of the configuration: immutable, closed to unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, values: Any) -> Any:
+        """Python takes true for 1, and YAML `yes` for true."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field and field.annotation is not bool:
+                raise ValueError(f"{name}: got {value}; true and false are no values of it")
+        return values
 
 
 class ModelOptions(Options):
@@ -78,9 +88,14 @@ class CheckpointOptions(Options):
 class TrainOptions(Options):
     """The training loop."""
 
-    steps: PositiveInt = Field(1000, description="optimizer steps")
+    steps: PositiveInt = Field(1000, description="batches trained on")
     batch_size: PositiveInt = Field(64, description="images a step, over all replicas")
-    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of Adam")
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="optimizer")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of adamw")
+    accumulate: PositiveInt = Field(
+        1, description="batches whose gradients are averaged into one update of the weights"
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
     warmup_steps: int = Field(100, ge=0, description="steps of linear learning-rate warm-up")
     decay: Literal["cosine", "constant"] = Field(
         "cosine", description="learning rate after the warm-up"
@@ -89,23 +104,52 @@ class TrainOptions(Options):
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="computation type of the network; weights stay float32"
     )
+    alpha_density: Literal["uniform", "logit_normal"] = Field(
+        "uniform", description="density that alpha is drawn from in training"
+    )
+    coupling: Literal["independent", "optimal_transport"] = Field(
+        "independent", description="how noise and images are paired within a batch"
+    )
     flip: bool = Field(False, description="random horizontal flips (not for digits or text)")
-    ema: EmaOptions = EmaOptions()
-    checkpoint: CheckpointOptions = CheckpointOptions()
+    ema: EmaOptions = Field(EmaOptions(), description="moving average of the weights")
+    checkpoint: CheckpointOptions = Field(
+        CheckpointOptions(), description="checkpoints of the training"
+    )
     log_every: PositiveInt = Field(50, description="steps between two TensorBoard points")
     grid_every: PositiveInt = Field(500, description="steps between two sample grids")
     shuffle_buffer: PositiveInt = Field(10_000, description="encoded images in the shuffle buffer")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of weights, order, noise and alpha")
 
     @model_validator(mode="after")
-    def _warmup_ends(self) -> "TrainOptions":
+    def _parts_agree(self) -> "TrainOptions":
         if self.warmup_steps >= self.steps:
             raise ValueError(f"warmup_steps={self.warmup_steps} must be below steps={self.steps}")
+        if self.weight_decay and self.optimizer != "adamw":
+            raise ValueError(
+                f"weight_decay={self.weight_decay:g} is for optimizer=adamw, not {self.optimizer}"
+            )
         return self
 
 
 class SampleOptions(Options):
     """How the ODE dx/dalpha = d(x, alpha) is solved from noise to image."""
 
-    solver: Literal["euler", "midpoint", "heun", "rk4"] = Field("euler", description="solver")
-    nb_step: PositiveInt = Field(32, description="steps of the solver")
+    solver: Literal["euler", "midpoint", "heun", "rk4", "bosh3", "dopri5"] = Field(
+        "euler",
+        description="solver; bosh3 and dopri5 choose the steps of each image by its error "
+        "(trainer/runge_kutta.py)",
+    )
+    grid: Literal["uniform", "cosine", "late"] = Field(
+        "uniform",
+        description="where the steps lie (trainer/step_grids.py); with bosh3 and dopri5, the "
+        "states of a trajectory only",
+    )
+    nb_step: PositiveInt = Field(
+        32,
+        description="steps of the solver, at 1 (euler), 2 (midpoint, heun) or 4 (rk4) network "
+        "evaluations each; for bosh3 (3) and dopri5 (6) the most that may be tried",
+    )
+    rtol: float = Field(
+        1e-3, gt=0, description="error of a step of bosh3 or dopri5, relative to the values"
+    )
+    atol: float = Field(1e-3, gt=0, description="error that a step may make besides, in [-1, 1]")

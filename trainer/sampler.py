@@ -31,24 +31,29 @@ class Sampler(tf.Module):
     Args:
         network: from [x, alpha] to the difference, as IADBModel trains it.
         shape: (H, W, C) of an image.
-        solver: a name of trainer.solvers.SOLVERS.
-        nb_step: solver steps where a signature does not ask for a number.
+        solver: as trainer.solvers.get makes it, or a name of trainer.solvers.SOLVERS.
+        nb_step: solver steps where a signature does not ask for a number. Of an adaptive solver
+            the most it may try, everywhere.
     """
 
     def __init__(
-        self, network: keras.Model, shape: tuple[int, int, int], solver: str, nb_step: int
+        self,
+        network: keras.Model,
+        shape: tuple[int, int, int],
+        solver: solvers.Solver | str,
+        nb_step: int,
     ) -> None:
         super().__init__(name="sampler")
         self._network = network
         self._field = vector_field(network)
         self._shape = shape
-        self._solver = solvers.SOLVERS[solver]
+        self._solver = solvers.get(solver)
         self._nb_step = nb_step
 
     def generate(self, seed: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
         """Images, uint8 [N, H, W, C], from seeds, int64 [N]."""
         x0 = noise_from_seeds(seed, self._shape)
-        x1 = solvers.solve(self._solver, self._field, x0, nb_step)
+        x1 = solvers.solve(self._solver, self._field, x0, nb_step).x
         return {"image": preprocessing.to_uint8(x1)}
 
     def serve(self, seed: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -59,21 +64,24 @@ class Sampler(tf.Module):
 
     def transport(self, x0: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
         """x1, float32 [N, H, W, C] in about [-1, 1], from x0, float32 [N, H, W, C]."""
-        return {"x1": solvers.solve(self._solver, self._field, x0, nb_step)}
+        return {"x1": solvers.solve(self._solver, self._field, x0, nb_step).x}
 
     def invert(self, image: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
         """x0, float32 [N, H, W, C], that images, uint8 [N, H, W, C], come from."""
         x1 = preprocessing.to_float(image)
-        return {"x0": solvers.solve(self._solver, self._field, x1, nb_step, backward=True)}
+        return {"x0": solvers.solve(self._solver, self._field, x1, nb_step, backward=True).x}
 
     def trajectory(self, seed: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Every state from noise to image, uint8 [N, nb_step + 1, H, W, C], from int64 [N]."""
+        """The way from noise to image, uint8 [N, nb_step + 1, H, W, C], from int64 [N]."""
         x0 = noise_from_seeds(seed, self._shape)
         states = solvers.trajectory(self._solver, self._field, x0, nb_step)
         return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
 
     def save(self, folder: str, metadata: dict[str, Any]) -> None:
-        """Writes the SavedModel with its signatures, and the metadata (JSON) beside it."""
+        """Writes the SavedModel with its signatures, and the metadata (JSON) beside it.
+
+        To the metadata it adds `nfe`: network evaluations of an image by default, at most.
+        """
         seed = tf.TensorSpec([None], tf.int64, "seed")
         nb_step = tf.TensorSpec([], tf.int32, "nb_step")
         x0 = tf.TensorSpec([None, *self._shape], tf.float32, "x0")
@@ -93,4 +101,5 @@ class Sampler(tf.Module):
         path = f"{folder}/{METADATA}"
         tf.io.gfile.makedirs(path.rpartition("/")[0])
         with tf.io.gfile.GFile(path, "w") as file:
-            json.dump(metadata, file, indent=2, sort_keys=True)
+            nfe = solvers.nfe(self._solver, self._nb_step)
+            json.dump({**metadata, "nfe": nfe}, file, indent=2, sort_keys=True)

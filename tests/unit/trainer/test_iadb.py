@@ -1,3 +1,4 @@
+import itertools
 import subprocess
 import sys
 
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.coupling import optimal_transport
 from trainer.ema import ExponentialMovingAverage
 from trainer.iadb import IADBModel
 
@@ -78,6 +80,54 @@ def test_samples_are_drawn_with_the_average_of_the_weights():
     after, _ = model.sample_iadb(x0, nb_step=2)
     np.testing.assert_allclose(before, after, atol=1e-3)
     assert model.sampling_network is model.ema_network
+
+
+def test_each_step_tells_its_loss_by_alpha_and_its_gradient_norm():
+    class Keep(keras.callbacks.Callback):
+        logs = None
+
+        def on_train_batch_end(self, batch, logs):
+            self.logs = logs
+
+    keep = Keep()
+    model = IADBModel(network(2), rank=2)
+    model.compile(optimizer="adam")
+    data = tf.data.Dataset.from_tensors(points(1000))
+    history = model.fit(data, verbose=0, callbacks=[keep]).history
+    assert keep.logs["gradient_norm"] > 0
+    parts = np.asarray(keep.logs["loss_by_alpha"])
+    assert parts.shape == (10,)
+    # About a tenth of the images fell in each part.
+    assert np.mean(parts) == pytest.approx(keep.logs["loss"], rel=0.05)
+    assert history["loss"][0] == pytest.approx(keep.logs["loss"])
+    np.testing.assert_allclose(history["loss_by_alpha"][0], parts, rtol=1e-5)
+
+
+def test_logit_normal_alphas_are_denser_in_the_middle_of_the_path():
+    def middle(density):
+        model = IADBModel(network(2), rank=2, alpha_density=density)
+        context = tf.distribute.get_replica_context()
+        _, alpha = model._draw(tf.constant([20_000, 2]), context)
+        return np.mean(np.abs(alpha - 0.5) < 0.25)
+
+    assert middle("uniform") == pytest.approx(0.5, abs=0.02)
+    # P(|z| < log 3) of a standard normal z
+    assert middle("logit_normal") == pytest.approx(0.728, abs=0.02)
+
+
+def test_optimal_transport_pairs_noise_and_data_at_least_cost():
+    x0 = np.float32(np.random.default_rng(1).normal(size=(6, 2)))
+    x1 = points(6)
+    paired = optimal_transport(tf.constant(x0), tf.constant(x1)).numpy()
+    costs = [np.sum((x0[list(order)] - x1) ** 2) for order in itertools.permutations(range(6))]
+    assert np.sum((paired - x1) ** 2) == pytest.approx(min(costs), rel=1e-5)
+    assert sorted(paired.tolist()) == sorted(x0.tolist())
+
+
+def test_a_training_with_optimal_transport_reaches_the_data_too():
+    model, _ = trained(tf.data.Dataset.from_tensor_slices(points()), coupling="optimal_transport")
+    x1, _ = model.sample_iadb(tf.random.stateless_normal([500, 2], [0, 1]), nb_step=4)
+    np.testing.assert_allclose(np.mean(x1, 0), (3.0, -1.0), atol=0.15)
 
 
 TWO_DEVICES = """

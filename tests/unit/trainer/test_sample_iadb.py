@@ -1,0 +1,62 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer import solvers
+from trainer.iadb import IADBModel
+
+MEAN = 3.0
+
+
+class Counting(keras.layers.Layer):
+    """d = alpha x - MEAN x^2 / 10; counts how often it is traced."""
+
+    traces = 0
+
+    def call(self, inputs):
+        x, alpha = inputs
+        self.traces += 1
+        return alpha[:, None] * x - MEAN * x**2 / 10
+
+
+@pytest.fixture
+def model():
+    x, alpha = keras.Input([2]), keras.Input([])
+    return IADBModel(keras.Model([x, alpha], Counting()([x, alpha])), rank=2)
+
+
+def points(nb):
+    return tf.random.stateless_uniform([nb, 2], [0, nb])
+
+
+@pytest.mark.parametrize("name", ["euler", "dopri5"])
+def test_one_trace_serves_any_number_of_steps_and_samples(model, name):
+    model.solver = solvers.get(name)
+    layer = model.network.layers[-1]
+    model.sample_iadb(points(3), nb_step=2)
+    traces = layer.traces
+    for nb, nb_step in ((5, 7), (1, 30), (3, tf.constant(4))):
+        x1, states = model.sample_iadb(points(nb), nb_step=nb_step)
+        assert states.shape == (int(nb_step) + 1, nb, 2)
+        np.testing.assert_array_equal(states[0], points(nb))
+        np.testing.assert_array_equal(states[-1], x1)
+    assert layer.traces == traces
+
+
+def test_fewer_steps_reach_the_same_samples_with_a_better_solver(model):
+    def draw(solver, nb_step):
+        model = IADBModel(network, rank=2)
+        model.solver = solver
+        return model.sample_iadb(points(50), nb_step)[0].numpy()
+
+    network = model.network
+    exact = draw(solvers.get("rk4"), 64)
+    apart = {
+        "euler": np.abs(draw(solvers.get("euler"), 16) - exact).max(),
+        "late": np.abs(draw(solvers.get("heun", "late"), 8) - exact).max(),
+        "adaptive": np.abs(draw(solvers.get("bosh3"), 16) - exact).max(),
+    }
+    assert apart["late"] < apart["euler"] / 5
+    assert apart["adaptive"] < apart["euler"] / 5
+    assert apart["adaptive"] < 2e-3

@@ -1,0 +1,28 @@
+from typing import get_args
+
+import pytest
+from pydantic import ValidationError
+
+from trainer.options import SampleOptions
+from trainer.runge_kutta import TABLEAUS
+from trainer.step_grids import GRIDS
+
+
+def choices(name):
+    return set(get_args(SampleOptions.model_fields[name].annotation))
+
+
+def test_the_options_name_every_solver_and_grid_there_is():
+    assert choices("solver") == set(TABLEAUS)
+    assert choices("grid") == set(GRIDS)
+
+
+def test_by_default_samples_are_drawn_as_published():
+    sample = SampleOptions()
+    assert (sample.solver, sample.grid) == ("euler", "uniform")
+
+
+@pytest.mark.parametrize("key", ["rtol", "atol"])
+def test_a_tolerance_of_zero_is_refused(key):
+    with pytest.raises(ValidationError, match=key):
+        SampleOptions(**{key: 0})

@@ -1,0 +1,32 @@
+"""Keras metrics of a training."""
+
+import keras
+import tensorflow as tf
+
+ALPHA_BINS = 10  # parts of [0, 1] that the loss is told by
+
+
+class LossByAlpha(keras.metrics.Metric):
+    """The mean loss of the images whose alpha fell in each of ALPHA_BINS equal parts of [0, 1]."""
+
+    def __init__(self, name: str = "loss_by_alpha") -> None:
+        super().__init__(name=name)
+        self.sums = self.add_variable((ALPHA_BINS,), "zeros", name="sums")
+        self.counts = self.add_variable((ALPHA_BINS,), "zeros", name="counts")
+
+    def update_state(self, sums: tf.Tensor, counts: tf.Tensor) -> None:
+        """Adds the losses of some images, summed and counted by part, float32 [ALPHA_BINS]."""
+        self.sums.assign_add(sums)
+        self.counts.assign_add(counts)
+
+    def result(self) -> tf.Tensor:
+        """The means, float32 [ALPHA_BINS], NaN where no image fell."""
+        return self.sums / self.counts
+
+
+def sum_by_alpha(losses: tf.Tensor, alpha: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Sums and counts losses, float32 [N], by the part that alpha, float32 [N], falls in."""
+    parts = tf.minimum(tf.cast(alpha * ALPHA_BINS, tf.int32), ALPHA_BINS - 1)
+    sums = tf.math.unsorted_segment_sum(losses, parts, ALPHA_BINS)
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(losses), parts, ALPHA_BINS)
+    return sums, counts
