@@ -4,12 +4,19 @@ Noise, alpha and the order of the data depend on the seed and the step alone, so
 network, average and optimizer, and the number of steps, are the whole state.
 """
 
+import math
 import time
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from trainer.iadb import IADBModel
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss or a weight is not finite; the last good checkpoint is kept."""
 
 
 class Checkpoints:
@@ -36,22 +43,56 @@ class Checkpoints:
     @property
     def step(self) -> int:
         """Steps that the model has been trained for."""
-        return int(self.model.step)
+        # A replicated variable is no number of its own.
+        return int(self.model.step.value.numpy())
 
-    def restore(self) -> bool:
-        """Restores the newest checkpoint; False where there is none."""
-        latest = self._manager.latest_checkpoint
-        if latest:
-            self._checkpoint.restore(latest).assert_consumed()
-        return latest is not None
+    def restore(self, say: Callable[[str], None] = logging.warning) -> bool:
+        """Restores the newest checkpoint that can be read whole.
+
+        Args:
+            say: told, in a line, about each checkpoint that cannot be read.
+
+        Returns:
+            False where there is no checkpoint that can be read; nothing was changed then.
+        """
+        for path in reversed(self._manager.checkpoints):
+            damage = _find_damage(path)
+            if damage is None:
+                self._checkpoint.restore(path).assert_consumed()
+                return True
+            say(f"the checkpoint {path} is damaged ({damage}); going back to the one before")
+        return False
 
     def save(self) -> None:
-        """Writes a checkpoint; the one before stays valid until this one is complete."""
+        """Writes a checkpoint; the one before stays valid until this one is complete.
+
+        Raises:
+            TrainingDivergedError: a weight is not finite; the checkpoints stay as they are.
+        """
+        weights = self.model.network.trainable_variables
+        if not all(tf.reduce_all(tf.math.is_finite(weight.value)) for weight in weights):
+            raise TrainingDivergedError(f"a weight is not finite after step {self.step}")
         self._manager.save(checkpoint_number=self.step)
 
 
+def _find_damage(path: str) -> str | None:
+    """Reads a checkpoint to its end, checksums included; returns what is wrong with it."""
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    # TensorFlow raises errors of its own as well as Python's, by what is damaged.
+    except Exception as error:
+        return str(error).partition("\n")[0][:200]
+    return None
+
+
 class SaveCheckpoints(keras.callbacks.Callback):
-    """Saves every so many seconds while `fit` runs, and at its end."""
+    """Saves every so many seconds while `fit` runs, and at its end; stops a training that diverges.
+
+    Raises, out of `fit`:
+        TrainingDivergedError: the loss or a weight is not finite.
+    """
 
     def __init__(self, checkpoints: Checkpoints, every_seconds: float) -> None:
         super().__init__()
@@ -62,8 +103,11 @@ class SaveCheckpoints(keras.callbacks.Callback):
         """Starts the clock."""
         self._saved_at = time.monotonic()
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Saves when it is time."""
+    def on_train_batch_end(self, batch: int, logs: dict) -> None:
+        """Saves when it is time, unless the training has diverged."""
+        if not math.isfinite(logs["loss"]):
+            step = self.checkpoints.step
+            raise TrainingDivergedError(f"the loss is {logs['loss']} at step {step}")
         if time.monotonic() - self._saved_at >= self.every_seconds:
             self.checkpoints.save()
             self._saved_at = time.monotonic()

@@ -1,6 +1,7 @@
 """What TFX's Trainer calls: `trainer.run_fn.run_fn`. The only module here that knows TFX."""
 
 import hashlib
+import importlib.metadata
 import json
 from typing import Any
 
@@ -11,7 +12,9 @@ from trainer import dataset
 from trainer.iadb import IADBModel
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import Sampler
-from trainer.train import train
+from trainer.train import choose_strategy, train
+
+DECIDE_NOTHING = {"checkpoint", "log_every", "grid_every"}  # keys of `train`
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -25,6 +28,7 @@ def run_fn(fn_args: FnArgs) -> None:
     Raises:
         ValueError: the train split holds no example.
     """
+    strategy = choose_strategy()  # before the graph of Transform starts TensorFlow's devices
     config = fn_args.custom_config
     sample = SampleOptions.model_validate(config["sample"])
     shape = (config["resolution"], config["resolution"], config["channels"])
@@ -33,6 +37,7 @@ def run_fn(fn_args: FnArgs) -> None:
     trained = train(
         files,
         dataset.load_preprocessor(fn_args.transform_graph_path),
+        strategy,
         model_options=ModelOptions.model_validate(config["model"]),
         train_options=TrainOptions.model_validate(config["train"]),
         sample_options=sample,
@@ -44,21 +49,28 @@ def run_fn(fn_args: FnArgs) -> None:
     metadata = {
         "nb_step": sample.nb_step,
         "solver": sample.solver,
+        "grid": sample.grid,
         "shape": shape,
         "config": {key: config[key] for key in ("model", "train", "sample")},
         "metrics": trained.metrics,
-        "examples": fn_args.train_files,
+        "data_fingerprint": dataset.fingerprint(files),
         "source_hash": config["source_hash"],
+        "version": importlib.metadata.version("iadb-tfx"),
     }
-    sampler = Sampler(trained.model.sampling_network, shape, sample.solver, sample.nb_step)
+    sampler = Sampler(trained.model.sampling_network, shape, trained.model.solver, sample.nb_step)
     sampler.save(fn_args.serving_model_dir, metadata)
     _save_weights(trained.model, f"{fn_args.serving_model_dir.rpartition('/')[0]}/network")
     _copy(f"{state}/logs", fn_args.model_run_dir)
 
 
 def _state_key(config: dict[str, Any], train_files: list[str]) -> str:
-    """Names the checkpoints after all that decides their content: configuration, code, examples."""
-    text = json.dumps([config, train_files], sort_keys=True)
+    """Names the checkpoints after all that decides their content: configuration, code, examples.
+
+    How often something is written or shown decides nothing, nor does how samples are drawn.
+    """
+    train_options = {k: v for k, v in config["train"].items() if k not in DECIDE_NOTHING}
+    parts = [config[key] for key in ("model", "resolution", "channels", "source_hash")]
+    text = json.dumps([train_options, parts, train_files], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

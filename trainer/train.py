@@ -6,15 +6,17 @@ from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
-from absl import logging
+from rich.console import Console
+from rich.markup import escape
 
-from trainer import dataset
+from trainer import dataset, solvers
 from trainer.callbacks import ProgressBar, TensorBoardLog
 from trainer.checkpoint import Checkpoints, SaveCheckpoints
 from trainer.ema import ExponentialMovingAverage
 from trainer.iadb import IADBModel
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import noise_from_seeds
+from trainer.signals import exit_on_sigterm
 from trainer.unet import build_unet
 
 GRID_SIDE = 8  # images along each side of the sample grid in TensorBoard
@@ -36,7 +38,10 @@ class Trained:
 
 
 def choose_strategy() -> tf.distribute.Strategy:
-    """Mirrors the training over the GPUs of this machine; without several, nothing to mirror."""
+    """Mirrors the training over the GPUs of this machine; without several, nothing to mirror.
+
+    To be called before anything else makes TensorFlow start its devices.
+    """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
@@ -53,10 +58,12 @@ def build_model(
         network,
         rank=4,
         ema=ExponentialMovingAverage(network, train.ema.half_life, train.ema.warmup),
-        solver=sample.solver,
+        solver=solvers.get(sample.solver, sample.grid, rtol=sample.rtol, atol=sample.atol),
         seed=train.seed,
+        alpha_density=train.alpha_density,
+        coupling=train.coupling,
     )
-    optimizer = keras.optimizers.Adam(_learning_rate(train), global_clipnorm=train.clip_norm)
+    optimizer = _optimizer(train)
     # Float16 underflows: Keras then scales the loss, and takes the scale out of the gradients.
     iadb.compile(
         optimizer=keras.optimizers.LossScaleOptimizer(optimizer)
@@ -64,6 +71,17 @@ def build_model(
         else optimizer
     )
     return iadb
+
+
+def _optimizer(train: TrainOptions) -> keras.optimizers.Optimizer:
+    arguments = {
+        "learning_rate": _learning_rate(train),
+        "global_clipnorm": train.clip_norm,
+        "gradient_accumulation_steps": train.accumulate if train.accumulate > 1 else None,
+    }
+    if train.optimizer == "adamw":
+        return keras.optimizers.AdamW(weight_decay=train.weight_decay, **arguments)
+    return keras.optimizers.Adam(**arguments)
 
 
 def _learning_rate(train: TrainOptions) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -79,6 +97,7 @@ def _learning_rate(train: TrainOptions) -> keras.optimizers.schedules.LearningRa
 def train(
     files: Sequence[str],
     preprocess: dataset.Preprocess,
+    strategy: tf.distribute.Strategy,
     *,
     model_options: ModelOptions,
     train_options: TrainOptions,
@@ -91,15 +110,24 @@ def train(
     """Trains from the newest checkpoint in the folder, or from the seed where there is none.
 
     Raises:
-        ValueError: the files hold no example.
+        ValueError: the files hold no example, or the replicas do not divide the batch.
         KeyboardInterrupt: on Ctrl-C, after the state was saved.
+        SystemExit: on SIGTERM, which a preempted pod gets, after the state was saved.
+        TrainingDivergedError: the loss or a weight is not finite; lower train.learning_rate.
     """
-    strategy = choose_strategy()
+    nb_replica = strategy.num_replicas_in_sync
+    if train_options.batch_size % nb_replica:
+        raise ValueError(
+            f"train.batch_size={train_options.batch_size} is not divisible by the {nb_replica} "
+            "GPUs that share a batch"
+        )
+    say = Console(highlight=False, soft_wrap=True).print
     with strategy.scope():
         model = build_model(model_options, train_options, sample_options, resolution, channels)
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
-        if checkpoints.restore():
-            logging.info("Resuming from the checkpoint of step %d.", checkpoints.step)
+        resumed = checkpoints.restore(lambda text: say(f"  {escape(text)}"))
+    if resumed:
+        say(f"  going on from step {checkpoints.step:,}")
     start_step = checkpoints.step
     batches = dataset.train_dataset(
         files,
@@ -121,22 +149,26 @@ def train(
         ),
         nb_step=sample_options.nb_step,
     )
+    progress = ProgressBar(train_options.steps, start_step, train_options.batch_size)
     started = time.monotonic()
     if start_step < train_options.steps:
         try:
-            model.fit(
-                batches,
-                steps_per_epoch=train_options.steps - start_step,
-                verbose=0,
-                callbacks=[
-                    ProgressBar(train_options.steps, start_step, train_options.batch_size),
-                    board,
-                    SaveCheckpoints(checkpoints, train_options.checkpoint.every_seconds),
-                ],
-            )
-        except KeyboardInterrupt:
+            with exit_on_sigterm():
+                model.fit(
+                    batches,
+                    steps_per_epoch=train_options.steps - start_step,
+                    verbose=0,
+                    callbacks=[
+                        progress,
+                        board,
+                        SaveCheckpoints(checkpoints, train_options.checkpoint.every_seconds),
+                    ],
+                )
+        except (KeyboardInterrupt, SystemExit):
             checkpoints.save()
             raise
+        finally:
+            progress.on_train_end()  # Keras does not, after an exception
     return Trained(
         model,
         {

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.checkpoint import Checkpoints
+from trainer.checkpoint import Checkpoints, SaveCheckpoints, TrainingDivergedError
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.train import build_model
 
@@ -55,3 +55,62 @@ def test_only_the_newest_are_kept(tmp_path):
         "ckpt-3.index",
         "ckpt-4.index",
     ]
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_is_restored(tmp_path):
+    trained = model()
+    checkpoints = Checkpoints(str(tmp_path), trained, keep=3)
+    for _ in range(3):
+        fit(trained, 1)
+        checkpoints.save()
+    flip_a_byte(tmp_path / "ckpt-3.data-00000-of-00001")
+    (tmp_path / "ckpt-2.index").unlink()
+    told = []
+    restored = Checkpoints(str(tmp_path), model(), keep=3)
+    assert restored.restore(told.append)
+    assert restored.step == 1
+    assert [name for text in told for name in ("ckpt-3", "ckpt-2") if name in text] == [
+        "ckpt-3",
+        "ckpt-2",
+    ]
+
+
+def test_where_every_checkpoint_is_damaged_the_training_starts_anew(tmp_path):
+    trained = model()
+    checkpoints = Checkpoints(str(tmp_path), trained, keep=1)
+    fit(trained, 1)
+    checkpoints.save()
+    flip_a_byte(tmp_path / "ckpt-1.data-00000-of-00001")
+    fresh = model()
+    before = state(fresh)
+    told = []
+    assert not Checkpoints(str(tmp_path), fresh, keep=1).restore(told.append)
+    assert len(told) == 1
+    for a, b in zip(before, state(fresh), strict=False):
+        np.testing.assert_array_equal(a, b)
+
+
+def flip_a_byte(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_good_state(tmp_path):
+    trained = model()
+    checkpoints = Checkpoints(str(tmp_path), trained, keep=2)
+    fit(trained, 2)
+    checkpoints.save()
+    poisoned = tf.data.Dataset.from_tensors(tf.fill([2, 4, 4, 1], float("nan"))).repeat()
+    with pytest.raises(TrainingDivergedError, match="the loss is nan at step 3"):
+        trained.fit(
+            poisoned,
+            steps_per_epoch=5,
+            verbose=0,
+            callbacks=[SaveCheckpoints(checkpoints, every_seconds=0)],
+        )
+    with pytest.raises(TrainingDivergedError, match="a weight is not finite"):
+        checkpoints.save()
+    restored = Checkpoints(str(tmp_path), model(), keep=2)
+    assert restored.restore()
+    assert restored.step == 2

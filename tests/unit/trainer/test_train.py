@@ -1,0 +1,109 @@
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+TRAIN = """
+import sys
+import numpy as np
+import tensorflow as tf
+devices, precision, steps, folder = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+cpu = tf.config.list_physical_devices("CPU")[0]
+configuration = [tf.config.LogicalDeviceConfiguration()] * devices
+tf.config.set_logical_device_configuration(cpu, configuration)
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.train import train
+
+records = [str(number) for number in range(32)]
+with tf.io.TFRecordWriter(f"{folder}/records.gz", "GZIP") as writer:
+    for record in records:
+        writer.write(record)
+
+def preprocess(serialized):
+    numbers = tf.strings.to_number(serialized) / 16 - 1
+    return {"image": tf.broadcast_to(numbers[:, None, None, None], [tf.shape(numbers)[0], 4, 4, 1])}
+
+names = [f"CPU:{i}" for i in range(devices)]
+strategy = tf.distribute.MirroredStrategy(names) if devices > 1 else tf.distribute.get_strategy()
+trained = train(
+    [f"{folder}/records.gz"],
+    preprocess,
+    strategy,
+    model_options=ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4),
+    train_options=TrainOptions(
+        steps=steps, warmup_steps=1, batch_size=8, precision=precision, seed=3, decay="constant",
+        checkpoint={"every_seconds": 1},
+    ),
+    sample_options=SampleOptions(nb_step=2),
+    resolution=4,
+    channels=1,
+    checkpoints_folder=f"{folder}/state",
+    log_folder=f"{folder}/logs",
+)
+print(trained.metrics["resumed_from_step"])
+weights = trained.model.network.get_weights() + trained.model.ema_network.get_weights()
+np.savez(f"{folder}/weights{steps}-{devices}.npz", *weights)
+"""
+
+
+def start(*arguments):
+    command = [sys.executable, "-c", TRAIN, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def train(*arguments):
+    process = start(*arguments)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err[-2000:]
+    return out
+
+
+def weights(folder, name):
+    with np.load(folder / f"weights{name}.npz", allow_pickle=False) as arrays:
+        return [arrays[key] for key in arrays.files]
+
+
+def test_two_replicas_resume_and_end_with_the_weights_of_two_that_never_stopped(tmp_path):
+    (tmp_path / "straight").mkdir()
+    (tmp_path / "stopped").mkdir()
+    train(2, "float32", 6, tmp_path / "straight")
+    train(2, "float32", 3, tmp_path / "stopped")
+    out = train(2, "float32", 6, tmp_path / "stopped")
+    assert out.endswith("going on from step 3\n3\n")
+    straight, stopped = (weights(tmp_path / name, "6-2") for name in ("straight", "stopped"))
+    for one, other in zip(straight, stopped, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_low_precision_trains_to_finite_weights(tmp_path, precision):
+    train(1, precision, 4, tmp_path)
+    assert all(np.isfinite(array).all() for array in weights(tmp_path, "4-1"))
+
+
+def test_a_batch_that_the_replicas_do_not_divide_is_told(tmp_path):
+    process = start(3, "float32", 2, tmp_path)
+    _, err = process.communicate(timeout=200)
+    assert "train.batch_size=8 is not divisible by the 3 GPUs" in err
+
+
+def test_sigterm_saves_the_state_and_ends_the_process(tmp_path):
+    process = start(1, "float32", 100_000, tmp_path)
+    state = tmp_path / "state" / "checkpoint"
+    deadline = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    before = saved_step(state)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert saved_step(state) > before
+
+
+def saved_step(state):
+    return int(state.read_text().split('"')[1].rpartition("-")[2])

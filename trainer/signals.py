@@ -1,0 +1,22 @@
+"""SIGTERM, which a preempted pod gets, as an exception that lets a training save its state."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+TERMINATED = 128 + signal.SIGTERM  # the exit code of a process that SIGTERM ended
+
+
+@contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Turns SIGTERM into SystemExit(TERMINATED) in the main thread, which alone gets signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
