@@ -180,19 +180,61 @@ def write(name: str, folder: Path, source: str | None) -> None:
     show_default=True,
     type=click.Path(path_type=Path, dir_okay=False),
 )
+@click.option(
+    "--gif",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the way from noise to the images, as an animated GIF.",
+)
 def sample(
-    workspace: Path, model: Path | None, count: int, seed: int, steps: int | None, output: Path
+    workspace: Path,
+    model: Path | None,
+    count: int,
+    seed: int,
+    steps: int | None,
+    output: Path,
+    gif: Path | None,
 ) -> None:
     """Draw images from a pushed model and write them as one PNG grid."""
     from pipeline import serving
     from pipeline.logs import logging_to
     from pipeline.workspace import Workspace
 
+    if gif and count > serving.GIF_IMAGES:
+        raise click.BadParameter(
+            f"--gif shows at most {serving.GIF_IMAGES} images", param_hint="--count"
+        )
     model = model or serving.latest_model(Workspace(workspace).serving)
+    seeds = range(seed, seed + count)
     with logging_to(Path(os.devnull), verbose=False):  # TensorFlow talks when it starts
-        images = serving.draw_samples(model, range(seed, seed + count), steps)
+        if gif:
+            trajectories = serving.draw_trajectories(model, seeds, steps)
+            images = trajectories[:, -1]
+        else:
+            images = serving.draw_samples(model, seeds, steps)
     serving.write_grid(images, output)
-    click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {output}")
+    if gif:
+        serving.write_gif(trajectories, gif)
+    written = f"{output} and {gif}" if gif else output
+    click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {written}")
+
+
+@main.command()
+@WORKSPACE
+def tensorboard(workspace: Path) -> None:
+    """Open TensorBoard on the newest training, while it runs or afterwards."""
+    from pipeline.workspace import Workspace
+
+    events = Workspace(workspace).checkpoints.glob("*/logs/events.out.tfevents.*")
+    newest = max(events, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        click.echo(f"iadb: no training in {workspace}; `iadb run` starts one", err=True)
+        sys.exit(failures.USAGE)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from tensorboard import default, program
+
+    board = program.TensorBoard(default.get_plugins())
+    board.configure(logdir=str(newest.parent), host="127.0.0.1")
+    sys.exit(board.main())
 
 
 @main.command()

@@ -1,16 +1,25 @@
 """What is served: the numbered versions below the serving folder, and samples drawn from one."""
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from trainer.grid import grid_png
+from trainer.grid import grid_png, image_grid
 
 METADATA = Path("assets.extra") / "iadb.json"
+FINGERPRINT = "fingerprint.pb"
+
+GIF_IMAGES = 256  # at most, all of whose states are in memory at a time
+GIF_FRAMES = 50  # at most: noise does not compress, and finer steps are not seen
+FRAME_MS = 80
+LAST_FRAME_MS = 2000  # time to look at the result
 
 
 class NoModelError(RuntimeError):
@@ -33,6 +42,17 @@ def latest_model(serving: Path) -> Path:
     return max(versions, key=lambda path: int(path.name))
 
 
+def find_live(serving: Path, model: Path) -> Path | None:
+    """The newest version, if it is a copy of the given SavedModel, else None."""
+    try:
+        live = latest_model(serving)
+    except NoModelError:
+        return None
+    # TensorFlow writes a random id into the fingerprint of each SavedModel.
+    same = (live / FINGERPRINT).read_bytes() == (model / FINGERPRINT).read_bytes()
+    return live if same else None
+
+
 def read_metadata(model: Path) -> dict[str, Any]:
     """The metadata beside a model: its configuration, its training, its default nb_step."""
     return json.loads((model / METADATA).read_text("utf-8"))
@@ -49,6 +69,7 @@ def draw_samples(
         nb_step: solver steps; without it, what the model states as its default.
         batch_size: images drawn at a time.
     """
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
     import tensorflow as tf
 
     generate = tf.saved_model.load(str(model)).signatures["generate"]
@@ -58,6 +79,28 @@ def draw_samples(
         batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
         images.append(generate(seed=batch, nb_step=steps)["image"].numpy())
     return np.concatenate(images)
+
+
+def draw_trajectories(
+    model: Path, seeds: range, nb_step: int | None = None, batch_size: int = 16
+) -> np.ndarray:
+    """Draws the ways from noise to image, uint8 [N, T, H, W, C], one for each seed.
+
+    T is nb_step + 1, or GIF_FRAMES where those are fewer: then states are left out evenly, the
+    noise and the image never. The arguments are those of `draw_samples`.
+    """
+    import tensorflow as tf
+
+    trajectory = tf.saved_model.load(str(model)).signatures["trajectory"]
+    steps = tf.constant(nb_step or read_metadata(model)["nb_step"])
+    ways = []
+    for first in range(0, len(seeds), batch_size):
+        batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
+        states = trajectory(seed=batch, nb_step=steps)["trajectory"].numpy()
+        length = states.shape[1]
+        kept = np.linspace(0, length - 1, min(length, GIF_FRAMES)).round().astype(int)
+        ways.append(states[:, kept])
+    return np.concatenate(ways)
 
 
 def check(model: Path) -> subprocess.CompletedProcess:
@@ -76,3 +119,23 @@ def write_grid(images: np.ndarray, output: Path) -> None:
     partial = output.with_name(f"{output.name}.partial")
     partial.write_bytes(grid_png(images))
     partial.replace(output)
+
+
+def write_gif(trajectories: np.ndarray, output: Path) -> None:
+    """Writes trajectories, uint8 [N, T, H, W, C], as one endless GIF: a frame a state.
+
+    A frame is a grid (trainer/grid.py) of the N images; the last one is held longer.
+    """
+    frames = _grids(trajectories)
+    durations = [FRAME_MS] * (trajectories.shape[1] - 1) + [LAST_FRAME_MS]
+    partial = output.with_name(f"{output.name}.partial")
+    next(frames).save(
+        partial, "GIF", save_all=True, append_images=frames, duration=durations, loop=0
+    )
+    partial.replace(output)
+
+
+def _grids(trajectories: np.ndarray) -> Iterator[Image.Image]:
+    for images in trajectories.swapaxes(0, 1):
+        grid = image_grid(images)
+        yield Image.fromarray(grid[..., 0] if grid.shape[2] == 1 else grid)

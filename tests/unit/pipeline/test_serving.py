@@ -1,8 +1,13 @@
+import json
+
 import numpy as np
 import pytest
+import tensorflow as tf
+from click.testing import CliRunner
 from PIL import Image
 
 from pipeline import serving
+from pipeline.cli import main
 from trainer.grid import image_grid
 
 
@@ -34,3 +39,80 @@ def test_a_grid_is_written_as_png_whole_or_not_at_all(tmp_path, channels):
     written = np.array(Image.open(tmp_path / "grid.png"))
     np.testing.assert_array_equal(written, image_grid(images).squeeze())
     assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
+
+
+class Walks(tf.Module):
+    """A model whose image of a seed gets one gray level brighter at each step."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)])
+    def trajectory(self, seed, nb_step):
+        levels = tf.cast(seed, tf.int32)[:, None] + tf.range(nb_step + 1)
+        images = tf.tile(levels[:, :, None, None, None], [1, 1, 64, 64, 1])
+        return {"trajectory": tf.cast(images, tf.uint8)}
+
+
+@pytest.fixture(scope="module")
+def walks(tmp_path_factory):
+    """The model, whose default is 4 steps."""
+    folder = tmp_path_factory.mktemp("walks")
+    module = Walks()
+    tf.saved_model.save(module, str(folder), signatures={"trajectory": module.trajectory})
+    (folder / serving.METADATA).parent.mkdir()
+    (folder / serving.METADATA).write_text(json.dumps({"nb_step": 4}))
+    return folder
+
+
+@pytest.mark.parametrize("batch_size", [2, 16])
+def test_trajectories_lead_from_noise_to_image_seed_by_seed(walks, batch_size):
+    ways = serving.draw_trajectories(walks, range(7, 10), batch_size=batch_size)
+    assert ways.shape == (3, 5, 64, 64, 1)
+    np.testing.assert_array_equal(ways[..., 0, 0, 0], np.add.outer([7, 8, 9], np.arange(5)))
+
+
+def test_long_trajectories_lose_states_between_noise_and_image(walks):
+    (way,) = serving.draw_trajectories(walks, range(1), 128)[..., 0, 0, 0]
+    assert len(way) == serving.GIF_FRAMES
+    assert (way[0], way[-1]) == (0, 128)
+    assert set(np.diff(way)) == {2, 3}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_gif_has_a_grid_a_state_and_holds_the_last(tmp_path, channels):
+    levels = np.arange(0, 250, 50, np.uint8)
+    trajectories = np.broadcast_to(levels[:, None, None, None], (4, 5, 64, 64, channels))
+    serving.write_gif(trajectories, tmp_path / "way.gif")
+    assert [path.name for path in tmp_path.iterdir()] == ["way.gif"]
+    with Image.open(tmp_path / "way.gif") as gif:
+        assert (gif.format, gif.n_frames, gif.info["loop"]) == ("GIF", 5, 0)
+        durations = []
+        for state in range(5):
+            gif.seek(state)
+            durations.append(gif.info["duration"])
+            frame = np.asarray(gif.convert("RGB"))
+            expected = image_grid(trajectories[:, state])
+            np.testing.assert_array_equal(frame, np.broadcast_to(expected, frame.shape))
+    assert durations == [serving.FRAME_MS] * 4 + [serving.LAST_FRAME_MS]
+
+
+def iadb_sample(model, folder, *args):
+    files = ("-o", folder / "grid.png", "--gif", folder / "way.gif")
+    return CliRunner().invoke(main, list(map(str, ("sample", "--model", model, *files, *args))))
+
+
+def test_the_last_frame_is_the_grid_that_is_written_as_png(walks, tmp_path):
+    result = iadb_sample(walks, tmp_path, "--count", 3, "--seed", 7, "--steps", 2)
+    assert result.exit_code == 0, result.output
+    assert f"{tmp_path / 'grid.png'} and {tmp_path / 'way.gif'}" in result.output
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    with Image.open(tmp_path / "way.gif") as gif:
+        assert gif.n_frames == 3
+        gif.seek(2)
+        np.testing.assert_array_equal(np.asarray(gif.convert("L")), grid)
+    assert grid[4, 4] == 9
+
+
+def test_a_gif_of_too_many_images_is_refused(walks, tmp_path):
+    result = iadb_sample(walks, tmp_path, "--count", 257)
+    assert result.exit_code == 2
+    assert "--gif shows at most 256 images" in result.output
+    assert list(tmp_path.iterdir()) == []

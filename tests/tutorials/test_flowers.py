@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from pipeline.config import load
+
+SMALL = (
+    "model.channels=[16]",
+    "model.attention=[false]",
+    "model.norm_groups=4",
+    "model.blocks=1",
+    "train.steps=200",
+    "train.warmup_steps=10",
+    "train.learning_rate=0.003",
+    "sample.nb_step=6",
+)
+
+
+def frames(path):
+    with Image.open(path) as gif:
+        for i in range(gif.n_frames):
+            gif.seek(i)
+            yield np.asarray(gif.convert("L"), np.float32)
+
+
+def test_noise_becomes_digits(tutorial, digits_folder, tmp_path):
+    flowers = tutorial("flowers")
+    config = load("digits", overrides=SMALL)
+    flowers.run(config, digits_folder, tmp_path / "way.gif", count=16)
+    noise, *_, images = states = list(frames(tmp_path / "way.gif"))
+    assert len(states) == 7
+    digits = flowers.read_images(digits_folder, config.data)
+    # Strokes on black are darker than noise, and the more so to the edge.
+    cells = images[:-4, :-4].reshape(4, 68, 4, 68)[:, 4:, :, 4:]
+    edge = cells[:, :, :, :8].mean()
+    assert digits[:, :, 0].mean() < 5
+    assert edge < noise.mean() / 4
+    assert abs(images.mean() - digits.mean()) < abs(noise.mean() - digits.mean()) / 2
+
+
+def test_the_command_takes_a_preset_and_steps(tutorial, digits_folder, tmp_path):
+    gif = tmp_path / "way.gif"
+    arguments = ["--preset", "digits", "--data", digits_folder, "--steps", 2, "--output", gif]
+    result = CliRunner().invoke(tutorial("flowers").main, list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+    assert f"from noise to images: {gif}" in result.output
+    assert len(list(frames(gif))) == 33
+
+
+@pytest.mark.parametrize("preset", ["flowers102", "emoji"])
+def test_images_of_any_size_become_batches(tutorial, tmp_path, preset):
+    for size in ((80, 100), (300, 200)):
+        Image.new("RGB", size, (255, 0, 0)).save(tmp_path / f"{size[0]}.png")
+    (tmp_path / "LICENSE").write_text("no image")
+    config = load(preset, overrides=["train.batch_size=3"])
+    flowers = tutorial("flowers")
+    images = flowers.read_images(tmp_path, config.data)
+    assert images.shape == (2, 64, 64, 3)
+    (x1,) = flowers.batches(images, config).take(1)
+    np.testing.assert_array_equal(x1, np.broadcast_to(np.float32([1, -1, -1]), (3, 64, 64, 3)))
+
+
+def test_a_folder_without_images_is_told(tutorial, tmp_path):
+    result = CliRunner().invoke(tutorial("flowers").main, ["--data", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "holds no image" in result.output

@@ -1,0 +1,59 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import tensorflow as tf
+
+COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()", "tensorboard"]
+
+
+def training(workspace, key, loss, mtime):
+    """The logs of a training that was last written to at mtime."""
+    logs = workspace / "checkpoints" / key / "logs"
+    with tf.summary.create_file_writer(str(logs)).as_default(step=1):
+        tf.summary.scalar(loss, 1.0)
+        tf.summary.flush()
+    for file in logs.iterdir():
+        os.utime(file, (mtime, mtime))
+
+
+def test_the_newest_training_is_shown_on_loopback(tmp_path):
+    training(tmp_path, "b", "newest", mtime=2_000)
+    training(tmp_path, "a", "oldest", mtime=1_000)
+    process = subprocess.Popen(
+        [*COMMAND, "--workspace", str(tmp_path)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        lines = iter(process.stderr.readline, "")
+        url = next(m[0] for line in lines if (m := re.search(r"http://127\.0\.0\.1:\d+/", line)))
+        assert "newest" in tags(url)
+        assert "oldest" not in tags(url)
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=20)[1]
+        assert process.returncode == 0, rest
+        assert "Traceback" not in rest
+    finally:
+        process.kill()
+
+
+def tags(url):
+    """What TensorBoard knows of, as JSON; its first look at the files may take a moment."""
+    for _ in range(50):
+        with urllib.request.urlopen(f"{url}data/plugin/timeseries/tags", timeout=20) as answer:
+            text = answer.read().decode()
+        if "est" in text:
+            break
+        time.sleep(0.2)
+    return text
+
+
+def test_without_a_training_the_error_says_what_makes_one(tmp_path):
+    result = subprocess.run(
+        [*COMMAND, "--workspace", str(tmp_path)], capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert result.stderr == f"iadb: no training in {tmp_path}; `iadb run` starts one\n"
