@@ -5,6 +5,7 @@ import pathlib
 from setuptools import find_packages, setup
 
 TEST = ["pytest==9.2.0", "ruff==0.17.6"]
+GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]
 KUBEFLOW = ["kfp==2.16.1", "kfp-kubernetes==2.16.1"]
 
 setup(
@@ -39,6 +40,6 @@ setup(
         "scipy>=1.11,<2",
         "tensorboard>=2.21,<2.22",
     ],
-    extras_require={"kubeflow": KUBEFLOW, "test": TEST},
+    extras_require={"gpu": GPU, "kubeflow": KUBEFLOW, "test": TEST},
     entry_points={"console_scripts": ["iadb=pipeline.cli:main"]},
 )

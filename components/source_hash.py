@@ -1,5 +1,7 @@
 """A hash of source files: what tells TFX's cache that the code behind a component has changed."""
 
+from __future__ import annotations
+
 import hashlib
 from importlib import resources
 

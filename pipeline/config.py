@@ -25,7 +25,9 @@ class ConfigError(ValueError):
 class DataConfig(ImageOptions):
     """Where the images are and what they become."""
 
-    folder: str | None = Field(None, description="folder of images, or a URI such as gs://...")
+    folder: str | None = Field(
+        None, min_length=1, description="folder of images, or a URI such as gs://..."
+    )
     pattern: str = Field(
         "",
         description="path below the folder that leads to the images, with {SPAN}, {VERSION} or "
@@ -64,13 +66,17 @@ class PipelineConfig(Options):
     name: str = Field(
         "iadb", pattern="^[a-z][a-z0-9-]{0,62}$", description="of the pipeline, in its metadata"
     )
-    data: DataConfig = DataConfig()
-    validation: ValidationConfig = ValidationConfig()
-    model: ModelOptions = ModelOptions()
-    train: TrainOptions = TrainOptions()
-    sample: SampleOptions = SampleOptions()
-    evaluate: EvaluateOptions = EvaluateOptions()
-    beam: BeamConfig = BeamConfig()
+    data: DataConfig = Field(DataConfig(), description="where the images are and what they become")
+    validation: ValidationConfig = Field(
+        ValidationConfig(), description="what happens on anomalies in the data"
+    )
+    model: ModelOptions = Field(ModelOptions(), description="the network")
+    train: TrainOptions = Field(TrainOptions(), description="the training")
+    sample: SampleOptions = Field(SampleOptions(), description="how images are drawn")
+    evaluate: EvaluateOptions = Field(
+        EvaluateOptions(), description="how the quality of samples is judged"
+    )
+    beam: BeamConfig = Field(BeamConfig(), description="where Beam's work runs")
 
     @model_validator(mode="after")
     def _levels_fit_the_resolution(self) -> "PipelineConfig":

@@ -35,12 +35,14 @@ class Locations:
         checkpoints: states of trainings, which outlive a failed run.
         serving: pushed models.
         schema: schema of the examples (pbtxt); its name has to change with its content.
+        push: changed to push once more a model that the cache takes for pushed.
     """
 
     artifacts: str
     checkpoints: str
     serving: str
     schema: str
+    push: str = ""
 
 
 def create_pipeline(
@@ -68,7 +70,9 @@ def create_pipeline(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
     gate = DataGate(
-        anomalies=validator.outputs["anomalies"], on_anomaly=config.validation.on_anomaly
+        anomalies=validator.outputs["anomalies"],
+        on_anomaly=config.validation.on_anomaly,
+        source_hash=source_hash("components.data_gate"),
     )
     transform = Transform(
         examples=example_gen.outputs["examples"],
@@ -118,6 +122,7 @@ def create_pipeline(
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=locations.serving)
         ),
+        custom_config={"push": locations.push},
     )
     nodes = [
         example_gen,
@@ -132,13 +137,14 @@ def create_pipeline(
         pusher,
     ]
     for node in nodes:
-        if isinstance(node, BaseBeamComponent) and node.id in config.beam.components:
-            node.with_beam_pipeline_args(list(config.beam.components[node.id]))
+        if isinstance(node, BaseBeamComponent):
+            # Options of the pipeline as a whole would come before those of a node, not yield.
+            options = config.beam.components.get(node.id, config.beam.options)
+            node.with_beam_pipeline_args(list(options))
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=locations.artifacts,
         components=nodes,
         enable_cache=True,
         metadata_connection_config=metadata,
-        beam_pipeline_args=list(config.beam.options),
     )

@@ -98,6 +98,12 @@ class Run:
         return None if value is None else value == 1
 
     @property
+    def model(self) -> Path | None:
+        """The sampler SavedModel that the Trainer exported."""
+        artifact = self._find("Trainer", "model")
+        return Path(artifact.uri) / "Format-Serving" if artifact else None
+
+    @property
     def pushed(self) -> Path | None:
         """Where the model was pushed; None where it was not."""
         if self._property("Pusher", "pushed_model", "pushed") != 1:

@@ -9,14 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline import lineage
+from pipeline import lineage, serving
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.logs import logging_to
 from pipeline.runners import gpu
 from pipeline.terminal import NodeLines, print_summary
 from pipeline.workspace import Workspace
-
-RUNNERS = ("local", "beam")  # modules of pipeline.runners
 
 
 def run_pipeline(
@@ -34,49 +32,76 @@ def run_pipeline(
     """
     if config.data.folder is None:
         raise ConfigError("data.folder: not set; give the folder of images with --data FOLDER")
+    if "://" not in config.data.folder and workspace.folder.is_relative_to(
+        Path(config.data.folder).resolve()
+    ):
+        raise ConfigError(
+            f"data.folder: the workspace {workspace.folder} lies in it, and a run would read what "
+            "an earlier one wrote; choose a workspace outside with --workspace"
+        )
     schema = _read_schema(config.validation.schema_file)
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         console.print(f"[dim]log: {log}[/]", soft_wrap=True)
         with logging_to(log, verbose=verbose):
-            _run(config, workspace, runner, schema, NodeLines(console))
-            (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
+            run = _run(config, workspace, runner, schema, NodeLines(console))
+            live = serving.find_live(workspace.serving, run.model) if run.blessed else None
+            if run.blessed and live is None:
+                # The cache takes the model for pushed, and something else is live, or nothing.
+                console.print("  the model is blessed and not live: pushing it again")
+                again = _run(config, workspace, runner, schema, NodeLines(console), push=log.stem)
+                live = again.pushed
         if run.evaluation:
             _keep_report(run, workspace)
-        print_summary(console, run, workspace)
+        print_summary(console, run, live, workspace)
     return bool(run.blessed)
 
 
 def _read_schema(file: str | None) -> str:
     if file is None:
         return (resources.files("pipeline") / "schema.pbtxt").read_text("utf-8")
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0.schema_pb2 import Schema
+
     try:
-        return Path(file).read_text("utf-8")
+        text = Path(file).read_text("utf-8")
+        text_format.Parse(text, Schema())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"validation.schema_file: {file} cannot be read: {reason}") from None
+    except text_format.ParseError as error:
+        raise ConfigError(f"validation.schema_file: {file} is no schema: {error}") from None
+    return text
 
 
 def _run(
-    config: PipelineConfig, workspace: Workspace, runner: str, schema: str, lines: NodeLines
-) -> None:
+    config: PipelineConfig,
+    workspace: Workspace,
+    runner: str,
+    schema: str,
+    lines: NodeLines,
+    push: str = "",
+) -> lineage.Run:
     # TensorFlow's start-up takes seconds: it comes after all that can be wrong before.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     gpus = gpu.hide()
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
+    from components.image_example_gen.errors import ImageDataError
     from pipeline.graph import Locations, create_pipeline
 
-    pipeline = create_pipeline(
-        config,
-        Locations(
-            artifacts=str(workspace.artifacts),
-            checkpoints=str(workspace.checkpoints),
-            serving=str(workspace.serving),
-            schema=str(workspace.keep_schema(schema)),
-        ),
-        sqlite_metadata_connection_config(str(workspace.metadata)),
+    locations = Locations(
+        artifacts=str(workspace.artifacts),
+        checkpoints=str(workspace.checkpoints),
+        serving=str(workspace.serving),
+        schema=str(workspace.keep_schema(schema)),
+        push=push,
     )
+    metadata = sqlite_metadata_connection_config(str(workspace.metadata))
+    try:
+        pipeline = create_pipeline(config, locations, metadata)
+    except ImageDataError as error:  # the pattern, which only TFX can judge
+        raise ConfigError(f"data.{error}") from None
     try:
         import_module(f"pipeline.runners.{runner}").run(pipeline, lines, gpus)
     except BaseException:
@@ -85,6 +110,8 @@ def _run(
         if lines.error is None:
             raise
         raise lines.error from None
+    (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
+    return run
 
 
 def _keep_report(run: lineage.Run, workspace: Workspace) -> None:

@@ -25,6 +25,7 @@ def main(folder: str) -> None:
     """Checks the model in the folder."""
     sys.meta_path.insert(0, NoProject())
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
     import tensorflow as tf
 
     signatures = tf.saved_model.load(folder).signatures

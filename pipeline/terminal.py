@@ -1,6 +1,7 @@
 """What a person sees of a run: a line a node, and the summary at the end."""
 
 from collections import Counter
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -57,8 +58,15 @@ class NodeLines:
         self.console.print(f"{mark} {node_id:<18} {text}")
 
 
-def print_summary(console: Console, run: Run, workspace: Workspace) -> None:
-    """Prints what came out of a run: images, metrics, verdict, where things are."""
+def print_summary(console: Console, run: Run, live: Path | None, workspace: Workspace) -> None:
+    """Prints what came out of a run: images, metrics, verdict, where things are.
+
+    Args:
+        console: to print on.
+        run: a run that has come to its end.
+        live: the served version that is the run's model, if it is blessed.
+        workspace: of the run.
+    """
     console.print()
     accepted, rejected = run.images("accepted"), run.images("rejected")
     text = f"{accepted:,} accepted ({run.images('duplicates'):,} of them duplicates)"
@@ -72,7 +80,7 @@ def print_summary(console: Console, run: Run, workspace: Workspace) -> None:
     verdict = "[green]blessed[/]" if run.blessed else "[red]not blessed[/]"
     reasons = "; ".join(metrics["reasons"]) if metrics else ""
     _row(console, "Verdict", f"{verdict}: {escape(reasons)}" if reasons else verdict)
-    _row(console, "Model", escape(str(run.pushed)) if run.pushed else "not pushed")
+    _row(console, "Model", escape(str(live)) if live else "not pushed")
     _row(console, "Report", escape(str(workspace.reports / "latest.html")))
 
 

@@ -15,7 +15,11 @@ class DataVerdict(artifact.Artifact):
 class DataGateSpec(component_spec.ComponentSpec):
     """Inputs, outputs and parameters of DataGate."""
 
-    PARAMETERS = {"on_anomaly": component_spec.ExecutionParameter(type=str)}
+    PARAMETERS = {
+        "on_anomaly": component_spec.ExecutionParameter(type=str),
+        # Read by nobody: a changed value makes TFX's cache miss.
+        "source_hash": component_spec.ExecutionParameter(type=str),
+    }
     INPUTS = {
         "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)
     }
@@ -28,16 +32,20 @@ class DataGate(base_component.BaseComponent):
     Args:
         anomalies: the ExampleAnomalies of ExampleValidator, which itself never stops a pipeline.
         on_anomaly: `stop`, or `warn` to log them and go on.
+        source_hash: a hash of the code, so that a change of it runs the step again.
     """
 
     SPEC_CLASS = DataGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(self, anomalies: channel.BaseChannel, on_anomaly: str = "stop") -> None:
+    def __init__(
+        self, anomalies: channel.BaseChannel, on_anomaly: str = "stop", source_hash: str = ""
+    ) -> None:
         super().__init__(
             DataGateSpec(
                 anomalies=anomalies,
                 on_anomaly=on_anomaly,
+                source_hash=source_hash,
                 verdict=channel.Channel(type=DataVerdict),
             )
         )

@@ -1,6 +1,7 @@
 """One image file to small, uniform pixels: the only place where source images are decoded."""
 
 import contextlib
+import threading
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,6 +16,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 DRAFT_MARGIN = 2
 # Pillow shrinks by whole factors down to this many times the resolution before it filters.
 REDUCING_GAP = 3.0
+LARGE_PIXELS = 16_000_000
+_LARGE = threading.Lock()
 TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 
 
@@ -54,6 +57,12 @@ def decode(stream: BinaryIO, options: ImageOptions) -> DecodedImage:
         raise RejectedImage("empty file")
     stream.seek(0)
     image = _open(stream, options)
+    # Converting takes several copies of an image: large ones come one at a time.
+    with _LARGE if image.width * image.height > LARGE_PIXELS else contextlib.nullcontext():
+        return _convert(image, options)
+
+
+def _convert(image: Image.Image, options: ImageOptions) -> DecodedImage:
     width, height = image.size
     _load(image, options.resolution * DRAFT_MARGIN)
     if _orient(image):

@@ -43,6 +43,7 @@ BYTES_PER_SHARD = 64 * 2**20
 
 REJECTED = "rejected"
 DUPLICATES = "duplicates"
+LEFT_OUT = "left_out"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -122,6 +123,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             report = json.load(file)
         for name in reports.COUNTS:
             artifact.set_int_custom_property(name, report[name])
+        for path, reason in report["rejected_files"]:
+            # As JSON: a file's name cannot break a line. TFX deletes the report of a failed run.
+            logging.info("Rejected: %s", json.dumps([path, reason]))
         reports.check_report(report, folder, options)
         logging.info("%s", {name: report[name] for name in reports.COUNTS})
 
@@ -177,8 +181,12 @@ class WriteShard(beam.DoFn):
         """Sorts and writes a shard."""
         index, rows = shard[0], sorted(shard[1])
         yield DUPLICATES, sum(a.sha256 == b.sha256 for a, b in itertools.pairwise(rows))
+        # Equal pixels in two groups (group_pattern): what is held out is not trained on.
+        held_out = {row.sha256 for row in rows if row.split == examples.EVAL}
+        kept = [row for row in rows if row.split == examples.EVAL or row.sha256 not in held_out]
+        yield LEFT_OUT, len(rows) - len(kept)
         for split, folder in self._split_folders.items():
-            records = [row.example for row in rows if row.split == split]
+            records = [row.example for row in kept if row.split == split]
             name = f"data_tfrecord-{index:05}-of-{self._shards:05}.gz"
             write_records(os.path.join(folder, name), records, self._partial)
             yield split, len(records)
@@ -225,7 +233,9 @@ def write_report(
 ) -> None:
     """Writes the report as JSON, whole or not at all."""
     splits = {split: counts.get(split, 0) for split in (examples.TRAIN, examples.EVAL)}
-    report = reports.make_report(splits, counts.get(DUPLICATES, 0), reasons, rejected_files)
+    report = reports.make_report(
+        splits, counts.get(DUPLICATES, 0), counts.get(LEFT_OUT, 0), reasons, rejected_files
+    )
     unfinished = os.path.join(partial, uuid.uuid4().hex)
     with fileio.open(unfinished, "w") as file:
         file.write(reports.to_json(report))

@@ -16,6 +16,7 @@ SHOWN = 3  # files and reasons named in an error
 def make_report(
     splits: dict[str, int],
     duplicates: int,
+    left_out: int,
     reasons: dict[str, int],
     rejected_files: Sequence[tuple[str, str]],
 ) -> dict:
@@ -24,15 +25,17 @@ def make_report(
     Args:
         splits: images by split.
         duplicates: accepted images whose pixels equal those of another one before them.
+        left_out: accepted images in neither split: held-out ones of another group equal them.
         reasons: rejected files by reason.
         rejected_files: (path, reason), sorted; at most MAX_REJECTED_FILES.
     """
-    accepted, rejected = sum(splits.values()), sum(reasons.values())
+    accepted, rejected = sum(splits.values()) + left_out, sum(reasons.values())
     return {
         "files": accepted + rejected,
         "accepted": accepted,
         "duplicates": duplicates,
         "splits": splits,
+        "left_out": left_out,
         "rejected": rejected,
         "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
         "rejected_files": [list(file) for file in rejected_files],
@@ -54,7 +57,8 @@ def check_report(report: dict, folder: str, options: ImageOptions) -> None:
         raise ImageDataError(
             f"{folder}: {rejected} of {files} files rejected ({rejected / files:.1%}), "
             f"max_rejected allows {options.max_rejected:.1%}: {_first(reasons)}; "
-            f"files: {_first(names)}; mend or remove them, or raise max_rejected"
+            f"files: {_first(names)}; the log names them all; mend or remove them, or raise "
+            "max_rejected"
         )
     for split in (examples.TRAIN, examples.EVAL):
         if not report["splits"].get(split):

@@ -5,17 +5,22 @@ GPU, the process of a run hides it from itself, and the executors of GPU_NODES r
 their own, one after another, that see it.
 """
 
+import ctypes
 import glob
 import multiprocessing
 import os
+import signal
 from multiprocessing.connection import Connection
 
 from google.protobuf import message
+
+from trainer.signals import exit_on_sigterm
 
 GPU_NODES = {"Trainer", "SampleEvaluator"}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
 DEVICES = "/dev/nvidia[0-9]*"
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
 class ExecutorProcessError(RuntimeError):
@@ -77,12 +82,15 @@ class OwnProcessOperator:
         process.start()
         sender.close()
         try:
-            succeeded, answer = receiver.recv()
+            with exit_on_sigterm():
+                succeeded, answer = receiver.recv()
         except EOFError:
             process.join()
             raise ExecutorProcessError(f"its process ended with {process.exitcode}") from None
-        except KeyboardInterrupt:
-            process.join()  # it was interrupted as well, and saves its state
+        except (KeyboardInterrupt, SystemExit) as stop:
+            interrupted = isinstance(stop, KeyboardInterrupt)
+            os.kill(process.pid, signal.SIGINT if interrupted else signal.SIGTERM)
+            process.join()  # it saves its state
             raise
         process.join()
         if not succeeded:
@@ -93,14 +101,19 @@ class OwnProcessOperator:
 
 
 def _run(visible: str, spec_type: str, spec: bytes, info: bytes, sender: Connection) -> None:
+    os.setpgrp()  # Ctrl-C reaches it through its parent alone, and so once
+    _die_with_parent()
     os.environ[VISIBLE] = visible
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    import tensorflow as tf
     from absl import logging
     from tfx.orchestration.portable import data_types, launcher
     from tfx.proto.orchestration import executable_spec_pb2
     from tfx.proto.orchestration.execution_invocation_pb2 import ExecutionInvocation
 
     logging.set_verbosity(logging.INFO)
+    if not tf.config.list_physical_devices("GPU"):
+        print("  TensorFlow finds no CUDA libraries, the GPU stays idle: install iadb-tfx[gpu]")
     try:
         executor_spec = getattr(executable_spec_pb2, spec_type).FromString(spec)
         operator = launcher.DEFAULT_EXECUTOR_OPERATORS[type(executor_spec)](executor_spec)
@@ -111,3 +124,11 @@ def _run(visible: str, spec_type: str, spec: bytes, info: bytes, sender: Connect
         sender.send((False, f"{type(error).__name__}: {error}"))
     else:
         sender.send((True, output.SerializeToString()))
+
+
+def _die_with_parent() -> None:
+    """Has the kernel kill this process when its parent dies, so that no run outlives its lock."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -8,10 +8,10 @@ import threading
 import time
 
 import pytest
+from tfx.orchestration.portable import launcher
 
 from pipeline import failures, serving
 from pipeline.lineage import connect, runs
-from pipeline.terminal import NodeLines
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.pipeline.conftest import TINY, Runs, states
 
@@ -87,18 +87,38 @@ def weights(workspace):
     return images.tolist()
 
 
+NODES = [
+    "ImageExampleGen",
+    "ImportSchemaGen",
+    "StatisticsGen",
+    "Transform",
+    "ExampleValidator",
+    "DataGate",
+    "Trainer",
+    "SampleEvaluator",
+    "Pusher",
+]
+QUICK = {"ImportSchemaGen", "ExampleValidator", "DataGate", "Pusher"}  # done before a timer fires
+
+
 def test_after_ctrl_c_in_any_component_the_next_run_goes_on(tmp_path, digits_folder, monkeypatch):
     runs = Runs(tmp_path, digits_folder)
-    started = NodeLines.started
-    for node_id in ("ImageExampleGen", "StatisticsGen", "Transform", "Trainer", "SampleEvaluator"):
+    run_executor = launcher.Launcher._run_executor
+    for node_id in NODES:
 
-        def interrupt_soon(lines, started_id, node_id=node_id):
-            started(lines, started_id)
-            if started_id == node_id:
-                threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+        def interrupted(self, info, node_id=node_id):
+            if info.pipeline_node.node_info.id != node_id:
+                return run_executor(self, info)
+            timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+            if node_id not in QUICK:
+                timer.start()
+            output = run_executor(self, info)
+            timer.cancel()
+            signal.raise_signal(signal.SIGINT)  # done, and not yet published
+            return output
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(NodeLines, "started", interrupt_soon)
+            patch.setattr(launcher.Launcher, "_run_executor", interrupted)
             runs.run()
         *before, stopped = runs.last().nodes
         assert (stopped.id, stopped.state) == (node_id, "interrupted")
@@ -121,6 +141,12 @@ def test_a_workspace_that_cannot_be_made_is_told_in_one_line(tmp_path):
         Workspace(tmp_path / "file").locked().__enter__()
 
 
+def can_mount():
+    command = ["unshare", "--user", "--map-root-user", "--mount", "true"]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="this machine lets nobody mount a small file system")
 @pytest.mark.parametrize(
     ("options", "reason"),
     [("size=40k", "the disk is full"), ("ro", "Read-only file system")],
@@ -147,6 +173,20 @@ def test_a_missing_folder_ends_the_run_with_one_line_and_code_3(tmp_path):
     _, error = process.communicate(timeout=120)
     assert process.returncode == failures.DATA
     assert str(tmp_path / "missing") in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_anomalies_in_the_data_end_the_run_with_one_line_and_code_3(tmp_path, digits_folder):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    few = sorted(digits_folder.glob("*/*.png"))[:8]
+    for number in range(100):
+        (folder / f"{number}.png").write_bytes(few[number % 8].read_bytes())
+    process = iadb(*run_arguments(tmp_path / "workspace", folder))
+    output, error = process.communicate(timeout=120)
+    assert process.returncode == failures.DATA, output + error
+    assert "anomalies in the data: sha256" in error
+    assert "DataGate" in output.splitlines()[-1]
     assert len(error.strip().splitlines()) == 1
 
 

@@ -1,11 +1,14 @@
 """The whole pipeline, in this process, on real images."""
 
 import json
+import shutil
+import time
 
 import numpy as np
 import pytest
 
 from pipeline import graph, lineage, serving
+from pipeline.config import ConfigError
 from tests.pipeline.conftest import Runs, states
 
 NODES = [
@@ -85,6 +88,47 @@ def test_a_model_that_misses_its_threshold_is_reported_and_not_pushed(trained):
     assert sorted(trained.workspace.serving.iterdir()) == before
     assert "not blessed" in trained.output
     assert "kid" in " ".join(run.metrics["reasons"])
+
+
+def test_the_model_of_an_earlier_configuration_is_pushed_again_when_it_comes_back(
+    trained, digits_folder, tmp_path
+):
+    runs = Runs(tmp_path, digits_folder)
+    runs.run()
+    first = serving.latest_model(runs.workspace.serving)
+    time.sleep(1)  # TFX names versions by the second
+    runs.run("train.seed=1")
+    time.sleep(1)
+    runs.run()
+    live = serving.latest_model(runs.workspace.serving)
+    assert len(list(runs.workspace.serving.iterdir())) == 3
+    assert (live / "fingerprint.pb").read_bytes() == (first / "fingerprint.pb").read_bytes()
+    assert f"Model    {live}" in runs.output
+    runs.run()
+    assert serving.latest_model(runs.workspace.serving) == live
+    shutil.rmtree(runs.workspace.serving)
+    runs.run()
+    assert str(serving.latest_model(runs.workspace.serving)) in runs.output
+
+
+def test_a_workspace_inside_the_data_folder_is_refused(tmp_path, digits_folder):
+    runs = Runs(tmp_path / "images" / "workspace", tmp_path / "images")
+    with pytest.raises(ConfigError, match="choose a workspace outside"):
+        runs.run()
+    assert not runs.workspace.folder.exists()
+
+
+def test_a_schema_file_that_is_none_is_told_before_anything_starts(tmp_path, digits_folder):
+    (tmp_path / "schema.pbtxt").write_text("root:x:0:0")
+    runs = Runs(tmp_path / "workspace", digits_folder)
+    with pytest.raises(ConfigError, match=r"schema\.pbtxt is no schema"):
+        runs.run(f"validation.schema_file={tmp_path}/schema.pbtxt")
+
+
+def test_a_pattern_that_is_none_is_a_fault_of_the_configuration(tmp_path, digits_folder):
+    runs = Runs(tmp_path / "workspace", digits_folder)
+    with pytest.raises(ConfigError, match=r"^data\.pattern '\.\./x'"):
+        runs.run("data.pattern=../x")
 
 
 def test_runs_are_listed_oldest_first(trained):

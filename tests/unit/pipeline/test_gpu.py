@@ -1,4 +1,9 @@
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from tfx.orchestration.portable.data_types import ExecutionInfo
@@ -9,6 +14,7 @@ from pipeline.runners import gpu
 EXECUTORS = """
 import os
 import signal
+import time
 from tfx.dsl.components.base.base_executor import BaseExecutor
 
 class Tells(BaseExecutor):
@@ -20,32 +26,100 @@ class Raises(BaseExecutor):
     def Do(self, input_dict, output_dict, exec_properties):
         raise ValueError("no good")
 
+class Sleeps(BaseExecutor):
+    def Do(self, input_dict, output_dict, exec_properties):
+        with open(exec_properties["path"] + ".pid", "w") as file:
+            file.write(str(os.getpid()))
+        try:
+            time.sleep(100)
+        except KeyboardInterrupt:
+            with open(exec_properties["path"], "w") as file:
+                file.write("state saved")
+            raise
+
 class Dies(BaseExecutor):
     def Do(self, input_dict, output_dict, exec_properties):
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+PARENT = """
+import sys
+from tests.unit.pipeline.test_gpu import run_in_own_process
+run_in_own_process("Sleeps", sys.argv[1])
+"""
+
+
+def run_in_own_process(name, folder):
+    spec = PythonClassExecutableSpec(class_path=f"some_executors.{name}")
+    info = ExecutionInfo(
+        execution_id=1,
+        input_dict={},
+        output_dict={},
+        exec_properties={"path": f"{folder}/told"},
+        execution_output_uri=f"{folder}/output",
+        tmp_dir=str(folder),
+    )
+    gpu.OwnProcessOperator(spec, "0,1").run_executor(info)
+
+
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def executors(tmp_path, monkeypatch):
     (tmp_path / "some_executors.py").write_text(EXECUTORS)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.getcwd()}")
+    return tmp_path
 
+
+@pytest.fixture
+def run(executors):
     def run(name):
-        spec = PythonClassExecutableSpec(class_path=f"some_executors.{name}")
-        info = ExecutionInfo(
-            execution_id=1,
-            input_dict={},
-            output_dict={},
-            exec_properties={"path": str(tmp_path / "told")},
-            execution_output_uri=str(tmp_path / "output"),
-            tmp_dir=str(tmp_path),
-        )
-        gpu.OwnProcessOperator(spec, "0,1").run_executor(info)
-        return (tmp_path / "told").read_text().split()
+        run_in_own_process(name, executors)
+        return (executors / "told").read_text().split()
 
     return run
+
+
+@pytest.fixture
+def sleeping(executors):
+    """A process whose executor sleeps in a process of its own; gives both process ids."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(executors)], stderr=subprocess.DEVNULL
+    )
+    pid_file = executors / "told.pid"
+    deadline = time.monotonic() + 120
+    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
+        assert parent.poll() is None
+        time.sleep(0.05)
+    yield parent, int(pid_file.read_text())
+    parent.kill()
+    parent.wait()
+
+
+def is_alive(pid):
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_an_executor_does_not_outlive_a_killed_parent(sleeping):
+    parent, child = sleeping
+    assert is_alive(child)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while is_alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(child)
+
+
+def test_an_interrupt_of_the_parent_alone_reaches_the_executor(sleeping, executors):
+    parent, child = sleeping
+    parent.send_signal(signal.SIGINT)
+    assert parent.wait(timeout=60) != 0
+    assert not is_alive(child)
+    assert (executors / "told").read_text() == "state saved"
 
 
 def test_an_executor_sees_the_gpus_in_a_process_of_its_own(run):
