@@ -176,6 +176,6 @@ class TensorBoardLog(keras.callbacks.Callback):
                 tf.summary.scalar(f"loss_by_alpha/{low:.1f}-{high:.1f}", loss)
 
     def _write_grid(self) -> None:
-        x1, _ = self.model.sample_iadb(self.x0, self.nb_step)
+        x1 = self.model.transport(self.x0, self.nb_step)
         with self.writer.as_default(self.step):
             tf.summary.image("samples", image_grid(preprocessing.to_uint8(x1).numpy())[None])

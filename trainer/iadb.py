@@ -168,6 +168,18 @@ class IADBModel(keras.Model):
         states = trajectory(x0, tf.cast(nb_step, tf.int32))
         return states[-1], states
 
+    def transport(self, x0: tf.Tensor, nb_step: int | tf.Tensor) -> tf.Tensor:
+        """As `sample_iadb`, without the trajectory: memory does not grow with nb_step."""
+        x0 = tf.convert_to_tensor(x0, tf.float32)
+        transport = self._transport.get_concrete_function(
+            tf.TensorSpec([None, *x0.shape[1:]], tf.float32), tf.TensorSpec([], tf.int32)
+        )
+        return transport(x0, tf.cast(nb_step, tf.int32))
+
+    @tf.function
+    def _transport(self, x0: tf.Tensor, nb_step: tf.Tensor) -> tf.Tensor:
+        return solvers.solve(self.solver, vector_field(self.sampling_network), x0, nb_step).x
+
     @tf.function
     def _trajectory(self, x0: tf.Tensor, nb_step: tf.Tensor) -> tf.Tensor:
         field = vector_field(self.sampling_network)

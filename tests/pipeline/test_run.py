@@ -90,25 +90,29 @@ def test_a_model_that_misses_its_threshold_is_reported_and_not_pushed(trained):
     assert "kid" in " ".join(run.metrics["reasons"])
 
 
-def test_the_model_of_an_earlier_configuration_is_pushed_again_when_it_comes_back(
-    trained, digits_folder, tmp_path
-):
-    runs = Runs(tmp_path, digits_folder)
-    runs.run()
-    first = serving.latest_model(runs.workspace.serving)
+def test_the_model_of_an_earlier_configuration_is_pushed_again_when_it_comes_back(trained):
+    serving_folder = trained.workspace.serving
+    other = trained.run("train.seed=1")
+    assert serving.find_live(serving_folder, other.model)
     time.sleep(1)  # TFX names versions by the second
-    runs.run("train.seed=1")
-    time.sleep(1)
-    runs.run()
-    live = serving.latest_model(runs.workspace.serving)
-    assert len(list(runs.workspace.serving.iterdir())) == 3
-    assert (live / "fingerprint.pb").read_bytes() == (first / "fingerprint.pb").read_bytes()
-    assert f"Model    {live}" in runs.output
-    runs.run()
-    assert serving.latest_model(runs.workspace.serving) == live
-    shutil.rmtree(runs.workspace.serving)
-    runs.run()
-    assert str(serving.latest_model(runs.workspace.serving)) in runs.output
+    trained.run()
+    live = serving.find_live(serving_folder, trained.first.model)
+    assert live == serving.latest_model(serving_folder)
+    assert f"Model    {live}" in trained.output
+    trained.run()
+    assert serving.latest_model(serving_folder) == live
+
+
+def test_a_model_whose_served_copy_was_removed_is_pushed_again(trained, tmp_path):
+    run = trained.run()
+    serving_folder = trained.workspace.serving
+    serving_folder.rename(tmp_path / "serving")
+    trained.run()
+    live = serving.find_live(serving_folder, run.model)
+    assert live is not None
+    assert f"Model    {live}" in trained.output
+    shutil.rmtree(serving_folder)
+    (tmp_path / "serving").rename(serving_folder)
 
 
 def test_a_workspace_inside_the_data_folder_is_refused(tmp_path, digits_folder):

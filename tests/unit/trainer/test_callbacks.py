@@ -35,9 +35,9 @@ class Model(keras.Model):
     def metrics(self):
         return []
 
-    def sample_iadb(self, x0, nb_step):
+    def transport(self, x0, nb_step):
         time.sleep(self.grid_seconds)
-        return x0, None
+        return x0
 
 
 def train(folder, logs, *, start_step=0, log_every=2, grid_every=100, **kwargs):

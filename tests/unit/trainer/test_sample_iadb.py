@@ -60,3 +60,10 @@ def test_fewer_steps_reach_the_same_samples_with_a_better_solver(model):
     assert apart["late"] < apart["euler"] / 5
     assert apart["adaptive"] < apart["euler"] / 5
     assert apart["adaptive"] < 2e-3
+
+
+@pytest.mark.parametrize("name", ["heun", "bosh3"])
+def test_transport_ends_where_the_trajectory_does(model, name):
+    model.solver = solvers.get(name)
+    x1, _ = model.sample_iadb(points(5), nb_step=6)
+    np.testing.assert_allclose(model.transport(points(5), nb_step=6), x1, rtol=1e-5)
