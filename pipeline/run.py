@@ -26,7 +26,8 @@ def run_pipeline(
         Whether the model was blessed.
 
     Raises:
-        ConfigError: no folder of images is set, or the schema file cannot be read.
+        ConfigError: no folder of images is set, the workspace lies in it, or the schema file is
+            none.
         WorkspaceError: the workspace is in use, read-only or full.
         Exception: what the first failing node raised.
     """
@@ -44,13 +45,16 @@ def run_pipeline(
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         console.print(f"[dim]log: {log}[/]", soft_wrap=True)
         with logging_to(log, verbose=verbose):
-            run = _run(config, workspace, runner, schema, NodeLines(console))
+            # TensorFlow's start-up takes seconds: it comes after all that can be wrong before.
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+            gpus = gpu.hide()
+            run = _run(config, workspace, runner, schema, gpus, NodeLines(console))
             live = serving.find_live(workspace.serving, run.model) if run.blessed else None
             if run.blessed and live is None:
                 # The cache takes the model for pushed, and something else is live, or nothing.
                 console.print("  the model is blessed and not live: pushing it again")
-                again = _run(config, workspace, runner, schema, NodeLines(console), push=log.stem)
-                live = again.pushed
+                lines = NodeLines(console)
+                live = _run(config, workspace, runner, schema, gpus, lines, push=log.stem).pushed
         if run.evaluation:
             _keep_report(run, workspace)
         print_summary(console, run, live, workspace)
@@ -79,12 +83,10 @@ def _run(
     workspace: Workspace,
     runner: str,
     schema: str,
+    gpus: str | None,
     lines: NodeLines,
     push: str = "",
 ) -> lineage.Run:
-    # TensorFlow's start-up takes seconds: it comes after all that can be wrong before.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    gpus = gpu.hide()
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
     from components.image_example_gen.errors import ImageDataError

@@ -48,7 +48,7 @@ class NodeLines:
     def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
         """Prints that the node has failed; the reason comes last, after all lines."""
         self.failed_node, self.error = node_id, error
-        what = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        what = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "failed"
         self._line("[red]✗[/]", node_id, f"[red]{what}[/] after {seconds:.1f} s")
 
     def _line(self, mark: str, node_id: str, text: str) -> None:

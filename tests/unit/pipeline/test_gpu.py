@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tfx.orchestration.portable.data_types import ExecutionInfo
-from tfx.proto.orchestration.executable_spec_pb2 import PythonClassExecutableSpec
 
 from pipeline.runners import gpu
 
@@ -43,57 +41,51 @@ class Dies(BaseExecutor):
 """
 
 
-PARENT = """
+RUN = """
 import sys
-from tests.unit.pipeline.test_gpu import run_in_own_process
-run_in_own_process("Sleeps", sys.argv[1])
+from tfx.orchestration.portable.data_types import ExecutionInfo
+from tfx.proto.orchestration.executable_spec_pb2 import PythonClassExecutableSpec
+from pipeline.runners import gpu
+
+name, folder = sys.argv[1:]
+info = ExecutionInfo(
+    execution_id=1,
+    input_dict={},
+    output_dict={},
+    exec_properties={"path": f"{folder}/told"},
+    execution_output_uri=f"{folder}/output",
+    tmp_dir=folder,
+)
+spec = PythonClassExecutableSpec(class_path=f"some_executors.{name}")
+gpu.OwnProcessOperator(spec, "0,1").run_executor(info)
 """
 
 
-def run_in_own_process(name, folder):
-    spec = PythonClassExecutableSpec(class_path=f"some_executors.{name}")
-    info = ExecutionInfo(
-        execution_id=1,
-        input_dict={},
-        output_dict={},
-        exec_properties={"path": f"{folder}/told"},
-        execution_output_uri=f"{folder}/output",
-        tmp_dir=str(folder),
-    )
-    gpu.OwnProcessOperator(spec, "0,1").run_executor(info)
+def start(name, folder):
+    """Starts a process that runs an executor in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-c", RUN, name, str(folder)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture
-def executors(tmp_path, monkeypatch):
+def executors(tmp_path):
     (tmp_path / "some_executors.py").write_text(EXECUTORS)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.getcwd()}")
     return tmp_path
-
-
-@pytest.fixture
-def run(executors):
-    def run(name):
-        run_in_own_process(name, executors)
-        return (executors / "told").read_text().split()
-
-    return run
 
 
 @pytest.fixture
 def sleeping(executors):
     """A process whose executor sleeps in a process of its own; gives both process ids."""
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(executors)], stderr=subprocess.DEVNULL
-    )
+    parent = start("Sleeps", executors)
     pid_file = executors / "told.pid"
     deadline = time.monotonic() + 120
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
-        assert parent.poll() is None
+        assert parent.poll() is None, parent.stderr.read()
         time.sleep(0.05)
     yield parent, int(pid_file.read_text())
     parent.kill()
-    parent.wait()
+    parent.communicate()
 
 
 def is_alive(pid):
@@ -122,20 +114,22 @@ def test_an_interrupt_of_the_parent_alone_reaches_the_executor(sleeping, executo
     assert (executors / "told").read_text() == "state saved"
 
 
-def test_an_executor_sees_the_gpus_in_a_process_of_its_own(run):
-    pid, visible = run("Tells")
-    assert int(pid) != os.getpid()
+def test_an_executor_sees_the_gpus_in_a_process_of_its_own(executors):
+    parent = start("Tells", executors)
+    _, error = parent.communicate(timeout=120)
+    assert parent.returncode == 0, error
+    pid, visible = (executors / "told").read_text().split()
+    assert int(pid) != parent.pid
     assert visible == "0,1"
 
 
-def test_what_an_executor_raises_is_told(run):
-    with pytest.raises(gpu.ExecutorProcessError, match="ValueError: no good"):
-        run("Raises")
-
-
-def test_an_executor_that_is_killed_is_told(run):
-    with pytest.raises(gpu.ExecutorProcessError, match="ended with -9"):
-        run("Dies")
+@pytest.mark.parametrize(
+    ("name", "told"), [("Raises", "ValueError: no good"), ("Dies", "its process ended with -9")]
+)
+def test_what_ends_an_executor_is_told(executors, name, told):
+    parent = start(name, executors)
+    _, error = parent.communicate(timeout=120)
+    assert f"ExecutorProcessError: {told}" in error
 
 
 @pytest.mark.parametrize(
