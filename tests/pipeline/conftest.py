@@ -26,6 +26,19 @@ TINY = (
     "evaluate.thresholds.kid={maximum: 100.0, max_increase: 100.0}",
 )
 
+NODES = [
+    "ImageExampleGen",
+    "ImportSchemaGen",
+    "StatisticsGen",
+    "Transform",
+    "ExampleValidator",
+    "DataGate",
+    "Trainer",
+    "Baseline",
+    "SampleEvaluator",
+    "Pusher",
+]
+
 
 class Runs:
     """Runs the pipeline on the digits in one workspace, in this process."""

@@ -9,20 +9,7 @@ import pytest
 
 from pipeline import graph, lineage, serving
 from pipeline.config import ConfigError
-from tests.pipeline.conftest import Runs, states
-
-NODES = [
-    "ImageExampleGen",
-    "ImportSchemaGen",
-    "StatisticsGen",
-    "Transform",
-    "ExampleValidator",
-    "DataGate",
-    "Trainer",
-    "Baseline",
-    "SampleEvaluator",
-    "Pusher",
-]
+from tests.pipeline.conftest import NODES, Runs, states
 
 
 def test_a_folder_of_images_becomes_a_pushed_sampler(trained):
