@@ -7,23 +7,21 @@ import platform
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 
-from benchmarks.measure import Figure
+from benchmarks.measure import RESULTS, Figure
 
 NAMES = ("main_job", "reading", "ingest")
-RESULTS = Path(__file__).with_name("results")
 
 
 def main(names: list[str]) -> None:
     """Runs the named benchmarks, all without names."""
+    RESULTS.mkdir(exist_ok=True)
     figures: list[Figure] = []
     for name in names or NAMES:
         print(f"{name} ...", flush=True)
         for figure in importlib.import_module(f"benchmarks.{name}").figures():
             figures.append(figure)
             print(_line(figure), flush=True)
-    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "system": platform.system()}
     path.write_text(json.dumps({**machine, "figures": [asdict(f) for f in figures]}, indent=2))

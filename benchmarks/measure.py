@@ -6,6 +6,9 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("results")  # what runs of the benchmarks keep
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import keras
 from keras import layers
 
+from trainer.group_norm import GroupNorm
 from trainer.options import ModelOptions
 
 EPSILON = 1e-5  # of every GroupNorm
@@ -54,6 +55,36 @@ class SinusoidalEmbedding(layers.Layer):
         config = super().get_config()
         config.pop("dtype")
         return config | {"dim": self.dim, "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("iadb")
+class DotProductAttention(layers.Layer):
+    """Attention of several heads (Vaswani et al., 2017) from [query, key, value], [N, T, C] each.
+
+    The layer of Keras makes its projections and products by Einsum, which takes a CPU four times
+    as long as plain matrix products.
+    """
+
+    def __init__(self, heads: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.heads = heads
+
+    def call(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        """Returns [N, T, C]; head i has the i-th part of the channels."""
+        ops = keras.ops
+        _, length, channels = inputs[0].shape
+        depth = channels // self.heads
+        query, key, value = (
+            ops.transpose(ops.reshape(x, [-1, length, self.heads, depth]), [0, 2, 1, 3])
+            for x in inputs
+        )
+        scores = ops.matmul(query * depth**-0.5, ops.transpose(key, [0, 1, 3, 2]))
+        attended = ops.matmul(ops.softmax(scores), value)
+        return ops.reshape(ops.transpose(attended, [0, 2, 1, 3]), [-1, length, channels])
+
+    def get_config(self) -> dict:
+        """What Keras needs to clone the layer."""
+        return super().get_config() | {"heads": self.heads}
 
 
 def build_unet(
@@ -123,7 +154,7 @@ def _time_embedding(alpha: keras.KerasTensor, options: ModelOptions) -> keras.Ke
 
 
 def _norm(x: keras.KerasTensor, options: ModelOptions, name: str) -> keras.KerasTensor:
-    return layers.GroupNormalization(options.norm_groups, epsilon=EPSILON, name=name)(x)
+    return GroupNorm(options.norm_groups, EPSILON, name=name)(x)
 
 
 def _residual(
@@ -145,9 +176,11 @@ def _residual(
 def _attention(x: keras.KerasTensor, options: ModelOptions, name: str) -> keras.KerasTensor:
     _, height, width, channels = x.shape
     h = layers.Reshape((height * width, channels))(_norm(x, options, f"{name}_norm"))
-    h = layers.MultiHeadAttention(
-        channels // options.attention_head_dim, options.attention_head_dim, name=name
-    )(h, h)
+    query, key, value = (
+        layers.Dense(channels, name=f"{name}_{part}")(h) for part in ("query", "key", "value")
+    )
+    h = DotProductAttention(channels // options.attention_head_dim)([query, key, value])
+    h = layers.Dense(channels, name=f"{name}_output")(h)
     return layers.Add()([x, layers.Reshape((height, width, channels))(h)])
 
 

@@ -2,7 +2,7 @@
 
 Both name their layers by level and block; the reference counts the levels of the way up from the
 lowest resolution, ours by resolution. PyTorch keeps kernels as [out, in, height, width] or
-[out, in], Keras as [height, width, in, out], [in, out], and splits those of attention by head.
+[out, in], Keras as [height, width, in, out], [in, out].
 """
 
 import re
@@ -36,6 +36,10 @@ PARTS = {
     "conv1": "conv2",
     "shortcut": "conv_shortcut",
     "norm": "group_norm",
+    "query": "to_q",
+    "key": "to_k",
+    "value": "to_v",
+    "output": "to_out.0",
 }
 
 
@@ -67,19 +71,9 @@ def _pairs(network: keras.Model, levels: int) -> Iterator[tuple[keras.Variable, 
         if not layer.weights:
             continue
         module = _module(layer.name, levels)
-        if isinstance(layer, keras.layers.MultiHeadAttention):
-            parts = {
-                f"{module}.to_q": layer.query_dense,
-                f"{module}.to_k": layer.key_dense,
-                f"{module}.to_v": layer.value_dense,
-                f"{module}.to_out.0": layer.output_dense,
-            }
-        else:
-            parts = {module: layer}
-        for name, part in parts.items():
-            weight, bias = part.weights
-            yield weight, f"{name}.weight"
-            yield bias, f"{name}.bias"
+        weight, bias = layer.weights
+        yield weight, f"{module}.weight"
+        yield bias, f"{module}.bias"
 
 
 def _module(layer: str, levels: int) -> str:

@@ -1,0 +1,143 @@
+"""This project, as `ours.py NETWORK`: the network as official.py takes it."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import numpy as np
+import tensorflow as tf
+from serve import THREADS, serve
+
+from trainer import examples, preprocessing, solvers
+from trainer.iadb import vector_field
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.sampler import noise_from_seeds
+from trainer.train import build_model
+from trainer.train import train as train_on_files
+
+tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+NETWORK = json.loads(sys.argv[1])
+SHAPE = (NETWORK["side"], NETWORK["side"], NETWORK["image_channels"])
+OPTIONS = ModelOptions.model_validate(
+    {k: v for k, v in NETWORK.items() if k in ModelOptions.model_fields}
+)
+
+
+model = build_model(OPTIONS, TrainOptions(), SampleOptions(), SHAPE[0], SHAPE[2])
+
+
+def parameters() -> int:
+    """Counts the weights."""
+    return model.network.count_params()
+
+
+def peak(side: int) -> float:
+    """The best of a few float32 products of square matrices, in 1e9 operations a second."""
+    a = tf.random.normal([side, side])
+    product = tf.function(lambda: tf.linalg.matmul(a, a)[0, 0])
+    seconds = []
+    for _ in range(8):
+        started = time.monotonic()
+        product().numpy()
+        seconds.append(time.monotonic() - started)
+    return 2 * side**3 / min(seconds) / 1e9
+
+
+def train(batch_size: int, steps: int) -> float:
+    """Times steps of `fit`, in seconds."""
+    x1 = tf.random.normal([batch_size, *SHAPE])
+    batches = tf.data.Dataset.from_tensors(x1).repeat()
+    started = time.monotonic()
+    model.fit(batches, steps_per_epoch=steps, verbose=0)
+    return time.monotonic() - started
+
+
+def sample(batch_size: int, nb_step: int) -> float:
+    """Times `transport` of one batch, in seconds."""
+    x0 = tf.random.normal([batch_size, *SHAPE])
+    started = time.monotonic()
+    model.transport(x0, nb_step).numpy()
+    return time.monotonic() - started
+
+
+def sample_eagerly(batch_size: int, nb_step: int) -> float:
+    """Times the loop of a peer: a TensorFlow port that calls the Keras network step by step."""
+    x = tf.random.normal([batch_size, *SHAPE])
+    started = time.monotonic()
+    states = [x]
+    for i in range(nb_step):
+        difference = model.network([x, tf.fill([batch_size], i / nb_step)], training=False)
+        x = x + difference / nb_step
+        states.append(x)
+    x.numpy()
+    return time.monotonic() - started
+
+
+def fit(images: str, options: dict, folder: str) -> dict:
+    """Trains anew, as the Trainer does, on a file of images, uint8 [N, H, W, C].
+
+    Returns:
+        Seconds and steps. The averaged weights are kept as FOLDER/ema.weights.h5.
+    """
+    global model
+    records = _write_records(np.load(images), f"{folder}/train.gz")
+    started = time.monotonic()
+    trained = train_on_files(
+        [records],
+        _preprocess,
+        tf.distribute.get_strategy(),
+        model_options=OPTIONS,
+        train_options=TrainOptions.model_validate(options),
+        sample_options=SampleOptions(),
+        resolution=SHAPE[0],
+        channels=SHAPE[2],
+        checkpoints_folder=f"{folder}/checkpoints",
+        log_folder=f"{folder}/logs",
+    )
+    seconds = time.monotonic() - started
+    model = trained.model
+    model.ema_network.save_weights(f"{folder}/ema.weights.h5")
+    return {"seconds": seconds, "steps": trained.metrics["steps"]}
+
+
+def _write_records(images: np.ndarray, path: str) -> str:
+    with tf.io.TFRecordWriter(path, tf.io.TFRecordOptions("GZIP")) as writer:
+        for image in images:
+            png = tf.train.BytesList(value=[tf.io.encode_png(image).numpy()])
+            features = {examples.IMAGE: tf.train.Feature(bytes_list=png)}
+            example = tf.train.Example(features=tf.train.Features(feature=features))
+            writer.write(example.SerializeToString())
+    return path
+
+
+def _preprocess(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    spec = {examples.IMAGE: tf.io.FixedLenFeature([], tf.string)}
+    features = tf.io.parse_example(serialized, spec)
+    features[examples.LABEL] = tf.zeros_like(features[examples.IMAGE])
+    return preprocessing.preprocessing_fn(features, {"resolution": SHAPE[0], "channels": SHAPE[2]})
+
+
+def load(weights: str) -> None:
+    """Takes weights that `fit` kept."""
+    model.ema_network.load_weights(weights)
+
+
+def draw(path: str, count: int, batch_size: int, solver: str, grid: str, nb_step: int) -> float:
+    """Writes samples, float32 [count, H, W, C], to a file; returns the seconds they took."""
+    chosen, field = solvers.get(solver, grid), vector_field(model.ema_network)
+    sample = tf.function(lambda x0, nb_step: solvers.solve(chosen, field, x0, nb_step).x)
+    started = time.monotonic()
+    drawn = []
+    for first in range(0, count, batch_size):
+        seeds = tf.range(first, min(first + batch_size, count), dtype=tf.int64)
+        drawn.append(sample(noise_from_seeds(seeds, SHAPE), tf.constant(nb_step)).numpy())
+    seconds = time.monotonic() - started
+    np.save(path, np.concatenate(drawn))
+    return seconds
+
+
+serve({f.__name__: f for f in (parameters, peak, train, sample, sample_eagerly, fit, load, draw)})

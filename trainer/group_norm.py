@@ -1,0 +1,86 @@
+"""Group normalization with a gradient written by hand, for speed.
+
+Wu and He, "Group Normalization" (2018). Keras's own layer reshapes the image into groups and lets
+every step of the formula be differentiated, which on a CPU takes a third of a U-Net's time. Here
+only sums over pixels and one multiply-add touch the image; groups are formed on the small sums.
+"""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+
+@keras.saving.register_keras_serializable("iadb")
+class GroupNorm(layers.Layer):
+    """Normalizes images, float [N, H, W, C], over the pixels and channels of each group.
+
+    Args:
+        groups: of consecutive channels; divides C.
+        epsilon: added to the variance.
+    """
+
+    def __init__(self, groups: int, epsilon: float, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.groups, self.epsilon = groups, epsilon
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes scale and offset, float32 [C]."""
+        channels = input_shape[-1]
+        self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns what x is normalized to, in the type of x; computed in float32."""
+        gamma, beta = (tf.cast(w, tf.float32) for w in (self.gamma, self.beta))
+        y = _group_norm(tf.cast(x, tf.float32), gamma, beta, self.groups, self.epsilon)
+        return tf.cast(y, x.dtype)
+
+    def get_config(self) -> dict:
+        """What Keras needs to clone the layer."""
+        return super().get_config() | {"groups": self.groups, "epsilon": self.epsilon}
+
+
+def _group_norm(
+    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, groups: int, epsilon: float
+) -> tf.Tensor:
+    height, width, channels = x.shape[1:]
+    share = channels // groups
+    count = float(height * width * share)  # values that a group has in an image
+
+    def spread(t: tf.Tensor) -> tf.Tensor:
+        """[N, groups, 1 or share] to every channel, [N, 1, 1, C]."""
+        t = tf.broadcast_to(t, [tf.shape(x)[0], groups, share])
+        return tf.reshape(t, [-1, 1, 1, channels])
+
+    def by_group(t: tf.Tensor) -> tf.Tensor:
+        """Sums over pixels, [N, H, W, C] to [N, groups, share]."""
+        return tf.reshape(tf.reduce_sum(t, [1, 2]), [-1, groups, share])
+
+    def mean(t: tf.Tensor) -> tf.Tensor:
+        """The mean of a group from its sums, [N, groups, share] to [N, groups, 1]."""
+        return tf.reduce_sum(t, 2, keepdims=True) / count
+
+    @tf.custom_gradient
+    def normalize(
+        x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]]:
+        gamma, beta = (tf.reshape(t, [groups, share]) for t in (gamma, beta))
+        m = mean(by_group(x))
+        variance = mean(by_group(tf.math.squared_difference(x, spread(m))))
+        r = tf.math.rsqrt(variance + epsilon)
+
+        def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            # With n = (x - m) r:  dx = r (gamma dy - mean(gamma dy) - n mean(gamma dy n)).
+            dy_sums = by_group(dy)
+            dy_n_sums = r * by_group(dy * (x - spread(m)))
+            offset = r * mean(gamma * dy_sums)
+            slope = r * r * mean(gamma * dy_n_sums)
+            dx = dy * spread(r * gamma) - (x * spread(slope) + spread(offset - m * slope))
+            dgamma, dbeta = (tf.reshape(tf.reduce_sum(t, 0), [-1]) for t in (dy_n_sums, dy_sums))
+            return dx, dgamma, dbeta
+
+        return x * spread(r * gamma) + spread(beta - m * r * gamma), gradient
+
+    return normalize(x, gamma, beta)
