@@ -175,6 +175,9 @@ def write(name: str, folder: Path, source: str | None) -> None:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="First seed.")
 @click.option("--steps", type=click.IntRange(1, 10_000), help="Solver steps; default: the model's.")
 @click.option(
+    "--label", default="", metavar="NAME", help="Class of the images, of a conditional model."
+)
+@click.option(
     "-o",
     "--output",
     default="samples.png",
@@ -192,6 +195,7 @@ def sample(
     count: int,
     seed: int,
     steps: int | None,
+    label: str,
     output: Path,
     gif: Path | None,
 ) -> None:
@@ -205,13 +209,15 @@ def sample(
             f"--gif shows at most {serving.GIF_IMAGES} images", param_hint="--count"
         )
     model = model or serving.latest_model(Workspace(workspace).serving)
+    if label:
+        serving.check_label(model, label)
     seeds = range(seed, seed + count)
     with logging_to(Path(os.devnull), verbose=False):  # TensorFlow talks when it starts
         if gif:
-            trajectories = serving.draw_trajectories(model, seeds, steps)
+            trajectories = serving.draw_trajectories(model, seeds, steps, label=label)
             images = trajectories[:, -1]
         else:
-            images = serving.draw_samples(model, seeds, steps)
+            images = serving.draw_samples(model, seeds, steps, label=label)
     serving.write_grid(images, output)
     if gif:
         serving.write_gif(trajectories, gif)

@@ -8,9 +8,11 @@ UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, INTERRUPTED = 1, 2, 3, 4, 5, 13
 CODES = {
     "ConfigError": USAGE,
     "NoModelError": USAGE,
+    "UnknownLabelError": USAGE,
     "DataError": DATA,
     "ImageDataError": DATA,
     "DataAnomalyError": DATA,
+    "TooFewClassesError": DATA,
     "WorkspaceError": WORKSPACE,
 }
 WORKSPACE_ERRNO = {

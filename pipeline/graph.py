@@ -81,6 +81,7 @@ def create_pipeline(
         custom_config={
             "resolution": data.resolution,
             "channels": data.channels,
+            "conditional": config.model.conditional,
             "source_hash": source_hash("trainer.preprocessing"),
         },
         materialize=False,

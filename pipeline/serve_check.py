@@ -4,6 +4,7 @@ Run as a script in a process of its own: `python -I serve_check.py MODEL_FOLDER`
 signature; exits with 1 when one does not keep the contract.
 """
 
+import json
 import os
 import sys
 import time
@@ -30,10 +31,15 @@ def main(folder: str) -> None:
 
     signatures = tf.saved_model.load(folder).signatures
     seed, steps = tf.range(COUNT, dtype=tf.int64), tf.constant(STEPS)
+    with open(f"{folder}/assets.extra/iadb.json", encoding="utf-8") as file:
+        names = json.load(file).get("labels")
+    label = {"label": tf.constant([names[-1]] * (COUNT - 1) + [""])} if names else {}
 
     def call(name: str, **inputs: tf.Tensor) -> tf.Tensor:
+        _, asked = signatures[name].structured_input_signature
+        assert ("label" in asked) == bool(names), f"{name}: an input label where there are labels"
         started = time.monotonic()
-        ((key, value),) = signatures[name](**inputs).items()
+        ((key, value),) = signatures[name](**inputs, **label).items()
         shape = "x".join(map(str, value.shape))
         milliseconds = 1000 * (time.monotonic() - started)
         print(f"{name:<16} {key} {value.dtype.name} {shape}  {milliseconds:.0f} ms")
@@ -42,7 +48,8 @@ def main(folder: str) -> None:
     image = call("generate", seed=seed, nb_step=steps)
     size = image.shape[1:]
     assert image.dtype == tf.uint8 and image.shape[0] == COUNT, "generate: one image a seed"
-    alone = signatures["generate"](seed=seed[1:2], nb_step=steps)["image"]
+    second = {key: value[1:2] for key, value in {"seed": seed, **label}.items()}
+    alone = signatures["generate"](**second, nb_step=steps)["image"]
     apart = tf.reduce_max(tf.abs(tf.cast(alone[0], tf.int32) - tf.cast(image[1], tf.int32)))
     assert apart <= 1, "generate: an image depends on the batch it came in"
     png = call("serving_default", seed=seed)
@@ -55,6 +62,13 @@ def main(folder: str) -> None:
     states = call("trajectory", seed=seed, nb_step=steps)
     assert states.shape == (COUNT, STEPS + 1, *size), "trajectory: nb_step + 1 states an image"
     assert bool(tf.reduce_all(states[:, -1] == image)), "trajectory: ends where generate does"
+    if names:
+        try:
+            signatures["serving_default"](seed=seed, label=tf.fill([COUNT], "\n".join(names)))
+        except tf.errors.InvalidArgumentError as error:
+            assert names[0] in str(error), "serving_default: an unknown label tells those there are"
+        else:
+            raise AssertionError("serving_default: an unknown label is refused")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,10 @@ class NoModelError(RuntimeError):
     """Nothing has been pushed yet, or not the version asked for."""
 
 
+class UnknownLabelError(ValueError):
+    """A label that the model does not know."""
+
+
 def latest_model(serving: Path) -> Path:
     """The folder of the newest complete version.
 
@@ -58,8 +62,23 @@ def read_metadata(model: Path) -> dict[str, Any]:
     return json.loads((model / METADATA).read_text("utf-8"))
 
 
+def check_label(model: Path, label: str) -> None:
+    """Raises UnknownLabelError unless the model can draw images of the label."""
+    labels = read_metadata(model).get("labels")
+    if labels is None:
+        raise UnknownLabelError(
+            f"{model} takes no label; `iadb run --set model.conditional=true` trains one that does"
+        )
+    if label not in labels:
+        raise UnknownLabelError(f"label {label!r}: unknown; there are {', '.join(labels)}")
+
+
 def draw_samples(
-    model: Path, seeds: range, nb_step: int | None = None, batch_size: int = 256
+    model: Path,
+    seeds: range,
+    nb_step: int | None = None,
+    batch_size: int = 256,
+    label: str = "",
 ) -> np.ndarray:
     """Draws images, uint8 [N, H, W, C], one for each seed.
 
@@ -68,6 +87,7 @@ def draw_samples(
         seeds: of the images; an image depends on its seed alone.
         nb_step: solver steps; without it, what the model states as its default.
         batch_size: images drawn at a time.
+        label: of all images, for a conditional model; empty: none.
     """
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
     import tensorflow as tf
@@ -77,12 +97,25 @@ def draw_samples(
     images = []
     for first in range(0, len(seeds), batch_size):
         batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
-        images.append(generate(seed=batch, nb_step=steps)["image"].numpy())
+        inputs = {"seed": batch, "nb_step": steps, **_label_input(generate, label, len(batch))}
+        images.append(generate(**inputs)["image"].numpy())
     return np.concatenate(images)
 
 
+def _label_input(signature: Any, label: str, count: int) -> dict[str, Any]:
+    """The input `label` of a signature, for `count` images; of an unconditional one, nothing."""
+    import tensorflow as tf
+
+    _, inputs = signature.structured_input_signature
+    return {"label": tf.fill([count], label)} if "label" in inputs else {}
+
+
 def draw_trajectories(
-    model: Path, seeds: range, nb_step: int | None = None, batch_size: int = 16
+    model: Path,
+    seeds: range,
+    nb_step: int | None = None,
+    batch_size: int = 16,
+    label: str = "",
 ) -> np.ndarray:
     """Draws the ways from noise to image, uint8 [N, T, H, W, C], one for each seed.
 
@@ -96,7 +129,8 @@ def draw_trajectories(
     ways = []
     for first in range(0, len(seeds), batch_size):
         batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
-        states = trajectory(seed=batch, nb_step=steps)["trajectory"].numpy()
+        inputs = {"seed": batch, "nb_step": steps, **_label_input(trajectory, label, len(batch))}
+        states = trajectory(**inputs)["trajectory"].numpy()
         length = states.shape[1]
         kept = np.linspace(0, length - 1, min(length, GIF_FRAMES)).round().astype(int)
         ways.append(states[:, kept])

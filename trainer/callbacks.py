@@ -97,6 +97,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         grid_every: steps between two grids.
         x0: the fixed noise of the grid, float32 [N, H, W, C].
         nb_step: solver steps of the grid.
+        label: class ids of the grid's images, int64 [N], for a conditional model.
 
     Attributes:
         mean_loss: of the last point; None before the first.
@@ -112,11 +113,12 @@ class TensorBoardLog(keras.callbacks.Callback):
         grid_every: int,
         x0: tf.Tensor,
         nb_step: int,
+        label: tf.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.step, self.batch_size = start_step, batch_size
         self.log_every, self.grid_every = log_every, grid_every
-        self.x0, self.nb_step = x0, nb_step
+        self.x0, self.nb_step, self.label = x0, nb_step, label
         self.writer = tf.summary.create_file_writer(folder, flush_millis=FLUSH_SECONDS * 1000)
         self.mean_loss: float | None = None
         self._logs: list[dict] = []  # of the steps since the last point
@@ -176,6 +178,6 @@ class TensorBoardLog(keras.callbacks.Callback):
                 tf.summary.scalar(f"loss_by_alpha/{low:.1f}-{high:.1f}", loss)
 
     def _write_grid(self) -> None:
-        x1 = self.model.transport(self.x0, self.nb_step)
+        x1 = self.model.transport(self.x0, self.nb_step, self.label)
         with self.writer.as_default(self.step):
             tf.summary.image("samples", image_grid(preprocessing.to_uint8(x1).numpy())[None])

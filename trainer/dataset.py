@@ -11,6 +11,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from trainer import examples
+from trainer.labels import NO_LABEL, LabelEncoder, TooFewClassesError
+from trainer.preprocessing import VOCABULARY
 
 Preprocess = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
@@ -33,6 +35,26 @@ def load_preprocessor(transform_graph: str) -> Preprocess:
         return layer(tf.io.parse_example(serialized, spec))
 
     return preprocess
+
+
+def load_labels(transform_graph: str) -> list[str]:
+    """The labels of the train split, sorted: ids so do not depend on how many images each has.
+
+    Args:
+        transform_graph: the URI of a TransformGraph artifact, made for a conditional model.
+
+    Raises:
+        TooFewClassesError: there are not two of them.
+    """
+    found = tft.TFTransformOutput(transform_graph).vocabulary_by_name(VOCABULARY)
+    labels = sorted({label.decode() for label in found} - {NO_LABEL})
+    if len(labels) < 2:
+        there_is = f"only {labels[0]!r}" if labels else "none"
+        raise TooFewClassesError(
+            f"model.conditional=true needs images with at least 2 labels, there is {there_is}: put "
+            "each class into a folder of its own below data.folder, or set model.conditional=false"
+        )
+    return labels
 
 
 def read_records(files: Sequence[str]) -> tf.data.Dataset:
@@ -64,8 +86,12 @@ def train_dataset(
     start_step: int = 0,
     flip: bool = False,
     shuffle_buffer: int = 10_000,
+    labels: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Endless shuffled batches of x1, float32 [batch_size, H, W, C] in [-1, 1].
+
+    With labels, batches are dictionaries of `x1` and `label`, int64 [batch_size]: class ids, as
+    trainer/labels.py gives them.
 
     Each epoch has an order of its own; batches run on across the border of two epochs, so that no
     image is dropped.
@@ -79,6 +105,7 @@ def train_dataset(
         flip: mirror every image left to right with probability one half.
         shuffle_buffer: encoded images in memory; examples are stored in the order of their hash, so
             that a buffer smaller than the data still mixes well.
+        labels: names of the classes, for a conditional model.
 
     Raises:
         ValueError: the files hold no example.
@@ -98,18 +125,25 @@ def train_dataset(
 
     endless = tf.data.Dataset.range(epoch, tf.int64.max).flat_map(shuffled).skip(offset)
     batches = endless.batch(batch_size, drop_remainder=True).map(
-        lambda serialized: preprocess(serialized)[examples.IMAGE],
-        num_parallel_calls=tf.data.AUTOTUNE,
+        preprocess, num_parallel_calls=tf.data.AUTOTUNE
     )
     if flip:
         steps = tf.data.Dataset.counter(start_step)
         batches = tf.data.Dataset.zip(steps, batches).map(
-            lambda step, x1: _flip(x1, tf.stack([tf.constant(seed, tf.int64), step])),
+            lambda step, batch: _flip(batch, tf.stack([tf.constant(seed, tf.int64), step])),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
+    if labels:
+        encode = LabelEncoder(labels)
+        batches = batches.map(
+            lambda batch: {"x1": batch[examples.IMAGE], "label": encode(batch[examples.LABEL])}
+        )
+    else:
+        batches = batches.map(lambda batch: batch[examples.IMAGE])
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _flip(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _flip(batch: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    x = batch[examples.IMAGE]
     mirrored = tf.random.stateless_uniform([tf.shape(x)[0], 1, 1, 1], seed) < 0.5
-    return tf.where(mirrored, tf.reverse(x, axis=[2]), x)
+    return {**batch, examples.IMAGE: tf.where(mirrored, tf.reverse(x, axis=[2]), x)}

@@ -7,6 +7,10 @@ algorithm 4:
     x_alpha = (1 - alpha) x0 + alpha x1,   alpha ~ U[0, 1]
     loss    = mean |d(x_alpha, alpha) - (x1 - x0)|^2
     dx/dalpha = d(x, alpha),   from alpha = 0 (x0) to alpha = 1 (x1)
+
+A conditional network is told the label as well, or that there is none. Classifier-free guidance (Ho
+and Salimans, arXiv 2207.12598) then goes from what it says without a label towards, or past, what
+it says with one: d = d_none + guidance (d_label - d_none).
 """
 
 from typing import Literal
@@ -28,8 +32,14 @@ class IADBModel(keras.Model):
         model.fit(dataset, epochs=10)                  # batches of x1, or of pairs (x0, x1)
         x1, trajectory = model.sample_iadb(x0, nb_step=128)
 
+        model = IADBModel(network, rank=4, nb_class=10, guidance=2.0)   # a conditional network
+        model.fit(dataset, epochs=10)                  # batches of {"x1": x1, "label": label}
+        x1, trajectory = model.sample_iadb(x0, nb_step=128, label=label)
+
     Args:
         network: any Keras model from [x float [N, ...], alpha float [N]] to a tensor shaped as x.
+            A conditional one takes [x, alpha, label int64 [N]], labels 0 to nb_class, the last of
+            which stands for none.
         rank: of a batch: 2 for points [N, D], 4 for images [N, H, W, C].
         ema: averages the weights during training; samples are then drawn with the average.
         solver: as trainer.solvers.get makes it, or a name of trainer.solvers.SOLVERS.
@@ -38,7 +48,12 @@ class IADBModel(keras.Model):
         alpha_density: `uniform` as in the paper, or `logit_normal`, which trains more in the middle
             of the path (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 3.1).
         coupling: `independent` as in the paper, or `optimal_transport` (trainer/coupling.py), which
-            pairs noise and data within a batch; given pairs (x0, x1) stay as they are.
+            pairs noise and data within a batch; given pairs (x0, x1) stay as they are. It knows no
+            labels: a class may then be trained on a part of the noise, and is sampled from all.
+        nb_class: classes that the network is conditioned on; 0: it takes no label.
+        label_dropout: fraction of a batch that is trained on without its label.
+        guidance: weight of classifier-free guidance in sampling. 1: none; 0: no label is heard. Any
+            but 1 costs two network evaluations for one.
     """
 
     def __init__(
@@ -51,6 +66,9 @@ class IADBModel(keras.Model):
         seed: int = 0,
         alpha_density: Literal["uniform", "logit_normal"] = "uniform",
         coupling: Literal["independent", "optimal_transport"] = "independent",
+        nb_class: int = 0,
+        label_dropout: float = 0.1,
+        guidance: float = 1.0,
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
@@ -62,6 +80,9 @@ class IADBModel(keras.Model):
         self.seed = seed
         self.alpha_density = alpha_density
         self.coupling = coupling
+        self.nb_class = nb_class
+        self.label_dropout = label_dropout
+        self.guidance = guidance
         # Not the optimizer's iterations: those leave out steps whose float16 gradients overflowed.
         self.step = self.add_weight(
             name="step",
@@ -76,32 +97,44 @@ class IADBModel(keras.Model):
         self.loss_by_alpha_tracker = LossByAlpha()
         self.built = True  # the network is; Keras would call this model symbolically otherwise
 
-    def train_step(self, data: tf.Tensor | tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def train_step(
+        self, data: tf.Tensor | tuple[tf.Tensor, tf.Tensor] | dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
         """One step on a batch of x1, float32 [N, ...], or of pairs (x0, x1).
+
+        Of a conditional network batches are dictionaries of `x1`, `label`, int [N], 0 to nb_class,
+        and `x0` where there are pairs.
 
         Returns:
             `loss`, float32 []; `gradient_norm`, float32 [], before clipping; `loss_by_alpha`,
             float32 [ALPHA_BINS], the mean loss by parts of alpha (trainer/metrics.py). All
             are those of the global batch.
+
+        Raises:
+            ValueError: a conditional network gets no label, or another one does.
         """
         replicas = tf.distribute.get_replica_context()
         nb_replica = replicas.num_replicas_in_sync
-        x0, x1 = data if isinstance(data, tuple) else (None, data)
-        noise, alpha = self._draw(tf.shape(x1), replicas)
+        x0, x1, label = self._unpack(data)
+        noise, alpha, unlabeled = self._draw(tf.shape(x1), replicas)
         if x0 is None:
             paired = self.coupling == "optimal_transport"
             x0 = optimal_transport(noise, x1) if paired else noise
         a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
-        x_alpha = (1.0 - a) * x0 + a * x1
+        inputs = [(1.0 - a) * x0 + a * x1, alpha]
+        if self.nb_class:
+            none = tf.constant(self.nb_class, tf.int64)
+            inputs.append(tf.where(unlabeled, none, tf.cast(label, tf.int64)))
 
         with tf.GradientTape() as tape:
-            difference = self.network([x_alpha, alpha], training=True)
+            difference = self.network(inputs, training=True)
             squares = tf.square(difference - (x1 - x0))
             loss = tf.reduce_mean(squares)
             # Keras sums gradients over replicas.
             scaled = self.optimizer.scale_loss(loss / nb_replica)
         weights = self.network.trainable_variables
-        gradients = tape.gradient(scaled, weights)
+        # An embedding's are sparse, a row for each image: their norm would not be the gradient's.
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(scaled, weights)]
         # What the optimizer sums over replicas, without the scale that float16 asks for.
         summed = replicas.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         gradient_norm = tf.linalg.global_norm(summed) / self.optimizer.scale_loss(1.0)
@@ -125,10 +158,26 @@ class IADBModel(keras.Model):
         """Means over an epoch, under the names that callbacks see the numbers of each step by."""
         return [self.loss_tracker, self.gradient_norm_tracker, self.loss_by_alpha_tracker]
 
+    def _unpack(
+        self, data: tf.Tensor | tuple[tf.Tensor, tf.Tensor] | dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor | None, tf.Tensor, tf.Tensor | None]:
+        """x0, x1 and label of a batch; None for what it does not hold."""
+        if isinstance(data, dict):
+            x0, x1, label = data.get("x0"), data["x1"], data.get("label")
+        else:
+            x0, x1 = data if isinstance(data, tuple) else (None, data)
+            label = None
+        if (label is not None) != bool(self.nb_class):
+            asked = "dictionaries of x1 and label" if self.nb_class else "x1 or (x0, x1)"
+            raise ValueError(f"batches of {asked} are needed where nb_class={self.nb_class}")
+        return x0, x1, label
+
     def _draw(
         self, shape: tf.Tensor, replicas: tf.distribute.ReplicaContext
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """Noise, float32 of the given shape, and alpha, float32 [N], for this step and replica.
+
+        For a conditional network also whose label is left out, bool [N], else None.
 
         Each replica draws for the global batch and takes its part: the numbers do not depend on
         how many replicas share the work.
@@ -138,54 +187,111 @@ class IADBModel(keras.Model):
         index = tf.cast(replicas.replica_id_in_sync_group, tf.int32)
         part = slice(index * nb_local, (index + 1) * nb_local)
         step = tf.convert_to_tensor(self.step)
-        seeds = tf.random.split(tf.stack([tf.constant(self.seed, tf.int64), step]), num=2)
+        seed = tf.stack([tf.constant(self.seed, tf.int64), step])
+        seeds = tf.random.split(seed, num=3 if self.nb_class else 2)
         noise = tf.random.stateless_normal(tf.concat([[nb_global], shape[1:]], 0), seeds[0])
         if self.alpha_density == "uniform":
             alpha = tf.random.stateless_uniform([nb_global], seeds[1])
         else:
             alpha = tf.sigmoid(tf.random.stateless_normal([nb_global], seeds[1]))
-        return noise[part], alpha[part]
+        if not self.nb_class:
+            return noise[part], alpha[part], None
+        unlabeled = tf.random.stateless_uniform([nb_global], seeds[2]) < self.label_dropout
+        return noise[part], alpha[part], unlabeled[part]
 
     @property
     def sampling_network(self) -> keras.Model:
         """The network that samples are drawn with: the average if there is one."""
         return self.ema_network or self.network
 
-    def sample_iadb(self, x0: tf.Tensor, nb_step: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def sample_iadb(
+        self, x0: tf.Tensor, nb_step: int | tf.Tensor, label: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Carries samples of x0 to samples of x1 (algorithm 4), compiled once for all sizes.
 
         Args:
             x0: float32 [N, ...].
             nb_step: steps of the solver, at least 1; for an adaptive one, the most it may try.
+            label: int [N], 0 to nb_class, of a conditional network; without it, no label.
 
         Returns:
             x1, float32 [N, ...], and the trajectory, float32 [nb_step + 1, N, ...], from x0 to x1.
+
+        Raises:
+            ValueError: a label is given, and the network takes none.
         """
-        x0 = tf.convert_to_tensor(x0, tf.float32)
-        trajectory = self._trajectory.get_concrete_function(
-            tf.TensorSpec([None, *x0.shape[1:]], tf.float32), tf.TensorSpec([], tf.int32)
-        )
-        states = trajectory(x0, tf.cast(nb_step, tf.int32))
+        states = self._call_for_any_size(self._trajectory, x0, nb_step, label)
         return states[-1], states
 
-    def transport(self, x0: tf.Tensor, nb_step: int | tf.Tensor) -> tf.Tensor:
+    def transport(
+        self, x0: tf.Tensor, nb_step: int | tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """As `sample_iadb`, without the trajectory: memory does not grow with nb_step."""
-        x0 = tf.convert_to_tensor(x0, tf.float32)
-        transport = self._transport.get_concrete_function(
-            tf.TensorSpec([None, *x0.shape[1:]], tf.float32), tf.TensorSpec([], tf.int32)
-        )
-        return transport(x0, tf.cast(nb_step, tf.int32))
+        return self._call_for_any_size(self._transport, x0, nb_step, label)
+
+    def _call_for_any_size(
+        self,
+        function: tf.types.experimental.PolymorphicFunction,
+        x0: tf.Tensor,
+        nb_step: int | tf.Tensor,
+        label: tf.Tensor | None,
+    ) -> tf.Tensor:
+        """Calls a trace that serves any N and nb_step."""
+        inputs = [tf.convert_to_tensor(x0, tf.float32), tf.cast(nb_step, tf.int32)]
+        specs = [tf.TensorSpec([None, *inputs[0].shape[1:]]), tf.TensorSpec([], tf.int32)]
+        if self.nb_class:
+            nb_row = tf.shape(inputs[0])[:1]
+            inputs.append(
+                tf.cast(tf.fill(nb_row, self.nb_class) if label is None else label, tf.int64)
+            )
+            specs.append(tf.TensorSpec([None], tf.int64))
+        elif label is not None:
+            raise ValueError("a label is given, and the network takes none: nb_class=0")
+        return function.get_concrete_function(*specs)(*inputs)
 
     @tf.function
-    def _transport(self, x0: tf.Tensor, nb_step: tf.Tensor) -> tf.Tensor:
-        return solvers.solve(self.solver, vector_field(self.sampling_network), x0, nb_step).x
+    def _transport(
+        self, x0: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        field = vector_field(self.sampling_network, label, self.nb_class, self.guidance)
+        return solvers.solve(self.solver, field, x0, nb_step).x
 
     @tf.function
-    def _trajectory(self, x0: tf.Tensor, nb_step: tf.Tensor) -> tf.Tensor:
-        field = vector_field(self.sampling_network)
+    def _trajectory(
+        self, x0: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        field = vector_field(self.sampling_network, label, self.nb_class, self.guidance)
         return solvers.trajectory(self.solver, field, x0, nb_step)
 
 
-def vector_field(network: keras.Model) -> solvers.VectorField:
-    """The network as d(x, alpha), with an alpha of its own for each row."""
-    return lambda x, alpha: network([x, alpha], training=False)
+def vector_field(
+    network: keras.Model,
+    label: tf.Tensor | None = None,
+    nb_class: int = 0,
+    guidance: float = 1.0,
+) -> solvers.VectorField:
+    """The network as d(x, alpha), with an alpha, and a label, of its own for each row.
+
+    Args:
+        network: from [x, alpha], or with a label from [x, alpha, label], to the difference.
+        label: int64 [N], 0 to nb_class, which stands for none.
+        nb_class: classes of the network.
+        guidance: weight of classifier-free guidance.
+    """
+    if label is None:
+        return lambda x, alpha: network([x, alpha], training=False)
+    if evaluations_per_slope(guidance) == 1:
+        return lambda x, alpha: network([x, alpha, label], training=False)
+    labels = tf.concat([label, tf.fill(tf.shape(label), tf.constant(nb_class, tf.int64))], 0)
+
+    def field(x: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
+        twice = [tf.concat([x, x], 0), tf.concat([alpha, alpha], 0), labels]
+        with_label, without = tf.split(network(twice, training=False), 2)
+        return without + guidance * (with_label - without)
+
+    return field
+
+
+def evaluations_per_slope(guidance: float) -> int:
+    """Network evaluations that a field costs where a solver counts one: with guidance, two."""
+    return 1 if guidance == 1.0 else 2

@@ -40,6 +40,9 @@ class ModelOptions(Options):
     attention_head_dim: PositiveInt = Field(8, description="channels of one attention head")
     norm_groups: PositiveInt = Field(32, description="groups of each GroupNorm")
     dropout: Fraction = Field(0.0, description="dropout inside the residual blocks")
+    conditional: bool = Field(
+        False, description="condition on the label, the name of the image's first folder"
+    )
     alpha_scale: float = Field(
         1000.0,
         gt=0,
@@ -110,6 +113,11 @@ class TrainOptions(Options):
     coupling: Literal["independent", "optimal_transport"] = Field(
         "independent", description="how noise and images are paired within a batch"
     )
+    label_dropout: Fraction = Field(
+        0.1,
+        description="fraction of images that a conditional network is trained on without their "
+        "label, for classifier-free guidance",
+    )
     flip: bool = Field(False, description="random horizontal flips (not for digits or text)")
     ema: EmaOptions = Field(EmaOptions(), description="moving average of the weights")
     checkpoint: CheckpointOptions = Field(
@@ -148,6 +156,12 @@ class SampleOptions(Options):
         32,
         description="steps of the solver, at 1 (euler), 2 (midpoint, heun) or 4 (rk4) network "
         "evaluations each; for bosh3 (3) and dopri5 (6) the most that may be tried",
+    )
+    guidance: float = Field(
+        1.0,
+        ge=0,
+        description="weight of classifier-free guidance, d = d_none + guidance (d_label - d_none), "
+        "at two network evaluations for one; 1: none",
     )
     rtol: float = Field(
         1e-3, gt=0, description="error of a step of bosh3 or dopri5, relative to the values"

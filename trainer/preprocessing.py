@@ -7,10 +7,12 @@ time; the exported sampler inverts the same scale with `to_uint8`.
 from typing import Any
 
 import tensorflow as tf
+import tensorflow_transform as tft
 
 from trainer import examples
 
 HALF_RANGE = 127.5
+VOCABULARY = "labels"  # name of the labels' vocabulary in Transform's graph
 
 
 def to_float(pixels: tf.Tensor) -> tf.Tensor:
@@ -29,7 +31,8 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
     Args:
         inputs: `image`, string [N] or [N, 1] (PNG bytes), and `label`, string [N] or [N, 1].
-        custom_config: `resolution` in pixels and `channels` (1 or 3) of every image.
+        custom_config: `resolution` in pixels and `channels` (1 or 3) of every image; `conditional`
+            where the graph is to hold the labels of the train split, as VOCABULARY.
 
     Returns:
         `image`, float32 [N, resolution, resolution, channels] in [-1, 1], and `label`, string [N].
@@ -41,7 +44,8 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         fn_output_signature=tf.TensorSpec([side, side, channels], tf.uint8),
     )
     pixels = tf.ensure_shape(pixels, [None, side, side, channels])
-    return {
-        examples.IMAGE: to_float(pixels),
-        examples.LABEL: tf.reshape(inputs[examples.LABEL], [-1]),
-    }
+    label = tf.reshape(inputs[examples.LABEL], [-1])
+    if custom_config.get("conditional"):
+        # The text format would lose names that hold a line break.
+        tft.vocabulary(label, vocab_filename=VOCABULARY, file_format="tfrecord_gzip")
+    return {examples.IMAGE: to_float(pixels), examples.LABEL: label}

@@ -27,10 +27,13 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Raises:
         ValueError: the train split holds no example.
+        TooFewClassesError: the model is to be conditional, and the images are not labeled.
     """
     strategy = choose_strategy()  # before the graph of Transform starts TensorFlow's devices
     config = fn_args.custom_config
+    model_options = ModelOptions.model_validate(config["model"])
     sample = SampleOptions.model_validate(config["sample"])
+    labels = dataset.load_labels(fn_args.transform_graph_path) if model_options.conditional else []
     shape = (config["resolution"], config["resolution"], config["channels"])
     files = sorted(path for pattern in fn_args.train_files for path in tf.io.gfile.glob(pattern))
     state = f"{config['checkpoints']}/{_state_key(config, fn_args.train_files)}"
@@ -38,13 +41,14 @@ def run_fn(fn_args: FnArgs) -> None:
         files,
         dataset.load_preprocessor(fn_args.transform_graph_path),
         strategy,
-        model_options=ModelOptions.model_validate(config["model"]),
+        model_options=model_options,
         train_options=TrainOptions.model_validate(config["train"]),
         sample_options=sample,
         resolution=config["resolution"],
         channels=config["channels"],
         checkpoints_folder=state,
         log_folder=f"{state}/logs",
+        labels=labels,
     )
     metadata = {
         "nb_step": sample.nb_step,
@@ -57,7 +61,14 @@ def run_fn(fn_args: FnArgs) -> None:
         "source_hash": config["source_hash"],
         "version": importlib.metadata.version("iadb-tfx"),
     }
-    sampler = Sampler(trained.model.sampling_network, shape, trained.model.solver, sample.nb_step)
+    sampler = Sampler(
+        trained.model.sampling_network,
+        shape,
+        trained.model.solver,
+        sample.nb_step,
+        labels,
+        sample.guidance,
+    )
     sampler.save(fn_args.serving_model_dir, metadata)
     _save_weights(trained.model, f"{fn_args.serving_model_dir.rpartition('/')[0]}/network")
     _copy(f"{state}/logs", fn_args.model_run_dir)

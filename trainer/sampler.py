@@ -5,13 +5,15 @@ server may batch requests.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from trainer import preprocessing, solvers
-from trainer.iadb import vector_field
+from trainer.iadb import evaluations_per_slope, vector_field
+from trainer.labels import LabelEncoder
 
 METADATA = "assets.extra/iadb.json"  # beside saved_model.pb, where servers leave extra files alone
 
@@ -28,12 +30,18 @@ def noise_from_seeds(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
 class Sampler(tf.Module):
     """The ODE between noise and images, with the signatures that are served.
 
+    That of a conditional network takes a `label`, string [N], everywhere: a class's name, or an
+    empty string for none. A name that there is not is an error, which tells those there are.
+
     Args:
-        network: from [x, alpha] to the difference, as IADBModel trains it.
+        network: from [x, alpha] to the difference, as IADBModel trains it; with labels, from
+            [x, alpha, label].
         shape: (H, W, C) of an image.
         solver: as trainer.solvers.get makes it, or a name of trainer.solvers.SOLVERS.
         nb_step: solver steps where a signature does not ask for a number. Of an adaptive solver
             the most it may try, everywhere.
+        labels: names of the classes, by their ids.
+        guidance: weight of classifier-free guidance.
     """
 
     def __init__(
@@ -42,50 +50,69 @@ class Sampler(tf.Module):
         shape: tuple[int, int, int],
         solver: solvers.Solver | str,
         nb_step: int,
+        labels: Sequence[str] = (),
+        guidance: float = 1.0,
     ) -> None:
         super().__init__(name="sampler")
         self._network = network
-        self._field = vector_field(network)
+        self._names = tuple(labels)
+        self._encode = LabelEncoder(labels) if labels else None
+        self._guidance = guidance
         self._shape = shape
         self._solver = solvers.get(solver)
         self._nb_step = nb_step
 
-    def generate(self, seed: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def generate(
+        self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """Images, uint8 [N, H, W, C], from seeds, int64 [N]."""
         x0 = noise_from_seeds(seed, self._shape)
-        x1 = solvers.solve(self._solver, self._field, x0, nb_step).x
+        x1 = solvers.solve(self._solver, self._field(label), x0, nb_step).x
         return {"image": preprocessing.to_uint8(x1)}
 
-    def serve(self, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serve(self, seed: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """PNG files, string [N], from seeds, int64 [N]; TF Serving's REST sends them as base64."""
-        images = self.generate(seed, tf.constant(self._nb_step))["image"]
+        images = self.generate(seed, tf.constant(self._nb_step), label)["image"]
         png = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.TensorSpec([], tf.string))
         return {"image_bytes": png}
 
-    def transport(self, x0: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def transport(
+        self, x0: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """x1, float32 [N, H, W, C] in about [-1, 1], from x0, float32 [N, H, W, C]."""
-        return {"x1": solvers.solve(self._solver, self._field, x0, nb_step).x}
+        return {"x1": solvers.solve(self._solver, self._field(label), x0, nb_step).x}
 
-    def invert(self, image: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def invert(
+        self, image: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """x0, float32 [N, H, W, C], that images, uint8 [N, H, W, C], come from."""
         x1 = preprocessing.to_float(image)
-        return {"x0": solvers.solve(self._solver, self._field, x1, nb_step, backward=True).x}
+        x0 = solvers.solve(self._solver, self._field(label), x1, nb_step, backward=True).x
+        return {"x0": x0}
 
-    def trajectory(self, seed: tf.Tensor, nb_step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def trajectory(
+        self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """The way from noise to image, uint8 [N, nb_step + 1, H, W, C], from int64 [N]."""
         x0 = noise_from_seeds(seed, self._shape)
-        states = solvers.trajectory(self._solver, self._field, x0, nb_step)
+        states = solvers.trajectory(self._solver, self._field(label), x0, nb_step)
         return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
+
+    def _field(self, label: tf.Tensor | None) -> solvers.VectorField:
+        ids = self._encode(label) if self._encode else None
+        return vector_field(self._network, ids, len(self._names), self._guidance)
 
     def save(self, folder: str, metadata: dict[str, Any]) -> None:
         """Writes the SavedModel with its signatures, and the metadata (JSON) beside it.
 
-        To the metadata it adds `nfe`: network evaluations of an image by default, at most.
+        To the metadata it adds `nfe`: network evaluations of an image by default, at most; and, of
+        a conditional model, `labels`: the names of the classes.
         """
         seed = tf.TensorSpec([None], tf.int64, "seed")
         nb_step = tf.TensorSpec([], tf.int32, "nb_step")
         x0 = tf.TensorSpec([None, *self._shape], tf.float32, "x0")
         image = tf.TensorSpec([None, *self._shape], tf.uint8, "image")
+        label = [tf.TensorSpec([None], tf.string, "label")] if self._encode else []
         functions = {
             "serving_default": (self.serve, [seed]),
             "generate": (self.generate, [seed, nb_step]),
@@ -94,12 +121,15 @@ class Sampler(tf.Module):
             "trajectory": (self.trajectory, [seed, nb_step]),
         }
         signatures = {
-            name: tf.function(function).get_concrete_function(*specs)
+            name: tf.function(function).get_concrete_function(*specs, *label)
             for name, (function, specs) in functions.items()
         }
         tf.saved_model.save(self, folder, signatures=signatures)
+        nfe = solvers.nfe(self._solver, self._nb_step) * evaluations_per_slope(self._guidance)
+        metadata = {**metadata, "nfe": nfe}
+        if self._encode:
+            metadata["labels"] = list(self._names)
         path = f"{folder}/{METADATA}"
         tf.io.gfile.makedirs(path.rpartition("/")[0])
         with tf.io.gfile.GFile(path, "w") as file:
-            nfe = solvers.nfe(self._solver, self._nb_step)
-            json.dump({**metadata, "nfe": nfe}, file, indent=2, sort_keys=True)
+            json.dump(metadata, file, indent=2, sort_keys=True)

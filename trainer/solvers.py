@@ -4,7 +4,8 @@
     x1 = solve(solver, field, x0, nb_step).x
     x0 = solve(solver, field, x1, nb_step, backward=True).x
 
-Costs are counted in network evaluations (NFE), the one measure that solvers can be compared by.
+Costs are counted in network evaluations (NFE), the one measure that solvers can be compared by. A
+field with classifier-free guidance takes two where one is counted here (trainer/iadb.py).
 """
 
 from collections.abc import Callable

@@ -49,11 +49,16 @@ def choose_strategy() -> tf.distribute.Strategy:
 
 
 def build_model(
-    model: ModelOptions, train: TrainOptions, sample: SampleOptions, resolution: int, channels: int
+    model: ModelOptions,
+    train: TrainOptions,
+    sample: SampleOptions,
+    resolution: int,
+    channels: int,
+    nb_class: int = 0,
 ) -> IADBModel:
     """Builds and compiles the model that the options describe, its weights drawn from the seed."""
     keras.utils.set_random_seed(train.seed)
-    network = build_unet(model, resolution, channels, train.precision)
+    network = build_unet(model, resolution, channels, train.precision, nb_class)
     iadb = IADBModel(
         network,
         rank=4,
@@ -62,6 +67,9 @@ def build_model(
         seed=train.seed,
         alpha_density=train.alpha_density,
         coupling=train.coupling,
+        nb_class=nb_class,
+        label_dropout=train.label_dropout,
+        guidance=sample.guidance,
     )
     optimizer = _optimizer(train)
     # Float16 underflows: Keras then scales the loss, and takes the scale out of the gradients.
@@ -106,8 +114,11 @@ def train(
     channels: int,
     checkpoints_folder: str,
     log_folder: str,
+    labels: Sequence[str] = (),
 ) -> Trained:
     """Trains from the newest checkpoint in the folder, or from the seed where there is none.
+
+    Labels are the names of the classes that the model is to be conditioned on.
 
     Raises:
         ValueError: the files hold no example, or the replicas do not divide the batch.
@@ -123,7 +134,9 @@ def train(
         )
     say = Console(highlight=False, soft_wrap=True).print
     with strategy.scope():
-        model = build_model(model_options, train_options, sample_options, resolution, channels)
+        model = build_model(
+            model_options, train_options, sample_options, resolution, channels, len(labels)
+        )
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
         resumed = checkpoints.restore(lambda text: say(f"  {escape(text)}"))
     if resumed:
@@ -137,17 +150,18 @@ def train(
         start_step=start_step,
         flip=train_options.flip,
         shuffle_buffer=train_options.shuffle_buffer,
+        labels=labels,
     )
+    grid_images = tf.range(GRID_SIDE**2, dtype=tf.int64)
     board = TensorBoardLog(
         log_folder,
         start_step=start_step,
         batch_size=train_options.batch_size,
         log_every=train_options.log_every,
         grid_every=train_options.grid_every,
-        x0=noise_from_seeds(
-            tf.range(GRID_SIDE**2, dtype=tf.int64), (resolution, resolution, channels)
-        ),
+        x0=noise_from_seeds(grid_images, (resolution, resolution, channels)),
         nb_step=sample_options.nb_step,
+        label=grid_images % len(labels) if labels else None,
     )
     progress = ProgressBar(train_options.steps, start_step, train_options.batch_size)
     started = time.monotonic()

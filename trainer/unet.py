@@ -88,7 +88,11 @@ class DotProductAttention(layers.Layer):
 
 
 def build_unet(
-    options: ModelOptions, resolution: int, image_channels: int, precision: str = "float32"
+    options: ModelOptions,
+    resolution: int,
+    image_channels: int,
+    precision: str = "float32",
+    nb_class: int = 0,
 ) -> keras.Model:
     """Builds the network.
 
@@ -97,19 +101,25 @@ def build_unet(
         resolution: side of the images in pixels, divisible by 2 ** (levels - 1).
         image_channels: 1 or 3.
         precision: computation type: float32, bfloat16 or float16; variables are float32.
+        nb_class: classes that the network is conditioned on; 0: none.
 
     Returns:
         A model from [x float32 [N, resolution, resolution, image_channels], alpha float32 [N]] to
-        the deblended difference x1 - x0, float32, shaped as x.
+        the deblended difference x1 - x0, float32, shaped as x. With classes it takes a third input,
+        label int64 [N], from 0 to nb_class, which stands for no label.
     """
     with _dtype_policy(precision):
-        return _build(options, resolution, image_channels)
+        return _build(options, resolution, image_channels, nb_class)
 
 
-def _build(options: ModelOptions, resolution: int, image_channels: int) -> keras.Model:
+def _build(
+    options: ModelOptions, resolution: int, image_channels: int, nb_class: int
+) -> keras.Model:
     image = keras.Input((resolution, resolution, image_channels), name="x_alpha")
-    alpha = keras.Input((), name="alpha")
-    time = _time_embedding(alpha, options)
+    inputs = [image, keras.Input((), name="alpha")]
+    if nb_class:
+        inputs.append(keras.Input((), dtype="int64", name="label"))
+    time = _embedding(inputs[1:], options, nb_class)
 
     x = layers.Conv2D(options.channels[0], 3, padding="same", name="conv_in")(image)
     skips = [x]
@@ -142,15 +152,25 @@ def _build(options: ModelOptions, resolution: int, image_channels: int) -> keras
     x = layers.Activation("silu")(_norm(x, options, "norm_out"))
     x = layers.Conv2D(image_channels, 3, padding="same", name="conv_out")(x)
     x = layers.Activation("linear", dtype="float32", name="difference")(x)
-    return keras.Model([image, alpha], x, name="unet")
+    return keras.Model(inputs, x, name="unet")
 
 
-def _time_embedding(alpha: keras.KerasTensor, options: ModelOptions) -> keras.KerasTensor:
+def _embedding(
+    condition: list[keras.KerasTensor], options: ModelOptions, nb_class: int
+) -> keras.KerasTensor:
+    alpha, *label = condition
     width = options.channels[0]
     x = SinusoidalEmbedding(width, options.alpha_scale, name="time_sinusoids")(alpha)
     x = layers.Dense(4 * width, activation="silu", name="time_dense0")(x)
+    x = layers.Dense(4 * width, name="time_dense1")(x)
+    if label:
+        # From zeros: the network starts as one without labels would.
+        classes = layers.Embedding(
+            nb_class + 1, 4 * width, embeddings_initializer="zeros", name="class_embedding"
+        )
+        x = layers.Add()([x, classes(*label)])
     # Every use of the embedding in diffusers starts with this activation: done once here.
-    return layers.Dense(4 * width, activation="silu", name="time_dense1")(x)
+    return layers.Activation("silu")(x)
 
 
 def _norm(x: keras.KerasTensor, options: ModelOptions, name: str) -> keras.KerasTensor:

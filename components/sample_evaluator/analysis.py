@@ -81,7 +81,9 @@ def _tfma_threshold(
 class EvaluateSamples(beam.PTransform):
     """Compares samples with held-out images; writes TFMA's results and two grids of images.
 
-    The number of samples is that of the held-out images, at most `options.samples`.
+    The number of samples is that of the held-out images, at most `options.samples`. A conditional
+    model draws each sample with the label of one held-out image: classes come in the data's
+    proportions.
     """
 
     def __init__(
@@ -121,6 +123,9 @@ class EvaluateSamples(beam.PTransform):
             for source, files in self._files.items()
         }
         count = beam.pvalue.AsSingleton(records[sources.REAL] | "CountReal" >> beam.Map(len))
+        labels = beam.pvalue.AsSingleton(
+            records[sources.REAL] | "Labels" >> beam.Map(images.read_labels)
+        )
         seeds = (
             root
             | "Start" >> beam.Create([seed])
@@ -139,7 +144,7 @@ class EvaluateSamples(beam.PTransform):
             for source, found in records.items()
         ]
         drawn = [
-            seeds | f"Sample[{source}]" >> beam.ParDo(images.DrawSamples(source, model))
+            seeds | f"Sample[{source}]" >> beam.ParDo(images.DrawSamples(source, model), labels)
             for source, model in self._models.items()
         ]
         noise = seeds | "Noise" >> beam.Map(images.draw_noise, sources.NOISE, self._shape)

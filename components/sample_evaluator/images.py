@@ -59,6 +59,12 @@ def _key_by_hash(record: bytes) -> tuple[bytes, bytes]:
     return feature.bytes_list.value[0], record
 
 
+def read_labels(records: Iterable[bytes]) -> list[str]:
+    """The label of each serialized example, in their order."""
+    features = (tf.train.Example.FromString(record).features.feature for record in records)
+    return [feature[examples.LABEL].bytes_list.value[0].decode() for feature in features]
+
+
 def batches(items: list, size: int, limit: int | None = None) -> Iterator[tuple[int, list]]:
     """Cuts the first `limit` items into (index of the first, at most `size` items)."""
     items = items[:limit]
@@ -85,7 +91,7 @@ class DecodeRecords(beam.DoFn):
 
 
 class DrawSamples(beam.DoFn):
-    """(start, seeds) to an ImageBatch, with a sampler SavedModel."""
+    """(start, seeds) to an ImageBatch, with a sampler SavedModel and the label of each sample."""
 
     def __init__(self, source: str, model: str) -> None:
         self._source = source
@@ -95,10 +101,13 @@ class DrawSamples(beam.DoFn):
         """Loads the model, once a worker."""
         self._sampler = Sampler(self._model)
 
-    def process(self, batch: tuple[int, list[int]]) -> Iterator[ImageBatch]:
-        """Yields one ImageBatch."""
+    def process(self, batch: tuple[int, list[int]], labels: list[str]) -> Iterator[ImageBatch]:
+        """Yields one ImageBatch; `labels` are those of all samples of the source."""
         start, seeds = batch
-        yield ImageBatch(self._source, start, self._sampler.sample(np.array(seeds, np.int64)))
+        wanted = labels[start : start + len(seeds)]
+        yield ImageBatch(
+            self._source, start, self._sampler.sample(np.array(seeds, np.int64), wanted)
+        )
 
 
 def draw_noise(

@@ -1,10 +1,13 @@
 """The sampler SavedModel, as the evaluator uses it."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from trainer.labels import NO_LABEL
 from trainer.sampler import METADATA
 
 SIGNATURE = "generate"
@@ -19,6 +22,7 @@ class Sampler:
 
     Attributes:
         nb_step: steps of the solver, the default in the model's own metadata.
+        labels: that a conditional model knows; none of another.
     """
 
     def __init__(self, path: str) -> None:
@@ -27,7 +31,7 @@ class Sampler:
         Raises:
             SamplerError: the model or its metadata is missing, damaged, or of another kind.
         """
-        self.nb_step = _read_nb_step(path)
+        self.nb_step, self.labels = _read_metadata(path)
         try:
             self._model = tf.saved_model.load(path)
             self._generate = self._model.signatures[SIGNATURE]
@@ -37,21 +41,26 @@ class Sampler:
                 f"{_first_line(error)}"
             ) from error
 
-    def sample(self, seeds: np.ndarray, nb_step: int | None = None) -> np.ndarray:
+    def sample(
+        self, seeds: np.ndarray, labels: Sequence[str], nb_step: int | None = None
+    ) -> np.ndarray:
         """Draws one image a seed.
 
         Args:
             seeds: int64 [N].
+            labels: of the images, N of them. One that the model does not know counts as none, and
+                a model that is not conditional hears none.
             nb_step: steps of the solver instead of the model's own.
 
         Returns:
             uint8 [N, H, W, C].
         """
         steps = self.nb_step if nb_step is None else nb_step
-        outputs = self._generate(
-            seed=tf.constant(seeds, tf.int64), nb_step=tf.constant(steps, tf.int32)
-        )
-        return outputs["image"].numpy()
+        inputs = {"seed": tf.constant(seeds, tf.int64), "nb_step": tf.constant(steps, tf.int32)}
+        if self.labels:
+            known = [label if label in self.labels else NO_LABEL for label in labels]
+            inputs["label"] = tf.constant(known, tf.string)
+        return self._generate(**inputs)["image"].numpy()
 
 
 def check_sampler(path: str, shape: tuple[int, int, int]) -> int:
@@ -69,7 +78,7 @@ def check_sampler(path: str, shape: tuple[int, int, int]) -> int:
     """
     sampler = Sampler(path)
     try:
-        image = sampler.sample(np.zeros(1, np.int64), nb_step=1)
+        image = sampler.sample(np.zeros(1, np.int64), sampler.labels[:1], nb_step=1)
     except Exception as error:  # as above, from whatever ops the model holds
         raise SamplerError(f"{path} does not run: {_first_line(error)}") from error
     if image.dtype != np.uint8 or image.shape != (1, *shape):
@@ -80,16 +89,20 @@ def check_sampler(path: str, shape: tuple[int, int, int]) -> int:
     return sampler.nb_step
 
 
-def _read_nb_step(path: str) -> int:
+def _read_metadata(path: str) -> tuple[int, list[str]]:
+    """The model's `nb_step` and its `labels`."""
     file = f"{path}/{METADATA}"
     try:
         with tf.io.gfile.GFile(file) as stream:
-            nb_step = json.load(stream)["nb_step"]
+            metadata: dict[str, Any] = json.load(stream)
+        nb_step, labels = metadata["nb_step"], metadata.get("labels", [])
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         raise SamplerError(f"{file} states no nb_step: {_first_line(error)}") from error
     if type(nb_step) is not int or nb_step < 1:
         raise SamplerError(f"{file} states nb_step={nb_step!r}: a positive integer is needed")
-    return nb_step
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise SamplerError(f"{file} states labels={labels!r}: a list of names is needed")
+    return nb_step, labels
 
 
 def _first_line(error: Exception) -> str:

@@ -7,8 +7,9 @@ from components.image_example_gen.errors import ImageDataError
 from data.errors import DataError
 from pipeline import failures
 from pipeline.config import ConfigError
-from pipeline.serving import NoModelError
+from pipeline.serving import NoModelError, UnknownLabelError
 from pipeline.workspace import WorkspaceError
+from trainer.labels import TooFewClassesError
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,8 @@ from pipeline.workspace import WorkspaceError
     [
         (ConfigError("a\nb"), failures.USAGE, "a\nb"),
         (NoModelError("none"), failures.USAGE, "none"),
+        (UnknownLabelError("none"), failures.USAGE, "none"),
+        (TooFewClassesError("one"), failures.DATA, "one"),
         (DataError("bad"), failures.DATA, "bad"),
         (ImageDataError("bad"), failures.DATA, "bad"),
         (DataAnomalyError("bad"), failures.DATA, "bad"),

@@ -76,6 +76,60 @@ def test_long_trajectories_lose_states_between_noise_and_image(walks):
     assert set(np.diff(way)) == {2, 3}
 
 
+class Names(tf.Module):
+    """A conditional model: the brightness of an image is the length of its label."""
+
+    SEED, STEPS = tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)
+    LABEL = tf.TensorSpec([None], tf.string)
+
+    @tf.function(input_signature=[SEED, STEPS, LABEL])
+    def generate(self, seed, nb_step, label):
+        return {"image": self.trajectory(seed, nb_step, label)["trajectory"][:, -1]}
+
+    @tf.function(input_signature=[SEED, STEPS, LABEL])
+    def trajectory(self, seed, nb_step, label):
+        lengths = tf.cast(tf.strings.length(label), tf.uint8) + tf.cast(0 * seed, tf.uint8)
+        return {
+            "trajectory": tf.tile(lengths[:, None, None, None, None], [1, nb_step + 1, 64, 64, 1])
+        }
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("names")
+    module = Names()
+    signatures = {"generate": module.generate, "trajectory": module.trajectory}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    (folder / serving.METADATA).parent.mkdir()
+    (folder / serving.METADATA).write_text(json.dumps({"nb_step": 1, "labels": ["ox", "cow"]}))
+    return folder
+
+
+@pytest.mark.parametrize("gif", [False, True])
+@pytest.mark.parametrize("label", ["", "ox", "cow"])
+def test_all_images_of_a_sample_have_the_label_that_is_asked_for(names, tmp_path, label, gif):
+    arguments = ["--model", names, "-o", tmp_path / "grid.png", "--count", 300 if not gif else 3]
+    arguments += ["--label", label] if label else []
+    arguments += ["--gif", tmp_path / "way.gif"] if gif else []
+    result = CliRunner().invoke(main, ["sample", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    assert grid[4, 4] == grid[4, -5] == len(label)
+
+
+def test_an_unknown_label_is_told_with_those_there_are(names, tmp_path):
+    result = iadb_sample(names, tmp_path, "--label", "horse")
+    assert result.exit_code == 2
+    assert result.output == "iadb: label 'horse': unknown; there are ox, cow\n"
+
+
+def test_a_label_for_an_unconditional_model_is_told_in_one_line(walks, tmp_path):
+    result = iadb_sample(walks, tmp_path, "--label", "ox")
+    assert result.exit_code == 2
+    assert result.output.startswith(f"iadb: {walks} takes no label; `iadb run --set model.cond")
+    assert len(result.output.splitlines()) == 1
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_gif_has_a_grid_a_state_and_holds_the_last(tmp_path, channels):
     levels = np.arange(0, 250, 50, np.uint8)

@@ -35,9 +35,9 @@ class Model(keras.Model):
     def metrics(self):
         return []
 
-    def transport(self, x0, nb_step):
+    def transport(self, x0, nb_step, label=None):
         time.sleep(self.grid_seconds)
-        return x0
+        return x0 if label is None else x0 - 0.25 * tf.cast(label, tf.float32)[:, None, None, None]
 
 
 def train(folder, logs, *, start_step=0, log_every=2, grid_every=100, **kwargs):
@@ -118,6 +118,27 @@ def test_grids_show_the_samples_of_the_fixed_noise(tmp_path):
     grid = tf.io.decode_png(png).numpy()
     assert (int(width), int(height)) == (2 * 68 + 4, 2 * 68 + 4) == grid.shape[1::-1]
     assert (grid[4:68, 4:68] == 255).all()
+
+
+def test_a_grid_of_a_conditional_model_shows_the_labels_given(tmp_path):
+    board = TensorBoardLog(
+        str(tmp_path),
+        start_step=0,
+        batch_size=1,
+        log_every=1,
+        grid_every=1,
+        x0=tf.fill([4, 64, 64, 1], 1.0),
+        nb_step=1,
+        label=tf.constant([0, 4, 0, 8], tf.int64),
+    )
+    board.set_model(Model({"loss": [1.0]}))
+    board.on_train_batch_end(0, {"loss": 1.0})
+    board.writer.flush()
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    grid = tf.io.decode_png(make_ndarray(events.Tensors("samples")[0].tensor_proto)[2]).numpy()
+    corners = grid[[4, 4, 72, 72], [4, 72, 4, 72], 0]
+    np.testing.assert_array_equal(corners, [255, 128, 255, 0])
 
 
 class DeviceValue:

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from trainer import dataset
+from trainer.labels import TooFewClassesError
 
 COUNT, BATCH = 10, 4
 
@@ -21,7 +22,10 @@ def files(tmp_path):
 def preprocess(serialized):
     """An image, 1x2x1, whose left pixel is the record's number and whose right one is -1."""
     numbers = tf.strings.to_number(serialized)
-    return {"image": tf.stack([numbers, -tf.ones_like(numbers)], 1)[:, None, :, None]}
+    parity = tf.gather(["even", "odd", ""], tf.cast(numbers, tf.int32) % 2)
+    label = tf.where(numbers == 9, "", parity)
+    image = tf.stack([numbers, -tf.ones_like(numbers)], 1)[:, None, :, None]
+    return {"image": image, "label": label}
 
 
 def read(files, batches, **kwargs):
@@ -61,6 +65,50 @@ def test_about_half_of_the_images_are_flipped(files):
 
 def test_no_image_is_flipped_unless_asked_for(files):
     assert np.all(read(files, 20)[:, :, 0, 1, 0] == -1)
+
+
+def test_batches_of_a_conditional_model_hold_the_class_id_of_each_image(files):
+    plain = read(files, 5, flip=True)
+    kwargs = {"seed": 0, "shuffle_buffer": COUNT, "flip": True, "labels": ["even", "odd"]}
+    labeled = dataset.train_dataset(files, preprocess, BATCH, **kwargs).take(5)
+    for x1, batch in zip(plain, labeled, strict=True):
+        np.testing.assert_array_equal(batch["x1"], x1)
+        assert batch["label"].dtype == tf.int64
+        ids = [2 if number == 9 else number % 2 for number in numbers(x1[None])]
+        np.testing.assert_array_equal(batch["label"], ids)
+
+
+def test_a_label_that_is_no_class_is_an_error_that_names_the_classes(files):
+    batches = dataset.train_dataset(files, preprocess, BATCH, seed=0, labels=["even", "other"])
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="there are even, other, and the empty"
+    ):
+        next(iter(batches.skip(3)))
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [([], "there is none: put each class into a folder"), (["cat"], "there is only 'cat': put")],
+)
+def test_fewer_than_two_labels_are_told_with_what_to_do(transform_graph, found, message):
+    with pytest.raises(TooFewClassesError, match=message) as error:
+        dataset.load_labels(transform_graph([*found, "", ""], conditional=True))
+    assert "\n" not in str(error.value)
+
+
+def test_labels_are_sorted_however_many_images_each_has(transform_graph):
+    labels = ["b", "a", "b", "", "two\nlines", "b", "é", "é"]
+    assert dataset.load_labels(transform_graph(labels, conditional=True)) == [
+        "a",
+        "b",
+        "two\nlines",
+        "é",
+    ]
+
+
+def test_the_graph_of_an_unconditional_model_holds_no_vocabulary(transform_graph):
+    with pytest.raises(ValueError, match="does not exist"):
+        dataset.load_labels(transform_graph(["a", "b"], conditional=False))
 
 
 def test_a_split_without_examples_is_an_error(tmp_path):

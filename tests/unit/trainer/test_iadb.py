@@ -107,7 +107,7 @@ def test_logit_normal_alphas_are_denser_in_the_middle_of_the_path():
     def middle(density):
         model = IADBModel(network(2), rank=2, alpha_density=density)
         context = tf.distribute.get_replica_context()
-        _, alpha = model._draw(tf.constant([20_000, 2]), context)
+        _, alpha, _ = model._draw(tf.constant([20_000, 2]), context)
         return np.mean(np.abs(alpha - 0.5) < 0.25)
 
     assert middle("uniform") == pytest.approx(0.5, abs=0.02)
@@ -138,7 +138,8 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from trainer.ema import ExponentialMovingAverage
 from trainer.iadb import IADBModel
 x1 = np.float32(np.random.default_rng(0).normal(2.0, 0.1, (64, 2)))
-weights = []
+label = np.arange(64) % 3
+weights, conditional = [], []
 for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
     strategy = tf.distribute.MirroredStrategy(devices)
     with strategy.scope():
@@ -150,7 +151,18 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         model.compile(optimizer=keras.optimizers.Adam(1e-2))
     history = model.fit(tf.data.Dataset.from_tensor_slices(x1).batch(16), epochs=3, verbose=0)
     weights.append(net.get_weights() + model.ema_network.get_weights() + history.history["loss"])
-for one, two in zip(*weights, strict=True):
+
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
+        h = keras.layers.Concatenate()([inputs[0], keras.layers.Embedding(4, 8)(inputs[2])])
+        net = keras.Model(inputs, keras.layers.Dense(2)(h))
+        model = IADBModel(net, rank=2, nb_class=3, label_dropout=0.5)
+        model.compile(optimizer=keras.optimizers.Adam(1e-2, global_clipnorm=0.5))
+    data = tf.data.Dataset.from_tensor_slices({"x1": x1, "label": label}).batch(16)
+    model.fit(data, epochs=3, verbose=0)
+    conditional.append(net.get_weights())
+for one, two in [*zip(*weights, strict=True), *zip(*conditional, strict=True)]:
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 """
 

@@ -1,16 +1,19 @@
 import json
+import pathlib
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline import serving
 from trainer import solvers
 from trainer.options import ModelOptions
 from trainer.sampler import METADATA, Sampler, noise_from_seeds
 from trainer.unet import build_unet
 
 SHAPE = (8, 8, 3)
+LABELS = ["cat", "dog", "äpfel"]
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,65 @@ def test_the_trajectory_leads_from_noise_to_the_image(signatures):
 def test_the_metadata_lies_beside_the_model(saved):
     with tf.io.gfile.GFile(f"{saved}/{METADATA}") as file:
         assert json.load(file) == {"nb_step": 3, "nfe": 6}
+
+
+@pytest.fixture(scope="module")
+def conditional():
+    """The network of a conditional model, far from linear in x, alpha and label."""
+    options = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
+    network = build_unet(options, 8, 3, nb_class=len(LABELS))
+    rng = np.random.default_rng(0)
+    network.set_weights([0.3 * rng.normal(size=w.shape) for w in network.get_weights()])
+    return network
+
+
+@pytest.fixture(scope="module")
+def saved_conditional(conditional, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("model") / "1")
+    Sampler(conditional, SHAPE, "heun", 3, LABELS, guidance=2.0).save(folder, {"nb_step": 3})
+    return folder
+
+
+def test_every_signature_of_a_conditional_model_takes_the_names_of_labels(saved_conditional):
+    result = serving.check(pathlib.Path(saved_conditional))
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
+def test_an_image_depends_on_its_seed_and_its_label_alone(saved_conditional):
+    generate = tf.saved_model.load(saved_conditional).signatures["generate"]
+
+    def draw(seed, *labels):
+        inputs = {"seed": seeds(*[seed] * len(labels)), "label": tf.constant(labels)}
+        return generate(**inputs, nb_step=tf.constant(3))["image"].numpy().astype(int)
+
+    together = draw(5, "cat", "äpfel", "", "cat")
+    for image, label in zip(together, ["cat", "äpfel", "", "cat"], strict=True):
+        assert np.abs(image - draw(5, label)[0]).max() <= 1
+    assert len({image.tobytes() for image in together}) == 3
+
+
+def test_an_unknown_label_is_an_error_that_lists_those_there_are(saved_conditional):
+    serve = tf.saved_model.load(saved_conditional).signatures["serving_default"]
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        serve(seed=seeds(1, 2), label=tf.constant(["cat", "cow"]))
+    assert all(name in str(error.value) for name in ("cat, dog, äpfel", "cow"))
+
+
+def test_the_metadata_of_a_conditional_model_name_its_labels_and_count_both_branches(
+    saved_conditional,
+):
+    with tf.io.gfile.GFile(f"{saved_conditional}/{METADATA}") as file:
+        assert json.load(file) == {"nb_step": 3, "nfe": 12, "labels": LABELS}
+
+
+def test_without_a_label_guidance_changes_nothing(conditional):
+    def draw(guidance, *labels):
+        sampler = Sampler(conditional, SHAPE, "euler", 3, LABELS, guidance)
+        x0 = noise_from_seeds(seeds(1, 2), SHAPE)
+        return sampler.transport(x0, tf.constant(3), tf.constant(labels))["x1"].numpy()
+
+    np.testing.assert_allclose(draw(3.0, "", ""), draw(1.0, "", ""), atol=1e-4)
+    assert np.abs(draw(3.0, "cat", "dog") - draw(1.0, "cat", "dog")).max() > 0.05
 
 
 @pytest.mark.parametrize("name", solvers.SOLVERS)

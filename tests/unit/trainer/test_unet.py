@@ -48,6 +48,32 @@ def test_a_network_can_be_cloned():
     np.testing.assert_allclose(network(inputs), clone(inputs), atol=1e-6)
 
 
+def test_a_conditional_network_starts_as_an_unconditional_one_and_learns_each_label_by_itself():
+    keras.utils.set_random_seed(0)
+    plain = build_unet(SMALL, 8, 1)
+    keras.utils.set_random_seed(0)
+    network = build_unet(SMALL, 8, 1, nb_class=3)
+    inputs = [tf.ones([4, 8, 8, 1]), tf.fill([4], 0.3)]
+    labels = tf.range(4, dtype=tf.int64)
+    np.testing.assert_allclose(network([*inputs, labels]), plain(inputs), atol=1e-6)
+
+    embedding = network.get_layer("class_embedding")
+    assert embedding.embeddings.shape == (3 + 1, 4 * 8)
+    embedding.embeddings.assign(tf.concat([tf.zeros([3, 32]), tf.ones([1, 32])], 0))
+    apart = np.abs(network([*inputs, labels]) - plain(inputs)).max(axis=(1, 2, 3))
+    assert apart[:3].max() < 1e-6 < 1e-3 < apart[3]
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_conditional_network_takes_every_label_at_low_precision(precision):
+    network = build_unet(SMALL, 8, 1, precision, nb_class=300)
+    labels = tf.constant([0, 299, 300], tf.int64)  # 299 is no number of bfloat16
+    network.get_layer("class_embedding").embeddings.assign(tf.eye(301, 32) + 1.0)
+    output = network([tf.zeros([3, 8, 8, 1]), tf.zeros([3]), labels])
+    assert output.dtype == tf.float32
+    assert np.isfinite(output).all()
+
+
 def test_the_embedding_holds_cosines_then_sines_of_falling_frequencies():
     values = SinusoidalEmbedding(4, scale=2.0)(tf.constant([0.25]))
     np.testing.assert_allclose(

@@ -15,11 +15,11 @@ SHAPE = (8, 8, 1)
 NB_STEP = 7
 
 
-def serialize(image):
+def serialize(image, label=""):
     """One tf.Example of the contract, for a gray image uint8 [H, W, 1]."""
     png = tf.io.encode_png(image).numpy()
     sha256 = hashlib.sha256(image.tobytes()).hexdigest().encode()
-    values = {"image": png, "label": b"", "sha256": sha256}
+    values = {"image": png, "label": label.encode(), "sha256": sha256}
     return tf.train.Example(
         features=tf.train.Features(
             feature={
@@ -30,7 +30,7 @@ def serialize(image):
     ).SerializeToString()
 
 
-def write_examples(folder, splits, shards=1):
+def write_examples(folder, splits, shards=1, label_of=lambda image: ""):
     """Writes splits {name: images} as ExampleGen lays them out; returns the folder."""
     for split, images in splits.items():
         target = pathlib.Path(folder) / f"Split-{split}"
@@ -39,7 +39,7 @@ def write_examples(folder, splits, shards=1):
             path = target / f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz"
             with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
                 for image in images[shard::shards]:
-                    writer.write(serialize(image))
+                    writer.write(serialize(image, label_of(image)))
     return str(folder)
 
 
@@ -61,14 +61,40 @@ class ImageSampler(tf.Module):
         return {"image": tf.gather(self._stock, seed % len(self._stock))}
 
 
-def write_model(folder, stock):
-    """Writes a Model artifact's folder with a sampler of the images `stock`; returns the folder."""
-    sampler = ImageSampler(stock)
+class LabelSampler(tf.Module):
+    """Draws the image of each label, of none the last in the stock; takes no label but these."""
+
+    def __init__(self, stock, labels):
+        super().__init__()
+        self._stock, self._labels = tf.constant(stock), tf.constant([*labels, ""])
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.int64, "seed"),
+            tf.TensorSpec([], tf.int32, "nb_step"),
+            tf.TensorSpec([None], tf.string, "label"),
+        ]
+    )
+    def generate(self, seed, nb_step, label):
+        del nb_step
+        tf.debugging.assert_equal(tf.size(seed), tf.size(label))
+        index = tf.where(label[:, None] == self._labels[None])[:, 1]
+        tf.debugging.assert_equal(tf.size(index), tf.size(label))
+        return {"image": tf.gather(self._stock, index)}
+
+
+def write_model(folder, stock, labels=None):
+    """Writes a Model artifact's folder with a sampler of the images `stock`; returns the folder.
+
+    With labels it draws by these, one image of the stock for each and the last for none.
+    """
+    sampler = LabelSampler(stock, labels) if labels else ImageSampler(stock)
     serving = f"{folder}/Format-Serving"
     tf.saved_model.save(sampler, serving, signatures={"generate": sampler.generate})
-    metadata = pathlib.Path(serving, METADATA)
-    metadata.parent.mkdir(exist_ok=True)
-    metadata.write_text(json.dumps({"nb_step": NB_STEP}), encoding="utf-8")
+    metadata = {"nb_step": NB_STEP} | ({"labels": labels} if labels else {})
+    path = pathlib.Path(serving, METADATA)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(metadata), encoding="utf-8")
     return str(folder)
 
 

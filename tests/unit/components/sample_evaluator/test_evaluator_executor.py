@@ -199,6 +199,35 @@ def test_an_equal_baseline_does_not_block(evaluate, good_stock, tmp_path):
     assert kid["candidate"] == kid["baseline"]
 
 
+def label_of(image):
+    return ("a", "b", "c")[int(image.sum()) % 3]
+
+
+@pytest.mark.parametrize("candidate_is_conditional", [True, False])
+def test_a_conditional_model_draws_the_labels_of_the_held_out_images(
+    evaluate, digits, tmp_path, candidate_is_conditional
+):
+    splits = {"eval": digits[:HELD_OUT], "train": digits[HELD_OUT:300]}
+    folder = write_examples(tmp_path / "examples", splits, shards=2, label_of=label_of)
+    known = ["a", "b"]  # label c came later than the model
+    stock = digits[1000:1003]
+    conditional = write_model(tmp_path / "conditional", stock, known)
+    other = write_model(tmp_path / "other", digits[600:1000])
+    options = OPTIONS.model_copy(update={"batch_size": 17})
+    if candidate_is_conditional:
+        outcome = evaluate(conditional, other, options, folder)
+        real, drawn = (_tiles(open_png(outcome.folder / f"{n}.png")) for n in ("real", "samples"))
+        indices = [(*known, "c").index(label_of(image)) for image in real]
+        assert set(indices) == {0, 1, 2}
+        np.testing.assert_array_equal(drawn, stock[indices].squeeze(-1))
+    else:
+        outcome = evaluate(other, conditional, options, folder)
+    assert outcome.summary["baseline"]["status"] == "compared"
+    kid = outcome.summary["metrics"]["kid"]
+    better, worse = ("baseline", "candidate")[:: 1 if candidate_is_conditional else -1]
+    assert kid[better] < 0.05 < kid[worse]
+
+
 @pytest.mark.parametrize(
     ("damage", "status"),
     [

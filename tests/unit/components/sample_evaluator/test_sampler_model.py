@@ -19,7 +19,29 @@ def serving(tmp_path, digits):
 def test_draws_the_image_of_each_seed(serving, digits):
     sampler = Sampler(serving)
     assert sampler.nb_step == NB_STEP
-    np.testing.assert_array_equal(sampler.sample(np.array([3, 1])), digits[[3, 1]])
+    np.testing.assert_array_equal(sampler.sample(np.array([3, 1]), ["", ""]), digits[[3, 1]])
+
+
+def test_a_conditional_model_draws_the_labels_it_knows_and_the_others_as_none(tmp_path, digits):
+    serving = f"{write_model(tmp_path, digits[:3], ['cat', 'dog'])}/Format-Serving"
+    drawn = Sampler(serving).sample(np.arange(4), ["dog", "", "cow", "cat"])
+    np.testing.assert_array_equal(drawn, digits[[1, 2, 2, 0]])
+    assert check_sampler(serving, SHAPE) == NB_STEP
+
+
+@pytest.mark.parametrize("labels", ['"cat"', "[1, 2]"])
+def test_labels_that_are_no_names_are_told(serving, labels):
+    text = f'{{"nb_step": 1, "labels": {labels}}}'
+    pathlib.Path(serving, METADATA).write_text(text, encoding="utf-8")
+    with pytest.raises(SamplerError, match=r"states labels=.*a list of names is needed"):
+        check_sampler(serving, SHAPE)
+
+
+def test_a_model_that_does_not_take_the_labels_it_states_is_told(serving):
+    text = '{"nb_step": 1, "labels": ["cat", "dog"]}'
+    pathlib.Path(serving, METADATA).write_text(text, encoding="utf-8")
+    with pytest.raises(SamplerError, match="does not run"):
+        check_sampler(serving, SHAPE)
 
 
 def test_a_model_that_fits_tells_its_steps(serving):

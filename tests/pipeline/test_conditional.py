@@ -1,0 +1,49 @@
+"""A run whose model is told the labels, from the folders' names to the served signatures."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from pipeline import serving
+from pipeline.cli import main
+from tests.pipeline.conftest import NODES, Runs, states
+
+DIGITS = [str(digit) for digit in range(10)]
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory, digits_folder):
+    runs = Runs(tmp_path_factory.mktemp("conditional"), digits_folder)
+    runs.first = runs.run("model.conditional=true", "sample.guidance=1.5")
+    return runs
+
+
+def iadb(*args):
+    return CliRunner().invoke(main, list(map(str, args)))
+
+
+def test_the_labels_of_the_folders_reach_the_pushed_model(conditional):
+    assert states(conditional.first) == dict.fromkeys(NODES, "done")
+    metadata = serving.read_metadata(conditional.first.pushed)
+    assert metadata["labels"] == DIGITS
+    assert metadata["nfe"] == 4  # two steps of Euler, each of two branches
+    assert metadata["config"]["model"]["conditional"] is True
+
+
+def test_a_conditional_model_serves_without_this_project(conditional):
+    result = iadb("serve-check", "--workspace", conditional.workspace.folder)
+    assert result.exit_code == 0, result.output
+
+
+def test_sample_draws_the_class_that_is_asked_for(conditional, tmp_path):
+    grids = {}
+    for label in ("3", "8"):
+        where = ("--workspace", conditional.workspace.folder, "-o", tmp_path / f"{label}.png")
+        result = iadb("sample", *where, "--count", 4, "--label", label)
+        assert result.exit_code == 0, result.output
+        grids[label] = np.array(Image.open(tmp_path / f"{label}.png"))
+    assert np.any(grids["3"] != grids["8"])
+    result = iadb("sample", *where, "--label", "three")
+    assert result.exit_code == 2
+    assert result.output.startswith("iadb: label 'three': unknown; there are 0, 1, 2")

@@ -1,0 +1,37 @@
+"""Transform's graph, as the Transform component makes it of labeled images."""
+
+import functools
+
+import apache_beam as beam
+import pytest
+import tensorflow as tf
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+
+from trainer import preprocessing
+
+
+@pytest.fixture
+def transform_graph(tmp_path):
+    """Makes the graph of images, 1x1, with the labels given; returns its URI."""
+    png = tf.io.encode_png(tf.zeros([1, 1, 1], tf.uint8)).numpy()
+    metadata = dataset_metadata.DatasetMetadata(
+        schema_utils.schema_from_feature_spec(
+            {name: tf.io.FixedLenFeature([1], tf.string) for name in ("image", "label")}
+        )
+    )
+
+    def make(labels, conditional):
+        folder = str(tmp_path / "graph")
+        config = {"resolution": 1, "channels": 1, "conditional": conditional}
+        preprocess = functools.partial(preprocessing.preprocessing_fn, custom_config=config)
+        rows = [{"image": [png], "label": [label.encode()]} for label in labels]
+        with (
+            beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline,
+            tft_beam.Context(temp_dir=str(tmp_path / "temp")),
+        ):
+            raw = (pipeline | beam.Create(rows), metadata)
+            _ = raw | tft_beam.AnalyzeDataset(preprocess) | tft_beam.WriteTransformFn(folder)
+        return folder
+
+    return make
