@@ -158,7 +158,7 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         h = keras.layers.Concatenate()([inputs[0], keras.layers.Embedding(4, 8)(inputs[2])])
         net = keras.Model(inputs, keras.layers.Dense(2)(h))
         model = IADBModel(net, rank=2, nb_class=3, label_dropout=0.5)
-        model.compile(optimizer=keras.optimizers.Adam(1e-2, global_clipnorm=0.5))
+        model.compile(optimizer=keras.optimizers.Adam(1e-2))
     data = tf.data.Dataset.from_tensor_slices({"x1": x1, "label": label}).batch(16)
     model.fit(data, epochs=3, verbose=0)
     conditional.append(net.get_weights())
