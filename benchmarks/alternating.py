@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,14 +22,27 @@ class Worker:
     Its standard input and output carry the JSON; what else it says goes to standard error.
     """
 
-    def __init__(self, script: str, *arguments: str, python: Path = Path(sys.executable)) -> None:
+    def __init__(
+        self,
+        script: str,
+        *arguments: str,
+        python: Path = Path(sys.executable),
+        cores: Collection[int] = (),
+    ) -> None:
         """Starts the script.
+
+        Args:
+            script: of benchmarks/workers/.
+            arguments: of the script.
+            python: the interpreter.
+            cores: that it may use, with a thread for each; without them, all there are.
 
         Raises:
             FileNotFoundError: the interpreter is not there.
         """
         if not python.exists():
             raise FileNotFoundError(f"{python} is missing: `make bench` makes it")
+        cores = cores or os.sched_getaffinity(0)
         self._process = subprocess.Popen(
             [python, WORKERS / script, *arguments],
             stdin=subprocess.PIPE,
@@ -36,10 +50,11 @@ class Worker:
             text=True,
             env={
                 **os.environ,
-                "BENCHMARK_THREADS": str(len(os.sched_getaffinity(0))),
+                "BENCHMARK_THREADS": str(len(cores)),
                 "TF_CPP_MIN_LOG_LEVEL": "3",
             },
         )
+        os.sched_setaffinity(self._process.pid, cores)
 
     def ask(self, do: str, **arguments: Any) -> Any:
         """Calls the worker's function `do`, and returns what it returns.

@@ -47,8 +47,8 @@ def load(name: str, fashion_source: str | None = None) -> tuple[np.ndarray, np.n
         parts = [sorted(Path(folder).rglob(f"{part}_*.png")) for part in ("train", "t10k")]
         frame = [(0, 0), (2, 2), (2, 2), (0, 0)]
         train, held_out = (np.pad(np.stack(list(map(_read, paths))), frame) for paths in parts)
-        # The files are in the order of their classes.
-        return train, np.random.default_rng(0).permutation(held_out)
+        # The files are in the order of their classes, which no shuffle buffer would mix.
+        return tuple(np.random.default_rng(0).permutation(part) for part in (train, held_out))
 
 
 def _read(path: Path) -> np.ndarray:
