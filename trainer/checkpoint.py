@@ -87,30 +87,53 @@ def _find_damage(path: str) -> str | None:
     return None
 
 
-class SaveCheckpoints(keras.callbacks.Callback):
-    """Saves every so many seconds while `fit` runs, and at its end; stops a training that diverges.
+class RaiseOnDivergence(keras.callbacks.Callback):
+    """Stops a training whose loss is not finite.
+
+    The loss is that of the global batch, so that every worker stops at the same step.
 
     Raises, out of `fit`:
-        TrainingDivergedError: the loss or a weight is not finite.
+        TrainingDivergedError: the loss is not finite.
     """
 
-    def __init__(self, checkpoints: Checkpoints, every_seconds: float) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict) -> None:
+        """Looks at the loss."""
+        if not math.isfinite(logs["loss"]):
+            step = int(self.model.step.value.numpy())
+            raise TrainingDivergedError(f"the loss is {logs['loss']} at step {step}")
+
+
+class SaveCheckpoints(keras.callbacks.Callback):
+    """Saves while `fit` runs, when the time or the steps are due, and at its end.
+
+    Args:
+        checkpoints: to save.
+        every_seconds: since the last checkpoint.
+        every_steps: since the last checkpoint.
+
+    Raises, out of `fit`:
+        TrainingDivergedError: a weight is not finite.
+    """
+
+    def __init__(
+        self, checkpoints: Checkpoints, every_seconds: float, every_steps: float = math.inf
+    ) -> None:
         super().__init__()
         self.checkpoints = checkpoints
-        self.every_seconds = every_seconds
+        self.every_seconds, self.every_steps = every_seconds, every_steps
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Starts the clock."""
+        """Starts to count."""
         self._saved_at = time.monotonic()
+        self._steps = 0  # since the last checkpoint
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
-        """Saves when it is time, unless the training has diverged."""
-        if not math.isfinite(logs["loss"]):
-            step = self.checkpoints.step
-            raise TrainingDivergedError(f"the loss is {logs['loss']} at step {step}")
-        if time.monotonic() - self._saved_at >= self.every_seconds:
+        """Saves when it is due."""
+        self._steps += 1
+        seconds = time.monotonic() - self._saved_at
+        if seconds >= self.every_seconds or self._steps >= self.every_steps:
             self.checkpoints.save()
-            self._saved_at = time.monotonic()
+            self.on_train_begin()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Saves the final state."""

@@ -16,6 +16,8 @@ from trainer.preprocessing import VOCABULARY
 
 Preprocess = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
+WHOLE = tf.distribute.InputContext()  # one worker with one replica
+
 
 def load_preprocessor(transform_graph: str) -> Preprocess:
     """Loads Transform's graph, the one definition of how an example becomes an image.
@@ -87,25 +89,31 @@ def train_dataset(
     flip: bool = False,
     shuffle_buffer: int = 10_000,
     labels: Sequence[str] = (),
+    part: tf.distribute.InputContext = WHOLE,
 ) -> tf.data.Dataset:
-    """Endless shuffled batches of x1, float32 [batch_size, H, W, C] in [-1, 1].
+    """Endless shuffled batches of x1, float32 [N, H, W, C] in [-1, 1].
 
-    With labels, batches are dictionaries of `x1` and `label`, int64 [batch_size]: class ids, as
+    With labels, batches are dictionaries of `x1` and `label`, int64 [N]: class ids, as
     trainer/labels.py gives them.
 
     Each epoch has an order of its own; batches run on across the border of two epochs, so that no
     image is dropped.
 
+    All workers read the same order, and each decodes its own rows of every batch: with n workers,
+    the i-th (from 0) takes rows i batch_size / n to (i + 1) batch_size / n. Its replicas get those
+    in turn, an element of the dataset each, of N = batch_size / replicas rows.
+
     Args:
         files: gzipped TFRecord files of the train split.
         preprocess: as `load_preprocessor` returns it.
-        batch_size: images a batch, over all replicas.
+        batch_size: images a batch, over all replicas, whose number divides it.
         seed: of order and flips.
         start_step: batches already trained on; reading goes on after them.
         flip: mirror every image left to right with probability one half.
         shuffle_buffer: encoded images in memory; examples are stored in the order of their hash, so
             that a buffer smaller than the data still mixes well.
         labels: names of the classes, for a conditional model.
+        part: which worker reads, of how many, and the number of replicas; by default one reads all.
 
     Raises:
         ValueError: the files hold no example.
@@ -124,26 +132,30 @@ def train_dataset(
         )
 
     endless = tf.data.Dataset.range(epoch, tf.int64.max).flat_map(shuffled).skip(offset)
-    batches = endless.batch(batch_size, drop_remainder=True).map(
-        preprocess, num_parallel_calls=tf.data.AUTOTUNE
+    nb_local = batch_size // part.num_input_pipelines
+    first = part.input_pipeline_id * nb_local
+    nb_replica_rows = part.get_per_replica_batch_size(batch_size)
+    encode = LabelEncoder(labels) if labels else None
+
+    def split(rows: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(rows[first : first + nb_local], [-1, nb_replica_rows])
+
+    def draw_flips(step: tf.Tensor) -> tf.Tensor:
+        seeds = tf.stack([tf.constant(seed, tf.int64), step])
+        return tf.random.stateless_uniform([batch_size], seeds) < 0.5
+
+    def read(serialized: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
+        features = preprocess(serialized)
+        x1 = features[examples.IMAGE]
+        if flip:
+            x1 = tf.where(mirrored[:, None, None, None], tf.reverse(x1, axis=[2]), x1)
+        return {"x1": x1, "label": encode(features[examples.LABEL])} if encode else x1
+
+    steps = tf.data.Dataset.counter(start_step)
+    batches = tf.data.Dataset.zip(endless.batch(batch_size, drop_remainder=True), steps)
+    return (
+        batches.map(lambda serialized, step: (split(serialized), split(draw_flips(step))))
+        .unbatch()
+        .map(read, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
     )
-    if flip:
-        steps = tf.data.Dataset.counter(start_step)
-        batches = tf.data.Dataset.zip(steps, batches).map(
-            lambda step, batch: _flip(batch, tf.stack([tf.constant(seed, tf.int64), step])),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-    if labels:
-        encode = LabelEncoder(labels)
-        batches = batches.map(
-            lambda batch: {"x1": batch[examples.IMAGE], "label": encode(batch[examples.LABEL])}
-        )
-    else:
-        batches = batches.map(lambda batch: batch[examples.IMAGE])
-    return batches.prefetch(tf.data.AUTOTUNE)
-
-
-def _flip(batch: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
-    x = batch[examples.IMAGE]
-    mirrored = tf.random.stateless_uniform([tf.shape(x)[0], 1, 1, 1], seed) < 0.5
-    return {**batch, examples.IMAGE: tf.where(mirrored, tf.reverse(x, axis=[2]), x)}

@@ -13,7 +13,7 @@ and Salimans, arXiv 2207.12598) then goes from what it says without a label towa
 it says with one: d = d_none + guidance (d_label - d_none).
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -22,6 +22,7 @@ from trainer import solvers
 from trainer.coupling import optimal_transport
 from trainer.ema import ExponentialMovingAverage
 from trainer.metrics import LossByAlpha, sum_by_alpha
+from trainer.workers import has_several_workers
 
 
 class IADBModel(keras.Model):
@@ -97,6 +98,16 @@ class IADBModel(keras.Model):
         self.loss_by_alpha_tracker = LossByAlpha()
         self.built = True  # the network is; Keras would call this model symbolically otherwise
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras does; the optimizer then takes gradients that are summed over replicas.
+
+        Keras would clip those of each replica and sum them afterwards: the weights would depend on
+        the number of replicas.
+        """
+        super().compile(*args, **kwargs)
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        optimizer._all_reduce_sum_gradients = list
+
     def train_step(
         self, data: tf.Tensor | tuple[tf.Tensor, tf.Tensor] | dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
@@ -130,14 +141,13 @@ class IADBModel(keras.Model):
             difference = self.network(inputs, training=True)
             squares = tf.square(difference - (x1 - x0))
             loss = tf.reduce_mean(squares)
-            # Keras sums gradients over replicas.
             scaled = self.optimizer.scale_loss(loss / nb_replica)
         weights = self.network.trainable_variables
         # An embedding's are sparse, a row for each image: their norm would not be the gradient's.
-        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(scaled, weights)]
-        # What the optimizer sums over replicas, without the scale that float16 asks for.
-        summed = replicas.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        gradient_norm = tf.linalg.global_norm(summed) / self.optimizer.scale_loss(1.0)
+        dense = [tf.convert_to_tensor(g) for g in tape.gradient(scaled, weights)]
+        gradients = replicas.all_reduce(tf.distribute.ReduceOp.SUM, dense)
+        # Without the scale that float16 asks for.
+        gradient_norm = tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(1.0)
         self.optimizer.apply(gradients, weights)
 
         if self.ema:
@@ -151,7 +161,11 @@ class IADBModel(keras.Model):
         self.loss_tracker.update_state(loss)
         self.gradient_norm_tracker.update_state(gradient_norm)
         self.loss_by_alpha_tracker.update_state(sums, counts)
-        return {"loss": loss, "gradient_norm": gradient_norm, "loss_by_alpha": sums / counts}
+        logs = {"loss": loss, "gradient_norm": gradient_norm, "loss_by_alpha": sums / counts}
+        if has_several_workers(replicas.strategy):
+            # Keras averages them over workers and over a first axis, which it takes for granted.
+            logs = {name: value[None] for name, value in logs.items()}
+        return logs
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -85,6 +85,9 @@ class CheckpointOptions(Options):
     """How often the full state is written, and how many are kept."""
 
     every_seconds: PositiveInt = Field(60, description="seconds between two checkpoints")
+    every_images: PositiveInt | None = Field(
+        None, description="images between two checkpoints (none: by time alone)"
+    )
     keep: PositiveInt = Field(2, description="checkpoints kept")
 
 

@@ -12,7 +12,8 @@ from trainer import dataset
 from trainer.iadb import IADBModel
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import Sampler
-from trainer.train import choose_strategy, train
+from trainer.train import train
+from trainer.workers import choose_strategy, is_chief
 
 DECIDE_NOTHING = {"checkpoint", "log_every", "grid_every"}  # keys of `train`
 
@@ -20,13 +21,15 @@ DECIDE_NOTHING = {"checkpoint", "log_every", "grid_every"}  # keys of `train`
 def run_fn(fn_args: FnArgs) -> None:
     """Trains on the train split and exports the sampler and the network's weights.
 
+    Of several workers (trainer/workers.py), the chief alone exports.
+
     Args:
         fn_args: as TFX fills them. `custom_config` holds the sections `model`, `train` and `sample`
             as dictionaries, `resolution` and `channels` of the images, `checkpoints` (a folder that
             outlives a failed run, since TFX deletes what that run wrote) and `source_hash`.
 
     Raises:
-        ValueError: the train split holds no example.
+        ValueError: as `choose_strategy` and `train` do.
         TooFewClassesError: the model is to be conditional, and the images are not labeled.
     """
     strategy = choose_strategy()  # before the graph of Transform starts TensorFlow's devices
@@ -50,6 +53,8 @@ def run_fn(fn_args: FnArgs) -> None:
         log_folder=f"{state}/logs",
         labels=labels,
     )
+    if not is_chief(strategy):
+        return
     metadata = {
         "nb_step": sample.nb_step,
         "solver": sample.solver,

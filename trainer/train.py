@@ -1,5 +1,6 @@
-"""Trains IADB on examples: devices, optimizer, loop, checkpoints. Knows files, not TFX."""
+"""Trains IADB on examples: model, optimizer, loop, checkpoints. Knows files, not TFX."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from rich.markup import escape
 
 from trainer import dataset, solvers
 from trainer.callbacks import ProgressBar, TensorBoardLog
-from trainer.checkpoint import Checkpoints, SaveCheckpoints
+from trainer.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
 from trainer.ema import ExponentialMovingAverage
 from trainer.iadb import IADBModel
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import noise_from_seeds
 from trainer.signals import exit_on_sigterm
 from trainer.unet import build_unet
+from trainer.workers import WorkerLostError, check_same_step, has_several_workers, is_chief
 
 GRID_SIDE = 8  # images along each side of the sample grid in TensorBoard
 
@@ -28,24 +30,13 @@ class Trained:
 
     Attributes:
         model: the trained model.
-        metrics: numbers about the training: `loss` (mean of the last logged steps,
-            None where a finished training was only restored), `images_seen`,
-            `seconds` (of this process), `steps`, `resumed_from_step`.
+        metrics: numbers about the training: `loss` (mean of the last logged steps, None
+            where a finished training was only restored, and on workers but the chief),
+            `images_seen`, `seconds` (of this process), `steps`, `resumed_from_step`.
     """
 
     model: IADBModel
     metrics: dict[str, float | None]
-
-
-def choose_strategy() -> tf.distribute.Strategy:
-    """Mirrors the training over the GPUs of this machine; without several, nothing to mirror.
-
-    To be called before anything else makes TensorFlow start its devices.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
-    return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
 
 
 def build_model(
@@ -120,50 +111,74 @@ def train(
 
     Labels are the names of the classes that the model is to be conditioned on.
 
+    With several workers, each runs this on the same files and folders; the chief alone writes.
+
     Raises:
-        ValueError: the files hold no example, or the replicas do not divide the batch.
+        ValueError: the files hold no example, the replicas do not divide the batch, several
+            replicas are to accumulate gradients, or the workers found different checkpoints.
         KeyboardInterrupt: on Ctrl-C, after the state was saved.
         SystemExit: on SIGTERM, which a preempted pod gets, after the state was saved.
         TrainingDivergedError: the loss or a weight is not finite; lower train.learning_rate.
+        WorkerLostError: another worker has ended, by an error or a signal.
     """
     nb_replica = strategy.num_replicas_in_sync
     if train_options.batch_size % nb_replica:
         raise ValueError(
             f"train.batch_size={train_options.batch_size} is not divisible by the {nb_replica} "
-            "GPUs that share a batch"
+            "replicas (GPUs, over all workers) that share a batch"
         )
-    say = Console(highlight=False, soft_wrap=True).print
+    if train_options.accumulate > 1 and nb_replica > 1:
+        # Keras decides on an update where TensorFlow does not let replicas meet.
+        raise ValueError(
+            f"train.accumulate={train_options.accumulate} needs a single replica, here are "
+            f"{nb_replica}: set it to 1"
+        )
+    chief = is_chief(strategy)
+    say = Console(highlight=False, soft_wrap=True, quiet=not chief).print
     with strategy.scope():
         model = build_model(
             model_options, train_options, sample_options, resolution, channels, len(labels)
         )
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
-        resumed = checkpoints.restore(lambda text: say(f"  {escape(text)}"))
+    resumed = checkpoints.restore(lambda text: say(f"  {escape(text)}"))
     if resumed:
         say(f"  going on from step {checkpoints.step:,}")
     start_step = checkpoints.step
-    batches = dataset.train_dataset(
-        files,
-        preprocess,
-        train_options.batch_size,
-        seed=train_options.seed,
-        start_step=start_step,
-        flip=train_options.flip,
-        shuffle_buffer=train_options.shuffle_buffer,
-        labels=labels,
+    check_same_step(strategy, start_step)
+    batches = strategy.distribute_datasets_from_function(
+        lambda part: dataset.train_dataset(
+            files,
+            preprocess,
+            train_options.batch_size,
+            seed=train_options.seed,
+            start_step=start_step,
+            flip=train_options.flip,
+            shuffle_buffer=train_options.shuffle_buffer,
+            labels=labels,
+            part=part,
+        )
     )
-    grid_images = tf.range(GRID_SIDE**2, dtype=tf.int64)
-    board = TensorBoardLog(
-        log_folder,
-        start_step=start_step,
-        batch_size=train_options.batch_size,
-        log_every=train_options.log_every,
-        grid_every=train_options.grid_every,
-        x0=noise_from_seeds(grid_images, (resolution, resolution, channels)),
-        nb_step=sample_options.nb_step,
-        label=grid_images % len(labels) if labels else None,
-    )
-    progress = ProgressBar(train_options.steps, start_step, train_options.batch_size)
+    callbacks = [RaiseOnDivergence()]
+    if chief:
+        grid_images = tf.range(GRID_SIDE**2, dtype=tf.int64)
+        progress = ProgressBar(train_options.steps, start_step, train_options.batch_size)
+        board = TensorBoardLog(
+            log_folder,
+            start_step=start_step,
+            batch_size=train_options.batch_size,
+            log_every=train_options.log_every,
+            grid_every=train_options.grid_every,
+            x0=noise_from_seeds(grid_images, (resolution, resolution, channels)),
+            nb_step=sample_options.nb_step,
+            label=grid_images % len(labels) if labels else None,
+        )
+        every_images = train_options.checkpoint.every_images or math.inf
+        saving = SaveCheckpoints(
+            checkpoints,
+            every_seconds=train_options.checkpoint.every_seconds,
+            every_steps=every_images / train_options.batch_size,
+        )
+        callbacks = [progress, board, *callbacks, saving]
     started = time.monotonic()
     if start_step < train_options.steps:
         try:
@@ -172,21 +187,25 @@ def train(
                     batches,
                     steps_per_epoch=train_options.steps - start_step,
                     verbose=0,
-                    callbacks=[
-                        progress,
-                        board,
-                        SaveCheckpoints(checkpoints, train_options.checkpoint.every_seconds),
-                    ],
+                    callbacks=callbacks,
                 )
         except (KeyboardInterrupt, SystemExit):
-            checkpoints.save()
+            if chief:
+                checkpoints.save()
             raise
+        except tf.errors.UnavailableError as error:
+            if not has_several_workers(strategy):
+                raise
+            raise WorkerLostError(
+                "another worker has ended; start all again, to go on from the last checkpoint"
+            ) from error
         finally:
-            progress.on_train_end()  # Keras does not, after an exception
+            if chief:
+                progress.on_train_end()  # Keras does not, after an exception
     return Trained(
         model,
         {
-            "loss": board.mean_loss,
+            "loss": board.mean_loss if chief else None,
             "images_seen": train_options.steps * train_options.batch_size,
             "seconds": time.monotonic() - started,
             "steps": train_options.steps,

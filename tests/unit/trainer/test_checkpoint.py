@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.checkpoint import Checkpoints, SaveCheckpoints, TrainingDivergedError
+from trainer.checkpoint import (
+    Checkpoints,
+    RaiseOnDivergence,
+    SaveCheckpoints,
+    TrainingDivergedError,
+)
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.train import build_model
 
@@ -57,6 +62,20 @@ def test_only_the_newest_are_kept(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("every_seconds", "every_steps", "saved"),
+    [(1000, float("inf"), [7]), (1000, 2.5, [3, 6, 7]), (0, 1000, [1, 2, 3, 4, 5, 6, 7])],
+)
+def test_checkpoints_are_written_when_the_time_or_the_steps_are_due_and_at_the_end(
+    tmp_path, every_seconds, every_steps, saved
+):
+    trained = model()
+    checkpoints = Checkpoints(str(tmp_path), trained, keep=9)
+    saving = SaveCheckpoints(checkpoints, every_seconds, every_steps)
+    trained.fit(BATCHES, steps_per_epoch=7, verbose=0, callbacks=[saving])
+    assert sorted(tmp_path.glob("*.index")) == [tmp_path / f"ckpt-{step}.index" for step in saved]
+
+
 def test_a_damaged_checkpoint_is_told_and_the_one_before_is_restored(tmp_path):
     trained = model()
     checkpoints = Checkpoints(str(tmp_path), trained, keep=3)
@@ -107,7 +126,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_good_st
             poisoned,
             steps_per_epoch=5,
             verbose=0,
-            callbacks=[SaveCheckpoints(checkpoints, every_seconds=0)],
+            callbacks=[RaiseOnDivergence(), SaveCheckpoints(checkpoints, every_seconds=0)],
         )
     with pytest.raises(TrainingDivergedError, match="a weight is not finite"):
         checkpoints.save()

@@ -111,6 +111,25 @@ def test_the_graph_of_an_unconditional_model_holds_no_vocabulary(transform_graph
         dataset.load_labels(transform_graph(["a", "b"], conditional=False))
 
 
+@pytest.mark.parametrize(("workers", "replicas"), [(1, 2), (2, 2), (2, 4), (4, 4)])
+def test_the_parts_of_a_batch_make_up_the_batch_of_one_worker(files, workers, replicas):
+    local = replicas // workers
+    whole = read(files, 6, flip=True, start_step=2)
+    parts = [
+        read(
+            files,
+            6 * local,
+            flip=True,
+            start_step=2,
+            part=tf.distribute.InputContext(workers, index, replicas),
+        )
+        for index in range(workers)
+    ]
+    for step, batch in enumerate(whole):
+        rows = [part[step * local + i] for part in parts for i in range(local)]
+        np.testing.assert_array_equal(np.concatenate(rows), batch)
+
+
 def test_a_split_without_examples_is_an_error(tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "empty.gz"), "GZIP"):
         pass

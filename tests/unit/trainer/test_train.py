@@ -1,3 +1,4 @@
+import json
 import signal
 import subprocess
 import sys
@@ -7,10 +8,12 @@ import numpy as np
 import pytest
 
 TRAIN = """
+import json
 import sys
 import numpy as np
 import tensorflow as tf
 devices, precision, steps, folder = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+options = json.loads(sys.argv[5]) if len(sys.argv) > 5 else {}
 cpu = tf.config.list_physical_devices("CPU")[0]
 configuration = [tf.config.LogicalDeviceConfiguration()] * devices
 tf.config.set_logical_device_configuration(cpu, configuration)
@@ -35,7 +38,7 @@ trained = train(
     model_options=ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4),
     train_options=TrainOptions(
         steps=steps, warmup_steps=1, batch_size=8, precision=precision, seed=3, decay="constant",
-        checkpoint={"every_seconds": 1},
+        checkpoint={"every_seconds": 1}, **options,
     ),
     sample_options=SampleOptions(nb_step=2),
     resolution=4,
@@ -66,16 +69,19 @@ def weights(folder, name):
         return [arrays[key] for key in arrays.files]
 
 
-def test_two_replicas_resume_and_end_with_the_weights_of_two_that_never_stopped(tmp_path):
-    (tmp_path / "straight").mkdir()
-    (tmp_path / "stopped").mkdir()
+def test_two_replicas_end_with_the_weights_of_one_even_when_they_were_stopped(tmp_path):
+    for name in ("one", "straight", "stopped"):
+        (tmp_path / name).mkdir()
+    train(1, "float32", 6, tmp_path / "one")
     train(2, "float32", 6, tmp_path / "straight")
     train(2, "float32", 3, tmp_path / "stopped")
     out = train(2, "float32", 6, tmp_path / "stopped")
-    assert out.endswith("going on from step 3\n3\n")
+    assert out.startswith("  going on from step 3\n")
+    assert out.endswith("\n3\n")
     straight, stopped = (weights(tmp_path / name, "6-2") for name in ("straight", "stopped"))
-    for one, other in zip(straight, stopped, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    for arrays in zip(weights(tmp_path / "one", "6-1"), straight, stopped, strict=True):
+        for other in arrays[1:]:
+            np.testing.assert_allclose(arrays[0], other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -87,13 +93,19 @@ def test_low_precision_trains_to_finite_weights(tmp_path, precision):
 def test_a_batch_that_the_replicas_do_not_divide_is_told(tmp_path):
     process = start(3, "float32", 2, tmp_path)
     _, err = process.communicate(timeout=200)
-    assert "train.batch_size=8 is not divisible by the 3 GPUs" in err
+    assert "train.batch_size=8 is not divisible by the 3 replicas" in err
+
+
+def test_replicas_that_are_to_accumulate_gradients_are_told(tmp_path):
+    process = start(2, "float32", 2, tmp_path, json.dumps({"accumulate": 2}))
+    _, err = process.communicate(timeout=200)
+    assert "train.accumulate=2 needs a single replica, here are 2" in err
 
 
 def test_sigterm_saves_the_state_and_ends_the_process(tmp_path):
     process = start(1, "float32", 100_000, tmp_path)
     state = tmp_path / "state" / "checkpoint"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not state.exists() and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
