@@ -79,9 +79,11 @@ def test_two_replicas_end_with_the_weights_of_one_even_when_they_were_stopped(tm
     assert out.startswith("  going on from step 3\n")
     assert out.endswith("\n3\n")
     straight, stopped = (weights(tmp_path / name, "6-2") for name in ("straight", "stopped"))
-    for arrays in zip(weights(tmp_path / "one", "6-1"), straight, stopped, strict=True):
-        for other in arrays[1:]:
-            np.testing.assert_allclose(arrays[0], other, rtol=1e-5, atol=1e-6)
+    # Steps are of 1e-3; where a gradient is all rounding error, Adam makes it a hundredth of one.
+    for one, other in zip(weights(tmp_path / "one", "6-1"), straight, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+    for one, other in zip(straight, stopped, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

@@ -180,7 +180,7 @@ def test_two_workers_that_stopped_once_end_with_the_state_of_one_process(workers
     expected = variables(single.model)
     for index in range(2):
         for ours, theirs in zip(workers.variables(index), expected, strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)  # of steps of 1e-3
     assert workers.told[0]["metrics"]["resumed_from_step"] == STEPS // 2
     assert workers.told[0]["metrics"]["loss"] == pytest.approx(single.metrics["loss"])
 
