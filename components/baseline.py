@@ -1,11 +1,9 @@
 """Which model a new one has to beat: the latest blessed model that is not the new one itself."""
 
 from tfx import types
-from tfx.components.evaluator.constants import (
-    ARTIFACT_PROPERTY_BLESSED_KEY,
-    ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY,
-)
 from tfx.dsl.components.common import resolver
+
+from components.blessings import blessed_models
 
 
 class LatestBlessedOtherStrategy(resolver.ResolverStrategy):
@@ -21,18 +19,11 @@ class LatestBlessedOtherStrategy(resolver.ResolverStrategy):
         self, store: object, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
         """Returns `model` and its `blessing`, both empty where there is none, and `candidate`."""
-        candidates = input_dict["candidate"]
-        blessings = {
-            blessing.get_int_custom_property(ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): blessing
-            for blessing in sorted(input_dict["blessing"], key=lambda artifact: artifact.id)
-            if blessing.get_int_custom_property(ARTIFACT_PROPERTY_BLESSED_KEY) == 1
-        }
-        for candidate in candidates:
-            blessings.pop(candidate.id, None)
-        models = [model for model in input_dict["model"] if model.id in blessings]
-        latest = sorted(models, key=lambda artifact: artifact.id)[-1:]
+        candidates = {candidate.id for candidate in input_dict["candidate"]}
+        blessed = blessed_models(input_dict["model"], input_dict["blessing"])
+        latest = [pair for pair in blessed if pair[0].id not in candidates][-1:]
         return {
-            "model": latest,
-            "blessing": [blessings[model.id] for model in latest],
-            "candidate": candidates,
+            "model": [model for model, _ in latest],
+            "blessing": [blessing for _, blessing in latest],
+            "candidate": input_dict["candidate"],
         }

@@ -16,6 +16,7 @@ from tfx.proto import pusher_pb2, trainer_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
+from components.base_model import LatestBlessedOnOtherExamplesStrategy
 from components.baseline import LatestBlessedOtherStrategy
 from components.data_gate.component import DataGate
 from components.image_example_gen.component import ImageExampleGen
@@ -86,12 +87,21 @@ def create_pipeline(
         },
         materialize=False,
     )
+    base_model = None
+    if config.train.warm_start:
+        base_model = Resolver(
+            strategy_class=LatestBlessedOnOtherExamplesStrategy,
+            model=Channel(type=standard_artifacts.Model),
+            blessing=Channel(type=standard_artifacts.ModelBlessing),
+            examples=example_gen.outputs["examples"],
+        ).with_id("BaseModel")
     trainer = Trainer(
         run_fn="trainer.run_fn.run_fn",
         examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
         train_args=trainer_pb2.TrainArgs(splits=[examples.TRAIN], num_steps=config.train.steps),
         eval_args=trainer_pb2.EvalArgs(splits=[examples.EVAL]),
+        base_model=base_model.outputs["model"] if base_model else None,
         custom_config={
             "model": config.model.model_dump(mode="json"),
             "train": config.train.model_dump(mode="json"),
@@ -137,6 +147,8 @@ def create_pipeline(
         evaluator,
         pusher,
     ]
+    if base_model:
+        nodes.append(base_model)
     for node in nodes:
         if isinstance(node, BaseBeamComponent):
             # Options of the pipeline as a whole would come before those of a node, not yield.

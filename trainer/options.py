@@ -126,6 +126,11 @@ class TrainOptions(Options):
     checkpoint: CheckpointOptions = Field(
         CheckpointOptions(), description="checkpoints of the training"
     )
+    warm_start: bool = Field(
+        False,
+        description="start from the latest blessed model that was trained on other examples, "
+        "instead of from random weights",
+    )
     log_every: PositiveInt = Field(50, description="steps between two TensorBoard points")
     grid_every: PositiveInt = Field(500, description="steps between two sample grids")
     shuffle_buffer: PositiveInt = Field(10_000, description="encoded images in the shuffle buffer")

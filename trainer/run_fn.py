@@ -9,10 +9,10 @@ import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from trainer import dataset
-from trainer.iadb import IADBModel
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import Sampler
 from trainer.train import train
+from trainer.warm_start import save_weights
 from trainer.workers import choose_strategy, is_chief
 
 DECIDE_NOTHING = {"checkpoint", "log_every", "grid_every"}  # keys of `train`
@@ -27,6 +27,7 @@ def run_fn(fn_args: FnArgs) -> None:
         fn_args: as TFX fills them. `custom_config` holds the sections `model`, `train` and `sample`
             as dictionaries, `resolution` and `channels` of the images, `checkpoints` (a folder that
             outlives a failed run, since TFX deletes what that run wrote) and `source_hash`.
+            `base_model` is the sampler of the model that a warm start is to start from.
 
     Raises:
         ValueError: as `choose_strategy` and `train` do.
@@ -39,7 +40,8 @@ def run_fn(fn_args: FnArgs) -> None:
     labels = dataset.load_labels(fn_args.transform_graph_path) if model_options.conditional else []
     shape = (config["resolution"], config["resolution"], config["channels"])
     files = sorted(path for pattern in fn_args.train_files for path in tf.io.gfile.glob(pattern))
-    state = f"{config['checkpoints']}/{_state_key(config, fn_args.train_files)}"
+    key = state_key(config, fn_args.train_files, fn_args.base_model)
+    state = f"{config['checkpoints']}/{key}"
     trained = train(
         files,
         dataset.load_preprocessor(fn_args.transform_graph_path),
@@ -52,6 +54,7 @@ def run_fn(fn_args: FnArgs) -> None:
         checkpoints_folder=state,
         log_folder=f"{state}/logs",
         labels=labels,
+        base_model=fn_args.base_model,
     )
     if not is_chief(strategy):
         return
@@ -62,6 +65,7 @@ def run_fn(fn_args: FnArgs) -> None:
         "shape": shape,
         "config": {key: config[key] for key in ("model", "train", "sample")},
         "metrics": trained.metrics,
+        "warm_started_from": trained.warm_started_from,
         "data_fingerprint": dataset.fingerprint(files),
         "source_hash": config["source_hash"],
         "version": importlib.metadata.version("iadb-tfx"),
@@ -75,26 +79,19 @@ def run_fn(fn_args: FnArgs) -> None:
         sample.guidance,
     )
     sampler.save(fn_args.serving_model_dir, metadata)
-    _save_weights(trained.model, f"{fn_args.serving_model_dir.rpartition('/')[0]}/network")
+    save_weights(trained.model, fn_args.serving_model_dir)
     _copy(f"{state}/logs", fn_args.model_run_dir)
 
 
-def _state_key(config: dict[str, Any], train_files: list[str]) -> str:
-    """Names the checkpoints after all that decides their content: configuration, code, examples.
+def state_key(config: dict[str, Any], train_files: list[str], base_model: str | None) -> str:
+    """Names the checkpoints after what decides their content: configuration, code, examples, base.
 
     How often something is written or shown decides nothing, nor does how samples are drawn.
     """
     train_options = {k: v for k, v in config["train"].items() if k not in DECIDE_NOTHING}
     parts = [config[key] for key in ("model", "resolution", "channels", "source_hash")]
-    text = json.dumps([train_options, parts, train_files], sort_keys=True)
+    text = json.dumps([train_options, parts, train_files, base_model], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _save_weights(model: IADBModel, folder: str) -> None:
-    """Writes raw and averaged weights, which a later training can start from."""
-    tf.io.gfile.makedirs(folder)
-    model.network.save_weights(f"{folder}/raw.weights.h5")
-    model.ema_network.save_weights(f"{folder}/ema.weights.h5")
 
 
 def _copy(source: str, target: str) -> None:

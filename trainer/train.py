@@ -19,6 +19,7 @@ from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import noise_from_seeds
 from trainer.signals import exit_on_sigterm
 from trainer.unet import build_unet
+from trainer.warm_start import warm_start
 from trainer.workers import WorkerLostError, check_same_step, has_several_workers, is_chief
 
 GRID_SIDE = 8  # images along each side of the sample grid in TensorBoard
@@ -33,10 +34,13 @@ class Trained:
         metrics: numbers about the training: `loss` (mean of the last logged steps, None
             where a finished training was only restored, and on workers but the chief),
             `images_seen`, `seconds` (of this process), `steps`, `resumed_from_step`.
+        warm_started_from: the sampler SavedModel beside whose weights it started; None where it
+            started from random weights.
     """
 
     model: IADBModel
     metrics: dict[str, float | None]
+    warm_started_from: str | None
 
 
 def build_model(
@@ -106,8 +110,12 @@ def train(
     checkpoints_folder: str,
     log_folder: str,
     labels: Sequence[str] = (),
+    base_model: str | None = None,
 ) -> Trained:
-    """Trains from the newest checkpoint in the folder, or from the seed where there is none.
+    """Trains from the newest checkpoint in the folder, or from the start where there is none.
+
+    The start are the weights beside `base_model`, a sampler SavedModel, if a warm start is asked
+    for and they fit; otherwise weights drawn from the seed.
 
     Labels are the names of the classes that the model is to be conditioned on.
 
@@ -135,12 +143,20 @@ def train(
         )
     chief = is_chief(strategy)
     say = Console(highlight=False, soft_wrap=True, quiet=not chief).print
+
+    def tell(text: str) -> None:
+        say(f"  {escape(text)}")
+
+    shape = (resolution, resolution, channels)
+    warm_started_from = None
     with strategy.scope():
         model = build_model(
             model_options, train_options, sample_options, resolution, channels, len(labels)
         )
+        if train_options.warm_start:
+            warm_started_from = warm_start(model, base_model, model_options, shape, labels, tell)
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
-    resumed = checkpoints.restore(lambda text: say(f"  {escape(text)}"))
+    resumed = checkpoints.restore(tell)
     if resumed:
         say(f"  going on from step {checkpoints.step:,}")
     start_step = checkpoints.step
@@ -168,7 +184,7 @@ def train(
             batch_size=train_options.batch_size,
             log_every=train_options.log_every,
             grid_every=train_options.grid_every,
-            x0=noise_from_seeds(grid_images, (resolution, resolution, channels)),
+            x0=noise_from_seeds(grid_images, shape),
             nb_step=sample_options.nb_step,
             label=grid_images % len(labels) if labels else None,
         )
@@ -211,4 +227,5 @@ def train(
             "steps": train_options.steps,
             "resumed_from_step": start_step,
         },
+        warm_started_from,
     )
