@@ -17,8 +17,10 @@ lint: .venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: .venv
-	$(BIN)/python -m benchmarks
+# About two hours; `make bench NAMES="main_job training_step"` for some of them. Those beside PyTorch
+# need its environment.
+bench: .venv .venv-parity/complete
+	$(BIN)/python -m benchmarks $(NAMES)
 
 # Compares the network with diffusers' UNet2DModel, which runs in an environment of its own.
 parity: .venv .venv-parity/complete

@@ -10,7 +10,14 @@ from dataclasses import asdict
 
 from benchmarks.measure import RESULTS, Figure
 
-NAMES = ("main_job", "reading", "ingest")
+NAMES = (  # the last one needs the weights of the one before
+    "main_job",
+    "reading",
+    "ingest",
+    "training_step",
+    "time_to_quality",
+    "quality_against_nfe",
+)
 
 
 def main(names: list[str]) -> None:
@@ -31,9 +38,8 @@ def main(names: list[str]) -> None:
 
 def _line(figure: Figure) -> str:
     verdict = {True: "reached", False: "MISSED", None: ""}[figure.reached]
-    return (
-        f"  {figure.name:<58} {figure.value:>10,.2f} {figure.unit:<10} {figure.bar:<16} {verdict}"
-    )
+    value = f"{figure.value:,.{2 if abs(figure.value) >= 1 else 4}f}"
+    return f"  {figure.name:<62} {value:>10} {figure.unit:<10} {figure.bar:<16} {verdict}"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ within one standard deviation of Euler's with 128 steps is what a preset can do 
 """
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +38,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _figures_of(name: str, network: dict, weights: Path) -> Iterator[Figure]:
-    _, held_out = datasets.load(name, os.environ.get("FASHION_MNIST"))
+    _, held_out = datasets.load(name)
     real = pixels(held_out[:HELD_OUT])
     worker = Worker("ours.py", json.dumps(network))
     worker.ask("load", weights=str(weights))
