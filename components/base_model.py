@@ -13,7 +13,7 @@ from components.blessings import blessed_models
 
 
 class LatestBlessedOnOtherExamplesStrategy(resolver.ResolverStrategy):
-    """Resolves the latest blessed model whose training did not read the current examples.
+    """Resolves the latest blessed model whose training did not read the current examples artifact.
 
     With the latest blessed model, whichever it is, a training would be an input of the next one,
     and a pipeline on unchanged data would train for ever instead of finding all in the cache.

@@ -89,18 +89,12 @@ class PipelineConfig(Options):
         return self
 
     @model_validator(mode="after")
-    def _guidance_has_both_sides(self) -> "PipelineConfig":
-        if self.sample.guidance != 1.0:
-            if not self.model.conditional:
-                raise ValueError(
-                    f"sample.guidance={self.sample.guidance:g} needs model.conditional=true; an "
-                    "unconditional model has no label to follow"
-                )
-            if not self.train.label_dropout:
-                raise ValueError(
-                    f"sample.guidance={self.sample.guidance:g} needs train.label_dropout above 0; "
-                    "what it leads away from is learned without labels"
-                )
+    def _guidance_has_a_label(self) -> "PipelineConfig":
+        if self.sample.guidance != 1.0 and not self.model.conditional:
+            raise ValueError(
+                f"sample.guidance={self.sample.guidance:g} needs model.conditional=true; an "
+                "unconditional model has no label to follow"
+            )
         return self
 
 

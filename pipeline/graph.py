@@ -108,6 +108,10 @@ def create_pipeline(
             "sample": config.sample.model_dump(mode="json"),
             "resolution": data.resolution,
             "channels": data.channels,
+            "split": {
+                "data.eval_percent": data.eval_percent,
+                "data.group_pattern": data.group_pattern,
+            },
             "checkpoints": locations.checkpoints,
             "source_hash": source_hash("trainer"),
         },

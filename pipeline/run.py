@@ -15,6 +15,7 @@ from pipeline.logs import logging_to
 from pipeline.runners import gpu
 from pipeline.terminal import NodeLines, print_summary
 from pipeline.workspace import Workspace
+from trainer.tf_config import read_tf_config
 
 
 def run_pipeline(
@@ -26,8 +27,8 @@ def run_pipeline(
         Whether the model was blessed.
 
     Raises:
-        ConfigError: no folder of images is set, the workspace lies in it, or the schema file is
-            none.
+        ConfigError: no folder of images is set, the workspace lies in it, the schema file is
+            none, or TF_CONFIG names several workers.
         WorkspaceError: the workspace is in use, read-only or full.
         Exception: what the first failing node raised.
     """
@@ -41,6 +42,7 @@ def run_pipeline(
             "an earlier one wrote; choose a workspace outside with --workspace"
         )
     schema = _read_schema(config.validation.schema_file)
+    _refuse_cluster()
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         console.print(f"[dim]log: {log}[/]", soft_wrap=True)
@@ -59,6 +61,19 @@ def run_pipeline(
             _keep_report(run, workspace)
         print_summary(console, run, live, workspace)
     return bool(run.blessed)
+
+
+def _refuse_cluster() -> None:
+    """Of several workers, none but the first would find the pipeline's artifacts."""
+    try:
+        nb_worker = read_tf_config().nb_worker
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    if nb_worker > 1:
+        raise ConfigError(
+            f"TF_CONFIG names {nb_worker} workers, and `iadb run` trains in one process: unset it, "
+            "or have each worker call trainer.run_fn.run_fn"
+        )
 
 
 def _read_schema(file: str | None) -> str:

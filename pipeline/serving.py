@@ -1,5 +1,6 @@
 """What is served: the numbered versions below the serving folder, and samples drawn from one."""
 
+import difflib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from trainer.grid import grid_png, image_grid
+from trainer.names import list_some
 
 METADATA = Path("assets.extra") / "iadb.json"
 FINGERPRINT = "fingerprint.pb"
@@ -70,7 +72,9 @@ def check_label(model: Path, label: str) -> None:
             f"{model} takes no label; `iadb run --set model.conditional=true` trains one that does"
         )
     if label not in labels:
-        raise UnknownLabelError(f"label {label!r}: unknown; there are {', '.join(labels)}")
+        close = difflib.get_close_matches(label, labels, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {list_some(labels)}"
+        raise UnknownLabelError(f"label {label!r}: unknown; {hint}")
 
 
 def draw_samples(

@@ -1,9 +1,11 @@
 """The full state of a training on disk: what a killed process goes on from.
 
 Noise, alpha and the order of the data depend on the seed and the step alone, so the variables of
-network, average and optimizer, and the number of steps, are the whole state.
+network, average and optimizer, and the number of steps, are the whole state. What a training
+started from goes with it, for the record.
 """
 
+import json
 import math
 import time
 from collections.abc import Callable
@@ -19,6 +21,18 @@ class TrainingDivergedError(RuntimeError):
     """The loss or a weight is not finite; the last good checkpoint is kept."""
 
 
+class _Origin(tf.train.experimental.PythonState):
+    """What a training started from, as a part of its checkpoints."""
+
+    value: str | None = None
+
+    def serialize(self) -> str:
+        return json.dumps(self.value)
+
+    def deserialize(self, text: bytes) -> None:
+        self.value = json.loads(text)
+
+
 class Checkpoints:
     """Writes and restores the state of a compiled model.
 
@@ -32,11 +46,13 @@ class Checkpoints:
         self.model = model
         if not model.optimizer.built:
             model.optimizer.build(model.network.trainable_variables)
+        self._origin = _Origin()
         self._checkpoint = tf.train.Checkpoint(
             network=[v.value for v in model.network.variables],
             average=[v.value for v in model.ema_network.variables] if model.ema_network else [],
             step=model.step.value,
             optimizer=[v.value for v in model.optimizer.variables],
+            origin=self._origin,
         )
         self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
 
@@ -45,6 +61,15 @@ class Checkpoints:
         """Steps that the model has been trained for."""
         # A replicated variable is no number of its own.
         return int(self.model.step.value.numpy())
+
+    @property
+    def warm_started_from(self) -> str | None:
+        """The model that the training started from; None where from random weights."""
+        return self._origin.value
+
+    @warm_started_from.setter
+    def warm_started_from(self, model: str | None) -> None:
+        self._origin.value = model
 
     def restore(self, say: Callable[[str], None] = logging.warning) -> bool:
         """Restores the newest checkpoint that can be read whole.
@@ -124,6 +149,9 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Starts to count."""
+        self._start_to_count()
+
+    def _start_to_count(self) -> None:
         self._saved_at = time.monotonic()
         self._steps = 0  # since the last checkpoint
 
@@ -133,7 +161,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
         seconds = time.monotonic() - self._saved_at
         if seconds >= self.every_seconds or self._steps >= self.every_steps:
             self.checkpoints.save()
-            self.on_train_begin()
+            self._start_to_count()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Saves the final state."""

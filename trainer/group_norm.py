@@ -28,12 +28,14 @@ class GroupNorm(layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes scale and offset, float32 [C]."""
         channels = input_shape[-1]
-        self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones")
-        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
+        # Keras would else hand them over in the type of x, rounded.
+        exact = {"shape": (channels,), "autocast": False}
+        self.gamma = self.add_weight(name="gamma", initializer="ones", **exact)
+        self.beta = self.add_weight(name="beta", initializer="zeros", **exact)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Returns what x is normalized to, in the type of x; computed in float32."""
-        gamma, beta = (tf.cast(w, tf.float32) for w in (self.gamma, self.beta))
+        gamma, beta = (tf.convert_to_tensor(w) for w in (self.gamma, self.beta))
         y = _group_norm(tf.cast(x, tf.float32), gamma, beta, self.groups, self.epsilon)
         return tf.cast(y, x.dtype)
 

@@ -106,7 +106,9 @@ class IADBModel(keras.Model):
         """
         super().compile(*args, **kwargs)
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        optimizer._all_reduce_sum_gradients = list
+        if not hasattr(optimizer, "_all_reduce_sum_gradients"):  # then they would be summed twice
+            raise RuntimeError("this version of Keras sums gradients in a way unknown here")
+        optimizer._all_reduce_sum_gradients = list  # of (gradient, weight), as they are
 
     def train_step(
         self, data: tf.Tensor | tuple[tf.Tensor, tf.Tensor] | dict[str, tf.Tensor]
@@ -127,15 +129,20 @@ class IADBModel(keras.Model):
         replicas = tf.distribute.get_replica_context()
         nb_replica = replicas.num_replicas_in_sync
         x0, x1, label = self._unpack(data)
-        noise, alpha, unlabeled = self._draw(tf.shape(x1), replicas)
+        nb_row = tf.shape(x1)[0]
+        index = tf.cast(replicas.replica_id_in_sync_group, tf.int32)
+        part = slice(index * nb_row, (index + 1) * nb_row)
+        noise, alpha, unlabeled = self._draw(nb_row * nb_replica, tf.shape(x1)[1:])
+        alpha = alpha[part]
+        if x0 is None and self.coupling == "optimal_transport":
+            noise = optimal_transport(noise, replicas.all_gather(x1, axis=0))
         if x0 is None:
-            paired = self.coupling == "optimal_transport"
-            x0 = optimal_transport(noise, x1) if paired else noise
+            x0 = noise[part]
         a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
         inputs = [(1.0 - a) * x0 + a * x1, alpha]
         if self.nb_class:
             none = tf.constant(self.nb_class, tf.int64)
-            inputs.append(tf.where(unlabeled, none, tf.cast(label, tf.int64)))
+            inputs.append(tf.where(unlabeled[part], none, tf.cast(label, tf.int64)))
 
         with tf.GradientTape() as tape:
             difference = self.network(inputs, training=True)
@@ -143,12 +150,14 @@ class IADBModel(keras.Model):
             loss = tf.reduce_mean(squares)
             scaled = self.optimizer.scale_loss(loss / nb_replica)
         weights = self.network.trainable_variables
+        found = zip(tape.gradient(scaled, weights), weights, strict=True)
+        used = [(g, weight) for g, weight in found if g is not None]
         # An embedding's are sparse, a row for each image: their norm would not be the gradient's.
-        dense = [tf.convert_to_tensor(g) for g in tape.gradient(scaled, weights)]
+        dense = [tf.convert_to_tensor(g) for g, _ in used]
         gradients = replicas.all_reduce(tf.distribute.ReduceOp.SUM, dense)
         # Without the scale that float16 asks for.
         gradient_norm = tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(1.0)
-        self.optimizer.apply(gradients, weights)
+        self.optimizer.apply(gradients, [weight for _, weight in used])
 
         if self.ema:
             batch_size = tf.cast(tf.shape(x1)[0] * nb_replica, tf.float32)
@@ -187,31 +196,26 @@ class IADBModel(keras.Model):
         return x0, x1, label
 
     def _draw(
-        self, shape: tf.Tensor, replicas: tf.distribute.ReplicaContext
+        self, count: tf.Tensor, shape: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-        """Noise, float32 of the given shape, and alpha, float32 [N], for this step and replica.
+        """Noise, float32 [count, *shape], and alpha, float32 [count], for this step.
 
-        For a conditional network also whose label is left out, bool [N], else None.
+        For a conditional network also whose label is left out, bool [count], else None.
 
         Each replica draws for the global batch and takes its part: the numbers do not depend on
         how many replicas share the work.
         """
-        nb_local = shape[0]
-        nb_global = nb_local * replicas.num_replicas_in_sync
-        index = tf.cast(replicas.replica_id_in_sync_group, tf.int32)
-        part = slice(index * nb_local, (index + 1) * nb_local)
         step = tf.convert_to_tensor(self.step)
         seed = tf.stack([tf.constant(self.seed, tf.int64), step])
         seeds = tf.random.split(seed, num=3 if self.nb_class else 2)
-        noise = tf.random.stateless_normal(tf.concat([[nb_global], shape[1:]], 0), seeds[0])
+        noise = tf.random.stateless_normal(tf.concat([[count], shape], 0), seeds[0])
         if self.alpha_density == "uniform":
-            alpha = tf.random.stateless_uniform([nb_global], seeds[1])
+            alpha = tf.random.stateless_uniform([count], seeds[1])
         else:
-            alpha = tf.sigmoid(tf.random.stateless_normal([nb_global], seeds[1]))
+            alpha = tf.sigmoid(tf.random.stateless_normal([count], seeds[1]))
         if not self.nb_class:
-            return noise[part], alpha[part], None
-        unlabeled = tf.random.stateless_uniform([nb_global], seeds[2]) < self.label_dropout
-        return noise[part], alpha[part], unlabeled[part]
+            return noise, alpha, None
+        return noise, alpha, tf.random.stateless_uniform([count], seeds[2]) < self.label_dropout
 
     @property
     def sampling_network(self) -> keras.Model:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from trainer.names import list_some
+
 NO_LABEL = ""  # of an image that lies in no folder, and what samples of any class are asked for by
 
 
@@ -26,16 +28,16 @@ class LabelEncoder(tf.Module):
         self._table = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(keys, ids), default_value=-1
         )
-        self._allowed = ", ".join(names)
+        self._allowed = list_some(names)
 
     def __call__(self, label: tf.Tensor) -> tf.Tensor:
         """Class ids, int64 [N], of labels, string [N].
 
         Raises:
-            tf.errors.InvalidArgumentError: a label is no name of a class; the message lists them.
+            tf.errors.InvalidArgumentError: a label is no name of a class; the message lists some.
         """
         ids = self._table.lookup(label)
         unknown = tf.boolean_mask(label, ids < 0)
-        message = f"unknown label; there are {self._allowed}, and the empty one for none; got"
+        message = f"unknown label; there are {self._allowed}; an empty one stands for none; got"
         tf.debugging.Assert(tf.equal(tf.size(unknown), 0), [message, unknown])
         return ids

@@ -116,10 +116,12 @@ class TrainOptions(Options):
     coupling: Literal["independent", "optimal_transport"] = Field(
         "independent", description="how noise and images are paired within a batch"
     )
-    label_dropout: Fraction = Field(
+    label_dropout: float = Field(
         0.1,
+        gt=0,
+        lt=1,
         description="fraction of images that a conditional network is trained on without their "
-        "label, for classifier-free guidance",
+        "label, so that it can draw without one, and be guided",
     )
     flip: bool = Field(False, description="random horizontal flips (not for digits or text)")
     ema: EmaOptions = Field(EmaOptions(), description="moving average of the weights")

@@ -25,7 +25,8 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Args:
         fn_args: as TFX fills them. `custom_config` holds the sections `model`, `train` and `sample`
-            as dictionaries, `resolution` and `channels` of the images, `checkpoints` (a folder that
+            as dictionaries, `resolution` and `channels` of the images, `split` (what decides which
+            images are held out, by keys of the configuration), `checkpoints` (a folder that
             outlives a failed run, since TFX deletes what that run wrote) and `source_hash`.
             `base_model` is the sampler of the model that a warm start is to start from.
 
@@ -55,6 +56,7 @@ def run_fn(fn_args: FnArgs) -> None:
         log_folder=f"{state}/logs",
         labels=labels,
         base_model=fn_args.base_model,
+        split=config["split"],
     )
     if not is_chief(strategy):
         return
@@ -63,7 +65,8 @@ def run_fn(fn_args: FnArgs) -> None:
         "solver": sample.solver,
         "grid": sample.grid,
         "shape": shape,
-        "config": {key: config[key] for key in ("model", "train", "sample")},
+        "config": {section: config[section] for section in ("model", "train", "sample")},
+        "split": config["split"],
         "metrics": trained.metrics,
         "warm_started_from": trained.warm_started_from,
         "data_fingerprint": dataset.fingerprint(files),

@@ -67,7 +67,7 @@ class Sampler(tf.Module):
     ) -> dict[str, tf.Tensor]:
         """Images, uint8 [N, H, W, C], from seeds, int64 [N]."""
         x0 = noise_from_seeds(seed, self._shape)
-        x1 = solvers.solve(self._solver, self._field(label), x0, nb_step).x
+        x1 = solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x
         return {"image": preprocessing.to_uint8(x1)}
 
     def serve(self, seed: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -80,26 +80,31 @@ class Sampler(tf.Module):
         self, x0: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """x1, float32 [N, H, W, C] in about [-1, 1], from x0, float32 [N, H, W, C]."""
-        return {"x1": solvers.solve(self._solver, self._field(label), x0, nb_step).x}
+        return {"x1": solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x}
 
     def invert(
         self, image: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """x0, float32 [N, H, W, C], that images, uint8 [N, H, W, C], come from."""
         x1 = preprocessing.to_float(image)
-        x0 = solvers.solve(self._solver, self._field(label), x1, nb_step, backward=True).x
-        return {"x0": x0}
+        field = self._field(x1, label)
+        return {"x0": solvers.solve(self._solver, field, x1, nb_step, backward=True).x}
 
     def trajectory(
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """The way from noise to image, uint8 [N, nb_step + 1, H, W, C], from int64 [N]."""
         x0 = noise_from_seeds(seed, self._shape)
-        states = solvers.trajectory(self._solver, self._field(label), x0, nb_step)
+        states = solvers.trajectory(self._solver, self._field(x0, label), x0, nb_step)
         return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
 
-    def _field(self, label: tf.Tensor | None) -> solvers.VectorField:
-        ids = self._encode(label) if self._encode else None
+    def _field(self, x: tf.Tensor, label: tf.Tensor | None) -> solvers.VectorField:
+        ids = None
+        if self._encode:
+            tf.debugging.assert_equal(
+                tf.shape(label)[0], tf.shape(x)[0], "a label for each image is needed"
+            )
+            ids = self._encode(label)
         return vector_field(self._network, ids, len(self._names), self._guidance)
 
     def save(self, folder: str, metadata: dict[str, Any]) -> None:

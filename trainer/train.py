@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -20,7 +21,7 @@ from trainer.sampler import noise_from_seeds
 from trainer.signals import exit_on_sigterm
 from trainer.unet import build_unet
 from trainer.warm_start import warm_start
-from trainer.workers import WorkerLostError, check_same_step, has_several_workers, is_chief
+from trainer.workers import WorkerLostError, check_same_start, has_several_workers, is_chief
 
 GRID_SIDE = 8  # images along each side of the sample grid in TensorBoard
 
@@ -111,11 +112,12 @@ def train(
     log_folder: str,
     labels: Sequence[str] = (),
     base_model: str | None = None,
+    split: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Trains from the newest checkpoint in the folder, or from the start where there is none.
 
     The start are the weights beside `base_model`, a sampler SavedModel, if a warm start is asked
-    for and they fit; otherwise weights drawn from the seed.
+    for and they fit (`split`: how the examples were split); otherwise weights drawn from the seed.
 
     Labels are the names of the classes that the model is to be conditioned on.
 
@@ -123,7 +125,7 @@ def train(
 
     Raises:
         ValueError: the files hold no example, the replicas do not divide the batch, several
-            replicas are to accumulate gradients, or the workers found different checkpoints.
+            replicas are to accumulate gradients, or the workers start from different states.
         KeyboardInterrupt: on Ctrl-C, after the state was saved.
         SystemExit: on SIGTERM, which a preempted pod gets, after the state was saved.
         TrainingDivergedError: the loss or a weight is not finite; lower train.learning_rate.
@@ -148,19 +150,19 @@ def train(
         say(f"  {escape(text)}")
 
     shape = (resolution, resolution, channels)
-    warm_started_from = None
     with strategy.scope():
         model = build_model(
             model_options, train_options, sample_options, resolution, channels, len(labels)
         )
-        if train_options.warm_start:
-            warm_started_from = warm_start(model, base_model, model_options, shape, labels, tell)
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
-    resumed = checkpoints.restore(tell)
-    if resumed:
-        say(f"  going on from step {checkpoints.step:,}")
+        if checkpoints.restore(tell):
+            say(f"  going on from step {checkpoints.step:,}")
+        elif train_options.warm_start:
+            checkpoints.warm_started_from = warm_start(
+                model, base_model, model_options, shape, labels, split, tell
+            )
     start_step = checkpoints.step
-    check_same_step(strategy, start_step)
+    check_same_start(strategy, start_step, model.network.get_weights())
     batches = strategy.distribute_datasets_from_function(
         lambda part: dataset.train_dataset(
             files,
@@ -213,7 +215,8 @@ def train(
             if not has_several_workers(strategy):
                 raise
             raise WorkerLostError(
-                "another worker has ended; start all again, to go on from the last checkpoint"
+                "another worker has ended, or the network between them failed; start all again, to "
+                "go on from the last checkpoint"
             ) from error
         finally:
             if chief:
@@ -227,5 +230,5 @@ def train(
             "steps": train_options.steps,
             "resumed_from_step": start_step,
         },
-        warm_started_from,
+        checkpoints.warm_started_from,
     )

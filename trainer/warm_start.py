@@ -1,17 +1,18 @@
 """Starts a training from the weights of an earlier model instead of from random ones.
 
 Beside a sampler SavedModel lie the network's raw weights and their moving average. The raw weights
-go on training; the average goes on from the earlier average, and since its warm-up counts images
-from zero again (trainer/ema.py), it soon forgets what it started from. Optimizer, learning-rate
+go on training; the average starts from the earlier average, and since its warm-up counts images
+from zero again (trainer/ema.py), it forgets that within the first steps. Optimizer, learning-rate
 schedule and step start fresh.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
+from pydantic import ValidationError
 
 from trainer.iadb import IADBModel
 from trainer.options import ModelOptions
@@ -40,6 +41,7 @@ def warm_start(
     options: ModelOptions,
     shape: tuple[int, int, int],
     labels: Sequence[str],
+    split: Mapping[str, Any] | None,
     say: Callable[[str], None],
 ) -> str | None:
     """Loads the weights of the base model, if there is one and they fit; says so, or why not.
@@ -50,6 +52,8 @@ def warm_start(
         options: of the network.
         shape: (H, W, C) of an image.
         labels: names of the classes of a conditional model, by their ids.
+        split: what decides which images are held out, by keys of the configuration. After a change,
+            the base may have been trained on images that are held out now.
         say: told in one line what the training starts from.
 
     Returns:
@@ -58,7 +62,7 @@ def warm_start(
     try:
         if base is None:
             raise MisfitError("there is no blessed model yet that was trained on other examples")
-        load_weights(model, base, options, shape, labels)
+        load_weights(model, base, options, shape, labels, split)
     except MisfitError as misfit:
         say(f"cold start: {misfit}")
         return None
@@ -72,6 +76,7 @@ def load_weights(
     options: ModelOptions,
     shape: tuple[int, int, int],
     labels: Sequence[str],
+    split: Mapping[str, Any] | None = None,
 ) -> None:
     """Gives the network the base's raw weights and the average the base's average.
 
@@ -81,11 +86,11 @@ def load_weights(
         MisfitError: the base is another network or was trained on images of another shape, or a
             file of it is missing or damaged; the model is unchanged then.
     """
-    ours, theirs = _description(options, shape, labels), _read_description(base)
-    differing = [name for name, value in ours.items() if theirs[name] != value]
+    ours, theirs = _description(options, shape, labels, split), _read_description(base)
+    differing = [name for name, value in ours.items() if theirs.get(name) != value]
     if differing:
         here, there = (
-            ", ".join(f"{name}={json.dumps(values[name])}" for name in differing)
+            ", ".join(f"{name}={json.dumps(values.get(name))}" for name in differing)
             for values in (ours, theirs)
         )
         raise MisfitError(f"the latest blessed model has {there}; this configuration has {here}")
@@ -102,7 +107,10 @@ def _weights_folder(sampler: str) -> str:
 
 
 def _description(
-    options: ModelOptions, shape: Sequence[int], labels: Sequence[str]
+    options: ModelOptions,
+    shape: Sequence[int],
+    labels: Sequence[str],
+    split: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """All that shape and meaning of the weights depend on, by keys of the configuration."""
     height, _, channels = shape
@@ -112,6 +120,7 @@ def _description(
         "data.resolution": height,
         "data.channels": channels,
         "labels": list(labels),
+        **(split or {}),
     }
 
 
@@ -121,7 +130,8 @@ def _read_description(base: str) -> dict[str, Any]:
         with tf.io.gfile.GFile(path) as file:
             metadata = json.load(file)
         options = ModelOptions.model_validate(metadata["config"]["model"])
-        return _description(options, metadata["shape"], metadata.get("labels", []))
+        labels, split = metadata.get("labels", []), metadata["split"]
+        return _description(options, metadata["shape"], labels, split)
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(path, error) from error
 
@@ -136,5 +146,8 @@ def _read_weights(network: keras.Model, path: str) -> list:
 
 
 def _unreadable(path: str, error: Exception) -> MisfitError:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        error = ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
     return MisfitError(f"{path} of the latest blessed model cannot be read ({reason})")

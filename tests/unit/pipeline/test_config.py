@@ -54,6 +54,7 @@ def test_what_is_shown_loads_to_the_same_configuration(tmp_path):
         ("data.folder=''", "data.folder: got ''; string should have at least 1 character"),
         ("train.weight_decay=0.1", "train: weight_decay=0.1 is for optimizer=adamw, not adam"),
         ("sample.guidance=2", "sample.guidance=2 needs model.conditional=true"),
+        ("train.label_dropout=0", "train.label_dropout: got 0; input should be greater than 0"),
         ("train.label_dropout=1", "train.label_dropout: got 1; input should be less than 1"),
         ("train.steps", "--set train.steps: expected KEY=VALUE"),
         ("train..steps=1", "--set train..steps=1: expected KEY=VALUE"),
@@ -71,11 +72,11 @@ def test_every_wrong_key_is_told_at_once():
     assert len(message("train.stepz=4", "train.steps=x", "data.channels=7").splitlines()) == 3
 
 
-def test_guidance_is_for_conditional_models_that_learn_without_labels_too():
+def test_guidance_is_for_conditional_models():
     settings = ("model.conditional=true", "sample.guidance=2")
     assert load("digits", overrides=settings).sample.guidance == 2
-    expected = "sample.guidance=2 needs train.label_dropout above 0"
-    assert message(*settings, "train.label_dropout=0").startswith(expected)
+    expected = "sample.guidance=2 needs model.conditional=true"
+    assert message("sample.guidance=2").startswith(expected)
 
 
 def test_an_unknown_preset_names_those_there_are():

@@ -123,6 +123,11 @@ def test_an_unknown_label_is_told_with_those_there_are(names, tmp_path):
     assert result.output == "iadb: label 'horse': unknown; there are ox, cow\n"
 
 
+def test_a_misspelled_label_is_told_with_the_one_that_may_be_meant(names, tmp_path):
+    result = iadb_sample(names, tmp_path, "--label", "cows")
+    assert result.output == "iadb: label 'cows': unknown; did you mean 'cow'?\n"
+
+
 def test_a_label_for_an_unconditional_model_is_told_in_one_line(walks, tmp_path):
     result = iadb_sample(walks, tmp_path, "--label", "ox")
     assert result.exit_code == 2

@@ -55,6 +55,17 @@ def test_half_precision_is_computed_in_float32(dtype):
     assert np.std(tf.cast(y, tf.float32)) == pytest.approx(1.0, abs=0.02)
 
 
+def test_half_precision_does_not_round_the_scale():
+    layer = GroupNorm(1, EPSILON, dtype="mixed_bfloat16")
+    layer.build((None, 4, 4, 2))
+    layer.set_weights([np.float32([1.003, 1.003]), np.float32([-1.0, -1.0])])  # bfloat16: 1.0
+    x = tf.constant([1.0, -1.0] * 16, tf.bfloat16, shape=[1, 4, 4, 2])
+    with tf.GradientTape() as tape:
+        y = layer(x)
+    assert float(y[0, 0, 0, 0]) == pytest.approx(0.003, abs=2e-5)
+    assert tape.gradient(y, layer.gamma.value).dtype == tf.float32
+
+
 def test_an_image_does_not_depend_on_the_others_of_its_batch():
     x = tf.random.stateless_normal([4, 4, 4, 8], [0, 0])
     layer = GroupNorm(2, EPSILON)

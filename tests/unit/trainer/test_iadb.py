@@ -106,8 +106,7 @@ def test_each_step_tells_its_loss_by_alpha_and_its_gradient_norm():
 def test_logit_normal_alphas_are_denser_in_the_middle_of_the_path():
     def middle(density):
         model = IADBModel(network(2), rank=2, alpha_density=density)
-        context = tf.distribute.get_replica_context()
-        _, alpha, _ = model._draw(tf.constant([20_000, 2]), context)
+        _, alpha, _ = model._draw(tf.constant(20_000), tf.constant([2]))
         return np.mean(np.abs(alpha - 0.5) < 0.25)
 
     assert middle("uniform") == pytest.approx(0.5, abs=0.02)
@@ -130,6 +129,19 @@ def test_a_training_with_optimal_transport_reaches_the_data_too():
     np.testing.assert_allclose(np.mean(x1, 0), (3.0, -1.0), atol=0.15)
 
 
+def test_a_weight_that_the_network_does_not_use_stays_as_it_is():
+    x, alpha = keras.Input((2,)), keras.Input(())
+    layer = keras.layers.Dense(2)
+    unused = layer.add_weight(shape=(3,), initializer="ones", name="unused")
+    net = keras.Model([x, alpha], layer(x))
+    model = IADBModel(net, rank=2)
+    model.compile(optimizer="adam")
+    before = layer.kernel.numpy()
+    model.fit(tf.data.Dataset.from_tensors(points(8)), verbose=0)
+    np.testing.assert_array_equal(unused, np.ones(3))
+    assert np.any(layer.kernel != before)
+
+
 TWO_DEVICES = """
 import sys
 import numpy as np, tensorflow as tf, keras
@@ -139,7 +151,7 @@ from trainer.ema import ExponentialMovingAverage
 from trainer.iadb import IADBModel
 x1 = np.float32(np.random.default_rng(0).normal(2.0, 0.1, (64, 2)))
 label = np.arange(64) % 3
-weights, conditional = [], []
+weights, conditional, paired = [], [], []
 for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
     strategy = tf.distribute.MirroredStrategy(devices)
     with strategy.scope():
@@ -164,7 +176,16 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
     data = tf.data.Dataset.from_tensor_slices({"x1": x1, "label": label}).batch(16)
     model.fit(data, epochs=3, verbose=0)
     conditional.append(net.get_weights())
-for one, two in [*zip(*weights, strict=True), *zip(*conditional, strict=True)]:
+
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        x, alpha = keras.Input((2,)), keras.Input(())
+        net = keras.Model([x, alpha], keras.layers.Dense(2)(x))
+        model = IADBModel(net, rank=2, coupling="optimal_transport")
+        model.compile(optimizer=keras.optimizers.SGD(1e-2))
+    model.fit(tf.data.Dataset.from_tensor_slices(x1).batch(16), epochs=3, verbose=0)
+    paired.append(net.get_weights())
+for one, two in [*zip(*weights, strict=True), *zip(*conditional, strict=True), *zip(*paired)]:
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 """
 

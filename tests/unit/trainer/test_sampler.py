@@ -13,7 +13,7 @@ from trainer.sampler import METADATA, Sampler, noise_from_seeds
 from trainer.unet import build_unet
 
 SHAPE = (8, 8, 3)
-LABELS = ["cat", "dog", "äpfel"]
+LABELS = ["baker's", "cat", "dog", "äpfel"]
 
 
 @pytest.fixture(scope="module")

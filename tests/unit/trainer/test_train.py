@@ -86,10 +86,10 @@ def test_two_replicas_end_with_the_weights_of_one_even_when_they_were_stopped(tm
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_low_precision_trains_to_finite_weights(tmp_path, precision):
-    train(1, precision, 4, tmp_path)
-    assert all(np.isfinite(array).all() for array in weights(tmp_path, "4-1"))
+@pytest.mark.parametrize(("precision", "devices"), [("bfloat16", 1), ("float16", 2)])
+def test_low_precision_trains_to_finite_weights(tmp_path, precision, devices):
+    train(devices, precision, 4, tmp_path)
+    assert all(np.isfinite(array).all() for array in weights(tmp_path, f"4-{devices}"))
 
 
 def test_a_batch_that_the_replicas_do_not_divide_is_told(tmp_path):

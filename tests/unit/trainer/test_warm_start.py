@@ -21,6 +21,7 @@ MODEL = {
     "attention_head_dim": 4,
 }
 SAMPLE = SampleOptions(nb_step=2)
+SPLIT = {"data.eval_percent": 10}
 
 
 def options(**changes):
@@ -66,6 +67,7 @@ def run(files, folder, base=None, *, warm=True, steps=2, seed=7):
         checkpoints_folder=f"{folder}/state",
         log_folder=f"{folder}/logs",
         base_model=base,
+        split=SPLIT,
     )
 
 
@@ -75,7 +77,8 @@ def base(tmp_path_factory, files):
     folder = tmp_path_factory.mktemp("base")
     model = run(files, folder, warm=False, steps=150, seed=1).model
     sampler = str(folder / "model" / "Format-Serving")
-    metadata = {"shape": SHAPE, "config": {"model": options().model_dump(mode="json")}}
+    config = {"model": options().model_dump(mode="json")}
+    metadata = {"shape": SHAPE, "config": config, "split": SPLIT}
     Sampler(model.sampling_network, SHAPE, "euler", nb_step=2).save(sampler, metadata)
     save_weights(model, sampler)
     return sampler, model
@@ -123,7 +126,10 @@ def test_network_and_average_start_as_those_of_the_base(base, dropout, precision
     assert differ(source.network.get_weights(), source.ema_network.get_weights())
     model = build(options(dropout=dropout), precision=precision)
     told = []
-    assert warm_start(model, sampler, options(dropout=dropout), SHAPE, [], told.append) == sampler
+    assert (
+        warm_start(model, sampler, options(dropout=dropout), SHAPE, [], SPLIT, told.append)
+        == sampler
+    )
     assert_equal(weights(model), weights(source))
     assert model.step.numpy() == 0
     assert told == [f"warm start from the latest blessed model, {sampler}"]
@@ -184,7 +190,7 @@ def test_another_network_is_told_and_started_cold(base, changes, there, here):
     model = build(options(**changes))
     before = weights(model)
     told = []
-    assert warm_start(model, base[0], options(**changes), SHAPE, [], told.append) is None
+    assert warm_start(model, base[0], options(**changes), SHAPE, [], SPLIT, told.append) is None
     assert told == [
         f"cold start: the latest blessed model has {there}; this configuration has {here}"
     ]
@@ -193,7 +199,7 @@ def test_another_network_is_told_and_started_cold(base, changes, there, here):
 
 def test_another_image_shape_is_told(base):
     with pytest.raises(MisfitError) as error:
-        load_weights(build(options()), base[0], options(), (8, 8, 3), [])
+        load_weights(build(options()), base[0], options(), (8, 8, 3), [], SPLIT)
     assert str(error.value) == (
         "the latest blessed model has data.resolution=4, data.channels=1; "
         "this configuration has data.resolution=8, data.channels=3"
@@ -216,7 +222,7 @@ def test_damaged_weights_are_told_and_leave_the_model_as_it_was(base, tmp_path, 
     model = build(options())
     before = weights(model)
     told = []
-    assert warm_start(model, sampler, options(), SHAPE, [], told.append) is None
+    assert warm_start(model, sampler, options(), SHAPE, [], SPLIT, told.append) is None
     (line,) = told
     assert line.startswith(f"cold start: {network / name} of the latest blessed model cannot be")
     assert "\n" not in line
@@ -239,7 +245,7 @@ def test_weights_of_another_network_than_the_metadata_says_leave_the_model_as_it
     model = build(options())
     before = weights(model)
     with pytest.raises(MisfitError, match=r"ema\.weights\.h5 of the latest blessed model cannot"):
-        load_weights(model, sampler, options(), SHAPE, [])
+        load_weights(model, sampler, options(), SHAPE, [], SPLIT)
     assert_equal(weights(model), before)
 
 
@@ -250,8 +256,8 @@ def test_weights_of_another_network_than_the_metadata_says_leave_the_model_as_it
         "{",
         "[]",
         "{}",
-        json.dumps({"config": {"model": {"depth": 3}}, "shape": SHAPE}),
-        json.dumps({"config": {"model": {}}, "shape": [4]}),
+        json.dumps({"config": {"model": {"depth": 3}}, "shape": SHAPE, "split": {}}),
+        json.dumps({"config": {"model": {}}, "shape": [4], "split": {}}),
     ],
 )
 def test_metadata_that_do_not_describe_a_network_are_told_in_one_line(base, tmp_path, content):
@@ -261,14 +267,38 @@ def test_metadata_that_do_not_describe_a_network_are_told_in_one_line(base, tmp_
     if content is not None:
         path.write_text(content)
     with pytest.raises(MisfitError) as error:
-        load_weights(build(options()), sampler, options(), SHAPE, [])
+        load_weights(build(options()), sampler, options(), SHAPE, [], SPLIT)
     assert str(error.value).startswith(f"{path} of the latest blessed model cannot be read (")
     assert "\n" not in str(error.value)
 
 
+def test_another_split_is_told_since_the_base_may_have_seen_what_is_held_out_now(base):
+    with pytest.raises(MisfitError) as error:
+        load_weights(build(options()), base[0], options(), SHAPE, [], {"data.eval_percent": 20})
+    assert str(error.value) == (
+        "the latest blessed model has data.eval_percent=10; "
+        "this configuration has data.eval_percent=20"
+    )
+
+
+def test_a_resumed_training_remembers_its_start_whatever_became_of_the_base(
+    base, warm, files, tmp_path, capsys
+):
+    sampler, network = copy_of(base, tmp_path)
+    run(files, tmp_path / "warm", sampler)
+    truncate(network / RAW)
+    run(files, tmp_path / "cold", sampler)
+    resumed = run(files, tmp_path / "warm", sampler, steps=4)
+    assert resumed.warm_started_from == sampler
+    shutil.rmtree(network)
+    shutil.copytree(base[0].rpartition("/")[0] + "/network", network)
+    assert run(files, tmp_path / "cold", sampler, steps=4).warm_started_from is None
+    assert capsys.readouterr().out.count("cold start") == 1
+
+
 def test_other_classes_are_told(base):
     with pytest.raises(MisfitError) as error:
-        load_weights(build(options()), base[0], options(), SHAPE, ["cat", "dog"])
+        load_weights(build(options()), base[0], options(), SHAPE, ["cat", "dog"], SPLIT)
     assert str(error.value) == (
         'the latest blessed model has labels=[]; this configuration has labels=["cat", "dog"]'
     )

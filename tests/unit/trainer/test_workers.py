@@ -17,7 +17,7 @@ from tensorboard.util.tensor_util import make_ndarray
 from trainer.checkpoint import Checkpoints
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.train import build_model, train
-from trainer.workers import choose_strategy, is_chief
+from trainer.workers import check_same_start, choose_strategy, is_chief
 
 MODEL = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
 SAMPLE = SampleOptions(nb_step=2)
@@ -85,6 +85,9 @@ def work(folder, index):
     run(folder, strategy, STEPS // 2, f"state{index}", f"logs{index}")
     strategy.gather(tf.constant([0]), axis=0)  # waits until the chief has saved
     told["apart"] = failure(STEPS, f"state{index}", "apart")
+    with pytest.raises(ValueError) as caught:
+        check_same_start(strategy, 0, [np.full([3], index, np.float32)])
+    told["other weights"] = str(caught.value)
     told["diverged"] = failure(STEPS, "diverged", f"diverged{index}", poisoned)
     trained = run(folder, strategy, STEPS, "state0", f"logs{index}")
     told["metrics"] = trained.metrics
@@ -205,6 +208,13 @@ def test_workers_that_find_different_checkpoints_refuse_to_train(workers):
     for told in workers.told:
         assert told["apart"].startswith(
             f"ValueError: the workers found checkpoints of different steps ([{STEPS // 2}, 0])"
+        )
+
+
+def test_workers_that_start_from_different_weights_refuse_to_train(workers):
+    for told in workers.told:
+        assert told["other weights"].startswith(
+            "the workers start from different weights at step 0: give all of them"
         )
 
 

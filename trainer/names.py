@@ -1,0 +1,15 @@
+"""Names that come with the data, such as labels, as they are told to a person."""
+
+from collections.abc import Sequence
+
+TOLD = 10  # names
+
+
+def list_some(names: Sequence[str]) -> str:
+    """The first names, on one line whatever they hold, and how many more there are."""
+    more = f" and {len(names) - TOLD:,} more" if len(names) > TOLD else ""
+    return ", ".join(map(_printable, names[:TOLD])) + more
+
+
+def _printable(name: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
