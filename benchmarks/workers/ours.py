@@ -1,5 +1,6 @@
 """This project, as `ours.py NETWORK`: the network as official.py takes it."""
 
+import functools
 import json
 import sys
 import time
@@ -7,11 +8,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import keras
 import numpy as np
 import tensorflow as tf
 from serve import THREADS, serve
 
 from trainer import examples, preprocessing, solvers
+from trainer.group_norm import GroupNorm
 from trainer.iadb import vector_field
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import noise_from_seeds
@@ -64,17 +67,31 @@ def sample(batch_size: int, nb_step: int) -> float:
     return time.monotonic() - started
 
 
-def sample_eagerly(batch_size: int, nb_step: int) -> float:
-    """Times the loop of a peer: a TensorFlow port that calls the Keras network step by step."""
+def sample_eagerly(batch_size: int, nb_step: int, own_layers: bool) -> float:
+    """Times the loop of a peer: a TensorFlow port that calls a Keras network step by step.
+
+    The port knows Keras's own group normalization alone; with `own_layers` it is given ours.
+    """
+    network = model.network if own_layers else _with_layers_of_keras()
     x = tf.random.normal([batch_size, *SHAPE])
     started = time.monotonic()
     states = [x]
     for i in range(nb_step):
-        difference = model.network([x, tf.fill([batch_size], i / nb_step)], training=False)
+        difference = network([x, tf.fill([batch_size], i / nb_step)], training=False)
         x = x + difference / nb_step
         states.append(x)
     x.numpy()
     return time.monotonic() - started
+
+
+@functools.cache
+def _with_layers_of_keras() -> keras.Model:
+    def clone(layer: keras.Layer) -> keras.Layer:
+        if isinstance(layer, GroupNorm):
+            return keras.layers.GroupNormalization(layer.groups, epsilon=layer.epsilon)
+        return type(layer).from_config(layer.get_config())
+
+    return keras.models.clone_model(model.network, clone_function=clone)
 
 
 def fit(images: str, options: dict, folder: str) -> dict:
