@@ -7,6 +7,7 @@ average of the weights, Euler steps on a uniform grid. Runs in the environment o
 """
 
 import json
+import os
 import sys
 import time
 
@@ -93,15 +94,15 @@ def sample(batch_size: int, nb_step: int) -> float:
     return time.monotonic() - started
 
 
-def fit(images: str, batch_size: int, flip: bool, seconds: float, seed: int) -> dict:
-    """Trains anew for so many seconds on a file of images, uint8 [N, H, W, C]; counts the steps."""
+def fit(images: str, batch_size: int, flip: bool, until: str, seed: int) -> dict:
+    """Trains anew on a file of images, uint8 [N, H, W, C], until a file is there; counts steps."""
     global official
     data = torch.from_numpy(np.load(images)).permute(0, 3, 1, 2)
     started = time.monotonic()
     official = Official(seed)
     steps = 0
     order = torch.empty(0, dtype=torch.int64)
-    while time.monotonic() - started < seconds:
+    while not os.path.exists(until):
         if len(order) < batch_size:
             order = torch.randperm(len(data))
         rows, order = order[:batch_size], order[batch_size:]
