@@ -4,34 +4,50 @@ import numpy as np
 import scipy.linalg
 
 from components.sample_evaluator.metrics.arrays import MetricError, check_features
+from components.sample_evaluator.metrics.moments import Moments
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
-    """The squared Frechet distance, |m - n|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), in float64.
-
-    m, A and n, B are the means and covariances of the two arrays. The square roots are taken of
-    symmetric matrices, by eigendecomposition, so that singular covariances are no problem. The
-    estimate is biased upward by about 1/N: compare it at equal N only.
+    """`frechet_distance_of` the moments of two arrays.
 
     Args:
         real: float [N, d].
         generated: float [M, d].
 
     Raises:
-        MetricError: the arrays are of different d or not finite, or have fewer than 2 d rows,
-            where the covariances are too poorly known for the number to mean anything.
+        MetricError: the arrays are of different d or not finite, or have fewer than 2 d rows.
     """
-    check_features(real, generated)
-    rows, dimension = min(len(real), len(generated)), real.shape[1]
-    if rows < 2 * dimension:
+    check_features(real=real, generated=generated)
+    _check_rows(min(len(real), len(generated)), real.shape[1])
+    origin = real.mean(axis=0, dtype=np.float64)  # near it, sums of products keep their digits
+    return frechet_distance_of(Moments.of(real - origin), Moments.of(generated - origin))
+
+
+def frechet_distance_of(real: Moments, generated: Moments) -> float:
+    """The squared Frechet distance, |m - n|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), in float64.
+
+    m, A and n, B are the two means and covariances. The square roots are taken of symmetric
+    matrices, by eigendecomposition, so that singular covariances are no problem. The estimate is
+    biased upward by about 1/N: compare it at equal N only.
+
+    Args:
+        real: moments of at least 2 d rows.
+        generated: as many, with the same origin.
+
+    Raises:
+        MetricError: the moments are of different d or not finite, or of fewer than 2 d rows, where
+            the covariances are too poorly known for the number to mean anything.
+    """
+    for name, moments in (("real", real), ("generated", generated)):
+        if not np.isfinite(moments.outer).all():
+            raise MetricError(f"the {name} features hold NaN or infinite values")
+    if real.sum.shape != generated.sum.shape:
         raise MetricError(
-            f"{rows} images are too few for {dimension} feature dimensions: "
-            f"at least {2 * dimension} are needed"
+            f"real features have {len(real.sum)} dimensions, generated ones {len(generated.sum)}"
         )
-    real, generated = real.astype(np.float64), generated.astype(np.float64)
-    difference = real.mean(axis=0) - generated.mean(axis=0)
-    real_covariance = np.atleast_2d(np.cov(real, rowvar=False))
-    generated_covariance = np.atleast_2d(np.cov(generated, rowvar=False))
+    _check_rows(min(real.count, generated.count), len(real.sum))
+    difference = real.mean - generated.mean
+    real_covariance, generated_covariance = real.covariance, generated.covariance
     root = _symmetric_root(real_covariance)
     eigenvalues = scipy.linalg.eigvalsh(root @ generated_covariance @ root)
     return float(
@@ -40,6 +56,14 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
         + np.trace(generated_covariance)
         - 2 * np.sqrt(eigenvalues.clip(min=0)).sum()
     )
+
+
+def _check_rows(rows: int, dimension: int) -> None:
+    if rows < 2 * dimension:
+        raise MetricError(
+            f"{rows} images are too few for {dimension} feature dimensions: "
+            f"at least {2 * dimension} are needed"
+        )
 
 
 def _symmetric_root(matrix: np.ndarray) -> np.ndarray:

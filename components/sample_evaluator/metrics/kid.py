@@ -1,19 +1,16 @@
 """Kernel Inception Distance, in any feature space (Binkowski et al. 2018, arXiv 1801.01401)."""
 
-from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from components.sample_evaluator.metrics.arrays import check_features
+from components.sample_evaluator.metrics.arrays import MetricError, check_features
+from components.sample_evaluator.metrics.distances import BLOCK
+from components.sample_evaluator.metrics.mmd import unbiased_mmd2
 
 
-def kid(real: np.ndarray, generated: np.ndarray, block: int = 1024) -> float:
+def kid(real: np.ndarray, generated: np.ndarray, block: int = BLOCK) -> float:
     """The unbiased estimate of the squared MMD with the kernel k(x, y) = (x.y / d + 1)^3.
-
-        mean over i != j of k(x_i, x_j) + mean over i != j of k(y_i, y_j) - 2 mean of k(x_i, y_j)
-
-    All rows are used, in float64; the kernel matrix is summed block by block and never held. Zero
-    is expected for equal distributions, so that single estimates may be negative.
 
     Args:
         real: float [N, d].
@@ -23,30 +20,57 @@ def kid(real: np.ndarray, generated: np.ndarray, block: int = 1024) -> float:
     Raises:
         MetricError: the arrays are too small, of different d, or not finite.
     """
-    check_features(real, generated)
-    n, m = len(real), len(generated)
-    return float(
-        (_kernel_sum(real, real, block) - _diagonal_sum(real, block)) / (n * (n - 1))
-        + (_kernel_sum(generated, generated, block) - _diagonal_sum(generated, block))
-        / (m * (m - 1))
-        - 2 * _kernel_sum(real, generated, block) / (n * m)
-    )
+    check_features(real=real, generated=generated)
+    return unbiased_mmd2(real, generated, _cubic_kernel, block)
 
 
-def _kernel_sum(x: np.ndarray, y: np.ndarray, block: int) -> float:
-    return sum(
-        _cubic(a @ b.T, x.shape[1]).sum() for a in _blocks(x, block) for b in _blocks(y, block)
-    )
+class SubsetKid(NamedTuple):
+    """KID over random subsets: the mean of the estimates and their standard deviation."""
+
+    mean: float
+    stddev: float
 
 
-def _diagonal_sum(x: np.ndarray, block: int) -> float:
-    return sum(_cubic(np.einsum("nd,nd->n", a, a), x.shape[1]).sum() for a in _blocks(x, block))
+def kid_over_subsets(
+    real: np.ndarray,
+    generated: np.ndarray,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    seed: int = 0,
+) -> SubsetKid:
+    """KID as it is usually published: over subsets of equal size, drawn without replacement.
+
+    The standard deviation is that of one estimate from `subset_size` images. Subsets of nearly all
+    rows overlap, and their estimates differ by less than those of new images would.
+
+    Args:
+        real: float [N, d].
+        generated: float [M, d].
+        subsets: how many are drawn of each array.
+        subset_size: rows of each.
+        seed: of the draws.
+
+    Raises:
+        MetricError: the arrays are smaller than a subset, of different d, or not finite.
+    """
+    check_features(real=real, generated=generated)
+    rows = min(len(real), len(generated))
+    if not 2 <= subset_size <= rows:
+        raise MetricError(f"subsets of {subset_size} rows are asked for: 2 to {rows} are possible")
+    random = np.random.RandomState(seed)  # NumPy never changes this stream; Generator's may change
+    values = [
+        unbiased_mmd2(
+            real[random.choice(len(real), subset_size, replace=False)],
+            generated[random.choice(len(generated), subset_size, replace=False)],
+            _cubic_kernel,
+        )
+        for _ in range(subsets)
+    ]
+    return SubsetKid(float(np.mean(values)), float(np.std(values)))
 
 
-def _cubic(products: np.ndarray, dimension: int) -> np.ndarray:
-    base = products / dimension + 1
+def _cubic_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    base = x @ y.T
+    base /= x.shape[1]
+    base += 1
     return base * base * base  # several times faster than base**3
-
-
-def _blocks(x: np.ndarray, block: int) -> Iterator[np.ndarray]:
-    return (x[i : i + block].astype(np.float64) for i in range(0, len(x), block))

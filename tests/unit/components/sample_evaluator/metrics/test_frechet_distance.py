@@ -5,7 +5,11 @@ import pytest
 import scipy.linalg
 
 from components.sample_evaluator.metrics.arrays import MetricError
-from components.sample_evaluator.metrics.frechet_distance import frechet_distance
+from components.sample_evaluator.metrics.frechet_distance import (
+    frechet_distance,
+    frechet_distance_of,
+)
+from components.sample_evaluator.metrics.moments import Moments
 
 
 def by_sqrtm(real, generated):
@@ -51,6 +55,34 @@ def test_is_symmetric():
     rng = np.random.default_rng(4)
     x, y = rng.standard_normal((80, 5)), rng.uniform(size=(90, 5))
     assert frechet_distance(x, y) == pytest.approx(frechet_distance(y, x), rel=1e-9)
+
+
+def test_of_moments_is_that_of_the_arrays():
+    rng = np.random.default_rng(6)
+    real, generated = rng.uniform(size=(90, 5)), rng.standard_normal((80, 5)) + 10
+    from_parts = Moments.of(generated[:30]) + Moments.of(generated[30:])
+    expected = frechet_distance(real, generated)
+    assert frechet_distance_of(Moments.of(real), from_parts) == pytest.approx(expected, rel=1e-9)
+
+
+def test_does_not_change_when_everything_is_moved():
+    rng = np.random.default_rng(7)
+    real, generated = rng.standard_normal((80, 5)), rng.uniform(size=(90, 5))
+    expected = frechet_distance(real, generated)
+    assert frechet_distance(real + 1e6, generated + 1e6) == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("generated", "message"),
+    [
+        (np.ones((9, 5)), "9 images are too few for 5 feature dimensions"),
+        (np.ones((20, 4)), "real features have 5 dimensions, generated ones 4"),
+        (np.full((20, 5), np.nan), "generated features hold NaN or infinite values"),
+    ],
+)
+def test_of_moments_refuses_what_the_arrays_are_refused_for(generated, message):
+    with pytest.raises(MetricError, match=message):
+        frechet_distance_of(Moments.of(np.ones((20, 5))), Moments.of(generated))
 
 
 def test_refuses_fewer_images_than_twice_the_dimensions():

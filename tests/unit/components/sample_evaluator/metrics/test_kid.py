@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from components.sample_evaluator.metrics.arrays import MetricError
-from components.sample_evaluator.metrics.kid import kid
+from components.sample_evaluator.metrics.kid import kid, kid_over_subsets
 
 
 def naive_kid(x, y):
@@ -58,6 +58,42 @@ def test_float32_features_are_computed_in_float64():
     generated = (100 + rng.standard_normal((60, 5))).astype(np.float32)
     expected = kid(real.astype(np.float64), generated.astype(np.float64))
     assert kid(real, generated) == expected
+
+
+def test_over_one_subset_of_all_rows_is_the_full_estimate():
+    rng = np.random.default_rng(4)
+    real, generated = rng.standard_normal((40, 6)), rng.standard_normal((40, 6)) + 1
+    mean, stddev = kid_over_subsets(real, generated, subsets=3, subset_size=40)
+    assert mean == pytest.approx(kid(real, generated), rel=1e-12)
+    assert stddev == pytest.approx(0, abs=1e-12)
+
+
+def test_over_subsets_has_the_mean_and_the_spread_of_single_estimates():
+    rng = np.random.default_rng(5)
+    real, generated = rng.standard_normal((4000, 3)), rng.standard_normal((4000, 3)) + 0.5
+    mean, stddev = kid_over_subsets(real, generated, subsets=400, subset_size=50)
+    single = [
+        kid(rng.standard_normal((50, 3)), rng.standard_normal((50, 3)) + 0.5) for _ in range(400)
+    ]
+    assert mean == pytest.approx(np.mean(single), abs=4 * np.std(single) / np.sqrt(400))
+    assert stddev == pytest.approx(np.std(single), rel=0.2)
+
+
+def test_the_seed_decides_on_the_subsets():
+    rng = np.random.default_rng(6)
+    real, generated = rng.standard_normal((60, 3)), rng.standard_normal((70, 3))
+    first, again, other = (
+        kid_over_subsets(real, generated, subsets=5, subset_size=20, seed=seed)
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("subset_size", [1, 51])
+def test_refuses_subsets_that_cannot_be_drawn(subset_size):
+    features = np.random.default_rng(7).standard_normal((50, 3))
+    with pytest.raises(MetricError, match=rf"subsets of {subset_size} rows .* 2 to 50"):
+        kid_over_subsets(features, features, subset_size=subset_size)
 
 
 @pytest.mark.parametrize(
