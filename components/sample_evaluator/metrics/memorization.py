@@ -1,0 +1,65 @@
+"""Memorization: are samples nearer to their training images than new images would be.
+
+Held-out images tell how near a new image comes to the training images; the idea is that of the
+data-copying test (Meehan et al. 2020, arXiv 2004.05675).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from components.sample_evaluator.metrics.arrays import MetricError, check_features
+from components.sample_evaluator.metrics.neighbors import nearest
+
+NEAR_QUANTILE = 0.01  # of the held-out images' distances: nearer than this is a copy
+# Of the spread of the training features (root mean square distance to their mean): images at this
+# distance are the same image, in features that are not equal to the last bit.
+SAME_IMAGE = 1e-4
+
+
+class Memorization(NamedTuple):
+    """How near samples come to training images.
+
+    Attributes:
+        distance_ratio: the samples' median distance to their nearest training image over that of
+            held-out images; about 1 for a model that has learned the distribution, 0 for copies.
+        share: of samples nearer to a training image than all but NEAR_QUANTILE of the held-out
+            images, 0 to 1; about NEAR_QUANTILE for a model that has learned the distribution.
+    """
+
+    distance_ratio: float
+    share: float
+
+
+def memorization(train: np.ndarray, held_out: np.ndarray, generated: np.ndarray) -> Memorization:
+    """Compares samples with held-out images by their distances to the training images.
+
+    A held-out image that is itself in the training images does not tell how near new ones come,
+    and is left out: otherwise a few of these would draw the limit to 0, below which there is no
+    copy. A sample at the limit is not below it, so that features with few different distances do
+    not fire; an exact copy is below any limit.
+
+    Args:
+        train: float [N, d], all features that the model was trained on: a copy of an image that is
+            missing here is not found.
+        held_out: float [M, d].
+        generated: float [K, d].
+
+    Raises:
+        MetricError: the arrays are too small, of different d, or not finite; or fewer than 2
+            held-out images are new.
+    """
+    check_features(train=train, held_out=held_out, generated=generated)
+    spread = np.sqrt(train.var(axis=0, dtype=np.float64).sum())
+    reference = nearest(held_out, train).distances
+    reference = reference[reference > SAME_IMAGE * spread]
+    if len(reference) < 2:
+        raise MetricError(
+            f"{len(held_out) - len(reference)} of {len(held_out)} held-out images are among the "
+            "training images: at least 2 new ones are needed"
+        )
+    distances = nearest(generated, train).distances
+    return Memorization(
+        distance_ratio=float(np.median(distances) / np.median(reference)),
+        share=float((distances < np.quantile(reference, NEAR_QUANTILE)).mean()),
+    )
