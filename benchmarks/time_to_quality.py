@@ -22,12 +22,13 @@ from benchmarks import datasets
 from benchmarks.alternating import PEER_PYTHON, Worker
 from benchmarks.measure import RESULTS, Figure
 from components.sample_evaluator.features.pixels import pixels
-from components.sample_evaluator.metrics import METRICS
+from components.sample_evaluator.metrics import CATALOG
 from data.errors import DataError
 from trainer import preprocessing
 
 SEEDS, NFE, TRIAL_STEPS, BATCH = 3, 32, 60, 64
 SAFETY = 0.97  # of the steps that seem to fit
+METRICS = ("kid", "frechet_distance")
 OURS = {"solver": "midpoint", "grid": "late", "nb_step": NFE // 2}
 
 
@@ -169,4 +170,4 @@ def _run_official(
 
 def _judge(samples: Path, real: np.ndarray) -> dict[str, float]:
     generated = pixels(preprocessing.to_uint8(np.load(samples)).numpy())
-    return {name: metric(real, generated) for name, metric in METRICS.items()}
+    return {name: CATALOG[name].function(real, generated) for name in METRICS}

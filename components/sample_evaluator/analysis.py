@@ -11,7 +11,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.sample_evaluator import images, sources, tfma_metrics
-from components.sample_evaluator.metrics import METRICS
+from components.sample_evaluator.metrics import CATALOG
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 
 SAMPLES_PNG = "samples.png"
@@ -42,11 +42,11 @@ def make_eval_config(thresholds: Mapping[str, Threshold], baseline: bool) -> con
                 model_names=judged,
                 metrics=[
                     _metric_config(name, _tfma_threshold(thresholds.get(name), baseline))
-                    for name in METRICS
+                    for name in CATALOG
                 ],
             ),
             config_pb2.MetricsSpec(
-                model_names=references, metrics=[_metric_config(name) for name in METRICS]
+                model_names=references, metrics=[_metric_config(name) for name in CATALOG]
             ),
             config_pb2.MetricsSpec(model_names=[spec.name for spec in specs], metrics=[counts]),
         ],

@@ -9,7 +9,7 @@ import jinja2
 
 from components.sample_evaluator import sources
 from components.sample_evaluator.gate import Values, Verdict
-from components.sample_evaluator.metrics import METRICS
+from components.sample_evaluator.metrics import CATALOG
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.tfma_metrics import unavailable_name
 
@@ -49,7 +49,7 @@ def summarize(
         "baseline": dict(baseline),
         "metrics": {
             name: _metric(name, values, options.thresholds.get(name), name not in verdict.failed)
-            for name in METRICS
+            for name in CATALOG
         },
     }
 

@@ -15,7 +15,7 @@ from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
 from components.sample_evaluator import sources
-from components.sample_evaluator.metrics import METRICS
+from components.sample_evaluator.metrics import CATALOG
 from components.sample_evaluator.metrics.arrays import MetricError
 
 # A leading underscore keeps the features out of what TFMA writes.
@@ -40,7 +40,7 @@ class ImageSet(NamedTuple):
 
 
 class SampleMetric(metric_types.Metric):
-    """A metric of `metrics.METRICS`.
+    """A metric of `metrics.CATALOG`.
 
     Where it cannot be computed, there is no value, but the reason: as the metric that
     `unavailable_name` names.
@@ -89,7 +89,7 @@ def _compare(
         if key.model_name not in sets:
             raise MetricError(f"there are no images of {key.model_name}")
         real, generated = sets[sources.REAL], sets[key.model_name]
-        return {key: METRICS[key.name](real.vectors, generated.vectors)}
+        return {key: CATALOG[key.name].function(real.vectors, generated.vectors)}
     except MetricError as error:
         return {key._replace(name=unavailable_name(key.name)): str(error)}
 
