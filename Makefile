@@ -22,9 +22,11 @@ lint: .venv
 bench: .venv .venv-parity/complete
 	$(BIN)/python -m benchmarks $(NAMES)
 
-# Compares the network with diffusers' UNet2DModel, which runs in an environment of its own.
+# Compares the network with diffusers' UNet2DModel, and the metrics with clean-fid, torch-fidelity and
+# prdc, which run in an environment of their own.
 parity: .venv .venv-parity/complete
 	$(BIN)/python tests/parity/comparison.py .venv-parity/bin/python
+	$(BIN)/python tests/parity/metrics_comparison.py .venv-parity/bin/python
 
 .venv-parity/complete: tests/parity/requirements.txt
 	$(PYTHON) -m venv --clear .venv-parity

@@ -6,6 +6,8 @@ import scipy.linalg
 from components.sample_evaluator.metrics.arrays import MetricError, check_features
 from components.sample_evaluator.metrics.moments import Moments
 
+ROWS_PER_DIMENSION = 2  # below, covariances are too poorly known for a distance to mean anything
+
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     """`frechet_distance_of` the moments of two arrays.
@@ -15,7 +17,8 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
         generated: float [M, d].
 
     Raises:
-        MetricError: the arrays are of different d or not finite, or have fewer than 2 d rows.
+        MetricError: the arrays are of different d or not finite, or have fewer than
+            ROWS_PER_DIMENSION * d rows.
     """
     check_features(real=real, generated=generated)
     _check_rows(min(len(real), len(generated)), real.shape[1])
@@ -31,12 +34,12 @@ def frechet_distance_of(real: Moments, generated: Moments) -> float:
     biased upward by about 1/N: compare it at equal N only.
 
     Args:
-        real: moments of at least 2 d rows.
+        real: moments of at least ROWS_PER_DIMENSION * d rows.
         generated: as many, with the same origin.
 
     Raises:
-        MetricError: the moments are of different d or not finite, or of fewer than 2 d rows, where
-            the covariances are too poorly known for the number to mean anything.
+        MetricError: the moments are of different d or not finite, or of fewer than
+            ROWS_PER_DIMENSION * d rows.
     """
     for name, moments in (("real", real), ("generated", generated)):
         if not np.isfinite(moments.outer).all():
@@ -59,10 +62,11 @@ def frechet_distance_of(real: Moments, generated: Moments) -> float:
 
 
 def _check_rows(rows: int, dimension: int) -> None:
-    if rows < 2 * dimension:
+    needed = ROWS_PER_DIMENSION * dimension
+    if rows < needed:
         raise MetricError(
             f"{rows} images are too few for {dimension} feature dimensions: "
-            f"at least {2 * dimension} are needed"
+            f"at least {needed} are needed"
         )
 
 

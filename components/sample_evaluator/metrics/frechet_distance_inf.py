@@ -3,10 +3,12 @@
 import numpy as np
 
 from components.sample_evaluator.metrics.arrays import MetricError, check_features
-from components.sample_evaluator.metrics.frechet_distance import frechet_distance
+from components.sample_evaluator.metrics.frechet_distance import (
+    ROWS_PER_DIMENSION,
+    frechet_distance,
+)
 
 POINTS = 15  # as in the paper
-ROWS_A_DIMENSION = 4  # of the smallest subset: below, the bias is no longer linear in 1/n
 
 
 def frechet_distance_inf(
@@ -14,9 +16,9 @@ def frechet_distance_inf(
 ) -> float:
     """Extrapolates the Frechet distance of random subsets of n rows to 1/n = 0, by a line in 1/n.
 
-    The numbers n are evenly spaced, from a tenth of the rows but at least ROWS_A_DIMENSION * d, up
-    to all of them. Both arrays are cut to n rows: the paper cuts the generated one alone, and keeps
-    the bias of the real one, which is as large where held-out images are as few as samples. Zero is
+    The numbers n are evenly spaced, from a tenth of the rows but at least ROWS_PER_DIMENSION * d,
+    up to all of them. Both arrays are cut to n rows: the paper cuts the generated one alone, which
+    keeps the bias of the real one, as large where held-out images are as few as samples. Zero is
     expected for equal distributions, so that single estimates may be negative.
 
     Args:
@@ -27,15 +29,15 @@ def frechet_distance_inf(
 
     Raises:
         MetricError: the arrays are of different d or not finite, or have fewer than
-            2 * ROWS_A_DIMENSION * d rows, on which no line can be laid.
+            2 * ROWS_PER_DIMENSION * d rows, which are too close to each other for a line.
     """
     check_features(real=real, generated=generated)
     rows, dimension = min(len(real), len(generated)), real.shape[1]
-    smallest = max(ROWS_A_DIMENSION * dimension, rows // 10)
+    smallest = max(ROWS_PER_DIMENSION * dimension, rows // 10)
     if rows < 2 * smallest:
         raise MetricError(
             f"{rows} images are too few to extrapolate from for {dimension} feature dimensions: "
-            f"at least {2 * ROWS_A_DIMENSION * dimension} are needed"
+            f"at least {2 * ROWS_PER_DIMENSION * dimension} are needed"
         )
     random = np.random.RandomState(seed)  # NumPy never changes this stream; Generator's may change
     counts = np.linspace(smallest, rows, points).astype(int)

@@ -14,7 +14,7 @@ from components.sample_evaluator.tfma_metrics import GatherFeatures, ImageRecord
 ARGS = ["--runner=FnApiRunner"]
 ALL = (sources.REAL, sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
 DIMENSION = 2 * 2 * 3
-COUNT = 8 * DIMENSION  # what frechet_distance_inf needs
+COUNT = 4 * DIMENSION  # what frechet_distance_inf needs
 
 
 def make_images(count=COUNT):
