@@ -4,7 +4,7 @@ import pathlib
 
 from setuptools import find_packages, setup
 
-TEST = ["pytest==9.2.0", "ruff==0.17.6"]
+TEST = ["pytest==9.2.0", "ruff==0.17.6", "websockets==17.4"]
 GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]
 KUBEFLOW = ["kfp==2.16.1", "kfp-kubernetes==2.16.1"]
 
@@ -31,6 +31,7 @@ setup(
         "apache-beam>=2.77,<2.78",
         "click>=8.5,<9",
         "jinja2>=3.1,<4",
+        "markupsafe>=3,<4",
         "numpy>=1.26,<3",
         "pillow>=11,<13",
         "pydantic>=2.14,<3",

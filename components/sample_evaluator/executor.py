@@ -102,11 +102,11 @@ def _write_evaluation(folder: str, summary: dict[str, Any]) -> None:
     # TFX publishes the folder when the executor has returned: nobody sees it half written.
     text = json.dumps(summary, indent=2, allow_nan=False)
     io_utils.write_string_file(f"{folder}/{METRICS_JSON}", text + "\n")
-    page = report.render(
-        summary,
+    pictures = report.Pictures(
         samples=_read_if_there(f"{folder}/{analysis.SAMPLES_PNG}"),
         real=_read_if_there(f"{folder}/{analysis.REAL_PNG}"),
     )
+    page = report.render(summary, pictures)
     io_utils.write_string_file(f"{folder}/{REPORT_HTML}", page)
 
 

@@ -1,0 +1,119 @@
+"""A headless Chromium, driven through its DevTools protocol: a page as it is shown."""
+
+import base64
+import io
+import json
+import pathlib
+import subprocess
+import time
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from websockets.sync.client import connect
+
+HEIGHT = 900  # pixels of the window
+PATIENCE = 60  # seconds that Chromium is given to start, and to answer
+
+
+class Chromium:
+    """One browser with one page, which reaches no network. Use it as a context manager.
+
+    Attributes:
+        events: what the browser reported since the last `open`: (method, params).
+    """
+
+    def __init__(self, executable: str, profile: pathlib.Path) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self._profile = profile
+        self._number = 0
+        self._process = subprocess.Popen(
+            [
+                executable,
+                "--headless",
+                "--no-sandbox",  # it refuses to run as root otherwise, as in a container
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--hide-scrollbars",
+                "--host-resolver-rules=MAP * ~NOTFOUND",
+                "--remote-debugging-port=0",
+                f"--user-data-dir={profile}",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def __enter__(self) -> "Chromium":
+        port, path = self._address()
+        self._socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None)
+        self._session: dict[str, str] = {}
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = {"sessionId": attached["sessionId"]}
+        for domain in ("Page", "Network", "Log", "Runtime"):
+            self.call(f"{domain}.enable")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+
+    def _address(self) -> list[str]:
+        file = self._profile / "DevToolsActivePort"
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if file.exists() and len(lines := file.read_text().splitlines()) == 2:
+                return lines
+            time.sleep(0.05)
+        self._process.kill()
+        raise RuntimeError(f"Chromium did not start; its exit code is {self._process.wait()}")
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Calls a method of the protocol and returns its result."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": params, **self._session}
+        self._socket.send(json.dumps(message))
+        while (answer := self._receive()).get("id") != self._number:
+            pass
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']['message']}")
+        return answer["result"]
+
+    def _receive(self) -> dict[str, Any]:
+        message = json.loads(self._socket.recv(PATIENCE))
+        if "method" in message:
+            self.events.append((message["method"], message["params"]))
+        return message
+
+    def open(self, page: pathlib.Path, width: int, scheme: str) -> None:
+        """Shows a file in a window `width` pixels wide, in the color scheme light or dark."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=HEIGHT,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.call("Emulation.setEmulatedMedia", features=[feature])
+        self.events.clear()
+        self.call("Page.navigate", url=page.as_uri())
+        while not self.reported("Page.loadEventFired"):
+            self._receive()
+
+    def reported(self, *methods: str) -> list[dict[str, Any]]:
+        """The params of all events of these methods."""
+        return [params for method, params in self.events if method in methods]
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression in the page."""
+        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"][
+            "value"
+        ]
+
+    def screenshot(self) -> np.ndarray:
+        """The whole page, uint8 [H, W, 3]."""
+        png = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        with Image.open(io.BytesIO(base64.b64decode(png))) as image:
+            return np.asarray(image.convert("RGB"))

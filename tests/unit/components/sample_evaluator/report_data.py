@@ -1,0 +1,104 @@
+"""The content of a report with everything in it: the page's data contract by example."""
+
+import numpy as np
+
+from components.sample_evaluator.report import Pictures
+from trainer.grid import grid_png
+
+HOSTILE = '<script>alert("x")</script><img src=http://example.com/x>'
+
+
+def make_metric(candidate, *, larger_is_better=False, **others):
+    nothing = ("baseline", "train", "noise", "stddev", "minimum", "maximum", "max_worsening")
+    return {
+        "candidate": candidate,
+        **dict.fromkeys(nothing),
+        "passed": True,
+        "larger_is_better": larger_is_better,
+        "unavailable": None,
+        **others,
+    }
+
+
+def make_summary(**changes):
+    """The summary of a model that is not blessed, with every part; `changes` replace some."""
+    summary = {
+        "blessed": False,
+        "mode": "auto",
+        "reasons": ["kid 0.0312 exceeds 0.02", "recall 0.41 is below 0.5"],
+        "features": "random_conv",
+        "nb_step": 32,
+        "seed": 7,
+        "samples": 120,
+        "images": {"real": 120, "candidate": 120, "baseline": 120, "train": 110, "noise": 120},
+        "model": {"uri": "/workspace/artifacts/Trainer/model/31"},
+        "baseline": {"uri": "/workspace/artifacts/Trainer/model/12", "status": "compared"},
+        "metrics": {
+            "kid": make_metric(
+                0.0312,
+                baseline=0.0121,
+                train=-0.0005,
+                noise=1.93,
+                stddev=0.0021,
+                maximum=0.02,
+                max_worsening=0.01,
+                passed=False,
+            ),
+            "frechet_distance_inf": make_metric(None, unavailable="120 images are too few"),
+            "recall": make_metric(
+                0.41, train=0.83, noise=0.0, minimum=0.5, larger_is_better=True, passed=False
+            ),
+            "coverage": make_metric(
+                0.77, train=0.95, noise=0.0, minimum=0.5, larger_is_better=True
+            ),
+        },
+        "memorization": {
+            "candidate": {"share": 0.025, "distance_ratio": 0.94},
+            "baseline": {"share": 0.0125, "distance_ratio": 0.97},
+            "noise": {"share": 0.0, "distance_ratio": 3.6},
+            "maximum": 0.05,
+        },
+        "classes": {
+            "cat": {"images": 70, "metrics": {"kid": 0.021, "recall": 0.45}},
+            "dog": {"images": 50, "metrics": {"kid": 0.043, "recall": None}},
+        },
+        "error_by_alpha": {
+            "edges": [i / 10 for i in range(11)],
+            "candidate": [0.3 + 0.01 * i for i in range(10)],
+            "baseline": [0.32 + 0.01 * i for i in range(10)],
+            "ceiling": [0.5 + 0.02 * i for i in range(10)],
+        },
+        "history": [
+            {
+                "model": f"/workspace/artifacts/Trainer/model/{i}",
+                "evaluated": f"2026-05-{i:02d}",
+                "metrics": {"kid": 0.1 / i, "coverage": 0.6 + 0.02 * i},
+            }
+            for i in (3, 7, 12)
+        ],
+    }
+    assert set(changes) <= set(summary)
+    return {**summary, **changes}
+
+
+def make_bare_summary(**changes):
+    """The summary of a first model, with no part that may be missing."""
+    return make_summary(
+        memorization=None,
+        classes=None,
+        error_by_alpha=None,
+        history=[],
+        baseline={"uri": None, "status": "there is none yet"},
+        **changes,
+    )
+
+
+def make_pictures():
+    """Every picture, of noise."""
+    images = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 3), np.uint8)
+    return Pictures(
+        samples=grid_png(images),
+        real=grid_png(images[::-1]),
+        nearest_pairs=grid_png(images[:20], columns=10),
+        trajectories=grid_png(images[:54], columns=9),
+    )

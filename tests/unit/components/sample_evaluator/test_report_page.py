@@ -1,0 +1,111 @@
+"""The report in a browser: it fits a phone and a desk, by day and by night, and stays by itself."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from browser import Chromium
+from report_data import HOSTILE, make_bare_summary, make_metric, make_pictures, make_summary
+
+from components.sample_evaluator.report import Pictures, render
+
+PHONE, DESK = 390, 1200  # widths in pixels
+READABLE = 4.5  # contrast ratio of text, WCAG 2.2, success criterion 1.4.3
+
+# The least contrast ratio (WCAG 2.2) of any text with the page behind it.
+LEAST_CONTRAST = """
+(() => {
+  const luminance = color => color.match(/[\\d.]+/g).slice(0, 3).map(value => {
+    const share = value / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  }).reduce((sum, value, i) => sum + [0.2126, 0.7152, 0.0722][i] * value, 0);
+  const page = luminance(getComputedStyle(document.body).backgroundColor);
+  const isText = node => node.nodeType === Node.TEXT_NODE && node.textContent.trim();
+  const ratios = [...document.body.querySelectorAll('*')]
+    .filter(element => [...element.childNodes].some(isText))
+    .map(element => getComputedStyle(element)[element.tagName === 'text' ? 'fill' : 'color'])
+    .map(color => [luminance(color), page].sort((a, b) => b - a))
+    .map(([light, dark]) => (light + 0.05) / (dark + 0.05));
+  return Math.min(...ratios);
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    executable = shutil.which("chromium")
+    if executable is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("there is no chromium: the report is not to be released unseen")
+        pytest.skip("there is no chromium (Debian: apt-get install chromium)")
+    with Chromium(executable, tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(render(make_summary(), make_pictures()), encoding="utf-8")
+    return path
+
+
+def assert_quiet(browser):
+    """The page asked for nothing but itself, and nothing went wrong."""
+    urls = [sent["request"]["url"] for sent in browser.reported("Network.requestWillBeSent")]
+    assert [url for url in urls if not url.startswith(("file:", "data:image/png;"))] == []
+    assert sum(url.startswith("file:") for url in urls) == 1
+    assert browser.reported("Log.entryAdded", "Runtime.exceptionThrown") == []
+    assert browser.reported("Runtime.consoleAPICalled", "Page.javascriptDialogOpening") == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_the_page_fits_its_window_and_can_be_read(chromium, page, width, scheme):
+    chromium.open(page, width, scheme)
+    assert_quiet(chromium)
+    assert chromium.evaluate("innerWidth") == width
+    assert chromium.evaluate("document.documentElement.scrollWidth") == width
+    assert chromium.evaluate(LEAST_CONTRAST) >= READABLE
+    shown = chromium.screenshot()
+    corner = shown[0, 0]
+    assert np.all(corner > 230 if scheme == "light" else corner < 40)
+    assert 0.05 < (shown != corner).any(axis=-1).mean() < 0.95
+
+
+def test_every_picture_is_shown(chromium, page):
+    chromium.open(page, PHONE, "light")
+    widths = chromium.evaluate("[...document.images].map(image => image.naturalWidth)")
+    assert len(widths) == 4
+    assert min(widths) > 0
+
+
+def test_a_phone_shows_the_metrics_as_cards_that_name_each_number(chromium, page):
+    chromium.open(page, PHONE, "light")
+    label = "getComputedStyle(document.querySelector('.cards td'), '::before').content"
+    assert chromium.evaluate(label) == '"candidate"'
+    chromium.open(page, DESK, "light")
+    assert chromium.evaluate(label) == "none"
+
+
+def test_the_first_screen_of_a_phone_tells_the_verdict_and_the_reasons(chromium, page):
+    chromium.open(page, PHONE, "light")
+    bottom = chromium.evaluate("document.querySelector('header').getBoundingClientRect().bottom")
+    assert 0 < bottom < 500
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_long_and_hostile_texts_neither_run_nor_break_the_page(chromium, tmp_path, width):
+    long = HOSTILE * 10
+    summary = make_bare_summary(
+        reasons=[long],
+        features=long,
+        model={"uri": long},
+        metrics={"metric_" * 30: make_metric(0.1, unavailable=long)},
+    )
+    path = tmp_path / "report.html"
+    path.write_text(render(summary, Pictures()), encoding="utf-8")
+    chromium.open(path, width, "light")
+    assert_quiet(chromium)
+    assert chromium.evaluate("document.scripts.length + document.images.length") == 0
+    assert chromium.evaluate("document.documentElement.scrollWidth") == width
