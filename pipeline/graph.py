@@ -122,12 +122,14 @@ def create_pipeline(
         model=Channel(type=standard_artifacts.Model),
         blessing=Channel(type=standard_artifacts.ModelBlessing),
         candidate=trainer.outputs["model"],
+        evaluation=Channel(type=standard_artifacts.ModelEvaluation),
     ).with_id("Baseline")
     evaluator = SampleEvaluator(
         examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
         model=trainer.outputs["model"],
         baseline=baseline.outputs["model"],
+        history=baseline.outputs["evaluation"],
         options=config.evaluate,
         source_hash=source_hash("components.sample_evaluator"),
     )

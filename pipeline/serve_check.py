@@ -62,6 +62,8 @@ def main(folder: str) -> None:
     states = call("trajectory", seed=seed, nb_step=steps)
     assert states.shape == (COUNT, STEPS + 1, *size), "trajectory: nb_step + 1 states an image"
     assert bool(tf.reduce_all(states[:, -1] == image)), "trajectory: ends where generate does"
+    difference = call("deblend", x_alpha=x0, alpha=tf.zeros(COUNT))
+    assert difference.shape == x0.shape, "deblend: one difference an x_alpha"
     if names:
         try:
             signatures["serving_default"](seed=seed, label=tf.fill([COUNT], "\n".join(names)))

@@ -98,14 +98,32 @@ class Sampler(tf.Module):
         states = solvers.trajectory(self._solver, self._field(x0, label), x0, nb_step)
         return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
 
+    def deblend(
+        self, x_alpha: tf.Tensor, alpha: tf.Tensor, label: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """The network's x1 - x0, float32 [N, H, W, C], of what is blended.
+
+        Without guidance, which serves samples and spoils what is learned: the least squared error.
+
+        Args:
+            x_alpha: float32 [N, H, W, C], (1 - alpha) x0 + alpha x1.
+            alpha: float32 [N], 0 to 1.
+            label: string [N], of a conditional network.
+        """
+        field = vector_field(self._network, self._ids(x_alpha, label))
+        return {"difference": field(x_alpha, alpha)}
+
     def _field(self, x: tf.Tensor, label: tf.Tensor | None) -> solvers.VectorField:
-        ids = None
-        if self._encode:
-            tf.debugging.assert_equal(
-                tf.shape(label)[0], tf.shape(x)[0], "a label for each image is needed"
-            )
-            ids = self._encode(label)
+        ids = self._ids(x, label)
         return vector_field(self._network, ids, len(self._names), self._guidance)
+
+    def _ids(self, x: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor | None:
+        if not self._encode:
+            return None
+        tf.debugging.assert_equal(
+            tf.shape(label)[0], tf.shape(x)[0], "a label for each image is needed"
+        )
+        return self._encode(label)
 
     def save(self, folder: str, metadata: dict[str, Any]) -> None:
         """Writes the SavedModel with its signatures, and the metadata (JSON) beside it.
@@ -116,6 +134,8 @@ class Sampler(tf.Module):
         seed = tf.TensorSpec([None], tf.int64, "seed")
         nb_step = tf.TensorSpec([], tf.int32, "nb_step")
         x0 = tf.TensorSpec([None, *self._shape], tf.float32, "x0")
+        x_alpha = tf.TensorSpec([None, *self._shape], tf.float32, "x_alpha")
+        alpha = tf.TensorSpec([None], tf.float32, "alpha")
         image = tf.TensorSpec([None, *self._shape], tf.uint8, "image")
         label = [tf.TensorSpec([None], tf.string, "label")] if self._encode else []
         functions = {
@@ -124,6 +144,7 @@ class Sampler(tf.Module):
             "transport": (self.transport, [x0, nb_step]),
             "invert": (self.invert, [image, nb_step]),
             "trajectory": (self.trajectory, [seed, nb_step]),
+            "deblend": (self.deblend, [x_alpha, alpha]),
         }
         signatures = {
             name: tf.function(function).get_concrete_function(*specs, *label)

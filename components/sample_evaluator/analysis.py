@@ -11,11 +11,17 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.sample_evaluator import images, sources, tfma_metrics
+from components.sample_evaluator.error_by_alpha import WriteErrorByAlpha
 from components.sample_evaluator.metrics import CATALOG
+from components.sample_evaluator.nearest_pairs import FeatureVector, WriteNearestPairs
 from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.trajectories import WriteTrajectories
 
 SAMPLES_PNG = "samples.png"
 REAL_PNG = "real.png"
+NEAREST_PAIRS_PNG = "nearest_pairs.png"
+TRAJECTORIES_PNG = "trajectories.png"
+ERROR_BY_ALPHA_JSON = "error_by_alpha.json"
 
 
 def make_eval_config(thresholds: Mapping[str, Threshold], baseline: bool) -> config_pb2.EvalConfig:
@@ -123,9 +129,8 @@ class EvaluateSamples(beam.PTransform):
             for source, files in self._files.items()
         }
         count = beam.pvalue.AsSingleton(records[sources.REAL] | "CountReal" >> beam.Map(len))
-        labels = beam.pvalue.AsSingleton(
-            records[sources.REAL] | "Labels" >> beam.Map(images.read_labels)
-        )
+        label_list = records[sources.REAL] | "Labels" >> beam.Map(images.read_labels)
+        labels = beam.pvalue.AsSingleton(label_list)
         seeds = (
             root
             | "Start" >> beam.Create([seed])
@@ -135,34 +140,54 @@ class EvaluateSamples(beam.PTransform):
             )
             | "SpreadSeeds" >> beam.Reshuffle()
         )
-        decoded = [
-            found
+        spread = {
+            source: found
             | f"Batch[{source}]"
             >> beam.FlatMap(lambda items, n: images.batches(items, batch_size, n), count)
             | f"Spread[{source}]" >> beam.Reshuffle()
-            | f"Decode[{source}]" >> beam.ParDo(images.DecodeRecords(source, self._transform_graph))
             for source, found in records.items()
-        ]
-        drawn = [
-            seeds | f"Sample[{source}]" >> beam.ParDo(images.DrawSamples(source, model), labels)
+        }
+        decoded = {
+            source: found
+            | f"Decode[{source}]" >> beam.ParDo(images.DecodeRecords(source, self._transform_graph))
+            for source, found in spread.items()
+        }
+        drawn = {
+            source: seeds
+            | f"Sample[{source}]" >> beam.ParDo(images.DrawSamples(source, model), labels)
             for source, model in self._models.items()
-        ]
+        }
         noise = seeds | "Noise" >> beam.Map(images.draw_noise, sources.NOISE, self._shape)
-        batches = [*decoded, *drawn, noise] | "AllImages" >> beam.Flatten()
+        batches = [*decoded.values(), *drawn.values(), noise] | "AllImages" >> beam.Flatten()
+        extracts = batches | "Features" >> beam.ParDo(
+            images.ExtractFeatures(self._options.features)
+        )
 
         _ = batches | "SampleGrid" >> images.WriteGrid(
             sources.CANDIDATE, f"{self._output}/{SAMPLES_PNG}"
         )
         _ = batches | "RealGrid" >> images.WriteGrid(sources.REAL, f"{self._output}/{REAL_PNG}")
-        return (
-            batches
-            | "Features" >> beam.ParDo(images.ExtractFeatures(self._options.features))
-            | "Analyze"
-            >> Analyze(
-                make_eval_config(self._options.thresholds, sources.BASELINE in self._models),
-                self._output,
+        if sources.CANDIDATE in self._models:
+            _ = label_list | WriteTrajectories(
+                self._models[sources.CANDIDATE], seed, f"{self._output}/{TRAJECTORIES_PNG}"
             )
+            _ = {
+                "features": extracts | "FeatureVectors" >> beam.Map(_feature_vector),
+                "samples": drawn[sources.CANDIDATE],
+                "records": spread[sources.TRAIN],
+            } | WriteNearestPairs(self._transform_graph, f"{self._output}/{NEAREST_PAIRS_PNG}")
+            _ = {"images": decoded[sources.REAL], "labels": label_list} | WriteErrorByAlpha(
+                self._models, seed, f"{self._output}/{ERROR_BY_ALPHA_JSON}"
+            )
+        return extracts | "Analyze" >> Analyze(
+            make_eval_config(self._options.thresholds, sources.BASELINE in self._models),
+            self._output,
         )
+
+
+def _feature_vector(extract: dict[str, Any]) -> FeatureVector:
+    [(source, vector)] = extract[tfma.PREDICTIONS_KEY].items()
+    return FeatureVector(source, extract[tfma.FEATURES_KEY]["index"], vector)
 
 
 class _ReadRecords(beam.PTransform):

@@ -19,6 +19,9 @@ class SampleEvaluatorSpec(component_spec.ComponentSpec):
         "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "baseline": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "history": component_spec.ChannelParameter(
+            type=standard_artifacts.ModelEvaluation, optional=True
+        ),
     }
     OUTPUTS = {
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -35,10 +38,11 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
         model: the Model to judge: a sampler SavedModel with the signature `generate`.
         options: samples, features, thresholds.
         baseline: the latest blessed Model, from a Resolver; may resolve to none.
+        history: evaluations of the blessed models before this one, oldest first, for the report.
         source_hash: of the code; a change of it evaluates again.
 
     Outputs:
-        evaluation: metrics.json, report.html, samples.png, real.png and TFMA's results.
+        evaluation: metrics.json, report.html, its pictures and TFMA's results.
         blessing: BLESSED or NOT_BLESSED, with custom properties as TFX's Evaluator writes them and
             the `reason`.
     """
@@ -53,6 +57,7 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
         model: channel.BaseChannel,
         options: EvaluateOptions,
         baseline: channel.BaseChannel | None = None,
+        history: channel.BaseChannel | None = None,
         source_hash: str = "",
     ) -> None:
         super().__init__(
@@ -61,6 +66,7 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
                 transform_graph=transform_graph,
                 model=model,
                 baseline=baseline,
+                history=history,
                 options=options.model_dump_json(),
                 source_hash=source_hash,
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),

@@ -14,11 +14,11 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.sample_evaluator import analysis, gate, report, sources
+from components.sample_evaluator.history import METRICS_JSON, earlier_metrics
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.sampler import SamplerError, check_sampler
 from trainer import examples
 
-METRICS_JSON = "metrics.json"
 REPORT_HTML = "report.html"
 REASON_PROPERTY = "reason"
 
@@ -76,8 +76,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             nb_step,
             model.uri,
             {"uri": baseline.uri if baseline else None, "status": baseline_status},
+            error_by_alpha=json.loads(
+                _read_if_there(f"{evaluation}/{analysis.ERROR_BY_ALPHA_JSON}") or "null"
+            ),
+            history=earlier_metrics(
+                input_dict.get("history") or [],
+                options.features,
+                int(values[sources.REAL].get("images", 0)),
+            ),
         )
         _write_evaluation(evaluation, summary)
+        artifact_utils.get_single_instance(output_dict["evaluation"]).set_int_custom_property(
+            constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id
+        )
         _write_blessing(
             artifact_utils.get_single_instance(output_dict["blessing"]), verdict, model, baseline
         )
@@ -105,6 +116,8 @@ def _write_evaluation(folder: str, summary: dict[str, Any]) -> None:
     pictures = report.Pictures(
         samples=_read_if_there(f"{folder}/{analysis.SAMPLES_PNG}"),
         real=_read_if_there(f"{folder}/{analysis.REAL_PNG}"),
+        nearest_pairs=_read_if_there(f"{folder}/{analysis.NEAREST_PAIRS_PNG}"),
+        trajectories=_read_if_there(f"{folder}/{analysis.TRAJECTORIES_PNG}"),
     )
     page = report.render(summary, pictures)
     io_utils.write_string_file(f"{folder}/{REPORT_HTML}", page)

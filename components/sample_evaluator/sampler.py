@@ -10,7 +10,9 @@ import tensorflow as tf
 from trainer.labels import NO_LABEL
 from trainer.sampler import METADATA
 
-SIGNATURE = "generate"
+SIGNATURE = "generate"  # what a model needs; what shows more of it where it is there:
+TRAJECTORY = "trajectory"
+DEBLEND = "deblend"
 
 
 class SamplerError(ValueError):
@@ -56,11 +58,54 @@ class Sampler:
             uint8 [N, H, W, C].
         """
         steps = self.nb_step if nb_step is None else nb_step
-        inputs = {"seed": tf.constant(seeds, tf.int64), "nb_step": tf.constant(steps, tf.int32)}
-        if self.labels:
-            known = [label if label in self.labels else NO_LABEL for label in labels]
-            inputs["label"] = tf.constant(known, tf.string)
-        return self._generate(**inputs)["image"].numpy()
+        return self._generate(
+            seed=tf.constant(seeds, tf.int64),
+            nb_step=tf.constant(steps, tf.int32),
+            **self._label_input(labels),
+        )["image"].numpy()
+
+    def has(self, signature: str) -> bool:
+        """Whether the model has the signature TRAJECTORY or DEBLEND; not every one does."""
+        return signature in self._model.signatures
+
+    def trajectory(self, seeds: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+        """The way from noise to image of each seed, at the model's own steps.
+
+        Args:
+            seeds: int64 [N].
+            labels: as of `sample`.
+
+        Returns:
+            uint8 [N, nb_step + 1, H, W, C].
+        """
+        return self._model.signatures[TRAJECTORY](
+            seed=tf.constant(seeds, tf.int64),
+            nb_step=tf.constant(self.nb_step, tf.int32),
+            **self._label_input(labels),
+        )["trajectory"].numpy()
+
+    def deblend(self, x_alpha: np.ndarray, alpha: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+        """What the network takes x1 - x0 for.
+
+        Args:
+            x_alpha: float32 [N, H, W, C], (1 - alpha) x0 + alpha x1, images in [-1, 1].
+            alpha: float32 [N], 0 to 1.
+            labels: as of `sample`.
+
+        Returns:
+            float32 [N, H, W, C].
+        """
+        return self._model.signatures[DEBLEND](
+            x_alpha=tf.constant(x_alpha, tf.float32),
+            alpha=tf.constant(alpha, tf.float32),
+            **self._label_input(labels),
+        )["difference"].numpy()
+
+    def _label_input(self, labels: Sequence[str]) -> dict[str, tf.Tensor]:
+        if not self.labels:
+            return {}
+        known = [label if label in self.labels else NO_LABEL for label in labels]
+        return {"label": tf.constant(known, tf.string)}
 
 
 def check_sampler(path: str, shape: tuple[int, int, int]) -> int:

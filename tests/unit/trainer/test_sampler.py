@@ -91,6 +91,19 @@ def test_the_trajectory_leads_from_noise_to_the_image(signatures):
     )
 
 
+def test_deblend_tells_each_row_what_the_network_says_of_its_alpha(signatures):
+    x_alpha = noise_from_seeds(seeds(1, 2), SHAPE)
+    alpha = tf.constant([0.25, 0.75])
+    difference = signatures("deblend", x_alpha=x_alpha, alpha=alpha)
+    assert difference.shape == (2, *SHAPE)
+    alone = signatures("deblend", x_alpha=x_alpha[1:], alpha=alpha[1:])
+    np.testing.assert_allclose(difference[1:], alone, atol=1e-5)
+    step = signatures("transport", x0=x_alpha, nb_step=1)  # of Heun, from alpha 0 to 1
+    first = signatures("deblend", x_alpha=x_alpha, alpha=tf.zeros(2))
+    second = signatures("deblend", x_alpha=x_alpha + first, alpha=tf.ones(2))
+    np.testing.assert_allclose(x_alpha + (first + second) / 2, step, atol=1e-5)
+
+
 def test_the_metadata_lies_beside_the_model(saved):
     with tf.io.gfile.GFile(f"{saved}/{METADATA}") as file:
         assert json.load(file) == {"nb_step": 3, "nfe": 6}
@@ -153,6 +166,15 @@ def test_without_a_label_guidance_changes_nothing(conditional):
 
     np.testing.assert_allclose(draw(3.0, "", ""), draw(1.0, "", ""), atol=1e-4)
     assert np.abs(draw(3.0, "cat", "dog") - draw(1.0, "cat", "dog")).max() > 0.05
+
+
+def test_deblend_hears_the_label_without_guidance(conditional):
+    x_alpha = noise_from_seeds(seeds(1, 2), SHAPE)
+    alpha = tf.constant([0.25, 0.75])
+    sampler = Sampler(conditional, SHAPE, "euler", 3, LABELS, guidance=3.0)
+    found = sampler.deblend(x_alpha, alpha, tf.constant(["cat", ""]))["difference"]
+    ids = tf.constant([LABELS.index("cat"), len(LABELS)])
+    np.testing.assert_allclose(found, conditional([x_alpha, alpha, ids]), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", solvers.SOLVERS)

@@ -4,10 +4,12 @@ import hashlib
 import json
 import pathlib
 
+import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+import trainer.sampler
 from trainer.sampler import METADATA
 
 BEAM_ARGS = ["--runner=FnApiRunner"]
@@ -95,6 +97,22 @@ def write_model(folder, stock, labels=None):
     path = pathlib.Path(serving, METADATA)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(metadata), encoding="utf-8")
+    return str(folder)
+
+
+def write_network_model(folder, labels=(), nb_step=NB_STEP):
+    """Writes a Model artifact's folder with every signature; returns the folder.
+
+    Its network is d(x, alpha) = x alpha - 1/2, plus the label's id where there are labels.
+    """
+    x, alpha = keras.Input(SHAPE), keras.Input(())
+    y = x * keras.layers.Reshape([1, 1, 1])(alpha) - 0.5
+    inputs = [x, alpha]
+    if labels:
+        inputs.append(keras.Input((), dtype="int64"))
+        y = y + keras.ops.cast(keras.layers.Reshape([1, 1, 1])(inputs[-1]), "float32")
+    sampler = trainer.sampler.Sampler(keras.Model(inputs, y), SHAPE, "euler", nb_step, labels)
+    sampler.save(f"{folder}/Format-Serving", {"nb_step": nb_step})
     return str(folder)
 
 

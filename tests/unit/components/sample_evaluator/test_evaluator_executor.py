@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tensorflow_model_analysis as tfma
-from evaluator_data import BEAM_ARGS, NB_STEP, open_png, write_examples, write_model
+from evaluator_data import (
+    BEAM_ARGS,
+    NB_STEP,
+    open_png,
+    write_examples,
+    write_model,
+    write_network_model,
+)
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, channel_utils, standard_artifacts
 
@@ -62,7 +69,7 @@ def evaluate(example_folder, transform_graph, tmp_path):
         result.uri, result.id = str(uri), number
         return result
 
-    def run(model, baseline=None, options=OPTIONS, folder=example_folder):
+    def run(model, baseline=None, options=OPTIONS, folder=example_folder, history=()):
         examples = artifact(standard_artifacts.Examples, folder, 1)
         examples.split_names = artifact_utils.encode_split_names(["eval", "train"])
         inputs = {
@@ -70,6 +77,10 @@ def evaluate(example_folder, transform_graph, tmp_path):
             "transform_graph": [artifact(standard_artifacts.TransformGraph, transform_graph, 2)],
             "model": [artifact(standard_artifacts.Model, model, 3)],
             "baseline": [artifact(standard_artifacts.Model, baseline, 4)] if baseline else [],
+            "history": [
+                artifact(standard_artifacts.ModelEvaluation, uri, 7 + i)
+                for i, uri in enumerate(history)
+            ],
         }
         output = tmp_path / "output"
         blessing = artifact(standard_artifacts.ModelBlessing, output / "blessing", 5)
@@ -85,6 +96,7 @@ def evaluate(example_folder, transform_graph, tmp_path):
         summary = json.loads(text, parse_constant=pytest.fail)  # NaN is no JSON
         outcome = Outcome(blessing, pathlib.Path(evaluation.uri), summary)
         assert_blessing_is_complete(outcome, model, baseline)
+        assert evaluation.get_int_custom_property("current_model_id") == 3
         return outcome
 
     return run
@@ -197,6 +209,30 @@ def test_an_equal_baseline_does_not_block(evaluate, good_stock, tmp_path):
     kid = outcome.summary["metrics"]["kid"]
     assert outcome.summary["blessed"]
     assert kid["candidate"] == kid["baseline"]
+
+
+def test_a_model_with_every_signature_shows_all_there_is_to_see(evaluate, good_stock, tmp_path):
+    model = write_network_model(tmp_path / "model")
+    outcome = evaluate(model, write_model(tmp_path / "baseline", good_stock))
+    errors = outcome.summary["error_by_alpha"]
+    assert errors["images"] == HELD_OUT
+    assert len(errors["candidate"]) == len(errors["ceiling"]) == 10
+    assert errors["baseline"] is None  # it only draws
+    assert outcome.summary["history"] == []
+    for name in ("samples", "real", "nearest_pairs", "trajectories"):
+        assert (outcome.folder / f"{name}.png").exists()
+    page = (outcome.folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img ") == 4
+    assert page.count("<svg ") == 1
+
+
+def test_the_history_holds_the_earlier_evaluations(evaluate, good_stock, tmp_path):
+    first = evaluate(write_model(tmp_path / "first", good_stock))
+    earlier = (tmp_path / "output").rename(tmp_path / "earlier") / "evaluation"
+    outcome = evaluate(write_model(tmp_path / "second", good_stock[::-1]), history=[earlier])
+    [entry] = outcome.summary["history"]
+    assert entry["model"] == first.summary["model"]["uri"]
+    assert entry["metrics"]["kid"] == first.summary["metrics"]["kid"]["candidate"]
 
 
 def label_of(image):

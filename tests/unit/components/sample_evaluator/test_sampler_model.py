@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from evaluator_data import NB_STEP, SHAPE, write_model
+from evaluator_data import NB_STEP, SHAPE, write_model, write_network_model
 
 from components.sample_evaluator.sampler import Sampler, SamplerError, check_sampler
 from trainer.sampler import METADATA
@@ -27,6 +27,25 @@ def test_a_conditional_model_draws_the_labels_it_knows_and_the_others_as_none(tm
     drawn = Sampler(serving).sample(np.arange(4), ["dog", "", "cow", "cat"])
     np.testing.assert_array_equal(drawn, digits[[1, 2, 2, 0]])
     assert check_sampler(serving, SHAPE) == NB_STEP
+
+
+def test_a_model_deblends_and_shows_its_way_with_the_labels_it_knows(tmp_path):
+    sampler = Sampler(f"{write_network_model(tmp_path, ['cat', 'dog'])}/Format-Serving")
+    assert sampler.has("deblend")
+    assert sampler.has("trajectory")
+    labels = ["dog", "cow", "", "cat"]
+    found = sampler.deblend(np.ones((4, *SHAPE)), np.array([0, 0.25, 0.5, 1]), labels)
+    expected = np.array([0, 0.25, 0.5, 1]) - 0.5 + [1, 2, 2, 0]
+    np.testing.assert_allclose(found, np.broadcast_to(expected[:, None, None, None], found.shape))
+    states = sampler.trajectory(np.arange(4), labels)
+    assert states.shape == (4, NB_STEP + 1, *SHAPE)
+    np.testing.assert_array_equal(states[:, -1], sampler.sample(np.arange(4), labels))
+
+
+def test_a_model_that_only_draws_has_nothing_more_to_show(serving):
+    sampler = Sampler(serving)
+    assert not sampler.has("deblend")
+    assert not sampler.has("trajectory")
 
 
 @pytest.mark.parametrize("labels", ['"cat"', "[1, 2]"])

@@ -1,0 +1,70 @@
+"""The metrics of the blessed models before this one, from what their evaluations wrote."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import pydantic
+from absl import logging
+from tfx import types
+from tfx.dsl.io import fileio
+
+METRICS_JSON = "metrics.json"  # in the root of an evaluation
+
+
+class _Metric(pydantic.BaseModel):
+    candidate: pydantic.FiniteFloat | None
+
+
+class _Model(pydantic.BaseModel):
+    uri: str
+
+
+class _Evaluation(pydantic.BaseModel):
+    """What the history reads of metrics.json."""
+
+    features: str
+    samples: int
+    model: _Model
+    metrics: dict[str, _Metric]
+
+
+def earlier_metrics(
+    evaluations: Sequence[types.Artifact], features: str, samples: int
+) -> list[dict[str, Any]]:
+    """Reads the metrics of earlier evaluations that can be compared with this one.
+
+    The metrics depend on the feature space, and the Frechet distance on the number of images as
+    well: an evaluation with another of these is left out, as is one that cannot be read.
+
+    Args:
+        evaluations: ModelEvaluation artifacts, oldest first.
+        features: feature space of this evaluation.
+        samples: number of samples of this evaluation.
+
+    Returns:
+        In the order of `evaluations`: `model`, its URI; `evaluated`, the day (ISO 8601, UTC);
+        `metrics`, the values by name, without those that could not be computed.
+    """
+    entries = []
+    for artifact in evaluations:
+        path = f"{artifact.uri}/{METRICS_JSON}"
+        try:
+            with fileio.open(path, "rb") as file:
+                found = _Evaluation.model_validate_json(file.read())
+        except (OSError, fileio.NotFoundError, pydantic.ValidationError) as error:
+            logging.warning("%s is left out of the history: %s", path, error)
+            continue
+        if (found.features, found.samples) != (features, samples):
+            continue
+        milliseconds = artifact.mlmd_artifact.create_time_since_epoch
+        evaluated = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
+        values = {name: metric.candidate for name, metric in found.metrics.items()}
+        entries.append(
+            {
+                "model": found.model.uri,
+                "evaluated": evaluated.date().isoformat(),
+                "metrics": {name: value for name, value in values.items() if value is not None},
+            }
+        )
+    return entries
