@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pydantic
+import tensorflow as tf
 from absl import logging
 from tfx import types
-from tfx.dsl.io import fileio
 
 METRICS_JSON = "metrics.json"  # in the root of an evaluation
 
@@ -50,9 +50,9 @@ def earlier_metrics(
     for artifact in evaluations:
         path = f"{artifact.uri}/{METRICS_JSON}"
         try:
-            with fileio.open(path, "rb") as file:
+            with tf.io.gfile.GFile(path, "rb") as file:
                 found = _Evaluation.model_validate_json(file.read())
-        except (OSError, fileio.NotFoundError, pydantic.ValidationError) as error:
+        except (tf.errors.OpError, pydantic.ValidationError) as error:
             logging.warning("%s is left out of the history: %s", path, error)
             continue
         if (found.features, found.samples) != (features, samples):

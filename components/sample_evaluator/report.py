@@ -131,13 +131,13 @@ def _number(value: float | None) -> str:
 
 
 def _limits(metric: Mapping[str, Any]) -> str:
-    """What a metric has to keep, as a phrase; empty where it has no limits."""
+    """What a metric has to keep, a line each; empty where it has no limits."""
     phrases = {
         "minimum": "at least {}",
         "maximum": "at most {}",
         "max_worsening": "at most {} worse than the baseline",
     }
-    return ", ".join(
+    return "\n".join(
         phrase.format(_number(metric[name]))
         for name, phrase in phrases.items()
         if metric[name] is not None
@@ -145,34 +145,31 @@ def _limits(metric: Mapping[str, Any]) -> str:
 
 
 def _shown(pictures: Pictures, summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each picture there is, with its texts; a wide one has a row for itself."""
+    """Each picture there is, with its texts."""
     seed = summary["seed"]
     texts = [
         (
             pictures.samples,
             f"Samples, from seed {seed} on",
             f"Grid of the candidate's first samples, from seed {seed} on",
-            False,
         ),
-        (pictures.real, "Held-out images", "Grid of held-out images, the first by hash", False),
+        (pictures.real, "Held-out images", "Grid of held-out images, the first by hash"),
         (
             pictures.nearest_pairs,
             f"The first samples, and below each the training image nearest to it in the feature "
             f"space {summary['features']}",
             "Pairs of a sample, above, and the training image nearest to it, below",
-            True,
         ),
         (
             pictures.trajectories,
             f"From noise, left, to the sample, right: a row for each seed from {seed} on",
             "Grid of trajectories: each row leads from noise to a sample",
-            True,
         ),
     ]
-    for png, caption, alternative, wide in texts:
+    for png, caption, alternative in texts:
         if png is not None:
             uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-            yield {"uri": uri, "caption": caption, "alternative": alternative, "wide": wide}
+            yield {"uri": uri, "caption": caption, "alternative": alternative}
 
 
 def _error_series(errors: Mapping[str, Any] | None) -> dict[str, list[float]]:
