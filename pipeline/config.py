@@ -55,7 +55,7 @@ class BeamConfig(Options):
         description="of every component that runs on Beam; the default is in-process",
     )
     components: dict[
-        Literal["ImageExampleGen", "StatisticsGen", "Transform", "SampleEvaluator"],
+        Literal["ImageExampleGen", "StatisticsGen", "Transform", "RealFeatures", "SampleEvaluator"],
         tuple[str, ...],
     ] = Field(default_factory=dict, description="options of single components, instead of those")
 

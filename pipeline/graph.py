@@ -21,7 +21,9 @@ from components.baseline import LatestBlessedOtherStrategy
 from components.data_gate.component import DataGate
 from components.image_example_gen.component import ImageExampleGen
 from components.image_example_gen.options import ImageOptions
+from components.real_features.component import RealFeatures
 from components.sample_evaluator.component import SampleEvaluator
+from components.sample_evaluator.options import FeatureOptions
 from components.source_hash import source_hash
 from pipeline.config import PipelineConfig
 from trainer import examples
@@ -121,17 +123,34 @@ def create_pipeline(
         strategy_class=LatestBlessedOtherStrategy,
         model=Channel(type=standard_artifacts.Model),
         blessing=Channel(type=standard_artifacts.ModelBlessing),
-        candidate=trainer.outputs["model"],
         evaluation=Channel(type=standard_artifacts.ModelEvaluation),
+        candidate=trainer.outputs["model"],
     ).with_id("Baseline")
+    real_features = RealFeatures(
+        examples=example_gen.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        options=FeatureOptions.model_validate(
+            config.evaluate.model_dump(include=set(FeatureOptions.model_fields))
+        ),
+        source_hash=source_hash(
+            "components.real_features",
+            "components.sample_evaluator.features",
+            "components.sample_evaluator.grids",
+            "components.sample_evaluator.image_features",
+            "components.sample_evaluator.images",
+            "components.sample_evaluator.selection",
+        ),
+    )
+    real_features.add_upstream_node(gate)
     evaluator = SampleEvaluator(
         examples=example_gen.outputs["examples"],
+        features=real_features.outputs["features"],
         transform_graph=transform.outputs["transform_graph"],
         model=trainer.outputs["model"],
         baseline=baseline.outputs["model"],
         history=baseline.outputs["evaluation"],
         options=config.evaluate,
-        source_hash=source_hash("components.sample_evaluator"),
+        source_hash=source_hash("components.sample_evaluator", "components.real_features"),
     )
     pusher = Pusher(
         model=trainer.outputs["model"],
@@ -148,6 +167,7 @@ def create_pipeline(
         validator,
         gate,
         transform,
+        real_features,
         trainer,
         baseline,
         evaluator,

@@ -88,14 +88,23 @@ def metrics_table(metrics: dict) -> Table:
     """The metrics of an evaluation; the floor is what training images get, in place of samples."""
     table = Table(box=None, padding=(0, 2), header_style="dim")
     table.add_column(f"{metrics['samples']:,} samples, {metrics['features']}", no_wrap=True)
-    for name in ("samples", "baseline", "floor", "noise", "at most"):
+    for name in ("samples", "baseline", "floor", "noise"):
         table.add_column(name, justify="right")
+    table.add_column("limits", no_wrap=True)
     for name, values in metrics["metrics"].items():
-        color = {True: "green", False: "red"}.get(values["passed"], "default")
-        columns = [values[key] for key in ("candidate", "baseline", "train", "noise", "maximum")]
-        cells = ["–" if value is None else f"{value:.4f}" for value in columns]
-        table.add_row(name, f"[{color}]{cells[0]}[/]", *cells[1:])
+        numbers = [values[key] for key in ("candidate", "baseline", "train", "noise")]
+        cells = ["–" if value is None else f"{value:.4f}" for value in numbers]
+        limits = _limits(values)
+        color = ("green" if values["passed"] else "red") if limits else "default"
+        arrow = "↑" if values["larger_is_better"] else "↓"
+        table.add_row(f"{name} {arrow}", f"[{color}]{cells[0]}[/]", *cells[1:], limits)
     return table
+
+
+def _limits(values: dict) -> str:
+    signs = {"minimum": "≥ {:g}", "maximum": "≤ {:g}", "max_worsening": "≤ {:g} worse"}
+    found = [sign.format(values[key]) for key, sign in signs.items() if values[key] is not None]
+    return ", ".join(found)
 
 
 def _row(console: Console, name: str, text: str) -> None:
@@ -118,7 +127,7 @@ def print_runs(console: Console, runs: list[Run]) -> None:
             ", ".join(
                 f"{name} {values['candidate']:.4f}"
                 for name, values in metrics.items()
-                if values["candidate"] is not None
+                if values["candidate"] is not None and _limits(values)
             ),
             {True: "[green]blessed[/]", False: "[red]not blessed[/]", None: "–"}[run.blessed],
             escape(run.pushed.name) if run.pushed else "–",

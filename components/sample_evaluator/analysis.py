@@ -1,102 +1,56 @@
-"""The Beam pipeline from examples and models to TFMA's results, and the reader of these."""
+"""The Beam pipeline from features and models to TFMA's results, and the reader of these."""
 
 import base64
-import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import apache_beam as beam
+import numpy as np
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.sample_evaluator import images, sources, tfma_metrics
+from components.sample_evaluator import grids, image_features, images, sources, tfma_metrics
 from components.sample_evaluator.error_by_alpha import WriteErrorByAlpha
-from components.sample_evaluator.metrics import CATALOG
-from components.sample_evaluator.nearest_pairs import FeatureVector, WriteNearestPairs
-from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.image_features import ImageFeatures
+from components.sample_evaluator.nearest import FindNearest, ImageId, Nearest
+from components.sample_evaluator.nearest_pairs import WriteNearestPairs
+from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.selection import TakeFirst
 from components.sample_evaluator.trajectories import WriteTrajectories
 
 SAMPLES_PNG = "samples.png"
-REAL_PNG = "real.png"
 NEAREST_PAIRS_PNG = "nearest_pairs.png"
 TRAJECTORIES_PNG = "trajectories.png"
 ERROR_BY_ALPHA_JSON = "error_by_alpha.json"
 
+Values = dict[str, dict[str, float | str]]
 
-def make_eval_config(thresholds: Mapping[str, Threshold], baseline: bool) -> config_pb2.EvalConfig:
-    """Writes the thresholds as TFMA knows them: they judge the candidate alone.
 
-    Args:
-        thresholds: by metric name.
-        baseline: whether there are samples of a baseline; without them no change is limited.
+class RealImages(NamedTuple):
+    """The real images of a split.
+
+    Attributes:
+        features: ImageFeatures, of all training images or of the held-out ones that are compared.
+        examples: serialized, all of them.
     """
-    judged = [sources.CANDIDATE, *([sources.BASELINE] if baseline else [])]
-    references = [sources.TRAIN, sources.NOISE]
-    counts = config_pb2.MetricConfig(
-        class_name=tfma_metrics.ImageCounts.__name__, module=tfma_metrics.__name__
-    )
-    specs = [
-        config_pb2.ModelSpec(name=name, is_baseline=name == sources.BASELINE)
-        for name in [*judged, *references, sources.REAL]
-    ]
-    return config_pb2.EvalConfig(
-        model_specs=specs,
-        slicing_specs=[config_pb2.SlicingSpec()],
-        metrics_specs=[
-            config_pb2.MetricsSpec(
-                model_names=judged,
-                metrics=[
-                    _metric_config(name, _tfma_threshold(thresholds.get(name), baseline))
-                    for name in CATALOG
-                ],
-            ),
-            config_pb2.MetricsSpec(
-                model_names=references, metrics=[_metric_config(name) for name in CATALOG]
-            ),
-            config_pb2.MetricsSpec(model_names=[spec.name for spec in specs], metrics=[counts]),
-        ],
-    )
 
-
-def _metric_config(
-    name: str, threshold: config_pb2.MetricThreshold | None = None
-) -> config_pb2.MetricConfig:
-    return config_pb2.MetricConfig(
-        class_name=tfma_metrics.SampleMetric.__name__,
-        module=tfma_metrics.__name__,
-        config=json.dumps({"name": name}),
-        threshold=threshold,
-    )
-
-
-def _tfma_threshold(
-    threshold: Threshold | None, baseline: bool
-) -> config_pb2.MetricThreshold | None:
-    if threshold is None:
-        return None
-    result = config_pb2.MetricThreshold()
-    if threshold.maximum is not None:
-        result.value_threshold.upper_bound.value = threshold.maximum
-    if threshold.max_increase is not None and baseline:
-        result.change_threshold.absolute.value = threshold.max_increase
-        result.change_threshold.direction = config_pb2.MetricDirection.LOWER_IS_BETTER
-    return result
+    features: beam.PCollection
+    examples: beam.PCollection
 
 
 class EvaluateSamples(beam.PTransform):
-    """Compares samples with held-out images; writes TFMA's results and two grids of images.
+    """Compares samples with held-out images; writes TFMA's results, and what there is to look at.
 
-    The number of samples is that of the held-out images, at most `options.samples`. A conditional
-    model draws each sample with the label of one held-out image: classes come in the data's
-    proportions.
+    The number of samples is that of the held-out images. A conditional model draws each sample with
+    the label of one held-out image: classes come in the data's proportions.
     """
 
     def __init__(
         self,
         options: EvaluateOptions,
-        eval_files: Sequence[str],
-        train_files: Sequence[str],
+        eval_config: config_pb2.EvalConfig,
         transform_graph: str,
         shape: tuple[int, int, int],
         models: Mapping[str, str],
@@ -105,9 +59,8 @@ class EvaluateSamples(beam.PTransform):
         """Describes the comparison.
 
         Args:
-            options: samples, features, thresholds.
-            eval_files: file patterns of the held-out examples, TFRecord.
-            train_files: file patterns of the training examples.
+            options: samples, features, seed.
+            eval_config: of `eval_config.make_eval_config`.
             transform_graph: URI of the TransformGraph artifact.
             shape: H, W, C of the images.
             models: folders of sampler SavedModels by source (candidate, baseline).
@@ -115,116 +68,91 @@ class EvaluateSamples(beam.PTransform):
         """
         super().__init__()
         self._options = options
-        self._files = {sources.REAL: eval_files, sources.TRAIN: train_files}
+        self._eval_config = eval_config
         self._transform_graph = transform_graph
         self._shape = shape
         self._models = models
         self._output = output
 
-    def expand(self, root: beam.Pipeline) -> Any:
-        """Applied to a pipeline."""
-        batch_size, seed = self._options.batch_size, self._options.seed
-        records = {
-            source: root | f"Read[{source}]" >> _ReadRecords(files, self._options.samples)
-            for source, files in self._files.items()
-        }
-        count = beam.pvalue.AsSingleton(records[sources.REAL] | "CountReal" >> beam.Map(len))
-        label_list = records[sources.REAL] | "Labels" >> beam.Map(images.read_labels)
-        labels = beam.pvalue.AsSingleton(label_list)
+    def expand(self, real: dict[str, RealImages]) -> Any:
+        """From the real images, held out (REAL) and for training (TRAIN)."""
+        options = self._options
+        training, held_out = real[sources.TRAIN], real[sources.REAL]
+        labels = held_out.features | "Gather" >> beam.combiners.ToList() | beam.Map(_labels)
+        count = labels | "Count" >> beam.Map(len)
         seeds = (
-            root
-            | "Start" >> beam.Create([seed])
-            | "Seeds"
-            >> beam.FlatMap(
-                lambda first, n: images.batches(list(range(first, first + n)), batch_size), count
-            )
+            labels
+            | "Seeds" >> beam.FlatMap(images.batch_seeds, options.seed, options.batch_size)
             | "SpreadSeeds" >> beam.Reshuffle()
         )
-        spread = {
-            source: found
-            | f"Batch[{source}]"
-            >> beam.FlatMap(lambda items, n: images.batches(items, batch_size, n), count)
-            | f"Spread[{source}]" >> beam.Reshuffle()
-            for source, found in records.items()
-        }
-        decoded = {
-            source: found
-            | f"Decode[{source}]" >> beam.ParDo(images.DecodeRecords(source, self._transform_graph))
-            for source, found in spread.items()
-        }
-        drawn = {
-            source: seeds
-            | f"Sample[{source}]" >> beam.ParDo(images.DrawSamples(source, model), labels)
+        batches = {
+            source: seeds | f"Sample[{source}]" >> beam.ParDo(images.DrawSamples(source, model))
             for source, model in self._models.items()
         }
         noise = seeds | "Noise" >> beam.Map(images.draw_noise, sources.NOISE, self._shape)
-        batches = [*decoded.values(), *drawn.values(), noise] | "AllImages" >> beam.Flatten()
-        extracts = batches | "Features" >> beam.ParDo(
-            images.ExtractFeatures(self._options.features)
+        features = (
+            [*batches.values(), noise]
+            | "Drawn" >> beam.Flatten()
+            | "Features" >> beam.ParDo(image_features.ExtractFeatures(options.features))
         )
-
-        _ = batches | "SampleGrid" >> images.WriteGrid(
-            sources.CANDIDATE, f"{self._output}/{SAMPLES_PNG}"
+        compared = held_out.features | "Real" >> beam.Map(lambda found: (sources.REAL, found))
+        floor = (
+            training.features
+            | "Floor" >> TakeFirst(options.samples, key=lambda found: found.key, limit=count)
+            | "Train" >> beam.Map(lambda found: (sources.TRAIN, found))
         )
-        _ = batches | "RealGrid" >> images.WriteGrid(sources.REAL, f"{self._output}/{REAL_PNG}")
+        judged = features | "Judged" >> beam.Filter(lambda pair: pair[0] != sources.NOISE)
+        queries = [compared, judged] | "Queries" >> beam.Flatten()
+        nearest = training.features | FindNearest(queries)
         if sources.CANDIDATE in self._models:
-            _ = label_list | WriteTrajectories(
-                self._models[sources.CANDIDATE], seed, f"{self._output}/{TRAJECTORIES_PNG}"
-            )
-            _ = {
-                "features": extracts | "FeatureVectors" >> beam.Map(_feature_vector),
-                "samples": drawn[sources.CANDIDATE],
-                "records": spread[sources.TRAIN],
-            } | WriteNearestPairs(self._transform_graph, f"{self._output}/{NEAREST_PAIRS_PNG}")
-            _ = {"images": decoded[sources.REAL], "labels": label_list} | WriteErrorByAlpha(
-                self._models, seed, f"{self._output}/{ERROR_BY_ALPHA_JSON}"
-            )
-        return extracts | "Analyze" >> Analyze(
-            make_eval_config(self._options.thresholds, sources.BASELINE in self._models),
-            self._output,
+            self._write_pictures(real, batches[sources.CANDIDATE], labels, nearest)
+        everything = [compared, floor, features] | "AllFeatures" >> beam.Flatten()
+        return (everything, nearest) | Analyze(self._eval_config, self._output)
+
+    def _write_pictures(
+        self,
+        real: dict[str, RealImages],
+        samples: beam.PCollection,
+        labels: beam.PCollection,
+        nearest: beam.PCollection,
+    ) -> None:
+        seed, output = self._options.seed, self._output
+        _ = samples | grids.WriteGrid(sources.CANDIDATE, f"{output}/{SAMPLES_PNG}")
+        _ = labels | WriteTrajectories(
+            self._models[sources.CANDIDATE], seed, f"{output}/{TRAJECTORIES_PNG}"
+        )
+        _ = (samples, nearest, real[sources.TRAIN].examples) | WriteNearestPairs(
+            self._transform_graph, seed, f"{output}/{NEAREST_PAIRS_PNG}"
+        )
+        _ = real[sources.REAL].examples | WriteErrorByAlpha(
+            self._models, self._transform_graph, seed, f"{output}/{ERROR_BY_ALPHA_JSON}"
         )
 
 
-def _feature_vector(extract: dict[str, Any]) -> FeatureVector:
-    [(source, vector)] = extract[tfma.PREDICTIONS_KEY].items()
-    return FeatureVector(source, extract[tfma.FEATURES_KEY]["index"], vector)
-
-
-class _ReadRecords(beam.PTransform):
-    """The first `count` examples by hash of several file patterns, as one list."""
-
-    def __init__(self, patterns: Sequence[str], count: int) -> None:
-        super().__init__()
-        self._patterns = patterns
-        self._count = count
-
-    def expand(self, root: beam.Pipeline) -> beam.PCollection:
-        return (
-            [
-                root | f"File[{i}]" >> beam.io.ReadFromTFRecord(pattern)
-                for i, pattern in enumerate(self._patterns)
-            ]
-            | beam.Flatten()
-            | images.SelectRecords(self._count)
-        )
+def _labels(found: list[ImageFeatures]) -> list[str]:
+    return [features.label for features in sorted(found, key=lambda features: features.key)]
 
 
 class Analyze(beam.PTransform):
-    """Computes the metrics of `images.ExtractFeatures`' extracts and writes TFMA's results."""
+    """Computes the metrics of features and writes TFMA's results."""
 
     def __init__(self, eval_config: config_pb2.EvalConfig, output: str) -> None:
         super().__init__()
         self._eval_config = eval_config
         self._output = output
 
-    def expand(self, extracts: beam.PCollection) -> Any:
-        """From extracts to files in the folder `output`."""
+    def expand(self, pcollections: tuple[beam.PCollection, beam.PCollection]) -> Any:
+        """From (source, ImageFeatures) of all sources, and what FindNearest found for some."""
+        features, nearest = pcollections
+        keyed = features | "Key" >> beam.Map(_by_id)
         evaluator = tfma.evaluators.MetricsPlotsAndValidationsEvaluator(
             eval_config=self._eval_config
         )
         slices = tfma.extractors.SliceKeyExtractor(eval_config=self._eval_config, materialize=False)
         return (
-            extracts
+            (keyed, nearest)
+            | "Join" >> beam.CoGroupByKey()
+            | "Extracts" >> beam.FlatMap(_extracts)
             | tfma.ExtractAndEvaluate(extractors=[slices], evaluators=[evaluator])
             | tfma.WriteResults(
                 writers=tfma.default_writers(
@@ -234,23 +162,59 @@ class Analyze(beam.PTransform):
         )
 
 
-def load_values(output: str) -> dict[str, dict[str, float | str]]:
-    """Reads what `Analyze` wrote.
+def _by_id(pair: tuple[str, ImageFeatures]) -> tuple[ImageId, ImageFeatures]:
+    source, features = pair
+    return (source, features.key), features
+
+
+def _extracts(
+    joined: tuple[ImageId, tuple[Iterable[ImageFeatures], Iterable[Nearest]]],
+) -> Iterator[dict[str, Any]]:
+    (source, _), (found, nearest) = joined
+    for features in found:
+        yield {
+            constants.INPUT_KEY: b"",
+            constants.PREDICTIONS_KEY: {source: features.vector},
+            constants.FEATURES_KEY: {
+                tfma_metrics.KEY: features.key,
+                tfma_metrics.FLAT: features.flat,
+                tfma_metrics.DIGEST: features.digest,
+                tfma_metrics.DISTANCE: next((one.distance for one in nearest), math.nan),
+                tfma_metrics.LABEL: np.array([features.label]),
+            },
+        }
+
+
+def load_values(output: str) -> Values:
+    """Reads the metrics over all images that `Analyze` wrote.
 
     Returns:
         By source, by metric: the finite value, or the text of an `unavailable_name`.
     """
-    values: dict[str, dict[str, float | str]] = {}
+    return {source: slices.get(None, {}) for source, slices in _load(output).items()}
+
+
+def load_values_by_label(output: str, source: str) -> Values:
+    """Reads the metrics of one source by label, sorted, by metric; empty without labels."""
+    slices = _load(output)[source]
+    return {label: slices[label] for label in sorted(slices.keys() - {None})}
+
+
+def _load(output: str) -> dict[str, dict[str | None, dict[str, float | str]]]:
+    """Values by source, by label (None: all images), by metric."""
     config = tfma.load_eval_result(output).config
+    loaded: dict[str, dict[str | None, dict[str, float | str]]] = {}
     for spec in config.model_specs:
         result = tfma.load_eval_result(output, model_name=spec.name)
-        values[spec.name] = {
-            name: parsed
-            for _, outputs in result.slicing_metrics
-            for name, value in outputs[""][""].items()
-            if (parsed := _parse(value)) is not None
+        loaded[spec.name] = {
+            str(slice_key[0][1]) if slice_key else None: {
+                name: parsed
+                for name, value in outputs[""][""].items()
+                if (parsed := _parse(value)) is not None
+            }
+            for slice_key, outputs in result.slicing_metrics
         }
-    return values
+    return loaded
 
 
 def _parse(value: Mapping[str, Any]) -> float | str | None:

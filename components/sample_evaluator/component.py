@@ -3,6 +3,7 @@
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components.real_features.artifact import ImageFeatures
 from components.sample_evaluator import executor
 from components.sample_evaluator.options import EvaluateOptions
 
@@ -16,6 +17,7 @@ class SampleEvaluatorSpec(component_spec.ComponentSpec):
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "features": component_spec.ChannelParameter(type=ImageFeatures),
         "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "baseline": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
@@ -34,6 +36,7 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
 
     Args:
         examples: Examples with the splits train and eval (trainer/examples.py).
+        features: of their images, from RealFeatures.
         transform_graph: the TransformGraph that makes images of them.
         model: the Model to judge: a sampler SavedModel with the signature `generate`.
         options: samples, features, thresholds.
@@ -53,6 +56,7 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
     def __init__(
         self,
         examples: channel.BaseChannel,
+        features: channel.BaseChannel,
         transform_graph: channel.BaseChannel,
         model: channel.BaseChannel,
         options: EvaluateOptions,
@@ -63,6 +67,7 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
         super().__init__(
             SampleEvaluatorSpec(
                 examples=examples,
+                features=features,
                 transform_graph=transform_graph,
                 model=model,
                 baseline=baseline,

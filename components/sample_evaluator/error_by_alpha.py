@@ -5,12 +5,12 @@ images, in equal parts of [0, 1]:
 
     x_alpha = (1 - alpha) x0 + alpha x1,   error = mean |d(x_alpha, alpha) - (x1 - x0)|^2
 
-Noise and alpha follow from the seed and the image's index alone: all models get the same.
+Noise and alpha follow from the seed and the image's key alone: all models get the same.
 """
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -18,14 +18,14 @@ import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
 from components.sample_evaluator import sources
-from components.sample_evaluator.images import ImageBatch
+from components.sample_evaluator.images import DecodeRecords, ImageBatch, example_key
 from components.sample_evaluator.sampler import DEBLEND, Sampler
+from components.sample_evaluator.selection import TakeFirst
 from trainer import preprocessing
 
 EDGES = np.linspace(0, 1, 11)  # of the parts of [0, 1]
-IMAGES = (
-    256  # held-out images at most, each once in every part: a few percent of what sampling costs
-)
+IMAGES = 256  # held out, at most; each once in every part: a few percent of what sampling costs
+BATCH = 64
 CEILING_POINTS = 64  # values of alpha in a part that its ceiling is averaged over
 
 _PIXELS = "pixels"
@@ -38,26 +38,33 @@ class WriteErrorByAlpha(beam.PTransform):
     where there are no images, nothing is written.
     """
 
-    def __init__(self, models: Mapping[str, str], seed: int, path: str) -> None:
+    def __init__(
+        self, models: Mapping[str, str], transform_graph: str, seed: int, path: str
+    ) -> None:
         """Describes the measurement.
 
         Args:
             models: folders of sampler SavedModels by source (candidate, baseline).
+            transform_graph: URI of the TransformGraph artifact.
             seed: of noise and alpha.
             path: of the JSON file.
         """
         super().__init__()
         self._models = models
+        self._transform_graph = transform_graph
         self._seed = seed
         self._path = path
 
-    def expand(self, inputs: Mapping[str, beam.PCollection]) -> beam.PCollection:
-        """From `images`, held-out ImageBatches, and `labels`, one list of the labels of all."""
-        images = inputs["images"] | "First" >> beam.FlatMap(_first_images)
-        labels = beam.pvalue.AsSingleton(inputs["labels"])
+    def expand(self, held_out: beam.PCollection) -> beam.PCollection:
+        """From the serialized examples of held-out images."""
+        images = (
+            held_out
+            | "First" >> TakeFirst(IMAGES, key=example_key)
+            | beam.BatchElements(min_batch_size=BATCH, max_batch_size=BATCH)
+            | "Decode" >> beam.ParDo(DecodeRecords(sources.REAL, self._transform_graph))
+        )
         sums = [
-            images
-            | f"Measure[{source}]" >> beam.ParDo(_MeasureErrors(source, model, self._seed), labels)
+            images | f"Measure[{source}]" >> beam.ParDo(_MeasureErrors(source, model, self._seed))
             for source, model in self._models.items()
         ]
         return (
@@ -87,12 +94,6 @@ def ceiling(variance: np.ndarray) -> list[float]:
     return errors.reshape(len(EDGES) - 1, -1).mean(axis=1).tolist()
 
 
-def _first_images(batch: ImageBatch) -> Iterator[ImageBatch]:
-    if batch.start < IMAGES:
-        images = batch.images[: IMAGES - batch.start]
-        yield ImageBatch(batch.source, batch.start, images)
-
-
 def _sum_pixels(batch: ImageBatch) -> tuple[str, tuple[int, np.ndarray]]:
     """Number of images, and the sums of their pixels and of the squares, float64 [2, H, W, C]."""
     x1 = preprocessing.to_float(batch.images).numpy().astype(np.float64)
@@ -111,21 +112,18 @@ class _MeasureErrors(beam.DoFn):
         """Loads the model, once a worker."""
         self._sampler = Sampler(self._model)
 
-    def process(
-        self, batch: ImageBatch, labels: Sequence[str]
-    ) -> Iterator[tuple[str, tuple[int, np.ndarray]]]:
+    def process(self, batch: ImageBatch) -> Iterator[tuple[str, tuple[int, np.ndarray]]]:
         """Yields the sums; of a model that does not deblend, nothing."""
         if not self._sampler.has(DEBLEND):
             return
         x1 = preprocessing.to_float(batch.images).numpy()
-        wanted = labels[batch.start : batch.start + len(x1)]
-        generators = [np.random.default_rng([self._seed, batch.start + i]) for i in range(len(x1))]
+        generators = [np.random.default_rng([self._seed, *key]) for key in batch.keys]
         sums = []
         for low, high in itertools.pairwise(EDGES):
             alpha = np.array([rng.uniform(low, high) for rng in generators], np.float32)
             x0 = np.stack([rng.standard_normal(x1.shape[1:], np.float32) for rng in generators])
             a = alpha[:, None, None, None]
-            found = self._sampler.deblend((1 - a) * x0 + a * x1, alpha, wanted)
+            found = self._sampler.deblend((1 - a) * x0 + a * x1, alpha, batch.labels)
             squares = (found - (x1 - x0)).astype(np.float64) ** 2
             sums.append(squares.mean(axis=(1, 2, 3)).sum())
         yield self._source, (len(x1), np.array(sums))

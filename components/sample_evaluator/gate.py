@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 
 from tensorflow_model_analysis.proto import validation_result_pb2
 
-from components.sample_evaluator import sources
-from components.sample_evaluator.options import EvaluateOptions, Threshold
-from components.sample_evaluator.tfma_metrics import unavailable_name
+from components.sample_evaluator import sources, tfma_metrics
+from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.tfma_metrics import margin_name, unavailable_name, worsening_name
 
 # Share of single-colored samples, beyond that of the held-out images, which blocks a model: what
 # NaN in a network looks like in uint8.
@@ -41,26 +41,96 @@ def judge(
 
     Args:
         values: by source, by metric, as `analysis.load_values` reads them.
-        validation: TFMA's result for `analysis.make_eval_config`.
-        options: minimum number of images, thresholds.
-        candidate_problem: why the candidate cannot be sampled, if it cannot.
+        validation: TFMA's result for `eval_config.make_eval_config`.
+        options: limits, and whether they decide (`bless`).
+        candidate_problem: why the candidate cannot be sampled, if it cannot. Such a model is never
+            blessed.
     """
-    failures = {
-        _sentence(failure, values, options.thresholds[failure.metric_key.name]): (
-            failure.metric_key.name
-        )
-        for found in validation.metric_validations_per_slice
-        for failure in found.failures
-    }
-    problems = list(_image_problems(values, options))
     if candidate_problem is not None:
-        problems.append(f"the candidate cannot be sampled: {candidate_problem}")
-    else:
-        problems += [*_sample_problems(values), *failures]
-    if not (problems or validation.validation_ok):
-        problems.append("TFMA's validation failed without naming a metric")
-    reasons = problems or list(_kept_limits(values, options.thresholds))
-    return Verdict(not problems, tuple(reasons), frozenset(failures.values()))
+        problem = f"the candidate cannot be sampled: {candidate_problem}"
+        return Verdict(False, (*_image_problems(values, options), problem), frozenset())
+    failures = _failures(values, validation, options)
+    problems = [
+        *_image_problems(values, options),
+        *_sample_problems(values),
+        *_coverage_problems(values, options),
+        *failures,
+    ]
+    reasons = problems or list(_kept_limits(values, options))
+    failed = frozenset(failures.values())
+    if options.bless == "auto":
+        return Verdict(not problems, tuple(reasons), failed)
+    found = "it fails" if problems else "it keeps"
+    stated = f"evaluate.bless={options.bless}, whatever the limits say, which {found}"
+    return Verdict(options.bless == "always", (stated, *reasons), failed)
+
+
+def _failures(
+    values: Values,
+    validation: validation_result_pb2.ValidationResult,
+    options: EvaluateOptions,
+) -> dict[str, str]:
+    """Sentences on the thresholds that are failed over all samples, with the metric of each.
+
+    A metric that a label has too few images for is no failure of the model.
+    """
+    failed = [
+        failure.metric_key.name
+        for found in validation.metric_validations_per_slice
+        if not found.slice_key.single_slice_keys
+        for failure in found.failures
+    ]
+    limited = {worsening_name(name): name for name in options.thresholds}
+    sentences = {}
+    for name in options.thresholds:
+        if name not in values[sources.CANDIDATE]:
+            sentences[_unavailable_sentence(name, values)] = name
+    for name in failed:
+        if name in limited:
+            sentence = _worsening_sentence(limited[name], values, options)
+            if sentence:
+                sentences[sentence] = limited[name]
+        else:
+            sentences[_limit_sentence(name, values, options)] = name
+    if not (failed or validation.validation_ok or validation.metric_validations_per_slice):
+        sentences["TFMA's validation failed without naming a metric"] = ""
+    return sentences
+
+
+def _unavailable_sentence(name: str, values: Values) -> str:
+    reason = values[sources.CANDIDATE].get(unavailable_name(name), "it is not a finite number")
+    return f"{name} cannot be computed: {reason}"
+
+
+def _limit_sentence(name: str, values: Values, options: EvaluateOptions) -> str:
+    value = values[sources.CANDIDATE].get(name)
+    if value is None:
+        return _unavailable_sentence(name, values)
+    if name == tfma_metrics.MEMORIZED_SHARE:
+        return (
+            f"{value:.0%} of the samples are closer to a training image than held-out images are: "
+            f"at most {options.max_memorized:.0%} may be"
+        )
+    threshold = options.thresholds[name]
+    if threshold.maximum is not None and value > threshold.maximum:
+        return f"{name} {value:.4g} exceeds {threshold.maximum:g}"
+    return f"{name} {value:.4g} is below {threshold.minimum:g}"
+
+
+def _worsening_sentence(name: str, values: Values, options: EvaluateOptions) -> str | None:
+    candidate, baseline = values[sources.CANDIDATE], values[sources.BASELINE].get(name)
+    # A baseline that cannot be compared blocks nothing; a candidate's own value fails by itself.
+    if baseline is None or name not in candidate:
+        return None
+    allowed = options.thresholds[name].max_worsening
+    proven = candidate.get(worsening_name(name))
+    if proven is None:
+        reason = candidate.get(unavailable_name(worsening_name(name)), "it is not a finite number")
+        return f"the change of {name} cannot be judged: {reason}"
+    return (
+        f"{name} {candidate[name]:.4g} is worse than the baseline's {baseline:.4g} by more than "
+        f"{allowed:g} and what seeds explain ({candidate[margin_name(name)]:.2g})"
+    )
 
 
 def _image_problems(values: Values, options: EvaluateOptions) -> Iterator[str]:
@@ -87,37 +157,34 @@ def _sample_problems(values: Values) -> Iterator[str]:
         )
 
 
-def _sentence(
-    failure: validation_result_pb2.ValidationFailure, values: Values, threshold: Threshold
-) -> str:
-    name = failure.metric_key.name
+def _coverage_problems(values: Values, options: EvaluateOptions) -> Iterator[str]:
+    coverage, floor = (values[s].get("coverage") for s in (sources.CANDIDATE, sources.TRAIN))
+    if coverage is None or floor is None:
+        return  # too few images, which is a problem of its own
+    if coverage < options.min_coverage * floor:
+        yield (
+            f"the samples cover {coverage:.0%} of the held-out images and training images "
+            f"{floor:.0%}: below {options.min_coverage:.0%} of these, kinds of images are missing"
+        )
+
+
+def _kept_limits(values: Values, options: EvaluateOptions) -> Iterator[str]:
     candidate = values[sources.CANDIDATE]
-    if name not in candidate:
-        reason = candidate.get(unavailable_name(name), "there are no images")
-        return f"{name} cannot be computed: {reason}"
-    if not failure.metric_key.is_diff:
-        return f"{name} {candidate[name]:.4g} exceeds {threshold.maximum:g}"
-    baseline = values[sources.BASELINE].get(name)
-    if baseline is None:
-        return f"{name} of the baseline cannot be computed, so that no change can be judged"
-    return (
-        f"{name} {candidate[name]:.4g} exceeds the baseline's {baseline:.4g} "
-        f"by more than {threshold.max_increase:g}"
-    )
-
-
-def _kept_limits(values: Values, thresholds: Mapping[str, Threshold]) -> Iterator[str]:
-    for name, threshold in thresholds.items():
-        value = values[sources.CANDIDATE][name]
-        baseline = values.get(sources.BASELINE, {}).get(name)
+    baseline_values = values.get(sources.BASELINE, {})
+    for name, threshold in options.thresholds.items():
+        value = candidate[name]
+        if threshold.minimum is not None:
+            yield f"{name} {value:.4g} is at least {threshold.minimum:g}"
         if threshold.maximum is not None:
             yield f"{name} {value:.4g} is at most {threshold.maximum:g}"
-        if threshold.max_increase is None:
+        if threshold.max_worsening is None:
             continue
+        baseline = baseline_values.get(name)
         if baseline is None:
             yield f"{name} {value:.4g} has no baseline to be compared with"
         else:
+            margin = candidate[margin_name(name)]
             yield (
-                f"{name} {value:.4g} is at most {threshold.max_increase:g} above "
-                f"the baseline's {baseline:.4g}"
+                f"{name} {value:.4g} is not worse than the baseline's {baseline:.4g} by more than "
+                f"{threshold.max_worsening:g} and what seeds explain ({margin:.2g})"
             )

@@ -1,128 +1,88 @@
 """The training images nearest to the first samples: what a person sees memorization by."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.io.filesystems import FileSystems
-from scipy.spatial.distance import cdist
 
 from components.sample_evaluator import sources
-from components.sample_evaluator.images import DecodeRecords, ImageBatch
+from components.sample_evaluator.images import DecodeRecords, ImageBatch, example_key, seed_key
+from components.sample_evaluator.nearest import ImageId, Nearest
 from trainer.grid import grid_png
 
 PAIRS = 10
 
 
-class FeatureVector(NamedTuple):
-    """The features of one image.
-
-    Attributes:
-        source: one of `sources`.
-        index: of the image within its source.
-        vector: float [d].
-    """
-
-    source: str
-    index: int
-    vector: np.ndarray
-
-
 class WriteNearestPairs(beam.PTransform):
     """Writes a PNG grid of two rows: the first samples, and below each its nearest training image.
 
-    Nearest by Euclidean distance in the feature space; among equals, the first. Only the training
-    images that are shown get decoded again, so that no worker holds them all. Without samples or
-    training images, nothing is written.
+    Only the training images that are shown get decoded again, so that no worker holds them all.
+    Without samples or training images, nothing is written.
     """
 
-    def __init__(self, transform_graph: str, path: str) -> None:
+    def __init__(self, transform_graph: str, seed: int, path: str) -> None:
         """Describes the picture.
 
         Args:
             transform_graph: URI of the TransformGraph artifact.
+            seed: of the first sample.
             path: of the PNG file.
         """
         super().__init__()
         self._transform_graph = transform_graph
+        self._shown = [seed_key(seed + i) for i in range(PAIRS)]
         self._path = path
 
-    def expand(self, inputs: Mapping[str, beam.PCollection]) -> beam.PCollection:
+    def expand(
+        self, inputs: tuple[beam.PCollection, beam.PCollection, beam.PCollection]
+    ) -> beam.PCollection:
         """From three collections.
 
-        They are `features`, FeatureVectors of (at least) the candidate and of all training images;
-        `samples`, ImageBatches of the candidate; `records`, of the training split: (index of the
-        first, serialized examples).
+        They are ImageBatches of the candidate, ((source, key), Nearest) of its samples among
+        others, and the serialized examples of all training images.
         """
-        features = inputs["features"]
-        queries = beam.pvalue.AsList(features | "Queries" >> beam.Filter(_is_query))
-        nearest = beam.pvalue.AsDict(
-            features
-            | "TrainFeatures" >> beam.Filter(lambda found: found.source == sources.TRAIN)
-            | "Batch" >> beam.BatchElements(min_batch_size=32, max_batch_size=1024)
-            | "Compare" >> beam.FlatMap(_nearest_in_batch, queries)
-            | "Nearest" >> beam.CombinePerKey(min)
+        samples, nearest, training = inputs
+        found = beam.pvalue.AsDict(nearest | "First" >> beam.FlatMap(_first, self._shown))
+        picked = (
+            training
+            | "Pick" >> beam.FlatMap(_pick, found)
+            | "Decode" >> beam.ParDo(DecodeRecords(sources.TRAIN, self._transform_graph))
         )
-        images = [
-            inputs["samples"],
-            inputs["records"]
-            | "Pick" >> beam.FlatMap(_pick_records, nearest)
-            | "Decode" >> beam.ParDo(DecodeRecords(sources.TRAIN, self._transform_graph)),
-        ]
         return (
-            images
+            [samples, picked]
             | beam.Flatten()
-            | "Select" >> beam.FlatMap(_select_images, nearest)
+            | "Select" >> beam.FlatMap(_select, found)
             | "Gather" >> beam.combiners.ToDict()
-            | "Write" >> beam.Map(_write, nearest, self._path)
+            | "Write" >> beam.Map(_write, found, self._path)
         )
 
 
-def _is_query(found: FeatureVector) -> bool:
-    return found.source == sources.CANDIDATE and found.index < PAIRS
+def _first(pair: tuple[ImageId, Nearest], shown: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    (source, key), nearest = pair
+    if source == sources.CANDIDATE and key in shown:
+        yield key, nearest.key
 
 
-def _nearest_in_batch(
-    train: Sequence[FeatureVector], queries: Sequence[FeatureVector]
-) -> Iterator[tuple[int, tuple[float, int]]]:
-    """By index of each query: the distance to the nearest training image here, and its index."""
-    if not queries:
+def _pick(record: bytes, found: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
+    if example_key(record) in found.values():
+        yield [record]
+
+
+def _select(
+    batch: ImageBatch, found: Mapping[bytes, bytes]
+) -> Iterator[tuple[ImageId, np.ndarray]]:
+    shown = set(found if batch.source == sources.CANDIDATE else found.values())
+    for key, image in zip(batch.keys, batch.images, strict=True):
+        if key in shown:
+            yield (batch.source, key), image
+
+
+def _write(images: Mapping[ImageId, np.ndarray], found: Mapping[bytes, bytes], path: str) -> None:
+    if not found:
         return
-    distances = cdist([query.vector for query in queries], [found.vector for found in train])
-    for query, row in zip(queries, distances, strict=True):
-        yield query.index, min(zip(row.tolist(), [found.index for found in train], strict=True))
-
-
-def _pick_records(
-    batch: tuple[int, Sequence[bytes]], nearest: Mapping[int, tuple[float, int]]
-) -> Iterator[tuple[int, list[bytes]]]:
-    start, records = batch
-    for index in {index for _, index in nearest.values()}:
-        if start <= index < start + len(records):
-            yield index, [records[index - start]]
-
-
-def _select_images(
-    batch: ImageBatch, nearest: Mapping[int, tuple[float, int]]
-) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
-    shown = {
-        sources.CANDIDATE: set(nearest),
-        sources.TRAIN: {index for _, index in nearest.values()},
-    }
-    for index, image in enumerate(batch.images, batch.start):
-        if index in shown[batch.source]:
-            yield (batch.source, index), image
-
-
-def _write(
-    images: Mapping[tuple[str, int], np.ndarray],
-    nearest: Mapping[int, tuple[float, int]],
-    path: str,
-) -> None:
-    if not nearest:
-        return
-    samples = [images[sources.CANDIDATE, index] for index in sorted(nearest)]
-    found = [images[sources.TRAIN, nearest[index][1]] for index in sorted(nearest)]
+    keys = sorted(found)
+    drawn = [images[sources.CANDIDATE, key] for key in keys]
+    nearest = [images[sources.TRAIN, found[key]] for key in keys]
     with FileSystems.create(path, "image/png") as file:
-        file.write(grid_png(np.stack(samples + found), columns=len(samples)))
+        file.write(grid_png(np.stack(drawn + nearest), columns=len(keys)))

@@ -1,4 +1,4 @@
-"""What SampleEvaluator can be told: samples, features, metrics, thresholds."""
+"""What RealFeatures and SampleEvaluator can be told: samples, features, metrics, thresholds."""
 
 from typing import Literal
 
@@ -7,45 +7,80 @@ from pydantic import Field, model_validator
 from trainer.options import Options
 
 FeatureName = Literal["pixels"]
-MetricName = Literal["kid", "frechet_distance"]
+MetricName = Literal[
+    "kid",
+    "frechet_distance",
+    "frechet_distance_inf",
+    "mmd_rbf",
+    "sliced_wasserstein",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+]
 
 
 class Threshold(Options):
-    """When a metric blocks a model. All metrics here are better when smaller."""
+    """When a metric blocks a model."""
 
+    minimum: float | None = Field(
+        None, allow_inf_nan=False, description="the model is not blessed below this value"
+    )
     maximum: float | None = Field(
         None, allow_inf_nan=False, description="the model is not blessed above this value"
     )
-    max_increase: float | None = Field(
+    max_worsening: float | None = Field(
         None,
         ge=0,
         allow_inf_nan=False,
-        description="the model is not blessed when the metric exceeds that of the latest blessed "
-        "model, on the same seeds and images, by more than this",
+        description="the model is not blessed when the metric is worse than that of the latest "
+        "blessed model, on the same seeds and images, by more than this and the spread over seeds",
     )
 
     @model_validator(mode="after")
     def _blocks_something(self) -> "Threshold":
-        if self.maximum is None and self.max_increase is None:
-            raise ValueError("sets no limit: give maximum, max_increase or both")
+        if self.minimum is None and self.maximum is None and self.max_worsening is None:
+            raise ValueError("sets no limit: give minimum, maximum or max_worsening")
         return self
 
 
-class EvaluateOptions(Options):
-    """How the quality of samples is judged."""
+class FeatureOptions(Options):
+    """How many images are described, and by which numbers: what RealFeatures has to know."""
 
     samples: int = Field(
         2000, ge=2, description="samples and held-out images compared: at most this many of each"
     )
+    batch_size: int = Field(256, ge=1, description="images a batch, in sampling and features")
+    features: FeatureName = Field("pixels", description="feature space: pixels")
+
+
+class EvaluateOptions(FeatureOptions):
+    """How the quality of samples is judged."""
+
     min_samples: int = Field(
         100, ge=2, description="with fewer held-out images than this, no model is blessed"
     )
-    batch_size: int = Field(256, ge=1, description="images a batch, in sampling and features")
-    features: FeatureName = Field("pixels", description="feature space: pixels")
     thresholds: dict[MetricName, Threshold] = Field(
-        default_factory=lambda: {"kid": Threshold(maximum=0.05, max_increase=0.01)},
+        default_factory=lambda: {"kid": Threshold(maximum=0.05, max_worsening=0.0)},
         min_length=1,
-        description="thresholds by metric name: kid, frechet_distance",
+        description="thresholds by the name of a metric",
+    )
+    min_coverage: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="the model is not blessed when its samples cover less of the held-out images "
+        "than this share of what training images cover",
+    )
+    max_memorized: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="the model is not blessed when more than this share of its samples are closer "
+        "to a training image than held-out images are",
+    )
+    bless: Literal["auto", "always", "never"] = Field(
+        "auto", description="auto: by the limits; always, never: whatever they say"
     )
     seed: int = Field(0, ge=0, lt=2**31, description="first seed of the samples")
 

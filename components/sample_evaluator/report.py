@@ -1,4 +1,4 @@
-"""metrics.json and report.html: what an evaluation found, for programs and for people."""
+"""report.html: what an evaluation found, for people."""
 
 import base64
 import dataclasses
@@ -11,75 +11,6 @@ import jinja2
 from markupsafe import Markup
 
 from components.sample_evaluator import charts, sources
-from components.sample_evaluator.gate import Values, Verdict
-from components.sample_evaluator.metrics import CATALOG
-from components.sample_evaluator.options import EvaluateOptions, Threshold
-from components.sample_evaluator.tfma_metrics import unavailable_name
-
-_SOURCES = (sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
-
-
-def summarize(
-    values: Values,
-    verdict: Verdict,
-    options: EvaluateOptions,
-    nb_step: int | None,
-    model: str,
-    baseline: Mapping[str, str | None],
-    error_by_alpha: Mapping[str, list[float] | None] | None = None,
-    history: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, Any]:
-    """Makes the content of metrics.json.
-
-    Args:
-        values: by source, by metric, as `analysis.load_values` reads them.
-        verdict: of the gate.
-        options: what was asked for.
-        nb_step: solver steps of the candidate; None if it cannot be sampled.
-        model: URI of the candidate.
-        baseline: its `uri` (None: there is none) and its `status`, a phrase.
-        error_by_alpha: of `error_by_alpha.WriteErrorByAlpha`, if it was measured.
-        history: of `history.earlier_metrics`.
-
-    Returns:
-        A dictionary for JSON; a number that there is none of is None.
-    """
-    return {
-        "blessed": verdict.blessed,
-        "mode": "auto",
-        "reasons": list(verdict.reasons),
-        "features": options.features,
-        "nb_step": nb_step,
-        "seed": options.seed,
-        "samples": int(values[sources.REAL].get("images", 0)),
-        "images": {name: int(found.get("images", 0)) for name, found in values.items()},
-        "model": {"uri": model},
-        "baseline": dict(baseline),
-        "metrics": {
-            name: _metric(name, values, options.thresholds.get(name), name not in verdict.failed)
-            for name in CATALOG
-        },
-        "memorization": None,
-        "classes": None,
-        "error_by_alpha": error_by_alpha and dict(error_by_alpha),
-        "history": list(history),
-    }
-
-
-def _metric(
-    name: str, values: Values, threshold: Threshold | None, passed: bool
-) -> dict[str, float | str | bool | None]:
-    row = {source: values.get(source, {}).get(name) for source in _SOURCES}
-    return {
-        **row,
-        "stddev": None,
-        "minimum": None,
-        "maximum": threshold.maximum if threshold else None,
-        "max_worsening": threshold.max_increase if threshold else None,
-        "passed": passed,
-        "larger_is_better": False,
-        "unavailable": values[sources.CANDIDATE].get(unavailable_name(name)),
-    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +34,7 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
     """Renders the report: one HTML page that needs nothing beside it.
 
     Args:
-        summary: of `summarize`. Parts that are None, or empty, are left out of the page.
+        summary: of `summary.summarize`. Parts that are None, or empty, are left out of the page.
         pictures: what there is to see.
     """
     environment = jinja2.Environment(

@@ -108,7 +108,7 @@ class Sampler:
         return {"label": tf.constant(known, tf.string)}
 
 
-def check_sampler(path: str, shape: tuple[int, int, int]) -> int:
+def check_sampler(path: str, shape: tuple[int, int, int]) -> Sampler:
     """Loads a model and draws one image in one step, to see that it fits the data.
 
     Args:
@@ -116,7 +116,7 @@ def check_sampler(path: str, shape: tuple[int, int, int]) -> int:
         shape: H, W, C of the images in the data.
 
     Returns:
-        The model's `nb_step`.
+        The sampler.
 
     Raises:
         SamplerError: it does not load, does not run, or draws images of another shape.
@@ -131,7 +131,7 @@ def check_sampler(path: str, shape: tuple[int, int, int]) -> int:
             f"{path} draws images {image.shape[1:]} of type {image.dtype}, "
             f"the data hold {shape} of type uint8"
         )
-    return sampler.nb_step
+    return sampler
 
 
 def _read_metadata(path: str) -> tuple[int, list[str]]:

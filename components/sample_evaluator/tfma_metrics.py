@@ -1,53 +1,90 @@
 """The metrics of sample quality as TFMA metrics.
 
 TFMA's models are the sources of images: each is compared with the source `real`. The features of
-all images are gathered once and sorted by their index, so that no bundling changes a result; every
-metric is then derived from them.
+all images are gathered once and sorted by their keys, so that no bundling changes a result; every
+metric is then derived from them, and the Frechet distance from the moments.
 """
 
 import functools
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
 from components.sample_evaluator import sources
+from components.sample_evaluator.image_sets import GatherFeatures, ImageRecord, ImageSet
 from components.sample_evaluator.metrics import CATALOG
 from components.sample_evaluator.metrics.arrays import MetricError
+from components.sample_evaluator.metrics.frechet_distance import frechet_distance_of
+from components.sample_evaluator.metrics.kid import kid_over_subsets
+from components.sample_evaluator.metrics.memorization import memorization_of, spread_of
+from components.sample_evaluator.metrics.worsening import worsening
+from components.sample_evaluator.moments_fn import CombineMoments
 
-# A leading underscore keeps the features out of what TFMA writes.
+# A leading underscore keeps what metrics are derived from out of what TFMA writes.
 _FEATURES = metric_types.MetricKey("_features")
+_MOMENTS = metric_types.MetricKey("_moments")
+
+KID_STDDEV = "kid_stddev"
+MAX_SUBSET = 1000  # images of a subset that KID's standard deviation is taken over
+MEMORIZED_SHARE = "memorized_share"
+DISTANCE_RATIO = "distance_ratio"
+COUNT_NAMES = ("images", "flat_images", "distinct_images")
+KEY, FLAT, DIGEST, DISTANCE, LABEL = "key", "flat", "digest", "distance", "label"
 
 
-class ImageRecord(NamedTuple):
-    """What the metrics need of one image; records sort by the index, which is unique."""
-
-    index: int
-    flat: bool  # all pixels of the image are equal
-    digest: bytes  # SHA-256 of its pixels
-    vector: np.ndarray  # float [d], its features
+def unavailable_name(metric: str) -> str:
+    """Names the TFMA metric that holds why `metric` could not be computed."""
+    return f"{metric}_unavailable"
 
 
-class ImageSet(NamedTuple):
-    """The images of one source, in the order of their indices."""
+def worsening_name(metric: str) -> str:
+    """Names the worsening of `metric` that no choice of seeds explains."""
+    return f"{metric}_worsening"
 
-    vectors: np.ndarray  # float [N, d]
-    flat: int  # images that are a single color
-    distinct: int  # different images
+
+def margin_name(metric: str) -> str:
+    """Names what seeds alone make of a difference in `metric`."""
+    return f"{metric}_margin"
 
 
 class SampleMetric(metric_types.Metric):
     """A metric of `metrics.CATALOG`.
 
     Where it cannot be computed, there is no value, but the reason: as the metric that
-    `unavailable_name` names.
+    `unavailable_name` names. The same holds of the metrics below.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(metric_util.merge_per_key_computations(_sample_metric), name=name)
+
+
+class KidSpread(metric_types.Metric):
+    """`KID_STDDEV`: the standard deviation of KID over random subsets."""
+
+    def __init__(self, name: str = KID_STDDEV) -> None:
+        super().__init__(metric_util.merge_per_key_computations(_kid_spread), name=name)
+
+
+class WorseningMetric(metric_types.Metric):
+    """By how much the metric `metric` is worse than the baseline's, beyond chance, and the margin.
+
+    Its own name is that of `worsening_name`, as thresholds look for it.
+    """
+
+    def __init__(self, metric: str, name: str) -> None:
+        super().__init__(
+            metric_util.merge_per_key_computations(_worsening), name=name, metric=metric
+        )
+
+
+class MemorizationMetric(metric_types.Metric):
+    """`MEMORIZED_SHARE` and `DISTANCE_RATIO`: whether samples are copies of training images."""
+
+    def __init__(self, name: str = MEMORIZED_SHARE) -> None:
+        super().__init__(metric_util.merge_per_key_computations(_memorization), name=name)
 
 
 class ImageCounts(metric_types.Metric):
@@ -57,101 +94,138 @@ class ImageCounts(metric_types.Metric):
         super().__init__(metric_util.merge_per_key_computations(_image_counts), name=name)
 
 
-metric_types.register_metric(SampleMetric)
-metric_types.register_metric(ImageCounts)
+for _metric in (SampleMetric, KidSpread, WorseningMetric, MemorizationMetric, ImageCounts):
+    metric_types.register_metric(_metric)
 
-COUNT_NAMES = ("images", "flat_images", "distinct_images")
-
-
-def unavailable_name(metric: str) -> str:
-    """Names the TFMA metric that holds why `metric` could not be computed."""
-    return f"{metric}_unavailable"
+# Values of one source, from the sets of all: one for each name.
+_Derive = Callable[[dict[str, ImageSet], str], Sequence[float]]
 
 
 def _sample_metric(name: str, model_name: str) -> metric_types.MetricComputations:
+    if name != "frechet_distance":
+        return _derived([name], model_name, functools.partial(_compare, name))
     key = metric_types.MetricKey(name, model_name=model_name)
+    moments = metric_types.MetricComputation([_MOMENTS], [_ReadVector()], _KeyedMoments())
     return [
-        _gather(),
-        metric_types.DerivedMetricComputation([key], functools.partial(_compare, key)),
+        moments,
+        metric_types.DerivedMetricComputation([key], functools.partial(_compare_moments, key)),
     ]
 
 
+def _kid_spread(name: str, model_name: str) -> metric_types.MetricComputations:
+    def derive(sets: dict[str, ImageSet], source: str) -> Sequence[float]:
+        real, generated = _both(sets, source)
+        # Halves at most: subsets of nearly all rows are all alike.
+        size = min(MAX_SUBSET, len(real) // 2, len(generated) // 2)
+        return [kid_over_subsets(real, generated, subset_size=size).stddev]
+
+    return _derived([name], model_name, derive)
+
+
+def _worsening(metric: str, name: str, model_name: str) -> metric_types.MetricComputations:
+    def derive(sets: dict[str, ImageSet], source: str) -> Sequence[float]:
+        real, candidate = _both(sets, source)
+        _, baseline = _both(sets, sources.BASELINE)
+        found = worsening(CATALOG[metric], real, candidate, baseline)
+        return found.proven, found.margin
+
+    return _derived([name, margin_name(metric)], model_name, derive)
+
+
+def _memorization(name: str, model_name: str) -> metric_types.MetricComputations:
+    def derive(sets: dict[str, ImageSet], source: str) -> Sequence[float]:
+        held_out, generated = _of(sets, sources.REAL), _of(sets, source)
+        found = memorization_of(
+            held_out.distances, generated.distances, spread_of(held_out.vectors)
+        )
+        return found.share, found.distance_ratio
+
+    return _derived([name, DISTANCE_RATIO], model_name, derive)
+
+
 def _image_counts(name: str, model_name: str) -> metric_types.MetricComputations:
-    keys = [metric_types.MetricKey(count, model_name=model_name) for count in COUNT_NAMES]
-    return [_gather(), metric_types.DerivedMetricComputation(keys, functools.partial(_count, keys))]
+    def derive(sets: dict[str, ImageSet], source: str) -> Sequence[float]:
+        found = sets.get(source)
+        return (len(found.vectors), found.flat, found.distinct) if found else (0, 0, 0)
+
+    return _derived(list(COUNT_NAMES), model_name, derive)
 
 
-def _compare(
+def _compare(name: str, sets: dict[str, ImageSet], source: str) -> Sequence[float]:
+    return [CATALOG[name].function(*_both(sets, source))]
+
+
+def _both(sets: dict[str, ImageSet], source: str) -> tuple[np.ndarray, np.ndarray]:
+    return _of(sets, sources.REAL).vectors, _of(sets, source).vectors
+
+
+def _of(found: dict[str, Any], source: str) -> Any:
+    if source not in found:
+        raise MetricError(f"there are no images of {source}")
+    return found[source]
+
+
+def _compare_moments(
     key: metric_types.MetricKey, values: metric_types.MetricsDict
 ) -> metric_types.MetricsDict:
-    sets = values[_FEATURES]
+    moments = values[_MOMENTS]
     try:
-        if key.model_name not in sets:
-            raise MetricError(f"there are no images of {key.model_name}")
-        real, generated = sets[sources.REAL], sets[key.model_name]
-        return {key: CATALOG[key.name].function(real.vectors, generated.vectors)}
+        value = frechet_distance_of(_of(moments, sources.REAL), _of(moments, key.model_name))
     except MetricError as error:
         return {key._replace(name=unavailable_name(key.name)): str(error)}
+    return {key: value}
 
 
-def _count(
-    keys: list[metric_types.MetricKey], values: metric_types.MetricsDict
-) -> metric_types.MetricsDict:
-    found = values[_FEATURES].get(keys[0].model_name)
-    counts = (len(found.vectors), found.flat, found.distinct) if found else (0, 0, 0)
-    return {key: float(count) for key, count in zip(keys, counts, strict=True)}
+def _derived(
+    names: Sequence[str], model_name: str, derive: _Derive
+) -> metric_types.MetricComputations:
+    keys = [metric_types.MetricKey(name, model_name=model_name) for name in names]
 
+    def compute(values: metric_types.MetricsDict) -> metric_types.MetricsDict:
+        try:
+            results = derive(values[_FEATURES], model_name)
+        except MetricError as error:
+            return {keys[0]._replace(name=unavailable_name(names[0])): str(error)}
+        return {key: float(result) for key, result in zip(keys, results, strict=True)}
 
-def _gather() -> metric_types.MetricComputation:
-    return metric_types.MetricComputation([_FEATURES], [_ReadExtract()], GatherFeatures())
+    gather = metric_types.MetricComputation([_FEATURES], [_ReadExtract()], _KeyedSets())
+    return [gather, metric_types.DerivedMetricComputation(keys, compute)]
 
 
 class _ReadExtract(metric_types.Preprocessor):
-    """An extract of `images.ExtractFeatures` to (source, ImageRecord)."""
+    """An extract of `analysis.Analyze` to (source, ImageRecord)."""
 
     def process(self, extracts: dict[str, Any]) -> Iterator[tuple[str, ImageRecord]]:
         [(source, vector)] = extracts[constants.PREDICTIONS_KEY].items()
         features = extracts[constants.FEATURES_KEY]
         yield (
             source,
-            ImageRecord(int(features["index"]), bool(features["flat"]), features["digest"], vector),
+            ImageRecord(
+                features[KEY],
+                bool(features[FLAT]),
+                features[DIGEST],
+                float(features[DISTANCE]),
+                vector,
+            ),
         )
 
 
-class GatherFeatures(beam.CombineFn):
-    """(source, ImageRecord) pairs to {source: ImageSet}, whatever the order they come in."""
+class _ReadVector(metric_types.Preprocessor):
+    """An extract of `analysis.Analyze` to (source, vector)."""
 
-    def create_accumulator(self) -> dict[str, list[ImageRecord]]:
-        """Starts empty."""
-        return {}
-
-    def add_input(
-        self, accumulator: dict[str, list[ImageRecord]], element: tuple[str, ImageRecord]
-    ) -> dict[str, list[ImageRecord]]:
-        """Adds one image."""
-        source, record = element
-        accumulator.setdefault(source, []).append(record)
-        return accumulator
-
-    def merge_accumulators(
-        self, accumulators: list[dict[str, list[ImageRecord]]]
-    ) -> dict[str, list[ImageRecord]]:
-        """Joins the images of each source."""
-        merged: dict[str, list[ImageRecord]] = {}
-        for accumulator in accumulators:
-            for source, records in accumulator.items():
-                merged.setdefault(source, []).extend(records)
-        return merged
-
-    def extract_output(self, accumulator: dict[str, list[ImageRecord]]) -> metric_types.MetricsDict:
-        """Sorts the images of each source and stacks their features."""
-        return {_FEATURES: {source: _image_set(found) for source, found in accumulator.items()}}
+    def process(self, extracts: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+        yield from extracts[constants.PREDICTIONS_KEY].items()
 
 
-def _image_set(records: list[ImageRecord]) -> ImageSet:
-    ordered = sorted(records, key=lambda record: record.index)
-    return ImageSet(
-        vectors=np.stack([record.vector for record in ordered]),
-        flat=sum(record.flat for record in ordered),
-        distinct=len({record.digest for record in ordered}),
-    )
+class _KeyedSets(GatherFeatures):
+    """GatherFeatures, with the result under the key that TFMA asks for."""
+
+    def extract_output(self, accumulator: dict[str, Any]) -> metric_types.MetricsDict:
+        return {_FEATURES: super().extract_output(accumulator)}
+
+
+class _KeyedMoments(CombineMoments):
+    """CombineMoments, with the result under the key that TFMA asks for."""
+
+    def extract_output(self, accumulator: dict[str, Any]) -> metric_types.MetricsDict:
+        return {_MOMENTS: super().extract_output(accumulator)}

@@ -31,7 +31,7 @@ class WriteTrajectories(beam.PTransform):
         self._path = path
 
     def expand(self, labels: beam.PCollection) -> beam.PCollection:
-        """From one list of the labels of all samples, as `images.read_labels` makes it."""
+        """From one list of the labels of all samples, in the order of their seeds."""
         return labels | "Draw" >> beam.Map(_write, self._model, self._seed, self._path)
 
 

@@ -16,7 +16,7 @@ from google.protobuf import message
 
 from trainer.signals import exit_on_sigterm
 
-GPU_NODES = {"Trainer", "SampleEvaluator"}
+GPU_NODES = {"Trainer", "RealFeatures", "SampleEvaluator"}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
 DEVICES = "/dev/nvidia[0-9]*"

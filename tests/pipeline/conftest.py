@@ -23,7 +23,8 @@ TINY = (
     "sample.nb_step=2",
     "evaluate.samples=200",
     "evaluate.min_samples=20",
-    "evaluate.thresholds.kid={maximum: 100.0, max_increase: 100.0}",
+    "evaluate.thresholds.kid={maximum: 100.0, max_worsening: 100.0}",
+    "evaluate.min_coverage=0",  # a network of twelve steps covers nothing
 )
 
 NODES = [
@@ -33,6 +34,7 @@ NODES = [
     "Transform",
     "ExampleValidator",
     "DataGate",
+    "RealFeatures",
     "Trainer",
     "Baseline",
     "SampleEvaluator",

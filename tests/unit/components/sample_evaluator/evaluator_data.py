@@ -8,8 +8,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import artifact_utils, standard_artifacts
 
 import trainer.sampler
+from components.real_features.artifact import ImageFeatures
+from components.real_features.executor import Executor
+from components.sample_evaluator.options import FeatureOptions
 from trainer.sampler import METADATA
 
 BEAM_ARGS = ["--runner=FnApiRunner"]
@@ -21,7 +26,8 @@ def serialize(image, label=""):
     """One tf.Example of the contract, for a gray image uint8 [H, W, 1]."""
     png = tf.io.encode_png(image).numpy()
     sha256 = hashlib.sha256(image.tobytes()).hexdigest().encode()
-    values = {"image": png, "label": label.encode(), "sha256": sha256}
+    path = b"images/" + sha256[:8] + b".png"
+    values = {"image": png, "label": label.encode(), "sha256": sha256, "path": path}
     return tf.train.Example(
         features=tf.train.Features(
             feature={
@@ -43,6 +49,26 @@ def write_examples(folder, splits, shards=1, label_of=lambda image: ""):
                 for image in images[shard::shards]:
                     writer.write(serialize(image, label_of(image)))
     return str(folder)
+
+
+def describe(example_folder, transform_graph, output, options):
+    """Runs RealFeatures' executor on examples that `write_examples` wrote."""
+
+    def artifact(kind, uri):
+        result = kind()
+        result.uri = str(uri)
+        return result
+
+    examples = artifact(standard_artifacts.Examples, example_folder)
+    examples.split_names = artifact_utils.encode_split_names(["eval", "train"])
+    Executor(BaseBeamExecutor.Context(beam_pipeline_args=list(BEAM_ARGS))).Do(
+        {
+            "examples": [examples],
+            "transform_graph": [artifact(standard_artifacts.TransformGraph, transform_graph)],
+        },
+        {"features": [artifact(ImageFeatures, output)]},
+        {"options": options.model_dump_json(include=set(FeatureOptions.model_fields))},
+    )
 
 
 class ImageSampler(tf.Module):

@@ -5,12 +5,12 @@ import json
 import apache_beam as beam
 import numpy as np
 import pytest
-from evaluator_data import BEAM_ARGS, SHAPE, write_model, write_network_model
+from evaluator_data import BEAM_ARGS, SHAPE, serialize, write_model, write_network_model
 
 from components.sample_evaluator import error_by_alpha
 from components.sample_evaluator.error_by_alpha import EDGES, IMAGES, WriteErrorByAlpha, ceiling
-from components.sample_evaluator.images import ImageBatch
-from components.sample_evaluator.sources import BASELINE, CANDIDATE, REAL
+from components.sample_evaluator.images import example_key
+from components.sample_evaluator.sources import BASELINE, CANDIDATE
 
 KNOWN = ["cat", "dog"]
 SEED = 3
@@ -31,26 +31,31 @@ def only_draws(tmp_path_factory, digits):
     return write_model(tmp_path_factory.mktemp("model"), digits[:2])
 
 
-def measure(folders, images, path, batch_size=64):
+@pytest.fixture
+def measure(transform_graph, monkeypatch):
     """What WriteErrorByAlpha writes, None where it writes nothing."""
-    labels = [("dog", "cat", "cow")[i % 3] for i in range(len(images))]
-    starts = range(0, len(images), batch_size)
-    batches = [ImageBatch(REAL, start, images[start : start + batch_size]) for start in starts]
-    models = {source: f"{folder}/Format-Serving" for source, folder in folders.items()}
-    with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
-        _ = {
-            "images": pipeline | "Images" >> beam.Create(batches[::-1]),
-            "labels": pipeline | "Labels" >> beam.Create([labels]),
-        } | WriteErrorByAlpha(models, SEED, str(path))
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def run(folders, images, path, batch_size=64, order=1):
+        monkeypatch.setattr(error_by_alpha, "BATCH", batch_size)
+        records = [serialize(image, ("dog", "cat", "cow")[i % 3]) for i, image in enumerate(images)]
+        models = {source: f"{folder}/Format-Serving" for source, folder in folders.items()}
+        with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
+            _ = (
+                pipeline
+                | beam.Create(records[::order])
+                | WriteErrorByAlpha(models, transform_graph, SEED, str(path))
+            )
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    return run
 
 
-def test_equals_the_loop_of_its_definition(candidate, baseline, digits, tmp_path):
+def test_equals_the_loop_of_its_definition(measure, candidate, baseline, digits, tmp_path):
     images = digits[:20]
     found = measure({CANDIDATE: candidate, BASELINE: baseline}, images, tmp_path / "e.json", 7)
     with_label, without = np.zeros(10), np.zeros(10)
     for index, image in enumerate(images):
-        rng = np.random.default_rng([SEED, index])
+        rng = np.random.default_rng([SEED, *example_key(serialize(image))])
         x1 = image / 127.5 - 1
         label = (1, 0, 2)[index % 3]  # dog, cat, and one that the model does not know
         for part in range(10):
@@ -66,23 +71,27 @@ def test_equals_the_loop_of_its_definition(candidate, baseline, digits, tmp_path
 
 
 def test_batches_and_their_order_change_nothing_and_the_first_images_suffice(
-    baseline, digits, tmp_path
+    measure, baseline, digits, tmp_path
 ):
-    images = digits[: IMAGES + 40]
-    found = measure({CANDIDATE: baseline}, images, tmp_path / "all.json", batch_size=100)
-    other = measure({CANDIDATE: baseline}, images[:IMAGES], tmp_path / "e.json", batch_size=33)
+    images = sorted(digits[: IMAGES + 40], key=lambda image: example_key(serialize(image)))
+    found = measure({CANDIDATE: baseline}, images, tmp_path / "all.json", 100, order=-1)
+    other = measure({CANDIDATE: baseline}, images[:IMAGES], tmp_path / "e.json", 33)
     assert found["images"] == IMAGES
     for name in ("candidate", "ceiling"):
         np.testing.assert_allclose(found[name], other[name], rtol=1e-6)
 
 
-def test_a_baseline_that_does_not_deblend_is_left_out(baseline, only_draws, digits, tmp_path):
+def test_a_baseline_that_does_not_deblend_is_left_out(
+    measure, baseline, only_draws, digits, tmp_path
+):
     found = measure({CANDIDATE: baseline, BASELINE: only_draws}, digits[:5], tmp_path / "e.json")
     assert found["baseline"] is None
     assert len(found["candidate"]) == len(EDGES) - 1
 
 
-def test_without_errors_of_the_candidate_nothing_is_written(baseline, only_draws, digits, tmp_path):
+def test_without_errors_of_the_candidate_nothing_is_written(
+    measure, baseline, only_draws, digits, tmp_path
+):
     path = tmp_path / "e.json"
     assert measure({CANDIDATE: only_draws, BASELINE: baseline}, digits[:5], path) is None
     assert measure({CANDIDATE: baseline}, digits[:0], path) is None

@@ -14,7 +14,7 @@ def test_the_defaults_survive_json():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"thresholds": {"fid": {"maximum": 1}}}, "kid' or 'frechet_distance"),
+        ({"thresholds": {"fid": {"maximum": 1}}}, "'kid', 'frechet_distance'"),
         ({"thresholds": {}}, "at least 1 item"),
         ({"thresholds": {"kid": {}}}, "sets no limit"),
         ({"thresholds": {"kid": {"maximum": float("nan")}}}, "finite number"),
@@ -28,4 +28,4 @@ def test_wrong_values_are_named(values, message):
 
 
 def test_one_limit_is_enough():
-    assert Threshold(max_increase=0.1).maximum is None
+    assert Threshold(max_worsening=0.1).maximum is None

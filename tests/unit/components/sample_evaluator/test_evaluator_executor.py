@@ -11,6 +11,7 @@ import tensorflow_model_analysis as tfma
 from evaluator_data import (
     BEAM_ARGS,
     NB_STEP,
+    describe,
     open_png,
     write_examples,
     write_model,
@@ -19,6 +20,7 @@ from evaluator_data import (
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, channel_utils, standard_artifacts
 
+from components.real_features.artifact import ImageFeatures
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.executor import Executor
 from components.sample_evaluator.images import draw_noise
@@ -32,7 +34,7 @@ OPTIONS = EvaluateOptions(
     min_samples=100,
     samples=200,
     thresholds={
-        "kid": Threshold(maximum=0.05, max_increase=0.01),
+        "kid": Threshold(maximum=0.05, max_worsening=0.01),
         "frechet_distance": Threshold(maximum=20),
     },
 )
@@ -62,8 +64,23 @@ def good_stock(digits):
     return digits[600:1000]
 
 
+@pytest.fixture(scope="module")
+def described(transform_graph, tmp_path_factory):
+    """Runs RealFeatures, once for the same examples and options."""
+    folders = {}
+
+    def describe_once(examples, options):
+        key = (examples, options.samples, options.batch_size)
+        if key not in folders:
+            folders[key] = str(tmp_path_factory.mktemp("features"))
+            describe(examples, transform_graph, folders[key], options)
+        return folders[key]
+
+    return describe_once
+
+
 @pytest.fixture
-def evaluate(example_folder, transform_graph, tmp_path):
+def evaluate(example_folder, described, transform_graph, tmp_path):
     def artifact(kind, uri, number):
         result = kind()
         result.uri, result.id = str(uri), number
@@ -74,6 +91,7 @@ def evaluate(example_folder, transform_graph, tmp_path):
         examples.split_names = artifact_utils.encode_split_names(["eval", "train"])
         inputs = {
             "examples": [examples],
+            "features": [artifact(ImageFeatures, described(folder, options), 20)],
             "transform_graph": [artifact(standard_artifacts.TransformGraph, transform_graph, 2)],
             "model": [artifact(standard_artifacts.Model, model, 3)],
             "baseline": [artifact(standard_artifacts.Model, baseline, 4)] if baseline else [],
@@ -128,6 +146,9 @@ def test_a_good_model_is_blessed(evaluate, good_stock, digits, tmp_path):
     assert outcome.summary["baseline"] == {"uri": None, "status": "there is none yet"}
     assert outcome.summary["nb_step"] == NB_STEP
     assert set(outcome.summary["images"].values()) == {HELD_OUT}
+    assert outcome.summary["classes"] == {}
+    assert outcome.summary["history"] == []
+    assert outcome.summary["memorization"]["candidate"]["share"] < 0.1
     kid = outcome.summary["metrics"]["kid"]
     assert abs(kid["candidate"]) < 0.05
     assert abs(kid["train"]) < 0.05
@@ -138,11 +159,8 @@ def test_a_good_model_is_blessed(evaluate, good_stock, digits, tmp_path):
     np.testing.assert_array_equal(
         open_png(outcome.folder / "samples.png"), image_grid(good_stock[:100]).squeeze()
     )
-    shown = {image.tobytes() for image in _tiles(open_png(outcome.folder / "real.png"))}
-    assert len(shown) == 100
-    assert shown <= {image.tobytes() for image in digits[:HELD_OUT]}
     loaded = tfma.load_eval_result(str(outcome.folder), model_name="candidate")
-    assert loaded.slicing_metrics[0][1][""][""]["kid"]["doubleValue"] == kid["candidate"]
+    assert dict(loaded.slicing_metrics)[()][""][""]["kid"]["doubleValue"] == kid["candidate"]
     assert tfma.load_validation_result(str(outcome.folder)).validation_ok
 
 
@@ -169,7 +187,7 @@ def test_the_same_images_in_other_files_give_the_same_metrics(
 
 
 def test_noise_is_not_blessed_and_the_reason_names_the_numbers(evaluate, tmp_path):
-    noise = draw_noise((0, list(range(1000, 1200))), NOISE, (8, 8, 1)).images
+    noise = draw_noise((list(range(1000, 1200)), [""] * 200), NOISE, (8, 8, 1)).images
     outcome = evaluate(write_model(tmp_path / "model", noise))
     assert not outcome.summary["blessed"]
     kid = outcome.summary["metrics"]["kid"]
@@ -181,25 +199,28 @@ def test_constant_images_are_not_blessed_even_within_the_thresholds(evaluate, tm
     options = OPTIONS.model_copy(update={"thresholds": {"kid": Threshold(maximum=100)}})
     black = np.zeros((5, 8, 8, 1), np.uint8)
     outcome = evaluate(write_model(tmp_path / "model", black), options=options)
-    assert outcome.summary["reasons"] == [
+    assert outcome.summary["reasons"][:2] == [
         f"all {HELD_OUT} samples are the same image",
         f"{HELD_OUT} of {HELD_OUT} samples are a single color (held-out images: 0), "
         "as when a network yields NaN",
     ]
+    assert outcome.summary["reasons"][2].startswith("the samples cover 0%")
 
 
 def test_a_better_baseline_blocks_a_worse_model(evaluate, good_stock, tmp_path):
     options = OPTIONS.model_copy(
-        update={"thresholds": {"kid": Threshold(maximum=1, max_increase=0.01)}}
+        update={"thresholds": {"kid": Threshold(maximum=1, max_worsening=0.0)}}
     )
     worse = write_model(tmp_path / "model", disturb(good_stock, 50))
     baseline = write_model(tmp_path / "baseline", good_stock)
     outcome = evaluate(worse, baseline, options)
     kid = outcome.summary["metrics"]["kid"]
     assert outcome.summary["baseline"] == {"uri": baseline, "status": "compared"}
-    assert kid["candidate"] > kid["baseline"] + 0.01
+    assert kid["candidate"] - kid["baseline"] - kid["margin"] == pytest.approx(kid["worsening"])
+    assert kid["worsening"] > 0
     assert outcome.summary["reasons"] == [
-        f"kid {kid['candidate']:.4g} exceeds the baseline's {kid['baseline']:.4g} by more than 0.01"
+        f"kid {kid['candidate']:.4g} is worse than the baseline's {kid['baseline']:.4g} by more "
+        f"than 0 and what seeds explain ({kid['margin']:.2g})"
     ]
 
 
@@ -211,6 +232,33 @@ def test_an_equal_baseline_does_not_block(evaluate, good_stock, tmp_path):
     assert kid["candidate"] == kid["baseline"]
 
 
+def test_copies_of_training_images_are_not_blessed(evaluate, digits, tmp_path):
+    outcome = evaluate(write_model(tmp_path / "model", digits[HELD_OUT:500]))
+    assert outcome.summary["memorization"]["candidate"] == {
+        "share": 1.0,
+        "distance_ratio": 0.0,
+    }
+    assert outcome.summary["reasons"] == [
+        "100% of the samples are closer to a training image than held-out images are: "
+        "at most 50% may be"
+    ]
+
+
+def test_a_collapsed_model_is_not_blessed(evaluate, good_stock, tmp_path):
+    options = OPTIONS.model_copy(update={"thresholds": {"kid": Threshold(maximum=100)}})
+    outcome = evaluate(write_model(tmp_path / "model", good_stock[:5]), options=options)
+    [reason] = outcome.summary["reasons"]
+    assert "of the held-out images" in reason
+
+
+@pytest.mark.parametrize("bless", ["always", "never"])
+def test_a_blessing_can_be_ordered_and_says_so(evaluate, good_stock, tmp_path, bless):
+    options = OPTIONS.model_copy(update={"bless": bless})
+    outcome = evaluate(write_model(tmp_path / "model", good_stock), options=options)
+    assert outcome.summary["blessed"] == (bless == "always")
+    assert outcome.reason.startswith(f"evaluate.bless={bless}, ")
+
+
 def test_a_model_with_every_signature_shows_all_there_is_to_see(evaluate, good_stock, tmp_path):
     model = write_network_model(tmp_path / "model")
     outcome = evaluate(model, write_model(tmp_path / "baseline", good_stock))
@@ -219,7 +267,7 @@ def test_a_model_with_every_signature_shows_all_there_is_to_see(evaluate, good_s
     assert len(errors["candidate"]) == len(errors["ceiling"]) == 10
     assert errors["baseline"] is None  # it only draws
     assert outcome.summary["history"] == []
-    for name in ("samples", "real", "nearest_pairs", "trajectories"):
+    for name in ("samples", "nearest_pairs", "trajectories"):
         assert (outcome.folder / f"{name}.png").exists()
     page = (outcome.folder / "report.html").read_text(encoding="utf-8")
     assert page.count("<img ") == 4
@@ -241,7 +289,7 @@ def label_of(image):
 
 @pytest.mark.parametrize("candidate_is_conditional", [True, False])
 def test_a_conditional_model_draws_the_labels_of_the_held_out_images(
-    evaluate, digits, tmp_path, candidate_is_conditional
+    evaluate, described, digits, tmp_path, candidate_is_conditional
 ):
     splits = {"eval": digits[:HELD_OUT], "train": digits[HELD_OUT:300]}
     folder = write_examples(tmp_path / "examples", splits, shards=2, label_of=label_of)
@@ -252,10 +300,15 @@ def test_a_conditional_model_draws_the_labels_of_the_held_out_images(
     options = OPTIONS.model_copy(update={"batch_size": 17})
     if candidate_is_conditional:
         outcome = evaluate(conditional, other, options, folder)
-        real, drawn = (_tiles(open_png(outcome.folder / f"{n}.png")) for n in ("real", "samples"))
+        real = _tiles(open_png(pathlib.Path(described(folder, options)) / "real.png"))
+        drawn = _tiles(open_png(outcome.folder / "samples.png"))
         indices = [(*known, "c").index(label_of(image)) for image in real]
         assert set(indices) == {0, 1, 2}
         np.testing.assert_array_equal(drawn, stock[indices].squeeze(-1))
+        classes = outcome.summary["classes"]
+        assert list(classes) == ["a", "b", "c"]
+        assert sum(found["images"] for found in classes.values()) == HELD_OUT
+        assert classes["a"]["metrics"]["kid"] is not None
     else:
         outcome = evaluate(other, conditional, options, folder)
     assert outcome.summary["baseline"]["status"] == "compared"
@@ -319,6 +372,7 @@ def test_the_component_carries_its_options_as_json():
 
     component = SampleEvaluator(
         examples=of(standard_artifacts.Examples),
+        features=of(ImageFeatures),
         transform_graph=of(standard_artifacts.TransformGraph),
         model=of(standard_artifacts.Model),
         options=OPTIONS,

@@ -7,7 +7,7 @@ from components.sample_evaluator.gate import judge
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 
 OPTIONS = EvaluateOptions(
-    samples=200, thresholds={"kid": Threshold(maximum=0.02, max_increase=0.01)}
+    samples=200, thresholds={"kid": Threshold(maximum=0.02, max_worsening=0.01)}
 )
 
 
@@ -24,45 +24,119 @@ def passing():
     return validation_result_pb2.ValidationResult(validation_ok=True)
 
 
-def failing(*metrics):
-    """A validation that the candidate fails in metrics (name, is_diff)."""
+def failing(*metrics, label=None):
+    """A validation that the candidate fails in metrics, over all samples or those of a label."""
     validation = validation_result_pb2.ValidationResult(validation_ok=False)
     found = validation.metric_validations_per_slice.add()
-    for name, is_diff in metrics:
+    if label:
+        found.slice_key.single_slice_keys.add(column="label", bytes_value=label.encode())
+    for name in metrics:
         key = found.failures.add().metric_key
-        key.name, key.model_name, key.is_diff = name, "candidate", is_diff
+        key.name, key.model_name = name, "candidate"
     return validation
 
 
+def beside_a_baseline(**candidate):
+    return {
+        "real": source(),
+        "train": source(coverage=0.9),
+        "candidate": source(**{"kid": 0.0112, "kid_margin": 0.0021, **candidate}),
+        "baseline": source(kid=0.005),
+    }
+
+
 def test_a_blessing_states_the_limits_that_are_kept():
-    values = {"real": source(), "candidate": source(kid=0.0112), "baseline": source(kid=0.005)}
-    verdict = judge(values, passing(), OPTIONS)
+    verdict = judge(beside_a_baseline(), passing(), OPTIONS)
     assert verdict.blessed
     assert verdict.reasons == (
         "kid 0.0112 is at most 0.02",
-        "kid 0.0112 is at most 0.01 above the baseline's 0.005",
+        "kid 0.0112 is not worse than the baseline's 0.005 by more than 0.01 and what seeds "
+        "explain (0.0021)",
     )
 
 
 def test_failed_thresholds_are_sentences():
-    values = {"real": source(), "candidate": source(kid=0.0312), "baseline": source(kid=0.015)}
-    verdict = judge(values, failing(("kid", False), ("kid", True)), OPTIONS)
+    values = beside_a_baseline(kid=0.0312, kid_worsening=0.0141)
+    verdict = judge(values, failing("kid", "kid_worsening"), OPTIONS)
     assert not verdict.blessed
     assert verdict.failed == {"kid"}
     assert verdict.reasons == (
         "kid 0.0312 exceeds 0.02",
-        "kid 0.0312 exceeds the baseline's 0.015 by more than 0.01",
+        "kid 0.0312 is worse than the baseline's 0.005 by more than 0.01 and what seeds explain "
+        "(0.0021)",
     )
 
 
+def test_a_minimum_that_is_missed_is_a_sentence():
+    options = EvaluateOptions(thresholds={"recall": Threshold(minimum=0.6)})
+    values = {"real": source(), "train": source(), "candidate": source(recall=0.512)}
+    verdict = judge(values, failing("recall"), options)
+    assert verdict.reasons == ("recall 0.512 is below 0.6",)
+    values["candidate"]["recall"] = 0.7
+    assert judge(values, passing(), options).reasons == ("recall 0.7 is at least 0.6",)
+
+
+def test_copies_of_training_images_are_a_sentence():
+    values = beside_a_baseline(memorized_share=0.734)
+    verdict = judge(values, failing("memorized_share"), OPTIONS)
+    assert verdict.reasons == (
+        "73% of the samples are closer to a training image than held-out images are: "
+        "at most 50% may be",
+    )
+
+
+@pytest.mark.parametrize(("coverage", "blessed"), [(0.46, True), (0.44, False), (0.0, False)])
+def test_a_collapsed_model_covers_too_little(coverage, blessed):
+    verdict = judge(beside_a_baseline(coverage=coverage), passing(), OPTIONS)
+    assert verdict.blessed == blessed
+    assert blessed or "the samples cover" in verdict.reasons[0]
+
+
 def test_a_metric_that_cannot_be_computed_is_told_once():
-    values = {"real": source(), "candidate": source(kid_unavailable="NaN in the features")}
-    verdict = judge(values, failing(("kid", False), ("kid", True)), OPTIONS)
+    values = {
+        "real": source(),
+        "train": source(),
+        "candidate": source(kid_unavailable="NaN in the features"),
+        "baseline": source(kid=0.005),
+    }
+    verdict = judge(values, failing("kid", "kid_worsening"), OPTIONS)
     assert verdict.reasons == ("kid cannot be computed: NaN in the features",)
 
 
+def test_a_limited_metric_without_a_value_blocks_even_where_only_its_change_is_limited():
+    options = EvaluateOptions(thresholds={"kid": Threshold(max_worsening=0.0)})
+    values = {"real": source(), "train": source(), "candidate": source()}
+    verdict = judge(values, passing(), options)
+    assert verdict.reasons == ("kid cannot be computed: it is not a finite number",)
+
+
+def test_a_baseline_whose_metric_cannot_be_computed_does_not_block():
+    values = beside_a_baseline()
+    values["baseline"] = source(kid_unavailable="NaN in the features")
+    verdict = judge(values, failing("kid_worsening"), OPTIONS)
+    assert verdict.blessed
+    assert verdict.reasons[1] == "kid 0.0112 has no baseline to be compared with"
+
+
+def test_a_label_with_too_few_images_does_not_block():
+    verdict = judge(beside_a_baseline(), failing("kid", label="shirt"), OPTIONS)
+    assert verdict.blessed
+
+
+@pytest.mark.parametrize("bless", ["always", "never"])
+@pytest.mark.parametrize("good", [True, False])
+def test_the_limits_can_be_overruled_and_the_reasons_say_so(bless, good):
+    options = OPTIONS.model_copy(update={"bless": bless})
+    values = beside_a_baseline(kid=0.0112 if good else 0.0312)
+    verdict = judge(values, passing() if good else failing("kid"), options)
+    assert verdict.blessed == (bless == "always")
+    outcome = "it keeps" if good else "it fails"
+    assert verdict.reasons[0] == f"evaluate.bless={bless}, whatever the limits say, which {outcome}"
+    assert verdict.reasons[1].startswith("kid 0.0112" if good else "kid 0.0312 exceeds 0.02")
+
+
 def test_too_few_held_out_images_block_a_good_model():
-    values = {"real": source(images=99), "candidate": source(images=99, kid=0.0)}
+    values = {"real": source(images=99), "train": source(), "candidate": source(images=99, kid=0.0)}
     verdict = judge(values, passing(), OPTIONS)
     assert not verdict.blessed
     assert verdict.reasons == (
@@ -71,32 +145,35 @@ def test_too_few_held_out_images_block_a_good_model():
 
 
 def test_no_images_at_all_block():
-    verdict = judge({"real": {}, "candidate": {}}, failing(), OPTIONS)
+    verdict = judge({"real": {}, "train": {}, "candidate": {}}, failing(), OPTIONS)
     assert not verdict.blessed
     assert verdict.reasons[0].startswith("0 held-out images are too few")
 
 
 @pytest.mark.parametrize(("flat", "blessed"), [(0, True), (6, True), (7, False), (200, False)])
 def test_single_colored_samples_block_when_held_out_images_have_fewer(flat, blessed):
-    values = {"real": source(flat=4), "candidate": source(flat=flat, kid=0.0)}
+    values = {"real": source(flat=4), "train": source(), "candidate": source(flat=flat, kid=0.0)}
     verdict = judge(values, passing(), OPTIONS)
     assert verdict.blessed == blessed
     assert blessed or f"{flat} of 200 samples are a single color" in verdict.reasons[0]
 
 
 def test_samples_that_are_all_the_same_block():
-    values = {"real": source(), "candidate": source(distinct=1, kid=0.0)}
+    values = {"real": source(), "train": source(), "candidate": source(distinct=1, kid=0.0)}
     verdict = judge(values, passing(), OPTIONS)
     assert verdict.reasons == ("all 200 samples are the same image",)
 
 
-def test_a_candidate_that_cannot_be_sampled_has_that_one_reason():
-    values = {"real": source(), "candidate": source(images=0, kid_unavailable="no images")}
-    verdict = judge(values, failing(("kid", False)), OPTIONS, candidate_problem="it is damaged")
+@pytest.mark.parametrize("bless", ["auto", "always"])
+def test_a_candidate_that_cannot_be_sampled_is_never_blessed(bless):
+    options = OPTIONS.model_copy(update={"bless": bless})
+    values = {"real": source(), "train": source(), "candidate": source(images=0)}
+    verdict = judge(values, failing("kid"), options, candidate_problem="it is damaged")
     assert not verdict.blessed
     assert verdict.reasons == ("the candidate cannot be sampled: it is damaged",)
 
 
 def test_a_validation_that_fails_without_a_reason_still_blocks():
-    values = {"real": source(), "candidate": source(kid=0.0)}
-    assert not judge(values, failing(), OPTIONS).blessed
+    values = {"real": source(), "train": source(), "candidate": source(kid=0.0)}
+    validation = validation_result_pb2.ValidationResult(validation_ok=False)
+    assert not judge(values, validation, OPTIONS).blessed

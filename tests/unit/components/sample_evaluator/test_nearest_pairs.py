@@ -5,18 +5,21 @@ import numpy as np
 import pytest
 from evaluator_data import BEAM_ARGS, open_png, serialize
 
-from components.sample_evaluator.images import ImageBatch
-from components.sample_evaluator.nearest_pairs import PAIRS, FeatureVector, WriteNearestPairs
-from components.sample_evaluator.sources import CANDIDATE, REAL, TRAIN
+from components.sample_evaluator.image_features import ImageFeatures
+from components.sample_evaluator.images import ImageBatch, example_key, seed_key
+from components.sample_evaluator.nearest import FindNearest
+from components.sample_evaluator.nearest_pairs import PAIRS, WriteNearestPairs
+from components.sample_evaluator.sources import CANDIDATE, REAL
 from trainer.grid import image_grid
 
-
-def features_of(source, images):
-    return [FeatureVector(source, i, image.ravel() / 255) for i, image in enumerate(images)]
+SEED = 11
 
 
-def cut(items, size):
-    return [(start, items[start : start + size]) for start in range(0, len(items), size)]
+def features_of(images, keys):
+    return [
+        ImageFeatures(key, "", False, b"", image.ravel().astype(np.float32))
+        for key, image in zip(keys, images, strict=True)
+    ]
 
 
 @pytest.fixture
@@ -24,21 +27,22 @@ def write(transform_graph, tmp_path):
     """Writes the picture of these samples and training images; returns it, None without one."""
 
     def run(samples, train, batch_size=32):
-        features = [
-            *features_of(TRAIN, train),
-            *features_of(CANDIDATE, samples),
-            *features_of(REAL, samples),  # to be passed over
+        records = [serialize(image) for image in train]
+        training = features_of(train, [example_key(record) for record in records])
+        drawn = features_of(samples, [seed_key(SEED + i) for i in range(len(samples))])
+        queries = [(source, found) for source in (CANDIDATE, REAL) for found in drawn]
+        keys = [found.key for found in drawn]
+        batches = [
+            ImageBatch(CANDIDATE, keys[i : i + batch_size], [], samples[i : i + batch_size])
+            for i in range(0, len(samples), batch_size)
         ]
-        np.random.default_rng(0).shuffle(features)
-        batches = [ImageBatch(CANDIDATE, *batch) for batch in cut(samples, batch_size)]
-        records = cut([serialize(image) for image in train], batch_size)
         path = tmp_path / "pairs.png"
         with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
-            _ = {
-                "features": pipeline | "Features" >> beam.Create(features),
-                "samples": pipeline | "Samples" >> beam.Create(batches),
-                "records": pipeline | "Records" >> beam.Create(records),
-            } | WriteNearestPairs(transform_graph, str(path))
+            sought = pipeline | "Queries" >> beam.Create(queries)
+            nearest = pipeline | "Training" >> beam.Create(training) | FindNearest(sought)
+            drawn = pipeline | "Samples" >> beam.Create(batches)
+            stored = pipeline | "Records" >> beam.Create(records)
+            _ = (drawn, nearest, stored) | WriteNearestPairs(transform_graph, SEED, str(path))
         return open_png(path) if path.exists() else None
 
     return run

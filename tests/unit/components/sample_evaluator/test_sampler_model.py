@@ -26,7 +26,7 @@ def test_a_conditional_model_draws_the_labels_it_knows_and_the_others_as_none(tm
     serving = f"{write_model(tmp_path, digits[:3], ['cat', 'dog'])}/Format-Serving"
     drawn = Sampler(serving).sample(np.arange(4), ["dog", "", "cow", "cat"])
     np.testing.assert_array_equal(drawn, digits[[1, 2, 2, 0]])
-    assert check_sampler(serving, SHAPE) == NB_STEP
+    assert check_sampler(serving, SHAPE).nb_step == NB_STEP
 
 
 def test_a_model_deblends_and_shows_its_way_with_the_labels_it_knows(tmp_path):
@@ -64,7 +64,7 @@ def test_a_model_that_does_not_take_the_labels_it_states_is_told(serving):
 
 
 def test_a_model_that_fits_tells_its_steps(serving):
-    assert check_sampler(serving, SHAPE) == NB_STEP
+    assert check_sampler(serving, SHAPE).nb_step == NB_STEP
 
 
 def test_other_image_shapes_are_named(serving):

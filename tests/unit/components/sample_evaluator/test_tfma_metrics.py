@@ -1,79 +1,145 @@
 """TFMA's results: loadable, equal to the pure functions, and the same for every bundling."""
 
+import hashlib
+
 import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow_model_analysis as tfma
 
-from components.sample_evaluator import analysis, images, sources
-from components.sample_evaluator.features.pixels import pixels
+from components.sample_evaluator import analysis, sources
+from components.sample_evaluator.eval_config import make_eval_config
+from components.sample_evaluator.image_features import ImageFeatures
+from components.sample_evaluator.image_sets import GatherFeatures, ImageRecord
 from components.sample_evaluator.metrics import CATALOG
-from components.sample_evaluator.options import Threshold
-from components.sample_evaluator.tfma_metrics import GatherFeatures, ImageRecord, unavailable_name
+from components.sample_evaluator.metrics.kid import kid_over_subsets
+from components.sample_evaluator.metrics.worsening import worsening
+from components.sample_evaluator.nearest import Nearest
+from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.tfma_metrics import (
+    margin_name,
+    unavailable_name,
+    worsening_name,
+)
 
 ARGS = ["--runner=FnApiRunner"]
 ALL = (sources.REAL, sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
-DIMENSION = 2 * 2 * 3
-COUNT = 4 * DIMENSION  # what frechet_distance_inf needs
+DIMENSION = 12
+LIMITS = {
+    "kid": Threshold(maximum=-10, max_worsening=0),
+    "frechet_distance": Threshold(maximum=1000),
+    "recall": Threshold(minimum=-1),
+}
 
 
-def make_images(count=COUNT):
+def make_features(count=100):
     rng = np.random.default_rng(0)
     return {
-        source: rng.integers(10 * i, 200 + 10 * i, (count, 2, 2, 3)).astype(np.uint8)
+        source: [
+            ImageFeatures(
+                key=bytes([j]),
+                label="odd" if j % 2 else "even",
+                flat=False,
+                digest=hashlib.sha256(vector.tobytes()).digest(),
+                vector=vector,
+            )
+            for j, vector in enumerate(
+                (rng.standard_normal((count, DIMENSION)) + 0.1 * i).astype(np.float32)
+            )
+        ]
         for i, source in enumerate(ALL)
     }
 
 
-def analyze(folder, stock, thresholds, batch_size):
-    batches = [
-        images.ImageBatch(source, start, np.stack(part))
-        for source, found in stock.items()
-        for start, part in images.batches(list(found), batch_size)
+def distance_of(source, j):
+    return 1 + j / 100 if source == sources.REAL else 0.5 + j / 100
+
+
+def vectors(found, label=None):
+    return np.array([one.vector for one in found if label in (None, one.label)])
+
+
+def analyze(folder, stock, order=0, by_label=False, **options):
+    options = EvaluateOptions(**{"thresholds": LIMITS, **options})
+    pairs = [(source, features) for source, found in stock.items() for features in found]
+    nearest = [
+        ((source, features.key), Nearest(distance_of(source, j), b"train"))
+        for source in (sources.REAL, sources.CANDIDATE, sources.BASELINE)
+        for j, features in enumerate(stock.get(source, []))
     ]
-    np.random.default_rng(batch_size).shuffle(batches)
+    np.random.default_rng(order).shuffle(pairs)
+    config = make_eval_config(options, baseline=sources.BASELINE in stock, by_label=by_label)
     with beam.Pipeline(argv=ARGS) as pipeline:
-        _ = (
-            pipeline
-            | beam.Create(batches)
-            | beam.ParDo(images.ExtractFeatures("pixels"))
-            | analysis.Analyze(
-                analysis.make_eval_config(thresholds, sources.BASELINE in stock), folder
-            )
-        )
+        features = pipeline | "Features" >> beam.Create(pairs)
+        found = pipeline | "Nearest" >> beam.Create(nearest)
+        _ = (features, found) | analysis.Analyze(config, folder)
     return analysis.load_values(folder)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("results"))
-    thresholds = {
-        "kid": Threshold(maximum=-10, max_increase=0),
-        "frechet_distance": Threshold(maximum=1000),
-    }
-    return folder, analyze(folder, make_images(), thresholds, batch_size=16)
+    return folder, analyze(folder, make_features(), by_label=True)
 
 
 def test_values_are_those_of_the_pure_functions(results):
     _, values = results
-    features = {source: pixels(found) for source, found in make_images().items()}
-    for name, metric in CATALOG.items():
-        for source in ALL[1:]:
-            expected = metric.function(features[sources.REAL], features[source])
-            assert values[source][name] == pytest.approx(expected, rel=1e-9)
-        assert name not in values[sources.REAL]
+    stock = {source: vectors(found) for source, found in make_features().items()}
+    real = stock[sources.REAL]
+    for source in ALL[1:]:
+        for name, metric in CATALOG.items():
+            expected = metric.function(real, stock[source])
+            assert values[source][name] == pytest.approx(expected, rel=1e-9), name
+        spread = kid_over_subsets(real, stock[source], subset_size=50).stddev
+        assert values[source]["kid_stddev"] == pytest.approx(spread, rel=1e-9)
+    assert not CATALOG.keys() & values[sources.REAL].keys()
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, COUNT])
-def test_bundling_and_order_change_nothing(results, tmp_path, batch_size):
+def test_the_worsening_is_that_of_the_pure_function(results):
     _, values = results
-    assert analyze(str(tmp_path), make_images(), {}, batch_size) == values
+    stock = {source: vectors(found) for source, found in make_features().items()}
+    expected = worsening(CATALOG["kid"], *(stock[source] for source in ALL[:3]))
+    candidate = values[sources.CANDIDATE]
+    assert candidate[worsening_name("kid")] == pytest.approx(expected.proven, rel=1e-9)
+    assert candidate[margin_name("kid")] == pytest.approx(expected.margin, rel=1e-9)
+    assert worsening_name("frechet_distance") not in candidate
+
+
+def test_memorization_compares_the_distances_to_training_images(results):
+    _, values = results
+    for source in (sources.CANDIDATE, sources.BASELINE):
+        assert values[source]["memorized_share"] == pytest.approx(51 / 100)
+        assert values[source]["distance_ratio"] == pytest.approx(0.995 / 1.495)
+    assert "memorized_share" not in values[sources.TRAIN]
+
+
+def test_each_label_has_values_of_its_own(results):
+    folder, _ = results
+    by_label = analysis.load_values_by_label(folder, sources.CANDIDATE)
+    stock = make_features()
+    assert list(by_label) == ["even", "odd"]
+    for label, values in by_label.items():
+        real, candidate = (vectors(stock[source], label) for source in ALL[:2])
+        assert values["images"] == 50
+        for name in ("kid", "frechet_distance", "coverage"):
+            expected = CATALOG[name].function(real, candidate)
+            assert values[name] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_order_changes_nothing(results, tmp_path, order):
+    _, values = results
+    again = analyze(str(tmp_path), make_features(), order)
+    for source, found in values.items():
+        assert again[source].keys() == found.keys()
+        for name, value in found.items():
+            assert isinstance(value, str) or again[source][name] == pytest.approx(value, rel=1e-12)
 
 
 def test_accumulators_may_be_merged_in_any_way():
     rng = np.random.default_rng(0)
     records = [
-        (source, ImageRecord(i, i == 3, bytes([i % 5]), rng.standard_normal(4)))
+        (source, ImageRecord(bytes([i]), i == 3, bytes([i % 5]), i / 7, rng.standard_normal(4)))
         for source in ("real", "candidate")
         for i in range(10)
     ]
@@ -86,54 +152,79 @@ def test_accumulators_may_be_merged_in_any_way():
             for i in part:
                 accumulator = combine.add_input(accumulator, records[i])
             accumulators.append(accumulator)
-        [sets] = combine.extract_output(combine.merge_accumulators(accumulators)).values()
-        return sets
+        return combine.extract_output(combine.merge_accumulators(accumulators))
 
     straight = gather([range(20)])
     shuffled = gather([[], [19, 3], [5], [i for i in reversed(range(20)) if i not in (19, 3, 5)]])
     for source in ("real", "candidate"):
         np.testing.assert_array_equal(straight[source].vectors, shuffled[source].vectors)
-        assert straight[source][1:] == shuffled[source][1:] == (1, 5)
+        np.testing.assert_array_equal(straight[source].distances, shuffled[source].distances)
+        assert straight[source][2:] == shuffled[source][2:] == (1, 5)
 
 
 def test_tfma_itself_reads_the_results(results):
     folder, values = results
     loaded = tfma.load_eval_result(folder, model_name=sources.CANDIDATE)
-    [(slice_key, metrics)] = loaded.slicing_metrics
-    assert slice_key == ()
+    metrics = dict(loaded.slicing_metrics)[()]
     assert metrics[""][""]["kid"]["doubleValue"] == values[sources.CANDIDATE]["kid"]
     assert {spec.name for spec in loaded.config.model_specs} == set(ALL)
 
 
-def test_thresholds_judge_the_candidate_alone(results):
-    folder, _ = results
+def failures(folder):
     validation = tfma.load_validation_result(folder)
-    assert not validation.validation_ok
-    failures = [
-        (failure.metric_key.name, failure.metric_key.model_name, failure.metric_key.is_diff)
+    return validation.validation_ok, {
+        (failure.metric_key.name, failure.metric_key.model_name)
         for found in validation.metric_validations_per_slice
+        if not found.slice_key.single_slice_keys
         for failure in found.failures
+    }
+
+
+def test_thresholds_judge_the_candidate_over_all_its_samples(results):
+    folder, _ = results
+    expected = {("kid", sources.CANDIDATE), ("memorized_share", sources.CANDIDATE)}
+    assert failures(folder) == (False, expected)
+
+
+def test_limits_that_are_kept_pass(tmp_path):
+    limits = {"kid": Threshold(maximum=10, max_worsening=10)}
+    analyze(str(tmp_path), make_features(), thresholds=limits, max_memorized=1.0)
+    assert failures(str(tmp_path)) == (True, set())
+
+
+@pytest.mark.parametrize(
+    ("limits", "failed"),
+    [
+        ({"kid": Threshold(max_worsening=0.0)}, {"kid_worsening"}),
+        ({"precision": Threshold(minimum=1.01)}, {"precision"}),
+    ],
+)
+def test_worsenings_and_minima_fail(tmp_path, limits, failed):
+    stock = make_features()
+    stock[sources.CANDIDATE] = [
+        one._replace(vector=3 * one.vector) for one in stock[sources.BASELINE]
     ]
-    assert ("kid", sources.CANDIDATE, False) in failures
-    assert {model for _, model, _ in failures} == {sources.CANDIDATE}
-    assert "frechet_distance" not in {name for name, _, _ in failures}
+    analyze(str(tmp_path), stock, thresholds=limits, max_memorized=1.0)
+    assert failures(str(tmp_path)) == (False, {(name, sources.CANDIDATE) for name in failed})
 
 
 def test_a_metric_that_cannot_be_computed_leaves_its_reason(tmp_path):
-    stock = make_images(count=2 * DIMENSION - 1)
-    values = analyze(str(tmp_path), stock, {"frechet_distance": Threshold(maximum=1e9)}, 16)
+    stock = make_features(count=2 * DIMENSION - 1)
+    limits = {"frechet_distance": Threshold(maximum=1e9)}
+    values = analyze(str(tmp_path), stock, thresholds=limits, max_memorized=1.0)
     candidate = values[sources.CANDIDATE]
     assert "frechet_distance" not in candidate
     assert "23 images are too few" in candidate[unavailable_name("frechet_distance")]
     assert np.isfinite(candidate["kid"])
-    assert not tfma.load_validation_result(str(tmp_path)).validation_ok
+    assert failures(str(tmp_path)) == (False, {("frechet_distance", sources.CANDIDATE)})
 
 
 def test_flat_and_equal_images_are_counted(tmp_path):
-    stock = make_images()
-    stock[sources.CANDIDATE][:3] = 0
-    stock[sources.CANDIDATE][5:10] = stock[sources.CANDIDATE][20]
-    candidate = analyze(str(tmp_path), stock, {}, 16)[sources.CANDIDATE]
-    assert candidate["images"] == COUNT
+    stock = make_features()
+    found = stock[sources.CANDIDATE]
+    found[:3] = [one._replace(flat=True) for one in found[:3]]
+    found[5:10] = [one._replace(digest=found[20].digest) for one in found[5:10]]
+    candidate = analyze(str(tmp_path), stock)[sources.CANDIDATE]
+    assert candidate["images"] == 100
     assert candidate["flat_images"] == 3
-    assert candidate["distinct_images"] == COUNT - 2 - 5
+    assert candidate["distinct_images"] == 100 - 5

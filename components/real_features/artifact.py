@@ -1,0 +1,37 @@
+"""The artifact of RealFeatures: what is in its folder, for those who write and read it."""
+
+import apache_beam as beam
+from tfx.types import artifact
+
+from components.sample_evaluator import image_features
+from trainer import examples
+
+REAL_PNG = "real.png"  # grid of held-out images
+SPLITS = (examples.TRAIN, examples.EVAL)
+
+
+class ImageFeatures(artifact.Artifact):
+    """Features of the real images: of all for training, of some that are held out."""
+
+    TYPE_NAME = "ImageFeatures"
+
+
+def file_prefix(folder: str, split: str) -> str:
+    """What the names of a split's files, TFRecords in gzip, start with."""
+    return f"{folder}/{split}"
+
+
+class ReadFeatures(beam.PTransform):
+    """The ImageFeatures of a split, from the folder of the artifact."""
+
+    def __init__(self, folder: str, split: str) -> None:
+        super().__init__()
+        self._pattern = f"{file_prefix(folder, split)}-*.gz"
+
+    def expand(self, root: beam.Pipeline) -> beam.PCollection:
+        """Applied to a pipeline."""
+        return (
+            root
+            | beam.io.ReadFromTFRecord(self._pattern)
+            | "Parse" >> beam.Map(image_features.parse)
+        )

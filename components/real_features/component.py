@@ -1,0 +1,59 @@
+"""RealFeatures: the features of the real images, which every evaluation compares samples with."""
+
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import channel, component_spec, standard_artifacts
+
+from components.real_features import executor
+from components.real_features.artifact import ImageFeatures
+from components.sample_evaluator.options import FeatureOptions
+
+
+class RealFeaturesSpec(component_spec.ComponentSpec):
+    """Inputs, outputs and parameters of RealFeatures."""
+
+    PARAMETERS = {
+        "options": component_spec.ExecutionParameter(type=str),
+        "source_hash": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+    }
+    OUTPUTS = {"features": component_spec.ChannelParameter(type=ImageFeatures)}
+
+
+class RealFeatures(base_beam_component.BaseBeamComponent):
+    """Computes the features of all training images and of the held-out images that are compared.
+
+    A node of its own, since TFX's cache then keeps them while data and feature space stay the same,
+    however many models are judged.
+
+    Args:
+        examples: Examples with the splits train and eval (trainer/examples.py).
+        transform_graph: the TransformGraph that makes images of them.
+        options: number of held-out images, feature space.
+        source_hash: of the code; a change of it computes them again.
+
+    Outputs:
+        features: TFRecords of a tf.Example an image, and a grid of held-out images.
+    """
+
+    SPEC_CLASS = RealFeaturesSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(
+        self,
+        examples: channel.BaseChannel,
+        transform_graph: channel.BaseChannel,
+        options: FeatureOptions,
+        source_hash: str = "",
+    ) -> None:
+        super().__init__(
+            RealFeaturesSpec(
+                examples=examples,
+                transform_graph=transform_graph,
+                options=options.model_dump_json(),
+                source_hash=source_hash,
+                features=channel.Channel(type=ImageFeatures),
+            )
+        )

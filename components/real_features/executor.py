@@ -1,0 +1,69 @@
+"""Decodes the real images, computes their features and writes them down."""
+
+from typing import Any
+
+import apache_beam as beam
+from tfx import types
+from tfx.dsl.components.base import base_beam_executor
+from tfx.types import artifact_utils
+
+from components.real_features.artifact import REAL_PNG, SPLITS, file_prefix
+from components.sample_evaluator import grids, image_features, images
+from components.sample_evaluator.options import FeatureOptions
+from components.sample_evaluator.selection import TakeFirst
+from trainer import examples
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Executor of RealFeatures."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the features of both splits."""
+        options = FeatureOptions.model_validate_json(exec_properties["options"])
+        transform_graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
+        output = artifact_utils.get_single_uri(output_dict["features"])
+        with self._make_beam_pipeline() as pipeline:
+            for split in SPLITS:
+                uris = artifact_utils.get_split_uris(input_dict["examples"], split)
+                records = pipeline | f"Read[{split}]" >> images.ReadExamples(uris)
+                describe = DescribeImages(split, options, transform_graph, output)
+                _ = records | f"Describe[{split}]" >> describe
+
+
+class DescribeImages(beam.PTransform):
+    """Writes the features of a split's images, of held-out ones at most `options.samples`."""
+
+    def __init__(
+        self, split: str, options: FeatureOptions, transform_graph: str, output: str
+    ) -> None:
+        super().__init__()
+        self._split = split
+        self._options = options
+        self._transform_graph = transform_graph
+        self._output = output
+
+    def expand(self, records: beam.PCollection) -> beam.PCollection:
+        """From serialized tf.Examples to the files written."""
+        size = self._options.batch_size
+        prefix = file_prefix(self._output, self._split)
+        if self._split == examples.EVAL:
+            records |= TakeFirst(self._options.samples, key=images.example_key)
+        batches = (
+            records
+            | beam.Reshuffle()
+            | beam.BatchElements(min_batch_size=size, max_batch_size=size)
+            | "Decode" >> beam.ParDo(images.DecodeRecords(self._split, self._transform_graph))
+        )
+        if self._split == examples.EVAL:
+            _ = batches | grids.WriteGrid(self._split, f"{self._output}/{REAL_PNG}")
+        return (
+            batches
+            | "Features" >> beam.ParDo(image_features.ExtractFeatures(self._options.features))
+            | "Serialize" >> beam.Map(lambda pair: image_features.serialize(pair[1]))
+            | "Write" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=".gz")
+        )

@@ -1,0 +1,106 @@
+"""A Beam transform that finds the nearest training image of each sample, in feature space."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import apache_beam as beam
+import numpy as np
+
+from components.sample_evaluator.image_features import ImageFeatures
+
+BATCH = 1024  # training images that are compared at a time
+
+ImageId = tuple[str, bytes]  # source and key
+
+
+class Nearest(NamedTuple):
+    """The nearest training image of one image.
+
+    Attributes:
+        distance: Euclidean, in feature space.
+        key: of the training image; of several at the same distance, the smallest.
+    """
+
+    distance: float
+    key: bytes
+
+
+class _Queries(NamedTuple):
+    ids: list[ImageId]
+    vectors: np.ndarray  # float64 [Q, d]
+
+
+class _Found(NamedTuple):
+    """The best so far, for all queries in their order."""
+
+    distances: np.ndarray  # float64 [Q]
+    keys: np.ndarray  # object [Q], bytes
+
+
+class FindNearest(beam.PTransform):
+    """Compares images with all training images, of which only a batch at a time is in memory."""
+
+    def __init__(self, queries: beam.PCollection) -> None:
+        """Describes the search.
+
+        Args:
+            queries: (source, ImageFeatures): what the nearest training image is looked for.
+        """
+        super().__init__()
+        self._queries = queries
+
+    def expand(self, training: beam.PCollection) -> beam.PCollection:
+        """From the ImageFeatures of all training images to ((source, key), Nearest) pairs."""
+        queries = beam.pvalue.AsSingleton(
+            self._queries | "Gather" >> beam.combiners.ToList() | "Stack" >> beam.Map(_stack)
+        )
+        return (
+            training
+            | "Batch" >> beam.BatchElements(min_batch_size=BATCH, max_batch_size=BATCH)
+            | "Compare" >> beam.Map(_compare, queries)
+            | "Best" >> beam.CombineGlobally(_best).without_defaults()
+            | "Split" >> beam.FlatMap(_split, queries)
+        )
+
+
+def _stack(found: list[tuple[str, ImageFeatures]]) -> _Queries:
+    ordered = sorted(found, key=lambda pair: (pair[0], pair[1].key))
+    return _Queries(
+        [(source, features.key) for source, features in ordered],
+        np.array([features.vector for _, features in ordered], np.float64),
+    )
+
+
+def _compare(batch: list[ImageFeatures], queries: _Queries) -> _Found:
+    batch = sorted(batch, key=lambda features: features.key)
+    vectors = np.array([features.vector for features in batch], np.float64)
+    keys = np.array([features.key for features in batch], object)
+    if not queries.ids:
+        return _Found(np.empty(0), np.empty(0, object))
+    # Of |q - v|^2 = |q|^2 - 2 q.v + |v|^2 the first term does not matter to a query's minimum.
+    nearest = ((vectors**2).sum(axis=1) - 2 * queries.vectors @ vectors.T).argmin(axis=1)
+    # Taken of the difference, the distance of a copy is zero, and not what rounding leaves.
+    distances = np.linalg.norm(queries.vectors - vectors[nearest], axis=1)
+    return _Found(distances, keys[nearest])
+
+
+def _best(found: Iterable[_Found]) -> _Found:
+    best: _Found | None = None
+    for other in found:
+        if best is None:
+            best = other
+            continue
+        closer = (other.distances < best.distances) | (
+            (other.distances == best.distances) & (other.keys < best.keys)
+        )
+        best = _Found(
+            np.where(closer, other.distances, best.distances),
+            np.where(closer, other.keys, best.keys),
+        )
+    return best or _Found(np.empty(0), np.empty(0, object))
+
+
+def _split(found: _Found, queries: _Queries) -> Iterator[tuple[ImageId, Nearest]]:
+    # Without training images there is nothing to find: the arrays are empty.
+    for image, distance, key in zip(queries.ids, found.distances, found.keys, strict=False):
+        yield image, Nearest(float(distance), key)
