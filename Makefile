@@ -47,7 +47,7 @@ parity: .venv .venv-parity/complete
 
 # Only after a change of the dependencies in setup.py.
 lock: .venv
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra kubeflow --extra test --python-version 3.11 setup.py --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra kubeflow --extra onnx --extra test --python-version 3.11 setup.py --output-file requirements.lock
 
 clean:
 	rm -rf .venv .venv-parity build *.egg-info

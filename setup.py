@@ -4,7 +4,8 @@ import pathlib
 
 from setuptools import find_packages, setup
 
-TEST = ["pytest==9.2.0", "ruff==0.17.6", "websockets==17.4"]
+ONNX = ["onnxruntime>=1.22,<2"]
+TEST = ["onnx>=1.18,<2", "pytest==9.2.0", "ruff==0.17.6", "websockets==17.4"]
 GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]
 KUBEFLOW = ["kfp==2.16.1", "kfp-kubernetes==2.16.1"]
 
@@ -41,6 +42,6 @@ setup(
         "scipy>=1.11,<2",
         "tensorboard>=2.21,<2.22",
     ],
-    extras_require={"gpu": GPU, "kubeflow": KUBEFLOW, "test": TEST},
+    extras_require={"gpu": GPU, "kubeflow": KUBEFLOW, "onnx": ONNX, "test": TEST},
     entry_points={"console_scripts": ["iadb=pipeline.cli:main"]},
 )

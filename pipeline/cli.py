@@ -261,6 +261,15 @@ def runs(workspace: Path, last: int) -> None:
     print_runs(wide_console(), found)
 
 
+@main.command()
+@click.argument("uri")
+def digest(uri: str) -> None:
+    """Print the SHA-256 of a file or folder, which pins weights: evaluate.features.sha256."""
+    from components.sample_evaluator.features import digest
+
+    click.echo(digest.digest(uri))
+
+
 @main.command("serve-check")
 @WORKSPACE
 @click.option("--model", type=click.Path(path_type=Path), help="Instead of the newest pushed one.")

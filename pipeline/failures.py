@@ -7,6 +7,7 @@ UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, INTERRUPTED = 1, 2, 3, 4, 5, 13
 # By name, so that telling a failure imports nothing: its class is loaded if it was raised.
 CODES = {
     "ConfigError": USAGE,
+    "FeatureError": USAGE,
     "NoModelError": USAGE,
     "UnknownLabelError": USAGE,
     "DataError": DATA,

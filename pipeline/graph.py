@@ -23,7 +23,7 @@ from components.image_example_gen.component import ImageExampleGen
 from components.image_example_gen.options import ImageOptions
 from components.real_features.component import RealFeatures
 from components.sample_evaluator.component import SampleEvaluator
-from components.sample_evaluator.options import FeatureOptions
+from components.sample_evaluator.options import RealFeaturesOptions
 from components.source_hash import source_hash
 from pipeline.config import PipelineConfig
 from trainer import examples
@@ -129,8 +129,8 @@ def create_pipeline(
     real_features = RealFeatures(
         examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
-        options=FeatureOptions.model_validate(
-            config.evaluate.model_dump(include=set(FeatureOptions.model_fields))
+        options=RealFeaturesOptions.model_validate(
+            config.evaluate.model_dump(include=set(RealFeaturesOptions.model_fields))
         ),
         source_hash=source_hash(
             "components.real_features",

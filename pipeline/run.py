@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from components.sample_evaluator.features import check_available
 from pipeline import lineage, serving
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.logs import logging_to
@@ -27,6 +28,7 @@ def run_pipeline(
         Whether the model was blessed.
 
     Raises:
+        FeatureError: the weights of the feature space are missing or not those that are pinned.
         ConfigError: no folder of images is set, the workspace lies in it, the schema file is
             none, or TF_CONFIG names several workers.
         WorkspaceError: the workspace is in use, read-only or full.
@@ -43,6 +45,7 @@ def run_pipeline(
         )
     schema = _read_schema(config.validation.schema_file)
     _refuse_cluster()
+    check_available(config.evaluate.features)
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         console.print(f"[dim]log: {log}[/]", soft_wrap=True)

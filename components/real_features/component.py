@@ -5,7 +5,7 @@ from tfx.types import channel, component_spec, standard_artifacts
 
 from components.real_features import executor
 from components.real_features.artifact import ImageFeatures
-from components.sample_evaluator.options import FeatureOptions
+from components.sample_evaluator.options import RealFeaturesOptions
 
 
 class RealFeaturesSpec(component_spec.ComponentSpec):
@@ -45,7 +45,7 @@ class RealFeatures(base_beam_component.BaseBeamComponent):
         self,
         examples: channel.BaseChannel,
         transform_graph: channel.BaseChannel,
-        options: FeatureOptions,
+        options: RealFeaturesOptions,
         source_hash: str = "",
     ) -> None:
         super().__init__(

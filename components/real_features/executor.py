@@ -9,7 +9,7 @@ from tfx.types import artifact_utils
 
 from components.real_features.artifact import REAL_PNG, SPLITS, file_prefix
 from components.sample_evaluator import grids, image_features, images
-from components.sample_evaluator.options import FeatureOptions
+from components.sample_evaluator.options import RealFeaturesOptions
 from components.sample_evaluator.selection import TakeFirst
 from trainer import examples
 
@@ -24,7 +24,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Writes the features of both splits."""
-        options = FeatureOptions.model_validate_json(exec_properties["options"])
+        options = RealFeaturesOptions.model_validate_json(exec_properties["options"])
         transform_graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
         output = artifact_utils.get_single_uri(output_dict["features"])
         with self._make_beam_pipeline() as pipeline:
@@ -39,7 +39,7 @@ class DescribeImages(beam.PTransform):
     """Writes the features of a split's images, of held-out ones at most `options.samples`."""
 
     def __init__(
-        self, split: str, options: FeatureOptions, transform_graph: str, output: str
+        self, split: str, options: RealFeaturesOptions, transform_graph: str, output: str
     ) -> None:
         super().__init__()
         self._split = split

@@ -87,7 +87,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             json.loads(_read_if_there(f"{evaluation}/{analysis.ERROR_BY_ALPHA_JSON}") or "null"),
             history.earlier_metrics(
                 input_dict.get("history") or [],
-                options.features,
+                options.features.name,
                 int(values[sources.REAL].get("images", 0)),
             ),
         )

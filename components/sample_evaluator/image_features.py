@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.sample_evaluator.features import load_extractor
+from components.sample_evaluator.features.options import FeatureOptions
 from components.sample_evaluator.images import ImageBatch
 
 _VECTOR_TYPE = np.dtype("<f4")
@@ -35,7 +36,7 @@ class ImageFeatures(NamedTuple):
 class ExtractFeatures(beam.DoFn):
     """An ImageBatch to (source, ImageFeatures), one an image."""
 
-    def __init__(self, features: str) -> None:
+    def __init__(self, features: FeatureOptions) -> None:
         self._features = features
 
     def setup(self) -> None:

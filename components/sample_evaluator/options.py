@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from components.sample_evaluator.features.options import FeatureOptions, Features
 from trainer.options import Options
 
-FeatureName = Literal["pixels"]
 MetricName = Literal[
     "kid",
     "frechet_distance",
@@ -44,17 +44,19 @@ class Threshold(Options):
         return self
 
 
-class FeatureOptions(Options):
+class RealFeaturesOptions(Options):
     """How many images are described, and by which numbers: what RealFeatures has to know."""
 
     samples: int = Field(
         2000, ge=2, description="samples and held-out images compared: at most this many of each"
     )
     batch_size: int = Field(256, ge=1, description="images a batch, in sampling and features")
-    features: FeatureName = Field("pixels", description="feature space: pixels")
+    features: Features = Field(
+        FeatureOptions(name="pixels"), description="feature space: its name, or name and settings"
+    )
 
 
-class EvaluateOptions(FeatureOptions):
+class EvaluateOptions(RealFeaturesOptions):
     """How the quality of samples is judged."""
 
     min_samples: int = Field(

@@ -60,7 +60,7 @@ def summarize(
         "blessed": verdict.blessed,
         "mode": options.bless,
         "reasons": list(verdict.reasons),
-        "features": options.features,
+        "features": options.features.name,
         "nb_step": setting.nb_step,
         "seed": options.seed,
         "samples": int(values[sources.REAL].get("images", 0)),

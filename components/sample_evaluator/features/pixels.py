@@ -1,8 +1,18 @@
 """The feature space `pixels`: an image is its own feature vector."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from components.sample_evaluator.features.options import FeatureOptions
+
 HALF_RANGE = 127.5
+
+
+def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns `pixels`, which has no settings."""
+    del options
+    return pixels
 
 
 def pixels(images: np.ndarray) -> np.ndarray:

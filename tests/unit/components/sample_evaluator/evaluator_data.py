@@ -14,7 +14,7 @@ from tfx.types import artifact_utils, standard_artifacts
 import trainer.sampler
 from components.real_features.artifact import ImageFeatures
 from components.real_features.executor import Executor
-from components.sample_evaluator.options import FeatureOptions
+from components.sample_evaluator.options import RealFeaturesOptions
 from trainer.sampler import METADATA
 
 BEAM_ARGS = ["--runner=FnApiRunner"]
@@ -67,7 +67,7 @@ def describe(example_folder, transform_graph, output, options):
             "transform_graph": [artifact(standard_artifacts.TransformGraph, transform_graph)],
         },
         {"features": [artifact(ImageFeatures, output)]},
-        {"options": options.model_dump_json(include=set(FeatureOptions.model_fields))},
+        {"options": options.model_dump_json(include=set(RealFeaturesOptions.model_fields))},
     )
 
 

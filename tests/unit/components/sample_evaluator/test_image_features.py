@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from components.sample_evaluator.features.options import FeatureOptions
 from components.sample_evaluator.features.pixels import pixels
 from components.sample_evaluator.image_features import (
     ExtractFeatures,
@@ -14,7 +15,7 @@ from components.sample_evaluator.images import ImageBatch
 
 
 def extract(batch):
-    extraction = ExtractFeatures("pixels")
+    extraction = ExtractFeatures(FeatureOptions(name="pixels"))
     extraction.setup()
     return list(extraction.process(batch))
 

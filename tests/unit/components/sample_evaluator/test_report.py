@@ -78,7 +78,7 @@ def test_every_section_is_a_landmark_with_its_heading_as_name(page):
         "0.0312 ± 0.0021",
         "−0.0005",
         "1.93",
-        "at most 0.02, at most 0.01 worse than the baseline",
+        "at most 0.02\nat most 0.01 worse than the baseline",
         "at least 0.5",
         "frechet_distance_inf has no value: 120 images are too few",
         "n = 120",
