@@ -1,5 +1,7 @@
 """The commands that look at a workspace in which a run has ended well."""
 
+import json
+
 import numpy as np
 from click.testing import CliRunner
 from PIL import Image
@@ -28,7 +30,7 @@ def test_sample_writes_a_grid_of_the_newest_model(trained, tmp_path):
 def test_serve_check_calls_every_signature_without_this_project(trained):
     result = iadb("serve-check", "--workspace", trained.workspace.folder)
     assert result.exit_code == 0, result.output
-    for name in ("serving_default", "generate", "transport", "invert", "trajectory"):
+    for name in ("serving_default", "generate", "transport", "invert", "trajectory", "deblend"):
         assert name in result.output
     assert result.output.strip().endswith("serves")
 
@@ -46,3 +48,12 @@ def test_runs_lists_metrics_verdict_and_version(trained):
     assert "1,797" in result.output
     assert "kid" in result.output
     assert trained.first.pushed.name in result.output
+
+
+def test_run_refuses_a_cluster_of_several_workers(trained, tmp_path, monkeypatch):
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    where = ("--data", trained.data, "--workspace", tmp_path / "workspace")
+    result = iadb("run", "--preset", "digits", *where)
+    assert result.exit_code == 2
+    assert "TF_CONFIG names 2 workers, and `iadb run` trains in one process" in result.output

@@ -228,3 +228,11 @@ def test_flat_and_equal_images_are_counted(tmp_path):
     assert candidate["images"] == 100
     assert candidate["flat_images"] == 3
     assert candidate["distinct_images"] == 100 - 5
+
+
+def test_a_notebook_shows_the_results(results):
+    folder, values = results
+    loaded = tfma.load_eval_result(folder, model_name=sources.CANDIDATE)
+    shown = {row["slice"]: row["metrics"] for row in tfma.view.render_slicing_metrics(loaded).data}
+    kid = shown["Overall"][""][""]["kid"]["doubleValue"]
+    assert kid == pytest.approx(values[sources.CANDIDATE]["kid"])
