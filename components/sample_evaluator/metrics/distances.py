@@ -1,37 +1,64 @@
 """Euclidean distances between many points, a block of the distance matrix at a time."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-BLOCK = 1024  # rows and columns of a distance or kernel matrix that are held at a time
+# Rows and columns of a distance or kernel matrix that are held at a time: few enough for it to stay
+# in a core's cache, many enough for products at full speed.
+BLOCK = 512
 
 
-def row_blocks(features: np.ndarray, block: int = BLOCK) -> Iterator[tuple[slice, np.ndarray]]:
-    """Cuts an array [N, d] into consecutive blocks of rows.
+class Sliceable(Protocol):
+    """Rows, in an array or a class."""
 
-    Yields:
-        The rows of a block, and these rows in float64 [at most `block`, d].
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Any) -> Any: ...
+
+
+Rows = TypeVar("Rows", bound=Sliceable)
+
+
+def row_blocks(rows: Rows, block: int = BLOCK) -> Iterator[tuple[slice, Rows]]:
+    """Cuts rows into consecutive blocks of at most `block`; yields where each is, and its rows."""
+    for start in range(0, len(rows), block):
+        where = slice(start, min(start + block, len(rows)))
+        yield where, rows[where]
+
+
+@dataclass(frozen=True)
+class Points:
+    """Rows, made ready for distances.
+
+    Attributes:
+        rows: float64 [N, d], relative to an origin.
+        squared_norms: float64 [N].
     """
-    for start in range(0, len(features), block):
-        rows = slice(start, min(start + block, len(features)))
-        yield rows, features[rows].astype(np.float64, copy=False)
+
+    rows: np.ndarray
+    squared_norms: np.ndarray
+
+    @classmethod
+    def of(cls, features: np.ndarray, origin: np.ndarray) -> "Points":
+        """Moves features [N, d] to a common origin [d]: near it, squares keep their digits."""
+        rows = features - origin.astype(np.float64)
+        return cls(rows, np.einsum("nd,nd->n", rows, rows))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: slice) -> "Points":
+        return Points(self.rows[rows], self.squared_norms[rows])
 
 
-def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def squared_distances(x: Points, y: Points) -> np.ndarray:
     """Squared Euclidean distances, as |x|^2 + |y|^2 - 2 x.y: most of it is one matrix product.
 
-    A distance far below the norms is lost in their rounding: move the points near the origin first.
-
-    Args:
-        x: float64 [n, d].
-        y: float64 [m, d].
-
     Returns:
-        float64 [n, m], not negative.
+        float64 [N, M], not negative.
     """
-    squared = x @ y.T
-    squared *= -2
-    squared += np.einsum("nd,nd->n", x, x)[:, None]
-    squared += np.einsum("md,md->m", y, y)
+    squared = np.add.outer(x.squared_norms, y.squared_norms)
+    squared -= 2 * (x.rows @ y.rows.T)
     return np.maximum(squared, 0, out=squared)

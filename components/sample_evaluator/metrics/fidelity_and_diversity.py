@@ -9,7 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from components.sample_evaluator.metrics.arrays import MetricError, check_features
-from components.sample_evaluator.metrics.distances import BLOCK, row_blocks, squared_distances
+from components.sample_evaluator.metrics.distances import (
+    BLOCK,
+    Points,
+    row_blocks,
+    squared_distances,
+)
 from components.sample_evaluator.metrics.neighbors import squared_radii
 
 NEAREST_K = 5  # neighbors that a ball reaches to, as Naeem et al. choose it
@@ -57,20 +62,20 @@ def fidelity_and_diversity(
     if rows <= k:
         raise MetricError(f"{rows} images are too few for the {k}th nearest neighbor of each")
     origin = real.mean(axis=0, dtype=np.float64)
-    real, generated = real - origin, generated - origin
-    rounding = ROUNDING * max((points * points).sum(axis=1).max() for points in (real, generated))
-    real_radii = squared_radii(real, k, block) - rounding
-    generated_radii = squared_radii(generated, k, block) - rounding
+    x, y = Points.of(real, origin), Points.of(generated, origin)
+    rounding = ROUNDING * max(x.squared_norms.max(), y.squared_norms.max())
+    real_radii = squared_radii(x, k, block) - rounding
+    generated_radii = squared_radii(y, k, block) - rounding
 
     balls_around_generated = np.zeros(len(generated), np.int64)  # balls of real rows
     recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
-    for rows_real, x in row_blocks(real, block):
-        for rows_generated, y in row_blocks(generated, block):
-            squared = squared_distances(x, y)
-            in_real_ball = squared < real_radii[rows_real, None]
-            balls_around_generated[rows_generated] += in_real_ball.sum(axis=0)
-            covered[rows_real] |= in_real_ball.any(axis=1)
-            recalled[rows_real] |= (squared < generated_radii[rows_generated]).any(axis=1)
+    for i, x_block in row_blocks(x, block):
+        for j, y_block in row_blocks(y, block):
+            squared = squared_distances(x_block, y_block)
+            in_real_ball = squared < real_radii[i, None]
+            balls_around_generated[j] += in_real_ball.sum(axis=0)
+            covered[i] |= in_real_ball.any(axis=1)
+            recalled[i] |= (squared < generated_radii[j]).any(axis=1)
     return FidelityAndDiversity(
         precision=float((balls_around_generated > 0).mean()),
         recall=float(recalled.mean()),

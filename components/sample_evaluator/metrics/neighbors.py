@@ -5,26 +5,31 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
-from components.sample_evaluator.metrics.distances import BLOCK, row_blocks, squared_distances
+from components.sample_evaluator.metrics.distances import (
+    BLOCK,
+    Points,
+    row_blocks,
+    squared_distances,
+)
 
 
-def squared_radii(features: np.ndarray, k: int, block: int = BLOCK) -> np.ndarray:
-    """The squared distance of each row to its k-th nearest other row.
+def squared_radii(points: Points, k: int, block: int = BLOCK) -> np.ndarray:
+    """The squared distance of each point to its k-th nearest other point.
 
     Args:
-        features: float [N, d], N above k.
-        k: which neighbor; equal rows are neighbors at distance 0.
+        points: N of them, N above k.
+        k: which neighbor; equal points are neighbors at distance 0.
         block: rows and columns of the distance matrix that are held at a time.
 
     Returns:
         float64 [N].
     """
-    nearest = np.full((len(features), k), np.inf)
-    for rows, x in row_blocks(features, block):
+    nearest = np.full((len(points), k), np.inf)
+    for rows, x in row_blocks(points, block):
         squared = squared_distances(x, x)
         np.fill_diagonal(squared, np.inf)
         _keep_smallest(nearest[rows], squared)
-        for columns, y in row_blocks(features[: rows.start], block):
+        for columns, y in row_blocks(points[: rows.start], block):
             squared = squared_distances(x, y)
             _keep_smallest(nearest[rows], squared)
             _keep_smallest(nearest[columns], squared.T)
@@ -60,7 +65,7 @@ def nearest(features: np.ndarray, reference: np.ndarray, block: int = BLOCK) -> 
     indices = pairwise_distances_argmin(features, reference)
     distances = np.concatenate(
         [
-            np.linalg.norm(x - reference[indices[rows]], axis=1)
+            np.linalg.norm(x.astype(np.float64) - reference[indices[rows]], axis=1)
             for rows, x in row_blocks(features, block)
         ]
     )

@@ -52,12 +52,21 @@ def test_grows_with_the_distance():
     assert values == sorted(values)
 
 
-def test_float32_features_are_computed_in_float64():
+@pytest.mark.parametrize("offset", [0, 1, 100])
+def test_products_in_float32_cost_a_millionth_of_the_standard_deviation(offset):
     rng = np.random.default_rng(3)
-    real = (100 + rng.standard_normal((60, 5))).astype(np.float32)
-    generated = (100 + rng.standard_normal((60, 5))).astype(np.float32)
+    real = (offset + rng.standard_normal((600, 50))).astype(np.float32)
+    generated = (offset + rng.standard_normal((600, 50))).astype(np.float32)
+    in_float64 = real.astype(np.float64), generated.astype(np.float64)
+    stddev = kid_over_subsets(*in_float64, subsets=50, subset_size=300).stddev / 2  # of all 600
+    assert kid(real, generated) == pytest.approx(kid(*in_float64), abs=1e-6 * stddev)
+
+
+def test_pixels_may_be_bytes():
+    rng = np.random.default_rng(8)
+    real, generated = rng.integers(0, 256, (2, 30, 5), np.uint8)
     expected = kid(real.astype(np.float64), generated.astype(np.float64))
-    assert kid(real, generated) == expected
+    assert kid(real, generated) == pytest.approx(expected, rel=1e-6)
 
 
 def test_over_one_subset_of_all_rows_is_the_full_estimate():

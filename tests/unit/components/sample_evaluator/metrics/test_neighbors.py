@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
+from components.sample_evaluator.metrics.distances import Points
 from components.sample_evaluator.metrics.neighbors import nearest, squared_radii
+
+
+def points(features):
+    return Points.of(features, features.mean(axis=0))
 
 
 @pytest.mark.parametrize("k", [1, 3, 10])
@@ -13,16 +18,16 @@ def test_radii_reach_to_the_kth_other_row_whatever_the_block(k, block):
     features = np.random.default_rng(k).standard_normal((60, 4))
     distances, _ = KDTree(features).query(features, k=k + 1)
     np.testing.assert_allclose(
-        squared_radii(features, k, block), distances[:, -1] ** 2, rtol=1e-9, atol=1e-12
+        squared_radii(points(features), k, block), distances[:, -1] ** 2, rtol=1e-9, atol=1e-12
     )
 
 
 def test_copies_are_neighbors_at_distance_zero():
     features = np.random.default_rng(0).integers(0, 9, (20, 3)).astype(np.float64)
     features[10:13] = features[0]
-    radii = squared_radii(features, k=3)
-    np.testing.assert_array_equal(radii[[0, 10, 11, 12]], 0)
-    assert squared_radii(features, k=4)[0] > 0
+    radii = squared_radii(points(features), k=3)
+    np.testing.assert_allclose(radii[[0, 10, 11, 12]], 0, atol=1e-12)
+    assert squared_radii(points(features), k=4)[0] >= 1
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
