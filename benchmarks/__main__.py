@@ -14,6 +14,7 @@ NAMES = (  # the last one needs the weights of the one before
     "main_job",
     "reading",
     "ingest",
+    "metrics",
     "training_step",
     "time_to_quality",
     "quality_against_nfe",
