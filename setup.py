@@ -41,6 +41,7 @@ setup(
         "scikit-learn>=1.5,<2",
         "scipy>=1.11,<2",
         "tensorboard>=2.21,<2.22",
+        "threadpoolctl>=3.5,<4",
     ],
     extras_require={"gpu": GPU, "kubeflow": KUBEFLOW, "onnx": ONNX, "test": TEST},
     entry_points={"console_scripts": ["iadb=pipeline.cli:main"]},

@@ -16,7 +16,7 @@ ROWS, DIMENSION, ROUNDS = 10_000, 2_048, 3
 NAMES = {  # of the workers' functions
     "frechet_distance": "Frechet distance",
     "kid_over_subsets": "KID, 100 subsets of 1,000",
-    "precision_and_recall": "precision and recall (ours: density and coverage as well)",
+    "precision_and_recall": "precision, recall (ours: + density, coverage)",
 }
 
 

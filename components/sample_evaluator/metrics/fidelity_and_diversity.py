@@ -13,9 +13,12 @@ from components.sample_evaluator.metrics.distances import (
     BLOCK,
     Points,
     row_blocks,
-    squared_distances,
 )
 from components.sample_evaluator.metrics.neighbors import squared_radii
+from components.sample_evaluator.metrics.screening import (
+    ScreenedPoints,
+    screened_squared_distances,
+)
 
 NEAREST_K = 5  # neighbors that a ball reaches to, as Naeem et al. choose it
 
@@ -69,9 +72,12 @@ def fidelity_and_diversity(
 
     balls_around_generated = np.zeros(len(generated), np.int64)  # balls of real rows
     recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
-    for i, x_block in row_blocks(x, block):
-        for j, y_block in row_blocks(y, block):
-            squared = squared_distances(x_block, y_block)
+    screened_y = ScreenedPoints.of(y)
+    for i, x_block in row_blocks(ScreenedPoints.of(x), block):
+        for j, y_block in row_blocks(screened_y, block):
+            squared = screened_squared_distances(
+                x_block, y_block, real_radii[i], generated_radii[j]
+            )
             in_real_ball = squared < real_radii[i, None]
             balls_around_generated[j] += in_real_ball.sum(axis=0)
             covered[i] |= in_real_ball.any(axis=1)
