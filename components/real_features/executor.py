@@ -9,6 +9,7 @@ from tfx.types import artifact_utils
 
 from components.real_features.artifact import REAL_PNG, SPLITS, file_prefix
 from components.sample_evaluator import grids, image_features, images
+from components.sample_evaluator.features import check_available
 from components.sample_evaluator.options import RealFeaturesOptions
 from components.sample_evaluator.selection import TakeFirst
 from trainer import examples
@@ -23,8 +24,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the features of both splits."""
+        """Writes the features of both splits.
+
+        Raises:
+            FeatureError: the weights of the feature space are missing or not those that are pinned.
+        """
         options = RealFeaturesOptions.model_validate_json(exec_properties["options"])
+        check_available(options.features)
         transform_graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
         output = artifact_utils.get_single_uri(output_dict["features"])
         with self._make_beam_pipeline() as pipeline:

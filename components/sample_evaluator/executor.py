@@ -16,6 +16,7 @@ from tfx.utils import io_utils, path_utils
 from components.real_features.artifact import REAL_PNG, ReadFeatures
 from components.sample_evaluator import analysis, gate, history, images, report, sources, summary
 from components.sample_evaluator.eval_config import make_eval_config
+from components.sample_evaluator.features import check_available
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.sampler import SamplerError, check_sampler
 from trainer import examples
@@ -35,8 +36,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Evaluates `model`; a model that cannot be sampled is not blessed, and is no error."""
+        """Evaluates `model`; a model that cannot be sampled is not blessed, and is no error.
+
+        Raises:
+            FeatureError: the weights of the feature space are missing or not those that are pinned.
+        """
         options = EvaluateOptions.model_validate_json(exec_properties["options"])
+        check_available(options.features)
         features = artifact_utils.get_single_uri(input_dict["features"])
         transform_graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
         evaluation = artifact_utils.get_single_uri(output_dict["evaluation"])

@@ -71,6 +71,8 @@ def make_extractor(
         A function from uint8 [N, H, W, 1 or 3] to float32 [N, d], which raises FeatureError where
         the network cannot take the images or gives something else.
     """
+    # Or a GPU would round to ten bits, and the features would depend on the worker.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
 
     def extract(images: np.ndarray) -> np.ndarray:
         rgb = to_rgb(images)

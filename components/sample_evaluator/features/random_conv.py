@@ -1,9 +1,9 @@
 """The feature space `random_conv`: a fixed convolutional network that was never trained.
 
-Such features compare images that no trained network has seen: Naeem et al., "Reliable Fidelity and
-Diversity Metrics for Generative Models" (ICML 2020, arXiv 2002.09797), section 5. Convolutions of
+Such features compare images unlike those that trained networks know: Naeem et al., "Reliable
+Fidelity and Diversity Metrics for Generative Models" (ICML 2020, arXiv 2002.09797). Convolutions of
 3x3 with ReLU and halvings by averages lead to a map that still knows where things are; a random
-projection, which keeps distances (Johnson and Lindenstrauss, 1984), makes it a vector.
+projection, which keeps relative distances (Johnson and Lindenstrauss, 1984), makes it a vector.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def make_weights() -> tuple[list[np.ndarray], np.ndarray]:
 
     Returns:
         The kernels, float32 [3, 3, in, out], with the variance that keeps that of the signal (He et
-        al., 2015), and the projection, float32 [8 * 8 * 128, 128].
+        al., 2015), and the projection, float32 [8 * 8 * 128, 128], which keeps the mean square.
     """
     generator = np.random.RandomState(SEED)
     kernels = []
@@ -62,5 +62,5 @@ def make_weights() -> tuple[list[np.ndarray], np.ndarray]:
         kernels.append((stddev * generator.standard_normal(shape)).astype(np.float32))
     side = RESOLUTION // 2 ** (len(WIDTHS) - 1)
     shape = (side * side * WIDTHS[-1], DIMENSION)
-    projection = generator.standard_normal(shape) / np.sqrt(DIMENSION)
+    projection = generator.standard_normal(shape) / np.sqrt(shape[0])
     return kernels, projection.astype(np.float32)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -60,6 +61,41 @@ def test_a_run_without_a_folder_says_how_to_give_one(tmp_path):
         "iadb: data.folder: not set; give the folder of images with --data FOLDER\n"
     )
     assert not (tmp_path / "w").exists()
+
+
+def test_digest_prints_what_pins_weights_without_tensorflow(tmp_path):
+    path = tmp_path / "weights.onnx"
+    path.write_bytes(b"weights")
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from pipeline.cli import main\n"
+        f"print(CliRunner().invoke(main, ['digest', {str(path)!r}]).output.strip())\n"
+        "print('tensorflow' in sys.modules)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.split() == [hashlib.sha256(b"weights").hexdigest(), "False"]
+
+
+def test_digest_of_nothing_ends_with_code_2_and_one_line():
+    result = iadb("digest", "/no/such/weights")
+    assert result.exit_code == 2
+    assert result.output == "iadb: no file or folder /no/such/weights\n"
+
+
+def test_a_run_with_other_weights_than_the_pinned_ones_does_not_start(tmp_path):
+    weights = tmp_path / "w.weights.h5"
+    weights.write_bytes(b"weights")
+    found, expected = hashlib.sha256(b"weights").hexdigest(), "0" * 64
+    features = f"{{name: keras:MobileNetV2, weights: {weights}, sha256: '{expected}'}}"
+    place = ("--data", tmp_path, "--workspace", tmp_path.parent / "workspace")
+    result = iadb("run", *place, "--set", f"evaluate.features={features}")
+    assert result.exit_code == 2
+    assert result.output == (
+        f"iadb: evaluate.features.sha256: {weights} has the digest {found}, expected {expected}; "
+        "restore what was pinned, or pin this if you trust it\n"
+    )
+    assert not (tmp_path.parent / "workspace").exists()
 
 
 @pytest.mark.parametrize("command", ["sample", "serve-check"])

@@ -56,6 +56,19 @@ def test_what_is_shown_loads_to_the_same_configuration(tmp_path):
         ("sample.guidance=2", "sample.guidance=2 needs model.conditional=true"),
         ("train.label_dropout=0", "train.label_dropout: got 0; input should be greater than 0"),
         ("train.label_dropout=1", "train.label_dropout: got 1; input should be less than 1"),
+        (
+            "evaluate.features=vgg",
+            "evaluate.features.name: got 'vgg'; give one of pixels, random_conv",
+        ),
+        (
+            "evaluate.features=keras:VGG61",
+            "evaluate.features.name: got 'keras:VGG61'; no such network",
+        ),
+        ("evaluate.features=onnx:m", "evaluate.features: onnx:m needs sha256 beside its name"),
+        (
+            "evaluate.features={name: pixels, shaw: 0}",
+            "evaluate.features.shaw: unknown key; did you mean sha256?",
+        ),
         ("train.steps", "--set train.steps: expected KEY=VALUE"),
         ("train..steps=1", "--set train..steps=1: expected KEY=VALUE"),
         ("train.steps=[", "--set train.steps=[: the value is not YAML"),

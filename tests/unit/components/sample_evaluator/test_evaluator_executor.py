@@ -23,6 +23,8 @@ from tfx.types import artifact_utils, channel_utils, standard_artifacts
 from components.real_features.artifact import ImageFeatures
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.executor import Executor
+from components.sample_evaluator.features.errors import FeatureError
+from components.sample_evaluator.features.options import FeatureOptions
 from components.sample_evaluator.images import draw_noise
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.sources import NOISE
@@ -222,6 +224,31 @@ def test_a_better_baseline_blocks_a_worse_model(evaluate, good_stock, tmp_path):
         f"kid {kid['candidate']:.4g} is worse than the baseline's {kid['baseline']:.4g} by more "
         f"than 0 and what seeds explain ({kid['margin']:.2g})"
     ]
+
+
+def test_the_feature_space_that_is_named_is_what_is_compared(evaluate, good_stock, tmp_path):
+    options = OPTIONS.model_copy(
+        update={
+            "features": FeatureOptions(name="random_conv"),
+            "thresholds": {"kid": Threshold(maximum=0.5)},
+        }
+    )
+    summary = evaluate(write_model(tmp_path / "model", good_stock), options=options).summary
+    assert summary["features"] == "random_conv"
+    assert summary["blessed"]
+    needed = "150 images are too few for 128 feature dimensions"
+    assert needed in summary["metrics"]["frechet_distance"]["unavailable"]
+
+
+def test_weights_that_changed_since_the_run_began_stop_it(evaluate, good_stock, tmp_path):
+    weights = tmp_path / "w.weights.h5"
+    weights.write_bytes(b"other weights")
+    features = FeatureOptions(name="keras:MobileNetV2", weights=str(weights), sha256="0" * 64)
+    with pytest.raises(FeatureError, match=f"evaluate.features.sha256: {weights} has the digest"):
+        evaluate(
+            write_model(tmp_path / "model", good_stock),
+            options=OPTIONS.model_copy(update={"features": features}),
+        )
 
 
 def test_an_equal_baseline_does_not_block(evaluate, good_stock, tmp_path):
