@@ -19,7 +19,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from components.sample_evaluator import sources
 from components.sample_evaluator.images import DecodeRecords, ImageBatch, example_key
-from components.sample_evaluator.sampler import DEBLEND, Sampler
+from components.sample_evaluator.sampler import DEBLEND, load_sampler
 from components.sample_evaluator.selection import TakeFirst
 from trainer import preprocessing
 
@@ -109,8 +109,8 @@ class _MeasureErrors(beam.DoFn):
         self._seed = seed
 
     def setup(self) -> None:
-        """Loads the model, once a worker."""
-        self._sampler = Sampler(self._model)
+        """Loads the model, once a process."""
+        self._sampler = load_sampler(self._model)
 
     def process(self, batch: ImageBatch) -> Iterator[tuple[str, tuple[int, np.ndarray]]]:
         """Yields the sums; of a model that does not deblend, nothing."""

@@ -7,7 +7,7 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
-from components.sample_evaluator.sampler import Sampler
+from components.sample_evaluator.sampler import load_sampler
 from trainer import dataset, examples, preprocessing
 
 Seeds = tuple[list[int], list[str]]  # consecutive seeds, and a label for each
@@ -94,8 +94,8 @@ class DrawSamples(beam.DoFn):
         self._model = model
 
     def setup(self) -> None:
-        """Loads the model, once a worker."""
-        self._sampler = Sampler(self._model)
+        """Loads the model, once a process."""
+        self._sampler = load_sampler(self._model)
 
     def process(self, batch: Seeds) -> Iterator[ImageBatch]:
         """Yields one ImageBatch."""

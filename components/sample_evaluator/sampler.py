@@ -1,6 +1,8 @@
 """The sampler SavedModel, as the evaluator uses it."""
 
 import json
+import threading
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,6 +110,24 @@ class Sampler:
         return {"label": tf.constant(known, tf.string)}
 
 
+_in_use: weakref.WeakValueDictionary[str, Sampler] = weakref.WeakValueDictionary()
+_loading = threading.Lock()
+
+
+def load_sampler(path: str) -> Sampler:
+    """As `Sampler(path)`; while one of this folder is in use in this process, that one.
+
+    Loading costs as much time as drawing hundreds of small images, and several steps of an
+    evaluation use the same model. Nothing outlives its users: a folder that is written anew is
+    loaded anew.
+    """
+    with _loading:
+        sampler = _in_use.get(path)
+        if sampler is None:
+            _in_use[path] = sampler = Sampler(path)
+        return sampler
+
+
 def check_sampler(path: str, shape: tuple[int, int, int]) -> Sampler:
     """Loads a model and draws one image in one step, to see that it fits the data.
 
@@ -121,7 +141,7 @@ def check_sampler(path: str, shape: tuple[int, int, int]) -> Sampler:
     Raises:
         SamplerError: it does not load, does not run, or draws images of another shape.
     """
-    sampler = Sampler(path)
+    sampler = load_sampler(path)
     try:
         image = sampler.sample(np.zeros(1, np.int64), sampler.labels[:1], nb_step=1)
     except Exception as error:  # as above, from whatever ops the model holds

@@ -4,7 +4,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
-from components.sample_evaluator.sampler import TRAJECTORY, Sampler
+from components.sample_evaluator.sampler import TRAJECTORY, load_sampler
 from trainer.grid import grid_png
 
 ROWS, COLUMNS = 6, 9  # samples, and states of each
@@ -32,16 +32,29 @@ class WriteTrajectories(beam.PTransform):
 
     def expand(self, labels: beam.PCollection) -> beam.PCollection:
         """From one list of the labels of all samples, in the order of their seeds."""
-        return labels | "Draw" >> beam.Map(_write, self._model, self._seed, self._path)
+        return labels | "Draw" >> beam.ParDo(_Draw(self._model, self._seed, self._path))
 
 
-def _write(labels: list[str], model: str, seed: int, path: str) -> None:
-    sampler = Sampler(model)
-    drawn = labels[:ROWS]
-    if not (drawn and sampler.has(TRAJECTORY)):
-        return
-    states = sampler.trajectory(np.arange(seed, seed + len(drawn)), drawn)
-    steps = np.unique(np.linspace(0, sampler.nb_step, COLUMNS).round().astype(int))
-    shown = states[:, steps]
-    with FileSystems.create(path, "image/png") as file:
-        file.write(grid_png(shown.reshape(-1, *shown.shape[2:]), columns=len(steps)))
+class _Draw(beam.DoFn):
+    """The labels of all samples to the file."""
+
+    def __init__(self, model: str, seed: int, path: str) -> None:
+        self._model = model
+        self._seed = seed
+        self._path = path
+
+    def setup(self) -> None:
+        """Loads the model, once a process."""
+        self._sampler = load_sampler(self._model)
+
+    def process(self, labels: list[str]) -> None:
+        """Writes the file."""
+        drawn = labels[:ROWS]
+        if not (drawn and self._sampler.has(TRAJECTORY)):
+            return
+        seeds = np.arange(self._seed, self._seed + len(drawn))
+        states = self._sampler.trajectory(seeds, drawn)
+        steps = np.unique(np.linspace(0, self._sampler.nb_step, COLUMNS).round().astype(int))
+        shown = states[:, steps]
+        with FileSystems.create(self._path, "image/png") as file:
+            file.write(grid_png(shown.reshape(-1, *shown.shape[2:]), columns=len(steps)))

@@ -72,7 +72,7 @@ def described(transform_graph, tmp_path_factory):
     folders = {}
 
     def describe_once(examples, options):
-        key = (examples, options.samples, options.batch_size)
+        key = (examples, options.samples, options.batch_size, options.features.model_dump_json())
         if key not in folders:
             folders[key] = str(tmp_path_factory.mktemp("features"))
             describe(examples, transform_graph, folders[key], options)

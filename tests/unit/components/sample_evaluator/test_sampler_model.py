@@ -1,13 +1,19 @@
 """A sampler SavedModel is checked before it is used."""
 
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from evaluator_data import NB_STEP, SHAPE, write_model, write_network_model
 
-from components.sample_evaluator.sampler import Sampler, SamplerError, check_sampler
+from components.sample_evaluator.sampler import (
+    Sampler,
+    SamplerError,
+    check_sampler,
+    load_sampler,
+)
 from trainer.sampler import METADATA
 
 
@@ -46,6 +52,16 @@ def test_a_model_that_only_draws_has_nothing_more_to_show(serving):
     sampler = Sampler(serving)
     assert not sampler.has("deblend")
     assert not sampler.has("trajectory")
+
+
+def test_a_model_in_use_is_not_loaded_twice_and_a_new_one_in_its_place_is(serving, digits):
+    sampler = load_sampler(serving)
+    assert load_sampler(serving) is sampler
+    del sampler
+    shutil.rmtree(serving)
+    write_model(pathlib.Path(serving).parent, digits[10:20])
+    drawn = load_sampler(serving).sample(np.array([3]), [""])
+    np.testing.assert_array_equal(drawn, digits[[13]])
 
 
 @pytest.mark.parametrize("labels", ['"cat"', "[1, 2]"])
