@@ -55,6 +55,9 @@ def test_a_change_of_the_training_runs_trainer_and_what_follows_and_nothing_befo
     done = [node for node, state in states(run).items() if state == "done"]
     assert done == ["Trainer", "Baseline", "SampleEvaluator", "Pusher"]
     assert run.metrics["metrics"]["kid"]["baseline"] is not None
+    assert run.metrics["error_by_alpha"]["baseline"] is not None
+    [earlier] = run.metrics["history"]
+    assert earlier["metrics"]["kid"] == trained.first.metrics["metrics"]["kid"]["candidate"]
 
 
 def test_a_change_of_the_trainers_code_runs_it_again(trained, monkeypatch):

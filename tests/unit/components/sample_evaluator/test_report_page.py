@@ -63,6 +63,7 @@ def assert_quiet(browser):
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_the_page_fits_its_window_and_can_be_read(chromium, page, width, scheme):
     chromium.open(page, width, scheme)
+    chromium.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
     assert_quiet(chromium)
     assert chromium.evaluate("innerWidth") == width
     assert chromium.evaluate("document.documentElement.scrollWidth") == width
