@@ -4,12 +4,13 @@ The same files and options give the same bytes, whatever the runner and its numb
 image's shard, its place in the shard and its split all follow from hashes.
 """
 
+import dataclasses
 import itertools
 import json
 import math
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,6 +30,7 @@ from components.image_example_gen.decode import RejectedImage, decode
 from components.image_example_gen.example import Row, to_row
 from components.image_example_gen.files import ImageFile, list_images, open_image
 from components.image_example_gen.options import ImageOptions
+from components.progress import DECODED, counted
 from trainer import examples
 
 IMAGE_OPTIONS_KEY = "image_options"  # execution property: ImageOptions as JSON
@@ -79,55 +81,86 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             split: artifact_utils.get_split_uri([artifact], split)
             for split in (examples.TRAIN, examples.EVAL)
         }
-        partial = os.path.join(artifact.uri, ".partial")
-        for path in (*split_folders.values(), partial):
-            fileio.makedirs(path)
-
-        shards = shard_count(len(list_images(folder)), options)
-        report_path = os.path.join(artifact.uri, reports.FILE_NAME)
-        with self._make_beam_pipeline() as pipeline:
-            rows, rejected = (
-                pipeline
-                | "Folder" >> beam.Create([folder])
-                | "ListFiles" >> beam.FlatMap(batches_of_files)
-                # Else one worker would decode all that this one step lists.
-                | "SpreadFiles" >> beam.Reshuffle()
-                | "Decode"
-                >> beam.ParDo(DecodeFiles(folder, options)).with_outputs(REJECTED, main="rows")
-            )
-            counts = (
-                rows
-                | "ByShard" >> beam.Map(lambda row: (int(row.sha256[:15], 16) % shards, row))
-                | "Shards" >> beam.GroupByKey()
-                | "WriteShards" >> beam.ParDo(WriteShard(split_folders, partial, shards))
-                | "SumCounts" >> beam.CombinePerKey(sum)
-            )
-            reasons = (
-                rejected
-                | "Reasons" >> beam.Map(lambda file: file[1])
-                | "CountReasons" >> beam.combiners.Count.PerElement()
-            )
-            first = rejected | "FirstRejected" >> beam.combiners.Top.Smallest(
-                reports.MAX_REJECTED_FILES
-            )
-            _ = first | "WriteReport" >> beam.Map(
-                write_report,
-                beam.pvalue.AsDict(counts),
-                beam.pvalue.AsDict(reasons),
-                report_path,
-                partial,
-            )
-        fileio.rmtree(partial)
-
-        with fileio.open(report_path) as file:
-            report = json.load(file)
+        report = write_examples(
+            self._make_beam_pipeline(), folder, options, artifact.uri, split_folders
+        )
         for name in reports.COUNTS:
             artifact.set_int_custom_property(name, report[name])
-        for path, reason in report["rejected_files"]:
-            # As JSON: a file's name cannot break a line. TFX deletes the report of a failed run.
-            logging.info("Rejected: %s", json.dumps([path, reason]))
-        reports.check_report(report, folder, options)
-        logging.info("%s", {name: report[name] for name in reports.COUNTS})
+
+
+def write_examples(
+    pipeline: beam.Pipeline,
+    folder: str,
+    options: ImageOptions,
+    output: str,
+    split_folders: dict[str, str],
+) -> dict[str, Any]:
+    """Turns the files below a folder into examples, and writes the report beside them.
+
+    Args:
+        pipeline: empty; it is run.
+        folder: of the images.
+        options: what becomes of each image.
+        output: folder of the report.
+        split_folders: of the examples, by split: train and eval. A single one gets all images.
+
+    Returns:
+        The report, as `report.make_report` makes it.
+
+    Raises:
+        ImageDataError: no images, too many rejected files, or an empty split.
+    """
+    partial = os.path.join(output, ".partial")
+    for path in (*split_folders.values(), partial):
+        fileio.makedirs(path)
+    shards = shard_count(len(list_images(folder)), options)
+    report_path = os.path.join(output, reports.FILE_NAME)
+    with pipeline:
+        rows, rejected = (
+            pipeline
+            | "Folder" >> beam.Create([folder])
+            | "ListFiles" >> beam.FlatMap(batches_of_files)
+            # Else one worker would decode all that this one step lists.
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "Decode"
+            >> beam.ParDo(DecodeFiles(folder, options)).with_outputs(REJECTED, main="rows")
+        )
+        if len(split_folders) == 1:
+            (split,) = split_folders
+            rows |= "OneSplit" >> beam.Map(dataclasses.replace, split=split)
+        counts = (
+            rows
+            | "ByShard" >> beam.Map(lambda row: (int(row.sha256[:15], 16) % shards, row))
+            | "Shards" >> beam.GroupByKey()
+            | "WriteShards" >> beam.ParDo(WriteShard(split_folders, partial, shards))
+            | "SumCounts" >> beam.CombinePerKey(sum)
+        )
+        reasons = (
+            rejected
+            | "Reasons" >> beam.Map(lambda file: file[1])
+            | "CountReasons" >> beam.combiners.Count.PerElement()
+        )
+        first = rejected | "FirstRejected" >> beam.combiners.Top.Smallest(
+            reports.MAX_REJECTED_FILES
+        )
+        _ = first | "WriteReport" >> beam.Map(
+            write_report,
+            beam.pvalue.AsDict(counts),
+            beam.pvalue.AsDict(reasons),
+            list(split_folders),
+            report_path,
+            partial,
+        )
+    fileio.rmtree(partial)
+
+    with fileio.open(report_path) as file:
+        report = json.load(file)
+    for path, reason in report["rejected_files"]:
+        # As JSON: a file's name cannot break a line. TFX deletes the report of a failed run.
+        logging.info("Rejected: %s", json.dumps([path, reason]))
+    reports.check_report(report, folder, options)
+    logging.info("%s", {name: report[name] for name in reports.COUNTS})
+    return report
 
 
 class DecodeFiles(beam.DoFn):
@@ -148,7 +181,9 @@ class DecodeFiles(beam.DoFn):
 
     def process(self, batch: list[ImageFile]) -> Iterator[Any]:
         """Decodes a batch."""
-        for file, result in zip(batch, self._threads.map(self._to_row, batch), strict=True):
+        with counted(DECODED, len(batch)):
+            results = list(self._threads.map(self._to_row, batch))
+        for file, result in zip(batch, results, strict=True):
             if isinstance(result, Row):
                 yield result
             else:
@@ -228,13 +263,17 @@ def write_report(
     rejected_files: list[tuple[str, str]],
     counts: dict[str, int],
     reasons: dict[str, int],
+    splits: Sequence[str],
     path: str,
     partial: str,
 ) -> None:
     """Writes the report as JSON, whole or not at all."""
-    splits = {split: counts.get(split, 0) for split in (examples.TRAIN, examples.EVAL)}
     report = reports.make_report(
-        splits, counts.get(DUPLICATES, 0), counts.get(LEFT_OUT, 0), reasons, rejected_files
+        {split: counts.get(split, 0) for split in splits},
+        counts.get(DUPLICATES, 0),
+        counts.get(LEFT_OUT, 0),
+        reasons,
+        rejected_files,
     )
     unfinished = os.path.join(partial, uuid.uuid4().hex)
     with fileio.open(unfinished, "w") as file:

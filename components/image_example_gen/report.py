@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.options import ImageOptions
-from trainer import examples
 
 FILE_NAME = "rejected.json"  # in the root of the examples artifact
 COUNTS = ("files", "accepted", "rejected", "duplicates")  # also properties of the artifact
@@ -60,8 +59,8 @@ def check_report(report: dict, folder: str, options: ImageOptions) -> None:
             f"files: {_first(names)}; the log names them all; mend or remove them, or raise "
             "max_rejected"
         )
-    for split in (examples.TRAIN, examples.EVAL):
-        if not report["splits"].get(split):
+    for split, images in report["splits"].items():
+        if not images:
             grouped = " and the groups of group_pattern" if options.group_pattern else ""
             raise ImageDataError(
                 f"{folder}: no image falls into the {split} split: {report['accepted']} images "

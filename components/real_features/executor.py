@@ -1,5 +1,6 @@
 """Decodes the real images, computes their features and writes them down."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -33,12 +34,33 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         check_available(options.features)
         transform_graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
         output = artifact_utils.get_single_uri(output_dict["features"])
-        with self._make_beam_pipeline() as pipeline:
-            for split in SPLITS:
-                uris = artifact_utils.get_split_uris(input_dict["examples"], split)
-                records = pipeline | f"Read[{split}]" >> images.ReadExamples(uris)
-                describe = DescribeImages(split, options, transform_graph, output)
-                _ = records | f"Describe[{split}]" >> describe
+        folders = {
+            split: artifact_utils.get_split_uris(input_dict["examples"], split) for split in SPLITS
+        }
+        write_features(self._make_beam_pipeline(), folders, options, transform_graph, output)
+
+
+def write_features(
+    pipeline: beam.Pipeline,
+    folders: Mapping[str, Sequence[str]],
+    options: RealFeaturesOptions,
+    transform_graph: str,
+    output: str,
+) -> None:
+    """Writes the features of real images, and a grid of held-out ones.
+
+    Args:
+        pipeline: empty; it is run.
+        folders: of the examples, by split: train and eval.
+        options: number of held-out images, feature space.
+        transform_graph: URI of the TransformGraph artifact.
+        output: folder for the features.
+    """
+    with pipeline:
+        for split, uris in folders.items():
+            records = pipeline | f"Read[{split}]" >> images.ReadExamples(uris)
+            describe = DescribeImages(split, options, transform_graph, output)
+            _ = records | f"Describe[{split}]" >> describe
 
 
 class DescribeImages(beam.PTransform):

@@ -55,6 +55,7 @@ class EvaluateSamples(beam.PTransform):
         shape: tuple[int, int, int],
         models: Mapping[str, str],
         output: str,
+        stored: Mapping[str, beam.PCollection],
     ) -> None:
         """Describes the comparison.
 
@@ -65,6 +66,7 @@ class EvaluateSamples(beam.PTransform):
             shape: H, W, C of the images.
             models: folders of sampler SavedModels by source (candidate, baseline).
             output: folder for the results.
+            stored: ImageBatches by source, of sources that are compared and no models.
         """
         super().__init__()
         self._options = options
@@ -73,6 +75,7 @@ class EvaluateSamples(beam.PTransform):
         self._shape = shape
         self._models = models
         self._output = output
+        self._stored = stored
 
     def expand(self, real: dict[str, RealImages]) -> Any:
         """From the real images, held out (REAL) and for training (TRAIN)."""
@@ -85,14 +88,15 @@ class EvaluateSamples(beam.PTransform):
             | "Seeds" >> beam.FlatMap(images.batch_seeds, options.seed, options.batch_size)
             | "SpreadSeeds" >> beam.Reshuffle()
         )
-        batches = {
+        drawn = {
             source: seeds | f"Sample[{source}]" >> beam.ParDo(images.DrawSamples(source, model))
             for source, model in self._models.items()
         }
+        batches = {**drawn, **self._stored}
         noise = seeds | "Noise" >> beam.Map(images.draw_noise, sources.NOISE, self._shape)
         features = (
             [*batches.values(), noise]
-            | "Drawn" >> beam.Flatten()
+            | "Batches" >> beam.Flatten()
             | "Features" >> beam.ParDo(image_features.ExtractFeatures(options.features))
         )
         compared = held_out.features | "Real" >> beam.Map(lambda found: (sources.REAL, found))
@@ -104,7 +108,7 @@ class EvaluateSamples(beam.PTransform):
         judged = features | "Judged" >> beam.Filter(lambda pair: pair[0] != sources.NOISE)
         queries = [compared, judged] | "Queries" >> beam.Flatten()
         nearest = training.features | FindNearest(queries)
-        if sources.CANDIDATE in self._models:
+        if sources.CANDIDATE in batches:
             self._write_pictures(real, batches[sources.CANDIDATE], labels, nearest)
         everything = [compared, floor, features] | "AllFeatures" >> beam.Flatten()
         return (everything, nearest) | Analyze(self._eval_config, self._output)
@@ -118,11 +122,13 @@ class EvaluateSamples(beam.PTransform):
     ) -> None:
         seed, output = self._options.seed, self._output
         _ = samples | grids.WriteGrid(sources.CANDIDATE, f"{output}/{SAMPLES_PNG}")
+        _ = (samples, nearest, real[sources.TRAIN].examples) | WriteNearestPairs(
+            self._transform_graph, f"{output}/{NEAREST_PAIRS_PNG}"
+        )
+        if sources.CANDIDATE not in self._models:
+            return
         _ = labels | WriteTrajectories(
             self._models[sources.CANDIDATE], seed, f"{output}/{TRAJECTORIES_PNG}"
-        )
-        _ = (samples, nearest, real[sources.TRAIN].examples) | WriteNearestPairs(
-            self._transform_graph, seed, f"{output}/{NEAREST_PAIRS_PNG}"
         )
         _ = real[sources.REAL].examples | WriteErrorByAlpha(
             self._models, self._transform_graph, seed, f"{output}/{ERROR_BY_ALPHA_JSON}"

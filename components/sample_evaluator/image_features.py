@@ -8,6 +8,7 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
+from components.progress import FEATURES, counted
 from components.sample_evaluator.features import load_extractor
 from components.sample_evaluator.features.options import FeatureOptions
 from components.sample_evaluator.images import ImageBatch
@@ -45,7 +46,8 @@ class ExtractFeatures(beam.DoFn):
 
     def process(self, batch: ImageBatch) -> Iterator[tuple[str, ImageFeatures]]:
         """Yields the features of each image of the batch."""
-        vectors = self._extract(batch.images)
+        with counted(FEATURES, len(batch.images)):
+            vectors = self._extract(batch.images)
         for key, label, image, vector in zip(
             batch.keys, batch.labels, batch.images, vectors, strict=True
         ):

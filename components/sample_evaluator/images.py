@@ -7,6 +7,7 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
+from components.progress import SAMPLED, counted
 from components.sample_evaluator.sampler import load_sampler
 from trainer import dataset, examples, preprocessing
 
@@ -100,7 +101,8 @@ class DrawSamples(beam.DoFn):
     def process(self, batch: Seeds) -> Iterator[ImageBatch]:
         """Yields one ImageBatch."""
         seeds, labels = batch
-        images = self._sampler.sample(np.array(seeds, np.int64), labels)
+        with counted(SAMPLED, len(seeds)):
+            images = self._sampler.sample(np.array(seeds, np.int64), labels)
         yield ImageBatch(self._source, [seed_key(seed) for seed in seeds], labels, images)
 
 

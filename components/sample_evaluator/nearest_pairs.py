@@ -7,7 +7,7 @@ import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
 from components.sample_evaluator import sources
-from components.sample_evaluator.images import DecodeRecords, ImageBatch, example_key, seed_key
+from components.sample_evaluator.images import DecodeRecords, ImageBatch, example_key
 from components.sample_evaluator.nearest import ImageId, Nearest
 from trainer.grid import grid_png
 
@@ -21,17 +21,15 @@ class WriteNearestPairs(beam.PTransform):
     Without samples or training images, nothing is written.
     """
 
-    def __init__(self, transform_graph: str, seed: int, path: str) -> None:
+    def __init__(self, transform_graph: str, path: str) -> None:
         """Describes the picture.
 
         Args:
             transform_graph: URI of the TransformGraph artifact.
-            seed: of the first sample.
             path: of the PNG file.
         """
         super().__init__()
         self._transform_graph = transform_graph
-        self._shown = [seed_key(seed + i) for i in range(PAIRS)]
         self._path = path
 
     def expand(
@@ -43,7 +41,12 @@ class WriteNearestPairs(beam.PTransform):
         others, and the serialized examples of all training images.
         """
         samples, nearest, training = inputs
-        found = beam.pvalue.AsDict(nearest | "First" >> beam.FlatMap(_first, self._shown))
+        found = beam.pvalue.AsDict(
+            nearest
+            | "OfSamples" >> beam.FlatMap(_of_samples)
+            | "First" >> beam.combiners.Top.Smallest(PAIRS)
+            | "Each" >> beam.FlatMap(lambda pairs: pairs)
+        )
         picked = (
             training
             | "Pick" >> beam.FlatMap(_pick, found)
@@ -58,9 +61,9 @@ class WriteNearestPairs(beam.PTransform):
         )
 
 
-def _first(pair: tuple[ImageId, Nearest], shown: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def _of_samples(pair: tuple[ImageId, Nearest]) -> Iterator[tuple[bytes, bytes]]:
     (source, key), nearest = pair
-    if source == sources.CANDIDATE and key in shown:
+    if source == sources.CANDIDATE:
         yield key, nearest.key
 
 

@@ -78,11 +78,13 @@ def _limits(metric: Mapping[str, Any]) -> str:
 def _shown(pictures: Pictures, summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Each picture there is, with its texts."""
     seed = summary["seed"]
+    # Without solver steps the candidate is images in a folder.
+    order = "the first by hash" if summary["nb_step"] is None else f"from seed {seed} on"
     texts = [
         (
             pictures.samples,
-            f"Samples, from seed {seed} on",
-            f"Grid of the candidate's first samples, from seed {seed} on",
+            f"Samples, {order}",
+            f"Grid of the candidate's first samples, {order}",
         ),
         (pictures.real, "Held-out images", "Grid of held-out images, the first by hash"),
         (

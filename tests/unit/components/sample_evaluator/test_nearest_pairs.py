@@ -42,7 +42,7 @@ def write(transform_graph, tmp_path):
             nearest = pipeline | "Training" >> beam.Create(training) | FindNearest(sought)
             drawn = pipeline | "Samples" >> beam.Create(batches)
             stored = pipeline | "Records" >> beam.Create(records)
-            _ = (drawn, nearest, stored) | WriteNearestPairs(transform_graph, SEED, str(path))
+            _ = (drawn, nearest, stored) | WriteNearestPairs(transform_graph, str(path))
         return open_png(path) if path.exists() else None
 
     return run

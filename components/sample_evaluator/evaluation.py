@@ -1,0 +1,215 @@
+"""One evaluation, from data and models in folders to the verdict, with all that it writes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import tensorflow_model_analysis as tfma
+import tensorflow_transform as tft
+from absl import logging
+from tfx import types
+from tfx.dsl.io import fileio
+from tfx.utils import io_utils
+
+from components.real_features.artifact import REAL_PNG, ReadFeatures
+from components.sample_evaluator import analysis, gate, history, images, report, sources, summary
+from components.sample_evaluator.eval_config import make_eval_config
+from components.sample_evaluator.features import check_available
+from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.sampler import SamplerError, check_sampler
+from components.sample_evaluator.selection import TakeFirst
+from trainer import examples
+
+_SPLITS = {sources.TRAIN: examples.TRAIN, sources.REAL: examples.EVAL}
+
+REPORT_HTML = "report.html"
+
+
+class RealData(NamedTuple):
+    """The real images.
+
+    Attributes:
+        examples: folders of their examples, by split: train and eval.
+        features: folder that `real_features.executor.write_features` wrote.
+        transform_graph: URI of the TransformGraph artifact.
+    """
+
+    examples: Mapping[str, Sequence[str]]
+    features: str
+    transform_graph: str
+
+
+class Model(NamedTuple):
+    """A model, compared by what it draws.
+
+    Attributes:
+        uri: names it in what is written.
+        sampler: folder of the sampler SavedModel.
+    """
+
+    uri: str
+    sampler: str
+
+
+class StoredImages(NamedTuple):
+    """Images in place of a model's samples.
+
+    Attributes:
+        uri: names them in what is written.
+        examples: folder of their examples.
+    """
+
+    uri: str
+    examples: str
+
+
+class _Checked(NamedTuple):
+    problem: str | None  # why the model cannot be sampled, if it cannot
+    nb_step: int | None = None
+    conditional: bool = False
+
+
+def evaluate(
+    pipeline: beam.Pipeline,
+    real: RealData,
+    candidate: Model | StoredImages,
+    baseline: Model | None,
+    earlier: Sequence[types.Artifact],
+    options: EvaluateOptions,
+    output: str,
+) -> gate.Verdict:
+    """Compares a candidate with real images and judges it.
+
+    A model that cannot be sampled is no error: as a candidate it is not blessed, as a baseline it
+    is not compared.
+
+    Args:
+        pipeline: empty; it is run.
+        real: the real images.
+        candidate: is judged.
+        baseline: the latest blessed model.
+        earlier: evaluations of the blessed models before, oldest first.
+        options: samples, features, thresholds.
+        output: folder for metrics.json, report.html, its pictures and TFMA's results.
+
+    Raises:
+        FeatureError: the weights of the feature space are missing or not those that are pinned.
+    """
+    check_available(options.features)
+    shape = _image_shape(real.transform_graph)
+    checked = _check(candidate, shape)
+    baseline_checked = _check(baseline, shape) if baseline else None
+    if baseline_checked and baseline_checked.problem:
+        logging.warning("The baseline is not compared: %s", baseline_checked.problem)
+    samplers = {
+        source: model.sampler
+        for source, model, found in (
+            (sources.CANDIDATE, candidate, checked),
+            (sources.BASELINE, baseline, baseline_checked),
+        )
+        if isinstance(model, Model) and not found.problem
+    }
+    config = make_eval_config(
+        options, baseline=sources.BASELINE in samplers, by_label=checked.conditional
+    )
+    with pipeline:
+        stored = {}
+        if isinstance(candidate, StoredImages):
+            stored[sources.CANDIDATE] = pipeline | _ReadImages(
+                candidate.examples, real.transform_graph, options
+            )
+        data = {
+            source: analysis.RealImages(
+                pipeline | f"Features[{source}]" >> ReadFeatures(real.features, split),
+                pipeline | f"Examples[{source}]" >> images.ReadExamples(real.examples[split]),
+            )
+            for source, split in _SPLITS.items()
+        }
+        _ = data | analysis.EvaluateSamples(
+            options, config, real.transform_graph, shape, samplers, output, stored
+        )
+    values = analysis.load_values(output)
+    validation = tfma.load_validation_result(output)
+    verdict = gate.judge(values, validation, options, checked.problem)
+    content = summary.summarize(
+        summary.Setting(
+            options,
+            checked.nb_step,
+            candidate.uri,
+            baseline.uri if baseline else None,
+            _baseline_status(baseline_checked),
+        ),
+        values,
+        analysis.load_values_by_label(output, sources.CANDIDATE),
+        verdict,
+        json.loads(_read_if_there(f"{output}/{analysis.ERROR_BY_ALPHA_JSON}") or "null"),
+        history.earlier_metrics(
+            earlier, options.features.name, int(values[sources.REAL].get("images", 0))
+        ),
+    )
+    _write(output, content, real.features)
+    return verdict
+
+
+class _ReadImages(beam.PTransform):
+    """Stored images as ImageBatches of the candidate, as many as there are to be samples."""
+
+    def __init__(self, folder: str, transform_graph: str, options: EvaluateOptions) -> None:
+        super().__init__()
+        self._folder = folder
+        self._transform_graph = transform_graph
+        self._options = options
+
+    def expand(self, root: beam.Pipeline) -> beam.PCollection:
+        size = self._options.batch_size
+        return (
+            root
+            | images.ReadExamples([self._folder])
+            | TakeFirst(self._options.samples, key=images.example_key)
+            | beam.Reshuffle()
+            | beam.BatchElements(min_batch_size=size, max_batch_size=size)
+            | "Decode" >> beam.ParDo(images.DecodeRecords(sources.CANDIDATE, self._transform_graph))
+        )
+
+
+def _check(candidate: Model | StoredImages, shape: tuple[int, int, int]) -> _Checked:
+    if isinstance(candidate, StoredImages):
+        return _Checked(None)
+    try:
+        sampler = check_sampler(candidate.sampler, shape)
+    except SamplerError as error:
+        return _Checked(str(error))
+    return _Checked(None, sampler.nb_step, bool(sampler.labels))
+
+
+def _baseline_status(found: _Checked | None) -> str:
+    if found is None:
+        return "there is none yet"
+    return f"not compared: {found.problem}" if found.problem else "compared"
+
+
+def _image_shape(transform_graph: str) -> tuple[int, int, int]:
+    spec = tft.TFTransformOutput(transform_graph).transformed_feature_spec()
+    height, width, channels = spec[examples.IMAGE].shape
+    return height, width, channels
+
+
+def _write(folder: str, content: dict[str, Any], features: str) -> None:
+    text = json.dumps(content, indent=2, allow_nan=False)
+    io_utils.write_string_file(f"{folder}/{history.METRICS_JSON}", text + "\n")
+    pictures = report.Pictures(
+        samples=_read_if_there(f"{folder}/{analysis.SAMPLES_PNG}"),
+        real=_read_if_there(f"{features}/{REAL_PNG}"),
+        nearest_pairs=_read_if_there(f"{folder}/{analysis.NEAREST_PAIRS_PNG}"),
+        trajectories=_read_if_there(f"{folder}/{analysis.TRAJECTORIES_PNG}"),
+    )
+    page = report.render(content, pictures)
+    io_utils.write_string_file(f"{folder}/{REPORT_HTML}", page)
+
+
+def _read_if_there(path: str) -> bytes | None:
+    if not fileio.exists(path):
+        return None
+    with fileio.open(path, "rb") as file:
+        return file.read()
