@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,6 @@ def config_options(command: Any) -> Any:
             metavar="KEY=VALUE",
             help="Override one key, for example train.steps=500; may be repeated.",
         ),
-        click.option("--data", "folder", metavar="FOLDER", help="Short for --set data.folder=..."),
         click.option(
             "--config",
             "file",
@@ -58,6 +58,9 @@ def config_options(command: Any) -> Any:
     ):
         command = option(command)
     return command
+
+
+DATA = click.option("--data", "folder", metavar="FOLDER", help="Short for --set data.folder=...")
 
 
 @click.group(cls=FailuresInOneLine, context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,6 +81,7 @@ def main() -> None:
 
 @main.command()
 @config_options
+@DATA
 @WORKSPACE
 @click.option(
     "--runner",
@@ -118,6 +122,7 @@ def config() -> None:
 
 @config.command()
 @config_options
+@DATA
 def show(
     preset: str | None, file: Path | None, overrides: tuple[str, ...], folder: str | None
 ) -> None:
@@ -223,6 +228,60 @@ def sample(
         serving.write_gif(trajectories, gif)
     written = f"{output} and {gif}" if gif else output
     click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {written}")
+
+
+@main.command()
+@click.argument("candidate", metavar="MODEL_OR_FOLDER", type=click.Path(path_type=Path))
+@click.option(
+    "--real",
+    required=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Real images to compare with.",
+)
+@click.option(
+    "--train",
+    "training",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Training images, for the floor and memorization; default: half of --real, by hash.",
+)
+@config_options
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder to make for the results; default: evaluation-DATE-TIME.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show all logs, not only write them to a file.")
+def evaluate(
+    candidate: Path,
+    real: Path,
+    training: Path | None,
+    preset: str | None,
+    file: Path | None,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    verbose: bool,
+) -> None:
+    """Judge a model, or a folder of images, outside a pipeline.
+
+    MODEL_OR_FOLDER is a sampler SavedModel, such as a version in workspace/serving, or a folder of
+    images in place of its samples. Metrics, report and verdict are those of a pipeline. Of the
+    configuration, data (for a model without resolution and channels, which are its own), evaluate
+    and beam count; without --preset and --config, the defaults.
+    """
+    from pipeline.config import load
+    from pipeline.evaluation import evaluate_candidate
+    from pipeline.terminal import wide_console
+
+    config = load(preset, file, overrides)
+    output = output or Path(time.strftime("evaluation-%Y%m%d-%H%M%S"))
+    if not evaluate_candidate(
+        candidate, real, training, config, output, wide_console(), verbose=verbose
+    ):
+        sys.exit(failures.NOT_BLESSED)
 
 
 @main.command()

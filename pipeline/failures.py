@@ -7,8 +7,11 @@ UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, INTERRUPTED = 1, 2, 3, 4, 5, 13
 # By name, so that telling a failure imports nothing: its class is loaded if it was raised.
 CODES = {
     "ConfigError": USAGE,
+    "CandidateError": USAGE,
     "FeatureError": USAGE,
     "NoModelError": USAGE,
+    "OutputError": USAGE,
+    "SamplerError": USAGE,
     "UnknownLabelError": USAGE,
     "DataError": DATA,
     "ImageDataError": DATA,
@@ -40,7 +43,7 @@ def describe(error: BaseException) -> tuple[int, str]:
         several wrong keys has more lines.
     """
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted; the next run goes on from here"
+        return INTERRUPTED, f"interrupted; {error or 'the next run goes on from here'}"
     text = str(error).strip()
     code = CODES.get(type(error).__name__)
     if code is not None:

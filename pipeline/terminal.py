@@ -74,14 +74,31 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
     if rejected:
         text += f": {escape(str(run.rejected_report))}"
     _row(console, "Images", text)
-    metrics = run.metrics
-    if metrics:
-        console.print(metrics_table(metrics))
-    verdict = "[green]blessed[/]" if run.blessed else "[red]not blessed[/]"
-    reasons = "; ".join(metrics["reasons"]) if metrics else ""
-    _row(console, "Verdict", f"{verdict}: {escape(reasons)}" if reasons else verdict)
+    if run.metrics:
+        print_verdict(console, run.metrics)
+    else:
+        _row(console, "Verdict", "[red]not blessed[/]")
     _row(console, "Model", escape(str(live)) if live else "not pushed")
     _row(console, "Report", escape(str(workspace.reports / "latest.html")))
+
+
+def print_verdict(console: Console, metrics: dict) -> None:
+    """Prints the metrics and the verdict of an evaluation."""
+    console.print(metrics_table(metrics))
+    verdict = "[green]blessed[/]" if metrics["blessed"] else "[red]not blessed[/]"
+    _row(console, "Verdict", f"{verdict}: {escape('; '.join(metrics['reasons']))}")
+
+
+def print_evaluation(
+    console: Console, images: list[str], metrics: dict, times: str, report: Path
+) -> None:
+    """Prints what came out of an evaluation outside a pipeline; `images` says of what, in lines."""
+    console.print()
+    for i, line in enumerate(images):
+        _row(console, "" if i else "Images", escape(line))
+    print_verdict(console, metrics)
+    _row(console, "Time", times)
+    _row(console, "Report", escape(str(report)))
 
 
 def metrics_table(metrics: dict) -> Table:

@@ -35,6 +35,7 @@ class Sampler:
         Raises:
             SamplerError: the model or its metadata is missing, damaged, or of another kind.
         """
+        self._path = path
         self.nb_step, self.labels = _read_metadata(path)
         try:
             self._model = tf.saved_model.load(path)
@@ -65,6 +66,24 @@ class Sampler:
             nb_step=tf.constant(steps, tf.int32),
             **self._label_input(labels),
         )["image"].numpy()
+
+    def image_shape(self) -> tuple[int, int, int]:
+        """H, W, C of the images, by drawing one in one step.
+
+        Raises:
+            SamplerError: the model does not run, or draws no uint8 images.
+        """
+        try:
+            image = self.sample(np.zeros(1, np.int64), self.labels[:1], nb_step=1)
+        except Exception as error:  # as above, from whatever ops the model holds
+            raise SamplerError(f"{self._path} does not run: {_first_line(error)}") from error
+        if image.dtype != np.uint8 or image.ndim != 4 or len(image) != 1:
+            raise SamplerError(
+                f"{self._path} draws {image.shape} of type {image.dtype} for one seed: uint8 "
+                "[1, H, W, C] is needed"
+            )
+        height, width, channels = image.shape[1:]
+        return height, width, channels
 
     def has(self, signature: str) -> bool:
         """Whether the model has the signature TRAJECTORY or DEBLEND; not every one does."""
@@ -142,15 +161,9 @@ def check_sampler(path: str, shape: tuple[int, int, int]) -> Sampler:
         SamplerError: it does not load, does not run, or draws images of another shape.
     """
     sampler = load_sampler(path)
-    try:
-        image = sampler.sample(np.zeros(1, np.int64), sampler.labels[:1], nb_step=1)
-    except Exception as error:  # as above, from whatever ops the model holds
-        raise SamplerError(f"{path} does not run: {_first_line(error)}") from error
-    if image.dtype != np.uint8 or image.shape != (1, *shape):
-        raise SamplerError(
-            f"{path} draws images {image.shape[1:]} of type {image.dtype}, "
-            f"the data hold {shape} of type uint8"
-        )
+    drawn = sampler.image_shape()
+    if drawn != shape:
+        raise SamplerError(f"{path} draws images {drawn}, the data hold {shape}")
     return sampler
 
 
