@@ -90,8 +90,11 @@ def test_external_workers_find_the_same_examples_statistics_and_metrics(
         for name, values in expected.items():
             assert found[name] == pytest.approx(values, rel=1e-9), name
     for name, values in trained.first.metrics["metrics"].items():
+        found = run.metrics["metrics"][name]
+        assert found["unavailable"] == values["unavailable"]
         for model in ("candidate", "train", "noise"):
-            assert run.metrics["metrics"][name][model] == pytest.approx(values[model], rel=1e-6)
+            expected = values[model]
+            assert found[model] == (expected and pytest.approx(expected, rel=1e-6)), name
 
 
 def example_files(run):
