@@ -22,10 +22,11 @@ def test_limits_next_to_distances_are_decided_as_in_float64(scale, nudge):
     exact = squared_distances(x, y)
     x_limits = nudge * exact[np.arange(40), np.arange(40) % 7]
     y_limits = nudge * exact[np.arange(50) % 11, np.arange(50)]
-    found = screened_squared_distances(
-        ScreenedPoints.of(x), ScreenedPoints.of(y), x_limits, y_limits
-    )
+    screened = ScreenedPoints.of(x), ScreenedPoints.of(y)
+    far = np.full(50, np.inf)
+    found = screened_squared_distances(*screened, x_limits, far)
     np.testing.assert_array_equal(found < x_limits[:, None], exact < x_limits[:, None])
+    found = screened_squared_distances(*screened, far[:40], y_limits)
     np.testing.assert_array_equal(found < y_limits, exact < y_limits)
 
 
