@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from benchmarks.measure import RESULTS, Figure
 
-NAMES = (  # the last one needs the weights of the one before
+NAMES = (  # the last two need the weights that time_to_quality leaves
     "main_job",
     "reading",
     "ingest",
@@ -18,6 +18,7 @@ NAMES = (  # the last one needs the weights of the one before
     "training_step",
     "time_to_quality",
     "quality_against_nfe",
+    "evaluation",
 )
 
 

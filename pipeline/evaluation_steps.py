@@ -30,6 +30,7 @@ from trainer import examples
 
 IMAGES_JSON = "images.json"  # what became of the files of each folder
 SPLIT_PERCENT = 50  # of a single folder of real images, that are compared
+SPLIT_SALT = "evaluate:"  # else images that a pipeline held out would all be compared
 STORED = "stored"  # the split of a candidate that is a folder of images
 
 
@@ -61,7 +62,12 @@ def run(
             progress.expect(work.DECODED, _count_files(name, folder))
             targets = {split: str(scratch / split) for split in splits}
             reports[name] = write_examples(
-                pipeline("ImageExampleGen"), str(folder), options, str(scratch / name), targets
+                pipeline("ImageExampleGen"),
+                str(folder),
+                options,
+                str(scratch / name),
+                targets,
+                SPLIT_SALT,
             )
         (output / IMAGES_JSON).write_text(json.dumps(reports, indent=1), "ascii")
         graph = str(scratch / "transform_graph")

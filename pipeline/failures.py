@@ -43,7 +43,7 @@ def describe(error: BaseException) -> tuple[int, str]:
         several wrong keys has more lines.
     """
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, f"interrupted; {error or 'the next run goes on from here'}"
+        return INTERRUPTED, f"interrupted; {str(error) or 'the next run goes on from here'}"
     text = str(error).strip()
     code = CODES.get(type(error).__name__)
     if code is not None:

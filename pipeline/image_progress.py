@@ -17,12 +17,13 @@ class ImageProgress:
     """Shows images done, images/s and time left of each kind of work in components/progress.py.
 
     Attributes:
+        console: that it prints on.
         seconds: that each kind of work took so far.
     """
 
     def __init__(self, console: Console) -> None:
         self.seconds: Counter[str] = Counter()
-        self._console = console
+        self.console = console
         self._bars = Progress(
             TextColumn("  {task.description:<14}"),
             BarColumn(),
@@ -68,9 +69,9 @@ class ImageProgress:
         since, before = self._first.setdefault(kind, (now, done))
         rate = (done - before) / (now - since) if now > since else 0.0
         self._bars.update(task.id, completed=done, rate=rate)
-        if not self._console.is_terminal and rate and now - self._printed >= LINE_SECONDS:
+        if not self.console.is_terminal and rate and now - self._printed >= LINE_SECONDS:
             self._printed = now
-            self._console.print(
+            self.console.print(
                 f"  {_NAMES[kind]:<14}  {done:,}/{task.total:,.0f} images · {rate:,.0f} images/s · "
                 f"{(task.total - done) / rate:.0f} s left",
                 soft_wrap=True,

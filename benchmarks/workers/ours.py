@@ -17,7 +17,7 @@ from trainer import examples, preprocessing, solvers
 from trainer.group_norm import GroupNorm
 from trainer.iadb import vector_field
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.sampler import noise_from_seeds
+from trainer.sampler import Sampler, noise_from_seeds
 from trainer.train import build_model
 from trainer.train import train as train_on_files
 
@@ -157,4 +157,10 @@ def draw(path: str, count: int, batch_size: int, solver: str, grid: str, nb_step
     return seconds
 
 
-serve({f.__name__: f for f in (parameters, peak, train, sample, sample_eagerly, fit, load, draw)})
+def export(folder: str, nb_step: int) -> None:
+    """Writes the sampler SavedModel of Euler's method."""
+    Sampler(model.ema_network, SHAPE, "euler", nb_step).save(folder, {"nb_step": nb_step})
+
+
+CALLS = (parameters, peak, train, sample, sample_eagerly, fit, load, draw, export)
+serve({f.__name__: f for f in CALLS})

@@ -28,7 +28,9 @@ class Row:
     example: bytes
 
 
-def to_row(file: ImageFile, image: DecodedImage, options: ImageOptions) -> Row:
+def to_row(
+    file: ImageFile, image: DecodedImage, options: ImageOptions, split_salt: str = ""
+) -> Row:
     """Builds the row of one image; equal files, images and options give equal bytes."""
     sha256 = hashlib.sha256(image.pixels.tobytes()).hexdigest()
     group = split_group(file.path, sha256, options)
@@ -48,7 +50,7 @@ def to_row(file: ImageFile, image: DecodedImage, options: ImageOptions) -> Row:
     return Row(
         sha256,
         file.path,
-        split_of(group, options.eval_percent),
+        split_of(group, options.eval_percent, split_salt),
         example.SerializeToString(deterministic=True),
     )
 
@@ -65,9 +67,12 @@ def split_group(path: str, sha256: str, options: ImageOptions) -> str:
     return (match and match.group(1)) or sha256
 
 
-def split_of(group: str, eval_percent: int) -> str:
-    """The split of a group, by hash: groups added later move no earlier one."""
-    bucket = int(hashlib.sha256(group.encode()).hexdigest(), 16) % 100
+def split_of(group: str, eval_percent: int, salt: str = "") -> str:
+    """The split of a group, by hash: groups added later move no earlier one.
+
+    With another salt the split is an independent one, even of images that an earlier one chose.
+    """
+    bucket = int(hashlib.sha256((salt + group).encode()).hexdigest(), 16) % 100
     return examples.EVAL if bucket < eval_percent else examples.TRAIN
 
 

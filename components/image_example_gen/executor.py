@@ -94,6 +94,7 @@ def write_examples(
     options: ImageOptions,
     output: str,
     split_folders: dict[str, str],
+    split_salt: str = "",
 ) -> dict[str, Any]:
     """Turns the files below a folder into examples, and writes the report beside them.
 
@@ -103,6 +104,7 @@ def write_examples(
         options: what becomes of each image.
         output: folder of the report.
         split_folders: of the examples, by split: train and eval. A single one gets all images.
+        split_salt: as of `example.split_of`.
 
     Returns:
         The report, as `report.make_report` makes it.
@@ -123,7 +125,9 @@ def write_examples(
             # Else one worker would decode all that this one step lists.
             | "SpreadFiles" >> beam.Reshuffle()
             | "Decode"
-            >> beam.ParDo(DecodeFiles(folder, options)).with_outputs(REJECTED, main="rows")
+            >> beam.ParDo(DecodeFiles(folder, options, split_salt)).with_outputs(
+                REJECTED, main="rows"
+            )
         )
         if len(split_folders) == 1:
             (split,) = split_folders
@@ -166,10 +170,11 @@ def write_examples(
 class DecodeFiles(beam.DoFn):
     """Batches of files to rows; what is no good image goes to REJECTED as (path, reason)."""
 
-    def __init__(self, folder: str, options: ImageOptions) -> None:
+    def __init__(self, folder: str, options: ImageOptions, split_salt: str = "") -> None:
         super().__init__()
         self._folder = folder
         self._options = options
+        self._split_salt = split_salt
 
     def setup(self) -> None:
         """Starts the threads; they do not travel to workers."""
@@ -194,7 +199,7 @@ class DecodeFiles(beam.DoFn):
             return file.problem
         try:
             with open_image(self._folder, file.path) as stream:
-                return to_row(file, decode(stream, self._options), self._options)
+                return to_row(file, decode(stream, self._options), self._options, self._split_salt)
         except RejectedImage as reason:
             return str(reason)
         except OSError as error:
