@@ -54,6 +54,9 @@ class Checkpoints:
             optimizer=[v.value for v in model.optimizer.variables],
             origin=self._origin,
         )
+        # Made when it is first asked for; several workers have to make their variables together,
+        # also where one of them finds no checkpoint to restore.
+        _ = self._checkpoint.save_counter
         self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
 
     @property
