@@ -80,9 +80,7 @@ def test_batches_of_a_conditional_model_hold_the_class_id_of_each_image(files):
 
 def test_a_label_that_is_no_class_is_an_error_that_names_the_classes(files):
     batches = dataset.train_dataset(files, preprocess, BATCH, seed=0, labels=["even", "other"])
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match="there are even, other; an empty"
-    ):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="there are even, other; an empty"):
         next(iter(batches.skip(3)))
 
 
