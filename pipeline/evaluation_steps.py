@@ -21,7 +21,7 @@ from components.real_features.artifact import SPLITS
 from components.real_features.executor import write_features
 from components.sample_evaluator.evaluation import Model, RealData, StoredImages, evaluate
 from components.sample_evaluator.options import EvaluateOptions
-from components.sample_evaluator.sampler import Sampler, SamplerError
+from components.sample_evaluator.sampler import Sampler, SamplerError, load_sampler
 from pipeline.config import PipelineConfig
 from pipeline.evaluation_errors import CandidateError
 from pipeline.image_progress import ImageProgress
@@ -48,7 +48,9 @@ def run(
         Which images were compared, in words, a line for each set.
     """
     is_model = (candidate / "saved_model.pb").is_file()
-    options = _image_options(config, candidate if is_model else None, split=training is None)
+    # Kept to the end, or each step loads it again.
+    sampler = load_sampler(str(candidate)) if is_model else None
+    options = _image_options(config, sampler, split=training is None)
     sets = _image_sets(real, training, None if is_model else candidate)
     scratch = output / "scratch"
 
@@ -92,15 +94,15 @@ def run(
     return list(_tell(sets, reports, evaluate_options, candidate))
 
 
-def _image_options(config: PipelineConfig, model: Path | None, *, split: bool) -> ImageOptions:
+def _image_options(config: PipelineConfig, sampler: Sampler | None, *, split: bool) -> ImageOptions:
     """How ImageExampleGen would make the images; of a model's own resolution and channels."""
     update: dict[str, Any] = {"eval_percent": SPLIT_PERCENT} if split else {}
-    if model:
-        height, width, channels = Sampler(str(model)).image_shape()
+    if sampler:
+        height, width, channels = sampler.image_shape()
         if height != width or channels not in (1, 3):
             raise SamplerError(
-                f"{model} draws images {(height, width, channels)}: those that can be compared are "
-                "square, with 1 or 3 channels"
+                f"the model draws images {(height, width, channels)}: those that can be compared "
+                "are square, with 1 or 3 channels"
             )
         update |= {"resolution": height, "channels": channels}
     data = config.data.model_dump(include=set(ImageOptions.model_fields))

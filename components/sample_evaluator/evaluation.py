@@ -17,7 +17,7 @@ from components.sample_evaluator import analysis, gate, history, images, report,
 from components.sample_evaluator.eval_config import make_eval_config
 from components.sample_evaluator.features import check_available
 from components.sample_evaluator.options import EvaluateOptions
-from components.sample_evaluator.sampler import SamplerError, check_sampler
+from components.sample_evaluator.sampler import Sampler, SamplerError, check_sampler
 from components.sample_evaluator.selection import TakeFirst
 from trainer import examples
 
@@ -65,9 +65,8 @@ class StoredImages(NamedTuple):
 
 
 class _Checked(NamedTuple):
-    problem: str | None  # why the model cannot be sampled, if it cannot
-    nb_step: int | None = None
-    conditional: bool = False
+    problem: str | None = None  # why the model cannot be sampled, if it cannot
+    sampler: Sampler | None = None  # kept for the time of the evaluation, or it loads again
 
 
 def evaluate(
@@ -110,9 +109,8 @@ def evaluate(
         )
         if isinstance(model, Model) and not found.problem
     }
-    config = make_eval_config(
-        options, baseline=sources.BASELINE in samplers, by_label=checked.conditional
-    )
+    conditional = bool(checked.sampler and checked.sampler.labels)
+    config = make_eval_config(options, baseline=sources.BASELINE in samplers, by_label=conditional)
     with pipeline:
         stored = {}
         if isinstance(candidate, StoredImages):
@@ -135,7 +133,7 @@ def evaluate(
     content = summary.summarize(
         summary.Setting(
             options,
-            checked.nb_step,
+            checked.sampler and checked.sampler.nb_step,
             candidate.uri,
             baseline.uri if baseline else None,
             _baseline_status(baseline_checked),
@@ -175,12 +173,11 @@ class _ReadImages(beam.PTransform):
 
 def _check(candidate: Model | StoredImages, shape: tuple[int, int, int]) -> _Checked:
     if isinstance(candidate, StoredImages):
-        return _Checked(None)
+        return _Checked()
     try:
-        sampler = check_sampler(candidate.sampler, shape)
+        return _Checked(sampler=check_sampler(candidate.sampler, shape))
     except SamplerError as error:
-        return _Checked(str(error))
-    return _Checked(None, sampler.nb_step, bool(sampler.labels))
+        return _Checked(problem=str(error))
 
 
 def _baseline_status(found: _Checked | None) -> str:
