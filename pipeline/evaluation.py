@@ -14,6 +14,7 @@ from components.image_example_gen.errors import ImageDataError
 from components.sample_evaluator.features import check_available
 from pipeline.config import PipelineConfig
 from pipeline.evaluation_errors import CandidateError, OutputError
+from pipeline.failures import find_stop
 from pipeline.logs import logging_to
 from pipeline.terminal import print_evaluation
 from trainer.signals import exit_on_sigterm
@@ -88,7 +89,10 @@ def _complete_or_not_there(output: Path) -> Iterator[Path]:
         with exit_on_sigterm():
             yield partial
             partial.rename(output)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("nothing is kept of this evaluation") from None
+    except BaseException as error:
+        stop = find_stop(error)
+        if isinstance(stop, KeyboardInterrupt):
+            stop = KeyboardInterrupt("nothing is kept of this evaluation")
+        raise (stop or error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -42,8 +42,11 @@ def describe(error: BaseException) -> tuple[int, str]:
         The exit code and the message. The first line says what is wrong; only a configuration with
         several wrong keys has more lines.
     """
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, f"interrupted; {str(error) or 'the next run goes on from here'}"
+    stop = find_stop(error)
+    if isinstance(stop, SystemExit):
+        return int(stop.code), "terminated; the next run goes on from here"
+    if stop:
+        return INTERRUPTED, f"interrupted; {str(stop) or 'the next run goes on from here'}"
     text = str(error).strip()
     code = CODES.get(type(error).__name__)
     if code is not None:
@@ -54,6 +57,17 @@ def describe(error: BaseException) -> tuple[int, str]:
         if phrase in text:
             return WORKSPACE, f"{meaning}: {_first_line(text)}"
     return UNEXPECTED, f"{type(error).__name__}: {_first_line(text)}"
+
+
+def find_stop(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
+    """What stopped the program, where that led to the error: Ctrl-C, or SIGTERM as an exit.
+
+    Beam makes a RuntimeError of whatever comes while it calls a function.
+    """
+    found: BaseException | None = error
+    while found and not isinstance(found, KeyboardInterrupt | SystemExit):
+        found = found.__cause__ or found.__context__
+    return found
 
 
 def _first_line(text: str) -> str:

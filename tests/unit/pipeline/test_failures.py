@@ -1,5 +1,6 @@
 import errno
 
+import apache_beam as beam
 import pytest
 
 from components.data_gate.executor import DataAnomalyError
@@ -36,3 +37,17 @@ from trainer.labels import TooFewClassesError
 )
 def test_a_failure_has_a_code_by_its_cause_and_a_line(error, code, text):
     assert failures.describe(error) == (code, text)
+
+
+@pytest.mark.parametrize(
+    ("stop", "code"), [(KeyboardInterrupt(), failures.INTERRUPTED), (SystemExit(143), 143)]
+)
+def test_a_stop_within_a_function_that_beam_calls_is_one(stop, code):
+    def stopped(_):
+        raise stop
+
+    pipeline = beam.Pipeline(argv=["--runner=FnApiRunner"])
+    _ = pipeline | beam.Create([1]) | beam.Map(stopped)
+    with pytest.raises(RuntimeError) as caught:
+        pipeline.run()
+    assert failures.describe(caught.value)[0] == code
