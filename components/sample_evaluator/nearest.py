@@ -8,7 +8,7 @@ import numpy as np
 
 from components.sample_evaluator.image_features import ImageFeatures
 
-BATCH = 1024  # training images that are compared at a time
+BATCH = 256  # training images that are compared at a time, with some 10,000 queries
 
 ImageId = tuple[str, bytes]  # source and key
 

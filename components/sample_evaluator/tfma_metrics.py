@@ -17,6 +17,10 @@ from components.sample_evaluator import sources
 from components.sample_evaluator.image_sets import GatherFeatures, ImageRecord, ImageSet
 from components.sample_evaluator.metrics import CATALOG
 from components.sample_evaluator.metrics.arrays import MetricError
+from components.sample_evaluator.metrics.fidelity_and_diversity import (
+    FidelityAndDiversity,
+    fidelity_and_diversity,
+)
 from components.sample_evaluator.metrics.frechet_distance import frechet_distance_of
 from components.sample_evaluator.metrics.kid import kid_over_subsets
 from components.sample_evaluator.metrics.memorization import memorization_of, spread_of
@@ -26,6 +30,7 @@ from components.sample_evaluator.moments_fn import CombineMoments
 # A leading underscore keeps what metrics are derived from out of what TFMA writes.
 _FEATURES = metric_types.MetricKey("_features")
 _MOMENTS = metric_types.MetricKey("_moments")
+_FIDELITY_AND_DIVERSITY = "_fidelity_and_diversity"  # of each source
 
 KID_STDDEV = "kid_stddev"
 MAX_SUBSET = 1000  # images of a subset that KID's standard deviation is taken over
@@ -102,6 +107,8 @@ _Derive = Callable[[dict[str, ImageSet], str], Sequence[float]]
 
 
 def _sample_metric(name: str, model_name: str) -> metric_types.MetricComputations:
+    if name in FidelityAndDiversity._fields:
+        return _one_of_four(name, model_name)
     if name != "frechet_distance":
         return _derived([name], model_name, functools.partial(_compare, name))
     key = metric_types.MetricKey(name, model_name=model_name)
@@ -109,6 +116,30 @@ def _sample_metric(name: str, model_name: str) -> metric_types.MetricComputation
     return [
         moments,
         metric_types.DerivedMetricComputation([key], functools.partial(_compare_moments, key)),
+    ]
+
+
+def _one_of_four(name: str, model_name: str) -> metric_types.MetricComputations:
+    """One of FidelityAndDiversity; TFMA computes the four once, since their key is the same."""
+    all_four = metric_types.MetricKey(_FIDELITY_AND_DIVERSITY, model_name=model_name)
+    key = metric_types.MetricKey(name, model_name=model_name)
+
+    def compute(values: metric_types.MetricsDict) -> metric_types.MetricsDict:
+        try:
+            return {all_four: fidelity_and_diversity(*_both(values[_FEATURES], model_name))}
+        except MetricError as error:
+            return {all_four: error}
+
+    def pick(values: metric_types.MetricsDict) -> metric_types.MetricsDict:
+        found = values[all_four]
+        if isinstance(found, MetricError):
+            return {key._replace(name=unavailable_name(name)): str(found)}
+        return {key: getattr(found, name)}
+
+    return [
+        _gather_features(),
+        metric_types.DerivedMetricComputation([all_four], compute),
+        metric_types.DerivedMetricComputation([key], pick),
     ]
 
 
@@ -188,8 +219,11 @@ def _derived(
             return {keys[0]._replace(name=unavailable_name(names[0])): str(error)}
         return {key: float(result) for key, result in zip(keys, results, strict=True)}
 
-    gather = metric_types.MetricComputation([_FEATURES], [_ReadExtract()], _KeyedSets())
-    return [gather, metric_types.DerivedMetricComputation(keys, compute)]
+    return [_gather_features(), metric_types.DerivedMetricComputation(keys, compute)]
+
+
+def _gather_features() -> metric_types.MetricComputation:
+    return metric_types.MetricComputation([_FEATURES], [_ReadExtract()], _KeyedSets())
 
 
 class _ReadExtract(metric_types.Preprocessor):
