@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -150,15 +150,14 @@ class Analyze(beam.PTransform):
     def expand(self, pcollections: tuple[beam.PCollection, beam.PCollection]) -> Any:
         """From (source, ImageFeatures) of all sources, and what FindNearest found for some."""
         features, nearest = pcollections
-        keyed = features | "Key" >> beam.Map(_by_id)
         evaluator = tfma.evaluators.MetricsPlotsAndValidationsEvaluator(
             eval_config=self._eval_config
         )
         slices = tfma.extractors.SliceKeyExtractor(eval_config=self._eval_config, materialize=False)
         return (
-            (keyed, nearest)
-            | "Join" >> beam.CoGroupByKey()
-            | "Extracts" >> beam.FlatMap(_extracts)
+            features
+            # Not a join, which would write down all features once more.
+            | "Extracts" >> beam.Map(_make_extracts, beam.pvalue.AsDict(nearest))
             | tfma.ExtractAndEvaluate(extractors=[slices], evaluators=[evaluator])
             | tfma.WriteResults(
                 writers=tfma.default_writers(
@@ -168,27 +167,22 @@ class Analyze(beam.PTransform):
         )
 
 
-def _by_id(pair: tuple[str, ImageFeatures]) -> tuple[ImageId, ImageFeatures]:
+def _make_extracts(
+    pair: tuple[str, ImageFeatures], nearest: Mapping[ImageId, Nearest]
+) -> dict[str, Any]:
     source, features = pair
-    return (source, features.key), features
-
-
-def _extracts(
-    joined: tuple[ImageId, tuple[Iterable[ImageFeatures], Iterable[Nearest]]],
-) -> Iterator[dict[str, Any]]:
-    (source, _), (found, nearest) = joined
-    for features in found:
-        yield {
-            constants.INPUT_KEY: b"",
-            constants.PREDICTIONS_KEY: {source: features.vector},
-            constants.FEATURES_KEY: {
-                tfma_metrics.KEY: features.key,
-                tfma_metrics.FLAT: features.flat,
-                tfma_metrics.DIGEST: features.digest,
-                tfma_metrics.DISTANCE: next((one.distance for one in nearest), math.nan),
-                tfma_metrics.LABEL: np.array([features.label]),
-            },
-        }
+    found = nearest.get((source, features.key))
+    return {
+        constants.INPUT_KEY: b"",
+        constants.PREDICTIONS_KEY: {source: features.vector},
+        constants.FEATURES_KEY: {
+            tfma_metrics.KEY: features.key,
+            tfma_metrics.FLAT: features.flat,
+            tfma_metrics.DIGEST: features.digest,
+            tfma_metrics.DISTANCE: found.distance if found else math.nan,
+            tfma_metrics.LABEL: np.array([features.label]),
+        },
+    }
 
 
 def load_values(output: str) -> Values:

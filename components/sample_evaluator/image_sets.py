@@ -6,6 +6,8 @@ from typing import NamedTuple
 import apache_beam as beam
 import numpy as np
 
+_BUFFER = 256  # records that are put into arrays at a time
+
 
 class ImageRecord(NamedTuple):
     """What the metrics need of one image; records sort by the key, which is unique."""
@@ -26,41 +28,80 @@ class ImageSet(NamedTuple):
     distinct: int  # different images
 
 
+class _Block(NamedTuple):
+    """Images in arrays, which take a fraction of the memory of as many records."""
+
+    keys: list[bytes]
+    digests: list[bytes]
+    flat: np.ndarray  # bool [n]
+    distances: np.ndarray  # float [n]
+    vectors: np.ndarray  # float [n, d]
+
+
+class _Accumulator:
+    """The images of a source: in blocks, but for those that wait in the buffer."""
+
+    def __init__(self) -> None:
+        self.blocks: list[_Block] = []
+        self.buffer: list[ImageRecord] = []
+
+    def flush(self) -> None:
+        if self.buffer:
+            keys, flat, digests, distances, vectors = zip(*self.buffer, strict=True)
+            block = _Block(
+                list(keys), list(digests), np.array(flat), np.array(distances), np.stack(vectors)
+            )
+            self.blocks.append(block)
+            self.buffer = []
+
+
 class GatherFeatures(beam.CombineFn):
     """(source, ImageRecord) pairs to {source: ImageSet}, whatever the order they come in."""
 
-    def create_accumulator(self) -> dict[str, list[ImageRecord]]:
+    def create_accumulator(self) -> dict[str, _Accumulator]:
         """Starts empty."""
         return {}
 
     def add_input(
-        self, accumulator: dict[str, list[ImageRecord]], element: tuple[str, ImageRecord]
-    ) -> dict[str, list[ImageRecord]]:
+        self, accumulator: dict[str, _Accumulator], element: tuple[str, ImageRecord]
+    ) -> dict[str, _Accumulator]:
         """Adds one image."""
         source, record = element
-        accumulator.setdefault(source, []).append(record)
+        found = accumulator.setdefault(source, _Accumulator())
+        found.buffer.append(record)
+        if len(found.buffer) >= _BUFFER:
+            found.flush()
         return accumulator
 
     def merge_accumulators(
-        self, accumulators: Iterable[dict[str, list[ImageRecord]]]
-    ) -> dict[str, list[ImageRecord]]:
+        self, accumulators: Iterable[dict[str, _Accumulator]]
+    ) -> dict[str, _Accumulator]:
         """Joins the images of each source."""
-        merged: dict[str, list[ImageRecord]] = {}
+        merged: dict[str, _Accumulator] = {}
         for accumulator in accumulators:
-            for source, records in accumulator.items():
-                merged.setdefault(source, []).extend(records)
+            for source, other in self.compact(accumulator).items():
+                merged.setdefault(source, _Accumulator()).blocks.extend(other.blocks)
         return merged
 
-    def extract_output(self, accumulator: dict[str, list[ImageRecord]]) -> dict[str, ImageSet]:
-        """Sorts the images of each source and stacks their features."""
-        return {source: _image_set(found) for source, found in accumulator.items()}
+    def compact(self, accumulator: dict[str, _Accumulator]) -> dict[str, _Accumulator]:
+        """Empties the buffers, before an accumulator travels."""
+        for found in accumulator.values():
+            found.flush()
+        return accumulator
+
+    def extract_output(self, accumulator: dict[str, _Accumulator]) -> dict[str, ImageSet]:
+        """Sorts the images of each source and joins their features."""
+        return {
+            source: _image_set(found.blocks) for source, found in self.compact(accumulator).items()
+        }
 
 
-def _image_set(records: list[ImageRecord]) -> ImageSet:
-    ordered = sorted(records, key=lambda record: record.key)
+def _image_set(blocks: list[_Block]) -> ImageSet:
+    keys = [key for block in blocks for key in block.keys]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
     return ImageSet(
-        vectors=np.stack([record.vector for record in ordered]),
-        distances=np.array([record.distance for record in ordered]),
-        flat=sum(record.flat for record in ordered),
-        distinct=len({record.digest for record in ordered}),
+        vectors=np.concatenate([block.vectors for block in blocks])[order],
+        distances=np.concatenate([block.distances for block in blocks])[order],
+        flat=sum(int(block.flat.sum()) for block in blocks),
+        distinct=len({digest for block in blocks for digest in block.digests}),
     )

@@ -52,7 +52,10 @@ class FindNearest(beam.PTransform):
     def expand(self, training: beam.PCollection) -> beam.PCollection:
         """From the ImageFeatures of all training images to ((source, key), Nearest) pairs."""
         queries = beam.pvalue.AsSingleton(
-            self._queries | "Gather" >> beam.combiners.ToList() | "Stack" >> beam.Map(_stack)
+            self._queries
+            | "Ids" >> beam.Map(lambda pair: ((pair[0], pair[1].key), pair[1].vector))
+            | "Gather" >> beam.combiners.ToList()
+            | "Stack" >> beam.Map(_stack)
         )
         return (
             training
@@ -63,11 +66,10 @@ class FindNearest(beam.PTransform):
         )
 
 
-def _stack(found: list[tuple[str, ImageFeatures]]) -> _Queries:
-    ordered = sorted(found, key=lambda pair: (pair[0], pair[1].key))
+def _stack(found: list[tuple[ImageId, np.ndarray]]) -> _Queries:
+    ordered = sorted(found, key=lambda pair: pair[0])
     return _Queries(
-        [(source, features.key) for source, features in ordered],
-        np.array([features.vector for _, features in ordered], np.float64),
+        [image for image, _ in ordered], np.array([vector for _, vector in ordered], np.float64)
     )
 
 
