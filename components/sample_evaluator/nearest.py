@@ -7,8 +7,9 @@ import apache_beam as beam
 import numpy as np
 
 from components.sample_evaluator.image_features import ImageFeatures
+from components.sample_evaluator.metrics.neighbors import nearest
 
-BATCH = 256  # training images that are compared at a time, with some 10,000 queries
+BATCH = 1024  # training images that are compared at a time
 
 ImageId = tuple[str, bytes]  # source and key
 
@@ -27,7 +28,7 @@ class Nearest(NamedTuple):
 
 class _Queries(NamedTuple):
     ids: list[ImageId]
-    vectors: np.ndarray  # float64 [Q, d]
+    vectors: np.ndarray  # float32 [Q, d]
 
 
 class _Found(NamedTuple):
@@ -69,21 +70,17 @@ class FindNearest(beam.PTransform):
 def _stack(found: list[tuple[ImageId, np.ndarray]]) -> _Queries:
     ordered = sorted(found, key=lambda pair: pair[0])
     return _Queries(
-        [image for image, _ in ordered], np.array([vector for _, vector in ordered], np.float64)
+        [image for image, _ in ordered], np.array([vector for _, vector in ordered], np.float32)
     )
 
 
 def _compare(batch: list[ImageFeatures], queries: _Queries) -> _Found:
     batch = sorted(batch, key=lambda features: features.key)
-    vectors = np.array([features.vector for features in batch], np.float64)
     keys = np.array([features.key for features in batch], object)
     if not queries.ids:
         return _Found(np.empty(0), np.empty(0, object))
-    # Of |q - v|^2 = |q|^2 - 2 q.v + |v|^2 the first term does not matter to a query's minimum.
-    nearest = ((vectors**2).sum(axis=1) - 2 * queries.vectors @ vectors.T).argmin(axis=1)
-    # Taken of the difference, the distance of a copy is zero, and not what rounding leaves.
-    distances = np.linalg.norm(queries.vectors - vectors[nearest], axis=1)
-    return _Found(distances, keys[nearest])
+    found = nearest(queries.vectors, np.stack([features.vector for features in batch]))
+    return _Found(found.distances, keys[found.indices])
 
 
 def _best(found: Iterable[_Found]) -> _Found:
