@@ -81,7 +81,12 @@ class EvaluateSamples(beam.PTransform):
         """From the real images, held out (REAL) and for training (TRAIN)."""
         options = self._options
         training, held_out = real[sources.TRAIN], real[sources.REAL]
-        labels = held_out.features | "Gather" >> beam.combiners.ToList() | beam.Map(_labels)
+        labels = (
+            held_out.features
+            | "KeyedLabels" >> beam.Map(lambda features: (features.key, features.label))
+            | "Gather" >> beam.combiners.ToList()
+            | "Labels" >> beam.Map(lambda found: [label for _, label in sorted(found)])
+        )
         count = labels | "Count" >> beam.Map(len)
         seeds = (
             labels
@@ -133,10 +138,6 @@ class EvaluateSamples(beam.PTransform):
         _ = real[sources.REAL].examples | WriteErrorByAlpha(
             self._models, self._transform_graph, seed, f"{output}/{ERROR_BY_ALPHA_JSON}"
         )
-
-
-def _labels(found: list[ImageFeatures]) -> list[str]:
-    return [features.label for features in sorted(found, key=lambda features: features.key)]
 
 
 class Analyze(beam.PTransform):

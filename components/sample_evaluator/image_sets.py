@@ -22,6 +22,7 @@ class ImageRecord(NamedTuple):
 class ImageSet(NamedTuple):
     """The images of one source, in the order of their keys."""
 
+    keys: list[bytes]
     vectors: np.ndarray  # float [N, d]
     distances: np.ndarray  # float [N]
     flat: int  # images that are a single color
@@ -100,6 +101,7 @@ def _image_set(blocks: list[_Block]) -> ImageSet:
     keys = [key for block in blocks for key in block.keys]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     return ImageSet(
+        keys=[keys[i] for i in order],
         vectors=np.concatenate([block.vectors for block in blocks])[order],
         distances=np.concatenate([block.distances for block in blocks])[order],
         flat=sum(int(block.flat.sum()) for block in blocks),

@@ -1,5 +1,6 @@
 """A Beam transform that finds the nearest training image of each sample, in feature space."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import apache_beam as beam
 import numpy as np
 
 from components.sample_evaluator.image_features import ImageFeatures
+from components.sample_evaluator.image_sets import GatherFeatures, ImageRecord, ImageSet
 from components.sample_evaluator.metrics.neighbors import nearest
 
 BATCH = 1024  # training images that are compared at a time
@@ -54,8 +56,8 @@ class FindNearest(beam.PTransform):
         """From the ImageFeatures of all training images to ((source, key), Nearest) pairs."""
         queries = beam.pvalue.AsSingleton(
             self._queries
-            | "Ids" >> beam.Map(lambda pair: ((pair[0], pair[1].key), pair[1].vector))
-            | "Gather" >> beam.combiners.ToList()
+            | "Records" >> beam.Map(_make_record)
+            | "Gather" >> beam.CombineGlobally(GatherFeatures())
             | "Stack" >> beam.Map(_stack)
         )
         return (
@@ -67,10 +69,19 @@ class FindNearest(beam.PTransform):
         )
 
 
-def _stack(found: list[tuple[ImageId, np.ndarray]]) -> _Queries:
-    ordered = sorted(found, key=lambda pair: pair[0])
+def _make_record(pair: tuple[str, ImageFeatures]) -> tuple[str, ImageRecord]:
+    source, features = pair
+    return source, ImageRecord(
+        features.key, features.flat, features.digest, math.nan, features.vector
+    )
+
+
+def _stack(sets: dict[str, ImageSet]) -> _Queries:
+    if not sets:
+        return _Queries([], np.empty((0, 0), np.float32))
     return _Queries(
-        [image for image, _ in ordered], np.array([vector for _, vector in ordered], np.float32)
+        [(source, key) for source in sorted(sets) for key in sets[source].keys],
+        np.concatenate([sets[source].vectors for source in sorted(sets)]),
     )
 
 

@@ -159,7 +159,8 @@ def test_accumulators_may_be_merged_in_any_way():
     for source in ("real", "candidate"):
         np.testing.assert_array_equal(straight[source].vectors, shuffled[source].vectors)
         np.testing.assert_array_equal(straight[source].distances, shuffled[source].distances)
-        assert straight[source][2:] == shuffled[source][2:] == (1, 5)
+        assert straight[source].keys == shuffled[source].keys == [bytes([i]) for i in range(10)]
+        assert straight[source][3:] == shuffled[source][3:] == (1, 5)
 
 
 def test_tfma_itself_reads_the_results(results):
