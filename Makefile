@@ -3,7 +3,7 @@ WORKSPACE ?= workspace
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 
-.PHONY: run test lint bench parity efficientnet-lite0 lock clean .venv
+.PHONY: run test lint bench parity gate efficientnet-lite0 lock clean .venv
 
 # The main job: digits of scikit-learn, from a folder to a gated, pushed sampler.
 run: .venv
@@ -27,6 +27,10 @@ bench: .venv .venv-parity/complete
 parity: .venv .venv-parity/complete
 	$(BIN)/python tests/parity/comparison.py .venv-parity/bin/python
 	$(BIN)/python tests/parity/metrics_comparison.py .venv-parity/bin/python
+
+# The verdicts of 100 whole evaluations on models whose faults are known, in about ten minutes.
+gate: .venv
+	PYTHONPATH=. $(BIN)/python tests/unit/components/sample_evaluator/beam_verdicts.py
 
 .venv-parity/complete: tests/parity/requirements.txt
 	$(PYTHON) -m venv --clear .venv-parity

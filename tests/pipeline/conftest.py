@@ -24,6 +24,8 @@ TINY = (
     "evaluate.samples=200",
     "evaluate.min_samples=20",
     "evaluate.thresholds.kid={maximum: 100.0, max_worsening: 100.0}",
+    "evaluate.thresholds.frechet_distance={max_worsening: 100.0}",
+    "evaluate.thresholds.coverage={max_worsening: 1.0}",
     "evaluate.min_coverage=0",  # a network of twelve steps covers nothing
 )
 

@@ -35,6 +35,7 @@ OPTIONS = EvaluateOptions(
     batch_size=64,
     min_samples=100,
     samples=200,
+    features=FeatureOptions(name="pixels"),
     thresholds={
         "kid": Threshold(maximum=0.05, max_worsening=0.01),
         "frechet_distance": Threshold(maximum=20),

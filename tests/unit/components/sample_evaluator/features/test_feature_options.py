@@ -19,7 +19,7 @@ def read(features):
 
 def test_a_name_alone_will_do():
     assert read("random_conv") == read({"name": "random_conv"})
-    assert EvaluateOptions().features == FeatureOptions(name="pixels")
+    assert EvaluateOptions().features == FeatureOptions(name="random_conv")
 
 
 @pytest.mark.parametrize(

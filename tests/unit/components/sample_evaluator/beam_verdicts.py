@@ -1,0 +1,76 @@
+"""The verdicts of whole evaluations on planted models, 20 seeds each: what `make gate` prints."""
+
+import collections
+import os
+import pathlib
+import tempfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import apache_beam as beam
+from evaluator_data import BEAM_ARGS, SHAPE, write_examples, write_model
+from planted_models import RIGHT, plant
+
+from components.real_features.executor import write_features
+from components.sample_evaluator import sources
+from components.sample_evaluator.evaluation import Model, RealData, evaluate
+from pipeline.config import load
+from pipeline.transform_graph import write_transform_graph
+from trainer import examples
+
+SEEDS = range(20)
+
+
+class Evaluator:
+    """Evaluates models against one baseline and one set of real images."""
+
+    def __init__(self, stock, options, folder):
+        """Writes down the stocks of TRAIN, REAL and BASELINE, and the features of the real ones."""
+        self._options, self._folder = options, pathlib.Path(folder)
+        splits = {examples.TRAIN: stock[sources.TRAIN], examples.EVAL: stock[sources.REAL]}
+        root = write_examples(self._folder / "examples", splits)
+        folders = {split: [f"{root}/Split-{split}"] for split in splits}
+        graph, features = str(self._folder / "graph"), self._folder / "features"
+        write_transform_graph(beam.Pipeline(argv=BEAM_ARGS), SHAPE[0], SHAPE[2], graph)
+        features.mkdir()
+        write_features(beam.Pipeline(argv=BEAM_ARGS), folders, options, graph, str(features))
+        self._real = RealData(folders, str(features), graph)
+        self._baseline = self._model("baseline", stock[sources.BASELINE])
+
+    def judge(self, name, pixels):
+        """The verdict on a model that draws these images."""
+        output = self._folder / f"evaluation of {name}"
+        output.mkdir()
+        return evaluate(
+            beam.Pipeline(argv=BEAM_ARGS),
+            self._real,
+            self._model(name, pixels),
+            self._baseline,
+            [],
+            self._options,
+            str(output),
+        )
+
+    def _model(self, name, pixels):
+        uri = write_model(self._folder / name, pixels)
+        return Model(uri, f"{uri}/Format-Serving")
+
+
+def main():
+    options = load("digits").evaluate
+    right = collections.Counter()
+    for seed in SEEDS:
+        stock, models = plant(seed)
+        with tempfile.TemporaryDirectory() as folder:
+            evaluator = Evaluator(stock, options, folder)
+            for name, pixels in models.items():
+                verdict = evaluator.judge(name, pixels)
+                right[name] += verdict.blessed == RIGHT[name]
+                print(f"{seed:2} {name:15} {'; '.join(verdict.reasons)}", flush=True)
+    for name, blessed in RIGHT.items():
+        print(f"{name:15} {'' if blessed else 'not '}blessed: {right[name]} of {len(SEEDS)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The gate's verdict on stocks of images, without sampling, files and Beam's workers.
+
+TFMA's computations are run in this process on the features of the stocks, those alone that decide,
+and judged by TFMA's validation and the gate: so what decides is the real thing, in a fraction of a
+second.
+"""
+
+import hashlib
+import itertools
+
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.evaluators import metrics_validator
+from tensorflow_model_analysis.metrics import metric_specs, metric_types
+
+from components.sample_evaluator import gate, sources, tfma_metrics
+from components.sample_evaluator.eval_config import make_eval_config
+from components.sample_evaluator.metrics import CATALOG
+from components.sample_evaluator.metrics.neighbors import nearest
+
+
+def judge(stock, vectors, options):
+    """The gate's verdict.
+
+    Args:
+        stock: uint8 [N, H, W, C] by source; those of TRAIN are all training images, of the others
+            there are equally many.
+        vectors: their features, float [N, d] by source.
+        options: EvaluateOptions.
+    """
+    extracts = list(_extracts(stock, vectors))
+    config = make_eval_config(options, baseline=sources.BASELINE in stock, by_label=False)
+    metrics = {}
+    for computation in metric_specs.to_computations(config.metrics_specs, config):
+        if isinstance(computation, metric_types.DerivedMetricComputation):
+            if not _is_only_shown(computation, options):
+                metrics |= computation.result(metrics)
+        elif computation.keys[0] not in metrics:
+            metrics |= _combine(computation, extracts)
+    values = {source: {} for source in (*stock, sources.NOISE)}
+    for key, value in metrics.items():
+        if key.model_name in values:
+            values[key.model_name][key.name] = value
+    return gate.judge(values, metrics_validator.validate_metrics(((), metrics), config), options)
+
+
+def _is_only_shown(computation, options):
+    shown = CATALOG.keys() - options.thresholds.keys() - {"coverage"} | {tfma_metrics.KID_STDDEV}
+    return any(key.name in shown for key in computation.keys)
+
+
+def _combine(computation, extracts):
+    [preprocessor], combiner = computation.preprocessors, computation.combiner
+    accumulator = combiner.create_accumulator()
+    for element in itertools.chain.from_iterable(map(preprocessor.process, extracts)):
+        accumulator = combiner.add_input(accumulator, element)
+    return combiner.extract_output(accumulator)
+
+
+def _extracts(stock, vectors):
+    """What `analysis.EvaluateSamples` makes of the images, except for the source NOISE."""
+    count = len(vectors[sources.REAL])
+    for source, found in vectors.items():
+        distances = nearest(found[:count], vectors[sources.TRAIN]).distances
+        for i, distance in enumerate(distances):
+            image = stock[source][i]
+            yield {
+                constants.PREDICTIONS_KEY: {source: found[i]},
+                constants.FEATURES_KEY: {
+                    tfma_metrics.KEY: i.to_bytes(8, "big"),
+                    tfma_metrics.FLAT: bool((image == image[0, 0]).all()),
+                    tfma_metrics.DIGEST: hashlib.sha256(image.tobytes()).digest(),
+                    tfma_metrics.DISTANCE: distance,
+                },
+            }
