@@ -1,8 +1,8 @@
 """Models whose faults are known: stocks of real images, disturbed.
 
 The stocks are the digits of scikit-learn, in numbers as in the preset `digits`. All judged models
-draw the same images, other ones than the baseline: the hardest case, since models that were trained
-on the same images draw similar ones from one seed, and what they share cancels.
+draw the same images, other ones than the baseline: the hardest case, since what two models share of
+the image of a seed cancels in the comparison.
 """
 
 from typing import NamedTuple
