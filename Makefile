@@ -28,7 +28,7 @@ parity: .venv .venv-parity/complete
 	$(BIN)/python tests/parity/comparison.py .venv-parity/bin/python
 	$(BIN)/python tests/parity/metrics_comparison.py .venv-parity/bin/python
 
-# The verdicts of 100 whole evaluations on models whose faults are known, in about ten minutes.
+# The verdicts of 100 whole evaluations on models whose faults are known, in eight minutes.
 gate: .venv
 	PYTHONPATH=. $(BIN)/python tests/unit/components/sample_evaluator/beam_verdicts.py
 
