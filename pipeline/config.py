@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from components.image_example_gen.options import ImageOptions
 from components.sample_evaluator.options import EvaluateOptions
+from pipeline.runners.kubeflow_options import KubeflowOptions
 from trainer.options import ModelOptions, Options, SampleOptions, TrainOptions
 
 
@@ -60,6 +61,20 @@ class BeamConfig(Options):
     ] = Field(default_factory=dict, description="options of single components, instead of those")
 
 
+class KubeflowConfig(KubeflowOptions):
+    """The pipeline on Kubeflow Pipelines."""
+
+    gpu: int = Field(
+        1,
+        ge=0,
+        description="GPUs of each node that computes on them (Trainer, RealFeatures and "
+        "SampleEvaluator), unless `nodes` says otherwise",
+    )
+    train_workers: int = Field(
+        1, ge=1, description="pods that share the training; more than 1: a TFJob beside the node"
+    )
+
+
 class PipelineConfig(Options):
     """One pipeline: from a folder of images to a served sampler."""
 
@@ -77,6 +92,9 @@ class PipelineConfig(Options):
         EvaluateOptions(), description="how the quality of samples is judged"
     )
     beam: BeamConfig = Field(BeamConfig(), description="where Beam's work runs")
+    kubeflow: KubeflowConfig = Field(
+        KubeflowConfig(), description="what the pods get on Kubeflow Pipelines"
+    )
 
     @model_validator(mode="after")
     def _levels_fit_the_resolution(self) -> "PipelineConfig":

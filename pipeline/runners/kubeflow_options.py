@@ -1,0 +1,122 @@
+"""What a node gets on a Kubernetes cluster, and where a pipeline keeps its things there."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, field_validator
+
+from trainer.options import Options
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\s:]+$")]
+Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|K|M|G|T)?$")]
+Cpu = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?m?$")]
+CREDENTIAL = r"(?i)(password|passwd|secret|token|credentials?|private_key|access_key)$"
+
+
+class Toleration(Options):
+    """A taint that a node's pod may be scheduled in spite of."""
+
+    key: str | None = Field(None, description="of the taint; without it, every taint")
+    operator: Literal["Equal", "Exists"] = Field("Exists", description="what is compared")
+    value: str | None = Field(None, description="of the taint, for Equal")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="of the taint; without it, every effect"
+    )
+
+
+class SecretKey(Options):
+    """A value in a Secret of the namespace."""
+
+    secret: Name = Field(description="name of the Secret")
+    key: str = Field(min_length=1, description="key in it")
+
+
+class NodeOptions(Options):
+    """What one node's pod gets."""
+
+    cpu: Cpu | None = Field(None, description="limit and request, for example 4 or 500m")
+    memory: Quantity | None = Field(None, description="limit and request, for example 16Gi")
+    gpu: int = Field(0, ge=0, description="number of GPUs; without one, CUDA is hidden")
+    gpu_type: str = Field(
+        "nvidia.com/gpu", min_length=1, description="resource name that the cluster gives GPUs"
+    )
+    node_selector: dict[str, str] = Field(
+        default_factory=dict, description="labels that the machine must have"
+    )
+    tolerations: tuple[Toleration, ...] = Field((), description="taints that do not keep it away")
+    shared_memory: Quantity | None = Field(
+        None, description="size of /dev/shm, for example 2Gi; it counts as memory"
+    )
+    volumes: dict[Name, AbsolutePath] = Field(
+        default_factory=dict, description="PersistentVolumeClaims of this node alone"
+    )
+    secrets: dict[EnvironmentName, SecretKey] = Field(
+        default_factory=dict, description="environment variables whose values are in Secrets"
+    )
+    env: dict[EnvironmentName, str] = Field(
+        default_factory=dict, description="environment variables that are no secret"
+    )
+    retries: int = Field(2, ge=0, description="how often a failed pod is tried again")
+    retry_backoff_seconds: int = Field(
+        30, ge=1, description="before the first retry; doubles with each"
+    )
+    timeout_seconds: int | None = Field(
+        None, ge=1, description="after which the pod is ended; without it, never"
+    )
+
+    @field_validator("env")
+    @classmethod
+    def _no_credentials(cls, env: dict[str, str]) -> dict[str, str]:
+        for name in env:
+            if re.search(CREDENTIAL, name):
+                raise ValueError(f"{name} looks like a credential: name a Secret in `secrets`")
+        return env
+
+
+class KubeflowOptions(Options):
+    """A pipeline on Kubeflow Pipelines."""
+
+    image: str = Field("iadb-tfx:latest", min_length=1, description="container image of every node")
+    image_pull_secrets: tuple[Name, ...] = Field(
+        (), description="Secrets that the image is pulled with"
+    )
+    root: str = Field(
+        "/mnt/iadb",
+        description="folder on a volume, or gs://bucket/folder, for artifacts, checkpoints and "
+        "pushed models",
+    )
+    volumes: dict[Name, AbsolutePath] = Field(
+        {"iadb": "/mnt/iadb"},
+        description="PersistentVolumeClaims of every node and where they are mounted",
+    )
+    metadata_secret: Name = Field(
+        "iadb-metadata",
+        description="Secret with the keys kind, host, port, database, user and password of the "
+        "database that holds ML Metadata",
+    )
+    service_account: Name = Field("iadb", description="that the pods run as")
+    default: NodeOptions = Field(NodeOptions(), description="what every node gets")
+    nodes: dict[str, NodeOptions] = Field(
+        default_factory=dict,
+        description="what single nodes get, by node id: a key that is set replaces the default's",
+    )
+
+    @field_validator("root")
+    @classmethod
+    def _reachable_by_tensorflow(cls, root: str) -> str:
+        scheme, separator, _ = root.partition("://")
+        if separator and scheme != "gs":
+            raise ValueError(
+                f"{scheme}:// is no file system of TensorFlow; give gs://bucket/folder or a folder "
+                "on a volume that all pods can write (ReadWriteMany)"
+            )
+        if not separator and not root.startswith("/"):
+            raise ValueError("give an absolute folder on a volume, or gs://bucket/folder")
+        return root.rstrip("/")
+
+    def of_node(self, node_id: str) -> NodeOptions:
+        """What a node gets: the default, with what is set for it alone."""
+        own = self.nodes.get(node_id, NodeOptions())
+        return self.default.model_copy(update={k: getattr(own, k) for k in own.model_fields_set})
