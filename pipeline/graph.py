@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from ml_metadata.proto import metadata_store_pb2
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.pusher.component import Pusher
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
@@ -24,6 +23,7 @@ from components.image_example_gen.options import ImageOptions
 from components.real_features.component import RealFeatures
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.options import RealFeaturesOptions
+from components.schema_importer.component import SchemaImporter
 from components.source_hash import source_hash
 from pipeline.config import PipelineConfig
 from trainer import examples
@@ -37,23 +37,22 @@ class Locations:
         artifacts: what the components produce.
         checkpoints: states of trainings, which outlive a failed run.
         serving: pushed models.
-        schema: schema of the examples (pbtxt); its name has to change with its content.
         push: changed to push once more a model that the cache takes for pushed.
     """
 
     artifacts: str
     checkpoints: str
     serving: str
-    schema: str
     push: str = ""
 
 
 def create_pipeline(
     config: PipelineConfig,
     locations: Locations,
+    schema: str,
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
 ) -> Pipeline:
-    """Builds the pipeline; `config.data.folder` has to be set."""
+    """Builds the pipeline; `config.data.folder` has to be set, `schema` is text of a pbtxt."""
     data = config.data
     image_options = ImageOptions.model_validate(
         data.model_dump(include=set(ImageOptions.model_fields))
@@ -65,12 +64,12 @@ def create_pipeline(
         span=data.span,
         source_hash=source_hash("components.image_example_gen", "trainer.examples"),
     )
-    schema = ImportSchemaGen(schema_file=locations.schema)
+    schema_importer = SchemaImporter(schema, source_hash("components.schema_importer"))
     statistics = StatisticsGen(
-        examples=example_gen.outputs["examples"], schema=schema.outputs["schema"]
+        examples=example_gen.outputs["examples"], schema=schema_importer.outputs["schema"]
     )
     validator = ExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+        statistics=statistics.outputs["statistics"], schema=schema_importer.outputs["schema"]
     )
     gate = DataGate(
         anomalies=validator.outputs["anomalies"],
@@ -79,7 +78,7 @@ def create_pipeline(
     )
     transform = Transform(
         examples=example_gen.outputs["examples"],
-        schema=schema.outputs["schema"],
+        schema=schema_importer.outputs["schema"],
         preprocessing_fn="trainer.preprocessing.preprocessing_fn",
         custom_config={
             "resolution": data.resolution,
@@ -162,7 +161,7 @@ def create_pipeline(
     )
     nodes = [
         example_gen,
-        schema,
+        schema_importer,
         statistics,
         validator,
         gate,

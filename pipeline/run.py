@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import time
-from importlib import import_module, resources
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +14,7 @@ from pipeline import lineage, serving
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.logs import logging_to
 from pipeline.runners import gpu
+from pipeline.schema import read_schema
 from pipeline.terminal import NodeLines, print_summary
 from pipeline.workspace import Workspace
 from trainer.tf_config import read_tf_config
@@ -43,7 +44,7 @@ def run_pipeline(
             f"data.folder: the workspace {workspace.folder} lies in it, and a run would read what "
             "an earlier one wrote; choose a workspace outside with --workspace"
         )
-    schema = _read_schema(config.validation.schema_file)
+    schema = read_schema(config.validation.schema_file)
     _refuse_cluster()
     check_available(config.evaluate.features)
     with workspace.locked():
@@ -79,23 +80,6 @@ def _refuse_cluster() -> None:
         )
 
 
-def _read_schema(file: str | None) -> str:
-    if file is None:
-        return (resources.files("pipeline") / "schema.pbtxt").read_text("utf-8")
-    from google.protobuf import text_format
-    from tensorflow_metadata.proto.v0.schema_pb2 import Schema
-
-    try:
-        text = Path(file).read_text("utf-8")
-        text_format.Parse(text, Schema())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"validation.schema_file: {file} cannot be read: {reason}") from None
-    except text_format.ParseError as error:
-        raise ConfigError(f"validation.schema_file: {file} is no schema: {error}") from None
-    return text
-
-
 def _run(
     config: PipelineConfig,
     workspace: Workspace,
@@ -114,13 +98,12 @@ def _run(
         artifacts=str(workspace.artifacts),
         checkpoints=str(workspace.checkpoints),
         serving=str(workspace.serving),
-        schema=str(workspace.keep_schema(schema)),
         push=push,
     )
     metadata = sqlite_metadata_connection_config(str(workspace.metadata))
     try:
-        pipeline = create_pipeline(config, locations, metadata)
-    except ImageDataError as error:  # the pattern, which only TFX can judge
+        pipeline = create_pipeline(config, locations, schema, metadata)
+    except ImageDataError as error:  # pattern and span, which only TFX can judge
         raise ConfigError(f"data.{error}") from None
     try:
         import_module(f"pipeline.runners.{runner}").run(pipeline, lines, gpus)

@@ -1,7 +1,6 @@
 """The one folder that a pipeline writes to, and the lock that keeps a second run out."""
 
 import fcntl
-import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -85,15 +84,3 @@ class Workspace:
             yield
         finally:
             os.close(lock)
-
-    def keep_schema(self, text: str) -> Path:
-        """Stores a schema under its hash, since TFX takes a file for unchanged if its path is."""
-        path = (
-            self.artifacts / "schemas" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.pbtxt"
-        )
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            partial.write_text(text, "utf-8")
-            partial.replace(path)
-        return path

@@ -31,7 +31,7 @@ TINY = (
 
 NODES = [
     "ImageExampleGen",
-    "ImportSchemaGen",
+    "SchemaImporter",
     "StatisticsGen",
     "Transform",
     "ExampleValidator",

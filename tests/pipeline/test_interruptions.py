@@ -87,7 +87,7 @@ def weights(workspace):
     return images.tolist()
 
 
-QUICK = {"ImportSchemaGen", "ExampleValidator", "DataGate", "Pusher"}  # done before a timer fires
+QUICK = {"SchemaImporter", "ExampleValidator", "DataGate", "Pusher"}  # done before a timer fires
 
 
 def test_after_ctrl_c_in_any_component_the_next_run_goes_on(tmp_path, digits_folder, monkeypatch):

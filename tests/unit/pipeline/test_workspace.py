@@ -39,11 +39,3 @@ def test_a_killed_process_holds_nothing(tmp_path, holder):
     holder.wait()
     with Workspace(tmp_path).locked():
         assert (tmp_path / "serving").is_dir()
-
-
-def test_a_schema_is_kept_under_its_content(tmp_path):
-    workspace = Workspace(tmp_path)
-    first = workspace.keep_schema("a")
-    assert first == workspace.keep_schema("a")
-    assert first != workspace.keep_schema("b")
-    assert first.read_text() == "a"

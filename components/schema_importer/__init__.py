@@ -1,0 +1,1 @@
+"""Brings the schema of the examples into the pipeline."""
