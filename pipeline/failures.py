@@ -11,6 +11,7 @@ CODES = {
     "FeatureError": USAGE,
     "NoModelError": USAGE,
     "OutputError": USAGE,
+    "ParameterError": USAGE,
     "SamplerError": USAGE,
     "UnknownLabelError": USAGE,
     "DataError": DATA,

@@ -6,12 +6,12 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.pusher.component import Pusher
 from tfx.components.statistics_gen.component import StatisticsGen
-from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import pusher_pb2, trainer_pb2
+from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
@@ -19,14 +19,15 @@ from components.base_model import LatestBlessedOnOtherExamplesStrategy
 from components.baseline import LatestBlessedOtherStrategy
 from components.data_gate.component import DataGate
 from components.image_example_gen.component import ImageExampleGen
+from components.image_example_gen.driver import LATEST
 from components.image_example_gen.options import ImageOptions
+from components.image_trainer.component import ImageTrainer
 from components.real_features.component import RealFeatures
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.options import RealFeaturesOptions
 from components.schema_importer.component import SchemaImporter
 from components.source_hash import source_hash
 from pipeline.config import PipelineConfig
-from trainer import examples
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,30 @@ def create_pipeline(
     schema: str,
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
 ) -> Pipeline:
-    """Builds the pipeline; `config.data.folder` has to be set, `schema` is text of a pbtxt."""
+    """Builds the pipeline.
+
+    Args:
+        config: `data.folder`, `data.span`, `train.steps` and `evaluate.samples` in it are what the
+            runtime parameters `data_folder`, `span`, `steps` and `samples` default to.
+        locations: where everything is.
+        schema: of the examples, as text of the protocol buffer.
+        metadata: the store of ML Metadata; without it, the runner has to know.
+
+    Raises:
+        ImageDataError: `data.pattern` is none, or has no place for `data.span`.
+    """
     data = config.data
+    # The latest span by a word and not a number: TFX takes 0 for no default.
+    span = LATEST if data.span is None else str(data.span)
+    samples = RuntimeParameter("samples", int, config.evaluate.samples)
     image_options = ImageOptions.model_validate(
         data.model_dump(include=set(ImageOptions.model_fields))
     )
     example_gen = ImageExampleGen(
-        folder=data.folder,
+        folder=RuntimeParameter("data_folder", str, data.folder or ""),
         options=image_options,
         pattern=data.pattern,
-        span=data.span,
+        span=RuntimeParameter("span", str, span),
         source_hash=source_hash("components.image_example_gen", "trainer.examples"),
     )
     schema_importer = SchemaImporter(schema, source_hash("components.schema_importer"))
@@ -96,16 +111,15 @@ def create_pipeline(
             blessing=Channel(type=standard_artifacts.ModelBlessing),
             examples=example_gen.outputs["examples"],
         ).with_id("BaseModel")
-    trainer = Trainer(
-        run_fn="trainer.run_fn.run_fn",
+    trainer = ImageTrainer(
         examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
-        train_args=trainer_pb2.TrainArgs(splits=[examples.TRAIN], num_steps=config.train.steps),
-        eval_args=trainer_pb2.EvalArgs(splits=[examples.EVAL]),
+        run_fn="trainer.run_fn.run_fn",
+        steps=RuntimeParameter("steps", int, config.train.steps),
         base_model=base_model.outputs["model"] if base_model else None,
         custom_config={
             "model": config.model.model_dump(mode="json"),
-            "train": config.train.model_dump(mode="json"),
+            "train": config.train.model_dump(mode="json", exclude={"steps"}),
             "sample": config.sample.model_dump(mode="json"),
             "resolution": data.resolution,
             "channels": data.channels,
@@ -116,7 +130,7 @@ def create_pipeline(
             "checkpoints": locations.checkpoints,
             "source_hash": source_hash("trainer"),
         },
-    )
+    ).with_id("Trainer")
     trainer.add_upstream_node(gate)
     baseline = Resolver(
         strategy_class=LatestBlessedOtherStrategy,
@@ -131,6 +145,7 @@ def create_pipeline(
         options=RealFeaturesOptions.model_validate(
             config.evaluate.model_dump(include=set(RealFeaturesOptions.model_fields))
         ),
+        samples=samples,
         source_hash=source_hash(
             "components.real_features",
             "components.sample_evaluator.features",
@@ -149,6 +164,7 @@ def create_pipeline(
         baseline=baseline.outputs["model"],
         history=baseline.outputs["evaluation"],
         options=config.evaluate,
+        samples=samples,
         source_hash=source_hash("components.sample_evaluator", "components.real_features"),
     )
     pusher = Pusher(

@@ -3,10 +3,17 @@
 from tfx import types
 from tfx.components.example_gen import component
 from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.proto import example_gen_pb2
 from tfx.types import component_spec, standard_artifacts, standard_component_specs
 
-from components.image_example_gen.driver import Driver, input_of
+from components.image_example_gen.driver import (
+    LATEST,
+    REQUESTED_SPAN_KEY,
+    Driver,
+    input_of,
+    parse_span,
+)
 from components.image_example_gen.executor import IMAGE_OPTIONS_KEY, Executor
 from components.image_example_gen.options import ImageOptions
 from trainer import examples
@@ -17,6 +24,7 @@ class ImageExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
 
     PARAMETERS = {
         **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
+        REQUESTED_SPAN_KEY: component_spec.ExecutionParameter(type=str),
         IMAGE_OPTIONS_KEY: component_spec.ExecutionParameter(type=str),
         # Read by nobody: a changed value makes TFX's cache miss.
         "source_hash": component_spec.ExecutionParameter(type=str),
@@ -37,10 +45,10 @@ class ImageExampleGen(component.FileBasedExampleGen):
 
     def __init__(
         self,
-        folder: str,
+        folder: str | RuntimeParameter,
         options: ImageOptions,
         pattern: str = "",
-        span: int | None = None,
+        span: str | RuntimeParameter = LATEST,
         source_hash: str = "",
     ) -> None:
         """Describes the step; nothing is read.
@@ -50,26 +58,21 @@ class ImageExampleGen(component.FileBasedExampleGen):
             options: what becomes of each image.
             pattern: the folder below it whose images are read, at any depth; it may hold {SPAN},
                 {VERSION} and {YYYY}, {MM}, {DD}. Empty for the data folder itself.
-            span: the span to read; the latest without it.
+            span: the number of the span to read, or `latest`.
             source_hash: a hash of the code, so that a change of it runs the step again.
 
         Raises:
-            ImageDataError: the pattern is not of that kind, or has no place for the span.
+            ImageDataError: the pattern is not of that kind, or has no place for the span; the
+                driver raises it for a span that is only known when the pipeline runs.
         """
-        range_config = None
-        if span is not None:
-            range_config = range_config_pb2.RangeConfig(
-                static_range=range_config_pb2.StaticRange(
-                    start_span_number=span, end_span_number=span
-                )
-            )
+        known_span = span.default if isinstance(span, RuntimeParameter) else span
         spec = ImageExampleGenSpec(
             input_base=folder,
-            input_config=input_of(pattern, span),
+            input_config=input_of(pattern, parse_span(known_span)),
             output_config=_output_config(options.eval_percent),
             output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
-            range_config=range_config,
+            requested_span=span,
             image_options=options.model_dump_json(),
             source_hash=source_hash,
             examples=types.Channel(type=standard_artifacts.Examples),

@@ -3,14 +3,37 @@
 import copy
 import glob
 import os
+import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
+from typing import Any
 
 from tfx.components.example_gen import driver, input_processor, utils
+from tfx.orchestration import data_types
 from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.types import standard_component_specs
+from tfx.utils import proto_utils
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import fingerprint, list_images
+
+REQUESTED_SPAN_KEY = "requested_span"  # execution property: the number of a span, or LATEST
+LATEST = "latest"
+
+
+def parse_span(text: str) -> int | None:
+    """The number of the span that is asked for; None for the latest.
+
+    Raises:
+        ImageDataError: the text is neither.
+    """
+    if text == LATEST:
+        return None
+    if not re.fullmatch("[0-9]{1,9}", text):  # TFX's spans have 32 bits
+        raise ImageDataError(
+            f"span {text!r}: give the number of a span, of at most nine digits, or {LATEST}"
+        )
+    return int(text)
 
 
 def input_of(pattern: str, span: int | None) -> example_gen_pb2.Input:
@@ -78,6 +101,39 @@ class ImageFolderProcessor(input_processor.FileBasedInputProcessor):
 
 class Driver(driver.FileBasedDriver):
     """TFX's driver of file-based ExampleGens, for folders of images."""
+
+    def resolve_exec_properties(
+        self,
+        exec_properties: dict[str, Any],
+        pipeline_info: data_types.PipelineInfo,
+        component_info: data_types.ComponentInfo,
+    ) -> dict[str, Any]:
+        """Finds the folder of the span that is asked for.
+
+        Raises:
+            ImageDataError: no folder is given, the span is none or not to be had, or the folder
+                has no images.
+        """
+        if not exec_properties[standard_component_specs.INPUT_BASE_KEY]:
+            raise ImageDataError(
+                "no folder of images is given: set data.folder in the configuration, or the "
+                "parameter data_folder of the run"
+            )
+        span = parse_span(exec_properties[REQUESTED_SPAN_KEY])
+        if span is not None:
+            input_config = example_gen_pb2.Input()
+            proto_utils.json_to_proto(
+                exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config
+            )
+            input_of(input_config.splits[0].pattern, span)
+            exec_properties[standard_component_specs.RANGE_CONFIG_KEY] = proto_utils.proto_to_json(
+                range_config_pb2.RangeConfig(
+                    static_range=range_config_pb2.StaticRange(
+                        start_span_number=span, end_span_number=span
+                    )
+                )
+            )
+        return super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
 
     def get_input_processor(
         self,

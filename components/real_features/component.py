@@ -1,6 +1,7 @@
 """RealFeatures: the features of the real images, which every evaluation compares samples with."""
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components.real_features import executor
@@ -13,6 +14,7 @@ class RealFeaturesSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "options": component_spec.ExecutionParameter(type=str),
+        "samples": component_spec.ExecutionParameter(type=int),
         "source_hash": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -31,7 +33,8 @@ class RealFeatures(base_beam_component.BaseBeamComponent):
     Args:
         examples: Examples with the splits train and eval (trainer/examples.py).
         transform_graph: the TransformGraph that makes images of them.
-        options: number of held-out images, feature space.
+        options: batch size, feature space.
+        samples: held-out images that are compared, at most; in place of that in `options`.
         source_hash: of the code; a change of it computes them again.
 
     Outputs:
@@ -46,13 +49,15 @@ class RealFeatures(base_beam_component.BaseBeamComponent):
         examples: channel.BaseChannel,
         transform_graph: channel.BaseChannel,
         options: RealFeaturesOptions,
+        samples: int | RuntimeParameter,
         source_hash: str = "",
     ) -> None:
         super().__init__(
             RealFeaturesSpec(
                 examples=examples,
                 transform_graph=transform_graph,
-                options=options.model_dump_json(),
+                options=options.model_dump_json(exclude={"samples"}),
+                samples=samples,
                 source_hash=source_hash,
                 features=channel.Channel(type=ImageFeatures),
             )

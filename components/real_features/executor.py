@@ -1,5 +1,6 @@
 """Decodes the real images, computes their features and writes them down."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
+from components.parameters import complete
 from components.real_features.artifact import REAL_PNG, SPLITS, file_prefix
 from components.sample_evaluator import grids, image_features, images
 from components.sample_evaluator.features import check_available
@@ -29,8 +31,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         Raises:
             FeatureError: the weights of the feature space are missing or not those that are pinned.
+            ParameterError: `samples` is out of its range.
         """
-        options = RealFeaturesOptions.model_validate_json(exec_properties["options"])
+        options = complete(
+            RealFeaturesOptions,
+            json.loads(exec_properties["options"]),
+            samples=exec_properties["samples"],
+        )
         check_available(options.features)
         transform_graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
         output = artifact_utils.get_single_uri(output_dict["features"])

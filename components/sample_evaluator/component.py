@@ -1,6 +1,7 @@
 """SampleEvaluator: judges a sampler by its samples, and always writes a blessing."""
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components.real_features.artifact import ImageFeatures
@@ -13,6 +14,7 @@ class SampleEvaluatorSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "options": component_spec.ExecutionParameter(type=str),
+        "samples": component_spec.ExecutionParameter(type=int),
         "source_hash": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -39,7 +41,8 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
         features: of their images, from RealFeatures.
         transform_graph: the TransformGraph that makes images of them.
         model: the Model to judge: a sampler SavedModel with the signature `generate`.
-        options: samples, features, thresholds.
+        options: features, thresholds.
+        samples: samples and held-out images compared, at most; in place of that in `options`.
         baseline: the latest blessed Model, from a Resolver; may resolve to none.
         history: evaluations of the blessed models before this one, oldest first, for the report.
         source_hash: of the code; a change of it evaluates again.
@@ -60,6 +63,7 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
         transform_graph: channel.BaseChannel,
         model: channel.BaseChannel,
         options: EvaluateOptions,
+        samples: int | RuntimeParameter,
         baseline: channel.BaseChannel | None = None,
         history: channel.BaseChannel | None = None,
         source_hash: str = "",
@@ -72,7 +76,8 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
                 model=model,
                 baseline=baseline,
                 history=history,
-                options=options.model_dump_json(),
+                options=options.model_dump_json(exclude={"samples"}),
+                samples=samples,
                 source_hash=source_hash,
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),

@@ -1,5 +1,6 @@
 """The TFX executor of SampleEvaluator: artifacts in, an evaluation and a blessing out."""
 
+import json
 from typing import Any
 
 from absl import logging
@@ -9,6 +10,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from components.parameters import complete
 from components.real_features.artifact import SPLITS
 from components.sample_evaluator import gate
 from components.sample_evaluator.evaluation import Model, RealData, evaluate
@@ -30,6 +32,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         Raises:
             FeatureError: the weights of the feature space are missing or not those that are pinned.
+            ParameterError: `samples` is out of its range.
         """
         evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
         model = artifact_utils.get_single_instance(input_dict["model"])
@@ -48,7 +51,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             _model(model),
             _model(baseline) if baseline else None,
             input_dict.get("history") or [],
-            EvaluateOptions.model_validate_json(exec_properties["options"]),
+            complete(
+                EvaluateOptions,
+                json.loads(exec_properties["options"]),
+                samples=exec_properties["samples"],
+            ),
             evaluation.uri,
         )
         evaluation.set_int_custom_property(

@@ -5,7 +5,7 @@ from tfx.proto import example_gen_pb2
 from tfx.utils import proto_utils
 
 from components.image_example_gen.component import ImageExampleGen
-from components.image_example_gen.driver import Driver
+from components.image_example_gen.driver import LATEST, Driver
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.executor import image_folder
 from components.image_example_gen.options import ImageOptions
@@ -13,7 +13,8 @@ from components.image_example_gen.options import ImageOptions
 
 def resolve(folder, pattern="", span=None):
     """What the driver makes of the component's execution properties."""
-    component = ImageExampleGen(str(folder), ImageOptions(), pattern, span)
+    asked = LATEST if span is None else str(span)
+    component = ImageExampleGen(str(folder), ImageOptions(), pattern, asked)
     return Driver(None).resolve_exec_properties(component.exec_properties, None, None)
 
 
@@ -101,6 +102,27 @@ def test_a_pattern_that_finds_nothing_is_a_one_line_error(make_images, pattern, 
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("span", ["", "-1", "last", "1.5", "٣", "1" * 10, "1\n"])
+def test_a_span_that_is_no_number_is_a_one_line_error(make_images, span):
+    component = ImageExampleGen(str(make_images("span-1/1.png")), ImageOptions(), "span-{SPAN}")
+    properties = component.exec_properties | {"requested_span": span}
+    with pytest.raises(ImageDataError, match="give the number of a span") as error:
+        Driver(None).resolve_exec_properties(properties, None, None)
+    assert "\n" not in str(error.value)
+
+
+def test_a_span_given_to_a_pattern_without_one_is_an_error(make_images):
+    component = ImageExampleGen(str(make_images("1.png")), ImageOptions())
+    properties = component.exec_properties | {"requested_span": "1"}
+    with pytest.raises(ImageDataError, match=r"has no \{SPAN\} and no date"):
+        Driver(None).resolve_exec_properties(properties, None, None)
+
+
+def test_without_a_folder_both_places_to_set_it_are_named():
+    with pytest.raises(ImageDataError, match=r"set data\.folder .* parameter data_folder"):
+        resolve("")
+
+
 def test_a_span_without_images_is_an_error_and_no_older_span_takes_its_place(make_images):
     folder = make_images("span-1/1.png")
     (folder / "span-2").mkdir()
@@ -123,7 +145,7 @@ def test_the_fingerprint_follows_the_images_of_the_span_at_any_depth(make_images
 
 def test_the_component_carries_options_and_source_hash():
     options = ImageOptions(resolution=32, eval_percent=25)
-    component = ImageExampleGen("data", options, "{SPAN}", 3, source_hash="abc")
+    component = ImageExampleGen("data", options, "{SPAN}", "3", source_hash="abc")
     properties = component.exec_properties
     assert ImageOptions.model_validate_json(properties["image_options"]) == options
     assert properties["source_hash"] == "abc"

@@ -67,7 +67,10 @@ def describe(example_folder, transform_graph, output, options):
             "transform_graph": [artifact(standard_artifacts.TransformGraph, transform_graph)],
         },
         {"features": [artifact(ImageFeatures, output)]},
-        {"options": options.model_dump_json(include=set(RealFeaturesOptions.model_fields))},
+        {
+            "options": options.model_dump_json(include=set(RealFeaturesOptions.model_fields)),
+            "samples": options.samples,
+        },
     )
 
 

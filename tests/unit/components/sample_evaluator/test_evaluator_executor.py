@@ -111,7 +111,11 @@ def evaluate(example_folder, described, transform_graph, tmp_path):
         Executor(BaseBeamExecutor.Context(beam_pipeline_args=list(BEAM_ARGS))).Do(
             inputs,
             {"blessing": [blessing], "evaluation": [evaluation]},
-            {"options": options.model_dump_json(), "source_hash": ""},
+            {
+                "options": options.model_dump_json(exclude={"samples"}),
+                "samples": options.samples,
+                "source_hash": "",
+            },
         )
         text = pathlib.Path(evaluation.uri, "metrics.json").read_text(encoding="utf-8")
         summary = json.loads(text, parse_constant=pytest.fail)  # NaN is no JSON
@@ -404,10 +408,13 @@ def test_the_component_carries_its_options_as_json():
         transform_graph=of(standard_artifacts.TransformGraph),
         model=of(standard_artifacts.Model),
         options=OPTIONS,
+        samples=150,
         source_hash="abc",
     )
-    carried = component.exec_properties["options"]
-    assert EvaluateOptions.model_validate_json(carried) == OPTIONS
+    carried = json.loads(component.exec_properties["options"])
+    assert EvaluateOptions.model_validate({**carried, "samples": 200}) == OPTIONS
+    assert "samples" not in carried
+    assert component.exec_properties["samples"] == 150
     assert component.exec_properties["source_hash"] == "abc"
     assert set(component.outputs) == {"evaluation", "blessing"}
     assert "baseline" not in component.inputs

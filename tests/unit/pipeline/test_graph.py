@@ -1,0 +1,43 @@
+import pytest
+from tfx.dsl.compiler.compiler import Compiler
+from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
+
+from pipeline.config import load
+from pipeline.graph import Locations, create_pipeline
+
+LOCATIONS = Locations("artifacts", "checkpoints", "serving")
+
+
+def compile_ir(*overrides):
+    config = load("digits", overrides=["data.folder=images", *overrides])
+    return Compiler().compile(create_pipeline(config, LOCATIONS, schema=""))
+
+
+def parameters(*overrides):
+    """What TFX substitutes where a run gives no values."""
+    substituted = substitute_runtime_parameter(compile_ir(*overrides), {})
+    return {name: substituted[name] for name in ("data_folder", "span", "steps", "samples")}
+
+
+def test_the_parameters_of_a_run_default_to_the_configuration():
+    given = parameters("train.steps=123", "evaluate.samples=321")
+    assert given == {"data_folder": "images", "span": "latest", "steps": 123, "samples": 321}
+
+
+@pytest.mark.parametrize("span", [0, 7])
+def test_a_configured_span_is_the_default_of_a_run(span):
+    assert parameters("data.pattern=day-{SPAN}", f"data.span={span}")["span"] == str(span)
+
+
+def test_a_pipeline_without_a_folder_leaves_it_to_the_run():
+    assert parameters("data.folder=null")["data_folder"] is None
+
+
+def test_both_nodes_that_count_samples_take_the_same_parameter():
+    ir = compile_ir()
+    takers = [
+        node.pipeline_node.node_info.id
+        for node in ir.nodes
+        if "samples" in node.pipeline_node.parameters.parameters
+    ]
+    assert sorted(takers) == ["RealFeatures", "SampleEvaluator"]
