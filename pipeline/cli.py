@@ -10,14 +10,7 @@ from typing import Any
 import click
 
 from pipeline import failures
-
-WORKSPACE = click.option(
-    "--workspace",
-    default="workspace",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder that holds all that runs write.",
-)
+from pipeline.cli_options import DATA, WORKSPACE, config_options, load_config
 
 
 class FailuresInOneLine(click.Group):
@@ -33,34 +26,6 @@ class FailuresInOneLine(click.Group):
             code, text = failures.describe(error)
             click.echo(f"iadb: {text}", err=True)
             ctx.exit(code)
-
-
-def config_options(command: Any) -> Any:
-    """Adds the options that make up a configuration."""
-    for option in (
-        click.option(
-            "--set",
-            "overrides",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Override one key, for example train.steps=500; may be repeated.",
-        ),
-        click.option(
-            "--config",
-            "file",
-            metavar="FILE",
-            type=click.Path(path_type=Path),
-            help="YAML file; see `iadb config show`.",
-        ),
-        click.option(
-            "--preset", metavar="NAME", help="Start from a preset; see `iadb config list`."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-DATA = click.option("--data", "folder", metavar="FOLDER", help="Short for --set data.folder=...")
 
 
 @click.group(cls=FailuresInOneLine, context_settings={"help_option_names": ["-h", "--help"]})
@@ -109,7 +74,7 @@ def run(
     from pipeline.terminal import wide_console
     from pipeline.workspace import Workspace
 
-    config = _load_config(preset, file, overrides, folder)
+    config = load_config(preset, file, overrides, folder)
     place = Workspace(workspace.resolve())
     if not run_pipeline(config, place, runner, wide_console(), verbose=verbose):
         sys.exit(failures.NOT_BLESSED)
@@ -129,7 +94,7 @@ def show(
     """Print the resolved configuration, every key written out, as YAML."""
     from pipeline.config import dump
 
-    click.echo(dump(_load_config(preset, file, overrides, folder)), nl=False)
+    click.echo(dump(load_config(preset, file, overrides, folder)), nl=False)
 
 
 @config.command()
@@ -344,15 +309,3 @@ def serve_check(workspace: Path, model: Path | None) -> None:
         last_line = (result.stderr.strip().splitlines() or ["no message"])[-1]
         raise click.ClickException(f"{model} does not serve: {last_line}")
     click.echo(f"{model} serves")
-
-
-def _load_config(
-    preset: str | None, file: Path | None, overrides: tuple[str, ...], folder: str | None
-) -> Any:
-    from pipeline.config import load
-
-    if preset is None and file is None:
-        preset = "digits"
-    if folder is not None:
-        overrides = (*overrides, f"data.folder={json.dumps(folder)}")
-    return load(preset, file, overrides)
