@@ -2,12 +2,14 @@
 
 import errno
 
-UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, INTERRUPTED = 1, 2, 3, 4, 5, 130
+UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, CLUSTER, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
 
 # By name, so that telling a failure imports nothing: its class is loaded if it was raised.
 CODES = {
+    "AccessError": USAGE,
     "ConfigError": USAGE,
     "CandidateError": USAGE,
+    "CronError": USAGE,
     "FeatureError": USAGE,
     "NoModelError": USAGE,
     "OutputError": USAGE,
@@ -19,6 +21,7 @@ CODES = {
     "DataAnomalyError": DATA,
     "TooFewClassesError": DATA,
     "WorkspaceError": WORKSPACE,
+    "ClusterError": CLUSTER,
 }
 WORKSPACE_ERRNO = {
     errno.ENOSPC: "the disk is full",
