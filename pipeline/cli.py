@@ -11,6 +11,7 @@ import click
 
 from pipeline import failures
 from pipeline.cli_options import DATA, WORKSPACE, config_options, load_config
+from pipeline.kubeflow_cli import kubeflow
 
 
 class FailuresInOneLine(click.Group):
@@ -39,8 +40,8 @@ def main() -> None:
       iadb sample                              draw from the newest pushed model
 
     Exit codes: 0 done, 1 unexpected failure, 2 wrong usage or configuration, 3 wrong data,
-    4 workspace in use, read-only or full, 5 done but the model was not blessed, 130 interrupted,
-    143 terminated.
+    4 workspace in use, read-only or full, 5 done but the model was not blessed, 6 no cluster, one that
+    refuses, or a run that failed there, 130 interrupted, 143 terminated.
     """
 
 
@@ -309,3 +310,6 @@ def serve_check(workspace: Path, model: Path | None) -> None:
         last_line = (result.stderr.strip().splitlines() or ["no message"])[-1]
         raise click.ClickException(f"{model} does not serve: {last_line}")
     click.echo(f"{model} serves")
+
+
+main.add_command(kubeflow)
