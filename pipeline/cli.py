@@ -40,8 +40,8 @@ def main() -> None:
       iadb sample                              draw from the newest pushed model
 
     Exit codes: 0 done, 1 unexpected failure, 2 wrong usage or configuration, 3 wrong data,
-    4 workspace in use, read-only or full, 5 done but the model was not blessed, 6 no cluster, one that
-    refuses, or a run that failed there, 130 interrupted, 143 terminated.
+    4 workspace in use, read-only or full, 5 done but the model was not blessed, 6 the cluster is
+    not reached, refuses, or its run failed, 130 interrupted, 143 terminated.
     """
 
 

@@ -54,29 +54,32 @@ class Access:
             raise AccessError(
                 f"--namespace {self.namespace!r}: expected lower-case letters, digits and -"
             )
-        if self.token_file is not None:
-            try:
-                token = self.token_file.read_text("ascii").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "not a token"
-                raise AccessError(f"--token-file {self.token_file}: {reason}") from None
-            source = f"--token-file {self.token_file}"
-        else:
-            token, source = self.token, "IADB_KFP_TOKEN"
-        if token is None:
-            return
-        if not TOKEN.fullmatch(token):
-            raise AccessError(f"{source}: empty, or has characters that no token has")
-        if parts.scheme == "http" and not _is_private(host):
-            raise AccessError(
-                f"--endpoint {self.endpoint}: the token would be sent unencrypted; give an "
-                "https:// URL, or forward a port of this machine to the cluster"
-            )
+        if self.has_token:
+            self.read_token()
+            if parts.scheme == "http" and not _is_private(host):
+                raise AccessError(
+                    f"--endpoint {self.endpoint}: the token would be sent unencrypted; give an "
+                    "https:// URL, or forward a port of this machine to the cluster"
+                )
 
     @property
     def has_token(self) -> bool:
         """Whether requests carry a token."""
         return self.token is not None or self.token_file is not None
+
+    def read_token(self) -> str:
+        """The token as it is now, where there is one."""
+        token, source = self.token, "IADB_KFP_TOKEN"
+        if self.token_file is not None:
+            source = f"--token-file {self.token_file}"
+            try:
+                token = self.token_file.read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+                raise AccessError(f"{source}: {reason}") from None
+        if not TOKEN.fullmatch(token):
+            raise AccessError(f"{source}: empty, or has characters that no token has")
+        return token
 
 
 def _is_private(host: str) -> bool:

@@ -241,11 +241,12 @@ def status(pipeline: str | None, last: int, as_json: bool, access: "Access") -> 
 
 
 def _compile(config: "PipelineConfig", output: Path) -> "Package":
-    from pipeline.kubeflow import compile_package
     from pipeline.kubeflow_package import read_package
     from pipeline.logs import logging_to
 
-    with logging_to(Path(os.devnull), verbose=False):  # TensorFlow talks when it starts
+    with logging_to(Path(os.devnull), verbose=False):  # TensorFlow talks when it is imported
+        from pipeline.kubeflow import compile_package
+
         compile_package(config, output)
     return read_package(output)
 

@@ -1,6 +1,7 @@
 """Requests to a Kubeflow Pipelines cluster: each with a time limit, each failure in one line."""
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from urllib.parse import quote
 import kfp
 import kfp_server_api as api
 import urllib3
-from kfp.client import ServiceAccountTokenVolumeCredentials
+from kfp.client.token_credentials_base import TokenCredentialsBase
 
 from pipeline.kubeflow_access import Access, AccessError
 
@@ -29,6 +30,16 @@ class ClusterError(RuntimeError):
         self.status = status
 
 
+class _Token(TokenCredentialsBase):
+    """Gives the client the token for each request."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def refresh_api_key_hook(self, config: api.Configuration) -> None:
+        config.api_key["authorization"] = self._access.read_token()
+
+
 class Connection:
     """A cluster that has answered.
 
@@ -43,7 +54,6 @@ class Connection:
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        file = access.token_file
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # that KFP 1 is not served
             self.client = kfp.Client(
@@ -51,8 +61,7 @@ class Connection:
                 # Requests name it themselves. Without one, the client asks for the cluster's
                 # health five times before it fails, and writes a file into the home folder.
                 namespace=access.namespace or "unused",
-                existing_token=None if file else access.token,
-                credentials=ServiceAccountTokenVolumeCredentials(str(file)) if file else None,
+                credentials=_Token(access) if access.has_token else None,
             )
         if self._health().get("multi_user") and not access.namespace:
             raise AccessError(
@@ -68,8 +77,7 @@ class Connection:
         except api.ApiException as error:
             raise ClusterError(self._explain(error), error.status) from None
         except urllib3.exceptions.HTTPError as error:
-            reason = str(getattr(error, "reason", error)).rpartition(": ")[-1]
-            raise ClusterError(f"{endpoint} cannot be reached: {one_line(reason)}") from None
+            raise ClusterError(f"{endpoint} cannot be reached: {_root_cause(error)}") from None
         except UnicodeDecodeError:
             raise ClusterError(f"{endpoint} answers with something that is not text") from None
 
@@ -126,6 +134,15 @@ def one_line(text: Any) -> str:
     """A text of the cluster in one line, without what a terminal would act on; None is empty."""
     printable = "".join(c if c.isprintable() else " " for c in str(text or ""))
     return " ".join(printable.split())[:300]
+
+
+def _root_cause(error: BaseException) -> str:
+    """The innermost of the errors that urllib3 wraps in one another, in its own words."""
+    wrapped = (getattr(error, "reason", None), *error.args)
+    for inner in wrapped:
+        if isinstance(inner, BaseException):
+            return _root_cause(inner)
+    return one_line(re.sub(r"^HTTPS?Connection\w*\(.*?\): ", "", str(error)))
 
 
 def _said(body: str | bytes | None) -> str:

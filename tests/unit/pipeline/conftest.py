@@ -5,8 +5,11 @@ import pytest
 
 @pytest.fixture(scope="session")
 def package_file(tmp_path_factory):
-    """A package with two tasks, and the inputs `steps` (1000, if not given) and `data_folder`."""
-    from kfp import compiler, dsl
+    """A package with two tasks, and the inputs `steps` (1000, if not given) and `data_folder`.
+
+    It is two documents, as all are that say what Kubernetes shall do.
+    """
+    from kfp import compiler, dsl, kubernetes
 
     @dsl.container_component
     def node(steps: int, data_folder: str):
@@ -15,6 +18,7 @@ def package_file(tmp_path_factory):
     @dsl.pipeline(name="small")
     def small(data_folder: str, steps: int = 1000):
         first = node(steps=steps, data_folder=data_folder).set_display_name("ImageExampleGen")
+        kubernetes.set_image_pull_policy(first, "Always")
         node(steps=steps, data_folder=data_folder).after(first).set_display_name("Trainer")
 
     path = tmp_path_factory.mktemp("package") / "small.yaml"

@@ -148,7 +148,7 @@ class KfpStandIn:
             raise RefusalError(400, "Failed to create a pipeline version")
         version = {"display_name": query["name"], "pipeline_id": query["pipelineid"]}
         made = self._add(self.versions, "pipeline_version_id", version, unique=True)
-        self.packages[made["pipeline_version_id"]] = yaml.safe_load(content)
+        self.packages[made["pipeline_version_id"]] = next(yaml.safe_load_all(content))
         return made
 
     def run_service_create_run(self, content, query):

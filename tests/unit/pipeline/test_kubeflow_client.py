@@ -7,7 +7,7 @@ import pytest
 import urllib3
 from kfp_stand_in import KfpStandIn
 
-from pipeline import kubeflow_client
+from pipeline import kubeflow_client, kubeflow_connection
 from pipeline.kubeflow_access import Access, AccessError
 from pipeline.kubeflow_client import Cluster
 from pipeline.kubeflow_connection import ClusterError
@@ -121,6 +121,10 @@ def test_a_token_file_is_read_anew_for_each_request(stand_in, tmp_path):
     file.write_text("second\n")
     stand_in.token = "second"
     assert cluster.runs(10) == []
+    file.write_text("two\nlines\n")
+    with pytest.raises(AccessError, match="--token-file") as caught:
+        cluster.runs(10)
+    assert "lines" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -162,9 +166,17 @@ def test_an_endpoint_that_nothing_listens_on_is_told():
             Cluster(Access(url))
 
 
+def test_an_endpoint_that_does_not_answer_is_told(monkeypatch):
+    monkeypatch.setattr(kubeflow_connection, "TIMEOUT", (5, 0.1))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ClusterError, match="cannot be reached: Read timed out"):
+            Cluster(Access(url))
+
+
 def test_a_cluster_that_hangs_up_is_told(cluster, stand_in, package):
     stand_in.faults["pipeline_service_create_pipeline"] = [None]
-    with pytest.raises(ClusterError, match="cannot be reached"):
+    with pytest.raises(ClusterError, match="Remote end closed connection"):
         cluster.upload(package, "digits")
 
 
