@@ -13,7 +13,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 import yaml
 from kfp_openapi import WrongShapeError, check, read_operations
@@ -253,7 +253,7 @@ class KfpStandIn:
         elif field != "pipeline_versions":
             self._allow(query.get("namespace"))
         if text := query.get("filter"):
-            text = unquote(text)  # once more than other parameters
+            text = unquote_plus(text)  # once more than other parameters
             for short, published in SHORT_FILTER.items():
                 text = text.replace(short, published)
             wanted = json.loads(text)

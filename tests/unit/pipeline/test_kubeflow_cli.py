@@ -168,11 +168,11 @@ def test_status_lists_runs_with_their_schedules(iadb, stand_in):
     iadb("schedule", *DATA, "--cron", "0 3 * * *", "--name", "[b]nightly\x1b[2J")
     (run,) = stand_in.runs.values()
     (schedule_id,) = stand_in.recurring_runs
-    run["recurring_run_id"] = schedule_id
+    run |= {"recurring_run_id": schedule_id, "display_name": "[red]digits"}
     stand_in.end_run(run["run_id"], "FAILED")
     told = iadb("status")
     (line,) = [line for line in told.splitlines() if "failed" in line]
-    assert line.startswith("digits 20")
+    assert line.startswith("[red]digits ")
     assert line.rstrip().endswith("[b]nightly [2J")
     (line,) = [line for line in told.splitlines() if "0 0 3 * * *" in line]
     assert "enabled" in line
