@@ -100,6 +100,8 @@ def compile_to_file(
     output: Path,
 ) -> None:
     """Write the pipeline as a KFP package, to be uploaded by any means."""
+    if not output.parent.is_dir():
+        raise click.BadParameter(f"no folder {output.parent}", param_hint="--output")
     package = _compile(load_config(preset, file, overrides, folder), output)
     click.echo(f"{output}: {len(package.tasks)} tasks, digest {package.digest}")
     click.echo(f"runtime parameters: {', '.join(package.parameters) or 'none'}")

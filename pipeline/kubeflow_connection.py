@@ -94,12 +94,14 @@ class Connection:
     def _health(self) -> dict[str, Any]:
         request = self.client.healthzs.healthz_service_get_healthz
         try:
-            health = json.loads(self.call(request, _preload_content=False).data)
-        except ValueError:  # a page: a login, a dashboard
-            health = None
+            answer = self.call(request, _preload_content=False).data
         except ClusterError as error:
             if error.status != 404:
                 raise
+            answer = b""
+        try:
+            health = json.loads(answer)
+        except ValueError:  # a page: a login, a dashboard
             health = None
         if not isinstance(health, dict):
             raise ClusterError(

@@ -51,6 +51,11 @@ def test_compile_writes_a_package_and_tells_its_parameters(iadb, package_file, t
     assert told.endswith("runtime parameters: data_folder, steps\n")
 
 
+def test_compile_into_a_folder_that_is_not_there_ends_with_code_2(iadb, tmp_path):
+    told = iadb("compile", "-o", tmp_path / "none" / "digits.yaml", code=failures.USAGE)
+    assert f"no folder {tmp_path / 'none'}" in told
+
+
 def test_submit_uploads_and_starts_a_run(iadb, stand_in):
     told = iadb("submit", "--preset", "digits", *DATA, "--param", "steps=2000")
     ((run_id, run),) = stand_in.runs.items()
