@@ -7,7 +7,12 @@ from setuptools import find_packages, setup
 ONNX = ["onnxruntime>=1.22,<2"]
 TEST = ["onnx>=1.18,<2", "pytest==9.2.0", "ruff==0.17.6", "websockets==17.4"]
 GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]
-KUBEFLOW = ["croniter>=7,<8", "kfp==2.16.1", "kfp-kubernetes==2.16.1"]
+KUBEFLOW = [
+    "croniter>=7,<8",
+    "kfp==2.16.1",
+    "kfp-kubernetes==2.16.1",
+    "psycopg[binary]>=3.2,<4",
+]
 
 setup(
     name="iadb-tfx",

@@ -7,6 +7,7 @@ UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, CLUSTER, INTERRUPTED = 1, 2, 3,
 # By name, so that telling a failure imports nothing: its class is loaded if it was raised.
 CODES = {
     "AccessError": USAGE,
+    "ArgumentsError": USAGE,
     "ConfigError": USAGE,
     "CandidateError": USAGE,
     "CronError": USAGE,
@@ -22,6 +23,7 @@ CODES = {
     "TooFewClassesError": DATA,
     "WorkspaceError": WORKSPACE,
     "ClusterError": CLUSTER,
+    "MetadataDatabaseError": CLUSTER,
 }
 WORKSPACE_ERRNO = {
     errno.ENOSPC: "the disk is full",

@@ -7,12 +7,13 @@ from absl import logging
 from tfx import types
 from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.parameters import complete
 from components.real_features.artifact import SPLITS
-from components.sample_evaluator import gate
+from components.sample_evaluator import gate, sources
 from components.sample_evaluator.evaluation import Model, RealData, evaluate
 from components.sample_evaluator.options import EvaluateOptions
 
@@ -61,6 +62,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         evaluation.set_int_custom_property(
             constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id
         )
+        _record_metrics(evaluation)
         _write_blessing(
             artifact_utils.get_single_instance(output_dict["blessing"]), verdict, model, baseline
         )
@@ -69,6 +71,15 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 def _model(artifact: types.Artifact) -> Model:
     is_old = path_utils.is_old_model_artifact(artifact)
     return Model(artifact.uri, path_utils.serving_model_path(artifact.uri, is_old))
+
+
+def _record_metrics(evaluation: types.Artifact) -> None:
+    """Puts the metrics where ML Metadata tells them without a look at files."""
+    with fileio.open(f"{evaluation.uri}/metrics.json") as file:
+        metrics = json.load(file)["metrics"]
+    for name, values in metrics.items():
+        if values[sources.CANDIDATE] is not None:
+            evaluation.set_float_custom_property(name, values[sources.CANDIDATE])
 
 
 def _write_blessing(

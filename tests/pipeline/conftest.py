@@ -10,6 +10,7 @@ from pipeline import lineage
 from pipeline.config import load
 from pipeline.run import run_pipeline
 from pipeline.workspace import Workspace
+from tests.postgres import Postgres
 
 TINY = (
     "model.channels=[8]",
@@ -80,3 +81,11 @@ def trained(tmp_path_factory, digits_folder):
     runs.first = runs.run()
     runs.first_output = runs.output
     return runs
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server with an empty database for ML Metadata."""
+    server = Postgres()
+    yield server
+    server.remove()

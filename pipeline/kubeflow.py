@@ -1,0 +1,46 @@
+"""The pipeline of a configuration as a package of Kubeflow Pipelines."""
+
+from pathlib import Path
+
+from components.image_example_gen.errors import ImageDataError
+from pipeline.config import ConfigError, PipelineConfig
+from pipeline.graph import Locations, create_pipeline
+from pipeline.runners.gpu import GPU_NODES
+from pipeline.runners.kubeflow import CompileError, Shown, write_package
+from pipeline.runners.kubeflow_options import KubeflowOptions, NodeOptions
+from pipeline.schema import read_schema
+
+
+def compile_package(config: PipelineConfig, output: Path) -> None:
+    """Writes the package (YAML).
+
+    Its inputs are `data_folder`, `span`, `steps` and `samples`, with the configuration's values as
+    defaults.
+
+    Raises:
+        ConfigError: the configuration cannot run on Kubeflow.
+        OSError: the file cannot be written.
+    """
+    locations = Locations(
+        artifacts=f"{config.kubeflow.root}/artifacts",
+        checkpoints=f"{config.kubeflow.root}/checkpoints",
+        serving=f"{config.kubeflow.root}/serving",
+    )
+    try:
+        pipeline = create_pipeline(config, locations, read_schema(config.validation.schema_file))
+        shown = {"SampleEvaluator": Shown(output="evaluation", html="report.html")}
+        write_package(pipeline, _options(config), output, shown)
+    except ImageDataError as error:  # pattern and span, which only TFX can judge
+        raise ConfigError(f"data.{error}") from None
+    except CompileError as error:
+        raise ConfigError(f"kubeflow: {error}") from None
+
+
+def _options(config: PipelineConfig) -> KubeflowOptions:
+    """Those of the runner, with GPUs for the nodes that compute on them."""
+    options = config.kubeflow
+    nodes = dict(options.nodes)
+    for node_id in GPU_NODES:
+        asked = nodes.get(node_id, NodeOptions()).model_dump(exclude_unset=True)
+        nodes[node_id] = NodeOptions.model_validate({"gpu": options.gpu, **asked})
+    return options.model_copy(update={"nodes": nodes})

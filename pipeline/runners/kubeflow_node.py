@@ -1,0 +1,231 @@
+"""Runs one node of a TFX pipeline and exits: what a task's container does.
+
+    python -m pipeline.runners.kubeflow_node --node ID --ir JSON --run-id ID
+        [--parameter NAME VALUE]... [--show OUTPUT HTML PAGE EXECUTOR_INPUT]
+
+The node is run by TFX's own Launcher, so that resolvers, spans, cache and lineage are as they are
+in a local run. The metadata database is in the environment (metadata_database.py).
+"""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+
+from absl import logging
+from google.protobuf import json_format, message
+from ml_metadata.proto import metadata_store_pb2
+from tfx import types
+from tfx.dsl.compiler import constants
+from tfx.dsl.io import fileio
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.metadata import Metadata
+from tfx.orchestration.portable import data_types, launcher, runtime_parameter_utils
+from tfx.proto.orchestration import pipeline_pb2
+
+# Kinds of specifications that a pipeline's JSON holds as Any, and their parser has to know.
+from tfx.proto.orchestration import executable_spec_pb2, platform_config_pb2  # noqa: F401 isort: skip
+
+from pipeline import failures
+from pipeline.runners.metadata_database import metadata_from_environment
+from pipeline.runners.observed import NodeError
+from trainer.signals import exit_on_sigterm
+
+
+def _integer(text: str) -> int:
+    """Parses a number that Kubeflow may have turned into a float on its way: 3.0, 1e+06."""
+    number = float(text)
+    if not number.is_integer():
+        raise ValueError(text)
+    return int(number)
+
+
+PARSERS = {
+    pipeline_pb2.RuntimeParameter.INT: _integer,
+    pipeline_pb2.RuntimeParameter.DOUBLE: float,
+    pipeline_pb2.RuntimeParameter.STRING: str,
+}
+OUTPUT_EVENTS = (metadata_store_pb2.Event.OUTPUT, metadata_store_pb2.Event.DECLARED_OUTPUT)
+
+
+class ArgumentsError(ValueError):
+    """The container's arguments do not belong together: those of another version, or by hand."""
+
+
+class FreshOutputsLauncher(launcher.Launcher):
+    """TFX's Launcher, which a pod that was retried may find its predecessor's files with."""
+
+    def _run_executor(self, execution_info: data_types.ExecutionInfo) -> message.Message:
+        for artifacts in execution_info.output_dict.values():
+            for artifact in artifacts:
+                if not artifact.is_external and fileio.isdir(artifact.uri):
+                    fileio.rmtree(artifact.uri)
+        return super()._run_executor(execution_info)
+
+
+def runtime_parameters(ir: message.Message) -> dict[str, pipeline_pb2.RuntimeParameter]:
+    """The runtime parameters in a part of a pipeline, by name."""
+    if isinstance(ir, pipeline_pb2.RuntimeParameter):
+        return {ir.name: ir}
+    found = {}
+    for part in _parts(ir):
+        found.update(runtime_parameters(part))
+    return found
+
+
+def _parts(ir: message.Message) -> Iterator[message.Message]:
+    for field, value in ir.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            values = value.values()
+        else:
+            values = value if field.is_repeated else [value]
+        yield from (part for part in values if isinstance(part, message.Message))
+
+
+def read_node(
+    text: str, node_id: str, run_id: str, given: Sequence[tuple[str, str]]
+) -> pipeline_pb2.Pipeline:
+    """Parses the pipeline of one node and puts the runtime parameters in.
+
+    Args:
+        text: of the pipeline, as JSON.
+        node_id: of its node.
+        run_id: of this run.
+        given: names and values of runtime parameters.
+
+    Raises:
+        ArgumentsError: the text is no pipeline, has no such node, or a parameter does not fit.
+    """
+    try:
+        pipeline = json_format.Parse(text, pipeline_pb2.Pipeline())
+    except (json_format.ParseError, TypeError) as error:
+        raise ArgumentsError(f"--ir is no TFX pipeline: {error}") from None
+    there = [node.pipeline_node.node_info.id for node in pipeline.nodes]
+    if there != [node_id]:
+        raise ArgumentsError(f"unknown to the pipeline in --ir, which has {', '.join(there)}")
+    known = runtime_parameters(pipeline)
+    values: dict[str, types.Property] = {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
+    for name, value in given:
+        if name not in known:
+            raise ArgumentsError(f"no runtime parameter {name}; there are {', '.join(known)}")
+        try:
+            values[name] = PARSERS[known[name].type](value)
+        except (ValueError, OverflowError):
+            raise ArgumentsError(
+                f"{name}={value!r} is no number of the kind it has to be"
+            ) from None
+    runtime_parameter_utils.substitute_runtime_parameter(pipeline, values)
+    if without := runtime_parameters(pipeline):
+        raise ArgumentsError(f"no value for {', '.join(without)}")
+    return pipeline
+
+
+def run_node(pipeline: pipeline_pb2.Pipeline, store: Metadata) -> int | None:
+    """Runs the node of a pipeline of one node, and says how it ended.
+
+    Returns:
+        The id of its execution; None where its condition is false.
+
+    Raises:
+        NodeError: its inputs cannot be resolved.
+        Exception: what its executor raised.
+    """
+    node = pipeline.nodes[0].pipeline_node
+    node_id = node.node_info.id
+    deployment = runner_utils.extract_local_deployment_config(pipeline)
+    executor = runner_utils.extract_executor_spec(deployment, node_id)
+    info = FreshOutputsLauncher(
+        node,
+        store,
+        pipeline.pipeline_info,
+        pipeline.runtime_spec,
+        executor,
+        runner_utils.extract_custom_driver_spec(deployment, node_id),
+    ).launch()
+    if info.execution_id is None:
+        print(f"{node_id}: skipped, since its condition is false", flush=True)
+        return None
+    with store:
+        (execution,) = store.store.get_executions_by_id([info.execution_id])
+    state = metadata_store_pb2.Execution.State.Name(execution.last_known_state).lower()
+    # TFX logs an input that is not there, and its launcher returns. A resolver may find nothing:
+    # TFX says so of a store without any artifact of the kind.
+    if execution.last_known_state == metadata_store_pb2.Execution.FAILED:
+        if executor is not None:
+            raise NodeError("its inputs could not be resolved; see the log above")
+        state = "nothing found"
+    print(f"{node_id}: {state}", flush=True)
+    return execution.id
+
+
+def show(
+    store: Metadata, execution: int, output: str, html: str, page: str, executor_input: str
+) -> None:
+    """Hands a page and the numbers of an output artifact to Kubeflow's own view.
+
+    Args:
+        store: of the metadata.
+        execution: id of that which made the artifact, or found it in the cache.
+        output: key of the artifact; its numeric custom properties are the numbers.
+        html: name of the page in the artifact's folder.
+        page: where Kubeflow takes the page from.
+        executor_input: what Kubeflow tells about the outputs of the task, as JSON.
+    """
+    with store:
+        (artifact,) = store.store.get_artifacts_by_id(
+            [
+                event.artifact_id
+                for event in store.store.get_events_by_execution_ids([execution])
+                if event.type in OUTPUT_EVENTS and event.path.steps[0].key == output
+            ]
+        )
+    fileio.makedirs(os.path.dirname(page))
+    fileio.copy(os.path.join(artifact.uri, html), page, overwrite=True)
+    outputs = json.loads(executor_input)["outputs"]
+    (metrics,) = outputs["artifacts"]["metrics"]["artifacts"]
+    metrics["metadata"] = {
+        name: getattr(value, value.WhichOneof("value"))
+        for name, value in sorted(artifact.custom_properties.items())
+        if value.WhichOneof("value") in ("int_value", "double_value")
+    }
+    fileio.makedirs(os.path.dirname(outputs["outputFile"]))
+    with fileio.open(outputs["outputFile"], "w") as file:
+        file.write(json.dumps({"artifacts": {"metrics": {"artifacts": [metrics]}}}))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the node that the arguments name.
+
+    Returns:
+        The exit code: 0, or by the cause of a failure, which the last line of output tells.
+    """
+    parser = argparse.ArgumentParser(prog="kubeflow_node", allow_abbrev=False)
+    parser.add_argument("--node", required=True)
+    parser.add_argument("--ir", required=True)
+    parser.add_argument("--run-id", required=True)
+    parser.add_argument("--parameter", nargs=2, action="append", default=[])
+    parser.add_argument("--show", nargs=4, metavar=("OUTPUT", "HTML", "PAGE", "EXECUTOR_INPUT"))
+    given = parser.parse_args(arguments)
+    logging.set_verbosity(logging.WARNING)
+    try:
+        with exit_on_sigterm():
+            pipeline = read_node(given.ir, given.node, given.run_id, given.parameter)
+            store = metadata_from_environment()
+            execution = run_node(pipeline, store)
+            if given.show and execution is not None:
+                show(store, execution, *given.show)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        code, text = failures.describe(error)
+        if code == failures.UNEXPECTED:
+            traceback.print_exc()
+        print(f"{given.node}: {text}", file=sys.stderr, flush=True)
+        return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

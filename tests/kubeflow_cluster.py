@@ -1,0 +1,214 @@
+"""Runs a package of Kubeflow Pipelines as a cluster would, each task in a process of its own.
+
+The exact command and arguments of every task, with placeholders filled in as Kubeflow's launcher
+does, and the environment that the package asks for; Secrets are given. Images, volumes and
+machines are what is missing: paths are those of this machine.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+AT_ONCE = 2
+
+
+@dataclass
+class Done:
+    """How a task ended.
+
+    Attributes:
+        code: exit code.
+        text: what it wrote.
+        report: the page that Kubeflow would show, if the task made one.
+        metrics: the numbers that Kubeflow would show.
+    """
+
+    code: int
+    text: str
+    report: str | None
+    metrics: dict[str, float]
+
+
+class Package:
+    """A compiled package; tasks are known by their display names."""
+
+    def __init__(self, path: Path) -> None:
+        self.text = path.read_text("utf-8")
+        self.spec, self.platform = [*yaml.safe_load_all(self.text), {}][:2]
+        tasks = self.spec["root"]["dag"]["tasks"]
+        names = {key: task["taskInfo"]["name"] for key, task in tasks.items()}
+        self.tasks = {names[key]: task for key, task in tasks.items()}
+        self.upstream = {
+            names[key]: [names[other] for other in task.get("dependentTasks", [])]
+            for key, task in tasks.items()
+        }
+
+    def executor(self, name: str) -> str:
+        """The label of a task's executor."""
+        component = self.spec["components"][self.tasks[name]["componentRef"]["name"]]
+        return component["executorLabel"]
+
+    def container(self, name: str) -> dict[str, Any]:
+        """Image, command, arguments, environment and resources of a task."""
+        return self.spec["deploymentSpec"]["executors"][self.executor(name)]["container"]
+
+    def kubernetes(self, name: str) -> dict[str, Any]:
+        """What kfp-kubernetes adds to a task's pod."""
+        executors = self.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+        return executors[self.executor(name)]
+
+    def inputs(self) -> dict[str, Any]:
+        """The pipeline's inputs, as the package declares them."""
+        return self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
+
+
+class Cluster:
+    """Where packages run; `secrets` by name, each by key."""
+
+    def __init__(self, folder: Path, secrets: Mapping[str, Mapping[str, str]]) -> None:
+        self.folder = folder
+        self.secrets = secrets
+
+    def run(
+        self,
+        package: Package,
+        run_id: str,
+        before: Mapping[str, Done] | None = None,
+        **parameters: Any,
+    ) -> dict[str, Done]:
+        """Runs all tasks but those `before`, two at a time where they do not wait for each other.
+
+        Tasks whose upstream failed are not run, and are not in the result.
+        """
+        done = dict(before or {})
+        running: dict[Future, str] = {}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            while True:
+                for name, upstream in package.upstream.items():
+                    ready = all(other in done and done[other].code == 0 for other in upstream)
+                    if ready and name not in done and name not in running.values():
+                        future = pool.submit(self.run_task, package, name, run_id, **parameters)
+                        running[future] = name
+                if not running:
+                    return done
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    done[running.pop(future)] = future.result()
+
+    def run_task(self, package: Package, name: str, run_id: str, **parameters: Any) -> Done:
+        """Runs one task to its end."""
+        return self.end_task(name, run_id, self.start_task(package, name, run_id, **parameters))
+
+    def end_task(self, name: str, run_id: str, process: subprocess.Popen) -> Done:
+        """Waits for a task's process."""
+        text = process.communicate()[0]
+        return self._done(name, run_id, process.returncode, text)
+
+    def start_task(
+        self,
+        package: Package,
+        name: str,
+        run_id: str,
+        prefix: Sequence[str] = (),
+        **parameters: Any,
+    ) -> subprocess.Popen:
+        """Starts one task's process, by a command that is given it."""
+        container = package.container(name)
+        values = self._values(package, name, parameters)
+        arguments = [
+            self._fill(package, argument, name, run_id, values)
+            for argument in [*container["command"], *container["args"]]
+        ]
+        environment = {entry["name"]: entry["value"] for entry in container.get("env", [])}
+        pod = package.kubernetes(name)
+        for reference in pod.get("secretAsEnv", []):
+            secret = self.secrets[reference["secretName"]]
+            for entry in reference["keyToEnv"]:
+                environment[entry["envVar"]] = secret[entry["secretKey"]]
+        for entry in pod.get("fieldPathAsEnv", []):
+            environment[entry["name"]] = f"{run_id}-{name}".lower()
+        self._outputs(name, run_id).mkdir(parents=True, exist_ok=True)
+        return subprocess.Popen(
+            [*prefix, *arguments],
+            cwd=self.folder,
+            env={
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "HOME": str(self.folder),
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _outputs(self, name: str, run_id: str) -> Path:
+        return self.folder / "kubeflow" / run_id / name
+
+    def _values(self, package: Package, name: str, parameters: Mapping[str, Any]) -> dict[str, str]:
+        wired = package.tasks[name].get("inputs", {}).get("parameters", {})
+        unknown = set(parameters) - set(package.inputs())
+        assert not unknown, f"no inputs {unknown}"
+        values = {}
+        for key, source in wired.items():
+            declared = package.inputs()[source["componentInputParameter"]]
+            value = parameters.get(source["componentInputParameter"], declared.get("defaultValue"))
+            assert value is not None, f"{name}: no value for {key}"
+            if declared["parameterType"] == "NUMBER_INTEGER":
+                value = int(value)  # YAML and JSON hold numbers as floats
+            values[key] = str(value)
+        return values
+
+    def _fill(
+        self, package: Package, text: str, name: str, run_id: str, values: Mapping[str, str]
+    ) -> str:
+        component = package.spec["components"][package.tasks[name]["componentRef"]["name"]]
+        artifacts = component.get("outputDefinitions", {}).get("artifacts", {})
+        folder = self._outputs(name, run_id)
+        executor_input = {
+            "inputs": {"parameterValues": values},
+            "outputs": {
+                "artifacts": {
+                    key: {
+                        "artifacts": [
+                            {
+                                "name": key,
+                                "uri": f"minio://mlpipeline/{run_id}/{name}/{key}",
+                                "type": declared["artifactType"],
+                                "metadata": {},
+                            }
+                        ]
+                    }
+                    for key, declared in artifacts.items()
+                },
+                "outputFile": str(folder / "executor_output.json"),
+            },
+        }
+        fillings = {
+            "{{$.pipeline_job_uuid}}": run_id,
+            "{{$}}": json.dumps(executor_input),
+            **{f"{{{{$.inputs.parameters['{k}']}}}}": v for k, v in values.items()},
+            **{f"{{{{$.outputs.artifacts['{k}'].path}}}}": str(folder / k) for k in artifacts},
+        }
+        placeholders = "|".join(map(re.escape, fillings))
+        unknown = re.sub(placeholders, "", text)
+        assert "{{" not in unknown and "$(" not in unknown, unknown[:300]
+        return re.sub(placeholders, lambda match: fillings[match.group()], text)
+
+    def _done(self, name: str, run_id: str, code: int, text: str) -> Done:
+        report = self._outputs(name, run_id) / "report"
+        output = self._outputs(name, run_id) / "executor_output.json"
+        metrics = {}
+        if output.exists():
+            told = json.loads(output.read_text("utf-8"))
+            metrics = told["artifacts"]["metrics"]["artifacts"][0]["metadata"]
+        return Done(code, text, report.read_text("utf-8") if report.exists() else None, metrics)

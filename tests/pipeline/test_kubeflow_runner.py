@@ -1,0 +1,191 @@
+"""A pipeline that is not ours, compiled for Kubeflow and run task by task against PostgreSQL."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline import failures
+from pipeline.runners import kubeflow_node, metadata_database
+from pipeline.runners.kubeflow import Shown, write_package
+from pipeline.runners.kubeflow_options import KubeflowOptions
+from tests.kubeflow_cluster import Cluster, Package
+from tests.pipeline import census
+
+REPOSITORY = str(Path(__file__).parents[2])
+
+
+class Place:
+    """A cluster with the small pipeline's package and data."""
+
+    def __init__(self, folder, postgres):
+        self.folder = folder
+        self.cluster = Cluster(folder, {"iadb-metadata": postgres.secret})
+        self.runs = []
+        options = KubeflowOptions.model_validate({"default": {"env": {"PYTHONPATH": REPOSITORY}}})
+        pipeline = census.create(folder / "artifacts", folder / "data")
+        write_package(pipeline, options, folder / "census.yaml", {"Count": Shown("total", "")})
+        self.package = Package(folder / "census.yaml")
+
+    def add_span(self, number):
+        span = self.folder / "data" / f"span-{number}"
+        span.mkdir(parents=True)
+        (span / "people.csv").write_text("age,name\n37,A\n40,B\n")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, postgres):
+    """A cluster, a package and what came of two runs; a span was added after the first."""
+
+    place = Place(tmp_path_factory.mktemp("census"), postgres)
+    place.add_span(1)
+    place.runs.append(place.cluster.run(place.package, "first", weight=2))
+    place.add_span(2)
+    place.runs.append(place.cluster.run(place.package, "second", weight=census.LARGE))
+    return place
+
+
+def endings(done):
+    return {name: task.text.strip().splitlines()[-1] for name, task in done.items()}
+
+
+def test_tasks_that_start_at_once_on_an_empty_database_do_not_disturb_each_other(place):
+    first = place.runs[0]
+    assert not place.package.upstream["CsvExampleGen"]
+    assert not place.package.upstream["Before"]
+    assert {name: task.code for name, task in first.items()} == dict.fromkeys(
+        place.package.tasks, 0
+    )
+
+
+def test_a_resolver_finds_nothing_at_first_and_then_what_the_run_before_made(place):
+    first, second = map(endings, place.runs)
+    assert first["Before"] == "Before: nothing found"
+    assert second["Before"] == "Before: complete"
+
+
+def test_the_latest_span_is_read_and_compared_with_the_one_before(place):
+    reports = sorted((place.folder / "artifacts" / "Compare" / "report").glob("*/value"))
+    assert [path.read_text() for path in reports] == ["1 after nothing", "2 after 1"]
+
+
+def test_a_node_is_skipped_while_its_condition_is_false(place):
+    first, second = map(endings, place.runs)
+    assert first["Celebrate"] == "Celebrate: skipped, since its condition is false"
+    assert second["Celebrate"] == "Celebrate: complete"
+
+
+def test_a_runtime_parameter_arrives_whatever_is_in_it(place):
+    shown = place.runs[0]["Count"]
+    assert shown.report == "4"  # two files, of two splits, times the weight
+    assert shown.metrics == {"span": 1}
+    totals = sorted((place.folder / "artifacts" / "Count" / "total").glob("*/value"))
+    assert [path.read_text() for path in totals] == ["4", str(2 * census.LARGE)]
+    assert place.package.inputs()["a_note"]["defaultValue"] == census.NOTE
+
+
+def test_a_backslash_comes_back_from_the_database_as_it_went_in(place, monkeypatch):
+    for key, value in place.cluster.secrets["iadb-metadata"].items():
+        monkeypatch.setenv(metadata_database.variable(key), value)
+    with metadata_database.metadata_from_environment() as handle:
+        notes = {
+            artifact.custom_properties["note"].string_value
+            for artifact in handle.store.get_artifacts_by_type("Integer")
+        }
+        ids = [artifact.id for artifact in handle.store.get_artifacts()]
+    assert notes == {census.NOTE}
+    assert ids == sorted(ids)
+
+
+def test_no_credential_is_in_the_package_or_in_what_tasks_write(place):
+    password = place.cluster.secrets["iadb-metadata"]["password"]
+    assert password not in place.package.text
+    for done in place.runs:
+        assert not any(password in task.text for task in done.values())
+
+
+class Direct:
+    """Runs a task's entry point in this process, with what a cluster would give it."""
+
+    def __init__(self, place, monkeypatch, capfd):
+        self.place, self.monkeypatch, self.capfd = place, monkeypatch, capfd
+        self.secret = dict(place.cluster.secrets["iadb-metadata"])
+
+    def __call__(self, node, *more):
+        for key, value in self.secret.items():
+            self.monkeypatch.setenv(metadata_database.variable(key), value)
+        args = self.place.package.container("Count")["args"]
+        ir = args[args.index("--ir") + 1]
+        code = kubeflow_node.main(["--node", node, "--run-id", "direct", "--ir", ir, *more])
+        return code, self.capfd.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def direct(place, monkeypatch, capfd):
+    return Direct(place, monkeypatch, capfd)
+
+
+WEIGHT = ("--parameter", "weight", "3")
+
+
+def test_wrong_credentials_are_told_in_a_line_without_them(direct):
+    direct.secret["password"] = "not-it"
+    code, line = direct("Count", *WEIGHT)
+    assert code == failures.CLUSTER
+    assert line.startswith("Count: no metadata database metadata on 127.0.0.1:")
+    assert 'password authentication failed for user "tfx"' in line
+    assert "not-it" not in line
+
+
+def test_a_database_that_is_not_there_is_told_in_a_line(direct, monkeypatch):
+    monkeypatch.setattr(metadata_database, "PATIENCE_SECONDS", 0)
+    direct.secret["port"] = "1"
+    code, line = direct("Count", *WEIGHT)
+    assert code == failures.CLUSTER
+    assert "Connection refused" in line
+
+
+def test_a_missing_secret_is_told_in_a_line(direct, monkeypatch):
+    del direct.secret["password"]
+    monkeypatch.delenv(metadata_database.variable("password"), raising=False)
+    code, line = direct("Count", *WEIGHT)
+    assert code == failures.CLUSTER
+    assert line.startswith("Count: TFX_METADATA_PASSWORD not set: the pod takes it from the Secret")
+
+
+def test_a_node_that_the_pipeline_does_not_have_is_told_in_a_line(direct):
+    assert direct("Tally") == (
+        failures.USAGE,
+        "Tally: unknown to the pipeline in --ir, which has Count",
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--parameter", "height", "3"), "no runtime parameter height; there are "),
+        (("--parameter", "weight", "heavy"), "weight='heavy' is no number of the kind"),
+        (("--parameter", "weight", "2.5"), "weight='2.5' is no number of the kind"),
+        ((), "no value for weight"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_is_told_in_a_line(direct, more, told):
+    code, line = direct("Count", *more)
+    assert code == failures.USAGE
+    assert told in line
+
+
+def test_a_component_whose_input_is_missing_fails(direct):
+    # Nothing ran in the run named "direct", so there are no examples.
+    code, line = direct("Count", *WEIGHT)
+    assert code == failures.UNEXPECTED
+    assert line == "Count: NodeError: its inputs could not be resolved; see the log above"
+
+
+@pytest.mark.parametrize("text", ["3", "3.0", "3e0"])
+def test_numbers_are_read_as_kubeflow_writes_them(place, text):
+    args = place.package.container("Count")["args"]
+    ir = args[args.index("--ir") + 1]
+    node = kubeflow_node.read_node(ir, "Count", "run", [("weight", text)]).nodes[0].pipeline_node
+    assert node.parameters.parameters["weight"].field_value.int_value == 3
+    assert json.loads(ir)["nodes"][0]["pipelineNode"]["nodeInfo"]["id"] == "Count"

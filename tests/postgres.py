@@ -1,0 +1,93 @@
+"""A PostgreSQL server of its own, as Debian's package `postgresql` has it, on a free port."""
+
+import glob
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+
+USER, DATABASE = "tfx", "metadata"
+
+
+def binaries() -> Path | None:
+    """The folder of initdb and pg_ctl, if PostgreSQL is installed."""
+    on_path = shutil.which("initdb")
+    folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+    return Path(on_path).parent if on_path else Path(folders[-1]) if folders else None
+
+
+class Postgres:
+    """A server, started at once, with the database that ML Metadata is to use."""
+
+    def __init__(self) -> None:
+        self.password = secrets.token_hex(8)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        # Not below pytest's folder, which belongs to root alone: PostgreSQL refuses to run as root.
+        self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        password = self.folder / "password"
+        password.write_text(self.password)
+        if os.getuid() == 0:
+            for path in (self.folder, password):
+                shutil.chown(path, "postgres", "postgres")
+        self._call("initdb", "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}")
+        self.start()
+        with psycopg.connect(**self.connection | {"dbname": "postgres"}, autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {DATABASE}")
+
+    def remove(self) -> None:
+        """Stops the server and removes its files."""
+        self.stop()
+        shutil.rmtree(self.folder)
+
+    @property
+    def connection(self) -> dict[str, str | int]:
+        """As psycopg.connect takes it."""
+        return {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": USER,
+            "password": self.password,
+            "dbname": DATABASE,
+        }
+
+    @property
+    def secret(self) -> dict[str, str]:
+        """The Secret that tells pods of it."""
+        return {
+            "host": "127.0.0.1",
+            "port": str(self.port),
+            "user": USER,
+            "password": self.password,
+            "database": DATABASE,
+        }
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -c fsync=off"
+        self._call("pg_ctl", "-w", "-o", options, "-l", str(self.folder / "log"), "start")
+
+    def stop(self) -> None:
+        """Stops the server at once."""
+        self._call("pg_ctl", "-w", "-m", "fast", "stop")
+
+    def _call(self, name: str, *arguments: str) -> None:
+        folder = binaries()
+        assert folder, "PostgreSQL is needed: apt-get install postgresql"
+        root = os.getuid() == 0
+        done = subprocess.run(
+            [str(folder / name), "-D", str(self.folder / "data"), *arguments],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **({"user": "postgres", "group": "postgres", "extra_groups": []} if root else {}),
+        )
+        assert done.returncode == 0, done.stdout
