@@ -1,1 +1,1 @@
-"""Trains the model, for a number of steps that may be given when the run starts."""
+"""Trains the model: in one process or, on a cluster, in several pods."""

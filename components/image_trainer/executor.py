@@ -1,18 +1,63 @@
-"""Hands the number of steps to the function that trains, then calls it as TFX does."""
+"""Trains as TFX's GenericExecutor does, in this process or, on a cluster, in several pods."""
 
+import hashlib
 from typing import Any
 
 from tfx import types
 from tfx.components.trainer import executor, fn_args_utils
+from tfx.dsl.io import fileio
+from tfx.types import standard_component_specs
 
+from components.image_trainer.job_options import JobOptions, read_job_options
+from components.image_trainer.worker import write_call
 from components.parameters import complete
 from trainer.options import TrainOptions
 
 STEPS_KEY = "steps"  # execution property: batches trained on
+CALL_FILE = "call.json"
+WORKER = ("python", "-m", "components.image_trainer.worker")
 
 
 class Executor(executor.GenericExecutor):
     """Executor of ImageTrainer."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Calls the function that trains, here or in the workers of a TFJob (job_options.py).
+
+        Raises:
+            ParameterError: `steps` is out of its range.
+            TFJobError: the workers could not be started, or one has failed.
+            RuntimeError: no model was exported.
+        """
+        job_options = read_job_options()
+        if job_options is None:
+            super().Do(input_dict, output_dict, exec_properties)
+            return
+        fn_args = self._GetFnArgs(input_dict, output_dict, exec_properties)
+        run_fn = exec_properties[standard_component_specs.RUN_FN_KEY]
+        self._run_workers(job_options, run_fn, fn_args)
+        if not fileio.exists(fn_args.serving_model_dir):
+            raise RuntimeError(
+                f"the workers wrote no model to {fn_args.serving_model_dir}: does each of them see "
+                "the pipeline's root?"
+            )
+
+    def _run_workers(
+        self, job_options: JobOptions, run_fn: str, fn_args: fn_args_utils.FnArgs
+    ) -> None:
+        from components.image_trainer import tfjob  # kubernetes is in the extra kubeflow
+
+        call = f"{fn_args.model_run_dir}/{CALL_FILE}"
+        write_call(call, run_fn, fn_args)
+        # The same for every attempt of a run, so that a retry finds what was left.
+        run_id = hashlib.sha256(self._context.pipeline_run_id.encode()).hexdigest()[:10]
+        name = f"{self._context.pipeline_info.id[:30]}-train-{run_id}"
+        tfjob.run(name, job_options, [*WORKER, call])
 
     def _GetFnArgs(
         self,

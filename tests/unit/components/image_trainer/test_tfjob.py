@@ -1,0 +1,172 @@
+"""Jobs on a stand-in for a cluster; their pods are processes."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from components.image_trainer import tfjob
+from components.image_trainer.job_options import VARIABLE, JobOptions, read_job_options
+
+SLEEP = "import time; print('up', flush=True); time.sleep(100)"
+INDEX = "import json, os; index = json.loads(os.environ['TF_CONFIG'])['task']['index']; "
+
+
+def run(options, code):
+    tfjob.run("train", options, ["python", "-c", code])
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def while_running(cluster, act):
+    """Acts from another thread as soon as both workers have said something."""
+
+    def wait_and_act():
+        wait_for(lambda: sum(bool(pod.lines) for pod in list(cluster.pods.values())) == 2)
+        act()
+
+    threading.Thread(target=wait_and_act, daemon=True).start()
+
+
+def is_gone(cluster, name="train"):
+    """Whether neither the job nor one of its processes is there."""
+    wait_for(lambda: all(pod.finished for pod in cluster.pods_of(name)))
+    return cluster.get(name)[0] == 404
+
+
+def test_the_command_runs_in_every_worker_and_each_line_is_copied_once(cluster, job_options, capfd):
+    run(job_options, INDEX + "import time; print('I am', index); time.sleep(1); print('done')")
+    output = capfd.readouterr().out
+    for index in range(2):
+        assert output.count(f"  worker {index}: I am {index}\n") == 1
+    assert output.count("  worker 0: done\n") == 1
+    assert is_gone(cluster)
+
+
+def test_the_pods_are_made_of_the_template_and_belong_to_this_pod(cluster, monkeypatch):
+    monkeypatch.setenv("POD_NAME", "trainer-1")
+    monkeypatch.setenv("POD_UID", "12-34")
+    container = {
+        "name": "trainer",
+        "image": "iadb-tfx",
+        "env": [{"name": "A", "value": "B"}],
+        "resources": {"limits": {"nvidia.com/gpu": "1"}},
+    }
+    template = {"spec": {"containers": [container], "nodeSelector": {"disk": "ssd"}}}
+    run(JobOptions(workers=3, template=template), "import os; assert os.environ['A'] == 'B'")
+    (body,) = cluster.created
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "trainer-1", "uid": "12-34"}
+    assert body["metadata"]["ownerReferences"] == [owner]
+    workers = body["spec"]["tfReplicaSpecs"]["Worker"]
+    assert workers["replicas"] == 3
+    (made,) = workers["template"]["spec"].pop("containers")
+    assert workers["template"]["spec"] == {"nodeSelector": {"disk": "ssd"}}
+    assert made["name"] == "tensorflow"
+    assert {key: made[key] for key in ("image", "env", "resources")} == {
+        key: container[key] for key in ("image", "env", "resources")
+    }
+
+
+def test_the_last_line_of_the_worker_that_failed_first_is_the_error(
+    cluster, job_options, monkeypatch
+):
+    monkeypatch.setattr(tfjob, "POLL_SECONDS", 4)  # both have ended when it is looked at
+    code = INDEX + "import time; assert index == 0, 'no luck'; time.sleep(1); raise OSError('lost')"
+    with pytest.raises(tfjob.TFJobError) as error:
+        run(job_options, code)
+    assert str(error.value) == (
+        "TFJob images/train: worker 1 ended with code 1 (Error): AssertionError: no luck"
+    )
+    assert is_gone(cluster)
+
+
+def test_a_job_that_is_deleted_from_outside_is_told(cluster, job_options):
+    while_running(cluster, lambda: cluster.remove("train"))
+    with pytest.raises(tfjob.TFJobError, match="images/train: it was deleted from outside"):
+        run(job_options, SLEEP)
+
+
+def test_what_the_cluster_forbids_is_told_in_its_words(cluster, job_options):
+    cluster.answers["POST"] = (403, "tfjobs.kubeflow.org is forbidden: User iadb cannot create")
+    with pytest.raises(tfjob.TFJobError) as error:
+        run(job_options, SLEEP)
+    assert str(error.value) == (
+        "TFJob images/train: tfjobs.kubeflow.org is forbidden: User iadb cannot create"
+    )
+
+
+def test_a_cluster_without_the_operator_is_told(cluster, job_options):
+    cluster.answers["POST"] = (404, "the server could not find the requested resource")
+    with pytest.raises(tfjob.TFJobError, match="install Kubeflow's training operator"):
+        run(job_options, SLEEP)
+
+
+def test_an_api_server_that_is_away_for_a_while_costs_nothing(cluster, job_options):
+    def fail_for_a_while():
+        cluster.answers["GET"] = (503, "etcd is electing a leader")
+        time.sleep(1)
+        del cluster.answers["GET"]
+
+    while_running(cluster, fail_for_a_while)
+    run(job_options, "import time; print('up', flush=True); time.sleep(2)")
+    assert is_gone(cluster)
+
+
+def test_an_api_server_that_stays_away_ends_the_waiting(cluster, job_options, monkeypatch):
+    monkeypatch.setattr(tfjob, "PATIENCE_SECONDS", 0.5)
+    while_running(cluster, lambda: cluster.answers.update(GET=(503, "etcd has no leader")))
+    with pytest.raises(tfjob.TFJobError, match="images/train: etcd has no leader"):
+        run(job_options, SLEEP)
+    del cluster.answers["GET"]
+    assert is_gone(cluster)
+
+
+def test_sigterm_deletes_the_job(cluster, job_options):
+    while_running(cluster, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as stop:
+        run(job_options, SLEEP)
+    assert stop.value.code == 143
+    assert is_gone(cluster)
+
+
+def test_a_job_of_an_earlier_attempt_has_ended_before_another_starts(
+    cluster, job_options, tmp_path
+):
+    # It takes its time to save what it has.
+    code = (
+        "import pathlib, signal, time\n"
+        "def save(*_):\n"
+        f"    time.sleep(1); pathlib.Path({str(tmp_path / 'saved')!r}).touch(); raise SystemExit\n"
+        "signal.signal(signal.SIGTERM, save); print('up', flush=True); time.sleep(100)"
+    )
+    earlier = tfjob._body("train", job_options, ["python", "-c", code])
+    assert cluster.create(earlier)[0] == 201
+    wait_for(lambda: all(pod.lines for pod in list(cluster.pods.values())))
+    run(job_options, f"import os; assert os.path.exists({str(tmp_path / 'saved')!r})")
+    assert len(cluster.created) == 2
+    assert is_gone(cluster)
+
+
+def test_a_job_that_took_the_place_of_this_one_is_left_alone(cluster, job_options):
+    while_running(cluster, lambda: cluster.jobs["train"]["metadata"].update(uid="another"))
+    with pytest.raises(tfjob.TFJobError, match="deleted from outside"):
+        run(job_options, SLEEP)
+    assert "deletionTimestamp" not in cluster.jobs["train"]["metadata"]
+
+
+def test_the_environment_says_whether_there_are_workers(monkeypatch, job_options):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert read_job_options() is None
+    monkeypatch.setenv(VARIABLE, job_options.model_dump_json())
+    assert read_job_options() == job_options
+    monkeypatch.setenv(VARIABLE, '{"workers": 1, "template": {}}')
+    with pytest.raises(ValueError, match=r"^IADB_TFJOB: workers: Input should be greater") as error:
+        read_job_options()
+    assert "\n" not in str(error.value)

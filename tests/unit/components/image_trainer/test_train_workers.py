@@ -1,0 +1,83 @@
+"""The Trainer with two workers, which are processes that a stand-in for a cluster starts."""
+
+import os
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+from trainer_data import train
+
+from components.image_trainer.job_options import VARIABLE
+from components.image_trainer.tfjob import TFJobError
+from pipeline import serving
+from pipeline.transform_graph import write_transform_graph
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
+
+CUSTOM_CONFIG = {
+    "model": ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4),
+    "train": TrainOptions(warmup_steps=1, batch_size=8, grid_every=1000),
+    "sample": SampleOptions(nb_step=2),
+}
+RUN_FN = "trainer.run_fn.run_fn"
+
+
+@pytest.fixture
+def folder(tmp_path, cluster, job_options, monkeypatch):
+    """A folder with examples; trainings on it run in two workers."""
+    for split in ("train", "eval"):
+        path = tmp_path / "examples" / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz"
+        path.parent.mkdir(parents=True)
+        with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+            for value in range(16):
+                png = tf.io.encode_png(np.full((4, 4, 1), value * 16, np.uint8)).numpy()
+                texts = {"image": png, "label": b""}
+                features = {
+                    name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[text]))
+                    for name, text in texts.items()
+                }
+                example = tf.train.Example(features=tf.train.Features(feature=features))
+                writer.write(example.SerializeToString())
+    pipeline = beam.Pipeline(argv=["--runner=FnApiRunner"])
+    write_transform_graph(pipeline, 4, 1, str(tmp_path / "transform_graph"))
+    monkeypatch.setenv(VARIABLE, job_options.model_dump_json())
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    return tmp_path
+
+
+def custom_config(folder):
+    sections = {key: value.model_dump(mode="json") for key, value in CUSTOM_CONFIG.items()}
+    return sections | {
+        "resolution": 4,
+        "channels": 1,
+        "split": {},
+        "checkpoints": str(folder / "checkpoints"),
+        "source_hash": "0" * 16,
+    }
+
+
+def test_two_workers_train_one_model_and_the_chief_exports_it(folder, cluster, capfd):
+    model = train(folder, RUN_FN, custom_config(folder), 3)
+    sampler = tf.saved_model.load(str(model))
+    images = sampler.signatures["generate"](
+        seed=tf.constant([1, 2], tf.int64), nb_step=tf.constant(2)
+    )["image"]
+    assert images.shape == (2, 4, 4, 1)
+    assert serving.read_metadata(model)["config"]["train"]["steps"] == 3
+    assert list(folder.glob("checkpoints/*/checkpoint"))
+    output = capfd.readouterr().out
+    for index in range(2):
+        assert f"  worker {index}:   waiting for all 2 workers of TF_CONFIG" in output
+    assert len(cluster.created) == 1
+    assert not list(folder.glob("model_run/*.pkl"))
+
+
+def test_a_fault_of_the_configuration_in_the_workers_is_the_error_of_the_node(folder):
+    config = custom_config(folder)
+    config["train"]["batch_size"] = 9
+    with pytest.raises(
+        TFJobError,
+        match=r"^TFJob images/iadb-train-\w{10}: worker [01] ended with code 1 \(Error\): "
+        r"ValueError: train\.batch_size=9 is not divisible by the 2 replicas",
+    ):
+        train(folder, RUN_FN, config, 3)
