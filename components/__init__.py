@@ -1,1 +1,16 @@
 """The project's own TFX components, a folder each: component.py the spec, executor.py the work."""
+
+from importlib import import_module
+
+# Vertex AI knows an artifact's type by its TYPE_NAME alone, and imports it as package.Class.
+_ARTIFACT_TYPES = {
+    "DataVerdict": "components.data_gate.component",
+    "ImageFeatures": "components.real_features.artifact",
+}
+
+
+def __getattr__(name: str) -> type:
+    """Imports an artifact type when it is asked for, and TFX not before."""
+    if name not in _ARTIFACT_TYPES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ARTIFACT_TYPES[name]), name)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from components.image_example_gen.options import ImageOptions
 from components.sample_evaluator.options import EvaluateOptions
 from pipeline.runners.kubeflow_options import KubeflowOptions
+from pipeline.runners.vertex_options import VertexOptions
 from trainer.options import ModelOptions, Options, SampleOptions, TrainOptions
 
 
@@ -94,6 +95,9 @@ class PipelineConfig(Options):
     beam: BeamConfig = Field(BeamConfig(), description="where Beam's work runs")
     kubeflow: KubeflowConfig = Field(
         KubeflowConfig(), description="what the pods get on Kubeflow Pipelines"
+    )
+    vertex: VertexOptions = Field(
+        VertexOptions(), description="what the nodes get on Vertex AI Pipelines"
     )
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.options import RealFeaturesOptions
 from components.schema_importer.component import SchemaImporter
 from components.source_hash import source_hash
-from pipeline.config import PipelineConfig
+from pipeline.config import ConfigError, PipelineConfig
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ def create_pipeline(
     locations: Locations,
     schema: str,
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
+    *,
+    earlier_models: bool = True,
 ) -> Pipeline:
     """Builds the pipeline.
 
@@ -61,8 +63,11 @@ def create_pipeline(
         locations: where everything is.
         schema: of the examples, as text of the protocol buffer.
         metadata: the store of ML Metadata; without it, the runner has to know.
+        earlier_models: whether the runner runs the strategies that find models of earlier runs.
+            Without them no model has a baseline: the limits alone decide.
 
     Raises:
+        ConfigError: a warm start is asked for, without earlier models.
         ImageDataError: `data.pattern` is none, or has no place for `data.span`.
     """
     data = config.data
@@ -105,6 +110,11 @@ def create_pipeline(
     )
     base_model = None
     if config.train.warm_start:
+        if not earlier_models:
+            raise ConfigError(
+                "train.warm_start=true needs the models of earlier runs, which cannot be found on "
+                "this platform; set it to false"
+            )
         base_model = Resolver(
             strategy_class=LatestBlessedOnOtherExamplesStrategy,
             model=Channel(type=standard_artifacts.Model),
@@ -132,13 +142,15 @@ def create_pipeline(
         },
     ).with_id("Trainer")
     trainer.add_upstream_node(gate)
-    baseline = Resolver(
-        strategy_class=LatestBlessedOtherStrategy,
-        model=Channel(type=standard_artifacts.Model),
-        blessing=Channel(type=standard_artifacts.ModelBlessing),
-        evaluation=Channel(type=standard_artifacts.ModelEvaluation),
-        candidate=trainer.outputs["model"],
-    ).with_id("Baseline")
+    baseline = None
+    if earlier_models:
+        baseline = Resolver(
+            strategy_class=LatestBlessedOtherStrategy,
+            model=Channel(type=standard_artifacts.Model),
+            blessing=Channel(type=standard_artifacts.ModelBlessing),
+            evaluation=Channel(type=standard_artifacts.ModelEvaluation),
+            candidate=trainer.outputs["model"],
+        ).with_id("Baseline")
     real_features = RealFeatures(
         examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
@@ -161,8 +173,8 @@ def create_pipeline(
         features=real_features.outputs["features"],
         transform_graph=transform.outputs["transform_graph"],
         model=trainer.outputs["model"],
-        baseline=baseline.outputs["model"],
-        history=baseline.outputs["evaluation"],
+        baseline=baseline.outputs["model"] if baseline else None,
+        history=baseline.outputs["evaluation"] if baseline else None,
         options=config.evaluate,
         samples=samples,
         source_hash=source_hash("components.sample_evaluator", "components.real_features"),
@@ -184,12 +196,10 @@ def create_pipeline(
         transform,
         real_features,
         trainer,
-        baseline,
         evaluator,
         pusher,
     ]
-    if base_model:
-        nodes.append(base_model)
+    nodes += [resolver for resolver in (base_model, baseline) if resolver]
     for node in nodes:
         if isinstance(node, BaseBeamComponent):
             # Options of the pipeline as a whole would come before those of a node, not yield.

@@ -9,7 +9,7 @@ from components.data_gate import executor
 class DataVerdict(artifact.Artifact):
     """What was found in the data: verdict.json."""
 
-    TYPE_NAME = "DataVerdict"
+    TYPE_NAME = "components.DataVerdict"
 
 
 class DataGateSpec(component_spec.ComponentSpec):

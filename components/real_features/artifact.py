@@ -13,7 +13,7 @@ SPLITS = (examples.TRAIN, examples.EVAL)
 class ImageFeatures(artifact.Artifact):
     """Features of the real images: of all for training, of some that are held out."""
 
-    TYPE_NAME = "ImageFeatures"
+    TYPE_NAME = "components.ImageFeatures"
 
 
 def file_prefix(folder: str, split: str) -> str:

@@ -1,0 +1,80 @@
+"""Compiles a TFX pipeline for Vertex AI Pipelines, by TFX's KubeflowV2DagRunner.
+
+What TFX's compiler leaves out is put into its result: the resources of every node, and the driver
+of ImageExampleGen, in whose place TFX has one for files that are no folders of images.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.components import FileBasedExampleGen
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import (
+    KubeflowV2DagRunner,
+    KubeflowV2DagRunnerConfig,
+)
+from tfx.orchestration.pipeline import Pipeline
+
+from pipeline.runners.gpu import GPU_NODES
+from pipeline.runners.vertex_options import VertexOptions
+
+DRIVER = ["python", "-m", "components.image_example_gen.vertex_driver"]
+
+ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
+
+
+class CompileError(ValueError):
+    """A pipeline that Vertex AI cannot run; the message is one line."""
+
+
+def write_job(pipeline: Pipeline, options: VertexOptions, output: Path) -> None:
+    """Writes a pipeline as a job (JSON) of Vertex AI Pipelines, spec 2.1.0.
+
+    Args:
+        pipeline: without resolvers. Its RuntimeParameters become parameters of the job.
+        options: what the nodes get.
+        output: the file; it is there whole or not at all.
+
+    Raises:
+        CompileError: the pipeline has a resolver, or its root is not on Cloud Storage.
+    """
+    root = pipeline.pipeline_info.pipeline_root
+    if not root.startswith("gs://"):
+        raise CompileError(f"the pipeline's root is {root}: Vertex AI needs gs://bucket/folder")
+    for node in pipeline.components:
+        if isinstance(node, Resolver):
+            raise CompileError(f"{node.id}: Vertex AI runs no resolver strategies but TFX's own")
+    config = KubeflowV2DagRunnerConfig(default_image=options.image, use_pipeline_spec_2_1=True)
+    job = KubeflowV2DagRunner(config).run(pipeline, _defaults(pipeline), write_out=False)
+    executors = job["pipelineSpec"]["deploymentSpec"]["executors"]
+    for node in pipeline.components:
+        container = executors[f"{node.id}_executor"]["container"]
+        if resources := _resources(node.id, options):
+            container["resources"] = resources
+        if isinstance(node, FileBasedExampleGen):
+            container["lifecycle"]["preCacheCheck"]["command"] = DRIVER
+    partial = output.with_name(f"{output.name}.partial")
+    partial.write_text(json.dumps(job, indent=2, sort_keys=True), "utf-8")
+    partial.replace(output)
+
+
+def _defaults(pipeline: Pipeline) -> dict[str, Any]:
+    """Values of the runtime parameters; those without one have to be given with each run."""
+    return {
+        value.name: value.default
+        for node in pipeline.components
+        for value in node.exec_properties.values()
+        if isinstance(value, RuntimeParameter) and value.default
+    }
+
+
+def _resources(node_id: str, options: VertexOptions) -> dict[str, Any]:
+    spec = ResourceSpec(cpu_limit=options.cpu, memory_limit=options.memory)
+    if node_id in GPU_NODES and options.gpu:
+        spec.accelerator.type = options.gpu_type
+        spec.accelerator.count = options.gpu
+    return json_format.MessageToDict(spec)

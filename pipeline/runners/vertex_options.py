@@ -1,0 +1,31 @@
+"""What the nodes of a pipeline get on Vertex AI, and where the pipeline keeps its things there."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from trainer.options import Options
+
+Bucket = Annotated[
+    str, StringConstraints(pattern=r"^gs://[a-z0-9][-a-z0-9._]+[a-z0-9](/[^\s/]+)*$")
+]
+GpuType = Annotated[str, StringConstraints(pattern=r"^NVIDIA_[A-Z0-9_]+$")]
+
+
+class VertexOptions(Options):
+    """The pipeline on Vertex AI Pipelines."""
+
+    image: str = Field("iadb-tfx:latest", min_length=1, description="container image of every node")
+    root: Bucket = Field(
+        "gs://bucket/iadb",
+        description="gs://bucket/folder for artifacts, checkpoints and pushed models",
+    )
+    cpu: float | None = Field(None, gt=0, description="vCPUs of every node, at most")
+    memory: float | None = Field(None, gt=0, description="memory of every node, at most, in GB")
+    gpu: int = Field(
+        1,
+        ge=0,
+        description="GPUs of each node that computes on them: Trainer, RealFeatures and "
+        "SampleEvaluator",
+    )
+    gpu_type: GpuType = Field("NVIDIA_L4", description="their type, by Vertex AI's name")

@@ -1,0 +1,34 @@
+"""The pipeline of a configuration as a job of Vertex AI Pipelines."""
+
+from pathlib import Path
+
+from components.image_example_gen.errors import ImageDataError
+from pipeline.config import ConfigError, PipelineConfig
+from pipeline.graph import Locations, create_pipeline
+from pipeline.runners.vertex import CompileError, write_job
+from pipeline.schema import read_schema
+
+
+def compile_job(config: PipelineConfig, output: Path) -> None:
+    """Writes the job (JSON), with all that docs/vertex.md says is left out.
+
+    Its parameters are `data_folder`, `span`, `steps` and `samples`, with the configuration's values
+    as defaults.
+
+    Raises:
+        ConfigError: the configuration cannot run on Vertex AI.
+        OSError: the file cannot be written.
+    """
+    locations = Locations(
+        artifacts=f"{config.vertex.root}/artifacts",
+        checkpoints=f"{config.vertex.root}/checkpoints",
+        serving=f"{config.vertex.root}/serving",
+    )
+    schema = read_schema(config.validation.schema_file)
+    try:
+        pipeline = create_pipeline(config, locations, schema, earlier_models=False)
+        write_job(pipeline, config.vertex, output)
+    except ImageDataError as error:  # pattern and span, which only TFX can judge
+        raise ConfigError(f"data.{error}") from None
+    except CompileError as error:
+        raise ConfigError(f"vertex: {error}") from None
