@@ -11,6 +11,7 @@ KUBEFLOW = [
     "croniter>=7,<8",
     "kfp==2.16.1",
     "kfp-kubernetes==2.16.1",
+    "kubernetes>=26.1,<27",
     "psycopg[binary]>=3.2,<4",
 ]
 

@@ -8,6 +8,7 @@ from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.gpu import GPU_NODES
 from pipeline.runners.kubeflow import CompileError, Shown, write_package
 from pipeline.runners.kubeflow_options import KubeflowOptions, NodeOptions
+from pipeline.runners.training_workers import with_workers
 from pipeline.schema import read_schema
 
 
@@ -37,10 +38,11 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
 
 
 def _options(config: PipelineConfig) -> KubeflowOptions:
-    """Those of the runner, with GPUs for the nodes that compute on them."""
+    """Those of the runner, with GPUs and workers for the nodes that compute on them."""
     options = config.kubeflow
     nodes = dict(options.nodes)
     for node_id in GPU_NODES:
         asked = nodes.get(node_id, NodeOptions()).model_dump(exclude_unset=True)
         nodes[node_id] = NodeOptions.model_validate({"gpu": options.gpu, **asked})
-    return options.model_copy(update={"nodes": nodes})
+    options = options.model_copy(update={"nodes": nodes})
+    return with_workers(options, "Trainer", config.kubeflow.train_workers)
