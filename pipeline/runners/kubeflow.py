@@ -48,7 +48,7 @@ class Shown:
     """What Kubeflow's page of a node shows.
 
     Attributes:
-        output: key of the output artifact whose numeric custom properties are shown as metrics.
+        output: key of the output artifact; its custom properties that are floats are metrics.
         html: name of a page in the artifact's folder.
     """
 

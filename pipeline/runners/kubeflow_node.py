@@ -170,7 +170,7 @@ def show(
     Args:
         store: of the metadata.
         execution: id of that which made the artifact, or found it in the cache.
-        output: key of the artifact; its numeric custom properties are the numbers.
+        output: key of the artifact; its custom properties that are floats are the numbers.
         html: name of the page in the artifact's folder.
         page: where Kubeflow takes the page from.
         executor_input: what Kubeflow tells about the outputs of the task, as JSON.
@@ -188,9 +188,9 @@ def show(
     outputs = json.loads(executor_input)["outputs"]
     (metrics,) = outputs["artifacts"]["metrics"]["artifacts"]
     metrics["metadata"] = {
-        name: getattr(value, value.WhichOneof("value"))
+        name: value.double_value
         for name, value in sorted(artifact.custom_properties.items())
-        if value.WhichOneof("value") in ("int_value", "double_value")
+        if value.HasField("double_value")
     }
     fileio.makedirs(os.path.dirname(outputs["outputFile"]))
     with fileio.open(outputs["outputFile"], "w") as file:

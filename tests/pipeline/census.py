@@ -29,7 +29,8 @@ def count(
     files = [path for path in Path(examples.uri).rglob("*") if path.is_file()]
     total.value = weight * len(files)
     total.set_string_custom_property("note", note)
-    total.set_int_custom_property("span", examples.span)
+    total.set_int_custom_property("span", examples.get_int_custom_property("span"))
+    total.set_float_custom_property("files", float(len(files)))
 
 
 @component

@@ -78,7 +78,7 @@ def test_a_node_is_skipped_while_its_condition_is_false(place):
 def test_a_runtime_parameter_arrives_whatever_is_in_it(place):
     shown = place.runs[0]["Count"]
     assert shown.report == "4"  # two files, of two splits, times the weight
-    assert shown.metrics == {"span": 1}
+    assert shown.metrics == {"files": 2.0}
     totals = sorted((place.folder / "artifacts" / "Count" / "total").glob("*/value"))
     assert [path.read_text() for path in totals] == ["4", str(2 * census.LARGE)]
     assert place.package.inputs()["a_note"]["defaultValue"] == census.NOTE
