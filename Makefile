@@ -2,8 +2,11 @@ PYTHON ?= python3.11
 WORKSPACE ?= workspace
 UV_VERSION := 0.13.9
 BIN := .venv/bin
+ENGINE ?= $(if $(shell command -v docker),docker,podman)
+IMAGE ?= localhost/iadb-tfx:0.1.0
+TARGET ?= cpu
 
-.PHONY: run test lint bench parity gate efficientnet-lite0 lock clean .venv
+.PHONY: run test lint bench parity gate efficientnet-lite0 kubeflow-image kubeflow-e2e lock clean .venv
 
 # The main job: digits of scikit-learn, from a folder to a gated, pushed sampler.
 run: .venv
@@ -49,6 +52,16 @@ build/venv-efficientnet-lite0/complete: extractors/efficientnet_lite0/requiremen
 	build/venv-efficientnet-lite0/bin/python -m pip install --quiet --disable-pip-version-check -r extractors/efficientnet_lite0/requirements.txt
 	@touch $@
 
+# The image of the nodes on a cluster; TARGET=gpu has the CUDA libraries. BUILD_OPTIONS go to the
+# engine, for example "--network host".
+kubeflow-image:
+	$(ENGINE) build $(BUILD_OPTIONS) --build-arg UV_VERSION=$(UV_VERSION) --file kubeflow/Dockerfile --target $(TARGET) --tag $(IMAGE) .
+
+# The compiled pipeline in these containers, by KFP's local runner. Needs Debian's package postgresql
+# and an engine with Docker's API (DOCKER_HOST).
+kubeflow-e2e: .venv kubeflow-image
+	$(BIN)/python -m tests.kubeflow_e2e $(IMAGE)
+
 .venv: .venv/complete
 
 # The stamp comes last, so that an interrupted install is done again.
@@ -61,9 +74,11 @@ build/venv-efficientnet-lite0/complete: extractors/efficientnet_lite0/requiremen
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-# Only after a change of the dependencies in setup.py.
+# Only after a change of the dependencies in setup.py. The GPU image has the CUDA libraries beside
+# what every other installation has.
 lock: .venv
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra kubeflow --extra onnx --extra test --python-version 3.11 setup.py --output-file requirements.lock
+	echo 'tensorflow[and-cuda]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file kubeflow/requirements-gpu.lock -
 
 clean:
 	rm -rf .venv .venv-parity build *.egg-info
