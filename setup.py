@@ -5,7 +5,13 @@ import pathlib
 from setuptools import find_packages, setup
 
 ONNX = ["onnxruntime>=1.22,<2"]
-TEST = ["onnx>=1.18,<2", "pytest==9.2.0", "ruff==0.17.6", "websockets==17.4"]
+TEST = [
+    "kubernetes-validate==1.37.0",
+    "onnx>=1.18,<2",
+    "pytest==9.2.0",
+    "ruff==0.17.6",
+    "websockets==17.4",
+]
 GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]
 KUBEFLOW = [
     "croniter>=7,<8",

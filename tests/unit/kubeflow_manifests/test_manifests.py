@@ -1,0 +1,259 @@
+"""The manifests in kubeflow/: valid, consistent, and with no more rights than a run needs."""
+
+import ast
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from pipeline.runners.kubeflow_options import KubeflowOptions
+
+KUBERNETES = "1.34"
+PROJECT = pathlib.Path(__file__).parents[3]
+FOLDER = PROJECT / "kubeflow"
+BASE = FOLDER / "manifests" / "base"
+OVERLAYS = sorted(path.parent for path in (FOLDER / "manifests").glob("overlays/*/*.yaml"))
+FILES = sorted({*BASE.glob("*.yaml"), FOLDER / "manifests" / "files-pod.yaml"})
+README = (FOLDER / "README.md").read_text("utf-8")
+OPTIONS = KubeflowOptions()
+RUN_POD = {"pipelines.kubeflow.org/v2_component": "true"}  # Kubeflow's label of a run's pods
+
+
+def documents(*files):
+    """The resources in files."""
+    found = [part for file in files for part in yaml.safe_load_all(file.read_text("utf-8"))]
+    return [part for part in found if part["kind"] != "Kustomization"]
+
+
+RESOURCES = documents(*FILES)
+IDS = [f"{part['kind']}-{part['metadata']['name']}" for part in RESOURCES]
+
+
+def of_kind(*kinds):
+    return [part for part in RESOURCES if part["kind"] in kinds]
+
+
+def only(kind, name):
+    (found,) = [part for part in of_kind(kind) if part["metadata"]["name"] == name]
+    return found
+
+
+def pods():
+    """Labels and specification of every pod that the manifests make."""
+    for part in of_kind("Deployment", "StatefulSet"):
+        yield part["spec"]["template"]["metadata"]["labels"], part["spec"]["template"]["spec"]
+    for part in of_kind("Pod"):
+        yield part["metadata"]["labels"], part["spec"]
+
+
+def containers():
+    for _, spec in pods():
+        for container in spec.get("initContainers", []) + spec["containers"]:
+            yield spec, container
+
+
+def kustomization(folder):
+    return yaml.safe_load((folder / "kustomization.yaml").read_text("utf-8"))
+
+
+def build(folder):
+    command = shutil.which("kustomize")
+    if command is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("there is no kustomize: the overlays are not to be released unbuilt")
+        pytest.skip("there is no kustomize (Debian: apt-get install kustomize)")
+    output = subprocess.run([command, "build", folder], check=True, capture_output=True, text=True)
+    return list(yaml.safe_load_all(output.stdout))
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=IDS)
+def test_kubernetes_takes_each_resource(resource):
+    kubernetes_validate.validate(resource, KUBERNETES, strict=True)
+
+
+def test_the_kustomization_lists_every_file():
+    listed = kustomization(BASE)
+    generated = [file for part in listed["configMapGenerator"] for file in part["files"]]
+    there = {path.name for path in BASE.iterdir()} - {"kustomization.yaml"}
+    assert {*listed["resources"], *generated} == there
+
+
+@pytest.mark.parametrize("folder", [BASE, *OVERLAYS], ids=lambda folder: folder.name)
+def test_kustomize_builds_valid_resources(folder):
+    built = build(folder)
+    there = [*documents(*BASE.glob("*.yaml")), {"kind": "ConfigMap"}]
+    assert sorted(part["kind"] for part in built) == sorted(part["kind"] for part in there)
+    for resource in built:
+        kubernetes_validate.validate(resource, KUBERNETES, strict=True)
+
+
+def test_the_overlay_for_one_machine_asks_for_no_shared_storage():
+    modes = {
+        mode
+        for part in build(FOLDER / "manifests/overlays/single-node")
+        for claim in [part, *part.get("spec", {}).get("volumeClaimTemplates", [])]
+        for mode in claim.get("spec", {}).get("accessModes", [])
+    }
+    assert modes == {"ReadWriteOnce"}
+
+
+def test_the_overlay_for_all_signatures_turns_batching_off():
+    for folder, batching in ((BASE, True), (FOLDER / "manifests/overlays/all-signatures", False)):
+        (serving,) = [part for part in build(folder) if part["kind"] == "Deployment"]
+        (container,) = serving["spec"]["template"]["spec"]["containers"]
+        assert any("batching" in argument for argument in container["args"]) == batching
+        assert "--model_base_path=/mnt/iadb/serving" in container["args"]
+
+
+def test_names_are_the_defaults_of_the_configuration():
+    assert {part["metadata"]["name"] for part in of_kind("ServiceAccount")} == {
+        OPTIONS.service_account
+    }
+    assert {part["metadata"]["name"] for part in of_kind("PersistentVolumeClaim")} == {
+        *OPTIONS.volumes
+    }
+    assert f"create secret generic {OPTIONS.metadata_secret}" in README
+    (path,) = OPTIONS.volumes.values()
+    mounts = {mount["mountPath"] for _, c in containers() for mount in c["volumeMounts"]}
+    assert path in mounts and OPTIONS.root == path
+    (server,) = [c for _, c in containers() if c["name"] == "serving"]
+    assert f"--model_base_path={OPTIONS.root}/serving" in server["args"]
+
+
+def test_the_command_that_makes_the_secret_gives_every_key_that_pods_read():
+    (command,) = re.findall(r"create secret generic iadb-metadata[^`]*", README)
+    given = set(re.findall(r"--from-(?:literal|file)=(\w+)=", command))
+    read = {
+        variable["valueFrom"]["secretKeyRef"]["key"]
+        for _, container in containers()
+        for variable in container.get("env", [])
+        if "valueFrom" in variable
+    }
+    assert read <= given
+    assert given == keys_of_the_metadata_database()
+    assert f"host={only('Service', 'iadb-postgresql')['metadata']['name']}" in command
+
+
+def keys_of_the_metadata_database():
+    """KEYS of pipeline/runners/metadata_database.py, whose import takes ten seconds."""
+    source = (PROJECT / "pipeline/runners/metadata_database.py").read_text("utf-8")
+    (keys,) = [
+        node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "KEYS"
+    ]
+    return set(ast.literal_eval(keys))
+
+
+def test_no_secret_and_no_password_is_in_a_manifest():
+    assert not of_kind("Secret")
+    for _, container in containers():
+        for variable in container.get("env", []):
+            if re.search("PASSWORD|USER|TOKEN|KEY", variable["name"]):
+                assert "value" not in variable
+
+
+def test_selectors_and_network_policies_select_pods_that_there_are():
+    labels = [labels for labels, _ in pods()]
+    selectors = [part["spec"]["selector"] for part in of_kind("Service")]
+    for part in of_kind("Deployment", "StatefulSet"):
+        selectors.append(part["spec"]["selector"]["matchLabels"])
+    for policy in of_kind("NetworkPolicy"):
+        selectors.append(policy["spec"]["podSelector"]["matchLabels"])
+    for selector in selectors:
+        assert [found for found in labels if selector.items() <= found.items()], selector
+    policies = [part["spec"]["podSelector"]["matchLabels"] for part in of_kind("NetworkPolicy")]
+    assert policies == [part["spec"]["selector"] for part in of_kind("Service")]
+
+
+def test_services_probes_and_policies_name_ports_that_there_are():
+    ports = {}
+    for labels, spec in pods():
+        named = {p["name"] for c in spec["containers"] for p in c.get("ports", [])}
+        ports[labels["app.kubernetes.io/name"]] = named
+        for container in spec["containers"]:
+            for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+                probe = container.get(kind, {})
+                action = probe.get("httpGet") or probe.get("tcpSocket")
+                assert not action or action["port"] in named
+    for service in of_kind("Service"):
+        target = ports[service["spec"]["selector"]["app.kubernetes.io/name"]]
+        assert {port["targetPort"] for port in service["spec"]["ports"]} == target
+    for policy in of_kind("NetworkPolicy"):
+        target = ports[policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]]
+        for rule in policy["spec"]["ingress"]:
+            assert {port["port"] for port in rule["ports"]} == target
+
+
+def test_pods_of_a_run_alone_reach_the_database():
+    spec = only("NetworkPolicy", "iadb-postgresql")["spec"]
+    (rule,) = spec["ingress"]
+    assert rule["from"] == [{"podSelector": {"matchLabels": RUN_POD}}]
+
+
+def test_database_and_server_start_no_connections():
+    for policy in of_kind("NetworkPolicy"):
+        assert "Egress" in policy["spec"]["policyTypes"]
+        assert "egress" not in policy["spec"]
+
+
+def test_volumes_are_there_and_the_server_cannot_write_to_them():
+    claims = {part["metadata"]["name"] for part in of_kind("PersistentVolumeClaim")}
+    maps = {part["name"] for part in kustomization(BASE)["configMapGenerator"]}
+    for part in of_kind("StatefulSet"):
+        own = {claim["metadata"]["name"] for claim in part["spec"]["volumeClaimTemplates"]}
+        mounts = part["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+        assert own <= {mount["name"] for mount in mounts}
+    for _, spec in pods():
+        for volume in spec["volumes"]:
+            assert volume.get("persistentVolumeClaim", {}).get("claimName") in {None, *claims}
+            assert volume.get("configMap", {}).get("name") in {None, *maps}
+    for _, container in containers():
+        if "serving" in container["image"]:
+            (mount,) = [m for m in container["volumeMounts"] if m["name"] == "iadb"]
+            assert mount["readOnly"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "container"), list(containers()), ids=[c["name"] for _, c in containers()]
+)
+def test_every_container_is_pinned_bounded_and_unprivileged(spec, container):
+    tag = container["image"].rpartition(":")[2]
+    assert re.match(r"\d+\.\d+", tag)
+    assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+    assert "memory" in container["resources"]["limits"]
+    pod = spec["securityContext"]
+    assert pod["runAsNonRoot"] and pod["runAsUser"] > 0 and pod["runAsGroup"] > 0
+    assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+    own = container["securityContext"]
+    assert own["allowPrivilegeEscalation"] is False
+    assert own["capabilities"] == {"drop": ["ALL"]}
+    assert spec["automountServiceAccountToken"] is False
+
+
+def test_the_account_of_the_pods_has_the_rights_that_a_run_needs_and_no_other():
+    (binding,) = of_kind("RoleBinding")
+    (role,) = of_kind("Role")
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert [subject["name"] for subject in binding["subjects"]] == [OPTIONS.service_account]
+    rights = {
+        (group, resource, *rule.get("resourceNames", [])): set(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    assert rights == {
+        ("argoproj.io", "workflowtaskresults"): {"create", "patch"},
+        ("argoproj.io", "workflowtasksets"): {"list", "watch"},
+        ("argoproj.io", "workflowtasksets/status"): {"patch"},
+        ("", "configmaps", "kfp-launcher"): {"get"},
+        ("", "secrets", "mlpipeline-minio-artifact"): {"get"},
+        ("", "pods"): {"get", "list", "watch"},
+        ("", "pods/log"): {"get"},
+        ("kubeflow.org", "tfjobs"): {"create", "delete", "get", "list", "watch"},
+    }
