@@ -1,10 +1,9 @@
 """A small server that speaks TF Serving's protocol, for where its binary is not to be had.
 
 gRPC by the definitions of the package tensorflow-serving-api: PredictionService's Predict and
-GetModelMetadata, ModelService's GetModelStatus. REST as TF Serving documents it: model status and
-predict, in rows and in columns. The newest numbered folder is served; one that appears is taken up
-when it loads, and the one before answers until then. Left out: batching, labels of versions,
-Classify, Regress, Session.
+GetModelMetadata. REST as TF Serving documents it: model status and predict, in rows and in columns.
+The newest numbered folder is served; one that appears is taken up when it loads, and the one before
+answers until then. Left out: batching, labels of versions, all other services.
 """
 
 import base64
@@ -26,7 +25,6 @@ from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
@@ -99,7 +97,6 @@ class ServingStandIn:
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
             _PredictionService(self), self._grpc
         )
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelService(self), self._grpc)
         self.grpc_port = self._grpc.add_insecure_port("localhost:0")
         self._rest = ThreadingHTTPServer(("localhost", 0), _handler(self))
         self._rest_thread = threading.Thread(target=self._rest.serve_forever)
@@ -132,9 +129,8 @@ class ServingStandIn:
     def status(self, name: str, number: int | None) -> get_model_status_pb2.GetModelStatusResponse:
         """What is served of a model."""
         status = get_model_status_pb2.ModelVersionStatus(
-            version=self.version(name, number).number, state=AVAILABLE
+            version=self.version(name, number).number, state=AVAILABLE, status={}
         )
-        status.status.error_message = ""
         return get_model_status_pb2.GetModelStatusResponse(model_version_status=[status])
 
     def _versions(self) -> list[Path]:
@@ -187,19 +183,6 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=version.signatures)
         response.metadata["signature_def"].Pack(signatures)
         return response
-
-
-class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, server: ServingStandIn) -> None:
-        self._server = server
-
-    def GetModelStatus(  # noqa: N802
-        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
-    ) -> get_model_status_pb2.GetModelStatusResponse:
-        try:
-            return self._server.status(request.model_spec.name, _number(request.model_spec))
-        except RefusedError as error:
-            context.abort(error.code, str(error))
 
 
 def _number(spec: model_pb2.ModelSpec) -> int | None:

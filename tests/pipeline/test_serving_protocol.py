@@ -161,6 +161,8 @@ def test_rest_tells_what_is_served(unconditional):
     code, answer = rest(server, "/v1/models/iadb")
     (status,) = answer["model_version_status"]
     assert (code, status["version"], status["state"]) == (200, "7", "AVAILABLE")
+    assert rest(server, "/v1/models/iadb/versions/7") == (code, answer)
+    assert rest(server, "/v1/models/iadb/versions/6")[0] == 404
     assert rest(server, "/v1/models/other")[0] == 404
 
 

@@ -11,6 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from pipeline.config import load
 from pipeline.runners.kubeflow_options import KubeflowOptions
 
 KUBERNETES = "1.34"
@@ -123,6 +124,12 @@ def test_names_are_the_defaults_of_the_configuration():
     assert path in mounts and OPTIONS.root == path
     (server,) = [c for _, c in containers() if c["name"] == "serving"]
     assert f"--model_base_path={OPTIONS.root}/serving" in server["args"]
+
+
+@pytest.mark.parametrize("text", re.findall(r"(?ms)^```yaml\n(.*?)^```$", README))
+def test_the_configurations_in_the_readme_are_valid(text, tmp_path):
+    (tmp_path / "mine.yaml").write_text(text)
+    load(None, tmp_path / "mine.yaml")
 
 
 def test_the_command_that_makes_the_secret_gives_every_key_that_pods_read():

@@ -1,0 +1,47 @@
+"""What the image of the nodes is made of."""
+
+import pathlib
+import re
+
+PROJECT = pathlib.Path(__file__).parents[3]
+FOLDER = PROJECT / "kubeflow"
+
+
+def text(path):
+    return (PROJECT / path).read_text("utf-8")
+
+
+def locked(path):
+    """Versions by package."""
+    return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", text(path), re.MULTILINE))
+
+
+def test_the_gpu_image_differs_by_the_cuda_libraries_alone():
+    every, gpu = locked("requirements.lock"), locked("kubeflow/requirements-gpu.lock")
+    added = {name for name in gpu if name not in every}
+    assert all(gpu[name] == every[name] for name in gpu if name not in added)
+    assert added and all(re.fullmatch(r"nvidia-[a-z]+(-[a-z]+)?-cu12", name) for name in added)
+
+
+def test_what_stays_out_of_the_image_is_in_the_lock_and_no_requirement_of_the_package():
+    lines = text("kubeflow/excluded-packages.txt").splitlines()
+    excluded = {line for line in lines if not line.startswith("#")}
+    assert excluded <= set(locked("requirements.lock"))
+    setup = text("setup.py")
+    required = setup[setup.index("install_requires") : setup.index("extras_require")]
+    assert not [name for name in excluded if f'"{name}' in required]
+    tests = setup[setup.index("TEST = [") : setup.index("GPU =")]
+    assert set(re.findall(r'"([a-z-]+)[=<>]', tests)) <= excluded
+
+
+def test_the_same_uv_installs_everywhere():
+    (version,) = re.findall(r"^UV_VERSION := (\S+)", text("Makefile"), re.MULTILINE)
+    assert f"ARG UV_VERSION={version}\n" in text("kubeflow/Dockerfile")
+
+
+def test_the_build_gets_every_file_that_it_copies():
+    ignored = text(".dockerignore").splitlines()
+    for path in ("requirements.lock", "kubeflow/excluded-packages.txt", "setup.py", "README.md"):
+        assert f"!{path}" in ignored
+    for package in set(re.findall(r'"([a-z]+)\*"', text("setup.py"))):
+        assert f"!{package}" in ignored
