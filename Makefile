@@ -57,8 +57,8 @@ build/venv-efficientnet-lite0/complete: extractors/efficientnet_lite0/requiremen
 kubeflow-image:
 	$(ENGINE) build $(BUILD_OPTIONS) --build-arg UV_VERSION=$(UV_VERSION) --file kubeflow/Dockerfile --target $(TARGET) --tag $(IMAGE) .
 
-# The compiled pipeline in these containers, by KFP's local runner. Needs Debian's package postgresql
-# and an engine with Docker's API (DOCKER_HOST).
+# The compiled pipeline in these containers, by KFP's local runner. Needs root, Debian's package
+# postgresql and an engine with Docker's API (DOCKER_HOST).
 kubeflow-e2e: .venv kubeflow-image
 	$(BIN)/python -m tests.kubeflow_e2e $(IMAGE)
 

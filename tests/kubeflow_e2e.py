@@ -1,0 +1,91 @@
+"""Runs the compiled pipeline in real containers, one a task, twice; the second run finds all done.
+
+    python -m tests.kubeflow_e2e IMAGE
+
+KFP's own local runner takes the package and starts each task's container, as Docker or podman
+(DOCKER_HOST) runs it. That runner ignores what kfp-kubernetes adds to a task, so the Secret, the
+volume and the pod's name are given here. PostgreSQL is Debian's, on loopback. Needs root, since the
+files are those of the image's user.
+"""
+
+import os
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import docker
+from kfp import components, local
+from ml_metadata.proto import metadata_store_pb2
+
+from data import digits
+from pipeline import serving
+from pipeline.config import load
+from pipeline.kubeflow import compile_package
+from pipeline.runners.metadata_database import metadata_from_environment, variable
+from tests.pipeline.conftest import NODES, TINY
+from tests.postgres import Postgres
+
+USER = 10001  # of the image
+
+
+def main(image: str) -> None:
+    """Runs the pipeline of the digits in the image."""
+    try:
+        docker.from_env().ping()
+    except docker.errors.DockerException as error:
+        sys.exit(f"no container engine: {error}; start one, or name it in DOCKER_HOST")
+    with tempfile.TemporaryDirectory() as name:
+        database = Postgres()
+        try:
+            run_twice(image, Path(name), database)
+        finally:
+            database.remove()
+
+
+def run_twice(image: str, folder: Path, database: Postgres) -> None:
+    """Runs the pipeline two times and checks what came of it."""
+    folder.chmod(0o755)
+    volume, pipeline_root = folder / "volume", folder / "kubeflow"
+    for path in (volume, pipeline_root):
+        path.mkdir()
+        os.chown(path, USER, USER)
+    digits.write(volume / "digits")
+    secret = {variable(key): value for key, value in database.secret.items()}
+    os.environ.update(secret)
+    overrides = [*TINY, "data.folder=/mnt/iadb/digits", f"kubeflow.image={image}"]
+    compile_package(load("digits", overrides=overrides), folder / "digits.yaml")
+    local.init(
+        local.DockerRunner(
+            network_mode="host",
+            environment={**secret, "POD_NAME": "local", "POD_UID": "local"},
+            mounts=[docker.types.Mount("/mnt/iadb", str(volume), type="bind")],
+            read_only=True,
+            tmpfs={"/tmp": "", "/home/iadb": "mode=1777"},
+            cap_drop=["ALL"],
+        ),
+        pipeline_root=str(pipeline_root),
+    )
+    pipeline = components.load_component_from_file(str(folder / "digits.yaml"))
+    pipeline()
+    assert states() == {"COMPLETE": len(NODES)}
+    pipeline()
+    # Baseline resolves anew each time.
+    assert states() == {"COMPLETE": len(NODES) + 1, "CACHED": len(NODES) - 1}
+    model = serving.latest_model(volume / "serving")
+    checked = serving.check(model)
+    assert checked.returncode == 0, checked.stderr
+    print(f"\n{len(NODES)} containers ran, {len(NODES)} more found it done; model {model.name}:")
+    print(checked.stdout)
+
+
+def states() -> Counter[str]:
+    """How often executions in the database ended how."""
+    with metadata_from_environment() as metadata:
+        executions = metadata.store.get_executions()
+    name = metadata_store_pb2.Execution.State.Name
+    return Counter(name(execution.last_known_state) for execution in executions)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
