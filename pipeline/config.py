@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from components.image_example_gen.options import ImageOptions
 from components.sample_evaluator.options import EvaluateOptions
-from pipeline.runners.kubeflow_options import KubeflowOptions
+from pipeline.kubeflow_config import KubeflowConfig
 from pipeline.runners.vertex_options import VertexOptions
 from trainer.options import ModelOptions, Options, SampleOptions, TrainOptions
 
@@ -60,20 +60,6 @@ class BeamConfig(Options):
         Literal["ImageExampleGen", "StatisticsGen", "Transform", "RealFeatures", "SampleEvaluator"],
         tuple[str, ...],
     ] = Field(default_factory=dict, description="options of single components, instead of those")
-
-
-class KubeflowConfig(KubeflowOptions):
-    """The pipeline on Kubeflow Pipelines."""
-
-    gpu: int = Field(
-        1,
-        ge=0,
-        description="GPUs of each node that computes on them (Trainer, RealFeatures and "
-        "SampleEvaluator), unless `nodes` says otherwise",
-    )
-    train_workers: int = Field(
-        1, ge=1, description="pods that share the training; more than 1: a TFJob beside the node"
-    )
 
 
 class PipelineConfig(Options):

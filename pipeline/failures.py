@@ -1,8 +1,10 @@
 """How a failure is told: one line, and an exit code by its cause."""
 
 import errno
+import signal
 
 UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, CLUSTER, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
+TERMINATED = 128 + signal.SIGTERM
 
 # By name, so that telling a failure imports nothing: its class is loaded if it was raised.
 CODES = {
@@ -50,7 +52,7 @@ def describe(error: BaseException) -> tuple[int, str]:
     """
     stop = find_stop(error)
     if isinstance(stop, SystemExit):
-        return int(stop.code), "terminated; the next run goes on from here"
+        return TERMINATED, "terminated; the next run goes on from here"
     if stop:
         return INTERRUPTED, f"interrupted; {str(stop) or 'the next run goes on from here'}"
     text = str(error).strip()
@@ -71,9 +73,13 @@ def find_stop(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
     Beam makes a RuntimeError of whatever comes while it calls a function.
     """
     found: BaseException | None = error
-    while found and not isinstance(found, KeyboardInterrupt | SystemExit):
+    while found and not isinstance(found, KeyboardInterrupt) and not _is_terminated(found):
         found = found.__cause__ or found.__context__
     return found
+
+
+def _is_terminated(error: BaseException) -> bool:
+    return isinstance(error, SystemExit) and error.code == TERMINATED
 
 
 def _first_line(text: str) -> str:

@@ -122,7 +122,7 @@ class Cluster:
     ) -> subprocess.Popen:
         """Starts one task's process, by a command that is given it."""
         container = package.container(name)
-        values = self._values(package, name, parameters)
+        values = self._values(package, name, run_id, parameters)
         arguments = [
             self._fill(package, argument, name, run_id, values)
             for argument in [*container["command"], *container["args"]]
@@ -154,12 +154,18 @@ class Cluster:
     def _outputs(self, name: str, run_id: str) -> Path:
         return self.folder / "kubeflow" / run_id / name
 
-    def _values(self, package: Package, name: str, parameters: Mapping[str, Any]) -> dict[str, str]:
+    def _values(
+        self, package: Package, name: str, run_id: str, parameters: Mapping[str, Any]
+    ) -> dict[str, str]:
         wired = package.tasks[name].get("inputs", {}).get("parameters", {})
         unknown = set(parameters) - set(package.inputs())
         assert not unknown, f"no inputs {unknown}"
         values = {}
         for key, source in wired.items():
+            if "runtimeValue" in source:  # Kubeflow fills in the run's id here, and nowhere else
+                constant = source["runtimeValue"]["constant"]
+                values[key] = {"{{$.pipeline_job_uuid}}": run_id}.get(constant, constant)
+                continue
             declared = package.inputs()[source["componentInputParameter"]]
             value = parameters.get(source["componentInputParameter"], declared.get("defaultValue"))
             assert value is not None, f"{name}: no value for {key}"
@@ -194,7 +200,6 @@ class Cluster:
             },
         }
         fillings = {
-            "{{$.pipeline_job_uuid}}": run_id,
             "{{$}}": json.dumps(executor_input),
             **{f"{{{{$.inputs.parameters['{k}']}}}}": v for k, v in values.items()},
             **{f"{{{{$.outputs.artifacts['{k}'].path}}}}": str(folder / k) for k in artifacts},

@@ -6,10 +6,12 @@ a local run does. Kubeflow draws the graph, schedules, retries and gives machine
 knows what the pipeline is about.
 """
 
+import keyword
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from tfx.dsl.compiler import constants
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto.orchestration import pipeline_pb2
+from tfx.proto.orchestration.executable_spec_pb2 import ContainerExecutableSpec
 
 from pipeline.runners import metadata_database
 from pipeline.runners.kubeflow_node import runtime_parameters
@@ -28,7 +31,10 @@ from pipeline.runners.kubeflow_options import KubeflowOptions, NodeOptions
 QUIET = {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}  # errors of C++ libraries alone
 MAX_ARGUMENTS = 32 * 1024  # bytes of a task; Argo keeps them in annotations and in etcd
 MAX_PACKAGE = 512 * 1024
-ENTRY_POINT = ["python", "-m", "pipeline.runners.kubeflow_node"]
+# -P: a folder `pipeline` where the container starts would come before the package.
+ENTRY_POINT = ["python", "-P", "-m", "pipeline.runners.kubeflow_node"]
+RUN_ID, REPORT, METRICS = RESERVED = ("run_id", "report", "metrics")  # of every component
+RETRY_DAYS = 30  # Argo counts them from the first attempt's start, the training included
 TYPES = {
     pipeline_pb2.RuntimeParameter.INT: int,
     pipeline_pb2.RuntimeParameter.DOUBLE: float,
@@ -87,7 +93,9 @@ def write_package(
         for node_id, part in parts.items():
             names = sorted(inputs.keys() & runtime_parameters(part).keys())
             component = _component(node_id, part, names, options.image, (shown or {}).get(node_id))
-            task = component(**{_identifier(name): values[name] for name in names})
+            # Kubeflow fills the run's id in where it is the whole of an input, and nowhere else.
+            given = {_identifier(name): values[name] for name in names}
+            task = component(**{RUN_ID: dsl.PIPELINE_JOB_ID_PLACEHOLDER}, **given)
             task.set_display_name(node_id).set_caching_options(False)
             upstream = part.nodes[0].pipeline_node.upstream_nodes
             task.after(*(tasks[other] for other in upstream))
@@ -108,7 +116,10 @@ def write_package(
     name = ir.pipeline_info.id.lower().replace("_", "-")
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "package.yaml"
-        compiler.Compiler().compile(dsl.pipeline(name=name)(body), str(package))
+        graph = dsl.pipeline(name=name)(body)
+        for task in graph.pipeline_spec.root.dag.tasks.values():  # the SDK's own limit is an hour
+            task.retry_policy.backoff_max_duration.FromTimedelta(timedelta(days=RETRY_DAYS))
+        compiler.Compiler().compile(graph, str(package))
         text = package.read_bytes()
     if len(text) > MAX_PACKAGE:
         raise CompileError(f"the package has {len(text):,} bytes; a cluster takes {MAX_PACKAGE:,}")
@@ -119,25 +130,47 @@ def write_package(
 
 def _by_node(ir: pipeline_pb2.Pipeline) -> Sequence[pipeline_pb2.Pipeline]:
     """Pipelines of one node each, without the metadata database, in an order they can run in."""
+    if ir.execution_mode != pipeline_pb2.Pipeline.SYNC:
+        raise CompileError("a pipeline must run synchronously, node after node")
     deployment = pipeline_pb2.IntermediateDeploymentConfig()
     ir.deployment_config.Unpack(deployment)
     parts = []
     for node in ir.nodes:
         if node.WhichOneof("node") != "pipeline_node":
             raise CompileError("a pipeline as a node of a pipeline is not supported")
+        node_id = node.pipeline_node.node_info.id
+        _refuse_what_is_not_supported(node.pipeline_node, deployment)
         part = pipeline_pb2.Pipeline()
         part.CopyFrom(ir)
         del part.nodes[:]
         part.nodes.append(node)
         own = pipeline_pb2.IntermediateDeploymentConfig()
-        node_id = node.pipeline_node.node_info.id
-        for kind in ("executor_specs", "custom_driver_specs", "node_level_platform_configs"):
+        for kind in ("executor_specs", "custom_driver_specs"):
             specifications = getattr(deployment, kind)
             if node_id in specifications:
                 getattr(own, kind)[node_id].CopyFrom(specifications[node_id])
         part.deployment_config.Pack(own)
         parts.append(part)
     return parts
+
+
+def _refuse_what_is_not_supported(
+    node: pipeline_pb2.PipelineNode, deployment: pipeline_pb2.IntermediateDeploymentConfig
+) -> None:
+    node_id, options = node.node_info.id, node.execution_options
+    strategies = pipeline_pb2.NodeExecutionOptions
+    executor = deployment.executor_specs.get(node_id)  # by [] it would come into being
+    if executor is not None and executor.Is(ContainerExecutableSpec.DESCRIPTOR):
+        raise CompileError(
+            f"{node_id}: a container component is not supported; all run in one image"
+        )
+    if node_id in deployment.node_level_platform_configs:
+        raise CompileError(f"{node_id}: a platform configuration of its own is not supported")
+    if options.node_success_optional or options.strategy not in (
+        strategies.TRIGGER_STRATEGY_UNSPECIFIED,
+        strategies.ALL_UPSTREAM_NODES_SUCCEEDED,
+    ):
+        raise CompileError(f"{node_id}: it must wait for the success of all nodes before it")
 
 
 def _inputs(
@@ -153,6 +186,10 @@ def _inputs(
             default = getattr(parameter.default_value, which) if which else Parameter.empty
             if found.setdefault(name, (parameter, default)) != (parameter, default):
                 raise CompileError(f"the runtime parameter {name} has two types or defaults")
+    for name in found:
+        identifier = _identifier(name)
+        if not identifier.isidentifier() or keyword.iskeyword(identifier) or identifier in RESERVED:
+            raise CompileError(f"a runtime parameter cannot be called {name} on Kubeflow")
     if len({_identifier(name) for name in found}) < len(found):
         raise CompileError(f"runtime parameters with names too alike: {', '.join(found)}")
     return dict(
@@ -179,10 +216,9 @@ def _component(
             f"{node_id}: its arguments take {len(text.encode()):,} bytes; a task can have "
             f"{MAX_ARGUMENTS:,}: hand large values over as files"
         )
-    arguments = ["--node", node_id, "--run-id", dsl.PIPELINE_JOB_ID_PLACEHOLDER, "--ir", text]
 
-    def component(*given: Any) -> dsl.ContainerSpec:
-        args = list(arguments)
+    def component(run_id: Any, *given: Any) -> dsl.ContainerSpec:
+        args = ["--node", node_id, "--run-id", run_id, "--ir", text]
         for name, value in zip(names, given, strict=False):
             args += ["--parameter", name, value]
         if shown:
@@ -192,9 +228,9 @@ def _component(
         return dsl.ContainerSpec(image=image, command=ENTRY_POINT, args=args)
 
     known = runtime_parameters(part)
-    kinds = {_identifier(name): TYPES[known[name].type] for name in names}
+    kinds = {RUN_ID: str} | {_identifier(name): TYPES[known[name].type] for name in names}
     if shown:
-        kinds |= {"report": dsl.Output[dsl.HTML], "metrics": dsl.Output[dsl.Metrics]}
+        kinds |= {REPORT: dsl.Output[dsl.HTML], METRICS: dsl.Output[dsl.Metrics]}
     parameters = [
         Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
         for name, kind in kinds.items()

@@ -9,6 +9,7 @@ in a local run. The metadata database is in the environment (metadata_database.p
 
 import argparse
 import json
+import math
 import os
 import sys
 import traceback
@@ -23,6 +24,7 @@ from tfx.dsl.io import fileio
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.metadata import Metadata
 from tfx.orchestration.portable import data_types, launcher, runtime_parameter_utils
+from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
 # Kinds of specifications that a pipeline's JSON holds as Any, and their parser has to know.
@@ -98,8 +100,11 @@ def read_node(
         given: names and values of runtime parameters.
 
     Raises:
-        ArgumentsError: the text is no pipeline, has no such node, or a parameter does not fit.
+        ArgumentsError: the text is no pipeline, has no such node, the run has no id, or a parameter
+            does not fit.
     """
+    if "{{" in run_id:
+        raise ArgumentsError(f"--run-id {run_id}: Kubeflow has not filled it in")
     try:
         pipeline = json_format.Parse(text, pipeline_pb2.Pipeline())
     except (json_format.ParseError, TypeError) as error:
@@ -128,7 +133,7 @@ def run_node(pipeline: pipeline_pb2.Pipeline, store: Metadata) -> int | None:
     """Runs the node of a pipeline of one node, and says how it ended.
 
     Returns:
-        The id of its execution; None where its condition is false.
+        The id of its execution; None where it was skipped.
 
     Raises:
         NodeError: its inputs cannot be resolved.
@@ -138,6 +143,9 @@ def run_node(pipeline: pipeline_pb2.Pipeline, store: Metadata) -> int | None:
     node_id = node.node_info.id
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     executor = runner_utils.extract_executor_spec(deployment, node_id)
+    if executor is None and (done := _end_earlier_attempts(node, store)):
+        print(f"{node_id}: complete, by an earlier attempt", flush=True)
+        return done
     info = FreshOutputsLauncher(
         node,
         store,
@@ -155,11 +163,52 @@ def run_node(pipeline: pipeline_pb2.Pipeline, store: Metadata) -> int | None:
     # TFX logs an input that is not there, and its launcher returns. A resolver may find nothing:
     # TFX says so of a store without any artifact of the kind.
     if execution.last_known_state == metadata_store_pb2.Execution.FAILED:
-        if executor is not None:
+        if executor is None:
+            state = "nothing found"
+        elif skipped := _skipped_before(pipeline, store):
+            execution.last_known_state = metadata_store_pb2.Execution.CANCELED
+            with store:
+                store.store.put_executions([execution])
+            print(f"{node_id}: skipped, since {', '.join(skipped)} was skipped", flush=True)
+            return None
+        else:
             raise NodeError("its inputs could not be resolved; see the log above")
-        state = "nothing found"
     print(f"{node_id}: {state}", flush=True)
     return execution.id
+
+
+def _end_earlier_attempts(node: pipeline_pb2.PipelineNode, store: Metadata) -> int | None:
+    """Finds what earlier pods did for a resolver or importer, which would do it once more.
+
+    Returns:
+        The execution of one that came to its end. Those that did not are marked as canceled.
+    """
+    with store:
+        contexts = context_lib.prepare_contexts(store, node.contexts)
+        earlier = execution_lib.get_executions_associated_with_all_contexts(store, contexts)
+        for execution in earlier:
+            if execution_lib.is_execution_successful(execution):
+                return execution.id
+            execution.last_known_state = metadata_store_pb2.Execution.CANCELED
+        if earlier:
+            store.store.put_executions(earlier)
+    return None
+
+
+def _skipped_before(pipeline: pipeline_pb2.Pipeline, store: Metadata) -> list[str]:
+    """Names the upstream nodes that did nothing in this run, although Kubeflow ran them before."""
+    node = pipeline.nodes[0].pipeline_node
+    run_id = pipeline.runtime_spec.pipeline_run_id.field_value.string_value
+    with store:
+        run = store.store.get_context_by_type_and_name("pipeline_run", run_id)
+        active = {
+            context.name
+            for execution in store.store.get_executions_by_context(run.id)
+            if not execution_lib.is_execution_canceled(execution)
+            for context in store.store.get_contexts_by_execution(execution.id)
+        }
+    names = {other: f"{pipeline.pipeline_info.id}.{other}" for other in node.upstream_nodes}
+    return [other for other, name in names.items() if name not in active]
 
 
 def show(
@@ -183,14 +232,15 @@ def show(
                 if event.type in OUTPUT_EVENTS and event.path.steps[0].key == output
             ]
         )
-    fileio.makedirs(os.path.dirname(page))
-    fileio.copy(os.path.join(artifact.uri, html), page, overwrite=True)
+    if fileio.exists(os.path.join(artifact.uri, html)):
+        fileio.makedirs(os.path.dirname(page))
+        fileio.copy(os.path.join(artifact.uri, html), page, overwrite=True)
     outputs = json.loads(executor_input)["outputs"]
     (metrics,) = outputs["artifacts"]["metrics"]["artifacts"]
     metrics["metadata"] = {
         name: value.double_value
         for name, value in sorted(artifact.custom_properties.items())
-        if value.HasField("double_value")
+        if value.HasField("double_value") and math.isfinite(value.double_value)
     }
     fileio.makedirs(os.path.dirname(outputs["outputFile"]))
     with fileio.open(outputs["outputFile"], "w") as file:

@@ -3,16 +3,18 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from trainer.options import Options
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\s:]+$")]
-Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|K|M|G|T)?$")]
-Cpu = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?m?$")]
-CREDENTIAL = r"(?i)(password|passwd|secret|token|credentials?|private_key|access_key)$"
+Quantity = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(Ki|Mi|Gi|Ti|K|M|G|T)?$")]
+Cpu = Annotated[str, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?|[1-9][0-9]*m)$")]
+CREDENTIAL = (
+    r"(?i)(password|passwd|secret|token|credentials?|private_key|access_key(_id)?|api_?key)$"
+)
 
 
 class Toleration(Options):
@@ -24,6 +26,12 @@ class Toleration(Options):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         None, description="of the taint; without it, every effect"
     )
+
+    @model_validator(mode="after")
+    def _value_is_compared(self) -> "Toleration":
+        if self.value is not None and self.operator != "Equal":
+            raise ValueError("a value is compared by operator=Equal alone")
+        return self
 
 
 class SecretKey(Options):
@@ -78,43 +86,23 @@ class NodeOptions(Options):
 class KubeflowOptions(Options):
     """A pipeline on Kubeflow Pipelines."""
 
-    image: str = Field("iadb-tfx:latest", min_length=1, description="container image of every node")
+    image: str = Field(min_length=1, description="container image of every node")
     image_pull_secrets: tuple[Name, ...] = Field(
         (), description="Secrets that the image is pulled with"
     )
-    root: str = Field(
-        "/mnt/iadb",
-        description="folder on a volume, or gs://bucket/folder, for artifacts, checkpoints and "
-        "pushed models",
+    metadata_secret: Name = Field(
+        description="Secret with the keys host, port, database, user and password of the "
+        "PostgreSQL database that holds ML Metadata",
     )
     volumes: dict[Name, AbsolutePath] = Field(
-        {"iadb": "/mnt/iadb"},
+        default_factory=dict,
         description="PersistentVolumeClaims of every node and where they are mounted",
     )
-    metadata_secret: Name = Field(
-        "iadb-metadata",
-        description="Secret with the keys kind, host, port, database, user and password of the "
-        "database that holds ML Metadata",
-    )
-    service_account: Name = Field("iadb", description="that the pods run as")
     default: NodeOptions = Field(NodeOptions(), description="what every node gets")
     nodes: dict[str, NodeOptions] = Field(
         default_factory=dict,
         description="what single nodes get, by node id: a key that is set replaces the default's",
     )
-
-    @field_validator("root")
-    @classmethod
-    def _reachable_by_tensorflow(cls, root: str) -> str:
-        scheme, separator, _ = root.partition("://")
-        if separator and scheme != "gs":
-            raise ValueError(
-                f"{scheme}:// is no file system of TensorFlow; give gs://bucket/folder or a folder "
-                "on a volume that all pods can write (ReadWriteMany)"
-            )
-        if not separator and not root.startswith("/"):
-            raise ValueError("give an absolute folder on a volume, or gs://bucket/folder")
-        return root.rstrip("/")
 
     def of_node(self, node_id: str) -> NodeOptions:
         """What a node gets: the default, with what is set for it alone."""

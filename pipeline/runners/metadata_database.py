@@ -1,8 +1,11 @@
 """The PostgreSQL database that holds ML Metadata, as a container's environment names it."""
 
 import os
+import re
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import psycopg
 from google.protobuf import message
@@ -12,8 +15,9 @@ from tfx.orchestration.metadata import Metadata
 
 KEYS = ("host", "port", "database", "user", "password")  # of the Secret, too
 PATIENCE_SECONDS = 120  # a database that restarts is waited for
+LOCK_SECONDS = 120
 REFUSED = ("authentication failed", "does not exist", "no pg_hba.conf entry")
-SCHEMA_LOCK = 0x7F4D_4C4D_44  # of pg_advisory_lock, for whoever makes the tables
+LOCK = 0x7F4D_4C4D_44  # of pg_advisory_lock, for whoever makes tables or types
 BACKSLASH, STORED_BACKSLASH = "\\", "\ue05c"  # of the private use area
 BY_ID = ("artifacts", "executions", "contexts")
 
@@ -28,13 +32,10 @@ def variable(key: str) -> str:
 
 
 def metadata_from_environment() -> Metadata:
-    """Waits for the database and makes its tables; processes may do so at the same time.
-
-    Returns:
-        TFX's handle of it.
+    """TFX's handle of the database; entered, it waits for one that restarts.
 
     Raises:
-        MetadataDatabaseError: a variable is not set, or there is no database to be had.
+        MetadataDatabaseError: a variable is not set.
     """
     missing = [variable(key) for key in KEYS if not os.environ.get(variable(key))]
     if missing:
@@ -42,32 +43,99 @@ def metadata_from_environment() -> Metadata:
             f"{', '.join(missing)} not set: the pod takes {'it' if len(missing) == 1 else 'them'} "
             "from the Secret that `metadata_secret` names"
         )
-    host, port, database, user, password = (os.environ[variable(key)] for key in KEYS)
-    config = metadata_store_pb2.ConnectionConfig(
-        postgresql=metadata_store_pb2.PostgreSQLDatabaseConfig(
-            host=host,
-            port=port,
-            dbname=database,
-            user=user,
-            password=password,
-            skip_db_creation=True,
+    return _Metadata(_Database(*(os.environ[variable(key)] for key in KEYS)))
+
+
+@dataclass(frozen=True)
+class _Database:
+    host: str
+    port: str
+    name: str
+    user: str
+    password: str = field(repr=False)
+
+    def config(self) -> metadata_store_pb2.ConnectionConfig:
+        """For ML Metadata, which writes values into libpq's line of keywords as they are."""
+
+        def quoted(text: str) -> str:
+            return "'" + re.sub(r"([\\'])", r"\\\1", text) + "'"
+
+        return metadata_store_pb2.ConnectionConfig(
+            postgresql=metadata_store_pb2.PostgreSQLDatabaseConfig(
+                host=quoted(self.host),
+                port=quoted(self.port),
+                dbname=quoted(self.name),
+                user=quoted(self.user),
+                password=quoted(self.password),
+                skip_db_creation=True,
+            )
         )
-    )
-    # ML Metadata tells why a connection failed in its log alone, and makes its tables without a
-    # lock.
-    with closing(_connect(host, port, database, user, password)) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [SCHEMA_LOCK])
-        MetadataStore(config)
-    return _Metadata(config)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds a lock of the database: no other process makes tables or types meanwhile."""
+        try:
+            with self._connect() as connection:
+                connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+                yield
+        except psycopg.Error as error:
+            raise self._error(error) from None
+
+    def _connect(self) -> psycopg.Connection:
+        """Waits for the database; ML Metadata tells why it cannot connect in its log alone."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return psycopg.connect(
+                    host=self.host,
+                    port=self.port,
+                    dbname=self.name,
+                    user=self.user,
+                    password=self.password,
+                    connect_timeout=10,
+                    autocommit=True,
+                    options=f"-c lock_timeout={LOCK_SECONDS}s",
+                )
+            except psycopg.OperationalError as error:
+                told = self._error(error)
+                if any(phrase in str(told) for phrase in REFUSED) or time.monotonic() > end:
+                    raise told from None
+                print(f"  waiting: {told}", flush=True)
+                time.sleep(2)
+
+    def _error(self, error: psycopg.Error) -> MetadataDatabaseError:
+        return MetadataDatabaseError(
+            f"no metadata database {self.name} on {self.host}:{self.port}: "
+            f"{' '.join(str(error).split())}; see the Secret that `metadata_secret` names"
+        )
+
+
+class _Metadata(Metadata):
+    """TFX's handle, whose store is the one below."""
+
+    def __init__(self, database: _Database) -> None:
+        super().__init__(database.config())
+        self._database = database
+
+    def __enter__(self) -> "_Metadata":
+        with self._database.locked():  # it may make the tables
+            self._store = _Store(self._database)
+        self._users += 1
+        return self
 
 
 class _Store(MetadataStore):
     """ML Metadata's client, as TFX needs it on PostgreSQL.
 
     ML Metadata 1.17 quotes a string with a backslash wrongly: the statement fails, or says what the
-    string says. So the database gets another character instead. And what is found comes in any
-    order, where TFX takes that of the ids for granted, which other databases keep.
+    string says. So the database gets another character instead. What is found comes in any order,
+    where TFX takes that of the ids for granted, which other databases keep. And two processes that
+    make one type at the same time get one each, with artifacts that the other does not find.
     """
+
+    def __init__(self, database: _Database) -> None:
+        super().__init__(database.config())
+        self._database = database
 
     def _call_method(
         self, method_name: str, request: message.Message, response: message.Message
@@ -75,10 +143,14 @@ class _Store(MetadataStore):
         stored = type(request)()
         stored.CopyFrom(request)
         _translate(stored, BACKSLASH, STORED_BACKSLASH)
-        super()._call_method(method_name, stored, response)
+        if re.fullmatch(r"Put\w*Types?", method_name):
+            with self._database.locked():
+                super()._call_method(method_name, stored, response)
+        else:
+            super()._call_method(method_name, stored, response)
         _translate(response, STORED_BACKSLASH, BACKSLASH)
-        for field, found in response.ListFields():
-            if field.name in BY_ID and not _is_ordered(request):
+        for descriptor, found in response.ListFields():
+            if descriptor.name in BY_ID and not _is_ordered(request):
                 found.sort(key=lambda each: each.id)
 
 
@@ -86,54 +158,22 @@ def _is_ordered(request: message.Message) -> bool:
     return "options" in request.DESCRIPTOR.fields_by_name and request.HasField("options")
 
 
-class _Metadata(Metadata):
-    def __enter__(self) -> "_Metadata":
-        self._store = _Store(self.connection_config)
-        self._users += 1
-        return self
-
-
 def _translate(part: message.Message, old: str, new: str) -> None:
     """Replaces a character in all strings."""
-    for field, value in part.ListFields():
-        if field.message_type and field.message_type.GetOptions().map_entry:
-            kind = field.message_type.fields_by_name["value"]
+    for descriptor, value in part.ListFields():
+        if descriptor.message_type and descriptor.message_type.GetOptions().map_entry:
+            kind = descriptor.message_type.fields_by_name["value"]
             if kind.message_type:
                 for each in value.values():
                     _translate(each, old, new)
             elif kind.type == kind.TYPE_STRING:
                 for key in value:
                     value[key] = value[key].replace(old, new)
-        elif field.message_type:
-            for each in value if field.is_repeated else [value]:
+        elif descriptor.message_type:
+            for each in value if descriptor.is_repeated else [value]:
                 _translate(each, old, new)
-        elif field.type == field.TYPE_STRING:
-            if field.is_repeated:
+        elif descriptor.type == descriptor.TYPE_STRING:
+            if descriptor.is_repeated:
                 value[:] = [each.replace(old, new) for each in value]
             elif old in value:
-                setattr(part, field.name, value.replace(old, new))
-
-
-def _connect(host: str, port: str, database: str, user: str, password: str) -> psycopg.Connection:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return psycopg.connect(
-                host=host,
-                port=port,
-                dbname=database,
-                user=user,
-                password=password,
-                connect_timeout=10,
-                autocommit=True,
-            )
-        except psycopg.OperationalError as error:
-            reason = " ".join(str(error).split())
-            refused = any(phrase in reason for phrase in REFUSED)
-            if refused or time.monotonic() > end:
-                raise MetadataDatabaseError(
-                    f"no metadata database {database} on {host}:{port}: {reason}; see the Secret "
-                    "that `metadata_secret` names"
-                ) from None
-            print(f"  waiting for the metadata database: {reason}", flush=True)
-            time.sleep(2)
+                setattr(part, descriptor.name, value.replace(old, new))

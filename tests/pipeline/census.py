@@ -12,7 +12,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2
 from tfx.types.channel import Channel
-from tfx.types.standard_artifacts import Examples, Integer, String
+from tfx.types.standard_artifacts import Examples, Float, Integer, String
 
 LARGE = 1000
 NOTE = r"{{$.not_a_placeholder}} $(HOME) \ ' "
@@ -50,6 +50,18 @@ def celebrate(report: InputArtifact[String], party: OutputArtifact[String]) -> N
     party.value = report.value
 
 
+@component
+def clean_up(party: InputArtifact[String], tidy: OutputArtifact[String]) -> None:
+    """Comes after a party, if there was one."""
+    tidy.value = party.value
+
+
+@component
+def double(number: InputArtifact[Float], twice: OutputArtifact[Float]) -> None:
+    """Needs a number that somebody else made."""
+    twice.value = 2 * number.value
+
+
 def create(root: Path, data: Path) -> Pipeline:
     """The pipeline, with the inputs `weight`, without a default, and `note`."""
     pattern = example_gen_pb2.Input(
@@ -68,9 +80,10 @@ def create(root: Path, data: Path) -> Pipeline:
     compared = compare(total=counted.outputs["total"], before=before.outputs["total"])
     with Cond(counted.outputs["total"].future().value > LARGE):
         celebrated = celebrate(report=compared.outputs["report"]).with_id("Celebrate")
+    cleaned = clean_up(party=celebrated.outputs["party"]).with_id("CleanUp")
     return Pipeline(
         pipeline_name="census",
         pipeline_root=str(root),
-        components=[examples, before, counted, compared.with_id("Compare"), celebrated],
+        components=[examples, before, counted, compared.with_id("Compare"), celebrated, cleaned],
         enable_cache=True,
     )

@@ -83,7 +83,7 @@ def trained(tmp_path_factory, digits_folder):
     return runs
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def postgres():
     """A PostgreSQL server with an empty database for ML Metadata."""
     server = Postgres()

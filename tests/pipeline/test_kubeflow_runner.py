@@ -1,14 +1,26 @@
 """A pipeline that is not ours, compiled for Kubeflow and run task by task against PostgreSQL."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types.channel import Channel
+from tfx.types.standard_artifacts import Float
 
 from pipeline import failures
 from pipeline.runners import kubeflow_node, metadata_database
 from pipeline.runners.kubeflow import Shown, write_package
-from pipeline.runners.kubeflow_options import KubeflowOptions
+from pipeline.runners.kubeflow_options import KubeflowOptions, NodeOptions
+from pipeline.runners.metadata_database import variable
 from tests.kubeflow_cluster import Cluster, Package
 from tests.pipeline import census
 
@@ -20,9 +32,13 @@ class Place:
 
     def __init__(self, folder, postgres):
         self.folder = folder
-        self.cluster = Cluster(folder, {"iadb-metadata": postgres.secret})
+        self.cluster = Cluster(folder, {"census": postgres.secret})
         self.runs = []
-        options = KubeflowOptions.model_validate({"default": {"env": {"PYTHONPATH": REPOSITORY}}})
+        options = KubeflowOptions(
+            image="image",
+            metadata_secret="census",
+            default=NodeOptions(env={"PYTHONPATH": REPOSITORY}),
+        )
         pipeline = census.create(folder / "artifacts", folder / "data")
         write_package(pipeline, options, folder / "census.yaml", {"Count": Shown("total", "")})
         self.package = Package(folder / "census.yaml")
@@ -42,6 +58,8 @@ def place(tmp_path_factory, postgres):
     place.runs.append(place.cluster.run(place.package, "first", weight=2))
     place.add_span(2)
     place.runs.append(place.cluster.run(place.package, "second", weight=census.LARGE))
+    # As when Kubeflow loses a pod after its end.
+    place.again = place.cluster.run_task(place.package, "Before", "second", weight=1)
     return place
 
 
@@ -53,9 +71,8 @@ def test_tasks_that_start_at_once_on_an_empty_database_do_not_disturb_each_other
     first = place.runs[0]
     assert not place.package.upstream["CsvExampleGen"]
     assert not place.package.upstream["Before"]
-    assert {name: task.code for name, task in first.items()} == dict.fromkeys(
-        place.package.tasks, 0
-    )
+    assert not {name: task.text for name, task in first.items() if task.code}
+    assert set(first) == set(place.package.tasks)
 
 
 def test_a_resolver_finds_nothing_at_first_and_then_what_the_run_before_made(place):
@@ -75,6 +92,16 @@ def test_a_node_is_skipped_while_its_condition_is_false(place):
     assert second["Celebrate"] == "Celebrate: complete"
 
 
+def test_what_follows_a_skipped_node_is_skipped_as_well(place):
+    first, second = map(endings, place.runs)
+    assert first["CleanUp"] == "CleanUp: skipped, since Celebrate was skipped"
+    assert second["CleanUp"] == "CleanUp: complete"
+
+
+def test_a_resolver_that_is_tried_again_resolves_nothing_new(place):
+    assert place.again.text.strip().splitlines()[-1] == "Before: complete, by an earlier attempt"
+
+
 def test_a_runtime_parameter_arrives_whatever_is_in_it(place):
     shown = place.runs[0]["Count"]
     assert shown.report == "4"  # two files, of two splits, times the weight
@@ -85,8 +112,8 @@ def test_a_runtime_parameter_arrives_whatever_is_in_it(place):
 
 
 def test_a_backslash_comes_back_from_the_database_as_it_went_in(place, monkeypatch):
-    for key, value in place.cluster.secrets["iadb-metadata"].items():
-        monkeypatch.setenv(metadata_database.variable(key), value)
+    for key, value in place.cluster.secrets["census"].items():
+        monkeypatch.setenv(variable(key), value)
     with metadata_database.metadata_from_environment() as handle:
         notes = {
             artifact.custom_properties["note"].string_value
@@ -98,23 +125,70 @@ def test_a_backslash_comes_back_from_the_database_as_it_went_in(place, monkeypat
 
 
 def test_no_credential_is_in_the_package_or_in_what_tasks_write(place):
-    password = place.cluster.secrets["iadb-metadata"]["password"]
+    password = place.cluster.secrets["census"]["password"]
     assert password not in place.package.text
     for done in place.runs:
         assert not any(password in task.text for task in done.values())
+
+
+MAKE_TYPES = """
+import sys
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from pipeline.runners.metadata_database import metadata_from_environment
+with metadata_from_environment() as handle:
+    sys.stdin.readline()  # all begin at once
+    for number in range(40):
+        handle.store.put_artifact_type(mlmd.ArtifactType(name=f"type {number}"))
+"""
+
+
+def test_processes_that_make_the_same_types_at_once_make_each_once(postgres):
+    names = {variable(key): value for key, value in postgres.secret.items()}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", MAKE_TYPES], env={**os.environ, **names}, stdin=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    time.sleep(1)
+    for process in processes:
+        process.stdin.write(b"\n")
+        process.stdin.close()
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    with psycopg.connect(**postgres.connection) as connection:
+        made = connection.execute(
+            "SELECT count(*), count(DISTINCT name) FROM type WHERE name LIKE 'type %'"
+        ).fetchone()
+    assert made == (40, 40)
+
+
+@pytest.mark.parametrize("password", ["a b", "back\\slash", "quo'te", "a' host=evil", '"', "ü%20="])
+def test_a_password_may_hold_anything(postgres, monkeypatch, password):
+    with psycopg.connect(**postgres.connection, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP ROLE IF EXISTS odd"))
+        connection.execute(
+            sql.SQL("CREATE ROLE odd SUPERUSER LOGIN PASSWORD {}").format(sql.Literal(password))
+        )
+    secret = postgres.secret | {"user": "odd", "password": password}
+    for key, value in secret.items():
+        monkeypatch.setenv(variable(key), value)
+    with metadata_database.metadata_from_environment() as handle:
+        assert handle.store.get_artifacts() is not None
 
 
 class Direct:
     """Runs a task's entry point in this process, with what a cluster would give it."""
 
     def __init__(self, place, monkeypatch, capfd):
-        self.place, self.monkeypatch, self.capfd = place, monkeypatch, capfd
-        self.secret = dict(place.cluster.secrets["iadb-metadata"])
+        self.monkeypatch, self.capfd = monkeypatch, capfd
+        self.package = place.package
+        self.secret = dict(place.cluster.secrets["census"])
 
     def __call__(self, node, *more):
         for key, value in self.secret.items():
-            self.monkeypatch.setenv(metadata_database.variable(key), value)
-        args = self.place.package.container("Count")["args"]
+            self.monkeypatch.setenv(variable(key), value)
+        known = node if node in self.package.tasks else "Count"
+        args = self.package.container(known)["args"]
         ir = args[args.index("--ir") + 1]
         code = kubeflow_node.main(["--node", node, "--run-id", "direct", "--ir", ir, *more])
         return code, self.capfd.readouterr().err.strip().splitlines()[-1]
@@ -147,7 +221,7 @@ def test_a_database_that_is_not_there_is_told_in_a_line(direct, monkeypatch):
 
 def test_a_missing_secret_is_told_in_a_line(direct, monkeypatch):
     del direct.secret["password"]
-    monkeypatch.delenv(metadata_database.variable("password"), raising=False)
+    monkeypatch.delenv(variable("password"), raising=False)
     code, line = direct("Count", *WEIGHT)
     assert code == failures.CLUSTER
     assert line.startswith("Count: TFX_METADATA_PASSWORD not set: the pod takes it from the Secret")
@@ -175,11 +249,25 @@ def test_a_parameter_that_does_not_fit_is_told_in_a_line(direct, more, told):
     assert told in line
 
 
-def test_a_component_whose_input_is_missing_fails(direct):
-    # Nothing ran in the run named "direct", so there are no examples.
-    code, line = direct("Count", *WEIGHT)
+def test_a_run_without_an_id_is_refused(direct):
+    code, line = direct("Count", *WEIGHT, "--run-id", "{{$.pipeline_job_uuid}}")
+    assert code == failures.USAGE
+    assert "Kubeflow has not filled it in" in line
+
+
+def test_a_component_fails_whose_resolver_finds_nothing(direct, tmp_path):
+    nothing = Resolver(strategy_class=LatestArtifactStrategy, party=Channel(type=Float)).with_id(
+        "Nothing"
+    )
+    node = census.double(number=nothing.outputs["party"]).with_id("Double")
+    pipeline = Pipeline("lonely", str(tmp_path), components=[nothing, node])
+    options = KubeflowOptions(image="image", metadata_secret="census")
+    write_package(pipeline, options, tmp_path / "lonely.yaml")
+    direct.package = Package(tmp_path / "lonely.yaml")
+    assert direct("Nothing")[0] == 0
+    code, line = direct("Double")
     assert code == failures.UNEXPECTED
-    assert line == "Count: NodeError: its inputs could not be resolved; see the log above"
+    assert line == "Double: NodeError: its inputs could not be resolved; see the log above"
 
 
 @pytest.mark.parametrize("text", ["3", "3.0", "3e0"])

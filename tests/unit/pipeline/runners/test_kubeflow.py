@@ -6,7 +6,12 @@ import sys
 
 import pytest
 from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.container_component import create_container_component
 from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.experimental.node_execution_options.utils import (
+    NodeExecutionOptions,
+    TriggerStrategy,
+)
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types.standard_artifacts import String
@@ -17,6 +22,7 @@ from pipeline.runners.kubeflow import MAX_PACKAGE, CompileError, Shown, write_pa
 from pipeline.runners.kubeflow_options import KubeflowOptions
 from tests.kubeflow_cluster import Package
 
+OPTIONS = KubeflowOptions(image="image", metadata_secret="metadata")
 GPU_NODES = {"Trainer", "RealFeatures", "SampleEvaluator"}
 TRAINER = {
     "cpu": "4",
@@ -149,7 +155,7 @@ def test_a_configuration_that_names_an_unknown_node_is_told_those_there_are(tmp_
 
 def test_what_kubeflow_and_kubernetes_would_fill_in_is_kept_from_them(tmp_path):
     text = 'a {{$.pipeline_job_name}} b $(HOME) c {{{{ "d"'
-    write_package(pipeline(text), KubeflowOptions(), tmp_path / "package.yaml")
+    write_package(pipeline(text), OPTIONS, tmp_path / "package.yaml")
     arguments = Package(tmp_path / "package.yaml").container("Say0")["args"]
     ir = arguments[arguments.index("--ir") + 1]
     assert "{{" not in ir
@@ -159,28 +165,64 @@ def test_what_kubeflow_and_kubernetes_would_fill_in_is_kept_from_them(tmp_path):
 
 def test_arguments_that_are_too_large_are_refused(tmp_path):
     with pytest.raises(CompileError, match=r"Say0: its arguments take 4\d,\d{3} bytes"):
-        write_package(pipeline("x" * 40_000), KubeflowOptions(), tmp_path / "package.yaml")
+        write_package(pipeline("x" * 40_000), OPTIONS, tmp_path / "package.yaml")
 
 
 def test_a_package_that_is_too_large_is_refused(tmp_path):
     with pytest.raises(CompileError, match="the package has"):
-        write_package(pipeline(*["x" * 30_000] * 18), KubeflowOptions(), tmp_path / "package.yaml")
+        write_package(pipeline(*["x" * 30_000] * 18), OPTIONS, tmp_path / "package.yaml")
     assert not list(tmp_path.iterdir())
 
 
 def test_one_parameter_with_two_defaults_is_refused(tmp_path):
     parameters = [RuntimeParameter("text", str, default) for default in "ab"]
     with pytest.raises(CompileError, match="the runtime parameter text has two types or defaults"):
-        write_package(pipeline(*parameters), KubeflowOptions(), tmp_path / "package.yaml")
+        write_package(pipeline(*parameters), OPTIONS, tmp_path / "package.yaml")
+
+
+@pytest.mark.parametrize("name", ["run_id", "run-id", "report", "metrics", "class", "1st"])
+def test_a_parameter_whose_name_is_taken_or_none_is_refused(tmp_path, name):
+    with pytest.raises(CompileError, match=f"a runtime parameter cannot be called {name}"):
+        write_package(
+            pipeline(RuntimeParameter(name, str, "x")), OPTIONS, tmp_path / "package.yaml"
+        )
+
+
+def test_the_id_of_a_run_is_an_input_of_its_own(package):
+    # Kubeflow fills it in where it is the whole of an input, and not in arguments.
+    for name, task in package.tasks.items():
+        value = task["inputs"]["parameters"]["run_id"]["runtimeValue"]["constant"]
+        assert value == "{{$.pipeline_job_uuid}}"
+        arguments = package.container(name)["args"]
+        assert arguments[arguments.index("--run-id") + 1] == "{{$.inputs.parameters['run_id']}}"
+
+
+def test_a_container_component_is_refused(tmp_path):
+    node = create_container_component(name="Box", image="alpine", command=["true"])()
+    with pytest.raises(CompileError, match="Box: a container component is not supported"):
+        write_package(
+            Pipeline("boxes", "/root", components=[node]), OPTIONS, tmp_path / "package.yaml"
+        )
+
+
+def test_a_node_that_does_not_wait_for_success_is_refused(tmp_path):
+    node = say(text="x").with_id("Say")
+    node.node_execution_options = NodeExecutionOptions(
+        trigger_strategy=TriggerStrategy.ALL_UPSTREAM_NODES_COMPLETED
+    )
+    with pytest.raises(CompileError, match="Say: it must wait for the success of all nodes"):
+        write_package(
+            Pipeline("say", "/root", components=[node]), OPTIONS, tmp_path / "package.yaml"
+        )
 
 
 def test_names_that_kubeflow_cannot_tell_apart_are_refused(tmp_path):
     parameters = [RuntimeParameter(name, str, "x") for name in ("a-b", "a_b")]
     with pytest.raises(CompileError, match="names too alike: a-b, a_b"):
-        write_package(pipeline(*parameters), KubeflowOptions(), tmp_path / "package.yaml")
+        write_package(pipeline(*parameters), OPTIONS, tmp_path / "package.yaml")
 
 
 def test_a_page_of_an_unknown_node_is_refused(tmp_path):
     shown = {"Sing": Shown("said", "index.html")}
     with pytest.raises(CompileError, match="no node Sing; there are Say0"):
-        write_package(pipeline("x"), KubeflowOptions(), tmp_path / "package.yaml", shown)
+        write_package(pipeline("x"), OPTIONS, tmp_path / "package.yaml", shown)

@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.config import ConfigError, load
+from pipeline.kubeflow_config import KubeflowConfig
 from pipeline.runners.kubeflow_options import KubeflowOptions
 
 
@@ -34,6 +35,11 @@ def test_a_credential_in_the_environment_is_refused():
     ("key", "value"),
     [
         ("memory", "much"),
+        ("memory", "1.5Gi"),
+        ("cpu", "1.5m"),
+        ("tolerations", [{"key": "gpu", "value": "yes"}]),
+        ("env", {"WANDB_API_KEY": "x"}),
+        ("env", {"AWS_ACCESS_KEY_ID": "x"}),
         ("cpu", "-1"),
         ("gpu", -1),
         ("volumes", {"Claim": "/mnt"}),
@@ -45,12 +51,14 @@ def test_a_credential_in_the_environment_is_refused():
 )
 def test_what_a_cluster_would_refuse_is_refused_before(key, value):
     with pytest.raises(ValidationError):
-        KubeflowOptions.model_validate({"default": {key: value}})
+        KubeflowConfig.model_validate({"default": {key: value}})
 
 
 def test_a_node_has_what_is_set_for_it_and_else_the_default():
     options = KubeflowOptions.model_validate(
         {
+            "image": "image",
+            "metadata_secret": "metadata",
             "default": {"memory": "4Gi", "retries": 5},
             "nodes": {"Trainer": {"memory": "16Gi", "gpu": 1}},
         }

@@ -5,10 +5,10 @@ import yaml
 from components.image_trainer.job_options import VARIABLE, JobOptions
 from pipeline.config import load
 from pipeline.kubeflow import compile_package
-from pipeline.runners.kubeflow_options import KubeflowOptions
+from pipeline.kubeflow_config import KubeflowConfig
 from pipeline.runners.training_workers import with_workers
 
-OPTIONS = KubeflowOptions.model_validate(
+OPTIONS = KubeflowConfig.model_validate(
     {
         "image": "registry/iadb-tfx:1",
         "image_pull_secrets": ["registry"],
@@ -89,7 +89,7 @@ def test_the_pod_that_waits_for_workers_takes_no_machine_from_them():
 
 
 def test_workers_without_a_gpu_see_none():
-    options = KubeflowOptions.model_validate({"nodes": {"Trainer": {"env": {"A": "B"}}}})
+    options = KubeflowConfig.model_validate({"nodes": {"Trainer": {"env": {"A": "B"}}}})
     (container,) = job_of(with_workers(options, "Trainer", 2)).template["spec"]["containers"]
     assert container["env"] == [
         {"name": "CUDA_VISIBLE_DEVICES", "value": "-1"},

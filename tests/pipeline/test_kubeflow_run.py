@@ -1,0 +1,178 @@
+"""Our pipeline, compiled for Kubeflow and run task by task against PostgreSQL, as a local run."""
+
+import shutil
+import signal
+import time
+
+import pytest
+
+from pipeline import failures, lineage
+from pipeline.config import load
+from pipeline.kubeflow import compile_package
+from pipeline.runners.metadata_database import metadata_from_environment, variable
+from pipeline.serving import read_metadata
+from tests.kubeflow_cluster import Cluster, Package
+from tests.pipeline.conftest import NODES, TINY, states
+
+EVERY = {*NODES, "BaseModel"}
+RESOLVERS = {"BaseModel", "Baseline"}
+STEPS = 400  # long enough to be stopped in
+
+
+class Place:
+    """A cluster with our pipeline's package, and the digits as its first span."""
+
+    def __init__(self, folder, digits, postgres):
+        self.folder, self.postgres = folder, postgres
+        self.data = folder / "data"
+        shutil.copytree(digits, self.data / "span-1")
+        overrides = [
+            *TINY,
+            f"data.folder={self.data}",
+            "data.pattern=span-{SPAN}",
+            "train.warm_start=true",
+            "train.checkpoint.every_seconds=1",
+            f"train.grid_every={STEPS}",
+            f"kubeflow.root={folder}",
+            f"kubeflow.volumes={{iadb: {folder}}}",
+        ]
+        compile_package(load("digits", overrides=overrides), folder / "package.yaml")
+        self.package = Package(folder / "package.yaml")
+        self.cluster = Cluster(folder, {"iadb-metadata": postgres.secret})
+        self.done = {}
+
+    def run(self, run_id, before=None, **parameters):
+        done = self.cluster.run(self.package, run_id, before, **parameters)
+        failed = {name: task.text[-3000:] for name, task in done.items() if task.code}
+        assert not failed, failed
+        self.done[run_id] = done
+
+    def task(self, name, run_id, **parameters):
+        return self.cluster.start_task(self.package, name, run_id, **parameters)
+
+    def training_stopped_by(self, sent, run_id, beyond):
+        """Starts the Trainer, and stops it at a checkpoint after the step `beyond`."""
+        process = self.task("Trainer", run_id, steps=STEPS)
+        reached = self.wait_for_checkpoint(process, beyond)
+        process.send_signal(sent)
+        return reached, self.cluster.end_task("Trainer", run_id, process)
+
+    def wait_for_checkpoint(self, process, beyond):
+        deadline = time.monotonic() + 300
+        started = time.time()
+        while time.monotonic() < deadline:
+            for state in (self.folder / "checkpoints").glob("*/checkpoint"):
+                step = int(state.read_text().split('"')[1].rpartition("-")[2])
+                if state.stat().st_mtime > started and beyond < step < STEPS:
+                    return step
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        raise AssertionError("no checkpoint within five minutes")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, digits_folder, postgres):
+    """Three runs: on an empty database, on the same data, and on a new span with much bad luck."""
+    place = Place(tmp_path_factory.mktemp("kubeflow"), digits_folder, postgres)
+    place.run("first")
+    place.run("second")
+    shutil.copytree(place.data / "span-1", place.data / "span-2")
+    for path in sorted((place.data / "span-2").glob("*/*.png"))[::9]:
+        path.unlink()
+    before = {}
+    for name in ("ImageExampleGen", "SchemaImporter", "StatisticsGen"):
+        before[name] = place.cluster.run_task(place.package, name, "third", steps=STEPS)
+    # The database is away when a task starts.
+    postgres.stop()
+    process = place.task("Transform", "third", steps=STEPS)
+    place.waited = next(line for line in process.stdout if "waiting" in line)
+    postgres.start()
+    before["Transform"] = place.cluster.end_task("Transform", "third", process)
+    for name in ("ExampleValidator", "DataGate", "BaseModel"):
+        before[name] = place.cluster.run_task(place.package, name, "third", steps=STEPS)
+    place.killed = place.training_stopped_by(signal.SIGKILL, "third", beyond=0)
+    place.terminated = place.training_stopped_by(signal.SIGTERM, "third", beyond=place.killed[0])
+    place.run("third", before, steps=STEPS)
+    return place
+
+
+@pytest.fixture(scope="module")
+def runs(place):
+    """What ML Metadata has of the three runs, by id."""
+    with pytest.MonkeyPatch.context() as environment:
+        for key, value in place.postgres.secret.items():
+            environment.setenv(variable(key), value)
+        with metadata_from_environment() as handle:
+            return {run.id: run for run in lineage.runs(handle.store)}
+
+
+def test_a_run_does_what_a_local_run_does_to_six_digits(runs, trained):
+    first, local = runs["first"], trained.first
+    assert states(first) == dict.fromkeys(EVERY, "done")
+    assert first.blessed is True
+    assert set(first.artifacts) >= set(local.artifacts)
+    for name, found in local.metrics["metrics"].items():
+        here = first.metrics["metrics"][name]["candidate"]
+        assert here == pytest.approx(found["candidate"], rel=1e-6), name
+    for count in ("files", "accepted", "rejected", "duplicates"):
+        assert first.images(count) == local.images(count)
+    assert (first.pushed / "saved_model.pb").exists()
+
+
+def test_a_second_run_finds_everything_in_the_cache(runs):
+    again = states(runs["second"])
+    assert {name for name, state in again.items() if state == "done"} == RESOLVERS
+    assert {state for name, state in again.items() if name not in RESOLVERS} == {"cached"}
+
+
+def test_a_new_span_is_trained_on_from_the_blessed_model(runs):
+    first, third = runs["first"], runs["third"]
+    assert third.images("accepted") < first.images("accepted")
+    assert read_metadata(third.model)["warm_started_from"] == str(first.model)
+    assert third.blessed is True
+    assert third.pushed.name > first.pushed.name
+
+
+def test_kubeflow_shows_the_report_and_the_metrics_of_fresh_and_cached_evaluations(place, runs):
+    for run_id in ("first", "second", "third"):
+        shown = place.done[run_id]["SampleEvaluator"]
+        run = runs[run_id] if run_id != "second" else runs["first"]
+        assert shown.report == (run.evaluation / "report.html").read_text("utf-8")
+        kid = run.metrics["metrics"]["kid"]["candidate"]
+        # ML Metadata keeps six digits after the point on PostgreSQL.
+        assert shown.metrics["kid"] == pytest.approx(kid, abs=1e-6)
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_and_publishes_once(place, runs):
+    step, killed = place.killed
+    assert killed.code == -signal.SIGKILL
+    later, terminated = place.terminated
+    assert later > step
+    assert f"going on from step {step:,}" in terminated.text
+    assert terminated.code == 128 + signal.SIGTERM
+    assert terminated.text.strip().splitlines()[-1].startswith("Trainer: terminated")
+    third = runs["third"]
+    assert [node.id for node in third.nodes].count("Trainer") == 1
+    assert read_metadata(third.model)["metrics"]["steps"] == STEPS
+    assert read_metadata(third.model)["metrics"]["resumed_from_step"] >= later
+
+
+def test_a_database_that_restarts_is_waited_for(place):
+    assert place.waited.startswith("  waiting: no metadata database metadata on 127.0.0.1:")
+    assert place.done["third"]["Transform"].code == 0
+
+
+def test_no_credential_is_in_the_package_or_in_what_tasks_write(place):
+    password = place.postgres.password
+    assert password not in place.package.text
+    for done in place.done.values():
+        assert not any(password in task.text for task in done.values())
+
+
+def test_a_full_volume_is_told_in_a_line(place):
+    mount = f'mount -t tmpfs -o size=16k tmpfs {place.folder / "artifacts"} && exec "$@"'
+    prefix = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+    process = place.cluster.start_task(place.package, "ImageExampleGen", "full", prefix, span="1")
+    done = place.cluster.end_task("ImageExampleGen", "full", process)
+    assert done.code == failures.WORKSPACE, done.text
+    assert done.text.strip().splitlines()[-1].startswith("ImageExampleGen: the disk is full: ")
