@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pipeline.config import load
-from pipeline.runners.kubeflow_options import KubeflowOptions
+from pipeline.kubeflow_config import KubeflowConfig
 
 KUBERNETES = "1.34"
 PROJECT = pathlib.Path(__file__).parents[3]
@@ -21,7 +21,7 @@ BASE = FOLDER / "manifests" / "base"
 OVERLAYS = sorted(path.parent for path in (FOLDER / "manifests").glob("overlays/*/*.yaml"))
 FILES = sorted({*BASE.glob("*.yaml"), FOLDER / "manifests" / "files-pod.yaml"})
 README = (FOLDER / "README.md").read_text("utf-8")
-OPTIONS = KubeflowOptions()
+OPTIONS = KubeflowConfig()
 RUN_POD = {"pipelines.kubeflow.org/v2_component": "true"}  # Kubeflow's label of a run's pods
 
 
