@@ -8,7 +8,7 @@ from pipeline.runners.kubeflow_options import AbsolutePath, KubeflowOptions, Nam
 class KubeflowConfig(KubeflowOptions):
     """The pipeline on Kubeflow Pipelines."""
 
-    image: str = Field("iadb-tfx:latest", min_length=1, description="container image of every node")
+    image: str = Field("iadb-tfx:0.1.0", min_length=1, description="container image of every node")
     metadata_secret: Name = Field(
         "iadb-metadata",
         description="Secret with the keys host, port, database, user and password of the "
