@@ -32,6 +32,7 @@ def transform_graph(tmp_path):
         ):
             raw = (pipeline | beam.Create(rows), metadata)
             _ = raw | tft_beam.AnalyzeDataset(preprocess) | tft_beam.WriteTransformFn(folder)
+            _ = metadata | tft_beam.WriteMetadata(f"{folder}/metadata", pipeline)
         return folder
 
     return make

@@ -63,6 +63,18 @@ def test_samples_without_a_label_are_of_all_classes(network):
     np.testing.assert_array_equal(draw(network), draw(network, NONE))
 
 
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_each_row_of_an_odd_batch_follows_its_own_label(network, guidance):
+    model = IADBModel(network, rank=2, nb_class=NONE, guidance=guidance)
+    x0 = tf.random.stateless_normal([5, 2], [0, 1])
+    label = np.array([2, 0, NONE, 1, 0])
+    rows = [model.transport(x0[i : i + 1], 4, label[i : i + 1]) for i in range(5)]
+    x1, states = model.sample_iadb(x0, 4, label)
+    np.testing.assert_allclose(x1, tf.concat(rows, 0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.transport(x0, 4, label), x1, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(states[0], x0)
+
+
 def test_guidance_of_one_follows_the_label_and_of_zero_hears_none(network):
     x = tf.random.stateless_normal([50, 2], [1, 1])
     alpha = tf.linspace(0.0, 1.0, 50)

@@ -1,4 +1,9 @@
-from trainer.run_fn import state_key
+import pytest
+import tensorflow as tf
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.run_fn import run_fn, state_key
 
 CONFIG = {
     "model": {"channels": [8]},
@@ -18,3 +23,46 @@ def test_checkpoints_are_kept_apart_by_the_base_model_that_a_training_started_fr
 def test_how_often_something_is_shown_does_not_part_checkpoints():
     other = CONFIG | {"train": CONFIG["train"] | {"log_every": 6}}
     assert state_key(other, ["examples/1"], None) == state_key(CONFIG, ["examples/1"], None)
+
+
+def feature(value):
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+@pytest.fixture
+def fn_args(tmp_path, transform_graph):
+    """A training of two steps on black images, 1x1."""
+    png = tf.io.encode_png(tf.zeros([1, 1, 1], tf.uint8)).numpy()
+    features = tf.train.Features(feature={"image": feature(png), "label": feature(b"")})
+    (tmp_path / "examples").mkdir()
+    with tf.io.TFRecordWriter(str(tmp_path / "examples" / "1.gz"), "GZIP") as writer:
+        for _ in range(4):
+            writer.write(tf.train.Example(features=features).SerializeToString())
+    model = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
+    train = TrainOptions(steps=2, warmup_steps=0, decay="constant", batch_size=4)
+    return FnArgs(
+        train_files=[str(tmp_path / "examples" / "*")],
+        transform_graph_path=transform_graph(["", ""], conditional=False),
+        serving_model_dir=str(tmp_path / "model" / "Format-Serving"),
+        model_run_dir=str(tmp_path / "model_run"),
+        base_model=None,
+        custom_config={
+            "model": model.model_dump(mode="json"),
+            "train": train.model_dump(mode="json"),
+            "sample": SampleOptions(nb_step=2).model_dump(mode="json"),
+            "resolution": 1,
+            "channels": 1,
+            "split": {},
+            "checkpoints": str(tmp_path / "checkpoints"),
+            "source_hash": "0" * 16,
+        },
+    )
+
+
+def test_a_worker_that_is_not_the_chief_writes_nothing(fn_args, tmp_path, monkeypatch):
+    strategy = tf.distribute.OneDeviceStrategy("cpu:0")
+    monkeypatch.setattr(type(strategy.extended), "should_checkpoint", False)
+    monkeypatch.setattr("trainer.run_fn.choose_strategy", lambda: strategy)
+    before = sorted(tmp_path.rglob("*"))
+    run_fn(fn_args)
+    assert sorted(tmp_path.rglob("*")) == before

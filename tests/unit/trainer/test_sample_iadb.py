@@ -67,3 +67,23 @@ def test_transport_ends_where_the_trajectory_does(model, name):
     model.solver = solvers.get(name)
     x1, _ = model.sample_iadb(points(5), nb_step=6)
     np.testing.assert_allclose(model.transport(points(5), nb_step=6), x1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("nb", [1, 2, 5])
+def test_rows_keep_their_order_however_a_batch_is_cut(model, nb):
+    model.solver = solvers.get("heun")
+    rows = [model.sample_iadb(points(nb)[i : i + 1], nb_step=4) for i in range(nb)]
+    x1, states = model.sample_iadb(points(nb), nb_step=4)
+    np.testing.assert_allclose(x1, tf.concat([row for row, _ in rows], 0), rtol=1e-6)
+    np.testing.assert_allclose(states, tf.concat([row for _, row in rows], 1), rtol=1e-6)
+    np.testing.assert_allclose(model.transport(points(nb), nb_step=4), x1, rtol=1e-6)
+
+
+def test_samples_can_be_drawn_inside_a_graph(model):
+    @tf.function(input_signature=[tf.TensorSpec([None, 2])])
+    def draw(x0):
+        return model.transport(x0, nb_step=4), *model.sample_iadb(x0, nb_step=4)
+
+    x1, states = model.sample_iadb(points(5), nb_step=4)
+    for found, expected in zip(draw(points(5)), (x1, x1, states), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)

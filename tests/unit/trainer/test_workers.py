@@ -97,54 +97,62 @@ def work(folder, index):
     run(folder, strategy, 10**6, "state0", "endless")
 
 
-class Workers:
-    """What two workers left, and how the chief ended when the other was killed."""
+def train_on(folder, index):
+    """What a worker does that trains until it is killed, or the other is."""
+    run(folder, choose_strategy(), 10**6, "endless", f"endless_logs{index}")
 
-    def __init__(self, folder):
-        self.folder = folder
+
+class Pair:
+    """Two workers, of which one was killed in the midst of a training: how the other ended.
+
+    Attributes:
+        error: what the other wrote to stderr.
+        returned: its exit code.
+    """
+
+    def __init__(self, folder, work, state, killed):
         ports = [free_port() for _ in range(2)]
-        chief, other = (self.start(index, ports) for index in range(2))
+        pair = [start(folder, work, index, ports) for index in range(2)]
         try:
-            self.wait(lambda: self.saved_step() > STEPS, chief, other)
-            other.kill()
-            _, self.chief_error = chief.communicate(timeout=120)
-            self.chief_returned = chief.returncode
+            wait(lambda: saved_step(folder / state) > STEPS, pair)
+            pair[killed].kill()
+            other = pair[1 - killed]
+            _, self.error = other.communicate(timeout=120)
+            self.returned = other.returncode
         finally:
-            chief.kill()
-            other.kill()
-        self.told = [json.loads((folder / f"{index}.json").read_text()) for index in range(2)]
+            for process in pair:
+                process.kill()
 
-    def start(self, index, ports):
-        cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-        config = {"cluster": cluster, "task": {"type": "worker", "index": index}}
-        command = "import sys, test_workers; test_workers.work(sys.argv[1], int(sys.argv[2]))"
-        return subprocess.Popen(
-            [sys.executable, "-c", command, str(self.folder), str(index)],
-            env={
-                **os.environ,
-                "TF_CONFIG": json.dumps(config),
-                "PYTHONPATH": str(Path(__file__).parent),
-            },
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
-    def wait(self, condition, *processes):
-        deadline = time.monotonic() + 500
-        while not condition():
-            for process in processes:
-                assert process.poll() is None, process.communicate()[1][-3000:]
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+def start(folder, work, index, ports):
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    config = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+    command = f"import sys, test_workers; test_workers.{work.__name__}(sys.argv[1], {index})"
+    return subprocess.Popen(
+        [sys.executable, "-c", command, str(folder)],
+        env={
+            **os.environ,
+            "TF_CONFIG": json.dumps(config),
+            "PYTHONPATH": str(Path(__file__).parent),
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
-    def saved_step(self):
-        state = self.folder / "state0" / "checkpoint"
-        return int(state.read_text().split('"')[1].rpartition("-")[2]) if state.exists() else 0
 
-    def variables(self, index):
-        with np.load(self.folder / f"{index}.npz") as arrays:
-            return [arrays[key] for key in arrays.files]
+def wait(condition, processes):
+    deadline = time.monotonic() + 500
+    while not condition():
+        for process in processes:
+            assert process.poll() is None, process.communicate()[1][-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def saved_step(state):
+    newest = state / "checkpoint"
+    return int(newest.read_text().split('"')[1].rpartition("-")[2]) if newest.exists() else 0
 
 
 def free_port():
@@ -163,8 +171,14 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def workers(folder):
-    return Workers(folder)
+def killed_worker(folder):
+    return Pair(folder, work, "state0", killed=1)
+
+
+@pytest.fixture(scope="module")
+def told(killed_worker, folder):
+    """What each worker told before the last stage."""
+    return [json.loads((folder / f"{index}.json").read_text()) for index in range(2)]
 
 
 @pytest.fixture(scope="module")
@@ -173,65 +187,82 @@ def single(folder):
     return run(folder, tf.distribute.get_strategy(), STEPS, "single", "single_logs")
 
 
+def saved_variables(folder, index):
+    with np.load(folder / f"{index}.npz") as arrays:
+        return [arrays[key] for key in arrays.files]
+
+
 def points(folder, tag):
     events = EventAccumulator(str(folder))
     events.Reload()
     return [make_ndarray(event.tensor_proto) for event in events.Tensors(tag)]
 
 
-def test_two_workers_that_stopped_once_end_with_the_state_of_one_process(workers, single):
+def test_two_workers_that_stopped_once_end_with_the_state_of_one_process(told, single, folder):
     expected = variables(single.model)
     for index in range(2):
-        for ours, theirs in zip(workers.variables(index), expected, strict=True):
+        for ours, theirs in zip(saved_variables(folder, index), expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)  # of steps of 1e-3
-    assert workers.told[0]["metrics"]["resumed_from_step"] == STEPS // 2
-    assert workers.told[0]["metrics"]["loss"] == pytest.approx(single.metrics["loss"])
+    assert told[0]["metrics"]["resumed_from_step"] == STEPS // 2
+    assert told[0]["metrics"]["loss"] == pytest.approx(single.metrics["loss"])
 
 
 @pytest.mark.parametrize("tag", ["loss", "gradient_norm"])
-def test_losses_and_gradients_of_each_step_are_those_of_one_process(workers, single, folder, tag):
+def test_losses_and_gradients_of_each_step_are_those_of_one_process(told, single, folder, tag):
     ours, theirs = points(folder / "logs0", tag), points(folder / "single_logs", tag)
     assert len(theirs) == STEPS
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
-def test_only_the_chief_writes(workers, folder):
-    assert [told["chief"] for told in workers.told] == [True, False]
+def test_only_the_chief_writes(told, folder):
+    assert [worker["chief"] for worker in told] == [True, False]
     assert (folder / "state0").exists()
     assert (folder / "logs0").exists()
     assert not (folder / "state1").exists()
     assert not (folder / "logs1").exists()
-    assert workers.told[1]["metrics"]["loss"] is None
+    assert told[1]["metrics"]["loss"] is None
 
 
-def test_workers_that_find_different_checkpoints_refuse_to_train(workers):
-    for told in workers.told:
-        assert told["apart"].startswith(
+def test_workers_that_find_different_checkpoints_refuse_to_train(told):
+    for worker in told:
+        assert worker["apart"].startswith(
             f"ValueError: the workers found checkpoints of different steps ([{STEPS // 2}, 0])"
         )
 
 
-def test_workers_that_start_from_different_weights_refuse_to_train(workers):
-    for told in workers.told:
-        assert told["other weights"].startswith(
+def test_workers_that_start_from_different_weights_refuse_to_train(told):
+    for worker in told:
+        assert worker["other weights"].startswith(
             "the workers start from different weights at step 0: give all of them"
         )
 
 
-def test_a_divergence_ends_every_worker_at_the_same_step(workers, folder):
-    for told in workers.told:
-        assert told["diverged"] == "TrainingDivergedError: the loss is nan at step 1"
+def test_a_divergence_ends_every_worker_at_the_same_step(told, folder):
+    for worker in told:
+        assert worker["diverged"] == "TrainingDivergedError: the loss is nan at step 1"
     assert not (folder / "diverged").exists()
 
 
-def test_a_killed_worker_ends_the_chief_and_leaves_the_checkpoint_valid(workers, folder):
-    assert workers.chief_returned == 1
-    assert "WorkerLostError" in workers.chief_error
+def check_that_the_other_ended(pair, state):
+    """It told why in a line, and the checkpoints are valid."""
+    assert pair.returned == 1
+    assert pair.error.splitlines()[-1] == (
+        "trainer.workers.WorkerLostError: another worker has ended, or the network between them "
+        "failed; start all again, to go on from the last checkpoint"
+    )
     model = build_model(MODEL, options(STEPS), SAMPLE, resolution=4, channels=1)
-    checkpoints = Checkpoints(str(folder / "state0"), model, keep=2)
+    checkpoints = Checkpoints(str(state), model, keep=2)
     assert checkpoints.restore()
-    assert checkpoints.step == workers.saved_step() > STEPS
+    assert checkpoints.step == saved_step(state) > STEPS
     assert all(np.isfinite(array).all() for array in variables(model))
+
+
+def test_a_killed_worker_ends_the_chief_and_leaves_the_checkpoint_valid(killed_worker, folder):
+    check_that_the_other_ended(killed_worker, folder / "state0")
+
+
+def test_a_killed_chief_ends_the_other_worker_and_leaves_the_checkpoint_valid(folder):
+    check_that_the_other_ended(Pair(folder, train_on, "endless", killed=0), folder / "endless")
 
 
 CLUSTER = {"worker": ["a:1", "b:2"]}
