@@ -8,6 +8,7 @@ import pytest
 from browser import Chromium
 from report_data import HOSTILE, make_bare_summary, make_metric, make_pictures, make_summary
 
+from components.sample_evaluator.metrics import CATALOG
 from components.sample_evaluator.report import Pictures, render
 
 PHONE, DESK = 390, 1200  # widths in pixels
@@ -29,6 +30,15 @@ LEAST_CONTRAST = """
     .map(([light, dark]) => (light + 0.05) / (dark + 0.05));
   return Math.min(...ratios);
 })()
+"""
+
+# How many lines each name of a metric takes.
+LINES_OF_NAMES = """
+[...document.querySelectorAll('[aria-labelledby=metrics] th[scope=row]')].map(cell => {
+  const text = document.createRange();
+  text.selectNodeContents(cell);
+  return new Set([...text.getClientRects()].map(line => line.top)).size;
+})
 """
 
 
@@ -87,6 +97,19 @@ def test_a_phone_shows_the_metrics_as_cards_that_name_each_number(chromium, page
     assert chromium.evaluate(label) == '"candidate"'
     chromium.open(page, DESK, "light")
     assert chromium.evaluate(label) == "none"
+
+
+def test_the_name_of_each_metric_stands_in_one_line(chromium, tmp_path):
+    limits = {"stddev": 0.002, "maximum": 0.02, "max_worsening": 0.0}
+    metrics = {name: make_metric(0.0312, **limits) for name in CATALOG}
+    path = tmp_path / "report.html"
+    path.write_text(render(make_bare_summary(metrics=metrics), Pictures()), encoding="utf-8")
+    for width in (PHONE, DESK):
+        chromium.open(path, width, "light")
+        lines = chromium.evaluate(LINES_OF_NAMES)
+        assert len(lines) == len(CATALOG)
+        assert set(lines) == {1}
+        assert chromium.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_the_first_screen_of_a_phone_tells_the_verdict_and_the_reasons(chromium, page):
