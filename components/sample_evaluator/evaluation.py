@@ -143,7 +143,7 @@ def evaluate(
         verdict,
         json.loads(_read_if_there(f"{output}/{analysis.ERROR_BY_ALPHA_JSON}") or "null"),
         history.earlier_metrics(
-            earlier, options.features.name, int(values[sources.REAL].get("images", 0))
+            earlier, options.features, int(values[sources.REAL].get("images", 0))
         ),
     )
     _write(output, content, real.features)

@@ -9,6 +9,8 @@ import tensorflow as tf
 from absl import logging
 from tfx import types
 
+from components.sample_evaluator.features.options import FeatureOptions
+
 METRICS_JSON = "metrics.json"  # in the root of an evaluation
 
 
@@ -24,18 +26,20 @@ class _Evaluation(pydantic.BaseModel):
     """What the history reads of metrics.json."""
 
     features: str
+    feature_settings: dict[str, Any] = {}
     samples: int
     model: _Model
     metrics: dict[str, _Metric]
 
 
 def earlier_metrics(
-    evaluations: Sequence[types.Artifact], features: str, samples: int
+    evaluations: Sequence[types.Artifact], features: FeatureOptions, samples: int
 ) -> list[dict[str, Any]]:
     """Reads the metrics of earlier evaluations that can be compared with this one.
 
-    The metrics depend on the feature space, and the Frechet distance on the number of images as
-    well: an evaluation with another of these is left out, as is one that cannot be read.
+    The metrics depend on the feature space, weights included, and the Frechet distance on the
+    number of images as well: an evaluation with another of these is left out, as is one that cannot
+    be read.
 
     Args:
         evaluations: ModelEvaluation artifacts, oldest first.
@@ -55,7 +59,8 @@ def earlier_metrics(
         except (tf.errors.OpError, pydantic.ValidationError) as error:
             logging.warning("%s is left out of the history: %s", path, error)
             continue
-        if (found.features, found.samples) != (features, samples):
+        space = (found.features, found.feature_settings)
+        if space != (features.name, features.settings) or found.samples != samples:
             continue
         milliseconds = artifact.mlmd_artifact.create_time_since_epoch
         evaluated = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)

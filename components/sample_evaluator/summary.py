@@ -61,6 +61,7 @@ def summarize(
         "mode": options.bless,
         "reasons": list(verdict.reasons),
         "features": options.features.name,
+        "feature_settings": options.features.settings,
         "nb_step": setting.nb_step,
         "seed": options.seed,
         "samples": int(values[sources.REAL].get("images", 0)),

@@ -132,6 +132,14 @@ class FeatureOptions(Options):
         """The file or folder that `sha256` pins; None where nothing is loaded."""
         return self.weights if self.kind == "keras" else self.argument or None
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides the features beside the name, for JSON.
+
+        Where weights lie does not: `sha256` says which they are.
+        """
+        return self.model_dump(mode="json", exclude={"name", "weights"}, exclude_none=True)
+
     @model_validator(mode="after")
     def _settings_fit_the_kind(self) -> "FeatureOptions":
         given = self.model_dump(exclude={"name"}, exclude_none=True)

@@ -5,7 +5,10 @@ import json
 import pytest
 from tfx.types.standard_artifacts import ModelEvaluation
 
+from components.sample_evaluator.features.options import FeatureOptions
 from components.sample_evaluator.history import earlier_metrics
+
+PIXELS = FeatureOptions(name="pixels")
 
 
 @pytest.fixture
@@ -24,10 +27,11 @@ def evaluation(tmp_path):
     return make
 
 
-def content(uri, features="pixels", samples=200, kid=0.01):
+def content(uri, features="pixels", samples=200, kid=0.01, settings=None):
     return json.dumps(
         {
             "features": features,
+            "feature_settings": settings or {},
             "samples": samples,
             "model": {"uri": uri},
             "metrics": {"kid": {"candidate": kid}, "frechet_distance": {"candidate": None}},
@@ -38,7 +42,7 @@ def content(uri, features="pixels", samples=200, kid=0.01):
 def test_tells_the_values_in_the_order_of_the_evaluations(evaluation):
     made = [evaluation("b", content("models/2")), evaluation("a", content("models/9", kid=0.5))]
     day = "2026-05-28"
-    assert earlier_metrics(made, "pixels", 200) == [
+    assert earlier_metrics(made, PIXELS, 200) == [
         {"model": "models/2", "evaluated": day, "metrics": {"kid": 0.01}},
         {"model": "models/9", "evaluated": day, "metrics": {"kid": 0.5}},
     ]
@@ -58,4 +62,29 @@ def test_tells_the_values_in_the_order_of_the_evaluations(evaluation):
 )
 def test_what_cannot_be_compared_is_left_out(evaluation, text):
     made = [evaluation("a", text), evaluation("b", content("models/2"))]
-    assert [entry["model"] for entry in earlier_metrics(made, "pixels", 200)] == ["models/2"]
+    assert [entry["model"] for entry in earlier_metrics(made, PIXELS, 200)] == ["models/2"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"sha256": "b" * 64}, {"resolution": 32}, {"stddev": (1.0, 2.0, 3.0)}]
+)
+def test_a_feature_space_of_the_same_name_with_other_weights_or_settings_is_another(
+    evaluation, change
+):
+    features = FeatureOptions(name="onnx:model.onnx", sha256="a" * 64, mean=(0.1, 0.2, 0.3))
+    other = features.model_copy(update=change)
+    made = [
+        evaluation(name, content(name, features=space.name, settings=space.settings))
+        for name, space in (("other", other), ("same", features))
+    ]
+    assert [entry["model"] for entry in earlier_metrics(made, features, 200)] == ["same"]
+
+
+def test_weights_may_lie_elsewhere(evaluation):
+    name, digest = "keras:MobileNetV2", "a" * 64
+    here, there = (
+        FeatureOptions(name=name, weights=f"{folder}/w.weights.h5", sha256=digest)
+        for folder in "ab"
+    )
+    made = [evaluation("a", content("models/1", features=name, settings=there.settings))]
+    assert len(earlier_metrics(made, here, 200)) == 1
