@@ -13,6 +13,7 @@ import math
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 
 from absl import logging
@@ -261,6 +262,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--show", nargs=4, metavar=("OUTPUT", "HTML", "PAGE", "EXECUTOR_INPUT"))
     given = parser.parse_args(arguments)
     logging.set_verbosity(logging.WARNING)
+    warnings.simplefilter("ignore", DeprecationWarning)  # TFX's own
     try:
         with exit_on_sigterm():
             pipeline = read_node(given.ir, given.node, given.run_id, given.parameter)
