@@ -12,6 +12,7 @@ from rich.console import Console
 
 from components.image_example_gen.errors import ImageDataError
 from components.sample_evaluator.features import check_available
+from pipeline.allocator import return_freed_memory
 from pipeline.config import PipelineConfig
 from pipeline.evaluation_errors import CandidateError, OutputError
 from pipeline.failures import find_stop
@@ -54,6 +55,7 @@ def evaluate_candidate(
         FeatureError: the feature space cannot be had.
     """
     started = time.monotonic()
+    return_freed_memory()
     for folder in filter(None, (real, training)):
         if not folder.is_dir():
             raise ImageDataError(f"{folder}: no such folder; give the folder that holds the images")

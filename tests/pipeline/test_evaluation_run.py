@@ -143,7 +143,7 @@ def test_an_interrupted_evaluation_leaves_nothing_behind(splits, tmp_path):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    output, error = process.communicate(timeout=120)
+    output, error = process.communicate(timeout=600)
     assert process.returncode == failures.INTERRUPTED, output + error
     assert error == "iadb: interrupted; nothing is kept of this evaluation\n"
     assert list(tmp_path.iterdir()) == []

@@ -79,7 +79,7 @@ def sleeping(executors):
     """A process whose executor sleeps in a process of its own; gives both process ids."""
     parent = start("Sleeps", executors)
     pid_file = executors / "told.pid"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
         assert parent.poll() is None, parent.stderr.read()
         time.sleep(0.05)
@@ -116,7 +116,7 @@ def test_an_interrupt_of_the_parent_alone_reaches_the_executor(sleeping, executo
 
 def test_an_executor_sees_the_gpus_in_a_process_of_its_own(executors):
     parent = start("Tells", executors)
-    _, error = parent.communicate(timeout=120)
+    _, error = parent.communicate(timeout=600)
     assert parent.returncode == 0, error
     pid, visible = (executors / "told").read_text().split()
     assert int(pid) != parent.pid
@@ -128,7 +128,7 @@ def test_an_executor_sees_the_gpus_in_a_process_of_its_own(executors):
 )
 def test_what_ends_an_executor_is_told(executors, name, told):
     parent = start(name, executors)
-    _, error = parent.communicate(timeout=120)
+    _, error = parent.communicate(timeout=600)
     assert f"ExecutorProcessError: {told}" in error
 
 

@@ -117,7 +117,7 @@ class Pair:
             wait(lambda: saved_step(folder / state) > STEPS, pair)
             pair[killed].kill()
             other = pair[1 - killed]
-            _, self.error = other.communicate(timeout=120)
+            _, self.error = other.communicate(timeout=600)
             self.returned = other.returncode
         finally:
             for process in pair:
