@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.pusher.component import Pusher
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
@@ -15,6 +14,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 
+from components.atomic_pusher.component import AtomicPusher
 from components.base_model import LatestBlessedOnOtherExamplesStrategy
 from components.baseline import LatestBlessedOtherStrategy
 from components.data_gate.component import DataGate
@@ -179,14 +179,14 @@ def create_pipeline(
         samples=samples,
         source_hash=source_hash("components.sample_evaluator", "components.real_features"),
     )
-    pusher = Pusher(
+    pusher = AtomicPusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=locations.serving)
         ),
         custom_config={"push": locations.push},
-    )
+    ).with_id("Pusher")
     nodes = [
         example_gen,
         schema_importer,

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from components.atomic_pusher.versions import METADATA, complete_versions
 from trainer.grid import grid_png, image_grid
 from trainer.names import list_some
 
-METADATA = Path("assets.extra") / "iadb.json"
 FINGERPRINT = "fingerprint.pb"
 
 GIF_IMAGES = 256  # at most, all of whose states are in memory at a time
@@ -38,14 +38,10 @@ def latest_model(serving: Path) -> Path:
     Raises:
         NoModelError: there is none.
     """
-    versions = [
-        path
-        for path in (serving.iterdir() if serving.is_dir() else [])
-        if path.name.isdecimal() and (path / "saved_model.pb").is_file()
-    ]
+    versions = complete_versions(serving)
     if not versions:
         raise NoModelError(f"no model in {serving}; `iadb run` pushes one when it is blessed")
-    return max(versions, key=lambda path: int(path.name))
+    return versions[-1]
 
 
 def find_live(serving: Path, model: Path) -> Path | None:
@@ -150,6 +146,11 @@ def check(model: Path) -> subprocess.CompletedProcess:
         capture_output=True,
         text=True,
     )
+
+
+def describe_failure(result: subprocess.CompletedProcess) -> str:
+    """Why `check` has failed, in one line."""
+    return f"does not serve: {(result.stderr.strip().splitlines() or ['no message'])[-1]}"
 
 
 def write_grid(images: np.ndarray, output: Path) -> None:

@@ -1,0 +1,78 @@
+"""Pushes as TFX's Pusher does, but so that no reader sees a part of a version for the whole."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+from tfx import types
+from tfx.components.pusher import executor
+from tfx.dsl.io import fileio
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import io_utils, proto_utils
+
+from components.atomic_pusher import versions
+from components.withdrawal import is_withdrawn
+
+
+class Executor(executor.Executor):
+    """Executor of AtomicPusher."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Pushes the model, if it is blessed and was not withdrawn, as a new highest version."""
+        pushed = artifact_utils.get_single_instance(
+            output_dict[standard_component_specs.PUSHED_MODEL_KEY]
+        )
+        if not self.CheckBlessing(input_dict):
+            self._MarkNotPushed(pushed)
+            return
+        destination = pusher_pb2.PushDestination()
+        proto_utils.json_to_proto(
+            exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination
+        )
+        serving = destination.filesystem.base_directory
+        model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
+        source = self.GetModelPath(input_dict)
+        notes = {versions.MODEL_NOTE: model.id}
+        if "://" in serving:
+            version = _publish_remotely(source, serving, notes)
+        else:
+            version = str(versions.publish(Path(source), Path(serving), notes))
+        io_utils.copy_dir(source, pushed.uri)  # TFX keeps one where serving folders are cleared
+        self._MarkPushed(pushed, version, version.rpartition("/")[2])
+        logging.info("Pushed as %s.", version)
+
+    def CheckBlessing(self, input_dict: dict[str, list[types.Artifact]]) -> bool:
+        """Whether the model may be pushed."""
+        (model,) = input_dict[standard_component_specs.MODEL_KEY]
+        if is_withdrawn(model):
+            logging.info("The model on %s was withdrawn.", model.uri)
+            return False
+        return super().CheckBlessing(input_dict)
+
+
+def _publish_remotely(model: str, serving: str, notes: dict[str, Any]) -> str:
+    """Copies a model to an object store, which cannot rename: saved_model.pb is there last.
+
+    TensorFlow Serving does not find it before then, tries again after a minute, and meanwhile
+    serves the version that it has.
+    """
+    fileio.makedirs(serving)
+    number = versions.next_number(name.rstrip("/") for name in fileio.listdir(serving))
+    version = f"{serving.rstrip('/')}/{number}"
+    later = [rf"/{re.escape(str(name))}$" for name in (versions.SAVED_MODEL, versions.METADATA)]
+    io_utils.copy_dir(model, version, deny_regex_patterns=later)
+    with fileio.open(f"{model}/{versions.METADATA}") as file:
+        metadata = json.load(file)
+    io_utils.write_string_file(
+        f"{version}/{versions.METADATA}", versions.add_notes(metadata, notes)
+    )
+    io_utils.copy_file(f"{model}/{versions.SAVED_MODEL}", f"{version}/{versions.SAVED_MODEL}")
+    return version

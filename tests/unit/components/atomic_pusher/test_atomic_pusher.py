@@ -1,0 +1,74 @@
+import json
+
+import pytest
+from tfx.dsl.io import fileio
+from tfx.proto import pusher_pb2
+from tfx.types.standard_artifacts import Model, ModelBlessing, PushedModel
+from tfx.utils import io_utils, proto_utils
+
+from components.atomic_pusher import executor, versions
+from components.withdrawal import WITHDRAWN_PROPERTY
+from tests.recorded import write_model
+
+
+@pytest.fixture
+def push(tmp_path):
+    def push_to(serving, *, blessed=True, withdrawn=False):
+        """Runs the executor on a model with the id 7; returns the PushedModel."""
+        model, blessing, pushed = Model(), ModelBlessing(), PushedModel()
+        model.uri, pushed.uri = str(tmp_path / "model"), str(tmp_path / "pushed")
+        model.id = 7
+        if not (tmp_path / "model").exists():
+            write_model(tmp_path / "model" / "Format-Serving")
+        if withdrawn:
+            model.set_string_custom_property(WITHDRAWN_PROPERTY, "draws nothing but noise")
+        blessing.set_int_custom_property("blessed", int(blessed))
+        destination = pusher_pb2.PushDestination()
+        destination.filesystem.base_directory = str(serving)
+        executor.Executor().Do(
+            {"model": [model], "model_blessing": [blessing]},
+            {"pushed_model": [pushed]},
+            {"push_destination": proto_utils.proto_to_json(destination)},
+        )
+        return pushed
+
+    return push_to
+
+
+def test_a_blessed_model_becomes_a_version_that_says_which_model_it_is(push, tmp_path):
+    pushed = push(tmp_path / "serving")
+    [version] = versions.complete_versions(tmp_path / "serving")
+    assert pushed.get_int_custom_property("pushed") == 1
+    assert pushed.get_string_custom_property("pushed_destination") == str(version)
+    assert pushed.get_string_custom_property("pushed_version") == version.name
+    assert json.loads((version / versions.METADATA).read_text())["model"] == 7
+
+
+@pytest.mark.parametrize("state", [{"blessed": False}, {"withdrawn": True}])
+def test_a_model_that_is_not_blessed_or_was_withdrawn_is_not_pushed(push, tmp_path, state):
+    pushed = push(tmp_path / "serving", **state)
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert not (tmp_path / "serving").exists()
+
+
+def test_on_an_object_store_the_file_that_servers_load_first_comes_last(push, monkeypatch):
+    """TensorFlow's file system in memory cannot rename folders, as object stores cannot."""
+    serving = "ram://atomic_pusher/serving"
+    steps = []
+
+    def copy_file(source, target, *args, **kwargs):
+        found = sorted(name for _, _, files in fileio.walk(serving) for name in files)
+        steps.append((target.rpartition("/")[2], found))
+        return real_copy_file(source, target, *args, **kwargs)
+
+    real_copy_file = io_utils.copy_file
+    monkeypatch.setattr(io_utils, "copy_file", copy_file)
+    first = push(serving).get_string_custom_property("pushed_version")
+    [(last, found)] = steps
+    assert last == versions.SAVED_MODEL
+    assert {"fingerprint.pb", "iadb.json"} <= set(found)
+    assert versions.SAVED_MODEL not in found
+    with fileio.open(f"{serving}/{first}/{versions.METADATA}") as file:
+        assert json.load(file)["model"] == 7
+    second = push(serving).get_string_custom_property("pushed_version")
+    assert int(second) > int(first)
