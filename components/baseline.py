@@ -22,8 +22,8 @@ class LatestBlessedOtherStrategy(resolver.ResolverStrategy):
     ) -> dict[str, list[types.Artifact]]:
         """Returns `model` and its `blessing`, both empty where there is none, and `candidate`.
 
-        Also `evaluation`: the latest one of each blessed model but the candidate, oldest model
-        first.
+        Also `evaluation`: the latest one of each blessed model but the candidate, in the order
+        of `blessed_models`.
         """
         candidates = {candidate.id for candidate in input_dict["candidate"]}
         blessed = blessed_models(input_dict["model"], input_dict["blessing"])

@@ -4,6 +4,7 @@ Imports neither TFX nor TensorFlow, so that a look at the history costs a second
 """
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.withdrawal import WITHDRAWN_PROPERTY
 
 STATES = {
     mlmd.Execution.NEW: "interrupted",
@@ -61,8 +64,7 @@ class Run:
         artifact = self._find(node, key)
         if artifact is None or name not in artifact.custom_properties:
             return None
-        value = artifact.custom_properties[name]
-        return getattr(value, value.WhichOneof("value"))
+        return value_of(artifact.custom_properties[name])
 
     @property
     def started(self) -> datetime:
@@ -104,11 +106,21 @@ class Run:
         return Path(artifact.uri) / "Format-Serving" if artifact else None
 
     @property
+    def withdrawn(self) -> str | None:
+        """Why the model must not be served again; None where it may be."""
+        return self._property("Trainer", "model", WITHDRAWN_PROPERTY)
+
+    @property
     def pushed(self) -> Path | None:
         """Where the model was pushed; None where it was not."""
         if self._property("Pusher", "pushed_model", "pushed") != 1:
             return None
         return Path(self._property("Pusher", "pushed_model", "pushed_destination"))
+
+
+def value_of(value: mlmd.Value) -> Any:
+    """The content of a property."""
+    return getattr(value, value.WhichOneof("value"))
 
 
 def connect(database: Path) -> MetadataStore:
@@ -126,34 +138,47 @@ def runs(store: MetadataStore, last: int | None = None) -> list[Run]:
     contexts = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
     if last is not None:
         contexts = contexts[-last:]
-    return [run for run in (_run(store, context) for context in contexts) if run.nodes]
+    node_ids = _node_ids(store)
+    by_run = {c.name: store.get_executions_by_context(c.id) for c in contexts}
+    outputs = _outputs(store, [e.id for executions in by_run.values() for e in executions])
+    found = []
+    for run_id, executions in by_run.items():
+        run = Run(run_id)
+        for execution in sorted(executions, key=lambda execution: execution.id):
+            node_id = node_ids[execution.id]
+            run.nodes.append(_node(node_id, execution))
+            for key, artifact in outputs[execution.id].items():
+                run.artifacts[node_id, key] = artifact
+        if run.nodes:
+            found.append(run)
+    return found
 
 
-def _run(store: MetadataStore, context: mlmd.Context) -> Run:
-    run = Run(context.name)
-    executions = {e.id: e for e in store.get_executions_by_context(context.id)}
-    node_ids = {}
-    for execution in sorted(executions.values(), key=lambda execution: execution.id):
-        contexts = store.get_contexts_by_execution(execution.id)
-        # A node's context is named <pipeline>.<node id>.
-        name = next(c.name for c in contexts if c.type == "node")
-        node_ids[execution.id] = name.rpartition(".")[2]
-        created, updated = execution.create_time_since_epoch, execution.last_update_time_since_epoch
-        run.nodes.append(
-            Node(
-                node_ids[execution.id],
-                STATES.get(execution.last_known_state, "interrupted"),
-                datetime.fromtimestamp(created / 1000),
-                (updated - created) / 1000,
-            )
-        )
-    events = [
-        event
-        for event in store.get_events_by_execution_ids(list(executions))
-        if event.type == mlmd.Event.OUTPUT
-    ]
-    artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
+def _node_ids(store: MetadataStore) -> dict[int, str]:
+    """The node of each execution: a call a node, where a call an execution takes seconds."""
+    return {
+        execution.id: context.name.rpartition(".")[2]  # it is named <pipeline>.<node id>
+        for context in store.get_contexts_by_type("node")
+        for execution in store.get_executions_by_context(context.id)
+    }
+
+
+def _outputs(store: MetadataStore, executions: list[int]) -> dict[int, dict[str, mlmd.Artifact]]:
+    """The outputs of executions, by execution id and output key."""
+    events = [e for e in store.get_events_by_execution_ids(executions) if e.type == e.OUTPUT]
+    ids = {event.artifact_id for event in events}
+    artifacts = {artifact.id: artifact for artifact in store.get_artifacts_by_id(ids)}
+    outputs = defaultdict(dict)
     for event in events:
-        key = (node_ids[event.execution_id], event.path.steps[0].key)
-        run.artifacts[key] = artifacts[event.artifact_id]
-    return run
+        outputs[event.execution_id][event.path.steps[0].key] = artifacts[event.artifact_id]
+    return outputs
+
+
+def _node(node_id: str, execution: mlmd.Execution) -> Node:
+    created, updated = execution.create_time_since_epoch, execution.last_update_time_since_epoch
+    return Node(
+        node_id,
+        STATES.get(execution.last_known_state, "interrupted"),
+        datetime.fromtimestamp(created / 1000),
+        (updated - created) / 1000,
+    )

@@ -26,7 +26,7 @@ def run_pipeline(
     """Runs the pipeline once and prints what came out.
 
     Returns:
-        Whether the model was blessed.
+        Whether the model was blessed, and not withdrawn since.
 
     Raises:
         FeatureError: the weights of the feature space are missing or not those that are pinned.
@@ -55,8 +55,9 @@ def run_pipeline(
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
             run = _run(config, workspace, runner, schema, gpus, NodeLines(console))
-            live = serving.find_live(workspace.serving, run.model) if run.blessed else None
-            if run.blessed and live is None:
+            pushable = bool(run.blessed) and run.withdrawn is None
+            live = serving.find_live(workspace.serving, run.model)
+            if pushable and live is None:
                 # The cache takes the model for pushed, and something else is live, or nothing.
                 console.print("  the model is blessed and not live: pushing it again")
                 lines = NodeLines(console)
@@ -64,7 +65,7 @@ def run_pipeline(
         if run.evaluation:
             _keep_report(run, workspace)
         print_summary(console, run, live, workspace)
-    return bool(run.blessed)
+    return pushable
 
 
 def _refuse_cluster() -> None:

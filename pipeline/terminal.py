@@ -64,7 +64,7 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
     Args:
         console: to print on.
         run: a run that has come to its end.
-        live: the served version that is the run's model, if it is blessed.
+        live: the served version that is the run's model, if it is live.
         workspace: of the run.
     """
     console.print()
@@ -78,7 +78,10 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
         print_verdict(console, run.metrics)
     else:
         _row(console, "Verdict", "[red]not blessed[/]")
-    _row(console, "Model", escape(str(live)) if live else "not pushed")
+    if run.withdrawn:
+        _row(console, "Model", f"[red]withdrawn[/]: {escape(run.withdrawn)}")
+    else:
+        _row(console, "Model", escape(str(live)) if live else "not pushed")
     _row(console, "Report", escape(str(workspace.reports / "latest.html")))
 
 
