@@ -12,6 +12,7 @@ import click
 from pipeline import failures
 from pipeline.cli_options import DATA, WORKSPACE, config_options, load_config
 from pipeline.kubeflow_cli import kubeflow
+from pipeline.models_cli import models, promote, rollback
 
 
 class FailuresInOneLine(click.Group):
@@ -40,8 +41,8 @@ def main() -> None:
       iadb sample                              draw from the newest pushed model
 
     Exit codes: 0 done, 1 unexpected failure, 2 wrong usage or configuration, 3 wrong data,
-    4 workspace in use, read-only or full, 5 done but the model was not blessed, 6 the cluster is
-    not reached, refuses, or its run failed, 130 interrupted, 143 terminated.
+    4 workspace in use, read-only or full, 5 done but the model was not blessed or was withdrawn, 6
+    the cluster is not reached, refuses, or its run failed, 130 interrupted, 143 terminated.
     """
 
 
@@ -307,9 +308,9 @@ def serve_check(workspace: Path, model: Path | None) -> None:
     result = serving.check(model)
     click.echo(result.stdout, nl=False)
     if result.returncode:
-        last_line = (result.stderr.strip().splitlines() or ["no message"])[-1]
-        raise click.ClickException(f"{model} does not serve: {last_line}")
+        raise click.ClickException(f"{model} {serving.describe_failure(result)}")
     click.echo(f"{model} serves")
 
 
-main.add_command(kubeflow)
+for command in (kubeflow, models, rollback, promote):
+    main.add_command(command)

@@ -14,6 +14,7 @@ CODES = {
     "CandidateError": USAGE,
     "CronError": USAGE,
     "FeatureError": USAGE,
+    "LiveModelError": USAGE,
     "NoModelError": USAGE,
     "OutputError": USAGE,
     "ParameterError": USAGE,
