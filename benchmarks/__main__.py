@@ -12,6 +12,7 @@ from benchmarks.measure import RESULTS, Figure
 
 NAMES = (  # the last two need the weights that time_to_quality leaves
     "main_job",
+    "lineage",
     "reading",
     "ingest",
     "metrics",

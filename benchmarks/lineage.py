@@ -1,0 +1,50 @@
+"""Questions to ML Metadata with a thousand runs recorded, each with the eleven nodes and a base."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.measure import Figure, iadb
+from pipeline import lineage
+from pipeline.models import load_models
+from pipeline.workspace import Workspace
+from tests.recorded import Recorded
+
+RUNS = 1000
+PUSHED = 50  # of them, with a version that is still there
+BAR = "under 1"
+
+
+def figures() -> Iterator[Figure]:
+    """Asks for models and runs, in this process and by whole commands."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # to record is not what is measured
+        workspace = Workspace(Path(folder))
+        _record(workspace)
+        store = lineage.connect(workspace.metadata)
+        for name, look_up in (
+            ("all models", lambda: load_models(store, workspace.serving)),
+            ("the last 20 runs", lambda: lineage.runs(store, last=20)),
+            ("all runs", lambda: lineage.runs(store)),
+        ):
+            seconds = _seconds(look_up)
+            yield Figure(f"look-up of {name}, {RUNS:,} runs", seconds, "s", BAR, seconds < 1)
+        for command in ("models", "runs"):
+            seconds = iadb(command, "--workspace", folder).seconds
+            yield Figure(f"iadb {command}, {RUNS:,} runs", seconds, "s")
+
+
+def _record(workspace: Workspace) -> None:
+    recorded, base = Recorded(workspace.metadata, workspace.artifacts), None
+    for number in range(RUNS):
+        blessed = number % 3 > 0
+        model = recorded.run(span=number, base=base, blessed=blessed)
+        base = model if blessed else base
+        if number >= RUNS - PUSHED:
+            recorded.push(model, workspace.serving)
+
+
+def _seconds(look_up: Callable[[], object]) -> float:
+    started = time.monotonic()
+    look_up()
+    return time.monotonic() - started
