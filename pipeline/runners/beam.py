@@ -1,8 +1,5 @@
 """Runs the pipeline as a Beam pipeline of its own, by TFX's BeamDagRunner."""
 
-import sys
-from unittest import mock
-
 from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
@@ -15,5 +12,5 @@ ORCHESTRATION = ["--runner=FnApiRunner"]
 def run(pipeline: Pipeline, observer: Observer, gpus: str | None) -> None:
     """Runs every node; raises what the first failing node raised, wrapped by Beam."""
     # The orchestrating pipeline takes its options from the command line, and from nowhere else.
-    with observed(observer, gpus), mock.patch.object(sys, "argv", [sys.argv[0], *ORCHESTRATION]):
+    with observed(observer, gpus, ORCHESTRATION):
         BeamDagRunner().run(pipeline)

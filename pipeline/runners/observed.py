@@ -4,8 +4,9 @@ LocalDagRunner and BeamDagRunner both launch a node through `launcher.Launcher`,
 module: for the time of a run, the class there is one that reports to an observer.
 """
 
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 from unittest import mock
@@ -35,12 +36,15 @@ class Observer(Protocol):
 
 
 @contextmanager
-def observed(observer: Observer, gpus: str | None) -> Iterator[None]:
+def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) -> Iterator[None]:
     """Tells the observer about every node that a TFX runner launches inside.
+
+    TFX looks for options of its own on the command line, and would take our `-v` for one of them.
 
     Args:
         observer: is told.
         gpus: what pipeline.runners.gpu.hide returned.
+        options: that TFX finds there instead.
     """
 
     class ObservedLauncher(launcher.Launcher):
@@ -66,5 +70,8 @@ def observed(observer: Observer, gpus: str | None) -> Iterator[None]:
             observer.finished(node_id, time.monotonic() - started, cached=cached)
             return info
 
-    with mock.patch.object(launcher, "Launcher", ObservedLauncher):
+    with (
+        mock.patch.object(launcher, "Launcher", ObservedLauncher),
+        mock.patch.object(sys, "argv", [sys.argv[0], *options]),
+    ):
         yield

@@ -1,0 +1,25 @@
+import sys
+
+import pytest
+from absl import flags
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+
+from pipeline.runners.observed import observed
+
+CONTEXT = BaseBeamExecutor.Context(beam_pipeline_args=["--runner=FnApiRunner"])
+
+
+class Executor(BaseBeamExecutor):
+    def Do(self, input_dict, output_dict, exec_properties):  # noqa: N802
+        pass
+
+
+def test_an_executor_does_not_take_the_options_of_a_command_for_its_own(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["iadb", "run", "-v", "--preset", "digits"])
+    with pytest.raises(flags.IllegalFlagValueError):
+        Executor(CONTEXT)
+    with observed(observer=None, gpus=None):
+        Executor(CONTEXT)
+    with observed(observer=None, gpus=None, options=["--an-option-for-tfx"]):
+        assert sys.argv == ["iadb", "--an-option-for-tfx"]
+    assert sys.argv[1:] == ["run", "-v", "--preset", "digits"]
