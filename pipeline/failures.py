@@ -1,10 +1,10 @@
 """How a failure is told: one line, and an exit code by its cause."""
 
 import errno
-import signal
+
+from trainer.signals import TERMINATED
 
 UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, CLUSTER, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
-TERMINATED = 128 + signal.SIGTERM
 
 # By name, so that telling a failure imports nothing: its class is loaded if it was raised.
 CODES = {

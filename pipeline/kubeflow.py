@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from components.image_example_gen.errors import ImageDataError
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.gpu import GPU_NODES
@@ -22,17 +21,11 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
         ConfigError: the configuration cannot run on Kubeflow.
         OSError: the file cannot be written.
     """
-    locations = Locations(
-        artifacts=f"{config.kubeflow.root}/artifacts",
-        checkpoints=f"{config.kubeflow.root}/checkpoints",
-        serving=f"{config.kubeflow.root}/serving",
-    )
+    locations = Locations.below(config.kubeflow.root)
     try:
         pipeline = create_pipeline(config, locations, read_schema(config.validation.schema_file))
         shown = {"SampleEvaluator": Shown(output="evaluation", html="report.html")}
         write_package(pipeline, _options(config), output, shown)
-    except ImageDataError as error:  # pattern and span, which only TFX can judge
-        raise ConfigError(f"data.{error}") from None
     except CompileError as error:
         raise ConfigError(f"kubeflow: {error}") from None
 

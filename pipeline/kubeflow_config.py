@@ -2,27 +2,20 @@
 
 from pydantic import Field, field_validator
 
-from pipeline.runners.kubeflow_options import AbsolutePath, KubeflowOptions, Name
+from pipeline.runners.kubeflow_options import Image, KubeflowOptions, MetadataSecret, Name, Volumes
 
 
 class KubeflowConfig(KubeflowOptions):
     """The pipeline on Kubeflow Pipelines."""
 
-    image: str = Field("iadb-tfx:0.1.0", min_length=1, description="container image of every node")
-    metadata_secret: Name = Field(
-        "iadb-metadata",
-        description="Secret with the keys host, port, database, user and password of the "
-        "PostgreSQL database that holds ML Metadata",
-    )
+    image: Image = "iadb-tfx:0.1.0"
+    metadata_secret: MetadataSecret = "iadb-metadata"
     root: str = Field(
         "/mnt/iadb",
         description="folder on a volume, or gs://bucket/folder, for artifacts, checkpoints and "
         "pushed models",
     )
-    volumes: dict[Name, AbsolutePath] = Field(
-        {"iadb": "/mnt/iadb"},
-        description="PersistentVolumeClaims of every node and where they are mounted",
-    )
+    volumes: Volumes = Field({"iadb": "/mnt/iadb"})
     service_account: Name = Field("iadb", description="that the pods run as")
     gpu: int = Field(
         1,

@@ -92,7 +92,6 @@ def _run(
 ) -> lineage.Run:
     from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
-    from components.image_example_gen.errors import ImageDataError
     from pipeline.graph import Locations, create_pipeline
 
     locations = Locations(
@@ -102,10 +101,7 @@ def _run(
         push=push,
     )
     metadata = sqlite_metadata_connection_config(str(workspace.metadata))
-    try:
-        pipeline = create_pipeline(config, locations, schema, metadata)
-    except ImageDataError as error:  # pattern and span, which only TFX can judge
-        raise ConfigError(f"data.{error}") from None
+    pipeline = create_pipeline(config, locations, schema, metadata)
     try:
         import_module(f"pipeline.runners.{runner}").run(pipeline, lines, gpus)
     except BaseException:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from components.image_example_gen.errors import ImageDataError
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.vertex import CompileError, write_job
@@ -19,16 +18,10 @@ def compile_job(config: PipelineConfig, output: Path) -> None:
         ConfigError: the configuration cannot run on Vertex AI.
         OSError: the file cannot be written.
     """
-    locations = Locations(
-        artifacts=f"{config.vertex.root}/artifacts",
-        checkpoints=f"{config.vertex.root}/checkpoints",
-        serving=f"{config.vertex.root}/serving",
-    )
+    locations = Locations.below(config.vertex.root)
     schema = read_schema(config.validation.schema_file)
     try:
         pipeline = create_pipeline(config, locations, schema, earlier_models=False)
         write_job(pipeline, config.vertex, output)
-    except ImageDataError as error:  # pattern and span, which only TFX can judge
-        raise ConfigError(f"data.{error}") from None
     except CompileError as error:
         raise ConfigError(f"vertex: {error}") from None

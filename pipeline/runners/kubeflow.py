@@ -128,6 +128,13 @@ def write_package(
     partial.replace(output)
 
 
+def escape(text: str) -> str:
+    """Writes JSON so that neither Kubeflow nor Kubernetes finds a placeholder in it."""
+    for placeholder, escaped in PLACEHOLDERS.items():
+        text = text.replace(placeholder, escaped)
+    return text
+
+
 def _by_node(ir: pipeline_pb2.Pipeline) -> Sequence[pipeline_pb2.Pipeline]:
     """Pipelines of one node each, without the metadata database, in an order they can run in."""
     if ir.execution_mode != pipeline_pb2.Pipeline.SYNC:
@@ -208,9 +215,7 @@ def _component(
     image: str,
     shown: Shown | None,
 ) -> Any:
-    text = json_format.MessageToJson(part, indent=None, sort_keys=True)
-    for placeholder, escaped in PLACEHOLDERS.items():
-        text = text.replace(placeholder, escaped)
+    text = escape(json_format.MessageToJson(part, indent=None, sort_keys=True))
     if len(text.encode()) > MAX_ARGUMENTS:
         raise CompileError(
             f"{node_id}: its arguments take {len(text.encode()):,} bytes; a task can have "

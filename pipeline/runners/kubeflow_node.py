@@ -14,7 +14,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from absl import logging
 from google.protobuf import json_format, message
@@ -32,6 +32,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from tfx.proto.orchestration import executable_spec_pb2, platform_config_pb2  # noqa: F401 isort: skip
 
 from pipeline import failures
+from pipeline.runners.messages import nested
 from pipeline.runners.metadata_database import metadata_from_environment
 from pipeline.runners.observed import NodeError
 from trainer.signals import exit_on_sigterm
@@ -70,23 +71,8 @@ class FreshOutputsLauncher(launcher.Launcher):
 
 def runtime_parameters(ir: message.Message) -> dict[str, pipeline_pb2.RuntimeParameter]:
     """The runtime parameters in a part of a pipeline, by name."""
-    if isinstance(ir, pipeline_pb2.RuntimeParameter):
-        return {ir.name: ir}
-    found = {}
-    for part in _parts(ir):
-        found.update(runtime_parameters(part))
-    return found
-
-
-def _parts(ir: message.Message) -> Iterator[message.Message]:
-    for field, value in ir.ListFields():
-        if field.message_type is None:
-            continue
-        if field.message_type.GetOptions().map_entry:
-            values = value.values()
-        else:
-            values = value if field.is_repeated else [value]
-        yield from (part for part in values if isinstance(part, message.Message))
+    found = (part for part in nested(ir) if isinstance(part, pipeline_pb2.RuntimeParameter))
+    return {parameter.name: parameter for parameter in found}
 
 
 def read_node(

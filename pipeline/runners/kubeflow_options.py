@@ -12,6 +12,18 @@ EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-
 AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\s:]+$")]
 Quantity = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(Ki|Mi|Gi|Ti|K|M|G|T)?$")]
 Cpu = Annotated[str, StringConstraints(pattern=r"^([0-9]+(\.[0-9]+)?|[1-9][0-9]*m)$")]
+Image = Annotated[str, Field(min_length=1, description="container image of every node")]
+MetadataSecret = Annotated[
+    Name,
+    Field(
+        description="Secret with the keys host, port, database, user and password of the "
+        "PostgreSQL database that holds ML Metadata"
+    ),
+]
+Volumes = Annotated[
+    dict[Name, AbsolutePath],
+    Field(description="PersistentVolumeClaims of every node and where they are mounted"),
+]
 CREDENTIAL = (
     r"(?i)(password|passwd|secret|token|credentials?|private_key|access_key(_id)?|api_?key)$"
 )
@@ -86,18 +98,12 @@ class NodeOptions(Options):
 class KubeflowOptions(Options):
     """A pipeline on Kubeflow Pipelines."""
 
-    image: str = Field(min_length=1, description="container image of every node")
+    image: Image
     image_pull_secrets: tuple[Name, ...] = Field(
         (), description="Secrets that the image is pulled with"
     )
-    metadata_secret: Name = Field(
-        description="Secret with the keys host, port, database, user and password of the "
-        "PostgreSQL database that holds ML Metadata",
-    )
-    volumes: dict[Name, AbsolutePath] = Field(
-        default_factory=dict,
-        description="PersistentVolumeClaims of every node and where they are mounted",
-    )
+    metadata_secret: MetadataSecret
+    volumes: Volumes = Field(default_factory=dict)
     default: NodeOptions = Field(NodeOptions(), description="what every node gets")
     nodes: dict[str, NodeOptions] = Field(
         default_factory=dict,

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
-from google.protobuf import message
+from google.protobuf.message import Message
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.metadata import Metadata
+
+from pipeline.runners.messages import nested
 
 KEYS = ("host", "port", "database", "user", "password")  # of the Secret, too
 PATIENCE_SECONDS = 120  # a database that restarts is waited for
@@ -137,9 +139,7 @@ class _Store(MetadataStore):
         super().__init__(database.config())
         self._database = database
 
-    def _call_method(
-        self, method_name: str, request: message.Message, response: message.Message
-    ) -> None:
+    def _call_method(self, method_name: str, request: Message, response: Message) -> None:
         stored = type(request)()
         stored.CopyFrom(request)
         _translate(stored, BACKSLASH, STORED_BACKSLASH)
@@ -154,25 +154,16 @@ class _Store(MetadataStore):
                 found.sort(key=lambda each: each.id)
 
 
-def _is_ordered(request: message.Message) -> bool:
+def _is_ordered(request: Message) -> bool:
     return "options" in request.DESCRIPTOR.fields_by_name and request.HasField("options")
 
 
-def _translate(part: message.Message, old: str, new: str) -> None:
-    """Replaces a character in all strings."""
-    for descriptor, value in part.ListFields():
-        if descriptor.message_type and descriptor.message_type.GetOptions().map_entry:
-            kind = descriptor.message_type.fields_by_name["value"]
-            if kind.message_type:
-                for each in value.values():
-                    _translate(each, old, new)
-            elif kind.type == kind.TYPE_STRING:
-                for key in value:
-                    value[key] = value[key].replace(old, new)
-        elif descriptor.message_type:
-            for each in value if descriptor.is_repeated else [value]:
-                _translate(each, old, new)
-        elif descriptor.type == descriptor.TYPE_STRING:
+def _translate(message: Message, old: str, new: str) -> None:
+    """Replaces a character in all strings, but the keys of maps."""
+    for part in nested(message):
+        for descriptor, value in part.ListFields():
+            if descriptor.type != descriptor.TYPE_STRING:
+                continue
             if descriptor.is_repeated:
                 value[:] = [each.replace(old, new) for each in value]
             elif old in value:

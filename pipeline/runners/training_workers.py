@@ -5,7 +5,7 @@ from typing import Any
 from kubernetes import client
 
 from components.image_trainer.job_options import VARIABLE, JobOptions
-from pipeline.runners.kubeflow import PLACEHOLDERS
+from pipeline.runners.kubeflow import escape
 from pipeline.runners.kubeflow_options import KubeflowOptions, NodeOptions
 
 # What the pod that waits for the workers gets by the default, and not as its node.
@@ -27,10 +27,8 @@ def with_workers(options: KubeflowOptions, node_id: str, workers: int) -> Kubefl
         return options
     node = options.of_node(node_id)
     job = JobOptions(workers=workers, template=pod_template(options, node)).model_dump_json()
-    for placeholder, escaped in PLACEHOLDERS.items():
-        job = job.replace(placeholder, escaped)
     machine = {key: getattr(options.default, key) for key in MACHINE}
-    waits = node.model_copy(update={**machine, "gpu": 0, "env": node.env | {VARIABLE: job}})
+    waits = node.model_copy(update={**machine, "gpu": 0, "env": node.env | {VARIABLE: escape(job)}})
     return options.model_copy(update={"nodes": options.nodes | {node_id: waits}})
 
 
