@@ -88,11 +88,12 @@ def _ours(images: str, out: str) -> None:
     from components.image_example_gen.driver import input_of
     from components.image_example_gen.executor import Executor
     from components.image_example_gen.options import ImageOptions
+    from pipeline.config import BeamConfig
 
     artifact = Examples()
     artifact.uri = out
     Path(out).mkdir()
-    context = BaseBeamExecutor.Context(["--runner=FnApiRunner"], tmp_dir=out)
+    context = BaseBeamExecutor.Context(BeamConfig().arguments("ImageExampleGen"), tmp_dir=out)
     Executor(context).Do(
         {},
         {"examples": [artifact]},

@@ -55,8 +55,7 @@ def run(
     scratch = output / "scratch"
 
     def pipeline(component: str) -> beam.Pipeline:
-        arguments = config.beam.components.get(component, config.beam.options)
-        return beam.Pipeline(argv=list(arguments))
+        return beam.Pipeline(argv=config.beam.arguments(component))
 
     with work.listening(progress):
         reports = {}

@@ -212,8 +212,7 @@ def create_pipeline(
     for node in nodes:
         if isinstance(node, BaseBeamComponent):
             # Options of the pipeline as a whole would come before those of a node, not yield.
-            options = config.beam.components.get(node.id, config.beam.options)
-            node.with_beam_pipeline_args(list(options))
+            node.with_beam_pipeline_args(config.beam.arguments(node.id))
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=locations.artifacts,

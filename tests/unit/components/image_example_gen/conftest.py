@@ -16,6 +16,7 @@ from tfx.utils import proto_utils
 from components.image_example_gen.driver import input_of
 from components.image_example_gen.executor import Executor
 from components.image_example_gen.options import ImageOptions
+from pipeline.config import BeamConfig
 
 NOBODY = 65534
 
@@ -100,7 +101,7 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
     def run(folder: Path, *beam_args: str, **options) -> standard_artifacts.Examples:
         artifact = standard_artifacts.Examples()
         artifact.uri = str(tmp_path_factory.mktemp("examples"))
-        beam_pipeline_args = ["--runner=FnApiRunner", *beam_args]
+        beam_pipeline_args = [*BeamConfig().arguments("ImageExampleGen"), *beam_args]
         executor = Executor(Executor.Context(beam_pipeline_args=beam_pipeline_args))
         executor.Do(
             {},

@@ -15,9 +15,10 @@ import trainer.sampler
 from components.real_features.artifact import ImageFeatures
 from components.real_features.executor import Executor
 from components.sample_evaluator.options import RealFeaturesOptions
+from pipeline.config import BeamConfig
 from trainer.sampler import METADATA
 
-BEAM_ARGS = ["--runner=FnApiRunner"]
+BEAM_ARGS = BeamConfig().arguments("SampleEvaluator")
 SHAPE = (8, 8, 1)
 NB_STEP = 7
 

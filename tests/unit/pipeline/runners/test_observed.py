@@ -1,12 +1,14 @@
 import sys
+import tempfile
 
 import pytest
 from absl import flags
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 
+from pipeline.config import BeamConfig
 from pipeline.runners.observed import observed
 
-CONTEXT = BaseBeamExecutor.Context(beam_pipeline_args=["--runner=FnApiRunner"])
+CONTEXT = BaseBeamExecutor.Context(beam_pipeline_args=BeamConfig().arguments("X"))
 
 
 class Executor(BaseBeamExecutor):
@@ -23,3 +25,10 @@ def test_an_executor_does_not_take_the_options_of_a_command_for_its_own(monkeypa
     with observed(observer=None, gpus=None, options=["--an-option-for-tfx"]):
         assert sys.argv == ["iadb", "--an-option-for-tfx"]
     assert sys.argv[1:] == ["run", "-v", "--preset", "digits"]
+
+
+def test_tfx_packs_no_copy_of_itself_for_workers_in_this_process(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with observed(observer=None, gpus=None):
+        Executor(CONTEXT)
+    assert list(tmp_path.iterdir()) == []
