@@ -77,7 +77,7 @@ kubeflow-e2e: .venv kubeflow-image
 # Only after a change of the dependencies in setup.py. The GPU image has the CUDA libraries beside
 # what every other installation has.
 lock: .venv
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra kubeflow --extra onnx --extra test --python-version 3.11 setup.py --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra dashboard --extra kubeflow --extra onnx --extra schedule --extra test --python-version 3.11 setup.py --output-file requirements.lock
 	echo 'tensorflow[and-cuda]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file kubeflow/requirements-gpu.lock -
 
 clean:

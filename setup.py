@@ -20,6 +20,8 @@ KUBEFLOW = [
     "kubernetes>=26.1,<27",
     "psycopg[binary]>=3.2,<4",
 ]
+SCHEDULE = ["apscheduler>=3.11,<4", "sqlalchemy>=2,<3"]
+DASHBOARD = ["flask>=3.1,<4", "matplotlib>=3.10,<4", "waitress>=3,<4"]
 
 setup(
     name="iadb-tfx",
@@ -28,7 +30,7 @@ setup(
     long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.10,<3.12",
+    python_requires=">=3.11,<3.12",
     packages=find_packages(
         include=["pipeline*", "components*", "trainer*", "data*"],
     ),
@@ -47,6 +49,7 @@ setup(
         "markupsafe>=3,<4",
         "numpy>=1.26,<3",
         "pillow>=11,<13",
+        "prometheus-client>=0.22,<1",
         "pydantic>=2.14,<3",
         "pyyaml>=6,<7",
         "rich>=15,<16",
@@ -55,6 +58,13 @@ setup(
         "tensorboard>=2.21,<2.22",
         "threadpoolctl>=3.5,<4",
     ],
-    extras_require={"gpu": GPU, "kubeflow": KUBEFLOW, "onnx": ONNX, "test": TEST},
+    extras_require={
+        "dashboard": DASHBOARD,
+        "gpu": GPU,
+        "kubeflow": KUBEFLOW,
+        "onnx": ONNX,
+        "schedule": SCHEDULE,
+        "test": TEST,
+    },
     entry_points={"console_scripts": ["iadb=pipeline.cli:main"]},
 )

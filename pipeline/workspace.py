@@ -25,6 +25,11 @@ class Workspace:
         return self.folder / "metadata.sqlite"
 
     @property
+    def journal(self) -> Path:
+        """SQLite database of what was done without a person looking."""
+        return self.folder / "journal.sqlite"
+
+    @property
     def artifacts(self) -> Path:
         """What the components produce: TFX's pipeline root."""
         return self.folder / "artifacts"

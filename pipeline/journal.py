@@ -1,0 +1,230 @@
+"""What happened without a person looking: every check for new data and every run it led to.
+
+A SQLite database in the workspace. It outlives the processes that write it: an attempt that was
+killed is found again as one that never ended. Imports neither TFX nor TensorFlow.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS attempts (
+    number INTEGER PRIMARY KEY,
+    started TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    found TEXT NOT NULL,
+    ended TEXT,
+    outcome TEXT,
+    message TEXT NOT NULL DEFAULT '',
+    exit_code INTEGER,
+    tries INTEGER NOT NULL DEFAULT 0,
+    from_scratch INTEGER NOT NULL DEFAULT 0,
+    runs TEXT NOT NULL DEFAULT '[]'
+) STRICT;
+CREATE TABLE IF NOT EXISTS snapshots (
+    span INTEGER PRIMARY KEY,
+    files BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS held_spans (
+    span INTEGER PRIMARY KEY,
+    since TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    released TEXT
+) STRICT;
+"""
+_WAIT = 30.0  # seconds for another process to end its write
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    NOTHING_NEW = "nothing new"
+    TOO_FEW = "too few new images"
+    BUSY = "workspace in use"
+    HELD = "held"  # the data wait for a person
+    BLESSED = "blessed"
+    NOT_BLESSED = "not blessed"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One look for new data, and what came of it.
+
+    Attributes:
+        number: counts from 1.
+        started: aware.
+        cause: `schedule`, `check` (run --if-new-data).
+        found: what the look found, as JSON has it.
+        ended: None while it runs, or where it was killed.
+        outcome: None like `ended`.
+        message: one line for a person.
+        exit_code: of the command; None like `ended`.
+        tries: how often the pipeline was started.
+        from_scratch: whether a challenger was trained from scratch.
+        runs: TFX's ids of the pipeline runs.
+    """
+
+    number: int
+    started: datetime
+    cause: str
+    found: Mapping[str, Any] = field(default_factory=dict)
+    ended: datetime | None = None
+    outcome: Outcome | None = None
+    message: str = ""
+    exit_code: int | None = None
+    tries: int = 0
+    from_scratch: bool = False
+    runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HeldSpan:
+    """A span that no run reads.
+
+    Attributes:
+        span: its number.
+        since: when it was set aside, aware.
+        reason: one line.
+        released: when a person gave it free again, or None.
+    """
+
+    span: int
+    since: datetime
+    reason: str
+    released: datetime | None = None
+
+
+class Journal:
+    """The journal of a workspace.
+
+    Args:
+        database: path of the file; made with its folder where there is none.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+
+    def begin(self, cause: str, found: Mapping[str, Any], now: datetime) -> int:
+        """Records that an attempt has begun; returns its number."""
+        with self._open() as db:
+            return db.execute(
+                "INSERT INTO attempts (started, cause, found) VALUES (?, ?, ?)",
+                (now.isoformat(), cause, json.dumps(found)),
+            ).lastrowid
+
+    def end(
+        self,
+        number: int,
+        outcome: Outcome,
+        message: str,
+        now: datetime,
+        *,
+        exit_code: int,
+        tries: int = 0,
+        from_scratch: bool = False,
+        runs: tuple[str, ...] = (),
+    ) -> None:
+        """Records how an attempt ended."""
+        with self._open() as db:
+            db.execute(
+                "UPDATE attempts SET ended = ?, outcome = ?, message = ?, exit_code = ?, "
+                "tries = ?, from_scratch = ?, runs = ? WHERE number = ?",
+                (
+                    now.isoformat(),
+                    outcome,
+                    message,
+                    exit_code,
+                    tries,
+                    from_scratch,
+                    json.dumps(runs),
+                    number,
+                ),
+            )
+
+    def attempts(self, last: int | None = None) -> list[Attempt]:
+        """The attempts, oldest first; with `last`, only that many of the newest."""
+        query = "SELECT * FROM attempts ORDER BY number DESC LIMIT ?"
+        with self._open() as db:
+            rows = db.execute(query, (-1 if last is None else last,)).fetchall()
+        return [_attempt(row) for row in reversed(rows)]
+
+    def remember(self, snapshots: Mapping[int, bytes]) -> None:
+        """Records the files of spans that a run has read, in place of those recorded before.
+
+        Args:
+            snapshots: by span, 0 where the data have no spans; new_data.py says what is in them.
+        """
+        with self._open() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO snapshots (span, files) VALUES (?, ?)", snapshots.items()
+            )
+
+    def snapshots(self) -> dict[int, bytes]:
+        """What was remembered, by span."""
+        with self._open() as db:
+            return dict(db.execute("SELECT span, files FROM snapshots").fetchall())
+
+    def hold(self, span: int, reason: str, now: datetime) -> None:
+        """Sets a span aside until a person releases it."""
+        with self._open() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO held_spans (span, since, reason) VALUES (?, ?, ?)",
+                (span, now.isoformat(), reason),
+            )
+
+    def release(self, span: int, now: datetime) -> bool:
+        """Gives a span free; whether it was held."""
+        with self._open() as db:
+            query = "UPDATE held_spans SET released = ? WHERE span = ? AND released IS NULL"
+            return db.execute(query, (now.isoformat(), span)).rowcount == 1
+
+    def held_spans(self) -> dict[int, HeldSpan]:
+        """The spans that were ever set aside, with those that were released since."""
+        with self._open() as db:
+            rows = db.execute("SELECT * FROM held_spans ORDER BY span").fetchall()
+        return {
+            row["span"]: HeldSpan(
+                row["span"], _time(row["since"]), row["reason"], _time(row["released"])
+            )
+            for row in rows
+        }
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A connection with one transaction."""
+        self._database.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self._database, timeout=_WAIT)) as db:
+            db.row_factory = sqlite3.Row
+            db.executescript(_TABLES)
+            with db:
+                yield db
+
+
+def _attempt(row: sqlite3.Row) -> Attempt:
+    return Attempt(
+        number=row["number"],
+        started=_time(row["started"]),
+        cause=row["cause"],
+        found=json.loads(row["found"]),
+        ended=_time(row["ended"]),
+        outcome=row["outcome"] and Outcome(row["outcome"]),
+        message=row["message"],
+        exit_code=row["exit_code"],
+        tries=row["tries"],
+        from_scratch=bool(row["from_scratch"]),
+        runs=tuple(json.loads(row["runs"])),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return text and datetime.fromisoformat(text)
