@@ -3,6 +3,8 @@
 A file counts as an image by its suffix (SUFFIXES). Other files (labels.csv, README.txt) and hidden
 files and folders (.DS_Store, .git) are no part of the data and pass unmentioned. Links to folders
 are not followed, links to files only inside the folder.
+
+TFX, whose import takes seconds, is asked for remote folders only.
 """
 
 import hashlib
@@ -11,9 +13,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
+from types import ModuleType
 from typing import BinaryIO
-
-from tfx.dsl.io import fileio
 
 from components.image_example_gen.errors import ImageDataError
 
@@ -27,30 +28,43 @@ class ImageFile:
     """A file that should be an image.
 
     Attributes:
-        path: relative to the folder, with forward slashes; what is not UTF-8 is escaped.
+        path: relative to the data folder, with forward slashes; what is not UTF-8 is escaped.
         size: in bytes.
         mtime_ns: time of the last change, in nanoseconds since 1970.
         problem: why the file is not to be opened; empty for a good one.
+        span: the number of the span that it belongs to.
+        span_folder: which the path begins with; empty where that is the data folder itself.
     """
 
     path: str
     size: int = 0
     mtime_ns: int = 0
     problem: str = ""
+    span: int = 0
+    span_folder: str = ""
+
+    @property
+    def path_in_span(self) -> str:
+        """The path relative to the span's folder."""
+        return self.path.removeprefix(f"{self.span_folder}/") if self.span_folder else self.path
 
 
-def list_images(folder: str) -> list[ImageFile]:
+def list_images(folder: str, *, required: bool = True) -> list[ImageFile]:
     """Lists the image files at any depth below a local folder or a URI (gs://), sorted by path.
+
+    Args:
+        folder: local or a URI.
+        required: whether there has to be an image file.
 
     Raises:
         ImageDataError: the folder is missing, unreadable, or holds no image file.
     """
     root = folder.rstrip("/") or "/"
-    if not fileio.isdir(root):
-        problem = "not a folder" if fileio.exists(root) else "no such folder"
+    if not is_folder(root):
+        problem = "not a folder" if _exists(root) else "no such folder"
         raise ImageDataError(f"{folder}: {problem}; give the folder that holds the images")
     files = sorted(_walk_remote(root) if _is_remote(root) else _walk_local(root))
-    if not files:
+    if required and not files:
         raise ImageDataError(
             f"{folder}: no image files below this folder; files that end in "
             f"{' '.join(sorted(SUFFIXES))} are read, links to folders are not followed"
@@ -61,7 +75,29 @@ def list_images(folder: str) -> list[ImageFile]:
 def open_image(folder: str, path: str) -> BinaryIO:
     """Opens the file at a path that `list_images(folder)` gave, for reading."""
     name = os.path.join(folder, path)
-    return fileio.open(name, "rb") if _is_remote(folder) else open(name, "rb")
+    return _fileio().open(name, "rb") if _is_remote(folder) else open(name, "rb")
+
+
+def is_folder(path: str) -> bool:
+    """Whether a local path or a URI is a folder, or a link to one."""
+    return _fileio().isdir(path) if _is_remote(path) else os.path.isdir(path)
+
+
+def list_folders(folder: str) -> list[str]:
+    """The names of the folders in a folder, sorted; links are left out.
+
+    Raises:
+        ImageDataError: the folder is missing or unreadable.
+    """
+    try:
+        if _is_remote(folder):
+            names = [name.rstrip("/") for name in _fileio().listdir(folder)]
+            return sorted(name for name in names if is_folder(f"{folder}/{name}"))
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError as error:
+        reason = error.strerror or "no such folder"  # of remote folders, TFX says no more
+        raise ImageDataError(f"{folder}: the folder cannot be read ({reason})") from None
 
 
 def fingerprint(files: Iterable[ImageFile]) -> str:
@@ -76,11 +112,22 @@ def _is_remote(folder: str) -> bool:
     return "://" in folder
 
 
+def _fileio() -> ModuleType:
+    from tfx.dsl.io import fileio
+
+    return fileio
+
+
+def _exists(path: str) -> bool:
+    return _fileio().exists(path) if _is_remote(path) else os.path.exists(path)
+
+
 def _is_image(name: str) -> bool:
     return not name.startswith(".") and PurePath(name).suffix.lower() in SUFFIXES
 
 
 def _walk_remote(root: str) -> Iterator[ImageFile]:
+    fileio = _fileio()
     for parent, _, names in fileio.walk(root):
         below = parent.rstrip("/").removeprefix(root).lstrip("/")
         if any(part.startswith(".") for part in below.split("/")):

@@ -1,0 +1,223 @@
+"""The spans of the data: folders with a number or a date, which a pattern finds.
+
+Reads folder names only, and imports neither TFX nor TensorFlow for local folders.
+"""
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import PurePosixPath
+
+from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.files import ImageFile, is_folder, list_folders, list_images
+
+EPOCH = date(1970, 1, 1)
+MAX_DIGITS = 9  # of the number of a span or a version
+_PLACEHOLDER = re.compile(
+    r"\{(?:(?P<number>SPAN|VERSION)(?::(?P<width>[1-9]))?|(?P<date>YYYY|MM|DD))\}"
+)
+_DATE = {"YYYY", "MM", "DD"}
+_ALLOWED = "{SPAN}, {VERSION} and {YYYY}, {MM}, {DD}"
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """The images of one folder that arrived together.
+
+    Attributes:
+        number: from the folder's name; days since 1970 for a date; 0 where the pattern has neither.
+        version: the latest one; None where the pattern has none.
+        folder: relative to the data folder, with forward slashes; empty for the data folder itself.
+    """
+
+    number: int
+    version: int | None
+    folder: str
+
+
+def has_spans(pattern: str) -> bool:
+    """Whether a pattern of folders has a place for the span.
+
+    Raises:
+        ImageDataError: the pattern is not a relative path with known placeholders, each once.
+    """
+    path = PurePosixPath(pattern)
+    if path.is_absolute() or ".." in path.parts or re.search(r"[*?\[\0]", pattern):
+        raise ImageDataError(
+            f"pattern {pattern!r}: give a path of folders below the data folder; it may hold "
+            f"{_ALLOWED}, but no .. and no wildcards"
+        )
+    if "{" in (rest := _PLACEHOLDER.sub("", pattern)) or "}" in rest:
+        raise ImageDataError(
+            f"pattern {pattern!r}: the placeholders are {_ALLOWED}; a number may have a width of "
+            f"1 to {MAX_DIGITS}, as in {{SPAN:2}}"
+        )
+    names = [match["number"] or match["date"] for match in _PLACEHOLDER.finditer(pattern)]
+    dated = not _DATE.isdisjoint(names)
+    if len(set(names)) < len(names):
+        raise ImageDataError(f"pattern {pattern!r}: a placeholder may stand there only once")
+    if dated and not _DATE.issubset(names):
+        raise ImageDataError(f"pattern {pattern!r}: a date needs all of {{YYYY}}, {{MM}}, {{DD}}")
+    if dated and "SPAN" in names:
+        raise ImageDataError(f"pattern {pattern!r}: {{SPAN}} and a date exclude each other")
+    if names == ["VERSION"]:
+        raise ImageDataError(f"pattern {pattern!r}: {{VERSION}} needs {{SPAN}} or a date beside it")
+    return bool(names)
+
+
+def list_spans(folder: str, pattern: str) -> list[Span]:
+    """Lists the spans of a data folder, local or a URI (gs://), ascending.
+
+    Folders that the pattern does not match are no part of the data. Links to folders are followed
+    for the fixed parts of the pattern only.
+
+    Args:
+        folder: the data folder.
+        pattern: path of folders below it, with {SPAN} or {SPAN:2} (of two digits), {VERSION}, of
+            which each span's latest is taken, or {YYYY}, {MM}, {DD}.
+
+    Returns:
+        At least one. Without placeholders it is Span(0, None, pattern), which need not exist.
+
+    Raises:
+        ImageDataError: the pattern is none, no folder matches it, two are the same span and
+            version, a number is too long, a date is none, or a folder cannot be read.
+    """
+    parts = PurePosixPath(pattern).parts
+    if not has_spans(pattern):
+        return [Span(0, None, "/".join(parts))]
+    found: dict[tuple[int, int], Span] = {}
+    for path, values in _matches(folder.rstrip("/") or "/", "", parts, {}):
+        number, version = _numbers(folder, path, values)
+        span = Span(number, version, path)
+        other = found.setdefault((number, version or 0), span)
+        if other is not span:
+            raise ImageDataError(
+                f"{folder}: the folders {other.folder!r} and {path!r} are both span {number}; "
+                "rename or remove one"
+            )
+    if not found:
+        raise ImageDataError(
+            f"{folder}: no folder for the pattern {pattern!r}; links to folders are not followed"
+        )
+    # Ascending by version too: the latest of a span replaces those before.
+    return list({number: found[number, version] for number, version in sorted(found)}.values())
+
+
+def choose_window(
+    spans: Sequence[Span], newest: int | None, window: int, exclude: Collection[int]
+) -> list[Span]:
+    """Chooses the spans that a run reads.
+
+    Args:
+        spans: as `list_spans` gives them.
+        newest: number of the last one to be read; None for the latest that is not excluded.
+        window: how many to read, counted back from there without the excluded ones; 0 for all.
+        exclude: numbers of the spans that are not to be read.
+
+    Returns:
+        At least one, ascending.
+
+    Raises:
+        ImageDataError: `newest` is missing or excluded, or all spans are excluded.
+    """
+    if newest is not None and newest in exclude:
+        raise ImageDataError(
+            f"span {newest} is asked for, but excluded: take it out of data.exclude, or ask for "
+            "another one"
+        )
+    if newest is not None and newest not in (span.number for span in spans):
+        raise ImageDataError(
+            f"span {newest} is asked for, but no folder is that span; the spans go from "
+            f"{spans[0].number} to {spans[-1].number}"
+        )
+    chosen = [
+        span
+        for span in spans
+        if span.number not in exclude and (newest is None or span.number <= newest)
+    ]
+    if not chosen:
+        raise ImageDataError(
+            "nothing is left to read: all spans are excluded; take one out of data.exclude"
+        )
+    return chosen[-window:]
+
+
+def list_window(folder: str, window: Sequence[Span]) -> list[ImageFile]:
+    """Lists the image files of some spans, sorted by path.
+
+    Args:
+        folder: the data folder.
+        window: ascending; of all but the last, the folder may be without images.
+
+    Raises:
+        ImageDataError: as by `list_images`.
+    """
+    files = []
+    for span in window:
+        prefix = f"{span.folder}/" if span.folder else ""
+        span_folder = os.path.join(folder, span.folder).rstrip("/")
+        listed = list_images(span_folder, required=span is window[-1])
+        files += [
+            replace(file, path=prefix + file.path, span=span.number, span_folder=span.folder)
+            for file in listed
+        ]
+    return sorted(files)
+
+
+def _matches(
+    root: str, below: str, parts: Sequence[str], values: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The folders that the parts of a pattern match: path below the root, text by placeholder."""
+    if not parts:
+        yield below, dict(values)
+        return
+    part, *rest = parts
+    parent = f"{root}/{below}".rstrip("/") or "/"
+    if _PLACEHOLDER.search(part) is None:
+        if is_folder(f"{parent}/{part}"):
+            yield from _matches(root, os.path.join(below, part), rest, values)
+        return
+    expression = _expression(part)
+    for name in list_folders(parent):
+        if match := expression.fullmatch(name):
+            yield from _matches(
+                root, os.path.join(below, name), rest, {**values, **match.groupdict()}
+            )
+
+
+def _expression(part: str) -> re.Pattern[str]:
+    """Digits in the places of the placeholders of a folder's name, else the name as it is."""
+    expression, end = "", 0
+    for match in _PLACEHOLDER.finditer(part):
+        if match["date"]:
+            digits = f"(?P<{match['date']}>[0-9]{{{len(match['date'])}}})"
+        else:
+            times = f"{{{match['width']}}}" if match["width"] else "+"
+            digits = f"(?P<{match['number']}>[0-9]{times})"
+        expression += re.escape(part[end : match.start()]) + digits
+        end = match.end()
+    return re.compile(expression + re.escape(part[end:]))
+
+
+def _numbers(folder: str, path: str, values: Mapping[str, str]) -> tuple[int, int | None]:
+    """The numbers of span and version out of the texts of the placeholders."""
+    if any(len(text) > MAX_DIGITS for text in values.values()):
+        raise ImageDataError(
+            f"{folder}: the folder {path!r} has a number of more than {MAX_DIGITS} digits; rename "
+            "or remove it"
+        )
+    version = int(values["VERSION"]) if "VERSION" in values else None
+    if "SPAN" in values:
+        return int(values["SPAN"]), version
+    try:
+        day = date(int(values["YYYY"]), int(values["MM"]), int(values["DD"]))
+    except ValueError:
+        day = date.min
+    if day < EPOCH:
+        raise ImageDataError(
+            f"{folder}: the folder {path!r} is no date from 1970 on; rename or remove it"
+        )
+    return (day - EPOCH).days, version

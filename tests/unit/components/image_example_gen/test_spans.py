@@ -1,0 +1,227 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.spans import (
+    Span,
+    choose_window,
+    has_spans,
+    list_spans,
+    list_window,
+)
+
+THREE = [Span(1, None, "1"), Span(2, None, "2"), Span(5, None, "5")]
+
+
+@pytest.fixture
+def make_folders(tmp_path):
+    def make(*paths):
+        for path in paths:
+            (tmp_path / path).mkdir(parents=True, exist_ok=True)
+        return str(tmp_path)
+
+    return make
+
+
+def touch(folder, *paths):
+    for path in paths:
+        file = os.path.join(folder, path)
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        with open(file, "wb"):
+            pass
+
+
+def found(folder, pattern):
+    return [(span.number, span.version, span.folder) for span in list_spans(folder, pattern)]
+
+
+def one_line(error):
+    return "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder"),
+    [
+        ("", ""),
+        ("train", "train"),
+        ("./a//b/", "a/b"),
+    ],
+)
+def test_without_placeholders_there_is_one_span_of_number_zero(tmp_path, pattern, folder):
+    assert found(str(tmp_path), pattern) == [(0, None, folder)]
+
+
+def test_spans_ascend_by_number_with_the_zeros_that_their_folders_have(make_folders):
+    folder = make_folders("span-10", "span-02", "span-9")
+    expected = [(2, None, "span-02"), (9, None, "span-9"), (10, None, "span-10")]
+    assert found(f"{folder}/", "span-{SPAN}") == expected
+
+
+def test_a_width_takes_numbers_of_that_many_digits(make_folders):
+    folder = make_folders("a02b", "a3b", "a004b")
+    assert found(folder, "a{SPAN:2}b") == [(2, None, "a02b")]
+
+
+def test_of_each_span_the_latest_version_is_taken(make_folders):
+    folder = make_folders("1/v1/in", "2/v9/in", "2/v10/in", "1/v11/other", "3")
+    assert found(folder, "{SPAN}/v{VERSION}/in") == [(1, 1, "1/v1/in"), (2, 10, "2/v10/in")]
+
+
+def test_dates_count_as_days_since_1970(make_folders):
+    folder = make_folders("1970/01/01", "2025/01/02", "2024/12/31")
+    expected = [(0, None, "1970/01/01"), (20088, None, "2024/12/31"), (20090, None, "2025/01/02")]
+    assert found(folder, "{YYYY}/{MM}/{DD}") == expected
+    day = make_folders("d/20250102_3") and "d/{YYYY}{MM}{DD}_{VERSION}"
+    assert found(folder, day) == [(20090, 3, "d/20250102_3")]
+
+
+def test_what_does_not_match_is_no_part_of_the_data(make_folders):
+    folder = make_folders("span-1", "span-2.partial", "old-span-3", "span-", "span-٣", "span--4")
+    touch(folder, "span-5")
+    os.symlink("span-1", f"{folder}/span-6")
+    assert found(folder, "span-{SPAN}") == [(1, None, "span-1")]
+
+
+def test_letters_of_a_pattern_stand_for_themselves(make_folders):
+    folder = make_folders("my data (ž)/a.b+c 1", "my data (ž)/axb+c 2")
+    expected = [(1, None, "my data (ž)/a.b+c 1")]
+    assert found(folder, "my data (ž)/a.b+c {SPAN}") == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("/abs-{SPAN}", "give a path of folders below"),
+        ("../{SPAN}", "no .."),
+        ("*/{SPAN}", "no wildcards"),
+        ("{SPAM}", "the placeholders are {SPAN}, {VERSION}"),
+        ("{SPAN:10}", "a width of 1 to 9"),
+        ("span-{SPAN", "the placeholders are"),
+        ("{SPAN}/{SPAN:2}", "only once"),
+        ("{YYYY}/{MM}", "needs all of"),
+        ("{YYYY}/{MM}/{DD}/{SPAN}", "exclude each other"),
+        ("v{VERSION}", "{VERSION} needs {SPAN} or a date"),
+    ],
+)
+def test_a_pattern_that_is_none_is_a_one_line_error(pattern, message):
+    with pytest.raises(ImageDataError) as error:
+        has_spans(pattern)
+    assert message in str(error.value)
+    assert one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("folders", "pattern", "message"),
+    [
+        (["a"], "span-{SPAN}", "no folder for the pattern 'span-{SPAN}'"),
+        (["span-1", "span-01"], "span-{SPAN}", "'span-01' and 'span-1' are both span 1"),
+        (["1/v1", "1/v01"], "{SPAN}/v{VERSION}", "'1/v01' and '1/v1' are both span 1"),
+        (["20250102030405"], "{SPAN}", "'20250102030405' has a number of more than 9 digits"),
+        (["2025/02/30"], "{YYYY}/{MM}/{DD}", "'2025/02/30' is no date from 1970 on"),
+        (["1969/12/31"], "{YYYY}/{MM}/{DD}", "no date from 1970 on"),
+        ([], "missing/{SPAN}", "no folder for the pattern"),
+    ],
+)
+def test_folders_that_make_no_spans_are_a_one_line_error(make_folders, folders, pattern, message):
+    folder = make_folders(*folders)
+    with pytest.raises(ImageDataError) as error:
+        list_spans(folder, pattern)
+    assert message in str(error.value)
+    assert one_line(error)
+
+
+def test_a_folder_that_cannot_be_listed_is_a_one_line_error(open_to_all, unprivileged):
+    with pytest.raises(ImageDataError, match=r"cannot be read \(No such file"):
+        list_spans(str(open_to_all / "none"), "{SPAN}")
+    (open_to_all / "2025").mkdir(mode=0)
+    with unprivileged(), pytest.raises(ImageDataError, match=r"2025: .* \(Permission denied"):
+        list_spans(str(open_to_all), "{YYYY}/{MM}/{DD}")
+
+
+def test_a_remote_folder_has_spans_as_a_local_one_has():
+    for path in ("span-2/x.png", "span-10/y/z.png", "span-3"):
+        tf.io.gfile.makedirs(os.path.dirname(f"ram://spans/{path}"))
+        with tf.io.gfile.GFile(f"ram://spans/{path}", "wb") as file:
+            file.write(b"x")
+    spans = list_spans("ram://spans/", "span-{SPAN}")
+    assert spans == [Span(2, None, "span-2"), Span(10, None, "span-10")]
+    files = list_window("ram://spans/", spans)
+    assert [(file.path, file.span) for file in files] == [
+        ("span-10/y/z.png", 10),
+        ("span-2/x.png", 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("newest", "window", "exclude", "expected"),
+    [
+        (None, 1, (), [5]),
+        (None, 2, (), [2, 5]),
+        (None, 9, (), [1, 2, 5]),
+        (None, 0, (), [1, 2, 5]),
+        (2, 1, (), [2]),
+        (2, 0, (), [1, 2]),
+        (None, 1, (5, 7), [2]),
+        (None, 2, {2}, [1, 5]),
+        (5, 2, {2}, [1, 5]),
+    ],
+)
+def test_a_window_ends_with_the_newest_span_and_skips_excluded_ones(
+    newest, window, exclude, expected
+):
+    chosen = choose_window(THREE, newest, window, exclude)
+    assert [span.number for span in chosen] == expected
+
+
+@pytest.mark.parametrize(
+    ("newest", "exclude", "message"),
+    [
+        (3, (), "span 3 is asked for, but no folder is that span; the spans go from 1 to 5"),
+        (2, (2,), "span 2 is asked for, but excluded"),
+        (3, (3,), "span 3 is asked for, but excluded"),
+        (None, (1, 2, 5), "all spans are excluded"),
+    ],
+)
+def test_a_window_that_cannot_be_had_is_a_one_line_error(newest, exclude, message):
+    with pytest.raises(ImageDataError, match=message) as error:
+        choose_window(THREE, newest, 1, exclude)
+    assert one_line(error)
+
+
+def test_the_files_of_a_window_are_named_by_their_paths_in_the_data_folder(tmp_path):
+    touch(tmp_path, "in/1/cats/x.png", "in/2/cats/x.png", "in/2/y.png", "in/3/z.png")
+    window = list_spans(str(tmp_path), "in/{SPAN}")[:2]
+    files = list_window(f"{tmp_path}/", window)
+    assert [(file.path, file.path_in_span, file.span) for file in files] == [
+        ("in/1/cats/x.png", "cats/x.png", 1),
+        ("in/2/cats/x.png", "cats/x.png", 2),
+        ("in/2/y.png", "y.png", 2),
+    ]
+    everything = list_window(str(tmp_path), list_spans(str(tmp_path), ""))
+    assert [file.path for file in everything][-1] == "in/3/z.png"
+    assert {file.path == file.path_in_span for file in everything} == {True}
+
+
+def test_an_older_span_may_be_empty_and_the_newest_may_not(make_folders):
+    folder = make_folders("1", "2")
+    touch(folder, "2/x.png")
+    window = list_spans(folder, "{SPAN}")
+    assert [file.path for file in list_window(folder, window)] == ["2/x.png"]
+    with pytest.raises(ImageDataError, match="1: no image files"):
+        list_window(folder, window[:1])
+
+
+def test_spans_and_their_files_are_listed_without_tensorflow_and_without_tfx(tmp_path):
+    touch(tmp_path, "1/x.png")
+    code = (
+        "import sys; from components.image_example_gen.spans import list_spans, list_window\n"
+        "print(list_window(sys.argv[1], list_spans(sys.argv[1], '{SPAN}'))[0].path)\n"
+        "print({'tfx', 'tensorflow', 'numpy'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert output.split("\n")[:2] == ["1/x.png", "set()"]
