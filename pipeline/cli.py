@@ -13,6 +13,7 @@ from pipeline import failures
 from pipeline.cli_options import DATA, WORKSPACE, config_options, load_config
 from pipeline.kubeflow_cli import kubeflow
 from pipeline.models_cli import models, promote, rollback
+from pipeline.retention_cli import clean
 
 
 class FailuresInOneLine(click.Group):
@@ -312,5 +313,5 @@ def serve_check(workspace: Path, model: Path | None) -> None:
     click.echo(f"{model} serves")
 
 
-for command in (kubeflow, models, rollback, promote):
+for command in (kubeflow, models, rollback, promote, clean):
     main.add_command(command)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from components.image_example_gen.options import ImageOptions
 from components.sample_evaluator.options import EvaluateOptions
 from pipeline.kubeflow_config import KubeflowConfig
+from pipeline.retention_options import RetentionOptions
 from pipeline.runners.vertex_options import VertexOptions
 from trainer.options import ModelOptions, Options, SampleOptions, TrainOptions
 
@@ -90,6 +91,9 @@ class PipelineConfig(Options):
         EvaluateOptions(), description="how the quality of samples is judged"
     )
     beam: BeamConfig = Field(BeamConfig(), description="where Beam's work runs")
+    retention: RetentionOptions = Field(
+        RetentionOptions(), description="how much of what runs write is kept"
+    )
     kubeflow: KubeflowConfig = Field(
         KubeflowConfig(), description="what the pods get on Kubeflow Pipelines"
     )

@@ -23,6 +23,8 @@ STATES = {
     mlmd.Execution.CACHED: "cached",
     mlmd.Execution.CANCELED: "interrupted",
 }
+# Of what an execution has made to its end, whether its files are still there or not.
+PUBLISHED = {mlmd.Artifact.LIVE, mlmd.Artifact.MARKED_FOR_DELETION, mlmd.Artifact.DELETED}
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Node:
 class Run:
     """One run of a pipeline, with what it made, read from the artifacts' properties.
 
+    These stay when the files are removed (retention.py); no path leads to files that are not there.
+
     Attributes:
         id: TFX's pipeline run id.
         nodes: in the order they ran.
@@ -56,15 +60,17 @@ class Run:
     nodes: list[Node] = field(default_factory=list)
     artifacts: dict[tuple[str, str], mlmd.Artifact] = field(default_factory=dict)
 
-    def _find(self, node: str, key: str) -> mlmd.Artifact | None:
+    def _folder(self, node: str, key: str) -> Path | None:
         artifact = self.artifacts.get((node, key))
-        return artifact if artifact and artifact.state == mlmd.Artifact.LIVE else None
+        live = artifact is not None and artifact.state == mlmd.Artifact.LIVE
+        return Path(artifact.uri) if live else None
 
     def _property(self, node: str, key: str, name: str) -> Any:
-        artifact = self._find(node, key)
-        if artifact is None or name not in artifact.custom_properties:
+        artifact = self.artifacts.get((node, key))
+        if artifact is None or artifact.state not in PUBLISHED:
             return None
-        return value_of(artifact.custom_properties[name])
+        value = artifact.custom_properties.get(name)
+        return None if value is None else value_of(value)
 
     @property
     def started(self) -> datetime:
@@ -78,14 +84,13 @@ class Run:
     @property
     def rejected_report(self) -> Path | None:
         """The report of rejected files."""
-        artifact = self._find("ImageExampleGen", "examples")
-        return Path(artifact.uri) / "rejected.json" if artifact else None
+        folder = self._folder("ImageExampleGen", "examples")
+        return folder / "rejected.json" if folder else None
 
     @property
     def evaluation(self) -> Path | None:
         """Folder of the evaluation: metrics.json, report.html, samples."""
-        artifact = self._find("SampleEvaluator", "evaluation")
-        return Path(artifact.uri) if artifact else None
+        return self._folder("SampleEvaluator", "evaluation")
 
     @property
     def metrics(self) -> dict[str, Any] | None:
@@ -102,8 +107,8 @@ class Run:
     @property
     def model(self) -> Path | None:
         """The sampler SavedModel that the Trainer exported."""
-        artifact = self._find("Trainer", "model")
-        return Path(artifact.uri) / "Format-Serving" if artifact else None
+        folder = self._folder("Trainer", "model")
+        return folder / "Format-Serving" if folder else None
 
     @property
     def withdrawn(self) -> str | None:
@@ -133,9 +138,7 @@ def connect(database: Path) -> MetadataStore:
 
 def runs(store: MetadataStore, last: int | None = None) -> list[Run]:
     """The runs of a store, oldest first; with `last`, only that many of the newest."""
-    if "pipeline_run" not in {kind.name for kind in store.get_context_types()}:
-        return []
-    contexts = sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
+    contexts = run_contexts(store)
     if last is not None:
         contexts = contexts[-last:]
     node_ids = _node_ids(store)
@@ -152,6 +155,11 @@ def runs(store: MetadataStore, last: int | None = None) -> list[Run]:
         if run.nodes:
             found.append(run)
     return found
+
+
+def run_contexts(store: MetadataStore) -> list[mlmd.Context]:
+    """What ML Metadata files the runs under, oldest first."""
+    return sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
 
 
 def _node_ids(store: MetadataStore) -> dict[int, str]:

@@ -103,6 +103,11 @@ def promote(workspace: Workspace, number: int, reason: str) -> Path:
             raise LiveModelError(
                 f"model {model.number}: {state}; `iadb run` with its configuration does the rest"
             )
+        if not model.folder.exists():
+            raise LiveModelError(
+                f"model {model.number}: its files were removed, as retention.runs asks for; train "
+                "it again with `iadb run`"
+            )
         result = serving.check(model.folder)
         if result.returncode:
             raise LiveModelError(f"model {model.number}: {serving.describe_failure(result)}")

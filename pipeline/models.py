@@ -17,14 +17,13 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import MODEL_NOTE, complete_versions
 from components.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
-from pipeline.lineage import value_of
+from pipeline.lineage import PUBLISHED, value_of
 from pipeline.serving import read_metadata
 
 PROMOTER_PROPERTY = "promoted_by"  # of a blessing that a person gave: who
 PROMOTED_AT_PROPERTY = "promoted_at"  # of such a blessing, in ISO format
 REASON_PROPERTY = "reason"  # of a blessing
 MODEL_ID_PROPERTY = "current_model_id"  # of a blessing and of an evaluation, as TFX names it
-TRAINED = (mlmd.Artifact.LIVE, mlmd.Artifact.MARKED_FOR_DELETION, mlmd.Artifact.DELETED)
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class Model:
         limited: the metrics that had limits in it.
         images: accepted ones that it was trained and judged on.
         span: of these images.
+        examples: id of the artifact that holds them.
         parent: number of the model that a warm start was from, or None.
         versions: the complete ones in the serving folder, lowest first.
         live: whether the highest version of the folder is one of them.
@@ -65,6 +65,7 @@ class Model:
     limited: tuple[str, ...]
     images: int | None
     span: int | None
+    examples: int | None
     parent: int | None
     versions: tuple[int, ...]
     live: bool
@@ -77,7 +78,7 @@ def load_models(store: MetadataStore, serving: Path) -> list[Model]:
         store: of ML Metadata.
         serving: the folder of the versions.
     """
-    artifacts = [a for a in store.get_artifacts_by_type("Model") if a.state in TRAINED]
+    artifacts = [a for a in store.get_artifacts_by_type("Model") if a.state in PUBLISHED]
     ids = sorted(artifact.id for artifact in artifacts)
     by_id = {artifact.id: artifact for artifact in artifacts}
     inputs = _inputs_by_output(store, ids)
@@ -113,6 +114,7 @@ def load_models(store: MetadataStore, serving: Path) -> list[Model]:
                 limited=limited.get(evaluation.id, ()) if evaluation else (),
                 images=data.get("accepted"),
                 span=data.get("span"),
+                examples=inputs[number].get("examples"),
                 parent=inputs[number].get("base_model"),
                 versions=tuple(versions[number]),
                 live=number == live,

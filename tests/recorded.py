@@ -107,7 +107,8 @@ class Recorded:
 
     def push(self, model, serving):
         """Publishes a version of a Model, as the Pusher does; returns its number."""
-        folder = write_model(Path(self.artifacts) / "Trainer" / "model" / f"{model}")
+        (artifact,) = self.store.get_artifacts_by_id([model])
+        folder = write_model(Path(artifact.uri) / "Format-Serving")
         return int(publish(folder, serving, {"model": model}).name)
 
     def _context(self, kind, name):
@@ -141,7 +142,7 @@ class Recorded:
 def write_model(folder):
     """Writes what looks like a sampler SavedModel and cannot be loaded."""
     for name, content in (
-        ("saved_model.pb", folder.name),
+        ("saved_model.pb", str(folder)),
         ("fingerprint.pb", str(folder)),
         ("variables/variables.index", "weights"),
         ("assets.extra/iadb.json", '{"nb_step": 4}'),

@@ -1,4 +1,4 @@
-"""The numbered versions below a serving folder: listed, and published whole or not at all.
+"""The numbered versions below a serving folder: listed, published and removed whole or not at all.
 
 TensorFlow Serving takes every child of the folder whose name is a number for a version, whatever is
 in it, and loads the highest (FileSystemStoragePathSource). So a version has its number last.
@@ -22,7 +22,7 @@ MODEL_NOTE = "model"  # key of the metadata: the Model's id in ML Metadata
 ROLLBACK_NOTE = "rollback_of"  # key of the metadata: the version that is live again
 
 _NUMBER = re.compile("[0-9]{1,18}")  # TensorFlow Serving reads them into 64 bits
-_HIDDEN = ".pushing-"
+_HIDDEN = ".partial-"  # of a version that is not there yet, or no more
 
 
 def complete_versions(serving: Path) -> list[Path]:
@@ -30,6 +30,11 @@ def complete_versions(serving: Path) -> list[Path]:
     children = list(serving.iterdir()) if serving.is_dir() else []
     found = [path for path in children if _NUMBER.fullmatch(path.name)]
     return sorted((path for path in found if (path / SAVED_MODEL).is_file()), key=_number)
+
+
+def partial_versions(serving: Path) -> list[Path]:
+    """What was left of versions by processes that were killed."""
+    return list(serving.glob(f"{_HIDDEN}*"))
 
 
 def next_number(names: Iterable[str]) -> int:
@@ -56,7 +61,7 @@ def publish(model: Path, serving: Path, notes: Mapping[str, Any]) -> Path:
     """
     serving.mkdir(parents=True, exist_ok=True)
     with _locked(serving):
-        for left in serving.glob(f"{_HIDDEN}*"):
+        for left in partial_versions(serving):
             shutil.rmtree(left)
         number = next_number(path.name for path in serving.iterdir())
         hidden, version = serving / f"{_HIDDEN}{number}", serving / str(number)
@@ -73,6 +78,14 @@ def publish(model: Path, serving: Path, notes: Mapping[str, Any]) -> Path:
             raise
         _sync(serving)
     return version
+
+
+def remove(version: Path) -> None:
+    """Removes a version, which readers see complete or not at all."""
+    with _locked(version.parent):
+        hidden = version.with_name(f"{_HIDDEN}{version.name}")
+        version.rename(hidden)
+        shutil.rmtree(hidden)
 
 
 def add_notes(metadata: Mapping[str, Any], notes: Mapping[str, Any]) -> str:

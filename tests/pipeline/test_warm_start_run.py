@@ -32,7 +32,7 @@ def test_on_an_empty_store_the_start_is_cold_and_nothing_is_logged_as_an_error(r
     assert states(first) == dict.fromkeys([*NODES, "BaseModel"], "done")
     assert first.blessed is True
     assert started_from(first) is None
-    log = min(runs.workspace.logs.iterdir()).read_text("utf-8")
+    log = min(runs.workspace.logs.glob("*.log")).read_text("utf-8")
     assert log
     assert "Input resolution error" not in log
     assert "Traceback" not in log

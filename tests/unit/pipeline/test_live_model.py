@@ -14,7 +14,7 @@ from pipeline.cli import main
 from pipeline.live_model import LiveModelError, promote, rollback
 from pipeline.models import load_models
 from pipeline.workspace import Workspace, WorkspaceError
-from tests.recorded import Recorded
+from tests.recorded import Recorded, write_model
 
 KILLED = """
 import os, signal, sys
@@ -155,6 +155,9 @@ def test_a_workspace_that_a_run_uses_is_left_alone(served, action):
 def test_a_model_that_does_not_serve_is_not_promoted(served):
     place = served(1)
     number = place.recorded.run(blessed=False)
+    with pytest.raises(LiveModelError, match=rf"^model {number}: its files were removed"):
+        promote(place.workspace, number, "because")
+    write_model(place.models()[number].folder)
     with pytest.raises(LiveModelError, match=rf"^model {number}: does not serve: ") as error:
         promote(place.workspace, number, "because")
     assert len(str(error.value).splitlines()) == 1

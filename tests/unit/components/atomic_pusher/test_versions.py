@@ -97,7 +97,7 @@ def test_numbers_grow_within_a_second_and_where_the_clock_goes_back(model, tmp_p
 
 
 def test_a_number_that_was_only_begun_is_not_given_again(tmp_path):
-    assert versions.next_number(["9" * 17, "x", "-5", "9" * 30, ".pushing-1"]) == 10**17
+    assert versions.next_number(["9" * 17, "x", "-5", "9" * 30, ".partial-1"]) == 10**17
 
 
 def test_pushes_at_the_same_time_get_a_version_each(model, tmp_path):
@@ -112,7 +112,7 @@ def test_pushes_at_the_same_time_get_a_version_each(model, tmp_path):
 
 
 def test_only_numbered_folders_with_a_model_are_versions(tmp_path):
-    for name in ("9", "10", "11", "copy-of-12", "-13", "١٤", ".pushing-15"):
+    for name in ("9", "10", "11", "copy-of-12", "-13", "١٤", ".partial-15"):
         (tmp_path / name).mkdir()
         if name != "11":
             (tmp_path / name / versions.SAVED_MODEL).touch()
