@@ -50,7 +50,7 @@ def run_pipeline(
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         console.print(f"[dim]log: {log}[/]", soft_wrap=True)
-        with logging_to(log, verbose=verbose):
+        with logging_to(log, verbose=verbose, events=log.with_suffix(".jsonl")):
             # TensorFlow's start-up takes seconds: it comes after all that can be wrong before.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
@@ -62,6 +62,7 @@ def run_pipeline(
                 console.print("  the model is blessed and not live: pushing it again")
                 lines = NodeLines(console)
                 live = _run(config, workspace, runner, schema, gpus, lines, push=log.stem).pushed
+            _log_verdict(run, live)
         if run.evaluation:
             _keep_report(run, workspace)
         print_summary(console, run, live, workspace)
@@ -112,6 +113,17 @@ def _run(
         raise lines.error from None
     (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
     return run
+
+
+def _log_verdict(run: lineage.Run, live: Path | None) -> None:
+    verdict = {
+        "run": run.id,
+        "images": run.images("accepted"),
+        "blessed": run.blessed,
+        "withdrawn": run.withdrawn,
+        "live": live and live.name,
+    }
+    logging.info("The run has ended: %s.", verdict, extra={"event": verdict})
 
 
 def _keep_report(run: lineage.Run, workspace: Workspace) -> None:

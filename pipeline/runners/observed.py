@@ -4,6 +4,7 @@ LocalDagRunner and BeamDagRunner both launch a node through `launcher.Launcher`,
 module: for the time of a run, the class there is one that reports to an observer.
 """
 
+import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -63,11 +64,15 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
                     # TFX logs an unresolved input and would go on without this node.
                     raise NodeError(f"{node_id}: its inputs could not be resolved")
             except BaseException as error:
-                observer.failed(node_id, time.monotonic() - started, error)
+                seconds = time.monotonic() - started
+                _log(node_id, "failed", seconds)
+                observer.failed(node_id, seconds, error)
                 raise
+            seconds = time.monotonic() - started
             # An executed node has been given a place to write to, a cached one has not.
             cached = self._system_node_handler is None and not info.execution_output_uri
-            observer.finished(node_id, time.monotonic() - started, cached=cached)
+            _log(node_id, "cached" if cached else "done", seconds)
+            observer.finished(node_id, seconds, cached=cached)
             return info
 
     with (
@@ -75,3 +80,8 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
         mock.patch.object(sys, "argv", [sys.argv[0], *options]),
     ):
         yield
+
+
+def _log(node_id: str, state: str, seconds: float) -> None:
+    event = {"node": node_id, "state": state, "seconds": round(seconds, 3)}
+    logging.info("%s: %s after %.1f s", node_id, state, seconds, extra={"event": event})

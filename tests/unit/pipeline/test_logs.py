@@ -1,5 +1,7 @@
+import json
 import logging
 import os
+from datetime import datetime
 
 from pipeline.logs import logging_to
 
@@ -24,3 +26,28 @@ def test_verbose_shows_what_goes_to_the_file(tmp_path, capfd):
         logging.getLogger("somewhere").info("from python")
     assert "from python" in capfd.readouterr().err
     assert "from python" in (tmp_path / "run.log").read_text("utf-8")
+
+
+def test_events_and_warnings_go_to_the_file_of_events_as_json_lines(tmp_path):
+    events = tmp_path / "run.jsonl"
+    with logging_to(tmp_path / "run.log", verbose=False, events=events):
+        logging.info("chatter")
+        logging.info("Trainer: done", extra={"event": {"node": "Trainer", "seconds": 1.5}})
+        logging.getLogger("somewhere").warning("two\nlines, %s", "“ok”")
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            logging.exception("The run failed.")
+    done, warning, failure = map(json.loads, events.read_text("utf-8").splitlines())
+    assert datetime.fromisoformat(done.pop("time")).tzinfo
+    assert done == {
+        "level": "INFO",
+        "logger": "root",
+        "message": "Trainer: done",
+        "node": "Trainer",
+        "seconds": 1.5,
+    }
+    assert (warning["level"], warning["logger"]) == ("WARNING", "somewhere")
+    assert warning["message"] == "two\nlines, “ok”"
+    assert "ValueError: broken" in failure["traceback"]
+    assert "Trainer: done" in (tmp_path / "run.log").read_text("utf-8")
