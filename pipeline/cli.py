@@ -13,6 +13,7 @@ from pipeline import failures
 from pipeline.cli_options import DATA, WORKSPACE, config_options, load_config
 from pipeline.kubeflow_cli import kubeflow
 from pipeline.models_cli import models, promote, rollback
+from pipeline.notify_cli import notify_test
 from pipeline.retention_cli import clean
 
 
@@ -313,5 +314,5 @@ def serve_check(workspace: Path, model: Path | None) -> None:
     click.echo(f"{model} serves")
 
 
-for command in (kubeflow, models, rollback, promote, clean):
+for command in (kubeflow, models, rollback, promote, clean, notify_test):
     main.add_command(command)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from components.image_example_gen.options import ImageOptions
 from components.sample_evaluator.options import EvaluateOptions
 from pipeline.kubeflow_config import KubeflowConfig
+from pipeline.notify_options import NotifyOptions
 from pipeline.retention_options import RetentionOptions
 from pipeline.runners.vertex_options import VertexOptions
 from trainer.options import ModelOptions, Options, SampleOptions, TrainOptions
@@ -93,6 +94,9 @@ class PipelineConfig(Options):
     beam: BeamConfig = Field(BeamConfig(), description="where Beam's work runs")
     retention: RetentionOptions = Field(
         RetentionOptions(), description="how much of what runs write is kept"
+    )
+    notify: NotifyOptions = Field(
+        NotifyOptions(), description="who is told about attempts, and where metrics are written"
     )
     kubeflow: KubeflowConfig = Field(
         KubeflowConfig(), description="what the pods get on Kubeflow Pipelines"

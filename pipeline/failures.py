@@ -16,6 +16,7 @@ CODES = {
     "FeatureError": USAGE,
     "LiveModelError": USAGE,
     "NoModelError": USAGE,
+    "NotifyError": USAGE,
     "OutputError": USAGE,
     "ParameterError": USAGE,
     "SamplerError": USAGE,
