@@ -83,9 +83,7 @@ def _ours(images: str, out: str) -> None:
     """The executor of ImageExampleGen on the in-memory runner."""
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types.standard_artifacts import Examples
-    from tfx.utils import proto_utils
 
-    from components.image_example_gen.driver import input_of
     from components.image_example_gen.executor import Executor
     from components.image_example_gen.options import ImageOptions
     from pipeline.config import BeamConfig
@@ -99,7 +97,7 @@ def _ours(images: str, out: str) -> None:
         {"examples": [artifact]},
         {
             "input_base": images,
-            "input_config": proto_utils.proto_to_json(input_of("", None)),
+            "window": '[[0, null, ""]]',
             "image_options": ImageOptions(resolution=RESOLUTION).model_dump_json(),
         },
     )

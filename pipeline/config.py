@@ -13,7 +13,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.options import ImageOptions, WindowOptions
+from components.image_example_gen.spans import MAX_DIGITS, has_spans
 from components.sample_evaluator.options import EvaluateOptions
 from pipeline.kubeflow_config import KubeflowConfig
 from pipeline.notify_options import NotifyOptions
@@ -26,18 +27,29 @@ class ConfigError(ValueError):
     """A configuration that cannot be used; one line for each key that is wrong."""
 
 
-class DataConfig(ImageOptions):
+class DataConfig(ImageOptions, WindowOptions):
     """Where the images are and what they become."""
 
     folder: str | None = Field(
         None, min_length=1, description="folder of images, or a URI such as gs://..."
     )
-    pattern: str = Field(
-        "",
-        description="path below the folder that leads to the images, with {SPAN}, {VERSION} or "
-        "{YYYY}, {MM}, {DD}, for example span-{SPAN}/v-{VERSION}; empty: the folder itself",
+    span: int | None = Field(
+        None,
+        ge=0,
+        lt=10**MAX_DIGITS,
+        description="the newest span to read; without it, the latest",
     )
-    span: int | None = Field(None, ge=0, description="the span to read; without it, the latest")
+
+    @model_validator(mode="after")
+    def _spans_have_a_pattern(self) -> "DataConfig":
+        for name in ("span", "window", "exclude", "older_share"):
+            value = getattr(self, name)
+            if value != type(self).model_fields[name].default and not has_spans(self.pattern):
+                raise ValueError(
+                    f"{name}={value} needs a data.pattern with {{SPAN}} or a date, which tell the "
+                    "spans apart"
+                )
+        return self
 
 
 class ValidationConfig(Options):

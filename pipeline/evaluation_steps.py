@@ -17,6 +17,7 @@ from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.executor import write_examples
 from components.image_example_gen.files import list_images
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.spans import ImageSource
 from components.real_features.artifact import SPLITS
 from components.real_features.executor import write_features
 from components.sample_evaluator.evaluation import Model, RealData, StoredImages, evaluate
@@ -64,7 +65,7 @@ def run(
             targets = {split: str(scratch / split) for split in splits}
             reports[name] = write_examples(
                 pipeline("ImageExampleGen"),
-                str(folder),
+                ImageSource(str(folder), split=splits[0] if len(splits) == 1 else None),
                 options,
                 str(scratch / name),
                 targets,

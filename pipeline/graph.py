@@ -20,8 +20,7 @@ from components.baseline import LatestBlessedOtherStrategy
 from components.data_gate.component import DataGate
 from components.image_example_gen.component import ImageExampleGen
 from components.image_example_gen.driver import LATEST
-from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_trainer.component import ImageTrainer
 from components.real_features.component import RealFeatures
 from components.sample_evaluator.component import SampleEvaluator
@@ -73,8 +72,7 @@ def create_pipeline(
             Without them no model has a baseline: the limits alone decide.
 
     Raises:
-        ConfigError: `data.pattern` is none, or has no place for `data.span`; or a warm start is
-            asked for, without earlier models.
+        ConfigError: a warm start is asked for, without earlier models.
     """
     data = config.data
     # The latest span by a word and not a number: TFX takes 0 for no default.
@@ -83,16 +81,15 @@ def create_pipeline(
     image_options = ImageOptions.model_validate(
         data.model_dump(include=set(ImageOptions.model_fields))
     )
-    try:
-        example_gen = ImageExampleGen(
-            folder=RuntimeParameter("data_folder", str, data.folder or ""),
-            options=image_options,
-            pattern=data.pattern,
-            span=RuntimeParameter("span", str, span),
-            source_hash=source_hash("components.image_example_gen", "trainer.examples"),
-        )
-    except ImageDataError as error:  # pattern and span, which only TFX can judge
-        raise ConfigError(f"data.{error}") from None
+    example_gen = ImageExampleGen(
+        folder=RuntimeParameter("data_folder", str, data.folder or ""),
+        options=image_options,
+        window=WindowOptions.model_validate(
+            data.model_dump(include=set(WindowOptions.model_fields))
+        ),
+        span=RuntimeParameter("span", str, span),
+        source_hash=source_hash("components.image_example_gen", "trainer.examples"),
+    )
     schema_importer = SchemaImporter(schema, source_hash("components.schema_importer"))
     statistics = StatisticsGen(
         examples=example_gen.outputs["examples"], schema=schema_importer.outputs["schema"]

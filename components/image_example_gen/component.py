@@ -4,28 +4,35 @@ from tfx import types
 from tfx.components.example_gen import component
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.orchestration.data_types import RuntimeParameter
-from tfx.proto import example_gen_pb2
 from tfx.types import component_spec, standard_artifacts, standard_component_specs
 
 from components.image_example_gen.driver import (
     LATEST,
     REQUESTED_SPAN_KEY,
+    WINDOW_KEY,
+    WINDOW_OPTIONS_KEY,
     Driver,
-    input_of,
-    parse_span,
 )
 from components.image_example_gen.executor import IMAGE_OPTIONS_KEY, Executor
-from components.image_example_gen.options import ImageOptions
-from trainer import examples
+from components.image_example_gen.options import ImageOptions, WindowOptions
 
 
-class ImageExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
-    """The parameters of TFX's file-based ExampleGen, and those of the images."""
+class ImageExampleGenSpec(component_spec.ComponentSpec):
+    """Outputs and parameters of ImageExampleGen."""
 
+    INPUTS = {}
+    OUTPUTS = {
+        standard_component_specs.EXAMPLES_KEY: component_spec.ChannelParameter(
+            type=standard_artifacts.Examples
+        )
+    }
     PARAMETERS = {
-        **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
+        standard_component_specs.INPUT_BASE_KEY: component_spec.ExecutionParameter(type=str),
         REQUESTED_SPAN_KEY: component_spec.ExecutionParameter(type=str),
+        WINDOW_OPTIONS_KEY: component_spec.ExecutionParameter(type=str),
         IMAGE_OPTIONS_KEY: component_spec.ExecutionParameter(type=str),
+        # The driver fills it in.
+        WINDOW_KEY: component_spec.ExecutionParameter(type=str),
         # Read by nobody: a changed value makes TFX's cache miss.
         "source_hash": component_spec.ExecutionParameter(type=str),
     }
@@ -36,7 +43,8 @@ class ImageExampleGen(component.FileBasedExampleGen):
 
     The features are in trainer/examples.py. Files that are no good images are left out and named
     in `rejected.json` in the root of the artifact, whose int properties `files`, `accepted`,
-    `rejected` and `duplicates` count them.
+    `rejected` and `duplicates` count them. `span` is the newest of the spans that were read,
+    `spans` the JSON list of them all.
     """
 
     SPEC_CLASS = ImageExampleGenSpec
@@ -47,7 +55,7 @@ class ImageExampleGen(component.FileBasedExampleGen):
         self,
         folder: str | RuntimeParameter,
         options: ImageOptions,
-        pattern: str = "",
+        window: WindowOptions,
         span: str | RuntimeParameter = LATEST,
         source_hash: str = "",
     ) -> None:
@@ -56,38 +64,19 @@ class ImageExampleGen(component.FileBasedExampleGen):
         Args:
             folder: the data folder, local or a URI (gs://).
             options: what becomes of each image.
-            pattern: the folder below it whose images are read, at any depth; it may hold {SPAN},
-                {VERSION} and {YYYY}, {MM}, {DD}. Empty for the data folder itself.
-            span: the number of the span to read, or `latest`.
+            window: which folders below it are read; their images at any depth.
+            span: the number of the newest span to read, or `latest`.
             source_hash: a hash of the code, so that a change of it runs the step again.
-
-        Raises:
-            ImageDataError: the pattern is not of that kind, or has no place for the span; the
-                driver raises it for a span that is only known when the pipeline runs.
         """
-        known_span = span.default if isinstance(span, RuntimeParameter) else span
         spec = ImageExampleGenSpec(
             input_base=folder,
-            input_config=input_of(pattern, parse_span(known_span)),
-            output_config=_output_config(options.eval_percent),
-            output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
-            output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             requested_span=span,
+            window_options=window.model_dump_json(),
             image_options=options.model_dump_json(),
+            window="",
             source_hash=source_hash,
             examples=types.Channel(type=standard_artifacts.Examples),
         )
-        # FileBasedExampleGen's own constructor has no room for the parameters of the images.
+        # The constructor of FileBasedExampleGen, as which Vertex AI's compiler knows one with a
+        # driver, has parameters of its own.
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)
-
-
-def _output_config(eval_percent: int) -> example_gen_pb2.Output:
-    split = example_gen_pb2.SplitConfig.Split
-    return example_gen_pb2.Output(
-        split_config=example_gen_pb2.SplitConfig(
-            splits=[
-                split(name=examples.TRAIN, hash_buckets=100 - eval_percent),
-                split(name=examples.EVAL, hash_buckets=eval_percent),
-            ]
-        )
-    )

@@ -12,6 +12,8 @@ from PIL import Image
 from components.image_example_gen.decode import DecodedImage
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.report import OMITTED
+from components.image_example_gen.spans import ImageSource
 from trainer import examples
 
 
@@ -20,26 +22,33 @@ class Row:
     """A serialized example with what orders, counts and splits it.
 
     Rows sort by the hash of their pixels: an order as good as shuffled, and the same in every run.
+    The split of an older image beyond older_share is OMITTED.
     """
 
     sha256: str
     path: str
+    span: int
     split: str
     example: bytes
 
 
 def to_row(
-    file: ImageFile, image: DecodedImage, options: ImageOptions, split_salt: str = ""
+    file: ImageFile,
+    image: DecodedImage,
+    source: ImageSource,
+    options: ImageOptions,
+    split_salt: str = "",
 ) -> Row:
     """Builds the row of one image; equal files, images and options give equal bytes."""
     sha256 = hashlib.sha256(image.pixels.tobytes()).hexdigest()
-    group = split_group(file.path, sha256, options)
+    group = split_group(file.path_in_span, sha256, options)
     features = {
         examples.IMAGE: _bytes(_to_png(image.pixels)),
-        examples.LABEL: _bytes(class_label(file.path).encode()),
+        examples.LABEL: _bytes(class_label(file.path_in_span).encode()),
         examples.PATH: _bytes(file.path.encode()),
         examples.SHA256: _bytes(sha256.encode()),
         examples.GROUP: _bytes(group.encode()),
+        examples.SPAN: _int64(file.span),
         examples.SOURCE_WIDTH: _int64(image.source_width),
         examples.SOURCE_HEIGHT: _int64(image.source_height),
         examples.SOURCE_BYTES: _int64(file.size),
@@ -50,13 +59,14 @@ def to_row(
     return Row(
         sha256,
         file.path,
-        split_of(group, options.eval_percent, split_salt),
+        file.span,
+        _choose_split(group, file.span, source, options, split_salt),
         example.SerializeToString(deterministic=True),
     )
 
 
 def class_label(path: str) -> str:
-    """The first folder of a relative path, or nothing for an image that lies in no folder."""
+    """The first folder of a path in its span, or nothing for an image that lies in no folder."""
     first, slash, _ = path.partition("/")
     return first if slash else ""
 
@@ -74,6 +84,21 @@ def split_of(group: str, eval_percent: int, salt: str = "") -> str:
     """
     bucket = int(hashlib.sha256((salt + group).encode()).hexdigest(), 16) % 100
     return examples.EVAL if bucket < eval_percent else examples.TRAIN
+
+
+def is_taken(group: str, share: float) -> bool:
+    """Whether a group is among that share of all groups, by a hash independent of the split."""
+    return int(hashlib.sha256(f"older:{group}".encode()).hexdigest(), 16) < share * 2**256
+
+
+def _choose_split(
+    group: str, span: int, source: ImageSource, options: ImageOptions, salt: str
+) -> str:
+    if source.split is not None:
+        return source.split
+    if span < source.window[-1].number and not is_taken(group, options.older_share):
+        return OMITTED
+    return split_of(group, options.eval_percent, salt)
 
 
 def _to_png(pixels: np.ndarray) -> bytes:

@@ -3,8 +3,9 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, NonNegativeInt
 
+from components.image_example_gen.spans import has_spans
 from trainer.options import Options
 
 
@@ -22,6 +23,27 @@ def _group_pattern(value: str) -> str:
     if groups != 1:
         raise ValueError(f"needs exactly one (group) that captures the split key, has {groups}")
     return value
+
+
+def _pattern(value: str) -> str:
+    has_spans(value)
+    return value
+
+
+class WindowOptions(Options):
+    """Which folders of the data are read."""
+
+    pattern: Annotated[str, AfterValidator(_pattern)] = Field(
+        "",
+        description="path below the folder that leads to the images, with {SPAN}, {VERSION} or "
+        "{YYYY}, {MM}, {DD}, for example span-{SPAN}/v-{VERSION}; empty: the folder itself",
+    )
+    window: NonNegativeInt = Field(
+        1, description="how many spans to read, the newest and those before it; 0: all"
+    )
+    exclude: tuple[NonNegativeInt, ...] = Field(
+        (), description="numbers of spans that are not read, and that the window skips"
+    )
 
 
 class ImageOptions(Options):
@@ -52,4 +74,11 @@ class ImageOptions(Options):
     )
     eval_percent: int = Field(
         20, ge=1, le=50, description="share of the images held out for evaluation, in percent"
+    )
+    older_share: float = Field(
+        1,
+        gt=0,
+        le=1,
+        description="fraction of the images of all spans but the newest that are taken; always the "
+        "same ones, whole groups",
     )

@@ -1,42 +1,55 @@
 """What became of the files: the report beside the examples, and when it stops the run."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.options import ImageOptions
 
 FILE_NAME = "rejected.json"  # in the root of the examples artifact
+# Names of counts beside those of the splits.
+DUPLICATES = "duplicates"
+LEFT_OUT = "left_out"
+OMITTED = "omitted"
 COUNTS = ("files", "accepted", "rejected", "duplicates")  # also properties of the artifact
 MAX_REJECTED_FILES = 10_000  # named in the report; all are counted
 SHOWN = 3  # files and reasons named in an error
 
 
 def make_report(
-    splits: dict[str, int],
-    duplicates: int,
-    left_out: int,
-    reasons: dict[str, int],
+    counts: Mapping[str, int],
+    splits: Sequence[str],
+    reasons: Mapping[str, int],
+    by_span: Mapping[int, Mapping[str, int]],
     rejected_files: Sequence[tuple[str, str]],
 ) -> dict:
     """Puts the counts together.
 
     Args:
-        splits: images by split.
-        duplicates: accepted images whose pixels equal those of another one before them.
-        left_out: accepted images in neither split: held-out ones of another group equal them.
+        counts: images by split, and by the names of LEFT_OUT, OMITTED and DUPLICATES.
+        splits: names of the splits.
         reasons: rejected files by reason.
+        by_span: `accepted` and `rejected` files of each span.
         rejected_files: (path, reason), sorted; at most MAX_REJECTED_FILES.
+
+    Returns:
+        The report: of accepted images, those in each of the `splits`, those `left_out` since
+        held-out ones of another group equal them, and those of older spans `omitted` beyond
+        older_share; `duplicates`, whose pixels equal those of another one before them.
     """
-    accepted, rejected = sum(splits.values()) + left_out, sum(reasons.values())
+    unused = {name: counts.get(name, 0) for name in (LEFT_OUT, OMITTED)}
+    in_splits = {split: counts.get(split, 0) for split in splits}
+    accepted = sum(in_splits.values()) + sum(unused.values())
+    rejected = sum(reasons.values())
     return {
         "files": accepted + rejected,
         "accepted": accepted,
-        "duplicates": duplicates,
-        "splits": splits,
-        "left_out": left_out,
+        "duplicates": counts.get(DUPLICATES, 0),
+        "splits": in_splits,
+        **unused,
         "rejected": rejected,
         "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        "by_span": {str(span): dict(by_span[span]) for span in sorted(by_span)},
         "rejected_files": [list(file) for file in rejected_files],
     }
 

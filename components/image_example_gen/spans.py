@@ -37,6 +37,43 @@ class Span:
     folder: str
 
 
+WHOLE_FOLDER = Span(0, None, "")
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Images that are read together.
+
+    Attributes:
+        folder: the data folder.
+        window: spans of it, ascending, at least one.
+        split: that all of the images go to; None: each goes to train or eval, by its hash.
+    """
+
+    folder: str
+    window: tuple[Span, ...] = (WHOLE_FOLDER,)
+    split: str | None = None
+
+    def list_files(self) -> list[ImageFile]:
+        """Lists the image files of the window, sorted by path.
+
+        Raises:
+            ImageDataError: the last span of the window has none, or a folder is unreadable.
+        """
+        files = []
+        for span in self.window:
+            prefix = f"{span.folder}/" if span.folder else ""
+            listed = list_images(
+                os.path.join(self.folder, span.folder).rstrip("/"),
+                required=span is self.window[-1],
+            )
+            files += [
+                replace(file, path=prefix + file.path, span=span.number, span_folder=span.folder)
+                for file in listed
+            ]
+        return sorted(files)
+
+
 def has_spans(pattern: str) -> bool:
     """Whether a pattern of folders has a place for the span.
 
@@ -46,24 +83,24 @@ def has_spans(pattern: str) -> bool:
     path = PurePosixPath(pattern)
     if path.is_absolute() or ".." in path.parts or re.search(r"[*?\[\0]", pattern):
         raise ImageDataError(
-            f"pattern {pattern!r}: give a path of folders below the data folder; it may hold "
+            "give a path of folders below the data folder; it may hold "
             f"{_ALLOWED}, but no .. and no wildcards"
         )
     if "{" in (rest := _PLACEHOLDER.sub("", pattern)) or "}" in rest:
         raise ImageDataError(
-            f"pattern {pattern!r}: the placeholders are {_ALLOWED}; a number may have a width of "
+            f"the placeholders are {_ALLOWED}; a number may have a width of "
             f"1 to {MAX_DIGITS}, as in {{SPAN:2}}"
         )
     names = [match["number"] or match["date"] for match in _PLACEHOLDER.finditer(pattern)]
     dated = not _DATE.isdisjoint(names)
     if len(set(names)) < len(names):
-        raise ImageDataError(f"pattern {pattern!r}: a placeholder may stand there only once")
+        raise ImageDataError("each placeholder may stand there only once")
     if dated and not _DATE.issubset(names):
-        raise ImageDataError(f"pattern {pattern!r}: a date needs all of {{YYYY}}, {{MM}}, {{DD}}")
+        raise ImageDataError("a date needs all of {YYYY}, {MM}, {DD}")
     if dated and "SPAN" in names:
-        raise ImageDataError(f"pattern {pattern!r}: {{SPAN}} and a date exclude each other")
+        raise ImageDataError("{SPAN} and a date exclude each other")
     if names == ["VERSION"]:
-        raise ImageDataError(f"pattern {pattern!r}: {{VERSION}} needs {{SPAN}} or a date beside it")
+        raise ImageDataError("{VERSION} needs {SPAN} or a date beside it")
     return bool(names)
 
 
@@ -143,28 +180,6 @@ def choose_window(
             "nothing is left to read: all spans are excluded; take one out of data.exclude"
         )
     return chosen[-window:]
-
-
-def list_window(folder: str, window: Sequence[Span]) -> list[ImageFile]:
-    """Lists the image files of some spans, sorted by path.
-
-    Args:
-        folder: the data folder.
-        window: ascending; of all but the last, the folder may be without images.
-
-    Raises:
-        ImageDataError: as by `list_images`.
-    """
-    files = []
-    for span in window:
-        prefix = f"{span.folder}/" if span.folder else ""
-        span_folder = os.path.join(folder, span.folder).rstrip("/")
-        listed = list_images(span_folder, required=span is window[-1])
-        files += [
-            replace(file, path=prefix + file.path, span=span.number, span_folder=span.folder)
-            for file in listed
-        ]
-    return sorted(files)
 
 
 def _matches(

@@ -15,7 +15,7 @@ from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
-from components.image_example_gen.driver import Driver
+from components.image_example_gen.driver import WINDOW_KEY, Driver
 from components.image_example_gen.errors import ImageDataError
 
 EXAMPLES = standard_component_specs.EXAMPLES_KEY
@@ -23,7 +23,7 @@ RESOLVED = (
     utils.SPAN_PROPERTY_NAME,
     utils.VERSION_PROPERTY_NAME,
     utils.FINGERPRINT_PROPERTY_NAME,
-    standard_component_specs.INPUT_CONFIG_KEY,
+    WINDOW_KEY,
 )
 
 
@@ -31,7 +31,7 @@ def resolve(
     executor_input: pipeline_spec_pb2.ExecutorInput,
     inputs_spec: pipeline_spec_pb2.ComponentInputsSpec,
 ) -> pipeline_spec_pb2.ExecutorOutput:
-    """Finds the folder of the span, and a fingerprint of its files.
+    """Finds the folders of the window, and a fingerprint of their files.
 
     Args:
         executor_input: the execution properties, and the artifact that is to be made.

@@ -119,12 +119,6 @@ def test_a_schema_file_that_is_none_is_told_before_anything_starts(tmp_path, dig
         runs.run(f"validation.schema_file={tmp_path}/schema.pbtxt")
 
 
-def test_a_pattern_that_is_none_is_a_fault_of_the_configuration(tmp_path, digits_folder):
-    runs = Runs(tmp_path / "workspace", digits_folder)
-    with pytest.raises(ConfigError, match=r"^data\.pattern '\.\./x'"):
-        runs.run("data.pattern=../x")
-
-
 def test_runs_are_listed_oldest_first(trained):
     store = lineage.connect(trained.workspace.metadata)
     found = lineage.runs(store)

@@ -1,9 +1,10 @@
 """Small image files of known pixels."""
 
+import json
 import os
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,9 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tfx.types import standard_artifacts
-from tfx.utils import proto_utils
 
-from components.image_example_gen.driver import input_of
 from components.image_example_gen.executor import Executor
 from components.image_example_gen.options import ImageOptions
 from pipeline.config import BeamConfig
@@ -96,9 +95,15 @@ def unprivileged():
 
 @pytest.fixture(scope="module")
 def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]:
-    """A function: folder, Beam's arguments, options -> the artifact that the executor wrote."""
+    """A function: folder, Beam's arguments, options -> the artifact that the executor wrote.
 
-    def run(folder: Path, *beam_args: str, **options) -> standard_artifacts.Examples:
+    With `spans` the folders span-1, span-2 and so on are read, without them the folder as a whole.
+    """
+
+    def run(
+        folder: Path, *beam_args: str, spans: Sequence[int] = (), **options
+    ) -> standard_artifacts.Examples:
+        window = [[span, None, f"span-{span}"] for span in spans] or [[0, None, ""]]
         artifact = standard_artifacts.Examples()
         artifact.uri = str(tmp_path_factory.mktemp("examples"))
         beam_pipeline_args = [*BeamConfig().arguments("ImageExampleGen"), *beam_args]
@@ -108,7 +113,7 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
             {"examples": [artifact]},
             {
                 "input_base": str(folder),
-                "input_config": proto_utils.proto_to_json(input_of("", None)),
+                "window": json.dumps(window),
                 "image_options": ImageOptions(**options).model_dump_json(),
             },
         )

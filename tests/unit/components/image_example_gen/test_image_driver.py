@@ -1,27 +1,26 @@
 import os
 
 import pytest
-from tfx.proto import example_gen_pb2
-from tfx.utils import proto_utils
 
 from components.image_example_gen.component import ImageExampleGen
-from components.image_example_gen.driver import LATEST, Driver
+from components.image_example_gen.driver import LATEST, Driver, parse_window
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.executor import image_folder
-from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.options import ImageOptions, WindowOptions
 
 
-def resolve(folder, pattern="", span=None):
+def resolve(folder, pattern="", span=None, **window):
     """What the driver makes of the component's execution properties."""
     asked = LATEST if span is None else str(span)
-    component = ImageExampleGen(str(folder), ImageOptions(), pattern, asked)
+    options = WindowOptions(pattern=pattern, **window)
+    component = ImageExampleGen(str(folder), ImageOptions(), options, asked)
     return Driver(None).resolve_exec_properties(component.exec_properties, None, None)
 
 
-def found(folder, pattern, span=None):
-    properties = resolve(folder, pattern, span)
-    relative = os.path.relpath(image_folder(properties), folder)
-    return relative, properties["span"], properties["version"]
+def found(folder, pattern, span=None, **window):
+    """The folders of the window, its newest span and the version of that."""
+    properties = resolve(folder, pattern, span, **window)
+    folders = [span.folder for span in parse_window(properties["window"])]
+    return folders, properties["span"], properties["version"]
 
 
 @pytest.fixture
@@ -38,63 +37,64 @@ def make_images(tmp_path, noise):
 
 def test_without_a_pattern_the_folder_itself_is_read(make_images):
     folder = make_images("cats/1.png", "2.png")
-    assert found(folder, "") == (".", 0, None)
+    assert found(folder, "") == ([""], 0, None)
 
 
 def test_a_pattern_may_name_a_folder_below(make_images):
     folder = make_images("train/cats/1.png", "other/2.png")
-    assert found(folder, "train") == ("train", 0, None)
+    assert found(folder, "train") == (["train"], 0, None)
 
 
 def test_the_latest_span_is_taken_by_number(make_images):
     folder = make_images("span-2/cats/deep/1.png", "span-10/cats/1.png", "span-9/1.png")
-    assert found(folder, "span-{SPAN}") == ("span-10", 10, None)
-
-
-def test_leading_zeros_of_a_span_are_kept(make_images):
-    folder = make_images("span-01/1.png", "span-02/1.png")
-    assert found(folder, "span-{SPAN}") == ("span-02", 2, None)
-    assert found(folder, "span-{SPAN:2}", span=1) == ("span-01", 1, None)
+    assert found(folder, "span-{SPAN}") == (["span-10"], 10, None)
 
 
 def test_the_span_asked_for_is_taken(make_images):
     folder = make_images("span-1/1.png", "span-2/1.png")
-    assert found(folder, "span-{SPAN}", span=1) == ("span-1", 1, None)
+    assert found(folder, "span-{SPAN}", span=1) == (["span-1"], 1, None)
 
 
 def test_the_latest_version_of_the_span_is_taken(make_images):
     folder = make_images("1/v1/a.png", "2/v9/a.png", "2/v10/a.png", "1/v11/a.png")
-    assert found(folder, "{SPAN}/v{VERSION}") == ("2/v10", 2, 10)
-    assert found(folder, "{SPAN}/v{VERSION}", span=1) == ("1/v11", 1, 11)
+    assert found(folder, "{SPAN}/v{VERSION}") == (["2/v10"], 2, 10)
+    assert found(folder, "{SPAN}/v{VERSION}", span=1) == (["1/v11"], 1, 11)
 
 
 def test_dates_count_as_days_since_1970(make_images):
     folder = make_images("2024/12/31/a/x.png", "2025/01/02/x.png", "2025/01/01/x.png")
-    assert found(folder, "{YYYY}/{MM}/{DD}") == ("2025/01/02", 20090, None)
-    assert found(folder, "{YYYY}/{MM}/{DD}", span=20088) == ("2024/12/31", 20088, None)
+    assert found(folder, "{YYYY}/{MM}/{DD}") == (["2025/01/02"], 20090, None)
+    assert found(folder, "{YYYY}/{MM}/{DD}", span=20088) == (["2024/12/31"], 20088, None)
+
+
+def test_a_window_ends_with_the_span_asked_for(make_images):
+    folder = make_images("1/a.png", "2/a.png", "3/a.png", "4/a.png")
+    assert found(folder, "{SPAN}", window=2) == (["3", "4"], 4, None)
+    assert found(folder, "{SPAN}", span=3, window=2) == (["2", "3"], 3, None)
+    assert found(folder, "{SPAN}", window=0) == (["1", "2", "3", "4"], 4, None)
+    assert found(folder, "{SPAN}", window=2, exclude=(3,)) == (["2", "4"], 4, None)
+
+
+def test_each_span_of_a_window_has_its_latest_version(make_images):
+    folder = make_images("1/v1/a.png", "1/v2/a.png", "2/v9/a.png", "2/v10/a.png")
+    assert found(folder, "{SPAN}/v{VERSION}", window=0) == (["1/v2", "2/v10"], 2, 10)
 
 
 def test_spans_are_found_below_a_folder_of_any_name(make_images):
     folder = make_images("my images [2020] (ž)/span-1/x.png") / "my images [2020] (ž)"
-    assert found(folder, "span-{SPAN}") == ("span-1", 1, None)
+    assert found(folder, "span-{SPAN}") == (["span-1"], 1, None)
 
 
 @pytest.mark.parametrize(
     ("pattern", "span", "message"),
     [
         ("day-{SPAN}", None, "no folder for the pattern 'day-{SPAN}'"),
-        ("span-{SPAN}", 7, "no folder for the pattern 'span-{SPAN}' with span 7"),
-        ("", 1, "has no {SPAN} and no date"),
-        ("/abs-{SPAN}", None, "give a path of folders below"),
-        ("../{SPAN}", None, "give a path of folders below"),
-        ("*/x", None, "no wildcards"),
-        ("{SPAN}/{SPAN}", None, "Only one {SPAN} is allowed"),
-        ("v{VERSION}", None, "Span or Date spec is not present"),
-        ("{YYYY}/{MM}", None, "Exactly one of each date spec"),
+        ("span-{SPAN}", 7, "span 7 is asked for, but no folder is that span"),
+        ("", 1, "the pattern '' has no {SPAN} and no date"),
         ("missing", None, "no such folder"),
     ],
 )
-def test_a_pattern_that_finds_nothing_is_a_one_line_error(make_images, pattern, span, message):
+def test_a_window_that_cannot_be_found_is_a_one_line_error(make_images, pattern, span, message):
     folder = make_images("span-1/1.png")
     with pytest.raises(ImageDataError) as error:
         resolve(folder, pattern, span)
@@ -104,18 +104,10 @@ def test_a_pattern_that_finds_nothing_is_a_one_line_error(make_images, pattern, 
 
 @pytest.mark.parametrize("span", ["", "-1", "last", "1.5", "٣", "1" * 10, "1\n"])
 def test_a_span_that_is_no_number_is_a_one_line_error(make_images, span):
-    component = ImageExampleGen(str(make_images("span-1/1.png")), ImageOptions(), "span-{SPAN}")
-    properties = component.exec_properties | {"requested_span": span}
+    folder = make_images("1/1.png")
     with pytest.raises(ImageDataError, match="give the number of a span") as error:
-        Driver(None).resolve_exec_properties(properties, None, None)
+        resolve(folder, "{SPAN}", span)
     assert "\n" not in str(error.value)
-
-
-def test_a_span_given_to_a_pattern_without_one_is_an_error(make_images):
-    component = ImageExampleGen(str(make_images("1.png")), ImageOptions())
-    properties = component.exec_properties | {"requested_span": "1"}
-    with pytest.raises(ImageDataError, match=r"has no \{SPAN\} and no date"):
-        Driver(None).resolve_exec_properties(properties, None, None)
 
 
 def test_without_a_folder_both_places_to_set_it_are_named():
@@ -143,14 +135,22 @@ def test_the_fingerprint_follows_the_images_of_the_span_at_any_depth(make_images
     assert len({before, touched, resized}) == 3
 
 
+def test_the_fingerprint_follows_late_files_in_an_older_span_of_the_window(make_images):
+    folder = make_images("1/x.png", "2/x.png", "3/x.png")
+    before = resolve(folder, "{SPAN}", window=2)["input_fingerprint"]
+    make_images("1/late.png")
+    assert resolve(folder, "{SPAN}", window=2)["input_fingerprint"] == before
+    make_images("2/late.png")
+    assert resolve(folder, "{SPAN}", window=2)["input_fingerprint"] != before
+
+
 def test_the_component_carries_options_and_source_hash():
     options = ImageOptions(resolution=32, eval_percent=25)
-    component = ImageExampleGen("data", options, "{SPAN}", "3", source_hash="abc")
+    window = WindowOptions(pattern="{SPAN}", window=7, exclude=(2,))
+    component = ImageExampleGen("data", options, window, "3", source_hash="abc")
     properties = component.exec_properties
     assert ImageOptions.model_validate_json(properties["image_options"]) == options
     assert properties["source_hash"] == "abc"
-    output = example_gen_pb2.Output()
-    proto_utils.json_to_proto(properties["output_config"], output)
-    splits = {split.name: split.hash_buckets for split in output.split_config.splits}
-    assert splits == {"train": 75, "eval": 25}
+    assert WindowOptions.model_validate_json(properties["window_options"]) == window
+    assert properties["requested_span"] == "3"
     assert set(component.outputs) == {"examples"}

@@ -2,11 +2,13 @@ import hashlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.image_example_gen.decode import DecodedImage
-from components.image_example_gen.example import class_label, split_of, to_row
+from components.image_example_gen.example import class_label, is_taken, split_of, to_row
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.spans import ImageSource, Span
 
 
 @pytest.mark.parametrize(
@@ -40,9 +42,34 @@ def test_equal_pixels_give_equal_hashes_whatever_the_file(channels):
     pixels = np.full((4, 4, channels), 7, np.uint8)
     options = ImageOptions(resolution=4)
     rows = [
-        to_row(ImageFile(path, size), DecodedImage(pixels, width, 4), options)
+        to_row(ImageFile(path, size), DecodedImage(pixels, width, 4), ImageSource(""), options)
         for path, size, width in (("a.png", 10, 4), ("b/c.jpg", 99, 400))
     ]
     assert rows[0].sha256 == rows[1].sha256 == hashlib.sha256(pixels.tobytes()).hexdigest()
     assert rows[0].split == rows[1].split
     assert rows[0].example != rows[1].example
+
+
+def test_a_share_of_the_groups_is_taken_whichever_their_splits():
+    groups = [str(group) for group in range(20_000)]
+    taken = {group for group in groups if is_taken(group, 0.25)}
+    assert len(taken) / 20_000 == pytest.approx(0.25, abs=0.01)
+    held_out = sum(split_of(group, 20) == "eval" for group in taken)
+    assert held_out / len(taken) == pytest.approx(0.2, abs=0.02)
+    assert taken < {group for group in groups if is_taken(group, 0.5)}
+    assert all(is_taken(group, 1.0) for group in groups)
+
+
+def test_label_and_group_follow_from_the_path_below_the_folder_of_the_span():
+    options = ImageOptions(resolution=4, group_pattern=r"^(?:cats/)?(person\d)")
+    window = (Span(1, None, "in/span-1"), Span(2, None, "in/span-2"))
+    pixels = np.full((4, 4, 3), 7, np.uint8)
+    for number, path, label in ((1, "cats/person3.png", "cats"), (2, "person3.png", "")):
+        folder = f"in/span-{number}"
+        file = ImageFile(f"{folder}/{path}", span=number, span_folder=folder)
+        row = to_row(file, DecodedImage(pixels, 4, 4), ImageSource("", window), options)
+        features = tf.train.Example.FromString(row.example).features.feature
+        assert features["label"].bytes_list.value == [label.encode()]
+        assert features["group"].bytes_list.value == [b"person3"]
+        assert features["path"].bytes_list.value == [f"{folder}/{path}".encode()]
+        assert features["span"].int64_list.value == [number]

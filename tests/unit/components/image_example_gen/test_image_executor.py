@@ -15,14 +15,11 @@ from tfx.components.util import tfxio_utils
 from tfx.types import standard_artifacts
 
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.executor import (
-    DecodeFiles,
-    WriteShard,
-    shard_count,
-    write_records,
-)
+from components.image_example_gen.executor import DecodeFiles
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.shards import WriteShard, shard_count, write_records
+from components.image_example_gen.spans import ImageSource
 from trainer import examples
 
 
@@ -69,6 +66,8 @@ def test_an_example_holds_what_the_contract_says(forty):
         assert row[examples.SOURCE_BYTES] == (image_folder / path).stat().st_size
         assert row[examples.MEAN] == pytest.approx(pixels.mean())
         assert row[examples.STDDEV] == pytest.approx(pixels.std())
+        assert row[examples.SPAN] == 0
+    assert artifact.get_string_custom_property("spans") == "[0]"
     assert artifact.split_names == '["train", "eval"]'
     assert artifact.get_string_custom_property("payload_format") == "FORMAT_TF_EXAMPLE"
 
@@ -227,8 +226,55 @@ def test_a_group_pattern_keeps_related_images_together(tmp_path, run_executor, n
     assert ungrouped[examples.GROUP] == ungrouped[examples.SHA256]
 
 
+def test_the_spans_of_a_window_are_read_as_one_data_set(tmp_path, run_executor, noise):
+    for span, seeds in ((1, range(20)), (2, range(10, 40))):
+        for seed in seeds:  # ten images came twice
+            path = tmp_path / f"span-{span}" / "cats" / f"{seed}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            noise(seed).save(path)
+    (tmp_path / "span-1" / "bad.png").write_bytes(b"x")
+    artifact = run_executor(tmp_path, spans=[1, 2])
+    rows = read_all(artifact)
+    assert len(rows) == 50
+    assert rows["span-1/cats/15.png"][examples.SPAN] == 1
+    assert rows["span-2/cats/15.png"][examples.SPAN] == 2
+    assert {row[examples.LABEL] for row in rows.values()} == {b"cats"}
+    report = report_of(artifact)
+    assert report["duplicates"] == 10
+    assert report["rejected_files"] == [["span-1/bad.png", "not an image"]]
+    assert report["by_span"] == {
+        "1": {"accepted": 20, "rejected": 1},
+        "2": {"accepted": 30, "rejected": 0},
+    }
+    assert artifact.get_string_custom_property("spans") == "[1, 2]"
+    hashes = {
+        split: {row[examples.SHA256] for row in read(artifact, split)}
+        for split in (examples.TRAIN, examples.EVAL)
+    }
+    assert not hashes["train"] & hashes["eval"]
+
+
+def test_of_older_spans_a_share_is_taken_and_of_the_newest_all(tmp_path, run_executor, noise):
+    for span in (1, 2, 3):
+        for seed in range(40):
+            path = tmp_path / f"span-{span}" / f"{seed}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            noise(100 * span + seed).save(path)
+    artifact = run_executor(tmp_path, spans=[1, 2, 3], older_share=0.5)
+    rows = read_all(artifact)
+    taken = {span: {p for p in rows if p.startswith(f"span-{span}/")} for span in (1, 2, 3)}
+    assert len(taken[3]) == 40
+    assert 5 < len(taken[1]) < 35
+    report = report_of(artifact)
+    assert report["omitted"] == 120 - len(rows)
+    assert report["accepted"] == 120
+    later = read_all(run_executor(tmp_path, spans=[1, 2], older_share=0.5))
+    assert {path for path in later if path.startswith("span-1/")} == taken[1]
+    assert len(later) == 40 + len(taken[1])
+
+
 def decode_one(folder, path):
-    decode = DecodeFiles(str(folder), ImageOptions())
+    decode = DecodeFiles(ImageSource(str(folder)), ImageOptions())
     decode.setup()
     (output,) = decode.process([ImageFile(path, 1, 1)])
     decode.teardown()
@@ -240,17 +286,17 @@ def test_a_file_without_permission_is_rejected_with_that_reason(open_to_all, unp
     (open_to_all / "x.png").chmod(0)
     with unprivileged():
         output = decode_one(open_to_all, "x.png")
-    assert output == ("rejected", ("x.png", "cannot be read (Permission denied)"))
+    assert output == ("rejected", ("x.png", "cannot be read (Permission denied)", 0))
 
 
 def test_a_file_that_vanished_after_the_listing_is_rejected(tmp_path):
     reason = "cannot be read (No such file or directory)"
-    assert decode_one(tmp_path, "x.png") == ("rejected", ("x.png", reason))
-    assert decode_one("ram://vanished", "x.png") == ("rejected", ("x.png", "cannot be read"))
+    assert decode_one(tmp_path, "x.png") == ("rejected", ("x.png", reason, 0))
+    assert decode_one("ram://vanished", "x.png") == ("rejected", ("x.png", "cannot be read", 0))
 
 
 def test_the_functions_of_the_pipeline_pickle_for_workers():
-    decode = pickle.loads(pickle.dumps(DecodeFiles("folder", ImageOptions(resolution=16))))
+    decode = pickle.loads(pickle.dumps(DecodeFiles(ImageSource("x"), ImageOptions())))
     write = pickle.loads(pickle.dumps(WriteShard({"train": "x"}, "partial", 3)))
     assert isinstance(decode, DecodeFiles)
     assert isinstance(write, WriteShard)

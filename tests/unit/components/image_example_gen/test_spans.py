@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.spans import (
+    ImageSource,
     Span,
     choose_window,
     has_spans,
     list_spans,
-    list_window,
 )
 
 THREE = [Span(1, None, "1"), Span(2, None, "2"), Span(5, None, "5")]
@@ -149,7 +149,7 @@ def test_a_remote_folder_has_spans_as_a_local_one_has():
             file.write(b"x")
     spans = list_spans("ram://spans/", "span-{SPAN}")
     assert spans == [Span(2, None, "span-2"), Span(10, None, "span-10")]
-    files = list_window("ram://spans/", spans)
+    files = ImageSource("ram://spans/", tuple(spans)).list_files()
     assert [(file.path, file.span) for file in files] == [
         ("span-10/y/z.png", 10),
         ("span-2/x.png", 2),
@@ -195,13 +195,13 @@ def test_a_window_that_cannot_be_had_is_a_one_line_error(newest, exclude, messag
 def test_the_files_of_a_window_are_named_by_their_paths_in_the_data_folder(tmp_path):
     touch(tmp_path, "in/1/cats/x.png", "in/2/cats/x.png", "in/2/y.png", "in/3/z.png")
     window = list_spans(str(tmp_path), "in/{SPAN}")[:2]
-    files = list_window(f"{tmp_path}/", window)
+    files = ImageSource(f"{tmp_path}/", tuple(window)).list_files()
     assert [(file.path, file.path_in_span, file.span) for file in files] == [
         ("in/1/cats/x.png", "cats/x.png", 1),
         ("in/2/cats/x.png", "cats/x.png", 2),
         ("in/2/y.png", "y.png", 2),
     ]
-    everything = list_window(str(tmp_path), list_spans(str(tmp_path), ""))
+    everything = ImageSource(str(tmp_path)).list_files()
     assert [file.path for file in everything][-1] == "in/3/z.png"
     assert {file.path == file.path_in_span for file in everything} == {True}
 
@@ -209,17 +209,18 @@ def test_the_files_of_a_window_are_named_by_their_paths_in_the_data_folder(tmp_p
 def test_an_older_span_may_be_empty_and_the_newest_may_not(make_folders):
     folder = make_folders("1", "2")
     touch(folder, "2/x.png")
-    window = list_spans(folder, "{SPAN}")
-    assert [file.path for file in list_window(folder, window)] == ["2/x.png"]
+    window = tuple(list_spans(folder, "{SPAN}"))
+    assert [file.path for file in ImageSource(folder, window).list_files()] == ["2/x.png"]
     with pytest.raises(ImageDataError, match="1: no image files"):
-        list_window(folder, window[:1])
+        ImageSource(folder, window[:1]).list_files()
 
 
 def test_spans_and_their_files_are_listed_without_tensorflow_and_without_tfx(tmp_path):
     touch(tmp_path, "1/x.png")
     code = (
-        "import sys; from components.image_example_gen.spans import list_spans, list_window\n"
-        "print(list_window(sys.argv[1], list_spans(sys.argv[1], '{SPAN}'))[0].path)\n"
+        "import sys; from components.image_example_gen.spans import ImageSource, list_spans\n"
+        "source = ImageSource(sys.argv[1], tuple(list_spans(sys.argv[1], '{SPAN}')))\n"
+        "print(source.list_files()[0].path)\n"
         "print({'tfx', 'tensorflow', 'numpy'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

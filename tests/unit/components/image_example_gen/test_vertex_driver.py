@@ -11,7 +11,7 @@ from tfx.types import standard_artifacts
 from components.image_example_gen import vertex_driver
 from components.image_example_gen.component import ImageExampleGen
 from components.image_example_gen.executor import Executor
-from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.options import ImageOptions, WindowOptions
 
 
 @pytest.fixture
@@ -22,10 +22,13 @@ def invocation(tmp_path, noise):
         noise(len(path) + ord(path[-5])).save(tmp_path / "images" / path)
     schema = compiler_utils.get_artifact_schema(standard_artifacts.Examples)
 
-    def make(folder="images", span="latest"):
+    def make(folder="images", span="latest", window=1):
         options = ImageOptions(resolution=8, eval_percent=50)
         properties = ImageExampleGen(
-            str(tmp_path / folder) if folder else "", options, "span-{SPAN}", span
+            str(tmp_path / folder) if folder else "",
+            options,
+            WindowOptions(pattern="span-{SPAN}", window=window),
+            span,
         ).exec_properties
         values = {key: value for key, value in properties.items() if value is not None}
         kinds = {k: "STRING" if isinstance(v, str) else "NUMBER_INTEGER" for k, v in values.items()}
@@ -57,23 +60,32 @@ def output_of(tmp_path):
     return json.loads((tmp_path / "task" / "output.json").read_text())
 
 
-def test_the_driver_finds_the_latest_span_and_the_executor_reads_it(invocation, tmp_path):
-    arguments = invocation()
+@pytest.mark.parametrize(("window", "files", "spans"), [(1, 4, [2]), (0, 5, [1, 2])])
+def test_the_driver_finds_the_window_and_the_executor_reads_it(
+    invocation, tmp_path, window, files, spans
+):
+    arguments = invocation(window=window)
     assert vertex_driver.main(arguments) == 0
     found = output_of(tmp_path)
     assert found["parameterValues"]["span"] == 2
-    assert "span-2" in found["parameterValues"]["input_config"]
+    resolved = found["parameterValues"]["window"]
+    assert [number for number, _, _ in json.loads(resolved)] == spans
     (examples,) = found["artifacts"]["examples"]["artifacts"]
     assert examples["name"] == "projects/1/artifacts/2"
     assert examples["metadata"]["custom:span"] == 2
 
+    # Vertex AI puts what the driver found in place of the parameters.
+    given = json.loads(arguments[1])
+    given["inputs"]["parameterValues"]["window"] = resolved
+    arguments[1] = json.dumps(given)
     class_path = f"{Executor.__module__}.{Executor.__name__}"
     parsed = kubeflow_v2_run_executor._parse_flags(
         ["--executor_class_path", class_path, *arguments]
     )
     kubeflow_v2_run_executor.main(parsed)
     (examples,) = output_of(tmp_path)["artifacts"]["examples"]["artifacts"]
-    assert examples["metadata"]["files"] == 4
+    assert examples["metadata"]["files"] == files
+    assert json.loads(examples["metadata"]["spans"]) == spans
     assert os.listdir(tmp_path / "examples" / "Split-train")
 
 
@@ -92,8 +104,8 @@ def test_the_driver_sees_that_a_file_has_changed(invocation, tmp_path):
     ("given", "message"),
     [
         ({"folder": ""}, "no folder of images is given"),
-        ({"folder": "none"}, "no folder for the pattern"),
-        ({"span": "7"}, "no folder for the pattern 'span-{SPAN}' with span 7"),
+        ({"folder": "none"}, "none: the folder cannot be read"),
+        ({"span": "7"}, "span 7 is asked for, but no folder is that span"),
     ],
 )
 def test_a_fault_is_one_line_and_a_code(invocation, capsys, given, message):

@@ -44,7 +44,7 @@ def without_options(job):
     """Leaves out what the components are told as JSON, which Vertex AI only hands on."""
     for task in job["pipelineSpec"]["root"]["dag"]["tasks"].values():
         for name, value in task["inputs"].get("parameters", {}).items():
-            if name in ("image_options", "options", "custom_config", "text"):
+            if name in ("image_options", "window_options", "options", "custom_config", "text"):
                 value["runtimeValue"]["constant"] = "..."
     return job
 
