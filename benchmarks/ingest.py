@@ -97,6 +97,7 @@ def _ours(images: str, out: str) -> None:
         {"examples": [artifact]},
         {
             "input_base": images,
+            "holdout": "",
             "window": '[[0, null, ""]]',
             "image_options": ImageOptions(resolution=RESOLUTION).model_dump_json(),
         },

@@ -40,6 +40,13 @@ class DataConfig(ImageOptions, WindowOptions):
         description="the newest span to read; without it, the latest",
     )
 
+    holdout: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of images, or a URI, that no training sees: every model is compared "
+        "with them beside the held-out images of its own data; metrics of it are named kid@holdout",
+    )
+
     @model_validator(mode="after")
     def _spans_have_a_pattern(self) -> "DataConfig":
         for name in ("span", "window", "exclude", "older_share"):
@@ -125,6 +132,12 @@ class PipelineConfig(Options):
                 f"data.resolution={self.data.resolution} is not divisible by {factor}, which the "
                 f"{len(self.model.channels)} levels of model.channels ask for"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _limits_have_images(self) -> "PipelineConfig":
+        if self.data.holdout is None and self.evaluate.without_holdout() != self.evaluate:
+            raise ValueError("evaluate.thresholds: a metric @holdout needs data.holdout")
         return self
 
     @model_validator(mode="after")

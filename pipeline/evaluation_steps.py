@@ -18,7 +18,6 @@ from components.image_example_gen.executor import write_examples
 from components.image_example_gen.files import list_images
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource
-from components.real_features.artifact import SPLITS
 from components.real_features.executor import write_features
 from components.sample_evaluator.evaluation import Model, RealData, StoredImages, evaluate
 from components.sample_evaluator.options import EvaluateOptions
@@ -77,12 +76,14 @@ def run(
 
         images = {split: n for report in reports.values() for split, n in report["splits"].items()}
         count = min(config.evaluate.samples, images[examples.EVAL], images.get(STORED, math.inf))
-        evaluate_options = config.evaluate.model_copy(update={"samples": count})
+        evaluate_options = config.evaluate.without_holdout().model_copy(update={"samples": count})
         progress.expect(work.FEATURES, images[examples.TRAIN] + 3 * count)  # real, judged, noise
         progress.expect(work.SAMPLED, count if is_model else 0)
         features = scratch / "features"
         features.mkdir()
-        examples_folders = {split: [str(scratch / split)] for split in SPLITS}
+        examples_folders = {
+            split: [str(scratch / split)] for split in (examples.TRAIN, examples.EVAL)
+        }
         write_features(
             pipeline("RealFeatures"), examples_folders, evaluate_options, graph, str(features)
         )

@@ -88,6 +88,7 @@ def create_pipeline(
             data.model_dump(include=set(WindowOptions.model_fields))
         ),
         span=RuntimeParameter("span", str, span),
+        holdout=data.holdout,
         source_hash=source_hash("components.image_example_gen", "trainer.examples"),
     )
     schema_importer = SchemaImporter(schema, source_hash("components.schema_importer"))
@@ -142,6 +143,7 @@ def create_pipeline(
             "split": {
                 "data.eval_percent": data.eval_percent,
                 "data.group_pattern": data.group_pattern,
+                "data.holdout": data.holdout,
             },
             "checkpoints": locations.checkpoints,
             "source_hash": source_hash("trainer"),

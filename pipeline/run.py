@@ -37,13 +37,12 @@ def run_pipeline(
     """
     if config.data.folder is None:
         raise ConfigError("data.folder: not set; give the folder of images with --data FOLDER")
-    if "://" not in config.data.folder and workspace.folder.is_relative_to(
-        Path(config.data.folder).resolve()
-    ):
-        raise ConfigError(
-            f"data.folder: the workspace {workspace.folder} lies in it, and a run would read what "
-            "an earlier one wrote; choose a workspace outside with --workspace"
-        )
+    for key, folder in (("folder", config.data.folder), ("holdout", config.data.holdout)):
+        if _lies_in(workspace.folder, folder):
+            raise ConfigError(
+                f"data.{key}: the workspace {workspace.folder} lies in it, and a run would read "
+                "what an earlier one wrote; choose a workspace outside with --workspace"
+            )
     schema = read_schema(config.validation.schema_file)
     _refuse_cluster()
     check_available(config.evaluate.features)
@@ -67,6 +66,12 @@ def run_pipeline(
             _keep_report(run, workspace)
         print_summary(console, run, live, workspace)
     return pushable
+
+
+def _lies_in(workspace: Path, folder: str | None) -> bool:
+    if folder is None or "://" in folder:
+        return False
+    return workspace.is_relative_to(Path(folder).resolve())
 
 
 def _refuse_cluster() -> None:

@@ -17,3 +17,4 @@ STDDEV = "stddev"  # float: of the stored pixels, 0 to 127.5
 
 TRAIN = "train"  # names of the splits
 EVAL = "eval"
+HOLDOUT = "holdout"  # only with data.holdout: a fixed set that no training sees

@@ -7,6 +7,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import component_spec, standard_artifacts, standard_component_specs
 
 from components.image_example_gen.driver import (
+    HOLDOUT_KEY,
     LATEST,
     REQUESTED_SPAN_KEY,
     WINDOW_KEY,
@@ -30,6 +31,7 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
         standard_component_specs.INPUT_BASE_KEY: component_spec.ExecutionParameter(type=str),
         REQUESTED_SPAN_KEY: component_spec.ExecutionParameter(type=str),
         WINDOW_OPTIONS_KEY: component_spec.ExecutionParameter(type=str),
+        HOLDOUT_KEY: component_spec.ExecutionParameter(type=str),
         IMAGE_OPTIONS_KEY: component_spec.ExecutionParameter(type=str),
         # The driver fills it in.
         WINDOW_KEY: component_spec.ExecutionParameter(type=str),
@@ -39,7 +41,7 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
 
 
 class ImageExampleGen(component.FileBasedExampleGen):
-    """Reads the images below a folder; `examples` gets the splits train and eval.
+    """Reads the images below a folder; `examples` gets the splits train and eval, and `holdout`.
 
     The features are in trainer/examples.py. Files that are no good images are left out and named
     in `rejected.json` in the root of the artifact, whose int properties `files`, `accepted`,
@@ -57,6 +59,7 @@ class ImageExampleGen(component.FileBasedExampleGen):
         options: ImageOptions,
         window: WindowOptions,
         span: str | RuntimeParameter = LATEST,
+        holdout: str | None = None,
         source_hash: str = "",
     ) -> None:
         """Describes the step; nothing is read.
@@ -66,12 +69,15 @@ class ImageExampleGen(component.FileBasedExampleGen):
             options: what becomes of each image.
             window: which folders below it are read; their images at any depth.
             span: the number of the newest span to read, or `latest`.
+            holdout: a folder of images, local or a URI, that become the split holdout; those of
+                the data that equal them are not trained on.
             source_hash: a hash of the code, so that a change of it runs the step again.
         """
         spec = ImageExampleGenSpec(
             input_base=folder,
             requested_span=span,
             window_options=window.model_dump_json(),
+            holdout=holdout or "",
             image_options=options.model_dump_json(),
             window="",
             source_hash=source_hash,

@@ -17,12 +17,14 @@ from components.image_example_gen.spans import (
     Span,
     choose_window,
     has_spans,
+    holdout_source,
     list_spans,
 )
 
 REQUESTED_SPAN_KEY = "requested_span"  # execution property: the number of a span, or LATEST
 WINDOW_OPTIONS_KEY = "window_options"  # execution property: WindowOptions as JSON
 WINDOW_KEY = "window"  # execution property: the spans that are read, found by the driver, as JSON
+HOLDOUT_KEY = "holdout"  # execution property: the folder of data.holdout; empty without one
 LATEST = "latest"
 
 
@@ -59,7 +61,7 @@ class Driver(driver.Driver):
 
         Raises:
             ImageDataError: no folder is given, the span is none or not to be had, all spans are
-                excluded, or the newest has no images.
+                excluded, or the newest or the held-out folder has no images.
         """
         folder = exec_properties[standard_component_specs.INPUT_BASE_KEY]
         if not folder:
@@ -76,9 +78,12 @@ class Driver(driver.Driver):
             )
         spans = list_spans(folder, options.pattern)
         window = tuple(choose_window(spans, newest, options.window, options.exclude))
+        files = ImageSource(folder, window).list_files()
+        if exec_properties[HOLDOUT_KEY]:
+            files += holdout_source(exec_properties[HOLDOUT_KEY]).list_files()
         return exec_properties | {
             WINDOW_KEY: json.dumps([[span.number, span.version, span.folder] for span in window]),
             utils.SPAN_PROPERTY_NAME: window[-1].number,
             utils.VERSION_PROPERTY_NAME: window[-1].version,
-            utils.FINGERPRINT_PROPERTY_NAME: fingerprint(ImageSource(folder, window).list_files()),
+            utils.FINGERPRINT_PROPERTY_NAME: fingerprint(files),
         }

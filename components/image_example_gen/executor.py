@@ -24,12 +24,12 @@ from tfx.types import artifact_utils, standard_component_specs
 
 from components.image_example_gen import report as reports
 from components.image_example_gen.decode import RejectedImage, decode
-from components.image_example_gen.driver import WINDOW_KEY, parse_window
+from components.image_example_gen.driver import HOLDOUT_KEY, WINDOW_KEY, parse_window
 from components.image_example_gen.example import Row, to_row
 from components.image_example_gen.files import ImageFile, open_image
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shards import WriteShard, shard_count
-from components.image_example_gen.spans import ImageSource
+from components.image_example_gen.spans import ImageSource, holdout_source
 from components.progress import DECODED, counted
 from trainer import examples
 
@@ -45,7 +45,7 @@ ACCEPTED = "accepted"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Writes the splits train and eval, and the report on rejected files beside them."""
+    """Writes the splits, and the report on rejected files beside them."""
 
     def Do(
         self,
@@ -59,7 +59,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             input_dict: nothing.
             output_dict: `examples`, one Examples artifact.
             exec_properties: `input_base`, the data folder; `window`, as the driver resolved it;
-                `image_options`.
+                `holdout`, the held-out folder or nothing; `image_options`.
 
         Raises:
             ImageDataError: no images, too many rejected files, or an empty split.
@@ -67,23 +67,22 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         options = ImageOptions.model_validate_json(exec_properties[IMAGE_OPTIONS_KEY])
         window = parse_window(exec_properties[WINDOW_KEY])
+        holdout = exec_properties[HOLDOUT_KEY]
+        splits = [examples.TRAIN, examples.EVAL, *([examples.HOLDOUT] if holdout else [])]
         artifact = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.EXAMPLES_KEY]
         )
-        artifact.split_names = artifact_utils.encode_split_names([examples.TRAIN, examples.EVAL])
+        artifact.split_names = artifact_utils.encode_split_names(splits)
         examples_utils.set_payload_format(artifact, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(artifact, "tfrecords_gzip")
         artifact.set_string_custom_property("spans", json.dumps([span.number for span in window]))
-        split_folders = {
-            split: artifact_utils.get_split_uri([artifact], split)
-            for split in (examples.TRAIN, examples.EVAL)
-        }
         report = write_examples(
             self._make_beam_pipeline(),
             ImageSource(exec_properties[standard_component_specs.INPUT_BASE_KEY], window),
             options,
             artifact.uri,
-            split_folders,
+            {split: artifact_utils.get_split_uri([artifact], split) for split in splits},
+            holdout=holdout_source(holdout) if holdout else None,
         )
         for name in reports.COUNTS:
             artifact.set_int_custom_property(name, report[name])
@@ -96,16 +95,18 @@ def write_examples(
     output: str,
     split_folders: Mapping[str, str],
     split_salt: str = "",
+    holdout: ImageSource | None = None,
 ) -> dict[str, Any]:
     """Turns image files into examples, and writes the report beside them.
 
     Args:
         pipeline: empty; it is run.
-        source: of the images.
+        source: the data.
         options: what becomes of each image.
         output: folder of the report.
         split_folders: of the examples, by split.
         split_salt: as of `example.split_of`.
+        holdout: images for the split holdout; data that equal them do not get into train.
 
     Returns:
         The report, as `report.make_report` makes it.
@@ -116,20 +117,16 @@ def write_examples(
     partial = os.path.join(output, ".partial")
     for path in (*split_folders.values(), partial):
         fileio.makedirs(path)
-    shards = shard_count(len(source.list_files()), options)
+    sources = [source, *([holdout] if holdout else [])]
+    shards = shard_count(sum(len(each.list_files()) for each in sources), options)
     report_path = os.path.join(output, reports.FILE_NAME)
     with pipeline:
-        rows, rejected = (
-            pipeline
-            | "Source" >> beam.Create([source])
-            | "ListFiles" >> beam.FlatMap(batches_of_files)
-            # Else one worker would decode all that this one step lists.
-            | "SpreadFiles" >> beam.Reshuffle()
-            | "Decode"
-            >> beam.ParDo(DecodeFiles(source, options, split_salt)).with_outputs(
-                REJECTED, main="rows"
-            )
-        )
+        images = [
+            pipeline | f"Read[{index}]" >> ReadImages(each, options, split_salt)
+            for index, each in enumerate(sources)
+        ]
+        rows = [each.rows for each in images] | "Rows" >> beam.Flatten()
+        rejected = [each.rejected for each in images] | "Rejected" >> beam.Flatten()
         counts = (
             rows
             | "ByShard" >> beam.Map(lambda row: (int(row.sha256[:15], 16) % shards, row))
@@ -144,8 +141,8 @@ def write_examples(
         )
         spans = (
             (
-                rows | "AcceptedBySpan" >> beam.Map(lambda row: (row.span, ACCEPTED)),
-                rejected | "RejectedBySpan" >> beam.Map(lambda file: (file[2], REJECTED)),
+                images[0].rows | beam.Map(lambda row: (row.span, ACCEPTED)),
+                images[0].rejected | beam.Map(lambda file: (file[2], REJECTED)),
             )
             | "BySpan" >> beam.Flatten()
             | "CountBySpan" >> beam.combiners.Count.PerElement()
@@ -174,6 +171,26 @@ def write_examples(
     reports.check_report(report, source.folder, options)
     logging.info("%s", {name: report[name] for name in reports.COUNTS})
     return report
+
+
+class ReadImages(beam.PTransform):
+    """The images of a source: `rows`, and what is `rejected` as (path, reason, span)."""
+
+    def __init__(self, source: ImageSource, options: ImageOptions, split_salt: str) -> None:
+        super().__init__()
+        self._source = source
+        self._decode = DecodeFiles(source, options, split_salt)
+
+    def expand(self, root: beam.Pipeline) -> beam.pvalue.DoOutputsTuple:
+        """Applied to a pipeline."""
+        return (
+            root
+            | "Source" >> beam.Create([self._source])
+            | "ListFiles" >> beam.FlatMap(batches_of_files)
+            # Else one worker would decode all that this one step lists.
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "Decode" >> beam.ParDo(self._decode).with_outputs(REJECTED, main="rows")
+        )
 
 
 class DecodeFiles(beam.DoFn):

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.options import ImageOptions
+from trainer import examples
 
 FILE_NAME = "rejected.json"  # in the root of the examples artifact
 # Names of counts beside those of the splits.
 DUPLICATES = "duplicates"
 LEFT_OUT = "left_out"
+IN_HOLDOUT = "in_holdout"
 OMITTED = "omitted"
 COUNTS = ("files", "accepted", "rejected", "duplicates")  # also properties of the artifact
 MAX_REJECTED_FILES = 10_000  # named in the report; all are counted
@@ -26,18 +28,19 @@ def make_report(
     """Puts the counts together.
 
     Args:
-        counts: images by split, and by the names of LEFT_OUT, OMITTED and DUPLICATES.
+        counts: images by split, and by the names above; what is missing counts as 0.
         splits: names of the splits.
         reasons: rejected files by reason.
         by_span: `accepted` and `rejected` files of each span.
         rejected_files: (path, reason), sorted; at most MAX_REJECTED_FILES.
 
     Returns:
-        The report: of accepted images, those in each of the `splits`, those `left_out` since
-        held-out ones of another group equal them, and those of older spans `omitted` beyond
-        older_share; `duplicates`, whose pixels equal those of another one before them.
+        The report: of accepted images, those in each of the `splits`, those `left_out` of train
+        since some of another group in eval equal them, those left out since they are `in_holdout`
+        too, and those of older spans `omitted` beyond older_share; `duplicates`, whose pixels
+        equal those of another one before them.
     """
-    unused = {name: counts.get(name, 0) for name in (LEFT_OUT, OMITTED)}
+    unused = {name: counts.get(name, 0) for name in (LEFT_OUT, IN_HOLDOUT, OMITTED)}
     in_splits = {split: counts.get(split, 0) for split in splits}
     accepted = sum(in_splits.values()) + sum(unused.values())
     rejected = sum(reasons.values())
@@ -60,26 +63,51 @@ def to_json(report: dict) -> str:
 
 
 def check_report(report: dict, folder: str, options: ImageOptions) -> None:
-    """Raises an ImageDataError where too many files were rejected or a split is empty."""
-    files, rejected = report["files"], report["rejected"]
-    if rejected > options.max_rejected * files:
-        reasons = [f"{count} {reason}" for reason, count in report["reasons"].items()]
-        # repr keeps control characters in a file's name from the terminal.
-        names = [repr(path) for path, _ in report["rejected_files"]]
-        raise ImageDataError(
-            f"{folder}: {rejected} of {files} files rejected ({rejected / files:.1%}), "
-            f"max_rejected allows {options.max_rejected:.1%}: {_first(reasons)}; "
-            f"files: {_first(names)}; the log names them all; mend or remove them, or raise "
-            "max_rejected"
-        )
+    """Raises an ImageDataError where too many files were rejected or a split is empty.
+
+    The newest span is looked at by itself, too: all of it may be damaged, and be few among many.
+    """
+    spans = report["by_span"]
+    _check_rejected(report, report["rejected"], report["files"], "files", folder, options)
+    if len(spans) > 1:
+        newest = max(spans, key=int)
+        rejected, files = spans[newest]["rejected"], sum(spans[newest].values())
+        what = f"files of span {newest}, the newest,"
+        _check_rejected(report, rejected, files, what, folder, options)
     for split, images in report["splits"].items():
         if not images:
-            grouped = " and the groups of group_pattern" if options.group_pattern else ""
-            raise ImageDataError(
-                f"{folder}: no image falls into the {split} split: {report['accepted']} images "
-                f"are too few for eval_percent {options.eval_percent}{grouped}; add images"
-                f" or change eval_percent"
-            )
+            raise ImageDataError(f"{folder}: {_empty_split(split, report, options)}")
+
+
+def _check_rejected(
+    report: dict, rejected: int, files: int, what: str, folder: str, options: ImageOptions
+) -> None:
+    if rejected <= options.max_rejected * files:
+        return
+    reasons = [f"{count} {reason}" for reason, count in report["reasons"].items()]
+    # repr keeps control characters in a file's name from the terminal.
+    names = [repr(path) for path, _ in report["rejected_files"]]
+    raise ImageDataError(
+        f"{folder}: {rejected} of {files} {what} rejected ({rejected / files:.1%}), "
+        f"max_rejected allows {options.max_rejected:.1%}: {_first(reasons)}; "
+        f"files: {_first(names)}; the log names them all; mend or remove them, or raise "
+        "max_rejected"
+    )
+
+
+def _empty_split(split: str, report: dict, options: ImageOptions) -> str:
+    if split == examples.HOLDOUT:
+        return f"no image falls into the {split} split: no file of data.holdout is a good image"
+    if split == examples.TRAIN and report[IN_HOLDOUT]:
+        return (
+            f"no image falls into the {split} split: {report[IN_HOLDOUT]} are in data.holdout too; "
+            "add images that are not"
+        )
+    grouped = " and the groups of group_pattern" if options.group_pattern else ""
+    return (
+        f"no image falls into the {split} split: {report['accepted']} images are too few for "
+        f"eval_percent {options.eval_percent}{grouped}; add images or change eval_percent"
+    )
 
 
 def _first(texts: Sequence[str]) -> str:

@@ -4,7 +4,8 @@ import itertools
 import math
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 import apache_beam as beam
 import tensorflow as tf
@@ -12,12 +13,15 @@ from tfx.dsl.io import fileio
 
 from components.image_example_gen.example import Row
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.report import DUPLICATES, LEFT_OUT, OMITTED
+from components.image_example_gen.report import DUPLICATES, IN_HOLDOUT, LEFT_OUT
 from trainer import examples
 
 # A shard is sorted in memory: at most about this many images, and this many bytes of pixels.
 IMAGES_PER_SHARD = 1000
 BYTES_PER_SHARD = 64 * 2**20
+# Images that equal one of these splits are not trained on: what that is called. In eval they are
+# of another group (group_pattern).
+_SPARED = {examples.HOLDOUT: IN_HOLDOUT, examples.EVAL: LEFT_OUT}
 
 
 def shard_count(files: int, options: ImageOptions) -> int:
@@ -38,18 +42,26 @@ class WriteShard(beam.DoFn):
     def process(self, shard: tuple[int, Iterable[Row]]) -> Iterator[tuple[str, int]]:
         """Sorts and writes a shard."""
         index, rows = shard[0], sorted(shard[1])
-        yield DUPLICATES, sum(a.sha256 == b.sha256 for a, b in itertools.pairwise(rows))
-        taken = [row for row in rows if row.split != OMITTED]
-        yield OMITTED, len(rows) - len(taken)
-        # Equal pixels in two groups (group_pattern): what is held out is not trained on.
-        held_out = {row.sha256 for row in taken if row.split == examples.EVAL}
-        kept = [row for row in taken if row.split == examples.EVAL or row.sha256 not in held_out]
-        yield LEFT_OUT, len(taken) - len(kept)
+        data = [row for row in rows if row.split != examples.HOLDOUT]
+        yield DUPLICATES, sum(a.sha256 == b.sha256 for a, b in itertools.pairwise(data))
+        held_out = {split: {row.sha256 for row in rows if row.split == split} for split in _SPARED}
+        records = defaultdict(list)
+        for row in rows:
+            records[_use(row, held_out)].append(row.example)
+        for use, found in records.items():
+            yield use, len(found)
         for split, folder in self._split_folders.items():
-            records = [row.example for row in kept if row.split == split]
             name = f"data_tfrecord-{index:05}-of-{self._shards:05}.gz"
-            write_records(os.path.join(folder, name), records, self._partial)
-            yield split, len(records)
+            write_records(os.path.join(folder, name), records[split], self._partial)
+
+
+def _use(row: Row, held_out: Mapping[str, Set[str]]) -> str:
+    """The split that a row goes to, or the name of the count of why it goes to none."""
+    if row.split == examples.TRAIN:
+        for split, reason in _SPARED.items():
+            if row.sha256 in held_out[split]:
+                return reason
+    return row.split
 
 
 def write_records(path: str, records: Iterable[bytes], partial: str) -> None:

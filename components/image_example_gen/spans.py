@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import ImageFile, is_folder, list_folders, list_images
+from trainer import examples
 
 EPOCH = date(1970, 1, 1)
 MAX_DIGITS = 9  # of the number of a span or a version
@@ -72,6 +73,11 @@ class ImageSource:
                 for file in listed
             ]
         return sorted(files)
+
+
+def holdout_source(folder: str) -> ImageSource:
+    """The images of a held-out folder; their paths begin with it, to be told from the others."""
+    return ImageSource("", (Span(0, None, folder.rstrip("/")),), examples.HOLDOUT)
 
 
 def has_spans(pattern: str) -> bool:

@@ -1,19 +1,24 @@
 """The artifact of RealFeatures: what is in its folder, for those who write and read it."""
 
 import apache_beam as beam
-from tfx.types import artifact
+from tfx import types
+from tfx.types import artifact, artifact_utils
 
 from components.sample_evaluator import image_features
-from trainer import examples
 
 REAL_PNG = "real.png"  # grid of held-out images
-SPLITS = (examples.TRAIN, examples.EVAL)
 
 
 class ImageFeatures(artifact.Artifact):
     """Features of the real images: of all for training, of some that are held out."""
 
     TYPE_NAME = "components.ImageFeatures"
+
+
+def split_folders(artifacts: list[types.Artifact]) -> dict[str, list[str]]:
+    """The folders of Examples, by split."""
+    splits = artifact_utils.decode_split_names(artifacts[0].split_names)
+    return {split: artifact_utils.get_split_uris(artifacts, split) for split in splits}
 
 
 def file_prefix(folder: str, split: str) -> str:

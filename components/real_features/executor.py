@@ -10,7 +10,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components.parameters import complete
-from components.real_features.artifact import REAL_PNG, SPLITS, file_prefix
+from components.real_features.artifact import REAL_PNG, file_prefix, split_folders
 from components.sample_evaluator import grids, image_features, images
 from components.sample_evaluator.features import check_available
 from components.sample_evaluator.options import RealFeaturesOptions
@@ -27,7 +27,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the features of both splits.
+        """Writes the features of all splits.
 
         Raises:
             FeatureError: the weights of the feature space are missing or not those that are pinned.
@@ -41,9 +41,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         check_available(options.features)
         transform_graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
         output = artifact_utils.get_single_uri(output_dict["features"])
-        folders = {
-            split: artifact_utils.get_split_uris(input_dict["examples"], split) for split in SPLITS
-        }
+        folders = split_folders(input_dict["examples"])
         write_features(self._make_beam_pipeline(), folders, options, transform_graph, output)
 
 
@@ -58,7 +56,7 @@ def write_features(
 
     Args:
         pipeline: empty; it is run.
-        folders: of the examples, by split: train and eval.
+        folders: of the examples, by split: train, eval, and holdout if there is one.
         options: number of held-out images, feature space.
         transform_graph: URI of the TransformGraph artifact.
         output: folder for the features.
@@ -86,7 +84,7 @@ class DescribeImages(beam.PTransform):
         """From serialized tf.Examples to the files written."""
         size = self._options.batch_size
         prefix = file_prefix(self._output, self._split)
-        if self._split == examples.EVAL:
+        if self._split != examples.TRAIN:
             records |= TakeFirst(self._options.samples, key=images.example_key)
         batches = (
             records

@@ -78,7 +78,7 @@ class EvaluateSamples(beam.PTransform):
         self._stored = stored
 
     def expand(self, real: dict[str, RealImages]) -> Any:
-        """From the real images, held out (REAL) and for training (TRAIN)."""
+        """From the real images, held out (REAL; also HOLDOUT) and for training (TRAIN)."""
         options = self._options
         training, held_out = real[sources.TRAIN], real[sources.REAL]
         labels = (
@@ -105,6 +105,10 @@ class EvaluateSamples(beam.PTransform):
             | "Features" >> beam.ParDo(image_features.ExtractFeatures(options.features))
         )
         compared = held_out.features | "Real" >> beam.Map(lambda found: (sources.REAL, found))
+        fixed = [
+            real[source].features | "Holdout" >> beam.Map(lambda found: (sources.HOLDOUT, found))
+            for source in real.keys() & {sources.HOLDOUT}
+        ]
         floor = (
             training.features
             | "Floor" >> TakeFirst(options.samples, key=lambda found: found.key, limit=count)
@@ -115,7 +119,7 @@ class EvaluateSamples(beam.PTransform):
         nearest = training.features | FindNearest(queries)
         if sources.CANDIDATE in batches:
             self._write_pictures(real, batches[sources.CANDIDATE], labels, nearest)
-        everything = [compared, floor, features] | "AllFeatures" >> beam.Flatten()
+        everything = [compared, *fixed, floor, features] | "AllFeatures" >> beam.Flatten()
         return (everything, nearest) | Analyze(self._eval_config, self._output)
 
     def _write_pictures(

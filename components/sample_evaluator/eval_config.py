@@ -1,18 +1,19 @@
 """TFMA's configuration of an evaluation: which metrics of which sources, slices and thresholds."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.sample_evaluator import sources, tfma_metrics
-from components.sample_evaluator.metrics import CATALOG
+from components.sample_evaluator.metrics import CATALOG, HOLDOUT_METRICS
 from components.sample_evaluator.options import EvaluateOptions
 
 
 def make_eval_config(
-    options: EvaluateOptions, baseline: bool, by_label: bool
+    options: EvaluateOptions, baseline: bool, by_label: bool, holdout: bool = False
 ) -> config_pb2.EvalConfig:
     """Writes the thresholds as TFMA knows them: they judge the candidate, over all its samples.
 
@@ -20,8 +21,11 @@ def make_eval_config(
         options: thresholds, and the share of samples that may be copies.
         baseline: whether there are samples of a baseline; without them no change is limited.
         by_label: whether to compute the metrics of each label as well.
+        holdout: whether there are images of data.holdout to compare with.
     """
     judged = [sources.CANDIDATE, *([sources.BASELINE] if baseline else [])]
+    real = [sources.REAL, *([sources.HOLDOUT] if holdout else [])]
+    names = [*CATALOG, *(HOLDOUT_METRICS if holdout else ())]
     compared = [*judged, sources.TRAIN, sources.NOISE]
     slices = [config_pb2.SlicingSpec()]
     if by_label:
@@ -29,15 +33,15 @@ def make_eval_config(
     return config_pb2.EvalConfig(
         model_specs=[
             config_pb2.ModelSpec(name=name, is_baseline=name == sources.BASELINE)
-            for name in [*compared, sources.REAL]
+            for name in [*compared, *real]
         ],
         slicing_specs=slices,
         metrics_specs=[
             _specs(compared, [_metric(tfma_metrics.KidSpread)]),
-            _specs(compared[1:], [_metric(tfma_metrics.SampleMetric, name=n) for n in CATALOG]),
+            _specs(compared[1:], [_metric(tfma_metrics.SampleMetric, name=n) for n in names]),
             _specs(judged[1:], [_metric(tfma_metrics.MemorizationMetric)]),
-            _specs([*compared, sources.REAL], [_metric(tfma_metrics.ImageCounts)]),
-            _specs([sources.CANDIDATE], _limited(options, baseline)),
+            _specs([*compared, *real], [_metric(tfma_metrics.ImageCounts)]),
+            _specs([sources.CANDIDATE], _limited(options, names, baseline)),
         ],
     )
 
@@ -46,10 +50,12 @@ def _specs(models: list[str], metrics: list[config_pb2.MetricConfig]) -> config_
     return config_pb2.MetricsSpec(model_names=models, metrics=metrics)
 
 
-def _limited(options: EvaluateOptions, baseline: bool) -> list[config_pb2.MetricConfig]:
+def _limited(
+    options: EvaluateOptions, names: Sequence[str], baseline: bool
+) -> list[config_pb2.MetricConfig]:
     thresholds = options.thresholds
     metrics = []
-    for name in CATALOG:
+    for name in names:
         limit = thresholds.get(name)
         bounds = _bounds(limit.minimum, limit.maximum) if limit else None
         metrics.append(_metric(tfma_metrics.SampleMetric, bounds, name=name))

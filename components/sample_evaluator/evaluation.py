@@ -21,7 +21,11 @@ from components.sample_evaluator.sampler import Sampler, SamplerError, check_sam
 from components.sample_evaluator.selection import TakeFirst
 from trainer import examples
 
-_SPLITS = {sources.TRAIN: examples.TRAIN, sources.REAL: examples.EVAL}
+_SOURCES = {
+    examples.TRAIN: sources.TRAIN,
+    examples.EVAL: sources.REAL,
+    examples.HOLDOUT: sources.HOLDOUT,
+}
 
 REPORT_HTML = "report.html"
 
@@ -30,7 +34,7 @@ class RealData(NamedTuple):
     """The real images.
 
     Attributes:
-        examples: folders of their examples, by split: train and eval.
+        examples: folders of their examples, by split: train, eval, and holdout if there is one.
         features: folder that `real_features.executor.write_features` wrote.
         transform_graph: URI of the TransformGraph artifact.
     """
@@ -110,7 +114,12 @@ def evaluate(
         if isinstance(model, Model) and not found.problem
     }
     conditional = bool(checked.sampler and checked.sampler.labels)
-    config = make_eval_config(options, baseline=sources.BASELINE in samplers, by_label=conditional)
+    config = make_eval_config(
+        options,
+        baseline=sources.BASELINE in samplers,
+        by_label=conditional,
+        holdout=examples.HOLDOUT in real.examples,
+    )
     with pipeline:
         stored = {}
         if isinstance(candidate, StoredImages):
@@ -118,11 +127,11 @@ def evaluate(
                 candidate.examples, real.transform_graph, options
             )
         data = {
-            source: analysis.RealImages(
-                pipeline | f"Features[{source}]" >> ReadFeatures(real.features, split),
-                pipeline | f"Examples[{source}]" >> images.ReadExamples(real.examples[split]),
+            _SOURCES[split]: analysis.RealImages(
+                pipeline | f"Features[{split}]" >> ReadFeatures(real.features, split),
+                pipeline | f"Examples[{split}]" >> images.ReadExamples(folders),
             )
-            for source, split in _SPLITS.items()
+            for split, folders in real.examples.items()
         }
         _ = data | analysis.EvaluateSamples(
             options, config, real.transform_graph, shape, samplers, output, stored
@@ -143,7 +152,12 @@ def evaluate(
         verdict,
         json.loads(_read_if_there(f"{output}/{analysis.ERROR_BY_ALPHA_JSON}") or "null"),
         history.earlier_metrics(
-            earlier, options.features, int(values[sources.REAL].get("images", 0))
+            earlier,
+            options.features,
+            *(
+                int(values.get(source, {}).get("images", 0))
+                for source in (sources.REAL, sources.HOLDOUT)
+            ),
         ),
     )
     _write(output, content, real.features)

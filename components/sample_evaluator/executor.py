@@ -12,7 +12,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.parameters import complete
-from components.real_features.artifact import SPLITS
+from components.real_features.artifact import split_folders
 from components.sample_evaluator import gate, sources
 from components.sample_evaluator.evaluation import Model, RealData, evaluate
 from components.sample_evaluator.options import EvaluateOptions
@@ -42,10 +42,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         verdict = evaluate(
             self._make_beam_pipeline(),
             RealData(
-                {
-                    split: artifact_utils.get_split_uris(input_dict["examples"], split)
-                    for split in SPLITS
-                },
+                split_folders(input_dict["examples"]),
                 artifact_utils.get_single_uri(input_dict["features"]),
                 artifact_utils.get_single_uri(input_dict["transform_graph"]),
             ),

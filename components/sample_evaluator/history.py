@@ -9,7 +9,9 @@ import tensorflow as tf
 from absl import logging
 from tfx import types
 
+from components.sample_evaluator import sources
 from components.sample_evaluator.features.options import FeatureOptions
+from components.sample_evaluator.metrics import AT_HOLDOUT
 
 METRICS_JSON = "metrics.json"  # in the root of an evaluation
 
@@ -28,23 +30,30 @@ class _Evaluation(pydantic.BaseModel):
     features: str
     feature_settings: dict[str, Any] = {}
     samples: int
+    images: dict[str, int] = {}
     model: _Model
     metrics: dict[str, _Metric]
 
 
 def earlier_metrics(
-    evaluations: Sequence[types.Artifact], features: FeatureOptions, samples: int
+    evaluations: Sequence[types.Artifact],
+    features: FeatureOptions,
+    samples: int,
+    holdout: int = 0,
 ) -> list[dict[str, Any]]:
     """Reads the metrics of earlier evaluations that can be compared with this one.
 
     The metrics depend on the feature space, weights included, and the Frechet distance on the
     number of images as well: an evaluation with another of these is left out, as is one that cannot
-    be read.
+    be read. Of one that has another number of samples, and the same images of data.holdout, its
+    KID to these is told.
 
     Args:
         evaluations: ModelEvaluation artifacts, oldest first.
         features: feature space of this evaluation.
         samples: number of samples of this evaluation.
+        holdout: number of its images of data.holdout; of evaluations with another number, the
+            metrics that compare with these are left out.
 
     Returns:
         In the order of `evaluations`: `model`, its URI; `evaluated`, the day (ISO 8601, UTC);
@@ -60,11 +69,16 @@ def earlier_metrics(
             logging.warning("%s is left out of the history: %s", path, error)
             continue
         space = (found.features, found.feature_settings)
-        if space != (features.name, features.settings) or found.samples != samples:
+        same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout
+        values = {
+            name: metric.candidate
+            for name, metric in found.metrics.items()
+            if _is_comparable(name, found.samples == samples, same_holdout)
+        }
+        if space != (features.name, features.settings) or not values:
             continue
         milliseconds = artifact.mlmd_artifact.create_time_since_epoch
         evaluated = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
-        values = {name: metric.candidate for name, metric in found.metrics.items()}
         entries.append(
             {
                 "model": found.model.uri,
@@ -73,3 +87,10 @@ def earlier_metrics(
             }
         )
     return entries
+
+
+def _is_comparable(metric: str, same_samples: bool, same_holdout: bool) -> bool:
+    if not metric.endswith(AT_HOLDOUT):
+        return same_samples
+    # The expected value of KID does not depend on the number of samples (Binkowski et al. 2018).
+    return same_holdout and (same_samples or metric == f"kid{AT_HOLDOUT}")

@@ -17,6 +17,9 @@ MetricName = Literal[
     "recall",
     "density",
     "coverage",
+    "kid@holdout",
+    "frechet_distance@holdout",
+    "coverage@holdout",
 ]
 
 
@@ -98,3 +101,8 @@ class EvaluateOptions(RealFeaturesOptions):
                 "or no model can be blessed"
             )
         return self
+
+    def without_holdout(self) -> "EvaluateOptions":
+        """These options for an evaluation without images of data.holdout."""
+        kept = {name: t for name, t in self.thresholds.items() if not name.endswith("@holdout")}
+        return self.model_copy(update={"thresholds": kept})

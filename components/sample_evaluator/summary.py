@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from components.sample_evaluator import sources, tfma_metrics
 from components.sample_evaluator.gate import Values, Verdict
-from components.sample_evaluator.metrics import CATALOG
+from components.sample_evaluator.metrics import CATALOG, HOLDOUT_METRICS, get_metric
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.tfma_metrics import (
     margin_name,
@@ -56,6 +56,7 @@ def summarize(
         A dictionary for JSON; a number that there is none of is None.
     """
     options = setting.options
+    names = [*CATALOG, *(HOLDOUT_METRICS if sources.HOLDOUT in values else ())]
     return {
         "blessed": verdict.blessed,
         "mode": options.bless,
@@ -68,7 +69,7 @@ def summarize(
         "images": {name: int(found.get("images", 0)) for name, found in values.items()},
         "model": {"uri": setting.model},
         "baseline": {"uri": setting.baseline, "status": setting.baseline_status},
-        "metrics": {name: _metric(name, values, options, verdict) for name in CATALOG},
+        "metrics": {name: _metric(name, values, options, verdict) for name in names},
         "memorization": _memorization(values, options),
         "classes": {
             label: {
@@ -107,6 +108,6 @@ def _metric(name: str, values: Values, options: EvaluateOptions, verdict: Verdic
             for limit in ("minimum", "maximum", "max_worsening")
         },
         "passed": name not in verdict.failed,
-        "larger_is_better": CATALOG[name].larger_is_better,
+        "larger_is_better": get_metric(name).larger_is_better,
         "unavailable": candidate.get(unavailable_name(name)),
     }

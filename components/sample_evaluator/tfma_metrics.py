@@ -1,6 +1,7 @@
 """The metrics of sample quality as TFMA metrics.
 
-TFMA's models are the sources of images: each is compared with the source `real`. The features of
+TFMA's models are the sources of images: each is compared with the source `real`, and with `holdout`
+where the metric's name says so. The features of
 all images are gathered once and sorted by their keys, so that no bundling changes a result; every
 metric is then derived from them, and the Frechet distance from the moments.
 """
@@ -15,7 +16,7 @@ from tensorflow_model_analysis.metrics import metric_types, metric_util
 
 from components.sample_evaluator import sources
 from components.sample_evaluator.image_sets import GatherFeatures, ImageRecord, ImageSet
-from components.sample_evaluator.metrics import CATALOG
+from components.sample_evaluator.metrics import AT_HOLDOUT, get_metric
 from components.sample_evaluator.metrics.arrays import MetricError
 from components.sample_evaluator.metrics.fidelity_and_diversity import (
     FidelityAndDiversity,
@@ -56,7 +57,7 @@ def margin_name(metric: str) -> str:
 
 
 class SampleMetric(metric_types.Metric):
-    """A metric of `metrics.CATALOG`.
+    """A metric that `metrics.get_metric` knows.
 
     Where it cannot be computed, there is no value, but the reason: as the metric that
     `unavailable_name` names. The same holds of the metrics below.
@@ -107,26 +108,31 @@ _Derive = Callable[[dict[str, ImageSet], str], Sequence[float]]
 
 
 def _sample_metric(name: str, model_name: str) -> metric_types.MetricComputations:
-    if name in FidelityAndDiversity._fields:
-        return _one_of_four(name, model_name)
-    if name != "frechet_distance":
+    metric, real = name.removesuffix(AT_HOLDOUT), _reference(name)
+    if metric in FidelityAndDiversity._fields:
+        return _one_of_four(name, metric, real, model_name)
+    if metric != "frechet_distance":
         return _derived([name], model_name, functools.partial(_compare, name))
     key = metric_types.MetricKey(name, model_name=model_name)
     moments = metric_types.MetricComputation([_MOMENTS], [_ReadVector()], _KeyedMoments())
     return [
         moments,
-        metric_types.DerivedMetricComputation([key], functools.partial(_compare_moments, key)),
+        metric_types.DerivedMetricComputation(
+            [key], functools.partial(_compare_moments, key, real)
+        ),
     ]
 
 
-def _one_of_four(name: str, model_name: str) -> metric_types.MetricComputations:
+def _one_of_four(
+    name: str, metric: str, real: str, model_name: str
+) -> metric_types.MetricComputations:
     """One of FidelityAndDiversity; TFMA computes the four once, since their key is the same."""
-    all_four = metric_types.MetricKey(_FIDELITY_AND_DIVERSITY, model_name=model_name)
+    all_four = metric_types.MetricKey(f"{_FIDELITY_AND_DIVERSITY}_{real}", model_name=model_name)
     key = metric_types.MetricKey(name, model_name=model_name)
 
     def compute(values: metric_types.MetricsDict) -> metric_types.MetricsDict:
         try:
-            return {all_four: fidelity_and_diversity(*_both(values[_FEATURES], model_name))}
+            return {all_four: fidelity_and_diversity(*_both(values[_FEATURES], real, model_name))}
         except MetricError as error:
             return {all_four: error}
 
@@ -134,7 +140,7 @@ def _one_of_four(name: str, model_name: str) -> metric_types.MetricComputations:
         found = values[all_four]
         if isinstance(found, MetricError):
             return {key._replace(name=unavailable_name(name)): str(found)}
-        return {key: getattr(found, name)}
+        return {key: getattr(found, metric)}
 
     return [
         _gather_features(),
@@ -145,7 +151,7 @@ def _one_of_four(name: str, model_name: str) -> metric_types.MetricComputations:
 
 def _kid_spread(name: str, model_name: str) -> metric_types.MetricComputations:
     def derive(sets: dict[str, ImageSet], source: str) -> Sequence[float]:
-        real, generated = _both(sets, source)
+        real, generated = _both(sets, sources.REAL, source)
         # Halves at most: subsets of nearly all rows are all alike.
         size = min(MAX_SUBSET, len(real) // 2, len(generated) // 2)
         return [kid_over_subsets(real, generated, subset_size=size).stddev]
@@ -155,9 +161,9 @@ def _kid_spread(name: str, model_name: str) -> metric_types.MetricComputations:
 
 def _worsening(metric: str, name: str, model_name: str) -> metric_types.MetricComputations:
     def derive(sets: dict[str, ImageSet], source: str) -> Sequence[float]:
-        real, candidate = _both(sets, source)
-        _, baseline = _both(sets, sources.BASELINE)
-        found = worsening(CATALOG[metric], real, candidate, baseline)
+        real, candidate = _both(sets, _reference(metric), source)
+        baseline = _of(sets, sources.BASELINE).vectors
+        found = worsening(get_metric(metric), real, candidate, baseline)
         return found.proven, found.margin
 
     return _derived([name, margin_name(metric)], model_name, derive)
@@ -183,11 +189,16 @@ def _image_counts(name: str, model_name: str) -> metric_types.MetricComputations
 
 
 def _compare(name: str, sets: dict[str, ImageSet], source: str) -> Sequence[float]:
-    return [CATALOG[name].function(*_both(sets, source))]
+    return [get_metric(name).function(*_both(sets, _reference(name), source))]
 
 
-def _both(sets: dict[str, ImageSet], source: str) -> tuple[np.ndarray, np.ndarray]:
-    return _of(sets, sources.REAL).vectors, _of(sets, source).vectors
+def _reference(metric: str) -> str:
+    """The source of real images that a metric compares with."""
+    return sources.HOLDOUT if metric.endswith(AT_HOLDOUT) else sources.REAL
+
+
+def _both(sets: dict[str, ImageSet], real: str, source: str) -> tuple[np.ndarray, np.ndarray]:
+    return _of(sets, real).vectors, _of(sets, source).vectors
 
 
 def _of(found: dict[str, Any], source: str) -> Any:
@@ -197,11 +208,11 @@ def _of(found: dict[str, Any], source: str) -> Any:
 
 
 def _compare_moments(
-    key: metric_types.MetricKey, values: metric_types.MetricsDict
+    key: metric_types.MetricKey, real: str, values: metric_types.MetricsDict
 ) -> metric_types.MetricsDict:
     moments = values[_MOMENTS]
     try:
-        value = frechet_distance_of(_of(moments, sources.REAL), _of(moments, key.model_name))
+        value = frechet_distance_of(_of(moments, real), _of(moments, key.model_name))
     except MetricError as error:
         return {key._replace(name=unavailable_name(key.name)): str(error)}
     return {key: value}

@@ -109,6 +109,9 @@ def test_a_workspace_inside_the_data_folder_is_refused(tmp_path, digits_folder):
     runs = Runs(tmp_path / "images" / "workspace", tmp_path / "images")
     with pytest.raises(ConfigError, match="choose a workspace outside"):
         runs.run()
+    runs.data = digits_folder
+    with pytest.raises(ConfigError, match=r"^data\.holdout: the workspace"):
+        runs.run(f"data.holdout={tmp_path}")
     assert not runs.workspace.folder.exists()
 
 

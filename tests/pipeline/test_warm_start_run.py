@@ -1,5 +1,6 @@
 """Retraining on changed data: from the latest blessed model, and only where data did change."""
 
+import json
 import shutil
 
 import pytest
@@ -10,17 +11,29 @@ from tests.pipeline.conftest import NODES, Runs, states
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, digits_folder):
-    """Three runs with a warm start asked for: on an empty store, unchanged, on changed data."""
-    data = tmp_path_factory.mktemp("data") / "digits"
-    shutil.copytree(digits_folder, data)
+    """Three runs with a warm start asked for: on an empty store, unchanged, with a span more."""
+    folder = tmp_path_factory.mktemp("data")
+    data, holdout = folder / "digits", folder / "holdout"
+    shutil.copytree(digits_folder, data / "span-1")
+    for index, path in enumerate(sorted(data.glob("span-1/*/*.png"))):
+        if index % 9 == 0:
+            _move(path, data / "span-2" / path.parent.name)
+        elif index % 9 == 1:
+            _move(path, holdout / path.parent.name)
     runs = Runs(tmp_path_factory.mktemp("warm"), data)
     runs.found = []
+    later = (data / "span-2").rename(folder / "later")
     for step in ("empty", "unchanged", "changed"):
         if step == "changed":
-            for path in sorted(data.glob("*/*.png"))[::9]:
-                path.unlink()
-        runs.found.append(runs.run("train.warm_start=true"))
+            later.rename(data / "span-2")
+        settings = ("data.pattern=span-{SPAN}", "data.window=2", f"data.holdout={holdout}")
+        runs.found.append(runs.run("train.warm_start=true", *settings))
     return runs
+
+
+def _move(path, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    path.rename(folder / path.name)
 
 
 def started_from(run):
@@ -47,11 +60,30 @@ def test_a_run_with_nothing_changed_finds_the_training_in_the_cache(runs):
 
 def test_a_run_on_changed_data_starts_from_the_blessed_model_with_lineage(runs):
     first, _, changed = runs.found
-    assert changed.images("accepted") < first.images("accepted")
+    assert changed.images("accepted") > first.images("accepted")
     assert started_from(changed) == str(first.model)
     store = lineage.connect(runs.workspace.metadata)
     base = first.artifacts["Trainer", "model"]
     assert _inputs(store, changed.artifacts["Trainer", "model"])["base_model"] == base.id
+
+
+def test_a_window_of_spans_is_one_data_set_and_lineage_names_the_spans(runs):
+    first, _, changed = runs.found
+    for run, spans in ((first, [1]), (changed, [1, 2])):
+        examples = run.artifacts["ImageExampleGen", "examples"]
+        assert json.loads(examples.custom_properties["spans"].string_value) == spans
+        assert examples.custom_properties["span"].int_value == spans[-1]
+        report = json.loads(run.rejected_report.read_text("ascii"))
+        assert [int(span) for span in report["by_span"]] == spans
+
+
+def test_candidate_and_baseline_are_compared_with_what_is_held_out_for_good(runs):
+    evaluation = runs.found[2].artifacts["SampleEvaluator", "evaluation"]
+    for name in ("kid@holdout", "frechet_distance@holdout", "coverage@holdout"):
+        found = runs.found[2].metrics["metrics"][name]
+        assert found["baseline"] is not None
+        stored = evaluation.custom_properties[name].double_value
+        assert stored == pytest.approx(found["candidate"], abs=1e-6)  # of six digits
 
 
 def _inputs(store, artifact):

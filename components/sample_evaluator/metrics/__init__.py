@@ -41,3 +41,11 @@ CATALOG: dict[str, Metric] = {
     "density": Metric(density, larger_is_better=True),
     "coverage": Metric(coverage, larger_is_better=True),
 }
+
+AT_HOLDOUT = "@holdout"  # ends the names of metrics that compare with the images of data.holdout
+HOLDOUT_METRICS = tuple(f"{name}{AT_HOLDOUT}" for name in ("kid", "frechet_distance", "coverage"))
+
+
+def get_metric(name: str) -> Metric:
+    """The metric of a name in CATALOG or HOLDOUT_METRICS."""
+    return CATALOG[name.removesuffix(AT_HOLDOUT)]

@@ -55,6 +55,11 @@ def test_what_is_shown_loads_to_the_same_configuration(tmp_path):
         ("data.exclude=[3]", "data: exclude=(3,) needs a data.pattern"),
         ("data.exclude=3", "data.exclude: got 3; input should be a valid tuple"),
         ("data.older_share=0", "data.older_share: got 0; input should be greater than 0"),
+        (
+            "evaluate.thresholds={kid@holdout: {maximum: 1}}",
+            "evaluate.thresholds: a metric @holdout needs data.holdout",
+        ),
+        ("data.holdout=''", "data.holdout: got ''; string should have at least 1 character"),
         ("name=../x", "name: got '../x'; string should match pattern"),
         ("train.steps=yes", "train: steps: got True; true and false are no values of it"),
         ("train.learning_rate=.inf", "train.learning_rate: got inf; input should be a finite"),

@@ -101,7 +101,7 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
     """
 
     def run(
-        folder: Path, *beam_args: str, spans: Sequence[int] = (), **options
+        folder: Path, *beam_args: str, spans: Sequence[int] = (), holdout: str = "", **options
     ) -> standard_artifacts.Examples:
         window = [[span, None, f"span-{span}"] for span in spans] or [[0, None, ""]]
         artifact = standard_artifacts.Examples()
@@ -113,6 +113,7 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
             {"examples": [artifact]},
             {
                 "input_base": str(folder),
+                "holdout": holdout,
                 "window": json.dumps(window),
                 "image_options": ImageOptions(**options).model_dump_json(),
             },

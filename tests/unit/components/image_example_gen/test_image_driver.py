@@ -8,11 +8,11 @@ from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.options import ImageOptions, WindowOptions
 
 
-def resolve(folder, pattern="", span=None, **window):
+def resolve(folder, pattern="", span=None, holdout=None, **window):
     """What the driver makes of the component's execution properties."""
     asked = LATEST if span is None else str(span)
     options = WindowOptions(pattern=pattern, **window)
-    component = ImageExampleGen(str(folder), ImageOptions(), options, asked)
+    component = ImageExampleGen(str(folder), ImageOptions(), options, asked, holdout)
     return Driver(None).resolve_exec_properties(component.exec_properties, None, None)
 
 
@@ -142,6 +142,17 @@ def test_the_fingerprint_follows_late_files_in_an_older_span_of_the_window(make_
     assert resolve(folder, "{SPAN}", window=2)["input_fingerprint"] == before
     make_images("2/late.png")
     assert resolve(folder, "{SPAN}", window=2)["input_fingerprint"] != before
+
+
+def test_the_fingerprint_follows_the_images_that_are_held_out(make_images):
+    folder = make_images("data/x.png", "data/y.png", "out/z.png")
+    seen = [resolve(folder / "data")["input_fingerprint"]]
+    seen.append(resolve(folder / "data", holdout=f"{folder}/out")["input_fingerprint"])
+    (folder / "data" / "y.png").rename(folder / "out" / "y.png")
+    seen.append(resolve(folder / "data", holdout=f"{folder}/out")["input_fingerprint"])
+    assert len(set(seen)) == 3
+    with pytest.raises(ImageDataError, match="none: no such folder"):
+        resolve(folder / "data", holdout=f"{folder}/none")
 
 
 def test_the_component_carries_options_and_source_hash():

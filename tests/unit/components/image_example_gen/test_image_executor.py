@@ -182,6 +182,21 @@ def test_too_many_rejected_files_stop_the_run_with_the_report_in_one_line(
     assert message.isprintable()
 
 
+def test_a_damaged_newest_span_stops_the_run_however_many_good_images_came_before(
+    tmp_path, run_executor, noise
+):
+    for span in (1, 2, 3):
+        (tmp_path / f"span-{span}").mkdir()
+    for seed in range(40):
+        noise(seed).save(tmp_path / f"span-{seed % 2 * 2 + 1}" / f"{seed}.png")
+    for name in ("a", "b", "c"):
+        (tmp_path / "span-2" / f"{name}.png").write_text("not pixels")
+    message = r"3 of 3 files of span 2, the newest, rejected \(100.0%\), max_rejected allows 20.0%"
+    with pytest.raises(ImageDataError, match=message):
+        run_executor(tmp_path, spans=[1, 2], max_rejected=0.2)
+    assert report_of(run_executor(tmp_path, spans=[1, 2, 3], max_rejected=0.2))["rejected"] == 3
+
+
 def test_an_empty_split_is_an_error_that_says_what_to_do(tmp_path, run_executor, noise):
     folder = tmp_path / "one"
     folder.mkdir()
@@ -271,6 +286,53 @@ def test_of_older_spans_a_share_is_taken_and_of_the_newest_all(tmp_path, run_exe
     later = read_all(run_executor(tmp_path, spans=[1, 2], older_share=0.5))
     assert {path for path in later if path.startswith("span-1/")} == taken[1]
     assert len(later) == 40 + len(taken[1])
+
+
+def test_what_is_held_out_for_good_is_a_split_and_not_trained_on(image_folder, run_executor, noise):
+    holdout = image_folder.parent / "held out"
+    for seed in (*range(20), 50, 51):  # half of them are in the data, too
+        (holdout / "dogs").mkdir(parents=True, exist_ok=True)
+        noise(seed).save(holdout / "dogs" / f"{seed}.bmp")
+    (holdout / "bad.png").write_bytes(b"x")
+    artifact = run_executor(image_folder, holdout=f"{holdout}/")
+    assert artifact.split_names == '["train", "eval", "holdout"]'
+    held_out = read(artifact, examples.HOLDOUT)
+    assert len(held_out) == 22
+    assert {row[examples.LABEL] for row in held_out} == {b"dogs"}
+    assert held_out[0][examples.PATH].decode().startswith(f"{holdout}/dogs/")
+    train = {row[examples.SHA256] for row in read(artifact, examples.TRAIN)}
+    assert not train & {row[examples.SHA256] for row in held_out}
+    report = report_of(artifact)
+    assert report["in_holdout"] > 10
+    assert report["splits"]["train"] + report["splits"]["eval"] + report["in_holdout"] == 40
+    assert report["accepted"] == 62
+    assert report["duplicates"] == 0
+    assert report["rejected_files"] == [[f"{holdout}/bad.png", "not an image"]]
+    assert report["by_span"] == {"0": {"accepted": 40, "rejected": 0}}
+    without = run_executor(image_folder)
+    assert read(without, examples.EVAL) == read(artifact, examples.EVAL)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("nothing", "no image files"),
+        ("bad", "no file of data.holdout is a good image"),
+        ("everything", "are in data.holdout too; add images that are not"),
+    ],
+)
+def test_a_held_out_folder_that_cannot_be_one_is_a_one_line_error(
+    image_folder, run_executor, content, message
+):
+    holdout = image_folder.parent / "holdout"
+    holdout.mkdir()
+    if content == "bad":
+        (holdout / "bad.png").write_bytes(b"x")
+    if content == "everything":
+        holdout = image_folder
+    with pytest.raises(ImageDataError, match=message) as error:
+        run_executor(image_folder, holdout=str(holdout))
+    assert "\n" not in str(error.value)
 
 
 def decode_one(folder, path):

@@ -52,6 +52,13 @@ def write_examples(folder, splits, shards=1, label_of=lambda image: ""):
     return str(folder)
 
 
+def split_names(example_folder):
+    """The splits that `write_examples` wrote, as the artifact's property has them."""
+    folders = pathlib.Path(example_folder).glob("Split-*")
+    names = sorted(folder.name.removeprefix("Split-") for folder in folders)
+    return artifact_utils.encode_split_names(names)
+
+
 def describe(example_folder, transform_graph, output, options):
     """Runs RealFeatures' executor on examples that `write_examples` wrote."""
 
@@ -61,7 +68,7 @@ def describe(example_folder, transform_graph, output, options):
         return result
 
     examples = artifact(standard_artifacts.Examples, example_folder)
-    examples.split_names = artifact_utils.encode_split_names(["eval", "train"])
+    examples.split_names = split_names(example_folder)
     Executor(BaseBeamExecutor.Context(beam_pipeline_args=list(BEAM_ARGS))).Do(
         {
             "examples": [examples],

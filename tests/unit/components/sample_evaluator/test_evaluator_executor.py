@@ -13,12 +13,13 @@ from evaluator_data import (
     NB_STEP,
     describe,
     open_png,
+    split_names,
     write_examples,
     write_model,
     write_network_model,
 )
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
-from tfx.types import artifact_utils, channel_utils, standard_artifacts
+from tfx.types import channel_utils, standard_artifacts
 
 from components.real_features.artifact import ImageFeatures
 from components.sample_evaluator.component import SampleEvaluator
@@ -91,7 +92,7 @@ def evaluate(example_folder, described, transform_graph, tmp_path):
 
     def run(model, baseline=None, options=OPTIONS, folder=example_folder, history=()):
         examples = artifact(standard_artifacts.Examples, folder, 1)
-        examples.split_names = artifact_utils.encode_split_names(["eval", "train"])
+        examples.split_names = split_names(folder)
         inputs = {
             "examples": [examples],
             "features": [artifact(ImageFeatures, described(folder, options), 20)],
@@ -191,6 +192,42 @@ def test_the_same_images_in_other_files_give_the_same_metrics(
     ).summary
     assert first["samples"] == 120
     assert first["metrics"] == second["metrics"]
+
+
+def test_the_images_held_out_for_good_are_compared_as_those_of_the_data_are(
+    evaluate, good_stock, digits, tmp_path
+):
+    held_out = digits[:140]
+    splits = {"eval": held_out, "train": digits[HELD_OUT:500], "holdout": held_out}
+    limits = {"kid@holdout": Threshold(max_worsening=0.0), "coverage@holdout": Threshold(minimum=0)}
+    options = OPTIONS.model_copy(update={"samples": 140, "thresholds": limits})
+    model = write_model(tmp_path / "model", good_stock)
+    folder = write_examples(tmp_path / "examples", splits)
+    outcome = evaluate(model, write_model(tmp_path / "base", good_stock), options, folder)
+    metrics = outcome.summary["metrics"]
+    assert outcome.summary["blessed"]
+    assert outcome.reason.startswith("kid@holdout ")
+    assert outcome.summary["images"]["holdout"] == 140
+    for name in ("kid", "frechet_distance", "coverage"):
+        for source in ("candidate", "baseline", "train", "noise"):
+            assert metrics[f"{name}@holdout"][source] == metrics[name][source] is not None
+    assert metrics["kid@holdout"]["worsening"] <= 0
+    assert "kid@holdout" in (outcome.folder / "report.html").read_text("utf-8")
+
+
+def test_a_model_that_resembles_what_is_held_out_for_good_too_little_is_not_blessed(
+    evaluate, good_stock, digits, tmp_path
+):
+    splits = {"eval": digits[:HELD_OUT], "train": digits[HELD_OUT:500]}
+    folder = write_examples(
+        tmp_path / "examples", splits | {"holdout": disturb(digits[500:650], 100)}
+    )
+    limits = OPTIONS.thresholds | {"kid@holdout": Threshold(maximum=0.05)}
+    options = OPTIONS.model_copy(update={"thresholds": limits})
+    outcome = evaluate(write_model(tmp_path / "model", good_stock), None, options, folder)
+    value = outcome.summary["metrics"]["kid@holdout"]["candidate"]
+    assert outcome.summary["reasons"] == [f"kid@holdout {value:.4g} exceeds 0.05"]
+    assert not outcome.summary["metrics"]["kid@holdout"]["passed"]
 
 
 def test_noise_is_not_blessed_and_the_reason_names_the_numbers(evaluate, tmp_path):

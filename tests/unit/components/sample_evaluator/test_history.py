@@ -9,6 +9,7 @@ from components.sample_evaluator.features.options import FeatureOptions
 from components.sample_evaluator.history import earlier_metrics
 
 PIXELS = FeatureOptions(name="pixels")
+AT_HOLDOUT = {"kid@holdout": {"candidate": 0.02}, "coverage@holdout": {"candidate": 0.9}}
 
 
 @pytest.fixture
@@ -27,14 +28,16 @@ def evaluation(tmp_path):
     return make
 
 
-def content(uri, features="pixels", samples=200, kid=0.01, settings=None):
+def content(uri, features="pixels", samples=200, kid=0.01, settings=None, holdout=None):
     return json.dumps(
         {
             "features": features,
             "feature_settings": settings or {},
             "samples": samples,
+            "images": {"holdout": holdout} if holdout else {},
             "model": {"uri": uri},
-            "metrics": {"kid": {"candidate": kid}, "frechet_distance": {"candidate": None}},
+            "metrics": {"kid": {"candidate": kid}, "frechet_distance": {"candidate": None}}
+            | (AT_HOLDOUT if holdout else {}),
         }
     )
 
@@ -88,3 +91,20 @@ def test_weights_may_lie_elsewhere(evaluation):
     )
     made = [evaluation("a", content("models/1", features=name, settings=there.settings))]
     assert len(earlier_metrics(made, here, 200)) == 1
+
+
+def test_of_another_held_out_folder_or_number_of_samples_only_what_compares_is_told(evaluation):
+    made = [
+        evaluation("same", content("same", holdout=50)),
+        evaluation("other folder", content("other folder", holdout=49)),
+        evaluation("no folder", content("no folder")),
+        evaluation("more samples", content("more samples", samples=300, holdout=50)),
+        evaluation("neither", content("neither", samples=300, holdout=49)),
+    ]
+    found = {entry["model"]: entry["metrics"] for entry in earlier_metrics(made, PIXELS, 200, 50)}
+    assert found == {
+        "same": {"kid": 0.01, "kid@holdout": 0.02, "coverage@holdout": 0.9},
+        "other folder": {"kid": 0.01},
+        "no folder": {"kid": 0.01},
+        "more samples": {"kid@holdout": 0.02},
+    }

@@ -87,15 +87,9 @@ def test_a_pipeline_that_vertex_cannot_run_is_refused(tmp_path):
     assert not output.exists()
 
 
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("train.warm_start=true", r"^train\.warm_start=true needs the models of earlier runs"),
-        ("data.span=3", r"^data\.span 3 is asked for, but the pattern '' has no"),
-    ],
-)
-def test_a_configuration_that_vertex_cannot_run_is_refused(tmp_path, override, message):
-    config = load("digits", overrides=[*OVERRIDES, override])
+def test_a_warm_start_is_refused(tmp_path):
+    config = load("digits", overrides=[*OVERRIDES, "train.warm_start=true"])
+    message = r"^train\.warm_start=true needs the models of earlier runs"
     with pytest.raises(ConfigError, match=message):
         compile_job(config, tmp_path / "job.json")
     assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ import pydantic
 import pytest
 
 from components.sample_evaluator.features.options import KERAS_NETWORKS, FeatureOptions
-from components.sample_evaluator.metrics import CATALOG
+from components.sample_evaluator.metrics import CATALOG, HOLDOUT_METRICS
 from components.sample_evaluator.options import EvaluateOptions, MetricName
 
 SHA256 = "0" * 64
@@ -85,4 +85,4 @@ def test_the_networks_are_those_of_keras_but_the_ones_it_builds_wrongly():
 
 
 def test_the_options_offer_the_metrics_that_there_are():
-    assert set(typing.get_args(MetricName)) == set(CATALOG)
+    assert set(typing.get_args(MetricName)) == {*CATALOG, *HOLDOUT_METRICS}
