@@ -36,6 +36,7 @@ setup(
     ),
     package_data={
         "pipeline": ["presets/*.yaml", "schema.pbtxt"],
+        "pipeline.dashboard": ["templates/*"],
         "components.sample_evaluator": ["report.html.j2"],
     },
     install_requires=[

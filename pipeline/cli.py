@@ -11,6 +11,7 @@ import click
 
 from pipeline import failures
 from pipeline.cli_options import DATA, WORKSPACE, config_options, load_config
+from pipeline.dashboard_cli import dashboard
 from pipeline.kubeflow_cli import kubeflow
 from pipeline.models_cli import models, promote, rollback
 from pipeline.notify_cli import notify_test
@@ -314,5 +315,5 @@ def serve_check(workspace: Path, model: Path | None) -> None:
     click.echo(f"{model} serves")
 
 
-for command in (kubeflow, models, rollback, promote, clean, notify_test):
+for command in (kubeflow, models, rollback, promote, clean, notify_test, dashboard):
     main.add_command(command)

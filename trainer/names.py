@@ -8,8 +8,9 @@ TOLD = 10  # names
 def list_some(names: Sequence[str]) -> str:
     """The first names, on one line whatever they hold, and how many more there are."""
     more = f" and {len(names) - TOLD:,} more" if len(names) > TOLD else ""
-    return ", ".join(map(_printable, names[:TOLD])) + more
+    return ", ".join(map(printable, names[:TOLD])) + more
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
+    """The name with control characters shown, and not done."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)

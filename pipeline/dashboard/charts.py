@@ -1,0 +1,270 @@
+"""Charts by matplotlib as inline SVG, colored by the page's CSS, with their texts as text.
+
+What the page itself has to say (names, titles) is not in the drawing: a chart holds numbers, days
+and names of nodes.
+"""
+
+import io
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+WIDTH = 5.0  # inches of 72 units, which a phone shows as one pixel each
+# Stand-ins that matplotlib draws with, and what they become.
+TEXT, QUIET, LINE, SERIES, GOOD, BAD, PAGE = (f"#00000{i}" for i in range(1, 8))
+_VARIABLES = {
+    TEXT: "var(--text)",
+    QUIET: "var(--quiet)",
+    LINE: "var(--line)",
+    SERIES: "var(--series)",
+    GOOD: "var(--good)",
+    BAD: "var(--bad)",
+    PAGE: "var(--page)",
+}
+_STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 11,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": QUIET,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": QUIET,
+    "ytick.labelcolor": QUIET,
+}
+_LOCK = threading.Lock()  # matplotlib's settings are global
+_SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
+
+
+class Mark(NamedTuple):
+    """How matplotlib draws a verdict: a shape of its own, so that color is not needed."""
+
+    shape: str
+    face: str
+    edge: str
+
+
+MARKS = {
+    "blessed": Mark("o", GOOD, GOOD),
+    "not blessed": Mark("X", QUIET, PAGE),
+    "promoted": Mark("^", TEXT, TEXT),
+    "withdrawn": Mark("s", PAGE, BAD),
+}
+SERVED = ("blessed", "promoted")  # the verdicts that a line joins
+
+
+class Point(NamedTuple):
+    """A model in a chart of quality."""
+
+    day: datetime
+    value: float
+    verdict: str  # of MARKS
+    live: bool
+
+
+def quality_chart(points: Sequence[Point], told: str) -> Markup:
+    """Draws a metric over time, with a mark for each verdict and a ring around the live model.
+
+    The axis fits the models that were good enough; one that lies far off is drawn at the edge, with
+    its value.
+
+    Args:
+        points: at least one, in the order of time.
+        told: the text alternative.
+    """
+    with _LOCK, matplotlib.rc_context(_STYLE):
+        figure, axes = _figure(2.6)
+        low, high = _value_range(points)
+        axes.set_ylim(low, high)
+        served = [point for point in points if point.verdict in SERVED]
+        axes.plot([p.day for p in served], [p.value for p in served], color=SERIES, linewidth=1.4)
+        for verdict, mark in MARKS.items():
+            chosen = [point for point in points if point.verdict == verdict]
+            axes.scatter(
+                [point.day for point in chosen],
+                [min(max(point.value, low), high) for point in chosen],
+                s=60 if mark.shape == "X" else 34,
+                marker=mark.shape,
+                facecolor=mark.face,
+                edgecolor=mark.edge,
+                linewidth=0.8 if mark.face != PAGE else 1.6,
+                zorder=3,
+                clip_on=False,
+            )
+        for point in points:
+            if point.live:
+                axes.scatter(
+                    [point.day], [point.value], s=150, facecolor="none", edgecolor=SERIES, zorder=4
+                )
+            if not low <= point.value <= high:
+                above = point.value > high
+                axes.annotate(
+                    f"{point.value:.3g}",
+                    (point.day, high if above else low),
+                    (0, -14 if above else 8),
+                    textcoords="offset points",
+                    ha="center",
+                    color=QUIET,
+                )
+        _date_axis(axes, points[0].day, points[-1].day)
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.grid(axis="y")
+        return _markup(figure, told)
+
+
+def duration_chart(minutes: Sequence[float], failed: Sequence[bool], told: str) -> Markup:
+    """Draws a bar for each run, oldest first; a cross stands on those that did not end well.
+
+    Args:
+        minutes: of each run.
+        failed: of each run.
+        told: the text alternative.
+    """
+    with _LOCK, matplotlib.rc_context(_STYLE):
+        figure, axes = _figure(2.0)
+        places = range(1 - len(minutes), 1)
+        axes.bar(places, minutes, width=0.8, color=SERIES)
+        crosses = [(x, y) for x, y, bad in zip(places, minutes, failed, strict=True) if bad]
+        _mark_above(axes, crosses, "X", BAD)
+        axes.set_ylabel("minutes")
+        axes.set_xlabel("runs ago")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_formatter(lambda place, _: f"{abs(place):.0f}")
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        return _markup(figure, told)
+
+
+def node_chart(seconds: Mapping[str, float], told: str) -> Markup:
+    """Draws a horizontal bar for each node, the first one on top.
+
+    Args:
+        seconds: by node, at least one.
+        told: the text alternative.
+    """
+    with _LOCK, matplotlib.rc_context(_STYLE):
+        figure, axes = _figure(0.4 + 0.26 * len(seconds))
+        places = range(len(seconds))
+        bars = axes.barh(places, list(seconds.values()), height=0.6, color=SERIES)
+        labels = [f"{value:.1f} s" for value in seconds.values()]
+        axes.bar_label(bars, labels, padding=4, color=QUIET)
+        axes.set_yticks(places, list(seconds))
+        axes.invert_yaxis()
+        axes.margins(x=0.16)
+        axes.xaxis.set_visible(False)
+        axes.spines["bottom"].set_visible(False)
+        axes.tick_params(left=False)
+        return _markup(figure, told)
+
+
+def span_chart(
+    spans: Sequence[int],
+    accepted: Sequence[int],
+    rejected: Sequence[int],
+    held: Sequence[bool],
+    told: str,
+) -> Markup:
+    """Draws the images of each span, with the rejected files on top, and a mark on held spans.
+
+    Args:
+        spans: at least one, ascending.
+        accepted: images of each span.
+        rejected: files of each span.
+        held: of each span.
+        told: the text alternative.
+    """
+    with _LOCK, matplotlib.rc_context(_STYLE):
+        figure, axes = _figure(2.2)
+        places = range(len(spans))
+        axes.bar(places, accepted, width=0.8, color=SERIES)
+        axes.bar(places, rejected, width=0.8, bottom=accepted, color=PAGE, edgecolor=BAD)
+        totals = [a + r for a, r in zip(accepted, rejected, strict=True)]
+        marks = [(x, y) for x, y, is_held in zip(places, totals, held, strict=True) if is_held]
+        _mark_above(axes, marks, "D", BAD)
+        step = math.ceil(len(spans) / 8)
+        axes.set_xticks(places[::step], [str(span) for span in spans[::step]])
+        axes.set_xlabel("span")
+        axes.set_ylabel("files")
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        return _markup(figure, told)
+
+
+def _figure(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure.patch.set_visible(False)
+    axes = figure.subplots()
+    axes.patch.set_visible(False)
+    return figure, axes
+
+
+def _mark_above(axes: Axes, places: Sequence[tuple[float, float]], shape: str, color: str) -> None:
+    if places:
+        x, y = zip(*places, strict=True)
+        axes.margins(y=0.15)
+        axes.plot(x, y, shape, color=color, markersize=6, zorder=3)
+
+
+def _value_range(points: Sequence[Point]) -> tuple[float, float]:
+    """Around the models that were served at some time; around all where there were none."""
+    good = [point.value for point in points if point.verdict != "not blessed"]
+    values = good or [point.value for point in points]
+    low, high = min(values), max(values)
+    margin = 0.3 * (high - low) if high > low else 0.1 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def _date_axis(axes: Axes, first: datetime, last: datetime) -> None:
+    margin = max((last - first) / 25, timedelta(hours=6))
+    axes.set_xlim(first - margin, last + margin)
+    locator = AutoDateLocator(tz=first.tzinfo, minticks=2, maxticks=6)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=first.tzinfo))
+
+
+def _markup(figure: Figure, told: str) -> Markup:
+    """The figure as an <svg> element: no ids of groups, no style but by the page's CSS."""
+    file = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": told}):  # else charts of a page would share ids
+        figure.savefig(file, format="svg")
+    root = ElementTree.fromstring(file.getvalue())
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (f"{_SVG}metadata", f"{_SVG}style"):
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(_SVG)
+        _use_attributes(element)
+    view = root.get("viewBox")
+    root.attrib.clear()
+    root.attrib.update({"viewBox": view, "role": "img", "aria-label": told})
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _use_attributes(element: ElementTree.Element) -> None:
+    """Turns a `style`, which the page's policy forbids, into attributes, but for the fonts."""
+    if element.tag == "g":
+        element.attrib.pop("id", None)
+    target = element.attrib.pop(f"{_XLINK}href", None)
+    if target:
+        element.set("href", target)
+    for declaration in element.attrib.pop("style", "").split(";"):
+        name, _, value = (part.strip() for part in declaration.partition(":"))
+        if name and not name.startswith("font"):
+            element.set(name, _VARIABLES.get(value, value))

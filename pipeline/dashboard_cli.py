@@ -1,0 +1,49 @@
+"""The command `iadb dashboard`."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli_options import WORKSPACE
+
+
+@click.command()
+@WORKSPACE
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write the pages as files, in place of serving them.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to serve on. The pages ask for no password: another one shows them to others.",
+)
+@click.option("--port", default=8030, show_default=True, type=click.IntRange(0, 65535))
+def dashboard(workspace: Path, out: Path | None, host: str, port: int) -> None:
+    """Show what a workspace did: attempts, models, data, runs, and what waits for a person."""
+    from pipeline.workspace import Workspace
+
+    place = Workspace(workspace.resolve())
+    if out is not None:
+        from datetime import datetime
+
+        from pipeline.dashboard.collect import collect
+        from pipeline.dashboard.pages import INDEX, Site
+        from pipeline.dashboard.write import write
+
+        count = write(Site(collect(place), datetime.now().astimezone()), out)
+        click.echo(f"{count} pages: {out / INDEX}")
+        return
+    from pipeline.dashboard import server
+
+    click.echo(f"http://{host}:{port} until Ctrl-C")
+    try:
+        server.serve(place, host, port)
+    except OSError as error:
+        raise click.UsageError(
+            f"cannot serve on {host}, port {port}: {error.strerror}; choose others with --host "
+            "and --port"
+        ) from None
