@@ -21,7 +21,7 @@ from pipeline.cli_options import WORKSPACE
     show_default=True,
     help="Address to serve on. The pages ask for no password: another one shows them to others.",
 )
-@click.option("--port", default=8030, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--port", default=8030, show_default=True, type=click.IntRange(1, 65535))
 def dashboard(workspace: Path, out: Path | None, host: str, port: int) -> None:
     """Show what a workspace did: attempts, models, data, runs, and what waits for a person."""
     from pipeline.workspace import Workspace
@@ -39,11 +39,13 @@ def dashboard(workspace: Path, out: Path | None, host: str, port: int) -> None:
         return
     from pipeline.dashboard import server
 
-    click.echo(f"http://{host}:{port} until Ctrl-C")
     try:
-        server.serve(place, host, port)
+        listening = server.listen(place, host, port)
     except OSError as error:
         raise click.UsageError(
             f"cannot serve on {host}, port {port}: {error.strerror}; choose others with --host "
             "and --port"
         ) from None
+    name = "localhost" if server.is_loopback(host) else f"[{host}]" if ":" in host else host
+    click.echo(f"http://{name}:{port} until Ctrl-C")
+    listening.run()

@@ -1,6 +1,7 @@
 """What all tests share: quiet libraries, and the digits as an image folder."""
 
 import os
+import shutil
 import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,3 +21,17 @@ def digits_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "digits"
     digits.write(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """A headless Chromium; without one, tests are skipped, but not in CI."""
+    from tests.browser import Chromium
+
+    executable = shutil.which("chromium")
+    if executable is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("there is no chromium: pages are not to be released unseen")
+        pytest.skip("there is no chromium (Debian: apt-get install chromium)")
+    with Chromium(executable, tmp_path_factory.mktemp("profile")) as browser:
+        yield browser

@@ -185,8 +185,8 @@ class Site:
         )
 
     def _quality(self) -> Iterator[tuple[str, Markup]]:
-        """A chart for each metric that has limits."""
-        for name in limited_metrics(self._overview):
+        """A chart for each metric that verdicts rest on."""
+        for name in charted_metrics(self._overview):
             points = [
                 charts.Point(each.day, each.model.metrics[name], verdict_of(each), each.model.live)
                 for each in sorted(self._overview.models, key=lambda each: each.day)
@@ -244,7 +244,7 @@ class Site:
             [each.span for each in charted],
             [each.accepted for each in charted],
             [each.rejected for each in charted],
-            [each.held is not None and each.held.released is None for each in charted],
+            [each.waits for each in charted],
             f"Files by span: {told}",
         )
         files = rejected_files(overview.datasets)
@@ -277,6 +277,11 @@ class SpanImages(NamedTuple):
     read: datetime | None
     held: HeldSpan | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for a person."""
+        return self.held is not None and self.held.released is None
+
 
 def verdict_of(trained: TrainedModel) -> str:
     """What became of a model, of VERDICTS."""
@@ -292,6 +297,17 @@ def limited_metrics(overview: Overview) -> list[str]:
     """The metrics that models had to keep limits in, those of the latest models first."""
     found = dict.fromkeys(name for each in reversed(overview.models) for name in each.model.limited)
     return list(found)
+
+
+def charted_metrics(overview: Overview) -> list[str]:
+    """The metrics with limits; before them the same on other images (`kid@holdout`).
+
+    Those are the same images for every model, so that the values compare over time.
+    """
+    limited = limited_metrics(overview)
+    known = {name for each in overview.models for name in each.model.metrics}
+    fixed = [name for name in sorted(known) if "@" in name and name.partition("@")[0] in limited]
+    return list(dict.fromkeys([*fixed, *limited]))
 
 
 def words_of(attempt: Attempt, overview: Overview) -> Words:

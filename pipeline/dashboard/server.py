@@ -23,20 +23,17 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _NO_CONTENT = "default-src 'none'; frame-ancestors 'none'"
-_LOOPBACK_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 
 
-def serve(workspace: Workspace, host: str, port: int) -> None:
-    """Serves until the process is told to end.
+def listen(workspace: Workspace, host: str, port: int) -> waitress.server.BaseWSGIServer:
+    """A server whose `run` answers until the process is told to end.
 
     Raises:
         OSError: nothing can listen there.
     """
-    logging.getLogger("waitress").setLevel(logging.ERROR)
-    server = waitress.create_server(
-        make_app(workspace, loopback=is_loopback(host)), host=host, port=port, ident=None
-    )
-    server.run()
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # else it says where it listens
+    app = make_app(workspace, [host, "localhost"] if is_loopback(host) else None)
+    return waitress.create_server(app, host=host, port=port, ident=None)
 
 
 def is_loopback(host: str) -> bool:
@@ -47,16 +44,17 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def make_app(workspace: Workspace, *, loopback: bool) -> flask.Flask:
+def make_app(workspace: Workspace, names: list[str] | None) -> flask.Flask:
     """The application, which reads and never writes.
 
     Args:
         workspace: need not be there yet.
-        loopback: whether to refuse requests for other names than this machine's own: another site
-            could have its name point here, and read the pages in a visitor's browser.
+        names: hosts that requests may name; None: any. Another site could have its own name point
+            here, and so read the pages in the browser of a person who is at this machine.
     """
     app = flask.Flask(__name__, static_folder=None)
-    app.config["TRUSTED_HOSTS"] = _LOOPBACK_NAMES if loopback else None
+    app.config["TRUSTED_HOSTS"] = names
+    app.url_map.redirect_defaults = False  # both / and the first page's own path answer
     pages = _Pages(workspace)
 
     @app.get("/", defaults={"path": INDEX}, provide_automatic_options=False)

@@ -1,36 +1,14 @@
 """The report in a browser: it fits a phone and a desk, by day and by night, and stays by itself."""
 
-import os
-import shutil
-
 import numpy as np
 import pytest
-from browser import Chromium
 from report_data import HOSTILE, make_bare_summary, make_metric, make_pictures, make_summary
 
 from components.sample_evaluator.metrics import CATALOG
 from components.sample_evaluator.report import Pictures, render
+from tests.browser import LEAST_CONTRAST, READABLE, assert_quiet
 
 PHONE, DESK = 390, 1200  # widths in pixels
-READABLE = 4.5  # contrast ratio of text, WCAG 2.2, success criterion 1.4.3
-
-# The least contrast ratio (WCAG 2.2) of any text with the page behind it.
-LEAST_CONTRAST = """
-(() => {
-  const luminance = color => color.match(/[\\d.]+/g).slice(0, 3).map(value => {
-    const share = value / 255;
-    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-  }).reduce((sum, value, i) => sum + [0.2126, 0.7152, 0.0722][i] * value, 0);
-  const page = luminance(getComputedStyle(document.body).backgroundColor);
-  const isText = node => node.nodeType === Node.TEXT_NODE && node.textContent.trim();
-  const ratios = [...document.body.querySelectorAll('*')]
-    .filter(element => [...element.childNodes].some(isText))
-    .map(element => getComputedStyle(element)[element.tagName === 'text' ? 'fill' : 'color'])
-    .map(color => [luminance(color), page].sort((a, b) => b - a))
-    .map(([light, dark]) => (light + 0.05) / (dark + 0.05));
-  return Math.min(...ratios);
-})()
-"""
 
 # How many lines each name of a metric takes.
 LINES_OF_NAMES = """
@@ -43,30 +21,10 @@ LINES_OF_NAMES = """
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    executable = shutil.which("chromium")
-    if executable is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("there is no chromium: the report is not to be released unseen")
-        pytest.skip("there is no chromium (Debian: apt-get install chromium)")
-    with Chromium(executable, tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(render(make_summary(), make_pictures()), encoding="utf-8")
     return path
-
-
-def assert_quiet(browser):
-    """The page asked for nothing but itself, and nothing went wrong."""
-    urls = [sent["request"]["url"] for sent in browser.reported("Network.requestWillBeSent")]
-    assert [url for url in urls if not url.startswith(("file:", "data:image/png;"))] == []
-    assert sum(url.startswith("file:") for url in urls) == 1
-    assert browser.reported("Log.entryAdded", "Runtime.exceptionThrown") == []
-    assert browser.reported("Runtime.consoleAPICalled", "Page.javascriptDialogOpening") == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -14,6 +14,25 @@ from websockets.sync.client import connect
 
 HEIGHT = 900  # pixels of the window
 PATIENCE = 60  # seconds that Chromium is given to start, and to answer
+READABLE = 4.5  # contrast ratio of text, WCAG 2.2, success criterion 1.4.3
+
+# The least contrast ratio (WCAG 2.2) of any text with the page behind it.
+LEAST_CONTRAST = """
+(() => {
+  const luminance = color => color.match(/[\\d.]+/g).slice(0, 3).map(value => {
+    const share = value / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  }).reduce((sum, value, i) => sum + [0.2126, 0.7152, 0.0722][i] * value, 0);
+  const page = luminance(getComputedStyle(document.body).backgroundColor);
+  const isText = node => node.nodeType === Node.TEXT_NODE && node.textContent.trim();
+  const ratios = [...document.body.querySelectorAll('*')]
+    .filter(element => [...element.childNodes].some(isText))
+    .map(element => getComputedStyle(element)[element.tagName === 'text' ? 'fill' : 'color'])
+    .map(color => [luminance(color), page].sort((a, b) => b - a))
+    .map(([light, dark]) => (light + 0.05) / (dark + 0.05));
+  return Math.min(...ratios);
+})()
+"""
 
 
 class Chromium:
@@ -118,3 +137,12 @@ class Chromium:
         png = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
         with Image.open(io.BytesIO(base64.b64decode(png))) as image:
             return np.asarray(image.convert("RGB"))
+
+
+def assert_quiet(browser: Chromium) -> None:
+    """The page asked for nothing but itself, and nothing went wrong."""
+    urls = [sent["request"]["url"] for sent in browser.reported("Network.requestWillBeSent")]
+    assert [url for url in urls if not url.startswith(("file:", "data:image/png;"))] == []
+    assert sum(url.startswith("file:") for url in urls) == 1
+    assert browser.reported("Log.entryAdded", "Runtime.exceptionThrown") == []
+    assert browser.reported("Runtime.consoleAPICalled", "Page.javascriptDialogOpening") == []
