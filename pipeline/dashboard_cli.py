@@ -1,5 +1,6 @@
 """The command `iadb dashboard`."""
 
+import importlib.util
 from pathlib import Path
 
 import click
@@ -24,6 +25,9 @@ from pipeline.cli_options import WORKSPACE
 @click.option("--port", default=8030, show_default=True, type=click.IntRange(1, 65535))
 def dashboard(workspace: Path, out: Path | None, host: str, port: int) -> None:
     """Show what a workspace did: attempts, models, data, runs, and what waits for a person."""
+    for library in ("flask", "matplotlib", "waitress"):
+        if importlib.util.find_spec(library) is None:
+            raise click.UsageError(f"{library} is missing: pip install 'iadb-tfx[dashboard]'")
     from pipeline.workspace import Workspace
 
     place = Workspace(workspace.resolve())

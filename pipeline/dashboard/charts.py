@@ -142,6 +142,7 @@ def duration_chart(minutes: Sequence[float], failed: Sequence[bool], told: str) 
         _mark_above(axes, crosses, "X", BAD)
         axes.set_ylabel("minutes")
         axes.set_xlabel("runs ago")
+        axes.set_xlim(min(places[0], -9) - 0.6, 0.6)  # so that a few runs are no wide blocks
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.xaxis.set_major_formatter(lambda place, _: f"{abs(place):.0f}")
         axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -231,7 +232,7 @@ def _value_range(points: Sequence[Point]) -> tuple[float, float]:
 
 
 def _date_axis(axes: Axes, first: datetime, last: datetime) -> None:
-    margin = max((last - first) / 25, timedelta(hours=6))
+    margin = max((last - first) / 25, timedelta(hours=6)) if last > first else timedelta(days=2)
     axes.set_xlim(first - margin, last + margin)
     locator = AutoDateLocator(tz=first.tzinfo, minticks=2, maxticks=6)
     axes.xaxis.set_major_locator(locator)

@@ -17,6 +17,7 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import complete_versions
+from components.image_example_gen.spans import has_spans
 from pipeline import lineage
 from pipeline.journal import Attempt, HeldSpan, Journal
 from pipeline.models import MODEL_ID_PROPERTY, Model, load_models
@@ -36,8 +37,8 @@ class Dataset:
         number: the id of the artifact in ML Metadata.
         read: when it was, aware: with the attempt, where one led to it.
         source: the folder or URI that the images lie in; None where it was not recorded.
-        pattern: of the folders of spans below it; empty where there are none.
-        spans: those it is made of, ascending; empty where the data have no spans.
+        folders: of the spans below it, by span.
+        spans: those it is made of, ascending; empty where the data have none.
         accepted, rejected, duplicates: counts of files.
         folder: of the artifact.
     """
@@ -45,7 +46,7 @@ class Dataset:
     number: int
     read: datetime
     source: str | None
-    pattern: str
+    folders: Mapping[int, str]
     spans: tuple[int, ...]
     accepted: int
     rejected: int
@@ -100,6 +101,11 @@ class TrainedModel:
     dataset: Dataset | None
     evaluation: Evaluation | None
 
+    @property
+    def span(self) -> int | None:
+        """The newest span of its images; None where the data have none."""
+        return self.dataset.spans[-1] if self.dataset and self.dataset.spans else None
+
 
 @dataclass(frozen=True)
 class Overview:
@@ -145,6 +151,11 @@ class Overview:
     def models_of(self, attempt: Attempt) -> Sequence[TrainedModel]:
         """The models that an attempt has trained."""
         return self._by_attempt.get(attempt.number, ())
+
+    @cached_property
+    def has_spans(self) -> bool:
+        """Whether the data have spans; the only one of those that have none is held as span 0."""
+        return any(each.spans for each in self.datasets) or any(self.held)
 
     def day(self, run: lineage.Run) -> datetime:
         """When a run began, aware: with the attempt, where one led to it."""
@@ -258,8 +269,8 @@ def _dataset(
         number=artifact.id,
         read=attempt.started if attempt else recorded,
         source=source.get("input_base"),
-        pattern=_pattern(source.get("input_config")),
-        spans=_spans(properties),
+        folders={span: folder for span, _, folder in json.loads(source.get("window", "[]"))},
+        spans=_spans(properties, source),
         accepted=properties.get("accepted", 0),
         rejected=properties.get("rejected", 0),
         duplicates=properties.get("duplicates", 0),
@@ -267,20 +278,21 @@ def _dataset(
     )
 
 
-def _spans(properties: Mapping[str, Any]) -> tuple[int, ...]:
+def _spans(properties: Mapping[str, Any], source: Mapping[str, Any]) -> tuple[int, ...]:
+    """The spans of a dataset; without a pattern there is the folder alone, which counts as 0."""
+    pattern = json.loads(source.get("window_options", "{}")).get("pattern")
+    if pattern is not None and not has_spans(pattern):
+        return ()
     if "spans" in properties:
         return tuple(json.loads(properties["spans"]))
     return (properties["span"],) if "span" in properties else ()
 
 
-def _pattern(input_config: str | None) -> str:
-    """The pattern of the one input split, from the options of the node's execution."""
-    splits = json.loads(input_config or "{}").get("splits") or [{}]
-    return splits[0].get("pattern", "")
-
-
 def _sources(store: MetadataStore, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """The options of the execution that made each artifact, by the artifact's id."""
+    """The properties of the execution that made each artifact, by the artifact's id.
+
+    Its driver (image_example_gen/driver.py) puts the spans it has found there.
+    """
     made_by: dict[int, int] = {}
     for event in store.get_events_by_artifact_ids(ids):
         if event.type == mlmd.Event.OUTPUT:

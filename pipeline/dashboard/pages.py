@@ -120,7 +120,11 @@ class Site:
             lstrip_blocks=True,
         )
         environment.filters.update(
-            number=_number, time=_time, age=lambda then: age(then, now), duration=_duration
+            number=_number,
+            span_name=lambda span: span_name(span, overview),
+            time=_time,
+            age=lambda then: age(then, now),
+            duration=_duration,
         )
         environment.globals.update(
             overview=overview,
@@ -264,7 +268,8 @@ class SpanImages(NamedTuple):
     """The images of a span, as the latest run that read it has counted them.
 
     Attributes:
-        span: its number; None where the data have no spans.
+        span: its number; None for all, where there are no counts by span.
+        folder: below the data folder; empty where it was not recorded.
         accepted: images.
         rejected: files.
         read: by a run; None where none did.
@@ -272,6 +277,7 @@ class SpanImages(NamedTuple):
     """
 
     span: int | None
+    folder: str
     accepted: int
     rejected: int
     read: datetime | None
@@ -359,13 +365,27 @@ def run_state(run: lineage.Run) -> str:
 def spans_of(dataset: Dataset) -> list[SpanImages]:
     """The images of a dataset, span by span."""
     by_span = dataset.report.get("by_span")
-    if not isinstance(by_span, Mapping):
-        span = dataset.spans[-1] if dataset.spans else None
-        return [SpanImages(span, dataset.accepted, dataset.rejected, dataset.read)]
+    if not dataset.spans or not isinstance(by_span, Mapping):
+        span = dataset.spans[0] if len(dataset.spans) == 1 else None
+        folder = dataset.folders.get(span, "")
+        return [SpanImages(span, folder, dataset.accepted, dataset.rejected, dataset.read)]
     return [
-        SpanImages(int(span), counts["accepted"], counts["rejected"], dataset.read)
-        for span, counts in by_span.items()
+        SpanImages(
+            span,
+            dataset.folders.get(span, ""),
+            by_span.get(str(span), {}).get("accepted", 0),
+            by_span.get(str(span), {}).get("rejected", 0),
+            dataset.read,
+        )
+        for span in dataset.spans
     ]
+
+
+def span_name(span: int | None, overview: Overview) -> str:
+    """A span as it is told."""
+    if span is None:
+        return "all images"
+    return f"span {span}" if overview.has_spans else "the folder"
 
 
 def all_spans(overview: Overview) -> list[SpanImages]:
@@ -377,7 +397,7 @@ def all_spans(overview: Overview) -> list[SpanImages]:
         if images.span is not None
     }
     for span, held in overview.held.items():
-        found[span] = found.get(span, SpanImages(span, 0, 0, None))._replace(held=held)
+        found[span] = found.get(span, SpanImages(span, "", 0, 0, None))._replace(held=held)
     return [found[span] for span in sorted(found)]
 
 

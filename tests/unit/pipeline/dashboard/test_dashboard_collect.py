@@ -62,14 +62,41 @@ def test_the_ancestors_of_a_model_lead_back_to_the_first(story):
     assert [each.model.number for each in overview.ancestors(trained)] == [second, first]
 
 
-def test_the_images_of_several_spans_are_told(story):
+def tell_window(story, pattern, window):
+    """Adds what the driver of ImageExampleGen records to the only execution of it."""
     store = story.recorded.store
+    [execution] = store.get_executions_by_type("ImageExampleGen")
+    properties = execution.custom_properties
+    properties["input_base"].string_value = "/images"
+    properties["window_options"].string_value = json.dumps({"pattern": pattern})
+    properties["window"].string_value = json.dumps(window)
+    store.put_executions([execution])
+
+
+def test_the_images_of_several_spans_are_told_with_their_folders(story):
     story.run(span=9)
-    [examples] = store.get_artifacts_by_type("Examples")
+    [examples] = story.recorded.store.get_artifacts_by_type("Examples")
     examples.custom_properties["spans"].string_value = json.dumps([7, 9])
-    store.put_artifacts([examples])
-    [dataset] = collect(story.workspace).datasets
+    story.recorded.store.put_artifacts([examples])
+    tell_window(story, "span-{SPAN}", [[7, None, "span-07"], [9, 2, "span-9/v-2"]])
+    overview = collect(story.workspace)
+    [dataset] = overview.datasets
+    assert dataset.source == "/images"
     assert dataset.spans == (7, 9)
+    assert dataset.folders == {7: "span-07", 9: "span-9/v-2"}
+    assert overview.has_spans
+    assert overview.models[0].span == 9
+
+
+def test_one_growing_folder_has_no_spans(story):
+    story.run(span=0)
+    tell_window(story, "", [[0, None, ""]])
+    overview = collect(story.workspace)
+    assert overview.datasets[0].spans == ()
+    assert overview.models[0].span is None
+    assert not overview.has_spans
+    story.journal.hold(0, "dark", FIRST)
+    assert not collect(story.workspace).has_spans
 
 
 def test_a_damaged_report_of_files_is_taken_for_none(story):

@@ -58,7 +58,7 @@ def test_the_overview_tells_the_live_model_what_waits_and_the_last_attempt(story
     assert f"Model {number} is live" in page.text
     assert "Trained 2 days ago on 1,797 images up to span 7, blessed." in page.text
     assert "kid 0.0123" in page.text
-    assert "1 span is held" in page.text
+    assert "span 8 is held" in page.text
     assert "the images are dark" in page.text
     assert "iadb spans release 8" in page.text
     assert "data held for a person" in page.text
@@ -213,10 +213,10 @@ def test_metrics_on_the_same_images_come_before_those_on_the_newest(story):
 
 
 def test_a_span_is_told_as_it_was_last_read_and_with_what_waits(story):
-    for accepted in (50, 58):
-        run, _ = story.run(span=2)
+    for span, accepted in ((1, 60), (2, 50), (2, 58)):
+        run, _ = story.run(span=span)
         counts = {"accepted": accepted, "rejected": 60 - accepted}
-        story.write_rejected(run, by_span={"1": {"accepted": 60, "rejected": 0}, "2": counts})
+        story.write_rejected(run, by_span={str(span): counts})
     story.journal.hold(3, "dark", FIRST)
     spans = pages.all_spans(collect(story.workspace))
     assert [(each.span, each.accepted, each.rejected) for each in spans] == [
@@ -225,6 +225,14 @@ def test_a_span_is_told_as_it_was_last_read_and_with_what_waits(story):
         (3, 0, 0),
     ]
     assert [each.waits for each in spans] == [False, False, True]
+
+
+def test_a_folder_without_spans_that_is_held_is_no_span(story):
+    story.journal.hold(0, "the images are dark", FIRST)
+    text = read(story.site(), "index.html").text
+    assert "the folder is held" in text
+    assert "span 0" not in text
+    assert "iadb spans release 0" in text
 
 
 def test_rejected_files_are_named_once_with_their_latest_reason(story):
