@@ -1,5 +1,5 @@
 import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -70,11 +70,9 @@ def test_a_failure_leaves_the_earlier_dashboard(story, tmp_path, monkeypatch):
 def test_two_at_once_write_one_whole_dashboard(story, tmp_path):
     tell_everything(story, "text")
     site, out = story.site(), tmp_path / "pages"
-    threads = [threading.Thread(target=write, args=(story.site(), out)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        counts = list(pool.map(lambda _: write(story.site(), out), range(8)))
+    assert counts == [len(site.paths())] * 8
     assert files(out) == set(site.paths())
 
 
