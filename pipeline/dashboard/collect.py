@@ -7,7 +7,7 @@ Either may be missing. Imports neither TFX nor TensorFlow.
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -181,7 +181,7 @@ def collect(workspace: Workspace) -> Overview:
     store = lineage.connect(workspace.metadata) if workspace.metadata.exists() else None
     journal = Journal(workspace.journal) if workspace.journal.exists() else None
     runs = lineage.runs(store) if store else []
-    attempts = journal.attempts() if journal else []
+    attempts = [_local(each) for each in journal.attempts()] if journal else []
     attempt_of = {run: attempt for attempt in attempts for run in attempt.runs}
     datasets = _datasets(store, runs, attempt_of) if store else {}
     versions = complete_versions(workspace.serving)
@@ -192,9 +192,19 @@ def collect(workspace: Workspace) -> Overview:
         datasets=list(datasets.values()),
         attempts=attempts,
         attempt_of=attempt_of,
-        held=journal.held_spans() if journal else {},
+        held={n: _local(each) for n, each in journal.held_spans().items()} if journal else {},
         served=int(versions[-1].name) if versions else None,
     )
+
+
+def _local(record: Attempt | HeldSpan) -> Any:
+    """The record with its times in the local time zone, which ML Metadata's are told in."""
+    times = {
+        name: value.astimezone()
+        for name, value in vars(record).items()
+        if isinstance(value, datetime)
+    }
+    return replace(record, **times)
 
 
 def _trained_models(

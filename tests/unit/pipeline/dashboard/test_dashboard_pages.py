@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 from dashboard_story import FIRST, HOSTILE, tell_everything
 
-from pipeline.dashboard import pages
+from pipeline.dashboard import images, pages, weeks
 from pipeline.dashboard.collect import collect
-from pipeline.dashboard.pages import Site, age, calendar
+from pipeline.dashboard.pages import Site
+from pipeline.dashboard.weeks import calendar
+from pipeline.dashboard.wording import age
 from pipeline.journal import Outcome
 from pipeline.workspace import Workspace
 from tests.recorded import write_model
@@ -178,19 +180,26 @@ def test_the_calendar_shows_each_outcome_of_a_day_the_gravest_first(story):
     story.attempt(2, Outcome.TOO_FEW)
     story.attempt(2, Outcome.NOTHING_NEW)
     story.attempt(9, Outcome.BLESSED)
-    weeks = calendar(collect(story.workspace))
-    assert [len(week) for week in weeks] == [7, 7]
-    assert weeks[0][0][0] == FIRST.date()
-    outcomes = [[attempt.outcome for attempt in attempts] for _, attempts in weeks[0]]
+    found = calendar(collect(story.workspace))
+    assert [len(week) for week in found] == [7, 7]
+    assert found[0][0][0] == FIRST.date()
+    outcomes = [[attempt.outcome for attempt in attempts] for _, attempts in found[0]]
     assert outcomes[:4] == [[], [Outcome.FAILED, Outcome.BLESSED], [Outcome.TOO_FEW], []]
 
 
 def test_the_calendar_shows_the_last_weeks_of_a_year(story):
     for day in range(0, 365, 5):
         story.attempt(day, Outcome.NOTHING_NEW)
-    weeks = calendar(collect(story.workspace))
-    assert len(weeks) == pages.WEEKS
-    assert weeks[-1][0][0] <= (FIRST + timedelta(days=360)).date() <= weeks[-1][-1][0]
+    found = calendar(collect(story.workspace))
+    assert len(found) == weeks.WEEKS
+    assert found[-1][0][0] <= (FIRST + timedelta(days=360)).date() <= found[-1][-1][0]
+
+
+def test_weeks_without_attempts_are_shown_and_not_counted(story):
+    story.attempt(0, Outcome.FAILED)
+    story.attempt(60, Outcome.BLESSED)
+    assert len(calendar(collect(story.workspace))) == weeks.WEEKS
+    assert "1 attempt since 1 January: 1 blessed." in read(story.site(), "index.html").text
 
 
 def test_only_the_newest_attempt_without_an_end_may_still_run(story):
@@ -218,7 +227,7 @@ def test_a_span_is_told_as_it_was_last_read_and_with_what_waits(story):
         counts = {"accepted": accepted, "rejected": 60 - accepted}
         story.write_rejected(run, by_span={str(span): counts})
     story.journal.hold(3, "dark", FIRST)
-    spans = pages.all_spans(collect(story.workspace))
+    spans = images.all_spans(collect(story.workspace))
     assert [(each.span, each.accepted, each.rejected) for each in spans] == [
         (1, 60, 0),
         (2, 58, 2),
@@ -240,7 +249,7 @@ def test_rejected_files_are_named_once_with_their_latest_reason(story):
         run, _ = story.run()
         story.write_rejected(run, [["a.png", reason], ["b.png", "empty"]])
     datasets = collect(story.workspace).datasets
-    assert dict(pages.rejected_files(datasets)) == {"a.png": "truncated", "b.png": "empty"}
+    assert dict(images.rejected_files(datasets)) == {"a.png": "truncated", "b.png": "empty"}
     assert "1 truncated" in read(story.site(), "data.html").text
 
 

@@ -24,7 +24,7 @@ def test_every_page_is_served_with_the_policy_it_states(story, client):
         assert response.mimetype == "text/html"
         policy = response.headers["Content-Security-Policy"]
         assert policy == f"{site.page(path).policy}; frame-ancestors 'none'"
-    assert client.get("/").data == client.get("/index.html").data
+    assert b"<title>Overview" in client.get("/").data
 
 
 @pytest.mark.parametrize("path", ["/", "/models/999.html", "/nothing"])
