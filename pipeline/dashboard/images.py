@@ -1,6 +1,6 @@
 """The images of runs, span by span, and the files that were rejected."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,18 +12,18 @@ class SpanImages(NamedTuple):
     """The images of a span, as the latest run that read it has counted them.
 
     Attributes:
-        span: its number; None for all, where there are no counts by span.
+        span: its number; None where the data have no spans.
         folder: below the data folder; empty where it was not recorded.
-        accepted: images.
-        rejected: files.
+        accepted: images; None where the report of the files is gone, or no run has read it.
+        rejected: files; None like `accepted`.
         read: by a run; None where none did.
         held: whether it was set aside at some time.
     """
 
     span: int | None
     folder: str
-    accepted: int
-    rejected: int
+    accepted: int | None
+    rejected: int | None
     read: datetime | None
     held: HeldSpan | None = None
 
@@ -35,17 +35,18 @@ class SpanImages(NamedTuple):
 
 def spans_of(dataset: Dataset) -> list[SpanImages]:
     """The images of a dataset, span by span."""
-    by_span = dataset.report.get("by_span")
-    if not dataset.spans or not isinstance(by_span, Mapping):
-        span = dataset.spans[0] if len(dataset.spans) == 1 else None
-        folder = dataset.folders.get(span, "")
-        return [SpanImages(span, folder, dataset.accepted, dataset.rejected, dataset.read)]
+    total = {"accepted": dataset.accepted, "rejected": dataset.rejected}
+    if not dataset.spans:
+        return [SpanImages(None, "", **total, read=dataset.read)]
+    by_span = dataset.report.get("by_span", {})
+    if len(dataset.spans) == 1:
+        by_span = {str(dataset.spans[0]): total}
     return [
         SpanImages(
             span,
             dataset.folders.get(span, ""),
-            by_span.get(str(span), {}).get("accepted", 0),
-            by_span.get(str(span), {}).get("rejected", 0),
+            by_span.get(str(span), {}).get("accepted"),
+            by_span.get(str(span), {}).get("rejected"),
             dataset.read,
         )
         for span in dataset.spans
@@ -61,7 +62,7 @@ def all_spans(overview: Overview) -> list[SpanImages]:
         if images.span is not None
     }
     for span, held in overview.held.items():
-        found[span] = found.get(span, SpanImages(span, "", 0, 0, None))._replace(held=held)
+        found[span] = found.get(span, SpanImages(span, "", None, None, None))._replace(held=held)
     return [found[span] for span in sorted(found)]
 
 

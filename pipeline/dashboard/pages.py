@@ -204,12 +204,13 @@ class Site:
         spans = all_spans(overview)
         charted = spans[-CHARTED_SPANS:]
         told = ", ".join(
-            f"span {s.span}: {s.accepted} accepted, {s.rejected} rejected" for s in charted
+            f"span {each.span}: {each.accepted or 0} accepted, {each.rejected or 0} rejected"
+            for each in charted
         )
         chart = len(charted) > 1 and charts.span_chart(
             [each.span for each in charted],
-            [each.accepted for each in charted],
-            [each.rejected for each in charted],
+            [each.accepted or 0 for each in charted],
+            [each.rejected or 0 for each in charted],
             [each.waits for each in charted],
             f"Files by span: {told}",
         )

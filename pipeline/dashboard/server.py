@@ -10,6 +10,7 @@ from functools import lru_cache
 import flask
 import waitress
 
+from pipeline import prometheus
 from pipeline.dashboard.collect import collect
 from pipeline.dashboard.pages import INDEX, Page, Site
 from pipeline.workspace import Workspace
@@ -66,6 +67,10 @@ def make_app(workspace: Workspace, names: list[str] | None) -> flask.Flask:
         response = flask.Response(page.content, mimetype="text/html")
         response.headers["Content-Security-Policy"] = f"{page.policy}; frame-ancestors 'none'"
         return response
+
+    @app.get("/metrics", provide_automatic_options=False)
+    def metrics() -> flask.Response:
+        return flask.Response(prometheus.text(workspace), mimetype="text/plain")
 
     @app.after_request
     def harden(response: flask.Response) -> flask.Response:

@@ -221,19 +221,34 @@ def test_metrics_on_the_same_images_come_before_those_on_the_newest(story):
     assert captions.index("kid@holdout") < captions.index("coverage")
 
 
-def test_a_span_is_told_as_it_was_last_read_and_with_what_waits(story):
-    for span, accepted in ((1, 60), (2, 50), (2, 58)):
-        run, _ = story.run(span=span)
-        counts = {"accepted": accepted, "rejected": 60 - accepted}
-        story.write_rejected(run, by_span={str(span): counts})
+def test_spans_that_were_read_or_held_are_told_with_what_waits(story):
+    for span in (1, 2):
+        story.run(span=span)
     story.journal.hold(3, "dark", FIRST)
     spans = images.all_spans(collect(story.workspace))
     assert [(each.span, each.accepted, each.rejected) for each in spans] == [
-        (1, 60, 0),
-        (2, 58, 2),
-        (3, 0, 0),
+        (1, 1797, 0),
+        (2, 1797, 0),
+        (3, None, None),
     ]
     assert [each.waits for each in spans] == [False, False, True]
+    assert "span 3 ‖ held – – never since 2026-11-02" in read(story.site(), "data.html").text
+
+
+def test_spans_are_counted_one_by_one_while_the_report_of_the_files_is_kept(story):
+    run, _ = story.run(span=2)
+    [examples] = story.recorded.store.get_artifacts_by_type("Examples")
+    examples.custom_properties["spans"].string_value = "[1, 2]"
+    story.recorded.store.put_artifacts([examples])
+    counts = {"1": {"accepted": 60, "rejected": 0}, "2": {"accepted": 58, "rejected": 2}}
+    told = images.all_spans(collect(story.workspace))
+    assert [(each.span, each.accepted, each.rejected) for each in told] == [
+        (1, None, None),
+        (2, None, None),
+    ]
+    story.write_rejected(run, by_span=counts)
+    told = images.all_spans(collect(story.workspace))
+    assert [(each.span, each.accepted, each.rejected) for each in told] == [(1, 60, 0), (2, 58, 2)]
 
 
 def test_a_folder_without_spans_that_is_held_is_no_span(story):

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 from dashboard_story import HOSTILE, tell_everything
 
+from pipeline import prometheus
 from pipeline.cli import main
 from pipeline.dashboard.server import is_loopback, make_app
 from pipeline.journal import Outcome
@@ -50,6 +51,12 @@ def test_every_answer_is_hardened(client, path):
 )
 def test_nothing_but_pages_is_served(client, path):
     assert client.get(path).status_code == 404
+
+
+def test_prometheus_is_told_the_same_as_by_the_text_file(story, client):
+    response = client.get("/metrics")
+    assert response.mimetype == "text/plain"
+    assert response.data == prometheus.text(story.workspace)
 
 
 def test_only_reading_is_allowed(client):
