@@ -16,6 +16,8 @@ from tfx.utils import io_utils, proto_utils
 from components.atomic_pusher import versions
 from components.withdrawal import is_withdrawn
 
+VERSION_FILE = "version.txt"  # in a PushedModel: where the version lies
+
 
 class Executor(executor.Executor):
     """Executor of AtomicPusher."""
@@ -45,7 +47,9 @@ class Executor(executor.Executor):
             version = _publish_remotely(source, serving, notes)
         else:
             version = str(versions.publish(Path(source), Path(serving), notes))
-        io_utils.copy_dir(source, pushed.uri)  # TFX keeps one where serving folders are cleared
+        # No copy of the model, as TFX's Pusher makes: the Model and the version are two already. An
+        # object store has no empty folders, and TFX's cache wants to find one.
+        io_utils.write_string_file(f"{pushed.uri}/{VERSION_FILE}", version)
         self._MarkPushed(pushed, version, version.rpartition("/")[2])
         logging.info("Pushed as %s.", version)
 

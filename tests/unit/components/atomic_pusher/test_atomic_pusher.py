@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from tfx.dsl.io import fileio
@@ -42,6 +43,7 @@ def test_a_blessed_model_becomes_a_version_that_says_which_model_it_is(push, tmp
     assert pushed.get_string_custom_property("pushed_destination") == str(version)
     assert pushed.get_string_custom_property("pushed_version") == version.name
     assert json.loads((version / versions.METADATA).read_text())["model"] == 7
+    assert [path.read_text() for path in Path(pushed.uri).iterdir()] == [str(version)]
 
 
 @pytest.mark.parametrize("state", [{"blessed": False}, {"withdrawn": True}])
