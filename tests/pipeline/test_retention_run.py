@@ -16,7 +16,8 @@ def runs(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("copy") / "workspace"
     shutil.copytree(trained.workspace.folder, folder)
     runs = Runs(folder, trained.data)
-    runs.found = [runs.run(f"train.seed={seed}") for seed in (5, 6, 7)]
+    runs.first = trained.first
+    runs.found = [runs.run(f"train.seed={seed}") for seed in (6, 7)]
     clean(runs.workspace, RetentionOptions(versions=1, runs=1))
     return runs
 
@@ -35,10 +36,10 @@ def test_the_newest_run_is_cached_and_its_model_stays_live(runs):
 
 
 def test_what_was_removed_is_made_again_and_compared_with_what_stayed(runs):
-    again = runs.run("train.seed=5")
+    again = runs.run()
     assert states(again)["Transform"] == "cached"
     assert states(again)["Trainer"] == "done"
-    assert number(again) != number(runs.found[0])
+    assert number(again) != number(runs.first)
     blessing = again.artifacts["SampleEvaluator", "blessing"]
     baseline = blessing.custom_properties["baseline_model_id"].int_value
     assert baseline == number(runs.found[-1])

@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,9 @@ retention.clean(Workspace(Path(sys.argv[1])), RetentionOptions(runs=1, versions=
 
 
 @pytest.fixture
-def workspace(tmp_path):
-    workspace = Workspace(tmp_path / "workspace")
-    workspace.folder.mkdir()
-    return workspace
+def workspace():
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # to record takes a disk long
+        yield Workspace(Path(folder))
 
 
 @pytest.fixture
@@ -275,7 +275,7 @@ def test_what_metadata_does_not_know_is_not_touched_and_no_link_followed(
 def test_a_workspace_that_was_moved_keeps_the_same(recorded, workspace, tmp_path):
     numbers = [recorded.run() for _ in range(4)]
     moved = Workspace(tmp_path / "elsewhere")
-    workspace.folder.rename(moved.folder)
+    shutil.copytree(workspace.folder, moved.folder)
     clean(moved, RetentionOptions(runs=1))
     left = {path.name for path in (moved.artifacts / "Trainer" / "model").iterdir()}
     assert left == {"run-00003", "run-00004"}
