@@ -167,6 +167,21 @@ def test_models_to_beat_and_to_start_from_stay(recorded, workspace):
     assert live_models(workspace) == {base, before, latest, newest}
 
 
+def test_in_place_of_a_withdrawn_model_those_before_it_stay(recorded, workspace):
+    before, latest, bad = (recorded.run() for _ in range(3))
+    live_model._withdraw(recorded.store, [bad], "six fingers")
+    newest = recorded.run(blessed=False)
+    clean(workspace, RetentionOptions(runs=1))
+    assert live_models(workspace) == {before, latest, newest}
+
+
+def test_where_the_newest_runs_came_to_no_verdict_the_last_that_did_stays(recorded, workspace):
+    _, judged = (recorded.run(blessed=False) for _ in range(2))
+    failed = [recorded.run(blessed=None) for _ in range(3)]
+    clean(workspace, RetentionOptions(runs=2))
+    assert live_models(workspace) == {judged, *failed[-2:]}
+
+
 def share_examples(recorded, model, other):
     """Has the other Model's training read the examples of the first, too."""
     examples = {each.number: each.examples for each in load_models(recorded.store, Path("none"))}
