@@ -58,19 +58,18 @@ class _Collector:
 
 def _of_attempts(journal: Journal) -> Iterator[Metric]:
     attempts = journal.attempts()
-    ended = [attempt for attempt in attempts if attempt.ended]
     yield _gauge(
         "last_attempt_timestamp_seconds",
         "When the last attempt began.",
         *(attempt.started.timestamp() for attempt in attempts[-1:]),
     )
-    succeeded = [attempt for attempt in ended if attempt.outcome in _SUCCESS]
+    succeeded = [attempt for attempt in attempts if attempt.outcome in _SUCCESS]
     yield _gauge(
         "last_success_timestamp_seconds",
         "When the last attempt ended that did not fail, whether there were new images or not.",
         *(attempt.ended.timestamp() for attempt in succeeded[-1:]),
     )
-    counts = Counter(attempt.outcome for attempt in ended)
+    counts = Counter(attempt.outcome for attempt in attempts)
     yield _counter(
         "attempts", "Attempts by outcome.", "outcome", {each: counts[each] for each in Outcome}
     )

@@ -165,15 +165,23 @@ def test_a_webhook_that_is_slow_or_not_there_is_one_line_without_its_secret(
         "https:///T0SECRET",
         "T0SECRET",
         "http://[T0SECRET",
-        "https://T0SECRET\udcff",
     ],
 )
 def test_a_url_that_is_none_or_goes_out_in_the_clear_is_refused(monkeypatch, tmp_path, caplog, url):
-    monkeypatch.setattr(notify, "TRIES", 1)
     monkeypatch.setenv("IADB_WEBHOOK", url)
     tell(tmp_path)
     [record] = caplog.records
-    assert record.getMessage().startswith("webhook $IADB_WEBHOOK: ")
+    assert record.getMessage().startswith("webhook $IADB_WEBHOOK: holds no URL that can be posted")
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("host", [f"{SECRET}\udcff", f".{SECRET}", f"{SECRET}:99999"])
+def test_what_requests_says_of_a_strange_host_is_not_told(monkeypatch, tmp_path, caplog, host):
+    monkeypatch.setattr(notify, "TRIES", 1)
+    monkeypatch.setenv("IADB_WEBHOOK", f"https://{host}/")
+    tell(tmp_path)
+    [record] = caplog.records
+    assert record.getMessage().startswith("webhook $IADB_WEBHOOK: cannot be reached (")
     assert SECRET not in caplog.text
 
 
