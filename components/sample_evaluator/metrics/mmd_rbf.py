@@ -1,5 +1,7 @@
 """Squared MMD with a Gaussian kernel (Gretton et al. 2012, JMLR 13)."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from components.sample_evaluator.metrics.arrays import MetricError, check_features
@@ -27,14 +29,20 @@ def mmd_rbf(real: np.ndarray, generated: np.ndarray, block: int = BLOCK) -> floa
     """
     check_features(real=real, generated=generated)
     origin = real.mean(axis=0, dtype=np.float64)
-    exponent = -0.5 / median_distance(real) ** 2
+    kernel = gaussian_kernel(median_distance(real))
+    return unbiased_mmd2(Points.of(real, origin), Points.of(generated, origin), kernel, block)
+
+
+def gaussian_kernel(bandwidth: float) -> Callable[[Points, Points], np.ndarray]:
+    """k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)), as a matrix of all pairs of two sets of rows."""
+    exponent = -0.5 / bandwidth**2
 
     def kernel(x: Points, y: Points) -> np.ndarray:
         powers = squared_distances(x, y)
         powers *= exponent
         return np.exp(powers, out=powers)
 
-    return unbiased_mmd2(Points.of(real, origin), Points.of(generated, origin), kernel, block)
+    return kernel
 
 
 def median_distance(real: np.ndarray) -> float:
