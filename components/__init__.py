@@ -5,6 +5,7 @@ from importlib import import_module
 # Vertex AI knows an artifact's type by its TYPE_NAME alone, and imports it as package.Class.
 _ARTIFACT_TYPES = {
     "DataVerdict": "components.data_gate.component",
+    "DriftVerdict": "components.drift_gate.artifact",
     "ImageFeatures": "components.real_features.artifact",
 }
 

@@ -45,7 +45,8 @@ def main() -> None:
 
     Exit codes: 0 done, 1 unexpected failure, 2 wrong usage or configuration, 3 wrong data,
     4 workspace in use, read-only or full, 5 done but the model was not blessed or was withdrawn, 6
-    the cluster is not reached, refuses, or its run failed, 130 interrupted, 143 terminated.
+    the cluster is not reached, refuses, or its run failed, 7 the data wait for a person, 130
+    interrupted, 143 terminated.
     """
 
 

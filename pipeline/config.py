@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from components.drift_gate.options import DriftOptions
 from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_example_gen.spans import MAX_DIGITS, has_spans
 from components.sample_evaluator.options import EvaluateOptions
@@ -78,7 +79,14 @@ class BeamConfig(Options):
         description="of every component that runs on Beam; the default is in-process",
     )
     components: dict[
-        Literal["ImageExampleGen", "StatisticsGen", "Transform", "RealFeatures", "SampleEvaluator"],
+        Literal[
+            "ImageExampleGen",
+            "StatisticsGen",
+            "DriftGate",
+            "Transform",
+            "RealFeatures",
+            "SampleEvaluator",
+        ],
         tuple[str, ...],
     ] = Field(default_factory=dict, description="options of single components, instead of those")
 
@@ -103,6 +111,9 @@ class PipelineConfig(Options):
     data: DataConfig = Field(DataConfig(), description="where the images are and what they become")
     validation: ValidationConfig = Field(
         ValidationConfig(), description="what happens on anomalies in the data"
+    )
+    drift: DriftOptions = Field(
+        DriftOptions(), description="what happens when new images differ from earlier ones"
     )
     model: ModelOptions = Field(ModelOptions(), description="the network")
     train: TrainOptions = Field(TrainOptions(), description="the training")

@@ -4,7 +4,9 @@ import errno
 
 from trainer.signals import TERMINATED
 
-UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, CLUSTER, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
+UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, CLUSTER = 1, 2, 3, 4, 5, 6
+HELD = 7  # the data wait for a person
+INTERRUPTED = 130
 
 # By name, so that telling a failure imports nothing: its class is loaded if it was raised.
 CODES = {
@@ -25,6 +27,7 @@ CODES = {
     "ImageDataError": DATA,
     "DataAnomalyError": DATA,
     "TooFewClassesError": DATA,
+    "DriftError": HELD,
     "WorkspaceError": WORKSPACE,
     "ClusterError": CLUSTER,
     "MetadataDatabaseError": CLUSTER,

@@ -7,17 +7,21 @@ from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
-from tfx.types.channel import Channel
+from tfx.types.channel import BaseChannel, Channel
 
 from components.atomic_pusher.component import AtomicPusher
 from components.base_model import LatestBlessedOnOtherExamplesStrategy
 from components.baseline import LatestBlessedOtherStrategy
 from components.data_gate.component import DataGate
+from components.drift_gate.artifact import DriftVerdict
+from components.drift_gate.component import DriftGate
+from components.drift_gate.reference import LatestVerdictOnEarlierDataStrategy
 from components.image_example_gen.component import ImageExampleGen
 from components.image_example_gen.driver import LATEST
 from components.image_example_gen.options import ImageOptions, WindowOptions
@@ -68,11 +72,11 @@ def create_pipeline(
         locations: where everything is.
         schema: of the examples, as text of the protocol buffer.
         metadata: the store of ML Metadata; without it, the runner has to know.
-        earlier_models: whether the runner runs the strategies that find models of earlier runs.
-            Without them no model has a baseline: the limits alone decide.
+        earlier_models: whether the runner runs the strategies that find what earlier runs made.
+            Without them no model has a baseline: the limits alone decide; and no drift is seen.
 
     Raises:
-        ConfigError: a warm start is asked for, without earlier models.
+        ConfigError: a warm start is asked for, or drift is to be held, without earlier runs.
     """
     data = config.data
     # The latest span by a word and not a number: TFX takes 0 for no default.
@@ -103,6 +107,8 @@ def create_pipeline(
         on_anomaly=config.validation.on_anomaly,
         source_hash=source_hash("components.data_gate"),
     )
+    drift_nodes = _drift_nodes(config, example_gen.outputs["examples"], gate, earlier_models)
+    checks = [gate, *drift_nodes]  # which come before all that takes long
     transform = Transform(
         examples=example_gen.outputs["examples"],
         schema=schema_importer.outputs["schema"],
@@ -149,7 +155,7 @@ def create_pipeline(
             "source_hash": source_hash("trainer"),
         },
     ).with_id("Trainer")
-    trainer.add_upstream_node(gate)
+    trainer.add_upstream_nodes(checks)
     baseline = None
     if earlier_models:
         baseline = Resolver(
@@ -175,7 +181,7 @@ def create_pipeline(
             "components.sample_evaluator.selection",
         ),
     )
-    real_features.add_upstream_node(gate)
+    real_features.add_upstream_nodes(checks)
     evaluator = SampleEvaluator(
         examples=example_gen.outputs["examples"],
         features=real_features.outputs["features"],
@@ -200,7 +206,7 @@ def create_pipeline(
         schema_importer,
         statistics,
         validator,
-        gate,
+        *checks,
         transform,
         real_features,
         trainer,
@@ -219,3 +225,38 @@ def create_pipeline(
         enable_cache=True,
         metadata_connection_config=metadata,
     )
+
+
+def _drift_nodes(
+    config: PipelineConfig, examples: BaseChannel, data_gate: DataGate, earlier_runs: bool
+) -> list[BaseNode]:
+    """DriftGate and the resolver of what it compares with, or nothing."""
+    if not earlier_runs:
+        if config.drift.on_drift == "hold":
+            raise ConfigError(
+                "drift.on_drift=hold needs the images of earlier runs, which cannot be found on "
+                "this platform; set it to off"
+            )
+        return []
+    if config.drift.on_drift == "off":
+        return []
+    reference = Resolver(
+        strategy_class=LatestVerdictOnEarlierDataStrategy,
+        verdict=Channel(type=DriftVerdict),
+        examples=examples,
+    ).with_id("DriftReference")
+    gate = DriftGate(
+        examples=examples,
+        reference=reference.outputs["verdict"],
+        options=config.drift,
+        features=config.evaluate.features,
+        source_hash=source_hash(
+            "components.drift_gate",
+            "components.sample_evaluator.features",
+            "components.sample_evaluator.images",
+            "components.sample_evaluator.metrics",
+            "components.sample_evaluator.selection",
+        ),
+    )
+    gate.add_upstream_node(data_gate)
+    return [reference, gate]

@@ -88,6 +88,17 @@ class Run:
         return folder / "rejected.json" if folder else None
 
     @property
+    def drifted(self) -> bool | None:
+        """Whether the images differ from those before; None where they were not looked at."""
+        value = self._property("DriftGate", "verdict", "drifted")
+        return None if value is None else value == 1
+
+    @property
+    def drift_summary(self) -> str | None:
+        """What DriftGate said, in one line."""
+        return self._property("DriftGate", "verdict", "summary")
+
+    @property
     def evaluation(self) -> Path | None:
         """Folder of the evaluation: metrics.json, report.html, samples."""
         return self._folder("SampleEvaluator", "evaluation")

@@ -59,7 +59,7 @@ class NodeLines:
 
 
 def print_summary(console: Console, run: Run, live: Path | None, workspace: Workspace) -> None:
-    """Prints what came out of a run: images, metrics, verdict, where things are.
+    """Prints what came out of a run: images, drift, metrics, verdict, where things are.
 
     Args:
         console: to print on.
@@ -74,6 +74,9 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
     if rejected:
         text += f": {escape(str(run.rejected_report))}"
     _row(console, "Images", text)
+    if run.drift_summary:
+        color = "yellow" if run.drifted else "default"
+        _row(console, "Drift", f"[{color}]{escape(run.drift_summary)}[/]")
     if run.metrics:
         print_verdict(console, run.metrics)
     else:

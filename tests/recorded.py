@@ -15,6 +15,8 @@ OUTPUTS = {  # of each node, by key: the type of the artifact
     "Transform": {"transform_graph": "TransformGraph"},
     "ExampleValidator": {"anomalies": "ExampleAnomalies"},
     "DataGate": {"verdict": "components.DataVerdict"},
+    "DriftReference": {},
+    "DriftGate": {"verdict": "components.DriftVerdict"},
     "RealFeatures": {"features": "components.ImageFeatures"},
     "BaseModel": {},
     "Trainer": {"model": "Model", "model_run": "ModelRun"},
@@ -81,7 +83,7 @@ class Recorded:
         examples = self._node(
             run, "ImageExampleGen", {}, {"examples": {"accepted": 1797, "span": span}}
         )["examples"]
-        for node in list(OUTPUTS)[1:7]:
+        for node in list(OUTPUTS)[1:9]:
             self._node(run, node, {"examples": examples}, {key: {} for key in OUTPUTS[node]})
         self._node(run, "BaseModel", {"examples": examples}, {})
         inputs = {"examples": examples} | ({"base_model": base} if base else {})

@@ -37,12 +37,15 @@ NODES = [
     "Transform",
     "ExampleValidator",
     "DataGate",
+    "DriftReference",
+    "DriftGate",
     "RealFeatures",
     "Trainer",
     "Baseline",
     "SampleEvaluator",
     "Pusher",
 ]
+RESOLVERS = {"DriftReference", "Baseline"}  # which never come from the cache
 
 
 class Runs:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import graph, lineage, serving
 from pipeline.config import ConfigError
-from tests.pipeline.conftest import NODES, Runs, states
+from tests.pipeline.conftest import NODES, RESOLVERS, Runs, states
 
 
 def test_a_folder_of_images_becomes_a_pushed_sampler(trained):
@@ -27,6 +27,7 @@ def test_a_folder_of_images_becomes_a_pushed_sampler(trained):
 def test_the_summary_names_images_metrics_verdict_model_and_report(trained):
     output = trained.first_output
     assert "1,797 accepted" in output
+    assert "Drift    not compared: no images before these" in output
     assert "kid" in output
     assert "blessed" in output
     assert str(trained.first.pushed) in output
@@ -47,13 +48,13 @@ def test_a_run_with_nothing_changed_is_cached_in_every_node(trained):
     trained.run()
     again = trained.run()
     assert set(states(again).values()) <= {"cached", "done"}
-    assert [node for node, state in states(again).items() if state == "done"] == ["Baseline"]
+    assert {node for node, state in states(again).items() if state == "done"} == RESOLVERS
 
 
 def test_a_change_of_the_training_runs_trainer_and_what_follows_and_nothing_before(trained):
     run = trained.run("train.seed=1")
     done = [node for node, state in states(run).items() if state == "done"]
-    assert done == ["Trainer", "Baseline", "SampleEvaluator", "Pusher"]
+    assert done == ["DriftReference", "Trainer", "Baseline", "SampleEvaluator", "Pusher"]
     assert run.metrics["metrics"]["kid"]["baseline"] is not None
     assert run.metrics["error_by_alpha"]["baseline"] is not None
     [earlier] = run.metrics["history"]
@@ -67,7 +68,8 @@ def test_a_change_of_the_trainers_code_runs_it_again(trained, monkeypatch):
     source_hash = graph.source_hash
     monkeypatch.setattr(graph, "source_hash", changed)
     run = trained.run()
-    assert next(node for node, state in states(run).items() if state == "done") == "Trainer"
+    done = [node for node, state in states(run).items() if state == "done"]
+    assert done[:2] == ["DriftReference", "Trainer"]
 
 
 def test_a_model_that_misses_its_threshold_is_reported_and_not_pushed(trained):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from pipeline import lineage, serving
-from tests.pipeline.conftest import NODES, Runs, states
+from tests.pipeline.conftest import NODES, RESOLVERS, Runs, states
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_on_an_empty_store_the_start_is_cold_and_nothing_is_logged_as_an_error(r
 def test_a_run_with_nothing_changed_finds_the_training_in_the_cache(runs):
     again = states(runs.found[1])
     done = {node for node, state in again.items() if state == "done"}
-    assert done == {"BaseModel", "Baseline"}  # resolvers always run
+    assert done == {"BaseModel", *RESOLVERS}
     assert set(again.values()) == {"done", "cached"}
 
 
@@ -84,6 +84,17 @@ def test_candidate_and_baseline_are_compared_with_what_is_held_out_for_good(runs
         assert found["baseline"] is not None
         stored = evaluation.custom_properties[name].double_value
         assert stored == pytest.approx(found["candidate"], abs=1e-6)  # of six digits
+
+
+def test_a_new_span_is_compared_with_the_images_before_it(runs):
+    first, again, changed = runs.found
+    assert again.drift_summary == first.drift_summary == "not compared: no images before these"
+    assert changed.drift_summary == "none: 200 new images, 1,000 before"
+    assert changed.drifted is False
+    store = lineage.connect(runs.workspace.metadata)
+    reference = first.artifacts["DriftGate", "verdict"]
+    inputs = _inputs(store, changed.artifacts["DriftGate", "verdict"])
+    assert inputs["reference"] == reference.id
 
 
 def _inputs(store, artifact):

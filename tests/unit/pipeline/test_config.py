@@ -149,6 +149,11 @@ def test_a_configuration_cannot_be_changed():
         load("digits").train.steps = 5
 
 
+def test_off_is_a_word_even_where_yaml_takes_it_for_false():
+    off = load("digits", overrides=["drift.on_drift=off"])
+    assert off.drift.on_drift == yaml.safe_load(config.dump(off))["drift"]["on_drift"] == "off"
+
+
 def test_dumped_yaml_holds_plain_values_only():
     assert yaml.safe_load(config.dump(load("digits")))["model"]["channels"] == [32, 64]
 

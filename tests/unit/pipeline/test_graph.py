@@ -41,3 +41,20 @@ def test_both_nodes_that_count_samples_take_the_same_parameter():
         if "samples" in node.pipeline_node.parameters.parameters
     ]
     assert sorted(takers) == ["RealFeatures", "SampleEvaluator"]
+
+
+def node_ids(*overrides):
+    return {node.pipeline_node.node_info.id for node in compile_ir(*overrides).nodes}
+
+
+def test_images_are_compared_with_earlier_ones_but_where_that_is_off():
+    assert node_ids() - node_ids("drift.on_drift=off") == {"DriftGate", "DriftReference"}
+
+
+def test_nothing_that_takes_long_starts_before_the_drift_is_known():
+    upstream = {
+        node.pipeline_node.node_info.id: node.pipeline_node.upstream_nodes
+        for node in compile_ir().nodes
+    }
+    assert "DataGate" in upstream["DriftGate"]
+    assert {"DataGate", "DriftGate"} <= set(upstream["Trainer"]) & set(upstream["RealFeatures"])

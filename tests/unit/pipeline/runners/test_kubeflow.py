@@ -66,7 +66,13 @@ def package(tmp_path_factory):
 
 def test_tasks_are_named_as_nodes_and_wait_for_those_they_need(package):
     assert package.upstream["ImageExampleGen"] == []
-    assert set(package.upstream["Trainer"]) == {"DataGate", "ImageExampleGen", "Transform"}
+    assert set(package.upstream["Trainer"]) == {
+        "DataGate",
+        "DriftGate",
+        "DriftReference",
+        "ImageExampleGen",
+        "Transform",
+    }
     assert "SampleEvaluator" in package.upstream["Pusher"]
 
 

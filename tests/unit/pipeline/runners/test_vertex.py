@@ -13,6 +13,7 @@ import pytest
 from tfx.utils import import_utils
 
 from components.data_gate.component import DataVerdict
+from components.drift_gate.artifact import DriftVerdict
 from components.real_features.artifact import ImageFeatures
 from pipeline import graph
 from pipeline.config import ConfigError, load
@@ -87,9 +88,15 @@ def test_a_pipeline_that_vertex_cannot_run_is_refused(tmp_path):
     assert not output.exists()
 
 
-def test_a_warm_start_is_refused(tmp_path):
-    config = load("digits", overrides=[*OVERRIDES, "train.warm_start=true"])
-    message = r"^train\.warm_start=true needs the models of earlier runs"
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.warm_start=true", r"^train\.warm_start=true needs the models of earlier runs"),
+        ("drift.on_drift=hold", r"^drift\.on_drift=hold needs the images of earlier runs"),
+    ],
+)
+def test_a_configuration_that_vertex_cannot_run_is_refused(tmp_path, override, message):
+    config = load("digits", overrides=[*OVERRIDES, override])
     with pytest.raises(ConfigError, match=message):
         compile_job(config, tmp_path / "job.json")
     assert not list(tmp_path.iterdir())
@@ -111,7 +118,7 @@ def test_a_root_that_is_not_on_cloud_storage_is_refused(root):
         load("digits", overrides=[f"vertex.root='{root}'"])
 
 
-@pytest.mark.parametrize("kind", [DataVerdict, ImageFeatures])
+@pytest.mark.parametrize("kind", [DataVerdict, DriftVerdict, ImageFeatures])
 def test_vertex_finds_the_type_of_an_artifact_by_its_name(kind):
     assert import_utils.import_class_by_path(kind.TYPE_NAME) is kind
 

@@ -1,0 +1,1 @@
+"""DriftGate: warns of, or holds, new images that differ from those accepted before."""

@@ -1,0 +1,61 @@
+"""DriftGate: the node that compares new images with those accepted before."""
+
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import channel, component_spec, standard_artifacts
+
+from components.drift_gate import executor
+from components.drift_gate.artifact import DriftVerdict
+from components.drift_gate.options import DriftOptions
+from components.sample_evaluator.features.options import FeatureOptions
+
+
+class DriftGateSpec(component_spec.ComponentSpec):
+    """Inputs, outputs and parameters of DriftGate."""
+
+    PARAMETERS = {
+        "options": component_spec.ExecutionParameter(type=str),
+        "features": component_spec.ExecutionParameter(type=str),
+        "source_hash": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "reference": component_spec.ChannelParameter(type=DriftVerdict, optional=True),
+    }
+    OUTPUTS = {"verdict": component_spec.ChannelParameter(type=DriftVerdict)}
+
+
+class DriftGate(base_beam_component.BaseBeamComponent):
+    """Compares the images of the newest spans with a sample of all accepted since the last drift.
+
+    Args:
+        examples: Examples with the splits train and eval (trainer/examples.py).
+        reference: the DriftVerdict of earlier data, from a Resolver; may resolve to none.
+        options: what is let pass, and what happens on drift.
+        features: the feature space.
+        source_hash: of the code; a change of it compares again.
+
+    Outputs:
+        verdict: all numbers, and the sample that the next images are compared with.
+    """
+
+    SPEC_CLASS = DriftGateSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(
+        self,
+        examples: channel.BaseChannel,
+        reference: channel.BaseChannel,
+        options: DriftOptions,
+        features: FeatureOptions,
+        source_hash: str = "",
+    ) -> None:
+        super().__init__(
+            DriftGateSpec(
+                examples=examples,
+                reference=reference,
+                options=options.model_dump_json(),
+                features=features.model_dump_json(),
+                source_hash=source_hash,
+                verdict=channel.Channel(type=DriftVerdict),
+            )
+        )

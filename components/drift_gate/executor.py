@@ -1,0 +1,90 @@
+"""The TFX executor of DriftGate: draws the new images, compares them, and tells or holds them."""
+
+import json
+from typing import Any
+
+from absl import logging
+from tfx import types
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+
+from components.drift_gate import artifact
+from components.drift_gate.options import DriftOptions
+from components.drift_gate.sample import Sample
+from components.drift_gate.sampling import WriteSample
+from components.drift_gate.verdict import judge
+from components.real_features.artifact import SPLITS
+from components.sample_evaluator import images
+from components.sample_evaluator.features import check_available
+from components.sample_evaluator.features.options import FeatureOptions
+
+
+class DriftError(ValueError):
+    """The new images differ too much from those before, and wait for a person."""
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Executor of DriftGate."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the verdict and the reference of the next comparison.
+
+        Raises:
+            DriftError: with `on_drift` = hold, when the images have drifted.
+            FeatureError: the weights of the feature space are missing or not those that are pinned.
+        """
+        options = DriftOptions.model_validate_json(exec_properties["options"])
+        features = FeatureOptions.model_validate_json(exec_properties["features"])
+        check_available(features)
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        before = next(iter(input_dict.get("reference") or []), None)
+        output = artifact_utils.get_single_instance(output_dict["verdict"])
+
+        span = examples.get_int_custom_property(artifact.SPAN)
+        seen = before.get_int_custom_property(artifact.SPAN) if before else -1
+        after = seen if seen < span else -1  # without spans, all images are new each time
+        newest = self._draw(examples, after, options.images, features, output.uri)
+        reference = _load(f"{before.uri}/{artifact.REFERENCE_NPZ}") if before else None
+        verdict = judge(newest, reference, options)
+        with fileio.open(f"{output.uri}/{artifact.VERDICT_JSON}", "w") as file:
+            json.dump(verdict.to_json(), file, indent=2)
+        if verdict.reference:
+            verdict.reference.save(f"{output.uri}/{artifact.REFERENCE_NPZ}")
+        output.set_int_custom_property(artifact.DRIFTED, int(verdict.drifted))
+        output.set_string_custom_property(artifact.SUMMARY, verdict.summary)
+        output.set_string_custom_property(artifact.REFERENCE, before.uri if before else "")
+        output.set_int_custom_property(artifact.EXAMPLES, examples.id)
+        output.set_int_custom_property(artifact.SPAN, span)
+        if verdict.drifted and options.on_drift == "hold":
+            raise DriftError(
+                f"the images of span {span} drifted: {verdict.summary}. Look at them; then release "
+                f"them with `iadb spans release {span}`, or go on with drift.on_drift=warn"
+            )
+        logging.log(
+            logging.WARNING if verdict.drifted else logging.INFO, "Drift: %s", verdict.summary
+        )
+
+    def _draw(
+        self,
+        examples: types.Artifact,
+        after: int,
+        size: int,
+        features: FeatureOptions,
+        folder: str,
+    ) -> Sample | None:
+        """A sample of the images of the spans after one."""
+        uris = [uri for split in SPLITS for uri in artifact_utils.get_split_uris([examples], split)]
+        target = f"{folder}/{artifact.NEWEST_NPZ}"
+        with self._make_beam_pipeline() as pipeline:
+            _ = pipeline | images.ReadExamples(uris) | WriteSample(after, size, features, target)
+        return _load(target)
+
+
+def _load(uri: str) -> Sample | None:
+    return Sample.load(uri) if fileio.exists(uri) else None

@@ -1,0 +1,103 @@
+"""A bounded random sample of images, as the numbers that are compared."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from tfx.dsl.io import fileio
+
+from trainer import examples
+
+SCALARS = (
+    examples.MEAN,
+    examples.STDDEV,
+    examples.SOURCE_WIDTH,
+    examples.SOURCE_HEIGHT,
+    examples.SOURCE_BYTES,
+)
+
+
+class DescribedImage(NamedTuple):
+    """The numbers of one image.
+
+    Attributes:
+        key: hexadecimal digits; unique, and random in that it is a hash.
+        scalars: one value for each of SCALARS.
+        shape: of its pixels, (height, width, channels).
+        vector: float32 [d], its features.
+    """
+
+    key: bytes
+    scalars: tuple[float, ...]
+    shape: tuple[int, int, int]
+    vector: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The images with the smallest keys of all that it is a sample of, in the order of their keys.
+
+    Attributes:
+        space: the feature space and the shape of the images; other spaces cannot be compared.
+        keys: bytes [N].
+        scalars: float64 [N, len(SCALARS)].
+        vectors: float32 [N, d].
+    """
+
+    space: str
+    keys: np.ndarray
+    scalars: np.ndarray
+    vectors: np.ndarray
+
+    @classmethod
+    def of(cls, features: str, images: Sequence[DescribedImage]) -> "Sample":
+        """Gathers images, at least one.
+
+        Args:
+            features: the feature space, in words.
+            images: with unique keys, in any order.
+        """
+        images = sorted(images, key=lambda image: image.key)
+        return cls(
+            f"{features}, {'x'.join(map(str, images[0].shape))}",
+            np.array([image.key for image in images]),
+            np.array([image.scalars for image in images], np.float64),
+            np.stack([image.vector for image in images]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def merged(self, other: "Sample", size: int) -> "Sample":
+        """A sample of all images that this one or another of the same space is a sample of."""
+        _, first = np.unique(np.concatenate([self.keys, other.keys]), return_index=True)
+        chosen = first[:size]
+        return Sample(
+            self.space,
+            np.concatenate([self.keys, other.keys])[chosen],
+            np.concatenate([self.scalars, other.scalars])[chosen],
+            np.concatenate([self.vectors, other.vectors])[chosen],
+        )
+
+    def save(self, uri: str) -> None:
+        """Writes the sample as one file."""
+        file = io.BytesIO()
+        np.savez_compressed(
+            file,
+            space=np.array(self.space),
+            keys=self.keys,
+            scalars=self.scalars,
+            vectors=self.vectors,
+        )
+        with fileio.open(uri, "wb") as target:
+            target.write(file.getvalue())
+
+    @classmethod
+    def load(cls, uri: str) -> "Sample":
+        """Reads what `save` wrote."""
+        with fileio.open(uri, "rb") as source:
+            file = io.BytesIO(source.read())
+        with np.load(file, allow_pickle=False) as arrays:
+            return cls(str(arrays["space"]), arrays["keys"], arrays["scalars"], arrays["vectors"])

@@ -1,0 +1,88 @@
+"""A Beam transform that draws the sample of the new images and describes them."""
+
+import hashlib
+from collections.abc import Iterator
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+
+from components.drift_gate.sample import SCALARS, DescribedImage, Sample
+from components.sample_evaluator.features import load_extractor
+from components.sample_evaluator.features.options import FeatureOptions
+from components.sample_evaluator.images import example_key
+from components.sample_evaluator.selection import TakeFirst
+from trainer import examples
+
+BATCH_SIZE = 256  # images
+
+
+class WriteSample(beam.PTransform):
+    """Writes a Sample of the images of the later spans; of no images, it writes nothing."""
+
+    def __init__(self, after: int, size: int, features: FeatureOptions, uri: str) -> None:
+        """Describes the sample.
+
+        Args:
+            after: images of this span and of earlier ones are left out.
+            size: images, at most.
+            features: the feature space.
+            uri: of the file.
+        """
+        super().__init__()
+        self._after = after
+        self._size = size
+        self._features = features
+        self._uri = uri
+
+    def expand(self, records: beam.PCollection) -> beam.PCollection:
+        """From serialized tf.Examples to the file written."""
+        return (
+            records
+            | "New" >> beam.Filter(_is_of_later_span, self._after)
+            | TakeFirst(self._size, key=_key)
+            | beam.BatchElements(min_batch_size=BATCH_SIZE, max_batch_size=BATCH_SIZE)
+            | "Describe" >> beam.ParDo(DescribeRecords(self._features))
+            | "Gather" >> beam.combiners.ToList()
+            | "Write" >> beam.Map(_write, self._features.model_dump_json(), self._uri)
+        )
+
+
+class DescribeRecords(beam.DoFn):
+    """A list of serialized examples to a DescribedImage each."""
+
+    def __init__(self, features: FeatureOptions) -> None:
+        self._features = features
+
+    def setup(self) -> None:
+        """Loads the feature space, once a worker."""
+        self._extract = load_extractor(self._features)
+
+    def process(self, records: list[bytes]) -> Iterator[DescribedImage]:
+        """Yields the numbers of each image."""
+        parsed = [tf.train.Example.FromString(record).features.feature for record in records]
+        pngs = [feature[examples.IMAGE].bytes_list.value[0] for feature in parsed]
+        images = np.stack([tf.io.decode_png(png).numpy() for png in pngs])
+        vectors = self._extract(images)
+        for record, feature, image, vector in zip(records, parsed, images, vectors, strict=True):
+            scalars = tuple(_number(feature[name]) for name in SCALARS)
+            yield DescribedImage(_key(record), scalars, image.shape, vector)
+
+
+def _is_of_later_span(record: bytes, after: int) -> bool:
+    feature = tf.train.Example.FromString(record).features.feature
+    return all(span > after for span in feature[examples.SPAN].int64_list.value)
+
+
+def _key(record: bytes) -> bytes:
+    return hashlib.sha256(example_key(record)).hexdigest().encode()
+
+
+def _number(feature: tf.train.Feature) -> float:
+    (number,) = feature.int64_list.value or feature.float_list.value
+    return float(number)
+
+
+def _write(images: list[DescribedImage], features: str, uri: str) -> None:
+    if images:
+        Sample.of(features, images).save(uri)

@@ -1,0 +1,39 @@
+"""How far scalars of two sets of images are apart, by TFDV's comparator for drift."""
+
+import numpy as np
+import pandas as pd
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from components.drift_gate.sample import SCALARS
+
+
+def scalar_divergences(newest: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """The Jensen-Shannon divergence of each scalar: 0 for equal histograms, 1 for disjoint ones.
+
+    TFDV takes it of histograms of ten equal bins each. It is biased upward, by about the number of
+    bins over that of images.
+
+    Args:
+        newest: float64 [N, len(SCALARS)].
+        reference: float64 [M, len(SCALARS)].
+    """
+    anomalies = tfdv.validate_statistics(
+        _statistics(newest), _schema(), previous_statistics=_statistics(reference)
+    )
+    return {
+        info.path.step[0]: info.drift_measurements[0].value for info in anomalies.drift_skew_info
+    }
+
+
+def _schema() -> schema_pb2.Schema:
+    """Asks for the divergence of each scalar; what is too much depends on chance as well."""
+    schema = schema_pb2.Schema()
+    for name in SCALARS:
+        feature = schema.feature.add(name=name, type=schema_pb2.FLOAT)
+        feature.drift_comparator.jensen_shannon_divergence.threshold = 1.0
+    return schema
+
+
+def _statistics(scalars: np.ndarray) -> statistics_pb2.DatasetFeatureStatisticsList:
+    return tfdv.generate_statistics_from_dataframe(pd.DataFrame(scalars, columns=list(SCALARS)))

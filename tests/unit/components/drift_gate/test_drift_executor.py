@@ -1,0 +1,184 @@
+"""DriftGate end to end on real images, and on the same rotated."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.datasets import load_digits
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import Examples
+
+from components.drift_gate.artifact import DriftVerdict
+from components.drift_gate.executor import DriftError, Executor
+from components.drift_gate.options import DriftOptions
+from components.drift_gate.sample import SCALARS, Sample
+from components.sample_evaluator.features.options import FeatureOptions
+from pipeline.config import BeamConfig
+
+DAY = 60  # images
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """All digits in a fixed random order, uint8 [1797, 8, 8, 1]."""
+    images = np.round(load_digits().images / 16 * 255).astype(np.uint8)[..., None]
+    return np.random.default_rng(0).permutation(images)
+
+
+class Gate:
+    """Runs DriftGate on one span after the other, each verdict the reference of the next."""
+
+    def __init__(self, folder):
+        self._folder, self._number, self.last = folder, 0, None
+
+    def judge(self, spans, features="random_conv", **options):
+        """Judges spans {number: images}; returns the verdict and its folder."""
+        self._number += 1
+        folder = self._folder / str(self._number)
+        examples, verdict = Examples(), DriftVerdict()
+        examples.id, examples.uri, verdict.uri = self._number, str(folder), str(folder / "verdict")
+        examples.split_names = artifact_utils.encode_split_names(["train", "eval"])
+        examples.set_int_custom_property("span", max(spans))
+        records = [serialize(image, span) for span, images in spans.items() for image in images]
+        for split, part in (("train", records[::2]), ("eval", records[1::2])):
+            write_records(folder / f"Split-{split}" / "data.gz", part)
+        Path(verdict.uri).mkdir()
+        Executor(BaseBeamExecutor.Context(BeamConfig().arguments("DriftGate"))).Do(
+            {"examples": [examples], "reference": [self.last] if self.last else []},
+            {"verdict": [verdict]},
+            {
+                "options": DriftOptions(**options).model_dump_json(),
+                "features": FeatureOptions(name=features).model_dump_json(),
+            },
+        )
+        self.last = verdict
+        return json.loads((folder / "verdict" / "verdict.json").read_text())
+
+    @property
+    def reference(self):
+        return Sample.load(f"{self.last.uri}/reference.npz")
+
+
+def serialize(image, span):
+    image = np.ascontiguousarray(image)
+    png = tf.io.encode_png(image).numpy()
+    sha256 = hashlib.sha256(image.tobytes()).hexdigest().encode()
+    texts = {"image": png, "sha256": sha256, "path": sha256[:9] + b".png"}
+    numbers = {"span": span, "source_width": 8, "source_height": 8, "source_bytes": len(png)}
+    feature = {
+        k: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for k, v in texts.items()
+    }
+    for name, value in numbers.items():
+        feature[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+    for name, value in {"mean": image.mean(), "stddev": image.std()}.items():
+        feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def write_records(path, records):
+    path.parent.mkdir(parents=True)
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for record in records:
+            writer.write(record)
+
+
+@pytest.fixture
+def gate(tmp_path):
+    return Gate(tmp_path)
+
+
+def rotated(images):
+    return np.rot90(images, axes=(1, 2))
+
+
+def test_the_first_images_pass_and_are_the_reference_of_the_next(gate, digits):
+    verdict = gate.judge({1: digits[:DAY]}, on_drift="hold")
+    assert not verdict["drifted"]
+    assert verdict["summary"] == "not compared: no images before these"
+    assert len(gate.reference) == DAY
+
+
+def test_images_like_those_before_pass_and_join_the_reference(gate, digits):
+    gate.judge({1: digits[: 5 * DAY]})
+    verdict = gate.judge({2: digits[5 * DAY : 6 * DAY]}, on_drift="hold")
+    assert verdict["summary"] == "none: 60 new images, 300 before"
+    assert [found["name"] for found in verdict["differences"]] == [*sorted(SCALARS), "features"]
+    assert len(gate.reference) == 6 * DAY
+    assert gate.last.get_int_custom_property("drifted") == 0
+
+
+def test_rotated_images_are_told_of_by_features_alone_and_the_run_goes_on(gate, digits):
+    gate.judge({1: digits[: 5 * DAY]})
+    verdict = gate.judge({2: rotated(digits[5 * DAY : 6 * DAY])})
+    assert [found["name"] for found in verdict["differences"] if found["drifted"]] == ["features"]
+    assert gate.last.get_int_custom_property("drifted") == 1
+    assert gate.last.get_string_custom_property("summary").startswith("features 0.")
+
+
+def test_drift_that_was_accepted_is_not_told_of_again(gate, digits):
+    gate.judge({1: digits[: 5 * DAY]})
+    gate.judge({2: rotated(digits[5 * DAY : 6 * DAY])})
+    assert len(gate.reference) == DAY
+    assert not gate.judge({3: rotated(digits[6 * DAY : 7 * DAY])})["drifted"]
+
+
+def test_held_images_stop_the_run_in_one_line_that_says_what_to_do(gate, digits):
+    gate.judge({1: digits[: 5 * DAY]})
+    with pytest.raises(DriftError) as error:
+        gate.judge({2: 255 - digits[5 * DAY : 6 * DAY]}, on_drift="hold")
+    text = str(error.value)
+    assert text.startswith("the images of span 2 drifted: ")
+    assert "mean 1 (limit 0." in text
+    assert "`iadb spans release 2`" in text
+    assert "drift.on_drift=warn" in text
+    assert "\n" not in text
+
+
+def test_only_spans_that_the_reference_has_not_seen_are_compared(gate, digits):
+    gate.judge({1: digits[: 5 * DAY]})
+    window = {1: digits[: 5 * DAY], 2: rotated(digits[300:360]), 3: rotated(digits[360:420])}
+    verdict = gate.judge(window)
+    assert verdict["drifted"]
+    assert verdict["summary"].endswith(": 120 new images, 300 before")
+
+
+def test_without_spans_all_images_are_compared_each_time(gate, digits):
+    gate.judge({0: digits[: 5 * DAY]})
+    verdict = gate.judge({0: digits[: 6 * DAY]})
+    assert verdict["summary"] == "none: 360 new images, 300 before"
+    assert len(gate.reference) == 6 * DAY
+
+
+def test_of_many_images_a_sample_is_compared_and_the_same_each_time(gate, digits):
+    first = Gate(gate._folder / "again")
+    for each in (gate, first):
+        each.judge({1: digits[:500]}, images=100)
+    assert gate.reference.keys.tolist() == first.reference.keys.tolist()
+    assert len(gate.reference) == 100
+    assert gate.judge({2: digits[500:900]}, images=100)["summary"] == (
+        "none: 100 new images, 100 before"
+    )
+    assert len(gate.reference) == 100
+
+
+def test_too_few_images_are_not_compared_and_join_the_reference(gate, digits):
+    gate.judge({1: digits[:DAY]})
+    verdict = gate.judge({2: rotated(digits[DAY : DAY + 5])}, on_drift="hold")
+    assert verdict["summary"] == "not compared: 5 new images, 60 before, of each 20 are needed"
+    assert len(gate.reference) == DAY + 5
+
+
+def test_another_feature_space_starts_anew(gate, digits):
+    gate.judge({1: digits[:DAY]})
+    verdict = gate.judge({2: digits[DAY : 2 * DAY]}, features="pixels", on_drift="hold")
+    assert verdict["summary"].startswith("not compared: the images before had another size")
+    assert len(gate.reference) == DAY
+
+
+def test_images_that_are_all_equal_are_not_compared(gate):
+    gate.judge({1: np.zeros((1, 8, 8, 1), np.uint8)})
+    assert "not compared" in gate.judge({2: np.ones((30, 8, 8, 1), np.uint8)})["summary"]
