@@ -16,6 +16,7 @@ NAMES = (  # the last two need the weights that time_to_quality leaves
     "reading",
     "ingest",
     "metrics",
+    "drift",
     "training_step",
     "time_to_quality",
     "quality_against_nfe",

@@ -1,4 +1,4 @@
-"""Questions to ML Metadata with a thousand runs recorded, each with the eleven nodes and a base."""
+"""Questions to ML Metadata with a thousand runs recorded, each with all nodes and a base."""
 
 import tempfile
 import time

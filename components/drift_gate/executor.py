@@ -14,10 +14,10 @@ from components.drift_gate.options import DriftOptions
 from components.drift_gate.sample import Sample
 from components.drift_gate.sampling import WriteSample
 from components.drift_gate.verdict import judge
-from components.real_features.artifact import SPLITS
 from components.sample_evaluator import images
 from components.sample_evaluator.features import check_available
 from components.sample_evaluator.features.options import FeatureOptions
+from trainer.examples import EVAL, TRAIN
 
 
 class DriftError(ValueError):
@@ -78,8 +78,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         features: FeatureOptions,
         folder: str,
     ) -> Sample | None:
-        """A sample of the images of the spans after one."""
-        uris = [uri for split in SPLITS for uri in artifact_utils.get_split_uris([examples], split)]
+        """A sample of the images of the spans after one, without those held out for good."""
+        uris = [artifact_utils.get_split_uri([examples], split) for split in (TRAIN, EVAL)]
         target = f"{folder}/{artifact.NEWEST_NPZ}"
         with self._make_beam_pipeline() as pipeline:
             _ = pipeline | images.ReadExamples(uris) | WriteSample(after, size, features, target)

@@ -1,0 +1,109 @@
+"""What DriftGate takes for drift: daily spans of 60 digits, as they are and changed.
+
+Needs Fashion-MNIST: Debian's package, or the folder that the variable FASHION_MNIST names.
+"""
+
+import hashlib
+import io
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from benchmarks import datasets
+from benchmarks.measure import Figure
+from components.drift_gate.options import DriftOptions
+from components.drift_gate.sample import DescribedImage, Sample
+from components.drift_gate.verdict import Verdict, judge
+from components.image_example_gen.decode import decode
+from components.image_example_gen.options import ImageOptions
+from components.sample_evaluator.features import load_extractor
+from components.sample_evaluator.features.options import FeatureOptions
+from data.folder import encode_png
+
+DAY = 60  # images
+MONTHS = 7  # in each of which all digits but a few are seen once
+TRIALS = 20  # of each detection
+HISTORIES = (60, 540)  # images before
+FEATURES = FeatureOptions(name="random_conv")
+IMAGES = ImageOptions(resolution=8, channels=1)
+OPTIONS = DriftOptions()
+
+
+def figures() -> Iterator[Figure]:
+    """Judges days without drift, then days of other images."""
+    upright = np.round(load_digits().images * 255 / 16).astype(np.uint8)[..., None]
+    clothes = datasets.load("fashion_mnist")[1][:2000]
+    images = describe(upright)
+    started = time.monotonic()
+    orders = [np.random.RandomState(month).permutation(len(images)) for month in range(MONTHS)]
+    days = [verdict for order in orders for verdict in _month(images, order)]
+    seconds = (time.monotonic() - started) / len(days)
+    rate = 30 * sum(verdict.drifted for verdict in days) / len(days)
+    name = f"false alarms in 30 days, of {len(days)} random ones"
+    yield Figure(name, rate, "", "under 0.05", rate < 0.05)
+    yield Figure("a comparison", seconds, "s")
+    alarms = sum(verdict.drifted for verdict in _month(images, np.arange(len(images))))
+    yield Figure("alarms in a month in the order of the writers", alarms, "")
+    changed = {
+        "digits rotated by 90 degrees": np.rot90(upright, axes=(1, 2)),
+        "inverted digits": 255 - upright,
+        "clothes of Fashion-MNIST": clothes,
+        "digits at 80% of their brightness": upright // 5 * 4,
+    }
+    for name, others in changed.items():
+        described = describe(others)
+        for history in HISTORIES:
+            verdicts = [_trial(images, described, history, trial) for trial in range(TRIALS)]
+            share = 100 * float(np.mean([verdict.drifted for verdict in verdicts]))
+            text = f"days of {name} that are seen, {history} before"
+            yield Figure(text, share, "%", "at least 95", share >= 95)
+            by_features = [verdict.differences[-1].drifted for verdict in verdicts]
+            yield Figure("  by their features", 100 * float(np.mean(by_features)), "%")
+
+
+def describe(images: np.ndarray) -> list[DescribedImage]:
+    """The numbers of images, uint8 [N, H, W, 1], each in a file of its own."""
+    files = [encode_png(Image.fromarray(image[..., 0])) for image in images]
+    decoded = [decode(io.BytesIO(file), IMAGES) for file in files]
+    vectors = load_extractor(FEATURES)(np.stack([image.pixels for image in decoded]))
+    return [
+        DescribedImage(
+            hashlib.sha256(b"%d" % number).hexdigest().encode(),
+            (
+                image.pixels.mean(),
+                image.pixels.std(),
+                image.source_width,
+                image.source_height,
+                len(file),
+            ),
+            image.pixels.shape,
+            vector,
+        )
+        for number, (file, image, vector) in enumerate(zip(files, decoded, vectors, strict=True))
+    ]
+
+
+def _month(images: list[DescribedImage], order: np.ndarray) -> Iterator[Verdict]:
+    """The verdicts on all days but the first."""
+    reference = None
+    for start in range(0, len(order) - DAY + 1, DAY):
+        verdict = judge(_sample(images, order[start : start + DAY]), reference, OPTIONS)
+        if reference:
+            yield verdict
+        reference = verdict.reference
+
+
+def _trial(
+    images: list[DescribedImage], others: list[DescribedImage], history: int, seed: int
+) -> Verdict:
+    random = np.random.RandomState(seed)
+    before = random.choice(len(images), history, replace=False)
+    day = random.choice(len(others), DAY, replace=False)
+    return judge(_sample(others, day), _sample(images, before), OPTIONS)
+
+
+def _sample(images: list[DescribedImage], rows: np.ndarray) -> Sample:
+    return Sample.of(FEATURES.name, [images[row] for row in rows])
