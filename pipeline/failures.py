@@ -6,7 +6,7 @@ from trainer.signals import TERMINATED
 
 UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, CLUSTER = 1, 2, 3, 4, 5, 6
 HELD = 7  # the data wait for a person
-INTERRUPTED = 130
+TIMED_OUT, INTERRUPTED = 124, 130  # as coreutils' timeout and shells have it
 
 # By name, so that telling a failure imports nothing: its class is loaded if it was raised.
 CODES = {
@@ -28,6 +28,7 @@ CODES = {
     "DataAnomalyError": DATA,
     "TooFewClassesError": DATA,
     "DriftError": HELD,
+    "InUseError": WORKSPACE,
     "WorkspaceError": WORKSPACE,
     "ClusterError": CLUSTER,
     "MetadataDatabaseError": CLUSTER,

@@ -5,7 +5,6 @@ GPU, the process of a run hides it from itself, and the executors of GPU_NODES r
 their own, one after another, that see it.
 """
 
-import ctypes
 import glob
 import multiprocessing
 import os
@@ -14,13 +13,13 @@ from multiprocessing.connection import Connection
 
 from google.protobuf import message
 
+from pipeline.parent_death import die_with_parent
 from trainer.signals import exit_on_sigterm
 
 GPU_NODES = {"Trainer", "RealFeatures", "SampleEvaluator"}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
 DEVICES = "/dev/nvidia[0-9]*"
-PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
 class ExecutorProcessError(RuntimeError):
@@ -72,6 +71,7 @@ class OwnProcessOperator:
         process = context.Process(
             target=_run,
             args=(
+                os.getpid(),
                 self._visible,
                 type(self._executor_spec).__name__,
                 self._executor_spec.SerializeToString(),
@@ -100,9 +100,11 @@ class OwnProcessOperator:
         return ExecutorOutput.FromString(answer)
 
 
-def _run(visible: str, spec_type: str, spec: bytes, info: bytes, sender: Connection) -> None:
+def _run(
+    parent: int, visible: str, spec_type: str, spec: bytes, info: bytes, sender: Connection
+) -> None:
     os.setpgrp()  # Ctrl-C reaches it through its parent alone, and so once
-    _die_with_parent()
+    die_with_parent(parent)
     os.environ[VISIBLE] = visible
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     import tensorflow as tf
@@ -124,11 +126,3 @@ def _run(visible: str, spec_type: str, spec: bytes, info: bytes, sender: Connect
         sender.send((False, f"{type(error).__name__}: {error}"))
     else:
         sender.send((True, output.SerializeToString()))
-
-
-def _die_with_parent() -> None:
-    """Has the kernel kill this process when its parent dies, so that no run outlives its lock."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,104 @@
+"""Runs a command as a child process to its end: for a limited time, and never beyond this one."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeline.parent_death import die_with_parent
+
+GRACE_SECONDS = 120.0  # for a child to save its state after SIGTERM
+DRAIN_SECONDS = 5.0  # for the last of its output, which a process that it left behind may hold open
+MAX_LINE = 500  # characters
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child process ended.
+
+    Attributes:
+        code: its exit code; of one that a signal killed, 128 and the signal's number.
+        reason: the last line that it wrote to standard error, or what else is known.
+        timed_out: whether it was ended for its time.
+    """
+
+    code: int
+    reason: str
+    timed_out: bool = False
+
+
+def supervise(
+    command: Sequence[str], timeout: float | None = None, grace: float = GRACE_SECONDS
+) -> Ended:
+    """Runs a command in a process group of its own; its output goes where this process's goes.
+
+    Args:
+        command: program and arguments.
+        timeout: seconds after which it gets SIGTERM; None for no limit.
+        grace: seconds from there to SIGKILL.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: what came to this process meanwhile. The child got the like
+            of it, and has ended.
+    """
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        process_group=0,  # Ctrl-C reaches it through this process alone, and so once
+        preexec_fn=functools.partial(die_with_parent, os.getpid()),
+    ) as child:
+        last = _LastLine(child.stderr)
+        last.start()
+        timed_out = False
+        try:
+            child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            _end(child, signal.SIGTERM, grace)
+        except (KeyboardInterrupt, SystemExit) as stop:
+            interrupted = isinstance(stop, KeyboardInterrupt)
+            _end(child, signal.SIGINT if interrupted else signal.SIGTERM, grace)
+            raise
+        last.join(DRAIN_SECONDS)
+    code = child.returncode
+    if code < 0:
+        return Ended(128 - code, f"killed by {signal.Signals(-code).name}", timed_out)
+    return Ended(code, last.text or f"ended with exit code {code}", timed_out)
+
+
+def _end(child: subprocess.Popen, with_signal: signal.Signals, grace: float) -> None:
+    """Asks the child's process group to end, and kills it when it does not."""
+    if child.poll() is not None:
+        return
+    try:
+        os.killpg(child.pid, with_signal)
+        child.wait(grace)
+    except BaseException as error:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+
+
+class _LastLine(threading.Thread):
+    """Passes the lines of a stream on to standard error, and keeps the last."""
+
+    def __init__(self, stream: Iterable[str]) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self.text = ""
+
+    def run(self) -> None:
+        for line in self._stream:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+            if line.strip():
+                text = line.strip().removeprefix("iadb: ")[:MAX_LINE]
+                self.text = "".join(c if c.isprintable() else "?" for c in text)
