@@ -61,7 +61,7 @@ def _limited(
         metrics.append(_metric(tfma_metrics.SampleMetric, bounds, name=name))
     if baseline:
         for name, limit in thresholds.items():
-            if limit.max_worsening is not None:
+            if limit.max_worsening is not None or options.require_improvement:
                 metrics.append(
                     _metric(
                         tfma_metrics.WorseningMetric,

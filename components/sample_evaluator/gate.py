@@ -1,7 +1,7 @@
 """The verdict: whether a candidate is blessed, and why, in sentences."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from tensorflow_model_analysis.proto import validation_result_pb2
 
@@ -50,14 +50,15 @@ def judge(
         problem = f"the candidate cannot be sampled: {candidate_problem}"
         return Verdict(False, (*_image_problems(values, options), problem), frozenset())
     failures = _failures(values, validation, options)
+    failed = frozenset(failures.values())
     problems = [
         *_image_problems(values, options),
         *_sample_problems(values),
         *_coverage_problems(values, options),
         *failures,
+        *_improvement_problems(values, options, failed),
     ]
     reasons = problems or list(_kept_limits(values, options))
-    failed = frozenset(failures.values())
     if options.bless == "auto":
         return Verdict(not problems, tuple(reasons), failed)
     found = "it fails" if problems else "it keeps"
@@ -168,6 +169,53 @@ def _coverage_problems(values: Values, options: EvaluateOptions) -> Iterator[str
         )
 
 
+def _improvement_problems(
+    values: Values, options: EvaluateOptions, failed: Collection[str]
+) -> Iterator[str]:
+    """Sentences on `require_improvement`, but for metrics that have failed already.
+
+    Asking for all metrics to be better would leave a better model to luck: seeds hide most of a
+    small step. That none is worse keeps one metric from being bought with another.
+    """
+    baseline = values.get(sources.BASELINE, {})
+    compared = [name for name in options.thresholds if name in baseline]
+    if not options.require_improvement or not compared:  # there is nothing to beat
+        return
+    for name in compared:
+        if name not in failed and _is_worse(name, values):
+            yield (
+                f"{_beside_baseline(name, values, 'worse')}, which evaluate.require_improvement "
+                "rules out"
+            )
+    if not any(_is_better(name, values) for name in compared):
+        yield (
+            f"none of {', '.join(compared)} is better than the baseline's by more than what seeds "
+            "explain, as evaluate.require_improvement asks"
+        )
+
+
+def _is_worse(name: str, values: Values) -> bool:
+    """Whether a metric is worse than the baseline's by more than seeds explain."""
+    return values[sources.CANDIDATE].get(worsening_name(name), 0) > 0
+
+
+def _is_better(name: str, values: Values) -> bool:
+    """Whether a metric is better than the baseline's by more than seeds explain."""
+    candidate = values[sources.CANDIDATE]
+    if worsening_name(name) not in candidate:
+        return False
+    margin = candidate[margin_name(name)]
+    return candidate[worsening_name(name)] + margin < -margin  # the sum is the difference
+
+
+def _beside_baseline(name: str, values: Values, how: str) -> str:
+    candidate, baseline = values[sources.CANDIDATE], values[sources.BASELINE][name]
+    return (
+        f"{name} {candidate[name]:.4g} is {how} than the baseline's {baseline:.4g} by more than "
+        f"what seeds explain ({candidate[margin_name(name)]:.2g})"
+    )
+
+
 def _kept_limits(values: Values, options: EvaluateOptions) -> Iterator[str]:
     candidate = values[sources.CANDIDATE]
     baseline_values = values.get(sources.BASELINE, {})
@@ -177,6 +225,9 @@ def _kept_limits(values: Values, options: EvaluateOptions) -> Iterator[str]:
             yield f"{name} {value:.4g} is at least {threshold.minimum:g}"
         if threshold.maximum is not None:
             yield f"{name} {value:.4g} is at most {threshold.maximum:g}"
+        if options.require_improvement and name in baseline_values and _is_better(name, values):
+            yield _beside_baseline(name, values, "better")
+            continue
         if threshold.max_worsening is None:
             continue
         baseline = baseline_values.get(name)

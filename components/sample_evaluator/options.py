@@ -88,6 +88,11 @@ class EvaluateOptions(RealFeaturesOptions):
         description="the model is not blessed when more than this share of its samples are closer "
         "to a training image than held-out images are",
     )
+    require_improvement: bool = Field(
+        False,
+        description="beside the latest blessed model, bless only one that is better by a metric "
+        "that has thresholds, and worse by none, by more than the spread over seeds",
+    )
     bless: Literal["auto", "always", "never"] = Field(
         "auto", description="auto: by the limits; always, never: whatever they say"
     )

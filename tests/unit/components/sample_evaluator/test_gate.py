@@ -177,3 +177,59 @@ def test_a_validation_that_fails_without_a_reason_still_blocks():
     values = {"real": source(), "train": source(), "candidate": source(kid=0.0)}
     validation = validation_result_pb2.ValidationResult(validation_ok=False)
     assert not judge(values, validation, OPTIONS).blessed
+
+
+IMPROVING = OPTIONS.model_copy(
+    update={
+        "require_improvement": True,
+        "thresholds": {"kid": Threshold(max_worsening=0.01), "coverage": Threshold(minimum=0.1)},
+    }
+)
+
+
+def compared(kid=0.0, coverage=0.0):
+    """Values beside a baseline; of each metric, the difference: positive is worse."""
+    margins = {"kid_margin": 0.002, "coverage_margin": 0.05}
+    values = beside_a_baseline(
+        coverage=0.7,
+        **margins,
+        kid_worsening=kid - margins["kid_margin"],
+        coverage_worsening=coverage - margins["coverage_margin"],
+    )
+    values["baseline"]["coverage"] = 0.6
+    return values
+
+
+def test_an_equal_model_is_no_improvement():
+    verdict = judge(compared(kid=-0.0019, coverage=0.04), passing(), IMPROVING)
+    assert not verdict.blessed
+    assert verdict.reasons == (
+        "none of kid, coverage is better than the baseline's by more than what seeds explain, as "
+        "evaluate.require_improvement asks",
+    )
+    without = IMPROVING.model_copy(update={"require_improvement": False})
+    assert judge(compared(kid=-0.0019, coverage=0.04), passing(), without).blessed
+
+
+def test_one_metric_that_is_better_than_seeds_explain_is_an_improvement_and_is_named():
+    verdict = judge(compared(coverage=-0.051), passing(), IMPROVING)
+    assert verdict.blessed
+    assert (
+        "coverage 0.7 is better than the baseline's 0.6 by more than what seeds explain (0.05)"
+        in verdict.reasons
+    )
+
+
+def test_an_improvement_is_not_bought_with_another_metric():
+    verdict = judge(compared(kid=0.0021, coverage=-0.2), passing(), IMPROVING)
+    assert not verdict.blessed
+    assert verdict.reasons == (
+        "kid 0.0112 is worse than the baseline's 0.005 by more than what seeds explain (0.002), "
+        "which evaluate.require_improvement rules out",
+    )
+
+
+def test_a_first_model_has_nothing_to_improve_on():
+    values = compared()
+    del values["baseline"]
+    assert judge(values, passing(), IMPROVING).blessed
