@@ -16,6 +16,8 @@ from pipeline.kubeflow_cli import kubeflow
 from pipeline.models_cli import models, promote, rollback
 from pipeline.notify_cli import notify_test
 from pipeline.retention_cli import clean
+from pipeline.run_cli import run
+from pipeline.schedule_cli import history, schedule, spans
 
 
 class FailuresInOneLine(click.Group):
@@ -42,48 +44,13 @@ def main() -> None:
       iadb data write digits digits/           make an image folder, or take your own
       iadb run --preset digits --data digits/  ingest, train, evaluate, push
       iadb sample                              draw from the newest pushed model
+      iadb schedule --cron "0 3 * * *" ...     the same on new images, every night
 
     Exit codes: 0 done, 1 unexpected failure, 2 wrong usage or configuration, 3 wrong data,
     4 workspace in use, read-only or full, 5 done but the model was not blessed or was withdrawn, 6
-    the cluster is not reached, refuses, or its run failed, 7 the data wait for a person, 130
-    interrupted, 143 terminated.
+    the cluster is not reached, refuses, or its run failed, 7 the data wait for a person, 124 took
+    too long, 130 interrupted, 143 terminated.
     """
-
-
-@main.command()
-@config_options
-@DATA
-@WORKSPACE
-@click.option(
-    "--runner",
-    default="local",
-    show_default=True,
-    type=click.Choice(["local", "beam"]),
-    help="TFX's LocalDagRunner or BeamDagRunner.",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Show all logs, not only write them to a file.")
-def run(
-    preset: str | None,
-    file: Path | None,
-    overrides: tuple[str, ...],
-    folder: str | None,
-    workspace: Path,
-    runner: str,
-    verbose: bool,
-) -> None:
-    """Run the pipeline once: ingest, validate, train, evaluate, push.
-
-    What has not changed since an earlier run in the workspace is not done again. An interrupted
-    training goes on from its last checkpoint.
-    """
-    from pipeline.run import run_pipeline
-    from pipeline.terminal import wide_console
-    from pipeline.workspace import Workspace
-
-    config = load_config(preset, file, overrides, folder)
-    place = Workspace(workspace.resolve())
-    if not run_pipeline(config, place, runner, wide_console(), verbose=verbose):
-        sys.exit(failures.NOT_BLESSED)
 
 
 @main.group()
@@ -316,5 +283,20 @@ def serve_check(workspace: Path, model: Path | None) -> None:
     click.echo(f"{model} serves")
 
 
-for command in (kubeflow, models, rollback, promote, clean, notify_test, dashboard):
+for command in (
+    run,
+    schedule,
+    spans,
+    history,
+    models,
+    rollback,
+    promote,
+    clean,
+    dashboard,
+    notify_test,
+    kubeflow,
+):
     main.add_command(command)
+
+if __name__ == "__main__":
+    main()

@@ -21,6 +21,7 @@ from pipeline.kubeflow_config import KubeflowConfig
 from pipeline.notify_options import NotifyOptions
 from pipeline.retention_options import RetentionOptions
 from pipeline.runners.vertex_options import VertexOptions
+from pipeline.schedule_options import ScheduleOptions
 from trainer.options import ModelOptions, Options, SampleOptions, TrainOptions
 
 
@@ -121,6 +122,9 @@ class PipelineConfig(Options):
     evaluate: EvaluateOptions = Field(
         EvaluateOptions(), description="how the quality of samples is judged"
     )
+    schedule: ScheduleOptions = Field(
+        ScheduleOptions(), description="when new data lead to a run that nobody watches"
+    )
     beam: BeamConfig = Field(BeamConfig(), description="where Beam's work runs")
     retention: RetentionOptions = Field(
         RetentionOptions(), description="how much of what runs write is kept"
@@ -199,6 +203,26 @@ def load(
         return PipelineConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(e) for e in error.errors())) from None
+
+
+def require_folder(config: PipelineConfig, workspace: Path) -> None:
+    """Checks that there is a folder of images, and that the workspace lies in none that is read.
+
+    Args:
+        config: of the run.
+        workspace: its folder, an absolute path.
+
+    Raises:
+        ConfigError: no folder is set, or the workspace lies in it or in the held-out images.
+    """
+    if config.data.folder is None:
+        raise ConfigError("data.folder: not set; give the folder of images with --data FOLDER")
+    for key, folder in (("folder", config.data.folder), ("holdout", config.data.holdout)):
+        if folder and "://" not in folder and workspace.is_relative_to(Path(folder).resolve()):
+            raise ConfigError(
+                f"data.{key}: the workspace {workspace} lies in it, and a run would read what an "
+                "earlier one wrote; choose a workspace outside with --workspace"
+            )
 
 
 def dump(config: PipelineConfig) -> str:

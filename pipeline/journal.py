@@ -154,9 +154,21 @@ class Journal:
     def attempts(self, last: int | None = None) -> list[Attempt]:
         """The attempts, oldest first; with `last`, only that many of the newest."""
         query = "SELECT * FROM attempts ORDER BY number DESC LIMIT ?"
-        with self._open() as db:
+        with self._open(reading=True) as db:
             rows = db.execute(query, (-1 if last is None else last,)).fetchall()
         return [_attempt(row) for row in reversed(rows)]
+
+    def attempt(self, number: int) -> Attempt:
+        """The attempt of a number that `begin` gave."""
+        with self._open(reading=True) as db:
+            row = db.execute("SELECT * FROM attempts WHERE number = ?", (number,)).fetchone()
+        return _attempt(row)
+
+    def unfinished(self) -> list[Attempt]:
+        """The attempts that have not ended, oldest first."""
+        with self._open(reading=True) as db:
+            rows = db.execute("SELECT * FROM attempts WHERE ended IS NULL ORDER BY number")
+            return [_attempt(row) for row in rows]
 
     def remember(self, snapshots: Mapping[int, bytes]) -> None:
         """Records the files of spans that a run has read, in place of those recorded before.
@@ -171,7 +183,7 @@ class Journal:
 
     def snapshots(self) -> dict[int, bytes]:
         """What was remembered, by span."""
-        with self._open() as db:
+        with self._open(reading=True) as db:
             return dict(db.execute("SELECT span, files FROM snapshots").fetchall())
 
     def hold(self, span: int, reason: str, now: datetime) -> None:
@@ -190,7 +202,7 @@ class Journal:
 
     def held_spans(self) -> dict[int, HeldSpan]:
         """The spans that were ever set aside, with those that were released since."""
-        with self._open() as db:
+        with self._open(reading=True) as db:
             rows = db.execute("SELECT * FROM held_spans ORDER BY span").fetchall()
         return {
             row["span"]: HeldSpan(
@@ -200,10 +212,14 @@ class Journal:
         }
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection with one transaction."""
-        self._database.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._database, timeout=_WAIT)) as db:
+    def _open(self, *, reading: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection with one transaction; one for reading makes no file."""
+        database: Path | str = self._database
+        if reading and not self._database.exists():
+            database = ":memory:"
+        else:
+            self._database.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(database, timeout=_WAIT)) as db:
             db.row_factory = sqlite3.Row
             db.executescript(_TABLES)
             with db:

@@ -116,6 +116,11 @@ class Run:
         return None if value is None else value == 1
 
     @property
+    def reason(self) -> str | None:
+        """Of that verdict."""
+        return self._property("SampleEvaluator", "blessing", "reason")
+
+    @property
     def model(self) -> Path | None:
         """The sampler SavedModel that the Trainer exported."""
         folder = self._folder("Trainer", "model")
@@ -145,6 +150,11 @@ def connect(database: Path) -> MetadataStore:
     config.sqlite.filename_uri = str(database)
     config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
     return MetadataStore(config)
+
+
+def run_ids(store: MetadataStore) -> list[str]:
+    """TFX's ids of the runs of a store, oldest first."""
+    return [context.name for context in run_contexts(store)]
 
 
 def runs(store: MetadataStore, last: int | None = None) -> list[Run]:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from components.sample_evaluator.features import check_available
 from pipeline import lineage, serving
-from pipeline.config import ConfigError, PipelineConfig
+from pipeline.config import ConfigError, PipelineConfig, require_folder
 from pipeline.logs import logging_to
 from pipeline.runners import gpu
 from pipeline.schema import read_schema
@@ -35,14 +35,7 @@ def run_pipeline(
         WorkspaceError: the workspace is in use, read-only or full.
         Exception: what the first failing node raised.
     """
-    if config.data.folder is None:
-        raise ConfigError("data.folder: not set; give the folder of images with --data FOLDER")
-    for key, folder in (("folder", config.data.folder), ("holdout", config.data.holdout)):
-        if _lies_in(workspace.folder, folder):
-            raise ConfigError(
-                f"data.{key}: the workspace {workspace.folder} lies in it, and a run would read "
-                "what an earlier one wrote; choose a workspace outside with --workspace"
-            )
+    require_folder(config, workspace.folder)
     schema = read_schema(config.validation.schema_file)
     _refuse_cluster()
     check_available(config.evaluate.features)
@@ -66,12 +59,6 @@ def run_pipeline(
             _keep_report(run, workspace)
         print_summary(console, run, live, workspace)
     return pushable
-
-
-def _lies_in(workspace: Path, folder: str | None) -> bool:
-    if folder is None or "://" in folder:
-        return False
-    return workspace.is_relative_to(Path(folder).resolve())
 
 
 def _refuse_cluster() -> None:

@@ -1,0 +1,127 @@
+"""One look for new data, and the runs that it leads to: what happens without a person looking.
+
+Imports neither TFX nor TensorFlow: the pipeline runs in child processes.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
+
+from pipeline import failures
+from pipeline.attempt_runs import IADB, AttemptRuns, Ending
+from pipeline.config import PipelineConfig, require_folder
+from pipeline.journal import Attempt, Journal, Outcome
+from pipeline.new_data import Finding, look
+from pipeline.workspace import InUseError, Workspace, WorkspaceError
+from trainer.signals import exit_on_sigterm
+
+GB = 1e9
+
+
+def attempt(
+    config: PipelineConfig,
+    workspace: Workspace,
+    *,
+    cause: str,
+    tell: Callable[[str], None],
+    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    iadb: Sequence[str] = IADB,
+) -> Attempt:
+    """Looks for new data, runs the pipeline where there are enough, and records what came of it.
+
+    Args:
+        config: of the run.
+        workspace: of the run.
+        cause: what the attempt is due to, as the journal has it.
+        tell: is given lines for a person while the attempt goes on; its result is not among them.
+        now: the time, aware, of what is recorded and of the model's age; retries and timeouts
+            take the machine's.
+        iadb: the command `iadb`, to be followed by its arguments.
+
+    Returns:
+        What the journal has recorded.
+
+    Raises:
+        ConfigError: no folder of images is set, or the workspace lies in it.
+        WorkspaceError: the workspace cannot be written.
+    """
+    require_folder(config, workspace.folder)
+    journal = Journal(workspace.journal)
+    runs = AttemptRuns(config, workspace, journal, tell, now, iadb)
+    begun, number = now(), None
+    try:
+        with exit_on_sigterm(), workspace.attempting():
+            _end_cut_off(journal, begun, tell)
+            finding = look(config, journal)
+            number = journal.begin(cause, finding.as_json(), begun)
+            ending = _reason_to_wait(config, workspace, finding, begun)
+            if ending is None:
+                _check_disk(config, workspace)
+                tell(finding.text)
+                ending = runs.run(finding)
+    except InUseError as error:
+        ending = Ending(Outcome.BUSY, f"gave way: {error}", failures.WORKSPACE)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        code, text = failures.describe(error)
+        stopped = failures.find_stop(error) is not None
+        ending = Ending(Outcome.INTERRUPTED if stopped else Outcome.FAILED, text, code)
+    if number is None:  # before anything was found
+        number = journal.begin(cause, {}, begun)
+    journal.end(
+        number,
+        ending.outcome,
+        ending.message,
+        now(),
+        exit_code=ending.exit_code,
+        tries=runs.tries,
+        from_scratch=runs.from_scratch,
+        runs=runs.run_ids,
+    )
+    return journal.attempt(number)
+
+
+def _end_cut_off(journal: Journal, now: datetime, tell: Callable[[str], None]) -> None:
+    """Ends what an attempt left open that was killed: this process alone has one under way."""
+    for cut_off in journal.unfinished():
+        message = f"cut off: its process was killed, or the power failed, after {cut_off.started}"
+        tell(f"attempt {cut_off.number} of {cut_off.started:%F %H:%M} was cut off")
+        journal.end(
+            cut_off.number, Outcome.INTERRUPTED, message, now, exit_code=failures.INTERRUPTED
+        )
+
+
+def _reason_to_wait(
+    config: PipelineConfig, workspace: Workspace, finding: Finding, now: datetime
+) -> Ending | None:
+    """Why there is nothing to run, if so."""
+    options = config.schedule
+    images = sum(finding.new.values())
+    if finding.held and finding.newest is None:
+        return Ending(Outcome.HELD, finding.text, failures.HELD)
+    if not images:
+        return Ending(Outcome.NOTHING_NEW, finding.text)
+    if images >= options.min_new_images or _is_too_old(config, workspace, now):
+        return None
+    limit = f"schedule.min_new_images={options.min_new_images}"
+    return Ending(Outcome.TOO_FEW, f"{finding.text}; a run waits for {limit}")
+
+
+def _is_too_old(config: PipelineConfig, workspace: Workspace, now: datetime) -> bool:
+    """Whether the live model is older than it may be."""
+    days = config.schedule.max_model_age_days
+    if days is None or not workspace.metadata.exists():
+        return False
+    from pipeline.lineage import connect
+    from pipeline.models import load_models
+
+    models = load_models(connect(workspace.metadata), workspace.serving)
+    return any(model.live and now - model.trained > timedelta(days=days) for model in models)
+
+
+def _check_disk(config: PipelineConfig, workspace: Workspace) -> None:
+    free, least = shutil.disk_usage(workspace.folder).free / GB, config.schedule.min_free_gb
+    if free < least:
+        raise WorkspaceError(
+            f"workspace {workspace.folder}: {free:.1f} GB of disk space are free, and a run needs "
+            f"schedule.min_free_gb={least:g}; `iadb clean` removes what is not needed"
+        )
