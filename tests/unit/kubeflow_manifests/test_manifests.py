@@ -13,13 +13,15 @@ import yaml
 
 from pipeline.config import load
 from pipeline.kubeflow_config import KubeflowConfig
+from pipeline.run_cli import run
 
 KUBERNETES = "1.34"
 PROJECT = pathlib.Path(__file__).parents[3]
 FOLDER = PROJECT / "kubeflow"
 BASE = FOLDER / "manifests" / "base"
 OVERLAYS = sorted(path.parent for path in (FOLDER / "manifests").glob("overlays/*/*.yaml"))
-FILES = sorted({*BASE.glob("*.yaml"), FOLDER / "manifests" / "files-pod.yaml"})
+FILES = sorted({*BASE.glob("*.yaml"), *(FOLDER / "manifests").glob("*.yaml")})
+CRONJOB = FOLDER / "manifests" / "cronjob.yaml"
 README = (FOLDER / "README.md").read_text("utf-8")
 OPTIONS = KubeflowConfig()
 RUN_POD = {"pipelines.kubeflow.org/v2_component": "true"}  # Kubeflow's label of a run's pods
@@ -48,6 +50,9 @@ def pods():
     """Labels and specification of every pod that the manifests make."""
     for part in of_kind("Deployment", "StatefulSet"):
         yield part["spec"]["template"]["metadata"]["labels"], part["spec"]["template"]["spec"]
+    for part in of_kind("CronJob"):
+        template = part["spec"]["jobTemplate"]["spec"]["template"]
+        yield template["metadata"]["labels"], template["spec"]
     for part in of_kind("Pod"):
         yield part["metadata"]["labels"], part["spec"]
 
@@ -212,6 +217,7 @@ def test_database_and_server_start_no_connections():
 def test_volumes_are_there_and_the_server_cannot_write_to_them():
     claims = {part["metadata"]["name"] for part in of_kind("PersistentVolumeClaim")}
     maps = {part["name"] for part in kustomization(BASE)["configMapGenerator"]}
+    maps |= set(re.findall(r"create configmap (\S+)", CRONJOB.read_text("utf-8")))
     for part in of_kind("StatefulSet"):
         own = {claim["metadata"]["name"] for claim in part["spec"]["volumeClaimTemplates"]}
         mounts = part["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
@@ -264,3 +270,12 @@ def test_the_account_of_the_pods_has_the_rights_that_a_run_needs_and_no_other():
         ("", "pods/log"): {"get"},
         ("kubeflow.org", "tfjobs"): {"create", "delete", "get", "list", "watch"},
     }
+
+
+def test_the_cron_job_starts_a_command_that_there_is_one_at_a_time():
+    spec = only("CronJob", "iadb-retraining")["spec"]
+    assert spec["concurrencyPolicy"] == "Forbid"
+    (container,) = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    iadb, command, *arguments = container["command"]
+    assert (iadb, command) == ("iadb", run.name)
+    assert run.make_context("run", arguments).params["if_new_data"]

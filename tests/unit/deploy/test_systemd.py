@@ -1,0 +1,48 @@
+"""The systemd units in deploy/: what systemd takes, and commands that there are."""
+
+import configparser
+import pathlib
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from pipeline import failures
+from pipeline.run_cli import run
+from pipeline.supervisor import GRACE_SECONDS
+
+UNITS = pathlib.Path(__file__).parents[3] / "deploy" / "systemd"
+
+
+def unit(name):
+    parser = configparser.ConfigParser(delimiters="=", comment_prefixes="#", interpolation=None)
+    parser.optionxform = str
+    parser.read_string((UNITS / name).read_text("utf-8"))
+    return parser
+
+
+def test_the_service_starts_a_check_and_takes_an_unblessed_model_for_no_failure():
+    service = unit("iadb.service")["Service"]
+    _, command, *arguments = shlex.split(service["ExecStart"])
+    assert command == run.name
+    assert run.make_context("run", arguments).params["if_new_data"]
+    assert service["SuccessExitStatus"] == str(failures.NOT_BLESSED)
+
+
+def test_a_training_has_time_to_save_its_state_and_gets_one_signal():
+    service = unit("iadb.service")["Service"]
+    assert float(service["TimeoutStopSec"]) > GRACE_SECONDS
+    assert service["KillMode"] == "mixed"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
+def test_systemd_takes_the_units(tmp_path):
+    command = unit("iadb.service")["Service"]["ExecStart"].split()[0]
+    for path in UNITS.iterdir():
+        text = path.read_text("utf-8").replace(command, shutil.which("true"))
+        (tmp_path / path.name).write_text(text)
+    result = subprocess.run(
+        ["systemd-analyze", "verify", *tmp_path.iterdir()], capture_output=True, text=True
+    )
+    assert (result.returncode, result.stderr) == (0, "")
