@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 
-from pipeline import failures
+from pipeline import failures, lineage, notify, prometheus
 from pipeline.attempt_runs import IADB, AttemptRuns, Ending
 from pipeline.config import PipelineConfig, require_folder
 from pipeline.journal import Attempt, Journal, Outcome
+from pipeline.models import load_models
 from pipeline.new_data import Finding, look
+from pipeline.retention import clean
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
 from trainer.signals import exit_on_sigterm
 
@@ -77,7 +79,32 @@ def attempt(
         from_scratch=runs.from_scratch,
         runs=runs.run_ids,
     )
-    return journal.attempt(number)
+    ended = journal.attempt(number)
+    _follow_up(config, workspace, ended, tell)
+    return ended
+
+
+def _follow_up(
+    config: PipelineConfig, workspace: Workspace, ended: Attempt, tell: Callable[[str], None]
+) -> None:
+    """Makes room, writes the metrics and tells the webhook; nothing here changes how it ended."""
+
+    def make_room() -> None:
+        removals = clean(workspace, config.retention) if ended.runs else []
+        if removals:
+            size = sum(removal.size for removal in removals)
+            tell(f"removed {len(removals):,} old files and folders, {size / GB:.2f} GB")
+
+    steps = (
+        make_room,
+        lambda: prometheus.write(workspace, config.notify),
+        lambda: notify.tell(config.notify, ended, workspace),
+    )
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            tell(f"after the attempt: {failures.describe(error)[1]}")
 
 
 def _end_cut_off(journal: Journal, now: datetime, tell: Callable[[str], None]) -> None:
@@ -111,10 +138,7 @@ def _is_too_old(config: PipelineConfig, workspace: Workspace, now: datetime) -> 
     days = config.schedule.max_model_age_days
     if days is None or not workspace.metadata.exists():
         return False
-    from pipeline.lineage import connect
-    from pipeline.models import load_models
-
-    models = load_models(connect(workspace.metadata), workspace.serving)
+    models = load_models(lineage.connect(workspace.metadata), workspace.serving)
     return any(model.live and now - model.trained > timedelta(days=days) for model in models)
 
 

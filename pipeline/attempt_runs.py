@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline import failures
+from pipeline import failures, lineage
 from pipeline.config import PipelineConfig, dump
 from pipeline.journal import Journal, Outcome
 from pipeline.new_data import Finding
@@ -77,7 +77,7 @@ class AttemptRuns:
         self._workspace.check_free()
         self._runs_before = frozenset(self._recorded_runs())
         overrides = self._overrides(finding)
-        challenger_due = self._challenger_due()
+        periodic = self._is_challenger_due()
         ended = self._run_with_retries(overrides)
         if ended.timed_out:
             return Ending(
@@ -94,7 +94,7 @@ class AttemptRuns:
             return Ending(Outcome.FAILED, f"{finding.text}; {ended.reason}{tries}", ended.code)
         self._journal.remember(finding.snapshots)
         code, message = ended.code, f"{finding.text}; {self._verdict()}"
-        if challenger_due:
+        if periodic or self._drift_calls_for_challenger():
             blessed, verdict = self._challenge(overrides)
             message += f"; from scratch: {verdict}"
             code = 0 if blessed else code
@@ -110,7 +110,12 @@ class AttemptRuns:
             overrides.append(f"data.exclude={sorted({*self._config.data.exclude, *held})}")
         return tuple(overrides)
 
-    def _challenger_due(self) -> bool:
+    def _drift_calls_for_challenger(self) -> bool:
+        if not (self._config.schedule.challenger_on_drift and self._config.train.warm_start):
+            return False
+        return bool(self._newest_run().drifted)
+
+    def _is_challenger_due(self) -> bool:
         every = self._config.schedule.challenger_every
         if not every or not self._config.train.warm_start:
             return False
@@ -173,13 +178,13 @@ class AttemptRuns:
     def _recorded_runs(self) -> list[str]:
         if not self._workspace.metadata.exists():
             return []
-        from pipeline import lineage
-
         return lineage.run_ids(lineage.connect(self._workspace.metadata))
 
     def _verdict(self) -> str:
         """The reason of the newest run's verdict."""
-        from pipeline import lineage
-
-        (run,) = lineage.runs(lineage.connect(self._workspace.metadata), last=1)
+        run = self._newest_run()
         return f"withdrawn: {run.withdrawn}" if run.withdrawn else run.reason or "no reason"
+
+    def _newest_run(self) -> lineage.Run:
+        (run,) = lineage.runs(lineage.connect(self._workspace.metadata), last=1)
+        return run

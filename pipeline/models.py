@@ -44,7 +44,8 @@ class Model:
         metrics: by name, of its latest evaluation.
         limited: the metrics that had limits in it.
         images: accepted ones that it was trained and judged on.
-        span: of these images.
+        span: the newest of these images.
+        spans: all of these images, ascending.
         examples: id of the artifact that holds them.
         parent: number of the model that a warm start was from, or None.
         versions: the complete ones in the serving folder, lowest first.
@@ -65,6 +66,7 @@ class Model:
     limited: tuple[str, ...]
     images: int | None
     span: int | None
+    spans: tuple[int, ...]
     examples: int | None
     parent: int | None
     versions: tuple[int, ...]
@@ -114,6 +116,7 @@ def load_models(store: MetadataStore, serving: Path) -> list[Model]:
                 limited=limited.get(evaluation.id, ()) if evaluation else (),
                 images=data.get("accepted"),
                 span=data.get("span"),
+                spans=tuple(json.loads(data.get("spans", "[]"))),
                 examples=inputs[number].get("examples"),
                 parent=inputs[number].get("base_model"),
                 versions=tuple(versions[number]),
