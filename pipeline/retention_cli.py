@@ -44,8 +44,9 @@ def clean(
     click.echo("would remove" if dry_run else "removed")
     for kind in dict.fromkeys(removal.kind for removal in removals):
         of_kind = [removal for removal in removals if removal.kind == kind]
-        names = list_some([str(each.path.relative_to(place.folder)) for each in of_kind])
-        click.echo(f"{_line(f'{kind}s', of_kind)}  {names}")
+        first = list_some([str(of_kind[0].path.relative_to(place.folder))])
+        more = f" and {len(of_kind) - 1:,} more" if len(of_kind) > 1 else ""
+        click.echo(f"{_line(f'{kind}s', of_kind)}  {first}{more}")
     click.echo(_line("in all", removals))
 
 

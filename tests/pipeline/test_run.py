@@ -35,6 +35,15 @@ def test_the_summary_names_images_metrics_verdict_model_and_report(trained):
     assert (trained.workspace.reports / "latest.html").stat().st_size > 1000
 
 
+def test_nodes_and_verdict_are_events_for_programs_to_read(trained):
+    lines = min(trained.workspace.logs.glob("*.jsonl")).read_text("utf-8").splitlines()
+    events = [json.loads(line) for line in lines]
+    nodes = {event["node"]: event["state"] for event in events if "node" in event}
+    assert nodes == dict.fromkeys(NODES, "done")
+    assert events[-1]["blessed"] is True
+    assert events[-1]["live"] == trained.first.pushed.name
+
+
 def test_the_metadata_beside_the_model_says_how_it_was_made(trained):
     metadata = serving.read_metadata(trained.first.pushed)
     assert metadata["nb_step"] == 2
