@@ -114,6 +114,17 @@ def test_each_model_has_a_page_with_its_reason_parents_and_images(story):
     assert "What it descends from" not in first.text
 
 
+def test_a_model_is_told_with_the_drift_of_its_images(story):
+    _, number = story.run()
+    [verdict] = story.recorded.store.get_artifacts_by_type("components.DriftVerdict")
+    verdict.custom_properties["drifted"].int_value = 1
+    verdict.custom_properties["summary"].string_value = f"darker {HOSTILE}"
+    story.recorded.store.put_artifacts([verdict])
+    page = read(story.site(), f"models/{number}.html")
+    assert "Drift darker <script>" in page.text
+    assert "script" not in {tag for tag, _ in page.found}
+
+
 def test_a_report_is_a_page_by_the_number_of_its_evaluation(story):
     run, number = story.run()
     story.write_evaluation(run)
