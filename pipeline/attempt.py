@@ -58,7 +58,7 @@ def attempt(
             number = journal.begin(cause, finding.as_json(), begun)
             ending = _reason_to_wait(config, workspace, finding, begun)
             if ending is None:
-                _check_disk(config, workspace)
+                _check_disk(config, workspace, tell)
                 tell(finding.text)
                 ending = runs.run(finding)
     except InUseError as error:
@@ -88,15 +88,8 @@ def _follow_up(
     config: PipelineConfig, workspace: Workspace, ended: Attempt, tell: Callable[[str], None]
 ) -> None:
     """Makes room, writes the metrics and tells the webhook; nothing here changes how it ended."""
-
-    def make_room() -> None:
-        removals = clean(workspace, config.retention) if ended.runs else []
-        if removals:
-            size = sum(removal.size for removal in removals)
-            tell(f"removed {len(removals):,} old files and folders, {size / GB:.2f} GB")
-
     steps = (
-        make_room,
+        lambda: _make_room(config, workspace, tell) if ended.runs else None,
         lambda: prometheus.write(workspace, config.notify),
         lambda: notify.tell(config.notify, ended, workspace),
     )
@@ -142,10 +135,29 @@ def _is_too_old(config: PipelineConfig, workspace: Workspace, now: datetime) -> 
     return any(model.live and now - model.trained > timedelta(days=days) for model in models)
 
 
-def _check_disk(config: PipelineConfig, workspace: Workspace) -> None:
-    free, least = shutil.disk_usage(workspace.folder).free / GB, config.schedule.min_free_gb
+def _make_room(config: PipelineConfig, workspace: Workspace, tell: Callable[[str], None]) -> None:
+    removals = clean(workspace, config.retention)
+    if removals:
+        size = sum(removal.size for removal in removals)
+        tell(f"removed {len(removals):,} old files and folders, {size / GB:.2f} GB")
+
+
+def _free_gb(workspace: Workspace) -> float:
+    return shutil.disk_usage(workspace.folder).free / GB
+
+
+def _check_disk(config: PipelineConfig, workspace: Workspace, tell: Callable[[str], None]) -> None:
+    """Makes sure of the space that a run needs, if need be at the cost of what is not to be kept.
+
+    Raises:
+        WorkspaceError: there is too little.
+    """
+    least = config.schedule.min_free_gb
+    if _free_gb(workspace) < least:
+        _make_room(config, workspace, tell)
+    free = _free_gb(workspace)
     if free < least:
         raise WorkspaceError(
             f"workspace {workspace.folder}: {free:.1f} GB of disk space are free, and a run needs "
-            f"schedule.min_free_gb={least:g}; `iadb clean` removes what is not needed"
+            f"schedule.min_free_gb={least:g}; make room, or let `retention` keep less"
         )
