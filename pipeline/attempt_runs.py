@@ -101,13 +101,18 @@ class AttemptRuns:
         return Ending(VERDICTS[code], message, code)
 
     def _overrides(self, finding: Finding) -> tuple[str, ...]:
-        """Has the run read what was looked at: no later span, and none that is held."""
+        """Has the run read what was looked at, no later span and none that is held.
+
+        What a person released is not held again for drift.
+        """
         overrides = []
         if finding.numbered:
             overrides.append(f"data.span={finding.newest}")
         held = [span.number for span in finding.held]
         if held:
             overrides.append(f"data.exclude={sorted({*self._config.data.exclude, *held})}")
+        if self._config.drift.on_drift == "hold" and finding.released:
+            overrides.append("drift.on_drift=warn")  # a person has decided
         return tuple(overrides)
 
     def _drift_calls_for_challenger(self) -> bool:

@@ -76,6 +76,13 @@ class Finding:
         return tuple(span for span in self.spans if span.held and not span.held.released)
 
     @property
+    def released(self) -> bool:
+        """Whether some of the new images were held, and a person let them in."""
+        return any(
+            span.held and span.held.released for span in self.spans if span.number in self.new
+        )
+
+    @property
     def newest(self) -> int | None:
         """The last span that the next run reads; None where there is none to read."""
         return max((span.number for span in self.spans if span.in_window), default=None)

@@ -64,6 +64,7 @@ class Recorded:
         span=0,
         base=None,
         of=None,
+        drifted=False,
     ):
         """Records a whole run, in which nothing but a training came from the cache.
 
@@ -74,6 +75,7 @@ class Recorded:
             span: of the examples.
             base: id of the Model that a warm start was from.
             of: id of an earlier Model, for a run whose training came from the cache.
+            drifted: whether the examples did.
 
         Returns:
             The id of the Model.
@@ -84,7 +86,8 @@ class Recorded:
             run, "ImageExampleGen", {}, {"examples": {"accepted": 1797, "span": span}}
         )["examples"]
         for node in list(OUTPUTS)[1:9]:
-            self._node(run, node, {"examples": examples}, {key: {} for key in OUTPUTS[node]})
+            about = {"drifted": int(drifted)} if node == "DriftGate" else {}
+            self._node(run, node, {"examples": examples}, dict.fromkeys(OUTPUTS[node], about))
         self._node(run, "BaseModel", {"examples": examples}, {})
         inputs = {"examples": examples} | ({"base_model": base} if base else {})
         if of is None:

@@ -280,3 +280,23 @@ def test_without_a_warm_start_there_is_nothing_to_challenge(unattended):
     unattended.put(1)
     unattended.plan((0,))
     assert not unattended.attempt("schedule.challenger_every=1").from_scratch
+
+
+def test_data_that_drifted_have_a_challenger_where_that_is_asked_for(unattended):
+    unattended.recorded.run(drifted=True)
+    unattended.put(1)
+    unattended.plan((0,), (5,))
+    overrides = ("train.warm_start=true", "schedule.challenger_on_drift=true")
+    assert unattended.attempt(*overrides).from_scratch
+
+
+def test_what_a_person_released_is_not_held_for_drift_again(unattended):
+    unattended.put(1)
+    unattended.journal.hold(1, "the images drifted", NOW)
+    unattended.journal.release(1, NOW)
+    unattended.plan((0,), (0,))
+    unattended.attempt("drift.on_drift=hold")
+    assert settings(unattended.calls[0]) == ["data.span=1", "drift.on_drift=warn"]
+    unattended.put(2)
+    unattended.attempt("drift.on_drift=hold")
+    assert settings(unattended.calls[1]) == ["data.span=2"]
