@@ -81,7 +81,7 @@ def test_a_folder_that_is_not_set_has_to_be_given_with_each_run(tmp_path):
 
 def test_a_pipeline_that_vertex_cannot_run_is_refused(tmp_path):
     output = tmp_path / "job.json"
-    with pytest.raises(CompileError, match="Baseline: Vertex AI runs no resolver strategies"):
+    with pytest.raises(CompileError, match="DriftReference: Vertex AI runs no resolver strategies"):
         write(output, earlier_models=True)
     with pytest.raises(CompileError, match="root is /here: Vertex AI needs gs://"):
         write(output, locations=graph.Locations("/here", "/there", "/serving"))
