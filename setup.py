@@ -20,7 +20,7 @@ KUBEFLOW = [
     "kubernetes>=26.1,<27",
     "psycopg[binary]>=3.2,<4",
 ]
-SCHEDULE = ["apscheduler>=3.11,<4", "sqlalchemy>=2,<3"]
+SCHEDULE = ["apscheduler>=3.11,<4", "croniter>=7,<8", "sqlalchemy>=2,<3"]
 DASHBOARD = ["flask>=3.1,<4", "matplotlib>=3.10,<4", "waitress>=3,<4"]
 
 setup(
@@ -53,6 +53,7 @@ setup(
         "prometheus-client>=0.22,<1",
         "pydantic>=2.14,<3",
         "pyyaml>=6,<7",
+        "requests>=2.32,<3",
         "rich>=15,<16",
         "scikit-learn>=1.5,<2",
         "scipy>=1.11,<2",
