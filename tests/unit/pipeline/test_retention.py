@@ -15,7 +15,7 @@ from pipeline.models import load_models
 from pipeline.retention import Kind, clean
 from pipeline.retention_options import RetentionOptions
 from pipeline.workspace import Workspace, WorkspaceError
-from tests.recorded import Recorded
+from tests.recorded import OUTPUTS, Recorded
 
 SIZE = 1000  # bytes of the file in each artifact
 KILLED = """
@@ -86,8 +86,9 @@ def test_what_the_newest_runs_made_stays_and_the_rest_goes(recorded, workspace):
     assert live_models(workspace) == set(numbers[-2:])
     assert_that_files_and_metadata_agree(workspace)
     assert {removal.kind for removal in removals} == {Kind.ARTIFACT}
-    assert len(removals) == 3 * 12
-    assert sum(removal.size for removal in removals) == 3 * 12 * SIZE
+    artifacts = 3 * sum(map(len, OUTPUTS.values()))
+    assert len(removals) == artifacts
+    assert sum(removal.size for removal in removals) == artifacts * SIZE
     assert clean(workspace, RetentionOptions(runs=2)) == []
 
 
