@@ -17,7 +17,7 @@ from pipeline.retention import clean
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
 from trainer.signals import exit_on_sigterm
 
-GB = 1e9
+GB, MB = 1e9, 1e6  # bytes
 
 
 def attempt(
@@ -139,7 +139,7 @@ def _make_room(config: PipelineConfig, workspace: Workspace, tell: Callable[[str
     removals = clean(workspace, config.retention)
     if removals:
         size = sum(removal.size for removal in removals)
-        tell(f"removed {len(removals):,} old files and folders, {size / GB:.2f} GB")
+        tell(f"removed {len(removals):,} old files and folders, {size / MB:,.1f} MB")
 
 
 def _free_gb(workspace: Workspace) -> float:
