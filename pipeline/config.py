@@ -249,7 +249,9 @@ def _parse_override(override: str) -> dict[str, Any]:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise ConfigError(f"--set {override}: the value is not YAML") from None
+        raise ConfigError(
+            f"--set {override}: the value is not YAML; put text that begins with {{ or [ in quotes"
+        ) from None
     for part in reversed(key.split(".")):
         value = {part: value}
     return value
