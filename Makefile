@@ -6,7 +6,7 @@ ENGINE ?= $(if $(shell command -v docker),docker,podman)
 IMAGE ?= localhost/iadb-tfx:0.1.0
 TARGET ?= cpu
 
-.PHONY: run test lint bench parity gate efficientnet-lite0 kubeflow-image kubeflow-e2e lock clean .venv
+.PHONY: run test lint bench parity gate month efficientnet-lite0 kubeflow-image kubeflow-e2e lock clean .venv
 
 # The main job: digits of scikit-learn, from a folder to a gated, pushed sampler.
 run: .venv
@@ -34,6 +34,11 @@ parity: .venv .venv-parity/complete
 # The verdicts of 100 whole evaluations on models whose faults are known, in eight minutes.
 gate: .venv
 	PYTHONPATH=. $(BIN)/python tests/unit/components/sample_evaluator/beam_verdicts.py
+
+# A month of unattended retraining in half an hour; in a namespace, for a disk that can be full.
+month: .venv
+	rm -rf build/month
+	unshare --user --map-root-user --mount $(BIN)/python -m tests.month build/month
 
 .venv-parity/complete: tests/parity/requirements.txt
 	$(PYTHON) -m venv --clear .venv-parity
