@@ -1,6 +1,5 @@
 """The command `iadb`. Heavy libraries are imported by the commands that need them."""
 
-import json
 import os
 import sys
 import time
@@ -10,7 +9,8 @@ from typing import Any
 import click
 
 from pipeline import failures
-from pipeline.cli_options import DATA, WORKSPACE, config_options, load_config
+from pipeline.cli_options import WORKSPACE, config_options
+from pipeline.config_cli import config
 from pipeline.dashboard_cli import dashboard
 from pipeline.kubeflow_cli import kubeflow
 from pipeline.models_cli import models, promote, rollback
@@ -51,39 +51,6 @@ def main() -> None:
     the cluster is not reached, refuses, or its run failed, 7 the data wait for a person, 124 took
     too long, 130 interrupted, 143 terminated.
     """
-
-
-@main.group()
-def config() -> None:
-    """Look at configurations."""
-
-
-@config.command()
-@config_options
-@DATA
-def show(
-    preset: str | None, file: Path | None, overrides: tuple[str, ...], folder: str | None
-) -> None:
-    """Print the resolved configuration, every key written out, as YAML."""
-    from pipeline.config import dump
-
-    click.echo(dump(load_config(preset, file, overrides, folder)), nl=False)
-
-
-@config.command()
-def schema() -> None:
-    """Print the JSON schema of the configuration, with a description of every key."""
-    from pipeline.config import PipelineConfig
-
-    click.echo(json.dumps(PipelineConfig.model_json_schema(), indent=2))
-
-
-@config.command("list")
-def list_presets() -> None:
-    """List the presets."""
-    from pipeline.config import presets
-
-    click.echo("\n".join(presets()))
 
 
 @main.group()
@@ -283,7 +250,7 @@ def serve_check(workspace: Path, model: Path | None) -> None:
     click.echo(f"{model} serves")
 
 
-for command in (
+COMMANDS = (
     run,
     schedule,
     spans,
@@ -293,9 +260,11 @@ for command in (
     promote,
     clean,
     dashboard,
+    config,
     notify_test,
     kubeflow,
-):
+)
+for command in COMMANDS:
     main.add_command(command)
 
 if __name__ == "__main__":
