@@ -104,12 +104,13 @@ class Finding:
         if self.outside:
             spans = ", ".join(map(str, [*self.outside][-SPANS_SHOWN:]))
             found += f"; {sum(self.outside.values()):,} in spans outside data.window: {spans}"
-        for span in self.held:
-            which = f"span {span.number}" if self.numbered else "the folder"
-            found += (
-                f"; {which} is held: {span.held.reason} (`iadb spans release {span.number}` lets "
-                "it in)"
-            )
+        if self.held and self.numbered:  # the reasons were told when they were set aside
+            numbers = ", ".join(str(span.number) for span in self.held[-SPANS_SHOWN:])
+            found += f"; held (see `iadb spans`): {numbers}"
+        elif self.held:
+            [folder] = self.held
+            reason = folder.held.reason
+            found += f"; the folder is held: {reason} (`iadb spans release 0` lets it in)"
         return found
 
     def _where(self) -> str:

@@ -74,7 +74,7 @@ def test_good_spans_are_trained_on_a_bad_one_is_held_and_a_challenger_comes_in_i
     assert attempt.outcome in (Outcome.BLESSED, Outcome.NOT_BLESSED), output
     assert attempt.exit_code == code
     assert (attempt.tries, attempt.from_scratch) == (2, True)
-    assert attempt.message.startswith("599 new images in span 3; span 2 is held: ")
+    assert attempt.message.startswith("599 new images in span 3; held (see `iadb spans`): 2; ")
     assert "; from scratch: " in attempt.message
     last = runs(connect(workspace.metadata), last=2)
     assert list(attempt.runs) == [run.id for run in last]

@@ -103,9 +103,7 @@ def test_a_held_span_is_told_and_not_read_until_it_is_released(spanned, journal)
     journal.hold(2, "drift of 0.3", NOW)
     found = look(config, journal)
     assert (found.new, found.newest) == ({1: 1}, 1)
-    assert found.text == (
-        "1 new image in span 1; span 2 is held: drift of 0.3 (`iadb spans release 2` lets it in)"
-    )
+    assert found.text == ("1 new image in span 1; held (see `iadb spans`): 2")
     assert found.as_json()["held"] == [2]
     journal.release(2, NOW)
     assert look(config, journal).new == {1: 1, 2: 1}
