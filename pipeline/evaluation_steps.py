@@ -3,6 +3,7 @@
 So the numbers are those of a pipeline's run on the same images.
 """
 
+import functools
 import json
 import math
 import shutil
@@ -90,7 +91,8 @@ def run(
         uri = str(candidate)
         judged = Model(uri, uri) if is_model else StoredImages(uri, str(scratch / STORED))
         data = RealData(examples_folders, str(features), graph)
-        evaluate(pipeline("SampleEvaluator"), data, judged, None, [], evaluate_options, str(output))
+        make_pipeline = functools.partial(pipeline, "SampleEvaluator")
+        evaluate(make_pipeline, data, judged, None, [], evaluate_options, str(output))
     shutil.rmtree(scratch)
     return list(_tell(sets, reports, evaluate_options, candidate))
 

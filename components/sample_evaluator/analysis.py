@@ -1,4 +1,4 @@
-"""The Beam pipeline from features and models to TFMA's results, and the reader of these."""
+"""The Beam transforms from features and models to TFMA's results, and the reader of these."""
 
 import base64
 import math
@@ -12,6 +12,7 @@ from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.sample_evaluator import grids, image_features, images, sources, tfma_metrics
+from components.sample_evaluator.compared_images import WriteCompared, WriteNearest
 from components.sample_evaluator.error_by_alpha import WriteErrorByAlpha
 from components.sample_evaluator.image_features import ImageFeatures
 from components.sample_evaluator.nearest import FindNearest, ImageId, Nearest
@@ -40,8 +41,8 @@ class RealImages(NamedTuple):
     examples: beam.PCollection
 
 
-class EvaluateSamples(beam.PTransform):
-    """Compares samples with held-out images; writes TFMA's results, and what there is to look at.
+class DescribeSamples(beam.PTransform):
+    """Writes the features of all that is compared, and what there is to look at.
 
     The number of samples is that of the held-out images. A conditional model draws each sample with
     the label of one held-out image: classes come in the data's proportions.
@@ -50,31 +51,31 @@ class EvaluateSamples(beam.PTransform):
     def __init__(
         self,
         options: EvaluateOptions,
-        eval_config: config_pb2.EvalConfig,
         transform_graph: str,
         shape: tuple[int, int, int],
         models: Mapping[str, str],
         output: str,
+        compared: str,
         stored: Mapping[str, beam.PCollection],
     ) -> None:
-        """Describes the comparison.
+        """Describes the images.
 
         Args:
             options: samples, features, seed.
-            eval_config: of `eval_config.make_eval_config`.
             transform_graph: URI of the TransformGraph artifact.
             shape: H, W, C of the images.
             models: folders of sampler SavedModels by source (candidate, baseline).
-            output: folder for the results.
+            output: folder for the pictures.
+            compared: folder for what `Analyze` takes, by `compared_images`.
             stored: ImageBatches by source, of sources that are compared and no models.
         """
         super().__init__()
         self._options = options
-        self._eval_config = eval_config
         self._transform_graph = transform_graph
         self._shape = shape
         self._models = models
         self._output = output
+        self._compared = compared
         self._stored = stored
 
     def expand(self, real: dict[str, RealImages]) -> Any:
@@ -105,10 +106,6 @@ class EvaluateSamples(beam.PTransform):
             | "Features" >> beam.ParDo(image_features.ExtractFeatures(options.features))
         )
         compared = held_out.features | "Real" >> beam.Map(lambda found: (sources.REAL, found))
-        fixed = [
-            real[source].features | "Holdout" >> beam.Map(lambda found: (sources.HOLDOUT, found))
-            for source in real.keys() & {sources.HOLDOUT}
-        ]
         floor = (
             training.features
             | "Floor" >> TakeFirst(options.samples, key=lambda found: found.key, limit=count)
@@ -119,8 +116,15 @@ class EvaluateSamples(beam.PTransform):
         nearest = training.features | FindNearest(queries)
         if sources.CANDIDATE in batches:
             self._write_pictures(real, batches[sources.CANDIDATE], labels, nearest)
-        everything = [compared, *fixed, floor, features] | "AllFeatures" >> beam.Flatten()
-        return (everything, nearest) | Analyze(self._eval_config, self._output)
+        written = {sources.REAL: compared, sources.TRAIN: floor, "samples": features}
+        if sources.HOLDOUT in real:
+            written[sources.HOLDOUT] = real[sources.HOLDOUT].features | "Holdout" >> beam.Map(
+                lambda found: (sources.HOLDOUT, found)
+            )
+        # One by one: an in-process runner would keep what it flattens in memory.
+        for name, part in written.items():
+            _ = part | f"Write[{name}]" >> WriteCompared(self._compared, name)
+        return nearest | "WriteNearest" >> WriteNearest(self._compared)
 
     def _write_pictures(
         self,

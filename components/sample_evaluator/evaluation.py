@@ -1,7 +1,8 @@
 """One evaluation, from data and models in folders to the verdict, with all that it writes."""
 
+import gc
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -14,6 +15,7 @@ from tfx.utils import io_utils
 
 from components.real_features.artifact import REAL_PNG, ReadFeatures
 from components.sample_evaluator import analysis, gate, history, images, report, sources, summary
+from components.sample_evaluator.compared_images import ReadCompared, ReadNearest
 from components.sample_evaluator.eval_config import make_eval_config
 from components.sample_evaluator.features import check_available
 from components.sample_evaluator.options import EvaluateOptions
@@ -28,6 +30,7 @@ _SOURCES = {
 }
 
 REPORT_HTML = "report.html"
+_COMPARED = "compared_images"  # folder, for the time of the evaluation
 
 
 class RealData(NamedTuple):
@@ -74,7 +77,7 @@ class _Checked(NamedTuple):
 
 
 def evaluate(
-    pipeline: beam.Pipeline,
+    make_pipeline: Callable[[], beam.Pipeline],
     real: RealData,
     candidate: Model | StoredImages,
     baseline: Model | None,
@@ -88,7 +91,7 @@ def evaluate(
     is not compared.
 
     Args:
-        pipeline: empty; it is run.
+        make_pipeline: makes an empty pipeline, which is run.
         real: the real images.
         candidate: is judged.
         baseline: the latest blessed model.
@@ -120,22 +123,19 @@ def evaluate(
         by_label=conditional,
         holdout=examples.HOLDOUT in real.examples,
     )
-    with pipeline:
-        stored = {}
-        if isinstance(candidate, StoredImages):
-            stored[sources.CANDIDATE] = pipeline | _ReadImages(
-                candidate.examples, real.transform_graph, options
-            )
-        data = {
-            _SOURCES[split]: analysis.RealImages(
-                pipeline | f"Features[{split}]" >> ReadFeatures(real.features, split),
-                pipeline | f"Examples[{split}]" >> images.ReadExamples(folders),
-            )
-            for split, folders in real.examples.items()
-        }
-        _ = data | analysis.EvaluateSamples(
-            options, config, real.transform_graph, shape, samplers, output, stored
-        )
+    compared = f"{output}/{_COMPARED}"
+    try:
+        _describe(make_pipeline(), real, candidate, samplers, shape, options, output, compared)
+        # An in-process runner keeps in memory what all stages of a pipeline made, until its end,
+        # and cycles do so after it: the metrics, in a pipeline of their own, start without.
+        gc.collect()
+        with make_pipeline() as pipeline:
+            features = pipeline | "Compared" >> ReadCompared(compared)
+            nearest = pipeline | "Nearest" >> ReadNearest(compared)
+            _ = (features, nearest) | analysis.Analyze(config, output)
+    finally:
+        if fileio.exists(compared):
+            fileio.rmtree(compared)
     values = analysis.load_values(output)
     validation = tfma.load_validation_result(output)
     verdict = gate.judge(values, validation, options, checked.problem)
@@ -162,6 +162,35 @@ def evaluate(
     )
     _write(output, content, real.features)
     return verdict
+
+
+def _describe(
+    pipeline: beam.Pipeline,
+    real: RealData,
+    candidate: Model | StoredImages,
+    samplers: Mapping[str, str],
+    shape: tuple[int, int, int],
+    options: EvaluateOptions,
+    output: str,
+    compared: str,
+) -> None:
+    """Runs all that needs models and images: the metrics do not."""
+    with pipeline:
+        stored = {}
+        if isinstance(candidate, StoredImages):
+            stored[sources.CANDIDATE] = pipeline | _ReadImages(
+                candidate.examples, real.transform_graph, options
+            )
+        data = {
+            _SOURCES[split]: analysis.RealImages(
+                pipeline | f"Features[{split}]" >> ReadFeatures(real.features, split),
+                pipeline | f"Examples[{split}]" >> images.ReadExamples(folders),
+            )
+            for split, folders in real.examples.items()
+        }
+        _ = data | analysis.DescribeSamples(
+            options, real.transform_graph, shape, samplers, output, compared, stored
+        )
 
 
 class _ReadImages(beam.PTransform):

@@ -40,7 +40,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         baseline = next(iter(input_dict.get("baseline") or []), None)
         # TFX publishes the folder when the executor has returned: nobody sees it half written.
         verdict = evaluate(
-            self._make_beam_pipeline(),
+            self._make_beam_pipeline,
             RealData(
                 split_folders(input_dict["examples"]),
                 artifact_utils.get_single_uri(input_dict["features"]),

@@ -1,6 +1,7 @@
 """The verdicts of whole evaluations on planted models, 20 seeds each: what `make gate` prints."""
 
 import collections
+import functools
 import os
 import pathlib
 import tempfile
@@ -43,7 +44,7 @@ class Evaluator:
         output = self._folder / f"evaluation of {name}"
         output.mkdir()
         return evaluate(
-            beam.Pipeline(argv=BEAM_ARGS),
+            functools.partial(beam.Pipeline, argv=BEAM_ARGS),
             self._real,
             self._model(name, pixels),
             self._baseline,

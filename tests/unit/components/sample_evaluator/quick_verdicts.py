@@ -57,7 +57,7 @@ def _combine(computation, extracts):
 
 
 def _extracts(stock, vectors):
-    """What `analysis.EvaluateSamples` makes of the images, except for the source NOISE."""
+    """What `analysis.Analyze` makes of the images, except for the source NOISE."""
     count = len(vectors[sources.REAL])
     for source, found in vectors.items():
         distances = nearest(found[:count], vectors[sources.TRAIN]).distances

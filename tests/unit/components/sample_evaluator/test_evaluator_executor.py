@@ -22,6 +22,7 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import channel_utils, standard_artifacts
 
 from components.real_features.artifact import ImageFeatures
+from components.sample_evaluator.analysis import Analyze
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.executor import Executor
 from components.sample_evaluator.features.errors import FeatureError
@@ -121,6 +122,7 @@ def evaluate(example_folder, described, transform_graph, tmp_path):
         text = pathlib.Path(evaluation.uri, "metrics.json").read_text(encoding="utf-8")
         summary = json.loads(text, parse_constant=pytest.fail)  # NaN is no JSON
         outcome = Outcome(blessing, pathlib.Path(evaluation.uri), summary)
+        assert not [path for path in outcome.folder.iterdir() if path.is_dir()]
         assert_blessing_is_complete(outcome, model, baseline)
         assert evaluation.get_int_custom_property("current_model_id") == 3
         return outcome
@@ -176,6 +178,20 @@ def _tiles(canvas):
     """The 8x8 images of a 10x10 grid that shows each pixel as 8x8, with gaps of 4."""
     corners = range(4, 680, 68)
     return [canvas[i : i + 64 : 8, j : j + 64 : 8] for i in corners for j in corners]
+
+
+def test_a_failed_evaluation_leaves_no_features_behind(evaluate, good_stock, tmp_path, monkeypatch):
+    written = []
+
+    def fail(analyze, features):
+        written.extend((tmp_path / "output" / "evaluation" / "compared_images").iterdir())
+        raise ArithmeticError
+
+    monkeypatch.setattr(Analyze, "expand", fail)
+    with pytest.raises(ArithmeticError):
+        evaluate(write_model(tmp_path / "model", good_stock))
+    assert written
+    assert not (tmp_path / "output" / "evaluation" / "compared_images").exists()
 
 
 def test_the_same_images_in_other_files_give_the_same_metrics(
