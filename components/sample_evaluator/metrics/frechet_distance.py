@@ -4,7 +4,7 @@ import numpy as np
 import scipy.linalg
 
 from components.sample_evaluator.metrics.arrays import MetricError, check_features
-from components.sample_evaluator.metrics.moments import Moments
+from components.sample_evaluator.metrics.moments import MAX_DIMENSION, Moments
 
 ROWS_PER_DIMENSION = 2  # below, covariances are too poorly known for a distance to mean anything
 
@@ -38,17 +38,21 @@ def frechet_distance_of(real: Moments, generated: Moments) -> float:
         generated: as many, with the same origin.
 
     Raises:
-        MetricError: the moments are of different d or not finite, or of fewer than
-            ROWS_PER_DIMENSION * d rows.
+        MetricError: the moments are of different d or not finite, of fewer than
+            ROWS_PER_DIMENSION * d rows, or of more than MAX_DIMENSION dimensions.
     """
     for name, moments in (("real", real), ("generated", generated)):
-        if not np.isfinite(moments.outer).all():
+        if not np.isfinite(moments.sum if moments.outer is None else moments.outer).all():
             raise MetricError(f"the {name} features hold NaN or infinite values")
     if real.sum.shape != generated.sum.shape:
         raise MetricError(
             f"real features have {len(real.sum)} dimensions, generated ones {len(generated.sum)}"
         )
     _check_rows(min(real.count, generated.count), len(real.sum))
+    if real.outer is None:
+        raise MetricError(
+            f"{len(real.sum)} feature dimensions are too many: at most {MAX_DIMENSION} are allowed"
+        )
     difference = real.mean - generated.mean
     real_covariance, generated_covariance = real.covariance, generated.covariance
     root = _root(real_covariance)

@@ -6,6 +6,8 @@ import numpy as np
 
 from components.sample_evaluator.metrics.arrays import MetricError
 
+MAX_DIMENSION = 4096  # of outer products, which take 128 MiB then
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -17,18 +19,20 @@ class Moments:
     Attributes:
         count: rows.
         sum: float64 [d], over the rows.
-        outer: float64 [d, d], the sum of the outer product of each row with itself.
+        outer: float64 [d, d], the sum of the outer product of each row with itself; None above
+            MAX_DIMENSION, where it would take gigabytes.
     """
 
     count: int
     sum: np.ndarray
-    outer: np.ndarray
+    outer: np.ndarray | None
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Moments":
         """Sums the rows of an array [N, d]; N may be 0."""
         rows = features.astype(np.float64)
-        return cls(len(rows), rows.sum(axis=0), rows.T @ rows)
+        outer = rows.T @ rows if rows.shape[1] <= MAX_DIMENSION else None
+        return cls(len(rows), rows.sum(axis=0), outer)
 
     def __add__(self, other: "Moments") -> "Moments":
         """The moments of the rows of both.
@@ -40,7 +44,8 @@ class Moments:
             raise MetricError(
                 f"moments of {len(self.sum)} and {len(other.sum)} dimensions do not add up"
             )
-        return Moments(self.count + other.count, self.sum + other.sum, self.outer + other.outer)
+        outer = None if self.outer is None else self.outer + other.outer
+        return Moments(self.count + other.count, self.sum + other.sum, outer)
 
     @property
     def mean(self) -> np.ndarray:
@@ -49,5 +54,5 @@ class Moments:
 
     @property
     def covariance(self) -> np.ndarray:
-        """The unbiased estimate, float64 [d, d]; needs at least 2 rows."""
+        """The unbiased estimate, float64 [d, d]; needs `outer` and at least 2 rows."""
         return (self.outer - np.outer(self.sum, self.mean)) / (self.count - 1)

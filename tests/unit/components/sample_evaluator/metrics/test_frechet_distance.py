@@ -1,5 +1,7 @@
 """The Frechet distance against closed forms and SciPy's general matrix square root."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -9,7 +11,7 @@ from components.sample_evaluator.metrics.frechet_distance import (
     frechet_distance,
     frechet_distance_of,
 )
-from components.sample_evaluator.metrics.moments import Moments
+from components.sample_evaluator.metrics.moments import MAX_DIMENSION, Moments
 
 
 def by_sqrtm(real, generated):
@@ -109,3 +111,17 @@ def test_refuses_values_that_are_not_finite(bad):
 def test_refuses_a_single_row():
     with pytest.raises(MetricError, match="at least 2 rows"):
         frechet_distance(np.ones((50, 3)), np.ones((1, 3)))
+
+
+def test_more_dimensions_than_a_covariance_can_have_are_refused_and_take_no_memory():
+    rows = np.ones((2, MAX_DIMENSION + 1), np.float32)
+    moments = Moments.of(rows) + Moments.of(rows)
+    assert (moments.count, moments.outer) == (4, None)
+    with pytest.raises(MetricError, match="4 images are too few for 4097 feature dimensions"):
+        frechet_distance_of(moments, moments)
+    many = dataclasses.replace(moments, count=3 * MAX_DIMENSION)
+    with pytest.raises(MetricError, match="4097 feature dimensions are too many: at most 4096"):
+        frechet_distance_of(many, many)
+    rows[0, 0] = np.nan
+    with pytest.raises(MetricError, match="NaN"):
+        frechet_distance_of(Moments.of(rows), moments)
