@@ -79,6 +79,13 @@ def test_runs_that_a_person_started_are_told_without_a_journal(story):
     assert "done" in read(site, "runs.html").text
 
 
+def test_a_run_that_ended_early_has_no_times_of_what_it_did_not_reach(story):
+    story.run()
+    story.run(blessed=None)  # its evaluation was not begun
+    rows = read(story.site(), "runs.html").text.split("✓ done")
+    assert [row.count("– –") for row in rows[1:]] == [1, 0]
+
+
 def test_an_empty_workspace_says_what_to_do(tmp_path):
     site = Site(collect(Workspace(tmp_path / "new")), FIRST)
     assert site.paths() == MAIN
