@@ -33,7 +33,7 @@ from pipeline.models import Model, load_models
 from pipeline.workspace import Workspace
 from tests import month_images
 
-START = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)  # the first night
+START = datetime(2026, 3, 2, 3, 0, tzinfo=timezone.utc)  # the first night
 FIRST_IMAGES, DAILY_IMAGES, HELD_OUT = 760, 28, 200
 DISK_MB = 3000
 QUALITY = "kid@holdout"

@@ -99,6 +99,7 @@ class Site:
             verdicts=wording.VERDICTS,
             verdict_of=verdict_of,
             found_text=wording.found_text,
+            result_text=wording.result_text,
             limited=limited_metrics(overview),
             better=_directions(overview),
             picture=_picture,

@@ -71,6 +71,11 @@ def found_text(attempt: Attempt) -> str:
     return attempt.found.get("text", "")  # what could not even be looked for has none
 
 
+def result_text(attempt: Attempt) -> str:
+    """What came of an attempt, without what it has found, which its message begins with."""
+    return attempt.message.removeprefix(found_text(attempt)).removeprefix("; ")
+
+
 def run_state(run: lineage.Run) -> str:
     """How a run ended: done, failed or interrupted."""
     states = {node.state for node in run.nodes}

@@ -298,3 +298,13 @@ def test_rejected_files_are_named_once_with_their_latest_reason(story):
 )
 def test_an_age_is_told_in_words(passed, told):
     assert age(FIRST, FIRST + timedelta(**passed)) == told
+
+
+def test_what_an_attempt_has_found_is_told_once(story):
+    found = "60 new images in span 3"
+    story.attempt(1, Outcome.BLESSED, f"{found}; kid 0.01 is at most 0.02", found=found)
+    story.attempt(2, Outcome.NOTHING_NEW, "no new images", found="no new images")
+    text = read(story.site(), "attempts.html").text
+    assert text.count(found) == 1
+    assert "kid 0.01 is at most 0.02" in text
+    assert text.count("no new images") == 1
