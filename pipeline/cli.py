@@ -18,6 +18,7 @@ from pipeline.notify_cli import notify_test
 from pipeline.retention_cli import clean
 from pipeline.run_cli import run
 from pipeline.schedule_cli import history, schedule, spans
+from trainer.signals import TERMINATED
 
 
 class FailuresInOneLine(click.Group):
@@ -33,6 +34,21 @@ class FailuresInOneLine(click.Group):
             code, text = failures.describe(error)
             click.echo(f"iadb: {text}", err=True)
             ctx.exit(code)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the script `iadb` calls.
+
+        A Beam that was interrupted at the wrong moment leaves a thread that never ends, and Python
+        would wait for it.
+        """
+        try:
+            return super().__call__(*args, **kwargs)
+        except SystemExit as end:
+            if end.code in (failures.INTERRUPTED, TERMINATED):
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(end.code)
+            raise
 
 
 @click.group(cls=FailuresInOneLine, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from pipeline import failures
 from pipeline.cli import main
 
 
@@ -118,3 +119,20 @@ def test_data_write_makes_a_folder_and_an_unknown_name_is_told(tmp_path):
     result = iadb("data", "write", "nope", tmp_path / "nope")
     assert result.exit_code == 3
     assert "digits" in result.output
+
+
+def test_an_interrupted_command_ends_though_a_thread_does_not():
+    code = (
+        "import threading\n"
+        "from pipeline.cli import main\n"
+        "@main.command()\n"
+        "def stuck():\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"
+        "    raise KeyboardInterrupt\n"
+        "main(['stuck'])\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == failures.INTERRUPTED
+    assert result.stderr == "iadb: interrupted; the next run goes on from here\n"
