@@ -14,8 +14,10 @@ from unittest import mock
 
 from tfx.orchestration.portable import launcher
 from tfx.orchestration.portable.data_types import ExecutionInfo
+from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
 from tfx.proto.orchestration.pipeline_pb2 import PipelineNode
 
+from pipeline.failures import find_stop
 from pipeline.runners import gpu
 
 
@@ -53,6 +55,15 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
             super().__init__(pipeline_node, *args, **kwargs)
             if gpus is not None and pipeline_node.node_info.id in gpu.GPU_NODES:
                 self._executor_operator = gpu.OwnProcessOperator(self._executor_spec, gpus)
+
+        def _run_executor(self, execution_info: ExecutionInfo) -> ExecutorOutput:
+            try:
+                return super()._run_executor(execution_info)
+            except Exception as error:
+                # Of a Ctrl-C in one of its functions Beam makes an error: the node has not failed.
+                if stop := find_stop(error):
+                    raise stop from None
+                raise
 
         def launch(self) -> ExecutionInfo | None:
             node_id = self._pipeline_node.node_info.id
