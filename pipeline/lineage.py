@@ -5,6 +5,7 @@ Imports neither TFX nor TensorFlow, so that a look at the history costs a second
 
 import json
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -142,6 +143,21 @@ class Run:
 def value_of(value: mlmd.Value) -> Any:
     """The content of a property."""
     return getattr(value, value.WhichOneof("value"))
+
+
+def recorded_at(artifact: mlmd.Artifact) -> datetime:
+    """When an artifact was recorded, in the local time zone."""
+    return datetime.fromtimestamp(artifact.create_time_since_epoch / 1000).astimezone()
+
+
+def find_makers(store: MetadataStore, ids: Collection[int]) -> dict[int, int]:
+    """The execution that made each artifact: the first, since later ones took it from the cache."""
+    executions = {}
+    for event in store.get_events_by_artifact_ids(ids):
+        if event.type == mlmd.Event.OUTPUT:
+            execution = executions.get(event.artifact_id, event.execution_id)
+            executions[event.artifact_id] = min(execution, event.execution_id)
+    return executions
 
 
 def connect(database: Path) -> MetadataStore:

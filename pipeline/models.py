@@ -17,7 +17,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import MODEL_NOTE, complete_versions
 from components.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
-from pipeline.lineage import PUBLISHED, value_of
+from pipeline.lineage import PUBLISHED, find_makers, recorded_at, value_of
 from pipeline.serving import read_metadata
 
 PROMOTER_PROPERTY = "promoted_by"  # of a blessing that a person gave: who
@@ -103,7 +103,7 @@ def load_models(store: MetadataStore, serving: Path) -> list[Model]:
         models.append(
             Model(
                 number=number,
-                trained=_time(by_id[number]),
+                trained=recorded_at(by_id[number]),
                 folder=Path(by_id[number].uri) / "Format-Serving",
                 blessed=verdict["blessed"] == 1 if verdict else None,
                 reason=verdict.get(REASON_PROPERTY),
@@ -126,14 +126,9 @@ def load_models(store: MetadataStore, serving: Path) -> list[Model]:
     return models
 
 
-def _time(artifact: mlmd.Artifact) -> datetime:
-    """When an artifact was recorded, in the local time zone."""
-    return datetime.fromtimestamp(artifact.create_time_since_epoch / 1000).astimezone()
-
-
 def _inputs_by_output(store: MetadataStore, ids: Collection[int]) -> dict[int, dict[str, int]]:
     """What went into the execution that made each artifact: artifact ids by input key."""
-    made_by = _made_by(store, ids)
+    made_by = find_makers(store, ids)
     inputs = defaultdict(dict)
     for event in store.get_events_by_execution_ids(set(made_by.values())):
         if event.type == mlmd.Event.INPUT:
@@ -141,19 +136,9 @@ def _inputs_by_output(store: MetadataStore, ids: Collection[int]) -> dict[int, d
     return {number: inputs[made_by[number]] if number in made_by else {} for number in ids}
 
 
-def _made_by(store: MetadataStore, ids: Collection[int]) -> dict[int, int]:
-    """The execution that made each artifact: the first, since later ones took it from the cache."""
-    made_by = {}
-    for event in store.get_events_by_artifact_ids(ids):
-        if event.type == mlmd.Event.OUTPUT:
-            execution = made_by.get(event.artifact_id, event.execution_id)
-            made_by[event.artifact_id] = min(execution, event.execution_id)
-    return made_by
-
-
 def _limited_metrics(store: MetadataStore, ids: Collection[int]) -> dict[int, tuple[str, ...]]:
     """The metrics that had limits in each evaluation, from the options of its execution."""
-    made_by = _made_by(store, ids)
+    made_by = find_makers(store, ids)
     executions = store.get_executions_by_id(set(made_by.values()))
     limited = {
         execution.id: tuple(json.loads(_properties(execution)["options"])["thresholds"])

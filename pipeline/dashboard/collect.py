@@ -227,14 +227,13 @@ def _trained_models(
     for model in load_models(store, workspace.serving):
         run = trained_by.get(model.number)
         attempt = attempt_of.get(run.id) if run else None
-        examples = run.artifacts.get(("ImageExampleGen", "examples")) if run else None
         found.append(
             TrainedModel(
                 model=model,
                 day=attempt.started if attempt else model.trained,
                 attempt=attempt,
                 run=run,
-                dataset=datasets.get(examples.id) if examples else None,
+                dataset=datasets.get(model.examples),
                 evaluation=evaluations.get(model.number),
             )
         )
@@ -274,10 +273,9 @@ def _dataset(
     artifact: mlmd.Artifact, attempt: Attempt | None, source: Mapping[str, Any]
 ) -> Dataset:
     properties = _properties(artifact)
-    recorded = datetime.fromtimestamp(artifact.create_time_since_epoch / 1000).astimezone()
     return Dataset(
         number=artifact.id,
-        read=attempt.started if attempt else recorded,
+        read=attempt.started if attempt else lineage.recorded_at(artifact),
         source=source.get("input_base"),
         folders={span: folder for span, _, folder in json.loads(source.get("window", "[]"))},
         spans=_spans(properties, source),
@@ -303,11 +301,7 @@ def _sources(store: MetadataStore, ids: Sequence[int]) -> dict[int, dict[str, An
 
     Its driver (image_example_gen/driver.py) puts the spans it has found there.
     """
-    made_by: dict[int, int] = {}
-    for event in store.get_events_by_artifact_ids(ids):
-        if event.type == mlmd.Event.OUTPUT:
-            first = made_by.get(event.artifact_id, event.execution_id)
-            made_by[event.artifact_id] = min(first, event.execution_id)
+    made_by = lineage.find_makers(store, ids)
     executions = {e.id: e for e in store.get_executions_by_id(set(made_by.values()))}
     return {number: _properties(executions[made]) for number, made in made_by.items()}
 
