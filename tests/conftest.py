@@ -1,7 +1,6 @@
 """What all tests share: quiet libraries, and the digits as an image folder."""
 
 import os
-import shutil
 import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -10,6 +9,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import pytest
 
 from data import digits
+from tests.programs import find_program
 
 # A shell has what it runs in the background ignore Ctrl-C, and what that starts inherits it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,10 +28,6 @@ def chromium(tmp_path_factory):
     """A headless Chromium; without one, tests are skipped, but not in CI."""
     from tests.browser import Chromium
 
-    executable = shutil.which("chromium")
-    if executable is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("there is no chromium: pages are not to be released unseen")
-        pytest.skip("there is no chromium (Debian: apt-get install chromium)")
+    executable = find_program("chromium", "chromium")
     with Chromium(executable, tmp_path_factory.mktemp("profile")) as browser:
         yield browser

@@ -6,11 +6,10 @@ import shlex
 import shutil
 import subprocess
 
-import pytest
-
 from pipeline import failures
 from pipeline.run_cli import run
 from pipeline.supervisor import GRACE_SECONDS
+from tests.programs import find_program
 
 UNITS = pathlib.Path(__file__).parents[3] / "deploy" / "systemd"
 
@@ -36,13 +35,13 @@ def test_a_training_has_time_to_save_its_state_and_gets_one_signal():
     assert service["KillMode"] == "mixed"
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
 def test_systemd_takes_the_units(tmp_path):
+    analyze = find_program("systemd-analyze", "systemd")
     command = unit("iadb.service")["Service"]["ExecStart"].split()[0]
     for path in UNITS.iterdir():
         text = path.read_text("utf-8").replace(command, shutil.which("true"))
         (tmp_path / path.name).write_text(text)
     result = subprocess.run(
-        ["systemd-analyze", "verify", *tmp_path.iterdir()], capture_output=True, text=True
+        [analyze, "verify", *tmp_path.iterdir()], capture_output=True, text=True
     )
     assert (result.returncode, result.stderr) == (0, "")
