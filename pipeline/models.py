@@ -178,10 +178,11 @@ def _by_id(store: MetadataStore, ids: Iterable[int | None]) -> dict[int, mlmd.Ar
 
 
 def _properties(record: mlmd.Artifact | mlmd.Execution | None) -> dict[str, Any]:
-    """The custom properties of an artifact or execution; none of nothing."""
+    """The custom properties of an artifact or execution, by name; none of nothing."""
     if record is None:
         return {}
-    return {name: value_of(value) for name, value in record.custom_properties.items()}
+    # A map of protocol buffers has another order each time that it is read.
+    return {name: value_of(value) for name, value in sorted(record.custom_properties.items())}
 
 
 def _last(found: Iterable[dict[str, Any]]) -> dict[str, Any]:

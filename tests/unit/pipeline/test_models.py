@@ -42,6 +42,12 @@ def test_a_model_is_told_with_verdict_metrics_data_and_parent(recorded, workspac
     assert second.limited == ("kid", "coverage")
 
 
+def test_metrics_come_by_name_each_time_that_they_are_read(recorded, workspace):
+    recorded.run()
+    orders = {tuple(models(workspace)[0].metrics) for _ in range(20)}
+    assert orders == {("coverage", "kid", "recall")}
+
+
 def test_a_model_that_was_not_judged_has_neither_verdict_nor_metrics(recorded, workspace):
     recorded.run(blessed=None)
     [model] = models(workspace)
