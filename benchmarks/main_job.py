@@ -6,6 +6,8 @@ from pathlib import Path
 
 from benchmarks.measure import Figure, iadb
 
+RESOLVERS = {"DriftReference", "Baseline"}  # which look things up in every run
+
 
 def figures() -> Iterator[Figure]:
     """Runs the main job in a fresh workspace, again, and then the other commands."""
@@ -22,8 +24,10 @@ def figures() -> Iterator[Figure]:
         yield Figure("its peak memory", first.peak_mib, "MiB", "under 4096", first.peak_mib < 4096)
 
         again = iadb(*run)
-        cached = again.stdout.count("cached")
-        yield Figure("run again: nodes from the cache, of 9", cached, "nodes", "9", cached == 9)
+        nodes = [line.split() for line in again.stdout.splitlines() if line.startswith("✓")]
+        worked = [node for _, node, told, *_ in nodes if told != "cached" and node not in RESOLVERS]
+        name = f"run again: nodes that worked, of {len(nodes) - len(RESOLVERS)}"
+        yield Figure(name, len(worked), "nodes", "0", not worked)
         yield Figure("run again", again.seconds, "s", "under 25", again.seconds < 25)
 
         sample = ("sample", "--workspace", workspace, "-o", str(Path(folder) / "samples.png"))
