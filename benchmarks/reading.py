@@ -29,7 +29,7 @@ def figures() -> Iterator[Figure]:
             "sample.nb_step=1",
             "evaluate.samples=2",
             "evaluate.min_samples=2",
-            "evaluate.thresholds.kid.maximum=100",
+            "evaluate.bless=always",
             "data.channels=3",
         ]
         overrides = [f"--set={setting}" for setting in settings]

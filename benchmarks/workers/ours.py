@@ -53,7 +53,9 @@ def peak(side: int) -> float:
 def train(batch_size: int, steps: int) -> float:
     """Times steps of `fit`, in seconds."""
     x1 = tf.random.normal([batch_size, *SHAPE])
-    batches = tf.data.Dataset.from_tensors(x1).repeat()
+    options = tf.data.Options()
+    options.autotune.enabled = False  # as trainer/dataset.py
+    batches = tf.data.Dataset.from_tensors(x1).repeat().with_options(options)
     started = time.monotonic()
     model.fit(batches, steps_per_epoch=steps, verbose=0)
     return time.monotonic() - started

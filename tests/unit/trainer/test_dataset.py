@@ -128,6 +128,11 @@ def test_the_parts_of_a_batch_make_up_the_batch_of_one_worker(files, workers, re
         np.testing.assert_array_equal(np.concatenate(rows), batch)
 
 
+def test_no_thread_tunes_the_reading_which_the_end_of_a_training_would_wait_for(files):
+    ds = dataset.train_dataset(files, preprocess, BATCH, seed=0)
+    assert ds.options().autotune.enabled is False
+
+
 def test_a_split_without_examples_is_an_error(tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "empty.gz"), "GZIP"):
         pass
