@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import keras
 from keras import layers
 
+from trainer.attention import DotProductAttention
 from trainer.group_norm import GroupNorm
 from trainer.options import ModelOptions
 
@@ -55,36 +56,6 @@ class SinusoidalEmbedding(layers.Layer):
         config = super().get_config()
         config.pop("dtype")
         return config | {"dim": self.dim, "scale": self.scale}
-
-
-@keras.saving.register_keras_serializable("iadb")
-class DotProductAttention(layers.Layer):
-    """Attention of several heads (Vaswani et al., 2017) from [query, key, value], [N, T, C] each.
-
-    The layer of Keras makes its projections and products by Einsum, which takes a CPU four times
-    as long as plain matrix products.
-    """
-
-    def __init__(self, heads: int, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.heads = heads
-
-    def call(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
-        """Returns [N, T, C]; head i has the i-th part of the channels."""
-        ops = keras.ops
-        _, length, channels = inputs[0].shape
-        depth = channels // self.heads
-        query, key, value = (
-            ops.transpose(ops.reshape(x, [-1, length, self.heads, depth]), [0, 2, 1, 3])
-            for x in inputs
-        )
-        scores = ops.matmul(query * depth**-0.5, ops.transpose(key, [0, 1, 3, 2]))
-        attended = ops.matmul(ops.softmax(scores), value)
-        return ops.reshape(ops.transpose(attended, [0, 2, 1, 3]), [-1, length, channels])
-
-    def get_config(self) -> dict:
-        """What Keras needs to clone the layer."""
-        return super().get_config() | {"heads": self.heads}
 
 
 def build_unet(
