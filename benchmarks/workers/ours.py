@@ -14,6 +14,7 @@ import tensorflow as tf
 from serve import THREADS, serve
 
 from trainer import examples, preprocessing, solvers
+from trainer.attention import DotProductAttention
 from trainer.group_norm import GroupNorm
 from trainer.iadb import vector_field
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
@@ -72,7 +73,7 @@ def sample(batch_size: int, nb_step: int) -> float:
 def sample_eagerly(batch_size: int, nb_step: int, own_layers: bool) -> float:
     """Times the loop of a peer: a TensorFlow port that calls a Keras network step by step.
 
-    The port knows Keras's own group normalization alone; with `own_layers` it is given ours.
+    The port knows Keras's own layers alone; with `own_layers` it is given ours.
     """
     network = model.network if own_layers else _with_layers_of_keras()
     x = tf.random.normal([batch_size, *SHAPE])
@@ -86,11 +87,31 @@ def sample_eagerly(batch_size: int, nb_step: int, own_layers: bool) -> float:
     return time.monotonic() - started
 
 
+class EinsumAttention(keras.layers.Layer):
+    """The products of keras.layers.MultiHeadAttention, which makes its projections as well."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        """As DotProductAttention."""
+        ops = keras.ops
+        _, length, channels = inputs[0].shape
+        depth = channels // self.heads
+        query, key, value = (ops.reshape(x, [-1, length, self.heads, depth]) for x in inputs)
+        scores = ops.einsum("aecd,abcd->acbe", key, query * depth**-0.5)
+        attended = ops.einsum("acbe,aecd->abcd", ops.softmax(scores), value)
+        return ops.reshape(attended, [-1, length, channels])
+
+
 @functools.cache
 def _with_layers_of_keras() -> keras.Model:
     def clone(layer: keras.Layer) -> keras.Layer:
         if isinstance(layer, GroupNorm):
             return keras.layers.GroupNormalization(layer.groups, epsilon=layer.epsilon)
+        if isinstance(layer, DotProductAttention):
+            return EinsumAttention(layer.heads)
         return type(layer).from_config(layer.get_config())
 
     return keras.models.clone_model(model.network, clone_function=clone)
