@@ -9,6 +9,7 @@ TEST = [
     "kubernetes-validate==1.37.0",
     "onnx>=1.18,<2",
     "pytest==9.2.0",
+    "pytest-xdist==3.8.0",
     "ruff==0.17.6",
     "websockets==17.4",
 ]
