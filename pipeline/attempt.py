@@ -53,7 +53,7 @@ def attempt(
     begun, number = now(), None
     try:
         with exit_on_sigterm(), workspace.attempting():
-            _end_cut_off(journal, begun, tell)
+            _end_cut_off(workspace, journal, begun, tell)
             finding = look(config, journal)
             number = journal.begin(cause, finding.as_json(), begun)
             ending = _reason_to_wait(config, workspace, finding, begun)
@@ -100,14 +100,31 @@ def _follow_up(
             tell(f"after the attempt: {failures.describe(error)[1]}")
 
 
-def _end_cut_off(journal: Journal, now: datetime, tell: Callable[[str], None]) -> None:
+def _end_cut_off(
+    workspace: Workspace, journal: Journal, now: datetime, tell: Callable[[str], None]
+) -> None:
     """Ends what an attempt left open that was killed: this process alone has one under way."""
     for cut_off in journal.unfinished():
         message = f"cut off: its process was killed, or the power failed, after {cut_off.started}"
         tell(f"attempt {cut_off.number} of {cut_off.started:%F %H:%M} was cut off")
         journal.end(
-            cut_off.number, Outcome.INTERRUPTED, message, now, exit_code=failures.INTERRUPTED
+            cut_off.number,
+            Outcome.INTERRUPTED,
+            message,
+            now,
+            exit_code=failures.INTERRUPTED,
+            runs=_unclaimed_runs(workspace, journal, cut_off.started),
         )
+
+
+def _unclaimed_runs(workspace: Workspace, journal: Journal, since: datetime) -> tuple[str, ...]:
+    """The runs after a time that no attempt has, for one that could not say which were its."""
+    if not workspace.metadata.exists():
+        return ()
+    claimed = {run for attempt in journal.attempts() for run in attempt.runs}
+    runs = lineage.runs(lineage.connect(workspace.metadata))
+    late = (run.id for run in runs if run.started.astimezone() >= since)
+    return tuple(run for run in late if run not in claimed)
 
 
 def _reason_to_wait(

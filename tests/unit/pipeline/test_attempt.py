@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -221,6 +222,17 @@ def test_an_attempt_that_was_killed_is_told_by_the_next(unattended):
     unattended.told.clear()
     unattended.attempt()
     assert unattended.told == []
+
+
+def test_an_attempt_that_was_killed_is_given_the_runs_since_that_no_other_has(unattended):
+    unattended.put(1)
+    number = unattended.journal.begin("schedule", {}, datetime.now(timezone.utc))
+    time.sleep(0.01)  # ML Metadata cuts off what is less than a millisecond
+    unattended.recorded.run()
+    unattended.plan((0,))
+    unattended.now = datetime.now(timezone.utc)
+    unattended.attempt()
+    assert unattended.journal.attempt(number).runs == ("run-00002",)
 
 
 def test_nothing_starts_on_a_disk_that_is_nearly_full(unattended):
