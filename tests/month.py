@@ -28,6 +28,9 @@ import numpy as np
 from pipeline import failures, lineage
 from pipeline.attempt import attempt
 from pipeline.config import PipelineConfig, load
+from pipeline.dashboard.collect import collect
+from pipeline.dashboard.pages import Site
+from pipeline.dashboard.write import write
 from pipeline.journal import Attempt, Journal, Outcome
 from pipeline.models import Model, load_models
 from pipeline.workspace import Workspace
@@ -291,18 +294,8 @@ def main() -> None:
             for told in night.attempts:
                 print(f"day {night.day:2}: {told.outcome}: {_short(told)}", flush=True)
             (month.folder / "days.md").write_text(table(nights), "utf-8")
-        dashboard = ["dashboard", "--workspace", str(month.workspace.folder)]
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pipeline.cli",
-                *dashboard,
-                "--out",
-                str(month.folder / "dashboard"),
-            ],
-            check=True,
-        )
+        morning = START + timedelta(days=arguments.days - 1, hours=6)
+        write(Site(collect(month.workspace), morning.astimezone()), month.folder / "dashboard")
         check(month, nights)
     print(f"all as it should be: {month.folder / 'days.md'}, {month.folder / 'dashboard'}")
 
