@@ -56,13 +56,13 @@ class Event(StrEnum):
 
 MONTH = {
     5: Event.NOTHING,
+    6: Event.POWER_CUT,  # early, when each model is blessed for certain, and so is to be pushed
     9: Event.ROTATED,
     12: Event.CORRUPT,
     15: Event.KILLED,
     18: Event.OTHER_SET,
     20: Event.NOTHING,
     23: Event.FULL_DISK,
-    26: Event.POWER_CUT,
 }
 BAD_DATA = {Event.ROTATED, Event.CORRUPT, Event.OTHER_SET}
 # The line of a night's output at which the process is killed.
