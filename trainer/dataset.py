@@ -158,14 +158,15 @@ def train_dataset(
         .unbatch()
         .map(read, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
-        .with_options(_without_tuning())
+        .with_options(without_tuning())
     )
 
 
-def _without_tuning() -> tf.data.Options:
-    """No thread that tunes the pipeline: the end of a training would wait for it, up to a minute.
+def without_tuning() -> tf.data.Options:
+    """Options of a dataset to train on: no thread tunes it, which the end of `fit` would wait for.
 
-    It sleeps twice as long each time, and does not always hear that its iterator is to go.
+    That thread of tf.data sleeps twice as long each time, up to a minute, and does not always hear
+    that its iterator is to go.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

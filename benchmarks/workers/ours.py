@@ -15,6 +15,7 @@ from serve import THREADS, serve
 
 from trainer import examples, preprocessing, solvers
 from trainer.attention import DotProductAttention
+from trainer.dataset import without_tuning
 from trainer.group_norm import GroupNorm
 from trainer.iadb import vector_field
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
@@ -54,9 +55,7 @@ def peak(side: int) -> float:
 def train(batch_size: int, steps: int) -> float:
     """Times steps of `fit`, in seconds."""
     x1 = tf.random.normal([batch_size, *SHAPE])
-    options = tf.data.Options()
-    options.autotune.enabled = False  # as trainer/dataset.py
-    batches = tf.data.Dataset.from_tensors(x1).repeat().with_options(options)
+    batches = tf.data.Dataset.from_tensors(x1).repeat().with_options(without_tuning())
     started = time.monotonic()
     model.fit(batches, steps_per_epoch=steps, verbose=0)
     return time.monotonic() - started
