@@ -37,8 +37,8 @@ setup(
     ),
     package_data={
         "pipeline": ["presets/*.yaml", "schema.pbtxt"],
-        "pipeline.dashboard": ["templates/*"],
-        "components.sample_evaluator": ["report.html.j2"],
+        "pipeline.monitoring.dashboard": ["templates/*"],
+        "components.sample_evaluator.report": ["report.html.j2"],
     },
     install_requires=[
         "tfx==1.21.0",

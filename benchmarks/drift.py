@@ -17,10 +17,10 @@ from benchmarks.measure import Figure
 from components.drift_gate.options import DriftOptions
 from components.drift_gate.sample import DescribedImage, Sample
 from components.drift_gate.verdict import Verdict, judge
+from components.features import load_extractor
+from components.features.options import FeatureOptions
 from components.image_example_gen.decode import decode
 from components.image_example_gen.options import ImageOptions
-from components.sample_evaluator.features import load_extractor
-from components.sample_evaluator.features.options import FeatureOptions
 from data.folder import encode_png
 
 DAY = 60  # images

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.measure import Figure, iadb
-from pipeline import lineage
-from pipeline.models import load_models
+from pipeline.registry import lineage
+from pipeline.registry.models import load_models
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
 

@@ -16,11 +16,11 @@ import numpy as np
 from benchmarks import datasets
 from benchmarks.alternating import Worker
 from benchmarks.measure import RESULTS, Figure
-from components.sample_evaluator.features.pixels import pixels
-from components.sample_evaluator.metrics.kid import kid
+from components.features.pixels import pixels
+from components.metrics.kid import kid
 from trainer import preprocessing
-from trainer.solvers import SOLVERS
-from trainer.step_grids import GRIDS
+from trainer.ode.solvers import SOLVERS
+from trainer.ode.step_grids import GRIDS
 
 # Network, and samples drawn for each cell of the table.
 DATA = {"digits": (datasets.DIGITS_NETWORK, 512), "fashion_mnist": (datasets.FASHION_NETWORK, 256)}

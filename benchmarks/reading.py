@@ -13,7 +13,7 @@ RESOLUTION, IMAGES, BATCH, BATCHES = 64, 4_000, 128, 300
 def figures() -> Iterator[Figure]:
     """Ingests photographs-like JPEGs, then reads the train split as the Trainer does."""
     from benchmarks.ingest import write_jpegs
-    from pipeline import lineage
+    from pipeline.registry import lineage
     from trainer.dataset import load_preprocessor, train_dataset
 
     with tempfile.TemporaryDirectory() as folder:

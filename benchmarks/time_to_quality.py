@@ -21,8 +21,8 @@ import numpy as np
 from benchmarks import datasets
 from benchmarks.alternating import PEER_PYTHON, Worker
 from benchmarks.measure import RESULTS, Figure
-from components.sample_evaluator.features.pixels import pixels
-from components.sample_evaluator.metrics import CATALOG
+from components.features.pixels import pixels
+from components.metrics import CATALOG
 from data.errors import DataError
 from trainer import preprocessing
 

@@ -17,11 +17,11 @@ from components.drift_gate.options import DriftOptions
 from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_example_gen.spans import MAX_DIGITS, has_spans
 from components.sample_evaluator.options import EvaluateOptions
-from pipeline.kubeflow_config import KubeflowConfig
-from pipeline.notify_options import NotifyOptions
-from pipeline.retention_options import RetentionOptions
+from pipeline.monitoring.options import NotifyOptions
+from pipeline.registry.options import RetentionOptions
+from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.runners.vertex_options import VertexOptions
-from pipeline.schedule_options import ScheduleOptions
+from pipeline.unattended.options import ScheduleOptions
 from trainer.options import ModelOptions, Options, SampleOptions, TrainOptions
 
 

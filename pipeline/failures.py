@@ -2,7 +2,7 @@
 
 import errno
 
-from trainer.signals import TERMINATED
+from trainer.common.signals import TERMINATED
 
 UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, CLUSTER = 1, 2, 3, 4, 5, 6
 HELD = 7  # the data wait for a person

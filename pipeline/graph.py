@@ -16,8 +16,6 @@ from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 
 from components.atomic_pusher.component import AtomicPusher
-from components.base_model import LatestBlessedOnOtherExamplesStrategy
-from components.baseline import LatestBlessedOtherStrategy
 from components.data_gate.component import DataGate
 from components.drift_gate.artifact import DriftVerdict
 from components.drift_gate.component import DriftGate
@@ -27,6 +25,8 @@ from components.image_example_gen.driver import LATEST
 from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_trainer.component import ImageTrainer
 from components.real_features.component import RealFeatures
+from components.resolvers.base_model import LatestBlessedOnOtherExamplesStrategy
+from components.resolvers.baseline import LatestBlessedOtherStrategy
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.options import RealFeaturesOptions
 from components.schema_importer.component import SchemaImporter
@@ -174,11 +174,11 @@ def create_pipeline(
         samples=samples,
         source_hash=source_hash(
             "components.real_features",
-            "components.sample_evaluator.features",
-            "components.sample_evaluator.grids",
-            "components.sample_evaluator.image_features",
-            "components.sample_evaluator.images",
-            "components.sample_evaluator.selection",
+            "components.features",
+            "components.images.write_grid",
+            "components.images.features",
+            "components.images.batches",
+            "components.images.take_first",
         ),
     )
     real_features.add_upstream_nodes(checks)
@@ -252,10 +252,10 @@ def _drift_nodes(
         features=config.evaluate.features,
         source_hash=source_hash(
             "components.drift_gate",
-            "components.sample_evaluator.features",
-            "components.sample_evaluator.images",
-            "components.sample_evaluator.metrics",
-            "components.sample_evaluator.selection",
+            "components.features",
+            "components.images.batches",
+            "components.metrics",
+            "components.images.take_first",
         ),
     )
     gate.add_upstream_node(data_gate)

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.sample_evaluator.features import check_available
-from pipeline import lineage, serving
+from components.features import check_available
 from pipeline.config import ConfigError, PipelineConfig, require_folder
 from pipeline.logs import logging_to
+from pipeline.registry import lineage, serving
 from pipeline.runners import gpu
 from pipeline.schema import read_schema
 from pipeline.terminal import NodeLines, print_summary
 from pipeline.workspace import Workspace
-from trainer.tf_config import read_tf_config
+from trainer.fit.tf_config import read_tf_config
 
 
 def run_pipeline(

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from pipeline.lineage import Run
+from pipeline.registry.lineage import Run
 from pipeline.workspace import Workspace
 
 WITH_PROGRESS = {"Trainer"}  # nodes that show a progress bar of their own

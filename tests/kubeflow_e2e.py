@@ -19,10 +19,10 @@ from kfp import components, local
 from ml_metadata.proto import metadata_store_pb2
 
 from data import digits
-from pipeline import serving
+from pipeline.cluster.compile import compile_package
 from pipeline.config import load
-from pipeline.kubeflow import compile_package
-from pipeline.runners.metadata_database import metadata_from_environment, variable
+from pipeline.registry import serving
+from pipeline.runners.kubeflow.metadata_store import metadata_from_environment, variable
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY
 from tests.postgres import Postgres
 

@@ -25,14 +25,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import failures, lineage
-from pipeline.attempt import attempt
+from pipeline import failures
 from pipeline.config import PipelineConfig, load
-from pipeline.dashboard.collect import collect
-from pipeline.dashboard.pages import Site
-from pipeline.dashboard.write import write
-from pipeline.journal import Attempt, Journal, Outcome
-from pipeline.models import Model, load_models
+from pipeline.monitoring.dashboard.collect import collect
+from pipeline.monitoring.dashboard.pages import Site
+from pipeline.monitoring.dashboard.write import write
+from pipeline.registry import lineage
+from pipeline.registry.journal import Attempt, Journal, Outcome
+from pipeline.registry.models import Model, load_models
+from pipeline.unattended.attempt import attempt
 from pipeline.workspace import Workspace
 from tests import month_images
 

@@ -21,11 +21,11 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from trainer import solvers
 from trainer.coupling import optimal_transport
 from trainer.ema import ExponentialMovingAverage
+from trainer.fit.workers import has_several_workers
 from trainer.metrics import LossByAlpha, sum_by_alpha
-from trainer.workers import has_several_workers
+from trainer.ode import solvers
 
 
 class IADBModel(keras.Model):
@@ -46,7 +46,7 @@ class IADBModel(keras.Model):
             which stands for none.
         rank: of a batch: 2 for points [N, D], 4 for images [N, H, W, C].
         ema: averages the weights during training; samples are then drawn with the average.
-        solver: as trainer.solvers.get makes it, or a name of trainer.solvers.SOLVERS.
+        solver: as trainer.ode.solvers.get makes it, or a name of trainer.ode.solvers.SOLVERS.
         seed: of noise and alpha. Both depend on it and on the number of steps alone, so that a
             resumed training goes on as an uninterrupted one would.
         alpha_density: `uniform` as in the paper, or `logit_normal`, which trains more in the middle

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from trainer.names import list_some
+from trainer.common.text import list_some
 
 NO_LABEL = ""  # of an image that lies in no folder, and what samples of any class are asked for by
 

@@ -155,11 +155,11 @@ class SampleOptions(Options):
     solver: Literal["euler", "midpoint", "heun", "rk4", "bosh3", "dopri5"] = Field(
         "euler",
         description="solver; bosh3 and dopri5 choose the steps of each image by its error "
-        "(trainer/runge_kutta.py)",
+        "(trainer/ode/runge_kutta.py)",
     )
     grid: Literal["uniform", "cosine", "late"] = Field(
         "uniform",
-        description="where the steps lie (trainer/step_grids.py); with bosh3 and dopri5, the "
+        description="where the steps lie (trainer/ode/step_grids.py); with bosh3 and dopri5, the "
         "states of a trajectory only",
     )
     nb_step: PositiveInt = Field(

@@ -9,11 +9,11 @@ import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from trainer import dataset
+from trainer.fit.warm_start import save_weights
+from trainer.fit.workers import choose_strategy, is_chief
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import Sampler
 from trainer.train import train
-from trainer.warm_start import save_weights
-from trainer.workers import choose_strategy, is_chief
 
 DECIDE_NOTHING = {"checkpoint", "log_every", "grid_every"}  # keys of `train`
 
@@ -21,7 +21,7 @@ DECIDE_NOTHING = {"checkpoint", "log_every", "grid_every"}  # keys of `train`
 def run_fn(fn_args: FnArgs) -> None:
     """Trains on the train split and exports the sampler and the network's weights.
 
-    Of several workers (trainer/workers.py), the chief alone exports.
+    Of several workers (trainer/fit/workers.py), the chief alone exports.
 
     Args:
         fn_args: as TFX fills them. `custom_config` holds the sections `model`, `train` and `sample`

@@ -11,9 +11,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer import preprocessing, solvers
+from trainer import preprocessing
 from trainer.iadb import evaluations_per_slope, vector_field
 from trainer.labels import LabelEncoder
+from trainer.ode import solvers
 
 METADATA = "assets.extra/iadb.json"  # beside saved_model.pb, where servers leave extra files alone
 
@@ -37,7 +38,7 @@ class Sampler(tf.Module):
         network: from [x, alpha] to the difference, as IADBModel trains it; with labels, from
             [x, alpha, label].
         shape: (H, W, C) of an image.
-        solver: as trainer.solvers.get makes it, or a name of trainer.solvers.SOLVERS.
+        solver: as trainer.ode.solvers.get makes it, or a name of trainer.ode.solvers.SOLVERS.
         nb_step: solver steps where a signature does not ask for a number. Of an adaptive solver
             the most it may try, everywhere.
         labels: names of the classes, by their ids.

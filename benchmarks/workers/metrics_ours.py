@@ -10,9 +10,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import numpy as np
 from serve import serve
 
-from components.sample_evaluator.metrics.fidelity_and_diversity import fidelity_and_diversity
-from components.sample_evaluator.metrics.frechet_distance import frechet_distance
-from components.sample_evaluator.metrics.kid import kid_over_subsets
+from components.metrics.fidelity_and_diversity import fidelity_and_diversity
+from components.metrics.frechet_distance import frechet_distance
+from components.metrics.kid import kid_over_subsets
 
 REAL, GENERATED = (np.load(Path(sys.argv[1], f"{name}.npy")) for name in ("real", "generated"))
 

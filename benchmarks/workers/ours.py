@@ -13,11 +13,12 @@ import numpy as np
 import tensorflow as tf
 from serve import THREADS, serve
 
-from trainer import examples, preprocessing, solvers
-from trainer.attention import DotProductAttention
+from trainer import examples, preprocessing
 from trainer.dataset import without_tuning
-from trainer.group_norm import GroupNorm
 from trainer.iadb import vector_field
+from trainer.layers.attention import DotProductAttention
+from trainer.layers.group_norm import GroupNorm
+from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import Sampler, noise_from_seeds
 from trainer.train import build_model

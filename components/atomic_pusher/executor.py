@@ -14,7 +14,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
 from components.atomic_pusher import versions
-from components.withdrawal import is_withdrawn
+from components.resolvers.withdrawal import is_withdrawn
 
 VERSION_FILE = "version.txt"  # in a PushedModel: where the version lies
 

@@ -6,7 +6,7 @@ from tfx.types import channel, component_spec, standard_artifacts
 from components.drift_gate import executor
 from components.drift_gate.artifact import DriftVerdict
 from components.drift_gate.options import DriftOptions
-from components.sample_evaluator.features.options import FeatureOptions
+from components.features.options import FeatureOptions
 
 
 class DriftGateSpec(component_spec.ComponentSpec):

@@ -14,9 +14,9 @@ from components.drift_gate.options import DriftOptions
 from components.drift_gate.sample import Sample
 from components.drift_gate.sampling import WriteSample
 from components.drift_gate.verdict import judge
-from components.sample_evaluator import images
-from components.sample_evaluator.features import check_available
-from components.sample_evaluator.features.options import FeatureOptions
+from components.features import check_available
+from components.features.options import FeatureOptions
+from components.images.batches import ReadExamples
 from trainer.examples import EVAL, TRAIN
 
 
@@ -82,7 +82,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         uris = [artifact_utils.get_split_uri([examples], split) for split in (TRAIN, EVAL)]
         target = f"{folder}/{artifact.NEWEST_NPZ}"
         with self._make_beam_pipeline() as pipeline:
-            _ = pipeline | images.ReadExamples(uris) | WriteSample(after, size, features, target)
+            _ = pipeline | ReadExamples(uris) | WriteSample(after, size, features, target)
         return _load(target)
 
 

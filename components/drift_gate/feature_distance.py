@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from components.sample_evaluator.metrics.arrays import check_features
-from components.sample_evaluator.metrics.distances import Points
-from components.sample_evaluator.metrics.mmd import unbiased_mmd2
-from components.sample_evaluator.metrics.mmd_rbf import gaussian_kernel, median_distance
+from components.metrics.arrays import check_features
+from components.metrics.distances import Points
+from components.metrics.mmd import unbiased_mmd2
+from components.metrics.mmd_rbf import gaussian_kernel, median_distance
 
 
 def feature_distance(

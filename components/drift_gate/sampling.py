@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from components.drift_gate.sample import SCALARS, DescribedImage, Sample
-from components.sample_evaluator.features import load_extractor
-from components.sample_evaluator.features.options import FeatureOptions
-from components.sample_evaluator.images import example_key
-from components.sample_evaluator.selection import TakeFirst
+from components.features import load_extractor
+from components.features.options import FeatureOptions
+from components.images.batches import example_key
+from components.images.take_first import TakeFirst
 from trainer import examples
 
 BATCH_SIZE = 256  # images

@@ -7,7 +7,7 @@ from typing import Any
 from components.drift_gate.comparison import Difference, compare
 from components.drift_gate.options import DriftOptions
 from components.drift_gate.sample import Sample
-from components.sample_evaluator.metrics.arrays import MetricError
+from components.metrics.arrays import MetricError
 
 MIN_IMAGES = 20  # of either side; fewer are not compared
 

@@ -17,7 +17,7 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from components.image_trainer.job_options import JobOptions
-from trainer.signals import exit_on_sigterm
+from trainer.common.signals import exit_on_sigterm
 
 GROUP, VERSION, PLURAL = "kubeflow.org", "v1", "tfjobs"
 CONTAINER = "tensorflow"  # the operator gives TF_CONFIG to the container of this name

@@ -4,7 +4,7 @@ import apache_beam as beam
 from tfx import types
 from tfx.types import artifact, artifact_utils
 
-from components.sample_evaluator import image_features
+from components.images import features
 
 REAL_PNG = "real.png"  # grid of held-out images
 
@@ -35,8 +35,4 @@ class ReadFeatures(beam.PTransform):
 
     def expand(self, root: beam.Pipeline) -> beam.PCollection:
         """Applied to a pipeline."""
-        return (
-            root
-            | beam.io.ReadFromTFRecord(self._pattern)
-            | "Parse" >> beam.Map(image_features.parse)
-        )
+        return root | beam.io.ReadFromTFRecord(self._pattern) | "Parse" >> beam.Map(features.parse)

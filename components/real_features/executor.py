@@ -9,12 +9,14 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
+from components.features import check_available
+from components.images.batches import DecodeRecords, ReadExamples, example_key
+from components.images.features import ExtractFeatures, serialize
+from components.images.take_first import TakeFirst
+from components.images.write_grid import WriteGrid
 from components.parameters import complete
 from components.real_features.artifact import REAL_PNG, file_prefix, split_folders
-from components.sample_evaluator import grids, image_features, images
-from components.sample_evaluator.features import check_available
 from components.sample_evaluator.options import RealFeaturesOptions
-from components.sample_evaluator.selection import TakeFirst
 from trainer import examples
 
 
@@ -63,7 +65,7 @@ def write_features(
     """
     with pipeline:
         for split, uris in folders.items():
-            records = pipeline | f"Read[{split}]" >> images.ReadExamples(uris)
+            records = pipeline | f"Read[{split}]" >> ReadExamples(uris)
             describe = DescribeImages(split, options, transform_graph, output)
             _ = records | f"Describe[{split}]" >> describe
 
@@ -85,18 +87,18 @@ class DescribeImages(beam.PTransform):
         size = self._options.batch_size
         prefix = file_prefix(self._output, self._split)
         if self._split != examples.TRAIN:
-            records |= TakeFirst(self._options.samples, key=images.example_key)
+            records |= TakeFirst(self._options.samples, key=example_key)
         batches = (
             records
             | beam.Reshuffle()
             | beam.BatchElements(min_batch_size=size, max_batch_size=size)
-            | "Decode" >> beam.ParDo(images.DecodeRecords(self._split, self._transform_graph))
+            | "Decode" >> beam.ParDo(DecodeRecords(self._split, self._transform_graph))
         )
         if self._split == examples.EVAL:
-            _ = batches | grids.WriteGrid(self._split, f"{self._output}/{REAL_PNG}")
+            _ = batches | WriteGrid(self._split, f"{self._output}/{REAL_PNG}")
         return (
             batches
-            | "Features" >> beam.ParDo(image_features.ExtractFeatures(self._options.features))
-            | "Serialize" >> beam.Map(lambda pair: image_features.serialize(pair[1]))
+            | "Features" >> beam.ParDo(ExtractFeatures(self._options.features))
+            | "Serialize" >> beam.Map(lambda pair: serialize(pair[1]))
             | "Write" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=".gz")
         )

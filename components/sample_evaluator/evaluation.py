@@ -13,14 +13,18 @@ from tfx import types
 from tfx.dsl.io import fileio
 from tfx.utils import io_utils
 
+from components.features import check_available
+from components.images.batches import DecodeRecords, ReadExamples, example_key
+from components.images.take_first import TakeFirst
 from components.real_features.artifact import REAL_PNG, ReadFeatures
-from components.sample_evaluator import analysis, gate, history, images, report, sources, summary
-from components.sample_evaluator.compared_images import ReadCompared, ReadNearest
-from components.sample_evaluator.eval_config import make_eval_config
-from components.sample_evaluator.features import check_available
+from components.sample_evaluator import sources
+from components.sample_evaluator.measure import analysis
+from components.sample_evaluator.measure.compared_images import ReadCompared, ReadNearest
+from components.sample_evaluator.measure.eval_config import make_eval_config
 from components.sample_evaluator.options import EvaluateOptions
-from components.sample_evaluator.sampler import Sampler, SamplerError, check_sampler
-from components.sample_evaluator.selection import TakeFirst
+from components.sample_evaluator.report import page as report
+from components.sample_evaluator.samples.sampler import Sampler, SamplerError, check_sampler
+from components.sample_evaluator.verdict import gate, history, summary
 from trainer import examples
 
 _SOURCES = {
@@ -184,7 +188,7 @@ def _describe(
         data = {
             _SOURCES[split]: analysis.RealImages(
                 pipeline | f"Features[{split}]" >> ReadFeatures(real.features, split),
-                pipeline | f"Examples[{split}]" >> images.ReadExamples(folders),
+                pipeline | f"Examples[{split}]" >> ReadExamples(folders),
             )
             for split, folders in real.examples.items()
         }
@@ -206,11 +210,11 @@ class _ReadImages(beam.PTransform):
         size = self._options.batch_size
         return (
             root
-            | images.ReadExamples([self._folder])
-            | TakeFirst(self._options.samples, key=images.example_key)
+            | ReadExamples([self._folder])
+            | TakeFirst(self._options.samples, key=example_key)
             | beam.Reshuffle()
             | beam.BatchElements(min_batch_size=size, max_batch_size=size)
-            | "Decode" >> beam.ParDo(images.DecodeRecords(sources.CANDIDATE, self._transform_graph))
+            | "Decode" >> beam.ParDo(DecodeRecords(sources.CANDIDATE, self._transform_graph))
         )
 
 

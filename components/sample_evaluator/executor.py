@@ -13,9 +13,10 @@ from tfx.utils import io_utils, path_utils
 
 from components.parameters import complete
 from components.real_features.artifact import split_folders
-from components.sample_evaluator import gate, sources
+from components.sample_evaluator import sources
 from components.sample_evaluator.evaluation import Model, RealData, evaluate
 from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.verdict import gate
 
 REASON_PROPERTY = "reason"
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from components.sample_evaluator.features.options import FeatureOptions, Features
+from components.features.options import FeatureOptions, Features
 from trainer.options import Options
 
 MetricName = Literal[

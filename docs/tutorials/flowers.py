@@ -20,7 +20,7 @@ import tensorflow as tf
 from components.image_example_gen.decode import RejectedImage, decode
 from components.image_example_gen.options import ImageOptions
 from pipeline.config import PipelineConfig, load
-from pipeline.serving import write_gif
+from pipeline.registry.serving import write_gif
 from trainer import preprocessing
 from trainer.dataset import without_tuning
 from trainer.train import build_model

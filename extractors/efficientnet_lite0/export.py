@@ -22,7 +22,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # a GPU may round its produ
 import numpy as np
 import tensorflow as tf
 
-from components.sample_evaluator.features.digest import digest
+from components.features.digest import digest
 
 RESOLUTION = 224  # pixels
 DIMENSION = 1280

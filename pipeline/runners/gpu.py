@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from google.protobuf import message
 
 from pipeline.parent_death import die_with_parent
-from trainer.signals import exit_on_sigterm
+from trainer.common.signals import exit_on_sigterm
 
 GPU_NODES = {"Trainer", "RealFeatures", "SampleEvaluator"}
 VISIBLE = "CUDA_VISIBLE_DEVICES"

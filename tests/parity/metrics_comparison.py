@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from components.sample_evaluator.metrics.fidelity_and_diversity import fidelity_and_diversity
-from components.sample_evaluator.metrics.frechet_distance import frechet_distance
-from components.sample_evaluator.metrics.kid import kid, kid_over_subsets
+from components.metrics.fidelity_and_diversity import fidelity_and_diversity
+from components.metrics.frechet_distance import frechet_distance
+from components.metrics.kid import kid, kid_over_subsets
 
 MAX_RELATIVE_ERROR = 1e-6
 MAKE_REFERENCE = Path(__file__).with_name("metrics_reference.py")

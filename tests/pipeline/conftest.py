@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline import lineage
 from pipeline.config import load
+from pipeline.registry import lineage
 from pipeline.run import run_pipeline
 from pipeline.workspace import Workspace
 from tests.postgres import Postgres

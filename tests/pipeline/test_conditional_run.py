@@ -5,8 +5,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from pipeline import serving
 from pipeline.cli import main
+from pipeline.registry import serving
 from tests.pipeline.conftest import NODES, Runs, states
 
 DIGITS = [str(digit) for digit in range(10)]

@@ -10,8 +10,9 @@ import time
 import pytest
 from tfx.orchestration.portable import launcher
 
-from pipeline import failures, serving
-from pipeline.lineage import connect, runs
+from pipeline import failures
+from pipeline.registry import serving
+from pipeline.registry.lineage import connect, runs
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, Runs, states
 

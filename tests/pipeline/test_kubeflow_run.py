@@ -6,11 +6,12 @@ import time
 
 import pytest
 
-from pipeline import failures, lineage
+from pipeline import failures
+from pipeline.cluster.compile import compile_package
 from pipeline.config import load
-from pipeline.kubeflow import compile_package
-from pipeline.runners.metadata_database import metadata_from_environment, variable
-from pipeline.serving import read_metadata
+from pipeline.registry import lineage
+from pipeline.registry.serving import read_metadata
+from pipeline.runners.kubeflow.metadata_store import metadata_from_environment, variable
 from tests.kubeflow_cluster import Cluster, Package
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, states
 

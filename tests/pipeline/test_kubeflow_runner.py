@@ -17,10 +17,11 @@ from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Float
 
 from pipeline import failures
-from pipeline.runners import kubeflow_node, metadata_database
-from pipeline.runners.kubeflow import Shown, write_package
-from pipeline.runners.kubeflow_options import KubeflowOptions, NodeOptions
-from pipeline.runners.metadata_database import variable
+from pipeline.runners.kubeflow import metadata_store
+from pipeline.runners.kubeflow import node as kubeflow_node
+from pipeline.runners.kubeflow.metadata_store import variable
+from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
+from pipeline.runners.kubeflow.package import Shown, write_package
 from tests.kubeflow_cluster import Cluster, Package
 from tests.pipeline import census
 
@@ -114,7 +115,7 @@ def test_a_runtime_parameter_arrives_whatever_is_in_it(place):
 def test_a_backslash_comes_back_from_the_database_as_it_went_in(place, monkeypatch):
     for key, value in place.cluster.secrets["census"].items():
         monkeypatch.setenv(variable(key), value)
-    with metadata_database.metadata_from_environment() as handle:
+    with metadata_store.metadata_from_environment() as handle:
         notes = {
             artifact.custom_properties["note"].string_value
             for artifact in handle.store.get_artifacts_by_type("Integer")
@@ -172,7 +173,7 @@ def test_a_password_may_hold_anything(postgres, monkeypatch, password):
     secret = postgres.secret | {"user": "odd", "password": password}
     for key, value in secret.items():
         monkeypatch.setenv(variable(key), value)
-    with metadata_database.metadata_from_environment() as handle:
+    with metadata_store.metadata_from_environment() as handle:
         assert handle.store.get_artifacts() is not None
 
 
@@ -212,7 +213,7 @@ def test_wrong_credentials_are_told_in_a_line_without_them(direct):
 
 
 def test_a_database_that_is_not_there_is_told_in_a_line(direct, monkeypatch):
-    monkeypatch.setattr(metadata_database, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(metadata_store, "PATIENCE_SECONDS", 0)
     direct.secret["port"] = "1"
     code, line = direct("Count", *WEIGHT)
     assert code == failures.CLUSTER

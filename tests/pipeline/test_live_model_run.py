@@ -5,9 +5,9 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from pipeline import lineage, serving
 from pipeline.cli import main
-from pipeline.models import load_models
+from pipeline.registry import lineage, serving
+from pipeline.registry.models import load_models
 from tests.pipeline.conftest import Runs, states
 
 

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from pipeline import lineage, serving
-from pipeline.retention import clean
-from pipeline.retention_options import RetentionOptions
+from pipeline.registry import lineage, serving
+from pipeline.registry.options import RetentionOptions
+from pipeline.registry.retention import clean
 from tests.pipeline.conftest import RESOLVERS, Runs, states
 
 

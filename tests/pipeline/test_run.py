@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from pipeline import graph, lineage, serving
+from pipeline import graph
 from pipeline.config import ConfigError
+from pipeline.registry import lineage, serving
 from tests.pipeline.conftest import NODES, RESOLVERS, Runs, states
 
 

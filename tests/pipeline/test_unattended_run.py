@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from pipeline import failures
-from pipeline.journal import Journal, Outcome
-from pipeline.lineage import connect, runs
-from pipeline.models import load_models
+from pipeline.registry.journal import Journal, Outcome
+from pipeline.registry.lineage import connect, runs
+from pipeline.registry.models import load_models
 from pipeline.workspace import Workspace
 from tests.pipeline.conftest import TINY
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from pipeline import lineage, serving
+from pipeline.registry import lineage, serving
 from tests.pipeline.conftest import NODES, RESOLVERS, Runs, states
 
 

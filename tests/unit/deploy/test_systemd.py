@@ -7,8 +7,8 @@ import shutil
 import subprocess
 
 from pipeline import failures
-from pipeline.run_cli import run
-from pipeline.supervisor import GRACE_SECONDS
+from pipeline.commands.run import run
+from pipeline.unattended.supervisor import GRACE_SECONDS
 from tests.programs import find_program
 
 UNITS = pathlib.Path(__file__).parents[3] / "deploy" / "systemd"

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_sample_images
 
-from components.sample_evaluator.features import load_extractor
-from components.sample_evaluator.features.digest import digest
-from components.sample_evaluator.features.options import FeatureOptions
+from components.features import load_extractor
+from components.features.digest import digest
+from components.features.options import FeatureOptions
 
 ROOT = pathlib.Path(__file__).parents[3]
 SAVED_MODEL = ROOT / "build" / "efficientnet_lite0"

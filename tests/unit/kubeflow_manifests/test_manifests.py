@@ -9,9 +9,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from pipeline.commands.run import run
 from pipeline.config import load
-from pipeline.kubeflow_config import KubeflowConfig
-from pipeline.run_cli import run
+from pipeline.runners.kubeflow.config import KubeflowConfig
 from tests.programs import find_program
 
 KUBERNETES = "1.34"
@@ -147,8 +147,8 @@ def test_the_command_that_makes_the_secret_gives_every_key_that_pods_read():
 
 
 def keys_of_the_metadata_database():
-    """KEYS of pipeline/runners/metadata_database.py, whose import takes ten seconds."""
-    source = (PROJECT / "pipeline/runners/metadata_database.py").read_text("utf-8")
+    """KEYS of pipeline/runners/kubeflow/metadata_store.py, whose import takes ten seconds."""
+    source = (PROJECT / "pipeline/runners/kubeflow/metadata_store.py").read_text("utf-8")
     (keys,) = [
         node.value
         for node in ast.parse(source).body

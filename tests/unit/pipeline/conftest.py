@@ -28,7 +28,7 @@ def package_file(tmp_path_factory):
 
 @pytest.fixture
 def package(package_file):
-    from pipeline.kubeflow_package import read_package
+    from pipeline.cluster.package import read_package
 
     return read_package(package_file)
 
@@ -45,7 +45,7 @@ def stand_in(monkeypatch, tmp_path):
         monkeypatch.delenv(f"IADB_KFP_{name}", raising=False)
     monkeypatch.delenv("KF_PIPELINES_ENDPOINT", raising=False)
     monkeypatch.delenv("KF_PIPELINES_UI_ENDPOINT", raising=False)
-    monkeypatch.setattr("pipeline.kubeflow_client.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.cluster.client.POLL_SECONDS", 0.01)
     server = KfpStandIn()
     yield server
     server.close()

@@ -8,7 +8,7 @@ from components.image_example_gen.errors import ImageDataError
 from data.errors import DataError
 from pipeline import failures
 from pipeline.config import ConfigError
-from pipeline.serving import NoModelError, UnknownLabelError
+from pipeline.registry.serving import NoModelError, UnknownLabelError
 from pipeline.workspace import WorkspaceError
 from trainer.labels import TooFewClassesError
 

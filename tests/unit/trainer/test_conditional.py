@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import solvers
 from trainer.iadb import IADBModel, vector_field
+from trainer.ode import solvers
 
 CENTERS = np.float32([[3, 0], [-3, 0], [0, 3]])
 NONE = len(CENTERS)

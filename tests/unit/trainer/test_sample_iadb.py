@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import solvers
 from trainer.iadb import IADBModel
+from trainer.ode import solvers
 
 MEAN = 3.0
 

@@ -3,9 +3,9 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
+from trainer.ode.runge_kutta import TABLEAUS
+from trainer.ode.step_grids import GRIDS
 from trainer.options import SampleOptions
-from trainer.runge_kutta import TABLEAUS
-from trainer.step_grids import GRIDS
 
 
 def choices(name):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import serving
-from trainer import solvers
+from pipeline.registry import serving
+from trainer.ode import solvers
 from trainer.options import ModelOptions
 from trainer.sampler import METADATA, Sampler, noise_from_seeds
 from trainer.unet import build_unet

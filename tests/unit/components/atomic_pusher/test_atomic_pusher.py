@@ -8,7 +8,7 @@ from tfx.types.standard_artifacts import Model, ModelBlessing, PushedModel
 from tfx.utils import io_utils, proto_utils
 
 from components.atomic_pusher import executor, versions
-from components.withdrawal import WITHDRAWN_PROPERTY
+from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from tests.recorded import write_model
 
 

@@ -16,7 +16,7 @@ from components.drift_gate.artifact import DriftVerdict
 from components.drift_gate.executor import DriftError, Executor
 from components.drift_gate.options import DriftOptions
 from components.drift_gate.sample import SCALARS, Sample
-from components.sample_evaluator.features.options import FeatureOptions
+from components.features.options import FeatureOptions
 from pipeline.config import BeamConfig
 
 DAY = 60  # images

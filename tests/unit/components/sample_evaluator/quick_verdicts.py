@@ -12,10 +12,12 @@ from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.evaluators import metrics_validator
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 
-from components.sample_evaluator import gate, sources, tfma_metrics
-from components.sample_evaluator.eval_config import make_eval_config
-from components.sample_evaluator.metrics import CATALOG
-from components.sample_evaluator.metrics.neighbors import nearest
+from components.metrics import CATALOG
+from components.metrics.neighbors import nearest
+from components.sample_evaluator import sources
+from components.sample_evaluator.measure import tfma_metrics
+from components.sample_evaluator.measure.eval_config import make_eval_config
+from components.sample_evaluator.verdict import gate
 
 
 def judge(stock, vectors, options):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from components.sample_evaluator.report import Pictures
-from trainer.grid import grid_png
+from components.sample_evaluator.report.page import Pictures
+from trainer.common.image_grid import grid_png
 
 # As many as there may be: their table is wider than a phone.
 CLASS_METRICS = ("kid", "frechet_distance", "precision", "recall", "density", "coverage")

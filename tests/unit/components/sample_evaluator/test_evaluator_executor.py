@@ -21,16 +21,16 @@ from evaluator_data import (
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import channel_utils, standard_artifacts
 
+from components.features.errors import FeatureError
+from components.features.options import FeatureOptions
 from components.real_features.artifact import ImageFeatures
-from components.sample_evaluator.analysis import Analyze
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.executor import Executor
-from components.sample_evaluator.features.errors import FeatureError
-from components.sample_evaluator.features.options import FeatureOptions
-from components.sample_evaluator.images import draw_noise
+from components.sample_evaluator.measure.analysis import Analyze
 from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.samples.draw import draw_noise
 from components.sample_evaluator.sources import NOISE
-from trainer.grid import image_grid
+from trainer.common.image_grid import image_grid
 
 HELD_OUT = 150  # images; pixels of digits have 64 dimensions, so that 128 are needed
 OPTIONS = EvaluateOptions(

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.sample_evaluator.features.digest import digest
-from components.sample_evaluator.features.options import FeatureOptions
+from components.features.digest import digest
+from components.features.options import FeatureOptions
 
 DIMENSION = 32
 EPOCHS = 30

@@ -16,9 +16,9 @@ from components.data_gate.component import DataVerdict
 from components.drift_gate.artifact import DriftVerdict
 from components.real_features.artifact import ImageFeatures
 from pipeline import graph
+from pipeline.cluster.vertex import compile_job
 from pipeline.config import ConfigError, load
 from pipeline.runners.vertex import CompileError, write_job
-from pipeline.vertex import compile_job
 
 GOLDEN = Path(__file__).parent / "golden" / "vertex.json"
 LOCATIONS = graph.Locations("gs://bucket/artifacts", "gs://bucket/checkpoints", "gs://bucket/serve")

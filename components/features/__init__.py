@@ -1,0 +1,62 @@
+"""Feature spaces: each maps images to the vectors that the metrics compare.
+
+The configuration names one (`evaluate.features`), after exactly what computes it. Whichever it is,
+images come as uint8 [N, H, W, C], gray or RGB, and vectors leave as float32 [N, d]; networks resize
+with antialiasing. A vector depends on its image alone, not on the batch.
+"""
+
+import importlib
+from collections.abc import Callable
+
+import numpy as np
+
+from components.features.digest import pinned
+from components.features.errors import FeatureError
+from components.features.options import FeatureOptions
+
+# uint8 [N, H, W, 1 or 3] to float32 [N, d]
+Extractor = Callable[[np.ndarray], np.ndarray]
+
+# Each has a function `load`, from FeatureOptions to an Extractor.
+_MODULES = {
+    "pixels": "pixels",
+    "random_conv": "random_conv",
+    "keras": "keras_network",
+    "saved_model": "saved_model",
+    "onnx": "onnx_network",
+}
+
+
+def check_available(options: FeatureOptions) -> None:
+    """Checks, without loading it, that a feature space can be loaded.
+
+    Raises:
+        FeatureError: its weights are missing or have another digest, or its library is missing.
+    """
+    if options.kind == "onnx":
+        _check_onnxruntime()
+    if options.uri:
+        with pinned(options.uri, options.sha256):
+            pass
+
+
+def load_extractor(options: FeatureOptions) -> Extractor:
+    """Loads a feature space; meant to be called once a worker.
+
+    Raises:
+        FeatureError: as `check_available`, or the weights are not those of such a network.
+    """
+    if options.kind == "onnx":
+        _check_onnxruntime()
+    # Imported here, since a configuration names the spaces without their libraries.
+    return importlib.import_module(f"{__name__}.{_MODULES[options.kind]}").load(options)
+
+
+def _check_onnxruntime() -> None:
+    try:
+        importlib.import_module("onnxruntime")
+    except ImportError:
+        raise FeatureError(
+            "evaluate.features: onnx:URI needs onnxruntime, which is not installed; "
+            "`pip install iadb-tfx[onnx]` brings it"
+        ) from None

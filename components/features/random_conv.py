@@ -1,0 +1,66 @@
+"""The feature space `random_conv`: a fixed convolutional network that was never trained.
+
+Such features compare images unlike those that trained networks know: Naeem et al., "Reliable
+Fidelity and Diversity Metrics for Generative Models" (ICML 2020, arXiv 2002.09797). Convolutions of
+3x3 with ReLU and halvings by averages lead to a map that still knows where things are; a random
+projection, which keeps relative distances (Johnson and Lindenstrauss, 1984), makes it a vector.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from components.features.network import make_extractor, resize
+from components.features.options import FeatureOptions
+
+RESOLUTION = 64  # pixels, that images are resized to
+WIDTHS = (
+    16,
+    32,
+    64,
+    128,
+)  # channels of each convolution; all but the last are followed by a halving
+DIMENSION = 128  # of the vectors
+SEED = 0
+KERNEL = 3  # pixels
+HALF_RANGE = 127.5
+
+
+def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
+    """Builds the network, which has no settings and needs no weights from elsewhere."""
+    kernels, projection = make_weights()
+
+    @tf.function
+    def network(x: tf.Tensor) -> tf.Tensor:
+        """From float32 [N, 64, 64, 3] around [-1, 1] to float32 [N, 128]."""
+        for kernel in kernels[:-1]:
+            x = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME"))
+            x = tf.nn.avg_pool2d(x, 2, 2, "VALID")
+        x = tf.nn.relu(tf.nn.conv2d(x, kernels[-1], 1, "SAME"))
+        return tf.reshape(x, [tf.shape(x)[0], -1]) @ projection
+
+    return make_extractor(
+        options.name,
+        lambda images: resize(images, RESOLUTION, RESOLUTION) / np.float32(HALF_RANGE) - 1,
+        network,
+    )
+
+
+def make_weights() -> tuple[list[np.ndarray], np.ndarray]:
+    """Draws all weights, from a generator that NumPy keeps as it is for good (NEP 19).
+
+    Returns:
+        The kernels, float32 [3, 3, in, out], with the variance that keeps that of the signal (He et
+        al., 2015), and the projection, float32 [8 * 8 * 128, 128], which keeps the mean square.
+    """
+    generator = np.random.RandomState(SEED)
+    kernels = []
+    for inputs, outputs in zip((3, *WIDTHS), WIDTHS, strict=False):
+        shape = (KERNEL, KERNEL, inputs, outputs)
+        stddev = np.sqrt(2 / (KERNEL * KERNEL * inputs))
+        kernels.append((stddev * generator.standard_normal(shape)).astype(np.float32))
+    side = RESOLUTION // 2 ** (len(WIDTHS) - 1)
+    shape = (side * side * WIDTHS[-1], DIMENSION)
+    projection = generator.standard_normal(shape) / np.sqrt(shape[0])
+    return kernels, projection.astype(np.float32)

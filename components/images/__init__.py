@@ -1,0 +1,1 @@
+"""Stored examples as batches of images, and the features of these."""

@@ -1,0 +1,71 @@
+"""Stored examples as batches of uint8 images."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+
+from trainer import dataset, examples, preprocessing
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageBatch:
+    """Images of one source.
+
+    Attributes:
+        source: one of `sources`.
+        keys: of the images: they sort those of a source, and are unique within it.
+        labels: the class of each image, or the one asked of the sampler; empty without one.
+        images: uint8 [N, H, W, C].
+    """
+
+    source: str
+    keys: Sequence[bytes]
+    labels: Sequence[str]
+    images: np.ndarray
+
+
+def example_key(record: bytes) -> bytes:
+    """A serialized example's key: SHA-256 of its pixels, then its path, since pixels may repeat."""
+    feature = tf.train.Example.FromString(record).features.feature
+    return b" ".join(feature[name].bytes_list.value[0] for name in (examples.SHA256, examples.PATH))
+
+
+class ReadExamples(beam.PTransform):
+    """The serialized examples in several folders, files of TFRecords."""
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        super().__init__()
+        self._folders = folders
+
+    def expand(self, root: beam.Pipeline) -> beam.PCollection:
+        """Applied to a pipeline."""
+        return [
+            root | f"Folder[{i}]" >> beam.io.ReadFromTFRecord(f"{folder}/*")
+            for i, folder in enumerate(self._folders)
+        ] | beam.Flatten()
+
+
+class DecodeRecords(beam.DoFn):
+    """A list of serialized examples to an ImageBatch, through Transform's graph."""
+
+    def __init__(self, source: str, transform_graph: str) -> None:
+        self._source = source
+        self._transform_graph = transform_graph
+
+    def setup(self) -> None:
+        """Loads the graph, once a worker."""
+        self._preprocess = dataset.load_preprocessor(self._transform_graph)
+
+    def process(self, records: list[bytes]) -> Iterator[ImageBatch]:
+        """Yields one ImageBatch."""
+        images = self._preprocess(tf.constant(records))[examples.IMAGE]
+        features = [tf.train.Example.FromString(record).features.feature for record in records]
+        yield ImageBatch(
+            self._source,
+            [example_key(record) for record in records],
+            [feature[examples.LABEL].bytes_list.value[0].decode() for feature in features],
+            preprocessing.to_uint8(images).numpy(),
+        )

@@ -1,0 +1,67 @@
+"""Nearest neighbors in a feature space."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.metrics import pairwise_distances_argmin
+
+from components.metrics.distances import BLOCK, Points, row_blocks, squared_distances
+
+
+def squared_radii(points: Points, k: int, block: int = BLOCK) -> np.ndarray:
+    """The squared distance of each point to its k-th nearest other point.
+
+    Args:
+        points: N of them, N above k.
+        k: which neighbor; equal points are neighbors at distance 0.
+        block: rows and columns of the distance matrix that are held at a time.
+
+    Returns:
+        float64 [N].
+    """
+    nearest = np.full((len(points), k), np.inf)
+    for rows, x in row_blocks(points, block):
+        squared = squared_distances(x, x)
+        np.fill_diagonal(squared, np.inf)
+        _keep_smallest(nearest[rows], squared)
+        for columns, y in row_blocks(points[: rows.start], block):
+            squared = squared_distances(x, y)
+            _keep_smallest(nearest[rows], squared)
+            _keep_smallest(nearest[columns], squared.T)
+    return nearest.max(axis=1)
+
+
+def _keep_smallest(smallest: np.ndarray, more: np.ndarray) -> None:
+    """Updates `smallest` [n, k] with `more` [n, m], row by row."""
+    k = smallest.shape[1]
+    smallest[:] = np.partition(np.concatenate([smallest, more], axis=1), k - 1, axis=1)[:, :k]
+
+
+class Nearest(NamedTuple):
+    """The nearest reference row of each row.
+
+    Attributes:
+        indices: int [N], into the reference rows.
+        distances: float64 [N], 0 for an exact copy.
+    """
+
+    indices: np.ndarray
+    distances: np.ndarray
+
+
+def nearest(features: np.ndarray, reference: np.ndarray, block: int = BLOCK) -> Nearest:
+    """Finds the nearest reference row of each row, by Euclidean distance.
+
+    Args:
+        features: float [N, d].
+        reference: float [M, d].
+        block: rows whose distances are computed at a time.
+    """
+    indices = pairwise_distances_argmin(features, reference)
+    distances = np.concatenate(
+        [
+            np.linalg.norm(x.astype(np.float64) - reference[indices[rows]], axis=1)
+            for rows, x in row_blocks(features, block)
+        ]
+    )
+    return Nearest(indices, distances)

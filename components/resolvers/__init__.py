@@ -1,0 +1,1 @@
+"""Strategies by which a run finds what earlier runs made."""

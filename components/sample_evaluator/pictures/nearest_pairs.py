@@ -1,0 +1,91 @@
+"""The training images nearest to the first samples: what a person sees memorization by."""
+
+from collections.abc import Iterator, Mapping
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.io.filesystems import FileSystems
+
+from components.images.batches import DecodeRecords, ImageBatch, example_key
+from components.sample_evaluator import sources
+from components.sample_evaluator.measure.nearest import ImageId, Nearest
+from trainer.common.image_grid import grid_png
+
+PAIRS = 10
+
+
+class WriteNearestPairs(beam.PTransform):
+    """Writes a PNG grid of two rows: the first samples, and below each its nearest training image.
+
+    Only the training images that are shown get decoded again, so that no worker holds them all.
+    Without samples or training images, nothing is written.
+    """
+
+    def __init__(self, transform_graph: str, path: str) -> None:
+        """Describes the picture.
+
+        Args:
+            transform_graph: URI of the TransformGraph artifact.
+            path: of the PNG file.
+        """
+        super().__init__()
+        self._transform_graph = transform_graph
+        self._path = path
+
+    def expand(
+        self, inputs: tuple[beam.PCollection, beam.PCollection, beam.PCollection]
+    ) -> beam.PCollection:
+        """From three collections.
+
+        They are ImageBatches of the candidate, ((source, key), Nearest) of its samples among
+        others, and the serialized examples of all training images.
+        """
+        samples, nearest, training = inputs
+        found = beam.pvalue.AsDict(
+            nearest
+            | "OfSamples" >> beam.FlatMap(_of_samples)
+            | "First" >> beam.combiners.Top.Smallest(PAIRS)
+            | "Each" >> beam.FlatMap(lambda pairs: pairs)
+        )
+        picked = (
+            training
+            | "Pick" >> beam.FlatMap(_pick, found)
+            | "Decode" >> beam.ParDo(DecodeRecords(sources.TRAIN, self._transform_graph))
+        )
+        return (
+            [samples, picked]
+            | beam.Flatten()
+            | "Select" >> beam.FlatMap(_select, found)
+            | "Gather" >> beam.combiners.ToDict()
+            | "Write" >> beam.Map(_write, found, self._path)
+        )
+
+
+def _of_samples(pair: tuple[ImageId, Nearest]) -> Iterator[tuple[bytes, bytes]]:
+    (source, key), nearest = pair
+    if source == sources.CANDIDATE:
+        yield key, nearest.key
+
+
+def _pick(record: bytes, found: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
+    if example_key(record) in found.values():
+        yield [record]
+
+
+def _select(
+    batch: ImageBatch, found: Mapping[bytes, bytes]
+) -> Iterator[tuple[ImageId, np.ndarray]]:
+    shown = set(found if batch.source == sources.CANDIDATE else found.values())
+    for key, image in zip(batch.keys, batch.images, strict=True):
+        if key in shown:
+            yield (batch.source, key), image
+
+
+def _write(images: Mapping[ImageId, np.ndarray], found: Mapping[bytes, bytes], path: str) -> None:
+    if not found:
+        return
+    keys = sorted(found)
+    drawn = [images[sources.CANDIDATE, key] for key in keys]
+    nearest = [images[sources.TRAIN, found[key]] for key in keys]
+    with FileSystems.create(path, "image/png") as file:
+        file.write(grid_png(np.stack(drawn + nearest), columns=len(keys)))

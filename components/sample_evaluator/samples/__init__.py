@@ -1,0 +1,1 @@
+"""Drawing the images that are judged."""

@@ -1,0 +1,52 @@
+"""Beam transforms that draw images to compare, as uint8, from seeds: samples and noise."""
+
+from collections.abc import Iterator, Sequence
+
+import apache_beam as beam
+import numpy as np
+
+from components.images.batches import ImageBatch
+from components.progress import SAMPLED, counted
+from components.sample_evaluator.samples.sampler import load_sampler
+from trainer import preprocessing
+
+Seeds = tuple[list[int], list[str]]  # consecutive seeds, and a label for each
+
+
+def seed_key(seed: int) -> bytes:
+    """The key of the image that is drawn from a seed."""
+    return seed.to_bytes(8, "big")
+
+
+def batch_seeds(labels: Sequence[str], first: int, size: int) -> Iterator[Seeds]:
+    """Cuts the seeds from `first` on, one for each label, into batches of at most `size`."""
+    for start in range(0, len(labels), size):
+        part = list(labels[start : start + size])
+        yield list(range(first + start, first + start + len(part))), part
+
+
+class DrawSamples(beam.DoFn):
+    """Seeds with labels to an ImageBatch, with a sampler SavedModel."""
+
+    def __init__(self, source: str, model: str) -> None:
+        self._source = source
+        self._model = model
+
+    def setup(self) -> None:
+        """Loads the model, once a process."""
+        self._sampler = load_sampler(self._model)
+
+    def process(self, batch: Seeds) -> Iterator[ImageBatch]:
+        """Yields one ImageBatch."""
+        seeds, labels = batch
+        with counted(SAMPLED, len(seeds)):
+            images = self._sampler.sample(np.array(seeds, np.int64), labels)
+        yield ImageBatch(self._source, [seed_key(seed) for seed in seeds], labels, images)
+
+
+def draw_noise(batch: Seeds, source: str, shape: tuple[int, int, int]) -> ImageBatch:
+    """Makes an image of clipped standard normal noise for each seed, whatever its batch."""
+    seeds, labels = batch
+    noise = [np.random.Generator(np.random.Philox(seed)).standard_normal(shape) for seed in seeds]
+    images = preprocessing.to_uint8(np.stack(noise)).numpy()
+    return ImageBatch(source, [seed_key(seed) for seed in seeds], labels, images)

@@ -1,0 +1,96 @@
+"""The metrics of the blessed models before this one, from what their evaluations wrote."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import pydantic
+import tensorflow as tf
+from absl import logging
+from tfx import types
+
+from components.features.options import FeatureOptions
+from components.metrics import AT_HOLDOUT
+from components.sample_evaluator import sources
+
+METRICS_JSON = "metrics.json"  # in the root of an evaluation
+
+
+class _Metric(pydantic.BaseModel):
+    candidate: pydantic.FiniteFloat | None
+
+
+class _Model(pydantic.BaseModel):
+    uri: str
+
+
+class _Evaluation(pydantic.BaseModel):
+    """What the history reads of metrics.json."""
+
+    features: str
+    feature_settings: dict[str, Any] = {}
+    samples: int
+    images: dict[str, int] = {}
+    model: _Model
+    metrics: dict[str, _Metric]
+
+
+def earlier_metrics(
+    evaluations: Sequence[types.Artifact],
+    features: FeatureOptions,
+    samples: int,
+    holdout: int = 0,
+) -> list[dict[str, Any]]:
+    """Reads the metrics of earlier evaluations that can be compared with this one.
+
+    The metrics depend on the feature space, weights included, and the Frechet distance on the
+    number of images as well: an evaluation with another of these is left out, as is one that cannot
+    be read. Of one that has another number of samples, and the same images of data.holdout, its
+    KID to these is told.
+
+    Args:
+        evaluations: ModelEvaluation artifacts, oldest first.
+        features: feature space of this evaluation.
+        samples: number of samples of this evaluation.
+        holdout: number of its images of data.holdout; of evaluations with another number, the
+            metrics that compare with these are left out.
+
+    Returns:
+        In the order of `evaluations`: `model`, its URI; `evaluated`, the day (ISO 8601, UTC);
+        `metrics`, the values by name, without those that could not be computed.
+    """
+    entries = []
+    for artifact in evaluations:
+        path = f"{artifact.uri}/{METRICS_JSON}"
+        try:
+            with tf.io.gfile.GFile(path, "rb") as file:
+                found = _Evaluation.model_validate_json(file.read())
+        except (tf.errors.OpError, pydantic.ValidationError) as error:
+            logging.warning("%s is left out of the history: %s", path, error)
+            continue
+        space = (found.features, found.feature_settings)
+        same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout
+        values = {
+            name: metric.candidate
+            for name, metric in found.metrics.items()
+            if _is_comparable(name, found.samples == samples, same_holdout)
+        }
+        if space != (features.name, features.settings) or not values:
+            continue
+        milliseconds = artifact.mlmd_artifact.create_time_since_epoch
+        evaluated = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
+        entries.append(
+            {
+                "model": found.model.uri,
+                "evaluated": evaluated.date().isoformat(),
+                "metrics": {name: value for name, value in values.items() if value is not None},
+            }
+        )
+    return entries
+
+
+def _is_comparable(metric: str, same_samples: bool, same_holdout: bool) -> bool:
+    if not metric.endswith(AT_HOLDOUT):
+        return same_samples
+    # The expected value of KID does not depend on the number of samples (Binkowski et al. 2018).
+    return same_holdout and (same_samples or metric == f"kid{AT_HOLDOUT}")

@@ -1,0 +1,41 @@
+"""The pipeline of a configuration as a package of Kubeflow Pipelines."""
+
+from pathlib import Path
+
+from pipeline.config import ConfigError, PipelineConfig
+from pipeline.graph import Locations, create_pipeline
+from pipeline.runners.gpu import GPU_NODES
+from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
+from pipeline.runners.kubeflow.package import CompileError, Shown, write_package
+from pipeline.runners.kubeflow.workers import with_workers
+from pipeline.schema import read_schema
+
+
+def compile_package(config: PipelineConfig, output: Path) -> None:
+    """Writes the package (YAML).
+
+    Its inputs are `data_folder`, `span`, `steps` and `samples`, with the configuration's values as
+    defaults.
+
+    Raises:
+        ConfigError: the configuration cannot run on Kubeflow.
+        OSError: the file cannot be written.
+    """
+    locations = Locations.below(config.kubeflow.root)
+    try:
+        pipeline = create_pipeline(config, locations, read_schema(config.validation.schema_file))
+        shown = {"SampleEvaluator": Shown(output="evaluation", html="report.html")}
+        write_package(pipeline, _options(config), output, shown)
+    except CompileError as error:
+        raise ConfigError(f"kubeflow: {error}") from None
+
+
+def _options(config: PipelineConfig) -> KubeflowOptions:
+    """Those of the runner, with GPUs and workers for the nodes that compute on them."""
+    options = config.kubeflow
+    nodes = dict(options.nodes)
+    for node_id in GPU_NODES:
+        asked = nodes.get(node_id, NodeOptions()).model_dump(exclude_unset=True)
+        nodes[node_id] = NodeOptions.model_validate({"gpu": options.gpu, **asked})
+    options = options.model_copy(update={"nodes": nodes})
+    return with_workers(options, "Trainer", config.kubeflow.train_workers)

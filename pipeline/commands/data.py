@@ -1,0 +1,30 @@
+"""The commands `iadb data`: known datasets as image folders."""
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def data() -> None:
+    """Make image folders out of known datasets."""
+
+
+@data.command("list")
+def list_datasets() -> None:
+    """List the datasets with their licenses."""
+    from data.registry import DATASETS
+
+    for name, dataset in DATASETS.items():
+        click.echo(f"{name:<14} {dataset.description} ({dataset.license})")
+
+
+@data.command()
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--source", help="Local copy or URL of the dataset's archive or folder.")
+def write(name: str, folder: Path, source: str | None) -> None:
+    """Write dataset NAME as an image folder."""
+    from data import registry
+
+    click.echo(f"{registry.write(name, folder, source):,} images in {folder}")

@@ -1,0 +1,73 @@
+"""The commands `iadb evaluate` and `iadb digest`: judging outside a pipeline."""
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from pipeline import failures
+from pipeline.commands.shared_options import config_options
+
+
+@click.command()
+@click.argument("candidate", metavar="MODEL_OR_FOLDER", type=click.Path(path_type=Path))
+@click.option(
+    "--real",
+    required=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Real images to compare with.",
+)
+@click.option(
+    "--train",
+    "training",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Training images, for the floor and memorization; default: half of --real, by hash.",
+)
+@config_options
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder to make for the results; default: evaluation-DATE-TIME.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show all logs, not only write them to a file.")
+def evaluate(
+    candidate: Path,
+    real: Path,
+    training: Path | None,
+    preset: str | None,
+    file: Path | None,
+    overrides: tuple[str, ...],
+    output: Path | None,
+    verbose: bool,
+) -> None:
+    """Judge a model, or a folder of images, outside a pipeline.
+
+    MODEL_OR_FOLDER is a sampler SavedModel, such as a version in workspace/serving, or a folder of
+    images in place of its samples. Metrics, report and verdict are those of a pipeline. Of the
+    configuration, data (for a model without resolution and channels, which are its own), evaluate
+    and beam count; without --preset and --config, the defaults.
+    """
+    from pipeline.config import load
+    from pipeline.evaluation.evaluate import evaluate_candidate
+    from pipeline.terminal import wide_console
+
+    config = load(preset, file, overrides)
+    output = output or Path(time.strftime("evaluation-%Y%m%d-%H%M%S"))
+    if not evaluate_candidate(
+        candidate, real, training, config, output, wide_console(), verbose=verbose
+    ):
+        sys.exit(failures.NOT_BLESSED)
+
+
+@click.command()
+@click.argument("uri")
+def digest(uri: str) -> None:
+    """Print the SHA-256 of a file or folder, which pins weights: evaluate.features.sha256."""
+    from components.features import digest
+
+    click.echo(digest.digest(uri))

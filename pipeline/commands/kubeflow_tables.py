@@ -1,0 +1,97 @@
+"""What a person sees of a cluster: the tasks of a run as they end, and tables."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.cluster.state import ENDED, Run, Schedule, Task
+
+COLORS = {"SUCCEEDED": "green", "FAILED": "red", "RUNNING": "yellow"}
+MARKS = {"SUCCEEDED": "✓", "FAILED": "✗"}
+
+
+def print_tasks(console: Console, looks: Iterable[Run], tasks: Mapping[str, str]) -> Run:
+    """Prints a line for each task of a run when it ends; on a terminal, also what runs now.
+
+    Args:
+        console: to print on.
+        looks: the run, again and again, up to its end.
+        tasks: the names to show, by KFP's. Others, such as KFP's own drivers, are left out.
+
+    Returns:
+        The run as it was last.
+    """
+    told = set()
+    with console.status("waiting") as status:
+        for run in looks:
+            shown = [task for task in run.tasks if task.name in tasks]
+            for task in shown:
+                if task.state in ENDED and task.name not in told:
+                    told.add(task.name)
+                    _print_task(console, task, tasks[task.name])
+            running = ", ".join(tasks[task.name] for task in shown if task.state == "RUNNING")
+            status.update(
+                f"{len(told)} of {len(tasks)} tasks, {_duration(run)}"
+                + (f", now {escape(running)}" if running else "")
+            )
+    return run
+
+
+def print_status(
+    console: Console, runs: list[Run], schedules: list[Schedule], pipeline: str | None
+) -> None:
+    """Prints a line a run and a line a schedule; `pipeline` is what they were limited to."""
+    of = f" of {escape(pipeline)}" if pipeline else ""
+    names = {schedule.id: schedule.name for schedule in schedules}
+    if runs:
+        table = _table("run", "state", "started", "took", "schedule")
+        for run in runs:
+            by = names.get(run.schedule_id, "deleted") if run.schedule_id else "–"
+            table.add_row(
+                escape(run.name), _state(run.state), _time(run.started), _duration(run), escape(by)
+            )
+        console.print(table)
+    else:
+        console.print(f"no runs{of}")
+    console.print()
+    if schedules:
+        table = _table("schedule", "cron", "state", "made")
+        for schedule in schedules:
+            state = "[green]enabled[/]" if schedule.enabled else "disabled"
+            cron = escape(schedule.cron) or "–"
+            table.add_row(escape(schedule.name), cron, state, _time(schedule.created))
+        console.print(table)
+    else:
+        console.print(f"no schedules{of}")
+
+
+def _print_task(console: Console, task: Task, name: str) -> None:
+    mark, color = MARKS.get(task.state, "–"), COLORS.get(task.state, "default")
+    how = "" if task.state == "SUCCEEDED" else f"{task.state.lower()} "
+    took = _duration(task)
+    console.print(f"[{color}]{mark}[/] {escape(name):<18} {how}{took}")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _state(state: str) -> str:
+    return f"[{COLORS.get(state, 'default')}]{escape(state.lower())}[/]"
+
+
+def _time(time: datetime | None) -> str:
+    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}" if time else "–"
+
+
+def _duration(work: Run | Task) -> str:
+    if not work.started:
+        return "–"
+    end = work.finished or datetime.now(timezone.utc)
+    return str(timedelta(seconds=max(0, int((end - work.started).total_seconds()))))

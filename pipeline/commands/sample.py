@@ -1,0 +1,81 @@
+"""The commands `iadb sample` and `iadb serve-check`: what a pushed model draws."""
+
+import os
+from pathlib import Path
+
+import click
+
+from pipeline.commands.shared_options import WORKSPACE
+
+
+@click.command()
+@WORKSPACE
+@click.option("--model", type=click.Path(path_type=Path), help="Instead of the newest pushed one.")
+@click.option("--count", default=64, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="First seed.")
+@click.option("--steps", type=click.IntRange(1, 10_000), help="Solver steps; default: the model's.")
+@click.option(
+    "--label", default="", metavar="NAME", help="Class of the images, of a conditional model."
+)
+@click.option(
+    "-o",
+    "--output",
+    default="samples.png",
+    show_default=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+)
+@click.option(
+    "--gif",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the way from noise to the images, as an animated GIF.",
+)
+def sample(
+    workspace: Path,
+    model: Path | None,
+    count: int,
+    seed: int,
+    steps: int | None,
+    label: str,
+    output: Path,
+    gif: Path | None,
+) -> None:
+    """Draw images from a pushed model and write them as one PNG grid."""
+    from pipeline.logs import logging_to
+    from pipeline.registry import serving
+    from pipeline.workspace import Workspace
+
+    if gif and count > serving.GIF_IMAGES:
+        raise click.BadParameter(
+            f"--gif shows at most {serving.GIF_IMAGES} images", param_hint="--count"
+        )
+    model = model or serving.latest_model(Workspace(workspace).serving)
+    if label:
+        serving.check_label(model, label)
+    seeds = range(seed, seed + count)
+    with logging_to(Path(os.devnull), verbose=False):  # TensorFlow talks when it starts
+        if gif:
+            trajectories = serving.draw_trajectories(model, seeds, steps, label=label)
+            images = trajectories[:, -1]
+        else:
+            images = serving.draw_samples(model, seeds, steps, label=label)
+    serving.write_grid(images, output)
+    if gif:
+        serving.write_gif(trajectories, gif)
+    written = f"{output} and {gif}" if gif else output
+    click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {written}")
+
+
+@click.command("serve-check")
+@WORKSPACE
+@click.option("--model", type=click.Path(path_type=Path), help="Instead of the newest pushed one.")
+def serve_check(workspace: Path, model: Path | None) -> None:
+    """Load a pushed model without this project and call every signature."""
+    from pipeline.registry import serving
+    from pipeline.workspace import Workspace
+
+    model = model or serving.latest_model(Workspace(workspace).serving)
+    result = serving.check(model)
+    click.echo(result.stdout, nl=False)
+    if result.returncode:
+        raise click.ClickException(f"{model} {serving.describe_failure(result)}")
+    click.echo(f"{model} serves")

@@ -1,0 +1,1 @@
+"""Judging a model or a folder of images outside a pipeline."""

@@ -1,0 +1,1 @@
+"""How outcomes reach people: webhook, Prometheus, dashboard."""

@@ -1,0 +1,276 @@
+"""The pages of the dashboard, by their paths: rendered by Jinja2, each with its own policy.
+
+A path is made of numbers that ML Metadata gave, never of a name. Text that comes from data is
+escaped, control characters included. A page holds all that it shows: style, charts and pictures.
+"""
+
+import base64
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import jinja2
+from markupsafe import Markup
+
+from pipeline.monitoring.dashboard import charts, wording
+from pipeline.monitoring.dashboard.collect import Overview, TrainedModel
+from pipeline.monitoring.dashboard.images import all_spans, rejected_files, spans_of
+from pipeline.monitoring.dashboard.weeks import calendar, summary
+from pipeline.monitoring.dashboard.wording import run_state, verdict_of
+from pipeline.registry import lineage
+from trainer.common.text import printable
+
+INDEX = "index.html"
+ATTEMPTS, MODELS, RUNS, DATA = "attempts.html", "models.html", "runs.html", "data.html"
+NAVIGATION = {
+    INDEX: "Overview",
+    ATTEMPTS: "Attempts",
+    MODELS: "Models",
+    RUNS: "Runs",
+    DATA: "Data",
+}
+# What the newest of are shown.
+CHARTED_MODELS, CHARTED_RUNS, CHARTED_SPANS = 90, 60, 60
+LISTED_ATTEMPTS, LISTED_RUNS, LISTED_FILES, LISTED_ANCESTORS = 14, 100, 500, 10
+INDEX_CHARTS = 2
+REPORT_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'"
+)
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_STYLE = (_TEMPLATES / "style.css").read_text("utf-8")
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+PAGE_POLICY = (
+    f"default-src 'none'; img-src data:; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
+    "form-action 'none'"
+)
+
+
+class Page(NamedTuple):
+    """A page as a server sends it.
+
+    Attributes:
+        content: HTML in UTF-8.
+        policy: its Content-Security-Policy.
+    """
+
+    content: bytes
+    policy: str
+
+
+class Site:
+    """All pages of a workspace at one time.
+
+    Args:
+        overview: what they tell.
+        now: aware; ages are told from it.
+    """
+
+    def __init__(self, overview: Overview, now: datetime) -> None:
+        self._overview = overview
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            finalize=wording.escaped,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters.update(
+            number=wording.number,
+            span_name=lambda span: wording.span_name(span, overview),
+            time=wording.time,
+            age=lambda then: wording.age(then, now),
+            duration=wording.duration,
+        )
+        environment.globals.update(
+            overview=overview,
+            now=now,
+            style=Markup(_STYLE),
+            policy=PAGE_POLICY,
+            navigation=NAVIGATION,
+            words_of=lambda attempt: wording.words_of(attempt, overview),
+            verdicts=wording.VERDICTS,
+            verdict_of=verdict_of,
+            found_text=wording.found_text,
+            result_text=wording.result_text,
+            limited=limited_metrics(overview),
+            better=_directions(overview),
+            picture=_picture,
+        )
+        self._environment = environment
+        self._pages: dict[str, Callable[[], Page]] = {
+            INDEX: self._index,
+            ATTEMPTS: lambda: self._page("attempts", ATTEMPTS, weeks=calendar(overview)),
+            MODELS: lambda: self._page("models", MODELS, quality=list(self._quality())),
+            RUNS: self._runs,
+            DATA: self._data,
+        }
+        for trained in overview.models:
+            path = f"models/{trained.model.number}.html"
+            self._pages[path] = lambda path=path, trained=trained: self._model(path, trained)
+            found = trained.evaluation
+            if found and found.report:
+                self._pages[f"reports/{found.number}.html"] = lambda report=found.report: Page(
+                    report.read_bytes(), REPORT_POLICY
+                )
+
+    def paths(self) -> Sequence[str]:
+        """The paths of all pages, relative to the first one's folder."""
+        return list(self._pages)
+
+    def page(self, path: str) -> Page | None:
+        """The page of a path; None where there is none."""
+        make = self._pages.get(path)
+        return make() if make else None
+
+    def _page(self, template: str, path: str, **values: Any) -> Page:
+        text = self._environment.get_template(f"{template}.html.j2").render(
+            path=path, root="../" * path.count("/"), **values
+        )
+        return Page(text.encode(), PAGE_POLICY)
+
+    def _index(self) -> Page:
+        overview = self._overview
+        return self._page(
+            "index",
+            INDEX,
+            held=[each for each in overview.held.values() if each.released is None],
+            summary=summary(overview),
+            last=overview.attempts[-1] if overview.attempts else None,
+            last_run=overview.runs[-1] if overview.runs else None,
+            run_state=run_state,
+            quality=list(islice(self._quality(), INDEX_CHARTS)),
+            weeks=calendar(overview),
+            attempts=overview.attempts[: -LISTED_ATTEMPTS - 1 : -1],
+        )
+
+    def _quality(self) -> Iterator[tuple[str, Markup]]:
+        """A chart for each metric that verdicts rest on."""
+        for name in charted_metrics(self._overview):
+            points = [
+                charts.Point(each.day, each.model.metrics[name], verdict_of(each), each.model.live)
+                for each in sorted(self._overview.models, key=lambda each: each.day)
+                if name in each.model.metrics and verdict_of(each) in charts.MARKS
+            ][-CHARTED_MODELS:]
+            if points:
+                told = ", ".join(f"{p.day:%d %b} {p.value:.3g} {p.verdict}" for p in points)
+                yield name, charts.quality_chart(points, f"{printable(name)} over time: {told}")
+
+    def _model(self, path: str, trained: TrainedModel) -> Page:
+        return self._page(
+            "model",
+            path,
+            trained=trained,
+            parent=self._overview.parent(trained),
+            ancestors=self._overview.ancestors(trained),
+            listed=LISTED_ANCESTORS,
+            shown=LISTED_FILES,
+            spans=spans_of(trained.dataset) if trained.dataset else [],
+        )
+
+    def _runs(self) -> Page:
+        runs = self._overview.runs
+        charted = runs[-CHARTED_RUNS:]
+        seconds = [_seconds(run) for run in charted]
+        states = [run_state(run) for run in charted]
+        duration = charted and charts.duration_chart(
+            [each / 60 for each in seconds],
+            [state != "done" for state in states],
+            "Minutes of each run, oldest first: "
+            + ", ".join(f"{s / 60:.1f} {state}" for s, state in zip(seconds, states, strict=True)),
+        )
+        typical = _typical_seconds(charted)
+        told = ", ".join(f"{node} {value:.1f}" for node, value in typical.items())
+        return self._page(
+            "runs",
+            RUNS,
+            runs=runs[: -LISTED_RUNS - 1 : -1],
+            run_state=run_state,
+            seconds_of=_seconds,
+            nodes=list(dict.fromkeys(node.id for run in runs for node in run.nodes)),
+            duration_chart=duration,
+            node_chart=typical and charts.node_chart(typical, f"Median seconds by node: {told}"),
+            typical=typical,
+        )
+
+    def _data(self) -> Page:
+        overview = self._overview
+        spans = all_spans(overview)
+        charted = spans[-CHARTED_SPANS:]
+        told = ", ".join(
+            f"span {each.span}: {each.accepted or 0} accepted, {each.rejected or 0} rejected"
+            for each in charted
+        )
+        chart = len(charted) > 1 and charts.span_chart(
+            [each.span for each in charted],
+            [each.accepted or 0 for each in charted],
+            [each.rejected or 0 for each in charted],
+            [each.waits for each in charted],
+            f"Files by span: {told}",
+        )
+        files = rejected_files(overview.datasets)
+        return self._page(
+            "data",
+            DATA,
+            chart=chart or None,
+            spans=spans[::-1],
+            datasets=overview.datasets[: -LISTED_RUNS - 1 : -1],
+            files=files[:LISTED_FILES],
+            left_out=max(len(files) - LISTED_FILES, 0),
+            reasons=Counter(reason for _, reason in files).most_common(),
+        )
+
+
+def limited_metrics(overview: Overview) -> list[str]:
+    """The metrics that models had to keep limits in, those of the latest models first."""
+    found = dict.fromkeys(name for each in reversed(overview.models) for name in each.model.limited)
+    return list(found)
+
+
+def charted_metrics(overview: Overview) -> list[str]:
+    """The metrics with limits; before them the same on other images (`kid@holdout`).
+
+    Those are the same images for every model, so that the values compare over time.
+    """
+    limited = limited_metrics(overview)
+    known = {name for each in overview.models for name in each.model.metrics}
+    fixed = [name for name in sorted(known) if "@" in name and name.partition("@")[0] in limited]
+    return list(dict.fromkeys([*fixed, *limited]))
+
+
+def _directions(overview: Overview) -> dict[str, str]:
+    """Which way each metric is better, in words, as the latest evaluation that is left has it."""
+    for trained in reversed(overview.models):
+        if trained.evaluation and trained.evaluation.metrics:
+            return {
+                name: "larger is better" if metric["larger_is_better"] else "smaller is better"
+                for name, metric in trained.evaluation.metrics.items()
+            }
+    return {}
+
+
+def _typical_seconds(runs: Sequence[lineage.Run]) -> dict[str, float]:
+    """The median time of each node, over the runs in which it worked."""
+    seconds = defaultdict(list)
+    for run in runs:
+        for node in run.nodes:
+            if node.state == "done":
+                seconds[printable(node.id)].append(node.seconds)
+    return {node: median(values) for node, values in seconds.items()}
+
+
+def _seconds(run: lineage.Run) -> float:
+    """From the start of the first node to the end of the last."""
+    last = run.nodes[-1]
+    return (last.started - run.started).total_seconds() + last.seconds
+
+
+def _picture(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,0 +1,104 @@
+"""The dashboard on a port: the same pages as the files, made when they are asked for."""
+
+import ipaddress
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+
+import flask
+import waitress
+
+from pipeline.monitoring import prometheus
+from pipeline.monitoring.dashboard.collect import collect
+from pipeline.monitoring.dashboard.pages import INDEX, Page, Site
+from pipeline.workspace import Workspace
+
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_NO_CONTENT = "default-src 'none'; frame-ancestors 'none'"
+
+
+def listen(workspace: Workspace, host: str, port: int) -> waitress.server.BaseWSGIServer:
+    """A server whose `run` answers until the process is told to end.
+
+    Raises:
+        OSError: nothing can listen there.
+    """
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # else it says where it listens
+    app = make_app(workspace, [host, "localhost"] if is_loopback(host) else None)
+    return waitress.create_server(app, host=host, port=port, ident=None)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def make_app(workspace: Workspace, names: list[str] | None) -> flask.Flask:
+    """The application, which reads and never writes.
+
+    Args:
+        workspace: need not be there yet.
+        names: hosts that requests may name; None: any. Another site could have its own name point
+            here, and so read the pages in the browser of a person who is at this machine.
+    """
+    app = flask.Flask(__name__, static_folder=None)
+    app.config["TRUSTED_HOSTS"] = names
+    app.url_map.redirect_defaults = False  # both / and the first page's own path answer
+    pages = _Pages(workspace)
+
+    @app.get("/", defaults={"path": INDEX}, provide_automatic_options=False)
+    @app.get("/<path:path>", provide_automatic_options=False)
+    def answer(path: str) -> flask.Response:
+        page = pages.page(path)
+        if page is None:
+            flask.abort(404)
+        response = flask.Response(page.content, mimetype="text/html")
+        response.headers["Content-Security-Policy"] = f"{page.policy}; frame-ancestors 'none'"
+        return response
+
+    @app.get("/metrics", provide_automatic_options=False)
+    def metrics() -> flask.Response:
+        return flask.Response(prometheus.text(workspace), mimetype="text/plain")
+
+    @app.after_request
+    def harden(response: flask.Response) -> flask.Response:
+        response.headers.setdefault("Content-Security-Policy", _NO_CONTENT)
+        response.headers.update(HEADERS)
+        return response
+
+    return app
+
+
+class _Pages:
+    """The pages as they are now; made again when the workspace has changed, or a minute is over."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._lock = threading.Lock()
+        self._page = lru_cache(maxsize=1)(self._pages_at)
+
+    def page(self, path: str) -> Page | None:
+        """The page of a path; None where there is none."""
+        minute = datetime.now().astimezone().replace(second=0, microsecond=0)
+        with self._lock:
+            return self._page(self._state(), minute)(path)
+
+    def _pages_at(self, state: tuple[int, ...], now: datetime) -> Callable[[str], Page | None]:
+        return lru_cache(maxsize=64)(Site(collect(self._workspace), now).page)
+
+    def _state(self) -> tuple[int, ...]:
+        """When what the pages are made of was last changed."""
+        places = (self._workspace.metadata, self._workspace.journal, self._workspace.serving)
+        return tuple(place.stat().st_mtime_ns if place.exists() else 0 for place in places)

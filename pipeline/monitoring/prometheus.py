@@ -1,0 +1,122 @@
+"""What Prometheus reads about a workspace, out of the journal, ML Metadata and the serving folder.
+
+Times are those of events, not ages, so that they stay true however seldom the text is written.
+Imports neither TFX nor TensorFlow.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from pipeline.monitoring.options import NotifyOptions
+from pipeline.registry import lineage
+from pipeline.registry.journal import Journal, Outcome
+from pipeline.registry.models import Model, load_models
+from pipeline.workspace import Workspace
+
+# Of attempts that did what they were there for, though the model may not be the better one.
+_SUCCESS = {Outcome.NOTHING_NEW, Outcome.TOO_FEW, Outcome.BLESSED, Outcome.NOT_BLESSED}
+
+
+def write(workspace: Workspace, options: NotifyOptions) -> None:
+    """Writes the metrics for the textfile collector of the node exporter, whole or not at all.
+
+    Where that fails, a line is logged: it decides nothing about the attempt.
+    """
+    path = options.textfile or str(workspace.folder / "metrics.prom")
+    try:
+        write_to_textfile(path, _registry(workspace))
+    except OSError as error:
+        logging.getLogger(__name__).warning("metrics: %s: %s", path, error.strerror)
+
+
+def text(workspace: Workspace) -> bytes:
+    """The metrics in Prometheus's text format."""
+    return generate_latest(_registry(workspace))
+
+
+def _registry(workspace: Workspace) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(_Collector(workspace))
+    return registry
+
+
+class _Collector:
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def collect(self) -> Iterator[Metric]:
+        if self._workspace.journal.exists():
+            yield from _of_attempts(Journal(self._workspace.journal))
+        if self._workspace.metadata.exists():
+            store = lineage.connect(self._workspace.metadata)
+            yield from _of_models(load_models(store, self._workspace.serving))
+
+
+def _of_attempts(journal: Journal) -> Iterator[Metric]:
+    attempts = journal.attempts()
+    yield _gauge(
+        "last_attempt_timestamp_seconds",
+        "When the last attempt began.",
+        *(attempt.started.timestamp() for attempt in attempts[-1:]),
+    )
+    succeeded = [attempt for attempt in attempts if attempt.outcome in _SUCCESS]
+    yield _gauge(
+        "last_success_timestamp_seconds",
+        "When the last attempt ended that did not fail, whether there were new images or not.",
+        *(attempt.ended.timestamp() for attempt in succeeded[-1:]),
+    )
+    counts = Counter(attempt.outcome for attempt in attempts)
+    yield _counter(
+        "attempts", "Attempts by outcome.", "outcome", {each: counts[each] for each in Outcome}
+    )
+    held = [span for span in journal.held_spans().values() if span.released is None]
+    yield _gauge("held_spans", "Spans that wait for a person to release them.", len(held))
+
+
+def _of_models(models: Sequence[Model]) -> Iterator[Metric]:
+    verdicts = {"blessed": True, "not blessed": False}
+    counts = Counter(model.blessed for model in models)
+    yield _counter(
+        "verdicts",
+        "Verdicts of the gate on models.",
+        "verdict",
+        {name: counts[blessed] for name, blessed in verdicts.items()},
+    )
+    live, newest = [model for model in models if model.live], models[-1:]
+    yield _gauge(
+        "live_model_trained_timestamp_seconds",
+        "When the live model was trained.",
+        *(model.trained.timestamp() for model in live),
+    )
+    images = GaugeMetricFamily(
+        "iadb_images_seen", "Images that a model was trained and judged on.", labels=["model"]
+    )
+    metrics = GaugeMetricFamily(
+        "iadb_metric", "Metrics of the samples of a model.", labels=["model", "name"]
+    )
+    for role, found in {"live": live, "newest": newest}.items():
+        for model in found:
+            if model.images is not None:
+                images.add_metric([role], model.images)
+            for name, value in model.metrics.items():
+                metrics.add_metric([role, name], value)
+    yield from (images, metrics)
+
+
+def _gauge(name: str, documentation: str, *values: float) -> Metric:
+    """A gauge with one value, or with none where nothing is known."""
+    family = GaugeMetricFamily(f"iadb_{name}", documentation)
+    for value in values:
+        family.add_metric([], value)
+    return family
+
+
+def _counter(name: str, documentation: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"iadb_{name}", documentation, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family

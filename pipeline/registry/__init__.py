@@ -1,0 +1,1 @@
+"""What runs have made, and which model is live."""

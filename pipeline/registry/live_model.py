@@ -1,0 +1,202 @@
+"""Puts another model live than the pipeline did: an earlier one, or one that the gate refused."""
+
+import getpass
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ml_metadata import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.atomic_pusher.versions import MODEL_NOTE, ROLLBACK_NOTE, publish
+from components.resolvers.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
+from pipeline.registry import lineage, serving
+from pipeline.registry.models import (
+    MODEL_ID_PROPERTY,
+    PROMOTED_AT_PROPERTY,
+    PROMOTER_PROPERTY,
+    REASON_PROPERTY,
+    Model,
+    load_models,
+)
+from pipeline.workspace import Workspace
+
+PROMOTION_TYPE = "Promotion"  # of executions
+
+
+class LiveModelError(ValueError):
+    """A model that cannot be put live; the message is one line."""
+
+
+def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Path, list[int]]:
+    """Puts an earlier model live again, and withdraws those that were pushed after it.
+
+    Killed on the way, it is to be called again: what is withdrawn already is no hindrance.
+
+    Args:
+        workspace: that no run uses.
+        number: of a version, or of a model; None for the model that was pushed before the live one.
+        reason: why those after it are withdrawn.
+
+    Returns:
+        The folder of the new version, and the numbers of the models that were withdrawn.
+
+    Raises:
+        LiveModelError: there is no such model, it has no version any more, it is live, or it was
+            withdrawn.
+        WorkspaceError: the workspace is in use, read-only or full.
+    """
+    store = _connect(workspace)
+    with workspace.locked():
+        models = load_models(store, workspace.serving)
+        if number is None:
+            target = _before_live(models)
+        else:
+            target = _find(models, number)
+            if not target.versions:
+                raise LiveModelError(
+                    f"model {target.number}: no version of it is in {workspace.serving}; "
+                    "`iadb models` lists those that are"
+                )
+            _check_may_go_live(target)
+        version = target.versions[-1]
+        bad = [
+            model.number
+            for model in models
+            if not model.withdrawn and model.versions and model.versions[-1] > version
+        ]
+        _withdraw(store, bad, reason)
+        notes = {MODEL_NOTE: target.number, ROLLBACK_NOTE: version}
+        return publish(workspace.serving / str(version), workspace.serving, notes), bad
+
+
+def promote(workspace: Workspace, number: int, reason: str) -> Path:
+    """Pushes a model that the gate did not bless, and makes it the baseline of later runs.
+
+    Killed on the way, it is to be called again.
+
+    Args:
+        workspace: that no run uses.
+        number: of a model, or of a version.
+        reason: recorded in ML Metadata, with the user's name, in a blessing of the model.
+
+    Returns:
+        The folder of the new version.
+
+    Raises:
+        LiveModelError: there is no such model, it was not judged, or blessed, or withdrawn, it is
+            live, or cannot be served.
+        WorkspaceError: the workspace is in use, read-only or full.
+    """
+    store = _connect(workspace)
+    with workspace.locked():
+        model = _find(load_models(store, workspace.serving), number)
+        _check_may_go_live(model)
+        if model.versions:
+            raise LiveModelError(
+                f"model {model.number}: was live as version {model.versions[-1]}; "
+                f"`iadb rollback {model.versions[-1]}` puts it live again"
+            )
+        if model.blessed is not False:
+            state = "was not judged" if model.blessed is None else "is blessed"
+            raise LiveModelError(
+                f"model {model.number}: {state}; `iadb run` with its configuration does the rest"
+            )
+        if not model.folder.exists():
+            raise LiveModelError(
+                f"model {model.number}: its files were removed, as retention.runs asks for; train "
+                "it again with `iadb run`"
+            )
+        result = serving.check(model.folder)
+        if result.returncode:
+            raise LiveModelError(f"model {model.number}: {serving.describe_failure(result)}")
+        _bless(store, model, workspace.artifacts, reason)
+        return publish(model.folder, workspace.serving, {MODEL_NOTE: model.number})
+
+
+def _connect(workspace: Workspace) -> MetadataStore:
+    if not workspace.metadata.exists():
+        raise LiveModelError(f"no models in {workspace.folder}; `iadb run` trains one")
+    return lineage.connect(workspace.metadata)
+
+
+def _find(models: Sequence[Model], number: int) -> Model:
+    """The model of a version, else that of a number."""
+    for model in models:
+        if number in model.versions:
+            return model
+    for model in models:
+        if number == model.number:
+            return model
+    raise LiveModelError(f"{number}: neither a version nor a model; `iadb models` lists them")
+
+
+def _before_live(models: Sequence[Model]) -> Model:
+    earlier = [
+        model for model in models if model.versions and not model.live and not model.withdrawn
+    ]
+    if not earlier:
+        raise LiveModelError("there is no earlier version to roll back to; see `iadb models`")
+    return max(earlier, key=lambda model: model.versions[-1])
+
+
+def _check_may_go_live(model: Model) -> None:
+    if model.live:
+        raise LiveModelError(f"model {model.number}: is live, as version {model.versions[-1]}")
+    if model.withdrawn:
+        raise LiveModelError(
+            f"model {model.number}: was withdrawn at {model.withdrawn_at} ({model.withdrawn}); "
+            "train a new one with `iadb run`"
+        )
+
+
+def _withdraw(store: MetadataStore, numbers: Sequence[int], reason: str) -> None:
+    artifacts = store.get_artifacts_by_id(numbers)
+    for artifact in artifacts:
+        artifact.custom_properties[WITHDRAWN_PROPERTY].string_value = reason
+        artifact.custom_properties[WITHDRAWN_AT_PROPERTY].string_value = _now()
+    store.put_artifacts(artifacts)
+
+
+def _bless(store: MetadataStore, model: Model, artifacts: Path, reason: str) -> None:
+    """Records a blessing, where the resolvers of later runs look: in the model's pipeline."""
+    (artifact,) = store.get_artifacts_by_id([model.number])
+    contexts = [c for c in store.get_contexts_by_artifact(artifact.id) if c.type == "pipeline"]
+    execution = mlmd.Execution(last_known_state=mlmd.Execution.COMPLETE)
+    execution.type_id = store.put_execution_type(mlmd.ExecutionType(name=PROMOTION_TYPE))
+    blessing = mlmd.Artifact(state=mlmd.Artifact.LIVE)
+    blessing.type_id = store.get_artifact_type("ModelBlessing").id
+    folder = artifacts / PROMOTION_TYPE / "blessing" / f"{model.number}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "BLESSED").touch()  # as TFX marks it
+    blessing.uri = str(folder)
+    blessing.custom_properties["blessed"].int_value = 1
+    blessing.custom_properties[MODEL_ID_PROPERTY].int_value = model.number
+    blessing.custom_properties["current_model"].string_value = artifact.uri
+    blessing.custom_properties[REASON_PROPERTY].string_value = reason
+    blessing.custom_properties[PROMOTER_PROPERTY].string_value = _user()
+    blessing.custom_properties[PROMOTED_AT_PROPERTY].string_value = _now()
+    pairs = [
+        (artifact, _event(mlmd.Event.INPUT, "model")),
+        (blessing, _event(mlmd.Event.OUTPUT, "blessing")),
+    ]
+    store.put_execution(execution, pairs, contexts)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except KeyError:  # a container's user may have no name
+        return f"user {os.getuid()}"
+
+
+def _event(kind: int, key: str) -> mlmd.Event:
+    event = mlmd.Event(type=kind)
+    event.path.steps.add().key = key
+    event.path.steps.add().index = 0
+    return event
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")

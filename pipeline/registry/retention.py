@@ -1,0 +1,209 @@
+"""Removes what a workspace no longer needs, so that it does not grow with every run.
+
+What stays is what later runs rest on (kept_artifacts.py), and the newest of everything else. An
+artifact is marked as deleted in ML Metadata before its files go: a process that is killed in
+between leaves nothing that TFX takes for usable, and the next one removes what is marked. The
+records stay, and with them metrics, verdicts and lineage.
+
+What is removed is found in the workspace itself; ML Metadata only says what of it to keep. Imports
+neither TFX nor TensorFlow.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ml_metadata import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.atomic_pusher import versions
+from pipeline.registry import lineage
+from pipeline.registry.kept_artifacts import kept_artifacts
+from pipeline.registry.models import Model, load_models
+from pipeline.registry.options import RetentionOptions
+from pipeline.workspace import Workspace
+
+_SYSTEM = ".system"  # in the folder of a node: TFX's own files, which nobody reads after the run
+_STATE_KEY = re.compile("[0-9a-f]{16}")  # names the checkpoints of a training (trainer/run_fn.py)
+
+
+class Kind(StrEnum):
+    """What can be removed."""
+
+    VERSION = "version"
+    ARTIFACT = "artifact"
+    CHECKPOINT = "checkpoint"
+    REPORT = "report"
+    LOG = "log"
+    REMNANT = "remnant"  # of a run, a push or an earlier removal
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A file or folder that goes.
+
+    Attributes:
+        kind: what it is.
+        path: where it is.
+        size: of all files in it, in bytes.
+    """
+
+    kind: Kind
+    path: Path
+    size: int
+
+
+def clean(
+    workspace: Workspace, options: RetentionOptions, *, dry_run: bool = False
+) -> list[Removal]:
+    """Removes what is not to be kept.
+
+    Killed on the way, it is to be called again.
+
+    Args:
+        workspace: that no run uses.
+        options: how much is kept.
+        dry_run: remove nothing and only say what would be.
+
+    Returns:
+        What was removed; nothing for a workspace in which nothing has run yet.
+
+    Raises:
+        WorkspaceError: the workspace is in use, read-only or full.
+        OSError: a file cannot be removed.
+    """
+    if not workspace.metadata.exists():
+        return []
+    with workspace.locked():
+        store = lineage.connect(workspace.metadata)
+        models = load_models(store, workspace.serving)
+        surplus = _surplus_versions(models, options.versions)
+        served = [model.number for model in models if set(model.versions) - surplus]
+        kept = kept_artifacts(store, models, served, options.runs)
+        removals = [
+            *_removals(Kind.VERSION, (workspace.serving / str(each) for each in sorted(surplus))),
+            *_removals(Kind.REMNANT, _remnants(workspace)),
+            *_removals(Kind.CHECKPOINT, _older(_trainings(workspace), options.checkpoints)),
+            *_removals(Kind.REPORT, _older(workspace.reports.glob("[0-9]*.html"), options.reports)),
+            *_removals(Kind.LOG, _older(workspace.logs.glob("*.log"), options.logs)),
+            *_removals(Kind.LOG, _older(workspace.logs.glob("*.jsonl"), options.logs)),
+        ]
+        # They come last: on a full disk, the mark needs the space that the others leave.
+        in_artifacts = _removals(Kind.ARTIFACT, _unkept_folders(store, kept, workspace))
+        if not dry_run:
+            _remove(removals)
+            _mark_deleted(store, in_artifacts, workspace)
+            _remove(in_artifacts)
+    return [*removals, *in_artifacts]
+
+
+def _surplus_versions(models: Sequence[Model], keep: int | None) -> set[int]:
+    """The versions that are not live and that nobody has to go back to."""
+    if keep is None:
+        return set()
+    known = {version for model in models for version in model.versions}
+    targets = sorted(m.versions[-1] for m in models if m.versions and not m.withdrawn)
+    live = {model.versions[-1] for model in models if model.live}
+    return known - live - set(targets[-keep:])
+
+
+def _unkept_folders(
+    store: MetadataStore, kept: Collection[int], workspace: Workspace
+) -> Iterator[Path]:
+    """The folders of artifacts that are not kept, and of executions that were killed.
+
+    What ML Metadata does not know is not touched.
+    """
+    artifacts = store.get_artifacts()
+    known = {_folder(artifact, workspace) for artifact in artifacts}
+    stay = {_folder(a, workspace) for a in artifacts if a.id in kept and _is_live(a)}
+    executions = {str(execution.id) for execution in store.get_executions()}
+    for node in _folders(workspace.artifacts):
+        for key in _folders(node):
+            for folder in _folders(key) if key.name != _SYSTEM else ():
+                if folder not in stay and (folder in known or folder.name in executions):
+                    yield folder
+
+
+def _folder(artifact: mlmd.Artifact, workspace: Workspace) -> Path:
+    """Where an artifact lies in the workspace, also in one that was moved after it was made."""
+    *_, below = artifact.uri.rpartition(f"/{workspace.artifacts.name}/")
+    return workspace.artifacts.joinpath(*below.split("/")[:3])  # node, output key, execution
+
+
+def _is_live(artifact: mlmd.Artifact) -> bool:
+    return artifact.state == mlmd.Artifact.LIVE
+
+
+def _mark_deleted(store: MetadataStore, removals: Iterable[Removal], workspace: Workspace) -> None:
+    folders = {removal.path for removal in removals}
+    artifacts = [
+        artifact
+        for artifact in store.get_artifacts()
+        if _is_live(artifact) and _folder(artifact, workspace) in folders
+    ]
+    for artifact in artifacts:
+        artifact.state = mlmd.Artifact.DELETED
+    store.put_artifacts(artifacts)
+
+
+def _remnants(workspace: Workspace) -> Iterator[Path]:
+    """What killed processes have left behind, and TFX's notes on runs that have ended."""
+    yield from versions.partial_versions(workspace.serving)
+    yield from workspace.reports.glob("*.partial")
+    for node in _folders(workspace.artifacts):
+        for kind in _folders(node / _SYSTEM):
+            yield from _folders(kind)
+
+
+def _trainings(workspace: Workspace) -> list[Path]:
+    folders = _folders(workspace.checkpoints)
+    return [folder for folder in folders if _STATE_KEY.fullmatch(folder.name)]
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder."""
+    children = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [child for child in children if _is_folder(child)]
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder; a link is none."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def _older(paths: Iterable[Path], keep: int | None) -> list[Path]:
+    """All but the newest."""
+    return [] if keep is None else sorted(paths, key=_written, reverse=True)[keep:]
+
+
+def _written(path: Path) -> float:
+    """When something in a file or folder was last written."""
+    return max((found.st_mtime for found in _stat_files(path)), default=0.0)
+
+
+def _stat_files(path: Path) -> Iterator[os.stat_result]:
+    """Of a file, or of all files in a folder, links not followed."""
+    if not _is_folder(path):
+        yield path.lstat()
+        return
+    for folder, _, names in os.walk(path):
+        yield from (os.lstat(os.path.join(folder, name)) for name in names)
+
+
+def _removals(kind: Kind, paths: Iterable[Path]) -> list[Removal]:
+    return [Removal(kind, path, sum(s.st_size for s in _stat_files(path))) for path in paths]
+
+
+def _remove(removals: Iterable[Removal]) -> None:
+    for removal in removals:
+        if removal.kind is Kind.VERSION:
+            versions.remove(removal.path)
+        elif _is_folder(removal.path):
+            shutil.rmtree(removal.path)
+        else:
+            removal.path.unlink()

@@ -1,0 +1,180 @@
+"""What is served: the numbered versions below the serving folder, and samples drawn from one."""
+
+import difflib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from components.atomic_pusher.versions import METADATA, complete_versions
+from trainer.common.image_grid import grid_png, image_grid
+from trainer.common.text import list_some
+
+FINGERPRINT = "fingerprint.pb"
+
+GIF_IMAGES = 256  # at most, all of whose states are in memory at a time
+GIF_FRAMES = 50  # at most: noise does not compress, and finer steps are not seen
+FRAME_MS = 80
+LAST_FRAME_MS = 2000  # time to look at the result
+
+
+class NoModelError(RuntimeError):
+    """Nothing has been pushed yet, or not the version asked for."""
+
+
+class UnknownLabelError(ValueError):
+    """A label that the model does not know."""
+
+
+def latest_model(serving: Path) -> Path:
+    """The folder of the newest complete version.
+
+    Raises:
+        NoModelError: there is none.
+    """
+    versions = complete_versions(serving)
+    if not versions:
+        raise NoModelError(f"no model in {serving}; `iadb run` pushes one when it is blessed")
+    return versions[-1]
+
+
+def find_live(serving: Path, model: Path) -> Path | None:
+    """The newest version, if it is a copy of the given SavedModel, else None."""
+    try:
+        live = latest_model(serving)
+    except NoModelError:
+        return None
+    # TensorFlow writes a random id into the fingerprint of each SavedModel.
+    same = (live / FINGERPRINT).read_bytes() == (model / FINGERPRINT).read_bytes()
+    return live if same else None
+
+
+def read_metadata(model: Path) -> dict[str, Any]:
+    """The metadata beside a model: its configuration, its training, its default nb_step."""
+    return json.loads((model / METADATA).read_text("utf-8"))
+
+
+def check_label(model: Path, label: str) -> None:
+    """Raises UnknownLabelError unless the model can draw images of the label."""
+    labels = read_metadata(model).get("labels")
+    if labels is None:
+        raise UnknownLabelError(
+            f"{model} takes no label; `iadb run --set model.conditional=true` trains one that does"
+        )
+    if label not in labels:
+        close = difflib.get_close_matches(label, labels, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {list_some(labels)}"
+        raise UnknownLabelError(f"label {label!r}: unknown; {hint}")
+
+
+def draw_samples(
+    model: Path,
+    seeds: range,
+    nb_step: int | None = None,
+    batch_size: int = 256,
+    label: str = "",
+) -> np.ndarray:
+    """Draws images, uint8 [N, H, W, C], one for each seed.
+
+    Args:
+        model: folder of a sampler SavedModel.
+        seeds: of the images; an image depends on its seed alone.
+        nb_step: solver steps; without it, what the model states as its default.
+        batch_size: images drawn at a time.
+        label: of all images, for a conditional model; empty: none.
+    """
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
+    import tensorflow as tf
+
+    generate = tf.saved_model.load(str(model)).signatures["generate"]
+    steps = tf.constant(nb_step or read_metadata(model)["nb_step"])
+    images = []
+    for first in range(0, len(seeds), batch_size):
+        batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
+        inputs = {"seed": batch, "nb_step": steps, **_label_input(generate, label, len(batch))}
+        images.append(generate(**inputs)["image"].numpy())
+    return np.concatenate(images)
+
+
+def _label_input(signature: Any, label: str, count: int) -> dict[str, Any]:
+    """The input `label` of a signature, for `count` images; of an unconditional one, nothing."""
+    import tensorflow as tf
+
+    _, inputs = signature.structured_input_signature
+    return {"label": tf.fill([count], label)} if "label" in inputs else {}
+
+
+def draw_trajectories(
+    model: Path,
+    seeds: range,
+    nb_step: int | None = None,
+    batch_size: int = 16,
+    label: str = "",
+) -> np.ndarray:
+    """Draws the ways from noise to image, uint8 [N, T, H, W, C], one for each seed.
+
+    T is nb_step + 1, or GIF_FRAMES where those are fewer: then states are left out evenly, the
+    noise and the image never. The arguments are those of `draw_samples`.
+    """
+    import tensorflow as tf
+
+    trajectory = tf.saved_model.load(str(model)).signatures["trajectory"]
+    steps = tf.constant(nb_step or read_metadata(model)["nb_step"])
+    ways = []
+    for first in range(0, len(seeds), batch_size):
+        batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
+        inputs = {"seed": batch, "nb_step": steps, **_label_input(trajectory, label, len(batch))}
+        states = trajectory(**inputs)["trajectory"].numpy()
+        length = states.shape[1]
+        kept = np.linspace(0, length - 1, min(length, GIF_FRAMES)).round().astype(int)
+        ways.append(states[:, kept])
+    return np.concatenate(ways)
+
+
+def check(model: Path) -> subprocess.CompletedProcess:
+    """Calls every signature of a model in a fresh process that cannot see this project."""
+    script = Path(__file__).with_name("serve_check.py")
+    return subprocess.run(
+        [sys.executable, "-I", str(script), str(model.resolve())],
+        cwd="/",
+        capture_output=True,
+        text=True,
+    )
+
+
+def describe_failure(result: subprocess.CompletedProcess) -> str:
+    """Why `check` has failed, in one line."""
+    return f"does not serve: {(result.stderr.strip().splitlines() or ['no message'])[-1]}"
+
+
+def write_grid(images: np.ndarray, output: Path) -> None:
+    """Writes images, uint8 [N, H, W, C], as one PNG (trainer/common/image_grid.py)."""
+    partial = output.with_name(f"{output.name}.partial")
+    partial.write_bytes(grid_png(images))
+    partial.replace(output)
+
+
+def write_gif(trajectories: np.ndarray, output: Path) -> None:
+    """Writes trajectories, uint8 [N, T, H, W, C], as one endless GIF: a frame a state.
+
+    A frame is a grid (trainer/common/image_grid.py) of the N images; the last one is held longer.
+    """
+    frames = _grids(trajectories)
+    durations = [FRAME_MS] * (trajectories.shape[1] - 1) + [LAST_FRAME_MS]
+    partial = output.with_name(f"{output.name}.partial")
+    next(frames).save(
+        partial, "GIF", save_all=True, append_images=frames, duration=durations, loop=0
+    )
+    partial.replace(output)
+
+
+def _grids(trajectories: np.ndarray) -> Iterator[Image.Image]:
+    for images in trajectories.swapaxes(0, 1):
+        grid = image_grid(images)
+        yield Image.fromarray(grid[..., 0] if grid.shape[2] == 1 else grid)

@@ -1,0 +1,1 @@
+"""Retraining without a person: the schedule and its attempts."""

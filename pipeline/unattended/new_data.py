@@ -1,0 +1,200 @@
+"""Looks for images that no run has read yet. Of remote folders alone, TFX is imported.
+
+What a run has read is remembered in the journal, span by span, as a snapshot: eight bytes a file,
+a digest of its path in the span's folder, its size and its time of change, sorted.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from components.image_example_gen.files import ImageFile, list_images
+from components.image_example_gen.spans import Span, choose_window, has_spans, list_spans
+from pipeline.config import PipelineConfig
+from pipeline.registry.journal import HeldSpan, Journal
+
+DIGEST_BYTES = 8
+SPANS_SHOWN = 5  # that a line names one by one
+
+
+@dataclass(frozen=True)
+class SpanState:
+    """One span, compared with what runs have read of it.
+
+    Attributes:
+        number: of the span; 0 where the data have none.
+        folder: relative to the data folder.
+        images: files that should be images; None where it is not read, being held or excluded.
+        new: those that no run has read.
+        trained: whether a run has read some of it.
+        late: whether the new ones came after a run had read a later span.
+        in_window: whether the next run reads it.
+        held: when and why it was set aside, and when it was released; None where it never was.
+        snapshot: of its files; empty where it is not read.
+    """
+
+    number: int
+    folder: str
+    images: int | None
+    new: int
+    trained: bool
+    late: bool
+    in_window: bool
+    held: HeldSpan | None
+    snapshot: bytes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a look at the data found.
+
+    Attributes:
+        spans: all there are, ascending.
+        numbered: whether the data have spans; without, there is one of the number 0.
+    """
+
+    spans: tuple[SpanState, ...]
+    numbered: bool
+
+    @property
+    def new(self) -> dict[int, int]:
+        """New images by span, of the spans that the next run reads."""
+        return {span.number: span.new for span in self.spans if span.in_window and span.new}
+
+    @property
+    def late(self) -> dict[int, int]:
+        """Those of them that came after a run had read a later span."""
+        return {span.number: span.new for span in self.spans if span.in_window and span.late}
+
+    @property
+    def outside(self) -> dict[int, int]:
+        """New images by span, of the spans that the next run does not read for their age."""
+        return {span.number: span.new for span in self.spans if span.new and not span.in_window}
+
+    @property
+    def held(self) -> tuple[SpanState, ...]:
+        """The spans that wait for a person."""
+        return tuple(span for span in self.spans if span.held and not span.held.released)
+
+    @property
+    def released(self) -> bool:
+        """Whether some of the new images were held, and a person let them in."""
+        return any(
+            span.held and span.held.released for span in self.spans if span.number in self.new
+        )
+
+    @property
+    def newest(self) -> int | None:
+        """The last span that the next run reads; None where there is none to read."""
+        return max((span.number for span in self.spans if span.in_window), default=None)
+
+    @property
+    def snapshots(self) -> dict[int, bytes]:
+        """Of the spans that the next run reads."""
+        return {span.number: span.snapshot for span in self.spans if span.in_window}
+
+    @property
+    def text(self) -> str:
+        """All that in one line."""
+        total = sum(self.new.values())
+        found = f"{total:,} new image{'' if total == 1 else 's'}" if total else "no new images"
+        if self.numbered and total:
+            found += self._where()
+        elif self.numbered and self.newest is not None:
+            found += f", the newest span is {self.newest}"
+        if self.outside:
+            spans = ", ".join(map(str, [*self.outside][-SPANS_SHOWN:]))
+            found += f"; {sum(self.outside.values()):,} in spans outside data.window: {spans}"
+        if self.held and self.numbered:  # the reasons were told when they were set aside
+            numbers = ", ".join(str(span.number) for span in self.held[-SPANS_SHOWN:])
+            found += f"; held (see `iadb spans`): {numbers}"
+        elif self.held:
+            [folder] = self.held
+            reason = folder.held.reason
+            found += f"; the folder is held: {reason} (`iadb spans release 0` lets it in)"
+        return found
+
+    def _where(self) -> str:
+        new, late = self.new, self.late
+        parts = [f"{'late ' if n in late else ''}in span {n}" for n in new]
+        if len(new) == 1:
+            return f" {parts[0]}"
+        counted = [f"{count:,} {part}" for count, part in zip(new.values(), parts, strict=True)]
+        earlier = len(counted) - SPANS_SHOWN
+        rest = [f"the rest in {earlier} span{'' if earlier == 1 else 's'} before"]
+        return f": {', '.join(counted[-SPANS_SHOWN:] + (rest if earlier > 0 else []))}"
+
+    def as_json(self) -> dict[str, object]:
+        """As the journal records it; keys of JSON objects are strings."""
+        return {
+            "text": self.text,
+            "newest": self.newest,
+            "new": {str(n): count for n, count in self.new.items()},
+            "late": {str(n): count for n, count in self.late.items()},
+            "outside": {str(n): count for n, count in self.outside.items()},
+            "held": [span.number for span in self.held],
+        }
+
+
+def look(config: PipelineConfig, journal: Journal) -> Finding:
+    """Compares the files of the data folder with what the journal remembers.
+
+    Raises:
+        ImageDataError: the folder or the spans are not as the configuration says.
+    """
+    data = config.data
+    held = journal.held_spans()
+    remembered = journal.snapshots()
+    spans = list_spans(data.folder, data.pattern)
+    closed = {number for number, span in held.items() if span.released is None} | {*data.exclude}
+    window: list[Span] = []
+    if not closed.issuperset(span.number for span in spans):
+        window = choose_window(spans, data.span, data.window, closed)
+    states = [
+        _compare(
+            span,
+            None if span.number in closed else _snapshot(data.folder, span),
+            remembered,
+            span in window,
+            held.get(span.number),
+        )
+        for span in spans
+    ]
+    return Finding(tuple(states), has_spans(data.pattern))
+
+
+def _compare(
+    span: Span,
+    snapshot: bytes | None,
+    remembered: dict[int, bytes],
+    in_window: bool,
+    held: HeldSpan | None,
+) -> SpanState:
+    files = _digests(snapshot or b"")
+    new = len(files - _digests(remembered.get(span.number, b"")))
+    trained = span.number in remembered
+    return SpanState(
+        number=span.number,
+        folder=span.folder,
+        images=None if snapshot is None else len(files),
+        new=new,
+        trained=trained,
+        late=trained and new > 0 and span.number < max(remembered),
+        in_window=in_window,
+        held=held,
+        snapshot=snapshot or b"",
+    )
+
+
+def _snapshot(folder: str, span: Span) -> bytes:
+    files = list_images(f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/", required=False)
+    return b"".join(sorted(map(_digest, files)))
+
+
+def _digest(file: ImageFile) -> bytes:
+    text = f"{file.path}\0{file.size}\0{file.mtime_ns}"
+    return blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def _digests(snapshot: bytes) -> set[bytes]:
+    starts = range(0, len(snapshot), DIGEST_BYTES)
+    return {snapshot[start : start + DIGEST_BYTES] for start in starts}

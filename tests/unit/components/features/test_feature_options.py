@@ -1,0 +1,88 @@
+"""What names a feature space: refused where it could not work, before anything is loaded."""
+
+import typing
+
+import keras
+import pydantic
+import pytest
+
+from components.features.options import KERAS_NETWORKS, FeatureOptions
+from components.metrics import CATALOG, HOLDOUT_METRICS
+from components.sample_evaluator.options import EvaluateOptions, MetricName
+
+SHA256 = "0" * 64
+
+
+def read(features):
+    return EvaluateOptions.model_validate({"features": features}).features
+
+
+def test_a_name_alone_will_do():
+    assert read("random_conv") == read({"name": "random_conv"})
+    assert EvaluateOptions().features == FeatureOptions(name="random_conv")
+
+
+@pytest.mark.parametrize(
+    ("features", "kind", "argument", "uri"),
+    [
+        ("pixels", "pixels", "", None),
+        (
+            {"name": "onnx:gs://b/m.onnx", "sha256": SHA256, "mean": [0.5, 0.5, 0.5]},
+            "onnx",
+            "gs://b/m.onnx",
+            "gs://b/m.onnx",
+        ),
+        ({"name": "saved_model:/m", "sha256": SHA256}, "saved_model", "/m", "/m"),
+        (
+            {"name": "keras:MobileNetV2", "sha256": SHA256, "weights": "w.weights.h5"},
+            "keras",
+            "MobileNetV2",
+            "w.weights.h5",
+        ),
+    ],
+)
+def test_every_kind_survives_json_and_tells_what_is_pinned(features, kind, argument, uri):
+    options = read(features)
+    assert (options.kind, options.argument, options.uri) == (kind, argument, uri)
+    assert FeatureOptions.model_validate_json(options.model_dump_json()) == options
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ("inception", "pixels, random_conv, keras:NETWORK, saved_model:URI, onnx:URI"),
+        ("pixels:x", "give one of pixels"),
+        ("pixels:", "give one of pixels"),
+        ("onnx", "give one of pixels"),
+        ("onnx:", "give one of pixels"),
+        ("keras:MobileNetV22", "did you mean MobileNetV2?"),
+        ("keras:zzz", "there are ConvNeXtBase, "),
+        ("keras:EfficientNetB0", "did you mean EfficientNetV2B0?"),
+        ("onnx:m.onnx", "onnx:m.onnx needs sha256 beside its name; `iadb digest m.onnx` prints it"),
+        ("saved_model:m", "saved_model:m needs sha256 beside its name"),
+        ("keras:MobileNetV2", "keras:MobileNetV2 needs weights beside its name"),
+        ({"sha256": SHA256}, "name"),
+        ({"name": "onnx:m", "sha256": "abc"}, "sha256"),
+        ({"name": "pixels", "sha256": SHA256}, "sha256 is no setting of pixels"),
+        ({"name": "saved_model:m", "sha256": SHA256, "weights": "a.h5"}, "weights is no setting"),
+        ({"name": "keras:MobileNetV2", "mean": [0, 0, 0]}, "mean is no setting of keras"),
+        ({"name": "keras:MobileNetV2", "weights": "w.keras"}, "weights alone"),
+        ({"name": "onnx:m", "sha256": SHA256, "stddev": [0, 1, 1]}, "greater than 0"),
+        ({"name": "onnx:m", "sha256": SHA256, "mean": [0.5]}, "mean"),
+        ({"name": "onnx:m", "sha256": SHA256, "resolution": 4}, "greater than or equal to 8"),
+    ],
+)
+def test_what_could_not_work_is_told(features, message):
+    with pytest.raises(pydantic.ValidationError) as caught:
+        read(features)
+    assert message in str(caught.value)
+
+
+def test_the_networks_are_those_of_keras_but_the_ones_it_builds_wrongly():
+    built_wrongly = {f"EfficientNetB{size}" for size in range(8)}
+    offered = {name for name in vars(keras.applications) if name[0].isupper()}
+    assert set(KERAS_NETWORKS) == offered - built_wrongly
+
+
+def test_the_options_offer_the_metrics_that_there_are():
+    assert set(typing.get_args(MetricName)) == {*CATALOG, *HOLDOUT_METRICS}

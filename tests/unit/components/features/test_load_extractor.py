@@ -1,0 +1,83 @@
+"""What holds of every feature space, and what stops a run before it starts."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from components.features import check_available, load_extractor
+from components.features.errors import FeatureError
+
+KINDS = ["random_conv", "keras", "saved_model", "onnx"]
+WITH_WEIGHTS = KINDS[1:]
+
+
+def random_images(count, side=12, channels=3):
+    shape = (count, side, side, channels)
+    return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def extract(request, spaces):
+    return load_extractor(spaces[request.param])
+
+
+def test_a_vector_depends_on_its_image_alone(extract):
+    images = random_images(70)
+    together = extract(images)
+    assert together.shape[0] == 70
+    assert together.dtype == np.float32
+    for batch_size in (1, 7, 64):
+        parts = [extract(images[i : i + batch_size]) for i in range(0, 70, batch_size)]
+        difference = np.abs(np.concatenate(parts) - together).max()
+        assert difference <= 1e-6 * np.abs(together).max()
+
+
+def test_gray_images_are_rgb_images_of_equal_channels(extract):
+    gray = random_images(3, channels=1)
+    np.testing.assert_array_equal(extract(gray), extract(gray.repeat(3, -1)))
+
+
+@pytest.mark.parametrize("side", [8, 16, 100])
+def test_images_of_any_size_give_vectors_of_one_dimension(extract, side):
+    assert extract(random_images(2, side)).shape == (2, extract(random_images(1)).shape[1])
+
+
+def test_different_images_have_different_vectors(extract):
+    vectors = extract(random_images(5))
+    assert len(np.unique(vectors, axis=0)) == 5
+
+
+def test_a_second_load_gives_the_same_vectors(extract, spaces, request):
+    kind = request.node.callspec.params["extract"]
+    images = random_images(3)
+    np.testing.assert_array_equal(load_extractor(spaces[kind])(images), extract(images))
+
+
+@pytest.mark.parametrize("kind", WITH_WEIGHTS)
+@pytest.mark.parametrize("function", [check_available, load_extractor])
+def test_weights_that_are_not_the_pinned_ones_stop_the_run(spaces, kind, function):
+    options = spaces[kind].model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(FeatureError, match=spaces[kind].sha256):
+        function(options)
+
+
+@pytest.mark.parametrize("kind", WITH_WEIGHTS)
+def test_weights_that_are_gone_stop_the_run(spaces, kind):
+    key, value = ("weights", "/gone.h5") if kind == "keras" else ("name", f"{kind}:/gone")
+    with pytest.raises(FeatureError, match="no file or folder /gone"):
+        check_available(spaces[kind].model_copy(update={key: value}))
+
+
+def test_what_can_be_loaded_is_available(spaces):
+    for options in spaces.values():
+        check_available(options)
+
+
+@pytest.mark.parametrize("function", [check_available, load_extractor])
+def test_without_onnxruntime_the_extra_is_named(spaces, function, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(
+        FeatureError, match=r"onnxruntime, which is not installed.*iadb-tfx\[onnx\]"
+    ):
+        function(spaces["onnx"])

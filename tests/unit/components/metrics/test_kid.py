@@ -1,0 +1,120 @@
+"""KID against its definition, and as the unbiased estimate that it claims to be."""
+
+import numpy as np
+import pytest
+
+from components.metrics.arrays import MetricError
+from components.metrics.kid import kid, kid_over_subsets
+
+
+def naive_kid(x, y):
+    d = x.shape[1]
+
+    def kernel(a, b):
+        return (float(np.dot(a, b)) / d + 1) ** 3
+
+    within = [
+        sum(kernel(a[i], a[j]) for i in range(len(a)) for j in range(len(a)) if i != j)
+        / (len(a) * (len(a) - 1))
+        for a in (x, y)
+    ]
+    across = sum(kernel(a, b) for a in x for b in y) / (len(x) * len(y))
+    return within[0] + within[1] - 2 * across
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(2, 2, 1), (7, 12, 3), (20, 9, 50)])
+def test_equals_the_double_loop_of_its_definition(n, m, d):
+    rng = np.random.default_rng(n)
+    real, generated = rng.standard_normal((n, d)), rng.uniform(size=(m, d))
+    assert kid(real, generated) == pytest.approx(naive_kid(real, generated), rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize("block", [1, 7, 31, 64])
+def test_blocks_do_not_change_it(block):
+    rng = np.random.default_rng(0)
+    real, generated = rng.standard_normal((50, 6)), rng.standard_normal((31, 6)) + 1
+    assert kid(real, generated, block) == pytest.approx(kid(real, generated), rel=1e-12)
+
+
+def test_is_zero_on_average_over_splits_of_one_distribution():
+    rng = np.random.default_rng(1)
+    values = [kid(*np.split(rng.standard_normal((40, 4)), 2)) for _ in range(2000)]
+    standard_error = np.std(values) / np.sqrt(len(values))
+    assert abs(np.mean(values)) < 3 * standard_error
+    assert np.min(values) < 0 < np.max(values)
+    assert standard_error < 0.05  # the biased estimate is off by more than ten times this
+
+
+def test_grows_with_the_distance():
+    rng = np.random.default_rng(2)
+    real, other = rng.standard_normal((200, 8)), rng.standard_normal((200, 8))
+    values = [kid(real, other + shift) for shift in (0, 0.25, 0.5, 1)]
+    assert values == sorted(values)
+
+
+@pytest.mark.parametrize("offset", [0, 1, 100])
+def test_products_in_float32_cost_a_millionth_of_the_standard_deviation(offset):
+    rng = np.random.default_rng(3)
+    real = (offset + rng.standard_normal((600, 50))).astype(np.float32)
+    generated = (offset + rng.standard_normal((600, 50))).astype(np.float32)
+    in_float64 = real.astype(np.float64), generated.astype(np.float64)
+    stddev = kid_over_subsets(*in_float64, subsets=50, subset_size=300).stddev / 2  # of all 600
+    assert kid(real, generated) == pytest.approx(kid(*in_float64), abs=1e-6 * stddev)
+
+
+def test_pixels_may_be_bytes():
+    rng = np.random.default_rng(8)
+    real, generated = rng.integers(0, 256, (2, 30, 5), np.uint8)
+    expected = kid(real.astype(np.float64), generated.astype(np.float64))
+    assert kid(real, generated) == pytest.approx(expected, rel=1e-6)
+
+
+def test_over_one_subset_of_all_rows_is_the_full_estimate():
+    rng = np.random.default_rng(4)
+    real, generated = rng.standard_normal((40, 6)), rng.standard_normal((40, 6)) + 1
+    mean, stddev = kid_over_subsets(real, generated, subsets=3, subset_size=40)
+    assert mean == pytest.approx(kid(real, generated), rel=1e-12)
+    assert stddev == pytest.approx(0, abs=1e-12)
+
+
+def test_over_subsets_has_the_mean_and_the_spread_of_single_estimates():
+    rng = np.random.default_rng(5)
+    real, generated = rng.standard_normal((4000, 3)), rng.standard_normal((4000, 3)) + 0.5
+    mean, stddev = kid_over_subsets(real, generated, subsets=400, subset_size=50)
+    single = [
+        kid(rng.standard_normal((50, 3)), rng.standard_normal((50, 3)) + 0.5) for _ in range(400)
+    ]
+    assert mean == pytest.approx(np.mean(single), abs=4 * np.std(single) / np.sqrt(400))
+    assert stddev == pytest.approx(np.std(single), rel=0.2)
+
+
+def test_the_seed_decides_on_the_subsets():
+    rng = np.random.default_rng(6)
+    real, generated = rng.standard_normal((60, 3)), rng.standard_normal((70, 3))
+    first, again, other = (
+        kid_over_subsets(real, generated, subsets=5, subset_size=20, seed=seed)
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize("subset_size", [1, 51])
+def test_refuses_subsets_that_cannot_be_drawn(subset_size):
+    features = np.random.default_rng(7).standard_normal((50, 3))
+    with pytest.raises(MetricError, match=rf"subsets of {subset_size} rows .* 2 to 50"):
+        kid_over_subsets(features, features, subset_size=subset_size)
+
+
+@pytest.mark.parametrize(
+    ("real", "generated", "message"),
+    [
+        (np.zeros((1, 3)), np.zeros((5, 3)), r"real features have shape \(1, 3\)"),
+        (np.zeros((5, 3)), np.zeros((0, 3)), r"generated features have shape \(0, 3\)"),
+        (np.zeros((5, 3)), np.full((5, 3), np.nan), "generated features hold NaN"),
+        (np.full((5, 3), np.inf), np.zeros((5, 3)), "real features hold NaN or infinite"),
+        (np.zeros((5, 3)), np.zeros((5, 4)), "real features have 3 dimensions, generated ones 4"),
+    ],
+)
+def test_refuses_what_it_cannot_compare(real, generated, message):
+    with pytest.raises(MetricError, match=message):
+        kid(real, generated)

@@ -1,0 +1,240 @@
+"""TFMA's results: loadable, equal to the pure functions, and the same for every bundling."""
+
+import hashlib
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow_model_analysis as tfma
+
+from components.images.features import ImageFeatures
+from components.metrics import CATALOG
+from components.metrics.kid import kid_over_subsets
+from components.metrics.worsening import worsening
+from components.sample_evaluator import sources
+from components.sample_evaluator.measure import analysis
+from components.sample_evaluator.measure.eval_config import make_eval_config
+from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageRecord
+from components.sample_evaluator.measure.nearest import Nearest
+from components.sample_evaluator.measure.tfma_metrics import (
+    margin_name,
+    unavailable_name,
+    worsening_name,
+)
+from components.sample_evaluator.options import EvaluateOptions, Threshold
+
+ARGS = ["--runner=FnApiRunner"]
+ALL = (sources.REAL, sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
+DIMENSION = 12
+LIMITS = {
+    "kid": Threshold(maximum=-10, max_worsening=0),
+    "frechet_distance": Threshold(maximum=1000),
+    "recall": Threshold(minimum=-1),
+}
+
+
+def make_features(count=100):
+    rng = np.random.default_rng(0)
+    return {
+        source: [
+            ImageFeatures(
+                key=bytes([j]),
+                label="odd" if j % 2 else "even",
+                flat=False,
+                digest=hashlib.sha256(vector.tobytes()).digest(),
+                vector=vector,
+            )
+            for j, vector in enumerate(
+                (rng.standard_normal((count, DIMENSION)) + 0.1 * i).astype(np.float32)
+            )
+        ]
+        for i, source in enumerate(ALL)
+    }
+
+
+def distance_of(source, j):
+    return 1 + j / 100 if source == sources.REAL else 0.5 + j / 100
+
+
+def vectors(found, label=None):
+    return np.array([one.vector for one in found if label in (None, one.label)])
+
+
+def analyze(folder, stock, order=0, by_label=False, **options):
+    options = EvaluateOptions(**{"thresholds": LIMITS, **options})
+    pairs = [(source, features) for source, found in stock.items() for features in found]
+    nearest = [
+        ((source, features.key), Nearest(distance_of(source, j), b"train"))
+        for source in (sources.REAL, sources.CANDIDATE, sources.BASELINE)
+        for j, features in enumerate(stock.get(source, []))
+    ]
+    np.random.default_rng(order).shuffle(pairs)
+    config = make_eval_config(options, baseline=sources.BASELINE in stock, by_label=by_label)
+    with beam.Pipeline(argv=ARGS) as pipeline:
+        features = pipeline | "Features" >> beam.Create(pairs)
+        found = pipeline | "Nearest" >> beam.Create(nearest)
+        _ = (features, found) | analysis.Analyze(config, folder)
+    return analysis.load_values(folder)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("results"))
+    return folder, analyze(folder, make_features(), by_label=True)
+
+
+def test_values_are_those_of_the_pure_functions(results):
+    _, values = results
+    stock = {source: vectors(found) for source, found in make_features().items()}
+    real = stock[sources.REAL]
+    for source in ALL[1:]:
+        for name, metric in CATALOG.items():
+            expected = metric.function(real, stock[source])
+            assert values[source][name] == pytest.approx(expected, rel=1e-9), name
+        spread = kid_over_subsets(real, stock[source], subset_size=50).stddev
+        assert values[source]["kid_stddev"] == pytest.approx(spread, rel=1e-9)
+    assert not CATALOG.keys() & values[sources.REAL].keys()
+
+
+def test_the_worsening_is_that_of_the_pure_function(results):
+    _, values = results
+    stock = {source: vectors(found) for source, found in make_features().items()}
+    expected = worsening(CATALOG["kid"], *(stock[source] for source in ALL[:3]))
+    candidate = values[sources.CANDIDATE]
+    assert candidate[worsening_name("kid")] == pytest.approx(expected.proven, rel=1e-9)
+    assert candidate[margin_name("kid")] == pytest.approx(expected.margin, rel=1e-9)
+    assert worsening_name("frechet_distance") not in candidate
+
+
+def test_memorization_compares_the_distances_to_training_images(results):
+    _, values = results
+    for source in (sources.CANDIDATE, sources.BASELINE):
+        assert values[source]["memorized_share"] == pytest.approx(51 / 100)
+        assert values[source]["distance_ratio"] == pytest.approx(0.995 / 1.495)
+    assert "memorized_share" not in values[sources.TRAIN]
+
+
+def test_each_label_has_values_of_its_own(results):
+    folder, _ = results
+    by_label = analysis.load_values_by_label(folder, sources.CANDIDATE)
+    stock = make_features()
+    assert list(by_label) == ["even", "odd"]
+    for label, values in by_label.items():
+        real, candidate = (vectors(stock[source], label) for source in ALL[:2])
+        assert values["images"] == 50
+        for name in ("kid", "frechet_distance", "coverage"):
+            expected = CATALOG[name].function(real, candidate)
+            assert values[name] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_order_changes_nothing(results, tmp_path, order):
+    _, values = results
+    again = analyze(str(tmp_path), make_features(), order)
+    for source, found in values.items():
+        assert again[source].keys() == found.keys()
+        for name, value in found.items():
+            assert isinstance(value, str) or again[source][name] == pytest.approx(value, rel=1e-12)
+
+
+def test_accumulators_may_be_merged_in_any_way():
+    rng = np.random.default_rng(0)
+    records = [
+        (source, ImageRecord(bytes([i]), i == 3, bytes([i % 5]), i / 7, rng.standard_normal(4)))
+        for source in ("real", "candidate")
+        for i in range(10)
+    ]
+
+    def gather(parts):
+        combine = GatherFeatures()
+        accumulators = []
+        for part in parts:
+            accumulator = combine.create_accumulator()
+            for i in part:
+                accumulator = combine.add_input(accumulator, records[i])
+            accumulators.append(accumulator)
+        return combine.extract_output(combine.merge_accumulators(accumulators))
+
+    straight = gather([range(20)])
+    shuffled = gather([[], [19, 3], [5], [i for i in reversed(range(20)) if i not in (19, 3, 5)]])
+    for source in ("real", "candidate"):
+        np.testing.assert_array_equal(straight[source].vectors, shuffled[source].vectors)
+        np.testing.assert_array_equal(straight[source].distances, shuffled[source].distances)
+        assert straight[source].keys == shuffled[source].keys == [bytes([i]) for i in range(10)]
+        assert straight[source][3:] == shuffled[source][3:] == (1, 5)
+
+
+def test_tfma_itself_reads_the_results(results):
+    folder, values = results
+    loaded = tfma.load_eval_result(folder, model_name=sources.CANDIDATE)
+    metrics = dict(loaded.slicing_metrics)[()]
+    assert metrics[""][""]["kid"]["doubleValue"] == values[sources.CANDIDATE]["kid"]
+    assert {spec.name for spec in loaded.config.model_specs} == set(ALL)
+
+
+def failures(folder):
+    validation = tfma.load_validation_result(folder)
+    return validation.validation_ok, {
+        (failure.metric_key.name, failure.metric_key.model_name)
+        for found in validation.metric_validations_per_slice
+        if not found.slice_key.single_slice_keys
+        for failure in found.failures
+    }
+
+
+def test_thresholds_judge_the_candidate_over_all_its_samples(results):
+    folder, _ = results
+    expected = {("kid", sources.CANDIDATE), ("memorized_share", sources.CANDIDATE)}
+    assert failures(folder) == (False, expected)
+
+
+def test_limits_that_are_kept_pass(tmp_path):
+    limits = {"kid": Threshold(maximum=10, max_worsening=10)}
+    analyze(str(tmp_path), make_features(), thresholds=limits, max_memorized=1.0)
+    assert failures(str(tmp_path)) == (True, set())
+
+
+@pytest.mark.parametrize(
+    ("limits", "failed"),
+    [
+        ({"kid": Threshold(max_worsening=0.0)}, {"kid_worsening"}),
+        ({"precision": Threshold(minimum=1.01)}, {"precision"}),
+    ],
+)
+def test_worsenings_and_minima_fail(tmp_path, limits, failed):
+    stock = make_features()
+    stock[sources.CANDIDATE] = [
+        one._replace(vector=3 * one.vector) for one in stock[sources.BASELINE]
+    ]
+    analyze(str(tmp_path), stock, thresholds=limits, max_memorized=1.0)
+    assert failures(str(tmp_path)) == (False, {(name, sources.CANDIDATE) for name in failed})
+
+
+def test_a_metric_that_cannot_be_computed_leaves_its_reason(tmp_path):
+    stock = make_features(count=2 * DIMENSION - 1)
+    limits = {"frechet_distance": Threshold(maximum=1e9)}
+    values = analyze(str(tmp_path), stock, thresholds=limits, max_memorized=1.0)
+    candidate = values[sources.CANDIDATE]
+    assert "frechet_distance" not in candidate
+    assert "23 images are too few" in candidate[unavailable_name("frechet_distance")]
+    assert np.isfinite(candidate["kid"])
+    assert failures(str(tmp_path)) == (False, {("frechet_distance", sources.CANDIDATE)})
+
+
+def test_flat_and_equal_images_are_counted(tmp_path):
+    stock = make_features()
+    found = stock[sources.CANDIDATE]
+    found[:3] = [one._replace(flat=True) for one in found[:3]]
+    found[5:10] = [one._replace(digest=found[20].digest) for one in found[5:10]]
+    candidate = analyze(str(tmp_path), stock)[sources.CANDIDATE]
+    assert candidate["images"] == 100
+    assert candidate["flat_images"] == 3
+    assert candidate["distinct_images"] == 100 - 5
+
+
+def test_a_notebook_shows_the_results(results):
+    folder, values = results
+    loaded = tfma.load_eval_result(folder, model_name=sources.CANDIDATE)
+    shown = {row["slice"]: row["metrics"] for row in tfma.view.render_slicing_metrics(loaded).data}
+    kid = shown["Overall"][""][""]["kid"]["doubleValue"]
+    assert kid == pytest.approx(values[sources.CANDIDATE]["kid"])

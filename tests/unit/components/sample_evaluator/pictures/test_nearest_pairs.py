@@ -1,0 +1,70 @@
+"""The picture of pairs shows, below each sample, the training image nearest to it."""
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from evaluator_data import BEAM_ARGS, open_png, serialize
+
+from components.images.batches import ImageBatch, example_key
+from components.images.features import ImageFeatures
+from components.sample_evaluator.measure.nearest import FindNearest
+from components.sample_evaluator.pictures.nearest_pairs import PAIRS, WriteNearestPairs
+from components.sample_evaluator.samples.draw import seed_key
+from components.sample_evaluator.sources import CANDIDATE, REAL
+from trainer.common.image_grid import image_grid
+
+SEED = 11
+
+
+def features_of(images, keys):
+    return [
+        ImageFeatures(key, "", False, b"", image.ravel().astype(np.float32))
+        for key, image in zip(keys, images, strict=True)
+    ]
+
+
+@pytest.fixture
+def write(transform_graph, tmp_path):
+    """Writes the picture of these samples and training images; returns it, None without one."""
+
+    def run(samples, train, batch_size=32):
+        records = [serialize(image) for image in train]
+        training = features_of(train, [example_key(record) for record in records])
+        drawn = features_of(samples, [seed_key(SEED + i) for i in range(len(samples))])
+        queries = [(source, found) for source in (CANDIDATE, REAL) for found in drawn]
+        keys = [found.key for found in drawn]
+        batches = [
+            ImageBatch(CANDIDATE, keys[i : i + batch_size], [], samples[i : i + batch_size])
+            for i in range(0, len(samples), batch_size)
+        ]
+        path = tmp_path / "pairs.png"
+        with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
+            sought = pipeline | "Queries" >> beam.Create(queries)
+            nearest = pipeline | "Training" >> beam.Create(training) | FindNearest(sought)
+            drawn = pipeline | "Samples" >> beam.Create(batches)
+            stored = pipeline | "Records" >> beam.Create(records)
+            _ = (drawn, nearest, stored) | WriteNearestPairs(transform_graph, str(path))
+        return open_png(path) if path.exists() else None
+
+    return run
+
+
+@pytest.mark.parametrize("batch_size", [7, 1000])
+def test_equals_the_search_through_all_training_images(write, digits, batch_size):
+    samples, train = digits[:25], digits[100:900]
+    flat = [images.reshape(len(images), -1).astype(float) for images in (samples[:PAIRS], train)]
+    distances = np.linalg.norm(flat[0][:, None] - flat[1], axis=-1)
+    nearest = train[distances.argmin(axis=1)]
+    expected = image_grid(np.concatenate([samples[:PAIRS], nearest]), columns=PAIRS).squeeze()
+    np.testing.assert_array_equal(write(samples, train, batch_size), expected)
+
+
+def test_a_copied_training_image_is_its_own_neighbor_and_neighbors_may_repeat(write, digits):
+    copies = digits[[40, 7, 40]]
+    expected = image_grid(np.concatenate([copies, copies]), columns=3).squeeze()
+    np.testing.assert_array_equal(write(copies, digits[:50]), expected)
+
+
+def test_without_samples_or_training_images_there_is_no_picture(write, digits):
+    assert write(digits[:0], digits[:10]) is None
+    assert write(digits[:10], digits[:0]) is None

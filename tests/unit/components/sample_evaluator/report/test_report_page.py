@@ -1,0 +1,93 @@
+"""The report in a browser: it fits a phone and a desk, by day and by night, and stays by itself."""
+
+import numpy as np
+import pytest
+from report_data import HOSTILE, make_bare_summary, make_metric, make_pictures, make_summary
+
+from components.metrics import CATALOG
+from components.sample_evaluator.report.page import Pictures, render
+from tests.browser import LEAST_CONTRAST, READABLE, assert_quiet
+
+PHONE, DESK = 390, 1200  # widths in pixels
+
+# How many lines each name of a metric takes.
+LINES_OF_NAMES = """
+[...document.querySelectorAll('[aria-labelledby=metrics] th[scope=row]')].map(cell => {
+  const text = document.createRange();
+  text.selectNodeContents(cell);
+  return new Set([...text.getClientRects()].map(line => line.top)).size;
+})
+"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(render(make_summary(), make_pictures()), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_the_page_fits_its_window_and_can_be_read(chromium, page, width, scheme):
+    chromium.open(page, width, scheme)
+    chromium.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    assert_quiet(chromium)
+    assert chromium.evaluate("innerWidth") == width
+    assert chromium.evaluate("document.documentElement.scrollWidth") == width
+    assert chromium.evaluate(LEAST_CONTRAST) >= READABLE
+    shown = chromium.screenshot()
+    corner = shown[0, 0]
+    assert np.all(corner > 230 if scheme == "light" else corner < 40)
+    assert 0.05 < (shown != corner).any(axis=-1).mean() < 0.95
+
+
+def test_every_picture_is_shown(chromium, page):
+    chromium.open(page, PHONE, "light")
+    widths = chromium.evaluate("[...document.images].map(image => image.naturalWidth)")
+    assert len(widths) == 4
+    assert min(widths) > 0
+
+
+def test_a_phone_shows_the_metrics_as_cards_that_name_each_number(chromium, page):
+    chromium.open(page, PHONE, "light")
+    label = "getComputedStyle(document.querySelector('.cards td'), '::before').content"
+    assert chromium.evaluate(label) == '"candidate"'
+    chromium.open(page, DESK, "light")
+    assert chromium.evaluate(label) == "none"
+
+
+def test_the_name_of_each_metric_stands_in_one_line(chromium, tmp_path):
+    limits = {"stddev": 0.002, "maximum": 0.02, "max_worsening": 0.0}
+    metrics = {name: make_metric(0.0312, **limits) for name in CATALOG}
+    path = tmp_path / "report.html"
+    path.write_text(render(make_bare_summary(metrics=metrics), Pictures()), encoding="utf-8")
+    for width in (PHONE, DESK):
+        chromium.open(path, width, "light")
+        lines = chromium.evaluate(LINES_OF_NAMES)
+        assert len(lines) == len(CATALOG)
+        assert set(lines) == {1}
+        assert chromium.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_the_first_screen_of_a_phone_tells_the_verdict_and_the_reasons(chromium, page):
+    chromium.open(page, PHONE, "light")
+    bottom = chromium.evaluate("document.querySelector('header').getBoundingClientRect().bottom")
+    assert 0 < bottom < 500
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_long_and_hostile_texts_neither_run_nor_break_the_page(chromium, tmp_path, width):
+    long = HOSTILE * 10
+    summary = make_bare_summary(
+        reasons=[long],
+        features=long,
+        model={"uri": long},
+        metrics={"metric_" * 30: make_metric(0.1, unavailable=long)},
+    )
+    path = tmp_path / "report.html"
+    path.write_text(render(summary, Pictures()), encoding="utf-8")
+    chromium.open(path, width, "light")
+    assert_quiet(chromium)
+    assert chromium.evaluate("document.scripts.length + document.images.length") == 0
+    assert chromium.evaluate("document.documentElement.scrollWidth") == width

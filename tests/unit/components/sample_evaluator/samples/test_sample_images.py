@@ -1,0 +1,73 @@
+"""The images that are compared: decoded, drawn and shown the same way every time."""
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from evaluator_data import BEAM_ARGS, open_png, serialize
+
+from components.images.batches import ImageBatch, example_key
+from components.images.write_grid import WriteGrid
+from components.sample_evaluator.samples.draw import batch_seeds, draw_noise, seed_key
+from components.sample_evaluator.sources import CANDIDATE, NOISE
+from trainer.common.image_grid import image_grid
+
+
+def noise(seeds, shape):
+    return draw_noise((seeds, [""] * len(seeds)), NOISE, shape).images
+
+
+def test_each_seed_goes_with_its_label():
+    labels = list("abcdefg")
+    batches = list(batch_seeds(labels, first=10, size=3))
+    assert [len(seeds) for seeds, _ in batches] == [3, 3, 1]
+    pairs = [pair for seeds, found in batches for pair in zip(seeds, found, strict=True)]
+    assert pairs == list(zip(range(10, 17), labels, strict=True))
+    assert list(batch_seeds([], first=0, size=3)) == []
+
+
+def test_keys_sort_as_seeds_do():
+    seeds = [0, 1, 255, 256, 2**31 - 1]
+    assert sorted(map(seed_key, reversed(seeds))) == [seed_key(seed) for seed in seeds]
+
+
+def test_equal_pixels_under_two_paths_have_two_keys(digits):
+    first, other = (
+        serialize(digits[0]).replace(b"images/", path) for path in (b"images/", b"copies/")
+    )
+    assert first != other
+    assert example_key(first).split()[0] == example_key(other).split()[0]
+    assert example_key(first) != example_key(other)
+
+
+def test_noise_depends_on_the_seed_alone():
+    together, alone = noise([3, 4, 5], (4, 4, 3)), noise([4], (4, 4, 3))
+    np.testing.assert_array_equal(together[1], alone[0])
+    assert not np.array_equal(together[0], together[1])
+
+
+def test_noise_is_a_clipped_standard_normal():
+    pixels = noise(list(range(100)), (16, 16, 3))
+    assert pixels.dtype == np.uint8
+    tail = 0.158655  # of the standard normal beyond 1
+    assert (pixels == 255).mean() == pytest.approx(tail, abs=0.01)
+    assert (pixels == 0).mean() == pytest.approx(tail, abs=0.01)
+    assert pixels.mean() == pytest.approx(127.5, abs=1)
+
+
+@pytest.mark.parametrize("size", [7, 150])
+def test_a_grid_shows_the_first_images_by_key_whatever_the_batches(digits, tmp_path, size):
+    order = np.random.default_rng(0).permutation(150)
+    batches = [
+        ImageBatch(CANDIDATE, [seed_key(int(i)) for i in part], [""] * len(part), digits[part])
+        for part in np.split(order, range(size, 150, size))
+    ]
+    other = ImageBatch(NOISE, [b"0"], [""], digits[:1])
+    with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
+        _ = pipeline | beam.Create([*batches, other]) | WriteGrid(CANDIDATE, f"{tmp_path}/g.png")
+    np.testing.assert_array_equal(open_png(tmp_path / "g.png"), image_grid(digits[:100]).squeeze())
+
+
+def test_without_images_there_is_no_grid(tmp_path):
+    with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
+        _ = pipeline | beam.Create([]) | WriteGrid(CANDIDATE, f"{tmp_path}/g.png")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,121 @@
+"""A sampler SavedModel is checked before it is used."""
+
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from evaluator_data import NB_STEP, SHAPE, write_model, write_network_model
+
+from components.sample_evaluator.samples.sampler import (
+    Sampler,
+    SamplerError,
+    check_sampler,
+    load_sampler,
+)
+from trainer.sampler import METADATA
+
+
+@pytest.fixture
+def serving(tmp_path, digits):
+    return f"{write_model(tmp_path, digits[:10])}/Format-Serving"
+
+
+def test_draws_the_image_of_each_seed(serving, digits):
+    sampler = Sampler(serving)
+    assert sampler.nb_step == NB_STEP
+    np.testing.assert_array_equal(sampler.sample(np.array([3, 1]), ["", ""]), digits[[3, 1]])
+
+
+def test_a_conditional_model_draws_the_labels_it_knows_and_the_others_as_none(tmp_path, digits):
+    serving = f"{write_model(tmp_path, digits[:3], ['cat', 'dog'])}/Format-Serving"
+    drawn = Sampler(serving).sample(np.arange(4), ["dog", "", "cow", "cat"])
+    np.testing.assert_array_equal(drawn, digits[[1, 2, 2, 0]])
+    assert check_sampler(serving, SHAPE).nb_step == NB_STEP
+
+
+def test_a_model_deblends_and_shows_its_way_with_the_labels_it_knows(tmp_path):
+    sampler = Sampler(f"{write_network_model(tmp_path, ['cat', 'dog'])}/Format-Serving")
+    assert sampler.has("deblend")
+    assert sampler.has("trajectory")
+    labels = ["dog", "cow", "", "cat"]
+    found = sampler.deblend(np.ones((4, *SHAPE)), np.array([0, 0.25, 0.5, 1]), labels)
+    expected = np.array([0, 0.25, 0.5, 1]) - 0.5 + [1, 2, 2, 0]
+    np.testing.assert_allclose(found, np.broadcast_to(expected[:, None, None, None], found.shape))
+    states = sampler.trajectory(np.arange(4), labels)
+    assert states.shape == (4, NB_STEP + 1, *SHAPE)
+    np.testing.assert_array_equal(states[:, -1], sampler.sample(np.arange(4), labels))
+
+
+def test_a_model_that_only_draws_has_nothing_more_to_show(serving):
+    sampler = Sampler(serving)
+    assert not sampler.has("deblend")
+    assert not sampler.has("trajectory")
+
+
+def test_a_model_in_use_is_not_loaded_twice_and_a_new_one_in_its_place_is(serving, digits):
+    sampler = load_sampler(serving)
+    assert load_sampler(serving) is sampler
+    del sampler
+    shutil.rmtree(serving)
+    write_model(pathlib.Path(serving).parent, digits[10:20])
+    drawn = load_sampler(serving).sample(np.array([3]), [""])
+    np.testing.assert_array_equal(drawn, digits[[13]])
+
+
+@pytest.mark.parametrize("labels", ['"cat"', "[1, 2]"])
+def test_labels_that_are_no_names_are_told(serving, labels):
+    text = f'{{"nb_step": 1, "labels": {labels}}}'
+    pathlib.Path(serving, METADATA).write_text(text, encoding="utf-8")
+    with pytest.raises(SamplerError, match=r"states labels=.*a list of names is needed"):
+        check_sampler(serving, SHAPE)
+
+
+def test_a_model_that_does_not_take_the_labels_it_states_is_told(serving):
+    text = '{"nb_step": 1, "labels": ["cat", "dog"]}'
+    pathlib.Path(serving, METADATA).write_text(text, encoding="utf-8")
+    with pytest.raises(SamplerError, match="does not run"):
+        check_sampler(serving, SHAPE)
+
+
+def test_a_model_that_fits_tells_its_steps(serving):
+    assert check_sampler(serving, SHAPE).nb_step == NB_STEP
+
+
+def test_other_image_shapes_are_named(serving):
+    with pytest.raises(SamplerError, match=r"draws images \(8, 8, 1\).*the data hold \(4, 4, 3\)"):
+        check_sampler(serving, (4, 4, 3))
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"nb_step": 0}', '{"nb_step": "32"}'])
+def test_metadata_without_steps_are_named(serving, text):
+    path = pathlib.Path(serving, METADATA)
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(SamplerError, match=r"iadb.json states.*nb_step"):
+        check_sampler(serving, SHAPE)
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(SamplerError, match="gone"):
+        check_sampler(str(tmp_path / "gone"), SHAPE)
+
+
+def test_a_damaged_model_is_named_in_one_line(serving):
+    pathlib.Path(serving, "saved_model.pb").write_bytes(b"\0garbage")
+    with pytest.raises(SamplerError, match="does not load as a SavedModel") as caught:
+        check_sampler(serving, SHAPE)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_another_kind_is_named(serving, tmp_path):
+    other = str(tmp_path / "other")
+    tf.saved_model.save(tf.Module(), other)
+    path = pathlib.Path(other, METADATA)
+    path.parent.mkdir()
+    path.write_text('{"nb_step": 1}', encoding="utf-8")
+    with pytest.raises(SamplerError, match="with the signature 'generate'"):
+        check_sampler(other, SHAPE)

@@ -1,0 +1,235 @@
+"""The sentences of the gate, and what it blocks beyond the thresholds."""
+
+import pytest
+from tensorflow_model_analysis.proto import validation_result_pb2
+
+from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.verdict.gate import judge
+
+OPTIONS = EvaluateOptions(
+    samples=200, thresholds={"kid": Threshold(maximum=0.02, max_worsening=0.01)}
+)
+
+
+def source(images=200, flat=0, distinct=None, **metrics):
+    return {
+        "images": images,
+        "flat_images": flat,
+        "distinct_images": images if distinct is None else distinct,
+        **metrics,
+    }
+
+
+def passing():
+    return validation_result_pb2.ValidationResult(validation_ok=True)
+
+
+def failing(*metrics, label=None):
+    """A validation that the candidate fails in metrics, over all samples or those of a label."""
+    validation = validation_result_pb2.ValidationResult(validation_ok=False)
+    found = validation.metric_validations_per_slice.add()
+    if label:
+        found.slice_key.single_slice_keys.add(column="label", bytes_value=label.encode())
+    for name in metrics:
+        key = found.failures.add().metric_key
+        key.name, key.model_name = name, "candidate"
+    return validation
+
+
+def beside_a_baseline(**candidate):
+    return {
+        "real": source(),
+        "train": source(coverage=0.9),
+        "candidate": source(**{"kid": 0.0112, "kid_margin": 0.0021, **candidate}),
+        "baseline": source(kid=0.005),
+    }
+
+
+def test_a_blessing_states_the_limits_that_are_kept():
+    verdict = judge(beside_a_baseline(), passing(), OPTIONS)
+    assert verdict.blessed
+    assert verdict.reasons == (
+        "kid 0.0112 is at most 0.02",
+        "kid 0.0112 is not worse than the baseline's 0.005 by more than 0.01 and what seeds "
+        "explain (0.0021)",
+    )
+
+
+def test_failed_thresholds_are_sentences():
+    values = beside_a_baseline(kid=0.0312, kid_worsening=0.0141)
+    verdict = judge(values, failing("kid", "kid_worsening"), OPTIONS)
+    assert not verdict.blessed
+    assert verdict.failed == {"kid"}
+    assert verdict.reasons == (
+        "kid 0.0312 exceeds 0.02",
+        "kid 0.0312 is worse than the baseline's 0.005 by more than 0.01 and what seeds explain "
+        "(0.0021)",
+    )
+
+
+def test_a_minimum_that_is_missed_is_a_sentence():
+    options = EvaluateOptions(thresholds={"recall": Threshold(minimum=0.6)})
+    values = {"real": source(), "train": source(), "candidate": source(recall=0.512)}
+    verdict = judge(values, failing("recall"), options)
+    assert verdict.reasons == ("recall 0.512 is below 0.6",)
+    values["candidate"]["recall"] = 0.7
+    assert judge(values, passing(), options).reasons == ("recall 0.7 is at least 0.6",)
+
+
+def test_copies_of_training_images_are_a_sentence():
+    values = beside_a_baseline(memorized_share=0.734)
+    verdict = judge(values, failing("memorized_share"), OPTIONS)
+    assert verdict.reasons == (
+        "73% of the samples are closer to a training image than held-out images are: "
+        "at most 50% may be",
+    )
+
+
+@pytest.mark.parametrize(("coverage", "blessed"), [(0.46, True), (0.44, False), (0.0, False)])
+def test_a_collapsed_model_covers_too_little(coverage, blessed):
+    verdict = judge(beside_a_baseline(coverage=coverage), passing(), OPTIONS)
+    assert verdict.blessed == blessed
+    assert blessed or "the samples cover" in verdict.reasons[0]
+
+
+def test_a_metric_that_cannot_be_computed_is_told_once():
+    values = {
+        "real": source(),
+        "train": source(),
+        "candidate": source(kid_unavailable="NaN in the features"),
+        "baseline": source(kid=0.005),
+    }
+    verdict = judge(values, failing("kid", "kid_worsening"), OPTIONS)
+    assert verdict.reasons == ("kid cannot be computed: NaN in the features",)
+
+
+def test_a_limited_metric_without_a_value_blocks_even_where_only_its_change_is_limited():
+    options = EvaluateOptions(thresholds={"kid": Threshold(max_worsening=0.0)})
+    values = {"real": source(), "train": source(), "candidate": source()}
+    verdict = judge(values, passing(), options)
+    assert verdict.reasons == ("kid cannot be computed: it is not a finite number",)
+
+
+def test_a_baseline_whose_metric_cannot_be_computed_does_not_block():
+    values = beside_a_baseline()
+    values["baseline"] = source(kid_unavailable="NaN in the features")
+    verdict = judge(values, failing("kid_worsening"), OPTIONS)
+    assert verdict.blessed
+    assert verdict.reasons[1] == "kid 0.0112 has no baseline to be compared with"
+
+
+def test_a_label_with_too_few_images_does_not_block():
+    verdict = judge(beside_a_baseline(), failing("kid", label="shirt"), OPTIONS)
+    assert verdict.blessed
+
+
+@pytest.mark.parametrize("bless", ["always", "never"])
+@pytest.mark.parametrize("good", [True, False])
+def test_the_limits_can_be_overruled_and_the_reasons_say_so(bless, good):
+    options = OPTIONS.model_copy(update={"bless": bless})
+    values = beside_a_baseline(kid=0.0112 if good else 0.0312)
+    verdict = judge(values, passing() if good else failing("kid"), options)
+    assert verdict.blessed == (bless == "always")
+    outcome = "it keeps" if good else "it fails"
+    assert verdict.reasons[0] == f"evaluate.bless={bless}, whatever the limits say, which {outcome}"
+    assert verdict.reasons[1].startswith("kid 0.0112" if good else "kid 0.0312 exceeds 0.02")
+
+
+def test_too_few_held_out_images_block_a_good_model():
+    values = {"real": source(images=99), "train": source(), "candidate": source(images=99, kid=0.0)}
+    verdict = judge(values, passing(), OPTIONS)
+    assert not verdict.blessed
+    assert verdict.reasons == (
+        "99 held-out images are too few to judge by: at least 100 are needed",
+    )
+
+
+def test_no_images_at_all_block():
+    verdict = judge({"real": {}, "train": {}, "candidate": {}}, failing(), OPTIONS)
+    assert not verdict.blessed
+    assert verdict.reasons[0].startswith("0 held-out images are too few")
+
+
+@pytest.mark.parametrize(("flat", "blessed"), [(0, True), (6, True), (7, False), (200, False)])
+def test_single_colored_samples_block_when_held_out_images_have_fewer(flat, blessed):
+    values = {"real": source(flat=4), "train": source(), "candidate": source(flat=flat, kid=0.0)}
+    verdict = judge(values, passing(), OPTIONS)
+    assert verdict.blessed == blessed
+    assert blessed or f"{flat} of 200 samples are a single color" in verdict.reasons[0]
+
+
+def test_samples_that_are_all_the_same_block():
+    values = {"real": source(), "train": source(), "candidate": source(distinct=1, kid=0.0)}
+    verdict = judge(values, passing(), OPTIONS)
+    assert verdict.reasons == ("all 200 samples are the same image",)
+
+
+@pytest.mark.parametrize("bless", ["auto", "always"])
+def test_a_candidate_that_cannot_be_sampled_is_never_blessed(bless):
+    options = OPTIONS.model_copy(update={"bless": bless})
+    values = {"real": source(), "train": source(), "candidate": source(images=0)}
+    verdict = judge(values, failing("kid"), options, candidate_problem="it is damaged")
+    assert not verdict.blessed
+    assert verdict.reasons == ("the candidate cannot be sampled: it is damaged",)
+
+
+def test_a_validation_that_fails_without_a_reason_still_blocks():
+    values = {"real": source(), "train": source(), "candidate": source(kid=0.0)}
+    validation = validation_result_pb2.ValidationResult(validation_ok=False)
+    assert not judge(values, validation, OPTIONS).blessed
+
+
+IMPROVING = OPTIONS.model_copy(
+    update={
+        "require_improvement": True,
+        "thresholds": {"kid": Threshold(max_worsening=0.01), "coverage": Threshold(minimum=0.1)},
+    }
+)
+
+
+def compared(kid=0.0, coverage=0.0):
+    """Values beside a baseline; of each metric, the difference: positive is worse."""
+    margins = {"kid_margin": 0.002, "coverage_margin": 0.05}
+    values = beside_a_baseline(
+        coverage=0.7,
+        **margins,
+        kid_worsening=kid - margins["kid_margin"],
+        coverage_worsening=coverage - margins["coverage_margin"],
+    )
+    values["baseline"]["coverage"] = 0.6
+    return values
+
+
+def test_an_equal_model_is_no_improvement():
+    verdict = judge(compared(kid=-0.0019, coverage=0.04), passing(), IMPROVING)
+    assert not verdict.blessed
+    assert verdict.reasons == (
+        "none of kid, coverage is better than the baseline's by more than what seeds explain, as "
+        "evaluate.require_improvement asks",
+    )
+    without = IMPROVING.model_copy(update={"require_improvement": False})
+    assert judge(compared(kid=-0.0019, coverage=0.04), passing(), without).blessed
+
+
+def test_one_metric_that_is_better_than_seeds_explain_is_an_improvement_and_is_named():
+    verdict = judge(compared(coverage=-0.051), passing(), IMPROVING)
+    assert verdict.blessed
+    assert (
+        "coverage 0.7 is better than the baseline's 0.6 by more than what seeds explain (0.05)"
+        in verdict.reasons
+    )
+
+
+def test_an_improvement_is_not_bought_with_another_metric():
+    verdict = judge(compared(kid=0.0021, coverage=-0.2), passing(), IMPROVING)
+    assert not verdict.blessed
+    assert verdict.reasons == (
+        "kid 0.0112 is worse than the baseline's 0.005 by more than what seeds explain (0.002), "
+        "which evaluate.require_improvement rules out",
+    )
+
+
+def test_a_first_model_has_nothing_to_improve_on():
+    values = compared()
+    del values["baseline"]
+    assert judge(values, passing(), IMPROVING).blessed

@@ -1,0 +1,110 @@
+"""The history reads earlier evaluations that can be compared, and passes over the others."""
+
+import json
+
+import pytest
+from tfx.types.standard_artifacts import ModelEvaluation
+
+from components.features.options import FeatureOptions
+from components.sample_evaluator.verdict.history import earlier_metrics
+
+PIXELS = FeatureOptions(name="pixels")
+AT_HOLDOUT = {"kid@holdout": {"candidate": 0.02}, "coverage@holdout": {"candidate": 0.9}}
+
+
+@pytest.fixture
+def evaluation(tmp_path):
+    """Writes an evaluation's metrics.json, or other text, or none; returns the artifact."""
+
+    def make(name, content):
+        artifact = ModelEvaluation()
+        artifact.uri = str(tmp_path / name)
+        artifact.mlmd_artifact.create_time_since_epoch = 1_780_000_000_000  # 2026-05-28
+        (tmp_path / name).mkdir()
+        if content is not None:
+            (tmp_path / name / "metrics.json").write_text(content, encoding="utf-8")
+        return artifact
+
+    return make
+
+
+def content(uri, features="pixels", samples=200, kid=0.01, settings=None, holdout=None):
+    return json.dumps(
+        {
+            "features": features,
+            "feature_settings": settings or {},
+            "samples": samples,
+            "images": {"holdout": holdout} if holdout else {},
+            "model": {"uri": uri},
+            "metrics": {"kid": {"candidate": kid}, "frechet_distance": {"candidate": None}}
+            | (AT_HOLDOUT if holdout else {}),
+        }
+    )
+
+
+def test_tells_the_values_in_the_order_of_the_evaluations(evaluation):
+    made = [evaluation("b", content("models/2")), evaluation("a", content("models/9", kid=0.5))]
+    day = "2026-05-28"
+    assert earlier_metrics(made, PIXELS, 200) == [
+        {"model": "models/2", "evaluated": day, "metrics": {"kid": 0.01}},
+        {"model": "models/9", "evaluated": day, "metrics": {"kid": 0.5}},
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        content("models/1", features="random_conv"),
+        content("models/1", samples=199),
+        content("models/1", kid=float("nan")),
+        "{",
+        "[]",
+        "{}",
+        None,
+    ],
+)
+def test_what_cannot_be_compared_is_left_out(evaluation, text):
+    made = [evaluation("a", text), evaluation("b", content("models/2"))]
+    assert [entry["model"] for entry in earlier_metrics(made, PIXELS, 200)] == ["models/2"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"sha256": "b" * 64}, {"resolution": 32}, {"stddev": (1.0, 2.0, 3.0)}]
+)
+def test_a_feature_space_of_the_same_name_with_other_weights_or_settings_is_another(
+    evaluation, change
+):
+    features = FeatureOptions(name="onnx:model.onnx", sha256="a" * 64, mean=(0.1, 0.2, 0.3))
+    other = features.model_copy(update=change)
+    made = [
+        evaluation(name, content(name, features=space.name, settings=space.settings))
+        for name, space in (("other", other), ("same", features))
+    ]
+    assert [entry["model"] for entry in earlier_metrics(made, features, 200)] == ["same"]
+
+
+def test_weights_may_lie_elsewhere(evaluation):
+    name, digest = "keras:MobileNetV2", "a" * 64
+    here, there = (
+        FeatureOptions(name=name, weights=f"{folder}/w.weights.h5", sha256=digest)
+        for folder in "ab"
+    )
+    made = [evaluation("a", content("models/1", features=name, settings=there.settings))]
+    assert len(earlier_metrics(made, here, 200)) == 1
+
+
+def test_of_another_held_out_folder_or_number_of_samples_only_what_compares_is_told(evaluation):
+    made = [
+        evaluation("same", content("same", holdout=50)),
+        evaluation("other folder", content("other folder", holdout=49)),
+        evaluation("no folder", content("no folder")),
+        evaluation("more samples", content("more samples", samples=300, holdout=50)),
+        evaluation("neither", content("neither", samples=300, holdout=49)),
+    ]
+    found = {entry["model"]: entry["metrics"] for entry in earlier_metrics(made, PIXELS, 200, 50)}
+    assert found == {
+        "same": {"kid": 0.01, "kid@holdout": 0.02, "coverage@holdout": 0.9},
+        "other folder": {"kid": 0.01},
+        "no folder": {"kid": 0.01},
+        "more samples": {"kid@holdout": 0.02},
+    }

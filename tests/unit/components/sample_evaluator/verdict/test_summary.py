@@ -1,0 +1,73 @@
+"""metrics.json: every number that there is, null where there is none."""
+
+from report_data import make_metric, make_summary
+
+from components.metrics import CATALOG
+from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.report.page import Pictures, render
+from components.sample_evaluator.verdict.gate import Verdict
+from components.sample_evaluator.verdict.summary import Setting, summarize
+
+COUNTS = {"images": 120.0}
+
+
+def summarize_values(candidate, baseline=None, by_label=None):
+    values = {
+        "real": COUNTS,
+        "candidate": {**COUNTS, **candidate},
+        "train": {**COUNTS, "kid": -0.0005},
+        "noise": {**COUNTS, "kid": 1.93},
+    }
+    if baseline is not None:
+        values["baseline"] = {**COUNTS, **baseline}
+    options = EvaluateOptions(thresholds={"kid": Threshold(maximum=0.02, max_worsening=0.01)})
+    setting = Setting(options, 32, "models/1", None, "there is none yet")
+    verdict = Verdict(False, ("kid 0.0312 exceeds 0.02",), frozenset({"kid"}))
+    return summarize(setting, values, by_label or {}, verdict, error_by_alpha=None, history=[])
+
+
+def test_has_null_where_there_is_no_number():
+    summary = summarize_values({"kid": 0.0312, "frechet_distance_unavailable": "too few images"})
+    assert set(summary) == set(make_summary())
+    assert summary["samples"] == 120
+    assert summary["metrics"].keys() == CATALOG.keys()
+    assert summary["metrics"]["kid"] == make_metric(
+        0.0312, train=-0.0005, noise=1.93, maximum=0.02, max_worsening=0.01, passed=False
+    )
+    distance = summary["metrics"]["frechet_distance"]
+    assert distance["candidate"] is None
+    assert distance["unavailable"] == "too few images"
+    assert summary["metrics"]["recall"]["larger_is_better"]
+    assert summary["memorization"] is None
+    assert "Not blessed" in render(summary, Pictures())
+
+
+def test_tells_the_spread_the_change_and_the_copies():
+    summary = summarize_values(
+        {
+            "kid": 0.01,
+            "kid_stddev": 0.002,
+            "kid_worsening": 0.001,
+            "kid_margin": 0.003,
+            "memorized_share": 0.02,
+            "distance_ratio": 0.9,
+        },
+        baseline={"kid": 0.006, "memorized_share": 0.01, "distance_ratio": 1.1},
+    )
+    kid = summary["metrics"]["kid"]
+    assert (kid["stddev"], kid["worsening"], kid["margin"]) == (0.002, 0.001, 0.003)
+    assert kid["baseline"] == 0.006
+    assert summary["memorization"] == {
+        "candidate": {"share": 0.02, "distance_ratio": 0.9},
+        "baseline": {"share": 0.01, "distance_ratio": 1.1},
+        "maximum": 0.5,
+    }
+
+
+def test_tells_the_metrics_of_each_label():
+    found = {"cat": {"images": 70.0, "kid": 0.5}, "dog": {"images": 50.0}}
+    classes = summarize_values({"kid": 0.01}, by_label=found)["classes"]
+    assert classes["cat"]["images"] == 70
+    assert classes["cat"]["metrics"]["kid"] == 0.5
+    assert classes["dog"]["metrics"]["kid"] is None
+    assert classes["dog"]["metrics"].keys() == CATALOG.keys()

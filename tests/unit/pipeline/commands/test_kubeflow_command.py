@@ -1,0 +1,253 @@
+import json
+import shutil
+import subprocess
+import sys
+import types
+from datetime import datetime
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline import failures
+from pipeline.cli import main
+
+DATA = ("--param", "data_folder=/data")
+
+
+@pytest.fixture
+def iadb(stand_in, package_file, monkeypatch):
+    """Calls `iadb kubeflow` on the stand-in; compiling takes TFX, so it copies a small package."""
+
+    def compile_package(config, output):
+        shutil.copy(package_file, output)
+
+    fake = types.SimpleNamespace(compile_package=compile_package)
+    monkeypatch.setitem(sys.modules, "pipeline.cluster.compile", fake)
+    monkeypatch.setenv("IADB_KFP_ENDPOINT", stand_in.url)
+
+    def call(*args, code=0):
+        result = CliRunner().invoke(main, ["kubeflow", *map(str, args)])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return call
+
+
+def end_runs_when_seen(stand_in, state, tasks):
+    """Ends a run after the client has seen it once."""
+
+    def end(run_id, content, query):
+        stand_in.before[operation] = lambda *_: stand_in.end_run(run_id, state, tasks)
+
+    operation = "run_service_get_run"
+    stand_in.before[operation] = end
+
+
+def test_compile_writes_a_package_and_tells_its_parameters(iadb, package_file, tmp_path):
+    output = tmp_path / "digits.yaml"
+    told = iadb("compile", "--preset", "digits", "--output", output)
+    assert output.read_bytes() == package_file.read_bytes()
+    assert told.startswith(f"{output}: 2 tasks, digest ")
+    assert told.endswith("runtime parameters: data_folder, steps\n")
+
+
+def test_compile_into_a_folder_that_is_not_there_ends_with_code_2(iadb, tmp_path):
+    told = iadb("compile", "-o", tmp_path / "none" / "digits.yaml", code=failures.USAGE)
+    assert f"no folder {tmp_path / 'none'}" in told
+
+
+def test_submit_uploads_and_starts_a_run(iadb, stand_in):
+    told = iadb("submit", "--preset", "digits", *DATA, "--param", "steps=2000")
+    ((run_id, run),) = stand_in.runs.items()
+    (version,) = stand_in.versions.values()
+    assert told == (
+        f"version {version['display_name']}: uploaded\n"
+        f"run {run_id}: {stand_in.url}/#/runs/details/{run_id}\n"
+    )
+    assert run["runtime_config"]["parameters"] == {"data_folder": "/data", "steps": 2000}
+    assert run["service_account"] == "iadb"
+
+
+def test_submitting_the_same_again_uploads_nothing_and_says_so(iadb, stand_in):
+    iadb("submit", *DATA)
+    assert "is there already, nothing uploaded" in iadb("submit", *DATA)
+    assert len(stand_in.versions) == 1
+    assert len(stand_in.runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ((), "iadb: --param data_folder=...: not given, and the pipeline has no default\n"),
+        (("stepz=1",), "iadb: --param stepz: unknown; did you mean steps?\n"),
+        (("steps=a\nb",), "iadb: --param steps: got 'a\\nb'; expected a whole number\n"),
+    ],
+)
+def test_a_wrong_parameter_ends_with_code_2_before_anything_is_made(iadb, stand_in, settings, told):
+    options = [part for setting in settings for part in ("--param", setting)]
+    assert iadb("submit", *options, code=failures.USAGE) == told
+    assert stand_in.pipelines == stand_in.experiments == {}
+
+
+def test_waiting_shows_the_tasks_of_the_pipeline_as_they_end(iadb, stand_in):
+    tasks = [("node", "SUCCEEDED", ""), ("node-driver", "SUCCEEDED", ""), ("node-2", "SKIPPED", "")]
+    end_runs_when_seen(stand_in, "SUCCEEDED", tasks)
+    told = iadb("submit", *DATA, "--wait").splitlines()
+    assert [line.split() for line in told[2:-1]] == [
+        ["✓", "ImageExampleGen", "0:01:02"],
+        ["–", "Trainer", "skipped", "0:01:02"],
+    ]
+    assert told[-1].endswith("succeeded")
+
+
+@pytest.mark.parametrize(
+    ("state", "tasks", "reason"),
+    [
+        ("FAILED", [("node-2", "FAILED", "exit code 3")], "failed: Trainer (exit code 3)"),
+        ("FAILED", [("node", "FAILED", "")], "failed: ImageExampleGen"),
+        ("CANCELED", [], "canceled: KFP gives no reason"),
+    ],
+)
+def test_a_run_that_does_not_succeed_ends_the_waiting_with_code_6(
+    iadb, stand_in, state, tasks, reason
+):
+    end_runs_when_seen(stand_in, state, tasks)
+    told = iadb("submit", *DATA, "--wait", code=failures.CLUSTER)
+    assert told.endswith(f"{reason}\n")
+
+
+def test_ctrl_c_while_waiting_says_that_the_run_goes_on(iadb, stand_in, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.cluster.client.time.sleep", interrupt)
+    told = iadb("submit", *DATA, "--wait", code=failures.INTERRUPTED)
+    assert told.endswith("iadb: interrupted; the run goes on; see `iadb kubeflow status`\n")
+    assert len(stand_in.runs) == 1
+
+
+def test_schedule_makes_and_replaces_a_schedule_and_tells_the_next_times(iadb, stand_in):
+    told = iadb("schedule", *DATA, "--cron", "0 3 * * *").splitlines()
+    assert told[1] == "schedule digits: 0 0 3 * * *, new"
+    assert told[2].count(" 03:00") == 3
+    assert told[2].endswith("(UTC)")
+    assert len(told) == 3
+    told = iadb("schedule", *DATA, "--cron", "30 4 * * 7", "--timezone", "Europe/Berlin")
+    assert "schedule digits: 0 30 4 * * 0, replaced\n" in told
+    assert "where the cluster's cronScheduleTimezone is Europe/Berlin" in told
+    (schedule,) = stand_in.recurring_runs.values()
+    assert schedule["runtime_config"]["parameters"] == {"data_folder": "/data"}
+
+
+def test_schedules_of_other_names_stay_and_one_is_deleted_by_name(iadb, stand_in):
+    iadb("schedule", *DATA, "--cron", "0 3 * * *")
+    iadb("schedule", *DATA, "--cron", "0 4 * * *", "--name", "50% früh+spät")
+    assert len(stand_in.recurring_runs) == 2
+    assert iadb("schedule", "--delete", "--name", "50% früh+spät").endswith(": deleted\n")
+    assert iadb("schedule", "--delete", "--name", "50% früh+spät").endswith(": there is none\n")
+    assert [run["display_name"] for run in stand_in.recurring_runs.values()] == ["digits"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--cron", "0 0 3 * * *"),
+        ("--cron", "0 0 30 2 *"),
+        ("--cron", "0 3 * * *", "--timezone", "Berlin"),
+        ("--cron", "0 3 * * *", "--delete"),
+        (),
+    ],
+)
+def test_a_wrong_schedule_ends_with_code_2_before_the_cluster_is_asked(iadb, stand_in, options):
+    iadb("schedule", *DATA, *options, code=failures.USAGE)
+    assert stand_in.called == []
+
+
+def test_status_of_an_empty_cluster_is_told(iadb):
+    assert iadb("status") == "no runs\n\nno schedules\n"
+    assert iadb("status", "--pipeline", "[red]x") == "no runs of [red]x\n\nno schedules of [red]x\n"
+
+
+def test_status_lists_runs_with_their_schedules(iadb, stand_in):
+    iadb("submit", *DATA)
+    iadb("schedule", *DATA, "--cron", "0 3 * * *", "--name", "[b]nightly\x1b[2J")
+    (run,) = stand_in.runs.values()
+    (schedule_id,) = stand_in.recurring_runs
+    run |= {"recurring_run_id": schedule_id, "display_name": "[red]digits"}
+    stand_in.end_run(run["run_id"], "FAILED")
+    told = iadb("status")
+    (line,) = [line for line in told.splitlines() if "failed" in line]
+    assert line.startswith("[red]digits ")
+    assert line.rstrip().endswith("[b]nightly [2J")
+    (line,) = [line for line in told.splitlines() if "0 0 3 * * *" in line]
+    assert "enabled" in line
+    iadb("schedule", "--delete", "--name", "[b]nightly\x1b[2J")
+    assert "deleted" in iadb("status")
+
+
+def test_status_as_json_has_all_that_is_known(iadb, stand_in):
+    iadb("submit", *DATA)
+    iadb("schedule", *DATA, "--cron", "0 3 * * *")
+    (run_id,) = stand_in.runs
+    stand_in.end_run(run_id, "FAILED", [("node", "FAILED", "exit code 3")])
+    found = json.loads(iadb("status", "--json", "--last", 1))
+    (run,), (schedule,) = found["runs"], found["schedules"]
+    assert (run["id"], run["state"], run["schedule_id"]) == (run_id, "FAILED", None)
+    assert datetime.fromisoformat(run["finished"]) > datetime.fromisoformat(run["started"])
+    assert run["tasks"][0]["error"] == "exit code 3"
+    assert (schedule["cron"], schedule["enabled"]) == ("0 0 3 * * *", True)
+
+
+def test_the_token_comes_from_the_environment_or_a_file_alone(
+    iadb, stand_in, monkeypatch, tmp_path
+):
+    stand_in.token = "right"
+    (tmp_path / "token").write_text("right\n")
+    asked = iadb("status", code=failures.CLUSTER)
+    assert "asks for a token (401): set IADB_KFP_TOKEN or give --token-file" in asked
+    assert iadb("status", "--token-file", tmp_path / "token").startswith("no runs")
+    monkeypatch.setenv("IADB_KFP_TOKEN", "wrong")
+    assert iadb("status", "--token-file", tmp_path / "token").startswith("no runs")
+    told = iadb("status", code=failures.CLUSTER)
+    assert "wrong" not in told
+    assert told.count("\n") == 1
+    monkeypatch.setenv("IADB_KFP_TOKEN", "right")
+    assert iadb("status").startswith("no runs")
+
+
+def test_without_an_endpoint_the_error_says_how_to_give_one(iadb, monkeypatch):
+    monkeypatch.delenv("IADB_KFP_ENDPOINT")
+    told = iadb("status", code=failures.USAGE)
+    assert told == (
+        "iadb: --endpoint: not set; give the URL of KFP's API, or set IADB_KFP_ENDPOINT\n"
+    )
+
+
+def test_kfps_own_variable_names_the_endpoint_too(iadb, stand_in, monkeypatch):
+    monkeypatch.delenv("IADB_KFP_ENDPOINT")
+    monkeypatch.setenv("KF_PIPELINES_ENDPOINT", stand_in.url + "/")
+    assert iadb("status").startswith("no runs")
+
+
+def test_a_cluster_that_cannot_be_reached_ends_with_code_6_and_one_line(iadb, stand_in):
+    stand_in.faults["healthz_service_get_healthz"] = [(502, "text/html", b"<html>")]
+    told = iadb("status", code=failures.CLUSTER)
+    assert told == f"iadb: {stand_in.url} refuses (502 Bad Gateway)\n"
+
+
+def test_without_kfp_the_error_says_what_to_install(iadb, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    told = iadb("status", code=failures.USAGE)
+    assert told == "iadb: KFP's SDK is missing: pip install 'iadb-tfx[kubeflow]'\n"
+
+
+def test_help_imports_neither_kfp_nor_other_heavy_libraries():
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from pipeline.cli import main\n"
+        "assert CliRunner().invoke(main, ['kubeflow', 'submit', '--help']).exit_code == 0\n"
+        "print([m for m in ('kfp', 'tfx', 'croniter', 'rich', 'pydantic') if m in sys.modules])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout == "[]\n"

@@ -1,0 +1,96 @@
+import json
+from datetime import datetime, timezone
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline import failures
+from pipeline.cli import main
+from pipeline.registry.journal import Journal, Outcome
+from pipeline.workspace import Workspace
+
+NOW = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def journal(workspace):
+    return Journal(workspace.journal)
+
+
+def iadb(*args):
+    return CliRunner().invoke(main, list(map(str, args)))
+
+
+def spans(data, workspace, *args):
+    place = ("--data", data, "--workspace", workspace.folder)
+    return iadb("spans", *place, "--set", "data.pattern=span-{SPAN}", *args)
+
+
+def test_spans_are_told_with_what_became_of_each(tmp_path, workspace, journal):
+    for span, count in ((1, 2), (2, 1), (3, 3), (4, 1)):
+        (tmp_path / "data" / f"span-{span}").mkdir(parents=True)
+        for number in range(count):
+            (tmp_path / "data" / f"span-{span}" / f"{number}.png").write_bytes(b"")
+    journal.remember({1: b"", 2: b"12345678"})
+    journal.hold(3, "[red]drift", NOW)
+    journal.hold(4, "drift", NOW)
+    journal.release(4, NOW)
+    result = spans(tmp_path / "data", workspace, "--set", "data.window=0")
+    assert [line.strip().split(maxsplit=3) for line in result.output.splitlines()[1:]] == [
+        ["1", "span-1", "2", "trained, 2 late"],
+        ["2", "span-2", "1", "trained, 1 new"],
+        ["3", "span-3", "–", "held: [red]drift"],
+        ["4", "span-4", "1", "1 new, released"],
+    ]
+    listed = json.loads(spans(tmp_path / "data", workspace, "--json").output)
+    assert [span["state"] for span in listed][:2] == [
+        "trained, 2 late, outside data.window",
+        "trained, 1 new, outside data.window",
+    ]
+
+
+def test_a_look_at_spans_or_history_writes_nothing(tmp_path, workspace):
+    (tmp_path / "data" / "span-1").mkdir(parents=True)
+    assert spans(tmp_path / "data", workspace).exit_code == 0
+    result = iadb("history", "--workspace", workspace.folder)
+    assert result.output == f"no attempts in {workspace.folder}\n"
+    assert not workspace.folder.exists()
+
+
+def test_a_held_span_is_released_once(workspace, journal):
+    for span in (3, 5):
+        journal.hold(span, "drift", NOW)
+    result = iadb("spans", "release", 3, 5, "--workspace", workspace.folder)
+    assert result.output == "released: 3, 5\n"
+    assert all(span.released for span in journal.held_spans().values())
+    journal.hold(5, "drift", NOW)
+    result = iadb("spans", "release", 5, 3, "--workspace", workspace.folder)
+    assert result.exit_code == failures.USAGE
+    assert "span 3 is not held; 5 is" in result.output
+    assert journal.held_spans()[5].released is None
+
+
+def test_the_history_tells_how_each_attempt_ended(workspace, journal):
+    number = journal.begin("schedule", {"text": "2 new images"}, NOW)
+    journal.end(number, Outcome.FAILED, "the disk [broke]", NOW, exit_code=1, tries=3)
+    journal.begin("check", {"text": "1 new image"}, NOW)
+    first, second = iadb("history", "--workspace", workspace.folder).output.splitlines()[1:]
+    assert first.split()[3:] == ["schedule", "3", "failed", "the", "disk", "[broke]"]
+    assert "under way, or cut off" in second and "1 new image" in second
+    listed = json.loads(iadb("history", "--json", "--workspace", workspace.folder).output)
+    assert [attempt["outcome"] for attempt in listed] == ["failed", None]
+    listed = json.loads(
+        iadb("history", "--json", "--last", 1, "--workspace", workspace.folder).output
+    )
+    assert [attempt["number"] for attempt in listed] == [2]
+
+
+def test_a_check_goes_with_no_option_of_a_watched_run(tmp_path):
+    result = iadb("run", "--if-new-data", "--verbose", "--data", tmp_path)
+    assert result.exit_code == failures.USAGE
+    assert "--if-new-data goes with neither" in result.output

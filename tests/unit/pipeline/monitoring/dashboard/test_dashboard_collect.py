@@ -1,0 +1,119 @@
+import json
+import subprocess
+import sys
+from datetime import timedelta
+
+from dashboard_story import FIRST
+
+from pipeline.monitoring.dashboard.collect import collect
+from pipeline.registry.journal import Outcome
+from pipeline.workspace import Workspace
+
+
+def test_a_model_is_told_with_the_attempt_the_run_and_the_images_that_led_to_it(story):
+    run, number = story.run(span=3)
+    story.write_rejected(run, [["a.png", "empty"]])
+    attempt = story.attempt(4, Outcome.BLESSED, runs=(run,))
+    [trained] = collect(story.workspace).models
+    assert trained.model.number == number
+    assert trained.day == FIRST + timedelta(days=4)
+    assert (trained.attempt.number, trained.run.id) == (attempt, run)
+    assert (trained.dataset.spans, trained.dataset.accepted) == ((3,), 1797)
+    assert trained.dataset.read == trained.day
+    assert trained.dataset.report["rejected_files"] == [["a.png", "empty"]]
+
+
+def test_a_training_from_the_cache_belongs_to_the_run_that_trained(story):
+    first, number = story.run(span=1)
+    story.run(of=number, span=2)
+    [trained] = collect(story.workspace).models
+    assert trained.run.id == first
+    assert trained.dataset.spans == (1,)
+
+
+def test_the_latest_evaluation_of_a_model_is_shown(story):
+    run, number = story.run()
+    story.write_evaluation(run)
+    later, _ = story.run(of=number)
+    story.write_evaluation(later)
+    [trained] = collect(story.workspace).models
+    assert trained.evaluation.report.parent.name == later
+    assert trained.evaluation.samples.parent.name == later
+
+
+def test_a_report_outlives_its_artifact_in_the_folder_of_reports(story):
+    run, _ = story.run()
+    [trained] = collect(story.workspace).models
+    assert (trained.evaluation.report, trained.evaluation.samples) == (None, None)
+    story.workspace.reports.mkdir()
+    kept = story.workspace.reports / f"{run}.html"
+    kept.touch()
+    [trained] = collect(story.workspace).models
+    assert trained.evaluation.report == kept
+
+
+def test_the_ancestors_of_a_model_lead_back_to_the_first(story):
+    _, first = story.run()
+    _, second = story.run(base=first)
+    story.run()
+    _, third = story.run(base=second)
+    overview = collect(story.workspace)
+    trained = next(each for each in overview.models if each.model.number == third)
+    assert [each.model.number for each in overview.ancestors(trained)] == [second, first]
+
+
+def tell_window(story, pattern, window):
+    """Adds what the driver of ImageExampleGen records to the only execution of it."""
+    store = story.recorded.store
+    [execution] = store.get_executions_by_type("ImageExampleGen")
+    properties = execution.custom_properties
+    properties["input_base"].string_value = "/images"
+    properties["window_options"].string_value = json.dumps({"pattern": pattern})
+    properties["window"].string_value = json.dumps(window)
+    store.put_executions([execution])
+
+
+def test_the_images_of_several_spans_are_told_with_their_folders(story):
+    story.run(span=9)
+    [examples] = story.recorded.store.get_artifacts_by_type("Examples")
+    examples.custom_properties["spans"].string_value = json.dumps([7, 9])
+    story.recorded.store.put_artifacts([examples])
+    tell_window(story, "span-{SPAN}", [[7, None, "span-07"], [9, 2, "span-9/v-2"]])
+    overview = collect(story.workspace)
+    [dataset] = overview.datasets
+    assert dataset.source == "/images"
+    assert dataset.spans == (7, 9)
+    assert dataset.folders == {7: "span-07", 9: "span-9/v-2"}
+    assert overview.has_spans
+    assert overview.models[0].span == 9
+
+
+def test_one_growing_folder_has_no_spans(story):
+    story.run(span=0)
+    tell_window(story, "", [[0, None, ""]])
+    overview = collect(story.workspace)
+    assert overview.datasets[0].spans == ()
+    assert overview.models[0].span is None
+    assert not overview.has_spans
+    story.journal.hold(0, "dark", FIRST)
+    assert not collect(story.workspace).has_spans
+
+
+def test_a_damaged_report_of_files_is_taken_for_none(story):
+    run, _ = story.run()
+    story.write(run, "ImageExampleGen", "examples", "rejected.json", b'{"spl')
+    [dataset] = collect(story.workspace).datasets
+    assert dataset.report == {}
+
+
+def test_a_workspace_that_is_not_there_is_empty_and_is_not_made(tmp_path):
+    overview = collect(Workspace(tmp_path / "nowhere"))
+    assert (overview.models, overview.runs, overview.attempts) == ([], [], [])
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_pages_are_made_without_tensorflow():
+    modules = "pipeline.monitoring.dashboard.server, pipeline.monitoring.dashboard.write"
+    script = f"import {modules}, sys; print({{'tensorflow', 'tfx'}} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.stdout == "set()\n"

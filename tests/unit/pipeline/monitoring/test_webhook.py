@@ -1,0 +1,197 @@
+import dataclasses
+import json
+import logging
+import threading
+import time
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.cli import main
+from pipeline.monitoring import webhook
+from pipeline.monitoring.options import NotifyOptions
+from pipeline.registry.journal import Attempt, Outcome
+from pipeline.workspace import Workspace
+
+SECRET = "T0SECRET"
+ATTEMPT = Attempt(
+    number=7,
+    started=datetime(2026, 11, 25, 3, tzinfo=timezone.utc),
+    cause="schedule",
+    found={"new": {"8": 60}},
+    ended=datetime(2026, 11, 25, 3, 10, tzinfo=timezone.utc),
+    outcome=Outcome.FAILED,
+    message="Trainer: the loss is nan",
+    exit_code=1,
+    tries=3,
+    runs=("run-1",),
+)
+
+
+class Webhook:
+    """A server that answers with given statuses in turn, the last one for ever.
+
+    Attributes:
+        received: the JSON that was posted.
+    """
+
+    def __init__(self, *statuses, delay=0.0):
+        self.received, left = [], list(statuses)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(handler):  # noqa: N805
+                body = handler.rfile.read(int(handler.headers["Content-Length"]))
+                self.received.append(json.loads(body))
+                time.sleep(delay)
+                handler.send_response(left.pop(0) if len(left) > 1 else left[0])
+                handler.send_header("Location", f"{self.url}/elsewhere")
+                handler.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/services/{SECRET}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    servers = []
+
+    def start(*statuses, **options):
+        servers.append(Webhook(*statuses, **options))
+        monkeypatch.setenv("IADB_WEBHOOK", servers[-1].url)
+        return servers[-1]
+
+    monkeypatch.setattr(webhook, "WAIT", 0.0)
+    yield start
+    for server in servers:
+        server.close()
+
+
+def tell(tmp_path, attempt=ATTEMPT, **options):
+    webhook.tell(NotifyOptions(**options), attempt, Workspace(tmp_path))
+
+
+def test_an_attempt_is_posted_as_text_and_as_fields(serve, tmp_path):
+    webhook = serve(200)
+    tell(tmp_path)
+    [payload] = webhook.received
+    assert payload["text"].endswith(f"{tmp_path}: failed: Trainer: the loss is nan")
+    assert payload["attempt"]["outcome"] == "failed"
+    assert payload["attempt"]["found"] == {"new": {"8": 60}}
+    assert datetime.fromisoformat(payload["attempt"]["started"]) == ATTEMPT.started
+    assert payload["attempt"].keys() == {field.name for field in dataclasses.fields(Attempt)}
+
+
+def test_text_from_data_is_one_line_without_markup(serve, tmp_path):
+    webhook = serve(200)
+    message = "span <!channel> & <http://evil|click>\nsecond" + "x" * 5000
+    tell(tmp_path, dataclasses.replace(ATTEMPT, message=message))
+    [payload] = webhook.received
+    assert "&lt;!channel&gt; &amp; &lt;http://evil|click&gt; second" in payload["text"]
+    assert "<" not in payload["text"]
+    assert len(payload["text"]) < 1100
+
+
+def test_only_outcomes_that_are_asked_for_are_told(serve, tmp_path):
+    webhook = serve(200)
+    for outcome in Outcome:
+        tell(tmp_path, dataclasses.replace(ATTEMPT, outcome=outcome), on=("held", "not blessed"))
+    assert [payload["attempt"]["outcome"] for payload in webhook.received] == [
+        "held",
+        "not blessed",
+    ]
+
+
+def test_without_a_webhook_nobody_is_told_and_nothing_is_said(monkeypatch, tmp_path, caplog):
+    monkeypatch.delenv("IADB_WEBHOOK", raising=False)
+    tell(tmp_path)
+    assert not caplog.records
+
+
+def test_a_fault_of_the_webhook_is_tried_again(serve, tmp_path, caplog):
+    webhook = serve(500, 429, 204)
+    tell(tmp_path)
+    assert len(webhook.received) == 3
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("status", "posts"), [(503, 3), (404, 1), (302, 1)])
+def test_a_webhook_that_refuses_is_one_line_without_its_secret(
+    serve, tmp_path, caplog, status, posts
+):
+    webhook = serve(status)
+    with caplog.at_level(logging.INFO):
+        tell(tmp_path)
+    assert len(webhook.received) == posts
+    [record] = caplog.records
+    assert record.getMessage() == f"webhook $IADB_WEBHOOK: answers with status {status}"
+
+
+def test_a_webhook_that_is_slow_or_not_there_is_one_line_without_its_secret(
+    serve, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr(webhook, "TIMEOUT", 0.05)
+    slow = serve(200, delay=0.5)
+    tell(tmp_path)
+    assert len(slow.received) == 3
+    closed = serve(200)
+    closed.close()
+    tell(tmp_path)
+    assert not closed.received
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        "webhook $IADB_WEBHOOK: no answer within 0.05 seconds",
+        "webhook $IADB_WEBHOOK: cannot be reached (ConnectionError)",
+    ]
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/T0SECRET",
+        "http://127.0.0.1.example.org/T0SECRET",
+        "http://localhost@example.org/T0SECRET",
+        "file:///etc/T0SECRET",
+        "https:///T0SECRET",
+        "T0SECRET",
+        "http://[T0SECRET",
+    ],
+)
+def test_a_url_that_is_none_or_goes_out_in_the_clear_is_refused(monkeypatch, tmp_path, caplog, url):
+    monkeypatch.setenv("IADB_WEBHOOK", url)
+    tell(tmp_path)
+    [record] = caplog.records
+    assert record.getMessage().startswith("webhook $IADB_WEBHOOK: holds no URL that can be posted")
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("host", [f"{SECRET}\udcff", f".{SECRET}", f"{SECRET}:99999"])
+def test_what_requests_says_of_a_strange_host_is_not_told(monkeypatch, tmp_path, caplog, host):
+    monkeypatch.setattr(webhook, "TRIES", 1)
+    monkeypatch.setenv("IADB_WEBHOOK", f"https://{host}/")
+    tell(tmp_path)
+    [record] = caplog.records
+    assert record.getMessage().startswith("webhook $IADB_WEBHOOK: cannot be reached (")
+    assert SECRET not in caplog.text
+
+
+def test_a_webhook_is_tried_out_by_a_command(serve, tmp_path):
+    def iadb(*args):
+        return CliRunner().invoke(main, ["notify-test", "--workspace", str(tmp_path), *args])
+
+    webhook = serve(200)
+    assert iadb().output == "the webhook has taken the message\n"
+    assert "this is a test" in webhook.received[0]["text"]
+    refused = iadb("--set", "notify.webhook_env=NOWHERE")
+    assert refused.exit_code == 2
+    assert refused.output == ("iadb: webhook $NOWHERE: is not set; it holds the URL to post to\n")

@@ -1,0 +1,66 @@
+import multiprocessing
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from pipeline.registry.journal import Journal, Outcome
+
+NOW = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
+LATER = NOW + timedelta(minutes=5)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "workspace" / "journal.sqlite")
+
+
+def test_an_attempt_is_there_from_its_begin_and_complete_at_its_end(journal):
+    number = journal.begin("schedule", {"new": 12}, NOW)
+    [begun] = journal.attempts()
+    assert (begun.number, begun.started, begun.found) == (number, NOW, {"new": 12})
+    assert (begun.ended, begun.outcome, begun.exit_code) == (None, None, None)
+    journal.end(
+        number, Outcome.BLESSED, "live", LATER, exit_code=0, tries=2, from_scratch=True, runs=("r",)
+    )
+    [ended] = journal.attempts()
+    assert (ended.ended, ended.outcome, ended.message) == (LATER, Outcome.BLESSED, "live")
+    assert (ended.exit_code, ended.tries, ended.from_scratch, ended.runs) == (0, 2, True, ("r",))
+
+
+def test_the_newest_attempts_come_last(journal):
+    numbers = [journal.begin("check", {}, NOW + timedelta(days=day)) for day in range(5)]
+    assert [attempt.number for attempt in journal.attempts(last=2)] == numbers[-2:]
+
+
+def test_a_snapshot_replaces_that_of_its_span_alone(journal):
+    journal.remember({1: b"a", 2: b"b"})
+    journal.remember({2: b"c"})
+    assert journal.snapshots() == {1: b"a", 2: b"c"}
+
+
+def test_a_held_span_stays_held_until_it_is_released(journal):
+    journal.hold(7, "drift", NOW)
+    assert journal.held_spans()[7].released is None
+    assert journal.release(7, LATER) is True
+    assert journal.release(7, LATER) is False
+    held = journal.held_spans()[7]
+    assert (held.since, held.reason, held.released) == (NOW, "drift", LATER)
+    journal.hold(7, "drift again", LATER)
+    assert journal.held_spans()[7].released is None
+
+
+def _begin_many(path):
+    for _ in range(20):
+        Journal(path).begin("check", {}, NOW)
+
+
+def test_two_processes_may_write_at_once(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_begin_many, args=(path,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert [attempt.number for attempt in Journal(path).attempts()] == list(range(1, 41))

@@ -1,0 +1,215 @@
+import getpass
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from components.atomic_pusher.versions import METADATA, complete_versions
+from pipeline.cli import main
+from pipeline.registry import lineage, live_model
+from pipeline.registry.live_model import LiveModelError, promote, rollback
+from pipeline.registry.models import load_models
+from pipeline.workspace import Workspace, WorkspaceError
+from tests.recorded import Recorded, write_model
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipeline import live_model
+from pipeline.workspace import Workspace
+
+live_model.publish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+live_model.rollback(Workspace(Path(sys.argv[1])), None, "bad")
+"""
+
+
+class Served:
+    """A workspace with models a, b and so on, each with a version."""
+
+    def __init__(self, folder, count):
+        self.workspace = Workspace(folder)
+        folder.mkdir()
+        self.recorded = Recorded(self.workspace.metadata, self.workspace.artifacts)
+        self.numbers = [self.recorded.run() for _ in range(count)]
+        self.versions = [self.push(number) for number in self.numbers]
+
+    def push(self, number):
+        return self.recorded.push(number, self.workspace.serving)
+
+    def models(self):
+        store = lineage.connect(self.workspace.metadata)
+        return {model.number: model for model in load_models(store, self.workspace.serving)}
+
+    def live(self):
+        return next(model.number for model in self.models().values() if model.live)
+
+    def withdrawn(self):
+        return [number for number, model in self.models().items() if model.withdrawn]
+
+
+@pytest.fixture
+def served(tmp_path):
+    return lambda count: Served(tmp_path / "workspace", count)
+
+
+def test_a_rollback_puts_the_model_before_the_live_one_live_as_a_new_version(served):
+    place = served(3)
+    a, b, c = place.numbers
+    version, withdrawn = rollback(place.workspace, None, "six fingers")
+    assert version == complete_versions(place.workspace.serving)[-1]
+    assert int(version.name) > place.versions[2]
+    metadata = json.loads((version / METADATA).read_text())
+    assert (metadata["model"], metadata["rollback_of"]) == (b, place.versions[1])
+    same = place.workspace.serving / str(place.versions[1]) / "fingerprint.pb"
+    assert (version / "fingerprint.pb").read_bytes() == same.read_bytes()
+    assert place.live() == b
+    assert withdrawn == place.withdrawn() == [c]
+    assert place.models()[c].withdrawn == "six fingers"
+    assert place.models()[a].withdrawn is None
+
+
+def test_the_next_rollback_goes_one_further_and_the_last_model_stays(served):
+    place = served(3)
+    a, b, c = place.numbers
+    rollback(place.workspace, None, "bad")
+    rollback(place.workspace, None, "bad too")
+    assert place.live() == a
+    assert place.withdrawn() == [b, c]
+    assert place.models()[c].withdrawn == "bad"
+    with pytest.raises(LiveModelError, match="no earlier version to roll back to"):
+        rollback(place.workspace, None, "all bad")
+    assert place.live() == a
+
+
+@pytest.mark.parametrize("by", ["versions", "numbers"])
+def test_a_rollback_to_a_version_withdraws_all_that_were_pushed_after_it(served, by):
+    place = served(3)
+    rollback(place.workspace, getattr(place, by)[0], "both bad")
+    assert place.live() == place.numbers[0]
+    assert place.withdrawn() == place.numbers[1:]
+
+
+def test_a_model_that_came_back_is_rolled_back_to_where_it_came_back(served):
+    place = served(2)
+    a = place.numbers[0]
+    place.push(a)
+    c = place.recorded.run()
+    place.push(c)
+    rollback(place.workspace, place.versions[0], "bad")
+    assert place.live() == a
+    assert place.withdrawn() == [c]
+
+
+def test_a_rollback_that_was_killed_is_called_again_and_goes_no_further(served):
+    place = served(3)
+    _, b, c = place.numbers
+    killed = subprocess.run([sys.executable, "-c", KILLED, place.workspace.folder])
+    assert killed.returncode == -signal.SIGKILL
+    assert (place.live(), place.withdrawn()) == (c, [c])
+    rollback(place.workspace, None, "bad")
+    assert (place.live(), place.withdrawn()) == (b, [c])
+
+
+@pytest.mark.parametrize("action", [rollback, promote])
+def test_what_cannot_go_live_is_told_and_nothing_is_changed(served, action):
+    place = served(2)
+    rollback(place.workspace, None, "six fingers")
+    unpushed = place.recorded.run()
+    before = list(place.workspace.serving.iterdir())
+    refused = {
+        1: "1: neither a version nor a model",
+        place.versions[0]: r"is live, as version \d+",
+        place.versions[1]: r"was withdrawn at 20.* \(six fingers\); train a new one",
+    }
+    if action is rollback:
+        refused[unpushed] = "no version of it is in"
+    else:
+        refused[unpushed] = "is blessed; `iadb run` with its configuration"
+        refused[place.recorded.run(blessed=None)] = "was not judged; `iadb run`"
+    for number, message in refused.items():
+        with pytest.raises(LiveModelError, match=message) as error:
+            action(place.workspace, number, "because")
+        assert len(str(error.value).splitlines()) == 1
+    assert list(place.workspace.serving.iterdir()) == before
+    assert place.withdrawn() == [place.numbers[1]]
+
+
+def test_a_model_that_was_live_is_rolled_back_to_and_not_promoted(served):
+    place = served(2)
+    with pytest.raises(LiveModelError, match=rf"`iadb rollback {place.versions[0]}` puts it live"):
+        promote(place.workspace, place.numbers[0], "because")
+
+
+@pytest.mark.parametrize("action", [rollback, promote])
+def test_a_workspace_that_a_run_uses_is_left_alone(served, action):
+    place = served(2)
+    with place.workspace.locked(), pytest.raises(WorkspaceError, match="is in use by process"):
+        action(place.workspace, place.versions[0], "because")
+    assert place.live() == place.numbers[1]
+
+
+def test_a_model_that_does_not_serve_is_not_promoted(served):
+    place = served(1)
+    number = place.recorded.run(blessed=False)
+    with pytest.raises(LiveModelError, match=rf"^model {number}: its files were removed"):
+        promote(place.workspace, number, "because")
+    write_model(place.models()[number].folder)
+    with pytest.raises(LiveModelError, match=rf"^model {number}: does not serve: ") as error:
+        promote(place.workspace, number, "because")
+    assert len(str(error.value).splitlines()) == 1
+    assert place.live() == place.numbers[0]
+    assert place.models()[number].promoted is None
+
+
+def test_a_user_without_a_name_can_promote(monkeypatch):
+    def unknown():
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    assert live_model._user() == f"user {os.getuid()}"
+
+
+def iadb(*args):
+    return CliRunner().invoke(main, list(map(str, args)))
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "two\nlines", "\x1b[2J", "x" * 501])
+@pytest.mark.parametrize("command", ["rollback", "promote"])
+def test_a_reason_is_one_line_that_can_be_shown(tmp_path, command, reason):
+    result = iadb(command, "1", "--workspace", tmp_path, "--reason", reason)
+    assert result.exit_code == 2
+    assert "give one line" in result.output
+
+
+@pytest.mark.parametrize("version", ["../../etc", "0", "1e3"])
+@pytest.mark.parametrize("command", ["rollback", "promote"])
+def test_a_version_is_a_number_and_no_path(tmp_path, command, version):
+    result = iadb(command, version, "--workspace", tmp_path, "--reason", "x")
+    assert result.exit_code == 2
+    assert f"Invalid value for '{'VERSION_OR_MODEL' if command == 'promote' else '[VERSION]'}'" in (
+        result.output
+    )
+
+
+def test_the_command_tells_what_is_live_and_what_was_withdrawn(served):
+    place = served(2)
+    b = place.numbers[1]
+    where = ("--workspace", place.workspace.folder)
+    result = iadb("rollback", *where, "--reason", "six [bold]fingers")
+    version = complete_versions(place.workspace.serving)[-1]
+    assert result.output == f"live: {version}; withdrawn: model {b}\n"
+    listed = iadb("models", *where).output
+    assert "withdrawn: six [bold]fingers" in listed
+    assert "live, blessed" in listed
+
+
+@pytest.mark.parametrize("arguments", [["rollback"], ["promote", "1", "--reason", "x"]])
+def test_without_a_workspace_nothing_is_made(tmp_path, arguments):
+    result = iadb(*arguments, "--workspace", tmp_path / "nowhere")
+    assert result.exit_code == 2
+    assert "`iadb run` trains one" in result.output
+    assert not (tmp_path / "nowhere").exists()

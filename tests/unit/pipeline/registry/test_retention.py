@@ -1,0 +1,376 @@
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.cli import main
+from pipeline.registry import lineage, live_model
+from pipeline.registry.models import load_models
+from pipeline.registry.options import RetentionOptions
+from pipeline.registry.retention import Kind, clean
+from pipeline.workspace import Workspace, WorkspaceError
+from tests.recorded import OUTPUTS, Recorded
+
+SIZE = 1000  # bytes of the file in each artifact
+KILLED = """
+import os, shutil, signal, sys
+from pathlib import Path
+from pipeline import retention
+from pipeline.retention_options import RetentionOptions
+from pipeline.workspace import Workspace
+
+calls = []
+
+def rmtree(path):
+    calls.append(path)
+    if len(calls) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    removed(path)
+
+removed, shutil.rmtree = shutil.rmtree, rmtree
+retention.clean(Workspace(Path(sys.argv[1])), RetentionOptions(runs=1, versions=1))
+"""
+
+
+@pytest.fixture
+def workspace():
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # to record takes a disk long
+        yield Workspace(Path(folder))
+
+
+@pytest.fixture
+def recorded(workspace):
+    return RecordedWithFiles(workspace.metadata, workspace.artifacts)
+
+
+class RecordedWithFiles(Recorded):
+    """Runs whose artifacts are there."""
+
+    def run(self, **options):
+        model = super().run(**options)
+        run = lineage.run_contexts(self.store)[-1]
+        for artifact in self.store.get_artifacts_by_context(run.id):
+            folder = Path(artifact.uri)
+            if folder.name == run.name:  # made by it, and not from the cache
+                folder.mkdir(parents=True)
+                (folder / "file").write_bytes(bytes(SIZE))
+        return model
+
+
+def live_artifacts(workspace):
+    artifacts = lineage.connect(workspace.metadata).get_artifacts()
+    return {artifact.id: artifact for artifact in artifacts if artifact.state == artifact.LIVE}
+
+
+def live_models(workspace):
+    return {a.id for a in live_artifacts(workspace).values() if a.type == "Model"}
+
+
+def folders(workspace):
+    return set(workspace.artifacts.glob("*/[!.]*/*"))
+
+
+def assert_that_files_and_metadata_agree(workspace):
+    assert folders(workspace) == {Path(a.uri) for a in live_artifacts(workspace).values()}
+
+
+def test_what_the_newest_runs_made_stays_and_the_rest_goes(recorded, workspace):
+    numbers = [recorded.run(blessed=False) for _ in range(5)]
+    removals = clean(workspace, RetentionOptions(runs=2))
+    assert live_models(workspace) == set(numbers[-2:])
+    assert_that_files_and_metadata_agree(workspace)
+    assert {removal.kind for removal in removals} == {Kind.ARTIFACT}
+    artifacts = 3 * sum(map(len, OUTPUTS.values()))
+    assert len(removals) == artifacts
+    assert sum(removal.size for removal in removals) == artifacts * SIZE
+    assert clean(workspace, RetentionOptions(runs=2)) == []
+
+
+def test_what_the_newest_run_took_from_the_cache_stays_however_old_it_is(recorded, workspace):
+    first = recorded.run(blessed=False)
+    for _ in range(3):
+        recorded.run(blessed=False)
+    recorded.run(of=first, blessed=False)
+    clean(workspace, RetentionOptions(runs=1))
+    assert live_models(workspace) == {first}
+
+
+def test_the_live_model_and_those_to_roll_back_to_stay_with_blessing_and_evaluation(
+    recorded, workspace
+):
+    numbers = [recorded.run() for _ in range(4)]
+    pushed = [recorded.push(number, workspace.serving) for number in numbers]
+    for _ in range(3):
+        recorded.run(blessed=False)
+    clean(workspace, RetentionOptions(versions=2, runs=1))
+    left = {model.number: model.versions for model in models(workspace) if model.versions}
+    assert left == {numbers[2]: (pushed[2],), numbers[3]: (pushed[3],)}
+    assert set(numbers[2:]) <= live_models(workspace)
+    about = [a for a in live_artifacts(workspace).values() if a.type.startswith("Model")]
+    for kind in ("ModelBlessing", "ModelEvaluation"):
+        known = {a.custom_properties["current_model_id"].int_value for a in about if a.type == kind}
+        assert set(numbers[2:]) <= known
+    live_model.rollback(workspace, None, "six fingers")
+    assert next(model.number for model in models(workspace) if model.live) == numbers[2]
+
+
+def live_version(workspace):
+    (live,) = [model.versions[-1] for model in models(workspace) if model.live]
+    return live
+
+
+def models(workspace):
+    return load_models(lineage.connect(workspace.metadata), workspace.serving)
+
+
+def test_versions_of_withdrawn_models_and_older_copies_go_first(recorded, workspace):
+    good, bad = recorded.run(), recorded.run()
+    old, withdrawn = (recorded.push(number, workspace.serving) for number in (good, bad))
+    again, _ = live_model.rollback(workspace, None, "six fingers")
+    removals = clean(workspace, RetentionOptions())
+    assert [int(r.path.name) for r in removals if r.kind is Kind.VERSION] == [old, withdrawn]
+    assert [path.name for path in workspace.serving.iterdir() if path.is_dir()] == [again.name]
+
+
+def test_a_live_version_stays_whatever_became_of_its_model(recorded, workspace):
+    good, bad = recorded.run(), recorded.run()
+    pushed = [recorded.push(number, workspace.serving) for number in (good, bad)]
+    # A rollback that was killed before it had copied the earlier version.
+    live_model._withdraw(recorded.store, [bad], "six fingers")
+    clean(workspace, RetentionOptions(versions=1, runs=1))
+    assert {model.versions for model in models(workspace)} == {(number,) for number in pushed}
+
+
+def test_a_version_that_something_else_put_there_stays(recorded, workspace):
+    foreign = workspace.serving / "1"
+    foreign.mkdir(parents=True)
+    (foreign / "saved_model.pb").touch()
+    for _ in range(3):
+        recorded.push(recorded.run(), workspace.serving)
+    clean(workspace, RetentionOptions(versions=1))
+    assert len(list(workspace.serving.glob("[0-9]*"))) == 2
+    assert foreign.exists()
+
+
+def test_models_to_beat_and_to_start_from_stay(recorded, workspace):
+    base, before, latest = (recorded.run() for _ in range(3))
+    share_examples(recorded, before, latest)
+    for _ in range(3):
+        recorded.run(blessed=False)
+    clean(workspace, RetentionOptions(runs=1))
+    newest = max(live_models(workspace))
+    assert live_models(workspace) == {base, before, latest, newest}
+
+
+def test_in_place_of_a_withdrawn_model_those_before_it_stay(recorded, workspace):
+    before, latest, bad = (recorded.run() for _ in range(3))
+    live_model._withdraw(recorded.store, [bad], "six fingers")
+    newest = recorded.run(blessed=False)
+    clean(workspace, RetentionOptions(runs=1))
+    assert live_models(workspace) == {before, latest, newest}
+
+
+def test_where_the_newest_runs_came_to_no_verdict_the_last_that_did_stays(recorded, workspace):
+    _, judged = (recorded.run(blessed=False) for _ in range(2))
+    failed = [recorded.run(blessed=None) for _ in range(3)]
+    clean(workspace, RetentionOptions(runs=2))
+    assert live_models(workspace) == {judged, *failed[-2:]}
+
+
+def share_examples(recorded, model, other):
+    """Has the other Model's training read the examples of the first, too."""
+    examples = {each.number: each.examples for each in load_models(recorded.store, Path("none"))}
+    (execution,) = {
+        event.execution_id
+        for event in recorded.store.get_events_by_artifact_ids([other])
+        if event.type == event.OUTPUT
+    }
+    event = mlmd.Event(type=mlmd.Event.INPUT, execution_id=execution, artifact_id=examples[model])
+    event.path.steps.add().key = "examples"
+    event.path.steps.add().index = 0
+    recorded.store.put_events([event])
+
+
+def test_models_keep_their_metrics_and_runs_their_verdicts(recorded, workspace):
+    recorded.run(kid=0.3, span=7)
+    for _ in range(3):
+        recorded.run()
+    before = models(workspace)
+    clean(workspace, RetentionOptions(runs=1))
+    assert models(workspace) == before
+    first = lineage.runs(recorded.store)[0]
+    assert (first.blessed, first.images("accepted")) == (True, 1797)
+    assert (first.model, first.evaluation, first.rejected_report) == (None, None, None)
+    assert "blessed" in iadb("runs", "--workspace", workspace.folder).output
+
+
+def iadb(*args):
+    return CliRunner().invoke(main, list(map(str, args)))
+
+
+def test_a_dry_run_says_the_same_and_removes_nothing(recorded, workspace):
+    for _ in range(4):
+        recorded.push(recorded.run(), workspace.serving)
+    before = (folders(workspace), live_artifacts(workspace), models(workspace))
+    options = RetentionOptions(runs=1, versions=1)
+    told = clean(workspace, options, dry_run=True)
+    assert (folders(workspace), live_artifacts(workspace), models(workspace)) == before
+    assert clean(workspace, options) == told
+
+
+@pytest.mark.parametrize("call", [1, 3, 12])  # of a version, of an artifact
+def test_a_killed_removal_leaves_no_live_artifact_without_files_and_is_gone_on_with(
+    recorded, workspace, call
+):
+    for _ in range(4):
+        recorded.push(recorded.run(), workspace.serving)
+    command = [sys.executable, "-c", KILLED, workspace.folder, str(call)]
+    assert subprocess.run(command).returncode == -9
+    assert {Path(a.uri) for a in live_artifacts(workspace).values()} <= folders(workspace)
+    live = live_version(workspace)
+    clean(workspace, RetentionOptions(runs=1, versions=1))
+    assert_that_files_and_metadata_agree(workspace)
+    left = {path.name for path in workspace.serving.iterdir()}
+    assert left == {".lock", str(live)}
+
+
+def test_what_killed_runs_and_tfx_itself_leave_behind_goes(recorded, workspace):
+    recorded.run()
+    killed = recorded.store.put_executions(
+        [mlmd.Execution(type_id=recorded.store.get_execution_type("Trainer").id)]
+    )[0]
+    left = [
+        workspace.artifacts / "Trainer" / "model" / str(killed),
+        workspace.artifacts / "Trainer" / ".system" / "executor_execution" / str(killed),
+        workspace.artifacts / "Trainer" / ".system" / "stateful_working_dir" / "0b5c",
+        workspace.serving / ".partial-1795569897",
+    ]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    clean(workspace, RetentionOptions())
+    assert not [folder for folder in left if folder.exists()]
+    assert_that_files_and_metadata_agree(workspace)
+
+
+def test_what_metadata_does_not_know_is_not_touched_and_no_link_followed(
+    recorded, workspace, tmp_path
+):
+    precious = tmp_path / "precious"
+    (precious / "deep").mkdir(parents=True)
+    (precious / "deep" / "file").touch()
+    recorded.run(blessed=False)
+    gone = next(path for path in folders(workspace) if path.parent.name == "model")
+    shutil.rmtree(gone)
+    gone.symlink_to(precious)
+    strange = workspace.artifacts / "Trainer" / "model" / "mine"
+    strange.mkdir()
+    for link in (
+        workspace.artifacts / "Trainer" / ".system",
+        workspace.artifacts / "Linked",
+        workspace.artifacts / "Trainer" / "linked",
+        workspace.checkpoints / "0123456789abcdef",
+    ):
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(precious)
+    (workspace.checkpoints / "mine").mkdir()
+    for _ in range(2):
+        recorded.run(blessed=False)
+    clean(workspace, RetentionOptions(runs=1, checkpoints=1))
+    assert (precious / "deep" / "file").exists()
+    assert strange.exists()
+    assert (workspace.checkpoints / "mine").exists()
+
+
+def test_a_workspace_that_was_moved_keeps_the_same(recorded, workspace, tmp_path):
+    numbers = [recorded.run() for _ in range(4)]
+    moved = Workspace(tmp_path / "elsewhere")
+    shutil.copytree(workspace.folder, moved.folder)
+    clean(moved, RetentionOptions(runs=1))
+    left = {path.name for path in (moved.artifacts / "Trainer" / "model").iterdir()}
+    assert left == {"run-00003", "run-00004"}
+    assert live_models(moved) == set(numbers[2:])
+
+
+def test_metadata_that_were_begun_anew_remove_nothing(recorded, workspace):
+    recorded.run()
+    before = folders(workspace)
+    workspace.metadata.unlink()
+    Recorded(workspace.metadata, workspace.artifacts)
+    clean(workspace, RetentionOptions(runs=1))
+    assert folders(workspace) == before
+
+
+def test_the_newest_checkpoints_reports_and_logs_stay(recorded, workspace):
+    recorded.run()
+    for i in range(4):
+        checkpoint = workspace.checkpoints / f"{i:016x}" / "logs" / "events"
+        for path in (checkpoint, workspace.reports / f"{i}.html", workspace.logs / f"{i}.log"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            os.utime(path, (1000 * i, 1000 * i))
+    (workspace.reports / "latest.html").touch()
+    clean(workspace, RetentionOptions(checkpoints=1, reports=2, logs=3))
+    assert {path.name for path in workspace.checkpoints.iterdir()} == {f"{3:016x}"}
+    assert {path.name for path in workspace.reports.iterdir()} == {
+        "2.html",
+        "3.html",
+        "latest.html",
+    }
+    assert {path.name for path in workspace.logs.iterdir()} == {"1.log", "2.log", "3.log"}
+
+
+def test_with_null_all_are_kept(recorded, workspace):
+    for _ in range(3):
+        recorded.push(recorded.run(blessed=False), workspace.serving)
+    everything = dict.fromkeys(RetentionOptions.model_fields)
+    assert clean(workspace, RetentionOptions(**everything)) == []
+
+
+def test_a_hundred_runs_take_no_more_room_than_thirty(recorded, workspace):
+    options, sizes = RetentionOptions(runs=5, versions=3), {}
+    for i in range(100):
+        blessed = i % 3 > 0
+        model = recorded.run(blessed=blessed)
+        if blessed:
+            recorded.push(model, workspace.serving)
+        if i % 10 == 9:
+            clean(workspace, options)
+            files = [*workspace.artifacts.rglob("*"), *workspace.serving.rglob("*")]
+            sizes[i + 1] = sum(path.stat().st_size for path in files if path.is_file())
+    assert max(sizes.values()) <= 1.1 * sizes[30]
+    assert_that_files_and_metadata_agree(workspace)
+
+
+def test_a_workspace_in_use_is_refused_and_one_without_runs_is_not_made(workspace, tmp_path):
+    Recorded(workspace.metadata, workspace.artifacts)
+    with workspace.locked(), pytest.raises(WorkspaceError, match="is in use"):
+        clean(workspace, RetentionOptions())
+    result = iadb("clean", "--workspace", tmp_path / "nowhere")
+    assert result.output == f"nothing to remove in {tmp_path / 'nowhere'}\n"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_the_command_says_what_goes_and_how_much_that_is(recorded, workspace):
+    for _ in range(3):
+        recorded.push(recorded.run(), workspace.serving)
+    arguments = ("clean", "--workspace", workspace.folder, "--set", "retention.versions=1")
+    dry = iadb(*arguments, "--dry-run").output.splitlines()
+    assert dry[0] == "would remove"
+    assert dry[1].split()[:2] == ["versions", "2"]
+    assert dry[-1].split()[:3] == ["in", "all", "2"]
+    assert iadb(*arguments).output.splitlines() == ["removed", *dry[1:]]
+
+
+def test_neither_tensorflow_nor_tfx_is_imported(workspace):
+    command = (
+        "import sys, pipeline.registry.retention; print({'tensorflow', 'tfx'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+    assert found.stdout == "set()\n"

@@ -1,0 +1,177 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+from PIL import Image
+
+from pipeline.cli import main
+from pipeline.registry import serving
+from trainer.common.image_grid import image_grid
+
+
+def version(folder, name, complete=True):
+    (folder / name).mkdir(parents=True)
+    if complete:
+        (folder / name / "saved_model.pb").write_bytes(b"")
+    return folder / name
+
+
+def test_the_newest_complete_version_is_the_latest(tmp_path):
+    version(tmp_path, "9")
+    newest = version(tmp_path, "10")
+    version(tmp_path, "11", complete=False)
+    version(tmp_path, "copy-of-12")
+    assert serving.latest_model(tmp_path) == newest
+
+
+@pytest.mark.parametrize("folder", ["missing", "."])
+def test_without_a_version_the_error_says_what_makes_one(tmp_path, folder):
+    with pytest.raises(serving.NoModelError, match="`iadb run` pushes one"):
+        serving.latest_model(tmp_path / folder)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_grid_is_written_as_png_whole_or_not_at_all(tmp_path, channels):
+    images = np.random.default_rng(0).integers(0, 256, (5, 80, 80, channels), np.uint8)
+    serving.write_grid(images, tmp_path / "grid.png")
+    written = np.array(Image.open(tmp_path / "grid.png"))
+    np.testing.assert_array_equal(written, image_grid(images).squeeze())
+    assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
+
+
+class Walks(tf.Module):
+    """A model whose image of a seed gets one gray level brighter at each step."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)])
+    def trajectory(self, seed, nb_step):
+        levels = tf.cast(seed, tf.int32)[:, None] + tf.range(nb_step + 1)
+        images = tf.tile(levels[:, :, None, None, None], [1, 1, 64, 64, 1])
+        return {"trajectory": tf.cast(images, tf.uint8)}
+
+
+@pytest.fixture(scope="module")
+def walks(tmp_path_factory):
+    """The model, whose default is 4 steps."""
+    folder = tmp_path_factory.mktemp("walks")
+    module = Walks()
+    tf.saved_model.save(module, str(folder), signatures={"trajectory": module.trajectory})
+    (folder / serving.METADATA).parent.mkdir()
+    (folder / serving.METADATA).write_text(json.dumps({"nb_step": 4}))
+    return folder
+
+
+@pytest.mark.parametrize("batch_size", [2, 16])
+def test_trajectories_lead_from_noise_to_image_seed_by_seed(walks, batch_size):
+    ways = serving.draw_trajectories(walks, range(7, 10), batch_size=batch_size)
+    assert ways.shape == (3, 5, 64, 64, 1)
+    np.testing.assert_array_equal(ways[..., 0, 0, 0], np.add.outer([7, 8, 9], np.arange(5)))
+
+
+def test_long_trajectories_lose_states_between_noise_and_image(walks):
+    (way,) = serving.draw_trajectories(walks, range(1), 128)[..., 0, 0, 0]
+    assert len(way) == serving.GIF_FRAMES
+    assert (way[0], way[-1]) == (0, 128)
+    assert set(np.diff(way)) == {2, 3}
+
+
+class Names(tf.Module):
+    """A conditional model: the brightness of an image is the length of its label."""
+
+    SEED, STEPS = tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)
+    LABEL = tf.TensorSpec([None], tf.string)
+
+    @tf.function(input_signature=[SEED, STEPS, LABEL])
+    def generate(self, seed, nb_step, label):
+        return {"image": self.trajectory(seed, nb_step, label)["trajectory"][:, -1]}
+
+    @tf.function(input_signature=[SEED, STEPS, LABEL])
+    def trajectory(self, seed, nb_step, label):
+        lengths = tf.cast(tf.strings.length(label), tf.uint8) + tf.cast(0 * seed, tf.uint8)
+        return {
+            "trajectory": tf.tile(lengths[:, None, None, None, None], [1, nb_step + 1, 64, 64, 1])
+        }
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("names")
+    module = Names()
+    signatures = {"generate": module.generate, "trajectory": module.trajectory}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    (folder / serving.METADATA).parent.mkdir()
+    (folder / serving.METADATA).write_text(json.dumps({"nb_step": 1, "labels": ["ox", "cow"]}))
+    return folder
+
+
+@pytest.mark.parametrize("gif", [False, True])
+@pytest.mark.parametrize("label", ["", "ox", "cow"])
+def test_all_images_of_a_sample_have_the_label_that_is_asked_for(names, tmp_path, label, gif):
+    arguments = ["--model", names, "-o", tmp_path / "grid.png", "--count", 300 if not gif else 3]
+    arguments += ["--label", label] if label else []
+    arguments += ["--gif", tmp_path / "way.gif"] if gif else []
+    result = CliRunner().invoke(main, ["sample", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    assert grid[4, 4] == grid[4, -5] == len(label)
+
+
+def test_an_unknown_label_is_told_with_those_there_are(names, tmp_path):
+    result = iadb_sample(names, tmp_path, "--label", "horse")
+    assert result.exit_code == 2
+    assert result.output == "iadb: label 'horse': unknown; there are ox, cow\n"
+
+
+def test_a_misspelled_label_is_told_with_the_one_that_may_be_meant(names, tmp_path):
+    result = iadb_sample(names, tmp_path, "--label", "cows")
+    assert result.output == "iadb: label 'cows': unknown; did you mean 'cow'?\n"
+
+
+def test_a_label_for_an_unconditional_model_is_told_in_one_line(walks, tmp_path):
+    result = iadb_sample(walks, tmp_path, "--label", "ox")
+    assert result.exit_code == 2
+    assert result.output.startswith(f"iadb: {walks} takes no label; `iadb run --set model.cond")
+    assert len(result.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_gif_has_a_grid_a_state_and_holds_the_last(tmp_path, channels):
+    levels = np.arange(0, 250, 50, np.uint8)
+    trajectories = np.broadcast_to(levels[:, None, None, None], (4, 5, 64, 64, channels))
+    serving.write_gif(trajectories, tmp_path / "way.gif")
+    assert [path.name for path in tmp_path.iterdir()] == ["way.gif"]
+    with Image.open(tmp_path / "way.gif") as gif:
+        assert (gif.format, gif.n_frames, gif.info["loop"]) == ("GIF", 5, 0)
+        durations = []
+        for state in range(5):
+            gif.seek(state)
+            durations.append(gif.info["duration"])
+            frame = np.asarray(gif.convert("RGB"))
+            expected = image_grid(trajectories[:, state])
+            np.testing.assert_array_equal(frame, np.broadcast_to(expected, frame.shape))
+    assert durations == [serving.FRAME_MS] * 4 + [serving.LAST_FRAME_MS]
+
+
+def iadb_sample(model, folder, *args):
+    files = ("-o", folder / "grid.png", "--gif", folder / "way.gif")
+    return CliRunner().invoke(main, list(map(str, ("sample", "--model", model, *files, *args))))
+
+
+def test_the_last_frame_is_the_grid_that_is_written_as_png(walks, tmp_path):
+    result = iadb_sample(walks, tmp_path, "--count", 3, "--seed", 7, "--steps", 2)
+    assert result.exit_code == 0, result.output
+    assert f"{tmp_path / 'grid.png'} and {tmp_path / 'way.gif'}" in result.output
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    with Image.open(tmp_path / "way.gif") as gif:
+        assert gif.n_frames == 3
+        gif.seek(2)
+        np.testing.assert_array_equal(np.asarray(gif.convert("L")), grid)
+    assert grid[4, 4] == 9
+
+
+def test_a_gif_of_too_many_images_is_refused(walks, tmp_path):
+    result = iadb_sample(walks, tmp_path, "--count", 257)
+    assert result.exit_code == 2
+    assert "--gif shows at most 256 images" in result.output
+    assert list(tmp_path.iterdir()) == []

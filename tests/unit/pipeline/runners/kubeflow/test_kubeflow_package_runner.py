@@ -1,0 +1,234 @@
+"""What the compiler of Kubeflow packages writes; tests/pipeline/test_kubeflow_*.py run it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.container_component import create_container_component
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.experimental.node_execution_options.utils import (
+    NodeExecutionOptions,
+    TriggerStrategy,
+)
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types.standard_artifacts import String
+
+from pipeline.cluster.compile import compile_package
+from pipeline.config import ConfigError, load
+from pipeline.runners.kubeflow.options import KubeflowOptions
+from pipeline.runners.kubeflow.package import MAX_PACKAGE, CompileError, Shown, write_package
+from tests.kubeflow_cluster import Package
+
+OPTIONS = KubeflowOptions(image="image", metadata_secret="metadata")
+GPU_NODES = {"Trainer", "RealFeatures", "SampleEvaluator"}
+TRAINER = {
+    "cpu": "4",
+    "memory": "16Gi",
+    "gpu": 2,
+    "node_selector": {"pool": "gpu"},
+    "tolerations": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
+    "shared_memory": "2Gi",
+    "volumes": {"fast": "/scratch"},
+    "secrets": {"WANDB_API_KEY": {"secret": "wandb", "key": "token"}},
+    "env": {"NCCL_DEBUG": "INFO"},
+    "retries": 4,
+    "retry_backoff_seconds": 7,
+    "timeout_seconds": 3600,
+}
+OVERRIDES = [
+    f"kubeflow.nodes={json.dumps({'Trainer': TRAINER})}",
+    "kubeflow.image=registry/iadb:1",
+    "train.steps=777",
+]
+
+
+@component
+def say(text: Parameter[str], said: OutputArtifact[String]) -> None:
+    """Says something."""
+    said.value = text
+
+
+def pipeline(*texts):
+    nodes = [say(text=text).with_id(f"Say{i}") for i, text in enumerate(texts)]
+    return Pipeline("say", "/root", components=nodes)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """Our own pipeline, as the preset digits has it, with a Trainer that asks for all there is."""
+    path = tmp_path_factory.mktemp("package") / "digits.yaml"
+    compile_package(load("digits", overrides=OVERRIDES), path)
+    return Package(path)
+
+
+def test_tasks_are_named_as_nodes_and_wait_for_those_they_need(package):
+    assert package.upstream["ImageExampleGen"] == []
+    assert set(package.upstream["Trainer"]) == {
+        "DataGate",
+        "DriftGate",
+        "DriftReference",
+        "ImageExampleGen",
+        "Transform",
+    }
+    assert "SampleEvaluator" in package.upstream["Pusher"]
+
+
+def test_the_spec_is_that_of_open_source_kubeflow_with_its_cache_off(package):
+    assert package.spec["schemaVersion"] == "2.1.0"
+    assert all(not task["cachingOptions"].get("enableCache") for task in package.tasks.values())
+
+
+def test_runtime_parameters_are_inputs_with_the_configuration_as_default(package):
+    inputs = {k: (v["parameterType"], v.get("defaultValue")) for k, v in package.inputs().items()}
+    assert inputs == {
+        "data_folder": ("STRING", None),
+        "span": ("STRING", "latest"),
+        "steps": ("NUMBER_INTEGER", 777),
+        "samples": ("NUMBER_INTEGER", load("digits").evaluate.samples),
+    }
+
+
+def test_arguments_and_package_fit_a_cluster_with_room_to_spare(package):
+    for name in package.tasks:
+        assert sum(map(len, package.container(name)["args"])) < 16 * 1024
+    assert len(package.text) < MAX_PACKAGE / 4
+
+
+def test_the_same_configuration_gives_the_same_package_in_any_process(package, tmp_path):
+    command = (
+        "import sys; from pathlib import Path; from pipeline.config import load;"
+        "from pipeline.cluster.compile import compile_package;"
+        "compile_package(load('digits', overrides=sys.argv[2:]), Path(sys.argv[1]))"
+    )
+    path = tmp_path / "package.yaml"
+    subprocess.run([sys.executable, "-c", command, path, *OVERRIDES], check=True)
+    assert path.read_text("utf-8") == package.text
+
+
+def test_only_nodes_that_compute_on_gpus_get_one_and_cuda_is_hidden_from_the_others(package):
+    for name in package.tasks:
+        container = package.container(name)
+        hidden = {"name": "CUDA_VISIBLE_DEVICES", "value": "-1"} in container["env"]
+        accelerator = container.get("resources", {}).get("accelerator")
+        assert bool(accelerator) == (name in GPU_NODES) != hidden
+    assert package.container("RealFeatures")["resources"]["accelerator"] == {
+        "count": "1",
+        "resourceCount": "1",
+        "resourceType": "nvidia.com/gpu",
+        "type": "nvidia.com/gpu",
+    }
+
+
+def test_a_node_gets_what_the_configuration_gives_it(package):
+    container, pod = package.container("Trainer"), package.kubernetes("Trainer")
+    assert container["image"] == "registry/iadb:1"
+    resources = container["resources"]
+    assert (resources["resourceCpuLimit"], resources["resourceMemoryLimit"]) == ("4", "16Gi")
+    assert resources["accelerator"]["resourceCount"] == "2"
+    assert {"name": "NCCL_DEBUG", "value": "INFO"} in container["env"]
+    assert pod["nodeSelector"]["labels"] == {"pool": "gpu"}
+    (toleration,) = pod["tolerations"]
+    assert (toleration["key"], toleration["effect"]) == ("nvidia.com/gpu", "NoSchedule")
+    (shm,) = pod["emptyDirMounts"]
+    assert (shm["mountPath"], shm["medium"], shm["sizeLimit"]) == ("/dev/shm", "Memory", "2Gi")
+    claims = {mount["constant"]: mount["mountPath"] for mount in pod["pvcMount"]}
+    assert claims == {"iadb": "/mnt/iadb", "fast": "/scratch"}
+    variables = {
+        entry["envVar"]: (reference["secretName"], entry["secretKey"])
+        for reference in pod["secretAsEnv"]
+        for entry in reference["keyToEnv"]
+    }
+    assert variables["WANDB_API_KEY"] == ("wandb", "token")
+    assert variables["TFX_METADATA_PASSWORD"] == ("iadb-metadata", "password")
+    assert pod["activeDeadlineSeconds"] == "3600" or pod["activeDeadlineSeconds"] == 3600
+    retry = package.tasks["Trainer"]["retryPolicy"]
+    assert (retry["maxRetryCount"], retry["backoffDuration"], retry["backoffFactor"]) == (
+        4,
+        "7s",
+        2,
+    )
+    assert "nodeSelector" not in package.kubernetes("Pusher")
+
+
+def test_a_configuration_that_names_an_unknown_node_is_told_those_there_are(tmp_path):
+    config = load("digits", overrides=["kubeflow.nodes.Trainor.gpu=1"])
+    with pytest.raises(ConfigError, match=r"kubeflow: no node Trainor; there are ImageExampleGen"):
+        compile_package(config, tmp_path / "package.yaml")
+
+
+def test_what_kubeflow_and_kubernetes_would_fill_in_is_kept_from_them(tmp_path):
+    text = 'a {{$.pipeline_job_name}} b $(HOME) c {{{{ "d"'
+    write_package(pipeline(text), OPTIONS, tmp_path / "package.yaml")
+    arguments = Package(tmp_path / "package.yaml").container("Say0")["args"]
+    ir = arguments[arguments.index("--ir") + 1]
+    assert "{{" not in ir
+    assert "$(" not in ir
+    assert text in str(json.loads(ir))
+
+
+def test_arguments_that_are_too_large_are_refused(tmp_path):
+    with pytest.raises(CompileError, match=r"Say0: its arguments take 4\d,\d{3} bytes"):
+        write_package(pipeline("x" * 40_000), OPTIONS, tmp_path / "package.yaml")
+
+
+def test_a_package_that_is_too_large_is_refused(tmp_path):
+    with pytest.raises(CompileError, match="the package has"):
+        write_package(pipeline(*["x" * 30_000] * 18), OPTIONS, tmp_path / "package.yaml")
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_parameter_with_two_defaults_is_refused(tmp_path):
+    parameters = [RuntimeParameter("text", str, default) for default in "ab"]
+    with pytest.raises(CompileError, match="the runtime parameter text has two types or defaults"):
+        write_package(pipeline(*parameters), OPTIONS, tmp_path / "package.yaml")
+
+
+@pytest.mark.parametrize("name", ["run_id", "run-id", "report", "metrics", "class", "1st"])
+def test_a_parameter_whose_name_is_taken_or_none_is_refused(tmp_path, name):
+    with pytest.raises(CompileError, match=f"a runtime parameter cannot be called {name}"):
+        write_package(
+            pipeline(RuntimeParameter(name, str, "x")), OPTIONS, tmp_path / "package.yaml"
+        )
+
+
+def test_the_id_of_a_run_is_an_input_of_its_own(package):
+    # Kubeflow fills it in where it is the whole of an input, and not in arguments.
+    for name, task in package.tasks.items():
+        value = task["inputs"]["parameters"]["run_id"]["runtimeValue"]["constant"]
+        assert value == "{{$.pipeline_job_uuid}}"
+        arguments = package.container(name)["args"]
+        assert arguments[arguments.index("--run-id") + 1] == "{{$.inputs.parameters['run_id']}}"
+
+
+def test_a_container_component_is_refused(tmp_path):
+    node = create_container_component(name="Box", image="alpine", command=["true"])()
+    with pytest.raises(CompileError, match="Box: a container component is not supported"):
+        write_package(
+            Pipeline("boxes", "/root", components=[node]), OPTIONS, tmp_path / "package.yaml"
+        )
+
+
+def test_a_node_that_does_not_wait_for_success_is_refused(tmp_path):
+    node = say(text="x").with_id("Say")
+    node.node_execution_options = NodeExecutionOptions(
+        trigger_strategy=TriggerStrategy.ALL_UPSTREAM_NODES_COMPLETED
+    )
+    with pytest.raises(CompileError, match="Say: it must wait for the success of all nodes"):
+        write_package(
+            Pipeline("say", "/root", components=[node]), OPTIONS, tmp_path / "package.yaml"
+        )
+
+
+def test_names_that_kubeflow_cannot_tell_apart_are_refused(tmp_path):
+    parameters = [RuntimeParameter(name, str, "x") for name in ("a-b", "a_b")]
+    with pytest.raises(CompileError, match="names too alike: a-b, a_b"):
+        write_package(pipeline(*parameters), OPTIONS, tmp_path / "package.yaml")
+
+
+def test_a_page_of_an_unknown_node_is_refused(tmp_path):
+    shown = {"Sing": Shown("said", "index.html")}
+    with pytest.raises(CompileError, match="no node Sing; there are Say0"):
+        write_package(pipeline("x"), OPTIONS, tmp_path / "package.yaml", shown)

@@ -1,0 +1,155 @@
+import os
+import subprocess
+import sys
+from datetime import datetime, timezone
+
+import pytest
+
+from components.image_example_gen.errors import ImageDataError
+from pipeline.config import load
+from pipeline.registry.journal import Journal
+from pipeline.unattended.new_data import look
+
+NOW = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "workspace" / "journal.sqlite")
+
+
+def put(folder, *names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(b"no image: only names, sizes and times count")
+
+
+def config_of(folder, *overrides):
+    return load(overrides=[f"data.folder={folder}", *overrides])
+
+
+@pytest.fixture
+def spanned(tmp_path):
+    """A configuration of spans, and the folder of each by its number."""
+    config = config_of(tmp_path / "data", "data.pattern=span-{SPAN}", "data.window=3")
+    return config, lambda number: tmp_path / "data" / f"span-{number}"
+
+
+def test_all_is_new_at_first_and_nothing_when_it_is_remembered(tmp_path, journal):
+    config = config_of(tmp_path / "data")
+    put(tmp_path / "data", "a.png", "b.png", "labels.csv")
+    found = look(config, journal)
+    assert (found.new, found.late, found.text) == ({0: 2}, {}, "2 new images")
+    journal.remember(found.snapshots)
+    found = look(config, journal)
+    assert (found.new, found.text) == ({}, "no new images")
+
+
+def test_in_a_growing_folder_what_came_or_changed_is_new(tmp_path, journal):
+    config = config_of(tmp_path / "data")
+    put(tmp_path / "data", "a.png", "b.png", "c.png")
+    journal.remember(look(config, journal).snapshots)
+    put(tmp_path / "data" / "more", "d.png")
+    os.utime(tmp_path / "data" / "a.png", (1, 1))
+    (tmp_path / "data" / "c.png").unlink()
+    assert look(config, journal).new == {0: 2}
+
+
+def test_what_arrives_after_the_look_is_new_the_next_time(tmp_path, journal):
+    config = config_of(tmp_path / "data")
+    put(tmp_path / "data", "a.png")
+    before = look(config, journal)
+    put(tmp_path / "data", "b.png")
+    journal.remember(before.snapshots)
+    assert look(config, journal).new == {0: 1}
+
+
+def test_files_that_come_late_to_a_span_of_the_window_are_new_and_told_as_late(spanned, journal):
+    config, folder = spanned
+    put(folder(1), "a.png")
+    put(folder(2), "a.png")
+    journal.remember(look(config, journal).snapshots)
+    put(folder(1), "late.png")
+    put(folder(3), "a.png", "b.png")
+    found = look(config, journal)
+    assert (found.new, found.late, found.newest) == ({1: 1, 3: 2}, {1: 1}, 3)
+    assert found.text == "3 new images: 1 late in span 1, 2 in span 3"
+
+
+def test_more_files_in_the_newest_span_are_not_late(spanned, journal):
+    config, folder = spanned
+    put(folder(1), "a.png")
+    journal.remember(look(config, journal).snapshots)
+    put(folder(1), "b.png")
+    found = look(config, journal)
+    assert (found.new, found.late, found.text) == ({1: 1}, {}, "1 new image in span 1")
+
+
+def test_spans_outside_the_window_are_told_and_are_no_reason_to_run(spanned, journal):
+    config, folder = spanned
+    for number in range(1, 5):
+        put(folder(number), "a.png")
+    found = look(config, journal)
+    assert (found.new, found.outside) == ({2: 1, 3: 1, 4: 1}, {1: 1})
+    assert found.text.endswith("; 1 in spans outside data.window: 1")
+    journal.remember(found.snapshots)
+    assert (look(config, journal).new, look(config, journal).outside) == ({}, {1: 1})
+
+
+def test_a_held_span_is_told_and_not_read_until_it_is_released(spanned, journal):
+    config, folder = spanned
+    for number in (1, 2):
+        put(folder(number), "a.png")
+    journal.hold(2, "drift of 0.3", NOW)
+    found = look(config, journal)
+    assert (found.new, found.newest) == ({1: 1}, 1)
+    assert found.text == ("1 new image in span 1; held (see `iadb spans`): 2")
+    assert found.as_json()["held"] == [2]
+    journal.release(2, NOW)
+    assert look(config, journal).new == {1: 1, 2: 1}
+
+
+def test_where_all_is_held_nothing_is_read(tmp_path, journal):
+    put(tmp_path / "data", "a.png")
+    journal.hold(0, "5 of 5 files are rejected", NOW)
+    found = look(config_of(tmp_path / "data"), journal)
+    assert (found.new, found.newest, found.snapshots) == ({}, None, {})
+    assert found.text.startswith("no new images; the folder is held: 5 of 5")
+
+
+def test_many_spans_are_told_in_one_short_line(tmp_path, journal):
+    config = config_of(tmp_path / "data", "data.pattern='{YYYY}/{MM}/{DD}'", "data.window=0")
+    for day in range(1, 31):
+        put(tmp_path / "data" / f"2026/04/{day:02}", "a.png")
+    text = look(config, journal).text
+    assert text.startswith("30 new images: 1 in span ")
+    assert text.endswith(", the rest in 25 spans before")
+
+
+def test_an_empty_span_has_nothing_new_and_a_missing_folder_is_an_error(spanned, journal):
+    config, folder = spanned
+    put(folder(1))
+    assert look(config, journal).new == {}
+    with pytest.raises(ImageDataError, match="no such folder"):
+        look(config_of(folder(9)), journal)
+
+
+def test_a_look_imports_no_heavy_library(tmp_path):
+    put(tmp_path / "data", "a.png")
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from pipeline.cli import main\n"
+        f"arguments = ['run', '--if-new-data', '--data', {str(tmp_path / 'data')!r}]\n"
+        f"arguments += ['--workspace', {str(tmp_path / 'workspace')!r}]\n"
+        "arguments += ['--set', 'schedule.min_new_images=2']\n"
+        "print(CliRunner().invoke(main, arguments).output)\n"
+        "heavy = ('tensorflow', 'tfx', 'apache_beam')\n"
+        "print([module for module in heavy if module in sys.modules])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.splitlines() == [
+        "too few new images: 1 new image; a run waits for schedule.min_new_images=2",
+        "",
+        "[]",
+    ]

@@ -1,0 +1,100 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from pipeline.unattended.supervisor import Ended, supervise
+from trainer.common.signals import TERMINATED, exit_on_sigterm
+
+STUBBORN = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(600)
+"""
+ORDERLY = """
+import pathlib, signal, sys, time
+def end(number, frame):
+    pathlib.Path(sys.argv[1]).write_text(signal.Signals(number).name)
+    sys.exit(9)
+signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGINT, end)
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(600)
+"""
+
+
+def python(code, *arguments):
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
+def test_code_and_last_error_line_are_told_and_the_line_is_passed_on(capsys):
+    code = "import sys; print('iadb: first\\niadb: \\x1b[31mlast\\n', file=sys.stderr); sys.exit(3)"
+    assert supervise(python(code)) == Ended(3, "?[31mlast")
+    assert "iadb: first\niadb: \x1b[31mlast\n" in capsys.readouterr().err
+
+
+def test_a_child_without_a_word_is_told_by_its_code():
+    assert supervise(python("exit(5)")) == Ended(5, "ended with exit code 5")
+
+
+def test_a_child_that_a_signal_killed_is_told_by_its_name():
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert supervise(python(code)) == Ended(137, "killed by SIGKILL")
+
+
+def test_a_child_that_takes_too_long_is_asked_to_end(tmp_path):
+    ended = supervise(python(ORDERLY, tmp_path / "said"), timeout=2)
+    assert (ended.code, ended.timed_out) == (9, True)
+    assert (tmp_path / "said").read_text() == "SIGTERM"
+
+
+def test_a_child_that_does_not_end_is_killed(tmp_path):
+    ended = supervise(python(STUBBORN, tmp_path / "said"), timeout=2, grace=0.2)
+    assert ended == Ended(137, "killed by SIGKILL", timed_out=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "raised", "code"),
+    [(signal.SIGTERM, SystemExit, TERMINATED), (signal.SIGINT, KeyboardInterrupt, None)],
+)
+def test_what_stops_this_process_reaches_the_child_which_ends_first(tmp_path, number, raised, code):
+    said = tmp_path / "said"
+
+    def stop():
+        while not said.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=stop).start()
+    with exit_on_sigterm(), pytest.raises(raised) as stopped:
+        supervise(python(ORDERLY, said))
+    assert said.read_text() == number.name
+    assert getattr(stopped.value, "code", None) == code
+
+
+def test_a_child_dies_with_a_supervisor_that_is_killed(tmp_path):
+    said = tmp_path / "said"
+    code = (
+        "import sys\n"
+        "from pipeline.unattended.supervisor import supervise\n"
+        f"supervise([sys.executable, '-c', {STUBBORN!r}, {str(said)!r}])\n"
+    )
+    with subprocess.Popen(python(code)) as supervisor:
+        while not said.exists():
+            time.sleep(0.01)
+        [child] = children(supervisor.pid)
+        supervisor.kill()
+    deadline = time.monotonic() + 30
+    while os.path.exists(f"/proc/{child}/exe") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not os.path.exists(f"/proc/{child}/exe")
+
+
+def children(parent):
+    with open(f"/proc/{parent}/task/{parent}/children") as file:
+        return list(map(int, file.read().split()))

@@ -1,0 +1,163 @@
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
+
+from trainer.fit.callbacks import TensorBoardLog
+
+NAN = float("nan")
+
+
+class Model(keras.Model):
+    """Trains nothing: says what it is told, one entry a step; a sample is its noise."""
+
+    def __init__(self, logs, seconds=0.0, grid_seconds=0.0):
+        super().__init__()
+        self.said = {key: tf.constant(values, tf.float32) for key, values in logs.items()}
+        self.seconds, self.grid_seconds = seconds, grid_seconds
+        self.done = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False)
+        self.built = True
+        schedule = keras.optimizers.schedules.PolynomialDecay(1.0, 10, 0.0)
+        self.compile(optimizer=keras.optimizers.SGD(schedule), run_eagerly=True)
+
+    def train_step(self, data):
+        step = int(self.done)
+        self.done.assign_add(1)
+        time.sleep(self.seconds * (1 if step else 20))  # as if the first step compiled
+        self.optimizer.iterations.assign_add(1)
+        return {key: values[step] for key, values in self.said.items()}
+
+    @property
+    def metrics(self):
+        return []
+
+    def transport(self, x0, nb_step, label=None):
+        time.sleep(self.grid_seconds)
+        return x0 if label is None else x0 - 0.25 * tf.cast(label, tf.float32)[:, None, None, None]
+
+
+def train(folder, logs, *, start_step=0, log_every=2, grid_every=100, **kwargs):
+    """What TensorBoard reads of a training: {tag: {step: value}}, images as encoded."""
+    model = Model(logs, **kwargs)
+    board = TensorBoardLog(
+        str(folder),
+        start_step=start_step,
+        batch_size=32,
+        log_every=log_every,
+        grid_every=grid_every,
+        x0=tf.fill([4, 64, 64, 1], 1.0),
+        nb_step=2,
+    )
+    steps = len(logs["loss"])
+    data = tf.data.Dataset.from_tensors(tf.zeros([32, 1])).repeat()
+    model.fit(data, steps_per_epoch=steps, verbose=0, callbacks=[board])
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return board, {
+        tag: {event.step: make_ndarray(event.tensor_proto)[()] for event in events.Tensors(tag)}
+        for tag in events.Tags()["tensors"]
+    }
+
+
+def test_points_are_means_over_the_steps_since_the_point_before(tmp_path):
+    logs = {"loss": [1.0, 3.0, 5.0, 6.0, 9.0], "gradient_norm": [0.5, 1.5, 2.0, 3.0, 7.0]}
+    board, written = train(tmp_path, logs)
+    assert written["loss"] == {2: 2.0, 4: 5.5, 5: 9.0}
+    assert written["gradient_norm"] == {2: 1.0, 4: 2.5, 5: 7.0}
+    assert written["learning_rate"] == pytest.approx({2: 0.8, 4: 0.6, 5: 0.5})
+    assert board.mean_loss == 9.0
+
+
+def test_a_part_of_alpha_is_averaged_over_the_steps_that_had_images_there(tmp_path):
+    bins = np.full([4, 10], NAN)
+    bins[:, 0] = [1.0, NAN, 4.0, 6.0]
+    bins[:, 9] = [2.0, 4.0, NAN, NAN]
+    _, written = train(tmp_path, {"loss": [1.0] * 4, "loss_by_alpha": bins})
+    parts = {tag: points for tag, points in written.items() if tag.startswith("loss_by_alpha")}
+    assert parts == {
+        "loss_by_alpha/0.0-0.1": {2: 1.0, 4: 5.0},
+        "loss_by_alpha/0.9-1.0": {2: 3.0},
+    }
+
+
+def test_a_loss_that_is_no_number_is_shown_as_such(tmp_path):
+    board, written = train(tmp_path, {"loss": [1.0, NAN]})
+    assert np.isnan(written["loss"][2])
+    assert np.isnan(board.mean_loss)
+
+
+def test_only_the_loss_is_asked_for(tmp_path):
+    _, written = train(tmp_path, {"loss": [1.0] * 4})
+    assert set(written) == {"loss", "images_per_second", "learning_rate", "samples"}
+
+
+def test_the_rate_leaves_out_the_step_that_compiles_and_the_grids(tmp_path):
+    seconds = 0.05
+    _, written = train(
+        tmp_path, {"loss": [1.0] * 8}, log_every=4, grid_every=2, seconds=seconds, grid_seconds=0.4
+    )
+    for rate in written["images_per_second"].values():
+        assert 0.3 * 32 / seconds < rate <= 32 / seconds
+
+
+def test_a_resumed_training_goes_on_at_its_step(tmp_path):
+    _, written = train(tmp_path, {"loss": [1.0, 2.0, 3.0]}, start_step=5)
+    assert written["loss"] == {6: 1.0, 8: 2.5}
+
+
+def test_grids_show_the_samples_of_the_fixed_noise(tmp_path):
+    _, written = train(tmp_path, {"loss": [1.0] * 5}, grid_every=2)
+    assert list(written["samples"]) == [2, 4, 5]
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    width, height, png = make_ndarray(events.Tensors("samples")[-1].tensor_proto)
+    grid = tf.io.decode_png(png).numpy()
+    assert (int(width), int(height)) == (2 * 68 + 4, 2 * 68 + 4) == grid.shape[1::-1]
+    assert (grid[4:68, 4:68] == 255).all()
+
+
+def test_a_grid_of_a_conditional_model_shows_the_labels_given(tmp_path):
+    board = TensorBoardLog(
+        str(tmp_path),
+        start_step=0,
+        batch_size=1,
+        log_every=1,
+        grid_every=1,
+        x0=tf.fill([4, 64, 64, 1], 1.0),
+        nb_step=1,
+        label=tf.constant([0, 4, 0, 8], tf.int64),
+    )
+    board.set_model(Model({"loss": [1.0]}))
+    board.on_train_batch_end(0, {"loss": 1.0})
+    board.writer.flush()
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    grid = tf.io.decode_png(make_ndarray(events.Tensors("samples")[0].tensor_proto)[2]).numpy()
+    corners = grid[[4, 4, 72, 72], [4, 72, 4, 72], 0]
+    np.testing.assert_array_equal(corners, [255, 128, 255, 0])
+
+
+class DeviceValue:
+    """A loss that counts how often it is fetched from the device."""
+
+    fetched = 0
+
+    def __array__(self, dtype=None, copy=None):
+        DeviceValue.fetched += 1
+        return np.array(1.0, dtype)
+
+
+def test_values_are_fetched_only_when_a_point_is_written(tmp_path):
+    board = TensorBoardLog(
+        str(tmp_path), start_step=0, batch_size=1, log_every=4, grid_every=9, x0=None, nb_step=1
+    )
+    board.set_model(Model({"loss": [1.0]}))
+    fetched = []
+    for step in range(4):
+        board.on_train_batch_end(step, {"loss": DeviceValue()})
+        fetched.append(DeviceValue.fetched > 0)
+    assert fetched == [False, False, False, True]

@@ -1,0 +1,304 @@
+import contextlib
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.fit.warm_start import AVERAGE, RAW, MisfitError, load_weights, save_weights, warm_start
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.sampler import METADATA, Sampler
+from trainer.train import build_model, train
+
+SHAPE = (4, 4, 1)
+MODEL = {
+    "channels": (8,),
+    "attention": (False,),
+    "blocks": 1,
+    "norm_groups": 4,
+    "attention_head_dim": 4,
+}
+SAMPLE = SampleOptions(nb_step=2)
+SPLIT = {"data.eval_percent": 10}
+
+
+def options(**changes):
+    return ModelOptions(**(MODEL | changes))
+
+
+def build(model_options, seed=7, precision="float32"):
+    train_options = TrainOptions(steps=10, warmup_steps=1, seed=seed, precision=precision)
+    return build_model(model_options, train_options, SAMPLE, SHAPE[0], SHAPE[2])
+
+
+def preprocess(serialized):
+    numbers = tf.strings.to_number(serialized) / 16 - 1
+    return {"image": tf.broadcast_to(numbers[:, None, None, None], [tf.shape(numbers)[0], *SHAPE])}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("examples") / "records.gz")
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for number in range(32):
+            writer.write(str(number))
+    return [path]
+
+
+def run(files, folder, base=None, *, warm=True, steps=2, seed=7):
+    return train(
+        files,
+        preprocess,
+        tf.distribute.get_strategy(),
+        model_options=options(),
+        train_options=TrainOptions(
+            steps=steps,
+            warmup_steps=1,
+            batch_size=8,
+            decay="constant",
+            warm_start=warm,
+            seed=seed,
+        ),
+        sample_options=SAMPLE,
+        resolution=SHAPE[0],
+        channels=SHAPE[2],
+        checkpoints_folder=f"{folder}/state",
+        log_folder=f"{folder}/logs",
+        base_model=base,
+        split=SPLIT,
+    )
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory, files):
+    """A model as the Trainer exports it, trained for long enough to have learned something."""
+    folder = tmp_path_factory.mktemp("base")
+    model = run(files, folder, warm=False, steps=150, seed=1).model
+    sampler = str(folder / "model" / "Format-Serving")
+    config = {"model": options().model_dump(mode="json")}
+    metadata = {"shape": SHAPE, "config": config, "split": SPLIT}
+    Sampler(model.sampling_network, SHAPE, "euler", nb_step=2).save(sampler, metadata)
+    save_weights(model, sampler)
+    return sampler, model
+
+
+@pytest.fixture(scope="module")
+def cold(base, files, tmp_path_factory):
+    """A training that is not to start warm, though there is a base."""
+    return run(files, tmp_path_factory.mktemp("cold"), base[0], warm=False)
+
+
+@pytest.fixture(scope="module")
+def warm(base, files, tmp_path_factory):
+    """A warm training, its folder, and what it printed."""
+    folder = tmp_path_factory.mktemp("warm")
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        trained = run(files, folder, base[0])
+    return trained, folder, out.getvalue()
+
+
+def copy_of(base, folder):
+    """A base that may be damaged: its sampler's path, and the folder of its weights."""
+    shutil.copytree(base[0].rpartition("/")[0], folder / "model")
+    return str(folder / "model" / "Format-Serving"), folder / "model" / "network"
+
+
+def weights(model):
+    return model.network.get_weights() + model.ema_network.get_weights()
+
+
+def assert_equal(some, others):
+    assert len(some) == len(others)
+    for one, other in zip(some, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def differ(some, others):
+    return any(np.any(one != other) for one, other in zip(some, others, strict=True))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_network_and_average_start_as_those_of_the_base(base, dropout, precision):
+    sampler, source = base
+    assert differ(source.network.get_weights(), source.ema_network.get_weights())
+    model = build(options(dropout=dropout), precision=precision)
+    told = []
+    assert (
+        warm_start(model, sampler, options(dropout=dropout), SHAPE, [], SPLIT, told.append)
+        == sampler
+    )
+    assert_equal(weights(model), weights(source))
+    assert model.step.numpy() == 0
+    assert told == [f"warm start from the latest blessed model, {sampler}"]
+
+
+def test_a_warm_training_says_so_and_starts_with_a_lower_loss_than_a_cold_one(base, warm, cold):
+    trained, _, out = warm
+    assert out.startswith(f"  warm start from the latest blessed model, {base[0]}\n")
+    assert trained.warm_started_from == base[0]
+    assert cold.warm_started_from is None
+    assert trained.metrics["loss"] < 0.7 * cold.metrics["loss"]
+
+
+def test_the_average_soon_follows_the_new_weights(base, warm):
+    start = base[1].ema_network.get_weights()
+    model = warm[0].model
+    ends, averages = model.network.get_weights(), model.ema_network.get_weights()
+    moved = sum(np.sum((a - b) ** 2) for a, b in zip(ends, start, strict=True))
+    left = sum(np.sum((a - b) ** 2) for a, b in zip(ends, averages, strict=True))
+    assert left < 0.1 * moved
+
+
+def test_a_resumed_warm_training_ends_with_the_weights_of_one_that_never_stopped(
+    base, warm, files, tmp_path, capsys
+):
+    straight = run(files, tmp_path / "straight", base[0], steps=4).model
+    shutil.copytree(warm[1], tmp_path / "stopped")
+    resumed = run(files, tmp_path / "stopped", base[0], steps=4)
+    assert resumed.metrics["resumed_from_step"] == 2
+    assert resumed.warm_started_from == base[0]
+    assert "\n  going on from step 2\n" in capsys.readouterr().out
+    assert_equal(weights(resumed.model), weights(straight))
+
+
+def test_without_a_base_the_start_is_cold_and_told(cold, files, tmp_path, capsys):
+    trained = run(files, tmp_path)
+    assert capsys.readouterr().out.startswith(
+        "  cold start: there is no blessed model yet that was trained on other examples\n"
+    )
+    assert trained.warm_started_from is None
+    assert_equal(weights(trained.model), weights(cold.model))
+
+
+@pytest.mark.parametrize(
+    ("changes", "there", "here"),
+    [
+        ({"channels": (16,)}, "model.channels=[8]", "model.channels=[16]"),
+        ({"alpha_scale": 1.0}, "model.alpha_scale=1000.0", "model.alpha_scale=1.0"),
+        ({"norm_groups": 2}, "model.norm_groups=4", "model.norm_groups=2"),
+        (
+            {"blocks": 2, "attention": (True,)},
+            "model.blocks=1, model.attention=[false]",
+            "model.blocks=2, model.attention=[true]",
+        ),
+    ],
+)
+def test_another_network_is_told_and_started_cold(base, changes, there, here):
+    model = build(options(**changes))
+    before = weights(model)
+    told = []
+    assert warm_start(model, base[0], options(**changes), SHAPE, [], SPLIT, told.append) is None
+    assert told == [
+        f"cold start: the latest blessed model has {there}; this configuration has {here}"
+    ]
+    assert_equal(weights(model), before)
+
+
+def test_another_image_shape_is_told(base):
+    with pytest.raises(MisfitError) as error:
+        load_weights(build(options()), base[0], options(), (8, 8, 3), [], SPLIT)
+    assert str(error.value) == (
+        "the latest blessed model has data.resolution=4, data.channels=1; "
+        "this configuration has data.resolution=8, data.channels=3"
+    )
+
+
+def remove(path):
+    path.unlink()
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+@pytest.mark.parametrize("damage", [remove, truncate])
+@pytest.mark.parametrize("name", [RAW, AVERAGE])
+def test_damaged_weights_are_told_and_leave_the_model_as_it_was(base, tmp_path, name, damage):
+    sampler, network = copy_of(base, tmp_path)
+    damage(network / name)
+    model = build(options())
+    before = weights(model)
+    told = []
+    assert warm_start(model, sampler, options(), SHAPE, [], SPLIT, told.append) is None
+    (line,) = told
+    assert line.startswith(f"cold start: {network / name} of the latest blessed model cannot be")
+    assert "\n" not in line
+    assert_equal(weights(model), before)
+
+
+def test_a_training_whose_base_is_damaged_ends_as_a_cold_one(base, cold, files, tmp_path):
+    sampler, network = copy_of(base, tmp_path)
+    truncate(network / AVERAGE)
+    trained = run(files, tmp_path, sampler)
+    assert trained.warm_started_from is None
+    assert_equal(weights(trained.model), weights(cold.model))
+
+
+def test_weights_of_another_network_than_the_metadata_says_leave_the_model_as_it_was(
+    base, tmp_path
+):
+    sampler, network = copy_of(base, tmp_path)
+    build(options(blocks=2)).ema_network.save_weights(network / AVERAGE)
+    model = build(options())
+    before = weights(model)
+    with pytest.raises(MisfitError, match=r"ema\.weights\.h5 of the latest blessed model cannot"):
+        load_weights(model, sampler, options(), SHAPE, [], SPLIT)
+    assert_equal(weights(model), before)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "{",
+        "[]",
+        "{}",
+        json.dumps({"config": {"model": {"depth": 3}}, "shape": SHAPE, "split": {}}),
+        json.dumps({"config": {"model": {}}, "shape": [4], "split": {}}),
+    ],
+)
+def test_metadata_that_do_not_describe_a_network_are_told_in_one_line(base, tmp_path, content):
+    sampler, _ = copy_of(base, tmp_path)
+    path = tmp_path / "model" / "Format-Serving" / METADATA
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(MisfitError) as error:
+        load_weights(build(options()), sampler, options(), SHAPE, [], SPLIT)
+    assert str(error.value).startswith(f"{path} of the latest blessed model cannot be read (")
+    assert "\n" not in str(error.value)
+
+
+def test_another_split_is_told_since_the_base_may_have_seen_what_is_held_out_now(base):
+    with pytest.raises(MisfitError) as error:
+        load_weights(build(options()), base[0], options(), SHAPE, [], {"data.eval_percent": 20})
+    assert str(error.value) == (
+        "the latest blessed model has data.eval_percent=10; "
+        "this configuration has data.eval_percent=20"
+    )
+
+
+def test_a_resumed_training_remembers_its_start_whatever_became_of_the_base(
+    base, warm, files, tmp_path, capsys
+):
+    sampler, network = copy_of(base, tmp_path)
+    run(files, tmp_path / "warm", sampler)
+    truncate(network / RAW)
+    run(files, tmp_path / "cold", sampler)
+    resumed = run(files, tmp_path / "warm", sampler, steps=4)
+    assert resumed.warm_started_from == sampler
+    shutil.rmtree(network)
+    shutil.copytree(base[0].rpartition("/")[0] + "/network", network)
+    assert run(files, tmp_path / "cold", sampler, steps=4).warm_started_from is None
+    assert capsys.readouterr().out.count("cold start") == 1
+
+
+def test_other_classes_are_told(base):
+    with pytest.raises(MisfitError) as error:
+        load_weights(build(options()), base[0], options(), SHAPE, ["cat", "dog"], SPLIT)
+    assert str(error.value) == (
+        'the latest blessed model has labels=[]; this configuration has labels=["cat", "dog"]'
+    )

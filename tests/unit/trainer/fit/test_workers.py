@@ -1,0 +1,302 @@
+"""Two processes on loopback train as one does."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
+
+from trainer.fit.checkpoint import Checkpoints
+from trainer.fit.workers import check_same_start, choose_strategy, is_chief
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.train import build_model, train
+
+MODEL = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
+SAMPLE = SampleOptions(nb_step=2)
+STEPS = 6
+RAMP = np.float32([0.0, 0.2, 0.4, 0.6])  # so that a flip shows
+
+
+def options(steps):
+    return TrainOptions(
+        steps=steps,
+        warmup_steps=1,
+        decay="constant",
+        batch_size=8,
+        clip_norm=0.1,  # the gradients of this network are larger
+        seed=3,
+        flip=True,
+        shuffle_buffer=16,
+        log_every=1,
+        checkpoint={"every_images": 400, "every_seconds": 1000},
+    )
+
+
+def preprocess(serialized):
+    numbers = tf.strings.to_number(serialized) / 16 - 1
+    return {
+        "image": numbers[:, None, None, None] + tf.tile(RAMP[None, None, :, None], [1, 4, 1, 1])
+    }
+
+
+def poisoned(serialized):
+    return {"image": tf.fill([tf.shape(serialized)[0], 4, 4, 1], float("nan"))}
+
+
+def run(folder, strategy, steps, state, logs, preprocess=preprocess):
+    return train(
+        [f"{folder}/records.gz"],
+        preprocess,
+        strategy,
+        model_options=MODEL,
+        train_options=options(steps),
+        sample_options=SAMPLE,
+        resolution=4,
+        channels=1,
+        checkpoints_folder=f"{folder}/{state}",
+        log_folder=f"{folder}/{logs}",
+    )
+
+
+def variables(model):
+    """Those of network, average and optimizer."""
+    every = model.network.variables + model.ema_network.variables + model.optimizer.variables
+    return [np.array(variable.value.numpy()) for variable in every]
+
+
+def work(folder, index):
+    """What each worker does, stage by stage; killed in the last."""
+    strategy = choose_strategy()
+    told = {"chief": is_chief(strategy)}
+
+    def failure(*arguments):
+        with pytest.raises(Exception) as caught:
+            run(folder, strategy, *arguments)
+        return f"{caught.type.__name__}: {caught.value}"
+
+    run(folder, strategy, STEPS // 2, f"state{index}", f"logs{index}")
+    strategy.gather(tf.constant([0]), axis=0)  # waits until the chief has saved
+    told["apart"] = failure(STEPS, f"state{index}", "apart")
+    with pytest.raises(ValueError) as caught:
+        check_same_start(strategy, 0, [np.full([3], index, np.float32)])
+    told["other weights"] = str(caught.value)
+    told["diverged"] = failure(STEPS, "diverged", f"diverged{index}", poisoned)
+    trained = run(folder, strategy, STEPS, "state0", f"logs{index}")
+    told["metrics"] = trained.metrics
+    np.savez(f"{folder}/{index}.npz", *variables(trained.model))
+    Path(f"{folder}/{index}.json").write_text(json.dumps(told))
+    strategy.gather(tf.constant([0]), axis=0)
+    run(folder, strategy, 10**6, "state0", "endless")
+
+
+def train_on(folder, index):
+    """What a worker does that trains until it is killed, or the other is."""
+    run(folder, choose_strategy(), 10**6, "endless", f"endless_logs{index}")
+
+
+class Pair:
+    """Two workers, of which one was killed in the midst of a training: how the other ended.
+
+    Attributes:
+        error: what the other wrote to stderr.
+        returned: its exit code.
+    """
+
+    def __init__(self, folder, work, state, killed):
+        ports = [free_port() for _ in range(2)]
+        pair = [start(folder, work, index, ports) for index in range(2)]
+        try:
+            wait(lambda: saved_step(folder / state) > STEPS, pair)
+            pair[killed].kill()
+            other = pair[1 - killed]
+            _, self.error = other.communicate(timeout=600)
+            self.returned = other.returncode
+        finally:
+            for process in pair:
+                process.kill()
+
+
+def start(folder, work, index, ports):
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    config = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+    command = f"import sys, test_workers; test_workers.{work.__name__}(sys.argv[1], {index})"
+    return subprocess.Popen(
+        [sys.executable, "-c", command, str(folder)],
+        env={
+            **os.environ,
+            "TF_CONFIG": json.dumps(config),
+            "PYTHONPATH": str(Path(__file__).parent),
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait(condition, processes):
+    deadline = time.monotonic() + 500
+    while not condition():
+        for process in processes:
+            assert process.poll() is None, process.communicate()[1][-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def saved_step(state):
+    newest = state / "checkpoint"
+    return int(newest.read_text().split('"')[1].rpartition("-")[2]) if newest.exists() else 0
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workers")
+    with tf.io.TFRecordWriter(str(folder / "records.gz"), "GZIP") as writer:
+        for number in range(20):
+            writer.write(str(number))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def killed_worker(folder):
+    return Pair(folder, work, "state0", killed=1)
+
+
+@pytest.fixture(scope="module")
+def told(killed_worker, folder):
+    """What each worker told before the last stage."""
+    return [json.loads((folder / f"{index}.json").read_text()) for index in range(2)]
+
+
+@pytest.fixture(scope="module")
+def single(folder):
+    """The same training in one process that never stopped."""
+    return run(folder, tf.distribute.get_strategy(), STEPS, "single", "single_logs")
+
+
+def saved_variables(folder, index):
+    with np.load(folder / f"{index}.npz") as arrays:
+        return [arrays[key] for key in arrays.files]
+
+
+def points(folder, tag):
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [make_ndarray(event.tensor_proto) for event in events.Tensors(tag)]
+
+
+def test_two_workers_that_stopped_once_end_with_the_state_of_one_process(told, single, folder):
+    expected = variables(single.model)
+    for index in range(2):
+        for ours, theirs in zip(saved_variables(folder, index), expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)  # of steps of 1e-3
+    assert told[0]["metrics"]["resumed_from_step"] == STEPS // 2
+    assert told[0]["metrics"]["loss"] == pytest.approx(single.metrics["loss"])
+
+
+@pytest.mark.parametrize("tag", ["loss", "gradient_norm"])
+def test_losses_and_gradients_of_each_step_are_those_of_one_process(told, single, folder, tag):
+    ours, theirs = points(folder / "logs0", tag), points(folder / "single_logs", tag)
+    assert len(theirs) == STEPS
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+def test_only_the_chief_writes(told, folder):
+    assert [worker["chief"] for worker in told] == [True, False]
+    assert (folder / "state0").exists()
+    assert (folder / "logs0").exists()
+    assert not (folder / "state1").exists()
+    assert not (folder / "logs1").exists()
+    assert told[1]["metrics"]["loss"] is None
+
+
+def test_workers_that_find_different_checkpoints_refuse_to_train(told):
+    for worker in told:
+        assert worker["apart"].startswith(
+            f"ValueError: the workers found checkpoints of different steps ([{STEPS // 2}, 0])"
+        )
+
+
+def test_workers_that_start_from_different_weights_refuse_to_train(told):
+    for worker in told:
+        assert worker["other weights"].startswith(
+            "the workers start from different weights at step 0: give all of them"
+        )
+
+
+def test_a_divergence_ends_every_worker_at_the_same_step(told, folder):
+    for worker in told:
+        assert worker["diverged"] == "TrainingDivergedError: the loss is nan at step 1"
+    assert not (folder / "diverged").exists()
+
+
+def check_that_the_other_ended(pair, state):
+    """It told why in a line, and the checkpoints are valid."""
+    assert pair.returned == 1
+    assert pair.error.splitlines()[-1] == (
+        "trainer.fit.workers.WorkerLostError: another worker has ended, or the network between "
+        "them failed; start all again, to go on from the last checkpoint"
+    )
+    model = build_model(MODEL, options(STEPS), SAMPLE, resolution=4, channels=1)
+    checkpoints = Checkpoints(str(state), model, keep=2)
+    assert checkpoints.restore()
+    assert checkpoints.step == saved_step(state) > STEPS
+    assert all(np.isfinite(array).all() for array in variables(model))
+
+
+def test_a_killed_worker_ends_the_chief_and_leaves_the_checkpoint_valid(killed_worker, folder):
+    check_that_the_other_ended(killed_worker, folder / "state0")
+
+
+def test_a_killed_chief_ends_the_other_worker_and_leaves_the_checkpoint_valid(folder):
+    check_that_the_other_ended(Pair(folder, train_on, "endless", killed=0), folder / "endless")
+
+
+CLUSTER = {"worker": ["a:1", "b:2"]}
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("{", "Invalid JSON"),
+        (json.dumps({"cluster": {"ps": ["a:1"]}}), "cluster.ps: "),
+        (json.dumps({"cluster": {"worker": "a:1"}}), "cluster.worker: "),
+        (json.dumps({"cluster": CLUSTER}), "several workers, but no task"),
+        (
+            json.dumps({"cluster": CLUSTER, "task": {"type": "evaluator", "index": 0}}),
+            "task.type: ",
+        ),
+        (
+            json.dumps({"cluster": CLUSTER, "task": {"type": "worker", "index": 2}}),
+            "the cluster has no worker 2",
+        ),
+    ],
+)
+def test_a_malformed_cluster_is_told_in_a_line(monkeypatch, config, told):
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(ValueError, match="TF_CONFIG") as caught:
+        choose_strategy()
+    message = str(caught.value)
+    assert told in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("config", ["", "{}", '{"cluster": {"chief": ["a:1"]}}'])
+def test_a_single_worker_is_no_cluster(monkeypatch, config):
+    monkeypatch.setenv("TF_CONFIG", config)
+    strategy = choose_strategy()
+    assert strategy.num_replicas_in_sync == 1
+    assert is_chief(strategy)

@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.ode.step_grids import GRIDS
+
+
+@pytest.mark.parametrize("nb_step", [1, 2, 7, 128])
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_grid_leads_from_0_to_1_in_steps_forward(name, nb_step):
+    alphas = GRIDS[name](tf.range(nb_step + 1.0) / nb_step).numpy()
+    assert alphas.dtype == np.float32
+    assert alphas[0] == 0.0 and alphas[-1] == 1.0
+    assert np.all(np.diff(alphas) > 0)
+
+
+def test_the_late_grid_shortens_its_steps_all_the_way():
+    sizes = np.diff(GRIDS["late"](tf.range(33.0) / 32))
+    assert np.all(np.diff(sizes) < 0)
+    assert sizes[0] * 32 == pytest.approx(1.5, rel=0.02)
+    assert sizes[-1] * 32 < 0.2
+
+
+def test_the_cosine_grid_is_dense_at_both_ends():
+    sizes = np.diff(GRIDS["cosine"](tf.range(33.0) / 32))
+    np.testing.assert_allclose(sizes, sizes[::-1], rtol=1e-3)
+    assert np.all(np.diff(sizes[:16]) > 0)
+    assert sizes.max() * 32 == pytest.approx(np.pi / 2, rel=0.01)

@@ -1,0 +1,1 @@
+"""What surrounds a training: callbacks, checkpoints, warm start, workers."""

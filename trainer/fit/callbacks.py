@@ -1,0 +1,183 @@
+"""What a person watches while a model trains: a progress bar, TensorBoard scalars, sample grids."""
+
+import time
+from collections import deque
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from trainer import preprocessing
+from trainer.common.image_grid import image_grid
+
+RATE_STEPS = 100  # the rate shown is that of so many last steps
+LINE_SECONDS = 15  # between two lines of progress where the output is no terminal
+FLUSH_SECONDS = 10  # until an event file shows what was written; a killed process loses no more
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """Shows steps, images/s, loss and time left: a bar on a terminal, elsewhere a line at times.
+
+    Args:
+        steps: at the end of the training.
+        start_step: steps done before, when a training is resumed.
+        batch_size: images a step, over all replicas.
+    """
+
+    def __init__(self, steps: int, start_step: int, batch_size: int) -> None:
+        super().__init__()
+        self.steps, self.start_step, self.batch_size = steps, start_step, batch_size
+        self.console = Console(highlight=False)
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Starts the bar."""
+        self._printed = time.monotonic()
+        self._ends: deque[float] = deque(maxlen=RATE_STEPS + 1)  # of the last steps
+        self._bar = Progress(
+            TextColumn("  training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(
+                "steps · {task.fields[rate]:,.0f} images/s · loss {task.fields[loss]:.4f} ·"
+            ),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._bar.add_task(
+            "", total=self.steps, completed=self.start_step, rate=0.0, loss=float("nan")
+        )
+        self._bar.start()
+
+    def on_train_batch_end(self, batch: int, logs: dict) -> None:
+        """Moves the bar."""
+        now = time.monotonic()
+        self._ends.append(now)
+        step, loss = self.start_step + batch + 1, float(logs["loss"])
+        if len(self._ends) == 1:  # the first step compiles: it tells nothing of the rate
+            return
+        rate = (len(self._ends) - 1) * self.batch_size / (now - self._ends[0])
+        self._bar.update(self._task, completed=step, rate=rate, loss=loss)
+        if not self.console.is_terminal and now - self._printed >= LINE_SECONDS:
+            self._printed = now
+            left = (self.steps - step) * self.batch_size / rate
+            self.console.print(
+                f"  training  {step:,}/{self.steps:,} steps · {rate:,.0f} images/s · "
+                f"loss {loss:.4f} · {left:.0f} s left",
+                soft_wrap=True,
+            )
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Takes the bar away."""
+        self._bar.stop()
+
+
+class TensorBoardLog(keras.callbacks.Callback):
+    """Writes how the training goes, and a grid of samples from fixed noise.
+
+    Points are means over the steps since the point before: `loss`, `gradient_norm` and
+    `loss_by_alpha/0.0-0.1` to `0.9-1.0`, as far as the logs of `train_step` have them, with
+    `images_per_second` (of training: the first step, which compiles, and the grids are left out)
+    and `learning_rate` (of the next step).
+
+    Logs are `loss` and `gradient_norm`, float32 [], and `loss_by_alpha`, float32 [K]: the mean loss
+    of the images whose alpha fell in each of K equal parts of [0, 1], NaN where none did. A part
+    that had no image since the point before gets no point. Values are read from the device when a
+    point is written, not before.
+
+    Args:
+        folder: of the event files.
+        start_step: steps done before, when a training is resumed.
+        batch_size: images a step, over all replicas.
+        log_every: steps between two points.
+        grid_every: steps between two grids.
+        x0: the fixed noise of the grid, float32 [N, H, W, C].
+        nb_step: solver steps of the grid.
+        label: class ids of the grid's images, int64 [N], for a conditional model.
+
+    Attributes:
+        mean_loss: of the last point; None before the first.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        start_step: int,
+        batch_size: int,
+        log_every: int,
+        grid_every: int,
+        x0: tf.Tensor,
+        nb_step: int,
+        label: tf.Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.step, self.batch_size = start_step, batch_size
+        self.log_every, self.grid_every = log_every, grid_every
+        self.x0, self.nb_step, self.label = x0, nb_step, label
+        self.writer = tf.summary.create_file_writer(folder, flush_millis=FLUSH_SECONDS * 1000)
+        self.mean_loss: float | None = None
+        self._logs: list[dict] = []  # of the steps since the last point
+        self._timed_steps = 0  # those of them that the rate counts
+        self._since: float | None = None  # None until the first step has compiled
+
+    def on_train_batch_end(self, batch: int, logs: dict) -> None:
+        """Writes a point or a grid when it is time."""
+        self.step += 1
+        self._logs.append(logs)
+        if self._since is None:
+            self._since = time.monotonic()
+        else:
+            self._timed_steps += 1
+        if self.step % self.log_every == 0:
+            self._write_point()
+        if self.step % self.grid_every == 0:
+            started = time.monotonic()
+            self._write_grid()
+            self._since += time.monotonic() - started
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Writes what is left."""
+        if self._logs:
+            self._write_point()
+        self._write_grid()
+        self.writer.close()
+
+    def _write_point(self) -> None:
+        self.mean_loss = float(self._mean("loss"))
+        now = time.monotonic()  # the device has finished: its losses are here
+        with self.writer.as_default(self.step):
+            tf.summary.scalar("loss", self.mean_loss)
+            if "gradient_norm" in self._logs[-1]:
+                tf.summary.scalar("gradient_norm", self._mean("gradient_norm"))
+            if "loss_by_alpha" in self._logs[-1]:
+                self._write_bins(self._mean("loss_by_alpha"))
+            if self._timed_steps:
+                rate = self._timed_steps * self.batch_size / (now - self._since)
+                tf.summary.scalar("images_per_second", rate)
+            tf.summary.scalar("learning_rate", self.model.optimizer.learning_rate)
+        self._logs, self._timed_steps, self._since = [], 0, now
+
+    def _mean(self, key: str) -> np.ndarray:
+        """The mean of a log over the steps; for an array, over those where an entry is no NaN."""
+        values = np.stack([log[key] for log in self._logs]).astype(np.float64)
+        if values.ndim == 1:
+            return values.mean()
+        known = ~np.isnan(values)
+        with np.errstate(invalid="ignore"):  # 0 / 0 where no step knows: NaN
+            return np.where(known, values, 0.0).sum(0) / known.sum(0)
+
+    def _write_bins(self, losses: np.ndarray) -> None:
+        edges = np.linspace(0.0, 1.0, len(losses) + 1)
+        for low, high, loss in zip(edges[:-1], edges[1:], losses, strict=True):
+            if not np.isnan(loss):
+                tf.summary.scalar(f"loss_by_alpha/{low:.1f}-{high:.1f}", loss)
+
+    def _write_grid(self) -> None:
+        x1 = self.model.transport(self.x0, self.nb_step, self.label)
+        with self.writer.as_default(self.step):
+            tf.summary.image("samples", image_grid(preprocessing.to_uint8(x1).numpy())[None])

@@ -1,0 +1,1 @@
+"""Solvers of dx/dalpha = d(x, alpha)."""
