@@ -19,7 +19,7 @@ from tests.recorded import Recorded, write_model
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pipeline import live_model
+from pipeline.registry import live_model
 from pipeline.workspace import Workspace
 
 live_model.publish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)

@@ -21,7 +21,7 @@ SIZE = 1000  # bytes of the file in each artifact
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-from pipeline import retention
+from pipeline.registry import retention
 from pipeline.retention_options import RetentionOptions
 from pipeline.workspace import Workspace
 
