@@ -6,7 +6,7 @@ ENGINE ?= $(if $(shell command -v docker),docker,podman)
 IMAGE ?= localhost/iadb-tfx:0.1.0
 TARGET ?= cpu
 
-.PHONY: run test lint bench parity gate month efficientnet-lite0 kubeflow-image kubeflow-e2e lock clean .venv
+.PHONY: run test lint docs bench parity gate month efficientnet-lite0 kubeflow-image kubeflow-e2e lock clean .venv
 
 # The main job: digits of scikit-learn, from a folder to a gated, pushed sampler.
 run: .venv
@@ -22,6 +22,14 @@ test: .venv
 lint: .venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The site of docs/, in build/site; a broken link or a missing page fails.
+docs: .venv .venv/docs
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true PYTHONPATH=. $(BIN)/mkdocs build
+
+.venv/docs: .venv/complete docs/requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r docs/requirements.lock
+	@touch $@
 
 # About two hours; `make bench NAMES="main_job training_step"` for some of them. Those beside PyTorch
 # need its environment.
@@ -82,11 +90,12 @@ kubeflow-e2e: .venv kubeflow-image
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-# Only after a change of the dependencies in setup.py. The GPU image has the CUDA libraries beside
-# what every other installation has.
+# Only after a change of the dependencies in setup.py. The GPU image has the CUDA libraries, and the
+# site its generator, beside what every other installation has.
 lock: .venv
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra dashboard --extra kubeflow --extra onnx --extra schedule --extra test --python-version 3.11 setup.py --output-file requirements.lock
 	echo 'tensorflow[and-cuda]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file kubeflow/requirements-gpu.lock -
+	printf '%s\n' mkdocs mkdocs-click mkdocs-gen-files mkdocs-material 'mkdocstrings[python]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file docs/requirements.lock -
 
 clean:
 	rm -rf .venv .venv-parity build *.egg-info
