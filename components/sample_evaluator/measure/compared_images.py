@@ -3,8 +3,7 @@
 import apache_beam as beam
 from apache_beam import coders
 
-from components.images import features
-from components.images.features import ImageFeatures
+from components.images.features import ImageFeatures, parse, serialize
 from components.sample_evaluator.measure.nearest import ImageId, Nearest
 
 # Explicit coders: Beam's own choice for such tuples would be pickles.
@@ -85,11 +84,11 @@ class ReadNearest(beam.PTransform):
 
 
 def _serialize(source: str, features: ImageFeatures) -> tuple[str, bytes]:
-    return source, features.serialize(features)
+    return source, serialize(features)
 
 
 def _parse(source: str, record: bytes) -> tuple[str, ImageFeatures]:
-    return source, features.parse(record)
+    return source, parse(record)
 
 
 def _pair(source: str, key: bytes, distance: float, nearest: bytes) -> tuple[ImageId, Nearest]:
