@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from trainer.common import exit_codes
 from trainer.options import Options
 
 OptionsT = TypeVar("OptionsT", bound=Options)
@@ -12,6 +13,8 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 
 class ParameterError(ValueError):
     """A parameter of a run has a value that cannot be used; the message is one line."""
+
+    exit_code = exit_codes.USAGE
 
 
 def complete(

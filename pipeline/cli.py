@@ -19,7 +19,7 @@ from pipeline.commands.run import run
 from pipeline.commands.runs import runs, tensorboard
 from pipeline.commands.sample import sample, serve_check
 from pipeline.commands.schedule import history, schedule, spans
-from trainer.common.signals import TERMINATED
+from trainer.common import exit_codes
 
 
 class FailuresInOneLine(click.Group):
@@ -45,7 +45,7 @@ class FailuresInOneLine(click.Group):
         try:
             return super().__call__(*args, **kwargs)
         except SystemExit as end:
-            if end.code in (failures.INTERRUPTED, TERMINATED):
+            if end.code in (exit_codes.INTERRUPTED, exit_codes.TERMINATED):
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(end.code)

@@ -22,11 +22,14 @@ from pipeline.registry.options import RetentionOptions
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.runners.vertex_options import VertexOptions
 from pipeline.unattended.options import ScheduleOptions
+from trainer.common import exit_codes
 from trainer.options import ModelOptions, Options, SampleOptions, TrainOptions
 
 
 class ConfigError(ValueError):
     """A configuration that cannot be used; one line for each key that is wrong."""
+
+    exit_code = exit_codes.USAGE
 
 
 class DataConfig(ImageOptions, WindowOptions):

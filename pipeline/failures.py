@@ -2,37 +2,8 @@
 
 import errno
 
-from trainer.common.signals import TERMINATED
+from trainer.common import exit_codes
 
-UNEXPECTED, USAGE, DATA, WORKSPACE, NOT_BLESSED, CLUSTER = 1, 2, 3, 4, 5, 6
-HELD = 7  # the data wait for a person
-TIMED_OUT, INTERRUPTED = 124, 130  # as coreutils' timeout and shells have it
-
-# By name, so that telling a failure imports nothing: its class is loaded if it was raised.
-CODES = {
-    "AccessError": USAGE,
-    "ArgumentsError": USAGE,
-    "ConfigError": USAGE,
-    "CandidateError": USAGE,
-    "CronError": USAGE,
-    "FeatureError": USAGE,
-    "LiveModelError": USAGE,
-    "NoModelError": USAGE,
-    "NotifyError": USAGE,
-    "OutputError": USAGE,
-    "ParameterError": USAGE,
-    "SamplerError": USAGE,
-    "UnknownLabelError": USAGE,
-    "DataError": DATA,
-    "ImageDataError": DATA,
-    "DataAnomalyError": DATA,
-    "TooFewClassesError": DATA,
-    "DriftError": HELD,
-    "InUseError": WORKSPACE,
-    "WorkspaceError": WORKSPACE,
-    "ClusterError": CLUSTER,
-    "MetadataDatabaseError": CLUSTER,
-}
 WORKSPACE_ERRNO = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -58,19 +29,20 @@ def describe(error: BaseException) -> tuple[int, str]:
     """
     stop = find_stop(error)
     if isinstance(stop, SystemExit):
-        return TERMINATED, "terminated; the next run goes on from here"
+        return exit_codes.TERMINATED, "terminated; the next run goes on from here"
     if stop:
-        return INTERRUPTED, f"interrupted; {str(stop) or 'the next run goes on from here'}"
+        reason = str(stop) or "the next run goes on from here"
+        return exit_codes.INTERRUPTED, f"interrupted; {reason}"
     text = str(error).strip()
-    code = CODES.get(type(error).__name__)
+    code = getattr(error, "exit_code", None)
     if code is not None:
         return code, text
     if isinstance(error, OSError) and error.errno in WORKSPACE_ERRNO:
-        return WORKSPACE, f"{WORKSPACE_ERRNO[error.errno]}: {error.filename or text}"
+        return exit_codes.WORKSPACE, f"{WORKSPACE_ERRNO[error.errno]}: {error.filename or text}"
     for phrase, meaning in WORKSPACE_TEXT.items():
         if phrase in text:
-            return WORKSPACE, f"{meaning}: {_first_line(text)}"
-    return UNEXPECTED, f"{type(error).__name__}: {_first_line(text)}"
+            return exit_codes.WORKSPACE, f"{meaning}: {_first_line(text)}"
+    return exit_codes.UNEXPECTED, f"{type(error).__name__}: {_first_line(text)}"
 
 
 def find_stop(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
@@ -85,7 +57,7 @@ def find_stop(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
 
 
 def _is_terminated(error: BaseException) -> bool:
-    return isinstance(error, SystemExit) and error.code == TERMINATED
+    return isinstance(error, SystemExit) and error.code == exit_codes.TERMINATED
 
 
 def _first_line(text: str) -> str:

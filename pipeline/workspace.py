@@ -8,9 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.common import exit_codes
+
 
 class WorkspaceError(RuntimeError):
     """A workspace that cannot be used: in use, read-only or full."""
+
+    exit_code = exit_codes.WORKSPACE
 
 
 class InUseError(WorkspaceError):

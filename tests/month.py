@@ -25,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import failures
 from pipeline.config import PipelineConfig, load
 from pipeline.monitoring.dashboard.collect import collect
 from pipeline.monitoring.dashboard.pages import Site
@@ -36,6 +35,7 @@ from pipeline.registry.models import Model, load_models
 from pipeline.unattended.attempt import attempt
 from pipeline.workspace import Workspace
 from tests import month_images
+from trainer.common import exit_codes
 
 START = datetime(2026, 3, 2, 3, 0, tzinfo=timezone.utc)  # the first night
 FIRST_IMAGES, DAILY_IMAGES, HELD_OUT = 760, 28, 200
@@ -189,7 +189,7 @@ class Month:
                 log.write(line)
                 if kill_at and line.startswith(kill_at):
                     process.send_signal(signal.SIGKILL)  # what it has started dies with it
-        assert process.returncode != failures.UNEXPECTED, f"day {day}: see its log"
+        assert process.returncode != exit_codes.UNEXPECTED, f"day {day}: see its log"
         assert kill_at is None or process.returncode == -signal.SIGKILL, f"day {day}: not killed"
 
     @contextlib.contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from trainer.common import exit_codes
 from trainer.common.text import list_some
 
 NO_LABEL = ""  # of an image that lies in no folder, and what samples of any class are asked for by
@@ -11,6 +12,8 @@ NO_LABEL = ""  # of an image that lies in no folder, and what samples of any cla
 
 class TooFewClassesError(ValueError):
     """Images whose labels leave a conditional model nothing to tell apart."""
+
+    exit_code = exit_codes.DATA
 
 
 class LabelEncoder(tf.Module):

@@ -11,11 +11,15 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
+from trainer.common import exit_codes
+
 NAMED = 5  # anomalies named in an error message; the verdict lists them all
 
 
 class DataAnomalyError(ValueError):
     """The data are images and still wrong."""
+
+    exit_code = exit_codes.DATA
 
 
 class Executor(base_executor.BaseExecutor):

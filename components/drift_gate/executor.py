@@ -17,11 +17,14 @@ from components.drift_gate.verdict import judge
 from components.features import check_available
 from components.features.options import FeatureOptions
 from components.images.batches import ReadExamples
+from trainer.common import exit_codes
 from trainer.examples import EVAL, TRAIN
 
 
 class DriftError(ValueError):
     """The new images differ too much from those before, and wait for a person."""
+
+    exit_code = exit_codes.HELD
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from trainer.common import exit_codes
+
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 TOKEN = re.compile(r"[!-~]+")  # what a header can carry
 WITHIN_A_CLUSTER = (".svc", ".svc.cluster.local")
@@ -13,6 +15,8 @@ WITHIN_A_CLUSTER = (".svc", ".svc.cluster.local")
 
 class AccessError(ValueError):
     """An endpoint, namespace or token that cannot be used."""
+
+    exit_code = exit_codes.USAGE
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import urllib3
 from kfp.client.token_credentials_base import TokenCredentialsBase
 
 from pipeline.cluster.access import Access, AccessError
+from trainer.common import exit_codes
 
 TIMEOUT = (5, 30)  # seconds to connect, and to wait for an answer
 PAGE_SIZE = 100
@@ -24,6 +25,8 @@ class ClusterError(RuntimeError):
     Attributes:
         status: of the HTTP answer, if there was one.
     """
+
+    exit_code = exit_codes.CLUSTER
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)

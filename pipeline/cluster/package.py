@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from trainer.common import exit_codes
+
 DIGEST_DIGITS = 12
 TYPES = {  # of KFP's spec, with those of Python, and what a person writes
     "NUMBER_INTEGER": ((int,), "a whole number"),
@@ -24,6 +26,8 @@ TYPES = {  # of KFP's spec, with those of Python, and what a person writes
 
 class ParameterError(ValueError):
     """A runtime parameter that the pipeline does not take, or not so."""
+
+    exit_code = exit_codes.USAGE
 
 
 @dataclass(frozen=True)

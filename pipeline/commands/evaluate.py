@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from pipeline import failures
 from pipeline.commands.shared_options import config_options
+from trainer.common import exit_codes
 
 
 @click.command()
@@ -61,7 +61,7 @@ def evaluate(
     if not evaluate_candidate(
         candidate, real, training, config, output, wide_console(), verbose=verbose
     ):
-        sys.exit(failures.NOT_BLESSED)
+        sys.exit(exit_codes.NOT_BLESSED)
 
 
 @click.command()

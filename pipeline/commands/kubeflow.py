@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline import failures
 from pipeline.commands.shared_options import DATA, config_options, load_config
+from trainer.common import exit_codes
 
 if TYPE_CHECKING:  # they import KFP's SDK or pydantic
     from pipeline.cluster.access import Access
@@ -78,7 +78,7 @@ def kubeflow() -> None:
     """Run the pipeline on a Kubeflow Pipelines cluster."""
     if importlib.util.find_spec("kfp") is None:
         click.echo("iadb: KFP's SDK is missing: pip install 'iadb-tfx[kubeflow]'", err=True)
-        sys.exit(failures.USAGE)
+        sys.exit(exit_codes.USAGE)
 
 
 @kubeflow.command("compile")

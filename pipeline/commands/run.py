@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline import failures
 from pipeline.commands.shared_options import DATA, WORKSPACE, config_options, load_config
+from trainer.common import exit_codes
 
 if TYPE_CHECKING:
     from pipeline.config import PipelineConfig
     from pipeline.workspace import Workspace
 
-QUIET = {0, failures.NOT_BLESSED}  # exit codes that are no failures
+QUIET = {0, exit_codes.NOT_BLESSED}  # exit codes that are no failures
 
 
 @click.command()
@@ -66,7 +66,7 @@ def run(
     from pipeline.terminal import wide_console
 
     if not run_pipeline(config, place, runner, wide_console(), verbose=verbose):
-        sys.exit(failures.NOT_BLESSED)
+        sys.exit(exit_codes.NOT_BLESSED)
 
 
 def _run_if_new_data(config: "PipelineConfig", workspace: "Workspace", cause: str) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from pipeline import failures
 from pipeline.commands.shared_options import WORKSPACE
+from trainer.common import exit_codes
 
 
 @click.command()
@@ -37,7 +37,7 @@ def tensorboard(workspace: Path) -> None:
     newest = max(events, key=lambda path: path.stat().st_mtime, default=None)
     if newest is None:
         click.echo(f"iadb: no training in {workspace}; `iadb run` starts one", err=True)
-        sys.exit(failures.USAGE)
+        sys.exit(exit_codes.USAGE)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from tensorboard import default, program
 

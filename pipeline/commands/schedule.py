@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from pipeline import failures
 from pipeline.commands.shared_options import DATA, WORKSPACE, config_options, load_config
+from trainer.common import exit_codes
 
 
 @click.command()
@@ -59,7 +59,7 @@ def schedule(
     """
     if importlib.util.find_spec("apscheduler") is None:
         click.echo("iadb: APScheduler is missing: pip install 'iadb-tfx[schedule]'", err=True)
-        sys.exit(failures.USAGE)
+        sys.exit(exit_codes.USAGE)
     from pipeline.config import require_folder
     from pipeline.unattended.runs import IADB
     from pipeline.unattended.scheduler import Plan, run_scheduler

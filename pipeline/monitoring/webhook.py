@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.journal import Attempt
 from pipeline.workspace import Workspace
+from trainer.common import exit_codes
 
 TIMEOUT = 10.0  # seconds
 TRIES = 3
@@ -25,6 +26,8 @@ _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # all that S
 
 class NotifyError(RuntimeError):
     """A webhook that was not told; the message is one line, without the URL's secrets."""
+
+    exit_code = exit_codes.USAGE
 
 
 def tell(options: NotifyOptions, attempt: Attempt, workspace: Workspace) -> None:

@@ -21,12 +21,15 @@ from pipeline.registry.models import (
     load_models,
 )
 from pipeline.workspace import Workspace
+from trainer.common import exit_codes
 
 PROMOTION_TYPE = "Promotion"  # of executions
 
 
 class LiveModelError(ValueError):
     """A model that cannot be put live; the message is one line."""
+
+    exit_code = exit_codes.USAGE
 
 
 def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Path, list[int]]:

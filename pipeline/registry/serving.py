@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from components.atomic_pusher.versions import METADATA, complete_versions
+from trainer.common import exit_codes
 from trainer.common.image_grid import grid_png, image_grid
 from trainer.common.text import list_some
 
@@ -27,9 +28,13 @@ LAST_FRAME_MS = 2000  # time to look at the result
 class NoModelError(RuntimeError):
     """Nothing has been pushed yet, or not the version asked for."""
 
+    exit_code = exit_codes.USAGE
+
 
 class UnknownLabelError(ValueError):
     """A label that the model does not know."""
+
+    exit_code = exit_codes.USAGE
 
 
 def latest_model(serving: Path) -> Path:

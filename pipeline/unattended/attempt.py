@@ -17,6 +17,7 @@ from pipeline.registry.retention import clean
 from pipeline.unattended.new_data import Finding, look
 from pipeline.unattended.runs import IADB, AttemptRuns, Ending
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
+from trainer.common import exit_codes
 from trainer.common.signals import exit_on_sigterm
 
 GB, MB = 1e9, 1e6  # bytes
@@ -64,7 +65,7 @@ def attempt(
                 tell(finding.text)
                 ending = runs.run(finding)
     except InUseError as error:
-        ending = Ending(Outcome.BUSY, f"gave way: {error}", failures.WORKSPACE)
+        ending = Ending(Outcome.BUSY, f"gave way: {error}", exit_codes.WORKSPACE)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         code, text = failures.describe(error)
         stopped = failures.find_stop(error) is not None
@@ -114,7 +115,7 @@ def _end_cut_off(
             Outcome.INTERRUPTED,
             message,
             now,
-            exit_code=failures.INTERRUPTED,
+            exit_code=exit_codes.INTERRUPTED,
             runs=_unclaimed_runs(workspace, journal, cut_off.started),
         )
 
@@ -136,7 +137,7 @@ def _reason_to_wait(
     options = config.schedule
     images = sum(finding.new.values())
     if finding.held and finding.newest is None:
-        return Ending(Outcome.HELD, finding.text, failures.HELD)
+        return Ending(Outcome.HELD, finding.text, exit_codes.HELD)
     if not images:
         return Ending(Outcome.NOTHING_NEW, finding.text)
     if images >= options.min_new_images or _is_too_old(config, workspace, now):

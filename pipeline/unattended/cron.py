@@ -11,11 +11,15 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from croniter import CroniterBadDateError, CroniterError, croniter
 
+from trainer.common import exit_codes
+
 FIELD = re.compile(r"([0-9*,/-]|\b[a-z]{3}\b)+", re.IGNORECASE)  # no L, #, ?, H, R
 
 
 class CronError(ValueError):
     """A schedule that cannot be kept: of a wrong form, never due, or in an unknown time zone."""
+
+    exit_code = exit_codes.USAGE
 
 
 def to_kubeflow(expression: str) -> str:

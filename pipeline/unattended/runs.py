@@ -10,18 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline import failures
 from pipeline.config import PipelineConfig, dump
 from pipeline.registry import lineage
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.unattended.new_data import Finding
 from pipeline.unattended.supervisor import Ended, supervise
 from pipeline.workspace import InUseError, Workspace
+from trainer.common import exit_codes
 
 IADB = (sys.executable, "-P", "-m", "pipeline.cli")  # -P: no modules of the working directory
-VERDICTS = {0: Outcome.BLESSED, failures.NOT_BLESSED: Outcome.NOT_BLESSED}
-WRONG_DATA = {failures.DATA, failures.HELD}
-FINAL = {*VERDICTS, *WRONG_DATA, failures.USAGE}  # exit codes that no retry would change
+VERDICTS = {0: Outcome.BLESSED, exit_codes.NOT_BLESSED: Outcome.NOT_BLESSED}
+WRONG_DATA = {exit_codes.DATA, exit_codes.HELD}
+FINAL = {*VERDICTS, *WRONG_DATA, exit_codes.USAGE}  # exit codes that no retry would change
 CHALLENGER = ("train.warm_start=false", "evaluate.require_improvement=true")
 SECONDS_AN_HOUR = 3600
 
@@ -86,7 +86,7 @@ class AttemptRuns:
                 f"{finding.text}; the run took longer than schedule.timeout_hours="
                 f"{self._config.schedule.timeout_hours:g} and was ended; its training goes on from "
                 "its last checkpoint",
-                failures.TIMED_OUT,
+                exit_codes.TIMED_OUT,
             )
         if ended.code in WRONG_DATA:
             return self._hold(finding, ended.reason)
@@ -167,7 +167,7 @@ class AttemptRuns:
     def _try(self, command: Sequence[str]) -> Ended:
         self.tries += 1
         ended = supervise(command, self._config.schedule.timeout_hours * SECONDS_AN_HOUR)
-        if ended.code == failures.WORKSPACE:
+        if ended.code == exit_codes.WORKSPACE:
             self._workspace.check_free()
         return ended
 
@@ -178,7 +178,7 @@ class AttemptRuns:
         return Ending(
             Outcome.HELD,
             f"{finding.text}; held: {reason}; `iadb spans release {spans}` lets them in",
-            failures.HELD,
+            exit_codes.HELD,
         )
 
     def _recorded_runs(self) -> list[str]:

@@ -12,10 +12,10 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from click.testing import CliRunner
 
-from pipeline import failures
 from pipeline.cli import main
 from tests.pipeline.conftest import TINY
 from trainer import examples
+from trainer.common import exit_codes
 
 GRAY_8 = ("--set", "data.resolution=8", "--set", "data.channels=1")
 
@@ -123,7 +123,7 @@ def test_one_class_is_not_blessed_for_all_ten_and_held_out_images_can_be_halved(
     out = tmp_path / "out"
     one = splits / examples.TRAIN / "3"
     result = iadb("evaluate", one, "--real", splits / examples.EVAL, *GRAY_8, "-o", out)
-    assert result.exit_code == failures.NOT_BLESSED, result.output
+    assert result.exit_code == exit_codes.NOT_BLESSED, result.output
     assert "kinds of images are missing" in result.output
     halves = json.loads((out / "images.json").read_text())["real"]["splits"]
     assert min(halves.values()) > 100
@@ -144,6 +144,6 @@ def test_an_interrupted_evaluation_leaves_nothing_behind(splits, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     output, error = process.communicate(timeout=600)
-    assert process.returncode == failures.INTERRUPTED, output + error
+    assert process.returncode == exit_codes.INTERRUPTED, output + error
     assert error == "iadb: interrupted; nothing is kept of this evaluation\n"
     assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from pipeline.registry import serving
 from pipeline.registry.lineage import connect, runs
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, Runs, states
+from trainer.common import exit_codes
 
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
@@ -57,7 +58,7 @@ def test_a_training_that_is_killed_twice_goes_on_and_ends_as_if_it_had_not_been(
     step = wait_for_checkpoint(tmp_path / "killed", process)
     process.send_signal(signal.SIGINT)
     output, error = process.communicate(timeout=600)
-    assert process.returncode == failures.INTERRUPTED, error
+    assert process.returncode == exit_codes.INTERRUPTED, error
     assert "interrupted; the next run goes on from here" in error
     assert "Traceback" not in output + error
 
@@ -124,7 +125,7 @@ def test_a_second_run_on_one_workspace_says_who_holds_it_and_stops(trained):
     with trained.workspace.locked(), pytest.raises(WorkspaceError) as error:
         trained.run()
     assert f"in use by process {os.getpid()} since" in str(error.value)
-    assert failures.describe(error.value)[0] == failures.WORKSPACE
+    assert failures.describe(error.value)[0] == exit_codes.WORKSPACE
 
 
 def test_a_workspace_that_cannot_be_made_is_told_in_one_line(tmp_path):
@@ -155,7 +156,7 @@ def test_a_full_or_read_only_disk_ends_the_run_with_one_line_and_code_4(
         capture_output=True,
         text=True,
     )
-    assert result.returncode == failures.WORKSPACE, result.stdout + result.stderr
+    assert result.returncode == exit_codes.WORKSPACE, result.stdout + result.stderr
     assert reason in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
@@ -163,7 +164,7 @@ def test_a_full_or_read_only_disk_ends_the_run_with_one_line_and_code_4(
 def test_a_missing_folder_ends_the_run_with_one_line_and_code_3(tmp_path):
     process = iadb(*run_arguments(tmp_path / "workspace", tmp_path / "missing"))
     _, error = process.communicate(timeout=600)
-    assert process.returncode == failures.DATA
+    assert process.returncode == exit_codes.DATA
     assert str(tmp_path / "missing") in error
     assert len(error.strip().splitlines()) == 1
 
@@ -176,7 +177,7 @@ def test_anomalies_in_the_data_end_the_run_with_one_line_and_code_3(tmp_path, di
         (folder / f"{number}.png").write_bytes(few[number % 8].read_bytes())
     process = iadb(*run_arguments(tmp_path / "workspace", folder))
     output, error = process.communicate(timeout=600)
-    assert process.returncode == failures.DATA, output + error
+    assert process.returncode == exit_codes.DATA, output + error
     assert "anomalies in the data: sha256" in error
     assert "DataGate" in output.splitlines()[-1]
     assert len(error.strip().splitlines()) == 1
@@ -189,5 +190,5 @@ def test_too_many_rejected_files_end_the_run_and_are_named(tmp_path, digits_fold
         (folder / f"{number}.png").write_bytes(path.read_bytes() if number % 2 else b"no image")
     process = iadb(*run_arguments(tmp_path / "workspace", folder))
     _, error = process.communicate(timeout=600)
-    assert process.returncode == failures.DATA
+    assert process.returncode == exit_codes.DATA
     assert "0.png" in error

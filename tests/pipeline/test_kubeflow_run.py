@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from pipeline import failures
 from pipeline.cluster.compile import compile_package
 from pipeline.config import load
 from pipeline.registry import lineage
@@ -14,6 +13,7 @@ from pipeline.registry.serving import read_metadata
 from pipeline.runners.kubeflow.metadata_store import metadata_from_environment, variable
 from tests.kubeflow_cluster import Cluster, Package
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, states
+from trainer.common import exit_codes
 
 EVERY = {*NODES, "BaseModel"}
 STEPS = 400  # long enough to be stopped in
@@ -174,5 +174,5 @@ def test_a_full_volume_is_told_in_a_line(place):
     prefix = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
     process = place.cluster.start_task(place.package, "ImageExampleGen", "full", prefix, span="1")
     done = place.cluster.end_task("ImageExampleGen", "full", process)
-    assert done.code == failures.WORKSPACE, done.text
+    assert done.code == exit_codes.WORKSPACE, done.text
     assert done.text.strip().splitlines()[-1].startswith("ImageExampleGen: the disk is full: ")

@@ -16,7 +16,6 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Float
 
-from pipeline import failures
 from pipeline.runners.kubeflow import metadata_store
 from pipeline.runners.kubeflow import node as kubeflow_node
 from pipeline.runners.kubeflow.metadata_store import variable
@@ -24,6 +23,7 @@ from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
 from pipeline.runners.kubeflow.package import Shown, write_package
 from tests.kubeflow_cluster import Cluster, Package
 from tests.pipeline import census
+from trainer.common import exit_codes
 
 REPOSITORY = str(Path(__file__).parents[2])
 
@@ -206,7 +206,7 @@ WEIGHT = ("--parameter", "weight", "3")
 def test_wrong_credentials_are_told_in_a_line_without_them(direct):
     direct.secret["password"] = "not-it"
     code, line = direct("Count", *WEIGHT)
-    assert code == failures.CLUSTER
+    assert code == exit_codes.CLUSTER
     assert line.startswith("Count: no metadata database metadata on 127.0.0.1:")
     assert 'password authentication failed for user "tfx"' in line
     assert "not-it" not in line
@@ -216,7 +216,7 @@ def test_a_database_that_is_not_there_is_told_in_a_line(direct, monkeypatch):
     monkeypatch.setattr(metadata_store, "PATIENCE_SECONDS", 0)
     direct.secret["port"] = "1"
     code, line = direct("Count", *WEIGHT)
-    assert code == failures.CLUSTER
+    assert code == exit_codes.CLUSTER
     assert "Connection refused" in line
 
 
@@ -224,13 +224,13 @@ def test_a_missing_secret_is_told_in_a_line(direct, monkeypatch):
     del direct.secret["password"]
     monkeypatch.delenv(variable("password"), raising=False)
     code, line = direct("Count", *WEIGHT)
-    assert code == failures.CLUSTER
+    assert code == exit_codes.CLUSTER
     assert line.startswith("Count: TFX_METADATA_PASSWORD not set: the pod takes it from the Secret")
 
 
 def test_a_node_that_the_pipeline_does_not_have_is_told_in_a_line(direct):
     assert direct("Tally") == (
-        failures.USAGE,
+        exit_codes.USAGE,
         "Tally: unknown to the pipeline in --ir, which has Count",
     )
 
@@ -246,13 +246,13 @@ def test_a_node_that_the_pipeline_does_not_have_is_told_in_a_line(direct):
 )
 def test_a_parameter_that_does_not_fit_is_told_in_a_line(direct, more, told):
     code, line = direct("Count", *more)
-    assert code == failures.USAGE
+    assert code == exit_codes.USAGE
     assert told in line
 
 
 def test_a_run_without_an_id_is_refused(direct):
     code, line = direct("Count", *WEIGHT, "--run-id", "{{$.pipeline_job_uuid}}")
-    assert code == failures.USAGE
+    assert code == exit_codes.USAGE
     assert "Kubeflow has not filled it in" in line
 
 
@@ -267,7 +267,7 @@ def test_a_component_fails_whose_resolver_finds_nothing(direct, tmp_path):
     direct.package = Package(tmp_path / "lonely.yaml")
     assert direct("Nothing")[0] == 0
     code, line = direct("Double")
-    assert code == failures.UNEXPECTED
+    assert code == exit_codes.UNEXPECTED
     assert line == "Double: NodeError: its inputs could not be resolved; see the log above"
 
 

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from pipeline import failures
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.registry.lineage import connect, runs
 from pipeline.registry.models import load_models
 from pipeline.workspace import Workspace
 from tests.pipeline.conftest import TINY
+from trainer.common import exit_codes
 
 SETTINGS = (
     *TINY,
@@ -65,7 +65,7 @@ def test_good_spans_are_trained_on_a_bad_one_is_held_and_a_challenger_comes_in_i
     for file in (tmp_path / "data" / "span-2").glob("*/*.png"):
         file.write_bytes(b"not an image")
     code, output = check("data.window=1")
-    assert code == failures.HELD, output
+    assert code == exit_codes.HELD, output
     assert "599 of 599 files rejected" in journal.held_spans()[2].reason
 
     arrive(3, images[2::3])

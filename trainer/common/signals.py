@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-TERMINATED = 128 + signal.SIGTERM  # the exit code of a process that SIGTERM ended
+from trainer.common.exit_codes import TERMINATED
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from trainer.common import exit_codes
 from trainer.labels import NO_LABEL
 from trainer.sampler import METADATA
 
@@ -19,6 +20,8 @@ DEBLEND = "deblend"
 
 class SamplerError(ValueError):
     """A model that cannot be sampled; the message says why."""
+
+    exit_code = exit_codes.USAGE
 
 
 class Sampler:

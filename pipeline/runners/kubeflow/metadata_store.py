@@ -14,6 +14,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.metadata import Metadata
 
 from pipeline.runners.kubeflow.messages import nested
+from trainer.common import exit_codes
 
 KEYS = ("host", "port", "database", "user", "password")  # of the Secret, too
 PATIENCE_SECONDS = 120  # a database that restarts is waited for
@@ -26,6 +27,8 @@ BY_ID = ("artifacts", "executions", "contexts")
 
 class MetadataDatabaseError(RuntimeError):
     """The database is not named, cannot be reached, or does not let us in."""
+
+    exit_code = exit_codes.CLUSTER
 
 
 def variable(key: str) -> str:

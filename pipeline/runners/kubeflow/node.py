@@ -28,6 +28,8 @@ from tfx.orchestration.portable import data_types, launcher, runtime_parameter_u
 from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
+from trainer.common import exit_codes
+
 # Kinds of specifications that a pipeline's JSON holds as Any, and their parser has to know.
 from tfx.proto.orchestration import executable_spec_pb2, platform_config_pb2  # noqa: F401 isort: skip
 
@@ -56,6 +58,8 @@ OUTPUT_EVENTS = (metadata_store_pb2.Event.OUTPUT, metadata_store_pb2.Event.DECLA
 
 class ArgumentsError(ValueError):
     """The container's arguments do not belong together: those of another version, or by hand."""
+
+    exit_code = exit_codes.USAGE
 
 
 class FreshOutputsLauncher(launcher.Launcher):
@@ -258,7 +262,7 @@ def main(arguments: Sequence[str]) -> int:
                 show(store, execution, *given.show)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         code, text = failures.describe(error)
-        if code == failures.UNEXPECTED:
+        if code == exit_codes.UNEXPECTED:
             traceback.print_exc()
         print(f"{given.node}: {text}", file=sys.stderr, flush=True)
         return code

@@ -6,10 +6,10 @@ import shlex
 import shutil
 import subprocess
 
-from pipeline import failures
 from pipeline.commands.run import run
 from pipeline.unattended.supervisor import GRACE_SECONDS
 from tests.programs import find_program
+from trainer.common import exit_codes
 
 UNITS = pathlib.Path(__file__).parents[3] / "deploy" / "systemd"
 
@@ -26,7 +26,7 @@ def test_the_service_starts_a_check_and_takes_an_unblessed_model_for_no_failure(
     _, command, *arguments = shlex.split(service["ExecStart"])
     assert command == run.name
     assert run.make_context("run", arguments).params["if_new_data"]
-    assert service["SuccessExitStatus"] == str(failures.NOT_BLESSED)
+    assert service["SuccessExitStatus"] == str(exit_codes.NOT_BLESSED)
 
 
 def test_a_training_has_time_to_save_its_state_and_gets_one_signal():

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from pipeline import failures
 from pipeline.cli import main
+from trainer.common import exit_codes
 
 
 def iadb(*args):
@@ -134,5 +134,5 @@ def test_an_interrupted_command_ends_though_a_thread_does_not():
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
     )
-    assert result.returncode == failures.INTERRUPTED
+    assert result.returncode == exit_codes.INTERRUPTED
     assert result.stderr == "iadb: interrupted; the next run goes on from here\n"

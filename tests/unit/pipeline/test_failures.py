@@ -4,35 +4,43 @@ import apache_beam as beam
 import pytest
 
 from components.data_gate.executor import DataAnomalyError
+from components.drift_gate.executor import DriftError
+from components.features.errors import FeatureError
 from components.image_example_gen.errors import ImageDataError
+from components.parameters import ParameterError
 from data.errors import DataError
 from pipeline import failures
 from pipeline.config import ConfigError
 from pipeline.registry.serving import NoModelError, UnknownLabelError
-from pipeline.workspace import WorkspaceError
+from pipeline.workspace import InUseError, WorkspaceError
+from trainer.common import exit_codes
 from trainer.labels import TooFewClassesError
 
 
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [
-        (ConfigError("a\nb"), failures.USAGE, "a\nb"),
-        (NoModelError("none"), failures.USAGE, "none"),
-        (UnknownLabelError("none"), failures.USAGE, "none"),
-        (TooFewClassesError("one"), failures.DATA, "one"),
-        (DataError("bad"), failures.DATA, "bad"),
-        (ImageDataError("bad"), failures.DATA, "bad"),
-        (DataAnomalyError("bad"), failures.DATA, "bad"),
-        (WorkspaceError("busy"), failures.WORKSPACE, "busy"),
-        (OSError(errno.ENOSPC, "x", "/f"), failures.WORKSPACE, "the disk is full: /f"),
+        (ConfigError("a\nb"), exit_codes.USAGE, "a\nb"),
+        (NoModelError("none"), exit_codes.USAGE, "none"),
+        (UnknownLabelError("none"), exit_codes.USAGE, "none"),
+        (FeatureError("no weights"), exit_codes.USAGE, "no weights"),
+        (ParameterError("steps"), exit_codes.USAGE, "steps"),
+        (TooFewClassesError("one"), exit_codes.DATA, "one"),
+        (DataError("bad"), exit_codes.DATA, "bad"),
+        (ImageDataError("bad"), exit_codes.DATA, "bad"),
+        (DataAnomalyError("bad"), exit_codes.DATA, "bad"),
+        (DriftError("drifted"), exit_codes.HELD, "drifted"),
+        (InUseError("busy"), exit_codes.WORKSPACE, "busy"),
+        (WorkspaceError("busy"), exit_codes.WORKSPACE, "busy"),
+        (OSError(errno.ENOSPC, "x", "/f"), exit_codes.WORKSPACE, "the disk is full: /f"),
         (
             RuntimeError("/f; No space left on device\nmore"),
-            failures.WORKSPACE,
+            exit_codes.WORKSPACE,
             "the disk is full: /f; No space left on device",
         ),
-        (KeyError("x"), failures.UNEXPECTED, "KeyError: 'x'"),
-        (ValueError("one\ntwo"), failures.UNEXPECTED, "ValueError: one"),
-        (KeyboardInterrupt(), failures.INTERRUPTED, "interrupted; the next run goes on from here"),
+        (KeyError("x"), exit_codes.UNEXPECTED, "KeyError: 'x'"),
+        (ValueError("one\ntwo"), exit_codes.UNEXPECTED, "ValueError: one"),
+        (KeyboardInterrupt(), 130, "interrupted; the next run goes on from here"),
     ],
 )
 def test_a_failure_has_a_code_by_its_cause_and_a_line(error, code, text):
@@ -40,7 +48,7 @@ def test_a_failure_has_a_code_by_its_cause_and_a_line(error, code, text):
 
 
 @pytest.mark.parametrize(
-    ("stop", "code"), [(KeyboardInterrupt(), failures.INTERRUPTED), (SystemExit(143), 143)]
+    ("stop", "code"), [(KeyboardInterrupt(), exit_codes.INTERRUPTED), (SystemExit(143), 143)]
 )
 def test_a_stop_within_a_function_that_beam_calls_is_one(stop, code):
     def stopped(_):

@@ -8,8 +8,8 @@ from datetime import datetime
 import pytest
 from click.testing import CliRunner
 
-from pipeline import failures
 from pipeline.cli import main
+from trainer.common import exit_codes
 
 DATA = ("--param", "data_folder=/data")
 
@@ -52,7 +52,7 @@ def test_compile_writes_a_package_and_tells_its_parameters(iadb, package_file, t
 
 
 def test_compile_into_a_folder_that_is_not_there_ends_with_code_2(iadb, tmp_path):
-    told = iadb("compile", "-o", tmp_path / "none" / "digits.yaml", code=failures.USAGE)
+    told = iadb("compile", "-o", tmp_path / "none" / "digits.yaml", code=exit_codes.USAGE)
     assert f"no folder {tmp_path / 'none'}" in told
 
 
@@ -85,7 +85,7 @@ def test_submitting_the_same_again_uploads_nothing_and_says_so(iadb, stand_in):
 )
 def test_a_wrong_parameter_ends_with_code_2_before_anything_is_made(iadb, stand_in, settings, told):
     options = [part for setting in settings for part in ("--param", setting)]
-    assert iadb("submit", *options, code=failures.USAGE) == told
+    assert iadb("submit", *options, code=exit_codes.USAGE) == told
     assert stand_in.pipelines == stand_in.experiments == {}
 
 
@@ -112,7 +112,7 @@ def test_a_run_that_does_not_succeed_ends_the_waiting_with_code_6(
     iadb, stand_in, state, tasks, reason
 ):
     end_runs_when_seen(stand_in, state, tasks)
-    told = iadb("submit", *DATA, "--wait", code=failures.CLUSTER)
+    told = iadb("submit", *DATA, "--wait", code=exit_codes.CLUSTER)
     assert told.endswith(f"{reason}\n")
 
 
@@ -121,7 +121,7 @@ def test_ctrl_c_while_waiting_says_that_the_run_goes_on(iadb, stand_in, monkeypa
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pipeline.cluster.client.time.sleep", interrupt)
-    told = iadb("submit", *DATA, "--wait", code=failures.INTERRUPTED)
+    told = iadb("submit", *DATA, "--wait", code=exit_codes.INTERRUPTED)
     assert told.endswith("iadb: interrupted; the run goes on; see `iadb kubeflow status`\n")
     assert len(stand_in.runs) == 1
 
@@ -159,7 +159,7 @@ def test_schedules_of_other_names_stay_and_one_is_deleted_by_name(iadb, stand_in
     ],
 )
 def test_a_wrong_schedule_ends_with_code_2_before_the_cluster_is_asked(iadb, stand_in, options):
-    iadb("schedule", *DATA, *options, code=failures.USAGE)
+    iadb("schedule", *DATA, *options, code=exit_codes.USAGE)
     assert stand_in.called == []
 
 
@@ -203,12 +203,12 @@ def test_the_token_comes_from_the_environment_or_a_file_alone(
 ):
     stand_in.token = "right"
     (tmp_path / "token").write_text("right\n")
-    asked = iadb("status", code=failures.CLUSTER)
+    asked = iadb("status", code=exit_codes.CLUSTER)
     assert "asks for a token (401): set IADB_KFP_TOKEN or give --token-file" in asked
     assert iadb("status", "--token-file", tmp_path / "token").startswith("no runs")
     monkeypatch.setenv("IADB_KFP_TOKEN", "wrong")
     assert iadb("status", "--token-file", tmp_path / "token").startswith("no runs")
-    told = iadb("status", code=failures.CLUSTER)
+    told = iadb("status", code=exit_codes.CLUSTER)
     assert "wrong" not in told
     assert told.count("\n") == 1
     monkeypatch.setenv("IADB_KFP_TOKEN", "right")
@@ -217,7 +217,7 @@ def test_the_token_comes_from_the_environment_or_a_file_alone(
 
 def test_without_an_endpoint_the_error_says_how_to_give_one(iadb, monkeypatch):
     monkeypatch.delenv("IADB_KFP_ENDPOINT")
-    told = iadb("status", code=failures.USAGE)
+    told = iadb("status", code=exit_codes.USAGE)
     assert told == (
         "iadb: --endpoint: not set; give the URL of KFP's API, or set IADB_KFP_ENDPOINT\n"
     )
@@ -231,13 +231,13 @@ def test_kfps_own_variable_names_the_endpoint_too(iadb, stand_in, monkeypatch):
 
 def test_a_cluster_that_cannot_be_reached_ends_with_code_6_and_one_line(iadb, stand_in):
     stand_in.faults["healthz_service_get_healthz"] = [(502, "text/html", b"<html>")]
-    told = iadb("status", code=failures.CLUSTER)
+    told = iadb("status", code=exit_codes.CLUSTER)
     assert told == f"iadb: {stand_in.url} refuses (502 Bad Gateway)\n"
 
 
 def test_without_kfp_the_error_says_what_to_install(iadb, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    told = iadb("status", code=failures.USAGE)
+    told = iadb("status", code=exit_codes.USAGE)
     assert told == "iadb: KFP's SDK is missing: pip install 'iadb-tfx[kubeflow]'\n"
 
 

@@ -4,10 +4,10 @@ from datetime import datetime, timezone
 import pytest
 from click.testing import CliRunner
 
-from pipeline import failures
 from pipeline.cli import main
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.workspace import Workspace
+from trainer.common import exit_codes
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
 
@@ -70,7 +70,7 @@ def test_a_held_span_is_released_once(workspace, journal):
     assert all(span.released for span in journal.held_spans().values())
     journal.hold(5, "drift", NOW)
     result = iadb("spans", "release", 5, 3, "--workspace", workspace.folder)
-    assert result.exit_code == failures.USAGE
+    assert result.exit_code == exit_codes.USAGE
     assert "span 3 is not held; 5 is" in result.output
     assert journal.held_spans()[5].released is None
 
@@ -92,5 +92,5 @@ def test_the_history_tells_how_each_attempt_ended(workspace, journal):
 
 def test_a_check_goes_with_no_option_of_a_watched_run(tmp_path):
     result = iadb("run", "--if-new-data", "--verbose", "--data", tmp_path)
-    assert result.exit_code == failures.USAGE
+    assert result.exit_code == exit_codes.USAGE
     assert "--if-new-data goes with neither" in result.output

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import yaml
 
-from pipeline import failures
 from pipeline.config import ConfigError, load
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.unattended.attempt import attempt
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
+from trainer.common import exit_codes
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
 STAND_IN = """
@@ -112,9 +112,9 @@ def test_the_run_gets_the_resolved_configuration_and_reads_what_was_looked_at(un
 
 def test_a_model_that_is_not_blessed_is_no_failure_and_its_data_are_done_with(unattended):
     unattended.put(1)
-    unattended.plan((failures.NOT_BLESSED,))
+    unattended.plan((exit_codes.NOT_BLESSED,))
     first = unattended.attempt()
-    assert (first.outcome, first.exit_code) == (Outcome.NOT_BLESSED, failures.NOT_BLESSED)
+    assert (first.outcome, first.exit_code) == (Outcome.NOT_BLESSED, exit_codes.NOT_BLESSED)
     assert unattended.attempt().outcome == Outcome.NOTHING_NEW
 
 
@@ -131,12 +131,12 @@ def test_a_run_that_fails_is_tried_again_and_then_told_with_its_own_line(unatten
 
 def test_wrong_usage_is_not_tried_again(unattended):
     unattended.put(1)
-    unattended.plan((failures.USAGE, "iadb: train.stepz: unknown key"))
+    unattended.plan((exit_codes.USAGE, "iadb: train.stepz: unknown key"))
     ended = unattended.attempt()
-    assert (ended.outcome, ended.exit_code, ended.tries) == (Outcome.FAILED, failures.USAGE, 1)
+    assert (ended.outcome, ended.exit_code, ended.tries) == (Outcome.FAILED, exit_codes.USAGE, 1)
 
 
-@pytest.mark.parametrize("code", [failures.DATA, failures.HELD])
+@pytest.mark.parametrize("code", [exit_codes.DATA, exit_codes.HELD])
 def test_new_spans_with_wrong_data_are_held_and_later_ones_go_on_without_them(unattended, code):
     unattended.put(1)
     unattended.plan((0,))
@@ -144,7 +144,7 @@ def test_new_spans_with_wrong_data_are_held_and_later_ones_go_on_without_them(un
     unattended.put(2)
     unattended.plan((code, "iadb: 9 of 9 files are rejected"))
     held = unattended.attempt("data.window=2")
-    assert (held.outcome, held.exit_code, held.tries) == (Outcome.HELD, failures.HELD, 1)
+    assert (held.outcome, held.exit_code, held.tries) == (Outcome.HELD, exit_codes.HELD, 1)
     assert held.message == (
         "2 new images in span 2; held: 9 of 9 files are rejected; `iadb spans release 2` lets "
         "them in"
@@ -163,11 +163,11 @@ def test_new_spans_with_wrong_data_are_held_and_later_ones_go_on_without_them(un
 def test_a_held_folder_without_spans_waits_as_a_whole(unattended):
     unattended.pattern = "data.pattern=''"
     unattended.put(1)
-    unattended.plan((failures.DATA, "iadb: anomalies"))
+    unattended.plan((exit_codes.DATA, "iadb: anomalies"))
     assert unattended.attempt().outcome == Outcome.HELD
     unattended.put(2)
     again = unattended.attempt()
-    assert (again.outcome, again.exit_code, again.tries) == (Outcome.HELD, failures.HELD, 0)
+    assert (again.outcome, again.exit_code, again.tries) == (Outcome.HELD, exit_codes.HELD, 0)
     assert "`iadb spans release 0` lets it in" in again.message
 
 
@@ -191,7 +191,7 @@ def test_a_run_that_is_stuck_is_ended_and_not_tried_again(unattended):
     unattended.put(1)
     unattended.plan((0, "", 600))
     ended = unattended.attempt("schedule.timeout_hours=0.0005")
-    assert (ended.outcome, ended.exit_code) == (Outcome.TIMED_OUT, failures.TIMED_OUT)
+    assert (ended.outcome, ended.exit_code) == (Outcome.TIMED_OUT, exit_codes.TIMED_OUT)
     assert ended.tries == 1
 
 
@@ -200,7 +200,7 @@ def test_an_attempt_gives_way_to_a_run_of_a_person(unattended):
     unattended.plan((0,))
     with unattended.workspace.locked():
         ended = unattended.attempt()
-    assert (ended.outcome, ended.exit_code, ended.tries) == (Outcome.BUSY, failures.WORKSPACE, 0)
+    assert (ended.outcome, ended.exit_code, ended.tries) == (Outcome.BUSY, exit_codes.WORKSPACE, 0)
     assert f"in use by process {os.getpid()}" in ended.message
     assert unattended.attempt().outcome == Outcome.BLESSED
 
@@ -209,7 +209,7 @@ def test_of_two_attempts_at_once_one_gives_way(unattended):
     unattended.put(1)
     with unattended.workspace.attempting():
         ended = unattended.attempt()
-    assert (ended.outcome, ended.exit_code) == (Outcome.BUSY, failures.WORKSPACE)
+    assert (ended.outcome, ended.exit_code) == (Outcome.BUSY, exit_codes.WORKSPACE)
 
 
 def test_an_attempt_that_was_killed_is_told_by_the_next(unattended):
@@ -238,13 +238,17 @@ def test_an_attempt_that_was_killed_is_given_the_runs_since_that_no_other_has(un
 def test_nothing_starts_on_a_disk_that_is_nearly_full(unattended):
     unattended.put(1)
     ended = unattended.attempt("schedule.min_free_gb=1000000")
-    assert (ended.outcome, ended.exit_code, ended.tries) == (Outcome.FAILED, failures.WORKSPACE, 0)
+    assert (ended.outcome, ended.exit_code, ended.tries) == (
+        Outcome.FAILED,
+        exit_codes.WORKSPACE,
+        0,
+    )
     assert "GB of disk space are free" in ended.message
 
 
 def test_a_missing_folder_is_recorded_as_a_failure(unattended):
     ended = unattended.attempt("data.folder=/no/such/folder")
-    assert (ended.outcome, ended.exit_code) == (Outcome.FAILED, failures.DATA)
+    assert (ended.outcome, ended.exit_code) == (Outcome.FAILED, exit_codes.DATA)
     with pytest.raises(ConfigError, match="not set"):
         unattended.attempt("data.folder=null")
 
@@ -281,7 +285,7 @@ def test_the_better_of_the_two_goes_on(unattended, warm, scratch, outcome):
 
 def test_a_challenger_that_fails_takes_nothing_from_the_first_model(unattended):
     unattended.put(1)
-    unattended.plan((0,), (failures.DATA, "iadb: no memory"))
+    unattended.plan((0,), (exit_codes.DATA, "iadb: no memory"))
     ended = unattended.attempt("train.warm_start=true", "schedule.challenger_every=1")
     assert (ended.outcome, ended.from_scratch) == (Outcome.BLESSED, False)
     assert ended.message.endswith("; from scratch: failed, no memory")

@@ -13,16 +13,16 @@ from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from click.testing import CliRunner
 
-from pipeline import failures
 from pipeline.cli import main
 from pipeline.unattended.cron import CronError
 from pipeline.unattended.scheduler import JOB, Plan, make_trigger
 from pipeline.workspace import Workspace
+from trainer.common import exit_codes
 
 NIGHTLY = "0 3 * * *"
 SCHEDULER = """
 import pathlib, sys
-from pipeline.schedule import Plan, run_scheduler
+from pipeline.unattended.scheduler import Plan, run_scheduler
 from pipeline.workspace import Workspace
 
 folder, jitter, *command = sys.argv[1:]
@@ -191,7 +191,7 @@ def test_a_second_scheduler_says_who_holds_the_workspace_and_stops(workspace, tm
     arguments += ["--workspace", str(workspace.folder)]
     with workspace.scheduled():
         result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == failures.WORKSPACE
+    assert result.exit_code == exit_codes.WORKSPACE
     assert f"is scheduled already, by process {os.getpid()} since" in result.output
     assert result.output.count("\n") == 1
 
@@ -199,5 +199,5 @@ def test_a_second_scheduler_says_who_holds_the_workspace_and_stops(workspace, tm
 def test_a_wrong_schedule_ends_with_code_2_and_one_line(tmp_path):
     arguments = ["schedule", "--data", str(tmp_path), "--workspace", f"{tmp_path}-w"]
     result = CliRunner().invoke(main, [*arguments, "--cron", "at night"])
-    assert result.exit_code == failures.USAGE
+    assert result.exit_code == exit_codes.USAGE
     assert result.output.startswith("iadb: --cron 'at night': expected five fields")

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from pipeline.unattended.supervisor import Ended, supervise
-from trainer.common.signals import TERMINATED, exit_on_sigterm
+from trainer.common.exit_codes import TERMINATED
+from trainer.common.signals import exit_on_sigterm
 
 STUBBORN = """
 import pathlib, signal, sys, time
