@@ -21,10 +21,10 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from trainer.coupling import optimal_transport
-from trainer.ema import ExponentialMovingAverage
+from trainer.step.coupling import optimal_transport
+from trainer.step.ema import ExponentialMovingAverage
 from trainer.fit.workers import has_several_workers
-from trainer.metrics import LossByAlpha, sum_by_alpha
+from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
 from trainer.ode import solvers
 
 
@@ -51,7 +51,7 @@ class IADBModel(keras.Model):
             resumed training goes on as an uninterrupted one would.
         alpha_density: `uniform` as in the paper, or `logit_normal`, which trains more in the middle
             of the path (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 3.1).
-        coupling: `independent` as in the paper, or `optimal_transport` (trainer/coupling.py), which
+        coupling: `independent` as in the paper, or `optimal_transport` (trainer/step/coupling.py), which
             pairs noise and data within a batch; given pairs (x0, x1) stay as they are. It knows no
             labels: a class may then be trained on a part of the noise, and is sampled from all.
         nb_class: classes that the network is conditioned on; 0: it takes no label.
@@ -123,7 +123,7 @@ class IADBModel(keras.Model):
 
         Returns:
             `loss`, float32 []; `gradient_norm`, float32 [], before clipping; `loss_by_alpha`,
-            float32 [ALPHA_BINS], the mean loss by parts of alpha (trainer/metrics.py). All
+            float32 [ALPHA_BINS], the mean loss by parts of alpha (trainer/step/loss_by_alpha.py). All
             are those of the global batch.
 
         Raises:

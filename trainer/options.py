@@ -28,7 +28,7 @@ class Options(BaseModel):
 
 
 class ModelOptions(Options):
-    """The network that deblends: a time-conditional U-Net (trainer/unet.py)."""
+    """The network that deblends: a time-conditional U-Net (trainer/networks/unet.py)."""
 
     channels: tuple[PositiveInt, ...] = Field(
         (32, 64), min_length=1, description="width of each level, from full resolution down"
@@ -71,7 +71,7 @@ class ModelOptions(Options):
 
 
 class EmaOptions(Options):
-    """The moving average of the weights that samples are drawn with (trainer/ema.py)."""
+    """The moving average of the weights that samples are drawn with (trainer/step/ema.py)."""
 
     half_life: PositiveInt = Field(20_000, description="images until a weight counts half")
     warmup: float = Field(

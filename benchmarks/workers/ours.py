@@ -16,8 +16,8 @@ from serve import THREADS, serve
 from trainer import examples, preprocessing
 from trainer.dataset import without_tuning
 from trainer.iadb import vector_field
-from trainer.layers.attention import DotProductAttention
-from trainer.layers.group_norm import GroupNorm
+from trainer.networks.attention import DotProductAttention
+from trainer.networks.group_norm import GroupNorm
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import Sampler, noise_from_seeds

@@ -23,7 +23,7 @@ from sklearn.datasets import make_moons
 
 from trainer.dataset import without_tuning
 from trainer.iadb import IADBModel
-from trainer.mlp import build_mlp
+from trainer.networks.mlp import build_mlp
 
 BATCH_SIZE = 512
 NB_STEP = 50  # of the solver, so also the frames of the GIF but one

@@ -1,4 +1,4 @@
-"""Compares the network of trainer/unet.py with what make_reference.py wrote.
+"""Compares the network of trainer/networks/unet.py with what make_reference.py wrote.
 
     python tests/parity/comparison.py PYTHON
 
@@ -20,7 +20,7 @@ import diffusers_weights
 import numpy as np
 
 from trainer.options import ModelOptions
-from trainer.unet import PUBLISHED, build_unet
+from trainer.networks.unet import PUBLISHED, build_unet
 
 # Of outputs: max |ours - reference| / max |reference|. Rounding comes to 2e-6; an epsilon of 1e-6
 # instead of 1e-5 in the norms to 6e-5.

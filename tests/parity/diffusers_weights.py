@@ -1,4 +1,4 @@
-"""Carries the weights of diffusers' UNet2DModel over to the network of trainer/unet.py.
+"""Carries the weights of diffusers' UNet2DModel over to the network of trainer/networks/unet.py.
 
 Both name their layers by level and block; the reference counts the levels of the way up from the
 lowest resolution, ours by resolution. PyTorch keeps kernels as [out, in, height, width] or
@@ -47,7 +47,7 @@ def load(network: keras.Model, state: Mapping[str, np.ndarray], levels: int) -> 
     """Sets every weight of the network.
 
     Args:
-        network: from trainer.unet.build_unet.
+        network: from trainer.networks.unet.build_unet.
         state: the reference's state_dict.
         levels: how many resolutions the network has.
 

@@ -2,7 +2,7 @@
 
 Beside a sampler SavedModel lie the network's raw weights and their moving average. The raw weights
 go on training; the average starts from the earlier average, and since its warm-up counts images
-from zero again (trainer/ema.py), it forgets that within the first steps. Optimizer, learning-rate
+from zero again (trainer/step/ema.py), it forgets that within the first steps. Optimizer, learning-rate
 schedule and step start fresh.
 """
 

@@ -25,18 +25,18 @@ def test_equal_sources_have_equal_hashes(package):
 def test_a_changed_line_changes_the_hash_of_the_package_and_of_its_module_only(package):
     whole, part, other = (
         source_hash(name)
-        for name in ("copied_trainer", "copied_trainer.unet", "copied_trainer.ema")
+        for name in ("copied_trainer", "copied_trainer.networks.unet", "copied_trainer.step.ema")
     )
-    with (package / "unet.py").open("a") as file:
+    with (package / "networks" / "unet.py").open("a") as file:
         file.write("# changed\n")
     assert source_hash("copied_trainer") != whole
-    assert source_hash("copied_trainer.unet") != part
-    assert source_hash("copied_trainer.ema") == other
+    assert source_hash("copied_trainer.networks.unet") != part
+    assert source_hash("copied_trainer.step.ema") == other
 
 
 def test_files_that_are_no_source_do_not_count(package):
     before = source_hash("copied_trainer")
-    (package / "unet.pyc").write_bytes(b"compiled")
+    (package / "networks" / "unet.pyc").write_bytes(b"compiled")
     assert source_hash("copied_trainer") == before
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.coupling import optimal_transport
-from trainer.ema import ExponentialMovingAverage
+from trainer.step.coupling import optimal_transport
+from trainer.step.ema import ExponentialMovingAverage
 from trainer.iadb import IADBModel
 
 
@@ -147,7 +147,7 @@ import sys
 import numpy as np, tensorflow as tf, keras
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from trainer.ema import ExponentialMovingAverage
+from trainer.step.ema import ExponentialMovingAverage
 from trainer.iadb import IADBModel
 x1 = np.float32(np.random.default_rng(0).normal(2.0, 0.1, (64, 2)))
 label = np.arange(64) % 3

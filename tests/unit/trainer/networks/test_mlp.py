@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.iadb import IADBModel
-from trainer.mlp import build_mlp
+from trainer.networks.mlp import build_mlp
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.layers.group_norm import GroupNorm
+from trainer.networks.group_norm import GroupNorm
 
 EPSILON = 1e-5
 

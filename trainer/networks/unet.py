@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import keras
 from keras import layers
 
-from trainer.layers.attention import DotProductAttention
-from trainer.layers.group_norm import GroupNorm
+from trainer.networks.attention import DotProductAttention
+from trainer.networks.group_norm import GroupNorm
 from trainer.options import ModelOptions
 
 EPSILON = 1e-5  # of every GroupNorm

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.options import ModelOptions
-from trainer.unet import PUBLISHED, SinusoidalEmbedding, build_unet
+from trainer.networks.unet import PUBLISHED, SinusoidalEmbedding, build_unet
 
 SMALL = ModelOptions(channels=(8, 16), attention=(False, True), blocks=1, norm_groups=4)
 

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from trainer.unet import SinusoidalEmbedding
+from trainer.networks.unet import SinusoidalEmbedding
 
 ALPHA_SCALE = 1000.0  # as ModelOptions.alpha_scale by default
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.layers.attention import DotProductAttention
+from trainer.networks.attention import DotProductAttention
 
 N, T, HEADS, DEPTH = 3, 5, 2, 4
 

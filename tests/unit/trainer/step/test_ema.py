@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.ema import ExponentialMovingAverage
+from trainer.step.ema import ExponentialMovingAverage
 
 
 def network(value):

@@ -1,0 +1,1 @@
+"""The parts of one training step: pairing, average, gradients, losses by alpha."""
