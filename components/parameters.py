@@ -1,4 +1,4 @@
-"""Parameters of a run: values that may be given as it starts, in place of the configuration's."""
+"""Parameters of a run: values given at its start that replace those of the configuration."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from trainer.common import exit_codes
+from trainer.common.validation import explain_reason
 from trainer.options import Options
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
 class ParameterError(ValueError):
-    """A parameter of a run has a value that cannot be used; the message is one line."""
+    """An invalid value of a parameter of a run; the message is one line."""
 
     exit_code = exit_codes.USAGE
 
@@ -20,19 +21,19 @@ class ParameterError(ValueError):
 def complete(
     options: type[OptionsT], values: Mapping[str, Any], **parameter: int | str
 ) -> OptionsT:
-    """Makes options of the configuration's values and of a parameter of the run.
+    """Builds options from the configuration's values and a parameter of the run.
 
     Args:
         options: their class.
-        values: all that the configuration says; what it says about the parameter is replaced.
+        values: all values of the configuration; the parameter replaces its own.
         parameter: one option, by its name.
 
     Raises:
-        ParameterError: the parameter is out of its range, or does not agree with the other options.
+        ParameterError: the parameter is out of range, or contradicts other options.
     """
     try:
         return options.model_validate({**values, **parameter})
     except ValidationError as error:
         ((name, value),) = parameter.items()
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ParameterError(f"{name}: got {value!r}; {reason[:1].lower()}{reason[1:]}") from None
+        reason = explain_reason(error.errors()[0])
+        raise ParameterError(f"{name}: got {value!r}; {reason}") from None

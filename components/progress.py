@@ -1,7 +1,7 @@
-"""How far the work on images is, for whoever watches it from the same process.
+"""Progress of the work on images, for listeners in the same process.
 
-Beam's own metrics can be asked for when a pipeline has ended. On a runner that works in other
-processes nobody listens, and nothing is told.
+Beam's own metrics are available only after a pipeline has finished. On a runner that works in
+other processes there are no listeners, and nothing is reported.
 """
 
 import time
@@ -10,14 +10,14 @@ from contextlib import contextmanager
 
 DECODED, FEATURES, SAMPLED = "decoded", "features", "sampled"  # kinds of work
 
-Listener = Callable[[str, int, float], None]  # is told kind of work, images, seconds
+Listener = Callable[[str, int, float], None]  # called with kind of work, images, seconds
 
 _listeners: list[Listener] = []
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Tells the listener of all work that ends inside, in the thread that does it."""
+    """Calls the listener for all work that ends inside the block, in the thread that does it."""
     _listeners.append(listener)
     try:
         yield
@@ -27,7 +27,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 @contextmanager
 def counted(kind: str, images: int) -> Iterator[None]:
-    """Counts and times what is done inside for so many images."""
+    """Counts and times the work on so many images inside the block."""
     started = time.monotonic()
     yield
     seconds = time.monotonic() - started

@@ -25,6 +25,7 @@ from rich.progress import (
 )
 
 from data.errors import DataError
+from trainer.common.files import atomic_write
 
 SCHEMES = ("http", "https", "file")
 TIMEOUT_SECONDS = 60  # without a byte from the server
@@ -86,11 +87,13 @@ def download(url: str, path: Path, max_bytes: int) -> None:
         DataError: the scheme is not one of SCHEMES, the server cannot be reached or refuses,
             the file is longer than `max_bytes`, or the transfer is cut off.
     """
-    part = path.with_name(path.name + ".part")
     try:
         if urlsplit(url).scheme not in SCHEMES:
             raise DataError(f"cannot download {url}: only {', '.join(SCHEMES)} URLs are allowed")
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
+        with (
+            atomic_write(path) as part,
+            urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response,
+        ):
             length = response.headers.get("Content-Length", "")
             expected = int(length) if length.isdecimal() else None
             received = 0
@@ -104,18 +107,16 @@ def download(url: str, path: Path, max_bytes: int) -> None:
                         )
                     file.write(chunk)
                     progress.update(task, completed=received)
-        # http.client takes an early end of the connection for the end of the file.
-        if expected is not None and received != expected:
-            raise DataError(
-                f"the download of {url} was cut off after {received} of {expected} bytes; try again"
-            )
-        part.replace(path)
+            # http.client takes an early end of the connection for the end of the file.
+            if expected is not None and received != expected:
+                raise DataError(
+                    f"the download of {url} was cut off after {received} of {expected} bytes; try "
+                    "again"
+                )
     except DataError:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise DataError(f"cannot download {url}: {error}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _progress() -> Progress:

@@ -1,7 +1,7 @@
 """PipelineConfig: everything a user can set, in one validated YAML file.
 
-A configuration starts from a preset (or the defaults), takes what a file says, then single
-overrides (`train.steps=500`). Whatever is wrong is told in one line a key, before anything starts.
+A configuration starts from a preset or the defaults; a file replaces values, then single overrides
+do (`train.steps=500`). Errors are reported before anything starts, one line per key.
 """
 
 import difflib
@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from components.drift_gate.options import DriftOptions
 from components.image_example_gen.options import ImageOptions, WindowOptions
@@ -23,17 +24,18 @@ from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.runners.vertex_options import VertexOptions
 from pipeline.unattended.options import ScheduleOptions
 from trainer.common import exit_codes
+from trainer.common.validation import explain
 from trainer.options import ModelOptions, Options, SampleOptions, TrainOptions
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used; one line for each key that is wrong."""
+    """An invalid configuration; one line per invalid key."""
 
     exit_code = exit_codes.USAGE
 
 
 class DataConfig(ImageOptions, WindowOptions):
-    """Where the images are and what they become."""
+    """Where the images are and how they are read."""
 
     folder: str | None = Field(
         None, min_length=1, description="folder of images, or a URI such as gs://..."
@@ -42,14 +44,14 @@ class DataConfig(ImageOptions, WindowOptions):
         None,
         ge=0,
         lt=10**MAX_DIGITS,
-        description="the newest span to read; without it, the latest",
+        description="the newest span to read; the latest if not set",
     )
 
     holdout: str | None = Field(
         None,
         min_length=1,
-        description="folder of images, or a URI, that no training sees: every model is compared "
-        "with them beside the held-out images of its own data; metrics of it are named kid@holdout",
+        description="folder of images, or a URI, that is never trained on: every model is compared "
+        "with it as well as with the held-out images of its own data, in metrics named kid@holdout",
     )
 
     @model_validator(mode="after")
@@ -58,8 +60,8 @@ class DataConfig(ImageOptions, WindowOptions):
             value = getattr(self, name)
             if value != type(self).model_fields[name].default and not has_spans(self.pattern):
                 raise ValueError(
-                    f"{name}={value} needs a data.pattern with {{SPAN}} or a date, which tell the "
-                    "spans apart"
+                    f"{name}={value} needs a data.pattern with {{SPAN}} or a date, which separate "
+                    "the spans"
                 )
         return self
 
@@ -71,16 +73,16 @@ class ValidationConfig(Options):
         None, description="schema (pbtxt) that replaces the project's own"
     )
     on_anomaly: Literal["stop", "warn"] = Field(
-        "stop", description="stop: anomalies that are errors end the run; warn: they are logged"
+        "stop", description="stop: errors in the data end the run; warn: they are logged"
     )
 
 
 class BeamConfig(Options):
-    """Where Beam's work runs: options as Beam's own command line takes them."""
+    """Where Beam's work runs: options of Beam's own command line."""
 
     options: tuple[str, ...] = Field(
         ("--runner=FnApiRunner",),
-        description="of every component that runs on Beam; the default is in-process",
+        description="options of every component on Beam; the default runs in-process",
     )
     components: dict[
         Literal[
@@ -92,13 +94,13 @@ class BeamConfig(Options):
             "SampleEvaluator",
         ],
         tuple[str, ...],
-    ] = Field(default_factory=dict, description="options of single components, instead of those")
+    ] = Field(default_factory=dict, description="options of single components, in place of those")
 
     def arguments(self, component: str) -> list[str]:
-        """What a component gives to Beam.
+        """The arguments of a component's Beam pipeline.
 
-        For the workers of every component TFX packs a copy of itself, 45 MB that nobody removes,
-        unless an option says what they run in. Workers in this process have all that they need.
+        Unless an option names the workers' container, TFX packs a copy of itself for each
+        component, 45 MB that is never removed. Workers in this process do not need it.
         """
         arguments = list(self.components.get(component, self.options))
         if {"--runner=FnApiRunner", "--runner=DirectRunner"} & set(arguments):
@@ -110,14 +112,16 @@ class PipelineConfig(Options):
     """One pipeline: from a folder of images to a served sampler."""
 
     name: str = Field(
-        "iadb", pattern="^[a-z][a-z0-9-]{0,62}$", description="of the pipeline, in its metadata"
+        "iadb",
+        pattern="^[a-z][a-z0-9-]{0,62}$",
+        description="of the pipeline, in its metadata",
     )
-    data: DataConfig = Field(DataConfig(), description="where the images are and what they become")
+    data: DataConfig = Field(DataConfig(), description="where the images are and how they are read")
     validation: ValidationConfig = Field(
-        ValidationConfig(), description="what happens on anomalies in the data"
+        ValidationConfig(), description="what happens if the data have anomalies"
     )
     drift: DriftOptions = Field(
-        DriftOptions(), description="what happens when new images differ from earlier ones"
+        DriftOptions(), description="what happens if new images differ from earlier ones"
     )
     model: ModelOptions = Field(ModelOptions(), description="the network")
     train: TrainOptions = Field(TrainOptions(), description="the training")
@@ -126,29 +130,25 @@ class PipelineConfig(Options):
         EvaluateOptions(), description="how the quality of samples is judged"
     )
     schedule: ScheduleOptions = Field(
-        ScheduleOptions(), description="when new data lead to a run that nobody watches"
+        ScheduleOptions(), description="when new data start an unattended run"
     )
     beam: BeamConfig = Field(BeamConfig(), description="where Beam's work runs")
     retention: RetentionOptions = Field(
-        RetentionOptions(), description="how much of what runs write is kept"
+        RetentionOptions(), description="how much of the output of runs is kept"
     )
     notify: NotifyOptions = Field(
-        NotifyOptions(), description="who is told about attempts, and where metrics are written"
+        NotifyOptions(), description="where outcomes and metrics are published"
     )
-    kubeflow: KubeflowConfig = Field(
-        KubeflowConfig(), description="what the pods get on Kubeflow Pipelines"
-    )
-    vertex: VertexOptions = Field(
-        VertexOptions(), description="what the nodes get on Vertex AI Pipelines"
-    )
+    kubeflow: KubeflowConfig = Field(KubeflowConfig(), description="the pods on Kubeflow Pipelines")
+    vertex: VertexOptions = Field(VertexOptions(), description="the nodes on Vertex AI Pipelines")
 
     @model_validator(mode="after")
     def _levels_fit_the_resolution(self) -> "PipelineConfig":
         factor = 2 ** (len(self.model.channels) - 1)
         if self.data.resolution % factor:
             raise ValueError(
-                f"data.resolution={self.data.resolution} is not divisible by {factor}, which the "
-                f"{len(self.model.channels)} levels of model.channels ask for"
+                f"data.resolution={self.data.resolution} is not divisible by {factor}, as the "
+                f"{len(self.model.channels)} levels of model.channels require"
             )
         return self
 
@@ -181,11 +181,11 @@ def load(
 
     Args:
         preset: the name of a preset to start from.
-        file: a YAML file whose values replace those before.
-        overrides: `key=value` with dots in the key and YAML in the value, the last one wins.
+        file: a YAML file whose values replace those of the preset.
+        overrides: `key=value` with dots in the key and YAML in the value; the last one wins.
 
     Raises:
-        ConfigError: with one line for each key that is wrong.
+        ConfigError: with one line per invalid key.
     """
     values: dict[str, Any] = {}
     if preset is not None:
@@ -194,12 +194,7 @@ def load(
         text = (resources.files("pipeline") / "presets" / f"{preset}.yaml").read_text("utf-8")
         values = _parse(text, f"preset {preset}")
     if file is not None:
-        try:
-            text = file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise ConfigError(f"{file}: cannot be read: {reason}") from None
-        values = _merge(values, _parse(text, str(file)))
+        values = _merge(values, _parse(read_text(file), str(file)))
     for override in overrides:
         values = _merge(values, _parse_override(override))
     try:
@@ -208,28 +203,41 @@ def load(
         raise ConfigError("\n".join(_explain(e) for e in error.errors())) from None
 
 
+def read_text(file: Path) -> str:
+    """Reads a file that the user names.
+
+    Raises:
+        ConfigError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"{file}: cannot be read: {reason}") from None
+
+
 def require_folder(config: PipelineConfig, workspace: Path) -> None:
-    """Checks that there is a folder of images, and that the workspace lies in none that is read.
+    """Checks that a folder of images is set, and that the workspace is not inside what is read.
 
     Args:
         config: of the run.
         workspace: its folder, an absolute path.
 
     Raises:
-        ConfigError: no folder is set, or the workspace lies in it or in the held-out images.
+        ConfigError: no folder is set, or the workspace is inside it or the held-out images.
     """
     if config.data.folder is None:
         raise ConfigError("data.folder: not set; give the folder of images with --data FOLDER")
     for key, folder in (("folder", config.data.folder), ("holdout", config.data.holdout)):
         if folder and "://" not in folder and workspace.is_relative_to(Path(folder).resolve()):
             raise ConfigError(
-                f"data.{key}: the workspace {workspace} lies in it, and a run would read what an "
-                "earlier one wrote; choose a workspace outside with --workspace"
+                f"data.{key}: the workspace {workspace} is inside it, and a run would read the "
+                "output of an earlier one; choose a workspace outside with --workspace"
             )
 
 
 def dump(config: PipelineConfig) -> str:
-    """The configuration as YAML, every key written out."""
+    """The configuration as YAML, with every key."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
@@ -261,28 +269,24 @@ def _parse_override(override: str) -> dict[str, Any]:
 
 
 def _merge(base: Any, update: Any) -> Any:
-    """Merges mappings key by key; anything else replaces what was there."""
+    """Merges mappings key by key; any other value replaces the earlier one."""
     if not isinstance(base, Mapping) or not isinstance(update, Mapping):
         return update
     return {**base, **{key: _merge(base.get(key), value) for key, value in update.items()}}
 
 
-def _explain(error: Mapping[str, Any]) -> str:
-    """One line: the key, what was given, what is allowed."""
-    location = error["loc"]
-    key = ".".join(map(str, location)) or "configuration"
-    if error["type"] == "extra_forbidden":
-        allowed = _allowed_keys(location[:-1])
-        close = difflib.get_close_matches(str(location[-1]), allowed, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(allowed)}"
-        return f"{key}: unknown key; {hint}"
-    message = error["msg"].removeprefix("Value error, ")
-    if isinstance(error["input"], Mapping | BaseModel):  # a rule about several keys
-        return message if not location else f"{key}: {message}"
-    return f"{key}: got {error['input']!r}; {message[:1].lower()}{message[1:]}"
+def _explain(error: ErrorDetails) -> str:
+    """One line: the key, its value, what is allowed."""
+    if error["type"] != "extra_forbidden":
+        return explain(error)
+    *section, name = map(str, error["loc"])
+    allowed = _allowed_keys(section)
+    close = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(allowed)}"
+    return f"{'.'.join([*section, name])}: unknown key; {hint}"
 
 
-def _allowed_keys(location: Sequence[str | int]) -> list[str]:
+def _allowed_keys(location: Sequence[str]) -> list[str]:
     model: Any = PipelineConfig
     for part in location:
         model = model.model_fields[part].annotation if part in model.model_fields else None

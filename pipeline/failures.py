@@ -3,6 +3,7 @@
 import errno
 
 from trainer.common import exit_codes
+from trainer.common.text import first_line
 
 WORKSPACE_ERRNO = {
     errno.ENOSPC: "the disk is full",
@@ -41,8 +42,8 @@ def describe(error: BaseException) -> tuple[int, str]:
         return exit_codes.WORKSPACE, f"{WORKSPACE_ERRNO[error.errno]}: {error.filename or text}"
     for phrase, meaning in WORKSPACE_TEXT.items():
         if phrase in text:
-            return exit_codes.WORKSPACE, f"{meaning}: {_first_line(text)}"
-    return exit_codes.UNEXPECTED, f"{type(error).__name__}: {_first_line(text)}"
+            return exit_codes.WORKSPACE, f"{meaning}: {first_line(error)}"
+    return exit_codes.UNEXPECTED, f"{type(error).__name__}: {first_line(error)}"
 
 
 def find_stop(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
@@ -58,7 +59,3 @@ def find_stop(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
 
 def _is_terminated(error: BaseException) -> bool:
     return isinstance(error, SystemExit) and error.code == exit_codes.TERMINATED
-
-
-def _first_line(text: str) -> str:
-    return (text.splitlines() or [""])[0][:300]

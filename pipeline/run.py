@@ -17,6 +17,7 @@ from pipeline.runners import gpu
 from pipeline.schema import read_schema
 from pipeline.terminal import NodeLines, print_summary
 from pipeline.workspace import Workspace
+from trainer.common.files import atomic_write
 from trainer.fit.tf_config import read_tf_config
 
 
@@ -121,6 +122,5 @@ def _log_verdict(run: lineage.Run, live: Path | None) -> None:
 def _keep_report(run: lineage.Run, workspace: Workspace) -> None:
     """Copies the report to where a person looks: by the evaluation's number, and as the latest."""
     for name in (f"{run.evaluation.name}.html", "latest.html"):
-        partial = workspace.reports / f"{name}.partial"
-        shutil.copyfile(run.evaluation / "report.html", partial)
-        partial.replace(workspace.reports / name)
+        with atomic_write(workspace.reports / name) as partial:
+            shutil.copyfile(run.evaluation / "report.html", partial)

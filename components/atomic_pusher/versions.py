@@ -5,16 +5,16 @@ in it, and loads the highest (FileSystemStoragePathSource). So a version has its
 Imports neither TFX nor TensorFlow.
 """
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from trainer.common.files import locked
 
 METADATA = Path("assets.extra") / "iadb.json"  # beside saved_model.pb
 SAVED_MODEL = "saved_model.pb"
@@ -22,6 +22,7 @@ MODEL_NOTE = "model"  # key of the metadata: the Model's id in ML Metadata
 ROLLBACK_NOTE = "rollback_of"  # key of the metadata: the version that is live again
 
 _NUMBER = re.compile("[0-9]{1,18}")  # TensorFlow Serving reads them into 64 bits
+_LOCK = ".lock"
 _HIDDEN = ".partial-"  # of a version that is not there yet, or no more
 
 
@@ -60,7 +61,7 @@ def publish(model: Path, serving: Path, notes: Mapping[str, Any]) -> Path:
         The folder of the version.
     """
     serving.mkdir(parents=True, exist_ok=True)
-    with _locked(serving):
+    with locked(serving / _LOCK):
         for left in partial_versions(serving):
             shutil.rmtree(left)
         number = next_number(path.name for path in serving.iterdir())
@@ -82,7 +83,7 @@ def publish(model: Path, serving: Path, notes: Mapping[str, Any]) -> Path:
 
 def remove(version: Path) -> None:
     """Removes a version, which readers see complete or not at all."""
-    with _locked(version.parent):
+    with locked(version.parent / _LOCK):
         hidden = version.with_name(f"{_HIDDEN}{version.name}")
         version.rename(hidden)
         shutil.rmtree(hidden)
@@ -113,11 +114,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _locked(serving: Path) -> Iterator[None]:
-    """Waits until no other process publishes; a dead process holds nothing."""
-    with open(serving / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.features.errors import FeatureError, first_line
+from components.features.errors import FeatureError
+from trainer.common.text import first_line
 
 CHUNK_BYTES = 1 << 20
 

@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from components.features.digest import pinned
-from components.features.errors import FeatureError, first_line
+from components.features.errors import FeatureError
 from components.features.network import make_extractor, resize
 from components.features.options import KERAS_NETWORKS, FeatureOptions
+from trainer.common.text import first_line
 
 
 def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from components.features.errors import FeatureError, first_line
+from components.features.errors import FeatureError
+from trainer.common.text import first_line
 
 BATCH_SIZE = 32  # images
 

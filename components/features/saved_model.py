@@ -11,10 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from components.features.digest import pinned
-from components.features.errors import FeatureError, first_line
+from components.features.errors import FeatureError
 from components.features.network import BATCH_SIZE, make_extractor
 from components.features.network_input import declared_input
 from components.features.options import FeatureOptions
+from trainer.common.text import first_line
 
 SIGNATURE = "serving_default"
 

@@ -6,7 +6,6 @@ image's shard, its place in the shard and its split all follow from hashes.
 
 import json
 import os
-import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,7 @@ from components.image_example_gen.driver import HOLDOUT_KEY, WINDOW_KEY, parse_w
 from components.image_example_gen.example import Row, to_row
 from components.image_example_gen.files import ImageFile, open_image
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.shards import WriteShard, shard_count
+from components.image_example_gen.shards import WriteShard, complete_file, shard_count
 from components.image_example_gen.spans import ImageSource, holdout_source
 from components.progress import DECODED, counted
 from trainer import examples
@@ -256,7 +255,5 @@ def write_report(
     for (span, kind), count in spans.items():
         by_span[span][kind] = count
     report = reports.make_report(counts, splits, reasons, by_span, rejected_files)
-    unfinished = os.path.join(partial, uuid.uuid4().hex)
-    with fileio.open(unfinished, "w") as file:
+    with complete_file(path, partial) as unfinished, fileio.open(unfinished, "w") as file:
         file.write(reports.to_json(report))
-    fileio.rename(unfinished, path, overwrite=True)

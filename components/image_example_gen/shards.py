@@ -6,6 +6,7 @@ import os
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 
 import apache_beam as beam
 import tensorflow as tf
@@ -66,10 +67,16 @@ def _use(row: Row, held_out: Mapping[str, Set[str]]) -> str:
 
 def write_records(path: str, records: Iterable[bytes], partial: str) -> None:
     """Writes a TFRecord file, which is at its path either whole or not at all."""
-    unfinished = os.path.join(partial, uuid.uuid4().hex)
     # TFX's readers expect gzip, but PNG does not get smaller: level 0 stores it as it is.
     gzip = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=0)
-    with tf.io.TFRecordWriter(unfinished, gzip) as writer:
+    with complete_file(path, partial) as file, tf.io.TFRecordWriter(file, gzip) as writer:
         for record in records:
             writer.write(record)
+
+
+@contextmanager
+def complete_file(path: str, partial: str) -> Iterator[str]:
+    """Yields a file in the folder `partial` that becomes `path` at the end, in a bucket too."""
+    unfinished = os.path.join(partial, uuid.uuid4().hex)
+    yield unfinished
     fileio.rename(unfinished, path, overwrite=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from trainer.common.validation import explain
 from trainer.options import Options
 
 VARIABLE = "IADB_TFJOB"  # JobOptions as JSON
@@ -36,6 +37,4 @@ def read_job_options() -> JobOptions | None:
     try:
         return JobOptions.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = "".join(f"{part}: " for part in first["loc"])
-        raise ValueError(f"{VARIABLE}: {where}{first['msg']}") from None
+        raise ValueError(f"{VARIABLE}: {explain(error.errors()[0])}") from None

@@ -1,4 +1,4 @@
-"""What is served: the numbered versions below the serving folder, and samples drawn from one."""
+"""The served model, in a numbered version of the serving folder, and samples drawn from one."""
 
 import difflib
 import json
@@ -14,25 +14,26 @@ from PIL import Image
 
 from components.atomic_pusher.versions import METADATA, complete_versions
 from trainer.common import exit_codes
+from trainer.common.files import atomic_write
 from trainer.common.image_grid import grid_png, image_grid
 from trainer.common.text import list_some
 
 FINGERPRINT = "fingerprint.pb"
 
-GIF_IMAGES = 256  # at most, all of whose states are in memory at a time
-GIF_FRAMES = 50  # at most: noise does not compress, and finer steps are not seen
+GIF_IMAGES = 256  # at most: all their states are in memory at once
+GIF_FRAMES = 50  # at most: noise does not compress, and finer steps are invisible
 FRAME_MS = 80
 LAST_FRAME_MS = 2000  # time to look at the result
 
 
 class NoModelError(RuntimeError):
-    """Nothing has been pushed yet, or not the version asked for."""
+    """No model was pushed yet."""
 
     exit_code = exit_codes.USAGE
 
 
 class UnknownLabelError(ValueError):
-    """A label that the model does not know."""
+    """A label that is unknown to the model."""
 
     exit_code = exit_codes.USAGE
 
@@ -50,7 +51,7 @@ def latest_model(serving: Path) -> Path:
 
 
 def find_live(serving: Path, model: Path) -> Path | None:
-    """The newest version, if it is a copy of the given SavedModel, else None."""
+    """The newest version if it is a copy of the given SavedModel, else None."""
     try:
         live = latest_model(serving)
     except NoModelError:
@@ -90,29 +91,11 @@ def draw_samples(
     Args:
         model: folder of a sampler SavedModel.
         seeds: of the images; an image depends on its seed alone.
-        nb_step: solver steps; without it, what the model states as its default.
+        nb_step: solver steps; the model's default if None.
         batch_size: images drawn at a time.
-        label: of all images, for a conditional model; empty: none.
+        label: of all images, for a conditional model; empty for none.
     """
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
-    import tensorflow as tf
-
-    generate = tf.saved_model.load(str(model)).signatures["generate"]
-    steps = tf.constant(nb_step or read_metadata(model)["nb_step"])
-    images = []
-    for first in range(0, len(seeds), batch_size):
-        batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
-        inputs = {"seed": batch, "nb_step": steps, **_label_input(generate, label, len(batch))}
-        images.append(generate(**inputs)["image"].numpy())
-    return np.concatenate(images)
-
-
-def _label_input(signature: Any, label: str, count: int) -> dict[str, Any]:
-    """The input `label` of a signature, for `count` images; of an unconditional one, nothing."""
-    import tensorflow as tf
-
-    _, inputs = signature.structured_input_signature
-    return {"label": tf.fill([count], label)} if "label" in inputs else {}
+    return np.concatenate([*_call("generate", model, seeds, nb_step, batch_size, label)])
 
 
 def draw_trajectories(
@@ -122,24 +105,34 @@ def draw_trajectories(
     batch_size: int = 16,
     label: str = "",
 ) -> np.ndarray:
-    """Draws the ways from noise to image, uint8 [N, T, H, W, C], one for each seed.
+    """Draws the trajectories from noise to image, uint8 [N, T, H, W, C], one for each seed.
 
-    T is nb_step + 1, or GIF_FRAMES where those are fewer: then states are left out evenly, the
-    noise and the image never. The arguments are those of `draw_samples`.
+    T is nb_step + 1, or GIF_FRAMES where those are fewer: then states are left out evenly, but
+    never the noise or the image. The arguments are those of `draw_samples`.
     """
-    import tensorflow as tf
-
-    trajectory = tf.saved_model.load(str(model)).signatures["trajectory"]
-    steps = tf.constant(nb_step or read_metadata(model)["nb_step"])
-    ways = []
-    for first in range(0, len(seeds), batch_size):
-        batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
-        inputs = {"seed": batch, "nb_step": steps, **_label_input(trajectory, label, len(batch))}
-        states = trajectory(**inputs)["trajectory"].numpy()
+    trajectories = []
+    for states in _call("trajectory", model, seeds, nb_step, batch_size, label):
         length = states.shape[1]
         kept = np.linspace(0, length - 1, min(length, GIF_FRAMES)).round().astype(int)
-        ways.append(states[:, kept])
-    return np.concatenate(ways)
+        trajectories.append(states[:, kept])
+    return np.concatenate(trajectories)
+
+
+def _call(
+    name: str, model: Path, seeds: range, nb_step: int | None, batch_size: int, label: str
+) -> Iterator[np.ndarray]:
+    """The output of a signature for each batch of seeds."""
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(model)).signatures[name]
+    _, inputs = signature.structured_input_signature
+    steps = tf.constant(nb_step or read_metadata(model)["nb_step"])
+    for first in range(0, len(seeds), batch_size):
+        batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
+        labels = {"label": tf.fill([len(batch)], label)} if "label" in inputs else {}
+        (output,) = signature(seed=batch, nb_step=steps, **labels).values()
+        yield output.numpy()
 
 
 def check(model: Path) -> subprocess.CompletedProcess:
@@ -154,29 +147,27 @@ def check(model: Path) -> subprocess.CompletedProcess:
 
 
 def describe_failure(result: subprocess.CompletedProcess) -> str:
-    """Why `check` has failed, in one line."""
+    """Why `check` failed, in one line."""
     return f"does not serve: {(result.stderr.strip().splitlines() or ['no message'])[-1]}"
 
 
 def write_grid(images: np.ndarray, output: Path) -> None:
     """Writes images, uint8 [N, H, W, C], as one PNG (trainer/common/image_grid.py)."""
-    partial = output.with_name(f"{output.name}.partial")
-    partial.write_bytes(grid_png(images))
-    partial.replace(output)
+    with atomic_write(output) as partial:
+        partial.write_bytes(grid_png(images))
 
 
 def write_gif(trajectories: np.ndarray, output: Path) -> None:
-    """Writes trajectories, uint8 [N, T, H, W, C], as one endless GIF: a frame a state.
+    """Writes trajectories, uint8 [N, T, H, W, C], as one looping GIF, one frame per state.
 
     A frame is a grid (trainer/common/image_grid.py) of the N images; the last one is held longer.
     """
     frames = _grids(trajectories)
     durations = [FRAME_MS] * (trajectories.shape[1] - 1) + [LAST_FRAME_MS]
-    partial = output.with_name(f"{output.name}.partial")
-    next(frames).save(
-        partial, "GIF", save_all=True, append_images=frames, duration=durations, loop=0
-    )
-    partial.replace(output)
+    with atomic_write(output) as partial:
+        next(frames).save(
+            partial, "GIF", save_all=True, append_images=frames, duration=durations, loop=0
+        )
 
 
 def _grids(trajectories: np.ndarray) -> Iterator[Image.Image]:

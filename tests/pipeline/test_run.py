@@ -130,7 +130,7 @@ def test_a_workspace_inside_the_data_folder_is_refused(tmp_path, digits_folder):
 def test_a_schema_file_that_is_none_is_told_before_anything_starts(tmp_path, digits_folder):
     (tmp_path / "schema.pbtxt").write_text("root:x:0:0")
     runs = Runs(tmp_path / "workspace", digits_folder)
-    with pytest.raises(ConfigError, match=r"schema\.pbtxt is no schema"):
+    with pytest.raises(ConfigError, match=r"schema\.pbtxt is not a schema"):
         runs.run(f"validation.schema_file={tmp_path}/schema.pbtxt")
 
 

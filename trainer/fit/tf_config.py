@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, model_validator
 
+from trainer.common.validation import explain
+
 
 class _Cluster(BaseModel):
     model_config = ConfigDict(extra="forbid")  # parameter servers and evaluators have no part here
@@ -51,10 +53,7 @@ def read_tf_config() -> TFConfig:
     try:
         return TFConfig.model_validate_json(os.environ.get("TF_CONFIG") or "{}")
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = "".join(f"{part}." for part in first["loc"]).rstrip(".")
-        what = first["msg"].removeprefix("Value error, ")
         raise ValueError(
-            f"TF_CONFIG: {where + ': ' if where else ''}{what}; expected "
+            f"TF_CONFIG: {explain(error.errors()[0])}; expected "
             '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker", "index": 0}}'
         ) from None

@@ -14,6 +14,8 @@ import keras
 import tensorflow as tf
 from pydantic import ValidationError
 
+from trainer.common.text import first_line
+from trainer.common.validation import explain
 from trainer.iadb import IADBModel
 from trainer.options import ModelOptions
 from trainer.sampler import METADATA
@@ -147,7 +149,5 @@ def _read_weights(network: keras.Model, path: str) -> list:
 
 def _unreadable(path: str, error: Exception) -> MisfitError:
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        error = ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    return MisfitError(f"{path} of the latest blessed model cannot be read ({reason})")
+        error = ValueError(explain(error.errors()[0]))
+    return MisfitError(f"{path} of the latest blessed model cannot be read ({first_line(error)})")

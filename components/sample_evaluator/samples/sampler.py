@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.common import exit_codes
+from trainer.common.text import first_line
 from trainer.labels import NO_LABEL
 from trainer.sampler import METADATA
 
@@ -46,7 +47,7 @@ class Sampler:
         except Exception as error:  # TF raises nearly anything on a damaged SavedModel
             raise SamplerError(
                 f"{path} does not load as a SavedModel with the signature {SIGNATURE!r}: "
-                f"{_first_line(error)}"
+                f"{first_line(error)}"
             ) from error
 
     def sample(
@@ -79,7 +80,7 @@ class Sampler:
         try:
             image = self.sample(np.zeros(1, np.int64), self.labels[:1], nb_step=1)
         except Exception as error:  # as above, from whatever ops the model holds
-            raise SamplerError(f"{self._path} does not run: {_first_line(error)}") from error
+            raise SamplerError(f"{self._path} does not run: {first_line(error)}") from error
         if image.dtype != np.uint8 or image.ndim != 4 or len(image) != 1:
             raise SamplerError(
                 f"{self._path} draws {image.shape} of type {image.dtype} for one seed: uint8 "
@@ -178,13 +179,9 @@ def _read_metadata(path: str) -> tuple[int, list[str]]:
             metadata: dict[str, Any] = json.load(stream)
         nb_step, labels = metadata["nb_step"], metadata.get("labels", [])
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
-        raise SamplerError(f"{file} states no nb_step: {_first_line(error)}") from error
+        raise SamplerError(f"{file} states no nb_step: {first_line(error)}") from error
     if type(nb_step) is not int or nb_step < 1:
         raise SamplerError(f"{file} states nb_step={nb_step!r}: a positive integer is needed")
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise SamplerError(f"{file} states labels={labels!r}: a list of names is needed")
     return nb_step, labels
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

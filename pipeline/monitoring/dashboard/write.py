@@ -1,13 +1,11 @@
 """The dashboard as files, for any web server, or to open from a disk."""
 
-import fcntl
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.evaluation.errors import OutputError
 from pipeline.monitoring.dashboard.pages import Site
+from trainer.common.files import locked
 
 MARK = ".iadb-dashboard"  # a file in every folder that was written
 
@@ -32,7 +30,7 @@ def write(site: Site, folder: Path) -> int:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _refuse_others(folder)
-        with _locked(folder):
+        with locked(folder.with_name(f".{folder.name}.lock")):
             new, old = (folder.with_name(f".{folder.name}.{name}") for name in ("new", "old"))
             for left in (new, old):
                 if left.exists():
@@ -60,11 +58,3 @@ def _refuse_others(folder: Path) -> None:
         raise OutputError(
             f"{folder} holds something else than a dashboard; name a new folder with --out"
         )
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Waits until no other process writes the folder; a dead process holds nothing."""
-    with open(folder.with_name(f".{folder.name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

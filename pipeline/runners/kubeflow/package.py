@@ -27,6 +27,7 @@ from tfx.proto.orchestration.executable_spec_pb2 import ContainerExecutableSpec
 from pipeline.runners.kubeflow import metadata_store
 from pipeline.runners.kubeflow.node import runtime_parameters
 from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
+from trainer.common.files import atomic_write
 
 QUIET = {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}  # errors of C++ libraries alone
 MAX_ARGUMENTS = 32 * 1024  # bytes of a task; Argo keeps them in annotations and in etcd
@@ -123,9 +124,8 @@ def write_package(
         text = package.read_bytes()
     if len(text) > MAX_PACKAGE:
         raise CompileError(f"the package has {len(text):,} bytes; a cluster takes {MAX_PACKAGE:,}")
-    partial = output.with_name(f"{output.name}.partial")
-    partial.write_bytes(text)
-    partial.replace(output)
+    with atomic_write(output) as partial:
+        partial.write_bytes(text)
 
 
 def escape(text: str) -> str:

@@ -20,7 +20,7 @@ def test_a_parameter_replaces_the_value_of_the_configuration():
         ("many", "steps: got 'many'; input should be a valid integer"),
     ],
 )
-def test_a_parameter_that_cannot_be_is_told_in_one_line(steps, message):
+def test_an_invalid_parameter_is_reported_in_one_line(steps, message):
     with pytest.raises(ParameterError) as error:
         complete(TrainOptions, VALUES, steps=steps)
     assert str(error.value).startswith(message)

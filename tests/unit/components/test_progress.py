@@ -10,26 +10,26 @@ class Work(beam.DoFn):
             yield images
 
 
-def test_who_listens_in_the_process_is_told_of_the_work_of_a_beam_pipeline():
-    told = []
+def test_listeners_in_the_process_are_called_for_the_work_of_a_beam_pipeline():
+    calls = []
     with (
-        listening(lambda *what: told.append(what)),
+        listening(lambda *what: calls.append(what)),
         beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline,
     ):
         _ = pipeline | beam.Create([3, 5]) | beam.ParDo(Work())
-    assert sorted(images for _, images, _ in told) == [3, 5]
-    assert {kind for kind, *_ in told} == {SAMPLED}
-    assert all(seconds >= 0 for *_, seconds in told)
+    assert sorted(images for _, images, _ in calls) == [3, 5]
+    assert {kind for kind, *_ in calls} == {SAMPLED}
+    assert all(seconds >= 0 for *_, seconds in calls)
 
 
-def test_work_that_fails_and_work_after_the_end_is_not_told():
-    told = []
+def test_failed_work_and_work_after_the_block_are_not_counted():
+    calls = []
     with (
-        listening(lambda *what: told.append(what)),
+        listening(lambda *what: calls.append(what)),
         pytest.raises(ValueError, match="broken"),
         counted(FEATURES, 3),
     ):
         raise ValueError("broken")
     with counted(FEATURES, 4):
         pass
-    assert told == []
+    assert calls == []

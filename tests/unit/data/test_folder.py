@@ -37,7 +37,7 @@ def test_a_half_written_folder_is_completed_and_only_what_was_wrong_is_touched(t
         os.utime(path, (1, 1))
     (tmp_path / "a/0.png").unlink()
     (tmp_path / "a/1.png").write_bytes(b"o")
-    (tmp_path / "a/.0.png.tmp").write_bytes(b"ze")  # as a kill leaves it behind
+    (tmp_path / "a/.0.png.partial").write_bytes(b"ze")  # as a kill leaves it behind
     assert write_images(tmp_path, IMAGES) == 3
     assert files_in(tmp_path) == dict(IMAGES)
     assert [name for name, when in times(tmp_path).items() if when == 10**9] == ["2.png"]

@@ -93,7 +93,7 @@ def test_an_error_is_one_line_that_names_key_value_and_what_is_allowed(override,
     assert "\n" not in text
 
 
-def test_every_wrong_key_is_told_at_once():
+def test_all_invalid_keys_are_reported_at_once():
     assert len(message("train.stepz=4", "train.steps=x", "data.channels=7").splitlines()) == 3
 
 
@@ -118,7 +118,7 @@ def test_an_unknown_preset_names_those_there_are():
         (b"\xff\xfe", "cannot be read: not UTF-8 text"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_told_in_one_line(tmp_path, content, expected):
+def test_a_file_that_is_not_a_configuration_is_reported_in_one_line(tmp_path, content, expected):
     file = tmp_path / "config.yaml"
     file.write_bytes(content)
     text = message(file=file)

@@ -167,6 +167,6 @@ def test_the_environment_says_whether_there_are_workers(monkeypatch, job_options
     monkeypatch.setenv(VARIABLE, job_options.model_dump_json())
     assert read_job_options() == job_options
     monkeypatch.setenv(VARIABLE, '{"workers": 1, "template": {}}')
-    with pytest.raises(ValueError, match=r"^IADB_TFJOB: workers: Input should be greater") as error:
+    with pytest.raises(ValueError, match=r"^IADB_TFJOB: workers: got 1; input should be") as error:
         read_job_options()
     assert "\n" not in str(error.value)

@@ -117,18 +117,18 @@ def test_all_images_of_a_sample_have_the_label_that_is_asked_for(names, tmp_path
     assert grid[4, 4] == grid[4, -5] == len(label)
 
 
-def test_an_unknown_label_is_told_with_those_there_are(names, tmp_path):
+def test_an_unknown_label_is_reported_with_the_known_ones(names, tmp_path):
     result = iadb_sample(names, tmp_path, "--label", "horse")
     assert result.exit_code == 2
     assert result.output == "iadb: label 'horse': unknown; there are ox, cow\n"
 
 
-def test_a_misspelled_label_is_told_with_the_one_that_may_be_meant(names, tmp_path):
+def test_a_misspelled_label_is_reported_with_the_closest_one(names, tmp_path):
     result = iadb_sample(names, tmp_path, "--label", "cows")
     assert result.output == "iadb: label 'cows': unknown; did you mean 'cow'?\n"
 
 
-def test_a_label_for_an_unconditional_model_is_told_in_one_line(walks, tmp_path):
+def test_a_label_for_an_unconditional_model_is_reported_in_one_line(walks, tmp_path):
     result = iadb_sample(walks, tmp_path, "--label", "ox")
     assert result.exit_code == 2
     assert result.output.startswith(f"iadb: {walks} takes no label; `iadb run --set model.cond")
@@ -170,7 +170,7 @@ def test_the_last_frame_is_the_grid_that_is_written_as_png(walks, tmp_path):
     assert grid[4, 4] == 9
 
 
-def test_a_gif_of_too_many_images_is_refused(walks, tmp_path):
+def test_a_gif_of_too_many_images_is_rejected(walks, tmp_path):
     result = iadb_sample(walks, tmp_path, "--count", 257)
     assert result.exit_code == 2
     assert "--gif shows at most 256 images" in result.output

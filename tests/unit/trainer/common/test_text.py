@@ -1,4 +1,6 @@
-from trainer.common.text import list_some
+import pytest
+
+from trainer.common.text import first_line, list_some
 
 
 def test_a_few_names_are_all_told():
@@ -11,3 +13,15 @@ def test_of_many_names_the_first_are_told_and_the_others_counted():
 
 def test_names_stay_on_the_line_and_steer_no_terminal():
     assert list_some(["a\nb", "\x1b[31m"]) == r"a\nb, \x1b[31m"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("\n no such file \nTraceback"), "no such file "),
+        (KeyError(), "KeyError"),
+        (ValueError("x" * 1000), "x" * 300),
+    ],
+)
+def test_of_an_error_the_first_line_is_reported(error, expected):
+    assert first_line(error) == expected

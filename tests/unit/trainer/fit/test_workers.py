@@ -271,7 +271,7 @@ CLUSTER = {"worker": ["a:1", "b:2"]}
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ("{", "Invalid JSON"),
+        ("{", "invalid JSON"),
         (json.dumps({"cluster": {"ps": ["a:1"]}}), "cluster.ps: "),
         (json.dumps({"cluster": {"worker": "a:1"}}), "cluster.worker: "),
         (json.dumps({"cluster": CLUSTER}), "several workers, but no task"),

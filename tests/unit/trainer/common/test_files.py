@@ -1,0 +1,64 @@
+import select
+import subprocess
+import sys
+
+import pytest
+
+from trainer.common.files import atomic_write
+
+
+def test_the_file_is_replaced_only_at_the_end(tmp_path):
+    path = tmp_path / "grid.png"
+    path.write_text("old")
+    with atomic_write(path) as partial:
+        partial.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_an_error_leaves_the_file_as_it_was(tmp_path, error):
+    path = tmp_path / "grid.png"
+    path.write_text("old")
+    with pytest.raises(error), atomic_write(path) as partial:
+        partial.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_part_of_a_killed_process_is_overwritten(tmp_path):
+    path = tmp_path / "grid.png"
+    with atomic_write(path) as left:
+        left.write_text("old")
+    left.write_text("a longer part of a killed process")
+    with atomic_write(path) as partial:
+        partial.write_text("new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_lock_is_held_by_one_process_at_a_time_and_free_when_it_dies(tmp_path):
+    script = """if True:
+        import sys, time
+        from pathlib import Path
+        from trainer.common.files import locked
+        with locked(Path(sys.argv[1])):
+            print("locked", flush=True)
+            time.sleep(60)
+    """
+    command = [sys.executable, "-c", script, tmp_path / "lock"]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as second,
+    ):
+        outputs = {process.stdout: process for process in (first, second)}
+        [output], _, _ = select.select(outputs, [], [], 30)
+        assert output.readline() == "locked\n"
+        holder = outputs.pop(output)
+        assert select.select(outputs, [], [], 0.5)[0] == []
+        holder.kill()
+        [waiter] = select.select(outputs, [], [], 30)[0]
+        assert waiter.readline() == "locked\n"
+        outputs[waiter].kill()

@@ -1,0 +1,20 @@
+"""Errors of pydantic, in one line."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+
+def explain(error: ErrorDetails) -> str:
+    """One of `ValidationError.errors()`: the key, the value and the reason."""
+    key, reason = ".".join(map(str, error["loc"])), explain_reason(error)
+    if not isinstance(error["input"], Mapping | BaseModel):  # else a rule about several keys
+        reason = f"got {error['input']!r}; {reason}"
+    return f"{key}: {reason}" if key else reason
+
+
+def explain_reason(error: ErrorDetails) -> str:
+    """The reason alone."""
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"{reason[:1].lower()}{reason[1:]}"
