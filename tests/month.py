@@ -31,7 +31,7 @@ from pipeline.monitoring.dashboard.pages import Site
 from pipeline.monitoring.dashboard.write import write
 from pipeline.registry import lineage
 from pipeline.registry.journal import Attempt, Journal, Outcome
-from pipeline.registry.models import Model, load_models
+from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.unattended.attempt import attempt
 from pipeline.workspace import Workspace
 from tests import month_images
@@ -107,7 +107,7 @@ class Night:
     day: int
     event: Event | None
     attempts: tuple[Attempt, ...]
-    live: Model | None
+    live: RegisteredModel | None
 
 
 class Month:
@@ -145,13 +145,13 @@ class Month:
             attempts = tuple(self._journal.attempts()[before:])
             yield Night(day, event, attempts, self.live())
 
-    def models(self) -> list[Model]:
+    def models(self) -> list[RegisteredModel]:
         """All that were trained."""
         if not self.workspace.metadata.exists():
             return []
         return load_models(lineage.connect(self.workspace.metadata), self.workspace.serving)
 
-    def live(self) -> Model | None:
+    def live(self) -> RegisteredModel | None:
         """The model that servers take."""
         return next((model for model in self.models() if model.live), None)
 

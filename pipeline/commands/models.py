@@ -30,7 +30,7 @@ def _one_line(ctx: click.Context, parameter: click.Parameter, text: str) -> str:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all metrics and versions.")
 def models(workspace: Path, last: int, as_json: bool) -> None:
-    """List the models of a workspace: how good, made of what, and which is live."""
+    """List the models of a workspace: quality, data, verdict, and which is live."""
     from components.atomic_pusher.versions import complete_versions
     from pipeline.commands.models_table import print_models
     from pipeline.registry import lineage
@@ -39,13 +39,11 @@ def models(workspace: Path, last: int, as_json: bool) -> None:
     from pipeline.workspace import Workspace
 
     place = Workspace(workspace.resolve())
-    store = lineage.connect(place.metadata) if place.metadata.exists() else None
-    everything = load_models(store, place.serving) if store else []
+    everything = load_models(lineage.connect(place.metadata), place.serving)
     found = [model for model in everything[:-last] if model.live] + everything[-last:]
     if as_json:
-        click.echo(
-            json.dumps([dataclasses.asdict(model) for model in found], indent=2, default=str)
-        )
+        values = [dataclasses.asdict(model) for model in found]
+        click.echo(json.dumps(values, indent=2, default=str))
     elif found:
         print_models(wide_console(), found)
         served = complete_versions(place.serving)

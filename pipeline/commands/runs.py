@@ -20,7 +20,7 @@ def runs(workspace: Path, last: int) -> None:
     from pipeline.workspace import Workspace
 
     place = Workspace(workspace)
-    found = lineage.runs(lineage.connect(place.metadata), last) if place.metadata.exists() else []
+    found = lineage.runs(lineage.connect(place.metadata), last)
     if not found:
         click.echo(f"no runs in {workspace}")
         return

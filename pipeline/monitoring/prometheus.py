@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry import lineage
 from pipeline.registry.journal import Journal, Outcome
-from pipeline.registry.models import Model, load_models
+from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.workspace import Workspace
 
 # Of attempts that did what they were there for, though the model may not be the better one.
@@ -77,7 +77,7 @@ def _of_attempts(journal: Journal) -> Iterator[Metric]:
     yield _gauge("held_spans", "Spans that wait for a person to release them.", len(held))
 
 
-def _of_models(models: Sequence[Model]) -> Iterator[Metric]:
+def _of_models(models: Sequence[RegisteredModel]) -> Iterator[Metric]:
     verdicts = {"blessed": True, "not blessed": False}
     counts = Counter(model.blessed for model in models)
     yield _counter(

@@ -1,7 +1,7 @@
-"""What happened without a person looking: every check for new data and every run it led to.
+"""Journal of unattended runs: every check for new data and the runs it started.
 
-A SQLite database in the workspace. It outlives the processes that write it: an attempt that was
-killed is found again as one that never ended. Imports neither TFX nor TensorFlow.
+A SQLite database in the workspace, which outlives the processes that write it: a killed attempt
+remains as one without an end. Imports neither TFX nor TensorFlow.
 """
 
 import json
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS held_spans (
     released TEXT
 ) STRICT;
 """
-_WAIT = 30.0  # seconds for another process to end its write
+_WAIT = 30.0  # seconds for another process to finish writing
 
 
 class Outcome(StrEnum):
@@ -48,7 +48,7 @@ class Outcome(StrEnum):
     NOTHING_NEW = "nothing new"
     TOO_FEW = "too few new images"
     BUSY = "workspace in use"
-    HELD = "held"  # the data wait for a person
+    HELD = "held"  # data held for review
     BLESSED = "blessed"
     NOT_BLESSED = "not blessed"
     FAILED = "failed"
@@ -58,18 +58,18 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One look for new data, and what came of it.
+    """One check for new data and its result.
 
     Attributes:
         number: counts from 1.
         started: aware.
         cause: `schedule`, `check` (run --if-new-data).
-        found: what the look found, as JSON has it.
-        ended: None while it runs, or where it was killed.
+        found: what the check found, as in JSON.
+        ended: None while it runs, or if it was killed.
         outcome: None like `ended`.
-        message: one line for a person.
+        message: one line.
         exit_code: of the command; None like `ended`.
-        tries: how often the pipeline was started.
+        tries: how many times the pipeline was started.
         from_scratch: whether a challenger was trained from scratch.
         runs: TFX's ids of the pipeline runs.
     """
@@ -89,13 +89,13 @@ class Attempt:
 
 @dataclass(frozen=True)
 class HeldSpan:
-    """A span that no run reads.
+    """A span held for review, which no run reads.
 
     Attributes:
         span: its number.
-        since: when it was set aside, aware.
+        since: when it was held, aware.
         reason: one line.
-        released: when a person gave it free again, or None.
+        released: when it was released, or None.
     """
 
     span: int
@@ -108,14 +108,14 @@ class Journal:
     """The journal of a workspace.
 
     Args:
-        database: path of the file; made with its folder where there is none.
+        database: path of the file; writing creates it with its folder.
     """
 
     def __init__(self, database: Path) -> None:
         self._database = database
 
     def begin(self, cause: str, found: Mapping[str, Any], now: datetime) -> int:
-        """Records that an attempt has begun; returns its number."""
+        """Records the start of an attempt; returns its number."""
         with self._open() as db:
             return db.execute(
                 "INSERT INTO attempts (started, cause, found) VALUES (?, ?, ?)",
@@ -135,20 +135,12 @@ class Journal:
         runs: tuple[str, ...] = (),
     ) -> None:
         """Records how an attempt ended."""
+        values = (outcome, message, exit_code, tries, from_scratch, json.dumps(runs))
         with self._open() as db:
             db.execute(
                 "UPDATE attempts SET ended = ?, outcome = ?, message = ?, exit_code = ?, "
                 "tries = ?, from_scratch = ?, runs = ? WHERE number = ?",
-                (
-                    now.isoformat(),
-                    outcome,
-                    message,
-                    exit_code,
-                    tries,
-                    from_scratch,
-                    json.dumps(runs),
-                    number,
-                ),
+                (now.isoformat(), *values, number),
             )
 
     def attempts(self, last: int | None = None) -> list[Attempt]:
@@ -159,22 +151,20 @@ class Journal:
         return [_attempt(row) for row in reversed(rows)]
 
     def attempt(self, number: int) -> Attempt:
-        """The attempt of a number that `begin` gave."""
+        """The attempt with a number that `begin` returned."""
         with self._open(reading=True) as db:
             row = db.execute("SELECT * FROM attempts WHERE number = ?", (number,)).fetchone()
         return _attempt(row)
 
     def unfinished(self) -> list[Attempt]:
         """The attempts that have not ended, oldest first."""
-        with self._open(reading=True) as db:
-            rows = db.execute("SELECT * FROM attempts WHERE ended IS NULL ORDER BY number")
-            return [_attempt(row) for row in rows]
+        return [attempt for attempt in self.attempts() if attempt.ended is None]
 
     def remember(self, snapshots: Mapping[int, bytes]) -> None:
-        """Records the files of spans that a run has read, in place of those recorded before.
+        """Records the files of spans that a run read, replacing those recorded before.
 
         Args:
-            snapshots: by span, 0 where the data have no spans; new_data.py says what is in them.
+            snapshots: by span, 0 where the data have no spans; new_data.py defines their content.
         """
         with self._open() as db:
             db.executemany(
@@ -182,12 +172,12 @@ class Journal:
             )
 
     def snapshots(self) -> dict[int, bytes]:
-        """What was remembered, by span."""
+        """The recorded files, by span."""
         with self._open(reading=True) as db:
             return dict(db.execute("SELECT span, files FROM snapshots").fetchall())
 
     def hold(self, span: int, reason: str, now: datetime) -> None:
-        """Sets a span aside until a person releases it."""
+        """Holds a span until a person releases it."""
         with self._open() as db:
             db.execute(
                 "INSERT OR REPLACE INTO held_spans (span, since, reason) VALUES (?, ?, ?)",
@@ -195,25 +185,22 @@ class Journal:
             )
 
     def release(self, span: int, now: datetime) -> bool:
-        """Gives a span free; whether it was held."""
+        """Releases a span; returns whether it was held."""
         with self._open() as db:
             query = "UPDATE held_spans SET released = ? WHERE span = ? AND released IS NULL"
             return db.execute(query, (now.isoformat(), span)).rowcount == 1
 
     def held_spans(self) -> dict[int, HeldSpan]:
-        """The spans that were ever set aside, with those that were released since."""
+        """All spans that were ever held, including those released since."""
         with self._open(reading=True) as db:
             rows = db.execute("SELECT * FROM held_spans ORDER BY span").fetchall()
-        return {
-            row["span"]: HeldSpan(
-                row["span"], _time(row["since"]), row["reason"], _time(row["released"])
-            )
-            for row in rows
-        }
+        times = ("since", "released")
+        spans = [HeldSpan(**dict(row) | {name: _time(row[name]) for name in times}) for row in rows]
+        return {each.span: each for each in spans}
 
     @contextmanager
     def _open(self, *, reading: bool = False) -> Iterator[sqlite3.Connection]:
-        """A connection with one transaction; one for reading makes no file."""
+        """A connection with one transaction; reading does not create the file."""
         database: Path | str = self._database
         if reading and not self._database.exists():
             database = ":memory:"
@@ -228,17 +215,15 @@ class Journal:
 
 def _attempt(row: sqlite3.Row) -> Attempt:
     return Attempt(
-        number=row["number"],
-        started=_time(row["started"]),
-        cause=row["cause"],
-        found=json.loads(row["found"]),
-        ended=_time(row["ended"]),
-        outcome=row["outcome"] and Outcome(row["outcome"]),
-        message=row["message"],
-        exit_code=row["exit_code"],
-        tries=row["tries"],
-        from_scratch=bool(row["from_scratch"]),
-        runs=tuple(json.loads(row["runs"])),
+        **dict(row)
+        | {
+            "started": _time(row["started"]),
+            "found": json.loads(row["found"]),
+            "ended": _time(row["ended"]),
+            "outcome": row["outcome"] and Outcome(row["outcome"]),
+            "from_scratch": bool(row["from_scratch"]),
+            "runs": tuple(json.loads(row["runs"])),
+        }
     )
 
 

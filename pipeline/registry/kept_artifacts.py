@@ -6,11 +6,11 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.registry.lineage import run_contexts
-from pipeline.registry.models import MODEL_ID_PROPERTY, Model
+from pipeline.registry.models import MODEL_ID_PROPERTY, RegisteredModel
 
 
 def kept_artifacts(
-    store: MetadataStore, models: Sequence[Model], served: Collection[int], last: int | None
+    store: MetadataStore, models: Sequence[RegisteredModel], served: Collection[int], last: int | None
 ) -> set[int]:
     """The ids of the artifacts that stay.
 
@@ -58,7 +58,7 @@ def _used(store: MetadataStore, blessings: Collection[int], last: int | None) ->
     return used
 
 
-def _baselines(store: MetadataStore, models: Sequence[Model]) -> set[int]:
+def _baselines(store: MetadataStore, models: Sequence[RegisteredModel]) -> set[int]:
     """The models that resolvers can find next, in each pipeline.
 
     A model is compared with the latest blessed one, or where it is that, with the one before

@@ -1,6 +1,6 @@
-"""Questions to ML Metadata: which runs there were, what they made, what was decided.
+"""The runs of a pipeline, what they made and what was decided, from ML Metadata.
 
-Imports neither TFX nor TensorFlow, so that a look at the history costs a second.
+Imports neither TFX nor TensorFlow, so that reading the history takes a second.
 """
 
 import json
@@ -24,7 +24,7 @@ STATES = {
     mlmd.Execution.CACHED: "cached",
     mlmd.Execution.CANCELED: "interrupted",
 }
-# Of what an execution has made to its end, whether its files are still there or not.
+# Of artifacts that an execution completed, whether their files still exist or not.
 PUBLISHED = {mlmd.Artifact.LIVE, mlmd.Artifact.MARKED_FOR_DELETION, mlmd.Artifact.DELETED}
 
 
@@ -34,7 +34,7 @@ class Node:
 
     Attributes:
         id: the node's id.
-        state: done, cached, failed or interrupted (which a node still running looks like, too).
+        state: done, cached, failed or interrupted (also while the node still runs).
         started: when its execution was recorded.
         seconds: between the first and the last record of the execution.
     """
@@ -47,9 +47,9 @@ class Node:
 
 @dataclass
 class Run:
-    """One run of a pipeline, with what it made, read from the artifacts' properties.
+    """One run of a pipeline and what it made, from the properties of its artifacts.
 
-    These stay when the files are removed (retention.py); no path leads to files that are not there.
+    Properties outlive the files (retention.py); paths of removed files are None.
 
     Attributes:
         id: TFX's pipeline run id.
@@ -68,10 +68,12 @@ class Run:
 
     def _property(self, node: str, key: str, name: str) -> Any:
         artifact = self.artifacts.get((node, key))
-        if artifact is None or artifact.state not in PUBLISHED:
-            return None
-        value = artifact.custom_properties.get(name)
-        return None if value is None else value_of(value)
+        published = artifact is not None and artifact.state in PUBLISHED
+        return properties(artifact).get(name) if published else None
+
+    def _flag(self, node: str, key: str, name: str) -> bool | None:
+        value = self._property(node, key, name)
+        return None if value is None else value == 1
 
     @property
     def started(self) -> datetime:
@@ -90,13 +92,12 @@ class Run:
 
     @property
     def drifted(self) -> bool | None:
-        """Whether the images differ from those before; None where they were not looked at."""
-        value = self._property("DriftGate", "verdict", "drifted")
-        return None if value is None else value == 1
+        """Whether the images differ from earlier ones; None where DriftGate did not run."""
+        return self._flag("DriftGate", "verdict", "drifted")
 
     @property
     def drift_summary(self) -> str | None:
-        """What DriftGate said, in one line."""
+        """The verdict of DriftGate, in one line."""
         return self._property("DriftGate", "verdict", "summary")
 
     @property
@@ -112,13 +113,12 @@ class Run:
 
     @property
     def blessed(self) -> bool | None:
-        """Whether the model was blessed; None where the run did not come so far."""
-        value = self._property("SampleEvaluator", "blessing", "blessed")
-        return None if value is None else value == 1
+        """Whether the model was blessed; None where it was not judged."""
+        return self._flag("SampleEvaluator", "blessing", "blessed")
 
     @property
     def reason(self) -> str | None:
-        """Of that verdict."""
+        """The reason of that verdict."""
         return self._property("SampleEvaluator", "blessing", "reason")
 
     @property
@@ -129,7 +129,7 @@ class Run:
 
     @property
     def withdrawn(self) -> str | None:
-        """Why the model must not be served again; None where it may be."""
+        """Why the model was withdrawn; None where it was not."""
         return self._property("Trainer", "model", WITHDRAWN_PROPERTY)
 
     @property
@@ -140,9 +140,13 @@ class Run:
         return Path(self._property("Pusher", "pushed_model", "pushed_destination"))
 
 
-def value_of(value: mlmd.Value) -> Any:
-    """The content of a property."""
-    return getattr(value, value.WhichOneof("value"))
+def properties(record: mlmd.Artifact | mlmd.Execution | None) -> dict[str, Any]:
+    """The properties of a record by name, custom ones and those of its type; empty for None."""
+    if record is None:
+        return {}
+    # A map of protocol buffers changes its order from one read to the next.
+    found = sorted({**record.properties, **record.custom_properties}.items())
+    return {name: getattr(value, value.WhichOneof("value")) for name, value in found}
 
 
 def recorded_at(artifact: mlmd.Artifact) -> datetime:
@@ -151,7 +155,7 @@ def recorded_at(artifact: mlmd.Artifact) -> datetime:
 
 
 def find_makers(store: MetadataStore, ids: Collection[int]) -> dict[int, int]:
-    """The execution that made each artifact: the first, since later ones took it from the cache."""
+    """The execution that made each artifact: the first one, as later ones had it from the cache."""
     executions = {}
     for event in store.get_events_by_artifact_ids(ids):
         if event.type == mlmd.Event.OUTPUT:
@@ -160,11 +164,21 @@ def find_makers(store: MetadataStore, ids: Collection[int]) -> dict[int, int]:
     return executions
 
 
+def maker_properties(store: MetadataStore, ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """The properties of the execution that made each artifact, by the artifact's id."""
+    made_by = find_makers(store, ids)
+    executions = {each.id: each for each in store.get_executions_by_id(set(made_by.values()))}
+    return {number: properties(executions[made]) for number, made in made_by.items()}
+
+
 def connect(database: Path) -> MetadataStore:
-    """Opens an existing metadata database."""
+    """Opens a metadata database; one that does not exist is not made and reads as empty."""
     config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = str(database)
-    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
+    if database.exists():
+        config.sqlite.filename_uri = str(database)
+        config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
+    else:
+        config.fake_database.SetInParent()  # in memory
     return MetadataStore(config)
 
 
@@ -175,9 +189,7 @@ def run_ids(store: MetadataStore) -> list[str]:
 
 def runs(store: MetadataStore, last: int | None = None) -> list[Run]:
     """The runs of a store, oldest first; with `last`, only that many of the newest."""
-    contexts = run_contexts(store)
-    if last is not None:
-        contexts = contexts[-last:]
+    contexts = run_contexts(store)[-last if last else None :]
     node_ids = _node_ids(store)
     by_run = {c.name: store.get_executions_by_context(c.id) for c in contexts}
     outputs = _outputs(store, [e.id for executions in by_run.values() for e in executions])
@@ -187,20 +199,19 @@ def runs(store: MetadataStore, last: int | None = None) -> list[Run]:
         for execution in sorted(executions, key=lambda execution: execution.id):
             node_id = node_ids[execution.id]
             run.nodes.append(_node(node_id, execution))
-            for key, artifact in outputs[execution.id].items():
-                run.artifacts[node_id, key] = artifact
+            run.artifacts |= {(node_id, key): each for key, each in outputs[execution.id].items()}
         if run.nodes:
             found.append(run)
     return found
 
 
 def run_contexts(store: MetadataStore) -> list[mlmd.Context]:
-    """What ML Metadata files the runs under, oldest first."""
+    """The contexts of the runs, oldest first."""
     return sorted(store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
 
 
 def _node_ids(store: MetadataStore) -> dict[int, str]:
-    """The node of each execution: a call a node, where a call an execution takes seconds."""
+    """The node of each execution, by one call per node: one per execution takes seconds."""
     return {
         execution.id: context.name.rpartition(".")[2]  # it is named <pipeline>.<node id>
         for context in store.get_contexts_by_type("node")

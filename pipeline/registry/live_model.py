@@ -1,4 +1,4 @@
-"""Puts another model live than the pipeline did: an earlier one, or one that the gate refused."""
+"""Makes another model live than the pipeline did: an earlier one, or one that the gate rejected."""
 
 import getpass
 import os
@@ -17,7 +17,7 @@ from pipeline.registry.models import (
     PROMOTED_AT_PROPERTY,
     PROMOTER_PROPERTY,
     REASON_PROPERTY,
-    Model,
+    RegisteredModel,
     load_models,
 )
 from pipeline.workspace import Workspace
@@ -27,27 +27,26 @@ PROMOTION_TYPE = "Promotion"  # of executions
 
 
 class LiveModelError(ValueError):
-    """A model that cannot be put live; the message is one line."""
+    """A model that cannot be made live; the message is one line."""
 
     exit_code = exit_codes.USAGE
 
 
 def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Path, list[int]]:
-    """Puts an earlier model live again, and withdraws those that were pushed after it.
+    """Makes an earlier model live again, and withdraws the models that were pushed after it.
 
-    Killed on the way, it is to be called again: what is withdrawn already is no hindrance.
+    If it is killed, calling it again completes it.
 
     Args:
         workspace: that no run uses.
         number: of a version, or of a model; None for the model that was pushed before the live one.
-        reason: why those after it are withdrawn.
+        reason: why the later models are withdrawn.
 
     Returns:
-        The folder of the new version, and the numbers of the models that were withdrawn.
+        The folder of the new version, and the numbers of the models it withdrew.
 
     Raises:
-        LiveModelError: there is no such model, it has no version any more, it is live, or it was
-            withdrawn.
+        LiveModelError: the model does not exist, has no version left, is live, or was withdrawn.
         WorkspaceError: the workspace is in use, read-only or full.
     """
     store = _connect(workspace)
@@ -59,8 +58,8 @@ def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Pat
             target = _find(models, number)
             if not target.versions:
                 raise LiveModelError(
-                    f"model {target.number}: no version of it is in {workspace.serving}; "
-                    "`iadb models` lists those that are"
+                    f"model {target.number}: has no version in {workspace.serving}; "
+                    "`iadb models` lists the versions"
                 )
             _check_may_go_live(target)
         version = target.versions[-1]
@@ -75,9 +74,9 @@ def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Pat
 
 
 def promote(workspace: Workspace, number: int, reason: str) -> Path:
-    """Pushes a model that the gate did not bless, and makes it the baseline of later runs.
+    """Pushes a model that the gate rejected, and makes it the baseline of later runs.
 
-    Killed on the way, it is to be called again.
+    If it is killed, calling it again completes it.
 
     Args:
         workspace: that no run uses.
@@ -88,8 +87,8 @@ def promote(workspace: Workspace, number: int, reason: str) -> Path:
         The folder of the new version.
 
     Raises:
-        LiveModelError: there is no such model, it was not judged, or blessed, or withdrawn, it is
-            live, or cannot be served.
+        LiveModelError: the model does not exist, was not judged, is blessed, withdrawn or live, or
+            cannot be served.
         WorkspaceError: the workspace is in use, read-only or full.
     """
     store = _connect(workspace)
@@ -99,16 +98,16 @@ def promote(workspace: Workspace, number: int, reason: str) -> Path:
         if model.versions:
             raise LiveModelError(
                 f"model {model.number}: was live as version {model.versions[-1]}; "
-                f"`iadb rollback {model.versions[-1]}` puts it live again"
+                f"`iadb rollback {model.versions[-1]}` makes it live again"
             )
         if model.blessed is not False:
             state = "was not judged" if model.blessed is None else "is blessed"
             raise LiveModelError(
-                f"model {model.number}: {state}; `iadb run` with its configuration does the rest"
+                f"model {model.number}: {state}; `iadb run` with its configuration completes it"
             )
         if not model.folder.exists():
             raise LiveModelError(
-                f"model {model.number}: its files were removed, as retention.runs asks for; train "
+                f"model {model.number}: its files were removed according to retention.runs; train "
                 "it again with `iadb run`"
             )
         result = serving.check(model.folder)
@@ -124,18 +123,16 @@ def _connect(workspace: Workspace) -> MetadataStore:
     return lineage.connect(workspace.metadata)
 
 
-def _find(models: Sequence[Model], number: int) -> Model:
-    """The model of a version, else that of a number."""
-    for model in models:
-        if number in model.versions:
-            return model
-    for model in models:
-        if number == model.number:
-            return model
+def _find(models: Sequence[RegisteredModel], number: int) -> RegisteredModel:
+    """The model of a version, else the model of this number."""
+    found = [model for model in models if number in model.versions]
+    found += [model for model in models if number == model.number]
+    if found:
+        return found[0]
     raise LiveModelError(f"{number}: neither a version nor a model; `iadb models` lists them")
 
 
-def _before_live(models: Sequence[Model]) -> Model:
+def _before_live(models: Sequence[RegisteredModel]) -> RegisteredModel:
     earlier = [
         model for model in models if model.versions and not model.live and not model.withdrawn
     ]
@@ -144,7 +141,7 @@ def _before_live(models: Sequence[Model]) -> Model:
     return max(earlier, key=lambda model: model.versions[-1])
 
 
-def _check_may_go_live(model: Model) -> None:
+def _check_may_go_live(model: RegisteredModel) -> None:
     if model.live:
         raise LiveModelError(f"model {model.number}: is live, as version {model.versions[-1]}")
     if model.withdrawn:
@@ -162,8 +159,8 @@ def _withdraw(store: MetadataStore, numbers: Sequence[int], reason: str) -> None
     store.put_artifacts(artifacts)
 
 
-def _bless(store: MetadataStore, model: Model, artifacts: Path, reason: str) -> None:
-    """Records a blessing, where the resolvers of later runs look: in the model's pipeline."""
+def _bless(store: MetadataStore, model: RegisteredModel, artifacts: Path, reason: str) -> None:
+    """Records a blessing where the resolvers of later runs find it: in the model's pipeline."""
     (artifact,) = store.get_artifacts_by_id([model.number])
     contexts = [c for c in store.get_contexts_by_artifact(artifact.id) if c.type == "pipeline"]
     execution = mlmd.Execution(last_known_state=mlmd.Execution.COMPLETE)
@@ -190,7 +187,7 @@ def _bless(store: MetadataStore, model: Model, artifacts: Path, reason: str) -> 
 def _user() -> str:
     try:
         return getpass.getuser()
-    except KeyError:  # a container's user may have no name
+    except KeyError:  # a user in a container may have no name
         return f"user {os.getuid()}"
 
 

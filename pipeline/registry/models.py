@@ -1,7 +1,7 @@
-"""The models that were trained in a workspace, and what became of each.
+"""The models that a workspace trained, and what became of each.
 
-Training, verdict and lineage come from ML Metadata; which versions there are, and of which model,
-from the serving folder itself. A store of a thousand runs is read with a dozen calls, none a run.
+Trainings, verdicts and lineage come from ML Metadata; the versions, and whose they are, from the
+serving folder itself. A dozen calls read a store of a thousand runs; none is made per run.
 """
 
 import json
@@ -17,31 +17,37 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import MODEL_NOTE, complete_versions
 from components.resolvers.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
-from pipeline.registry.lineage import PUBLISHED, find_makers, recorded_at, value_of
+from pipeline.registry.lineage import (
+    PUBLISHED,
+    find_makers,
+    maker_properties,
+    properties,
+    recorded_at,
+)
 from pipeline.registry.serving import read_metadata
 
-PROMOTER_PROPERTY = "promoted_by"  # of a blessing that a person gave: who
-PROMOTED_AT_PROPERTY = "promoted_at"  # of such a blessing, in ISO format
+PROMOTER_PROPERTY = "promoted_by"  # of a promotion's blessing: the user
+PROMOTED_AT_PROPERTY = "promoted_at"  # of a promotion's blessing, in ISO format
 REASON_PROPERTY = "reason"  # of a blessing
 MODEL_ID_PROPERTY = "current_model_id"  # of a blessing and of an evaluation, as TFX names it
 
 
 @dataclass(frozen=True)
-class Model:
+class RegisteredModel:
     """One trained model.
 
     Attributes:
         number: the id of its artifact in ML Metadata.
         trained: when the training was recorded.
         folder: the sampler SavedModel that the Trainer exported.
-        blessed: whether the gate did; None where the model was not judged.
+        blessed: the gate's verdict; None where the model was not judged.
         reason: of that verdict.
-        promoted: the reason that a person gave for a model that the gate had not blessed, or None.
-        promoted_by: who that was.
-        promoted_at: when that was, in ISO format.
+        promoted: the reason of a promotion, for a model that the gate rejected, or None.
+        promoted_by: the user who promoted it.
+        promoted_at: when, in ISO format.
         withdrawn: why it must not be served again; None where it may be.
         withdrawn_at: when it was withdrawn, in ISO format.
-        metrics: by name, of its latest evaluation.
+        metrics: of its latest evaluation, by name.
         limited: the metrics that had limits in it.
         images: accepted ones that it was trained and judged on.
         span: the newest of these images.
@@ -73,46 +79,42 @@ class Model:
     live: bool
 
 
-def load_models(store: MetadataStore, serving: Path) -> list[Model]:
+def load_models(store: MetadataStore, serving: Path) -> list[RegisteredModel]:
     """The models of a store, in the order they were trained.
 
     Args:
         store: of ML Metadata.
         serving: the folder of the versions.
     """
-    artifacts = [a for a in store.get_artifacts_by_type("Model") if a.state in PUBLISHED]
-    ids = sorted(artifact.id for artifact in artifacts)
-    by_id = {artifact.id: artifact for artifact in artifacts}
-    inputs = _inputs_by_output(store, ids)
-    examples = _by_id(store, [inputs[number].get("examples") for number in ids])
-    blessings = _by_model(store.get_artifacts_by_type("ModelBlessing"))
-    evaluations = {
-        number: found[-1]
-        for number, found in _by_model(store.get_artifacts_by_type("ModelEvaluation")).items()
-    }
-    limited = _limited_metrics(store, [evaluation.id for evaluation in evaluations.values()])
+    artifacts = {a.id: a for a in store.get_artifacts_by_type("Model") if a.state in PUBLISHED}
+    inputs = _inputs_by_output(store, artifacts)
+    read = {each["examples"] for each in inputs.values() if "examples" in each}
+    examples = {artifact.id: properties(artifact) for artifact in store.get_artifacts_by_id(read)}
+    blessings = by_model(store.get_artifacts_by_type("ModelBlessing"))
+    evaluations = by_model(store.get_artifacts_by_type("ModelEvaluation"))
+    limited = _limited_metrics(store, [found[-1].id for found in evaluations.values()])
     versions, live = _versions_by_model(serving)
     models = []
-    for number in ids:
-        properties = _properties(by_id[number])
-        data = _properties(examples.get(inputs[number].get("examples")))
-        evaluation = evaluations.get(number)
-        given = [_properties(blessing) for blessing in blessings[number]]
+    for number, artifact in sorted(artifacts.items()):
+        about = properties(artifact)
+        data = examples.get(inputs[number].get("examples"), {})
+        evaluation = evaluations[number][-1] if number in evaluations else None
+        given = [properties(blessing) for blessing in blessings[number]]
         verdict = _last(each for each in given if PROMOTER_PROPERTY not in each)
         promotion = _last(each for each in given if PROMOTER_PROPERTY in each)
         models.append(
-            Model(
+            RegisteredModel(
                 number=number,
-                trained=recorded_at(by_id[number]),
-                folder=Path(by_id[number].uri) / "Format-Serving",
+                trained=recorded_at(artifact),
+                folder=Path(artifact.uri) / "Format-Serving",
                 blessed=verdict["blessed"] == 1 if verdict else None,
                 reason=verdict.get(REASON_PROPERTY),
                 promoted=promotion.get(REASON_PROPERTY),
                 promoted_by=promotion.get(PROMOTER_PROPERTY),
                 promoted_at=promotion.get(PROMOTED_AT_PROPERTY),
-                withdrawn=properties.get(WITHDRAWN_PROPERTY),
-                withdrawn_at=properties.get(WITHDRAWN_AT_PROPERTY),
-                metrics={k: v for k, v in _properties(evaluation).items() if type(v) is float},
+                withdrawn=about.get(WITHDRAWN_PROPERTY),
+                withdrawn_at=about.get(WITHDRAWN_AT_PROPERTY),
+                metrics={k: v for k, v in properties(evaluation).items() if type(v) is float},
                 limited=limited.get(evaluation.id, ()) if evaluation else (),
                 images=data.get("accepted"),
                 span=data.get("span"),
@@ -126,8 +128,17 @@ def load_models(store: MetadataStore, serving: Path) -> list[Model]:
     return models
 
 
+def by_model(artifacts: Iterable[mlmd.Artifact]) -> defaultdict[int, list[mlmd.Artifact]]:
+    """Blessings or evaluations by the number of the model they are about, oldest first."""
+    found = defaultdict(list)
+    for artifact in sorted(artifacts, key=lambda artifact: artifact.id):
+        if MODEL_ID_PROPERTY in artifact.custom_properties:
+            found[artifact.custom_properties[MODEL_ID_PROPERTY].int_value].append(artifact)
+    return found
+
+
 def _inputs_by_output(store: MetadataStore, ids: Collection[int]) -> dict[int, dict[str, int]]:
-    """What went into the execution that made each artifact: artifact ids by input key."""
+    """The inputs of the execution that made each artifact: artifact ids by input key."""
     made_by = find_makers(store, ids)
     inputs = defaultdict(dict)
     for event in store.get_events_by_execution_ids(set(made_by.values())):
@@ -138,17 +149,14 @@ def _inputs_by_output(store: MetadataStore, ids: Collection[int]) -> dict[int, d
 
 def _limited_metrics(store: MetadataStore, ids: Collection[int]) -> dict[int, tuple[str, ...]]:
     """The metrics that had limits in each evaluation, from the options of its execution."""
-    made_by = find_makers(store, ids)
-    executions = store.get_executions_by_id(set(made_by.values()))
-    limited = {
-        execution.id: tuple(json.loads(_properties(execution)["options"])["thresholds"])
-        for execution in executions
+    return {
+        number: tuple(json.loads(made["options"])["thresholds"])
+        for number, made in maker_properties(store, ids).items()
     }
-    return {number: limited[execution] for number, execution in made_by.items()}
 
 
 def _versions_by_model(serving: Path) -> tuple[dict[int, list[int]], int | None]:
-    """The versions of each model, and the model that is live; None where no model is known."""
+    """The versions of each model, and the live model; None where it is not a known one."""
     versions, live = defaultdict(list), None
     for version in complete_versions(serving):
         live = _model_of(version)
@@ -157,32 +165,11 @@ def _versions_by_model(serving: Path) -> tuple[dict[int, list[int]], int | None]
 
 
 def _model_of(version: Path) -> int | None:
-    """The model that a version is of; None for one that something else has put there."""
+    """The model of a version; None for one that something else put there."""
     try:
         return read_metadata(version).get(MODEL_NOTE)
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _by_model(artifacts: Iterable[mlmd.Artifact]) -> dict[int, list[mlmd.Artifact]]:
-    """Blessings or evaluations by the model that they are about, oldest first."""
-    found = defaultdict(list)
-    for artifact in sorted(artifacts, key=lambda artifact: artifact.id):
-        if MODEL_ID_PROPERTY in artifact.custom_properties:
-            found[artifact.custom_properties[MODEL_ID_PROPERTY].int_value].append(artifact)
-    return found
-
-
-def _by_id(store: MetadataStore, ids: Iterable[int | None]) -> dict[int, mlmd.Artifact]:
-    return {a.id: a for a in store.get_artifacts_by_id({each for each in ids if each is not None})}
-
-
-def _properties(record: mlmd.Artifact | mlmd.Execution | None) -> dict[str, Any]:
-    """The custom properties of an artifact or execution, by name; none of nothing."""
-    if record is None:
-        return {}
-    # A map of protocol buffers has another order each time that it is read.
-    return {name: value_of(value) for name, value in sorted(record.custom_properties.items())}
 
 
 def _last(found: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Removes what a workspace no longer needs, so that it does not grow with every run.
 
-What stays is what later runs rest on (kept_artifacts.py), and the newest of everything else. An
-artifact is marked as deleted in ML Metadata before its files go: a process that is killed in
-between leaves nothing that TFX takes for usable, and the next one removes what is marked. The
-records stay, and with them metrics, verdicts and lineage.
+Everything later runs depend on is kept (kept_artifacts.py), and the newest of everything else. An
+artifact is marked as deleted in ML Metadata before its files are removed: a process killed in
+between leaves nothing that TFX considers usable, and the next one removes what is marked. The
+records are kept, and with them metrics, verdicts and lineage.
 
-What is removed is found in the workspace itself; ML Metadata only says what of it to keep. Imports
-neither TFX nor TensorFlow.
+What can be removed is found in the workspace itself; ML Metadata only decides what of it is kept.
+Imports neither TFX nor TensorFlow.
 """
 
 import os
@@ -23,15 +23,15 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.atomic_pusher import versions
 from pipeline.registry import lineage
 from pipeline.registry.kept_artifacts import kept_artifacts
-from pipeline.registry.models import Model, load_models
+from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.registry.options import RetentionOptions
 from pipeline.workspace import Workspace
 
-_SYSTEM = ".system"  # in the folder of a node: TFX's own files, which nobody reads after the run
+_SYSTEM = ".system"  # below the folder of a node: TFX's own files, unused after the run
 _STATE_KEY = re.compile("[0-9a-f]{16}")  # names the checkpoints of a training (trainer/run_fn.py)
 
 
-class Kind(StrEnum):
+class RemovalKind(StrEnum):
     """What can be removed."""
 
     VERSION = "version"
@@ -39,20 +39,20 @@ class Kind(StrEnum):
     CHECKPOINT = "checkpoint"
     REPORT = "report"
     LOG = "log"
-    REMNANT = "remnant"  # of a run, a push or an earlier removal
+    REMNANT = "remnant"  # of a killed run, push or removal
 
 
 @dataclass(frozen=True)
 class Removal:
-    """A file or folder that goes.
+    """A file or folder to remove.
 
     Attributes:
         kind: what it is.
         path: where it is.
-        size: of all files in it, in bytes.
+        size: of all its files, in bytes.
     """
 
-    kind: Kind
+    kind: RemovalKind
     path: Path
     size: int
 
@@ -62,15 +62,15 @@ def clean(
 ) -> list[Removal]:
     """Removes what is not to be kept.
 
-    Killed on the way, it is to be called again.
+    If it is killed, calling it again removes the rest.
 
     Args:
         workspace: that no run uses.
         options: how much is kept.
-        dry_run: remove nothing and only say what would be.
+        dry_run: remove nothing and only return what would be removed.
 
     Returns:
-        What was removed; nothing for a workspace in which nothing has run yet.
+        What was removed; nothing for a workspace without runs.
 
     Raises:
         WorkspaceError: the workspace is in use, read-only or full.
@@ -84,16 +84,20 @@ def clean(
         surplus = _surplus_versions(models, options.versions)
         served = [model.number for model in models if set(model.versions) - surplus]
         kept = kept_artifacts(store, models, served, options.runs)
-        removals = [
-            *_removals(Kind.VERSION, (workspace.serving / str(each) for each in sorted(surplus))),
-            *_removals(Kind.REMNANT, _remnants(workspace)),
-            *_removals(Kind.CHECKPOINT, _older(_trainings(workspace), options.checkpoints)),
-            *_removals(Kind.REPORT, _older(workspace.reports.glob("[0-9]*.html"), options.reports)),
-            *_removals(Kind.LOG, _older(workspace.logs.glob("*.log"), options.logs)),
-            *_removals(Kind.LOG, _older(workspace.logs.glob("*.jsonl"), options.logs)),
-        ]
-        # They come last: on a full disk, the mark needs the space that the others leave.
-        in_artifacts = _removals(Kind.ARTIFACT, _unkept_folders(store, kept, workspace))
+        found = {
+            RemovalKind.VERSION: [workspace.serving / str(each) for each in sorted(surplus)],
+            RemovalKind.REMNANT: _remnants(workspace),
+            RemovalKind.CHECKPOINT: _older(_trainings(workspace), options.checkpoints),
+            RemovalKind.REPORT: _older(workspace.reports.glob("[0-9]*.html"), options.reports),
+            RemovalKind.LOG: [
+                *_older(workspace.logs.glob("*.log"), options.logs),
+                *_older(workspace.logs.glob("*.jsonl"), options.logs),
+            ],
+        }
+        removals = [_removal(kind, path) for kind, paths in found.items() for path in paths]
+        # Artifacts come last: on a full disk, marking them needs the space that the others free.
+        unkept = _unkept_folders(store, kept, workspace)
+        in_artifacts = [_removal(RemovalKind.ARTIFACT, folder) for folder in unkept]
         if not dry_run:
             _remove(removals)
             _mark_deleted(store, in_artifacts, workspace)
@@ -101,8 +105,8 @@ def clean(
     return [*removals, *in_artifacts]
 
 
-def _surplus_versions(models: Sequence[Model], keep: int | None) -> set[int]:
-    """The versions that are not live and that nobody has to go back to."""
+def _surplus_versions(models: Sequence[RegisteredModel], keep: int | None) -> set[int]:
+    """The versions that are neither live nor needed for a rollback."""
     if keep is None:
         return set()
     known = {version for model in models for version in model.versions}
@@ -116,7 +120,7 @@ def _unkept_folders(
 ) -> Iterator[Path]:
     """The folders of artifacts that are not kept, and of executions that were killed.
 
-    What ML Metadata does not know is not touched.
+    Folders unknown to ML Metadata are left alone.
     """
     artifacts = store.get_artifacts()
     known = {_folder(artifact, workspace) for artifact in artifacts}
@@ -130,7 +134,7 @@ def _unkept_folders(
 
 
 def _folder(artifact: mlmd.Artifact, workspace: Workspace) -> Path:
-    """Where an artifact lies in the workspace, also in one that was moved after it was made."""
+    """The folder of an artifact in the workspace, even if the workspace was moved since."""
     *_, below = artifact.uri.rpartition(f"/{workspace.artifacts.name}/")
     return workspace.artifacts.joinpath(*below.split("/")[:3])  # node, output key, execution
 
@@ -152,7 +156,7 @@ def _mark_deleted(store: MetadataStore, removals: Iterable[Removal], workspace: 
 
 
 def _remnants(workspace: Workspace) -> Iterator[Path]:
-    """What killed processes have left behind, and TFX's notes on runs that have ended."""
+    """What killed processes left behind, and TFX's own files of runs that have ended."""
     yield from versions.partial_versions(workspace.serving)
     yield from workspace.reports.glob("*.partial")
     for node in _folders(workspace.artifacts):
@@ -166,13 +170,13 @@ def _trainings(workspace: Workspace) -> list[Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folders in a folder."""
+    """The folders in a folder, by name."""
     children = sorted(folder.iterdir()) if folder.is_dir() else []
     return [child for child in children if _is_folder(child)]
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether it is a folder; a link is none."""
+    """Whether it is a folder and no link."""
     return path.is_dir() and not path.is_symlink()
 
 
@@ -182,12 +186,12 @@ def _older(paths: Iterable[Path], keep: int | None) -> list[Path]:
 
 
 def _written(path: Path) -> float:
-    """When something in a file or folder was last written."""
+    """When a file, or any file in a folder, was last written."""
     return max((found.st_mtime for found in _stat_files(path)), default=0.0)
 
 
 def _stat_files(path: Path) -> Iterator[os.stat_result]:
-    """Of a file, or of all files in a folder, links not followed."""
+    """The status of a file, or of all files in a folder, without following links."""
     if not _is_folder(path):
         yield path.lstat()
         return
@@ -195,13 +199,13 @@ def _stat_files(path: Path) -> Iterator[os.stat_result]:
         yield from (os.lstat(os.path.join(folder, name)) for name in names)
 
 
-def _removals(kind: Kind, paths: Iterable[Path]) -> list[Removal]:
-    return [Removal(kind, path, sum(s.st_size for s in _stat_files(path))) for path in paths]
+def _removal(kind: RemovalKind, path: Path) -> Removal:
+    return Removal(kind, path, sum(status.st_size for status in _stat_files(path)))
 
 
 def _remove(removals: Iterable[Removal]) -> None:
     for removal in removals:
-        if removal.kind is Kind.VERSION:
+        if removal.kind is RemovalKind.VERSION:
             versions.remove(removal.path)
         elif _is_folder(removal.path):
             shutil.rmtree(removal.path)

@@ -1,7 +1,7 @@
-"""Loads a sampler SavedModel as a server would, without this project, and calls every signature.
+"""Loads a sampler SavedModel as a server does, without this project, and calls every signature.
 
-Run as a script in a process of its own: `python -I serve_check.py MODEL_FOLDER`. Prints a line a
-signature; exits with 1 when one does not keep the contract.
+Run as a script in its own process: `python -I serve_check.py MODEL_FOLDER`. Prints one line per
+signature; exits with 1 if one breaks the contract.
 """
 
 import json
@@ -14,12 +14,12 @@ COUNT, STEPS = 3, 2  # images and solver steps of each call
 
 
 class NoProject:
-    """Refuses to import the project's own packages."""
+    """Rejects imports of the project's own packages."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         """Raises ImportError for the project's packages."""
         if name.partition(".")[0] in PROJECT:
-            raise ImportError(f"{name} is not to be had where a model is served")
+            raise ImportError(f"{name} is not available where a model is served")
 
 
 def main(folder: str) -> None:
@@ -37,7 +37,7 @@ def main(folder: str) -> None:
 
     def call(name: str, **inputs: tf.Tensor) -> tf.Tensor:
         _, asked = signatures[name].structured_input_signature
-        assert ("label" in asked) == bool(names), f"{name}: an input label where there are labels"
+        assert ("label" in asked) == bool(names), f"{name}: an input label if there are labels"
         started = time.monotonic()
         ((key, value),) = signatures[name](**inputs, **label).items()
         shape = "x".join(map(str, value.shape))
@@ -47,30 +47,30 @@ def main(folder: str) -> None:
 
     image = call("generate", seed=seed, nb_step=steps)
     size = image.shape[1:]
-    assert image.dtype == tf.uint8 and image.shape[0] == COUNT, "generate: one image a seed"
+    assert image.dtype == tf.uint8 and image.shape[0] == COUNT, "generate: one image per seed"
     second = {key: value[1:2] for key, value in {"seed": seed, **label}.items()}
     alone = signatures["generate"](**second, nb_step=steps)["image"]
     apart = tf.reduce_max(tf.abs(tf.cast(alone[0], tf.int32) - tf.cast(image[1], tf.int32)))
-    assert apart <= 1, "generate: an image depends on the batch it came in"
+    assert apart <= 1, "generate: an image depends on its batch"
     png = call("serving_default", seed=seed)
     decoded = tf.io.decode_png(png[0], channels=size[-1])
     assert decoded.shape == size, "serving_default: a PNG of the image's size"
     x0 = call("invert", image=image, nb_step=steps)
-    assert x0.shape == image.shape, "invert: one x0 an image"
+    assert x0.shape == image.shape, "invert: one x0 per image"
     x1 = call("transport", x0=x0, nb_step=steps)
-    assert x1.shape == image.shape, "transport: one x1 an x0"
+    assert x1.shape == image.shape, "transport: one x1 per x0"
     states = call("trajectory", seed=seed, nb_step=steps)
-    assert states.shape == (COUNT, STEPS + 1, *size), "trajectory: nb_step + 1 states an image"
+    assert states.shape == (COUNT, STEPS + 1, *size), "trajectory: nb_step + 1 states per image"
     assert bool(tf.reduce_all(states[:, -1] == image)), "trajectory: ends where generate does"
     difference = call("deblend", x_alpha=x0, alpha=tf.zeros(COUNT))
-    assert difference.shape == x0.shape, "deblend: one difference an x_alpha"
+    assert difference.shape == x0.shape, "deblend: one difference per x_alpha"
     if names:
         try:
             signatures["serving_default"](seed=seed, label=tf.fill([COUNT], "\n".join(names)))
         except tf.errors.InvalidArgumentError as error:
-            assert "unknown label" in str(error), "serving_default: tells what is wrong"
+            assert "unknown label" in str(error), "serving_default: reports an unknown label"
         else:
-            raise AssertionError("serving_default: an unknown label is refused")
+            raise AssertionError("serving_default: rejects an unknown label")
 
 
 if __name__ == "__main__":

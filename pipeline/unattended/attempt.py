@@ -122,8 +122,6 @@ def _end_cut_off(
 
 def _unclaimed_runs(workspace: Workspace, journal: Journal, since: datetime) -> tuple[str, ...]:
     """The runs after a time that no attempt has, for one that could not say which were its."""
-    if not workspace.metadata.exists():
-        return ()
     claimed = {run for attempt in journal.attempts() for run in attempt.runs}
     runs = lineage.runs(lineage.connect(workspace.metadata))
     late = (run.id for run in runs if run.started.astimezone() >= since)
@@ -149,7 +147,7 @@ def _reason_to_wait(
 def _is_too_old(config: PipelineConfig, workspace: Workspace, now: datetime) -> bool:
     """Whether the live model is older than it may be."""
     days = config.schedule.max_model_age_days
-    if days is None or not workspace.metadata.exists():
+    if days is None:
         return False
     models = load_models(lineage.connect(workspace.metadata), workspace.serving)
     return any(model.live and now - model.trained > timedelta(days=days) for model in models)

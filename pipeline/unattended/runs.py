@@ -182,8 +182,6 @@ class AttemptRuns:
         )
 
     def _recorded_runs(self) -> list[str]:
-        if not self._workspace.metadata.exists():
-            return []
         return lineage.run_ids(lineage.connect(self._workspace.metadata))
 
     def _verdict(self) -> str:

@@ -20,7 +20,7 @@ from components.atomic_pusher.versions import complete_versions
 from components.image_example_gen.spans import has_spans
 from pipeline.registry import lineage
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
-from pipeline.registry.models import MODEL_ID_PROPERTY, Model, load_models
+from pipeline.registry.models import MODEL_ID_PROPERTY, RegisteredModel, load_models
 from pipeline.workspace import Workspace
 
 REPORT = "report.html"  # of an evaluation
@@ -30,7 +30,7 @@ REJECTED = "rejected.json"  # of a dataset
 
 
 @dataclass(frozen=True)
-class Dataset:
+class IngestedImages:
     """The images that a run has read: one Examples artifact.
 
     Attributes:
@@ -94,11 +94,11 @@ class TrainedModel:
         evaluation: the latest one of it.
     """
 
-    model: Model
+    model: RegisteredModel
     day: datetime
     attempt: Attempt | None
     run: lineage.Run | None
-    dataset: Dataset | None
+    dataset: IngestedImages | None
     evaluation: Evaluation | None
 
     @property
@@ -125,7 +125,7 @@ class Overview:
     workspace: Path
     models: Sequence[TrainedModel]
     runs: Sequence[lineage.Run]
-    datasets: Sequence[Dataset]
+    datasets: Sequence[IngestedImages]
     attempts: Sequence[Attempt]
     attempt_of: Mapping[str, Attempt]
     held: Mapping[int, HeldSpan]
@@ -178,21 +178,20 @@ class Overview:
 
 def collect(workspace: Workspace) -> Overview:
     """Reads the records of a workspace; one that is not there has none, and is not made."""
-    store = lineage.connect(workspace.metadata) if workspace.metadata.exists() else None
-    journal = Journal(workspace.journal) if workspace.journal.exists() else None
-    runs = lineage.runs(store) if store else []
-    attempts = [_local(each) for each in journal.attempts()] if journal else []
+    store, journal = lineage.connect(workspace.metadata), Journal(workspace.journal)
+    runs = lineage.runs(store)
+    attempts = [_local(each) for each in journal.attempts()]
     attempt_of = {run: attempt for attempt in attempts for run in attempt.runs}
-    datasets = _datasets(store, runs, attempt_of) if store else {}
+    datasets = _datasets(store, runs, attempt_of)
     versions = complete_versions(workspace.serving)
     return Overview(
         workspace=workspace.folder,
-        models=_trained_models(store, workspace, runs, attempt_of, datasets) if store else [],
+        models=_trained_models(store, workspace, runs, attempt_of, datasets),
         runs=runs,
         datasets=list(datasets.values()),
         attempts=attempts,
         attempt_of=attempt_of,
-        held={n: _local(each) for n, each in journal.held_spans().items()} if journal else {},
+        held={n: _local(each) for n, each in journal.held_spans().items()},
         served=int(versions[-1].name) if versions else None,
     )
 
@@ -212,7 +211,7 @@ def _trained_models(
     workspace: Workspace,
     runs: Sequence[lineage.Run],
     attempt_of: Mapping[str, Attempt],
-    datasets: Mapping[int, Dataset],
+    datasets: Mapping[int, IngestedImages],
 ) -> list[TrainedModel]:
     trained_by, evaluations = {}, {}
     for run in runs:
@@ -255,14 +254,14 @@ def _evaluation(artifact: mlmd.Artifact, workspace: Workspace) -> Evaluation:
 
 def _datasets(
     store: MetadataStore, runs: Sequence[lineage.Run], attempt_of: Mapping[str, Attempt]
-) -> dict[int, Dataset]:
+) -> dict[int, IngestedImages]:
     """By the id of the artifact."""
     first = {}
     for run in runs:
         artifact = run.artifacts.get(("ImageExampleGen", "examples"))
         if artifact:
             first.setdefault(artifact.id, (artifact, attempt_of.get(run.id)))
-    sources = _sources(store, list(first))
+    sources = lineage.maker_properties(store, list(first))
     return {
         number: _dataset(artifact, attempt, sources.get(number, {}))
         for number, (artifact, attempt) in first.items()
@@ -271,9 +270,9 @@ def _datasets(
 
 def _dataset(
     artifact: mlmd.Artifact, attempt: Attempt | None, source: Mapping[str, Any]
-) -> Dataset:
-    properties = _properties(artifact)
-    return Dataset(
+) -> IngestedImages:
+    properties = lineage.properties(artifact)
+    return IngestedImages(
         number=artifact.id,
         read=attempt.started if attempt else lineage.recorded_at(artifact),
         source=source.get("input_base"),
@@ -296,16 +295,6 @@ def _spans(properties: Mapping[str, Any], source: Mapping[str, Any]) -> tuple[in
     return (properties["span"],) if "span" in properties else ()
 
 
-def _sources(store: MetadataStore, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """The properties of the execution that made each artifact, by the artifact's id.
-
-    Its driver (image_example_gen/driver.py) puts the spans it has found there.
-    """
-    made_by = lineage.find_makers(store, ids)
-    executions = {e.id: e for e in store.get_executions_by_id(set(made_by.values()))}
-    return {number: _properties(executions[made]) for number, made in made_by.items()}
-
-
 def _read_json(path: Path) -> dict[str, Any]:
     """The object in a file; an empty one where the file is gone or holds no object."""
     try:
@@ -313,12 +302,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _properties(record: mlmd.Artifact | mlmd.Execution) -> dict[str, Any]:
-    """Custom properties and those of the type, which TFX has `span` among."""
-    return {
-        name: lineage.value_of(value)
-        for properties in (record.properties, record.custom_properties)
-        for name, value in properties.items()
-    }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from pipeline.monitoring.dashboard.collect import Dataset, Overview
+from pipeline.monitoring.dashboard.collect import IngestedImages, Overview
 from pipeline.registry.journal import HeldSpan
 
 
@@ -33,7 +33,7 @@ class SpanImages(NamedTuple):
         return self.held is not None and self.held.released is None
 
 
-def spans_of(dataset: Dataset) -> list[SpanImages]:
+def spans_of(dataset: IngestedImages) -> list[SpanImages]:
     """The images of a dataset, span by span."""
     total = {"accepted": dataset.accepted, "rejected": dataset.rejected}
     if not dataset.spans:
@@ -66,7 +66,7 @@ def all_spans(overview: Overview) -> list[SpanImages]:
     return [found[span] for span in sorted(found)]
 
 
-def rejected_files(datasets: Sequence[Dataset]) -> list[tuple[str, str]]:
+def rejected_files(datasets: Sequence[IngestedImages]) -> list[tuple[str, str]]:
     """Path and reason of every file that a report names, those of the latest dataset first."""
     found: dict[str, str] = {}
     for dataset in reversed(datasets):

@@ -27,7 +27,7 @@ def test_an_attempt_is_there_from_its_begin_and_complete_at_its_end(journal):
     assert (ended.exit_code, ended.tries, ended.from_scratch, ended.runs) == (0, 2, True, ("r",))
 
 
-def test_the_newest_attempts_come_last(journal):
+def test_attempts_are_listed_oldest_first(journal):
     numbers = [journal.begin("check", {}, NOW + timedelta(days=day)) for day in range(5)]
     assert [attempt.number for attempt in journal.attempts(last=2)] == numbers[-2:]
 

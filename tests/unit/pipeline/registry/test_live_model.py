@@ -72,7 +72,7 @@ def test_a_rollback_puts_the_model_before_the_live_one_live_as_a_new_version(ser
     assert place.models()[a].withdrawn is None
 
 
-def test_the_next_rollback_goes_one_further_and_the_last_model_stays(served):
+def test_a_second_rollback_goes_back_further_and_the_last_model_stays(served):
     place = served(3)
     a, b, c = place.numbers
     rollback(place.workspace, None, "bad")
@@ -93,7 +93,7 @@ def test_a_rollback_to_a_version_withdraws_all_that_were_pushed_after_it(served,
     assert place.withdrawn() == place.numbers[1:]
 
 
-def test_a_model_that_came_back_is_rolled_back_to_where_it_came_back(served):
+def test_a_model_made_live_again_is_rolled_back_to_its_new_version(served):
     place = served(2)
     a = place.numbers[0]
     place.push(a)
@@ -104,7 +104,7 @@ def test_a_model_that_came_back_is_rolled_back_to_where_it_came_back(served):
     assert place.withdrawn() == [c]
 
 
-def test_a_rollback_that_was_killed_is_called_again_and_goes_no_further(served):
+def test_a_killed_rollback_is_completed_by_the_next_and_goes_no_further(served):
     place = served(3)
     _, b, c = place.numbers
     killed = subprocess.run([sys.executable, "-c", KILLED, place.workspace.folder])
@@ -115,22 +115,22 @@ def test_a_rollback_that_was_killed_is_called_again_and_goes_no_further(served):
 
 
 @pytest.mark.parametrize("action", [rollback, promote])
-def test_what_cannot_go_live_is_told_and_nothing_is_changed(served, action):
+def test_a_model_that_cannot_go_live_is_rejected_and_nothing_changes(served, action):
     place = served(2)
     rollback(place.workspace, None, "six fingers")
     unpushed = place.recorded.run()
     before = list(place.workspace.serving.iterdir())
-    refused = {
+    rejected = {
         1: "1: neither a version nor a model",
         place.versions[0]: r"is live, as version \d+",
         place.versions[1]: r"was withdrawn at 20.* \(six fingers\); train a new one",
     }
     if action is rollback:
-        refused[unpushed] = "no version of it is in"
+        rejected[unpushed] = "has no version in"
     else:
-        refused[unpushed] = "is blessed; `iadb run` with its configuration"
-        refused[place.recorded.run(blessed=None)] = "was not judged; `iadb run`"
-    for number, message in refused.items():
+        rejected[unpushed] = "is blessed; `iadb run` with its configuration"
+        rejected[place.recorded.run(blessed=None)] = "was not judged; `iadb run`"
+    for number, message in rejected.items():
         with pytest.raises(LiveModelError, match=message) as error:
             action(place.workspace, number, "because")
         assert len(str(error.value).splitlines()) == 1
@@ -140,7 +140,7 @@ def test_what_cannot_go_live_is_told_and_nothing_is_changed(served, action):
 
 def test_a_model_that_was_live_is_rolled_back_to_and_not_promoted(served):
     place = served(2)
-    with pytest.raises(LiveModelError, match=rf"`iadb rollback {place.versions[0]}` puts it live"):
+    with pytest.raises(LiveModelError, match=rf"`iadb rollback {place.versions[0]}` makes it live"):
         promote(place.workspace, place.numbers[0], "because")
 
 
@@ -195,7 +195,7 @@ def test_a_version_is_a_number_and_no_path(tmp_path, command, version):
     )
 
 
-def test_the_command_tells_what_is_live_and_what_was_withdrawn(served):
+def test_the_command_reports_the_live_version_and_the_withdrawn_models(served):
     place = served(2)
     b = place.numbers[1]
     where = ("--workspace", place.workspace.folder)

@@ -30,7 +30,7 @@ def iadb(*args):
     return CliRunner().invoke(main, list(map(str, args)))
 
 
-def test_a_model_is_told_with_verdict_metrics_data_and_parent(recorded, workspace):
+def test_a_model_has_its_verdict_metrics_data_and_parent(recorded, workspace):
     parent = recorded.run(span=3)
     child = recorded.run(span=4, base=parent, blessed=False, reason="kid 0.5 is over 0.02", kid=0.5)
     first, second = models(workspace)
@@ -42,7 +42,7 @@ def test_a_model_is_told_with_verdict_metrics_data_and_parent(recorded, workspac
     assert second.limited == ("kid", "coverage")
 
 
-def test_metrics_come_by_name_each_time_that_they_are_read(recorded, workspace):
+def test_metrics_are_sorted_by_name_at_every_read(recorded, workspace):
     recorded.run()
     orders = {tuple(models(workspace)[0].metrics) for _ in range(20)}
     assert orders == {("coverage", "kid", "recall")}
@@ -69,7 +69,7 @@ def test_the_model_of_the_highest_version_is_live(recorded, workspace):
     assert (second.versions, second.live) == ((pushed[1],), False)
 
 
-def test_a_version_that_something_else_put_there_is_no_models(recorded, workspace, tmp_path):
+def test_a_version_from_elsewhere_belongs_to_no_model(recorded, workspace, tmp_path):
     recorded.push(recorded.run(), workspace.serving)
     foreign = publish(write_model(tmp_path / "foreign"), workspace.serving, {})
     (foreign / "assets.extra" / "iadb.json").unlink()
@@ -100,13 +100,13 @@ def test_a_reason_never_becomes_markup(recorded, workspace):
     assert "[link=http://evil]label[/link] [bold" in result.output
 
 
-def test_json_has_all_that_is_known_of_a_model(recorded, workspace):
+def test_json_has_every_field_of_a_model(recorded, workspace):
     number = recorded.run(span=7)
     version = recorded.push(number, workspace.serving)
     [model] = json.loads(iadb("models", "--workspace", workspace.folder, "--json").output)
     assert model["metrics"]["recall"] == 0.8
-    told = {key: model[key] for key in ("number", "span", "versions", "live", "withdrawn")}
-    assert told == {
+    found = {key: model[key] for key in ("number", "span", "versions", "live", "withdrawn")}
+    assert found == {
         "number": number,
         "span": 7,
         "versions": [version],
@@ -141,7 +141,7 @@ def test_the_number_of_calls_for_a_run_does_not_grow_with_its_nodes(
     assert calls[1] - calls[0] <= 2  # at most one for each of two more runs
 
 
-def test_runs_tell_nodes_and_outputs(recorded, workspace):
+def test_runs_have_nodes_and_outputs(recorded, workspace):
     model = recorded.run(kid=0.4)
     recorded.run(of=model)
     first, second = lineage.runs(lineage.connect(workspace.metadata))
@@ -152,3 +152,10 @@ def test_runs_tell_nodes_and_outputs(recorded, workspace):
     assert (first.blessed, first.withdrawn, first.images("accepted")) == (True, None, 1797)
     [last] = lineage.runs(lineage.connect(workspace.metadata), last=1)
     assert last.id == second.id
+
+
+def test_a_store_that_does_not_exist_reads_as_empty_and_is_not_made(tmp_path):
+    database = tmp_path / "metadata.sqlite"
+    store = lineage.connect(database)
+    assert (lineage.runs(store), load_models(store, tmp_path)) == ([], [])
+    assert not database.exists()

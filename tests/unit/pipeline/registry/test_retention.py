@@ -13,7 +13,7 @@ from pipeline.cli import main
 from pipeline.registry import lineage, live_model
 from pipeline.registry.models import load_models
 from pipeline.registry.options import RetentionOptions
-from pipeline.registry.retention import Kind, clean
+from pipeline.registry.retention import RemovalKind, clean
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.recorded import OUTPUTS, Recorded
 
@@ -22,7 +22,7 @@ KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
 from pipeline.registry import retention
-from pipeline.retention_options import RetentionOptions
+from pipeline.registry.options import RetentionOptions
 from pipeline.workspace import Workspace
 
 calls = []
@@ -40,7 +40,7 @@ retention.clean(Workspace(Path(sys.argv[1])), RetentionOptions(runs=1, versions=
 
 @pytest.fixture
 def workspace():
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # to record takes a disk long
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # recording is slow on a disk
         yield Workspace(Path(folder))
 
 
@@ -50,7 +50,7 @@ def recorded(workspace):
 
 
 class RecordedWithFiles(Recorded):
-    """Runs whose artifacts are there."""
+    """Runs whose artifacts have files."""
 
     def run(self, **options):
         model = super().run(**options)
@@ -80,19 +80,19 @@ def assert_that_files_and_metadata_agree(workspace):
     assert folders(workspace) == {Path(a.uri) for a in live_artifacts(workspace).values()}
 
 
-def test_what_the_newest_runs_made_stays_and_the_rest_goes(recorded, workspace):
+def test_what_the_newest_runs_made_is_kept_and_the_rest_removed(recorded, workspace):
     numbers = [recorded.run(blessed=False) for _ in range(5)]
     removals = clean(workspace, RetentionOptions(runs=2))
     assert live_models(workspace) == set(numbers[-2:])
     assert_that_files_and_metadata_agree(workspace)
-    assert {removal.kind for removal in removals} == {Kind.ARTIFACT}
+    assert {removal.kind for removal in removals} == {RemovalKind.ARTIFACT}
     artifacts = 3 * sum(map(len, OUTPUTS.values()))
     assert len(removals) == artifacts
     assert sum(removal.size for removal in removals) == artifacts * SIZE
     assert clean(workspace, RetentionOptions(runs=2)) == []
 
 
-def test_what_the_newest_run_took_from_the_cache_stays_however_old_it_is(recorded, workspace):
+def test_what_the_newest_run_had_from_the_cache_is_kept_at_any_age(recorded, workspace):
     first = recorded.run(blessed=False)
     for _ in range(3):
         recorded.run(blessed=False)
@@ -101,9 +101,7 @@ def test_what_the_newest_run_took_from_the_cache_stays_however_old_it_is(recorde
     assert live_models(workspace) == {first}
 
 
-def test_the_live_model_and_those_to_roll_back_to_stay_with_blessing_and_evaluation(
-    recorded, workspace
-):
+def test_live_and_rollback_models_are_kept_with_blessing_and_evaluation(recorded, workspace):
     numbers = [recorded.run() for _ in range(4)]
     pushed = [recorded.push(number, workspace.serving) for number in numbers]
     for _ in range(3):
@@ -129,16 +127,16 @@ def models(workspace):
     return load_models(lineage.connect(workspace.metadata), workspace.serving)
 
 
-def test_versions_of_withdrawn_models_and_older_copies_go_first(recorded, workspace):
+def test_versions_of_withdrawn_models_and_older_copies_are_removed_first(recorded, workspace):
     good, bad = recorded.run(), recorded.run()
     old, withdrawn = (recorded.push(number, workspace.serving) for number in (good, bad))
     again, _ = live_model.rollback(workspace, None, "six fingers")
     removals = clean(workspace, RetentionOptions())
-    assert [int(r.path.name) for r in removals if r.kind is Kind.VERSION] == [old, withdrawn]
+    assert [int(r.path.name) for r in removals if r.kind is RemovalKind.VERSION] == [old, withdrawn]
     assert [path.name for path in workspace.serving.iterdir() if path.is_dir()] == [again.name]
 
 
-def test_a_live_version_stays_whatever_became_of_its_model(recorded, workspace):
+def test_a_live_version_is_kept_even_if_its_model_is_withdrawn(recorded, workspace):
     good, bad = recorded.run(), recorded.run()
     pushed = [recorded.push(number, workspace.serving) for number in (good, bad)]
     # A rollback that was killed before it had copied the earlier version.
@@ -147,7 +145,7 @@ def test_a_live_version_stays_whatever_became_of_its_model(recorded, workspace):
     assert {model.versions for model in models(workspace)} == {(number,) for number in pushed}
 
 
-def test_a_version_that_something_else_put_there_stays(recorded, workspace):
+def test_a_version_from_elsewhere_is_kept(recorded, workspace):
     foreign = workspace.serving / "1"
     foreign.mkdir(parents=True)
     (foreign / "saved_model.pb").touch()
@@ -158,7 +156,7 @@ def test_a_version_that_something_else_put_there_stays(recorded, workspace):
     assert foreign.exists()
 
 
-def test_models_to_beat_and_to_start_from_stay(recorded, workspace):
+def test_models_to_compare_with_and_to_start_from_are_kept(recorded, workspace):
     base, before, latest = (recorded.run() for _ in range(3))
     share_examples(recorded, before, latest)
     for _ in range(3):
@@ -168,7 +166,7 @@ def test_models_to_beat_and_to_start_from_stay(recorded, workspace):
     assert live_models(workspace) == {base, before, latest, newest}
 
 
-def test_in_place_of_a_withdrawn_model_those_before_it_stay(recorded, workspace):
+def test_in_place_of_a_withdrawn_model_earlier_ones_are_kept(recorded, workspace):
     before, latest, bad = (recorded.run() for _ in range(3))
     live_model._withdraw(recorded.store, [bad], "six fingers")
     newest = recorded.run(blessed=False)
@@ -176,7 +174,7 @@ def test_in_place_of_a_withdrawn_model_those_before_it_stay(recorded, workspace)
     assert live_models(workspace) == {before, latest, newest}
 
 
-def test_where_the_newest_runs_came_to_no_verdict_the_last_that_did_stays(recorded, workspace):
+def test_if_the_newest_runs_have_no_verdict_the_last_with_one_is_kept(recorded, workspace):
     _, judged = (recorded.run(blessed=False) for _ in range(2))
     failed = [recorded.run(blessed=None) for _ in range(3)]
     clean(workspace, RetentionOptions(runs=2))
@@ -184,7 +182,7 @@ def test_where_the_newest_runs_came_to_no_verdict_the_last_that_did_stays(record
 
 
 def share_examples(recorded, model, other):
-    """Has the other Model's training read the examples of the first, too."""
+    """Makes the examples of one Model an input of the other's training, too."""
     examples = {each.number: each.examples for each in load_models(recorded.store, Path("none"))}
     (execution,) = {
         event.execution_id
@@ -214,18 +212,18 @@ def iadb(*args):
     return CliRunner().invoke(main, list(map(str, args)))
 
 
-def test_a_dry_run_says_the_same_and_removes_nothing(recorded, workspace):
+def test_a_dry_run_returns_the_same_and_removes_nothing(recorded, workspace):
     for _ in range(4):
         recorded.push(recorded.run(), workspace.serving)
     before = (folders(workspace), live_artifacts(workspace), models(workspace))
     options = RetentionOptions(runs=1, versions=1)
-    told = clean(workspace, options, dry_run=True)
+    dry = clean(workspace, options, dry_run=True)
     assert (folders(workspace), live_artifacts(workspace), models(workspace)) == before
-    assert clean(workspace, options) == told
+    assert clean(workspace, options) == dry
 
 
 @pytest.mark.parametrize("call", [1, 3, 12])  # of a version, of an artifact
-def test_a_killed_removal_leaves_no_live_artifact_without_files_and_is_gone_on_with(
+def test_a_killed_removal_leaves_no_live_artifact_without_files_and_can_be_completed(
     recorded, workspace, call
 ):
     for _ in range(4):
@@ -240,7 +238,7 @@ def test_a_killed_removal_leaves_no_live_artifact_without_files_and_is_gone_on_w
     assert left == {".lock", str(live)}
 
 
-def test_what_killed_runs_and_tfx_itself_leave_behind_goes(recorded, workspace):
+def test_leftovers_of_killed_runs_and_of_tfx_are_removed(recorded, workspace):
     recorded.run()
     killed = recorded.store.put_executions(
         [mlmd.Execution(type_id=recorded.store.get_execution_type("Trainer").id)]
@@ -259,7 +257,7 @@ def test_what_killed_runs_and_tfx_itself_leave_behind_goes(recorded, workspace):
     assert_that_files_and_metadata_agree(workspace)
 
 
-def test_what_metadata_does_not_know_is_not_touched_and_no_link_followed(
+def test_files_unknown_to_the_metadata_are_left_alone_and_no_link_is_followed(
     recorded, workspace, tmp_path
 ):
     precious = tmp_path / "precious"
@@ -288,7 +286,7 @@ def test_what_metadata_does_not_know_is_not_touched_and_no_link_followed(
     assert (workspace.checkpoints / "mine").exists()
 
 
-def test_a_workspace_that_was_moved_keeps_the_same(recorded, workspace, tmp_path):
+def test_a_moved_workspace_keeps_the_same(recorded, workspace, tmp_path):
     numbers = [recorded.run() for _ in range(4)]
     moved = Workspace(tmp_path / "elsewhere")
     shutil.copytree(workspace.folder, moved.folder)
@@ -298,7 +296,7 @@ def test_a_workspace_that_was_moved_keeps_the_same(recorded, workspace, tmp_path
     assert live_models(moved) == set(numbers[2:])
 
 
-def test_metadata_that_were_begun_anew_remove_nothing(recorded, workspace):
+def test_a_new_metadata_database_removes_nothing(recorded, workspace):
     recorded.run()
     before = folders(workspace)
     workspace.metadata.unlink()
@@ -307,7 +305,7 @@ def test_metadata_that_were_begun_anew_remove_nothing(recorded, workspace):
     assert folders(workspace) == before
 
 
-def test_the_newest_checkpoints_reports_and_logs_stay(recorded, workspace):
+def test_the_newest_checkpoints_reports_and_logs_are_kept(recorded, workspace):
     recorded.run()
     for i in range(4):
         checkpoint = workspace.checkpoints / f"{i:016x}" / "logs" / "events"
@@ -333,7 +331,7 @@ def test_with_null_all_are_kept(recorded, workspace):
     assert clean(workspace, RetentionOptions(**everything)) == []
 
 
-def test_a_hundred_runs_take_no_more_room_than_thirty(recorded, workspace):
+def test_a_hundred_runs_take_no_more_space_than_thirty(recorded, workspace):
     options, sizes = RetentionOptions(runs=5, versions=3), {}
     for i in range(100):
         blessed = i % 3 > 0
@@ -348,7 +346,7 @@ def test_a_hundred_runs_take_no_more_room_than_thirty(recorded, workspace):
     assert_that_files_and_metadata_agree(workspace)
 
 
-def test_a_workspace_in_use_is_refused_and_one_without_runs_is_not_made(workspace, tmp_path):
+def test_a_workspace_in_use_is_rejected_and_one_without_runs_is_not_made(workspace, tmp_path):
     Recorded(workspace.metadata, workspace.artifacts)
     with workspace.locked(), pytest.raises(WorkspaceError, match="is in use"):
         clean(workspace, RetentionOptions())
@@ -357,7 +355,7 @@ def test_a_workspace_in_use_is_refused_and_one_without_runs_is_not_made(workspac
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_the_command_says_what_goes_and_how_much_that_is(recorded, workspace):
+def test_the_command_reports_what_is_removed_and_its_size(recorded, workspace):
     for _ in range(3):
         recorded.push(recorded.run(), workspace.serving)
     arguments = ("clean", "--workspace", workspace.folder, "--set", "retention.versions=1")
