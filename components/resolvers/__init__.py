@@ -1,1 +1,1 @@
-"""Strategies by which a run finds what earlier runs made."""
+"""Strategies that resolve what earlier runs made."""

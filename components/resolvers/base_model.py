@@ -1,4 +1,4 @@
-"""Which model a training starts from: the latest blessed one that was trained on other examples."""
+"""Resolves the model that a training starts from."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,13 +10,14 @@ from tfx.dsl.components.common import resolver
 from tfx.types import standard_component_specs
 
 from components.resolvers.blessings import blessed_models
+from components.resolvers.choice import to_start_from
 
 
 class LatestBlessedOnOtherExamplesStrategy(resolver.ResolverStrategy):
-    """Resolves the latest blessed model whose training did not read the current examples artifact.
+    """Resolves the latest blessed model that did not train on the current examples.
 
-    With the latest blessed model, whichever it is, a training would be an input of the next one,
-    and a pipeline on unchanged data would train for ever instead of finding all in the cache.
+    If the latest blessed model of all were the base, each training would be an input of the next,
+    and a pipeline on unchanged data would train forever instead of finding everything in the cache.
 
     The channels are `model` (all models), `blessing` (all blessings) and `examples` (the current).
     """
@@ -26,18 +27,18 @@ class LatestBlessedOnOtherExamplesStrategy(resolver.ResolverStrategy):
     ) -> dict[str, list[types.Artifact]]:
         """Returns `model` and its `blessing`, both empty where there is none, and `examples`."""
         blessed = blessed_models(input_dict["model"], input_dict["blessing"])
-        read = _examples_by_model(store, [model.id for model, _ in blessed])
+        examples = _examples_by_model(store, list(blessed))
         current = {artifact.id for artifact in input_dict["examples"]}
-        latest = [pair for pair in blessed if not read[pair[0].id] & current][-1:]
+        base = to_start_from(blessed, examples, current)[-1:]
         return {
-            "model": [model for model, _ in latest],
-            "blessing": [blessing for _, blessing in latest],
+            "model": [blessed[number].model for number in base],
+            "blessing": [blessed[number].blessing for number in base],
             "examples": input_dict["examples"],
         }
 
 
 def _examples_by_model(store: MetadataStore, model_ids: Sequence[int]) -> dict[int, set[int]]:
-    """The ids of the examples that each model's training read, by the model's id."""
+    """The ids of the Examples that each model trained on, by the model's id."""
     outputs = _events(store.get_events_by_artifact_ids(model_ids), mlmd.Event.OUTPUT)
     inputs = _events(
         store.get_events_by_execution_ids({event.execution_id for event in outputs}),

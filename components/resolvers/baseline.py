@@ -1,17 +1,18 @@
-"""Which model a new one has to beat: the latest blessed model that is not the new one itself."""
+"""Resolves the model that a new one must beat."""
 
 from tfx import types
 from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
 from tfx.dsl.components.common import resolver
 
 from components.resolvers.blessings import blessed_models
+from components.resolvers.choice import to_compare_with
 
 
 class LatestBlessedOtherStrategy(resolver.ResolverStrategy):
     """Resolves the latest blessed model other than the candidate.
 
-    TFX's LatestBlessedModelStrategy would, in a run where the Trainer is cached, resolve to the
-    candidate itself: every evaluation would then be repeated, against the very same model.
+    In a run whose Trainer is cached, TFX's LatestBlessedModelStrategy would resolve to the
+    candidate itself: every evaluation would be repeated, comparing the model with itself.
 
     The channels are `model` (all models), `blessing` (all blessings), `candidate` (one model) and
     `evaluation` (all evaluations).
@@ -22,19 +23,18 @@ class LatestBlessedOtherStrategy(resolver.ResolverStrategy):
     ) -> dict[str, list[types.Artifact]]:
         """Returns `model` and its `blessing`, both empty where there is none, and `candidate`.
 
-        Also `evaluation`: the latest one of each blessed model but the candidate, in the order
+        Also `evaluation`: the latest one of each blessed model except the candidate, in the order
         of `blessed_models`.
         """
-        candidates = {candidate.id for candidate in input_dict["candidate"]}
         blessed = blessed_models(input_dict["model"], input_dict["blessing"])
-        others = [pair for pair in blessed if pair[0].id not in candidates]
-        by_model_id = {
+        others = to_compare_with(blessed, {artifact.id for artifact in input_dict["candidate"]})
+        latest = {
             evaluation.get_int_custom_property(ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): evaluation
             for evaluation in sorted(input_dict["evaluation"], key=lambda artifact: artifact.id)
         }
         return {
-            "model": [model for model, _ in others[-1:]],
-            "blessing": [blessing for _, blessing in others[-1:]],
+            "model": [blessed[number].model for number in others[-1:]],
+            "blessing": [blessed[number].blessing for number in others[-1:]],
             "candidate": input_dict["candidate"],
-            "evaluation": [by_model_id[m.id] for m, _ in others if m.id in by_model_id],
+            "evaluation": [latest[number] for number in others if number in latest],
         }

@@ -1,6 +1,7 @@
-"""Which models were blessed: what every resolver of this project starts from."""
+"""The blessed models among artifacts, which every resolver of this project chooses from."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tfx import types
 from tfx.components.evaluator.constants import (
@@ -8,22 +9,31 @@ from tfx.components.evaluator.constants import (
     ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY,
 )
 
+from components.resolvers.choice import Blessing, order_blessed
 from components.resolvers.withdrawal import is_withdrawn
+
+
+class BlessedModel(NamedTuple):
+    """A Model and the latest ModelBlessing that blesses it."""
+
+    model: types.Artifact
+    blessing: types.Artifact
 
 
 def blessed_models(
     models: Sequence[types.Artifact], blessings: Sequence[types.Artifact]
-) -> list[tuple[types.Artifact, types.Artifact]]:
-    """The blessed ones of the models, each with the latest blessing it was given.
-
-    Those that were withdrawn are left out. The order is that of the first blessings, which is the
-    models' own, but for one that `iadb promote` has blessed later than others.
-    """
-    first, latest = {}, {}
-    for blessing in sorted(blessings, key=lambda artifact: artifact.id):
-        if blessing.get_int_custom_property(ARTIFACT_PROPERTY_BLESSED_KEY) == 1:
-            model_id = blessing.get_int_custom_property(ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY)
-            first.setdefault(model_id, blessing.id)
-            latest[model_id] = blessing
-    blessed = [model for model in models if model.id in latest and not is_withdrawn(model)]
-    return [(model, latest[model.id]) for model in sorted(blessed, key=lambda m: first[m.id])]
+) -> dict[int, BlessedModel]:
+    """The blessed models that are not withdrawn, by id, in the order of `order_blessed`."""
+    by_id = {artifact.id: artifact for artifact in (*models, *blessings)}
+    order = order_blessed(
+        {model.id for model in models if not is_withdrawn(model)},
+        [
+            Blessing(
+                blessing.id,
+                blessing.get_int_custom_property(ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY),
+                blessing.get_int_custom_property(ARTIFACT_PROPERTY_BLESSED_KEY) == 1,
+            )
+            for blessing in blessings
+        ],
+    )
+    return {model: BlessedModel(by_id[model], by_id[blessing]) for model, blessing in order.items()}

@@ -1,6 +1,6 @@
-"""The mark of a model that was live and must not come back: properties of its Model artifact.
+"""How a withdrawn model is marked: properties of its Model artifact.
 
-Imports TFX for type checkers alone, so that a look at the models costs a second.
+Imports TFX for type checkers only, so that listing models takes a second.
 """
 
 from typing import TYPE_CHECKING
@@ -13,5 +13,5 @@ WITHDRAWN_AT_PROPERTY = "withdrawn_at"  # in ISO format
 
 
 def is_withdrawn(model: "types.Artifact") -> bool:
-    """Whether a Model was taken out of service by `iadb rollback`."""
+    """Whether `iadb rollback` withdrew a Model."""
     return model.has_custom_property(WITHDRAWN_PROPERTY)

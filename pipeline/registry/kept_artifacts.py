@@ -1,48 +1,52 @@
-"""Which artifacts later runs rest on, and so stay: told by the records in ML Metadata."""
+"""Which artifacts later runs depend on and retention keeps, by the records in ML Metadata."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.resolvers.choice import Blessing, choosable, order_blessed
 from pipeline.registry.lineage import run_contexts
-from pipeline.registry.models import MODEL_ID_PROPERTY, RegisteredModel
+from pipeline.registry.models import RegisteredModel, by_model
 
 
 def kept_artifacts(
-    store: MetadataStore, models: Sequence[RegisteredModel], served: Collection[int], last: int | None
+    store: MetadataStore,
+    models: Sequence[RegisteredModel],
+    served: Collection[int],
+    last: int | None,
 ) -> set[int]:
-    """The ids of the artifacts that stay.
+    """The ids of the artifacts to keep.
 
-    By what was read and not by age: an artifact of an old run may be one that the newest run took
-    from the cache.
+    They are chosen by what runs read, not by age: the newest run may have had an artifact of any
+    age from the cache.
 
     Args:
         store: of ML Metadata.
         models: all that it knows.
         served: numbers of the models that are live or can be again.
-        last: number of newest runs whose artifacts stay; None for all.
+        last: number of newest runs whose artifacts are kept; None for all.
 
     Returns:
-        All that these runs read or made, and each model that is served or may be compared with or
-        started from, with its blessings and its latest evaluation.
+        Everything these runs read or made, and each model that is served or that a resolver may
+        choose, with its blessings and its latest evaluation.
     """
-    blessings = _models_by_artifact(store.get_artifacts_by_type("ModelBlessing"))
-    evaluations = _models_by_artifact(store.get_artifacts_by_type("ModelEvaluation"))
-    used = _used(store, blessings, last)
-    kept_models = {model.number for model in models if model.number in used}
-    kept_models |= {*served, *_baselines(store, models)}
-    latest = {model: evaluation for evaluation, model in sorted(evaluations.items())}
+    blessings = by_model(store.get_artifacts_by_type("ModelBlessing"))
+    evaluations = by_model(store.get_artifacts_by_type("ModelEvaluation"))
+    used = _used(store, {each.id for given in blessings.values() for each in given}, last)
+    kept_models = {*served, *_choosable_models(store, models)}
+    kept_models |= used & {model.number for model in models}
     kept = used | kept_models
-    kept |= {blessing for blessing, model in blessings.items() if model in kept_models}
-    kept |= {evaluation for model, evaluation in latest.items() if model in kept_models}
+    for number in kept_models:
+        kept |= {artifact.id for artifact in (*blessings[number], *evaluations[number][-1:])}
     return kept
 
 
 def _used(store: MetadataStore, blessings: Collection[int], last: int | None) -> set[int]:
-    """What the newest runs read or made; among them one that had to do with a verdict.
+    """The artifacts that the newest runs read or made, at least one run with a verdict among them.
 
-    Where all newest ones failed on their data, one before them has what comes next is compared to.
+    If the newest runs all failed on their data, the next one is compared with what an earlier one
+    left.
     """
     used, judged = set(), False
     for i, run in enumerate(reversed(run_contexts(store))):
@@ -58,42 +62,19 @@ def _used(store: MetadataStore, blessings: Collection[int], last: int | None) ->
     return used
 
 
-def _baselines(store: MetadataStore, models: Sequence[RegisteredModel]) -> set[int]:
-    """The models that resolvers can find next, in each pipeline.
-
-    A model is compared with the latest blessed one, or where it is that, with the one before
-    (components/resolvers/baseline.py). A training starts from the latest that was trained on
-    other examples (components/resolvers/base_model.py).
-    """
+def _choosable_models(store: MetadataStore, models: Sequence[RegisteredModel]) -> set[int]:
+    """The models that the resolvers of the next run may choose, in each pipeline."""
+    examples = {model.number: {model.examples} - {None} for model in models}
+    eligible = {model.number for model in models if not model.withdrawn}
     found = set()
-    by_number = {model.number: model for model in models}
     for pipeline in store.get_contexts_by_type("pipeline"):
-        blessed = [
-            by_number[number]
-            for number in _blessed_models(store.get_artifacts_by_context(pipeline.id))
-            if not by_number[number].withdrawn
+        artifacts = store.get_artifacts_by_context(pipeline.id)
+        live = {each.id: each for each in artifacts if each.state == mlmd.Artifact.LIVE}
+        given = by_model(each for each in live.values() if each.type == "ModelBlessing")
+        blessings = [
+            Blessing(each.id, number, each.custom_properties["blessed"].int_value == 1)
+            for number, of_model in given.items()
+            for each in of_model
         ]
-        others = [model for model in blessed if model.examples != blessed[-1].examples]
-        found |= {model.number for model in [*blessed[-2:], *others[-1:]]}
+        found |= choosable([*order_blessed(eligible & live.keys(), blessings)], examples)
     return found
-
-
-def _blessed_models(artifacts: Iterable[mlmd.Artifact]) -> list[int]:
-    """The numbers of the models of a pipeline that are there and blessed, by first blessing."""
-    live = {a.id: a for a in artifacts if a.state == mlmd.Artifact.LIVE}
-    blessings = [
-        live[number]
-        for number in sorted(live)
-        if live[number].type == "ModelBlessing"
-        and live[number].custom_properties["blessed"].int_value == 1
-    ]
-    return [m for m in dict.fromkeys(_models_by_artifact(blessings).values()) if m in live]
-
-
-def _models_by_artifact(artifacts: Iterable[mlmd.Artifact]) -> dict[int, int]:
-    """The model that each blessing or evaluation is about."""
-    return {
-        artifact.id: artifact.custom_properties[MODEL_ID_PROPERTY].int_value
-        for artifact in artifacts
-        if MODEL_ID_PROPERTY in artifact.custom_properties
-    }

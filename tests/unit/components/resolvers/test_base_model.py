@@ -42,7 +42,7 @@ class Lineage:
         self._execution(inputs, {"blessing": blessing}, mlmd.Event.OUTPUT)
 
     def resolve(self, examples):
-        """Runs the strategy and records what it gave, as TFX's resolver node does."""
+        """Runs the strategy and records its result, as TFX's resolver node does."""
         result = LatestBlessedOnOtherExamplesStrategy().resolve_artifacts(
             self.store,
             {"model": self.models, "blessing": self.blessings, "examples": [examples]},
@@ -86,7 +86,7 @@ def test_an_empty_store_has_no_base_model(lineage):
     assert lineage.resolve(lineage.examples()) == []
 
 
-def test_a_model_is_no_base_for_the_examples_it_was_trained_on(lineage):
+def test_a_model_is_not_the_base_for_its_own_examples(lineage):
     examples = lineage.examples()
     model = lineage.train(examples)
     lineage.evaluate(examples, model)
@@ -104,9 +104,9 @@ def test_the_latest_blessed_model_on_other_examples_is_the_base(lineage):
 
 def test_models_that_were_not_blessed_do_not_count(lineage):
     first, second = lineage.examples(), lineage.examples()
-    blessed, refused, unjudged = (lineage.train(first) for _ in range(3))
+    blessed, rejected, unjudged = (lineage.train(first) for _ in range(3))
     lineage.evaluate(first, blessed)
-    lineage.evaluate(first, refused, blessed=False)
+    lineage.evaluate(first, rejected, blessed=False)
     assert lineage.resolve(second) == [blessed]
     assert unjudged in lineage.models
 

@@ -21,10 +21,10 @@ def blessing(number, of, blessed=True):
 
 
 def found(models, blessings):
-    return [(m.id, b.id) for m, b in blessed_models(models, blessings)]
+    return [(m.id, b.id) for m, b in blessed_models(models, blessings).values()]
 
 
-def test_a_withdrawn_model_is_blessed_no_more():
+def test_a_withdrawn_model_does_not_count_as_blessed():
     models = [model(1), model(2, withdrawn=True)]
     assert found(models, [blessing(11, of=1), blessing(12, of=2)]) == [(1, 11)]
 
