@@ -1,4 +1,4 @@
-"""What a person sees of a run: a line a node, and the summary at the end."""
+"""Output of runs on the terminal: one line per node, the summary at the end, and tables."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,26 +6,42 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipeline.registry.lineage import Run
 from pipeline.workspace import Workspace
 
-WITH_PROGRESS = {"Trainer"}  # nodes that show a progress bar of their own
-FILE_WIDTH = 160  # columns, where the output is no terminal
+WITH_PROGRESS = {"Trainer"}  # nodes with a progress bar of their own
+FILE_WIDTH = 160  # characters, if the output is not a terminal
 
 
 def wide_console() -> Console:
-    """A console on standard output that does not fold tables where nobody sees a terminal."""
+    """A console on standard output; if that is not a terminal, it is wide enough for tables."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=FILE_WIDTH)
 
 
+def make_table(*columns: str | Column, indent: int = 0) -> Table:
+    """A table without lines; a column given by its header folds long text."""
+    made = [Column(each, overflow="fold") if isinstance(each, str) else each for each in columns]
+    return Table(*made, box=None, padding=(0, 2, 0, indent), header_style="dim")
+
+
+def number_column(header: str) -> Column:
+    """A column of numbers."""
+    return Column(header, justify="right")
+
+
+def cell(value: object, form: str = "") -> str:
+    """The text of a cell: the value in a format, escaped, or a dash for None."""
+    return "–" if value is None else escape(f"{value:{form}}")
+
+
 class NodeLines:
-    """Prints a line for each node when it ends; on a terminal, a spinner while it works.
+    """Prints a line for each node when it finishes; on a terminal, a spinner while it runs.
 
     Attributes:
-        failed_node: the node that failed, if one did.
+        failed_node: the node that failed, or None.
         error: what it raised.
     """
 
@@ -36,17 +52,17 @@ class NodeLines:
         self._spinner: Status | None = None
 
     def started(self, node_id: str) -> None:
-        """Shows that the node works."""
+        """Shows that the node runs."""
         if self.console.is_terminal and node_id not in WITH_PROGRESS:
             self._spinner = self.console.status(node_id)
             self._spinner.start()
 
     def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
-        """Prints that the node has succeeded."""
+        """Prints that the node succeeded."""
         self._line("[green]✓[/]", node_id, "[dim]cached[/]" if cached else f"{seconds:.1f} s")
 
     def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
-        """Prints that the node has failed; the reason comes last, after all lines."""
+        """Prints that the node failed; the reason comes last, after all lines."""
         self.failed_node, self.error = node_id, error
         what = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "failed"
         self._line("[red]✗[/]", node_id, f"[red]{what}[/] after {seconds:.1f} s")
@@ -59,11 +75,11 @@ class NodeLines:
 
 
 def print_summary(console: Console, run: Run, live: Path | None, workspace: Workspace) -> None:
-    """Prints what came out of a run: images, drift, metrics, verdict, where things are.
+    """Prints the result of a run: images, drift, metrics, verdict, and where the files are.
 
     Args:
         console: to print on.
-        run: a run that has come to its end.
+        run: a completed run.
         live: the served version that is the run's model, if it is live.
         workspace: of the run.
     """
@@ -98,7 +114,7 @@ def print_verdict(console: Console, metrics: dict) -> None:
 def print_evaluation(
     console: Console, images: list[str], metrics: dict, times: str, report: Path
 ) -> None:
-    """Prints what came out of an evaluation outside a pipeline; `images` says of what, in lines."""
+    """Prints the result of an evaluation outside a pipeline; `images` describes them in lines."""
     console.print()
     for i, line in enumerate(images):
         _row(console, "" if i else "Images", escape(line))
@@ -108,12 +124,13 @@ def print_evaluation(
 
 
 def metrics_table(metrics: dict) -> Table:
-    """The metrics of an evaluation; the floor is what training images get, in place of samples."""
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    table.add_column(f"{metrics['samples']:,} samples, {metrics['features']}", no_wrap=True)
-    for name in ("samples", "baseline", "floor", "noise"):
-        table.add_column(name, justify="right")
-    table.add_column("limits", no_wrap=True)
+    """The metrics of an evaluation; the floor is the value of training images as samples."""
+    table = make_table(
+        Column(f"{metrics['samples']:,} samples, {metrics['features']}", no_wrap=True),
+        *map(number_column, ("samples", "baseline", "floor", "noise")),
+        Column("limits", no_wrap=True),
+        indent=2,
+    )
     for name, values in metrics["metrics"].items():
         numbers = [values[key] for key in ("candidate", "baseline", "train", "noise")]
         cells = ["–" if value is None else f"{value:.4f}" for value in numbers]
@@ -135,24 +152,22 @@ def _row(console: Console, name: str, text: str) -> None:
 
 
 def print_runs(console: Console, runs: list[Run]) -> None:
-    """Prints a line a run."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("started", "nodes", "images", "metrics", "verdict", "pushed as"):
-        table.add_column(column, no_wrap=column == "started")
+    """Prints one line per run."""
+    started = Column("started", no_wrap=True)
+    table = make_table(started, "nodes", "images", "metrics", "verdict", "pushed as")
     for run in runs:
         states = Counter(node.state for node in run.nodes)
         metrics = (run.metrics or {"metrics": {}})["metrics"]
-        accepted = run.images("accepted")
         table.add_row(
             f"{run.started:%Y-%m-%d %H:%M:%S}",
             ", ".join(f"{count} {state}" for state, count in states.items()),
-            "–" if accepted is None else f"{accepted:,}",
+            cell(run.images("accepted"), ","),
             ", ".join(
                 f"{name} {values['candidate']:.4f}"
                 for name, values in metrics.items()
                 if values["candidate"] is not None and _limits(values)
             ),
             {True: "[green]blessed[/]", False: "[red]not blessed[/]", None: "–"}[run.blessed],
-            escape(run.pushed.name) if run.pushed else "–",
+            cell(run.pushed and run.pushed.name),
         )
     console.print(table)

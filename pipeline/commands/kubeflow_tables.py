@@ -5,9 +5,9 @@ from datetime import datetime, timedelta, timezone
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from pipeline.cluster.state import ENDED, Run, Schedule, Task
+from pipeline.terminal import make_table
 
 COLORS = {"SUCCEEDED": "green", "FAILED": "red", "RUNNING": "yellow"}
 MARKS = {"SUCCEEDED": "✓", "FAILED": "✗"}
@@ -47,7 +47,7 @@ def print_status(
     of = f" of {escape(pipeline)}" if pipeline else ""
     names = {schedule.id: schedule.name for schedule in schedules}
     if runs:
-        table = _table("run", "state", "started", "took", "schedule")
+        table = make_table("run", "state", "started", "took", "schedule")
         for run in runs:
             by = names.get(run.schedule_id, "deleted") if run.schedule_id else "–"
             table.add_row(
@@ -58,7 +58,7 @@ def print_status(
         console.print(f"no runs{of}")
     console.print()
     if schedules:
-        table = _table("schedule", "cron", "state", "made")
+        table = make_table("schedule", "cron", "state", "made")
         for schedule in schedules:
             state = "[green]enabled[/]" if schedule.enabled else "disabled"
             cron = escape(schedule.cron) or "–"
@@ -73,13 +73,6 @@ def _print_task(console: Console, task: Task, name: str) -> None:
     how = "" if task.state == "SUCCEEDED" else f"{task.state.lower()} "
     took = _duration(task)
     console.print(f"[{color}]{mark}[/] {escape(name):<18} {how}{took}")
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
 
 
 def _state(state: str) -> str:

@@ -1,12 +1,12 @@
-"""What `iadb spans` and `iadb history` print: a line a span, a line an attempt."""
+"""Tables of `iadb spans` and `iadb history`: one line per span, one line per check."""
 
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column
 
 from pipeline.registry.journal import Attempt, Outcome
+from pipeline.terminal import cell, make_table, number_column
 from pipeline.unattended.new_data import SpanState
 
 COLORS = {
@@ -20,7 +20,7 @@ COLORS = {
 
 
 def describe_span(span: SpanState) -> str:
-    """What became of a span, and what is to come, in a few words."""
+    """The state of a span in a few words: what was trained, what is new."""
     if span.held and not span.held.released:
         return f"held: {span.held.reason}"
     if span.images is None:
@@ -37,40 +37,28 @@ def describe_span(span: SpanState) -> str:
 
 def print_spans(console: Console, spans: Sequence[SpanState]) -> None:
     """Prints the spans of a data folder."""
-    table = _table()
-    table.add_column("span", justify="right")
-    table.add_column("folder")
-    table.add_column("images", justify="right")
-    table.add_column("state")
+    table = make_table(number_column("span"), "folder", number_column("images"), "state")
     for span in spans:
-        images = "–" if span.images is None else f"{span.images:,}"
-        folder = escape(span.folder) or "–"
-        table.add_row(str(span.number), folder, images, escape(describe_span(span)))
+        folder = cell(span.folder or None)
+        table.add_row(cell(span.number), folder, cell(span.images, ","), cell(describe_span(span)))
     console.print(table)
 
 
 def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
-    """Prints checks for new data, and what came of them."""
-    table = _table()
-    table.add_column("check", justify="right")
-    table.add_column("started", no_wrap=True)
-    table.add_column("cause")
-    table.add_column("tries", justify="right")
-    table.add_column("outcome")
-    table.add_column("message")
+    """Prints checks for new data and their results."""
+    started = Column("started", no_wrap=True)
+    table = make_table(
+        number_column("check"), started, "cause", number_column("tries"), "outcome", "message"
+    )
     for attempt in attempts:
         outcome = attempt.outcome or "under way, or cut off"
         color = COLORS.get(attempt.outcome, "default")
         table.add_row(
-            str(attempt.number),
-            f"{attempt.started.astimezone():%Y-%m-%d %H:%M}",
-            escape(attempt.cause),
-            str(attempt.tries),
+            cell(attempt.number),
+            cell(attempt.started.astimezone(), "%Y-%m-%d %H:%M"),
+            cell(attempt.cause),
+            cell(attempt.tries),
             f"[{color}]{outcome}[/]",
-            escape(attempt.message or attempt.found.get("text", "")),
+            cell(attempt.message or attempt.found.get("text", "")),
         )
     console.print(table)
-
-
-def _table() -> Table:
-    return Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
