@@ -16,7 +16,7 @@ from benchmarks import datasets
 from benchmarks.measure import Figure
 from components.drift_gate.options import DriftOptions
 from components.drift_gate.sample import DescribedImage, Sample
-from components.drift_gate.verdict import Verdict, judge
+from components.drift_gate.verdict import DriftResult, judge
 from components.features import load_extractor
 from components.features.options import FeatureOptions
 from components.image_example_gen.decode import decode
@@ -86,7 +86,7 @@ def describe(images: np.ndarray) -> list[DescribedImage]:
     ]
 
 
-def _month(images: list[DescribedImage], order: np.ndarray) -> Iterator[Verdict]:
+def _month(images: list[DescribedImage], order: np.ndarray) -> Iterator[DriftResult]:
     """The verdicts on all days but the first."""
     reference = None
     for start in range(0, len(order) - DAY + 1, DAY):
@@ -98,7 +98,7 @@ def _month(images: list[DescribedImage], order: np.ndarray) -> Iterator[Verdict]
 
 def _trial(
     images: list[DescribedImage], others: list[DescribedImage], history: int, seed: int
-) -> Verdict:
+) -> DriftResult:
     random = np.random.RandomState(seed)
     before = random.choice(len(images), history, replace=False)
     day = random.choice(len(others), DAY, replace=False)

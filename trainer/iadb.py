@@ -21,11 +21,11 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from trainer.fit.workers import has_several_workers
+from trainer.ode import solvers
 from trainer.step.coupling import optimal_transport
 from trainer.step.ema import ExponentialMovingAverage
-from trainer.fit.workers import has_several_workers
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
-from trainer.ode import solvers
 
 
 class IADBModel(keras.Model):

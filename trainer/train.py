@@ -13,16 +13,16 @@ from rich.markup import escape
 
 from trainer import dataset
 from trainer.common.signals import exit_on_sigterm
-from trainer.step.ema import ExponentialMovingAverage
 from trainer.fit.callbacks import ProgressBar, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
 from trainer.fit.warm_start import warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, has_several_workers, is_chief
 from trainer.iadb import IADBModel
+from trainer.networks.unet import build_unet
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import noise_from_seeds
-from trainer.networks.unet import build_unet
+from trainer.step.ema import ExponentialMovingAverage
 
 GRID_SIDE = 8  # images along each side of the sample grid in TensorBoard
 

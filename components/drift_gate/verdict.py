@@ -13,7 +13,7 @@ MIN_IMAGES = 20  # of either side; fewer are not compared
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DriftResult:
     """What came of a comparison.
 
     Attributes:
@@ -37,7 +37,7 @@ class Verdict:
         return {"drifted": self.drifted, "summary": self.summary, "differences": differences}
 
 
-def judge(newest: Sample | None, reference: Sample | None, options: DriftOptions) -> Verdict:
+def judge(newest: Sample | None, reference: Sample | None, options: DriftOptions) -> DriftResult:
     """Compares new images with earlier ones.
 
     The next reference is a random sample of all images since the last drift: a change so slow that
@@ -50,23 +50,23 @@ def judge(newest: Sample | None, reference: Sample | None, options: DriftOptions
         options: what is let pass.
     """
     if newest is None:
-        return Verdict((), "not compared: no new images", reference)
+        return DriftResult((), "not compared: no new images", reference)
     if reference is None:
-        return Verdict((), "not compared: no images before these", newest)
+        return DriftResult((), "not compared: no images before these", newest)
     if newest.space != reference.space:
         why = "the images before had another size or other features"
-        return Verdict((), f"not compared: {why}", newest)
+        return DriftResult((), f"not compared: {why}", newest)
     together = reference.merged(newest, options.images)
     sides = f"{len(newest):,} new images, {len(reference):,} before"
     if min(len(newest), len(reference)) < MIN_IMAGES:
-        return Verdict((), f"not compared: {sides}, of each {MIN_IMAGES} are needed", together)
+        return DriftResult((), f"not compared: {sides}, of each {MIN_IMAGES} are needed", together)
     try:
         differences = tuple(compare(newest, reference, options))
     except MetricError as error:
-        return Verdict((), f"not compared: {error}", together)
+        return DriftResult((), f"not compared: {error}", together)
     found = ", ".join(
         f"{d.name} {d.value:.2g} (limit {d.limit:.2g})" for d in differences if d.drifted
     )
     if not found:
-        return Verdict(differences, f"none: {sides}", together)
-    return Verdict(differences, f"{found}: {sides}", newest)
+        return DriftResult(differences, f"none: {sides}", together)
+    return DriftResult(differences, f"{found}: {sides}", newest)

@@ -47,7 +47,7 @@ KERAS_NETWORKS = {
 HDF5_SUFFIX = ".h5"
 
 
-class Kind(NamedTuple):
+class SpaceKind(NamedTuple):
     """What one kind of feature space is written with."""
 
     argument: str = ""  # what the text after the colon names; empty: no colon
@@ -57,11 +57,11 @@ class Kind(NamedTuple):
 
 _FREE_INPUT = ("resolution", "mean", "stddev")
 KINDS = {
-    "pixels": Kind(),
-    "random_conv": Kind(),
-    "keras": Kind("NETWORK", ("weights", "sha256"), ("resolution",)),
-    "saved_model": Kind("URI", ("sha256",), _FREE_INPUT),
-    "onnx": Kind("URI", ("sha256",), _FREE_INPUT),
+    "pixels": SpaceKind(),
+    "random_conv": SpaceKind(),
+    "keras": SpaceKind("NETWORK", ("weights", "sha256"), ("resolution",)),
+    "saved_model": SpaceKind("URI", ("sha256",), _FREE_INPUT),
+    "onnx": SpaceKind("URI", ("sha256",), _FREE_INPUT),
 }
 
 

@@ -37,7 +37,7 @@ def _keep_smallest(smallest: np.ndarray, more: np.ndarray) -> None:
     smallest[:] = np.partition(np.concatenate([smallest, more], axis=1), k - 1, axis=1)[:, :k]
 
 
-class Nearest(NamedTuple):
+class NearestNeighbors(NamedTuple):
     """The nearest reference row of each row.
 
     Attributes:
@@ -49,7 +49,7 @@ class Nearest(NamedTuple):
     distances: np.ndarray
 
 
-def nearest(features: np.ndarray, reference: np.ndarray, block: int = BLOCK) -> Nearest:
+def nearest(features: np.ndarray, reference: np.ndarray, block: int = BLOCK) -> NearestNeighbors:
     """Finds the nearest reference row of each row, by Euclidean distance.
 
     Args:
@@ -64,4 +64,4 @@ def nearest(features: np.ndarray, reference: np.ndarray, block: int = BLOCK) -> 
             for rows, x in row_blocks(features, block)
         ]
     )
-    return Nearest(indices, distances)
+    return NearestNeighbors(indices, distances)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.graph import Locations, create_pipeline
-from pipeline.runners.vertex import CompileError, write_job
+from pipeline.runners.vertex import VertexCompileError, write_job
 from pipeline.schema import read_schema
 
 
@@ -23,5 +23,5 @@ def compile_job(config: PipelineConfig, output: Path) -> None:
     try:
         pipeline = create_pipeline(config, locations, schema, earlier_models=False)
         write_job(pipeline, config.vertex, output)
-    except CompileError as error:
+    except VertexCompileError as error:
         raise ConfigError(f"vertex: {error}") from None

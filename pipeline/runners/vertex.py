@@ -21,13 +21,14 @@ from tfx.orchestration.pipeline import Pipeline
 
 from pipeline.runners.gpu import GPU_NODES
 from pipeline.runners.vertex_options import VertexOptions
+from trainer.common.files import atomic_write
 
 DRIVER = ["python", "-m", "components.image_example_gen.vertex_driver"]
 
 ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec
 
 
-class CompileError(ValueError):
+class VertexCompileError(ValueError):
     """A pipeline that Vertex AI cannot run; the message is one line."""
 
 
@@ -40,14 +41,18 @@ def write_job(pipeline: Pipeline, options: VertexOptions, output: Path) -> None:
         output: the file; it is there whole or not at all.
 
     Raises:
-        CompileError: the pipeline has a resolver, or its root is not on Cloud Storage.
+        VertexCompileError: the pipeline has a resolver, or its root is not on Cloud Storage.
     """
     root = pipeline.pipeline_info.pipeline_root
     if not root.startswith("gs://"):
-        raise CompileError(f"the pipeline's root is {root}: Vertex AI needs gs://bucket/folder")
+        raise VertexCompileError(
+            f"the pipeline's root is {root}: Vertex AI needs gs://bucket/folder"
+        )
     for node in pipeline.components:
         if isinstance(node, Resolver):
-            raise CompileError(f"{node.id}: Vertex AI runs no resolver strategies but TFX's own")
+            raise VertexCompileError(
+                f"{node.id}: Vertex AI only runs TFX's own resolver strategies"
+            )
     config = KubeflowV2DagRunnerConfig(default_image=options.image, use_pipeline_spec_2_1=True)
     job = KubeflowV2DagRunner(config).run(pipeline, _defaults(pipeline), write_out=False)
     executors = job["pipelineSpec"]["deploymentSpec"]["executors"]
@@ -57,9 +62,8 @@ def write_job(pipeline: Pipeline, options: VertexOptions, output: Path) -> None:
             container["resources"] = resources
         if isinstance(node, FileBasedExampleGen):
             container["lifecycle"]["preCacheCheck"]["command"] = DRIVER
-    partial = output.with_name(f"{output.name}.partial")
-    partial.write_text(json.dumps(job, indent=2, sort_keys=True), "utf-8")
-    partial.replace(output)
+    with atomic_write(output) as partial:
+        partial.write_text(json.dumps(job, indent=2, sort_keys=True), "utf-8")
 
 
 def _defaults(pipeline: Pipeline) -> dict[str, Any]:

@@ -19,8 +19,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # a GPU may round its produ
 import diffusers_weights
 import numpy as np
 
-from trainer.options import ModelOptions
 from trainer.networks.unet import PUBLISHED, build_unet
+from trainer.options import ModelOptions
 
 # Of outputs: max |ours - reference| / max |reference|. Rounding comes to 2e-6; an epsilon of 1e-6
 # instead of 1e-5 in the norms to 6e-5.

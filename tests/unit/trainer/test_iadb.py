@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.iadb import IADBModel
 from trainer.step.coupling import optimal_transport
 from trainer.step.ema import ExponentialMovingAverage
-from trainer.iadb import IADBModel
 
 
 def network(*shape):

@@ -18,7 +18,7 @@ from components.real_features.artifact import ImageFeatures
 from pipeline import graph
 from pipeline.cluster.vertex import compile_job
 from pipeline.config import ConfigError, load
-from pipeline.runners.vertex import CompileError, write_job
+from pipeline.runners.vertex import VertexCompileError, write_job
 
 GOLDEN = Path(__file__).parent / "golden" / "vertex.json"
 LOCATIONS = graph.Locations("gs://bucket/artifacts", "gs://bucket/checkpoints", "gs://bucket/serve")
@@ -81,9 +81,9 @@ def test_a_folder_that_is_not_set_has_to_be_given_with_each_run(tmp_path):
 
 def test_a_pipeline_that_vertex_cannot_run_is_refused(tmp_path):
     output = tmp_path / "job.json"
-    with pytest.raises(CompileError, match="DriftReference: Vertex AI runs no resolver strategies"):
+    with pytest.raises(VertexCompileError, match="DriftReference: Vertex AI only runs TFX's own"):
         write(output, earlier_models=True)
-    with pytest.raises(CompileError, match="root is /here: Vertex AI needs gs://"):
+    with pytest.raises(VertexCompileError, match="root is /here: Vertex AI needs gs://"):
         write(output, locations=graph.Locations("/here", "/there", "/serving"))
     assert not output.exists()
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.options import ModelOptions
 from trainer.networks.unet import PUBLISHED, SinusoidalEmbedding, build_unet
+from trainer.options import ModelOptions
 
 SMALL = ModelOptions(channels=(8, 16), attention=(False, True), blocks=1, norm_groups=4)
 
