@@ -1,1 +1,1 @@
-"""The model: IADB, its network, its solvers, its training. Only run_fn.py knows TFX."""
+"""The model: IADB, its networks, solvers and training. Only run_fn.py imports TFX."""

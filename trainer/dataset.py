@@ -1,11 +1,13 @@
-"""From the examples of ImageExampleGen to batches of images in [-1, 1], through Transform's graph.
+"""Reads the examples of ImageExampleGen as batches of images in [-1, 1], by Transform's graph.
 
 Everything here is a function of its arguments: the same seed gives the same order, and a resumed
-training reads on from the position it had reached.
+training continues from the position it had reached.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -19,8 +21,28 @@ Preprocess = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 WHOLE = tf.distribute.InputContext()  # one worker with one replica
 
 
+@dataclass(frozen=True)
+class TrainingData:
+    """The examples that a model is trained on.
+
+    Attributes:
+        files: gzipped TFRecord files of the train split.
+        preprocess: as `load_preprocessor` returns it.
+        shape: (H, W, C) of an image.
+        labels: names of the classes of a conditional model, in the order of their ids.
+        split: the configuration keys that determine which images are held out. A warm start
+            requires a base model with the same ones, so that it has seen no image held out now.
+    """
+
+    files: Sequence[str]
+    preprocess: Preprocess
+    shape: tuple[int, int, int]
+    labels: Sequence[str] = ()
+    split: Mapping[str, Any] | None = None
+
+
 def load_preprocessor(transform_graph: str) -> Preprocess:
-    """Loads Transform's graph, the one definition of how an example becomes an image.
+    """Loads Transform's graph, the only definition of how an example becomes an image.
 
     Args:
         transform_graph: the URI of a TransformGraph artifact.
@@ -40,21 +62,21 @@ def load_preprocessor(transform_graph: str) -> Preprocess:
 
 
 def load_labels(transform_graph: str) -> list[str]:
-    """The labels of the train split, sorted: ids so do not depend on how many images each has.
+    """Loads the labels of the train split, sorted, so that ids do not depend on their frequency.
 
     Args:
-        transform_graph: the URI of a TransformGraph artifact, made for a conditional model.
+        transform_graph: the URI of a TransformGraph artifact of a conditional model.
 
     Raises:
-        TooFewClassesError: there are not two of them.
+        TooFewClassesError: there are fewer than two labels.
     """
     found = tft.TFTransformOutput(transform_graph).vocabulary_by_name(VOCABULARY)
     labels = sorted({label.decode() for label in found} - {NO_LABEL})
     if len(labels) < 2:
-        there_is = f"only {labels[0]!r}" if labels else "none"
+        found_labels = f"found only {labels[0]!r}" if labels else "found none"
         raise TooFewClassesError(
-            f"model.conditional=true needs images with at least 2 labels, there is {there_is}: put "
-            "each class into a folder of its own below data.folder, or set model.conditional=false"
+            f"model.conditional=true needs images with at least 2 labels, {found_labels}: put each "
+            "class into its own folder below data.folder, or set model.conditional=false"
         )
     return labels
 
@@ -65,12 +87,12 @@ def read_records(files: Sequence[str]) -> tf.data.Dataset:
 
 
 def count_records(files: Sequence[str]) -> int:
-    """Counts the examples in the files, by reading them."""
+    """Counts the examples in the files by reading them."""
     return int(read_records(files).reduce(tf.constant(0, tf.int64), lambda n, _: n + 1).numpy())
 
 
 def fingerprint(files: Sequence[str]) -> str:
-    """A SHA-256 of the files' content, as 64 hexadecimal digits; equal data have equal ones."""
+    """Returns the SHA-256 of the files' content as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for path in files:
         with tf.io.gfile.GFile(path, "rb") as file:
@@ -91,29 +113,28 @@ def train_dataset(
     labels: Sequence[str] = (),
     part: tf.distribute.InputContext = WHOLE,
 ) -> tf.data.Dataset:
-    """Endless shuffled batches of x1, float32 [N, H, W, C] in [-1, 1].
+    """Returns endless shuffled batches of x1, float32 [N, H, W, C] in [-1, 1].
 
-    With labels, batches are dictionaries of `x1` and `label`, int64 [N]: class ids, as
-    trainer/labels.py gives them.
+    With labels, batches are dictionaries of `x1` and `label`, int64 [N] (class ids as in
+    trainer/labels.py).
 
-    Each epoch has an order of its own; batches run on across the border of two epochs, so that no
-    image is dropped.
+    Each epoch has its own order; batches cross epoch boundaries, so no image is dropped.
 
     All workers read the same order, and each decodes its own rows of every batch: with n workers,
-    the i-th (from 0) takes rows i batch_size / n to (i + 1) batch_size / n. Its replicas get those
-    in turn, an element of the dataset each, of N = batch_size / replicas rows.
+    worker i (from 0) takes rows i batch_size / n to (i + 1) batch_size / n. Each of its replicas in
+    turn gets one element of the dataset, with N = batch_size / replicas rows.
 
     Args:
         files: gzipped TFRecord files of the train split.
         preprocess: as `load_preprocessor` returns it.
-        batch_size: images a batch, over all replicas, whose number divides it.
-        seed: of order and flips.
-        start_step: batches already trained on; reading goes on after them.
+        batch_size: images per batch over all replicas; divisible by the number of replicas.
+        seed: seed of order and flips.
+        start_step: batches already trained on; reading starts after them.
         flip: mirror every image left to right with probability one half.
-        shuffle_buffer: encoded images in memory; examples are stored in the order of their hash, so
-            that a buffer smaller than the data still mixes well.
-        labels: names of the classes, for a conditional model.
-        part: which worker reads, of how many, and the number of replicas; by default one reads all.
+        shuffle_buffer: encoded images in memory. Examples are stored in the order of their hash, so
+            a buffer smaller than the data still mixes well.
+        labels: names of the classes of a conditional model.
+        part: index and number of workers, and number of replicas; by default one worker reads all.
 
     Raises:
         ValueError: the files hold no example.
@@ -124,8 +145,8 @@ def train_dataset(
     epoch, offset = divmod(start_step * batch_size, nb_example)
 
     def shuffled(epoch: tf.Tensor) -> tf.data.Dataset:
-        # `shuffle` takes a tensor as its seed only where the seed of the (here traced, so local)
-        # graph is not zero; the order depends on both.
+        # `shuffle` accepts a tensor as seed only if the seed of the graph, local to this trace, is
+        # not zero. The order depends on both.
         tf.random.set_seed(seed + 1)
         return read_records(files).shuffle(
             shuffle_buffer, seed=epoch, reshuffle_each_iteration=False
@@ -163,10 +184,9 @@ def train_dataset(
 
 
 def without_tuning() -> tf.data.Options:
-    """Options of a dataset to train on: no thread tunes it, which the end of `fit` would wait for.
+    """Returns dataset options that disable autotuning, whose thread may delay the end of `fit`.
 
-    That thread of tf.data sleeps twice as long each time, up to a minute, and does not always hear
-    that its iterator is to go.
+    The thread doubles its sleep each time, up to a minute, and may miss that its iterator ends.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

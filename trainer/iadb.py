@@ -8,24 +8,27 @@ algorithm 4:
     loss    = mean |d(x_alpha, alpha) - (x1 - x0)|^2
     dx/dalpha = d(x, alpha),   from alpha = 0 (x0) to alpha = 1 (x1)
 
-A conditional network is told the label as well, or that there is none. Classifier-free guidance (Ho
-and Salimans, arXiv 2207.12598) then goes from what it says without a label towards, or past, what
-it says with one: d = d_none + guidance (d_label - d_none).
+A conditional network also takes the label, or a class id that stands for no label. Sampling may
+then use classifier-free guidance (trainer/guidance.py), d = d_none + guidance (d_label - d_none).
 """
 
 import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 import tensorflow as tf
 
-from trainer.fit.workers import has_several_workers
+from trainer.guidance import vector_field
 from trainer.ode import solvers
 from trainer.step.coupling import optimal_transport
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
+from trainer.step.replicas import has_several_workers, share_gradients
+
+# x1, (x0, x1), or for a conditional network {"x1", "label"} with or without "x0".
+Batch = tf.Tensor | tuple[tf.Tensor, tf.Tensor] | dict[str, tf.Tensor]
 
 
 class IADBModel(keras.Model):
@@ -42,22 +45,22 @@ class IADBModel(keras.Model):
 
     Args:
         network: any Keras model from [x float [N, ...], alpha float [N]] to a tensor shaped as x.
-            A conditional one takes [x, alpha, label int64 [N]], labels 0 to nb_class, the last of
-            which stands for none.
-        rank: of a batch: 2 for points [N, D], 4 for images [N, H, W, C].
-        ema: averages the weights during training; samples are then drawn with the average.
-        solver: as trainer.ode.solvers.get makes it, or a name of trainer.ode.solvers.SOLVERS.
-        seed: of noise and alpha. Both depend on it and on the number of steps alone, so that a
-            resumed training goes on as an uninterrupted one would.
+            A conditional one takes [x, alpha, label int64 [N]] with labels from 0 to nb_class;
+            nb_class stands for no label.
+        rank: rank of a batch: 2 for points [N, D], 4 for images [N, H, W, C].
+        ema: moving average of the weights; if there is one, it draws the samples.
+        solver: a Solver (trainer.ode.solvers.get) or a name in trainer.ode.solvers.SOLVERS.
+        seed: seed of noise and alpha. Both depend only on it and on the number of steps, so a
+            resumed training continues exactly as an uninterrupted one.
         alpha_density: `uniform` as in the paper, or `logit_normal`, which trains more in the middle
             of the path (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 3.1).
-        coupling: `independent` as in the paper, or `optimal_transport` (trainer/step/coupling.py), which
-            pairs noise and data within a batch; given pairs (x0, x1) stay as they are. It knows no
-            labels: a class may then be trained on a part of the noise, and is sampled from all.
-        nb_class: classes that the network is conditioned on; 0: it takes no label.
-        label_dropout: fraction of a batch that is trained on without its label.
-        guidance: weight of classifier-free guidance in sampling. 1: none; 0: no label is heard. Any
-            but 1 costs two network evaluations for one.
+        coupling: `independent` as in the paper, or `optimal_transport` (trainer/step/coupling.py),
+            which pairs noise and data within a batch; pairs (x0, x1) in the data are kept. It
+            ignores labels: a class may be trained on part of the noise but is sampled from all.
+        nb_class: number of classes of a conditional network; 0 if the network takes no label.
+        label_dropout: fraction of a batch that is trained without its label.
+        guidance: weight of classifier-free guidance in sampling: 1 samples without guidance, 0
+            ignores the label. Any value but 1 doubles the network evaluations.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class IADBModel(keras.Model):
         self.nb_class = nb_class
         self.label_dropout = label_dropout
         self.guidance = guidance
-        # Not the optimizer's iterations: those leave out steps whose float16 gradients overflowed.
+        # Not the optimizer's iterations, which skip steps whose float16 gradients overflowed.
         self.step = self.add_weight(
             name="step",
             shape=(),
@@ -99,35 +102,21 @@ class IADBModel(keras.Model):
         self.loss_tracker = keras.metrics.Mean("loss")
         self.gradient_norm_tracker = keras.metrics.Mean("gradient_norm")
         self.loss_by_alpha_tracker = LossByAlpha()
-        self.built = True  # the network is; Keras would call this model symbolically otherwise
+        self.built = True  # else Keras would call this model symbolically
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As Keras does; the optimizer then takes gradients that are summed over replicas.
+    def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        """Takes one step on a batch of x1, float32 [N, ...], or of pairs (x0, x1).
 
-        Keras would clip those of each replica and sum them afterwards: the weights would depend on
-        the number of replicas.
-        """
-        super().compile(*args, **kwargs)
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        if not hasattr(optimizer, "_all_reduce_sum_gradients"):  # then they would be summed twice
-            raise RuntimeError("this version of Keras sums gradients in a way unknown here")
-        optimizer._all_reduce_sum_gradients = list  # of (gradient, weight), as they are
-
-    def train_step(
-        self, data: tf.Tensor | tuple[tf.Tensor, tf.Tensor] | dict[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        """One step on a batch of x1, float32 [N, ...], or of pairs (x0, x1).
-
-        Of a conditional network batches are dictionaries of `x1`, `label`, int [N], 0 to nb_class,
-        and `x0` where there are pairs.
+        A conditional network takes batches as dictionaries of `x1`, `label` (int [N], 0 to
+        nb_class) and, for pairs, `x0`.
 
         Returns:
             `loss`, float32 []; `gradient_norm`, float32 [], before clipping; `loss_by_alpha`,
-            float32 [ALPHA_BINS], the mean loss by parts of alpha (trainer/step/loss_by_alpha.py). All
-            are those of the global batch.
+            float32 [ALPHA_BINS], the mean loss per part of [0, 1] (trainer/step/loss_by_alpha.py).
+            All are of the global batch.
 
         Raises:
-            ValueError: a conditional network gets no label, or another one does.
+            ValueError: the batch has no label for a conditional network, or has one for another.
         """
         replicas = tf.distribute.get_replica_context()
         nb_replica = replicas.num_replicas_in_sync
@@ -155,12 +144,13 @@ class IADBModel(keras.Model):
         weights = self.network.trainable_variables
         found = zip(tape.gradient(scaled, weights), weights, strict=True)
         used = [(g, weight) for g, weight in found if g is not None]
-        # An embedding's are sparse, a row for each image: their norm would not be the gradient's.
+        # The gradients of an embedding are sparse, one row per image: their norm would be wrong.
         dense = [tf.convert_to_tensor(g) for g, _ in used]
         gradients = replicas.all_reduce(tf.distribute.ReduceOp.SUM, dense)
-        # Without the scale that float16 asks for.
         gradient_norm = tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(1.0)
-        self.optimizer.apply(gradients, [weight for _, weight in used])
+        self.optimizer.apply(
+            share_gradients(gradients, self.optimizer, nb_replica), [weight for _, weight in used]
+        )
 
         if self.ema:
             batch_size = tf.cast(tf.shape(x1)[0] * nb_replica, tf.float32)
@@ -175,37 +165,35 @@ class IADBModel(keras.Model):
         self.loss_by_alpha_tracker.update_state(sums, counts)
         logs = {"loss": loss, "gradient_norm": gradient_norm, "loss_by_alpha": sums / counts}
         if has_several_workers(replicas.strategy):
-            # Keras averages them over workers and over a first axis, which it takes for granted.
+            # Keras averages the logs of workers over their first axis, which a scalar lacks.
             logs = {name: value[None] for name, value in logs.items()}
         return logs
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """Means over an epoch, under the names that callbacks see the numbers of each step by."""
+        """Means over an epoch, under the names that the logs of each step have."""
         return [self.loss_tracker, self.gradient_norm_tracker, self.loss_by_alpha_tracker]
 
-    def _unpack(
-        self, data: tf.Tensor | tuple[tf.Tensor, tf.Tensor] | dict[str, tf.Tensor]
-    ) -> tuple[tf.Tensor | None, tf.Tensor, tf.Tensor | None]:
-        """x0, x1 and label of a batch; None for what it does not hold."""
+    def _unpack(self, data: Batch) -> tuple[tf.Tensor | None, tf.Tensor, tf.Tensor | None]:
+        """Returns x0, x1 and label of a batch; None for what it does not hold."""
         if isinstance(data, dict):
             x0, x1, label = data.get("x0"), data["x1"], data.get("label")
         else:
             x0, x1 = data if isinstance(data, tuple) else (None, data)
             label = None
         if (label is not None) != bool(self.nb_class):
-            asked = "dictionaries of x1 and label" if self.nb_class else "x1 or (x0, x1)"
-            raise ValueError(f"batches of {asked} are needed where nb_class={self.nb_class}")
+            expected = "dictionaries of x1 and label" if self.nb_class else "x1 or (x0, x1)"
+            raise ValueError(f"nb_class={self.nb_class} needs batches of {expected}")
         return x0, x1, label
 
     def _draw(
         self, count: tf.Tensor, shape: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-        """Noise, float32 [count, *shape], and alpha, float32 [count], for this step.
+        """Draws noise, float32 [count, *shape], and alpha, float32 [count], for this step.
 
-        For a conditional network also whose label is left out, bool [count], else None.
+        For a conditional network it also draws which labels are dropped, bool [count], else None.
 
-        Each replica draws for the global batch and takes its part: the numbers do not depend on
+        Each replica draws for the global batch and takes its part, so the numbers do not depend on
         how many replicas share the work.
         """
         step = tf.convert_to_tensor(self.step)
@@ -222,24 +210,25 @@ class IADBModel(keras.Model):
 
     @property
     def sampling_network(self) -> keras.Model:
-        """The network that samples are drawn with: the average if there is one."""
+        """The network that draws samples: the average if there is one."""
         return self.ema_network or self.network
 
     def sample_iadb(
         self, x0: tf.Tensor, nb_step: int | tf.Tensor, label: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Carries samples of x0 to samples of x1 (algorithm 4), compiled once for all sizes.
+        """Maps samples of x0 to samples of x1 (algorithm 4), with one trace for all sizes.
 
         Args:
             x0: float32 [N, ...].
-            nb_step: steps of the solver, at least 1; for an adaptive one, the most it may try.
-            label: int [N], 0 to nb_class, of a conditional network; without it, no label.
+            nb_step: number of solver steps, at least 1; for an adaptive solver the maximum of
+                attempted steps.
+            label: int [N], 0 to nb_class, for a conditional network; without it, no label.
 
         Returns:
             x1, float32 [N, ...], and the trajectory, float32 [nb_step + 1, N, ...], from x0 to x1.
 
         Raises:
-            ValueError: a label is given, and the network takes none.
+            ValueError: a label is passed to a network that takes none.
         """
         states = self._call_for_any_size(self._trajectory, x0, nb_step, label, axis=1)
         return states[-1], states
@@ -247,7 +236,7 @@ class IADBModel(keras.Model):
     def transport(
         self, x0: tf.Tensor, nb_step: int | tf.Tensor, label: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """As `sample_iadb`, without the trajectory: memory does not grow with nb_step."""
+        """Returns the x1 of `sample_iadb` alone; its memory does not grow with nb_step."""
         return self._call_for_any_size(self._transport, x0, nb_step, label, axis=0)
 
     def _call_for_any_size(
@@ -258,9 +247,9 @@ class IADBModel(keras.Model):
         label: tf.Tensor | None,
         axis: int,
     ) -> tf.Tensor:
-        """Calls a trace that serves any N and nb_step; the rows of its result lie along an axis."""
+        """Calls one trace for any N and nb_step; `axis` is the axis of rows in its result."""
         if label is not None and not self.nb_class:
-            raise ValueError("a label is given, and the network takes none: nb_class=0")
+            raise ValueError("got a label, but the network takes none (nb_class=0)")
         x0, nb_step = tf.convert_to_tensor(x0, tf.float32), tf.cast(nb_step, tf.int32)
         rows, row_specs = [x0], [tf.TensorSpec([None, *x0.shape[1:]])]
         if self.nb_class:
@@ -292,43 +281,10 @@ def _in_halves(
 ) -> tf.Tensor:
     """Calls a function of rows on both halves of a batch at once.
 
-    On a CPU that takes 5 to 20 % less time than all rows in one call, whose small operations leave
-    cores idle. Threads do so, for a graph would hold the network twice.
+    On a CPU this takes 5 to 20 % less time than one call, whose small operations leave cores idle.
+    It uses threads because a graph would hold the network twice.
     """
     half = len(rows[0]) // 2
     parts = [t[:half] for t in rows], [t[half:] for t in rows]
     with ThreadPoolExecutor(len(parts)) as threads:
         return tf.concat(list(threads.map(lambda part: function(*part), parts)), axis)
-
-
-def vector_field(
-    network: keras.Model,
-    label: tf.Tensor | None = None,
-    nb_class: int = 0,
-    guidance: float = 1.0,
-) -> solvers.VectorField:
-    """The network as d(x, alpha), with an alpha, and a label, of its own for each row.
-
-    Args:
-        network: from [x, alpha], or with a label from [x, alpha, label], to the difference.
-        label: int64 [N], 0 to nb_class, which stands for none.
-        nb_class: classes of the network.
-        guidance: weight of classifier-free guidance.
-    """
-    if label is None:
-        return lambda x, alpha: network([x, alpha], training=False)
-    if evaluations_per_slope(guidance) == 1:
-        return lambda x, alpha: network([x, alpha, label], training=False)
-    labels = tf.concat([label, tf.fill(tf.shape(label), tf.constant(nb_class, tf.int64))], 0)
-
-    def field(x: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
-        twice = [tf.concat([x, x], 0), tf.concat([alpha, alpha], 0), labels]
-        with_label, without = tf.split(network(twice, training=False), 2)
-        return without + guidance * (with_label - without)
-
-    return field
-
-
-def evaluations_per_slope(guidance: float) -> int:
-    """Network evaluations that a field costs where a solver counts one: with guidance, two."""
-    return 1 if guidance == 1.0 else 2

@@ -1,4 +1,4 @@
-"""Labels of images, and the class ids that a conditional network knows them by."""
+"""Labels of images and their class ids in a conditional network."""
 
 from collections.abc import Sequence
 
@@ -7,21 +7,21 @@ import tensorflow as tf
 from trainer.common import exit_codes
 from trainer.common.text import list_some
 
-NO_LABEL = ""  # of an image that lies in no folder, and what samples of any class are asked for by
+NO_LABEL = ""  # the label of an image outside any class folder; requests samples of any class
 
 
 class TooFewClassesError(ValueError):
-    """Images whose labels leave a conditional model nothing to tell apart."""
+    """The images have fewer than two labels, too few for a conditional model."""
 
     exit_code = exit_codes.DATA
 
 
 class LabelEncoder(tf.Module):
-    """Encodes labels as class ids, by a table that lies in the graph and is saved with it.
+    """Encodes labels as class ids by a table in the graph, which is saved with it.
 
     Args:
-        names: of the classes; the id of a class is its position here. NO_LABEL has the id after
-            the last.
+        names: names of the classes; the position of a class is its id. The id of NO_LABEL is
+            len(names).
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -34,13 +34,14 @@ class LabelEncoder(tf.Module):
         self._allowed = list_some(names)
 
     def __call__(self, label: tf.Tensor) -> tf.Tensor:
-        """Class ids, int64 [N], of labels, string [N].
+        """Returns the class ids, int64 [N], of labels, string [N].
 
         Raises:
-            tf.errors.InvalidArgumentError: a label is no name of a class; the message lists some.
+            tf.errors.InvalidArgumentError: a label is not the name of a class; the message lists
+                some of the names.
         """
         ids = self._table.lookup(label)
         unknown = tf.boolean_mask(label, ids < 0)
-        message = f"unknown label; there are {self._allowed}; an empty one stands for none; got"
+        message = f"unknown label; known: {self._allowed}; empty for none; got"
         tf.debugging.Assert(tf.equal(tf.size(unknown), 0), [message, unknown])
         return ids

@@ -1,7 +1,7 @@
-"""What the trainer can be told: the network, the training, the sampling.
+"""The options of the trainer: network, training, sampling.
 
-Sizes are in pixels, lengths of training in steps, times in seconds. Every section
-refuses unknown keys, so that a typing error never passes for a default.
+Sizes are in pixels, lengths of training in steps, times in seconds. Every section rejects unknown
+keys, so that a typing error is not mistaken for a default.
 """
 
 from typing import Annotated, Any, Literal
@@ -12,18 +12,18 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Options(BaseModel):
-    """A section of the configuration: immutable, closed to unknown keys."""
+    """A section of the configuration: immutable, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
-    def _no_truth_value_for_a_number(cls, values: Any) -> Any:
-        """Python takes true for 1, and YAML `yes` for true."""
+    def _reject_booleans_as_numbers(cls, values: Any) -> Any:
+        """Python accepts true as 1, and YAML reads `yes` as true."""
         for name, value in values.items() if isinstance(values, dict) else ():
             field = cls.model_fields.get(name)
             if isinstance(value, bool) and field and field.annotation is not bool:
-                raise ValueError(f"{name}: got {value}; true and false are no values of it")
+                raise ValueError(f"{name}: got {value}; a boolean is not allowed here")
         return values
 
 
@@ -31,31 +31,34 @@ class ModelOptions(Options):
     """The network that deblends: a time-conditional U-Net (trainer/networks/unet.py)."""
 
     channels: tuple[PositiveInt, ...] = Field(
-        (32, 64), min_length=1, description="width of each level, from full resolution down"
+        (32, 64),
+        min_length=1,
+        description="width of each level of the U-Net, from full resolution down",
     )
-    blocks: PositiveInt = Field(2, description="residual blocks a level")
+    blocks: PositiveInt = Field(2, description="residual blocks per level")
     attention: tuple[bool, ...] = Field(
-        (False, True), description="self-attention after the residual blocks, level by level"
+        (False, True),
+        description="for each level, whether self-attention follows its residual blocks",
     )
-    attention_head_dim: PositiveInt = Field(8, description="channels of one attention head")
-    norm_groups: PositiveInt = Field(32, description="groups of each GroupNorm")
-    dropout: Fraction = Field(0.0, description="dropout inside the residual blocks")
+    attention_head_dim: PositiveInt = Field(8, description="channels of each attention head")
+    norm_groups: PositiveInt = Field(32, description="groups of each group normalization")
+    dropout: Fraction = Field(0.0, description="dropout rate inside the residual blocks")
     conditional: bool = Field(
-        False, description="condition on the label, the name of the image's first folder"
+        False,
+        description="condition the network on the label of an image, the name of its top folder",
     )
     alpha_scale: float = Field(
         1000.0,
         gt=0,
-        description="alpha is multiplied by this before its sinusoidal embedding; the published "
-        "code embeds alpha itself (1.0)",
+        description="factor on alpha before its sinusoidal embedding; the published code uses 1.0",
     )
 
     @model_validator(mode="after")
     def _levels_agree(self) -> "ModelOptions":
         if len(self.attention) != len(self.channels):
             raise ValueError(
-                f"attention names {len(self.attention)} levels, channels {len(self.channels)}: "
-                "give one true or false a level"
+                f"attention has {len(self.attention)} levels, but channels has "
+                f"{len(self.channels)}; give one true or false per level"
             )
         for width in self.channels:
             if width % self.norm_groups:
@@ -71,72 +74,83 @@ class ModelOptions(Options):
 
 
 class EmaOptions(Options):
-    """The moving average of the weights that samples are drawn with (trainer/step/ema.py)."""
+    """The moving average of the weights, which draws the samples (trainer/step/ema.py)."""
 
-    half_life: PositiveInt = Field(20_000, description="images until a weight counts half")
+    half_life: PositiveInt = Field(
+        20_000, description="images after which the contribution of a weight has halved"
+    )
     warmup: float = Field(
         0.05,
         ge=0,
-        description="limits the half-life to this fraction of the images seen (0: no limit)",
+        description="limits the half-life to this fraction of the images seen; 0: no limit",
     )
 
 
 class CheckpointOptions(Options):
-    """How often the full state is written, and how many are kept."""
+    """How often the training state is saved, and how many checkpoints are kept."""
 
-    every_seconds: PositiveInt = Field(60, description="seconds between two checkpoints")
+    every_seconds: PositiveInt = Field(60, description="seconds between checkpoints")
     every_images: PositiveInt | None = Field(
-        None, description="images between two checkpoints (none: by time alone)"
+        None,
+        description="a checkpoint is also due after this many images; unset: by time only",
     )
-    keep: PositiveInt = Field(2, description="checkpoints kept")
+    keep: PositiveInt = Field(2, description="number of checkpoints to keep")
 
 
 class TrainOptions(Options):
     """The training loop."""
 
-    steps: PositiveInt = Field(1000, description="batches trained on")
-    batch_size: PositiveInt = Field(64, description="images a step, over all replicas")
-    optimizer: Literal["adam", "adamw"] = Field("adam", description="optimizer")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of adamw")
+    steps: PositiveInt = Field(1000, description="number of batches to train on")
+    batch_size: PositiveInt = Field(64, description="images per step, over all replicas")
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="optimization algorithm")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay; adamw only")
     accumulate: PositiveInt = Field(
-        1, description="batches whose gradients are averaged into one update of the weights"
+        1, description="number of batches whose gradients are averaged for each weight update"
     )
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
     warmup_steps: int = Field(100, ge=0, description="steps of linear learning-rate warm-up")
     decay: Literal["cosine", "constant"] = Field(
-        "cosine", description="learning rate after the warm-up"
+        "cosine", description="course of the learning rate after the warm-up"
     )
-    clip_norm: float = Field(1.0, gt=0, description="global norm that gradients are clipped to")
+    clip_norm: float = Field(1.0, gt=0, description="maximum global norm of the gradients")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="computation type of the network; weights stay float32"
+        "float32", description="data type of the computation; weights are always float32"
     )
     alpha_density: Literal["uniform", "logit_normal"] = Field(
-        "uniform", description="density that alpha is drawn from in training"
+        "uniform",
+        description="distribution of alpha in training; logit_normal trains more in the middle of "
+        "the path",
     )
     coupling: Literal["independent", "optimal_transport"] = Field(
-        "independent", description="how noise and images are paired within a batch"
+        "independent",
+        description="how noise and images are paired within a batch; optimal_transport straightens "
+        "the paths",
     )
     label_dropout: float = Field(
         0.1,
         gt=0,
         lt=1,
         description="fraction of images that a conditional network is trained on without their "
-        "label, so that it can draw without one, and be guided",
+        "label; sampling without a label and guidance require it",
     )
-    flip: bool = Field(False, description="random horizontal flips (not for digits or text)")
+    flip: bool = Field(False, description="random horizontal flips; unsuitable for digits or text")
     ema: EmaOptions = Field(EmaOptions(), description="moving average of the weights")
     checkpoint: CheckpointOptions = Field(
         CheckpointOptions(), description="checkpoints of the training"
     )
     warm_start: bool = Field(
         False,
-        description="start from the latest blessed model that was trained on other examples, "
-        "instead of from random weights",
+        description="start from the latest blessed model that was trained on other examples "
+        "instead of random weights",
     )
-    log_every: PositiveInt = Field(50, description="steps between two TensorBoard points")
-    grid_every: PositiveInt = Field(500, description="steps between two sample grids")
-    shuffle_buffer: PositiveInt = Field(10_000, description="encoded images in the shuffle buffer")
-    seed: int = Field(0, ge=0, lt=2**31, description="seed of weights, order, noise and alpha")
+    log_every: PositiveInt = Field(50, description="steps between TensorBoard points")
+    grid_every: PositiveInt = Field(500, description="steps between sample grids in TensorBoard")
+    shuffle_buffer: PositiveInt = Field(
+        10_000, description="number of encoded images in the shuffle buffer"
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="seed of weights, order of images, noise and alpha"
+    )
 
     @model_validator(mode="after")
     def _parts_agree(self) -> "TrainOptions":
@@ -144,36 +158,40 @@ class TrainOptions(Options):
             raise ValueError(f"warmup_steps={self.warmup_steps} must be below steps={self.steps}")
         if self.weight_decay and self.optimizer != "adamw":
             raise ValueError(
-                f"weight_decay={self.weight_decay:g} is for optimizer=adamw, not {self.optimizer}"
+                f"weight_decay={self.weight_decay:g} requires optimizer=adamw, got {self.optimizer}"
             )
         return self
 
 
 class SampleOptions(Options):
-    """How the ODE dx/dalpha = d(x, alpha) is solved from noise to image."""
+    """How samples are drawn: the solver of the ODE dx/dalpha = d(x, alpha) from noise to image."""
 
     solver: Literal["euler", "midpoint", "heun", "rk4", "bosh3", "dopri5"] = Field(
         "euler",
-        description="solver; bosh3 and dopri5 choose the steps of each image by its error "
-        "(trainer/ode/runge_kutta.py)",
+        description="solver of the ODE; bosh3 and dopri5 adapt the step size of each image to its "
+        "error",
     )
     grid: Literal["uniform", "cosine", "late"] = Field(
         "uniform",
-        description="where the steps lie (trainer/ode/step_grids.py); with bosh3 and dopri5, the "
-        "states of a trajectory only",
+        description="spacing of the steps from noise to image: equal, shorter at both ends, or "
+        "shorter towards the image; for bosh3 and dopri5, only that of a trajectory's states",
     )
     nb_step: PositiveInt = Field(
         32,
-        description="steps of the solver, at 1 (euler), 2 (midpoint, heun) or 4 (rk4) network "
-        "evaluations each; for bosh3 (3) and dopri5 (6) the most that may be tried",
+        description="number of solver steps, at 1 (euler), 2 (midpoint, heun) or 4 (rk4) network "
+        "evaluations each; for bosh3 (3 each) and dopri5 (6 each) the maximum to attempt",
     )
     guidance: float = Field(
         1.0,
         ge=0,
-        description="weight of classifier-free guidance, d = d_none + guidance (d_label - d_none), "
-        "at two network evaluations for one; 1: none",
+        description="weight of classifier-free guidance, d = d_none + guidance (d_label - d_none); "
+        "1: no guidance, any other value doubles the network evaluations",
     )
     rtol: float = Field(
-        1e-3, gt=0, description="error of a step of bosh3 or dopri5, relative to the values"
+        1e-3, gt=0, description="relative error tolerance per step of bosh3 and dopri5"
     )
-    atol: float = Field(1e-3, gt=0, description="error that a step may make besides, in [-1, 1]")
+    atol: float = Field(
+        1e-3,
+        gt=0,
+        description="absolute error tolerance per step of bosh3 and dopri5, for pixels in [-1, 1]",
+    )

@@ -1,4 +1,4 @@
-"""The one definition of the value range: uint8 pixels in [0, 255] to float32 in [-1, 1] and back.
+"""The only definition of the value range: uint8 pixels in [0, 255], float32 values in [-1, 1].
 
 TFX Transform traces `preprocessing_fn` into the graph that training and evaluation apply at read
 time; the exported sampler inverts the same scale with `to_uint8`.
@@ -12,7 +12,7 @@ import tensorflow_transform as tft
 from trainer import examples
 
 HALF_RANGE = 127.5
-VOCABULARY = "labels"  # name of the labels' vocabulary in Transform's graph
+VOCABULARY = "labels"  # name of the vocabulary of labels in Transform's graph
 
 
 def to_float(pixels: tf.Tensor) -> tf.Tensor:
@@ -21,18 +21,18 @@ def to_float(pixels: tf.Tensor) -> tf.Tensor:
 
 
 def to_uint8(x: tf.Tensor) -> tf.Tensor:
-    """Scales floats (any shape) from [-1, 1] to uint8 pixels; what lies outside is clipped."""
+    """Scales floats (any shape) from [-1, 1] to uint8 pixels; clips values outside."""
     x = tf.clip_by_value(tf.cast(x, tf.float32), -1.0, 1.0)
     return tf.cast(tf.round((x + 1.0) * HALF_RANGE), tf.uint8)
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Decodes the PNG of each example and scales it; the label passes through.
+    """Decodes and scales the PNG of each example; returns the label unchanged.
 
     Args:
         inputs: `image`, string [N] or [N, 1] (PNG bytes), and `label`, string [N] or [N, 1].
         custom_config: `resolution` in pixels and `channels` (1 or 3) of every image; `conditional`
-            where the graph is to hold the labels of the train split, as VOCABULARY.
+            adds the labels of the train split to the graph, as VOCABULARY.
 
     Returns:
         `image`, float32 [N, resolution, resolution, channels] in [-1, 1], and `label`, string [N].
@@ -46,6 +46,6 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     pixels = tf.ensure_shape(pixels, [None, side, side, channels])
     label = tf.reshape(inputs[examples.LABEL], [-1])
     if custom_config.get("conditional"):
-        # The text format would lose names that hold a line break.
+        # The text format breaks names that contain a line break.
         tft.vocabulary(label, vocab_filename=VOCABULARY, file_format="tfrecord_gzip")
     return {examples.IMAGE: to_float(pixels), examples.LABEL: label}

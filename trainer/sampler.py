@@ -1,7 +1,6 @@
-"""The sampler SavedModel: the product of a run, loadable where this project is not installed.
+"""The sampler SavedModel, the product of a run; it loads without this project installed.
 
-One row, one image: an image depends on its seed alone, not on the batch it came in, so that a
-server may batch requests.
+An image depends only on its seed and not on its batch, so a server may batch requests.
 """
 
 import json
@@ -12,15 +11,15 @@ import keras
 import tensorflow as tf
 
 from trainer import preprocessing
-from trainer.iadb import evaluations_per_slope, vector_field
+from trainer.guidance import evaluations_per_slope, vector_field
 from trainer.labels import LabelEncoder
 from trainer.ode import solvers
 
-METADATA = "assets.extra/iadb.json"  # beside saved_model.pb, where servers leave extra files alone
+METADATA = "assets.extra/iadb.json"  # beside saved_model.pb; servers ignore this folder
 
 
 def noise_from_seeds(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
-    """Gaussian noise, float32 [N, *shape], row by row from int64 [N] seeds, alike on any device."""
+    """Draws Gaussian noise, float32 [N, *shape], from int64 [N] seeds; equal on all devices."""
     return tf.map_fn(
         lambda seed: tf.random.stateless_normal(shape, tf.stack([seed, 0]), alg="philox"),
         seeds,
@@ -31,17 +30,17 @@ def noise_from_seeds(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
 class Sampler(tf.Module):
     """The ODE between noise and images, with the signatures that are served.
 
-    That of a conditional network takes a `label`, string [N], everywhere: a class's name, or an
-    empty string for none. A name that there is not is an error, which tells those there are.
+    For a conditional network, every signature takes a `label`, string [N]: the name of a class, or
+    an empty string for none. An unknown name fails the call; the error lists the known names.
 
     Args:
-        network: from [x, alpha] to the difference, as IADBModel trains it; with labels, from
-            [x, alpha, label].
+        network: maps [x, alpha], or with labels [x, alpha, label], to the difference, as IADBModel
+            trains it.
         shape: (H, W, C) of an image.
-        solver: as trainer.ode.solvers.get makes it, or a name of trainer.ode.solvers.SOLVERS.
-        nb_step: solver steps where a signature does not ask for a number. Of an adaptive solver
-            the most it may try, everywhere.
-        labels: names of the classes, by their ids.
+        solver: a Solver (trainer.ode.solvers.get) or a name in trainer.ode.solvers.SOLVERS.
+        nb_step: number of solver steps of signatures without `nb_step`. For an adaptive solver,
+            `nb_step` is always the maximum of attempted steps.
+        labels: names of the classes in the order of their ids.
         guidance: weight of classifier-free guidance.
     """
 
@@ -66,13 +65,13 @@ class Sampler(tf.Module):
     def generate(
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        """Images, uint8 [N, H, W, C], from seeds, int64 [N]."""
+        """Draws images, uint8 [N, H, W, C], from seeds, int64 [N]."""
         x0 = noise_from_seeds(seed, self._shape)
         x1 = solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x
         return {"image": preprocessing.to_uint8(x1)}
 
     def serve(self, seed: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """PNG files, string [N], from seeds, int64 [N]; TF Serving's REST sends them as base64."""
+        """Draws PNG files, string [N], from seeds, int64 [N]; TF Serving's REST sends base64."""
         images = self.generate(seed, tf.constant(self._nb_step), label)["image"]
         png = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.TensorSpec([], tf.string))
         return {"image_bytes": png}
@@ -80,13 +79,13 @@ class Sampler(tf.Module):
     def transport(
         self, x0: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        """x1, float32 [N, H, W, C] in about [-1, 1], from x0, float32 [N, H, W, C]."""
+        """Maps x0, float32 [N, H, W, C], to x1, float32 [N, H, W, C] in about [-1, 1]."""
         return {"x1": solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x}
 
     def invert(
         self, image: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        """x0, float32 [N, H, W, C], that images, uint8 [N, H, W, C], come from."""
+        """Maps images, uint8 [N, H, W, C], back to x0, float32 [N, H, W, C]."""
         x1 = preprocessing.to_float(image)
         field = self._field(x1, label)
         return {"x0": solvers.solve(self._solver, field, x1, nb_step, backward=True).x}
@@ -94,7 +93,7 @@ class Sampler(tf.Module):
     def trajectory(
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        """The way from noise to image, uint8 [N, nb_step + 1, H, W, C], from int64 [N]."""
+        """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; seed int64 [N]."""
         x0 = noise_from_seeds(seed, self._shape)
         states = solvers.trajectory(self._solver, self._field(x0, label), x0, nb_step)
         return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
@@ -102,14 +101,14 @@ class Sampler(tf.Module):
     def deblend(
         self, x_alpha: tf.Tensor, alpha: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        """The network's x1 - x0, float32 [N, H, W, C], of what is blended.
+        """Evaluates the network: x1 - x0, float32 [N, H, W, C].
 
-        Without guidance, which serves samples and spoils what is learned: the least squared error.
+        It uses no guidance, which does not minimize the squared error that the network learns.
 
         Args:
             x_alpha: float32 [N, H, W, C], (1 - alpha) x0 + alpha x1.
             alpha: float32 [N], 0 to 1.
-            label: string [N], of a conditional network.
+            label: string [N], for a conditional network.
         """
         field = vector_field(self._network, self._ids(x_alpha, label))
         return {"difference": field(x_alpha, alpha)}
@@ -122,15 +121,15 @@ class Sampler(tf.Module):
         if not self._encode:
             return None
         tf.debugging.assert_equal(
-            tf.shape(label)[0], tf.shape(x)[0], "a label for each image is needed"
+            tf.shape(label)[0], tf.shape(x)[0], "expected one label per image"
         )
         return self._encode(label)
 
     def save(self, folder: str, metadata: dict[str, Any]) -> None:
-        """Writes the SavedModel with its signatures, and the metadata (JSON) beside it.
+        """Writes the SavedModel with its signatures and, beside it, the metadata as JSON.
 
-        To the metadata it adds `nfe`: network evaluations of an image by default, at most; and, of
-        a conditional model, `labels`: the names of the classes.
+        Adds to the metadata `nfe`, the maximum of network evaluations per image with `nb_step` of
+        the constructor, and for a conditional model `labels`, the names of the classes.
         """
         seed = tf.TensorSpec([None], tf.int64, "seed")
         nb_step = tf.TensorSpec([], tf.int32, "nb_step")

@@ -1,28 +1,28 @@
-"""Trains IADB on examples: model, optimizer, loop, checkpoints. Knows files, not TFX."""
+"""Trains IADB on examples: model, optimizer, loop, checkpoints. Reads files and knows no TFX."""
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import tensorflow as tf
 from rich.console import Console
 from rich.markup import escape
 
-from trainer import dataset
 from trainer.common.signals import exit_on_sigterm
+from trainer.dataset import TrainingData, train_dataset
 from trainer.fit.callbacks import ProgressBar, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
 from trainer.fit.warm_start import warm_start
-from trainer.fit.workers import WorkerLostError, check_same_start, has_several_workers, is_chief
+from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
 from trainer.iadb import IADBModel
 from trainer.networks.unet import build_unet
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import noise_from_seeds
 from trainer.step.ema import ExponentialMovingAverage
+from trainer.step.replicas import has_several_workers
 
 GRID_SIDE = 8  # images along each side of the sample grid in TensorBoard
 
@@ -33,11 +33,11 @@ class Trained:
 
     Attributes:
         model: the trained model.
-        metrics: numbers about the training: `loss` (mean of the last logged steps, None
-            where a finished training was only restored, and on workers but the chief),
-            `images_seen`, `seconds` (of this process), `steps`, `resumed_from_step`.
-        warm_started_from: the sampler SavedModel beside whose weights it started; None where it
-            started from random weights.
+        metrics: `loss` (mean of the last logged steps; None if a finished training was only
+            restored, and on workers other than the chief), `images_seen`, `seconds` (of this
+            process), `steps`, `resumed_from_step`.
+        warm_started_from: the sampler SavedModel whose weights it started from; None if it started
+            from random weights.
     """
 
     model: IADBModel
@@ -53,7 +53,7 @@ def build_model(
     channels: int,
     nb_class: int = 0,
 ) -> IADBModel:
-    """Builds and compiles the model that the options describe, its weights drawn from the seed."""
+    """Builds and compiles the model that the options describe, with weights drawn from the seed."""
     keras.utils.set_random_seed(train.seed)
     network = build_unet(model, resolution, channels, train.precision, nb_class)
     iadb = IADBModel(
@@ -69,7 +69,7 @@ def build_model(
         guidance=sample.guidance,
     )
     optimizer = _optimizer(train)
-    # Float16 underflows: Keras then scales the loss, and takes the scale out of the gradients.
+    # Float16 gradients underflow unless the loss is scaled.
     iadb.compile(
         optimizer=keras.optimizers.LossScaleOptimizer(optimizer)
         if train.precision == "float16"
@@ -100,136 +100,164 @@ def _learning_rate(train: TrainOptions) -> keras.optimizers.schedules.LearningRa
 
 
 def train(
-    files: Sequence[str],
-    preprocess: dataset.Preprocess,
+    data: TrainingData,
     strategy: tf.distribute.Strategy,
     *,
     model_options: ModelOptions,
     train_options: TrainOptions,
     sample_options: SampleOptions,
-    resolution: int,
-    channels: int,
     checkpoints_folder: str,
     log_folder: str,
-    labels: Sequence[str] = (),
     base_model: str | None = None,
-    split: Mapping[str, Any] | None = None,
 ) -> Trained:
-    """Trains from the newest checkpoint in the folder, or from the start where there is none.
+    """Trains from the newest readable checkpoint in the folder, or else from the start.
 
-    The start are the weights beside `base_model`, a sampler SavedModel, if a warm start is asked
-    for and they fit (`split`: how the examples were split); otherwise weights drawn from the seed.
+    A new training starts from the weights beside `base_model`, a sampler SavedModel, if
+    `train_options.warm_start` is set and they fit; otherwise from weights drawn from the seed.
 
-    Labels are the names of the classes that the model is to be conditioned on.
-
-    With several workers, each runs this on the same files and folders; the chief alone writes.
+    With several workers, each calls this with the same files and folders; only the chief writes.
 
     Raises:
-        ValueError: the files hold no example, the replicas do not divide the batch, several
-            replicas are to accumulate gradients, or the workers start from different states.
-        KeyboardInterrupt: on Ctrl-C, after the state was saved.
-        SystemExit: on SIGTERM, which a preempted pod gets, after the state was saved.
+        ValueError: the files hold no example, the number of replicas does not divide the batch,
+            several replicas would accumulate gradients, or the workers start from different states.
+        KeyboardInterrupt: on Ctrl-C, after saving the state.
+        SystemExit: on SIGTERM, which a preempted pod receives, after saving the state.
         TrainingDivergedError: the loss or a weight is not finite; lower train.learning_rate.
-        WorkerLostError: another worker has ended, by an error or a signal.
+        WorkerLostError: another worker ended with an error or by a signal.
     """
-    nb_replica = strategy.num_replicas_in_sync
-    if train_options.batch_size % nb_replica:
-        raise ValueError(
-            f"train.batch_size={train_options.batch_size} is not divisible by the {nb_replica} "
-            "replicas (GPUs, over all workers) that share a batch"
-        )
-    if train_options.accumulate > 1 and nb_replica > 1:
-        # Keras decides on an update where TensorFlow does not let replicas meet.
-        raise ValueError(
-            f"train.accumulate={train_options.accumulate} needs a single replica, here are "
-            f"{nb_replica}: set it to 1"
-        )
+    _check_replicas(train_options, strategy.num_replicas_in_sync)
     chief = is_chief(strategy)
-    say = Console(highlight=False, soft_wrap=True, quiet=not chief).print
+    console = Console(highlight=False, soft_wrap=True, quiet=not chief)
 
-    def tell(text: str) -> None:
-        say(f"  {escape(text)}")
+    def report(line: str) -> None:
+        console.print(f"  {escape(line)}")
 
-    shape = (resolution, resolution, channels)
+    resolution, _, channels = data.shape
     with strategy.scope():
         model = build_model(
-            model_options, train_options, sample_options, resolution, channels, len(labels)
+            model_options, train_options, sample_options, resolution, channels, len(data.labels)
         )
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
-        if checkpoints.restore(tell):
-            say(f"  going on from step {checkpoints.step:,}")
+        if checkpoints.restore(report):
+            report(f"resuming from step {checkpoints.step:,}")
         elif train_options.warm_start:
             checkpoints.warm_started_from = warm_start(
-                model, base_model, model_options, shape, labels, split, tell
+                model, base_model, model_options, data.shape, data.labels, data.split, report
             )
     start_step = checkpoints.step
     check_same_start(strategy, start_step, model.network.get_weights())
-    batches = strategy.distribute_datasets_from_function(
-        lambda part: dataset.train_dataset(
-            files,
-            preprocess,
-            train_options.batch_size,
-            seed=train_options.seed,
-            start_step=start_step,
-            flip=train_options.flip,
-            shuffle_buffer=train_options.shuffle_buffer,
-            labels=labels,
-            part=part,
-        )
-    )
-    callbacks = [RaiseOnDivergence()]
+    callbacks: list[keras.callbacks.Callback] = [RaiseOnDivergence()]
+    board = None
     if chief:
-        grid_images = tf.range(GRID_SIDE**2, dtype=tf.int64)
-        progress = ProgressBar(train_options.steps, start_step, train_options.batch_size)
-        board = TensorBoardLog(
-            log_folder,
-            start_step=start_step,
-            batch_size=train_options.batch_size,
-            log_every=train_options.log_every,
-            grid_every=train_options.grid_every,
-            x0=noise_from_seeds(grid_images, shape),
-            nb_step=sample_options.nb_step,
-            label=grid_images % len(labels) if labels else None,
-        )
-        every_images = train_options.checkpoint.every_images or math.inf
-        saving = SaveCheckpoints(
-            checkpoints,
-            every_seconds=train_options.checkpoint.every_seconds,
-            every_steps=every_images / train_options.batch_size,
-        )
-        callbacks = [progress, board, *callbacks, saving]
+        board = _tensorboard(data, train_options, sample_options, log_folder, start_step)
+        callbacks = [board, *callbacks, _saving(checkpoints, train_options)]
     started = time.monotonic()
     if start_step < train_options.steps:
-        try:
-            with exit_on_sigterm():
-                model.fit(
-                    batches,
-                    steps_per_epoch=train_options.steps - start_step,
-                    verbose=0,
-                    callbacks=callbacks,
-                )
-        except (KeyboardInterrupt, SystemExit):
-            if chief:
-                checkpoints.save()
-            raise
-        except tf.errors.UnavailableError as error:
-            if not has_several_workers(strategy):
-                raise
-            raise WorkerLostError(
-                "another worker has ended, or the network between them failed; start all again, to "
-                "go on from the last checkpoint"
-            ) from error
-        finally:
-            if chief:
-                progress.on_train_end()  # Keras does not, after an exception
+        _fit(model, data, strategy, train_options, checkpoints, callbacks)
     return Trained(
         model,
         {
-            "loss": board.mean_loss if chief else None,
+            "loss": board.mean_loss if board else None,
             "images_seen": train_options.steps * train_options.batch_size,
             "seconds": time.monotonic() - started,
             "steps": train_options.steps,
             "resumed_from_step": start_step,
         },
         checkpoints.warm_started_from,
+    )
+
+
+def _check_replicas(options: TrainOptions, nb_replica: int) -> None:
+    if options.batch_size % nb_replica:
+        raise ValueError(
+            f"train.batch_size={options.batch_size} is not divisible by the {nb_replica} "
+            "replicas (GPUs of all workers) that share a batch"
+        )
+    if options.accumulate > 1 and nb_replica > 1:
+        # Keras decides on an update where TensorFlow's replicas cannot synchronize.
+        raise ValueError(
+            f"train.accumulate={options.accumulate} needs a single replica, but there are "
+            f"{nb_replica}: set it to 1"
+        )
+
+
+def _tensorboard(
+    data: TrainingData,
+    options: TrainOptions,
+    sample_options: SampleOptions,
+    folder: str,
+    start_step: int,
+) -> TensorBoardLog:
+    images = tf.range(GRID_SIDE**2, dtype=tf.int64)
+    return TensorBoardLog(
+        folder,
+        start_step=start_step,
+        batch_size=options.batch_size,
+        log_every=options.log_every,
+        grid_every=options.grid_every,
+        x0=noise_from_seeds(images, data.shape),
+        nb_step=sample_options.nb_step,
+        label=images % len(data.labels) if data.labels else None,
+    )
+
+
+def _saving(checkpoints: Checkpoints, options: TrainOptions) -> SaveCheckpoints:
+    every_images = options.checkpoint.every_images or math.inf
+    return SaveCheckpoints(
+        checkpoints,
+        every_seconds=options.checkpoint.every_seconds,
+        every_steps=every_images / options.batch_size,
+    )
+
+
+def _fit(
+    model: IADBModel,
+    data: TrainingData,
+    strategy: tf.distribute.Strategy,
+    options: TrainOptions,
+    checkpoints: Checkpoints,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Trains up to options.steps; saves the state if the process is interrupted."""
+    chief, start_step = is_chief(strategy), checkpoints.step
+    progress = ProgressBar(options.steps, start_step, options.batch_size)
+    try:
+        with exit_on_sigterm():
+            model.fit(
+                _batches(data, strategy, options, start_step),
+                steps_per_epoch=options.steps - start_step,
+                verbose=0,
+                callbacks=[progress, *callbacks] if chief else callbacks,
+            )
+    except (KeyboardInterrupt, SystemExit):
+        if chief:
+            checkpoints.save()
+        raise
+    except tf.errors.UnavailableError as error:
+        if not has_several_workers(strategy):
+            raise
+        raise WorkerLostError(
+            "another worker ended or its connection failed; restart all workers to resume from "
+            "the last checkpoint"
+        ) from error
+    finally:
+        if chief:
+            progress.on_train_end()  # which Keras does not call after an exception
+
+
+def _batches(
+    data: TrainingData, strategy: tf.distribute.Strategy, options: TrainOptions, start_step: int
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    return strategy.distribute_datasets_from_function(
+        lambda part: train_dataset(
+            data.files,
+            data.preprocess,
+            options.batch_size,
+            seed=options.seed,
+            start_step=start_step,
+            flip=options.flip,
+            shuffle_buffer=options.shuffle_buffer,
+            labels=data.labels,
+            part=part,
+        )
     )

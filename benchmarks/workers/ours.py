@@ -1,4 +1,4 @@
-"""This project, as `ours.py NETWORK`: the network as official.py takes it."""
+"""Benchmarks this project: `ours.py NETWORK`, with the network as for official.py."""
 
 import functools
 import json
@@ -14,8 +14,8 @@ import tensorflow as tf
 from serve import THREADS, serve
 
 from trainer import examples, preprocessing
-from trainer.dataset import without_tuning
-from trainer.iadb import vector_field
+from trainer.dataset import TrainingData, without_tuning
+from trainer.guidance import vector_field
 from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
 from trainer.ode import solvers
@@ -42,7 +42,7 @@ def parameters() -> int:
 
 
 def peak(side: int) -> float:
-    """The best of a few float32 products of square matrices, in 1e9 operations a second."""
+    """Measures the fastest of a few float32 products of square matrices, in GFLOP/s."""
     a = tf.random.normal([side, side])
     product = tf.function(lambda: tf.linalg.matmul(a, a)[0, 0])
     seconds = []
@@ -71,9 +71,9 @@ def sample(batch_size: int, nb_step: int) -> float:
 
 
 def sample_eagerly(batch_size: int, nb_step: int, own_layers: bool) -> float:
-    """Times the loop of a peer: a TensorFlow port that calls a Keras network step by step.
+    """Times the loop of a peer, a TensorFlow port that calls a Keras network step by step.
 
-    The port knows Keras's own layers alone; with `own_layers` it is given ours.
+    The port uses Keras's layers only; with `own_layers` it uses ours.
     """
     network = model.network if own_layers else _with_layers_of_keras()
     x = tf.random.normal([batch_size, *SHAPE])
@@ -88,14 +88,14 @@ def sample_eagerly(batch_size: int, nb_step: int, own_layers: bool) -> float:
 
 
 class EinsumAttention(keras.layers.Layer):
-    """The products of keras.layers.MultiHeadAttention, which makes its projections as well."""
+    """The products of keras.layers.MultiHeadAttention, without its projections."""
 
     def __init__(self, heads: int) -> None:
         super().__init__()
         self.heads = heads
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
-        """As DotProductAttention."""
+        """Does what DotProductAttention does."""
         ops = keras.ops
         _, length, channels = inputs[0].shape
         depth = channels // self.heads
@@ -118,23 +118,22 @@ def _with_layers_of_keras() -> keras.Model:
 
 
 def fit(images: str, options: dict, folder: str) -> dict:
-    """Trains anew, as the Trainer does, on a file of images, uint8 [N, H, W, C].
+    """Trains from scratch, as the Trainer does, on a file of images, uint8 [N, H, W, C].
+
+    Saves the averaged weights as FOLDER/ema.weights.h5.
 
     Returns:
-        Seconds and steps. The averaged weights are kept as FOLDER/ema.weights.h5.
+        Seconds and steps.
     """
     global model
     records = _write_records(np.load(images), f"{folder}/train.gz")
     started = time.monotonic()
     trained = train_on_files(
-        [records],
-        _preprocess,
+        TrainingData([records], _preprocess, SHAPE),
         tf.distribute.get_strategy(),
         model_options=OPTIONS,
         train_options=TrainOptions.model_validate(options),
         sample_options=SampleOptions(),
-        resolution=SHAPE[0],
-        channels=SHAPE[2],
         checkpoints_folder=f"{folder}/checkpoints",
         log_folder=f"{folder}/logs",
     )
@@ -162,12 +161,12 @@ def _preprocess(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def load(weights: str) -> None:
-    """Takes weights that `fit` kept."""
+    """Loads weights that `fit` saved."""
     model.ema_network.load_weights(weights)
 
 
 def draw(path: str, count: int, batch_size: int, solver: str, grid: str, nb_step: int) -> float:
-    """Writes samples, float32 [count, H, W, C], to a file; returns the seconds they took."""
+    """Writes samples, float32 [count, H, W, C], to a file; returns the seconds that took."""
     chosen, field = solvers.get(solver, grid), vector_field(model.ema_network)
     sample = tf.function(lambda x0, nb_step: solvers.solve(chosen, field, x0, nb_step).x)
     started = time.monotonic()
@@ -181,7 +180,7 @@ def draw(path: str, count: int, batch_size: int, solver: str, grid: str, nb_step
 
 
 def export(folder: str, nb_step: int) -> None:
-    """Writes the sampler SavedModel of Euler's method."""
+    """Writes the sampler SavedModel with Euler's method."""
     Sampler(model.ema_network, SHAPE, "euler", nb_step).save(folder, {"nb_step": nb_step})
 
 

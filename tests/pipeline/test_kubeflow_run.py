@@ -148,7 +148,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_publishes_once(place,
     assert killed.code == -signal.SIGKILL
     later, terminated = place.terminated
     assert later > step
-    assert f"going on from step {step:,}" in terminated.text
+    assert f"resuming from step {step:,}" in terminated.text
     assert terminated.code == 128 + signal.SIGTERM
     assert terminated.text.strip().splitlines()[-1].startswith("Trainer: terminated")
     third = runs["third"]

@@ -1,1 +1,1 @@
-"""Helpers that every part of the project may use."""
+"""Helpers for every part of the project."""

@@ -1,4 +1,4 @@
-"""Lays images out as one picture, for a person to look at."""
+"""Arranges images in one picture."""
 
 import io
 import math
@@ -6,16 +6,16 @@ import math
 import numpy as np
 from PIL import Image
 
-GAP_GRAY = 128  # between black-framed images as well as between white-framed ones
-SMALL = 64  # pixels; smaller images are enlarged, so that they can be seen
+GAP_GRAY = 128  # visible between black images and between white ones
+SMALL = 64  # pixels; smaller images are enlarged to be visible
 
 
 def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-    """Lays images out row by row, with a gray gap around each.
+    """Arranges images row by row, with a gray gap around each.
 
     Args:
-        images: uint8 [N, H, W, C], C 1 or 3, N at least 1.
-        columns: images a row; without it, the grid is close to a square.
+        images: uint8 [N, H, W, C], with C 1 or 3 and N at least 1.
+        columns: images per row; by default the grid is nearly square.
 
     Returns:
         uint8 [height, width, C]. Images with sides below SMALL are enlarged by a whole factor.
@@ -35,7 +35,7 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 
 
 def grid_png(images: np.ndarray, columns: int | None = None) -> bytes:
-    """The grid of images, uint8 [N, H, W, C], as a PNG file; `columns` as of `image_grid`."""
+    """Returns the grid of images, uint8 [N, H, W, C], as a PNG file; arguments as `image_grid`."""
     grid = image_grid(images, columns)
     png = io.BytesIO()
     Image.fromarray(grid[..., 0] if grid.shape[2] == 1 else grid).save(png, "PNG")

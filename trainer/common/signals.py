@@ -1,4 +1,4 @@
-"""SIGTERM, which a preempted pod gets, as an exception that lets a training save its state."""
+"""Raises SIGTERM, which a preempted pod receives, as an exception, so that state can be saved."""
 
 import signal
 import sys
@@ -11,7 +11,7 @@ from trainer.common.exit_codes import TERMINATED
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Turns SIGTERM into SystemExit(TERMINATED) in the main thread, which alone gets signals."""
+    """Turns SIGTERM into SystemExit(TERMINATED) in the main thread; does nothing in others."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Text in messages: the names that come with the data, such as labels, and errors."""
+"""Text in messages: names that come with the data, such as labels, and errors."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,16 @@ LINE = 300  # characters
 
 
 def list_some(names: Sequence[str]) -> str:
-    """The first names, on one line whatever they hold, and how many more there are."""
+    """Returns the first names and the number of others, in one line whatever they contain."""
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return ", ".join(map(printable, names[:SHOWN])) + more
 
 
 def printable(name: str) -> str:
-    """The name with control characters escaped."""
+    """Escapes the control characters of a name."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its type if it has none; at most LINE characters."""
+    """Returns the first line of an error's text, or else its type; at most LINE characters."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:LINE]

@@ -1,1 +1,1 @@
-"""What surrounds a training: callbacks, checkpoints, warm start, workers."""
+"""Around the training loop: callbacks, checkpoints, warm start, workers."""

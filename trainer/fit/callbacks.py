@@ -1,4 +1,4 @@
-"""What a person watches while a model trains: a progress bar, TensorBoard scalars, sample grids."""
+"""Callbacks that show how a training proceeds: progress bar, TensorBoard scalars, sample grids."""
 
 import time
 from collections import deque
@@ -12,18 +12,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trainer import preprocessing
 from trainer.common.image_grid import image_grid
 
-RATE_STEPS = 100  # the rate shown is that of so many last steps
-LINE_SECONDS = 15  # between two lines of progress where the output is no terminal
-FLUSH_SECONDS = 10  # until an event file shows what was written; a killed process loses no more
+RATE_STEPS = 100  # number of last steps that the displayed rate covers
+LINE_SECONDS = 15  # between lines of progress if the output is not a terminal
+FLUSH_SECONDS = 10  # between writes to an event file; a killed process loses no more
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Shows steps, images/s, loss and time left: a bar on a terminal, elsewhere a line at times.
+    """Shows steps, images/s, loss and time left: as a bar on a terminal, elsewhere as lines.
 
     Args:
-        steps: at the end of the training.
-        start_step: steps done before, when a training is resumed.
-        batch_size: images a step, over all replicas.
+        steps: total number of steps.
+        start_step: number of steps already done, for a resumed training.
+        batch_size: images per step, over all replicas.
     """
 
     def __init__(self, steps: int, start_step: int, batch_size: int) -> None:
@@ -34,7 +34,7 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Starts the bar."""
         self._printed = time.monotonic()
-        self._ends: deque[float] = deque(maxlen=RATE_STEPS + 1)  # of the last steps
+        self._ends: deque[float] = deque(maxlen=RATE_STEPS + 1)  # end times of the last steps
         self._bar = Progress(
             TextColumn("  training"),
             BarColumn(),
@@ -54,11 +54,11 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar.start()
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
-        """Moves the bar."""
+        """Advances the bar."""
         now = time.monotonic()
         self._ends.append(now)
         step, loss = self.start_step + batch + 1, float(logs["loss"])
-        if len(self._ends) == 1:  # the first step compiles: it tells nothing of the rate
+        if len(self._ends) == 1:  # the first step compiles: no rate yet
             return
         rate = (len(self._ends) - 1) * self.batch_size / (now - self._ends[0])
         self._bar.update(self._task, completed=step, rate=rate, loss=loss)
@@ -72,35 +72,35 @@ class ProgressBar(keras.callbacks.Callback):
             )
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         self._bar.stop()
 
 
 class TensorBoardLog(keras.callbacks.Callback):
-    """Writes how the training goes, and a grid of samples from fixed noise.
+    """Writes scalars of the training, and grids of samples drawn from fixed noise.
 
-    Points are means over the steps since the point before: `loss`, `gradient_norm` and
-    `loss_by_alpha/0.0-0.1` to `0.9-1.0`, as far as the logs of `train_step` have them, with
-    `images_per_second` (of training: the first step, which compiles, and the grids are left out)
-    and `learning_rate` (of the next step).
+    A point is the mean over the steps since the previous point: `loss`, and if `train_step` logs
+    them `gradient_norm` and `loss_by_alpha/0.0-0.1` to `0.9-1.0`. Each point also has
+    `images_per_second`, without the time of compilation and grids, and the `learning_rate` of the
+    next step.
 
     Logs are `loss` and `gradient_norm`, float32 [], and `loss_by_alpha`, float32 [K]: the mean loss
-    of the images whose alpha fell in each of K equal parts of [0, 1], NaN where none did. A part
-    that had no image since the point before gets no point. Values are read from the device when a
-    point is written, not before.
+    of the images whose alpha is in each of K equal parts of [0, 1], NaN for a part without images.
+    A part without images since the previous point gets no point. Values are read from the device
+    only when a point is written.
 
     Args:
-        folder: of the event files.
-        start_step: steps done before, when a training is resumed.
-        batch_size: images a step, over all replicas.
-        log_every: steps between two points.
-        grid_every: steps between two grids.
+        folder: folder of the event files.
+        start_step: number of steps already done, for a resumed training.
+        batch_size: images per step, over all replicas.
+        log_every: steps between points.
+        grid_every: steps between grids.
         x0: the fixed noise of the grid, float32 [N, H, W, C].
-        nb_step: solver steps of the grid.
+        nb_step: number of solver steps for the grid.
         label: class ids of the grid's images, int64 [N], for a conditional model.
 
     Attributes:
-        mean_loss: of the last point; None before the first.
+        mean_loss: loss of the last point; None before the first.
     """
 
     def __init__(
@@ -121,12 +121,12 @@ class TensorBoardLog(keras.callbacks.Callback):
         self.x0, self.nb_step, self.label = x0, nb_step, label
         self.writer = tf.summary.create_file_writer(folder, flush_millis=FLUSH_SECONDS * 1000)
         self.mean_loss: float | None = None
-        self._logs: list[dict] = []  # of the steps since the last point
-        self._timed_steps = 0  # those of them that the rate counts
+        self._logs: list[dict] = []  # of the steps since the previous point
+        self._timed_steps = 0  # how many of them the rate counts
         self._since: float | None = None  # None until the first step has compiled
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
-        """Writes a point or a grid when it is time."""
+        """Writes a point or a grid if one is due."""
         self.step += 1
         self._logs.append(logs)
         if self._since is None:
@@ -141,7 +141,7 @@ class TensorBoardLog(keras.callbacks.Callback):
             self._since += time.monotonic() - started
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Writes what is left."""
+        """Writes the last point and the last grid."""
         if self._logs:
             self._write_point()
         self._write_grid()
@@ -149,7 +149,7 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     def _write_point(self) -> None:
         self.mean_loss = float(self._mean("loss"))
-        now = time.monotonic()  # the device has finished: its losses are here
+        now = time.monotonic()  # after reading the loss, so the device has finished
         with self.writer.as_default(self.step):
             tf.summary.scalar("loss", self.mean_loss)
             if "gradient_norm" in self._logs[-1]:
@@ -163,12 +163,12 @@ class TensorBoardLog(keras.callbacks.Callback):
         self._logs, self._timed_steps, self._since = [], 0, now
 
     def _mean(self, key: str) -> np.ndarray:
-        """The mean of a log over the steps; for an array, over those where an entry is no NaN."""
+        """Returns the mean of a log over the steps; for an array, the mean without NaN."""
         values = np.stack([log[key] for log in self._logs]).astype(np.float64)
         if values.ndim == 1:
             return values.mean()
         known = ~np.isnan(values)
-        with np.errstate(invalid="ignore"):  # 0 / 0 where no step knows: NaN
+        with np.errstate(invalid="ignore"):  # 0 / 0 is NaN if no step has a value
             return np.where(known, values, 0.0).sum(0) / known.sum(0)
 
     def _write_bins(self, losses: np.ndarray) -> None:

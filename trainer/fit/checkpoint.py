@@ -1,8 +1,8 @@
-"""The full state of a training on disk: what a killed process goes on from.
+"""Checkpoints: the full state of a training, from which a killed process resumes.
 
-Noise, alpha and the order of the data depend on the seed and the step alone, so the variables of
-network, average and optimizer, and the number of steps, are the whole state. What a training
-started from goes with it, for the record.
+Noise, alpha and the order of the data depend only on the seed and the step, so the state consists
+of the variables of network, average and optimizer, and the number of steps. A checkpoint also
+records which model the training started from.
 """
 
 import json
@@ -18,11 +18,11 @@ from trainer.iadb import IADBModel
 
 
 class TrainingDivergedError(RuntimeError):
-    """The loss or a weight is not finite; the last good checkpoint is kept."""
+    """The loss or a weight is not finite; the last valid checkpoint is kept."""
 
 
 class _Origin(tf.train.experimental.PythonState):
-    """What a training started from, as a part of its checkpoints."""
+    """The model that a training started from, as part of its checkpoints."""
 
     value: str | None = None
 
@@ -37,9 +37,9 @@ class Checkpoints:
     """Writes and restores the state of a compiled model.
 
     Args:
-        folder: where the checkpoints lie; the newest `keep` stay.
-        model: compiled; its optimizer's variables are built here.
-        keep: checkpoints kept.
+        folder: the folder of the checkpoints.
+        model: compiled; the variables of its optimizer are built here.
+        keep: number of checkpoints to keep.
     """
 
     def __init__(self, folder: str, model: IADBModel, keep: int) -> None:
@@ -54,48 +54,48 @@ class Checkpoints:
             optimizer=[v.value for v in model.optimizer.variables],
             origin=self._origin,
         )
-        # Made when it is first asked for; several workers have to make their variables together,
-        # also where one of them finds no checkpoint to restore.
+        # Created on first access; all workers must create their variables together, even one that
+        # finds no checkpoint to restore.
         _ = self._checkpoint.save_counter
         self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
 
     @property
     def step(self) -> int:
-        """Steps that the model has been trained for."""
-        # A replicated variable is no number of its own.
+        """Number of steps that the model has been trained for."""
+        # A replicated variable does not convert to a number itself.
         return int(self.model.step.value.numpy())
 
     @property
     def warm_started_from(self) -> str | None:
-        """The model that the training started from; None where from random weights."""
+        """The model that the training started from; None for random weights."""
         return self._origin.value
 
     @warm_started_from.setter
     def warm_started_from(self, model: str | None) -> None:
         self._origin.value = model
 
-    def restore(self, say: Callable[[str], None] = logging.warning) -> bool:
-        """Restores the newest checkpoint that can be read whole.
+    def restore(self, report: Callable[[str], None] = logging.warning) -> bool:
+        """Restores the newest undamaged checkpoint.
 
         Args:
-            say: told, in a line, about each checkpoint that cannot be read.
+            report: receives one line about each damaged checkpoint.
 
         Returns:
-            False where there is no checkpoint that can be read; nothing was changed then.
+            False if there is no undamaged checkpoint; nothing is changed then.
         """
         for path in reversed(self._manager.checkpoints):
             damage = _find_damage(path)
             if damage is None:
                 self._checkpoint.restore(path).assert_consumed()
                 return True
-            say(f"the checkpoint {path} is damaged ({damage}); going back to the one before")
+            report(f"the checkpoint {path} is damaged ({damage}); trying the previous one")
         return False
 
     def save(self) -> None:
-        """Writes a checkpoint; the one before stays valid until this one is complete.
+        """Writes a checkpoint; the previous one stays valid until this one is complete.
 
         Raises:
-            TrainingDivergedError: a weight is not finite; the checkpoints stay as they are.
+            TrainingDivergedError: a weight is not finite; the checkpoints are unchanged.
         """
         weights = self.model.network.trainable_variables
         if not all(tf.reduce_all(tf.math.is_finite(weight.value)) for weight in weights):
@@ -104,12 +104,12 @@ class Checkpoints:
 
 
 def _find_damage(path: str) -> str | None:
-    """Reads a checkpoint to its end, checksums included; returns what is wrong with it."""
+    """Reads a whole checkpoint with its checksums; returns the error if it is damaged."""
     try:
         reader = tf.train.load_checkpoint(path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    # TensorFlow raises errors of its own as well as Python's, by what is damaged.
+    # TensorFlow raises its own errors as well as Python's, depending on the damage.
     except Exception as error:
         return str(error).partition("\n")[0][:200]
     return None
@@ -118,28 +118,28 @@ def _find_damage(path: str) -> str | None:
 class RaiseOnDivergence(keras.callbacks.Callback):
     """Stops a training whose loss is not finite.
 
-    The loss is that of the global batch, so that every worker stops at the same step.
+    The loss is that of the global batch, so every worker stops at the same step.
 
-    Raises, out of `fit`:
+    Raises from `fit`:
         TrainingDivergedError: the loss is not finite.
     """
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
-        """Looks at the loss."""
+        """Checks the loss."""
         if not math.isfinite(logs["loss"]):
             step = int(self.model.step.value.numpy())
             raise TrainingDivergedError(f"the loss is {logs['loss']} at step {step}")
 
 
 class SaveCheckpoints(keras.callbacks.Callback):
-    """Saves while `fit` runs, when the time or the steps are due, and at its end.
+    """Saves a checkpoint during `fit` whenever one is due by time or steps, and at the end.
 
     Args:
-        checkpoints: to save.
-        every_seconds: since the last checkpoint.
-        every_steps: since the last checkpoint.
+        checkpoints: where to save.
+        every_seconds: seconds between checkpoints.
+        every_steps: steps between checkpoints.
 
-    Raises, out of `fit`:
+    Raises from `fit`:
         TrainingDivergedError: a weight is not finite.
     """
 
@@ -151,20 +151,20 @@ class SaveCheckpoints(keras.callbacks.Callback):
         self.every_seconds, self.every_steps = every_seconds, every_steps
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Starts to count."""
-        self._start_to_count()
+        """Starts counting."""
+        self._start_counting()
 
-    def _start_to_count(self) -> None:
+    def _start_counting(self) -> None:
         self._saved_at = time.monotonic()
         self._steps = 0  # since the last checkpoint
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
-        """Saves when it is due."""
+        """Saves if a checkpoint is due."""
         self._steps += 1
         seconds = time.monotonic() - self._saved_at
         if seconds >= self.every_seconds or self._steps >= self.every_steps:
             self.checkpoints.save()
-            self._start_to_count()
+            self._start_counting()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Saves the final state."""

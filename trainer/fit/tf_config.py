@@ -1,4 +1,4 @@
-"""TF_CONFIG, TensorFlow's own variable, by which processes are told of each other.
+"""Reads TF_CONFIG, TensorFlow's variable that lists the processes of a distributed training.
 
 For example {"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}
 """
@@ -12,7 +12,7 @@ from trainer.common.validation import explain
 
 
 class _Cluster(BaseModel):
-    model_config = ConfigDict(extra="forbid")  # parameter servers and evaluators have no part here
+    model_config = ConfigDict(extra="forbid")  # parameter servers and evaluators are not supported
     chief: list[str] = []
     worker: list[str] = []
 
@@ -23,14 +23,14 @@ class _Task(BaseModel):
 
 
 class TFConfig(BaseModel):
-    """What TF_CONFIG says."""
+    """The content of TF_CONFIG."""
 
     cluster: _Cluster = _Cluster()
     task: _Task | None = None
 
     @property
     def nb_worker(self) -> int:
-        """Processes that train, the chief among them."""
+        """Number of processes that train, including the chief."""
         return len(self.cluster.chief) + len(self.cluster.worker)
 
     @model_validator(mode="after")
@@ -38,17 +38,17 @@ class TFConfig(BaseModel):
         if self.nb_worker < 2:
             return self
         if self.task is None:
-            raise ValueError("a cluster of several workers, but no task")
+            raise ValueError("the cluster has several workers, but the task is missing")
         if self.task.index >= len(getattr(self.cluster, self.task.type)):
             raise ValueError(f"the cluster has no {self.task.type} {self.task.index}")
         return self
 
 
 def read_tf_config() -> TFConfig:
-    """Reads the variable; where it is not set, or empty, there is no cluster.
+    """Reads the variable; unset or empty means no cluster.
 
     Raises:
-        ValueError: it is malformed, or names jobs other than chief and worker; in one line.
+        ValueError: it is malformed or names jobs other than chief and worker; a one-line message.
     """
     try:
         return TFConfig.model_validate_json(os.environ.get("TF_CONFIG") or "{}")

@@ -1,9 +1,9 @@
-"""Starts a training from the weights of an earlier model instead of from random ones.
+"""Starts a training from the weights of an earlier model instead of random ones.
 
-Beside a sampler SavedModel lie the network's raw weights and their moving average. The raw weights
-go on training; the average starts from the earlier average, and since its warm-up counts images
-from zero again (trainer/step/ema.py), it forgets that within the first steps. Optimizer, learning-rate
-schedule and step start fresh.
+Beside a sampler SavedModel are the network's raw weights and their moving average. Training
+continues from the raw weights, and the average from the earlier average; its warm-up counts images
+from zero again (trainer/step/ema.py), so it follows the new weights within the first steps.
+Optimizer, learning-rate schedule and step start anew.
 """
 
 import json
@@ -22,15 +22,15 @@ from trainer.sampler import METADATA
 
 RAW = "raw.weights.h5"
 AVERAGE = "ema.weights.h5"
-INDIFFERENT = {"dropout"}  # options of the network that its weights do not depend on
+WITHOUT_WEIGHTS = {"dropout"}  # options of the network that do not affect its weights
 
 
 class MisfitError(ValueError):
-    """The earlier weights are not for this network, or cannot be read; the text says why."""
+    """The earlier weights do not fit this network or cannot be read; the message says why."""
 
 
 def save_weights(model: IADBModel, sampler: str) -> None:
-    """Writes raw and averaged weights beside the sampler SavedModel that was made of them."""
+    """Writes the raw and averaged weights of a model beside its sampler SavedModel."""
     folder = _weights_folder(sampler)
     tf.io.gfile.makedirs(folder)
     model.network.save_weights(f"{folder}/{RAW}")
@@ -44,31 +44,31 @@ def warm_start(
     shape: tuple[int, int, int],
     labels: Sequence[str],
     split: Mapping[str, Any] | None,
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> str | None:
-    """Loads the weights of the base model, if there is one and they fit; says so, or why not.
+    """Loads the weights of the base model if there is one and they fit, and reports it.
 
     Args:
         model: built from the options, with an average.
-        base: the base's sampler SavedModel, with the weights beside it; None where there is none.
-        options: of the network.
+        base: the sampler SavedModel of the base, with the weights beside it; None if there is none.
+        options: options of the network.
         shape: (H, W, C) of an image.
-        labels: names of the classes of a conditional model, by their ids.
-        split: what decides which images are held out, by keys of the configuration. After a change,
-            the base may have been trained on images that are held out now.
-        say: told in one line what the training starts from.
+        labels: names of the classes of a conditional model, in the order of their ids.
+        split: the configuration keys that determine which images are held out. With others, the
+            base may have been trained on images that are held out now.
+        report: receives one line on what the training starts from, and why.
 
     Returns:
-        `base`, or None where the model keeps the weights it had.
+        `base`, or None if the model keeps its weights.
     """
     try:
         if base is None:
             raise MisfitError("there is no blessed model yet that was trained on other examples")
         load_weights(model, base, options, shape, labels, split)
     except MisfitError as misfit:
-        say(f"cold start: {misfit}")
+        report(f"cold start: {misfit}")
         return None
-    say(f"warm start from the latest blessed model, {base}")
+    report(f"warm start from the latest blessed model, {base}")
     return base
 
 
@@ -80,13 +80,13 @@ def load_weights(
     labels: Sequence[str],
     split: Mapping[str, Any] | None = None,
 ) -> None:
-    """Gives the network the base's raw weights and the average the base's average.
+    """Loads the base's raw weights into the network and its average into the average.
 
     The arguments are those of `warm_start`.
 
     Raises:
-        MisfitError: the base is another network or was trained on images of another shape, or a
-            file of it is missing or damaged; the model is unchanged then.
+        MisfitError: the base has another network, image shape, labels or split, or one of its files
+            is missing or damaged; the model is unchanged then.
     """
     ours, theirs = _description(options, shape, labels, split), _read_description(base)
     differing = [name for name, value in ours.items() if theirs.get(name) != value]
@@ -96,7 +96,7 @@ def load_weights(
             for values in (ours, theirs)
         )
         raise MisfitError(f"the latest blessed model has {there}; this configuration has {here}")
-    # Read into a network of their own, so that a damaged file never leaves a half-loaded model.
+    # Loaded into a separate network first: a damaged file must not leave a half-loaded model.
     source = keras.models.clone_model(model.network)
     raw = _read_weights(source, f"{_weights_folder(base)}/{RAW}")
     average = _read_weights(source, f"{_weights_folder(base)}/{AVERAGE}")
@@ -114,9 +114,9 @@ def _description(
     labels: Sequence[str],
     split: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """All that shape and meaning of the weights depend on, by keys of the configuration."""
+    """Returns what shape and meaning of the weights depend on, by key of the configuration."""
     height, _, channels = shape
-    network = options.model_dump(mode="json", exclude=INDIFFERENT)
+    network = options.model_dump(mode="json", exclude=WITHOUT_WEIGHTS)
     return {
         **{f"model.{name}": value for name, value in network.items()},
         "data.resolution": height,
@@ -141,7 +141,7 @@ def _read_description(base: str) -> dict[str, Any]:
 def _read_weights(network: keras.Model, path: str) -> list:
     try:
         network.load_weights(path)
-    # h5py and Keras raise errors of many kinds, by what is damaged.
+    # h5py and Keras raise many kinds of errors, depending on the damage.
     except Exception as error:
         raise _unreadable(path, error) from error
     return network.get_weights()

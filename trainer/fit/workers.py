@@ -1,7 +1,7 @@
-"""Which devices and processes share a training, as the environment says.
+"""The devices and processes that share a training, as the environment describes them.
 
-Several processes, one a machine, are told of each other by TF_CONFIG (trainer/fit/tf_config.py).
-Each trains on its part of every batch; one of them, the chief, writes the results.
+TF_CONFIG lists the processes (trainer/fit/tf_config.py), one per machine. Each trains on its part
+of every batch; one of them, the chief, writes the results.
 """
 
 import zlib
@@ -14,14 +14,14 @@ from trainer.fit.tf_config import read_tf_config
 
 
 class WorkerLostError(RuntimeError):
-    """Another worker has ended in the midst of a training."""
+    """Another worker ended during the training."""
 
 
 def choose_strategy() -> tf.distribute.Strategy:
-    """Mirrors the training over the GPUs of this machine, and over the workers of TF_CONFIG.
+    """Returns the strategy for the GPUs of this machine and the workers of TF_CONFIG.
 
-    Where there is one device, there is nothing to mirror. With several workers, returns once all
-    have come up. To be called before anything else makes TensorFlow start its devices.
+    With one device, that is TensorFlow's default strategy. With several workers, returns once all
+    are connected. Call it before anything else initializes TensorFlow's devices.
 
     Raises:
         ValueError: TF_CONFIG is malformed, or names jobs other than chief and worker.
@@ -36,23 +36,18 @@ def choose_strategy() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.get_strategy()
 
 
-def has_several_workers(strategy: tf.distribute.Strategy) -> bool:
-    """Whether other processes share the training."""
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-
-
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes what comes of the training; true where it is the only one."""
+    """Whether this process writes the results; true if it is the only one."""
     return strategy.extended.should_checkpoint
 
 
 def check_same_start(
     strategy: tf.distribute.Strategy, step: int, weights: Sequence[np.ndarray]
 ) -> None:
-    """Makes sure that all workers go on from the same step and the same weights.
+    """Checks that all workers start from the same step and the same weights.
 
     Raises:
-        ValueError: they do not; on every worker.
+        ValueError: they do not; raised on every worker.
     """
     checksum = 0
     for array in weights:
@@ -61,11 +56,11 @@ def check_same_start(
     steps = starts[:, 0].tolist()
     if len(set(steps)) > 1:
         raise ValueError(
-            f"the workers found checkpoints of different steps ({steps}): give all of them the "
-            "same folder of checkpoints, on a file system that they share"
+            f"the workers found checkpoints of different steps ({steps}): all of them need the "
+            "same folder of checkpoints on a shared file system"
         )
     if len(set(starts[:, 1].tolist())) > 1:
         raise ValueError(
-            f"the workers start from different weights at step {step}: give all of them the same "
-            "folder of checkpoints and the same base model, on a file system that they share"
+            f"the workers start from different weights at step {step}: all of them need the same "
+            "folder of checkpoints and the same base model on a shared file system"
         )

@@ -1,10 +1,10 @@
-"""Attention with a gradient written by hand, for speed.
+"""Attention with a hand-written gradient, for speed.
 
-Vaswani et al., "Attention Is All You Need" (2017). The layer of Keras makes its projections and
-products by Einsum, which takes a CPU four times as long as plain matrix products; and the gradient
-of a softmax passes four times over the scores, far larger than what they are made of. Here one
-product makes most of that gradient, by an identity of Dao et al., "FlashAttention" (2022),
-appendix B.2: the mean of a row of dP under P is the product of that row of dO and of O.
+Vaswani et al., "Attention Is All You Need" (2017). Keras's layer computes projections and products
+by einsum, which takes a CPU four times as long as plain matrix products, and the gradient of its
+softmax passes four times over the scores, which are far larger than the inputs. Here one product
+computes most of that gradient, by an identity of Dao et al., "FlashAttention" (2022), appendix B.2:
+the mean of a row of dP under P is the product of the same rows of dO and O.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from keras import layers
 
 @keras.saving.register_keras_serializable("iadb")
 class DotProductAttention(layers.Layer):
-    """Attention of several heads from [query, key, value], float [N, T, C] each.
+    """Multi-head attention from [query, key, value], float [N, T, C] each.
 
     Args:
-        heads: divides C; head i has the i-th part of the channels.
+        heads: number of heads, which divides C; head i has the i-th part of the channels.
     """
 
     def __init__(self, heads: int, **kwargs: object) -> None:
@@ -39,7 +39,7 @@ class DotProductAttention(layers.Layer):
         return tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [-1, length, channels])
 
     def get_config(self) -> dict:
-        """What Keras needs to clone the layer."""
+        """Returns what Keras needs to clone the layer."""
         return super().get_config() | {"heads": self.heads}
 
 
@@ -47,14 +47,14 @@ class DotProductAttention(layers.Layer):
 def _attend(
     q: tf.Tensor, k: tf.Tensor, v: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]]:
-    """O = P V with P = softmax(Q K^T / sqrt(D)), all of [N, heads, T, D]."""
+    """O = P V with P = softmax(Q K^T / sqrt(D)); q, k, v and O are [N, heads, T, D]."""
     scale = q.shape[-1] ** -0.5
     q = q * scale
     p = tf.nn.softmax(tf.matmul(q, k, transpose_b=True))
     o = tf.matmul(p, v)
 
     def gradient(do: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        # dS = P * (dP - mean) with dP = dO V^T, and mean = sum(dO * O) taken off in one product.
+        # dS = P * (dP - mean) with dP = dO V^T; one product subtracts mean = sum(dO * O).
         mean = tf.reduce_sum(do * o, -1, keepdims=True)
         with_mean = tf.concat([do, -mean], -1), tf.concat([v, tf.ones_like(v[..., :1])], -1)
         ds = p * tf.matmul(*with_mean, transpose_b=True)
@@ -64,5 +64,5 @@ def _attend(
 
 
 def _transposed_product(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """a^T b, so that b is transposed, which is the smaller one."""
+    """Returns a^T b, computed so that the smaller b is transposed instead of a."""
     return tf.linalg.matrix_transpose(tf.matmul(b, a, transpose_a=True))

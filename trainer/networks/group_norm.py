@@ -1,8 +1,8 @@
-"""Group normalization with a gradient written by hand, for speed.
+"""Group normalization with a hand-written gradient, for speed.
 
-Wu and He, "Group Normalization" (2018). Keras's own layer reshapes the image into groups and lets
-every step of the formula be differentiated, which on a CPU takes a third of a U-Net's time. Here
-only sums over pixels and one multiply-add touch the image; groups are formed on the small sums.
+Wu and He, "Group Normalization" (2018). Keras's layer reshapes the image into groups and
+differentiates every step of the formula, which on a CPU takes a third of a U-Net's time. Here only
+sums over pixels and one multiply-add touch the image; groups are formed from the small sums.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class GroupNorm(layers.Layer):
     """Normalizes images, float [N, H, W, C], over the pixels and channels of each group.
 
     Args:
-        groups: of consecutive channels; divides C.
+        groups: number of groups of consecutive channels; divides C.
         epsilon: added to the variance.
     """
 
@@ -26,21 +26,21 @@ class GroupNorm(layers.Layer):
         self.groups, self.epsilon = groups, epsilon
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Makes scale and offset, float32 [C]."""
+        """Creates scale and offset, float32 [C]."""
         channels = input_shape[-1]
-        # Keras would else hand them over in the type of x, rounded.
+        # With autocast, Keras would round them to the type of x.
         exact = {"shape": (channels,), "autocast": False}
         self.gamma = self.add_weight(name="gamma", initializer="ones", **exact)
         self.beta = self.add_weight(name="beta", initializer="zeros", **exact)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns what x is normalized to, in the type of x; computed in float32."""
+        """Normalizes x; computes in float32 and returns the type of x."""
         gamma, beta = (tf.convert_to_tensor(w) for w in (self.gamma, self.beta))
         y = _group_norm(tf.cast(x, tf.float32), gamma, beta, self.groups, self.epsilon)
         return tf.cast(y, x.dtype)
 
     def get_config(self) -> dict:
-        """What Keras needs to clone the layer."""
+        """Returns what Keras needs to clone the layer."""
         return super().get_config() | {"groups": self.groups, "epsilon": self.epsilon}
 
 
@@ -49,19 +49,19 @@ def _group_norm(
 ) -> tf.Tensor:
     height, width, channels = x.shape[1:]
     share = channels // groups
-    count = float(height * width * share)  # values that a group has in an image
+    count = float(height * width * share)  # values of a group in one image
 
     def spread(t: tf.Tensor) -> tf.Tensor:
-        """[N, groups, 1 or share] to every channel, [N, 1, 1, C]."""
+        """Spreads [N, groups, 1 or share] over the channels, [N, 1, 1, C]."""
         t = tf.broadcast_to(t, [tf.shape(x)[0], groups, share])
         return tf.reshape(t, [-1, 1, 1, channels])
 
     def by_group(t: tf.Tensor) -> tf.Tensor:
-        """Sums over pixels, [N, H, W, C] to [N, groups, share]."""
+        """Sums [N, H, W, C] over pixels to [N, groups, share]."""
         return tf.reshape(tf.reduce_sum(t, [1, 2]), [-1, groups, share])
 
     def mean(t: tf.Tensor) -> tf.Tensor:
-        """The mean of a group from its sums, [N, groups, share] to [N, groups, 1]."""
+        """Returns the means of groups, [N, groups, 1], from their sums, [N, groups, share]."""
         return tf.reduce_sum(t, 2, keepdims=True) / count
 
     @tf.custom_gradient

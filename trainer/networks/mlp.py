@@ -5,7 +5,7 @@ from keras import layers
 
 from trainer.networks.unet import SinusoidalEmbedding
 
-ALPHA_SCALE = 1000.0  # as ModelOptions.alpha_scale by default
+ALPHA_SCALE = 1000.0  # the default of ModelOptions.alpha_scale
 
 
 def build_mlp(dim: int, width: int = 128, depth: int = 3) -> keras.Model:
@@ -14,9 +14,9 @@ def build_mlp(dim: int, width: int = 128, depth: int = 3) -> keras.Model:
         model = IADBModel(build_mlp(dim=2), rank=2)
 
     Args:
-        dim: coordinates of a point.
+        dim: number of coordinates of a point.
         width: units of each hidden layer, and length of the embedding of alpha.
-        depth: hidden layers.
+        depth: number of hidden layers.
 
     Returns:
         A model from [x float32 [N, dim], alpha float32 [N]] to the deblended difference x1 - x0,

@@ -1,9 +1,9 @@
 """The time-conditional U-Net that deblends, equal to diffusers' UNet2DModel layer by layer.
 
-Levels from full resolution down, `blocks` residual blocks each (one more on the way up), optional
-self-attention after every block, one attention block in the middle. Ho et al., "Denoising Diffusion
-Probabilistic Models" (2020), appendix B. tests/parity proves the equality with diffusers' own
-weights and outputs.
+It has levels from full resolution down with `blocks` residual blocks each (one more on the way up),
+optional self-attention after every block, and one attention block in the middle. Ho et al.,
+"Denoising Diffusion Probabilistic Models" (2020), appendix B. tests/parity checks the equality with
+diffusers' weights and outputs.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ from trainer.options import ModelOptions
 EPSILON = 1e-5  # of every GroupNorm
 MAX_PERIOD = 10_000.0  # longest wave of the sinusoidal embedding
 
-# The network of the official IADB code (Heitz et al., SIGGRAPH 2023), which takes RGB images of 64
-# pixels: 113,673,219 parameters.
+# The network of the official IADB code (Heitz et al., SIGGRAPH 2023) for 64x64 RGB images:
+# 113,673,219 parameters.
 PUBLISHED = ModelOptions(
     channels=(128, 128, 256, 256, 512, 512),
     blocks=2,
@@ -35,7 +35,7 @@ PUBLISHED = ModelOptions(
 class SinusoidalEmbedding(layers.Layer):
     """Embeds alpha, float [N], as cosines and sines of geometric frequencies, float32 [N, dim].
 
-    An odd dim ends in a zero.
+    If dim is odd, the last value is zero.
     """
 
     def __init__(self, dim: int, scale: float, **kwargs: object) -> None:
@@ -52,7 +52,7 @@ class SinusoidalEmbedding(layers.Layer):
         return ops.pad(waves, [[0, 0], [0, 1]]) if self.dim % 2 else waves
 
     def get_config(self) -> dict:
-        """What Keras needs to clone the layer."""
+        """Returns what Keras needs to clone the layer."""
         config = super().get_config()
         config.pop("dtype")
         return config | {"dim": self.dim, "scale": self.scale}
@@ -71,13 +71,14 @@ def build_unet(
         options: widths, depth, attention.
         resolution: side of the images in pixels, divisible by 2 ** (levels - 1).
         image_channels: 1 or 3.
-        precision: computation type: float32, bfloat16 or float16; variables are float32.
-        nb_class: classes that the network is conditioned on; 0: none.
+        precision: data type of the computation: float32, bfloat16 or float16; variables are
+            float32.
+        nb_class: number of classes that the network is conditioned on; 0: none.
 
     Returns:
         A model from [x float32 [N, resolution, resolution, image_channels], alpha float32 [N]] to
         the deblended difference x1 - x0, float32, shaped as x. With classes it takes a third input,
-        label int64 [N], from 0 to nb_class, which stands for no label.
+        label int64 [N], 0 to nb_class; nb_class stands for no label.
     """
     with _dtype_policy(precision):
         return _build(options, resolution, image_channels, nb_class)
@@ -135,12 +136,12 @@ def _embedding(
     x = layers.Dense(4 * width, activation="silu", name="time_dense0")(x)
     x = layers.Dense(4 * width, name="time_dense1")(x)
     if label:
-        # From zeros: the network starts as one without labels would.
+        # Zeros make the network start like one without labels.
         classes = layers.Embedding(
             nb_class + 1, 4 * width, embeddings_initializer="zeros", name="class_embedding"
         )
         x = layers.Add()([x, classes(*label)])
-    # Every use of the embedding in diffusers starts with this activation: done once here.
+    # In diffusers every use of the embedding starts with this activation; here it is done once.
     return layers.Activation("silu")(x)
 
 

@@ -1,8 +1,8 @@
-"""Steps whose size follows the error, chosen for each row: no image depends on its batch.
+"""Adaptive step sizes, controlled per row by its error, so that no image depends on its batch.
 
-Every row has its own alpha and step size, and takes or retries its step by its own error. A row
-that has arrived takes steps of size zero until the last of its batch arrives.
-Control as in Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, II.4.
+Every row has its own alpha and step size, and accepts or retries its step by its own error. A row
+that has arrived takes steps of size zero until the last row of its batch arrives.
+Step size control as in Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, II.4.
 """
 
 from typing import NamedTuple
@@ -11,19 +11,19 @@ import tensorflow as tf
 
 from trainer.ode.runge_kutta import Tableau, VectorField, per_row, step, weighted_sum
 
-FIRST_STEP = 0.1  # a tenth of the way; too long a first try costs one retry
+FIRST_STEP = 0.1  # a tenth of the path; if too long, it costs one retry
 SAFETY = 0.9  # aims below the tolerance, so that few steps are retried
-SHRINK, GROW = 0.2, 5.0  # what a step's size changes by, at most
+SHRINK, GROW = 0.2, 5.0  # limits of the factor between step sizes
 
 
 class State(NamedTuple):
-    """Where each row is.
+    """The state of each row.
 
     Attributes:
         x: float32 [N, ...].
         alpha: float32 [N].
         slope: float32 [N, ...], the field at (x, alpha).
-        size: float32 [N], length of the step to try next, at least 0.
+        size: float32 [N], size of the next step to try, at least 0.
         nfe: int32 [N], network evaluations spent on the row before it arrived.
     """
 
@@ -35,7 +35,7 @@ class State(NamedTuple):
 
 
 def start(field: VectorField, x: tf.Tensor, alpha: float) -> State:
-    """All rows at one alpha, before the first step."""
+    """Returns the state of all rows at one alpha, before the first step."""
     ones = tf.ones(tf.shape(x)[:1])
     alphas = alpha * ones
     return State(x, alphas, field(x, alphas), FIRST_STEP * ones, tf.cast(ones, tf.int32))
@@ -52,8 +52,8 @@ def advance(
 ) -> State:
     """Tries one step of every row towards alpha = end.
 
-    No step is shorter than what is left of the way divided by the tries left, and such a step is
-    taken whatever its error: so every row arrives within its tries.
+    The step size is at least the remaining distance divided by the tries left, and a step of that
+    size is accepted whatever its error, so every row arrives within its tries.
     """
     remaining = end - state.alpha
     distance = tf.abs(remaining)
@@ -79,7 +79,7 @@ def advance(
 def _scaled_norm(
     difference: tf.Tensor, before: tf.Tensor, after: tf.Tensor, rtol: float, atol: float
 ) -> tf.Tensor:
-    """Root mean square over each row, in units of what is tolerated; NaN counts as infinite."""
+    """Returns the root mean square per row, in units of the tolerance; infinite for NaN."""
     tolerated = atol + rtol * tf.maximum(tf.abs(before), tf.abs(after))
     axes = range(1, difference.shape.rank)
     norm = tf.sqrt(tf.reduce_mean(tf.square(difference / tolerated), axis=list(axes)))
@@ -87,18 +87,18 @@ def _scaled_norm(
 
 
 def interpolate(states: State, at: tf.Tensor) -> tf.Tensor:
-    """The states in between, by the cubic that agrees with states and slopes (Hermite).
+    """Interpolates states by cubic Hermite polynomials.
 
     Args:
-        states: of a whole way from alpha = 0 to 1, each tensor with a leading axis [S].
-        at: float32 [M], the alphas asked for.
+        states: the states from alpha = 0 to 1, each tensor with a leading axis [S].
+        at: float32 [M], the alphas to interpolate at.
 
     Returns:
-        float32 [M, N, ...]; at the last alpha the last state itself.
+        float32 [M, N, ...]; at the last alpha, the last state itself.
     """
     alphas, x, slope = (_rows_first(t) for t in (states.alpha, states.x, states.slope))
     wanted = tf.tile(at[tf.newaxis], [tf.shape(alphas)[0], 1])
-    right = tf.maximum(tf.searchsorted(alphas, wanted), 1)  # the first state not before it
+    right = tf.maximum(tf.searchsorted(alphas, wanted), 1)  # the first state at or after it
     ends = [
         [tf.gather(t, index, batch_dims=1) for index in (right - 1, right)]
         for t in (alphas, x, slope)

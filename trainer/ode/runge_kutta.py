@@ -1,7 +1,7 @@
-"""Explicit Runge-Kutta methods as data: a Butcher tableau each, and the one step they all take.
+"""Explicit Runge-Kutta methods as Butcher tableaus, and the step that they share.
 
-Nothing here knows networks, images or grids; a vector field is any function of states and alphas.
-Sources: Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I (II.1, II.4);
+Nothing here depends on networks, images or grids; a vector field is any function of states and
+alphas. Sources: Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I (II.1, II.4);
 "bosh3" is Bogacki and Shampine 3(2) (1989), "dopri5" Dormand and Prince 5(4) (1980).
 """
 
@@ -19,13 +19,13 @@ class Tableau:
     """An explicit Runge-Kutta method.
 
     Attributes:
-        stages: for each stage, the weights of the slopes before it (row i of the matrix a).
+        stages: for each stage, the weights of the previous slopes (row i of the matrix a).
         weights: weight of each slope in the step (b).
         nodes: position of each stage within the step, 0 to 1 (c).
-        order: of convergence.
+        order: order of convergence.
         embedded: weights of a second solution, one order lower, whose distance from the first
-            estimates the error. Such a method's last stage is the step's result (first same as
-            last), so that its last slope is the first of the next step.
+            estimates the error. The last stage of such a method is the result of the step (first
+            same as last), so its last slope is the first one of the next step.
     """
 
     stages: tuple[tuple[float, ...], ...]
@@ -86,15 +86,15 @@ def step(
     size: tf.Tensor,
     first_slope: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """Takes one step of each row.
+    """Takes one step per row.
 
     Args:
         tableau: the method.
         field: the vector field.
         x: float32 [N, ...], the states.
-        alpha: float32 [N], where each row is.
-        size: float32 [N], how far each row goes (negative: backwards).
-        first_slope: float32 [N, ...], field(x, alpha) where it is known.
+        alpha: float32 [N], the position of each row.
+        size: float32 [N], the step size of each row; negative for backward steps.
+        first_slope: float32 [N, ...], field(x, alpha) if it is known.
 
     Returns:
         The new states, float32 [N, ...], and the slopes of all stages, each float32 [N, ...].
@@ -107,10 +107,10 @@ def step(
 
 
 def weighted_sum(weights: Sequence[float], slopes: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Sums tensors of one shape, each times its weight."""
+    """Returns the weighted sum of tensors of one shape."""
     return tf.add_n([w * s for w, s in zip(weights, slopes, strict=True) if w])
 
 
 def per_row(values: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """Shapes values, [N], so that they broadcast over the rows of x, [N, ...]."""
+    """Reshapes values, [N], to broadcast over the rows of x, [N, ...]."""
     return tf.reshape(values, [-1] + [1] * (x.shape.rank - 1))

@@ -1,11 +1,11 @@
-"""Solves dx/dalpha = d(x, alpha) between alpha = 0 and 1: a tableau, a grid, and the one loop.
+"""Solves dx/dalpha = d(x, alpha) between alpha = 0 and 1 by a tableau on a step grid.
 
     solver = get("heun", grid="late")
     x1 = solve(solver, field, x0, nb_step).x
     x0 = solve(solver, field, x1, nb_step, backward=True).x
 
-Costs are counted in network evaluations (NFE), the one measure that solvers can be compared by. A
-field with classifier-free guidance takes two where one is counted here (trainer/iadb.py).
+Costs are numbers of network evaluations (NFE), by which solvers are compared. With classifier-free
+guidance the field evaluates the network twice where one is counted here (trainer/guidance.py).
 """
 
 from collections.abc import Callable
@@ -24,10 +24,10 @@ class Solver:
     """How the ODE is solved.
 
     Attributes:
-        tableau: the Runge-Kutta method; one with an embedded solution chooses its own steps.
-        grid: where the steps lie; for an adaptive solver, the states of a trajectory.
-        rtol, atol: the error that a step of an adaptive solver may make in an image, root mean
-            square over its values: atol + rtol |x|.
+        tableau: the Runge-Kutta method; one with an embedded solution adapts its step size.
+        grid: positions of the steps; for an adaptive solver, of the states of a trajectory.
+        rtol, atol: the error tolerance per step of an adaptive solver, atol + rtol |x|, for the
+            root mean square over the values of an image.
     """
 
     tableau: Tableau
@@ -37,13 +37,13 @@ class Solver:
 
     @property
     def adaptive(self) -> bool:
-        """Whether steps follow the error; nb_step is then the most steps that may be tried."""
+        """Whether the error controls the step size; nb_step then limits the attempted steps."""
         return self.tableau.embedded is not None
 
     @property
     def nfe_per_step(self) -> int:
-        """Network evaluations that one step costs."""
-        # An adaptive step takes its first slope from the step before.
+        """Network evaluations per step."""
+        # An adaptive step reuses the last slope of the previous step.
         return len(self.tableau.weights) - self.adaptive
 
 
@@ -53,24 +53,24 @@ SOLVERS = {name: Solver(tableau) for name, tableau in TABLEAUS.items()}
 def get(
     solver: str | Solver, grid: str = "uniform", *, rtol: float = 1e-3, atol: float = 1e-3
 ) -> Solver:
-    """The solver of these names (of TABLEAUS and GRIDS); a Solver is handed back as it is."""
+    """Returns the solver with these names (in TABLEAUS and GRIDS), or a Solver unchanged."""
     if isinstance(solver, Solver):
         return solver
     return Solver(TABLEAUS[solver], GRIDS[grid], rtol, atol)
 
 
 def nfe(solver: Solver, nb_step: int) -> int:
-    """Network evaluations that solving costs; for an adaptive solver, at most."""
+    """Returns the network evaluations for nb_step steps; for an adaptive solver, the maximum."""
     return solver.nfe_per_step * nb_step + solver.adaptive
 
 
 @dataclass(frozen=True)
 class Solution:
-    """The end of the way.
+    """The states at the end.
 
     Attributes:
         x: float32 [N, ...].
-        nfe: int32 [N], network evaluations each row needed. The batch costs the largest of them.
+        nfe: int32 [N], network evaluations that each row needed; the batch costs their maximum.
     """
 
     x: tf.Tensor
@@ -80,15 +80,15 @@ class Solution:
 def solve(
     solver: Solver, field: VectorField, x: tf.Tensor, nb_step: tf.Tensor, *, backward: bool = False
 ) -> Solution:
-    """Carries x from alpha = 0 to 1 (backward: from 1 to 0, over the same grid).
+    """Integrates x from alpha = 0 to 1 (backward: from 1 to 0, on the same grid).
 
     Args:
-        solver: one of SOLVERS, or what `get` gives.
+        solver: one of SOLVERS, or the result of `get`.
         field: the vector field.
         x: float32 [N, ...], the states at the start.
-        nb_step: int32 [], number of steps, for an adaptive solver the most it may try. One trace
-            serves any number.
-        backward: run the ODE the other way, from x1 to x0.
+        nb_step: int32 [], number of steps; for an adaptive solver the maximum of attempted steps.
+            One trace serves any number.
+        backward: integrate from x1 to x0.
 
     Returns:
         The states at the end. Memory does not grow with nb_step.
@@ -101,10 +101,10 @@ def solve(
 
 
 def trajectory(solver: Solver, field: VectorField, x: tf.Tensor, nb_step: tf.Tensor) -> tf.Tensor:
-    """As `solve`, and keeps the way: float32 [nb_step + 1, N, ...], from x0 to x1.
+    """Solves like `solve` and returns all states, float32 [nb_step + 1, N, ...], from x0 to x1.
 
-    State i lies at alpha = grid(i / nb_step), whichever the solver: the states of an adaptive one
-    are interpolated, but for the first and the last.
+    State i is at alpha = grid(i / nb_step) for every solver: the states of an adaptive solver are
+    interpolated, except the first and the last.
     """
     if solver.adaptive:
         _, states = _march_adaptively(solver, field, x, nb_step, keep=True)
@@ -168,11 +168,11 @@ def _march(
     unfinished: Callable[[Any], tf.Tensor] = lambda _: tf.constant(True),
     keep: bool = False,
 ) -> tuple[Any, Any]:
-    """The loop: state = advance(i, state), nb_step times or until nothing is unfinished.
+    """Repeats state = advance(i, state), nb_step times or until nothing is unfinished.
 
     Returns:
-        The last state and, where they are to be kept, all states, each tensor with a leading axis
-        of at most nb_step + 1.
+        The last state and, with `keep`, all states, each tensor with a leading axis of at most
+        nb_step + 1.
     """
     tf.debugging.assert_positive(nb_step, "nb_step must be at least 1")
     kept = [

@@ -1,1 +1,1 @@
-"""The parts of one training step: pairing, average, gradients, losses by alpha."""
+"""Parts of one training step: coupling, moving average, gradients, loss by alpha."""

@@ -1,8 +1,7 @@
-"""How noise and data are paired within a batch.
+"""Pairs noise and data within a batch by optimal transport, which straightens the paths.
 
-Independent pairs are the paper's. Pairing them by optimal transport straightens the paths: Tong et
-al., "Improving and generalizing flow-based generative models with minibatch optimal transport"
-(TMLR 2024), section 3.2.
+Tong et al., "Improving and generalizing flow-based generative models with minibatch optimal
+transport" (TMLR 2024), section 3.2. The paper of IADB pairs them independently.
 """
 
 import numpy as np
@@ -11,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 
 def optimal_transport(x0: tf.Tensor, x1: tf.Tensor) -> tf.Tensor:
-    """Permutes x0 so that the sum of squared distances to x1, row by row, is least.
+    """Permutes the rows of x0 to minimize the sum of squared distances to the rows of x1.
 
     Args:
         x0: float32 [N, ...].
@@ -22,7 +21,7 @@ def optimal_transport(x0: tf.Tensor, x1: tf.Tensor) -> tf.Tensor:
     """
     flat0 = tf.reshape(x0, [tf.shape(x0)[0], -1])
     flat1 = tf.reshape(x1, [tf.shape(x1)[0], -1])
-    # |a - b|^2 less the terms that are the same for every permutation.
+    # |a - b|^2 without the terms that are equal for every permutation.
     cost = -tf.matmul(flat1, flat0, transpose_b=True)
     order = tf.numpy_function(_assign, [cost], tf.int64)
     return tf.ensure_shape(tf.gather(x0, order), x0.shape)

@@ -1,7 +1,7 @@
-"""The exponential moving average of a network's weights, by half-life in images.
+"""Exponential moving average of a network's weights, with its half-life in images.
 
-After Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020), whose warm-up
-limits the half-life to a fraction of the images seen, so that early weights are soon forgotten.
+As in Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020): the warm-up
+limits the half-life to a fraction of the images seen, so early weights fade quickly.
 """
 
 import keras
@@ -9,12 +9,12 @@ import tensorflow as tf
 
 
 class ExponentialMovingAverage:
-    """Keeps a second network whose weights follow the first one's.
+    """Keeps a second network whose weights are the average of the first one's.
 
     Args:
-        network: the network in training, functional or otherwise clonable by Keras.
-        half_life: images until a weight counts half.
-        warmup: the half-life is at most this fraction of the images seen so far; 0 lifts the limit.
+        network: the network in training; Keras must be able to clone it.
+        half_life: images after which the contribution of a weight has halved.
+        warmup: limits the half-life to this fraction of the images seen so far; 0: no limit.
     """
 
     def __init__(self, network: keras.Model, half_life: int, warmup: float) -> None:
@@ -26,17 +26,17 @@ class ExponentialMovingAverage:
         self.warmup = warmup
 
     def decay(self, images_seen: tf.Tensor, batch_size: tf.Tensor) -> tf.Tensor:
-        """The factor, float32 [], that keeps the average in the step that ends at images_seen."""
+        """Returns the weight of the old average, float32 [], in a step that ends at images_seen."""
         half_life = tf.cast(self.half_life, tf.float32)
         if self.warmup:
             half_life = tf.minimum(half_life, self.warmup * images_seen)
         return tf.pow(0.5, batch_size / half_life)
 
     def update(self, images_seen: tf.Tensor, batch_size: tf.Tensor) -> None:
-        """Moves the average towards the current weights; callable inside a replica context.
+        """Moves the average towards the current weights; call it in a replica context.
 
         Args:
-            images_seen: float32 [], images of all replicas seen by the end of this step.
+            images_seen: float32 [], images seen by all replicas up to and including this step.
             batch_size: float32 [], images of all replicas in this step.
         """
         decay = self.decay(images_seen, batch_size)

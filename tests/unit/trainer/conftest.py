@@ -1,4 +1,4 @@
-"""Transform's graph, as the Transform component makes it of labeled images."""
+"""Transform's graph, as the Transform component makes it from labeled images."""
 
 import functools
 
@@ -13,7 +13,7 @@ from trainer import preprocessing
 
 @pytest.fixture
 def transform_graph(tmp_path):
-    """Makes the graph of images, 1x1, with the labels given; returns its URI."""
+    """Makes the graph for images, 1x1, with these labels; returns its URI."""
     png = tf.io.encode_png(tf.zeros([1, 1, 1], tf.uint8)).numpy()
     metadata = dataset_metadata.DatasetMetadata(
         schema_utils.schema_from_feature_spec(

@@ -1,11 +1,12 @@
-"""A model that is told the class: 2D points, each class around a center of its own."""
+"""A conditional model on 2D points, each class around its own center."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.iadb import IADBModel, vector_field
+from trainer.guidance import vector_field
+from trainer.iadb import IADBModel
 from trainer.ode import solvers
 
 CENTERS = np.float32([[3, 0], [-3, 0], [0, 3]])
@@ -30,7 +31,7 @@ def points(n=4096):
 
 @pytest.fixture(scope="module")
 def network():
-    """The network of a model that was trained with a quarter of the labels left out."""
+    """A network that was trained with a quarter of the labels dropped."""
     keras.utils.set_random_seed(0)
     model = IADBModel(build_network(), rank=2, nb_class=NONE, label_dropout=0.25)
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
@@ -50,13 +51,13 @@ def draw(network, label=None, **kwargs):
 
 
 @pytest.mark.parametrize("label", range(NONE))
-def test_samples_of_a_label_lie_where_its_class_does(network, label):
+def test_samples_of_a_label_are_at_its_class(network, label):
     x1 = draw(network, label)
     np.testing.assert_allclose(x1.mean(0), CENTERS[label], atol=0.3)
     assert x1.std(0).max() < 0.6
 
 
-def test_samples_without_a_label_are_of_all_classes(network):
+def test_samples_without_a_label_cover_all_classes(network):
     distances = np.linalg.norm(draw(network)[:, None] - CENTERS, axis=2)
     shares = np.bincount(distances.argmin(1), minlength=NONE) / 300
     assert shares.min() > 0.15
@@ -75,7 +76,7 @@ def test_each_row_of_an_odd_batch_follows_its_own_label(network, guidance):
     np.testing.assert_array_equal(states[0], x0)
 
 
-def test_guidance_of_one_follows_the_label_and_of_zero_hears_none(network):
+def test_guidance_of_one_follows_the_label_and_of_zero_ignores_it(network):
     x = tf.random.stateless_normal([50, 2], [1, 1])
     alpha = tf.linspace(0.0, 1.0, 50)
     label = tf.cast(tf.range(50) % NONE, tf.int64)
@@ -103,13 +104,13 @@ def test_guidance_evaluates_the_network_on_twice_the_rows_at_once(guidance, rows
     assert seen == [[rows] * 3]
 
 
-def test_guidance_leads_away_from_what_has_no_label(network):
+def test_guidance_amplifies_the_label(network):
     plain, guided = draw(network, 0), draw(network, 0, guidance=2.0)
     assert guided[:, 0].mean() > plain[:, 0].mean() + 0.1
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.3])
-def test_so_large_a_fraction_of_the_labels_is_left_out(fraction):
+def test_the_configured_fraction_of_labels_is_dropped(fraction):
     model = IADBModel(build_network(), rank=2, nb_class=NONE, label_dropout=fraction)
     *_, unlabeled = model._draw(tf.constant(20_000), tf.constant([2]))
     assert np.mean(unlabeled) == pytest.approx(fraction, abs=0.01)
@@ -119,7 +120,7 @@ def test_so_large_a_fraction_of_the_labels_is_left_out(fraction):
 
 
 class Recorder(keras.layers.Layer):
-    """Keeps the labels it was trained with."""
+    """Records the labels of a training step."""
 
     def __init__(self):
         super().__init__()
@@ -133,7 +134,7 @@ class Recorder(keras.layers.Layer):
 
 
 @pytest.mark.parametrize("pairs", [False, True])
-def test_labels_that_are_not_left_out_stay_with_their_points(pairs):
+def test_labels_that_are_not_dropped_stay_with_their_points(pairs):
     inputs = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
     recorder = Recorder()
     net = keras.Model(inputs, recorder(inputs))
@@ -151,30 +152,32 @@ def test_labels_that_are_not_left_out_stay_with_their_points(pairs):
         assert 1 < history["loss"][0] < 4
 
 
-def test_the_norm_of_a_gradient_counts_a_label_once_however_many_images_have_it():
+def test_the_gradient_norm_sums_the_images_of_a_label():
     inputs = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
     classes = keras.layers.Embedding(NONE + 1, 2, embeddings_initializer="zeros")(inputs[2])
     model = IADBModel(keras.Model(inputs, classes), rank=2, nb_class=NONE, label_dropout=0.0)
     model.compile(optimizer="sgd")
     batch = {"x0": tf.zeros([8, 2]), "x1": tf.ones([8, 2]), "label": tf.zeros([8], tf.int64)}
     history = model.fit(tf.data.Dataset.from_tensors(batch), verbose=0).history
-    # Of the mean of (e - 1)^2 at e = 0: -1 by each coordinate of the one row.
+    # The gradient of the mean of (e - 1)^2 at e = 0 is -1 for each coordinate of the one row.
     assert history["gradient_norm"][0] == pytest.approx(2**0.5)
 
 
-def test_a_batch_without_what_the_network_takes_is_told(network):
+def test_a_batch_that_the_network_cannot_take_is_rejected(network):
     def train(batch, **kwargs):
         model = IADBModel(network, rank=2, **kwargs)
         model.compile(optimizer="sgd")
         model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
 
-    with pytest.raises(ValueError, match="dictionaries of x1 and label are needed"):
+    with pytest.raises(
+        ValueError, match="nb_class=3 needs batches of dictionaries of x1 and label"
+    ):
         train(tf.zeros([4, 2]), nb_class=NONE)
-    with pytest.raises(ValueError, match=r"x1 or \(x0, x1\) are needed where nb_class=0"):
+    with pytest.raises(ValueError, match=r"nb_class=0 needs batches of x1 or \(x0, x1\)"):
         train({"x1": tf.zeros([4, 2]), "label": tf.zeros([4], tf.int64)})
 
 
-def test_a_label_for_a_network_that_takes_none_is_told(network):
+def test_a_label_for_a_network_that_takes_none_is_rejected(network):
     model = IADBModel(network, rank=2)
     with pytest.raises(ValueError, match="the network takes none"):
         model.sample_iadb(tf.zeros([4, 2]), 2, label=tf.zeros([4], tf.int64))

@@ -10,7 +10,7 @@ COUNT, BATCH = 10, 4
 
 @pytest.fixture
 def files(tmp_path):
-    """Ten records in two files; record i says i."""
+    """Ten records in two files; record i contains i."""
     paths = [str(tmp_path / "a.gz"), str(tmp_path / "b.gz")]
     for path, numbers in zip(paths, (range(6), range(6, COUNT)), strict=True):
         with tf.io.TFRecordWriter(path, "GZIP") as writer:
@@ -20,7 +20,7 @@ def files(tmp_path):
 
 
 def preprocess(serialized):
-    """An image, 1x2x1, whose left pixel is the record's number and whose right one is -1."""
+    """Makes an image, 1x2x1, with the record's number as left and -1 as right pixel."""
     numbers = tf.strings.to_number(serialized)
     parity = tf.gather(["even", "odd", ""], tf.cast(numbers, tf.int32) % 2)
     label = tf.where(numbers == 9, "", parity)
@@ -38,19 +38,19 @@ def numbers(images):
     return images.max(axis=(2, 3, 4)).astype(int).ravel().tolist()
 
 
-def test_every_epoch_holds_every_image_once_and_has_its_own_order(files):
+def test_every_epoch_has_every_image_once_in_its_own_order(files):
     order = numbers(read(files, 5))
     assert sorted(order[:COUNT]) == sorted(order[COUNT:]) == list(range(COUNT))
     assert order[:COUNT] != order[COUNT:]
 
 
-def test_the_seed_decides_the_order(files):
+def test_the_seed_determines_the_order(files):
     assert numbers(read(files, 5)) == numbers(read(files, 5))
     assert numbers(read(files, 5)) != numbers(read(files, 5, seed=1))
 
 
 @pytest.mark.parametrize("start", [1, 2, 3, 7])
-def test_reading_goes_on_where_it_stopped(files, start):
+def test_reading_resumes_where_it_stopped(files, start):
     whole = read(files, 10, flip=True)
     np.testing.assert_array_equal(
         whole[start:], read(files, 10 - start, flip=True, start_step=start)
@@ -63,7 +63,7 @@ def test_about_half_of_the_images_are_flipped(files):
     assert 0.4 < flipped < 0.6
 
 
-def test_no_image_is_flipped_unless_asked_for(files):
+def test_by_default_no_image_is_flipped(files):
     assert np.all(read(files, 20)[:, :, 0, 1, 0] == -1)
 
 
@@ -78,17 +78,17 @@ def test_batches_of_a_conditional_model_hold_the_class_id_of_each_image(files):
         np.testing.assert_array_equal(batch["label"], ids)
 
 
-def test_a_label_that_is_no_class_is_an_error_that_names_the_classes(files):
+def test_an_unknown_label_is_an_error_that_lists_the_classes(files):
     batches = dataset.train_dataset(files, preprocess, BATCH, seed=0, labels=["even", "other"])
-    with pytest.raises(tf.errors.InvalidArgumentError, match="there are even, other; an empty"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="known: even, other; empty for none"):
         next(iter(batches.skip(3)))
 
 
 @pytest.mark.parametrize(
     ("found", "message"),
-    [([], "there is none: put each class into a folder"), (["cat"], "there is only 'cat': put")],
+    [([], "found none: put each class into its own folder"), (["cat"], "found only 'cat': put")],
 )
-def test_fewer_than_two_labels_are_told_with_what_to_do(transform_graph, found, message):
+def test_fewer_than_two_labels_are_an_error_with_a_remedy(transform_graph, found, message):
     with pytest.raises(TooFewClassesError, match=message) as error:
         dataset.load_labels(transform_graph([*found, "", ""], conditional=True))
     assert "\n" not in str(error.value)
@@ -110,7 +110,7 @@ def test_the_graph_of_an_unconditional_model_holds_no_vocabulary(transform_graph
 
 
 @pytest.mark.parametrize(("workers", "replicas"), [(1, 2), (2, 2), (2, 4), (4, 4)])
-def test_the_parts_of_a_batch_make_up_the_batch_of_one_worker(files, workers, replicas):
+def test_the_parts_of_a_batch_add_up_to_the_batch_of_one_worker(files, workers, replicas):
     local = replicas // workers
     whole = read(files, 6, flip=True, start_step=2)
     parts = [
@@ -128,7 +128,7 @@ def test_the_parts_of_a_batch_make_up_the_batch_of_one_worker(files, workers, re
         np.testing.assert_array_equal(np.concatenate(rows), batch)
 
 
-def test_no_thread_tunes_the_reading_which_the_end_of_a_training_would_wait_for(files):
+def test_autotuning_is_disabled(files):
     ds = dataset.train_dataset(files, preprocess, BATCH, seed=0)
     assert ds.options().autotune.enabled is False
 

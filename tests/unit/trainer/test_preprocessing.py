@@ -4,7 +4,7 @@ import tensorflow as tf
 from trainer import preprocessing
 
 
-def test_every_pixel_value_comes_back_from_minus_one_to_one():
+def test_every_pixel_value_survives_the_round_trip():
     pixels = tf.cast(tf.range(256), tf.uint8)
     x = preprocessing.to_float(pixels)
     assert float(x[0]) == -1.0
@@ -12,11 +12,11 @@ def test_every_pixel_value_comes_back_from_minus_one_to_one():
     np.testing.assert_array_equal(preprocessing.to_uint8(x), pixels)
 
 
-def test_what_lies_outside_the_range_is_clipped():
+def test_values_outside_the_range_are_clipped():
     assert preprocessing.to_uint8(tf.constant([-7.0, 7.0])).numpy().tolist() == [0, 255]
 
 
-def test_png_bytes_become_floats_and_labels_pass_through():
+def test_png_bytes_become_floats_and_labels_are_unchanged():
     pixels = tf.cast(tf.reshape(tf.range(2 * 4 * 4 * 3), [2, 4, 4, 3]), tf.uint8)
     inputs = {
         "image": tf.stack([[tf.io.encode_png(image)] for image in pixels]),

@@ -14,13 +14,13 @@ CONFIG = {
 }
 
 
-def test_checkpoints_are_kept_apart_by_the_base_model_that_a_training_started_from():
+def test_trainings_from_different_base_models_have_separate_checkpoints():
     keys = {state_key(CONFIG, ["examples/1"], base) for base in (None, "model/1", "model/2")}
     assert len(keys) == 3
     assert state_key(CONFIG, ["examples/1"], "model/1") in keys
 
 
-def test_how_often_something_is_shown_does_not_part_checkpoints():
+def test_logging_options_do_not_separate_checkpoints():
     other = CONFIG | {"train": CONFIG["train"] | {"log_every": 6}}
     assert state_key(other, ["examples/1"], None) == state_key(CONFIG, ["examples/1"], None)
 
@@ -31,7 +31,7 @@ def feature(value):
 
 @pytest.fixture
 def fn_args(tmp_path, transform_graph):
-    """A training of two steps on black images, 1x1."""
+    """Arguments of a training of two steps on black images, 1x1."""
     png = tf.io.encode_png(tf.zeros([1, 1, 1], tf.uint8)).numpy()
     features = tf.train.Features(feature={"image": feature(png), "label": feature(b"")})
     (tmp_path / "examples").mkdir()

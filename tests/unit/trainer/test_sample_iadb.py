@@ -63,14 +63,14 @@ def test_fewer_steps_reach_the_same_samples_with_a_better_solver(model):
 
 
 @pytest.mark.parametrize("name", ["heun", "bosh3"])
-def test_transport_ends_where_the_trajectory_does(model, name):
+def test_transport_ends_where_the_trajectory_ends(model, name):
     model.solver = solvers.get(name)
     x1, _ = model.sample_iadb(points(5), nb_step=6)
     np.testing.assert_allclose(model.transport(points(5), nb_step=6), x1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("nb", [1, 2, 5])
-def test_rows_keep_their_order_however_a_batch_is_cut(model, nb):
+def test_rows_keep_their_order_however_a_batch_is_split(model, nb):
     model.solver = solvers.get("heun")
     rows = [model.sample_iadb(points(nb)[i : i + 1], nb_step=4) for i in range(nb)]
     x1, states = model.sample_iadb(points(nb), nb_step=4)

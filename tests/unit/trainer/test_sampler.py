@@ -39,7 +39,7 @@ def signatures(saved):
 
 @pytest.fixture(scope="module")
 def sampler():
-    """Makes a Sampler with the solver asked for, of a network far from linear in x and alpha."""
+    """Makes a Sampler with a solver and a network that is far from linear in x and alpha."""
     x = keras.Input(SHAPE)
     alpha = keras.Input(())
     scale = keras.layers.Dense(16)(keras.layers.Reshape([1, 1, 1])(alpha))
@@ -55,7 +55,7 @@ def seeds(*numbers):
     return tf.constant(numbers, tf.int64)
 
 
-def test_an_image_depends_on_its_seed_alone(signatures):
+def test_an_image_depends_only_on_its_seed(signatures):
     together = signatures("generate", seed=seeds(5, 6, 7), nb_step=4)
     alone = signatures("generate", seed=seeds(6), nb_step=4)
     assert together.shape == (3, *SHAPE)
@@ -63,27 +63,27 @@ def test_an_image_depends_on_its_seed_alone(signatures):
     assert np.any(together[0] != together[1])
 
 
-def test_the_default_signature_gives_png_files_of_the_default_steps(signatures):
+def test_the_default_signature_returns_png_files_with_the_default_steps(signatures):
     png = signatures("serving_default", seed=seeds(1, 2))
     decoded = [tf.io.decode_png(data).numpy() for data in png]
     np.testing.assert_array_equal(decoded, signatures("generate", seed=seeds(1, 2), nb_step=3))
 
 
-def test_transport_carries_noise_to_the_image_that_generate_gives(signatures):
+def test_transport_maps_noise_to_the_image_of_generate(signatures):
     x0 = noise_from_seeds(seeds(3), SHAPE)
     x1 = signatures("transport", x0=x0, nb_step=4)
     image = signatures("generate", seed=seeds(3), nb_step=4)
     np.testing.assert_allclose(np.clip(x1, -1, 1), image / 127.5 - 1, atol=0.5 / 127.5 + 1e-5)
 
 
-def test_invert_leads_back_to_what_transport_started_from(signatures):
+def test_invert_undoes_transport(signatures):
     image = np.random.default_rng(0).integers(0, 256, (2, *SHAPE)).astype(np.uint8)
     x0 = signatures("invert", image=tf.constant(image), nb_step=64)
     x1 = signatures("transport", x0=x0, nb_step=64)
     np.testing.assert_allclose(x1, image / 127.5 - 1, atol=3e-3)
 
 
-def test_the_trajectory_leads_from_noise_to_the_image(signatures):
+def test_the_trajectory_goes_from_noise_to_the_image(signatures):
     states = signatures("trajectory", seed=seeds(1, 2), nb_step=4)
     assert states.shape == (2, 5, *SHAPE)
     np.testing.assert_array_equal(
@@ -91,7 +91,7 @@ def test_the_trajectory_leads_from_noise_to_the_image(signatures):
     )
 
 
-def test_deblend_tells_each_row_what_the_network_says_of_its_alpha(signatures):
+def test_deblend_evaluates_the_network_at_the_alpha_of_each_row(signatures):
     x_alpha = noise_from_seeds(seeds(1, 2), SHAPE)
     alpha = tf.constant([0.25, 0.75])
     difference = signatures("deblend", x_alpha=x_alpha, alpha=alpha)
@@ -104,7 +104,7 @@ def test_deblend_tells_each_row_what_the_network_says_of_its_alpha(signatures):
     np.testing.assert_allclose(x_alpha + (first + second) / 2, step, atol=1e-5)
 
 
-def test_the_metadata_lies_beside_the_model(saved):
+def test_the_metadata_are_beside_the_model(saved):
     with tf.io.gfile.GFile(f"{saved}/{METADATA}") as file:
         assert json.load(file) == {"nb_step": 3, "nfe": 6}
 
@@ -131,7 +131,7 @@ def test_every_signature_of_a_conditional_model_takes_the_names_of_labels(saved_
     assert result.returncode == 0, result.stderr[-2000:]
 
 
-def test_an_image_depends_on_its_seed_and_its_label_alone(saved_conditional):
+def test_an_image_depends_only_on_its_seed_and_its_label(saved_conditional):
     generate = tf.saved_model.load(saved_conditional).signatures["generate"]
 
     def draw(seed, *labels):
@@ -144,14 +144,14 @@ def test_an_image_depends_on_its_seed_and_its_label_alone(saved_conditional):
     assert len({image.tobytes() for image in together}) == 3
 
 
-def test_an_unknown_label_is_an_error_that_lists_those_there_are(saved_conditional):
+def test_an_unknown_label_is_an_error_that_lists_the_known_ones(saved_conditional):
     serve = tf.saved_model.load(saved_conditional).signatures["serving_default"]
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
         serve(seed=seeds(1, 2), label=tf.constant(["cat", "cow"]))
     assert all(name in str(error.value) for name in ("cat, dog, äpfel", "cow"))
 
 
-def test_the_metadata_of_a_conditional_model_name_its_labels_and_count_both_branches(
+def test_the_metadata_of_a_conditional_model_list_its_labels_and_count_both_evaluations(
     saved_conditional,
 ):
     with tf.io.gfile.GFile(f"{saved_conditional}/{METADATA}") as file:
@@ -168,7 +168,7 @@ def test_without_a_label_guidance_changes_nothing(conditional):
     assert np.abs(draw(3.0, "cat", "dog") - draw(1.0, "cat", "dog")).max() > 0.05
 
 
-def test_deblend_hears_the_label_without_guidance(conditional):
+def test_deblend_uses_the_label_without_guidance(conditional):
     x_alpha = noise_from_seeds(seeds(1, 2), SHAPE)
     alpha = tf.constant([0.25, 0.75])
     sampler = Sampler(conditional, SHAPE, "euler", 3, LABELS, guidance=3.0)
@@ -178,7 +178,7 @@ def test_deblend_hears_the_label_without_guidance(conditional):
 
 
 @pytest.mark.parametrize("name", solvers.SOLVERS)
-def test_with_any_solver_an_image_and_its_way_depend_on_its_seed_alone(sampler, name):
+def test_with_any_solver_an_image_and_its_trajectory_depend_only_on_its_seed(sampler, name):
     draw = sampler(solvers.get(name, "late"))
     together = draw.generate(seeds(5, 6, 7, 8, 9), tf.constant(6))["image"].numpy().astype(int)
     for i in range(5):
@@ -189,11 +189,11 @@ def test_with_any_solver_an_image_and_its_way_depend_on_its_seed_alone(sampler, 
 
 
 @pytest.mark.parametrize("name", ["rk4", "bosh3", "dopri5"])
-def test_transport_carries_back_what_invert_gave(sampler, name):
+def test_transport_undoes_invert(sampler, name):
     draw = sampler(solvers.get(name, rtol=1e-4, atol=1e-4))
     image = np.random.default_rng(0).integers(0, 256, (2, *SHAPE)).astype(np.uint8)
     x0 = draw.invert(tf.constant(image), tf.constant(64))["x0"]
     x1 = draw.transport(x0, tf.constant(64))["x1"]
-    assert np.abs(x0 - (image / 127.5 - 1)).max() > 0.5  # it went somewhere
+    assert np.abs(x0 - (image / 127.5 - 1)).max() > 0.5  # it moved
     gray_level = 1 / 127.5
     np.testing.assert_allclose(x1, image / 127.5 - 1, atol=1e-5 if name == "rk4" else gray_level)

@@ -17,6 +17,7 @@ options = json.loads(sys.argv[5]) if len(sys.argv) > 5 else {}
 cpu = tf.config.list_physical_devices("CPU")[0]
 configuration = [tf.config.LogicalDeviceConfiguration()] * devices
 tf.config.set_logical_device_configuration(cpu, configuration)
+from trainer.dataset import TrainingData
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.train import train
 
@@ -32,8 +33,7 @@ def preprocess(serialized):
 names = [f"CPU:{i}" for i in range(devices)]
 strategy = tf.distribute.MirroredStrategy(names) if devices > 1 else tf.distribute.get_strategy()
 trained = train(
-    [f"{folder}/records.gz"],
-    preprocess,
+    TrainingData([f"{folder}/records.gz"], preprocess, (4, 4, 1)),
     strategy,
     model_options=ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4),
     train_options=TrainOptions(
@@ -41,8 +41,6 @@ trained = train(
         checkpoint={"every_seconds": 1}, **options,
     ),
     sample_options=SampleOptions(nb_step=2),
-    resolution=4,
-    channels=1,
     checkpoints_folder=f"{folder}/state",
     log_folder=f"{folder}/logs",
 )
@@ -69,17 +67,17 @@ def weights(folder, name):
         return [arrays[key] for key in arrays.files]
 
 
-def test_two_replicas_end_with_the_weights_of_one_even_when_they_were_stopped(tmp_path):
+def test_two_replicas_reach_the_weights_of_one_even_when_resumed(tmp_path):
     for name in ("one", "straight", "stopped"):
         (tmp_path / name).mkdir()
     train(1, "float32", 6, tmp_path / "one")
     train(2, "float32", 6, tmp_path / "straight")
     train(2, "float32", 3, tmp_path / "stopped")
     out = train(2, "float32", 6, tmp_path / "stopped")
-    assert out.startswith("  going on from step 3\n")
+    assert out.startswith("  resuming from step 3\n")
     assert out.endswith("\n3\n")
     straight, stopped = (weights(tmp_path / name, "6-2") for name in ("straight", "stopped"))
-    # Steps are of 1e-3; where a gradient is all rounding error, Adam makes it a hundredth of one.
+    # Steps are 1e-3; where a gradient is mere rounding error, Adam takes about 1e-5.
     for one, other in zip(weights(tmp_path / "one", "6-1"), straight, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
     for one, other in zip(straight, stopped, strict=True):
@@ -92,19 +90,19 @@ def test_low_precision_trains_to_finite_weights(tmp_path, precision, devices):
     assert all(np.isfinite(array).all() for array in weights(tmp_path, f"4-{devices}"))
 
 
-def test_a_batch_that_the_replicas_do_not_divide_is_told(tmp_path):
+def test_a_batch_that_the_replicas_do_not_divide_is_rejected(tmp_path):
     process = start(3, "float32", 2, tmp_path)
     _, err = process.communicate(timeout=200)
     assert "train.batch_size=8 is not divisible by the 3 replicas" in err
 
 
-def test_replicas_that_are_to_accumulate_gradients_are_told(tmp_path):
+def test_accumulating_gradients_on_several_replicas_is_rejected(tmp_path):
     process = start(2, "float32", 2, tmp_path, json.dumps({"accumulate": 2}))
     _, err = process.communicate(timeout=200)
-    assert "train.accumulate=2 needs a single replica, here are 2" in err
+    assert "train.accumulate=2 needs a single replica, but there are 2" in err
 
 
-def test_sigterm_saves_the_state_and_ends_the_process(tmp_path):
+def test_sigterm_saves_the_state_and_terminates_the_process(tmp_path):
     process = start(1, "float32", 100_000, tmp_path)
     state = tmp_path / "state" / "checkpoint"
     deadline = time.monotonic() + 300

@@ -5,7 +5,7 @@ from trainer.common.image_grid import GAP_GRAY, image_grid
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_image_is_shown_once_in_rows_and_what_is_left_is_gap(channels):
+def test_every_image_is_shown_once_in_rows_and_the_rest_is_gap(channels):
     images = np.stack([np.full((80, 80, channels), 10 * i, np.uint8) for i in range(5)])
     grid = image_grid(images)
     gap = 5
@@ -22,7 +22,7 @@ def test_small_images_are_enlarged_by_a_whole_factor():
     np.testing.assert_array_equal(grid[3:-3:6, 3:-3:6, 0], image[0, :, :, 0])
 
 
-def test_a_row_has_as_many_images_as_asked_for():
+def test_a_row_has_the_requested_number_of_images():
     images = np.stack([np.full((80, 80, 1), 10 * i, np.uint8) for i in range(6)])
     centers = image_grid(images, columns=2)[45::85, 45::85, 0]
     assert centers.tolist() == [[0, 10], [20, 30], [40, 50]]

@@ -3,15 +3,15 @@ import pytest
 from trainer.common.text import first_line, list_some
 
 
-def test_a_few_names_are_all_told():
+def test_a_few_names_are_all_listed():
     assert list_some(["cat", "äpfel"]) == "cat, äpfel"
 
 
-def test_of_many_names_the_first_are_told_and_the_others_counted():
+def test_of_many_names_the_first_are_listed_and_the_others_counted():
     assert list_some([f"n{i}" for i in range(1200)]).endswith(", n9 and 1,190 more")
 
 
-def test_names_stay_on_the_line_and_steer_no_terminal():
+def test_control_characters_in_names_are_escaped():
     assert list_some(["a\nb", "\x1b[31m"]) == r"a\nb, \x1b[31m"
 
 

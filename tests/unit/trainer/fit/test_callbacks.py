@@ -13,7 +13,7 @@ NAN = float("nan")
 
 
 class Model(keras.Model):
-    """Trains nothing: says what it is told, one entry a step; a sample is its noise."""
+    """Trains nothing: logs the given values, one per step; a sample is its noise."""
 
     def __init__(self, logs, seconds=0.0, grid_seconds=0.0):
         super().__init__()
@@ -27,7 +27,7 @@ class Model(keras.Model):
     def train_step(self, data):
         step = int(self.done)
         self.done.assign_add(1)
-        time.sleep(self.seconds * (1 if step else 20))  # as if the first step compiled
+        time.sleep(self.seconds * (1 if step else 20))  # simulates compilation in the first step
         self.optimizer.iterations.assign_add(1)
         return {key: values[step] for key, values in self.said.items()}
 
@@ -41,7 +41,7 @@ class Model(keras.Model):
 
 
 def train(folder, logs, *, start_step=0, log_every=2, grid_every=100, **kwargs):
-    """What TensorBoard reads of a training: {tag: {step: value}}, images as encoded."""
+    """Reads the events of a training: {tag: {step: value}}, with encoded images."""
     model = Model(logs, **kwargs)
     board = TensorBoardLog(
         str(folder),
@@ -63,7 +63,7 @@ def train(folder, logs, *, start_step=0, log_every=2, grid_every=100, **kwargs):
     }
 
 
-def test_points_are_means_over_the_steps_since_the_point_before(tmp_path):
+def test_points_are_means_over_the_steps_since_the_previous_point(tmp_path):
     logs = {"loss": [1.0, 3.0, 5.0, 6.0, 9.0], "gradient_norm": [0.5, 1.5, 2.0, 3.0, 7.0]}
     board, written = train(tmp_path, logs)
     assert written["loss"] == {2: 2.0, 4: 5.5, 5: 9.0}
@@ -84,18 +84,18 @@ def test_a_part_of_alpha_is_averaged_over_the_steps_that_had_images_there(tmp_pa
     }
 
 
-def test_a_loss_that_is_no_number_is_shown_as_such(tmp_path):
+def test_a_loss_of_nan_is_logged_as_nan(tmp_path):
     board, written = train(tmp_path, {"loss": [1.0, NAN]})
     assert np.isnan(written["loss"][2])
     assert np.isnan(board.mean_loss)
 
 
-def test_only_the_loss_is_asked_for(tmp_path):
+def test_only_the_loss_is_required(tmp_path):
     _, written = train(tmp_path, {"loss": [1.0] * 4})
     assert set(written) == {"loss", "images_per_second", "learning_rate", "samples"}
 
 
-def test_the_rate_leaves_out_the_step_that_compiles_and_the_grids(tmp_path):
+def test_the_rate_excludes_compilation_and_grids(tmp_path):
     seconds = 0.05
     _, written = train(
         tmp_path, {"loss": [1.0] * 8}, log_every=4, grid_every=2, seconds=seconds, grid_seconds=0.4
@@ -104,7 +104,7 @@ def test_the_rate_leaves_out_the_step_that_compiles_and_the_grids(tmp_path):
         assert 0.3 * 32 / seconds < rate <= 32 / seconds
 
 
-def test_a_resumed_training_goes_on_at_its_step(tmp_path):
+def test_a_resumed_training_continues_at_its_step(tmp_path):
     _, written = train(tmp_path, {"loss": [1.0, 2.0, 3.0]}, start_step=5)
     assert written["loss"] == {6: 1.0, 8: 2.5}
 
@@ -120,7 +120,7 @@ def test_grids_show_the_samples_of_the_fixed_noise(tmp_path):
     assert (grid[4:68, 4:68] == 255).all()
 
 
-def test_a_grid_of_a_conditional_model_shows_the_labels_given(tmp_path):
+def test_a_grid_of_a_conditional_model_shows_its_labels(tmp_path):
     board = TensorBoardLog(
         str(tmp_path),
         start_step=0,

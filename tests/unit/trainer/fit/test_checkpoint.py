@@ -31,7 +31,7 @@ def state(model):
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_a_restored_training_ends_with_the_weights_of_one_that_never_stopped(tmp_path, precision):
+def test_a_restored_training_reaches_the_weights_of_an_uninterrupted_one(tmp_path, precision):
     first = model(precision)
     fit(first, 3)
     Checkpoints(str(tmp_path), first, keep=2).save()
@@ -66,7 +66,7 @@ def test_only_the_newest_are_kept(tmp_path):
     ("every_seconds", "every_steps", "saved"),
     [(1000, float("inf"), [7]), (1000, 2.5, [3, 6, 7]), (0, 1000, [1, 2, 3, 4, 5, 6, 7])],
 )
-def test_checkpoints_are_written_when_the_time_or_the_steps_are_due_and_at_the_end(
+def test_checkpoints_are_written_when_due_by_time_or_steps_and_at_the_end(
     tmp_path, every_seconds, every_steps, saved
 ):
     trained = model()
@@ -76,7 +76,7 @@ def test_checkpoints_are_written_when_the_time_or_the_steps_are_due_and_at_the_e
     assert sorted(tmp_path.glob("*.index")) == [tmp_path / f"ckpt-{step}.index" for step in saved]
 
 
-def test_a_damaged_checkpoint_is_told_and_the_one_before_is_restored(tmp_path):
+def test_a_damaged_checkpoint_is_reported_and_the_previous_one_restored(tmp_path):
     trained = model()
     checkpoints = Checkpoints(str(tmp_path), trained, keep=3)
     for _ in range(3):
@@ -84,17 +84,17 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_restored(tmp_path):
         checkpoints.save()
     flip_a_byte(tmp_path / "ckpt-3.data-00000-of-00001")
     (tmp_path / "ckpt-2.index").unlink()
-    told = []
+    lines = []
     restored = Checkpoints(str(tmp_path), model(), keep=3)
-    assert restored.restore(told.append)
+    assert restored.restore(lines.append)
     assert restored.step == 1
-    assert [name for text in told for name in ("ckpt-3", "ckpt-2") if name in text] == [
+    assert [name for line in lines for name in ("ckpt-3", "ckpt-2") if name in line] == [
         "ckpt-3",
         "ckpt-2",
     ]
 
 
-def test_where_every_checkpoint_is_damaged_the_training_starts_anew(tmp_path):
+def test_if_every_checkpoint_is_damaged_the_training_starts_anew(tmp_path):
     trained = model()
     checkpoints = Checkpoints(str(tmp_path), trained, keep=1)
     fit(trained, 1)
@@ -102,9 +102,9 @@ def test_where_every_checkpoint_is_damaged_the_training_starts_anew(tmp_path):
     flip_a_byte(tmp_path / "ckpt-1.data-00000-of-00001")
     fresh = model()
     before = state(fresh)
-    told = []
-    assert not Checkpoints(str(tmp_path), fresh, keep=1).restore(told.append)
-    assert len(told) == 1
+    lines = []
+    assert not Checkpoints(str(tmp_path), fresh, keep=1).restore(lines.append)
+    assert len(lines) == 1
     for a, b in zip(before, state(fresh), strict=False):
         np.testing.assert_array_equal(a, b)
 
@@ -115,7 +115,7 @@ def flip_a_byte(path):
     path.write_bytes(data)
 
 
-def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_good_state(tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_valid_state(tmp_path):
     trained = model()
     checkpoints = Checkpoints(str(tmp_path), trained, keep=2)
     fit(trained, 2)

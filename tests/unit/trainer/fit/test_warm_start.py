@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.dataset import TrainingData
 from trainer.fit.warm_start import AVERAGE, RAW, MisfitError, load_weights, save_weights, warm_start
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import METADATA, Sampler
@@ -49,8 +50,7 @@ def files(tmp_path_factory):
 
 def run(files, folder, base=None, *, warm=True, steps=2, seed=7):
     return train(
-        files,
-        preprocess,
+        TrainingData(files, preprocess, SHAPE, split=SPLIT),
         tf.distribute.get_strategy(),
         model_options=options(),
         train_options=TrainOptions(
@@ -62,18 +62,15 @@ def run(files, folder, base=None, *, warm=True, steps=2, seed=7):
             seed=seed,
         ),
         sample_options=SAMPLE,
-        resolution=SHAPE[0],
-        channels=SHAPE[2],
         checkpoints_folder=f"{folder}/state",
         log_folder=f"{folder}/logs",
         base_model=base,
-        split=SPLIT,
     )
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory, files):
-    """A model as the Trainer exports it, trained for long enough to have learned something."""
+    """A model as the Trainer exports it, trained until it has learned something."""
     folder = tmp_path_factory.mktemp("base")
     model = run(files, folder, warm=False, steps=150, seed=1).model
     sampler = str(folder / "model" / "Format-Serving")
@@ -86,7 +83,7 @@ def base(tmp_path_factory, files):
 
 @pytest.fixture(scope="module")
 def cold(base, files, tmp_path_factory):
-    """A training that is not to start warm, though there is a base."""
+    """A training that starts cold although there is a base."""
     return run(files, tmp_path_factory.mktemp("cold"), base[0], warm=False)
 
 
@@ -100,7 +97,7 @@ def warm(base, files, tmp_path_factory):
 
 
 def copy_of(base, folder):
-    """A base that may be damaged: its sampler's path, and the folder of its weights."""
+    """Copies a base, to be damaged; returns its sampler's path and the folder of its weights."""
     shutil.copytree(base[0].rpartition("/")[0], folder / "model")
     return str(folder / "model" / "Format-Serving"), folder / "model" / "network"
 
@@ -121,21 +118,21 @@ def differ(some, others):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_network_and_average_start_as_those_of_the_base(base, dropout, precision):
+def test_network_and_average_start_from_those_of_the_base(base, dropout, precision):
     sampler, source = base
     assert differ(source.network.get_weights(), source.ema_network.get_weights())
     model = build(options(dropout=dropout), precision=precision)
-    told = []
+    lines = []
     assert (
-        warm_start(model, sampler, options(dropout=dropout), SHAPE, [], SPLIT, told.append)
+        warm_start(model, sampler, options(dropout=dropout), SHAPE, [], SPLIT, lines.append)
         == sampler
     )
     assert_equal(weights(model), weights(source))
     assert model.step.numpy() == 0
-    assert told == [f"warm start from the latest blessed model, {sampler}"]
+    assert lines == [f"warm start from the latest blessed model, {sampler}"]
 
 
-def test_a_warm_training_says_so_and_starts_with_a_lower_loss_than_a_cold_one(base, warm, cold):
+def test_a_warm_training_reports_it_and_starts_with_a_lower_loss_than_a_cold_one(base, warm, cold):
     trained, _, out = warm
     assert out.startswith(f"  warm start from the latest blessed model, {base[0]}\n")
     assert trained.warm_started_from == base[0]
@@ -152,7 +149,7 @@ def test_the_average_soon_follows_the_new_weights(base, warm):
     assert left < 0.1 * moved
 
 
-def test_a_resumed_warm_training_ends_with_the_weights_of_one_that_never_stopped(
+def test_a_resumed_warm_training_reaches_the_weights_of_an_uninterrupted_one(
     base, warm, files, tmp_path, capsys
 ):
     straight = run(files, tmp_path / "straight", base[0], steps=4).model
@@ -160,11 +157,11 @@ def test_a_resumed_warm_training_ends_with_the_weights_of_one_that_never_stopped
     resumed = run(files, tmp_path / "stopped", base[0], steps=4)
     assert resumed.metrics["resumed_from_step"] == 2
     assert resumed.warm_started_from == base[0]
-    assert "\n  going on from step 2\n" in capsys.readouterr().out
+    assert "\n  resuming from step 2\n" in capsys.readouterr().out
     assert_equal(weights(resumed.model), weights(straight))
 
 
-def test_without_a_base_the_start_is_cold_and_told(cold, files, tmp_path, capsys):
+def test_without_a_base_a_cold_start_is_reported(cold, files, tmp_path, capsys):
     trained = run(files, tmp_path)
     assert capsys.readouterr().out.startswith(
         "  cold start: there is no blessed model yet that was trained on other examples\n"
@@ -186,18 +183,18 @@ def test_without_a_base_the_start_is_cold_and_told(cold, files, tmp_path, capsys
         ),
     ],
 )
-def test_another_network_is_told_and_started_cold(base, changes, there, here):
+def test_another_network_is_reported_and_started_cold(base, changes, there, here):
     model = build(options(**changes))
     before = weights(model)
-    told = []
-    assert warm_start(model, base[0], options(**changes), SHAPE, [], SPLIT, told.append) is None
-    assert told == [
+    lines = []
+    assert warm_start(model, base[0], options(**changes), SHAPE, [], SPLIT, lines.append) is None
+    assert lines == [
         f"cold start: the latest blessed model has {there}; this configuration has {here}"
     ]
     assert_equal(weights(model), before)
 
 
-def test_another_image_shape_is_told(base):
+def test_another_image_shape_is_reported(base):
     with pytest.raises(MisfitError) as error:
         load_weights(build(options()), base[0], options(), (8, 8, 3), [], SPLIT)
     assert str(error.value) == (
@@ -216,20 +213,20 @@ def truncate(path):
 
 @pytest.mark.parametrize("damage", [remove, truncate])
 @pytest.mark.parametrize("name", [RAW, AVERAGE])
-def test_damaged_weights_are_told_and_leave_the_model_as_it_was(base, tmp_path, name, damage):
+def test_damaged_weights_are_reported_and_leave_the_model_unchanged(base, tmp_path, name, damage):
     sampler, network = copy_of(base, tmp_path)
     damage(network / name)
     model = build(options())
     before = weights(model)
-    told = []
-    assert warm_start(model, sampler, options(), SHAPE, [], SPLIT, told.append) is None
-    (line,) = told
+    lines = []
+    assert warm_start(model, sampler, options(), SHAPE, [], SPLIT, lines.append) is None
+    (line,) = lines
     assert line.startswith(f"cold start: {network / name} of the latest blessed model cannot be")
     assert "\n" not in line
     assert_equal(weights(model), before)
 
 
-def test_a_training_whose_base_is_damaged_ends_as_a_cold_one(base, cold, files, tmp_path):
+def test_a_training_whose_base_is_damaged_starts_cold(base, cold, files, tmp_path):
     sampler, network = copy_of(base, tmp_path)
     truncate(network / AVERAGE)
     trained = run(files, tmp_path, sampler)
@@ -237,7 +234,7 @@ def test_a_training_whose_base_is_damaged_ends_as_a_cold_one(base, cold, files, 
     assert_equal(weights(trained.model), weights(cold.model))
 
 
-def test_weights_of_another_network_than_the_metadata_says_leave_the_model_as_it_was(
+def test_weights_of_another_network_than_the_metadata_describe_leave_the_model_unchanged(
     base, tmp_path
 ):
     sampler, network = copy_of(base, tmp_path)
@@ -260,7 +257,7 @@ def test_weights_of_another_network_than_the_metadata_says_leave_the_model_as_it
         json.dumps({"config": {"model": {}}, "shape": [4], "split": {}}),
     ],
 )
-def test_metadata_that_do_not_describe_a_network_are_told_in_one_line(base, tmp_path, content):
+def test_metadata_that_do_not_describe_a_network_are_reported_in_one_line(base, tmp_path, content):
     sampler, _ = copy_of(base, tmp_path)
     path = tmp_path / "model" / "Format-Serving" / METADATA
     path.unlink()
@@ -272,7 +269,7 @@ def test_metadata_that_do_not_describe_a_network_are_told_in_one_line(base, tmp_
     assert "\n" not in str(error.value)
 
 
-def test_another_split_is_told_since_the_base_may_have_seen_what_is_held_out_now(base):
+def test_another_split_is_reported_because_the_base_may_have_seen_held_out_images(base):
     with pytest.raises(MisfitError) as error:
         load_weights(build(options()), base[0], options(), SHAPE, [], {"data.eval_percent": 20})
     assert str(error.value) == (
@@ -281,7 +278,7 @@ def test_another_split_is_told_since_the_base_may_have_seen_what_is_held_out_now
     )
 
 
-def test_a_resumed_training_remembers_its_start_whatever_became_of_the_base(
+def test_a_resumed_training_remembers_its_base_even_if_the_base_changed_since(
     base, warm, files, tmp_path, capsys
 ):
     sampler, network = copy_of(base, tmp_path)
@@ -296,7 +293,7 @@ def test_a_resumed_training_remembers_its_start_whatever_became_of_the_base(
     assert capsys.readouterr().out.count("cold start") == 1
 
 
-def test_other_classes_are_told(base):
+def test_other_classes_are_reported(base):
     with pytest.raises(MisfitError) as error:
         load_weights(build(options()), base[0], options(), SHAPE, ["cat", "dog"], SPLIT)
     assert str(error.value) == (

@@ -1,4 +1,4 @@
-"""Two processes on loopback train as one does."""
+"""Two processes on loopback train the same model as one."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
+from trainer.dataset import TrainingData
 from trainer.fit.checkpoint import Checkpoints
 from trainer.fit.workers import check_same_start, choose_strategy, is_chief
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
@@ -22,7 +23,7 @@ from trainer.train import build_model, train
 MODEL = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
 SAMPLE = SampleOptions(nb_step=2)
 STEPS = 6
-RAMP = np.float32([0.0, 0.2, 0.4, 0.6])  # so that a flip shows
+RAMP = np.float32([0.0, 0.2, 0.4, 0.6])  # makes a flip visible
 
 
 def options(steps):
@@ -53,29 +54,26 @@ def poisoned(serialized):
 
 def run(folder, strategy, steps, state, logs, preprocess=preprocess):
     return train(
-        [f"{folder}/records.gz"],
-        preprocess,
+        TrainingData([f"{folder}/records.gz"], preprocess, (4, 4, 1)),
         strategy,
         model_options=MODEL,
         train_options=options(steps),
         sample_options=SAMPLE,
-        resolution=4,
-        channels=1,
         checkpoints_folder=f"{folder}/{state}",
         log_folder=f"{folder}/{logs}",
     )
 
 
 def variables(model):
-    """Those of network, average and optimizer."""
+    """The variables of network, average and optimizer."""
     every = model.network.variables + model.ema_network.variables + model.optimizer.variables
     return [np.array(variable.value.numpy()) for variable in every]
 
 
 def work(folder, index):
-    """What each worker does, stage by stage; killed in the last."""
+    """Runs the stages of one worker, which is killed in the last."""
     strategy = choose_strategy()
-    told = {"chief": is_chief(strategy)}
+    seen = {"chief": is_chief(strategy)}
 
     def failure(*arguments):
         with pytest.raises(Exception) as caught:
@@ -84,29 +82,29 @@ def work(folder, index):
 
     run(folder, strategy, STEPS // 2, f"state{index}", f"logs{index}")
     strategy.gather(tf.constant([0]), axis=0)  # waits until the chief has saved
-    told["apart"] = failure(STEPS, f"state{index}", "apart")
+    seen["apart"] = failure(STEPS, f"state{index}", "apart")
     with pytest.raises(ValueError) as caught:
         check_same_start(strategy, 0, [np.full([3], index, np.float32)])
-    told["other weights"] = str(caught.value)
-    told["diverged"] = failure(STEPS, "diverged", f"diverged{index}", poisoned)
+    seen["other weights"] = str(caught.value)
+    seen["diverged"] = failure(STEPS, "diverged", f"diverged{index}", poisoned)
     trained = run(folder, strategy, STEPS, "state0", f"logs{index}")
-    told["metrics"] = trained.metrics
+    seen["metrics"] = trained.metrics
     np.savez(f"{folder}/{index}.npz", *variables(trained.model))
-    Path(f"{folder}/{index}.json").write_text(json.dumps(told))
+    Path(f"{folder}/{index}.json").write_text(json.dumps(seen))
     strategy.gather(tf.constant([0]), axis=0)
     run(folder, strategy, 10**6, "state0", "endless")
 
 
 def train_on(folder, index):
-    """What a worker does that trains until it is killed, or the other is."""
+    """Trains until this worker or the other is killed."""
     run(folder, choose_strategy(), 10**6, "endless", f"endless_logs{index}")
 
 
 class Pair:
-    """Two workers, of which one was killed in the midst of a training: how the other ended.
+    """Two workers, one of which was killed during training: how the other ended.
 
     Attributes:
-        error: what the other wrote to stderr.
+        error: stderr of the other.
         returned: its exit code.
     """
 
@@ -176,14 +174,14 @@ def killed_worker(folder):
 
 
 @pytest.fixture(scope="module")
-def told(killed_worker, folder):
-    """What each worker told before the last stage."""
+def seen(killed_worker, folder):
+    """What each worker recorded before the last stage."""
     return [json.loads((folder / f"{index}.json").read_text()) for index in range(2)]
 
 
 @pytest.fixture(scope="module")
 def single(folder):
-    """The same training in one process that never stopped."""
+    """The same training in one uninterrupted process."""
     return run(folder, tf.distribute.get_strategy(), STEPS, "single", "single_logs")
 
 
@@ -198,57 +196,57 @@ def points(folder, tag):
     return [make_ndarray(event.tensor_proto) for event in events.Tensors(tag)]
 
 
-def test_two_workers_that_stopped_once_end_with_the_state_of_one_process(told, single, folder):
+def test_two_resumed_workers_reach_the_state_of_one_process(seen, single, folder):
     expected = variables(single.model)
     for index in range(2):
         for ours, theirs in zip(saved_variables(folder, index), expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)  # of steps of 1e-3
-    assert told[0]["metrics"]["resumed_from_step"] == STEPS // 2
-    assert told[0]["metrics"]["loss"] == pytest.approx(single.metrics["loss"])
+    assert seen[0]["metrics"]["resumed_from_step"] == STEPS // 2
+    assert seen[0]["metrics"]["loss"] == pytest.approx(single.metrics["loss"])
 
 
 @pytest.mark.parametrize("tag", ["loss", "gradient_norm"])
-def test_losses_and_gradients_of_each_step_are_those_of_one_process(told, single, folder, tag):
+def test_losses_and_gradients_of_each_step_are_those_of_one_process(seen, single, folder, tag):
     ours, theirs = points(folder / "logs0", tag), points(folder / "single_logs", tag)
     assert len(theirs) == STEPS
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
-def test_only_the_chief_writes(told, folder):
-    assert [worker["chief"] for worker in told] == [True, False]
+def test_only_the_chief_writes(seen, folder):
+    assert [worker["chief"] for worker in seen] == [True, False]
     assert (folder / "state0").exists()
     assert (folder / "logs0").exists()
     assert not (folder / "state1").exists()
     assert not (folder / "logs1").exists()
-    assert told[1]["metrics"]["loss"] is None
+    assert seen[1]["metrics"]["loss"] is None
 
 
-def test_workers_that_find_different_checkpoints_refuse_to_train(told):
-    for worker in told:
+def test_workers_that_find_different_checkpoints_refuse_to_train(seen):
+    for worker in seen:
         assert worker["apart"].startswith(
             f"ValueError: the workers found checkpoints of different steps ([{STEPS // 2}, 0])"
         )
 
 
-def test_workers_that_start_from_different_weights_refuse_to_train(told):
-    for worker in told:
+def test_workers_that_start_from_different_weights_refuse_to_train(seen):
+    for worker in seen:
         assert worker["other weights"].startswith(
-            "the workers start from different weights at step 0: give all of them"
+            "the workers start from different weights at step 0: all of them need"
         )
 
 
-def test_a_divergence_ends_every_worker_at_the_same_step(told, folder):
-    for worker in told:
+def test_a_divergence_stops_every_worker_at_the_same_step(seen, folder):
+    for worker in seen:
         assert worker["diverged"] == "TrainingDivergedError: the loss is nan at step 1"
     assert not (folder / "diverged").exists()
 
 
 def check_that_the_other_ended(pair, state):
-    """It told why in a line, and the checkpoints are valid."""
+    """Checks that it reported why in one line and that the checkpoints are valid."""
     assert pair.returned == 1
     assert pair.error.splitlines()[-1] == (
-        "trainer.fit.workers.WorkerLostError: another worker has ended, or the network between "
-        "them failed; start all again, to go on from the last checkpoint"
+        "trainer.fit.workers.WorkerLostError: another worker ended or its connection failed; "
+        "restart all workers to resume from the last checkpoint"
     )
     model = build_model(MODEL, options(STEPS), SAMPLE, resolution=4, channels=1)
     checkpoints = Checkpoints(str(state), model, keep=2)
@@ -257,11 +255,11 @@ def check_that_the_other_ended(pair, state):
     assert all(np.isfinite(array).all() for array in variables(model))
 
 
-def test_a_killed_worker_ends_the_chief_and_leaves_the_checkpoint_valid(killed_worker, folder):
+def test_a_killed_worker_stops_the_chief_and_leaves_the_checkpoint_valid(killed_worker, folder):
     check_that_the_other_ended(killed_worker, folder / "state0")
 
 
-def test_a_killed_chief_ends_the_other_worker_and_leaves_the_checkpoint_valid(folder):
+def test_a_killed_chief_stops_the_other_worker_and_leaves_the_checkpoint_valid(folder):
     check_that_the_other_ended(Pair(folder, train_on, "endless", killed=0), folder / "endless")
 
 
@@ -269,12 +267,12 @@ CLUSTER = {"worker": ["a:1", "b:2"]}
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "expected"),
     [
         ("{", "invalid JSON"),
         (json.dumps({"cluster": {"ps": ["a:1"]}}), "cluster.ps: "),
         (json.dumps({"cluster": {"worker": "a:1"}}), "cluster.worker: "),
-        (json.dumps({"cluster": CLUSTER}), "several workers, but no task"),
+        (json.dumps({"cluster": CLUSTER}), "task is missing"),
         (
             json.dumps({"cluster": CLUSTER, "task": {"type": "evaluator", "index": 0}}),
             "task.type: ",
@@ -285,17 +283,17 @@ CLUSTER = {"worker": ["a:1", "b:2"]}
         ),
     ],
 )
-def test_a_malformed_cluster_is_told_in_a_line(monkeypatch, config, told):
+def test_a_malformed_cluster_is_reported_in_one_line(monkeypatch, config, expected):
     monkeypatch.setenv("TF_CONFIG", config)
     with pytest.raises(ValueError, match="TF_CONFIG") as caught:
         choose_strategy()
     message = str(caught.value)
-    assert told in message
+    assert expected in message
     assert "\n" not in message
 
 
 @pytest.mark.parametrize("config", ["", "{}", '{"cluster": {"chief": ["a:1"]}}'])
-def test_a_single_worker_is_no_cluster(monkeypatch, config):
+def test_a_single_worker_is_not_a_cluster(monkeypatch, config):
     monkeypatch.setenv("TF_CONFIG", config)
     strategy = choose_strategy()
     assert strategy.num_replicas_in_sync == 1

@@ -15,7 +15,7 @@ def inputs():
 
 
 def attention_of_keras(query, key, value):
-    """Keras's layer, whose projections are set to do nothing."""
+    """Keras's layer with identity projections."""
     layer = keras.layers.MultiHeadAttention(HEADS, DEPTH, use_bias=False)
     layer.build(query.shape, value.shape, key.shape)
     identity = np.eye(HEADS * DEPTH, dtype="float32")
@@ -39,7 +39,7 @@ def test_values_and_gradients_are_those_of_keras(inputs):
 
 def test_a_query_that_finds_one_key_gets_its_value(inputs):
     *_, value = inputs
-    place = 100 * tf.tile(tf.eye(T, DEPTH)[None], [N, 1, HEADS])  # the last one is nowhere
+    place = 100 * tf.tile(tf.eye(T, DEPTH)[None], [N, 1, HEADS])  # no key matches the last one
     y = DotProductAttention(HEADS)([place, place, value])
     np.testing.assert_allclose(y[:, :-1], value[:, :-1], atol=1e-5)
     np.testing.assert_allclose(y[:, -1], tf.reduce_mean(value, 1), atol=1e-5)

@@ -16,12 +16,12 @@ def test_the_output_is_shaped_as_the_points_and_depends_on_alpha(dim):
     assert np.abs(early - late).max() > 1e-3
 
 
-def test_width_and_depth_decide_the_number_of_parameters():
-    # Hidden layers from 2 coordinates and 8 numbers of alpha, then 8 to 8 twice; 8 to 2 at the end.
+def test_width_and_depth_determine_the_number_of_parameters():
+    # Hidden layers: 2 coordinates and 8 values of alpha to 8, then 8 to 8 twice; output: 8 to 2.
     assert build_mlp(2, width=8, depth=3).count_params() == 11 * 8 + 2 * 9 * 8 + 9 * 2
 
 
-def test_noise_is_carried_to_a_density_of_two_clusters():
+def test_noise_is_mapped_to_a_density_of_two_clusters():
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     x1 = rng.normal(0, 0.1, (4096, 2)) + np.where(rng.random((4096, 1)) < 0.25, -2.0, 2.0)

@@ -35,7 +35,7 @@ def test_weights_and_output_are_float32_at_any_precision(precision):
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_attention_adds_weights_where_it_is_asked_for():
+def test_attention_adds_weights_at_its_levels():
     without = SMALL.model_copy(update={"attention": (False, False)})
     assert build_unet(SMALL, 8, 1).count_params() > build_unet(without, 8, 1).count_params()
 
@@ -48,7 +48,7 @@ def test_a_network_can_be_cloned():
     np.testing.assert_allclose(network(inputs), clone(inputs), atol=1e-6)
 
 
-def test_a_conditional_network_starts_as_an_unconditional_one_and_learns_each_label_by_itself():
+def test_a_conditional_network_starts_as_an_unconditional_one_and_learns_each_label_separately():
     keras.utils.set_random_seed(0)
     plain = build_unet(SMALL, 8, 1)
     keras.utils.set_random_seed(0)
@@ -67,7 +67,7 @@ def test_a_conditional_network_starts_as_an_unconditional_one_and_learns_each_la
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_a_conditional_network_takes_every_label_at_low_precision(precision):
     network = build_unet(SMALL, 8, 1, precision, nb_class=300)
-    labels = tf.constant([0, 299, 300], tf.int64)  # 299 is no number of bfloat16
+    labels = tf.constant([0, 299, 300], tf.int64)  # bfloat16 cannot represent 299
     network.get_layer("class_embedding").embeddings.assign(tf.eye(301, 32) + 1.0)
     output = network([tf.zeros([3, 8, 8, 1]), tf.zeros([3]), labels])
     assert output.dtype == tf.float32
@@ -90,7 +90,7 @@ def test_an_embedding_of_odd_length_ends_in_a_zero():
 def test_alpha_is_embedded_in_float32_at_any_precision(precision):
     network = build_unet(SMALL, 8, 1, precision)
     time = keras.Model(network.inputs, network.get_layer("time_sinusoids").output)
-    close = tf.constant([0.75, 0.7501])  # the same number in bfloat16 and, times 1000, in float16
+    close = tf.constant([0.75, 0.7501])  # equal in bfloat16 and, times 1000, in float16
     first, second = time([tf.zeros([2, 8, 8, 1]), close])
     assert np.abs(first - second).max() > 0.01
 

@@ -18,7 +18,7 @@ def exact(x0):
 
 
 def stiff(x, alpha):
-    """Rows are drawn to cos(20 alpha), the more strongly the larger their first value was."""
+    """Rows approach cos(20 alpha), the faster the larger their initial value."""
     speed = x[:, 1:]
     pull = speed * (tf.cos(20.0 * alpha)[:, tf.newaxis] - x[:, :1])
     return tf.concat([pull, tf.zeros_like(speed)], 1)
@@ -36,7 +36,7 @@ def test_the_error_stays_below_the_tolerance_in_both_directions(name, tolerance)
     forward = solve(name, tolerance).x
     assert np.all(np.abs(forward - x1) < tolerance * (1 + np.abs(x1)))
     backward = solve(name, tolerance, x=tf.constant(x1, tf.float32), backward=True).x
-    # Errors near x1 grow on the way back, by up to (1 + x0 (e - 1))^2 / e.
+    # Backward, errors near x1 grow by up to (1 + x0 (e - 1))^2 / e.
     assert np.all(np.abs(backward - X0) < 2 * tolerance * (1 + np.abs(X0)))
 
 
@@ -55,7 +55,7 @@ def test_a_higher_order_costs_less_at_a_low_tolerance():
 def test_the_result_and_cost_of_a_row_do_not_depend_on_its_batch(name):
     x = tf.constant([[0.0, 1.0], [0.5, 30.0], [3.0, 8.0]])
     together = solve(name, 1e-3, stiff, x)
-    assert len(set(together.nfe.numpy())) > 1  # the rows go at paces of their own
+    assert len(set(together.nfe.numpy())) > 1  # the rows take different numbers of steps
     for i in range(3):
         alone = solve(name, 1e-3, stiff, x[i : i + 1])
         np.testing.assert_array_equal(alone.x[0], together.x[i])
@@ -63,7 +63,7 @@ def test_the_result_and_cost_of_a_row_do_not_depend_on_its_batch(name):
 
 
 @pytest.mark.parametrize("name", ADAPTIVE)
-def test_steps_that_fail_are_tried_again_shorter(name):
+def test_rejected_steps_are_retried_with_a_shorter_size(name):
     tried = []
 
     def bump(x, alpha):
@@ -72,12 +72,12 @@ def test_steps_that_fail_are_tried_again_shorter(name):
 
     x1 = solve(name, 1e-3, bump, tf.zeros([1, 1])).x
     np.testing.assert_allclose(x1, np.arctan(16) + np.arctan(24), atol=5e-3)
-    assert np.any(np.diff(tried) < -0.05)  # it went too far and came back
+    assert np.any(np.diff(tried) < -0.05)  # it went too far and returned
 
 
 @pytest.mark.parametrize("nb_step", [1, 2, 5, 9])
 @pytest.mark.parametrize("name", ADAPTIVE)
-def test_the_cap_is_kept_and_the_end_reached_even_where_the_tolerance_is_not(name, nb_step):
+def test_the_end_is_reached_within_the_maximum_of_steps_even_if_the_tolerance_is_not(name, nb_step):
     solver = solvers.get(name, rtol=1e-7, atol=1e-7)
     ends = []
 
@@ -91,7 +91,7 @@ def test_the_cap_is_kept_and_the_end_reached_even_where_the_tolerance_is_not(nam
     np.testing.assert_allclose(solution.x, exact(X0), atol=0.05)
 
 
-def test_a_row_that_is_no_number_leaves_the_others_alone():
+def test_a_row_of_nan_does_not_affect_the_others():
     broken = tf.constant([[np.nan, 1.0], [0.3, 0.9]])
     together = solve("bosh3", 1e-3, x=broken, nb_step=20)
     alone = solve("bosh3", 1e-3, x=broken[1:], nb_step=20)

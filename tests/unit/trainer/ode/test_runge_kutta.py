@@ -18,7 +18,7 @@ def test_a_tableau_is_consistent(name):
 
 
 def error(tableau, nb_step):
-    """Of dx/dalpha = 2 alpha x (1 - x), logistic growth in alpha squared, at alpha = 1; float64."""
+    """Solves dx/dalpha = 2 alpha x (1 - x), logistic growth in alpha^2, to alpha = 1; float64."""
     x = x0 = tf.constant([[0.1], [0.3], [2.0]], tf.float64)
     size = tf.fill([3], tf.constant(1 / nb_step, tf.float64))
     for i in range(nb_step):

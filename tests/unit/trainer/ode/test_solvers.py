@@ -125,7 +125,7 @@ def test_one_trace_serves_any_number_of_steps_and_rows(function, name):
 
 
 def loop_variables(function, name):
-    """What the loop of the graph carries from step to step, for states of a known size."""
+    """Returns the loop variables of the graph, for states of a known size."""
 
     @tf.function(input_signature=[tf.TensorSpec([7, 1]), tf.TensorSpec([], tf.int32)])
     def run(x, nb_step):
@@ -138,13 +138,13 @@ def loop_variables(function, name):
 
 
 @pytest.mark.parametrize("name", solvers.SOLVERS)
-def test_memory_grows_with_the_steps_only_where_the_trajectory_is_asked_for(name):
+def test_memory_grows_with_the_steps_only_for_a_trajectory(name):
     carried = loop_variables(solvers.solve, name)
     assert all(t.dtype != tf.variant and t.shape.num_elements() <= 7 for t in carried)
     kept = loop_variables(solvers.trajectory, name)
-    assert any(t.dtype == tf.variant for t in kept)  # the lists that take every state
+    assert any(t.dtype == tf.variant for t in kept)  # the lists of all states
 
 
-def test_solving_in_no_steps_is_refused():
+def test_zero_steps_are_rejected():
     with pytest.raises(tf.errors.InvalidArgumentError, match="nb_step must be at least 1"):
         solvers.solve(solvers.SOLVERS["euler"], field, X0, tf.constant(0))

@@ -7,14 +7,14 @@ from trainer.ode.step_grids import GRIDS
 
 @pytest.mark.parametrize("nb_step", [1, 2, 7, 128])
 @pytest.mark.parametrize("name", GRIDS)
-def test_a_grid_leads_from_0_to_1_in_steps_forward(name, nb_step):
+def test_a_grid_goes_from_0_to_1_in_positive_steps(name, nb_step):
     alphas = GRIDS[name](tf.range(nb_step + 1.0) / nb_step).numpy()
     assert alphas.dtype == np.float32
     assert alphas[0] == 0.0 and alphas[-1] == 1.0
     assert np.all(np.diff(alphas) > 0)
 
 
-def test_the_late_grid_shortens_its_steps_all_the_way():
+def test_the_late_grid_shortens_every_step():
     sizes = np.diff(GRIDS["late"](tf.range(33.0) / 32))
     assert np.all(np.diff(sizes) < 0)
     assert sizes[0] * 32 == pytest.approx(1.5, rel=0.02)

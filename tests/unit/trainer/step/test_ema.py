@@ -16,7 +16,7 @@ def value(model):
     return float(model.get_weights()[0][0, 0])
 
 
-def test_after_one_half_life_a_weight_counts_half():
+def test_after_one_half_life_the_contribution_of_a_weight_has_halved():
     source = network(1.0)
     ema = ExponentialMovingAverage(source, half_life=1000, warmup=0)
     source.set_weights([np.zeros((1, 1), np.float32)])
@@ -33,7 +33,7 @@ def test_the_warm_up_limits_the_half_life_to_a_fraction_of_the_images_seen():
     assert float(later) == pytest.approx(0.5 ** (100 / 1e6), rel=1e-5)
 
 
-def test_the_average_is_a_network_of_its_own():
+def test_the_average_is_a_separate_network():
     source = network(2.0)
     ema = ExponentialMovingAverage(source, half_life=10, warmup=0)
     source.set_weights([np.full((1, 1), 5.0, np.float32)])

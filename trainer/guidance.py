@@ -1,0 +1,42 @@
+"""The network as the vector field of the ODE, with classifier-free guidance.
+
+Ho and Salimans, "Classifier-Free Diffusion Guidance" (2022, arXiv 2207.12598).
+"""
+
+import keras
+import tensorflow as tf
+
+from trainer.ode.runge_kutta import VectorField
+
+
+def vector_field(
+    network: keras.Model,
+    label: tf.Tensor | None = None,
+    nb_class: int = 0,
+    guidance: float = 1.0,
+) -> VectorField:
+    """Returns the network as d(x, alpha), with one alpha and one label per row.
+
+    Args:
+        network: maps [x, alpha], or [x, alpha, label] if a label is passed, to the difference.
+        label: int64 [N], 0 to nb_class; nb_class stands for no label.
+        nb_class: number of classes of the network.
+        guidance: weight of classifier-free guidance.
+    """
+    if label is None:
+        return lambda x, alpha: network([x, alpha], training=False)
+    if evaluations_per_slope(guidance) == 1:
+        return lambda x, alpha: network([x, alpha, label], training=False)
+    labels = tf.concat([label, tf.fill(tf.shape(label), tf.constant(nb_class, tf.int64))], 0)
+
+    def field(x: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
+        twice = [tf.concat([x, x], 0), tf.concat([alpha, alpha], 0), labels]
+        with_label, without = tf.split(network(twice, training=False), 2)
+        return without + guidance * (with_label - without)
+
+    return field
+
+
+def evaluations_per_slope(guidance: float) -> int:
+    """Network evaluations per evaluation of the field: 2 with guidance, else 1."""
+    return 1 if guidance == 1.0 else 2

@@ -1,0 +1,39 @@
+"""Helpers of a training step whose result does not depend on the number of replicas."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+
+def has_several_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether other processes share the training."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def share_gradients(
+    gradients: Sequence[tf.Tensor], optimizer: keras.optimizers.Optimizer, nb_replica: int
+) -> Sequence[tf.Tensor]:
+    """Returns the share of the global batch's gradients that each replica passes to the optimizer.
+
+    A Keras optimizer clips the gradients of each replica and then sums them, so its clipping
+    depends on the number of replicas. Equal shares of clipped gradients are within its limits and
+    sum to the clipped gradients.
+
+    Args:
+        gradients: of the global batch, scaled as `optimizer.scale_loss` scales the loss; dense.
+        optimizer: its limits are applied.
+        nb_replica: number of replicas. With one, the optimizer clips by itself.
+    """
+    if nb_replica == 1:
+        return gradients
+    limits = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    scale = optimizer.scale_loss(1.0)
+    if limits.clipnorm:
+        gradients = [tf.clip_by_norm(g, limits.clipnorm * scale) for g in gradients]
+    elif limits.global_clipnorm:
+        gradients, _ = tf.clip_by_global_norm(gradients, limits.global_clipnorm * scale)
+    elif limits.clipvalue:
+        limit = limits.clipvalue * scale
+        gradients = [tf.clip_by_value(g, -limit, limit) for g in gradients]
+    return [g / nb_replica for g in gradients]
