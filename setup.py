@@ -20,6 +20,7 @@ KUBEFLOW = [
     "kfp-kubernetes==2.16.1",
     "kubernetes>=26.1,<27",
     "psycopg[binary]>=3.2,<4",
+    "tenacity>=9,<10",
 ]
 SCHEDULE = ["apscheduler>=3.11,<4", "croniter>=7,<8", "sqlalchemy>=2,<3"]
 DASHBOARD = ["flask>=3.1,<4", "matplotlib>=3.10,<4", "waitress>=3,<4"]

@@ -1,1 +1,1 @@
-"""Trains the model: in one process or, on a cluster, in several pods."""
+"""Trains the model in one process or, on a cluster, in several pods."""

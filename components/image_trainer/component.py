@@ -1,4 +1,4 @@
-"""ImageTrainer: TFX's Trainer, with the number of steps as a parameter of its own."""
+"""ImageTrainer: TFX's Trainer with the number of steps as a separate parameter."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from trainer import examples as splits
 
 
 class ImageTrainerSpec(standard_component_specs.TrainerSpec):
-    """The parameters of TFX's Trainer, and the steps."""
+    """The parameters of TFX's Trainer and the steps."""
 
     PARAMETERS = {
         **standard_component_specs.TrainerSpec.PARAMETERS,
@@ -27,11 +27,11 @@ class ImageTrainer(Trainer):
 
     Args:
         examples: Examples with the splits train and eval (trainer/examples.py).
-        transform_graph: the TransformGraph that makes images of them.
+        transform_graph: the TransformGraph that decodes their images.
         run_fn: dotted name of the function (trainer/run_fn.py).
-        custom_config: what it reads; `train` are TrainOptions.
-        steps: batches trained on; in place of those in `custom_config`.
-        base_model: the Model that a warm start is from; may resolve to none.
+        custom_config: its options; `train` are TrainOptions.
+        steps: number of batches to train on; overrides that in `custom_config`.
+        base_model: the Model that a warm start begins from; may resolve to none.
 
     Outputs:
         model: the exported Model.
@@ -62,5 +62,5 @@ class ImageTrainer(Trainer):
             model=channel.Channel(type=standard_artifacts.Model),
             model_run=channel.Channel(type=standard_artifacts.ModelRun),
         )
-        # Trainer's own constructor has no room for the steps.
+        # The constructor of Trainer does not accept the steps.
         base_component.BaseComponent.__init__(self, spec=spec)

@@ -1,4 +1,4 @@
-"""Trains as TFX's GenericExecutor does, in this process or, on a cluster, in several pods."""
+"""Trains like TFX's GenericExecutor, in this process or, on a cluster, in several pods."""
 
 import hashlib
 from typing import Any
@@ -13,7 +13,7 @@ from components.image_trainer.worker import write_call
 from components.parameters import complete
 from trainer.options import TrainOptions
 
-STEPS_KEY = "steps"  # execution property: batches trained on
+STEPS_KEY = "steps"  # execution property: number of batches to train on
 CALL_FILE = "call.json"
 WORKER = ("python", "-m", "components.image_trainer.worker")
 
@@ -27,11 +27,11 @@ class Executor(executor.GenericExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Calls the function that trains, here or in the workers of a TFJob (job_options.py).
+        """Calls the training function here or in the workers of a TFJob (job_options.py).
 
         Raises:
-            ParameterError: `steps` is out of its range.
-            TFJobError: the workers could not be started, or one has failed.
+            ParameterError: `steps` is out of range.
+            TFJobError: the workers could not be started, or one failed.
             RuntimeError: no model was exported.
         """
         job_options = read_job_options()
@@ -43,8 +43,8 @@ class Executor(executor.GenericExecutor):
         self._run_workers(job_options, run_fn, fn_args)
         if not fileio.exists(fn_args.serving_model_dir):
             raise RuntimeError(
-                f"the workers wrote no model to {fn_args.serving_model_dir}: does each of them see "
-                "the pipeline's root?"
+                f"the workers wrote no model to {fn_args.serving_model_dir}: check that they share "
+                "the pipeline's root"
             )
 
     def _run_workers(
@@ -54,7 +54,7 @@ class Executor(executor.GenericExecutor):
 
         call = f"{fn_args.model_run_dir}/{CALL_FILE}"
         write_call(call, run_fn, fn_args)
-        # The same for every attempt of a run, so that a retry finds what was left.
+        # The same for every attempt of a run, so that a retry finds the job of an earlier one.
         run_id = hashlib.sha256(self._context.pipeline_run_id.encode()).hexdigest()[:10]
         name = f"{self._context.pipeline_info.id[:30]}-train-{run_id}"
         tfjob.run(name, job_options, [*WORKER, call])
@@ -65,10 +65,10 @@ class Executor(executor.GenericExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> fn_args_utils.FnArgs:
-        """Puts the steps where the function reads them.
+        """Adds the steps to the arguments of the function.
 
         Raises:
-            ParameterError: `steps` is out of its range.
+            ParameterError: `steps` is out of range.
         """
         fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
         options = complete(

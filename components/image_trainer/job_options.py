@@ -1,7 +1,7 @@
-"""What the Trainer's pod is told by its environment: to train in pods of their own, and in which.
+"""Options, from the environment of the Trainer's pod, of a training in several other pods.
 
-It is the runner's to say, and no execution property: where a model is trained does not change it,
-and so is no part of TFX's cache key.
+The runner sets them. They are not an execution property: where a model is trained does not change
+the model, so it must not be part of TFX's cache key.
 """
 
 import os
@@ -16,20 +16,20 @@ VARIABLE = "IADB_TFJOB"  # JobOptions as JSON
 
 
 class JobOptions(Options):
-    """A TFJob."""
+    """Options of a TFJob."""
 
-    workers: int = Field(ge=2, description="pods that share the training")
+    workers: int = Field(ge=2, description="number of pods that share the training")
     template: dict[str, Any] = Field(
-        description="PodTemplateSpec of each, as Kubernetes has it, with one container, which is "
-        "given its command"
+        description="Kubernetes PodTemplateSpec of each pod, with one container, whose command is "
+        "overwritten"
     )
 
 
 def read_job_options() -> JobOptions | None:
-    """Reads the variable; None where it is not set, or empty.
+    """Reads the variable; None if it is unset or empty.
 
     Raises:
-        ValueError: it is malformed; in one line.
+        ValueError: it is malformed; a one-line message.
     """
     text = os.environ.get(VARIABLE)
     if not text:

@@ -1,7 +1,7 @@
-"""Runs a command in several pods that work together, as a TFJob of Kubeflow's training operator.
+"""Runs a command in several cooperating pods, as a TFJob of Kubeflow's training operator.
 
-The operator starts the pods and tells each by TF_CONFIG of the others. Nothing here knows what the
-command does.
+The operator starts the pods and lists them in each one's TF_CONFIG. Nothing here depends on what
+the command does.
 """
 
 import copy
@@ -14,43 +14,47 @@ from typing import Any
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 from urllib3.exceptions import HTTPError
 
 from components.image_trainer.job_options import JobOptions
+from components.image_trainer.pods import (
+    CONTAINER,
+    REQUEST_SECONDS,
+    Logs,
+    describe_state,
+    list_pods,
+)
 from trainer.common.signals import exit_on_sigterm
 
 GROUP, VERSION, PLURAL = "kubeflow.org", "v1", "tfjobs"
-CONTAINER = "tensorflow"  # the operator gives TF_CONFIG to the container of this name
-NAME_LABEL, INDEX_LABEL = "training.kubeflow.org/job-name", "training.kubeflow.org/replica-index"
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-POD_NAME, POD_UID = "POD_NAME", "POD_UID"  # environment variables: of the pod this runs in
+POD_NAME, POD_UID = "POD_NAME", "POD_UID"  # environment variables that identify this pod
 
 POLL_SECONDS = 5.0
-REQUEST_SECONDS = 60.0  # that one request to the API server may take
-PATIENCE_SECONDS = 300.0  # with an API server that does not answer
-REPLACE_SECONDS = 600.0  # for an earlier job of the same name to be gone
-LOG_OVERLAP_SECONDS = 60  # asked for again with each poll; lines are told apart by their time
-TTL_SECONDS = 3600  # that a job is kept after its end if nobody was left to delete it
+PATIENCE_SECONDS = 300.0  # of retries while the API server is unavailable
+REPLACE_SECONDS = 600.0  # timeout of deleting an earlier job of the same name
+TTL_SECONDS = 3600  # after which a finished job is deleted if this process could not do so
 
 
 class TFJobError(RuntimeError):
-    """A TFJob that could not be created, was lost or has failed; the message is one line."""
+    """A TFJob could not be created, was deleted or failed; the message is one line."""
 
 
 def run(name: str, options: JobOptions, command: Sequence[str]) -> None:
-    """Runs a command in every worker of a TFJob, and returns when it has succeeded.
+    """Runs a command in every worker of a TFJob and returns when it has succeeded.
 
-    A job of that name, left by an earlier attempt, is deleted first. The job is deleted in the end,
-    also by a failure, Ctrl-C or SIGTERM. The workers' logs are printed.
+    Deletes a job of the same name that an earlier attempt left, prints the workers' logs, and
+    deletes the job at the end, even after a failure, Ctrl-C or SIGTERM.
 
     Args:
-        name: of the job, in the namespace of this pod: at most 50 characters, since names of pods
-            are made of it.
+        name: name of the job in the namespace of this pod; at most 50 characters, because the names
+            of its pods contain it.
         options: the pods.
-        command: of their one container.
+        command: command of their container.
 
     Raises:
-        TFJobError: the job cannot be created, a worker has failed, or the job was deleted.
+        TFJobError: the job cannot be created, a worker failed, or the job was deleted.
         SystemExit: on SIGTERM.
     """
     job = _TFJob(name, _connect())
@@ -64,7 +68,7 @@ def run(name: str, options: JobOptions, command: Sequence[str]) -> None:
 
 
 def _connect() -> str:
-    """Takes the credentials of this pod, outside of a cluster those of kubectl.
+    """Loads the credentials of this pod, or outside a cluster those of kubectl.
 
     Returns:
         The namespace.
@@ -89,7 +93,7 @@ def _body(name: str, options: JobOptions, command: Sequence[str]) -> dict[str, A
         "kind": "TFJob",
         "metadata": {"name": name},
         "spec": {
-            # Pods stay until their logs are read.
+            # Pods must remain until their logs are read.
             "runPolicy": {"cleanPodPolicy": "None", "ttlSecondsAfterFinished": TTL_SECONDS},
             "tfReplicaSpecs": {"Worker": workers},
         },
@@ -101,7 +105,7 @@ def _body(name: str, options: JobOptions, command: Sequence[str]) -> dict[str, A
 
 
 class _TFJob:
-    """One job: from its creation to its end."""
+    """One job, from creation to deletion."""
 
     def __init__(self, name: str, namespace: str) -> None:
         self._name = name
@@ -110,17 +114,16 @@ class _TFJob:
         self._uid = ""
         self._jobs = client.CustomObjectsApi()
         self._core = client.CoreV1Api()
-        self._logs: dict[str, _Log] = {}
 
     def delete_earlier(self) -> None:
-        """Makes room for the job: its pods would write to the same files as an earlier one's."""
+        """Deletes the job of an earlier attempt, whose pods write to the same files."""
         deadline = time.monotonic() + REPLACE_SECONDS
-        while (job := self._patiently(self._get)) is not None:
+        while (job := self._retry(self._get)) is not None:
             if time.monotonic() > deadline:
-                raise self._error("that of an earlier attempt is still there; delete it by hand")
+                raise self._error("the job of an earlier attempt still exists; delete it manually")
             if "deletionTimestamp" not in job["metadata"]:
-                self._say("deleting that of an earlier attempt, and waiting for its pods to end")
-                self._patiently(self._delete, job["metadata"]["uid"])
+                self._report("deleting the job of an earlier attempt and waiting for its pods")
+                self._retry(self._delete, job["metadata"]["uid"])
             time.sleep(POLL_SECONDS)
 
     def create(self, body: Mapping[str, Any]) -> None:
@@ -132,21 +135,20 @@ class _TFJob:
         except (ApiException, HTTPError) as error:
             reason = _reason(error)
             if isinstance(error, ApiException) and error.status == 404:
-                reason = "the cluster has no such resource: install Kubeflow's training operator"
+                reason = "the cluster has no resource tfjobs: install Kubeflow's training operator"
             raise self._error(reason) from None
         self._uid = job["metadata"]["uid"]
-        self._say("created")
+        self._report("created")
 
     def wait(self) -> None:
-        """Waits for the end of the job, and prints what the workers print."""
-        told = ""
+        """Waits for the end of the job and prints the output of the workers."""
+        logs, reported = Logs(self._core), ""
         while True:
-            job = self._patiently(self._get)
+            job = self._retry(self._get)
             if job is None or job["metadata"]["uid"] != self._uid:
-                raise self._error("it was deleted from outside while it ran")
-            pods = self._patiently(self._list_pods)
-            for pod in pods:
-                self._logs.setdefault(pod.metadata.name, _Log(self._core, pod)).copy()
+                raise self._error("deleted by someone else while it was running")
+            pods = self._retry(list_pods, self._core, self._namespace, self._name)
+            logs.copy(pods)
             conditions = {
                 condition["type"]: condition
                 for condition in job.get("status", {}).get("conditions") or []
@@ -155,20 +157,20 @@ class _TFJob:
             if "Succeeded" in conditions:
                 return
             if "Failed" in conditions:
-                message = conditions["Failed"].get("message") or "it has failed"
-                raise self._error(self._failure(pods) or message)
-            state = ", ".join(_state(pod) for pod in pods) or "no pods yet"
-            if state != told:
-                self._say(state)
-                told = state
+                message = conditions["Failed"].get("message") or "failed"
+                raise self._error(logs.describe_failure(pods) or message)
+            state = ", ".join(map(describe_state, pods)) or "no pods yet"
+            if state != reported:
+                self._report(state)
+                reported = state
             time.sleep(POLL_SECONDS)
 
     def delete(self) -> None:
-        """Deletes the job with its pods, whatever became of it; does not wait for their end."""
+        """Deletes the job with its pods, without waiting for their end; only reports errors."""
         try:
             self._delete(self._uid)
         except (ApiException, HTTPError) as error:
-            self._say(f"it could not be deleted: {_reason(error)}")
+            self._report(f"cannot be deleted: {_reason(error)}")
 
     def _get(self) -> dict[str, Any] | None:
         try:
@@ -180,17 +182,9 @@ class _TFJob:
                 return None
             raise
 
-    def _list_pods(self) -> list[client.V1Pod]:
-        pods = self._core.list_namespaced_pod(
-            self._namespace,
-            label_selector=f"{NAME_LABEL}={self._name}",
-            _request_timeout=REQUEST_SECONDS,
-        )
-        return sorted(pods.items, key=_index)
-
     def _delete(self, uid: str) -> None:
-        # In the foreground: the job is there until its pods have ended. By its uid: another attempt
-        # may have put a job of its own in the place of this one.
+        # In the foreground, the job exists until its pods have ended. The uid protects a job with
+        # which another attempt replaced this one.
         options = client.V1DeleteOptions(
             propagation_policy="Foreground", preconditions=client.V1Preconditions(uid=uid)
         )
@@ -202,100 +196,38 @@ class _TFJob:
             if error.status not in (404, 409):
                 raise
 
-    def _failure(self, pods: Sequence[client.V1Pod]) -> str | None:
-        """Tells the worker that failed first; the others fail because of it."""
-        ends = [
-            (status.state.terminated.finished_at, pod, status.state.terminated)
-            for pod in pods
-            for status in pod.status.container_statuses or []
-            if status.state.terminated and status.state.terminated.exit_code
-        ]
-        if not ends:
-            return None
-        _, pod, end = min(ends, key=lambda end: end[0])
-        last_line = self._logs[pod.metadata.name].last_line or end.reason
-        return f"worker {_index(pod)} ended with code {end.exit_code} ({end.reason}): {last_line}"
+    def _retry(self, call: Callable[..., Any], *args: Any) -> Any:
+        """Calls the API, and again while its server is unavailable."""
+        retrying = Retrying(
+            retry=retry_if_exception(_is_transient),
+            wait=wait_fixed(POLL_SECONDS),
+            stop=stop_after_delay(PATIENCE_SECONDS),
+            reraise=True,
+        )
+        try:
+            return retrying(call, *args)
+        except (ApiException, HTTPError) as error:
+            raise self._error(_reason(error)) from None
 
-    def _patiently(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Calls the API, again and again while its server is not to be reached."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return call(*args)
-            except (ApiException, HTTPError) as error:
-                passing = isinstance(error, HTTPError) or error.status == 429 or error.status >= 500
-                if not passing or time.monotonic() > deadline:
-                    raise self._error(_reason(error)) from None
-            time.sleep(POLL_SECONDS)
-
-    def _say(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         print(f"  TFJob {self._namespace}/{self._name}: {text}", flush=True)
 
     def _error(self, text: str) -> TFJobError:
         return TFJobError(f"TFJob {self._namespace}/{self._name}: {text}")
 
 
-class _Log:
-    """What a worker prints, copied to this process's output line by line."""
-
-    def __init__(self, core: client.CoreV1Api, pod: client.V1Pod) -> None:
-        self.last_line = ""
-        self._core = core
-        self._pod = pod
-        self._last_time = ""  # RFC 3339 with nine digits after the point: sorts as text
-        self._asked: float | None = None
-
-    def copy(self) -> None:
-        """Prints the lines that are new."""
-        since, now = None, time.monotonic()
-        if self._asked is not None:
-            since = int(now - self._asked) + LOG_OVERLAP_SECONDS
-        try:
-            response = self._core.read_namespaced_pod_log(
-                self._pod.metadata.name,
-                self._pod.metadata.namespace,
-                container=CONTAINER,
-                timestamps=True,
-                since_seconds=since,
-                _preload_content=False,
-                _request_timeout=REQUEST_SECONDS,
-            )
-        except (ApiException, HTTPError):
-            return  # not started yet, or not to be reached: asked again with the next poll
-        self._asked = now
-        for line in response.data.decode(errors="replace").splitlines():
-            moment, _, text = line.partition(" ")
-            if moment > self._last_time:
-                self._last_time = moment
-                self.last_line = text.strip() or self.last_line
-                print(f"  worker {_index(self._pod)}: {text}", flush=True)
-
-
-def _index(pod: client.V1Pod) -> int:
-    return int(pod.metadata.labels[INDEX_LABEL])
-
-
-def _state(pod: client.V1Pod) -> str:
-    """The phase of a pod, and what keeps it from running."""
-    status = pod.status
-    reasons = [
-        container.state.waiting.reason
-        for container in status.container_statuses or []
-        if container.state.waiting
-    ] + [
-        condition.message
-        for condition in status.conditions or []
-        if condition.type == "PodScheduled" and condition.status == "False"
-    ]
-    state = f"worker {_index(pod)} is {status.phase.lower()}"
-    return f"{state} ({reasons[0]})" if reasons else state
+def _is_transient(error: BaseException) -> bool:
+    """Whether the API server is unavailable rather than rejecting the request."""
+    return isinstance(error, HTTPError) or (
+        isinstance(error, ApiException) and (error.status == 429 or error.status >= 500)
+    )
 
 
 def _reason(error: ApiException | HTTPError) -> str:
-    """What the server says, else what the connection does."""
+    """Returns the server's message, or else the error of the connection."""
     if isinstance(error, HTTPError):
-        return f"the API server does not answer: {error}"
+        return f"the API server does not respond: {error}"
     try:
         return json.loads(error.body)["message"]
     except (TypeError, ValueError, KeyError):
-        return f"the API server answers {error.status} {error.reason}"
+        return f"the API server returned {error.status} {error.reason}"

@@ -1,8 +1,8 @@
-"""One of several processes that train together; TF_CONFIG tells them of each other.
+"""One of several processes that train together, as TF_CONFIG lists them.
 
     python -m components.image_trainer.worker CALL
 
-CALL is the URI of a file that names the function and its FnArgs, as `write_call` makes it.
+CALL is the URI of a file with the function and its FnArgs, as `write_call` writes it.
 """
 
 import json
@@ -23,39 +23,39 @@ FN_ARGS = "fn_args"
 
 
 def write_call(uri: str, run_fn: str, fn_args: FnArgs) -> None:
-    """Writes a call down as JSON.
+    """Writes a call as JSON.
 
     Args:
-        uri: of the file.
+        uri: URI of the file.
         run_fn: dotted name of the function.
-        fn_args: its argument; `data_accessor`, which holds functions, does not travel.
+        fn_args: its argument; `data_accessor`, which holds functions, is not written.
     """
     values = attr.asdict(fn_args, filter=lambda field, _: field.name != "data_accessor")
     io_utils.write_string_file(uri, json.dumps({RUN_FN: run_fn, FN_ARGS: values}, indent=2))
 
 
 def make_call(uri: str) -> None:
-    """Makes the call that `write_call` wrote down."""
+    """Makes the call that `write_call` wrote."""
     with fileio.open(uri) as file:
         call = json.load(file)
     udf_utils.get_fn(call, RUN_FN)(FnArgs(**call[FN_ARGS]))
 
 
 def main(uri: str) -> int:
-    """Makes a call; the last line of a failure tells it."""
+    """Makes a call; after a failure, the last line of stderr is the error."""
     try:
         make_call(uri)
     except SystemExit as stop:
-        _end(int(stop.code or 0))
+        _exit(int(stop.code or 0))
     except Exception as error:
         traceback.print_exc()
         print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
-        _end(1)
+        _exit(1)
     return 0
 
 
-def _end(code: int) -> NoReturn:
-    # TensorFlow's own end waits for workers that may be gone, and has the last word.
+def _exit(code: int) -> NoReturn:
+    # A normal exit of TensorFlow waits for workers that may be gone, and logs more lines.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

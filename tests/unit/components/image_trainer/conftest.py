@@ -7,7 +7,7 @@ from components.image_trainer.job_options import JobOptions
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """A cluster on loopback, which this process is told of as kubectl is."""
+    """A cluster on loopback, which KUBECONFIG refers to."""
     made = Cluster(tmp_path)
     monkeypatch.setenv("KUBECONFIG", str(made.kubeconfig))
     monkeypatch.setattr(tfjob, "POLL_SECONDS", 0.05)

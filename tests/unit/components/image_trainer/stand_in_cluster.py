@@ -1,7 +1,7 @@
-"""What of a Kubernetes API with Kubeflow's training operator a TFJob needs, on loopback.
+"""The part of a Kubernetes API with Kubeflow's training operator that a TFJob needs, on loopback.
 
-A job's pods are processes on this machine, which are told of each other by TF_CONFIG as the
-operator tells them. Bodies are checked against the shapes that Kubernetes' own client knows.
+The pods of a job are processes on this machine with a TF_CONFIG like the operator's. Request bodies
+are checked against the models of Kubernetes' client.
 """
 
 import json
@@ -26,7 +26,7 @@ PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 
 
 class Pod:
-    """A process in place of a pod, with the time of each line that it prints."""
+    """A process in place of a pod, with a timestamp for each line that it prints."""
 
     def __init__(self, job, index, ports, template):
         self.name = f"{job}-worker-{index}"
@@ -86,10 +86,10 @@ class Pod:
 
 
 class Cluster:
-    """The cluster; `kubeconfig` is a file that leads to it.
+    """The cluster; `kubeconfig` is its configuration file.
 
     Attributes:
-        answers: what is answered in place of the truth, by method: a status code and a message.
+        answers: responses that replace the real ones, by method: a status code and a message.
         created: the bodies of all jobs.
     """
 
@@ -116,7 +116,7 @@ class Cluster:
         self._server.server_close()
 
     def create(self, body):
-        """The operator's part as well: it starts the pods."""
+        """Creates a job and, like the operator, starts its pods."""
         check_shape(body)
         name = body["metadata"]["name"]
         if name in self.jobs:
@@ -160,7 +160,7 @@ class Cluster:
         return 200, job
 
     def remove(self, name):
-        """Takes a job away at once, with its pods."""
+        """Removes a job with its pods at once."""
         del self.jobs[name]
         for pod in self.pods_of(name):
             pod.process.kill()
@@ -172,7 +172,7 @@ class Cluster:
 
 
 def check_shape(body):
-    """Refuses what a TFJob does not have (kubeflow.org/v1)."""
+    """Rejects what a TFJob does not have (kubeflow.org/v1)."""
     assert set(body) == {"apiVersion", "kind", "metadata", "spec"}
     assert (body["apiVersion"], body["kind"]) == ("kubeflow.org/v1", "TFJob")
     check_model(body["metadata"], "V1ObjectMeta")
@@ -188,7 +188,7 @@ def check_shape(body):
 
 
 def check_model(values, model):
-    """Whether Kubernetes' client knows every key: it drops the others."""
+    """Checks that Kubernetes' client knows every key; it drops unknown ones."""
     api = client.ApiClient()
     known = api.deserialize(SimpleNamespace(data=json.dumps(values)), model)
     assert api.sanitize_for_serialization(known) == values

@@ -11,18 +11,18 @@ TRAIN = TrainOptions(warmup_steps=2).model_dump(mode="json", exclude={"steps"})
 
 
 def run_fn(fn_args):
-    """Writes down how long it is to train, where the model should be."""
-    told = {"steps": fn_args.train_steps, "train": fn_args.custom_config["train"]}
-    Path(fn_args.serving_model_dir).write_text(json.dumps(told))
+    """Writes its arguments to the path of the model."""
+    seen = {"steps": fn_args.train_steps, "train": fn_args.custom_config["train"]}
+    Path(fn_args.serving_model_dir).write_text(json.dumps(seen))
 
 
-def test_the_steps_of_the_run_reach_the_function_that_trains(tmp_path):
-    told = json.loads(train(tmp_path, f"{__name__}.run_fn", {"train": TRAIN}, 7).read_text())
-    assert told == {"steps": 7, "train": TRAIN | {"steps": 7}}
+def test_the_steps_of_the_run_reach_the_training_function(tmp_path):
+    seen = json.loads(train(tmp_path, f"{__name__}.run_fn", {"train": TRAIN}, 7).read_text())
+    assert seen == {"steps": 7, "train": TRAIN | {"steps": 7}}
 
 
 @pytest.mark.parametrize("steps", [0, -1, 2])
-def test_steps_that_cannot_be_are_told_before_the_training(tmp_path, steps):
+def test_invalid_steps_are_rejected_before_the_training(tmp_path, steps):
     with pytest.raises(ParameterError, match=f"^steps: got {steps}; "):
         train(tmp_path, f"{__name__}.run_fn", {"train": TRAIN}, steps)
     assert not list((tmp_path / "model").iterdir())

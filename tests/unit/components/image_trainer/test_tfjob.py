@@ -1,4 +1,4 @@
-"""Jobs on a stand-in for a cluster; their pods are processes."""
+"""Jobs on a stand-in for a cluster, whose pods are processes."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def wait_for(condition):
 
 
 def while_running(cluster, act):
-    """Acts from another thread as soon as both workers have said something."""
+    """Acts from another thread as soon as both workers have printed something."""
 
     def wait_and_act():
         wait_for(lambda: sum(bool(pod.lines) for pod in list(cluster.pods.values())) == 2)
@@ -36,7 +36,7 @@ def while_running(cluster, act):
 
 
 def is_gone(cluster, name="train"):
-    """Whether neither the job nor one of its processes is there."""
+    """Whether the job and all of its processes are gone."""
     wait_for(lambda: all(pod.finished for pod in cluster.pods_of(name)))
     return cluster.get(name)[0] == 404
 
@@ -77,23 +77,23 @@ def test_the_pods_are_made_of_the_template_and_belong_to_this_pod(cluster, monke
 def test_the_last_line_of_the_worker_that_failed_first_is_the_error(
     cluster, job_options, monkeypatch
 ):
-    monkeypatch.setattr(tfjob, "POLL_SECONDS", 4)  # both have ended when it is looked at
+    monkeypatch.setattr(tfjob, "POLL_SECONDS", 4)  # both have ended at the next poll
     code = INDEX + "import time; assert index == 0, 'no luck'; time.sleep(1); raise OSError('lost')"
     with pytest.raises(tfjob.TFJobError) as error:
         run(job_options, code)
     assert str(error.value) == (
-        "TFJob images/train: worker 1 ended with code 1 (Error): AssertionError: no luck"
+        "TFJob images/train: worker 1 exited with code 1 (Error): AssertionError: no luck"
     )
     assert is_gone(cluster)
 
 
-def test_a_job_that_is_deleted_from_outside_is_told(cluster, job_options):
+def test_a_job_that_someone_else_deletes_is_an_error(cluster, job_options):
     while_running(cluster, lambda: cluster.remove("train"))
-    with pytest.raises(tfjob.TFJobError, match="images/train: it was deleted from outside"):
+    with pytest.raises(tfjob.TFJobError, match="images/train: deleted by someone else"):
         run(job_options, SLEEP)
 
 
-def test_what_the_cluster_forbids_is_told_in_its_words(cluster, job_options):
+def test_what_the_cluster_forbids_is_reported_in_its_words(cluster, job_options):
     cluster.answers["POST"] = (403, "tfjobs.kubeflow.org is forbidden: User iadb cannot create")
     with pytest.raises(tfjob.TFJobError) as error:
         run(job_options, SLEEP)
@@ -102,13 +102,13 @@ def test_what_the_cluster_forbids_is_told_in_its_words(cluster, job_options):
     )
 
 
-def test_a_cluster_without_the_operator_is_told(cluster, job_options):
+def test_a_cluster_without_the_operator_is_an_error(cluster, job_options):
     cluster.answers["POST"] = (404, "the server could not find the requested resource")
     with pytest.raises(tfjob.TFJobError, match="install Kubeflow's training operator"):
         run(job_options, SLEEP)
 
 
-def test_an_api_server_that_is_away_for_a_while_costs_nothing(cluster, job_options):
+def test_calls_are_retried_while_the_api_server_is_unavailable(cluster, job_options):
     def fail_for_a_while():
         cluster.answers["GET"] = (503, "etcd is electing a leader")
         time.sleep(1)
@@ -119,7 +119,7 @@ def test_an_api_server_that_is_away_for_a_while_costs_nothing(cluster, job_optio
     assert is_gone(cluster)
 
 
-def test_an_api_server_that_stays_away_ends_the_waiting(cluster, job_options, monkeypatch):
+def test_an_api_server_that_stays_unavailable_is_an_error(cluster, job_options, monkeypatch):
     monkeypatch.setattr(tfjob, "PATIENCE_SECONDS", 0.5)
     while_running(cluster, lambda: cluster.answers.update(GET=(503, "etcd has no leader")))
     with pytest.raises(tfjob.TFJobError, match="images/train: etcd has no leader"):
@@ -136,10 +136,8 @@ def test_sigterm_deletes_the_job(cluster, job_options):
     assert is_gone(cluster)
 
 
-def test_a_job_of_an_earlier_attempt_has_ended_before_another_starts(
-    cluster, job_options, tmp_path
-):
-    # It takes its time to save what it has.
+def test_the_job_of_an_earlier_attempt_ends_before_another_starts(cluster, job_options, tmp_path):
+    # Saving takes it a second.
     code = (
         "import pathlib, signal, time\n"
         "def save(*_):\n"
@@ -154,14 +152,14 @@ def test_a_job_of_an_earlier_attempt_has_ended_before_another_starts(
     assert is_gone(cluster)
 
 
-def test_a_job_that_took_the_place_of_this_one_is_left_alone(cluster, job_options):
+def test_a_job_that_replaced_this_one_is_left_alone(cluster, job_options):
     while_running(cluster, lambda: cluster.jobs["train"]["metadata"].update(uid="another"))
-    with pytest.raises(tfjob.TFJobError, match="deleted from outside"):
+    with pytest.raises(tfjob.TFJobError, match="deleted by someone else"):
         run(job_options, SLEEP)
     assert "deletionTimestamp" not in cluster.jobs["train"]["metadata"]
 
 
-def test_the_environment_says_whether_there_are_workers(monkeypatch, job_options):
+def test_the_environment_configures_the_workers(monkeypatch, job_options):
     monkeypatch.delenv(VARIABLE, raising=False)
     assert read_job_options() is None
     monkeypatch.setenv(VARIABLE, job_options.model_dump_json())

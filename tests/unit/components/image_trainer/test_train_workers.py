@@ -1,4 +1,4 @@
-"""The Trainer with two workers, which are processes that a stand-in for a cluster starts."""
+"""The Trainer with two workers, processes that a stand-in for a cluster starts."""
 
 import os
 
@@ -24,7 +24,7 @@ RUN_FN = "trainer.run_fn.run_fn"
 
 @pytest.fixture
 def folder(tmp_path, cluster, job_options, monkeypatch):
-    """A folder with examples; trainings on it run in two workers."""
+    """A folder with examples, on which trainings run in two workers."""
     for split in ("train", "eval"):
         path = tmp_path / "examples" / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz"
         path.parent.mkdir(parents=True)
@@ -72,12 +72,12 @@ def test_two_workers_train_one_model_and_the_chief_exports_it(folder, cluster, c
     assert not list(folder.glob("model_run/*.pkl"))
 
 
-def test_a_fault_of_the_configuration_in_the_workers_is_the_error_of_the_node(folder):
+def test_a_configuration_error_in_the_workers_is_the_error_of_the_node(folder):
     config = custom_config(folder)
     config["train"]["batch_size"] = 9
     with pytest.raises(
         TFJobError,
-        match=r"^TFJob images/iadb-train-\w{10}: worker [01] ended with code 1 \(Error\): "
+        match=r"^TFJob images/iadb-train-\w{10}: worker [01] exited with code 1 \(Error\): "
         r"ValueError: train\.batch_size=9 is not divisible by the 2 replicas",
     ):
         train(folder, RUN_FN, config, 3)

@@ -9,7 +9,7 @@ from components.image_trainer.executor import Executor
 
 
 def train(folder, run_fn, custom_config, steps):
-    """Runs it on `examples` and `transform_graph` in a folder; returns where the model should be.
+    """Runs it on `examples` and `transform_graph` in a folder; returns the path of the model.
 
     The model goes to `model`, the logs to `model_run`.
     """
