@@ -1,1 +1,1 @@
-"""Pushes a blessed model: as a numbered version that is there whole or not at all."""
+"""Pushes a blessed model as a numbered version that appears atomically."""

@@ -1,4 +1,4 @@
-"""Pushes as TFX's Pusher does, but so that no reader sees a part of a version for the whole."""
+"""Pushes like TFX's Pusher, but readers never see an incomplete version."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tfx.utils import io_utils, proto_utils
 from components.atomic_pusher import versions
 from components.resolvers.withdrawal import is_withdrawn
 
-VERSION_FILE = "version.txt"  # in a PushedModel: where the version lies
+VERSION_FILE = "version.txt"  # in a PushedModel: path of the version
 
 
 class Executor(executor.Executor):
@@ -28,7 +28,7 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the model, if it is blessed and was not withdrawn, as a new highest version."""
+        """Pushes the model as a new highest version if it is blessed and was not withdrawn."""
         pushed = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]
         )
@@ -47,11 +47,11 @@ class Executor(executor.Executor):
             version = _publish_remotely(source, serving, notes)
         else:
             version = str(versions.publish(Path(source), Path(serving), notes))
-        # No copy of the model, as TFX's Pusher makes: the Model and the version are two already. An
-        # object store has no empty folders, and TFX's cache wants to find one.
+        # Unlike TFX's Pusher, this makes no third copy beside the Model and the version. The file
+        # keeps the folder, which TFX's cache requires, in existence on object stores.
         io_utils.write_string_file(f"{pushed.uri}/{VERSION_FILE}", version)
         self._MarkPushed(pushed, version, version.rpartition("/")[2])
-        logging.info("Pushed as %s.", version)
+        logging.info("Pushed version %s.", version)
 
     def CheckBlessing(self, input_dict: dict[str, list[types.Artifact]]) -> bool:
         """Whether the model may be pushed."""
@@ -63,10 +63,10 @@ class Executor(executor.Executor):
 
 
 def _publish_remotely(model: str, serving: str, notes: dict[str, Any]) -> str:
-    """Copies a model to an object store, which cannot rename: saved_model.pb is there last.
+    """Copies a model to an object store, which cannot rename, with saved_model.pb last.
 
-    TensorFlow Serving does not find it before then, tries again after a minute, and meanwhile
-    serves the version that it has.
+    Until then TensorFlow Serving cannot load the version; it serves the previous one and retries
+    after a minute.
     """
     fileio.makedirs(serving)
     number = versions.next_number(name.rstrip("/") for name in fileio.listdir(serving))

@@ -1,7 +1,7 @@
-"""The numbered versions below a serving folder: listed, published and removed whole or not at all.
+"""Lists, publishes and removes the numbered versions in a serving folder, atomically.
 
-TensorFlow Serving takes every child of the folder whose name is a number for a version, whatever is
-in it, and loads the highest (FileSystemStoragePathSource). So a version has its number last.
+TensorFlow Serving loads the child of the folder with the highest number as name, whatever it
+contains (FileSystemStoragePathSource). So a new version gets its number only when it is complete.
 Imports neither TFX nor TensorFlow.
 """
 
@@ -19,43 +19,43 @@ from trainer.common.files import locked
 METADATA = Path("assets.extra") / "iadb.json"  # beside saved_model.pb
 SAVED_MODEL = "saved_model.pb"
 MODEL_NOTE = "model"  # key of the metadata: the Model's id in ML Metadata
-ROLLBACK_NOTE = "rollback_of"  # key of the metadata: the version that is live again
+ROLLBACK_NOTE = "rollback_of"  # key of the metadata: the version that a rollback restored
 
-_NUMBER = re.compile("[0-9]{1,18}")  # TensorFlow Serving reads them into 64 bits
+_NUMBER = re.compile("[0-9]{1,18}")  # TensorFlow Serving uses 64-bit integers
 _LOCK = ".lock"
-_HIDDEN = ".partial-"  # of a version that is not there yet, or no more
+_HIDDEN = ".partial-"  # prefix of versions that are being published or removed
 
 
 def complete_versions(serving: Path) -> list[Path]:
-    """The versions that can be loaded, lowest number first."""
+    """Lists the versions that can be loaded, lowest number first."""
     children = list(serving.iterdir()) if serving.is_dir() else []
     found = [path for path in children if _NUMBER.fullmatch(path.name)]
     return sorted((path for path in found if (path / SAVED_MODEL).is_file()), key=_number)
 
 
 def partial_versions(serving: Path) -> list[Path]:
-    """What was left of versions by processes that were killed."""
+    """Lists the remains of versions whose publication or removal was killed."""
     return list(serving.glob(f"{_HIDDEN}*"))
 
 
 def next_number(names: Iterable[str]) -> int:
-    """The number of a new version: the time in seconds, or one more than the highest of the names.
+    """Returns the number of a new version: the time in seconds, or one more than the highest name.
 
-    The clock may have gone back, and two pushes may come in one second.
+    The latter happens if the clock was set back or within a second of another push.
     """
     numbers = [int(name) for name in names if _NUMBER.fullmatch(name)]
     return max([int(time.time()), *(number + 1 for number in numbers)])
 
 
 def publish(model: Path, serving: Path, notes: Mapping[str, Any]) -> Path:
-    """Copies a SavedModel to a new highest version, which readers see complete or not at all.
+    """Copies a SavedModel to a new highest version, which appears atomically.
 
-    A process that is killed leaves a hidden folder, which the next one removes.
+    A killed process leaves a hidden folder, which the next call removes.
 
     Args:
         model: folder of a sampler SavedModel.
-        serving: folder of the versions, on a file system that renames; made where there is none.
-        notes: what to add to the metadata of the version.
+        serving: folder of the versions, on a file system with atomic renames; created if missing.
+        notes: entries to add to the metadata of the version.
 
     Returns:
         The folder of the version.
@@ -70,7 +70,7 @@ def publish(model: Path, serving: Path, notes: Mapping[str, Any]) -> Path:
             _copy(model, hidden)
             metadata = json.loads((hidden / METADATA).read_text("utf-8"))
             (hidden / METADATA).write_text(add_notes(metadata, notes), "utf-8")
-            # A power cut may keep the name of a folder and lose what lay in it.
+            # A power failure may keep the renamed folder and lose its content.
             for path in (*hidden.rglob("*"), hidden):
                 _sync(path)
             hidden.rename(version)
@@ -82,7 +82,7 @@ def publish(model: Path, serving: Path, notes: Mapping[str, Any]) -> Path:
 
 
 def remove(version: Path) -> None:
-    """Removes a version, which readers see complete or not at all."""
+    """Removes a version, which disappears atomically."""
     with locked(version.parent / _LOCK):
         hidden = version.with_name(f"{_HIDDEN}{version.name}")
         version.rename(hidden)
@@ -90,7 +90,7 @@ def remove(version: Path) -> None:
 
 
 def add_notes(metadata: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
-    """The text of a version's metadata."""
+    """Returns the metadata of a version as JSON."""
     return json.dumps({**metadata, **notes}, indent=2, sort_keys=True)
 
 
@@ -99,7 +99,7 @@ def _number(version: Path) -> int:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copies a folder; shutil.copytree would go on after an error, and hide its errno."""
+    """Copies a folder; shutil.copytree continues after an error and hides its errno."""
     for path in (source, *sorted(source.rglob("*"))):
         copied = target / path.relative_to(source)
         if path.is_dir():

@@ -1,1 +1,1 @@
-"""Stops the run when the data are wrong."""
+"""Stops the run if the data have anomalies."""

@@ -1,4 +1,4 @@
-"""DataGate: the node that the Trainer waits for, and that fails when the data are wrong."""
+"""DataGate: fails if the data have anomalies; the Trainer waits for it."""
 
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import artifact, channel, component_spec, standard_artifacts
@@ -7,7 +7,7 @@ from components.data_gate import executor
 
 
 class DataVerdict(artifact.Artifact):
-    """What was found in the data: verdict.json."""
+    """The anomalies found in the data: verdict.json."""
 
     TYPE_NAME = "components.DataVerdict"
 
@@ -17,7 +17,7 @@ class DataGateSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "on_anomaly": component_spec.ExecutionParameter(type=str),
-        # Read by nobody: a changed value makes TFX's cache miss.
+        # Not read; a changed value invalidates TFX's cache.
         "source_hash": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -27,12 +27,12 @@ class DataGateSpec(component_spec.ComponentSpec):
 
 
 class DataGate(base_component.BaseComponent):
-    """Fails the run when ExampleValidator's anomalies are errors, and names them.
+    """Fails the run if anomalies of ExampleValidator are errors, and reports them.
 
     Args:
         anomalies: the ExampleAnomalies of ExampleValidator, which itself never stops a pipeline.
-        on_anomaly: `stop`, or `warn` to log them and go on.
-        source_hash: a hash of the code, so that a change of it runs the step again.
+        on_anomaly: `stop`, or `warn` to log them and continue.
+        source_hash: hash of the code; a change reruns the component.
     """
 
     SPEC_CLASS = DataGateSpec

@@ -1,4 +1,4 @@
-"""Reads the anomalies of every split, writes the verdict, and raises when it is bad."""
+"""Reads the anomalies of every split, writes the verdict, and raises an error on anomalies."""
 
 import json
 from typing import Any
@@ -13,11 +13,11 @@ from tfx.types import artifact_utils
 
 from trainer.common import exit_codes
 
-NAMED = 5  # anomalies named in an error message; the verdict lists them all
+SHOWN = 5  # anomalies in an error message; the verdict lists all of them
 
 
 class DataAnomalyError(ValueError):
-    """The data are images and still wrong."""
+    """The data are valid images but have anomalies."""
 
     exit_code = exit_codes.DATA
 
@@ -31,10 +31,10 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Judges the anomalies.
+        """Writes the verdict on the anomalies.
 
         Raises:
-            DataAnomalyError: with `on_anomaly` = stop, when an anomaly is an error.
+            DataAnomalyError: an anomaly is an error, and `on_anomaly` is stop.
         """
         found = list_anomalies(artifact_utils.get_single_instance(input_dict["anomalies"]))
         verdict = artifact_utils.get_single_uri(output_dict["verdict"])
@@ -43,16 +43,16 @@ class Executor(base_executor.BaseExecutor):
         errors = [anomaly for anomaly in found if anomaly["severity"] == "ERROR"]
         if not errors:
             return
-        named = "; ".join(
+        shown = "; ".join(
             f"{anomaly['feature']} ({anomaly['split']}): {anomaly['description']}"
-            for anomaly in errors[:NAMED]
+            for anomaly in errors[:SHOWN]
         )
-        more = f"; and {len(errors) - NAMED} more" if len(errors) > NAMED else ""
-        message = f"{len(errors)} anomalies in the data: {named}{more}"
+        more = f"; and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
+        message = f"{len(errors)} anomalies in the data: {shown}{more}"
         if exec_properties["on_anomaly"] == "stop":
             raise DataAnomalyError(
-                f"{message}. Mend the data, or the schema (validation.schema_file), or go on "
-                "nevertheless with validation.on_anomaly=warn"
+                f"{message}. Fix the data or the schema (validation.schema_file), or continue with "
+                "validation.on_anomaly=warn"
             )
         logging.warning("%s", message)
 
@@ -61,8 +61,8 @@ def list_anomalies(artifact: types.Artifact) -> list[dict[str, str]]:
     """Lists the anomalies of an ExampleAnomalies artifact.
 
     Returns:
-        One dictionary an anomaly, with `split`, `feature`, `severity` (ERROR or WARNING) and
-        `description`; features of the dataset as a whole are named `dataset`.
+        One dictionary per anomaly with `split`, `feature`, `severity` (ERROR or WARNING) and
+        `description`; the feature of an anomaly of the whole dataset is `dataset`.
     """
     found = []
     for split in artifact_utils.decode_split_names(artifact.split_names):

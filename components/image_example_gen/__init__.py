@@ -1,1 +1,1 @@
-"""Image files in, tf.Examples out; bad files set aside and named."""
+"""Converts image files to tf.Examples, and reports invalid files."""

@@ -1,4 +1,4 @@
-"""The TFX component ImageExampleGen: a folder of images to tf.Examples."""
+"""The TFX component ImageExampleGen, which converts a folder of images to tf.Examples."""
 
 from tfx import types
 from tfx.components.example_gen import component
@@ -33,20 +33,20 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
         WINDOW_OPTIONS_KEY: component_spec.ExecutionParameter(type=str),
         HOLDOUT_KEY: component_spec.ExecutionParameter(type=str),
         IMAGE_OPTIONS_KEY: component_spec.ExecutionParameter(type=str),
-        # The driver fills it in.
+        # The driver sets it.
         WINDOW_KEY: component_spec.ExecutionParameter(type=str),
-        # Read by nobody: a changed value makes TFX's cache miss.
+        # Not read; a changed value invalidates TFX's cache.
         "source_hash": component_spec.ExecutionParameter(type=str),
     }
 
 
 class ImageExampleGen(component.FileBasedExampleGen):
-    """Reads the images below a folder; `examples` gets the splits train and eval, and `holdout`.
+    """Converts the images below a folder to `examples` with the splits train, eval and `holdout`.
 
-    The features are in trainer/examples.py. Files that are no good images are left out and named
+    trainer/examples.py defines the features. Files that are not valid images are skipped and listed
     in `rejected.json` in the root of the artifact, whose int properties `files`, `accepted`,
-    `rejected` and `duplicates` count them. `span` is the newest of the spans that were read,
-    `spans` the JSON list of them all.
+    `rejected` and `duplicates` are counts. Its property `span` is the newest span that was read,
+    `spans` the JSON list of all of them.
     """
 
     SPEC_CLASS = ImageExampleGenSpec
@@ -62,16 +62,16 @@ class ImageExampleGen(component.FileBasedExampleGen):
         holdout: str | None = None,
         source_hash: str = "",
     ) -> None:
-        """Describes the step; nothing is read.
+        """Describes the component; reads nothing.
 
         Args:
             folder: the data folder, local or a URI (gs://).
-            options: what becomes of each image.
-            window: which folders below it are read; their images at any depth.
+            options: how each image is converted.
+            window: which folders below it are read, with their images at any depth.
             span: the number of the newest span to read, or `latest`.
-            holdout: a folder of images, local or a URI, that become the split holdout; those of
-                the data that equal them are not trained on.
-            source_hash: a hash of the code, so that a change of it runs the step again.
+            holdout: a folder, local or a URI, with the images of the split holdout; equal images in
+                the data are not trained on.
+            source_hash: hash of the code; a change reruns the component.
         """
         spec = ImageExampleGenSpec(
             input_base=folder,
@@ -83,6 +83,6 @@ class ImageExampleGen(component.FileBasedExampleGen):
             source_hash=source_hash,
             examples=types.Channel(type=standard_artifacts.Examples),
         )
-        # The constructor of FileBasedExampleGen, as which Vertex AI's compiler knows one with a
-        # driver, has parameters of its own.
+        # Vertex AI's compiler supports a driver only for subclasses of FileBasedExampleGen, whose
+        # constructor has other parameters.
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)

@@ -1,4 +1,4 @@
-"""One image file to small, uniform pixels: the only place where source images are decoded."""
+"""Decodes an image file to small, uniform pixels; no other module decodes source images."""
 
 import contextlib
 import threading
@@ -11,23 +11,23 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from components.image_example_gen.options import ImageOptions
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-# A JPEG is decoded at the smallest scale that leaves this many times the resolution: the resize
-# still averages over more than one pixel, and a large photograph decodes several times faster.
+# A JPEG is decoded at the smallest scale with at least this multiple of the resolution: large
+# photographs decode several times faster, and the resize still averages over more than one pixel.
 DRAFT_MARGIN = 2
-# Pillow shrinks by whole factors down to this many times the resolution before it filters.
+# Pillow reduces by whole factors to at least this multiple of the resolution before it filters.
 REDUCING_GAP = 3.0
 LARGE_PIXELS = 16_000_000
 _LARGE = threading.Lock()
-TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
-class RejectedImage(ValueError):  # noqa: N818 - a verdict on the file, not a fault of the program
-    """The file is not a good image; the message is the reason, one of few and stable phrases."""
+class RejectedImage(ValueError):  # noqa: N818 - a verdict on the file, not an error
+    """The file is not a valid image; the message is the reason, one of a few fixed phrases."""
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """Pixels as the pipeline wants them, and what the source was.
+    """The converted pixels and the size of the source.
 
     Attributes:
         pixels: uint8 [resolution, resolution, channels], 0 to 255.
@@ -41,23 +41,23 @@ class DecodedImage:
 
 
 def decode(stream: BinaryIO, options: ImageOptions) -> DecodedImage:
-    """Decodes the first frame, orients it, crops the central square and resizes that.
+    """Decodes the first frame, orients it, crops the central square and resizes it.
 
-    Transparent pixels show the background color. 16-bit values are scaled to 8 bits. The resize is
-    an antialiased bicubic one; images below the resolution are enlarged.
+    Transparent pixels get the background color. 16-bit values are scaled to 8 bits. The resize is
+    bicubic and antialiased; images below the resolution are enlarged.
 
     Args:
         stream: the file, seekable, at its start.
-        options: resolution, channels, background and the limits of size.
+        options: resolution, channels, background and size limits.
 
     Raises:
-        RejectedImage: the file is empty, no image, damaged, or outside the limits of size.
+        RejectedImage: the file is empty, not an image, damaged, or outside the size limits.
     """
     if not stream.read(1):
         raise RejectedImage("empty file")
     stream.seek(0)
     image = _open(stream, options)
-    # Converting takes several copies of an image: large ones come one at a time.
+    # Conversion needs several copies of an image, so large ones are converted one at a time.
     with _LARGE if image.width * image.height > LARGE_PIXELS else contextlib.nullcontext():
         return _convert(image, options)
 
@@ -78,7 +78,7 @@ def _convert(image: Image.Image, options: ImageOptions) -> DecodedImage:
 
 
 def flatten(image: Image.Image, background: str) -> Image.Image:
-    """Converts an image of 8 bits a channel, in any mode, to RGB over the background color."""
+    """Converts an image with 8 bits per channel, in any mode, to RGB on the background color."""
     if not image.has_transparency_data:
         return image.convert("RGB")
     below = Image.new("RGBA", image.size, background)
@@ -86,7 +86,7 @@ def flatten(image: Image.Image, background: str) -> Image.Image:
 
 
 def _open(stream: BinaryIO, options: ImageOptions) -> Image.Image:
-    """Reads the header alone, so that a decompression bomb is known before it is decoded."""
+    """Reads only the header, to reject a decompression bomb before it is decoded."""
     too_large = RejectedImage(f"more than max_pixels {options.max_pixels}")
     try:
         image = Image.open(stream, formats=FORMATS)
@@ -112,14 +112,14 @@ def _load(image: Image.Image, draft_size: int) -> None:
 
 
 def _damage(error: Exception) -> RejectedImage:
-    """Pillow's parsers raise almost any exception on damaged bytes, each with its own wording."""
+    """Pillow's parsers raise almost any exception on damaged bytes, with various messages."""
     return RejectedImage("truncated" if "truncated" in str(error).lower() else "damaged")
 
 
 def _orient(image: Image.Image) -> bool:
-    """Applies the EXIF orientation in place; returns whether width and height changed places."""
+    """Applies the EXIF orientation in place; returns whether it swapped width and height."""
     orientation = 1
-    # A broken EXIF block says nothing about the pixels.
+    # The pixels may be valid although the EXIF block is damaged.
     with contextlib.suppress(Exception):
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         ImageOps.exif_transpose(image, in_place=True)
@@ -127,9 +127,9 @@ def _orient(image: Image.Image) -> bool:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scales the modes that hold more than 8 bits a channel; the others pass unchanged."""
+    """Scales modes with more than 8 bits per channel; returns others unchanged."""
     if image.mode.startswith("I"):
-        # Mode I holds what was 16-bit in the file; real 32-bit integers have no known white.
+        # Mode I also holds 16-bit values; for 32-bit integers the value of white is unknown.
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise RejectedImage("integer pixels outside 0 to 65535")

@@ -1,4 +1,4 @@
-"""Finds the folders of the window, and whether their files changed, before the executor runs."""
+"""Resolves the spans of the window and the fingerprint of their files before the executor runs."""
 
 import json
 import re
@@ -23,13 +23,13 @@ from components.image_example_gen.spans import (
 
 REQUESTED_SPAN_KEY = "requested_span"  # execution property: the number of a span, or LATEST
 WINDOW_OPTIONS_KEY = "window_options"  # execution property: WindowOptions as JSON
-WINDOW_KEY = "window"  # execution property: the spans that are read, found by the driver, as JSON
+WINDOW_KEY = "window"  # execution property: the spans to read, set by the driver, as JSON
 HOLDOUT_KEY = "holdout"  # execution property: the folder of data.holdout; empty without one
 LATEST = "latest"
 
 
 def parse_span(text: str) -> int | None:
-    """The number of the span that is asked for; None for the latest.
+    """Returns the number of the requested span; None for the latest.
 
     Raises:
         ImageDataError: the text is neither.
@@ -38,18 +38,18 @@ def parse_span(text: str) -> int | None:
         return None
     if not re.fullmatch(f"[0-9]{{1,{MAX_DIGITS}}}", text):
         raise ImageDataError(
-            f"span {text!r}: give the number of a span, of at most {MAX_DIGITS} digits, or {LATEST}"
+            f"span {text!r}: expected a number of at most {MAX_DIGITS} digits, or {LATEST}"
         )
     return int(text)
 
 
 def parse_window(text: str) -> tuple[Span, ...]:
-    """The spans out of the property WINDOW_KEY."""
+    """Returns the spans in the property WINDOW_KEY."""
     return tuple(Span(*span) for span in json.loads(text))
 
 
 class Driver(driver.Driver):
-    """In place of TFX's driver of file-based ExampleGens, which knows files of one span."""
+    """Replaces TFX's driver of file-based ExampleGens, which supports only one span."""
 
     def resolve_exec_properties(
         self,
@@ -57,23 +57,23 @@ class Driver(driver.Driver):
         pipeline_info: data_types.PipelineInfo,
         component_info: data_types.ComponentInfo,
     ) -> dict[str, Any]:
-        """Finds the window that ends with the span asked for.
+        """Finds the window that ends with the requested span.
 
         Raises:
-            ImageDataError: no folder is given, the span is none or not to be had, all spans are
-                excluded, or the newest or the held-out folder has no images.
+            ImageDataError: no folder is set, the span is invalid or missing, all spans are
+                excluded, or the newest span or the held-out folder has no images.
         """
         folder = exec_properties[standard_component_specs.INPUT_BASE_KEY]
         if not folder:
             raise ImageDataError(
-                "no folder of images is given: set data.folder in the configuration, or the "
-                "parameter data_folder of the run"
+                "no data folder: set data.folder in the configuration or the run parameter "
+                "data_folder"
             )
         options = WindowOptions.model_validate_json(exec_properties[WINDOW_OPTIONS_KEY])
         newest = parse_span(exec_properties[REQUESTED_SPAN_KEY])
         if newest is not None and not has_spans(options.pattern):
             raise ImageDataError(
-                f"span {newest} is asked for, but the pattern {options.pattern!r} has no {{SPAN}} "
+                f"span {newest} was requested, but the pattern {options.pattern!r} has no {{SPAN}} "
                 "and no date"
             )
         spans = list_spans(folder, options.pattern)

@@ -1,4 +1,4 @@
-"""A decoded image to the tf.Example that stands for it, and the split that it belongs to."""
+"""Builds the tf.Example of a decoded image and assigns its split."""
 
 import hashlib
 import io
@@ -19,10 +19,10 @@ from trainer import examples
 
 @dataclass(frozen=True, order=True)
 class Row:
-    """A serialized example with what orders, counts and splits it.
+    """A serialized example with the keys for sorting, counting and splitting it.
 
-    Rows sort by the hash of their pixels: an order as good as shuffled, and the same in every run.
-    The split of an older image beyond older_share is OMITTED.
+    Rows sort by the hash of their pixels, a pseudo-random order that is the same in every run. The
+    split of an older image that older_share excludes is OMITTED.
     """
 
     sha256: str
@@ -66,28 +66,28 @@ def to_row(
 
 
 def class_label(path: str) -> str:
-    """The first folder of a path in its span, or nothing for an image that lies in no folder."""
+    """Returns the first folder of a path in its span; empty for an image outside folders."""
     first, slash, _ = path.partition("/")
     return first if slash else ""
 
 
 def split_group(path: str, sha256: str, options: ImageOptions) -> str:
-    """What keeps images in one split: the group_pattern's capture, else the hash of the pixels."""
+    """Returns the split key: the capture of group_pattern, or else the hash of the pixels."""
     match = re.search(options.group_pattern, path) if options.group_pattern else None
     return (match and match.group(1)) or sha256
 
 
 def split_of(group: str, eval_percent: int, salt: str = "") -> str:
-    """The split of a group, by hash: groups added later move no earlier one.
+    """Returns the split of a group, by hash, so that new groups do not affect earlier ones.
 
-    With another salt the split is an independent one, even of images that an earlier one chose.
+    Splits with different salts are independent.
     """
     bucket = int(hashlib.sha256((salt + group).encode()).hexdigest(), 16) % 100
     return examples.EVAL if bucket < eval_percent else examples.TRAIN
 
 
 def is_taken(group: str, share: float) -> bool:
-    """Whether a group is among that share of all groups, by a hash independent of the split."""
+    """Whether a group is in a share of all groups, by a hash independent of the split."""
     return int(hashlib.sha256(f"older:{group}".encode()).hexdigest(), 16) < share * 2**256
 
 
@@ -103,7 +103,7 @@ def _choose_split(
 
 def _to_png(pixels: np.ndarray) -> bytes:
     png = io.BytesIO()
-    # Measured: the default compression level costs no more time here than level 1.
+    # The default compression level takes no more time here than level 1.
     Image.fromarray(pixels.squeeze(axis=2) if pixels.shape[2] == 1 else pixels).save(png, "PNG")
     return png.getvalue()
 

@@ -1,7 +1,7 @@
-"""The work of ImageExampleGen, on Beam: files -> pixels -> tf.Examples -> shards of the splits.
+"""Executor of ImageExampleGen, on Beam: files -> pixels -> tf.Examples -> shards of the splits.
 
-The same files and options give the same bytes, whatever the runner and its number of workers: an
-image's shard, its place in the shard and its split all follow from hashes.
+The same files and options give the same bytes with any runner and any number of workers: hashes
+determine the shard of an image, its position in the shard and its split.
 """
 
 import json
@@ -35,8 +35,8 @@ from trainer import examples
 IMAGE_OPTIONS_KEY = "image_options"  # execution property: ImageOptions as JSON
 
 FILES_PER_BATCH = 64
-# Pillow lets go of the interpreter lock while it decodes, resizes and encodes. Not one thread a
-# core on large machines, since each may hold an image of max_pixels.
+# Pillow releases the interpreter lock while it decodes, resizes and encodes. There are few threads
+# because each may hold an image of max_pixels.
 DECODE_THREADS = min(4, os.cpu_count() or 1)
 
 REJECTED = "rejected"
@@ -44,7 +44,7 @@ ACCEPTED = "accepted"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Writes the splits, and the report on rejected files beside them."""
+    """Writes the splits and the report on rejected files."""
 
     def Do(
         self,
@@ -52,13 +52,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Turns the files of the window into the examples artifact.
+        """Converts the files of the window to the examples artifact.
 
         Args:
-            input_dict: nothing.
+            input_dict: empty.
             output_dict: `examples`, one Examples artifact.
             exec_properties: `input_base`, the data folder; `window`, as the driver resolved it;
-                `holdout`, the held-out folder or nothing; `image_options`.
+                `holdout`, the held-out folder or empty; `image_options`.
 
         Raises:
             ImageDataError: no images, too many rejected files, or an empty split.
@@ -96,16 +96,16 @@ def write_examples(
     split_salt: str = "",
     holdout: ImageSource | None = None,
 ) -> dict[str, Any]:
-    """Turns image files into examples, and writes the report beside them.
+    """Converts image files to examples and writes the report.
 
     Args:
-        pipeline: empty; it is run.
+        pipeline: an empty pipeline, which this function runs.
         source: the data.
-        options: what becomes of each image.
+        options: how each image is converted.
         output: folder of the report.
-        split_folders: of the examples, by split.
-        split_salt: as of `example.split_of`.
-        holdout: images for the split holdout; data that equal them do not get into train.
+        split_folders: folders of the examples, by split.
+        split_salt: as in `example.split_of`.
+        holdout: images of the split holdout; equal images in the data are excluded from train.
 
     Returns:
         The report, as `report.make_report` makes it.
@@ -165,7 +165,7 @@ def write_examples(
     with fileio.open(report_path) as file:
         report = json.load(file)
     for path, reason in report["rejected_files"]:
-        # As JSON: a file's name cannot break a line. TFX deletes the report of a failed run.
+        # JSON, because a file name may contain line breaks. TFX deletes the report of a failed run.
         logging.info("Rejected: %s", json.dumps([path, reason]))
     reports.check_report(report, source.folder, options)
     logging.info("%s", {name: report[name] for name in reports.COUNTS})
@@ -173,7 +173,7 @@ def write_examples(
 
 
 class ReadImages(beam.PTransform):
-    """The images of a source: `rows`, and what is `rejected` as (path, reason, span)."""
+    """Reads the images of a source: `rows`, and `rejected` files as (path, reason, span)."""
 
     def __init__(self, source: ImageSource, options: ImageOptions, split_salt: str) -> None:
         super().__init__()
@@ -181,19 +181,19 @@ class ReadImages(beam.PTransform):
         self._decode = DecodeFiles(source, options, split_salt)
 
     def expand(self, root: beam.Pipeline) -> beam.pvalue.DoOutputsTuple:
-        """Applied to a pipeline."""
+        """Applies the transform to a pipeline."""
         return (
             root
             | "Source" >> beam.Create([self._source])
             | "ListFiles" >> beam.FlatMap(batches_of_files)
-            # Else one worker would decode all that this one step lists.
+            # Otherwise one worker would list and decode all files.
             | "SpreadFiles" >> beam.Reshuffle()
             | "Decode" >> beam.ParDo(self._decode).with_outputs(REJECTED, main="rows")
         )
 
 
 class DecodeFiles(beam.DoFn):
-    """Batches of files to rows; what is no good image goes to REJECTED as (path, reason, span)."""
+    """Decodes batches of files to rows; rejected files go to REJECTED as (path, reason, span)."""
 
     def __init__(self, source: ImageSource, options: ImageOptions, split_salt: str = "") -> None:
         super().__init__()
@@ -202,11 +202,11 @@ class DecodeFiles(beam.DoFn):
         self._split_salt = split_salt
 
     def setup(self) -> None:
-        """Starts the threads; they do not travel to workers."""
+        """Starts the threads, which cannot be pickled."""
         self._threads = ThreadPoolExecutor(DECODE_THREADS)
 
     def teardown(self) -> None:
-        """Ends the threads."""
+        """Stops the threads."""
         self._threads.shutdown()
 
     def process(self, batch: list[ImageFile]) -> Iterator[Any]:
@@ -230,12 +230,12 @@ class DecodeFiles(beam.DoFn):
             return str(reason)
         except OSError as error:
             return f"cannot be read ({error.strerror})"
-        except tf.errors.OpError:  # what remote folders raise
+        except tf.errors.OpError:  # raised for remote folders
             return "cannot be read"
 
 
 def batches_of_files(source: ImageSource) -> Iterator[list[ImageFile]]:
-    """Lists the files of the source, FILES_PER_BATCH at a time."""
+    """Lists the files of the source in batches of FILES_PER_BATCH."""
     files = source.list_files()
     for start in range(0, len(files), FILES_PER_BATCH):
         yield files[start : start + FILES_PER_BATCH]
@@ -250,7 +250,7 @@ def write_report(
     path: str,
     partial: str,
 ) -> None:
-    """Writes the report as JSON, whole or not at all."""
+    """Writes the report as JSON, atomically."""
     by_span: dict[int, dict[str, int]] = defaultdict(lambda: {ACCEPTED: 0, REJECTED: 0})
     for (span, kind), count in spans.items():
         by_span[span][kind] = count

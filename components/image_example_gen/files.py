@@ -1,10 +1,10 @@
-"""The image files below a folder: which there are, and whether they changed.
+"""Lists the image files below a folder and fingerprints them.
 
-A file counts as an image by its suffix (SUFFIXES). Other files (labels.csv, README.txt) and hidden
-files and folders (.DS_Store, .git) are no part of the data and pass unmentioned. Links to folders
-are not followed, links to files only inside the folder.
+A file is an image if it has one of SUFFIXES. Other files (labels.csv, README.txt) and hidden files
+and folders (.DS_Store, .git) are ignored. Links to folders are not followed, links to files only
+inside the folder.
 
-TFX, whose import takes seconds, is asked for remote folders only.
+TFX, whose import takes seconds, is imported only for remote folders.
 """
 
 import hashlib
@@ -28,12 +28,13 @@ class ImageFile:
     """A file that should be an image.
 
     Attributes:
-        path: relative to the data folder, with forward slashes; what is not UTF-8 is escaped.
-        size: in bytes.
-        mtime_ns: time of the last change, in nanoseconds since 1970.
-        problem: why the file is not to be opened; empty for a good one.
-        span: the number of the span that it belongs to.
-        span_folder: which the path begins with; empty where that is the data folder itself.
+        path: relative to the data folder, with forward slashes; bytes that are not UTF-8 are
+            escaped.
+        size: size in bytes.
+        mtime_ns: time of the last modification, in nanoseconds since 1970.
+        problem: why the file cannot be opened; empty if it can.
+        span: number of its span.
+        span_folder: folder of its span, with which the path begins; empty for the data folder.
     """
 
     path: str
@@ -54,37 +55,37 @@ def list_images(folder: str, *, required: bool = True) -> list[ImageFile]:
 
     Args:
         folder: local or a URI.
-        required: whether there has to be an image file.
+        required: whether a folder without image files is an error.
 
     Raises:
-        ImageDataError: the folder is missing, unreadable, or holds no image file.
+        ImageDataError: the folder is missing, unreadable or, if required, has no image file.
     """
     root = folder.rstrip("/") or "/"
     if not is_folder(root):
         problem = "not a folder" if _exists(root) else "no such folder"
-        raise ImageDataError(f"{folder}: {problem}; give the folder that holds the images")
+        raise ImageDataError(f"{folder}: {problem}; expected a folder with images")
     files = sorted(_walk_remote(root) if _is_remote(root) else _walk_local(root))
     if required and not files:
         raise ImageDataError(
-            f"{folder}: no image files below this folder; files that end in "
-            f"{' '.join(sorted(SUFFIXES))} are read, links to folders are not followed"
+            f"{folder}: no image files below this folder; image files end in "
+            f"{' '.join(sorted(SUFFIXES))}, and links to folders are not followed"
         )
     return files
 
 
 def open_image(folder: str, path: str) -> BinaryIO:
-    """Opens the file at a path that `list_images(folder)` gave, for reading."""
+    """Opens a file for reading by its path from `list_images(folder)`."""
     name = os.path.join(folder, path)
     return _fileio().open(name, "rb") if _is_remote(folder) else open(name, "rb")
 
 
 def is_folder(path: str) -> bool:
-    """Whether a local path or a URI is a folder, or a link to one."""
+    """Whether a local path or a URI is a folder or a link to one."""
     return _fileio().isdir(path) if _is_remote(path) else os.path.isdir(path)
 
 
 def list_folders(folder: str) -> list[str]:
-    """The names of the folders in a folder, sorted; links are left out.
+    """Lists the names of the folders in a folder, sorted, without links.
 
     Raises:
         ImageDataError: the folder is missing or unreadable.
@@ -96,12 +97,12 @@ def list_folders(folder: str) -> list[str]:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     except OSError as error:
-        reason = error.strerror or "no such folder"  # of remote folders, TFX says no more
+        reason = error.strerror or "no such folder"  # TFX gives no reason for remote folders
         raise ImageDataError(f"{folder}: the folder cannot be read ({reason})") from None
 
 
 def fingerprint(files: Iterable[ImageFile]) -> str:
-    """A digest that changes when a file comes, goes, or changes in size or time."""
+    """Returns a digest of the paths, sizes, modification times and problems of the files."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.path}\0{file.size}\0{file.mtime_ns}\0{file.problem}\n".encode())
@@ -165,7 +166,7 @@ def _inspect(file: str, path: str, real_root: str) -> ImageFile:
         return ImageFile(path, problem="broken link")
     if os.path.commonpath((real, real_root)) != real_root:
         return ImageFile(path, problem="link to a file outside the folder")
-    # Opening a pipe would block for ever.
+    # Opening a pipe would block forever.
     if not stat.S_ISREG(info.st_mode):
         return ImageFile(path, problem="not a regular file")
     return ImageFile(path, info.st_size, info.st_mtime_ns)

@@ -1,4 +1,4 @@
-"""What ImageExampleGen can be told about the images."""
+"""The options of ImageExampleGen: which images it reads and how it converts them."""
 
 import re
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from trainer.options import Options
 
 def _hex_color(value: str) -> str:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-        raise ValueError("give a color as #RRGGBB, for example #ffffff")
+        raise ValueError("expected a color as #RRGGBB, for example #ffffff")
     return value.lower()
 
 
@@ -21,7 +21,7 @@ def _group_pattern(value: str) -> str:
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}") from None
     if groups != 1:
-        raise ValueError(f"needs exactly one (group) that captures the split key, has {groups}")
+        raise ValueError(f"expected one (group) that captures the split key, got {groups}")
     return value
 
 
@@ -35,50 +35,50 @@ class WindowOptions(Options):
 
     pattern: Annotated[str, AfterValidator(_pattern)] = Field(
         "",
-        description="path below the folder that leads to the images, with {SPAN}, {VERSION} or "
-        "{YYYY}, {MM}, {DD}, for example span-{SPAN}/v-{VERSION}; empty: the folder itself",
+        description="path of the images below the folder, with {SPAN} or {YYYY}, {MM}, {DD}, and "
+        "{VERSION}, for example span-{SPAN}/v-{VERSION}; empty: the folder itself",
     )
     window: NonNegativeInt = Field(
-        1, description="how many spans to read, the newest and those before it; 0: all"
+        1, description="number of spans to read, the newest and those before it; 0: all"
     )
     exclude: tuple[NonNegativeInt, ...] = Field(
-        (), description="numbers of spans that are not read, and that the window skips"
+        (), description="numbers of spans to skip; the window does not count them"
     )
 
 
 class ImageOptions(Options):
-    """How each source file becomes one small, uniform image."""
+    """How each source file is converted to one small, uniform image."""
 
     resolution: int = Field(64, ge=4, le=1024, description="side of the square images, in pixels")
-    channels: Literal[1, 3] = Field(3, description="3 for RGB, 1 for gray")
+    channels: Literal[1, 3] = Field(3, description="3 for RGB, 1 for grayscale")
     background: Annotated[str, AfterValidator(_hex_color)] = Field(
-        "#ffffff", description="color under transparent pixels, as #RRGGBB"
+        "#ffffff", description="background color of transparent pixels, as #RRGGBB"
     )
     min_size: int = Field(
-        1, ge=1, description="files whose shorter side is below this many pixels are rejected"
+        1, ge=1, description="images whose shorter side is below this many pixels are rejected"
     )
     max_pixels: int = Field(
         100_000_000,
         ge=1,
         le=178_956_970,  # Pillow itself opens nothing larger
-        description="files with more pixels are rejected before they are decoded",
+        description="images with more pixels are rejected before they are decoded",
     )
     max_rejected: float = Field(
-        0.1, ge=0, le=1, description="the run stops above this fraction of rejected files"
+        0.1, ge=0, le=1, description="maximum fraction of rejected files; above it the run fails"
     )
     group_pattern: Annotated[str, AfterValidator(_group_pattern)] | None = Field(
         None,
-        description="regular expression with one (group), searched in the relative path: files "
-        "with the same group land in the same split; without it, or where it matches nothing, "
-        "equal pixels do",
+        description="regular expression with one (group), searched in the relative path; files "
+        "with the same group are in the same split. Without a match, images with equal pixels are "
+        "in the same split",
     )
     eval_percent: int = Field(
-        20, ge=1, le=50, description="share of the images held out for evaluation, in percent"
+        20, ge=1, le=50, description="percentage of the images held out for evaluation"
     )
     older_share: float = Field(
         1,
         gt=0,
         le=1,
-        description="fraction of the images of all spans but the newest that are taken; always the "
-        "same ones, whole groups",
+        description="fraction of the images to use from all spans but the newest; it selects whole "
+        "groups, the same ones in every run",
     )

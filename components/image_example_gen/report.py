@@ -1,4 +1,4 @@
-"""What became of the files: the report beside the examples, and when it stops the run."""
+"""The report on accepted and rejected files, and when it stops the run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ LEFT_OUT = "left_out"
 IN_HOLDOUT = "in_holdout"
 OMITTED = "omitted"
 COUNTS = ("files", "accepted", "rejected", "duplicates")  # also properties of the artifact
-MAX_REJECTED_FILES = 10_000  # named in the report; all are counted
-SHOWN = 3  # files and reasons named in an error
+MAX_REJECTED_FILES = 10_000  # listed in the report; all are counted
+SHOWN = 3  # files and reasons in an error message
 
 
 def make_report(
@@ -25,20 +25,20 @@ def make_report(
     by_span: Mapping[int, Mapping[str, int]],
     rejected_files: Sequence[tuple[str, str]],
 ) -> dict:
-    """Puts the counts together.
+    """Builds the report from the counts.
 
     Args:
-        counts: images by split, and by the names above; what is missing counts as 0.
+        counts: images by split and by the names above; a missing count is 0.
         splits: names of the splits.
         reasons: rejected files by reason.
         by_span: `accepted` and `rejected` files of each span.
         rejected_files: (path, reason), sorted; at most MAX_REJECTED_FILES.
 
     Returns:
-        The report: of accepted images, those in each of the `splits`, those `left_out` of train
-        since some of another group in eval equal them, those left out since they are `in_holdout`
-        too, and those of older spans `omitted` beyond older_share; `duplicates`, whose pixels
-        equal those of another one before them.
+        The report. Accepted images are counted in `splits`; as `left_out` of train, because an
+        equal image of another group is in eval; as excluded because they are also `in_holdout`; or
+        as images of older spans `omitted` by older_share. `duplicates` counts images whose pixels
+        equal those of a previous one.
     """
     unused = {name: counts.get(name, 0) for name in (LEFT_OUT, IN_HOLDOUT, OMITTED)}
     in_splits = {split: counts.get(split, 0) for split in splits}
@@ -58,14 +58,15 @@ def make_report(
 
 
 def to_json(report: dict) -> str:
-    """The report as JSON in ASCII: a file's name cannot do anything to who reads it."""
+    """Returns the report as JSON in ASCII, which escapes control characters in file names."""
     return json.dumps(report, indent=1)
 
 
 def check_report(report: dict, folder: str, options: ImageOptions) -> None:
-    """Raises an ImageDataError where too many files were rejected or a split is empty.
+    """Raises an ImageDataError if too many files were rejected or a split is empty.
 
-    The newest span is looked at by itself, too: all of it may be damaged, and be few among many.
+    The newest span is also checked by itself: it may be damaged entirely and still be a small
+    fraction of all files.
     """
     spans = report["by_span"]
     _check_rejected(report, report["rejected"], report["files"], "files", folder, options)
@@ -85,27 +86,27 @@ def _check_rejected(
     if rejected <= options.max_rejected * files:
         return
     reasons = [f"{count} {reason}" for reason, count in report["reasons"].items()]
-    # repr keeps control characters in a file's name from the terminal.
+    # repr escapes control characters in file names.
     names = [repr(path) for path, _ in report["rejected_files"]]
     raise ImageDataError(
         f"{folder}: {rejected} of {files} {what} rejected ({rejected / files:.1%}), "
         f"max_rejected allows {options.max_rejected:.1%}: {_first(reasons)}; "
-        f"files: {_first(names)}; the log names them all; mend or remove them, or raise "
+        f"files: {_first(names)}; the log lists all of them; fix or remove them, or raise "
         "max_rejected"
     )
 
 
 def _empty_split(split: str, report: dict, options: ImageOptions) -> str:
     if split == examples.HOLDOUT:
-        return f"no image falls into the {split} split: no file of data.holdout is a good image"
+        return f"no image is in the {split} split: data.holdout has no valid image"
     if split == examples.TRAIN and report[IN_HOLDOUT]:
         return (
-            f"no image falls into the {split} split: {report[IN_HOLDOUT]} are in data.holdout too; "
-            "add images that are not"
+            f"no image is in the {split} split: {report[IN_HOLDOUT]} are also in data.holdout; "
+            "add others"
         )
     grouped = " and the groups of group_pattern" if options.group_pattern else ""
     return (
-        f"no image falls into the {split} split: {report['accepted']} images are too few for "
+        f"no image is in the {split} split: {report['accepted']} images are too few for "
         f"eval_percent {options.eval_percent}{grouped}; add images or change eval_percent"
     )
 

@@ -1,4 +1,4 @@
-"""Rows to files: shards in each split, sorted, and each there whole or not at all."""
+"""Writes rows to sorted shards in each split; each shard appears atomically."""
 
 import itertools
 import math
@@ -17,22 +17,22 @@ from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.report import DUPLICATES, IN_HOLDOUT, LEFT_OUT
 from trainer import examples
 
-# A shard is sorted in memory: at most about this many images, and this many bytes of pixels.
+# A shard is sorted in memory; these limit its images and its bytes of pixels, approximately.
 IMAGES_PER_SHARD = 1000
 BYTES_PER_SHARD = 64 * 2**20
-# Images that equal one of these splits are not trained on: what that is called. In eval they are
-# of another group (group_pattern).
+# Images that equal one in these splits are not trained on; their counts have these names. An equal
+# image in eval belongs to another group (group_pattern).
 _SPARED = {examples.HOLDOUT: IN_HOLDOUT, examples.EVAL: LEFT_OUT}
 
 
 def shard_count(files: int, options: ImageOptions) -> int:
-    """The number of shards for so many files."""
+    """Returns the number of shards for a number of files."""
     image_bytes = options.resolution**2 * options.channels
     return math.ceil(files / min(IMAGES_PER_SHARD, BYTES_PER_SHARD // image_bytes))
 
 
 class WriteShard(beam.DoFn):
-    """One shard to a file in each split; yields the counts of the report."""
+    """Writes a shard to one file per split; yields the counts of the report."""
 
     def __init__(self, split_folders: Mapping[str, str], partial: str, shards: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class WriteShard(beam.DoFn):
 
 
 def _use(row: Row, held_out: Mapping[str, Set[str]]) -> str:
-    """The split that a row goes to, or the name of the count of why it goes to none."""
+    """Returns the split of a row, or the name of the count of its exclusion."""
     if row.split == examples.TRAIN:
         for split, reason in _SPARED.items():
             if row.sha256 in held_out[split]:
@@ -66,8 +66,8 @@ def _use(row: Row, held_out: Mapping[str, Set[str]]) -> str:
 
 
 def write_records(path: str, records: Iterable[bytes], partial: str) -> None:
-    """Writes a TFRecord file, which is at its path either whole or not at all."""
-    # TFX's readers expect gzip, but PNG does not get smaller: level 0 stores it as it is.
+    """Writes a TFRecord file atomically; `partial` as in `complete_file`."""
+    # TFX's readers expect gzip, but PNG does not compress further; level 0 only stores it.
     gzip = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=0)
     with complete_file(path, partial) as file, tf.io.TFRecordWriter(file, gzip) as writer:
         for record in records:
@@ -76,7 +76,10 @@ def write_records(path: str, records: Iterable[bytes], partial: str) -> None:
 
 @contextmanager
 def complete_file(path: str, partial: str) -> Iterator[str]:
-    """Yields a file in the folder `partial` that becomes `path` at the end, in a bucket too."""
+    """Yields the path of a new file in the folder `partial`, which is moved to `path` at the end.
+
+    An exception leaves it in `partial`.
+    """
     unfinished = os.path.join(partial, uuid.uuid4().hex)
     yield unfinished
     fileio.rename(unfinished, path, overwrite=True)

@@ -1,6 +1,6 @@
-"""The spans of the data: folders with a number or a date, which a pattern finds.
+"""Finds the spans of the data: folders with a number or a date that match a pattern.
 
-Reads folder names only, and imports neither TFX nor TensorFlow for local folders.
+Reads only folder names, and imports neither TFX nor TensorFlow for local folders.
 """
 
 import os
@@ -15,7 +15,7 @@ from components.image_example_gen.files import ImageFile, is_folder, list_folder
 from trainer import examples
 
 EPOCH = date(1970, 1, 1)
-MAX_DIGITS = 9  # of the number of a span or a version
+MAX_DIGITS = 9  # in the number of a span or a version
 _PLACEHOLDER = re.compile(
     r"\{(?:(?P<number>SPAN|VERSION)(?::(?P<width>[1-9]))?|(?P<date>YYYY|MM|DD))\}"
 )
@@ -28,8 +28,8 @@ class Span:
     """The images of one folder that arrived together.
 
     Attributes:
-        number: from the folder's name; days since 1970 for a date; 0 where the pattern has neither.
-        version: the latest one; None where the pattern has none.
+        number: from the folder's name; days since 1970 for a date; 0 if the pattern has neither.
+        version: the latest version; None if the pattern has none.
         folder: relative to the data folder, with forward slashes; empty for the data folder itself.
     """
 
@@ -47,8 +47,8 @@ class ImageSource:
 
     Attributes:
         folder: the data folder.
-        window: spans of it, ascending, at least one.
-        split: that all of the images go to; None: each goes to train or eval, by its hash.
+        window: its spans to read, ascending, at least one.
+        split: the split of all images; None: hashes assign the images to train and eval.
     """
 
     folder: str
@@ -59,7 +59,7 @@ class ImageSource:
         """Lists the image files of the window, sorted by path.
 
         Raises:
-            ImageDataError: the last span of the window has none, or a folder is unreadable.
+            ImageDataError: the last span of the window has no images, or a folder is unreadable.
         """
         files = []
         for span in self.window:
@@ -76,57 +76,57 @@ class ImageSource:
 
 
 def holdout_source(folder: str) -> ImageSource:
-    """The images of a held-out folder; their paths begin with it, to be told from the others."""
+    """Returns the images of a held-out folder; their paths begin with the folder."""
     return ImageSource("", (Span(0, None, folder.rstrip("/")),), examples.HOLDOUT)
 
 
 def has_spans(pattern: str) -> bool:
-    """Whether a pattern of folders has a place for the span.
+    """Whether a pattern of folders has a placeholder for the span.
 
     Raises:
-        ImageDataError: the pattern is not a relative path with known placeholders, each once.
+        ImageDataError: the pattern is not a relative path with known placeholders.
     """
     path = PurePosixPath(pattern)
     if path.is_absolute() or ".." in path.parts or re.search(r"[*?\[\0]", pattern):
         raise ImageDataError(
-            "give a path of folders below the data folder; it may hold "
-            f"{_ALLOWED}, but no .. and no wildcards"
+            "expected a path below the data folder; it may contain "
+            f"{_ALLOWED}, but neither .. nor wildcards"
         )
     if "{" in (rest := _PLACEHOLDER.sub("", pattern)) or "}" in rest:
         raise ImageDataError(
-            f"the placeholders are {_ALLOWED}; a number may have a width of "
-            f"1 to {MAX_DIGITS}, as in {{SPAN:2}}"
+            f"the placeholders are {_ALLOWED}; a number may have a width from 1 to {MAX_DIGITS}, "
+            "as in {SPAN:2}"
         )
     names = [match["number"] or match["date"] for match in _PLACEHOLDER.finditer(pattern)]
     dated = not _DATE.isdisjoint(names)
     if len(set(names)) < len(names):
-        raise ImageDataError("each placeholder may stand there only once")
+        raise ImageDataError("each placeholder may occur only once")
     if dated and not _DATE.issubset(names):
         raise ImageDataError("a date needs all of {YYYY}, {MM}, {DD}")
     if dated and "SPAN" in names:
-        raise ImageDataError("{SPAN} and a date exclude each other")
+        raise ImageDataError("{SPAN} and a date are mutually exclusive")
     if names == ["VERSION"]:
-        raise ImageDataError("{VERSION} needs {SPAN} or a date beside it")
+        raise ImageDataError("{VERSION} needs {SPAN} or a date")
     return bool(names)
 
 
 def list_spans(folder: str, pattern: str) -> list[Span]:
     """Lists the spans of a data folder, local or a URI (gs://), ascending.
 
-    Folders that the pattern does not match are no part of the data. Links to folders are followed
-    for the fixed parts of the pattern only.
+    Folders that do not match the pattern are ignored. Links to folders are followed only for the
+    fixed parts of the pattern.
 
     Args:
         folder: the data folder.
-        pattern: path of folders below it, with {SPAN} or {SPAN:2} (of two digits), {VERSION}, of
-            which each span's latest is taken, or {YYYY}, {MM}, {DD}.
+        pattern: path below it, with {SPAN} or {SPAN:2} (two digits), {VERSION} (the latest of each
+            span is used), or {YYYY}, {MM}, {DD}.
 
     Returns:
-        At least one. Without placeholders it is Span(0, None, pattern), which need not exist.
+        At least one span. Without placeholders it is Span(0, None, pattern), which may not exist.
 
     Raises:
-        ImageDataError: the pattern is none, no folder matches it, two are the same span and
-            version, a number is too long, a date is none, or a folder cannot be read.
+        ImageDataError: the pattern is invalid, no folder matches it, two folders have the same span
+            and version, a number is too long, a date is invalid, or a folder cannot be read.
     """
     parts = PurePosixPath(pattern).parts
     if not has_spans(pattern):
@@ -143,9 +143,9 @@ def list_spans(folder: str, pattern: str) -> list[Span]:
             )
     if not found:
         raise ImageDataError(
-            f"{folder}: no folder for the pattern {pattern!r}; links to folders are not followed"
+            f"{folder}: no folder matches the pattern {pattern!r}; links are not followed"
         )
-    # Ascending by version too: the latest of a span replaces those before.
+    # Sorted by version too, so the latest version of a span replaces earlier ones.
     return list({number: found[number, version] for number, version in sorted(found)}.values())
 
 
@@ -155,25 +155,25 @@ def choose_window(
     """Chooses the spans that a run reads.
 
     Args:
-        spans: as `list_spans` gives them.
-        newest: number of the last one to be read; None for the latest that is not excluded.
-        window: how many to read, counted back from there without the excluded ones; 0 for all.
-        exclude: numbers of the spans that are not to be read.
+        spans: as `list_spans` returns them.
+        newest: number of the last span to read; None for the latest that is not excluded.
+        window: number of spans to read, counted back from there without excluded ones; 0 for all.
+        exclude: numbers of the spans to skip.
 
     Returns:
-        At least one, ascending.
+        At least one span, ascending.
 
     Raises:
         ImageDataError: `newest` is missing or excluded, or all spans are excluded.
     """
     if newest is not None and newest in exclude:
         raise ImageDataError(
-            f"span {newest} is asked for, but excluded: take it out of data.exclude, or ask for "
-            "another one"
+            f"span {newest} was requested but is excluded: remove it from data.exclude or request "
+            "another span"
         )
     if newest is not None and newest not in (span.number for span in spans):
         raise ImageDataError(
-            f"span {newest} is asked for, but no folder is that span; the spans go from "
+            f"span {newest} was requested but has no folder; the spans range from "
             f"{spans[0].number} to {spans[-1].number}"
         )
     chosen = [
@@ -182,16 +182,14 @@ def choose_window(
         if span.number not in exclude and (newest is None or span.number <= newest)
     ]
     if not chosen:
-        raise ImageDataError(
-            "nothing is left to read: all spans are excluded; take one out of data.exclude"
-        )
+        raise ImageDataError("all spans are excluded: remove one from data.exclude")
     return chosen[-window:]
 
 
 def _matches(
     root: str, below: str, parts: Sequence[str], values: Mapping[str, str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """The folders that the parts of a pattern match: path below the root, text by placeholder."""
+    """Yields matching folders: the path below the root, and the text of each placeholder."""
     if not parts:
         yield below, dict(values)
         return
@@ -210,7 +208,7 @@ def _matches(
 
 
 def _expression(part: str) -> re.Pattern[str]:
-    """Digits in the places of the placeholders of a folder's name, else the name as it is."""
+    """Compiles one part of a pattern; placeholders match digits, all else itself."""
     expression, end = "", 0
     for match in _PLACEHOLDER.finditer(part):
         if match["date"]:
@@ -224,11 +222,11 @@ def _expression(part: str) -> re.Pattern[str]:
 
 
 def _numbers(folder: str, path: str, values: Mapping[str, str]) -> tuple[int, int | None]:
-    """The numbers of span and version out of the texts of the placeholders."""
+    """Parses the texts of the placeholders to the numbers of span and version."""
     if any(len(text) > MAX_DIGITS for text in values.values()):
         raise ImageDataError(
-            f"{folder}: the folder {path!r} has a number of more than {MAX_DIGITS} digits; rename "
-            "or remove it"
+            f"{folder}: the folder {path!r} has a number with more than {MAX_DIGITS} digits; "
+            "rename or remove it"
         )
     version = int(values["VERSION"]) if "VERSION" in values else None
     if "SPAN" in values:
@@ -239,6 +237,6 @@ def _numbers(folder: str, path: str, values: Mapping[str, str]) -> tuple[int, in
         day = date.min
     if day < EPOCH:
         raise ImageDataError(
-            f"{folder}: the folder {path!r} is no date from 1970 on; rename or remove it"
+            f"{folder}: the folder {path!r} is not a valid date since 1970; rename or remove it"
         )
     return (day - EPOCH).days, version

@@ -1,6 +1,6 @@
-"""The driver of ImageExampleGen on Vertex AI, which runs it as a command before it asks its cache.
+"""The driver of ImageExampleGen on Vertex AI, which runs it as a command before a cache lookup.
 
-Vertex AI puts what the driver finds in place of the component's execution properties.
+Vertex AI replaces the execution properties of the component by the driver's output.
 """
 
 import argparse
@@ -31,10 +31,10 @@ def resolve(
     executor_input: pipeline_spec_pb2.ExecutorInput,
     inputs_spec: pipeline_spec_pb2.ComponentInputsSpec,
 ) -> pipeline_spec_pb2.ExecutorOutput:
-    """Finds the folders of the window, and a fingerprint of their files.
+    """Finds the spans of the window and a fingerprint of their files.
 
     Args:
-        executor_input: the execution properties, and the artifact that is to be made.
+        executor_input: the execution properties and the output artifact.
         inputs_spec: types of the properties.
 
     Raises:
@@ -56,7 +56,7 @@ def resolve(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the driver on arguments as Vertex AI gives them; those of Beam are none of its own."""
+    """Runs the driver on Vertex AI's arguments; ignores those for Beam."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--json_serialized_invocation_args", required=True)
     parser.add_argument("--json_serialized_inputs_spec_args", required=True)

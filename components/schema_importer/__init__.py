@@ -1,1 +1,1 @@
-"""Brings the schema of the examples into the pipeline."""
+"""Imports the schema of the examples into the pipeline."""

@@ -1,4 +1,4 @@
-"""SchemaImporter: the schema that statistics, validation and Transform read."""
+"""SchemaImporter: writes the schema that statistics, validation and Transform read."""
 
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
@@ -11,7 +11,7 @@ class SchemaImporterSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "text": component_spec.ExecutionParameter(type=str),
-        # Read by nobody: a changed value makes TFX's cache miss.
+        # Not read; a changed value invalidates TFX's cache.
         "source_hash": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {}
@@ -19,14 +19,14 @@ class SchemaImporterSpec(component_spec.ComponentSpec):
 
 
 class SchemaImporter(base_component.BaseComponent):
-    """Writes a schema that it is given as text.
+    """Writes a schema that is passed as text.
 
-    TFX's ImportSchemaGen is given a path: which the pod of a node does not have, and under which
-    TFX's cache would not see another content.
+    TFX's ImportSchemaGen takes a path, which the pod of a node cannot read; and TFX's cache would
+    not notice that the content at the path changed.
 
     Args:
-        text: the schema, as text of the protocol buffer.
-        source_hash: a hash of the code, so that a change of it runs the step again.
+        text: the schema in the text format of its protocol buffer.
+        source_hash: hash of the code; a change reruns the component.
     """
 
     SPEC_CLASS = SchemaImporterSpec

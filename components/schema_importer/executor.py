@@ -1,4 +1,4 @@
-"""Writes the schema where those who read it look for it."""
+"""Writes the schema to the file that TFX's components read."""
 
 import os
 from typing import Any
@@ -24,7 +24,7 @@ class Executor(base_executor.BaseExecutor):
         """Writes `schema`.
 
         Raises:
-            google.protobuf.text_format.ParseError: the text is no schema.
+            google.protobuf.text_format.ParseError: the text is not a schema.
         """
         schema = text_format.Parse(exec_properties["text"], schema_pb2.Schema())
         folder = artifact_utils.get_single_uri(output_dict["schema"])

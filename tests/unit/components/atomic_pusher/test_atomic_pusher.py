@@ -22,7 +22,7 @@ def push(tmp_path):
         if not (tmp_path / "model").exists():
             write_model(tmp_path / "model" / "Format-Serving")
         if withdrawn:
-            model.set_string_custom_property(WITHDRAWN_PROPERTY, "draws nothing but noise")
+            model.set_string_custom_property(WITHDRAWN_PROPERTY, "draws only noise")
         blessing.set_int_custom_property("blessed", int(blessed))
         destination = pusher_pb2.PushDestination()
         destination.filesystem.base_directory = str(serving)
@@ -36,7 +36,7 @@ def push(tmp_path):
     return push_to
 
 
-def test_a_blessed_model_becomes_a_version_that_says_which_model_it_is(push, tmp_path):
+def test_a_blessed_model_becomes_a_version_that_records_its_model(push, tmp_path):
     pushed = push(tmp_path / "serving")
     [version] = versions.complete_versions(tmp_path / "serving")
     assert pushed.get_int_custom_property("pushed") == 1
@@ -53,8 +53,8 @@ def test_a_model_that_is_not_blessed_or_was_withdrawn_is_not_pushed(push, tmp_pa
     assert not (tmp_path / "serving").exists()
 
 
-def test_on_an_object_store_the_file_that_servers_load_first_comes_last(push, monkeypatch):
-    """TensorFlow's file system in memory cannot rename folders, as object stores cannot."""
+def test_on_an_object_store_the_file_that_servers_require_is_written_last(push, monkeypatch):
+    """Like object stores, TensorFlow's in-memory file system cannot rename folders."""
     serving = "ram://atomic_pusher/serving"
     steps = []
 

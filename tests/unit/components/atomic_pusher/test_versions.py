@@ -48,7 +48,7 @@ def test_a_version_is_a_copy_of_the_model_with_notes_in_its_metadata(model, tmp_
     assert copied == same
 
 
-def test_while_a_version_is_copied_no_reader_sees_it(model, tmp_path, monkeypatch):
+def test_readers_do_not_see_a_version_while_it_is_copied(model, tmp_path, monkeypatch):
     serving = tmp_path / "serving"
     first = versions.publish(model, serving, {})
     seen = []
@@ -76,7 +76,7 @@ def test_a_killed_push_leaves_a_hidden_folder_that_the_next_push_removes(model, 
     assert names(serving) == {version.name}
 
 
-def test_a_push_that_fails_leaves_nothing_and_says_why(model, tmp_path, monkeypatch):
+def test_a_failed_push_leaves_nothing_and_reports_the_reason(model, tmp_path, monkeypatch):
     def full(source, target):
         raise OSError(errno.ENOSPC, "No space left on device", str(target))
 
@@ -87,7 +87,7 @@ def test_a_push_that_fails_leaves_nothing_and_says_why(model, tmp_path, monkeypa
     assert names(tmp_path / "serving") == set()
 
 
-def test_numbers_grow_within_a_second_and_where_the_clock_goes_back(model, tmp_path, monkeypatch):
+def test_numbers_increase_within_a_second_and_if_the_clock_goes_back(model, tmp_path, monkeypatch):
     found = []
     for now in (1000.9, 1000.95, 400.0, 2000.0):
         monkeypatch.setattr(versions.time, "time", lambda now=now: now)
@@ -96,11 +96,11 @@ def test_numbers_grow_within_a_second_and_where_the_clock_goes_back(model, tmp_p
     assert [path.name for path in versions.complete_versions(tmp_path / "serving")] == found
 
 
-def test_a_number_that_was_only_begun_is_not_given_again(tmp_path):
+def test_names_that_are_not_numbers_are_ignored_for_the_next_number(tmp_path):
     assert versions.next_number(["9" * 17, "x", "-5", "9" * 30, ".partial-1"]) == 10**17
 
 
-def test_pushes_at_the_same_time_get_a_version_each(model, tmp_path):
+def test_each_concurrent_push_gets_its_own_version(model, tmp_path):
     def push(number):
         return versions.publish(model, tmp_path / "serving", {"model": number})
 

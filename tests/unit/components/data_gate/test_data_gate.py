@@ -41,7 +41,7 @@ def test_data_without_anomalies_pass(gate):
     assert gate({"train": anomalies(), "eval": anomalies()}) == []
 
 
-def test_an_error_stops_the_run_and_is_named(gate):
+def test_an_error_stops_the_run_and_is_reported(gate):
     with pytest.raises(DataAnomalyError, match=r"mean \(eval\): mean is odd") as error:
         gate({"train": anomalies(), "eval": anomalies(mean=INFO.ERROR)})
     assert "validation.on_anomaly=warn" in str(error.value)
@@ -57,12 +57,12 @@ def test_warnings_pass_and_are_listed(gate):
     }
 
 
-def test_errors_pass_where_the_configuration_says_so(gate):
+def test_errors_pass_if_so_configured(gate):
     (found,) = gate({"train": anomalies(mean=INFO.ERROR)}, on_anomaly="warn")
     assert found["severity"] == "ERROR"
 
 
-def test_an_anomaly_of_the_data_set_as_a_whole_counts(gate):
+def test_an_anomaly_of_the_whole_dataset_is_an_error(gate):
     proto = anomalies_pb2.Anomalies()
     proto.dataset_anomaly_info.severity = INFO.ERROR
     proto.dataset_anomaly_info.description = "too few examples"
@@ -70,7 +70,7 @@ def test_an_anomaly_of_the_data_set_as_a_whole_counts(gate):
         gate({"train": proto})
 
 
-def test_a_long_list_is_cut_in_the_message_and_whole_in_the_count(gate):
+def test_a_long_list_is_shortened_in_the_message_but_counted_fully(gate):
     many = {f"feature{i}": INFO.ERROR for i in range(8)}
     with pytest.raises(DataAnomalyError, match=r"8 anomalies in the data.*; and 3 more"):
         gate({"train": anomalies(**many)})

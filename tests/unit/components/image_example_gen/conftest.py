@@ -1,4 +1,4 @@
-"""Small image files of known pixels."""
+"""Small image files with known pixels."""
 
 import json
 import os
@@ -21,7 +21,7 @@ NOBODY = 65534
 
 
 def make_noise(seed: int, width: int = 12, height: int = 12) -> Image.Image:
-    """An RGB image of noise, another one for each seed."""
+    """Makes an RGB image of noise, different for each seed."""
     rng = np.random.default_rng(seed)
     return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
@@ -49,14 +49,14 @@ def image_folder(tmp_path) -> Path:
 
 @pytest.fixture(scope="module")
 def forty(tmp_path_factory, run_executor) -> tuple[Path, standard_artifacts.Examples]:
-    """A folder of forty images and the examples of it, both to be left as they are."""
+    """A folder of forty images and its examples; tests must not change them."""
     folder = write_forty(tmp_path_factory.mktemp("forty"))
     return folder, run_executor(folder, resolution=12)
 
 
 @pytest.fixture
 def bomb() -> bytes:
-    """A PNG of a few hundred bytes whose header promises 40,000 x 40,000 pixels."""
+    """A PNG of a few hundred bytes whose header declares 40,000 x 40,000 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         checksum = zlib.crc32(kind + data).to_bytes(4, "big")
@@ -78,7 +78,7 @@ def open_to_all() -> Iterator[Path]:
 
 @pytest.fixture
 def unprivileged():
-    """A context in which file permissions bind this process, also where tests run as root."""
+    """A context in which file permissions apply to this process even if tests run as root."""
 
     @contextmanager
     def drop():
@@ -97,7 +97,7 @@ def unprivileged():
 def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]:
     """A function: folder, Beam's arguments, options -> the artifact that the executor wrote.
 
-    With `spans` the folders span-1, span-2 and so on are read, without them the folder as a whole.
+    With `spans` it reads the folders span-1, span-2 and so on, otherwise the whole folder.
     """
 
     def run(

@@ -38,7 +38,7 @@ FORMATS = [
 
 @pytest.mark.parametrize(("kind", "save", "tolerance"), FORMATS)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_format_gives_uint8_pixels_of_the_asked_shape(kind, save, tolerance, channels):
+def test_every_format_gives_uint8_pixels_of_the_requested_shape(kind, save, tolerance, channels):
     pixels = pixels_of(encoded(flat("RGB", (200, 40, 90)), kind, **save), 8, channels)
     assert pixels.shape == (8, 8, channels)
     assert pixels.dtype == np.uint8
@@ -46,7 +46,7 @@ def test_every_format_gives_uint8_pixels_of_the_asked_shape(kind, save, toleranc
     assert np.abs(pixels.astype(int) - expected).max() <= tolerance
 
 
-# A value in each mode, the file format that can hold it, and the RGB that it stands for.
+# A value in each mode, a file format with that mode, and the RGB value.
 MODES = [
     ("1", 255, "PNG", (255, 255, 255)),
     ("L", 77, "PNG", (77, 77, 77)),
@@ -70,7 +70,7 @@ MODES = [
 
 
 @pytest.mark.parametrize(("mode", "value", "kind", "rgb"), MODES)
-def test_every_mode_becomes_the_rgb_it_stands_for(mode, value, kind, rgb):
+def test_every_mode_is_converted_to_rgb(mode, value, kind, rgb):
     image = flat(mode, value)
     if mode == "P":
         image.putpalette([10, 20, 30, 40, 50, 60])
@@ -88,7 +88,7 @@ def test_every_mode_becomes_the_rgb_it_stands_for(mode, value, kind, rgb):
         ("RGBa", (50, 25, 0, 128), (50, 25, 127)),
     ],
 )
-def test_modes_that_no_file_is_opened_in_are_flattened_too(mode, value, rgb):
+def test_modes_that_no_file_format_has_are_flattened_too(mode, value, rgb):
     pixels = np.asarray(flatten(flat(mode, value), "#0000ff")).astype(int)
     assert pixels.shape == (8, 8, 3)
     assert np.abs(pixels - rgb).max() <= 2
@@ -135,12 +135,12 @@ def test_16_bit_values_are_scaled_over_the_whole_range():
         ("F", float("nan"), "float pixels outside 0 to 255"),
     ],
 )
-def test_numbers_of_unknown_white_are_rejected(mode, value, reason):
+def test_values_of_unknown_white_are_rejected(mode, value, reason):
     with pytest.raises(RejectedImage, match=reason):
         pixels_of(encoded(flat(mode, value), "TIFF"))
 
 
-# What the stored picture must go through so that a viewer shows it upright (EXIF 2.3, tag 274).
+# The transposition that shows the stored image upright (EXIF 2.3, tag 274).
 UPRIGHT = {
     1: lambda a: a,
     2: np.fliplr,
@@ -168,7 +168,7 @@ def test_exif_orientation_is_applied(orientation, kind, noise):
 def test_the_source_size_is_that_after_orientation(orientation, kind, noise):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
-    # Both sides of the drafted JPEG are 128 pixels: the decoded shape cannot tell the turn.
+    # Both sides of the drafted JPEG have 128 pixels: its shape does not show the rotation.
     data = encoded(noise(0, 255, 256), kind, exif=exif)
     image = decode(io.BytesIO(data), ImageOptions(resolution=16))
     expected = (256, 255) if orientation >= 5 else (255, 256)
@@ -226,7 +226,7 @@ def test_a_large_jpeg_is_decoded_at_reduced_scale_with_nearly_the_same_pixels():
 
 @pytest.mark.parametrize("size", [(300, 70), (70, 300), (64, 64), (129, 127)])
 def test_a_drafted_jpeg_never_falls_below_the_resolution(size, noise):
-    # Stripes of two pixels survive at full scale and vanish where a draft went too far.
+    # Stripes of two pixels survive at full scale and vanish if the draft is too small.
     stripes = np.zeros((size[1], size[0], 3), np.uint8)
     stripes[:, ::2] = 255
     pixels = pixels_of(encoded(Image.fromarray(stripes), "JPEG", quality=100), min(size))
@@ -252,12 +252,12 @@ def test_a_truncated_file_is_rejected(kind, save, _, kept, noise):
         (bytes(5000), "not an image"),
     ],
 )
-def test_what_is_no_image_of_the_supported_formats_is_rejected(data, reason):
+def test_a_file_in_no_supported_format_is_rejected(data, reason):
     with pytest.raises(RejectedImage, match=f"^{reason}$"):
         pixels_of(data)
 
 
-def test_a_truncated_jpeg_and_png_say_so(noise):
+def test_a_truncated_jpeg_or_png_is_reported_as_truncated(noise):
     for kind in ("JPEG", "PNG"):
         data = encoded(noise(0, 64, 48), kind)
         with pytest.raises(RejectedImage, match=r"^truncated$"):
@@ -277,7 +277,7 @@ def test_max_pixels_is_the_limit_itself():
 
 
 @pytest.mark.parametrize(("kind", "save", "_"), FORMATS)
-def test_random_damage_ends_in_pixels_or_a_short_reason(kind, save, _, noise):
+def test_random_damage_gives_pixels_or_a_short_reason(kind, save, _, noise):
     data = encoded(noise(0, 32, 24), kind, **save)
     rng = np.random.default_rng(0)
     for _ in range(60):
@@ -290,7 +290,7 @@ def test_random_damage_ends_in_pixels_or_a_short_reason(kind, save, _, noise):
             assert len(str(reason)) < 40
 
 
-def test_threads_do_not_disturb_one_another(noise):
+def test_threads_do_not_affect_one_another(noise):
     data = [encoded(noise(seed, 60, 60), "JPEG") for seed in range(8)]
     alone = [pixels_of(item) for item in data]
     together = [None] * 8

@@ -9,7 +9,7 @@ from components.image_example_gen.options import ImageOptions, WindowOptions
 
 
 def resolve(folder, pattern="", span=None, holdout=None, **window):
-    """What the driver makes of the component's execution properties."""
+    """Returns the execution properties of the component as the driver resolves them."""
     asked = LATEST if span is None else str(span)
     options = WindowOptions(pattern=pattern, **window)
     component = ImageExampleGen(str(folder), ImageOptions(), options, asked, holdout)
@@ -17,7 +17,7 @@ def resolve(folder, pattern="", span=None, holdout=None, **window):
 
 
 def found(folder, pattern, span=None, **window):
-    """The folders of the window, its newest span and the version of that."""
+    """Returns the folders of the window, its newest span and the version of that span."""
     properties = resolve(folder, pattern, span, **window)
     folders = [span.folder for span in parse_window(properties["window"])]
     return folders, properties["span"], properties["version"]
@@ -45,17 +45,17 @@ def test_a_pattern_may_name_a_folder_below(make_images):
     assert found(folder, "train") == (["train"], 0, None)
 
 
-def test_the_latest_span_is_taken_by_number(make_images):
+def test_the_latest_span_is_the_highest_number(make_images):
     folder = make_images("span-2/cats/deep/1.png", "span-10/cats/1.png", "span-9/1.png")
     assert found(folder, "span-{SPAN}") == (["span-10"], 10, None)
 
 
-def test_the_span_asked_for_is_taken(make_images):
+def test_the_requested_span_is_read(make_images):
     folder = make_images("span-1/1.png", "span-2/1.png")
     assert found(folder, "span-{SPAN}", span=1) == (["span-1"], 1, None)
 
 
-def test_the_latest_version_of_the_span_is_taken(make_images):
+def test_the_latest_version_of_the_span_is_read(make_images):
     folder = make_images("1/v1/a.png", "2/v9/a.png", "2/v10/a.png", "1/v11/a.png")
     assert found(folder, "{SPAN}/v{VERSION}") == (["2/v10"], 2, 10)
     assert found(folder, "{SPAN}/v{VERSION}", span=1) == (["1/v11"], 1, 11)
@@ -67,7 +67,7 @@ def test_dates_count_as_days_since_1970(make_images):
     assert found(folder, "{YYYY}/{MM}/{DD}", span=20088) == (["2024/12/31"], 20088, None)
 
 
-def test_a_window_ends_with_the_span_asked_for(make_images):
+def test_a_window_ends_with_the_requested_span(make_images):
     folder = make_images("1/a.png", "2/a.png", "3/a.png", "4/a.png")
     assert found(folder, "{SPAN}", window=2) == (["3", "4"], 4, None)
     assert found(folder, "{SPAN}", span=3, window=2) == (["2", "3"], 3, None)
@@ -88,8 +88,8 @@ def test_spans_are_found_below_a_folder_of_any_name(make_images):
 @pytest.mark.parametrize(
     ("pattern", "span", "message"),
     [
-        ("day-{SPAN}", None, "no folder for the pattern 'day-{SPAN}'"),
-        ("span-{SPAN}", 7, "span 7 is asked for, but no folder is that span"),
+        ("day-{SPAN}", None, "no folder matches the pattern 'day-{SPAN}'"),
+        ("span-{SPAN}", 7, "span 7 was requested but has no folder"),
         ("", 1, "the pattern '' has no {SPAN} and no date"),
         ("missing", None, "no such folder"),
     ],
@@ -103,9 +103,9 @@ def test_a_window_that_cannot_be_found_is_a_one_line_error(make_images, pattern,
 
 
 @pytest.mark.parametrize("span", ["", "-1", "last", "1.5", "٣", "1" * 10, "1\n"])
-def test_a_span_that_is_no_number_is_a_one_line_error(make_images, span):
+def test_a_span_that_is_not_a_number_is_a_one_line_error(make_images, span):
     folder = make_images("1/1.png")
-    with pytest.raises(ImageDataError, match="give the number of a span") as error:
+    with pytest.raises(ImageDataError, match="expected a number of at most 9 digits") as error:
         resolve(folder, "{SPAN}", span)
     assert "\n" not in str(error.value)
 
@@ -115,7 +115,7 @@ def test_without_a_folder_both_places_to_set_it_are_named():
         resolve("")
 
 
-def test_a_span_without_images_is_an_error_and_no_older_span_takes_its_place(make_images):
+def test_a_span_without_images_is_an_error_and_no_older_span_replaces_it(make_images):
     folder = make_images("span-1/1.png")
     (folder / "span-2").mkdir()
     with pytest.raises(ImageDataError, match="span-2: no image files"):

@@ -19,7 +19,7 @@ def test_the_label_is_the_first_folder(path, label):
     assert class_label(path) == label
 
 
-def test_the_split_follows_from_the_sha256_of_the_group_alone():
+def test_the_split_depends_only_on_the_sha256_of_the_group():
     for group in map(str, range(1000)):
         bucket = int(hashlib.sha256(group.encode()).hexdigest(), 16) % 100
         assert split_of(group, 20) == ("eval" if bucket < 20 else "train")
@@ -31,7 +31,7 @@ def test_about_eval_percent_of_the_groups_are_held_out(percent):
     assert held_out / 200 == pytest.approx(percent, abs=1)
 
 
-def test_a_larger_eval_percent_moves_images_to_eval_only():
+def test_a_larger_eval_percent_only_moves_images_to_eval():
     groups = [str(group) for group in range(1000)]
     small = {group for group in groups if split_of(group, 10) == "eval"}
     assert small < {group for group in groups if split_of(group, 30) == "eval"}
@@ -50,7 +50,7 @@ def test_equal_pixels_give_equal_hashes_whatever_the_file(channels):
     assert rows[0].example != rows[1].example
 
 
-def test_a_share_of_the_groups_is_taken_whichever_their_splits():
+def test_a_share_of_the_groups_is_selected_independently_of_their_splits():
     groups = [str(group) for group in range(20_000)]
     taken = {group for group in groups if is_taken(group, 0.25)}
     assert len(taken) / 20_000 == pytest.approx(0.25, abs=0.01)
@@ -60,7 +60,7 @@ def test_a_share_of_the_groups_is_taken_whichever_their_splits():
     assert all(is_taken(group, 1.0) for group in groups)
 
 
-def test_label_and_group_follow_from_the_path_below_the_folder_of_the_span():
+def test_label_and_group_depend_on_the_path_in_the_span():
     options = ImageOptions(resolution=4, group_pattern=r"^(?:cats/)?(person\d)")
     window = (Span(1, None, "in/span-1"), Span(2, None, "in/span-2"))
     pixels = np.full((4, 4, 3), 7, np.uint8)

@@ -24,7 +24,7 @@ from trainer import examples
 
 
 def read(artifact, split):
-    """The features of a split's examples, in file order: name -> value."""
+    """Returns the features of a split's examples, in file order: name -> value."""
     files = sorted(map(str, Path(artifact.uri, f"Split-{split}").iterdir()))
     rows = []
     for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
@@ -52,7 +52,7 @@ def contents(artifact):
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
-def test_an_example_holds_what_the_contract_says(forty):
+def test_an_example_has_the_features_of_the_contract(forty):
     image_folder, artifact = forty
     rows = read_all(artifact)
     assert len(rows) == 40
@@ -72,7 +72,7 @@ def test_an_example_holds_what_the_contract_says(forty):
     assert artifact.get_string_custom_property("payload_format") == "FORMAT_TF_EXAMPLE"
 
 
-def test_two_runs_write_the_same_bytes_on_one_worker_and_on_two(image_folder, run_executor):
+def test_runs_on_one_worker_and_on_two_write_the_same_bytes(image_folder, run_executor):
     (image_folder / "bad.png").write_bytes(b"text")
     for index in range(100):  # more than one batch of files
         shutil.copy(image_folder / "cats" / "01.png", image_folder / f"copy-{index}.png")
@@ -86,13 +86,13 @@ def test_two_runs_write_the_same_bytes_on_one_worker_and_on_two(image_folder, ru
     }
 
 
-def test_the_order_within_a_file_is_that_of_the_pixel_hash(forty):
+def test_examples_are_sorted_by_their_pixel_hash(forty):
     hashes = [row[examples.SHA256] for row in read(forty[1], examples.TRAIN)]
     assert len(hashes) > 20
     assert hashes == sorted(hashes)
 
 
-def test_large_images_are_spread_over_several_shards_by_their_pixels(tmp_path, run_executor):
+def test_large_images_are_distributed_over_several_shards_by_their_pixels(tmp_path, run_executor):
     for gray in range(15):
         for copy in ("a", "b"):
             Image.new("L", (4, 4), gray).save(tmp_path / f"{copy}{gray}.png")
@@ -101,7 +101,9 @@ def test_large_images_are_spread_over_several_shards_by_their_pixels(tmp_path, r
     for split in (examples.TRAIN, examples.EVAL):
         assert sorted(os.listdir(f"{artifact.uri}/Split-{split}")) == names
     assert len(read_all(artifact)) == 30
-    assert report_of(artifact)["duplicates"] == 15  # counted within a shard: none is torn apart
+    assert (
+        report_of(artifact)["duplicates"] == 15
+    )  # counted per shard: equal images are in the same one
 
 
 @pytest.mark.parametrize(
@@ -167,9 +169,7 @@ def test_a_hostile_folder_is_reported_file_by_file(image_folder, run_executor, n
     assert rows["copy of 01.png"][examples.LABEL] == b""
 
 
-def test_too_many_rejected_files_stop_the_run_with_the_report_in_one_line(
-    image_folder, run_executor
-):
+def test_too_many_rejected_files_stop_the_run_with_a_one_line_report(image_folder, run_executor):
     for index in range(10):
         (image_folder / f"text-{index}\x1b[31m.png").write_text("not pixels")
     assert report_of(run_executor(image_folder, max_rejected=0.2))["rejected"] == 10
@@ -182,7 +182,7 @@ def test_too_many_rejected_files_stop_the_run_with_the_report_in_one_line(
     assert message.isprintable()
 
 
-def test_a_damaged_newest_span_stops_the_run_however_many_good_images_came_before(
+def test_a_damaged_newest_span_stops_the_run_despite_many_valid_earlier_images(
     tmp_path, run_executor, noise
 ):
     for span in (1, 2, 3):
@@ -197,7 +197,7 @@ def test_a_damaged_newest_span_stops_the_run_however_many_good_images_came_befor
     assert report_of(run_executor(tmp_path, spans=[1, 2, 3], max_rejected=0.2))["rejected"] == 3
 
 
-def test_an_empty_split_is_an_error_that_says_what_to_do(tmp_path, run_executor, noise):
+def test_an_empty_split_is_an_error_with_a_remedy(tmp_path, run_executor, noise):
     folder = tmp_path / "one"
     folder.mkdir()
     noise(0).save(folder / "x.png")
@@ -210,7 +210,7 @@ def test_a_missing_folder_is_a_one_line_error(tmp_path, run_executor):
         run_executor(tmp_path / "missing")
 
 
-def test_equal_pixels_never_straddle_the_splits(image_folder, run_executor):
+def test_equal_pixels_are_never_in_both_splits(image_folder, run_executor):
     for path in sorted(image_folder.rglob("*.png")):
         Image.open(path).save(path.with_suffix(".bmp"))
     artifact = run_executor(image_folder)
@@ -243,7 +243,7 @@ def test_a_group_pattern_keeps_related_images_together(tmp_path, run_executor, n
 
 def test_the_spans_of_a_window_are_read_as_one_data_set(tmp_path, run_executor, noise):
     for span, seeds in ((1, range(20)), (2, range(10, 40))):
-        for seed in seeds:  # ten images came twice
+        for seed in seeds:  # ten images are in both spans
             path = tmp_path / f"span-{span}" / "cats" / f"{seed}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             noise(seed).save(path)
@@ -269,7 +269,7 @@ def test_the_spans_of_a_window_are_read_as_one_data_set(tmp_path, run_executor, 
     assert not hashes["train"] & hashes["eval"]
 
 
-def test_of_older_spans_a_share_is_taken_and_of_the_newest_all(tmp_path, run_executor, noise):
+def test_a_share_of_older_spans_and_all_of_the_newest_are_read(tmp_path, run_executor, noise):
     for span in (1, 2, 3):
         for seed in range(40):
             path = tmp_path / f"span-{span}" / f"{seed}.png"
@@ -288,9 +288,9 @@ def test_of_older_spans_a_share_is_taken_and_of_the_newest_all(tmp_path, run_exe
     assert len(later) == 40 + len(taken[1])
 
 
-def test_what_is_held_out_for_good_is_a_split_and_not_trained_on(image_folder, run_executor, noise):
+def test_held_out_images_are_a_split_and_are_not_trained_on(image_folder, run_executor, noise):
     holdout = image_folder.parent / "held out"
-    for seed in (*range(20), 50, 51):  # half of them are in the data, too
+    for seed in (*range(20), 50, 51):  # about half of them are also in the data
         (holdout / "dogs").mkdir(parents=True, exist_ok=True)
         noise(seed).save(holdout / "dogs" / f"{seed}.bmp")
     (holdout / "bad.png").write_bytes(b"x")
@@ -317,11 +317,11 @@ def test_what_is_held_out_for_good_is_a_split_and_not_trained_on(image_folder, r
     ("content", "message"),
     [
         ("nothing", "no image files"),
-        ("bad", "no file of data.holdout is a good image"),
-        ("everything", "are in data.holdout too; add images that are not"),
+        ("bad", "data.holdout has no valid image"),
+        ("everything", "are also in data.holdout; add others"),
     ],
 )
-def test_a_held_out_folder_that_cannot_be_one_is_a_one_line_error(
+def test_an_invalid_held_out_folder_is_a_one_line_error(
     image_folder, run_executor, content, message
 ):
     holdout = image_folder.parent / "holdout"

@@ -24,14 +24,14 @@ def test_images_at_any_depth_are_listed_by_sorted_relative_path(tmp_path):
     assert paths == ["a.gif", "a/b/c/d.webp", "a/z.png", "b.JPG", "x.bmp", "y.tif", "z.tiff"]
 
 
-def test_files_of_other_suffixes_and_hidden_ones_are_no_part_of_the_data(tmp_path):
+def test_files_with_other_suffixes_and_hidden_ones_are_ignored(tmp_path):
     for path in ("labels.csv", "README.txt", "noext", ".hidden.png", ".git/x.png", "a/.b/c.png"):
         touch(tmp_path / path)
     touch(tmp_path / "a" / "x.png")
     assert problems(tmp_path) == {"a/x.png": ""}
 
 
-def test_names_with_spaces_and_letters_of_any_script_are_kept(tmp_path):
+def test_names_with_spaces_and_letters_of_any_script_are_listed(tmp_path):
     names = ("my cat.png", "čeština.png", "猫/ネコ 1.png", "new\nline.png")
     for name in names:
         touch(tmp_path / name)
@@ -52,7 +52,7 @@ def test_a_link_inside_the_folder_is_followed(tmp_path):
         assert stream.read() == b"1234"
 
 
-def test_a_link_out_of_the_folder_is_rejected(tmp_path):
+def test_a_link_to_a_file_outside_the_folder_is_rejected(tmp_path):
     outside = touch(tmp_path / "outside.png")
     touch(tmp_path / "outside-too" / "x.png")
     folder = tmp_path / "outside"  # a prefix of both names
@@ -63,7 +63,7 @@ def test_a_link_out_of_the_folder_is_rejected(tmp_path):
     assert problems(folder) == {"a.png": reason, "b.png": reason}
 
 
-def test_link_loops_and_broken_links_end_and_are_rejected(tmp_path):
+def test_link_loops_and_broken_links_are_rejected(tmp_path):
     touch(tmp_path / "a" / "x.png")
     (tmp_path / "a" / "loop").symlink_to("..", target_is_directory=True)
     (tmp_path / "self.png").symlink_to("self.png")
@@ -81,13 +81,15 @@ def test_the_folder_itself_may_be_a_link(tmp_path):
     assert problems(tmp_path / "link") == {"x.png": ""}
 
 
-def test_a_pipe_named_like_an_image_is_rejected_and_a_folder_named_so_is_entered(tmp_path):
+def test_a_pipe_named_like_an_image_is_rejected_but_a_folder_is_entered(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     touch(tmp_path / "folder.png" / "x.png")
     assert problems(tmp_path) == {"folder.png/x.png": "", "pipe.png": "not a regular file"}
 
 
-def test_a_folder_without_permission_is_named_and_the_others_are_listed(open_to_all, unprivileged):
+def test_a_folder_without_permission_is_reported_and_the_others_are_listed(
+    open_to_all, unprivileged
+):
     touch(open_to_all / "good" / "x.png")
     touch(open_to_all / "locked" / "y.png").parent.chmod(0)
     with unprivileged():
@@ -116,7 +118,7 @@ def test_a_folder_without_images_is_a_one_line_error(tmp_path, name, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_remote_folder_is_listed_as_a_local_one_is():
+def test_a_remote_folder_is_listed_like_a_local_one():
     folder = "ram://bucket/images"
     for path in ("b/x.png", "a.jpg", "notes.txt", ".git/y.png", "b/.z.png"):
         tf.io.gfile.makedirs(os.path.dirname(f"{folder}/{path}"))
@@ -131,6 +133,6 @@ def test_a_remote_folder_is_listed_as_a_local_one_is():
 @pytest.mark.parametrize(
     "changed", [ImageFile("b", 1, 1), ImageFile("a", 2, 1), ImageFile("a", 1, 2)]
 )
-def test_the_fingerprint_follows_name_size_and_time(changed):
+def test_the_fingerprint_depends_on_name_size_and_time(changed):
     assert fingerprint([ImageFile("a", 1, 1)]) == fingerprint([ImageFile("a", 1, 1)])
     assert fingerprint([ImageFile("a", 1, 1)]) != fingerprint([changed])

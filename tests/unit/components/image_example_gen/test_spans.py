@@ -51,22 +51,22 @@ def one_line(error):
         ("./a//b/", "a/b"),
     ],
 )
-def test_without_placeholders_there_is_one_span_of_number_zero(tmp_path, pattern, folder):
+def test_without_placeholders_the_only_span_has_number_zero(tmp_path, pattern, folder):
     assert found(str(tmp_path), pattern) == [(0, None, folder)]
 
 
-def test_spans_ascend_by_number_with_the_zeros_that_their_folders_have(make_folders):
+def test_spans_ascend_by_number_and_keep_the_leading_zeros_of_their_folders(make_folders):
     folder = make_folders("span-10", "span-02", "span-9")
     expected = [(2, None, "span-02"), (9, None, "span-9"), (10, None, "span-10")]
     assert found(f"{folder}/", "span-{SPAN}") == expected
 
 
-def test_a_width_takes_numbers_of_that_many_digits(make_folders):
+def test_a_width_matches_numbers_with_that_many_digits(make_folders):
     folder = make_folders("a02b", "a3b", "a004b")
     assert found(folder, "a{SPAN:2}b") == [(2, None, "a02b")]
 
 
-def test_of_each_span_the_latest_version_is_taken(make_folders):
+def test_the_latest_version_of_each_span_is_listed(make_folders):
     folder = make_folders("1/v1/in", "2/v9/in", "2/v10/in", "1/v11/other", "3")
     assert found(folder, "{SPAN}/v{VERSION}/in") == [(1, 1, "1/v1/in"), (2, 10, "2/v10/in")]
 
@@ -79,14 +79,14 @@ def test_dates_count_as_days_since_1970(make_folders):
     assert found(folder, day) == [(20090, 3, "d/20250102_3")]
 
 
-def test_what_does_not_match_is_no_part_of_the_data(make_folders):
+def test_folders_that_do_not_match_are_ignored(make_folders):
     folder = make_folders("span-1", "span-2.partial", "old-span-3", "span-", "span-٣", "span--4")
     touch(folder, "span-5")
     os.symlink("span-1", f"{folder}/span-6")
     assert found(folder, "span-{SPAN}") == [(1, None, "span-1")]
 
 
-def test_letters_of_a_pattern_stand_for_themselves(make_folders):
+def test_special_characters_of_a_pattern_match_themselves(make_folders):
     folder = make_folders("my data (ž)/a.b+c 1", "my data (ž)/axb+c 2")
     expected = [(1, None, "my data (ž)/a.b+c 1")]
     assert found(folder, "my data (ž)/a.b+c {SPAN}") == expected
@@ -95,19 +95,19 @@ def test_letters_of_a_pattern_stand_for_themselves(make_folders):
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("/abs-{SPAN}", "give a path of folders below"),
-        ("../{SPAN}", "no .."),
-        ("*/{SPAN}", "no wildcards"),
+        ("/abs-{SPAN}", "expected a path below"),
+        ("../{SPAN}", "neither .."),
+        ("*/{SPAN}", "nor wildcards"),
         ("{SPAM}", "the placeholders are {SPAN}, {VERSION}"),
-        ("{SPAN:10}", "a width of 1 to 9"),
+        ("{SPAN:10}", "a width from 1 to 9"),
         ("span-{SPAN", "the placeholders are"),
         ("{SPAN}/{SPAN:2}", "only once"),
         ("{YYYY}/{MM}", "needs all of"),
-        ("{YYYY}/{MM}/{DD}/{SPAN}", "exclude each other"),
+        ("{YYYY}/{MM}/{DD}/{SPAN}", "mutually exclusive"),
         ("v{VERSION}", "{VERSION} needs {SPAN} or a date"),
     ],
 )
-def test_a_pattern_that_is_none_is_a_one_line_error(pattern, message):
+def test_an_invalid_pattern_is_a_one_line_error(pattern, message):
     with pytest.raises(ImageDataError) as error:
         has_spans(pattern)
     assert message in str(error.value)
@@ -117,16 +117,16 @@ def test_a_pattern_that_is_none_is_a_one_line_error(pattern, message):
 @pytest.mark.parametrize(
     ("folders", "pattern", "message"),
     [
-        (["a"], "span-{SPAN}", "no folder for the pattern 'span-{SPAN}'"),
+        (["a"], "span-{SPAN}", "no folder matches the pattern 'span-{SPAN}'"),
         (["span-1", "span-01"], "span-{SPAN}", "'span-01' and 'span-1' are both span 1"),
         (["1/v1", "1/v01"], "{SPAN}/v{VERSION}", "'1/v01' and '1/v1' are both span 1"),
-        (["20250102030405"], "{SPAN}", "'20250102030405' has a number of more than 9 digits"),
-        (["2025/02/30"], "{YYYY}/{MM}/{DD}", "'2025/02/30' is no date from 1970 on"),
-        (["1969/12/31"], "{YYYY}/{MM}/{DD}", "no date from 1970 on"),
-        ([], "missing/{SPAN}", "no folder for the pattern"),
+        (["20250102030405"], "{SPAN}", "'20250102030405' has a number with more than 9 digits"),
+        (["2025/02/30"], "{YYYY}/{MM}/{DD}", "'2025/02/30' is not a valid date since 1970"),
+        (["1969/12/31"], "{YYYY}/{MM}/{DD}", "not a valid date since 1970"),
+        ([], "missing/{SPAN}", "no folder matches the pattern"),
     ],
 )
-def test_folders_that_make_no_spans_are_a_one_line_error(make_folders, folders, pattern, message):
+def test_folders_that_are_not_spans_are_a_one_line_error(make_folders, folders, pattern, message):
     folder = make_folders(*folders)
     with pytest.raises(ImageDataError) as error:
         list_spans(folder, pattern)
@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_listed_is_a_one_line_error(open_to_all, unprivi
         list_spans(str(open_to_all), "{YYYY}/{MM}/{DD}")
 
 
-def test_a_remote_folder_has_spans_as_a_local_one_has():
+def test_a_remote_folder_has_spans_like_a_local_one():
     for path in ("span-2/x.png", "span-10/y/z.png", "span-3"):
         tf.io.gfile.makedirs(os.path.dirname(f"ram://spans/{path}"))
         with tf.io.gfile.GFile(f"ram://spans/{path}", "wb") as file:
@@ -180,19 +180,19 @@ def test_a_window_ends_with_the_newest_span_and_skips_excluded_ones(
 @pytest.mark.parametrize(
     ("newest", "exclude", "message"),
     [
-        (3, (), "span 3 is asked for, but no folder is that span; the spans go from 1 to 5"),
-        (2, (2,), "span 2 is asked for, but excluded"),
-        (3, (3,), "span 3 is asked for, but excluded"),
+        (3, (), "span 3 was requested but has no folder; the spans range from 1 to 5"),
+        (2, (2,), "span 2 was requested but is excluded"),
+        (3, (3,), "span 3 was requested but is excluded"),
         (None, (1, 2, 5), "all spans are excluded"),
     ],
 )
-def test_a_window_that_cannot_be_had_is_a_one_line_error(newest, exclude, message):
+def test_an_impossible_window_is_a_one_line_error(newest, exclude, message):
     with pytest.raises(ImageDataError, match=message) as error:
         choose_window(THREE, newest, 1, exclude)
     assert one_line(error)
 
 
-def test_the_files_of_a_window_are_named_by_their_paths_in_the_data_folder(tmp_path):
+def test_the_paths_of_a_window_are_relative_to_the_data_folder(tmp_path):
     touch(tmp_path, "in/1/cats/x.png", "in/2/cats/x.png", "in/2/y.png", "in/3/z.png")
     window = list_spans(str(tmp_path), "in/{SPAN}")[:2]
     files = ImageSource(f"{tmp_path}/", tuple(window)).list_files()
@@ -206,7 +206,7 @@ def test_the_files_of_a_window_are_named_by_their_paths_in_the_data_folder(tmp_p
     assert {file.path == file.path_in_span for file in everything} == {True}
 
 
-def test_an_older_span_may_be_empty_and_the_newest_may_not(make_folders):
+def test_an_older_span_may_be_empty_but_not_the_newest(make_folders):
     folder = make_folders("1", "2")
     touch(folder, "2/x.png")
     window = tuple(list_spans(folder, "{SPAN}"))

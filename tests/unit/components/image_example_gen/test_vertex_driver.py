@@ -1,4 +1,4 @@
-"""ImageExampleGen as its container on Vertex AI runs it: the driver, then TFX's entry point."""
+"""ImageExampleGen as its container on Vertex AI runs it: the driver and TFX's entry point."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from components.image_example_gen.options import ImageOptions, WindowOptions
 
 @pytest.fixture
 def invocation(tmp_path, noise):
-    """Arguments for a folder with two spans; reads the output file."""
+    """Makes the arguments for a folder with two spans."""
     for path in ("span-1/a.png", "span-2/b.png", "span-2/c.png", "span-2/d.png", "span-2/e.png"):
         (tmp_path / "images" / path).parent.mkdir(parents=True, exist_ok=True)
         noise(len(path) + ord(path[-5])).save(tmp_path / "images" / path)
@@ -74,7 +74,7 @@ def test_the_driver_finds_the_window_and_the_executor_reads_it(
     assert examples["name"] == "projects/1/artifacts/2"
     assert examples["metadata"]["custom:span"] == 2
 
-    # Vertex AI puts what the driver found in place of the parameters.
+    # Vertex AI replaces the parameters by the driver's output.
     given = json.loads(arguments[1])
     given["inputs"]["parameterValues"]["window"] = resolved
     arguments[1] = json.dumps(given)
@@ -89,7 +89,7 @@ def test_the_driver_finds_the_window_and_the_executor_reads_it(
     assert os.listdir(tmp_path / "examples" / "Split-train")
 
 
-def test_the_driver_sees_that_a_file_has_changed(invocation, tmp_path):
+def test_the_driver_notices_changed_files(invocation, tmp_path):
     fingerprints = set()
     for name in ("span-1/new.png", "span-2/new.png"):
         vertex_driver.main(invocation())
@@ -97,18 +97,18 @@ def test_the_driver_sees_that_a_file_has_changed(invocation, tmp_path):
         (tmp_path / "images" / name).write_bytes(b"new")
     vertex_driver.main(invocation())
     fingerprints.add(output_of(tmp_path)["parameterValues"]["input_fingerprint"])
-    assert len(fingerprints) == 2  # of the span that is read
+    assert len(fingerprints) == 2  # only the span that is read counts
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"folder": ""}, "no folder of images is given"),
+        ({"folder": ""}, "no data folder: set data.folder"),
         ({"folder": "none"}, "none: the folder cannot be read"),
-        ({"span": "7"}, "span 7 is asked for, but no folder is that span"),
+        ({"span": "7"}, "span 7 was requested but has no folder"),
     ],
 )
-def test_a_fault_is_one_line_and_a_code(invocation, capsys, given, message):
+def test_an_error_is_one_line_and_an_exit_code(invocation, capsys, given, message):
     assert vertex_driver.main(invocation(**given)) == 1
     error = capsys.readouterr().err
     assert message in error

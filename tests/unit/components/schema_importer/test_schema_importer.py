@@ -13,13 +13,13 @@ def write(folder, text):
     Executor().Do({}, {"schema": [schema]}, {"text": text, "source_hash": ""})
 
 
-def test_the_schema_is_where_tfx_looks_for_it(tmp_path):
+def test_tfx_finds_the_schema(tmp_path):
     write(tmp_path, read_schema(None))
     schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(str(tmp_path)))
     assert {"image", "label", "sha256"} <= {feature.name for feature in schema.feature}
 
 
-def test_a_text_that_is_no_schema_is_not_written(tmp_path):
+def test_a_text_that_is_not_a_schema_is_rejected(tmp_path):
     with pytest.raises(text_format.ParseError):
         write(tmp_path, "root:x:0:0")
     assert not list(tmp_path.iterdir())
