@@ -1,1 +1,1 @@
-"""Figures that the README states: `make bench`, or `python -m benchmarks NAME` for one file."""
+"""Measures published figures: `make bench`, or `python -m benchmarks NAME` for one file."""

@@ -1,4 +1,4 @@
-"""Runs the benchmarks, prints a table, and keeps the figures as JSON in benchmarks/results/."""
+"""Runs the benchmarks, prints a table, and writes the figures as JSON to benchmarks/results/."""
 
 import importlib
 import json
@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from benchmarks.measure import RESULTS, Figure
 
-NAMES = (  # the last two need the weights that time_to_quality leaves
+NAMES = (  # the last two need the weights from time_to_quality
     "main_job",
     "lineage",
     "reading",
@@ -25,7 +25,7 @@ NAMES = (  # the last two need the weights that time_to_quality leaves
 
 
 def main(names: list[str]) -> None:
-    """Runs the named benchmarks, all without names."""
+    """Runs the named benchmarks, or all of them."""
     RESULTS.mkdir(exist_ok=True)
     figures: list[Figure] = []
     for name in names or NAMES:
@@ -36,7 +36,7 @@ def main(names: list[str]) -> None:
     path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "system": platform.system()}
     path.write_text(json.dumps({**machine, "figures": [asdict(f) for f in figures]}, indent=2))
-    print(f"kept as {path}")
+    print(f"written to {path}")
     sys.exit(any(figure.reached is False for figure in figures))
 
 

@@ -1,6 +1,6 @@
-"""Workers that take turns: each a process of its own, idle while another one works.
+"""Workers that take turns: each is a separate process, idle while another one works.
 
-Peers measured this way share the machine's moods: what slows one round slows it for all of them.
+A slow phase of the machine then affects all peers equally.
 """
 
 import json
@@ -13,13 +13,13 @@ from statistics import median
 from typing import Any
 
 WORKERS = Path(__file__).with_name("workers")
-PEER_PYTHON = Path(__file__).parents[1] / ".venv-parity" / "bin" / "python"  # has PyTorch
+PEER_PYTHON = Path(__file__).parents[1] / ".venv-parity" / "bin" / "python"  # with PyTorch
 
 
 class Worker:
-    """A script of benchmarks/workers/ that answers requests, a line of JSON each.
+    """A script of benchmarks/workers/ that responds to requests, one line of JSON each.
 
-    Its standard input and output carry the JSON; what else it says goes to standard error.
+    Its standard input and output carry the JSON; all other output goes to standard error.
     """
 
     def __init__(
@@ -32,16 +32,16 @@ class Worker:
         """Starts the script.
 
         Args:
-            script: of benchmarks/workers/.
-            arguments: of the script.
+            script: file name in benchmarks/workers/.
+            arguments: arguments of the script.
             python: the interpreter.
-            cores: that it may use, with a thread for each; without them, all there are.
+            cores: cores that it may use, with one thread each; by default all.
 
         Raises:
-            FileNotFoundError: the interpreter is not there.
+            FileNotFoundError: the interpreter does not exist.
         """
         if not python.exists():
-            raise FileNotFoundError(f"{python} is missing: `make bench` makes it")
+            raise FileNotFoundError(f"{python} is missing: `make bench` creates it")
         cores = cores or os.sched_getaffinity(0)
         self._process = subprocess.Popen(
             [python, WORKERS / script, *arguments],
@@ -57,31 +57,31 @@ class Worker:
         os.sched_setaffinity(self._process.pid, cores)
 
     def ask(self, do: str, **arguments: Any) -> Any:
-        """Calls the worker's function `do`, and returns what it returns.
+        """Calls the worker's function `do` and returns its result.
 
         Raises:
-            RuntimeError: the worker ended instead of answering.
+            RuntimeError: the worker exited without responding.
         """
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{self._process.args[1]} ended with {self._process.wait()}")
+            raise RuntimeError(f"{self._process.args[1]} exited with {self._process.wait()}")
         return json.loads(answer)
 
     def close(self) -> None:
-        """Ends the process."""
+        """Stops the process."""
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait()
 
 
 def alternate(workers: dict[str, Worker], rounds: int, do: str, **arguments: Any) -> dict:
-    """Asks all workers in turn, `rounds` times after one round to warm up.
+    """Calls all workers in turn, `rounds` times after one round of warm-up.
 
     Returns:
-        The median of the answers, numbers all, by the worker's name.
+        The median of the results, which must be numbers, by the worker's name.
     """
     answers: dict[str, list[float]] = {name: [] for name in workers}
     for turn in range(rounds + 1):

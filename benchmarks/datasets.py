@@ -1,4 +1,4 @@
-"""Images that the benchmarks train on: arrays of a train and a held-out part, and networks."""
+"""The images of the benchmarks, split in train and held-out arrays, and their networks."""
 
 import os
 import tempfile
@@ -9,7 +9,7 @@ from PIL import Image
 
 from data import digits, fashion_mnist
 
-DIGITS_NETWORK = {  # of the preset
+DIGITS_NETWORK = {  # as in the preset
     "side": 8,
     "image_channels": 1,
     "channels": (32, 64),
@@ -30,14 +30,14 @@ FASHION_NETWORK = {  # small enough for thousands of steps in ten minutes of one
 
 
 def load(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Train and held-out images of `digits` or `fashion_mnist`, uint8 [N, H, W, 1].
+    """Loads train and held-out images of `digits` or `fashion_mnist`, uint8 [N, H, W, 1].
 
-    Of the 1,797 digits every fifth is held out; Fashion-MNIST comes with 10,000 test images, and is
-    framed in black to sides of 32. Its four files are those of the Debian package, or of the folder
-    that the variable FASHION_MNIST names.
+    Every fifth of the 1,797 digits is held out; Fashion-MNIST has 10,000 test images and is padded
+    with black to 32x32. Its four files are read from the folder in the environment variable
+    FASHION_MNIST, or else of the Debian package.
 
     Raises:
-        DataError: Fashion-MNIST is neither installed nor named.
+        DataError: Fashion-MNIST is not found.
     """
     with tempfile.TemporaryDirectory() as folder:
         if name == "digits":
@@ -49,7 +49,7 @@ def load(name: str) -> tuple[np.ndarray, np.ndarray]:
         parts = [sorted(Path(folder).rglob(f"{part}_*.png")) for part in ("train", "t10k")]
         frame = [(0, 0), (2, 2), (2, 2), (0, 0)]
         train, held_out = (np.pad(np.stack(list(map(_read, paths))), frame) for paths in parts)
-        # The files are in the order of their classes, which no shuffle buffer would mix.
+        # The files are sorted by class, which a shuffle buffer would not mix.
         return tuple(np.random.default_rng(0).permutation(part) for part in (train, held_out))
 
 

@@ -1,6 +1,6 @@
-"""What DriftGate takes for drift: daily spans of 60 digits, as they are and changed.
+"""Detection rates of DriftGate: daily spans of 60 digits, unchanged and changed.
 
-Needs Fashion-MNIST: Debian's package, or the folder that the variable FASHION_MNIST names.
+Needs Fashion-MNIST: Debian's package, or a folder in the environment variable FASHION_MNIST.
 """
 
 import hashlib
@@ -24,16 +24,16 @@ from components.image_example_gen.options import ImageOptions
 from data.folder import encode_png
 
 DAY = 60  # images
-MONTHS = 7  # in each of which all digits but a few are seen once
-TRIALS = 20  # of each detection
-HISTORIES = (60, 540)  # images before
+MONTHS = 7  # each uses nearly all digits once
+TRIALS = 20  # per detection
+HISTORIES = (60, 540)  # earlier images
 FEATURES = FeatureOptions(name="random_conv")
 IMAGES = ImageOptions(resolution=8, channels=1)
 OPTIONS = DriftOptions()
 
 
 def figures() -> Iterator[Figure]:
-    """Judges days without drift, then days of other images."""
+    """Judges days without drift, then days of changed images."""
     upright = np.round(load_digits().images * 255 / 16).astype(np.uint8)[..., None]
     clothes = datasets.load("fashion_mnist")[1][:2000]
     images = describe(upright)
@@ -42,9 +42,9 @@ def figures() -> Iterator[Figure]:
     days = [verdict for order in orders for verdict in _month(images, order)]
     seconds = (time.monotonic() - started) / len(days)
     rate = 30 * sum(verdict.drifted for verdict in days) / len(days)
-    name = f"false alarms in 30 days, of {len(days)} random ones"
+    name = f"false alarms in 30 days, from {len(days)} random days"
     yield Figure(name, rate, "", "under 0.05", rate < 0.05)
-    yield Figure("a comparison", seconds, "s")
+    yield Figure("one comparison", seconds, "s")
     alarms = sum(verdict.drifted for verdict in _month(images, np.arange(len(images))))
     yield Figure("alarms in a month in the order of the writers", alarms, "")
     changed = {
@@ -58,14 +58,14 @@ def figures() -> Iterator[Figure]:
         for history in HISTORIES:
             verdicts = [_trial(images, described, history, trial) for trial in range(TRIALS)]
             share = 100 * float(np.mean([verdict.drifted for verdict in verdicts]))
-            text = f"days of {name} that are seen, {history} before"
+            text = f"detected days of {name}, {history} earlier images"
             yield Figure(text, share, "%", "at least 95", share >= 95)
             by_features = [verdict.differences[-1].drifted for verdict in verdicts]
-            yield Figure("  by their features", 100 * float(np.mean(by_features)), "%")
+            yield Figure("  by features", 100 * float(np.mean(by_features)), "%")
 
 
 def describe(images: np.ndarray) -> list[DescribedImage]:
-    """The numbers of images, uint8 [N, H, W, 1], each in a file of its own."""
+    """Computes the statistics of images, uint8 [N, H, W, 1], each in its own file."""
     files = [encode_png(Image.fromarray(image[..., 0])) for image in images]
     decoded = [decode(io.BytesIO(file), IMAGES) for file in files]
     vectors = load_extractor(FEATURES)(np.stack([image.pixels for image in decoded]))
@@ -87,7 +87,7 @@ def describe(images: np.ndarray) -> list[DescribedImage]:
 
 
 def _month(images: list[DescribedImage], order: np.ndarray) -> Iterator[DriftResult]:
-    """The verdicts on all days but the first."""
+    """Yields the verdicts on all days but the first."""
     reference = None
     for start in range(0, len(order) - DAY + 1, DAY):
         verdict = judge(_sample(images, order[start : start + DAY]), reference, OPTIONS)

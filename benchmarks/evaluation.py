@@ -1,6 +1,6 @@
-"""Judging a model by `iadb evaluate`: how much of the time is network evaluation, and its memory.
+"""Time and memory of `iadb evaluate`, and the share of network evaluation in its time.
 
-Fashion-MNIST at 32x32, with the weights that time_to_quality left; random ones cost the same.
+Fashion-MNIST at 32x32 with the weights from time_to_quality; random weights cost the same.
 """
 
 import json
@@ -17,7 +17,7 @@ from benchmarks.alternating import Worker
 from benchmarks.measure import RESULTS, Figure, Process, iadb
 
 FEW, MANY = 2_000, 10_000  # samples
-NB_STEP = 64  # of the preset fashion_mnist
+NB_STEP = 64  # as in the preset fashion_mnist
 FEATURES = "random_conv"
 LEAST_SHARE, MOST_GROWTH = 80, 20  # percent
 
@@ -43,12 +43,12 @@ def figures() -> Iterator[Figure]:
             share = 100 * _network_seconds(run) / run.seconds
             if count == MANY:
                 bar, reached = f"at least {LEAST_SHARE}", share >= LEAST_SHARE
-                yield Figure("its share of network evaluation", share, "%", bar, reached)
+                yield Figure("  share of network evaluation", share, "%", bar, reached)
             else:
-                yield Figure("its share of network evaluation", share, "%")
-            yield Figure("its peak memory", run.peak_mib, "MiB")
+                yield Figure("  share of network evaluation", share, "%")
+            yield Figure("  peak memory", run.peak_mib, "MiB")
         growth = 100 * (runs[MANY].peak_mib / runs[FEW].peak_mib - 1)
-        name = f"growth of its peak memory, {FEW:,} to {MANY:,} samples"
+        name = f"growth of the peak memory, {FEW:,} to {MANY:,} samples"
         yield Figure(name, growth, "%", f"within {MOST_GROWTH}", growth <= MOST_GROWTH)
 
 
@@ -69,6 +69,6 @@ def _write_images(images: np.ndarray, folder: Path) -> None:
 
 
 def _network_seconds(run: Process) -> float:
-    """What sampling and features took, of the line that `iadb evaluate` prints."""
+    """Parses the seconds of sampling and features from the output of `iadb evaluate`."""
     (line,) = (line for line in run.stdout.splitlines() if line.startswith("Time"))
     return sum(float(seconds) for seconds in re.findall(r"(?:features|sampling) ([\d.]+) s", line))

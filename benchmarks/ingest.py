@@ -1,8 +1,8 @@
 """ImageExampleGen against a plain single-process Pillow loop over the same files.
 
-Each size runs in a process of its own. Fixed costs (imports, start of Beam) drop out of the rate,
-which is that of the files between the smaller and the larger size. Both sides decode, resize and
-encode alike; ours also checks, hashes, measures, shuffles and writes tf.Examples.
+Each size runs in a separate process. The rate is that of the files between the smaller and the
+larger size, which excludes fixed costs (imports, start of Beam). Both sides decode, resize and
+encode in the same way; ours also checks, hashes, measures, shuffles and writes tf.Examples.
 """
 
 import io
@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks.measure import Figure, python
 
 SMALL, LARGE, HUGE = 1_000, 5_000, 20_000  # files
-SIDE, RESOLUTION = 256, 64  # pixels, of the files and of the examples
+SIDE, RESOLUTION = 256, 64  # pixels of files and of examples
 ROUNDS = 2  # both sides alternate; the best time of each counts
 
 
@@ -43,8 +43,8 @@ def figures() -> Iterator[Figure]:
         ratio = rate["ours"] / rate["pillow"]
         yield Figure("ingest: plain Pillow loop, one process", rate["pillow"], "images/s")
         yield Figure("ingest: ImageExampleGen, marginal", rate["ours"], "images/s")
-        yield Figure("ingest: their ratio", ratio, "", "at least 0.5", ratio >= 0.5)
-        yield Figure(f"ingest: {LARGE:,} images as a whole", seconds["ours", LARGE], "s")
+        yield Figure("ingest: ratio", ratio, "", "at least 0.5", ratio >= 0.5)
+        yield Figure(f"ingest: {LARGE:,} images in total", seconds["ours", LARGE], "s")
         yield Figure(f"ingest: peak memory, {LARGE:,} images", peaks["ours", LARGE], "MiB")
         images = write_jpegs(Path(folder) / str(HUGE), HUGE)
         huge = python("benchmarks.ingest", "ours", images, f"{folder}/huge")
@@ -52,7 +52,7 @@ def figures() -> Iterator[Figure]:
 
 
 def write_jpegs(folder: Path, count: int) -> str:
-    """Writes JPEGs of smooth random shapes with some grain, each different."""
+    """Writes different JPEGs of smooth random shapes with some grain."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     grain = rng.normal(0, 8, (SIDE, SIDE, 3))
@@ -65,7 +65,7 @@ def write_jpegs(folder: Path, count: int) -> str:
 
 
 def _pillow(images: str, out: str) -> None:
-    """The plain loop a person would write; the PNG files go into one file, one after another."""
+    """A plain loop, which appends the PNG files to one file."""
     size = (RESOLUTION, RESOLUTION)
     with Path(out).open("wb") as file:
         for path in sorted(Path(images).iterdir()):

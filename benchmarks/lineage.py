@@ -1,4 +1,4 @@
-"""Questions to ML Metadata with a thousand runs recorded, each with all nodes and a base."""
+"""Queries of ML Metadata with a thousand recorded runs, each with all nodes and a base."""
 
 import tempfile
 import time
@@ -12,13 +12,13 @@ from pipeline.workspace import Workspace
 from tests.recorded import Recorded
 
 RUNS = 1000
-PUSHED = 50  # of them, with a version that is still there
+PUSHED = 50  # of them, with a version that still exists
 BAR = "under 1"
 
 
 def figures() -> Iterator[Figure]:
-    """Asks for models and runs, in this process and by whole commands."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # to record is not what is measured
+    """Queries models and runs, in this process and by whole commands."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # recording is not measured
         workspace = Workspace(Path(folder))
         _record(workspace)
         store = lineage.connect(workspace.metadata)

@@ -1,4 +1,4 @@
-"""Measures whole processes: wall time and peak memory, as the kernel counts them."""
+"""Measures wall time and peak memory of whole processes, as the kernel counts them."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-RESULTS = Path(__file__).with_name("results")  # what runs of the benchmarks keep
+RESULTS = Path(__file__).with_name("results")  # output of the benchmarks
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Figure:
     Attributes:
         name: what was measured.
         value: the figure.
-        unit: of the value.
-        bar: what it has to reach, in words; empty where it is only stated.
-        reached: whether it does; None where there is no bar.
+        unit: unit of the value.
+        bar: the requirement, in words; empty if there is none.
+        reached: whether the value meets the requirement; None if there is none.
     """
 
     name: str
@@ -36,8 +36,8 @@ class Process:
 
     Attributes:
         seconds: wall time.
-        peak_mib: largest resident set of it or of a process it waited for, in MiB.
-        stdout: what it printed.
+        peak_mib: largest resident set of the process or of one it waited for, in MiB.
+        stdout: its output.
     """
 
     seconds: float
@@ -46,10 +46,10 @@ class Process:
 
 
 def run(*command: str) -> Process:
-    """Runs a command to its end.
+    """Runs a command until it exits.
 
     Raises:
-        RuntimeError: it failed; the text ends with what it printed as errors.
+        RuntimeError: it failed; the message ends with its error output.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.monotonic()
@@ -61,15 +61,15 @@ def run(*command: str) -> Process:
         err.seek(0)
         if process.returncode:
             tail = err.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"{command[:4]} ended with {process.returncode}: {tail}")
+            raise RuntimeError(f"{command[:4]} exited with {process.returncode}: {tail}")
         return Process(seconds, usage.ru_maxrss / 1024, out.read().decode(errors="replace"))
 
 
 def python(module: str, *arguments: str) -> Process:
-    """Runs a module of this project in a fresh interpreter."""
+    """Runs a module of this project in a new interpreter."""
     return run(sys.executable, "-m", module, *arguments)
 
 
 def iadb(*arguments: str) -> Process:
-    """Runs the command line in a fresh interpreter."""
+    """Runs the command line in a new interpreter."""
     return run(sys.executable, "-c", "from pipeline.cli import main; main()", *arguments)

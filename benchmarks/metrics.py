@@ -1,6 +1,6 @@
-"""The metrics of sample quality beside torch-fidelity, on the same features, in turn.
+"""Metrics of sample quality: ours and torch-fidelity's, in turn on the same features.
 
-Features as a network gives them after its last rectifier: 10,000 rows of 2,048 numbers in float32.
+The features resemble the rectified outputs of a network: 10,000 rows of 2,048 numbers in float32.
 """
 
 import tempfile
@@ -13,7 +13,7 @@ from benchmarks.alternating import PEER_PYTHON, Worker, alternate
 from benchmarks.measure import Figure
 
 ROWS, DIMENSION, ROUNDS = 10_000, 2_048, 3
-NAMES = {  # of the workers' functions
+NAMES = {  # by function of the workers
     "frechet_distance": "Frechet distance",
     "kid_over_subsets": "KID, 100 subsets of 1,000",
     "precision_and_recall": "precision, recall (ours: + density, coverage)",
@@ -34,13 +34,13 @@ def figures() -> Iterator[Figure]:
             for side, value in seconds.items():
                 yield Figure(f"{name}: {side}", value, "s")
             ratio = seconds["torch-fidelity"] / seconds["ours"]
-            yield Figure(f"{name}: ours to it", ratio, "times", "at least 1.0", ratio >= 1)
+            yield Figure(f"{name}: speed-up", ratio, "times", "at least 1.0", ratio >= 1)
         for worker in workers.values():
             worker.close()
 
 
 def make_features(seed: int) -> np.ndarray:
-    """Correlated features, about half of them zero, float32 [ROWS, DIMENSION]."""
+    """Makes correlated features, about half of them zero, float32 [ROWS, DIMENSION]."""
     mixing = np.random.default_rng(2).standard_normal((DIMENSION // 8, DIMENSION), np.float32)
     rng = np.random.default_rng(seed)
     hidden = rng.standard_normal((ROWS, len(mixing)), np.float32) @ mixing / len(mixing) ** 0.5

@@ -1,9 +1,8 @@
 """Quality against cost: every solver and grid at the same numbers of network evaluations (NFE).
 
-On the weights that time_to_quality left. For each: how far the samples are from the solution of the
-ODE (RK4, 512 NFE), as root mean square in [-1, 1], and KID against held-out images, in pixels. The
-fewest NFE whose KID is within one standard deviation of Euler's with 128 steps is what a preset can
-do with.
+Uses the weights from time_to_quality. Measures the distance of the samples from the solution of the
+ODE (RK4, 512 NFE), as root mean square in [-1, 1], and the KID against held-out images, in pixels.
+A preset needs the fewest NFE whose KID is within one standard deviation of Euler's with 128 steps.
 """
 
 import json
@@ -22,15 +21,15 @@ from trainer import preprocessing
 from trainer.ode.solvers import SOLVERS
 from trainer.ode.step_grids import GRIDS
 
-# Network, and samples drawn for each cell of the table.
+# Network, and number of samples for each cell of the table.
 DATA = {"digits": (datasets.DIGITS_NETWORK, 512), "fashion_mnist": (datasets.FASHION_NETWORK, 256)}
 COSTS = (2, 4, 8, 16, 32, 64, 128)
 HELD_OUT, BATCH = 2048, 128
-SUBSETS = 40  # halves of the samples, for the standard deviation
+SUBSETS = 40  # random halves of the samples, for the standard deviation
 
 
 def figures() -> Iterator[Figure]:
-    """Prints a table for each data set that has weights; figures are the fewest NFE."""
+    """Prints a table for each dataset with weights; the figures are the fewest NFE."""
     for name, (network, count) in DATA.items():
         weights = RESULTS / f"{name}.weights.h5"
         if weights.exists():
@@ -90,9 +89,9 @@ def _features(images: np.ndarray) -> np.ndarray:
 
 
 def _spread(real: np.ndarray, images: np.ndarray) -> float:
-    """The standard deviation of KID over draws of as many samples.
+    """Estimates the standard deviation of KID over draws of this many samples.
 
-    Halves of a set, drawn without replacement, vary as whole sets do.
+    Halves of a set, drawn without replacement, vary as much as whole sets.
     """
     generator = np.random.default_rng(0)
     features = _features(images)

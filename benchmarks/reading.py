@@ -1,4 +1,4 @@
-"""Reading: from stored examples to shuffled batches in [-1, 1], through Transform's graph."""
+"""Speed of reading stored examples as shuffled batches in [-1, 1], by Transform's graph."""
 
 import tempfile
 import time
@@ -11,7 +11,7 @@ RESOLUTION, IMAGES, BATCH, BATCHES = 64, 4_000, 128, 300
 
 
 def figures() -> Iterator[Figure]:
-    """Ingests photographs-like JPEGs, then reads the train split as the Trainer does."""
+    """Ingests JPEGs, then reads the train split as the Trainer does."""
     from benchmarks.ingest import write_jpegs
     from pipeline.registry import lineage
     from trainer.dataset import load_preprocessor, train_dataset

@@ -1,9 +1,9 @@
-"""Time to quality: our trainer and the official loop, the same network, for the same time.
+"""Time to quality: our trainer and the official loop train the same network for the same time.
 
-Both train at the same time, on half of the cores each, which they swap from seed to seed. Ours
-takes as many steps as fit, by a short trial before, with the peer at work as well; the peer is
-stopped when ours has finished. The time counts from the building of the network on. Both draw the
-same number of samples at the same NFE, compared with the same held-out images in pixels.
+Both train simultaneously on half of the cores each, which they swap with every seed. A short trial,
+with the peer also running, estimates how many steps ours can take; the peer stops when ours
+finishes. The time starts with building the network. Both draw the same number of samples at the
+same NFE, which are compared with the same held-out images in pixels.
 """
 
 import json
@@ -27,20 +27,20 @@ from data.errors import DataError
 from trainer import preprocessing
 
 SEEDS, NFE, TRIAL_STEPS, BATCH = 3, 32, 60, 64
-SAFETY = 0.97  # of the steps that seem to fit
+SAFETY = 0.97  # factor on the estimated number of steps
 METRICS = ("kid", "frechet_distance")
 OURS = {"solver": "midpoint", "grid": "late", "nb_step": NFE // 2}
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is learned, and for how long.
+    """What to learn and for how long.
 
     Attributes:
-        name: of the data, as in datasets.load.
-        network: of both sides.
-        seconds: of training, about.
-        samples: compared with at most as many held-out images.
+        name: name of the data, as in datasets.load.
+        network: network of both sides.
+        seconds: approximate time of training.
+        samples: number of samples, and maximum number of held-out images.
         flip: whether images are mirrored at random.
     """
 
@@ -58,15 +58,15 @@ TASKS = (
 
 
 def figures() -> Iterator[Figure]:
-    """Trains both sides, seed by seed, on each data set that is there.
+    """Trains both sides, seed by seed, on each available dataset.
 
-    Our weights of the last seed are kept, as benchmarks/results/<data>.weights.h5.
+    Saves our weights of the last seed as benchmarks/results/<data>.weights.h5.
     """
     for task in TASKS:
         try:
             images = datasets.load(task.name)
         except DataError as error:
-            print(f"  {task.name} left out: {error}")
+            print(f"  {task.name} skipped: {error}")
             continue
         yield from _figures_of(task, *images)
 
@@ -93,7 +93,7 @@ def _figures_of(task: Task, train: np.ndarray, held_out: np.ndarray) -> Iterator
             yield Figure(f"{minutes}: {metric}, {side}", value, "")
         ahead = means["ours"] < means["official"]
         gap = means["official"] - means["ours"]
-        yield Figure(f"{minutes}: {metric}, official less ours", gap, "", "above 0", ahead)
+        yield Figure(f"{minutes}: {metric}, official minus ours", gap, "", "above 0", ahead)
 
 
 def _train_both(task: Task, seed: int, folder: Path) -> dict[str, dict[str, float]]:
@@ -119,7 +119,7 @@ def _train_both(task: Task, seed: int, folder: Path) -> dict[str, dict[str, floa
 
 
 def _options(task: Task, seed: int, **more: int) -> dict:
-    """As the preset digits trains, but for the number of steps."""
+    """Returns the options of the preset digits, except for the number of steps."""
     return {"batch_size": BATCH, "learning_rate": 1e-3, "flip": task.flip, "seed": seed, **more}
 
 

@@ -1,6 +1,6 @@
-"""A training step and sampling, beside PyTorch and the TensorFlow port, in turn on equal threads.
+"""Training step and sampling: ours, PyTorch and the TensorFlow port, in turn on equal threads.
 
-The official loop runs in PyTorch's eager mode, in both memory formats; the better one counts.
+The official loop runs in PyTorch's eager mode in both memory formats; the faster one counts.
 """
 
 import json
@@ -39,20 +39,22 @@ def figures() -> Iterator[Figure]:
     for name, value in seconds.items():
         yield Figure(f"training step: {name}", STEPS * BATCH / value, "images/s")
     ratio = min(seconds[name] for name in official) / seconds["ours"]
-    yield Figure("training step: ours to official", ratio, "times", "at least 1.0", ratio >= 1)
+    yield Figure(
+        "training step: speed-up over official", ratio, "times", "at least 1.0", ratio >= 1
+    )
     gflop = next(iter(official.values())).ask("gflop", batch_size=BATCH)
     peak = ours.ask("peak", side=2048)
     share = 100 * STEPS * gflop / seconds["ours"] / peak
-    yield Figure("peak, by a float32 product of 2048", peak, "GFLOP/s")
+    yield Figure("peak of a 2048x2048 float32 product", peak, "GFLOP/s")
     yield Figure("training step: share of the peak", share, "%")
 
     seconds = alternate(workers, ROUNDS, "sample", batch_size=BATCH, nb_step=NFE)
     for name, value in seconds.items():
         yield Figure(f"sampling, {NFE} NFE: {name}", BATCH / value, "images/s")
     ratio = min(seconds[name] for name in official) / seconds["ours"]
-    yield Figure("sampling: ours to official", ratio, "times", "at least 1.0", ratio >= 1)
+    yield Figure("sampling: speed-up over official", ratio, "times", "at least 1.0", ratio >= 1)
     ratio, with_our_layers = _beside_the_eager_loop(ours)
-    name = "sampling: ours to the eager loop"
+    name = "sampling: speed-up over the eager loop"
     yield Figure(name, ratio, "times", "at least 3.0", ratio >= 3)
     yield Figure(f"{name} with our layers", with_our_layers, "times")
     for worker in workers.values():
@@ -65,7 +67,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _beside_the_eager_loop(ours: Worker) -> tuple[float, float]:
-    """How many times as fast we are as the port, and as the port with our layers."""
+    """Returns our speed-up over the port, and over the port with our layers."""
     compiled, port, port_with_ours = [], [], []
     for turn in range(ROUNDS + 1):
         for answers, do, more in (
@@ -74,6 +76,6 @@ def _beside_the_eager_loop(ours: Worker) -> tuple[float, float]:
             (port_with_ours, "sample_eagerly", {"own_layers": True}),
         ):
             answer = ours.ask(do, batch_size=BATCH, nb_step=NFE, **more)
-            if turn:  # the first one warms up
+            if turn:  # the first turn is a warm-up
                 answers.append(answer)
     return median(port) / median(compiled), median(port_with_ours) / median(compiled)

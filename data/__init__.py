@@ -1,1 +1,1 @@
-"""Makes image folders out of known datasets: a module each, with one function `write`."""
+"""Writes known datasets as image folders; each module has one function `write`."""

@@ -1,4 +1,4 @@
-"""Published archives: downloaded, verified, and read without trusting what they hold."""
+"""Downloads and verifies published archives, and reads them without trusting their content."""
 
 import hashlib
 import http.client
@@ -36,15 +36,15 @@ Member = TypeVar("Member", tarfile.TarInfo, zipfile.ZipInfo)
 
 @contextmanager
 def obtain(source: str, checksum: str, max_bytes: int) -> Iterator[Path]:
-    """Gives the verified file behind a path or a URL; a download is deleted afterwards.
+    """Yields the verified file of a path or a URL; deletes a download afterwards.
 
     Args:
-        source: a path, or a URL (http, https, file).
+        source: a path or a URL (http, https, file).
         checksum: algorithm and lower-case hexadecimal digest, as in "sha256:9f86d0...".
-        max_bytes: a longer download is refused.
+        max_bytes: maximum length of a download.
 
     Raises:
-        DataError: there is no such file, the download fails, or the checksum differs.
+        DataError: the file does not exist, the download fails, or the checksum differs.
     """
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(source)
@@ -52,24 +52,24 @@ def obtain(source: str, checksum: str, max_bytes: int) -> Iterator[Path]:
             path = Path(scratch, "download")
             download(source, path, max_bytes)
         elif not path.is_file():
-            raise DataError(f"no file {source}: give an existing file or a URL")
+            raise DataError(f"no file {source}: expected an existing file or a URL")
         algorithm, _, expected = checksum.partition(":")
         found = digest(path, algorithm)
         if found != expected:
             raise DataError(
-                f"{source} is damaged or another file: its {algorithm} is {found}, "
-                f"expected {expected}; get it again"
+                f"{source} is damaged or a different file: its {algorithm} is {found}, "
+                f"expected {expected}; download it again"
             )
         yield path
 
 
 def digest(path: Path, algorithm: str) -> str:
-    """The hexadecimal digest of a file by a hashlib algorithm.
+    """Returns the hexadecimal digest of a file by a hashlib algorithm.
 
     Raises:
         DataError: the file cannot be read.
     """
-    # MD5 is no protection against an attacker, but all that some publishers give.
+    # MD5 does not protect against attackers, but some publishers provide nothing else.
     result = hashlib.new(algorithm, usedforsecurity=False)
     try:
         with path.open("rb") as file:
@@ -84,8 +84,8 @@ def download(url: str, path: Path, max_bytes: int) -> None:
     """Downloads a URL to a file, which appears only when it is complete.
 
     Raises:
-        DataError: the scheme is not one of SCHEMES, the server cannot be reached or refuses,
-            the file is longer than `max_bytes`, or the transfer is cut off.
+        DataError: the scheme is not one of SCHEMES, the server is unreachable or rejects the
+            request, the file is longer than `max_bytes`, or the transfer is interrupted.
     """
     try:
         if urlsplit(url).scheme not in SCHEMES:
@@ -103,15 +103,15 @@ def download(url: str, path: Path, max_bytes: int) -> None:
                     received += len(chunk)
                     if max(received, expected or 0) > max_bytes:
                         raise DataError(
-                            f"refused {url}: it is longer than the {max_bytes} bytes allowed"
+                            f"rejected {url}: it is longer than the {max_bytes} bytes allowed"
                         )
                     file.write(chunk)
                     progress.update(task, completed=received)
-            # http.client takes an early end of the connection for the end of the file.
+            # http.client does not distinguish a closed connection from the end of the file.
             if expected is not None and received != expected:
                 raise DataError(
-                    f"the download of {url} was cut off after {received} of {expected} bytes; try "
-                    "again"
+                    f"the download of {url} was interrupted after {received} of {expected} bytes; "
+                    "try again"
                 )
     except DataError:
         raise
@@ -135,18 +135,18 @@ def _progress() -> Progress:
 def read_files(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
     """Reads the regular files of a tar (compressed or not) or zip archive into memory.
 
-    Nothing is extracted to disk, and nothing is given before every member was checked.
+    It extracts nothing to disk, and checks every member before it yields the first file.
 
     Args:
         archive: the archive.
-        max_bytes: upper limit of the sum of the declared sizes.
+        max_bytes: maximum of the sum of the declared sizes.
 
     Yields:
         The name (relative, with forward slashes) and the bytes of each file, in order.
 
     Raises:
-        DataError: the archive is damaged, unpacks to more than `max_bytes`, or holds a member
-            that is absolute, climbs up by `..`, or is a link or a device.
+        DataError: the archive is damaged, unpacks to more than `max_bytes`, or has a member with
+            an absolute path or with `..`, or one that is a link or a device.
     """
     try:
         if zipfile.is_zipfile(archive):
@@ -154,16 +154,17 @@ def read_files(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
         else:
             yield from _read_tar(archive, max_bytes)
     except DataError as error:
-        raise DataError(f"refused {archive}: {error}") from None
-    except Exception as error:  # on hostile bytes the parsers raise more than they document
+        raise DataError(f"rejected {archive}: {error}") from None
+    except Exception as error:  # on hostile bytes the parsers raise undocumented errors
         raise DataError(
-            f"{archive} is damaged, or no tar or zip archive ({type(error).__name__}); get it again"
+            f"{archive} is damaged or not a tar or zip archive ({type(error).__name__}); download "
+            "it again"
         ) from None
 
 
 def _read_zip(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(archive) as opened:
-        # The upper half of external_attr is the Unix mode, or 0 where there is none.
+        # The upper half of external_attr is the Unix mode, or 0 if there is none.
         described = (
             (
                 info,
@@ -190,14 +191,14 @@ def _read_tar(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _accept(described: Iterable[tuple[Member, str, int, bool]], max_bytes: int) -> list[Member]:
-    """The members, given with name, size and whether each is a plain file or folder."""
+    """Checks members, with their names, sizes and whether they are plain files or folders."""
     accepted = []
     total = 0
     for member, name, size, plain in described:
-        # Windows rules see both kinds of slashes and drive letters.
+        # Windows paths recognise both kinds of slashes and drive letters.
         path = PureWindowsPath(name)
         if path.drive or path.root or ".." in path.parts:
-            raise DataError(f"its member {name!r} would leave the folder")
+            raise DataError(f"its member {name!r} is outside the folder")
         if not plain:
             raise DataError(f"its member {name!r} is a link or a device")
         total += size

@@ -1,8 +1,8 @@
 """CelebA at 64x64 pixels: 202,599 aligned color faces (Liu, Luo, Wang, Tang 2015).
 
 The crop is the central 140x140 pixels of the aligned 178x218 images, columns 19 to 158 and
-rows 39 to 178 counted from 0. DDIM's files are cropped otherwise (128x128, further down): figures
-on the two are not comparable.
+rows 39 to 178 counted from 0. DDIM uses another crop (128x128, further down), so figures on the two
+are not comparable.
 """
 
 import io
@@ -18,7 +18,7 @@ from data.folder import encode_png, write_images
 
 PAGE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 CHECKSUM = "md5:00d2c5bc6d35e252742224ab0c1e8fcb"
-MAX_BYTES = 4 << 30  # of the archive, and of what it unpacks to; published: 1.4 GB
+MAX_BYTES = 4 << 30  # limit of the archive and of its unpacked size; published: 1.4 GB
 
 ALIGNED_SIZE = (178, 218)  # width, height, pixels
 CROP_BOX = (19, 39, 159, 179)  # left, top, right, bottom, pixels
@@ -28,24 +28,24 @@ _IMAGE = re.compile(r"img_align_celeba/([0-9]{6})\.jpg")
 
 
 def write(folder: Path, source: str | None = None, checksum: str = CHECKSUM) -> int:
-    """Writes FOLDER/<number>.png, each cropped and resized with antialiasing.
+    """Writes FOLDER/<number>.png, cropped and resized with antialiasing.
 
     Args:
-        folder: where to write; what is already right there is not touched.
-        source: path or URL of img_align_celeba.zip; it cannot be left out.
-        checksum: of the archive, as "algorithm:digest".
+        folder: where to write; files that are already correct are not touched.
+        source: path or URL of img_align_celeba.zip; required.
+        checksum: checksum of the archive, as "algorithm:digest".
 
     Returns:
         The number of images.
 
     Raises:
-        DataError: there is no source, the archive is not the expected one, an image in it is
+        DataError: the source is missing, the archive is not the expected one, an image in it is
             not an aligned JPEG, or a file cannot be written.
     """
     if source is None:
         raise DataError(
-            "celeba64 needs a source: the official Google Drive serves browsers only, so get "
-            f"img_align_celeba.zip by way of {PAGE} and give its path"
+            "celeba64 needs a source: the official Google Drive serves only browsers, so download "
+            f"img_align_celeba.zip from {PAGE} and pass its path"
         )
     with obtain(source, checksum, MAX_BYTES) as archive:
         return write_images(folder, _faces(archive))
@@ -57,7 +57,7 @@ def _faces(archive: Path) -> Iterator[tuple[str, bytes]]:
             try:
                 face = _face(content)
             except (OSError, SyntaxError, ValueError) as error:
-                raise DataError(f"{archive}: {name} is no aligned face ({error})") from None
+                raise DataError(f"{archive}: {name} is not an aligned face ({error})") from None
             yield f"{match[1]}.png", encode_png(face)
 
 
@@ -65,5 +65,5 @@ def _face(jpeg: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(jpeg), formats=["JPEG"])
     if image.size != ALIGNED_SIZE:
         raise ValueError(f"size {image.size}, expected {ALIGNED_SIZE}")
-    # Cropped first: resize(box=...) would let pixels around the box into its border.
+    # Cropped first, because resize(box=...) mixes pixels outside the box into its border.
     return image.convert("RGB").crop(CROP_BOX).resize((SIDE, SIDE), Image.Resampling.BICUBIC)

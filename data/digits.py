@@ -13,19 +13,19 @@ def write(folder: Path, source: str | None = None) -> int:
     """Writes FOLDER/<digit>/<index>.png, the values 0 to 16 scaled to 0 to 255.
 
     Args:
-        folder: where to write; what is already right there is not touched.
-        source: must be None, since the images come with scikit-learn.
+        folder: where to write; files that are already correct are not touched.
+        source: must be None; the images are part of scikit-learn.
 
     Returns:
         The number of images.
 
     Raises:
-        DataError: a source is given, or a file cannot be written.
+        DataError: a source is set, or a file cannot be written.
     """
     if source is not None:
-        raise DataError("digits comes with scikit-learn: leave the source out")
+        raise DataError("digits takes no source: the images are part of scikit-learn")
 
-    from sklearn.datasets import load_digits  # a second to import
+    from sklearn.datasets import load_digits  # takes a second to import
 
     digits = load_digits()
     pixels = np.round(digits.images * 255 / 16).astype(np.uint8)

@@ -1,9 +1,9 @@
 """Microsoft's Fluent 3D emoji: 3,391 RGBA images of 256x256 pixels.
 
-They come as the npm package @lobehub/fluent-emoji-3d. A file is named by the code points of
-its emoji, as in 1f44b-1f3fd.webp: a waving hand, then a skin tone. Variants of one base code
-point are near-duplicates, so the configuration must keep them in one split: set
-`data.group_pattern` to GROUP_PATTERN.
+The npm package @lobehub/fluent-emoji-3d contains them. The name of a file consists of the code
+points of its emoji, as in 1f44b-1f3fd.webp: a waving hand, then a skin tone. Variants of one base
+code point are near-duplicates, which must be in the same split: set `data.group_pattern` to
+GROUP_PATTERN.
 """
 
 import re
@@ -19,28 +19,28 @@ from data.folder import write_images
 
 PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
 CHECKSUM = "sha256:c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58"
-MAX_BYTES = 64 << 20  # of the tarball, and of what it unpacks to; published: 16 and 18 MB
+MAX_BYTES = 64 << 20  # limit of the tarball and of its unpacked size; published: 16 and 18 MB
 
-# Captures the first code point. Leading zeros are left out, since the package has some
-# emoji twice, as in 0023-fe0f-20e3.webp and 23-fe0f-20e3.webp.
+# Captures the first code point without leading zeros, because the package has some emoji twice, as
+# in 0023-fe0f-20e3.webp and 23-fe0f-20e3.webp.
 GROUP_PATTERN = r"(?:^|/)0*([1-9a-f][0-9a-f]*)(?:[-_][0-9a-f]+)*\.webp$"
 
 _ASSET = re.compile(r"package/assets/([0-9a-f_-]+\.webp)")
 
 
 def write(folder: Path, source: str | None = None, checksum: str = CHECKSUM) -> int:
-    """Writes FOLDER/<code points>.webp, the files of the package as they are.
+    """Writes FOLDER/<code points>.webp, the unchanged files of the package.
 
     Args:
-        folder: where to write; what is already right there is not touched.
-        source: path or URL of the package's tarball; by default `npm pack` gets it.
-        checksum: of the tarball, as "algorithm:digest".
+        folder: where to write; files that are already correct are not touched.
+        source: path or URL of the package's tarball; by default `npm pack` downloads it.
+        checksum: checksum of the tarball, as "algorithm:digest".
 
     Returns:
         The number of images.
 
     Raises:
-        DataError: the tarball cannot be had, is not the expected one, or a file cannot be
+        DataError: the tarball is unavailable or not the expected one, or a file cannot be
             written.
     """
     with (
@@ -58,7 +58,7 @@ def _assets(tarball: Path) -> Iterator[tuple[str, bytes]]:
 
 def _npm_pack(scratch: str) -> str:
     """Downloads the tarball of PACKAGE into the folder `scratch`; returns its path."""
-    hint = f"give the tarball of {PACKAGE} as the source"
+    hint = f"pass the tarball of {PACKAGE} as the source"
     npm = shutil.which("npm")
     if npm is None:
         raise DataError(f"npm is not installed: install it, or {hint}")

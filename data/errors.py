@@ -1,9 +1,9 @@
-"""What goes wrong in ways that a user can mend."""
+"""The error that users can fix."""
 
 from trainer.common import exit_codes
 
 
 class DataError(ValueError):
-    """A dataset cannot be made as asked; the message is one line that says what to do."""
+    """A dataset cannot be written; the message is one line with a remedy."""
 
     exit_code = exit_codes.DATA

@@ -12,7 +12,7 @@ from PIL import Image
 from data.errors import DataError
 from data.folder import encode_png, write_images
 
-DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"  # of the package dataset-fashion-mnist
+DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"  # of the Debian package dataset-fashion-mnist
 CLASSES = (
     "T-shirt_top",
     "Trouser",
@@ -34,23 +34,23 @@ def write(folder: Path, source: str | None = None) -> int:
     """Writes FOLDER/<class>/<part>_<index>.png, where part is train or t10k.
 
     Args:
-        folder: where to write; what is already right there is not touched.
-        source: a folder with the four IDX files, each gzipped (.gz) or not; by default that
-            of the Debian package.
+        folder: where to write; files that are already correct are not touched.
+        source: a folder with the four IDX files, gzipped (.gz) or not; by default the folder of
+            the Debian package.
 
     Returns:
         The number of images.
 
     Raises:
-        DataError: a file is missing, is not what it should be, or cannot be written.
+        DataError: a file is missing, is not the expected one, or cannot be written.
     """
     origin = Path(source or DEBIAN_FOLDER)
     if not origin.is_dir():
         raise DataError(
-            f"no folder {origin}: install the Debian package dataset-fashion-mnist, or give a "
+            f"no folder {origin}: install the Debian package dataset-fashion-mnist, or pass a "
             "folder with the four IDX files as the source"
         )
-    # All is read before anything is written: bad files leave no half-made folder.
+    # Everything is read before anything is written, so invalid files leave no partial folder.
     parts = {part: _read_part(origin, part) for part in ("train", "t10k")}
     images = (
         (f"{CLASSES[label]}/{part}_{index:05d}.png", encode_png(Image.fromarray(image)))
@@ -61,7 +61,7 @@ def write(folder: Path, source: str | None = None) -> int:
 
 
 def _read_part(origin: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [N, SIDE, SIDE] and labels uint8 [N], 0 to 9."""
+    """Reads images, uint8 [N, SIDE, SIDE], and labels, uint8 [N], 0 to 9."""
     pixels = read_idx(_find(origin, f"{part}-images-idx3-ubyte"), (SIDE, SIDE))
     path = _find(origin, f"{part}-labels-idx1-ubyte")
     labels = read_idx(path, ())
@@ -70,7 +70,7 @@ def _read_part(origin: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     wrong = np.flatnonzero(labels >= len(CLASSES))
     if wrong.size:
         raise DataError(
-            f"{path}: label {wrong[0]} is {labels[wrong[0]]}, allowed are 0 to {len(CLASSES) - 1}"
+            f"{path}: label {wrong[0]} is {labels[wrong[0]]}, expected 0 to {len(CLASSES) - 1}"
         )
     return pixels, labels
 
@@ -85,18 +85,18 @@ def _find(origin: Path, name: str) -> Path:
 def read_idx(path: Path, item_shape: tuple[int, ...]) -> np.ndarray:
     """Reads an IDX file of unsigned bytes, gzipped if its name ends in .gz.
 
-    The format: two zero bytes, the element type, the number of dimensions, each dimension as
-    a big-endian 32-bit number, then the elements (http://yann.lecun.com/exdb/mnist).
+    The format is two zero bytes, the element type, the number of dimensions, each dimension as a
+    big-endian 32-bit number, then the elements (http://yann.lecun.com/exdb/mnist).
 
     Args:
         path: the file.
-        item_shape: the dimensions that must follow the first.
+        item_shape: the required dimensions after the first.
 
     Returns:
-        uint8 [N, *item_shape], N at most MAX_COUNT.
+        uint8 [N, *item_shape], with N at most MAX_COUNT.
 
     Raises:
-        DataError: the file cannot be read, or is not exactly such an array.
+        DataError: the file cannot be read or is not exactly such an array.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     try:
@@ -115,10 +115,10 @@ def read_idx(path: Path, item_shape: tuple[int, ...]) -> np.ndarray:
                     f"{(MAX_COUNT, *item_shape)}"
                 )
             size = count * math.prod(item_shape)
-            content = file.read(size + 1)  # one more shows whether the file goes on
+            content = file.read(size + 1)  # one more byte detects trailing data
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise DataError(f"{path} is truncated or damaged ({error})") from None
     if len(content) != size:
-        problem = "is truncated" if len(content) < size else "goes on after its last element"
+        problem = "is truncated" if len(content) < size else "has trailing data"
         raise DataError(f"{path} {problem}: {size} bytes expected after the header")
     return np.frombuffer(content, np.uint8).reshape(count, *item_shape)

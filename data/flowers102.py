@@ -21,24 +21,24 @@ CHECKSUMS = MappingProxyType(
     }
 )
 CLASSES = 102
-MAX_BYTES = 1 << 30  # of the archive, and of what it unpacks to; published: 345 MB
+MAX_BYTES = 1 << 30  # limit of the archive and of its unpacked size; published: 345 MB
 
 _IMAGE = re.compile(r"jpg/(image_([0-9]{5})\.jpg)")
 
 
 def write(folder: Path, source: str | None = None, checksums: Mapping[str, str] = CHECKSUMS) -> int:
-    """Writes FOLDER/<class>/image_<number>.jpg, with classes 001 to 102, the files as they are.
+    """Writes FOLDER/<class>/image_<number>.jpg, the unchanged files, with classes 001 to 102.
 
     Args:
-        folder: where to write; what is already right there is not touched.
-        source: folder or base URL that holds ARCHIVE and LABELS; by default URL.
-        checksums: of both, by name, as "algorithm:digest".
+        folder: where to write; files that are already correct are not touched.
+        source: folder or base URL of ARCHIVE and LABELS; by default URL.
+        checksums: checksums of both files by name, as "algorithm:digest".
 
     Returns:
         The number of images.
 
     Raises:
-        DataError: a file cannot be had, is not the expected one, or cannot be written.
+        DataError: a file is unavailable, is not the expected one, or cannot be written.
     """
     base = (source or URL).rstrip("/")
     with obtain(f"{base}/{LABELS}", checksums[LABELS], MAX_BYTES) as path:
@@ -51,15 +51,17 @@ def write(folder: Path, source: str | None = None, checksums: Mapping[str, str] 
 
 
 def _read_labels(path: Path) -> np.ndarray:
-    """The class of each image, int [N], 1 to CLASSES."""
+    """Reads the class of each image, int [N], 1 to CLASSES."""
     from scipy.io import loadmat  # slow to import
 
     try:
         labels = loadmat(path, variable_names=["labels"])["labels"].ravel().astype(int)
-    except Exception as error:  # on damaged bytes loadmat raises more than it documents
-        raise DataError(f"{path} is no MATLAB file with labels ({type(error).__name__})") from None
+    except Exception as error:  # on damaged bytes loadmat raises undocumented errors
+        raise DataError(
+            f"{path} is not a MATLAB file with labels ({type(error).__name__})"
+        ) from None
     if not labels.size or labels.min() < 1 or labels.max() > CLASSES:
-        raise DataError(f"{path}: the labels must be 1 to {CLASSES}")
+        raise DataError(f"{path}: the labels must be from 1 to {CLASSES}")
     return labels
 
 
@@ -68,5 +70,5 @@ def _images(archive: Path, labels: np.ndarray) -> Iterator[tuple[str, bytes]]:
         if match := _IMAGE.fullmatch(name):
             number = int(match[2])  # counted from 1
             if not 1 <= number <= len(labels):
-                raise DataError(f"{archive}: no label for {name}, there are {len(labels)}")
+                raise DataError(f"{archive}: no label for {name}; found {len(labels)} labels")
             yield f"{labels[number - 1]:03d}/{match[1]}", content

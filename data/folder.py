@@ -1,4 +1,4 @@
-"""Writing image folders: each file atomically, and only when its content changes."""
+"""Writes image folders; each file atomically, and only if its content changes."""
 
 import io
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from trainer.common.files import atomic_write
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """The image as a PNG file; equal pixels give equal bytes."""
+    """Encodes an image as a PNG file; equal pixels give equal bytes."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
@@ -22,19 +22,19 @@ def encode_png(image: Image.Image) -> bytes:
 def write_images(
     folder: Path, images: Iterable[tuple[str, bytes]], total: int | None = None
 ) -> int:
-    """Writes image files into a folder, which is made where it is missing.
+    """Writes image files to a folder, which is created if missing.
 
-    A file that already has the right bytes is not touched, so that its modification time
-    stays; other files in the folder are left alone.
+    A file that already has the same bytes is not touched and keeps its modification time; other
+    files in the folder are ignored.
 
     Args:
         folder: where to write.
-        images: pairs of a path relative to `folder` and the bytes of the file. The caller
-            vouches for the path: it is not checked here.
-        total: number of images, for the progress bar, where it is known.
+        images: pairs of a path relative to `folder` and the bytes of the file. The caller must
+            ensure that the path is safe.
+        total: number of images for the progress bar, if known.
 
     Returns:
-        The number of images, written now or found.
+        The number of images, written or already present.
 
     Raises:
         DataError: a file cannot be written.

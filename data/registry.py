@@ -1,4 +1,4 @@
-"""The datasets by name, each module imported only when it is asked to write."""
+"""The datasets by name; a module is imported only when its dataset is written."""
 
 import importlib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from data.errors import DataError
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is to be known of a dataset before it is made."""
+    """The description of a dataset."""
 
     module: str
     description: str
@@ -23,7 +23,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         "digits": Dataset(
             "data.digits",
             "1,797 gray 8x8 digits in 10 classes, from scikit-learn",
-            "comes with scikit-learn",
+            "part of scikit-learn",
         ),
         "fashion_mnist": Dataset(
             "data.fashion_mnist",
@@ -55,14 +55,14 @@ def write(name: str, folder: Path, source: str | None = None) -> int:
     Args:
         name: a key of DATASETS.
         folder: where to write.
-        source: path or URL to take the dataset from; its module says what is expected.
+        source: path or URL of the dataset, as its module describes.
 
     Returns:
         The number of images.
 
     Raises:
-        DataError: there is no such dataset, or it cannot be made.
+        DataError: there is no such dataset, or it cannot be written.
     """
     if name not in DATASETS:
-        raise DataError(f"no dataset {name!r}: choose one of {', '.join(DATASETS)}")
+        raise DataError(f"no dataset {name!r}: expected one of {', '.join(DATASETS)}")
     return importlib.import_module(DATASETS[name].module).write(folder, source)

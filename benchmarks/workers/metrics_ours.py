@@ -1,4 +1,4 @@
-"""The metrics of this project, as `metrics_ours.py FOLDER`: with real.npy and generated.npy."""
+"""Benchmarks our metrics: `metrics_ours.py FOLDER`, with real.npy and generated.npy in it."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ REAL, GENERATED = (np.load(Path(sys.argv[1], f"{name}.npy")) for name in ("real"
 
 
 def timed(function: Callable) -> Callable[[], float]:
-    """Makes a function of no arguments that returns the seconds the metric took."""
+    """Makes a function without arguments that returns the seconds of the metric."""
 
     def measure() -> float:
         started = time.monotonic()

@@ -1,6 +1,6 @@
-"""A peer: torch-fidelity, as `metrics_torch_fidelity.py FOLDER`: with real.npy and generated.npy.
+"""Benchmarks a peer, torch-fidelity: `metrics_torch_fidelity.py FOLDER`, arguments as of ours.
 
-Runs in the environment of `make parity`. It gets features, as ours does, and extracts none.
+Runs in the environment of `make parity`. Like ours, it takes features and extracts none.
 """
 
 import sys
@@ -20,23 +20,23 @@ REAL, GENERATED = (
 
 
 def frechet_distance(real: torch.Tensor, generated: torch.Tensor) -> None:
-    """From features to the distance."""
+    """Computes the distance from features."""
     moments = [metric_fid.fid_features_to_statistics(features) for features in (real, generated)]
     metric_fid.fid_statistics_to_metric(*moments, verbose=False)
 
 
 def kid_over_subsets(real: torch.Tensor, generated: torch.Tensor) -> None:
-    """With its defaults, 100 subsets of 1,000."""
+    """Computes KID with its defaults, 100 subsets of 1,000."""
     metric_kid.kid_features_to_metric(real, generated, verbose=False)
 
 
 def precision_and_recall(real: torch.Tensor, generated: torch.Tensor) -> None:
-    """With our number of neighbors."""
+    """Computes precision and recall with our number of neighbors."""
     metric_prc.prc_features_to_metric(generated, real, prc_neighborhood=5, verbose=False)
 
 
 def timed(function: Callable) -> Callable[[], float]:
-    """Makes a function of no arguments that returns the seconds the metric took."""
+    """Makes a function without arguments that returns the seconds of the metric."""
 
     def measure() -> float:
         started = time.monotonic()

@@ -1,9 +1,9 @@
-"""A peer: IADB as its official code trains and samples, in PyTorch, eager.
+"""A peer: IADB as its official code trains and samples, in eager PyTorch.
 
-diffusers' UNet2DModel, alpha embedded as it is, Adam at 1e-4, the sum of squares as loss, no
-average of the weights, Euler steps on a uniform grid. Runs in the environment of `make parity`, as
-`official.py NETWORK CHANNELS_LAST`: the network as JSON, with the keys of ModelOptions and
-`side`, `image_channels`; 1 or 0.
+It uses diffusers' UNet2DModel, unscaled alpha, Adam at 1e-4, the sum of squares as loss, no average
+of the weights, and Euler steps on a uniform grid. Runs in the environment of `make parity` as
+`official.py NETWORK CHANNELS_LAST`: the network as JSON with the keys of ModelOptions, `side` and
+`image_channels`; and 1 or 0.
 """
 
 import json
@@ -43,7 +43,7 @@ class Official:
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-4)
 
     def step(self, x1: torch.Tensor) -> None:
-        """One step on a batch of images, float32 [N, C, H, W]."""
+        """Takes one step on a batch of images, float32 [N, C, H, W]."""
         x0 = torch.randn_like(x1)
         alpha = torch.rand(len(x1))
         a = alpha.view(-1, 1, 1, 1)
@@ -55,7 +55,7 @@ class Official:
 
     @torch.no_grad()
     def sample(self, x: torch.Tensor, nb_step: int) -> torch.Tensor:
-        """Carries noise to images, float32 [N, C, H, W]."""
+        """Maps noise to images, float32 [N, C, H, W]."""
         for i in range(nb_step):
             alpha = torch.full((len(x),), i / nb_step)
             x = x + self.network(x, alpha).sample / nb_step
@@ -71,7 +71,7 @@ def parameters() -> int:
 
 
 def gflop(batch_size: int) -> float:
-    """Arithmetic of the products and convolutions of one step, in 1e9 operations."""
+    """Counts the operations of products and convolutions in one step, in GFLOP."""
     with FlopCounterMode(display=False) as counter:
         official.step(torch.randn(batch_size, *SHAPE))
     return counter.get_total_flops() / 1e9
@@ -95,7 +95,7 @@ def sample(batch_size: int, nb_step: int) -> float:
 
 
 def fit(images: str, batch_size: int, flip: bool, until: str, seed: int) -> dict:
-    """Trains anew on a file of images, uint8 [N, H, W, C], until a file is there; counts steps."""
+    """Trains from scratch on images, uint8 [N, H, W, C], until a file exists; counts steps."""
     global official
     data = torch.from_numpy(np.load(images)).permute(0, 3, 1, 2)
     started = time.monotonic()
@@ -116,7 +116,7 @@ def fit(images: str, batch_size: int, flip: bool, until: str, seed: int) -> dict
 
 
 def draw(path: str, count: int, batch_size: int, nb_step: int) -> float:
-    """Writes samples, float32 [count, H, W, C], to a file; returns the seconds they took."""
+    """Writes samples, float32 [count, H, W, C], to a file; returns the seconds that took."""
     torch.manual_seed(0)
     official.network.eval()
     started = time.monotonic()

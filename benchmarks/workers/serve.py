@@ -1,4 +1,4 @@
-"""The worker's side of benchmarks/alternating.py; the standard library alone."""
+"""The worker's side of benchmarks/alternating.py; uses only the standard library."""
 
 import json
 import os
@@ -10,9 +10,9 @@ THREADS = int(os.environ.get("BENCHMARK_THREADS", "1"))
 
 
 def serve(functions: dict[str, Callable[..., Any]]) -> None:
-    """Answers requests until standard input ends."""
+    """Responds to requests until standard input ends."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints
+    os.dup2(2, 1)  # output of libraries goes to standard error
     sys.stdout = sys.stderr
     for line in sys.stdin:
         request = json.loads(line)

@@ -2,7 +2,7 @@
 
     python docs/tutorials/densities_2d.py --output densities
 
-The text beside this file, densities_2d.md, goes through it step by step.
+densities_2d.md explains this file step by step.
 """
 
 import os
@@ -26,14 +26,14 @@ from trainer.iadb import IADBModel
 from trainer.networks.mlp import build_mlp
 
 BATCH_SIZE = 512
-NB_STEP = 50  # of the solver, so also the frames of the GIF but one
-SIDE = 320  # pixels of a picture
-OVERSAMPLING = 3  # dots are drawn so much larger, then shrunk: Pillow draws without antialiasing
-LIMIT = 3.2  # coordinates shown: -LIMIT to LIMIT
+NB_STEP = 50  # solver steps; the GIF has one frame more
+SIDE = 320  # of a picture, in pixels
+OVERSAMPLING = 3  # dots are drawn larger and then reduced, as Pillow does not antialias
+LIMIT = 3.2  # pictures show coordinates from -LIMIT to LIMIT
 
 
 def ring(n: int, seed: int) -> np.ndarray:
-    """Points of eight narrow Gaussians on a circle, float32 [n, 2]."""
+    """Draws points of eight narrow Gaussians on a circle, float32 [n, 2]."""
     rng = np.random.default_rng(seed)
     angles = rng.integers(8, size=n) * (2 * np.pi / 8)
     centers = 2.4 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -41,7 +41,7 @@ def ring(n: int, seed: int) -> np.ndarray:
 
 
 def moons(n: int, seed: int) -> np.ndarray:
-    """Points of two interleaved half circles, float32 [n, 2]."""
+    """Draws points of two interleaved half circles, float32 [n, 2]."""
     points, _ = make_moons(n, noise=0.1, random_state=seed)
     return np.float32((points - (0.5, 0.25)) * 1.5)
 
@@ -52,7 +52,7 @@ def train(steps: int, nb_point: int = 100_000, seed: int = 0) -> IADBModel:
     model = IADBModel(build_mlp(dim=2, width=128, depth=4), rank=2, solver="heun", seed=seed)
     rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
     model.compile(optimizer=keras.optimizers.Adam(rate))
-    # Shuffled each for itself: x0 and x1 of a pair have nothing to do with each other.
+    # Both are shuffled separately, so x0 and x1 of a pair are independent.
     pairs = tf.data.Dataset.zip(
         *(
             tf.data.Dataset.from_tensor_slices(points)
@@ -68,14 +68,14 @@ def train(steps: int, nb_point: int = 100_000, seed: int = 0) -> IADBModel:
 
 
 def distance(a: np.ndarray, b: np.ndarray, nb_direction: int = 64) -> float:
-    """The sliced Wasserstein distance of two sets of points, float [N, 2]: a mean over angles."""
+    """Computes the sliced Wasserstein distance of two sets of points, float [N, 2]."""
     angles = np.pi * np.arange(nb_direction) / nb_direction
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return float(np.mean([wasserstein_distance(a @ d, b @ d) for d in directions]))
 
 
 def scatter(points: np.ndarray, colors: Sequence[tuple[int, int, int]], title: str) -> Image.Image:
-    """A picture of points, float [N, 2], each in its color."""
+    """Draws a picture of points, float [N, 2], each in its color."""
     side, radius = SIDE * OVERSAMPLING, 1.1 * OVERSAMPLING
     picture = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(picture)
@@ -89,7 +89,7 @@ def scatter(points: np.ndarray, colors: Sequence[tuple[int, int, int]], title: s
 
 
 def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Pictures of equal size in one row."""
+    """Arranges pictures of equal size in one row."""
     row = Image.new("RGB", (SIDE * len(pictures), SIDE))
     for i, picture in enumerate(pictures):
         row.paste(picture, (i * SIDE, 0))
@@ -97,11 +97,11 @@ def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
 
 
 def run(output: Path, steps: int, nb_point: int = 3000) -> dict[str, float]:
-    """Trains, writes densities.png and path.gif into a folder, and measures.
+    """Trains, writes densities.png and path.gif to a folder, and measures distances.
 
     Returns:
-        Distances to the target of `source`, of `mapped`, and of other points of the `target`
-        itself, the least that can be had.
+        The distances to the target of `source`, of `mapped`, and of other points of the `target`
+        itself, a lower bound.
     """
     model = train(steps)
     x0, x1 = ring(nb_point, seed=1), moons(nb_point, seed=1)
@@ -131,10 +131,12 @@ def run(output: Path, steps: int, nb_point: int = 3000) -> dict[str, float]:
 
 
 @click.command()
-@click.option("--output", default="densities", type=click.Path(path_type=Path), help="Folder.")
-@click.option("--steps", default=8000, type=click.IntRange(1), help="Of training.")
+@click.option(
+    "--output", default="densities", type=click.Path(path_type=Path), help="Output folder."
+)
+@click.option("--steps", default=8000, type=click.IntRange(1), help="Training steps.")
 def main(output: Path, steps: int) -> None:
-    """Map a ring of Gaussians to two moons; write pictures of it."""
+    """Map a ring of Gaussians to two moons and write pictures."""
     for name, value in run(output, steps).items():
         click.echo(f"sliced Wasserstein distance to the target, {name}: {value:.3f}")
     click.echo(f"{output / 'densities.png'} and {output / 'path.gif'}")

@@ -3,7 +3,7 @@
     iadb data write flowers102 flowers102/
     python docs/tutorials/flowers.py --preset flowers102 --data flowers102/ --output flowers.gif
 
-The text beside this file, flowers.md, says what it costs and how the pipeline does the same.
+flowers.md describes the cost and how to do the same with the pipeline.
 """
 
 import os
@@ -27,10 +27,10 @@ from trainer.train import build_model
 
 
 def read_images(folder: Path, options: ImageOptions) -> np.ndarray:
-    """All images below a folder, uint8 [N, H, W, C]; files that are no good images are left out.
+    """Reads all images below a folder, uint8 [N, H, W, C]; skips files that are not valid images.
 
     Raises:
-        click.BadParameter: there is none.
+        click.BadParameter: there is no valid image.
     """
     images = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -40,12 +40,12 @@ def read_images(folder: Path, options: ImageOptions) -> np.ndarray:
             except RejectedImage:
                 continue
     if not images:
-        raise click.BadParameter(f"{folder} holds no image", param_hint="--data")
+        raise click.BadParameter(f"{folder} has no valid image", param_hint="--data")
     return np.stack(images)
 
 
 def batches(images: np.ndarray, config: PipelineConfig) -> tf.data.Dataset:
-    """Endless shuffled batches of images in [-1, 1], float32 [batch_size, H, W, C]."""
+    """Returns endless shuffled batches in [-1, 1], float32 [batch_size, H, W, C]."""
     dataset = tf.data.Dataset.from_tensor_slices(images)
     dataset = dataset.shuffle(len(images), seed=config.train.seed).repeat()
     dataset = dataset.batch(config.train.batch_size).map(preprocessing.to_float)
@@ -55,7 +55,7 @@ def batches(images: np.ndarray, config: PipelineConfig) -> tf.data.Dataset:
 
 
 def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> None:
-    """Trains on a folder of images and writes the way of `count` samples from noise as a GIF."""
+    """Trains on a folder of images and writes the trajectories of `count` samples as a GIF."""
     side, channels = config.data.resolution, config.data.channels
     images = batches(read_images(data, config.data), config)
     model = build_model(config.model, config.train, config.sample, side, channels)
@@ -66,12 +66,18 @@ def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> No
 
 
 @click.command()
-@click.option("--preset", default="flowers102", show_default=True, help="See `iadb config list`.")
-@click.option("--data", required=True, type=click.Path(exists=True, path_type=Path), help="Folder.")
-@click.option("--steps", type=click.IntRange(2), help="Of training; default: the preset's.")
+@click.option(
+    "--preset", default="flowers102", show_default=True, help="One of `iadb config list`."
+)
+@click.option(
+    "--data", required=True, type=click.Path(exists=True, path_type=Path), help="Folder of images."
+)
+@click.option(
+    "--steps", type=click.IntRange(2), help="Training steps; by default those of the preset."
+)
 @click.option("--output", default="flowers.gif", show_default=True, type=click.Path(path_type=Path))
 def main(preset: str, data: Path, steps: int | None, output: Path) -> None:
-    """Train on the images of a folder; write the way from noise to images as a GIF."""
+    """Train on the images of a folder and write the trajectory from noise to images as a GIF."""
     config = load(preset)
     if steps:
         warmup_steps = min(config.train.warmup_steps, steps // 10)

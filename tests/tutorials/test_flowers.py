@@ -64,4 +64,4 @@ def test_images_of_any_size_become_batches(tutorial, tmp_path, preset):
 def test_a_folder_without_images_is_told(tutorial, tmp_path):
     result = CliRunner().invoke(tutorial("flowers").main, ["--data", str(tmp_path)])
     assert result.exit_code == 2
-    assert "holds no image" in result.output
+    assert "has no valid image" in result.output

@@ -16,7 +16,7 @@ class Files(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def start_server(monkeypatch):
-    """Serves on loopback with a class of request handlers; gives the base URL."""
+    """Serves on loopback with a class of request handlers; returns the base URL."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     servers = []
 
@@ -34,13 +34,13 @@ def start_server(monkeypatch):
 
 @pytest.fixture
 def serve(start_server):
-    """Serves a folder; gives the base URL."""
+    """Serves a folder; returns the base URL."""
     return lambda folder: start_server(partial(Files, directory=str(folder)))
 
 
 @pytest.fixture
 def serve_with(start_server):
-    """Answers every GET with a function of the path and the host; gives the base URL.
+    """Responds to every GET with a function of the path and the host; returns the base URL.
 
     The function returns the headers and the body, which need not fit together.
     """
@@ -67,7 +67,7 @@ def serve_with(start_server):
 
 @pytest.fixture
 def make_tar():
-    """Writes a tar of (TarInfo or name, bytes) pairs, compressed as the name says."""
+    """Writes a tar of (TarInfo or name, bytes) pairs, compressed according to its name."""
 
     def make(path, members):
         with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w") as archive:
@@ -96,13 +96,13 @@ def make_zip():
 
 @pytest.fixture
 def checksum_of():
-    """The checksum of a file as the writers take it."""
+    """Returns the checksum of a file in the format of the writers."""
     return lambda path: f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 @pytest.fixture
 def files_in():
-    """What lies in a folder: relative path to bytes."""
+    """Reads the files in a folder: relative path -> bytes."""
     return lambda folder: {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")

@@ -29,13 +29,13 @@ def assert_one_line(error):
 
 
 @pytest.mark.parametrize("name", ["a.tar", "a.tgz"])
-def test_a_tar_gives_its_files_in_order_and_no_folders(tmp_path, make_tar, name):
+def test_a_tar_yields_its_files_in_order_without_folders(tmp_path, make_tar, name):
     members = [(tar_member("sub", tarfile.DIRTYPE), b""), ("sub/b.jpg", b"two"), ("a.jpg", b"1")]
     path = make_tar(tmp_path / name, members)
     assert list(read_files(path, MIB)) == [("sub/b.jpg", b"two"), ("a.jpg", b"1")]
 
 
-def test_a_zip_gives_its_files_in_order_and_no_folders(tmp_path, make_zip):
+def test_a_zip_yields_its_files_in_order_without_folders(tmp_path, make_zip):
     path = make_zip(tmp_path / "a.zip", [("sub/", b""), ("sub/b.jpg", b"two"), ("a.jpg", b"1")])
     assert list(read_files(path, MIB)) == [("sub/b.jpg", b"two"), ("a.jpg", b"1")]
 
@@ -44,17 +44,17 @@ LEAVING = ["../evil", "good/../../evil", "/etc/evil", "..\\evil", "C:\\evil", "c
 
 
 @pytest.mark.parametrize("name", LEAVING)
-def test_a_tar_member_that_would_leave_the_folder_is_refused(tmp_path, make_tar, name):
+def test_a_tar_member_outside_the_folder_is_rejected(tmp_path, make_tar, name):
     path = make_tar(tmp_path / "a.tar", [("good.jpg", b"fine"), (name, b"evil")])
-    with pytest.raises(DataError, match="would leave the folder") as error:
-        next(read_files(path, MIB))  # not even the good one before it is given
+    with pytest.raises(DataError, match="is outside the folder") as error:
+        next(read_files(path, MIB))  # not even the valid one before it is yielded
     assert_one_line(error)
 
 
 @pytest.mark.parametrize("name", LEAVING)
-def test_a_zip_member_that_would_leave_the_folder_is_refused(tmp_path, make_zip, name):
+def test_a_zip_member_outside_the_folder_is_rejected(tmp_path, make_zip, name):
     path = make_zip(tmp_path / "a.zip", [("good.jpg", b"fine"), (name, b"evil")])
-    with pytest.raises(DataError, match="would leave the folder") as error:
+    with pytest.raises(DataError, match="is outside the folder") as error:
         next(read_files(path, MIB))
     assert_one_line(error)
 
@@ -64,7 +64,7 @@ def test_a_zip_member_that_would_leave_the_folder_is_refused(tmp_path, make_zip,
     [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE],
     ids=["symlink", "hard link", "character device", "block device", "fifo"],
 )
-def test_a_link_or_device_in_a_tar_is_refused(tmp_path, make_tar, kind):
+def test_a_link_or_device_in_a_tar_is_rejected(tmp_path, make_tar, kind):
     members = [("good.jpg", b"fine"), (tar_member("x.jpg", kind, "good.jpg"), b"")]
     path = make_tar(tmp_path / "a.tgz", members)
     with pytest.raises(DataError, match=r"'x\.jpg' is a link or a device"):
@@ -72,7 +72,7 @@ def test_a_link_or_device_in_a_tar_is_refused(tmp_path, make_tar, kind):
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO])
-def test_a_link_or_device_in_a_zip_is_refused(tmp_path, make_zip, kind):
+def test_a_link_or_device_in_a_zip_is_rejected(tmp_path, make_zip, kind):
     members = [("good.jpg", b"fine"), (zip_member("x.jpg", kind | 0o644), b"/etc/passwd")]
     path = make_zip(tmp_path / "a.zip", members)
     with pytest.raises(DataError, match=r"'x\.jpg' is a link or a device"):
@@ -85,8 +85,8 @@ def test_a_plain_zip_member_is_read_with_and_without_a_unix_mode(tmp_path, make_
     assert list(read_files(path, MIB)) == [("x.jpg", b"x")]
 
 
-def test_a_tar_that_declares_more_than_the_limit_is_refused_unread(tmp_path):
-    # A header alone, of a file of a terabyte: reading on would fail in another way.
+def test_a_tar_that_declares_more_than_the_limit_is_rejected_unread(tmp_path):
+    # Only the header of a file of a terabyte: reading its content would fail differently.
     path = tmp_path / "bomb.tar"
     path.write_bytes(tar_member("x.jpg", size=1 << 40).tobuf())
     with pytest.raises(DataError, match="unpacks to more than the 1048576 bytes allowed"):
@@ -101,14 +101,14 @@ def test_many_small_members_count_together_against_the_limit(tmp_path, make_tar,
             next(read_files(path, 9_999))
 
 
-def test_a_zip_bomb_is_refused(tmp_path, make_zip):
+def test_a_zip_bomb_is_rejected(tmp_path, make_zip):
     path = make_zip(tmp_path / "bomb.zip", [("x.jpg", bytes(4 * MIB))])
     assert path.stat().st_size < MIB / 100
     with pytest.raises(DataError, match="unpacks to more"):
         next(read_files(path, MIB))
 
 
-def test_a_zip_that_lies_about_a_size_is_refused(tmp_path, make_zip):
+def test_a_zip_that_declares_a_wrong_size_is_rejected(tmp_path, make_zip):
     path = make_zip(tmp_path / "liar.zip", [("x.jpg", bytes(4 * MIB))])
     true, told = (4 * MIB).to_bytes(4, "little"), (1000).to_bytes(4, "little")
     path.write_bytes(path.read_bytes().replace(true, told))
@@ -117,8 +117,8 @@ def test_a_zip_that_lies_about_a_size_is_refused(tmp_path, make_zip):
 
 
 @pytest.mark.parametrize("kept", [0, 1, 300, 0.5, 0.9])
-def test_a_truncated_archive_is_refused(tmp_path, make_tar, make_zip, kept):
-    # Bytes that do not compress, so that the cut is in a file's content.
+def test_a_truncated_archive_is_rejected(tmp_path, make_tar, make_zip, kept):
+    # Incompressible bytes, so that the truncation is inside a file's content.
     content = b"".join(hashlib.sha256(bytes([index])).digest() for index in range(100))
     members = [("a.jpg", content), ("b.jpg", content)]
     for path in (
@@ -129,12 +129,12 @@ def test_a_truncated_archive_is_refused(tmp_path, make_tar, make_zip, kept):
         whole = path.read_bytes()
         end = whole.rindex(content) + len(content) if path.suffix == ".tar" else len(whole)
         path.write_bytes(whole[: int(kept * end) if isinstance(kept, float) else kept])
-        with pytest.raises(DataError, match=r"damaged, or no tar or zip archive") as error:
+        with pytest.raises(DataError, match=r"damaged or not a tar or zip archive") as error:
             list(read_files(path, MIB))
         assert_one_line(error)
 
 
-def test_a_damaged_zip_member_is_refused(tmp_path, make_zip):
+def test_a_damaged_zip_member_is_rejected(tmp_path, make_zip):
     path = make_zip(tmp_path / "a.zip", [("a.jpg", bytes(range(256)))])
     whole = bytearray(path.read_bytes())
     whole[60] ^= 0xFF
@@ -143,15 +143,15 @@ def test_a_damaged_zip_member_is_refused(tmp_path, make_zip):
         list(read_files(path, MIB))
 
 
-def test_a_file_that_is_no_archive_is_refused(tmp_path):
+def test_a_file_that_is_not_an_archive_is_rejected(tmp_path):
     path = tmp_path / "page.tgz"
     path.write_bytes(gzip.compress(b"<html>Sign in</html>"))
-    with pytest.raises(DataError, match="no tar or zip archive"):
+    with pytest.raises(DataError, match="not a tar or zip archive"):
         list(read_files(path, MIB))
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "md5"])
-def test_a_file_with_the_right_checksum_is_given_and_with_a_wrong_one_is_refused(
+def test_a_file_with_the_right_checksum_is_accepted_and_with_a_wrong_one_rejected(
     tmp_path, algorithm
 ):
     path = tmp_path / "a"
@@ -161,7 +161,7 @@ def test_a_file_with_the_right_checksum_is_given_and_with_a_wrong_one_is_refused
         assert given.read_bytes() == b"content"
     path.write_bytes(b"content!")
     with (
-        pytest.raises(DataError, match=f"damaged or another file: its {algorithm}") as error,
+        pytest.raises(DataError, match=f"damaged or a different file: its {algorithm}") as error,
         obtain(str(path), right, MIB),
     ):
         pass
@@ -169,7 +169,7 @@ def test_a_file_with_the_right_checksum_is_given_and_with_a_wrong_one_is_refused
     assert path.exists()
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(DataError, match="no file"), obtain(str(tmp_path / "x"), "md5:0", MIB):
         pass
 
@@ -185,7 +185,7 @@ def test_a_url_is_downloaded_verified_and_removed_afterwards(tmp_path, serve, ch
     assert path.exists()
 
 
-def test_a_download_with_a_wrong_checksum_is_refused(tmp_path, serve):
+def test_a_download_with_a_wrong_checksum_is_rejected(tmp_path, serve):
     (tmp_path / "a.bin").write_bytes(b"content")
     url = f"{serve(tmp_path)}/a.bin"
     with pytest.raises(DataError, match=f"{url} is damaged"), obtain(url, "md5:00", MIB):
@@ -199,18 +199,18 @@ def assert_download_fails(url, folder, message, max_bytes=MIB):
     assert list(folder.iterdir()) == []
 
 
-def test_a_download_cut_off_in_the_middle_leaves_nothing(tmp_path, serve_with):
+def test_an_interrupted_download_leaves_nothing(tmp_path, serve_with):
     url = serve_with(lambda path, host: ({"Content-Length": "1000"}, bytes(400)))
-    assert_download_fails(url, tmp_path, "was cut off after 400 of 1000 bytes; try again")
+    assert_download_fails(url, tmp_path, "was interrupted after 400 of 1000 bytes; try again")
 
 
-def test_a_chunked_download_cut_off_in_the_middle_leaves_nothing(tmp_path, serve_with):
-    body = b"400\r\n" + bytes(100)  # a chunk of 0x400 bytes is announced
+def test_an_interrupted_chunked_download_leaves_nothing(tmp_path, serve_with):
+    body = b"400\r\n" + bytes(100)  # declares a chunk of 0x400 bytes
     url = serve_with(lambda path, host: ({"Transfer-Encoding": "chunked"}, body))
     assert_download_fails(url, tmp_path, "cannot download")
 
 
-def test_a_download_that_declares_too_much_is_refused(tmp_path, serve_with):
+def test_a_download_that_declares_too_much_is_rejected(tmp_path, serve_with):
     url = serve_with(lambda path, host: ({"Content-Length": str(MIB + 1)}, bytes(10)))
     assert_download_fails(url, tmp_path, "longer than the 1048576 bytes")
 
@@ -220,7 +220,7 @@ def test_a_download_of_undeclared_length_stops_at_the_limit(tmp_path, serve_with
     assert_download_fails(url, tmp_path, "longer than the 1048576 bytes")
 
 
-def test_a_refused_or_unreachable_download_says_why(tmp_path, serve):
+def test_a_failed_download_reports_the_reason(tmp_path, serve):
     (tmp_path / "got").mkdir()
     base = serve(tmp_path)
     assert_download_fails(f"{base}/missing", tmp_path / "got", "404")
@@ -233,8 +233,8 @@ def test_only_http_and_file_urls_are_downloaded(tmp_path, url):
     assert_download_fails(url, tmp_path, "only http, https, file URLs are allowed")
 
 
-def test_the_progress_bar_takes_a_url_for_text_not_for_markup(tmp_path, serve, monkeypatch, capsys):
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then draws as on a terminal
+def test_the_progress_bar_shows_a_url_as_text_not_as_markup(tmp_path, serve, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich draw as on a terminal
     monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "a.bin").write_bytes(b"content")
     download(f"{serve(tmp_path)}/a.bin?[/red]", tmp_path / "got", MIB)

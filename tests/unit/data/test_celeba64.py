@@ -7,7 +7,7 @@ from PIL import Image
 from data.celeba64 import CHECKSUM, write
 from data.errors import DataError
 
-LEFT, TOP, SIDE = 19, 39, 140  # of the crop, pixels
+LEFT, TOP, SIDE = 19, 39, 140  # the crop, in pixels
 
 
 def encoded(pixels, kind="JPEG"):
@@ -17,12 +17,12 @@ def encoded(pixels, kind="JPEG"):
 
 
 def ramp(axis):
-    """Every pixel's value is its row (axis 0) or its column (axis 1)."""
+    """Makes an image whose pixel values are their rows (axis 0) or columns (axis 1)."""
     return np.repeat(np.indices((218, 178), np.uint8)[axis][..., None], 3, axis=2)
 
 
 def striped():
-    """Columns of one pixel, black and white in turn."""
+    """Makes an image of alternating black and white columns of one pixel."""
     pixels = np.zeros((218, 178, 3), np.uint8)
     pixels[:, ::2] = 255
     return pixels
@@ -52,10 +52,10 @@ def test_faces_from_a_server_are_cropped_to_the_central_140_pixels(
     assert set(files_in(tmp_path / "target")) == {"000001.png", "202599.png"}
     for axis, name, start in ((0, "000001", TOP), (1, "202599", LEFT)):
         face = written(tmp_path / f"target/{name}.png")
-        profile = face.mean(axis=(1 - axis, 2))[2:-2]  # the filter bends the ends
+        profile = face.mean(axis=(1 - axis, 2))[2:-2]  # the filter distorts the ends
         slope, first = np.polyfit(np.arange(2, 62) + 0.5, profile, 1)
         assert slope * 64 == pytest.approx(SIDE, abs=0.5)
-        assert first + 0.5 == pytest.approx(start, abs=0.25)  # a value stands at a pixel's center
+        assert first + 0.5 == pytest.approx(start, abs=0.25)  # a value is at a pixel's center
 
 
 def test_the_resize_is_antialiased(tmp_path, publish, checksum_of):
@@ -76,7 +76,7 @@ def test_a_second_write_completes_a_half_written_folder(tmp_path, publish, check
     assert files_in(target) == whole | {"mine.txt": b"mine"}
 
 
-def test_another_archive_than_the_published_is_refused(tmp_path, publish):
+def test_an_archive_other_than_the_published_is_rejected(tmp_path, publish):
     archive = publish(**{"000001": encoded(ramp(0))})
     with pytest.raises(DataError, match=CHECKSUM.removeprefix("md5:")):
         write(tmp_path / "target", str(archive))
@@ -93,16 +93,16 @@ def test_another_archive_than_the_published_is_refused(tmp_path, publish):
     ],
     ids=["empty", "text", "truncated", "PNG", "another size"],
 )
-def test_an_image_that_is_no_aligned_jpeg_is_named_in_one_line(
+def test_an_image_that_is_not_an_aligned_jpeg_is_reported_in_one_line(
     tmp_path, publish, checksum_of, content
 ):
     archive = publish(**{"000001": content})
-    with pytest.raises(DataError, match=r"img_align_celeba/000001\.jpg is no aligned") as error:
+    with pytest.raises(DataError, match=r"img_align_celeba/000001\.jpg is not an aligned") as error:
         write(tmp_path / "target", str(archive), checksum_of(archive))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "target").exists()
 
 
-def test_without_a_source_the_error_says_where_to_get_it(tmp_path):
-    with pytest.raises(DataError, match=r"needs a source: .*browsers only.*img_align_celeba\.zip"):
+def test_without_a_source_the_error_names_one(tmp_path):
+    with pytest.raises(DataError, match=r"needs a source: .*only browsers.*img_align_celeba\.zip"):
         write(tmp_path / "target")

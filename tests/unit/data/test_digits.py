@@ -28,7 +28,7 @@ def test_every_digit_is_a_gray_png_in_the_folder_of_its_class(folder):
             assert np.asarray(image).tolist() == expected
 
 
-def test_the_values_reach_from_black_to_white(folder):
+def test_the_values_range_from_black_to_white(folder):
     values = {int(v) for path in folder.glob("0/*.png") for v in np.unique(Image.open(path))}
     assert min(values) == 0
     assert max(values) == 255
@@ -46,6 +46,6 @@ def test_a_complete_folder_is_not_touched_and_an_incomplete_one_is_completed(fol
     assert [path for path in paths if path.stat().st_mtime != 1] == [paths[3]]
 
 
-def test_a_source_is_refused(tmp_path):
-    with pytest.raises(DataError, match="leave the source out"):
+def test_a_source_is_rejected(tmp_path):
+    with pytest.raises(DataError, match="digits takes no source"):
         write(tmp_path, "somewhere")

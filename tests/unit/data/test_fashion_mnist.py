@@ -26,7 +26,7 @@ def labels(count):
 
 @pytest.fixture(params=["gzipped", "plain"])
 def source(request, tmp_path):
-    """A folder of the four files, and a function that replaces one of them."""
+    """A folder with the four files, and a function that replaces one of them."""
     folder = tmp_path / "source"
     folder.mkdir()
 
@@ -63,9 +63,9 @@ def test_both_parts_are_written_as_gray_pngs_in_class_folders(tmp_path, source, 
         ("t10k-images-idx3-ubyte", idx(images(5, 32)), r"dimensions are \(5, 32, 32\)"),
         ("t10k-images-idx3-ubyte", idx(images(5))[:9], "truncated"),
         ("t10k-images-idx3-ubyte", idx(images(5))[:-1], "is truncated: 3920 bytes expected"),
-        ("t10k-images-idx3-ubyte", idx(images(5)) + b"\0", "goes on after its last element"),
+        ("t10k-images-idx3-ubyte", idx(images(5)) + b"\0", "has trailing data"),
         ("t10k-labels-idx1-ubyte", idx(labels(4)), "4 labels for 5 images"),
-        ("t10k-labels-idx1-ubyte", idx(labels(5) + 8), "label 2 is 10, allowed are 0 to 9"),
+        ("t10k-labels-idx1-ubyte", idx(labels(5) + 8), "label 2 is 10, expected 0 to 9"),
         (
             "train-images-idx3-ubyte",
             bytes((0, 0, 8, 3)) + struct.pack(">3I", 2**32 - 1, 28, 28),
@@ -73,7 +73,7 @@ def test_both_parts_are_written_as_gray_pngs_in_class_folders(tmp_path, source, 
         ),
     ],
 )
-def test_a_wrong_idx_file_is_one_line_and_nothing_is_written(
+def test_an_invalid_idx_file_is_a_one_line_error_and_nothing_is_written(
     tmp_path, source, name, content, message
 ):
     folder, put = source
@@ -87,7 +87,7 @@ def test_a_wrong_idx_file_is_one_line_and_nothing_is_written(
 
 @pytest.mark.parametrize("source", ["gzipped"], indirect=True)
 @pytest.mark.parametrize("keep", [8, 100])
-def test_a_truncated_gzip_file_is_one_line(tmp_path, source, keep):
+def test_a_truncated_gzip_file_is_a_one_line_error(tmp_path, source, keep):
     path = source[0] / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz is truncated or damaged"):
@@ -95,29 +95,29 @@ def test_a_truncated_gzip_file_is_one_line(tmp_path, source, keep):
 
 
 @pytest.mark.parametrize("source", ["gzipped"], indirect=True)
-def test_a_damaged_gzip_file_is_one_line(tmp_path, source):
+def test_a_damaged_gzip_file_is_a_one_line_error(tmp_path, source):
     path = source[0] / "train-images-idx3-ubyte.gz"
     content = bytearray(path.read_bytes())
-    content[10] = 0xFF  # the first byte after the header: no valid block type
+    content[10] = 0xFF  # the first byte after the header: an invalid block type
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz is truncated or damaged"):
         write(tmp_path / "target", str(source[0]))
 
 
 @pytest.mark.parametrize("source", ["gzipped"], indirect=True)
-def test_a_file_that_is_not_gzipped_though_its_name_says_so_is_one_line(tmp_path, source):
+def test_a_file_that_is_not_gzipped_despite_its_name_is_a_one_line_error(tmp_path, source):
     (source[0] / "t10k-labels-idx1-ubyte.gz").write_bytes(idx(labels(5)))
     with pytest.raises(DataError, match="truncated or damaged"):
         write(tmp_path / "target", str(source[0]))
 
 
-def test_a_missing_file_is_named(tmp_path, source):
+def test_a_missing_file_is_reported(tmp_path, source):
     for path in source[0].glob("t10k-labels*"):
         path.unlink()
     with pytest.raises(DataError, match=r"no file t10k-labels-idx1-ubyte or t10k-labels-idx1-"):
         write(tmp_path / "target", str(source[0]))
 
 
-def test_a_missing_folder_says_what_to_install(tmp_path):
+def test_a_missing_folder_is_reported_with_what_to_install(tmp_path):
     with pytest.raises(DataError, match="install the Debian package dataset-fashion-mnist"):
         write(tmp_path / "target", str(tmp_path / "nowhere"))

@@ -17,7 +17,7 @@ WRITTEN = {
 
 @pytest.fixture
 def publish(tmp_path, make_tar, checksum_of):
-    """Makes both files; gives their folder and their checksums."""
+    """Makes both files; returns their folder and their checksums."""
 
     def make(images=IMAGES, classes=CLASSES):
         folder = tmp_path / "published"
@@ -29,7 +29,9 @@ def publish(tmp_path, make_tar, checksum_of):
     return make
 
 
-def test_images_downloaded_from_a_server_go_into_class_folders(tmp_path, publish, serve, files_in):
+def test_images_downloaded_from_a_server_are_written_to_class_folders(
+    tmp_path, publish, serve, files_in
+):
     folder, checksums = publish()
     assert write(tmp_path / "target", serve(folder), checksums) == 4
     assert files_in(tmp_path / "target") == WRITTEN
@@ -42,7 +44,7 @@ def test_a_base_url_may_end_in_a_slash(tmp_path, publish, serve_with):
     assert write(tmp_path / "target", f"{base}/flowers/", checksums) == 4
 
 
-def test_a_local_folder_gives_the_same(tmp_path, publish, files_in):
+def test_a_local_folder_gives_the_same_images(tmp_path, publish, files_in):
     folder, checksums = publish()
     assert write(tmp_path / "target", f"{folder}/", checksums) == 4
     assert files_in(tmp_path / "target") == WRITTEN
@@ -59,9 +61,9 @@ def test_a_second_write_completes_a_half_written_folder(tmp_path, publish, files
 
 
 @pytest.mark.parametrize("name", [ARCHIVE, LABELS])
-def test_other_files_than_the_published_are_refused(tmp_path, publish, name):
+def test_files_other_than_the_published_are_rejected(tmp_path, publish, name):
     folder, checksums = publish()
-    with pytest.raises(DataError, match=f"{name} is damaged or another file: its md5"):
+    with pytest.raises(DataError, match=f"{name} is damaged or a different file: its md5"):
         write(tmp_path / "target", str(folder), checksums | {name: CHECKSUMS[name]})
     assert not (tmp_path / "target").exists()
 
@@ -69,15 +71,17 @@ def test_other_files_than_the_published_are_refused(tmp_path, publish, name):
 @pytest.mark.parametrize(
     ("images", "classes", "message"),
     [
-        (IMAGES, CLASSES[:3], r"no label for jpg/image_00004\.jpg, there are 3"),
+        (IMAGES, CLASSES[:3], r"no label for jpg/image_00004\.jpg; found 3 labels"),
         (IMAGES[:3], CLASSES, "has 3 images for 4 labels"),
         ([("jpg/image_00000.jpg", b""), *IMAGES[1:]], CLASSES, "no label for jpg/image_00000"),
-        (IMAGES, [*CLASSES[:3], 103], "labels must be 1 to 102"),
-        (IMAGES, [*CLASSES[:3], 0], "labels must be 1 to 102"),
-        ([*IMAGES, ("../image_00001.jpg", b"evil")], CLASSES, "would leave the folder"),
+        (IMAGES, [*CLASSES[:3], 103], "labels must be from 1 to 102"),
+        (IMAGES, [*CLASSES[:3], 0], "labels must be from 1 to 102"),
+        ([*IMAGES, ("../image_00001.jpg", b"evil")], CLASSES, "is outside the folder"),
     ],
 )
-def test_what_does_not_fit_together_is_one_line(tmp_path, publish, images, classes, message):
+def test_images_and_labels_that_do_not_match_are_a_one_line_error(
+    tmp_path, publish, images, classes, message
+):
     folder, checksums = publish(images, classes)
     with pytest.raises(DataError, match=message) as error:
         write(tmp_path / "target", str(folder), checksums)
@@ -85,10 +89,10 @@ def test_what_does_not_fit_together_is_one_line(tmp_path, publish, images, class
 
 
 @pytest.mark.parametrize("content", [b"", b"no MATLAB file" * 100, b"\0" * 200])
-def test_a_labels_file_that_is_none_is_one_line(tmp_path, publish, checksum_of, content):
+def test_an_invalid_labels_file_is_a_one_line_error(tmp_path, publish, checksum_of, content):
     folder, checksums = publish()
     (folder / LABELS).write_bytes(content)
     checksums[LABELS] = checksum_of(folder / LABELS)
-    with pytest.raises(DataError, match="no MATLAB file with labels") as error:
+    with pytest.raises(DataError, match="not a MATLAB file with labels") as error:
         write(tmp_path / "target", str(folder), checksums)
     assert "\n" not in str(error.value)

@@ -31,19 +31,19 @@ def test_a_second_write_touches_nothing(tmp_path):
     assert set(times(tmp_path).values()) == {10**9}
 
 
-def test_a_half_written_folder_is_completed_and_only_what_was_wrong_is_touched(tmp_path, files_in):
+def test_a_half_written_folder_is_completed_and_correct_files_are_not_touched(tmp_path, files_in):
     write_images(tmp_path, IMAGES)
     for path in tmp_path.rglob("*.png"):
         os.utime(path, (1, 1))
     (tmp_path / "a/0.png").unlink()
     (tmp_path / "a/1.png").write_bytes(b"o")
-    (tmp_path / "a/.0.png.partial").write_bytes(b"ze")  # as a kill leaves it behind
+    (tmp_path / "a/.0.png.partial").write_bytes(b"ze")  # left by a killed process
     assert write_images(tmp_path, IMAGES) == 3
     assert files_in(tmp_path) == dict(IMAGES)
     assert [name for name, when in times(tmp_path).items() if when == 10**9] == ["2.png"]
 
 
-def test_other_files_in_the_folder_are_left_alone(tmp_path, files_in):
+def test_other_files_in_the_folder_are_not_touched(tmp_path, files_in):
     (tmp_path / "a").mkdir()
     mine = {"notes.txt": b"mine", "a/mine.png": b"mine too"}
     for name, content in mine.items():
@@ -52,7 +52,7 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path, files_in):
     assert files_in(tmp_path) == dict(IMAGES) | mine
 
 
-def test_a_failure_between_two_images_keeps_what_is_written(tmp_path, files_in):
+def test_a_failure_between_two_images_keeps_the_first(tmp_path, files_in):
     def failing():
         yield from IMAGES[:2]
         raise KeyboardInterrupt
@@ -62,16 +62,16 @@ def test_a_failure_between_two_images_keeps_what_is_written(tmp_path, files_in):
     assert files_in(tmp_path) == dict(IMAGES[:2])
 
 
-def test_a_file_in_the_way_is_one_line(tmp_path):
+def test_a_file_in_place_of_a_folder_is_a_one_line_error(tmp_path):
     (tmp_path / "a").write_bytes(b"no folder")
     with pytest.raises(DataError, match=r"cannot write .*a/0\.png: ") as error:
         write_images(tmp_path, IMAGES)
     assert "\n" not in str(error.value)
 
 
-def test_a_file_that_cannot_be_finished_is_one_line_and_leaves_nothing(tmp_path, files_in):
+def test_a_write_that_fails_is_a_one_line_error_and_leaves_nothing(tmp_path, files_in):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # much like a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # similar to a full disk
     try:
         with pytest.raises(DataError, match=r"cannot write .*b\.png: File too large"):
             write_images(tmp_path, [("a.png", bytes(1000)), ("b.png", bytes(1001))])
@@ -80,13 +80,13 @@ def test_a_file_that_cannot_be_finished_is_one_line_and_leaves_nothing(tmp_path,
     assert files_in(tmp_path) == {"a.png": bytes(1000)}
 
 
-def test_a_folder_in_the_way_is_one_line(tmp_path):
+def test_a_folder_in_place_of_a_file_is_a_one_line_error(tmp_path):
     (tmp_path / "a/0.png").mkdir(parents=True)
     with pytest.raises(DataError, match=r"cannot write .*a/0\.png: Is a directory"):
         write_images(tmp_path, IMAGES)
 
 
-def test_a_killed_write_leaves_only_whole_images(tmp_path):
+def test_a_killed_write_leaves_only_complete_images(tmp_path):
     size = 8 << 20
     code = (
         "import itertools, pathlib, sys\n"

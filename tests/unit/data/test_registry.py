@@ -21,12 +21,12 @@ def imported_by(*modules):
 
 
 def other_packages(modules):
-    """The modules of the project outside data/, without the helpers that every part may use."""
+    """Returns the modules of the project outside data/, except the helpers in trainer/common/."""
     others = {module for module in modules if module.partition(".")[0] in OTHERS}
     return {each for each in others if not f"{each}.".startswith("trainer.common.")} - {"trainer"}
 
 
-def test_every_dataset_is_described_and_its_module_writes():
+def test_every_dataset_has_a_description_and_a_module_that_writes():
     assert list(registry.DATASETS) == [
         "digits",
         "fashion_mnist",
@@ -48,15 +48,17 @@ def test_the_registry_cannot_be_changed():
         registry.DATASETS["mine"] = registry.DATASETS["digits"]
 
 
-def test_a_name_leads_to_its_module(tmp_path):
+def test_a_name_selects_its_module(tmp_path):
     with pytest.raises(DataError, match="celeba64 needs a source"):
         registry.write("celeba64", tmp_path)
     with pytest.raises(DataError, match="no file nowhere"):
         registry.write("celeba64", tmp_path, "nowhere")
 
 
-def test_an_unknown_name_is_one_line_with_the_allowed_ones(tmp_path):
-    with pytest.raises(ValueError, match=r"^no dataset 'cifar': choose one of digits, .*celeba64$"):
+def test_an_unknown_name_is_a_one_line_error_with_the_known_ones(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"^no dataset 'cifar': expected one of digits, .*celeba64$"
+    ):
         registry.write("cifar", tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: the network that is exported, and what `make efficientnet-lite0` has made."""
+"""EfficientNet-Lite0: the exported network, and the output of `make efficientnet-lite0`."""
 
 import importlib
 import pathlib
@@ -28,7 +28,7 @@ STAGES = [
 
 
 class Reference:
-    """The network layer by layer in float64, which draws its weights as it goes."""
+    """The network layer by layer in float64, with weights drawn on the way."""
 
     def __init__(self):
         self.weights = {}  # as in torch's state_dict
@@ -70,12 +70,12 @@ class Reference:
 
 @pytest.fixture
 def export(monkeypatch):
-    """The script as a module."""
+    """The script, imported as a module."""
     monkeypatch.syspath_prepend(ROOT / "extractors" / "efficientnet_lite0")
     return importlib.import_module("export")
 
 
-def test_folding_the_normalizations_changes_nothing(export):
+def test_folding_the_normalizations_keeps_the_outputs(export):
     x = np.random.default_rng(1).uniform(-1, 1, (2, 224, 224, 3))
     reference = Reference()
     expected = reference.features(x)
@@ -92,7 +92,7 @@ def extract():
     return load_extractor(options)
 
 
-def test_the_exported_network_tells_photographs_apart_and_crops_together(extract):
+def test_the_exported_network_separates_photographs_and_groups_their_crops(extract):
     crops = [
         [image[top : top + 384, left : left + 384] for top, left in ((0, 0), (20, 100), (40, 250))]
         for image in load_sample_images().images
