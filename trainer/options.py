@@ -173,8 +173,8 @@ class SampleOptions(Options):
     )
     grid: Literal["uniform", "cosine", "late"] = Field(
         "uniform",
-        description="spacing of the steps from noise to image: equal, shorter at both ends, or "
-        "shorter towards the image; for bosh3 and dopri5, only that of a trajectory's states",
+        description="spacing of the steps: equal (uniform), shorter at both ends (cosine), or "
+        "shorter towards the image (late); for bosh3 and dopri5, of the states of a trajectory",
     )
     nb_step: PositiveInt = Field(
         32,

@@ -110,8 +110,8 @@ def test_a_zip_bomb_is_rejected(tmp_path, make_zip):
 
 def test_a_zip_that_declares_a_wrong_size_is_rejected(tmp_path, make_zip):
     path = make_zip(tmp_path / "liar.zip", [("x.jpg", bytes(4 * MIB))])
-    true, told = (4 * MIB).to_bytes(4, "little"), (1000).to_bytes(4, "little")
-    path.write_bytes(path.read_bytes().replace(true, told))
+    true, declared = (4 * MIB).to_bytes(4, "little"), (1000).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(true, declared))
     with pytest.raises(DataError, match="damaged"):
         list(read_files(path, MIB))
 

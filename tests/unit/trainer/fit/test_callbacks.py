@@ -17,7 +17,7 @@ class Model(keras.Model):
 
     def __init__(self, logs, seconds=0.0, grid_seconds=0.0):
         super().__init__()
-        self.said = {key: tf.constant(values, tf.float32) for key, values in logs.items()}
+        self.logged = {key: tf.constant(values, tf.float32) for key, values in logs.items()}
         self.seconds, self.grid_seconds = seconds, grid_seconds
         self.done = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False)
         self.built = True
@@ -29,7 +29,7 @@ class Model(keras.Model):
         self.done.assign_add(1)
         time.sleep(self.seconds * (1 if step else 20))  # simulates compilation in the first step
         self.optimizer.iterations.assign_add(1)
-        return {key: values[step] for key, values in self.said.items()}
+        return {key: values[step] for key, values in self.logged.items()}
 
     @property
     def metrics(self):
