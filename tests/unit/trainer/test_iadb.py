@@ -131,6 +131,19 @@ def test_a_weight_that_the_network_does_not_use_is_unchanged():
     assert np.any(layer.kernel != before)
 
 
+def test_accumulated_gradients_update_the_weights_in_the_last_step_only():
+    net = network(2)
+    model = IADBModel(net, rank=2)
+    model.compile(keras.optimizers.SGD(0.1, global_clipnorm=1.0, gradient_accumulation_steps=3))
+    before = net.get_weights()
+    data = tf.data.Dataset.from_tensor_slices(points(48)).batch(16)
+    model.fit(data.take(2), verbose=0)
+    for one, other in zip(net.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    model.fit(data.take(1), verbose=0)
+    assert any(np.any(one != other) for one, other in zip(net.get_weights(), before, strict=True))
+
+
 TWO_DEVICES = """
 import sys
 import numpy as np, tensorflow as tf, keras
