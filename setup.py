@@ -59,6 +59,7 @@ setup(
         "rich>=15,<16",
         "scikit-learn>=1.5,<2",
         "scipy>=1.11,<2",
+        "tenacity>=9,<10",
         "tensorboard>=2.21,<2.22",
         "threadpoolctl>=3.5,<4",
     ],

@@ -1,14 +1,15 @@
-"""Tells a webhook about an attempt: JSON that Slack, Mattermost and the like show as a message."""
+"""Reports attempts to a webhook, as JSON that Slack, Mattermost and others show as a message."""
 
 import dataclasses
 import json
 import logging
 import os
 import platform
-import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
+
+import tenacity
 
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.journal import Attempt
@@ -17,7 +18,7 @@ from trainer.common import exit_codes
 
 TIMEOUT = 10.0  # seconds
 TRIES = 3
-WAIT = 1.0  # seconds before the second try, then twice as long
+WAIT = 1.0  # seconds before the first retry; doubles with each
 MAX_MESSAGE = 1000  # characters
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -25,19 +26,19 @@ _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # all that S
 
 
 class NotifyError(RuntimeError):
-    """A webhook that was not told; the message is one line, without the URL's secrets."""
+    """A webhook did not accept a message; the text is one line, without the URL's secrets."""
 
     exit_code = exit_codes.USAGE
 
 
 def tell(options: NotifyOptions, attempt: Attempt, workspace: Workspace) -> None:
-    """Posts an attempt that has ended to the webhook, if there is one and the outcome is told.
+    """Posts an attempt that has ended, if there is a webhook and the outcome is to be reported.
 
-    Where that fails, a line is logged: it decides nothing about the attempt.
+    A failure is only logged; it does not change the outcome.
 
     Args:
-        options: whom to tell about what.
-        attempt: as the journal has it.
+        options: the webhook and the outcomes to report.
+        attempt: from the journal.
         workspace: of the attempt.
     """
     if attempt.outcome not in options.on or options.webhook_env not in os.environ:
@@ -49,7 +50,7 @@ def tell(options: NotifyOptions, attempt: Attempt, workspace: Workspace) -> None
 
 
 def message(attempt: Attempt, workspace: Workspace) -> dict[str, Any]:
-    """What is posted: `text` for a person, and the fields of the attempt for a program."""
+    """The JSON to post: `text` for people, and the fields of the attempt for programs."""
     said = f"{attempt.outcome}: {attempt.message}" if attempt.message else f"{attempt.outcome}"
     where = f"{platform.node()}:{workspace.folder}"
     text = " ".join(f"iadb on {where}: {said}".split())[:MAX_MESSAGE]
@@ -57,37 +58,45 @@ def message(attempt: Attempt, workspace: Workspace) -> dict[str, Any]:
     return {"text": text.translate(_ESCAPED), "mrkdwn": False, "where": where, "attempt": fields}
 
 
+class _TemporaryError(NotifyError):
+    """A failure that may not occur at the next attempt."""
+
+
 def post(options: NotifyOptions, payload: Mapping[str, Any]) -> None:
-    """Posts JSON to the webhook; tries again where it is not reached or has a fault of its own.
+    """Posts JSON to the webhook; retries if it is unreachable, busy or fails.
 
     Raises:
-        NotifyError: there is no webhook, its URL is none, or it did not accept the message.
+        NotifyError: there is no webhook, its URL is not valid, or it rejects the message.
     """
-    import requests
-
     url = os.environ.get(options.webhook_env, "")
     webhook = f"webhook ${options.webhook_env}"
     _check(url, webhook)
-    for i in range(TRIES):
-        if i:
-            time.sleep(WAIT * 2 ** (i - 1))
-        try:
-            # Neither the answer nor a redirection is of interest.
-            with requests.post(
-                url, json=payload, timeout=TIMEOUT, allow_redirects=False, stream=True
-            ) as response:
-                status = response.status_code
-        except requests.Timeout:
-            problem = f"no answer within {TIMEOUT:g} seconds"
-        except (requests.RequestException, ValueError) as error:  # whose text has the URL in it
-            problem = f"cannot be reached ({type(error).__name__})"
-        else:
-            if status < 300:
-                return
-            problem = f"answers with status {status}"
-            if status < 500 and status != requests.codes.too_many_requests:
-                break
-    raise NotifyError(f"{webhook}: {problem}")
+    # Not urllib3's Retry: it logs the path of the URL, which is the secret.
+    tenacity.retry(
+        retry=tenacity.retry_if_exception_type(_TemporaryError),
+        stop=tenacity.stop_after_attempt(TRIES),
+        wait=tenacity.wait_exponential(WAIT),
+        reraise=True,
+    )(_post_once)(url, webhook, payload)
+
+
+def _post_once(url: str, webhook: str, payload: Mapping[str, Any]) -> None:
+    import requests
+
+    try:
+        # Neither the answer nor a redirection is of interest.
+        with requests.post(
+            url, json=payload, timeout=TIMEOUT, allow_redirects=False, stream=True
+        ) as response:
+            status = response.status_code
+    except requests.Timeout:
+        raise _TemporaryError(f"{webhook}: no answer within {TIMEOUT:g} seconds") from None
+    except (requests.RequestException, ValueError) as error:  # whose text contains the URL
+        raise _TemporaryError(f"{webhook}: is unreachable ({type(error).__name__})") from None
+    if status >= 300:
+        temporary = status >= 500 or status == requests.codes.too_many_requests
+        failure = _TemporaryError if temporary else NotifyError
+        raise failure(f"{webhook}: answers with status {status}")
 
 
 def _check(url: str, webhook: str) -> None:
@@ -97,9 +106,9 @@ def _check(url: str, webhook: str) -> None:
     except ValueError:
         scheme, host = "", None
     if not url:
-        raise NotifyError(f"{webhook}: is not set; it holds the URL to post to")
+        raise NotifyError(f"{webhook}: is not set; set it to the URL to post to")
     if not host or not (scheme == "https" or (scheme == "http" and host in _LOOPBACK)):
         raise NotifyError(
-            f"{webhook}: holds no URL that can be posted to; give https://..., or http://... on "
-            "this machine"
+            f"{webhook}: is not a valid webhook URL; use https://..., or http://... for this "
+            "machine"
         )

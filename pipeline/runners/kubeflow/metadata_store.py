@@ -1,13 +1,12 @@
-"""The PostgreSQL database that holds ML Metadata, as a container's environment names it."""
+"""ML Metadata in the PostgreSQL database that a container's environment names."""
 
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import psycopg
+import tenacity
 from google.protobuf.message import Message
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2
@@ -17,16 +16,16 @@ from pipeline.runners.kubeflow.messages import nested
 from trainer.common import exit_codes
 
 KEYS = ("host", "port", "database", "user", "password")  # of the Secret, too
-PATIENCE_SECONDS = 120  # a database that restarts is waited for
+PATIENCE_SECONDS = 120  # for a database that restarts
 LOCK_SECONDS = 120
-REFUSED = ("authentication failed", "does not exist", "no pg_hba.conf entry")
-LOCK = 0x7F4D_4C4D_44  # of pg_advisory_lock, for whoever makes tables or types
+REJECTED = ("authentication failed", "does not exist", "no pg_hba.conf entry")
+LOCK = 0x7F4D_4C4D_44  # of pg_advisory_lock, for creating tables or types
 BACKSLASH, STORED_BACKSLASH = "\\", "\ue05c"  # of the private use area
 BY_ID = ("artifacts", "executions", "contexts")
 
 
 class MetadataDatabaseError(RuntimeError):
-    """The database is not named, cannot be reached, or does not let us in."""
+    """The database is not named, is unreachable, or rejects the connection."""
 
     exit_code = exit_codes.CLUSTER
 
@@ -37,7 +36,7 @@ def variable(key: str) -> str:
 
 
 def metadata_from_environment() -> Metadata:
-    """TFX's handle of the database; entered, it waits for one that restarts.
+    """TFX's handle of the database; when entered, it waits for a database that restarts.
 
     Raises:
         MetadataDatabaseError: a variable is not set.
@@ -45,101 +44,85 @@ def metadata_from_environment() -> Metadata:
     missing = [variable(key) for key in KEYS if not os.environ.get(variable(key))]
     if missing:
         raise MetadataDatabaseError(
-            f"{', '.join(missing)} not set: the pod takes {'it' if len(missing) == 1 else 'them'} "
-            "from the Secret that `metadata_secret` names"
+            f"{', '.join(missing)} not set; should come from the Secret `metadata_secret`"
         )
-    return _Metadata(_Database(*(os.environ[variable(key)] for key in KEYS)))
+    host, port, database, user, password = (os.environ[variable(key)] for key in KEYS)
+    connection = {"host": host, "port": port, "dbname": database, "user": user}
+    return _Metadata(_Database(connection | {"password": password}))
 
 
-@dataclass(frozen=True)
 class _Database:
-    host: str
-    port: str
-    name: str
-    user: str
-    password: str = field(repr=False)
+    """A database by the parameters of its connection, whose names libpq and ML Metadata share."""
 
-    def config(self) -> metadata_store_pb2.ConnectionConfig:
-        """For ML Metadata, which writes values into libpq's line of keywords as they are."""
-
-        def quoted(text: str) -> str:
-            return "'" + re.sub(r"([\\'])", r"\\\1", text) + "'"
-
-        return metadata_store_pb2.ConnectionConfig(
-            postgresql=metadata_store_pb2.PostgreSQLDatabaseConfig(
-                host=quoted(self.host),
-                port=quoted(self.port),
-                dbname=quoted(self.name),
-                user=quoted(self.user),
-                password=quoted(self.password),
-                skip_db_creation=True,
-            )
+    def __init__(self, connection: dict[str, str]) -> None:
+        self._connection = connection
+        # ML Metadata does not quote the values for libpq.
+        quoted = {
+            name: "'" + re.sub(r"([\\'])", r"\\\1", text) + "'" for name, text in connection.items()
+        }
+        self.config = metadata_store_pb2.ConnectionConfig(
+            postgresql=metadata_store_pb2.PostgreSQLDatabaseConfig(**quoted, skip_db_creation=True)
         )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds a lock of the database: no other process makes tables or types meanwhile."""
+        """Holds a lock of the database, so that no other process creates tables or types."""
+        # Waits for the database, because ML Metadata only logs why it cannot connect.
+        connect = tenacity.retry(
+            retry=tenacity.retry_if_exception(_is_temporary),
+            wait=tenacity.wait_fixed(2),
+            stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
+            before_sleep=lambda state: print(
+                f"  waiting: {self._describe(state.outcome.exception())}", flush=True
+            ),
+            reraise=True,
+        )(psycopg.connect)
+        options = f"-c lock_timeout={LOCK_SECONDS}s"
         try:
-            with self._connect() as connection:
+            with connect(
+                **self._connection, connect_timeout=10, autocommit=True, options=options
+            ) as connection:
                 connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
                 yield
         except psycopg.Error as error:
-            raise self._error(error) from None
+            raise MetadataDatabaseError(self._describe(error)) from None
 
-    def _connect(self) -> psycopg.Connection:
-        """Waits for the database; ML Metadata tells why it cannot connect in its log alone."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return psycopg.connect(
-                    host=self.host,
-                    port=self.port,
-                    dbname=self.name,
-                    user=self.user,
-                    password=self.password,
-                    connect_timeout=10,
-                    autocommit=True,
-                    options=f"-c lock_timeout={LOCK_SECONDS}s",
-                )
-            except psycopg.OperationalError as error:
-                told = self._error(error)
-                if any(phrase in str(told) for phrase in REFUSED) or time.monotonic() > end:
-                    raise told from None
-                print(f"  waiting: {told}", flush=True)
-                time.sleep(2)
+    def _describe(self, error: BaseException) -> str:
+        where = "{dbname} on {host}:{port}".format_map(self._connection)
+        reason = " ".join(str(error).split())
+        return f"no metadata database {where}: {reason}; see the Secret `metadata_secret`"
 
-    def _error(self, error: psycopg.Error) -> MetadataDatabaseError:
-        return MetadataDatabaseError(
-            f"no metadata database {self.name} on {self.host}:{self.port}: "
-            f"{' '.join(str(error).split())}; see the Secret that `metadata_secret` names"
-        )
+
+def _is_temporary(error: BaseException) -> bool:
+    rejected = any(phrase in str(error) for phrase in REJECTED)
+    return isinstance(error, psycopg.OperationalError) and not rejected
 
 
 class _Metadata(Metadata):
-    """TFX's handle, whose store is the one below."""
+    """TFX's handle, with the store below."""
 
     def __init__(self, database: _Database) -> None:
-        super().__init__(database.config())
+        super().__init__(database.config)
         self._database = database
 
     def __enter__(self) -> "_Metadata":
-        with self._database.locked():  # it may make the tables
+        with self._database.locked():  # it may create the tables
             self._store = _Store(self._database)
         self._users += 1
         return self
 
 
 class _Store(MetadataStore):
-    """ML Metadata's client, as TFX needs it on PostgreSQL.
+    """Works around three faults of ML Metadata 1.17 on PostgreSQL.
 
-    ML Metadata 1.17 quotes a string with a backslash wrongly: the statement fails, or says what the
-    string says. So the database gets another character instead. What is found comes in any order,
-    where TFX takes that of the ids for granted, which other databases keep. And two processes that
-    make one type at the same time get one each, with artifacts that the other does not find.
+    It quotes strings with a backslash incorrectly: the statement fails, or executes the string. The
+    store replaces the character. It returns results in any order, while TFX expects that of the
+    ids, as from other databases. And two processes that create the same type concurrently get one
+    each, and do not find each other's artifacts.
     """
 
     def __init__(self, database: _Database) -> None:
-        super().__init__(database.config())
+        super().__init__(database.config)
         self._database = database
 
     def _call_method(self, method_name: str, request: Message, response: Message) -> None:
@@ -162,7 +145,7 @@ def _is_ordered(request: Message) -> bool:
 
 
 def _translate(message: Message, old: str, new: str) -> None:
-    """Replaces a character in all strings, but the keys of maps."""
+    """Replaces a character in all strings except the keys of maps."""
     for part in nested(message):
         for descriptor, value in part.ListFields():
             if descriptor.type != descriptor.TYPE_STRING:

@@ -117,7 +117,7 @@ def test_without_a_webhook_nobody_is_told_and_nothing_is_said(monkeypatch, tmp_p
     assert not caplog.records
 
 
-def test_a_fault_of_the_webhook_is_tried_again(serve, tmp_path, caplog):
+def test_a_fault_of_the_webhook_is_retried(serve, tmp_path, caplog):
     webhook = serve(500, 429, 204)
     tell(tmp_path)
     assert len(webhook.received) == 3
@@ -125,7 +125,7 @@ def test_a_fault_of_the_webhook_is_tried_again(serve, tmp_path, caplog):
 
 
 @pytest.mark.parametrize(("status", "posts"), [(503, 3), (404, 1), (302, 1)])
-def test_a_webhook_that_refuses_is_one_line_without_its_secret(
+def test_a_webhook_that_rejects_is_reported_in_one_line_without_its_secret(
     serve, tmp_path, caplog, status, posts
 ):
     webhook = serve(status)
@@ -136,7 +136,7 @@ def test_a_webhook_that_refuses_is_one_line_without_its_secret(
     assert record.getMessage() == f"webhook $IADB_WEBHOOK: answers with status {status}"
 
 
-def test_a_webhook_that_is_slow_or_not_there_is_one_line_without_its_secret(
+def test_an_unreachable_webhook_is_reported_in_one_line_without_its_secret(
     serve, tmp_path, caplog, monkeypatch
 ):
     monkeypatch.setattr(webhook, "TIMEOUT", 0.05)
@@ -150,7 +150,7 @@ def test_a_webhook_that_is_slow_or_not_there_is_one_line_without_its_secret(
     lines = [record.getMessage() for record in caplog.records]
     assert lines == [
         "webhook $IADB_WEBHOOK: no answer within 0.05 seconds",
-        "webhook $IADB_WEBHOOK: cannot be reached (ConnectionError)",
+        "webhook $IADB_WEBHOOK: is unreachable (ConnectionError)",
     ]
     assert SECRET not in caplog.text
 
@@ -167,21 +167,21 @@ def test_a_webhook_that_is_slow_or_not_there_is_one_line_without_its_secret(
         "http://[T0SECRET",
     ],
 )
-def test_a_url_that_is_none_or_goes_out_in_the_clear_is_refused(monkeypatch, tmp_path, caplog, url):
+def test_an_invalid_or_unencrypted_url_is_rejected(monkeypatch, tmp_path, caplog, url):
     monkeypatch.setenv("IADB_WEBHOOK", url)
     tell(tmp_path)
     [record] = caplog.records
-    assert record.getMessage().startswith("webhook $IADB_WEBHOOK: holds no URL that can be posted")
+    assert record.getMessage().startswith("webhook $IADB_WEBHOOK: is not a valid webhook URL")
     assert SECRET not in caplog.text
 
 
 @pytest.mark.parametrize("host", [f"{SECRET}\udcff", f".{SECRET}", f"{SECRET}:99999"])
-def test_what_requests_says_of_a_strange_host_is_not_told(monkeypatch, tmp_path, caplog, host):
+def test_errors_about_a_strange_host_do_not_contain_it(monkeypatch, tmp_path, caplog, host):
     monkeypatch.setattr(webhook, "TRIES", 1)
     monkeypatch.setenv("IADB_WEBHOOK", f"https://{host}/")
     tell(tmp_path)
     [record] = caplog.records
-    assert record.getMessage().startswith("webhook $IADB_WEBHOOK: cannot be reached (")
+    assert record.getMessage().startswith("webhook $IADB_WEBHOOK: is unreachable ")
     assert SECRET not in caplog.text
 
 
@@ -194,4 +194,4 @@ def test_a_webhook_is_tried_out_by_a_command(serve, tmp_path):
     assert "this is a test" in webhook.received[0]["text"]
     refused = iadb("--set", "notify.webhook_env=NOWHERE")
     assert refused.exit_code == 2
-    assert refused.output == ("iadb: webhook $NOWHERE: is not set; it holds the URL to post to\n")
+    assert refused.output == ("iadb: webhook $NOWHERE: is not set; set it to the URL to post to\n")
