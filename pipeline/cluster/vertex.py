@@ -1,4 +1,4 @@
-"""The pipeline of a configuration as a job of Vertex AI Pipelines."""
+"""Compiles the pipeline of a configuration for Vertex AI Pipelines."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from pipeline.schema import read_schema
 
 
 def compile_job(config: PipelineConfig, output: Path) -> None:
-    """Writes the job (JSON), with all that docs/vertex.md says is left out.
+    """Writes the job (JSON), without the features that docs/vertex.md lists as missing.
 
-    Its parameters are `data_folder`, `span`, `steps` and `samples`, with the configuration's values
-    as defaults.
+    Its parameters are `data_folder`, `span`, `steps` and `samples`; the configuration's values are
+    the defaults.
 
     Raises:
         ConfigError: the configuration cannot run on Vertex AI.

@@ -1,7 +1,7 @@
-"""Compiles a TFX pipeline for Vertex AI Pipelines, by TFX's KubeflowV2DagRunner.
+"""Compiles a TFX pipeline for Vertex AI Pipelines with TFX's KubeflowV2DagRunner.
 
-What TFX's compiler leaves out is put into its result: the resources of every node, and the driver
-of ImageExampleGen, in whose place TFX has one for files that are no folders of images.
+Adds what TFX's compiler leaves out: the resources of every node, and the driver of ImageExampleGen
+in place of TFX's own, which does not know folders of images.
 """
 
 import json
@@ -29,7 +29,7 @@ ResourceSpec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.
 
 
 class VertexCompileError(ValueError):
-    """A pipeline that Vertex AI cannot run; the message is one line."""
+    """A pipeline that cannot run on Vertex AI; the message is one line."""
 
 
 def write_job(pipeline: Pipeline, options: VertexOptions, output: Path) -> None:
@@ -37,22 +37,18 @@ def write_job(pipeline: Pipeline, options: VertexOptions, output: Path) -> None:
 
     Args:
         pipeline: without resolvers. Its RuntimeParameters become parameters of the job.
-        options: what the nodes get.
-        output: the file; it is there whole or not at all.
+        options: resources of the nodes.
+        output: the file; it appears atomically.
 
     Raises:
         VertexCompileError: the pipeline has a resolver, or its root is not on Cloud Storage.
     """
     root = pipeline.pipeline_info.pipeline_root
     if not root.startswith("gs://"):
-        raise VertexCompileError(
-            f"the pipeline's root is {root}: Vertex AI needs gs://bucket/folder"
-        )
+        raise VertexCompileError(f"pipeline root {root}: Vertex AI requires gs://bucket/folder")
     for node in pipeline.components:
         if isinstance(node, Resolver):
-            raise VertexCompileError(
-                f"{node.id}: Vertex AI only runs TFX's own resolver strategies"
-            )
+            raise VertexCompileError(f"{node.id}: Vertex AI only runs TFX's resolver strategies")
     config = KubeflowV2DagRunnerConfig(default_image=options.image, use_pipeline_spec_2_1=True)
     job = KubeflowV2DagRunner(config).run(pipeline, _defaults(pipeline), write_out=False)
     executors = job["pipelineSpec"]["deploymentSpec"]["executors"]
@@ -67,7 +63,7 @@ def write_job(pipeline: Pipeline, options: VertexOptions, output: Path) -> None:
 
 
 def _defaults(pipeline: Pipeline) -> dict[str, Any]:
-    """Values of the runtime parameters; those without one have to be given with each run."""
+    """Defaults of the runtime parameters; each run must set those without one."""
     return {
         value.name: value.default
         for node in pipeline.components

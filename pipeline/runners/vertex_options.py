@@ -1,4 +1,4 @@
-"""What the nodes of a pipeline get on Vertex AI, and where the pipeline keeps its things there."""
+"""The section `vertex` of the configuration."""
 
 from typing import Annotated
 
@@ -20,12 +20,11 @@ class VertexOptions(Options):
         "gs://bucket/iadb",
         description="gs://bucket/folder for artifacts, checkpoints and pushed models",
     )
-    cpu: float | None = Field(None, gt=0, description="vCPUs of every node, at most")
-    memory: float | None = Field(None, gt=0, description="memory of every node, at most, in GB")
+    cpu: float | None = Field(None, gt=0, description="limit of vCPUs of every node")
+    memory: float | None = Field(None, gt=0, description="limit of memory of every node, in GB")
     gpu: int = Field(
         1,
         ge=0,
-        description="GPUs of each node that computes on them: Trainer, RealFeatures and "
-        "SampleEvaluator",
+        description="GPUs of each node that uses them (Trainer, RealFeatures and SampleEvaluator)",
     )
-    gpu_type: GpuType = Field("NVIDIA_L4", description="their type, by Vertex AI's name")
+    gpu_type: GpuType = Field("NVIDIA_L4", description="type of the GPUs, as named by Vertex AI")
