@@ -1,8 +1,8 @@
-"""Runs a package of Kubeflow Pipelines as a cluster would, each task in a process of its own.
+"""Runs a package of Kubeflow Pipelines like a cluster, each task in a process of its own.
 
-The exact command and arguments of every task, with placeholders filled in as Kubeflow's launcher
-does, and the environment that the package asks for; Secrets are given. Images, volumes and
-machines are what is missing: paths are those of this machine.
+Every task has the exact command, arguments and environment of the package; placeholders are
+substituted as by Kubeflow's launcher. There are no images, volumes or machines: paths are those of
+this machine.
 """
 
 import json
@@ -22,14 +22,14 @@ AT_ONCE = 2
 
 
 @dataclass
-class Done:
+class TaskResult:
     """How a task ended.
 
     Attributes:
         code: exit code.
-        text: what it wrote.
-        report: the page that Kubeflow would show, if the task made one.
-        metrics: the numbers that Kubeflow would show.
+        text: its output.
+        report: the page that Kubeflow would show, if any.
+        metrics: the metrics that Kubeflow would show.
     """
 
     code: int
@@ -38,8 +38,8 @@ class Done:
     metrics: dict[str, float]
 
 
-class Package:
-    """A compiled package; tasks are known by their display names."""
+class TaskPackage:
+    """A compiled package; tasks are named by their displayed names."""
 
     def __init__(self, path: Path) -> None:
         self.text = path.read_text("utf-8")
@@ -62,17 +62,17 @@ class Package:
         return self.spec["deploymentSpec"]["executors"][self.executor(name)]["container"]
 
     def kubernetes(self, name: str) -> dict[str, Any]:
-        """What kfp-kubernetes adds to a task's pod."""
+        """The options that kfp-kubernetes adds to a task's pod."""
         executors = self.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
         return executors[self.executor(name)]
 
     def inputs(self) -> dict[str, Any]:
-        """The pipeline's inputs, as the package declares them."""
+        """The pipeline's inputs, as declared by the package."""
         return self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
 
 
-class Cluster:
-    """Where packages run; `secrets` by name, each by key."""
+class ProcessCluster:
+    """Runs packages in `folder`; `secrets` by name, each by key."""
 
     def __init__(self, folder: Path, secrets: Mapping[str, Mapping[str, str]]) -> None:
         self.folder = folder
@@ -80,14 +80,14 @@ class Cluster:
 
     def run(
         self,
-        package: Package,
+        package: TaskPackage,
         run_id: str,
-        before: Mapping[str, Done] | None = None,
+        before: Mapping[str, TaskResult] | None = None,
         **parameters: Any,
-    ) -> dict[str, Done]:
-        """Runs all tasks but those `before`, two at a time where they do not wait for each other.
+    ) -> dict[str, TaskResult]:
+        """Runs all tasks except those in `before`, at most two at a time.
 
-        Tasks whose upstream failed are not run, and are not in the result.
+        Tasks whose upstream tasks failed do not run and are not in the result.
         """
         done = dict(before or {})
         running: dict[Future, str] = {}
@@ -103,24 +103,26 @@ class Cluster:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     done[running.pop(future)] = future.result()
 
-    def run_task(self, package: Package, name: str, run_id: str, **parameters: Any) -> Done:
+    def run_task(
+        self, package: TaskPackage, name: str, run_id: str, **parameters: Any
+    ) -> TaskResult:
         """Runs one task to its end."""
         return self.end_task(name, run_id, self.start_task(package, name, run_id, **parameters))
 
-    def end_task(self, name: str, run_id: str, process: subprocess.Popen) -> Done:
+    def end_task(self, name: str, run_id: str, process: subprocess.Popen) -> TaskResult:
         """Waits for a task's process."""
         text = process.communicate()[0]
         return self._done(name, run_id, process.returncode, text)
 
     def start_task(
         self,
-        package: Package,
+        package: TaskPackage,
         name: str,
         run_id: str,
         prefix: Sequence[str] = (),
         **parameters: Any,
     ) -> subprocess.Popen:
-        """Starts one task's process, by a command that is given it."""
+        """Starts one task's process; `prefix` is a command that runs it."""
         container = package.container(name)
         values = self._values(package, name, run_id, parameters)
         arguments = [
@@ -155,14 +157,14 @@ class Cluster:
         return self.folder / "kubeflow" / run_id / name
 
     def _values(
-        self, package: Package, name: str, run_id: str, parameters: Mapping[str, Any]
+        self, package: TaskPackage, name: str, run_id: str, parameters: Mapping[str, Any]
     ) -> dict[str, str]:
         wired = package.tasks[name].get("inputs", {}).get("parameters", {})
         unknown = set(parameters) - set(package.inputs())
         assert not unknown, f"no inputs {unknown}"
         values = {}
         for key, source in wired.items():
-            if "runtimeValue" in source:  # Kubeflow fills in the run's id here, and nowhere else
+            if "runtimeValue" in source:  # Kubeflow substitutes the run's id only here
                 constant = source["runtimeValue"]["constant"]
                 values[key] = {"{{$.pipeline_job_uuid}}": run_id}.get(constant, constant)
                 continue
@@ -175,7 +177,7 @@ class Cluster:
         return values
 
     def _fill(
-        self, package: Package, text: str, name: str, run_id: str, values: Mapping[str, str]
+        self, package: TaskPackage, text: str, name: str, run_id: str, values: Mapping[str, str]
     ) -> str:
         component = package.spec["components"][package.tasks[name]["componentRef"]["name"]]
         artifacts = component.get("outputDefinitions", {}).get("artifacts", {})
@@ -209,11 +211,13 @@ class Cluster:
         assert "{{" not in unknown and "$(" not in unknown, unknown[:300]
         return re.sub(placeholders, lambda match: fillings[match.group()], text)
 
-    def _done(self, name: str, run_id: str, code: int, text: str) -> Done:
+    def _done(self, name: str, run_id: str, code: int, text: str) -> TaskResult:
         report = self._outputs(name, run_id) / "report"
         output = self._outputs(name, run_id) / "executor_output.json"
         metrics = {}
         if output.exists():
-            told = json.loads(output.read_text("utf-8"))
-            metrics = told["artifacts"]["metrics"]["artifacts"][0]["metadata"]
-        return Done(code, text, report.read_text("utf-8") if report.exists() else None, metrics)
+            written = json.loads(output.read_text("utf-8"))
+            metrics = written["artifacts"]["metrics"]["artifacts"][0]["metadata"]
+        return TaskResult(
+            code, text, report.read_text("utf-8") if report.exists() else None, metrics
+        )

@@ -1,11 +1,10 @@
-"""Runs the compiled pipeline in real containers, one a task, twice; the second run finds all done.
+"""Runs the compiled pipeline twice in real containers, one per task; the second run is cached.
 
     python -m tests.kubeflow_e2e IMAGE
 
-KFP's own local runner takes the package and starts each task's container, as Docker or podman
-(DOCKER_HOST) runs it. That runner ignores what kfp-kubernetes adds to a task, so the Secret, the
-volume and the pod's name are given here. PostgreSQL is Debian's, on loopback. Needs root, since the
-files are those of the image's user.
+KFP's own local runner starts each task's container with Docker or podman (DOCKER_HOST). It ignores
+the options of kfp-kubernetes, so the Secret, the volume and the pod's name are set here. PostgreSQL
+is Debian's, on loopback. Needs root, because the files belong to the image's user.
 """
 
 import os
@@ -30,11 +29,11 @@ USER = 10001  # of the image
 
 
 def main(image: str) -> None:
-    """Runs the pipeline of the digits in the image."""
+    """Runs the pipeline of the digits in containers of the image."""
     try:
         docker.from_env().ping()
     except docker.errors.DockerException as error:
-        sys.exit(f"no container engine: {error}; start one, or name it in DOCKER_HOST")
+        sys.exit(f"no container engine: {error}; start one, or set DOCKER_HOST")
     with tempfile.TemporaryDirectory() as name:
         database = Postgres()
         try:
@@ -44,7 +43,7 @@ def main(image: str) -> None:
 
 
 def run_twice(image: str, folder: Path, database: Postgres) -> None:
-    """Runs the pipeline two times and checks what came of it."""
+    """Runs the pipeline twice and checks the results."""
     folder.chmod(0o755)
     volume, pipeline_root = folder / "volume", folder / "kubeflow"
     for path in (volume, pipeline_root):
@@ -75,12 +74,12 @@ def run_twice(image: str, folder: Path, database: Postgres) -> None:
     model = serving.latest_model(volume / "serving")
     checked = serving.check(model)
     assert checked.returncode == 0, checked.stderr
-    print(f"\n{len(NODES)} containers ran, {len(NODES)} more found it done; model {model.name}:")
+    print(f"\n{len(NODES)} containers ran, {len(NODES)} more were cached; model {model.name}:")
     print(checked.stdout)
 
 
 def states() -> Counter[str]:
-    """How often executions in the database ended how."""
+    """The number of executions in the database by state."""
     with metadata_from_environment() as metadata:
         executions = metadata.store.get_executions()
     name = metadata_store_pb2.Execution.State.Name

@@ -1,4 +1,4 @@
-"""The pipeline of a configuration as a package of Kubeflow Pipelines."""
+"""Compiles the pipeline of a configuration for Kubeflow Pipelines."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from pipeline.config import ConfigError, PipelineConfig
 from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.gpu import GPU_NODES
 from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
-from pipeline.runners.kubeflow.package import CompileError, Shown, write_package
+from pipeline.runners.kubeflow.package import KubeflowCompileError, Shown, write_package
 from pipeline.runners.kubeflow.workers import with_workers
 from pipeline.schema import read_schema
 
@@ -14,7 +14,7 @@ from pipeline.schema import read_schema
 def compile_package(config: PipelineConfig, output: Path) -> None:
     """Writes the package (YAML).
 
-    Its inputs are `data_folder`, `span`, `steps` and `samples`, with the configuration's values as
+    Its inputs are `data_folder`, `span`, `steps` and `samples`; the configuration's values are the
     defaults.
 
     Raises:
@@ -26,12 +26,12 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
         pipeline = create_pipeline(config, locations, read_schema(config.validation.schema_file))
         shown = {"SampleEvaluator": Shown(output="evaluation", html="report.html")}
         write_package(pipeline, _options(config), output, shown)
-    except CompileError as error:
+    except KubeflowCompileError as error:
         raise ConfigError(f"kubeflow: {error}") from None
 
 
 def _options(config: PipelineConfig) -> KubeflowOptions:
-    """Those of the runner, with GPUs and workers for the nodes that compute on them."""
+    """The runner's options, with GPUs and workers for the nodes that use them."""
     options = config.kubeflow
     nodes = dict(options.nodes)
     for node_id in GPU_NODES:

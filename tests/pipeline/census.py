@@ -74,7 +74,7 @@ def create(root: Path, data: Path) -> Pipeline:
     counted = count(
         examples=examples.outputs["examples"],
         weight=RuntimeParameter(name="weight", ptype=int),
-        note=RuntimeParameter(name="a-note", ptype=str, default=NOTE),
+        note=RuntimeParameter(name="a_note", ptype=str, default=NOTE),
     ).with_id("Count")
     counted.add_upstream_node(before)
     compared = compare(total=counted.outputs["total"], before=before.outputs["total"])

@@ -11,7 +11,7 @@ from pipeline.config import load
 from pipeline.registry import lineage
 from pipeline.registry.serving import read_metadata
 from pipeline.runners.kubeflow.metadata_store import metadata_from_environment, variable
-from tests.kubeflow_cluster import Cluster, Package
+from tests.kubeflow_cluster import ProcessCluster, TaskPackage
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, states
 from trainer.common import exit_codes
 
@@ -37,8 +37,8 @@ class Place:
             f"kubeflow.volumes={{iadb: {folder}}}",
         ]
         compile_package(load("digits", overrides=overrides), folder / "package.yaml")
-        self.package = Package(folder / "package.yaml")
-        self.cluster = Cluster(folder, {"iadb-metadata": postgres.secret})
+        self.package = TaskPackage(folder / "package.yaml")
+        self.cluster = ProcessCluster(folder, {"iadb-metadata": postgres.secret})
         self.done = {}
 
     def run(self, run_id, before=None, **parameters):
@@ -51,7 +51,7 @@ class Place:
         return self.cluster.start_task(self.package, name, run_id, **parameters)
 
     def training_stopped_by(self, sent, run_id, beyond):
-        """Starts the Trainer, and stops it at a checkpoint after the step `beyond`."""
+        """Starts the Trainer and stops it at a checkpoint after the step `beyond`."""
         process = self.task("Trainer", run_id, steps=STEPS)
         reached = self.wait_for_checkpoint(process, beyond)
         process.send_signal(sent)
@@ -72,7 +72,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, digits_folder, postgres):
-    """Three runs: on an empty database, on the same data, and on a new span with much bad luck."""
+    """Three runs: on an empty database, on the same data, and on a new span with faults."""
     place = Place(tmp_path_factory.mktemp("kubeflow"), digits_folder, postgres)
     place.run("first")
     place.run("second")
@@ -82,7 +82,7 @@ def place(tmp_path_factory, digits_folder, postgres):
     before = {}
     for name in ("ImageExampleGen", "SchemaImporter", "StatisticsGen"):
         before[name] = place.cluster.run_task(place.package, name, "third", steps=STEPS)
-    # The database is away when a task starts.
+    # The database is down when a task starts.
     postgres.stop()
     process = place.task("Transform", "third", steps=STEPS)
     place.waited = next(line for line in process.stdout if "waiting" in line)
@@ -98,7 +98,7 @@ def place(tmp_path_factory, digits_folder, postgres):
 
 @pytest.fixture(scope="module")
 def runs(place):
-    """What ML Metadata has of the three runs, by id."""
+    """The three runs in ML Metadata, by id."""
     with pytest.MonkeyPatch.context() as environment:
         for key, value in place.postgres.secret.items():
             environment.setenv(variable(key), value)
@@ -106,7 +106,7 @@ def runs(place):
             return {run.id: run for run in lineage.runs(handle.store)}
 
 
-def test_a_run_does_what_a_local_run_does_to_six_digits(runs, trained):
+def test_a_run_has_the_results_of_a_local_run_to_six_digits(runs, trained):
     first, local = runs["first"], trained.first
     assert states(first) == dict.fromkeys(EVERY, "done")
     assert first.blessed is True
@@ -125,7 +125,7 @@ def test_a_second_run_finds_everything_in_the_cache(runs):
     assert {state for name, state in again.items() if state != "done"} == {"cached"}
 
 
-def test_a_new_span_is_trained_on_from_the_blessed_model(runs):
+def test_training_on_a_new_span_starts_from_the_blessed_model(runs):
     first, third = runs["first"], runs["third"]
     assert third.images("accepted") < first.images("accepted")
     assert read_metadata(third.model)["warm_started_from"] == str(first.model)
@@ -143,7 +143,7 @@ def test_kubeflow_shows_the_report_and_the_metrics_of_fresh_and_cached_evaluatio
         assert shown.metrics["kid"] == pytest.approx(kid, abs=1e-6)
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint_and_publishes_once(place, runs):
+def test_a_killed_training_resumes_from_its_checkpoint_and_publishes_once(place, runs):
     step, killed = place.killed
     assert killed.code == -signal.SIGKILL
     later, terminated = place.terminated
@@ -157,7 +157,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_publishes_once(place,
     assert read_metadata(third.model)["metrics"]["resumed_from_step"] >= later
 
 
-def test_a_database_that_restarts_is_waited_for(place):
+def test_tasks_wait_for_a_database_that_restarts(place):
     assert place.waited.startswith("  waiting: no metadata database metadata on 127.0.0.1:")
     assert place.done["third"]["Transform"].code == 0
 
@@ -169,7 +169,7 @@ def test_no_credential_is_in_the_package_or_in_what_tasks_write(place):
         assert not any(password in task.text for task in done.values())
 
 
-def test_a_full_volume_is_told_in_a_line(place):
+def test_a_full_volume_is_reported_in_one_line(place):
     mount = f'mount -t tmpfs -o size=16k tmpfs {place.folder / "artifacts"} && exec "$@"'
     prefix = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
     process = place.cluster.start_task(place.package, "ImageExampleGen", "full", prefix, span="1")

@@ -1,4 +1,4 @@
-"""A pipeline that is not ours, compiled for Kubeflow and run task by task against PostgreSQL."""
+"""Another TFX pipeline, compiled for Kubeflow and run task by task against PostgreSQL."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from pipeline.runners.kubeflow import node as kubeflow_node
 from pipeline.runners.kubeflow.metadata_store import variable
 from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
 from pipeline.runners.kubeflow.package import Shown, write_package
-from tests.kubeflow_cluster import Cluster, Package
+from tests.kubeflow_cluster import ProcessCluster, TaskPackage
 from tests.pipeline import census
 from trainer.common import exit_codes
 
@@ -33,7 +33,7 @@ class Place:
 
     def __init__(self, folder, postgres):
         self.folder = folder
-        self.cluster = Cluster(folder, {"census": postgres.secret})
+        self.cluster = ProcessCluster(folder, {"census": postgres.secret})
         self.runs = []
         options = KubeflowOptions(
             image="image",
@@ -42,7 +42,7 @@ class Place:
         )
         pipeline = census.create(folder / "artifacts", folder / "data")
         write_package(pipeline, options, folder / "census.yaml", {"Count": Shown("total", "")})
-        self.package = Package(folder / "census.yaml")
+        self.package = TaskPackage(folder / "census.yaml")
 
     def add_span(self, number):
         span = self.folder / "data" / f"span-{number}"
@@ -52,14 +52,13 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, postgres):
-    """A cluster, a package and what came of two runs; a span was added after the first."""
-
+    """A cluster, a package and the results of two runs; a span was added after the first."""
     place = Place(tmp_path_factory.mktemp("census"), postgres)
     place.add_span(1)
     place.runs.append(place.cluster.run(place.package, "first", weight=2))
     place.add_span(2)
     place.runs.append(place.cluster.run(place.package, "second", weight=census.LARGE))
-    # As when Kubeflow loses a pod after its end.
+    # As if Kubeflow lost a pod after its end.
     place.again = place.cluster.run_task(place.package, "Before", "second", weight=1)
     return place
 
@@ -68,7 +67,7 @@ def endings(done):
     return {name: task.text.strip().splitlines()[-1] for name, task in done.items()}
 
 
-def test_tasks_that_start_at_once_on_an_empty_database_do_not_disturb_each_other(place):
+def test_tasks_can_start_concurrently_on_an_empty_database(place):
     first = place.runs[0]
     assert not place.package.upstream["CsvExampleGen"]
     assert not place.package.upstream["Before"]
@@ -76,13 +75,13 @@ def test_tasks_that_start_at_once_on_an_empty_database_do_not_disturb_each_other
     assert set(first) == set(place.package.tasks)
 
 
-def test_a_resolver_finds_nothing_at_first_and_then_what_the_run_before_made(place):
+def test_a_resolver_finds_the_artifacts_of_the_previous_run(place):
     first, second = map(endings, place.runs)
     assert first["Before"] == "Before: nothing found"
     assert second["Before"] == "Before: complete"
 
 
-def test_the_latest_span_is_read_and_compared_with_the_one_before(place):
+def test_the_latest_span_is_read_and_compared_with_the_previous_one(place):
     reports = sorted((place.folder / "artifacts" / "Compare" / "report").glob("*/value"))
     assert [path.read_text() for path in reports] == ["1 after nothing", "2 after 1"]
 
@@ -93,17 +92,17 @@ def test_a_node_is_skipped_while_its_condition_is_false(place):
     assert second["Celebrate"] == "Celebrate: complete"
 
 
-def test_what_follows_a_skipped_node_is_skipped_as_well(place):
+def test_nodes_downstream_of_a_skipped_node_are_skipped(place):
     first, second = map(endings, place.runs)
     assert first["CleanUp"] == "CleanUp: skipped, since Celebrate was skipped"
     assert second["CleanUp"] == "CleanUp: complete"
 
 
-def test_a_resolver_that_is_tried_again_resolves_nothing_new(place):
+def test_a_retried_resolver_does_not_resolve_again(place):
     assert place.again.text.strip().splitlines()[-1] == "Before: complete, by an earlier attempt"
 
 
-def test_a_runtime_parameter_arrives_whatever_is_in_it(place):
+def test_a_runtime_parameter_may_contain_any_text(place):
     shown = place.runs[0]["Count"]
     assert shown.report == "4"  # two files, of two splits, times the weight
     assert shown.metrics == {"files": 2.0}
@@ -112,7 +111,7 @@ def test_a_runtime_parameter_arrives_whatever_is_in_it(place):
     assert place.package.inputs()["a_note"]["defaultValue"] == census.NOTE
 
 
-def test_a_backslash_comes_back_from_the_database_as_it_went_in(place, monkeypatch):
+def test_the_database_returns_backslashes_unchanged(place, monkeypatch):
     for key, value in place.cluster.secrets["census"].items():
         monkeypatch.setenv(variable(key), value)
     with metadata_store.metadata_from_environment() as handle:
@@ -135,15 +134,15 @@ def test_no_credential_is_in_the_package_or_in_what_tasks_write(place):
 MAKE_TYPES = """
 import sys
 from ml_metadata.proto import metadata_store_pb2 as mlmd
-from pipeline.runners.metadata_database import metadata_from_environment
+from pipeline.runners.kubeflow.metadata_store import metadata_from_environment
 with metadata_from_environment() as handle:
-    sys.stdin.readline()  # all begin at once
+    sys.stdin.readline()  # all start together
     for number in range(40):
         handle.store.put_artifact_type(mlmd.ArtifactType(name=f"type {number}"))
 """
 
 
-def test_processes_that_make_the_same_types_at_once_make_each_once(postgres):
+def test_processes_that_create_types_concurrently_create_each_once(postgres):
     names = {variable(key): value for key, value in postgres.secret.items()}
     processes = [
         subprocess.Popen(
@@ -164,7 +163,7 @@ def test_processes_that_make_the_same_types_at_once_make_each_once(postgres):
 
 
 @pytest.mark.parametrize("password", ["a b", "back\\slash", "quo'te", "a' host=evil", '"', "ü%20="])
-def test_a_password_may_hold_anything(postgres, monkeypatch, password):
+def test_a_password_may_contain_any_text(postgres, monkeypatch, password):
     with psycopg.connect(**postgres.connection, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP ROLE IF EXISTS odd"))
         connection.execute(
@@ -178,7 +177,7 @@ def test_a_password_may_hold_anything(postgres, monkeypatch, password):
 
 
 class Direct:
-    """Runs a task's entry point in this process, with what a cluster would give it."""
+    """Runs a task's entry point in this process, with the environment of a cluster."""
 
     def __init__(self, place, monkeypatch, capfd):
         self.monkeypatch, self.capfd = monkeypatch, capfd
@@ -203,7 +202,7 @@ def direct(place, monkeypatch, capfd):
 WEIGHT = ("--parameter", "weight", "3")
 
 
-def test_wrong_credentials_are_told_in_a_line_without_them(direct):
+def test_wrong_credentials_are_reported_in_one_line_without_them(direct):
     direct.secret["password"] = "not-it"
     code, line = direct("Count", *WEIGHT)
     assert code == exit_codes.CLUSTER
@@ -212,7 +211,7 @@ def test_wrong_credentials_are_told_in_a_line_without_them(direct):
     assert "not-it" not in line
 
 
-def test_a_database_that_is_not_there_is_told_in_a_line(direct, monkeypatch):
+def test_an_unreachable_database_is_reported_in_one_line(direct, monkeypatch):
     monkeypatch.setattr(metadata_store, "PATIENCE_SECONDS", 0)
     direct.secret["port"] = "1"
     code, line = direct("Count", *WEIGHT)
@@ -220,43 +219,43 @@ def test_a_database_that_is_not_there_is_told_in_a_line(direct, monkeypatch):
     assert "Connection refused" in line
 
 
-def test_a_missing_secret_is_told_in_a_line(direct, monkeypatch):
+def test_a_missing_secret_is_reported_in_one_line(direct, monkeypatch):
     del direct.secret["password"]
     monkeypatch.delenv(variable("password"), raising=False)
     code, line = direct("Count", *WEIGHT)
     assert code == exit_codes.CLUSTER
-    assert line.startswith("Count: TFX_METADATA_PASSWORD not set: the pod takes it from the Secret")
+    assert line.startswith("Count: TFX_METADATA_PASSWORD not set; should come from the Secret")
 
 
-def test_a_node_that_the_pipeline_does_not_have_is_told_in_a_line(direct):
+def test_an_unknown_node_is_reported_in_one_line(direct):
     assert direct("Tally") == (
         exit_codes.USAGE,
-        "Tally: unknown to the pipeline in --ir, which has Count",
+        "Tally: not in the pipeline of --ir, which has Count",
     )
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         (("--parameter", "height", "3"), "no runtime parameter height; there are "),
-        (("--parameter", "weight", "heavy"), "weight='heavy' is no number of the kind"),
-        (("--parameter", "weight", "2.5"), "weight='2.5' is no number of the kind"),
+        (("--parameter", "weight", "heavy"), "weight='heavy': expected int"),
+        (("--parameter", "weight", "2.5"), "weight='2.5': expected int"),
         ((), "no value for weight"),
     ],
 )
-def test_a_parameter_that_does_not_fit_is_told_in_a_line(direct, more, told):
+def test_a_wrong_parameter_is_reported_in_one_line(direct, more, message):
     code, line = direct("Count", *more)
     assert code == exit_codes.USAGE
-    assert told in line
+    assert message in line
 
 
-def test_a_run_without_an_id_is_refused(direct):
+def test_a_run_without_an_id_is_rejected(direct):
     code, line = direct("Count", *WEIGHT, "--run-id", "{{$.pipeline_job_uuid}}")
     assert code == exit_codes.USAGE
-    assert "Kubeflow has not filled it in" in line
+    assert "Kubeflow did not substitute the placeholder" in line
 
 
-def test_a_component_fails_whose_resolver_finds_nothing(direct, tmp_path):
+def test_a_component_fails_if_its_resolver_finds_nothing(direct, tmp_path):
     nothing = Resolver(strategy_class=LatestArtifactStrategy, party=Channel(type=Float)).with_id(
         "Nothing"
     )
@@ -264,7 +263,7 @@ def test_a_component_fails_whose_resolver_finds_nothing(direct, tmp_path):
     pipeline = Pipeline("lonely", str(tmp_path), components=[nothing, node])
     options = KubeflowOptions(image="image", metadata_secret="census")
     write_package(pipeline, options, tmp_path / "lonely.yaml")
-    direct.package = Package(tmp_path / "lonely.yaml")
+    direct.package = TaskPackage(tmp_path / "lonely.yaml")
     assert direct("Nothing")[0] == 0
     code, line = direct("Double")
     assert code == exit_codes.UNEXPECTED

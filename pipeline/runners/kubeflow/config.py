@@ -1,4 +1,4 @@
-"""The section `kubeflow` of the configuration: the runner's options and the pipeline's own."""
+"""The section `kubeflow` of the configuration: options of the runner and of this pipeline."""
 
 from pydantic import Field, field_validator
 
@@ -16,15 +16,15 @@ class KubeflowConfig(KubeflowOptions):
         "pushed models",
     )
     volumes: Volumes = Field({"iadb": "/mnt/iadb"})
-    service_account: Name = Field("iadb", description="that the pods run as")
+    service_account: Name = Field("iadb", description="Kubernetes service account of the pods")
     gpu: int = Field(
         1,
         ge=0,
-        description="GPUs of each node that computes on them (Trainer, RealFeatures and "
-        "SampleEvaluator), unless `nodes` says otherwise",
+        description="GPUs of each node that uses them (Trainer, RealFeatures and SampleEvaluator), "
+        "unless set in `nodes`",
     )
     train_workers: int = Field(
-        1, ge=1, description="pods that share the training; more than 1: a TFJob beside the node"
+        1, ge=1, description="pods that share the training; more than 1 run as a TFJob"
     )
 
     @field_validator("root")
@@ -33,9 +33,9 @@ class KubeflowConfig(KubeflowOptions):
         scheme, separator, _ = root.partition("://")
         if separator and scheme != "gs":
             raise ValueError(
-                f"{scheme}:// is no file system of TensorFlow; give gs://bucket/folder or a folder "
-                "on a volume that all pods can write (ReadWriteMany)"
+                f"{scheme}:// is not supported by TensorFlow; use gs://bucket/folder, or a folder "
+                "on a volume that all pods can write to (ReadWriteMany)"
             )
         if not separator and not root.startswith("/"):
-            raise ValueError("give an absolute folder on a volume, or gs://bucket/folder")
+            raise ValueError("expected an absolute folder on a volume, or gs://bucket/folder")
         return root.rstrip("/")

@@ -1,4 +1,4 @@
-"""A walk through a protocol buffer."""
+"""Traversal of protocol buffers."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from google.protobuf.message import Message
 
 
 def nested(message: Message) -> Iterator[Message]:
-    """Yields a message and all messages in it, at any depth."""
+    """Yields a message and the messages in it, at any depth."""
     yield message
     for field, value in message.ListFields():
         if field.message_type is None:

@@ -1,10 +1,10 @@
-"""Runs one node of a TFX pipeline and exits: what a task's container does.
+"""Runs one node of a TFX pipeline: the entry point of a task's container.
 
     python -m pipeline.runners.kubeflow.node --node ID --ir JSON --run-id ID
         [--parameter NAME VALUE]... [--show OUTPUT HTML PAGE EXECUTOR_INPUT]
 
-The node is run by TFX's own Launcher, so that resolvers, spans, cache and lineage are as they are
-in a local run. The metadata database is in the environment (metadata_database.py).
+TFX's own Launcher runs the node, so that resolvers, spans, cache and lineage work as in a local
+run. The environment names the metadata database (metadata_store.py).
 """
 
 import argparse
@@ -28,28 +28,18 @@ from tfx.orchestration.portable import data_types, launcher, runtime_parameter_u
 from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
-from trainer.common import exit_codes
-
-# Kinds of specifications that a pipeline's JSON holds as Any, and their parser has to know.
+# The types of specifications in a pipeline's JSON that are Any: their parser must know them.
 from tfx.proto.orchestration import executable_spec_pb2, platform_config_pb2  # noqa: F401 isort: skip
 
 from pipeline import failures
 from pipeline.runners.kubeflow.messages import nested
 from pipeline.runners.kubeflow.metadata_store import metadata_from_environment
 from pipeline.runners.observed import NodeError
+from trainer.common import exit_codes
 from trainer.common.signals import exit_on_sigterm
 
-
-def _integer(text: str) -> int:
-    """Parses a number that Kubeflow may have turned into a float on its way: 3.0, 1e+06."""
-    number = float(text)
-    if not number.is_integer():
-        raise ValueError(text)
-    return int(number)
-
-
-PARSERS = {
-    pipeline_pb2.RuntimeParameter.INT: _integer,
+TYPES = {
+    pipeline_pb2.RuntimeParameter.INT: int,
     pipeline_pb2.RuntimeParameter.DOUBLE: float,
     pipeline_pb2.RuntimeParameter.STRING: str,
 }
@@ -57,13 +47,13 @@ OUTPUT_EVENTS = (metadata_store_pb2.Event.OUTPUT, metadata_store_pb2.Event.DECLA
 
 
 class ArgumentsError(ValueError):
-    """The container's arguments do not belong together: those of another version, or by hand."""
+    """The container's arguments do not match: written by hand, or for another version."""
 
     exit_code = exit_codes.USAGE
 
 
 class FreshOutputsLauncher(launcher.Launcher):
-    """TFX's Launcher, which a pod that was retried may find its predecessor's files with."""
+    """TFX's Launcher; it removes the files that an earlier attempt of the pod left."""
 
     def _run_executor(self, execution_info: data_types.ExecutionInfo) -> message.Message:
         for artifacts in execution_info.output_dict.values():
@@ -74,7 +64,7 @@ class FreshOutputsLauncher(launcher.Launcher):
 
 
 def runtime_parameters(ir: message.Message) -> dict[str, pipeline_pb2.RuntimeParameter]:
-    """The runtime parameters in a part of a pipeline, by name."""
+    """The runtime parameters of a part of a pipeline, by name."""
     found = (part for part in nested(ir) if isinstance(part, pipeline_pb2.RuntimeParameter))
     return {parameter.name: parameter for parameter in found}
 
@@ -82,61 +72,69 @@ def runtime_parameters(ir: message.Message) -> dict[str, pipeline_pb2.RuntimePar
 def read_node(
     text: str, node_id: str, run_id: str, given: Sequence[tuple[str, str]]
 ) -> pipeline_pb2.Pipeline:
-    """Parses the pipeline of one node and puts the runtime parameters in.
+    """Parses the pipeline of one node and substitutes its runtime parameters.
 
     Args:
-        text: of the pipeline, as JSON.
+        text: the pipeline, as JSON.
         node_id: of its node.
         run_id: of this run.
         given: names and values of runtime parameters.
 
     Raises:
-        ArgumentsError: the text is no pipeline, has no such node, the run has no id, or a parameter
-            does not fit.
+        ArgumentsError: the text is not a pipeline of that node, the run has no id, or a parameter
+            is unknown, missing or not valid.
     """
     if "{{" in run_id:
-        raise ArgumentsError(f"--run-id {run_id}: Kubeflow has not filled it in")
+        raise ArgumentsError(f"--run-id {run_id}: Kubeflow did not substitute the placeholder")
     try:
         pipeline = json_format.Parse(text, pipeline_pb2.Pipeline())
     except (json_format.ParseError, TypeError) as error:
-        raise ArgumentsError(f"--ir is no TFX pipeline: {error}") from None
-    there = [node.pipeline_node.node_info.id for node in pipeline.nodes]
-    if there != [node_id]:
-        raise ArgumentsError(f"unknown to the pipeline in --ir, which has {', '.join(there)}")
+        raise ArgumentsError(f"--ir is not a TFX pipeline: {error}") from None
+    nodes = [node.pipeline_node.node_info.id for node in pipeline.nodes]
+    if nodes != [node_id]:
+        raise ArgumentsError(f"not in the pipeline of --ir, which has {', '.join(nodes)}")
     known = runtime_parameters(pipeline)
     values: dict[str, types.Property] = {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
     for name, value in given:
         if name not in known:
             raise ArgumentsError(f"no runtime parameter {name}; there are {', '.join(known)}")
+        kind = TYPES[known[name].type]
         try:
-            values[name] = PARSERS[known[name].type](value)
-        except (ValueError, OverflowError):
-            raise ArgumentsError(
-                f"{name}={value!r} is no number of the kind it has to be"
-            ) from None
+            values[name] = _parse(value, kind)
+        except ValueError:
+            raise ArgumentsError(f"{name}={value!r}: expected {kind.__name__}") from None
     runtime_parameter_utils.substitute_runtime_parameter(pipeline, values)
-    if without := runtime_parameters(pipeline):
-        raise ArgumentsError(f"no value for {', '.join(without)}")
+    if missing := runtime_parameters(pipeline):
+        raise ArgumentsError(f"no value for {', '.join(missing)}")
     return pipeline
 
 
-def run_node(pipeline: pipeline_pb2.Pipeline, store: Metadata) -> int | None:
-    """Runs the node of a pipeline of one node, and says how it ended.
+def _parse(text: str, kind: type) -> types.Property:
+    """Parses a value; Kubeflow may write an integer as a float, such as 3.0 or 1e+06."""
+    if kind is str:
+        return text
+    number = float(text)
+    if kind is int and not number.is_integer():
+        raise ValueError(text)
+    return kind(number)
+
+
+def run_node(pipeline: pipeline_pb2.Pipeline, store: Metadata) -> tuple[str, int | None]:
+    """Runs the node of a pipeline of one node.
 
     Returns:
-        The id of its execution; None where it was skipped.
+        Its outcome, for a log, and the id of its execution; None if it was skipped.
 
     Raises:
         NodeError: its inputs cannot be resolved.
-        Exception: what its executor raised.
+        Exception: raised by its executor.
     """
     node = pipeline.nodes[0].pipeline_node
     node_id = node.node_info.id
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     executor = runner_utils.extract_executor_spec(deployment, node_id)
     if executor is None and (done := _end_earlier_attempts(node, store)):
-        print(f"{node_id}: complete, by an earlier attempt", flush=True)
-        return done
+        return "complete, by an earlier attempt", done
     info = FreshOutputsLauncher(
         node,
         store,
@@ -146,48 +144,47 @@ def run_node(pipeline: pipeline_pb2.Pipeline, store: Metadata) -> int | None:
         runner_utils.extract_custom_driver_spec(deployment, node_id),
     ).launch()
     if info.execution_id is None:
-        print(f"{node_id}: skipped, since its condition is false", flush=True)
-        return None
+        return "skipped, since its condition is false", None
     with store:
         (execution,) = store.store.get_executions_by_id([info.execution_id])
     state = metadata_store_pb2.Execution.State.Name(execution.last_known_state).lower()
-    # TFX logs an input that is not there, and its launcher returns. A resolver may find nothing:
-    # TFX says so of a store without any artifact of the kind.
-    if execution.last_known_state == metadata_store_pb2.Execution.FAILED:
-        if executor is None:
-            state = "nothing found"
-        elif skipped := _skipped_before(pipeline, store):
-            execution.last_known_state = metadata_store_pb2.Execution.CANCELED
-            with store:
-                store.store.put_executions([execution])
-            print(f"{node_id}: skipped, since {', '.join(skipped)} was skipped", flush=True)
-            return None
-        else:
-            raise NodeError("its inputs could not be resolved; see the log above")
-    print(f"{node_id}: {state}", flush=True)
-    return execution.id
+    # TFX logs a missing input as a failure, and its launcher returns.
+    if execution.last_known_state != metadata_store_pb2.Execution.FAILED:
+        return state, execution.id
+    if executor is None:  # a resolver may find nothing
+        return "nothing found", execution.id
+    if not (skipped := _skipped_before(pipeline, store)):
+        raise NodeError("its inputs could not be resolved; see the log above")
+    _cancel([execution], store)
+    return f"skipped, since {', '.join(skipped)} was skipped", None
+
+
+def _cancel(executions: Sequence[metadata_store_pb2.Execution], store: Metadata) -> None:
+    for execution in executions:
+        execution.last_known_state = metadata_store_pb2.Execution.CANCELED
+    with store:
+        store.store.put_executions(executions)
 
 
 def _end_earlier_attempts(node: pipeline_pb2.PipelineNode, store: Metadata) -> int | None:
-    """Finds what earlier pods did for a resolver or importer, which would do it once more.
+    """Cancels unfinished executions of a resolver or importer, left by earlier pods of the task.
 
     Returns:
-        The execution of one that came to its end. Those that did not are marked as canceled.
+        The id of an execution that did finish, if any: it must not run twice.
     """
     with store:
         contexts = context_lib.prepare_contexts(store, node.contexts)
         earlier = execution_lib.get_executions_associated_with_all_contexts(store, contexts)
-        for execution in earlier:
-            if execution_lib.is_execution_successful(execution):
-                return execution.id
-            execution.last_known_state = metadata_store_pb2.Execution.CANCELED
-        if earlier:
-            store.store.put_executions(earlier)
+    for execution in earlier:
+        if execution_lib.is_execution_successful(execution):
+            return execution.id
+    if earlier:
+        _cancel(earlier, store)
     return None
 
 
 def _skipped_before(pipeline: pipeline_pb2.Pipeline, store: Metadata) -> list[str]:
-    """Names the upstream nodes that did nothing in this run, although Kubeflow ran them before."""
+    """The upstream nodes that were skipped in this run, although their tasks succeeded."""
     node = pipeline.nodes[0].pipeline_node
     run_id = pipeline.runtime_spec.pipeline_run_id.field_value.string_value
     with store:
@@ -198,22 +195,22 @@ def _skipped_before(pipeline: pipeline_pb2.Pipeline, store: Metadata) -> list[st
             if not execution_lib.is_execution_canceled(execution)
             for context in store.store.get_contexts_by_execution(execution.id)
         }
-    names = {other: f"{pipeline.pipeline_info.id}.{other}" for other in node.upstream_nodes}
-    return [other for other, name in names.items() if name not in active]
+    prefix = pipeline.pipeline_info.id
+    return [other for other in node.upstream_nodes if f"{prefix}.{other}" not in active]
 
 
 def show(
     store: Metadata, execution: int, output: str, html: str, page: str, executor_input: str
 ) -> None:
-    """Hands a page and the numbers of an output artifact to Kubeflow's own view.
+    """Passes a page and the metrics of an output artifact to Kubeflow's own view.
 
     Args:
         store: of the metadata.
-        execution: id of that which made the artifact, or found it in the cache.
-        output: key of the artifact; its custom properties that are floats are the numbers.
+        execution: id of the execution that created the artifact or found it in the cache.
+        output: key of the artifact; its custom properties that are floats are the metrics.
         html: name of the page in the artifact's folder.
-        page: where Kubeflow takes the page from.
-        executor_input: what Kubeflow tells about the outputs of the task, as JSON.
+        page: path from which Kubeflow takes the page.
+        executor_input: Kubeflow's description of the task's outputs, as JSON.
     """
     with store:
         (artifact,) = store.store.get_artifacts_by_id(
@@ -223,9 +220,9 @@ def show(
                 if event.type in OUTPUT_EVENTS and event.path.steps[0].key == output
             ]
         )
-    if fileio.exists(os.path.join(artifact.uri, html)):
+    if fileio.exists(source := os.path.join(artifact.uri, html)):
         fileio.makedirs(os.path.dirname(page))
-        fileio.copy(os.path.join(artifact.uri, html), page, overwrite=True)
+        fileio.copy(source, page, overwrite=True)
     outputs = json.loads(executor_input)["outputs"]
     (metrics,) = outputs["artifacts"]["metrics"]["artifacts"]
     metrics["metadata"] = {
@@ -242,7 +239,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the node that the arguments name.
 
     Returns:
-        The exit code: 0, or by the cause of a failure, which the last line of output tells.
+        The exit code: 0, or the code of a failure, whose cause is the last line of output.
     """
     parser = argparse.ArgumentParser(prog="kubeflow_node", allow_abbrev=False)
     parser.add_argument("--node", required=True)
@@ -257,7 +254,8 @@ def main(arguments: Sequence[str]) -> int:
         with exit_on_sigterm():
             pipeline = read_node(given.ir, given.node, given.run_id, given.parameter)
             store = metadata_from_environment()
-            execution = run_node(pipeline, store)
+            outcome, execution = run_node(pipeline, store)
+            print(f"{given.node}: {outcome}", flush=True)
             if given.show and execution is not None:
                 show(store, execution, *given.show)
     except (Exception, KeyboardInterrupt, SystemExit) as error:

@@ -1,4 +1,4 @@
-"""What a node gets on a Kubernetes cluster, and where a pipeline keeps its things there."""
+"""Options of a pipeline and its nodes on a Kubernetes cluster."""
 
 import re
 from typing import Annotated, Literal
@@ -22,7 +22,7 @@ MetadataSecret = Annotated[
 ]
 Volumes = Annotated[
     dict[Name, AbsolutePath],
-    Field(description="PersistentVolumeClaims of every node and where they are mounted"),
+    Field(description="PersistentVolumeClaims of every node, and their mount paths"),
 ]
 CREDENTIAL = (
     r"(?i)(password|passwd|secret|token|credentials?|private_key|access_key(_id)?|api_?key)$"
@@ -30,10 +30,10 @@ CREDENTIAL = (
 
 
 class Toleration(Options):
-    """A taint that a node's pod may be scheduled in spite of."""
+    """A taint that a node's pod tolerates."""
 
     key: str | None = Field(None, description="of the taint; without it, every taint")
-    operator: Literal["Equal", "Exists"] = Field("Exists", description="what is compared")
+    operator: Literal["Equal", "Exists"] = Field("Exists", description="how the taint is matched")
     value: str | None = Field(None, description="of the taint, for Equal")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         None, description="of the taint; without it, every effect"
@@ -42,7 +42,7 @@ class Toleration(Options):
     @model_validator(mode="after")
     def _value_is_compared(self) -> "Toleration":
         if self.value is not None and self.operator != "Equal":
-            raise ValueError("a value is compared by operator=Equal alone")
+            raise ValueError("a value requires operator=Equal")
         return self
 
 
@@ -50,48 +50,55 @@ class SecretKey(Options):
     """A value in a Secret of the namespace."""
 
     secret: Name = Field(description="name of the Secret")
-    key: str = Field(min_length=1, description="key in it")
+    key: str = Field(min_length=1, description="key in the Secret")
 
 
 class NodeOptions(Options):
-    """What one node's pod gets."""
+    """Resources and environment of a node's pod."""
 
     cpu: Cpu | None = Field(None, description="limit and request, for example 4 or 500m")
     memory: Quantity | None = Field(None, description="limit and request, for example 16Gi")
-    gpu: int = Field(0, ge=0, description="number of GPUs; without one, CUDA is hidden")
+    gpu: int = Field(0, ge=0, description="number of GPUs; without any, CUDA is hidden")
     gpu_type: str = Field(
-        "nvidia.com/gpu", min_length=1, description="resource name that the cluster gives GPUs"
+        "nvidia.com/gpu", min_length=1, description="resource name of GPUs on the cluster"
     )
     node_selector: dict[str, str] = Field(
         default_factory=dict, description="labels that the machine must have"
     )
-    tolerations: tuple[Toleration, ...] = Field((), description="taints that do not keep it away")
+    tolerations: tuple[Toleration, ...] = Field((), description="taints that the pod tolerates")
     shared_memory: Quantity | None = Field(
         None, description="size of /dev/shm, for example 2Gi; it counts as memory"
     )
     volumes: dict[Name, AbsolutePath] = Field(
-        default_factory=dict, description="PersistentVolumeClaims of this node alone"
+        default_factory=dict, description="further PersistentVolumeClaims of this node"
     )
     secrets: dict[EnvironmentName, SecretKey] = Field(
         default_factory=dict, description="environment variables whose values are in Secrets"
     )
     env: dict[EnvironmentName, str] = Field(
-        default_factory=dict, description="environment variables that are no secret"
+        default_factory=dict, description="other environment variables"
     )
-    retries: int = Field(2, ge=0, description="how often a failed pod is tried again")
+    retries: int = Field(2, ge=0, description="how often a failed pod is retried")
     retry_backoff_seconds: int = Field(
-        30, ge=1, description="before the first retry; doubles with each"
+        30, ge=1, description="wait before the first retry; doubles with each"
     )
     timeout_seconds: int | None = Field(
-        None, ge=1, description="after which the pod is ended; without it, never"
+        None, ge=1, description="after which the pod is terminated; default: never"
     )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment, which hides CUDA from a node without a GPU."""
+        return self.env if self.gpu else {"CUDA_VISIBLE_DEVICES": "-1"} | self.env
 
     @field_validator("env")
     @classmethod
     def _no_credentials(cls, env: dict[str, str]) -> dict[str, str]:
         for name in env:
             if re.search(CREDENTIAL, name):
-                raise ValueError(f"{name} looks like a credential: name a Secret in `secrets`")
+                raise ValueError(
+                    f"{name} looks like a credential: use `secrets`, with the name of a Secret"
+                )
         return env
 
 
@@ -99,18 +106,16 @@ class KubeflowOptions(Options):
     """A pipeline on Kubeflow Pipelines."""
 
     image: Image
-    image_pull_secrets: tuple[Name, ...] = Field(
-        (), description="Secrets that the image is pulled with"
-    )
+    image_pull_secrets: tuple[Name, ...] = Field((), description="Secrets for pulling the image")
     metadata_secret: MetadataSecret
     volumes: Volumes = Field(default_factory=dict)
-    default: NodeOptions = Field(NodeOptions(), description="what every node gets")
+    default: NodeOptions = Field(NodeOptions(), description="options of every node")
     nodes: dict[str, NodeOptions] = Field(
         default_factory=dict,
-        description="what single nodes get, by node id: a key that is set replaces the default's",
+        description="options of single nodes, by node id; each key replaces the default's",
     )
 
     def of_node(self, node_id: str) -> NodeOptions:
-        """What a node gets: the default, with what is set for it alone."""
+        """The options of a node: the default, updated by its own."""
         own = self.nodes.get(node_id, NodeOptions())
         return self.default.model_copy(update={k: getattr(own, k) for k in own.model_fields_set})

@@ -1,15 +1,13 @@
-"""Compiles a TFX pipeline for open-source Kubeflow Pipelines: one container task a node.
+"""Compiles a TFX pipeline for open-source Kubeflow Pipelines: one container task per node.
 
-Each task runs its node with TFX's portable Launcher (kubeflow_node.py) against one metadata
-database, which resolves inputs, spans and conditions, finds cached results and records lineage, as
-a local run does. Kubeflow draws the graph, schedules, retries and gives machines. Nothing here
-knows what the pipeline is about.
+Each task runs its node with TFX's portable Launcher (node.py) against one metadata database, which
+resolves inputs, spans and conditions, finds cached results and records lineage, as a local run
+does. Kubeflow draws the graph, schedules, retries and provides machines. Any TFX pipeline will do.
 """
 
 import keyword
-import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from inspect import Parameter, Signature
@@ -25,28 +23,23 @@ from tfx.proto.orchestration import pipeline_pb2
 from tfx.proto.orchestration.executable_spec_pb2 import ContainerExecutableSpec
 
 from pipeline.runners.kubeflow import metadata_store
-from pipeline.runners.kubeflow.node import runtime_parameters
+from pipeline.runners.kubeflow.node import TYPES, runtime_parameters
 from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
 from trainer.common.files import atomic_write
 
-QUIET = {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}  # errors of C++ libraries alone
-MAX_ARGUMENTS = 32 * 1024  # bytes of a task; Argo keeps them in annotations and in etcd
+QUIET = {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}  # errors of C++ libraries only
+MAX_ARGUMENTS = 32 * 1024  # bytes per task; Argo keeps them in annotations and in etcd
 MAX_PACKAGE = 512 * 1024
-# -P: a folder `pipeline` where the container starts would come before the package.
+# -P: a folder `pipeline` in the container's working directory would hide the package.
 ENTRY_POINT = ["python", "-P", "-m", "pipeline.runners.kubeflow.node"]
 RUN_ID, REPORT, METRICS = RESERVED = ("run_id", "report", "metrics")  # of every component
-RETRY_DAYS = 30  # Argo counts them from the first attempt's start, the training included
-TYPES = {
-    pipeline_pb2.RuntimeParameter.INT: int,
-    pipeline_pb2.RuntimeParameter.DOUBLE: float,
-    pipeline_pb2.RuntimeParameter.STRING: str,
-}
-DECIDED = (constants.PIPELINE_RUN_ID_PARAMETER_NAME, constants.PIPELINE_ROOT_PARAMETER_NAME)
-# What Kubeflow and Kubernetes would take for theirs in an argument: {{...}} and $(...).
+RETRY_DAYS = 30  # Argo counts them from the start of the first attempt, training included
+SET_BY_TFX = (constants.PIPELINE_RUN_ID_PARAMETER_NAME, constants.PIPELINE_ROOT_PARAMETER_NAME)
+# Kubeflow and Kubernetes substitute {{...}} and $(...) in arguments.
 PLACEHOLDERS = {"{{": r"{\u007b", "$(": r"\u0024("}
 
 
-class CompileError(ValueError):
+class KubeflowCompileError(ValueError):
     """A pipeline, or options, that cannot run on Kubeflow Pipelines."""
 
 
@@ -72,20 +65,21 @@ def write_package(
     """Writes a pipeline as a package (YAML) of Kubeflow Pipelines, spec 2.1.0.
 
     Args:
-        pipeline: whose pipeline root every node can reach. Its RuntimeParameters become inputs.
-        options: what the nodes' pods get.
+        pipeline: every node can reach its root. Its RuntimeParameters become inputs.
+        options: resources of the nodes' pods.
         output: the file.
         shown: by node id.
 
     Raises:
-        CompileError: options name a node that there is not, a node is a pipeline itself, inputs
-            contradict each other, or the package becomes too large for a cluster.
+        KubeflowCompileError: a node in the options does not exist, a node is not supported, inputs
+            contradict each other, or the package is too large for a cluster.
     """
+    shown = shown or {}
     ir = Compiler().compile(pipeline)
-    parts = {part.nodes[0].pipeline_node.node_info.id: part for part in _by_node(ir)}
-    for node_id in (*options.nodes, *(shown or {})):
+    parts = _by_node(ir)
+    for node_id in (*options.nodes, *shown):
         if node_id not in parts:
-            raise CompileError(f"no node {node_id}; there are {', '.join(parts)}")
+            raise KubeflowCompileError(f"no node {node_id}; there are {', '.join(parts)}")
     inputs = _inputs(parts)
 
     def body(*channels: Any) -> None:
@@ -93,60 +87,51 @@ def write_package(
         tasks: dict[str, dsl.PipelineTask] = {}
         for node_id, part in parts.items():
             names = sorted(inputs.keys() & runtime_parameters(part).keys())
-            component = _component(node_id, part, names, options.image, (shown or {}).get(node_id))
-            # Kubeflow fills the run's id in where it is the whole of an input, and nowhere else.
-            given = {_identifier(name): values[name] for name in names}
+            kinds = {name: inputs[name].annotation for name in names}
+            component = _component(node_id, part, kinds, options.image, shown.get(node_id))
+            # Kubeflow substitutes the run's id only if it is a whole input, not in arguments.
+            given = {name: values[name] for name in names}
             task = component(**{RUN_ID: dsl.PIPELINE_JOB_ID_PLACEHOLDER}, **given)
             task.set_display_name(node_id).set_caching_options(False)
-            upstream = part.nodes[0].pipeline_node.upstream_nodes
-            task.after(*(tasks[other] for other in upstream))
+            task.after(*(tasks[other] for other in part.nodes[0].pipeline_node.upstream_nodes))
             _configure(task, options, options.of_node(node_id))
             tasks[node_id] = task
 
-    body.__signature__ = Signature(
-        [
-            Parameter(
-                _identifier(name),
-                Parameter.POSITIONAL_OR_KEYWORD,
-                default=default,
-                annotation=TYPES[parameter.type],
-            )
-            for name, (parameter, default) in inputs.items()
-        ]
-    )
-    name = ir.pipeline_info.id.lower().replace("_", "-")
+    body.__signature__ = Signature(list(inputs.values()))
+    graph = dsl.pipeline(name=ir.pipeline_info.id.lower().replace("_", "-"))(body)
+    for task in graph.pipeline_spec.root.dag.tasks.values():  # the SDK's own limit is an hour
+        task.retry_policy.backoff_max_duration.FromTimedelta(timedelta(days=RETRY_DAYS))
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "package.yaml"
-        graph = dsl.pipeline(name=name)(body)
-        for task in graph.pipeline_spec.root.dag.tasks.values():  # the SDK's own limit is an hour
-            task.retry_policy.backoff_max_duration.FromTimedelta(timedelta(days=RETRY_DAYS))
         compiler.Compiler().compile(graph, str(package))
         text = package.read_bytes()
     if len(text) > MAX_PACKAGE:
-        raise CompileError(f"the package has {len(text):,} bytes; a cluster takes {MAX_PACKAGE:,}")
+        raise KubeflowCompileError(
+            f"the package has {len(text):,} bytes; a cluster accepts {MAX_PACKAGE:,}"
+        )
     with atomic_write(output) as partial:
         partial.write_bytes(text)
 
 
 def escape(text: str) -> str:
-    """Writes JSON so that neither Kubeflow nor Kubernetes finds a placeholder in it."""
+    """Escapes JSON so that neither Kubeflow nor Kubernetes finds a placeholder in it."""
     for placeholder, escaped in PLACEHOLDERS.items():
         text = text.replace(placeholder, escaped)
     return text
 
 
-def _by_node(ir: pipeline_pb2.Pipeline) -> Sequence[pipeline_pb2.Pipeline]:
-    """Pipelines of one node each, without the metadata database, in an order they can run in."""
+def _by_node(ir: pipeline_pb2.Pipeline) -> dict[str, pipeline_pb2.Pipeline]:
+    """Pipelines of one node each by its id, without the metadata database, in execution order."""
     if ir.execution_mode != pipeline_pb2.Pipeline.SYNC:
-        raise CompileError("a pipeline must run synchronously, node after node")
+        raise KubeflowCompileError("a pipeline must run synchronously, node after node")
     deployment = pipeline_pb2.IntermediateDeploymentConfig()
     ir.deployment_config.Unpack(deployment)
-    parts = []
+    parts = {}
     for node in ir.nodes:
         if node.WhichOneof("node") != "pipeline_node":
-            raise CompileError("a pipeline as a node of a pipeline is not supported")
+            raise KubeflowCompileError("a pipeline as a node of a pipeline is not supported")
         node_id = node.pipeline_node.node_info.id
-        _refuse_what_is_not_supported(node.pipeline_node, deployment)
+        _reject_unsupported(node.pipeline_node, deployment)
         part = pipeline_pb2.Pipeline()
         part.CopyFrom(ir)
         del part.nodes[:]
@@ -157,105 +142,98 @@ def _by_node(ir: pipeline_pb2.Pipeline) -> Sequence[pipeline_pb2.Pipeline]:
             if node_id in specifications:
                 getattr(own, kind)[node_id].CopyFrom(specifications[node_id])
         part.deployment_config.Pack(own)
-        parts.append(part)
+        parts[node_id] = part
     return parts
 
 
-def _refuse_what_is_not_supported(
+def _reject_unsupported(
     node: pipeline_pb2.PipelineNode, deployment: pipeline_pb2.IntermediateDeploymentConfig
 ) -> None:
     node_id, options = node.node_info.id, node.execution_options
     strategies = pipeline_pb2.NodeExecutionOptions
-    executor = deployment.executor_specs.get(node_id)  # by [] it would come into being
+    executor = deployment.executor_specs.get(node_id)  # [] would create it
     if executor is not None and executor.Is(ContainerExecutableSpec.DESCRIPTOR):
-        raise CompileError(
-            f"{node_id}: a container component is not supported; all run in one image"
-        )
-    if node_id in deployment.node_level_platform_configs:
-        raise CompileError(f"{node_id}: a platform configuration of its own is not supported")
-    if options.node_success_optional or options.strategy not in (
+        problem = "container components are not supported; all nodes run in one image"
+    elif node_id in deployment.node_level_platform_configs:
+        problem = "a platform configuration of its own is not supported"
+    elif options.node_success_optional or options.strategy not in (
         strategies.TRIGGER_STRATEGY_UNSPECIFIED,
         strategies.ALL_UPSTREAM_NODES_SUCCEEDED,
     ):
-        raise CompileError(f"{node_id}: it must wait for the success of all nodes before it")
+        problem = "it must wait for the success of all its upstream nodes"
+    else:
+        return
+    raise KubeflowCompileError(f"{node_id}: {problem}")
 
 
-def _inputs(
-    parts: Mapping[str, pipeline_pb2.Pipeline],
-) -> dict[str, tuple[pipeline_pb2.RuntimeParameter, Any]]:
-    """The pipeline's inputs by name, with their defaults; those without one come first."""
-    found: dict[str, tuple[pipeline_pb2.RuntimeParameter, Any]] = {}
+def _inputs(parts: Mapping[str, pipeline_pb2.Pipeline]) -> dict[str, Parameter]:
+    """The pipeline's inputs by name; those without a default come first."""
+    found: dict[str, Parameter] = {}
     for part in parts.values():
-        for name, parameter in runtime_parameters(part).items():
-            if name in DECIDED:
+        for name, runtime in runtime_parameters(part).items():
+            if name in SET_BY_TFX:
                 continue
-            which = parameter.default_value.WhichOneof("value")
-            default = getattr(parameter.default_value, which) if which else Parameter.empty
-            if found.setdefault(name, (parameter, default)) != (parameter, default):
-                raise CompileError(f"the runtime parameter {name} has two types or defaults")
-    for name in found:
-        identifier = _identifier(name)
-        if not identifier.isidentifier() or keyword.iskeyword(identifier) or identifier in RESERVED:
-            raise CompileError(f"a runtime parameter cannot be called {name} on Kubeflow")
-    if len({_identifier(name) for name in found}) < len(found):
-        raise CompileError(f"runtime parameters with names too alike: {', '.join(found)}")
+            if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED:
+                raise KubeflowCompileError(
+                    f"a runtime parameter cannot be named {name} on Kubeflow"
+                )
+            which = runtime.default_value.WhichOneof("value")
+            default = getattr(runtime.default_value, which) if which else Parameter.empty
+            parameter = _parameter(name, TYPES[runtime.type], default)
+            if found.setdefault(name, parameter) != parameter:
+                raise KubeflowCompileError(
+                    f"the runtime parameter {name} has two types or defaults"
+                )
     return dict(
-        sorted(found.items(), key=lambda item: (item[1][1] is not Parameter.empty, item[0]))
+        sorted(found.items(), key=lambda item: (item[1].default is not Parameter.empty, item[0]))
     )
 
 
-def _identifier(name: str) -> str:
-    return re.sub(r"\W", "_", name)
+def _parameter(name: str, kind: Any, default: Any = Parameter.empty) -> Parameter:
+    return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=kind, default=default)
 
 
 def _component(
     node_id: str,
     part: pipeline_pb2.Pipeline,
-    names: Sequence[str],
+    kinds: Mapping[str, type],
     image: str,
     shown: Shown | None,
 ) -> Any:
+    """The container component of a node, with runtime parameters of these names and types."""
     text = escape(json_format.MessageToJson(part, indent=None, sort_keys=True))
     if len(text.encode()) > MAX_ARGUMENTS:
-        raise CompileError(
-            f"{node_id}: its arguments take {len(text.encode()):,} bytes; a task can have "
-            f"{MAX_ARGUMENTS:,}: hand large values over as files"
+        raise KubeflowCompileError(
+            f"{node_id}: its arguments have {len(text.encode()):,} bytes, a task at most "
+            f"{MAX_ARGUMENTS:,}; pass large values as files"
         )
 
     def component(run_id: Any, *given: Any) -> dsl.ContainerSpec:
         args = ["--node", node_id, "--run-id", run_id, "--ir", text]
-        for name, value in zip(names, given, strict=False):
+        for name, value in zip(kinds, given, strict=False):
             args += ["--parameter", name, value]
         if shown:
-            report, _ = given[len(names) :]
+            report = given[len(kinds)]
             executor_input = dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER
             args += ["--show", shown.output, shown.html, report.path, executor_input]
         return dsl.ContainerSpec(image=image, command=ENTRY_POINT, args=args)
 
-    known = runtime_parameters(part)
-    kinds = {RUN_ID: str} | {_identifier(name): TYPES[known[name].type] for name in names}
-    if shown:
-        kinds |= {REPORT: dsl.Output[dsl.HTML], METRICS: dsl.Output[dsl.Metrics]}
-    parameters = [
-        Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
-        for name, kind in kinds.items()
-    ]
+    outputs = {REPORT: dsl.Output[dsl.HTML], METRICS: dsl.Output[dsl.Metrics]} if shown else {}
+    known = {RUN_ID: str, **kinds, **outputs}
     component.__name__ = node_id
-    component.__signature__ = Signature(parameters)
+    component.__signature__ = Signature([_parameter(name, kind) for name, kind in known.items()])
     return dsl.container_component(component)
 
 
 def _configure(task: dsl.PipelineTask, options: KubeflowOptions, node: NodeOptions) -> None:
-    """Gives a task its machine, its files, its environment and its retries."""
+    """Sets a task's resources, volumes, environment and retries."""
     if node.cpu:
         task.set_cpu_request(node.cpu).set_cpu_limit(node.cpu)
     if node.memory:
         task.set_memory_request(node.memory).set_memory_limit(node.memory)
     if node.gpu:
         task.set_accelerator_type(node.gpu_type).set_accelerator_limit(node.gpu)
-    else:
-        task.set_env_variable("CUDA_VISIBLE_DEVICES", "-1")
-    for name, value in (QUIET | node.env).items():
+    for name, value in (QUIET | node.variables).items():
         task.set_env_variable(name, value)
     backoff = f"{node.retry_backoff_seconds}s"
     task.set_retry(node.retries, backoff_duration=backoff, backoff_factor=2.0)

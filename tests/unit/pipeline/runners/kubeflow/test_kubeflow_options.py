@@ -6,27 +6,27 @@ from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.runners.kubeflow.options import KubeflowOptions
 
 
-def told(*overrides):
+def message(*overrides):
     with pytest.raises(ConfigError) as error:
         load("digits", overrides=overrides)
     return str(error.value)
 
 
 @pytest.mark.parametrize("root", ["s3://bucket/folder", "minio://bucket/folder"])
-def test_a_store_that_tensorflow_cannot_read_is_refused(root):
+def test_a_store_that_tensorflow_cannot_read_is_rejected(root):
     scheme = root.partition("/")[0]
-    assert told(f"kubeflow.root={root}") == (
-        f"kubeflow.root: got '{root}'; {scheme}// is no file system of TensorFlow; give "
-        "gs://bucket/folder or a folder on a volume that all pods can write (ReadWriteMany)"
+    assert message(f"kubeflow.root={root}") == (
+        f"kubeflow.root: got '{root}'; {scheme}// is not supported by TensorFlow; use "
+        "gs://bucket/folder, or a folder on a volume that all pods can write to (ReadWriteMany)"
     )
 
 
-def test_a_relative_folder_is_refused():
-    assert "give an absolute folder on a volume" in told("kubeflow.root=iadb")
+def test_a_relative_folder_is_rejected():
+    assert "expected an absolute folder on a volume" in message("kubeflow.root=iadb")
 
 
-def test_a_credential_in_the_environment_is_refused():
-    assert "AWS_SECRET_ACCESS_KEY looks like a credential" in told(
+def test_a_credential_in_the_environment_is_rejected():
+    assert "AWS_SECRET_ACCESS_KEY looks like a credential" in message(
         "kubeflow.nodes.Trainer.env={AWS_SECRET_ACCESS_KEY: x}"
     )
 
@@ -49,12 +49,12 @@ def test_a_credential_in_the_environment_is_refused():
         ("tolerations", [{"effect": "Sometimes"}]),
     ],
 )
-def test_what_a_cluster_would_refuse_is_refused_before(key, value):
+def test_values_that_a_cluster_would_reject_are_rejected_before(key, value):
     with pytest.raises(ValidationError):
         KubeflowConfig.model_validate({"default": {key: value}})
 
 
-def test_a_node_has_what_is_set_for_it_and_else_the_default():
+def test_a_nodes_options_update_the_default():
     options = KubeflowOptions.model_validate(
         {
             "image": "image",

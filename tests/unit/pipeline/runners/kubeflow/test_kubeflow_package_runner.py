@@ -1,4 +1,4 @@
-"""What the compiler of Kubeflow packages writes; tests/pipeline/test_kubeflow_*.py run it."""
+"""The compiler of Kubeflow packages; tests/pipeline/test_kubeflow_*.py run its results."""
 
 import json
 import subprocess
@@ -19,8 +19,13 @@ from tfx.types.standard_artifacts import String
 from pipeline.cluster.compile import compile_package
 from pipeline.config import ConfigError, load
 from pipeline.runners.kubeflow.options import KubeflowOptions
-from pipeline.runners.kubeflow.package import MAX_PACKAGE, CompileError, Shown, write_package
-from tests.kubeflow_cluster import Package
+from pipeline.runners.kubeflow.package import (
+    MAX_PACKAGE,
+    KubeflowCompileError,
+    Shown,
+    write_package,
+)
+from tests.kubeflow_cluster import TaskPackage
 
 OPTIONS = KubeflowOptions(image="image", metadata_secret="metadata")
 GPU_NODES = {"Trainer", "RealFeatures", "SampleEvaluator"}
@@ -58,10 +63,10 @@ def pipeline(*texts):
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
-    """Our own pipeline, as the preset digits has it, with a Trainer that asks for all there is."""
+    """Our own pipeline, as the preset digits has it, with every option set for the Trainer."""
     path = tmp_path_factory.mktemp("package") / "digits.yaml"
     compile_package(load("digits", overrides=OVERRIDES), path)
-    return Package(path)
+    return TaskPackage(path)
 
 
 def test_tasks_are_named_as_nodes_and_wait_for_those_they_need(package):
@@ -108,7 +113,7 @@ def test_the_same_configuration_gives_the_same_package_in_any_process(package, t
     assert path.read_text("utf-8") == package.text
 
 
-def test_only_nodes_that_compute_on_gpus_get_one_and_cuda_is_hidden_from_the_others(package):
+def test_only_gpu_nodes_get_a_gpu_and_cuda_is_hidden_from_the_others(package):
     for name in package.tasks:
         container = package.container(name)
         hidden = {"name": "CUDA_VISIBLE_DEVICES", "value": "-1"} in container["env"]
@@ -122,7 +127,7 @@ def test_only_nodes_that_compute_on_gpus_get_one_and_cuda_is_hidden_from_the_oth
     }
 
 
-def test_a_node_gets_what_the_configuration_gives_it(package):
+def test_a_node_gets_the_options_of_the_configuration(package):
     container, pod = package.container("Trainer"), package.kubernetes("Trainer")
     assert container["image"] == "registry/iadb:1"
     resources = container["resources"]
@@ -153,49 +158,51 @@ def test_a_node_gets_what_the_configuration_gives_it(package):
     assert "nodeSelector" not in package.kubernetes("Pusher")
 
 
-def test_a_configuration_that_names_an_unknown_node_is_told_those_there_are(tmp_path):
+def test_an_unknown_node_in_the_configuration_is_reported_with_those_there_are(tmp_path):
     config = load("digits", overrides=["kubeflow.nodes.Trainor.gpu=1"])
     with pytest.raises(ConfigError, match=r"kubeflow: no node Trainor; there are ImageExampleGen"):
         compile_package(config, tmp_path / "package.yaml")
 
 
-def test_what_kubeflow_and_kubernetes_would_fill_in_is_kept_from_them(tmp_path):
+def test_placeholders_of_kubeflow_and_kubernetes_are_escaped(tmp_path):
     text = 'a {{$.pipeline_job_name}} b $(HOME) c {{{{ "d"'
     write_package(pipeline(text), OPTIONS, tmp_path / "package.yaml")
-    arguments = Package(tmp_path / "package.yaml").container("Say0")["args"]
+    arguments = TaskPackage(tmp_path / "package.yaml").container("Say0")["args"]
     ir = arguments[arguments.index("--ir") + 1]
     assert "{{" not in ir
     assert "$(" not in ir
     assert text in str(json.loads(ir))
 
 
-def test_arguments_that_are_too_large_are_refused(tmp_path):
-    with pytest.raises(CompileError, match=r"Say0: its arguments take 4\d,\d{3} bytes"):
+def test_arguments_that_are_too_large_are_rejected(tmp_path):
+    with pytest.raises(KubeflowCompileError, match=r"Say0: its arguments have 4\d,\d{3} bytes"):
         write_package(pipeline("x" * 40_000), OPTIONS, tmp_path / "package.yaml")
 
 
-def test_a_package_that_is_too_large_is_refused(tmp_path):
-    with pytest.raises(CompileError, match="the package has"):
+def test_a_package_that_is_too_large_is_rejected(tmp_path):
+    with pytest.raises(KubeflowCompileError, match="the package has"):
         write_package(pipeline(*["x" * 30_000] * 18), OPTIONS, tmp_path / "package.yaml")
     assert not list(tmp_path.iterdir())
 
 
-def test_one_parameter_with_two_defaults_is_refused(tmp_path):
+def test_one_parameter_with_two_defaults_is_rejected(tmp_path):
     parameters = [RuntimeParameter("text", str, default) for default in "ab"]
-    with pytest.raises(CompileError, match="the runtime parameter text has two types or defaults"):
+    with pytest.raises(
+        KubeflowCompileError, match="the runtime parameter text has two types or defaults"
+    ):
         write_package(pipeline(*parameters), OPTIONS, tmp_path / "package.yaml")
 
 
 @pytest.mark.parametrize("name", ["run_id", "run-id", "report", "metrics", "class", "1st"])
-def test_a_parameter_whose_name_is_taken_or_none_is_refused(tmp_path, name):
-    with pytest.raises(CompileError, match=f"a runtime parameter cannot be called {name}"):
+def test_a_parameter_with_a_reserved_or_invalid_name_is_rejected(tmp_path, name):
+    with pytest.raises(KubeflowCompileError, match=f"no runtime parameter named {name}"):
         write_package(
             pipeline(RuntimeParameter(name, str, "x")), OPTIONS, tmp_path / "package.yaml"
         )
 
 
 def test_the_id_of_a_run_is_an_input_of_its_own(package):
-    # Kubeflow fills it in where it is the whole of an input, and not in arguments.
+    # Kubeflow substitutes it only if it is a whole input, not in arguments.
     for name, task in package.tasks.items():
         value = task["inputs"]["parameters"]["run_id"]["runtimeValue"]["constant"]
         assert value == "{{$.pipeline_job_uuid}}"
@@ -203,32 +210,28 @@ def test_the_id_of_a_run_is_an_input_of_its_own(package):
         assert arguments[arguments.index("--run-id") + 1] == "{{$.inputs.parameters['run_id']}}"
 
 
-def test_a_container_component_is_refused(tmp_path):
+def test_a_container_component_is_rejected(tmp_path):
     node = create_container_component(name="Box", image="alpine", command=["true"])()
-    with pytest.raises(CompileError, match="Box: a container component is not supported"):
+    with pytest.raises(KubeflowCompileError, match="Box: container components are not supported"):
         write_package(
             Pipeline("boxes", "/root", components=[node]), OPTIONS, tmp_path / "package.yaml"
         )
 
 
-def test_a_node_that_does_not_wait_for_success_is_refused(tmp_path):
+def test_a_node_that_does_not_wait_for_success_is_rejected(tmp_path):
     node = say(text="x").with_id("Say")
     node.node_execution_options = NodeExecutionOptions(
         trigger_strategy=TriggerStrategy.ALL_UPSTREAM_NODES_COMPLETED
     )
-    with pytest.raises(CompileError, match="Say: it must wait for the success of all nodes"):
+    with pytest.raises(
+        KubeflowCompileError, match="Say: it must wait for the success of all its upstream nodes"
+    ):
         write_package(
             Pipeline("say", "/root", components=[node]), OPTIONS, tmp_path / "package.yaml"
         )
 
 
-def test_names_that_kubeflow_cannot_tell_apart_are_refused(tmp_path):
-    parameters = [RuntimeParameter(name, str, "x") for name in ("a-b", "a_b")]
-    with pytest.raises(CompileError, match="names too alike: a-b, a_b"):
-        write_package(pipeline(*parameters), OPTIONS, tmp_path / "package.yaml")
-
-
-def test_a_page_of_an_unknown_node_is_refused(tmp_path):
+def test_a_page_of_an_unknown_node_is_rejected(tmp_path):
     shown = {"Sing": Shown("said", "index.html")}
-    with pytest.raises(CompileError, match="no node Sing; there are Say0"):
+    with pytest.raises(KubeflowCompileError, match="no node Sing; there are Say0"):
         write_package(pipeline("x"), OPTIONS, tmp_path / "package.yaml", shown)

@@ -36,7 +36,7 @@ def job_of(options):
     return JobOptions.model_validate_json(text)
 
 
-def test_the_workers_get_what_the_node_would_have_got():
+def test_the_workers_get_the_options_of_the_node():
     job = job_of(with_workers(OPTIONS, "Trainer", 3))
     assert job.workers == 3
     assert json.loads(json.dumps(job.template)) == {
@@ -79,7 +79,7 @@ def test_the_workers_get_what_the_node_would_have_got():
     }
 
 
-def test_the_pod_that_waits_for_workers_takes_no_machine_from_them():
+def test_the_pod_that_waits_for_workers_has_the_default_resources():
     options = with_workers(OPTIONS, "Trainer", 2)
     waits = options.of_node("Trainer")
     assert (waits.gpu, waits.cpu, waits.memory) == (0, "2", None)
@@ -101,7 +101,7 @@ def test_one_worker_is_the_pod_itself():
     assert with_workers(OPTIONS, "Trainer", 1) == OPTIONS
 
 
-def test_a_package_carries_the_workers_in_the_environment_of_the_trainer_alone(tmp_path):
+def test_only_the_environment_of_the_trainer_has_the_workers(tmp_path):
     overrides = ["kubeflow.train_workers=4", "kubeflow.gpu=2", "kubeflow.image=here/iadb-tfx:1"]
     compile_package(load("digits", overrides=overrides), tmp_path / "package.yaml")
     package = next(yaml.safe_load_all((tmp_path / "package.yaml").read_text()))
@@ -109,14 +109,14 @@ def test_a_package_carries_the_workers_in_the_environment_of_the_trainer_alone(t
         name: executor["container"]
         for name, executor in package["deploymentSpec"]["executors"].items()
     }
-    told = {
+    jobs = {
         name: JobOptions.model_validate_json(variable["value"])
         for name, container in containers.items()
         for variable in container.get("env", [])
         if variable["name"] == VARIABLE
     }
-    assert list(told) == ["exec-trainer"]
-    assert told["exec-trainer"].workers == 4
-    (worker,) = told["exec-trainer"].template["spec"]["containers"]
+    assert list(jobs) == ["exec-trainer"]
+    assert jobs["exec-trainer"].workers == 4
+    (worker,) = jobs["exec-trainer"].template["spec"]["containers"]
     assert worker["resources"]["limits"] == {"nvidia.com/gpu": "2"}
     assert "accelerator" not in containers["exec-trainer"].get("resources", {})
