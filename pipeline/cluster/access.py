@@ -1,4 +1,4 @@
-"""Where a Kubeflow Pipelines cluster is, and as whom to call it."""
+"""The address and credentials of a Kubeflow Pipelines cluster."""
 
 import ipaddress
 import re
@@ -8,29 +8,28 @@ from urllib.parse import urlsplit
 
 from trainer.common import exit_codes
 
-NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-TOKEN = re.compile(r"[!-~]+")  # what a header can carry
-WITHIN_A_CLUSTER = (".svc", ".svc.cluster.local")
+TOKEN = re.compile(r"[!-~]+")  # the characters that a header can carry
+CLUSTER_DOMAINS = (".svc", ".svc.cluster.local")
 
 
 class AccessError(ValueError):
-    """An endpoint, namespace or token that cannot be used."""
+    """An endpoint, namespace or token that is missing or not valid."""
 
     exit_code = exit_codes.USAGE
 
 
 @dataclass(frozen=True)
 class Access:
-    """What it takes to call a cluster. A token is never shown, nor sent where others can read it.
+    """How to call a cluster. A token is never printed, nor sent unencrypted over a network.
 
     Attributes:
         endpoint: http:// or https:// URL that /apis/v2beta1 is below.
-        namespace: of the user, on a cluster with many.
-        token: bearer token; a file replaces it.
-        token_file: file with the token, read anew for each request, as Kubernetes renews them.
+        namespace: of the user, on a multi-user cluster.
+        token: bearer token.
+        token_file: replaces `token`; read for each request, because Kubernetes renews tokens.
 
     Raises:
-        AccessError: if one of them cannot be used.
+        AccessError: the endpoint or the token is not valid.
     """
 
     endpoint: str
@@ -44,26 +43,23 @@ class Access:
             host, _ = parts.hostname, parts.port
         except ValueError:
             host = None
+        shown = re.sub(r"[^/]*@", "", self.endpoint)
         if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
             raise AccessError(
-                f"--endpoint {_without_user(self.endpoint)}: expected a URL such as "
+                f"--endpoint {shown}: expected a URL such as "
                 "https://kubeflow.example.com/pipeline or http://localhost:8888"
             )
         if "@" in parts.netloc:
             raise AccessError(
-                f"--endpoint {_without_user(self.endpoint)}: no user or password here; set "
-                "IADB_KFP_TOKEN or give --token-file"
-            )
-        if self.namespace is not None and not NAMESPACE.fullmatch(self.namespace):
-            raise AccessError(
-                f"--namespace {self.namespace!r}: expected lower-case letters, digits and -"
+                f"--endpoint {shown}: must not contain a user or password; set IADB_KFP_TOKEN or "
+                "--token-file instead"
             )
         if self.has_token:
             self.read_token()
             if parts.scheme == "http" and not _is_private(host):
                 raise AccessError(
-                    f"--endpoint {self.endpoint}: the token would be sent unencrypted; give an "
-                    "https:// URL, or forward a port of this machine to the cluster"
+                    f"--endpoint {self.endpoint}: would send the token unencrypted; use an "
+                    "https:// URL, or forward a local port to the cluster"
                 )
 
     @property
@@ -72,7 +68,11 @@ class Access:
         return self.token is not None or self.token_file is not None
 
     def read_token(self) -> str:
-        """The token as it is now, where there is one."""
+        """The current token.
+
+        Raises:
+            AccessError: the file is not readable, or the token cannot be sent in a header.
+        """
         token, source = self.token, "IADB_KFP_TOKEN"
         if self.token_file is not None:
             source = f"--token-file {self.token_file}"
@@ -82,17 +82,13 @@ class Access:
                 reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
                 raise AccessError(f"{source}: {reason}") from None
         if not TOKEN.fullmatch(token):
-            raise AccessError(f"{source}: empty, or has characters that no token has")
+            raise AccessError(f"{source}: empty, or contains characters that are not allowed")
         return token
 
 
 def _is_private(host: str) -> bool:
-    """Whether what is sent to a host stays on this machine or in a cluster."""
+    """Whether requests to a host stay on this machine or within a cluster."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost" or host.endswith(WITHIN_A_CLUSTER)
-
-
-def _without_user(endpoint: str) -> str:
-    return re.sub(r"[^/]*@", "", endpoint)
+        return host == "localhost" or host.endswith(CLUSTER_DOMAINS)

@@ -1,140 +1,138 @@
 """Versions, runs and schedules of pipelines on a Kubeflow Pipelines cluster.
 
-A pipeline and its experiment have one name.
+A pipeline and its experiment have the same name. KFP's client prints links to what it creates.
 """
 
 import itertools
-import os
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import Any
 
 import kfp_server_api as api
-from kfp.client.client import KF_PIPELINES_UI_ENDPOINT_ENV
+import tenacity
 
 from pipeline.cluster.access import Access
-from pipeline.cluster.connection import ClusterError, Connection, display_name, one_line
-from pipeline.cluster.package import Package
-from pipeline.cluster.state import ENDED, Run, Schedule, read_run, read_schedule
+from pipeline.cluster.connection import Client, ClusterError, one_line
+from pipeline.cluster.package import CompiledPackage
+from pipeline.cluster.state import ENDED, ClusterRun, ClusterSchedule, read_run, read_schedule
 
 POLL_SECONDS = 10
-LOST_POLLS = 30  # that may fail in a row before a run is no longer followed
+LOST_POLLS = 30  # failed polls in a row before a run is no longer followed
+PAGE_SIZE = 100
 NOT_FOUND, CONFLICT = 404, 409
-T = TypeVar("T")
+
+# Another client may create the same in between; then a further attempt finds it.
+_retry_conflict = tenacity.retry(
+    retry=tenacity.retry_if_exception(lambda error: _status(error) == CONFLICT),
+    stop=tenacity.stop_after_attempt(3),
+    reraise=True,
+)
 
 
 @dataclass(frozen=True)
-class Version:
-    """A version of a pipeline on the cluster; `uploaded` says whether it was made just now."""
+class PipelineVersion:
+    """A version of a pipeline on the cluster; `uploaded` is whether it is new there."""
 
     pipeline: str
     name: str
-    reference: api.V2beta1PipelineVersionReference
+    pipeline_id: str
+    version_id: str
     uploaded: bool
 
 
 class Cluster:
-    """What is done on a cluster. Every method raises ClusterError.
+    """A Kubeflow Pipelines cluster. Every method raises ClusterError.
 
     Attributes:
         access: how the cluster is called.
 
     Raises:
-        ClusterError: if it is not reached, refuses, or is no KFP 2.
-        AccessError: if it has many users, and no namespace is given.
+        ClusterError: the cluster is unreachable, rejects the request, or does not run KFP 2.
+        AccessError: it is a multi-user cluster, and no namespace is given.
     """
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        connection = Connection(access)
-        self._call, self._list, self._client = connection.call, connection.list, connection.client
+        self._client = Client(access)
 
-    def upload(self, package: Package, pipeline: str) -> Version:
-        """Uploads a package as a version of a pipeline, unless the same is there already."""
-        service = self._client.pipelines
-        pipeline_id = self._find_or_make(
-            lambda: self._find_id(service.pipeline_service_list_pipelines, "pipeline", pipeline),
-            lambda: (
-                self._call(
-                    service.pipeline_service_create_pipeline,
-                    pipeline=api.V2beta1Pipeline(
-                        display_name=pipeline, namespace=self.access.namespace
-                    ),
-                ).pipeline_id
-            ),
+    @_retry_conflict
+    def upload(self, package: CompiledPackage, pipeline: str) -> PipelineVersion:
+        """Uploads a package as a version of a pipeline, unless the cluster has the same."""
+        client = self._client
+        # KFP's get_pipeline_id ignores the namespace.
+        pipelines = client.list_pipelines(
+            namespace=self.access.namespace, filter=_display_name("EQUALS", pipeline)
+        ).pipelines
+        if pipelines:
+            pipeline_id = pipelines[0].pipeline_id
+        else:
+            pipeline_id = client.pipelines.pipeline_service_create_pipeline(
+                pipeline=api.V2beta1Pipeline(display_name=pipeline, namespace=self.access.namespace)
+            ).pipeline_id
+        versions = client.list_pipeline_versions(
+            pipeline_id, filter=_display_name("IS_SUBSTRING", package.digest)
+        ).pipeline_versions
+        if versions:
+            found = versions[0]
+        else:
+            name = f"{pipeline}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{package.digest}"
+            found = client.upload_pipeline_version(str(package.path), name, pipeline_id)
+        return PipelineVersion(
+            pipeline=pipeline,
+            name=one_line(found.display_name),
+            pipeline_id=pipeline_id,
+            version_id=found.pipeline_version_id,
+            uploaded=not versions,
         )
 
-        def find() -> Version | None:
-            versions = self._list(
-                service.pipeline_service_list_pipeline_versions,
-                "pipeline_versions",
-                pipeline_id=pipeline_id,
-                filter=display_name("IS_SUBSTRING", package.digest),
-            )
-            found = next(versions, None)
-            return found and _version(pipeline, found, uploaded=False)
-
-        def make() -> Version:
-            now = datetime.now(timezone.utc)
-            made = self._call(
-                self._client.pipeline_uploads.upload_pipeline_version,
-                str(package.path),
-                name=f"{pipeline}-{now:%Y%m%d-%H%M%S}-{package.digest}",
-                pipelineid=pipeline_id,
-            )
-            return _version(pipeline, made, uploaded=True)
-
-        return self._find_or_make(find, make)
-
-    def start(self, version: Version, parameters: Mapping[str, Any], service_account: str) -> str:
+    def start(
+        self, version: PipelineVersion, parameters: Mapping[str, Any], service_account: str
+    ) -> str:
         """Starts a run of a version; returns its id."""
-        now = datetime.now(timezone.utc)
-        run = api.V2beta1Run(
-            display_name=f"{version.pipeline} {now:%Y-%m-%d %H:%M:%S}",
-            experiment_id=self._experiment_id(version.pipeline),
-            pipeline_version_reference=version.reference,
-            runtime_config=api.V2beta1RuntimeConfig(parameters=dict(parameters)),
+        run = self._client.run_pipeline(
+            self._create_experiment(version.pipeline),
+            f"{version.pipeline} {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S}",
+            params=dict(parameters),
+            pipeline_id=version.pipeline_id,
+            version_id=version.version_id,
             service_account=service_account,
         )
-        return self._call(self._client.runs.run_service_create_run, run=run).run_id
+        return run.run_id
 
-    def follow(self, run_id: str) -> Iterator[Run]:
-        """Looks at a run every POLL_SECONDS until it has ended.
+    def follow(self, run_id: str) -> Iterator[ClusterRun]:
+        """Yields a run every POLL_SECONDS until it has ended.
 
-        A cluster that does not answer for a while, as when it is upgraded, is waited for.
+        Waits for a cluster that does not answer for a while, for example during an upgrade. KFP's
+        own wait_for_run_completion neither does so, nor does it end with a canceled run.
         """
-        failures = 0
+        get_run = tenacity.retry(
+            retry=tenacity.retry_if_exception(lambda error: _status(error) >= 500),
+            stop=tenacity.stop_after_attempt(LOST_POLLS + 1),
+            wait=tenacity.wait_fixed(POLL_SECONDS),
+            reraise=True,
+        )(self._client.get_run)
         while True:
-            try:
-                answer = self._call(self._client.runs.run_service_get_run, run_id=run_id)
-            except ClusterError as error:
-                failures += 1
-                refused = error.status is not None and error.status < 500
-                if refused or failures > LOST_POLLS:
-                    raise
-            else:
-                failures = 0
-                run = read_run(answer)
-                yield run
-                if run.state in ENDED:
-                    return
+            run = read_run(get_run(run_id))
+            yield run
+            if run.state in ENDED:
+                return
             time.sleep(POLL_SECONDS)
 
     def schedule(
         self,
-        version: Version,
+        version: PipelineVersion,
         name: str,
         cron: str,
         parameters: Mapping[str, Any],
         service_account: str,
     ) -> int:
-        """Makes a schedule that runs a version, in place of those with its name.
+        """Creates a schedule that runs a version, and replaces those of the same name.
 
-        One run at a time, and what was missed is not made up for. KFP cannot change a schedule: the
-        new one is made first, so that whatever fails, there is one. Of several calls at once, the
-        newest schedule stays.
+        One run at a time; missed runs are skipped. KFP cannot change a schedule: the new one is
+        created first, then older ones are deleted, so that of concurrent calls the newest stays.
 
         Args:
             version: what is run.
@@ -146,127 +144,90 @@ class Cluster:
         Returns:
             How many it replaces.
         """
-        experiment_id = self._experiment_id(version.pipeline)
-        made = self._call(
-            self._client.recurring_runs.recurring_run_service_create_recurring_run,
-            recurring_run=api.V2beta1RecurringRun(
-                display_name=name,
-                experiment_id=experiment_id,
-                pipeline_version_reference=version.reference,
-                runtime_config=api.V2beta1RuntimeConfig(parameters=dict(parameters)),
-                service_account=service_account,
-                trigger=api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=cron)),
-                mode=api.RecurringRunMode.ENABLE,
-                max_concurrency="1",
-                no_catchup=True,
-            ),
+        created = self._client.create_recurring_run(
+            self._create_experiment(version.pipeline),
+            name,
+            cron_expression=cron,
+            max_concurrency=1,
+            no_catchup=True,
+            params=dict(parameters),
+            pipeline_id=version.pipeline_id,
+            version_id=version.version_id,
+            service_account=service_account,
         )
         try:
-            found = self._recurring_runs(experiment_id, name)
-            *older, newest = sorted(found, key=lambda run: (run.created_at, run.recurring_run_id))
+            found = self._recurring_runs(version.pipeline, name)
+            older = [run for run in found if _age(run) < _age(created)]
             for run in older:
-                self._delete(run.recurring_run_id)
+                self._delete(run)
         except ClusterError as error:
             raise ClusterError(
-                f"schedule {name} is made, but an older one may still start runs beside it; try "
-                f"again: {error}",
+                f"created schedule {name}, but an older one may still start runs; try again: "
+                f"{error}",
                 error.status,
             ) from None
-        if newest.recurring_run_id != made.recurring_run_id:
-            raise ClusterError(f"schedule {name} was made by somebody else at the same time")
         return len(older)
 
     def unschedule(self, pipeline: str, name: str) -> int:
         """Deletes the schedules of a pipeline that have a name; returns how many."""
-        experiment_id = self._find_experiment_id(pipeline)
-        found = self._recurring_runs(experiment_id, name) if experiment_id else []
+        found = self._recurring_runs(pipeline, name)
         for run in found:
-            self._delete(run.recurring_run_id)
+            self._delete(run)
         return len(found)
 
-    def runs(self, last: int, pipeline: str | None = None) -> list[Run]:
-        """The newest runs first: of a pipeline, or all that the namespace has."""
-        scope = self._scope(pipeline)
-        if scope is None:
-            return []
-        request = self._client.runs.run_service_list_runs
-        found = self._list(request, "runs", sort_by="created_at desc", **scope)
+    def runs(self, last: int, pipeline: str | None = None) -> list[ClusterRun]:
+        """The newest runs first: of a pipeline, or of the whole namespace."""
+        found = self._list(self._client.list_runs, "runs", pipeline, sort_by="created_at desc")
         return [read_run(run) for run in itertools.islice(found, last)]
 
-    def schedules(self, pipeline: str | None = None) -> list[Schedule]:
-        """The schedules, by name: of a pipeline, or all that the namespace has."""
-        scope = self._scope(pipeline)
-        if scope is None:
-            return []
-        request = self._client.recurring_runs.recurring_run_service_list_recurring_runs
-        found = map(read_schedule, self._list(request, "recurring_runs", **scope))
-        return sorted(found, key=lambda schedule: (schedule.name, schedule.id))
+    def schedules(self, pipeline: str | None = None) -> list[ClusterSchedule]:
+        """The schedules, by name: of a pipeline, or of the whole namespace."""
+        found = self._list(self._client.list_recurring_runs, "recurring_runs", pipeline)
+        return sorted(map(read_schedule, found), key=lambda each: (each.name, each.id))
 
-    def run_url(self, run_id: str) -> str:
-        """Where a run is shown; KFP's own variable names the UI, if that is not the endpoint."""
-        ui = os.environ.get(KF_PIPELINES_UI_ENDPOINT_ENV, self.access.endpoint)
-        return f"{ui.rstrip('/')}/#/runs/details/{run_id}"
+    @_retry_conflict
+    def _create_experiment(self, name: str) -> str:
+        """The id of an experiment, which is created if it does not exist."""
+        return self._client.create_experiment(name).experiment_id
 
-    def _experiment_id(self, name: str) -> str:
-        return self._find_or_make(
-            lambda: self._find_experiment_id(name),
-            lambda: (
-                self._call(
-                    self._client.experiments.experiment_service_create_experiment,
-                    experiment=api.V2beta1Experiment(
-                        display_name=name, namespace=self.access.namespace
-                    ),
-                ).experiment_id
-            ),
-        )
+    def _list(
+        self, request: Callable[..., Any], field: str, pipeline: str | None, **query: str
+    ) -> Iterator[Any]:
+        """Yields what a request lists, of a pipeline or of the whole namespace, page by page."""
+        if pipeline:
+            named = _display_name("EQUALS", pipeline)
+            experiments = self._client.list_experiments(filter=named).experiments
+            if not experiments:
+                return
+            query["experiment_id"] = experiments[0].experiment_id
+        namespace, token = self.access.namespace, ""
+        while token is not None:
+            page = request(page_token=token, page_size=PAGE_SIZE, namespace=namespace, **query)
+            yield from getattr(page, field) or ()
+            token = page.next_page_token or None
 
-    def _find_experiment_id(self, name: str) -> str | None:
-        request = self._client.experiments.experiment_service_list_experiments
-        return self._find_id(request, "experiment", name)
+    def _recurring_runs(self, pipeline: str, name: str) -> list[api.V2beta1RecurringRun]:
+        found = self._list(self._client.list_recurring_runs, "recurring_runs", pipeline)
+        return [run for run in found if run.display_name == name]
 
-    def _find_id(self, request: Callable[..., Any], kind: str, name: str) -> str | None:
-        of_name = display_name("EQUALS", name)
-        found = self._list(request, f"{kind}s", namespace=self.access.namespace, filter=of_name)
-        return getattr(next(found, None), f"{kind}_id", None)
-
-    def _find_or_make(self, find: Callable[[], T | None], make: Callable[[], T]) -> T:
-        """What there is, or else is made; somebody else may make it in between."""
-        if found := find():
-            return found
+    def _delete(self, run: api.V2beta1RecurringRun) -> None:
         try:
-            return make()
+            self._client.delete_recurring_run(run.recurring_run_id)
         except ClusterError as error:
-            if error.status != CONFLICT or not (found := find()):
-                raise
-            return found
-
-    def _scope(self, pipeline: str | None) -> dict[str, str | None] | None:
-        """What a list is limited to; none if there is no such pipeline."""
-        if pipeline is None:
-            return {"namespace": self.access.namespace}
-        experiment_id = self._find_experiment_id(pipeline)
-        return {"experiment_id": experiment_id} if experiment_id else None
-
-    def _recurring_runs(self, experiment_id: str, name: str) -> list[api.V2beta1RecurringRun]:
-        found = self._list(
-            self._client.recurring_runs.recurring_run_service_list_recurring_runs,
-            "recurring_runs",
-            experiment_id=experiment_id,
-            filter=display_name("EQUALS", name),
-        )
-        return list(found)
-
-    def _delete(self, recurring_run_id: str) -> None:
-        request = self._client.recurring_runs.recurring_run_service_delete_recurring_run
-        try:
-            self._call(request, recurring_run_id=recurring_run_id)
-        except ClusterError as error:
-            if error.status != NOT_FOUND:  # or somebody else has deleted it
+            if error.status != NOT_FOUND:  # otherwise, somebody else has deleted it
                 raise
 
 
-def _version(pipeline: str, found: api.V2beta1PipelineVersion, *, uploaded: bool) -> Version:
-    reference = api.V2beta1PipelineVersionReference(
-        pipeline_id=found.pipeline_id, pipeline_version_id=found.pipeline_version_id
-    )
-    return Version(pipeline, one_line(found.display_name), reference, uploaded)
+def _status(error: BaseException) -> int:
+    """The HTTP status of a failure; 503 if there was no answer, 0 for other errors."""
+    return (error.status or 503) if isinstance(error, ClusterError) else 0
+
+
+def _age(run: api.V2beta1RecurringRun) -> tuple[datetime, str]:
+    return run.created_at, run.recurring_run_id
+
+
+def _display_name(operation: str, text: str) -> str:
+    """A filter by the displayed name: "EQUALS" or "IS_SUBSTRING"."""
+    predicate = {"operation": operation, "key": "display_name", "string_value": text}
+    return json.dumps({"predicates": [predicate]})

@@ -1,8 +1,7 @@
-"""A compiled pipeline package: its digest, its tasks, and the runtime parameters it takes."""
+"""A compiled pipeline package: its digest, its tasks, and its runtime parameters."""
 
 import difflib
 import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,71 +10,43 @@ from typing import Any
 
 import yaml
 
-from trainer.common import exit_codes
+from components.parameters import ParameterError
 
 DIGEST_DIGITS = 12
-TYPES = {  # of KFP's spec, with those of Python, and what a person writes
-    "NUMBER_INTEGER": ((int,), "a whole number"),
-    "NUMBER_DOUBLE": ((int, float), "a number"),
-    "STRING": ((str,), "text"),
-    "BOOLEAN": ((bool,), "true or false"),
-    "LIST": ((list,), "a JSON list"),
-    "STRUCT": ((dict,), "a JSON object"),
-}
-
-
-class ParameterError(ValueError):
-    """A runtime parameter that the pipeline does not take, or not so."""
-
-    exit_code = exit_codes.USAGE
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """A runtime parameter: its type, a key of TYPES, and whether a run must give it."""
-
-    type: str
-    required: bool
-
-
-@dataclass(frozen=True)
-class Package:
-    """What there is to know of a package.
+class CompiledPackage:
+    """The contents of a package.
 
     Attributes:
         path: the YAML file (spec 2.1.0).
         digest: first digits of the SHA-256 of its bytes.
-        parameters: the runtime parameters, by name.
-        tasks: the names that tasks are shown with, by KFP's own.
+        parameters: KFP's specifications of the runtime parameters, by name.
+        tasks: the displayed names of tasks, by KFP's own.
     """
 
     path: Path
     digest: str
-    parameters: dict[str, Parameter]
+    parameters: dict[str, dict[str, Any]]
     tasks: dict[str, str]
 
 
-def read_package(path: Path) -> Package:
+def read_package(path: Path) -> CompiledPackage:
     """Reads a package that KFP's compiler wrote."""
     content = path.read_bytes()
     root = next(yaml.load_all(content, yaml.CSafeLoader))["root"]
-    parameters = {
-        name: Parameter(
-            type=spec["parameterType"],
-            required="defaultValue" not in spec and not spec.get("isOptional", False),
-        )
-        for name, spec in root.get("inputDefinitions", {}).get("parameters", {}).items()
-    }
+    parameters = root.get("inputDefinitions", {}).get("parameters", {})
     tasks = {key: task["taskInfo"]["name"] for key, task in root["dag"]["tasks"].items()}
     digest = hashlib.sha256(content).hexdigest()[:DIGEST_DIGITS]
-    return Package(path, digest, parameters, tasks)
+    return CompiledPackage(path, digest, parameters, tasks)
 
 
-def parse_parameters(package: Package, settings: Sequence[str]) -> dict[str, Any]:
-    """Reads `name=value` settings as the package's types have it; the last one of a name wins.
+def parse_parameters(package: CompiledPackage, settings: Sequence[str]) -> dict[str, Any]:
+    """Parses `name=value` settings by the package's types; a later one replaces an earlier one.
 
     Raises:
-        ParameterError: if a name is unknown, a value is of another type, or one is missing.
+        ParameterError: a name is unknown, a value has another type, or a parameter is missing.
     """
     values: dict[str, Any] = {}
     for setting in settings:
@@ -85,23 +56,24 @@ def parse_parameters(package: Package, settings: Sequence[str]) -> dict[str, Any
         if name not in package.parameters:
             close = difflib.get_close_matches(name, package.parameters, n=1)
             known = ", ".join(package.parameters) or "none"
-            hint = f"did you mean {close[0]}?" if close else f"this pipeline takes {known}"
+            hint = f"did you mean {close[0]}?" if close else f"the pipeline's parameters: {known}"
             raise ParameterError(f"--param {name}: unknown; {hint}")
-        values[name] = _parse(name, text, package.parameters[name].type)
-    for name, parameter in package.parameters.items():
-        if parameter.required and name not in values:
-            raise ParameterError(f"--param {name}=...: not given, and the pipeline has no default")
+        values[name] = _parse(name, text, package.parameters[name]["parameterType"])
+    for name, specification in package.parameters.items():
+        if "defaultValue" not in specification and name not in values:
+            raise ParameterError(f"--param {name}=...: required, the pipeline has no default")
     return values
 
 
 def _parse(name: str, text: str, kind: str) -> Any:
+    """Parses a value of one of the types that TFX's runtime parameters have."""
     if kind == "STRING":
         return text
-    types, expected = TYPES[kind]
+    parse, expected = (int, "a whole number") if kind == "NUMBER_INTEGER" else (float, "a number")
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if type(value) not in types or (isinstance(value, float) and not math.isfinite(value)):
+        value = parse(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
         raise ParameterError(f"--param {name}: got {text!r:.60}; expected {expected}")
     return value

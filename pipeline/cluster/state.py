@@ -1,4 +1,4 @@
-"""Runs and schedules as a person asks for them, out of what KFP's API answers."""
+"""Runs and schedules on a cluster, read from the answers of KFP's API."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +11,8 @@ ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 
 
 @dataclass(frozen=True)
-class Task:
-    """A task of a run; its state is one of KFP's, such as RUNNING or SUCCEEDED."""
+class ClusterTask:
+    """A task of a run; `state` is one of KFP's, such as RUNNING or SUCCEEDED."""
 
     name: str
     state: str
@@ -22,8 +22,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run; its state is one of KFP's. `schedule_id`, of the schedule that started it."""
+class ClusterRun:
+    """A run; `state` is one of KFP's, and `schedule_id` names the schedule that started it."""
 
     id: str
     name: str
@@ -32,12 +32,12 @@ class Run:
     finished: datetime | None
     schedule_id: str | None
     error: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[ClusterTask, ...]
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """A recurring run; `cron` has KFP's six fields, or is empty for one of another kind."""
+class ClusterSchedule:
+    """A recurring run; `cron` has KFP's six fields, or is empty if it runs at intervals."""
 
     id: str
     name: str
@@ -46,10 +46,10 @@ class Schedule:
     created: datetime | None
 
 
-def read_run(run: api.V2beta1Run) -> Run:
-    """Reads a run as the API gives it."""
+def read_run(run: api.V2beta1Run) -> ClusterRun:
+    """Reads a run of the API."""
     tasks = (run.run_details and run.run_details.task_details) or ()
-    return Run(
+    return ClusterRun(
         id=run.run_id,
         name=one_line(run.display_name),
         state=run.state or "PENDING",
@@ -58,7 +58,7 @@ def read_run(run: api.V2beta1Run) -> Run:
         schedule_id=run.recurring_run_id or None,
         error=one_line(run.error and run.error.message),
         tasks=tuple(
-            Task(
+            ClusterTask(
                 name=one_line(task.display_name),
                 state=task.state or "PENDING",
                 started=_time(task.start_time),
@@ -70,10 +70,10 @@ def read_run(run: api.V2beta1Run) -> Run:
     )
 
 
-def read_schedule(run: api.V2beta1RecurringRun) -> Schedule:
-    """Reads a recurring run as the API gives it."""
+def read_schedule(run: api.V2beta1RecurringRun) -> ClusterSchedule:
+    """Reads a recurring run of the API."""
     cron = run.trigger and run.trigger.cron_schedule
-    return Schedule(
+    return ClusterSchedule(
         id=run.recurring_run_id,
         name=one_line(run.display_name),
         cron=one_line(cron and cron.cron),
@@ -83,5 +83,5 @@ def read_schedule(run: api.V2beta1RecurringRun) -> Schedule:
 
 
 def _time(value: datetime | None) -> datetime | None:
-    """A time, or none for the beginning of 1970, which KFP gives for what has not been yet."""
+    """A time, or None for the start of 1970, KFP's value for a time that has not come."""
     return value if value and value.timestamp() > 0 else None

@@ -6,8 +6,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,9 @@ from trainer.common import exit_codes
 
 if TYPE_CHECKING:  # they import KFP's SDK or pydantic
     from pipeline.cluster.access import Access
-    from pipeline.cluster.client import Version
-    from pipeline.cluster.package import Package
-    from pipeline.cluster.state import Run
+    from pipeline.cluster.client import Cluster, PipelineVersion
+    from pipeline.cluster.package import CompiledPackage
+    from pipeline.cluster.state import ClusterRun
     from pipeline.config import PipelineConfig
 
 TIMES_SHOWN = 3
@@ -35,26 +34,26 @@ PARAMETERS = click.option(
 
 
 def access_options(command: Any) -> Any:
-    """Adds the options that say how a cluster is called; the command gets them as `access`."""
+    """Adds the options for calling a cluster; the command gets them as `access`."""
 
     @click.option(
         "--endpoint",
         envvar=["IADB_KFP_ENDPOINT", "KF_PIPELINES_ENDPOINT"],
         show_envvar=True,
         metavar="URL",
-        help="Of KFP's API, for example http://localhost:8888.",
+        help="KFP's API, for example http://localhost:8888.",
     )
     @click.option(
         "--namespace",
         envvar="IADB_KFP_NAMESPACE",
         show_envvar=True,
-        help="Yours, on a cluster with many users.",
+        help="Your namespace, on a multi-user cluster.",
     )
     @click.option(
         "--token-file",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="File with a bearer token; else that in IADB_KFP_TOKEN, if any.",
+        help="File with a bearer token; default: the token in IADB_KFP_TOKEN, if any.",
     )
     @functools.wraps(command)
     def with_access(
@@ -63,9 +62,7 @@ def access_options(command: Any) -> Any:
         from pipeline.cluster.access import Access, AccessError
 
         if not endpoint:
-            raise AccessError(
-                "--endpoint: not set; give the URL of KFP's API, or set IADB_KFP_ENDPOINT"
-            )
+            raise AccessError("--endpoint or IADB_KFP_ENDPOINT is required: the URL of KFP's API")
         token = os.environ.get("IADB_KFP_TOKEN")
         access = Access(endpoint.rstrip("/"), namespace or None, token or None, token_file)
         return command(access=access, **kwargs)
@@ -99,7 +96,7 @@ def compile_to_file(
     folder: str | None,
     output: Path,
 ) -> None:
-    """Write the pipeline as a KFP package, to be uploaded by any means."""
+    """Write the pipeline as a KFP package, for other tools to upload."""
     if not output.parent.is_dir():
         raise click.BadParameter(f"no folder {output.parent}", param_hint="--output")
     package = _compile(load_config(preset, file, overrides, folder), output)
@@ -111,7 +108,7 @@ def compile_to_file(
 @config_options
 @DATA
 @PARAMETERS
-@click.option("--wait", is_flag=True, help="Follow the run until it has ended.")
+@click.option("--wait", is_flag=True, help="Follow the run until it ends.")
 @access_options
 def submit(
     preset: str | None,
@@ -124,30 +121,25 @@ def submit(
 ) -> None:
     """Upload the pipeline and start a run.
 
-    A version is uploaded only where the cluster does not have the same. With --wait, a line a task
-    shows what is done, and a run that fails ends the command with code 6; without, the command ends
-    when the run is started.
+    Uploads a version only if the cluster does not have the same one. With --wait, prints one line
+    per task, and exits with code 6 if the run fails; without, exits when the run has started.
     """
     from pipeline.cluster.client import Cluster
-    from pipeline.cluster.package import parse_parameters
     from pipeline.commands.kubeflow_tables import print_tasks
     from pipeline.terminal import wide_console
 
     config = load_config(preset, file, overrides, folder)
     cluster = Cluster(access)
-    with _compiled(config) as package:
-        parameters = parse_parameters(package, settings)
-        version = cluster.upload(package, config.name)
-    _tell_version(version)
+    package, version, parameters = _upload(cluster, config, settings)
     run_id = cluster.start(version, parameters, config.kubeflow.service_account)
-    click.echo(f"run {run_id}: {cluster.run_url(run_id)}")
+    click.echo(f"run {run_id} started")
     if not wait:
         return
     try:
         run = print_tasks(wide_console(), cluster.follow(run_id), package.tasks)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("the run goes on; see `iadb kubeflow status`") from None
-    _tell_end(run, package)
+        raise KeyboardInterrupt("the run continues; see `iadb kubeflow status`") from None
+    _report_end(run, package)
 
 
 @kubeflow.command()
@@ -157,7 +149,7 @@ def submit(
 @click.option(
     "--cron",
     metavar='"MIN HOUR DAY MONTH WEEKDAY"',
-    help='When runs start, for example "0 3 * * *".',
+    help='Start times of runs, for example "0 3 * * *".',
 )
 @click.option(
     "--timezone",
@@ -166,10 +158,10 @@ def submit(
     show_default=True,
     envvar="IADB_KFP_TIMEZONE",
     show_envvar=True,
-    help="Zone that the cluster reads cron in: KFP's cronScheduleTimezone.",
+    help="Time zone of the cluster's cron: KFP's cronScheduleTimezone.",
 )
-@click.option("--name", help="Of the schedule; default: the pipeline's.")
-@click.option("--delete", is_flag=True, help="Delete the schedule of that name instead.")
+@click.option("--name", help="Name of the schedule; default: the pipeline's.")
+@click.option("--delete", is_flag=True, help="Delete the schedule of that name.")
 @access_options
 def schedule(
     preset: str | None,
@@ -183,49 +175,47 @@ def schedule(
     delete: bool,
     access: "Access",
 ) -> None:
-    """Upload the pipeline and run it again and again.
+    """Upload the pipeline and run it on a schedule.
 
-    A schedule of the same name is replaced. One run at a time; runs that were missed, as while the
-    cluster was down, are not made up for. KFP knows no time zone of a schedule: --timezone says
-    which one the whole cluster has, for the times shown.
+    Replaces a schedule of the same name. Runs one at a time, and skips runs that were missed, for
+    example while the cluster was down. KFP's schedules have no time zone: --timezone names that of
+    the whole cluster, for the times shown.
     """
     from pipeline.cluster.client import Cluster
-    from pipeline.cluster.package import parse_parameters
     from pipeline.unattended.cron import next_times, to_kubeflow
 
     if (cron is None) != delete:
-        raise click.UsageError("Give either --cron or --delete.")
+        raise click.UsageError("Either --cron or --delete is required.")
     config = load_config(preset, file, overrides, folder)
     name = name or config.name
     if delete:
         count = Cluster(access).unschedule(config.name, name)
-        click.echo(f"schedule {name}: {'deleted' if count else 'there is none'}")
+        click.echo(f"schedule {name}: {'deleted' if count else 'does not exist'}")
         return
     six_fields = to_kubeflow(cron)
     times = next_times(cron, zone, datetime.now(timezone.utc), TIMES_SHOWN)
     cluster = Cluster(access)
-    with _compiled(config) as package:
-        parameters = parse_parameters(package, settings)
-        version = cluster.upload(package, config.name)
-    _tell_version(version)
+    _, version, parameters = _upload(cluster, config, settings)
     replaced = cluster.schedule(
         version, name, six_fields, parameters, config.kubeflow.service_account
     )
     click.echo(f"schedule {name}: {six_fields}, {'replaced' if replaced else 'new'}")
     click.echo(f"next: {', '.join(f'{time:%Y-%m-%d %H:%M}' for time in times)} ({zone})")
     if zone != "UTC":
-        click.echo(f"where the cluster's cronScheduleTimezone is {zone}; KFP does not tell it")
+        click.echo(f"if the cluster's cronScheduleTimezone is {zone}; KFP's API does not expose it")
 
 
 @kubeflow.command()
-@click.option("--pipeline", metavar="NAME", help="Only this one; default: all of the namespace.")
 @click.option(
-    "--last", default=20, show_default=True, type=click.IntRange(1, 1000), help="Newest runs."
+    "--pipeline", metavar="NAME", help="Only this pipeline; default: the whole namespace."
+)
+@click.option(
+    "--last", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many runs."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the tasks of each run.")
 @access_options
 def status(pipeline: str | None, last: int, as_json: bool, access: "Access") -> None:
-    """List runs, the newest first, and schedules."""
+    """List runs, newest first, and schedules."""
     from pipeline.cluster.client import Cluster
     from pipeline.commands.kubeflow_tables import print_status
     from pipeline.terminal import wide_console
@@ -242,31 +232,33 @@ def status(pipeline: str | None, last: int, as_json: bool, access: "Access") -> 
     print_status(wide_console(), runs, schedules, pipeline)
 
 
-def _compile(config: "PipelineConfig", output: Path) -> "Package":
+def _compile(config: "PipelineConfig", output: Path) -> "CompiledPackage":
     from pipeline.cluster.package import read_package
     from pipeline.logs import logging_to
 
-    with logging_to(Path(os.devnull), verbose=False):  # TensorFlow talks when it is imported
+    with logging_to(Path(os.devnull), verbose=False):  # of TensorFlow, when it is imported
         from pipeline.cluster.compile import compile_package
 
         compile_package(config, output)
     return read_package(output)
 
 
-@contextmanager
-def _compiled(config: "PipelineConfig") -> Iterator["Package"]:
-    import tempfile
+def _upload(
+    cluster: "Cluster", config: "PipelineConfig", settings: tuple[str, ...]
+) -> tuple["CompiledPackage", "PipelineVersion", dict[str, Any]]:
+    """Compiles and uploads the pipeline; also parses the parameters of its runs."""
+    from pipeline.cluster.package import parse_parameters
 
     with tempfile.TemporaryDirectory() as folder:
-        yield _compile(config, Path(folder) / f"{config.name}.yaml")
+        package = _compile(config, Path(folder) / f"{config.name}.yaml")
+        parameters = parse_parameters(package, settings)
+        version = cluster.upload(package, config.name)
+    outcome = "uploaded" if version.uploaded else "exists already, nothing uploaded"
+    click.echo(f"version {version.name}: {outcome}")
+    return package, version, parameters
 
 
-def _tell_version(version: "Version") -> None:
-    done = "uploaded" if version.uploaded else "is there already, nothing uploaded"
-    click.echo(f"version {version.name}: {done}")
-
-
-def _tell_end(run: "Run", package: "Package") -> None:
+def _report_end(run: "ClusterRun", package: "CompiledPackage") -> None:
     from pipeline.cluster.connection import ClusterError
 
     if run.state == "SUCCEEDED":
@@ -277,5 +269,5 @@ def _tell_end(run: "Run", package: "Package") -> None:
         for task in run.tasks
         if task.state == "FAILED" and task.name in package.tasks
     ]
-    reason = ", ".join(failed) or run.error or "KFP gives no reason"
+    reason = ", ".join(failed) or run.error or "KFP reports no reason"
     raise ClusterError(f"run {run.id} {run.state.lower()}: {reason}")

@@ -1,4 +1,4 @@
-"""What a person sees of a cluster: the tasks of a run as they end, and tables."""
+"""Prints the tasks of a run on a cluster as they end, and tables of runs and schedules."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
@@ -6,44 +6,46 @@ from datetime import datetime, timedelta, timezone
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.cluster.state import ENDED, Run, Schedule, Task
+from pipeline.cluster.state import ENDED, ClusterRun, ClusterSchedule, ClusterTask
 from pipeline.terminal import make_table
 
 COLORS = {"SUCCEEDED": "green", "FAILED": "red", "RUNNING": "yellow"}
 MARKS = {"SUCCEEDED": "✓", "FAILED": "✗"}
 
 
-def print_tasks(console: Console, looks: Iterable[Run], tasks: Mapping[str, str]) -> Run:
-    """Prints a line for each task of a run when it ends; on a terminal, also what runs now.
+def print_tasks(
+    console: Console, looks: Iterable[ClusterRun], tasks: Mapping[str, str]
+) -> ClusterRun:
+    """Prints one line per task of a run when it ends; on a terminal, also the running tasks.
 
     Args:
         console: to print on.
-        looks: the run, again and again, up to its end.
-        tasks: the names to show, by KFP's. Others, such as KFP's own drivers, are left out.
+        looks: successive states of the run.
+        tasks: displayed names by KFP's own; other tasks, such as KFP's drivers, are not shown.
 
     Returns:
-        The run as it was last.
+        The last state.
     """
-    told = set()
+    printed = set()
     with console.status("waiting") as status:
         for run in looks:
             shown = [task for task in run.tasks if task.name in tasks]
             for task in shown:
-                if task.state in ENDED and task.name not in told:
-                    told.add(task.name)
+                if task.state in ENDED and task.name not in printed:
+                    printed.add(task.name)
                     _print_task(console, task, tasks[task.name])
             running = ", ".join(tasks[task.name] for task in shown if task.state == "RUNNING")
             status.update(
-                f"{len(told)} of {len(tasks)} tasks, {_duration(run)}"
+                f"{len(printed)} of {len(tasks)} tasks, {_duration(run)}"
                 + (f", now {escape(running)}" if running else "")
             )
     return run
 
 
 def print_status(
-    console: Console, runs: list[Run], schedules: list[Schedule], pipeline: str | None
+    console: Console, runs: list[ClusterRun], schedules: list[ClusterSchedule], pipeline: str | None
 ) -> None:
-    """Prints a line a run and a line a schedule; `pipeline` is what they were limited to."""
+    """Prints one line per run and schedule; `pipeline` is the one they belong to, if any."""
     of = f" of {escape(pipeline)}" if pipeline else ""
     names = {schedule.id: schedule.name for schedule in schedules}
     if runs:
@@ -58,7 +60,7 @@ def print_status(
         console.print(f"no runs{of}")
     console.print()
     if schedules:
-        table = make_table("schedule", "cron", "state", "made")
+        table = make_table("schedule", "cron", "state", "created")
         for schedule in schedules:
             state = "[green]enabled[/]" if schedule.enabled else "disabled"
             cron = escape(schedule.cron) or "–"
@@ -68,7 +70,7 @@ def print_status(
         console.print(f"no schedules{of}")
 
 
-def _print_task(console: Console, task: Task, name: str) -> None:
+def _print_task(console: Console, task: ClusterTask, name: str) -> None:
     mark, color = MARKS.get(task.state, "–"), COLORS.get(task.state, "default")
     how = "" if task.state == "SUCCEEDED" else f"{task.state.lower()} "
     took = _duration(task)
@@ -83,7 +85,7 @@ def _time(time: datetime | None) -> str:
     return f"{time.astimezone():%Y-%m-%d %H:%M:%S}" if time else "–"
 
 
-def _duration(work: Run | Task) -> str:
+def _duration(work: ClusterRun | ClusterTask) -> str:
     if not work.started:
         return "–"
     end = work.finished or datetime.now(timezone.utc)

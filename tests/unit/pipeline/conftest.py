@@ -1,13 +1,13 @@
-"""A Kubeflow Pipelines API on loopback, and a small package to run there."""
+"""A Kubeflow Pipelines API on loopback, and a small package to run on it."""
 
 import pytest
 
 
 @pytest.fixture(scope="session")
 def package_file(tmp_path_factory):
-    """A package with two tasks, and the inputs `steps` (1000, if not given) and `data_folder`.
+    """A package with two tasks, and the inputs `steps` (default 1000) and `data_folder`.
 
-    It is two documents, as all are that say what Kubernetes shall do.
+    It has two documents, as every package with options of Kubernetes.
     """
     from kfp import compiler, dsl, kubernetes
 
@@ -35,11 +35,11 @@ def package(package_file):
 
 @pytest.fixture
 def stand_in(monkeypatch, tmp_path):
-    """The API; at the end, all requests were such as KFP knows."""
+    """The API; at the end, all requests were valid."""
     import kfp
     from kfp_stand_in import KfpStandIn
 
-    context = tmp_path / "kfp" / "context.json"  # where KFP's client keeps a namespace
+    context = tmp_path / "kfp" / "context.json"  # where KFP's client stores a namespace
     monkeypatch.setattr(kfp.Client, "_LOCAL_KFP_CONTEXT", str(context))
     for name in ("ENDPOINT", "NAMESPACE", "TOKEN", "TIMEZONE"):
         monkeypatch.delenv(f"IADB_KFP_{name}", raising=False)

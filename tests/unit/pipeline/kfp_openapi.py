@@ -1,4 +1,4 @@
-"""KFP's published v2beta1 OpenAPI, as its generated client (kfp_server_api) has it, for checks."""
+"""Checks by KFP's published v2beta1 OpenAPI, read from its generated client (kfp_server_api)."""
 
 import inspect
 import re
@@ -7,17 +7,17 @@ from datetime import datetime
 
 import kfp_server_api
 
-INT64 = {"max_concurrency", "interval_second"}  # text in OpenAPI; in JSON, a number will do, too
+INT64 = {"max_concurrency", "interval_second"}  # strings in OpenAPI; JSON may also have numbers
 PRIMITIVES = {"str": (str,), "int": (int,), "bool": (bool,), "float": (int, float)}
 
 
 class WrongShapeError(Exception):
-    """What is not as the OpenAPI has it."""
+    """A value does not match the OpenAPI."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A request that KFP knows; `query` has the type of each parameter, `body` a model's name."""
+    """A request of the API; `query` has the type of each parameter, `body` the name of a model."""
 
     name: str
     method: str
@@ -29,7 +29,7 @@ class Operation:
 
 
 def read_operations():
-    """All operations, out of the generated client's source."""
+    """All operations, from the source of the generated client."""
     found = []
     for _, api in inspect.getmembers(kfp_server_api.api, inspect.ismodule):
         for _, service in inspect.getmembers(api, inspect.isclass):
@@ -57,7 +57,7 @@ def _read_operation(name, source):
 
 
 def check(value, kind, where):
-    """Raises WrongShapeError where a JSON value is not what the OpenAPI says."""
+    """Raises WrongShapeError if a JSON value does not match the OpenAPI."""
     if kind == "object":
         return
     if of := re.fullmatch(r"list\[(.*)\]", kind):

@@ -1,8 +1,8 @@
-"""A stand-in for the API server of Kubeflow Pipelines, on loopback, that keeps all in memory.
+"""A stand-in for the API server of Kubeflow Pipelines, on loopback and in memory.
 
-Every request is checked against KFP's OpenAPI: path, method, query parameters, and the body down to
-each field; and so is every answer. What the OpenAPI does not say (that names are unique, what cron
-may be, how filters are decoded, which times stand for none) follows the source of KFP's server.
+It checks every request against KFP's OpenAPI: path, method, query parameters, and each field of the
+body; and every answer as well. Behaviour beyond the OpenAPI (unique names, the syntax of cron, the
+decoding of filters, times that mean none) follows the source of KFP's server.
 """
 
 import itertools
@@ -19,9 +19,9 @@ import yaml
 from kfp_openapi import WrongShapeError, check, read_operations
 
 OPERATIONS = read_operations()
-NEVER = "1970-01-01T00:00:00Z"  # what KFP answers for a time that has not come
-CRON = re.compile(r"(\*|\d+(,\d+)*)( (\*|\d+(,\d+)*)){5}")  # as much of robfig/cron as is needed
-# What KFP's own client writes, and protobuf's JSON takes as well as the published names.
+NEVER = "1970-01-01T00:00:00Z"  # KFP's value for a time that has not come
+CRON = re.compile(r"(\*|\d+(,\d+)*)( (\*|\d+(,\d+)*)){5}")  # a subset of robfig/cron
+# KFP's own client writes these; protobuf's JSON accepts them and the published names.
 SHORT_FILTER = {'"operation": 1,': '"operation": "EQUALS",', '"stringValue"': '"string_value"'}
 CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 501: 12}  # of gRPC, by HTTP status
 JSON_TYPES = {"NUMBER_INTEGER": (int,), "NUMBER_DOUBLE": (int, float), "STRING": (str,)}
@@ -36,17 +36,17 @@ class RefusalError(Exception):
 
 
 class KfpStandIn:
-    """The server, and what it has been given.
+    """The server and its state.
 
     Attributes:
         url: its endpoint.
-        token: that requests need, if any.
-        namespaces: the user may use; none on a cluster with a single user.
-        wrong_requests: what was asked that KFP does not know.
-        faults: by operation, what answers its next requests instead: (status, type, body), or None
-            to hang up.
+        token: required in requests, if any.
+        namespaces: of the user; none on a single-user cluster.
+        wrong_requests: requests that KFP does not know.
+        faults: by operation, answers to its next requests: (status, type, body), or None to close
+            the connection.
         called: the operations, in order.
-        before: by operation, what is done with its next request before it is done.
+        before: by operation, a function that is called before its next request is processed.
     """
 
     def __init__(self):
@@ -74,7 +74,7 @@ class KfpStandIn:
         self._server.server_close()
 
     def now(self):
-        """A time that no other thing has, in seconds as KFP has them."""
+        """A unique time, in whole seconds as in KFP."""
         self._clock += timedelta(seconds=1)
         return self._clock.isoformat().replace("+00:00", "Z")
 
@@ -97,7 +97,7 @@ class KfpStandIn:
         }
 
     def answer(self, handler, method):
-        """Answers a request: (status, type, bytes), or None to hang up."""
+        """Answers a request: (status, type, bytes), or None to close the connection."""
         url = urlsplit(handler.path)
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         with self._lock:
@@ -230,7 +230,7 @@ class KfpStandIn:
         return things[key]
 
     def _check_work(self, content):
-        """What runs and recurring runs have in common."""
+        """Checks the common fields of runs and recurring runs."""
         self._get(self.experiments, content["experiment_id"])
         reference = content["pipeline_version_reference"]
         version = self._get(self.versions, reference["pipeline_version_id"])

@@ -16,7 +16,7 @@ DATA = ("--param", "data_folder=/data")
 
 @pytest.fixture
 def iadb(stand_in, package_file, monkeypatch):
-    """Calls `iadb kubeflow` on the stand-in; compiling takes TFX, so it copies a small package."""
+    """Calls `iadb kubeflow` on the stand-in, with a small package in place of TFX's compiler."""
 
     def compile_package(config, output):
         shutil.copy(package_file, output)
@@ -34,7 +34,7 @@ def iadb(stand_in, package_file, monkeypatch):
 
 
 def end_runs_when_seen(stand_in, state, tasks):
-    """Ends a run after the client has seen it once."""
+    """Ends a run after the client has polled it once."""
 
     def end(run_id, content, query):
         stand_in.before[operation] = lambda *_: stand_in.end_run(run_id, state, tasks)
@@ -43,61 +43,63 @@ def end_runs_when_seen(stand_in, state, tasks):
     stand_in.before[operation] = end
 
 
-def test_compile_writes_a_package_and_tells_its_parameters(iadb, package_file, tmp_path):
+def test_compile_writes_a_package_and_prints_its_parameters(iadb, package_file, tmp_path):
     output = tmp_path / "digits.yaml"
-    told = iadb("compile", "--preset", "digits", "--output", output)
+    printed = iadb("compile", "--preset", "digits", "--output", output)
     assert output.read_bytes() == package_file.read_bytes()
-    assert told.startswith(f"{output}: 2 tasks, digest ")
-    assert told.endswith("runtime parameters: data_folder, steps\n")
+    assert printed.startswith(f"{output}: 2 tasks, digest ")
+    assert printed.endswith("runtime parameters: data_folder, steps\n")
 
 
-def test_compile_into_a_folder_that_is_not_there_ends_with_code_2(iadb, tmp_path):
-    told = iadb("compile", "-o", tmp_path / "none" / "digits.yaml", code=exit_codes.USAGE)
-    assert f"no folder {tmp_path / 'none'}" in told
+def test_compile_into_a_missing_folder_exits_with_code_2(iadb, tmp_path):
+    printed = iadb("compile", "-o", tmp_path / "none" / "digits.yaml", code=exit_codes.USAGE)
+    assert f"no folder {tmp_path / 'none'}" in printed
 
 
 def test_submit_uploads_and_starts_a_run(iadb, stand_in):
-    told = iadb("submit", "--preset", "digits", *DATA, "--param", "steps=2000")
+    printed = iadb("submit", "--preset", "digits", *DATA, "--param", "steps=2000")
     ((run_id, run),) = stand_in.runs.items()
     (version,) = stand_in.versions.values()
-    assert told == (
-        f"version {version['display_name']}: uploaded\n"
-        f"run {run_id}: {stand_in.url}/#/runs/details/{run_id}\n"
+    assert f"version {version['display_name']}: uploaded\n" in printed
+    assert printed.endswith(
+        f"Run details: {stand_in.url}/#/runs/details/{run_id}\nrun {run_id} started\n"
     )
     assert run["runtime_config"]["parameters"] == {"data_folder": "/data", "steps": 2000}
     assert run["service_account"] == "iadb"
 
 
-def test_submitting_the_same_again_uploads_nothing_and_says_so(iadb, stand_in):
+def test_submitting_the_same_again_uploads_nothing(iadb, stand_in):
     iadb("submit", *DATA)
-    assert "is there already, nothing uploaded" in iadb("submit", *DATA)
+    assert "exists already, nothing uploaded" in iadb("submit", *DATA)
     assert len(stand_in.versions) == 1
     assert len(stand_in.runs) == 2
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "printed"),
     [
-        ((), "iadb: --param data_folder=...: not given, and the pipeline has no default\n"),
+        ((), "iadb: --param data_folder=...: required, the pipeline has no default\n"),
         (("stepz=1",), "iadb: --param stepz: unknown; did you mean steps?\n"),
         (("steps=a\nb",), "iadb: --param steps: got 'a\\nb'; expected a whole number\n"),
     ],
 )
-def test_a_wrong_parameter_ends_with_code_2_before_anything_is_made(iadb, stand_in, settings, told):
+def test_a_wrong_parameter_exits_with_code_2_before_anything_is_created(
+    iadb, stand_in, settings, printed
+):
     options = [part for setting in settings for part in ("--param", setting)]
-    assert iadb("submit", *options, code=exit_codes.USAGE) == told
+    assert iadb("submit", *options, code=exit_codes.USAGE) == printed
     assert stand_in.pipelines == stand_in.experiments == {}
 
 
 def test_waiting_shows_the_tasks_of_the_pipeline_as_they_end(iadb, stand_in):
     tasks = [("node", "SUCCEEDED", ""), ("node-driver", "SUCCEEDED", ""), ("node-2", "SKIPPED", "")]
     end_runs_when_seen(stand_in, "SUCCEEDED", tasks)
-    told = iadb("submit", *DATA, "--wait").splitlines()
-    assert [line.split() for line in told[2:-1]] == [
+    printed = iadb("submit", *DATA, "--wait").splitlines()
+    assert [line.split() for line in printed[-3:-1]] == [
         ["✓", "ImageExampleGen", "0:01:02"],
         ["–", "Trainer", "skipped", "0:01:02"],
     ]
-    assert told[-1].endswith("succeeded")
+    assert printed[-1].endswith("succeeded")
 
 
 @pytest.mark.parametrize(
@@ -105,36 +107,33 @@ def test_waiting_shows_the_tasks_of_the_pipeline_as_they_end(iadb, stand_in):
     [
         ("FAILED", [("node-2", "FAILED", "exit code 3")], "failed: Trainer (exit code 3)"),
         ("FAILED", [("node", "FAILED", "")], "failed: ImageExampleGen"),
-        ("CANCELED", [], "canceled: KFP gives no reason"),
+        ("CANCELED", [], "canceled: KFP reports no reason"),
     ],
 )
-def test_a_run_that_does_not_succeed_ends_the_waiting_with_code_6(
-    iadb, stand_in, state, tasks, reason
-):
+def test_a_run_that_does_not_succeed_ends_waiting_with_code_6(iadb, stand_in, state, tasks, reason):
     end_runs_when_seen(stand_in, state, tasks)
-    told = iadb("submit", *DATA, "--wait", code=exit_codes.CLUSTER)
-    assert told.endswith(f"{reason}\n")
+    printed = iadb("submit", *DATA, "--wait", code=exit_codes.CLUSTER)
+    assert printed.endswith(f"{reason}\n")
 
 
-def test_ctrl_c_while_waiting_says_that_the_run_goes_on(iadb, stand_in, monkeypatch):
+def test_ctrl_c_while_waiting_reports_that_the_run_continues(iadb, stand_in, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pipeline.cluster.client.time.sleep", interrupt)
-    told = iadb("submit", *DATA, "--wait", code=exit_codes.INTERRUPTED)
-    assert told.endswith("iadb: interrupted; the run goes on; see `iadb kubeflow status`\n")
+    printed = iadb("submit", *DATA, "--wait", code=exit_codes.INTERRUPTED)
+    assert printed.endswith("iadb: interrupted; the run continues; see `iadb kubeflow status`\n")
     assert len(stand_in.runs) == 1
 
 
-def test_schedule_makes_and_replaces_a_schedule_and_tells_the_next_times(iadb, stand_in):
-    told = iadb("schedule", *DATA, "--cron", "0 3 * * *").splitlines()
-    assert told[1] == "schedule digits: 0 0 3 * * *, new"
-    assert told[2].count(" 03:00") == 3
-    assert told[2].endswith("(UTC)")
-    assert len(told) == 3
-    told = iadb("schedule", *DATA, "--cron", "30 4 * * 7", "--timezone", "Europe/Berlin")
-    assert "schedule digits: 0 30 4 * * 0, replaced\n" in told
-    assert "where the cluster's cronScheduleTimezone is Europe/Berlin" in told
+def test_schedule_creates_and_replaces_a_schedule_and_prints_the_next_times(iadb, stand_in):
+    printed = iadb("schedule", *DATA, "--cron", "0 3 * * *").splitlines()
+    assert printed[-2] == "schedule digits: 0 0 3 * * *, new"
+    assert printed[-1].count(" 03:00") == 3
+    assert printed[-1].endswith("(UTC)")
+    printed = iadb("schedule", *DATA, "--cron", "30 4 * * 7", "--timezone", "Europe/Berlin")
+    assert "schedule digits: 0 30 4 * * 0, replaced\n" in printed
+    assert "if the cluster's cronScheduleTimezone is Europe/Berlin" in printed
     (schedule,) = stand_in.recurring_runs.values()
     assert schedule["runtime_config"]["parameters"] == {"data_folder": "/data"}
 
@@ -144,7 +143,7 @@ def test_schedules_of_other_names_stay_and_one_is_deleted_by_name(iadb, stand_in
     iadb("schedule", *DATA, "--cron", "0 4 * * *", "--name", "50% früh+spät")
     assert len(stand_in.recurring_runs) == 2
     assert iadb("schedule", "--delete", "--name", "50% früh+spät").endswith(": deleted\n")
-    assert iadb("schedule", "--delete", "--name", "50% früh+spät").endswith(": there is none\n")
+    assert iadb("schedule", "--delete", "--name", "50% früh+spät").endswith(": does not exist\n")
     assert [run["display_name"] for run in stand_in.recurring_runs.values()] == ["digits"]
 
 
@@ -158,12 +157,12 @@ def test_schedules_of_other_names_stay_and_one_is_deleted_by_name(iadb, stand_in
         (),
     ],
 )
-def test_a_wrong_schedule_ends_with_code_2_before_the_cluster_is_asked(iadb, stand_in, options):
+def test_a_wrong_schedule_exits_with_code_2_before_any_request(iadb, stand_in, options):
     iadb("schedule", *DATA, *options, code=exit_codes.USAGE)
     assert stand_in.called == []
 
 
-def test_status_of_an_empty_cluster_is_told(iadb):
+def test_status_of_an_empty_cluster(iadb):
     assert iadb("status") == "no runs\n\nno schedules\n"
     assert iadb("status", "--pipeline", "[red]x") == "no runs of [red]x\n\nno schedules of [red]x\n"
 
@@ -175,17 +174,17 @@ def test_status_lists_runs_with_their_schedules(iadb, stand_in):
     (schedule_id,) = stand_in.recurring_runs
     run |= {"recurring_run_id": schedule_id, "display_name": "[red]digits"}
     stand_in.end_run(run["run_id"], "FAILED")
-    told = iadb("status")
-    (line,) = [line for line in told.splitlines() if "failed" in line]
+    printed = iadb("status")
+    (line,) = [line for line in printed.splitlines() if "failed" in line]
     assert line.startswith("[red]digits ")
     assert line.rstrip().endswith("[b]nightly [2J")
-    (line,) = [line for line in told.splitlines() if "0 0 3 * * *" in line]
+    (line,) = [line for line in printed.splitlines() if "0 0 3 * * *" in line]
     assert "enabled" in line
     iadb("schedule", "--delete", "--name", "[b]nightly\x1b[2J")
     assert "deleted" in iadb("status")
 
 
-def test_status_as_json_has_all_that_is_known(iadb, stand_in):
+def test_status_as_json_is_complete(iadb, stand_in):
     iadb("submit", *DATA)
     iadb("schedule", *DATA, "--cron", "0 3 * * *")
     (run_id,) = stand_in.runs
@@ -198,29 +197,25 @@ def test_status_as_json_has_all_that_is_known(iadb, stand_in):
     assert (schedule["cron"], schedule["enabled"]) == ("0 0 3 * * *", True)
 
 
-def test_the_token_comes_from_the_environment_or_a_file_alone(
-    iadb, stand_in, monkeypatch, tmp_path
-):
+def test_the_token_comes_only_from_the_environment_or_a_file(iadb, stand_in, monkeypatch, tmp_path):
     stand_in.token = "right"
     (tmp_path / "token").write_text("right\n")
     asked = iadb("status", code=exit_codes.CLUSTER)
-    assert "asks for a token (401): set IADB_KFP_TOKEN or give --token-file" in asked
+    assert "requires a token (401): set IADB_KFP_TOKEN or --token-file" in asked
     assert iadb("status", "--token-file", tmp_path / "token").startswith("no runs")
     monkeypatch.setenv("IADB_KFP_TOKEN", "wrong")
     assert iadb("status", "--token-file", tmp_path / "token").startswith("no runs")
-    told = iadb("status", code=exit_codes.CLUSTER)
-    assert "wrong" not in told
-    assert told.count("\n") == 1
+    printed = iadb("status", code=exit_codes.CLUSTER)
+    assert "wrong" not in printed
+    assert printed.count("\n") == 1
     monkeypatch.setenv("IADB_KFP_TOKEN", "right")
     assert iadb("status").startswith("no runs")
 
 
-def test_without_an_endpoint_the_error_says_how_to_give_one(iadb, monkeypatch):
+def test_without_an_endpoint_the_error_names_the_option(iadb, monkeypatch):
     monkeypatch.delenv("IADB_KFP_ENDPOINT")
-    told = iadb("status", code=exit_codes.USAGE)
-    assert told == (
-        "iadb: --endpoint: not set; give the URL of KFP's API, or set IADB_KFP_ENDPOINT\n"
-    )
+    printed = iadb("status", code=exit_codes.USAGE)
+    assert printed == ("iadb: --endpoint or IADB_KFP_ENDPOINT is required: the URL of KFP's API\n")
 
 
 def test_kfps_own_variable_names_the_endpoint_too(iadb, stand_in, monkeypatch):
@@ -229,16 +224,16 @@ def test_kfps_own_variable_names_the_endpoint_too(iadb, stand_in, monkeypatch):
     assert iadb("status").startswith("no runs")
 
 
-def test_a_cluster_that_cannot_be_reached_ends_with_code_6_and_one_line(iadb, stand_in):
+def test_an_unreachable_cluster_exits_with_code_6_and_one_line(iadb, stand_in):
     stand_in.faults["healthz_service_get_healthz"] = [(502, "text/html", b"<html>")]
-    told = iadb("status", code=exit_codes.CLUSTER)
-    assert told == f"iadb: {stand_in.url} refuses (502 Bad Gateway)\n"
+    printed = iadb("status", code=exit_codes.CLUSTER)
+    assert printed == f"iadb: {stand_in.url} rejects the request (502 Bad Gateway)\n"
 
 
-def test_without_kfp_the_error_says_what_to_install(iadb, monkeypatch):
+def test_without_kfp_the_error_names_the_package_to_install(iadb, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    told = iadb("status", code=exit_codes.USAGE)
-    assert told == "iadb: KFP's SDK is missing: pip install 'iadb-tfx[kubeflow]'\n"
+    printed = iadb("status", code=exit_codes.USAGE)
+    assert printed == "iadb: KFP's SDK is missing: pip install 'iadb-tfx[kubeflow]'\n"
 
 
 def test_help_imports_neither_kfp_nor_other_heavy_libraries():
