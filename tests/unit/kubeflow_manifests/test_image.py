@@ -1,4 +1,4 @@
-"""What the image of the nodes is made of."""
+"""The contents of the nodes' image."""
 
 import pathlib
 import re
@@ -16,14 +16,14 @@ def locked(path):
     return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", text(path), re.MULTILINE))
 
 
-def test_the_gpu_image_differs_by_the_cuda_libraries_alone():
+def test_the_gpu_image_only_adds_the_cuda_libraries():
     every, gpu = locked("requirements.lock"), locked("kubeflow/requirements-gpu.lock")
     added = {name for name in gpu if name not in every}
     assert all(gpu[name] == every[name] for name in gpu if name not in added)
     assert added and all(re.fullmatch(r"nvidia-[a-z]+(-[a-z]+)?-cu12", name) for name in added)
 
 
-def test_what_stays_out_of_the_image_is_in_the_lock_and_no_requirement_of_the_package():
+def test_excluded_packages_are_in_the_lock_and_not_required_by_the_package():
     lines = text("kubeflow/excluded-packages.txt").splitlines()
     excluded = {line for line in lines if not line.startswith("#")}
     assert excluded <= set(locked("requirements.lock"))
@@ -39,7 +39,7 @@ def test_the_same_uv_installs_everywhere():
     assert f"ARG UV_VERSION={version}\n" in text("kubeflow/Dockerfile")
 
 
-def test_the_build_gets_every_file_that_it_copies():
+def test_the_build_context_has_every_copied_file():
     ignored = text(".dockerignore").splitlines()
     for path in ("requirements.lock", "kubeflow/excluded-packages.txt", "setup.py", "README.md"):
         assert f"!{path}" in ignored

@@ -1,4 +1,4 @@
-"""The manifests in kubeflow/: valid, consistent, and with no more rights than a run needs."""
+"""The manifests in kubeflow/: valid, consistent, and with minimal permissions."""
 
 import ast
 import pathlib
@@ -46,7 +46,7 @@ def only(kind, name):
 
 
 def pods():
-    """Labels and specification of every pod that the manifests make."""
+    """Labels and specification of every pod of the manifests."""
     for part in of_kind("Deployment", "StatefulSet"):
         yield part["spec"]["template"]["metadata"]["labels"], part["spec"]["template"]["spec"]
     for part in of_kind("CronJob"):
@@ -73,7 +73,7 @@ def build(folder):
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=IDS)
-def test_kubernetes_takes_each_resource(resource):
+def test_each_resource_is_valid_in_kubernetes(resource):
     kubernetes_validate.validate(resource, KUBERNETES, strict=True)
 
 
@@ -93,7 +93,7 @@ def test_kustomize_builds_valid_resources(folder):
         kubernetes_validate.validate(resource, KUBERNETES, strict=True)
 
 
-def test_the_overlay_for_one_machine_asks_for_no_shared_storage():
+def test_the_single_node_overlay_requires_no_shared_storage():
     modes = {
         mode
         for part in build(FOLDER / "manifests/overlays/single-node")
@@ -103,7 +103,7 @@ def test_the_overlay_for_one_machine_asks_for_no_shared_storage():
     assert modes == {"ReadWriteOnce"}
 
 
-def test_the_overlay_for_all_signatures_turns_batching_off():
+def test_the_overlay_for_all_signatures_disables_batching():
     for folder, batching in ((BASE, True), (FOLDER / "manifests/overlays/all-signatures", False)):
         (serving,) = [part for part in build(folder) if part["kind"] == "Deployment"]
         (container,) = serving["spec"]["template"]["spec"]["containers"]
@@ -132,7 +132,7 @@ def test_the_configurations_in_the_readme_are_valid(text, tmp_path):
     load(None, tmp_path / "mine.yaml")
 
 
-def test_the_command_that_makes_the_secret_gives_every_key_that_pods_read():
+def test_the_command_for_the_secret_sets_every_key_that_pods_read():
     (command,) = re.findall(r"create secret generic iadb-metadata[^`]*", README)
     given = set(re.findall(r"--from-(?:literal|file)=(\w+)=", command))
     read = {
@@ -157,7 +157,7 @@ def keys_of_the_metadata_database():
     return set(ast.literal_eval(keys))
 
 
-def test_no_secret_and_no_password_is_in_a_manifest():
+def test_manifests_contain_no_secrets_or_passwords():
     assert not of_kind("Secret")
     for _, container in containers():
         for variable in container.get("env", []):
@@ -165,7 +165,7 @@ def test_no_secret_and_no_password_is_in_a_manifest():
                 assert "value" not in variable
 
 
-def test_selectors_and_network_policies_select_pods_that_there_are():
+def test_selectors_and_network_policies_select_existing_pods():
     labels = [labels for labels, _ in pods()]
     selectors = [part["spec"]["selector"] for part in of_kind("Service")]
     for part in of_kind("Deployment", "StatefulSet"):
@@ -178,7 +178,7 @@ def test_selectors_and_network_policies_select_pods_that_there_are():
     assert policies == [part["spec"]["selector"] for part in of_kind("Service")]
 
 
-def test_services_probes_and_policies_name_ports_that_there_are():
+def test_services_probes_and_policies_name_existing_ports():
     ports = {}
     for labels, spec in pods():
         named = {p["name"] for c in spec["containers"] for p in c.get("ports", [])}
@@ -197,19 +197,19 @@ def test_services_probes_and_policies_name_ports_that_there_are():
             assert {port["port"] for port in rule["ports"]} == target
 
 
-def test_pods_of_a_run_alone_reach_the_database():
+def test_only_pods_of_a_run_reach_the_database():
     spec = only("NetworkPolicy", "iadb-postgresql")["spec"]
     (rule,) = spec["ingress"]
     assert rule["from"] == [{"podSelector": {"matchLabels": RUN_POD}}]
 
 
-def test_database_and_server_start_no_connections():
+def test_database_and_server_have_no_egress():
     for policy in of_kind("NetworkPolicy"):
         assert "Egress" in policy["spec"]["policyTypes"]
         assert "egress" not in policy["spec"]
 
 
-def test_volumes_are_there_and_the_server_cannot_write_to_them():
+def test_volumes_exist_and_the_server_cannot_write_to_them():
     claims = {part["metadata"]["name"] for part in of_kind("PersistentVolumeClaim")}
     maps = {part["name"] for part in kustomization(BASE)["configMapGenerator"]}
     maps |= set(re.findall(r"create configmap (\S+)", CRONJOB.read_text("utf-8")))
@@ -230,7 +230,7 @@ def test_volumes_are_there_and_the_server_cannot_write_to_them():
 @pytest.mark.parametrize(
     ("spec", "container"), list(containers()), ids=[c["name"] for _, c in containers()]
 )
-def test_every_container_is_pinned_bounded_and_unprivileged(spec, container):
+def test_every_container_is_pinned_limited_and_unprivileged(spec, container):
     tag = container["image"].rpartition(":")[2]
     assert re.match(r"\d+\.\d+", tag)
     assert {"cpu", "memory"} <= set(container["resources"]["requests"])
@@ -244,7 +244,7 @@ def test_every_container_is_pinned_bounded_and_unprivileged(spec, container):
     assert spec["automountServiceAccountToken"] is False
 
 
-def test_the_account_of_the_pods_has_the_rights_that_a_run_needs_and_no_other():
+def test_the_service_account_has_only_the_permissions_that_a_run_needs():
     (binding,) = of_kind("RoleBinding")
     (role,) = of_kind("Role")
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
@@ -267,7 +267,7 @@ def test_the_account_of_the_pods_has_the_rights_that_a_run_needs_and_no_other():
     }
 
 
-def test_the_cron_job_starts_a_command_that_there_is_one_at_a_time():
+def test_the_cron_job_starts_an_existing_command_one_at_a_time():
     spec = only("CronJob", "iadb-retraining")["spec"]
     assert spec["concurrencyPolicy"] == "Forbid"
     (container,) = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"]
