@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from trainer.common import exit_codes
+from trainer.common.options import Options
 from trainer.common.validation import explain_reason
-from trainer.options import Options
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 

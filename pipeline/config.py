@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from components.drift_gate.options import DriftOptions
 from components.image_example_gen.options import ImageOptions, WindowOptions
-from components.image_example_gen.spans import MAX_DIGITS, has_spans
+from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.sample_evaluator.options import EvaluateOptions
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.options import RetentionOptions
@@ -24,8 +24,9 @@ from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.runners.vertex_options import VertexOptions
 from pipeline.unattended.options import ScheduleOptions
 from trainer.common import exit_codes
+from trainer.common.options import Options
 from trainer.common.validation import explain
-from trainer.options import ModelOptions, Options, SampleOptions, TrainOptions
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
 
 
 class ConfigError(ValueError):

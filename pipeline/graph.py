@@ -25,10 +25,10 @@ from components.image_example_gen.driver import LATEST
 from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_trainer.component import ImageTrainer
 from components.real_features.component import RealFeatures
+from components.real_features.options import RealFeaturesOptions
 from components.resolvers.base_model import LatestBlessedOnOtherExamplesStrategy
 from components.resolvers.baseline import LatestBlessedOtherStrategy
 from components.sample_evaluator.component import SampleEvaluator
-from components.sample_evaluator.options import RealFeaturesOptions
 from components.schema_importer.component import SchemaImporter
 from components.source_hash import source_hash
 from pipeline.config import ConfigError, PipelineConfig

@@ -4,27 +4,13 @@ Sizes are in pixels, lengths of training in steps, times in seconds. Every secti
 keys, so that a typing error is not mistaken for a default.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
+
+from trainer.common.options import Options
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-class Options(BaseModel):
-    """A section of the configuration: immutable, without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _reject_booleans_as_numbers(cls, values: Any) -> Any:
-        """Python accepts true as 1, and YAML reads `yes` as true."""
-        for name, value in values.items() if isinstance(values, dict) else ():
-            field = cls.model_fields.get(name)
-            if isinstance(value, bool) and field and field.annotation is not bool:
-                raise ValueError(f"{name}: got {value}; a boolean is not allowed here")
-        return values
 
 
 class ModelOptions(Options):

@@ -11,11 +11,10 @@ import keras
 import tensorflow as tf
 
 from trainer import preprocessing
+from trainer.common.names import METADATA
 from trainer.guidance import evaluations_per_slope, vector_field
 from trainer.labels import LabelEncoder
 from trainer.ode import solvers
-
-METADATA = "assets.extra/iadb.json"  # beside saved_model.pb; servers ignore this folder
 
 
 def noise_from_seeds(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:

@@ -16,7 +16,7 @@ from components.drift_gate.sampling import WriteSample
 from components.drift_gate.verdict import judge
 from components.features import check_available
 from components.features.options import FeatureOptions
-from components.images.batches import ReadExamples
+from components.images.records import ReadExamples
 from trainer.common import exit_codes
 from trainer.examples import EVAL, TRAIN
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from trainer.options import Options
+from trainer.common.options import Options
 
 
 class DriftOptions(Options):

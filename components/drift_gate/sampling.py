@@ -10,7 +10,7 @@ import tensorflow as tf
 from components.drift_gate.sample import SCALARS, DescribedImage, Sample
 from components.features import load_extractor
 from components.features.options import FeatureOptions
-from components.images.batches import example_key
+from components.images.records import example_key
 from components.images.take_first import TakeFirst
 from trainer import examples
 

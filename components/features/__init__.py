@@ -17,15 +17,6 @@ from components.features.options import FeatureOptions
 # uint8 [N, H, W, 1 or 3] to float32 [N, d]
 Extractor = Callable[[np.ndarray], np.ndarray]
 
-# Each has a function `load`, from FeatureOptions to an Extractor.
-_MODULES = {
-    "pixels": "pixels",
-    "random_conv": "random_conv",
-    "keras": "keras_network",
-    "saved_model": "saved_model",
-    "onnx": "onnx_network",
-}
-
 
 def check_available(options: FeatureOptions) -> None:
     """Checks, without loading it, that a feature space can be loaded.
@@ -48,8 +39,20 @@ def load_extractor(options: FeatureOptions) -> Extractor:
     """
     if options.kind == "onnx":
         _check_onnxruntime()
-    # Imported here, since a configuration names the spaces without their libraries.
-    return importlib.import_module(f"{__name__}.{_MODULES[options.kind]}").load(options)
+    # Imported here, since a configuration names the spaces without their libraries; and by import
+    # statements, which source_hash follows.
+    match options.kind:
+        case "pixels":
+            from components.features.pixels import load
+        case "random_conv":
+            from components.features.random_conv import load
+        case "keras":
+            from components.features.keras_network import load
+        case "saved_model":
+            from components.features.saved_model import load
+        case "onnx":
+            from components.features.onnx_network import load
+    return load(options)
 
 
 def _check_onnxruntime() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, model_validator
 
-from trainer.options import Options
+from trainer.common.options import Options
 
 # Networks of keras.applications, with the side in pixels of the images that each was trained on.
 # EfficientNetB0 to B7 are not among them: keras.applications builds these without their

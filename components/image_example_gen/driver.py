@@ -11,12 +11,11 @@ from tfx.types import standard_component_specs
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import fingerprint
 from components.image_example_gen.options import WindowOptions
+from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.image_example_gen.spans import (
-    MAX_DIGITS,
     ImageSource,
     Span,
     choose_window,
-    has_spans,
     holdout_source,
     list_spans,
 )

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeInt
 
-from components.image_example_gen.spans import has_spans
-from trainer.options import Options
+from components.image_example_gen.pattern import has_spans
+from trainer.common.options import Options
 
 
 def _hex_color(value: str) -> str:

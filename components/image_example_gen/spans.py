@@ -4,7 +4,6 @@ Reads only folder names, and imports neither TFX nor TensorFlow for local folder
 """
 
 import os
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -12,15 +11,15 @@ from pathlib import PurePosixPath
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import ImageFile, is_folder, list_folders, list_images
+from components.image_example_gen.pattern import (
+    MAX_DIGITS,
+    PLACEHOLDER,
+    folder_expression,
+    has_spans,
+)
 from trainer import examples
 
 EPOCH = date(1970, 1, 1)
-MAX_DIGITS = 9  # in the number of a span or a version
-_PLACEHOLDER = re.compile(
-    r"\{(?:(?P<number>SPAN|VERSION)(?::(?P<width>[1-9]))?|(?P<date>YYYY|MM|DD))\}"
-)
-_DATE = {"YYYY", "MM", "DD"}
-_ALLOWED = "{SPAN}, {VERSION} and {YYYY}, {MM}, {DD}"
 
 
 @dataclass(frozen=True, order=True)
@@ -78,36 +77,6 @@ class ImageSource:
 def holdout_source(folder: str) -> ImageSource:
     """Returns the images of a held-out folder; their paths begin with the folder."""
     return ImageSource("", (Span(0, None, folder.rstrip("/")),), examples.HOLDOUT)
-
-
-def has_spans(pattern: str) -> bool:
-    """Whether a pattern of folders has a placeholder for the span.
-
-    Raises:
-        ImageDataError: the pattern is not a relative path with known placeholders.
-    """
-    path = PurePosixPath(pattern)
-    if path.is_absolute() or ".." in path.parts or re.search(r"[*?\[\0]", pattern):
-        raise ImageDataError(
-            "expected a path below the data folder; it may contain "
-            f"{_ALLOWED}, but neither .. nor wildcards"
-        )
-    if "{" in (rest := _PLACEHOLDER.sub("", pattern)) or "}" in rest:
-        raise ImageDataError(
-            f"the placeholders are {_ALLOWED}; a number may have a width from 1 to {MAX_DIGITS}, "
-            "as in {SPAN:2}"
-        )
-    names = [match["number"] or match["date"] for match in _PLACEHOLDER.finditer(pattern)]
-    dated = not _DATE.isdisjoint(names)
-    if len(set(names)) < len(names):
-        raise ImageDataError("each placeholder may occur only once")
-    if dated and not _DATE.issubset(names):
-        raise ImageDataError("a date needs all of {YYYY}, {MM}, {DD}")
-    if dated and "SPAN" in names:
-        raise ImageDataError("{SPAN} and a date are mutually exclusive")
-    if names == ["VERSION"]:
-        raise ImageDataError("{VERSION} needs {SPAN} or a date")
-    return bool(names)
 
 
 def list_spans(folder: str, pattern: str) -> list[Span]:
@@ -195,30 +164,16 @@ def _matches(
         return
     part, *rest = parts
     parent = f"{root}/{below}".rstrip("/") or "/"
-    if _PLACEHOLDER.search(part) is None:
+    if not PLACEHOLDER.search(part):
         if is_folder(f"{parent}/{part}"):
             yield from _matches(root, os.path.join(below, part), rest, values)
         return
-    expression = _expression(part)
+    expression = folder_expression(part)
     for name in list_folders(parent):
         if match := expression.fullmatch(name):
             yield from _matches(
                 root, os.path.join(below, name), rest, {**values, **match.groupdict()}
             )
-
-
-def _expression(part: str) -> re.Pattern[str]:
-    """Compiles one part of a pattern; placeholders match digits, all else itself."""
-    expression, end = "", 0
-    for match in _PLACEHOLDER.finditer(part):
-        if match["date"]:
-            digits = f"(?P<{match['date']}>[0-9]{{{len(match['date'])}}})"
-        else:
-            times = f"{{{match['width']}}}" if match["width"] else "+"
-            digits = f"(?P<{match['number']}>[0-9]{times})"
-        expression += re.escape(part[end : match.start()]) + digits
-        end = match.end()
-    return re.compile(expression + re.escape(part[end:]))
 
 
 def _numbers(folder: str, path: str, values: Mapping[str, str]) -> tuple[int, int | None]:

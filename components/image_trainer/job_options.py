@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from trainer.common.options import Options
 from trainer.common.validation import explain
-from trainer.options import Options
 
 VARIABLE = "IADB_TFJOB"  # JobOptions as JSON
 

@@ -6,7 +6,7 @@ from tfx.types import channel, component_spec, standard_artifacts
 
 from components.real_features import executor
 from components.real_features.artifact import ImageFeatures
-from components.sample_evaluator.options import RealFeaturesOptions
+from components.real_features.options import RealFeaturesOptions
 
 
 class RealFeaturesSpec(component_spec.ComponentSpec):

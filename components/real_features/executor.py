@@ -10,13 +10,14 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components.features import check_available
-from components.images.batches import DecodeRecords, ReadExamples, example_key
+from components.images.batches import DecodeRecords
 from components.images.features import ExtractFeatures, serialize
+from components.images.records import ReadExamples, example_key
 from components.images.take_first import TakeFirst
 from components.images.write_grid import WriteGrid
 from components.parameters import complete
 from components.real_features.artifact import REAL_PNG, file_prefix, split_folders
-from components.sample_evaluator.options import RealFeaturesOptions
+from components.real_features.options import RealFeaturesOptions
 from trainer import examples
 
 

@@ -14,7 +14,8 @@ from tfx.dsl.io import fileio
 from tfx.utils import io_utils
 
 from components.features import check_available
-from components.images.batches import DecodeRecords, ReadExamples, example_key
+from components.images.batches import DecodeRecords
+from components.images.records import ReadExamples, example_key
 from components.images.take_first import TakeFirst
 from components.real_features.artifact import REAL_PNG, ReadFeatures
 from components.sample_evaluator import sources

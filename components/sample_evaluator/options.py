@@ -1,11 +1,11 @@
-"""What RealFeatures and SampleEvaluator can be told: samples, features, metrics, thresholds."""
+"""What SampleEvaluator can be told: samples, features, metrics, thresholds."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from components.features.options import FeatureOptions, Features
-from trainer.options import Options
+from components.real_features.options import RealFeaturesOptions
+from trainer.common.options import Options
 
 MetricName = Literal[
     "kid",
@@ -45,19 +45,6 @@ class Threshold(Options):
         if self.minimum is None and self.maximum is None and self.max_worsening is None:
             raise ValueError("sets no limit: give minimum, maximum or max_worsening")
         return self
-
-
-class RealFeaturesOptions(Options):
-    """How many images are described, and by which numbers: what RealFeatures has to know."""
-
-    samples: int = Field(
-        2000, ge=2, description="samples and held-out images compared: at most this many of each"
-    )
-    batch_size: int = Field(256, ge=1, description="images a batch, in sampling and features")
-    features: Features = Field(
-        FeatureOptions(name="random_conv"),
-        description="feature space: its name, or name and settings",
-    )
 
 
 class EvaluateOptions(RealFeaturesOptions):

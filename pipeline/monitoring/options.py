@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from pipeline.registry.journal import Outcome
-from trainer.options import Options
+from trainer.common.options import Options
 
 
 class NotifyOptions(Options):

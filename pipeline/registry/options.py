@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from trainer.options import Options
+from trainer.common.options import Options
 
 Kept = Annotated[int | None, Field(ge=1)]
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from trainer.options import Options
+from trainer.common.options import Options
 
 Bucket = Annotated[
     str, StringConstraints(pattern=r"^gs://[a-z0-9][-a-z0-9._]+[a-z0-9](/[^\s/]+)*$")

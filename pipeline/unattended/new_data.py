@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from components.image_example_gen.files import ImageFile, list_images
-from components.image_example_gen.spans import Span, choose_window, has_spans, list_spans
+from components.image_example_gen.pattern import has_spans
+from components.image_example_gen.spans import Span, choose_window, list_spans
 from pipeline.config import PipelineConfig
 from pipeline.registry.journal import HeldSpan, Journal
 

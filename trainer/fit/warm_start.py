@@ -14,11 +14,11 @@ import keras
 import tensorflow as tf
 from pydantic import ValidationError
 
+from trainer.common.names import METADATA
 from trainer.common.text import first_line
 from trainer.common.validation import explain
 from trainer.iadb import IADBModel
 from trainer.options import ModelOptions
-from trainer.sampler import METADATA
 
 RAW = "raw.weights.h5"
 AVERAGE = "ema.weights.h5"

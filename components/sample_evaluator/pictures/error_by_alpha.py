@@ -17,7 +17,8 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
-from components.images.batches import DecodeRecords, ImageBatch, example_key
+from components.images.batches import DecodeRecords, ImageBatch
+from components.images.records import example_key
 from components.images.take_first import TakeFirst
 from components.sample_evaluator import sources
 from components.sample_evaluator.samples.sampler import DEBLEND, load_sampler

@@ -6,7 +6,8 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
-from components.images.batches import DecodeRecords, ImageBatch, example_key
+from components.images.batches import DecodeRecords, ImageBatch
+from components.images.records import example_key
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.nearest import ImageId, Nearest
 from trainer.common.image_grid import grid_png

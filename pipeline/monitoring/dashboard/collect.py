@@ -17,7 +17,7 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import complete_versions
-from components.image_example_gen.spans import has_spans
+from components.image_example_gen.pattern import has_spans
 from pipeline.registry import lineage
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
 from pipeline.registry.models import MODEL_ID_PROPERTY, RegisteredModel, load_models

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import (
     ImageSource,
     Span,
     choose_window,
-    has_spans,
     list_spans,
 )
 

@@ -14,7 +14,7 @@ from tfx.types import artifact_utils, standard_artifacts
 import trainer.sampler
 from components.real_features.artifact import ImageFeatures
 from components.real_features.executor import Executor
-from components.sample_evaluator.options import RealFeaturesOptions
+from components.real_features.options import RealFeaturesOptions
 from pipeline.config import BeamConfig
 from trainer.sampler import METADATA
 

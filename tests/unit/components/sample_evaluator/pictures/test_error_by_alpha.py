@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from evaluator_data import BEAM_ARGS, SHAPE, serialize, write_model, write_network_model
 
-from components.images.batches import example_key
+from components.images.records import example_key
 from components.sample_evaluator.pictures import error_by_alpha
 from components.sample_evaluator.pictures.error_by_alpha import (
     EDGES,

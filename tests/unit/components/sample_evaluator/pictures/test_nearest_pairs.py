@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from evaluator_data import BEAM_ARGS, open_png, serialize
 
-from components.images.batches import ImageBatch, example_key
+from components.images.batches import ImageBatch
 from components.images.features import ImageFeatures
+from components.images.records import example_key
 from components.sample_evaluator.measure.nearest import FindNearest
 from components.sample_evaluator.pictures.nearest_pairs import PAIRS, WriteNearestPairs
 from components.sample_evaluator.samples.draw import seed_key

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from evaluator_data import BEAM_ARGS, open_png, serialize
 
-from components.images.batches import ImageBatch, example_key
+from components.images.batches import ImageBatch
+from components.images.records import example_key
 from components.images.write_grid import WriteGrid
 from components.sample_evaluator.samples.draw import batch_seeds, draw_noise, seed_key
 from components.sample_evaluator.sources import CANDIDATE, NOISE

@@ -1,0 +1,57 @@
+"""The pattern of folder names that sets the spans of the data apart."""
+
+import re
+from pathlib import PurePosixPath
+
+from components.image_example_gen.errors import ImageDataError
+
+MAX_DIGITS = 9  # in the number of a span or a version
+PLACEHOLDER = re.compile(
+    r"\{(?:(?P<number>SPAN|VERSION)(?::(?P<width>[1-9]))?|(?P<date>YYYY|MM|DD))\}"
+)
+_DATE = {"YYYY", "MM", "DD"}
+_ALLOWED = "{SPAN}, {VERSION} and {YYYY}, {MM}, {DD}"
+
+
+def has_spans(pattern: str) -> bool:
+    """Whether a pattern of folders has a placeholder for the span.
+
+    Raises:
+        ImageDataError: the pattern is not a relative path with known placeholders.
+    """
+    path = PurePosixPath(pattern)
+    if path.is_absolute() or ".." in path.parts or re.search(r"[*?\[\0]", pattern):
+        raise ImageDataError(
+            "expected a path below the data folder; it may contain "
+            f"{_ALLOWED}, but neither .. nor wildcards"
+        )
+    if "{" in (rest := PLACEHOLDER.sub("", pattern)) or "}" in rest:
+        raise ImageDataError(
+            f"the placeholders are {_ALLOWED}; a number may have a width from 1 to {MAX_DIGITS}, "
+            "as in {SPAN:2}"
+        )
+    names = [match["number"] or match["date"] for match in PLACEHOLDER.finditer(pattern)]
+    dated = not _DATE.isdisjoint(names)
+    if len(set(names)) < len(names):
+        raise ImageDataError("each placeholder may occur only once")
+    if dated and not _DATE.issubset(names):
+        raise ImageDataError("a date needs all of {YYYY}, {MM}, {DD}")
+    if dated and "SPAN" in names:
+        raise ImageDataError("{SPAN} and a date are mutually exclusive")
+    if names == ["VERSION"]:
+        raise ImageDataError("{VERSION} needs {SPAN} or a date")
+    return bool(names)
+
+
+def folder_expression(part: str) -> re.Pattern[str]:
+    """Compiles one part of a pattern; placeholders match digits, all else itself."""
+    expression, end = "", 0
+    for match in PLACEHOLDER.finditer(part):
+        if match["date"]:
+            digits = f"(?P<{match['date']}>[0-9]{{{len(match['date'])}}})"
+        else:
+            times = f"{{{match['width']}}}" if match["width"] else "+"
+            digits = f"(?P<{match['number']}>[0-9]{times})"
+        expression += re.escape(part[end : match.start()]) + digits
+        end = match.end()
+    return re.compile(expression + re.escape(part[end:]))
