@@ -33,6 +33,10 @@ from components.schema_importer.component import SchemaImporter
 from components.source_hash import source_hash
 from pipeline.config import ConfigError, PipelineConfig
 
+# Modules that Transform and Trainer import by name, and whose code is theirs.
+PREPROCESSING = "trainer.preprocessing"
+TRAINING = "trainer.run_fn"
+
 
 @dataclass(frozen=True)
 class Locations:
@@ -93,9 +97,9 @@ def create_pipeline(
         ),
         span=RuntimeParameter("span", str, span),
         holdout=data.holdout,
-        source_hash=source_hash("components.image_example_gen", "trainer.examples"),
+        source_hash=source_hash("components.image_example_gen.executor"),
     )
-    schema_importer = SchemaImporter(schema, source_hash("components.schema_importer"))
+    schema_importer = SchemaImporter(schema, source_hash("components.schema_importer.executor"))
     statistics = StatisticsGen(
         examples=example_gen.outputs["examples"], schema=schema_importer.outputs["schema"]
     )
@@ -105,19 +109,19 @@ def create_pipeline(
     gate = DataGate(
         anomalies=validator.outputs["anomalies"],
         on_anomaly=config.validation.on_anomaly,
-        source_hash=source_hash("components.data_gate"),
+        source_hash=source_hash("components.data_gate.executor"),
     )
     drift_nodes = _drift_nodes(config, example_gen.outputs["examples"], gate, earlier_models)
     checks = [gate, *drift_nodes]  # which come before all that takes long
     transform = Transform(
         examples=example_gen.outputs["examples"],
         schema=schema_importer.outputs["schema"],
-        preprocessing_fn="trainer.preprocessing.preprocessing_fn",
+        preprocessing_fn=f"{PREPROCESSING}.preprocessing_fn",
         custom_config={
             "resolution": data.resolution,
             "channels": data.channels,
             "conditional": config.model.conditional,
-            "source_hash": source_hash("trainer.preprocessing"),
+            "source_hash": source_hash(PREPROCESSING),
         },
         materialize=False,
     )
@@ -137,7 +141,7 @@ def create_pipeline(
     trainer = ImageTrainer(
         examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
-        run_fn="trainer.run_fn.run_fn",
+        run_fn=f"{TRAINING}.run_fn",
         steps=RuntimeParameter("steps", int, config.train.steps),
         base_model=base_model.outputs["model"] if base_model else None,
         custom_config={
@@ -152,7 +156,7 @@ def create_pipeline(
                 "data.holdout": data.holdout,
             },
             "checkpoints": locations.checkpoints,
-            "source_hash": source_hash("trainer"),
+            "source_hash": source_hash(TRAINING),
         },
     ).with_id("Trainer")
     trainer.add_upstream_nodes(checks)
@@ -172,14 +176,7 @@ def create_pipeline(
             config.evaluate.model_dump(include=set(RealFeaturesOptions.model_fields))
         ),
         samples=samples,
-        source_hash=source_hash(
-            "components.real_features",
-            "components.features",
-            "components.images.write_grid",
-            "components.images.features",
-            "components.images.batches",
-            "components.images.take_first",
-        ),
+        source_hash=source_hash("components.real_features.executor"),
     )
     real_features.add_upstream_nodes(checks)
     evaluator = SampleEvaluator(
@@ -191,7 +188,7 @@ def create_pipeline(
         history=baseline.outputs["evaluation"] if baseline else None,
         options=config.evaluate,
         samples=samples,
-        source_hash=source_hash("components.sample_evaluator", "components.real_features"),
+        source_hash=source_hash("components.sample_evaluator.executor"),
     )
     pusher = AtomicPusher(
         model=trainer.outputs["model"],
@@ -250,13 +247,7 @@ def _drift_nodes(
         reference=reference.outputs["verdict"],
         options=config.drift,
         features=config.evaluate.features,
-        source_hash=source_hash(
-            "components.drift_gate",
-            "components.features",
-            "components.images.batches",
-            "components.metrics",
-            "components.images.take_first",
-        ),
+        source_hash=source_hash("components.drift_gate.executor"),
     )
     gate.add_upstream_node(data_gate)
     return [reference, gate]

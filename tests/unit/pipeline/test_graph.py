@@ -1,7 +1,12 @@
+import functools
+import shutil
+
 import pytest
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 
+from components.source_hash import PROJECT, source_hash
+from pipeline import graph
 from pipeline.config import load
 from pipeline.graph import Locations, create_pipeline
 
@@ -58,3 +63,66 @@ def test_nothing_that_takes_long_starts_before_the_drift_is_known():
     }
     assert "DataGate" in upstream["DriftGate"]
     assert {"DataGate", "DriftGate"} <= set(upstream["Trainer"]) & set(upstream["RealFeatures"])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project's packages."""
+    folder = tmp_path_factory.mktemp("project")
+    for package in ("components", "data", "pipeline", "trainer"):
+        shutil.copytree(PROJECT / package, folder / package)
+    return folder
+
+
+@pytest.fixture
+def nodes_after(project, monkeypatch):
+    """Replaces text of a file; returns the nodes that TFX's cache then misses."""
+    monkeypatch.setattr(graph, "source_hash", functools.partial(source_hash, project=project))
+
+    def parameters():
+        return {
+            node.pipeline_node.node_info.id: node.pipeline_node.parameters.SerializeToString(
+                deterministic=True
+            )
+            for node in compile_ir().nodes
+        }
+
+    def replace(name, old, new):
+        path, before = project / name, parameters()
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        try:
+            after = parameters()
+        finally:
+            path.write_text(text)
+        return {node for node in before if before[node] != after[node]}
+
+    return replace
+
+
+def test_a_changed_comment_or_docstring_runs_nothing_again_and_keeps_the_checkpoints(nodes_after):
+    assert nodes_after("trainer/iadb.py", "Args:", "Arguments:") == set()
+    assert nodes_after("trainer/iadb.py", "\n", "\n# A comment.\n") == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "nodes"),
+    [
+        ("trainer/dataset.py", "2**20", {"RealFeatures", "Trainer", "SampleEvaluator"}),
+        ("trainer/networks/unet.py", "10_00", {"Trainer"}),
+        ("trainer/options.py", "class ModelOptions", {"Trainer"}),
+        ("components/image_example_gen/decode.py", "255", {"ImageExampleGen"}),
+        ("components/drift_gate/verdict.py", "20", {"DriftGate"}),
+        ("components/data_gate/executor.py", "5", {"DataGate"}),
+        ("components/sample_evaluator/report/report.html.j2", "<", {"SampleEvaluator"}),
+        ("components/image_trainer/tfjob.py", "def run", set()),
+        ("pipeline/monitoring/dashboard/collect.py", "0", set()),
+        ("pipeline/registry/models.py", "1", set()),
+        ("pipeline/cli.py", "TERMINATED", set()),
+    ],
+)
+def test_a_changed_line_runs_the_nodes_again_whose_results_it_decides(
+    nodes_after, name, old, nodes
+):
+    assert nodes_after(name, old, f"{old}0") == nodes
