@@ -11,9 +11,9 @@ import keras
 import tensorflow as tf
 
 from trainer import preprocessing
-from trainer.common.names import METADATA
 from trainer.guidance import evaluations_per_slope, vector_field
 from trainer.labels import LabelEncoder
+from trainer.names import METADATA
 from trainer.ode import solvers
 
 

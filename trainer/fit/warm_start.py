@@ -14,10 +14,10 @@ import keras
 import tensorflow as tf
 from pydantic import ValidationError
 
-from trainer.common.names import METADATA
 from trainer.common.text import first_line
 from trainer.common.validation import explain
 from trainer.iadb import IADBModel
+from trainer.names import METADATA
 from trainer.options import ModelOptions
 
 RAW = "raw.weights.h5"

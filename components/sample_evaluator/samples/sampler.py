@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.common import exit_codes
-from trainer.common.names import METADATA
 from trainer.common.text import first_line
 from trainer.labels import NO_LABEL
+from trainer.names import METADATA
 
 SIGNATURE = "generate"  # what a model needs; what shows more of it where it is there:
 TRAJECTORY = "trajectory"

@@ -7,10 +7,11 @@ import pytest
 import tensorflow as tf
 
 from pipeline.registry import serving
+from trainer.names import METADATA
 from trainer.networks.unet import build_unet
 from trainer.ode import solvers
 from trainer.options import ModelOptions
-from trainer.sampler import METADATA, Sampler, noise_from_seeds
+from trainer.sampler import Sampler, noise_from_seeds
 
 SHAPE = (8, 8, 3)
 LABELS = ["baker's", "cat", "dog", "äpfel"]

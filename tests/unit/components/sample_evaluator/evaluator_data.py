@@ -16,7 +16,7 @@ from components.real_features.artifact import ImageFeatures
 from components.real_features.executor import Executor
 from components.real_features.options import RealFeaturesOptions
 from pipeline.config import BeamConfig
-from trainer.sampler import METADATA
+from trainer.names import METADATA
 
 BEAM_ARGS = BeamConfig().arguments("SampleEvaluator")
 SHAPE = (8, 8, 1)

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from trainer.dataset import TrainingData
 from trainer.fit.warm_start import AVERAGE, RAW, MisfitError, load_weights, save_weights, warm_start
+from trainer.names import METADATA
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.sampler import METADATA, Sampler
+from trainer.sampler import Sampler
 from trainer.train import build_model, train
 
 SHAPE = (4, 4, 1)

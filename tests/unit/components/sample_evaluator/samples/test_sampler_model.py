@@ -14,7 +14,7 @@ from components.sample_evaluator.samples.sampler import (
     check_sampler,
     load_sampler,
 )
-from trainer.sampler import METADATA
+from trainer.names import METADATA
 
 
 @pytest.fixture
