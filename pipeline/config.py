@@ -14,9 +14,14 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from components import names as tfx_names
+from components.drift_gate import names as drift_names
 from components.drift_gate.options import DriftOptions
+from components.image_example_gen import names as example_names
 from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
+from components.real_features import names as feature_names
+from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.options import EvaluateOptions
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.options import RetentionOptions
@@ -87,12 +92,12 @@ class BeamConfig(Options):
     )
     components: dict[
         Literal[
-            "ImageExampleGen",
-            "StatisticsGen",
-            "DriftGate",
-            "Transform",
-            "RealFeatures",
-            "SampleEvaluator",
+            example_names.NODE,
+            tfx_names.STATISTICS_GEN,
+            drift_names.NODE,
+            tfx_names.TRANSFORM,
+            feature_names.NODE,
+            evaluator_names.NODE,
         ],
         tuple[str, ...],
     ] = Field(default_factory=dict, description="options of single components, in place of those")

@@ -1,6 +1,7 @@
 """The pipeline as a graph of TFX nodes: a pure function of the configuration and of locations."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.components.example_validator.component import ExampleValidator
@@ -15,27 +16,39 @@ from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import BaseChannel, Channel
 
+from components import names as tfx_names
+from components.atomic_pusher import names as pusher_names
 from components.atomic_pusher.component import AtomicPusher
 from components.data_gate.component import DataGate
+from components.drift_gate import names as drift_names
 from components.drift_gate.artifact import DriftVerdict
 from components.drift_gate.component import DriftGate
 from components.drift_gate.reference import LatestVerdictOnEarlierDataStrategy
+from components.image_example_gen import names as example_names
 from components.image_example_gen.component import ImageExampleGen
 from components.image_example_gen.driver import LATEST
 from components.image_example_gen.options import ImageOptions, WindowOptions
+from components.image_trainer import names as trainer_names
 from components.image_trainer.component import ImageTrainer
+from components.real_features import names as feature_names
 from components.real_features.component import RealFeatures
 from components.real_features.options import RealFeaturesOptions
+from components.resolvers import names as resolver_names
 from components.resolvers.base_model import LatestBlessedOnOtherExamplesStrategy
 from components.resolvers.baseline import LatestBlessedOtherStrategy
+from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.component import SampleEvaluator
+from components.schema_importer import names as schema_names
 from components.schema_importer.component import SchemaImporter
 from components.source_hash import source_hash
 from pipeline.config import ConfigError, PipelineConfig
+from trainer.common.options import Options
 
 # Modules that Transform and Trainer import by name, and whose code is theirs.
 PREPROCESSING = "trainer.preprocessing"
 TRAINING = "trainer.run_fn"
+
+OptionsT = TypeVar("OptionsT", bound=Options)
 
 
 @dataclass(frozen=True)
@@ -82,135 +95,11 @@ def create_pipeline(
     Raises:
         ConfigError: a warm start is asked for, or drift is to be held, without earlier runs.
     """
-    data = config.data
-    # The latest span by a word and not a number: TFX takes 0 for no default.
-    span = LATEST if data.span is None else str(data.span)
-    samples = RuntimeParameter("samples", int, config.evaluate.samples)
-    image_options = ImageOptions.model_validate(
-        data.model_dump(include=set(ImageOptions.model_fields))
-    )
-    example_gen = ImageExampleGen(
-        folder=RuntimeParameter("data_folder", str, data.folder or ""),
-        options=image_options,
-        window=WindowOptions.model_validate(
-            data.model_dump(include=set(WindowOptions.model_fields))
-        ),
-        span=RuntimeParameter("span", str, span),
-        holdout=data.holdout,
-        source_hash=source_hash("components.image_example_gen.executor"),
-    )
-    schema_importer = SchemaImporter(schema, source_hash("components.schema_importer.executor"))
-    statistics = StatisticsGen(
-        examples=example_gen.outputs["examples"], schema=schema_importer.outputs["schema"]
-    )
-    validator = ExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=schema_importer.outputs["schema"]
-    )
-    gate = DataGate(
-        anomalies=validator.outputs["anomalies"],
-        on_anomaly=config.validation.on_anomaly,
-        source_hash=source_hash("components.data_gate.executor"),
-    )
-    drift_nodes = _drift_nodes(config, example_gen.outputs["examples"], gate, earlier_models)
-    checks = [gate, *drift_nodes]  # which come before all that takes long
-    transform = Transform(
-        examples=example_gen.outputs["examples"],
-        schema=schema_importer.outputs["schema"],
-        preprocessing_fn=f"{PREPROCESSING}.preprocessing_fn",
-        custom_config={
-            "resolution": data.resolution,
-            "channels": data.channels,
-            "conditional": config.model.conditional,
-            "source_hash": source_hash(PREPROCESSING),
-        },
-        materialize=False,
-    )
-    base_model = None
-    if config.train.warm_start:
-        if not earlier_models:
-            raise ConfigError(
-                "train.warm_start=true needs the models of earlier runs, which cannot be found on "
-                "this platform; set it to false"
-            )
-        base_model = Resolver(
-            strategy_class=LatestBlessedOnOtherExamplesStrategy,
-            model=Channel(type=standard_artifacts.Model),
-            blessing=Channel(type=standard_artifacts.ModelBlessing),
-            examples=example_gen.outputs["examples"],
-        ).with_id("BaseModel")
-    trainer = ImageTrainer(
-        examples=example_gen.outputs["examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        run_fn=f"{TRAINING}.run_fn",
-        steps=RuntimeParameter("steps", int, config.train.steps),
-        base_model=base_model.outputs["model"] if base_model else None,
-        custom_config={
-            "model": config.model.model_dump(mode="json"),
-            "train": config.train.model_dump(mode="json", exclude={"steps"}),
-            "sample": config.sample.model_dump(mode="json"),
-            "resolution": data.resolution,
-            "channels": data.channels,
-            "split": {
-                "data.eval_percent": data.eval_percent,
-                "data.group_pattern": data.group_pattern,
-                "data.holdout": data.holdout,
-            },
-            "checkpoints": locations.checkpoints,
-            "source_hash": source_hash(TRAINING),
-        },
-    ).with_id("Trainer")
-    trainer.add_upstream_nodes(checks)
-    baseline = None
-    if earlier_models:
-        baseline = Resolver(
-            strategy_class=LatestBlessedOtherStrategy,
-            model=Channel(type=standard_artifacts.Model),
-            blessing=Channel(type=standard_artifacts.ModelBlessing),
-            evaluation=Channel(type=standard_artifacts.ModelEvaluation),
-            candidate=trainer.outputs["model"],
-        ).with_id("Baseline")
-    real_features = RealFeatures(
-        examples=example_gen.outputs["examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        options=RealFeaturesOptions.model_validate(
-            config.evaluate.model_dump(include=set(RealFeaturesOptions.model_fields))
-        ),
-        samples=samples,
-        source_hash=source_hash("components.real_features.executor"),
-    )
-    real_features.add_upstream_nodes(checks)
-    evaluator = SampleEvaluator(
-        examples=example_gen.outputs["examples"],
-        features=real_features.outputs["features"],
-        transform_graph=transform.outputs["transform_graph"],
-        model=trainer.outputs["model"],
-        baseline=baseline.outputs["model"] if baseline else None,
-        history=baseline.outputs["evaluation"] if baseline else None,
-        options=config.evaluate,
-        samples=samples,
-        source_hash=source_hash("components.sample_evaluator.executor"),
-    )
-    pusher = AtomicPusher(
-        model=trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=locations.serving)
-        ),
-        custom_config={"push": locations.push},
-    ).with_id("Pusher")
-    nodes = [
-        example_gen,
-        schema_importer,
-        statistics,
-        validator,
-        *checks,
-        transform,
-        real_features,
-        trainer,
-        evaluator,
-        pusher,
-    ]
-    nodes += [resolver for resolver in (base_model, baseline) if resolver]
+    data = _data_nodes(config, schema, earlier_models)
+    trainer, *base_model = _training_nodes(config, locations, data, earlier_models)
+    model = trainer.outputs[trainer_names.MODEL]
+    judging = _judging_nodes(config, locations, data, model, earlier_models)
+    nodes = [*data.nodes, trainer, *base_model, *judging]
     for node in nodes:
         if isinstance(node, BaseBeamComponent):
             # Options of the pipeline as a whole would come before those of a node, not yield.
@@ -222,6 +111,64 @@ def create_pipeline(
         enable_cache=True,
         metadata_connection_config=metadata,
     )
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What makes the data and checks them.
+
+    Attributes:
+        nodes: all of them.
+        checks: those that nothing that takes long may start before.
+        examples: the images.
+        transform_graph: makes batches of them.
+    """
+
+    nodes: list[BaseNode]
+    checks: list[BaseNode]
+    examples: BaseChannel
+    transform_graph: BaseChannel
+
+
+def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Data:
+    data = config.data
+    # The latest span by a word and not a number: TFX takes 0 for no default.
+    span = LATEST if data.span is None else str(data.span)
+    example_gen = ImageExampleGen(
+        folder=RuntimeParameter("data_folder", str, data.folder or ""),
+        options=_select(ImageOptions, data),
+        window=_select(WindowOptions, data),
+        span=RuntimeParameter("span", str, span),
+        holdout=data.holdout,
+        source_hash=source_hash("components.image_example_gen.executor"),
+    )
+    examples = example_gen.outputs[example_names.EXAMPLES]
+    schema_importer = SchemaImporter(schema, source_hash("components.schema_importer.executor"))
+    imported = schema_importer.outputs[schema_names.SCHEMA]
+    statistics = StatisticsGen(examples=examples, schema=imported)
+    validator = ExampleValidator(
+        statistics=statistics.outputs[tfx_names.STATISTICS], schema=imported
+    )
+    gate = DataGate(
+        anomalies=validator.outputs[tfx_names.ANOMALIES],
+        on_anomaly=config.validation.on_anomaly,
+        source_hash=source_hash("components.data_gate.executor"),
+    )
+    checks = [gate, *_drift_nodes(config, examples, gate, earlier_runs)]
+    transform = Transform(
+        examples=examples,
+        schema=imported,
+        preprocessing_fn=f"{PREPROCESSING}.preprocessing_fn",
+        custom_config={
+            "resolution": data.resolution,
+            "channels": data.channels,
+            "conditional": config.model.conditional,
+            "source_hash": source_hash(PREPROCESSING),
+        },
+        materialize=False,
+    )
+    nodes = [example_gen, schema_importer, statistics, validator, *checks, transform]
+    return _Data(nodes, checks, examples, transform.outputs[tfx_names.TRANSFORM_GRAPH])
 
 
 def _drift_nodes(
@@ -241,13 +188,108 @@ def _drift_nodes(
         strategy_class=LatestVerdictOnEarlierDataStrategy,
         verdict=Channel(type=DriftVerdict),
         examples=examples,
-    ).with_id("DriftReference")
+    ).with_id(drift_names.REFERENCE_NODE)
     gate = DriftGate(
         examples=examples,
-        reference=reference.outputs["verdict"],
+        reference=reference.outputs[drift_names.VERDICT],
         options=config.drift,
         features=config.evaluate.features,
         source_hash=source_hash("components.drift_gate.executor"),
     )
     gate.add_upstream_node(data_gate)
     return [reference, gate]
+
+
+def _training_nodes(
+    config: PipelineConfig, locations: Locations, data: _Data, earlier_models: bool
+) -> list[BaseNode]:
+    """The Trainer, and before a warm start the resolver of what it starts from."""
+    base_model = None
+    if config.train.warm_start:
+        if not earlier_models:
+            raise ConfigError(
+                "train.warm_start=true needs the models of earlier runs, which cannot be found on "
+                "this platform; set it to false"
+            )
+        base_model = Resolver(
+            strategy_class=LatestBlessedOnOtherExamplesStrategy,
+            model=Channel(type=standard_artifacts.Model),
+            blessing=Channel(type=standard_artifacts.ModelBlessing),
+            examples=data.examples,
+        ).with_id(resolver_names.BASE_MODEL)
+    trainer = ImageTrainer(
+        examples=data.examples,
+        transform_graph=data.transform_graph,
+        run_fn=f"{TRAINING}.run_fn",
+        steps=RuntimeParameter("steps", int, config.train.steps),
+        base_model=base_model.outputs[trainer_names.MODEL] if base_model else None,
+        custom_config={
+            "model": config.model.model_dump(mode="json"),
+            "train": config.train.model_dump(mode="json", exclude={"steps"}),
+            "sample": config.sample.model_dump(mode="json"),
+            "resolution": config.data.resolution,
+            "channels": config.data.channels,
+            "split": {
+                f"data.{key}": getattr(config.data, key)
+                for key in ("eval_percent", "group_pattern", "holdout")
+            },
+            "checkpoints": locations.checkpoints,
+            "source_hash": source_hash(TRAINING),
+        },
+    ).with_id(trainer_names.NODE)
+    trainer.add_upstream_nodes(data.checks)
+    return [trainer, base_model] if base_model else [trainer]
+
+
+def _judging_nodes(
+    config: PipelineConfig,
+    locations: Locations,
+    data: _Data,
+    model: BaseChannel,
+    earlier_models: bool,
+) -> list[BaseNode]:
+    """What compares the model with the images and with earlier models, and pushes it."""
+    samples = RuntimeParameter("samples", int, config.evaluate.samples)
+    real_features = RealFeatures(
+        examples=data.examples,
+        transform_graph=data.transform_graph,
+        options=_select(RealFeaturesOptions, config.evaluate),
+        samples=samples,
+        source_hash=source_hash("components.real_features.executor"),
+    )
+    real_features.add_upstream_nodes(data.checks)
+    baseline = None
+    if earlier_models:
+        baseline = Resolver(
+            strategy_class=LatestBlessedOtherStrategy,
+            model=Channel(type=standard_artifacts.Model),
+            blessing=Channel(type=standard_artifacts.ModelBlessing),
+            evaluation=Channel(type=standard_artifacts.ModelEvaluation),
+            candidate=model,
+        ).with_id(resolver_names.BASELINE)
+    evaluator = SampleEvaluator(
+        examples=data.examples,
+        features=real_features.outputs[feature_names.FEATURES],
+        transform_graph=data.transform_graph,
+        model=model,
+        baseline=baseline.outputs[trainer_names.MODEL] if baseline else None,
+        history=baseline.outputs[evaluator_names.EVALUATION] if baseline else None,
+        options=config.evaluate,
+        samples=samples,
+        source_hash=source_hash("components.sample_evaluator.executor"),
+    )
+    pusher = AtomicPusher(
+        model=model,
+        model_blessing=evaluator.outputs[evaluator_names.BLESSING],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=locations.serving)
+        ),
+        custom_config={"push": locations.push},
+    ).with_id(pusher_names.NODE)
+    nodes = [real_features, evaluator, pusher]
+    return [*nodes, baseline] if baseline else nodes
+
+
+def _select(options: type[OptionsT], values: Options) -> OptionsT:
+    """The options of a component, from a section that has them among others."""
+    return options.model_validate(values.model_dump(include=set(options.model_fields)))

@@ -10,6 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from components.features import check_available
+from components.image_example_gen import names as example_names
+from components.sample_evaluator import names as evaluator_names
 from pipeline.config import ConfigError, PipelineConfig, require_folder
 from pipeline.logs import logging_to
 from pipeline.registry import lineage, serving
@@ -111,7 +113,7 @@ def _run(
 def _log_verdict(run: lineage.Run, live: Path | None) -> None:
     verdict = {
         "run": run.id,
-        "images": run.images("accepted"),
+        "images": run.images(example_names.ACCEPTED),
         "blessed": run.blessed,
         "withdrawn": run.withdrawn,
         "live": live and live.name,
@@ -123,4 +125,4 @@ def _keep_report(run: lineage.Run, workspace: Workspace) -> None:
     """Copies the report to where a person looks: by the evaluation's number, and as the latest."""
     for name in (f"{run.evaluation.name}.html", "latest.html"):
         with atomic_write(workspace.reports / name) as partial:
-            shutil.copyfile(run.evaluation / "report.html", partial)
+            shutil.copyfile(run.evaluation / evaluator_names.REPORT_HTML, partial)

@@ -8,10 +8,12 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Column, Table
 
+from components.image_example_gen import names as example_names
+from components.image_trainer import names as trainer_names
 from pipeline.registry.lineage import Run
 from pipeline.workspace import Workspace
 
-WITH_PROGRESS = {"Trainer"}  # nodes with a progress bar of their own
+WITH_PROGRESS = {trainer_names.NODE}  # nodes with a progress bar of their own
 FILE_WIDTH = 160  # characters, if the output is not a terminal
 
 
@@ -84,8 +86,8 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
         workspace: of the run.
     """
     console.print()
-    accepted, rejected = run.images("accepted"), run.images("rejected")
-    text = f"{accepted:,} accepted ({run.images('duplicates'):,} of them duplicates)"
+    accepted, rejected = run.images(example_names.ACCEPTED), run.images(example_names.REJECTED)
+    text = f"{accepted:,} accepted ({run.images(example_names.DUPLICATES):,} of them duplicates)"
     text += f", {rejected:,} rejected"
     if rejected:
         text += f": {escape(str(run.rejected_report))}"
@@ -161,7 +163,7 @@ def print_runs(console: Console, runs: list[Run]) -> None:
         table.add_row(
             f"{run.started:%Y-%m-%d %H:%M:%S}",
             ", ".join(f"{count} {state}" for state, count in states.items()),
-            cell(run.images("accepted"), ","),
+            cell(run.images(example_names.ACCEPTED), ","),
             ", ".join(
                 f"{name} {values['candidate']:.4f}"
                 for name, values in metrics.items()

@@ -5,24 +5,41 @@ from pathlib import Path
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.atomic_pusher.versions import publish
+from components import names as tfx_names
+from components.atomic_pusher import names as pusher_names
+from components.atomic_pusher.versions import MODEL_NOTE, publish
+from components.data_gate import names as gate_names
+from components.drift_gate import names as drift_names
+from components.image_example_gen import names as example_names
+from components.image_trainer import names as trainer_names
+from components.real_features import names as feature_names
+from components.resolvers import names as resolver_names
+from components.sample_evaluator import names as evaluator_names
+from components.schema_importer import names as schema_names
+from trainer.names import METADATA
 
 PIPELINE = "digits"
 OUTPUTS = {  # of each node, by key: the type of the artifact
-    "ImageExampleGen": {"examples": "Examples"},
-    "SchemaImporter": {"schema": "Schema"},
-    "StatisticsGen": {"statistics": "ExampleStatistics"},
-    "Transform": {"transform_graph": "TransformGraph"},
-    "ExampleValidator": {"anomalies": "ExampleAnomalies"},
-    "DataGate": {"verdict": "components.DataVerdict"},
-    "DriftReference": {},
-    "DriftGate": {"verdict": "components.DriftVerdict"},
-    "RealFeatures": {"features": "components.ImageFeatures"},
-    "BaseModel": {},
-    "Trainer": {"model": "Model", "model_run": "ModelRun"},
-    "Baseline": {},
-    "SampleEvaluator": {"evaluation": "ModelEvaluation", "blessing": "ModelBlessing"},
-    "Pusher": {"pushed_model": "PushedModel"},
+    example_names.NODE: {example_names.EXAMPLES: "Examples"},
+    schema_names.NODE: {schema_names.SCHEMA: "Schema"},
+    tfx_names.STATISTICS_GEN: {tfx_names.STATISTICS: "ExampleStatistics"},
+    tfx_names.TRANSFORM: {tfx_names.TRANSFORM_GRAPH: "TransformGraph"},
+    tfx_names.EXAMPLE_VALIDATOR: {tfx_names.ANOMALIES: "ExampleAnomalies"},
+    gate_names.NODE: {gate_names.VERDICT: "components.DataVerdict"},
+    drift_names.REFERENCE_NODE: {},
+    drift_names.NODE: {drift_names.VERDICT: "components.DriftVerdict"},
+    feature_names.NODE: {feature_names.FEATURES: "components.ImageFeatures"},
+    resolver_names.BASE_MODEL: {},
+    trainer_names.NODE: {
+        trainer_names.MODEL: trainer_names.MODEL_TYPE,
+        trainer_names.MODEL_RUN: "ModelRun",
+    },
+    resolver_names.BASELINE: {},
+    evaluator_names.NODE: {
+        evaluator_names.EVALUATION: evaluator_names.EVALUATION_TYPE,
+        evaluator_names.BLESSING: evaluator_names.BLESSING_TYPE,
+    },
+    pusher_names.NODE: {pusher_names.PUSHED_MODEL: "PushedModel"},
 }
 OPTIONS = '{"thresholds": {"kid": {"maximum": 0.02}, "coverage": {"max_worsening": 0.0}}}'
 
@@ -82,39 +99,43 @@ class Recorded:
         """
         self._nb_run += 1
         run = self._context("pipeline_run", f"run-{self._nb_run:05}")
-        examples = self._node(
-            run, "ImageExampleGen", {}, {"examples": {"accepted": 1797, "span": span}}
-        )["examples"]
+        counts = {example_names.ACCEPTED: 1797, example_names.SPAN: span}
+        inputs = self._node(run, example_names.NODE, {}, {example_names.EXAMPLES: counts})
         for node in list(OUTPUTS)[1:9]:
-            about = {"drifted": int(drifted)} if node == "DriftGate" else {}
-            self._node(run, node, {"examples": examples}, dict.fromkeys(OUTPUTS[node], about))
-        self._node(run, "BaseModel", {"examples": examples}, {})
-        inputs = {"examples": examples} | ({"base_model": base} if base else {})
+            about = {drift_names.DRIFTED: int(drifted)} if node == drift_names.NODE else {}
+            self._node(run, node, inputs, dict.fromkeys(OUTPUTS[node], about))
+        self._node(run, resolver_names.BASE_MODEL, inputs, {})
+        inputs |= {trainer_names.BASE_MODEL: base} if base else {}
         if of is None:
-            outputs = self._node(run, "Trainer", inputs, {"model": {}, "model_run": {}})
-            model = outputs["model"]
+            outputs = {key: {} for key in OUTPUTS[trainer_names.NODE]}
+            model = self._node(run, trainer_names.NODE, inputs, outputs)[trainer_names.MODEL]
         else:
-            self._node(run, "Trainer", inputs, {}, {"model": of})
+            self._node(run, trainer_names.NODE, inputs, {}, {trainer_names.MODEL: of})
             model = of
-        self._node(run, "Baseline", {"candidate": model}, {})
+        self._node(run, resolver_names.BASELINE, {resolver_names.CANDIDATE: model}, {})
         if blessed is not None:
-            about = {"current_model_id": model}
-            verdict = {"blessed": int(blessed), "reason": reason}
+            about = {evaluator_names.MODEL_ID: model}
+            verdict = {evaluator_names.BLESSED: int(blessed), evaluator_names.REASON: reason}
             made = {
-                "evaluation": {**about, "kid": kid, "coverage": 0.9, "recall": 0.8},
-                "blessing": {**about, **verdict},
+                evaluator_names.EVALUATION: {**about, "kid": kid, "coverage": 0.9, "recall": 0.8},
+                evaluator_names.BLESSING: {**about, **verdict},
             }
-            made = self._node(run, "SampleEvaluator", {"model": model}, made)
-            inputs = {"model": model, "model_blessing": made["blessing"]}
-            pushed = {"pushed": 1, "pushed_destination": "serving/1"} if blessed else {"pushed": 0}
-            self._node(run, "Pusher", inputs, {"pushed_model": pushed})
+            made = self._node(run, evaluator_names.NODE, {evaluator_names.MODEL: model}, made)
+            inputs = {
+                trainer_names.MODEL: model,
+                pusher_names.MODEL_BLESSING: made[evaluator_names.BLESSING],
+            }
+            pushed = {pusher_names.PUSHED: int(blessed)}
+            if blessed:
+                pushed[pusher_names.DESTINATION] = "serving/1"
+            self._node(run, pusher_names.NODE, inputs, {pusher_names.PUSHED_MODEL: pushed})
         return model
 
     def push(self, model, serving):
         """Publishes a version of a Model, as the Pusher does; returns its number."""
         (artifact,) = self.store.get_artifacts_by_id([model])
-        folder = write_model(Path(artifact.uri) / "Format-Serving")
-        return int(publish(folder, serving, {"model": model}).name)
+        folder = write_model(Path(artifact.uri) / trainer_names.SERVING)
+        return int(publish(folder, serving, {MODEL_NOTE: model}).name)
 
     def _context(self, kind, name):
         context = mlmd.Context(type_id=self._context_types[kind], name=name)
@@ -125,7 +146,7 @@ class Recorded:
         """Records an execution; returns the ids of its outputs by key."""
         state = mlmd.Execution.CACHED if cached else mlmd.Execution.COMPLETE
         execution = mlmd.Execution(type_id=self._execution_types[node], last_known_state=state)
-        execution.custom_properties["options"].string_value = OPTIONS
+        execution.custom_properties[evaluator_names.OPTIONS].string_value = OPTIONS
         pairs = []
         for kind, ids in ((mlmd.Event.INPUT, inputs), (mlmd.Event.OUTPUT, cached or {})):
             for artifact in self.store.get_artifacts_by_id(list(set(ids.values()))):
@@ -150,7 +171,7 @@ def write_model(folder):
         ("saved_model.pb", str(folder)),
         ("fingerprint.pb", str(folder)),
         ("variables/variables.index", "weights"),
-        ("assets.extra/iadb.json", '{"nb_step": 4}'),
+        (METADATA, '{"nb_step": 4}'),
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)

@@ -13,10 +13,8 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
-from components.atomic_pusher import versions
+from components.atomic_pusher import names, versions
 from components.resolvers.withdrawal import is_withdrawn
-
-VERSION_FILE = "version.txt"  # in a PushedModel: path of the version
 
 
 class Executor(executor.Executor):
@@ -49,7 +47,7 @@ class Executor(executor.Executor):
             version = str(versions.publish(Path(source), Path(serving), notes))
         # Unlike TFX's Pusher, this makes no third copy beside the Model and the version. The file
         # keeps the folder, which TFX's cache requires, in existence on object stores.
-        io_utils.write_string_file(f"{pushed.uri}/{VERSION_FILE}", version)
+        io_utils.write_string_file(f"{pushed.uri}/{names.VERSION_FILE}", version)
         self._MarkPushed(pushed, version, version.rpartition("/")[2])
         logging.info("Pushed version %s.", version)
 

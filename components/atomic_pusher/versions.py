@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from trainer import names
 from trainer.common.files import locked
 
-METADATA = Path("assets.extra") / "iadb.json"  # beside saved_model.pb
+METADATA = Path(names.METADATA)  # beside saved_model.pb
 SAVED_MODEL = "saved_model.pb"
 MODEL_NOTE = "model"  # key of the metadata: the Model's id in ML Metadata
 ROLLBACK_NOTE = "rollback_of"  # key of the metadata: the version that a rollback restored

@@ -3,7 +3,7 @@
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import artifact, channel, component_spec, standard_artifacts
 
-from components.data_gate import executor
+from components.data_gate import executor, names
 
 
 class DataVerdict(artifact.Artifact):
@@ -23,7 +23,7 @@ class DataGateSpec(component_spec.ComponentSpec):
     INPUTS = {
         "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)
     }
-    OUTPUTS = {"verdict": component_spec.ChannelParameter(type=DataVerdict)}
+    OUTPUTS = {names.VERDICT: component_spec.ChannelParameter(type=DataVerdict)}
 
 
 class DataGate(base_component.BaseComponent):

@@ -11,6 +11,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
+from components.data_gate import names
 from trainer.common import exit_codes
 
 SHOWN = 5  # anomalies in an error message; the verdict lists all of them
@@ -37,8 +38,8 @@ class Executor(base_executor.BaseExecutor):
             DataAnomalyError: an anomaly is an error, and `on_anomaly` is stop.
         """
         found = list_anomalies(artifact_utils.get_single_instance(input_dict["anomalies"]))
-        verdict = artifact_utils.get_single_uri(output_dict["verdict"])
-        with fileio.open(f"{verdict}/verdict.json", "w") as file:
+        verdict = artifact_utils.get_single_uri(output_dict[names.VERDICT])
+        with fileio.open(f"{verdict}/{names.VERDICT_JSON}", "w") as file:
             json.dump(found, file, indent=2)
         errors = [anomaly for anomaly in found if anomaly["severity"] == "ERROR"]
         if not errors:

@@ -3,7 +3,7 @@
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components.drift_gate import executor
+from components.drift_gate import executor, names
 from components.drift_gate.artifact import DriftVerdict
 from components.drift_gate.options import DriftOptions
 from components.features.options import FeatureOptions
@@ -21,7 +21,7 @@ class DriftGateSpec(component_spec.ComponentSpec):
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "reference": component_spec.ChannelParameter(type=DriftVerdict, optional=True),
     }
-    OUTPUTS = {"verdict": component_spec.ChannelParameter(type=DriftVerdict)}
+    OUTPUTS = {names.VERDICT: component_spec.ChannelParameter(type=DriftVerdict)}
 
 
 class DriftGate(base_beam_component.BaseBeamComponent):

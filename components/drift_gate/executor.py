@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.drift_gate import artifact
+from components.drift_gate import names
 from components.drift_gate.options import DriftOptions
 from components.drift_gate.sample import Sample
 from components.drift_gate.sampling import WriteSample
@@ -47,23 +47,23 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         check_available(features)
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         before = next(iter(input_dict.get("reference") or []), None)
-        output = artifact_utils.get_single_instance(output_dict["verdict"])
+        output = artifact_utils.get_single_instance(output_dict[names.VERDICT])
 
-        span = examples.get_int_custom_property(artifact.SPAN)
-        seen = before.get_int_custom_property(artifact.SPAN) if before else -1
+        span = examples.get_int_custom_property(names.SPAN)
+        seen = before.get_int_custom_property(names.SPAN) if before else -1
         after = seen if seen < span else -1  # without spans, all images are new each time
         newest = self._draw(examples, after, options.images, features, output.uri)
-        reference = _load(f"{before.uri}/{artifact.REFERENCE_NPZ}") if before else None
+        reference = _load(f"{before.uri}/{names.REFERENCE_NPZ}") if before else None
         verdict = judge(newest, reference, options)
-        with fileio.open(f"{output.uri}/{artifact.VERDICT_JSON}", "w") as file:
+        with fileio.open(f"{output.uri}/{names.VERDICT_JSON}", "w") as file:
             json.dump(verdict.to_json(), file, indent=2)
         if verdict.reference:
-            verdict.reference.save(f"{output.uri}/{artifact.REFERENCE_NPZ}")
-        output.set_int_custom_property(artifact.DRIFTED, int(verdict.drifted))
-        output.set_string_custom_property(artifact.SUMMARY, verdict.summary)
-        output.set_string_custom_property(artifact.REFERENCE, before.uri if before else "")
-        output.set_int_custom_property(artifact.EXAMPLES, examples.id)
-        output.set_int_custom_property(artifact.SPAN, span)
+            verdict.reference.save(f"{output.uri}/{names.REFERENCE_NPZ}")
+        output.set_int_custom_property(names.DRIFTED, int(verdict.drifted))
+        output.set_string_custom_property(names.SUMMARY, verdict.summary)
+        output.set_string_custom_property(names.REFERENCE, before.uri if before else "")
+        output.set_int_custom_property(names.EXAMPLES, examples.id)
+        output.set_int_custom_property(names.SPAN, span)
         if verdict.drifted and options.on_drift == "hold":
             raise DriftError(
                 f"the images of span {span} drifted: {verdict.summary}. Look at them; then release "
@@ -83,7 +83,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     ) -> Sample | None:
         """A sample of the images of the spans after one, without those held out for good."""
         uris = [artifact_utils.get_split_uri([examples], split) for split in (TRAIN, EVAL)]
-        target = f"{folder}/{artifact.NEWEST_NPZ}"
+        target = f"{folder}/{names.NEWEST_NPZ}"
         with self._make_beam_pipeline() as pipeline:
             _ = pipeline | ReadExamples(uris) | WriteSample(after, size, features, target)
         return _load(target)

@@ -3,7 +3,7 @@
 from tfx import types
 from tfx.dsl.components.common import resolver
 
-from components.drift_gate import artifact
+from components.drift_gate import names
 
 
 class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
@@ -21,12 +21,12 @@ class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
     ) -> dict[str, list[types.Artifact]]:
         """Returns `verdict`, empty where there is none, and `examples`."""
         (examples,) = input_dict["examples"]
-        span = examples.get_int_custom_property(artifact.SPAN)
+        span = examples.get_int_custom_property(names.SPAN)
         earlier = [
             verdict
-            for verdict in input_dict["verdict"]
-            if verdict.get_int_custom_property(artifact.EXAMPLES) != examples.id
-            and (span == 0 or verdict.get_int_custom_property(artifact.SPAN) < span)
+            for verdict in input_dict[names.VERDICT]
+            if verdict.get_int_custom_property(names.EXAMPLES) != examples.id
+            and (span == 0 or verdict.get_int_custom_property(names.SPAN) < span)
         ]
-        earlier.sort(key=lambda v: (v.get_int_custom_property(artifact.SPAN), v.id))
-        return {"verdict": earlier[-1:], "examples": input_dict["examples"]}
+        earlier.sort(key=lambda v: (v.get_int_custom_property(names.SPAN), v.id))
+        return {names.VERDICT: earlier[-1:], "examples": input_dict["examples"]}

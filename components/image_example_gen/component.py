@@ -4,17 +4,11 @@ from tfx import types
 from tfx.components.example_gen import component
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.orchestration.data_types import RuntimeParameter
-from tfx.types import component_spec, standard_artifacts, standard_component_specs
+from tfx.types import component_spec, standard_artifacts
 
-from components.image_example_gen.driver import (
-    HOLDOUT_KEY,
-    LATEST,
-    REQUESTED_SPAN_KEY,
-    WINDOW_KEY,
-    WINDOW_OPTIONS_KEY,
-    Driver,
-)
-from components.image_example_gen.executor import IMAGE_OPTIONS_KEY, Executor
+from components.image_example_gen import names
+from components.image_example_gen.driver import LATEST, Driver
+from components.image_example_gen.executor import Executor
 from components.image_example_gen.options import ImageOptions, WindowOptions
 
 
@@ -22,19 +16,15 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
     """Outputs and parameters of ImageExampleGen."""
 
     INPUTS = {}
-    OUTPUTS = {
-        standard_component_specs.EXAMPLES_KEY: component_spec.ChannelParameter(
-            type=standard_artifacts.Examples
-        )
-    }
+    OUTPUTS = {names.EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples)}
     PARAMETERS = {
-        standard_component_specs.INPUT_BASE_KEY: component_spec.ExecutionParameter(type=str),
-        REQUESTED_SPAN_KEY: component_spec.ExecutionParameter(type=str),
-        WINDOW_OPTIONS_KEY: component_spec.ExecutionParameter(type=str),
-        HOLDOUT_KEY: component_spec.ExecutionParameter(type=str),
-        IMAGE_OPTIONS_KEY: component_spec.ExecutionParameter(type=str),
+        names.INPUT_BASE: component_spec.ExecutionParameter(type=str),
+        names.REQUESTED_SPAN: component_spec.ExecutionParameter(type=str),
+        names.WINDOW_OPTIONS: component_spec.ExecutionParameter(type=str),
+        names.HOLDOUT: component_spec.ExecutionParameter(type=str),
+        names.IMAGE_OPTIONS: component_spec.ExecutionParameter(type=str),
         # The driver sets it.
-        WINDOW_KEY: component_spec.ExecutionParameter(type=str),
+        names.WINDOW: component_spec.ExecutionParameter(type=str),
         # Not read; a changed value invalidates TFX's cache.
         "source_hash": component_spec.ExecutionParameter(type=str),
     }

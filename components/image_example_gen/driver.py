@@ -6,8 +6,8 @@ from typing import Any
 
 from tfx.components.example_gen import driver, utils
 from tfx.orchestration import data_types
-from tfx.types import standard_component_specs
 
+from components.image_example_gen import names
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import fingerprint
 from components.image_example_gen.options import WindowOptions
@@ -20,10 +20,6 @@ from components.image_example_gen.spans import (
     list_spans,
 )
 
-REQUESTED_SPAN_KEY = "requested_span"  # execution property: the number of a span, or LATEST
-WINDOW_OPTIONS_KEY = "window_options"  # execution property: WindowOptions as JSON
-WINDOW_KEY = "window"  # execution property: the spans to read, set by the driver, as JSON
-HOLDOUT_KEY = "holdout"  # execution property: the folder of data.holdout; empty without one
 LATEST = "latest"
 
 
@@ -43,7 +39,7 @@ def parse_span(text: str) -> int | None:
 
 
 def parse_window(text: str) -> tuple[Span, ...]:
-    """Returns the spans in the property WINDOW_KEY."""
+    """Returns the spans in the property `window`."""
     return tuple(Span(*span) for span in json.loads(text))
 
 
@@ -62,14 +58,14 @@ class Driver(driver.Driver):
             ImageDataError: no folder is set, the span is invalid or missing, all spans are
                 excluded, or the newest span or the held-out folder has no images.
         """
-        folder = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+        folder = exec_properties[names.INPUT_BASE]
         if not folder:
             raise ImageDataError(
                 "no data folder: set data.folder in the configuration or the run parameter "
                 "data_folder"
             )
-        options = WindowOptions.model_validate_json(exec_properties[WINDOW_OPTIONS_KEY])
-        newest = parse_span(exec_properties[REQUESTED_SPAN_KEY])
+        options = WindowOptions.model_validate_json(exec_properties[names.WINDOW_OPTIONS])
+        newest = parse_span(exec_properties[names.REQUESTED_SPAN])
         if newest is not None and not has_spans(options.pattern):
             raise ImageDataError(
                 f"span {newest} was requested, but the pattern {options.pattern!r} has no {{SPAN}} "
@@ -78,10 +74,10 @@ class Driver(driver.Driver):
         spans = list_spans(folder, options.pattern)
         window = tuple(choose_window(spans, newest, options.window, options.exclude))
         files = ImageSource(folder, window).list_files()
-        if exec_properties[HOLDOUT_KEY]:
-            files += holdout_source(exec_properties[HOLDOUT_KEY]).list_files()
+        if exec_properties[names.HOLDOUT]:
+            files += holdout_source(exec_properties[names.HOLDOUT]).list_files()
         return exec_properties | {
-            WINDOW_KEY: json.dumps([[span.number, span.version, span.folder] for span in window]),
+            names.WINDOW: json.dumps([[span.number, span.version, span.folder] for span in window]),
             utils.SPAN_PROPERTY_NAME: window[-1].number,
             utils.VERSION_PROPERTY_NAME: window[-1].version,
             utils.FINGERPRINT_PROPERTY_NAME: fingerprint(files),

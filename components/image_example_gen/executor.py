@@ -19,11 +19,12 @@ from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
-from tfx.types import artifact_utils, standard_component_specs
+from tfx.types import artifact_utils
 
+from components.image_example_gen import names
 from components.image_example_gen import report as reports
 from components.image_example_gen.decode import RejectedImage, decode
-from components.image_example_gen.driver import HOLDOUT_KEY, WINDOW_KEY, parse_window
+from components.image_example_gen.driver import parse_window
 from components.image_example_gen.example import Row, to_row
 from components.image_example_gen.files import ImageFile, open_image
 from components.image_example_gen.options import ImageOptions
@@ -32,15 +33,10 @@ from components.image_example_gen.spans import ImageSource, holdout_source
 from components.progress import DECODED, counted
 from trainer import examples
 
-IMAGE_OPTIONS_KEY = "image_options"  # execution property: ImageOptions as JSON
-
 FILES_PER_BATCH = 64
 # Pillow releases the interpreter lock while it decodes, resizes and encodes. There are few threads
 # because each may hold an image of max_pixels.
 DECODE_THREADS = min(4, os.cpu_count() or 1)
-
-REJECTED = "rejected"
-ACCEPTED = "accepted"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -64,26 +60,26 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             ImageDataError: no images, too many rejected files, or an empty split.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        options = ImageOptions.model_validate_json(exec_properties[IMAGE_OPTIONS_KEY])
-        window = parse_window(exec_properties[WINDOW_KEY])
-        holdout = exec_properties[HOLDOUT_KEY]
+        options = ImageOptions.model_validate_json(exec_properties[names.IMAGE_OPTIONS])
+        window = parse_window(exec_properties[names.WINDOW])
+        holdout = exec_properties[names.HOLDOUT]
         splits = [examples.TRAIN, examples.EVAL, *([examples.HOLDOUT] if holdout else [])]
-        artifact = artifact_utils.get_single_instance(
-            output_dict[standard_component_specs.EXAMPLES_KEY]
-        )
+        artifact = artifact_utils.get_single_instance(output_dict[names.EXAMPLES])
         artifact.split_names = artifact_utils.encode_split_names(splits)
         examples_utils.set_payload_format(artifact, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(artifact, "tfrecords_gzip")
-        artifact.set_string_custom_property("spans", json.dumps([span.number for span in window]))
+        artifact.set_string_custom_property(
+            names.SPANS, json.dumps([span.number for span in window])
+        )
         report = write_examples(
             self._make_beam_pipeline(),
-            ImageSource(exec_properties[standard_component_specs.INPUT_BASE_KEY], window),
+            ImageSource(exec_properties[names.INPUT_BASE], window),
             options,
             artifact.uri,
             {split: artifact_utils.get_split_uri([artifact], split) for split in splits},
             holdout=holdout_source(holdout) if holdout else None,
         )
-        for name in reports.COUNTS:
+        for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
 
 
@@ -118,7 +114,7 @@ def write_examples(
         fileio.makedirs(path)
     sources = [source, *([holdout] if holdout else [])]
     shards = shard_count(sum(len(each.list_files()) for each in sources), options)
-    report_path = os.path.join(output, reports.FILE_NAME)
+    report_path = os.path.join(output, names.REJECTED_JSON)
     with pipeline:
         images = [
             pipeline | f"Read[{index}]" >> ReadImages(each, options, split_salt)
@@ -140,8 +136,8 @@ def write_examples(
         )
         spans = (
             (
-                images[0].rows | beam.Map(lambda row: (row.span, ACCEPTED)),
-                images[0].rejected | beam.Map(lambda file: (file[2], REJECTED)),
+                images[0].rows | beam.Map(lambda row: (row.span, names.ACCEPTED)),
+                images[0].rejected | beam.Map(lambda file: (file[2], names.REJECTED)),
             )
             | "BySpan" >> beam.Flatten()
             | "CountBySpan" >> beam.combiners.Count.PerElement()
@@ -168,7 +164,7 @@ def write_examples(
         # JSON, because a file name may contain line breaks. TFX deletes the report of a failed run.
         logging.info("Rejected: %s", json.dumps([path, reason]))
     reports.check_report(report, source.folder, options)
-    logging.info("%s", {name: report[name] for name in reports.COUNTS})
+    logging.info("%s", {name: report[name] for name in names.COUNTS})
     return report
 
 
@@ -188,12 +184,12 @@ class ReadImages(beam.PTransform):
             | "ListFiles" >> beam.FlatMap(batches_of_files)
             # Otherwise one worker would list and decode all files.
             | "SpreadFiles" >> beam.Reshuffle()
-            | "Decode" >> beam.ParDo(self._decode).with_outputs(REJECTED, main="rows")
+            | "Decode" >> beam.ParDo(self._decode).with_outputs(names.REJECTED, main="rows")
         )
 
 
 class DecodeFiles(beam.DoFn):
-    """Decodes batches of files to rows; rejected files go to REJECTED as (path, reason, span)."""
+    """Decodes batches of files to rows; rejected files go to `rejected` as (path, reason, span)."""
 
     def __init__(self, source: ImageSource, options: ImageOptions, split_salt: str = "") -> None:
         super().__init__()
@@ -217,7 +213,7 @@ class DecodeFiles(beam.DoFn):
             if isinstance(result, Row):
                 yield result
             else:
-                yield beam.pvalue.TaggedOutput(REJECTED, (file.path, result, file.span))
+                yield beam.pvalue.TaggedOutput(names.REJECTED, (file.path, result, file.span))
 
     def _to_row(self, file: ImageFile) -> Row | str:
         if file.problem:
@@ -251,7 +247,7 @@ def write_report(
     partial: str,
 ) -> None:
     """Writes the report as JSON, atomically."""
-    by_span: dict[int, dict[str, int]] = defaultdict(lambda: {ACCEPTED: 0, REJECTED: 0})
+    by_span: dict[int, dict[str, int]] = defaultdict(lambda: {names.ACCEPTED: 0, names.REJECTED: 0})
     for (span, kind), count in spans.items():
         by_span[span][kind] = count
     report = reports.make_report(counts, splits, reasons, by_span, rejected_files)

@@ -3,17 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 
+from components.image_example_gen import names
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.options import ImageOptions
 from trainer import examples
 
-FILE_NAME = "rejected.json"  # in the root of the examples artifact
 # Names of counts beside those of the splits.
-DUPLICATES = "duplicates"
 LEFT_OUT = "left_out"
 IN_HOLDOUT = "in_holdout"
 OMITTED = "omitted"
-COUNTS = ("files", "accepted", "rejected", "duplicates")  # also properties of the artifact
 MAX_REJECTED_FILES = 10_000  # listed in the report; all are counted
 SHOWN = 3  # files and reasons in an error message
 
@@ -45,12 +43,12 @@ def make_report(
     accepted = sum(in_splits.values()) + sum(unused.values())
     rejected = sum(reasons.values())
     return {
-        "files": accepted + rejected,
-        "accepted": accepted,
-        "duplicates": counts.get(DUPLICATES, 0),
+        names.FILES: accepted + rejected,
+        names.ACCEPTED: accepted,
+        names.DUPLICATES: counts.get(names.DUPLICATES, 0),
         "splits": in_splits,
         **unused,
-        "rejected": rejected,
+        names.REJECTED: rejected,
         "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
         "by_span": {str(span): dict(by_span[span]) for span in sorted(by_span)},
         "rejected_files": [list(file) for file in rejected_files],
@@ -69,10 +67,10 @@ def check_report(report: dict, folder: str, options: ImageOptions) -> None:
     fraction of all files.
     """
     spans = report["by_span"]
-    _check_rejected(report, report["rejected"], report["files"], "files", folder, options)
+    _check_rejected(report, report[names.REJECTED], report[names.FILES], "files", folder, options)
     if len(spans) > 1:
         newest = max(spans, key=int)
-        rejected, files = spans[newest]["rejected"], sum(spans[newest].values())
+        rejected, files = spans[newest][names.REJECTED], sum(spans[newest].values())
         what = f"files of span {newest}, the newest,"
         _check_rejected(report, rejected, files, what, folder, options)
     for split, images in report["splits"].items():
@@ -106,7 +104,7 @@ def _empty_split(split: str, report: dict, options: ImageOptions) -> str:
         )
     grouped = " and the groups of group_pattern" if options.group_pattern else ""
     return (
-        f"no image is in the {split} split: {report['accepted']} images are too few for "
+        f"no image is in the {split} split: {report[names.ACCEPTED]} images are too few for "
         f"eval_percent {options.eval_percent}{grouped}; add images or change eval_percent"
     )
 

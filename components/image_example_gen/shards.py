@@ -12,9 +12,10 @@ import apache_beam as beam
 import tensorflow as tf
 from tfx.dsl.io import fileio
 
+from components.image_example_gen import names
 from components.image_example_gen.example import Row
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.report import DUPLICATES, IN_HOLDOUT, LEFT_OUT
+from components.image_example_gen.report import IN_HOLDOUT, LEFT_OUT
 from trainer import examples
 
 # A shard is sorted in memory; these limit its images and its bytes of pixels, approximately.
@@ -44,7 +45,7 @@ class WriteShard(beam.DoFn):
         """Sorts and writes a shard."""
         index, rows = shard[0], sorted(shard[1])
         data = [row for row in rows if row.split != examples.HOLDOUT]
-        yield DUPLICATES, sum(a.sha256 == b.sha256 for a, b in itertools.pairwise(data))
+        yield names.DUPLICATES, sum(a.sha256 == b.sha256 for a, b in itertools.pairwise(data))
         held_out = {split: {row.sha256 for row in rows if row.split == split} for split in _SPARED}
         records = defaultdict(list)
         for row in rows:

@@ -12,18 +12,18 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.components.example_gen import driver, utils
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as entrypoint
-from tfx.types import artifact_utils, standard_component_specs
+from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components.image_example_gen.driver import WINDOW_KEY, Driver
+from components.image_example_gen import names
+from components.image_example_gen.driver import Driver
 from components.image_example_gen.errors import ImageDataError
 
-EXAMPLES = standard_component_specs.EXAMPLES_KEY
 RESOLVED = (
     utils.SPAN_PROPERTY_NAME,
     utils.VERSION_PROPERTY_NAME,
     utils.FINGERPRINT_PROPERTY_NAME,
-    WINDOW_KEY,
+    names.WINDOW,
 )
 
 
@@ -44,14 +44,16 @@ def resolve(
         executor_input.inputs.parameter_values, executor_input.inputs.parameters, inputs_spec
     )
     properties = Driver(None).resolve_exec_properties(properties, None, None)
-    names: dict[int, str] = {}
-    outputs = entrypoint.parse_raw_artifact_dict(executor_input.outputs.artifacts, names)
-    examples = artifact_utils.get_single_instance(outputs[EXAMPLES])
+    name_from_id: dict[int, str] = {}
+    outputs = entrypoint.parse_raw_artifact_dict(executor_input.outputs.artifacts, name_from_id)
+    examples = artifact_utils.get_single_instance(outputs[names.EXAMPLES])
     driver.update_output_artifact(properties, examples.mlmd_artifact)
     resolved = {key: properties[key] for key in RESOLVED if properties[key] is not None}
     output = pipeline_spec_pb2.ExecutorOutput()
     json_format.ParseDict({"parameterValues": resolved}, output)
-    output.artifacts[EXAMPLES].artifacts.append(entrypoint.to_runtime_artifact(examples, names))
+    output.artifacts[names.EXAMPLES].artifacts.append(
+        entrypoint.to_runtime_artifact(examples, name_from_id)
+    )
     return output
 
 

@@ -9,7 +9,8 @@ from tfx.proto import trainer_pb2
 from tfx.types import channel, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
-from components.image_trainer.executor import STEPS_KEY, Executor
+from components.image_trainer import names
+from components.image_trainer.executor import Executor
 from trainer import examples as splits
 
 
@@ -18,7 +19,7 @@ class ImageTrainerSpec(standard_component_specs.TrainerSpec):
 
     PARAMETERS = {
         **standard_component_specs.TrainerSpec.PARAMETERS,
-        STEPS_KEY: component_spec.ExecutionParameter(type=int),
+        names.STEPS: component_spec.ExecutionParameter(type=int),
     }
 
 

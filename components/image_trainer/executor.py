@@ -8,12 +8,12 @@ from tfx.components.trainer import executor, fn_args_utils
 from tfx.dsl.io import fileio
 from tfx.types import standard_component_specs
 
+from components.image_trainer import names
 from components.image_trainer.job_options import JobOptions, read_job_options
 from components.image_trainer.worker import write_call
 from components.parameters import complete
 from trainer.options import TrainOptions
 
-STEPS_KEY = "steps"  # execution property: number of batches to train on
 CALL_FILE = "call.json"
 WORKER = ("python", "-m", "components.image_trainer.worker")
 
@@ -72,7 +72,7 @@ class Executor(executor.GenericExecutor):
         """
         fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
         options = complete(
-            TrainOptions, fn_args.custom_config["train"], steps=exec_properties[STEPS_KEY]
+            TrainOptions, fn_args.custom_config["train"], steps=exec_properties[names.STEPS]
         )
         fn_args.train_steps = options.steps
         fn_args.custom_config["train"] = options.model_dump(mode="json")

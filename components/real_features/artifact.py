@@ -6,8 +6,6 @@ from tfx.types import artifact, artifact_utils
 
 from components.images import features
 
-REAL_PNG = "real.png"  # grid of held-out images
-
 
 class ImageFeatures(artifact.Artifact):
     """Features of the real images: of all for training, of some that are held out."""

@@ -4,7 +4,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components.real_features import executor
+from components.real_features import executor, names
 from components.real_features.artifact import ImageFeatures
 from components.real_features.options import RealFeaturesOptions
 
@@ -21,7 +21,7 @@ class RealFeaturesSpec(component_spec.ComponentSpec):
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
     }
-    OUTPUTS = {"features": component_spec.ChannelParameter(type=ImageFeatures)}
+    OUTPUTS = {names.FEATURES: component_spec.ChannelParameter(type=ImageFeatures)}
 
 
 class RealFeatures(base_beam_component.BaseBeamComponent):

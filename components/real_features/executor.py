@@ -16,7 +16,8 @@ from components.images.records import ReadExamples, example_key
 from components.images.take_first import TakeFirst
 from components.images.write_grid import WriteGrid
 from components.parameters import complete
-from components.real_features.artifact import REAL_PNG, file_prefix, split_folders
+from components.real_features import names
+from components.real_features.artifact import file_prefix, split_folders
 from components.real_features.options import RealFeaturesOptions
 from trainer import examples
 
@@ -43,7 +44,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         check_available(options.features)
         transform_graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
-        output = artifact_utils.get_single_uri(output_dict["features"])
+        output = artifact_utils.get_single_uri(output_dict[names.FEATURES])
         folders = split_folders(input_dict["examples"])
         write_features(self._make_beam_pipeline(), folders, options, transform_graph, output)
 
@@ -96,7 +97,7 @@ class DescribeImages(beam.PTransform):
             | "Decode" >> beam.ParDo(DecodeRecords(self._split, self._transform_graph))
         )
         if self._split == examples.EVAL:
-            _ = batches | WriteGrid(self._split, f"{self._output}/{REAL_PNG}")
+            _ = batches | WriteGrid(self._split, f"{self._output}/{names.REAL_PNG}")
         return (
             batches
             | "Features" >> beam.ParDo(ExtractFeatures(self._options.features))

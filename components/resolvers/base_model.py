@@ -7,8 +7,8 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
-from tfx.types import standard_component_specs
 
+from components.image_trainer import names as trainer_names
 from components.resolvers.blessings import blessed_models
 from components.resolvers.choice import to_start_from
 
@@ -46,7 +46,7 @@ def _examples_by_model(store: MetadataStore, model_ids: Sequence[int]) -> dict[i
     )
     read = defaultdict(set)
     for event in inputs:
-        if event.path.steps[0].key == standard_component_specs.EXAMPLES_KEY:
+        if event.path.steps[0].key == trainer_names.EXAMPLES:
             read[event.execution_id].add(event.artifact_id)
     by_model = defaultdict(set)
     for event in outputs:

@@ -1,11 +1,11 @@
 """Resolves the model that a new one must beat."""
 
 from tfx import types
-from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
 from tfx.dsl.components.common import resolver
 
 from components.resolvers.blessings import blessed_models
 from components.resolvers.choice import to_compare_with
+from components.sample_evaluator import names as evaluator_names
 
 
 class LatestBlessedOtherStrategy(resolver.ResolverStrategy):
@@ -29,7 +29,7 @@ class LatestBlessedOtherStrategy(resolver.ResolverStrategy):
         blessed = blessed_models(input_dict["model"], input_dict["blessing"])
         others = to_compare_with(blessed, {artifact.id for artifact in input_dict["candidate"]})
         latest = {
-            evaluation.get_int_custom_property(ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): evaluation
+            evaluation.get_int_custom_property(evaluator_names.MODEL_ID): evaluation
             for evaluation in sorted(input_dict["evaluation"], key=lambda artifact: artifact.id)
         }
         return {

@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tfx import types
-from tfx.components.evaluator.constants import (
-    ARTIFACT_PROPERTY_BLESSED_KEY,
-    ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY,
-)
 
 from components.resolvers.choice import Blessing, order_blessed
 from components.resolvers.withdrawal import is_withdrawn
+from components.sample_evaluator import names as evaluator_names
 
 
 class BlessedModel(NamedTuple):
@@ -30,8 +27,8 @@ def blessed_models(
         [
             Blessing(
                 blessing.id,
-                blessing.get_int_custom_property(ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY),
-                blessing.get_int_custom_property(ARTIFACT_PROPERTY_BLESSED_KEY) == 1,
+                blessing.get_int_custom_property(evaluator_names.MODEL_ID),
+                blessing.get_int_custom_property(evaluator_names.BLESSED) == 1,
             )
             for blessing in blessings
         ],

@@ -5,7 +5,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components.real_features.artifact import ImageFeatures
-from components.sample_evaluator import executor
+from components.sample_evaluator import executor, names
 from components.sample_evaluator.options import EvaluateOptions
 
 
@@ -13,7 +13,7 @@ class SampleEvaluatorSpec(component_spec.ComponentSpec):
     """Inputs, outputs and parameters of SampleEvaluator."""
 
     PARAMETERS = {
-        "options": component_spec.ExecutionParameter(type=str),
+        names.OPTIONS: component_spec.ExecutionParameter(type=str),
         "samples": component_spec.ExecutionParameter(type=int),
         "source_hash": component_spec.ExecutionParameter(type=str),
     }
@@ -28,8 +28,8 @@ class SampleEvaluatorSpec(component_spec.ComponentSpec):
         ),
     }
     OUTPUTS = {
-        "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
-        "blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+        names.EVALUATION: component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        names.BLESSING: component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
     }
 
 

@@ -17,8 +17,9 @@ from components.features import check_available
 from components.images.batches import DecodeRecords
 from components.images.records import ReadExamples, example_key
 from components.images.take_first import TakeFirst
-from components.real_features.artifact import REAL_PNG, ReadFeatures
-from components.sample_evaluator import sources
+from components.real_features import names as feature_names
+from components.real_features.artifact import ReadFeatures
+from components.sample_evaluator import names, sources
 from components.sample_evaluator.measure import analysis
 from components.sample_evaluator.measure.compared_images import ReadCompared, ReadNearest
 from components.sample_evaluator.measure.eval_config import make_eval_config
@@ -34,7 +35,6 @@ _SOURCES = {
     examples.HOLDOUT: sources.HOLDOUT,
 }
 
-REPORT_HTML = "report.html"
 _COMPARED = "compared_images"  # folder, for the time of the evaluation
 
 
@@ -155,7 +155,7 @@ def evaluate(
         values,
         analysis.load_values_by_label(output, sources.CANDIDATE),
         verdict,
-        json.loads(_read_if_there(f"{output}/{analysis.ERROR_BY_ALPHA_JSON}") or "null"),
+        json.loads(_read_if_there(f"{output}/{names.ERROR_BY_ALPHA_JSON}") or "null"),
         history.earlier_metrics(
             earlier,
             options.features,
@@ -242,15 +242,15 @@ def _image_shape(transform_graph: str) -> tuple[int, int, int]:
 
 def _write(folder: str, content: dict[str, Any], features: str) -> None:
     text = json.dumps(content, indent=2, allow_nan=False)
-    io_utils.write_string_file(f"{folder}/{history.METRICS_JSON}", text + "\n")
+    io_utils.write_string_file(f"{folder}/{names.METRICS_JSON}", text + "\n")
     pictures = report.Pictures(
-        samples=_read_if_there(f"{folder}/{analysis.SAMPLES_PNG}"),
-        real=_read_if_there(f"{features}/{REAL_PNG}"),
-        nearest_pairs=_read_if_there(f"{folder}/{analysis.NEAREST_PAIRS_PNG}"),
-        trajectories=_read_if_there(f"{folder}/{analysis.TRAJECTORIES_PNG}"),
+        samples=_read_if_there(f"{folder}/{names.SAMPLES_PNG}"),
+        real=_read_if_there(f"{features}/{feature_names.REAL_PNG}"),
+        nearest_pairs=_read_if_there(f"{folder}/{names.NEAREST_PAIRS_PNG}"),
+        trajectories=_read_if_there(f"{folder}/{names.TRAJECTORIES_PNG}"),
     )
     page = report.render(content, pictures)
-    io_utils.write_string_file(f"{folder}/{REPORT_HTML}", page)
+    io_utils.write_string_file(f"{folder}/{names.REPORT_HTML}", page)
 
 
 def _read_if_there(path: str) -> bytes | None:

@@ -13,12 +13,10 @@ from tfx.utils import io_utils, path_utils
 
 from components.parameters import complete
 from components.real_features.artifact import split_folders
-from components.sample_evaluator import sources
+from components.sample_evaluator import names, sources
 from components.sample_evaluator.evaluation import Model, RealData, evaluate
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.verdict import gate
-
-REASON_PROPERTY = "reason"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -36,7 +34,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             FeatureError: the weights of the feature space are missing or not those that are pinned.
             ParameterError: `samples` is out of its range.
         """
-        evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
+        evaluation = artifact_utils.get_single_instance(output_dict[names.EVALUATION])
         model = artifact_utils.get_single_instance(input_dict["model"])
         baseline = next(iter(input_dict.get("baseline") or []), None)
         # TFX publishes the folder when the executor has returned: nobody sees it half written.
@@ -52,17 +50,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             input_dict.get("history") or [],
             complete(
                 EvaluateOptions,
-                json.loads(exec_properties["options"]),
+                json.loads(exec_properties[names.OPTIONS]),
                 samples=exec_properties["samples"],
             ),
             evaluation.uri,
         )
-        evaluation.set_int_custom_property(
-            constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id
-        )
+        evaluation.set_int_custom_property(names.MODEL_ID, model.id)
         _record_metrics(evaluation)
         _write_blessing(
-            artifact_utils.get_single_instance(output_dict["blessing"]), verdict, model, baseline
+            artifact_utils.get_single_instance(output_dict[names.BLESSING]),
+            verdict,
+            model,
+            baseline,
         )
 
 
@@ -73,7 +72,7 @@ def _model(artifact: types.Artifact) -> Model:
 
 def _record_metrics(evaluation: types.Artifact) -> None:
     """Puts the metrics where ML Metadata tells them without a look at files."""
-    with fileio.open(f"{evaluation.uri}/metrics.json") as file:
+    with fileio.open(f"{evaluation.uri}/{names.METRICS_JSON}") as file:
         metrics = json.load(file)["metrics"]
     for name, values in metrics.items():
         if values[sources.CANDIDATE] is not None:
@@ -89,7 +88,7 @@ def _write_blessing(
     blessing.set_string_custom_property(
         constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri
     )
-    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
+    blessing.set_int_custom_property(names.MODEL_ID, model.id)
     if baseline is not None:
         blessing.set_string_custom_property(
             constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
@@ -98,10 +97,10 @@ def _write_blessing(
             constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id
         )
     blessing.set_int_custom_property(
-        constants.ARTIFACT_PROPERTY_BLESSED_KEY,
+        names.BLESSED,
         constants.BLESSED_VALUE if verdict.blessed else constants.NOT_BLESSED_VALUE,
     )
-    blessing.set_string_custom_property(REASON_PROPERTY, "; ".join(verdict.reasons))
+    blessing.set_string_custom_property(names.REASON, "; ".join(verdict.reasons))
     name = constants.BLESSED_FILE_NAME if verdict.blessed else constants.NOT_BLESSED_FILE_NAME
     io_utils.write_string_file(f"{blessing.uri}/{name}", "")
     logging.info("%s: %s", name, "; ".join(verdict.reasons))

@@ -3,7 +3,7 @@
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components.schema_importer import executor
+from components.schema_importer import executor, names
 
 
 class SchemaImporterSpec(component_spec.ComponentSpec):
@@ -15,7 +15,7 @@ class SchemaImporterSpec(component_spec.ComponentSpec):
         "source_hash": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {}
-    OUTPUTS = {"schema": component_spec.ChannelParameter(type=standard_artifacts.Schema)}
+    OUTPUTS = {names.SCHEMA: component_spec.ChannelParameter(type=standard_artifacts.Schema)}
 
 
 class SchemaImporter(base_component.BaseComponent):

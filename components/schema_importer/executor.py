@@ -11,6 +11,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from components.schema_importer import names
+
 
 class Executor(base_executor.BaseExecutor):
     """Executor of SchemaImporter."""
@@ -27,5 +29,5 @@ class Executor(base_executor.BaseExecutor):
             google.protobuf.text_format.ParseError: the text is not a schema.
         """
         schema = text_format.Parse(exec_properties["text"], schema_pb2.Schema())
-        folder = artifact_utils.get_single_uri(output_dict["schema"])
+        folder = artifact_utils.get_single_uri(output_dict[names.SCHEMA])
         io_utils.write_pbtxt_file(os.path.join(folder, DEFAULT_FILE_NAME), schema)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from components.image_trainer import names as trainer_names
+from components.sample_evaluator import names as evaluator_names
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.gpu import GPU_NODES
@@ -24,7 +26,11 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
     locations = Locations.below(config.kubeflow.root)
     try:
         pipeline = create_pipeline(config, locations, read_schema(config.validation.schema_file))
-        shown = {"SampleEvaluator": Shown(output="evaluation", html="report.html")}
+        shown = {
+            evaluator_names.NODE: Shown(
+                output=evaluator_names.EVALUATION, html=evaluator_names.REPORT_HTML
+            )
+        }
         write_package(pipeline, _options(config), output, shown)
     except KubeflowCompileError as error:
         raise ConfigError(f"kubeflow: {error}") from None
@@ -38,4 +44,4 @@ def _options(config: PipelineConfig) -> KubeflowOptions:
         asked = nodes.get(node_id, NodeOptions()).model_dump(exclude_unset=True)
         nodes[node_id] = NodeOptions.model_validate({"gpu": options.gpu, **asked})
     options = options.model_copy(update={"nodes": nodes})
-    return with_workers(options, "Trainer", config.kubeflow.train_workers)
+    return with_workers(options, trainer_names.NODE, config.kubeflow.train_workers)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from components.features import check_available
 from components.image_example_gen.errors import ImageDataError
+from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
 from pipeline.evaluation.allocator import return_freed_memory
 from pipeline.evaluation.errors import CandidateError, OutputError
@@ -71,9 +72,9 @@ def evaluate_candidate(
 
         with ImageProgress(console) as progress:
             told = steps.run(candidate, real, training, config, partial, progress)
-    metrics = json.loads((output / "metrics.json").read_text("utf-8"))
+    metrics = json.loads((output / evaluator_names.METRICS_JSON).read_text("utf-8"))
     times = progress.describe_times(time.monotonic() - started)
-    print_evaluation(console, told, metrics, times, output / "report.html")
+    print_evaluation(console, told, metrics, times, output / evaluator_names.REPORT_HTML)
     return metrics["blessed"]
 
 

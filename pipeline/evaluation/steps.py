@@ -13,13 +13,17 @@ from typing import Any
 
 import apache_beam as beam
 
+from components import names as tfx_names
 from components import progress as work
+from components.image_example_gen import names as example_names
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.executor import write_examples
 from components.image_example_gen.files import list_images
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource
+from components.real_features import names as feature_names
 from components.real_features.executor import write_features
+from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.evaluation import Model, RealData, StoredImages, evaluate
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.sampler import Sampler, SamplerError, load_sampler
@@ -64,7 +68,7 @@ def run(
             progress.expect(work.DECODED, _count_files(name, folder))
             targets = {split: str(scratch / split) for split in splits}
             reports[name] = write_examples(
-                pipeline("ImageExampleGen"),
+                pipeline(example_names.NODE),
                 ImageSource(str(folder), split=splits[0] if len(splits) == 1 else None),
                 options,
                 str(scratch / name),
@@ -73,7 +77,9 @@ def run(
             )
         (output / IMAGES_JSON).write_text(json.dumps(reports, indent=1), "ascii")
         graph = str(scratch / "transform_graph")
-        write_transform_graph(pipeline("Transform"), options.resolution, options.channels, graph)
+        write_transform_graph(
+            pipeline(tfx_names.TRANSFORM), options.resolution, options.channels, graph
+        )
 
         images = {split: n for report in reports.values() for split, n in report["splits"].items()}
         count = min(config.evaluate.samples, images[examples.EVAL], images.get(STORED, math.inf))
@@ -86,12 +92,12 @@ def run(
             split: [str(scratch / split)] for split in (examples.TRAIN, examples.EVAL)
         }
         write_features(
-            pipeline("RealFeatures"), examples_folders, evaluate_options, graph, str(features)
+            pipeline(feature_names.NODE), examples_folders, evaluate_options, graph, str(features)
         )
         uri = str(candidate)
         judged = Model(uri, uri) if is_model else StoredImages(uri, str(scratch / STORED))
         data = RealData(examples_folders, str(features), graph)
-        make_pipeline = functools.partial(pipeline, "SampleEvaluator")
+        make_pipeline = functools.partial(pipeline, evaluator_names.NODE)
         evaluate(make_pipeline, data, judged, None, [], evaluate_options, str(output))
     shutil.rmtree(scratch)
     return list(_tell(sets, reports, evaluate_options, candidate))

@@ -6,6 +6,7 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.resolvers.choice import Blessing, choosable, order_blessed
+from components.sample_evaluator import names as evaluator_names
 from pipeline.registry.lineage import run_contexts
 from pipeline.registry.models import RegisteredModel, by_model
 
@@ -31,8 +32,8 @@ def kept_artifacts(
         Everything these runs read or made, and each model that is served or that a resolver may
         choose, with its blessings and its latest evaluation.
     """
-    blessings = by_model(store.get_artifacts_by_type("ModelBlessing"))
-    evaluations = by_model(store.get_artifacts_by_type("ModelEvaluation"))
+    blessings = by_model(store.get_artifacts_by_type(evaluator_names.BLESSING_TYPE))
+    evaluations = by_model(store.get_artifacts_by_type(evaluator_names.EVALUATION_TYPE))
     used = _used(store, {each.id for given in blessings.values() for each in given}, last)
     kept_models = {*served, *_choosable_models(store, models)}
     kept_models |= used & {model.number for model in models}
@@ -70,9 +71,13 @@ def _choosable_models(store: MetadataStore, models: Sequence[RegisteredModel]) -
     for pipeline in store.get_contexts_by_type("pipeline"):
         artifacts = store.get_artifacts_by_context(pipeline.id)
         live = {each.id: each for each in artifacts if each.state == mlmd.Artifact.LIVE}
-        given = by_model(each for each in live.values() if each.type == "ModelBlessing")
+        given = by_model(
+            each for each in live.values() if each.type == evaluator_names.BLESSING_TYPE
+        )
         blessings = [
-            Blessing(each.id, number, each.custom_properties["blessed"].int_value == 1)
+            Blessing(
+                each.id, number, each.custom_properties[evaluator_names.BLESSED].int_value == 1
+            )
             for number, of_model in given.items()
             for each in of_model
         ]

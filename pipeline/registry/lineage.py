@@ -14,7 +14,12 @@ from typing import Any
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.atomic_pusher import names as pusher_names
+from components.drift_gate import names as drift_names
+from components.image_example_gen import names as example_names
+from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
+from components.sample_evaluator import names as evaluator_names
 
 STATES = {
     mlmd.Execution.NEW: "interrupted",
@@ -82,62 +87,66 @@ class Run:
 
     def images(self, count: str) -> int | None:
         """A count of ImageExampleGen: files, accepted, rejected or duplicates."""
-        return self._property("ImageExampleGen", "examples", count)
+        return self._property(example_names.NODE, example_names.EXAMPLES, count)
 
     @property
     def rejected_report(self) -> Path | None:
         """The report of rejected files."""
-        folder = self._folder("ImageExampleGen", "examples")
-        return folder / "rejected.json" if folder else None
+        folder = self._folder(example_names.NODE, example_names.EXAMPLES)
+        return folder / example_names.REJECTED_JSON if folder else None
 
     @property
     def drifted(self) -> bool | None:
         """Whether the images differ from earlier ones; None where DriftGate did not run."""
-        return self._flag("DriftGate", "verdict", "drifted")
+        return self._flag(drift_names.NODE, drift_names.VERDICT, drift_names.DRIFTED)
 
     @property
     def drift_summary(self) -> str | None:
         """The verdict of DriftGate, in one line."""
-        return self._property("DriftGate", "verdict", "summary")
+        return self._property(drift_names.NODE, drift_names.VERDICT, drift_names.SUMMARY)
 
     @property
     def evaluation(self) -> Path | None:
         """Folder of the evaluation: metrics.json, report.html, samples."""
-        return self._folder("SampleEvaluator", "evaluation")
+        return self._folder(evaluator_names.NODE, evaluator_names.EVALUATION)
 
     @property
     def metrics(self) -> dict[str, Any] | None:
         """The content of metrics.json."""
-        path = self.evaluation and self.evaluation / "metrics.json"
+        path = self.evaluation and self.evaluation / evaluator_names.METRICS_JSON
         return json.loads(path.read_text("utf-8")) if path and path.exists() else None
 
     @property
     def blessed(self) -> bool | None:
         """Whether the model was blessed; None where it was not judged."""
-        return self._flag("SampleEvaluator", "blessing", "blessed")
+        return self._flag(evaluator_names.NODE, evaluator_names.BLESSING, evaluator_names.BLESSED)
 
     @property
     def reason(self) -> str | None:
         """The reason of that verdict."""
-        return self._property("SampleEvaluator", "blessing", "reason")
+        return self._property(
+            evaluator_names.NODE, evaluator_names.BLESSING, evaluator_names.REASON
+        )
 
     @property
     def model(self) -> Path | None:
         """The sampler SavedModel that the Trainer exported."""
-        folder = self._folder("Trainer", "model")
-        return folder / "Format-Serving" if folder else None
+        folder = self._folder(trainer_names.NODE, trainer_names.MODEL)
+        return folder / trainer_names.SERVING if folder else None
 
     @property
     def withdrawn(self) -> str | None:
         """Why the model was withdrawn; None where it was not."""
-        return self._property("Trainer", "model", WITHDRAWN_PROPERTY)
+        return self._property(trainer_names.NODE, trainer_names.MODEL, WITHDRAWN_PROPERTY)
 
     @property
     def pushed(self) -> Path | None:
         """Where the model was pushed; None where it was not."""
-        if self._property("Pusher", "pushed_model", "pushed") != 1:
+        if self._property(pusher_names.NODE, pusher_names.PUSHED_MODEL, pusher_names.PUSHED) != 1:
             return None
-        return Path(self._property("Pusher", "pushed_model", "pushed_destination"))
+        return Path(
+            self._property(pusher_names.NODE, pusher_names.PUSHED_MODEL, pusher_names.DESTINATION)
+        )
 
 
 def properties(record: mlmd.Artifact | mlmd.Execution | None) -> dict[str, Any]:

@@ -11,12 +11,11 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import MODEL_NOTE, ROLLBACK_NOTE, publish
 from components.resolvers.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
+from components.sample_evaluator import names as evaluator_names
 from pipeline.registry import lineage, serving
 from pipeline.registry.models import (
-    MODEL_ID_PROPERTY,
     PROMOTED_AT_PROPERTY,
     PROMOTER_PROPERTY,
-    REASON_PROPERTY,
     RegisteredModel,
     load_models,
 )
@@ -166,20 +165,20 @@ def _bless(store: MetadataStore, model: RegisteredModel, artifacts: Path, reason
     execution = mlmd.Execution(last_known_state=mlmd.Execution.COMPLETE)
     execution.type_id = store.put_execution_type(mlmd.ExecutionType(name=PROMOTION_TYPE))
     blessing = mlmd.Artifact(state=mlmd.Artifact.LIVE)
-    blessing.type_id = store.get_artifact_type("ModelBlessing").id
-    folder = artifacts / PROMOTION_TYPE / "blessing" / f"{model.number}"
+    blessing.type_id = store.get_artifact_type(evaluator_names.BLESSING_TYPE).id
+    folder = artifacts / PROMOTION_TYPE / evaluator_names.BLESSING / f"{model.number}"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "BLESSED").touch()  # as TFX marks it
+    (folder / evaluator_names.BLESSED_FILE).touch()  # as TFX marks it
     blessing.uri = str(folder)
-    blessing.custom_properties["blessed"].int_value = 1
-    blessing.custom_properties[MODEL_ID_PROPERTY].int_value = model.number
+    blessing.custom_properties[evaluator_names.BLESSED].int_value = 1
+    blessing.custom_properties[evaluator_names.MODEL_ID].int_value = model.number
     blessing.custom_properties["current_model"].string_value = artifact.uri
-    blessing.custom_properties[REASON_PROPERTY].string_value = reason
+    blessing.custom_properties[evaluator_names.REASON].string_value = reason
     blessing.custom_properties[PROMOTER_PROPERTY].string_value = _user()
     blessing.custom_properties[PROMOTED_AT_PROPERTY].string_value = _now()
     pairs = [
-        (artifact, _event(mlmd.Event.INPUT, "model")),
-        (blessing, _event(mlmd.Event.OUTPUT, "blessing")),
+        (artifact, _event(mlmd.Event.INPUT, evaluator_names.MODEL)),
+        (blessing, _event(mlmd.Event.OUTPUT, evaluator_names.BLESSING)),
     ]
     store.put_execution(execution, pairs, contexts)
 

@@ -16,7 +16,10 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import MODEL_NOTE, complete_versions
+from components.image_example_gen import names as example_names
+from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
+from components.sample_evaluator import names as evaluator_names
 from pipeline.registry.lineage import (
     PUBLISHED,
     find_makers,
@@ -28,8 +31,6 @@ from pipeline.registry.serving import read_metadata
 
 PROMOTER_PROPERTY = "promoted_by"  # of a promotion's blessing: the user
 PROMOTED_AT_PROPERTY = "promoted_at"  # of a promotion's blessing, in ISO format
-REASON_PROPERTY = "reason"  # of a blessing
-MODEL_ID_PROPERTY = "current_model_id"  # of a blessing and of an evaluation, as TFX names it
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,24 @@ def load_models(store: MetadataStore, serving: Path) -> list[RegisteredModel]:
         store: of ML Metadata.
         serving: the folder of the versions.
     """
-    artifacts = {a.id: a for a in store.get_artifacts_by_type("Model") if a.state in PUBLISHED}
+    artifacts = {
+        a.id: a
+        for a in store.get_artifacts_by_type(trainer_names.MODEL_TYPE)
+        if a.state in PUBLISHED
+    }
     inputs = _inputs_by_output(store, artifacts)
-    read = {each["examples"] for each in inputs.values() if "examples" in each}
+    read = {
+        each[trainer_names.EXAMPLES] for each in inputs.values() if trainer_names.EXAMPLES in each
+    }
     examples = {artifact.id: properties(artifact) for artifact in store.get_artifacts_by_id(read)}
-    blessings = by_model(store.get_artifacts_by_type("ModelBlessing"))
-    evaluations = by_model(store.get_artifacts_by_type("ModelEvaluation"))
+    blessings = by_model(store.get_artifacts_by_type(evaluator_names.BLESSING_TYPE))
+    evaluations = by_model(store.get_artifacts_by_type(evaluator_names.EVALUATION_TYPE))
     limited = _limited_metrics(store, [found[-1].id for found in evaluations.values()])
     versions, live = _versions_by_model(serving)
     models = []
     for number, artifact in sorted(artifacts.items()):
         about = properties(artifact)
-        data = examples.get(inputs[number].get("examples"), {})
+        data = examples.get(inputs[number].get(trainer_names.EXAMPLES), {})
         evaluation = evaluations[number][-1] if number in evaluations else None
         given = [properties(blessing) for blessing in blessings[number]]
         verdict = _last(each for each in given if PROMOTER_PROPERTY not in each)
@@ -106,21 +113,21 @@ def load_models(store: MetadataStore, serving: Path) -> list[RegisteredModel]:
             RegisteredModel(
                 number=number,
                 trained=recorded_at(artifact),
-                folder=Path(artifact.uri) / "Format-Serving",
-                blessed=verdict["blessed"] == 1 if verdict else None,
-                reason=verdict.get(REASON_PROPERTY),
-                promoted=promotion.get(REASON_PROPERTY),
+                folder=Path(artifact.uri) / trainer_names.SERVING,
+                blessed=verdict[evaluator_names.BLESSED] == 1 if verdict else None,
+                reason=verdict.get(evaluator_names.REASON),
+                promoted=promotion.get(evaluator_names.REASON),
                 promoted_by=promotion.get(PROMOTER_PROPERTY),
                 promoted_at=promotion.get(PROMOTED_AT_PROPERTY),
                 withdrawn=about.get(WITHDRAWN_PROPERTY),
                 withdrawn_at=about.get(WITHDRAWN_AT_PROPERTY),
                 metrics={k: v for k, v in properties(evaluation).items() if type(v) is float},
                 limited=limited.get(evaluation.id, ()) if evaluation else (),
-                images=data.get("accepted"),
-                span=data.get("span"),
-                spans=tuple(json.loads(data.get("spans", "[]"))),
-                examples=inputs[number].get("examples"),
-                parent=inputs[number].get("base_model"),
+                images=data.get(example_names.ACCEPTED),
+                span=data.get(example_names.SPAN),
+                spans=tuple(json.loads(data.get(example_names.SPANS, "[]"))),
+                examples=inputs[number].get(trainer_names.EXAMPLES),
+                parent=inputs[number].get(trainer_names.BASE_MODEL),
                 versions=tuple(versions[number]),
                 live=number == live,
             )
@@ -132,8 +139,8 @@ def by_model(artifacts: Iterable[mlmd.Artifact]) -> defaultdict[int, list[mlmd.A
     """Blessings or evaluations by the number of the model they are about, oldest first."""
     found = defaultdict(list)
     for artifact in sorted(artifacts, key=lambda artifact: artifact.id):
-        if MODEL_ID_PROPERTY in artifact.custom_properties:
-            found[artifact.custom_properties[MODEL_ID_PROPERTY].int_value].append(artifact)
+        if evaluator_names.MODEL_ID in artifact.custom_properties:
+            found[artifact.custom_properties[evaluator_names.MODEL_ID].int_value].append(artifact)
     return found
 
 
@@ -150,7 +157,7 @@ def _inputs_by_output(store: MetadataStore, ids: Collection[int]) -> dict[int, d
 def _limited_metrics(store: MetadataStore, ids: Collection[int]) -> dict[int, tuple[str, ...]]:
     """The metrics that had limits in each evaluation, from the options of its execution."""
     return {
-        number: tuple(json.loads(made["options"])["thresholds"])
+        number: tuple(json.loads(made[evaluator_names.OPTIONS])["thresholds"])
         for number, made in maker_properties(store, ids).items()
     }
 

@@ -10,6 +10,7 @@ import sys
 import time
 
 PROJECT = {"pipeline", "components", "trainer", "data"}
+METADATA = "assets.extra/iadb.json"
 COUNT, STEPS = 3, 2  # images and solver steps of each call
 
 
@@ -31,7 +32,7 @@ def main(folder: str) -> None:
 
     signatures = tf.saved_model.load(folder).signatures
     seed, steps = tf.range(COUNT, dtype=tf.int64), tf.constant(STEPS)
-    with open(f"{folder}/assets.extra/iadb.json", encoding="utf-8") as file:
+    with open(f"{folder}/{METADATA}", encoding="utf-8") as file:
         names = json.load(file).get("labels")
     label = {"label": tf.constant([names[-1]] * (COUNT - 1) + [""])} if names else {}
 

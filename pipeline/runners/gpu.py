@@ -13,10 +13,13 @@ from multiprocessing.connection import Connection
 
 from google.protobuf import message
 
+from components.image_trainer import names as trainer_names
+from components.real_features import names as feature_names
+from components.sample_evaluator import names as evaluator_names
 from pipeline.parent_death import die_with_parent
 from trainer.common.signals import exit_on_sigterm
 
-GPU_NODES = {"Trainer", "RealFeatures", "SampleEvaluator"}
+GPU_NODES = {trainer_names.NODE, feature_names.NODE, evaluator_names.NODE}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
 DEVICES = "/dev/nvidia[0-9]*"

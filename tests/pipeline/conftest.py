@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from components.drift_gate import names as drift_names
+from components.resolvers import names as resolver_names
 from pipeline.config import load
 from pipeline.registry import lineage
 from pipeline.run import run_pipeline
 from pipeline.workspace import Workspace
 from tests.postgres import Postgres
+from tests.recorded import OUTPUTS
 
 TINY = (
     "model.channels=[8]",
@@ -30,22 +33,9 @@ TINY = (
     "evaluate.min_coverage=0",  # a network of twelve steps covers nothing
 )
 
-NODES = [
-    "ImageExampleGen",
-    "SchemaImporter",
-    "StatisticsGen",
-    "Transform",
-    "ExampleValidator",
-    "DataGate",
-    "DriftReference",
-    "DriftGate",
-    "RealFeatures",
-    "Trainer",
-    "Baseline",
-    "SampleEvaluator",
-    "Pusher",
-]
-RESOLVERS = {"DriftReference", "Baseline"}  # which never come from the cache
+NODES = [node for node in OUTPUTS if node != resolver_names.BASE_MODEL]
+# They never come from the cache.
+RESOLVERS = {drift_names.REFERENCE_NODE, resolver_names.BASELINE}
 
 
 class Runs:

@@ -14,7 +14,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from components.images.features import ExtractFeatures, ImageFeatures
 from components.images.take_first import TakeFirst
 from components.images.write_grid import WriteGrid
-from components.sample_evaluator import sources
+from components.sample_evaluator import names, sources
 from components.sample_evaluator.measure import tfma_metrics
 from components.sample_evaluator.measure.compared_images import WriteCompared, WriteNearest
 from components.sample_evaluator.measure.nearest import FindNearest, ImageId, Nearest
@@ -23,11 +23,6 @@ from components.sample_evaluator.pictures.error_by_alpha import WriteErrorByAlph
 from components.sample_evaluator.pictures.nearest_pairs import WriteNearestPairs
 from components.sample_evaluator.pictures.trajectories import WriteTrajectories
 from components.sample_evaluator.samples.draw import DrawSamples, batch_seeds, draw_noise
-
-SAMPLES_PNG = "samples.png"
-NEAREST_PAIRS_PNG = "nearest_pairs.png"
-TRAJECTORIES_PNG = "trajectories.png"
-ERROR_BY_ALPHA_JSON = "error_by_alpha.json"
 
 Values = dict[str, dict[str, float | str]]
 
@@ -137,17 +132,17 @@ class DescribeSamples(beam.PTransform):
         nearest: beam.PCollection,
     ) -> None:
         seed, output = self._options.seed, self._output
-        _ = samples | WriteGrid(sources.CANDIDATE, f"{output}/{SAMPLES_PNG}")
+        _ = samples | WriteGrid(sources.CANDIDATE, f"{output}/{names.SAMPLES_PNG}")
         _ = (samples, nearest, real[sources.TRAIN].examples) | WriteNearestPairs(
-            self._transform_graph, f"{output}/{NEAREST_PAIRS_PNG}"
+            self._transform_graph, f"{output}/{names.NEAREST_PAIRS_PNG}"
         )
         if sources.CANDIDATE not in self._models:
             return
         _ = labels | WriteTrajectories(
-            self._models[sources.CANDIDATE], seed, f"{output}/{TRAJECTORIES_PNG}"
+            self._models[sources.CANDIDATE], seed, f"{output}/{names.TRAJECTORIES_PNG}"
         )
         _ = real[sources.REAL].examples | WriteErrorByAlpha(
-            self._models, self._transform_graph, seed, f"{output}/{ERROR_BY_ALPHA_JSON}"
+            self._models, self._transform_graph, seed, f"{output}/{names.ERROR_BY_ALPHA_JSON}"
         )
 
 

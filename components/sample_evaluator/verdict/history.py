@@ -11,9 +11,7 @@ from tfx import types
 
 from components.features.options import FeatureOptions
 from components.metrics import AT_HOLDOUT
-from components.sample_evaluator import sources
-
-METRICS_JSON = "metrics.json"  # in the root of an evaluation
+from components.sample_evaluator import names, sources
 
 
 class _Metric(pydantic.BaseModel):
@@ -61,7 +59,7 @@ def earlier_metrics(
     """
     entries = []
     for artifact in evaluations:
-        path = f"{artifact.uri}/{METRICS_JSON}"
+        path = f"{artifact.uri}/{names.METRICS_JSON}"
         try:
             with tf.io.gfile.GFile(path, "rb") as file:
                 found = _Evaluation.model_validate_json(file.read())

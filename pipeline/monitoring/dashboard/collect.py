@@ -17,16 +17,14 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import complete_versions
+from components.image_example_gen import names as example_names
 from components.image_example_gen.pattern import has_spans
+from components.image_trainer import names as trainer_names
+from components.sample_evaluator import names as evaluator_names
 from pipeline.registry import lineage
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
-from pipeline.registry.models import MODEL_ID_PROPERTY, RegisteredModel, load_models
+from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.workspace import Workspace
-
-REPORT = "report.html"  # of an evaluation
-SAMPLES = "samples.png"  # of an evaluation
-METRICS = "metrics.json"  # of an evaluation
-REJECTED = "rejected.json"  # of a dataset
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class IngestedImages:
     @cached_property
     def report(self) -> Mapping[str, Any]:
         """What became of the files (image_example_gen/report.py); empty where it is gone."""
-        return _read_json(self.folder / REJECTED)
+        return _read_json(self.folder / example_names.REJECTED_JSON)
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class Evaluation:
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
         """What its metrics.json says of each metric, by name; empty where it is gone."""
-        return _read_json(self.folder / METRICS).get("metrics", {})
+        return _read_json(self.folder / evaluator_names.METRICS_JSON).get("metrics", {})
 
 
 @dataclass(frozen=True)
@@ -215,12 +213,12 @@ def _trained_models(
 ) -> list[TrainedModel]:
     trained_by, evaluations = {}, {}
     for run in runs:
-        model = run.artifacts.get(("Trainer", "model"))
+        model = run.artifacts.get((trainer_names.NODE, trainer_names.MODEL))
         if model:
             trained_by.setdefault(model.id, run)  # later runs took it from the cache
-        evaluation = run.artifacts.get(("SampleEvaluator", "evaluation"))
+        evaluation = run.artifacts.get((evaluator_names.NODE, evaluator_names.EVALUATION))
         if evaluation:
-            number = evaluation.custom_properties[MODEL_ID_PROPERTY].int_value
+            number = evaluation.custom_properties[evaluator_names.MODEL_ID].int_value
             evaluations[number] = _evaluation(evaluation, workspace)
     found = []
     for model in load_models(store, workspace.serving):
@@ -242,8 +240,8 @@ def _trained_models(
 def _evaluation(artifact: mlmd.Artifact, workspace: Workspace) -> Evaluation:
     """The files of an evaluation; its report is also in the workspace's folder of reports."""
     folder = Path(artifact.uri)
-    reports = [folder / REPORT, workspace.reports / f"{folder.name}.html"]
-    samples = folder / SAMPLES
+    reports = [folder / evaluator_names.REPORT_HTML, workspace.reports / f"{folder.name}.html"]
+    samples = folder / evaluator_names.SAMPLES_PNG
     return Evaluation(
         artifact.id,
         folder,
@@ -258,7 +256,7 @@ def _datasets(
     """By the id of the artifact."""
     first = {}
     for run in runs:
-        artifact = run.artifacts.get(("ImageExampleGen", "examples"))
+        artifact = run.artifacts.get((example_names.NODE, example_names.EXAMPLES))
         if artifact:
             first.setdefault(artifact.id, (artifact, attempt_of.get(run.id)))
     sources = lineage.maker_properties(store, list(first))
@@ -275,24 +273,26 @@ def _dataset(
     return IngestedImages(
         number=artifact.id,
         read=attempt.started if attempt else lineage.recorded_at(artifact),
-        source=source.get("input_base"),
-        folders={span: folder for span, _, folder in json.loads(source.get("window", "[]"))},
+        source=source.get(example_names.INPUT_BASE),
+        folders={
+            span: folder for span, _, folder in json.loads(source.get(example_names.WINDOW, "[]"))
+        },
         spans=_spans(properties, source),
-        accepted=properties.get("accepted", 0),
-        rejected=properties.get("rejected", 0),
-        duplicates=properties.get("duplicates", 0),
+        accepted=properties.get(example_names.ACCEPTED, 0),
+        rejected=properties.get(example_names.REJECTED, 0),
+        duplicates=properties.get(example_names.DUPLICATES, 0),
         folder=Path(artifact.uri),
     )
 
 
 def _spans(properties: Mapping[str, Any], source: Mapping[str, Any]) -> tuple[int, ...]:
     """The spans of a dataset; without a pattern there is the folder alone, which counts as 0."""
-    pattern = json.loads(source.get("window_options", "{}")).get("pattern")
+    pattern = json.loads(source.get(example_names.WINDOW_OPTIONS, "{}")).get("pattern")
     if pattern is not None and not has_spans(pattern):
         return ()
-    if "spans" in properties:
-        return tuple(json.loads(properties["spans"]))
-    return (properties["span"],) if "span" in properties else ()
+    if example_names.SPANS in properties:
+        return tuple(json.loads(properties[example_names.SPANS]))
+    return (properties[example_names.SPAN],) if example_names.SPAN in properties else ()
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -2,13 +2,22 @@ import functools
 import shutil
 
 import pytest
+from tfx.components.evaluator import constants
+from tfx.components.example_gen import utils
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
+from tfx.types import standard_component_specs
+from tfx.utils import path_utils
 
+from components.atomic_pusher import names as pusher_names
+from components.image_example_gen import names as example_names
+from components.image_trainer import names as trainer_names
+from components.sample_evaluator import names as evaluator_names
 from components.source_hash import PROJECT, source_hash
 from pipeline import graph
 from pipeline.config import load
 from pipeline.graph import Locations, create_pipeline
+from tests.recorded import OUTPUTS
 
 LOCATIONS = Locations("artifacts", "checkpoints", "serving")
 
@@ -46,6 +55,30 @@ def test_both_nodes_that_count_samples_take_the_same_parameter():
         if "samples" in node.pipeline_node.parameters.parameters
     ]
     assert sorted(takers) == ["RealFeatures", "SampleEvaluator"]
+
+
+def test_nodes_and_outputs_have_the_names_that_records_are_read_by():
+    outputs = {
+        node.pipeline_node.node_info.id: {
+            key: output.artifact_spec.type.name
+            for key, output in node.pipeline_node.outputs.outputs.items()
+        }
+        for node in compile_ir("train.warm_start=true").nodes
+    }
+    assert outputs.keys() == OUTPUTS.keys()
+    for node, named in OUTPUTS.items():
+        assert named.items() <= outputs[node].items()
+
+
+def test_records_have_the_names_that_tfx_gives_them():
+    assert evaluator_names.MODEL_ID == constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
+    assert evaluator_names.BLESSED == constants.ARTIFACT_PROPERTY_BLESSED_KEY
+    assert evaluator_names.BLESSED_FILE == constants.BLESSED_FILE_NAME
+    assert path_utils.serving_model_dir("model") == f"model/{trainer_names.SERVING}"
+    assert trainer_names.BASE_MODEL == standard_component_specs.BASE_MODEL_KEY
+    assert pusher_names.MODEL_BLESSING == standard_component_specs.MODEL_BLESSING_KEY
+    assert example_names.INPUT_BASE == standard_component_specs.INPUT_BASE_KEY
+    assert example_names.SPAN == utils.SPAN_PROPERTY_NAME
 
 
 def node_ids(*overrides):

@@ -7,7 +7,7 @@ from tfx.proto import pusher_pb2
 from tfx.types.standard_artifacts import Model, ModelBlessing, PushedModel
 from tfx.utils import io_utils, proto_utils
 
-from components.atomic_pusher import executor, versions
+from components.atomic_pusher import executor, names, versions
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from tests.recorded import write_model
 
@@ -28,7 +28,7 @@ def push(tmp_path):
         destination.filesystem.base_directory = str(serving)
         executor.Executor().Do(
             {"model": [model], "model_blessing": [blessing]},
-            {"pushed_model": [pushed]},
+            {names.PUSHED_MODEL: [pushed]},
             {"push_destination": proto_utils.proto_to_json(destination)},
         )
         return pushed
@@ -39,8 +39,8 @@ def push(tmp_path):
 def test_a_blessed_model_becomes_a_version_that_records_its_model(push, tmp_path):
     pushed = push(tmp_path / "serving")
     [version] = versions.complete_versions(tmp_path / "serving")
-    assert pushed.get_int_custom_property("pushed") == 1
-    assert pushed.get_string_custom_property("pushed_destination") == str(version)
+    assert pushed.get_int_custom_property(names.PUSHED) == 1
+    assert pushed.get_string_custom_property(names.DESTINATION) == str(version)
     assert pushed.get_string_custom_property("pushed_version") == version.name
     assert json.loads((version / versions.METADATA).read_text())["model"] == 7
     assert [path.read_text() for path in Path(pushed.uri).iterdir()] == [str(version)]

@@ -6,9 +6,11 @@ import tensorflow as tf
 from click.testing import CliRunner
 from PIL import Image
 
+from components.source_hash import PACKAGES
 from pipeline.cli import main
-from pipeline.registry import serving
+from pipeline.registry import serve_check, serving
 from trainer.common.image_grid import image_grid
+from trainer.names import METADATA
 
 
 def version(folder, name, complete=True):
@@ -175,3 +177,8 @@ def test_a_gif_of_too_many_images_is_rejected(walks, tmp_path):
     assert result.exit_code == 2
     assert "--gif shows at most 256 images" in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_check_restates_the_names_of_the_project_that_it_may_not_import():
+    assert serve_check.METADATA == METADATA
+    assert serve_check.PROJECT == PACKAGES

@@ -1,0 +1,10 @@
+"""Names under which AtomicPusher and what it makes are found; they are those of TFX's Pusher."""
+
+NODE = "Pusher"
+MODEL_BLESSING = "model_blessing"  # input
+PUSHED_MODEL = "pushed_model"  # output
+VERSION_FILE = "version.txt"  # in its root: where the version lies
+
+# Its custom properties.
+PUSHED = "pushed"  # 1 or 0
+DESTINATION = "pushed_destination"

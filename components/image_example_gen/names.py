@@ -1,0 +1,22 @@
+"""Names under which ImageExampleGen and what it makes are found."""
+
+NODE = "ImageExampleGen"
+EXAMPLES = "examples"  # output
+REJECTED_JSON = "rejected.json"  # in its root: the report on the files (report.py)
+
+# Execution properties.
+INPUT_BASE = "input_base"  # the data folder
+REQUESTED_SPAN = "requested_span"  # the number of a span, or LATEST
+WINDOW_OPTIONS = "window_options"  # WindowOptions as JSON
+WINDOW = "window"  # the spans that are read, found by the driver, as JSON
+HOLDOUT = "holdout"  # the folder of data.holdout; empty without one
+IMAGE_OPTIONS = "image_options"  # ImageOptions as JSON
+
+# Properties of the examples, the counts also keys of the report.
+FILES = "files"
+ACCEPTED = "accepted"
+REJECTED = "rejected"
+DUPLICATES = "duplicates"
+COUNTS = (FILES, ACCEPTED, REJECTED, DUPLICATES)
+SPAN = "span"  # the newest that was read; 0 where the data have no spans
+SPANS = "spans"  # all that were read, ascending, as JSON

@@ -1,0 +1,13 @@
+"""Names under which ImageTrainer and what it makes are found; most are those of TFX's Trainer."""
+
+NODE = "Trainer"
+
+# Inputs and outputs.
+EXAMPLES = "examples"
+BASE_MODEL = "base_model"
+MODEL = "model"
+MODEL_RUN = "model_run"
+
+MODEL_TYPE = "Model"  # of the artifact
+SERVING = "Format-Serving"  # in the root of a Model: the sampler SavedModel
+STEPS = "steps"  # execution property: batches trained on
