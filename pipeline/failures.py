@@ -21,6 +21,12 @@ WORKSPACE_TEXT = {
 }
 
 
+class OutputError(ValueError):
+    """An output folder that exists, holds something else, or cannot be created."""
+
+    exit_code = exit_codes.USAGE
+
+
 def describe(error: BaseException) -> tuple[int, str]:
     """Tells a failure.
 

@@ -7,9 +7,3 @@ class CandidateError(ValueError):
     """What is to be judged is neither a model nor a folder of images."""
 
     exit_code = exit_codes.USAGE
-
-
-class OutputError(ValueError):
-    """A folder for the results that cannot be made."""
-
-    exit_code = exit_codes.USAGE

@@ -15,8 +15,8 @@ from components.image_example_gen.errors import ImageDataError
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
 from pipeline.evaluation.allocator import return_freed_memory
-from pipeline.evaluation.errors import CandidateError, OutputError
-from pipeline.failures import find_stop
+from pipeline.evaluation.errors import CandidateError
+from pipeline.failures import OutputError, find_stop
 from pipeline.logs import logging_to
 from pipeline.terminal import print_evaluation
 from trainer.common.signals import exit_on_sigterm

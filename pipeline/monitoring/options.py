@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from pipeline.registry.journal import Outcome
+from pipeline.registry.names import Outcome
 from trainer.common.options import Options
 
 

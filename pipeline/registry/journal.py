@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from pipeline.registry.names import Outcome
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS attempts (
@@ -40,20 +41,6 @@ CREATE TABLE IF NOT EXISTS held_spans (
 ) STRICT;
 """
 _WAIT = 30.0  # seconds for another process to finish writing
-
-
-class Outcome(StrEnum):
-    """How an attempt ended."""
-
-    NOTHING_NEW = "nothing new"
-    TOO_FEW = "too few new images"
-    BUSY = "workspace in use"
-    HELD = "held"  # data held for review
-    BLESSED = "blessed"
-    NOT_BLESSED = "not blessed"
-    FAILED = "failed"
-    TIMED_OUT = "timed out"
-    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from pipeline.evaluation.errors import OutputError
+from pipeline.failures import OutputError
 from pipeline.monitoring.dashboard.pages import Site
 from trainer.common.files import locked
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from dashboard_story import FIRST, tell_everything
 
 from pipeline.cli import main
-from pipeline.evaluation.errors import OutputError
+from pipeline.failures import OutputError
 from pipeline.monitoring.dashboard.collect import collect
 from pipeline.monitoring.dashboard.pages import Site
 from pipeline.monitoring.dashboard.write import MARK, write

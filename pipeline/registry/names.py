@@ -1,0 +1,17 @@
+"""Names in the records of a workspace."""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    NOTHING_NEW = "nothing new"
+    TOO_FEW = "too few new images"
+    BUSY = "workspace in use"
+    HELD = "held"  # data held for review
+    BLESSED = "blessed"
+    NOT_BLESSED = "not blessed"
+    FAILED = "failed"
+    TIMED_OUT = "timed out"
+    INTERRUPTED = "interrupted"
