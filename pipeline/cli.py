@@ -14,16 +14,20 @@ from pipeline.commands.data import data
 from pipeline.commands.evaluate import digest, evaluate
 from pipeline.commands.kubeflow import kubeflow
 from pipeline.commands.models import models, promote, rollback
-from pipeline.commands.notify_test import notify_test
 from pipeline.commands.run import run
-from pipeline.commands.runs import runs, tensorboard
+from pipeline.commands.runs import history, runs, tensorboard
 from pipeline.commands.sample import sample, serve_check
-from pipeline.commands.schedule import history, schedule, spans
+from pipeline.commands.schedule import notify_test, schedule
+from pipeline.commands.spans import spans
 from trainer.common import exit_codes
 
 
-class FailuresInOneLine(click.Group):
-    """Ends a command that fails with one line and an exit code by its cause."""
+class IadbGroup(click.Group):
+    """Reports an error in one line, with an exit code by its cause."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order they were added."""
+        return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
@@ -37,10 +41,9 @@ class FailuresInOneLine(click.Group):
             ctx.exit(code)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the script `iadb` calls.
+        """Runs the program.
 
-        A Beam that was interrupted at the wrong moment leaves a thread that never ends, and Python
-        would wait for it.
+        An interrupted Beam may leave a thread that never ends and that Python would wait for.
         """
         try:
             return super().__call__(*args, **kwargs)
@@ -52,43 +55,43 @@ class FailuresInOneLine(click.Group):
             raise
 
 
-@click.group(cls=FailuresInOneLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=IadbGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="iadb-tfx")
 def main() -> None:
-    """From a folder of images to a served generative model.
+    """Turn a folder of images into a served generative model.
 
     \b
-      iadb data write digits digits/           make an image folder, or take your own
+      iadb data write digits digits/           write a known dataset, or use your own images
       iadb run --preset digits --data digits/  ingest, train, evaluate, push
-      iadb sample                              draw from the newest pushed model
-      iadb schedule --cron "0 3 * * *" ...     the same on new images, every night
+      iadb sample                              draw images with the live model
+      iadb schedule --cron "0 3 * * *" ...     retrain on new images every night
 
-    Exit codes: 0 done, 1 unexpected failure, 2 wrong usage or configuration, 3 wrong data,
-    4 workspace in use, read-only or full, 5 done but the model was not blessed or was withdrawn, 6
-    the cluster is not reached, refuses, or its run failed, 7 the data wait for a person, 124 took
-    too long, 130 interrupted, 143 terminated.
+    Exit codes: 0 success, 1 unexpected error, 2 wrong usage or configuration, 3 wrong data,
+    4 cannot write: workspace in use, read-only or full, 5 model not blessed or withdrawn,
+    6 Kubeflow is unreachable, rejects the request, or the run failed there, 7 data held for
+    review, 124 timed out, 130 interrupted, 143 terminated.
     """
 
 
-COMMANDS = (
+COMMANDS = (  # the most needed first, as in the help
     run,
-    data,
     sample,
+    data,
+    config,
     evaluate,
-    schedule,
-    spans,
-    history,
-    runs,
     models,
     rollback,
     promote,
-    clean,
+    runs,
     dashboard,
     tensorboard,
-    serve_check,
-    config,
-    digest,
+    schedule,
+    history,
+    spans,
+    clean,
     notify_test,
+    serve_check,
+    digest,
     kubeflow,
 )
 for command in COMMANDS:

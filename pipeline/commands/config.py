@@ -1,28 +1,25 @@
-"""The command `iadb config`: looks at configurations."""
+"""The commands `iadb config`."""
 
 import json
-from pathlib import Path
 
 import click
 
-from pipeline.commands.shared_options import DATA, config_options, load_config
+from pipeline.commands.shared_options import DATA, ConfigArguments, config_options
 
 
 @click.group()
 def config() -> None:
-    """Look at configurations."""
+    """Show configurations, presets and the schema."""
 
 
 @config.command()
 @config_options
 @DATA
-def show(
-    preset: str | None, file: Path | None, overrides: tuple[str, ...], folder: str | None
-) -> None:
-    """Print the resolved configuration, every key written out, as YAML."""
+def show(arguments: ConfigArguments) -> None:
+    """Print the resolved configuration with every key, as YAML."""
     from pipeline.config import dump
 
-    click.echo(dump(load_config(preset, file, overrides, folder)), nl=False)
+    click.echo(dump(arguments.load()), nl=False)
 
 
 @config.command()

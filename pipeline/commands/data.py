@@ -1,4 +1,4 @@
-"""The commands `iadb data`: known datasets as image folders."""
+"""The commands `iadb data`."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import click
 
 @click.group()
 def data() -> None:
-    """Make image folders out of known datasets."""
+    """Write known datasets as image folders."""
 
 
 @data.command("list")
 def list_datasets() -> None:
-    """List the datasets with their licenses."""
+    """List the datasets and their licenses."""
     from data.registry import DATASETS
 
     for name, dataset in DATASETS.items():
@@ -24,7 +24,7 @@ def list_datasets() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--source", help="Local copy or URL of the dataset's archive or folder.")
 def write(name: str, folder: Path, source: str | None) -> None:
-    """Write dataset NAME as an image folder."""
+    """Write dataset NAME to FOLDER."""
     from data import registry
 
     click.echo(f"{registry.write(name, folder, source):,} images in {folder}")

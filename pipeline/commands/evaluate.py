@@ -1,4 +1,4 @@
-"""The commands `iadb evaluate` and `iadb digest`: judging outside a pipeline."""
+"""The commands `iadb evaluate` and `iadb digest`: evaluations outside a pipeline."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.shared_options import config_options
+from pipeline.commands.shared_options import ConfigArguments, config_options
 from trainer.common import exit_codes
 
 
@@ -32,31 +32,28 @@ from trainer.common import exit_codes
     "--output",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Folder to make for the results; default: evaluation-DATE-TIME.",
+    help="New folder for the results; default: evaluation-DATE-TIME.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show all logs, not only write them to a file.")
 def evaluate(
     candidate: Path,
     real: Path,
     training: Path | None,
-    preset: str | None,
-    file: Path | None,
-    overrides: tuple[str, ...],
+    arguments: ConfigArguments,
     output: Path | None,
     verbose: bool,
 ) -> None:
-    """Judge a model, or a folder of images, outside a pipeline.
+    """Judge a model or a folder of images outside a pipeline.
 
     MODEL_OR_FOLDER is a sampler SavedModel, such as a version in workspace/serving, or a folder of
-    images in place of its samples. Metrics, report and verdict are those of a pipeline. Of the
-    configuration, data (for a model without resolution and channels, which are its own), evaluate
-    and beam count; without --preset and --config, the defaults.
+    images to judge in place of its samples. Metrics, report and verdict are the same as in a
+    pipeline. Only the sections data, evaluate and beam of the configuration apply; a model brings
+    its own resolution and channels. Without --preset and --config, the defaults apply.
     """
-    from pipeline.config import load
     from pipeline.evaluation.evaluate import evaluate_candidate
     from pipeline.terminal import wide_console
 
-    config = load(preset, file, overrides)
+    config = arguments.load(default_preset=None)
     output = output or Path(time.strftime("evaluation-%Y%m%d-%H%M%S"))
     if not evaluate_candidate(
         candidate, real, training, config, output, wide_console(), verbose=verbose
@@ -67,7 +64,10 @@ def evaluate(
 @click.command()
 @click.argument("uri")
 def digest(uri: str) -> None:
-    """Print the SHA-256 of a file or folder, which pins weights: evaluate.features.sha256."""
+    """Print the SHA-256 of weights, for evaluate.features.sha256.
+
+    URI is a file or a folder.
+    """
     from components.features import digest
 
     click.echo(digest.digest(uri))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.commands.shared_options import DATA, config_options, load_config
+from pipeline.commands.shared_options import DATA, ConfigArguments, config_options
 from trainer.common import exit_codes
 
 if TYPE_CHECKING:  # they import KFP's SDK or pydantic
@@ -90,16 +90,13 @@ def kubeflow() -> None:
     help="YAML file to write (KFP's spec 2.1.0).",
 )
 def compile_to_file(
-    preset: str | None,
-    file: Path | None,
-    overrides: tuple[str, ...],
-    folder: str | None,
+    arguments: ConfigArguments,
     output: Path,
 ) -> None:
     """Write the pipeline as a KFP package, for other tools to upload."""
     if not output.parent.is_dir():
         raise click.BadParameter(f"no folder {output.parent}", param_hint="--output")
-    package = _compile(load_config(preset, file, overrides, folder), output)
+    package = _compile(arguments.load(), output)
     click.echo(f"{output}: {len(package.tasks)} tasks, digest {package.digest}")
     click.echo(f"runtime parameters: {', '.join(package.parameters) or 'none'}")
 
@@ -111,10 +108,7 @@ def compile_to_file(
 @click.option("--wait", is_flag=True, help="Follow the run until it ends.")
 @access_options
 def submit(
-    preset: str | None,
-    file: Path | None,
-    overrides: tuple[str, ...],
-    folder: str | None,
+    arguments: ConfigArguments,
     settings: tuple[str, ...],
     wait: bool,
     access: "Access",
@@ -128,7 +122,7 @@ def submit(
     from pipeline.commands.kubeflow_tables import print_tasks
     from pipeline.terminal import wide_console
 
-    config = load_config(preset, file, overrides, folder)
+    config = arguments.load()
     cluster = Cluster(access)
     package, version, parameters = _upload(cluster, config, settings)
     run_id = cluster.start(version, parameters, config.kubeflow.service_account)
@@ -164,10 +158,7 @@ def submit(
 @click.option("--delete", is_flag=True, help="Delete the schedule of that name.")
 @access_options
 def schedule(
-    preset: str | None,
-    file: Path | None,
-    overrides: tuple[str, ...],
-    folder: str | None,
+    arguments: ConfigArguments,
     settings: tuple[str, ...],
     cron: str | None,
     zone: str,
@@ -186,7 +177,7 @@ def schedule(
 
     if (cron is None) != delete:
         raise click.UsageError("Either --cron or --delete is required.")
-    config = load_config(preset, file, overrides, folder)
+    config = arguments.load()
     name = name or config.name
     if delete:
         count = Cluster(access).unschedule(config.name, name)

@@ -1,12 +1,18 @@
-"""The commands about models: `iadb models`, `iadb rollback` and `iadb promote`."""
+"""The commands `iadb models`, `iadb rollback` and `iadb promote`."""
 
 import dataclasses
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import WORKSPACE
+from pipeline.commands.shared_options import LAST, WORKSPACE
+from pipeline.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.registry.models import RegisteredModel
 
 MAX_REASON = 500  # characters
 
@@ -15,42 +21,35 @@ def _one_line(ctx: click.Context, parameter: click.Parameter, text: str) -> str:
     """The text of an option that is recorded and shown."""
     text = text.strip()
     if not text or not text.isprintable() or len(text) > MAX_REASON:
-        raise click.BadParameter(f"give one line of at most {MAX_REASON} printable characters")
+        raise click.BadParameter(f"expected one line of at most {MAX_REASON} printable characters")
     return text
 
 
 @click.command()
 @WORKSPACE
-@click.option(
-    "--last",
-    default=20,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Newest ones, and the live one.",
-)
+@LAST
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all metrics and versions.")
-def models(workspace: Path, last: int, as_json: bool) -> None:
-    """List the models of a workspace: quality, data, verdict, and which is live."""
+def models(workspace: Workspace, last: int, as_json: bool) -> None:
+    """List models: metrics, lineage, and which one is live.
+
+    The live model is listed even if it is not among the newest.
+    """
     from components.atomic_pusher.versions import complete_versions
-    from pipeline.commands.models_table import print_models
     from pipeline.registry import lineage
     from pipeline.registry.models import load_models
-    from pipeline.terminal import wide_console
-    from pipeline.workspace import Workspace
 
-    place = Workspace(workspace.resolve())
-    everything = load_models(lineage.connect(place.metadata), place.serving)
+    everything = load_models(lineage.connect(workspace.metadata), workspace.serving)
     found = [model for model in everything[:-last] if model.live] + everything[-last:]
     if as_json:
-        values = [dataclasses.asdict(model) for model in found]
-        click.echo(json.dumps(values, indent=2, default=str))
+        listed = [dataclasses.asdict(model) for model in found]
+        click.echo(json.dumps(listed, indent=2, default=str))
     elif found:
-        print_models(wide_console(), found)
-        served = complete_versions(place.serving)
+        _print_models(found)
+        served = complete_versions(workspace.serving)
         if served and not any(model.live for model in found):
-            click.echo(f"live: {served[-1]}, not known to be one of these models")
+            click.echo(f"live: {served[-1]}, which is not known to be one of these models")
     else:
-        click.echo(f"no models in {workspace}")
+        click.echo(f"no models in {workspace.folder}")
 
 
 @click.command()
@@ -64,16 +63,16 @@ def models(workspace: Path, last: int, as_json: bool) -> None:
     callback=_one_line,
     help="Recorded with the models that are withdrawn.",
 )
-def rollback(version: int | None, workspace: Path, reason: str) -> None:
-    """Put an earlier version live, by default the one of the model before the live one.
+def rollback(version: int | None, workspace: Workspace, reason: str) -> None:
+    """Make an earlier model live and withdraw the later ones.
 
-    It is copied to a new highest version, which is what servers take. The models that were pushed
-    after it are withdrawn: no run pushes them again, starts from one, or compares with it.
+    VERSION is a version or a model, by default the model before the live one. Its version is copied
+    to a new highest version, which is the one that servers load. Models pushed after it are
+    withdrawn: no run pushes them again, starts from them or compares with them.
     """
     from pipeline.registry import live_model
-    from pipeline.workspace import Workspace
 
-    live, withdrawn = live_model.rollback(Workspace(workspace.resolve()), version, reason)
+    live, withdrawn = live_model.rollback(workspace, version, reason)
     numbers = ", ".join(map(str, withdrawn))
     click.echo(f"live: {live}; withdrawn: {f'model {numbers}' if numbers else 'nothing'}")
 
@@ -82,12 +81,59 @@ def rollback(version: int | None, workspace: Path, reason: str) -> None:
 @click.argument("model", metavar="VERSION_OR_MODEL", type=click.IntRange(1))
 @WORKSPACE
 @click.option("--reason", required=True, metavar="TEXT", callback=_one_line, help="Recorded.")
-def promote(model: int, workspace: Path, reason: str) -> None:
-    """Put a model live that the gate did not bless.
+def promote(model: int, workspace: Workspace, reason: str) -> None:
+    """Make a model live although the gate rejected it.
 
-    It is loaded first, as `iadb serve-check` does, and is what later models have to beat.
+    The model is first loaded as by `iadb serve-check`. Later models have to beat it.
     """
     from pipeline.registry import live_model
-    from pipeline.workspace import Workspace
 
-    click.echo(f"live: {live_model.promote(Workspace(workspace.resolve()), model, reason)}")
+    click.echo(f"live: {live_model.promote(workspace, model, reason)}")
+
+
+def _print_models(models: "Sequence[RegisteredModel]") -> None:
+    """Prints one line per model; the column of spans only if they differ."""
+    from rich.table import Column
+
+    from pipeline.terminal import cell, make_table, number_column, wide_console
+
+    spans = len({model.span for model in models}) > 1
+    table = make_table(
+        number_column("model"),
+        Column("trained", no_wrap=True),
+        number_column("images"),
+        *([number_column("span")] if spans else []),
+        number_column("parent"),
+        "metrics",
+        Column("version", no_wrap=True),
+        "state",
+    )
+    for model in models:
+        limited = [name for name in model.limited if name in model.metrics]
+        metrics = ", ".join(f"{name} {model.metrics[name]:.4f}" for name in limited)
+        table.add_row(
+            cell(model.number),
+            cell(model.trained, "%Y-%m-%d %H:%M:%S"),
+            cell(model.images, ","),
+            *([cell(model.span)] if spans else []),
+            cell(model.parent),
+            cell(metrics or None),
+            cell(max(model.versions, default=None)),
+            _state(model),
+        )
+    wide_console().print(table)
+
+
+def _state(model: "RegisteredModel") -> str:
+    from rich.markup import escape
+
+    live = "[bold green]live[/], " if model.live else ""
+    if model.withdrawn:
+        return f"{live}[red]withdrawn[/]: {escape(model.withdrawn)}"
+    if model.promoted:
+        return f"{live}[yellow]promoted[/] by {escape(f'{model.promoted_by}: {model.promoted}')}"
+    if model.blessed is None:
+        return f"{live}not judged"
+    if model.blessed:
+        return f"{live}[green]blessed[/]"
+    return f"{live}[red]not blessed[/]: {escape(model.reason or 'no reason')}"

@@ -1,17 +1,16 @@
-"""The command `iadb run`: once, or where there are new data."""
+"""The command `iadb run`."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import DATA, WORKSPACE, config_options, load_config
+from pipeline.commands.shared_options import DATA, WORKSPACE, ConfigArguments, config_options
+from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 
 if TYPE_CHECKING:
     from pipeline.config import PipelineConfig
-    from pipeline.workspace import Workspace
 
 QUIET = {0, exit_codes.NOT_BLESSED}  # exit codes that are no failures
 
@@ -31,45 +30,41 @@ QUIET = {0, exit_codes.NOT_BLESSED}  # exit codes that are no failures
 @click.option(
     "--if-new-data",
     is_flag=True,
-    help="Run only where there are new images; try again, hold wrong data, and keep a journal.",
+    help="Run only if there are new images; retry failures, hold wrong data, keep a journal.",
 )
 @click.option("--cause", default="check", hidden=True, type=click.Choice(["check", "schedule"]))
 def run(
-    preset: str | None,
-    file: Path | None,
-    overrides: tuple[str, ...],
-    folder: str | None,
-    workspace: Path,
+    arguments: ConfigArguments,
+    workspace: Workspace,
     runner: str,
     verbose: bool,
     if_new_data: bool,
     cause: str,
 ) -> None:
-    """Run the pipeline once: ingest, validate, train, evaluate, push.
+    """Run the pipeline: ingest, validate, train, evaluate, push.
 
-    What has not changed since an earlier run in the workspace is not done again. An interrupted
-    training goes on from its last checkpoint.
+    Steps whose inputs have not changed since an earlier run in the workspace are skipped. An
+    interrupted training resumes from its last checkpoint.
 
-    With --if-new-data, what cron, a systemd timer and `iadb schedule` start: section `schedule` of
-    the configuration says when new images lead to a run, and how often a run is tried.
+    --if-new-data is what cron, a systemd timer and `iadb schedule` call: one check for new data.
+    The section `schedule` of the configuration sets when new images start a run and how often a
+    failed run is retried.
     """
-    from pipeline.workspace import Workspace
 
-    config = load_config(preset, file, overrides, folder)
-    place = Workspace(workspace.resolve())
+    config = arguments.load()
     if if_new_data:
         if runner != "local" or verbose:
-            raise click.UsageError("--if-new-data goes with neither --runner nor --verbose.")
-        _run_if_new_data(config, place, cause)
+            raise click.UsageError("--if-new-data cannot be combined with --runner or --verbose")
+        _run_if_new_data(config, workspace, cause)
         return
     from pipeline.run import run_pipeline
     from pipeline.terminal import wide_console
 
-    if not run_pipeline(config, place, runner, wide_console(), verbose=verbose):
+    if not run_pipeline(config, workspace, runner, wide_console(), verbose=verbose):
         sys.exit(exit_codes.NOT_BLESSED)
 
 
-def _run_if_new_data(config: "PipelineConfig", workspace: "Workspace", cause: str) -> None:
+def _run_if_new_data(config: "PipelineConfig", workspace: Workspace, cause: str) -> None:
     from pipeline.unattended.attempt import attempt
 
     result = attempt(config, workspace, cause=cause, tell=click.echo)

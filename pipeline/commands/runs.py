@@ -1,42 +1,64 @@
-"""The commands `iadb runs` and `iadb tensorboard`: what ran, and what is being trained."""
+"""The commands `iadb runs`, `iadb history` and `iadb tensorboard`: what ran."""
 
+import dataclasses
+import json
 import os
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import WORKSPACE
+from pipeline.commands.shared_options import JSON, LAST, WORKSPACE
+from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.registry.journal import Attempt
+
 
 @click.command()
 @WORKSPACE
-@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="Newest runs.")
-def runs(workspace: Path, last: int) -> None:
-    """List the runs of a workspace, with their metrics and verdicts."""
+@LAST
+def runs(workspace: Workspace, last: int) -> None:
+    """List runs with their metrics and verdicts."""
     from pipeline.registry import lineage
     from pipeline.terminal import print_runs, wide_console
-    from pipeline.workspace import Workspace
 
-    place = Workspace(workspace)
-    found = lineage.runs(lineage.connect(place.metadata), last)
-    if not found:
-        click.echo(f"no runs in {workspace}")
-        return
-    print_runs(wide_console(), found)
+    found = lineage.runs(lineage.connect(workspace.metadata), last)
+    if found:
+        print_runs(wide_console(), found)
+    else:
+        click.echo(f"no runs in {workspace.folder}")
 
 
 @click.command()
 @WORKSPACE
-def tensorboard(workspace: Path) -> None:
-    """Open TensorBoard on the newest training, while it runs or afterwards."""
-    from pipeline.workspace import Workspace
+@LAST
+@JSON
+def history(workspace: Workspace, last: int, as_json: bool) -> None:
+    """List checks for new data and their outcomes."""
+    from pipeline.registry.journal import Journal
 
-    events = Workspace(workspace).checkpoints.glob("*/logs/events.out.tfevents.*")
+    attempts = Journal(workspace.journal).attempts(last)
+    if as_json:
+        listed = [dataclasses.asdict(attempt) for attempt in attempts]
+        click.echo(json.dumps(listed, indent=2, default=str))
+    elif attempts:
+        _print_attempts(attempts)
+    else:
+        click.echo(f"no checks in {workspace.folder}")
+
+
+@click.command()
+@WORKSPACE
+def tensorboard(workspace: Workspace) -> None:
+    """Open TensorBoard on the newest training, running or done."""
+    events = workspace.checkpoints.glob("*/logs/events.out.tfevents.*")
     newest = max(events, key=lambda path: path.stat().st_mtime, default=None)
     if newest is None:
-        click.echo(f"iadb: no training in {workspace}; `iadb run` starts one", err=True)
+        click.echo(f"iadb: no training in {workspace.folder}; `iadb run` starts one", err=True)
         sys.exit(exit_codes.USAGE)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from tensorboard import default, program
@@ -44,3 +66,32 @@ def tensorboard(workspace: Path) -> None:
     board = program.TensorBoard(default.get_plugins())
     board.configure(logdir=str(newest.parent), host="127.0.0.1")
     sys.exit(board.main())
+
+
+def _print_attempts(attempts: "Sequence[Attempt]") -> None:
+    from rich.table import Column
+
+    from pipeline.registry.journal import Outcome
+    from pipeline.terminal import cell, make_table, number_column, wide_console
+
+    colors = {
+        Outcome.BLESSED: "green",
+        Outcome.NOT_BLESSED: "yellow",
+        Outcome.HELD: "yellow",
+        Outcome.FAILED: "red",
+        Outcome.TIMED_OUT: "red",
+        Outcome.INTERRUPTED: "red",
+    }
+    columns = "cause", number_column("tries"), "outcome", "message"
+    table = make_table(number_column("check"), Column("started", no_wrap=True), *columns)
+    for attempt in attempts:
+        outcome = attempt.outcome or "running, or cut off"
+        table.add_row(
+            cell(attempt.number),
+            cell(attempt.started.astimezone(), "%Y-%m-%d %H:%M"),
+            cell(attempt.cause),
+            cell(attempt.tries),
+            f"[{colors.get(attempt.outcome, 'default')}]{outcome}[/]",
+            cell(attempt.message or attempt.found.get("text", "")),
+        )
+    wide_console().print(table)

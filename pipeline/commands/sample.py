@@ -1,4 +1,4 @@
-"""The commands `iadb sample` and `iadb serve-check`: what a pushed model draws."""
+"""The commands `iadb sample` and `iadb serve-check`."""
 
 import os
 from pathlib import Path
@@ -6,16 +6,24 @@ from pathlib import Path
 import click
 
 from pipeline.commands.shared_options import WORKSPACE
+from pipeline.workspace import Workspace
+
+MODEL = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="SavedModel to use; default: the newest version.",
+)
 
 
 @click.command()
 @WORKSPACE
-@click.option("--model", type=click.Path(path_type=Path), help="Instead of the newest pushed one.")
+@MODEL
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="First seed.")
 @click.option("--steps", type=click.IntRange(1, 10_000), help="Solver steps; default: the model's.")
 @click.option(
-    "--label", default="", metavar="NAME", help="Class of the images, of a conditional model."
+    "--label", default="", metavar="NAME", help="Class to draw, if the model is conditional."
 )
 @click.option(
     "-o",
@@ -27,10 +35,10 @@ from pipeline.commands.shared_options import WORKSPACE
 @click.option(
     "--gif",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write the way from noise to the images, as an animated GIF.",
+    help="Also write the path from noise to image as an animated GIF.",
 )
 def sample(
-    workspace: Path,
+    workspace: Workspace,
     model: Path | None,
     count: int,
     seed: int,
@@ -39,20 +47,19 @@ def sample(
     output: Path,
     gif: Path | None,
 ) -> None:
-    """Draw images from a pushed model and write them as one PNG grid."""
+    """Draw images from a model as a PNG grid."""
     from pipeline.logs import logging_to
     from pipeline.registry import serving
-    from pipeline.workspace import Workspace
 
     if gif and count > serving.GIF_IMAGES:
         raise click.BadParameter(
             f"--gif shows at most {serving.GIF_IMAGES} images", param_hint="--count"
         )
-    model = model or serving.latest_model(Workspace(workspace).serving)
+    model = model or serving.latest_model(workspace.serving)
     if label:
         serving.check_label(model, label)
     seeds = range(seed, seed + count)
-    with logging_to(Path(os.devnull), verbose=False):  # TensorFlow talks when it starts
+    with logging_to(Path(os.devnull), verbose=False):  # TensorFlow logs when it starts
         if gif:
             trajectories = serving.draw_trajectories(model, seeds, steps, label=label)
             images = trajectories[:, -1]
@@ -67,13 +74,12 @@ def sample(
 
 @click.command("serve-check")
 @WORKSPACE
-@click.option("--model", type=click.Path(path_type=Path), help="Instead of the newest pushed one.")
-def serve_check(workspace: Path, model: Path | None) -> None:
-    """Load a pushed model without this project and call every signature."""
+@MODEL
+def serve_check(workspace: Workspace, model: Path | None) -> None:
+    """Load a model without this project and call its signatures."""
     from pipeline.registry import serving
-    from pipeline.workspace import Workspace
 
-    model = model or serving.latest_model(Workspace(workspace).serving)
+    model = model or serving.latest_model(workspace.serving)
     result = serving.check(model)
     click.echo(result.stdout, nl=False)
     if result.returncode:

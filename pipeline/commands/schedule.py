@@ -1,15 +1,12 @@
-"""The commands that run, and look after, a retraining that nobody watches."""
+"""The commands `iadb schedule` and `iadb notify-test`: retraining unattended."""
 
-import dataclasses
 import importlib.util
-import json
 import sys
-from datetime import datetime, timezone
-from pathlib import Path
 
 import click
 
-from pipeline.commands.shared_options import DATA, WORKSPACE, config_options, load_config
+from pipeline.commands.shared_options import DATA, WORKSPACE, ConfigArguments, config_options
+from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 
 
@@ -21,16 +18,16 @@ from trainer.common import exit_codes
     "--cron",
     required=True,
     metavar='"MIN HOUR DAY MONTH WEEKDAY"',
-    help='When to look for new data, for example "0 3 * * *".',
+    help='When to check for new data, for example "0 3 * * *".',
 )
-@click.option("--timezone", "zone", default="UTC", show_default=True, help="Zone of these times.")
+@click.option("--timezone", "zone", default="UTC", show_default=True, help="Time zone of --cron.")
 @click.option(
     "--jitter",
     default=0,
     show_default=True,
     type=click.IntRange(0, 86_400),
     metavar="SECONDS",
-    help="Start up to so much later, at random.",
+    help="Delay each check by a random time of at most this.",
 )
 @click.option(
     "--misfire-grace",
@@ -38,24 +35,21 @@ from trainer.common import exit_codes
     show_default=True,
     type=click.IntRange(1, 604_800),
     metavar="SECONDS",
-    help="A start that was missed is made up for within this time, once.",
+    help="Make up for a missed check once, if it is at most this late.",
 )
 def schedule(
-    preset: str | None,
-    file: Path | None,
-    overrides: tuple[str, ...],
-    folder: str | None,
-    workspace: Path,
+    arguments: ConfigArguments,
+    workspace: Workspace,
     cron: str,
     zone: str,
     jitter: int,
     misfire_grace: int,
 ) -> None:
-    """Look for new data again and again, and run the pipeline on them.
+    """Check for new data on a schedule, and retrain.
 
-    Does at each time what `iadb run --if-new-data` does, one at a time. The next time is kept in
-    the workspace, where a restart finds it. Ends at Ctrl-C and SIGTERM, when a run that is under
-    way has saved its state.
+    Runs `iadb run --if-new-data` at each time, never two at once. The next time is stored in the
+    workspace and survives a restart. On Ctrl-C or SIGTERM, the schedule ends as soon as a run in
+    progress has saved its state.
     """
     if importlib.util.find_spec("apscheduler") is None:
         click.echo("iadb: APScheduler is missing: pip install 'iadb-tfx[schedule]'", err=True)
@@ -63,97 +57,32 @@ def schedule(
     from pipeline.config import require_folder
     from pipeline.unattended.runs import IADB
     from pipeline.unattended.scheduler import Plan, run_scheduler
-    from pipeline.workspace import Workspace
 
-    place = Workspace(workspace.resolve())
-    require_folder(load_config(preset, file, overrides, folder), place.folder)
-    command = [*IADB, "run", "--if-new-data", "--cause=schedule", f"--workspace={place.folder}"]
-    named = {"preset": preset, "config": file, "data": folder}
-    command += [f"--{name}={value}" for name, value in named.items() if value is not None]
-    command += [f"--set={override}" for override in overrides]
+    require_folder(arguments.load(), workspace.folder)
+    command = [*IADB, "run", "--if-new-data", "--cause=schedule", f"--workspace={workspace.folder}"]
     plan = Plan(cron, zone, jitter, misfire_grace)
-    run_scheduler(place, command, plan, tell=click.echo)
+    run_scheduler(workspace, [*command, *arguments.as_options()], plan, tell=click.echo)
 
 
-@click.group(invoke_without_command=True)
+@click.command("notify-test")
 @config_options
-@DATA
 @WORKSPACE
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def spans(
-    ctx: click.Context,
-    preset: str | None,
-    file: Path | None,
-    overrides: tuple[str, ...],
-    folder: str | None,
-    workspace: Path,
-    as_json: bool,
-) -> None:
-    """List the spans of the data: what was trained on, what is new, what is held."""
-    if ctx.invoked_subcommand is not None:
-        return
-    from pipeline.commands.schedule_tables import describe_span, print_spans
-    from pipeline.config import require_folder
-    from pipeline.registry.journal import Journal
-    from pipeline.terminal import wide_console
-    from pipeline.unattended.new_data import look
-    from pipeline.workspace import Workspace
+def notify_test(arguments: ConfigArguments, workspace: Workspace) -> None:
+    """Post a test message to the webhook.
 
-    config = load_config(preset, file, overrides, folder)
-    place = Workspace(workspace.resolve())
-    require_folder(config, place.folder)
-    found = look(config, Journal(place.journal)).spans
-    if as_json:
-        keys = ("number", "folder", "images", "new", "trained", "late", "in_window")
-        listed = [
-            {**{key: getattr(span, key) for key in keys}, "state": describe_span(span)}
-            for span in found
-        ]
-        click.echo(json.dumps(listed, indent=2))
-    else:
-        print_spans(wide_console(), found)
-
-
-@spans.command()
-@click.argument("numbers", metavar="SPAN...", nargs=-1, required=True, type=click.IntRange(0))
-@WORKSPACE
-def release(numbers: tuple[int, ...], workspace: Path) -> None:
-    """Let held spans in again; 0 is a folder without spans.
-
-    The next check finds them as new data.
+    Its URL is in the environment variable IADB_WEBHOOK, or the one that notify.webhook_env names.
     """
-    from pipeline.registry.journal import Journal
-    from pipeline.workspace import Workspace
+    from datetime import datetime
 
-    journal = Journal(Workspace(workspace).journal)
-    held = {n for n, span in journal.held_spans().items() if span.released is None}
-    for number in numbers:
-        if number not in held:
-            raise click.UsageError(
-                f"span {number} is not held; {', '.join(map(str, sorted(held))) or 'none'} is"
-            )
-    for number in numbers:
-        journal.release(number, datetime.now(timezone.utc))
-    click.echo(f"released: {', '.join(map(str, numbers))}")
+    from pipeline.monitoring import webhook
+    from pipeline.registry.journal import Attempt, Outcome
 
-
-@click.command()
-@WORKSPACE
-@click.option("--last", default=20, show_default=True, type=click.IntRange(1), help="Newest ones.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def history(workspace: Path, last: int, as_json: bool) -> None:
-    """List the checks for new data, and what came of each."""
-    from pipeline.commands.schedule_tables import print_attempts
-    from pipeline.registry.journal import Journal
-    from pipeline.terminal import wide_console
-    from pipeline.workspace import Workspace
-
-    attempts = Journal(Workspace(workspace).journal).attempts(last)
-    if as_json:
-        listed = [dataclasses.asdict(attempt) for attempt in attempts]
-        click.echo(json.dumps(listed, indent=2, default=str))
-    elif attempts:
-        print_attempts(wide_console(), attempts)
-    else:
-        click.echo(f"no attempts in {workspace}")
+    attempt = Attempt(
+        number=0,
+        started=datetime.now().astimezone(),
+        cause="test",
+        outcome=Outcome.NOTHING_NEW,
+        message="this is a test of the webhook",
+    )
+    webhook.post(arguments.load().notify, webhook.message(attempt, workspace))
+    click.echo("the webhook accepted the message")

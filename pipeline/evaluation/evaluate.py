@@ -1,5 +1,6 @@
-"""An evaluation outside a pipeline, of a model or a folder of images: what `iadb evaluate` does."""
+"""Evaluates a model or a folder of images outside a pipeline: what `iadb evaluate` does."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -12,16 +13,24 @@ from rich.console import Console
 
 from components.features import check_available
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.files import list_images
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
-from pipeline.evaluation.allocator import return_freed_memory
-from pipeline.evaluation.errors import CandidateError
 from pipeline.failures import OutputError, find_stop
 from pipeline.logs import logging_to
 from pipeline.terminal import print_evaluation
+from trainer.common import exit_codes
 from trainer.common.signals import exit_on_sigterm
 
 LOG = "evaluate.log"
+ALLOCATOR_THRESHOLD = 256 * 1024  # bytes
+TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # parameters of <malloc.h>
+
+
+class CandidateError(ValueError):
+    """The candidate is neither a model nor a folder of images."""
+
+    exit_code = exit_codes.USAGE
 
 
 def evaluate_candidate(
@@ -34,14 +43,15 @@ def evaluate_candidate(
     *,
     verbose: bool,
 ) -> bool:
-    """Judges a candidate and prints what came out.
+    """Judges a candidate and prints the result.
 
     Args:
         candidate: folder of a sampler SavedModel, or of images.
-        real: folder of the images that it is compared with.
-        training: folder of training images; without it, half of `real` stands for them.
-        config: of it `data` (resolution and channels are a model's own), `evaluate` and `beam`.
-        output: folder to make for the results; complete, or not there after a failure.
+        real: folder of the images to compare with.
+        training: folder of training images; None: half of `real` stands in for them.
+        config: its sections `data` (a model brings its own resolution and channels), `evaluate` and
+            `beam` apply.
+        output: new folder for the results; after a failure it does not exist.
         console: to print on.
         verbose: whether to show all logs.
 
@@ -49,45 +59,74 @@ def evaluate_candidate(
         Whether the candidate is blessed.
 
     Raises:
-        CandidateError: there is no model and no image to judge.
+        CandidateError: the candidate is neither a model nor a folder of images.
         SamplerError: the model cannot be sampled.
-        ImageDataError: a folder has no images, or too many files that are none.
-        OutputError: the output is there, or cannot be made.
-        FeatureError: the feature space cannot be had.
+        ImageDataError: a folder has no images, or too many files that are not images.
+        OutputError: the output exists or cannot be created.
+        FeatureError: the feature space is not available.
     """
     started = time.monotonic()
-    return_freed_memory()
+    _return_freed_memory()
     for folder in filter(None, (real, training)):
         if not folder.is_dir():
-            raise ImageDataError(f"{folder}: no such folder; give the folder that holds the images")
-    if not candidate.is_dir():
-        raise CandidateError(f"{candidate}: no such folder; give a SavedModel or images")
+            raise ImageDataError(f"{folder}: no such folder; name the folder that holds the images")
+    is_model = _check_candidate(candidate)
     check_available(config.evaluate.features)
-    with _complete_or_not_there(output) as partial, logging_to(partial / LOG, verbose=verbose):
-        # TensorFlow's start-up takes seconds: it comes after all that can be wrong before.
+    with _complete_or_absent(output) as partial, logging_to(partial / LOG, verbose=verbose):
+        # TensorFlow takes seconds to start, so everything that can be wrong is checked before.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a training may use the GPU
         from pipeline.evaluation import steps
         from pipeline.evaluation.progress import ImageProgress
 
         with ImageProgress(console) as progress:
-            told = steps.run(candidate, real, training, config, partial, progress)
+            images = steps.run(
+                candidate, real, training, config, partial, progress, is_model=is_model
+            )
     metrics = json.loads((output / evaluator_names.METRICS_JSON).read_text("utf-8"))
     times = progress.describe_times(time.monotonic() - started)
-    print_evaluation(console, told, metrics, times, output / evaluator_names.REPORT_HTML)
+    print_evaluation(console, images, metrics, times, output / evaluator_names.REPORT_HTML)
     return metrics["blessed"]
 
 
+def _check_candidate(candidate: Path) -> bool:
+    """Whether the candidate is a model; if not, it has images."""
+    if not candidate.is_dir():
+        raise CandidateError(
+            f"{candidate}: no such folder; name a SavedModel or a folder of images"
+        )
+    if (candidate / "saved_model.pb").is_file():
+        return True
+    if list_images(str(candidate), required=False):
+        return False
+    raise CandidateError(
+        f"{candidate}: neither a SavedModel (it has no saved_model.pb) nor a folder of images"
+    )
+
+
+def _return_freed_memory() -> None:
+    """Makes glibc return large arrays to the system when they are freed; call it before threads.
+
+    After the first large array is freed, glibc keeps later ones in one arena per thread: a fifth of
+    the memory of a process that passes arrays between threads.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries do not have it
+    if mallopt:
+        mallopt(TRIM_THRESHOLD, ALLOCATOR_THRESHOLD)
+        mallopt(MMAP_THRESHOLD, ALLOCATOR_THRESHOLD)
+        mallopt(ARENA_MAX, 1)
+
+
 @contextmanager
-def _complete_or_not_there(output: Path) -> Iterator[Path]:
-    """A folder beside the output that takes its place at the end, and is gone after a failure."""
+def _complete_or_absent(output: Path) -> Iterator[Path]:
+    """A folder beside the output, renamed to it at the end and removed after a failure."""
     if os.path.lexists(output):
-        raise OutputError(f"{output} is there already; name another folder with --output")
+        raise OutputError(f"{output} already exists; name another folder with --output")
     partial = output.with_name(f"{output.name}.partial-{os.getpid()}")
     try:
         partial.mkdir()
     except OSError as error:
-        raise OutputError(f"{output} cannot be made: {error.strerror}") from None
+        raise OutputError(f"{output} cannot be created: {error.strerror}") from None
     try:
         with exit_on_sigterm():
             yield partial
@@ -95,7 +134,7 @@ def _complete_or_not_there(output: Path) -> Iterator[Path]:
     except BaseException as error:
         stop = find_stop(error)
         if isinstance(stop, KeyboardInterrupt):
-            stop = KeyboardInterrupt("nothing is kept of this evaluation")
+            stop = KeyboardInterrupt("this evaluation was discarded")
         raise (stop or error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)

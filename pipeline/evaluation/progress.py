@@ -1,4 +1,4 @@
-"""How far an evaluation is, for a person: bars on a terminal, elsewhere a line at times."""
+"""Progress of an evaluation: bars on a terminal, elsewhere a line from time to time."""
 
 import time
 from collections import Counter
@@ -14,11 +14,11 @@ _NAMES = {DECODED: "reading images", FEATURES: "features", SAMPLED: "sampling"}
 
 
 class ImageProgress:
-    """Shows images done, images/s and time left of each kind of work in components/progress.py.
+    """Shows images done, images/s and time left for each kind of work in components/progress.py.
 
     Attributes:
-        console: that it prints on.
-        seconds: that each kind of work took so far.
+        console: to print on.
+        seconds: spent on each kind of work so far.
     """
 
     def __init__(self, console: Console) -> None:
@@ -39,7 +39,7 @@ class ImageProgress:
             kind: self._bars.add_task(name, total=0, visible=False, rate=0.0)
             for kind, name in _NAMES.items()
         }
-        self._first: dict[str, tuple[float, int]] = {}  # end of the first batch, and its images
+        self._first: dict[str, tuple[float, int]] = {}  # end of the first batch, and its size
         self._printed = time.monotonic()
 
     def __enter__(self) -> "ImageProgress":
@@ -55,17 +55,17 @@ class ImageProgress:
         self._bars.stop()
 
     def expect(self, kind: str, images: int) -> None:
-        """Adds so many images to those that there are to be."""
+        """Adds images to the total of a kind of work."""
         task = self._bars.tasks[self._tasks[kind]]
         self._bars.update(task.id, total=task.total + images, visible=True)
 
     def __call__(self, kind: str, images: int, seconds: float) -> None:
-        """Moves a bar; it is a listener of components/progress.py."""
+        """Advances a bar; a listener for components/progress.py."""
         now = time.monotonic()
         self.seconds[kind] += seconds
         task = self._bars.tasks[self._tasks[kind]]
         done = int(task.completed) + images
-        # The first batch loads and compiles: it tells nothing of the rate.
+        # The first batch also loads and compiles, so the rate leaves it out.
         since, before = self._first.setdefault(kind, (now, done))
         rate = (done - before) / (now - since) if now > since else 0.0
         self._bars.update(task.id, completed=done, rate=rate)
@@ -78,6 +78,6 @@ class ImageProgress:
             )
 
     def describe_times(self, total_seconds: float) -> str:
-        """Where the time went, in words."""
+        """The total time and the time of each kind of work, in words."""
         parts = [f"{name} {self.seconds[kind]:.1f} s" for kind, name in _NAMES.items()]
         return f"{total_seconds:.1f} s: {', '.join(parts)}"

@@ -1,22 +1,26 @@
-"""The steps of an evaluation outside a pipeline, each by the function that a component calls, too.
+"""The steps of an evaluation outside a pipeline.
 
-So the numbers are those of a pipeline's run on the same images.
+Each calls the function of the component that does the same in a pipeline, so the numbers are those
+of a run on the same images.
 """
 
 import functools
 import json
 import math
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import tensorflow as tf
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from components import names as tfx_names
 from components import progress as work
 from components.image_example_gen import names as example_names
-from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.executor import write_examples
 from components.image_example_gen.files import list_images
 from components.image_example_gen.options import ImageOptions
@@ -28,14 +32,12 @@ from components.sample_evaluator.evaluation import Model, RealData, StoredImages
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.sampler import Sampler, SamplerError, load_sampler
 from pipeline.config import PipelineConfig
-from pipeline.evaluation.errors import CandidateError
 from pipeline.evaluation.progress import ImageProgress
-from pipeline.evaluation.transform_graph import write_transform_graph
-from trainer import examples
+from trainer import examples, preprocessing
 
-IMAGES_JSON = "images.json"  # what became of the files of each folder
-SPLIT_PERCENT = 50  # of a single folder of real images, that are compared
-SPLIT_SALT = "evaluate:"  # else images that a pipeline held out would all be compared
+IMAGES_JSON = "images.json"  # which files of each folder were accepted and rejected
+SPLIT_PERCENT = 50  # of a single folder of real images: the share to compare with
+SPLIT_SALT = "evaluate:"  # else all images that a pipeline held out would be compared
 STORED = "stored"  # the split of a candidate that is a folder of images
 
 
@@ -46,17 +48,21 @@ def run(
     config: PipelineConfig,
     output: Path,
     progress: ImageProgress,
+    *,
+    is_model: bool,
 ) -> list[str]:
-    """Writes an evaluation into a folder; arguments and errors as of `evaluate_candidate`.
+    """Writes an evaluation to a folder; other arguments and errors as in `evaluate_candidate`.
+
+    Args:
+        is_model: whether the candidate is a model, and not a folder of images.
 
     Returns:
-        Which images were compared, in words, a line for each set.
+        The images that were compared, one line per set.
     """
-    is_model = (candidate / "saved_model.pb").is_file()
-    # Kept to the end, or each step loads it again.
+    # Referenced to the end, or each step would load the model again.
     sampler = load_sampler(str(candidate)) if is_model else None
     options = _image_options(config, sampler, split=training is None)
-    sets = _image_sets(real, training, None if is_model else candidate)
+    sets = _image_sets(real, training, None if sampler else candidate)
     scratch = output / "scratch"
 
     def pipeline(component: str) -> beam.Pipeline:
@@ -65,7 +71,7 @@ def run(
     with work.listening(progress):
         reports = {}
         for name, (folder, splits) in sets.items():
-            progress.expect(work.DECODED, _count_files(name, folder))
+            progress.expect(work.DECODED, len(list_images(str(folder))))
             targets = {split: str(scratch / split) for split in splits}
             reports[name] = write_examples(
                 pipeline(example_names.NODE),
@@ -85,7 +91,7 @@ def run(
         count = min(config.evaluate.samples, images[examples.EVAL], images.get(STORED, math.inf))
         evaluate_options = config.evaluate.without_holdout().model_copy(update={"samples": count})
         progress.expect(work.FEATURES, images[examples.TRAIN] + 3 * count)  # real, judged, noise
-        progress.expect(work.SAMPLED, count if is_model else 0)
+        progress.expect(work.SAMPLED, count if sampler else 0)
         features = scratch / "features"
         features.mkdir()
         examples_folders = {
@@ -95,23 +101,23 @@ def run(
             pipeline(feature_names.NODE), examples_folders, evaluate_options, graph, str(features)
         )
         uri = str(candidate)
-        judged = Model(uri, uri) if is_model else StoredImages(uri, str(scratch / STORED))
+        judged = Model(uri, uri) if sampler else StoredImages(uri, str(scratch / STORED))
         data = RealData(examples_folders, str(features), graph)
         make_pipeline = functools.partial(pipeline, evaluator_names.NODE)
         evaluate(make_pipeline, data, judged, None, [], evaluate_options, str(output))
     shutil.rmtree(scratch)
-    return list(_tell(sets, reports, evaluate_options, candidate))
+    return list(_describe(sets, reports, evaluate_options, candidate))
 
 
 def _image_options(config: PipelineConfig, sampler: Sampler | None, *, split: bool) -> ImageOptions:
-    """How ImageExampleGen would make the images; of a model's own resolution and channels."""
+    """The options of ImageExampleGen; a model brings its own resolution and channels."""
     update: dict[str, Any] = {"eval_percent": SPLIT_PERCENT} if split else {}
     if sampler:
         height, width, channels = sampler.image_shape()
         if height != width or channels not in (1, 3):
             raise SamplerError(
-                f"the model draws images {(height, width, channels)}: those that can be compared "
-                "are square, with 1 or 3 channels"
+                f"the model draws images of shape {(height, width, channels)}; only square images "
+                "with 1 or 3 channels can be compared"
             )
         update |= {"resolution": height, "channels": channels}
     data = config.data.model_dump(include=set(ImageOptions.model_fields))
@@ -121,7 +127,7 @@ def _image_options(config: PipelineConfig, sampler: Sampler | None, *, split: bo
 def _image_sets(
     real: Path, training: Path | None, candidate: Path | None
 ) -> dict[str, tuple[Path, list[str]]]:
-    """Folders of images by name, each with the splits that its images go to."""
+    """The folders of images by name, each with the splits that its images go to."""
     if training:
         sets = {"real": (real, [examples.EVAL]), "training": (training, [examples.TRAIN])}
     else:
@@ -129,18 +135,7 @@ def _image_sets(
     return sets | ({"candidate": (candidate, [STORED])} if candidate else {})
 
 
-def _count_files(name: str, folder: Path) -> int:
-    try:
-        return len(list_images(str(folder)))
-    except ImageDataError:
-        if name != "candidate":
-            raise
-        raise CandidateError(
-            f"{folder}: neither a SavedModel (no saved_model.pb in it) nor a folder of images"
-        ) from None
-
-
-def _tell(
+def _describe(
     sets: Mapping[str, tuple[Path, list[str]]],
     reports: Mapping[str, Mapping[str, Any]],
     options: EvaluateOptions,
@@ -150,21 +145,46 @@ def _tell(
     real = reports["real"]["splits"]
     if "candidate" in reports:
         stored = reports["candidate"]["splits"][STORED]
-        yield f"{count:,} of {stored:,} images in {candidate}, the first by hash"
+        yield f"{count:,} of {stored:,} images in {candidate}, chosen by hash"
     else:
         yield f"{count:,} samples of {candidate}, seeds {first} to {first + count - 1}"
     yield f"compared with {count:,} of {sum(real.values()):,} images in {sets['real'][0]}"
-    role = "the floor, and what memorization is measured by"
+    role = "the floor and the reference for memorization"
     if "training" in reports:
         training = reports["training"]["splits"][examples.TRAIN]
         yield f"{training:,} images in {sets['training'][0]}: {role}"
     else:
-        yield f"the {real[examples.TRAIN]:,} of the other half, split by hash: {role}"
+        yield f"the other {real[examples.TRAIN]:,}, split by hash: {role}"
     for name, report in reports.items():
         if report["rejected"]:
             (path, reason), *more = report["rejected_files"]
             rest = f" and {len(more)} more" if more else ""
             yield (
-                f"{report['rejected']:,} of {report['files']:,} files in {sets[name][0]} left out: "
-                f"{path!r} ({reason}){rest}; {IMAGES_JSON} names them"
+                f"{report['rejected']:,} of {report['files']:,} files in {sets[name][0]} rejected: "
+                f"{path!r} ({reason}){rest}; all in {IMAGES_JSON}"
             )
+
+
+def write_transform_graph(
+    pipeline: beam.Pipeline, resolution: int, channels: int, folder: str
+) -> None:
+    """Writes the content of the TransformGraph artifact of an unconditional model.
+
+    Args:
+        pipeline: empty; it is run.
+        resolution: side of the images, in pixels.
+        channels: 1 or 3.
+        folder: to write to.
+    """
+    text = tf.io.FixedLenFeature([1], tf.string)
+    metadata = dataset_metadata.DatasetMetadata(
+        schema_utils.schema_from_feature_spec({examples.IMAGE: text, examples.LABEL: text})
+    )
+    preprocess = functools.partial(
+        preprocessing.preprocessing_fn,
+        custom_config={"resolution": resolution, "channels": channels},
+    )
+    with tempfile.TemporaryDirectory() as temporary, pipeline, tft_beam.Context(temporary):
+        raw = (pipeline | beam.Create([]), metadata)  # nothing is learned from the images
+        _ = raw | tft_beam.AnalyzeDataset(preprocess) | tft_beam.WriteTransformFn(folder)
+        _ = metadata | tft_beam.WriteMetadata(f"{folder}/metadata", pipeline)

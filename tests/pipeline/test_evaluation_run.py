@@ -110,7 +110,7 @@ def test_a_folder_is_compared_with_half_of_another_and_a_bad_file_is_named(split
         "train": min(count, halves["train"]),
         "noise": count,
     }
-    assert f"the {halves['train']} of the other half, split by hash: the floor" in result.output
+    assert f"the other {halves['train']}, split by hash: the floor" in result.output
     assert metrics["nb_step"] is None
     page = (out / "report.html").read_text()
     assert "Samples, the first by hash" in page
@@ -145,5 +145,5 @@ def test_an_interrupted_evaluation_leaves_nothing_behind(splits, tmp_path):
     process.send_signal(signal.SIGINT)
     output, error = process.communicate(timeout=600)
     assert process.returncode == exit_codes.INTERRUPTED, output + error
-    assert error == "iadb: interrupted; nothing is kept of this evaluation\n"
+    assert error == "iadb: interrupted; this evaluation was discarded\n"
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The dashboard as files, for any web server, or to open from a disk."""
+"""The dashboard as files, for any web server or to open from disk."""
 
 import shutil
 from pathlib import Path
@@ -7,29 +7,29 @@ from pipeline.failures import OutputError
 from pipeline.monitoring.dashboard.pages import Site
 from trainer.common.files import locked
 
-MARK = ".iadb-dashboard"  # a file in every folder that was written
+MARK = ".iadb-dashboard"  # a file in every dashboard
 
 
 def write(site: Site, folder: Path) -> int:
-    """Writes all pages into a folder, in place of an earlier dashboard.
+    """Writes all pages to a folder, replacing an earlier dashboard.
 
-    The folder is complete at any time, but for the moment between two renames. What a killed
-    process left beside it is removed by the next.
+    The folder is complete at any time except between two renames. Files that a killed process left
+    beside it are removed.
 
     Args:
         site: the pages.
-        folder: to make, or one that is empty or holds a dashboard.
+        folder: a new or empty one, or one with a dashboard.
 
     Returns:
-        How many pages there are.
+        The number of pages.
 
     Raises:
-        OutputError: the folder holds something else, or cannot be made.
+        OutputError: the folder holds something else, or cannot be written.
     """
     folder = folder.resolve()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _refuse_others(folder)
+        _check_replaceable(folder)
         with locked(folder.with_name(f".{folder.name}.lock")):
             new, old = (folder.with_name(f".{folder.name}.{name}") for name in ("new", "old"))
             for left in (new, old):
@@ -49,12 +49,12 @@ def write(site: Site, folder: Path) -> int:
     return len(paths)
 
 
-def _refuse_others(folder: Path) -> None:
+def _check_replaceable(folder: Path) -> None:
     if (
         folder.exists()
         and not (folder / MARK).exists()
         and (not folder.is_dir() or any(folder.iterdir()))
     ):
         raise OutputError(
-            f"{folder} holds something else than a dashboard; name a new folder with --out"
+            f"{folder} is not empty and not a dashboard; name a new folder with --out"
         )

@@ -27,6 +27,28 @@ def test_help_imports_no_heavy_library():
     assert result.stdout == "[]\n"
 
 
+def test_commands_that_list_and_show_import_neither_tensorflow_nor_tfx(tmp_path):
+    (tmp_path / "data").mkdir()
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from pipeline.cli import main\n"
+        "for command in ('runs', 'history', 'models', 'clean', 'spans --data data',\n"
+        "                'dashboard --out pages', 'config show', 'data list'):\n"
+        "    assert CliRunner().invoke(main, command.split()).exit_code == 0, command\n"
+        "    for module in ('tensorflow', 'tfx', 'apache_beam'):\n"
+        "        assert module not in sys.modules, (command, module)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE)
+    assert result.returncode == 0, result.stderr.decode()
+
+
+def test_help_lists_the_commands_that_are_needed_most_first():
+    lines = iadb("--help").output.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in lines][:2] == ["run", "sample"]
+    assert not any(line.endswith("...") for line in lines)
+
+
 def test_config_show_prints_the_resolved_configuration():
     result = iadb(
         "config",
@@ -55,7 +77,7 @@ def test_a_wrong_configuration_ends_with_code_2_and_one_line():
     assert result.output == "iadb: train.stepz: unknown key; did you mean steps?\n"
 
 
-def test_a_run_without_a_folder_says_how_to_give_one(tmp_path):
+def test_a_run_without_a_folder_names_the_option_for_it(tmp_path):
     result = iadb("run", "--workspace", tmp_path / "w")
     assert result.exit_code == 2
     assert result.output == (
@@ -64,7 +86,7 @@ def test_a_run_without_a_folder_says_how_to_give_one(tmp_path):
     assert not (tmp_path / "w").exists()
 
 
-def test_digest_prints_what_pins_weights_without_tensorflow(tmp_path):
+def test_digest_prints_the_hash_of_weights_without_tensorflow(tmp_path):
     path = tmp_path / "weights.onnx"
     path.write_bytes(b"weights")
     code = (
@@ -84,7 +106,7 @@ def test_digest_of_nothing_ends_with_code_2_and_one_line():
     assert result.output == "iadb: no file or folder /no/such/weights\n"
 
 
-def test_a_run_with_other_weights_than_the_pinned_ones_does_not_start(tmp_path):
+def test_a_run_whose_weights_differ_from_the_pinned_ones_does_not_start(tmp_path):
     weights = tmp_path / "w.weights.h5"
     weights.write_bytes(b"weights")
     found, expected = hashlib.sha256(b"weights").hexdigest(), "0" * 64
@@ -100,20 +122,20 @@ def test_a_run_with_other_weights_than_the_pinned_ones_does_not_start(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["sample", "serve-check"])
-def test_without_a_model_the_error_says_what_makes_one(tmp_path, command):
+def test_without_a_model_the_error_names_the_command_that_makes_one(tmp_path, command):
     result = iadb(command, "--workspace", tmp_path)
     assert result.exit_code == 2
     assert "`iadb run` pushes one" in result.output
 
 
-def test_runs_of_an_empty_workspace_are_none(tmp_path):
+def test_an_empty_workspace_has_no_runs(tmp_path):
     result = iadb("runs", "--workspace", tmp_path)
     assert result.exit_code == 0
     assert result.output == f"no runs in {tmp_path}\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_data_write_makes_a_folder_and_an_unknown_name_is_told(tmp_path):
+def test_data_write_creates_a_folder_and_reports_an_unknown_name(tmp_path):
     result = iadb("data", "write", "digits", tmp_path / "digits")
     assert result.output == f"1,797 images in {tmp_path / 'digits'}\n"
     result = iadb("data", "write", "nope", tmp_path / "nope")
@@ -121,7 +143,7 @@ def test_data_write_makes_a_folder_and_an_unknown_name_is_told(tmp_path):
     assert "digits" in result.output
 
 
-def test_an_interrupted_command_ends_though_a_thread_does_not():
+def test_an_interrupted_command_ends_although_a_thread_does_not():
     code = (
         "import threading\n"
         "from pipeline.cli import main\n"

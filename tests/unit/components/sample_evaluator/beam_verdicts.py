@@ -17,7 +17,7 @@ from components.real_features.executor import write_features
 from components.sample_evaluator import sources
 from components.sample_evaluator.evaluation import Model, RealData, evaluate
 from pipeline.config import load
-from pipeline.evaluation.transform_graph import write_transform_graph
+from pipeline.evaluation.steps import write_transform_graph
 from trainer import examples
 
 SEEDS = range(20)

@@ -1,4 +1,4 @@
-"""What `iadb evaluate` says about wrong arguments, and that it leaves nothing behind then."""
+"""`iadb evaluate` reports wrong arguments and leaves nothing behind."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def iadb(*args):
 
 @pytest.fixture
 def folders(tmp_path):
-    """A folder `real` with some images, and an empty one; results would come to lie beside them."""
+    """A folder `real` with some images and an empty one; results would be written beside them."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "real").mkdir()
     for i in range(4):
@@ -25,29 +25,29 @@ def folders(tmp_path):
 
 @pytest.fixture
 def evaluate(folders):
-    """Calls the command, which has to fail; returns code and text, paths relative to the folder."""
+    """Calls the command, which must fail; returns code and text with relative paths."""
 
     def call(candidate, *args, real="real", output="out"):
         before = sorted(folders.rglob("*"))
         where = ("--real", folders / real, "-o", folders / output)
         result = iadb("evaluate", folders / candidate, *where, *args)
-        assert sorted(folders.rglob("*")) == before, "something is left behind"
+        assert sorted(folders.rglob("*")) == before, "something was left behind"
         return result.exit_code, result.output.replace(f"{folders}/", "")
 
     return call
 
 
-def test_a_candidate_that_is_not_there_is_wrong_usage(evaluate):
-    said = "iadb: nothing: no such folder; give a SavedModel or images\n"
+def test_a_missing_candidate_is_wrong_usage(evaluate):
+    said = "iadb: nothing: no such folder; name a SavedModel or a folder of images\n"
     assert evaluate("nothing") == (2, said)
 
 
-def test_a_candidate_without_model_and_images_is_wrong_usage(evaluate):
-    said = "iadb: empty: neither a SavedModel (no saved_model.pb in it) nor a folder of images\n"
+def test_a_candidate_without_model_or_images_is_wrong_usage(evaluate):
+    said = "iadb: empty: neither a SavedModel (it has no saved_model.pb) nor a folder of images\n"
     assert evaluate("empty") == (2, said)
 
 
-def test_a_damaged_model_is_told_in_one_line(evaluate, folders):
+def test_a_damaged_model_is_reported_in_one_line(evaluate, folders):
     (folders / "model" / "assets.extra").mkdir(parents=True)
     (folders / "model" / "saved_model.pb").write_bytes(b"no model")
     (folders / "model" / "assets.extra" / "iadb.json").write_text('{"nb_step": 3}')
@@ -57,7 +57,7 @@ def test_a_damaged_model_is_told_in_one_line(evaluate, folders):
     assert said.count("\n") == 1
 
 
-def test_a_model_without_metadata_is_told_in_one_line(evaluate, folders):
+def test_a_model_without_metadata_is_reported_in_one_line(evaluate, folders):
     (folders / "model").mkdir()
     (folders / "model" / "saved_model.pb").write_bytes(b"")
     code, said = evaluate("model")
@@ -67,14 +67,14 @@ def test_a_model_without_metadata_is_told_in_one_line(evaluate, folders):
 
 
 @pytest.mark.parametrize("option", ["--real", "--train"])
-def test_a_folder_of_images_that_is_not_there_is_wrong_data(evaluate, option):
-    said = "iadb: nothing: no such folder; give the folder that holds the images\n"
+def test_a_missing_folder_of_images_is_wrong_data(evaluate, option):
+    said = "iadb: nothing: no such folder; name the folder that holds the images\n"
     args = {"real": "nothing"} if option == "--real" else {}
     extra = (option, "nothing") if option == "--train" else ()
     assert evaluate("real", *extra, **args) == (3, said)
 
 
-def test_real_images_are_asked_for():
+def test_real_images_are_required():
     result = iadb("evaluate", "somewhere")
     assert result.exit_code == 2
     assert "Missing option '--real'" in result.output
@@ -86,16 +86,16 @@ def test_a_folder_without_images_is_wrong_data(evaluate):
     assert said.startswith("iadb: empty: no image files below this folder")
 
 
-def test_results_never_replace_what_is_there(evaluate, folders):
-    said = "iadb: empty is there already; name another folder with --output\n"
+def test_results_never_replace_an_existing_folder(evaluate, folders):
+    said = "iadb: empty already exists; name another folder with --output\n"
     assert evaluate("real", output="empty") == (2, said)
 
 
-def test_a_place_for_results_that_cannot_be_made_is_told(evaluate):
-    said = "iadb: no/out cannot be made: No such file or directory\n"
+def test_an_output_folder_that_cannot_be_created_is_reported(evaluate):
+    said = "iadb: no/out cannot be created: No such file or directory\n"
     assert evaluate("real", output="no/out") == (2, said)
 
 
-def test_a_wrong_setting_is_told_before_anything_else(evaluate):
+def test_a_wrong_setting_is_reported_before_anything_else(evaluate):
     code, said = evaluate("nothing", "--set", "evaluate.sample=3")
     assert (code, said) == (2, "iadb: evaluate.sample: unknown key; did you mean samples?\n")

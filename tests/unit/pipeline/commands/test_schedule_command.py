@@ -31,7 +31,7 @@ def spans(data, workspace, *args):
     return iadb("spans", *place, "--set", "data.pattern=span-{SPAN}", *args)
 
 
-def test_spans_are_told_with_what_became_of_each(tmp_path, workspace, journal):
+def test_spans_are_listed_with_their_states(tmp_path, workspace, journal):
     for span, count in ((1, 2), (2, 1), (3, 3), (4, 1)):
         (tmp_path / "data" / f"span-{span}").mkdir(parents=True)
         for number in range(count):
@@ -54,11 +54,11 @@ def test_spans_are_told_with_what_became_of_each(tmp_path, workspace, journal):
     ]
 
 
-def test_a_look_at_spans_or_history_writes_nothing(tmp_path, workspace):
+def test_listing_spans_or_history_writes_nothing(tmp_path, workspace):
     (tmp_path / "data" / "span-1").mkdir(parents=True)
     assert spans(tmp_path / "data", workspace).exit_code == 0
     result = iadb("history", "--workspace", workspace.folder)
-    assert result.output == f"no attempts in {workspace.folder}\n"
+    assert result.output == f"no checks in {workspace.folder}\n"
     assert not workspace.folder.exists()
 
 
@@ -71,17 +71,17 @@ def test_a_held_span_is_released_once(workspace, journal):
     journal.hold(5, "drift", NOW)
     result = iadb("spans", "release", 5, 3, "--workspace", workspace.folder)
     assert result.exit_code == exit_codes.USAGE
-    assert "span 3 is not held; 5 is" in result.output
+    assert "span 3 is not held; held: 5" in result.output
     assert journal.held_spans()[5].released is None
 
 
-def test_the_history_tells_how_each_attempt_ended(workspace, journal):
+def test_the_history_shows_how_each_check_ended(workspace, journal):
     number = journal.begin("schedule", {"text": "2 new images"}, NOW)
     journal.end(number, Outcome.FAILED, "the disk [broke]", NOW, exit_code=1, tries=3)
     journal.begin("check", {"text": "1 new image"}, NOW)
     first, second = iadb("history", "--workspace", workspace.folder).output.splitlines()[1:]
     assert first.split()[3:] == ["schedule", "3", "failed", "the", "disk", "[broke]"]
-    assert "under way, or cut off" in second and "1 new image" in second
+    assert "running, or cut off" in second and "1 new image" in second
     listed = json.loads(iadb("history", "--json", "--workspace", workspace.folder).output)
     assert [attempt["outcome"] for attempt in listed] == ["failed", None]
     listed = json.loads(
@@ -90,7 +90,7 @@ def test_the_history_tells_how_each_attempt_ended(workspace, journal):
     assert [attempt["number"] for attempt in listed] == [2]
 
 
-def test_a_check_goes_with_no_option_of_a_watched_run(tmp_path):
+def test_a_check_takes_no_option_of_an_attended_run(tmp_path):
     result = iadb("run", "--if-new-data", "--verbose", "--data", tmp_path)
     assert result.exit_code == exit_codes.USAGE
-    assert "--if-new-data goes with neither" in result.output
+    assert "--if-new-data cannot be combined with" in result.output

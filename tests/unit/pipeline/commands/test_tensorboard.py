@@ -12,7 +12,7 @@ COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()", "tenso
 
 
 def training(workspace, key, loss, mtime):
-    """The logs of a training that was last written to at mtime."""
+    """Writes the logs of a training, last changed at mtime."""
     logs = workspace / "checkpoints" / key / "logs"
     with tf.summary.create_file_writer(str(logs)).as_default(step=1):
         tf.summary.scalar(loss, 1.0)
@@ -41,7 +41,7 @@ def test_the_newest_training_is_shown_on_loopback(tmp_path):
 
 
 def tags(url):
-    """What TensorBoard knows of, as JSON; its first look at the files may take a moment."""
+    """The tags that TensorBoard has read, as JSON; reading may take it a moment."""
     for _ in range(50):
         with urllib.request.urlopen(f"{url}data/plugin/timeseries/tags", timeout=20) as answer:
             text = answer.read().decode()
@@ -51,7 +51,7 @@ def tags(url):
     return text
 
 
-def test_without_a_training_the_error_says_what_makes_one(tmp_path):
+def test_without_a_training_the_error_names_the_command_that_starts_one(tmp_path):
     result = subprocess.run(
         [*COMMAND, "--workspace", str(tmp_path)], capture_output=True, text=True
     )

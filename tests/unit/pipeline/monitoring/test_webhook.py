@@ -190,7 +190,7 @@ def test_a_webhook_is_tried_out_by_a_command(serve, tmp_path):
         return CliRunner().invoke(main, ["notify-test", "--workspace", str(tmp_path), *args])
 
     webhook = serve(200)
-    assert iadb().output == "the webhook has taken the message\n"
+    assert iadb().output == "the webhook accepted the message\n"
     assert "this is a test" in webhook.received[0]["text"]
     refused = iadb("--set", "notify.webhook_env=NOWHERE")
     assert refused.exit_code == 2

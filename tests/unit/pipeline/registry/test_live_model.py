@@ -182,7 +182,7 @@ def iadb(*args):
 def test_a_reason_is_one_line_that_can_be_shown(tmp_path, command, reason):
     result = iadb(command, "1", "--workspace", tmp_path, "--reason", reason)
     assert result.exit_code == 2
-    assert "give one line" in result.output
+    assert "expected one line" in result.output
 
 
 @pytest.mark.parametrize("version", ["../../etc", "0", "1e3"])

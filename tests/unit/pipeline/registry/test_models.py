@@ -76,7 +76,7 @@ def test_a_version_from_elsewhere_belongs_to_no_model(recorded, workspace, tmp_p
     [model] = models(workspace)
     assert not model.live
     result = iadb("models", "--workspace", workspace.folder)
-    assert f"live: {foreign}, not known to be one of these models" in result.output
+    assert f"live: {foreign}, which is not known to be one of these models" in result.output
 
 
 def test_an_empty_store_and_an_empty_folder_have_no_models(recorded, workspace, tmp_path):

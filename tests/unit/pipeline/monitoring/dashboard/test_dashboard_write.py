@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
-from dashboard_story import FIRST, tell_everything
+from dashboard_story import FIRST, record_everything
 
 from pipeline.cli import main
 from pipeline.failures import OutputError
@@ -19,13 +19,13 @@ def files(folder):
 
 
 def test_all_pages_are_written(story, tmp_path):
-    tell_everything(story, "text")
+    record_everything(story, "text")
     site = story.site()
     assert write(site, tmp_path / "a" / "pages") == len(site.paths())
     assert files(tmp_path / "a" / "pages") == set(site.paths())
 
 
-def test_an_earlier_dashboard_is_replaced_with_all_that_was_in_it(story, tmp_path):
+def test_an_earlier_dashboard_is_replaced_completely(story, tmp_path):
     out = tmp_path / "pages"
     write(story.site(), out)
     (out / "old.html").touch()
@@ -34,7 +34,7 @@ def test_an_earlier_dashboard_is_replaced_with_all_that_was_in_it(story, tmp_pat
     assert {path.name for path in tmp_path.glob(".pages.*")} == {".pages.lock"}
 
 
-def test_an_empty_folder_is_taken_and_one_with_other_things_refused(story, tmp_path):
+def test_an_empty_folder_is_used_and_one_with_other_files_rejected(story, tmp_path):
     empty, full, file = (tmp_path / name for name in ("empty", "full", "file"))
     empty.mkdir()
     full.mkdir()
@@ -42,7 +42,7 @@ def test_an_empty_folder_is_taken_and_one_with_other_things_refused(story, tmp_p
     file.write_text("mine")
     write(story.site(), empty)
     for other in (full, file):
-        with pytest.raises(OutputError, match="holds something else than a dashboard"):
+        with pytest.raises(OutputError, match="is not empty and not a dashboard"):
             write(story.site(), other)
     assert (full / "diary.txt").read_text() == file.read_text() == "mine"
 
@@ -68,7 +68,7 @@ def test_a_failure_leaves_the_earlier_dashboard(story, tmp_path, monkeypatch):
 
 
 def test_two_at_once_write_one_whole_dashboard(story, tmp_path):
-    tell_everything(story, "text")
+    record_everything(story, "text")
     site, out = story.site(), tmp_path / "pages"
     with ThreadPoolExecutor(4) as pool:
         counts = list(pool.map(lambda _: write(story.site(), out), range(8)))
@@ -88,7 +88,7 @@ def test_the_command_writes_pages_that_others_can_read(story, tmp_path):
     assert out.stat().st_mode & 0o777 == 0o755
 
 
-def test_the_command_refuses_in_one_line(story, tmp_path):
+def test_the_command_reports_an_unusable_folder_in_one_line(story, tmp_path):
     (tmp_path / "diary.txt").touch()
     arguments = ["dashboard", "--workspace", str(story.workspace.folder), "--out", str(tmp_path)]
     result = CliRunner().invoke(main, arguments)

@@ -1,0 +1,87 @@
+"""The commands `iadb spans`."""
+
+import json
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.commands.shared_options import DATA, JSON, WORKSPACE, ConfigArguments, config_options
+from pipeline.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pipeline.unattended.new_data import SpanState
+
+JSON_KEYS = ("number", "folder", "images", "new", "trained", "late", "in_window")
+
+
+@click.group(invoke_without_command=True)
+@config_options
+@DATA
+@WORKSPACE
+@JSON
+@click.pass_context
+def spans(
+    ctx: click.Context, arguments: ConfigArguments, workspace: Workspace, as_json: bool
+) -> None:
+    """List the spans of the data: trained, new or held."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from pipeline.config import require_folder
+    from pipeline.registry.journal import Journal
+    from pipeline.terminal import cell, make_table, number_column, wide_console
+    from pipeline.unattended.new_data import look
+
+    config = arguments.load()
+    require_folder(config, workspace.folder)
+    found = look(config, Journal(workspace.journal)).spans
+    if as_json:
+        listed = [
+            {**{key: getattr(span, key) for key in JSON_KEYS}, "state": _describe(span)}
+            for span in found
+        ]
+        click.echo(json.dumps(listed, indent=2))
+        return
+    table = make_table(number_column("span"), "folder", number_column("images"), "state")
+    for span in found:
+        folder = cell(span.folder or None)
+        table.add_row(cell(span.number), folder, cell(span.images, ","), cell(_describe(span)))
+    wide_console().print(table)
+
+
+@spans.command()
+@click.argument("numbers", metavar="SPAN...", nargs=-1, required=True, type=click.IntRange(0))
+@WORKSPACE
+def release(numbers: tuple[int, ...], workspace: Workspace) -> None:
+    """Accept held spans; 0 is a folder without spans.
+
+    The next check finds them as new data.
+    """
+    from pipeline.registry.journal import Journal
+
+    journal = Journal(workspace.journal)
+    held = [number for number, span in journal.held_spans().items() if span.released is None]
+    for number in numbers:
+        if number not in held:
+            raise click.UsageError(
+                f"span {number} is not held; held: {', '.join(map(str, held)) or 'none'}"
+            )
+    for number in numbers:
+        journal.release(number, datetime.now(timezone.utc))
+    click.echo(f"released: {', '.join(map(str, numbers))}")
+
+
+def _describe(span: "SpanState") -> str:
+    """What became of a span, and what the next run does with it, in a few words."""
+    if span.held and not span.held.released:
+        return f"held: {span.held.reason}"
+    if span.images is None:
+        return "excluded"
+    words = ["trained"] if span.trained else []
+    if span.new:
+        words.append(f"{span.new:,} {'late' if span.late else 'new'}")
+    if span.held:
+        words.append("released")
+    if not span.in_window:
+        words.append("outside data.window")
+    return ", ".join(words) or "empty"
