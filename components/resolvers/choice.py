@@ -10,7 +10,13 @@ from typing import NamedTuple
 
 
 class Blessing(NamedTuple):
-    """A verdict, by the ids of the ModelBlessing and of the Model."""
+    """A verdict on a model.
+
+    Attributes:
+        id: of the ModelBlessing.
+        model: id of the Model.
+        blessed: the verdict.
+    """
 
     id: int
     model: int
@@ -45,7 +51,12 @@ def to_start_from(
 ) -> list[int]:
     """The blessed models, in their order, that did not train on the current examples.
 
-    The last is the base model. `examples` has the ids of the Examples that each model trained on.
+    The last is the base model.
+
+    Args:
+        blessed: ids of models.
+        examples: ids of the Examples that each of them trained on.
+        current: ids of the Examples of the run.
     """
     return [model for model in blessed if not examples[model] & current]
 

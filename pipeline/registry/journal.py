@@ -122,12 +122,20 @@ class Journal:
         runs: tuple[str, ...] = (),
     ) -> None:
         """Records how an attempt ended."""
-        values = (outcome, message, exit_code, tries, from_scratch, json.dumps(runs))
         with self._open() as db:
             db.execute(
                 "UPDATE attempts SET ended = ?, outcome = ?, message = ?, exit_code = ?, "
                 "tries = ?, from_scratch = ?, runs = ? WHERE number = ?",
-                (now.isoformat(), *values, number),
+                (
+                    now.isoformat(),
+                    outcome,
+                    message,
+                    exit_code,
+                    tries,
+                    from_scratch,
+                    json.dumps(runs),
+                    number,
+                ),
             )
 
     def attempts(self, last: int | None = None) -> list[Attempt]:
@@ -145,7 +153,9 @@ class Journal:
 
     def unfinished(self) -> list[Attempt]:
         """The attempts that have not ended, oldest first."""
-        return [attempt for attempt in self.attempts() if attempt.ended is None]
+        with self._open(reading=True) as db:
+            rows = db.execute("SELECT * FROM attempts WHERE ended IS NULL ORDER BY number")
+            return [_attempt(row) for row in rows]
 
     def remember(self, snapshots: Mapping[int, bytes]) -> None:
         """Records the files of spans that a run read, replacing those recorded before.
@@ -181,9 +191,12 @@ class Journal:
         """All spans that were ever held, including those released since."""
         with self._open(reading=True) as db:
             rows = db.execute("SELECT * FROM held_spans ORDER BY span").fetchall()
-        times = ("since", "released")
-        spans = [HeldSpan(**dict(row) | {name: _time(row[name]) for name in times}) for row in rows]
-        return {each.span: each for each in spans}
+        return {
+            row["span"]: HeldSpan(
+                row["span"], _time(row["since"]), row["reason"], _time(row["released"])
+            )
+            for row in rows
+        }
 
     @contextmanager
     def _open(self, *, reading: bool = False) -> Iterator[sqlite3.Connection]:

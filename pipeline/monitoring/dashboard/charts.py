@@ -1,7 +1,6 @@
-"""Charts by matplotlib as inline SVG, colored by the page's CSS, with their texts as text.
+"""Charts as inline SVG, drawn with matplotlib, colored by the page's CSS, with text as text.
 
-What the page itself has to say (names, titles) is not in the drawing: a chart holds numbers, days
-and names of nodes.
+Charts contain numbers, days and names of nodes only; captions belong to the page.
 """
 
 import io
@@ -19,8 +18,8 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-WIDTH = 5.0  # inches of 72 units, which a phone shows as one pixel each
-# Stand-ins that matplotlib draws with, and what they become.
+WIDTH = 5.0  # inches of 72 units; a phone shows about one pixel per unit
+# Placeholder colors for matplotlib, and the CSS that replaces them.
 TEXT, QUIET, LINE, SERIES, GOOD, BAD, PAGE = (f"#00000{i}" for i in range(1, 8))
 _VARIABLES = {
     TEXT: "var(--text)",
@@ -51,7 +50,7 @@ _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 
 
 class Mark(NamedTuple):
-    """How matplotlib draws a verdict: a shape of its own, so that color is not needed."""
+    """How matplotlib draws a verdict: each has its own shape and does not depend on color."""
 
     shape: str
     face: str
@@ -64,7 +63,7 @@ MARKS = {
     "promoted": Mark("^", TEXT, TEXT),
     "withdrawn": Mark("s", PAGE, BAD),
 }
-SERVED = ("blessed", "promoted")  # the verdicts that a line joins
+SERVED = ("blessed", "promoted")  # the verdicts joined by a line
 
 
 class Point(NamedTuple):
@@ -79,11 +78,10 @@ class Point(NamedTuple):
 def quality_chart(points: Sequence[Point], told: str) -> Markup:
     """Draws a metric over time, with a mark for each verdict and a ring around the live model.
 
-    The axis fits the models that were good enough; one that lies far off is drawn at the edge, with
-    its value.
+    The axis fits the models that were good enough; a value far off is drawn at the edge, as text.
 
     Args:
-        points: at least one, in the order of time.
+        points: at least one, ordered by time.
         told: the text alternative.
     """
     with _LOCK, matplotlib.rc_context(_STYLE):
@@ -127,7 +125,7 @@ def quality_chart(points: Sequence[Point], told: str) -> Markup:
 
 
 def duration_chart(minutes: Sequence[float], failed: Sequence[bool], told: str) -> Markup:
-    """Draws a bar for each run, oldest first; a cross stands on those that did not end well.
+    """Draws a bar for each run, oldest first, with a cross on those that did not complete.
 
     Args:
         minutes: of each run.
@@ -142,7 +140,7 @@ def duration_chart(minutes: Sequence[float], failed: Sequence[bool], told: str) 
         _mark_above(axes, crosses, "X", BAD)
         axes.set_ylabel("minutes")
         axes.set_xlabel("runs ago")
-        axes.set_xlim(min(places[0], -9) - 0.6, 0.6)  # so that a few runs are no wide blocks
+        axes.set_xlim(min(places[0], -9) - 0.6, 0.6)  # keeps the bars of a few runs narrow
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.xaxis.set_major_formatter(lambda place, _: f"{abs(place):.0f}")
         axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -180,7 +178,7 @@ def span_chart(
     held: Sequence[bool],
     told: str,
 ) -> Markup:
-    """Draws the images of each span, with the rejected files on top, and a mark on held spans.
+    """Draws the images of each span, the rejected files on top, and a mark on held spans.
 
     Args:
         spans: at least one, ascending.
@@ -223,7 +221,7 @@ def _mark_above(axes: Axes, places: Sequence[tuple[float, float]], shape: str, c
 
 
 def _value_range(points: Sequence[Point]) -> tuple[float, float]:
-    """Around the models that were served at some time; around all where there were none."""
+    """The range of the models that were ever served; of all models if there are none."""
     good = [point.value for point in points if point.verdict != "not blessed"]
     values = good or [point.value for point in points]
     low, high = min(values), max(values)
@@ -240,9 +238,11 @@ def _date_axis(axes: Axes, first: datetime, last: datetime) -> None:
 
 
 def _markup(figure: Figure, told: str) -> Markup:
-    """The figure as an <svg> element: no ids of groups, no style but by the page's CSS."""
+    """The figure as an <svg> element without ids of groups, styled only by the page's CSS."""
     file = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": told}):  # else charts of a page would share ids
+    with matplotlib.rc_context(
+        {"svg.hashsalt": told}
+    ):  # keeps ids unique on a page with several charts
         figure.savefig(file, format="svg")
     root = ElementTree.fromstring(file.getvalue())
     for parent in list(root.iter()):
@@ -259,7 +259,7 @@ def _markup(figure: Figure, told: str) -> Markup:
 
 
 def _use_attributes(element: ElementTree.Element) -> None:
-    """Turns a `style`, which the page's policy forbids, into attributes, but for the fonts."""
+    """Replaces `style`, which the page's policy forbids, by attributes; drops the fonts."""
     if element.tag == "g":
         element.attrib.pop("id", None)
     target = element.attrib.pop(f"{_XLINK}href", None)

@@ -1,10 +1,9 @@
-"""What the pages tell: the records of a workspace, joined.
+"""The records of a workspace, joined for the pages.
 
-Training, verdicts and lineage come from ML Metadata, attempts and held spans from the journal.
+Trainings, verdicts and lineage come from ML Metadata, checks and held spans from the journal.
 Either may be missing. Imports neither TFX nor TensorFlow.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,10 +16,9 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import complete_versions
-from components.image_example_gen import names as example_names
-from components.image_example_gen.pattern import has_spans
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
+from pipeline.monitoring.dashboard.datasets import IngestedImages, load_datasets, read_json
 from pipeline.registry import lineage
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
 from pipeline.registry.models import RegisteredModel, load_models
@@ -28,44 +26,14 @@ from pipeline.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class IngestedImages:
-    """The images that a run has read: one Examples artifact.
-
-    Attributes:
-        number: the id of the artifact in ML Metadata.
-        read: when it was, aware: with the attempt, where one led to it.
-        source: the folder or URI that the images lie in; None where it was not recorded.
-        folders: of the spans below it, by span.
-        spans: those it is made of, ascending; empty where the data have none.
-        accepted, rejected, duplicates: counts of files.
-        folder: of the artifact.
-    """
-
-    number: int
-    read: datetime
-    source: str | None
-    folders: Mapping[int, str]
-    spans: tuple[int, ...]
-    accepted: int
-    rejected: int
-    duplicates: int
-    folder: Path
-
-    @cached_property
-    def report(self) -> Mapping[str, Any]:
-        """What became of the files (image_example_gen/report.py); empty where it is gone."""
-        return _read_json(self.folder / example_names.REJECTED_JSON)
-
-
-@dataclass(frozen=True)
 class Evaluation:
-    """What is there to see of an evaluation.
+    """The files of an evaluation.
 
     Attributes:
         number: the id of its artifact in ML Metadata.
         folder: of the artifact.
-        report: the page; None where it is gone.
-        samples: a grid of samples as PNG; None where there is none.
+        report: the page; None if it was removed.
+        samples: a grid of samples as PNG; None if it was removed.
     """
 
     number: int
@@ -75,18 +43,18 @@ class Evaluation:
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
-        """What its metrics.json says of each metric, by name; empty where it is gone."""
-        return _read_json(self.folder / evaluator_names.METRICS_JSON).get("metrics", {})
+        """The metrics in its metrics.json by name; empty if it was removed."""
+        return read_json(self.folder / evaluator_names.METRICS_JSON).get("metrics", {})
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model with all that led to it.
+    """A model and everything that led to it.
 
     Attributes:
-        model: as `iadb models` tells it.
-        day: when its training began, aware: with the attempt, where one led to it.
-        attempt: that led to it; None where a person started the run.
+        model: as in `iadb models`.
+        day: when its training began, aware; the time of the check that started it, if one did.
+        attempt: the check that started its training; None if a person did.
         run: that trained it.
         dataset: that it was trained on.
         evaluation: the latest one of it.
@@ -101,23 +69,23 @@ class TrainedModel:
 
     @property
     def span(self) -> int | None:
-        """The newest span of its images; None where the data have none."""
+        """The newest span of its images; None if the data have none."""
         return self.dataset.spans[-1] if self.dataset and self.dataset.spans else None
 
 
 @dataclass(frozen=True)
 class Overview:
-    """All of a workspace that the pages tell.
+    """Everything that the pages show of a workspace.
 
     Attributes:
         workspace: its folder.
         models: in the order they were trained.
         runs: oldest first.
         datasets: oldest first.
-        attempts: oldest first.
-        attempt_of: the attempt that led to a run, by the run's id.
-        held: the spans that were ever set aside.
-        served: number of the version that is served; None where there is none.
+        attempts: the checks for new data, oldest first.
+        attempt_of: the check that started a run, by the run's id.
+        held: the spans that were ever held.
+        served: number of the live version; None if there is none.
     """
 
     workspace: Path
@@ -131,7 +99,7 @@ class Overview:
 
     @property
     def live(self) -> TrainedModel | None:
-        """The model that is served; None where there is none, or one that is not known."""
+        """The live model; None if no known model is live."""
         return next((each for each in self.models if each.model.live), None)
 
     @cached_property
@@ -147,25 +115,25 @@ class Overview:
         return found
 
     def models_of(self, attempt: Attempt) -> Sequence[TrainedModel]:
-        """The models that an attempt has trained."""
+        """The models whose training a check started."""
         return self._by_attempt.get(attempt.number, ())
 
     @cached_property
     def has_spans(self) -> bool:
-        """Whether the data have spans; the only one of those that have none is held as span 0."""
+        """Whether the data have spans; a folder without spans is held as span 0."""
         return any(each.spans for each in self.datasets) or any(self.held)
 
     def day(self, run: lineage.Run) -> datetime:
-        """When a run began, aware: with the attempt, where one led to it."""
+        """When a run began, aware; the time of the check that started it, if one did."""
         attempt = self.attempt_of.get(run.id)
         return attempt.started if attempt else run.started.astimezone()
 
     def parent(self, trained: TrainedModel) -> TrainedModel | None:
-        """The model that a warm start was from."""
+        """The model that the training started from."""
         return self._by_number.get(trained.model.parent)
 
     def ancestors(self, trained: TrainedModel) -> list[TrainedModel]:
-        """The models that warm starts lead back to, the parent first."""
+        """The chain of models that the training started from, the parent first."""
         found = []
         parent = self.parent(trained)
         while parent:  # ends, since a parent is older than its child
@@ -175,12 +143,12 @@ class Overview:
 
 
 def collect(workspace: Workspace) -> Overview:
-    """Reads the records of a workspace; one that is not there has none, and is not made."""
+    """Reads the records of a workspace without creating anything."""
     store, journal = lineage.connect(workspace.metadata), Journal(workspace.journal)
     runs = lineage.runs(store)
     attempts = [_local(each) for each in journal.attempts()]
     attempt_of = {run: attempt for attempt in attempts for run in attempt.runs}
-    datasets = _datasets(store, runs, attempt_of)
+    datasets = load_datasets(store, runs, attempt_of)
     versions = complete_versions(workspace.serving)
     return Overview(
         workspace=workspace.folder,
@@ -189,13 +157,13 @@ def collect(workspace: Workspace) -> Overview:
         datasets=list(datasets.values()),
         attempts=attempts,
         attempt_of=attempt_of,
-        held={n: _local(each) for n, each in journal.held_spans().items()},
+        held={number: _local(each) for number, each in journal.held_spans().items()},
         served=int(versions[-1].name) if versions else None,
     )
 
 
 def _local(record: Attempt | HeldSpan) -> Any:
-    """The record with its times in the local time zone, which ML Metadata's are told in."""
+    """The record with its times in the local time zone, like those of ML Metadata."""
     times = {
         name: value.astimezone()
         for name, value in vars(record).items()
@@ -238,7 +206,7 @@ def _trained_models(
 
 
 def _evaluation(artifact: mlmd.Artifact, workspace: Workspace) -> Evaluation:
-    """The files of an evaluation; its report is also in the workspace's folder of reports."""
+    """The files of an evaluation; a copy of its report is in the workspace's folder of reports."""
     folder = Path(artifact.uri)
     reports = [folder / evaluator_names.REPORT_HTML, workspace.reports / f"{folder.name}.html"]
     samples = folder / evaluator_names.SAMPLES_PNG
@@ -248,57 +216,3 @@ def _evaluation(artifact: mlmd.Artifact, workspace: Workspace) -> Evaluation:
         next((path for path in reports if path.is_file()), None),
         samples if samples.is_file() else None,
     )
-
-
-def _datasets(
-    store: MetadataStore, runs: Sequence[lineage.Run], attempt_of: Mapping[str, Attempt]
-) -> dict[int, IngestedImages]:
-    """By the id of the artifact."""
-    first = {}
-    for run in runs:
-        artifact = run.artifacts.get((example_names.NODE, example_names.EXAMPLES))
-        if artifact:
-            first.setdefault(artifact.id, (artifact, attempt_of.get(run.id)))
-    sources = lineage.maker_properties(store, list(first))
-    return {
-        number: _dataset(artifact, attempt, sources.get(number, {}))
-        for number, (artifact, attempt) in first.items()
-    }
-
-
-def _dataset(
-    artifact: mlmd.Artifact, attempt: Attempt | None, source: Mapping[str, Any]
-) -> IngestedImages:
-    properties = lineage.properties(artifact)
-    return IngestedImages(
-        number=artifact.id,
-        read=attempt.started if attempt else lineage.recorded_at(artifact),
-        source=source.get(example_names.INPUT_BASE),
-        folders={
-            span: folder for span, _, folder in json.loads(source.get(example_names.WINDOW, "[]"))
-        },
-        spans=_spans(properties, source),
-        accepted=properties.get(example_names.ACCEPTED, 0),
-        rejected=properties.get(example_names.REJECTED, 0),
-        duplicates=properties.get(example_names.DUPLICATES, 0),
-        folder=Path(artifact.uri),
-    )
-
-
-def _spans(properties: Mapping[str, Any], source: Mapping[str, Any]) -> tuple[int, ...]:
-    """The spans of a dataset; without a pattern there is the folder alone, which counts as 0."""
-    pattern = json.loads(source.get(example_names.WINDOW_OPTIONS, "{}")).get("pattern")
-    if pattern is not None and not has_spans(pattern):
-        return ()
-    if example_names.SPANS in properties:
-        return tuple(json.loads(properties[example_names.SPANS]))
-    return (properties[example_names.SPAN],) if example_names.SPAN in properties else ()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a file; an empty one where the file is gone or holds no object."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -1,7 +1,7 @@
-"""The pages of the dashboard, by their paths: rendered by Jinja2, each with its own policy.
+"""The pages of the dashboard by path, rendered with Jinja2, each with its own policy.
 
-A path is made of numbers that ML Metadata gave, never of a name. Text that comes from data is
-escaped, control characters included. A page holds all that it shows: style, charts and pictures.
+Paths contain numbers from ML Metadata, never names. Text from data is escaped, including control
+characters. Each page is self-contained: style, charts and pictures are inline.
 """
 
 import base64
@@ -19,24 +19,18 @@ from markupsafe import Markup
 
 from pipeline.monitoring.dashboard import charts, wording
 from pipeline.monitoring.dashboard.collect import Overview, TrainedModel
-from pipeline.monitoring.dashboard.images import all_spans, rejected_files, spans_of
+from pipeline.monitoring.dashboard.datasets import all_spans, rejected_files, spans_of
 from pipeline.monitoring.dashboard.weeks import calendar, summary
 from pipeline.monitoring.dashboard.wording import run_state, verdict_of
 from pipeline.registry import lineage
 from trainer.common.text import printable
 
 INDEX = "index.html"
-ATTEMPTS, MODELS, RUNS, DATA = "attempts.html", "models.html", "runs.html", "data.html"
-NAVIGATION = {
-    INDEX: "Overview",
-    ATTEMPTS: "Attempts",
-    MODELS: "Models",
-    RUNS: "Runs",
-    DATA: "Data",
-}
-# What the newest of are shown.
+CHECKS, MODELS, RUNS, DATA = "checks.html", "models.html", "runs.html", "data.html"
+NAVIGATION = {INDEX: "Overview", CHECKS: "Checks", MODELS: "Models", RUNS: "Runs", DATA: "Data"}
+# At most so many are shown, the newest.
 CHARTED_MODELS, CHARTED_RUNS, CHARTED_SPANS = 90, 60, 60
-LISTED_ATTEMPTS, LISTED_RUNS, LISTED_FILES, LISTED_ANCESTORS = 14, 100, 500, 10
+LISTED_CHECKS, LISTED_RUNS, LISTED_FILES, LISTED_ANCESTORS = 14, 100, 500, 10
 INDEX_CHARTS = 2
 REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
@@ -68,46 +62,16 @@ class Site:
     """All pages of a workspace at one time.
 
     Args:
-        overview: what they tell.
-        now: aware; ages are told from it.
+        overview: the records to show.
+        now: aware; the time that ages refer to.
     """
 
     def __init__(self, overview: Overview, now: datetime) -> None:
         self._overview = overview
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_TEMPLATES),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            finalize=wording.escaped,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters.update(
-            number=wording.number,
-            span_name=lambda span: wording.span_name(span, overview),
-            time=wording.time,
-            age=lambda then: wording.age(then, now),
-            duration=wording.duration,
-        )
-        environment.globals.update(
-            overview=overview,
-            now=now,
-            style=Markup(_STYLE),
-            policy=PAGE_POLICY,
-            navigation=NAVIGATION,
-            words_of=lambda attempt: wording.words_of(attempt, overview),
-            verdicts=wording.VERDICTS,
-            verdict_of=verdict_of,
-            found_text=wording.found_text,
-            result_text=wording.result_text,
-            limited=limited_metrics(overview),
-            better=_directions(overview),
-            picture=_picture,
-        )
-        self._environment = environment
+        self._environment = _environment(overview, now)
         self._pages: dict[str, Callable[[], Page]] = {
             INDEX: self._index,
-            ATTEMPTS: lambda: self._page("attempts", ATTEMPTS, weeks=calendar(overview)),
+            CHECKS: lambda: self._page("checks", CHECKS, weeks=calendar(overview)),
             MODELS: lambda: self._page("models", MODELS, quality=list(self._quality())),
             RUNS: self._runs,
             DATA: self._data,
@@ -122,11 +86,11 @@ class Site:
                 )
 
     def paths(self) -> Sequence[str]:
-        """The paths of all pages, relative to the first one's folder."""
+        """The paths of all pages, relative to the folder of the first one."""
         return list(self._pages)
 
     def page(self, path: str) -> Page | None:
-        """The page of a path; None where there is none."""
+        """The page at a path; None if there is none."""
         make = self._pages.get(path)
         return make() if make else None
 
@@ -145,14 +109,13 @@ class Site:
             summary=summary(overview),
             last=overview.attempts[-1] if overview.attempts else None,
             last_run=overview.runs[-1] if overview.runs else None,
-            run_state=run_state,
             quality=list(islice(self._quality(), INDEX_CHARTS)),
             weeks=calendar(overview),
-            attempts=overview.attempts[: -LISTED_ATTEMPTS - 1 : -1],
+            attempts=overview.attempts[: -LISTED_CHECKS - 1 : -1],
         )
 
     def _quality(self) -> Iterator[tuple[str, Markup]]:
-        """A chart for each metric that verdicts rest on."""
+        """One chart per metric with limits."""
         for name in charted_metrics(self._overview):
             points = [
                 charts.Point(each.day, each.model.metrics[name], verdict_of(each), each.model.live)
@@ -160,8 +123,8 @@ class Site:
                 if name in each.model.metrics and verdict_of(each) in charts.MARKS
             ][-CHARTED_MODELS:]
             if points:
-                told = ", ".join(f"{p.day:%d %b} {p.value:.3g} {p.verdict}" for p in points)
-                yield name, charts.quality_chart(points, f"{printable(name)} over time: {told}")
+                text = ", ".join(f"{p.day:%d %b} {p.value:.3g} {p.verdict}" for p in points)
+                yield name, charts.quality_chart(points, f"{printable(name)} over time: {text}")
 
     def _model(self, path: str, trained: TrainedModel) -> Page:
         return self._page(
@@ -178,33 +141,31 @@ class Site:
     def _runs(self) -> Page:
         runs = self._overview.runs
         charted = runs[-CHARTED_RUNS:]
-        seconds = [_seconds(run) for run in charted]
+        minutes = [_seconds(run) / 60 for run in charted]
         states = [run_state(run) for run in charted]
+        text = ", ".join(f"{m:.1f} {state}" for m, state in zip(minutes, states, strict=True))
         duration = charted and charts.duration_chart(
-            [each / 60 for each in seconds],
+            minutes,
             [state != "done" for state in states],
-            "Minutes of each run, oldest first: "
-            + ", ".join(f"{s / 60:.1f} {state}" for s, state in zip(seconds, states, strict=True)),
+            f"Minutes of each run, oldest first: {text}",
         )
         typical = _typical_seconds(charted)
-        told = ", ".join(f"{node} {value:.1f}" for node, value in typical.items())
+        text = ", ".join(f"{node} {value:.1f}" for node, value in typical.items())
         return self._page(
             "runs",
             RUNS,
             runs=runs[: -LISTED_RUNS - 1 : -1],
-            run_state=run_state,
             seconds_of=_seconds,
             nodes=list(dict.fromkeys(node.id for run in runs for node in run.nodes)),
             duration_chart=duration,
-            node_chart=typical and charts.node_chart(typical, f"Median seconds by node: {told}"),
-            typical=typical,
+            node_chart=typical and charts.node_chart(typical, f"Median seconds by node: {text}"),
         )
 
     def _data(self) -> Page:
-        overview = self._overview
-        spans = all_spans(overview)
+        datasets = self._overview.datasets
+        spans = all_spans(datasets, self._overview.held)
         charted = spans[-CHARTED_SPANS:]
-        told = ", ".join(
+        text = ", ".join(
             f"span {each.span}: {each.accepted or 0} accepted, {each.rejected or 0} rejected"
             for each in charted
         )
@@ -213,15 +174,15 @@ class Site:
             [each.accepted or 0 for each in charted],
             [each.rejected or 0 for each in charted],
             [each.waits for each in charted],
-            f"Files by span: {told}",
+            f"Files by span: {text}",
         )
-        files = rejected_files(overview.datasets)
+        files = rejected_files(datasets)
         return self._page(
             "data",
             DATA,
             chart=chart or None,
             spans=spans[::-1],
-            datasets=overview.datasets[: -LISTED_RUNS - 1 : -1],
+            datasets=datasets[: -LISTED_RUNS - 1 : -1],
             files=files[:LISTED_FILES],
             left_out=max(len(files) - LISTED_FILES, 0),
             reasons=Counter(reason for _, reason in files).most_common(),
@@ -229,15 +190,15 @@ class Site:
 
 
 def limited_metrics(overview: Overview) -> list[str]:
-    """The metrics that models had to keep limits in, those of the latest models first."""
+    """The metrics with limits, those of the latest models first."""
     found = dict.fromkeys(name for each in reversed(overview.models) for name in each.model.limited)
     return list(found)
 
 
 def charted_metrics(overview: Overview) -> list[str]:
-    """The metrics with limits; before them the same on other images (`kid@holdout`).
+    """The metrics with limits, preceded by the same on the holdout images (`kid@holdout`).
 
-    Those are the same images for every model, so that the values compare over time.
+    Those are the same images for every model, so their values compare over time.
     """
     limited = limited_metrics(overview)
     known = {name for each in overview.models for name in each.model.metrics}
@@ -245,8 +206,44 @@ def charted_metrics(overview: Overview) -> list[str]:
     return list(dict.fromkeys([*fixed, *limited]))
 
 
+def _environment(overview: Overview, now: datetime) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=wording.escaped,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=wording.number,
+        thousands=wording.thousands,
+        span_name=lambda span: wording.span_name(span, overview),
+        time=wording.time,
+        age=lambda then: wording.age(then, now),
+        duration=wording.duration,
+    )
+    environment.globals.update(
+        overview=overview,
+        now=now,
+        style=Markup(_STYLE),
+        policy=PAGE_POLICY,
+        navigation=NAVIGATION,
+        words_of=lambda attempt: wording.words_of(attempt, overview),
+        verdicts=wording.VERDICTS,
+        verdict_of=verdict_of,
+        found_text=wording.found_text,
+        result_text=wording.result_text,
+        run_state=run_state,
+        limited=limited_metrics(overview),
+        better=_directions(overview),
+        picture=_picture,
+    )
+    return environment
+
+
 def _directions(overview: Overview) -> dict[str, str]:
-    """Which way each metric is better, in words, as the latest evaluation that is left has it."""
+    """The better direction of each metric, in words, from the latest evaluation with files."""
     for trained in reversed(overview.models):
         if trained.evaluation and trained.evaluation.metrics:
             return {
@@ -257,7 +254,7 @@ def _directions(overview: Overview) -> dict[str, str]:
 
 
 def _typical_seconds(runs: Sequence[lineage.Run]) -> dict[str, float]:
-    """The median time of each node, over the runs in which it worked."""
+    """The median time of each node over the runs in which it was not cached."""
     seconds = defaultdict(list)
     for run in runs:
         for node in run.nodes:

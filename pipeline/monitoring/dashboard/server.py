@@ -1,4 +1,4 @@
-"""The dashboard on a port: the same pages as the files, made when they are asked for."""
+"""The dashboard on a port: the same pages as the files, rendered on request."""
 
 import ipaddress
 import logging
@@ -27,18 +27,18 @@ _NO_CONTENT = "default-src 'none'; frame-ancestors 'none'"
 
 
 def listen(workspace: Workspace, host: str, port: int) -> waitress.server.BaseWSGIServer:
-    """A server whose `run` answers until the process is told to end.
+    """A server whose `run` answers until the process is interrupted.
 
     Raises:
-        OSError: nothing can listen there.
+        OSError: the address or port is not available.
     """
-    logging.getLogger("waitress").setLevel(logging.ERROR)  # else it says where it listens
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # else it logs its address
     app = make_app(workspace, [host, "localhost"] if is_loopback(host) else None)
     return waitress.create_server(app, host=host, port=port, ident=None)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone."""
+    """Whether an address is reachable from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -46,16 +46,16 @@ def is_loopback(host: str) -> bool:
 
 
 def make_app(workspace: Workspace, names: list[str] | None) -> flask.Flask:
-    """The application, which reads and never writes.
+    """The application, which never writes.
 
     Args:
-        workspace: need not be there yet.
-        names: hosts that requests may name; None: any. Another site could have its own name point
-            here, and so read the pages in the browser of a person who is at this machine.
+        workspace: need not exist yet.
+        names: allowed values of the header Host; None: any. On loopback they keep a foreign site
+            from pointing a name of its own here and reading the pages in a local browser.
     """
     app = flask.Flask(__name__, static_folder=None)
     app.config["TRUSTED_HOSTS"] = names
-    app.url_map.redirect_defaults = False  # both / and the first page's own path answer
+    app.url_map.redirect_defaults = False  # serve the first page at / and at its own path
     pages = _Pages(workspace)
 
     @app.get("/", defaults={"path": INDEX}, provide_automatic_options=False)
@@ -82,7 +82,7 @@ def make_app(workspace: Workspace, names: list[str] | None) -> flask.Flask:
 
 
 class _Pages:
-    """The pages as they are now; made again when the workspace has changed, or a minute is over."""
+    """The current pages, rendered again when the workspace changes or a minute has passed."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -90,7 +90,7 @@ class _Pages:
         self._page = lru_cache(maxsize=1)(self._pages_at)
 
     def page(self, path: str) -> Page | None:
-        """The page of a path; None where there is none."""
+        """The page at a path; None if there is none."""
         minute = datetime.now().astimezone().replace(second=0, microsecond=0)
         with self._lock:
             return self._page(self._state(), minute)(path)
@@ -99,6 +99,6 @@ class _Pages:
         return lru_cache(maxsize=64)(Site(collect(self._workspace), now).page)
 
     def _state(self) -> tuple[int, ...]:
-        """When what the pages are made of was last changed."""
+        """When the records behind the pages last changed."""
         places = (self._workspace.metadata, self._workspace.journal, self._workspace.serving)
         return tuple(place.stat().st_mtime_ns if place.exists() else 0 for place in places)

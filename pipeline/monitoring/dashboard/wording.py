@@ -1,4 +1,4 @@
-"""How things are told: outcomes and verdicts in a sign and a phrase, figures, times, names."""
+"""Texts of the pages: outcomes and verdicts as a sign and a phrase, numbers, times, names."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,12 +12,12 @@ from trainer.common.text import printable
 
 
 class Words(NamedTuple):
-    """How an outcome is told.
+    """The text for an outcome or a verdict.
 
     Attributes:
-        sign: one character, different for what a person must tell apart without color.
+        sign: one character; outcomes that call for different actions have different ones.
         text: a phrase.
-        tone: CSS class: good, bad or quiet; empty for none of these.
+        tone: CSS class: good, bad, quiet or empty.
     """
 
     sign: str
@@ -25,20 +25,20 @@ class Words(NamedTuple):
     tone: str
 
 
-# The gravest first.
+# The most serious first.
 OUTCOMES = {
     Outcome.FAILED: Words("!", "failed", "bad"),
-    Outcome.TIMED_OUT: Words("!", "took too long and was ended", "bad"),
-    Outcome.HELD: Words("‖", "data held for a person", "bad"),
+    Outcome.TIMED_OUT: Words("!", "timed out", "bad"),
+    Outcome.HELD: Words("‖", "data held for review", "bad"),
     Outcome.INTERRUPTED: Words("÷", "interrupted", "bad"),
     None: Words("…", "cut off", "bad"),
     Outcome.BLESSED: Words("✓", "blessed", "good"),
-    Outcome.NOT_BLESSED: Words("✗", "not blessed, the live model stays", ""),
-    Outcome.BUSY: Words("·", "gave way to another run", "quiet"),
+    Outcome.NOT_BLESSED: Words("✗", "not blessed; live model unchanged", ""),
+    Outcome.BUSY: Words("·", "skipped: workspace busy", "quiet"),
     Outcome.TOO_FEW: Words("·", "too few new images", "quiet"),
     Outcome.NOTHING_NEW: Words("·", "nothing new", "quiet"),
 }
-_NEWEST_UNENDED = Words("…", "running, or cut off", "")
+_NEWEST_WITHOUT_END = Words("…", "running, or cut off", "")
 
 VERDICTS = {
     "withdrawn": Words("□", "withdrawn", "bad"),
@@ -50,7 +50,7 @@ VERDICTS = {
 
 
 def verdict_of(trained: TrainedModel) -> str:
-    """What became of a model, of VERDICTS."""
+    """The verdict on a model, a key of VERDICTS."""
     model = trained.model
     if model.withdrawn:
         return "withdrawn"
@@ -60,20 +60,21 @@ def verdict_of(trained: TrainedModel) -> str:
 
 
 def words_of(attempt: Attempt, overview: Overview) -> Words:
-    """How an attempt ended. One without an end was cut off, but the newest may be running."""
+    """The outcome of a check. One without an end was cut off, but the newest may be running."""
     if attempt.outcome is None and attempt is overview.attempts[-1]:
-        return _NEWEST_UNENDED
+        return _NEWEST_WITHOUT_END
     return OUTCOMES[attempt.outcome]
 
 
 def found_text(attempt: Attempt) -> str:
-    """What a look for new data has found, as a line."""
-    return attempt.found.get("text", "")  # what could not even be looked for has none
+    """What a check found, in one line; empty if it could not read the data."""
+    return attempt.found.get("text", "")
 
 
 def result_text(attempt: Attempt) -> str:
-    """What came of an attempt, without what it has found, which its message begins with."""
-    return attempt.message.removeprefix(found_text(attempt)).removeprefix("; ")
+    """The message of a check without what it found, which the message begins with."""
+    text = attempt.message.removeprefix(found_text(attempt)).removeprefix("; ")
+    return f"{text} ({attempt.tries} tries)" if attempt.tries > 1 else text
 
 
 def run_state(run: lineage.Run) -> str:
@@ -83,14 +84,14 @@ def run_state(run: lineage.Run) -> str:
 
 
 def span_name(span: int | None, overview: Overview) -> str:
-    """A span as it is told."""
+    """The name of a span."""
     if span is None:
         return "all images"
     return f"span {span}" if overview.has_spans else "the folder"
 
 
 def age(then: datetime, now: datetime) -> str:
-    """How long ago something was, in words."""
+    """The time that has passed, in words."""
     seconds = (now - then).total_seconds()
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         count = int(seconds // length)
@@ -100,13 +101,18 @@ def age(then: datetime, now: datetime) -> str:
 
 
 def escaped(value: Any) -> Any:
-    """Shows control characters, and what turns the direction of text, in place of doing them."""
+    """Makes control characters visible, including those that change the direction of text."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def number(value: float | None) -> str:
-    """A figure with four digits."""
+    """A number with four digits."""
     return "–" if value is None else f"{value:.4g}".replace("-", "−")
+
+
+def thousands(value: int | None) -> str:
+    """A count with thousands separators."""
+    return "–" if value is None else f"{value:,}"
 
 
 def time(value: datetime) -> str:
@@ -115,7 +121,7 @@ def time(value: datetime) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span, the coarser the longer."""
+    """A duration, rounded to seconds below a minute and to minutes above."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

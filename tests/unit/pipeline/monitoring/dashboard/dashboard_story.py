@@ -1,4 +1,4 @@
-"""A workspace whose records tell a story, day by day."""
+"""A workspace with the records of some days, written day by day."""
 
 import json
 from datetime import datetime, timedelta, timezone
@@ -17,7 +17,7 @@ FIRST = datetime(2026, 11, 2, 3, tzinfo=timezone.utc)  # a Monday
 
 
 class Story:
-    """Writes a workspace as scheduled runs would.
+    """Writes a workspace as scheduled checks would.
 
     Attributes:
         workspace: the workspace.
@@ -33,7 +33,7 @@ class Story:
         self._nb_run = 0
 
     def attempt(self, day, outcome, message="", *, runs=(), found="60 new images"):
-        """Records an attempt on a day, which counts from 0."""
+        """Records a check on a day, counted from 0."""
         begun = FIRST + timedelta(days=day)
         number = self.journal.begin("schedule", {"text": found}, begun)
         if outcome is not None:
@@ -42,7 +42,7 @@ class Story:
         return number
 
     def run(self, **options):
-        """Records a run and writes what its artifacts hold; returns its id and the Model's id."""
+        """Records a run; returns its id and that of its Model."""
         model = self.recorded.run(**options)
         self._nb_run += 1
         return f"run-{self._nb_run:05}", model
@@ -71,12 +71,12 @@ class Story:
         self.write(run, "ImageExampleGen", "examples", "rejected.json", json.dumps(report).encode())
 
     def site(self, day=10):
-        """The pages as they are on a day."""
+        """The pages of a day."""
         return Site(collect(self.workspace), FIRST + timedelta(days=day))
 
 
-def tell_everything(story, text):
-    """Records something of each kind, with `text` wherever a text from outside may stand."""
+def record_everything(story, text):
+    """Records something of each kind, with `text` wherever text from outside may appear."""
     run, parent = story.run(span=1, reason=text)
     story.write_evaluation(run)
     story.write_rejected(

@@ -10,7 +10,7 @@ from pipeline.registry.journal import Outcome
 from pipeline.workspace import Workspace
 
 
-def test_a_model_is_told_with_the_attempt_the_run_and_the_images_that_led_to_it(story):
+def test_a_model_is_joined_with_the_check_the_run_and_the_images_that_led_to_it(story):
     run, number = story.run(span=3)
     story.write_rejected(run, [["a.png", "empty"]])
     attempt = story.attempt(4, Outcome.BLESSED, runs=(run,))
@@ -62,8 +62,8 @@ def test_the_ancestors_of_a_model_lead_back_to_the_first(story):
     assert [each.model.number for each in overview.ancestors(trained)] == [second, first]
 
 
-def tell_window(story, pattern, window):
-    """Adds what the driver of ImageExampleGen records to the only execution of it."""
+def record_window(story, pattern, window):
+    """Adds what the driver of ImageExampleGen records to its only execution."""
     store = story.recorded.store
     [execution] = store.get_executions_by_type("ImageExampleGen")
     properties = execution.custom_properties
@@ -73,12 +73,12 @@ def tell_window(story, pattern, window):
     store.put_executions([execution])
 
 
-def test_the_images_of_several_spans_are_told_with_their_folders(story):
+def test_a_dataset_of_several_spans_has_their_folders(story):
     story.run(span=9)
     [examples] = story.recorded.store.get_artifacts_by_type("Examples")
     examples.custom_properties["spans"].string_value = json.dumps([7, 9])
     story.recorded.store.put_artifacts([examples])
-    tell_window(story, "span-{SPAN}", [[7, None, "span-07"], [9, 2, "span-9/v-2"]])
+    record_window(story, "span-{SPAN}", [[7, None, "span-07"], [9, 2, "span-9/v-2"]])
     overview = collect(story.workspace)
     [dataset] = overview.datasets
     assert dataset.source == "/images"
@@ -90,7 +90,7 @@ def test_the_images_of_several_spans_are_told_with_their_folders(story):
 
 def test_one_growing_folder_has_no_spans(story):
     story.run(span=0)
-    tell_window(story, "", [[0, None, ""]])
+    record_window(story, "", [[0, None, ""]])
     overview = collect(story.workspace)
     assert overview.datasets[0].spans == ()
     assert overview.models[0].span is None
@@ -99,20 +99,20 @@ def test_one_growing_folder_has_no_spans(story):
     assert not collect(story.workspace).has_spans
 
 
-def test_a_damaged_report_of_files_is_taken_for_none(story):
+def test_a_damaged_report_of_files_counts_as_removed(story):
     run, _ = story.run()
     story.write(run, "ImageExampleGen", "examples", "rejected.json", b'{"spl')
     [dataset] = collect(story.workspace).datasets
     assert dataset.report == {}
 
 
-def test_a_workspace_that_is_not_there_is_empty_and_is_not_made(tmp_path):
+def test_a_missing_workspace_is_empty_and_is_not_created(tmp_path):
     overview = collect(Workspace(tmp_path / "nowhere"))
     assert (overview.models, overview.runs, overview.attempts) == ([], [], [])
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_pages_are_made_without_tensorflow():
+def test_pages_are_rendered_without_tensorflow():
     modules = "pipeline.monitoring.dashboard.server, pipeline.monitoring.dashboard.write"
     script = f"import {modules}, sys; print({{'tensorflow', 'tfx'}} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -1,24 +1,24 @@
-"""The pages in a browser: they fit a phone and a desk, by day and by night, and stay quiet."""
+"""The pages in a browser: they fit a phone and a desk, in light and dark, and load nothing."""
 
 import numpy as np
 import pytest
-from dashboard_story import HOSTILE, Story, tell_everything
+from dashboard_story import HOSTILE, Story, record_everything
 
 from pipeline.monitoring.dashboard.write import write
 from pipeline.registry.journal import Outcome
 from tests.browser import LEAST_CONTRAST, READABLE, assert_quiet
 
 PHONE, DESK = 390, 1200  # widths in pixels
-# The element that has the focus after so many presses of the tab key.
+# The text of the focused element.
 FOCUSED = "document.activeElement.textContent.trim()"
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """A dashboard with everything in it, and hostile texts wherever there may be any."""
+    """A dashboard with everything in it, and hostile text wherever text may appear."""
     folder = tmp_path_factory.mktemp("dashboard")
     story = Story(folder / "workspace")
-    tell_everything(story, HOSTILE * 3)
+    record_everything(story, HOSTILE * 3)
     for day in range(5, 40):
         story.attempt(day, Outcome.NOTHING_NEW)
     write(story.site(day=40), folder / "pages")
@@ -52,10 +52,10 @@ def test_charts_have_the_colors_of_the_page(chromium, pages):
     assert colors[0] != colors[1]
 
 
-def test_the_first_key_leads_past_the_navigation_and_the_focus_is_seen(chromium, pages):
+def test_the_first_tab_skips_the_navigation_and_the_focus_is_visible(chromium, pages):
     chromium.open(pages / "index.html", DESK, "light")
     press_tab(chromium)
-    assert chromium.evaluate(FOCUSED) == "Skip to the content"
+    assert chromium.evaluate(FOCUSED) == "Skip to content"
     assert chromium.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
     press_tab(chromium)
     assert chromium.evaluate(FOCUSED) == "Overview"
@@ -63,14 +63,31 @@ def test_the_first_key_leads_past_the_navigation_and_the_focus_is_seen(chromium,
     assert chromium.evaluate(outline) == "solid"
 
 
-def test_what_is_wider_than_a_phone_is_scrolled_by_keys(chromium, pages):
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_no_table_is_cut_off(chromium, pages, width):
+    cut_off = (
+        "[...document.querySelectorAll('main *')].filter(e => e.scrollWidth > e.clientWidth + 1"
+        " && getComputedStyle(e).overflowX === 'auto').map(e => e.ariaLabel)"
+    )
     for page in every_page(pages):
-        chromium.open(page, PHONE, "light")
-        wide = (
-            "[...document.querySelectorAll('main *')].filter(e => e.scrollWidth > e.clientWidth + 1"
-            " && getComputedStyle(e).overflowX === 'auto').map(e => e.tabIndex + e.role)"
-        )
-        assert set(chromium.evaluate(wide)) <= {"0region"}, page
+        chromium.open(page, width, "light")
+        assert chromium.evaluate(cut_off) == [], page
+
+
+def test_a_table_that_is_wider_than_its_place_is_scrolled_by_keys(chromium, pages):
+    scrolled = (
+        "[...document.querySelectorAll('main *')]"
+        ".filter(e => getComputedStyle(e).overflowX === 'auto').map(e => e.tabIndex + e.role)"
+    )
+    chromium.open(pages / "runs.html", DESK, "light")
+    assert set(chromium.evaluate(scrolled)) == {"0region"}
+
+
+def test_the_reason_of_a_verdict_is_as_wide_as_its_table(chromium, pages):
+    chromium.open(pages / "models.html", DESK, "light")
+    width = "document.querySelector('{}').clientWidth"
+    reason, table = (chromium.evaluate(width.format(each)) for each in (".reason td", "table"))
+    assert reason >= table - 1
 
 
 def test_pictures_are_shown(chromium, pages):

@@ -4,10 +4,11 @@ import re
 from datetime import timedelta
 
 import pytest
-from dashboard_story import FIRST, HOSTILE, tell_everything
+from dashboard_story import FIRST, HOSTILE, record_everything
 
-from pipeline.monitoring.dashboard import images, pages, weeks
+from pipeline.monitoring.dashboard import pages, weeks
 from pipeline.monitoring.dashboard.collect import collect
+from pipeline.monitoring.dashboard.datasets import all_spans, rejected_files
 from pipeline.monitoring.dashboard.pages import Site
 from pipeline.monitoring.dashboard.weeks import calendar
 from pipeline.monitoring.dashboard.wording import age
@@ -15,7 +16,7 @@ from pipeline.registry.journal import Outcome
 from pipeline.workspace import Workspace
 from tests.recorded import write_model
 
-MAIN = ["index.html", "attempts.html", "models.html", "runs.html", "data.html"]
+MAIN = ["index.html", "checks.html", "models.html", "runs.html", "data.html"]
 
 
 class Elements(html.parser.HTMLParser):
@@ -45,11 +46,16 @@ def read(site, path):
     return Elements(site.page(path).content)
 
 
+def spans_in(story):
+    overview = collect(story.workspace)
+    return all_spans(overview.datasets, overview.held)
+
+
 def own_pages(site):
     return [path for path in site.paths() if not path.startswith("reports/")]
 
 
-def test_the_overview_tells_the_live_model_what_waits_and_the_last_attempt(story):
+def test_the_overview_shows_the_live_model_held_data_and_the_last_check(story):
     run, number = story.run(span=7, kid=0.0123)
     story.write_evaluation(run)
     story.recorded.push(number, story.workspace.serving)
@@ -63,19 +69,19 @@ def test_the_overview_tells_the_live_model_what_waits_and_the_last_attempt(story
     assert "span 8 is held" in page.text
     assert "the images are dark" in page.text
     assert "iadb spans release 8" in page.text
-    assert "data held for a person" in page.text
+    assert "data held for review" in page.text
     assert "span 8 drifted" in page.text
-    assert "2 attempts since 10 November: 1 blessed, 1 held." in page.text
+    assert "2 checks since 10 November: 1 blessed, 1 held." in page.text
     assert any(uri.startswith("data:image/png;base64,") for uri in page.all("src"))
 
 
-def test_runs_that_a_person_started_are_told_without_a_journal(story):
+def test_runs_that_a_person_started_are_shown_without_a_journal(story):
     _, number = story.run()
     story.recorded.push(number, story.workspace.serving)
     story.workspace.journal.unlink(missing_ok=True)
     site = story.site()
     assert f"Model {number} is live" in read(site, "index.html").text
-    assert "None yet" in read(site, "attempts.html").text
+    assert "None yet" in read(site, "checks.html").text
     assert "done" in read(site, "runs.html").text
 
 
@@ -86,7 +92,7 @@ def test_a_run_that_ended_early_has_no_times_of_what_it_did_not_reach(story):
     assert [row.count("– –") for row in rows[1:]] == [1, 0]
 
 
-def test_an_empty_workspace_says_what_to_do(tmp_path):
+def test_an_empty_workspace_names_the_first_command(tmp_path):
     site = Site(collect(Workspace(tmp_path / "new")), FIRST)
     assert site.paths() == MAIN
     assert "Nothing has happened yet" in read(site, "index.html").text
@@ -94,7 +100,7 @@ def test_an_empty_workspace_says_what_to_do(tmp_path):
         assert re.search("iadb run|read images yet", read(site, path).text)
 
 
-def test_attempts_before_the_first_model_are_told(tmp_path, story):
+def test_checks_before_the_first_model_are_shown(tmp_path, story):
     story.attempt(0, Outcome.FAILED, "the disk is full")
     story.workspace.metadata.unlink()
     page = read(story.site(), "index.html")
@@ -102,13 +108,13 @@ def test_attempts_before_the_first_model_are_told(tmp_path, story):
     assert "the disk is full" in page.text
 
 
-def test_a_version_of_no_known_model_is_told(story):
+def test_a_version_of_an_unknown_model_is_shown(story):
     write_model(story.workspace.serving / "12")
     assert "Version 12 is live" in read(story.site(), "index.html").text
 
 
 def test_each_model_has_a_page_with_its_reason_parents_and_images(story):
-    parent, child = tell_everything(story, "said by the gate")
+    parent, child = record_everything(story, "said by the gate")
     site = story.site()
     first, second = (read(site, f"models/{number}.html") for number in (parent, child))
     assert "live" in first.text
@@ -116,12 +122,12 @@ def test_each_model_has_a_page_with_its_reason_parents_and_images(story):
     assert "In said by the gate 1,797" in first.text  # a split
     assert "withdrawn" in second.text
     assert f"{parent}.html" in second.all("href")
-    assert "../attempts.html#attempt-2" in second.all("href")
-    assert "What it descends from" in second.text
-    assert "What it descends from" not in first.text
+    assert "../checks.html#check-2" in second.all("href")
+    assert "Ancestors" in second.text
+    assert "Ancestors" not in first.text
 
 
-def test_a_model_is_told_with_the_drift_of_its_images(story):
+def test_a_model_is_shown_with_the_drift_of_its_images(story):
     _, number = story.run()
     [verdict] = story.recorded.store.get_artifacts_by_type("components.DriftVerdict")
     verdict.custom_properties["drifted"].int_value = 1
@@ -144,7 +150,7 @@ def test_a_report_is_a_page_by_the_number_of_its_evaluation(story):
 
 
 def test_every_link_leads_to_a_page_and_a_place_on_it(story):
-    tell_everything(story, "text")
+    record_everything(story, "text")
     site = story.site()
     ids = {path: read(site, path).all("id") for path in site.paths()}
     links = [(path, link) for path in own_pages(site) for link in read(site, path).all("href")]
@@ -161,7 +167,7 @@ def test_every_link_leads_to_a_page_and_a_place_on_it(story):
 
 
 def test_text_from_outside_is_neither_markup_nor_a_path_nor_a_control_character(story):
-    tell_everything(story, HOSTILE)
+    record_everything(story, HOSTILE)
     site = story.site()
     for path in site.paths():
         assert re.fullmatch(r"(\w+/\d+|\w+)\.html", path)
@@ -179,7 +185,7 @@ def test_text_from_outside_is_neither_markup_nor_a_path_nor_a_control_character(
 
 
 def test_a_page_runs_no_script_and_asks_for_nothing(story):
-    tell_everything(story, "text")
+    record_everything(story, "text")
     site = story.site()
     for path in own_pages(site):
         page = site.page(path)
@@ -191,7 +197,7 @@ def test_a_page_runs_no_script_and_asks_for_nothing(story):
         assert elements.all("style") == []
 
 
-def test_the_calendar_shows_each_outcome_of_a_day_the_gravest_first(story):
+def test_the_calendar_shows_each_outcome_of_a_day_the_most_serious_first(story):
     story.attempt(1, Outcome.BLESSED)
     story.attempt(1, Outcome.FAILED)
     story.attempt(1, Outcome.NOTHING_NEW)
@@ -213,17 +219,17 @@ def test_the_calendar_shows_the_last_weeks_of_a_year(story):
     assert found[-1][0][0] <= (FIRST + timedelta(days=360)).date() <= found[-1][-1][0]
 
 
-def test_weeks_without_attempts_are_shown_and_not_counted(story):
+def test_weeks_without_checks_are_shown_and_not_counted(story):
     story.attempt(0, Outcome.FAILED)
     story.attempt(60, Outcome.BLESSED)
     assert len(calendar(collect(story.workspace))) == weeks.WEEKS
-    assert "1 attempt since 1 January: 1 blessed." in read(story.site(), "index.html").text
+    assert "1 check since 1 January: 1 blessed." in read(story.site(), "index.html").text
 
 
-def test_only_the_newest_attempt_without_an_end_may_still_run(story):
+def test_only_the_newest_check_without_an_end_may_still_run(story):
     story.attempt(0, None)
     story.attempt(1, None)
-    rows = read(story.site(), "attempts.html").text
+    rows = read(story.site(), "checks.html").text
     assert rows.count("running, or cut off") == 2  # in the calendar, and in the table
     assert rows.count("… cut off") == 2
 
@@ -239,11 +245,11 @@ def test_metrics_on_the_same_images_come_before_those_on_the_newest(story):
     assert captions.index("kid@holdout") < captions.index("coverage")
 
 
-def test_spans_that_were_read_or_held_are_told_with_what_waits(story):
+def test_spans_that_were_read_or_held_are_listed_with_those_that_wait(story):
     for span in (1, 2):
         story.run(span=span)
     story.journal.hold(3, "dark", FIRST)
-    spans = images.all_spans(collect(story.workspace))
+    spans = spans_in(story)
     assert [(each.span, each.accepted, each.rejected) for each in spans] == [
         (1, 1797, 0),
         (2, 1797, 0),
@@ -259,14 +265,14 @@ def test_spans_are_counted_one_by_one_while_the_report_of_the_files_is_kept(stor
     examples.custom_properties["spans"].string_value = "[1, 2]"
     story.recorded.store.put_artifacts([examples])
     counts = {"1": {"accepted": 60, "rejected": 0}, "2": {"accepted": 58, "rejected": 2}}
-    told = images.all_spans(collect(story.workspace))
-    assert [(each.span, each.accepted, each.rejected) for each in told] == [
+    spans = spans_in(story)
+    assert [(each.span, each.accepted, each.rejected) for each in spans] == [
         (1, None, None),
         (2, None, None),
     ]
     story.write_rejected(run, by_span=counts)
-    told = images.all_spans(collect(story.workspace))
-    assert [(each.span, each.accepted, each.rejected) for each in told] == [(1, 60, 0), (2, 58, 2)]
+    spans = spans_in(story)
+    assert [(each.span, each.accepted, each.rejected) for each in spans] == [(1, 60, 0), (2, 58, 2)]
 
 
 def test_a_folder_without_spans_that_is_held_is_no_span(story):
@@ -282,12 +288,12 @@ def test_rejected_files_are_named_once_with_their_latest_reason(story):
         run, _ = story.run()
         story.write_rejected(run, [["a.png", reason], ["b.png", "empty"]])
     datasets = collect(story.workspace).datasets
-    assert dict(images.rejected_files(datasets)) == {"a.png": "truncated", "b.png": "empty"}
+    assert dict(rejected_files(datasets)) == {"a.png": "truncated", "b.png": "empty"}
     assert "1 truncated" in read(story.site(), "data.html").text
 
 
 @pytest.mark.parametrize(
-    ("passed", "told"),
+    ("passed", "text"),
     [
         ({"seconds": 30}, "just now"),
         ({"minutes": 1}, "1 minute ago"),
@@ -296,15 +302,15 @@ def test_rejected_files_are_named_once_with_their_latest_reason(story):
         ({"hours": -1}, "just now"),
     ],
 )
-def test_an_age_is_told_in_words(passed, told):
-    assert age(FIRST, FIRST + timedelta(**passed)) == told
+def test_an_age_is_shown_in_words(passed, text):
+    assert age(FIRST, FIRST + timedelta(**passed)) == text
 
 
-def test_what_an_attempt_has_found_is_told_once(story):
+def test_what_a_check_found_is_shown_once(story):
     found = "60 new images in span 3"
     story.attempt(1, Outcome.BLESSED, f"{found}; kid 0.01 is at most 0.02", found=found)
     story.attempt(2, Outcome.NOTHING_NEW, "no new images", found="no new images")
-    text = read(story.site(), "attempts.html").text
+    text = read(story.site(), "checks.html").text
     assert text.count(found) == 1
     assert "kid 0.01 is at most 0.02" in text
     assert text.count("no new images") == 1

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 from click.testing import CliRunner
-from dashboard_story import HOSTILE, tell_everything
+from dashboard_story import HOSTILE, record_everything
 
 from pipeline.cli import main
 from pipeline.monitoring import prometheus
@@ -13,7 +13,7 @@ from pipeline.workspace import Workspace
 
 @pytest.fixture
 def client(story):
-    tell_everything(story, HOSTILE)
+    record_everything(story, HOSTILE)
     return make_app(story.workspace, ["127.0.0.1", "localhost"]).test_client()
 
 
@@ -53,7 +53,7 @@ def test_nothing_but_pages_is_served(client, path):
     assert client.get(path).status_code == 404
 
 
-def test_prometheus_is_told_the_same_as_by_the_text_file(story, client):
+def test_prometheus_gets_the_same_as_from_the_text_file(story, client):
     response = client.get("/metrics")
     assert response.mimetype == "text/plain"
     assert response.data == prometheus.text(story.workspace)
@@ -65,7 +65,7 @@ def test_only_reading_is_allowed(client):
         assert getattr(client, method)("/").status_code == 405
 
 
-def test_another_name_for_this_machine_is_refused_on_loopback_alone(story, client):
+def test_on_loopback_another_host_name_is_rejected(story, client):
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
     for name in ("localhost:8030", "127.0.0.1:8030"):
         assert client.get("/", headers={"Host": name}).status_code == 200
@@ -79,7 +79,7 @@ def test_a_change_of_the_workspace_is_seen_at_once(story, client):
     assert b"a new disk is needed" in client.get("/").data
 
 
-def test_serving_neither_makes_nor_changes_a_workspace(tmp_path):
+def test_serving_neither_creates_nor_changes_a_workspace(tmp_path):
     client = make_app(Workspace(tmp_path / "new"), None).test_client()
     assert b"Nothing has happened yet" in client.get("/").data
     assert not (tmp_path / "new").exists()
@@ -90,7 +90,7 @@ def test_loopback_is_known_by_address_and_name():
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.0.7", "pages.example")))
 
 
-def test_a_port_in_use_is_told_in_a_line(tmp_path):
+def test_a_port_in_use_is_reported_in_one_line(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
