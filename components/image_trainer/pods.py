@@ -49,8 +49,12 @@ class Logs:
         for pod in pods:
             self._logs.setdefault(pod.metadata.name, _Log(self._core, pod)).copy()
 
-    def describe_failure(self, pods: Sequence[client.V1Pod]) -> str | None:
-        """Describes the worker that failed first, which made the others fail; None if none did."""
+    def describe_failure(self, pods: Sequence[client.V1Pod]) -> tuple[str, int] | None:
+        """Describes the worker that failed first, which made the others fail.
+
+        Returns:
+            A line and the exit code of the worker; None if none failed.
+        """
         ends = [
             (status.state.terminated.finished_at, pod, status.state.terminated)
             for pod in pods
@@ -61,7 +65,8 @@ class Logs:
             return None
         _, pod, end = min(ends, key=lambda end: end[0])
         last_line = self._logs[pod.metadata.name].last_line or end.reason
-        return f"worker {_index(pod)} exited with code {end.exit_code} ({end.reason}): {last_line}"
+        code = end.exit_code
+        return f"worker {_index(pod)} exited with code {code} ({end.reason}): {last_line}", code
 
 
 class _Log:

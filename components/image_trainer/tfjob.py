@@ -25,6 +25,7 @@ from components.image_trainer.pods import (
     describe_state,
     list_pods,
 )
+from trainer.common import exit_codes
 from trainer.common.signals import exit_on_sigterm
 
 GROUP, VERSION, PLURAL = "kubeflow.org", "v1", "tfjobs"
@@ -38,7 +39,15 @@ TTL_SECONDS = 3600  # after which a finished job is deleted if this process coul
 
 
 class TFJobError(RuntimeError):
-    """A TFJob could not be created, was deleted or failed; the message is one line."""
+    """A TFJob could not be created, was deleted or failed; the message is one line.
+
+    Attributes:
+        exit_code: of the worker that failed first, if it names a cause; else None.
+    """
+
+    def __init__(self, message: str, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code if exit_code in exit_codes.CAUSES else None
 
 
 def run(name: str, options: JobOptions, command: Sequence[str]) -> None:
@@ -158,7 +167,7 @@ class _TFJob:
                 return
             if "Failed" in conditions:
                 message = conditions["Failed"].get("message") or "failed"
-                raise self._error(logs.describe_failure(pods) or message)
+                raise self._error(*logs.describe_failure(pods) or (message,))
             state = ", ".join(map(describe_state, pods)) or "no pods yet"
             if state != reported:
                 self._report(state)
@@ -212,8 +221,8 @@ class _TFJob:
     def _report(self, text: str) -> None:
         print(f"  TFJob {self._namespace}/{self._name}: {text}", flush=True)
 
-    def _error(self, text: str) -> TFJobError:
-        return TFJobError(f"TFJob {self._namespace}/{self._name}: {text}")
+    def _error(self, text: str, exit_code: int | None = None) -> TFJobError:
+        return TFJobError(f"TFJob {self._namespace}/{self._name}: {text}", exit_code)
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -18,6 +18,8 @@ from tfx.dsl.io import fileio
 from tfx.types import standard_component_specs
 from tfx.utils import io_utils
 
+from trainer.common import exit_codes
+
 RUN_FN = standard_component_specs.RUN_FN_KEY
 FN_ARGS = "fn_args"
 
@@ -42,7 +44,7 @@ def make_call(uri: str) -> None:
 
 
 def main(uri: str) -> int:
-    """Makes a call; after a failure, the last line of stderr is the error."""
+    """Makes a call; a failure is the last line of stderr, and its cause the exit code."""
     try:
         make_call(uri)
     except SystemExit as stop:
@@ -50,7 +52,7 @@ def main(uri: str) -> int:
     except Exception as error:
         traceback.print_exc()
         print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
-        _exit(1)
+        _exit(getattr(error, "exit_code", exit_codes.UNEXPECTED))
     return 0
 
 

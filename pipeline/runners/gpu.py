@@ -1,14 +1,15 @@
-"""Gives the GPUs to the nodes that compute on them, and to no other.
+"""Reserves the GPUs for the nodes that compute on them.
 
-A process that has started TensorFlow can neither hide a GPU nor give it back. So where there is a
-GPU, the process of a run hides it from itself, and the executors of GPU_NODES run in processes of
-their own, one after another, that see it.
+A process that has started TensorFlow can neither hide a GPU nor release it. On a machine with GPUs,
+the process of a run therefore hides them from itself, and the executors of GPU_NODES run in
+processes of their own, one at a time, which see them.
 """
 
 import glob
 import multiprocessing
 import os
 import signal
+from importlib import import_module
 from multiprocessing.connection import Connection
 
 from google.protobuf import message
@@ -16,24 +17,31 @@ from google.protobuf import message
 from components.image_trainer import names as trainer_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
+from pipeline import failures
 from pipeline.parent_death import die_with_parent
+from trainer.common import exit_codes
 from trainer.common.signals import exit_on_sigterm
 
 GPU_NODES = {trainer_names.NODE, feature_names.NODE, evaluator_names.NODE}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
 DEVICES = "/dev/nvidia[0-9]*"
+PROJECT = {"components", "data", "pipeline", "trainer"}  # packages whose errors keep their class
 
 
 class ExecutorProcessError(RuntimeError):
-    """An executor failed in its own process; the text names what it raised there."""
+    """An executor failed in its own process; has the message and exit code of what it raised."""
+
+    def __init__(self, message: str, exit_code: int = exit_codes.UNEXPECTED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def hide() -> str | None:
     """Hides the GPUs from this process; to be called before TensorFlow starts.
 
     Returns:
-        What GPU_NODES may see, a value of CUDA_VISIBLE_DEVICES, or None where there is no GPU.
+        CUDA_VISIBLE_DEVICES for GPU_NODES, or None if there is no GPU.
     """
     visible = os.environ.get(VISIBLE)
     devices = glob.glob(DEVICES)
@@ -44,9 +52,9 @@ def hide() -> str | None:
 
 
 class OwnProcessOperator:
-    """Runs the executor of a node in a fresh process that sees the GPUs.
+    """Runs the executor of a node in a new process that sees the GPUs.
 
-    Stands where TFX's launcher has its executor operator.
+    Replaces the executor operator of TFX's launcher.
 
     Args:
         executor_spec: TFX's specification of the executor.
@@ -58,16 +66,17 @@ class OwnProcessOperator:
         self._visible = visible
 
     def with_execution_watcher(self, address: str) -> None:
-        """The executors of this project do not report to the watcher."""
+        """Does nothing: the executors of this project do not report to the watcher."""
 
     def run_executor(self, execution_info: object) -> message.Message:
-        """Runs the executor to its end.
+        """Runs the executor.
 
         Returns:
             TFX's ExecutorOutput.
 
         Raises:
-            ExecutorProcessError: the executor raised something, or its process died.
+            Exception: an error of this project that the executor raised.
+            ExecutorProcessError: it raised another error, or its process died.
         """
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
@@ -89,7 +98,8 @@ class OwnProcessOperator:
                 succeeded, answer = receiver.recv()
         except EOFError:
             process.join()
-            raise ExecutorProcessError(f"its process ended with {process.exitcode}") from None
+            code = process.exitcode
+            raise ExecutorProcessError(f"the executor's process ended with {code}") from None
         except (KeyboardInterrupt, SystemExit) as stop:
             interrupted = isinstance(stop, KeyboardInterrupt)
             os.kill(process.pid, signal.SIGINT if interrupted else signal.SIGTERM)
@@ -97,16 +107,25 @@ class OwnProcessOperator:
             raise
         process.join()
         if not succeeded:
-            raise ExecutorProcessError(answer)
+            raise _rebuild(*answer)
         from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
 
         return ExecutorOutput.FromString(answer)
 
 
+def _rebuild(module: str, name: str, exit_code: int, message: str) -> Exception:
+    """Makes an error from its description: errors themselves are not unpickled."""
+    if module.partition(".")[0] in PROJECT:
+        kind = getattr(import_module(module), name, None)
+        if isinstance(kind, type) and issubclass(kind, Exception) and hasattr(kind, "exit_code"):
+            return kind(message)
+    return ExecutorProcessError(message, exit_code)
+
+
 def _run(
     parent: int, visible: str, spec_type: str, spec: bytes, info: bytes, sender: Connection
 ) -> None:
-    os.setpgrp()  # Ctrl-C reaches it through its parent alone, and so once
+    os.setpgrp()  # Ctrl-C reaches it once, through its parent
     die_with_parent(parent)
     os.environ[VISIBLE] = visible
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
@@ -126,6 +145,7 @@ def _run(
         output = operator.run_executor(execution_info)
     except Exception as error:
         logging.exception("The executor failed.")
-        sender.send((False, f"{type(error).__name__}: {error}"))
+        kind = type(error)
+        sender.send((False, (kind.__module__, kind.__qualname__, *failures.describe(error))))
     else:
         sender.send((True, output.SerializeToString()))

@@ -9,6 +9,7 @@ import pytest
 
 from components.image_trainer import tfjob
 from components.image_trainer.job_options import VARIABLE, JobOptions, read_job_options
+from trainer.common import exit_codes
 
 SLEEP = "import time; print('up', flush=True); time.sleep(100)"
 INDEX = "import json, os; index = json.loads(os.environ['TF_CONFIG'])['task']['index']; "
@@ -85,6 +86,15 @@ def test_the_last_line_of_the_worker_that_failed_first_is_the_error(
         "TFJob images/train: worker 1 exited with code 1 (Error): AssertionError: no luck"
     )
     assert is_gone(cluster)
+
+
+@pytest.mark.parametrize(("code", "cause"), [(exit_codes.DATA, exit_codes.DATA), (137, None)])
+def test_an_error_has_the_exit_code_of_its_worker_where_that_names_a_cause(
+    cluster, job_options, code, cause
+):
+    with pytest.raises(tfjob.TFJobError) as error:
+        run(job_options, f"exit({code})")
+    assert error.value.exit_code == cause
 
 
 def test_a_job_that_someone_else_deletes_is_an_error(cluster, job_options):

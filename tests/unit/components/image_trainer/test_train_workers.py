@@ -10,8 +10,10 @@ from trainer_data import train
 
 from components.image_trainer.job_options import VARIABLE
 from components.image_trainer.tfjob import TFJobError
+from pipeline import failures
 from pipeline.evaluation.steps import write_transform_graph
 from pipeline.registry import serving
+from trainer.common import exit_codes
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 
 CUSTOM_CONFIG = {
@@ -81,3 +83,18 @@ def test_a_configuration_error_in_the_workers_is_the_error_of_the_node(folder):
         r"ValueError: train\.batch_size=9 is not divisible by the 2 replicas",
     ):
         train(folder, RUN_FN, config, 3)
+
+
+RAISING = """
+from trainer.labels import TooFewClassesError
+def run_fn(fn_args):
+    raise TooFewClassesError("one class")
+"""
+
+
+def test_wrong_data_in_the_workers_have_the_exit_code_of_wrong_data(folder, monkeypatch):
+    (folder / "raising.py").write_text(RAISING)
+    monkeypatch.setenv("PYTHONPATH", f"{os.getcwd()}:{folder}")
+    with pytest.raises(TFJobError, match=r"TooFewClassesError: one class$") as error:
+        train(folder, "raising.run_fn", custom_config(folder), 3)
+    assert failures.describe(error.value)[0] == exit_codes.DATA

@@ -6,13 +6,22 @@ import time
 from pathlib import Path
 
 import pytest
+from tfx.orchestration.portable.data_types import ExecutionInfo
+from tfx.proto.orchestration.executable_spec_pb2 import PythonClassExecutableSpec
 
+from components.features.errors import FeatureError
+from components.parameters import ParameterError
+from pipeline import failures
 from pipeline.runners import gpu
+from trainer.common import exit_codes
+from trainer.labels import TooFewClassesError
 
 EXECUTORS = """
+import errno
 import os
 import signal
 import time
+from importlib import import_module
 from tfx.dsl.components.base.base_executor import BaseExecutor
 
 class Tells(BaseExecutor):
@@ -22,7 +31,12 @@ class Tells(BaseExecutor):
 
 class Raises(BaseExecutor):
     def Do(self, input_dict, output_dict, exec_properties):
-        raise ValueError("no good")
+        module, _, name = exec_properties["error"].rpartition(".")
+        raise getattr(import_module(module), name)("no good")
+
+class FillsTheDisk(BaseExecutor):
+    def Do(self, input_dict, output_dict, exec_properties):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded", "/some/file")
 
 class Sleeps(BaseExecutor):
     def Do(self, input_dict, output_dict, exec_properties):
@@ -123,13 +137,41 @@ def test_an_executor_sees_the_gpus_in_a_process_of_its_own(executors):
     assert visible == "0,1"
 
 
+def fail(executors, monkeypatch, name, **properties):
+    """The error of an executor that fails in a process of its own."""
+    monkeypatch.syspath_prepend(executors)
+    folder = str(executors)
+    info = ExecutionInfo(1, {}, {}, properties, folder, tmp_dir=folder)
+    spec = PythonClassExecutableSpec(class_path=f"some_executors.{name}")
+    with pytest.raises(Exception) as caught:
+        gpu.OwnProcessOperator(spec, "0,1").run_executor(info)
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", [TooFewClassesError, FeatureError, ParameterError])
+def test_an_error_of_the_project_keeps_its_class_message_and_exit_code(
+    executors, monkeypatch, kind
+):
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    error = fail(executors, monkeypatch, "Raises", error=name)
+    assert type(error) is kind
+    assert failures.describe(error) == (kind.exit_code, "no good")
+
+
 @pytest.mark.parametrize(
-    ("name", "told"), [("Raises", "ValueError: no good"), ("Dies", "its process ended with -9")]
+    ("name", "properties", "code", "message"),
+    [
+        ("Raises", {"error": "builtins.ValueError"}, 1, "ValueError: no good"),
+        ("FillsTheDisk", {}, exit_codes.WORKSPACE, "the disk quota is used up: /some/file"),
+        ("Dies", {}, 1, "the executor's process ended with -9"),
+    ],
 )
-def test_what_ends_an_executor_is_told(executors, name, told):
-    parent = start(name, executors)
-    _, error = parent.communicate(timeout=600)
-    assert f"ExecutorProcessError: {told}" in error
+def test_other_failures_keep_their_message_and_exit_code(
+    executors, monkeypatch, name, properties, code, message
+):
+    error = fail(executors, monkeypatch, name, **properties)
+    assert type(error) is gpu.ExecutorProcessError
+    assert failures.describe(error) == (code, message)
 
 
 @pytest.mark.parametrize(
