@@ -9,8 +9,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, Protocol
-from unittest import mock
 
 from tfx.orchestration.portable import launcher
 from tfx.orchestration.portable.data_types import ExecutionInfo
@@ -87,10 +87,21 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
             return info
 
     with (
-        mock.patch.object(launcher, "Launcher", ObservedLauncher),
-        mock.patch.object(sys, "argv", [sys.argv[0], *options]),
+        _replaced(launcher, "Launcher", ObservedLauncher),
+        _replaced(sys, "argv", [sys.argv[0], *options]),
     ):
         yield
+
+
+@contextmanager
+def _replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
+    """Sets an attribute of a module and restores it at the end."""
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
 
 
 def _log(node_id: str, state: str, seconds: float) -> None:
