@@ -113,7 +113,10 @@ def run_scheduler(
             timezone=plan.timezone,
         )
         store.start(scheduler, "default")  # to be read before the scheduler starts
-        earlier = store.lookup_job(JOB)
+        try:
+            earlier = store.lookup_job(JOB)
+        except LookupError:  # stored by a version in which `start` was in another module
+            earlier = None
         kept = earlier is not None and earlier.name == plan.name
         scheduler.add_job(
             start,

@@ -111,8 +111,8 @@ def stop(process, number=signal.SIGTERM):
     return output.splitlines()
 
 
-def plan_next(workspace, time):
-    """Makes the check due at another time, as if the clock had been put on."""
+def plan_next(workspace, time, function=None):
+    """Makes the check due at another time, as if the clock had been put on, in another function."""
     process = scheduler(workspace, "true")
     process.stdout.readline()
     stop(process)
@@ -120,6 +120,7 @@ def plan_next(workspace, time):
     store.start(BackgroundScheduler(), "default")
     job = store.lookup_job(JOB)
     job._modify(next_run_time=time)
+    job.func_ref = function or job.func_ref
     store.update_job(job)
 
 
@@ -143,6 +144,13 @@ def test_a_restart_after_kill_9_keeps_the_next_time(workspace):
     assert line.startswith("next check: ")
     assert second.stdout.readline() == line
     assert stop(second) == ["stopped; the schedule goes on when it is started again"]
+
+
+def test_a_plan_that_another_version_of_the_code_stored_is_replaced(workspace):
+    plan_next(workspace, ago(minutes=1), function="pipeline.schedule:start")
+    process = scheduler(workspace, "true")
+    assert process.stdout.readline().startswith("next check: ")
+    stop(process)
 
 
 def test_a_time_that_was_just_missed_is_made_up_for_once(workspace, tmp_path):
