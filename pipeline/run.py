@@ -1,4 +1,4 @@
-"""One run from a configuration to a summary: what `iadb run` does."""
+"""One run of the pipeline, from the configuration to the summary: `iadb run`."""
 
 import logging
 import os
@@ -10,31 +10,46 @@ from pathlib import Path
 from rich.console import Console
 
 from components.features import check_available
-from components.image_example_gen import names as example_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import ConfigError, PipelineConfig, require_folder
 from pipeline.logs import logging_to
 from pipeline.registry import lineage, serving
+from pipeline.registry.outcome import recording
 from pipeline.runners import gpu
 from pipeline.schema import read_schema
 from pipeline.terminal import NodeLines, print_summary
 from pipeline.workspace import Workspace
 from trainer.common.files import atomic_write
+from trainer.common.signals import exit_on_sigterm
 from trainer.fit.tf_config import read_tf_config
 
 
 def run_pipeline(
-    config: PipelineConfig, workspace: Workspace, runner: str, console: Console, *, verbose: bool
+    config: PipelineConfig,
+    workspace: Workspace,
+    runner: str,
+    console: Console,
+    *,
+    verbose: bool,
+    result: Path | None = None,
 ) -> bool:
-    """Runs the pipeline once and prints what came out.
+    """Runs the pipeline once, prints a summary and writes the result (registry/outcome.py).
+
+    Args:
+        config: of the run.
+        workspace: of the run.
+        runner: name of a module in pipeline/runners.
+        console: to print on.
+        verbose: show all logs on standard error.
+        result: file for the result; by default one in the workspace, named like the log.
 
     Returns:
-        Whether the model was blessed, and not withdrawn since.
+        Whether the model is blessed and not withdrawn.
 
     Raises:
-        FeatureError: the weights of the feature space are missing or not those that are pinned.
+        FeatureError: the weights of the feature space are missing or differ from the pinned ones.
         ConfigError: no folder of images is set, the workspace lies in it, the schema file is
-            none, or TF_CONFIG names several workers.
+            invalid, or TF_CONFIG names several workers.
         WorkspaceError: the workspace is in use, read-only or full.
         Exception: what the first failing node raised.
     """
@@ -45,27 +60,30 @@ def run_pipeline(
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         console.print(f"[dim]log: {log}[/]", soft_wrap=True)
-        with logging_to(log, verbose=verbose, events=log.with_suffix(".jsonl")):
-            # TensorFlow's start-up takes seconds: it comes after all that can be wrong before.
+        lines = NodeLines(console)
+        file = result or workspace.results / f"{log.stem}.json"
+        with (
+            logging_to(log, verbose=verbose, events=log.with_suffix(".jsonl")),
+            recording(workspace, file, log, lines.run_ids),
+            exit_on_sigterm(),
+        ):
+            # TensorFlow takes seconds to start: all checks of the configuration come first.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
-            run = _run(config, workspace, runner, schema, gpus, NodeLines(console))
-            pushable = bool(run.blessed) and run.withdrawn is None
+            run = _run(config, workspace, runner, schema, gpus, lines)
             live = serving.find_live(workspace.serving, run.model)
-            if pushable and live is None:
-                # The cache takes the model for pushed, and something else is live, or nothing.
-                console.print("  the model is blessed and not live: pushing it again")
-                lines = NodeLines(console)
+            if run.pushable and live is None:
+                # TFX's cache holds the push, but the live version is another one, or missing.
+                console.print("  the model is blessed but not live: pushing it again")
                 live = _run(config, workspace, runner, schema, gpus, lines, push=log.stem).pushed
-            _log_verdict(run, live)
-        if run.evaluation:
-            _keep_report(run, workspace)
+            if run.evaluation:
+                _keep_report(run, workspace)
         print_summary(console, run, live, workspace)
-    return pushable
+    return run.pushable
 
 
 def _refuse_cluster() -> None:
-    """Of several workers, none but the first would find the pipeline's artifacts."""
+    """Rejects TF_CONFIG with several workers: only the first would find the artifacts."""
     try:
         nb_worker = read_tf_config().nb_worker
     except ValueError as error:
@@ -102,7 +120,7 @@ def _run(
         import_module(f"pipeline.runners.{runner}").run(pipeline, lines, gpus)
     except BaseException:
         logging.exception("The run failed.")
-        # Runners wrap what a node raised; the node's own error says it best.
+        # Runners wrap the error of a node, which is the clearer one.
         if lines.error is None:
             raise
         raise lines.error from None
@@ -110,19 +128,8 @@ def _run(
     return run
 
 
-def _log_verdict(run: lineage.Run, live: Path | None) -> None:
-    verdict = {
-        "run": run.id,
-        "images": run.images(example_names.ACCEPTED),
-        "blessed": run.blessed,
-        "withdrawn": run.withdrawn,
-        "live": live and live.name,
-    }
-    logging.info("The run has ended: %s.", verdict, extra={"event": verdict})
-
-
 def _keep_report(run: lineage.Run, workspace: Workspace) -> None:
-    """Copies the report to where a person looks: by the evaluation's number, and as the latest."""
+    """Copies the report to the workspace, under the evaluation's number and as the latest."""
     for name in (f"{run.evaluation.name}.html", "latest.html"):
         with atomic_write(workspace.reports / name) as partial:
             shutil.copyfile(run.evaluation / evaluator_names.REPORT_HTML, partial)

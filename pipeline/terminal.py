@@ -43,18 +43,20 @@ class NodeLines:
     """Prints a line for each node when it finishes; on a terminal, a spinner while it runs.
 
     Attributes:
-        failed_node: the node that failed, or None.
-        error: what it raised.
+        run_ids: TFX's ids of the runs whose nodes have started.
+        error: what the failed node raised, or None.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.failed_node: str | None = None
+        self.run_ids: list[str] = []
         self.error: BaseException | None = None
         self._spinner: Status | None = None
 
-    def started(self, node_id: str) -> None:
+    def started(self, node_id: str, run_id: str) -> None:
         """Shows that the node runs."""
+        if run_id not in self.run_ids:
+            self.run_ids.append(run_id)
         if self.console.is_terminal and node_id not in WITH_PROGRESS:
             self._spinner = self.console.status(node_id)
             self._spinner.start()
@@ -65,7 +67,7 @@ class NodeLines:
 
     def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
         """Prints that the node failed; the reason comes last, after all lines."""
-        self.failed_node, self.error = node_id, error
+        self.error = error
         what = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "failed"
         self._line("[red]✗[/]", node_id, f"[red]{what}[/] after {seconds:.1f} s")
 

@@ -1,4 +1,4 @@
-"""The one folder that a pipeline writes to, and the lock that keeps a second run out."""
+"""The folder that holds all that a pipeline writes, and its locks."""
 
 import fcntl
 import os
@@ -18,12 +18,12 @@ class WorkspaceError(RuntimeError):
 
 
 class InUseError(WorkspaceError):
-    """A workspace that another process works on."""
+    """A workspace that another process uses."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where each thing lies below one folder."""
+    """The paths below the folder, and locks for its users."""
 
     folder: Path
 
@@ -34,22 +34,22 @@ class Workspace:
 
     @property
     def journal(self) -> Path:
-        """SQLite database of what was done without a person looking."""
+        """SQLite database of the checks for new data and their outcomes."""
         return self.folder / "journal.sqlite"
 
     @property
     def artifacts(self) -> Path:
-        """What the components produce: TFX's pipeline root."""
+        """Outputs of the components: TFX's pipeline root."""
         return self.folder / "artifacts"
 
     @property
     def checkpoints(self) -> Path:
-        """States of trainings, which outlive a failed run."""
+        """Checkpoints of trainings; they outlive a failed run."""
         return self.folder / "checkpoints"
 
     @property
     def serving(self) -> Path:
-        """Pushed models, a numbered folder a version, as TF Serving watches them."""
+        """Pushed models, one numbered folder per version, as TF Serving watches them."""
         return self.folder / "serving"
 
     @property
@@ -59,24 +59,36 @@ class Workspace:
 
     @property
     def logs(self) -> Path:
-        """One log file a run."""
+        """The logs, one file per run."""
         return self.folder / "logs"
 
     @property
+    def results(self) -> Path:
+        """The results, one JSON file per run (registry/outcome.py)."""
+        return self.folder / "results"
+
+    @property
     def schedule(self) -> Path:
-        """SQLite database of when the next check for new data is due."""
+        """SQLite database of the time of the next check for new data."""
         return self.folder / "schedule.sqlite"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Makes the folders and holds the workspace for this process; a dead process holds nothing.
+        """Creates the folders and holds the workspace, until the process ends at the latest.
 
         Raises:
             InUseError: another run holds it.
             WorkspaceError: it cannot be written.
         """
         with self._writing():
-            for folder in (self.artifacts, self.checkpoints, self.serving, self.reports, self.logs):
+            for folder in (
+                self.artifacts,
+                self.checkpoints,
+                self.serving,
+                self.reports,
+                self.logs,
+                self.results,
+            ):
                 folder.mkdir(parents=True, exist_ok=True)
         with self._holding(
             ".lock", "is in use by {}; wait for it to end, or choose another with --workspace"
@@ -84,19 +96,19 @@ class Workspace:
             yield
 
     def check_free(self) -> None:
-        """Raises what `locked` would, where another run is under way."""
+        """Raises what `locked` would raise, for example if another run holds the workspace."""
         with self.locked():
             pass
 
     @contextmanager
-    def attempting(self) -> Iterator[None]:
-        """Lets no other process of this workspace look for new data and act on it.
+    def checking(self) -> Iterator[None]:
+        """Keeps other processes from checking this workspace for new data.
 
         Raises:
-            InUseError: another one does.
+            InUseError: another process checks it.
             WorkspaceError: the workspace cannot be written.
         """
-        with self._holding(".attempt.lock", "is being checked for new data by {}"):
+        with self._holding(".check.lock", "is being checked for new data by {}"):
             yield
 
     @contextmanager
@@ -104,15 +116,15 @@ class Workspace:
         """Makes this process the scheduler of the workspace.
 
         Raises:
-            InUseError: it has one.
+            InUseError: it already has one.
             WorkspaceError: it cannot be written.
         """
-        with self._holding(".schedule.lock", "is scheduled already, by {}; stop that one first"):
+        with self._holding(".schedule.lock", "is already scheduled by {}; stop that one first"):
             yield
 
     @contextmanager
     def _holding(self, name: str, problem: str) -> Iterator[None]:
-        """Holds a lock file; `problem` says what it means that another process does, named {}."""
+        """Holds a lock file; `problem` is the error if another process, its {}, holds it."""
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o644)

@@ -32,7 +32,7 @@ from pipeline.monitoring.dashboard.write import write
 from pipeline.registry import lineage
 from pipeline.registry.journal import Attempt, Journal, Outcome
 from pipeline.registry.models import RegisteredModel, load_models
-from pipeline.unattended.attempt import attempt
+from pipeline.unattended.check import check as check_for_new_data
 from pipeline.workspace import Workspace
 from tests import month_images
 from trainer.common import exit_codes
@@ -253,11 +253,11 @@ def _short(attempt: Attempt) -> str:
 
 def _night(month: Month, now: datetime) -> int:
     config = month.config()
-    result = attempt(
+    result = check_for_new_data(
         config,
         month.workspace,
         cause="schedule",
-        tell=lambda line: print(line, flush=True),
+        report=lambda line: print(line, flush=True),
         now=lambda: now,
     )
     print(f"{result.outcome}: {result.message}", flush=True)

@@ -32,6 +32,7 @@ QUIET = {0, exit_codes.NOT_BLESSED}  # exit codes that are no failures
     is_flag=True,
     help="Run only if there are new images; retry failures, hold wrong data, keep a journal.",
 )
+@click.option("--result", hidden=True, type=click.Path(path_type=Path))
 @click.option("--cause", default="check", hidden=True, type=click.Choice(["check", "schedule"]))
 def run(
     arguments: ConfigArguments,
@@ -40,6 +41,7 @@ def run(
     verbose: bool,
     if_new_data: bool,
     cause: str,
+    result: Path | None,
 ) -> None:
     """Run the pipeline: ingest, validate, train, evaluate, push.
 
@@ -60,14 +62,15 @@ def run(
     from pipeline.run import run_pipeline
     from pipeline.terminal import wide_console
 
-    if not run_pipeline(config, workspace, runner, wide_console(), verbose=verbose):
+    console = wide_console()
+    if not run_pipeline(config, workspace, runner, console, verbose=verbose, result=result):
         sys.exit(exit_codes.NOT_BLESSED)
 
 
 def _run_if_new_data(config: "PipelineConfig", workspace: Workspace, cause: str) -> None:
-    from pipeline.unattended.attempt import attempt
+    from pipeline.unattended.check import check
 
-    result = attempt(config, workspace, cause=cause, tell=click.echo)
+    result = check(config, workspace, cause=cause, report=click.echo)
     if result.exit_code in QUIET:
         click.echo(f"{result.outcome}: {result.message}")
     else:

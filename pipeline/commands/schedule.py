@@ -61,7 +61,7 @@ def schedule(
     require_folder(arguments.load(), workspace.folder)
     command = [*IADB, "run", "--if-new-data", "--cause=schedule", f"--workspace={workspace.folder}"]
     plan = Plan(cron, zone, jitter, misfire_grace)
-    run_scheduler(workspace, [*command, *arguments.as_options()], plan, tell=click.echo)
+    run_scheduler(workspace, [*command, *arguments.as_options()], plan, report=click.echo)
 
 
 @click.command("notify-test")

@@ -1,11 +1,11 @@
-"""Reports attempts to a webhook, as JSON that Slack, Mattermost and others show as a message."""
+"""Posts checks to a webhook, as JSON that Slack, Mattermost and the like show as a message."""
 
 import dataclasses
 import json
 import logging
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ import tenacity
 
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.journal import Attempt
+from pipeline.registry.outcome import RunResult
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 
@@ -22,7 +23,7 @@ WAIT = 1.0  # seconds before the first retry; doubles with each
 MAX_MESSAGE = 1000  # characters
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # all that Slack reads as markup
+_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # what Slack takes for markup
 
 
 class NotifyError(RuntimeError):
@@ -31,35 +32,49 @@ class NotifyError(RuntimeError):
     exit_code = exit_codes.USAGE
 
 
-def tell(options: NotifyOptions, attempt: Attempt, workspace: Workspace) -> None:
-    """Posts an attempt that has ended, if there is a webhook and the outcome is to be reported.
+def notify(
+    options: NotifyOptions, attempt: Attempt, results: Sequence[RunResult], workspace: Workspace
+) -> None:
+    """Posts a check that has ended, if there is a webhook and the outcome is in `notify.on`.
 
-    A failure is only logged; it does not change the outcome.
+    A failure is logged and does not change how the check ended.
 
     Args:
-        options: the webhook and the outcomes to report.
-        attempt: from the journal.
-        workspace: of the attempt.
+        options: which outcomes to post, and where.
+        attempt: the check, as the journal has it.
+        results: of its runs.
+        workspace: of the check.
     """
     if attempt.outcome not in options.on or options.webhook_env not in os.environ:
         return
     try:
-        post(options, message(attempt, workspace))
+        post(options, message(attempt, workspace, results))
     except NotifyError as error:
         logging.getLogger(__name__).warning("%s", error)
 
 
-def message(attempt: Attempt, workspace: Workspace) -> dict[str, Any]:
-    """The JSON to post: `text` for people, and the fields of the attempt for programs."""
-    said = f"{attempt.outcome}: {attempt.message}" if attempt.message else f"{attempt.outcome}"
+def message(
+    attempt: Attempt, workspace: Workspace, results: Sequence[RunResult] = ()
+) -> dict[str, Any]:
+    """The payload: `text` for a person; the check and the results of its runs for a program."""
+    reason = f": {attempt.message}" if attempt.message else ""
     where = f"{platform.node()}:{workspace.folder}"
-    text = " ".join(f"iadb on {where}: {said}".split())[:MAX_MESSAGE]
-    fields = json.loads(json.dumps(dataclasses.asdict(attempt), default=str))
-    return {"text": text.translate(_ESCAPED), "mrkdwn": False, "where": where, "attempt": fields}
+    text = " ".join(f"iadb on {where}: {attempt.outcome}{reason}".split())[:MAX_MESSAGE]
+    return {
+        "text": text.translate(_ESCAPED),
+        "mrkdwn": False,
+        "where": where,
+        "attempt": _fields(attempt),
+        "results": [_fields(result) for result in results],
+    }
+
+
+def _fields(record: Attempt | RunResult) -> dict[str, Any]:
+    return json.loads(json.dumps(dataclasses.asdict(record), default=str))
 
 
 class _TemporaryError(NotifyError):
-    """A failure that may not occur at the next attempt."""
+    """A failure that may not occur at the next try."""
 
 
 def post(options: NotifyOptions, payload: Mapping[str, Any]) -> None:

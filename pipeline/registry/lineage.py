@@ -140,6 +140,11 @@ class Run:
         return self._property(trainer_names.NODE, trainer_names.MODEL, WITHDRAWN_PROPERTY)
 
     @property
+    def pushable(self) -> bool:
+        """Whether the model may be served: blessed, and not withdrawn since."""
+        return bool(self.blessed) and self.withdrawn is None
+
+    @property
     def pushed(self) -> Path | None:
         """Where the model was pushed; None where it was not."""
         if self._property(pusher_names.NODE, pusher_names.PUSHED_MODEL, pusher_names.PUSHED) != 1:
@@ -189,11 +194,6 @@ def connect(database: Path) -> MetadataStore:
     else:
         config.fake_database.SetInParent()  # in memory
     return MetadataStore(config)
-
-
-def run_ids(store: MetadataStore) -> list[str]:
-    """TFX's ids of the runs of a store, oldest first."""
-    return [context.name for context in run_contexts(store)]
 
 
 def runs(store: MetadataStore, last: int | None = None) -> list[Run]:

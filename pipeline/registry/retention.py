@@ -92,6 +92,7 @@ def clean(
             RemovalKind.LOG: [
                 *_older(workspace.logs.glob("*.log"), options.logs),
                 *_older(workspace.logs.glob("*.jsonl"), options.logs),
+                *_older(workspace.results.glob("*"), options.logs),
             ],
         }
         removals = [_removal(kind, path) for kind, paths in found.items() for path in paths]

@@ -1,7 +1,7 @@
-"""Watches the nodes of a TFX pipeline: TFX's own runners log hundreds of lines and tell nobody.
+"""Reports the progress of a TFX pipeline to an observer: TFX's own runners only log it.
 
-LocalDagRunner and BeamDagRunner both launch a node through `launcher.Launcher`, looked up in its
-module: for the time of a run, the class there is one that reports to an observer.
+LocalDagRunner and BeamDagRunner construct `launcher.Launcher` for each node and accept no other
+class. During a run, that attribute of the module is therefore a subclass that reports.
 """
 
 import logging
@@ -26,13 +26,13 @@ class NodeError(RuntimeError):
 
 
 class Observer(Protocol):
-    """What is told about the nodes of a run."""
+    """Receives the progress of a run."""
 
-    def started(self, node_id: str) -> None:
-        """A node is about to run."""
+    def started(self, node_id: str, run_id: str) -> None:
+        """A node of a pipeline run is about to run; the ids are TFX's."""
 
     def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
-        """A node has succeeded, by its own work or from TFX's cache."""
+        """A node has succeeded; `cached` if its outputs came from TFX's cache."""
 
     def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
         """A node has failed, or was interrupted."""
@@ -40,14 +40,14 @@ class Observer(Protocol):
 
 @contextmanager
 def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) -> Iterator[None]:
-    """Tells the observer about every node that a TFX runner launches inside.
+    """Reports every node that a TFX runner launches inside to the observer.
 
-    TFX looks for options of its own on the command line, and would take our `-v` for one of them.
+    TFX parses the command line for options of its own and would take our `-v` for one of them.
 
     Args:
-        observer: is told.
+        observer: receives the progress.
         gpus: what pipeline.runners.gpu.hide returned.
-        options: that TFX finds there instead.
+        options: the command line for TFX.
     """
 
     class ObservedLauncher(launcher.Launcher):
@@ -60,7 +60,7 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
             try:
                 return super()._run_executor(execution_info)
             except Exception as error:
-                # Of a Ctrl-C in one of its functions Beam makes an error: the node has not failed.
+                # Beam wraps a Ctrl-C in one of its functions: the node has not failed.
                 if stop := find_stop(error):
                     raise stop from None
                 raise
@@ -68,11 +68,13 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
         def launch(self) -> ExecutionInfo | None:
             node_id = self._pipeline_node.node_info.id
             started = time.monotonic()
-            observer.started(node_id)
+            observer.started(
+                node_id, self._pipeline_runtime_spec.pipeline_run_id.field_value.string_value
+            )
             try:
                 info = super().launch()
                 if self._system_node_handler is None and not info.output_dict:
-                    # TFX logs an unresolved input and would go on without this node.
+                    # TFX logs an unresolved input and skips the node.
                     raise NodeError(f"{node_id}: its inputs could not be resolved")
             except BaseException as error:
                 seconds = time.monotonic() - started
@@ -80,7 +82,7 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
                 observer.failed(node_id, seconds, error)
                 raise
             seconds = time.monotonic() - started
-            # An executed node has been given a place to write to, a cached one has not.
+            # Only an executed node has a folder for its output.
             cached = self._system_node_handler is None and not info.execution_output_uri
             _log(node_id, "cached" if cached else "done", seconds)
             observer.finished(node_id, seconds, cached=cached)

@@ -1,1 +1,1 @@
-"""Retraining without a person: the schedule and its attempts."""
+"""Unattended retraining: the schedule, its checks for new data and the runs that they start."""

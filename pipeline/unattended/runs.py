@@ -1,45 +1,49 @@
-"""The runs of one attempt: started again when they fail, and once more from scratch.
+"""The runs of one check for new data: retries of failed runs, and a challenger from scratch.
 
-Each is a child process with the command `iadb run`.
+Each is a child process with the command `iadb run`, which leaves its result in a file.
 """
 
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 
 from pipeline.config import PipelineConfig, dump
 from pipeline.registry import lineage
 from pipeline.registry.journal import Journal, Outcome
+from pipeline.registry.outcome import RunResult, outcome_of, read_result
 from pipeline.unattended.new_data import Finding
-from pipeline.unattended.supervisor import Ended, supervise
-from pipeline.workspace import InUseError, Workspace
+from pipeline.unattended.supervisor import supervise
+from pipeline.workspace import InUseError, Workspace, WorkspaceError
 from trainer.common import exit_codes
 
 IADB = (sys.executable, "-P", "-m", "pipeline.cli")  # -P: no modules of the working directory
-VERDICTS = {0: Outcome.BLESSED, exit_codes.NOT_BLESSED: Outcome.NOT_BLESSED}
+JUDGED = {Outcome.BLESSED, Outcome.NOT_BLESSED}
 WRONG_DATA = {exit_codes.DATA, exit_codes.HELD}
-FINAL = {*VERDICTS, *WRONG_DATA, exit_codes.USAGE}  # exit codes that no retry would change
+# Exit codes that a retry would not change.
+FINAL = {0, exit_codes.NOT_BLESSED, exit_codes.USAGE, exit_codes.TIMED_OUT, *WRONG_DATA}
 CHALLENGER = ("train.warm_start=false", "evaluate.require_improvement=true")
-SECONDS_AN_HOUR = 3600
+SECONDS_PER_HOUR = 3600
 
 
 @dataclass(frozen=True)
 class Ending:
-    """What an attempt came to, as the journal records it."""
+    """How a check ended, as the journal records it."""
 
     outcome: Outcome
     message: str
     exit_code: int = 0
 
 
-class AttemptRuns:
-    """Runs the pipeline for an attempt.
+class CheckRuns:
+    """Runs the pipeline for a check.
 
     Attributes:
-        tries: how often it was started.
+        tries: number of runs that were started.
+        run_ids: TFX's ids of the pipeline runs.
+        results: of the runs that ended.
         from_scratch: whether a challenger was trained and judged.
     """
 
@@ -48,63 +52,51 @@ class AttemptRuns:
         config: PipelineConfig,
         workspace: Workspace,
         journal: Journal,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         now: Callable[[], datetime],
         iadb: Sequence[str],
     ) -> None:
         self._config = config
         self._workspace = workspace
         self._journal = journal
-        self._tell = tell
+        self._report = report
         self._now = now
         self._iadb = iadb
-        self._runs_before: frozenset[str] = frozenset()
         self.tries = 0
+        self.run_ids: tuple[str, ...] = ()
+        self.results: list[RunResult] = []
         self.from_scratch = False
 
-    @property
-    def run_ids(self) -> tuple[str, ...]:
-        """Of the runs, as TFX has them."""
-        if not self.tries:
-            return ()
-        return tuple(run for run in self._recorded_runs() if run not in self._runs_before)
-
     def run(self, finding: Finding) -> Ending:
-        """Trains on what was found, and remembers or holds it.
+        """Trains on the new data, and remembers them as read or holds them.
 
         Raises:
-            InUseError: a run that is not of this attempt holds the workspace.
+            InUseError: a run that this check did not start holds the workspace.
         """
         self._workspace.check_free()
-        self._runs_before = frozenset(self._recorded_runs())
         overrides = self._overrides(finding)
         periodic = self._is_challenger_due()
-        ended = self._run_with_retries(overrides)
-        if ended.timed_out:
-            return Ending(
-                Outcome.TIMED_OUT,
-                f"{finding.text}; the run took longer than schedule.timeout_hours="
-                f"{self._config.schedule.timeout_hours:g} and was ended; its training goes on from "
-                "its last checkpoint",
-                exit_codes.TIMED_OUT,
-            )
-        if ended.code in WRONG_DATA:
-            return self._hold(finding, ended.reason)
-        if ended.code not in VERDICTS:
+        result = self._run_with_retries(overrides)
+        if result.exit_code in WRONG_DATA:
+            return self._hold(finding, result.message)
+        message, outcome = f"{finding.text}; {result.message}", result.outcome
+        if outcome not in JUDGED:
             tries = f" ({self.tries} tries)" if self.tries > 1 else ""
-            return Ending(Outcome.FAILED, f"{finding.text}; {ended.reason}{tries}", ended.code)
+            outcome = Outcome.TIMED_OUT if outcome is Outcome.TIMED_OUT else Outcome.FAILED
+            return Ending(outcome, f"{message}{tries}", result.exit_code)
         self._journal.remember(finding.snapshots)
-        code, message = ended.code, f"{finding.text}; {self._verdict()}"
-        if periodic or self._drift_calls_for_challenger():
-            blessed, verdict = self._challenge(overrides)
+        exit_code = result.exit_code
+        if periodic or self._calls_for_challenger(result):
+            challenger, verdict = self._challenge(overrides)
             message += f"; from scratch: {verdict}"
-            code = 0 if blessed else code
-        return Ending(VERDICTS[code], message, code)
+            if challenger is Outcome.BLESSED:
+                outcome, exit_code = challenger, 0
+        return Ending(outcome, message, exit_code)
 
     def _overrides(self, finding: Finding) -> tuple[str, ...]:
-        """Has the run read what was looked at, no later span and none that is held.
+        """Restricts the run to what the check found: no later span and no held one.
 
-        What a person released is not held again for drift.
+        Released data are not held again for drift.
         """
         overrides = []
         if finding.numbered:
@@ -113,40 +105,38 @@ class AttemptRuns:
         if held:
             overrides.append(f"data.exclude={sorted({*self._config.data.exclude, *held})}")
         if self._config.drift.on_drift == "hold" and finding.released:
-            overrides.append("drift.on_drift=warn")  # a person has decided
+            overrides.append("drift.on_drift=warn")
         return tuple(overrides)
 
-    def _drift_calls_for_challenger(self) -> bool:
-        if not (self._config.schedule.challenger_on_drift and self._config.train.warm_start):
-            return False
-        return bool(self._newest_run().drifted)
+    def _calls_for_challenger(self, result: RunResult) -> bool:
+        wanted = self._config.schedule.challenger_on_drift and self._config.train.warm_start
+        return bool(wanted and result.drifted)
 
     def _is_challenger_due(self) -> bool:
         every = self._config.schedule.challenger_every
         if not every or not self._config.train.warm_start:
             return False
-        trained = [a for a in self._journal.attempts() if a.outcome in VERDICTS.values()]
-        last = max((a.number for a in trained if a.from_scratch), default=0)
-        return 1 + sum(a.number > last for a in trained) >= every
+        trained = [check for check in self._journal.attempts() if check.outcome in JUDGED]
+        last = max((check.number for check in trained if check.from_scratch), default=0)
+        return 1 + sum(check.number > last for check in trained) >= every
 
-    def _challenge(self, overrides: Sequence[str]) -> tuple[bool, str]:
-        """Trains from scratch on the same data; whether that model is blessed, and what is to say.
+    def _challenge(self, overrides: Sequence[str]) -> tuple[Outcome | None, str]:
+        """Trains from scratch on the same data, to beat the model that is live by now.
 
-        It has to beat the model that was live until now, or was just pushed.
+        Returns:
+            The outcome, None if no model was judged; and what to report.
         """
-        self._tell("a challenger is trained from scratch, on the same images")
+        self._report("training a challenger from scratch on the same images")
         try:
-            ended = self._run_with_retries((*overrides, *CHALLENGER))
+            result = self._run_with_retries((*overrides, *CHALLENGER))
         except InUseError as error:
-            return False, f"not trained, {error}"
-        if ended.timed_out:
-            return False, "it took longer than schedule.timeout_hours"
-        if ended.code not in VERDICTS:
-            return False, f"failed, {ended.reason}"
+            return None, f"not trained, {error}"
+        if result.outcome not in JUDGED:
+            return None, f"failed, {result.message}"
         self.from_scratch = True
-        return ended.code == 0, f"{VERDICTS[ended.code]}, {self._verdict()}"
+        return result.outcome, f"{result.outcome}, {result.message}"
 
-    def _run_with_retries(self, overrides: Sequence[str]) -> Ended:
+    def _run_with_retries(self, overrides: Sequence[str]) -> RunResult:
         options = self._config.schedule
         with tempfile.NamedTemporaryFile("w", prefix="iadb-", suffix=".yaml") as file:
             file.write(dump(self._config))
@@ -154,22 +144,49 @@ class AttemptRuns:
             command = [*self._iadb, "run", "--config", file.name]
             command += ["--workspace", str(self._workspace.folder)]
             command += [f"--set={override}" for override in overrides]
-            ended = self._try(command)
+            result = self._try(command)
             for retry in range(options.retries):
-                if ended.timed_out or ended.code in FINAL:
+                if result.exit_code in FINAL:
                     break
                 wait = options.retry_wait_seconds * 2**retry
-                self._tell(f"the run failed: {ended.reason}; it is started again in {wait:g} s")
+                self._report(f"the run failed: {result.message}; retrying in {wait:g} s")
                 time.sleep(wait)
-                ended = self._try(command)
-            return ended
+                result = self._try(command)
+            return result
 
-    def _try(self, command: Sequence[str]) -> Ended:
+    def _try(self, command: Sequence[str]) -> RunResult:
+        hours = self._config.schedule.timeout_hours
+        started = datetime.now(timezone.utc)
+        file = self._workspace.results / f"{started.astimezone():%Y%m%d-%H%M%S-%f}.json"
         self.tries += 1
-        ended = supervise(command, self._config.schedule.timeout_hours * SECONDS_AN_HOUR)
-        if ended.code == exit_codes.WORKSPACE:
+        try:
+            ended = supervise([*command, f"--result={file}"], hours * SECONDS_PER_HOUR)
+        finally:
+            result = read_result(file)
+            self.run_ids += result.runs if result else self._orphans(started)
+        if result is None:  # it was killed, never held the workspace, or the disk is full
+            now = datetime.now(timezone.utc)
+            outcome = outcome_of(ended.code)
+            result = RunResult(outcome, ended.code, ended.reason, started, now)
+        if ended.timed_out and result.outcome not in JUDGED:
+            message = (
+                f"terminated: the run took longer than schedule.timeout_hours={hours:g}; the next "
+                "one resumes the training from its last checkpoint"
+            )
+            code = exit_codes.TIMED_OUT
+            result = replace(result, outcome=Outcome.TIMED_OUT, exit_code=code, message=message)
+        self.results.append(result)
+        if result.exit_code == exit_codes.WORKSPACE:
             self._workspace.check_free()
-        return ended
+        return result
+
+    def _orphans(self, since: datetime) -> tuple[str, ...]:
+        """The pipeline runs of a child that left no result."""
+        try:
+            self._workspace.check_free()
+        except WorkspaceError:  # the runs may be of the process that holds it
+            return ()
+        return runs_since(self._workspace, since)
 
     def _hold(self, finding: Finding, reason: str) -> Ending:
         for span in finding.new:
@@ -177,18 +194,12 @@ class AttemptRuns:
         spans = " ".join(map(str, finding.new))
         return Ending(
             Outcome.HELD,
-            f"{finding.text}; held: {reason}; `iadb spans release {spans}` lets them in",
+            f"{finding.text}; held: {reason}; to accept: `iadb spans release {spans}`",
             exit_codes.HELD,
         )
 
-    def _recorded_runs(self) -> list[str]:
-        return lineage.run_ids(lineage.connect(self._workspace.metadata))
 
-    def _verdict(self) -> str:
-        """The reason of the newest run's verdict."""
-        run = self._newest_run()
-        return f"withdrawn: {run.withdrawn}" if run.withdrawn else run.reason or "no reason"
-
-    def _newest_run(self) -> lineage.Run:
-        (run,) = lineage.runs(lineage.connect(self._workspace.metadata), last=1)
-        return run
+def runs_since(workspace: Workspace, time: datetime) -> tuple[str, ...]:
+    """TFX's ids of the runs that started after a time, aware, whoever started them."""
+    runs = lineage.runs(lineage.connect(workspace.metadata))
+    return tuple(run.id for run in runs if run.started.astimezone() >= time)

@@ -1,8 +1,8 @@
-"""Starts a command at the times of a cron expression, by APScheduler.
+"""Runs a command at the times of a cron expression, by APScheduler.
 
-The next time is in a SQLite database of the workspace, so that a restart keeps it. The command runs
-as a child process, one at a time: this process stays small, and a new version of the code or of a
-configuration file counts from the next time on.
+A SQLite database in the workspace stores the next time, so that it survives a restart. The command
+runs as a child process, one at a time: this process stays small, and a new version of the code or
+of a configuration file takes effect at the next time.
 """
 
 import logging
@@ -34,18 +34,19 @@ from trainer.common.signals import exit_on_sigterm
 
 JOB = "check"
 STOPS = {signal.SIGTERM, signal.SIGINT}
-MAX_WAIT = 60.0  # seconds until the clock is read again, which may have been set, or have slept
-WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")  # from 0; APScheduler's is mon
+MAX_WAIT = 60.0  # seconds until the clock is read again: it may be set, or the machine may sleep
+WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")  # from 0; in APScheduler, 0 is mon
 
 
 class MainThreadScheduler(BaseScheduler):
-    """Works and waits in the main thread, which alone gets signals, until one of STOPS comes.
+    """Works and waits in the main thread, the only one to receive signals, until one of STOPS.
 
-    They are blocked but for the wait and the job: APScheduler keeps what its parts raise to itself.
+    STOPS are blocked except during the wait and the job, since APScheduler swallows exceptions that
+    are raised elsewhere.
     """
 
     def start(self) -> None:
-        """Runs until a signal comes, or a job was stopped by one."""
+        """Runs until a signal arrives or has stopped a job."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         try:
             super().start()
@@ -61,18 +62,19 @@ class MainThreadScheduler(BaseScheduler):
         super().shutdown(wait)
 
     def wakeup(self) -> None:
-        """There is no other thread that could change what is due."""
+        """Does nothing: no other thread changes what is due."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """When a command is to be started.
+    """The times of a schedule.
 
     Attributes:
         cron: five fields, as people write them.
-        timezone: name of the zone that they are read in.
-        jitter: seconds that a start is put off by, at most, at random.
-        misfire_grace: seconds that a start may be late, as after a power failure, and still happen.
+        timezone: name of the time zone of `cron`.
+        jitter: maximum random delay of a start, in seconds.
+        misfire_grace: seconds that a start may be late, as after a power failure; later ones are
+            skipped.
     """
 
     cron: str
@@ -82,26 +84,26 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """What makes it another plan, with other times."""
+        """Identifies the plan: plans with another name have other times."""
         return f"{self.cron} ({self.timezone})"
 
 
 def run_scheduler(
-    workspace: Workspace, command: Sequence[str], plan: Plan, tell: Callable[[str], None]
+    workspace: Workspace, command: Sequence[str], plan: Plan, report: Callable[[str], None]
 ) -> None:
-    """Starts the command again and again, until SIGTERM or Ctrl-C, which it passes on.
+    """Runs the command at the times of the plan, until SIGTERM or Ctrl-C, which it forwards.
 
     Args:
-        workspace: which has one scheduler at a time.
+        workspace: has at most one scheduler.
         command: program and arguments.
-        plan: when. That of an earlier call is replaced; where the times are the same, the next one
-            is kept, and made up for where it has passed.
-        tell: is given a line on what is next, and on what was missed.
+        plan: replaces that of an earlier call. If its times are the same, the stored next time is
+            kept, and made up for if it has passed.
+        report: receives a line for the next time and for each missed one.
 
     Raises:
-        CronError: the plan has no such time or zone.
-        InUseError: the workspace has a scheduler.
-        WorkspaceError: it cannot be written.
+        CronError: the plan is never due, or its time zone is unknown.
+        InUseError: the workspace already has a scheduler.
+        WorkspaceError: the workspace cannot be written.
     """
     trigger = make_trigger(plan)
     with workspace.scheduled():
@@ -109,10 +111,10 @@ def run_scheduler(
         store = SQLAlchemyJobStore(url)
         scheduler = MainThreadScheduler(
             jobstores={"default": store},
-            executors={"default": DebugExecutor()},  # in this thread, too
+            executors={"default": DebugExecutor()},  # runs jobs in this thread
             timezone=plan.timezone,
         )
-        store.start(scheduler, "default")  # to be read before the scheduler starts
+        store.start(scheduler, "default")  # so that it can be read before the scheduler starts
         try:
             earlier = store.lookup_job(JOB)
         except LookupError:  # stored by a version in which `start` was in another module
@@ -130,14 +132,14 @@ def run_scheduler(
             replace_existing=True,
             **({"next_run_time": earlier.next_run_time} if kept else {}),
         )
-        _run(scheduler, plan, tell)
+        _run(scheduler, plan, report)
 
 
 def make_trigger(plan: Plan) -> BaseTrigger:
-    """The times of a plan, as cron has them: where both days are restricted, either will do.
+    """The times of a plan, as cron has them: if both days are restricted, either is due.
 
     Raises:
-        CronError: there is no such time or zone.
+        CronError: the plan is never due, or its time zone is unknown.
     """
     _, minute, hour, day, month, weekday = to_kubeflow(plan.cron).split()
     next_times(plan.cron, plan.timezone, datetime.now(timezone.utc), 1)
@@ -151,7 +153,7 @@ def make_trigger(plan: Plan) -> BaseTrigger:
 
 
 def start(command: Sequence[str]) -> Ended:
-    """What the job store names: runs the command to its end, and lets a signal stop it."""
+    """Runs the command to its end, or until a signal; the job store refers to it by name."""
     before = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     try:
         with exit_on_sigterm():
@@ -160,29 +162,29 @@ def start(command: Sequence[str]) -> Ended:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run(scheduler: BaseScheduler, plan: Plan, tell: Callable[[str], None]) -> None:
-    # What an executor has to say comes as an event.
+def _run(scheduler: BaseScheduler, plan: Plan, report: Callable[[str], None]) -> None:
+    # Errors arrive as events; the executor would log them as well.
     logging.getLogger("apscheduler.executors").setLevel(logging.CRITICAL)
 
-    def tell_next(event: SchedulerEvent) -> None:
+    def report_next(event: SchedulerEvent) -> None:
         if scheduler.running:
-            tell(f"next check: {scheduler.get_job(JOB).next_run_time:%F %H:%M:%S %Z}")
+            report(f"next check: {scheduler.get_job(JOB).next_run_time:%F %H:%M:%S %Z}")
 
-    def tell_missed(event: JobExecutionEvent) -> None:
-        tell(
-            f"missed: the check of {event.scheduled_run_time:%F %H:%M %Z}, late by more than "
-            f"{plan.misfire_grace} s; it is skipped"
+    def report_missed(event: JobExecutionEvent) -> None:
+        report(
+            f"missed: the check of {event.scheduled_run_time:%F %H:%M %Z} is skipped, late by more "
+            f"than {plan.misfire_grace} s"
         )
 
     def end(event: JobExecutionEvent) -> None:
         if isinstance(event.exception, (KeyboardInterrupt, SystemExit)):
             scheduler.shutdown()
         else:
-            tell(f"the check could not be started: {event.exception}")
+            report(f"the check could not be started: {event.exception}")
 
-    # "Submitted" comes when the job has ended, and its next time is known.
-    scheduler.add_listener(tell_next, EVENT_SCHEDULER_STARTED | EVENT_JOB_SUBMITTED)
-    scheduler.add_listener(tell_missed, EVENT_JOB_MISSED)
+    # "Submitted" arrives when the job has ended and its next time is known.
+    scheduler.add_listener(report_next, EVENT_SCHEDULER_STARTED | EVENT_JOB_SUBMITTED)
+    scheduler.add_listener(report_missed, EVENT_JOB_MISSED)
     scheduler.add_listener(end, EVENT_JOB_ERROR)
     scheduler.start()
-    tell("stopped; the schedule goes on when it is started again")
+    report("stopped; start it again to resume the schedule")

@@ -42,7 +42,7 @@ def test_nodes_and_verdict_are_events_for_programs_to_read(trained):
     nodes = {event["node"]: event["state"] for event in events if "node" in event}
     assert nodes == dict.fromkeys(NODES, "done")
     assert events[-1]["blessed"] is True
-    assert events[-1]["live"] == trained.first.pushed.name
+    assert events[-1]["version"] == int(trained.first.pushed.name)
 
 
 def test_the_metadata_beside_the_model_says_how_it_was_made(trained):

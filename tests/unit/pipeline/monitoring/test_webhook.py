@@ -77,7 +77,7 @@ def serve(monkeypatch):
 
 
 def tell(tmp_path, attempt=ATTEMPT, **options):
-    webhook.tell(NotifyOptions(**options), attempt, Workspace(tmp_path))
+    webhook.notify(NotifyOptions(**options), attempt, [], Workspace(tmp_path))
 
 
 def test_an_attempt_is_posted_as_text_and_as_fields(serve, tmp_path):

@@ -305,11 +305,16 @@ def test_a_new_metadata_database_removes_nothing(recorded, workspace):
     assert folders(workspace) == before
 
 
-def test_the_newest_checkpoints_reports_and_logs_are_kept(recorded, workspace):
+def test_the_newest_checkpoints_reports_logs_and_results_are_kept(recorded, workspace):
     recorded.run()
     for i in range(4):
         checkpoint = workspace.checkpoints / f"{i:016x}" / "logs" / "events"
-        for path in (checkpoint, workspace.reports / f"{i}.html", workspace.logs / f"{i}.log"):
+        for path in (
+            checkpoint,
+            workspace.reports / f"{i}.html",
+            workspace.logs / f"{i}.log",
+            workspace.results / f"{i}.json",
+        ):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             os.utime(path, (1000 * i, 1000 * i))
@@ -322,6 +327,7 @@ def test_the_newest_checkpoints_reports_and_logs_are_kept(recorded, workspace):
         "latest.html",
     }
     assert {path.name for path in workspace.logs.iterdir()} == {"1.log", "2.log", "3.log"}
+    assert {path.stem for path in workspace.results.iterdir()} == {"1", "2", "3"}
 
 
 def test_with_null_all_are_kept(recorded, workspace):

@@ -143,14 +143,14 @@ def test_a_restart_after_kill_9_keeps_the_next_time(workspace):
     second = scheduler(workspace, "false", jitter=80_000)
     assert line.startswith("next check: ")
     assert second.stdout.readline() == line
-    assert stop(second) == ["stopped; the schedule goes on when it is started again"]
+    assert stop(second) == ["stopped; start it again to resume the schedule"]
 
 
 def test_a_plan_that_another_version_of_the_code_stored_is_replaced(workspace):
     plan_next(workspace, ago(minutes=1), function="pipeline.schedule:start")
     process = scheduler(workspace, "true")
     assert process.stdout.readline().startswith("next check: ")
-    stop(process)
+    assert stop(process) == ["stopped; start it again to resume the schedule"]
 
 
 def test_a_time_that_was_just_missed_is_made_up_for_once(workspace, tmp_path):
@@ -200,7 +200,7 @@ def test_a_second_scheduler_says_who_holds_the_workspace_and_stops(workspace, tm
     with workspace.scheduled():
         result = CliRunner().invoke(main, arguments)
     assert result.exit_code == exit_codes.WORKSPACE
-    assert f"is scheduled already, by process {os.getpid()} since" in result.output
+    assert f"is already scheduled by process {os.getpid()} since" in result.output
     assert result.output.count("\n") == 1
 
 

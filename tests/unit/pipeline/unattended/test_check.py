@@ -1,8 +1,9 @@
-"""Attempts, with a stand-in for the command `iadb` that ends as it is told."""
+"""Checks for new data, with a stand-in for the command `iadb` that ends as planned."""
 
 import json
 import os
 import sys
+import threading
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -10,8 +11,9 @@ import pytest
 import yaml
 
 from pipeline.config import ConfigError, load
+from pipeline.monitoring import webhook
 from pipeline.registry.journal import Journal, Outcome
-from pipeline.unattended.attempt import attempt
+from pipeline.unattended.check import check
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
 from trainer.common import exit_codes
@@ -24,15 +26,26 @@ config = pathlib.Path(arguments[arguments.index("--config") + 1]).read_text()
 calls = folder / "calls.json"
 earlier = json.loads(calls.read_text()) if calls.exists() else []
 calls.write_text(json.dumps([*earlier, [arguments, config]]))
-code, line, seconds = json.loads((folder / "plan.json").read_text())[len(earlier)]
+plan = json.loads((folder / "plan.json").read_text())
+code, line, seconds = plan["ends"][len(earlier)]
 time.sleep(seconds)
+outcome = {0: "blessed", 5: "not blessed"}.get(code, "failed")
+if outcome != "failed" or plan["result"]:
+    file = next(text.removeprefix("--result=") for text in arguments if "--result=" in text)
+    result = {"outcome": outcome, "exit_code": code, "message": "kid 0.01 is at most 0.02"}
+    times = dict.fromkeys(("started", "ended"), "2026-03-01T03:00:00Z")
+    pathlib.Path(file).write_text(json.dumps(result | times | plan["result"]))
 print(line, file=sys.stderr)
 sys.exit(code)
 """
 
 
 class Unattended:
-    """Attempts in one workspace; `plan` says how the runs end."""
+    """Checks in one workspace.
+
+    `plan` sets how the runs end: with exit code, last line and seconds, and with a result. One that
+    is judged always writes a result, another one only if fields of it are given.
+    """
 
     def __init__(self, folder):
         self.folder = folder
@@ -41,7 +54,7 @@ class Unattended:
         self.workspace.folder.mkdir()
         self.journal = Journal(self.workspace.journal)
         self.recorded = Recorded(self.workspace.metadata, self.workspace.artifacts)
-        self.recorded.run(reason="kid 0.01 is at most 0.02")
+        self.recorded.run()
         self.told = []
         self.now = NOW
         self.pattern = "data.pattern=span-{SPAN}"
@@ -52,10 +65,10 @@ class Unattended:
         for name in names or ("a.png", "b.png"):
             (folder / name).write_bytes(b"")
 
-    def plan(self, *runs):
+    def plan(self, *runs, **result):
         (self.folder / "calls.json").unlink(missing_ok=True)
         ends = [(code, *(rest or ["iadb: no reason"]), 0)[:3] for code, *rest in runs]
-        (self.folder / "plan.json").write_text(json.dumps(ends))
+        (self.folder / "plan.json").write_text(json.dumps({"ends": ends, "result": result}))
 
     @property
     def calls(self):
@@ -64,13 +77,13 @@ class Unattended:
             [arguments for arguments, _ in json.loads(calls.read_text())] if calls.exists() else []
         )
 
-    def attempt(self, *overrides):
+    def check(self, *overrides):
         fixed = [f"data.folder={self.data}", self.pattern, "schedule.retry_wait_seconds=0"]
-        return attempt(
+        return check(
             load(overrides=[*fixed, "schedule.min_free_gb=0", *overrides]),
             self.workspace,
             cause="check",
-            tell=self.told.append,
+            report=self.told.append,
             now=lambda: self.now,
             iadb=[sys.executable, "-c", STAND_IN, str(self.folder)],
         )
@@ -88,12 +101,12 @@ def settings(arguments):
 def test_new_data_lead_to_a_run_and_the_same_data_to_none(unattended):
     unattended.put(1)
     unattended.plan((0,))
-    first = unattended.attempt()
+    first = unattended.check()
     assert (first.outcome, first.exit_code, first.tries) == (Outcome.BLESSED, 0, 1)
     assert first.message == "2 new images in span 1; kid 0.01 is at most 0.02"
     assert (first.started, first.ended, first.cause) == (NOW, NOW, "check")
     assert unattended.told == ["2 new images in span 1"]
-    second = unattended.attempt()
+    second = unattended.check()
     assert (second.outcome, second.exit_code, second.tries) == (Outcome.NOTHING_NEW, 0, 0)
     assert second.message == "no new images, the newest span is 1"
     assert unattended.journal.attempts() == [first, second]
@@ -102,7 +115,7 @@ def test_new_data_lead_to_a_run_and_the_same_data_to_none(unattended):
 def test_the_run_gets_the_resolved_configuration_and_reads_what_was_looked_at(unattended):
     unattended.put(1)
     unattended.plan((0,))
-    unattended.attempt("train.steps=123")
+    unattended.check("train.steps=123")
     [[arguments, config]] = json.loads((unattended.folder / "calls.json").read_text())
     assert arguments[0] == "run"
     assert arguments[3:5] == ["--workspace", str(unattended.workspace.folder)]
@@ -113,26 +126,62 @@ def test_the_run_gets_the_resolved_configuration_and_reads_what_was_looked_at(un
 def test_a_model_that_is_not_blessed_is_no_failure_and_its_data_are_done_with(unattended):
     unattended.put(1)
     unattended.plan((exit_codes.NOT_BLESSED,))
-    first = unattended.attempt()
+    first = unattended.check()
     assert (first.outcome, first.exit_code) == (Outcome.NOT_BLESSED, exit_codes.NOT_BLESSED)
-    assert unattended.attempt().outcome == Outcome.NOTHING_NEW
+    assert unattended.check().outcome == Outcome.NOTHING_NEW
 
 
-def test_a_run_that_fails_is_tried_again_and_then_told_with_its_own_line(unattended):
+def test_a_run_that_fails_is_retried_and_then_reported_with_its_own_line(unattended):
     unattended.put(1)
     unattended.plan((1, "iadb: first"), (137,), (1, "iadb: the disk broke"))
-    ended = unattended.attempt()
+    ended = unattended.check()
     assert (ended.outcome, ended.exit_code, ended.tries) == (Outcome.FAILED, 1, 3)
     assert ended.message == "2 new images in span 1; the disk broke (3 tries)"
     unattended.plan((1,), (0,))
-    ended = unattended.attempt()
+    ended = unattended.check()
     assert (ended.outcome, ended.tries) == (Outcome.BLESSED, 2)
 
 
-def test_wrong_usage_is_not_tried_again(unattended):
+def test_the_result_that_a_run_leaves_counts_more_than_its_last_line(unattended):
+    unattended.put(1)
+    plan = {"message": "the loss is nan", "runs": ["run-8"]}
+    unattended.plan((1, "iadb: Exception ignored in: a thread"), **plan)
+    ended = unattended.check("schedule.retries=0")
+    assert (ended.outcome, ended.exit_code, ended.runs) == (Outcome.FAILED, 1, ("run-8",))
+    assert ended.message == "2 new images in span 1; the loss is nan"
+
+
+def test_a_check_has_the_runs_of_all_its_tries_and_of_one_that_was_killed(unattended):
+    unattended.put(1)
+    unattended.plan((137, "", 3), (0,))
+
+    def record():
+        while not unattended.calls:
+            time.sleep(0.01)
+        unattended.recorded.run()
+
+    killed = threading.Thread(target=record)
+    killed.start()
+    ended = unattended.check()
+    killed.join()
+    assert (ended.outcome, ended.tries, ended.runs) == (Outcome.BLESSED, 2, ("run-00002",))
+
+
+def test_the_webhook_gets_the_results_of_the_runs(unattended, monkeypatch):
+    posted = []
+    monkeypatch.setenv("IADB_WEBHOOK", "https://example.com")
+    monkeypatch.setattr(webhook, "post", lambda _, payload: posted.append(payload))
+    unattended.put(1)
+    unattended.plan((0,), model=12, version=3)
+    unattended.check()
+    [[result]] = [payload["results"] for payload in posted]
+    assert (result["outcome"], result["model"], result["version"]) == ("blessed", 12, 3)
+
+
+def test_wrong_usage_is_not_retried(unattended):
     unattended.put(1)
     unattended.plan((exit_codes.USAGE, "iadb: train.stepz: unknown key"))
-    ended = unattended.attempt()
+    ended = unattended.check()
     assert (ended.outcome, ended.exit_code, ended.tries) == (Outcome.FAILED, exit_codes.USAGE, 1)
 
 
@@ -140,23 +189,22 @@ def test_wrong_usage_is_not_tried_again(unattended):
 def test_new_spans_with_wrong_data_are_held_and_later_ones_go_on_without_them(unattended, code):
     unattended.put(1)
     unattended.plan((0,))
-    unattended.attempt()
+    unattended.check()
     unattended.put(2)
     unattended.plan((code, "iadb: 9 of 9 files are rejected"))
-    held = unattended.attempt("data.window=2")
+    held = unattended.check("data.window=2")
     assert (held.outcome, held.exit_code, held.tries) == (Outcome.HELD, exit_codes.HELD, 1)
     assert held.message == (
-        "2 new images in span 2; held: 9 of 9 files are rejected; `iadb spans release 2` lets "
-        "them in"
+        "2 new images in span 2; held: 9 of 9 files are rejected; to accept: `iadb spans release 2`"
     )
-    assert unattended.attempt("data.window=2").outcome == Outcome.NOTHING_NEW
+    assert unattended.check("data.window=2").outcome == Outcome.NOTHING_NEW
     unattended.put(3)
     unattended.plan((0,))
-    assert unattended.attempt("data.window=2").outcome == Outcome.BLESSED
+    assert unattended.check("data.window=2").outcome == Outcome.BLESSED
     assert settings(unattended.calls[0]) == ["data.span=3", "data.exclude=[2]"]
     unattended.journal.release(2, NOW)
     unattended.plan((0,))
-    assert unattended.attempt("data.window=2").outcome == Outcome.BLESSED
+    assert unattended.check("data.window=2").outcome == Outcome.BLESSED
     assert settings(unattended.calls[0]) == ["data.span=3"]
 
 
@@ -164,11 +212,11 @@ def test_a_held_folder_without_spans_waits_as_a_whole(unattended):
     unattended.pattern = "data.pattern=''"
     unattended.put(1)
     unattended.plan((exit_codes.DATA, "iadb: anomalies"))
-    assert unattended.attempt().outcome == Outcome.HELD
+    assert unattended.check().outcome == Outcome.HELD
     unattended.put(2)
-    again = unattended.attempt()
+    again = unattended.check()
     assert (again.outcome, again.exit_code, again.tries) == (Outcome.HELD, exit_codes.HELD, 0)
-    assert "`iadb spans release 0` lets it in" in again.message
+    assert again.message.endswith("; to accept: `iadb spans release 0`")
 
 
 def test_a_run_waits_for_enough_images_but_not_beyond_the_age_of_the_model(unattended):
@@ -177,67 +225,67 @@ def test_a_run_waits_for_enough_images_but_not_beyond_the_age_of_the_model(unatt
     unattended.put(1)
     overrides = ("schedule.min_new_images=3", "schedule.max_model_age_days=7")
     unattended.now = datetime.now(timezone.utc) + timedelta(days=6)
-    few = unattended.attempt(*overrides)
+    few = unattended.check(*overrides)
     assert (few.outcome, few.exit_code) == (Outcome.TOO_FEW, 0)
     assert few.message.endswith("; a run waits for schedule.min_new_images=3")
     unattended.now += timedelta(days=2)
     unattended.plan((0,))
-    assert unattended.attempt(*overrides).outcome == Outcome.BLESSED
+    assert unattended.check(*overrides).outcome == Outcome.BLESSED
     unattended.now += timedelta(days=90)
-    assert unattended.attempt(*overrides).outcome == Outcome.NOTHING_NEW
+    assert unattended.check(*overrides).outcome == Outcome.NOTHING_NEW
 
 
-def test_a_run_that_is_stuck_is_ended_and_not_tried_again(unattended):
+def test_a_run_that_is_stuck_is_terminated_and_not_retried(unattended):
     unattended.put(1)
     unattended.plan((0, "", 600))
-    ended = unattended.attempt("schedule.timeout_hours=0.0005")
+    ended = unattended.check("schedule.timeout_hours=0.0005")
     assert (ended.outcome, ended.exit_code) == (Outcome.TIMED_OUT, exit_codes.TIMED_OUT)
     assert ended.tries == 1
 
 
-def test_an_attempt_gives_way_to_a_run_of_a_person(unattended):
+def test_a_check_is_skipped_while_a_person_runs_the_pipeline(unattended):
     unattended.put(1)
     unattended.plan((0,))
     with unattended.workspace.locked():
-        ended = unattended.attempt()
+        ended = unattended.check()
     assert (ended.outcome, ended.exit_code, ended.tries) == (Outcome.BUSY, exit_codes.WORKSPACE, 0)
     assert f"in use by process {os.getpid()}" in ended.message
-    assert unattended.attempt().outcome == Outcome.BLESSED
+    assert unattended.check().outcome == Outcome.BLESSED
 
 
-def test_of_two_attempts_at_once_one_gives_way(unattended):
+def test_of_two_checks_at_once_one_is_skipped(unattended):
     unattended.put(1)
-    with unattended.workspace.attempting():
-        ended = unattended.attempt()
+    with unattended.workspace.checking():
+        ended = unattended.check()
     assert (ended.outcome, ended.exit_code) == (Outcome.BUSY, exit_codes.WORKSPACE)
 
 
-def test_an_attempt_that_was_killed_is_told_by_the_next(unattended):
+def test_a_check_that_was_killed_is_reported_by_the_next(unattended):
     unattended.put(1)
     number = unattended.journal.begin("schedule", {}, NOW)
     unattended.plan((0,))
-    assert unattended.attempt().outcome == Outcome.BLESSED
-    assert unattended.told[0] == f"attempt {number} of 2026-03-01 03:00 was cut off"
+    assert unattended.check().outcome == Outcome.BLESSED
+    assert unattended.told[0] == f"check {number} of 2026-03-01 03:00 was cut off"
     assert unattended.journal.attempt(number).outcome == Outcome.INTERRUPTED
     unattended.told.clear()
-    unattended.attempt()
+    unattended.check()
     assert unattended.told == []
 
 
-def test_an_attempt_that_was_killed_is_given_the_runs_since_that_no_other_has(unattended):
+def test_a_check_that_was_killed_gets_the_runs_since_that_no_other_has(unattended):
     unattended.put(1)
     number = unattended.journal.begin("schedule", {}, datetime.now(timezone.utc))
     time.sleep(0.01)  # ML Metadata cuts off what is less than a millisecond
     unattended.recorded.run()
     unattended.plan((0,))
     unattended.now = datetime.now(timezone.utc)
-    unattended.attempt()
+    unattended.check()
     assert unattended.journal.attempt(number).runs == ("run-00002",)
 
 
 def test_nothing_starts_on_a_disk_that_is_nearly_full(unattended):
     unattended.put(1)
-    ended = unattended.attempt("schedule.min_free_gb=1000000")
+    ended = unattended.check("schedule.min_free_gb=1000000")
     assert (ended.outcome, ended.exit_code, ended.tries) == (
         Outcome.FAILED,
         exit_codes.WORKSPACE,
@@ -247,10 +295,10 @@ def test_nothing_starts_on_a_disk_that_is_nearly_full(unattended):
 
 
 def test_a_missing_folder_is_recorded_as_a_failure(unattended):
-    ended = unattended.attempt("data.folder=/no/such/folder")
+    ended = unattended.check("data.folder=/no/such/folder")
     assert (ended.outcome, ended.exit_code) == (Outcome.FAILED, exit_codes.DATA)
     with pytest.raises(ConfigError, match="not set"):
-        unattended.attempt("data.folder=null")
+        unattended.check("data.folder=null")
 
 
 CHALLENGED = ("train.warm_start=true", "schedule.challenger_every=3")
@@ -261,7 +309,7 @@ def test_every_third_training_has_a_challenger_from_scratch(unattended):
     challenged = []
     for span in range(1, 7):
         unattended.put(span)
-        challenged.append(unattended.attempt(*CHALLENGED).from_scratch)
+        challenged.append(unattended.check(*CHALLENGED).from_scratch)
     assert challenged == [False, False, True, False, False, True]
     settings_of_challenger = settings(unattended.calls[3])
     assert settings_of_challenger == [
@@ -278,7 +326,7 @@ def test_every_third_training_has_a_challenger_from_scratch(unattended):
 def test_the_better_of_the_two_goes_on(unattended, warm, scratch, outcome):
     unattended.put(1)
     unattended.plan((warm,), (scratch,))
-    ended = unattended.attempt("train.warm_start=true", "schedule.challenger_every=1")
+    ended = unattended.check("train.warm_start=true", "schedule.challenger_every=1")
     assert (ended.outcome, ended.from_scratch) == (outcome, True)
     assert "from scratch: " + ("blessed" if scratch == 0 else "not blessed") in ended.message
 
@@ -286,7 +334,7 @@ def test_the_better_of_the_two_goes_on(unattended, warm, scratch, outcome):
 def test_a_challenger_that_fails_takes_nothing_from_the_first_model(unattended):
     unattended.put(1)
     unattended.plan((0,), (exit_codes.DATA, "iadb: no memory"))
-    ended = unattended.attempt("train.warm_start=true", "schedule.challenger_every=1")
+    ended = unattended.check("train.warm_start=true", "schedule.challenger_every=1")
     assert (ended.outcome, ended.from_scratch) == (Outcome.BLESSED, False)
     assert ended.message.endswith("; from scratch: failed, no memory")
     assert unattended.journal.held_spans() == {}
@@ -295,15 +343,14 @@ def test_a_challenger_that_fails_takes_nothing_from_the_first_model(unattended):
 def test_without_a_warm_start_there_is_nothing_to_challenge(unattended):
     unattended.put(1)
     unattended.plan((0,))
-    assert not unattended.attempt("schedule.challenger_every=1").from_scratch
+    assert not unattended.check("schedule.challenger_every=1").from_scratch
 
 
 def test_data_that_drifted_have_a_challenger_where_that_is_asked_for(unattended):
-    unattended.recorded.run(drifted=True)
     unattended.put(1)
-    unattended.plan((0,), (5,))
+    unattended.plan((0,), (5,), drifted=True)
     overrides = ("train.warm_start=true", "schedule.challenger_on_drift=true")
-    assert unattended.attempt(*overrides).from_scratch
+    assert unattended.check(*overrides).from_scratch
 
 
 def test_what_a_person_released_is_not_held_for_drift_again(unattended):
@@ -311,8 +358,8 @@ def test_what_a_person_released_is_not_held_for_drift_again(unattended):
     unattended.journal.hold(1, "the images drifted", NOW)
     unattended.journal.release(1, NOW)
     unattended.plan((0,), (0,))
-    unattended.attempt("drift.on_drift=hold")
+    unattended.check("drift.on_drift=hold")
     assert settings(unattended.calls[0]) == ["data.span=1", "drift.on_drift=warn"]
     unattended.put(2)
-    unattended.attempt("drift.on_drift=hold")
+    unattended.check("drift.on_drift=hold")
     assert settings(unattended.calls[1]) == ["data.span=2"]

@@ -1,0 +1,148 @@
+"""The result of a run: one JSON file per run, for programs that started it and for people.
+
+Imports neither TFX nor TensorFlow.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline import failures
+from pipeline.registry import lineage, serving
+from pipeline.registry.journal import Outcome
+from pipeline.workspace import Workspace
+from trainer.common import exit_codes
+from trainer.common.files import atomic_write
+
+_OUTCOMES = {
+    0: Outcome.BLESSED,
+    exit_codes.NOT_BLESSED: Outcome.NOT_BLESSED,
+    exit_codes.HELD: Outcome.HELD,
+    exit_codes.TIMED_OUT: Outcome.TIMED_OUT,
+    exit_codes.INTERRUPTED: Outcome.INTERRUPTED,
+    exit_codes.TERMINATED: Outcome.INTERRUPTED,
+}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The result of a run.
+
+    Attributes:
+        outcome: blessed, not blessed (or withdrawn since), held, failed or interrupted.
+        exit_code: of `iadb run`.
+        message: the reason of the verdict, or of the failure.
+        started, ended: aware.
+        runs: TFX's ids of the pipeline runs: none if it failed before the first node, two if a
+            blessed model had to be pushed again.
+        images: accepted ones; None if they were not read.
+        drifted: whether they differ from earlier ones; None if they were not compared.
+        model: number of the model, as in `iadb models`; None if none was trained.
+        blessed: the verdict of the gate; None if the model was not evaluated.
+        withdrawn: why the model was withdrawn; None if it was not.
+        version: number of the version in serving/ that has the model; None if it is not live.
+        report: of the evaluation, as HTML.
+        log: of the run.
+    """
+
+    outcome: Outcome
+    exit_code: int
+    message: str
+    started: datetime
+    ended: datetime
+    runs: tuple[str, ...] = ()
+    images: int | None = None
+    drifted: bool | None = None
+    model: int | None = None
+    blessed: bool | None = None
+    withdrawn: str | None = None
+    version: int | None = None
+    report: Path | None = None
+    log: Path | None = None
+
+
+_JSON = TypeAdapter(RunResult)
+
+
+def outcome_of(exit_code: int) -> Outcome:
+    """The outcome of a run with an exit code."""
+    return _OUTCOMES.get(exit_code, Outcome.FAILED)
+
+
+def read_result(file: Path) -> RunResult | None:
+    """Reads the result of a run; None if it left none: it was killed, or the disk is full."""
+    try:
+        return _JSON.validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+@contextmanager
+def recording(
+    workspace: Workspace, file: Path, log: Path, run_ids: Sequence[str]
+) -> Iterator[None]:
+    """Writes the result of the run inside, also if it fails or is interrupted.
+
+    Args:
+        workspace: of the run, which holds it.
+        file: to write, atomically. If that fails, it is logged and the run goes on.
+        log: of the run.
+        run_ids: TFX's ids of the pipeline runs; read at the end.
+    """
+    started, error = datetime.now().astimezone(), None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        try:
+            _write(_result(workspace, log, run_ids, started, error), file)
+        except Exception:
+            logging.exception("The result of the run could not be written.")
+
+
+def _result(
+    workspace: Workspace,
+    log: Path,
+    run_ids: Sequence[str],
+    started: datetime,
+    error: BaseException | None,
+) -> RunResult:
+    newest = lineage.runs(lineage.connect(workspace.metadata), last=1) if run_ids else []
+    run = newest[0] if newest and newest[0].id in run_ids else lineage.Run("")
+    if error:
+        exit_code, message = failures.describe(error)
+    else:
+        exit_code = 0 if run.pushable else exit_codes.NOT_BLESSED
+        message = f"withdrawn: {run.withdrawn}" if run.withdrawn else run.reason or "no reason"
+    live = serving.find_live(workspace.serving, run.model) if run.model else None
+    report = workspace.reports / f"{run.evaluation.name}.html" if run.evaluation else None
+    return RunResult(
+        outcome=outcome_of(exit_code),
+        exit_code=exit_code,
+        message=message,
+        started=started,
+        ended=datetime.now().astimezone(),
+        runs=tuple(run_ids),
+        images=run.images("accepted"),
+        drifted=run.drifted,
+        model=run.artifacts["Trainer", "model"].id if run.model else None,
+        blessed=run.blessed,
+        withdrawn=run.withdrawn,
+        version=int(live.name) if live else None,
+        report=report if report and report.exists() else None,
+        log=log,
+    )
+
+
+def _write(result: RunResult, file: Path) -> None:
+    event = _JSON.dump_python(result, mode="json")
+    logging.info("The run has ended: %s.", result.outcome, extra={"event": event})
+    with atomic_write(file) as partial:
+        partial.write_bytes(_JSON.dump_json(result, indent=2))
