@@ -1,4 +1,4 @@
-"""How a failure is told: one line, and an exit code by its cause."""
+"""Turns a failure into one line and an exit code by its cause."""
 
 import errno
 
@@ -11,7 +11,7 @@ WORKSPACE_ERRNO = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
 }
-# As TensorFlow and SQLite put it, in errors without an errno.
+# Wordings of TensorFlow and SQLite, whose errors have no errno.
 WORKSPACE_TEXT = {
     "No space left on device": "the disk is full",
     "disk is full": "the disk is full",
@@ -28,17 +28,16 @@ class OutputError(ValueError):
 
 
 def describe(error: BaseException) -> tuple[int, str]:
-    """Tells a failure.
+    """Describes a failure.
 
     Returns:
-        The exit code and the message. The first line says what is wrong; only a configuration with
-        several wrong keys has more lines.
+        The exit code and the message: one line, or one line per wrong key of a configuration.
     """
     stop = find_stop(error)
     if isinstance(stop, SystemExit):
-        return exit_codes.TERMINATED, "terminated; the next run goes on from here"
+        return exit_codes.TERMINATED, "terminated; the next run resumes from here"
     if stop:
-        reason = str(stop) or "the next run goes on from here"
+        reason = str(stop) or "the next run resumes from here"
         return exit_codes.INTERRUPTED, f"interrupted; {reason}"
     text = str(error).strip()
     code = getattr(error, "exit_code", None)
@@ -53,9 +52,9 @@ def describe(error: BaseException) -> tuple[int, str]:
 
 
 def find_stop(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
-    """What stopped the program, where that led to the error: Ctrl-C, or SIGTERM as an exit.
+    """Finds the Ctrl-C or SIGTERM (as SystemExit) that led to an error, if one did.
 
-    Beam makes a RuntimeError of whatever comes while it calls a function.
+    Beam wraps whatever is raised while it calls a function in a RuntimeError.
     """
     found: BaseException | None = error
     while found and not isinstance(found, KeyboardInterrupt) and not _is_terminated(found):

@@ -1,6 +1,6 @@
-"""Sends what libraries log, in Python or C++, to the log file of a run instead of the terminal.
+"""Sends the logs of all libraries, in Python and C++, to a file instead of the terminal.
 
-Beside it go, for programs to read, the events of a run as JSON lines: what is logged with
+A second file has the events of a run as JSON lines, for programs: records that were logged with
 `extra={"event": {...}}`, and all warnings and errors.
 """
 
@@ -17,7 +17,7 @@ FORMAT = "%(asctime)s %(levelname).1s %(name)s: %(message)s"
 
 
 class _JsonLines(logging.Formatter):
-    """An object a line: time (ISO 8601, UTC), level, logger, message and the keys of an event."""
+    """One object per line: time (ISO 8601, UTC), level, logger, message, the keys of an event."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -38,15 +38,15 @@ def _is_event(record: logging.LogRecord) -> bool:
 
 @contextmanager
 def logging_to(path: Path, *, verbose: bool, events: Path | None = None) -> Iterator[None]:
-    """Writes all logs to a file; standard error goes there, too, or (verbose) shows them as well.
+    """Writes all logs to a file, with standard error or, if verbose, also to standard error.
 
-    The descriptor itself is redirected, since TensorFlow's C++ code and child processes write to
-    it. Standard output stays the terminal's.
+    The file descriptor itself is redirected, since TensorFlow's C++ code and child processes write
+    to it. Standard output is left alone.
 
     Args:
         path: of the log file.
-        verbose: show the logs on standard error, too.
-        events: of the file with the events, as JSON lines; None for none.
+        verbose: show the logs on standard error as well.
+        events: path of the file for events; None for no events.
     """
     root = logging.getLogger()
     handlers: list[logging.Handler] = [logging.FileHandler(path, encoding="utf-8")]

@@ -1,4 +1,4 @@
-"""Whom to tell about what is done without a person looking, and where its metrics are written."""
+"""Where the outcomes of checks for new data are posted, and where metrics are written."""
 
 from pydantic import Field
 
@@ -7,13 +7,13 @@ from trainer.common.options import Options
 
 
 class NotifyOptions(Options):
-    """What is told, and to whom."""
+    """Notifications of unattended retraining."""
 
     webhook_env: str = Field(
         "IADB_WEBHOOK",
         pattern="^[A-Za-z_][A-Za-z0-9_]*$",
-        description="environment variable with the URL that attempts are posted to; where it is "
-        "not set, nobody is told. The URL is a secret and so stands nowhere else",
+        description="environment variable with the URL that checks are posted to; nothing is "
+        "posted if it is not set. The URL is a secret, so it stands nowhere else",
     )
     on: tuple[Outcome, ...] = Field(
         (
@@ -23,11 +23,11 @@ class NotifyOptions(Options):
             Outcome.FAILED,
             Outcome.TIMED_OUT,
         ),
-        description="outcomes of an attempt that are told",
+        description="outcomes of a check that are posted",
     )
     textfile: str | None = Field(
         None,
         pattern=r"\.prom$",
-        description="where the metrics for Prometheus's node exporter are written; without it, "
+        description="file for the metrics, read by Prometheus's node exporter; by default "
         "metrics.prom in the workspace",
     )

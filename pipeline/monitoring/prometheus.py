@@ -1,6 +1,6 @@
-"""What Prometheus reads about a workspace, out of the journal, ML Metadata and the serving folder.
+"""Metrics of a workspace for Prometheus, from the journal, ML Metadata and the serving folder.
 
-Times are those of events, not ages, so that they stay true however seldom the text is written.
+Times are timestamps of events, not ages, so that they stay true until the text is written again.
 Imports neither TFX nor TensorFlow.
 """
 
@@ -17,14 +17,14 @@ from pipeline.registry.journal import Journal, Outcome
 from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.workspace import Workspace
 
-# Of attempts that did what they were there for, though the model may not be the better one.
+# Of checks that did their work, even if the new model is not better.
 _SUCCESS = {Outcome.NOTHING_NEW, Outcome.TOO_FEW, Outcome.BLESSED, Outcome.NOT_BLESSED}
 
 
 def write(workspace: Workspace, options: NotifyOptions) -> None:
-    """Writes the metrics for the textfile collector of the node exporter, whole or not at all.
+    """Writes the metrics for the textfile collector of the node exporter, atomically.
 
-    Where that fails, a line is logged: it decides nothing about the attempt.
+    A failure is logged and does not change how the check ended.
     """
     path = options.textfile or str(workspace.folder / "metrics.prom")
     try:
@@ -50,31 +50,31 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         if self._workspace.journal.exists():
-            yield from _of_attempts(Journal(self._workspace.journal))
+            yield from _of_checks(Journal(self._workspace.journal))
         if self._workspace.metadata.exists():
             store = lineage.connect(self._workspace.metadata)
             yield from _of_models(load_models(store, self._workspace.serving))
 
 
-def _of_attempts(journal: Journal) -> Iterator[Metric]:
-    attempts = journal.attempts()
+def _of_checks(journal: Journal) -> Iterator[Metric]:
+    checks = journal.attempts()
     yield _gauge(
         "last_attempt_timestamp_seconds",
-        "When the last attempt began.",
-        *(attempt.started.timestamp() for attempt in attempts[-1:]),
+        "When the last check began.",
+        *(check.started.timestamp() for check in checks[-1:]),
     )
-    succeeded = [attempt for attempt in attempts if attempt.outcome in _SUCCESS]
+    succeeded = [check for check in checks if check.outcome in _SUCCESS]
     yield _gauge(
         "last_success_timestamp_seconds",
-        "When the last attempt ended that did not fail, whether there were new images or not.",
-        *(attempt.ended.timestamp() for attempt in succeeded[-1:]),
+        "When the last check ended that did not fail, with or without new images.",
+        *(check.ended.timestamp() for check in succeeded[-1:]),
     )
-    counts = Counter(attempt.outcome for attempt in attempts)
+    counts = Counter(check.outcome for check in checks)
     yield _counter(
-        "attempts", "Attempts by outcome.", "outcome", {each: counts[each] for each in Outcome}
+        "attempts", "Checks by outcome.", "outcome", {each: counts[each] for each in Outcome}
     )
     held = [span for span in journal.held_spans().values() if span.released is None]
-    yield _gauge("held_spans", "Spans that wait for a person to release them.", len(held))
+    yield _gauge("held_spans", "Spans held for review.", len(held))
 
 
 def _of_models(models: Sequence[RegisteredModel]) -> Iterator[Metric]:
@@ -82,7 +82,7 @@ def _of_models(models: Sequence[RegisteredModel]) -> Iterator[Metric]:
     counts = Counter(model.blessed for model in models)
     yield _counter(
         "verdicts",
-        "Verdicts of the gate on models.",
+        "Models by verdict of the gate.",
         "verdict",
         {name: counts[blessed] for name, blessed in verdicts.items()},
     )
@@ -93,7 +93,7 @@ def _of_models(models: Sequence[RegisteredModel]) -> Iterator[Metric]:
         *(model.trained.timestamp() for model in live),
     )
     images = GaugeMetricFamily(
-        "iadb_images_seen", "Images that a model was trained and judged on.", labels=["model"]
+        "iadb_images_seen", "Images that a model was trained and evaluated on.", labels=["model"]
     )
     metrics = GaugeMetricFamily(
         "iadb_metric", "Metrics of the samples of a model.", labels=["model", "name"]
@@ -108,7 +108,7 @@ def _of_models(models: Sequence[RegisteredModel]) -> Iterator[Metric]:
 
 
 def _gauge(name: str, documentation: str, *values: float) -> Metric:
-    """A gauge with one value, or with none where nothing is known."""
+    """A gauge with one value, or without if it is unknown."""
     family = GaugeMetricFamily(f"iadb_{name}", documentation)
     for value in values:
         family.add_metric([], value)

@@ -1,16 +1,16 @@
-"""Runs the pipeline as a Beam pipeline of its own, by TFX's BeamDagRunner."""
+"""Runs the pipeline as a Beam pipeline, with TFX's BeamDagRunner."""
 
 from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
 from pipeline.runners.observed import Observer, observed
 
-# Beam's default runner would first try to download one; these nodes only wait for each other.
+# Beam's default runner would try to download Prism; this pipeline only orders the nodes.
 ORCHESTRATION = ["--runner=FnApiRunner"]
 
 
 def run(pipeline: Pipeline, observer: Observer, gpus: str | None) -> None:
     """Runs every node; raises what the first failing node raised, wrapped by Beam."""
-    # The orchestrating pipeline takes its options from the command line, and from nowhere else.
+    # The orchestrating pipeline takes its options from the command line only.
     with observed(observer, gpus, ORCHESTRATION):
         BeamDagRunner().run(pipeline)

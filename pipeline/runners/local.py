@@ -1,4 +1,4 @@
-"""Runs the pipeline in this process, node after node, by TFX's LocalDagRunner."""
+"""Runs the pipeline in this process, node by node, with TFX's LocalDagRunner."""
 
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline

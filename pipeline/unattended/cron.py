@@ -1,8 +1,9 @@
 """Cron expressions: five fields as people write them, six as Kubeflow Pipelines reads them.
 
-KFP parses with robfig/cron 1.2: seconds first, Sunday is 0 alone, no range that wraps around, and
-no time zone (a prefix CRON_TZ= counts as a field too many). All cron of a cluster is read in one
-zone, which its administrator sets (`cronScheduleTimezone`, else UTC) and the API does not tell.
+KFP parses them with robfig/cron 1.2: seconds come first, Sunday is only 0, a range cannot wrap
+around, and a time zone is not supported (a prefix CRON_TZ= counts as one field too many). A cluster
+reads all expressions in one time zone, which its administrator sets (`cronScheduleTimezone`, UTC by
+default) and the API does not expose.
 """
 
 import re
@@ -17,23 +18,23 @@ FIELD = re.compile(r"([0-9*,/-]|\b[a-z]{3}\b)+", re.IGNORECASE)  # no L, #, ?, H
 
 
 class CronError(ValueError):
-    """A schedule that cannot be kept: of a wrong form, never due, or in an unknown time zone."""
+    """A schedule that is malformed, never due, or in an unknown time zone."""
 
     exit_code = exit_codes.USAGE
 
 
 def to_kubeflow(expression: str) -> str:
-    """Writes a cron expression with every value spelled out, as robfig/cron reads it.
+    """Rewrites a cron expression for robfig/cron, with every value spelled out.
 
     Args:
         expression: minute, hour, day of the month, month and day of the week (0 or 7 is Sunday).
 
     Returns:
         Second, minute, hour, day of the month, month and day of the week (0 is Sunday), due at the
-        same times: where both days are restricted, either will do.
+        same times: if both days are restricted, it is due on either.
 
     Raises:
-        CronError: if the expression is not one of five fields, or has extensions of other crons.
+        CronError: the expression does not have five fields, or uses extensions of other crons.
     """
     fields = expression.split()
     if len(fields) != 5 or not all(map(FIELD.fullmatch, fields)):
@@ -49,19 +50,19 @@ def to_kubeflow(expression: str) -> str:
 
 
 def next_times(expression: str, timezone: str, after: datetime, count: int) -> list[datetime]:
-    """When a cron expression of five fields is due.
+    """The next times at which a cron expression is due.
 
     Args:
-        expression: one that `to_kubeflow` accepts.
-        timezone: name of the zone that it is read in, such as Europe/Berlin.
+        expression: five fields that `to_kubeflow` accepts.
+        timezone: name of the time zone of the expression, such as Europe/Berlin.
         after: an aware time.
-        count: how many times.
+        count: number of times.
 
     Returns:
-        The first times after that, in the zone.
+        The first times after `after`, in that time zone.
 
     Raises:
-        CronError: if there is no such zone, or no such time, as on February 30.
+        CronError: the time zone is unknown, or the expression is never due, as on February 30.
     """
     if timezone not in available_timezones():
         raise CronError(f"--timezone {timezone}: unknown; give a name such as Europe/Berlin")
@@ -69,4 +70,4 @@ def next_times(expression: str, timezone: str, after: datetime, count: int) -> l
     try:
         return [due.get_next(datetime) for _ in range(count)]
     except CroniterBadDateError:
-        raise CronError(f"--cron {expression!r}: there is no such date") from None
+        raise CronError(f"--cron {expression!r}: never due, there is no such date") from None

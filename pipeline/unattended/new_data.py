@@ -1,7 +1,7 @@
-"""Looks for images that no run has read yet. Of remote folders alone, TFX is imported.
+"""Finds images that no run has read yet. TFX is imported for remote folders only.
 
-What a run has read is remembered in the journal, span by span, as a snapshot: eight bytes a file,
-a digest of its path in the span's folder, its size and its time of change, sorted.
+The journal remembers what runs have read as one snapshot per span: for each file an eight-byte
+digest of its path in the span's folder, its size and its modification time, sorted.
 """
 
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from pipeline.config import PipelineConfig
 from pipeline.registry.journal import HeldSpan, Journal
 
 DIGEST_BYTES = 8
-SPANS_SHOWN = 5  # that a line names one by one
+SPANS_SHOWN = 5  # spans that a line names one by one
 
 
 @dataclass(frozen=True)
 class SpanState:
-    """One span, compared with what runs have read of it.
+    """A span, compared with what runs have read of it.
 
     Attributes:
-        number: of the span; 0 where the data have none.
+        number: of the span; 0 if the data have no spans.
         folder: relative to the data folder.
-        images: files that should be images; None where it is not read, being held or excluded.
-        new: those that no run has read.
+        images: number of image files; None if the span is not read, as it is held or excluded.
+        new: number of those that no run has read.
         trained: whether a run has read some of it.
-        late: whether the new ones came after a run had read a later span.
+        late: whether the new ones arrived after a run had read a later span.
         in_window: whether the next run reads it.
-        held: when and why it was set aside, and when it was released; None where it never was.
-        snapshot: of its files; empty where it is not read.
+        held: when and why it was held, and when it was released; None if it never was.
+        snapshot: of its files; empty if it is not read.
     """
 
     number: int
@@ -46,11 +46,11 @@ class SpanState:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a look at the data found.
+    """The state of the data at one time.
 
     Attributes:
-        spans: all there are, ascending.
-        numbered: whether the data have spans; without, there is one of the number 0.
+        spans: all spans, ascending.
+        numbered: whether the data have spans; otherwise the whole folder is span 0.
     """
 
     spans: tuple[SpanState, ...]
@@ -58,44 +58,44 @@ class Finding:
 
     @property
     def new(self) -> dict[int, int]:
-        """New images by span, of the spans that the next run reads."""
+        """Number of new images by span, for the spans that the next run reads."""
         return {span.number: span.new for span in self.spans if span.in_window and span.new}
 
     @property
     def late(self) -> dict[int, int]:
-        """Those of them that came after a run had read a later span."""
+        """Those of them that arrived after a run had read a later span."""
         return {span.number: span.new for span in self.spans if span.in_window and span.late}
 
     @property
     def outside(self) -> dict[int, int]:
-        """New images by span, of the spans that the next run does not read for their age."""
+        """Number of new images by span, for the spans that are too old for the next run."""
         return {span.number: span.new for span in self.spans if span.new and not span.in_window}
 
     @property
     def held(self) -> tuple[SpanState, ...]:
-        """The spans that wait for a person."""
+        """The spans held for review."""
         return tuple(span for span in self.spans if span.held and not span.held.released)
 
     @property
     def released(self) -> bool:
-        """Whether some of the new images were held, and a person let them in."""
+        """Whether some of the new images were held and then released by a person."""
         return any(
             span.held and span.held.released for span in self.spans if span.number in self.new
         )
 
     @property
     def newest(self) -> int | None:
-        """The last span that the next run reads; None where there is none to read."""
+        """The last span that the next run reads; None if it reads none."""
         return max((span.number for span in self.spans if span.in_window), default=None)
 
     @property
     def snapshots(self) -> dict[int, bytes]:
-        """Of the spans that the next run reads."""
+        """The snapshots of the spans that the next run reads."""
         return {span.number: span.snapshot for span in self.spans if span.in_window}
 
     @property
     def text(self) -> str:
-        """All that in one line."""
+        """A summary in one line."""
         total = sum(self.new.values())
         found = f"{total:,} new image{'' if total == 1 else 's'}" if total else "no new images"
         if self.numbered and total:
@@ -105,13 +105,13 @@ class Finding:
         if self.outside:
             spans = ", ".join(map(str, [*self.outside][-SPANS_SHOWN:]))
             found += f"; {sum(self.outside.values()):,} in spans outside data.window: {spans}"
-        if self.held and self.numbered:  # the reasons were told when they were set aside
+        if self.held and self.numbered:  # the reasons were reported when they were held
             numbers = ", ".join(str(span.number) for span in self.held[-SPANS_SHOWN:])
             found += f"; held (see `iadb spans`): {numbers}"
         elif self.held:
             [folder] = self.held
             reason = folder.held.reason
-            found += f"; the folder is held: {reason} (`iadb spans release 0` lets it in)"
+            found += f"; the folder is held: {reason}; to accept: `iadb spans release 0`"
         return found
 
     def _where(self) -> str:
@@ -121,11 +121,11 @@ class Finding:
             return f" {parts[0]}"
         counted = [f"{count:,} {part}" for count, part in zip(new.values(), parts, strict=True)]
         earlier = len(counted) - SPANS_SHOWN
-        rest = [f"the rest in {earlier} span{'' if earlier == 1 else 's'} before"]
+        rest = [f"the rest in {earlier} earlier span{'' if earlier == 1 else 's'}"]
         return f": {', '.join(counted[-SPANS_SHOWN:] + (rest if earlier > 0 else []))}"
 
     def as_json(self) -> dict[str, object]:
-        """As the journal records it; keys of JSON objects are strings."""
+        """The form for the journal; keys of JSON objects are strings."""
         return {
             "text": self.text,
             "newest": self.newest,
@@ -140,7 +140,7 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     """Compares the files of the data folder with what the journal remembers.
 
     Raises:
-        ImageDataError: the folder or the spans are not as the configuration says.
+        ImageDataError: the folder or its spans do not match the configuration.
     """
     data = config.data
     held = journal.held_spans()

@@ -1,4 +1,4 @@
-"""Runs a command as a child process to its end: for a limited time, and never beyond this one."""
+"""Runs a command as a child process that has a time limit and does not outlive this process."""
 
 import functools
 import os
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from pipeline.parent_death import die_with_parent
 
-GRACE_SECONDS = 120.0  # for a child to save its state after SIGTERM
-DRAIN_SECONDS = 5.0  # for the last of its output, which a process that it left behind may hold open
+GRACE_SECONDS = 120.0  # from SIGTERM to SIGKILL, for the child to save its state
+DRAIN_SECONDS = 5.0  # wait for the last output; an orphan of the child may hold the pipe open
 MAX_LINE = 500  # characters
 
 
@@ -21,9 +21,9 @@ class Ended:
     """How a child process ended.
 
     Attributes:
-        code: its exit code; of one that a signal killed, 128 and the signal's number.
-        reason: the last line that it wrote to standard error, or what else is known.
-        timed_out: whether it was ended for its time.
+        code: its exit code; 128 plus the number of the signal that killed it.
+        reason: the last line that it wrote to standard error, else how it ended.
+        timed_out: whether it was terminated for exceeding the time limit.
     """
 
     code: int
@@ -34,16 +34,16 @@ class Ended:
 def supervise(
     command: Sequence[str], timeout: float | None = None, grace: float = GRACE_SECONDS
 ) -> Ended:
-    """Runs a command in a process group of its own; its output goes where this process's goes.
+    """Runs a command in a process group of its own; it shares the output of this process.
 
     Args:
         command: program and arguments.
-        timeout: seconds after which it gets SIGTERM; None for no limit.
-        grace: seconds from there to SIGKILL.
+        timeout: seconds until SIGTERM; None for no limit.
+        grace: seconds from SIGTERM to SIGKILL.
 
     Raises:
-        KeyboardInterrupt, SystemExit: what came to this process meanwhile. The child got the like
-            of it, and has ended.
+        KeyboardInterrupt, SystemExit: this process was interrupted. The child received the same
+            signal and has ended.
     """
     with subprocess.Popen(
         command,
@@ -51,7 +51,7 @@ def supervise(
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        process_group=0,  # Ctrl-C reaches it through this process alone, and so once
+        process_group=0,  # Ctrl-C reaches it once, through this process
         preexec_fn=functools.partial(die_with_parent, os.getpid()),
     ) as child:
         last = _LastLine(child.stderr)
@@ -74,7 +74,7 @@ def supervise(
 
 
 def _end(child: subprocess.Popen, with_signal: signal.Signals, grace: float) -> None:
-    """Asks the child's process group to end, and kills it when it does not."""
+    """Signals the child's process group, and kills it if it does not end in time."""
     if child.poll() is not None:
         return
     try:
@@ -88,7 +88,7 @@ def _end(child: subprocess.Popen, with_signal: signal.Signals, grace: float) -> 
 
 
 class _LastLine(threading.Thread):
-    """Passes the lines of a stream on to standard error, and keeps the last."""
+    """Forwards the lines of a stream to standard error and keeps the last."""
 
     def __init__(self, stream: Iterable[str]) -> None:
         super().__init__(daemon=True)

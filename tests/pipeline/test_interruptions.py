@@ -59,7 +59,7 @@ def test_a_training_that_is_killed_twice_goes_on_and_ends_as_if_it_had_not_been(
     process.send_signal(signal.SIGINT)
     output, error = process.communicate(timeout=600)
     assert process.returncode == exit_codes.INTERRUPTED, error
-    assert "interrupted; the next run goes on from here" in error
+    assert "interrupted; the next run resumes from here" in error
     assert "Traceback" not in output + error
 
     process = iadb(*arguments)

@@ -40,7 +40,7 @@ from trainer.labels import TooFewClassesError
         ),
         (KeyError("x"), exit_codes.UNEXPECTED, "KeyError: 'x'"),
         (ValueError("one\ntwo"), exit_codes.UNEXPECTED, "ValueError: one"),
-        (KeyboardInterrupt(), 130, "interrupted; the next run goes on from here"),
+        (KeyboardInterrupt(), 130, "interrupted; the next run resumes from here"),
     ],
 )
 def test_a_failure_has_a_code_by_its_cause_and_a_line(error, code, text):

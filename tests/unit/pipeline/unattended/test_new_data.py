@@ -123,7 +123,7 @@ def test_many_spans_are_told_in_one_short_line(tmp_path, journal):
         put(tmp_path / "data" / f"2026/04/{day:02}", "a.png")
     text = look(config, journal).text
     assert text.startswith("30 new images: 1 in span ")
-    assert text.endswith(", the rest in 25 spans before")
+    assert text.endswith(", the rest in 25 earlier spans")
 
 
 def test_an_empty_span_has_nothing_new_and_a_missing_folder_is_an_error(spanned, journal):
