@@ -12,7 +12,9 @@ from tfx.orchestration.portable import launcher
 
 from pipeline import failures
 from pipeline.registry import serving
+from pipeline.registry.journal import Outcome
 from pipeline.registry.lineage import connect, runs
+from pipeline.registry.outcome import read_result
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, Runs, states
 from trainer.common import exit_codes
@@ -77,6 +79,19 @@ def test_a_training_that_is_killed_twice_goes_on_and_ends_as_if_it_had_not_been(
     straight.run(*overrides)
     assert metadata(tmp_path / "straight")["metrics"]["resumed_from_step"] == 0
     assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
+
+
+def test_a_run_that_is_terminated_leaves_its_result(tmp_path, digits_folder):
+    file = tmp_path / "result.json"
+    process = iadb(*run_arguments(tmp_path / "workspace", digits_folder), "--result", file)
+    for line in process.stdout:
+        if line.startswith("✓ SchemaImporter"):
+            process.terminate()
+    assert process.wait(timeout=600) == exit_codes.TERMINATED
+    result = read_result(file)
+    assert (result.outcome, result.exit_code) == (Outcome.INTERRUPTED, exit_codes.TERMINATED)
+    [run] = runs(connect(tmp_path / "workspace" / "metadata.sqlite"))
+    assert (result.runs, result.images) == ((run.id,), 1797)
 
 
 def metadata(workspace):

@@ -10,6 +10,8 @@ import pytest
 from pipeline import graph
 from pipeline.config import ConfigError
 from pipeline.registry import lineage, serving
+from pipeline.registry.journal import Outcome
+from pipeline.registry.outcome import read_result
 from tests.pipeline.conftest import NODES, RESOLVERS, Runs, states
 
 
@@ -43,6 +45,10 @@ def test_nodes_and_verdict_are_events_for_programs_to_read(trained):
     assert nodes == dict.fromkeys(NODES, "done")
     assert events[-1]["blessed"] is True
     assert events[-1]["version"] == int(trained.first.pushed.name)
+    result = read_result(min(trained.workspace.results.iterdir()))
+    assert (result.outcome, result.runs) == (Outcome.BLESSED, (trained.first.id,))
+    assert result.version == events[-1]["version"]
+    assert result.report.parent == trained.workspace.reports and result.report.exists()
 
 
 def test_the_metadata_beside_the_model_says_how_it_was_made(trained):

@@ -41,7 +41,7 @@ def attempts(workspace, *outcomes):
     return journal
 
 
-def test_attempts_are_counted_by_outcome_and_the_last_success_is_told(workspace):
+def test_checks_are_counted_by_outcome_and_the_last_success_has_a_time(workspace):
     attempts(workspace, Outcome.BLESSED, Outcome.NOTHING_NEW, Outcome.FAILED, Outcome.FAILED)
     found = parsed(prometheus.text(workspace))
     counted = {key[1]: n for key, n in found.items() if key[0] == "iadb_attempts_total"}
@@ -57,7 +57,7 @@ def test_attempts_are_counted_by_outcome_and_the_last_success_is_told(workspace)
     assert found["iadb_last_attempt_timestamp_seconds",] == last_night.timestamp()
 
 
-def test_an_attempt_that_runs_or_was_killed_counts_as_begun_alone(workspace):
+def test_a_check_that_runs_or_was_killed_counts_only_as_begun(workspace):
     attempts(workspace, None)
     found = parsed(prometheus.text(workspace))
     assert found["iadb_last_attempt_timestamp_seconds",] == NIGHT.timestamp()
@@ -73,7 +73,7 @@ def test_spans_that_wait_for_a_person_are_counted(workspace):
     assert parsed(prometheus.text(workspace))["iadb_held_spans",] == 2
 
 
-def test_models_tell_verdicts_and_the_metrics_of_the_live_and_the_newest_one(workspace):
+def test_models_yield_verdicts_and_the_metrics_of_the_live_and_the_newest_one(workspace):
     recorded = Recorded(workspace.metadata, workspace.artifacts)
     live = recorded.run(kid=0.01)
     recorded.push(live, workspace.serving)

@@ -76,13 +76,13 @@ def serve(monkeypatch):
         server.close()
 
 
-def tell(tmp_path, attempt=ATTEMPT, **options):
+def notify(tmp_path, attempt=ATTEMPT, **options):
     webhook.notify(NotifyOptions(**options), attempt, [], Workspace(tmp_path))
 
 
-def test_an_attempt_is_posted_as_text_and_as_fields(serve, tmp_path):
+def test_a_check_is_posted_as_text_and_as_fields(serve, tmp_path):
     webhook = serve(200)
-    tell(tmp_path)
+    notify(tmp_path)
     [payload] = webhook.received
     assert payload["text"].endswith(f"{tmp_path}: failed: Trainer: the loss is nan")
     assert payload["attempt"]["outcome"] == "failed"
@@ -94,32 +94,32 @@ def test_an_attempt_is_posted_as_text_and_as_fields(serve, tmp_path):
 def test_text_from_data_is_one_line_without_markup(serve, tmp_path):
     webhook = serve(200)
     message = "span <!channel> & <http://evil|click>\nsecond" + "x" * 5000
-    tell(tmp_path, dataclasses.replace(ATTEMPT, message=message))
+    notify(tmp_path, dataclasses.replace(ATTEMPT, message=message))
     [payload] = webhook.received
     assert "&lt;!channel&gt; &amp; &lt;http://evil|click&gt; second" in payload["text"]
     assert "<" not in payload["text"]
     assert len(payload["text"]) < 1100
 
 
-def test_only_outcomes_that_are_asked_for_are_told(serve, tmp_path):
+def test_only_configured_outcomes_are_posted(serve, tmp_path):
     webhook = serve(200)
     for outcome in Outcome:
-        tell(tmp_path, dataclasses.replace(ATTEMPT, outcome=outcome), on=("held", "not blessed"))
+        notify(tmp_path, dataclasses.replace(ATTEMPT, outcome=outcome), on=("held", "not blessed"))
     assert [payload["attempt"]["outcome"] for payload in webhook.received] == [
         "held",
         "not blessed",
     ]
 
 
-def test_without_a_webhook_nobody_is_told_and_nothing_is_said(monkeypatch, tmp_path, caplog):
+def test_without_a_webhook_nothing_is_posted_or_logged(monkeypatch, tmp_path, caplog):
     monkeypatch.delenv("IADB_WEBHOOK", raising=False)
-    tell(tmp_path)
+    notify(tmp_path)
     assert not caplog.records
 
 
 def test_a_fault_of_the_webhook_is_retried(serve, tmp_path, caplog):
     webhook = serve(500, 429, 204)
-    tell(tmp_path)
+    notify(tmp_path)
     assert len(webhook.received) == 3
     assert not caplog.records
 
@@ -130,7 +130,7 @@ def test_a_webhook_that_rejects_is_reported_in_one_line_without_its_secret(
 ):
     webhook = serve(status)
     with caplog.at_level(logging.INFO):
-        tell(tmp_path)
+        notify(tmp_path)
     assert len(webhook.received) == posts
     [record] = caplog.records
     assert record.getMessage() == f"webhook $IADB_WEBHOOK: answers with status {status}"
@@ -141,11 +141,11 @@ def test_an_unreachable_webhook_is_reported_in_one_line_without_its_secret(
 ):
     monkeypatch.setattr(webhook, "TIMEOUT", 0.05)
     slow = serve(200, delay=0.5)
-    tell(tmp_path)
+    notify(tmp_path)
     assert len(slow.received) == 3
     closed = serve(200)
     closed.close()
-    tell(tmp_path)
+    notify(tmp_path)
     assert not closed.received
     lines = [record.getMessage() for record in caplog.records]
     assert lines == [
@@ -169,7 +169,7 @@ def test_an_unreachable_webhook_is_reported_in_one_line_without_its_secret(
 )
 def test_an_invalid_or_unencrypted_url_is_rejected(monkeypatch, tmp_path, caplog, url):
     monkeypatch.setenv("IADB_WEBHOOK", url)
-    tell(tmp_path)
+    notify(tmp_path)
     [record] = caplog.records
     assert record.getMessage().startswith("webhook $IADB_WEBHOOK: is not a valid webhook URL")
     assert SECRET not in caplog.text
@@ -179,7 +179,7 @@ def test_an_invalid_or_unencrypted_url_is_rejected(monkeypatch, tmp_path, caplog
 def test_errors_about_a_strange_host_do_not_contain_it(monkeypatch, tmp_path, caplog, host):
     monkeypatch.setattr(webhook, "TRIES", 1)
     monkeypatch.setenv("IADB_WEBHOOK", f"https://{host}/")
-    tell(tmp_path)
+    notify(tmp_path)
     [record] = caplog.records
     assert record.getMessage().startswith("webhook $IADB_WEBHOOK: is unreachable ")
     assert SECRET not in caplog.text

@@ -55,7 +55,7 @@ class Unattended:
         self.journal = Journal(self.workspace.journal)
         self.recorded = Recorded(self.workspace.metadata, self.workspace.artifacts)
         self.recorded.run()
-        self.told = []
+        self.reported = []
         self.now = NOW
         self.pattern = "data.pattern=span-{SPAN}"
 
@@ -83,7 +83,7 @@ class Unattended:
             load(overrides=[*fixed, "schedule.min_free_gb=0", *overrides]),
             self.workspace,
             cause="check",
-            report=self.told.append,
+            report=self.reported.append,
             now=lambda: self.now,
             iadb=[sys.executable, "-c", STAND_IN, str(self.folder)],
         )
@@ -105,7 +105,7 @@ def test_new_data_lead_to_a_run_and_the_same_data_to_none(unattended):
     assert (first.outcome, first.exit_code, first.tries) == (Outcome.BLESSED, 0, 1)
     assert first.message == "2 new images in span 1; kid 0.01 is at most 0.02"
     assert (first.started, first.ended, first.cause) == (NOW, NOW, "check")
-    assert unattended.told == ["2 new images in span 1"]
+    assert unattended.reported == ["2 new images in span 1"]
     second = unattended.check()
     assert (second.outcome, second.exit_code, second.tries) == (Outcome.NOTHING_NEW, 0, 0)
     assert second.message == "no new images, the newest span is 1"
@@ -265,11 +265,11 @@ def test_a_check_that_was_killed_is_reported_by_the_next(unattended):
     number = unattended.journal.begin("schedule", {}, NOW)
     unattended.plan((0,))
     assert unattended.check().outcome == Outcome.BLESSED
-    assert unattended.told[0] == f"check {number} of 2026-03-01 03:00 was cut off"
+    assert unattended.reported[0] == f"check {number} of 2026-03-01 03:00 was cut off"
     assert unattended.journal.attempt(number).outcome == Outcome.INTERRUPTED
-    unattended.told.clear()
+    unattended.reported.clear()
     unattended.check()
-    assert unattended.told == []
+    assert unattended.reported == []
 
 
 def test_a_check_that_was_killed_gets_the_runs_since_that_no_other_has(unattended):

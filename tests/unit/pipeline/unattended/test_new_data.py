@@ -64,7 +64,9 @@ def test_what_arrives_after_the_look_is_new_the_next_time(tmp_path, journal):
     assert look(config, journal).new == {0: 1}
 
 
-def test_files_that_come_late_to_a_span_of_the_window_are_new_and_told_as_late(spanned, journal):
+def test_files_that_arrive_late_in_a_span_of_the_window_are_new_and_reported_as_late(
+    spanned, journal
+):
     config, folder = spanned
     put(folder(1), "a.png")
     put(folder(2), "a.png")
@@ -85,7 +87,7 @@ def test_more_files_in_the_newest_span_are_not_late(spanned, journal):
     assert (found.new, found.late, found.text) == ({1: 1}, {}, "1 new image in span 1")
 
 
-def test_spans_outside_the_window_are_told_and_are_no_reason_to_run(spanned, journal):
+def test_spans_outside_the_window_are_reported_and_start_no_run(spanned, journal):
     config, folder = spanned
     for number in range(1, 5):
         put(folder(number), "a.png")
@@ -96,7 +98,7 @@ def test_spans_outside_the_window_are_told_and_are_no_reason_to_run(spanned, jou
     assert (look(config, journal).new, look(config, journal).outside) == ({}, {1: 1})
 
 
-def test_a_held_span_is_told_and_not_read_until_it_is_released(spanned, journal):
+def test_a_held_span_is_reported_and_not_read_until_it_is_released(spanned, journal):
     config, folder = spanned
     for number in (1, 2):
         put(folder(number), "a.png")
@@ -117,7 +119,7 @@ def test_where_all_is_held_nothing_is_read(tmp_path, journal):
     assert found.text.startswith("no new images; the folder is held: 5 of 5")
 
 
-def test_many_spans_are_told_in_one_short_line(tmp_path, journal):
+def test_many_spans_are_reported_in_one_short_line(tmp_path, journal):
     config = config_of(tmp_path / "data", "data.pattern='{YYYY}/{MM}/{DD}'", "data.window=0")
     for day in range(1, 31):
         put(tmp_path / "data" / f"2026/04/{day:02}", "a.png")

@@ -83,7 +83,7 @@ def test_times_are_those_of_the_zone():
         (Plan(NIGHTLY, "Mars/Olympus"), "--timezone Mars/Olympus: unknown"),
     ],
 )
-def test_a_plan_that_cannot_be_kept_is_told(plan, problem):
+def test_an_invalid_plan_is_rejected_with_its_problem(plan, problem):
     with pytest.raises(CronError, match=problem):
         make_trigger(plan)
 
@@ -163,7 +163,7 @@ def test_a_time_that_was_just_missed_is_made_up_for_once(workspace, tmp_path):
     assert (tmp_path / "mark").read_text() == "."
 
 
-def test_a_time_that_was_missed_long_ago_is_told_and_skipped(workspace, tmp_path):
+def test_a_time_that_was_missed_long_ago_is_reported_and_skipped(workspace, tmp_path):
     plan_next(workspace, ago(hours=2))
     process = scheduler(workspace, sys.executable, "-c", APPEND, tmp_path / "mark")
     process.stdout.readline()
@@ -193,7 +193,7 @@ def test_a_check_that_was_cut_off_by_kill_9_is_taken_up_by_a_restart(workspace, 
     stop(process)
 
 
-def test_a_second_scheduler_says_who_holds_the_workspace_and_stops(workspace, tmp_path):
+def test_a_second_scheduler_reports_who_holds_the_workspace_and_stops(workspace, tmp_path):
     (tmp_path / "data").mkdir()
     arguments = ["schedule", "--cron", NIGHTLY, "--data", str(tmp_path / "data")]
     arguments += ["--workspace", str(workspace.folder)]

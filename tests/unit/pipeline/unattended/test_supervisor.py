@@ -33,17 +33,17 @@ def python(code, *arguments):
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 
-def test_code_and_last_error_line_are_told_and_the_line_is_passed_on(capsys):
+def test_code_and_last_error_line_are_returned_and_the_line_is_forwarded(capsys):
     code = "import sys; print('iadb: first\\niadb: \\x1b[31mlast\\n', file=sys.stderr); sys.exit(3)"
     assert supervise(python(code)) == Ended(3, "?[31mlast")
     assert "iadb: first\niadb: \x1b[31mlast\n" in capsys.readouterr().err
 
 
-def test_a_child_without_a_word_is_told_by_its_code():
+def test_a_child_without_output_is_described_by_its_code():
     assert supervise(python("exit(5)")) == Ended(5, "ended with exit code 5")
 
 
-def test_a_child_that_a_signal_killed_is_told_by_its_name():
+def test_a_child_killed_by_a_signal_is_described_by_its_name():
     code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     assert supervise(python(code)) == Ended(137, "killed by SIGKILL")
 
