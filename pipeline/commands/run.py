@@ -1,6 +1,7 @@
 """The command `iadb run`."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
