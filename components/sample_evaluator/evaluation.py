@@ -12,6 +12,7 @@ from absl import logging
 from tfx import types
 from tfx.dsl.io import fileio
 from tfx.utils import io_utils
+from threadpoolctl import threadpool_limits
 
 from components.features import check_available
 from components.images.batches import DecodeRecords
@@ -36,6 +37,7 @@ _SOURCES = {
 }
 
 _COMPARED = "compared_images"  # folder, for the time of the evaluation
+_FEW = 2_000  # samples: products of so few vectors take longer in several threads than in one
 
 
 class RealData(NamedTuple):
@@ -134,7 +136,8 @@ def evaluate(
         # An in-process runner keeps in memory what all stages of a pipeline made, until its end,
         # and cycles do so after it: the metrics, in a pipeline of their own, start without.
         gc.collect()
-        with make_pipeline() as pipeline:
+        threads = 1 if options.samples <= _FEW else None
+        with threadpool_limits(threads, user_api="blas"), make_pipeline() as pipeline:
             features = pipeline | "Compared" >> ReadCompared(compared)
             nearest = pipeline | "Nearest" >> ReadNearest(compared)
             _ = (features, nearest) | analysis.Analyze(config, output)
