@@ -4,6 +4,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.config import load
+from tests.small_network import build_unet
 
 SMALL = (
     "model.channels=[16]",
@@ -39,7 +40,8 @@ def test_noise_becomes_digits(tutorial, digits_folder, tmp_path):
     assert abs(images.mean() - digits.mean()) < abs(noise.mean() - digits.mean()) / 2
 
 
-def test_the_command_takes_a_preset_and_steps(tutorial, digits_folder, tmp_path):
+def test_the_command_takes_a_preset_and_steps(tutorial, digits_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("trainer.train.build_unet", build_unet)
     gif = tmp_path / "way.gif"
     arguments = ["--preset", "digits", "--data", digits_folder, "--steps", 2, "--output", gif]
     result = CliRunner().invoke(tutorial("flowers").main, list(map(str, arguments)))

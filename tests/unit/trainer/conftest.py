@@ -8,7 +8,16 @@ import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
+from tests import small_network as small
 from trainer import preprocessing
+
+
+@pytest.fixture(scope="module")
+def small_network():
+    """Trains a small network in place of the U-Net, whose traces take seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.train.build_unet", small.build_unet)
+        yield
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def feature(value):
 
 
 @pytest.fixture
-def fn_args(tmp_path, transform_graph):
+def fn_args(tmp_path, transform_graph, small_network):
     """Arguments of a training of two steps on black images, 1x1."""
     png = tf.io.encode_png(tf.zeros([1, 1, 1], tf.uint8)).numpy()
     features = tf.train.Features(feature={"image": feature(png), "label": feature(b"")})

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from pipeline.registry import serving
+from tests.small_network import build_unet
 from trainer.names import METADATA
-from trainer.networks.unet import build_unet
 from trainer.ode import solvers
 from trainer.options import ModelOptions
 from trainer.sampler import Sampler, noise_from_seeds

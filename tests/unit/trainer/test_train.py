@@ -13,13 +13,16 @@ import sys
 import numpy as np
 import tensorflow as tf
 devices, precision, steps, folder = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
-options = json.loads(sys.argv[5]) if len(sys.argv) > 5 else {}
+network, options = sys.argv[5], json.loads(sys.argv[6])
 cpu = tf.config.list_physical_devices("CPU")[0]
 configuration = [tf.config.LogicalDeviceConfiguration()] * devices
 tf.config.set_logical_device_configuration(cpu, configuration)
+import trainer.train
+from tests import small_network
 from trainer.dataset import TrainingData
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.train import train
+if network == "small":
+    trainer.train.build_unet = small_network.build_unet
 
 records = [str(number) for number in range(32)]
 with tf.io.TFRecordWriter(f"{folder}/records.gz", "GZIP") as writer:
@@ -32,7 +35,7 @@ def preprocess(serialized):
 
 names = [f"CPU:{i}" for i in range(devices)]
 strategy = tf.distribute.MirroredStrategy(names) if devices > 1 else tf.distribute.get_strategy()
-trained = train(
+trained = trainer.train.train(
     TrainingData([f"{folder}/records.gz"], preprocess, (4, 4, 1)),
     strategy,
     model_options=ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4),
@@ -50,13 +53,13 @@ np.savez(f"{folder}/weights{steps}-{devices}.npz", *weights)
 """
 
 
-def start(*arguments):
-    command = [sys.executable, "-c", TRAIN, *map(str, arguments)]
+def start(*arguments, network="small", **options):
+    command = [sys.executable, "-c", TRAIN, *map(str, arguments), network, json.dumps(options)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def train(*arguments):
-    process = start(*arguments)
+def train(*arguments, network="small"):
+    process = start(*arguments, network=network)
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err[-2000:]
     return out
@@ -67,13 +70,14 @@ def weights(folder, name):
         return [arrays[key] for key in arrays.files]
 
 
-def test_two_replicas_reach_the_weights_of_one_even_when_resumed(tmp_path):
+@pytest.mark.parametrize("network", ["small", pytest.param("U-Net", marks=pytest.mark.slow)])
+def test_two_replicas_reach_the_weights_of_one_even_when_resumed(tmp_path, network):
     for name in ("one", "straight", "stopped"):
         (tmp_path / name).mkdir()
-    train(1, "float32", 6, tmp_path / "one")
-    train(2, "float32", 6, tmp_path / "straight")
-    train(2, "float32", 3, tmp_path / "stopped")
-    out = train(2, "float32", 6, tmp_path / "stopped")
+    train(1, "float32", 6, tmp_path / "one", network=network)
+    train(2, "float32", 6, tmp_path / "straight", network=network)
+    train(2, "float32", 3, tmp_path / "stopped", network=network)
+    out = train(2, "float32", 6, tmp_path / "stopped", network=network)
     assert out.startswith("  resuming from step 3\n")
     assert out.endswith("\n3\n")
     straight, stopped = (weights(tmp_path / name, "6-2") for name in ("straight", "stopped"))
@@ -84,9 +88,16 @@ def test_two_replicas_reach_the_weights_of_one_even_when_resumed(tmp_path):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("precision", "devices"), [("bfloat16", 1), ("float16", 2)])
-def test_low_precision_trains_to_finite_weights(tmp_path, precision, devices):
-    train(devices, precision, 4, tmp_path)
+@pytest.mark.parametrize(
+    ("precision", "devices", "network"),
+    [
+        ("bfloat16", 1, "U-Net"),
+        ("float16", 2, "small"),
+        pytest.param("float16", 2, "U-Net", marks=pytest.mark.slow),
+    ],
+)
+def test_low_precision_trains_to_finite_weights(tmp_path, precision, devices, network):
+    train(devices, precision, 4, tmp_path, network=network)
     assert all(np.isfinite(array).all() for array in weights(tmp_path, f"4-{devices}"))
 
 
@@ -97,7 +108,7 @@ def test_a_batch_that_the_replicas_do_not_divide_is_rejected(tmp_path):
 
 
 def test_accumulating_gradients_on_several_replicas_is_rejected(tmp_path):
-    process = start(2, "float32", 2, tmp_path, json.dumps({"accumulate": 2}))
+    process = start(2, "float32", 2, tmp_path, accumulate=2)
     _, err = process.communicate(timeout=200)
     assert "train.accumulate=2 needs a single replica, but there are 2" in err
 

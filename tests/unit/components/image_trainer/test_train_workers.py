@@ -21,7 +21,8 @@ CUSTOM_CONFIG = {
     "train": TrainOptions(warmup_steps=1, batch_size=8, grid_every=1000),
     "sample": SampleOptions(nb_step=2),
 }
-RUN_FN = "trainer.run_fn.run_fn"
+SMALL = "tests.unit.components.image_trainer.small_run_fn.run_fn"
+PUBLIC = "trainer.run_fn.run_fn"
 
 
 @pytest.fixture
@@ -58,8 +59,9 @@ def custom_config(folder):
     }
 
 
-def test_two_workers_train_one_model_and_the_chief_exports_it(folder, cluster, capfd):
-    model = train(folder, RUN_FN, custom_config(folder), 3)
+@pytest.mark.parametrize("run_fn", [SMALL, pytest.param(PUBLIC, marks=pytest.mark.slow)])
+def test_two_workers_train_one_model_and_the_chief_exports_it(folder, cluster, capfd, run_fn):
+    model = train(folder, run_fn, custom_config(folder), 3)
     sampler = tf.saved_model.load(str(model))
     images = sampler.signatures["generate"](
         seed=tf.constant([1, 2], tf.int64), nb_step=tf.constant(2)
@@ -82,7 +84,7 @@ def test_a_configuration_error_in_the_workers_is_the_error_of_the_node(folder):
         match=r"^TFJob images/iadb-train-\w{10}: worker [01] exited with code 1 \(Error\): "
         r"ValueError: train\.batch_size=9 is not divisible by the 2 replicas",
     ):
-        train(folder, RUN_FN, config, 3)
+        train(folder, SMALL, config, 3)
 
 
 RAISING = """

@@ -12,6 +12,8 @@ from trainer.fit.checkpoint import (
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.train import build_model
 
+pytestmark = pytest.mark.usefixtures("small_network")
+
 MODEL = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4, dropout=0.1)
 BATCHES = tf.data.Dataset.from_tensors(tf.zeros([2, 4, 4, 1])).repeat()
 

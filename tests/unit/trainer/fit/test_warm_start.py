@@ -14,6 +14,8 @@ from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.sampler import Sampler
 from trainer.train import build_model, train
 
+pytestmark = pytest.mark.usefixtures("small_network")
+
 SHAPE = (4, 4, 1)
 MODEL = {
     "channels": (8,),
@@ -70,10 +72,10 @@ def run(files, folder, base=None, *, warm=True, steps=2, seed=7):
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory, files):
+def base(tmp_path_factory, files, small_network):
     """A model as the Trainer exports it, trained until it has learned something."""
     folder = tmp_path_factory.mktemp("base")
-    model = run(files, folder, warm=False, steps=150, seed=1).model
+    model = run(files, folder, warm=False, steps=400, seed=1).model
     sampler = str(folder / "model" / "Format-Serving")
     config = {"model": options().model_dump(mode="json")}
     metadata = {"shape": SHAPE, "config": config, "split": SPLIT}

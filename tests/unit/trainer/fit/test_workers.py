@@ -14,11 +14,15 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
+import trainer.train
+from tests.small_network import build_unet
 from trainer.dataset import TrainingData
 from trainer.fit.checkpoint import Checkpoints
 from trainer.fit.workers import check_same_start, choose_strategy, is_chief
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.train import build_model, train
+
+pytestmark = pytest.mark.usefixtures("small_network")
 
 MODEL = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
 SAMPLE = SampleOptions(nb_step=2)
@@ -72,6 +76,7 @@ def variables(model):
 
 def work(folder, index):
     """Runs the stages of one worker, which is killed in the last."""
+    trainer.train.build_unet = build_unet
     strategy = choose_strategy()
     seen = {"chief": is_chief(strategy)}
 
@@ -97,6 +102,7 @@ def work(folder, index):
 
 def train_on(folder, index):
     """Trains until this worker or the other is killed."""
+    trainer.train.build_unet = build_unet
     run(folder, choose_strategy(), 10**6, "endless", f"endless_logs{index}")
 
 
@@ -180,7 +186,7 @@ def seen(killed_worker, folder):
 
 
 @pytest.fixture(scope="module")
-def single(folder):
+def single(folder, small_network):
     """The same training in one uninterrupted process."""
     return run(folder, tf.distribute.get_strategy(), STEPS, "single", "single_logs")
 
