@@ -6,18 +6,26 @@ ENGINE ?= $(if $(shell command -v docker),docker,podman)
 IMAGE ?= localhost/iadb-tfx:0.1.0
 TARGET ?= cpu
 
-.PHONY: run test lint docs bench parity gate month efficientnet-lite0 kubeflow-image kubeflow-e2e lock clean .venv
+.PHONY: run test test-slow lint docs bench parity gate month efficientnet-lite0 kubeflow-image kubeflow-e2e lock clean .venv
 
 # The main job: digits of scikit-learn, from a folder to a gated, pushed sampler.
 run: .venv
 	$(BIN)/iadb data write digits $(WORKSPACE)/data/digits
 	$(BIN)/iadb run --preset digits --data $(WORKSPACE)/data/digits --workspace $(WORKSPACE)
 
-# In two processes; a file's tests stay together, which share what they set up. TFX and TensorFlow let
-# go of little: the pipeline gets processes of its own, or two would grow to 20 GB.
+# Two processes; each file stays in one, since its tests share fixtures. tests/conftest.py puts the
+# longest files first.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
+
+# Every capability. TFX and TensorFlow release little memory: the pipeline has processes of its own.
 test: .venv
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/pipeline
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/pipeline
+	$(PYTEST) -m "not slow" --ignore tests/pipeline
+	$(PYTEST) -m "not slow" tests/pipeline
+
+# The rest: every kill, all planted seeds, Beam's portable protocol, days of the month, a process per
+# task of Kubeflow.
+test-slow: .venv
+	$(PYTEST) -m slow
 
 lint: .venv
 	$(BIN)/ruff check .

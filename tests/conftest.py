@@ -1,6 +1,8 @@
-"""What all tests share: quiet libraries, and the digits as an image folder."""
+"""What all tests share: quiet libraries, the order of the files, and the digits as a folder."""
 
+import fcntl
 import os
+import shutil
 import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,16 +15,58 @@ import pytest
 from data import digits
 from tests.programs import find_program
 
+# The longest files start first: a long one at the end would run alone.
+LONGEST_FIRST = (
+    "test_kubeflow_run.py",
+    "test_month.py",
+    "test_kubeflow_runner.py",
+    "test_interruptions.py",
+    "test_warm_start_run.py",
+    "test_train.py",
+    "test_unattended_run.py",
+    "test_run.py",
+    "test_gpu.py",
+    "test_evaluator_executor.py",
+    "test_train_workers.py",
+    "test_workers.py",
+    "test_iadb.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the longest files first; the order within a file stays."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+
+
 # A shell has what it runs in the background ignore Ctrl-C, and what that starts inherits it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
-def digits_folder(tmp_path_factory):
-    """The 1,797 digits of scikit-learn, a folder a class; not to be written to."""
-    folder = tmp_path_factory.mktemp("data") / "digits"
-    digits.write(folder)
-    return folder
+def shared(tmp_path_factory):
+    """Makes a folder once for all processes of pytest-xdist: the first fills it, others wait."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def share(name, fill):
+        folder, done = root / name, root / f"{name}.done"
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that failed
+                fill(folder)
+                done.touch()
+        return folder
+
+    return share
+
+
+@pytest.fixture(scope="session")
+def digits_folder(shared):
+    """The 1,797 digits of scikit-learn, one folder per class; read-only."""
+    return shared("digits", digits.write)
 
 
 @pytest.fixture(scope="module")

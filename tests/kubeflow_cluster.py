@@ -1,10 +1,12 @@
-"""Runs a package of Kubeflow Pipelines like a cluster, each task in a process of its own.
+"""Runs a package of Kubeflow Pipelines like a cluster, in one process or in one per task.
 
 Every task has the exact command, arguments and environment of the package; placeholders are
 substituted as by Kubeflow's launcher. There are no images, volumes or machines: paths are those of
 this machine.
 """
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 AT_ONCE = 2
@@ -93,9 +96,8 @@ class ProcessCluster:
         running: dict[Future, str] = {}
         with ThreadPoolExecutor(AT_ONCE) as pool:
             while True:
-                for name, upstream in package.upstream.items():
-                    ready = all(other in done and done[other].code == 0 for other in upstream)
-                    if ready and name not in done and name not in running.values():
+                for name in _ready(package, done):
+                    if name not in running.values():
                         future = pool.submit(self.run_task, package, name, run_id, **parameters)
                         running[future] = name
                 if not running:
@@ -123,35 +125,42 @@ class ProcessCluster:
         **parameters: Any,
     ) -> subprocess.Popen:
         """Starts one task's process; `prefix` is a command that runs it."""
-        container = package.container(name)
-        values = self._values(package, name, run_id, parameters)
-        arguments = [
-            self._fill(package, argument, name, run_id, values)
-            for argument in [*container["command"], *container["args"]]
-        ]
-        environment = {entry["name"]: entry["value"] for entry in container.get("env", [])}
-        pod = package.kubernetes(name)
-        for reference in pod.get("secretAsEnv", []):
-            secret = self.secrets[reference["secretName"]]
-            for entry in reference["keyToEnv"]:
-                environment[entry["envVar"]] = secret[entry["secretKey"]]
-        for entry in pod.get("fieldPathAsEnv", []):
-            environment[entry["name"]] = f"{run_id}-{name}".lower()
-        self._outputs(name, run_id).mkdir(parents=True, exist_ok=True)
         return subprocess.Popen(
-            [*prefix, *arguments],
+            [*prefix, *self._command(package, name, run_id, parameters)],
             cwd=self.folder,
             env={
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "HOME": str(self.folder),
                 "TF_CPP_MIN_LOG_LEVEL": "3",
-                **environment,
+                **self._environment(package, name, run_id),
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def _command(
+        self, package: TaskPackage, name: str, run_id: str, parameters: Mapping[str, Any]
+    ) -> list[str]:
+        container = package.container(name)
+        values = self._values(package, name, run_id, parameters)
+        self._outputs(name, run_id).mkdir(parents=True, exist_ok=True)
+        return [
+            self._fill(package, argument, name, run_id, values)
+            for argument in [*container["command"], *container["args"]]
+        ]
+
+    def _environment(self, package: TaskPackage, name: str, run_id: str) -> dict[str, str]:
+        container, pod = package.container(name), package.kubernetes(name)
+        environment = {entry["name"]: entry["value"] for entry in container.get("env", [])}
+        for reference in pod.get("secretAsEnv", []):
+            secret = self.secrets[reference["secretName"]]
+            for entry in reference["keyToEnv"]:
+                environment[entry["envVar"]] = secret[entry["secretKey"]]
+        for entry in pod.get("fieldPathAsEnv", []):
+            environment[entry["name"]] = f"{run_id}-{name}".lower()
+        return environment
 
     def _outputs(self, name: str, run_id: str) -> Path:
         return self.folder / "kubeflow" / run_id / name
@@ -221,3 +230,52 @@ class ProcessCluster:
         return TaskResult(
             code, text, report.read_text("utf-8") if report.exists() else None, metrics
         )
+
+
+class InProcessCluster(ProcessCluster):
+    """Runs the tasks one after another in this process, which has imported TFX already."""
+
+    def run(
+        self,
+        package: TaskPackage,
+        run_id: str,
+        before: Mapping[str, TaskResult] | None = None,
+        **parameters: Any,
+    ) -> dict[str, TaskResult]:
+        """Runs all tasks except those in `before`.
+
+        Tasks whose upstream tasks failed do not run and are not in the result.
+        """
+        done = dict(before or {})
+        while ready := _ready(package, done):
+            done[ready[0]] = self.run_task(package, ready[0], run_id, **parameters)
+        return done
+
+    def run_task(
+        self, package: TaskPackage, name: str, run_id: str, **parameters: Any
+    ) -> TaskResult:
+        """Calls the entry point of one task."""
+        from pipeline.runners.kubeflow import node
+        from pipeline.runners.kubeflow.package import ENTRY_POINT
+
+        command = self._command(package, name, run_id, parameters)
+        assert command[: len(ENTRY_POINT)] == ENTRY_POINT
+        text = io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(text),
+            contextlib.redirect_stderr(text),
+        ):
+            for variable, value in self._environment(package, name, run_id).items():
+                patch.setenv(variable, value)
+            code = node.main(command[len(ENTRY_POINT) :])
+        return self._done(name, run_id, code, text.getvalue())
+
+
+def _ready(package: TaskPackage, done: Mapping[str, TaskResult]) -> list[str]:
+    """The tasks that have not run and whose upstream tasks have all succeeded."""
+    return [
+        name
+        for name, upstream in package.upstream.items()
+        if name not in done and all(other in done and done[other].code == 0 for other in upstream)
+    ]

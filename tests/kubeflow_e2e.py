@@ -34,12 +34,8 @@ def main(image: str) -> None:
         docker.from_env().ping()
     except docker.errors.DockerException as error:
         sys.exit(f"no container engine: {error}; start one, or set DOCKER_HOST")
-    with tempfile.TemporaryDirectory() as name:
-        database = Postgres()
-        try:
-            run_twice(image, Path(name), database)
-        finally:
-            database.remove()
+    with tempfile.TemporaryDirectory() as name, Postgres.running() as database:
+        run_twice(image, Path(name), database)
 
 
 def run_twice(image: str, folder: Path, database: Postgres) -> None:

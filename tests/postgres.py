@@ -7,6 +7,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -40,6 +42,16 @@ class Postgres:
         self.start()
         with psycopg.connect(**self.connection | {"dbname": "postgres"}, autocommit=True) as server:
             server.execute(f"CREATE DATABASE {DATABASE}")
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator["Postgres"]:
+        """A server for the time of a `with` statement."""
+        server = cls()
+        try:
+            yield server
+        finally:
+            server.remove()
 
     def remove(self) -> None:
         """Stops the server and removes its files."""

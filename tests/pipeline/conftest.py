@@ -1,6 +1,7 @@
 """Runs of the whole pipeline with a network that trains in seconds."""
 
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,23 +63,37 @@ class Runs:
     def last(self):
         return lineage.runs(lineage.connect(self.workspace.metadata), last=1)[0]
 
+    def copy(self, folder: Path) -> "Runs":
+        """A copy of the workspace, for more runs; artifacts of earlier ones stay where they are.
+
+        Trainer and Pusher run again there, since their folders are others.
+        """
+        shutil.copytree(self.workspace.folder, folder)
+        return Runs(folder, self.data)
+
 
 def states(run):
     return {node.id: node.state for node in run.nodes}
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, digits_folder):
-    """A workspace in which one run has ended well. Tests may add runs; `first` stays the first."""
-    runs = Runs(tmp_path_factory.mktemp("trained"), digits_folder)
-    runs.first = runs.run()
-    runs.first_output = runs.output
+def trained(shared, digits_folder):
+    """A workspace with one finished run, `first`, and its output; for all processes, read-only."""
+
+    def train(folder):
+        runs = Runs(folder / "workspace", digits_folder)
+        runs.run()
+        (folder / "output").write_text(runs.output)
+
+    folder = shared("trained", train)
+    runs = Runs(folder / "workspace", digits_folder)
+    runs.first = runs.last()
+    runs.output = (folder / "output").read_text()
     return runs
 
 
 @pytest.fixture(scope="module")
 def postgres():
     """A PostgreSQL server with an empty database for ML Metadata."""
-    server = Postgres()
-    yield server
-    server.remove()
+    with Postgres.running() as server:
+        yield server

@@ -8,21 +8,25 @@ import threading
 import time
 
 import pytest
+from click.testing import CliRunner
 from tfx.orchestration.portable import launcher
 
 from pipeline import failures
+from pipeline.cli import main
 from pipeline.registry import serving
 from pipeline.registry.journal import Outcome
 from pipeline.registry.lineage import connect, runs
 from pipeline.registry.outcome import read_result
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, Runs, states
+from tests.pipeline.stand_ins import quick_evaluation, quick_training
 from trainer.common import exit_codes
 
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 
 def iadb(*args, **kwargs):
+    """Starts `iadb` in a process of its own, which a test may kill."""
     return subprocess.Popen(
         [*COMMAND, *map(str, args)],
         stdout=subprocess.PIPE,
@@ -30,6 +34,11 @@ def iadb(*args, **kwargs):
         text=True,
         **kwargs,
     )
+
+
+def invoke(*args):
+    """Runs `iadb` in this process."""
+    return CliRunner().invoke(main, list(map(str, args)))
 
 
 def run_arguments(workspace, data, *overrides):
@@ -50,33 +59,32 @@ def wait_for_checkpoint(workspace, process, beyond=0):
     raise AssertionError("no checkpoint within ten minutes")
 
 
-def test_a_training_that_is_killed_twice_goes_on_and_ends_as_if_it_had_not_been(
-    tmp_path, digits_folder
+@pytest.mark.parametrize(
+    "signals",
+    [
+        pytest.param([signal.SIGKILL], id="once"),
+        pytest.param([signal.SIGINT, signal.SIGKILL], id="twice", marks=pytest.mark.slow),
+    ],
+)
+def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
+    trained, tmp_path, digits_folder, signals
 ):
     overrides = ["train.steps=400", "train.checkpoint.every_seconds=1", "train.grid_every=400"]
-    arguments = run_arguments(tmp_path / "killed", digits_folder, *overrides)
+    step = 0
+    for each in signals:
+        process = iadb(*run_arguments(tmp_path / "killed", digits_folder, *overrides))
+        step = wait_for_checkpoint(tmp_path / "killed", process, beyond=step)
+        process.send_signal(each)
+        output, error = process.communicate(timeout=600)
+        if each == signal.SIGINT:
+            assert process.returncode == exit_codes.INTERRUPTED, error
+            assert "interrupted; the next run resumes from here" in error
+            assert "Traceback" not in output + error
 
-    process = iadb(*arguments)
-    step = wait_for_checkpoint(tmp_path / "killed", process)
-    process.send_signal(signal.SIGINT)
-    output, error = process.communicate(timeout=600)
-    assert process.returncode == exit_codes.INTERRUPTED, error
-    assert "interrupted; the next run resumes from here" in error
-    assert "Traceback" not in output + error
-
-    process = iadb(*arguments)
-    step = wait_for_checkpoint(tmp_path / "killed", process, beyond=step)
-    process.kill()
-    process.communicate()
-
-    process = iadb(*arguments)
-    output, error = process.communicate(timeout=600)
-    assert process.returncode == 0, output + error
-    resumed = metadata(tmp_path / "killed")
-    assert resumed["metrics"]["resumed_from_step"] >= step
-
-    straight = Runs(tmp_path / "straight", digits_folder)
-    straight.run(*overrides)
+    with quick_evaluation(trained.first.evaluation):
+        Runs(tmp_path / "killed", digits_folder).run(*overrides)
+        Runs(tmp_path / "straight", digits_folder).run(*overrides)
+    assert metadata(tmp_path / "killed")["metrics"]["resumed_from_step"] >= step
     assert metadata(tmp_path / "straight")["metrics"]["resumed_from_step"] == 0
     assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
 
@@ -104,15 +112,23 @@ def weights(workspace):
     return images.tolist()
 
 
+EXECUTED = [node for node in NODES if node not in RESOLVERS]  # resolvers run no executor
 QUICK = {"SchemaImporter", "ExampleValidator", "DataGate", "Pusher"}  # done before a timer fires
 
 
-def test_after_ctrl_c_in_any_component_the_next_run_goes_on(tmp_path, digits_folder, monkeypatch):
-    runs = Runs(tmp_path, digits_folder)
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        pytest.param(["StatisticsGen"], id="StatisticsGen"),  # Beam wraps the interrupt
+        pytest.param(EXECUTED, id="every component", marks=pytest.mark.slow),
+    ],
+)
+def test_after_ctrl_c_in_any_component_the_next_run_goes_on(
+    trained, tmp_path, digits_folder, monkeypatch, nodes
+):
+    runs = Runs(tmp_path / "workspace", digits_folder)
     run_executor = launcher.Launcher._run_executor
-    for node_id in NODES:
-        if node_id in RESOLVERS:  # they run no executor
-            continue
+    for node_id in nodes:
 
         def interrupted(self, info, node_id=node_id):
             if info.pipeline_node.node_info.id != node_id:
@@ -131,14 +147,16 @@ def test_after_ctrl_c_in_any_component_the_next_run_goes_on(tmp_path, digits_fol
         *before, stopped = runs.last().nodes
         assert (stopped.id, stopped.state) == (node_id, "interrupted")
         assert {node.state for node in before} <= {"done", "cached"}
-    run = runs.run()
+    with quick_training(tmp_path), quick_evaluation(trained.first.evaluation):
+        run = runs.run()
     assert set(states(run).values()) <= {"done", "cached"}
     assert run.pushed is not None
 
 
-def test_a_second_run_on_one_workspace_says_who_holds_it_and_stops(trained):
-    with trained.workspace.locked(), pytest.raises(WorkspaceError) as error:
-        trained.run()
+def test_a_second_run_on_one_workspace_says_who_holds_it_and_stops(tmp_path, digits_folder):
+    runs = Runs(tmp_path, digits_folder)
+    with runs.workspace.locked(), pytest.raises(WorkspaceError) as error:
+        runs.run()
     assert f"in use by process {os.getpid()} since" in str(error.value)
     assert failures.describe(error.value)[0] == exit_codes.WORKSPACE
 
@@ -177,11 +195,10 @@ def test_a_full_or_read_only_disk_ends_the_run_with_one_line_and_code_4(
 
 
 def test_a_missing_folder_ends_the_run_with_one_line_and_code_3(tmp_path):
-    process = iadb(*run_arguments(tmp_path / "workspace", tmp_path / "missing"))
-    _, error = process.communicate(timeout=600)
-    assert process.returncode == exit_codes.DATA
-    assert str(tmp_path / "missing") in error
-    assert len(error.strip().splitlines()) == 1
+    result = invoke(*run_arguments(tmp_path / "workspace", tmp_path / "missing"))
+    assert result.exit_code == exit_codes.DATA
+    assert str(tmp_path / "missing") in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 def test_anomalies_in_the_data_end_the_run_with_one_line_and_code_3(tmp_path, digits_folder):
@@ -190,12 +207,11 @@ def test_anomalies_in_the_data_end_the_run_with_one_line_and_code_3(tmp_path, di
     few = sorted(digits_folder.glob("*/*.png"))[:8]
     for number in range(100):
         (folder / f"{number}.png").write_bytes(few[number % 8].read_bytes())
-    process = iadb(*run_arguments(tmp_path / "workspace", folder))
-    output, error = process.communicate(timeout=600)
-    assert process.returncode == exit_codes.DATA, output + error
-    assert "anomalies in the data: sha256" in error
-    assert "DataGate" in output.splitlines()[-1]
-    assert len(error.strip().splitlines()) == 1
+    result = invoke(*run_arguments(tmp_path / "workspace", folder))
+    assert result.exit_code == exit_codes.DATA, result.output
+    assert "anomalies in the data: sha256" in result.stderr
+    assert "DataGate" in result.stdout.splitlines()[-1]
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 def test_too_many_rejected_files_end_the_run_and_are_named(tmp_path, digits_folder):
@@ -203,7 +219,6 @@ def test_too_many_rejected_files_end_the_run_and_are_named(tmp_path, digits_fold
     folder.mkdir()
     for number, path in enumerate(sorted(digits_folder.glob("*/*.png"))[:60]):
         (folder / f"{number}.png").write_bytes(path.read_bytes() if number % 2 else b"no image")
-    process = iadb(*run_arguments(tmp_path / "workspace", folder))
-    _, error = process.communicate(timeout=600)
-    assert process.returncode == exit_codes.DATA
-    assert "0.png" in error
+    result = invoke(*run_arguments(tmp_path / "workspace", folder))
+    assert result.exit_code == exit_codes.DATA
+    assert "0.png" in result.stderr

@@ -11,8 +11,9 @@ from pipeline.config import load
 from pipeline.registry import lineage
 from pipeline.registry.serving import read_metadata
 from pipeline.runners.kubeflow.metadata_store import metadata_from_environment, variable
-from tests.kubeflow_cluster import ProcessCluster, TaskPackage
+from tests.kubeflow_cluster import InProcessCluster, ProcessCluster, TaskPackage
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, states
+from tests.postgres import Postgres
 from trainer.common import exit_codes
 
 EVERY = {*NODES, "BaseModel"}
@@ -22,7 +23,7 @@ STEPS = 400  # long enough to be stopped in
 class Place:
     """A cluster with our pipeline's package, and the digits as its first span."""
 
-    def __init__(self, folder, digits, postgres):
+    def __init__(self, folder, kind, digits, postgres):
         self.folder, self.postgres = folder, postgres
         self.data = folder / "data"
         shutil.copytree(digits, self.data / "span-1")
@@ -38,7 +39,7 @@ class Place:
         ]
         compile_package(load("digits", overrides=overrides), folder / "package.yaml")
         self.package = TaskPackage(folder / "package.yaml")
-        self.cluster = ProcessCluster(folder, {"iadb-metadata": postgres.secret})
+        self.cluster = kind(folder, {"iadb-metadata": postgres.secret})
         self.done = {}
 
     def run(self, run_id, before=None, **parameters):
@@ -69,41 +70,71 @@ class Place:
             time.sleep(0.05)
         raise AssertionError("no checkpoint within five minutes")
 
+    def add_span(self):
+        shutil.copytree(self.data / "span-1", self.data / "span-2")
+        for path in sorted((self.data / "span-2").glob("*/*.png"))[::9]:
+            path.unlink()
+
+    def runs(self):
+        """The runs in ML Metadata, by id."""
+        with pytest.MonkeyPatch.context() as environment:
+            for key, value in self.postgres.secret.items():
+                environment.setenv(variable(key), value)
+            with metadata_from_environment() as handle:
+                return {run.id: run for run in lineage.runs(handle.store)}
+
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, digits_folder, postgres):
-    """Three runs: on an empty database, on the same data, and on a new span with faults."""
-    place = Place(tmp_path_factory.mktemp("kubeflow"), digits_folder, postgres)
-    place.run("first")
-    place.run("second")
-    shutil.copytree(place.data / "span-1", place.data / "span-2")
-    for path in sorted((place.data / "span-2").glob("*/*.png"))[::9]:
-        path.unlink()
-    before = {}
-    for name in ("ImageExampleGen", "SchemaImporter", "StatisticsGen"):
-        before[name] = place.cluster.run_task(place.package, name, "third", steps=STEPS)
-    # The database is down when a task starts.
-    postgres.stop()
-    process = place.task("Transform", "third", steps=STEPS)
-    place.waited = next(line for line in process.stdout if "waiting" in line)
-    postgres.start()
-    before["Transform"] = place.cluster.end_task("Transform", "third", process)
-    for name in ("ExampleValidator", "DataGate", "DriftReference", "DriftGate", "BaseModel"):
-        before[name] = place.cluster.run_task(place.package, name, "third", steps=STEPS)
-    place.killed = place.training_stopped_by(signal.SIGKILL, "third", beyond=0)
-    place.terminated = place.training_stopped_by(signal.SIGTERM, "third", beyond=place.killed[0])
-    place.run("third", before, steps=STEPS)
-    return place
+def one_process(tmp_path_factory, digits_folder):
+    """Three runs: on an empty database, on the same data, and on a new span."""
+    folder = tmp_path_factory.mktemp("kubeflow")
+    with Postgres.running() as postgres:
+        place = Place(folder, InProcessCluster, digits_folder, postgres)
+        place.run("first")
+        place.run("second")
+        place.add_span()
+        place.run("third")
+        yield place
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory, digits_folder):
+    """The same runs with a process per task, and with faults during the third."""
+    folder = tmp_path_factory.mktemp("kubeflow")
+    with Postgres.running() as postgres:
+        place = Place(folder, ProcessCluster, digits_folder, postgres)
+        place.run("first")
+        place.run("second")
+        place.add_span()
+        before = {}
+        for name in ("ImageExampleGen", "SchemaImporter", "StatisticsGen"):
+            before[name] = place.cluster.run_task(place.package, name, "third", steps=STEPS)
+        # The database is down when a task starts.
+        postgres.stop()
+        process = place.task("Transform", "third", steps=STEPS)
+        place.waited = next(line for line in process.stdout if "waiting" in line)
+        postgres.start()
+        before["Transform"] = place.cluster.end_task("Transform", "third", process)
+        for name in ("ExampleValidator", "DataGate", "DriftReference", "DriftGate", "BaseModel"):
+            before[name] = place.cluster.run_task(place.package, name, "third", steps=STEPS)
+        place.killed = place.training_stopped_by(signal.SIGKILL, "third", beyond=0)
+        place.terminated = place.training_stopped_by(
+            signal.SIGTERM, "third", beyond=place.killed[0]
+        )
+        place.run("third", before, steps=STEPS)
+        yield place
+
+
+@pytest.fixture(
+    scope="module", params=["one_process", pytest.param("processes", marks=pytest.mark.slow)]
+)
+def place(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="module")
 def runs(place):
-    """The three runs in ML Metadata, by id."""
-    with pytest.MonkeyPatch.context() as environment:
-        for key, value in place.postgres.secret.items():
-            environment.setenv(variable(key), value)
-        with metadata_from_environment() as handle:
-            return {run.id: run for run in lineage.runs(handle.store)}
+    return place.runs()
 
 
 def test_a_run_has_the_results_of_a_local_run_to_six_digits(runs, trained):
@@ -143,23 +174,25 @@ def test_kubeflow_shows_the_report_and_the_metrics_of_fresh_and_cached_evaluatio
         assert shown.metrics["kid"] == pytest.approx(kid, abs=1e-6)
 
 
-def test_a_killed_training_resumes_from_its_checkpoint_and_publishes_once(place, runs):
-    step, killed = place.killed
+@pytest.mark.slow
+def test_a_killed_training_resumes_from_its_checkpoint_and_publishes_once(processes):
+    step, killed = processes.killed
     assert killed.code == -signal.SIGKILL
-    later, terminated = place.terminated
+    later, terminated = processes.terminated
     assert later > step
     assert f"resuming from step {step:,}" in terminated.text
     assert terminated.code == 128 + signal.SIGTERM
     assert terminated.text.strip().splitlines()[-1].startswith("Trainer: terminated")
-    third = runs["third"]
+    third = processes.runs()["third"]
     assert [node.id for node in third.nodes].count("Trainer") == 1
     assert read_metadata(third.model)["metrics"]["steps"] == STEPS
     assert read_metadata(third.model)["metrics"]["resumed_from_step"] >= later
 
 
-def test_tasks_wait_for_a_database_that_restarts(place):
-    assert place.waited.startswith("  waiting: no metadata database metadata on 127.0.0.1:")
-    assert place.done["third"]["Transform"].code == 0
+@pytest.mark.slow
+def test_tasks_wait_for_a_database_that_restarts(processes):
+    assert processes.waited.startswith("  waiting: no metadata database metadata on 127.0.0.1:")
+    assert processes.done["third"]["Transform"].code == 0
 
 
 def test_no_credential_is_in_the_package_or_in_what_tasks_write(place):
@@ -169,10 +202,12 @@ def test_no_credential_is_in_the_package_or_in_what_tasks_write(place):
         assert not any(password in task.text for task in done.values())
 
 
-def test_a_full_volume_is_reported_in_one_line(place):
-    mount = f'mount -t tmpfs -o size=16k tmpfs {place.folder / "artifacts"} && exec "$@"'
+@pytest.mark.slow
+def test_a_full_volume_is_reported_in_one_line(processes):
+    mount = f'mount -t tmpfs -o size=16k tmpfs {processes.folder / "artifacts"} && exec "$@"'
     prefix = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
-    process = place.cluster.start_task(place.package, "ImageExampleGen", "full", prefix, span="1")
-    done = place.cluster.end_task("ImageExampleGen", "full", process)
+    cluster = processes.cluster
+    process = cluster.start_task(processes.package, "ImageExampleGen", "full", prefix, span="1")
+    done = cluster.end_task("ImageExampleGen", "full", process)
     assert done.code == exit_codes.WORKSPACE, done.text
     assert done.text.strip().splitlines()[-1].startswith("ImageExampleGen: the disk is full: ")

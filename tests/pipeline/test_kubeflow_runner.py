@@ -21,8 +21,9 @@ from pipeline.runners.kubeflow import node as kubeflow_node
 from pipeline.runners.kubeflow.metadata_store import variable
 from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
 from pipeline.runners.kubeflow.package import Shown, write_package
-from tests.kubeflow_cluster import ProcessCluster, TaskPackage
+from tests.kubeflow_cluster import InProcessCluster, ProcessCluster, TaskPackage
 from tests.pipeline import census
+from tests.postgres import Postgres
 from trainer.common import exit_codes
 
 REPOSITORY = str(Path(__file__).parents[2])
@@ -31,9 +32,9 @@ REPOSITORY = str(Path(__file__).parents[2])
 class Place:
     """A cluster with the small pipeline's package and data."""
 
-    def __init__(self, folder, postgres):
+    def __init__(self, folder, kind, postgres):
         self.folder = folder
-        self.cluster = ProcessCluster(folder, {"census": postgres.secret})
+        self.cluster = kind(folder, {"census": postgres.secret})
         self.runs = []
         options = KubeflowOptions(
             image="image",
@@ -50,24 +51,27 @@ class Place:
         (span / "people.csv").write_text("age,name\n37,A\n40,B\n")
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory, postgres):
+@pytest.fixture(
+    scope="module", params=[InProcessCluster, pytest.param(ProcessCluster, marks=pytest.mark.slow)]
+)
+def place(request, tmp_path_factory):
     """A cluster, a package and the results of two runs; a span was added after the first."""
-    place = Place(tmp_path_factory.mktemp("census"), postgres)
-    place.add_span(1)
-    place.runs.append(place.cluster.run(place.package, "first", weight=2))
-    place.add_span(2)
-    place.runs.append(place.cluster.run(place.package, "second", weight=census.LARGE))
-    # As if Kubeflow lost a pod after its end.
-    place.again = place.cluster.run_task(place.package, "Before", "second", weight=1)
-    return place
+    with Postgres.running() as postgres:
+        place = Place(tmp_path_factory.mktemp("census"), request.param, postgres)
+        place.add_span(1)
+        place.runs.append(place.cluster.run(place.package, "first", weight=2))
+        place.add_span(2)
+        place.runs.append(place.cluster.run(place.package, "second", weight=census.LARGE))
+        # As if Kubeflow lost a pod after its end.
+        place.again = place.cluster.run_task(place.package, "Before", "second", weight=1)
+        yield place
 
 
 def endings(done):
     return {name: task.text.strip().splitlines()[-1] for name, task in done.items()}
 
 
-def test_tasks_can_start_concurrently_on_an_empty_database(place):
+def test_all_tasks_succeed_on_an_empty_database(place):
     first = place.runs[0]
     assert not place.package.upstream["CsvExampleGen"]
     assert not place.package.upstream["Before"]

@@ -1,24 +1,23 @@
 """A rollback and a promotion between runs: what later runs make of them."""
 
-import shutil
-
 import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.registry import lineage, serving
 from pipeline.registry.models import load_models
-from tests.pipeline.conftest import Runs, states
+from tests.pipeline.conftest import states
+from tests.pipeline.stand_ins import quick_evaluation, quick_training
 
 
 @pytest.fixture(scope="module")
 def runs(trained, tmp_path_factory):
     """A copy of the workspace, in which two more models were blessed and pushed."""
-    folder = tmp_path_factory.mktemp("copy") / "workspace"
-    shutil.copytree(trained.workspace.folder, folder)
-    runs = Runs(folder, trained.data)
-    runs.good, runs.bad = runs.run(), runs.run("train.seed=1")
-    return runs
+    folder = tmp_path_factory.mktemp("copy")
+    with quick_training(folder), quick_evaluation(trained.first.evaluation):
+        runs = trained.copy(folder / "workspace")
+        runs.good, runs.bad = runs.run(), runs.run("train.seed=1")
+        yield runs
 
 
 def iadb(runs, command, *args):

@@ -74,6 +74,7 @@ def statistics(run, split):
     return found
 
 
+@pytest.mark.slow
 def test_external_workers_find_the_same_examples_statistics_and_metrics(
     trained, tmp_path, digits_folder, beam_options
 ):

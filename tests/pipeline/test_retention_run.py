@@ -1,25 +1,24 @@
 """What is left after `iadb clean` is what the next runs need."""
 
-import shutil
-
 import pytest
 
 from pipeline.registry import lineage, serving
 from pipeline.registry.options import RetentionOptions
 from pipeline.registry.retention import clean
-from tests.pipeline.conftest import RESOLVERS, Runs, states
+from tests.pipeline.conftest import RESOLVERS, states
+from tests.pipeline.stand_ins import quick_evaluation, quick_training
 
 
 @pytest.fixture(scope="module")
 def runs(trained, tmp_path_factory):
     """A copy of the workspace with two more blessed models, in which little was kept."""
-    folder = tmp_path_factory.mktemp("copy") / "workspace"
-    shutil.copytree(trained.workspace.folder, folder)
-    runs = Runs(folder, trained.data)
-    runs.first = trained.first
-    runs.found = [runs.run(f"train.seed={seed}") for seed in (6, 7)]
-    clean(runs.workspace, RetentionOptions(versions=1, runs=1))
-    return runs
+    folder = tmp_path_factory.mktemp("copy")
+    with quick_training(folder), quick_evaluation(trained.first.evaluation):
+        runs = trained.copy(folder / "workspace")
+        runs.first = trained.first
+        runs.found = [runs.run(f"train.seed={seed}") for seed in (6, 7)]
+        clean(runs.workspace, RetentionOptions(versions=1, runs=1))
+        yield runs
 
 
 def number(run):

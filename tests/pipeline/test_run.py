@@ -13,6 +13,25 @@ from pipeline.registry import lineage, serving
 from pipeline.registry.journal import Outcome
 from pipeline.registry.outcome import read_result
 from tests.pipeline.conftest import NODES, RESOLVERS, Runs, states
+from tests.pipeline.stand_ins import quick_evaluation, quick_training
+
+
+@pytest.fixture(scope="module")
+def runs(trained, tmp_path_factory):
+    """A copy of the workspace with one more run, and quick trainings from there on."""
+    folder = tmp_path_factory.mktemp("runs")
+    runs = trained.copy(folder / "workspace")
+    with quick_training(folder):
+        with quick_evaluation(trained.first.evaluation):
+            runs.run()
+        yield runs
+
+
+@pytest.fixture
+def quick(trained):
+    """Makes evaluations quick as well."""
+    with quick_evaluation(trained.first.evaluation):
+        yield
 
 
 def test_a_folder_of_images_becomes_a_pushed_sampler(trained):
@@ -28,7 +47,7 @@ def test_a_folder_of_images_becomes_a_pushed_sampler(trained):
 
 
 def test_the_summary_names_images_metrics_verdict_model_and_report(trained):
-    output = trained.first_output
+    output = trained.output
     assert "1,797 accepted" in output
     assert "Drift    not compared: no images before these" in output
     assert "kid" in output
@@ -60,65 +79,72 @@ def test_the_metadata_beside_the_model_says_how_it_was_made(trained):
     assert metadata["metrics"]["loss"] > 0
 
 
-def test_a_run_with_nothing_changed_is_cached_in_every_node(trained):
-    trained.run()
-    again = trained.run()
+def test_a_run_with_nothing_changed_is_cached_in_every_node(runs, quick):
+    runs.run()
+    again = runs.run()
     assert set(states(again).values()) <= {"cached", "done"}
     assert {node for node, state in states(again).items() if state == "done"} == RESOLVERS
 
 
-def test_a_change_of_the_training_runs_trainer_and_what_follows_and_nothing_before(trained):
-    run = trained.run("train.seed=1")
+def test_a_change_of_the_training_runs_trainer_and_what_follows_and_nothing_before(
+    trained, tmp_path
+):
+    runs = trained.copy(tmp_path / "workspace")
+    with quick_training(tmp_path):
+        with quick_evaluation(trained.first.evaluation):
+            runs.run()
+        run = runs.run("train.seed=1")
     done = [node for node, state in states(run).items() if state == "done"]
     assert done == ["DriftReference", "Trainer", "Baseline", "SampleEvaluator", "Pusher"]
     assert run.metrics["metrics"]["kid"]["baseline"] is not None
     assert run.metrics["error_by_alpha"]["baseline"] is not None
-    [earlier] = run.metrics["history"]
-    assert earlier["metrics"]["kid"] == trained.first.metrics["metrics"]["kid"]["candidate"]
+    kid = trained.first.metrics["metrics"]["kid"]["candidate"]
+    assert [earlier["metrics"]["kid"] for earlier in run.metrics["history"]] == [kid, kid]
 
 
-def test_a_change_of_the_trainers_code_runs_it_again(trained, monkeypatch):
+def test_a_change_of_the_trainers_code_runs_it_again(runs, quick, monkeypatch):
     def changed(module):
         return "0" * 16 if module == graph.TRAINING else source_hash(module)
 
     source_hash = graph.source_hash
     monkeypatch.setattr(graph, "source_hash", changed)
-    run = trained.run()
+    run = runs.run()
     done = [node for node, state in states(run).items() if state == "done"]
     assert done[:2] == ["DriftReference", "Trainer"]
 
 
-def test_a_model_that_misses_its_threshold_is_reported_and_not_pushed(trained):
-    before = sorted(trained.workspace.serving.iterdir())
-    run = trained.run("evaluate.thresholds.kid.maximum=0.0001")
+def test_a_model_that_misses_its_threshold_is_reported_and_not_pushed(runs):
+    before = sorted(runs.workspace.serving.iterdir())
+    run = runs.run("evaluate.thresholds.kid.maximum=0.0001")
     assert run.blessed is False
     assert run.pushed is None
-    assert sorted(trained.workspace.serving.iterdir()) == before
-    assert "not blessed" in trained.output
+    assert sorted(runs.workspace.serving.iterdir()) == before
+    assert "not blessed" in runs.output
     assert "kid" in " ".join(run.metrics["reasons"])
 
 
-def test_the_model_of_an_earlier_configuration_is_pushed_again_when_it_comes_back(trained):
-    serving_folder = trained.workspace.serving
-    other = trained.run("train.seed=1")
+def test_the_model_of_an_earlier_configuration_is_pushed_again_when_it_comes_back(runs, quick):
+    serving_folder = runs.workspace.serving
+    first = runs.run()
+    other = runs.run("train.seed=1")
     assert serving.find_live(serving_folder, other.model)
     time.sleep(1)  # TFX names versions by the second
-    trained.run()
-    live = serving.find_live(serving_folder, trained.first.model)
+    runs.run()
+    live = serving.find_live(serving_folder, first.model)
     assert live == serving.latest_model(serving_folder)
-    assert f"Model    {live}" in trained.output
-    trained.run()
+    assert f"Model    {live}" in runs.output
+    runs.run()
     assert serving.latest_model(serving_folder) == live
 
 
-def test_a_model_whose_served_copy_was_removed_is_pushed_again(trained, tmp_path):
-    run = trained.run()
-    serving_folder = trained.workspace.serving
+def test_a_model_whose_served_copy_was_removed_is_pushed_again(runs, quick, tmp_path):
+    run = runs.run()
+    serving_folder = runs.workspace.serving
     serving_folder.rename(tmp_path / "serving")
-    trained.run()
+    runs.run()
     live = serving.find_live(serving_folder, run.model)
     assert live is not None
-    assert f"Model    {live}" in trained.output
+    assert f"Model    {live}" in runs.output
     shutil.rmtree(serving_folder)
     (tmp_path / "serving").rename(serving_folder)
 
@@ -140,13 +166,25 @@ def test_a_schema_file_that_is_none_is_told_before_anything_starts(tmp_path, dig
         runs.run(f"validation.schema_file={tmp_path}/schema.pbtxt")
 
 
-def test_runs_are_listed_oldest_first(trained):
-    store = lineage.connect(trained.workspace.metadata)
+def test_runs_are_listed_oldest_first(trained, runs):
+    store = lineage.connect(runs.workspace.metadata)
     found = lineage.runs(store)
+    assert len(found) > 1
     assert found[0].id == trained.first.id
     assert [run.started for run in found] == sorted(run.started for run in found)
 
 
+def test_the_beam_runner_runs_every_node_on_the_same_examples(trained, tmp_path):
+    other = Runs(tmp_path / "workspace", trained.data)
+    with quick_training(tmp_path), quick_evaluation(trained.first.evaluation):
+        run = other.run(runner="beam")
+    assert states(run) == dict.fromkeys(NODES, "done")
+    assert serving.find_live(other.workspace.serving, run.model)
+    local, beam = (sorted(_examples(each).glob("Split-*/*.gz")) for each in (trained.first, run))
+    assert [path.read_bytes() for path in local] == [path.read_bytes() for path in beam]
+
+
+@pytest.mark.slow
 def test_beam_runner_and_local_runner_come_to_the_same_result(trained, tmp_path, digits_folder):
     other = Runs(tmp_path, digits_folder)
     run = other.run(runner="beam")

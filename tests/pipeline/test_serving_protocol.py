@@ -13,7 +13,6 @@ import urllib.error
 import urllib.request
 
 import grpc
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -24,31 +23,13 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from tests.pipeline.stand_ins import save_sampler
 from tests.serving_stand_in import POLL_SECONDS, ServingStandIn
-from trainer.sampler import Sampler
 
-SHAPE = (8, 8, 1)
 LABELS = ["3", "7"]
 SNIPPET = re.compile(r"(?ms)^```(sh|python)(?: (conditional|unconditional))?\n(.*?)^```$")
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "serving.md"
 SNIPPETS = SNIPPET.findall(DOCUMENT.read_text("utf-8"))
-
-
-def save_sampler(folder, seed, labels=()):
-    """Writes a sampler as a run pushes it, of a small network that nobody has trained."""
-    keras.utils.set_random_seed(seed)
-    x, alpha = keras.Input(SHAPE), keras.Input(())
-    inputs = [x, alpha]
-    hidden = keras.layers.Conv2D(8, 3, padding="same")(x)
-    hidden += keras.layers.Dense(8)(keras.layers.Reshape([1, 1, 1])(alpha))
-    if labels:
-        label = keras.Input((), dtype="int32")
-        inputs.append(label)
-        embedding = keras.layers.Embedding(len(labels) + 1, 8, "normal")(label)
-        hidden += keras.layers.Reshape([1, 1, 8])(embedding)
-    y = keras.layers.Conv2D(1, 3, padding="same")(keras.layers.Activation("tanh")(hidden))
-    network = keras.Model(inputs, y)
-    Sampler(network, SHAPE, "euler", 2, labels).save(str(folder), {"nb_step": 2})
 
 
 @pytest.fixture(scope="module")

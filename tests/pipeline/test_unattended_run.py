@@ -1,6 +1,5 @@
 """Checks for new data as cron starts them: `iadb run --if-new-data`, with the real pipeline."""
 
-import shutil
 import subprocess
 import sys
 
@@ -25,59 +24,68 @@ SETTINGS = (
 )
 
 
-@pytest.fixture
-def check(tmp_path):
-    """Runs a check; returns its exit code and its output."""
+class Place:
+    """A folder of spans, each a third of the digits, and the workspace that reads it."""
 
-    def run(*overrides):
+    def __init__(self, folder, digits):
+        self.data = folder / "data"
+        self.workspace = Workspace(folder / "workspace")
+        self.journal = Journal(self.workspace.journal)
+        self._images = sorted(digits.glob("*/*.png"))
+
+    def arrive(self, span, good=True):
+        for file in self._images[span - 1 :: 3]:
+            target = self.data / f"span-{span}" / file.parent.name / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes() if good else b"not an image")
+
+    def check(self, *overrides):
+        """Runs a check; returns its exit code and its output."""
         command = [sys.executable, "-m", "pipeline.cli", "run", "--if-new-data"]
-        command += ["--preset", "digits", "--data", tmp_path / "data"]
-        command += ["--workspace", tmp_path / "workspace"]
+        command += ["--preset", "digits", "--data", self.data]
+        command += ["--workspace", self.workspace.folder]
         command += [f"--set={setting}" for setting in (*SETTINGS, *overrides)]
         result = subprocess.run(command, capture_output=True, text=True)
         return result.returncode, result.stdout + result.stderr
 
-    return run
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, digits_folder):
+    """A good span, no new one, and a bad one; `checks` are the code and the output of each."""
+    place = Place(tmp_path_factory.mktemp("unattended"), digits_folder)
+    place.arrive(1)
+    place.checks = [place.check(), place.check()]
+    place.arrive(2, good=False)
+    place.checks.append(place.check("data.window=1"))
+    return place
 
 
-def test_good_spans_are_trained_on_a_bad_one_is_held_and_a_challenger_comes_in_its_turn(
-    tmp_path, digits_folder, check
-):
-    workspace = Workspace(tmp_path / "workspace")
-    journal = Journal(workspace.journal)
-    images = sorted(digits_folder.glob("*/*.png"))
-
-    def arrive(span, files):
-        for file in files:
-            target = tmp_path / "data" / f"span-{span}" / file.parent.name / file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
-
-    arrive(1, images[::3])
-    code, output = check()
+def test_a_good_span_is_trained_on_once(place):
+    (code, output), again, _ = place.checks
     assert code == 0, output
     assert "✓ Trainer" in output
     assert "blessed: 599 new images in span 1; kid" in output.splitlines()[-1]
+    assert again == (0, "nothing new: no new images, the newest span is 1\n")
 
-    assert check() == (0, "nothing new: no new images, the newest span is 1\n")
 
-    arrive(2, images[1::3])
-    for file in (tmp_path / "data" / "span-2").glob("*/*.png"):
-        file.write_bytes(b"not an image")
-    code, output = check("data.window=1")
+def test_a_bad_span_is_held(place):
+    code, output = place.checks[2]
     assert code == exit_codes.HELD, output
-    assert "599 of 599 files rejected" in journal.held_spans()[2].reason
+    assert "599 of 599 files rejected" in place.journal.held_spans()[2].reason
 
-    arrive(3, images[2::3])
-    code, output = check()
-    attempt = journal.attempts()[-1]
+
+@pytest.mark.slow
+def test_a_challenger_is_trained_in_its_turn(place):
+    place.arrive(3)
+    code, output = place.check()
+    attempt = place.journal.attempts()[-1]
     assert attempt.outcome in (Outcome.BLESSED, Outcome.NOT_BLESSED), output
     assert attempt.exit_code == code
     assert (attempt.tries, attempt.from_scratch) == (2, True)
     assert attempt.message.startswith("599 new images in span 3; held (see `iadb spans`): 2; ")
     assert "; from scratch: " in attempt.message
-    last = runs(connect(workspace.metadata), last=2)
-    assert list(attempt.runs) == [run.id for run in last]
-    warm, challenger = load_models(connect(workspace.metadata), workspace.serving)[-2:]
+    store = connect(place.workspace.metadata)
+    assert list(attempt.runs) == [run.id for run in runs(store, last=2)]
+    warm, challenger = load_models(store, place.workspace.serving)[-2:]
     assert warm.parent is not None and challenger.parent is None
     assert {warm.span, challenger.span} == {3}

@@ -10,18 +10,26 @@ from components.sample_evaluator import sources
 from components.sample_evaluator.options import EvaluateOptions
 from pipeline.config import load
 
-SEEDS = 20
+FEW, MANY = 5, 20  # seeds
 DIGITS = load("digits").evaluate
 OPTIONS = {"preset digits": DIGITS, "defaults": EvaluateOptions()}
 
 
-@pytest.fixture(scope="module", params=OPTIONS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((name, seeds), id=f"{name}, {seeds} seeds", marks=marks)
+        for name in OPTIONS
+        for seeds, marks in ((FEW, ()), (MANY, pytest.mark.slow))
+    ],
+)
 def verdicts(request):
-    """Verdicts by model, one a seed."""
-    options = OPTIONS[request.param]
+    """Verdicts by model, one per seed."""
+    name, seeds = request.param
+    options = OPTIONS[name]
     extract = load_extractor(options.features)
     found = {name: [] for name in RIGHT}
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         stock, models = plant(seed)
         vectors = {source: extract(pixels) for source, pixels in stock.items()}
         for name, pixels in models.items():
@@ -32,9 +40,9 @@ def verdicts(request):
 
 
 @pytest.mark.parametrize("model", RIGHT)
-def test_the_verdict_is_right_in_19_of_20_seeds(verdicts, model):
-    right = sum(verdict.blessed == RIGHT[model] for verdict in verdicts[model])
-    assert right >= 0.95 * SEEDS
+def test_the_verdict_is_wrong_in_one_seed_at_most(verdicts, model):
+    wrong = sum(verdict.blessed != RIGHT[model] for verdict in verdicts[model])
+    assert wrong <= 1
 
 
 @pytest.mark.parametrize(
@@ -46,8 +54,9 @@ def test_the_verdict_is_right_in_19_of_20_seeds(verdicts, model):
     ],
 )
 def test_the_reason_is_the_fault(verdicts, model, reason):
-    told = sum(reason in " ".join(verdict.reasons) for verdict in verdicts[model])
-    assert told >= 0.9 * SEEDS
+    seeds = len(verdicts[model])
+    named = sum(reason in " ".join(verdict.reasons) for verdict in verdicts[model])
+    assert seeds - named <= max(1, seeds // 10)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,86 @@
+"""Quick stand-ins for sampler, training and evaluation, where their surroundings are tested."""
+
+import contextlib
+import functools
+import json
+import shutil
+import uuid
+from pathlib import Path
+
+import keras
+import pytest
+from tensorflow.core.protobuf import fingerprint_pb2
+
+from components.sample_evaluator import executor
+from components.sample_evaluator.verdict import history
+from components.sample_evaluator.verdict.gate import Verdict
+from trainer import run_fn
+from trainer.sampler import METADATA, Sampler
+
+SHAPE = (8, 8, 1)
+
+
+def save_sampler(folder, seed=0, labels=()):
+    """Writes an untrained sampler of a small network, in the form in which runs push one."""
+    keras.utils.set_random_seed(seed)
+    x, alpha = keras.Input(SHAPE), keras.Input(())
+    inputs = [x, alpha]
+    hidden = keras.layers.Conv2D(8, 3, padding="same")(x)
+    hidden += keras.layers.Dense(8)(keras.layers.Reshape([1, 1, 1])(alpha))
+    if labels:
+        label = keras.Input((), dtype="int32")
+        inputs.append(label)
+        embedding = keras.layers.Embedding(len(labels) + 1, 8, "normal")(label)
+        hidden += keras.layers.Reshape([1, 1, 8])(embedding)
+    y = keras.layers.Conv2D(1, 3, padding="same")(keras.layers.Activation("tanh")(hidden))
+    network = keras.Model(inputs, y)
+    Sampler(network, SHAPE, "euler", 2, labels).save(str(folder), {"nb_step": 2, "shape": SHAPE})
+
+
+@contextlib.contextmanager
+def quick_training(folder):
+    """Replaces the training: every model has the same weights, and an identity of its own."""
+    sampler = Path(folder) / "sampler"
+    save_sampler(sampler)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_fn, "run_fn", functools.partial(_copy_sampler, sampler))
+        yield
+
+
+def _copy_sampler(sampler, fn_args):
+    model = Path(fn_args.serving_model_dir)
+    shutil.copytree(sampler, model)
+    path = model / "fingerprint.pb"
+    fingerprint = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
+    fingerprint.uuid = str(uuid.uuid4())  # as TensorFlow draws one for every SavedModel
+    path.write_bytes(fingerprint.SerializeToString())
+    metadata = json.loads((model / METADATA).read_text())
+    metadata["config"] = {"train": fn_args.custom_config["train"]}
+    (model / METADATA).write_text(json.dumps(metadata))
+
+
+@contextlib.contextmanager
+def quick_evaluation(evaluation):
+    """Replaces the evaluation: every model gets the numbers of an earlier evaluation.
+
+    Only the limit of KID decides; the history is that of the evaluations which are still there.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executor, "evaluate", functools.partial(_judge, evaluation))
+        yield
+
+
+def _judge(evaluation, make_pipeline, real, candidate, baseline, earlier, options, output):
+    content = json.loads((evaluation / "metrics.json").read_text())
+    kid = content["metrics"]["kid"]["candidate"]
+    limit = options.thresholds["kid"].maximum
+    blessed = limit is None or kid <= limit
+    content |= {
+        "blessed": blessed,
+        "reasons": [f"kid {kid:.4g}, limit {limit}"],
+        "model": {"uri": candidate.uri},
+        "history": history.earlier_metrics(earlier, options.features, content["samples"]),
+    }
+    (Path(output) / "metrics.json").write_text(json.dumps(content))
+    shutil.copyfile(evaluation / "report.html", Path(output) / "report.html")
+    return Verdict(blessed, tuple(content["reasons"]), frozenset() if blessed else {"kid"})
