@@ -17,4 +17,5 @@ def explain(error: ErrorDetails) -> str:
 def explain_reason(error: ErrorDetails) -> str:
     """The reason alone."""
     reason = error["msg"].removeprefix("Value error, ")
-    return f"{reason[:1].lower()}{reason[1:]}"
+    # A name in capitals, such as that of a variable, keeps them.
+    return reason if reason[:2].isupper() else f"{reason[:1].lower()}{reason[1:]}"

@@ -48,7 +48,7 @@ def test_what_is_shown_loads_to_the_same_configuration(tmp_path):
         ("train.warmup_steps=5000", "train: warmup_steps=5000 must be below steps=1000"),
         ("data.resolution=9", "data.resolution=9 is not divisible by 2"),
         ("data.group_pattern=abc", "data.group_pattern: got 'abc'; expected one (group)"),
-        ("data.pattern=../x", "data.pattern: got '../x'; give a path of folders below"),
+        ("data.pattern=../x", "data.pattern: got '../x'; expected a path below the data folder"),
         ("data.window=-1", "data.window: got -1; input should be greater than or equal to 0"),
         ("data.window=3", "data: window=3 needs a data.pattern with {SPAN} or a date"),
         ("data.span=0", "data: span=0 needs a data.pattern with {SPAN} or a date"),

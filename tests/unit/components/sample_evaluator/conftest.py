@@ -1,24 +1,15 @@
-"""Real images (scikit-learn's digits) and the transform graph that reads them."""
+"""The transform graph that reads images."""
 
 import functools
 
 import apache_beam as beam
-import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
 from evaluator_data import BEAM_ARGS, SHAPE
-from sklearn.datasets import load_digits
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from trainer import preprocessing
-
-
-@pytest.fixture(scope="session")
-def digits():
-    """All digits in a fixed random order, uint8 [1797, 8, 8, 1]."""
-    images = np.round(load_digits().images / 16 * 255).astype(np.uint8)[..., None]
-    return np.random.default_rng(0).permutation(images)
 
 
 @pytest.fixture(scope="session")

@@ -368,7 +368,7 @@ def test_the_command_reports_what_is_removed_and_its_size(recorded, workspace):
     dry = iadb(*arguments, "--dry-run").output.splitlines()
     assert dry[0] == "would remove"
     assert dry[1].split()[:2] == ["versions", "2"]
-    assert dry[-1].split()[:3] == ["in", "all", "2"]
+    assert dry[-1].split()[:2] == ["total", "2"]
     assert iadb(*arguments).output.splitlines() == ["removed", *dry[1:]]
 
 

@@ -195,7 +195,7 @@ def test_one_parameter_with_two_defaults_is_rejected(tmp_path):
 
 @pytest.mark.parametrize("name", ["run_id", "run-id", "report", "metrics", "class", "1st"])
 def test_a_parameter_with_a_reserved_or_invalid_name_is_rejected(tmp_path, name):
-    with pytest.raises(KubeflowCompileError, match=f"no runtime parameter named {name}"):
+    with pytest.raises(KubeflowCompileError, match=f"a runtime parameter cannot be named {name}"):
         write_package(
             pipeline(RuntimeParameter(name, str, "x")), OPTIONS, tmp_path / "package.yaml"
         )
