@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from components.image_example_gen import names as example_names
+from components.image_trainer import names as trainer_names
 from pipeline import failures
 from pipeline.registry import lineage, serving
 from pipeline.registry.journal import Outcome
@@ -130,9 +132,9 @@ def _result(
         started=started,
         ended=datetime.now().astimezone(),
         runs=tuple(run_ids),
-        images=run.images("accepted"),
+        images=run.images(example_names.ACCEPTED),
         drifted=run.drifted,
-        model=run.artifacts["Trainer", "model"].id if run.model else None,
+        model=run.artifacts[trainer_names.NODE, trainer_names.MODEL].id if run.model else None,
         blessed=run.blessed,
         withdrawn=run.withdrawn,
         version=int(live.name) if live else None,
