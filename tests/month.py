@@ -1,13 +1,13 @@
-"""A month of unattended retraining in minutes: what a schedule does each night, what befalls it.
+"""Simulates a month of unattended retraining in minutes, with the faults that a schedule meets.
 
     python -m tests.month FOLDER [--days N]
 
-Thirty daily spans of scikit-learn's digits arrive under a simulated clock. On some days nothing
-comes, or the wrong thing; a run is killed, the disk fills up, the power fails. Every night is a
-process of its own that does what `iadb run --if-new-data` does. Writes FOLDER/days.md, a table of
-what happened, and FOLDER/dashboard, and ends with an error unless all went as it should. Needs to
-be root, if only in a namespace (`unshare --user --map-root-user --mount`): the workspace is a small
-file system of its own, so that the full disk is a real one.
+Thirty daily spans of scikit-learn's digits arrive under a simulated clock. On some days no data or
+bad data arrive, a run is killed, the disk fills up, or the power fails. Each night is a separate
+process that does what `iadb run --if-new-data` does. Writes a table of the nights to FOLDER/days.md
+and the dashboard to FOLDER/dashboard, and fails if a night did not end as expected. Requires root,
+at least in a namespace (`unshare --user --map-root-user --mount`): the workspace is a separate,
+small file system, so that the disk really fills up.
 """
 
 import argparse
@@ -57,7 +57,7 @@ class Event(StrEnum):
 
 MONTH = {
     5: Event.NOTHING,
-    6: Event.POWER_CUT,  # early, when each model is blessed for certain, and so is to be pushed
+    6: Event.POWER_CUT,  # early, while every model is certain to be blessed and pushed
     9: Event.ROTATED,
     12: Event.CORRUPT,
     15: Event.KILLED,
@@ -66,7 +66,7 @@ MONTH = {
     23: Event.FULL_DISK,
 }
 BAD_DATA = {Event.ROTATED, Event.CORRUPT, Event.OTHER_SET}
-# The line of a night's output at which the process is killed.
+# The start of the output line at which the night's process is killed.
 KILL_AT = {Event.KILLED: "✓ RealFeatures", Event.POWER_CUT: "✓ SampleEvaluator"}
 
 OVERRIDES = (
@@ -95,12 +95,12 @@ OVERRIDES = (
 
 @dataclasses.dataclass(frozen=True)
 class Night:
-    """What a night came to.
+    """The outcome of a night.
 
     Attributes:
-        day: counts from 1.
-        event: what was special about it, or None.
-        attempts: those of this night.
+        day: starts at 1.
+        event: what was special about the day, or None.
+        attempts: the attempts of this night.
         live: the model that is live afterwards, or None.
     """
 
@@ -111,7 +111,7 @@ class Night:
 
 
 class Month:
-    """The data that arrive, and the workspace that takes them in, below one folder."""
+    """The arriving data and the workspace, below one folder."""
 
     def __init__(
         self, folder: Path, calendar: Mapping[int, Event], days: int, overrides: Sequence[str] = ()
@@ -124,12 +124,12 @@ class Month:
         self._images = month_images.digits()
 
     def config(self) -> PipelineConfig:
-        """That of every night."""
+        """Returns the configuration, the same every night."""
         places = (f"data.folder={self.folder / 'data'}", f"data.holdout={self.folder / 'held-out'}")
         return load("digits", overrides=(*OVERRIDES, *places, *self.overrides))
 
     def nights(self) -> Iterator[Night]:
-        """Lives through the month."""
+        """Simulates the month, night by night."""
         month_images.write(self.folder / "held-out", self._images[:HELD_OUT])
         for day in range(1, self.days + 1):
             event = self.calendar.get(day)
@@ -141,18 +141,18 @@ class Month:
             else:
                 self._run(day, hour=0, kill_at=KILL_AT.get(event))
             if event in (*KILL_AT, Event.FULL_DISK):
-                self._run(day, hour=1)  # the machine is up again
+                self._run(day, hour=1)  # after the machine restarted
             attempts = tuple(self._journal.attempts()[before:])
             yield Night(day, event, attempts, self.live())
 
     def models(self) -> list[RegisteredModel]:
-        """All that were trained."""
+        """Returns all trained models."""
         if not self.workspace.metadata.exists():
             return []
         return load_models(lineage.connect(self.workspace.metadata), self.workspace.serving)
 
     def live(self) -> RegisteredModel | None:
-        """The model that servers take."""
+        """Returns the model that servers load."""
         return next((model for model in self.models() if model.live), None)
 
     @property
@@ -175,7 +175,7 @@ class Month:
                 path.write_bytes(path.read_bytes()[:60])
 
     def _run(self, day: int, hour: int, kill_at: str | None = None) -> None:
-        """One night's process; with `kill_at`, until a line starts with that."""
+        """Runs one night's process; kills it when an output line starts with `kill_at`."""
         command = [sys.executable, "-m", "tests.month", str(self.folder)]
         command += ["--night", (START + timedelta(days=day - 1, hours=hour)).isoformat()]
         command += [f"--set={override}" for override in self.overrides]
@@ -188,13 +188,13 @@ class Month:
             for line in process.stdout:
                 log.write(line)
                 if kill_at and line.startswith(kill_at):
-                    process.send_signal(signal.SIGKILL)  # what it has started dies with it
+                    process.send_signal(signal.SIGKILL)  # its child processes die with it
         assert process.returncode != exit_codes.UNEXPECTED, f"day {day}: see its log"
         assert kill_at is None or process.returncode == -signal.SIGKILL, f"day {day}: not killed"
 
     @contextlib.contextmanager
     def _full_disk(self) -> Iterator[None]:
-        """Leaves half a megabyte of the workspace's disk."""
+        """Leaves half a megabyte free on the workspace's disk."""
         filler = self.workspace.folder / "filler"
         free = os.statvfs(self.workspace.folder)
         with filler.open("wb") as file:
@@ -206,7 +206,7 @@ class Month:
 
 
 def check(month: Month, nights: list[Night]) -> None:
-    """Raises an AssertionError unless the month went as it should."""
+    """Raises an AssertionError if a night did not end as expected."""
     good = {n.day for n in nights if n.event not in BAD_DATA and n.event is not Event.NOTHING}
     bad = {n.day for n in nights if n.event in BAD_DATA}
     journal = Journal(month.workspace.journal)
@@ -219,7 +219,7 @@ def check(month: Month, nights: list[Night]) -> None:
             assert outcomes == [Outcome.HELD], night
         else:
             assert outcomes[-1] in (Outcome.BLESSED, Outcome.NOT_BLESSED), night
-        if night.event is Event.POWER_CUT:  # the model was blessed by then, and is pushed later
+        if night.event is Event.POWER_CUT:  # the model was already blessed; it is pushed later
             assert outcomes == [Outcome.INTERRUPTED, Outcome.BLESSED], night
         assert night.live is not None, night
         assert bad.isdisjoint(night.live.spans), night
@@ -234,7 +234,7 @@ def check(month: Month, nights: list[Night]) -> None:
 
 
 def table(nights: list[Night]) -> str:
-    """The nights as a table in Markdown."""
+    """Formats the nights as a Markdown table."""
     lines = [
         f"| day | arrived | attempts | live model | {QUALITY} |",
         "| --- | --- | --- | --- | --- |",
@@ -266,7 +266,7 @@ def _night(month: Month, now: datetime) -> int:
 
 @contextlib.contextmanager
 def own_disk(folder: Path) -> Iterator[None]:
-    """A file system of DISK_MB megabytes on a folder, in memory; needs root."""
+    """Mounts an in-memory file system of DISK_MB megabytes on a folder; requires root."""
     folder.mkdir(parents=True, exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(folder)]
     subprocess.run(mount, check=True)
@@ -277,7 +277,7 @@ def own_disk(folder: Path) -> Iterator[None]:
 
 
 def main() -> None:
-    """Runs the month, or with --night one night of it."""
+    """Runs the month, or one night of it with --night."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--days", type=int, default=30)

@@ -1,4 +1,4 @@
-"""What arrives in a month: digits, and what is none."""
+"""The images that arrive in a simulated month: digits, and photographs as bad data."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from sklearn.datasets import load_digits, load_sample_images
 
 
 def digits() -> np.ndarray:
-    """The digits in an order that mixes the classes, uint8 [1797, 8, 8]."""
+    """Returns the digits with mixed classes, uint8 [1797, 8, 8]."""
     images = np.round(load_digits().images * 255 / 16).astype(np.uint8)
     return images[np.random.RandomState(0).permutation(len(images))]
 
 
 def photographs(count: int) -> np.ndarray:
-    """Details of scikit-learn's photographs, uint8 [count, 8, 8]."""
+    """Returns random crops of scikit-learn's photographs, uint8 [count, 8, 8]."""
     whole = [image.mean(axis=2).astype(np.uint8) for image in load_sample_images().images]
     rng = np.random.RandomState(0)
     details = []
@@ -26,7 +26,7 @@ def photographs(count: int) -> np.ndarray:
 
 
 def write(folder: Path, images: np.ndarray) -> None:
-    """Writes uint8 [N, H, W] as PNG files to a folder that is not there yet."""
+    """Writes uint8 [N, H, W] as PNG files to a new folder."""
     folder.mkdir(parents=True)
     for index, image in enumerate(images):
         Image.fromarray(image).save(folder / f"{index:04}.png")

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own, as Debian's package `postgresql` has it, on a free port."""
+"""Runs a temporary PostgreSQL server on a free port, for example from Debian's `postgresql`."""
 
 import glob
 import os
@@ -17,21 +17,21 @@ USER, DATABASE = "tfx", "metadata"
 
 
 def binaries() -> Path | None:
-    """The folder of initdb and pg_ctl, if PostgreSQL is installed."""
+    """Returns the folder of initdb and pg_ctl, or None if PostgreSQL is not installed."""
     on_path = shutil.which("initdb")
     folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
     return Path(on_path).parent if on_path else Path(folders[-1]) if folders else None
 
 
 class Postgres:
-    """A server, started at once, with the database that ML Metadata is to use."""
+    """A server with a database for ML Metadata; the constructor starts it."""
 
     def __init__(self) -> None:
         self.password = secrets.token_hex(8)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        # Not below pytest's folder, which belongs to root alone: PostgreSQL refuses to run as root.
+        # Not below pytest's folder: PostgreSQL does not run as root, and only root can access it.
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         password = self.folder / "password"
         password.write_text(self.password)
@@ -46,7 +46,7 @@ class Postgres:
     @classmethod
     @contextmanager
     def running(cls) -> Iterator["Postgres"]:
-        """A server for the time of a `with` statement."""
+        """Runs a server for the duration of a `with` statement."""
         server = cls()
         try:
             yield server
@@ -60,7 +60,7 @@ class Postgres:
 
     @property
     def connection(self) -> dict[str, str | int]:
-        """As psycopg.connect takes it."""
+        """Keyword arguments of psycopg.connect."""
         return {
             "host": "127.0.0.1",
             "port": self.port,
@@ -71,7 +71,7 @@ class Postgres:
 
     @property
     def secret(self) -> dict[str, str]:
-        """The Secret that tells pods of it."""
+        """Content of the Secret from which pods read the connection."""
         return {
             "host": "127.0.0.1",
             "port": str(self.port),
@@ -81,12 +81,12 @@ class Postgres:
         }
 
     def start(self) -> None:
-        """Starts the server and waits until it answers."""
+        """Starts the server and waits until it accepts connections."""
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} -c fsync=off"
         self._call("pg_ctl", "-w", "-o", options, "-l", str(self.folder / "log"), "start")
 
     def stop(self) -> None:
-        """Stops the server at once."""
+        """Stops the server without waiting for clients."""
         self._call("pg_ctl", "-w", "-m", "fast", "stop")
 
     def _call(self, name: str, *arguments: str) -> None:

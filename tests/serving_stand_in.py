@@ -1,9 +1,10 @@
-"""A small server that speaks TF Serving's protocol, for where its binary is not to be had.
+"""A small server with TF Serving's protocol, for machines without the TF Serving binary.
 
-gRPC by the definitions of the package tensorflow-serving-api: PredictionService's Predict and
-GetModelMetadata. REST as TF Serving documents it: model status and predict, in rows and in columns.
-The newest numbered folder is served; one that appears is taken up when it loads, and the one before
-answers until then. Left out: batching, labels of versions, all other services.
+It supports gRPC, with the definitions of the package tensorflow-serving-api (PredictionService's
+Predict and GetModelMetadata), and the documented REST API: model status and predict, in rows and in
+columns. It serves the newest numbered folder. A new folder replaces it as soon as it is loaded;
+until then the previous one answers. Batching, version labels and all other services are not
+supported.
 """
 
 import base64
@@ -40,7 +41,7 @@ PATH = re.compile(r"/v1/models/(?P<name>[^/:]+)(/versions/(?P<version>\d+))?(?P<
 
 
 class RefusedError(Exception):
-    """A request that is answered with an error."""
+    """A rejected request, which gets an error response."""
 
     def __init__(self, code: grpc.StatusCode, text: str) -> None:
         super().__init__(text)
@@ -57,7 +58,7 @@ class Version:
         self.signatures = stored.meta_graphs[0].signature_def
 
     def inputs(self, signature: str) -> Mapping[str, message.Message]:
-        """TensorInfo of each input."""
+        """Returns the TensorInfo of each input."""
         if signature not in self._model.signatures:
             text = f'Serving signature key "{signature}" not found.'
             raise RefusedError(grpc.StatusCode.FAILED_PRECONDITION, text)
@@ -84,7 +85,7 @@ class ServingStandIn:
     """Serves the numbered SavedModels below a folder. Use it as a context manager.
 
     Attributes:
-        grpc_port, rest_port: on localhost.
+        grpc_port, rest_port: ports on localhost.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -117,7 +118,7 @@ class ServingStandIn:
         self._rest_thread.join()
 
     def version(self, name: str, number: int | None = None) -> Version:
-        """The version that answers a request."""
+        """Returns the version that answers a request."""
         version = self._version
         if name != self._name or number not in (None, version.number):
             asked = "Latest" if number is None else "Specific"
@@ -127,7 +128,7 @@ class ServingStandIn:
         return version
 
     def status(self, name: str, number: int | None) -> get_model_status_pb2.GetModelStatusResponse:
-        """What is served of a model."""
+        """Returns the status of the served version of a model."""
         status = get_model_status_pb2.ModelVersionStatus(
             version=self.version(name, number).number, state=AVAILABLE, status={}
         )
@@ -145,7 +146,7 @@ class ServingStandIn:
             try:
                 self._version = Version(newest)
             except (OSError, tf.errors.OpError, ValueError):
-                continue  # its files are still on their way
+                continue  # its files are still being copied
 
 
 class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -225,13 +226,13 @@ def _handler(server: ServingStandIn) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """Nothing: the tests' output is theirs."""
+            """Logs nothing, to keep the output of the tests clean."""
 
     return Handler
 
 
 def _predict(version: Version, body: bytes) -> dict[str, Any]:
-    """Answers a predict request; the keys of its JSON say whether it is in rows or in columns."""
+    """Answers a predict request, in rows or columns like the JSON of the request."""
     try:
         request = json.loads(body)
         signature = request.pop("signature_name", "serving_default")

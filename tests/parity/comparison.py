@@ -1,9 +1,9 @@
-"""Compares the network of trainer/networks/unet.py with what make_reference.py wrote.
+"""Compares the network of trainer/networks/unet.py with the output of make_reference.py.
 
     python tests/parity/comparison.py PYTHON
 
-PYTHON is the interpreter of the environment that has torch and diffusers: `make parity` makes it.
-Prints a line a configuration, and fails where the networks differ.
+PYTHON is the interpreter of an environment with torch and diffusers, which `make parity` creates.
+Prints one line per configuration, and fails if the networks differ.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # a GPU may round its products to TF32
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # a GPU may round products to TF32
 
 import diffusers_weights
 import numpy as np
@@ -22,12 +22,12 @@ import numpy as np
 from trainer.networks.unet import PUBLISHED, build_unet
 from trainer.options import ModelOptions
 
-# Of outputs: max |ours - reference| / max |reference|. Rounding comes to 2e-6; an epsilon of 1e-6
-# instead of 1e-5 in the norms to 6e-5.
+# Error of outputs: max |ours - reference| / max |reference|. Rounding causes an error of 2e-6; an
+# epsilon of 1e-6 instead of 1e-5 in the norms causes 6e-5.
 MAX_RELATIVE_ERROR = 1e-5
 MAKE_REFERENCE = Path(__file__).with_name("make_reference.py")
 
-# As CONFIGURATIONS in make_reference.py.
+# The same networks as CONFIGURATIONS in make_reference.py.
 CONFIGURATIONS = {
     "tiny": ModelOptions(
         channels=(4, 8, 8),
@@ -43,7 +43,7 @@ CONFIGURATIONS = {
 
 
 class Comparison(NamedTuple):
-    """One network beside the reference."""
+    """The comparison of one network with the reference."""
 
     parameters: int
     reference_parameters: int
@@ -51,10 +51,10 @@ class Comparison(NamedTuple):
 
 
 def compare(options: ModelOptions, path: Path) -> Comparison:
-    """Builds the network with the weights of an archive and runs it on the archive's inputs.
+    """Builds a network with the weights in an archive and runs it on the inputs in the archive.
 
     Raises:
-        KeyError, ValueError: one network has weights that the other lacks.
+        KeyError, ValueError: one network has weights that the other does not have.
     """
     with np.load(path, allow_pickle=False) as archive:
         x, alpha, expected = (archive[name] for name in ("x", "alpha", "output"))
@@ -74,7 +74,7 @@ def compare(options: ModelOptions, path: Path) -> Comparison:
 
 
 def main(reference_python: str) -> None:
-    """Makes the references in a temporary folder and compares all configurations."""
+    """Creates the references in a temporary folder and compares all configurations."""
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         command = [reference_python, MAKE_REFERENCE, folder, *CONFIGURATIONS]

@@ -1,8 +1,8 @@
-"""Carries the weights of diffusers' UNet2DModel over to the network of trainer/networks/unet.py.
+"""Copies the weights of diffusers' UNet2DModel to the network of trainer/networks/unet.py.
 
-Both name their layers by level and block; the reference counts the levels of the way up from the
-lowest resolution, ours by resolution. PyTorch keeps kernels as [out, in, height, width] or
-[out, in], Keras as [height, width, in, out], [in, out].
+Both name their layers by level and block. On the way up, the reference numbers levels from the
+lowest resolution, and ours as on the way down. PyTorch stores kernels as [out, in, height, width]
+or [out, in], Keras as [height, width, in, out] or [in, out].
 """
 
 import re
@@ -44,16 +44,16 @@ PARTS = {
 
 
 def load(network: keras.Model, state: Mapping[str, np.ndarray], levels: int) -> None:
-    """Sets every weight of the network.
+    """Sets all weights of the network.
 
     Args:
         network: from trainer.networks.unet.build_unet.
         state: the reference's state_dict.
-        levels: how many resolutions the network has.
+        levels: number of resolutions of the network.
 
     Raises:
-        KeyError: the reference lacks a weight.
-        ValueError: the reference has weights that the network lacks, or their sizes differ.
+        KeyError: a weight is missing in the reference.
+        ValueError: a weight is missing in the network, or sizes differ.
     """
     unused = set(state)
     for variable, name in _pairs(network, levels):
@@ -66,7 +66,7 @@ def load(network: keras.Model, state: Mapping[str, np.ndarray], levels: int) -> 
 
 
 def _pairs(network: keras.Model, levels: int) -> Iterator[tuple[keras.Variable, str]]:
-    """Every variable of the network with the name of its counterpart."""
+    """Yields each variable of the network with the name of its counterpart."""
     for layer in network.layers:
         if not layer.weights:
             continue
@@ -77,7 +77,7 @@ def _pairs(network: keras.Model, levels: int) -> Iterator[tuple[keras.Variable, 
 
 
 def _module(layer: str, levels: int) -> str:
-    """The reference's name for one of our layers."""
+    """Returns the reference's name for one of our layers."""
     if layer in WHOLE_NETWORK:
         return WHOLE_NETWORK[layer]
     name = OF_A_LEVEL.fullmatch(layer)

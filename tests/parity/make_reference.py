@@ -1,17 +1,17 @@
-"""Writes what diffusers' UNet2DModel computes: weights, inputs and outputs, as NumPy archives.
+"""Writes weights, inputs and outputs of diffusers' UNet2DModel as NumPy archives.
 
     python tests/parity/make_reference.py FOLDER NAME...
 
-Runs in an environment of its own (`make parity`), which has torch and diffusers and nothing of this
-project: each configuration is spelled here as the reference spells it, and once more, as this
-project spells it, in comparison.py. FOLDER/NAME.npz then holds, without pickle:
+Runs in a separate environment (`make parity`) with torch and diffusers but without this project.
+Each configuration is therefore written twice: here in the reference's terms, and in comparison.py
+in this project's. FOLDER/NAME.npz contains, without pickle:
 
-    weights/...   float16, every entry of the state_dict under its name
+    weights/...   float16, each entry of the state_dict by its name
     x             float32 [N, H, W, C], alpha float32 [N]
-    output        float32 [N, H, W, C], of the network in float32 with those very weights
+    output        float32 [N, H, W, C], computed in float32 with these weights
 
-The committed fixtures/tiny.npz was made by `... tests/parity/fixtures tiny` with diffusers 0.42.1
-and torch 2.13.0.
+The committed fixtures/tiny.npz was written by `... tests/parity/fixtures tiny` with diffusers
+0.42.1 and torch 2.13.0.
 """
 
 import sys
@@ -25,7 +25,7 @@ DOWN, ATTENTION_DOWN = "DownBlock2D", "AttnDownBlock2D"
 UP, ATTENTION_UP = "UpBlock2D", "AttnUpBlock2D"
 
 CONFIGURATIONS = {
-    # Three levels: attention between others, equal widths side by side, and few weights.
+    # Three levels with few weights: attention only in the middle one, two of equal width.
     "tiny": {
         "sample_size": 8,
         "in_channels": 1,
@@ -44,7 +44,7 @@ CONFIGURATIONS = {
         "down_block_types": (DOWN, ATTENTION_DOWN),
         "up_block_types": (ATTENTION_UP, UP),
     },
-    # As the official IADB code builds it for 64x64 RGB images; the rest is diffusers' default.
+    # As in the official IADB code for 64x64 RGB images; the rest is diffusers' default.
     "published": {
         "sample_size": 64,
         "block_out_channels": (128, 128, 256, 256, 512, 512),
@@ -62,7 +62,7 @@ def write(name: str, path: Path) -> None:
     torch.manual_seed(0)
     network = UNet2DModel(**CONFIGURATIONS[name]).eval()
     for parameter in network.parameters():
-        if parameter.ndim == 1:  # a norm starts as ones and zeros, which would hide a wrong order
+        if parameter.ndim == 1:  # norms start as ones and zeros, which would hide a wrong order
             parameter.add_(0.1 * torch.randn_like(parameter))
         parameter.copy_(parameter.half())
 

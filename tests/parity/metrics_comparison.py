@@ -1,9 +1,9 @@
-"""Compares the metrics with what metrics_reference.py wrote.
+"""Compares the metrics with the output of metrics_reference.py.
 
     python tests/parity/metrics_comparison.py PYTHON
 
-PYTHON is the interpreter of the environment that has the references: `make parity` makes it.
-Prints a line a number, and fails where two differ.
+PYTHON is the interpreter of an environment with the references, which `make parity` creates.
+Prints one line per number, and fails if two numbers differ.
 """
 
 import math
@@ -27,7 +27,7 @@ NEAREST_K, SUBSETS, SUBSET_SIZE, SEED = 5, 10, 50, 2020  # as in metrics_referen
 
 
 class Comparison(NamedTuple):
-    """One number beside the reference's."""
+    """A number of this project and the reference's."""
 
     name: str
     ours: float
@@ -35,12 +35,12 @@ class Comparison(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Whether they differ by at most MAX_RELATIVE_ERROR."""
+        """Whether the numbers differ by at most MAX_RELATIVE_ERROR."""
         return math.isclose(self.ours, self.reference, rel_tol=MAX_RELATIVE_ERROR)
 
 
 def compare(path: Path) -> Iterator[Comparison]:
-    """Computes every number of an archive anew, from the archive's features."""
+    """Recomputes each number in an archive from the features in the archive."""
     with np.load(path, allow_pickle=False) as archive:
         content = dict(archive)
     for pair in sorted({name.split("/")[0] for name in content}):
@@ -51,7 +51,7 @@ def compare(path: Path) -> Iterator[Comparison]:
 
 
 def compute(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
-    """The numbers of this project, under the names of the archive.
+    """Computes the numbers of this project, by their names in the archive.
 
     Args:
         real: [N, d].
@@ -69,7 +69,7 @@ def compute(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
 
 
 def main(reference_python: str) -> None:
-    """Makes the references in a temporary folder and compares all numbers."""
+    """Creates the references in a temporary folder and compares all numbers."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([reference_python, MAKE_REFERENCE, folder, SET], check=True)
         found = list(compare(Path(folder, f"{SET}.npz")))

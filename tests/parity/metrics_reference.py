@@ -1,14 +1,14 @@
-"""Writes what other implementations of the metrics compute, with the features that they got.
+"""Writes features, and the values that other implementations of the metrics compute from them.
 
     python tests/parity/metrics_reference.py FOLDER NAME...
 
-Runs in an environment of its own (`make parity`), which has clean-fid, torch-fidelity and prdc and
-nothing of this project. FOLDER/NAME.npz then holds, without pickle, for each pair of arrays:
+Runs in a separate environment (`make parity`) with clean-fid, torch-fidelity and prdc but without
+this project. FOLDER/NAME.npz contains, without pickle, for each pair of arrays:
 
     PAIR/real, PAIR/generated     [N, d] and [M, d]
-    PAIR/PEER/VALUE               a number; VALUE as in VALUES of metrics_comparison.py
+    PAIR/PEER/VALUE               a number; VALUE is a key of metrics_comparison.compute
 
-The committed fixtures/metrics.npz was made by `... tests/parity/fixtures metrics` with clean-fid
+The committed fixtures/metrics.npz was written by `... tests/parity/fixtures metrics` with clean-fid
 0.1.35, torch-fidelity 0.4.0 and prdc 0.2.
 """
 
@@ -26,7 +26,7 @@ NEAREST_K, SUBSETS, SUBSET_SIZE, SEED = 5, 10, 50, 2020  # as in metrics_compari
 
 
 def random_pair(n: int, m: int, d: int) -> tuple[np.ndarray, np.ndarray]:
-    """Correlated normal features, some of which lie apart, in float32 as networks give them."""
+    """Returns correlated normal features in float32, like those of networks; the sets differ."""
     random = np.random.RandomState(0)
     mixing = random.standard_normal((d, d)) / np.sqrt(d)
     real = random.standard_normal((n, d)) @ mixing
@@ -35,10 +35,10 @@ def random_pair(n: int, m: int, d: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def digits_pair(n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of scikit-learn's digits, 0 to 16, in which many distances are equal.
+    """Returns pixels of scikit-learn's digits, 0 to 16, among which many distances are equal.
 
-    The generated ones are digits as well, with every fourth moved by a pixel. The borders that are
-    zero in nearly all images are cut off, so that the covariances are regular.
+    The generated images are other digits, every fourth shifted by one pixel. The borders, zero in
+    nearly all images, are cropped, so that the covariances are not singular.
     """
     images = np.random.RandomState(0).permutation(load_digits().images)[: n + m].astype(np.uint8)
     real, generated = images[:n], images[n:].copy()
@@ -54,7 +54,7 @@ PAIRS = {"random": random_pair, "digits": digits_pair}
 
 
 def clean_fid(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
-    """The distances of clean-fid: KID over all rows, of which both sides must have as many."""
+    """Computes the distances of clean-fid. KID uses all rows, the same number on both sides."""
     moments = [f(x) for x in (real, generated) for f in (_mean, _covariance)]
     rows = min(len(real), len(generated))
     return {
@@ -74,7 +74,7 @@ def _covariance(x: np.ndarray) -> np.ndarray:
 
 
 def torch_fidelity(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
-    """The distances, precision and recall of torch-fidelity."""
+    """Computes the distances, precision and recall of torch-fidelity."""
     real, generated = torch.from_numpy(real), torch.from_numpy(generated)
     moments = [metric_fid.fid_features_to_statistics(x) for x in (real, generated)]
     rows = min(len(real), len(generated))
@@ -85,7 +85,7 @@ def torch_fidelity(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
     subsets = metric_kid.kid_features_to_metric(
         real, generated, kid_subsets=SUBSETS, kid_subset_size=SUBSET_SIZE, **kid
     )
-    neighbors = metric_prc.prc_features_to_metric(  # takes the generated ones first
+    neighbors = metric_prc.prc_features_to_metric(  # expects the generated features first
         generated, real, prc_neighborhood=NEAREST_K, verbose=False
     )
     return {
@@ -112,7 +112,7 @@ def write(name: str, path: Path) -> None:
             "torch-fidelity": torch_fidelity(real, generated),
             "prdc": prdc.compute_prdc(real, generated, nearest_k=NEAREST_K),
         }
-        if pair == "digits":  # it counts points on the border of a ball; ours and prdc do not
+        if pair == "digits":  # counts points on the surface of a ball; ours and prdc do not
             del values["torch-fidelity"]["precision"], values["torch-fidelity"]["recall"]
         content |= {
             f"{pair}/{peer}/{value}": number

@@ -1,6 +1,6 @@
-"""Parity with clean-fid, torch-fidelity and prdc, whose answers are in fixtures/metrics.npz.
+"""Parity with clean-fid, torch-fidelity and prdc, whose values are in fixtures/metrics.npz.
 
-`make parity` compares larger arrays with the references themselves.
+`make parity` runs the references and compares larger arrays.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Parity with diffusers, without torch: the reference's answers are in fixtures/tiny.npz.
+"""Parity with diffusers, without torch: the reference's outputs are in fixtures/tiny.npz.
 
-`make parity` compares all configurations with the reference itself.
+`make parity` runs the reference and compares all configurations.
 """
 
 from pathlib import Path

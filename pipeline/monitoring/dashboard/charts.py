@@ -1,6 +1,6 @@
-"""Charts as inline SVG, drawn with matplotlib, colored by the page's CSS, with text as text.
+"""Draws charts with matplotlib as inline SVG with real text and the colors of the page's CSS.
 
-Charts contain numbers, days and names of nodes only; captions belong to the page.
+Charts contain only numbers, days and names of nodes; the page has their captions.
 """
 
 import io
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 WIDTH = 5.0  # inches of 72 units; a phone shows about one pixel per unit
-# Placeholder colors for matplotlib, and the CSS that replaces them.
+# Placeholder colors for matplotlib, and the CSS variables that replace them.
 TEXT, QUIET, LINE, SERIES, GOOD, BAD, PAGE = (f"#00000{i}" for i in range(1, 8))
 _VARIABLES = {
     TEXT: "var(--text)",
@@ -50,7 +50,7 @@ _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 
 
 class Mark(NamedTuple):
-    """How matplotlib draws a verdict: each has its own shape and does not depend on color."""
+    """How matplotlib draws a verdict. Each verdict has its own shape, so color is not needed."""
 
     shape: str
     face: str
@@ -63,7 +63,7 @@ MARKS = {
     "promoted": Mark("^", TEXT, TEXT),
     "withdrawn": Mark("s", PAGE, BAD),
 }
-SERVED = ("blessed", "promoted")  # the verdicts joined by a line
+SERVED = ("blessed", "promoted")  # verdicts joined by a line
 
 
 class Point(NamedTuple):
@@ -71,14 +71,14 @@ class Point(NamedTuple):
 
     day: datetime
     value: float
-    verdict: str  # of MARKS
+    verdict: str  # a key of MARKS
     live: bool
 
 
 def quality_chart(points: Sequence[Point], told: str) -> Markup:
     """Draws a metric over time, with a mark for each verdict and a ring around the live model.
 
-    The axis fits the models that were good enough; a value far off is drawn at the edge, as text.
+    The axis fits the models that were served; a value outside it is written at the edge.
 
     Args:
         points: at least one, ordered by time.
@@ -125,11 +125,11 @@ def quality_chart(points: Sequence[Point], told: str) -> Markup:
 
 
 def duration_chart(minutes: Sequence[float], failed: Sequence[bool], told: str) -> Markup:
-    """Draws a bar for each run, oldest first, with a cross on those that did not complete.
+    """Draws a bar for each run, oldest first, with a cross above runs that did not complete.
 
     Args:
-        minutes: of each run.
-        failed: of each run.
+        minutes: duration of each run.
+        failed: whether each run did not complete.
         told: the text alternative.
     """
     with _LOCK, matplotlib.rc_context(_STYLE):
@@ -150,10 +150,10 @@ def duration_chart(minutes: Sequence[float], failed: Sequence[bool], told: str) 
 
 
 def node_chart(seconds: Mapping[str, float], told: str) -> Markup:
-    """Draws a horizontal bar for each node, the first one on top.
+    """Draws a horizontal bar for each node, the first at the top.
 
     Args:
-        seconds: by node, at least one.
+        seconds: duration of each node, at least one.
         told: the text alternative.
     """
     with _LOCK, matplotlib.rc_context(_STYLE):
@@ -178,13 +178,13 @@ def span_chart(
     held: Sequence[bool],
     told: str,
 ) -> Markup:
-    """Draws the images of each span, the rejected files on top, and a mark on held spans.
+    """Draws a bar for each span: images, rejected files on top, and a mark above held spans.
 
     Args:
         spans: at least one, ascending.
-        accepted: images of each span.
-        rejected: files of each span.
-        held: of each span.
+        accepted: number of images in each span.
+        rejected: number of rejected files in each span.
+        held: whether each span is held.
         told: the text alternative.
     """
     with _LOCK, matplotlib.rc_context(_STYLE):
@@ -221,7 +221,7 @@ def _mark_above(axes: Axes, places: Sequence[tuple[float, float]], shape: str, c
 
 
 def _value_range(points: Sequence[Point]) -> tuple[float, float]:
-    """The range of the models that were ever served; of all models if there are none."""
+    """Returns the range of the models that were ever served, or of all models if none was."""
     good = [point.value for point in points if point.verdict != "not blessed"]
     values = good or [point.value for point in points]
     low, high = min(values), max(values)
@@ -238,7 +238,7 @@ def _date_axis(axes: Axes, first: datetime, last: datetime) -> None:
 
 
 def _markup(figure: Figure, told: str) -> Markup:
-    """The figure as an <svg> element without ids of groups, styled only by the page's CSS."""
+    """Converts the figure to an <svg> element without group ids, styled only by the page's CSS."""
     file = io.StringIO()
     with matplotlib.rc_context(
         {"svg.hashsalt": told}
@@ -259,7 +259,7 @@ def _markup(figure: Figure, told: str) -> Markup:
 
 
 def _use_attributes(element: ElementTree.Element) -> None:
-    """Replaces `style`, which the page's policy forbids, by attributes; drops the fonts."""
+    """Replaces `style`, which the page's policy forbids, with attributes; drops the fonts."""
     if element.tag == "g":
         element.attrib.pop("id", None)
     target = element.attrib.pop(f"{_XLINK}href", None)
