@@ -4,7 +4,7 @@ An image depends only on its seed and not on its batch, so a server may batch re
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -53,7 +53,8 @@ class Sampler(tf.Module):
         guidance: float = 1.0,
     ) -> None:
         super().__init__(name="sampler")
-        self._network = network
+        self._evaluate = _one_graph(network, shape, conditional=bool(labels))
+        self._network = network  # tracked: its weights are saved
         self._names = tuple(labels)
         self._encode = LabelEncoder(labels) if labels else None
         self._guidance = guidance
@@ -109,12 +110,12 @@ class Sampler(tf.Module):
             alpha: float32 [N], 0 to 1.
             label: string [N], for a conditional network.
         """
-        field = vector_field(self._network, self._ids(x_alpha, label))
+        field = vector_field(self._evaluate, self._ids(x_alpha, label))
         return {"difference": field(x_alpha, alpha)}
 
     def _field(self, x: tf.Tensor, label: tf.Tensor | None) -> solvers.VectorField:
         ids = self._ids(x, label)
-        return vector_field(self._network, ids, len(self._names), self._guidance)
+        return vector_field(self._evaluate, ids, len(self._names), self._guidance)
 
     def _ids(self, x: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor | None:
         if not self._encode:
@@ -158,3 +159,18 @@ class Sampler(tf.Module):
         tf.io.gfile.makedirs(path.rpartition("/")[0])
         with tf.io.gfile.GFile(path, "w") as file:
             json.dump(metadata, file, indent=2, sort_keys=True)
+
+
+def _one_graph(
+    network: keras.Model, shape: tuple[int, int, int], *, conditional: bool
+) -> Callable[..., tf.Tensor]:
+    """The network as one function, which the SavedModel holds once for all signatures."""
+    specs = [tf.TensorSpec([None, *shape], tf.float32), tf.TensorSpec([None], tf.float32)]
+    if conditional:
+        specs.append(tf.TensorSpec([None], tf.int64))
+
+    @tf.function(input_signature=specs)
+    def evaluate(*inputs: tf.Tensor) -> tf.Tensor:
+        return network(list(inputs), training=False)
+
+    return lambda inputs, training: evaluate(*inputs)

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from pipeline.registry import serving
 from tests.small_network import build_unet
@@ -103,6 +104,14 @@ def test_deblend_evaluates_the_network_at_the_alpha_of_each_row(signatures):
     first = signatures("deblend", x_alpha=x_alpha, alpha=tf.zeros(2))
     second = signatures("deblend", x_alpha=x_alpha + first, alpha=tf.ones(2))
     np.testing.assert_allclose(x_alpha + (first + second) / 2, step, atol=1e-5)
+
+
+def test_the_signatures_share_the_network(saved):
+    file = pathlib.Path(saved, "saved_model.pb")
+    message = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    functions = message.meta_graphs[0].graph_def.library.function
+    networks = [f for f in functions if any(node.op == "Conv2D" for node in f.node_def)]
+    assert len(networks) <= 2  # of six signatures; TensorFlow copies it into the default one
 
 
 def test_the_metadata_are_beside_the_model(saved):
