@@ -174,6 +174,7 @@ def test_runs_are_listed_oldest_first(trained, runs):
     assert [run.started for run in found] == sorted(run.started for run in found)
 
 
+@pytest.mark.slow
 def test_the_beam_runner_runs_every_node_on_the_same_examples(trained, tmp_path):
     other = Runs(tmp_path / "workspace", trained.data)
     with quick_training(tmp_path), quick_evaluation(trained.first.evaluation):

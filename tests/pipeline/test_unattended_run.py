@@ -12,6 +12,9 @@ from pipeline.workspace import Workspace
 from tests.pipeline.conftest import TINY
 from trainer.common import exit_codes
 
+# Whole runs in child processes; tests/unit/pipeline/unattended are quick.
+pytestmark = pytest.mark.slow
+
 SETTINGS = (
     *TINY,
     "data.pattern=span-{SPAN}",
@@ -74,7 +77,6 @@ def test_a_bad_span_is_held(place):
     assert "599 of 599 files rejected" in place.journal.held_spans()[2].reason
 
 
-@pytest.mark.slow
 def test_a_challenger_is_trained_in_its_turn(place):
     place.arrive(3)
     code, output = place.check()

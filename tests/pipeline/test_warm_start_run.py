@@ -8,6 +8,9 @@ import pytest
 from pipeline.registry import lineage, serving
 from tests.pipeline.conftest import NODES, RESOLVERS, Runs, states
 
+# Several trainings; tests/unit/trainer/fit/test_warm_start.py and the resolvers' tests are quick.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, digits_folder):

@@ -70,7 +70,8 @@ def weights(folder, name):
         return [arrays[key] for key in arrays.files]
 
 
-@pytest.mark.parametrize("network", ["small", pytest.param("U-Net", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["small", "U-Net"])
 def test_two_replicas_reach_the_weights_of_one_even_when_resumed(tmp_path, network):
     for name in ("one", "straight", "stopped"):
         (tmp_path / name).mkdir()

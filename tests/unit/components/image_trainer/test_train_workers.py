@@ -76,6 +76,7 @@ def test_two_workers_train_one_model_and_the_chief_exports_it(folder, cluster, c
     assert not list(folder.glob("model_run/*.pkl"))
 
 
+@pytest.mark.slow
 def test_a_configuration_error_in_the_workers_is_the_error_of_the_node(folder):
     config = custom_config(folder)
     config["train"]["batch_size"] = 9

@@ -265,6 +265,7 @@ def test_a_killed_worker_stops_the_chief_and_leaves_the_checkpoint_valid(killed_
     check_that_the_other_ended(killed_worker, folder / "state0")
 
 
+@pytest.mark.slow
 def test_a_killed_chief_stops_the_other_worker_and_leaves_the_checkpoint_valid(folder):
     check_that_the_other_ended(Pair(folder, train_on, "endless", killed=0), folder / "endless")
 
