@@ -23,7 +23,7 @@ KUBEFLOW = [
     "tenacity>=9,<10",
 ]
 SCHEDULE = ["apscheduler>=3.11,<4", "croniter>=7,<8", "sqlalchemy>=2,<3"]
-DASHBOARD = ["flask>=3.1,<4", "matplotlib>=3.10,<4", "waitress>=3,<4"]
+DASHBOARD = ["flask>=3.1,<4", "waitress>=3,<4"]
 
 setup(
     name="iadb-tfx",
@@ -50,6 +50,7 @@ setup(
         "click>=8.5,<9",
         "jinja2>=3.1,<4",
         "markupsafe>=3,<4",
+        "matplotlib>=3.10,<4",
         "numpy>=1.26,<3",
         "pillow>=11,<13",
         "prometheus-client>=0.22,<1",

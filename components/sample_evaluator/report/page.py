@@ -1,28 +1,27 @@
-"""report.html: what an evaluation found, for people."""
+"""report.html: the report of an evaluation."""
 
 import base64
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from components.sample_evaluator import sources
-from components.sample_evaluator.report import charts
 
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """PNG files that the report shows; None: there is none.
+    """PNG files in the report; None if there is none.
 
     Attributes:
         samples: grid of the candidate's first samples.
         real: grid of held-out images.
-        nearest_pairs: the first samples, and below each the training image nearest to it.
-        trajectories: a row for each of the first seeds, from noise to image.
+        nearest_pairs: the first samples, each above its nearest training image.
+        trajectories: one row for each of the first seeds, from noise to image.
     """
 
     samples: bytes | None = None
@@ -32,11 +31,11 @@ class Pictures:
 
 
 def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
-    """Renders the report: one HTML page that needs nothing beside it.
+    """Renders the report as a self-contained HTML page.
 
     Args:
-        summary: of `summary.summarize`. Parts that are None, or empty, are left out of the page.
-        pictures: what there is to see.
+        summary: from `summary.summarize`; parts that are None or empty are omitted.
+        pictures: the pictures to include.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
@@ -48,13 +47,26 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
     environment.filters["number"] = _number
     environment.filters["limits"] = _limits
     errors = _error_series(summary["error_by_alpha"])
+    edges = summary["error_by_alpha"]["edges"] if errors else []
+    pairs = itertools.pairwise(edges)
+    class_metrics = _class_metrics(summary["classes"])
+    history_charts = _history_charts(summary) if summary["history"] else {}
     return environment.get_template("report.html.j2").render(
         summary,
         pictures=list(_shown(pictures, summary)),
         error_series=errors,
-        error_chart=errors and _error_chart(summary["error_by_alpha"]["edges"], errors),
-        class_metrics=_class_metrics(summary["classes"]),
-        history_charts=_history_charts(summary),
+        error_chart=errors and _error_chart(edges, errors),
+        error_rows=[
+            [f"{_number(low)} to {_number(high)}", *map(_number, values)]
+            for (low, high), *values in zip(pairs, *errors.values(), strict=True)
+        ],
+        class_metrics=class_metrics,
+        class_rows=[
+            [label or "(no label)", found["images"], *_numbers(found["metrics"], class_metrics)]
+            for label, found in (summary["classes"] or {}).items()
+        ],
+        history_charts=history_charts,
+        history_rows=list(_history_rows(summary, history_charts)),
     )
 
 
@@ -62,8 +74,12 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}".replace("-", "−")
 
 
+def _numbers(values: Mapping[str, float | None], names: Iterable[str]) -> list[str]:
+    return [_number(values.get(name)) for name in names]
+
+
 def _limits(metric: Mapping[str, Any]) -> str:
-    """What a metric has to keep, a line each; empty where it has no limits."""
+    """The limits of a metric, one per line; empty without limits."""
     phrases = {
         "minimum": "at least {}",
         "maximum": "at most {}",
@@ -77,27 +93,27 @@ def _limits(metric: Mapping[str, Any]) -> str:
 
 
 def _shown(pictures: Pictures, summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each picture there is, with its texts."""
+    """The available pictures with their texts."""
     seed = summary["seed"]
-    # Without solver steps the candidate is images in a folder.
-    order = "the first by hash" if summary["nb_step"] is None else f"from seed {seed} on"
+    # Without solver steps, the candidate is a folder of images.
+    order = "first by hash" if summary["nb_step"] is None else f"from seed {seed}"
     texts = [
         (
             pictures.samples,
             f"Samples, {order}",
             f"Grid of the candidate's first samples, {order}",
         ),
-        (pictures.real, "Held-out images", "Grid of held-out images, the first by hash"),
+        (pictures.real, "Held-out images", "Grid of held-out images, first by hash"),
         (
             pictures.nearest_pairs,
-            f"The first samples, and below each the training image nearest to it in the feature "
-            f"space {summary['features']}",
-            "Pairs of a sample, above, and the training image nearest to it, below",
+            f"The first samples, each above its nearest training image in the feature space "
+            f"{summary['features']}",
+            "Pairs of a sample, above, and its nearest training image, below",
         ),
         (
             pictures.trajectories,
-            f"From noise, left, to the sample, right: a row for each seed from {seed} on",
-            "Grid of trajectories: each row leads from noise to a sample",
+            f"From noise (left) to sample (right), one row per seed from {seed}",
+            "Grid of trajectories: each row goes from noise to a sample",
         ),
     ]
     for png, caption, alternative in texts:
@@ -112,6 +128,8 @@ def _error_series(errors: Mapping[str, Any] | None) -> dict[str, list[float]]:
 
 
 def _error_chart(edges: Sequence[float], errors: Mapping[str, Sequence[float]]) -> Markup:
+    from components.sample_evaluator.report import charts  # imports matplotlib
+
     centers = [(low + high) / 2 for low, high in itertools.pairwise(edges)]
     return charts.line_chart(
         centers,
@@ -123,17 +141,26 @@ def _error_chart(edges: Sequence[float], errors: Mapping[str, Sequence[float]]) 
 
 
 def _class_metrics(classes: Mapping[str, Any] | None) -> list[str]:
-    """Names of the metrics that any class has, in their order."""
+    """The names of the metrics that any class has."""
     return list(
         dict.fromkeys(name for found in (classes or {}).values() for name in found["metrics"])
     )
 
 
 def _history_charts(summary: Mapping[str, Any]) -> dict[str, Markup]:
-    """By metric, for those that earlier models have."""
+    """Charts by metric, for the metrics of earlier models."""
+    from components.sample_evaluator.report import charts  # imports matplotlib
+
     charted = {}
     for name, metric in summary["metrics"].items():
         earlier = [entry["metrics"].get(name) for entry in summary["history"]]
         if any(value is not None for value in earlier):
             charted[name] = charts.sparkline([*earlier, metric[sources.CANDIDATE]], name)
     return charted
+
+
+def _history_rows(summary: Mapping[str, Any], names: Iterable[str]) -> Iterator[list[str]]:
+    for entry in summary["history"]:
+        yield [entry["evaluated"], *_numbers(entry["metrics"], names), entry["model"]]
+    now = {name: metric[sources.CANDIDATE] for name, metric in summary["metrics"].items()}
+    yield ["now", *_numbers(now, names), summary["model"]["uri"]]

@@ -3,50 +3,27 @@
 Charts contain only numbers, days and names of nodes; the page has their captions.
 """
 
-import io
 import math
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
-from xml.etree import ElementTree
 
-import matplotlib
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-WIDTH = 5.0  # inches of 72 units; a phone shows about one pixel per unit
-# Placeholder colors for matplotlib, and the CSS variables that replace them.
-TEXT, QUIET, LINE, SERIES, GOOD, BAD, PAGE = (f"#00000{i}" for i in range(1, 8))
-_VARIABLES = {
-    TEXT: "var(--text)",
-    QUIET: "var(--quiet)",
-    LINE: "var(--line)",
-    SERIES: "var(--series)",
-    GOOD: "var(--good)",
-    BAD: "var(--bad)",
-    PAGE: "var(--page)",
-}
-_STYLE = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.size": 11,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": QUIET,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": QUIET,
-    "ytick.labelcolor": QUIET,
-}
-_LOCK = threading.Lock()  # matplotlib's settings are global
-_SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
+from trainer.common.svg_figure import (
+    BAD,
+    GOOD,
+    PAGE,
+    QUIET,
+    SERIES,
+    TEXT,
+    new_figure,
+    svg_style,
+    to_svg,
+)
 
 
 class Mark(NamedTuple):
@@ -84,8 +61,8 @@ def quality_chart(points: Sequence[Point], told: str) -> Markup:
         points: at least one, ordered by time.
         told: the text alternative.
     """
-    with _LOCK, matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(2.6)
+    with svg_style():
+        figure, axes = new_figure(2.6)
         low, high = _value_range(points)
         axes.set_ylim(low, high)
         served = [point for point in points if point.verdict in SERVED]
@@ -121,7 +98,7 @@ def quality_chart(points: Sequence[Point], told: str) -> Markup:
         _date_axis(axes, points[0].day, points[-1].day)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.grid(axis="y")
-        return _markup(figure, told)
+        return to_svg(figure, told)
 
 
 def duration_chart(minutes: Sequence[float], failed: Sequence[bool], told: str) -> Markup:
@@ -132,8 +109,8 @@ def duration_chart(minutes: Sequence[float], failed: Sequence[bool], told: str) 
         failed: whether each run did not complete.
         told: the text alternative.
     """
-    with _LOCK, matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(2.0)
+    with svg_style():
+        figure, axes = new_figure(2.0)
         places = range(1 - len(minutes), 1)
         axes.bar(places, minutes, width=0.8, color=SERIES)
         crosses = [(x, y) for x, y, bad in zip(places, minutes, failed, strict=True) if bad]
@@ -146,7 +123,7 @@ def duration_chart(minutes: Sequence[float], failed: Sequence[bool], told: str) 
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.grid(axis="y")
         axes.set_axisbelow(True)
-        return _markup(figure, told)
+        return to_svg(figure, told)
 
 
 def node_chart(seconds: Mapping[str, float], told: str) -> Markup:
@@ -156,8 +133,8 @@ def node_chart(seconds: Mapping[str, float], told: str) -> Markup:
         seconds: duration of each node, at least one.
         told: the text alternative.
     """
-    with _LOCK, matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(0.4 + 0.26 * len(seconds))
+    with svg_style():
+        figure, axes = new_figure(0.4 + 0.26 * len(seconds))
         places = range(len(seconds))
         bars = axes.barh(places, list(seconds.values()), height=0.6, color=SERIES)
         labels = [f"{value:.1f} s" for value in seconds.values()]
@@ -168,7 +145,7 @@ def node_chart(seconds: Mapping[str, float], told: str) -> Markup:
         axes.xaxis.set_visible(False)
         axes.spines["bottom"].set_visible(False)
         axes.tick_params(left=False)
-        return _markup(figure, told)
+        return to_svg(figure, told)
 
 
 def span_chart(
@@ -187,8 +164,8 @@ def span_chart(
         held: whether each span is held.
         told: the text alternative.
     """
-    with _LOCK, matplotlib.rc_context(_STYLE):
-        figure, axes = _figure(2.2)
+    with svg_style():
+        figure, axes = new_figure(2.2)
         places = range(len(spans))
         axes.bar(places, accepted, width=0.8, color=SERIES)
         axes.bar(places, rejected, width=0.8, bottom=accepted, color=PAGE, edgecolor=BAD)
@@ -202,15 +179,7 @@ def span_chart(
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.grid(axis="y")
         axes.set_axisbelow(True)
-        return _markup(figure, told)
-
-
-def _figure(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    figure.patch.set_visible(False)
-    axes = figure.subplots()
-    axes.patch.set_visible(False)
-    return figure, axes
+        return to_svg(figure, told)
 
 
 def _mark_above(axes: Axes, places: Sequence[tuple[float, float]], shape: str, color: str) -> None:
@@ -235,37 +204,3 @@ def _date_axis(axes: Axes, first: datetime, last: datetime) -> None:
     locator = AutoDateLocator(tz=first.tzinfo, minticks=2, maxticks=6)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=first.tzinfo))
-
-
-def _markup(figure: Figure, told: str) -> Markup:
-    """Converts the figure to an <svg> element without group ids, styled only by the page's CSS."""
-    file = io.StringIO()
-    with matplotlib.rc_context(
-        {"svg.hashsalt": told}
-    ):  # keeps ids unique on a page with several charts
-        figure.savefig(file, format="svg")
-    root = ElementTree.fromstring(file.getvalue())
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if child.tag in (f"{_SVG}metadata", f"{_SVG}style"):
-                parent.remove(child)
-    for element in root.iter():
-        element.tag = element.tag.removeprefix(_SVG)
-        _use_attributes(element)
-    view = root.get("viewBox")
-    root.attrib.clear()
-    root.attrib.update({"viewBox": view, "role": "img", "aria-label": told})
-    return Markup(ElementTree.tostring(root, encoding="unicode"))
-
-
-def _use_attributes(element: ElementTree.Element) -> None:
-    """Replaces `style`, which the page's policy forbids, with attributes; drops the fonts."""
-    if element.tag == "g":
-        element.attrib.pop("id", None)
-    target = element.attrib.pop(f"{_XLINK}href", None)
-    if target:
-        element.set("href", target)
-    for declaration in element.attrib.pop("style", "").split(";"):
-        name, _, value = (part.strip() for part in declaration.partition(":"))
-        if name and not name.startswith("font"):
-            element.set(name, _VARIABLES.get(value, value))

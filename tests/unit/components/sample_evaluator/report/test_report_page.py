@@ -1,4 +1,4 @@
-"""The report in a browser: it fits a phone and a desk, by day and by night, and stays by itself."""
+"""The report in a browser: it fits narrow and wide windows, light and dark, without the network."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def test_the_name_of_each_metric_stands_in_one_line(chromium, tmp_path):
         assert chromium.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_the_first_screen_of_a_phone_tells_the_verdict_and_the_reasons(chromium, page):
+def test_the_first_screen_of_a_phone_contains_the_verdict_and_the_reasons(chromium, page):
     chromium.open(page, PHONE, "light")
     bottom = chromium.evaluate("document.querySelector('header').getBoundingClientRect().bottom")
     assert 0 < bottom < 500
