@@ -17,8 +17,8 @@ class Metric(NamedTuple):
     """A way to compare generated features with real ones.
 
     Attributes:
-        function: of the real features [N, d] and the generated ones [M, d]; raises MetricError.
-        larger_is_better: as for precision; a distance is better when smaller.
+        function: takes real features [N, d] and generated ones [M, d]; raises MetricError.
+        larger_is_better: true of precision, for example; false of distances.
     """
 
     function: Callable[[np.ndarray, np.ndarray], float]
@@ -37,10 +37,10 @@ CATALOG: dict[str, Metric] = {
     "coverage": Metric(coverage, larger_is_better=True),
 }
 
-AT_HOLDOUT = "@holdout"  # ends the names of metrics that compare with the images of data.holdout
+AT_HOLDOUT = "@holdout"  # suffix of metrics that compare with the images of data.holdout
 HOLDOUT_METRICS = tuple(f"{name}{AT_HOLDOUT}" for name in ("kid", "frechet_distance", "coverage"))
 
 
 def get_metric(name: str) -> Metric:
-    """The metric of a name in CATALOG or HOLDOUT_METRICS."""
+    """Returns the metric with a name in CATALOG or HOLDOUT_METRICS."""
     return CATALOG[name.removesuffix(AT_HOLDOUT)]

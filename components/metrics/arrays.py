@@ -1,17 +1,17 @@
-"""What every metric asks of the feature arrays it is given."""
+"""Requirements on feature arrays that all metrics share."""
 
 import numpy as np
 
 
 class MetricError(ValueError):
-    """A metric that cannot be computed on these features; the message says why."""
+    """A metric cannot be computed on these features; the message gives the reason."""
 
 
 def check_features(**arrays: np.ndarray) -> None:
-    """Checks feature arrays that are to be compared, each [N, d] with an N of its own.
+    """Checks that feature arrays [N, d] can be compared; N may differ.
 
     Args:
-        arrays: by the name that an error calls them, such as real and generated.
+        arrays: by name, such as real and generated; errors contain the names.
 
     Raises:
         MetricError: fewer than 2 rows, different dimensions, or values that are not finite.

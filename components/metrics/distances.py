@@ -6,13 +6,13 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-# Rows and columns of a distance or kernel matrix that are held at a time: few enough for it to stay
-# in a core's cache, many enough for products at full speed.
+# Rows and columns of the part of a distance or kernel matrix in memory: few enough to fit in a
+# core's cache, many enough for matrix products at full speed.
 BLOCK = 512
 
 
 class Sliceable(Protocol):
-    """Rows, in an array or a class."""
+    """Rows, as an array or a class."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, rows: Any) -> Any: ...
@@ -22,7 +22,7 @@ Rows = TypeVar("Rows", bound=Sliceable)
 
 
 def row_blocks(rows: Rows, block: int = BLOCK) -> Iterator[tuple[slice, Rows]]:
-    """Cuts rows into consecutive blocks of at most `block`; yields where each is, and its rows."""
+    """Splits rows into consecutive blocks of at most `block`; yields the slice and rows of each."""
     for start in range(0, len(rows), block):
         where = slice(start, min(start + block, len(rows)))
         yield where, rows[where]
@@ -30,7 +30,7 @@ def row_blocks(rows: Rows, block: int = BLOCK) -> Iterator[tuple[slice, Rows]]:
 
 @dataclass(frozen=True)
 class Points:
-    """Rows, made ready for distances.
+    """Rows prepared for computing distances.
 
     Attributes:
         rows: float64 [N, d], relative to an origin.
@@ -42,7 +42,7 @@ class Points:
 
     @classmethod
     def of(cls, features: np.ndarray, origin: np.ndarray) -> "Points":
-        """Moves features [N, d] to a common origin [d]: near it, squares keep their digits."""
+        """Moves features [N, d] to a common origin [d], near which squares lose no digits."""
         rows = features - origin.astype(np.float64)
         return cls(rows, np.einsum("nd,nd->n", rows, rows))
 
@@ -54,7 +54,7 @@ class Points:
 
 
 def squared_distances(x: Points, y: Points) -> np.ndarray:
-    """Squared Euclidean distances, as |x|^2 + |y|^2 - 2 x.y: most of it is one matrix product.
+    """Squared Euclidean distances as |x|^2 + |y|^2 - 2 x.y, which is mostly one matrix product.
 
     Returns:
         float64 [N, M], not negative.

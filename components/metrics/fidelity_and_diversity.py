@@ -1,4 +1,4 @@
-"""Precision and recall, density and coverage: are samples real, and are real images sampled.
+"""Precision, recall, density and coverage: do samples look real, and are real images covered.
 
 Precision and recall: Kynkaanniemi et al. 2019, arXiv 1904.06991. Density and coverage: Naeem et al.
 2020, arXiv 2002.09797.
@@ -13,23 +13,23 @@ from components.metrics.distances import BLOCK, Points, row_blocks
 from components.metrics.neighbors import squared_radii
 from components.metrics.screening import ScreenedPoints, screened_squared_distances
 
-NEAREST_K = 5  # neighbors that a ball reaches to, as Naeem et al. choose it
+NEAREST_K = 5  # the neighbor that defines the radius of a ball, as in Naeem et al.
 
-# Of the largest squared norm: what float64 may lose of a squared distance. Distances that differ by
-# less are equal.
+# Rounding error of a squared distance, relative to the largest squared norm. Distances that differ
+# by less are equal.
 ROUNDING = 1e-12
 
 
 class FidelityAndDiversity(NamedTuple):
     """How far two sets of features cover each other.
 
-    A ball reaches from a row to its k-th nearest neighbor in its own set, the border excluded.
+    A ball around a row reaches to its k-th nearest neighbor in its own set, border excluded.
 
     Attributes:
         precision: share of generated rows in a ball of a real row, 0 to 1.
         recall: share of real rows in a ball of a generated row, 0 to 1.
-        density: mean number of balls of real rows that a generated row is in, over k; about 1 for
-            equal distributions, and may exceed 1.
+        density: mean number of balls of real rows around a generated row, over k; about 1 for equal
+            distributions, and can exceed 1.
         coverage: share of real rows whose ball holds a generated row, 0 to 1.
     """
 
@@ -42,16 +42,16 @@ class FidelityAndDiversity(NamedTuple):
 def fidelity_and_diversity(
     real: np.ndarray, generated: np.ndarray, k: int = NEAREST_K, block: int = BLOCK
 ) -> FidelityAndDiversity:
-    """Computes the four together, which takes hardly longer than one of them.
+    """Computes all four, which takes hardly longer than one of them.
 
     Args:
         real: float [N, d], N above k.
         generated: float [M, d], M above k.
-        k: the neighbor that a ball reaches to.
-        block: rows and columns of a distance matrix that are held at a time.
+        k: the neighbor that defines the radius of a ball.
+        block: rows and columns of a distance matrix in memory at a time.
 
     Raises:
-        MetricError: the arrays have k rows or fewer, are of different d, or not finite.
+        MetricError: the arrays have at most k rows, differ in d, or are not finite.
     """
     check_features(real=real, generated=generated)
     rows = min(len(real), len(generated))
@@ -84,20 +84,20 @@ def fidelity_and_diversity(
 
 
 def precision(real: np.ndarray, generated: np.ndarray) -> float:
-    """Of `fidelity_and_diversity`: the share of samples that could be real."""
+    """Share of samples that could be real, as by `fidelity_and_diversity`."""
     return fidelity_and_diversity(real, generated).precision
 
 
 def recall(real: np.ndarray, generated: np.ndarray) -> float:
-    """Of `fidelity_and_diversity`: the share of real images that could be samples."""
+    """Share of real images that could be samples, as by `fidelity_and_diversity`."""
     return fidelity_and_diversity(real, generated).recall
 
 
 def density(real: np.ndarray, generated: np.ndarray) -> float:
-    """Of `fidelity_and_diversity`: how densely real images lie around the samples."""
+    """Density of real images around the samples, as by `fidelity_and_diversity`."""
     return fidelity_and_diversity(real, generated).density
 
 
 def coverage(real: np.ndarray, generated: np.ndarray) -> float:
-    """Of `fidelity_and_diversity`: the share of real images that have a sample nearby."""
+    """Share of real images with a sample nearby, as by `fidelity_and_diversity`."""
     return fidelity_and_diversity(real, generated).coverage

@@ -4,57 +4,41 @@ import numpy as np
 import scipy.linalg
 
 from components.metrics.arrays import MetricError, check_features
-from components.metrics.moments import MAX_DIMENSION, Moments
 
-ROWS_PER_DIMENSION = 2  # below, covariances are too poorly known for a distance to mean anything
+ROWS_PER_DIMENSION = 2  # with fewer rows, the covariances are too uncertain to be compared
+MAX_DIMENSION = 4096  # a covariance takes 128 MiB then
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
-    """`frechet_distance_of` the moments of two arrays.
+    """The squared Frechet distance, |m - n|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), in float64.
+
+    m, A and n, B are the means and covariances of the two arrays. The trace of the root is the sum
+    of the roots of the eigenvalues of R^T B R, which are real, for any R with R R^T = A. The
+    estimate is biased upward by about 1/N: compare it at equal N only.
 
     Args:
         real: float [N, d].
         generated: float [M, d].
 
     Raises:
-        MetricError: the arrays are of different d or not finite, or have fewer than
-            ROWS_PER_DIMENSION * d rows.
+        MetricError: the arrays differ in d, hold values that are not finite, or have fewer than
+            ROWS_PER_DIMENSION * d rows or more than MAX_DIMENSION dimensions.
     """
     check_features(real=real, generated=generated)
-    _check_rows(min(len(real), len(generated)), real.shape[1])
-    origin = real.mean(axis=0, dtype=np.float64)  # near it, sums of products keep their digits
-    return frechet_distance_of(Moments.of(real - origin), Moments.of(generated - origin))
-
-
-def frechet_distance_of(real: Moments, generated: Moments) -> float:
-    """The squared Frechet distance, |m - n|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), in float64.
-
-    m, A and n, B are the two means and covariances. The trace of the root is the sum of the roots
-    of the eigenvalues of R^T B R, which are real, for any R with R R^T = A. The estimate is biased
-    upward by about 1/N: compare it at equal N only.
-
-    Args:
-        real: moments of at least ROWS_PER_DIMENSION * d rows.
-        generated: as many, with the same origin.
-
-    Raises:
-        MetricError: the moments are of different d or not finite, of fewer than
-            ROWS_PER_DIMENSION * d rows, or of more than MAX_DIMENSION dimensions.
-    """
-    for name, moments in (("real", real), ("generated", generated)):
-        if not np.isfinite(moments.sum if moments.outer is None else moments.outer).all():
-            raise MetricError(f"the {name} features hold NaN or infinite values")
-    if real.sum.shape != generated.sum.shape:
+    rows, dimension = min(len(real), len(generated)), real.shape[1]
+    needed = ROWS_PER_DIMENSION * dimension
+    if rows < needed:
         raise MetricError(
-            f"real features have {len(real.sum)} dimensions, generated ones {len(generated.sum)}"
+            f"{rows} images are too few for {dimension} feature dimensions: "
+            f"at least {needed} are needed"
         )
-    _check_rows(min(real.count, generated.count), len(real.sum))
-    if real.outer is None:
+    if dimension > MAX_DIMENSION:
         raise MetricError(
-            f"{len(real.sum)} feature dimensions are too many: at most {MAX_DIMENSION} are allowed"
+            f"{dimension} feature dimensions are too many: at most {MAX_DIMENSION} are allowed"
         )
-    difference = real.mean - generated.mean
-    real_covariance, generated_covariance = real.covariance, generated.covariance
+    real_mean, real_covariance = _fit(real)
+    generated_mean, generated_covariance = _fit(generated)
+    difference = real_mean - generated_mean
     root = _root(real_covariance)
     eigenvalues = scipy.linalg.eigvalsh(root.T @ generated_covariance @ root)
     return float(
@@ -65,13 +49,11 @@ def frechet_distance_of(real: Moments, generated: Moments) -> float:
     )
 
 
-def _check_rows(rows: int, dimension: int) -> None:
-    needed = ROWS_PER_DIMENSION * dimension
-    if rows < needed:
-        raise MetricError(
-            f"{rows} images are too few for {dimension} feature dimensions: "
-            f"at least {needed} are needed"
-        )
+def _fit(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean, float64 [d], and the unbiased estimate of the covariance, float64 [d, d]."""
+    mean = features.mean(axis=0, dtype=np.float64)
+    centered = features - mean
+    return mean, centered.T @ centered / (len(features) - 1)
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Frechet distance at infinitely many images (Chong & Forsyth 2020, arXiv 1911.07023)."""
+"""Frechet distance for infinitely many images (Chong & Forsyth 2020, arXiv 1911.07023)."""
 
 import numpy as np
 
@@ -13,20 +13,20 @@ def frechet_distance_inf(
 ) -> float:
     """Extrapolates the Frechet distance of random subsets of n rows to 1/n = 0, by a line in 1/n.
 
-    The numbers n are evenly spaced, from a tenth of the rows but at least ROWS_PER_DIMENSION * d,
-    up to all of them. Both arrays are cut to n rows: the paper cuts the generated one alone, which
-    keeps the bias of the real one, as large where held-out images are as few as samples. Zero is
-    expected for equal distributions, so that single estimates may be negative.
+    The sizes n are evenly spaced from a tenth of the rows, but at least ROWS_PER_DIMENSION * d, to
+    all rows. Subsets are drawn from both arrays: the paper draws them from the generated one alone,
+    which keeps the bias of the real one, equally large with as few held-out images as samples. The
+    expected value for equal distributions is zero, so single estimates may be negative.
 
     Args:
         real: float [N, d].
         generated: float [M, d].
-        points: numbers n, at least 2.
+        points: number of sizes n, at least 2.
         seed: of the subsets.
 
     Raises:
-        MetricError: the arrays are of different d or not finite, or have fewer than
-            2 * ROWS_PER_DIMENSION * d rows, which are too close to each other for a line.
+        MetricError: the arrays differ in d, are not finite, or have fewer than
+            2 * ROWS_PER_DIMENSION * d rows: the sizes would be too close together for a line.
     """
     check_features(real=real, generated=generated)
     rows, dimension = min(len(real), len(generated)), real.shape[1]
@@ -36,7 +36,7 @@ def frechet_distance_inf(
             f"{rows} images are too few to extrapolate from for {dimension} feature dimensions: "
             f"at least {2 * ROWS_PER_DIMENSION * dimension} are needed"
         )
-    random = np.random.RandomState(seed)  # NumPy never changes this stream; Generator's may change
+    random = np.random.RandomState(seed)  # its stream is frozen, unlike that of Generator
     counts = np.linspace(smallest, rows, points).astype(int)
     distances = [
         frechet_distance(

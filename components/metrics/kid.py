@@ -19,10 +19,10 @@ def kid(real: np.ndarray, generated: np.ndarray, block: int = BLOCK) -> float:
     Args:
         real: float [N, d].
         generated: float [M, d].
-        block: rows and columns of the kernel matrix that are held at a time.
+        block: rows and columns of the kernel matrix in memory at a time.
 
     Raises:
-        MetricError: the arrays are too small, of different d, or not finite.
+        MetricError: the arrays are too small, differ in d, or are not finite.
     """
     check_features(real=real, generated=generated)
     origin = real.mean(axis=0, dtype=np.float64)
@@ -31,7 +31,7 @@ def kid(real: np.ndarray, generated: np.ndarray, block: int = BLOCK) -> float:
 
 
 class SubsetKid(NamedTuple):
-    """KID over random subsets: the mean of the estimates and their standard deviation."""
+    """Mean and standard deviation of KID estimates over random subsets."""
 
     mean: float
     stddev: float
@@ -46,26 +46,26 @@ def kid_over_subsets(
 ) -> SubsetKid:
     """KID as it is usually published: over subsets of equal size, drawn without replacement.
 
-    The standard deviation is that of one estimate from `subset_size` images. Subsets of nearly all
-    rows overlap, and their estimates differ by less than those of new images would.
+    The standard deviation is that of one estimate from `subset_size` images. If subsets contain
+    nearly all rows, they overlap, and their estimates vary less than those of new images would.
 
     Args:
         real: float [N, d].
         generated: float [M, d].
-        subsets: how many are drawn of each array.
-        subset_size: rows of each.
+        subsets: number of subsets drawn from each array.
+        subset_size: rows of each subset.
         seed: of the draws.
 
     Raises:
-        MetricError: the arrays are smaller than a subset, of different d, or not finite.
+        MetricError: the arrays are smaller than a subset, differ in d, or are not finite.
     """
     check_features(real=real, generated=generated)
     rows = min(len(real), len(generated))
     if not 2 <= subset_size <= rows:
-        raise MetricError(f"subsets of {subset_size} rows are asked for: 2 to {rows} are possible")
+        raise MetricError(f"subset_size={subset_size}: must be 2 to {rows}, the number of rows")
     origin = real.mean(axis=0, dtype=np.float64)
     x, y = _CenteredRows.of(real, origin), _CenteredRows.of(generated, origin)
-    random = np.random.RandomState(seed)  # NumPy never changes this stream; Generator's may change
+    random = np.random.RandomState(seed)  # its stream is frozen, unlike that of Generator
     draws = [
         [random.choice(len(rows), subset_size, replace=False) for rows in (x, y)]
         for _ in range(subsets)
@@ -74,7 +74,7 @@ def kid_over_subsets(
     def estimate(draw: list[np.ndarray]) -> float:
         return unbiased_mmd2(x[draw[0]], y[draw[1]], _cubic_kernel)
 
-    # A subset a core is faster than a product of a subset on all cores.
+    # One subset per core is faster than one subset on all cores.
     cores = len(os.sched_getaffinity(0))
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(cores) as pool:
         values = list(pool.map(estimate, draws))
@@ -87,10 +87,10 @@ class _CenteredRows:
 
         x.y / d + 1 = x'.y' / d + offset(x) + offset(y),  offset(x) = x'.c / d + (c.c / d + 1) / 2
 
-    The offsets are in float64. Only the products x'.y' are in the type of the features: float32 for
-    what networks give, which takes half the time. They are small, and their rounding averages out
-    over all pairs: of 2,000 x 2,048 rectified features, KID differed from that in float64 by less
-    than 3e-7 of itself; without an origin, and with features about 10, by 2e-4.
+    The offsets are in float64. Only the products x'.y' have the type of the features: float32 for
+    networks, which takes half the time. They are small, and their rounding averages out over all
+    pairs: with 2,000 x 2,048 rectified features, KID differed from its value in float64 by less
+    than 3e-7, relatively; without an origin, and with features around 10, by 2e-4.
 
     Attributes:
         scaled: x' / d^1/2, float [n, d].
@@ -105,7 +105,7 @@ class _CenteredRows:
         scaled = np.empty(features.shape, np.result_type(features, np.float32))
         offsets = np.empty(len(features))
         dimension = len(origin)
-        for where, rows in row_blocks(features, block=64):  # which stay in a core's cache
+        for where, rows in row_blocks(features, block=64):  # fits in a core's cache
             centered = rows - origin
             offsets[where] = centered @ origin / dimension + (origin @ origin / dimension + 1) / 2
             centered /= np.sqrt(dimension)
@@ -122,6 +122,6 @@ class _CenteredRows:
 def _cubic_kernel(x: _CenteredRows, y: _CenteredRows) -> np.ndarray:
     base = np.add.outer(x.offsets, y.offsets)
     base += x.scaled @ y.scaled.T
-    cube = base * base  # twice, which is several times faster than base**3
+    cube = base * base  # two products are several times faster than base**3
     cube *= base
     return cube

@@ -1,7 +1,7 @@
-"""Memorization: are samples nearer to their training images than new images would be.
+"""Memorization: whether samples are nearer to training images than new images would be.
 
-Held-out images tell how near a new image comes to the training images; the idea is that of the
-data-copying test (Meehan et al. 2020, arXiv 2004.05675).
+Held-out images show how near new images come to the training images, as in the data-copying test
+(Meehan et al. 2020, arXiv 2004.05675).
 """
 
 from typing import NamedTuple
@@ -11,14 +11,14 @@ import numpy as np
 from components.metrics.arrays import MetricError, check_features
 from components.metrics.neighbors import nearest
 
-NEAR_QUANTILE = 0.01  # of the held-out images' distances: nearer than this is a copy
-# Of the spread of real features: images at this distance are the same image, in features that are
-# not equal to the last bit.
+NEAR_QUANTILE = 0.01  # of the distances of held-out images: nearer samples are copies
+# Relative to the spread of real features: images within this distance are the same image, although
+# their features may differ in the last bits.
 SAME_IMAGE = 1e-4
 
 
 class Memorization(NamedTuple):
-    """How near samples come to training images.
+    """How near samples are to training images.
 
     Attributes:
         distance_ratio: the samples' median distance to their nearest training image over that of
@@ -34,10 +34,10 @@ class Memorization(NamedTuple):
 def memorization_of(held_out: np.ndarray, generated: np.ndarray, spread: float) -> Memorization:
     """Compares distances to the nearest training image.
 
-    A held-out image that is itself in the training images does not tell how near new ones come,
-    and is left out: otherwise a few of these would draw the limit to 0, below which there is no
-    copy. A sample at the limit is not below it, so that features with few different distances do
-    not fire; an exact copy is below any limit.
+    Held-out images that are also training images are ignored: they do not show how near new images
+    come, and a few of them would lower the limit to 0, below which nothing is a copy. A sample at
+    the limit is not a copy, since some feature spaces have few different distances; an exact copy
+    is below any limit.
 
     Args:
         held_out: distances of held-out images, float [M].
@@ -45,7 +45,7 @@ def memorization_of(held_out: np.ndarray, generated: np.ndarray, spread: float) 
         spread: of real features, by `spread_of`.
 
     Raises:
-        MetricError: distances are not finite, or fewer than 2 held-out images are new.
+        MetricError: distances are not finite, or fewer than 2 held-out images are new ones.
     """
     if not (np.isfinite(held_out).all() and np.isfinite(generated).all()):
         raise MetricError("the distances to training images are not all finite")
@@ -62,17 +62,16 @@ def memorization_of(held_out: np.ndarray, generated: np.ndarray, spread: float) 
 
 
 def memorization(train: np.ndarray, held_out: np.ndarray, generated: np.ndarray) -> Memorization:
-    """`memorization_of` the distances in three arrays of features.
+    """Applies `memorization_of` to the distances between three arrays of features.
 
     Args:
-        train: float [N, d], all features that the model was trained on: a copy of an image that is
-            missing here is not found.
+        train: float [N, d], features of all training images: copies of missing ones are not found.
         held_out: float [M, d].
         generated: float [K, d].
 
     Raises:
-        MetricError: the arrays are too small, of different d, or not finite; or fewer than 2
-            held-out images are new.
+        MetricError: the arrays are too small, differ in d, or are not finite; or fewer than 2
+            held-out images are new ones.
     """
     check_features(train=train, held_out=held_out, generated=generated)
     return memorization_of(

@@ -6,7 +6,7 @@ import numpy as np
 
 from components.metrics.distances import BLOCK, Rows, row_blocks
 
-# From n rows and m rows to the kernel matrix, float64 [n, m]; of the same rows it is symmetric.
+# From n rows and m rows to the kernel matrix, float64 [n, m], symmetric for equal arguments.
 Kernel = Callable[[Rows, Rows], np.ndarray]
 
 
@@ -15,14 +15,14 @@ def unbiased_mmd2(x: Rows, y: Rows, kernel: Kernel, block: int = BLOCK) -> float
 
         mean over i != j of k(x_i, x_j) + mean over i != j of k(y_i, y_j) - 2 mean of k(x_i, y_j)
 
-    All rows are used; the kernel matrix is summed block by block, in float64, and never held. Zero
-    is expected for equal distributions, so that single estimates may be negative.
+    All rows are used; the kernel matrix is summed block by block in float64 and never stored. The
+    expected value for equal distributions is zero, so single estimates may be negative.
 
     Args:
-        x: N rows, N at least 2, in whatever form the kernel takes them.
+        x: N rows, N at least 2, in any form that the kernel accepts.
         y: M rows, M at least 2.
-        kernel: of two sets of rows.
-        block: rows and columns of the kernel matrix that are held at a time.
+        kernel: from two sets of rows to a matrix.
+        block: rows and columns of the kernel matrix in memory at a time.
     """
     n, m = len(x), len(y)
     return float(

@@ -8,23 +8,23 @@ from components.metrics.arrays import MetricError, check_features
 from components.metrics.distances import BLOCK, Points, squared_distances
 from components.metrics.mmd import unbiased_mmd2
 
-BANDWIDTH_ROWS = 1000  # half a million distances: their median is known to well under 1%
+BANDWIDTH_ROWS = 1000  # half a million distances: the error of their median is well under 1%
 
 
 def mmd_rbf(real: np.ndarray, generated: np.ndarray, block: int = BLOCK) -> float:
     """The unbiased estimate of the squared MMD with k(x, y) = exp(-|x - y|^2 / (2 s^2)).
 
     The bandwidth s is `median_distance` of the real features. The paper takes the median over both
-    samples; there a worse model would widen the kernel that it is measured with, and no two models
-    would be measured with the same one. Between -1 and 2; zero is expected for equal distributions.
+    samples, where a worse model would widen its own kernel and no two models would share a kernel.
+    Between -1 and 2; the expected value for equal distributions is zero.
 
     Args:
         real: float [N, d].
         generated: float [M, d].
-        block: rows and columns of the kernel matrix that are held at a time.
+        block: rows and columns of the kernel matrix in memory at a time.
 
     Raises:
-        MetricError: the arrays are too small, of different d, or not finite; or half of the real
+        MetricError: the arrays are too small, differ in d, or are not finite; or half of the real
             rows are equal.
     """
     check_features(real=real, generated=generated)
@@ -34,7 +34,7 @@ def mmd_rbf(real: np.ndarray, generated: np.ndarray, block: int = BLOCK) -> floa
 
 
 def gaussian_kernel(bandwidth: float) -> Callable[[Points, Points], np.ndarray]:
-    """k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)), as a matrix of all pairs of two sets of rows."""
+    """The kernel k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)), as a function of two sets of rows."""
     exponent = -0.5 / bandwidth**2
 
     def kernel(x: Points, y: Points) -> np.ndarray:
@@ -52,7 +52,7 @@ def median_distance(real: np.ndarray) -> float:
         real: float [N, d].
 
     Raises:
-        MetricError: it is zero, since so many rows are equal.
+        MetricError: it is zero, because most rows are equal.
     """
     count = min(len(real), BANDWIDTH_ROWS)
     rows = real[np.arange(count) * len(real) // count]
@@ -60,6 +60,6 @@ def median_distance(real: np.ndarray) -> float:
     squared = squared_distances(points, points)[np.triu_indices(count, k=1)]
     median = float(np.median(np.sqrt(squared)))
     spread = float(np.sqrt(points.squared_norms.mean()))
-    if median <= 1e-6 * spread:  # below that, it is the rounding of equal rows
+    if median <= 1e-6 * spread:  # below that, it is rounding error
         raise MetricError("most of the real features are equal: their median distance is zero")
     return median

@@ -14,7 +14,7 @@ def squared_radii(points: Points, k: int, block: int = BLOCK) -> np.ndarray:
     Args:
         points: N of them, N above k.
         k: which neighbor; equal points are neighbors at distance 0.
-        block: rows and columns of the distance matrix that are held at a time.
+        block: rows and columns of the distance matrix in memory at a time.
 
     Returns:
         float64 [N].

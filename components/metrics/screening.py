@@ -1,4 +1,4 @@
-"""Squared distances in half the time, for comparisons with limits."""
+"""Squared distances for comparisons with limits, in half the time."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ class ScreenedPoints:
 
     Attributes:
         points: N of them.
-        scaled: float32 [N, d], the rows over `scale`.
-        scale: no row is longer; so no product of scaled rows is too large or too small for float32.
+        scaled: float32 [N, d], the rows divided by `scale`.
+        scale: length of the longest row, so that products of scaled rows fit float32.
     """
 
     points: Points
@@ -39,18 +39,18 @@ class ScreenedPoints:
 def screened_squared_distances(
     x: ScreenedPoints, y: ScreenedPoints, x_limits: np.ndarray, y_limits: np.ndarray
 ) -> np.ndarray:
-    """Squared distances that compare with limits as those of `squared_distances` do.
+    """Squared distances whose comparisons with limits agree with those of `squared_distances`.
 
-    They come from products in float32. The error of a product of d terms is at most
-    (d + 2) u |x| |y|, u being UNIT_ROUNDOFF and 2 u coming from the factors (Higham 2002, Accuracy
-    and Stability of Numerical Algorithms, section 3.1): rows in which that could decide on a
+    They are computed from products in float32. The error of a product of d terms is at most
+    (d + 2) u |x| |y|, with u = UNIT_ROUNDOFF and 2 u from the factors (Higham 2002, Accuracy and
+    Stability of Numerical Algorithms, section 3.1). Rows in which the error could decide a
     comparison are computed again in float64.
 
     Args:
         x: n points.
         y: m points.
-        x_limits: float64 [n], what the distances of each x are compared with.
-        y_limits: float64 [m], what the distances of each y are compared with.
+        x_limits: float64 [n], limits for the distances of each x.
+        y_limits: float64 [m], limits for the distances of each y.
 
     Returns:
         float64 [n, m].

@@ -15,25 +15,25 @@ DIRECTIONS_AT_A_TIME = 64
 def sliced_wasserstein(
     real: np.ndarray, generated: np.ndarray, projections: int = PROJECTIONS, seed: int = 0
 ) -> float:
-    """The root of the mean, over random directions, of the squared 2-Wasserstein distance there.
+    """The root mean square, over random directions, of the one-dimensional 2-Wasserstein distance.
 
         SW_2 = (mean over directions t of W_2^2(t.x, t.y))^1/2
 
-    In one dimension W_2 is exact: the distance of the two quantile functions. A shift by v counts
-    as |v| / d^1/2. In the unit of the features; biased upward, as sets of few rows differ by
+    In one dimension W_2 is computed exactly, from the two quantile functions. A shift by v has the
+    distance |v| / d^1/2. In the unit of the features; biased upward, since small sets differ by
     chance: compare it at equal N only.
 
     Args:
         real: float [N, d].
         generated: float [M, d].
-        projections: how many directions, uniform on the sphere.
+        projections: number of directions, uniform on the sphere.
         seed: of the directions.
 
     Raises:
-        MetricError: the arrays are too small, of different d, or not finite.
+        MetricError: the arrays are too small, differ in d, or are not finite.
     """
     check_features(real=real, generated=generated)
-    # NumPy never changes the stream of RandomState; Generator's may change.
+    # The stream of RandomState is frozen, unlike that of Generator.
     directions = np.random.RandomState(seed).standard_normal((projections, real.shape[1]))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     widths, real_rows, generated_rows = _quantile_steps(len(real), len(generated))
@@ -51,7 +51,7 @@ def _quantile_steps(n: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     """The steps on which the quantile functions of n and of m sorted values are both constant.
 
     Returns:
-        The width of each step, 1 in all; the index of its value among the n, and among the m.
+        The widths of the steps, with sum 1; the indices of their values in the n, and in the m.
     """
     borders = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)  # in units of 1 / (n m)
     starts = borders[:-1]

@@ -1,8 +1,8 @@
-"""By how much a model is worse than another, and how sure that is.
+"""How much worse one model is than another, and how certain that is.
 
-The spread is the delete-a-group jackknife's over groups of seeds (Kott 2001, "The delete-a-group
-jackknife"), paired: both models lose the same seeds at a time, so that what their samples have in
-common cancels.
+The spread is that of the delete-a-group jackknife over groups of seeds (Kott 2001, "The delete-a-
+group jackknife"), paired: both models lose the same seeds at a time, so that common properties of
+their samples cancel.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from components.metrics import Metric
 
 GROUPS = 10  # of seeds
-CONFIDENCE = 0.99  # one-sided: of a hundred equal models, one seems to be worse
+CONFIDENCE = 0.99  # one-sided: one in a hundred equal models seems to be worse
 
 
 class Worsening(NamedTuple):
     """A change for the worse.
 
     Attributes:
-        difference: of the candidate's value and the baseline's; positive: the candidate is worse.
-        margin: what seeds alone make of it, at most, with the confidence CONFIDENCE.
+        difference: between candidate and baseline; positive if the candidate is worse.
+        margin: largest difference that seeds alone explain, with CONFIDENCE.
     """
 
     difference: float
@@ -32,7 +32,7 @@ class Worsening(NamedTuple):
 
     @property
     def proven(self) -> float:
-        """The worsening that no choice of seeds explains; negative where there is none."""
+        """The difference beyond the margin; negative if seeds explain it."""
         return self.difference - self.margin
 
 
@@ -42,18 +42,18 @@ def worsening(
     """Compares two models by a metric of their samples.
 
     Args:
-        metric: of the catalog.
+        metric: from the catalog.
         real: features of real images, float [N, d].
         candidate: features of the candidate's samples, float [M, d].
         baseline: features of the baseline's samples from the same seeds in the same order.
 
     Raises:
-        MetricError: the models have different numbers of samples, there are fewer than two for
-            each group, or the metric cannot be computed.
+        MetricError: the models have different numbers of samples, or fewer than two per group, or
+            the metric cannot be computed.
     """
     count = len(candidate)
     if len(baseline) != count:
-        raise MetricError(f"{count} samples cannot be paired with {len(baseline)} of the baseline")
+        raise MetricError(f"{count} samples cannot be paired with the baseline's {len(baseline)}")
     if count < 2 * GROUPS:
         raise MetricError(f"{count} samples are too few for a spread: {2 * GROUPS} are needed")
     sign = -1 if metric.larger_is_better else 1

@@ -1,4 +1,4 @@
-"""Squared distances, and the blocks that they are computed in."""
+"""Squared distances, and the blocks for computing them."""
 
 import numpy as np
 import pytest

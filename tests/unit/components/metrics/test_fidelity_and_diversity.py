@@ -97,7 +97,7 @@ def test_the_catalog_holds_each_of_the_four():
         assert CATALOG[name].larger_is_better
 
 
-def test_refuses_fewer_rows_than_neighbors():
+def test_rejects_fewer_rows_than_neighbors():
     real, few = np.random.default_rng(7).standard_normal((2, 50, 3))
     with pytest.raises(MetricError, match="5 images are too few for the 5th nearest neighbor"):
         fidelity_and_diversity(real, few[:5])

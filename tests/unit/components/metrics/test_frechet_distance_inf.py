@@ -57,7 +57,7 @@ def test_takes_as_many_of_the_larger_array():
     assert abs(frechet_distance_inf(real, generated)) < 0.1
 
 
-def test_refuses_too_few_images_to_lay_a_line_on():
+def test_rejects_too_few_images_for_a_line():
     real, generated = gaussians(4, 4 * D)
     assert np.isfinite(frechet_distance_inf(real, generated))
     with pytest.raises(MetricError, match=r"31 images are too few .* at least 32 are needed"):

@@ -1,4 +1,4 @@
-"""KID against its definition, and as the unbiased estimate that it claims to be."""
+"""KID against its definition, and as an unbiased estimate."""
 
 import numpy as np
 import pytest
@@ -99,9 +99,9 @@ def test_the_seed_decides_on_the_subsets():
 
 
 @pytest.mark.parametrize("subset_size", [1, 51])
-def test_refuses_subsets_that_cannot_be_drawn(subset_size):
+def test_rejects_subsets_that_cannot_be_drawn(subset_size):
     features = np.random.default_rng(7).standard_normal((50, 3))
-    with pytest.raises(MetricError, match=rf"subsets of {subset_size} rows .* 2 to 50"):
+    with pytest.raises(MetricError, match=f"subset_size={subset_size}: must be 2 to 50"):
         kid_over_subsets(features, features, subset_size=subset_size)
 
 
@@ -115,6 +115,6 @@ def test_refuses_subsets_that_cannot_be_drawn(subset_size):
         (np.zeros((5, 3)), np.zeros((5, 4)), "real features have 3 dimensions, generated ones 4"),
     ],
 )
-def test_refuses_what_it_cannot_compare(real, generated, message):
+def test_rejects_what_it_cannot_compare(real, generated, message):
     with pytest.raises(MetricError, match=message):
         kid(real, generated)

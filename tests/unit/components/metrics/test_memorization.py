@@ -1,4 +1,4 @@
-"""Memorization fires on copies and not on new images, whatever copies are held out."""
+"""Memorization reacts to copies and not to new images, even if copies are held out."""
 
 import numpy as np
 import pytest
@@ -79,11 +79,11 @@ def test_float32_features_give_the_same():
     assert single == pytest.approx(memorization(*arrays), rel=1e-5)
 
 
-def test_refuses_held_out_images_that_are_all_copies():
+def test_rejects_held_out_images_that_are_all_copies():
     with pytest.raises(MetricError, match="49 of 50 held-out images are among the training"):
         memorization(TRAIN, np.concatenate([TRAIN[:49], NEW[:1]]), NEW)
 
 
-def test_refuses_features_of_another_space():
+def test_rejects_features_of_another_space():
     with pytest.raises(MetricError, match="train features have 5 dimensions, held_out ones 4"):
         memorization(TRAIN, HELD_OUT[:, :4], NEW)

@@ -1,4 +1,4 @@
-"""What holds for every metric of the catalog."""
+"""Properties that all metrics of the catalog share."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_a_constant_set_of_samples_has_a_value(name):
 
 @pytest.mark.parametrize("name", CATALOG)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_values_that_are_not_finite_are_refused(name, bad):
+def test_values_that_are_not_finite_are_rejected(name, bad):
     generated = draw(11)
     generated[7, 1] = bad
     with pytest.raises(MetricError, match="generated features hold NaN or infinite values"):
@@ -66,6 +66,6 @@ def test_values_that_are_not_finite_are_refused(name, bad):
 
 @pytest.mark.parametrize("name", CATALOG)
 @pytest.mark.parametrize("rows", [0, 1])
-def test_too_few_rows_are_refused(name, rows):
+def test_too_few_rows_are_rejected(name, rows):
     with pytest.raises(MetricError):
         CATALOG[name].function(draw(13), draw(14, rows))

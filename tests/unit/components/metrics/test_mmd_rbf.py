@@ -66,7 +66,7 @@ def test_a_bandwidth_of_its_own_does_not_hide_a_bad_model():
     assert values[-1] > 0.3
 
 
-def test_refuses_real_features_without_a_spread():
+def test_rejects_real_features_without_a_spread():
     real = np.full((50, 3), 0.1)
     real[:5] = np.random.default_rng(5).standard_normal((5, 3))
     with pytest.raises(MetricError, match="median distance is zero"):

@@ -1,4 +1,4 @@
-"""Screened distances are on the side of a limit that distances in float64 are on."""
+"""Screened distances are on the same side of a limit as distances in float64."""
 
 import numpy as np
 import pytest

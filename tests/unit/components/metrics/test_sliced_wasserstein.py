@@ -67,6 +67,6 @@ def test_the_seed_decides_on_the_directions():
     assert first == pytest.approx(other, rel=0.1)
 
 
-def test_refuses_arrays_of_different_dimensions():
+def test_rejects_arrays_of_different_dimensions():
     with pytest.raises(MetricError, match="real features have 3 dimensions, generated ones 4"):
         sliced_wasserstein(np.ones((5, 3)), np.ones((5, 4)))

@@ -59,8 +59,8 @@ def test_the_margin_is_the_spread_over_draws_of_seeds():
     assert np.mean([one.margin for one in found]) == pytest.approx(quantile * spread, rel=0.3)
 
 
-def test_refuses_samples_that_cannot_be_paired():
-    with pytest.raises(MetricError, match="300 samples cannot be paired with 200"):
+def test_rejects_samples_that_cannot_be_paired():
+    with pytest.raises(MetricError, match="300 samples cannot be paired with the baseline's 200"):
         worsening(CATALOG["kid"], features(0), features(1), features(2, count=200))
     with pytest.raises(MetricError, match="19 samples are too few for a spread: 20 are needed"):
         worsening(CATALOG["kid"], features(0), features(1, count=19), features(2, count=19))
