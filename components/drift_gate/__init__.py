@@ -1,1 +1,1 @@
-"""DriftGate: warns of, or holds, new images that differ from those accepted before."""
+"""DriftGate: warns about new images that differ from earlier ones, or holds them."""

@@ -4,6 +4,6 @@ from tfx.types import artifact
 
 
 class DriftVerdict(artifact.Artifact):
-    """Whether new images differ from those accepted before, and what the next are compared with."""
+    """Whether new images differ from accepted ones, and the reference for the next images."""
 
     TYPE_NAME = "components.DriftVerdict"

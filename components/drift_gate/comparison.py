@@ -1,8 +1,8 @@
-"""By how much new images differ from earlier ones, and what of it is chance.
+"""How much new images differ from earlier ones, and how much of it is chance.
 
-Two samples of the very same images differ, the more so the smaller they are. How much is measured:
-all images of both sides are divided anew at random, and the differences of such divisions tell what
-chance makes of two samples of these sizes (a permutation test, by mean and standard deviation).
+Even two samples of the same images differ, and more so the smaller they are. A permutation test
+measures how much: the images of both sides are divided at random, and the mean and the standard
+deviation of the differences show what chance causes in samples of these sizes.
 """
 
 from collections.abc import Iterator
@@ -15,20 +15,20 @@ from components.drift_gate.options import DriftOptions
 from components.drift_gate.sample import Sample
 from components.drift_gate.scalar_divergence import scalar_divergences
 
-FEATURES = "features"  # name of the difference of the features, beside those of scalars
-DIVISIONS = 20  # random ones
-DEVIATIONS = 5  # standard deviations above the mean that chance explains
+FEATURES = "features"  # the name of the difference in features, beside SCALARS
+DIVISIONS = 20  # at random
+DEVIATIONS = 5  # standard deviations above the mean that count as chance
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference between the new images and the earlier ones.
+    """A difference between new images and earlier ones.
 
     Attributes:
         name: one of SCALARS, or FEATURES.
         value: Jensen-Shannon divergence, or squared MMD.
-        chance: what random divisions of the same images reach at most.
-        limit: chance and what the options let pass; a larger value is drift.
+        chance: the largest value that chance explains.
+        limit: chance plus the allowance of the options; a larger value is drift.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Difference:
 
     @property
     def drifted(self) -> bool:
-        """Whether the images differ by more than they may."""
+        """Whether the value exceeds the limit."""
         return self.value > self.limit
 
 
 def compare(newest: Sample, reference: Sample, options: DriftOptions) -> Iterator[Difference]:
-    """Compares two samples of one space.
+    """Compares two samples of the same space.
 
     Raises:
         MetricError: the features cannot be compared.
@@ -57,7 +57,7 @@ def compare(newest: Sample, reference: Sample, options: DriftOptions) -> Iterato
 
     rows = np.arange(len(scalars))
     found = differences(rows[: len(newest)], rows[len(newest) :])
-    generator = np.random.RandomState(0)  # NumPy never changes this stream
+    generator = np.random.RandomState(0)  # its stream is frozen
     orders = [generator.permutation(rows) for _ in range(DIVISIONS)]
     by_chance = [differences(rows[: len(newest)], rows[len(newest) :]) for rows in orders]
     for name, value in found.items():

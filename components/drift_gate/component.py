@@ -1,4 +1,4 @@
-"""DriftGate: the node that compares new images with those accepted before."""
+"""DriftGate: the node that compares new images with earlier ones."""
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
@@ -25,17 +25,17 @@ class DriftGateSpec(component_spec.ComponentSpec):
 
 
 class DriftGate(base_beam_component.BaseBeamComponent):
-    """Compares the images of the newest spans with a sample of all accepted since the last drift.
+    """Compares the images of the newest spans with a sample of those since the last drift.
 
     Args:
         examples: Examples with the splits train and eval (trainer/examples.py).
-        reference: the DriftVerdict of earlier data, from a Resolver; may resolve to none.
-        options: what is let pass, and what happens on drift.
+        reference: the DriftVerdict on earlier data, from a Resolver; may resolve to none.
+        options: limits, and the action on drift.
         features: the feature space.
-        source_hash: of the code; a change of it compares again.
+        source_hash: of the code; a new one compares again.
 
     Outputs:
-        verdict: all numbers, and the sample that the next images are compared with.
+        verdict: all numbers, and the sample to compare the next images with.
     """
 
     SPEC_CLASS = DriftGateSpec

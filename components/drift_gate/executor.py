@@ -1,4 +1,4 @@
-"""The TFX executor of DriftGate: draws the new images, compares them, and tells or holds them."""
+"""The TFX executor of DriftGate: samples the new images, compares them, warns or holds them."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ from trainer.examples import EVAL, TRAIN
 
 
 class DriftError(ValueError):
-    """The new images differ too much from those before, and wait for a person."""
+    """The new images differ too much from earlier ones and are held for review."""
 
     exit_code = exit_codes.HELD
 
@@ -39,8 +39,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Writes the verdict and the reference of the next comparison.
 
         Raises:
-            DriftError: with `on_drift` = hold, when the images have drifted.
-            FeatureError: the weights of the feature space are missing or not those that are pinned.
+            DriftError: the images have drifted, and `on_drift` is hold.
+            FeatureError: the weights of the feature space are missing or not the pinned ones.
         """
         options = DriftOptions.model_validate_json(exec_properties["options"])
         features = FeatureOptions.model_validate_json(exec_properties["features"])
@@ -66,8 +66,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output.set_int_custom_property(names.SPAN, span)
         if verdict.drifted and options.on_drift == "hold":
             raise DriftError(
-                f"the images of span {span} drifted: {verdict.summary}. Look at them; then release "
-                f"them with `iadb spans release {span}`, or go on with drift.on_drift=warn"
+                f"the images of span {span} drifted: {verdict.summary}. To accept them: "
+                f"`iadb spans release {span}`; to continue regardless: drift.on_drift=warn"
             )
         logging.log(
             logging.WARNING if verdict.drifted else logging.INFO, "Drift: %s", verdict.summary
@@ -81,7 +81,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         features: FeatureOptions,
         folder: str,
     ) -> Sample | None:
-        """A sample of the images of the spans after one, without those held out for good."""
+        """Samples the images of spans after one, except those of data.holdout."""
         uris = [artifact_utils.get_split_uri([examples], split) for split in (TRAIN, EVAL)]
         target = f"{folder}/{names.NEWEST_NPZ}"
         with self._make_beam_pipeline() as pipeline:

@@ -1,4 +1,4 @@
-"""How far features of two sets of images are apart: the squared MMD with a Gaussian kernel."""
+"""The distance between features of two sets of images: squared MMD with a Gaussian kernel."""
 
 from collections.abc import Callable
 
@@ -13,21 +13,21 @@ from components.metrics.mmd_rbf import gaussian_kernel, median_distance
 def feature_distance(
     newest: np.ndarray, reference: np.ndarray
 ) -> Callable[[np.ndarray, np.ndarray], float]:
-    """Prepares the distance of any division of two sets of images.
+    """Prepares the distances of divisions of two sets of images.
 
-    It is metrics.mmd_rbf, whose kernel is that of the reference, for all divisions. All kernel
-    values are computed once, and held: 32 MB for 2,000 images.
+    They are those of metrics.mmd_rbf, with the kernel of the reference for all divisions. All
+    kernel values are computed once and kept: 32 MB for 2,000 images.
 
     Args:
         newest: float32 [N, d].
         reference: float32 [M, d].
 
     Returns:
-        A function of the rows of either side, among those of newest and then reference.
+        A function of two index arrays into the rows of newest followed by those of reference.
 
     Raises:
-        MetricError: the arrays are too small, of different d, or not finite; or half of the
-            reference's rows are equal.
+        MetricError: the arrays are too small, differ in d, or are not finite; or half of the
+            rows of the reference are equal.
     """
     check_features(reference=reference, newest=newest)
     origin = reference.mean(axis=0, dtype=np.float64)

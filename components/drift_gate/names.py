@@ -1,17 +1,17 @@
-"""Names under which DriftGate, its resolver and what it makes are found."""
+"""Names of DriftGate, its resolver, its output and the files and properties of it."""
 
 NODE = "DriftGate"
 REFERENCE_NODE = "DriftReference"
 VERDICT = "verdict"  # output
 
 # In its root.
-VERDICT_JSON = "verdict.json"  # what was compared, with all numbers
+VERDICT_JSON = "verdict.json"  # the comparison with all numbers
 NEWEST_NPZ = "newest.npz"  # the Sample of the new images
-REFERENCE_NPZ = "reference.npz"  # the Sample that the next images are compared with
+REFERENCE_NPZ = "reference.npz"  # the Sample to compare the next images with
 
 # Its custom properties.
 DRIFTED = "drifted"  # 1 or 0
 SUMMARY = "summary"  # one line
-REFERENCE = "reference"  # what was compared with, in words; empty for nothing
-EXAMPLES = "examples"  # id of the Examples that were judged
-SPAN = "span"  # their newest span; 0 where the data have no spans
+REFERENCE = "reference"  # URI of the DriftVerdict compared with; may be empty
+EXAMPLES = "examples"  # id of the judged Examples
+SPAN = "span"  # their newest span; 0 for data without spans

@@ -1,4 +1,4 @@
-"""What new images are compared with: the sample that the latest run on earlier data left."""
+"""Resolves the sample to compare new images with: that of the latest run on earlier data."""
 
 from tfx import types
 from tfx.dsl.components.common import resolver
@@ -9,9 +9,9 @@ from components.drift_gate import names
 class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
     """Resolves the DriftVerdict of the newest earlier span, or of other examples without spans.
 
-    A run that is repeated so meets the same reference and finds its verdict in the cache, and data
-    are never compared with themselves, not even where the same span was read anew. Data that were
-    held never become a reference: TFX publishes nothing of a node that failed.
+    A repeated run thus has the same reference and a cached verdict, and data are never compared
+    with themselves, even if the same span is read again. Held data never become a reference: TFX
+    does not publish the outputs of a failed node.
 
     The channels are `verdict` (all verdicts) and `examples` (the current).
     """
@@ -19,7 +19,7 @@ class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
     def resolve_artifacts(
         self, store: object, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        """Returns `verdict`, empty where there is none, and `examples`."""
+        """Returns `verdict`, empty if there is none, and `examples`."""
         (examples,) = input_dict["examples"]
         span = examples.get_int_custom_property(names.SPAN)
         earlier = [

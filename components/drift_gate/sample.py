@@ -1,4 +1,4 @@
-"""A bounded random sample of images, as the numbers that are compared."""
+"""A bounded random sample of images, as the numbers to compare."""
 
 import io
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class DescribedImage(NamedTuple):
     """The numbers of one image.
 
     Attributes:
-        key: hexadecimal digits; unique, and random in that it is a hash.
+        key: hexadecimal digits of a hash; unique.
         scalars: one value for each of SCALARS.
         shape: of its pixels, (height, width, channels).
         vector: float32 [d], its features.
@@ -37,10 +37,10 @@ class DescribedImage(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """The images with the smallest keys of all that it is a sample of, in the order of their keys.
+    """The images with the smallest keys of a population, sorted by key.
 
     Attributes:
-        space: the feature space and the shape of the images; other spaces cannot be compared.
+        space: feature space and image shape; samples of different spaces cannot be compared.
         keys: bytes [N].
         scalars: float64 [N, len(SCALARS)].
         vectors: float32 [N, d].
@@ -53,10 +53,10 @@ class Sample:
 
     @classmethod
     def of(cls, features: str, images: Sequence[DescribedImage]) -> "Sample":
-        """Gathers images, at least one.
+        """Gathers at least one image.
 
         Args:
-            features: the feature space, in words.
+            features: describes the feature space.
             images: with unique keys, in any order.
         """
         images = sorted(images, key=lambda image: image.key)
@@ -71,7 +71,7 @@ class Sample:
         return len(self.keys)
 
     def merged(self, other: "Sample", size: int) -> "Sample":
-        """A sample of all images that this one or another of the same space is a sample of."""
+        """A sample of the populations of this sample and another one of the same space."""
         _, first = np.unique(np.concatenate([self.keys, other.keys]), return_index=True)
         chosen = first[:size]
         return Sample(

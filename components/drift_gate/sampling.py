@@ -1,4 +1,4 @@
-"""A Beam transform that draws the sample of the new images and describes them."""
+"""A Beam transform that samples the new images and describes them."""
 
 import hashlib
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ BATCH_SIZE = 256  # images
 
 
 class WriteSample(beam.PTransform):
-    """Writes a Sample of the images of the later spans; of no images, it writes nothing."""
+    """Writes a Sample of the images of later spans; writes nothing without images."""
 
     def __init__(self, after: int, size: int, features: FeatureOptions, uri: str) -> None:
         """Describes the sample.
 
         Args:
-            after: images of this span and of earlier ones are left out.
-            size: images, at most.
+            after: images of this span and of earlier ones are ignored.
+            size: maximum number of images.
             features: the feature space.
             uri: of the file.
         """
@@ -49,13 +49,13 @@ class WriteSample(beam.PTransform):
 
 
 class DescribeRecords(beam.DoFn):
-    """A list of serialized examples to a DescribedImage each."""
+    """A list of serialized examples to their DescribedImages."""
 
     def __init__(self, features: FeatureOptions) -> None:
         self._features = features
 
     def setup(self) -> None:
-        """Loads the feature space, once a worker."""
+        """Loads the feature space, once per worker."""
         self._extract = load_extractor(self._features)
 
     def process(self, records: list[bytes]) -> Iterator[DescribedImage]:

@@ -1,4 +1,4 @@
-"""How far scalars of two sets of images are apart, by TFDV's comparator for drift."""
+"""The divergence between scalars of two sets of images, by TFDV's drift comparator."""
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,8 @@ from components.drift_gate.sample import SCALARS
 def scalar_divergences(newest: np.ndarray, reference: np.ndarray) -> dict[str, float]:
     """The Jensen-Shannon divergence of each scalar: 0 for equal histograms, 1 for disjoint ones.
 
-    TFDV takes it of histograms of ten equal bins each. It is biased upward, by about the number of
-    bins over that of images.
+    TFDV computes it from histograms with ten equal bins. It is biased upward by about the number of
+    bins over the number of images.
 
     Args:
         newest: float64 [N, len(SCALARS)].
@@ -27,7 +27,7 @@ def scalar_divergences(newest: np.ndarray, reference: np.ndarray) -> dict[str, f
 
 
 def _schema() -> schema_pb2.Schema:
-    """Asks for the divergence of each scalar; what is too much depends on chance as well."""
+    """Requests the divergence of each scalar; the limit depends on chance and is applied later."""
     schema = schema_pb2.Schema()
     for name in SCALARS:
         feature = schema.feature.add(name=name, type=schema_pb2.FLOAT)

@@ -1,8 +1,8 @@
 """Feature spaces: each maps images to the vectors that the metrics compare.
 
-The configuration names one (`evaluate.features`), after exactly what computes it. Whichever it is,
-images come as uint8 [N, H, W, C], gray or RGB, and vectors leave as float32 [N, d]; networks resize
-with antialiasing. A vector depends on its image alone, not on the batch.
+The configuration selects one (`evaluate.features`), by the name of what computes it. Images are
+uint8 [N, H, W, C], gray or RGB, and vectors float32 [N, d]; networks resize with antialiasing. A
+vector depends on its image alone, not on the batch.
 """
 
 import importlib
@@ -19,7 +19,7 @@ Extractor = Callable[[np.ndarray], np.ndarray]
 
 
 def check_available(options: FeatureOptions) -> None:
-    """Checks, without loading it, that a feature space can be loaded.
+    """Checks that a feature space can be loaded, without loading it.
 
     Raises:
         FeatureError: its weights are missing or have another digest, or its library is missing.
@@ -32,15 +32,15 @@ def check_available(options: FeatureOptions) -> None:
 
 
 def load_extractor(options: FeatureOptions) -> Extractor:
-    """Loads a feature space; meant to be called once a worker.
+    """Loads a feature space; meant to be called once per worker.
 
     Raises:
-        FeatureError: as `check_available`, or the weights are not those of such a network.
+        FeatureError: as `check_available`, or the weights belong to another network.
     """
     if options.kind == "onnx":
         _check_onnxruntime()
-    # Imported here, since a configuration names the spaces without their libraries; and by import
-    # statements, which source_hash follows.
+    # Imported on use: a configuration is read without the libraries of the spaces. The statements
+    # are literal, for source_hash follows them.
     match options.kind:
         case "pixels":
             from components.features.pixels import load
@@ -60,6 +60,6 @@ def _check_onnxruntime() -> None:
         importlib.import_module("onnxruntime")
     except ImportError:
         raise FeatureError(
-            "evaluate.features: onnx:URI needs onnxruntime, which is not installed; "
-            "`pip install iadb-tfx[onnx]` brings it"
+            "evaluate.features: onnx:URI requires onnxruntime; install it with "
+            "`pip install iadb-tfx[onnx]`"
         ) from None

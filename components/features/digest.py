@@ -1,4 +1,4 @@
-"""Pins weights by their SHA-256: nothing is loaded but what the configuration names."""
+"""Pins weights by their SHA-256: only what the configuration names is loaded."""
 
 import functools
 import hashlib
@@ -15,19 +15,19 @@ CHUNK_BYTES = 1 << 20
 
 
 def digest(uri: str) -> str:
-    """The SHA-256 of a file, or of a folder and all that it holds.
+    """The SHA-256 of a file, or of a folder with all its files.
 
-    That of a folder is what this prints in it: `find -type f -printf '%P\\0' | LC_ALL=C sort -z |
+    This prints the digest of the current folder: `find -type f -printf '%P\\0' | LC_ALL=C sort -z |
     xargs -0 sha256sum -z | sha256sum`.
 
     Args:
-        uri: a path, or what tf.io.gfile opens (gs://...).
+        uri: a path, or a URI that tf.io.gfile opens (gs://...).
 
     Returns:
         64 hexadecimal digits.
 
     Raises:
-        FeatureError: there is nothing at the URI, or it cannot be read.
+        FeatureError: nothing is at the URI, or it cannot be read.
     """
     if "://" not in uri:
         return _digest(_existing(uri))
@@ -37,12 +37,12 @@ def digest(uri: str) -> str:
 
 @contextmanager
 def pinned(uri: str, sha256: str) -> Iterator[Path]:
-    """Gives a copy of a file or folder whose digest is `sha256`; it is deleted afterwards.
+    """Yields a temporary copy of a file or folder with the digest `sha256`.
 
-    A copy, so that what is loaded is what was measured, and no file beside it.
+    Loading the copy loads exactly the files whose digest was checked.
 
     Raises:
-        FeatureError: there is nothing at the URI, it cannot be read, or its digest is another.
+        FeatureError: nothing is at the URI, it cannot be read, or it has another digest.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = (_download if "://" in uri else _copy)(uri, Path(folder))
@@ -50,7 +50,7 @@ def pinned(uri: str, sha256: str) -> Iterator[Path]:
         if found != sha256:
             raise FeatureError(
                 f"evaluate.features.sha256: {uri} has the digest {found}, expected {sha256}; "
-                "restore what was pinned, or pin this if you trust it"
+                "restore the pinned file, or pin this one if you trust it"
             )
         yield path
 
@@ -62,7 +62,7 @@ def _existing(path: str) -> Path:
 
 
 def _files(path: Path) -> list[Path]:
-    """The file itself, or those in a folder and below, in the order of their relative paths."""
+    """The file itself, or all files below a folder, sorted by relative path."""
     if path.is_file():
         return [path]
     return sorted((file for file in path.rglob("*") if file.is_file()), key=bytes)
@@ -89,7 +89,7 @@ def _file_digest(path: Path) -> str:
 
 
 def _copy(path: str, folder: Path) -> Path:
-    """Copies a local file or folder into another, under its own name."""
+    """Copies a local file or folder into another, keeping its name."""
     source = _existing(path).resolve()
     target = folder / Path(path).resolve().name
     try:
@@ -103,8 +103,8 @@ def _copy(path: str, folder: Path) -> Path:
 
 
 def _download(uri: str, folder: Path) -> Path:
-    """Copies a remote file or folder into a local one, under its own name."""
-    import tensorflow as tf  # only here: digests of local files need none of its eight seconds
+    """Copies a remote file or folder into a local one, keeping its name."""
+    import tensorflow as tf  # takes seconds, which digests of local files do not need
 
     gfile = tf.io.gfile
     uri = uri.rstrip("/")
@@ -119,9 +119,9 @@ def _download(uri: str, folder: Path) -> Path:
             ]
         for source in sources:
             target = folder / source.removeprefix(base).lstrip("/")
-            # Object stores take any text for a name.
+            # Object stores accept any text as a name.
             if not target.resolve().is_relative_to(folder.resolve()):
-                raise FeatureError(f"refused {source}: it would leave the folder")
+                raise FeatureError(f"refused {source}: its name leads out of the folder")
             target.parent.mkdir(parents=True, exist_ok=True)
             gfile.copy(source, str(target))
     except tf.errors.OpError as error:

@@ -1,4 +1,4 @@
-"""Feature spaces `keras:NETWORK`: the pooled last layer of a network of keras.applications."""
+"""Feature spaces `keras:NETWORK`: the pooled last layer of a network in keras.applications."""
 
 import inspect
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from trainer.common.text import first_line
 def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
     """Builds a network without its classifier and loads its weights.
 
-    Images are resized to `resolution`, or what the network was trained on, and scaled by the
+    Images are resized to `resolution`, by default that of the network's training, and scaled by the
     `preprocess_input` of its module. Only weights are read from the file, never code.
 
     Raises:
-        FeatureError: the file is missing, has another digest, or holds the weights of another
+        FeatureError: the file is missing, has another digest, or contains the weights of another
             network; or the resolution is too small for the network.
     """
     build = getattr(keras.applications, options.argument)
@@ -34,9 +34,9 @@ def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
     with pinned(options.weights, options.sha256) as path:
         try:
             network.load_weights(path)
-        except Exception as error:  # Keras and h5py raise nearly anything
+        except Exception as error:  # Keras and h5py raise many types
             raise FeatureError(
-                f"{options.weights} does not hold the weights of {options.name} without its "
+                f"{options.weights} does not contain the weights of {options.name} without its "
                 f"classifier: {first_line(error)}"
             ) from error
     run = tf.function(lambda images: network(preprocess(images), training=False))

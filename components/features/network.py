@@ -1,4 +1,4 @@
-"""What networks have in common: RGB images, an antialiased resize, batches of one size."""
+"""Common parts of feature networks: RGB images, antialiased resizing, batches of one size."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ BATCH_SIZE = 32  # images
 
 
 def to_rgb(images: np.ndarray) -> np.ndarray:
-    """Repeats the channel of gray images.
+    """Converts gray images to RGB.
 
     Args:
         images: uint8 [N, H, W, 1 or 3].
@@ -21,18 +21,18 @@ def to_rgb(images: np.ndarray) -> np.ndarray:
         uint8 [N, H, W, 3].
 
     Raises:
-        FeatureError: they are something else.
+        FeatureError: the type or shape is another one.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise FeatureError(
             f"images have shape {images.shape} and type {images.dtype}: "
-            "uint8 [N, H, W, 1 or 3] is needed"
+            "must be uint8 [N, H, W, 1 or 3]"
         )
     return np.broadcast_to(images, (*images.shape[:-1], 3))
 
 
 def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes with Pillow's bicubic kernel, widened where it shrinks: antialiased.
+    """Resizes with Pillow's bicubic kernel, which antialiases where it shrinks.
 
     The values are neither rounded nor clipped, as in Parmar, Zhang and Zhu, "On Aliased Resizing
     and Surprising Subtleties in GAN Evaluation" (CVPR 2022, arXiv 2104.11222).
@@ -57,22 +57,22 @@ def make_extractor(
     network: Callable[[np.ndarray], np.ndarray],
     batch_size: int = BATCH_SIZE,
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Makes a feature space of a network.
+    """Makes a feature space from a network.
 
-    The network only ever sees batches of one size, the last one filled up with copies: kernels
-    round differently for every size.
+    The network receives batches of one size only, the last one padded with copies, because rounding
+    depends on the size of a batch.
 
     Args:
         name: of the feature space, for errors.
-        prepare: from uint8 [N, H, W, 3] to what the network takes.
-        network: from `batch_size` of these to features [batch_size, d].
+        prepare: from uint8 [N, H, W, 3] to inputs of the network.
+        network: from `batch_size` inputs to features [batch_size, d].
         batch_size: images.
 
     Returns:
-        A function from uint8 [N, H, W, 1 or 3] to float32 [N, d], which raises FeatureError where
-        the network cannot take the images or gives something else.
+        A function from uint8 [N, H, W, 1 or 3] to float32 [N, d]. It raises FeatureError if the
+        network rejects the images or returns something else.
     """
-    # Or a GPU would round to ten bits, and the features would depend on the worker.
+    # With TF32, GPUs round to ten bits and features would depend on the worker.
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
     def extract(images: np.ndarray) -> np.ndarray:
@@ -90,13 +90,13 @@ def make_extractor(
 def _run(name: str, network: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> np.ndarray:
     try:
         features = np.asarray(network(inputs), np.float32)
-    except Exception as error:  # TensorFlow and onnxruntime raise nearly anything
+    except Exception as error:  # TensorFlow and onnxruntime raise many types
         raise FeatureError(
             f"{name} does not run on images {inputs.shape[1:]}: {first_line(error)}"
         ) from error
     if features.ndim != 2 or len(features) != len(inputs):
         raise FeatureError(
-            f"{name} gives an array of shape {features.shape} for {len(inputs)} images: one vector "
-            "an image, [N, d], is needed"
+            f"{name} returns an array of shape {features.shape} for {len(inputs)} images: must be "
+            "one vector per image, [N, d]"
         )
     return features

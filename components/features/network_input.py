@@ -1,4 +1,4 @@
-"""The input that a SavedModel or an ONNX model declares, and how images are made to fit it."""
+"""The input that a SavedModel or ONNX model declares, and the conversion of images to it."""
 
 import dataclasses
 
@@ -11,12 +11,11 @@ from components.features.options import FeatureOptions
 
 @dataclasses.dataclass(frozen=True)
 class NetworkInput:
-    """Makes images what a network takes.
+    """Converts images to the input of a network.
 
     Attributes:
         dtype: uint8 for values 0 to 255; float32 for (value / 255 - mean) / stddev.
-        size: height and width in pixels that images are resized to; None leaves them as they are,
-            for a network that resizes by itself.
+        size: height and width in pixels to resize to; None for a network that resizes by itself.
         mean: float32 [3], of red, green and blue.
         stddev: float32 [3].
     """
@@ -27,7 +26,7 @@ class NetworkInput:
     stddev: np.ndarray
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
-        """From uint8 [N, H, W, 3] to [N, height, width, 3] of the network's type."""
+        """Converts uint8 [N, H, W, 3] to [N, height, width, 3] of the network's type."""
         values = resize(images, *self.size) if self.size else images
         if self.dtype == np.uint8:
             return values if self.size is None else np.rint(values).clip(0, 255).astype(np.uint8)
@@ -37,19 +36,19 @@ class NetworkInput:
 def declared_input(
     options: FeatureOptions, dtype: np.dtype, height: int | None, width: int | None
 ) -> NetworkInput:
-    """Reconciles what a network declares with what the configuration says.
+    """Combines the declared input of a network with the configuration.
 
     Args:
         options: `resolution`, `mean` and `stddev`.
         dtype: of the network's input.
-        height: of it, in pixels; None where the network takes any.
+        height: of it, in pixels; None if the network accepts any.
         width: likewise.
 
     Raises:
         FeatureError: they contradict each other, or the type is neither uint8 nor float32.
     """
     if dtype not in (np.uint8, np.float32):
-        raise FeatureError(f"{options.name} takes {dtype}: uint8 or float32 is needed")
+        raise FeatureError(f"{options.name} takes {dtype}: must be uint8 or float32")
     if dtype == np.uint8 and (options.mean or options.stddev):
         raise FeatureError(f"{options.name} takes uint8: mean and stddev are for float32")
     side = options.resolution

@@ -1,9 +1,9 @@
 """Feature spaces `onnx:URI`: an ONNX model that maps images to vectors, run by onnxruntime.
 
-Its one input is [N, 3, height, width] or [N, height, width, 3], uint8 (0 to 255) or float32 (0 to
-1, or as `mean` and `stddev` say); its one output of two dimensions is [N, d]. Height and width are
-fixed, or left open by a model that resizes by itself. A model whose weights are in files of their
-own is given as the folder that holds it and these.
+Its only input is [N, 3, height, width] or [N, height, width, 3], uint8 (0 to 255) or float32 (0 to
+1, or normalized by `mean` and `stddev`); its only output with two dimensions is [N, d]. Height and
+width are fixed, or open if the model resizes by itself. If the weights are separate files, the URI
+is that of the folder with all files.
 """
 
 from collections.abc import Callable
@@ -25,36 +25,36 @@ def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
     """Loads the model, to run on the CPU.
 
     Raises:
-        FeatureError: the file is missing, has another digest, or holds no model as above.
+        FeatureError: the file is missing, has another digest, or does not contain such a model.
     """
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors
     with pinned(options.uri, options.sha256) as path:
         models = [path] if path.is_file() else list(path.glob("*.onnx"))
         if len(models) != 1:
-            raise FeatureError(f"{options.name} holds {len(models)} models *.onnx: one is needed")
+            raise FeatureError(f"{options.name} contains {len(models)} models *.onnx: must be one")
         try:
             session = onnxruntime.InferenceSession(
                 str(models[0]), settings, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime raises nearly anything on a damaged file
+        except Exception as error:  # onnxruntime raises many types on a damaged file
             raise FeatureError(
                 f"{options.name} does not load as an ONNX model: {first_line(error)}"
             ) from error
     vectors = [output.name for output in session.get_outputs() if len(output.shape) == 2]
     if len(session.get_inputs()) != 1 or len(vectors) != 1:
         raise FeatureError(
-            f"{options.name} has {len(session.get_inputs())} inputs and {len(vectors)} outputs of "
-            "two dimensions: one of each is needed"
+            f"{options.name} has {len(session.get_inputs())} inputs and {len(vectors)} outputs "
+            "with two dimensions: must have one of each"
         )
     [declared] = session.get_inputs()
-    # An open dimension has a name, or none.
+    # An open dimension is a name or None.
     shape = [side if isinstance(side, int) else None for side in declared.shape]
     channels_first = len(shape) == 4 and shape[1] == 3
     if not channels_first and not (len(shape) == 4 and shape[3] == 3):
         raise FeatureError(
-            f"{options.name} takes {declared.shape}: images [N, 3, height, width] or "
-            "[N, height, width, 3] are needed"
+            f"{options.name} takes {declared.shape}: must be images [N, 3, height, width] or "
+            "[N, height, width, 3]"
         )
     height, width = shape[2:] if channels_first else shape[1:3]
     images = declared_input(options, DTYPES.get(declared.type, declared.type), height, width)

@@ -1,9 +1,9 @@
-"""The feature space `random_conv`: a fixed convolutional network that was never trained.
+"""The feature space `random_conv`: a fixed convolutional network with random weights.
 
-Such features compare images unlike those that trained networks know: Naeem et al., "Reliable
+Such features also suit images unlike those that networks are trained on: Naeem et al., "Reliable
 Fidelity and Diversity Metrics for Generative Models" (ICML 2020, arXiv 2002.09797). Convolutions of
-3x3 with ReLU and halvings by averages lead to a map that still knows where things are; a random
-projection, which keeps relative distances (Johnson and Lindenstrauss, 1984), makes it a vector.
+3x3 with ReLU and average pooling produce a map that preserves positions; a random projection, which
+preserves relative distances (Johnson and Lindenstrauss, 1984), reduces it to a vector.
 """
 
 from collections.abc import Callable
@@ -14,13 +14,8 @@ import tensorflow as tf
 from components.features.network import make_extractor, resize
 from components.features.options import FeatureOptions
 
-RESOLUTION = 64  # pixels, that images are resized to
-WIDTHS = (
-    16,
-    32,
-    64,
-    128,
-)  # channels of each convolution; all but the last are followed by a halving
+RESOLUTION = 64  # pixels; images are resized to it
+WIDTHS = (16, 32, 64, 128)  # channels of the convolutions; pooling follows all but the last
 DIMENSION = 128  # of the vectors
 SEED = 0
 KERNEL = 3  # pixels
@@ -28,7 +23,7 @@ HALF_RANGE = 127.5
 
 
 def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
-    """Builds the network, which has no settings and needs no weights from elsewhere."""
+    """Builds the network, which has no settings and no stored weights."""
     kernels, projection = make_weights()
 
     @tf.function
@@ -48,11 +43,12 @@ def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def make_weights() -> tuple[list[np.ndarray], np.ndarray]:
-    """Draws all weights, from a generator that NumPy keeps as it is for good (NEP 19).
+    """Draws all weights from a generator with a frozen stream (NEP 19).
 
     Returns:
-        The kernels, float32 [3, 3, in, out], with the variance that keeps that of the signal (He et
-        al., 2015), and the projection, float32 [8 * 8 * 128, 128], which keeps the mean square.
+        The kernels, float32 [3, 3, in, out], with the variance that preserves that of the signal
+        (He et al., 2015), and the projection, float32 [8 * 8 * 128, 128], which preserves the mean
+        square.
     """
     generator = np.random.RandomState(SEED)
     kernels = []

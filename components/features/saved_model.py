@@ -1,8 +1,8 @@
 """Feature spaces `saved_model:URI`: a TensorFlow SavedModel that maps images to vectors.
 
 Its signature `serving_default` takes one tensor [N, height, width, 3], uint8 (0 to 255) or float32
-(0 to 1, or as `mean` and `stddev` say), and gives one tensor [N, d]. Height and width are fixed, or
-left open by a model that resizes by itself.
+(0 to 1, or normalized by `mean` and `stddev`), and returns one tensor [N, d]. Height and width are
+fixed, or open if the model resizes by itself.
 """
 
 from collections.abc import Callable
@@ -24,13 +24,13 @@ def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
     """Loads the SavedModel.
 
     Raises:
-        FeatureError: the folder is missing, has another digest, or holds no model as above.
+        FeatureError: the folder is missing, has another digest, or does not contain such a model.
     """
     with pinned(options.uri, options.sha256) as path:
         try:
             model = tf.saved_model.load(str(path))
             signature = model.signatures[SIGNATURE]
-        except Exception as error:  # TensorFlow raises nearly anything on a damaged SavedModel
+        except Exception as error:  # TensorFlow raises many types on a damaged SavedModel
             raise FeatureError(
                 f"{options.name} does not load as a SavedModel with the signature {SIGNATURE!r}: "
                 f"{first_line(error)}"
@@ -39,19 +39,19 @@ def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
     outputs = signature.structured_outputs
     if len(inputs) != 1 or len(outputs) != 1:
         raise FeatureError(
-            f"{options.name} takes {', '.join(sorted(inputs)) or 'nothing'} and gives "
-            f"{', '.join(sorted(outputs)) or 'nothing'}: one input and one output are needed"
+            f"{options.name} takes {', '.join(sorted(inputs)) or 'nothing'} and returns "
+            f"{', '.join(sorted(outputs)) or 'nothing'}: must have one input and one output"
         )
     [(input_name, spec)], [output_name] = inputs.items(), outputs
     if spec.shape.rank != 4 or spec.shape[3] not in (None, 3):
         raise FeatureError(
-            f"{options.name} takes {spec.shape}: images [N, height, width, 3] are needed"
+            f"{options.name} takes {spec.shape}: must be images [N, height, width, 3]"
         )
     fixed_batch, height, width, _ = spec.shape
     images = declared_input(options, spec.dtype.as_numpy_dtype, height, width)
 
     def run(batch: np.ndarray) -> np.ndarray:
-        # Through the model, which its signatures do not keep alive.
+        # The signatures do not keep the model alive; this closure does.
         return model.signatures[SIGNATURE](**{input_name: tf.constant(batch)})[output_name]
 
     return make_extractor(options.name, images.prepare, run, fixed_batch or BATCH_SIZE)

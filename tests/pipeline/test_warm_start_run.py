@@ -91,8 +91,8 @@ def test_candidate_and_baseline_are_compared_with_what_is_held_out_for_good(runs
 
 def test_a_new_span_is_compared_with_the_images_before_it(runs):
     first, again, changed = runs.found
-    assert again.drift_summary == first.drift_summary == "not compared: no images before these"
-    assert changed.drift_summary == "none: 200 new images, 1,000 before"
+    assert again.drift_summary == first.drift_summary == "not compared: no earlier images"
+    assert changed.drift_summary == "no drift: 200 new images against 1,000 earlier ones"
     assert changed.drifted is False
     store = lineage.connect(runs.workspace.metadata)
     reference = first.artifacts["DriftGate", "verdict"]

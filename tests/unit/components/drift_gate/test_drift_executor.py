@@ -1,4 +1,4 @@
-"""DriftGate end to end on real images, and on the same rotated."""
+"""DriftGate end to end on real images, upright and rotated."""
 
 import hashlib
 import json
@@ -98,20 +98,20 @@ def rotated(images):
 def test_the_first_images_pass_and_are_the_reference_of_the_next(gate, digits):
     verdict = gate.judge({1: digits[:DAY]}, on_drift="hold")
     assert not verdict["drifted"]
-    assert verdict["summary"] == "not compared: no images before these"
+    assert verdict["summary"] == "not compared: no earlier images"
     assert len(gate.reference) == DAY
 
 
 def test_images_like_those_before_pass_and_join_the_reference(gate, digits):
     gate.judge({1: digits[: 5 * DAY]})
     verdict = gate.judge({2: digits[5 * DAY : 6 * DAY]}, on_drift="hold")
-    assert verdict["summary"] == "none: 60 new images, 300 before"
+    assert verdict["summary"] == "no drift: 60 new images against 300 earlier ones"
     assert [found["name"] for found in verdict["differences"]] == [*sorted(SCALARS), "features"]
     assert len(gate.reference) == 6 * DAY
     assert gate.last.get_int_custom_property("drifted") == 0
 
 
-def test_rotated_images_are_told_of_by_features_alone_and_the_run_goes_on(gate, digits):
+def test_rotated_images_drift_in_features_alone_and_the_run_continues(gate, digits):
     gate.judge({1: digits[: 5 * DAY]})
     verdict = gate.judge({2: rotated(digits[5 * DAY : 6 * DAY])})
     assert [found["name"] for found in verdict["differences"] if found["drifted"]] == ["features"]
@@ -119,14 +119,14 @@ def test_rotated_images_are_told_of_by_features_alone_and_the_run_goes_on(gate, 
     assert gate.last.get_string_custom_property("summary").startswith("features 0.")
 
 
-def test_drift_that_was_accepted_is_not_told_of_again(gate, digits):
+def test_an_accepted_drift_is_not_reported_again(gate, digits):
     gate.judge({1: digits[: 5 * DAY]})
     gate.judge({2: rotated(digits[5 * DAY : 6 * DAY])})
     assert len(gate.reference) == DAY
     assert not gate.judge({3: rotated(digits[6 * DAY : 7 * DAY])})["drifted"]
 
 
-def test_held_images_stop_the_run_in_one_line_that_says_what_to_do(gate, digits):
+def test_held_images_stop_the_run_with_one_line_that_names_the_remedy(gate, digits):
     gate.judge({1: digits[: 5 * DAY]})
     with pytest.raises(DriftError) as error:
         gate.judge({2: 255 - digits[5 * DAY : 6 * DAY]}, on_drift="hold")
@@ -143,13 +143,13 @@ def test_only_spans_that_the_reference_has_not_seen_are_compared(gate, digits):
     window = {1: digits[: 5 * DAY], 2: rotated(digits[300:360]), 3: rotated(digits[360:420])}
     verdict = gate.judge(window)
     assert verdict["drifted"]
-    assert verdict["summary"].endswith(": 120 new images, 300 before")
+    assert verdict["summary"].endswith(": 120 new images against 300 earlier ones")
 
 
 def test_without_spans_all_images_are_compared_each_time(gate, digits):
     gate.judge({0: digits[: 5 * DAY]})
     verdict = gate.judge({0: digits[: 6 * DAY]})
-    assert verdict["summary"] == "none: 360 new images, 300 before"
+    assert verdict["summary"] == "no drift: 360 new images against 300 earlier ones"
     assert len(gate.reference) == 6 * DAY
 
 
@@ -160,7 +160,7 @@ def test_of_many_images_a_sample_is_compared_and_the_same_each_time(gate, digits
     assert gate.reference.keys.tolist() == first.reference.keys.tolist()
     assert len(gate.reference) == 100
     assert gate.judge({2: digits[500:900]}, images=100)["summary"] == (
-        "none: 100 new images, 100 before"
+        "no drift: 100 new images against 100 earlier ones"
     )
     assert len(gate.reference) == 100
 
@@ -168,14 +168,16 @@ def test_of_many_images_a_sample_is_compared_and_the_same_each_time(gate, digits
 def test_too_few_images_are_not_compared_and_join_the_reference(gate, digits):
     gate.judge({1: digits[:DAY]})
     verdict = gate.judge({2: rotated(digits[DAY : DAY + 5])}, on_drift="hold")
-    assert verdict["summary"] == "not compared: 5 new images, 60 before, of each 20 are needed"
+    assert verdict["summary"] == (
+        "not compared: 5 new images against 60 earlier ones, at least 20 each required"
+    )
     assert len(gate.reference) == DAY + 5
 
 
 def test_another_feature_space_starts_anew(gate, digits):
     gate.judge({1: digits[:DAY]})
     verdict = gate.judge({2: digits[DAY : 2 * DAY]}, features="pixels", on_drift="hold")
-    assert verdict["summary"].startswith("not compared: the images before had another size")
+    assert verdict["summary"].startswith("not compared: the earlier images have another size")
     assert len(gate.reference) == DAY
 
 

@@ -38,7 +38,7 @@ def test_a_sample_is_read_as_it_was_written(tmp_path):
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
 
 
-def test_a_file_with_pickled_objects_is_refused(tmp_path):
+def test_a_file_with_pickled_objects_is_rejected(tmp_path):
     np.savez(tmp_path / "sample.npz", space=np.array(["x", None], object))
     with pytest.raises(ValueError, match="allow_pickle=False"):
         Sample.load(f"{tmp_path}/sample.npz")

@@ -1,4 +1,4 @@
-"""Pins: a digest that tools can check, and nothing loaded that has another one."""
+"""Pinned weights: tools can check the digest, and nothing else is loaded."""
 
 import hashlib
 import subprocess

@@ -1,4 +1,4 @@
-"""What names a feature space: refused where it could not work, before anything is loaded."""
+"""Options of a feature space are rejected if they cannot work, before anything is loaded."""
 
 import typing
 
@@ -41,7 +41,7 @@ def test_a_name_alone_will_do():
         ),
     ],
 )
-def test_every_kind_survives_json_and_tells_what_is_pinned(features, kind, argument, uri):
+def test_every_kind_survives_json_and_names_its_pinned_file(features, kind, argument, uri):
     options = read(features)
     assert (options.kind, options.argument, options.uri) == (kind, argument, uri)
     assert FeatureOptions.model_validate_json(options.model_dump_json()) == options
@@ -51,28 +51,31 @@ def test_every_kind_survives_json_and_tells_what_is_pinned(features, kind, argum
     ("features", "message"),
     [
         ("inception", "pixels, random_conv, keras:NETWORK, saved_model:URI, onnx:URI"),
-        ("pixels:x", "give one of pixels"),
-        ("pixels:", "give one of pixels"),
-        ("onnx", "give one of pixels"),
-        ("onnx:", "give one of pixels"),
+        ("pixels:x", "must be one of pixels"),
+        ("pixels:", "must be one of pixels"),
+        ("onnx", "must be one of pixels"),
+        ("onnx:", "must be one of pixels"),
         ("keras:MobileNetV22", "did you mean MobileNetV2?"),
-        ("keras:zzz", "there are ConvNeXtBase, "),
+        ("keras:zzz", "choose from ConvNeXtBase, "),
         ("keras:EfficientNetB0", "did you mean EfficientNetV2B0?"),
-        ("onnx:m.onnx", "onnx:m.onnx needs sha256 beside its name; `iadb digest m.onnx` prints it"),
-        ("saved_model:m", "saved_model:m needs sha256 beside its name"),
-        ("keras:MobileNetV2", "keras:MobileNetV2 needs weights beside its name"),
+        ("onnx:m.onnx", "onnx:m.onnx requires sha256; `iadb digest m.onnx` prints it"),
+        ("saved_model:m", "saved_model:m requires sha256"),
+        ("keras:MobileNetV2", "keras:MobileNetV2 requires weights"),
         ({"sha256": SHA256}, "name"),
         ({"name": "onnx:m", "sha256": "abc"}, "sha256"),
-        ({"name": "pixels", "sha256": SHA256}, "sha256 is no setting of pixels"),
-        ({"name": "saved_model:m", "sha256": SHA256, "weights": "a.h5"}, "weights is no setting"),
-        ({"name": "keras:MobileNetV2", "mean": [0, 0, 0]}, "mean is no setting of keras"),
-        ({"name": "keras:MobileNetV2", "weights": "w.keras"}, "weights alone"),
+        ({"name": "pixels", "sha256": SHA256}, "sha256 is not a setting of pixels"),
+        (
+            {"name": "saved_model:m", "sha256": SHA256, "weights": "a.h5"},
+            "weights is not a setting",
+        ),
+        ({"name": "keras:MobileNetV2", "mean": [0, 0, 0]}, "mean is not a setting of keras"),
+        ({"name": "keras:MobileNetV2", "weights": "w.keras"}, "weights only"),
         ({"name": "onnx:m", "sha256": SHA256, "stddev": [0, 1, 1]}, "greater than 0"),
         ({"name": "onnx:m", "sha256": SHA256, "mean": [0.5]}, "mean"),
         ({"name": "onnx:m", "sha256": SHA256, "resolution": 4}, "greater than or equal to 8"),
     ],
 )
-def test_what_could_not_work_is_told(features, message):
+def test_options_that_cannot_work_are_rejected(features, message):
     with pytest.raises(pydantic.ValidationError) as caught:
         read(features)
     assert message in str(caught.value)

@@ -25,17 +25,17 @@ def test_features_are_the_pooled_layer_of_the_preprocessed_images(spaces):
 @pytest.mark.parametrize(
     ("name", "content"), [("keras:MobileNetV2", b"\0garbage"), ("keras:MobileNet", None)]
 )
-def test_a_file_that_holds_other_weights_is_told_in_one_line(spaces, tmp_path, name, content):
+def test_a_file_that_holds_other_weights_is_reported_in_one_line(spaces, tmp_path, name, content):
     weights = spaces["keras"].weights
     if content is not None:
         weights = tmp_path / "w.weights.h5"
         weights.write_bytes(content)
-    with pytest.raises(FeatureError, match=f"does not hold the weights of {name}") as caught:
+    with pytest.raises(FeatureError, match=f"does not contain the weights of {name}") as caught:
         load_extractor(pin(name, weights, weights=str(weights)))
     assert "\n" not in str(caught.value)
 
 
-def test_a_resolution_too_small_for_the_network_is_told(spaces):
+def test_a_resolution_too_small_for_the_network_is_reported(spaces):
     options = spaces["keras"].model_copy(update={"resolution": 16})
     with pytest.raises(FeatureError, match=r"keras:MobileNetV2: .*32"):
         load_extractor(options)

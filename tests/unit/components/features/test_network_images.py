@@ -1,4 +1,4 @@
-"""What every network is shown: RGB, resized without aliasing, in batches of one size."""
+"""The input of networks: RGB, resized without aliasing, in batches of one size."""
 
 import numpy as np
 import pytest
@@ -47,8 +47,8 @@ def test_gray_is_repeated():
     "images",
     [np.zeros((2, 4, 4, 2), np.uint8), np.zeros((4, 4, 3), np.uint8), np.zeros((1, 4, 4, 3))],
 )
-def test_what_is_no_image_is_refused(images):
-    with pytest.raises(FeatureError, match=r"uint8 \[N, H, W, 1 or 3\] is needed"):
+def test_other_arrays_than_images_are_rejected(images):
+    with pytest.raises(FeatureError, match=r"must be uint8 \[N, H, W, 1 or 3\]"):
         to_rgb(images)
 
 
@@ -67,13 +67,13 @@ def test_the_network_sees_batches_of_one_size_and_each_image_once():
 
 
 @pytest.mark.parametrize("network", [lambda batch: batch, lambda batch: np.zeros((1, 7))])
-def test_anything_but_a_vector_an_image_is_refused(network):
+def test_anything_but_a_vector_per_image_is_rejected(network):
     extract = make_extractor("onnx:x", np.asarray, network, batch_size=2)
-    with pytest.raises(FeatureError, match=r"onnx:x gives an array of shape .* one vector"):
+    with pytest.raises(FeatureError, match=r"onnx:x returns an array of shape .* one vector"):
         extract(random_images(2, 4, 4, 3))
 
 
-def test_a_network_that_fails_is_told_in_one_line():
+def test_a_network_that_fails_is_reported_in_one_line():
     def network(batch):
         raise RuntimeError("no\nno")
 

@@ -35,7 +35,7 @@ def test_mean_and_stddev_are_of_values_in_zero_to_one(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [("N", 3, "H", "W"), ("N", "H", "W", 3)])
-def test_a_byte_model_of_any_size_gets_the_images_as_they_are(tmp_path, shape):
+def test_a_byte_model_of_any_size_receives_the_images_unchanged(tmp_path, shape):
     path = write_onnx(tmp_path / "m.onnx", shape, BYTE)
     expected = features_of(IMAGES.astype(np.float32))
     np.testing.assert_allclose(load(path)(IMAGES), expected, rtol=1e-5)
@@ -57,18 +57,18 @@ def test_weights_in_a_file_of_their_own_are_pinned_with_the_folder(tmp_path):
     [
         ({"shape": ("N", 3, 16, 16)}, {"resolution": 32}, "takes images 16x16, not resolution=32"),
         ({"dtype": BYTE}, {"mean": (0, 0, 0)}, "mean and stddev are for float32"),
-        ({"dtype": onnx.TensorProto.INT32}, {}, r"tensor\(int32\): uint8 or float32 is needed"),
-        ({"outputs": 2}, {}, "1 inputs and 2 outputs of two dimensions: one of each is needed"),
+        ({"dtype": onnx.TensorProto.INT32}, {}, r"tensor\(int32\): must be uint8 or float32"),
+        ({"outputs": 2}, {}, "1 inputs and 2 outputs with two dimensions: must have one of each"),
         ({"shape": ("N", "C", 16, 16)}, {}, r"images \[N, 3, height, width\]"),
     ],
 )
-def test_a_model_or_settings_that_do_not_fit_are_told(tmp_path, model, settings, message):
+def test_a_model_or_settings_that_do_not_fit_are_reported(tmp_path, model, settings, message):
     path = write_onnx(tmp_path / "m.onnx", **model)
     with pytest.raises(FeatureError, match=message):
         load(path, **settings)
 
 
-def test_what_is_no_model_is_told_in_one_line(tmp_path):
+def test_anything_but_a_model_is_reported_in_one_line(tmp_path):
     path = tmp_path / "m"
     path.write_bytes(b"\0garbage")
     with pytest.raises(FeatureError, match="does not load as an ONNX model") as caught:
@@ -77,5 +77,5 @@ def test_what_is_no_model_is_told_in_one_line(tmp_path):
 
 
 def test_a_folder_holds_one_model(tmp_path):
-    with pytest.raises(FeatureError, match=r"holds 0 models \*\.onnx: one is needed"):
+    with pytest.raises(FeatureError, match=r"contains 0 models \*\.onnx: must be one"):
         load(tmp_path)

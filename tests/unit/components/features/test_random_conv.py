@@ -1,4 +1,4 @@
-"""The feature space `random_conv`: the same for ever, and of use far from photographs."""
+"""The feature space `random_conv`: stable, and useful for images unlike photographs."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_no_dimension_is_dead(real):
     ],
     ids=["noise", "blur"],
 )
-def test_what_gets_worse_gets_farther(extract, halves, real, degrade):
+def test_stronger_faults_have_larger_distances(extract, halves, real, degrade):
     _, (images, _) = halves
     distances = [kid(real, extract(as_bytes(degrade(images, level)))) for level in range(4)]
     assert distances == sorted(distances)

@@ -34,7 +34,7 @@ def test_a_byte_input_is_rounded(tmp_path):
     np.testing.assert_allclose(features, features_of(values), rtol=1e-5)
 
 
-def test_a_model_of_any_size_gets_the_images_as_they_are_or_at_the_resolution(tmp_path):
+def test_a_model_of_any_size_receives_the_images_unchanged_or_at_the_resolution(tmp_path):
     path = write_saved_model(tmp_path, (None, None, None, 3), tf.uint8)
     expected = features_of(IMAGES.astype(np.float32))
     np.testing.assert_allclose(load(path)(IMAGES), expected, rtol=1e-5)
@@ -52,30 +52,30 @@ def test_a_fixed_batch_is_the_one_that_is_used(tmp_path):
     [
         ({"shape": (None, 16, 16, 3)}, {"resolution": 32}, "takes images 16x16, not resolution=32"),
         ({"dtype": tf.uint8}, {"mean": (0, 0, 0)}, "mean and stddev are for float32"),
-        ({"dtype": tf.int32}, {}, "uint8 or float32 is needed"),
-        ({"outputs": ("a", "b")}, {}, "takes images and gives a, b: one input and one output"),
+        ({"dtype": tf.int32}, {}, "must be uint8 or float32"),
+        ({"outputs": ("a", "b")}, {}, "takes images and returns a, b: must have one input"),
         ({"shape": (None, None, 16, 3)}, {}, "fixes one side of its images: set resolution"),
     ],
 )
-def test_a_model_or_settings_that_do_not_fit_are_told(tmp_path, model, settings, message):
+def test_a_model_or_settings_that_do_not_fit_are_reported(tmp_path, model, settings, message):
     path = write_saved_model(tmp_path, **model)
     with pytest.raises(FeatureError, match=message):
         load(path, **settings)
 
 
-def test_a_model_of_other_images_is_told(tmp_path):
+def test_a_model_of_other_images_is_reported(tmp_path):
     module = tf.Module()
     module.serve = tf.function(
         lambda images: {"y": images[:, 0, 0]},
         input_signature=[tf.TensorSpec([None, 3, 16, 16], tf.float32, "images")],
     )
     tf.saved_model.save(module, str(tmp_path), signatures=module.serve)
-    with pytest.raises(FeatureError, match=r"images \[N, height, width, 3\] are needed"):
+    with pytest.raises(FeatureError, match=r"must be images \[N, height, width, 3\]"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["garbage", "no signature"])
-def test_what_is_no_model_is_told_in_one_line(tmp_path, damage):
+def test_anything_but_a_model_is_reported_in_one_line(tmp_path, damage):
     if damage == "garbage":
         (tmp_path / "saved_model.pb").write_bytes(b"\0garbage")
     else:

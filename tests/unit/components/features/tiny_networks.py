@@ -1,4 +1,4 @@
-"""Networks small enough for tests, written as users would bring them: with random weights."""
+"""Networks small enough for tests, in the formats of users, with random weights."""
 
 import keras
 import numpy as np
