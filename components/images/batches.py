@@ -16,9 +16,9 @@ class ImageBatch:
     """Images of one source.
 
     Attributes:
-        source: one of `sources`.
-        keys: of the images: they sort those of a source, and are unique within it.
-        labels: the class of each image, or the one asked of the sampler; empty without one.
+        source: where the images come from.
+        keys: sort the images of a source; unique within it.
+        labels: the class of each image, or the one requested from the sampler; may be empty.
         images: uint8 [N, H, W, C].
     """
 
@@ -29,14 +29,14 @@ class ImageBatch:
 
 
 class DecodeRecords(beam.DoFn):
-    """A list of serialized examples to an ImageBatch, through Transform's graph."""
+    """A list of serialized examples to an ImageBatch, by Transform's graph."""
 
     def __init__(self, source: str, transform_graph: str) -> None:
         self._source = source
         self._transform_graph = transform_graph
 
     def setup(self) -> None:
-        """Loads the graph, once a worker."""
+        """Loads the graph, once per worker."""
         self._preprocess = dataset.load_preprocessor(self._transform_graph)
 
     def process(self, records: list[bytes]) -> Iterator[ImageBatch]:

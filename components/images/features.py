@@ -1,6 +1,7 @@
-"""The features of an image, and how they are stored: what the metrics read instead of images."""
+"""The features of an image, and the files that hold them: what the metrics read, not images."""
 
 import hashlib
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -13,63 +14,101 @@ from components.features.options import FeatureOptions
 from components.images.batches import ImageBatch
 from components.progress import FEATURES, counted
 
-_VECTOR_TYPE = np.dtype("<f4")
+_VECTOR_TYPE, _DISTANCE_TYPE = np.dtype("<f4"), np.dtype("<f8")
 
 
 class ImageFeatures(NamedTuple):
-    """What the metrics need of one image.
+    """What the metrics need to know about one image.
 
     Attributes:
+        source: of the image, as in its ImageBatch.
         key: sorts the images of a source; unique within it.
-        label: the class of the image, or the one asked of the sampler; empty without one.
-        flat: whether all pixels are of one color.
+        label: the class of the image, or the one requested from the sampler; may be empty.
+        flat: whether all pixels have the same color.
         digest: SHA-256 of the pixels.
         vector: float32 [d].
+        distance: from `vector` to that of the nearest training image; NaN if not searched for.
     """
 
+    source: str
     key: bytes
     label: str
     flat: bool
     digest: bytes
     vector: np.ndarray
+    distance: float = math.nan
 
 
 class ExtractFeatures(beam.DoFn):
-    """An ImageBatch to (source, ImageFeatures), one an image."""
+    """An ImageBatch to the ImageFeatures of each image."""
 
     def __init__(self, features: FeatureOptions) -> None:
         self._features = features
 
     def setup(self) -> None:
-        """Loads the feature space, once a worker."""
+        """Loads the feature space, once per worker."""
         self._extract = load_extractor(self._features)
 
-    def process(self, batch: ImageBatch) -> Iterator[tuple[str, ImageFeatures]]:
+    def process(self, batch: ImageBatch) -> Iterator[ImageFeatures]:
         """Yields the features of each image of the batch."""
         with counted(FEATURES, len(batch.images)):
             vectors = self._extract(batch.images)
         for key, label, image, vector in zip(
             batch.keys, batch.labels, batch.images, vectors, strict=True
         ):
-            yield (
+            yield ImageFeatures(
                 batch.source,
-                ImageFeatures(
-                    key,
-                    label,
-                    flat=bool((image == image[0, 0]).all()),
-                    digest=hashlib.sha256(image.tobytes()).digest(),
-                    vector=vector,
-                ),
+                key,
+                label,
+                flat=bool((image == image[0, 0]).all()),
+                digest=hashlib.sha256(image.tobytes()).digest(),
+                vector=vector,
             )
 
 
+class WriteFeatures(beam.PTransform):
+    """Writes ImageFeatures as tf.Examples into TFRecord files."""
+
+    def __init__(self, prefix: str, suffix: str = "") -> None:
+        """Describes the files.
+
+        Args:
+            prefix: the path of each file starts with it.
+            suffix: of each file; `.gz` compresses them.
+        """
+        super().__init__()
+        self._prefix, self._suffix = prefix, suffix
+
+    def expand(self, features: beam.PCollection) -> beam.PCollection:
+        """From ImageFeatures to the files written."""
+        return (
+            features
+            | "Serialize" >> beam.Map(serialize)
+            | "Write" >> beam.io.WriteToTFRecord(self._prefix, file_name_suffix=self._suffix)
+        )
+
+
+class ReadFeatures(beam.PTransform):
+    """Reads the ImageFeatures in all files that match a pattern."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__()
+        self._pattern = pattern
+
+    def expand(self, root: beam.Pipeline) -> beam.PCollection:
+        """From a pipeline to ImageFeatures."""
+        return root | beam.io.ReadFromTFRecord(self._pattern) | "Parse" >> beam.Map(parse)
+
+
 def serialize(features: ImageFeatures) -> bytes:
-    """Makes a tf.Example of the features."""
+    """Serializes the features as a tf.Example."""
     values = {
+        "source": features.source.encode(),
         "key": features.key,
         "label": features.label.encode(),
         "digest": features.digest,
         "vector": features.vector.astype(_VECTOR_TYPE).tobytes(),
+        "distance": _DISTANCE_TYPE.type(features.distance).tobytes(),
     }
     feature = {
         name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
@@ -80,15 +119,18 @@ def serialize(features: ImageFeatures) -> bytes:
 
 
 def parse(record: bytes) -> ImageFeatures:
-    """Reads what `serialize` made."""
+    """Reads what `serialize` returned."""
     feature = tf.train.Example.FromString(record).features.feature
-    key, label, digest, vector = (
-        feature[name].bytes_list.value[0] for name in ("key", "label", "digest", "vector")
-    )
+
+    def value(name: str) -> bytes:
+        return feature[name].bytes_list.value[0]
+
     return ImageFeatures(
-        key,
-        label.decode(),
+        value("source").decode(),
+        value("key"),
+        value("label").decode(),
         bool(feature["flat"].int64_list.value[0]),
-        digest,
-        np.frombuffer(vector, _VECTOR_TYPE),
+        value("digest"),
+        np.frombuffer(value("vector"), _VECTOR_TYPE),
+        float(np.frombuffer(value("distance"), _DISTANCE_TYPE)[0]),
     )

@@ -1,4 +1,4 @@
-"""The first elements of a collection by their keys, without a list of all of them anywhere."""
+"""The first elements of a collection by key, without gathering the collection."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +9,8 @@ import apache_beam as beam
 class TakeFirst(beam.PTransform):
     """Keeps the elements with the smallest keys.
 
-    Which ones depends neither on files nor on the order of reading, and changes little when the
-    data grow. Only keys are gathered; they have to be unique.
+    The choice does not depend on files or reading order, and changes little when the data grow.
+    Only keys are gathered; they must be unique.
     """
 
     def __init__(
@@ -19,9 +19,9 @@ class TakeFirst(beam.PTransform):
         """Describes the choice.
 
         Args:
-            count: elements to keep, at most.
-            key: of an element.
-            limit: one number, of which the elements kept may not be more either.
+            count: maximum number of elements to keep.
+            key: returns the key of an element.
+            limit: a collection of one number, a second maximum.
         """
         super().__init__()
         self._count = count
@@ -29,7 +29,7 @@ class TakeFirst(beam.PTransform):
         self._limit = limit
 
     def expand(self, elements: beam.PCollection) -> beam.PCollection:
-        """From elements to some of them, in no order."""
+        """From elements to some of them, in any order."""
         limit = self._limit or elements.pipeline | beam.Create([self._count])
         smallest = (
             elements

@@ -1,4 +1,4 @@
-"""A Beam transform that shows the first images of a source as a PNG grid."""
+"""A Beam transform that writes the first images of a source as a PNG grid."""
 
 from collections.abc import Iterable
 
@@ -9,13 +9,13 @@ from apache_beam.io.filesystems import FileSystems
 from components.images.batches import ImageBatch
 from trainer.common.image_grid import grid_png
 
-GRID_SIDE = 10  # images a row, and rows
+GRID_SIDE = 10  # images per row, and rows
 
 _KeyedImage = tuple[bytes, np.ndarray]
 
 
 class WriteGrid(beam.PTransform):
-    """Writes the first images of one source, by their keys; without images, writes nothing."""
+    """Writes the first images of one source, by key; writes nothing without images."""
 
     def __init__(self, source: str, path: str) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class WriteGrid(beam.PTransform):
 
 
 class _First(beam.CombineFn):
-    """ImageBatches to the `count` images with the smallest keys, in their order."""
+    """ImageBatches to the `count` images with the smallest keys, sorted."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -42,7 +42,7 @@ class _First(beam.CombineFn):
         return []
 
     def add_input(self, accumulator: list[_KeyedImage], batch: ImageBatch) -> list[_KeyedImage]:
-        # Copies, since a view would keep its whole batch in memory.
+        # A view would keep its whole batch in memory.
         images = [image.copy() for image in batch.images]
         return self._cut([*accumulator, *zip(batch.keys, images, strict=True)])
 

@@ -1,1 +1,1 @@
-"""RealFeatures: describes the real images once, for all evaluations on the same data."""
+"""RealFeatures: computes features of the real images once, for all evaluations on the data."""

@@ -1,36 +1,28 @@
-"""The artifact of RealFeatures: what is in its folder, for those who write and read it."""
+"""The artifact of RealFeatures, and the files in its folder."""
 
-import apache_beam as beam
 from tfx import types
 from tfx.types import artifact, artifact_utils
 
-from components.images import features
+FILE_SUFFIX = ".gz"
 
 
 class ImageFeatures(artifact.Artifact):
-    """Features of the real images: of all for training, of some that are held out."""
+    """Features of all training images and of the held-out images to compare with."""
 
     TYPE_NAME = "components.ImageFeatures"
 
 
 def split_folders(artifacts: list[types.Artifact]) -> dict[str, list[str]]:
-    """The folders of Examples, by split."""
+    """Returns the folders of Examples by split."""
     splits = artifact_utils.decode_split_names(artifacts[0].split_names)
     return {split: artifact_utils.get_split_uris(artifacts, split) for split in splits}
 
 
 def file_prefix(folder: str, split: str) -> str:
-    """What the names of a split's files, TFRecords in gzip, start with."""
+    """The start of the paths of a split's files."""
     return f"{folder}/{split}"
 
 
-class ReadFeatures(beam.PTransform):
-    """The ImageFeatures of a split, from the folder of the artifact."""
-
-    def __init__(self, folder: str, split: str) -> None:
-        super().__init__()
-        self._pattern = f"{file_prefix(folder, split)}-*.gz"
-
-    def expand(self, root: beam.Pipeline) -> beam.PCollection:
-        """Applied to a pipeline."""
-        return root | beam.io.ReadFromTFRecord(self._pattern) | "Parse" >> beam.Map(features.parse)
+def file_pattern(folder: str, split: str) -> str:
+    """A pattern that matches a split's files, for `ReadFeatures`."""
+    return f"{file_prefix(folder, split)}-*{FILE_SUFFIX}"

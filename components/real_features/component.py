@@ -1,4 +1,4 @@
-"""RealFeatures: the features of the real images, which every evaluation compares samples with."""
+"""RealFeatures: features of the real images that evaluations compare samples with."""
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.orchestration.data_types import RuntimeParameter
@@ -25,20 +25,20 @@ class RealFeaturesSpec(component_spec.ComponentSpec):
 
 
 class RealFeatures(base_beam_component.BaseBeamComponent):
-    """Computes the features of all training images and of the held-out images that are compared.
+    """Computes the features of all training images and of the held-out images to compare with.
 
-    A node of its own, since TFX's cache then keeps them while data and feature space stay the same,
-    however many models are judged.
+    As a separate node it is cached while data and feature space are the same, however many models
+    are judged.
 
     Args:
         examples: Examples with the splits train and eval (trainer/examples.py).
-        transform_graph: the TransformGraph that makes images of them.
+        transform_graph: the TransformGraph that decodes their images.
         options: batch size, feature space.
-        samples: held-out images that are compared, at most; in place of that in `options`.
-        source_hash: of the code; a change of it computes them again.
+        samples: maximum number of held-out images; replaces the one in `options`.
+        source_hash: of the code; a new one computes the features again.
 
     Outputs:
-        features: TFRecords of a tf.Example an image, and a grid of held-out images.
+        features: TFRecords with one tf.Example per image, and a grid of held-out images.
     """
 
     SPEC_CLASS = RealFeaturesSpec

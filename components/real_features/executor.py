@@ -1,4 +1,4 @@
-"""Decodes the real images, computes their features and writes them down."""
+"""Decodes the real images, computes their features and writes them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ from tfx.types import artifact_utils
 
 from components.features import check_available
 from components.images.batches import DecodeRecords
-from components.images.features import ExtractFeatures, serialize
+from components.images.features import ExtractFeatures, WriteFeatures
 from components.images.records import ReadExamples, example_key
 from components.images.take_first import TakeFirst
 from components.images.write_grid import WriteGrid
 from components.parameters import complete
 from components.real_features import names
-from components.real_features.artifact import file_prefix, split_folders
+from components.real_features.artifact import FILE_SUFFIX, file_prefix, split_folders
 from components.real_features.options import RealFeaturesOptions
 from trainer import examples
 
@@ -34,8 +34,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Writes the features of all splits.
 
         Raises:
-            FeatureError: the weights of the feature space are missing or not those that are pinned.
-            ParameterError: `samples` is out of its range.
+            FeatureError: the weights of the feature space are missing or not the pinned ones.
+            ParameterError: `samples` is out of range.
         """
         options = complete(
             RealFeaturesOptions,
@@ -56,11 +56,11 @@ def write_features(
     transform_graph: str,
     output: str,
 ) -> None:
-    """Writes the features of real images, and a grid of held-out ones.
+    """Writes the features of real images and a grid of held-out ones.
 
     Args:
         pipeline: empty; it is run.
-        folders: of the examples, by split: train, eval, and holdout if there is one.
+        folders: of the examples by split: train, eval, and holdout if there is one.
         options: number of held-out images, feature space.
         transform_graph: URI of the TransformGraph artifact.
         output: folder for the features.
@@ -73,7 +73,7 @@ def write_features(
 
 
 class DescribeImages(beam.PTransform):
-    """Writes the features of a split's images, of held-out ones at most `options.samples`."""
+    """Writes the features of the images of a split; of held-out ones, at most `options.samples`."""
 
     def __init__(
         self, split: str, options: RealFeaturesOptions, transform_graph: str, output: str
@@ -101,6 +101,5 @@ class DescribeImages(beam.PTransform):
         return (
             batches
             | "Features" >> beam.ParDo(ExtractFeatures(self._options.features))
-            | "Serialize" >> beam.Map(lambda pair: serialize(pair[1]))
-            | "Write" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=".gz")
+            | "Write" >> WriteFeatures(prefix, FILE_SUFFIX)
         )

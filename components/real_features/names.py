@@ -1,4 +1,4 @@
-"""Names under which RealFeatures and what it makes are found."""
+"""Names of RealFeatures, its output and the files in it."""
 
 NODE = "RealFeatures"
 FEATURES = "features"  # output

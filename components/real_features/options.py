@@ -1,4 +1,4 @@
-"""Options of RealFeatures: which images are described, and in which feature space."""
+"""Options of RealFeatures: how many images are described, in which feature space."""
 
 from pydantic import Field
 
@@ -7,13 +7,13 @@ from trainer.common.options import Options
 
 
 class RealFeaturesOptions(Options):
-    """How many images are described, and by which numbers: what RealFeatures has to know."""
+    """How many images are described, in which feature space."""
 
     samples: int = Field(
-        2000, ge=2, description="samples and held-out images compared: at most this many of each"
+        2000, ge=2, description="maximum number of samples, and of held-out images, to compare"
     )
-    batch_size: int = Field(256, ge=1, description="images a batch, in sampling and features")
+    batch_size: int = Field(256, ge=1, description="images per batch, in sampling and features")
     features: Features = Field(
         FeatureOptions(name="random_conv"),
-        description="feature space: its name, or name and settings",
+        description="feature space: a name, or a name with settings",
     )

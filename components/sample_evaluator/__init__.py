@@ -1,1 +1,1 @@
-"""Samples in, metrics, a verdict and a report out."""
+"""SampleEvaluator: from samples to metrics, a verdict and a report."""

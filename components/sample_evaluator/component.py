@@ -1,4 +1,4 @@
-"""SampleEvaluator: judges a sampler by its samples, and always writes a blessing."""
+"""SampleEvaluator: judges a model by its samples and always writes a blessing."""
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.orchestration.data_types import RuntimeParameter
@@ -39,18 +39,18 @@ class SampleEvaluator(base_beam_component.BaseBeamComponent):
     Args:
         examples: Examples with the splits train and eval (trainer/examples.py).
         features: of their images, from RealFeatures.
-        transform_graph: the TransformGraph that makes images of them.
+        transform_graph: the TransformGraph that decodes their images.
         model: the Model to judge: a sampler SavedModel with the signature `generate`.
         options: features, thresholds.
-        samples: samples and held-out images compared, at most; in place of that in `options`.
+        samples: maximum number of samples and of held-out images; replaces that in `options`.
         baseline: the latest blessed Model, from a Resolver; may resolve to none.
-        history: evaluations of the blessed models before this one, oldest first, for the report.
-        source_hash: of the code; a change of it evaluates again.
+        history: evaluations of earlier blessed models, oldest first, for the report.
+        source_hash: of the code; a new one evaluates again.
 
     Outputs:
         evaluation: metrics.json, report.html, its pictures and TFMA's results.
-        blessing: BLESSED or NOT_BLESSED, with custom properties as TFX's Evaluator writes them and
-            the `reason`.
+        blessing: BLESSED or NOT_BLESSED, with the custom properties of TFX's Evaluator and the
+            `reason`.
     """
 
     SPEC_CLASS = SampleEvaluatorSpec

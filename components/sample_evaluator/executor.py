@@ -14,7 +14,8 @@ from tfx.utils import io_utils, path_utils
 from components.parameters import complete
 from components.real_features.artifact import split_folders
 from components.sample_evaluator import names, sources
-from components.sample_evaluator.evaluation import Model, RealData, evaluate
+from components.sample_evaluator.describe import RealImages
+from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.verdict import gate
 
@@ -28,19 +29,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Evaluates `model`; a model that cannot be sampled is not blessed, and is no error.
+        """Evaluates `model`. A model that cannot be sampled is not blessed; this is not an error.
 
         Raises:
-            FeatureError: the weights of the feature space are missing or not those that are pinned.
-            ParameterError: `samples` is out of its range.
+            FeatureError: the weights of the feature space are missing or not the pinned ones.
+            ParameterError: `samples` is out of range.
         """
         evaluation = artifact_utils.get_single_instance(output_dict[names.EVALUATION])
         model = artifact_utils.get_single_instance(input_dict["model"])
         baseline = next(iter(input_dict.get("baseline") or []), None)
-        # TFX publishes the folder when the executor has returned: nobody sees it half written.
+        # TFX publishes the folder after the executor has returned, when it is complete.
         verdict = evaluate(
             self._make_beam_pipeline,
-            RealData(
+            RealImages(
                 split_folders(input_dict["examples"]),
                 artifact_utils.get_single_uri(input_dict["features"]),
                 artifact_utils.get_single_uri(input_dict["transform_graph"]),
@@ -65,13 +66,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
 
 
-def _model(artifact: types.Artifact) -> Model:
+def _model(artifact: types.Artifact) -> EvaluatedModel:
     is_old = path_utils.is_old_model_artifact(artifact)
-    return Model(artifact.uri, path_utils.serving_model_path(artifact.uri, is_old))
+    return EvaluatedModel(artifact.uri, path_utils.serving_model_path(artifact.uri, is_old))
 
 
 def _record_metrics(evaluation: types.Artifact) -> None:
-    """Puts the metrics where ML Metadata tells them without a look at files."""
+    """Records the metrics in ML Metadata, so that readers need no files."""
     with fileio.open(f"{evaluation.uri}/{names.METRICS_JSON}") as file:
         metrics = json.load(file)["metrics"]
     for name, values in metrics.items():
@@ -81,7 +82,7 @@ def _record_metrics(evaluation: types.Artifact) -> None:
 
 def _write_blessing(
     blessing: types.Artifact,
-    verdict: gate.Verdict,
+    verdict: gate.ModelVerdict,
     model: types.Artifact,
     baseline: types.Artifact | None,
 ) -> None:

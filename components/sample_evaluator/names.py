@@ -1,4 +1,4 @@
-"""Names under which SampleEvaluator and what it makes are found, some of them TFX's own."""
+"""Names of SampleEvaluator, its outputs, and their files and properties; some are TFX's own."""
 
 NODE = "SampleEvaluator"
 MODEL = "model"  # input

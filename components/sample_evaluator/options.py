@@ -1,4 +1,4 @@
-"""What SampleEvaluator can be told: samples, features, metrics, thresholds."""
+"""Options of SampleEvaluator: samples, features, metrics, thresholds."""
 
 from typing import Literal
 
@@ -24,26 +24,26 @@ MetricName = Literal[
 
 
 class Threshold(Options):
-    """When a metric blocks a model."""
+    """When a metric rejects a model."""
 
     minimum: float | None = Field(
-        None, allow_inf_nan=False, description="the model is not blessed below this value"
+        None, allow_inf_nan=False, description="reject a model below this value"
     )
     maximum: float | None = Field(
-        None, allow_inf_nan=False, description="the model is not blessed above this value"
+        None, allow_inf_nan=False, description="reject a model above this value"
     )
     max_worsening: float | None = Field(
         None,
         ge=0,
         allow_inf_nan=False,
-        description="the model is not blessed when the metric is worse than that of the latest "
-        "blessed model, on the same seeds and images, by more than this and the spread over seeds",
+        description="reject a model that is worse than the latest blessed one, on the same seeds "
+        "and images, by more than this plus the spread over seeds",
     )
 
     @model_validator(mode="after")
     def _blocks_something(self) -> "Threshold":
         if self.minimum is None and self.maximum is None and self.max_worsening is None:
-            raise ValueError("sets no limit: give minimum, maximum or max_worsening")
+            raise ValueError("sets no limit; add minimum, maximum or max_worsening")
         return self
 
 
@@ -51,37 +51,37 @@ class EvaluateOptions(RealFeaturesOptions):
     """How the quality of samples is judged."""
 
     min_samples: int = Field(
-        100, ge=2, description="with fewer held-out images than this, no model is blessed"
+        100, ge=2, description="reject all models if there are fewer held-out images"
     )
-    # None of the three sees all (docs/evaluation.md); a maximum would belong to one feature space.
+    # Each of the three misses some faults (docs/evaluation.md); a maximum depends on the space.
     thresholds: dict[MetricName, Threshold] = Field(
         default_factory=lambda: {
             name: Threshold(max_worsening=0.0) for name in ("kid", "frechet_distance", "coverage")
         },
         min_length=1,
-        description="thresholds by the name of a metric",
+        description="thresholds by name of the metric",
     )
     min_coverage: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="the model is not blessed when its samples cover less of the held-out images "
-        "than this share of what training images cover",
+        description="reject a model whose samples cover less of the held-out images than this "
+        "share of what training images cover",
     )
     max_memorized: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="the model is not blessed when more than this share of its samples are closer "
-        "to a training image than held-out images are",
+        description="reject a model if more than this share of its samples are closer to a "
+        "training image than held-out images are",
     )
     require_improvement: bool = Field(
         False,
-        description="beside the latest blessed model, bless only one that is better by a metric "
-        "that has thresholds, and worse by none, by more than the spread over seeds",
+        description="bless a model only if it is better than the latest blessed one in a metric "
+        "with thresholds, and worse in none, by more than the spread over seeds",
     )
     bless: Literal["auto", "always", "never"] = Field(
-        "auto", description="auto: by the limits; always, never: whatever they say"
+        "auto", description="auto: by the limits; always, never: regardless of the limits"
     )
     seed: int = Field(0, ge=0, lt=2**31, description="first seed of the samples")
 
@@ -95,6 +95,6 @@ class EvaluateOptions(RealFeaturesOptions):
         return self
 
     def without_holdout(self) -> "EvaluateOptions":
-        """These options for an evaluation without images of data.holdout."""
+        """Returns options for an evaluation without images of data.holdout."""
         kept = {name: t for name, t in self.thresholds.items() if not name.endswith("@holdout")}
         return self.model_copy(update={"thresholds": kept})

@@ -1,8 +1,8 @@
-"""Where the images that are compared come from; TFMA knows them as its models."""
+"""Where compared images come from; these are the models of TFMA."""
 
-REAL = "real"  # held-out images: what the other sources are compared with
-HOLDOUT = "holdout"  # images of data.holdout: what the metrics of that name compare with
-CANDIDATE = "candidate"  # samples of the model that is judged
+REAL = "real"  # held-out images: the reference of all other sources
+HOLDOUT = "holdout"  # images of data.holdout: the reference of the metrics with that suffix
+CANDIDATE = "candidate"  # samples of the model to judge
 BASELINE = "baseline"  # samples of the latest blessed model, from the same seeds
-TRAIN = "train"  # training images: the floor, what a perfect model would reach
-NOISE = "noise"  # clipped Gaussian noise from the same seeds: what no training reaches
+TRAIN = "train"  # training images: the floor, the result of a perfect model
+NOISE = "noise"  # clipped Gaussian noise from the same seeds: the result without training

@@ -28,9 +28,10 @@ from components.image_example_gen.spans import ImageSource
 from components.real_features import names as feature_names
 from components.real_features.executor import write_features
 from components.sample_evaluator import names as evaluator_names
-from components.sample_evaluator.evaluation import Model, RealData, StoredImages, evaluate
+from components.sample_evaluator.describe import RealImages
+from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages, evaluate
 from components.sample_evaluator.options import EvaluateOptions
-from components.sample_evaluator.samples.sampler import Sampler, SamplerError, load_sampler
+from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, load_sampler
 from pipeline.config import PipelineConfig
 from pipeline.evaluation.progress import ImageProgress
 from trainer import examples, preprocessing
@@ -101,15 +102,17 @@ def run(
             pipeline(feature_names.NODE), examples_folders, evaluate_options, graph, str(features)
         )
         uri = str(candidate)
-        judged = Model(uri, uri) if sampler else StoredImages(uri, str(scratch / STORED))
-        data = RealData(examples_folders, str(features), graph)
+        judged = EvaluatedModel(uri, uri) if sampler else StoredImages(uri, str(scratch / STORED))
+        data = RealImages(examples_folders, str(features), graph)
         make_pipeline = functools.partial(pipeline, evaluator_names.NODE)
         evaluate(make_pipeline, data, judged, None, [], evaluate_options, str(output))
     shutil.rmtree(scratch)
     return list(_describe(sets, reports, evaluate_options, candidate))
 
 
-def _image_options(config: PipelineConfig, sampler: Sampler | None, *, split: bool) -> ImageOptions:
+def _image_options(
+    config: PipelineConfig, sampler: LoadedSampler | None, *, split: bool
+) -> ImageOptions:
     """The options of ImageExampleGen; a model brings its own resolution and channels."""
     update: dict[str, Any] = {"eval_percent": SPLIT_PERCENT} if split else {}
     if sampler:

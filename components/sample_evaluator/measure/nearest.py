@@ -1,6 +1,6 @@
-"""A Beam transform that finds the nearest training image of each sample, in feature space."""
+"""A Beam transform that finds the training image nearest to each image, in feature space."""
 
-import math
+import functools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -9,32 +9,12 @@ import numpy as np
 
 from components.images.features import ImageFeatures
 from components.metrics.neighbors import nearest
-from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageRecord, ImageSet
 
-BATCH = 1024  # training images that are compared at a time
-
-ImageId = tuple[str, bytes]  # source and key
-
-
-class Nearest(NamedTuple):
-    """The nearest training image of one image.
-
-    Attributes:
-        distance: Euclidean, in feature space.
-        key: of the training image; of several at the same distance, the smallest.
-    """
-
-    distance: float
-    key: bytes
-
-
-class _Queries(NamedTuple):
-    ids: list[ImageId]
-    vectors: np.ndarray  # float32 [Q, d]
+BATCH = 1024  # training images compared at a time
 
 
 class _Found(NamedTuple):
-    """The best so far, for all queries in their order."""
+    """The nearest training images so far, in the order of the queries."""
 
     distances: np.ndarray  # float64 [Q]
     keys: np.ndarray  # object [Q], bytes
@@ -47,70 +27,63 @@ class FindNearest(beam.PTransform):
         """Describes the search.
 
         Args:
-            queries: (source, ImageFeatures): what the nearest training image is looked for.
+            queries: ImageFeatures of the images to search neighbors for.
         """
         super().__init__()
         self._queries = queries
 
     def expand(self, training: beam.PCollection) -> beam.PCollection:
-        """From the ImageFeatures of all training images to ((source, key), Nearest) pairs."""
+        """From the ImageFeatures of all training images to (ImageFeatures, bytes | None) pairs.
+
+        Each pair is a query, with its distance, and the key of the nearest training image: the
+        smallest key if several are equally near, None if there are no training images.
+        """
         queries = beam.pvalue.AsSingleton(
-            self._queries
-            | "Records" >> beam.Map(_make_record)
-            | "Gather" >> beam.CombineGlobally(GatherFeatures())
-            | "Stack" >> beam.Map(_stack)
+            self._queries | beam.combiners.ToList() | "Sort" >> beam.Map(_sort)
         )
         return (
             training
             | "Batch" >> beam.BatchElements(min_batch_size=BATCH, max_batch_size=BATCH)
             | "Compare" >> beam.Map(_compare, queries)
-            | "Best" >> beam.CombineGlobally(_best).without_defaults()
+            | "Best" >> beam.CombineGlobally(_best)
             | "Split" >> beam.FlatMap(_split, queries)
         )
 
 
-def _make_record(pair: tuple[str, ImageFeatures]) -> tuple[str, ImageRecord]:
-    source, features = pair
-    return source, ImageRecord(
-        features.key, features.flat, features.digest, math.nan, features.vector
+def _sort(queries: list[ImageFeatures]) -> list[ImageFeatures]:
+    return sorted(queries, key=lambda query: (query.source, query.key))
+
+
+def _compare(batch: list[ImageFeatures], queries: list[ImageFeatures]) -> _Found | None:
+    if not queries:
+        return None
+    batch = sorted(batch, key=lambda image: image.key)
+    keys = np.array([image.key for image in batch], object)
+    found = nearest(
+        np.stack([query.vector for query in queries]), np.stack([image.vector for image in batch])
     )
-
-
-def _stack(sets: dict[str, ImageSet]) -> _Queries:
-    if not sets:
-        return _Queries([], np.empty((0, 0), np.float32))
-    return _Queries(
-        [(source, key) for source in sorted(sets) for key in sets[source].keys],
-        np.concatenate([sets[source].vectors for source in sorted(sets)]),
-    )
-
-
-def _compare(batch: list[ImageFeatures], queries: _Queries) -> _Found:
-    batch = sorted(batch, key=lambda features: features.key)
-    keys = np.array([features.key for features in batch], object)
-    if not queries.ids:
-        return _Found(np.empty(0), np.empty(0, object))
-    found = nearest(queries.vectors, np.stack([features.vector for features in batch]))
     return _Found(found.distances, keys[found.indices])
 
 
-def _best(found: Iterable[_Found]) -> _Found:
-    best: _Found | None = None
-    for other in found:
-        if best is None:
-            best = other
-            continue
-        closer = (other.distances < best.distances) | (
-            (other.distances == best.distances) & (other.keys < best.keys)
-        )
-        best = _Found(
-            np.where(closer, other.distances, best.distances),
-            np.where(closer, other.keys, best.keys),
-        )
-    return best or _Found(np.empty(0), np.empty(0, object))
+def _best(found: Iterable[_Found | None]) -> _Found | None:
+    known = [one for one in found if one is not None]
+    return functools.reduce(_nearer, known) if known else None
 
 
-def _split(found: _Found, queries: _Queries) -> Iterator[tuple[ImageId, Nearest]]:
-    # Without training images there is nothing to find: the arrays are empty.
-    for image, distance, key in zip(queries.ids, found.distances, found.keys, strict=False):
-        yield image, Nearest(float(distance), key)
+def _nearer(one: _Found, other: _Found) -> _Found:
+    keep = (one.distances < other.distances) | (
+        (one.distances == other.distances) & (one.keys < other.keys)
+    )
+    return _Found(
+        np.where(keep, one.distances, other.distances), np.where(keep, one.keys, other.keys)
+    )
+
+
+def _split(
+    found: _Found | None, queries: list[ImageFeatures]
+) -> Iterator[tuple[ImageFeatures, bytes | None]]:
+    if found is None:
+        yield from ((query, None) for query in queries)
+        return
+    for query, distance, key in zip(queries, found.distances, found.keys, strict=True):
+        yield query._replace(distance=float(distance)), key

@@ -1,1 +1,1 @@
-"""What a person looks at beside the numbers."""
+"""Pictures and curves that complement the metrics."""

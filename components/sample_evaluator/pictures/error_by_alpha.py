@@ -1,11 +1,11 @@
-"""How well a network deblends, by alpha: where on the way from noise to images it errs.
+"""The error of a network by alpha: where between noise and images it deblends badly.
 
-The error is the training's loss (Heitz, Belcour, Chambon, arXiv 2305.03486, equation 8) on held-out
+The error is the training loss (Heitz, Belcour, Chambon, arXiv 2305.03486, equation 8) on held-out
 images, in equal parts of [0, 1]:
 
     x_alpha = (1 - alpha) x0 + alpha x1,   error = mean |d(x_alpha, alpha) - (x1 - x0)|^2
 
-Noise and alpha follow from the seed and the image's key alone: all models get the same.
+Noise and alpha depend on the seed and the key of the image only: they are equal for all models.
 """
 
 import itertools
@@ -25,9 +25,9 @@ from components.sample_evaluator.samples.sampler import DEBLEND, load_sampler
 from trainer import preprocessing
 
 EDGES = np.linspace(0, 1, 11)  # of the parts of [0, 1]
-IMAGES = 256  # held out, at most; each once in every part: a few percent of what sampling costs
+IMAGES = 256  # maximum number of held-out images; this takes a few percent of the sampling time
 BATCH = 64
-CEILING_POINTS = 64  # values of alpha in a part that its ceiling is averaged over
+CEILING_POINTS = 64  # values of alpha per part to average the ceiling over
 
 _PIXELS = "pixels"
 
@@ -35,8 +35,8 @@ _PIXELS = "pixels"
 class WriteErrorByAlpha(beam.PTransform):
     """Writes the errors as JSON: `edges` [11], and by source, and as `ceiling`, errors [10].
 
-    A model without the signature `deblend` has no errors (null). Where this is the candidate, or
-    where there are no images, nothing is written.
+    A model without the signature `deblend` has no errors (null). If the candidate is such a model,
+    or if there are no images, nothing is written.
     """
 
     def __init__(
@@ -78,16 +78,16 @@ class WriteErrorByAlpha(beam.PTransform):
 
 
 def ceiling(variance: np.ndarray) -> list[float]:
-    """The error of the best linear guess of x1 - x0 that knows the mean and variance of each pixel.
+    """The error of the best linear prediction of x1 - x0 from mean and variance of each pixel.
 
-    With x1 of variance v and x0 of variance 1, both known from x_alpha only, it leaves
-    v / ((1 - alpha)^2 + alpha^2 v): v at alpha = 0, where x0 is seen, 1 at alpha = 1, where x1 is.
+    With variance v of x1 and 1 of x0, the error is v / ((1 - alpha)^2 + alpha^2 v): v at alpha = 0,
+    where x_alpha = x0, and 1 at alpha = 1, where x_alpha = x1.
 
     Args:
         variance: of each pixel over images in [-1, 1], any shape.
 
     Returns:
-        By part of [0, 1], the mean over pixels and over the part.
+        For each part of [0, 1], the mean over pixels and alpha.
     """
     count = CEILING_POINTS * (len(EDGES) - 1)
     alpha = (np.arange(count) + 0.5)[:, None] / count
@@ -96,7 +96,7 @@ def ceiling(variance: np.ndarray) -> list[float]:
 
 
 def _sum_pixels(batch: ImageBatch) -> tuple[str, tuple[int, np.ndarray]]:
-    """Number of images, and the sums of their pixels and of the squares, float64 [2, H, W, C]."""
+    """The number of images, and sums of pixels and squared pixels, float64 [2, H, W, C]."""
     x1 = preprocessing.to_float(batch.images).numpy().astype(np.float64)
     return _PIXELS, (len(x1), np.stack([x1.sum(axis=0), (x1**2).sum(axis=0)]))
 
@@ -110,11 +110,11 @@ class _MeasureErrors(beam.DoFn):
         self._seed = seed
 
     def setup(self) -> None:
-        """Loads the model, once a process."""
+        """Loads the model, once per process."""
         self._sampler = load_sampler(self._model)
 
     def process(self, batch: ImageBatch) -> Iterator[tuple[str, tuple[int, np.ndarray]]]:
-        """Yields the sums; of a model that does not deblend, nothing."""
+        """Yields the sums; nothing if the model has no signature `deblend`."""
         if not self._sampler.has(DEBLEND):
             return
         x1 = preprocessing.to_float(batch.images).numpy()

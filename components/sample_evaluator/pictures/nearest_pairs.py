@@ -1,4 +1,4 @@
-"""The training images nearest to the first samples: what a person sees memorization by."""
+"""The training images nearest to the first samples, which make memorization visible."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,18 +7,20 @@ import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
 from components.images.batches import DecodeRecords, ImageBatch
+from components.images.features import ImageFeatures
 from components.images.records import example_key
 from components.sample_evaluator import sources
-from components.sample_evaluator.measure.nearest import ImageId, Nearest
 from trainer.common.image_grid import grid_png
 
 PAIRS = 10
+
+_ImageId = tuple[str, bytes]  # source and key
 
 
 class WriteNearestPairs(beam.PTransform):
     """Writes a PNG grid of two rows: the first samples, and below each its nearest training image.
 
-    Only the training images that are shown get decoded again, so that no worker holds them all.
+    Only the training images in the picture are decoded again, so that no worker needs them all.
     Without samples or training images, nothing is written.
     """
 
@@ -38,7 +40,7 @@ class WriteNearestPairs(beam.PTransform):
     ) -> beam.PCollection:
         """From three collections.
 
-        They are ImageBatches of the candidate, ((source, key), Nearest) of its samples among
+        They are ImageBatches of the candidate, what FindNearest found for its samples among
         others, and the serialized examples of all training images.
         """
         samples, nearest, training = inputs
@@ -62,10 +64,10 @@ class WriteNearestPairs(beam.PTransform):
         )
 
 
-def _of_samples(pair: tuple[ImageId, Nearest]) -> Iterator[tuple[bytes, bytes]]:
-    (source, key), nearest = pair
-    if source == sources.CANDIDATE:
-        yield key, nearest.key
+def _of_samples(pair: tuple[ImageFeatures, bytes | None]) -> Iterator[tuple[bytes, bytes]]:
+    image, nearest = pair
+    if image.source == sources.CANDIDATE and nearest is not None:
+        yield image.key, nearest
 
 
 def _pick(record: bytes, found: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
@@ -75,14 +77,14 @@ def _pick(record: bytes, found: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
 
 def _select(
     batch: ImageBatch, found: Mapping[bytes, bytes]
-) -> Iterator[tuple[ImageId, np.ndarray]]:
+) -> Iterator[tuple[_ImageId, np.ndarray]]:
     shown = set(found if batch.source == sources.CANDIDATE else found.values())
     for key, image in zip(batch.keys, batch.images, strict=True):
         if key in shown:
             yield (batch.source, key), image
 
 
-def _write(images: Mapping[ImageId, np.ndarray], found: Mapping[bytes, bytes], path: str) -> None:
+def _write(images: Mapping[_ImageId, np.ndarray], found: Mapping[bytes, bytes], path: str) -> None:
     if not found:
         return
     keys = sorted(found)

@@ -1,4 +1,4 @@
-"""The way from noise to image of a few samples, as one picture."""
+"""A picture of the trajectories of a few samples from noise to image."""
 
 import apache_beam as beam
 import numpy as np
@@ -10,11 +10,12 @@ from trainer.common.image_grid import grid_png
 ROWS, COLUMNS = 6, 9  # samples, and states of each
 
 
-class WriteTrajectories(beam.PTransform):
-    """Writes a PNG grid: a row for each of the first seeds, from noise to image.
+class WriteTrajectories(beam.DoFn):
+    """One list of the labels of all samples, sorted by seed, to a PNG grid.
 
-    The states shown are evenly spaced among the solver's steps, at most COLUMNS of them. Of a model
-    without the signature `trajectory`, or where there are no labels, nothing is written.
+    The grid has one row for each of the first seeds, from noise to image. It shows at most COLUMNS
+    states, evenly spaced among the solver steps. Nothing is written for a model without the
+    signature `trajectory`, or without labels.
     """
 
     def __init__(self, model: str, seed: int, path: str) -> None:
@@ -25,26 +26,12 @@ class WriteTrajectories(beam.PTransform):
             seed: the first seed.
             path: of the PNG file.
         """
-        super().__init__()
-        self._model = model
-        self._seed = seed
-        self._path = path
-
-    def expand(self, labels: beam.PCollection) -> beam.PCollection:
-        """From one list of the labels of all samples, in the order of their seeds."""
-        return labels | "Draw" >> beam.ParDo(_Draw(self._model, self._seed, self._path))
-
-
-class _Draw(beam.DoFn):
-    """The labels of all samples to the file."""
-
-    def __init__(self, model: str, seed: int, path: str) -> None:
         self._model = model
         self._seed = seed
         self._path = path
 
     def setup(self) -> None:
-        """Loads the model, once a process."""
+        """Loads the model, once per process."""
         self._sampler = load_sampler(self._model)
 
     def process(self, labels: list[str]) -> None:

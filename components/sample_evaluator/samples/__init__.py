@@ -1,1 +1,1 @@
-"""Drawing the images that are judged."""
+"""Drawing the images to judge."""

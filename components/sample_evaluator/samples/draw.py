@@ -1,4 +1,4 @@
-"""Beam transforms that draw images to compare, as uint8, from seeds: samples and noise."""
+"""Beam transforms that draw uint8 images from seeds: samples and noise."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,26 +14,26 @@ Seeds = tuple[list[int], list[str]]  # consecutive seeds, and a label for each
 
 
 def seed_key(seed: int) -> bytes:
-    """The key of the image that is drawn from a seed."""
+    """The key of the image drawn from a seed."""
     return seed.to_bytes(8, "big")
 
 
 def batch_seeds(labels: Sequence[str], first: int, size: int) -> Iterator[Seeds]:
-    """Cuts the seeds from `first` on, one for each label, into batches of at most `size`."""
+    """Splits consecutive seeds from `first`, one per label, into batches of at most `size`."""
     for start in range(0, len(labels), size):
         part = list(labels[start : start + size])
         yield list(range(first + start, first + start + len(part))), part
 
 
 class DrawSamples(beam.DoFn):
-    """Seeds with labels to an ImageBatch, with a sampler SavedModel."""
+    """Seeds with labels to an ImageBatch, by a sampler SavedModel."""
 
     def __init__(self, source: str, model: str) -> None:
         self._source = source
         self._model = model
 
     def setup(self) -> None:
-        """Loads the model, once a process."""
+        """Loads the model, once per process."""
         self._sampler = load_sampler(self._model)
 
     def process(self, batch: Seeds) -> Iterator[ImageBatch]:
@@ -45,7 +45,7 @@ class DrawSamples(beam.DoFn):
 
 
 def draw_noise(batch: Seeds, source: str, shape: tuple[int, int, int]) -> ImageBatch:
-    """Makes an image of clipped standard normal noise for each seed, whatever its batch."""
+    """Draws clipped standard normal noise for each seed, independently of the batch."""
     seeds, labels = batch
     noise = [np.random.Generator(np.random.Philox(seed)).standard_normal(shape) for seed in seeds]
     images = preprocessing.to_uint8(np.stack(noise)).numpy()

@@ -1,4 +1,4 @@
-"""The sampler SavedModel, as the evaluator uses it."""
+"""A sampler SavedModel, loaded for evaluation."""
 
 import json
 import threading
@@ -14,23 +14,23 @@ from trainer.common.text import first_line
 from trainer.labels import NO_LABEL
 from trainer.names import METADATA
 
-SIGNATURE = "generate"  # what a model needs; what shows more of it where it is there:
+SIGNATURE = "generate"  # required; the others are optional:
 TRAJECTORY = "trajectory"
 DEBLEND = "deblend"
 
 
 class SamplerError(ValueError):
-    """A model that cannot be sampled; the message says why."""
+    """A model cannot be sampled; the message gives the reason."""
 
     exit_code = exit_codes.USAGE
 
 
-class Sampler:
-    """Draws the image of each seed with a sampler SavedModel, at the steps that it states.
+class LoadedSampler:
+    """Draws the image of each seed with a sampler SavedModel.
 
     Attributes:
-        nb_step: steps of the solver, the default in the model's own metadata.
-        labels: that a conditional model knows; none of another.
+        nb_step: solver steps, from the metadata of the model.
+        labels: known labels of a conditional model; empty for others.
     """
 
     def __init__(self, path: str) -> None:
@@ -44,7 +44,7 @@ class Sampler:
         try:
             self._model = tf.saved_model.load(path)
             self._generate = self._model.signatures[SIGNATURE]
-        except Exception as error:  # TF raises nearly anything on a damaged SavedModel
+        except Exception as error:  # TF raises many types on a damaged SavedModel
             raise SamplerError(
                 f"{path} does not load as a SavedModel with the signature {SIGNATURE!r}: "
                 f"{first_line(error)}"
@@ -53,13 +53,12 @@ class Sampler:
     def sample(
         self, seeds: np.ndarray, labels: Sequence[str], nb_step: int | None = None
     ) -> np.ndarray:
-        """Draws one image a seed.
+        """Draws one image per seed.
 
         Args:
             seeds: int64 [N].
-            labels: of the images, N of them. One that the model does not know counts as none, and
-                a model that is not conditional hears none.
-            nb_step: steps of the solver instead of the model's own.
+            labels: N labels. A conditional model ignores unknown ones, other models all.
+            nb_step: solver steps; default: those of the model.
 
         Returns:
             uint8 [N, H, W, C].
@@ -72,33 +71,33 @@ class Sampler:
         )["image"].numpy()
 
     def image_shape(self) -> tuple[int, int, int]:
-        """H, W, C of the images, by drawing one in one step.
+        """Returns H, W, C of an image drawn in one step.
 
         Raises:
-            SamplerError: the model does not run, or draws no uint8 images.
+            SamplerError: the model does not run, or does not draw uint8 images.
         """
         try:
             image = self.sample(np.zeros(1, np.int64), self.labels[:1], nb_step=1)
-        except Exception as error:  # as above, from whatever ops the model holds
+        except Exception as error:  # as above, from any op of the model
             raise SamplerError(f"{self._path} does not run: {first_line(error)}") from error
         if image.dtype != np.uint8 or image.ndim != 4 or len(image) != 1:
             raise SamplerError(
-                f"{self._path} draws {image.shape} of type {image.dtype} for one seed: uint8 "
-                "[1, H, W, C] is needed"
+                f"{self._path} draws {image.shape} of type {image.dtype} for one seed: must be "
+                "uint8 [1, H, W, C]"
             )
         height, width, channels = image.shape[1:]
         return height, width, channels
 
     def has(self, signature: str) -> bool:
-        """Whether the model has the signature TRAJECTORY or DEBLEND; not every one does."""
+        """Whether the model has an optional signature, TRAJECTORY or DEBLEND."""
         return signature in self._model.signatures
 
     def trajectory(self, seeds: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-        """The way from noise to image of each seed, at the model's own steps.
+        """The states from noise to image of each seed, with the solver steps of the model.
 
         Args:
             seeds: int64 [N].
-            labels: as of `sample`.
+            labels: as in `sample`.
 
         Returns:
             uint8 [N, nb_step + 1, H, W, C].
@@ -110,12 +109,12 @@ class Sampler:
         )["trajectory"].numpy()
 
     def deblend(self, x_alpha: np.ndarray, alpha: np.ndarray, labels: Sequence[str]) -> np.ndarray:
-        """What the network takes x1 - x0 for.
+        """The prediction of x1 - x0 by the network.
 
         Args:
             x_alpha: float32 [N, H, W, C], (1 - alpha) x0 + alpha x1, images in [-1, 1].
             alpha: float32 [N], 0 to 1.
-            labels: as of `sample`.
+            labels: as in `sample`.
 
         Returns:
             float32 [N, H, W, C].
@@ -133,26 +132,26 @@ class Sampler:
         return {"label": tf.constant(known, tf.string)}
 
 
-_in_use: weakref.WeakValueDictionary[str, Sampler] = weakref.WeakValueDictionary()
+_in_use: weakref.WeakValueDictionary[str, LoadedSampler] = weakref.WeakValueDictionary()
 _loading = threading.Lock()
 
 
-def load_sampler(path: str) -> Sampler:
-    """As `Sampler(path)`; while one of this folder is in use in this process, that one.
+def load_sampler(path: str) -> LoadedSampler:
+    """Returns the LoadedSampler of a folder: the one in use in this process, or a new one.
 
-    Loading costs as much time as drawing hundreds of small images, and several steps of an
-    evaluation use the same model. Nothing outlives its users: a folder that is written anew is
-    loaded anew.
+    Loading takes as long as drawing hundreds of small images, and several steps of an evaluation
+    use the same model. Samplers do not outlive their users, so a new model in the folder is loaded
+    again.
     """
     with _loading:
         sampler = _in_use.get(path)
         if sampler is None:
-            _in_use[path] = sampler = Sampler(path)
+            _in_use[path] = sampler = LoadedSampler(path)
         return sampler
 
 
-def check_sampler(path: str, shape: tuple[int, int, int]) -> Sampler:
-    """Loads a model and draws one image in one step, to see that it fits the data.
+def check_sampler(path: str, shape: tuple[int, int, int]) -> LoadedSampler:
+    """Loads a model and draws one image in one step, to check that it fits the data.
 
     Args:
         path: folder of the SavedModel.
@@ -167,7 +166,7 @@ def check_sampler(path: str, shape: tuple[int, int, int]) -> Sampler:
     sampler = load_sampler(path)
     drawn = sampler.image_shape()
     if drawn != shape:
-        raise SamplerError(f"{path} draws images {drawn}, the data hold {shape}")
+        raise SamplerError(f"{path} draws images {drawn}, the data contain {shape}")
     return sampler
 
 
@@ -179,9 +178,9 @@ def _read_metadata(path: str) -> tuple[int, list[str]]:
             metadata: dict[str, Any] = json.load(stream)
         nb_step, labels = metadata["nb_step"], metadata.get("labels", [])
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
-        raise SamplerError(f"{file} states no nb_step: {first_line(error)}") from error
+        raise SamplerError(f"{file} contains no nb_step: {first_line(error)}") from error
     if type(nb_step) is not int or nb_step < 1:
-        raise SamplerError(f"{file} states nb_step={nb_step!r}: a positive integer is needed")
+        raise SamplerError(f"{file} contains nb_step={nb_step!r}: must be a positive integer")
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise SamplerError(f"{file} states labels={labels!r}: a list of names is needed")
+        raise SamplerError(f"{file} contains labels={labels!r}: must be a list of names")
     return nb_step, labels

@@ -1,4 +1,4 @@
-"""The metrics of the blessed models before this one, from what their evaluations wrote."""
+"""The metrics of earlier blessed models, from their evaluations."""
 
 import datetime
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class _Model(pydantic.BaseModel):
 
 
 class _Evaluation(pydantic.BaseModel):
-    """What the history reads of metrics.json."""
+    """The part of metrics.json that the history reads."""
 
     features: str
     feature_settings: dict[str, Any] = {}
@@ -41,21 +41,20 @@ def earlier_metrics(
 ) -> list[dict[str, Any]]:
     """Reads the metrics of earlier evaluations that can be compared with this one.
 
-    The metrics depend on the feature space, weights included, and the Frechet distance on the
-    number of images as well: an evaluation with another of these is left out, as is one that cannot
-    be read. Of one that has another number of samples, and the same images of data.holdout, its
-    KID to these is told.
+    Metrics depend on the feature space including its weights, and the Frechet distance on the
+    number of images as well. Evaluations that differ in these are skipped, as are unreadable ones.
+    If only the number of samples differs, KID to the images of data.holdout is still included.
 
     Args:
         evaluations: ModelEvaluation artifacts, oldest first.
         features: feature space of this evaluation.
         samples: number of samples of this evaluation.
-        holdout: number of its images of data.holdout; of evaluations with another number, the
-            metrics that compare with these are left out.
+        holdout: number of images of data.holdout in this evaluation; the metrics that compare with
+            these are skipped in evaluations with another number.
 
     Returns:
-        In the order of `evaluations`: `model`, its URI; `evaluated`, the day (ISO 8601, UTC);
-        `metrics`, the values by name, without those that could not be computed.
+        In the order of `evaluations`: `model`, the URI; `evaluated`, the day (ISO 8601, UTC);
+        `metrics`, values by name, without those that could not be computed.
     """
     entries = []
     for artifact in evaluations:
@@ -64,7 +63,7 @@ def earlier_metrics(
             with tf.io.gfile.GFile(path, "rb") as file:
                 found = _Evaluation.model_validate_json(file.read())
         except (tf.errors.OpError, pydantic.ValidationError) as error:
-            logging.warning("%s is left out of the history: %s", path, error)
+            logging.warning("The history skips %s: %s", path, error)
             continue
         space = (found.features, found.feature_settings)
         same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout

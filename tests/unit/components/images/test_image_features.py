@@ -1,5 +1,7 @@
 """Features of images: computed, written and read without a loss."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -15,14 +17,15 @@ def extract(batch):
     return list(extraction.process(batch))
 
 
-def test_each_image_gets_its_features(digits):
-    batch = ImageBatch("real", [b"a", b"b"], ["zero", ""], digits[:2])
+def test_each_image_gets_its_features():
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), np.uint8)
+    batch = ImageBatch("real", [b"a", b"b"], ["zero", ""], images)
     found = extract(batch)
-    assert [source for source, _ in found] == ["real", "real"]
-    assert [features.key for _, features in found] == [b"a", b"b"]
-    assert [features.label for _, features in found] == ["zero", ""]
-    assert not any(features.flat for _, features in found)
-    np.testing.assert_array_equal([features.vector for _, features in found], pixels(digits[:2]))
+    assert [features.source for features in found] == ["real", "real"]
+    assert [features.key for features in found] == [b"a", b"b"]
+    assert [features.label for features in found] == ["zero", ""]
+    assert not any(features.flat for features in found)
+    np.testing.assert_array_equal([features.vector for features in found], pixels(images))
 
 
 @pytest.mark.parametrize(("color", "flat"), [((0, 0, 0), True), ((255, 0, 7), True)])
@@ -30,18 +33,19 @@ def test_an_image_of_one_color_is_flat(color, flat):
     image = np.full((1, 4, 4, 3), color, np.uint8)
     striped = image.copy()
     striped[0, 1, 2, 1] ^= 1
-    [(_, features)] = extract(ImageBatch("real", [b"a"], [""], image))
-    [(_, other)] = extract(ImageBatch("real", [b"a"], [""], striped))
+    [features] = extract(ImageBatch("real", [b"a"], [""], image))
+    [other] = extract(ImageBatch("real", [b"a"], [""], striped))
     assert features.flat == flat
     assert not other.flat
     assert features.digest != other.digest
 
 
-@pytest.mark.parametrize("label", ["", "größe 1"])
-def test_features_are_read_as_they_were_written(label):
+@pytest.mark.parametrize(("label", "distance"), [("", 1 / 3), ("größe 1", math.nan)])
+def test_features_are_read_as_they_were_written(label, distance):
     vector = np.random.default_rng(0).standard_normal(5).astype(np.float32)
-    features = ImageFeatures(b"key\0", label, True, bytes(range(32)), vector)
+    features = ImageFeatures("real", b"key\0", label, True, bytes(range(32)), vector, distance)
     found = parse(serialize(features))
-    assert found[:4] == features[:4]
+    assert found[:5] == features[:5]
+    np.testing.assert_array_equal(found.distance, distance)
     np.testing.assert_array_equal(found.vector, vector)
     assert found.vector.dtype == np.float32

@@ -15,7 +15,8 @@ from planted_models import RIGHT, plant
 
 from components.real_features.executor import write_features
 from components.sample_evaluator import sources
-from components.sample_evaluator.evaluation import Model, RealData, evaluate
+from components.sample_evaluator.describe import RealImages
+from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
 from pipeline.config import load
 from pipeline.evaluation.steps import write_transform_graph
 from trainer import examples
@@ -36,7 +37,7 @@ class Evaluator:
         write_transform_graph(beam.Pipeline(argv=BEAM_ARGS), SHAPE[0], SHAPE[2], graph)
         features.mkdir()
         write_features(beam.Pipeline(argv=BEAM_ARGS), folders, options, graph, str(features))
-        self._real = RealData(folders, str(features), graph)
+        self._real = RealImages(folders, str(features), graph)
         self._baseline = self._model("baseline", stock[sources.BASELINE])
 
     def judge(self, name, pixels):
@@ -55,7 +56,7 @@ class Evaluator:
 
     def _model(self, name, pixels):
         uri = write_model(self._folder / name, pixels)
-        return Model(uri, f"{uri}/Format-Serving")
+        return EvaluatedModel(uri, f"{uri}/Format-Serving")
 
 
 def main():

@@ -1,4 +1,4 @@
-"""What the tests of the evaluator are made of: examples and samplers of given images."""
+"""Data for the tests of the evaluator: examples and samplers of given images."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Models whose faults are known: stocks of real images, disturbed.
+"""Models with known faults: disturbed stocks of real images.
 
 The stocks are the digits of scikit-learn, in numbers as in the preset `digits`. All judged models
 draw the same images, other ones than the baseline: the hardest case, since what two models share of

@@ -8,14 +8,15 @@ second.
 import hashlib
 import itertools
 
-from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.evaluators import metrics_validator
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 
+from components.images.features import ImageFeatures
 from components.metrics import CATALOG
 from components.metrics.neighbors import nearest
 from components.sample_evaluator import sources
-from components.sample_evaluator.measure import tfma_metrics
+from components.sample_evaluator.measure import results
+from components.sample_evaluator.measure.analysis import make_extracts
 from components.sample_evaluator.measure.eval_config import make_eval_config
 from components.sample_evaluator.verdict import gate
 
@@ -42,12 +43,15 @@ def judge(stock, vectors, options):
     for key, value in metrics.items():
         if key.model_name in values:
             values[key.model_name][key.name] = value
-    return gate.judge(values, metrics_validator.validate_metrics(((), metrics), config), options)
+    found = {source: results.parse(numbers) for source, numbers in values.items()}
+    return gate.judge(found, metrics_validator.validate_metrics(((), metrics), config), options)
 
 
 def _is_only_shown(computation, options):
-    shown = CATALOG.keys() - options.thresholds.keys() - {"coverage"} | {tfma_metrics.KID_STDDEV}
-    return any(key.name in shown for key in computation.keys)
+    shown = CATALOG.keys() - options.thresholds.keys() - {"coverage"} | {
+        results.tfma_name("kid", "stddev")
+    }
+    return {key.name for key in computation.keys} <= shown
 
 
 def _combine(computation, extracts):
@@ -65,12 +69,14 @@ def _extracts(stock, vectors):
         distances = nearest(found[:count], vectors[sources.TRAIN]).distances
         for i, distance in enumerate(distances):
             image = stock[source][i]
-            yield {
-                constants.PREDICTIONS_KEY: {source: found[i]},
-                constants.FEATURES_KEY: {
-                    tfma_metrics.KEY: i.to_bytes(8, "big"),
-                    tfma_metrics.FLAT: bool((image == image[0, 0]).all()),
-                    tfma_metrics.DIGEST: hashlib.sha256(image.tobytes()).digest(),
-                    tfma_metrics.DISTANCE: distance,
-                },
-            }
+            yield make_extracts(
+                ImageFeatures(
+                    source,
+                    i.to_bytes(8, "big"),
+                    label="",
+                    flat=bool((image == image[0, 0]).all()),
+                    digest=hashlib.sha256(image.tobytes()).digest(),
+                    vector=found[i],
+                    distance=distance,
+                )
+            )

@@ -1,4 +1,4 @@
-"""The content of a report with everything in it: the page's data contract by example."""
+"""The content of a complete report, as an example of the page's data contract."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The options of SampleEvaluator refuse what could not work."""
+"""Options of SampleEvaluator are rejected if they cannot work."""
 
 import pydantic
 import pytest

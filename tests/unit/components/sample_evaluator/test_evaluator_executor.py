@@ -1,4 +1,4 @@
-"""SampleEvaluator end to end on real images: what is blessed, what is not, what it says."""
+"""SampleEvaluator end to end on real images: its blessings and its reasons."""
 
 import json
 import pathlib
@@ -262,7 +262,7 @@ def test_constant_images_are_not_blessed_even_within_the_thresholds(evaluate, tm
     assert outcome.summary["reasons"][:2] == [
         f"all {HELD_OUT} samples are the same image",
         f"{HELD_OUT} of {HELD_OUT} samples are a single color (held-out images: 0), "
-        "as when a network yields NaN",
+        "as from a network that returns NaN",
     ]
     assert outcome.summary["reasons"][2].startswith("the samples cover 0%")
 
@@ -280,7 +280,7 @@ def test_a_better_baseline_blocks_a_worse_model(evaluate, good_stock, tmp_path):
     assert kid["worsening"] > 0
     assert outcome.summary["reasons"] == [
         f"kid {kid['candidate']:.4g} is worse than the baseline's {kid['baseline']:.4g} by more "
-        f"than 0 and what seeds explain ({kid['margin']:.2g})"
+        f"than 0 plus the spread over seeds ({kid['margin']:.2g})"
     ]
 
 
@@ -325,7 +325,7 @@ def test_copies_of_training_images_are_not_blessed(evaluate, digits, tmp_path):
     }
     assert outcome.summary["reasons"] == [
         "100% of the samples are closer to a training image than held-out images are: "
-        "at most 50% may be"
+        "at most 50% allowed"
     ]
 
 
@@ -337,11 +337,11 @@ def test_a_collapsed_model_is_not_blessed(evaluate, good_stock, tmp_path):
 
 
 @pytest.mark.parametrize("bless", ["always", "never"])
-def test_a_blessing_can_be_ordered_and_says_so(evaluate, good_stock, tmp_path, bless):
+def test_a_blessing_can_be_forced_and_the_reason_says_so(evaluate, good_stock, tmp_path, bless):
     options = OPTIONS.model_copy(update={"bless": bless})
     outcome = evaluate(write_model(tmp_path / "model", good_stock), options=options)
     assert outcome.summary["blessed"] == (bless == "always")
-    assert outcome.reason.startswith(f"evaluate.bless={bless}, ")
+    assert outcome.reason.startswith(f"evaluate.bless={bless} overrides the limits")
 
 
 def test_a_model_with_every_signature_shows_all_there_is_to_see(evaluate, good_stock, tmp_path):
@@ -405,7 +405,7 @@ def test_a_conditional_model_draws_the_labels_of_the_held_out_images(
 @pytest.mark.parametrize(
     ("damage", "status"),
     [
-        ("missing", "states no nb_step"),
+        ("missing", "contains no nb_step"),
         ("unreadable", "does not load as a SavedModel"),
         ("incompatible", "draws images (4, 4, 1)"),
     ],
@@ -447,7 +447,7 @@ def test_too_few_held_out_images_block(evaluate, digits, good_stock, tmp_path, c
     outcome = evaluate(model, folder=folder)
     assert not outcome.summary["blessed"]
     assert outcome.summary["samples"] == count
-    assert f"{count} held-out images are too few to judge by" in outcome.reason
+    assert f"{count} held-out images are too few" in outcome.reason
     assert outcome.summary["metrics"]["frechet_distance"]["candidate"] is None
 
 

@@ -1,4 +1,4 @@
-"""A network that was really trained, in seconds: a classifier of digits as a feature space."""
+"""A network trained in seconds: a classifier of digits as a feature space."""
 
 import keras
 import numpy as np

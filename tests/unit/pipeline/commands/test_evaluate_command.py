@@ -62,7 +62,7 @@ def test_a_model_without_metadata_is_reported_in_one_line(evaluate, folders):
     (folders / "model" / "saved_model.pb").write_bytes(b"")
     code, said = evaluate("model")
     assert code == 2
-    assert said.startswith("iadb: model/assets.extra/iadb.json states no nb_step")
+    assert said.startswith("iadb: model/assets.extra/iadb.json contains no nb_step")
     assert said.count("\n") == 1
 
 

@@ -1,5 +1,6 @@
-"""The nearest training image, found a batch at a time."""
+"""The nearest training image, found batch by batch."""
 
+import math
 import pickle
 
 import apache_beam as beam
@@ -12,9 +13,9 @@ from components.sample_evaluator.measure import nearest
 ARGS = ["--runner=FnApiRunner"]
 
 
-def make(vectors, prefix=b""):
+def make(vectors, source="candidate"):
     return [
-        ImageFeatures(prefix + bytes([i]), "", False, b"", vector.astype(np.float32))
+        ImageFeatures(source, bytes([i]), "", False, b"", vector.astype(np.float32))
         for i, vector in enumerate(vectors)
     ]
 
@@ -27,9 +28,10 @@ def find(folder, training, queries):
         _ = (
             pairs
             | beam.combiners.ToList()
-            | beam.Map(lambda found: path.write_bytes(pickle.dumps(dict(found))))
+            | beam.Map(lambda found: path.write_bytes(pickle.dumps(found)))
         )
-    return pickle.loads(path.read_bytes())
+    found = pickle.loads(path.read_bytes())
+    return {(image.source, image.key): (image.distance, key) for image, key in found}
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1024])
@@ -38,17 +40,19 @@ def test_equals_the_double_loop_whatever_the_batches(monkeypatch, tmp_path, batc
     rng = np.random.default_rng(0)
     train, samples = rng.standard_normal((40, 5)), rng.standard_normal((9, 5))
     train[30] = train[4]  # of equal ones, the first key is named
-    queries = [("candidate", one) for one in make(samples)] + [("real", make(train[30:31])[0])]
+    queries = make(samples) + make(train[30:31], "real")
     found = find(tmp_path, make(train)[::-1], queries)
     assert len(found) == 10
     for i, sample in enumerate(samples.astype(np.float32)):
         distances = np.linalg.norm(train.astype(np.float32) - sample, axis=1)
-        assert found["candidate", bytes([i])].key == bytes([distances.argmin()])
-        assert found["candidate", bytes([i])].distance == pytest.approx(distances.min(), rel=1e-5)
+        distance, key = found["candidate", bytes([i])]
+        assert key == bytes([distances.argmin()])
+        assert distance == pytest.approx(distances.min(), rel=1e-5)
     assert found["real", b"\0"] == (0.0, bytes([4]))
 
 
 def test_without_training_images_or_samples_nothing_is_found(tmp_path):
-    vectors = np.eye(3)
-    assert find(tmp_path, [], [("candidate", one) for one in make(vectors)]) == {}
-    assert find(tmp_path, make(vectors), []) == {}
+    found = find(tmp_path, [], make(np.eye(3)))
+    assert len(found) == 3
+    assert all(math.isnan(distance) and key is None for distance, key in found.values())
+    assert find(tmp_path, make(np.eye(3)), []) == {}

@@ -1,6 +1,7 @@
-"""TFMA's results: loadable, equal to the pure functions, and the same for every bundling."""
+"""TFMA's results are loadable, equal to the pure functions, and independent of bundling."""
 
 import hashlib
+import math
 
 import apache_beam as beam
 import numpy as np
@@ -14,13 +15,8 @@ from components.metrics.worsening import worsening
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure import analysis
 from components.sample_evaluator.measure.eval_config import make_eval_config
-from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageRecord
-from components.sample_evaluator.measure.nearest import Nearest
-from components.sample_evaluator.measure.tfma_metrics import (
-    margin_name,
-    unavailable_name,
-    worsening_name,
-)
+from components.sample_evaluator.measure.image_sets import GatherFeatures
+from components.sample_evaluator.measure.results import load_results
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 
 ARGS = ["--runner=FnApiRunner"]
@@ -38,11 +34,13 @@ def make_features(count=100):
     return {
         source: [
             ImageFeatures(
+                source,
                 key=bytes([j]),
                 label="odd" if j % 2 else "even",
                 flat=False,
                 digest=hashlib.sha256(vector.tobytes()).digest(),
                 vector=vector,
+                distance=distance_of(source, j),
             )
             for j, vector in enumerate(
                 (rng.standard_normal((count, DIMENSION)) + 0.1 * i).astype(np.float32)
@@ -53,6 +51,8 @@ def make_features(count=100):
 
 
 def distance_of(source, j):
+    if source in (sources.TRAIN, sources.NOISE):
+        return math.nan
     return 1 + j / 100 if source == sources.REAL else 0.5 + j / 100
 
 
@@ -62,19 +62,12 @@ def vectors(found, label=None):
 
 def analyze(folder, stock, order=0, by_label=False, **options):
     options = EvaluateOptions(**{"thresholds": LIMITS, **options})
-    pairs = [(source, features) for source, found in stock.items() for features in found]
-    nearest = [
-        ((source, features.key), Nearest(distance_of(source, j), b"train"))
-        for source in (sources.REAL, sources.CANDIDATE, sources.BASELINE)
-        for j, features in enumerate(stock.get(source, []))
-    ]
-    np.random.default_rng(order).shuffle(pairs)
+    images = [image for found in stock.values() for image in found]
     config = make_eval_config(options, baseline=sources.BASELINE in stock, by_label=by_label)
     with beam.Pipeline(argv=ARGS) as pipeline:
-        features = pipeline | "Features" >> beam.Create(pairs)
-        found = pipeline | "Nearest" >> beam.Create(nearest)
-        _ = (features, found) | analysis.Analyze(config, folder)
-    return analysis.load_values(folder)
+        shuffled = [images[i] for i in np.random.default_rng(order).permutation(len(images))]
+        _ = pipeline | beam.Create(shuffled) | analysis.Analyze(config, folder)
+    return load_results(folder, stock)
 
 
 @pytest.fixture(scope="module")
@@ -84,63 +77,73 @@ def results(tmp_path_factory):
 
 
 def test_values_are_those_of_the_pure_functions(results):
-    _, values = results
+    _, found = results
     stock = {source: vectors(found) for source, found in make_features().items()}
     real = stock[sources.REAL]
     for source in ALL[1:]:
         for name, metric in CATALOG.items():
             expected = metric.function(real, stock[source])
-            assert values[source][name] == pytest.approx(expected, rel=1e-9), name
-        spread = kid_over_subsets(real, stock[source], subset_size=50).stddev
-        assert values[source]["kid_stddev"] == pytest.approx(spread, rel=1e-9)
-    assert not CATALOG.keys() & values[sources.REAL].keys()
+            assert found[source][name].value == pytest.approx(expected, rel=1e-9), name
+    assert not found[sources.REAL].metrics
+
+
+def test_the_candidate_alone_has_a_spread(results):
+    _, found = results
+    real, candidate = (vectors(make_features()[source]) for source in ALL[:2])
+    spread = kid_over_subsets(real, candidate, subset_size=50).stddev
+    assert found[sources.CANDIDATE]["kid"].stddev == pytest.approx(spread, rel=1e-9)
+    assert all(found[source]["kid"].stddev is None for source in ALL[2:])
 
 
 def test_the_worsening_is_that_of_the_pure_function(results):
-    _, values = results
+    _, found = results
     stock = {source: vectors(found) for source, found in make_features().items()}
     expected = worsening(CATALOG["kid"], *(stock[source] for source in ALL[:3]))
-    candidate = values[sources.CANDIDATE]
-    assert candidate[worsening_name("kid")] == pytest.approx(expected.proven, rel=1e-9)
-    assert candidate[margin_name("kid")] == pytest.approx(expected.margin, rel=1e-9)
-    assert worsening_name("frechet_distance") not in candidate
+    candidate = found[sources.CANDIDATE]
+    assert candidate["kid"].worsening == pytest.approx(expected.proven, rel=1e-9)
+    assert candidate["kid"].margin == pytest.approx(expected.margin, rel=1e-9)
+    assert candidate["frechet_distance"].worsening is None
+
+
+def test_a_first_model_has_every_number_but_a_change(tmp_path):
+    stock = make_features()
+    del stock[sources.BASELINE]
+    candidate = analyze(str(tmp_path), stock)[sources.CANDIDATE]
+    assert candidate["kid"].stddev is not None
+    assert candidate["memorized_share"].value is not None
+    assert candidate["kid"].worsening is None
 
 
 def test_memorization_compares_the_distances_to_training_images(results):
-    _, values = results
+    _, found = results
     for source in (sources.CANDIDATE, sources.BASELINE):
-        assert values[source]["memorized_share"] == pytest.approx(51 / 100)
-        assert values[source]["distance_ratio"] == pytest.approx(0.995 / 1.495)
-    assert "memorized_share" not in values[sources.TRAIN]
+        assert found[source]["memorized_share"].value == pytest.approx(51 / 100)
+        assert found[source]["distance_ratio"].value == pytest.approx(0.995 / 1.495)
+    assert "memorized_share" not in found[sources.TRAIN].metrics
 
 
 def test_each_label_has_values_of_its_own(results):
-    folder, _ = results
-    by_label = analysis.load_values_by_label(folder, sources.CANDIDATE)
+    by_label = results[1][sources.CANDIDATE].classes
     stock = make_features()
     assert list(by_label) == ["even", "odd"]
-    for label, values in by_label.items():
+    for label, found in by_label.items():
         real, candidate = (vectors(stock[source], label) for source in ALL[:2])
-        assert values["images"] == 50
+        assert found.images == 50
         for name in ("kid", "frechet_distance", "coverage"):
             expected = CATALOG[name].function(real, candidate)
-            assert values[name] == pytest.approx(expected, rel=1e-9)
+            assert found[name].value == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_the_order_changes_nothing(results, tmp_path, order):
-    _, values = results
-    again = analyze(str(tmp_path), make_features(), order)
-    for source, found in values.items():
-        assert again[source].keys() == found.keys()
-        for name, value in found.items():
-            assert isinstance(value, str) or again[source][name] == pytest.approx(value, rel=1e-12)
+    again = analyze(str(tmp_path), make_features(), order, by_label=True)
+    assert again == results[1]
 
 
 def test_accumulators_may_be_merged_in_any_way():
     rng = np.random.default_rng(0)
-    records = [
-        (source, ImageRecord(bytes([i]), i == 3, bytes([i % 5]), i / 7, rng.standard_normal(4)))
+    images = [
+        ImageFeatures(source, bytes([i]), "", i == 3, bytes([i % 5]), rng.standard_normal(4), i / 7)
         for source in ("real", "candidate")
         for i in range(10)
     ]
@@ -151,7 +154,7 @@ def test_accumulators_may_be_merged_in_any_way():
         for part in parts:
             accumulator = combine.create_accumulator()
             for i in part:
-                accumulator = combine.add_input(accumulator, records[i])
+                accumulator = combine.add_input(accumulator, images[i])
             accumulators.append(accumulator)
         return combine.extract_output(combine.merge_accumulators(accumulators))
 
@@ -160,15 +163,15 @@ def test_accumulators_may_be_merged_in_any_way():
     for source in ("real", "candidate"):
         np.testing.assert_array_equal(straight[source].vectors, shuffled[source].vectors)
         np.testing.assert_array_equal(straight[source].distances, shuffled[source].distances)
-        assert straight[source].keys == shuffled[source].keys == [bytes([i]) for i in range(10)]
-        assert straight[source][3:] == shuffled[source][3:] == (1, 5)
+        np.testing.assert_array_equal(straight[source].distances, np.arange(10) / 7)
+        assert straight[source][2:] == shuffled[source][2:] == (1, 5)
 
 
 def test_tfma_itself_reads_the_results(results):
-    folder, values = results
+    folder, found = results
     loaded = tfma.load_eval_result(folder, model_name=sources.CANDIDATE)
     metrics = dict(loaded.slicing_metrics)[()]
-    assert metrics[""][""]["kid"]["doubleValue"] == values[sources.CANDIDATE]["kid"]
+    assert metrics[""][""]["kid"]["doubleValue"] == found[sources.CANDIDATE]["kid"].value
     assert {spec.name for spec in loaded.config.model_specs} == set(ALL)
 
 
@@ -204,7 +207,8 @@ def test_limits_that_are_kept_pass(tmp_path):
 def test_worsenings_and_minima_fail(tmp_path, limits, failed):
     stock = make_features()
     stock[sources.CANDIDATE] = [
-        one._replace(vector=3 * one.vector) for one in stock[sources.BASELINE]
+        one._replace(source=sources.CANDIDATE, vector=3 * one.vector)
+        for one in stock[sources.BASELINE]
     ]
     analyze(str(tmp_path), stock, thresholds=limits, max_memorized=1.0)
     assert failures(str(tmp_path)) == (False, {(name, sources.CANDIDATE) for name in failed})
@@ -213,11 +217,11 @@ def test_worsenings_and_minima_fail(tmp_path, limits, failed):
 def test_a_metric_that_cannot_be_computed_leaves_its_reason(tmp_path):
     stock = make_features(count=2 * DIMENSION - 1)
     limits = {"frechet_distance": Threshold(maximum=1e9)}
-    values = analyze(str(tmp_path), stock, thresholds=limits, max_memorized=1.0)
-    candidate = values[sources.CANDIDATE]
-    assert "frechet_distance" not in candidate
-    assert "23 images are too few" in candidate[unavailable_name("frechet_distance")]
-    assert np.isfinite(candidate["kid"])
+    found = analyze(str(tmp_path), stock, thresholds=limits, max_memorized=1.0)
+    candidate = found[sources.CANDIDATE]
+    assert candidate["frechet_distance"].value is None
+    assert "23 images are too few" in candidate["frechet_distance"].unavailable
+    assert np.isfinite(candidate["kid"].value)
     assert failures(str(tmp_path)) == (False, {("frechet_distance", sources.CANDIDATE)})
 
 
@@ -227,14 +231,14 @@ def test_flat_and_equal_images_are_counted(tmp_path):
     found[:3] = [one._replace(flat=True) for one in found[:3]]
     found[5:10] = [one._replace(digest=found[20].digest) for one in found[5:10]]
     candidate = analyze(str(tmp_path), stock)[sources.CANDIDATE]
-    assert candidate["images"] == 100
-    assert candidate["flat_images"] == 3
-    assert candidate["distinct_images"] == 100 - 5
+    assert candidate.images == 100
+    assert candidate.flat_images == 3
+    assert candidate.distinct_images == 100 - 5
 
 
 def test_a_notebook_shows_the_results(results):
-    folder, values = results
+    folder, found = results
     loaded = tfma.load_eval_result(folder, model_name=sources.CANDIDATE)
     shown = {row["slice"]: row["metrics"] for row in tfma.view.render_slicing_metrics(loaded).data}
     kid = shown["Overall"][""][""]["kid"]["doubleValue"]
-    assert kid == pytest.approx(values[sources.CANDIDATE]["kid"])
+    assert kid == pytest.approx(found[sources.CANDIDATE]["kid"].value)

@@ -1,4 +1,4 @@
-"""The denoising error by alpha is what its definition says, however the work is cut."""
+"""The denoising error by alpha follows its definition for any split of the work."""
 
 import json
 

@@ -11,15 +11,15 @@ from components.images.records import example_key
 from components.sample_evaluator.measure.nearest import FindNearest
 from components.sample_evaluator.pictures.nearest_pairs import PAIRS, WriteNearestPairs
 from components.sample_evaluator.samples.draw import seed_key
-from components.sample_evaluator.sources import CANDIDATE, REAL
+from components.sample_evaluator.sources import CANDIDATE, REAL, TRAIN
 from trainer.common.image_grid import image_grid
 
 SEED = 11
 
 
-def features_of(images, keys):
+def features_of(images, keys, source=TRAIN):
     return [
-        ImageFeatures(key, "", False, b"", image.ravel().astype(np.float32))
+        ImageFeatures(source, key, "", False, b"", image.ravel().astype(np.float32))
         for key, image in zip(keys, images, strict=True)
     ]
 
@@ -31,9 +31,8 @@ def write(transform_graph, tmp_path):
     def run(samples, train, batch_size=32):
         records = [serialize(image) for image in train]
         training = features_of(train, [example_key(record) for record in records])
-        drawn = features_of(samples, [seed_key(SEED + i) for i in range(len(samples))])
-        queries = [(source, found) for source in (CANDIDATE, REAL) for found in drawn]
-        keys = [found.key for found in drawn]
+        keys = [seed_key(SEED + i) for i in range(len(samples))]
+        queries = [*features_of(samples, keys, CANDIDATE), *features_of(samples, keys, REAL)]
         batches = [
             ImageBatch(CANDIDATE, keys[i : i + batch_size], [], samples[i : i + batch_size])
             for i in range(0, len(samples), batch_size)

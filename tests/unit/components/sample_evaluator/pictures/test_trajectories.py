@@ -6,7 +6,7 @@ import pytest
 from evaluator_data import BEAM_ARGS, open_png, write_model, write_network_model
 
 from components.sample_evaluator.pictures.trajectories import WriteTrajectories
-from components.sample_evaluator.samples.sampler import Sampler
+from components.sample_evaluator.samples.sampler import LoadedSampler
 from trainer.common.image_grid import image_grid
 
 LABELS = ["cat", "dog"]
@@ -15,7 +15,8 @@ LABELS = ["cat", "dog"]
 def write(folder, path, labels, seed=5):
     with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
         serving = f"{folder}/Format-Serving"
-        _ = pipeline | beam.Create([labels]) | WriteTrajectories(serving, seed, str(path))
+        write_trajectories = WriteTrajectories(serving, seed, str(path))
+        _ = pipeline | beam.Create([labels]) | beam.ParDo(write_trajectories)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_a_row_leads_from_noise_to_the_sample_of_its_seed_and_label(tmp_path, nb
     folder = write_network_model(tmp_path / "model", LABELS, nb_step)
     labels = ["dog", "cat", "", "dog", "cat", "", "dog", "cat"]
     write(folder, tmp_path / "grid.png", labels)
-    states = Sampler(f"{folder}/Format-Serving").trajectory(np.arange(5, 11), labels[:6])
+    states = LoadedSampler(f"{folder}/Format-Serving").trajectory(np.arange(5, 11), labels[:6])
     shown = states[:, steps].reshape(-1, *states.shape[2:])
     expected = image_grid(shown, columns=len(steps)).squeeze()
     np.testing.assert_array_equal(open_png(tmp_path / "grid.png"), expected)

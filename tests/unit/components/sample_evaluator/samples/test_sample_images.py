@@ -1,4 +1,4 @@
-"""The images that are compared: decoded, drawn and shown the same way every time."""
+"""Compared images are decoded, drawn and shown reproducibly."""
 
 import apache_beam as beam
 import numpy as np

@@ -9,7 +9,7 @@ import tensorflow as tf
 from evaluator_data import NB_STEP, SHAPE, write_model, write_network_model
 
 from components.sample_evaluator.samples.sampler import (
-    Sampler,
+    LoadedSampler,
     SamplerError,
     check_sampler,
     load_sampler,
@@ -23,20 +23,20 @@ def serving(tmp_path, digits):
 
 
 def test_draws_the_image_of_each_seed(serving, digits):
-    sampler = Sampler(serving)
+    sampler = LoadedSampler(serving)
     assert sampler.nb_step == NB_STEP
     np.testing.assert_array_equal(sampler.sample(np.array([3, 1]), ["", ""]), digits[[3, 1]])
 
 
 def test_a_conditional_model_draws_the_labels_it_knows_and_the_others_as_none(tmp_path, digits):
     serving = f"{write_model(tmp_path, digits[:3], ['cat', 'dog'])}/Format-Serving"
-    drawn = Sampler(serving).sample(np.arange(4), ["dog", "", "cow", "cat"])
+    drawn = LoadedSampler(serving).sample(np.arange(4), ["dog", "", "cow", "cat"])
     np.testing.assert_array_equal(drawn, digits[[1, 2, 2, 0]])
     assert check_sampler(serving, SHAPE).nb_step == NB_STEP
 
 
 def test_a_model_deblends_and_shows_its_way_with_the_labels_it_knows(tmp_path):
-    sampler = Sampler(f"{write_network_model(tmp_path, ['cat', 'dog'])}/Format-Serving")
+    sampler = LoadedSampler(f"{write_network_model(tmp_path, ['cat', 'dog'])}/Format-Serving")
     assert sampler.has("deblend")
     assert sampler.has("trajectory")
     labels = ["dog", "cow", "", "cat"]
@@ -49,7 +49,7 @@ def test_a_model_deblends_and_shows_its_way_with_the_labels_it_knows(tmp_path):
 
 
 def test_a_model_that_only_draws_has_nothing_more_to_show(serving):
-    sampler = Sampler(serving)
+    sampler = LoadedSampler(serving)
     assert not sampler.has("deblend")
     assert not sampler.has("trajectory")
 
@@ -65,26 +65,28 @@ def test_a_model_in_use_is_not_loaded_twice_and_a_new_one_in_its_place_is(servin
 
 
 @pytest.mark.parametrize("labels", ['"cat"', "[1, 2]"])
-def test_labels_that_are_no_names_are_told(serving, labels):
+def test_labels_that_are_not_names_are_rejected(serving, labels):
     text = f'{{"nb_step": 1, "labels": {labels}}}'
     pathlib.Path(serving, METADATA).write_text(text, encoding="utf-8")
-    with pytest.raises(SamplerError, match=r"states labels=.*a list of names is needed"):
+    with pytest.raises(SamplerError, match=r"contains labels=.*must be a list of names"):
         check_sampler(serving, SHAPE)
 
 
-def test_a_model_that_does_not_take_the_labels_it_states_is_told(serving):
+def test_a_model_that_rejects_its_own_labels_is_rejected(serving):
     text = '{"nb_step": 1, "labels": ["cat", "dog"]}'
     pathlib.Path(serving, METADATA).write_text(text, encoding="utf-8")
     with pytest.raises(SamplerError, match="does not run"):
         check_sampler(serving, SHAPE)
 
 
-def test_a_model_that_fits_tells_its_steps(serving):
+def test_a_model_that_fits_has_steps(serving):
     assert check_sampler(serving, SHAPE).nb_step == NB_STEP
 
 
 def test_other_image_shapes_are_named(serving):
-    with pytest.raises(SamplerError, match=r"draws images \(8, 8, 1\).*the data hold \(4, 4, 3\)"):
+    with pytest.raises(
+        SamplerError, match=r"draws images \(8, 8, 1\).*the data contain \(4, 4, 3\)"
+    ):
         check_sampler(serving, (4, 4, 3))
 
 
@@ -95,7 +97,7 @@ def test_metadata_without_steps_are_named(serving, text):
         path.unlink()
     else:
         path.write_text(text, encoding="utf-8")
-    with pytest.raises(SamplerError, match=r"iadb.json states.*nb_step"):
+    with pytest.raises(SamplerError, match=r"iadb.json contains.*nb_step"):
         check_sampler(serving, SHAPE)
 
 

@@ -1,8 +1,9 @@
-"""The sentences of the gate, and what it blocks beyond the thresholds."""
+"""The sentences of the gate, and its limits beyond the thresholds."""
 
 import pytest
 from tensorflow_model_analysis.proto import validation_result_pb2
 
+from components.sample_evaluator.measure.results import parse
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import judge
 
@@ -12,12 +13,12 @@ OPTIONS = EvaluateOptions(
 
 
 def source(images=200, flat=0, distinct=None, **metrics):
-    return {
+    counts = {
         "images": images,
         "flat_images": flat,
         "distinct_images": images if distinct is None else distinct,
-        **metrics,
     }
+    return parse(counts | metrics)
 
 
 def passing():
@@ -50,8 +51,8 @@ def test_a_blessing_states_the_limits_that_are_kept():
     assert verdict.blessed
     assert verdict.reasons == (
         "kid 0.0112 is at most 0.02",
-        "kid 0.0112 is not worse than the baseline's 0.005 by more than 0.01 and what seeds "
-        "explain (0.0021)",
+        "kid 0.0112 is not worse than the baseline's 0.005 by more than 0.01 plus the spread "
+        "over seeds (0.0021)",
     )
 
 
@@ -62,8 +63,8 @@ def test_failed_thresholds_are_sentences():
     assert verdict.failed == {"kid"}
     assert verdict.reasons == (
         "kid 0.0312 exceeds 0.02",
-        "kid 0.0312 is worse than the baseline's 0.005 by more than 0.01 and what seeds explain "
-        "(0.0021)",
+        "kid 0.0312 is worse than the baseline's 0.005 by more than 0.01 plus the spread over "
+        "seeds (0.0021)",
     )
 
 
@@ -72,7 +73,7 @@ def test_a_minimum_that_is_missed_is_a_sentence():
     values = {"real": source(), "train": source(), "candidate": source(recall=0.512)}
     verdict = judge(values, failing("recall"), options)
     assert verdict.reasons == ("recall 0.512 is below 0.6",)
-    values["candidate"]["recall"] = 0.7
+    values["candidate"] = source(recall=0.7)
     assert judge(values, passing(), options).reasons == ("recall 0.7 is at least 0.6",)
 
 
@@ -81,7 +82,7 @@ def test_copies_of_training_images_are_a_sentence():
     verdict = judge(values, failing("memorized_share"), OPTIONS)
     assert verdict.reasons == (
         "73% of the samples are closer to a training image than held-out images are: "
-        "at most 50% may be",
+        "at most 50% allowed",
     )
 
 
@@ -92,7 +93,7 @@ def test_a_collapsed_model_covers_too_little(coverage, blessed):
     assert blessed or "the samples cover" in verdict.reasons[0]
 
 
-def test_a_metric_that_cannot_be_computed_is_told_once():
+def test_a_metric_that_cannot_be_computed_is_reported_once():
     values = {
         "real": source(),
         "train": source(),
@@ -107,7 +108,7 @@ def test_a_limited_metric_without_a_value_blocks_even_where_only_its_change_is_l
     options = EvaluateOptions(thresholds={"kid": Threshold(max_worsening=0.0)})
     values = {"real": source(), "train": source(), "candidate": source()}
     verdict = judge(values, passing(), options)
-    assert verdict.reasons == ("kid cannot be computed: it is not a finite number",)
+    assert verdict.reasons == ("kid cannot be computed: the value is not finite",)
 
 
 def test_a_baseline_whose_metric_cannot_be_computed_does_not_block():
@@ -115,7 +116,7 @@ def test_a_baseline_whose_metric_cannot_be_computed_does_not_block():
     values["baseline"] = source(kid_unavailable="NaN in the features")
     verdict = judge(values, failing("kid_worsening"), OPTIONS)
     assert verdict.blessed
-    assert verdict.reasons[1] == "kid 0.0112 has no baseline to be compared with"
+    assert verdict.reasons[1] == "kid 0.0112 has no baseline to compare with"
 
 
 def test_a_label_with_too_few_images_does_not_block():
@@ -130,8 +131,9 @@ def test_the_limits_can_be_overruled_and_the_reasons_say_so(bless, good):
     values = beside_a_baseline(kid=0.0112 if good else 0.0312)
     verdict = judge(values, passing() if good else failing("kid"), options)
     assert verdict.blessed == (bless == "always")
-    outcome = "it keeps" if good else "it fails"
-    assert verdict.reasons[0] == f"evaluate.bless={bless}, whatever the limits say, which {outcome}"
+    outcome = "meets" if good else "misses"
+    stated = f"evaluate.bless={bless} overrides the limits, which the model {outcome}"
+    assert verdict.reasons[0] == stated
     assert verdict.reasons[1].startswith("kid 0.0112" if good else "kid 0.0312 exceeds 0.02")
 
 
@@ -139,13 +141,11 @@ def test_too_few_held_out_images_block_a_good_model():
     values = {"real": source(images=99), "train": source(), "candidate": source(images=99, kid=0.0)}
     verdict = judge(values, passing(), OPTIONS)
     assert not verdict.blessed
-    assert verdict.reasons == (
-        "99 held-out images are too few to judge by: at least 100 are needed",
-    )
+    assert verdict.reasons == ("99 held-out images are too few: at least 100 are required",)
 
 
 def test_no_images_at_all_block():
-    verdict = judge({"real": {}, "train": {}, "candidate": {}}, failing(), OPTIONS)
+    verdict = judge(dict.fromkeys(("real", "train", "candidate"), parse({})), failing(), OPTIONS)
     assert not verdict.blessed
     assert verdict.reasons[0].startswith("0 held-out images are too few")
 
@@ -196,16 +196,16 @@ def compared(kid=0.0, coverage=0.0):
         kid_worsening=kid - margins["kid_margin"],
         coverage_worsening=coverage - margins["coverage_margin"],
     )
-    values["baseline"]["coverage"] = 0.6
+    values["baseline"] = source(kid=0.005, coverage=0.6)
     return values
 
 
-def test_an_equal_model_is_no_improvement():
+def test_an_equal_model_is_not_an_improvement():
     verdict = judge(compared(kid=-0.0019, coverage=0.04), passing(), IMPROVING)
     assert not verdict.blessed
     assert verdict.reasons == (
-        "none of kid, coverage is better than the baseline's by more than what seeds explain, as "
-        "evaluate.require_improvement asks",
+        "none of kid, coverage is better than the baseline's by more than the spread over seeds, "
+        "as evaluate.require_improvement requires",
     )
     without = IMPROVING.model_copy(update={"require_improvement": False})
     assert judge(compared(kid=-0.0019, coverage=0.04), passing(), without).blessed
@@ -215,7 +215,7 @@ def test_one_metric_that_is_better_than_seeds_explain_is_an_improvement_and_is_n
     verdict = judge(compared(coverage=-0.051), passing(), IMPROVING)
     assert verdict.blessed
     assert (
-        "coverage 0.7 is better than the baseline's 0.6 by more than what seeds explain (0.05)"
+        "coverage 0.7 is better than the baseline's 0.6 by more than the spread over seeds (0.05)"
         in verdict.reasons
     )
 
@@ -224,8 +224,8 @@ def test_an_improvement_is_not_bought_with_another_metric():
     verdict = judge(compared(kid=0.0021, coverage=-0.2), passing(), IMPROVING)
     assert not verdict.blessed
     assert verdict.reasons == (
-        "kid 0.0112 is worse than the baseline's 0.005 by more than what seeds explain (0.002), "
-        "which evaluate.require_improvement rules out",
+        "kid 0.0112 is worse than the baseline's 0.005 by more than the spread over seeds "
+        "(0.002), which evaluate.require_improvement does not allow",
     )
 
 

@@ -1,4 +1,4 @@
-"""The verdict on models whose faults are known, over the choice of images."""
+"""The verdict on models with known faults, for several choices of images."""
 
 import pytest
 from beam_verdicts import Evaluator

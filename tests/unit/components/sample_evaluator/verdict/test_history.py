@@ -1,4 +1,4 @@
-"""The history reads earlier evaluations that can be compared, and passes over the others."""
+"""The history reads comparable earlier evaluations and skips the others."""
 
 import json
 
@@ -42,7 +42,7 @@ def content(uri, features="pixels", samples=200, kid=0.01, settings=None, holdou
     )
 
 
-def test_tells_the_values_in_the_order_of_the_evaluations(evaluation):
+def test_contains_the_values_in_the_order_of_the_evaluations(evaluation):
     made = [evaluation("b", content("models/2")), evaluation("a", content("models/9", kid=0.5))]
     day = "2026-05-28"
     assert earlier_metrics(made, PIXELS, 200) == [
@@ -93,7 +93,9 @@ def test_weights_may_lie_elsewhere(evaluation):
     assert len(earlier_metrics(made, here, 200)) == 1
 
 
-def test_of_another_held_out_folder_or_number_of_samples_only_what_compares_is_told(evaluation):
+def test_metrics_that_other_images_or_numbers_of_samples_change_are_skipped(
+    evaluation,
+):
     made = [
         evaluation("same", content("same", holdout=50)),
         evaluation("other folder", content("other folder", holdout=49)),

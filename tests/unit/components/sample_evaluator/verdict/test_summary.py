@@ -1,17 +1,21 @@
-"""metrics.json: every number that there is, null where there is none."""
+"""metrics.json contains every available number, and null for the others."""
+
+import dataclasses
+from types import MappingProxyType
 
 from report_data import make_metric, make_summary
 
 from components.metrics import CATALOG
+from components.sample_evaluator.measure.results import parse
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.report.page import Pictures, render
-from components.sample_evaluator.verdict.gate import Verdict
+from components.sample_evaluator.verdict.gate import ModelVerdict
 from components.sample_evaluator.verdict.summary import Setting, summarize
 
 COUNTS = {"images": 120.0}
 
 
-def summarize_values(candidate, baseline=None, by_label=None):
+def summarize_values(candidate, baseline=None, by_label=MappingProxyType({})):
     values = {
         "real": COUNTS,
         "candidate": {**COUNTS, **candidate},
@@ -22,8 +26,12 @@ def summarize_values(candidate, baseline=None, by_label=None):
         values["baseline"] = {**COUNTS, **baseline}
     options = EvaluateOptions(thresholds={"kid": Threshold(maximum=0.02, max_worsening=0.01)})
     setting = Setting(options, 32, "models/1", None, "there is none yet")
-    verdict = Verdict(False, ("kid 0.0312 exceeds 0.02",), frozenset({"kid"}))
-    return summarize(setting, values, by_label or {}, verdict, error_by_alpha=None, history=[])
+    verdict = ModelVerdict(False, ("kid 0.0312 exceeds 0.02",), frozenset({"kid"}))
+    results = {source: parse(found) for source, found in values.items()}
+    results["candidate"] = dataclasses.replace(
+        results["candidate"], classes={name: parse(found) for name, found in by_label.items()}
+    )
+    return summarize(setting, results, verdict, error_by_alpha=None, history=[])
 
 
 def test_has_null_where_there_is_no_number():
@@ -42,7 +50,7 @@ def test_has_null_where_there_is_no_number():
     assert "Not blessed" in render(summary, Pictures())
 
 
-def test_tells_the_spread_the_change_and_the_copies():
+def test_contains_the_spread_the_change_and_the_copies():
     summary = summarize_values(
         {
             "kid": 0.01,
@@ -64,7 +72,7 @@ def test_tells_the_spread_the_change_and_the_copies():
     }
 
 
-def test_tells_the_metrics_of_each_label():
+def test_contains_the_metrics_of_each_label():
     found = {"cat": {"images": 70.0, "kid": 0.5}, "dog": {"images": 50.0}}
     classes = summarize_values({"kid": 0.01}, by_label=found)["classes"]
     assert classes["cat"]["images"] == 70

@@ -1,0 +1,165 @@
+"""Everything in an evaluation that needs models and images: features to compare, and pictures."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import apache_beam as beam
+
+from components.images.batches import DecodeRecords
+from components.images.features import ExtractFeatures, ReadFeatures, WriteFeatures
+from components.images.records import ReadExamples, example_key
+from components.images.take_first import TakeFirst
+from components.images.write_grid import WriteGrid
+from components.real_features.artifact import file_pattern
+from components.sample_evaluator import names, sources
+from components.sample_evaluator.measure.nearest import FindNearest
+from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.pictures.error_by_alpha import WriteErrorByAlpha
+from components.sample_evaluator.pictures.nearest_pairs import WriteNearestPairs
+from components.sample_evaluator.pictures.trajectories import WriteTrajectories
+from components.sample_evaluator.samples.draw import DrawSamples, batch_seeds, draw_noise
+from trainer import examples
+
+_SPLITS = {
+    sources.TRAIN: examples.TRAIN,
+    sources.REAL: examples.EVAL,
+    sources.HOLDOUT: examples.HOLDOUT,
+}
+
+
+class RealImages(NamedTuple):
+    """The real images.
+
+    Attributes:
+        examples: folders of their examples by split: train, eval, and holdout if there is one.
+        features: folder that `real_features.executor.write_features` wrote.
+        transform_graph: URI of the TransformGraph artifact.
+    """
+
+    examples: Mapping[str, list[str]]
+    features: str
+    transform_graph: str
+
+
+def describe(
+    pipeline: beam.Pipeline,
+    real: RealImages,
+    models: Mapping[str, str],
+    stored: str | None,
+    options: EvaluateOptions,
+    shape: tuple[int, int, int],
+    output: str,
+    compared: str,
+) -> None:
+    """Draws the samples; writes the features of all images to be compared, and the pictures.
+
+    As many samples are drawn as there are held-out images. A conditional model draws each sample
+    with the label of one held-out image, so that classes occur in the proportions of the data.
+
+    Args:
+        pipeline: empty; it is not run.
+        real: the real images.
+        models: folders of sampler SavedModels by source (candidate, baseline).
+        stored: folder of the examples to judge in place of a candidate's samples.
+        options: samples, features, seed.
+        shape: H, W, C of the images.
+        output: folder for the pictures.
+        compared: folder for the features, which `ReadFeatures` reads.
+    """
+    features = {
+        source: pipeline
+        | f"Features[{split}]" >> ReadFeatures(file_pattern(real.features, split))
+        | f"Source[{source}]" >> beam.Map(lambda image, name: image._replace(source=name), source)
+        for source, split in _SPLITS.items()
+        if split in real.examples
+    }
+    held_out = features[sources.REAL]
+    labels = (
+        held_out
+        | "KeyedLabels" >> beam.Map(lambda image: (image.key, image.label))
+        | "Gather" >> beam.combiners.ToList()
+        | "Labels" >> beam.Map(lambda found: [label for _, label in sorted(found)])
+    )
+    seeds = (
+        labels
+        | "Seeds" >> beam.FlatMap(batch_seeds, options.seed, options.batch_size)
+        | "SpreadSeeds" >> beam.Reshuffle()
+    )
+    judged = {
+        source: seeds | f"Sample[{source}]" >> beam.ParDo(DrawSamples(source, model))
+        for source, model in models.items()
+    }
+    if stored:
+        judged[sources.CANDIDATE] = _read_images(pipeline, stored, real.transform_graph, options)
+    noise = seeds | "Noise" >> beam.Map(draw_noise, sources.NOISE, shape)
+    drawn = (
+        [*judged.values(), noise]
+        | "Batches" >> beam.Flatten()
+        | "Extract" >> beam.ParDo(ExtractFeatures(options.features))
+    )
+    samples = drawn | "Judged" >> beam.Filter(lambda image: image.source != sources.NOISE)
+    queries = [held_out, samples] | "Queries" >> beam.Flatten()
+    nearest = features[sources.TRAIN] | FindNearest(queries)
+    floor = features[sources.TRAIN] | "Floor" >> TakeFirst(
+        options.samples, key=lambda image: image.key, limit=labels | "Count" >> beam.Map(len)
+    )
+    written = {
+        "queries": nearest | "Measured" >> beam.Keys(),
+        sources.TRAIN: floor,
+        sources.NOISE: drawn | "Rest" >> beam.Filter(lambda image: image.source == sources.NOISE),
+    }
+    if sources.HOLDOUT in features:
+        written[sources.HOLDOUT] = features[sources.HOLDOUT]
+    # One by one: an in-process runner would keep a flattened collection in memory.
+    for name, part in written.items():
+        _ = part | f"Write[{name}]" >> WriteFeatures(f"{compared}/{name}")
+    if sources.CANDIDATE in judged:
+        _write_sample_pictures(pipeline, judged[sources.CANDIDATE], nearest, real, output)
+    if sources.CANDIDATE in models:
+        _write_model_pictures(pipeline, labels, models, real, options.seed, output)
+
+
+def _read_images(
+    pipeline: beam.Pipeline, folder: str, transform_graph: str, options: EvaluateOptions
+) -> beam.PCollection:
+    """Stored images as ImageBatches of the candidate, as many as samples are requested."""
+    size = options.batch_size
+    return (
+        pipeline
+        | "ReadStored" >> ReadExamples([folder])
+        | "FirstStored" >> TakeFirst(options.samples, key=example_key)
+        | "SpreadStored" >> beam.Reshuffle()
+        | "BatchStored" >> beam.BatchElements(min_batch_size=size, max_batch_size=size)
+        | "DecodeStored" >> beam.ParDo(DecodeRecords(sources.CANDIDATE, transform_graph))
+    )
+
+
+def _write_sample_pictures(
+    pipeline: beam.Pipeline,
+    samples: beam.PCollection,
+    nearest: beam.PCollection,
+    real: RealImages,
+    output: str,
+) -> None:
+    training = pipeline | "TrainingExamples" >> ReadExamples(real.examples[examples.TRAIN])
+    _ = samples | WriteGrid(sources.CANDIDATE, f"{output}/{names.SAMPLES_PNG}")
+    _ = (samples, nearest, training) | WriteNearestPairs(
+        real.transform_graph, f"{output}/{names.NEAREST_PAIRS_PNG}"
+    )
+
+
+def _write_model_pictures(
+    pipeline: beam.Pipeline,
+    labels: beam.PCollection,
+    models: Mapping[str, str],
+    real: RealImages,
+    seed: int,
+    output: str,
+) -> None:
+    _ = labels | "Trajectories" >> beam.ParDo(
+        WriteTrajectories(models[sources.CANDIDATE], seed, f"{output}/{names.TRAJECTORIES_PNG}")
+    )
+    held_out = pipeline | "HeldOutExamples" >> ReadExamples(real.examples[examples.EVAL])
+    _ = held_out | WriteErrorByAlpha(
+        models, real.transform_graph, seed, f"{output}/{names.ERROR_BY_ALPHA_JSON}"
+    )
