@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import fingerprint_pb2
 
 from components.sample_evaluator import executor
 from components.sample_evaluator.verdict import history
-from components.sample_evaluator.verdict.gate import Verdict
+from components.sample_evaluator.verdict.gate import ModelVerdict
 from trainer import run_fn
 from trainer.sampler import METADATA, Sampler
 
@@ -83,4 +83,4 @@ def _judge(evaluation, make_pipeline, real, candidate, baseline, earlier, option
     }
     (Path(output) / "metrics.json").write_text(json.dumps(content))
     shutil.copyfile(evaluation / "report.html", Path(output) / "report.html")
-    return Verdict(blessed, tuple(content["reasons"]), frozenset() if blessed else {"kid"})
+    return ModelVerdict(blessed, tuple(content["reasons"]), frozenset() if blessed else {"kid"})

@@ -70,13 +70,13 @@ def test_what_is_shown_loads_to_the_same_configuration(tmp_path):
         ("train.label_dropout=1", "train.label_dropout: got 1; input should be less than 1"),
         (
             "evaluate.features=vgg",
-            "evaluate.features.name: got 'vgg'; give one of pixels, random_conv",
+            "evaluate.features.name: got 'vgg'; must be one of pixels, random_conv",
         ),
         (
             "evaluate.features=keras:VGG61",
             "evaluate.features.name: got 'keras:VGG61'; no such network",
         ),
-        ("evaluate.features=onnx:m", "evaluate.features: onnx:m needs sha256 beside its name"),
+        ("evaluate.features=onnx:m", "evaluate.features: onnx:m requires sha256"),
         (
             "evaluate.features={name: pixels, shaw: 0}",
             "evaluate.features.shaw: unknown key; did you mean sha256?",
