@@ -116,7 +116,7 @@ def test_a_run_whose_weights_differ_from_the_pinned_ones_does_not_start(tmp_path
     assert result.exit_code == 2
     assert result.output == (
         f"iadb: evaluate.features.sha256: {weights} has the digest {found}, expected {expected}; "
-        "restore what was pinned, or pin this if you trust it\n"
+        "restore the pinned file, or pin this one if you trust it\n"
     )
     assert not (tmp_path.parent / "workspace").exists()
 
