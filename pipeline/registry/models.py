@@ -15,7 +15,7 @@ from typing import Any
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.atomic_pusher.versions import MODEL_NOTE, complete_versions
+from components.atomic_pusher.versions import METADATA, MODEL_NOTE, complete_versions
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
@@ -27,7 +27,7 @@ from pipeline.registry.lineage import (
     properties,
     recorded_at,
 )
-from pipeline.registry.serving import read_metadata
+from trainer.common.files import open_below
 
 PROMOTER_PROPERTY = "promoted_by"  # of a promotion's blessing: the user
 PROMOTED_AT_PROPERTY = "promoted_at"  # of a promotion's blessing, in ISO format
@@ -174,9 +174,12 @@ def _versions_by_model(serving: Path) -> tuple[dict[int, list[int]], int | None]
 def _model_of(version: Path) -> int | None:
     """The model of a version; None for one that something else put there."""
     try:
-        return read_metadata(version).get(MODEL_NOTE)
-    except (FileNotFoundError, ValueError):
+        with open_below(version.parent, version / METADATA) as file:
+            notes = json.load(file)
+    except (OSError, ValueError):
         return None
+    number = notes.get(MODEL_NOTE) if isinstance(notes, dict) else None
+    return number if isinstance(number, int) else None
 
 
 def _last(found: Iterable[dict[str, Any]]) -> dict[str, Any]:

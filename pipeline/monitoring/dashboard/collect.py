@@ -18,7 +18,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from components.atomic_pusher.versions import complete_versions
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
-from pipeline.monitoring.dashboard.datasets import IngestedImages, load_datasets, read_json
+from pipeline.monitoring.dashboard.datasets import IngestedImages, load_datasets
+from pipeline.monitoring.dashboard.files import WorkspaceFiles
 from pipeline.registry import lineage
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
 from pipeline.registry.models import RegisteredModel, load_models
@@ -32,19 +33,21 @@ class Evaluation:
     Attributes:
         number: the id of its artifact in ML Metadata.
         folder: of the artifact.
+        files: reads what is in it.
         report: the page; None if it was removed.
         samples: a grid of samples as PNG; None if it was removed.
     """
 
     number: int
     folder: Path
+    files: WorkspaceFiles
     report: Path | None
     samples: Path | None
 
     @cached_property
     def metrics(self) -> Mapping[str, Any]:
         """The metrics in its metrics.json by name; empty if it was removed."""
-        return read_json(self.folder / evaluator_names.METRICS_JSON).get("metrics", {})
+        return self.files.read_json(self.folder / evaluator_names.METRICS_JSON).get("metrics", {})
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,8 @@ def collect(workspace: Workspace) -> Overview:
     runs = lineage.runs(store)
     attempts = [_local(each) for each in journal.attempts()]
     attempt_of = {run: attempt for attempt in attempts for run in attempt.runs}
-    datasets = load_datasets(store, runs, attempt_of)
+    files = WorkspaceFiles(workspace.folder)
+    datasets = load_datasets(store, files, runs, attempt_of)
     versions = complete_versions(workspace.serving)
     return Overview(
         workspace=workspace.folder,
@@ -208,11 +212,13 @@ def _trained_models(
 def _evaluation(artifact: mlmd.Artifact, workspace: Workspace) -> Evaluation:
     """The files of an evaluation; a copy of its report is in the workspace's folder of reports."""
     folder = Path(artifact.uri)
+    files = WorkspaceFiles(workspace.folder)
     reports = [folder / evaluator_names.REPORT_HTML, workspace.reports / f"{folder.name}.html"]
     samples = folder / evaluator_names.SAMPLES_PNG
     return Evaluation(
         artifact.id,
         folder,
-        next((path for path in reports if path.is_file()), None),
-        samples if samples.is_file() else None,
+        files,
+        next(filter(files.has, reports), None),
+        samples if files.has(samples) else None,
     )

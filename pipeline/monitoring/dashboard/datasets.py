@@ -13,6 +13,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.image_example_gen import names as example_names
 from components.image_example_gen.pattern import has_spans
+from pipeline.monitoring.dashboard.files import WorkspaceFiles
 from pipeline.registry import lineage
 from pipeline.registry.journal import Attempt, HeldSpan
 
@@ -29,6 +30,7 @@ class IngestedImages:
         spans: ascending; empty if the data have none.
         accepted, rejected, duplicates: counts of files.
         folder: of the artifact.
+        files: reads what is in it.
     """
 
     number: int
@@ -40,11 +42,12 @@ class IngestedImages:
     rejected: int
     duplicates: int
     folder: Path
+    files: WorkspaceFiles
 
     @cached_property
     def report(self) -> Mapping[str, Any]:
         """The report on the files (image_example_gen/report.py); empty if it was removed."""
-        return read_json(self.folder / example_names.REJECTED_JSON)
+        return self.files.read_json(self.folder / example_names.REJECTED_JSON)
 
 
 class SpanImages(NamedTuple):
@@ -73,7 +76,10 @@ class SpanImages(NamedTuple):
 
 
 def load_datasets(
-    store: MetadataStore, runs: Sequence[lineage.Run], attempt_of: Mapping[str, Attempt]
+    store: MetadataStore,
+    files: WorkspaceFiles,
+    runs: Sequence[lineage.Run],
+    attempt_of: Mapping[str, Attempt],
 ) -> dict[int, IngestedImages]:
     """The datasets of all runs by number, oldest first."""
     first = {}
@@ -83,7 +89,7 @@ def load_datasets(
             first.setdefault(artifact.id, (artifact, attempt_of.get(run.id)))
     sources = lineage.maker_properties(store, list(first))
     return {
-        number: _dataset(artifact, attempt, sources.get(number, {}))
+        number: _dataset(artifact, files, attempt, sources.get(number, {}))
         for number, (artifact, attempt) in first.items()
     }
 
@@ -130,17 +136,11 @@ def rejected_files(datasets: Sequence[IngestedImages]) -> list[tuple[str, str]]:
     return list(found.items())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file; empty if the file was removed or is damaged."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _dataset(
-    artifact: mlmd.Artifact, attempt: Attempt | None, source: Mapping[str, Any]
+    artifact: mlmd.Artifact,
+    files: WorkspaceFiles,
+    attempt: Attempt | None,
+    source: Mapping[str, Any],
 ) -> IngestedImages:
     """The dataset of an artifact; `source` is what the driver of ImageExampleGen recorded."""
     properties = lineage.properties(artifact)
@@ -156,6 +156,7 @@ def _dataset(
         rejected=properties.get(example_names.REJECTED, 0),
         duplicates=properties.get(example_names.DUPLICATES, 0),
         folder=Path(artifact.uri),
+        files=files,
     )
 
 

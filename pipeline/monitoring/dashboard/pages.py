@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.monitoring.dashboard import charts, wording
-from pipeline.monitoring.dashboard.collect import Overview, TrainedModel
+from pipeline.monitoring.dashboard.collect import Evaluation, Overview, TrainedModel
 from pipeline.monitoring.dashboard.datasets import all_spans, rejected_files, spans_of
 from pipeline.monitoring.dashboard.weeks import calendar, summary
 from pipeline.monitoring.dashboard.wording import run_state, verdict_of
@@ -69,7 +69,7 @@ class Site:
     def __init__(self, overview: Overview, now: datetime) -> None:
         self._overview = overview
         self._environment = _environment(overview, now)
-        self._pages: dict[str, Callable[[], Page]] = {
+        self._pages: dict[str, Callable[[], Page | None]] = {
             INDEX: self._index,
             CHECKS: lambda: self._page("checks", CHECKS, weeks=calendar(overview)),
             MODELS: lambda: self._page("models", MODELS, quality=list(self._quality())),
@@ -81,16 +81,15 @@ class Site:
             self._pages[path] = lambda path=path, trained=trained: self._model(path, trained)
             found = trained.evaluation
             if found and found.report:
-                self._pages[f"reports/{found.number}.html"] = lambda report=found.report: Page(
-                    report.read_bytes(), REPORT_POLICY
-                )
+                path = f"reports/{found.number}.html"
+                self._pages[path] = lambda found=found: _report(found)
 
     def paths(self) -> Sequence[str]:
         """The paths of all pages, relative to the folder of the first one."""
         return list(self._pages)
 
     def page(self, path: str) -> Page | None:
-        """The page at a path; None if there is none."""
+        """The page at a path; None if there is none, or its file was removed since."""
         make = self._pages.get(path)
         return make() if make else None
 
@@ -269,5 +268,11 @@ def _seconds(run: lineage.Run) -> float:
     return (last.started - run.started).total_seconds() + last.seconds
 
 
-def _picture(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def _report(evaluation: Evaluation) -> Page | None:
+    content = evaluation.files.read(evaluation.report)
+    return None if content is None else Page(content, REPORT_POLICY)
+
+
+def _picture(evaluation: Evaluation) -> str:
+    png = evaluation.files.read(evaluation.samples) or b""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

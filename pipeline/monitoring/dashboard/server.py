@@ -23,6 +23,15 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+# Of connections. A silent one is closed after some seconds; until then there is room for others, as
+# far as the 1,024 descriptors allow that a process has by default. No request has a body.
+LIMITS = {
+    "channel_timeout": 5,
+    "cleanup_interval": 1,
+    "connection_limit": 800,
+    "asyncore_use_poll": True,
+    "max_request_body_size": 1,
+}
 _NO_CONTENT = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -34,7 +43,7 @@ def listen(workspace: Workspace, host: str, port: int) -> waitress.server.BaseWS
     """
     logging.getLogger("waitress").setLevel(logging.ERROR)  # else it logs its address
     app = make_app(workspace, [host, "localhost"] if is_loopback(host) else None)
-    return waitress.create_server(app, host=host, port=port, ident=None)
+    return waitress.create_server(app, host=host, port=port, ident=None, **LIMITS)
 
 
 def is_loopback(host: str) -> bool:

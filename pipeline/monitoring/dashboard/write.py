@@ -35,10 +35,13 @@ def write(site: Site, folder: Path) -> int:
             for left in (new, old):
                 if left.exists():
                     shutil.rmtree(left)
-            paths = site.paths()
-            for path in paths:
-                (new / path).parent.mkdir(parents=True, exist_ok=True)
-                (new / path).write_bytes(site.page(path).content)
+            count = 0
+            for path in site.paths():
+                page = site.page(path)
+                if page:  # else its file was removed since
+                    (new / path).parent.mkdir(parents=True, exist_ok=True)
+                    (new / path).write_bytes(page.content)
+                    count += 1
             (new / MARK).touch()
             if folder.exists():
                 folder.rename(old)
@@ -46,7 +49,7 @@ def write(site: Site, folder: Path) -> int:
             shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}") from None
-    return len(paths)
+    return count
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -1,10 +1,11 @@
+import os
 import select
 import subprocess
 import sys
 
 import pytest
 
-from trainer.common.files import atomic_write
+from trainer.common.files import atomic_write, open_below
 
 
 def test_the_file_is_replaced_only_at_the_end(tmp_path):
@@ -62,3 +63,41 @@ def test_a_lock_is_held_by_one_process_at_a_time_and_free_when_it_dies(tmp_path)
         [waiter] = select.select(outputs, [], [], 30)[0]
         assert waiter.readline() == "locked\n"
         outputs[waiter].kill()
+
+
+def test_a_regular_file_below_a_folder_is_opened_and_nothing_else(tmp_path):
+    folder, outside = tmp_path / "folder", tmp_path / "secret"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "file").write_text("content")
+    outside.write_text("secret")
+    (folder / "a" / "link").symlink_to(outside)
+    (folder / "linked").symlink_to(tmp_path)
+    os.mkfifo(folder / "a" / "pipe")
+    with open_below(folder, folder / "a" / "file") as file:
+        assert file.read() == b"content"
+    for path in (
+        "a/link",
+        "linked/secret",
+        "a/../../secret",
+        "../secret",
+        "a/pipe",
+        "a/pipe/file",
+        "a",
+        "a/missing",
+    ):
+        with pytest.raises(OSError):
+            open_below(folder, folder / path)
+    with pytest.raises(OSError):
+        open_below(folder, outside)
+    (tmp_path / "other").symlink_to(folder)
+    with open_below(tmp_path / "other", tmp_path / "other" / "a" / "file") as file:
+        assert file.read() == b"content"
+
+
+def test_a_file_that_is_not_opened_leaves_no_descriptor_open(tmp_path):
+    (tmp_path / "folder").mkdir()
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("folder", "missing", "folder/missing"):
+        with pytest.raises(OSError):
+            open_below(tmp_path, tmp_path / name)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,4 +1,11 @@
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack
 
 import pytest
 from click.testing import CliRunner
@@ -6,9 +13,11 @@ from dashboard_story import HOSTILE, record_everything
 
 from pipeline.cli import main
 from pipeline.monitoring import prometheus
-from pipeline.monitoring.dashboard.server import is_loopback, make_app
+from pipeline.monitoring.dashboard.server import LIMITS, is_loopback, make_app
+from pipeline.monitoring.dashboard.write import write
 from pipeline.registry.journal import Outcome
 from pipeline.workspace import Workspace
+from trainer.names import METADATA
 
 
 @pytest.fixture
@@ -51,6 +60,98 @@ def test_every_answer_is_hardened(client, path):
 )
 def test_nothing_but_pages_is_served(client, path):
     assert client.get(path).status_code == 404
+
+
+@pytest.fixture(params=["link", "linked folder", "pipe"])
+def replaced(request, story, tmp_path):
+    """A workspace in which someone has replaced the files of an evaluation."""
+    run, number = story.run()
+    story.write_evaluation(run)
+    story.write_rejected(run, [["a.png", "empty"]])
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    for folder in (
+        story.workspace.artifacts / "SampleEvaluator" / "evaluation" / run,
+        story.workspace.artifacts / "ImageExampleGen" / "examples" / run,
+    ):
+        for file in list(folder.iterdir()):
+            file.rename(secret / file.name)
+            if request.param == "link":
+                file.symlink_to(secret / file.name)
+            elif request.param == "pipe":
+                os.mkfifo(file)
+        if request.param == "linked folder":
+            folder.rmdir()
+            folder.symlink_to(secret)
+    return story
+
+
+def test_a_file_that_someone_replaced_is_neither_served_nor_written(replaced, tmp_path):
+    app = make_app(replaced.workspace, None).test_client()
+    site = replaced.site()
+    assert not [path for path in site.paths() if path.startswith("reports/")]
+    for path in site.paths():
+        page = app.get(f"/{path}")
+        assert page.status_code == 200
+        assert b"image/png" not in page.data
+        assert b"a.png" not in page.data
+    write(site, tmp_path / "pages")
+    assert not (tmp_path / "pages" / "reports").exists()
+
+
+def test_a_report_that_is_replaced_while_pages_are_served_is_no_longer_there(story, tmp_path):
+    run, _ = story.run()
+    story.write_evaluation(run)
+    site = story.site()
+    [path] = [path for path in site.paths() if path.startswith("reports/")]
+    report = story.workspace.artifacts / "SampleEvaluator" / "evaluation" / run / "report.html"
+    report.unlink()
+    report.symlink_to("/etc/passwd")
+    assert site.page(path) is None
+    assert write(site, tmp_path / "pages") == len(site.paths()) - 1
+
+
+def test_a_pipe_in_a_version_blocks_neither_pages_nor_metrics(story, client):
+    _, number = story.run()
+    version = story.recorded.push(number, story.workspace.serving)
+    notes = story.workspace.serving / str(version) / METADATA
+    notes.unlink()
+    os.mkfifo(notes)
+    assert client.get("/metrics").status_code == 200
+    assert f"Version {version} is live" in client.get("/").text
+
+
+@pytest.fixture
+def port(story):
+    """A dashboard in a process of its own, and the port of loopback that it serves."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "pipeline.cli", "dashboard", "--port", str(port)]
+    command += ["--workspace", str(story.workspace.folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == f"http://localhost:{port} until Ctrl-C\n"
+    yield port
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    "count",
+    [200, pytest.param(LIMITS["connection_limit"] + 20, marks=pytest.mark.slow)],
+)
+def test_half_open_connections_do_not_keep_others_from_an_answer(port, count):
+    with ExitStack() as stack:
+        for i in range(count):
+            connection = socket.create_connection(("127.0.0.1", port))
+            stack.enter_context(connection)
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"[: i % 40])
+        begun = time.monotonic()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
+            assert b"<title>Overview" in answer.read()
+        waited = time.monotonic() - begun
+    # Beyond the limit, the silent ones are closed first.
+    assert waited < 3 + (count > LIMITS["connection_limit"]) * 2 * LIMITS["channel_timeout"]
 
 
 def test_prometheus_gets_the_same_as_from_the_text_file(story, client):
