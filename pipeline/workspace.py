@@ -21,6 +21,12 @@ class InUseError(WorkspaceError):
     """A workspace that another process uses."""
 
 
+class NoWorkspaceError(ValueError):
+    """A folder that is no workspace, for example by a slip in its name."""
+
+    exit_code = exit_codes.USAGE
+
+
 @dataclass(frozen=True)
 class Workspace:
     """The paths below the folder, and locks for its users."""
@@ -71,6 +77,19 @@ class Workspace:
     def schedule(self) -> Path:
         """SQLite database of the time of the next check for new data."""
         return self.folder / "schedule.sqlite"
+
+    def check_exists(self) -> None:
+        """Checks that a run, a check or a schedule has begun in the folder.
+
+        Raises:
+            NoWorkspaceError: none has.
+        """
+        if not any(map(Path.exists, (self.metadata, self.journal, self.schedule, self.artifacts))):
+            problem = "not a workspace" if self.folder.exists() else "no such folder"
+            raise NoWorkspaceError(
+                f"workspace {self.folder}: {problem}; a workspace contains {self.metadata.name} or "
+                f"{self.journal.name} and is created by `iadb run`; choose another with --workspace"
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:

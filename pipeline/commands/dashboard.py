@@ -26,6 +26,7 @@ from pipeline.workspace import Workspace
 @click.option("--port", default=8030, show_default=True, type=click.IntRange(1, 65535))
 def dashboard(workspace: Workspace, out: Path | None, host: str, port: int) -> None:
     """Show checks, models, runs and data as web pages."""
+    workspace.check_exists()
     for library in ("flask", "waitress"):
         if importlib.util.find_spec(library) is None:
             raise click.UsageError(f"{library} is missing: pip install 'iadb-tfx[dashboard]'")

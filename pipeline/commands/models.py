@@ -34,6 +34,7 @@ def models(workspace: Workspace, last: int, as_json: bool) -> None:
 
     The live model is listed even if it is not among the newest.
     """
+    workspace.check_exists()
     from components.atomic_pusher.versions import complete_versions
     from pipeline.registry import lineage
     from pipeline.registry.models import load_models

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @LAST
 def runs(workspace: Workspace, last: int) -> None:
     """List runs with their metrics and verdicts."""
+    workspace.check_exists()
     from pipeline.registry import lineage
     from pipeline.terminal import print_runs, wide_console
 
@@ -39,6 +40,7 @@ def runs(workspace: Workspace, last: int) -> None:
 @JSON
 def history(workspace: Workspace, last: int, as_json: bool) -> None:
     """List checks for new data and their outcomes."""
+    workspace.check_exists()
     from pipeline.registry.journal import Journal
 
     attempts = Journal(workspace.journal).attempts(last)

@@ -33,6 +33,7 @@ def spans(
     from pipeline.unattended.new_data import look
 
     config = arguments.load()
+    workspace.check_exists()
     require_folder(config, workspace.folder)
     found = look(config, Journal(workspace.journal)).spans
     if as_json:
@@ -57,6 +58,7 @@ def release(numbers: tuple[int, ...], workspace: Workspace) -> None:
 
     The next check finds them as new data.
     """
+    workspace.check_exists()
     from pipeline.registry.journal import Journal
 
     journal = Journal(workspace.journal)

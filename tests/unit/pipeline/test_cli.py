@@ -128,11 +128,28 @@ def test_without_a_model_the_error_names_the_command_that_makes_one(tmp_path, co
     assert "`iadb run` pushes one" in result.output
 
 
-def test_an_empty_workspace_has_no_runs(tmp_path):
+def test_a_workspace_before_its_first_run_has_no_runs(tmp_path):
+    (tmp_path / "schedule.sqlite").touch()
     result = iadb("runs", "--workspace", tmp_path)
     assert result.exit_code == 0
     assert result.output == f"no runs in {tmp_path}\n"
-    assert list(tmp_path.iterdir()) == []
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("command", ["runs", "history", "models", "dashboard", "spans"])
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_mistyped_workspace_is_refused_in_one_line(tmp_path, command, exists):
+    folder = tmp_path / "worksapce"
+    if exists:
+        folder.mkdir()
+    result = iadb(command, "--workspace", folder)
+    assert result.exit_code == 2
+    problem = "not a workspace" if exists else "no such folder"
+    assert result.output == (
+        f"iadb: workspace {folder}: {problem}; a workspace contains metadata.sqlite or "
+        "journal.sqlite and is created by `iadb run`; choose another with --workspace\n"
+    )
+    assert folder.exists() == exists and not any(tmp_path.glob("worksapce/*"))
 
 
 def test_data_write_creates_a_folder_and_reports_an_unknown_name(tmp_path):

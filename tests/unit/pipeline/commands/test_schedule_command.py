@@ -56,10 +56,11 @@ def test_spans_are_listed_with_their_states(tmp_path, workspace, journal):
 
 def test_listing_spans_or_history_writes_nothing(tmp_path, workspace):
     (tmp_path / "data" / "span-1").mkdir(parents=True)
+    workspace.artifacts.mkdir(parents=True)
     assert spans(tmp_path / "data", workspace).exit_code == 0
     result = iadb("history", "--workspace", workspace.folder)
     assert result.output == f"no checks in {workspace.folder}\n"
-    assert not workspace.folder.exists()
+    assert list(workspace.folder.iterdir()) == [workspace.artifacts]
 
 
 def test_a_held_span_is_released_once(workspace, journal):

@@ -65,7 +65,7 @@ def test_nothing_but_pages_is_served(client, path):
 @pytest.fixture(params=["link", "linked folder", "pipe"])
 def replaced(request, story, tmp_path):
     """A workspace in which someone has replaced the files of an evaluation."""
-    run, number = story.run()
+    run, _ = story.run()
     story.write_evaluation(run)
     story.write_rejected(run, [["a.png", "empty"]])
     secret = tmp_path / "secret"
@@ -191,13 +191,13 @@ def test_loopback_is_known_by_address_and_name():
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.0.7", "pages.example")))
 
 
-def test_a_port_in_use_is_reported_in_one_line(tmp_path):
+def test_a_port_in_use_is_reported_in_one_line(story):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         result = CliRunner().invoke(
-            main, ["dashboard", "--workspace", str(tmp_path), "--port", str(port)]
+            main, ["dashboard", "--workspace", str(story.workspace.folder), "--port", str(port)]
         )
     assert result.exit_code == 2
     assert f"cannot serve on 127.0.0.1, port {port}: Address already in use" in result.output
