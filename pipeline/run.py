@@ -4,16 +4,19 @@ import logging
 import os
 import shutil
 import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 
 from components.features import check_available
+from components.image_example_gen.errors import ImageDataError
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import ConfigError, PipelineConfig, require_folder
 from pipeline.logs import logging_to
-from pipeline.registry import lineage, serving
+from pipeline.registry import lineage, read_files, serving
+from pipeline.registry.journal import Journal
 from pipeline.registry.outcome import recording
 from pipeline.runners import gpu
 from pipeline.schema import read_schema
@@ -34,6 +37,8 @@ def run_pipeline(
     result: Path | None = None,
 ) -> bool:
     """Runs the pipeline once, prints a summary and writes the result (registry/outcome.py).
+
+    Once a model was judged, its images count as read (registry/read_files.py).
 
     Args:
         config: of the run.
@@ -70,6 +75,7 @@ def run_pipeline(
             # TensorFlow takes seconds to start: all checks of the configuration come first.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
+            found = _snapshots(config)
             run = _run(config, workspace, runner, schema, gpus, lines)
             live = serving.find_live(workspace.serving, run.model)
             if run.pushable and live is None:
@@ -78,6 +84,9 @@ def run_pipeline(
                 live = _run(config, workspace, runner, schema, gpus, lines, push=log.stem).pushed
             if run.evaluation:
                 _keep_report(run, workspace)
+            if run.blessed is not None:
+                read = {span: files for span, files in found.items() if span in run.spans}
+                read_files.remember(Journal(workspace.journal), read)
         print_summary(console, run, live, workspace)
     return run.pushable
 
@@ -93,6 +102,14 @@ def _refuse_cluster() -> None:
             f"TF_CONFIG names {nb_worker} workers, and `iadb run` trains in one process: unset it, "
             "or have each worker call trainer.run_fn.run_fn"
         )
+
+
+def _snapshots(config: PipelineConfig) -> dict[int, bytes]:
+    """The files that the run will find; what arrives later is new for the next one."""
+    data = config.data
+    with suppress(ImageDataError):  # which the run itself will report
+        return read_files.snapshots(data.folder, data.pattern, data.span, data.window, data.exclude)
+    return {}
 
 
 def _run(

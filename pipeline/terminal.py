@@ -1,6 +1,5 @@
 """Output of runs on the terminal: one line per node, the summary at the end, and tables."""
 
-from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -153,25 +152,3 @@ def _limits(values: dict) -> str:
 
 def _row(console: Console, name: str, text: str) -> None:
     console.print(f"{name:<8} {text}", soft_wrap=True)
-
-
-def print_runs(console: Console, runs: list[Run]) -> None:
-    """Prints one line per run."""
-    started = Column("started", no_wrap=True)
-    table = make_table(started, "nodes", "images", "metrics", "verdict", "pushed as")
-    for run in runs:
-        states = Counter(node.state for node in run.nodes)
-        metrics = (run.metrics or {"metrics": {}})["metrics"]
-        table.add_row(
-            f"{run.started:%Y-%m-%d %H:%M:%S}",
-            ", ".join(f"{count} {state}" for state, count in states.items()),
-            cell(run.images(example_names.ACCEPTED), ","),
-            ", ".join(
-                f"{name} {values['candidate']:.4f}"
-                for name, values in metrics.items()
-                if values["candidate"] is not None and _limits(values)
-            ),
-            {True: "[green]blessed[/]", False: "[red]not blessed[/]", None: "–"}[run.blessed],
-            cell(run.pushed and run.pushed.name),
-        )
-    console.print(table)

@@ -158,7 +158,7 @@ class Recorded:
                 type_id=self._artifact_types[OUTPUTS[node][key]], uri=uri, state=mlmd.Artifact.LIVE
             )
             for name, value in properties.items():
-                _set(artifact.custom_properties[name], value)
+                set_property(artifact.custom_properties[name], value)
             pairs.append((artifact, _event(mlmd.Event.OUTPUT, key)))
         contexts = [self._contexts["pipeline"], run, self._contexts[node]]
         _, ids, _ = self.store.put_execution(execution, pairs, contexts)
@@ -178,7 +178,7 @@ def write_model(folder):
     return folder
 
 
-def _set(value, content):
+def set_property(value, content):
     name = {int: "int_value", float: "double_value", str: "string_value"}[type(content)]
     setattr(value, name, content)
 

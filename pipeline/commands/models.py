@@ -129,12 +129,13 @@ def _state(model: "RegisteredModel") -> str:
     from rich.markup import escape
 
     live = "[bold green]live[/], " if model.live else ""
-    if model.withdrawn:
+    verdict = model.verdict
+    if verdict == "withdrawn":
         return f"{live}[red]withdrawn[/]: {escape(model.withdrawn)}"
-    if model.promoted:
+    if verdict == "promoted":
         return f"{live}[yellow]promoted[/] by {escape(f'{model.promoted_by}: {model.promoted}')}"
-    if model.blessed is None:
+    if verdict == "not judged":
         return f"{live}not judged"
-    if model.blessed:
+    if verdict == "blessed":
         return f"{live}[green]blessed[/]"
     return f"{live}[red]not blessed[/]: {escape(model.reason or 'no reason')}"

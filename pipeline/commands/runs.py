@@ -9,13 +9,29 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.commands.shared_options import JSON, LAST, WORKSPACE
+from pipeline.registry.names import Decision, Outcome
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
+
+COLORS = {
+    Outcome.BLESSED: "green",
+    Outcome.NOT_BLESSED: "yellow",
+    Outcome.HELD: "yellow",
+    Outcome.FAILED: "red",
+    Outcome.TIMED_OUT: "red",
+    Outcome.INTERRUPTED: "red",
+    Decision.ROLLED_BACK: "red",
+    Decision.PROMOTED: "yellow",
+    "withdrawn": "red",
+}
+DECIDED = {"withdrawn", "promoted"}  # verdicts on a model by a person
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.registry.journal import Attempt
+    from pipeline.registry.history import Event
+    from pipeline.registry.lineage import Run
+    from pipeline.registry.models import RegisteredModel
 
 
 @click.command()
@@ -25,11 +41,12 @@ def runs(workspace: Workspace, last: int) -> None:
     """List runs with their metrics and verdicts."""
     workspace.check_exists()
     from pipeline.registry import lineage
-    from pipeline.terminal import print_runs, wide_console
+    from pipeline.registry.models import load_models
 
-    found = lineage.runs(lineage.connect(workspace.metadata), last)
+    store = lineage.connect(workspace.metadata)
+    found = lineage.runs(store, last)
     if found:
-        print_runs(wide_console(), found)
+        _print_runs(found, load_models(store, workspace.serving))
     else:
         click.echo(f"no runs in {workspace.folder}")
 
@@ -39,18 +56,26 @@ def runs(workspace: Workspace, last: int) -> None:
 @LAST
 @JSON
 def history(workspace: Workspace, last: int, as_json: bool) -> None:
-    """List checks for new data and their outcomes."""
-    workspace.check_exists()
-    from pipeline.registry.journal import Journal
+    """List checks, runs, rollbacks and promotions.
 
-    attempts = Journal(workspace.journal).attempts(last)
+    Runs that a check started are part of it.
+    """
+    workspace.check_exists()
+    from pipeline.registry import lineage
+    from pipeline.registry.history import events
+    from pipeline.registry.journal import Journal
+    from pipeline.registry.models import load_models
+
+    store = lineage.connect(workspace.metadata)
+    models = load_models(store, workspace.serving)
+    happened = events(Journal(workspace.journal).attempts(), lineage.runs(store), models)[-last:]
     if as_json:
-        listed = [dataclasses.asdict(attempt) for attempt in attempts]
+        listed = [dataclasses.asdict(event) for event in happened]
         click.echo(json.dumps(listed, indent=2, default=str))
-    elif attempts:
-        _print_attempts(attempts)
+    elif happened:
+        _print_events(happened)
     else:
-        click.echo(f"no checks in {workspace.folder}")
+        click.echo(f"nothing has happened in {workspace.folder}")
 
 
 @click.command()
@@ -70,30 +95,56 @@ def tensorboard(workspace: Workspace) -> None:
     sys.exit(board.main())
 
 
-def _print_attempts(attempts: "Sequence[Attempt]") -> None:
+def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> None:
+    """Prints one line per run; what was decided on its model since counts more than its outcome."""
+    from collections import Counter
+
     from rich.table import Column
 
-    from pipeline.registry.journal import Outcome
+    from components.image_example_gen import names as example_names
+    from pipeline.registry.history import run_event
     from pipeline.terminal import cell, make_table, number_column, wide_console
 
-    colors = {
-        Outcome.BLESSED: "green",
-        Outcome.NOT_BLESSED: "yellow",
-        Outcome.HELD: "yellow",
-        Outcome.FAILED: "red",
-        Outcome.TIMED_OUT: "red",
-        Outcome.INTERRUPTED: "red",
-    }
+    by_number = {model.number: model for model in models}
+    started, images = Column("started", no_wrap=True), number_column("images")
+    table = make_table(
+        started, "nodes", images, number_column("model"), "metrics", "verdict", "version"
+    )
+    for run in runs:
+        model = by_number.get(run.model_number)
+        states = Counter(node.state for node in run.nodes)
+        limited = [name for name in model.limited if name in run.scores] if model else []
+        verdict = run_event(run).outcome
+        if model and model.verdict in DECIDED:
+            verdict = model.verdict
+        live = "[bold green]live[/], " if model and model.live else ""
+        table.add_row(
+            cell(run.started, "%Y-%m-%d %H:%M:%S"),
+            ", ".join(f"{count} {state}" for state, count in states.items()),
+            cell(run.images(example_names.ACCEPTED), ","),
+            cell(run.model_number),
+            ", ".join(f"{name} {run.scores[name]:.4f}" for name in limited),
+            f"{live}[{COLORS.get(verdict, 'default')}]{verdict or '–'}[/]",
+            cell(max(model.versions, default=None) if model else None),
+        )
+    wide_console().print(table)
+
+
+def _print_events(happened: "Sequence[Event]") -> None:
+    from rich.table import Column
+
+    from pipeline.terminal import cell, make_table, number_column, wide_console
+
     columns = "cause", number_column("tries"), "outcome", "message"
     table = make_table(number_column("check"), Column("started", no_wrap=True), *columns)
-    for attempt in attempts:
-        outcome = attempt.outcome or "running, or cut off"
+    for event in happened:
+        outcome = event.outcome or "running, or cut off"
         table.add_row(
-            cell(attempt.number),
-            cell(attempt.started.astimezone(), "%Y-%m-%d %H:%M"),
-            cell(attempt.cause),
-            cell(attempt.tries),
-            f"[{colors.get(attempt.outcome, 'default')}]{outcome}[/]",
-            cell(attempt.message or attempt.found.get("text", "")),
+            cell(event.number),
+            cell(event.started, "%Y-%m-%d %H:%M"),
+            cell(event.cause),
+            cell(event.tries or None),
+            f"[{COLORS.get(event.outcome, 'default')}]{outcome}[/]",
+            cell(event.message or event.found.get("text", "")),
         )
     wide_console().print(table)

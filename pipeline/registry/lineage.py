@@ -29,6 +29,7 @@ STATES = {
     mlmd.Execution.CACHED: "cached",
     mlmd.Execution.CANCELED: "interrupted",
 }
+RESULT_PROPERTY = "result"  # of a run's context: its result as JSON (outcome.py)
 # Of artifacts that an execution completed, whether their files still exist or not.
 PUBLISHED = {mlmd.Artifact.LIVE, mlmd.Artifact.MARKED_FOR_DELETION, mlmd.Artifact.DELETED}
 
@@ -58,13 +59,17 @@ class Run:
 
     Attributes:
         id: TFX's pipeline run id.
-        nodes: in the order they ran.
+        nodes: in the order they ran; none if it failed before the first one was recorded.
         artifacts: the outputs, by node id and output key.
+        result: as JSON (outcome.py); None if it was killed before it could record one.
+        created: when the run itself was recorded.
     """
 
     id: str
     nodes: list[Node] = field(default_factory=list)
     artifacts: dict[tuple[str, str], mlmd.Artifact] = field(default_factory=dict)
+    result: str | None = None
+    created: datetime | None = None
 
     def _folder(self, node: str, key: str) -> Path | None:
         artifact = self.artifacts.get((node, key))
@@ -82,12 +87,19 @@ class Run:
 
     @property
     def started(self) -> datetime:
-        """When the first node was recorded."""
-        return self.nodes[0].started
+        """When the first node was recorded, or without one, the run."""
+        return self.nodes[0].started if self.nodes else self.created
 
     def images(self, count: str) -> int | None:
         """A count of ImageExampleGen: files, accepted, rejected or duplicates."""
         return self._property(example_names.NODE, example_names.EXAMPLES, count)
+
+    @property
+    def spans(self) -> tuple[int, ...]:
+        """The spans that were read, ascending; 0 is a folder without spans."""
+        read = self._property(example_names.NODE, example_names.EXAMPLES, example_names.SPANS)
+        newest = self._property(example_names.NODE, example_names.EXAMPLES, example_names.SPAN)
+        return tuple(json.loads(read)) if read else () if newest is None else (newest,)
 
     @property
     def rejected_report(self) -> Path | None:
@@ -117,6 +129,11 @@ class Run:
         return json.loads(path.read_text("utf-8")) if path and path.exists() else None
 
     @property
+    def scores(self) -> dict[str, float]:
+        """The metrics of the samples, also when metrics.json was removed."""
+        return metrics_of(self.artifacts.get((evaluator_names.NODE, evaluator_names.EVALUATION)))
+
+    @property
     def blessed(self) -> bool | None:
         """Whether the model was blessed; None where it was not judged."""
         return self._flag(evaluator_names.NODE, evaluator_names.BLESSING, evaluator_names.BLESSED)
@@ -127,6 +144,13 @@ class Run:
         return self._property(
             evaluator_names.NODE, evaluator_names.BLESSING, evaluator_names.REASON
         )
+
+    @property
+    def model_number(self) -> int | None:
+        """The number of the model that was trained or came from the cache."""
+        artifact = self.artifacts.get((trainer_names.NODE, trainer_names.MODEL))
+        published = artifact is not None and artifact.state in PUBLISHED
+        return artifact.id if published else None
 
     @property
     def model(self) -> Path | None:
@@ -154,13 +178,18 @@ class Run:
         )
 
 
-def properties(record: mlmd.Artifact | mlmd.Execution | None) -> dict[str, Any]:
+def properties(record: mlmd.Artifact | mlmd.Execution | mlmd.Context | None) -> dict[str, Any]:
     """The properties of a record by name, custom ones and those of its type; empty for None."""
     if record is None:
         return {}
     # A map of protocol buffers changes its order from one read to the next.
     found = sorted({**record.properties, **record.custom_properties}.items())
     return {name: getattr(value, value.WhichOneof("value")) for name, value in found}
+
+
+def metrics_of(evaluation: mlmd.Artifact | None) -> dict[str, float]:
+    """The metrics that an evaluation recorded, by name; empty for None."""
+    return {k: v for k, v in properties(evaluation).items() if type(v) is float}
 
 
 def recorded_at(artifact: mlmd.Artifact) -> datetime:
@@ -203,13 +232,15 @@ def runs(store: MetadataStore, last: int | None = None) -> list[Run]:
     by_run = {c.name: store.get_executions_by_context(c.id) for c in contexts}
     outputs = _outputs(store, [e.id for executions in by_run.values() for e in executions])
     found = []
-    for run_id, executions in by_run.items():
-        run = Run(run_id)
-        for execution in sorted(executions, key=lambda execution: execution.id):
+    for context in contexts:
+        created = datetime.fromtimestamp(context.create_time_since_epoch / 1000)
+        result = properties(context).get(RESULT_PROPERTY)
+        run = Run(context.name, result=result, created=created)
+        for execution in sorted(by_run[run.id], key=lambda execution: execution.id):
             node_id = node_ids[execution.id]
             run.nodes.append(_node(node_id, execution))
             run.artifacts |= {(node_id, key): each for key, each in outputs[execution.id].items()}
-        if run.nodes:
+        if run.nodes or run.result:
             found.append(run)
     return found
 

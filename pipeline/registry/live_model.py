@@ -151,10 +151,10 @@ def _check_may_go_live(model: RegisteredModel) -> None:
 
 
 def _withdraw(store: MetadataStore, numbers: Sequence[int], reason: str) -> None:
-    artifacts = store.get_artifacts_by_id(numbers)
+    artifacts, now = store.get_artifacts_by_id(numbers), _now()
     for artifact in artifacts:
         artifact.custom_properties[WITHDRAWN_PROPERTY].string_value = reason
-        artifact.custom_properties[WITHDRAWN_AT_PROPERTY].string_value = _now()
+        artifact.custom_properties[WITHDRAWN_AT_PROPERTY].string_value = now
     store.put_artifacts(artifacts)
 
 

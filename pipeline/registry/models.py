@@ -24,6 +24,7 @@ from pipeline.registry.lineage import (
     PUBLISHED,
     find_makers,
     maker_properties,
+    metrics_of,
     properties,
     recorded_at,
 )
@@ -79,6 +80,15 @@ class RegisteredModel:
     versions: tuple[int, ...]
     live: bool
 
+    @property
+    def verdict(self) -> str:
+        """What was decided last: withdrawn, promoted, blessed, not blessed or not judged."""
+        if self.withdrawn:
+            return "withdrawn"
+        if self.promoted:
+            return "promoted"
+        return {None: "not judged", True: "blessed", False: "not blessed"}[self.blessed]
+
 
 def load_models(store: MetadataStore, serving: Path) -> list[RegisteredModel]:
     """The models of a store, in the order they were trained.
@@ -121,7 +131,7 @@ def load_models(store: MetadataStore, serving: Path) -> list[RegisteredModel]:
                 promoted_at=promotion.get(PROMOTED_AT_PROPERTY),
                 withdrawn=about.get(WITHDRAWN_PROPERTY),
                 withdrawn_at=about.get(WITHDRAWN_AT_PROPERTY),
-                metrics={k: v for k, v in properties(evaluation).items() if type(v) is float},
+                metrics=metrics_of(evaluation),
                 limited=limited.get(evaluation.id, ()) if evaluation else (),
                 images=data.get(example_names.ACCEPTED),
                 span=data.get(example_names.SPAN),

@@ -15,3 +15,10 @@ class Outcome(StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed out"
     INTERRUPTED = "interrupted"
+
+
+class Decision(StrEnum):
+    """What a person changed about the live model."""
+
+    ROLLED_BACK = "rolled back"
+    PROMOTED = "promoted"

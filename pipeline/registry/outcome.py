@@ -1,6 +1,6 @@
-"""The result of a run: one JSON file per run, for programs that started it and for people.
+"""The result of a run, in a JSON file for the program that started it and in ML Metadata.
 
-Imports neither TFX nor TensorFlow.
+Retention removes old files; history.py reads ML Metadata. Imports neither TFX nor TensorFlow.
 """
 
 import logging
@@ -13,7 +13,6 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from components.image_example_gen import names as example_names
-from components.image_trainer import names as trainer_names
 from pipeline import failures
 from pipeline.registry import lineage, serving
 from pipeline.registry.journal import Outcome
@@ -79,8 +78,16 @@ def outcome_of(exit_code: int) -> Outcome:
 def read_result(file: Path) -> RunResult | None:
     """Reads the result of a run; None if it left none: it was killed, or the disk is full."""
     try:
-        return _JSON.validate_json(file.read_bytes())
-    except (OSError, ValidationError):
+        return parse_result(file.read_bytes())
+    except OSError:
+        return None
+
+
+def parse_result(text: str | bytes | None) -> RunResult | None:
+    """The result in a JSON text; None if there is no text, or it is damaged."""
+    try:
+        return _JSON.validate_json(text or b"")
+    except ValidationError:
         return None
 
 
@@ -92,7 +99,8 @@ def recording(
 
     Args:
         workspace: of the run, which holds it.
-        file: to write, atomically. If that fails, it is logged and the run goes on.
+        file: to write, atomically. If that or recording it in ML Metadata fails, the failure is
+            logged and the run goes on.
         log: of the run.
         run_ids: TFX's ids of the pipeline runs; read at the end.
     """
@@ -104,7 +112,9 @@ def recording(
         raise
     finally:
         try:
-            _write(_result(workspace, log, run_ids, started, error), file)
+            result = _result(workspace, log, run_ids, started, error)
+            _write(result, file)
+            _record(result, workspace)
         except Exception:
             logging.exception("The result of the run could not be written.")
 
@@ -134,7 +144,7 @@ def _result(
         runs=tuple(run_ids),
         images=run.images(example_names.ACCEPTED),
         drifted=run.drifted,
-        model=run.artifacts[trainer_names.NODE, trainer_names.MODEL].id if run.model else None,
+        model=run.model_number,
         blessed=run.blessed,
         withdrawn=run.withdrawn,
         version=int(live.name) if live else None,
@@ -148,3 +158,12 @@ def _write(result: RunResult, file: Path) -> None:
     logging.info("The run has ended: %s.", result.outcome, extra={"event": event})
     with atomic_write(file) as partial:
         partial.write_bytes(_JSON.dump_json(result, indent=2))
+
+
+def _record(result: RunResult, workspace: Workspace) -> None:
+    store = lineage.connect(workspace.metadata)
+    contexts = [each for each in lineage.run_contexts(store) if each.name in result.runs]
+    for context in contexts:
+        text = _JSON.dump_json(result).decode()
+        context.custom_properties[lineage.RESULT_PROPERTY].string_value = text
+    store.put_contexts(contexts)

@@ -1,19 +1,13 @@
-"""Finds images that no run has read yet. TFX is imported for remote folders only.
-
-The journal remembers what runs have read as one snapshot per span: for each file an eight-byte
-digest of its path in the span's folder, its size and its modification time, sorted.
-"""
+"""Finds images that no run has read yet. TFX is imported for remote folders only."""
 
 from dataclasses import dataclass
-from hashlib import blake2b
 
-from components.image_example_gen.files import ImageFile, list_images
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import Span, choose_window, list_spans
 from pipeline.config import PipelineConfig
 from pipeline.registry.journal import HeldSpan, Journal
+from pipeline.registry.read_files import digests, snapshot
 
-DIGEST_BYTES = 8
 SPANS_SHOWN = 5  # spans that a line names one by one
 
 
@@ -30,7 +24,6 @@ class SpanState:
         late: whether the new ones arrived after a run had read a later span.
         in_window: whether the next run reads it.
         held: when and why it was held, and when it was released; None if it never was.
-        snapshot: of its files; empty if it is not read.
     """
 
     number: int
@@ -41,7 +34,6 @@ class SpanState:
     late: bool
     in_window: bool
     held: HeldSpan | None
-    snapshot: bytes
 
 
 @dataclass(frozen=True)
@@ -87,11 +79,6 @@ class Finding:
     def newest(self) -> int | None:
         """The last span that the next run reads; None if it reads none."""
         return max((span.number for span in self.spans if span.in_window), default=None)
-
-    @property
-    def snapshots(self) -> dict[int, bytes]:
-        """The snapshots of the spans that the next run reads."""
-        return {span.number: span.snapshot for span in self.spans if span.in_window}
 
     @property
     def text(self) -> str:
@@ -153,7 +140,7 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     states = [
         _compare(
             span,
-            None if span.number in closed else _snapshot(data.folder, span),
+            None if span.number in closed else digests(snapshot(data.folder, span)),
             remembered,
             span in window,
             held.get(span.number),
@@ -165,37 +152,20 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
 
 def _compare(
     span: Span,
-    snapshot: bytes | None,
+    files: set[bytes] | None,
     remembered: dict[int, bytes],
     in_window: bool,
     held: HeldSpan | None,
 ) -> SpanState:
-    files = _digests(snapshot or b"")
-    new = len(files - _digests(remembered.get(span.number, b"")))
+    new = len((files or set()) - digests(remembered.get(span.number, b"")))
     trained = span.number in remembered
     return SpanState(
         number=span.number,
         folder=span.folder,
-        images=None if snapshot is None else len(files),
+        images=None if files is None else len(files),
         new=new,
         trained=trained,
         late=trained and new > 0 and span.number < max(remembered),
         in_window=in_window,
         held=held,
-        snapshot=snapshot or b"",
     )
-
-
-def _snapshot(folder: str, span: Span) -> bytes:
-    files = list_images(f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/", required=False)
-    return b"".join(sorted(map(_digest, files)))
-
-
-def _digest(file: ImageFile) -> bytes:
-    text = f"{file.path}\0{file.size}\0{file.mtime_ns}"
-    return blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
-
-
-def _digests(snapshot: bytes) -> set[bytes]:
-    starts = range(0, len(snapshot), DIGEST_BYTES)
-    return {snapshot[start : start + DIGEST_BYTES] for start in starts}

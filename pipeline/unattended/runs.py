@@ -68,7 +68,7 @@ class CheckRuns:
         self.from_scratch = False
 
     def run(self, finding: Finding) -> Ending:
-        """Trains on the new data, and remembers them as read or holds them.
+        """Trains on the new data, or holds them. The run itself records what it read.
 
         Raises:
             InUseError: a run that this check did not start holds the workspace.
@@ -84,7 +84,6 @@ class CheckRuns:
             tries = f" ({self.tries} tries)" if self.tries > 1 else ""
             outcome = Outcome.TIMED_OUT if outcome is Outcome.TIMED_OUT else Outcome.FAILED
             return Ending(outcome, f"{message}{tries}", result.exit_code)
-        self._journal.remember(finding.snapshots)
         exit_code = result.exit_code
         if periodic or self._calls_for_challenger(result):
             challenger, verdict = self._challenge(overrides)

@@ -50,6 +50,22 @@ def test_runs_lists_metrics_verdict_and_version(trained):
     assert trained.first.pushed.name in result.output
 
 
+def test_what_a_run_read_is_listed_as_trained(trained):
+    where = ("--data", trained.data, "--workspace", trained.workspace.folder)
+    result = iadb("spans", "--preset", "digits", *where, "--json")
+    assert result.exit_code == 0, result.output
+    [span] = json.loads(result.output)
+    assert (span["images"], span["new"], span["state"]) == (1797, 0, "trained")
+
+
+def test_the_history_has_the_runs_of_a_person_with_their_results(trained):
+    result = iadb("history", "--workspace", trained.workspace.folder, "--json")
+    assert result.exit_code == 0, result.output
+    first = json.loads(result.output)[0]
+    assert (first["cause"], first["outcome"], first["exit_code"]) == ("run", "blessed", 0)
+    assert first["runs"] == [trained.first.id]
+
+
 def test_run_refuses_a_cluster_of_several_workers(trained, tmp_path, monkeypatch):
     cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))

@@ -76,6 +76,8 @@ def test_a_promoted_model_is_live_and_the_baseline_of_the_next(runs):
     assert (model.live, model.blessed) == (True, False)
     assert model.promoted == "looks better than it scores"
     assert "promoted by" in iadb(runs, "models")
+    assert "live, promoted" in iadb(runs, "runs").splitlines()[-1]
+    assert "looks better than it scores" in iadb(runs, "history").splitlines()[-1]
 
     again = runs.run(*too_strict)
     assert states(again)["SampleEvaluator"] == "cached"

@@ -1,18 +1,16 @@
 """The records of a workspace, joined for the pages.
 
-Trainings, verdicts and lineage come from ML Metadata, checks and held spans from the journal.
+Trainings, verdicts and lineage come from ML Metadata, checks, read and held spans from the journal.
 Either may be missing. Imports neither TFX nor TensorFlow.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import complete_versions
@@ -21,6 +19,7 @@ from components.sample_evaluator import names as evaluator_names
 from pipeline.monitoring.dashboard.datasets import IngestedImages, load_datasets
 from pipeline.monitoring.dashboard.files import WorkspaceFiles
 from pipeline.registry import lineage
+from pipeline.registry.history import RUN, Event, events
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
 from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.workspace import Workspace
@@ -85,9 +84,10 @@ class Overview:
         models: in the order they were trained.
         runs: oldest first.
         datasets: oldest first.
-        attempts: the checks for new data, oldest first.
+        events: what happened, oldest first, as in `iadb history`.
         attempt_of: the check that started a run, by the run's id.
         held: the spans that were ever held.
+        trained: the spans that a judged run has read, as in `iadb spans`.
         served: number of the live version; None if there is none.
     """
 
@@ -95,9 +95,10 @@ class Overview:
     models: Sequence[TrainedModel]
     runs: Sequence[lineage.Run]
     datasets: Sequence[IngestedImages]
-    attempts: Sequence[Attempt]
+    events: Sequence[Event]
     attempt_of: Mapping[str, Attempt]
     held: Mapping[int, HeldSpan]
+    trained: Set[int]
     served: int | None
 
     @property
@@ -109,17 +110,19 @@ class Overview:
     def _by_number(self) -> Mapping[int, TrainedModel]:
         return {each.model.number: each for each in self.models}
 
-    @cached_property
-    def _by_attempt(self) -> Mapping[int, Sequence[TrainedModel]]:
-        found = defaultdict(list)
-        for each in self.models:
-            if each.attempt:
-                found[each.attempt.number].append(each)
-        return found
+    def models_of(self, event: Event) -> Sequence[TrainedModel]:
+        """The models that an event is about."""
+        return [self._by_number[each] for each in event.models if each in self._by_number]
 
-    def models_of(self, attempt: Attempt) -> Sequence[TrainedModel]:
-        """The models whose training a check started."""
-        return self._by_attempt.get(attempt.number, ())
+    @cached_property
+    def last_check(self) -> Event | None:
+        """The newest check; None if there was none."""
+        return next((each for each in reversed(self.events) if each.number), None)
+
+    @cached_property
+    def last_run(self) -> Event | None:
+        """The newest run that no check started; None if there was none."""
+        return next((each for each in reversed(self.events) if each.cause == RUN), None)
 
     @cached_property
     def has_spans(self) -> bool:
@@ -148,7 +151,7 @@ class Overview:
 def collect(workspace: Workspace) -> Overview:
     """Reads the records of a workspace without creating anything."""
     store, journal = lineage.connect(workspace.metadata), Journal(workspace.journal)
-    runs = lineage.runs(store)
+    runs, models = lineage.runs(store), load_models(store, workspace.serving)
     attempts = [_local(each) for each in journal.attempts()]
     attempt_of = {run: attempt for attempt in attempts for run in attempt.runs}
     files = WorkspaceFiles(workspace.folder)
@@ -156,12 +159,13 @@ def collect(workspace: Workspace) -> Overview:
     versions = complete_versions(workspace.serving)
     return Overview(
         workspace=workspace.folder,
-        models=_trained_models(store, workspace, runs, attempt_of, datasets),
+        models=_trained_models(models, workspace, runs, attempt_of, datasets),
         runs=runs,
         datasets=list(datasets.values()),
-        attempts=attempts,
+        events=events(attempts, runs, models),
         attempt_of=attempt_of,
         held={number: _local(each) for number, each in journal.held_spans().items()},
+        trained=journal.snapshots().keys(),
         served=int(versions[-1].name) if versions else None,
     )
 
@@ -177,7 +181,7 @@ def _local(record: Attempt | HeldSpan) -> Any:
 
 
 def _trained_models(
-    store: MetadataStore,
+    models: Sequence[RegisteredModel],
     workspace: Workspace,
     runs: Sequence[lineage.Run],
     attempt_of: Mapping[str, Attempt],
@@ -193,7 +197,7 @@ def _trained_models(
             number = evaluation.custom_properties[evaluator_names.MODEL_ID].int_value
             evaluations[number] = _evaluation(evaluation, workspace)
     found = []
-    for model in load_models(store, workspace.serving):
+    for model in models:
         run = trained_by.get(model.number)
         attempt = attempt_of.get(run.id) if run else None
         found.append(

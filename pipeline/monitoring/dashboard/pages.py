@@ -21,16 +21,22 @@ from pipeline.monitoring.dashboard import charts, wording
 from pipeline.monitoring.dashboard.collect import Evaluation, Overview, TrainedModel
 from pipeline.monitoring.dashboard.datasets import all_spans, rejected_files, spans_of
 from pipeline.monitoring.dashboard.weeks import calendar, summary
-from pipeline.monitoring.dashboard.wording import run_state, verdict_of
+from pipeline.monitoring.dashboard.wording import run_state
 from pipeline.registry import lineage
 from trainer.common.text import printable
 
 INDEX = "index.html"
-CHECKS, MODELS, RUNS, DATA = "checks.html", "models.html", "runs.html", "data.html"
-NAVIGATION = {INDEX: "Overview", CHECKS: "Checks", MODELS: "Models", RUNS: "Runs", DATA: "Data"}
+HISTORY, MODELS, RUNS, DATA = "history.html", "models.html", "runs.html", "data.html"
+NAVIGATION = {
+    INDEX: "Overview",
+    HISTORY: "History",
+    MODELS: "Models",
+    RUNS: "Runs",
+    DATA: "Data",
+}
 # At most so many are shown, the newest.
 CHARTED_MODELS, CHARTED_RUNS, CHARTED_SPANS = 90, 60, 60
-LISTED_CHECKS, LISTED_RUNS, LISTED_FILES, LISTED_ANCESTORS = 14, 100, 500, 10
+LISTED_EVENTS, LISTED_RUNS, LISTED_FILES, LISTED_ANCESTORS = 14, 100, 500, 10
 INDEX_CHARTS = 2
 REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
@@ -71,7 +77,7 @@ class Site:
         self._environment = _environment(overview, now)
         self._pages: dict[str, Callable[[], Page | None]] = {
             INDEX: self._index,
-            CHECKS: lambda: self._page("checks", CHECKS, weeks=calendar(overview)),
+            HISTORY: lambda: self._page("history", HISTORY, weeks=calendar(overview.events)),
             MODELS: lambda: self._page("models", MODELS, quality=list(self._quality())),
             RUNS: self._runs,
             DATA: self._data,
@@ -105,21 +111,23 @@ class Site:
             "index",
             INDEX,
             held=[each for each in overview.held.values() if each.released is None],
-            summary=summary(overview),
-            last=overview.attempts[-1] if overview.attempts else None,
-            last_run=overview.runs[-1] if overview.runs else None,
+            rejected=_newest_rejected(overview),
+            summary=summary(overview.events),
+            last=overview.events[-1] if overview.events else None,
             quality=list(islice(self._quality(), INDEX_CHARTS)),
-            weeks=calendar(overview),
-            attempts=overview.attempts[: -LISTED_CHECKS - 1 : -1],
+            weeks=calendar(overview.events),
+            events=overview.events[: -LISTED_EVENTS - 1 : -1],
         )
 
     def _quality(self) -> Iterator[tuple[str, Markup]]:
         """One chart per metric with limits."""
         for name in charted_metrics(self._overview):
             points = [
-                charts.Point(each.day, each.model.metrics[name], verdict_of(each), each.model.live)
+                charts.Point(
+                    each.day, each.model.metrics[name], each.model.verdict, each.model.live
+                )
                 for each in sorted(self._overview.models, key=lambda each: each.day)
-                if name in each.model.metrics and verdict_of(each) in charts.MARKS
+                if name in each.model.metrics and each.model.verdict in charts.MARKS
             ][-CHARTED_MODELS:]
             if points:
                 text = ", ".join(f"{p.day:%d %b} {p.value:.3g} {p.verdict}" for p in points)
@@ -228,9 +236,10 @@ def _environment(overview: Overview, now: datetime) -> jinja2.Environment:
         style=Markup(_STYLE),
         policy=PAGE_POLICY,
         navigation=NAVIGATION,
-        words_of=lambda attempt: wording.words_of(attempt, overview),
+        words_of=lambda event: wording.words_of(event, overview),
+        kind_of=wording.kind_of,
+        place_of=wording.place_of,
         verdicts=wording.VERDICTS,
-        verdict_of=verdict_of,
         found_text=wording.found_text,
         result_text=wording.result_text,
         run_state=run_state,
@@ -252,6 +261,12 @@ def _directions(overview: Overview) -> dict[str, str]:
     return {}
 
 
+def _newest_rejected(overview: Overview) -> TrainedModel | None:
+    """The newest model, if the gate rejected it and nobody has decided otherwise."""
+    newest = overview.models[-1] if overview.models else None
+    return newest if newest and newest.model.verdict == "not blessed" else None
+
+
 def _typical_seconds(runs: Sequence[lineage.Run]) -> dict[str, float]:
     """The median time of each node over the runs in which it was not cached."""
     seconds = defaultdict(list)
@@ -264,6 +279,8 @@ def _typical_seconds(runs: Sequence[lineage.Run]) -> dict[str, float]:
 
 def _seconds(run: lineage.Run) -> float:
     """From the start of the first node to the end of the last."""
+    if not run.nodes:
+        return 0.0
     last = run.nodes[-1]
     return (last.started - run.started).total_seconds() + last.seconds
 

@@ -1,50 +1,55 @@
-"""The checks of the last weeks as a calendar and in one line."""
+"""What happened in the last weeks as a calendar and in one line."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
-from pipeline.monitoring.dashboard.collect import Overview
 from pipeline.monitoring.dashboard.wording import OUTCOMES
-from pipeline.registry.journal import Attempt, Outcome
+from pipeline.registry.history import Event
+from pipeline.registry.names import Decision, Outcome
 
 WEEKS = 5
 
 
-def calendar(overview: Overview) -> list[list[tuple[date, list[Attempt]]]]:
-    """Weeks from Monday to Sunday, up to the week of the latest check.
+def calendar(events: Sequence[Event]) -> list[list[tuple[date, list[Event]]]]:
+    """Weeks from Monday to Sunday, up to the week of the latest event.
 
-    A day has one check per outcome, the most serious first; those with nothing to do only if there
+    A day has one event per outcome, the most serious first; those with nothing to do only if there
     are no others.
     """
-    if not overview.attempts:
+    if not events:
         return []
-    by_day: dict[date, dict[Outcome | None, Attempt]] = defaultdict(dict)
-    for attempt in overview.attempts:
-        by_day[attempt.started.date()][attempt.outcome] = attempt
-    last = _monday(overview.attempts[-1].started.date())
+    by_day: dict[date, dict[Outcome | Decision | None, Event]] = defaultdict(dict)
+    for event in events:
+        by_day[event.started.date()][event.outcome] = event
+    last = _monday(max(by_day))
     first = max(last - timedelta(weeks=WEEKS - 1), _monday(min(by_day)))
     days = [first + timedelta(days=i) for i in range((last - first).days + 7)]
-    cells = [(day, _most_serious_first(by_day.get(day, {}))) for day in days]
+    cells = [(day, _most_serious_first(by_day.get(day, {}).values())) for day in days]
     return [cells[i : i + 7] for i in range(0, len(cells), 7)]
 
 
-def summary(overview: Overview) -> str:
-    """The outcomes of the checks in the calendar, in one line."""
-    weeks = calendar(overview)
+def summary(events: Sequence[Event]) -> str:
+    """The events in the calendar and their outcomes, in one line."""
+    weeks = calendar(events)
     if not weeks:
         return ""
-    attempts = [each for each in overview.attempts if each.started.date() >= weeks[0][0][0]]
-    outcomes = Counter(each.outcome or "unfinished" for each in attempts)
+    shown = [each for each in events if each.started.date() >= weeks[0][0][0]]
+    kinds = Counter(_kind(each) for each in shown)
+    total = [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in kinds.items()]
+    outcomes = Counter(each.outcome or "unfinished" for each in shown)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
-    total = f"{len(attempts)} check{'' if len(attempts) == 1 else 's'}"
-    return f"{total} since {attempts[0].started:%-d %B}: {counts}."
+    return f"{', '.join(total)} since {shown[0].started:%-d %B}: {counts}."
 
 
-def _most_serious_first(attempts: Mapping[Outcome | None, Attempt]) -> list[Attempt]:
-    outcomes = sorted(attempts, key=list(OUTCOMES).index)
-    work = [each for each in outcomes if OUTCOMES[each].tone != "quiet"]
-    return [attempts[each] for each in work or outcomes[:1]]
+def _kind(event: Event) -> str:
+    return "check" if event.number else event.cause
+
+
+def _most_serious_first(events: Iterable[Event]) -> list[Event]:
+    found = sorted(events, key=lambda event: list(OUTCOMES).index(event.outcome))
+    work = [each for each in found if OUTCOMES[each.outcome].tone != "quiet"]
+    return work or found[:1]
 
 
 def _monday(day: date) -> date:

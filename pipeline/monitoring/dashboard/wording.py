@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from pipeline.monitoring.dashboard.collect import Overview, TrainedModel
+from pipeline.monitoring.dashboard.collect import Overview
 from pipeline.registry import lineage
-from pipeline.registry.journal import Attempt, Outcome
+from pipeline.registry.history import Event
+from pipeline.registry.names import Decision, Outcome
 from trainer.common.text import printable
 
 
@@ -32,6 +33,8 @@ OUTCOMES = {
     Outcome.HELD: Words("‖", "data held for review", "bad"),
     Outcome.INTERRUPTED: Words("÷", "interrupted", "bad"),
     None: Words("…", "cut off", "bad"),
+    Decision.ROLLED_BACK: Words("□", "rolled back", "bad"),
+    Decision.PROMOTED: Words("▲", "promoted", "good"),
     Outcome.BLESSED: Words("✓", "blessed", "good"),
     Outcome.NOT_BLESSED: Words("✗", "not blessed; live model unchanged", ""),
     Outcome.BUSY: Words("·", "skipped: workspace busy", "quiet"),
@@ -49,36 +52,40 @@ VERDICTS = {
 }
 
 
-def verdict_of(trained: TrainedModel) -> str:
-    """The verdict on a model, a key of VERDICTS."""
-    model = trained.model
-    if model.withdrawn:
-        return "withdrawn"
-    if model.promoted:
-        return "promoted"
-    return {None: "not judged", True: "blessed", False: "not blessed"}[model.blessed]
-
-
-def words_of(attempt: Attempt, overview: Overview) -> Words:
-    """The outcome of a check. One without an end was cut off, but the newest may be running."""
-    if attempt.outcome is None and attempt is overview.attempts[-1]:
+def words_of(event: Event, overview: Overview) -> Words:
+    """The outcome of an event. Without an end it was cut off, but the newest may be running."""
+    if event.outcome is None and event in (overview.last_check, overview.last_run):
         return _NEWEST_WITHOUT_END
-    return OUTCOMES[attempt.outcome]
+    return OUTCOMES[event.outcome]
 
 
-def found_text(attempt: Attempt) -> str:
-    """What a check found, in one line; empty if it could not read the data."""
-    return attempt.found.get("text", "")
+def kind_of(event: Event) -> str:
+    """What an event is, in words."""
+    return f"check {event.number}" if event.number else event.cause
 
 
-def result_text(attempt: Attempt) -> str:
-    """The message of a check without what it found, which the message begins with."""
-    text = attempt.message.removeprefix(found_text(attempt)).removeprefix("; ")
-    return f"{text} ({attempt.tries} tries)" if attempt.tries > 1 else text
+def place_of(event: Event) -> str:
+    """The id of an event on the page of the history."""
+    if event.number:
+        return f"check-{event.number}"
+    return f"{event.cause}-{event.started:%Y%m%d%H%M%S%f}"
+
+
+def found_text(event: Event) -> str:
+    """What a check found, in one line; empty if it could not read the data, or is no check."""
+    return event.found.get("text", "")
+
+
+def result_text(event: Event) -> str:
+    """The message of an event without what a check found, which the message begins with."""
+    text = event.message.removeprefix(found_text(event)).removeprefix("; ")
+    return f"{text} ({event.tries} tries)" if event.tries > 1 else text
 
 
 def run_state(run: lineage.Run) -> str:
     """How a run ended: done, failed or interrupted."""
+    if not run.nodes:
+        return "failed"
     states = {node.state for node in run.nodes}
     return next((state for state in ("failed", "interrupted") if state in states), "done")
 

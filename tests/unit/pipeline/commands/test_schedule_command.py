@@ -59,7 +59,7 @@ def test_listing_spans_or_history_writes_nothing(tmp_path, workspace):
     workspace.artifacts.mkdir(parents=True)
     assert spans(tmp_path / "data", workspace).exit_code == 0
     result = iadb("history", "--workspace", workspace.folder)
-    assert result.output == f"no checks in {workspace.folder}\n"
+    assert result.output == f"nothing has happened in {workspace.folder}\n"
     assert list(workspace.folder.iterdir()) == [workspace.artifacts]
 
 

@@ -20,7 +20,9 @@ from trainer.common import exit_codes
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
 STAND_IN = """
-import json, pathlib, sys, time
+import json, pathlib, sys, time, yaml
+from pipeline.registry import read_files
+from pipeline.registry.journal import Journal
 folder, arguments = pathlib.Path(sys.argv[1]), sys.argv[2:]
 config = pathlib.Path(arguments[arguments.index("--config") + 1]).read_text()
 calls = folder / "calls.json"
@@ -28,7 +30,15 @@ earlier = json.loads(calls.read_text()) if calls.exists() else []
 calls.write_text(json.dumps([*earlier, [arguments, config]]))
 plan = json.loads((folder / "plan.json").read_text())
 code, line, seconds = plan["ends"][len(earlier)]
+data = yaml.safe_load(config)["data"]
+for text in arguments:
+    key, _, value = text.removeprefix("--set=data.").partition("=")
+    data |= {key: yaml.safe_load(value)} if text.startswith("--set=data.") else {}
+keys = "folder", "pattern", "span", "window", "exclude"
+found = read_files.snapshots(*(data[key] for key in keys))
 time.sleep(seconds)
+if code in (0, 5):
+    read_files.remember(Journal(folder / "workspace" / "journal.sqlite"), found)
 outcome = {0: "blessed", 5: "not blessed"}.get(code, "failed")
 if outcome != "failed" or plan["result"]:
     file = next(text.removeprefix("--result=") for text in arguments if "--result=" in text)

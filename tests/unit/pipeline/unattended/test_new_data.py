@@ -7,6 +7,7 @@ import pytest
 
 from components.image_example_gen.errors import ImageDataError
 from pipeline.config import load
+from pipeline.registry import read_files
 from pipeline.registry.journal import Journal
 from pipeline.unattended.new_data import look
 
@@ -28,6 +29,16 @@ def config_of(folder, *overrides):
     return load(overrides=[f"data.folder={folder}", *overrides])
 
 
+def snapshots(config):
+    data = config.data
+    return read_files.snapshots(data.folder, data.pattern, data.span, data.window, data.exclude)
+
+
+def read(config, journal):
+    """Records the files as a run that reads them."""
+    read_files.remember(journal, snapshots(config))
+
+
 @pytest.fixture
 def spanned(tmp_path):
     """A configuration of spans, and the folder of each by its number."""
@@ -40,7 +51,7 @@ def test_all_is_new_at_first_and_nothing_when_it_is_remembered(tmp_path, journal
     put(tmp_path / "data", "a.png", "b.png", "labels.csv")
     found = look(config, journal)
     assert (found.new, found.late, found.text) == ({0: 2}, {}, "2 new images")
-    journal.remember(found.snapshots)
+    read(config, journal)
     found = look(config, journal)
     assert (found.new, found.text) == ({}, "no new images")
 
@@ -48,19 +59,28 @@ def test_all_is_new_at_first_and_nothing_when_it_is_remembered(tmp_path, journal
 def test_in_a_growing_folder_what_came_or_changed_is_new(tmp_path, journal):
     config = config_of(tmp_path / "data")
     put(tmp_path / "data", "a.png", "b.png", "c.png")
-    journal.remember(look(config, journal).snapshots)
+    read(config, journal)
     put(tmp_path / "data" / "more", "d.png")
     os.utime(tmp_path / "data" / "a.png", (1, 1))
     (tmp_path / "data" / "c.png").unlink()
     assert look(config, journal).new == {0: 2}
 
 
-def test_what_arrives_after_the_look_is_new_the_next_time(tmp_path, journal):
+def test_what_a_run_read_of_another_folder_is_not_forgotten(tmp_path, journal):
+    first, second = (config_of(tmp_path / name) for name in ("first", "second"))
+    put(tmp_path / "first", "a.png")
+    put(tmp_path / "second", "b.png")
+    for config in (first, second):
+        read(config, journal)
+    assert (look(first, journal).new, look(second, journal).new) == ({}, {})
+
+
+def test_what_arrives_while_a_run_reads_is_new_the_next_time(tmp_path, journal):
     config = config_of(tmp_path / "data")
     put(tmp_path / "data", "a.png")
-    before = look(config, journal)
+    before = snapshots(config)
     put(tmp_path / "data", "b.png")
-    journal.remember(before.snapshots)
+    read_files.remember(journal, before)
     assert look(config, journal).new == {0: 1}
 
 
@@ -70,7 +90,7 @@ def test_files_that_arrive_late_in_a_span_of_the_window_are_new_and_reported_as_
     config, folder = spanned
     put(folder(1), "a.png")
     put(folder(2), "a.png")
-    journal.remember(look(config, journal).snapshots)
+    read(config, journal)
     put(folder(1), "late.png")
     put(folder(3), "a.png", "b.png")
     found = look(config, journal)
@@ -81,7 +101,7 @@ def test_files_that_arrive_late_in_a_span_of_the_window_are_new_and_reported_as_
 def test_more_files_in_the_newest_span_are_not_late(spanned, journal):
     config, folder = spanned
     put(folder(1), "a.png")
-    journal.remember(look(config, journal).snapshots)
+    read(config, journal)
     put(folder(1), "b.png")
     found = look(config, journal)
     assert (found.new, found.late, found.text) == ({1: 1}, {}, "1 new image in span 1")
@@ -94,7 +114,7 @@ def test_spans_outside_the_window_are_reported_and_start_no_run(spanned, journal
     found = look(config, journal)
     assert (found.new, found.outside) == ({2: 1, 3: 1, 4: 1}, {1: 1})
     assert found.text.endswith("; 1 in spans outside data.window: 1")
-    journal.remember(found.snapshots)
+    read(config, journal)
     assert (look(config, journal).new, look(config, journal).outside) == ({}, {1: 1})
 
 
@@ -115,7 +135,7 @@ def test_where_all_is_held_nothing_is_read(tmp_path, journal):
     put(tmp_path / "data", "a.png")
     journal.hold(0, "5 of 5 files are rejected", NOW)
     found = look(config_of(tmp_path / "data"), journal)
-    assert (found.new, found.newest, found.snapshots) == ({}, None, {})
+    assert (found.new, found.newest) == ({}, None)
     assert found.text.startswith("no new images; the folder is held: 5 of 5")
 
 

@@ -95,6 +95,6 @@ def record_everything(story, text):
     story.attempt(4, Outcome.NOTHING_NEW)
     artifact = story.recorded.store.get_artifacts_by_id([child])[0]
     artifact.custom_properties["withdrawn"].string_value = text
-    artifact.custom_properties["withdrawn_at"].string_value = text
+    artifact.custom_properties["withdrawn_at"].string_value = FIRST.isoformat()
     story.recorded.store.put_artifacts([artifact])
     return parent, child

@@ -108,7 +108,7 @@ def test_a_damaged_report_of_files_counts_as_removed(story):
 
 def test_a_missing_workspace_is_empty_and_is_not_created(tmp_path):
     overview = collect(Workspace(tmp_path / "nowhere"))
-    assert (overview.models, overview.runs, overview.attempts) == ([], [], [])
+    assert (overview.models, overview.runs, overview.events) == ([], [], [])
     assert not (tmp_path / "nowhere").exists()
 
 

@@ -16,7 +16,7 @@ from pipeline.registry.journal import Outcome
 from pipeline.workspace import Workspace
 from tests.recorded import write_model
 
-MAIN = ["index.html", "checks.html", "models.html", "runs.html", "data.html"]
+MAIN = ["index.html", "history.html", "models.html", "runs.html", "data.html"]
 
 
 class Elements(html.parser.HTMLParser):
@@ -81,7 +81,7 @@ def test_runs_that_a_person_started_are_shown_without_a_journal(story):
     story.workspace.journal.unlink(missing_ok=True)
     site = story.site()
     assert f"Model {number} is live" in read(site, "index.html").text
-    assert "None yet" in read(site, "checks.html").text
+    assert "run – ✓ blessed" in read(site, "history.html").text
     assert "done" in read(site, "runs.html").text
 
 
@@ -122,7 +122,7 @@ def test_each_model_has_a_page_with_its_reason_parents_and_images(story):
     assert "In said by the gate 1,797" in first.text  # a split
     assert "withdrawn" in second.text
     assert f"{parent}.html" in second.all("href")
-    assert "../checks.html#check-2" in second.all("href")
+    assert "../history.html#check-2" in second.all("href")
     assert "Ancestors" in second.text
     assert "Ancestors" not in first.text
 
@@ -204,7 +204,7 @@ def test_the_calendar_shows_each_outcome_of_a_day_the_most_serious_first(story):
     story.attempt(2, Outcome.TOO_FEW)
     story.attempt(2, Outcome.NOTHING_NEW)
     story.attempt(9, Outcome.BLESSED)
-    found = calendar(collect(story.workspace))
+    found = calendar(collect(story.workspace).events)
     assert [len(week) for week in found] == [7, 7]
     assert found[0][0][0] == FIRST.date()
     outcomes = [[attempt.outcome for attempt in attempts] for _, attempts in found[0]]
@@ -214,7 +214,7 @@ def test_the_calendar_shows_each_outcome_of_a_day_the_most_serious_first(story):
 def test_the_calendar_shows_the_last_weeks_of_a_year(story):
     for day in range(0, 365, 5):
         story.attempt(day, Outcome.NOTHING_NEW)
-    found = calendar(collect(story.workspace))
+    found = calendar(collect(story.workspace).events)
     assert len(found) == weeks.WEEKS
     assert found[-1][0][0] <= (FIRST + timedelta(days=360)).date() <= found[-1][-1][0]
 
@@ -222,14 +222,14 @@ def test_the_calendar_shows_the_last_weeks_of_a_year(story):
 def test_weeks_without_checks_are_shown_and_not_counted(story):
     story.attempt(0, Outcome.FAILED)
     story.attempt(60, Outcome.BLESSED)
-    assert len(calendar(collect(story.workspace))) == weeks.WEEKS
+    assert len(calendar(collect(story.workspace).events)) == weeks.WEEKS
     assert "1 check since 1 January: 1 blessed." in read(story.site(), "index.html").text
 
 
 def test_only_the_newest_check_without_an_end_may_still_run(story):
     story.attempt(0, None)
     story.attempt(1, None)
-    rows = read(story.site(), "checks.html").text
+    rows = read(story.site(), "history.html").text
     assert rows.count("running, or cut off") == 2  # in the calendar, and in the table
     assert rows.count("… cut off") == 2
 
@@ -310,7 +310,7 @@ def test_what_a_check_found_is_shown_once(story):
     found = "60 new images in span 3"
     story.attempt(1, Outcome.BLESSED, f"{found}; kid 0.01 is at most 0.02", found=found)
     story.attempt(2, Outcome.NOTHING_NEW, "no new images", found="no new images")
-    text = read(story.site(), "checks.html").text
+    text = read(story.site(), "history.html").text
     assert text.count(found) == 1
     assert "kid 0.01 is at most 0.02" in text
     assert text.count("no new images") == 1

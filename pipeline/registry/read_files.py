@@ -1,0 +1,60 @@
+"""The files that runs have read, span by span, as the journal keeps them.
+
+A snapshot of a span has, for each of its files, an eight-byte digest of the path in the span's
+folder, the size and the modification time. The journal keeps the union of what runs have read: the
+same workspace may be used with several folders, and files that were removed may come back.
+TFX is imported for remote folders only.
+"""
+
+from collections.abc import Collection
+from hashlib import blake2b
+
+from components.image_example_gen.files import ImageFile, list_images
+from components.image_example_gen.spans import Span, choose_window, list_spans
+from pipeline.registry.journal import Journal
+
+DIGEST_BYTES = 8
+
+
+def snapshot(folder: str, span: Span) -> bytes:
+    """The snapshot of a span as it is now; empty if it has no images.
+
+    Raises:
+        ImageDataError: its folder is missing or unreadable.
+    """
+    files = list_images(f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/", required=False)
+    return b"".join(sorted(map(_digest, files)))
+
+
+def snapshots(
+    folder: str, pattern: str, newest: int | None, window: int, exclude: Collection[int]
+) -> dict[int, bytes]:
+    """The snapshots of the spans that a run reads, by number; `choose_window` has the arguments.
+
+    Raises:
+        ImageDataError: the folder or its spans do not match the arguments.
+    """
+    chosen = choose_window(list_spans(folder, pattern), newest, window, exclude)
+    return {span.number: snapshot(folder, span) for span in chosen}
+
+
+def digests(files: bytes) -> set[bytes]:
+    """The digests of the files in a snapshot."""
+    starts = range(0, len(files), DIGEST_BYTES)
+    return {files[start : start + DIGEST_BYTES] for start in starts}
+
+
+def remember(journal: Journal, found: dict[int, bytes]) -> None:
+    """Adds snapshots to what was read before; the caller holds the workspace."""
+    before = journal.snapshots()
+    journal.remember(
+        {
+            span: b"".join(sorted(digests(files) | digests(before.get(span, b""))))
+            for span, files in found.items()
+        }
+    )
+
+
+def _digest(file: ImageFile) -> bytes:
+    text = f"{file.path}\0{file.size}\0{file.mtime_ns}"
+    return blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
