@@ -22,7 +22,7 @@ from pipeline.runners import gpu
 from pipeline.schema import read_schema
 from pipeline.terminal import NodeLines, print_summary
 from pipeline.workspace import Workspace
-from trainer.common.files import atomic_write
+from trainer.common.files import atomic_write, open_below
 from trainer.common.signals import exit_on_sigterm
 from trainer.fit.tf_config import read_tf_config
 
@@ -147,6 +147,11 @@ def _run(
 
 def _keep_report(run: lineage.Run, workspace: Workspace) -> None:
     """Copies the report to the workspace, under the evaluation's number and as the latest."""
+    report = run.evaluation / evaluator_names.REPORT_HTML
     for name in (f"{run.evaluation.name}.html", "latest.html"):
-        with atomic_write(workspace.reports / name) as partial:
-            shutil.copyfile(run.evaluation / evaluator_names.REPORT_HTML, partial)
+        with (
+            open_below(run.evaluation, report) as source,  # a link would be copied as its target
+            atomic_write(workspace.reports / name) as partial,
+            partial.open("wb") as target,
+        ):
+            shutil.copyfileobj(source, target)

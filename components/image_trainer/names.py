@@ -10,4 +10,5 @@ MODEL_RUN = "model_run"
 
 MODEL_TYPE = "Model"  # of the artifact
 SERVING = "Format-Serving"  # in the root of a Model: the sampler SavedModel
+CUSTOM_CONFIG = "custom_config"  # execution property: options as JSON
 STEPS = "steps"  # execution property: batches trained on

@@ -11,11 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher.versions import complete_versions
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
+from pipeline.monitoring.dashboard.configuration import load_configurations
 from pipeline.monitoring.dashboard.datasets import IngestedImages, load_datasets
 from pipeline.monitoring.dashboard.files import WorkspaceFiles
 from pipeline.registry import lineage
@@ -60,6 +62,7 @@ class TrainedModel:
         run: that trained it.
         dataset: that it was trained on.
         evaluation: the latest one of it.
+        configuration: values by key, such as train.batch_size.
     """
 
     model: RegisteredModel
@@ -68,6 +71,7 @@ class TrainedModel:
     run: lineage.Run | None
     dataset: IngestedImages | None
     evaluation: Evaluation | None
+    configuration: Mapping[str, Any]
 
     @property
     def span(self) -> int | None:
@@ -159,7 +163,7 @@ def collect(workspace: Workspace) -> Overview:
     versions = complete_versions(workspace.serving)
     return Overview(
         workspace=workspace.folder,
-        models=_trained_models(models, workspace, runs, attempt_of, datasets),
+        models=_trained_models(store, models, workspace, runs, attempt_of, datasets),
         runs=runs,
         datasets=list(datasets.values()),
         events=events(attempts, runs, models),
@@ -181,6 +185,7 @@ def _local(record: Attempt | HeldSpan) -> Any:
 
 
 def _trained_models(
+    store: MetadataStore,
     models: Sequence[RegisteredModel],
     workspace: Workspace,
     runs: Sequence[lineage.Run],
@@ -196,6 +201,8 @@ def _trained_models(
         if evaluation:
             number = evaluation.custom_properties[evaluator_names.MODEL_ID].int_value
             evaluations[number] = _evaluation(evaluation, workspace)
+    numbers = {model: evaluation.number for model, evaluation in evaluations.items()}
+    configurations = load_configurations(store, models, numbers)
     found = []
     for model in models:
         run = trained_by.get(model.number)
@@ -208,6 +215,7 @@ def _trained_models(
                 run=run,
                 dataset=datasets.get(model.examples),
                 evaluation=evaluations.get(model.number),
+                configuration=configurations[model.number],
             )
         )
     return found

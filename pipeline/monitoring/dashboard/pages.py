@@ -38,6 +38,7 @@ NAVIGATION = {
 CHARTED_MODELS, CHARTED_RUNS, CHARTED_SPANS = 90, 60, 60
 LISTED_EVENTS, LISTED_RUNS, LISTED_FILES, LISTED_ANCESTORS = 14, 100, 500, 10
 INDEX_CHARTS = 2
+TABLED_METRICS = 4  # of a model in a row with others; its own page has all
 REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
     "form-action 'none'"
@@ -229,6 +230,8 @@ def _environment(overview: Overview, now: datetime) -> jinja2.Environment:
         time=wording.time,
         age=lambda then: wording.age(then, now),
         duration=wording.duration,
+        setting=wording.setting_text,
+        breakable=wording.breakable,
     )
     environment.globals.update(
         overview=overview,
@@ -243,7 +246,8 @@ def _environment(overview: Overview, now: datetime) -> jinja2.Environment:
         found_text=wording.found_text,
         result_text=wording.result_text,
         run_state=run_state,
-        limited=limited_metrics(overview),
+        limits_text=wording.limits_text,
+        tabled=limited_metrics(overview)[:TABLED_METRICS],
         better=_directions(overview),
         picture=_picture,
     )

@@ -1,5 +1,8 @@
 """Texts of the pages: outcomes and verdicts as a sign and a phrase, numbers, times, names."""
 
+import json
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -7,7 +10,7 @@ from markupsafe import Markup
 
 from pipeline.monitoring.dashboard.collect import Overview
 from pipeline.registry import lineage
-from pipeline.registry.history import Event
+from pipeline.registry.history import Event, run_event
 from pipeline.registry.names import Decision, Outcome
 from trainer.common.text import printable
 
@@ -26,6 +29,7 @@ class Words(NamedTuple):
     tone: str
 
 
+LIMITS = (("minimum", "≥ {}"), ("maximum", "≤ {}"), ("max_worsening", "≤ {} worse"))
 # The most serious first.
 OUTCOMES = {
     Outcome.FAILED: Words("!", "failed", "bad"),
@@ -82,12 +86,29 @@ def result_text(event: Event) -> str:
     return f"{text} ({event.tries} tries)" if event.tries > 1 else text
 
 
+def limits_text(metric: str, configuration: Mapping[str, Any]) -> str:
+    """The limits of a metric in a configuration; a dash without any."""
+    prefix = f"evaluate.thresholds.{metric}"
+    values = [(text, configuration.get(f"{prefix}.{limit}")) for limit, text in LIMITS]
+    found = [text.format(number(value)) for text, value in values if value is not None]
+    return ", ".join(found) or "–"
+
+
+def setting_text(value: Any) -> str:
+    """A value of a configuration as in YAML, in one line."""
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+
+
+def breakable(name: str) -> Markup:
+    """A name that may be broken after its separators."""
+    text = re.sub("([_@.]|(?<=[a-z])(?=[A-Z]))", "\\1\0", printable(name))
+    return Markup("<wbr>").join(text.split("\0"))
+
+
 def run_state(run: lineage.Run) -> str:
-    """How a run ended: done, failed or interrupted."""
-    if not run.nodes:
-        return "failed"
-    states = {node.state for node in run.nodes}
-    return next((state for state in ("failed", "interrupted") if state in states), "done")
+    """How a run ended: done, whatever the verdict, or else its outcome."""
+    outcome = run_event(run).outcome or Outcome.INTERRUPTED
+    return "done" if outcome in (Outcome.BLESSED, Outcome.NOT_BLESSED) else outcome
 
 
 def span_name(span: int | None, overview: Overview) -> str:

@@ -56,7 +56,9 @@ class Story:
     def write_evaluation(self, run):
         """Writes the files of a run's evaluation."""
         images = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), np.uint8)
-        metrics = {"metrics": {"kid": {"larger_is_better": False}}}
+        metrics = {
+            "metrics": {"kid": {"larger_is_better": False, "train": -0.0009, "noise": 1.9524}}
+        }
         for name, content in (
             ("report.html", f"<title>{run}</title>".encode()),
             ("samples.png", grid_png(images)),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from dashboard_realistic import record_month
 from dashboard_story import HOSTILE, Story, record_everything
 
 from pipeline.monitoring.dashboard.write import write
@@ -9,6 +10,19 @@ from pipeline.registry.journal import Outcome
 from tests.browser import LEAST_CONTRAST, READABLE, assert_quiet
 
 PHONE, DESK = 390, 1200  # widths in pixels
+# Elements that leave the window, that are wider than their place, and columns that are too narrow.
+BEYOND = "const beyond = e => e.getBoundingClientRect().right > innerWidth + 1"
+WIDER = "const wider = e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth"
+NARROW = (
+    "const narrow = e => e.matches('.scroll td, .scroll tbody th') && e.clientWidth < 100"
+    " && e.textContent.trim().length > 20"
+)
+MISPLACED = f"""(() => {{
+  {BEYOND}; {WIDER}; {NARROW};
+  return [...document.querySelectorAll('main *:not(.hidden, .hidden *, svg *)')]
+    .filter(e => beyond(e) || wider(e) || narrow(e))
+    .map(e => `${{e.tagName}} ${{e.textContent.trim().slice(0, 40)}}`);
+}})()"""
 # The text of the focused element.
 FOCUSED = "document.activeElement.textContent.trim()"
 
@@ -41,6 +55,26 @@ def test_every_page_fits_its_window_and_can_be_read(chromium, pages, width, sche
         shown = chromium.screenshot()
         corner = shown[0, 0]
         assert np.all(corner > 230 if scheme == "light" else corner < 40), page
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory):
+    """The pages of a month with many metrics, long paths and long reasons, one of each kind."""
+    folder = tmp_path_factory.mktemp("month")
+    story = Story(folder / "workspace")
+    record_month(story)
+    write(story.site(day=30), folder / "pages")
+    models = sorted((folder / "pages" / "models").iterdir(), key=lambda page: int(page.stem))
+    return [*(folder / "pages").glob("*.html"), models[0], *models[-3:]]
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_long_names_paths_and_reasons_have_room(chromium, month, width):
+    for page in month:
+        chromium.open(page, width, "light")
+        chromium.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+        assert chromium.evaluate("document.documentElement.scrollWidth") <= width, page
+        assert chromium.evaluate(MISPLACED) == [], page
 
 
 def test_charts_have_the_colors_of_the_page(chromium, pages):

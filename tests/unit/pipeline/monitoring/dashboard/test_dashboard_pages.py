@@ -1,4 +1,5 @@
 import html.parser
+import json
 import posixpath
 import re
 from datetime import timedelta
@@ -81,15 +82,16 @@ def test_runs_that_a_person_started_are_shown_without_a_journal(story):
     story.workspace.journal.unlink(missing_ok=True)
     site = story.site()
     assert f"Model {number} is live" in read(site, "index.html").text
-    assert "run – ✓ blessed" in read(site, "history.html").text
+    assert "run ✓ blessed" in read(site, "history.html").text
     assert "done" in read(site, "runs.html").text
 
 
 def test_a_run_that_ended_early_has_no_times_of_what_it_did_not_reach(story):
     story.run()
     story.run(blessed=None)  # its evaluation was not begun
-    rows = read(story.site(), "runs.html").text.split("✓ done")
-    assert [row.count("– –") for row in rows[1:]] == [1, 0]
+    rows = read(story.site(), "runs.html").text
+    early, whole = rows.split("✗ interrupted")[1].split("✓ done")
+    assert (early.count("– –"), whole.count("– –")) == (1, 0)
 
 
 def test_an_empty_workspace_names_the_first_command(tmp_path):
@@ -147,6 +149,24 @@ def test_a_report_is_a_page_by_the_number_of_its_evaluation(story):
     assert f"../{path}" in read(site, f"models/{number}.html").all("href")
     assert site.page(path).content == f"<title>{run}</title>".encode()
     assert site.page(path).policy.startswith("default-src 'none'")
+
+
+def test_a_model_has_floor_noise_and_limits_beside_its_metrics_and_its_configuration(story):
+    run, number = story.run()
+    story.write_evaluation(run)
+    store = story.recorded.store
+    [training] = store.get_executions_by_type("Trainer")
+    options = {"train": {"batch_size": 64}, "split": {"data.eval_percent": 20}, "resolution": 8}
+    training.custom_properties["custom_config"].string_value = json.dumps(options)
+    training.custom_properties["steps"].int_value = 500
+    store.put_executions([training])
+    text = read(story.site(), f"models/{number}.html").text
+    assert "kid 0.01 −0.0009 1.952 ≤ 0.02" in text
+    assert "coverage 0.9 – – ≤ 0 worse" in text
+    assert "recall 0.8 – – –" in text
+    for setting in ("data. eval_ percent 20", "train. steps 500", "train. batch_ size 64"):
+        assert setting in text
+    assert "evaluate. thresholds. kid. maximum 0.02" in text
 
 
 def test_every_link_leads_to_a_page_and_a_place_on_it(story):
