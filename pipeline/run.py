@@ -23,7 +23,7 @@ from pipeline.schema import read_schema
 from pipeline.terminal import NodeLines, print_summary
 from pipeline.workspace import Workspace
 from trainer.common.files import atomic_write, open_below
-from trainer.common.signals import exit_on_sigterm
+from trainer.common.signals import stop_on_signals
 from trainer.fit.tf_config import read_tf_config
 
 
@@ -70,7 +70,7 @@ def run_pipeline(
         with (
             logging_to(log, verbose=verbose, events=log.with_suffix(".jsonl")),
             recording(workspace, file, log, lines.run_ids),
-            exit_on_sigterm(),
+            stop_on_signals(),
         ):
             # TensorFlow takes seconds to start: all checks of the configuration come first.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")

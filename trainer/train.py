@@ -10,7 +10,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.markup import escape
 
-from trainer.common.signals import exit_on_sigterm
+from trainer.common.signals import stop_on_signals
 from trainer.dataset import TrainingData, train_dataset
 from trainer.fit.callbacks import ProgressBar, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
@@ -222,7 +222,7 @@ def _fit(
     chief, start_step = is_chief(strategy), checkpoints.step
     progress = ProgressBar(options.steps, start_step, options.batch_size)
     try:
-        with exit_on_sigterm():
+        with stop_on_signals():
             model.fit(
                 _batches(data, strategy, options, start_step),
                 steps_per_epoch=options.steps - start_step,

@@ -26,7 +26,7 @@ from components.image_trainer.pods import (
     list_pods,
 )
 from trainer.common import exit_codes
-from trainer.common.signals import exit_on_sigterm
+from trainer.common.signals import stop_on_signals
 
 GROUP, VERSION, PLURAL = "kubeflow.org", "v1", "tfjobs"
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -67,7 +67,7 @@ def run(name: str, options: JobOptions, command: Sequence[str]) -> None:
         SystemExit: on SIGTERM.
     """
     job = _TFJob(name, _connect())
-    with exit_on_sigterm():
+    with stop_on_signals():
         job.delete_earlier()
         job.create(_body(name, options, command))
         try:

@@ -20,7 +20,7 @@ from pipeline.failures import OutputError, find_stop
 from pipeline.logs import logging_to
 from pipeline.terminal import print_evaluation
 from trainer.common import exit_codes
-from trainer.common.signals import exit_on_sigterm
+from trainer.common.signals import stop_on_signals
 
 LOG = "evaluate.log"
 ALLOCATOR_THRESHOLD = 256 * 1024  # bytes
@@ -128,7 +128,7 @@ def _complete_or_absent(output: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{output} cannot be created: {error.strerror}") from None
     try:
-        with exit_on_sigterm():
+        with stop_on_signals():
             yield partial
             partial.rename(output)
     except BaseException as error:

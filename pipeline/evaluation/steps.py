@@ -35,6 +35,7 @@ from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerEr
 from pipeline.config import PipelineConfig
 from pipeline.evaluation.progress import ImageProgress
 from trainer import examples, preprocessing
+from trainer.common.signals import raise_lost_stop
 
 IMAGES_JSON = "images.json"  # which files of each folder were accepted and rejected
 SPLIT_PERCENT = 50  # of a single folder of real images: the share to compare with
@@ -67,6 +68,7 @@ def run(
     scratch = output / "scratch"
 
     def pipeline(component: str) -> beam.Pipeline:
+        raise_lost_stop()
         return beam.Pipeline(argv=config.beam.arguments(component))
 
     with work.listening(progress):

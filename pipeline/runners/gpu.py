@@ -20,7 +20,7 @@ from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
 from pipeline.parent_death import die_with_parent
 from trainer.common import exit_codes
-from trainer.common.signals import exit_on_sigterm
+from trainer.common.signals import stop_on_signals
 
 GPU_NODES = {trainer_names.NODE, feature_names.NODE, evaluator_names.NODE}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -94,7 +94,7 @@ class OwnProcessOperator:
         process.start()
         sender.close()
         try:
-            with exit_on_sigterm():
+            with stop_on_signals():
                 succeeded, answer = receiver.recv()
         except EOFError:
             process.join()

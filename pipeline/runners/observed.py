@@ -19,6 +19,7 @@ from tfx.proto.orchestration.pipeline_pb2 import PipelineNode
 
 from pipeline.failures import find_stop
 from pipeline.runners import gpu
+from trainer.common.signals import raise_lost_stop
 
 
 class NodeError(RuntimeError):
@@ -66,6 +67,7 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
                 raise
 
         def launch(self) -> ExecutionInfo | None:
+            raise_lost_stop()
             node_id = self._pipeline_node.node_info.id
             started = time.monotonic()
             observer.started(

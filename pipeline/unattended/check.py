@@ -19,7 +19,7 @@ from pipeline.unattended.new_data import Finding, look
 from pipeline.unattended.runs import IADB, CheckRuns, Ending, runs_since
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
 from trainer.common import exit_codes
-from trainer.common.signals import exit_on_sigterm
+from trainer.common.signals import stop_on_signals
 
 GB, MB = 1e9, 1e6  # bytes
 
@@ -56,7 +56,7 @@ def check(
     runs = CheckRuns(config, workspace, journal, report, now, iadb)
     begun, number = now(), None
     try:
-        with exit_on_sigterm(), workspace.checking():
+        with stop_on_signals(), workspace.checking():
             _end_cut_off(workspace, journal, begun, report)
             finding = look(config, journal)
             number = journal.begin(cause, finding.as_json(), begun)

@@ -30,7 +30,7 @@ from apscheduler.triggers.cron import CronTrigger
 from pipeline.unattended.cron import next_times, to_kubeflow
 from pipeline.unattended.supervisor import Ended, supervise
 from pipeline.workspace import Workspace
-from trainer.common.signals import exit_on_sigterm
+from trainer.common.signals import stop_on_signals
 
 JOB = "check"
 STOPS = {signal.SIGTERM, signal.SIGINT}
@@ -156,7 +156,7 @@ def start(command: Sequence[str]) -> Ended:
     """Runs the command to its end, or until a signal; the job store refers to it by name."""
     before = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     try:
-        with exit_on_sigterm():
+        with stop_on_signals():
             return supervise(command)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -119,6 +119,7 @@ def test_a_folder_is_compared_with_half_of_another_and_a_bad_file_is_named(split
     assert metrics["metrics"]["coverage"]["candidate"] > 0.9
 
 
+@pytest.mark.slow
 def test_one_class_is_not_blessed_for_all_ten_and_held_out_images_can_be_halved(splits, tmp_path):
     out = tmp_path / "out"
     one = splits / examples.TRAIN / "3"

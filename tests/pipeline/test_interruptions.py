@@ -63,9 +63,10 @@ def wait_for_checkpoint(workspace, process, beyond=0):
     "signals",
     [
         pytest.param([signal.SIGKILL], id="once"),
-        pytest.param([signal.SIGINT, signal.SIGKILL], id="twice", marks=pytest.mark.slow),
+        pytest.param([signal.SIGINT, signal.SIGKILL], id="twice"),
     ],
 )
+@pytest.mark.slow
 def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
     trained, tmp_path, digits_folder, signals
 ):

@@ -102,6 +102,7 @@ def test_a_change_of_the_training_runs_trainer_and_what_follows_and_nothing_befo
     assert [earlier["metrics"]["kid"] for earlier in run.metrics["history"]] == [kid, kid]
 
 
+@pytest.mark.slow
 def test_a_change_of_the_trainers_code_runs_it_again(runs, quick, monkeypatch):
     def changed(module):
         return "0" * 16 if module == graph.TRAINING else source_hash(module)

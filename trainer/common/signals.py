@@ -1,22 +1,59 @@
-"""Raises SIGTERM, which a preempted pod receives, as an exception, so that state can be saved."""
+"""Raises Ctrl-C and SIGTERM, which a preempted pod receives, as exceptions that cannot get lost."""
 
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from trainer.common.exit_codes import TERMINATED
 
+_raised: list[int] = []  # signals since the outermost block began
+
 
 @contextmanager
-def exit_on_sigterm() -> Iterator[None]:
-    """Turns SIGTERM into SystemExit(TERMINATED) in the main thread; does nothing in others."""
+def stop_on_signals() -> Iterator[None]:
+    """Raises KeyboardInterrupt on SIGINT, SystemExit(TERMINATED) on SIGTERM; in the main thread.
+
+    Libraries lose some of these exceptions, or raise others in their place: in a bare `except:`, in
+    a destructor, in a function that C++ calls. What was lost is raised again by `raise_lost_stop`
+    and at the end of the block.
+    An ignored SIGINT, as in a shell's background, stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    outermost = before[signal.SIGTERM] is not _stop
+    if before[signal.SIGINT] is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
     try:
-        yield
+        try:
+            yield
+        finally:
+            if not isinstance(sys.exception(), KeyboardInterrupt | SystemExit):
+                raise_lost_stop()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if outermost:
+            _raised.clear()
+
+
+def raise_lost_stop() -> None:
+    """Raises the exception of a signal again if one came and the block still goes on."""
+    if _raised:
+        _raise(_raised[-1])
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    _raised.append(number)
+    _raise(number)
+
+
+def _raise(number: int) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(TERMINATED)

@@ -36,7 +36,7 @@ from pipeline.runners.kubeflow.messages import nested
 from pipeline.runners.kubeflow.metadata_store import metadata_from_environment
 from pipeline.runners.observed import NodeError
 from trainer.common import exit_codes
-from trainer.common.signals import exit_on_sigterm
+from trainer.common.signals import stop_on_signals
 
 TYPES = {
     pipeline_pb2.RuntimeParameter.INT: int,
@@ -251,7 +251,7 @@ def main(arguments: Sequence[str]) -> int:
     logging.set_verbosity(logging.WARNING)
     warnings.simplefilter("ignore", DeprecationWarning)  # TFX's own
     try:
-        with exit_on_sigterm():
+        with stop_on_signals():
             pipeline = read_node(given.ir, given.node, given.run_id, given.parameter)
             store = metadata_from_environment()
             outcome, execution = run_node(pipeline, store)

@@ -192,6 +192,7 @@ for one, two in [*zip(*weights, strict=True), *zip(*conditional, strict=True), *
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_reach_the_weights_and_the_average_of_one():
     result = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]

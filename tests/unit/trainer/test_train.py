@@ -92,7 +92,8 @@ def test_two_replicas_reach_the_weights_of_one_even_when_resumed(tmp_path, netwo
 @pytest.mark.parametrize(
     ("precision", "devices", "network"),
     [
-        ("bfloat16", 1, "U-Net"),
+        ("bfloat16", 1, "small"),
+        pytest.param("bfloat16", 1, "U-Net", marks=pytest.mark.slow),
         ("float16", 2, "small"),
         pytest.param("float16", 2, "U-Net", marks=pytest.mark.slow),
     ],
@@ -108,6 +109,7 @@ def test_a_batch_that_the_replicas_do_not_divide_is_rejected(tmp_path):
     assert "train.batch_size=8 is not divisible by the 3 replicas" in err
 
 
+@pytest.mark.slow
 def test_accumulating_gradients_on_several_replicas_is_rejected(tmp_path):
     process = start(2, "float32", 2, tmp_path, accumulate=2)
     _, err = process.communicate(timeout=200)

@@ -95,6 +95,7 @@ def run_fn(fn_args):
 """
 
 
+@pytest.mark.slow
 def test_wrong_data_in_the_workers_have_the_exit_code_of_wrong_data(folder, monkeypatch):
     (folder / "raising.py").write_text(RAISING)
     monkeypatch.setenv("PYTHONPATH", f"{os.getcwd()}:{folder}")

@@ -372,7 +372,9 @@ def label_of(image):
     return ("a", "b", "c")[int(image.sum()) % 3]
 
 
-@pytest.mark.parametrize("candidate_is_conditional", [True, False])
+@pytest.mark.parametrize(
+    "candidate_is_conditional", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_a_conditional_model_draws_the_labels_of_the_held_out_images(
     evaluate, described, digits, tmp_path, candidate_is_conditional
 ):
@@ -406,8 +408,8 @@ def test_a_conditional_model_draws_the_labels_of_the_held_out_images(
     ("damage", "status"),
     [
         ("missing", "contains no nb_step"),
-        ("unreadable", "does not load as a SavedModel"),
-        ("incompatible", "draws images (4, 4, 1)"),
+        pytest.param("unreadable", "does not load as a SavedModel", marks=pytest.mark.slow),
+        pytest.param("incompatible", "draws images (4, 4, 1)", marks=pytest.mark.slow),
     ],
 )
 def test_a_baseline_that_cannot_be_compared_is_reported_and_does_not_block(
@@ -438,7 +440,7 @@ def test_a_candidate_that_cannot_be_sampled_is_not_blessed(evaluate, good_stock,
     assert not (outcome.folder / "samples.png").exists()
 
 
-@pytest.mark.parametrize("count", [0, 60])
+@pytest.mark.parametrize("count", [0, pytest.param(60, marks=pytest.mark.slow)])
 def test_too_few_held_out_images_block(evaluate, digits, good_stock, tmp_path, count):
     folder = write_examples(
         tmp_path / "examples", {"eval": digits[:count], "train": digits[HELD_OUT:500]}

@@ -109,6 +109,7 @@ def is_alive(pid):
         return False
 
 
+@pytest.mark.slow
 def test_an_executor_does_not_outlive_a_killed_parent(sleeping):
     parent, child = sleeping
     assert is_alive(child)
@@ -148,7 +149,16 @@ def fail(executors, monkeypatch, name, **properties):
     return caught.value
 
 
-@pytest.mark.parametrize("kind", [TooFewClassesError, FeatureError, ParameterError])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ParameterError,
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in (TooFewClassesError, FeatureError)
+        ),
+    ],
+)
 def test_an_error_of_the_project_keeps_its_class_message_and_exit_code(
     executors, monkeypatch, kind
 ):
@@ -161,8 +171,20 @@ def test_an_error_of_the_project_keeps_its_class_message_and_exit_code(
 @pytest.mark.parametrize(
     ("name", "properties", "code", "message"),
     [
-        ("Raises", {"error": "builtins.ValueError"}, 1, "ValueError: no good"),
-        ("FillsTheDisk", {}, exit_codes.WORKSPACE, "the disk quota is used up: /some/file"),
+        pytest.param(
+            "Raises",
+            {"error": "builtins.ValueError"},
+            1,
+            "ValueError: no good",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "FillsTheDisk",
+            {},
+            exit_codes.WORKSPACE,
+            "the disk quota is used up: /some/file",
+            marks=pytest.mark.slow,
+        ),
         ("Dies", {}, 1, "the executor's process ended with -9"),
     ],
 )

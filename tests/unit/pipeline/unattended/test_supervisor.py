@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.unattended.supervisor import Ended, supervise
 from trainer.common.exit_codes import TERMINATED
-from trainer.common.signals import exit_on_sigterm
+from trainer.common.signals import stop_on_signals
 
 STUBBORN = """
 import pathlib, signal, sys, time
@@ -72,7 +72,7 @@ def test_what_stops_this_process_reaches_the_child_which_ends_first(tmp_path, nu
         os.kill(os.getpid(), number)
 
     threading.Thread(target=stop).start()
-    with exit_on_sigterm(), pytest.raises(raised) as stopped:
+    with pytest.raises(raised) as stopped, stop_on_signals():
         supervise(python(ORDERLY, said))
     assert said.read_text() == number.name
     assert getattr(stopped.value, "code", None) == code

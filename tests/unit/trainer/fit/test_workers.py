@@ -202,6 +202,7 @@ def points(folder, tag):
     return [make_ndarray(event.tensor_proto) for event in events.Tensors(tag)]
 
 
+@pytest.mark.slow
 def test_two_resumed_workers_reach_the_state_of_one_process(seen, single, folder):
     expected = variables(single.model)
     for index in range(2):
@@ -211,6 +212,7 @@ def test_two_resumed_workers_reach_the_state_of_one_process(seen, single, folder
     assert seen[0]["metrics"]["loss"] == pytest.approx(single.metrics["loss"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tag", ["loss", "gradient_norm"])
 def test_losses_and_gradients_of_each_step_are_those_of_one_process(seen, single, folder, tag):
     ours, theirs = points(folder / "logs0", tag), points(folder / "single_logs", tag)
@@ -218,6 +220,7 @@ def test_losses_and_gradients_of_each_step_are_those_of_one_process(seen, single
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_only_the_chief_writes(seen, folder):
     assert [worker["chief"] for worker in seen] == [True, False]
     assert (folder / "state0").exists()
@@ -227,6 +230,7 @@ def test_only_the_chief_writes(seen, folder):
     assert seen[1]["metrics"]["loss"] is None
 
 
+@pytest.mark.slow
 def test_workers_that_find_different_checkpoints_refuse_to_train(seen):
     for worker in seen:
         assert worker["apart"].startswith(
@@ -234,6 +238,7 @@ def test_workers_that_find_different_checkpoints_refuse_to_train(seen):
         )
 
 
+@pytest.mark.slow
 def test_workers_that_start_from_different_weights_refuse_to_train(seen):
     for worker in seen:
         assert worker["other weights"].startswith(
@@ -241,6 +246,7 @@ def test_workers_that_start_from_different_weights_refuse_to_train(seen):
         )
 
 
+@pytest.mark.slow
 def test_a_divergence_stops_every_worker_at_the_same_step(seen, folder):
     for worker in seen:
         assert worker["diverged"] == "TrainingDivergedError: the loss is nan at step 1"
@@ -261,6 +267,7 @@ def check_that_the_other_ended(pair, state):
     assert all(np.isfinite(array).all() for array in variables(model))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_stops_the_chief_and_leaves_the_checkpoint_valid(killed_worker, folder):
     check_that_the_other_ended(killed_worker, folder / "state0")
 

@@ -102,6 +102,7 @@ def test_arguments_and_package_fit_a_cluster_with_room_to_spare(package):
     assert len(package.text) < MAX_PACKAGE / 4
 
 
+@pytest.mark.slow
 def test_the_same_configuration_gives_the_same_package_in_any_process(package, tmp_path):
     command = (
         "import sys; from pathlib import Path; from pipeline.config import load;"

@@ -1,0 +1,75 @@
+import contextlib
+import os
+import signal
+
+import pytest
+
+from trainer.common.exit_codes import TERMINATED
+from trainer.common.signals import raise_lost_stop, stop_on_signals
+
+STOPS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+
+
+def lose(number):
+    """Receives a signal where a library swallows what its handler raises."""
+    with contextlib.suppress(BaseException):
+        os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(("number", "kind"), STOPS)
+def test_a_signal_is_raised_as_an_exception(number, kind):
+    with pytest.raises(kind) as stop, stop_on_signals():
+        os.kill(os.getpid(), number)
+        pytest.fail("went on")
+    assert stop.value.args == ((TERMINATED,) if kind is SystemExit else ())
+
+
+@pytest.mark.parametrize(("number", "kind"), STOPS)
+def test_a_signal_that_a_library_swallowed_stops_the_block_between_two_steps(number, kind):
+    with pytest.raises(kind), stop_on_signals():
+        lose(number)
+        raise_lost_stop()
+        pytest.fail("went on")
+
+
+@pytest.mark.parametrize(("number", "kind"), STOPS)
+def test_a_signal_that_a_library_swallowed_is_raised_at_the_end_of_the_block(number, kind):
+    with pytest.raises(kind), stop_on_signals():
+        lose(number)
+
+
+@pytest.mark.parametrize(("number", "kind"), STOPS)
+def test_an_error_that_a_library_made_of_a_signal_is_that_signal(number, kind):
+    with pytest.raises(kind), stop_on_signals():
+        lose(number)
+        raise RuntimeError("a function failed")
+
+
+def test_an_error_without_a_signal_is_raised_as_it_is():
+    with pytest.raises(ValueError, match="wrong"), stop_on_signals():
+        raise ValueError("wrong")
+
+
+def test_a_signal_lost_in_an_inner_block_stops_the_outer_one():
+    with pytest.raises(KeyboardInterrupt), stop_on_signals():
+        with pytest.raises(KeyboardInterrupt), stop_on_signals():
+            lose(signal.SIGINT)
+        raise_lost_stop()
+        pytest.fail("went on")
+
+
+def test_a_new_block_forgets_the_signals_of_the_last():
+    with pytest.raises(KeyboardInterrupt), stop_on_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+    with stop_on_signals():
+        raise_lost_stop()
+
+
+def test_the_handlers_are_restored_and_an_ignored_interrupt_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_on_signals():
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
