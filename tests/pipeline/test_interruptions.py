@@ -158,7 +158,7 @@ def test_a_second_run_on_one_workspace_says_who_holds_it_and_stops(tmp_path, dig
     runs = Runs(tmp_path, digits_folder)
     with runs.workspace.locked(), pytest.raises(WorkspaceError) as error:
         runs.run()
-    assert f"in use by process {os.getpid()} since" in str(error.value)
+    assert f"in use by process {os.getpid()} on " in str(error.value)
     assert failures.describe(error.value)[0] == exit_codes.WORKSPACE
 
 
