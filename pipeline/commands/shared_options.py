@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.workspace import Workspace
+from pipeline.registry.shared_workspace import open_workspace
 
 if TYPE_CHECKING:
     from pipeline.config import PipelineConfig
@@ -18,10 +18,10 @@ WORKSPACE = click.option(
     default="workspace",
     show_default=True,
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    callback=lambda ctx, parameter, folder: Workspace(folder.resolve()),
+    callback=lambda ctx, parameter, folder: open_workspace(folder, None),
     help="Folder for everything that runs write.",
 )
+METADATA_URL = "postgresql://USER@HOST:PORT/DATABASE"
 DATA = click.option(
     "--data", "folder", metavar="FOLDER", help="Image folder; short for --set data.folder=FOLDER."
 )
@@ -29,6 +29,30 @@ LAST = click.option(
     "--last", default=20, show_default=True, type=click.IntRange(1), help="How many to list."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def workspace_options(command: Any) -> Any:
+    """Adds the options of a workspace, here or on a cluster; the command gets it as `workspace`."""
+
+    @click.option(
+        "--workspace",
+        default="workspace",
+        show_default=True,
+        metavar="FOLDER",
+        help="Folder for everything that runs write; of a cluster's runs, kubeflow.root.",
+    )
+    @click.option(
+        "--metadata",
+        metavar="URL",
+        help=f"Metadata database of a cluster's runs, {METADATA_URL}. The password, and what the "
+        "URL leaves out, are in the variables TFX_METADATA_PASSWORD, _USER, _HOST, _PORT and "
+        "_DATABASE.",
+    )
+    @functools.wraps(command)
+    def with_workspace(workspace: str, metadata: str | None, **kwargs: Any) -> Any:
+        return command(workspace=open_workspace(workspace, metadata), **kwargs)
+
+    return with_workspace
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -20,6 +20,10 @@ from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from components.sample_evaluator import names as evaluator_names
+from trainer.common.remote_path import AnyPath, to_path
+
+if TYPE_CHECKING:  # psycopg is in the extra kubeflow
+    from pipeline.metadata.database import Database
 
 STATES = {
     mlmd.Execution.NEW: "interrupted",
@@ -66,10 +70,10 @@ class Run:
     nodes: list[Node] = field(default_factory=list)
     artifacts: dict[tuple[str, str], mlmd.Artifact] = field(default_factory=dict)
 
-    def _folder(self, node: str, key: str) -> Path | None:
+    def _folder(self, node: str, key: str) -> AnyPath | None:
         artifact = self.artifacts.get((node, key))
         live = artifact is not None and artifact.state == mlmd.Artifact.LIVE
-        return Path(artifact.uri) if live else None
+        return to_path(artifact.uri) if live else None
 
     def _property(self, node: str, key: str, name: str) -> Any:
         artifact = self.artifacts.get((node, key))
@@ -90,7 +94,7 @@ class Run:
         return self._property(example_names.NODE, example_names.EXAMPLES, count)
 
     @property
-    def rejected_report(self) -> Path | None:
+    def rejected_report(self) -> AnyPath | None:
         """The report of rejected files."""
         folder = self._folder(example_names.NODE, example_names.EXAMPLES)
         return folder / example_names.REJECTED_JSON if folder else None
@@ -106,7 +110,7 @@ class Run:
         return self._property(drift_names.NODE, drift_names.VERDICT, drift_names.SUMMARY)
 
     @property
-    def evaluation(self) -> Path | None:
+    def evaluation(self) -> AnyPath | None:
         """Folder of the evaluation: metrics.json, report.html, samples."""
         return self._folder(evaluator_names.NODE, evaluator_names.EVALUATION)
 
@@ -129,7 +133,7 @@ class Run:
         )
 
     @property
-    def model(self) -> Path | None:
+    def model(self) -> AnyPath | None:
         """The sampler SavedModel that the Trainer exported."""
         folder = self._folder(trainer_names.NODE, trainer_names.MODEL)
         return folder / trainer_names.SERVING if folder else None
@@ -145,11 +149,11 @@ class Run:
         return bool(self.blessed) and self.withdrawn is None
 
     @property
-    def pushed(self) -> Path | None:
+    def pushed(self) -> AnyPath | None:
         """Where the model was pushed; None where it was not."""
         if self._property(pusher_names.NODE, pusher_names.PUSHED_MODEL, pusher_names.PUSHED) != 1:
             return None
-        return Path(
+        return to_path(
             self._property(pusher_names.NODE, pusher_names.PUSHED_MODEL, pusher_names.DESTINATION)
         )
 
@@ -185,8 +189,10 @@ def maker_properties(store: MetadataStore, ids: Collection[int]) -> dict[int, di
     return {number: properties(executions[made]) for number, made in made_by.items()}
 
 
-def connect(database: Path) -> MetadataStore:
+def connect(database: "Path | Database") -> MetadataStore:
     """Opens a metadata database; one that does not exist is not made and reads as empty."""
+    if not isinstance(database, Path):
+        return database.connect()
     config = mlmd.ConnectionConfig()
     if database.exists():
         config.sqlite.filename_uri = str(database)

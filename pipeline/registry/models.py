@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from ml_metadata import MetadataStore
@@ -28,6 +27,7 @@ from pipeline.registry.lineage import (
     recorded_at,
 )
 from pipeline.registry.serving import read_metadata
+from trainer.common.remote_path import AnyPath, to_path
 
 PROMOTER_PROPERTY = "promoted_by"  # of a promotion's blessing: the user
 PROMOTED_AT_PROPERTY = "promoted_at"  # of a promotion's blessing, in ISO format
@@ -61,7 +61,7 @@ class RegisteredModel:
 
     number: int
     trained: datetime
-    folder: Path
+    folder: AnyPath
     blessed: bool | None
     reason: str | None
     promoted: str | None
@@ -80,7 +80,7 @@ class RegisteredModel:
     live: bool
 
 
-def load_models(store: MetadataStore, serving: Path) -> list[RegisteredModel]:
+def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]:
     """The models of a store, in the order they were trained.
 
     Args:
@@ -113,7 +113,7 @@ def load_models(store: MetadataStore, serving: Path) -> list[RegisteredModel]:
             RegisteredModel(
                 number=number,
                 trained=recorded_at(artifact),
-                folder=Path(artifact.uri) / trainer_names.SERVING,
+                folder=to_path(artifact.uri) / trainer_names.SERVING,
                 blessed=verdict[evaluator_names.BLESSED] == 1 if verdict else None,
                 reason=verdict.get(evaluator_names.REASON),
                 promoted=promotion.get(evaluator_names.REASON),
@@ -162,7 +162,7 @@ def _limited_metrics(store: MetadataStore, ids: Collection[int]) -> dict[int, tu
     }
 
 
-def _versions_by_model(serving: Path) -> tuple[dict[int, list[int]], int | None]:
+def _versions_by_model(serving: AnyPath) -> tuple[dict[int, list[int]], int | None]:
     """The versions of each model, and the live model; None where it is not a known one."""
     versions, live = defaultdict(list), None
     for version in complete_versions(serving):
@@ -171,7 +171,7 @@ def _versions_by_model(serving: Path) -> tuple[dict[int, list[int]], int | None]
     return versions, live
 
 
-def _model_of(version: Path) -> int | None:
+def _model_of(version: AnyPath) -> int | None:
     """The model of a version; None for one that something else put there."""
     try:
         return read_metadata(version).get(MODEL_NOTE)

@@ -16,6 +16,7 @@ from components.atomic_pusher.versions import METADATA, complete_versions
 from trainer.common import exit_codes
 from trainer.common.files import atomic_write
 from trainer.common.image_grid import grid_png, image_grid
+from trainer.common.remote_path import AnyPath
 from trainer.common.text import list_some
 
 FINGERPRINT = "fingerprint.pb"
@@ -38,7 +39,7 @@ class UnknownLabelError(ValueError):
     exit_code = exit_codes.USAGE
 
 
-def latest_model(serving: Path) -> Path:
+def latest_model(serving: AnyPath) -> AnyPath:
     """The folder of the newest complete version.
 
     Raises:
@@ -50,7 +51,7 @@ def latest_model(serving: Path) -> Path:
     return versions[-1]
 
 
-def find_live(serving: Path, model: Path) -> Path | None:
+def find_live(serving: AnyPath, model: AnyPath) -> AnyPath | None:
     """The newest version if it is a copy of the given SavedModel, else None."""
     try:
         live = latest_model(serving)
@@ -61,7 +62,7 @@ def find_live(serving: Path, model: Path) -> Path | None:
     return live if same else None
 
 
-def read_metadata(model: Path) -> dict[str, Any]:
+def read_metadata(model: AnyPath) -> dict[str, Any]:
     """The metadata beside a model: its configuration, its training, its default nb_step."""
     return json.loads((model / METADATA).read_text("utf-8"))
 
@@ -135,7 +136,7 @@ def _call(
         yield output.numpy()
 
 
-def check(model: Path) -> subprocess.CompletedProcess:
+def check(model: AnyPath) -> subprocess.CompletedProcess:
     """Calls every signature of a model in a fresh process that cannot see this project."""
     script = Path(__file__).with_name("serve_check.py")
     return subprocess.run(

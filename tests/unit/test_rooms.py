@@ -21,6 +21,7 @@ LAYERS = (
     "trainer",
     "data",
     "components",
+    "pipeline.metadata",
     "pipeline.failures pipeline.logs pipeline.parent_death pipeline.workspace",
     "options",
     "pipeline.registry pipeline.runners",
@@ -130,7 +131,9 @@ def test_options_are_made_of_pydantic_and_the_standard_library():
 
 
 def test_a_look_at_the_records_starts_neither_tfx_nor_tensorflow():
-    rooms = ("pipeline.registry", "pipeline.monitoring", "pipeline.unattended")
+    rooms = tuple(
+        f"pipeline.{room}" for room in ("metadata", "registry", "monitoring", "unattended")
+    )
     modules = [module for module in FILES if module.startswith(rooms)]
     program = f"""import importlib, sys
 for name in {modules}:
