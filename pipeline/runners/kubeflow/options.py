@@ -24,6 +24,7 @@ Volumes = Annotated[
     dict[Name, AbsolutePath],
     Field(description="PersistentVolumeClaims of every node, and their mount paths"),
 ]
+USER = 10001  # and group, of the image and of all pods
 CREDENTIAL = (
     r"(?i)(password|passwd|secret|token|credentials?|private_key|access_key(_id)?|api_?key)$"
 )

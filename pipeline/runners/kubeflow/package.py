@@ -24,7 +24,7 @@ from tfx.proto.orchestration.executable_spec_pb2 import ContainerExecutableSpec
 
 from pipeline.metadata.database import KEYS, variable
 from pipeline.runners.kubeflow.node import TYPES, runtime_parameters
-from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
+from pipeline.runners.kubeflow.options import USER, KubeflowOptions, NodeOptions
 from trainer.common.files import atomic_write
 
 QUIET = {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}  # errors of C++ libraries only
@@ -266,6 +266,7 @@ def _configure(task: dsl.PipelineTask, options: KubeflowOptions, node: NodeOptio
         task.set_env_variable(name, value)
     backoff = f"{node.retry_backoff_seconds}s"
     task.set_retry(node.retries, backoff_duration=backoff, backoff_factor=2.0)
+    kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
     if node.timeout_seconds:
         kubernetes.set_timeout(task, node.timeout_seconds)
     for label, value in node.node_selector.items():

@@ -57,6 +57,10 @@ def test_the_workers_get_the_options_of_the_node():
                         kind: {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "2"}
                         for kind in ("limits", "requests")
                     },
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
                     "volumeMounts": [
                         {"name": "iadb", "mountPath": "/mnt/iadb"},
                         {"name": "scratch", "mountPath": "/scratch"},
@@ -66,6 +70,12 @@ def test_the_workers_get_the_options_of_the_node():
             ],
             "imagePullSecrets": [{"name": "registry"}],
             "nodeSelector": {"pool": "gpus"},
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 10001,
+                "runAsGroup": 10001,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
             "serviceAccountName": "iadb",
             "tolerations": [
                 {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
