@@ -1,5 +1,6 @@
 """The options of ImageExampleGen: which images it reads and how it converts them."""
 
+import math
 import re
 from typing import Annotated, Literal
 
@@ -54,8 +55,11 @@ class ImageOptions(Options):
     background: Annotated[str, AfterValidator(_hex_color)] = Field(
         "#ffffff", description="background color of transparent pixels, as #RRGGBB"
     )
-    min_size: int = Field(
-        1, ge=1, description="images whose shorter side is below this many pixels are rejected"
+    min_size: int | None = Field(
+        None,
+        ge=1,
+        description="images whose shorter side is below this many pixels are rejected; by default "
+        "half of resolution",
     )
     max_pixels: int = Field(
         100_000_000,
@@ -82,3 +86,8 @@ class ImageOptions(Options):
         description="fraction of the images to use from all spans but the newest; it selects whole "
         "groups, the same ones in every run",
     )
+
+    @property
+    def smallest_side(self) -> int:
+        """The limit of min_size, or its default, in pixels."""
+        return self.min_size or math.ceil(self.resolution / 2)
