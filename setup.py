@@ -52,7 +52,7 @@ setup(
         "markupsafe>=3,<4",
         "matplotlib>=3.10,<4",
         "numpy>=1.26,<3",
-        "pillow>=11,<13",
+        "pillow>=11.3,<13",
         "prometheus-client>=0.22,<1",
         "pydantic>=2.14,<3",
         "pyyaml>=6,<7",

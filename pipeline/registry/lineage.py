@@ -94,6 +94,12 @@ class Run:
         return self._property(example_names.NODE, example_names.EXAMPLES, count)
 
     @property
+    def image_remarks(self) -> list[str]:
+        """Lines of ImageExampleGen about skipped files and unusual images."""
+        text = self._property(example_names.NODE, example_names.EXAMPLES, example_names.REMARKS)
+        return json.loads(text or "[]")
+
+    @property
     def rejected_report(self) -> AnyPath | None:
         """The report of rejected files."""
         folder = self._folder(example_names.NODE, example_names.EXAMPLES)
