@@ -80,10 +80,7 @@ def main(preset: str, data: Path, steps: int | None, output: Path) -> None:
     """Train on the images of a folder and write the trajectory from noise to images as a GIF."""
     config = load(preset)
     if steps:
-        warmup_steps = min(config.train.warmup_steps, steps // 10)
-        config = load(
-            preset, overrides=[f"train.steps={steps}", f"train.warmup_steps={warmup_steps}"]
-        )
+        config = load(preset, overrides=[f"train.steps={steps}", "train.warmup_steps=null"])
     run(config, data, output)
     click.echo(f"from noise to images: {output}")
 
