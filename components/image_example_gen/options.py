@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt
 
 from components.image_example_gen.pattern import has_spans
 from trainer.common.options import Options
+from trainer.common.text import shorten
 
 
 def _hex_color(value: str) -> str:
@@ -19,8 +20,8 @@ def _hex_color(value: str) -> str:
 def _group_pattern(value: str) -> str:
     try:
         groups = re.compile(value).groups
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"not a regular expression: {shorten(str(error))}") from None
     if groups != 1:
         raise ValueError(f"expected one (group) that captures the split key, got {groups}")
     return value

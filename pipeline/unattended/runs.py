@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from pipeline.config import PipelineConfig, dump
+from pipeline.config import PipelineConfig
 from pipeline.registry import lineage
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.registry.outcome import RunResult, outcome_of, read_result
 from pipeline.unattended.new_data import Finding
 from pipeline.unattended.supervisor import supervise
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
+from pipeline.yaml_text import dump
 from trainer.common import exit_codes
 
 IADB = (sys.executable, "-P", "-m", "pipeline.cli")  # -P: no modules of the working directory

@@ -23,6 +23,8 @@ LAYERS = (
     "components",
     "pipeline.metadata",
     "pipeline.failures pipeline.logs pipeline.parent_death pipeline.workspace",
+    "pipeline.unknown_keys pipeline.yaml_text",
+    "pipeline.config_values",
     "options",
     "pipeline.registry pipeline.runners",
     "pipeline.config",
