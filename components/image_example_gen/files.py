@@ -64,19 +64,16 @@ def list_images(folder: str, *, required: bool = True) -> list[ImageFile]:
     Raises:
         ImageDataError: the folder is missing, unreadable or, if required, has no image file.
     """
-    root = folder.rstrip("/") or "/"
-    if not is_folder(root):
-        problem = "not a folder" if _exists(root) else "no such folder"
-        raise ImageDataError(f"{folder}: {problem}; expected a folder with images")
-    files = sorted(_walk_remote(root) if _is_remote(root) else _walk_local(root))
+    files = sorted(_image_files(_root_of(folder)))
     if required and not files:
-        others = count_other_files(root)
-        found = f", found {describe_endings(others)}" if others else ""
-        raise ImageDataError(
-            f"{folder}: no image files below this folder{found}; image files end in "
-            f"{' '.join(sorted(SUFFIXES))}, and links to folders are not followed"
-        )
+        raise _no_images(folder)
     return files
+
+
+def check_has_images(folder: str) -> None:
+    """Raises what `list_images` would raise about the whole folder; stops at the first image."""
+    if next(_image_files(_root_of(folder)), None) is None:
+        raise _no_images(folder)
 
 
 def count_other_files(folder: str) -> Counter[str]:
@@ -169,6 +166,27 @@ def _walk(
     for parent, folders, names in walk(root, onerror=on_error):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield parent, [name for name in names if not name.startswith(".")]
+
+
+def _root_of(folder: str) -> str:
+    root = folder.rstrip("/") or "/"
+    if not is_folder(root):
+        problem = "not a folder" if _exists(root) else "no such folder"
+        raise ImageDataError(f"{folder}: {problem}; expected a folder with images")
+    return root
+
+
+def _no_images(folder: str) -> ImageDataError:
+    others = count_other_files(folder)
+    found = f", found {describe_endings(others)}" if others else ""
+    return ImageDataError(
+        f"{folder}: no image files below this folder{found}; image files end in "
+        f"{' '.join(sorted(SUFFIXES))}, and links to folders are not followed"
+    )
+
+
+def _image_files(root: str) -> Iterator[ImageFile]:
+    return _walk_remote(root) if _is_remote(root) else _walk_local(root)
 
 
 def _walk_remote(root: str) -> Iterator[ImageFile]:

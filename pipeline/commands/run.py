@@ -55,6 +55,7 @@ def run(
     """
 
     config = arguments.load()
+    arguments.report_default()
     if if_new_data:
         if runner != "local" or verbose:
             raise click.UsageError("--if-new-data cannot be combined with --runner or --verbose")

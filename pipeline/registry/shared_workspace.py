@@ -73,7 +73,7 @@ def open_workspace(folder: str, metadata: str | None) -> Workspace:
                 f"--workspace {folder}: local runs need a folder of this machine; for a cluster's "
                 "runs, name their database with --metadata"
             )
-        return Workspace(Path(folder).resolve())
+        return Workspace(Path(folder).expanduser().resolve())
     if importlib.util.find_spec("psycopg") is None:
         raise PlaceError("--metadata requires psycopg: pip install 'iadb-tfx[kubeflow]'")
     os.environ.setdefault("GLOG_minloglevel", "2")  # ML Metadata logs each connection
