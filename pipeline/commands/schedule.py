@@ -59,7 +59,6 @@ def schedule(
     from pipeline.unattended.scheduler import Plan, run_scheduler
 
     require_folder(arguments.load(), workspace.folder)
-    arguments.report_default()
     command = [*IADB, "run", "--if-new-data", "--cause=schedule", f"--workspace={workspace.folder}"]
     plan = Plan(cron, zone, jitter, misfire_grace)
     run_scheduler(workspace, [*command, *arguments.as_options()], plan, report=click.echo)

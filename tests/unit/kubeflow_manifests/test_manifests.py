@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from pipeline.commands.run import run
-from pipeline.config import load
 from pipeline.metadata.database import KEYS, variable
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from tests.programs import find_program
@@ -124,12 +123,6 @@ def test_names_are_the_defaults_of_the_configuration():
     assert path in mounts and OPTIONS.root == path
     (server,) = [c for _, c in containers() if c["name"] == "serving"]
     assert f"--model_base_path={OPTIONS.root}/serving" in server["args"]
-
-
-@pytest.mark.parametrize("text", re.findall(r"(?ms)^```yaml\n(.*?)^```$", README))
-def test_the_configurations_in_the_readme_are_valid(text, tmp_path):
-    (tmp_path / "mine.yaml").write_text(text)
-    load(None, tmp_path / "mine.yaml")
 
 
 def test_the_command_for_the_secret_sets_every_key_that_pods_read():
