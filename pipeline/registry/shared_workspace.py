@@ -75,7 +75,10 @@ def open_workspace(folder: str, metadata: str | None) -> Workspace:
             )
         return Workspace(Path(folder).expanduser().resolve())
     if importlib.util.find_spec("psycopg") is None:
-        raise PlaceError("--metadata requires psycopg: pip install 'iadb-tfx[kubeflow]'")
+        raise PlaceError(
+            "--metadata: psycopg is missing; in the folder of the project, run: "
+            "pip install '.[kubeflow]'"
+        )
     os.environ.setdefault("GLOG_minloglevel", "2")  # ML Metadata logs each connection
     from pipeline.metadata.database import Database
 
