@@ -4,6 +4,7 @@ Imports neither TFX nor TensorFlow, so that reading the history takes a second.
 """
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -199,6 +200,7 @@ def connect(database: "Path | Database") -> MetadataStore:
     """Opens a metadata database; one that does not exist is not made and reads as empty."""
     if not isinstance(database, Path):
         return database.connect()
+    logging.getLogger("absl").addFilter(_is_not_raised)
     config = mlmd.ConnectionConfig()
     if database.exists():
         config.sqlite.filename_uri = str(database)
@@ -206,6 +208,11 @@ def connect(database: "Path | Database") -> MetadataStore:
     else:
         config.fake_database.SetInParent()  # in memory
     return MetadataStore(config)
+
+
+def _is_not_raised(record: logging.LogRecord) -> bool:
+    """False for an error that ML Metadata also raises: it logs it with its statement in SQL."""
+    return not str(record.msg).startswith("mlmd client %s: ")
 
 
 def runs(store: MetadataStore, last: int | None = None) -> list[Run]:
