@@ -67,8 +67,8 @@ class Workspace:
 
     @property
     def schedule(self) -> Path:
-        """SQLite database of the time of the next check for new data."""
-        return self.folder / "schedule.sqlite"
+        """JSON file with the time of the next check for new data."""
+        return self.folder / "schedule.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:

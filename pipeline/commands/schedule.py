@@ -2,13 +2,8 @@
 
 import click
 
-from pipeline.commands.shared_options import (
-    DATA,
-    WORKSPACE,
-    ConfigArguments,
-    config_options,
-    require_library,
-)
+from pipeline import failures
+from pipeline.commands.shared_options import DATA, WORKSPACE, ConfigArguments, config_options
 from pipeline.workspace import Workspace
 
 
@@ -53,15 +48,16 @@ def schedule(
     workspace and survives a restart. On Ctrl-C or SIGTERM, the schedule ends as soon as a run in
     progress has saved its state.
     """
-    require_library("apscheduler", "schedule")
     from pipeline.config import require_folder
     from pipeline.unattended.runs import IADB
     from pipeline.unattended.scheduler import Plan, run_scheduler
 
-    require_folder(arguments.load(), workspace.folder)
+    config = arguments.load()
+    require_folder(config, workspace.folder)
     command = [*IADB, "run", "--if-new-data", "--cause=schedule", f"--workspace={workspace.folder}"]
     plan = Plan(cron, zone, jitter, misfire_grace)
-    run_scheduler(workspace, [*command, *arguments.as_options()], plan, report=click.echo)
+    command += arguments.as_options()
+    run_scheduler(workspace, command, plan, config.notify, report=failures.say)
 
 
 @click.command("notify-test")

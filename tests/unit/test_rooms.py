@@ -123,6 +123,12 @@ def test_metrics_know_arrays_alone():
     assert libraries == {"numpy", "scipy", "sklearn", "threadpoolctl", "components"}
 
 
+def test_nothing_is_unpickled():
+    assert not libraries_of(FILES) & {"cloudpickle", "dill", "joblib"}
+    modules = {name.partition(".")[0] for names in IMPORTS.values() for name in names}
+    assert not modules & {"marshal", "pickle", "shelve"}
+
+
 def test_options_are_made_of_pydantic_and_the_standard_library():
     for module in filter(is_options, FILES):
         below, waiting = set(), [module]
