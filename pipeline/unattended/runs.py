@@ -3,6 +3,7 @@
 Each is a child process with the command `iadb run`, which leaves its result in a file.
 """
 
+import sqlite3
 import sys
 import tempfile
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+from pipeline import failures
 from pipeline.config import PipelineConfig
 from pipeline.registry import lineage
 from pipeline.registry.journal import Journal, Outcome
@@ -85,7 +87,7 @@ class CheckRuns:
             tries = f" ({self.tries} tries)" if self.tries > 1 else ""
             outcome = Outcome.TIMED_OUT if outcome is Outcome.TIMED_OUT else Outcome.FAILED
             return Ending(outcome, f"{message}{tries}", result.exit_code)
-        self._journal.remember(finding.snapshots)
+        message += self._remember(finding)
         exit_code = result.exit_code
         if periodic or self._calls_for_challenger(result):
             challenger, verdict = self._challenge(overrides)
@@ -93,6 +95,14 @@ class CheckRuns:
             if challenger is Outcome.BLESSED:
                 outcome, exit_code = challenger, 0
         return Ending(outcome, message, exit_code)
+
+    def _remember(self, finding: Finding) -> str:
+        """Records what the run read; on a full disk, returns what to add to the message."""
+        try:
+            self._journal.remember(finding.snapshots)
+        except (OSError, sqlite3.Error) as error:
+            return f"; the next check reads these images again: {failures.describe(error)[1]}"
+        return ""
 
     def _overrides(self, finding: Finding) -> tuple[str, ...]:
         """Restricts the run to what the check found: no later span and no held one.
@@ -178,7 +188,12 @@ class CheckRuns:
             result = replace(result, outcome=Outcome.TIMED_OUT, exit_code=code, message=message)
         self.results.append(result)
         if result.exit_code == exit_codes.WORKSPACE:
-            self._workspace.check_free()
+            try:
+                self._workspace.check_free()
+            except InUseError:
+                raise
+            except WorkspaceError:  # the disk is full or read-only, as the result says
+                pass
         return result
 
     def _orphans(self, since: datetime) -> tuple[str, ...]:
