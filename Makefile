@@ -6,7 +6,7 @@ ENGINE ?= $(if $(shell command -v docker),docker,podman)
 IMAGE ?= localhost/iadb-tfx:0.1.0
 TARGET ?= cpu
 
-.PHONY: run test test-slow lint docs bench parity gate month efficientnet-lite0 kubeflow-image kubeflow-e2e lock clean .venv
+.PHONY: run test test-slow lint manifests docs bench parity gate month efficientnet-lite0 kubeflow-image kubeflow-e2e lock clean .venv
 
 # The main job: from a folder of scikit-learn's digits to a gated, pushed sampler.
 run: .venv
@@ -31,6 +31,21 @@ test-slow: .venv
 lint: .venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Checks the Dockerfile and the manifests, as kustomize builds them, with checkov in an environment of
+# its own. .ci/checkov.yaml lists the exceptions. Needs Debian's kustomize.
+manifests: .venv-checkov/complete
+	rm -rf build/manifests
+	mkdir -p build/manifests
+	cp kubeflow/Dockerfile kubeflow/manifests/*.yaml build/manifests
+	set -e; for folder in kubeflow/manifests/base kubeflow/manifests/overlays/*; do \
+	    kustomize build $$folder > build/manifests/$$(basename $$folder).yaml; done
+	LOG_LEVEL=ERROR .venv-checkov/bin/checkov --config-file .ci/checkov.yaml
+
+.venv-checkov/complete: .venv/complete .ci/checkov.lock
+	$(PYTHON) -m venv --clear --without-pip .venv-checkov
+	$(BIN)/uv pip install --quiet --python .venv-checkov/bin/python --require-hashes -r .ci/checkov.lock
+	@touch $@
 
 # Builds the site from docs/ in build/site; fails on broken links and missing pages.
 docs: .venv .venv/docs
@@ -101,11 +116,12 @@ kubeflow-e2e: .venv kubeflow-image
 	@touch $@
 
 # Run this only after changing the dependencies in setup.py. The GPU image adds the CUDA libraries to
-# the packages of every other installation, and the site adds its generator.
+# the packages of every other installation, and the site adds its generator. checkov is alone.
 lock: .venv
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra dashboard --extra kubeflow --extra onnx --extra schedule --extra test --python-version 3.11 setup.py --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra dashboard --extra kubeflow --extra onnx --extra test --python-version 3.11 setup.py --output-file requirements.lock
 	echo 'tensorflow[and-cuda]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file kubeflow/requirements-gpu.lock -
+	echo checkov | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 --output-file .ci/checkov.lock -
 	printf '%s\n' mkdocs mkdocs-click mkdocs-gen-files mkdocs-material 'mkdocstrings[python]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file docs/requirements.lock -
 
 clean:
-	rm -rf .venv .venv-parity build *.egg-info
+	rm -rf .venv .venv-checkov .venv-parity build *.egg-info

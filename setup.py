@@ -15,14 +15,12 @@ TEST = [
 ]
 GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]
 KUBEFLOW = [
-    "croniter>=7,<8",
     "kfp==2.16.1",
     "kfp-kubernetes==2.16.1",
     "kubernetes>=26.1,<27",
     "psycopg[binary]>=3.2,<4",
     "tenacity>=9,<10",
 ]
-SCHEDULE = ["apscheduler>=3.11,<4", "croniter>=7,<8", "sqlalchemy>=2,<3"]
 DASHBOARD = ["flask>=3.1,<4", "waitress>=3,<4"]
 
 setup(
@@ -48,11 +46,12 @@ setup(
         "tensorflow-model-analysis>=0.52,<0.53",
         "apache-beam>=2.77,<2.78",
         "click>=8.5,<9",
+        "croniter>=7,<8",
         "jinja2>=3.1,<4",
         "markupsafe>=3,<4",
         "matplotlib>=3.10,<4",
         "numpy>=1.26,<3",
-        "pillow>=11,<13",
+        "pillow>=11.3,<13",
         "prometheus-client>=0.22,<1",
         "pydantic>=2.14,<3",
         "pyyaml>=6,<7",
@@ -69,7 +68,6 @@ setup(
         "gpu": GPU,
         "kubeflow": KUBEFLOW,
         "onnx": ONNX,
-        "schedule": SCHEDULE,
         "test": TEST,
     },
     entry_points={"console_scripts": ["iadb=pipeline.cli:main"]},

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.measure import Figure, python
+from components.image_example_gen.decode import DRAFT_MARGIN
 
 SMALL, LARGE, HUGE = 1_000, 5_000, 20_000  # files
 SIDE, RESOLUTION = 256, 64  # pixels of files and of examples
@@ -70,7 +71,7 @@ def _pillow(images: str, out: str) -> None:
     with Path(out).open("wb") as file:
         for path in sorted(Path(images).iterdir()):
             with Image.open(path) as image:
-                image.draft("RGB", (2 * RESOLUTION, 2 * RESOLUTION))
+                image.draft("RGB", (DRAFT_MARGIN * RESOLUTION, DRAFT_MARGIN * RESOLUTION))
                 small = image.convert("RGB").resize(
                     size, Image.Resampling.BICUBIC, reducing_gap=3.0
                 )

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from trainer.common import exit_codes
 from trainer.common.options import Options
+from trainer.common.text import shorten
 from trainer.common.validation import explain_reason
 
 OptionsT = TypeVar("OptionsT", bound=Options)
@@ -36,4 +37,4 @@ def complete(
     except ValidationError as error:
         ((name, value),) = parameter.items()
         reason = explain_reason(error.errors()[0])
-        raise ParameterError(f"{name}: got {value!r}; {reason}") from None
+        raise ParameterError(f"{name}: got {shorten(repr(value))}; {reason}") from None

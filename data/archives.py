@@ -1,8 +1,10 @@
 """Downloads and verifies published archives, and reads them without trusting their content."""
 
+import gzip
 import hashlib
 import http.client
 import stat
+import sys
 import tarfile
 import tempfile
 import urllib.request
@@ -11,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PureWindowsPath
-from typing import TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -30,8 +32,15 @@ from trainer.common.files import atomic_write
 SCHEMES = ("http", "https", "file")
 TIMEOUT_SECONDS = 60  # without a byte from the server
 CHUNK_BYTES = 1 << 20
+# The descriptions of all members together: their names, and so much for each. A hostile archive
+# could otherwise fill the memory with them, although its content is small.
+DIRECTORY_BYTES = 32 << 20
+MEMBER_BYTES = 100
+TAR_HEADER_BYTES = 1 << 16  # of one member, including long names, pax records and sparse maps
+GZIP = b"\x1f\x8b"  # the first bytes
+SHOWN = 100  # characters of a name in an error
 
-Member = TypeVar("Member", tarfile.TarInfo, zipfile.ZipInfo)
+Member = TypeVar("Member")
 
 
 @contextmanager
@@ -133,9 +142,10 @@ def _progress() -> Progress:
 
 
 def read_files(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
-    """Reads the regular files of a tar (compressed or not) or zip archive into memory.
+    """Reads the regular files of a tar (plain or gzip) or zip archive into memory.
 
-    It extracts nothing to disk, and checks every member before it yields the first file.
+    It extracts nothing to disk, and checks every member before it yields the first file. At any
+    time the memory holds one file and at most DIRECTORY_BYTES of descriptions.
 
     Args:
         archive: the archive.
@@ -145,8 +155,9 @@ def read_files(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
         The name (relative, with forward slashes) and the bytes of each file, in order.
 
     Raises:
-        DataError: the archive is damaged, unpacks to more than `max_bytes`, or has a member with
-            an absolute path or with `..`, or one that is a link or a device.
+        DataError: the archive is damaged, unpacks to more than `max_bytes`, has too many members or
+            too long headers, or has a member that has an absolute path or one with `..`, that is
+            neither a plain file nor a folder, or that is compressed by an unusual method.
     """
     try:
         if zipfile.is_zipfile(archive):
@@ -162,8 +173,34 @@ def read_files(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
         ) from None
 
 
+class _Metered:
+    """A file of which a parser may read only so many bytes until the next allowance.
+
+    tarfile and zipfile read a header whole, whatever length it declares.
+    """
+
+    def __init__(self, file: BinaryIO, allowance: int) -> None:
+        self._file = file
+        self.allowance = allowance
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Reads as any file does; raises a DataError beyond the allowance."""
+        most = self.allowance + 1
+        content = self._file.read(most if size is None or size < 0 else min(size, most))
+        self.allowance -= len(content)
+        if self.allowance < 0:
+            raise DataError("its headers are longer than those of a folder of images")
+        return content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 def _read_zip(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(archive) as opened:
+    with archive.open("rb") as file:
+        metered = _Metered(file, DIRECTORY_BYTES)
+        opened = zipfile.ZipFile(metered)
+        metered.allowance = sys.maxsize
         # The upper half of external_attr is the Unix mode, or 0 if there is none.
         described = (
             (
@@ -175,34 +212,60 @@ def _read_zip(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
             for info in opened.infolist()
         )
         for info in _accept(described, max_bytes):
+            # zipfile unpacks other methods without a limit.
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise DataError(
+                    f"its member {info.filename[:SHOWN]!r} is not compressed by deflate"
+                )
             if not info.is_dir():
-                yield info.filename, opened.read(info)
+                with opened.open(info) as member:
+                    # Without a size, zipfile unpacks more than the declared size.
+                    yield info.filename, member.read(info.file_size)
 
 
 def _read_tar(archive: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(archive) as opened:
-        described = (
-            (member, member.name, member.size, member.isreg() or member.isdir())
-            for member in opened
-        )
-        for member in _accept(described, max_bytes):
-            if member.isreg():
-                yield member.name, opened.extractfile(member).read()
+    with archive.open("rb") as file:
+        compressed = file.read(len(GZIP)) == GZIP
+        file.seek(0)
+        stream = gzip.GzipFile(fileobj=file) if compressed else file
+        for name, start, size, is_file in _accept(_describe_tar(stream), max_bytes):
+            if is_file:
+                stream.seek(start)
+                content = stream.read(size)
+                if len(content) < size:
+                    raise EOFError
+                yield name, content
+
+
+def _describe_tar(stream: BinaryIO) -> Iterator[tuple[tuple[str, int, int, bool], str, int, bool]]:
+    metered = _Metered(stream, TAR_HEADER_BYTES)
+    with tarfile.open(fileobj=metered, mode="r:") as opened:
+        while (member := opened.next()) is not None:
+            plain = (member.isreg() and not member.issparse()) or member.isdir()
+            described = member.name, member.offset_data, member.size, member.isreg()
+            yield described, member.name, member.size, plain
+            # tarfile remembers every member, and copies global pax records into each.
+            opened.members.clear()
+            opened.pax_headers.clear()
+            metered.allowance = TAR_HEADER_BYTES
 
 
 def _accept(described: Iterable[tuple[Member, str, int, bool]], max_bytes: int) -> list[Member]:
     """Checks members, with their names, sizes and whether they are plain files or folders."""
     accepted = []
-    total = 0
+    total = directory = 0
     for member, name, size, plain in described:
         # Windows paths recognise both kinds of slashes and drive letters.
         path = PureWindowsPath(name)
         if path.drive or path.root or ".." in path.parts:
-            raise DataError(f"its member {name!r} is outside the folder")
+            raise DataError(f"its member {name[:SHOWN]!r} is outside the folder")
         if not plain:
-            raise DataError(f"its member {name!r} is a link or a device")
+            raise DataError(f"its member {name[:SHOWN]!r} is neither a plain file nor a folder")
         total += size
         if size < 0 or total > max_bytes:
             raise DataError(f"it unpacks to more than the {max_bytes} bytes allowed")
+        directory += len(name) + MEMBER_BYTES
+        if directory > DIRECTORY_BYTES:
+            raise DataError(f"it has more than the {DIRECTORY_BYTES} bytes of names allowed")
         accepted.append(member)
     return accepted

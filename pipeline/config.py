@@ -4,14 +4,11 @@ A configuration starts from a preset or the defaults; a file replaces values, th
 do (`train.steps=500`). Errors are reported before anything starts, one line per key.
 """
 
-import difflib
-from collections.abc import Mapping, Sequence
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from components import names as tfx_names
@@ -23,21 +20,19 @@ from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.options import EvaluateOptions
+from pipeline.config_values import ConfigError, read_values
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.options import RetentionOptions
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.runners.vertex_options import VertexOptions
 from pipeline.unattended.options import ScheduleOptions
-from trainer.common import exit_codes
+from pipeline.unknown_keys import suggest
 from trainer.common.options import Options
+from trainer.common.text import shorten
 from trainer.common.validation import explain
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 
-
-class ConfigError(ValueError):
-    """An invalid configuration; one line per invalid key."""
-
-    exit_code = exit_codes.USAGE
+MAX_ERRORS = 20  # that are shown
 
 
 class DataConfig(ImageOptions, WindowOptions):
@@ -66,8 +61,8 @@ class DataConfig(ImageOptions, WindowOptions):
             value = getattr(self, name)
             if value != type(self).model_fields[name].default and not has_spans(self.pattern):
                 raise ValueError(
-                    f"{name}={value} needs a data.pattern with {{SPAN}} or a date, which separate "
-                    "the spans"
+                    f"{name}={shorten(str(value))} needs a data.pattern with {{SPAN}} or a date, "
+                    "which separate the spans"
                 )
         return self
 
@@ -120,7 +115,7 @@ class PipelineConfig(Options):
     name: str = Field(
         "iadb",
         pattern="^[a-z][a-z0-9-]{0,62}$",
-        description="of the pipeline, in its metadata",
+        description="name of the pipeline in its metadata",
     )
     data: DataConfig = Field(DataConfig(), description="where the images are and how they are read")
     validation: ValidationConfig = Field(
@@ -174,16 +169,13 @@ class PipelineConfig(Options):
         return self
 
 
-def presets() -> list[str]:
-    """Names of the presets that come with the package."""
-    folder = resources.files("pipeline") / "presets"
-    return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir())
-
-
 def load(
     preset: str | None = None, file: Path | None = None, overrides: Sequence[str] = ()
 ) -> PipelineConfig:
     """Resolves a configuration.
+
+    Relative paths become absolute: those in a file are relative to the folder of the file, those in
+    overrides to the working directory. ~ is the home directory.
 
     Args:
         preset: the name of a preset to start from.
@@ -193,33 +185,13 @@ def load(
     Raises:
         ConfigError: with one line per invalid key.
     """
-    values: dict[str, Any] = {}
-    if preset is not None:
-        if preset not in presets():
-            raise ConfigError(f"preset: no {preset!r}; there are {', '.join(presets())}")
-        text = (resources.files("pipeline") / "presets" / f"{preset}.yaml").read_text("utf-8")
-        values = _parse(text, f"preset {preset}")
-    if file is not None:
-        values = _merge(values, _parse(read_text(file), str(file)))
-    for override in overrides:
-        values = _merge(values, _parse_override(override))
     try:
-        return PipelineConfig.model_validate(values)
+        return PipelineConfig.model_validate(read_values(preset, file, overrides))
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(e) for e in error.errors())) from None
-
-
-def read_text(file: Path) -> str:
-    """Reads a file that the user names.
-
-    Raises:
-        ConfigError: it cannot be read, or is not UTF-8.
-    """
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"{file}: cannot be read: {reason}") from None
+        lines = [_explain(each) for each in error.errors()[:MAX_ERRORS]]
+        if error.error_count() > MAX_ERRORS:
+            lines.append(f"and {error.error_count() - MAX_ERRORS:,} more errors")
+        raise ConfigError("\n".join(lines)) from None
 
 
 def require_folder(config: PipelineConfig, workspace: Path) -> None:
@@ -242,60 +214,9 @@ def require_folder(config: PipelineConfig, workspace: Path) -> None:
             )
 
 
-def dump(config: PipelineConfig) -> str:
-    """The configuration as YAML, with every key."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def _parse(text: str, source: str) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{source}: expected sections with keys, found {type(values).__name__}")
-    return values
-
-
-def _parse_override(override: str) -> dict[str, Any]:
-    key, equals, text = override.partition("=")
-    if not equals or not all(key.split(".")):
-        raise ConfigError(f"--set {override}: expected KEY=VALUE, for example train.steps=500")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(
-            f"--set {override}: the value is not YAML; put text that begins with {{ or [ in quotes"
-        ) from None
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return value
-
-
-def _merge(base: Any, update: Any) -> Any:
-    """Merges mappings key by key; any other value replaces the earlier one."""
-    if not isinstance(base, Mapping) or not isinstance(update, Mapping):
-        return update
-    return {**base, **{key: _merge(base.get(key), value) for key, value in update.items()}}
-
-
 def _explain(error: ErrorDetails) -> str:
     """One line: the key, its value, what is allowed."""
     if error["type"] != "extra_forbidden":
         return explain(error)
-    *section, name = map(str, error["loc"])
-    allowed = _allowed_keys(section)
-    close = difflib.get_close_matches(name, allowed, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(allowed)}"
-    return f"{'.'.join([*section, name])}: unknown key; {hint}"
-
-
-def _allowed_keys(location: Sequence[str]) -> list[str]:
-    model: Any = PipelineConfig
-    for part in location:
-        model = model.model_fields[part].annotation if part in model.model_fields else None
-        if not isinstance(model, type) or not issubclass(model, BaseModel):
-            return []
-    return list(model.model_fields)
+    location = tuple(map(str, error["loc"]))
+    return f"{shorten('.'.join(location))}: unknown key; {suggest(PipelineConfig, location)}"

@@ -1,24 +1,30 @@
 """Turns a failure into one line and an exit code by its cause."""
 
+import contextlib
 import errno
+import re
+
+import click
 
 from trainer.common import exit_codes
-from trainer.common.text import first_line
+from trainer.common.text import LINE, first_line
 
+FULL, QUOTA = "the disk is full", "the disk quota is used up"
 WORKSPACE_ERRNO = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: QUOTA,
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
 }
-# Wordings of TensorFlow and SQLite, whose errors have no errno.
+# Wordings of TensorFlow, SQLite and ML Metadata, whose errors have no errno.
 WORKSPACE_TEXT = {
-    "No space left on device": "the disk is full",
-    "disk is full": "the disk is full",
+    "No space left on device": FULL,
+    "disk is full": FULL,
     "Read-only file system": "the file system is read-only",
     "readonly database": "the file system is read-only",
     "Permission denied": "permission denied",
 }
+PATH = re.compile(r"""(?<![\w./:])/[\w.@+-][^\s;:,'"]*""")  # absolute, in a text
 
 
 class OutputError(ValueError):
@@ -44,11 +50,33 @@ def describe(error: BaseException) -> tuple[int, str]:
     if code is not None:
         return code, text
     if isinstance(error, OSError) and error.errno in WORKSPACE_ERRNO:
-        return exit_codes.WORKSPACE, f"{WORKSPACE_ERRNO[error.errno]}: {error.filename or text}"
+        return exit_codes.WORKSPACE, _cannot_write(WORKSPACE_ERRNO[error.errno], error.filename)
     for phrase, meaning in WORKSPACE_TEXT.items():
-        if phrase in text:
-            return exit_codes.WORKSPACE, f"{meaning}: {first_line(error)}"
+        for line in text.splitlines():
+            if phrase in line:
+                return exit_codes.WORKSPACE, _cannot_write(meaning, _place(line))
     return exit_codes.UNEXPECTED, f"{type(error).__name__}: {first_line(error)}"
+
+
+def _place(line: str) -> str:
+    """The path in a line, or else the line; nothing in place of a statement in SQL."""
+    path = PATH.search(line)
+    return path[0] if path else "" if "query" in line else line[:LINE]
+
+
+def _cannot_write(meaning: str, place: str | None) -> str:
+    return (f"{meaning}: {place}" if place else meaning) + (
+        "; free some space" if meaning in (FULL, QUOTA) else ""
+    )
+
+
+def say(line: str, *, error: bool = False) -> None:
+    """Prints a line, to standard error if it is one; does nothing if a full disk holds the output.
+
+    An unattended process goes on without that line.
+    """
+    with contextlib.suppress(OSError):
+        click.echo(line, err=error)
 
 
 def find_stop(error: BaseException) -> KeyboardInterrupt | SystemExit | None:

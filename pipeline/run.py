@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import sqlite3
 import time
 from contextlib import suppress
 from importlib import import_module
@@ -12,8 +13,11 @@ from rich.console import Console
 
 from components.features import check_available
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.files import check_has_images
+from components.image_example_gen.spans import choose_window, list_spans
 from components.sample_evaluator import names as evaluator_names
-from pipeline.config import ConfigError, PipelineConfig, require_folder
+from pipeline import failures
+from pipeline.config import ConfigError, DataConfig, PipelineConfig, require_folder
 from pipeline.logs import logging_to
 from pipeline.registry import lineage, read_files, serving
 from pipeline.registry.journal import Journal
@@ -53,6 +57,7 @@ def run_pipeline(
 
     Raises:
         FeatureError: the weights of the feature space are missing or differ from the pinned ones.
+        ImageDataError: a local folder, or the newest span to read, is missing or has no images.
         ConfigError: no folder of images is set, the workspace lies in it, the schema file is
             invalid, or TF_CONFIG names several workers.
         WorkspaceError: the workspace is in use, read-only or full.
@@ -62,6 +67,7 @@ def run_pipeline(
     schema = read_schema(config.validation.schema_file)
     _refuse_cluster()
     check_available(config.evaluate.features)
+    _check_images(config.data)
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         console.print(f"[dim]log: {log}[/]", soft_wrap=True)
@@ -86,9 +92,19 @@ def run_pipeline(
                 _keep_report(run, workspace)
             if run.blessed is not None:
                 read = {span: files for span, files in found.items() if span in run.spans}
-                read_files.remember(Journal(workspace.journal), read)
+                _remember(workspace, read, console)
         print_summary(console, run, live, workspace)
     return run.pushable
+
+
+def _check_images(data: DataConfig) -> None:
+    """Checks local folders before anything is started or recorded; only TFX can read others."""
+    if "://" not in data.folder:
+        spans = list_spans(data.folder, data.pattern)
+        newest = choose_window(spans, data.span, data.window, data.exclude)[-1]
+        check_has_images(str(Path(data.folder, newest.folder)))
+    if data.holdout and "://" not in data.holdout:
+        check_has_images(data.holdout)
 
 
 def _refuse_cluster() -> None:
@@ -110,6 +126,15 @@ def _snapshots(config: PipelineConfig) -> dict[int, bytes]:
     with suppress(ImageDataError):  # which the run itself will report
         return read_files.snapshots(data.folder, data.pattern, data.span, data.window, data.exclude)
     return {}
+
+
+def _remember(workspace: Workspace, read: dict[int, bytes], console: Console) -> None:
+    """Records what was read; the model was judged and stays so if the disk is full by now."""
+    try:
+        read_files.remember(Journal(workspace.journal), read)
+    except (OSError, sqlite3.Error) as error:
+        reason = failures.describe(error)[1]
+        console.print(f"  these images stay new: {reason}", markup=False, soft_wrap=True)
 
 
 def _run(
@@ -135,12 +160,13 @@ def _run(
     pipeline = create_pipeline(config, locations, schema, metadata)
     try:
         import_module(f"pipeline.runners.{runner}").run(pipeline, lines, gpus)
-    except BaseException:
-        logging.exception("The run failed.")
+    except BaseException as error:
         # Runners wrap the error of a node, which is the clearer one.
-        if lines.error is None:
+        cause = lines.error or error
+        logging.exception("The run failed: %s", failures.describe(cause)[1])
+        if cause is error:
             raise
-        raise lines.error from None
+        raise cause from None
     (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
     return run
 

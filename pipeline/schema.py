@@ -3,7 +3,8 @@
 from importlib import resources
 from pathlib import Path
 
-from pipeline.config import ConfigError, read_text
+from pipeline.config_values import ConfigError, read_text
+from trainer.common.text import first_line
 
 
 def read_schema(file: str | None) -> str:
@@ -24,5 +25,7 @@ def read_schema(file: str | None) -> str:
     try:
         text_format.Parse(text, Schema())
     except text_format.ParseError as error:
-        raise ConfigError(f"validation.schema_file: {file} is not a schema: {error}") from None
+        raise ConfigError(
+            f"validation.schema_file: {file} is not a schema: {first_line(error)}"
+        ) from None
     return text

@@ -93,6 +93,8 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
     if rejected:
         text += f": {escape(str(run.rejected_report))}"
     _row(console, "Images", text)
+    for remark in run.image_remarks:
+        _row(console, "", escape(remark))
     if run.drift_summary:
         color = "yellow" if run.drifted else "default"
         _row(console, "Drift", f"[{color}]{escape(run.drift_summary)}[/]")

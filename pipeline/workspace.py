@@ -1,14 +1,12 @@
 """The folder that holds all that a pipeline writes, and its locks."""
 
-import fcntl
-import os
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.common import exit_codes
+from trainer.common.files import LockHeldError, holding
 
 
 class WorkspaceError(RuntimeError):
@@ -75,8 +73,8 @@ class Workspace:
 
     @property
     def schedule(self) -> Path:
-        """SQLite database of the time of the next check for new data."""
-        return self.folder / "schedule.sqlite"
+        """JSON file with the time of the next check for new data."""
+        return self.folder / "schedule.json"
 
     def check_exists(self) -> None:
         """Checks that a run, a check or a schedule has begun in the folder.
@@ -144,21 +142,14 @@ class Workspace:
     @contextmanager
     def _holding(self, name: str, problem: str) -> Iterator[None]:
         """Holds a lock file; `problem` is the error if another process, its {}, holds it."""
-        with self._writing():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.read(lock, 200).decode(errors="replace").strip() or "another process"
-                raise InUseError(f"workspace {self.folder} {problem.format(holder)}") from None
+        with ExitStack() as stack:
             with self._writing():
-                os.ftruncate(lock, 0)
-                os.write(lock, f"process {os.getpid()} since {time.strftime('%F %T')}\n".encode())
+                self.folder.mkdir(parents=True, exist_ok=True)
+                try:
+                    stack.enter_context(holding(self.folder / name))
+                except LockHeldError as holder:
+                    raise InUseError(f"workspace {self.folder} {problem.format(holder)}") from None
             yield
-        finally:
-            os.close(lock)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

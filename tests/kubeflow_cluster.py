@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 AT_ONCE = 2
 
@@ -148,7 +149,7 @@ class ProcessCluster:
         self._outputs(name, run_id).mkdir(parents=True, exist_ok=True)
         return [
             self._fill(package, argument, name, run_id, values)
-            for argument in [*container["command"], *container["args"]]
+            for argument in [*container["command"], *container.get("args", [])]
         ]
 
     def _environment(self, package: TaskPackage, name: str, run_id: str) -> dict[str, str]:
@@ -254,12 +255,12 @@ class InProcessCluster(ProcessCluster):
     def run_task(
         self, package: TaskPackage, name: str, run_id: str, **parameters: Any
     ) -> TaskResult:
-        """Calls the entry point of one task."""
+        """Calls the entry point of one task: of a node, or of `iadb`."""
+        from pipeline import cli
         from pipeline.runners.kubeflow import node
         from pipeline.runners.kubeflow.package import ENTRY_POINT
 
         command = self._command(package, name, run_id, parameters)
-        assert command[: len(ENTRY_POINT)] == ENTRY_POINT
         text = io.StringIO()
         with (
             pytest.MonkeyPatch.context() as patch,
@@ -268,7 +269,13 @@ class InProcessCluster(ProcessCluster):
         ):
             for variable, value in self._environment(package, name, run_id).items():
                 patch.setenv(variable, value)
-            code = node.main(command[len(ENTRY_POINT) :])
+            if command[: len(ENTRY_POINT)] == ENTRY_POINT:
+                code = node.main(command[len(ENTRY_POINT) :])
+            else:
+                assert command[:4] == ["python", "-P", "-m", "pipeline.cli"]
+                ended = CliRunner().invoke(cli.main, command[4:])
+                code = ended.exit_code
+                print(ended.output)
         return self._done(name, run_id, code, text.getvalue())
 
 

@@ -1,7 +1,5 @@
 """A store of ML Metadata with runs in it, written as TFX would write them, without TFX."""
 
-from pathlib import Path
-
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
@@ -16,6 +14,7 @@ from components.real_features import names as feature_names
 from components.resolvers import names as resolver_names
 from components.sample_evaluator import names as evaluator_names
 from components.schema_importer import names as schema_names
+from trainer.common.remote_path import to_path
 from trainer.names import METADATA
 
 PIPELINE = "digits"
@@ -53,10 +52,9 @@ class Recorded:
     """
 
     def __init__(self, database, artifacts):
-        config = mlmd.ConnectionConfig()
-        config.sqlite.filename_uri = str(database)
-        config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-        self.store, self.artifacts = MetadataStore(config), artifacts
+        """`database` is the path of a SQLite file, which is created, or a store."""
+        self.store = database if isinstance(database, MetadataStore) else _sqlite_store(database)
+        self.artifacts = artifacts
         put = self.store.put_artifact_type
         kinds = {kind for outputs in OUTPUTS.values() for kind in outputs.values()}
         self._artifact_types = {kind: put(mlmd.ArtifactType(name=kind)) for kind in kinds}
@@ -134,7 +132,7 @@ class Recorded:
     def push(self, model, serving):
         """Publishes a version of a Model, as the Pusher does; returns its number."""
         (artifact,) = self.store.get_artifacts_by_id([model])
-        folder = write_model(Path(artifact.uri) / trainer_names.SERVING)
+        folder = write_model(to_path(artifact.uri) / trainer_names.SERVING)
         return int(publish(folder, serving, {MODEL_NOTE: model}).name)
 
     def _context(self, kind, name):
@@ -163,6 +161,13 @@ class Recorded:
         contexts = [self._contexts["pipeline"], run, self._contexts[node]]
         _, ids, _ = self.store.put_execution(execution, pairs, contexts)
         return dict(zip(outputs, ids[len(ids) - len(outputs) :], strict=True))
+
+
+def _sqlite_store(database):
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = str(database)
+    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    return MetadataStore(config)
 
 
 def write_model(folder):

@@ -94,7 +94,12 @@ class TrainOptions(Options):
         1, description="number of batches whose gradients are averaged for each weight update"
     )
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate")
-    warmup_steps: int = Field(100, ge=0, description="steps of linear learning-rate warm-up")
+    warmup_steps: int | None = Field(
+        None,
+        ge=0,
+        description="steps of linear learning-rate warm-up; null: a hundredth of steps, but at "
+        "least 100, and at most a tenth",
+    )
     decay: Literal["cosine", "constant"] = Field(
         "cosine", description="course of the learning rate after the warm-up"
     )
@@ -138,10 +143,20 @@ class TrainOptions(Options):
         0, ge=0, lt=2**31, description="seed of weights, order of images, noise and alpha"
     )
 
+    @property
+    def warmup(self) -> int:
+        """Steps of the warm-up, below `steps`."""
+        if self.warmup_steps is not None:
+            return self.warmup_steps
+        return min(max(100, self.steps // 100), self.steps // 10)
+
     @model_validator(mode="after")
     def _parts_agree(self) -> "TrainOptions":
-        if self.warmup_steps >= self.steps:
-            raise ValueError(f"warmup_steps={self.warmup_steps} must be below steps={self.steps}")
+        if self.warmup >= self.steps:
+            raise ValueError(
+                f"warmup_steps={self.warmup_steps} must be below steps={self.steps}; null derives "
+                "it from steps"
+            )
         if self.weight_decay and self.optimizer != "adamw":
             raise ValueError(
                 f"weight_decay={self.weight_decay:g} requires optimizer=adamw, got {self.optimizer}"

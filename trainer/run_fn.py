@@ -3,12 +3,14 @@
 import hashlib
 import importlib.metadata
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from trainer import dataset
+from trainer.fit.checkpoint_lock import checkpoints_locked
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
@@ -33,6 +35,7 @@ def run_fn(fn_args: FnArgs) -> None:
     Raises:
         ValueError: as `choose_strategy` and `train` do.
         TooFewClassesError: the model is conditional, but the images have fewer than 2 labels.
+        CheckpointsInUseError: another process trains the same model on the same images.
     """
     strategy = choose_strategy()  # before Transform's graph initializes TensorFlow's devices
     config = fn_args.custom_config
@@ -48,16 +51,17 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     key = state_key(config, fn_args.train_files, fn_args.base_model)
     state = f"{config['checkpoints']}/{key}"
-    trained = train(
-        data,
-        strategy,
-        model_options=model_options,
-        train_options=TrainOptions.model_validate(config["train"]),
-        sample_options=sample,
-        checkpoints_folder=state,
-        log_folder=f"{state}/logs",
-        base_model=fn_args.base_model,
-    )
+    with checkpoints_locked(state) if is_chief(strategy) else nullcontext():
+        trained = train(
+            data,
+            strategy,
+            model_options=model_options,
+            train_options=TrainOptions.model_validate(config["train"]),
+            sample_options=sample,
+            checkpoints_folder=state,
+            log_folder=f"{state}/logs",
+            base_model=fn_args.base_model,
+        )
     if not is_chief(strategy):
         return
     metadata = {

@@ -93,8 +93,8 @@ def _learning_rate(train: TrainOptions) -> keras.optimizers.schedules.LearningRa
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
         warmup_target=train.learning_rate,
-        warmup_steps=train.warmup_steps,
-        decay_steps=train.steps - train.warmup_steps,
+        warmup_steps=train.warmup,
+        decay_steps=train.steps - train.warmup,
         alpha=0.0 if train.decay == "cosine" else 1.0,
     )
 

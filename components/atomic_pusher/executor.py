@@ -1,20 +1,17 @@
 """Pushes like TFX's Pusher, but readers never see an incomplete version."""
 
-import json
-import re
-from pathlib import Path
 from typing import Any
 
 from absl import logging
 from tfx import types
 from tfx.components.pusher import executor
-from tfx.dsl.io import fileio
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
 from components.atomic_pusher import names, versions
 from components.resolvers.withdrawal import is_withdrawn
+from trainer.common.remote_path import to_path
 
 
 class Executor(executor.Executor):
@@ -41,10 +38,7 @@ class Executor(executor.Executor):
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
         source = self.GetModelPath(input_dict)
         notes = {versions.MODEL_NOTE: model.id}
-        if "://" in serving:
-            version = _publish_remotely(source, serving, notes)
-        else:
-            version = str(versions.publish(Path(source), Path(serving), notes))
+        version = str(versions.publish(to_path(source), to_path(serving), notes))
         # Unlike TFX's Pusher, this makes no third copy beside the Model and the version. The file
         # keeps the folder, which TFX's cache requires, in existence on object stores.
         io_utils.write_string_file(f"{pushed.uri}/{names.VERSION_FILE}", version)
@@ -58,23 +52,3 @@ class Executor(executor.Executor):
             logging.info("The model on %s was withdrawn.", model.uri)
             return False
         return super().CheckBlessing(input_dict)
-
-
-def _publish_remotely(model: str, serving: str, notes: dict[str, Any]) -> str:
-    """Copies a model to an object store, which cannot rename, with saved_model.pb last.
-
-    Until then TensorFlow Serving cannot load the version; it serves the previous one and retries
-    after a minute.
-    """
-    fileio.makedirs(serving)
-    number = versions.next_number(name.rstrip("/") for name in fileio.listdir(serving))
-    version = f"{serving.rstrip('/')}/{number}"
-    later = [rf"/{re.escape(str(name))}$" for name in (versions.SAVED_MODEL, versions.METADATA)]
-    io_utils.copy_dir(model, version, deny_regex_patterns=later)
-    with fileio.open(f"{model}/{versions.METADATA}") as file:
-        metadata = json.load(file)
-    io_utils.write_string_file(
-        f"{version}/{versions.METADATA}", versions.add_notes(metadata, notes)
-    )
-    io_utils.copy_file(f"{model}/{versions.SAVED_MODEL}", f"{version}/{versions.SAVED_MODEL}")
-    return version

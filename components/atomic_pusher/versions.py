@@ -2,6 +2,7 @@
 
 TensorFlow Serving loads the child of the folder with the highest number as name, whatever it
 contains (FileSystemStoragePathSource). So a new version gets its number only when it is complete.
+In an object store, which cannot rename, the file that servers require is written last.
 Imports neither TFX nor TensorFlow.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 
 from trainer import names
 from trainer.common.files import locked
+from trainer.common.remote_path import AnyPath, RemotePath, list_files
 
 METADATA = Path(names.METADATA)  # beside saved_model.pb
 SAVED_MODEL = "saved_model.pb"
@@ -27,15 +29,19 @@ _LOCK = ".lock"
 _HIDDEN = ".partial-"  # prefix of versions that are being published or removed
 
 
-def complete_versions(serving: Path) -> list[Path]:
+def complete_versions(serving: AnyPath) -> list[AnyPath]:
     """Lists the versions that can be loaded, lowest number first."""
     children = list(serving.iterdir()) if serving.is_dir() else []
     found = [path for path in children if _NUMBER.fullmatch(path.name)]
     return sorted((path for path in found if (path / SAVED_MODEL).is_file()), key=_number)
 
 
-def partial_versions(serving: Path) -> list[Path]:
+def partial_versions(serving: AnyPath) -> list[AnyPath]:
     """Lists the remains of versions whose publication or removal was killed."""
+    if isinstance(serving, RemotePath):
+        children = serving.iterdir() if serving.is_dir() else ()
+        found = [path for path in children if _NUMBER.fullmatch(path.name)]
+        return [path for path in found if not (path / SAVED_MODEL).is_file()]
     return list(serving.glob(f"{_HIDDEN}*"))
 
 
@@ -48,19 +54,24 @@ def next_number(names: Iterable[str]) -> int:
     return max([int(time.time()), *(number + 1 for number in numbers)])
 
 
-def publish(model: Path, serving: Path, notes: Mapping[str, Any]) -> Path:
+def publish(model: AnyPath, serving: AnyPath, notes: Mapping[str, Any]) -> AnyPath:
     """Copies a SavedModel to a new highest version, which appears atomically.
 
-    A killed process leaves a hidden folder, which the next call removes.
+    A killed process leaves a hidden folder, which the next call removes. In an object store, it
+    leaves a version without SAVED_MODEL: TensorFlow Serving cannot load it, serves the previous one
+    and retries after a minute.
 
     Args:
         model: folder of a sampler SavedModel.
-        serving: folder of the versions, on a file system with atomic renames; created if missing.
+        serving: folder of the versions, on a file system with atomic renames or in an object store;
+            created if missing.
         notes: entries to add to the metadata of the version.
 
     Returns:
         The folder of the version.
     """
+    if isinstance(serving, RemotePath):
+        return _publish_remotely(model, serving, notes)
     serving.mkdir(parents=True, exist_ok=True)
     with locked(serving / _LOCK):
         for left in partial_versions(serving):
@@ -82,8 +93,13 @@ def publish(model: Path, serving: Path, notes: Mapping[str, Any]) -> Path:
     return version
 
 
-def remove(version: Path) -> None:
+def remove(version: AnyPath) -> None:
     """Removes a version, which disappears atomically."""
+    if isinstance(version, RemotePath):
+        if (version / SAVED_MODEL).is_file():
+            (version / SAVED_MODEL).unlink()
+        version.rmtree()
+        return
     with locked(version.parent / _LOCK):
         hidden = version.with_name(f"{_HIDDEN}{version.name}")
         version.rename(hidden)
@@ -95,7 +111,21 @@ def add_notes(metadata: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
     return json.dumps({**metadata, **notes}, indent=2, sort_keys=True)
 
 
-def _number(version: Path) -> int:
+def _publish_remotely(model: AnyPath, serving: RemotePath, notes: Mapping[str, Any]) -> RemotePath:
+    serving.mkdir(parents=True, exist_ok=True)
+    version = serving / str(next_number(path.name for path in serving.iterdir()))
+    last = model / SAVED_MODEL
+    for path in list_files(model):
+        if path not in (last, model / METADATA):
+            (version / path.relative_to(model)).copy_from(path)
+    metadata = json.loads((model / METADATA).read_text("utf-8"))
+    (version / METADATA).parent.mkdir(parents=True, exist_ok=True)
+    (version / METADATA).write_text(add_notes(metadata, notes), "utf-8")
+    (version / SAVED_MODEL).copy_from(last)
+    return version
+
+
+def _number(version: AnyPath) -> int:
     return int(version.name)
 
 

@@ -1,8 +1,8 @@
 """Options of DriftGate: limits, and the action on drift."""
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from trainer.common.options import Options
 
@@ -32,11 +32,3 @@ class DriftOptions(Options):
         description="largest squared MMD (0 to 2) of the features of the images, beyond chance, "
         "that is not drift",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _off_is_a_word(cls, values: Any) -> Any:
-        """YAML reads `off` as false."""
-        if isinstance(values, dict) and values.get("on_drift") is False:
-            return {**values, "on_drift": "off"}
-        return values

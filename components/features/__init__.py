@@ -60,6 +60,6 @@ def _check_onnxruntime() -> None:
         importlib.import_module("onnxruntime")
     except ImportError:
         raise FeatureError(
-            "evaluate.features: onnx:URI requires onnxruntime; install it with "
-            "`pip install iadb-tfx[onnx]`"
+            "evaluate.features: onnx:URI requires onnxruntime; in the folder of the project, run: "
+            "pip install '.[onnx]'"
         ) from None

@@ -35,7 +35,8 @@ class ImageExampleGen(component.FileBasedExampleGen):
 
     trainer/examples.py defines the features. Files that are not valid images are skipped and listed
     in `rejected.json` in the root of the artifact, whose int properties `files`, `accepted`,
-    `rejected` and `duplicates` are counts. Its property `span` is the newest span that was read,
+    `rejected` and `duplicates` are counts. Its property `remarks` is a JSON list of lines about
+    skipped files and unusual images. Its property `span` is the newest span that was read,
     `spans` the JSON list of all of them.
     """
 

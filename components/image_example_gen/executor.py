@@ -6,7 +6,7 @@ determine the shard of an image, its position in the shard and its split.
 
 import json
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -30,10 +30,11 @@ from components.image_example_gen.files import ImageFile, open_image
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shards import WriteShard, complete_file, shard_count
 from components.image_example_gen.spans import ImageSource, holdout_source
-from components.progress import DECODED, counted
+from components.progress import DECODED, ProgressLog, counted, expect, listening
 from trainer import examples
 
 FILES_PER_BATCH = 64
+NOTES = "notes"  # output of the decoding
 # Pillow releases the interpreter lock while it decodes, resizes and encodes. There are few threads
 # because each may hold an image of max_pixels.
 DECODE_THREADS = min(4, os.cpu_count() or 1)
@@ -81,6 +82,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
+        artifact.set_string_custom_property(names.REMARKS, json.dumps(reports.remarks(report)))
 
 
 def write_examples(
@@ -113,9 +115,12 @@ def write_examples(
     for path in (*split_folders.values(), partial):
         fileio.makedirs(path)
     sources = [source, *([holdout] if holdout else [])]
-    shards = shard_count(sum(len(each.list_files()) for each in sources), options)
+    files = sum(len(each.list_files()) for each in sources)
+    skipped = sum((each.count_other_files() for each in sources), Counter())
+    shards = shard_count(files, options)
     report_path = os.path.join(output, names.REJECTED_JSON)
-    with pipeline:
+    with listening(ProgressLog()), pipeline:
+        expect(DECODED, files)
         images = [
             pipeline | f"Read[{index}]" >> ReadImages(each, options, split_salt)
             for index, each in enumerate(sources)
@@ -133,6 +138,11 @@ def write_examples(
             rejected
             | "Reasons" >> beam.Map(lambda file: file[1])
             | "CountReasons" >> beam.combiners.Count.PerElement()
+        )
+        notes = (
+            [each.notes for each in images]
+            | "Notes" >> beam.Flatten()
+            | "CountNotes" >> beam.combiners.Count.PerElement()
         )
         spans = (
             (
@@ -152,6 +162,8 @@ def write_examples(
             beam.pvalue.AsDict(counts),
             beam.pvalue.AsDict(reasons),
             beam.pvalue.AsDict(spans),
+            beam.pvalue.AsDict(notes),
+            skipped,
             list(split_folders),
             report_path,
             partial,
@@ -163,13 +175,18 @@ def write_examples(
     for path, reason in report["rejected_files"]:
         # JSON, because a file name may contain line breaks. TFX deletes the report of a failed run.
         logging.info("Rejected: %s", json.dumps([path, reason]))
+    for remark in reports.remarks(report):
+        logging.info("%s", remark)
     reports.check_report(report, source.folder, options)
     logging.info("%s", {name: report[name] for name in names.COUNTS})
     return report
 
 
 class ReadImages(beam.PTransform):
-    """Reads the images of a source: `rows`, and `rejected` files as (path, reason, span)."""
+    """Reads the images of a source: `rows`, the `notes` on them, and `rejected` files.
+
+    A rejected file is (path, reason, span).
+    """
 
     def __init__(self, source: ImageSource, options: ImageOptions, split_salt: str) -> None:
         super().__init__()
@@ -184,12 +201,12 @@ class ReadImages(beam.PTransform):
             | "ListFiles" >> beam.FlatMap(batches_of_files)
             # Otherwise one worker would list and decode all files.
             | "SpreadFiles" >> beam.Reshuffle()
-            | "Decode" >> beam.ParDo(self._decode).with_outputs(names.REJECTED, main="rows")
+            | "Decode" >> beam.ParDo(self._decode).with_outputs(names.REJECTED, NOTES, main="rows")
         )
 
 
 class DecodeFiles(beam.DoFn):
-    """Decodes batches of files to rows; rejected files go to `rejected` as (path, reason, span)."""
+    """Decodes batches of files to rows; further outputs as in ReadImages."""
 
     def __init__(self, source: ImageSource, options: ImageOptions, split_salt: str = "") -> None:
         super().__init__()
@@ -210,18 +227,20 @@ class DecodeFiles(beam.DoFn):
         with counted(DECODED, len(batch)):
             results = list(self._threads.map(self._to_row, batch))
         for file, result in zip(batch, results, strict=True):
-            if isinstance(result, Row):
-                yield result
-            else:
+            if isinstance(result, str):
                 yield beam.pvalue.TaggedOutput(names.REJECTED, (file.path, result, file.span))
+            else:
+                row, notes = result
+                yield row
+                yield from (beam.pvalue.TaggedOutput(NOTES, note) for note in notes)
 
-    def _to_row(self, file: ImageFile) -> Row | str:
+    def _to_row(self, file: ImageFile) -> tuple[Row, tuple[str, ...]] | str:
         if file.problem:
             return file.problem
         try:
             with open_image(self._source.folder, file.path) as stream:
                 image = decode(stream, self._options)
-                return to_row(file, image, self._source, self._options, self._split_salt)
+            return to_row(file, image, self._source, self._options, self._split_salt), image.notes
         except RejectedImage as reason:
             return str(reason)
         except OSError as error:
@@ -242,6 +261,8 @@ def write_report(
     counts: Mapping[str, int],
     reasons: Mapping[str, int],
     spans: Mapping[tuple[int, str], int],
+    notes: Mapping[str, int],
+    skipped: Mapping[str, int],
     splits: Sequence[str],
     path: str,
     partial: str,
@@ -250,6 +271,6 @@ def write_report(
     by_span: dict[int, dict[str, int]] = defaultdict(lambda: {names.ACCEPTED: 0, names.REJECTED: 0})
     for (span, kind), count in spans.items():
         by_span[span][kind] = count
-    report = reports.make_report(counts, splits, reasons, by_span, rejected_files)
+    report = reports.make_report(counts, splits, reasons, by_span, rejected_files, notes, skipped)
     with complete_file(path, partial) as unfinished, fileio.open(unfinished, "w") as file:
         file.write(reports.to_json(report))

@@ -1,16 +1,18 @@
 """Lists the image files below a folder and fingerprints them.
 
-A file is an image if it has one of SUFFIXES. Other files (labels.csv, README.txt) and hidden files
-and folders (.DS_Store, .git) are ignored. Links to folders are not followed, links to files only
-inside the folder.
+A file is an image if it has one of SUFFIXES. Other files (labels.csv, README.txt) are only counted;
+hidden files and folders (.DS_Store, .git) are ignored. Links to folders are not followed, links to
+files only inside the folder.
 
 TFX, whose import takes seconds, is imported only for remote folders.
 """
 
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import ModuleType
@@ -19,8 +21,10 @@ from typing import BinaryIO
 from components.image_example_gen.errors import ImageDataError
 
 SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 )
+NO_ENDING = "none"
+SHOWN_ENDINGS = 5
 
 
 @dataclass(frozen=True, order=True)
@@ -60,17 +64,39 @@ def list_images(folder: str, *, required: bool = True) -> list[ImageFile]:
     Raises:
         ImageDataError: the folder is missing, unreadable or, if required, has no image file.
     """
-    root = folder.rstrip("/") or "/"
-    if not is_folder(root):
-        problem = "not a folder" if _exists(root) else "no such folder"
-        raise ImageDataError(f"{folder}: {problem}; expected a folder with images")
-    files = sorted(_walk_remote(root) if _is_remote(root) else _walk_local(root))
+    files = sorted(_image_files(_root_of(folder)))
     if required and not files:
-        raise ImageDataError(
-            f"{folder}: no image files below this folder; image files end in "
-            f"{' '.join(sorted(SUFFIXES))}, and links to folders are not followed"
-        )
+        raise _no_images(folder)
     return files
+
+
+def check_has_images(folder: str) -> None:
+    """Raises what `list_images` would raise about the whole folder; stops at the first image."""
+    if next(_image_files(_root_of(folder)), None) is None:
+        raise _no_images(folder)
+
+
+def count_other_files(folder: str) -> Counter[str]:
+    """Counts the visible files below a folder that are not images by their endings.
+
+    Returns:
+        Counts by the ending in lower case (.heic); NO_ENDING for names without one, or with one
+        that is not up to 8 ASCII letters and digits.
+    """
+    names = (name for _, names in _walk(folder.rstrip("/") or "/") for name in names)
+    return Counter(_ending(name) for name in names if not _is_image(name))
+
+
+def describe_endings(counts: Mapping[str, int]) -> str:
+    """Lists the most frequent endings in one line: `10 .heic, 1 without an ending`."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    texts = [
+        f"{count:,} {'without an ending' if ending == NO_ENDING else ending}"
+        for ending, count in ordered[:SHOWN_ENDINGS]
+    ]
+    if more := sum(count for _, count in ordered[SHOWN_ENDINGS:]):
+        texts.append(f"{more:,} others")
+    return ", ".join(texts)
 
 
 def open_image(folder: str, path: str) -> BinaryIO:
@@ -124,26 +150,58 @@ def _exists(path: str) -> bool:
 
 
 def _is_image(name: str) -> bool:
-    return not name.startswith(".") and PurePath(name).suffix.lower() in SUFFIXES
+    return PurePath(name).suffix.lower() in SUFFIXES
+
+
+def _ending(name: str) -> str:
+    ending = PurePath(name).suffix.lower()
+    return ending if re.fullmatch(r"\.[0-9a-z]{1,8}", ending) else NO_ENDING
+
+
+def _walk(
+    root: str, on_error: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """Yields each visible folder below the root with the names of its visible files."""
+    walk = _fileio().walk if _is_remote(root) else os.walk
+    for parent, folders, names in walk(root, onerror=on_error):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield parent, [name for name in names if not name.startswith(".")]
+
+
+def _root_of(folder: str) -> str:
+    root = folder.rstrip("/") or "/"
+    if not is_folder(root):
+        problem = "not a folder" if _exists(root) else "no such folder"
+        raise ImageDataError(f"{folder}: {problem}; expected a folder with images")
+    return root
+
+
+def _no_images(folder: str) -> ImageDataError:
+    others = count_other_files(folder)
+    found = f", found {describe_endings(others)}" if others else ""
+    return ImageDataError(
+        f"{folder}: no image files below this folder{found}; image files end in "
+        f"{' '.join(sorted(SUFFIXES))}, and links to folders are not followed"
+    )
+
+
+def _image_files(root: str) -> Iterator[ImageFile]:
+    return _walk_remote(root) if _is_remote(root) else _walk_local(root)
 
 
 def _walk_remote(root: str) -> Iterator[ImageFile]:
-    fileio = _fileio()
-    for parent, _, names in fileio.walk(root):
+    for parent, names in _walk(root):
         below = parent.rstrip("/").removeprefix(root).lstrip("/")
-        if any(part.startswith(".") for part in below.split("/")):
-            continue
         for name in filter(_is_image, names):
             path = os.path.join(below, name)
-            info = fileio.stat(os.path.join(root, path))
+            info = _fileio().stat(os.path.join(root, path))
             yield ImageFile(path, info.length, info.mtime_nsec)
 
 
 def _walk_local(root: str) -> Iterator[ImageFile]:
     unreadable: list[OSError] = []
     real_root = os.path.realpath(root)
-    for parent, folders, names in os.walk(root, onerror=unreadable.append):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for parent, names in _walk(root, unreadable.append):
         for name in filter(_is_image, names):
             file = os.path.join(parent, name)
             yield _inspect(file, _printable(os.path.relpath(file, root)), real_root)

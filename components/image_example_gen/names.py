@@ -18,5 +18,6 @@ ACCEPTED = "accepted"
 REJECTED = "rejected"
 DUPLICATES = "duplicates"
 COUNTS = (FILES, ACCEPTED, REJECTED, DUPLICATES)
+REMARKS = "remarks"  # lines about skipped files and unusual images, as JSON
 SPAN = "span"  # the newest that was read; 0 where the data have no spans
 SPANS = "spans"  # all that were read, ascending, as JSON

@@ -1,5 +1,6 @@
 """The options of ImageExampleGen: which images it reads and how it converts them."""
 
+import math
 import re
 from typing import Annotated, Literal
 
@@ -7,6 +8,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt
 
 from components.image_example_gen.pattern import has_spans
 from trainer.common.options import Options
+from trainer.common.text import shorten
 
 
 def _hex_color(value: str) -> str:
@@ -18,8 +20,8 @@ def _hex_color(value: str) -> str:
 def _group_pattern(value: str) -> str:
     try:
         groups = re.compile(value).groups
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"not a regular expression: {shorten(str(error))}") from None
     if groups != 1:
         raise ValueError(f"expected one (group) that captures the split key, got {groups}")
     return value
@@ -54,8 +56,11 @@ class ImageOptions(Options):
     background: Annotated[str, AfterValidator(_hex_color)] = Field(
         "#ffffff", description="background color of transparent pixels, as #RRGGBB"
     )
-    min_size: int = Field(
-        1, ge=1, description="images whose shorter side is below this many pixels are rejected"
+    min_size: int | None = Field(
+        None,
+        ge=1,
+        description="images whose shorter side is below this many pixels are rejected; by default "
+        "half of resolution",
     )
     max_pixels: int = Field(
         100_000_000,
@@ -82,3 +87,8 @@ class ImageOptions(Options):
         description="fraction of the images to use from all spans but the newest; it selects whole "
         "groups, the same ones in every run",
     )
+
+    @property
+    def smallest_side(self) -> int:
+        """The limit of min_size, or its default, in pixels."""
+        return self.min_size or math.ceil(self.resolution / 2)

@@ -1,10 +1,12 @@
 """The report on accepted and rejected files, and when it stops the run."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from components.image_example_gen import names
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.files import describe_endings
 from components.image_example_gen.options import ImageOptions
 from trainer import examples
 
@@ -14,6 +16,11 @@ IN_HOLDOUT = "in_holdout"
 OMITTED = "omitted"
 MAX_REJECTED_FILES = 10_000  # listed in the report; all are counted
 SHOWN = 3  # files and reasons in an error message
+# Pictures that are not read, by their endings; all other files are taken for labels and the like.
+UNREAD_PICTURES = re.compile(
+    r"\.(heic|heif|hif|jp2|j2k|jpx|jxl|svg|psd|eps|ico|tga|ppm|pgm|exr|hdr"
+    r"|dng|cr2|cr3|nef|arw|orf|raf|rw2)"
+)
 
 
 def make_report(
@@ -22,6 +29,8 @@ def make_report(
     reasons: Mapping[str, int],
     by_span: Mapping[int, Mapping[str, int]],
     rejected_files: Sequence[tuple[str, str]],
+    notes: Mapping[str, int],
+    skipped: Mapping[str, int],
 ) -> dict:
     """Builds the report from the counts.
 
@@ -31,6 +40,8 @@ def make_report(
         reasons: rejected files by reason.
         by_span: `accepted` and `rejected` files of each span.
         rejected_files: (path, reason), sorted; at most MAX_REJECTED_FILES.
+        notes: accepted images by what is unusual about them.
+        skipped: files that are not images by their endings, as `files.count_other_files` returns.
 
     Returns:
         The report. Accepted images are counted in `splits`; as `left_out` of train, because an
@@ -49,10 +60,26 @@ def make_report(
         "splits": in_splits,
         **unused,
         names.REJECTED: rejected,
-        "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        "reasons": _by_frequency(reasons),
         "by_span": {str(span): dict(by_span[span]) for span in sorted(by_span)},
         "rejected_files": [list(file) for file in rejected_files],
+        "notes": _by_frequency(notes),
+        "skipped": _by_frequency(skipped),
     }
+
+
+def remarks(report: dict) -> list[str]:
+    """Returns lines about unusual images and skipped files, the most important first."""
+    pictures, others = {}, {}
+    for ending, count in report["skipped"].items():
+        (pictures if UNREAD_PICTURES.fullmatch(ending) else others)[ending] = count
+    lines = []
+    if pictures:
+        lines.append(f"not read: {describe_endings(pictures)}; convert them to JPEG or PNG")
+    lines += [f"{n:,} of the accepted images: {note}" for note, n in report["notes"].items()]
+    if others:
+        lines.append(f"ignored: {describe_endings(others)}")
+    return lines
 
 
 def to_json(report: dict) -> str:
@@ -76,6 +103,10 @@ def check_report(report: dict, folder: str, options: ImageOptions) -> None:
     for split, images in report["splits"].items():
         if not images:
             raise ImageDataError(f"{folder}: {_empty_split(split, report, options)}")
+
+
+def _by_frequency(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _check_rejected(

@@ -4,13 +4,20 @@ Reads only folder names, and imports neither TFX nor TensorFlow for local folder
 """
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import PurePosixPath
 
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import ImageFile, is_folder, list_folders, list_images
+from components.image_example_gen.files import (
+    ImageFile,
+    count_other_files,
+    is_folder,
+    list_folders,
+    list_images,
+)
 from components.image_example_gen.pattern import (
     MAX_DIGITS,
     PLACEHOLDER,
@@ -72,6 +79,13 @@ class ImageSource:
                 for file in listed
             ]
         return sorted(files)
+
+    def count_other_files(self) -> Counter[str]:
+        """Counts the files of the window that are not images, as `files.count_other_files` does."""
+        counts: Counter[str] = Counter()
+        for span in self.window:
+            counts += count_other_files(os.path.join(self.folder, span.folder))
+        return counts
 
 
 def holdout_source(folder: str) -> ImageSource:

@@ -1,14 +1,21 @@
 """Compiles the pipeline of a configuration for Kubeflow Pipelines."""
 
+import json
 from pathlib import Path
 
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.graph import Locations, create_pipeline
+from pipeline.metadata.database import ENVIRONMENT
 from pipeline.runners.gpu import GPU_NODES
 from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
-from pipeline.runners.kubeflow.package import KubeflowCompileError, Shown, write_package
+from pipeline.runners.kubeflow.package import (
+    KubeflowCompileError,
+    LastTask,
+    Shown,
+    write_package,
+)
 from pipeline.runners.kubeflow.workers import with_workers
 from pipeline.schema import read_schema
 
@@ -31,9 +38,22 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
                 output=evaluator_names.EVALUATION, html=evaluator_names.REPORT_HTML
             )
         }
-        write_package(pipeline, _options(config), output, shown)
+        write_package(pipeline, _options(config), output, shown, _retention(config))
     except KubeflowCompileError as error:
         raise ConfigError(f"kubeflow: {error}") from None
+
+
+def _retention(config: PipelineConfig) -> LastTask:
+    """Removes what `retention` does not keep, unless another run uses the workspace."""
+    kept = config.retention.model_dump(mode="json")
+    return LastTask(
+        name="Retention",
+        command=[
+            *("python", "-P", "-m", "pipeline.cli", "clean", "--if-free"),
+            *(f"--workspace={config.kubeflow.root}", f"--metadata={ENVIRONMENT}"),
+            *(f"--set=retention.{key}={json.dumps(value)}" for key, value in kept.items()),
+        ],
+    )
 
 
 def _options(config: PipelineConfig) -> KubeflowOptions:

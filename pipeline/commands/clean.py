@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import WORKSPACE, ConfigArguments, config_options
-from pipeline.workspace import Workspace
+from pipeline.commands.shared_options import ConfigArguments, config_options, workspace_options
+from pipeline.workspace import InUseError, Workspace
 from trainer.common.text import list_some
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ MEGABYTE = 1e6
 
 @click.command()
 @config_options
-@WORKSPACE
+@workspace_options
 @click.option("--dry-run", is_flag=True, help="List what would be removed, and remove nothing.")
-def clean(arguments: ConfigArguments, workspace: Workspace, dry_run: bool) -> None:
+@click.option("--if-free", is_flag=True, help="Do nothing while a run uses the workspace.")
+def clean(arguments: ConfigArguments, workspace: Workspace, dry_run: bool, if_free: bool) -> None:
     """Remove what a workspace no longer needs.
 
     The section `retention` of the configuration sets how much is kept. The live model, the models
@@ -29,7 +30,13 @@ def clean(arguments: ConfigArguments, workspace: Workspace, dry_run: bool) -> No
     """
     from pipeline.registry import retention
 
-    removals = retention.clean(workspace, arguments.load().retention, dry_run=dry_run)
+    try:
+        removals = retention.clean(workspace, arguments.load().retention, dry_run=dry_run)
+    except InUseError as error:
+        if not if_free:
+            raise
+        click.echo(f"nothing removed: {error}")
+        return
     if not removals:
         click.echo(f"nothing to remove in {workspace.folder}")
         return

@@ -16,10 +16,13 @@ def config() -> None:
 @config_options
 @DATA
 def show(arguments: ConfigArguments) -> None:
-    """Print the resolved configuration with every key, as YAML."""
-    from pipeline.config import dump
+    """Print the resolved configuration as YAML: every key, with its description as a comment."""
+    from pipeline.yaml_text import dump
 
-    click.echo(dump(arguments.load()), nl=False)
+    resolved = arguments.load()
+    arguments.report_default()
+    click.echo(f"# From {arguments.describe()}. Keys that are left out keep their defaults.")
+    click.echo(dump(resolved), nl=False)
 
 
 @config.command()
@@ -33,6 +36,6 @@ def schema() -> None:
 @config.command("list")
 def list_presets() -> None:
     """List the presets."""
-    from pipeline.config import presets
+    from pipeline.config_values import presets
 
     click.echo("\n".join(presets()))

@@ -1,11 +1,10 @@
 """The command `iadb dashboard`."""
 
-import importlib.util
 from pathlib import Path
 
 import click
 
-from pipeline.commands.shared_options import WORKSPACE
+from pipeline.commands.shared_options import WORKSPACE, UserPath, require_library
 from pipeline.workspace import Workspace
 
 
@@ -13,7 +12,7 @@ from pipeline.workspace import Workspace
 @WORKSPACE
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="FOLDER",
     help="Write the pages to files instead of serving them.",
 )
@@ -28,8 +27,7 @@ def dashboard(workspace: Workspace, out: Path | None, host: str, port: int) -> N
     """Show checks, models, runs and data as web pages."""
     workspace.check_exists()
     for library in ("flask", "waitress"):
-        if importlib.util.find_spec(library) is None:
-            raise click.UsageError(f"{library} is missing: pip install 'iadb-tfx[dashboard]'")
+        require_library(library, "dashboard")
     if out is not None:
         from datetime import datetime
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from pipeline.commands.shared_options import UserPath
+
 
 @click.group()
 def data() -> None:
@@ -21,7 +23,7 @@ def list_datasets() -> None:
 
 @data.command()
 @click.argument("name")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=UserPath())
 @click.option("--source", help="Local copy or URL of the dataset's archive or folder.")
 def write(name: str, folder: Path, source: str | None) -> None:
     """Write dataset NAME to FOLDER."""

@@ -6,24 +6,24 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.shared_options import ConfigArguments, config_options
+from pipeline.commands.shared_options import ConfigArguments, UserPath, config_options
 from trainer.common import exit_codes
 
 
 @click.command()
-@click.argument("candidate", metavar="MODEL_OR_FOLDER", type=click.Path(path_type=Path))
+@click.argument("candidate", metavar="MODEL_OR_FOLDER", type=UserPath())
 @click.option(
     "--real",
     required=True,
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="Real images to compare with.",
 )
 @click.option(
     "--train",
     "training",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="Training images, for the floor and memorization; default: half of --real, by hash.",
 )
 @config_options
@@ -31,7 +31,7 @@ from trainer.common import exit_codes
     "-o",
     "--output",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="New folder for the results; default: evaluation-DATE-TIME.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show all logs, not only write them to a file.")

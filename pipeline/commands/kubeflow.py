@@ -2,10 +2,8 @@
 
 import dataclasses
 import functools
-import importlib.util
 import json
 import os
-import sys
 import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.commands.shared_options import DATA, ConfigArguments, config_options
-from trainer.common import exit_codes
+from pipeline.commands.shared_options import (
+    DATA,
+    ConfigArguments,
+    OutputFile,
+    UserPath,
+    config_options,
+    require_library,
+)
 
 if TYPE_CHECKING:  # they import KFP's SDK or pydantic
     from pipeline.cluster.access import Access
@@ -52,7 +56,7 @@ def access_options(command: Any) -> Any:
     @click.option(
         "--token-file",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         help="File with a bearer token; default: the token in IADB_KFP_TOKEN, if any.",
     )
     @functools.wraps(command)
@@ -73,9 +77,7 @@ def access_options(command: Any) -> Any:
 @click.group()
 def kubeflow() -> None:
     """Run the pipeline on a Kubeflow Pipelines cluster."""
-    if importlib.util.find_spec("kfp") is None:
-        click.echo("iadb: KFP's SDK is missing: pip install 'iadb-tfx[kubeflow]'", err=True)
-        sys.exit(exit_codes.USAGE)
+    require_library("kfp", "kubeflow")
 
 
 @kubeflow.command("compile")
@@ -86,7 +88,7 @@ def kubeflow() -> None:
     "--output",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     help="YAML file to write (KFP's spec 2.1.0).",
 )
 def compile_to_file(
@@ -94,8 +96,6 @@ def compile_to_file(
     output: Path,
 ) -> None:
     """Write the pipeline as a KFP package, for other tools to upload."""
-    if not output.parent.is_dir():
-        raise click.BadParameter(f"no folder {output.parent}", param_hint="--output")
     package = _compile(arguments.load(), output)
     click.echo(f"{output}: {len(package.tasks)} tasks, digest {package.digest}")
     click.echo(f"runtime parameters: {', '.join(package.parameters) or 'none'}")

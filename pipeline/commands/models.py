@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import LAST, WORKSPACE
+from pipeline.commands.shared_options import LAST, workspace_options
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def _one_line(ctx: click.Context, parameter: click.Parameter, text: str) -> str:
 
 
 @click.command()
-@WORKSPACE
+@workspace_options
 @LAST
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all metrics and versions.")
 def models(workspace: Workspace, last: int, as_json: bool) -> None:
@@ -55,7 +55,7 @@ def models(workspace: Workspace, last: int, as_json: bool) -> None:
 
 @click.command()
 @click.argument("version", required=False, type=click.IntRange(1))
-@WORKSPACE
+@workspace_options
 @click.option(
     "--reason",
     default="rolled back",
@@ -80,7 +80,7 @@ def rollback(version: int | None, workspace: Workspace, reason: str) -> None:
 
 @click.command()
 @click.argument("model", metavar="VERSION_OR_MODEL", type=click.IntRange(1))
-@WORKSPACE
+@workspace_options
 @click.option("--reason", required=True, metavar="TEXT", callback=_one_line, help="Recorded.")
 def promote(model: int, workspace: Workspace, reason: str) -> None:
     """Make a model live although the gate rejected it.

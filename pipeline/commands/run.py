@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline import failures
 from pipeline.commands.shared_options import DATA, WORKSPACE, ConfigArguments, config_options
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
@@ -55,6 +56,7 @@ def run(
     """
 
     config = arguments.load()
+    arguments.report_default()
     if if_new_data:
         if runner != "local" or verbose:
             raise click.UsageError("--if-new-data cannot be combined with --runner or --verbose")
@@ -71,9 +73,9 @@ def run(
 def _run_if_new_data(config: "PipelineConfig", workspace: Workspace, cause: str) -> None:
     from pipeline.unattended.check import check
 
-    result = check(config, workspace, cause=cause, report=click.echo)
+    result = check(config, workspace, cause=cause, report=failures.say)
     if result.exit_code in QUIET:
-        click.echo(f"{result.outcome}: {result.message}")
+        failures.say(f"{result.outcome}: {result.message}")
     else:
-        click.echo(f"iadb: {result.outcome}: {result.message}", err=True)
+        failures.say(f"iadb: {result.outcome}: {result.message}", error=True)
     sys.exit(result.exit_code)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import JSON, LAST, WORKSPACE
+from pipeline.commands.shared_options import JSON, LAST, WORKSPACE, workspace_options
 from pipeline.registry.names import Decision, Outcome
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@WORKSPACE
+@workspace_options
 @LAST
 def runs(workspace: Workspace, last: int) -> None:
     """List runs with their metrics and verdicts."""

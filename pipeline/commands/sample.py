@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.shared_options import WORKSPACE
+from pipeline.commands.shared_options import WORKSPACE, OutputFile, UserPath
 from pipeline.workspace import Workspace
 
 MODEL = click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="FOLDER",
     help="SavedModel to use; default: the newest version.",
 )
@@ -30,11 +30,11 @@ MODEL = click.option(
     "--output",
     default="samples.png",
     show_default=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
 )
 @click.option(
     "--gif",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OutputFile(),
     help="Also write the path from noise to image as an animated GIF.",
 )
 def sample(
@@ -55,7 +55,7 @@ def sample(
         raise click.BadParameter(
             f"--gif shows at most {serving.GIF_IMAGES} images", param_hint="--count"
         )
-    model = model or serving.latest_model(workspace.serving)
+    model = serving.find_model(workspace.serving, model)
     if label:
         serving.check_label(model, label)
     seeds = range(seed, seed + count)
@@ -79,7 +79,7 @@ def serve_check(workspace: Workspace, model: Path | None) -> None:
     """Load a model without this project and call its signatures."""
     from pipeline.registry import serving
 
-    model = model or serving.latest_model(workspace.serving)
+    model = serving.find_model(workspace.serving, model)
     result = serving.check(model)
     click.echo(result.stdout, nl=False)
     if result.returncode:

@@ -1,13 +1,10 @@
 """The commands `iadb schedule` and `iadb notify-test`: retraining unattended."""
 
-import importlib.util
-import sys
-
 import click
 
+from pipeline import failures
 from pipeline.commands.shared_options import DATA, WORKSPACE, ConfigArguments, config_options
 from pipeline.workspace import Workspace
-from trainer.common import exit_codes
 
 
 @click.command()
@@ -51,17 +48,16 @@ def schedule(
     workspace and survives a restart. On Ctrl-C or SIGTERM, the schedule ends as soon as a run in
     progress has saved its state.
     """
-    if importlib.util.find_spec("apscheduler") is None:
-        click.echo("iadb: APScheduler is missing: pip install 'iadb-tfx[schedule]'", err=True)
-        sys.exit(exit_codes.USAGE)
     from pipeline.config import require_folder
     from pipeline.unattended.runs import IADB
     from pipeline.unattended.scheduler import Plan, run_scheduler
 
-    require_folder(arguments.load(), workspace.folder)
+    config = arguments.load()
+    require_folder(config, workspace.folder)
     command = [*IADB, "run", "--if-new-data", "--cause=schedule", f"--workspace={workspace.folder}"]
     plan = Plan(cron, zone, jitter, misfire_grace)
-    run_scheduler(workspace, [*command, *arguments.as_options()], plan, report=click.echo)
+    command += arguments.as_options()
+    run_scheduler(workspace, command, plan, config.notify, report=failures.say)
 
 
 @click.command("notify-test")

@@ -1,27 +1,59 @@
 """Options that several commands of `iadb` share."""
 
 import functools
-import json
+import importlib.util
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.workspace import Workspace
+from pipeline.registry.shared_workspace import open_workspace
+from trainer.common import exit_codes
+from trainer.common.text import printable
 
 if TYPE_CHECKING:
     from pipeline.config import PipelineConfig
+
+DEFAULT_PRESET = "digits"
+
+
+class UserPath(click.Path):
+    """A file or folder; ~ is the home directory, also where the shell does not expand it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Returns the path, with the home directory in place of ~."""
+        return super().convert(os.path.expanduser(value), param, ctx)
+
+
+class OutputFile(UserPath):
+    """A file to write: its folder must exist before the work for it begins."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Returns the path, or reports that its folder is missing."""
+        path = super().convert(value, param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"no folder {path.parent}", param, ctx)
+        return path
+
 
 WORKSPACE = click.option(
     "--workspace",
     default="workspace",
     show_default=True,
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    callback=lambda ctx, parameter, folder: Workspace(folder.resolve()),
+    callback=lambda ctx, parameter, folder: open_workspace(folder, None),
     help="Folder for everything that runs write.",
 )
+METADATA_URL = "postgresql://USER@HOST:PORT/DATABASE"
 DATA = click.option(
     "--data", "folder", metavar="FOLDER", help="Image folder; short for --set data.folder=FOLDER."
 )
@@ -29,6 +61,30 @@ LAST = click.option(
     "--last", default=20, show_default=True, type=click.IntRange(1), help="How many to list."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def workspace_options(command: Any) -> Any:
+    """Adds the options of a workspace, here or on a cluster; the command gets it as `workspace`."""
+
+    @click.option(
+        "--workspace",
+        default="workspace",
+        show_default=True,
+        metavar="FOLDER",
+        help="Folder for everything that runs write; of a cluster's runs, kubeflow.root.",
+    )
+    @click.option(
+        "--metadata",
+        metavar="URL",
+        help=f"Metadata database of a cluster's runs, {METADATA_URL}. The password, and what the "
+        "URL leaves out, are in the variables TFX_METADATA_PASSWORD, _USER, _HOST, _PORT and "
+        "_DATABASE.",
+    )
+    @functools.wraps(command)
+    def with_workspace(workspace: str, metadata: str | None, **kwargs: Any) -> Any:
+        return command(workspace=open_workspace(workspace, metadata), **kwargs)
+
+    return with_workspace
 
 
 @dataclass(frozen=True)
@@ -39,7 +95,7 @@ class ConfigArguments:
     file: Path | None
     overrides: tuple[str, ...]
 
-    def load(self, default_preset: str | None = "digits") -> "PipelineConfig":
+    def load(self, default_preset: str | None = DEFAULT_PRESET) -> "PipelineConfig":
         """The configuration; `default_preset` applies if neither a preset nor a file is given.
 
         Raises:
@@ -47,9 +103,25 @@ class ConfigArguments:
         """
         from pipeline.config import load
 
-        unset = self.preset is None and self.file is None
-        preset = default_preset if unset else self.preset
+        preset = default_preset if self.is_default else self.preset
         return load(preset, self.file, self.overrides)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether neither a preset nor a file is given."""
+        return self.preset is None and self.file is None
+
+    def report_default(self) -> None:
+        """Names the preset on standard error if nobody asked for it."""
+        if self.is_default:
+            click.echo(f"no --preset or --config: the preset {DEFAULT_PRESET} applies", err=True)
+
+    def describe(self) -> str:
+        """What `load` reads, in one line."""
+        preset = DEFAULT_PRESET if self.is_default else self.preset
+        named = {"preset": preset, "file": self.file and printable(str(self.file))}
+        parts = [f"{name} {value}" for name, value in named.items() if value is not None]
+        return ", ".join(parts + (["--set"] if self.overrides else []))
 
     def as_options(self) -> list[str]:
         """The same command line, for another process."""
@@ -66,7 +138,7 @@ def config_options(command: Any) -> Any:
         "--config",
         "file",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=UserPath(),
         help="YAML file; see `iadb config show`.",
     )
     @click.option(
@@ -85,7 +157,19 @@ def config_options(command: Any) -> Any:
         **kwargs: Any,
     ) -> Any:
         if folder is not None:
-            overrides = (*overrides, f"data.folder={json.dumps(folder)}")
+            from pipeline.yaml_text import quote
+
+            overrides = (*overrides, f"data.folder={quote(folder)}")
         return command(arguments=ConfigArguments(preset, file, overrides), **kwargs)
 
     return with_arguments
+
+
+def require_library(name: str, extra: str) -> None:
+    """Ends the command if a library is missing that only one extra of the project installs."""
+    if importlib.util.find_spec(name) is None:
+        click.echo(
+            f"iadb: {name} is missing; in the folder of the project, run: pip install '.[{extra}]'",
+            err=True,
+        )
+        sys.exit(exit_codes.USAGE)

@@ -22,7 +22,6 @@ from components import names as tfx_names
 from components import progress as work
 from components.image_example_gen import names as example_names
 from components.image_example_gen.executor import write_examples
-from components.image_example_gen.files import list_images
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource
 from components.real_features import names as feature_names
@@ -74,7 +73,6 @@ def run(
     with work.listening(progress):
         reports = {}
         for name, (folder, splits) in sets.items():
-            progress.expect(work.DECODED, len(list_images(str(folder))))
             targets = {split: str(scratch / split) for split in splits}
             reports[name] = write_examples(
                 pipeline(example_names.NODE),

@@ -1,19 +1,23 @@
 """Journal of unattended runs: every check for new data and the runs it started.
 
 A SQLite database in the workspace, which outlives the processes that write it: a killed attempt
-remains as one without an end. Imports neither TFX nor TensorFlow.
+remains as one without an end. A file beside it keeps some space, so that an attempt that fills the
+disk can be recorded. Imports neither TFX nor TensorFlow.
 """
 
+import errno
 import json
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline.registry.names import Outcome
+from trainer.common.files import atomic_write
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS attempts (
@@ -41,6 +45,7 @@ CREATE TABLE IF NOT EXISTS held_spans (
 ) STRICT;
 """
 _WAIT = 30.0  # seconds for another process to finish writing
+_RESERVE = 2**17  # bytes; recording an attempt takes some pages of 4 KiB, twice
 
 
 @dataclass(frozen=True)
@@ -94,20 +99,27 @@ class HeldSpan:
 class Journal:
     """The journal of a workspace.
 
+    Every method that writes raises OSError if the disk is full, and sqlite3.Error if the file
+    cannot be written otherwise.
+
     Args:
         database: path of the file; writing creates it with its folder.
     """
 
     def __init__(self, database: Path) -> None:
         self._database = database
+        self._reserve = database.with_suffix(".reserve")
 
     def begin(self, cause: str, found: Mapping[str, Any], now: datetime) -> int:
         """Records the start of an attempt; returns its number."""
-        with self._open() as db:
-            return db.execute(
-                "INSERT INTO attempts (started, cause, found) VALUES (?, ?, ?)",
-                (now.isoformat(), cause, json.dumps(found)),
-            ).lastrowid
+        number = self._write(
+            "INSERT INTO attempts (started, cause, found) VALUES (?, ?, ?)",
+            (now.isoformat(), cause, json.dumps(found)),
+        ).lastrowid
+        if not self._reserve.exists():
+            with suppress(OSError), atomic_write(self._reserve) as partial:
+                partial.write_bytes(os.urandom(_RESERVE))  # no file system compresses these
+        return number
 
     def end(
         self,
@@ -122,21 +134,20 @@ class Journal:
         runs: tuple[str, ...] = (),
     ) -> None:
         """Records how an attempt ended."""
-        with self._open() as db:
-            db.execute(
-                "UPDATE attempts SET ended = ?, outcome = ?, message = ?, exit_code = ?, "
-                "tries = ?, from_scratch = ?, runs = ? WHERE number = ?",
-                (
-                    now.isoformat(),
-                    outcome,
-                    message,
-                    exit_code,
-                    tries,
-                    from_scratch,
-                    json.dumps(runs),
-                    number,
-                ),
-            )
+        self._write(
+            "UPDATE attempts SET ended = ?, outcome = ?, message = ?, exit_code = ?, "
+            "tries = ?, from_scratch = ?, runs = ? WHERE number = ?",
+            (
+                now.isoformat(),
+                outcome,
+                message,
+                exit_code,
+                tries,
+                from_scratch,
+                json.dumps(runs),
+                number,
+            ),
+        )
 
     def attempts(self, last: int | None = None) -> list[Attempt]:
         """The attempts, oldest first; with `last`, only that many of the newest."""
@@ -163,10 +174,9 @@ class Journal:
         Args:
             snapshots: by span, 0 where the data have no spans; new_data.py defines their content.
         """
-        with self._open() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO snapshots (span, files) VALUES (?, ?)", snapshots.items()
-            )
+        self._write(
+            "INSERT OR REPLACE INTO snapshots (span, files) VALUES (?, ?)", *snapshots.items()
+        )
 
     def snapshots(self) -> dict[int, bytes]:
         """The recorded files, by span."""
@@ -175,17 +185,15 @@ class Journal:
 
     def hold(self, span: int, reason: str, now: datetime) -> None:
         """Holds a span until a person releases it."""
-        with self._open() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO held_spans (span, since, reason) VALUES (?, ?, ?)",
-                (span, now.isoformat(), reason),
-            )
+        self._write(
+            "INSERT OR REPLACE INTO held_spans (span, since, reason) VALUES (?, ?, ?)",
+            (span, now.isoformat(), reason),
+        )
 
     def release(self, span: int, now: datetime) -> bool:
         """Releases a span; returns whether it was held."""
-        with self._open() as db:
-            query = "UPDATE held_spans SET released = ? WHERE span = ? AND released IS NULL"
-            return db.execute(query, (now.isoformat(), span)).rowcount == 1
+        query = "UPDATE held_spans SET released = ? WHERE span = ? AND released IS NULL"
+        return self._write(query, (now.isoformat(), span)).rowcount == 1
 
     def held_spans(self) -> dict[int, HeldSpan]:
         """All spans that were ever held, including those released since."""
@@ -197,6 +205,29 @@ class Journal:
             )
             for row in rows
         }
+
+    def _write(self, statement: str, *rows: Sequence[Any]) -> sqlite3.Cursor:
+        """Executes a statement for each row, in one transaction."""
+        try:
+            return self._execute(statement, rows)
+        except (OSError, sqlite3.OperationalError):
+            if not self._reserve.exists():
+                raise
+        with suppress(OSError):
+            self._reserve.unlink()  # the disk may be full
+        return self._execute(statement, rows)
+
+    def _execute(self, statement: str, rows: Iterable[Sequence[Any]]) -> sqlite3.Cursor:
+        try:
+            with self._open() as db:
+                cursor = db.cursor()
+                for row in rows:
+                    cursor.execute(statement, row)
+                return cursor
+        except sqlite3.OperationalError as error:  # which has no path
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise OSError(errno.ENOSPC, str(error), str(self._database)) from None
+            raise
 
     @contextmanager
     def _open(self, *, reading: bool = False) -> Iterator[sqlite3.Connection]:

@@ -4,12 +4,13 @@ Imports neither TFX nor TensorFlow, so that reading the history takes a second.
 """
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -20,6 +21,10 @@ from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from components.sample_evaluator import names as evaluator_names
+from trainer.common.remote_path import AnyPath, to_path
+
+if TYPE_CHECKING:  # psycopg is in the extra kubeflow
+    from pipeline.metadata.database import Database
 
 STATES = {
     mlmd.Execution.NEW: "interrupted",
@@ -71,10 +76,10 @@ class Run:
     result: str | None = None
     created: datetime | None = None
 
-    def _folder(self, node: str, key: str) -> Path | None:
+    def _folder(self, node: str, key: str) -> AnyPath | None:
         artifact = self.artifacts.get((node, key))
         live = artifact is not None and artifact.state == mlmd.Artifact.LIVE
-        return Path(artifact.uri) if live else None
+        return to_path(artifact.uri) if live else None
 
     def _property(self, node: str, key: str, name: str) -> Any:
         artifact = self.artifacts.get((node, key))
@@ -103,6 +108,13 @@ class Run:
 
     @property
     def rejected_report(self) -> Path | None:
+    def image_remarks(self) -> list[str]:
+        """Lines of ImageExampleGen about skipped files and unusual images."""
+        text = self._property(example_names.NODE, example_names.EXAMPLES, example_names.REMARKS)
+        return json.loads(text or "[]")
+
+    @property
+    def rejected_report(self) -> AnyPath | None:
         """The report of rejected files."""
         folder = self._folder(example_names.NODE, example_names.EXAMPLES)
         return folder / example_names.REJECTED_JSON if folder else None
@@ -118,7 +130,7 @@ class Run:
         return self._property(drift_names.NODE, drift_names.VERDICT, drift_names.SUMMARY)
 
     @property
-    def evaluation(self) -> Path | None:
+    def evaluation(self) -> AnyPath | None:
         """Folder of the evaluation: metrics.json, report.html, samples."""
         return self._folder(evaluator_names.NODE, evaluator_names.EVALUATION)
 
@@ -154,6 +166,7 @@ class Run:
 
     @property
     def model(self) -> Path | None:
+    def model(self) -> AnyPath | None:
         """The sampler SavedModel that the Trainer exported."""
         folder = self._folder(trainer_names.NODE, trainer_names.MODEL)
         return folder / trainer_names.SERVING if folder else None
@@ -169,11 +182,11 @@ class Run:
         return bool(self.blessed) and self.withdrawn is None
 
     @property
-    def pushed(self) -> Path | None:
+    def pushed(self) -> AnyPath | None:
         """Where the model was pushed; None where it was not."""
         if self._property(pusher_names.NODE, pusher_names.PUSHED_MODEL, pusher_names.PUSHED) != 1:
             return None
-        return Path(
+        return to_path(
             self._property(pusher_names.NODE, pusher_names.PUSHED_MODEL, pusher_names.DESTINATION)
         )
 
@@ -214,8 +227,11 @@ def maker_properties(store: MetadataStore, ids: Collection[int]) -> dict[int, di
     return {number: properties(executions[made]) for number, made in made_by.items()}
 
 
-def connect(database: Path) -> MetadataStore:
+def connect(database: "Path | Database") -> MetadataStore:
     """Opens a metadata database; one that does not exist is not made and reads as empty."""
+    if not isinstance(database, Path):
+        return database.connect()
+    logging.getLogger("absl").addFilter(_is_not_raised)
     config = mlmd.ConnectionConfig()
     if database.exists():
         config.sqlite.filename_uri = str(database)
@@ -223,6 +239,11 @@ def connect(database: Path) -> MetadataStore:
     else:
         config.fake_database.SetInParent()  # in memory
     return MetadataStore(config)
+
+
+def _is_not_raised(record: logging.LogRecord) -> bool:
+    """False for an error that ML Metadata also raises: it logs it with its statement in SQL."""
+    return not str(record.msg).startswith("mlmd client %s: ")
 
 
 def runs(store: MetadataStore, last: int | None = None) -> list[Run]:

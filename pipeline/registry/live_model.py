@@ -4,7 +4,6 @@ import getpass
 import os
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -21,6 +20,7 @@ from pipeline.registry.models import (
 )
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
+from trainer.common.remote_path import AnyPath
 
 PROMOTION_TYPE = "Promotion"  # of executions
 
@@ -31,7 +31,7 @@ class LiveModelError(ValueError):
     exit_code = exit_codes.USAGE
 
 
-def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Path, list[int]]:
+def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[AnyPath, list[int]]:
     """Makes an earlier model live again, and withdraws the models that were pushed after it.
 
     If it is killed, calling it again completes it.
@@ -72,7 +72,7 @@ def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Pat
         return publish(workspace.serving / str(version), workspace.serving, notes), bad
 
 
-def promote(workspace: Workspace, number: int, reason: str) -> Path:
+def promote(workspace: Workspace, number: int, reason: str) -> AnyPath:
     """Pushes a model that the gate rejected, and makes it the baseline of later runs.
 
     If it is killed, calling it again completes it.
@@ -158,7 +158,7 @@ def _withdraw(store: MetadataStore, numbers: Sequence[int], reason: str) -> None
     store.put_artifacts(artifacts)
 
 
-def _bless(store: MetadataStore, model: RegisteredModel, artifacts: Path, reason: str) -> None:
+def _bless(store: MetadataStore, model: RegisteredModel, artifacts: AnyPath, reason: str) -> None:
     """Records a blessing where the resolvers of later runs find it: in the model's pipeline."""
     (artifact,) = store.get_artifacts_by_id([model.number])
     contexts = [c for c in store.get_contexts_by_artifact(artifact.id) if c.type == "pipeline"]

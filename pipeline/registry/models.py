@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from ml_metadata import MetadataStore
@@ -28,6 +27,8 @@ from pipeline.registry.lineage import (
     properties,
     recorded_at,
 )
+from pipeline.registry.serving import read_metadata
+from trainer.common.remote_path import AnyPath, to_path
 from trainer.common.files import open_below
 
 PROMOTER_PROPERTY = "promoted_by"  # of a promotion's blessing: the user
@@ -62,7 +63,7 @@ class RegisteredModel:
 
     number: int
     trained: datetime
-    folder: Path
+    folder: AnyPath
     blessed: bool | None
     reason: str | None
     promoted: str | None
@@ -90,7 +91,7 @@ class RegisteredModel:
         return {None: "not judged", True: "blessed", False: "not blessed"}[self.blessed]
 
 
-def load_models(store: MetadataStore, serving: Path) -> list[RegisteredModel]:
+def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]:
     """The models of a store, in the order they were trained.
 
     Args:
@@ -123,7 +124,7 @@ def load_models(store: MetadataStore, serving: Path) -> list[RegisteredModel]:
             RegisteredModel(
                 number=number,
                 trained=recorded_at(artifact),
-                folder=Path(artifact.uri) / trainer_names.SERVING,
+                folder=to_path(artifact.uri) / trainer_names.SERVING,
                 blessed=verdict[evaluator_names.BLESSED] == 1 if verdict else None,
                 reason=verdict.get(evaluator_names.REASON),
                 promoted=promotion.get(evaluator_names.REASON),
@@ -172,7 +173,7 @@ def _limited_metrics(store: MetadataStore, ids: Collection[int]) -> dict[int, tu
     }
 
 
-def _versions_by_model(serving: Path) -> tuple[dict[int, list[int]], int | None]:
+def _versions_by_model(serving: AnyPath) -> tuple[dict[int, list[int]], int | None]:
     """The versions of each model, and the live model; None where it is not a known one."""
     versions, live = defaultdict(list), None
     for version in complete_versions(serving):
@@ -181,11 +182,14 @@ def _versions_by_model(serving: Path) -> tuple[dict[int, list[int]], int | None]
     return versions, live
 
 
-def _model_of(version: Path) -> int | None:
+def _model_of(version: AnyPath) -> int | None:
     """The model of a version; None for one that something else put there."""
     try:
-        with open_below(version.parent, version / METADATA) as file:
-            notes = json.load(file)
+        if isinstance(version, Path):
+            with open_below(version.parent, version / METADATA) as file:
+                notes = json.load(file)
+        else:  # a bucket has no links
+            notes = read_metadata(version)
     except (OSError, ValueError):
         return None
     number = notes.get(MODEL_NOTE) if isinstance(notes, dict) else None

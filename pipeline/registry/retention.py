@@ -9,13 +9,11 @@ What can be removed is found in the workspace itself; ML Metadata only decides w
 Imports neither TFX nor TensorFlow.
 """
 
-import os
 import re
-import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from typing import Any
 
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -26,6 +24,7 @@ from pipeline.registry.kept_artifacts import kept_artifacts
 from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.registry.options import RetentionOptions
 from pipeline.workspace import Workspace
+from trainer.common.remote_path import AnyPath, list_files, remove_tree
 
 _SYSTEM = ".system"  # below the folder of a node: TFX's own files, unused after the run
 _STATE_KEY = re.compile("[0-9a-f]{16}")  # names the checkpoints of a training (trainer/run_fn.py)
@@ -53,7 +52,7 @@ class Removal:
     """
 
     kind: RemovalKind
-    path: Path
+    path: AnyPath
     size: int
 
 
@@ -118,7 +117,7 @@ def _surplus_versions(models: Sequence[RegisteredModel], keep: int | None) -> se
 
 def _unkept_folders(
     store: MetadataStore, kept: Collection[int], workspace: Workspace
-) -> Iterator[Path]:
+) -> Iterator[AnyPath]:
     """The folders of artifacts that are not kept, and of executions that were killed.
 
     Folders unknown to ML Metadata are left alone.
@@ -134,7 +133,7 @@ def _unkept_folders(
                     yield folder
 
 
-def _folder(artifact: mlmd.Artifact, workspace: Workspace) -> Path:
+def _folder(artifact: mlmd.Artifact, workspace: Workspace) -> AnyPath:
     """The folder of an artifact in the workspace, even if the workspace was moved since."""
     *_, below = artifact.uri.rpartition(f"/{workspace.artifacts.name}/")
     return workspace.artifacts.joinpath(*below.split("/")[:3])  # node, output key, execution
@@ -156,7 +155,7 @@ def _mark_deleted(store: MetadataStore, removals: Iterable[Removal], workspace: 
     store.put_artifacts(artifacts)
 
 
-def _remnants(workspace: Workspace) -> Iterator[Path]:
+def _remnants(workspace: Workspace) -> Iterator[AnyPath]:
     """What killed processes left behind, and TFX's own files of runs that have ended."""
     yield from versions.partial_versions(workspace.serving)
     yield from workspace.reports.glob("*.partial")
@@ -165,42 +164,41 @@ def _remnants(workspace: Workspace) -> Iterator[Path]:
             yield from _folders(kind)
 
 
-def _trainings(workspace: Workspace) -> list[Path]:
+def _trainings(workspace: Workspace) -> list[AnyPath]:
     folders = _folders(workspace.checkpoints)
     return [folder for folder in folders if _STATE_KEY.fullmatch(folder.name)]
 
 
-def _folders(folder: Path) -> list[Path]:
+def _folders(folder: AnyPath) -> list[AnyPath]:
     """The folders in a folder, by name."""
     children = sorted(folder.iterdir()) if folder.is_dir() else []
     return [child for child in children if _is_folder(child)]
 
 
-def _is_folder(path: Path) -> bool:
+def _is_folder(path: AnyPath) -> bool:
     """Whether it is a folder and no link."""
     return path.is_dir() and not path.is_symlink()
 
 
-def _older(paths: Iterable[Path], keep: int | None) -> list[Path]:
+def _older(paths: Iterable[AnyPath], keep: int | None) -> list[AnyPath]:
     """All but the newest."""
     return [] if keep is None else sorted(paths, key=_written, reverse=True)[keep:]
 
 
-def _written(path: Path) -> float:
+def _written(path: AnyPath) -> float:
     """When a file, or any file in a folder, was last written."""
     return max((found.st_mtime for found in _stat_files(path)), default=0.0)
 
 
-def _stat_files(path: Path) -> Iterator[os.stat_result]:
+def _stat_files(path: AnyPath) -> Iterator[Any]:
     """The status of a file, or of all files in a folder, without following links."""
-    if not _is_folder(path):
+    if _is_folder(path):
+        yield from (file.lstat() for file in list_files(path))
+    else:
         yield path.lstat()
-        return
-    for folder, _, names in os.walk(path):
-        yield from (os.lstat(os.path.join(folder, name)) for name in names)
 
 
-def _removal(kind: RemovalKind, path: Path) -> Removal:
+def _removal(kind: RemovalKind, path: AnyPath) -> Removal:
     return Removal(kind, path, sum(status.st_size for status in _stat_files(path)))
 
 
@@ -209,6 +207,6 @@ def _remove(removals: Iterable[Removal]) -> None:
         if removal.kind is RemovalKind.VERSION:
             versions.remove(removal.path)
         elif _is_folder(removal.path):
-            shutil.rmtree(removal.path)
+            remove_tree(removal.path)
         else:
             removal.path.unlink()

@@ -32,7 +32,7 @@ def main(folder: str) -> None:
 
     signatures = tf.saved_model.load(folder).signatures
     seed, steps = tf.range(COUNT, dtype=tf.int64), tf.constant(STEPS)
-    with open(f"{folder}/{METADATA}", encoding="utf-8") as file:
+    with tf.io.gfile.GFile(f"{folder}/{METADATA}") as file:
         names = json.load(file).get("labels")
     label = {"label": tf.constant([names[-1]] * (COUNT - 1) + [""])} if names else {}
 

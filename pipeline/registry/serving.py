@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from components.atomic_pusher.versions import METADATA, complete_versions
+from components.atomic_pusher.versions import METADATA, SAVED_MODEL, complete_versions
 from trainer.common import exit_codes
 from trainer.common.files import atomic_write
 from trainer.common.image_grid import grid_png, image_grid
-from trainer.common.text import list_some
+from trainer.common.remote_path import AnyPath
+from trainer.common.text import list_some, shorten
 
 FINGERPRINT = "fingerprint.pb"
 
@@ -38,7 +39,7 @@ class UnknownLabelError(ValueError):
     exit_code = exit_codes.USAGE
 
 
-def latest_model(serving: Path) -> Path:
+def latest_model(serving: AnyPath) -> AnyPath:
     """The folder of the newest complete version.
 
     Raises:
@@ -50,7 +51,21 @@ def latest_model(serving: Path) -> Path:
     return versions[-1]
 
 
-def find_live(serving: Path, model: Path) -> Path | None:
+def find_model(serving: AnyPath, model: Path | None) -> AnyPath:
+    """The folder of the given model, or of the newest complete version if none is given.
+
+    Raises:
+        NoModelError: the folder has no SavedModel with metadata, or there is no version.
+    """
+    if model is None:
+        return latest_model(serving)
+    for file in (SAVED_MODEL, METADATA):
+        if not (model / file).is_file():
+            raise NoModelError(f"{model}: not a model that `iadb run` pushed: it has no {file}")
+    return model
+
+
+def find_live(serving: AnyPath, model: AnyPath) -> AnyPath | None:
     """The newest version if it is a copy of the given SavedModel, else None."""
     try:
         live = latest_model(serving)
@@ -61,7 +76,7 @@ def find_live(serving: Path, model: Path) -> Path | None:
     return live if same else None
 
 
-def read_metadata(model: Path) -> dict[str, Any]:
+def read_metadata(model: AnyPath) -> dict[str, Any]:
     """The metadata beside a model: its configuration, its training, its default nb_step."""
     return json.loads((model / METADATA).read_text("utf-8"))
 
@@ -74,9 +89,9 @@ def check_label(model: Path, label: str) -> None:
             f"{model} takes no label; `iadb run --set model.conditional=true` trains one that does"
         )
     if label not in labels:
-        close = difflib.get_close_matches(label, labels, n=1)
+        close = difflib.get_close_matches(shorten(label), labels, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {list_some(labels)}"
-        raise UnknownLabelError(f"label {label!r}: unknown; {hint}")
+        raise UnknownLabelError(f"label {shorten(repr(label))}: unknown; {hint}")
 
 
 def draw_samples(
@@ -135,7 +150,7 @@ def _call(
         yield output.numpy()
 
 
-def check(model: Path) -> subprocess.CompletedProcess:
+def check(model: AnyPath) -> subprocess.CompletedProcess:
     """Calls every signature of a model in a fresh process that cannot see this project."""
     script = Path(__file__).with_name("serve_check.py")
     return subprocess.run(

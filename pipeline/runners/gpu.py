@@ -137,7 +137,10 @@ def _run(
 
     logging.set_verbosity(logging.INFO)
     if not tf.config.list_physical_devices("GPU"):
-        print("  TensorFlow finds no CUDA libraries, the GPU stays idle: install iadb-tfx[gpu]")
+        print(
+            "  TensorFlow finds no CUDA libraries, the GPU stays idle: in the "
+            "folder of the project, run: pip install '.[gpu]'"
+        )
     try:
         executor_spec = getattr(executable_spec_pb2, spec_type).FromString(spec)
         operator = launcher.DEFAULT_EXECUTOR_OPERATORS[type(executor_spec)](executor_spec)

@@ -5,6 +5,7 @@ Imports neither TFX nor TensorFlow: the pipeline runs in child processes.
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from pipeline import failures
@@ -35,31 +36,34 @@ def check(
 ) -> Attempt:
     """Looks for new data, runs the pipeline if there are enough, and records the outcome.
 
+    A disk that is full changes neither the outcome nor who is notified of it.
+
     Args:
         config: of the run.
         workspace: of the run.
         cause: what started the check, for the journal.
         report: receives lines for a person while the check runs; the outcome is not among them.
+            It does not raise.
         now: the time, aware, for the records and the age of the model; retries and timeouts use
             the clock of the machine.
         iadb: the command `iadb`, to be followed by its arguments.
 
     Returns:
-        The record of the check in the journal.
+        The record of the check in the journal; its number is 0 if the journal cannot be written.
 
     Raises:
         ConfigError: no folder of images is set, or the workspace lies in it.
-        WorkspaceError: the workspace cannot be written.
     """
     require_folder(config, workspace.folder)
     journal = Journal(workspace.journal)
     runs = CheckRuns(config, workspace, journal, report, now, iadb)
-    begun, number = now(), None
+    begun, number, found = now(), 0, {}
     try:
         with stop_on_signals(), workspace.checking():
             _end_cut_off(workspace, journal, begun, report)
             finding = look(config, journal)
-            number = journal.begin(cause, finding.as_json(), begun)
+            found = finding.as_json()
+            number = journal.begin(cause, found, begun)
             ending = _reason_to_wait(config, workspace, finding, begun)
             if ending is None:
                 _check_disk(config, workspace, report)
@@ -71,20 +75,42 @@ def check(
         code, text = failures.describe(error)
         stopped = failures.find_stop(error) is not None
         ending = Ending(Outcome.INTERRUPTED if stopped else Outcome.FAILED, text, code)
-    if number is None:  # it failed before it had found anything
-        number = journal.begin(cause, {}, begun)
-    journal.end(
-        number,
-        ending.outcome,
-        ending.message,
-        now(),
+    ended = Attempt(
+        number=number,
+        started=begun,
+        cause=cause,
+        found=found,
+        ended=now(),
+        outcome=ending.outcome,
+        message=ending.message,
         exit_code=ending.exit_code,
         tries=runs.tries,
         from_scratch=runs.from_scratch,
         runs=runs.run_ids,
     )
-    ended = journal.attempt(number)
+    ended = _record(journal, ended, report)
     _follow_up(config, workspace, ended, runs.results, report)
+    return ended
+
+
+def _record(journal: Journal, ended: Attempt, report: Callable[[str], None]) -> Attempt:
+    """Writes the end of a check to the journal, and its start if that failed; adds its number."""
+    try:
+        if not ended.number:
+            number = journal.begin(ended.cause, ended.found, ended.started)
+            ended = replace(ended, number=number)
+        journal.end(
+            ended.number,
+            ended.outcome,
+            ended.message,
+            ended.ended,
+            exit_code=ended.exit_code,
+            tries=ended.tries,
+            from_scratch=ended.from_scratch,
+            runs=ended.runs,
+        )
+    except Exception as error:
+        report(f"the journal cannot record this check: {failures.describe(error)[1]}")
     return ended
 
 
@@ -119,7 +145,8 @@ def _end_cut_off(
         journal.end(
             cut_off.number,
             Outcome.INTERRUPTED,
-            f"cut off: its process was killed, or the power failed, after {cut_off.started}",
+            f"cut off after {cut_off.started}: its process was killed, the power failed, or the "
+            "journal could not be written",
             now,
             exit_code=exit_codes.INTERRUPTED,
             runs=tuple(orphans),

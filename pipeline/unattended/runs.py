@@ -3,6 +3,7 @@
 Each is a child process with the command `iadb run`, which leaves its result in a file.
 """
 
+import sqlite3
 import sys
 import tempfile
 import time
@@ -10,13 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from pipeline.config import PipelineConfig, dump
+from pipeline import failures
+from pipeline.config import PipelineConfig
 from pipeline.registry import lineage
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.registry.outcome import RunResult, outcome_of, read_result
 from pipeline.unattended.new_data import Finding
 from pipeline.unattended.supervisor import supervise
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
+from pipeline.yaml_text import dump
 from trainer.common import exit_codes
 
 IADB = (sys.executable, "-P", "-m", "pipeline.cli")  # -P: no modules of the working directory
@@ -176,7 +179,12 @@ class CheckRuns:
             result = replace(result, outcome=Outcome.TIMED_OUT, exit_code=code, message=message)
         self.results.append(result)
         if result.exit_code == exit_codes.WORKSPACE:
-            self._workspace.check_free()
+            try:
+                self._workspace.check_free()
+            except InUseError:
+                raise
+            except WorkspaceError:  # the disk is full or read-only, as the result says
+                pass
         return result
 
     def _orphans(self, since: datetime) -> tuple[str, ...]:

@@ -1,68 +1,34 @@
-"""Runs a command at the times of a cron expression, by APScheduler.
+"""Runs a command at the times of a cron expression.
 
-A SQLite database in the workspace stores the next time, so that it survives a restart. The command
-runs as a child process, one at a time: this process stays small, and a new version of the code or
-of a configuration file takes effect at the next time.
+A JSON file in the workspace stores the next time, so that it survives a restart; while the file
+cannot be written, this process remembers the time and goes on. The command runs as a child process,
+one at a time: this process stays small, and a new version of the code or of a configuration file
+takes effect at the next time.
+
+All work and all waiting is in the main thread, where SIGTERM and Ctrl-C are exceptions.
 """
 
-import logging
-import signal
+import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from typing import NoReturn
+from zoneinfo import ZoneInfo
 
-import sqlalchemy
-from apscheduler.events import (
-    EVENT_JOB_ERROR,
-    EVENT_JOB_MISSED,
-    EVENT_JOB_SUBMITTED,
-    EVENT_SCHEDULER_STARTED,
-    JobExecutionEvent,
-    SchedulerEvent,
-)
-from apscheduler.executors.debug import DebugExecutor
-from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
-from apscheduler.schedulers.base import BaseScheduler
-from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.combining import OrTrigger
-from apscheduler.triggers.cron import CronTrigger
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from pipeline.unattended.cron import next_times, to_kubeflow
-from pipeline.unattended.supervisor import Ended, supervise
+from pipeline import failures
+from pipeline.monitoring import webhook
+from pipeline.monitoring.options import NotifyOptions
+from pipeline.registry.journal import Attempt, Outcome
+from pipeline.unattended.cron import next_times
+from pipeline.unattended.supervisor import supervise
 from pipeline.workspace import Workspace
+from trainer.common.files import atomic_write
 from trainer.common.signals import stop_on_signals
 
-JOB = "check"
-STOPS = {signal.SIGTERM, signal.SIGINT}
 MAX_WAIT = 60.0  # seconds until the clock is read again: it may be set, or the machine may sleep
-WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")  # from 0; in APScheduler, 0 is mon
-
-
-class MainThreadScheduler(BaseScheduler):
-    """Works and waits in the main thread, the only one to receive signals, until one of STOPS.
-
-    STOPS are blocked except during the wait and the job, since APScheduler swallows exceptions that
-    are raised elsewhere.
-    """
-
-    def start(self) -> None:
-        """Runs until a signal arrives or has stopped a job."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-        try:
-            super().start()
-            while self.running:
-                seconds = self._process_jobs()
-                if self.running and signal.sigtimedwait(STOPS, min(seconds, MAX_WAIT)):
-                    self.shutdown()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def shutdown(self, wait: bool = False) -> None:
-        """Ends the loop of `start`."""
-        super().shutdown(wait)
-
-    def wakeup(self) -> None:
-        """Does nothing: no other thread changes what is due."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +53,31 @@ class Plan:
         """Identifies the plan: plans with another name have other times."""
         return f"{self.cron} ({self.timezone})"
 
+    def draw(self, now: datetime) -> datetime:
+        """The next time, in UTC, with its random delay.
+
+        Raises:
+            CronError: the plan is malformed or never due, or its time zone is unknown.
+        """
+        [due] = next_times(self.cron, self.timezone, now, 1)
+        return due.astimezone(timezone.utc) + timedelta(seconds=random.uniform(0, self.jitter))
+
+    def is_too_far(self, due: datetime, now: datetime) -> bool:
+        """Whether a time is further away than one period: it was drawn by a clock that was wrong.
+
+        A clock that is put back by less than a period does not repeat a check.
+        """
+        _, second = next_times(self.cron, self.timezone, now, 2)
+        return due > second.astimezone(timezone.utc) + timedelta(seconds=self.jitter)
+
 
 def run_scheduler(
-    workspace: Workspace, command: Sequence[str], plan: Plan, report: Callable[[str], None]
+    workspace: Workspace,
+    command: Sequence[str],
+    plan: Plan,
+    notify: NotifyOptions,
+    report: Callable[[str], None],
+    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
 ) -> None:
     """Runs the command at the times of the plan, until SIGTERM or Ctrl-C, which it forwards.
 
@@ -98,93 +86,118 @@ def run_scheduler(
         command: program and arguments.
         plan: replaces that of an earlier call. If its times are the same, the stored next time is
             kept, and made up for if it has passed.
-        report: receives a line for the next time and for each missed one.
+        notify: where to post that the next time cannot be stored, or the command not be started.
+        report: receives a line for the next time and for each missed one; does not raise.
+        now: the time, aware.
 
     Raises:
-        CronError: the plan is never due, or its time zone is unknown.
+        CronError: the plan is malformed or never due, or its time zone is unknown.
         InUseError: the workspace already has a scheduler.
         WorkspaceError: the workspace cannot be written.
     """
-    trigger = make_trigger(plan)
+    plan.draw(now())
     with workspace.scheduled():
-        url = sqlalchemy.URL.create("sqlite", database=str(workspace.schedule))
-        store = SQLAlchemyJobStore(url)
-        scheduler = MainThreadScheduler(
-            jobstores={"default": store},
-            executors={"default": DebugExecutor()},  # runs jobs in this thread
-            timezone=plan.timezone,
-        )
-        store.start(scheduler, "default")  # so that it can be read before the scheduler starts
         try:
-            earlier = store.lookup_job(JOB)
-        except LookupError:  # stored by a version in which `start` was in another module
-            earlier = None
-        kept = earlier is not None and earlier.name == plan.name
-        scheduler.add_job(
-            start,
-            trigger,
-            args=[list(command)],
-            id=JOB,
-            name=plan.name,
-            misfire_grace_time=plan.misfire_grace,
-            coalesce=True,
-            max_instances=1,
-            replace_existing=True,
-            **({"next_run_time": earlier.next_run_time} if kept else {}),
-        )
-        _run(scheduler, plan, report)
+            with stop_on_signals():
+                _Scheduler(workspace, command, plan, notify, report, now).run()
+        except (KeyboardInterrupt, SystemExit):
+            report("stopped; start it again to resume the schedule")
 
 
-def make_trigger(plan: Plan) -> BaseTrigger:
-    """The times of a plan, as cron has them: if both days are restricted, either is due.
-
-    Raises:
-        CronError: the plan is never due, or its time zone is unknown.
-    """
-    _, minute, hour, day, month, weekday = to_kubeflow(plan.cron).split()
-    next_times(plan.cron, plan.timezone, datetime.now(timezone.utc), 1)
-    if weekday != "*":
-        weekday = ",".join(WEEKDAYS[int(number)] for number in weekday.split(","))
-    days = [{"day": day, "day_of_week": weekday}]
-    if "*" not in (day, weekday):
-        days = [{"day": day}, {"day_of_week": weekday}]
-    common = {"minute": minute, "hour": hour, "month": month, "timezone": plan.timezone}
-    return OrTrigger([CronTrigger(**common, **each) for each in days], jitter=plan.jitter or None)
+@dataclass(frozen=True)
+class _Stored:
+    plan: str
+    due: AwareDatetime
 
 
-def start(command: Sequence[str]) -> Ended:
-    """Runs the command to its end, or until a signal; the job store refers to it by name."""
-    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-    try:
-        with stop_on_signals():
-            return supervise(command)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+_JSON = TypeAdapter(_Stored)
 
 
-def _run(scheduler: BaseScheduler, plan: Plan, report: Callable[[str], None]) -> None:
-    # Errors arrive as events; the executor would log them as well.
-    logging.getLogger("apscheduler.executors").setLevel(logging.CRITICAL)
+class _Scheduler:
+    def __init__(
+        self,
+        workspace: Workspace,
+        command: Sequence[str],
+        plan: Plan,
+        notify: NotifyOptions,
+        report: Callable[[str], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._workspace = workspace
+        self._command = command
+        self._plan = plan
+        self._notify = notify
+        self._report = report
+        self._now = now
+        self._due = self._stored = self._read()  # in UTC; None: not known
+        self._failing = False  # whether the last attempt to store the time failed
 
-    def report_next(event: SchedulerEvent) -> None:
-        if scheduler.running:
-            report(f"next check: {scheduler.get_job(JOB).next_run_time:%F %H:%M:%S %Z}")
+    def run(self) -> NoReturn:
+        """Waits and checks until a signal is raised."""
+        if self._due is None:
+            self._due = self._plan.draw(self._now())
+        while True:
+            self._store()
+            self._report(f"next check: {self._local():%F %H:%M:%S %Z}")
+            if self._wait():
+                self._check()
+                self._due = self._plan.draw(self._now())
 
-    def report_missed(event: JobExecutionEvent) -> None:
-        report(
-            f"missed: the check of {event.scheduled_run_time:%F %H:%M %Z} is skipped, late by more "
-            f"than {plan.misfire_grace} s"
-        )
+    def _wait(self) -> bool:
+        """Waits for the time; False if it was replaced, because the clock was set back."""
+        while (seconds := (self._due - self._now()).total_seconds()) > 0:
+            if self._plan.is_too_far(self._due, self._now()):
+                self._report(f"the clock was set back: {self._local():%F %H:%M %Z} is replaced")
+                self._due = self._plan.draw(self._now())
+                return False
+            self._store()  # again, if that failed
+            time.sleep(min(seconds, MAX_WAIT))
+        return True
 
-    def end(event: JobExecutionEvent) -> None:
-        if isinstance(event.exception, (KeyboardInterrupt, SystemExit)):
-            scheduler.shutdown()
-        else:
-            report(f"the check could not be started: {event.exception}")
+    def _check(self) -> None:
+        if (self._now() - self._due).total_seconds() > self._plan.misfire_grace:
+            self._report(
+                f"missed: the check of {self._local():%F %H:%M %Z} is skipped, late by more than "
+                f"{self._plan.misfire_grace} s"
+            )
+            return
+        try:
+            supervise(self._command)
+        except Exception as error:
+            self._alert(f"the check could not be started: {failures.describe(error)[1]}")
 
-    # "Submitted" arrives when the job has ended and its next time is known.
-    scheduler.add_listener(report_next, EVENT_SCHEDULER_STARTED | EVENT_JOB_SUBMITTED)
-    scheduler.add_listener(report_missed, EVENT_JOB_MISSED)
-    scheduler.add_listener(end, EVENT_JOB_ERROR)
-    scheduler.start()
-    report("stopped; start it again to resume the schedule")
+    def _read(self) -> datetime | None:
+        """The stored time, if it is of this plan. Anybody may have written the file."""
+        try:
+            stored = _JSON.validate_json(self._workspace.schedule.read_bytes())
+            local = stored.due.astimezone(ZoneInfo(self._plan.timezone))
+        except (OSError, ValidationError, OverflowError):  # the last: in no year of that zone
+            return None
+        return local.astimezone(timezone.utc) if stored.plan == self._plan.name else None
+
+    def _store(self) -> None:
+        """Stores the time; on a full disk, reports that once and leaves it to the next call."""
+        if self._stored == self._due:
+            return
+        try:
+            with atomic_write(self._workspace.schedule) as partial:
+                partial.write_bytes(_JSON.dump_json(_Stored(self._plan.name, self._due)))
+        except OSError as error:
+            if not self._failing:
+                self._alert(
+                    f"{self._workspace.schedule} cannot be written, and a restart would forget the "
+                    f"time of the next check; trying again: {failures.describe(error)[1]}"
+                )
+            self._failing = True
+            return
+        if self._failing:
+            self._report(f"{self._workspace.schedule} is written again")
+        self._stored, self._failing = self._due, False
+
+    def _local(self) -> datetime:
+        return self._due.astimezone(ZoneInfo(self._plan.timezone))
+
+    def _alert(self, message: str) -> None:
+        self._report(message)
+        attempt = Attempt(0, self._now(), "schedule", outcome=Outcome.FAILED, message=message)
+        webhook.notify(self._notify, attempt, [], self._workspace)

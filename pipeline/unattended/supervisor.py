@@ -1,5 +1,6 @@
 """Runs a command as a child process that has a time limit and does not outlive this process."""
 
+import contextlib
 import functools
 import os
 import signal
@@ -97,8 +98,9 @@ class _LastLine(threading.Thread):
 
     def run(self) -> None:
         for line in self._stream:
-            sys.stderr.write(line)
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):  # a full disk; the child needs its pipe emptied
+                sys.stderr.write(line)
+                sys.stderr.flush()
             if line.strip():
                 text = line.strip().removeprefix("iadb: ")[:MAX_LINE]
                 self.text = "".join(c if c.isprintable() else "?" for c in text)

@@ -36,6 +36,9 @@ def test_serve_check_calls_every_signature_without_this_project(trained):
 
 
 def test_serve_check_tells_what_does_not_serve(tmp_path):
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "assets.extra" / "iadb.json").write_text("{}")
+    (tmp_path / "saved_model.pb").write_bytes(b"no model")
     result = iadb("serve-check", "--model", tmp_path)
     assert result.exit_code == 1
     assert f"{tmp_path} does not serve" in result.output

@@ -20,6 +20,7 @@ from pipeline.registry.outcome import read_result
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, Runs, states
 from tests.pipeline.stand_ins import quick_evaluation, quick_training
+from tests.small_disk import needs_mount, on_disk
 from trainer.common import exit_codes
 
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
@@ -158,7 +159,7 @@ def test_a_second_run_on_one_workspace_says_who_holds_it_and_stops(tmp_path, dig
     runs = Runs(tmp_path, digits_folder)
     with runs.workspace.locked(), pytest.raises(WorkspaceError) as error:
         runs.run()
-    assert f"in use by process {os.getpid()} since" in str(error.value)
+    assert f"in use by process {os.getpid()} on " in str(error.value)
     assert failures.describe(error.value)[0] == exit_codes.WORKSPACE
 
 
@@ -168,12 +169,7 @@ def test_a_workspace_that_cannot_be_made_is_told_in_one_line(tmp_path):
         Workspace(tmp_path / "file").locked().__enter__()
 
 
-def can_mount():
-    command = ["unshare", "--user", "--map-root-user", "--mount", "true"]
-    return subprocess.run(command, capture_output=True).returncode == 0
-
-
-@pytest.mark.skipif(not can_mount(), reason="this machine lets nobody mount a small file system")
+@needs_mount
 @pytest.mark.parametrize(
     ("options", "reason"),
     [("size=40k", "the disk is full"), ("ro", "Read-only file system")],
@@ -182,14 +178,8 @@ def test_a_full_or_read_only_disk_ends_the_run_with_one_line_and_code_4(
     tmp_path, digits_folder, options, reason
 ):
     disk = tmp_path / "disk"
-    disk.mkdir()
-    command = [*COMMAND, *map(str, run_arguments(disk, digits_folder))]
-    mount = f'mount -t tmpfs -o {options} tmpfs {disk} && exec "$@"'
-    result = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", *command],
-        capture_output=True,
-        text=True,
-    )
+    command = [*COMMAND, *run_arguments(disk, digits_folder)]
+    result = subprocess.run(on_disk(disk, options, command), capture_output=True, text=True)
     assert result.returncode == exit_codes.WORKSPACE, result.stdout + result.stderr
     assert reason in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

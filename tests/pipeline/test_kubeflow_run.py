@@ -1,16 +1,20 @@
 """Our pipeline, compiled for Kubeflow and run task by task against PostgreSQL, as a local run."""
 
+import contextlib
+import json
 import shutil
 import signal
 import time
 
 import pytest
+from click.testing import CliRunner
 
+from pipeline.cli import main
 from pipeline.cluster.compile import compile_package
 from pipeline.config import load
+from pipeline.metadata.database import ENVIRONMENT, Database, variable
 from pipeline.registry import lineage
-from pipeline.registry.serving import read_metadata
-from pipeline.runners.kubeflow.metadata_store import metadata_from_environment, variable
+from pipeline.registry.serving import latest_model, read_metadata
 from tests.kubeflow_cluster import InProcessCluster, ProcessCluster, TaskPackage
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, states
 from tests.postgres import Postgres
@@ -40,13 +44,14 @@ class Place:
         compile_package(load("digits", overrides=overrides), folder / "package.yaml")
         self.package = TaskPackage(folder / "package.yaml")
         self.cluster = kind(folder, {"iadb-metadata": postgres.secret})
-        self.done = {}
+        self.done, self.live = {}, {}
 
     def run(self, run_id, before=None, **parameters):
         done = self.cluster.run(self.package, run_id, before, **parameters)
         failed = {name: task.text[-3000:] for name, task in done.items() if task.code}
         assert not failed, failed
         self.done[run_id] = done
+        self.live[run_id] = latest_model(self.folder / "serving")
 
     def task(self, name, run_id, **parameters):
         return self.cluster.start_task(self.package, name, run_id, **parameters)
@@ -77,11 +82,24 @@ class Place:
 
     def runs(self):
         """The runs in ML Metadata, by id."""
+        with self.credentials():
+            return {run.id: run for run in lineage.runs(Database.of_url().connect())}
+
+    def iadb(self, command, *arguments):
+        """Calls a command on the volume and the database."""
+        where = ["--workspace", str(self.folder), "--metadata", ENVIRONMENT]
+        with self.credentials():
+            result = CliRunner().invoke(main, [command, *where, *arguments])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    @contextlib.contextmanager
+    def credentials(self):
+        """What a pod's environment has of the Secret."""
         with pytest.MonkeyPatch.context() as environment:
             for key, value in self.postgres.secret.items():
                 environment.setenv(variable(key), value)
-            with metadata_from_environment() as handle:
-                return {run.id: run for run in lineage.runs(handle.store)}
+            yield
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +155,7 @@ def runs(place):
     return place.runs()
 
 
-def test_a_run_has_the_results_of_a_local_run_to_six_digits(runs, trained):
+def test_a_run_has_the_results_of_a_local_run_to_six_digits(place, runs, trained):
     first, local = runs["first"], trained.first
     assert states(first) == dict.fromkeys(EVERY, "done")
     assert first.blessed is True
@@ -147,7 +165,7 @@ def test_a_run_has_the_results_of_a_local_run_to_six_digits(runs, trained):
         assert here == (None if there is None else pytest.approx(there, rel=1e-6)), name
     for count in ("files", "accepted", "rejected", "duplicates"):
         assert first.images(count) == local.images(count)
-    assert (first.pushed / "saved_model.pb").exists()
+    assert place.live["first"] == first.pushed
 
 
 def test_a_second_run_finds_everything_in_the_cache(runs):
@@ -172,6 +190,14 @@ def test_kubeflow_shows_the_report_and_the_metrics_of_fresh_and_cached_evaluatio
         kid = run.metrics["metrics"]["kid"]["candidate"]
         # ML Metadata keeps six digits after the point on PostgreSQL.
         assert shown.metrics["kid"] == pytest.approx(kid, abs=1e-6)
+
+
+def test_the_last_task_of_a_run_removes_what_is_not_kept(place):
+    for done in place.done.values():
+        assert done["Retention"].code == 0
+        assert done["Retention"].text.startswith("removed\n")  # TFX's own files at least
+    removed = place.iadb("clean", "--dry-run", "--set", "retention.runs=1")
+    assert removed.startswith("would remove\n")
 
 
 @pytest.mark.slow
@@ -211,3 +237,30 @@ def test_a_full_volume_is_reported_in_one_line(processes):
     done = cluster.end_task("ImageExampleGen", "full", process)
     assert done.code == exit_codes.WORKSPACE, done.text
     assert done.text.strip().splitlines()[-1].startswith("ImageExampleGen: the disk is full: ")
+
+
+@pytest.mark.slow
+def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(one_process):
+    runs = one_process.runs()
+    first, third = (runs[name].artifacts["Trainer", "model"].id for name in ("first", "third"))
+    assert live_models(one_process) == {first: False, third: True}
+    one_process.iadb("rollback", "--reason", "six fingers")
+    assert live_models(one_process) == {first: True, third: False}
+    one_process.run("fourth", steps=13)
+    fourth = one_process.runs()["fourth"]
+    assert read_metadata(fourth.model)["warm_started_from"] == str(runs["first"].model)
+    blessing = fourth.artifacts["SampleEvaluator", "blessing"]
+    assert blessing.custom_properties["baseline_model_id"].int_value == first
+    number = fourth.artifacts["Trainer", "model"].id
+    assert live_models(one_process) == {first: False, third: False, number: True}
+    removed = one_process.iadb("clean", "--set", "retention.runs=1")
+    assert removed.startswith("removed\n")
+    one_process.run("fifth", steps=13)
+    again = states(one_process.runs()["fifth"])
+    assert again["Trainer"] == "cached"
+
+
+def live_models(place):
+    """Whether each model is live, by its number."""
+    listed = json.loads(place.iadb("models", "--json"))
+    return {model["number"]: model["live"] for model in listed}

@@ -16,9 +16,8 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types.channel import Channel
 from tfx.types.standard_artifacts import Float
 
-from pipeline.runners.kubeflow import metadata_store
+from pipeline.metadata.database import Database, variable
 from pipeline.runners.kubeflow import node as kubeflow_node
-from pipeline.runners.kubeflow.metadata_store import variable
 from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
 from pipeline.runners.kubeflow.package import Shown, write_package
 from tests.kubeflow_cluster import InProcessCluster, ProcessCluster, TaskPackage
@@ -118,12 +117,12 @@ def test_a_runtime_parameter_may_contain_any_text(place):
 def test_the_database_returns_backslashes_unchanged(place, monkeypatch):
     for key, value in place.cluster.secrets["census"].items():
         monkeypatch.setenv(variable(key), value)
-    with metadata_store.metadata_from_environment() as handle:
-        notes = {
-            artifact.custom_properties["note"].string_value
-            for artifact in handle.store.get_artifacts_by_type("Integer")
-        }
-        ids = [artifact.id for artifact in handle.store.get_artifacts()]
+    store = Database.of_url().connect()
+    notes = {
+        artifact.custom_properties["note"].string_value
+        for artifact in store.get_artifacts_by_type("Integer")
+    }
+    ids = [artifact.id for artifact in store.get_artifacts()]
     assert notes == {census.NOTE}
     assert ids == sorted(ids)
 
@@ -138,11 +137,11 @@ def test_no_credential_is_in_the_package_or_in_what_tasks_write(place):
 MAKE_TYPES = """
 import sys
 from ml_metadata.proto import metadata_store_pb2 as mlmd
-from pipeline.runners.kubeflow.metadata_store import metadata_from_environment
-with metadata_from_environment() as handle:
-    sys.stdin.readline()  # all start together
-    for number in range(40):
-        handle.store.put_artifact_type(mlmd.ArtifactType(name=f"type {number}"))
+from pipeline.metadata.database import Database
+store = Database.of_url().connect()
+sys.stdin.readline()  # all start together
+for number in range(40):
+    store.put_artifact_type(mlmd.ArtifactType(name=f"type {number}"))
 """
 
 
@@ -176,8 +175,7 @@ def test_a_password_may_contain_any_text(postgres, monkeypatch, password):
     secret = postgres.secret | {"user": "odd", "password": password}
     for key, value in secret.items():
         monkeypatch.setenv(variable(key), value)
-    with metadata_store.metadata_from_environment() as handle:
-        assert handle.store.get_artifacts() is not None
+    assert Database.of_url().connect().get_artifacts() is not None
 
 
 class Direct:
@@ -216,7 +214,7 @@ def test_wrong_credentials_are_reported_in_one_line_without_them(direct):
 
 
 def test_an_unreachable_database_is_reported_in_one_line(direct, monkeypatch):
-    monkeypatch.setattr(metadata_store, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(kubeflow_node, "PATIENCE_SECONDS", 0)
     direct.secret["port"] = "1"
     code, line = direct("Count", *WEIGHT)
     assert code == exit_codes.CLUSTER

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from components.image_example_gen.errors import ImageDataError
 from pipeline import graph
 from pipeline.config import ConfigError
 from pipeline.registry import lineage, serving
@@ -68,6 +69,17 @@ def test_nodes_and_verdict_are_events_for_programs_to_read(trained):
     assert (result.outcome, result.runs) == (Outcome.BLESSED, (trained.first.id,))
     assert result.version == events[-1]["version"]
     assert result.report.parent == trained.workspace.reports and result.report.exists()
+
+
+def test_the_events_of_a_failed_run_say_why_it_failed(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "1.png").write_bytes(b"not an image")
+    runs = Runs(tmp_path / "workspace", tmp_path / "data")
+    with pytest.raises(ImageDataError) as error:
+        runs.run()
+    (events,) = runs.workspace.logs.glob("*.jsonl")
+    errors = [event for event in map(json.loads, events.open()) if event["level"] == "ERROR"]
+    assert errors[-1]["message"] == f"The run failed: {error.value}"
 
 
 def test_the_metadata_beside_the_model_says_how_it_was_made(trained):

@@ -21,7 +21,10 @@ LAYERS = (
     "trainer",
     "data",
     "components",
+    "pipeline.metadata",
     "pipeline.failures pipeline.logs pipeline.parent_death pipeline.workspace",
+    "pipeline.unknown_keys pipeline.yaml_text",
+    "pipeline.config_values",
     "options",
     "pipeline.registry pipeline.runners",
     "pipeline.config",
@@ -120,6 +123,12 @@ def test_metrics_know_arrays_alone():
     assert libraries == {"numpy", "scipy", "sklearn", "threadpoolctl", "components"}
 
 
+def test_nothing_is_unpickled():
+    assert not libraries_of(FILES) & {"cloudpickle", "dill", "joblib"}
+    modules = {name.partition(".")[0] for names in IMPORTS.values() for name in names}
+    assert not modules & {"marshal", "pickle", "shelve"}
+
+
 def test_options_are_made_of_pydantic_and_the_standard_library():
     for module in filter(is_options, FILES):
         below, waiting = set(), [module]
@@ -130,7 +139,9 @@ def test_options_are_made_of_pydantic_and_the_standard_library():
 
 
 def test_a_look_at_the_records_starts_neither_tfx_nor_tensorflow():
-    rooms = ("pipeline.registry", "pipeline.monitoring", "pipeline.unattended")
+    rooms = tuple(
+        f"pipeline.{room}" for room in ("metadata", "registry", "monitoring", "unattended")
+    )
     modules = [module for module in FILES if module.startswith(rooms)]
     program = f"""import importlib, sys
 for name in {modules}:

@@ -3,10 +3,18 @@
 import fcntl
 import os
 import stat
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+HOLDER_LENGTH = 200  # bytes at most, of a holder's name in its lock file
+
+
+class LockHeldError(RuntimeError):
+    """Another process holds a lock file; the message says which, and since when."""
 
 
 @contextmanager
@@ -60,3 +68,28 @@ def open_below(folder: Path, path: Path) -> BinaryIO:
     except BaseException:
         os.close(opened)
         raise
+@contextmanager
+def holding(lock: Path) -> Iterator[None]:
+    """Holds a lock file, until the process ends at the latest, and records this process in it.
+
+    Also keeps out processes on other machines, if the file system is one of the network that
+    supports locks (NFS 4, CephFS).
+
+    Raises:
+        LockHeldError: another process holds it.
+        OSError: the file cannot be written or locked.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, HOLDER_LENGTH).decode(errors="replace").strip()
+            raise LockHeldError(holder or "another process") from None
+        os.ftruncate(descriptor, 0)
+        this = f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%F %T')}\n"
+        os.write(descriptor, this.encode())
+        os.fsync(descriptor)  # so that other machines see it
+        yield
+    finally:
+        os.close(descriptor)

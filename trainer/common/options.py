@@ -13,7 +13,7 @@ class Options(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _reject_booleans_as_numbers(cls, values: Any) -> Any:
-        """Python accepts true as 1, and YAML reads `yes` as true."""
+        """Python accepts true as 1."""
         for name, value in values.items() if isinstance(values, dict) else ():
             field = cls.model_fields.get(name)
             if isinstance(value, bool) and field and field.annotation is not bool:

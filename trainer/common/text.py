@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 
 SHOWN = 10  # names
+NAME = 80  # characters of a name or a value
 LINE = 300  # characters
 
 
 def list_some(names: Sequence[str]) -> str:
     """Returns the first names and the number of others, in one line whatever they contain."""
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(map(printable, names[:SHOWN])) + more
+    return ", ".join(printable(shorten(name)) for name in names[:SHOWN]) + more
 
 
 def printable(name: str) -> str:
     """Escapes the control characters of a name."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
+def shorten(text: str, length: int = NAME) -> str:
+    """Returns the beginning of a text, with an ellipsis if it is longer than `length`."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def first_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from pydantic import Field, field_validator
 
 from pipeline.runners.kubeflow.options import Image, KubeflowOptions, MetadataSecret, Name, Volumes
+from trainer.common.text import shorten
 
 
 class KubeflowConfig(KubeflowOptions):
@@ -33,8 +34,8 @@ class KubeflowConfig(KubeflowOptions):
         scheme, separator, _ = root.partition("://")
         if separator and scheme != "gs":
             raise ValueError(
-                f"{scheme}:// is not supported by TensorFlow; use gs://bucket/folder, or a folder "
-                "on a volume that all pods can write to (ReadWriteMany)"
+                f"{shorten(scheme)}:// is not supported by TensorFlow; use gs://bucket/folder, or "
+                "a folder on a volume that all pods can write to (ReadWriteMany)"
             )
         if not separator and not root.startswith("/"):
             raise ValueError("expected an absolute folder on a volume, or gs://bucket/folder")

@@ -4,7 +4,7 @@
         [--parameter NAME VALUE]... [--show OUTPUT HTML PAGE EXECUTOR_INPUT]
 
 TFX's own Launcher runs the node, so that resolvers, spans, cache and lineage work as in a local
-run. The environment names the metadata database (metadata_store.py).
+run. The environment names the metadata database (pipeline/metadata/database.py).
 """
 
 import argparse
@@ -32,8 +32,9 @@ from tfx.proto.orchestration import pipeline_pb2
 from tfx.proto.orchestration import executable_spec_pb2, platform_config_pb2  # noqa: F401 isort: skip
 
 from pipeline import failures
-from pipeline.runners.kubeflow.messages import nested
-from pipeline.runners.kubeflow.metadata_store import metadata_from_environment
+from pipeline.metadata.database import PATIENCE_SECONDS, Database
+from pipeline.metadata.messages import nested
+from pipeline.runners.kubeflow.metadata_store import PostgreSQLMetadata
 from pipeline.runners.observed import NodeError
 from trainer.common import exit_codes
 from trainer.common.signals import stop_on_signals
@@ -253,11 +254,13 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with stop_on_signals():
             pipeline = read_node(given.ir, given.node, given.run_id, given.parameter)
-            store = metadata_from_environment()
-            outcome, execution = run_node(pipeline, store)
-            print(f"{given.node}: {outcome}", flush=True)
-            if given.show and execution is not None:
-                show(store, execution, *given.show)
+            database = Database.of_url(patience_seconds=PATIENCE_SECONDS)
+            store = PostgreSQLMetadata(database)
+            with database.files_used(f"{given.node} of run {given.run_id}"):
+                outcome, execution = run_node(pipeline, store)
+                print(f"{given.node}: {outcome}", flush=True)
+                if given.show and execution is not None:
+                    show(store, execution, *given.show)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         code, text = failures.describe(error)
         if code == exit_codes.UNEXPECTED:

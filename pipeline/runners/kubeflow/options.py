@@ -1,11 +1,11 @@
 """Options of a pipeline and its nodes on a Kubernetes cluster."""
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from trainer.common.options import Options
+from trainer.common.text import list_some
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -24,8 +24,21 @@ Volumes = Annotated[
     dict[Name, AbsolutePath],
     Field(description="PersistentVolumeClaims of every node, and their mount paths"),
 ]
-CREDENTIAL = (
-    r"(?i)(password|passwd|secret|token|credentials?|private_key|access_key(_id)?|api_?key)$"
+USER = 10001  # and group, of the image and of all pods
+# Environment variables that never hold a credential. A credential can have any name, so those of
+# other variables have to be in `plain`.
+PLAIN = frozenset(
+    (
+        *("LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "MALLOC_ARENA_MAX"),
+        *("PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONFAULTHANDLER", "PYTHONHASHSEED"),
+        *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
+        *("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"),
+        *("CUDA_LAUNCH_BLOCKING", "CUDA_CACHE_PATH", "XLA_FLAGS"),
+        *("NCCL_DEBUG", "NCCL_SOCKET_IFNAME", "NCCL_IB_DISABLE", "NCCL_P2P_DISABLE"),
+        *("TF_CPP_MIN_LOG_LEVEL", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS"),
+        *("TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR", "TF_GPU_THREAD_MODE", "TF_XLA_FLAGS"),
+        *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+    )
 )
 
 
@@ -76,7 +89,9 @@ class NodeOptions(Options):
         default_factory=dict, description="environment variables whose values are in Secrets"
     )
     env: dict[EnvironmentName, str] = Field(
-        default_factory=dict, description="other environment variables"
+        default_factory=dict,
+        description="other environment variables; unless their names are well known, they have to "
+        "be in `plain` as well",
     )
     retries: int = Field(2, ge=0, description="how often a failed pod is retried")
     retry_backoff_seconds: int = Field(
@@ -91,16 +106,6 @@ class NodeOptions(Options):
         """The environment, which hides CUDA from a node without a GPU."""
         return self.env if self.gpu else {"CUDA_VISIBLE_DEVICES": "-1"} | self.env
 
-    @field_validator("env")
-    @classmethod
-    def _no_credentials(cls, env: dict[str, str]) -> dict[str, str]:
-        for name in env:
-            if re.search(CREDENTIAL, name):
-                raise ValueError(
-                    f"{name} looks like a credential: use `secrets`, with the name of a Secret"
-                )
-        return env
-
 
 class KubeflowOptions(Options):
     """A pipeline on Kubeflow Pipelines."""
@@ -109,11 +114,27 @@ class KubeflowOptions(Options):
     image_pull_secrets: tuple[Name, ...] = Field((), description="Secrets for pulling the image")
     metadata_secret: MetadataSecret
     volumes: Volumes = Field(default_factory=dict)
+    plain: tuple[EnvironmentName, ...] = Field(
+        (), description="names of variables in `env` whose values are no secrets"
+    )
     default: NodeOptions = Field(NodeOptions(), description="options of every node")
     nodes: dict[str, NodeOptions] = Field(
         default_factory=dict,
         description="options of single nodes, by node id; each key replaces the default's",
     )
+
+    @model_validator(mode="after")
+    def _no_credentials(self) -> "KubeflowOptions":
+        sections = {"default": self.default} | {f"nodes.{k}": v for k, v in self.nodes.items()}
+        for section, node in sections.items():
+            unknown = sorted(node.env.keys() - PLAIN - {*self.plain})
+            if unknown:
+                raise ValueError(
+                    f"{section}.env: {list_some(unknown)} may be a credential, which anyone could "
+                    "read in the package: use `secrets`, with the name of a Secret, or add the "
+                    "name to kubeflow.plain if it is none"
+                )
+        return self
 
     def of_node(self, node_id: str) -> NodeOptions:
         """The options of a node: the default, updated by its own."""

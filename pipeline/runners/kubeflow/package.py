@@ -7,7 +7,7 @@ does. Kubeflow draws the graph, schedules, retries and provides machines. Any TF
 
 import keyword
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from inspect import Parameter, Signature
@@ -22,9 +22,9 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.proto.orchestration.executable_spec_pb2 import ContainerExecutableSpec
 
-from pipeline.runners.kubeflow import metadata_store
+from pipeline.metadata.database import KEYS, variable
 from pipeline.runners.kubeflow.node import TYPES, runtime_parameters
-from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
+from pipeline.runners.kubeflow.options import USER, KubeflowOptions, NodeOptions
 from trainer.common.files import atomic_write
 
 QUIET = {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}  # errors of C++ libraries only
@@ -56,11 +56,25 @@ class Shown:
     html: str
 
 
+@dataclass(frozen=True)
+class LastTask:
+    """A task after all nodes, which runs if they succeed.
+
+    Attributes:
+        name: displayed by Kubeflow, and key of its options as if it were a node.
+        command: of its container, which has the environment and the volumes of a node's.
+    """
+
+    name: str
+    command: Sequence[str]
+
+
 def write_package(
     pipeline: Pipeline,
     options: KubeflowOptions,
     output: Path,
     shown: Mapping[str, Shown] | None = None,
+    last: LastTask | None = None,
 ) -> None:
     """Writes a pipeline as a package (YAML) of Kubeflow Pipelines, spec 2.1.0.
 
@@ -69,6 +83,7 @@ def write_package(
         options: resources of the nodes' pods.
         output: the file.
         shown: by node id.
+        last: a task after all nodes.
 
     Raises:
         KubeflowCompileError: a node in the options does not exist, a node is not supported, inputs
@@ -77,9 +92,10 @@ def write_package(
     shown = shown or {}
     ir = Compiler().compile(pipeline)
     parts = _by_node(ir)
+    named = [*parts, last.name] if last else [*parts]
     for node_id in (*options.nodes, *shown):
-        if node_id not in parts:
-            raise KubeflowCompileError(f"no node {node_id}; there are {', '.join(parts)}")
+        if node_id not in named:
+            raise KubeflowCompileError(f"no node {node_id}; there are {', '.join(named)}")
     inputs = _inputs(parts)
 
     def body(*channels: Any) -> None:
@@ -96,6 +112,11 @@ def write_package(
             task.after(*(tasks[other] for other in part.nodes[0].pipeline_node.upstream_nodes))
             _configure(task, options, options.of_node(node_id))
             tasks[node_id] = task
+        if last:
+            task = _last_component(last, options.image)()
+            task.set_display_name(last.name).set_caching_options(False)
+            task.after(*tasks.values())
+            _configure(task, options, options.of_node(last.name))
 
     body.__signature__ = Signature(list(inputs.values()))
     graph = dsl.pipeline(name=ir.pipeline_info.id.lower().replace("_", "-"))(body)
@@ -225,6 +246,14 @@ def _component(
     return dsl.container_component(component)
 
 
+def _last_component(last: LastTask, image: str) -> Any:
+    def component() -> dsl.ContainerSpec:
+        return dsl.ContainerSpec(image=image, command=[*last.command])
+
+    component.__name__ = last.name
+    return dsl.container_component(component)
+
+
 def _configure(task: dsl.PipelineTask, options: KubeflowOptions, node: NodeOptions) -> None:
     """Sets a task's resources, volumes, environment and retries."""
     if node.cpu:
@@ -237,6 +266,7 @@ def _configure(task: dsl.PipelineTask, options: KubeflowOptions, node: NodeOptio
         task.set_env_variable(name, value)
     backoff = f"{node.retry_backoff_seconds}s"
     task.set_retry(node.retries, backoff_duration=backoff, backoff_factor=2.0)
+    kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
     if node.timeout_seconds:
         kubernetes.set_timeout(task, node.timeout_seconds)
     for label, value in node.node_selector.items():
@@ -247,7 +277,7 @@ def _configure(task: dsl.PipelineTask, options: KubeflowOptions, node: NodeOptio
         kubernetes.empty_dir_mount(task, "shm", "/dev/shm", "Memory", node.shared_memory)
     for claim, path in (options.volumes | node.volumes).items():
         kubernetes.mount_pvc(task, claim, path)
-    keys = {key: metadata_store.variable(key) for key in metadata_store.KEYS}
+    keys = {key: variable(key) for key in KEYS}
     kubernetes.use_secret_as_env(task, options.metadata_secret, keys)
     for name, value in node.secrets.items():
         kubernetes.use_secret_as_env(task, value.secret, {value.key: name})

@@ -3,7 +3,7 @@
 from typing import Any
 
 from components.image_trainer.job_options import VARIABLE, JobOptions
-from pipeline.runners.kubeflow.options import KubeflowOptions, NodeOptions
+from pipeline.runners.kubeflow.options import USER, KubeflowOptions, NodeOptions
 from pipeline.runners.kubeflow.package import escape
 
 # The options that the waiting pod takes from the default, not from its node.
@@ -55,12 +55,22 @@ def pod_template(options: KubeflowOptions, node: NodeOptions) -> dict[str, Any]:
         ],
         "resources": {"limits": limits, "requests": limits},
         "volumeMounts": mounts,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
     }
     return {
         "metadata": {"annotations": NO_SIDECAR},
         "spec": {
             "containers": [container],
             "volumes": volumes,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
             "serviceAccountName": options.service_account,
             "imagePullSecrets": [{"name": name} for name in options.image_pull_secrets],
             "nodeSelector": node.node_selector,

@@ -1,11 +1,14 @@
 import gzip
 import hashlib
+import io
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 
 import pytest
 
+from data import archives
 from data.archives import download, obtain, read_files
 from data.errors import DataError
 
@@ -67,7 +70,7 @@ def test_a_zip_member_outside_the_folder_is_rejected(tmp_path, make_zip, name):
 def test_a_link_or_device_in_a_tar_is_rejected(tmp_path, make_tar, kind):
     members = [("good.jpg", b"fine"), (tar_member("x.jpg", kind, "good.jpg"), b"")]
     path = make_tar(tmp_path / "a.tgz", members)
-    with pytest.raises(DataError, match=r"'x\.jpg' is a link or a device"):
+    with pytest.raises(DataError, match=r"'x\.jpg' is neither a plain file nor a folder"):
         next(read_files(path, MIB))
 
 
@@ -75,7 +78,7 @@ def test_a_link_or_device_in_a_tar_is_rejected(tmp_path, make_tar, kind):
 def test_a_link_or_device_in_a_zip_is_rejected(tmp_path, make_zip, kind):
     members = [("good.jpg", b"fine"), (zip_member("x.jpg", kind | 0o644), b"/etc/passwd")]
     path = make_zip(tmp_path / "a.zip", members)
-    with pytest.raises(DataError, match=r"'x\.jpg' is a link or a device"):
+    with pytest.raises(DataError, match=r"'x\.jpg' is neither a plain file nor a folder"):
         next(read_files(path, MIB))
 
 
@@ -113,6 +116,139 @@ def test_a_zip_that_declares_a_wrong_size_is_rejected(tmp_path, make_zip):
     true, declared = (4 * MIB).to_bytes(4, "little"), (1000).to_bytes(4, "little")
     path.write_bytes(path.read_bytes().replace(true, declared))
     with pytest.raises(DataError, match="damaged"):
+        list(read_files(path, MIB))
+
+
+def header(name, kind, size):
+    return tarfile.TarInfo.tobuf(tar_member(name, kind, size=size), tarfile.GNU_FORMAT)
+
+
+def padded(content):
+    return content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
+def pax_record(key, length):
+    """A record of pax headers, whose length counts itself."""
+    total = length + len(key) + 12
+    return f"{total:09d} {key}=".encode() + b"x" * length + b"\n"
+
+
+def sparse_map(entries):
+    """A file with a map of its holes, in the newest of GNU's formats."""
+    records = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n26 GNU.sparse.realsize=1\n"
+    content = padded(str(entries).encode() + b"\n" + b"0\n" * (2 * entries))
+    return (
+        header("p", tarfile.XHDTYPE, len(records))
+        + padded(records)
+        + header("x.jpg", tarfile.REGTYPE, len(content))
+        + content
+    )
+
+
+def chain(kind, content, count):
+    return (header("h", kind, len(content)) + padded(content)) * count
+
+
+FILE = header("x.jpg", tarfile.REGTYPE, 0)
+LARGE = 4 * MIB
+HEADERS = {
+    "pax": lambda: header("p", tarfile.XHDTYPE, LARGE) + padded(pax_record("comment", LARGE)),
+    "global pax": lambda: chain(tarfile.XGLTYPE, pax_record("comment", LARGE), 1) + FILE,
+    "many global pax": lambda: chain(tarfile.XGLTYPE, pax_record("comment", 900), 100) + FILE,
+    "GNU name": lambda: chain(tarfile.GNUTYPE_LONGNAME, b"x" * LARGE, 1) + FILE,
+    "GNU link": lambda: chain(tarfile.GNUTYPE_LONGLINK, b"x" * LARGE, 1) + FILE,
+    "many GNU names": lambda: chain(tarfile.GNUTYPE_LONGNAME, b"x" * 900, 100) + FILE,
+    "sparse map": lambda: sparse_map(LARGE // 4),
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+@pytest.mark.parametrize("name", ["a.tar", "a.tgz"])
+def test_a_tar_with_long_headers_is_rejected_before_they_are_in_memory(tmp_path, name, kind):
+    path = tmp_path / name
+    content = HEADERS[kind]() + bytes(2 * tarfile.BLOCKSIZE)
+    path.write_bytes(gzip.compress(content) if path.suffix == ".tgz" else content)
+    del content
+    tracemalloc.start()
+    with pytest.raises(DataError, match="headers are longer") as error:
+        next(read_files(path, 64 * MIB))
+    assert tracemalloc.get_traced_memory()[1] < MIB
+    tracemalloc.stop()
+    assert_one_line(error)
+
+
+def test_a_long_name_and_usual_pax_headers_are_accepted(tmp_path):
+    path, name = tmp_path / "a.tar", "folder/" * 40 + "čtyři.jpg"
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        with tarfile.open(path, "w", format=form, pax_headers={"comment": "a commit"}) as archive:
+            info = tar_member(name, size=3)
+            archive.addfile(info, io.BytesIO(b"one"))
+        assert list(read_files(path, MIB)) == [(name, b"one")]
+
+
+def test_a_sparse_tar_member_is_rejected(tmp_path):
+    path = tmp_path / "a.tar"
+    path.write_bytes(sparse_map(1) + bytes(2 * tarfile.BLOCKSIZE))
+    with pytest.raises(DataError, match="neither a plain file nor a folder"):
+        next(read_files(path, MIB))
+
+
+def test_the_headers_of_a_tar_are_not_kept(tmp_path):
+    path = tmp_path / "a.tar"
+    common = {f"key{i}": "x" for i in range(1000)}
+    with tarfile.open(path, "w", pax_headers=common) as archive:
+        for index in range(300):
+            archive.addfile(tar_member(f"{index}.jpg"))
+    tracemalloc.start()
+    assert len(list(read_files(path, MIB))) == 300
+    assert tracemalloc.get_traced_memory()[1] < 2 * MIB
+    tracemalloc.stop()
+
+
+def test_an_archive_of_too_many_names_is_rejected(tmp_path, make_tar, make_zip, monkeypatch):
+    members = [(f"{index:060}.jpg", b"") for index in range(100)]
+    for path in (make_tar(tmp_path / "a.tgz", members), make_zip(tmp_path / "a.zip", members)):
+        monkeypatch.setattr(archives, "DIRECTORY_BYTES", 20_000)
+        assert len(list(read_files(path, MIB))) == 100
+        monkeypatch.setattr(archives, "DIRECTORY_BYTES", 10_000)
+        with pytest.raises(DataError, match=r"headers are longer|more than the 10000 bytes of na"):
+            next(read_files(path, MIB))
+
+
+def test_a_huge_zip_directory_is_rejected_before_it_is_in_memory(tmp_path, make_zip):
+    path = make_zip(tmp_path / "a.zip", [("a.jpg", b"1")])
+    whole = path.read_bytes()
+    directory, end = whole.index(b"PK\1\2"), whole.index(b"PK\5\6")
+    size = 33 * MIB
+    with path.open("wb") as file:
+        file.write(whole[:directory])
+        file.truncate(directory + size)
+        file.seek(directory + size)
+        file.write(whole[end : end + 12] + size.to_bytes(4, "little") + whole[end + 16 :])
+    tracemalloc.start()
+    with pytest.raises(DataError, match="headers are longer"):
+        next(read_files(path, MIB))
+    assert tracemalloc.get_traced_memory()[1] < 40 * MIB
+    tracemalloc.stop()
+
+
+def test_a_zip_member_is_unpacked_only_to_its_declared_size(tmp_path, make_zip):
+    path = make_zip(tmp_path / "liar.zip", [("x.jpg", bytes(64 * MIB))])
+    true, declared = (64 * MIB).to_bytes(4, "little"), (1000).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(true, declared))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="damaged"):
+        list(read_files(path, MIB))
+    assert tracemalloc.get_traced_memory()[1] < 40 * MIB
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_member_of_an_unbounded_compression_is_rejected(tmp_path, method):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("x.jpg", bytes(MIB))
+    with pytest.raises(DataError, match=r"'x\.jpg' is not compressed by deflate"):
         list(read_files(path, MIB))
 
 

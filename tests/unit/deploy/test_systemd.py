@@ -1,4 +1,4 @@
-"""The systemd units in deploy/: what systemd takes, and commands that there are."""
+"""The systemd units in deploy/: valid, confined, and with existing commands."""
 
 import configparser
 import pathlib
@@ -15,7 +15,9 @@ UNITS = pathlib.Path(__file__).parents[3] / "deploy" / "systemd"
 
 
 def unit(name):
-    parser = configparser.ConfigParser(delimiters="=", comment_prefixes="#", interpolation=None)
+    parser = configparser.ConfigParser(
+        delimiters="=", comment_prefixes="#", interpolation=None, strict=False
+    )
     parser.optionxform = str
     parser.read_string((UNITS / name).read_text("utf-8"))
     return parser
@@ -33,6 +35,23 @@ def test_a_training_has_time_to_save_its_state_and_gets_one_signal():
     service = unit("iadb.service")["Service"]
     assert float(service["TimeoutStopSec"]) > GRACE_SECONDS
     assert service["KillMode"] == "mixed"
+
+
+def test_the_exposure_of_the_service_is_at_most_2_of_10():
+    analyze = find_program("systemd-analyze", "systemd")
+    command = [analyze, "security", "--offline=true", "--no-pager", "--threshold=20"]
+    result = subprocess.run([*command, UNITS / "iadb.service"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_service_can_compile_write_its_workspace_and_reach_gpus_and_a_webhook():
+    service = unit("iadb.service")["Service"]
+    assert not {"MemoryDenyWriteExecute", "PrivateDevices", "PrivateNetwork"} & set(service)
+    arguments = shlex.split(service["ExecStart"])
+    workspace = arguments[arguments.index("--workspace") + 1]
+    assert workspace.startswith(f"/var/lib/{service['StateDirectory']}/")
+    assert "DeviceAllow=char-nvidia rw" in (UNITS / "iadb.service").read_text("utf-8")
+    assert {"AF_INET", "AF_INET6"} <= set(service["RestrictAddressFamilies"].split())
 
 
 def test_systemd_takes_the_units(tmp_path):

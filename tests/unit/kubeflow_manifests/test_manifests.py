@@ -1,6 +1,5 @@
 """The manifests in kubeflow/: valid, consistent, and with minimal permissions."""
 
-import ast
 import pathlib
 import re
 import subprocess
@@ -10,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline.commands.run import run
-from pipeline.config import load
+from pipeline.metadata.database import KEYS, variable
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from tests.programs import find_program
 
@@ -126,43 +125,35 @@ def test_names_are_the_defaults_of_the_configuration():
     assert f"--model_base_path={OPTIONS.root}/serving" in server["args"]
 
 
-@pytest.mark.parametrize("text", re.findall(r"(?ms)^```yaml\n(.*?)^```$", README))
-def test_the_configurations_in_the_readme_are_valid(text, tmp_path):
-    (tmp_path / "mine.yaml").write_text(text)
-    load(None, tmp_path / "mine.yaml")
-
-
 def test_the_command_for_the_secret_sets_every_key_that_pods_read():
     (command,) = re.findall(r"create secret generic iadb-metadata[^`]*", README)
     given = set(re.findall(r"--from-(?:literal|file)=(\w+)=", command))
     read = {
-        variable["valueFrom"]["secretKeyRef"]["key"]
+        entry["valueFrom"]["secretKeyRef"]["key"]
         for _, container in containers()
-        for variable in container.get("env", [])
-        if "valueFrom" in variable
+        for entry in container.get("env", [])
+        if "valueFrom" in entry
     }
     assert read <= given
-    assert given == keys_of_the_metadata_database()
+    assert given == {*KEYS}
     assert f"host={only('Service', 'iadb-postgresql')['metadata']['name']}" in command
 
 
-def keys_of_the_metadata_database():
-    """KEYS of pipeline/runners/kubeflow/metadata_store.py, whose import takes ten seconds."""
-    source = (PROJECT / "pipeline/runners/kubeflow/metadata_store.py").read_text("utf-8")
-    (keys,) = [
-        node.value
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "KEYS"
-    ]
-    return set(ast.literal_eval(keys))
+def test_the_shell_has_what_the_commands_for_models_read():
+    (container,) = only("Pod", "iadb-files")["spec"]["containers"]
+    read = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in container["env"]}
+    assert read == {
+        variable(key): {"name": OPTIONS.metadata_secret, "key": key, "optional": True}
+        for key in KEYS
+    }
 
 
 def test_manifests_contain_no_secrets_or_passwords():
     assert not of_kind("Secret")
     for _, container in containers():
-        for variable in container.get("env", []):
-            if re.search("PASSWORD|USER|TOKEN|KEY", variable["name"]):
-                assert "value" not in variable
+        for entry in container.get("env", []):
+            if re.search("PASSWORD|USER|TOKEN|KEY", entry["name"]):
+                assert "value" not in entry
 
 
 def test_selectors_and_network_policies_select_existing_pods():
@@ -175,7 +166,8 @@ def test_selectors_and_network_policies_select_existing_pods():
     for selector in selectors:
         assert [found for found in labels if selector.items() <= found.items()], selector
     policies = [part["spec"]["podSelector"]["matchLabels"] for part in of_kind("NetworkPolicy")]
-    assert policies == [part["spec"]["selector"] for part in of_kind("Service")]
+    services = [part["spec"]["selector"] for part in of_kind("Service")]
+    assert policies == [{"app.kubernetes.io/part-of": "iadb"}, *services]
 
 
 def test_services_probes_and_policies_name_existing_ports():
@@ -192,19 +184,48 @@ def test_services_probes_and_policies_name_existing_ports():
         target = ports[service["spec"]["selector"]["app.kubernetes.io/name"]]
         assert {port["targetPort"] for port in service["spec"]["ports"]} == target
     for policy in of_kind("NetworkPolicy"):
-        target = ports[policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"]]
-        for rule in policy["spec"]["ingress"]:
+        selected = policy["spec"]["podSelector"]["matchLabels"]
+        for rule in policy["spec"].get("ingress", []):
+            target = ports[selected["app.kubernetes.io/name"]]
             assert {port["port"] for port in rule["ports"]} == target
 
 
-def test_only_pods_of_a_run_reach_the_database():
+def test_only_pods_of_a_run_and_the_shell_reach_the_database():
     spec = only("NetworkPolicy", "iadb-postgresql")["spec"]
     (rule,) = spec["ingress"]
-    assert rule["from"] == [{"podSelector": {"matchLabels": RUN_POD}}]
+    shell = {"app.kubernetes.io/name": "iadb-files"}
+    assert rule["from"] == [{"podSelector": {"matchLabels": each}} for each in (RUN_POD, shell)]
+
+
+@pytest.mark.parametrize("folder", [BASE, *OVERLAYS], ids=lambda folder: folder.name)
+def test_no_pod_accepts_connections_that_no_policy_allows(folder):
+    policies = [part["spec"] for part in build(folder) if part["kind"] == "NetworkPolicy"]
+    (default,) = [spec for spec in policies if "ingress" not in spec]
+    assert default["policyTypes"] == ["Ingress"]
+    pods_built = [
+        part["spec"]["template"] for part in build(folder) if "template" in part.get("spec", {})
+    ]
+    job = only("CronJob", "iadb-retraining")["spec"]["jobTemplate"]["spec"]
+    for pod in [*pods_built, job["template"], only("Pod", "iadb-files")]:
+        assert default["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+
+
+def test_only_labeled_pods_reach_a_server_that_takes_any_number_of_steps():
+    built = build(FOLDER / "manifests/overlays/all-signatures")
+    (policy,) = [
+        part["spec"]
+        for part in built
+        if part["kind"] == "NetworkPolicy" and part["metadata"]["name"] == "iadb-serving"
+    ]
+    (rule,) = policy["ingress"]
+    assert rule["from"] == [{"podSelector": {"matchLabels": {"iadb-serving-client": "true"}}}]
+    assert {port["port"] for port in rule["ports"]} == {"grpc", "rest"}
+    assert "iadb-serving-client=true" in README
 
 
 def test_database_and_server_have_no_egress():
-    for policy in of_kind("NetworkPolicy"):
+    for service in of_kind("Service"):
+        policy = only("NetworkPolicy", service["metadata"]["name"])
         assert "Egress" in policy["spec"]["policyTypes"]
         assert "egress" not in policy["spec"]
 
@@ -234,14 +255,23 @@ def test_every_container_is_pinned_limited_and_unprivileged(spec, container):
     tag = container["image"].rpartition(":")[2]
     assert re.match(r"\d+\.\d+", tag)
     assert {"cpu", "memory"} <= set(container["resources"]["requests"])
-    assert "memory" in container["resources"]["limits"]
+    assert {"cpu", "memory"} <= set(container["resources"]["limits"])
     pod = spec["securityContext"]
     assert pod["runAsNonRoot"] and pod["runAsUser"] > 0 and pod["runAsGroup"] > 0
     assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
     own = container["securityContext"]
     assert own["allowPrivilegeEscalation"] is False
+    assert own["readOnlyRootFilesystem"] is True
     assert own["capabilities"] == {"drop": ["ALL"]}
     assert spec["automountServiceAccountToken"] is False
+
+
+def test_the_images_user_can_write_to_tmp_and_its_home():
+    home = re.search(r"HOME=(\S+)", (FOLDER / "Dockerfile").read_text("utf-8"))[1]
+    for _, container in containers():
+        if container["image"] == OPTIONS.image:
+            paths = {mount["mountPath"] for mount in container["volumeMounts"]}
+            assert {"/tmp", home, OPTIONS.root} <= paths
 
 
 def test_the_service_account_has_only_the_permissions_that_a_run_needs():

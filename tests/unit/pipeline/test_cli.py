@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import subprocess
 import sys
 
@@ -59,12 +60,21 @@ def test_config_show_prints_the_resolved_configuration():
         "a b: c",
         "--set",
         "train.steps=7",
-        "--set",
-        "train.warmup_steps=1",
     )
     resolved = yaml.safe_load(result.output)
     assert resolved["train"]["steps"] == 7
-    assert resolved["data"]["folder"] == "a b: c"
+    assert resolved["data"]["folder"] == os.path.abspath("a b: c")
+    assert result.output.startswith("# From preset digits, --set. Keys")
+
+
+def test_a_preset_that_nobody_asked_for_is_named(tmp_path):
+    shown = iadb("config", "show")
+    assert shown.stderr == "no --preset or --config: the preset digits applies\n"
+    assert shown.stdout.startswith("# From preset digits. Keys")
+    (tmp_path / "mine.yaml").write_text(shown.stdout)
+    shown = iadb("config", "show", "--config", tmp_path / "mine.yaml")
+    assert shown.stderr == ""
+    assert shown.stdout.startswith(f"# From file {tmp_path}/mine.yaml. Keys")
 
 
 def test_config_schema_prints_a_json_schema():
@@ -81,9 +91,54 @@ def test_a_run_without_a_folder_names_the_option_for_it(tmp_path):
     result = iadb("run", "--workspace", tmp_path / "w")
     assert result.exit_code == 2
     assert result.output == (
+        "no --preset or --config: the preset digits applies\n"
         "iadb: data.folder: not set; give the folder of images with --data FOLDER\n"
     )
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("--data", "nope"), "nope: no such folder; expected a folder with images"),
+        (("--data", "empty"), "empty: no image files below this folder"),
+        (("--data", "file.png"), "file.png: not a folder"),
+        (("--data", "images", "--set", "data.holdout=nope"), "nope: no such folder"),
+        (("--data", "images", "--set", "data.pattern=span-{SPAN}"), "images: no folder matches"),
+        (("--data", "images", "--set", "data.pattern=nope"), "images/nope: no such folder"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
+)
+def test_a_run_without_images_ends_before_tfx_starts_and_records_nothing(tmp_path, settings, said):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "images").mkdir()
+    for file in ("images/1.png", "file.png"):
+        (tmp_path / file).touch()
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from pipeline.cli import main\n"
+        f"result = CliRunner().invoke(main, ['run', '--preset', 'digits', *{settings!r}])\n"
+        "print(result.exit_code, [m for m in ('tensorflow', 'tfx') if m in sys.modules])\n"
+        "print(result.output, end='')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    first, error = ended.stdout.splitlines()
+    assert first == f"{exit_codes.DATA} []"
+    assert error.startswith(f"iadb: {tmp_path}/{said}")
+    assert not (tmp_path / "workspace").exists()
+
+
+def test_the_home_directory_is_found_where_the_shell_does_not_expand_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir("/")
+    shown = iadb("config", "show", "--preset=digits", "--data=~/images").stdout
+    (tmp_path / "mine.yaml").write_text(shown)
+    shown = iadb("config", "show", "--config=~/mine.yaml").stdout
+    assert yaml.safe_load(shown)["data"]["folder"] == f"{tmp_path}/images"
+    assert iadb("runs", "--workspace=~/models").output == f"no runs in {tmp_path}/models\n"
 
 
 def test_digest_prints_the_hash_of_weights_without_tensorflow(tmp_path):
@@ -111,7 +166,7 @@ def test_a_run_whose_weights_differ_from_the_pinned_ones_does_not_start(tmp_path
     weights.write_bytes(b"weights")
     found, expected = hashlib.sha256(b"weights").hexdigest(), "0" * 64
     features = f"{{name: keras:MobileNetV2, weights: {weights}, sha256: '{expected}'}}"
-    place = ("--data", tmp_path, "--workspace", tmp_path.parent / "workspace")
+    place = ("--preset", "digits", "--data", tmp_path, "--workspace", tmp_path.parent / "workspace")
     result = iadb("run", *place, "--set", f"evaluate.features={features}")
     assert result.exit_code == 2
     assert result.output == (
@@ -119,6 +174,22 @@ def test_a_run_whose_weights_differ_from_the_pinned_ones_does_not_start(tmp_path
         "restore the pinned file, or pin this one if you trust it\n"
     )
     assert not (tmp_path.parent / "workspace").exists()
+
+
+@pytest.mark.parametrize("option", ["--output", "--gif"])
+def test_a_missing_folder_for_the_output_is_reported_before_anything_is_drawn(tmp_path, option):
+    result = iadb("sample", "--workspace", tmp_path, option, tmp_path / "no" / "x.png")
+    assert result.exit_code == 2
+    assert f"no folder {tmp_path / 'no'}" in result.output
+
+
+@pytest.mark.parametrize("command", ["sample", "serve-check"])
+def test_a_folder_that_is_no_model_is_reported_in_one_line(tmp_path, command):
+    result = iadb(command, "--model", tmp_path)
+    assert result.exit_code == 2
+    assert result.output == (
+        f"iadb: {tmp_path}: not a model that `iadb run` pushed: it has no saved_model.pb\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["sample", "serve-check"])

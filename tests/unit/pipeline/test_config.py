@@ -1,9 +1,16 @@
+import os
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
 from data import emoji
 from pipeline import config
 from pipeline.config import ConfigError, load
+from pipeline.config_values import presets
+from pipeline.yaml_text import MAX_CHARACTERS, dump, parse, quote
+from trainer.options import EmaOptions
 
 
 def message(*overrides, **kwargs):
@@ -21,22 +28,100 @@ def test_the_last_of_preset_file_and_overrides_wins(tmp_path):
     assert resolved.data.resolution == 8
 
 
-@pytest.mark.parametrize("preset", config.presets())
-def test_every_preset_is_valid(preset):
+@pytest.mark.parametrize("preset", presets())
+def test_every_preset_is_valid_for_any_number_of_steps(preset):
     assert load(preset).name == preset.replace("_", "-")
+    assert load(preset, overrides=["train.steps=3"]).train.warmup < 3
 
 
-def test_what_is_shown_loads_to_the_same_configuration(tmp_path):
+@pytest.mark.parametrize("preset", presets())
+def test_what_is_shown_loads_to_the_same_configuration(preset, tmp_path):
     file = tmp_path / "config.yaml"
-    resolved = load("emoji", overrides=["beam.components.Transform=[--runner=X]"])
-    file.write_text(config.dump(resolved))
-    assert load(file=file) == resolved
+    settings = (
+        "beam.components.Transform=[--runner=X, '#1']",
+        "drift.on_drift=off",
+        "data.folder='1e3'",
+        "notify.on=[held]",
+        "kubeflow.default.memory=4Gi",
+        "kubeflow.nodes.Trainer={gpu: 1, node_selector: {'on': 'yes', zone: '010'}}",
+        "kubeflow.default.tolerations=[{key: 'a: b'}]",
+    )
+    resolved = load(preset, overrides=settings)
+    file.write_text(dump(resolved))
+    shown = load(file=file)
+    assert shown == resolved
+    # A key that is not set leaves the default of all nodes alone.
+    assert shown.kubeflow.of_node("Trainer").memory == "4Gi"
+    assert yaml.safe_load(file.read_text()) == parse(file.read_text())
+
+
+def test_what_is_shown_describes_every_key():
+    shown = dump(load("digits"))
+    assert "  # number of batches to train on\n  steps: 1000\n" in shown
+    for section in (config.PipelineConfig, config.DataConfig, config.TrainOptions, EmaOptions):
+        for name, field in section.model_fields.items():
+            words = r"\s+(# )?".join(map(re.escape, field.description.split()))
+            assert re.search(rf"# {words}\n *{name}:", shown), name
+
+
+def test_steps_of_the_warm_up_follow_from_all_steps_unless_they_are_set():
+    def warmup(*overrides):
+        return load("digits", overrides=overrides).train.warmup
+
+    assert warmup() == 100
+    assert warmup("train.steps=40") == 4
+    assert warmup("train.steps=500000") == 5000
+    assert warmup("train.steps=40", "train.warmup_steps=20") == 20
+
+
+def test_relative_paths_belong_to_the_file_or_to_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    (tmp_path / "here").mkdir()
+    file = Path("here/config.yaml")
+    file.write_text(
+        "data: {folder: images, holdout: gs://bucket/held-out}\n"
+        "validation: {schema_file: ~/schema.pbtxt}\n"
+        "evaluate: {features: {name: onnx:net.onnx, sha256: " + 64 * "a" + "}}\n"
+    )
+    resolved = load(file=file)
+    assert resolved.data.folder == str(tmp_path / "here" / "images")
+    assert resolved.data.holdout == "gs://bucket/held-out"
+    assert resolved.validation.schema_file == "/home/me/schema.pbtxt"
+    assert resolved.evaluate.features.name == f"onnx:{tmp_path / 'here' / 'net.onnx'}"
+    overrides = ("data.folder=other", "evaluate.features.name=saved_model:/net", "data.holdout=~/x")
+    resolved = load(file=file, overrides=overrides)
+    assert resolved.data.folder == str(tmp_path / "other")
+    assert resolved.data.holdout == "/home/me/x"
+    assert resolved.evaluate.features.name == "saved_model:/net"
+    monkeypatch.chdir("/")
+    (tmp_path / "shown.yaml").write_text(dump(resolved))
+    assert load(file=tmp_path / "shown.yaml") == resolved
+
+
+@pytest.mark.parametrize("name", ["a: b # c", "{x}", "on", "1e3", "naïve 😀", "line\nbreak", "\\"])
+def test_a_folder_may_have_any_name(name):
+    assert load("digits", overrides=[f"data.folder={quote(name)}"]).data.folder == os.path.join(
+        os.getcwd(), name
+    )
 
 
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
         ("train.stepz=4", "train.stepz: unknown key; did you mean steps?"),
+        ("resolution=32", "resolution: unknown key; did you mean data.resolution or"),
+        ("steps=500", "steps: unknown key; did you mean train.steps?"),
+        ("stepz=500", "stepz: unknown key; did you mean train.steps?"),
+        ("data.steps=500", "data.steps: unknown key; did you mean train.steps?"),
+        (
+            "kubeflow.nodes.Trainer.cpus=2",
+            "kubeflow.nodes.Trainer.cpus: unknown key; did you mean cpu?",
+        ),
+        (
+            "kubeflow.default.tolerations=[{effects: X}]",
+            "kubeflow.default.tolerations.0.effects: unknown key; did you mean effect?",
+        ),
         ("foo=1", "foo: unknown key; allowed here: name, data, validation"),
         ("train.steps=many", "train.steps: got 'many'; input should be a valid integer"),
         ("train.steps=0", "train.steps: got 0; input should be greater than 0"),
@@ -45,7 +130,10 @@ def test_what_is_shown_loads_to_the_same_configuration(tmp_path):
         ("data.channels=2", "data.channels: got 2; input should be 1 or 3"),
         ("model.norm_groups=7", "model: norm_groups=7 does not divide the width 32"),
         ("model.attention=[true]", "model: attention has 1 levels, but channels has 2"),
-        ("train.warmup_steps=5000", "train: warmup_steps=5000 must be below steps=1000"),
+        (
+            "train.warmup_steps=5000",
+            "train: warmup_steps=5000 must be below steps=1000; null derives it from steps",
+        ),
         ("data.resolution=9", "data.resolution=9 is not divisible by 2"),
         ("data.group_pattern=abc", "data.group_pattern: got 'abc'; expected one (group)"),
         ("data.pattern=../x", "data.pattern: got '../x'; expected a path below the data folder"),
@@ -61,7 +149,8 @@ def test_what_is_shown_loads_to_the_same_configuration(tmp_path):
         ),
         ("data.holdout=''", "data.holdout: got ''; string should have at least 1 character"),
         ("name=../x", "name: got '../x'; string should match pattern"),
-        ("train.steps=yes", "train: steps: got True; a boolean is not allowed here"),
+        ("train.steps=true", "train: steps: got True; a boolean is not allowed here"),
+        ("train.steps=yes", "train.steps: got 'yes'; input should be a valid integer"),
         ("train.learning_rate=.inf", "train.learning_rate: got inf; input should be a finite"),
         ("data.folder=''", "data.folder: got ''; string should have at least 1 character"),
         ("train.weight_decay=0.1", "train: weight_decay=0.1 requires optimizer=adamw, got adam"),
@@ -76,14 +165,18 @@ def test_what_is_shown_loads_to_the_same_configuration(tmp_path):
             "evaluate.features=keras:VGG61",
             "evaluate.features.name: got 'keras:VGG61'; no such network",
         ),
-        ("evaluate.features=onnx:m", "evaluate.features: onnx:m requires sha256"),
+        ("evaluate.features=onnx:/m", "evaluate.features: onnx:/m requires sha256"),
         (
             "evaluate.features={name: pixels, shaw: 0}",
             "evaluate.features.shaw: unknown key; did you mean sha256?",
         ),
         ("train.steps", "--set train.steps: expected KEY=VALUE"),
         ("train..steps=1", "--set train..steps=1: expected KEY=VALUE"),
-        ("train.steps=[", "--set train.steps=[: the value is not YAML"),
+        ("train.steps=[", "--set train.steps=[: not YAML: while parsing a flow node"),
+        (
+            "train={steps: 1, steps: 2}",
+            "--set train={steps: 1, steps: 2}: the key steps is already",
+        ),
         ("train=5", "train: got 5; input should be a valid"),
     ],
 )
@@ -93,8 +186,36 @@ def test_an_error_is_one_line_that_names_key_value_and_what_is_allowed(override,
     assert "\n" not in text
 
 
+LONG = {
+    "value": ("name=" + 900_000 * "x", "name: got 'xxxxxxx"),
+    "argument": ("name=" + 10_000_000 * "x", "--set name=xxxxxxx"),
+    "key": (50_000 * "x" + "=1", "xxxxxxx"),
+    "path": (20_000 * "a." + "a=1", "--set a.a.a."),
+    "nesting": ("train.steps=" + 20_000 * "[", "--set train.steps=[[[["),
+    "number": ("train.steps=" + 5000 * "9", "--set train.steps=9999"),
+    "list": (f"data.exclude={[*range(9000)]}", "data: exclude=(0, 1, 2,"),
+    "expression": ("data.group_pattern=" + 5000 * "(", "data.group_pattern: got '((((((("),
+    "scheme": ("kubeflow.root=" + 9000 * "s" + "://", "kubeflow.root: got 'ssssss"),
+}
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_an_error_shows_the_beginning_of_a_long(what):
+    override, expected = LONG[what]
+    text = message(override)
+    assert text.startswith(expected)
+    assert "\n" not in text
+    assert len(text) < 400
+
+
 def test_all_invalid_keys_are_reported_at_once():
     assert len(message("train.stepz=4", "train.steps=x", "data.channels=7").splitlines()) == 3
+
+
+def test_of_very_many_invalid_keys_the_first_are_reported():
+    lines = message(*(f"train.x{i}=4" for i in range(500))).splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "and 480 more errors"
 
 
 def test_guidance_is_for_conditional_models():
@@ -112,7 +233,13 @@ def test_an_unknown_preset_names_those_there_are():
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"train: [", "not YAML"),
+        (b"train: [", "config.yaml, line 1: not YAML: while parsing a flow node"),
+        (
+            b"train:\n  steps: 5\ndata: {}\ntrain:\n  seed: 1\n",
+            "config.yaml, line 4: the key train is already on line 1; keep one",
+        ),
+        (b"train:\n  steps: 5\n  steps: 6\n", "line 3: the key steps is already on line 2"),
+        (b"x" * (MAX_CHARACTERS + 1), f"config.yaml: larger than {MAX_CHARACTERS:,} bytes"),
         (b"- a\n- b\n", "expected sections with keys, found list"),
         (b"!!python/object/apply:os.system ['true']", "not YAML"),
         (b"\xff\xfe", "cannot be read: not UTF-8 text"),
@@ -149,13 +276,13 @@ def test_a_configuration_cannot_be_changed():
         load("digits").train.steps = 5
 
 
-def test_off_is_a_word_even_where_yaml_takes_it_for_false():
+def test_off_is_a_word_also_for_readers_of_yaml_1_1():
     off = load("digits", overrides=["drift.on_drift=off"])
-    assert off.drift.on_drift == yaml.safe_load(config.dump(off))["drift"]["on_drift"] == "off"
+    assert off.drift.on_drift == yaml.safe_load(dump(off))["drift"]["on_drift"] == "off"
 
 
 def test_dumped_yaml_holds_plain_values_only():
-    assert yaml.safe_load(config.dump(load("digits")))["model"]["channels"] == [32, 64]
+    assert yaml.safe_load(dump(load("digits")))["model"]["channels"] == [32, 64]
 
 
 def test_the_emoji_preset_splits_by_base_code_point():

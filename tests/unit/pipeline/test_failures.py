@@ -1,4 +1,8 @@
+import ast
 import errno
+import re
+import subprocess
+import sys
 
 import apache_beam as beam
 import pytest
@@ -13,8 +17,31 @@ from pipeline import failures
 from pipeline.config import ConfigError
 from pipeline.registry.serving import NoModelError, UnknownLabelError
 from pipeline.workspace import InUseError, WorkspaceError
+from tests.small_disk import needs_mount, on_disk
 from trainer.common import exit_codes
 from trainer.labels import TooFewClassesError
+
+# Writes to ML Metadata on a full disk.
+FULL_STORE = """
+import pathlib, sys
+from pipeline import failures
+from pipeline.registry import lineage
+from tests.recorded import Recorded
+from tests.small_disk import filled
+
+folder = pathlib.Path(sys.argv[1])
+Recorded(folder / "metadata.sqlite", folder / "artifacts").run()
+store = lineage.connect(folder / "metadata.sqlite")
+artifacts = store.get_artifacts()
+for artifact in artifacts:
+    artifact.custom_properties["note"].string_value = "x" * 10_000
+with filled(folder):
+    try:
+        store.put_artifacts(artifacts)
+    except Exception as error:
+        print(failures.describe(error))
+"""
+FULL, FREE = "the disk is full", "free some space"
 
 
 @pytest.mark.parametrize(
@@ -32,11 +59,30 @@ from trainer.labels import TooFewClassesError
         (DriftError("drifted"), exit_codes.HELD, "drifted"),
         (InUseError("busy"), exit_codes.WORKSPACE, "busy"),
         (WorkspaceError("busy"), exit_codes.WORKSPACE, "busy"),
-        (OSError(errno.ENOSPC, "x", "/f"), exit_codes.WORKSPACE, "the disk is full: /f"),
+        (OSError(errno.ENOSPC, "x", "/f"), exit_codes.WORKSPACE, f"{FULL}: /f; {FREE}"),
+        (OSError(errno.EACCES, "x", "/f"), exit_codes.WORKSPACE, "permission denied: /f"),
         (
-            RuntimeError("/f; No space left on device\nmore"),
+            RuntimeError("one\nwriting /a/b.c; No space left on device\nmore"),
             exit_codes.WORKSPACE,
-            "the disk is full: /f; No space left on device",
+            f"{FULL}: /a/b.c; {FREE}",
+        ),
+        (
+            RuntimeError("gs://a/b: Permission denied"),
+            exit_codes.WORKSPACE,
+            "permission denied: gs://a/b: Permission denied",
+        ),
+        (  # of ML Metadata
+            RuntimeError(
+                'Cannot create node for goo.gle/x uri: "/w/a/1" Error when executing query: '
+                "database or disk is full query:  INSERT INTO `Artifact` VALUES(10, '/w/a/1');"
+            ),
+            exit_codes.WORKSPACE,
+            f"{FULL}: /w/a/1; {FREE}",
+        ),
+        (
+            RuntimeError("executing query: database or disk is full query:  UPDATE `Execution`"),
+            exit_codes.WORKSPACE,
+            f"{FULL}; {FREE}",
         ),
         (KeyError("x"), exit_codes.UNEXPECTED, "KeyError: 'x'"),
         (ValueError("one\ntwo"), exit_codes.UNEXPECTED, "ValueError: one"),
@@ -59,3 +105,19 @@ def test_a_stop_within_a_function_that_beam_calls_is_one(stop, code):
     with pytest.raises(RuntimeError) as caught:
         pipeline.run()
     assert failures.describe(caught.value)[0] == code
+
+
+@needs_mount
+def test_ml_metadata_on_a_full_disk_is_described_in_one_line_without_sql(tmp_path):
+    program = [sys.executable, "-c", FULL_STORE, tmp_path]
+    result = subprocess.run(on_disk(tmp_path, "size=4m", program), capture_output=True, text=True)
+    assert result.stderr == ""
+    code, text = ast.literal_eval(result.stdout)
+    assert code == exit_codes.WORKSPACE
+    assert re.fullmatch(f"{FULL}(: {tmp_path}/artifacts/\\S+)?; {FREE}", text)
+
+
+def test_output_onto_a_full_disk_is_lost_and_nothing_else():
+    program = "from pipeline.failures import say; say('a'); say('b', error=True)"
+    with open("/dev/full", "w") as full:
+        subprocess.run([sys.executable, "-uc", program], stdout=full, stderr=full, check=True)

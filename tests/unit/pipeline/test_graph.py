@@ -23,7 +23,7 @@ LOCATIONS = Locations("artifacts", "checkpoints", "serving")
 
 
 def compile_ir(*overrides):
-    config = load("digits", overrides=["data.folder=images", *overrides])
+    config = load("digits", overrides=["data.folder=/images", *overrides])
     return Compiler().compile(create_pipeline(config, LOCATIONS, schema=""))
 
 
@@ -35,7 +35,7 @@ def parameters(*overrides):
 
 def test_the_parameters_of_a_run_default_to_the_configuration():
     given = parameters("train.steps=123", "evaluate.samples=321")
-    assert given == {"data_folder": "images", "span": "latest", "steps": 123, "samples": 321}
+    assert given == {"data_folder": "/images", "span": "latest", "steps": 123, "samples": 321}
 
 
 @pytest.mark.parametrize("span", [0, 7])

@@ -28,7 +28,7 @@ def holder(tmp_path):
 
 def test_another_process_keeps_a_run_out(tmp_path, holder):
     with (
-        pytest.raises(WorkspaceError, match=f"in use by process {holder.pid} since"),
+        pytest.raises(WorkspaceError, match=f"in use by process {holder.pid} on .+ since"),
         Workspace(tmp_path).locked(),
     ):
         pass

@@ -1,7 +1,11 @@
+import subprocess
+import sys
+
 import pytest
 import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
+from trainer.fit.checkpoint_lock import CheckpointsInUseError
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.run_fn import run_fn, state_key
 
@@ -57,6 +61,35 @@ def fn_args(tmp_path, transform_graph, small_network):
             "source_hash": "0" * 16,
         },
     )
+
+
+HOLD = """
+import sys, time
+from trainer.fit.checkpoint_lock import checkpoints_locked
+with checkpoints_locked(sys.argv[1]):
+    print("locked", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_second_training_of_the_same_model_names_the_first_and_waits_for_its_end(
+    fn_args, tmp_path
+):
+    key = state_key(fn_args.custom_config, fn_args.train_files, None)
+    folder = f"{tmp_path}/checkpoints/{key}"
+    command = [sys.executable, "-c", HOLD, folder]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "locked\n"
+        with pytest.raises(CheckpointsInUseError) as error:
+            run_fn(fn_args)
+        assert str(error.value).startswith(
+            f"checkpoints {folder} are in use by process {first.pid} on "
+        )
+        assert len(str(error.value).splitlines()) == 1
+        assert not (tmp_path / "model").exists()
+        first.kill()
+    run_fn(fn_args)
+    assert (tmp_path / "model").exists()
 
 
 def test_a_worker_that_is_not_the_chief_writes_nothing(fn_args, tmp_path, monkeypatch):

@@ -2,10 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 from tfx.dsl.io import fileio
 from tfx.proto import pusher_pb2
 from tfx.types.standard_artifacts import Model, ModelBlessing, PushedModel
-from tfx.utils import io_utils, proto_utils
+from tfx.utils import proto_utils
 
 from components.atomic_pusher import executor, names, versions
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
@@ -58,15 +59,15 @@ def test_on_an_object_store_the_file_that_servers_require_is_written_last(push, 
     serving = "ram://atomic_pusher/serving"
     steps = []
 
-    def copy_file(source, target, *args, **kwargs):
+    def watched(source, target, overwrite):
         found = sorted(name for _, _, files in fileio.walk(serving) for name in files)
         steps.append((target.rpartition("/")[2], found))
-        return real_copy_file(source, target, *args, **kwargs)
+        copy(source, target, overwrite)
 
-    real_copy_file = io_utils.copy_file
-    monkeypatch.setattr(io_utils, "copy_file", copy_file)
+    copy = tf.io.gfile.copy
+    monkeypatch.setattr(tf.io.gfile, "copy", watched)
     first = push(serving).get_string_custom_property("pushed_version")
-    [(last, found)] = steps
+    last, found = steps[-1]
     assert last == versions.SAVED_MODEL
     assert {"fingerprint.pb", "iadb.json"} <= set(found)
     assert versions.SAVED_MODEL not in found

@@ -1,5 +1,6 @@
 """Small image files with known pixels."""
 
+import functools
 import json
 import os
 import tempfile
@@ -39,6 +40,31 @@ def write_forty(folder: Path) -> Path:
 def noise() -> Callable[..., Image.Image]:
     """The function make_noise."""
     return make_noise
+
+
+@pytest.fixture(scope="session")
+def photograph() -> Callable[[int, int], Image.Image]:
+    """A function: width, height -> an RGB image with a photograph's spectrum and hard edges."""
+
+    @functools.cache
+    def make(width: int, height: int) -> Image.Image:
+        rng = np.random.default_rng(width)
+        frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+        frequency[0, 0] = 1
+        waves = rng.normal(size=(2, 3, *frequency.shape))
+        layers = np.fft.irfft2((waves[0] + 1j * waves[1]) / frequency, s=(height, width))
+        layers *= np.array([45, 15, 15])[:, None, None] / layers.std((1, 2), keepdims=True)
+        light, *tints = layers
+        pixels = 120 + np.stack(
+            [light + tints[0], light - tints[0] - tints[1], light + tints[1]], -1
+        )
+        for _ in range(20):
+            x, y = rng.integers(0, (width, height))
+            reach = rng.integers(2, min(width, height) // 6)
+            pixels[max(0, y - reach) : y + reach, x : x + reach] += rng.uniform(-120, 120, 3)
+        return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+    return make
 
 
 @pytest.fixture
@@ -115,7 +141,7 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
                 "input_base": str(folder),
                 "holdout": holdout,
                 "window": json.dumps(window),
-                "image_options": ImageOptions(**options).model_dump_json(),
+                "image_options": ImageOptions(**{"min_size": 1, **options}).model_dump_json(),
             },
         )
         return artifact

@@ -14,12 +14,14 @@ from PIL import Image
 from tfx.components.util import tfxio_utils
 from tfx.types import standard_artifacts
 
+from components.image_example_gen.decode import NEARLY_BLACK, PROFILE_IGNORED
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.executor import DecodeFiles
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shards import WriteShard, shard_count, write_records
 from components.image_example_gen.spans import ImageSource
+from components.progress import DECODED, listening
 from trainer import examples
 
 
@@ -167,6 +169,52 @@ def test_a_hostile_folder_is_reported_file_by_file(image_folder, run_executor, n
     assert len(rows) == 43
     assert rows["cats/můj kocour.png"][examples.LABEL] == b"cats"
     assert rows["copy of 01.png"][examples.LABEL] == b""
+
+
+def test_skipped_files_and_unusual_images_are_reported(image_folder, run_executor):
+    for name in ("IMG_1.HEIC", "cats/IMG_2.heic", "logo.svg", "labels.csv", "README", ".DS_Store"):
+        (image_folder / name).write_bytes(b"x")
+    for index in range(2):
+        gray = np.full((12, 12), 4000 + index, np.uint16)
+        Image.fromarray(gray).save(image_folder / f"dark-{index}.png")
+    holdout = image_folder.parent / "holdout"
+    holdout.mkdir()
+    Image.new("RGB", (12, 12)).save(holdout / "black.png", icc_profile=b"damaged")
+    (holdout / "scan.jp2").write_bytes(b"x")
+    artifact = run_executor(image_folder, resolution=12, holdout=str(holdout))
+    report = report_of(artifact)
+    assert report["skipped"] == {".heic": 2, ".csv": 1, ".jp2": 1, ".svg": 1, "none": 1}
+    assert report["notes"] == {NEARLY_BLACK: 3, PROFILE_IGNORED: 1}
+    assert (report["files"], report["rejected"]) == (43, 0)
+    assert json.loads(artifact.get_string_custom_property("remarks")) == [
+        "not read: 2 .heic, 1 .jp2, 1 .svg; convert them to JPEG or PNG",
+        f"3 of the accepted images: {NEARLY_BLACK}",
+        f"1 of the accepted images: {PROFILE_IGNORED}",
+        "ignored: 1 .csv, 1 without an ending",
+    ]
+
+
+def test_usual_files_give_no_remarks(forty):
+    assert forty[1].get_string_custom_property("remarks") == "[]"
+    assert report_of(forty[1])["skipped"] == report_of(forty[1])["notes"] == {}
+
+
+def test_listeners_receive_the_number_of_files_and_then_each_batch(image_folder, run_executor):
+    class Listener:
+        expected, done = 0, 0
+
+        def expect(self, kind, images):
+            assert kind == DECODED
+            self.expected += images
+
+        def __call__(self, kind, images, seconds):
+            assert self.done + images <= self.expected
+            self.done += images
+
+    listener = Listener()
+    with listening(listener):
+        run_executor(image_folder, holdout=str(image_folder / "cats"))
+    assert listener.expected == listener.done == 60
 
 
 def test_too_many_rejected_files_stop_the_run_with_a_one_line_report(image_folder, run_executor):

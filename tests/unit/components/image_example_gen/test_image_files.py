@@ -4,7 +4,14 @@ import pytest
 import tensorflow as tf
 
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import ImageFile, fingerprint, list_images, open_image
+from components.image_example_gen.files import (
+    ImageFile,
+    count_other_files,
+    describe_endings,
+    fingerprint,
+    list_images,
+    open_image,
+)
 
 
 def touch(path, content=b"x"):
@@ -29,6 +36,33 @@ def test_files_with_other_suffixes_and_hidden_ones_are_ignored(tmp_path):
         touch(tmp_path / path)
     touch(tmp_path / "a" / "x.png")
     assert problems(tmp_path) == {"a/x.png": ""}
+
+
+def test_files_with_other_suffixes_are_counted_by_ending_and_hidden_ones_are_not(tmp_path):
+    (tmp_path / "a").mkdir()
+    for path in ("x.HEIC", "a/y.heic", "labels.csv", "README", "a/.x.csv", ".git.csv", "b.png"):
+        touch(tmp_path / path)
+    for odd in ("new.line\n", "a.[red]", "v.2024 (copy)", "x.abcdefghi", "\x1b.\x1b"):
+        touch(tmp_path / odd)
+    (tmp_path / ".DS_Store").mkdir()
+    touch(tmp_path / ".DS_Store" / "x.csv")
+    with open(os.fsencode(tmp_path) + b"/bad.\xff", "wb"):
+        pass
+    assert count_other_files(f"{tmp_path}/") == {".heic": 2, ".csv": 1, "none": 7}
+
+
+def test_endings_are_described_by_frequency_in_one_line():
+    assert describe_endings({".csv": 1, ".heic": 12_000, "none": 2}) == (
+        "12,000 .heic, 2 without an ending, 1 .csv"
+    )
+    many = {f".{index}": index for index in range(1, 8)}
+    assert describe_endings(many) == "7 .7, 6 .6, 5 .5, 4 .4, 3 .3, 3 others"
+
+
+def test_a_folder_with_other_files_only_is_an_error_that_names_them(tmp_path):
+    touch(tmp_path / "a" / "x.heic")
+    with pytest.raises(ImageDataError, match=r"no image files below this folder, found 1 \.heic;"):
+        list_images(str(tmp_path))
 
 
 def test_names_with_spaces_and_letters_of_any_script_are_listed(tmp_path):
@@ -126,6 +160,7 @@ def test_a_remote_folder_is_listed_like_a_local_one():
             file.write(path.encode())
     files = list_images(f"{folder}/")
     assert [(file.path, file.size) for file in files] == [("a.jpg", 5), ("b/x.png", 7)]
+    assert count_other_files(folder) == {".txt": 1}
     with open_image(folder, "b/x.png") as stream:
         assert stream.read() == b"b/x.png"
 

@@ -233,7 +233,8 @@ def test_an_unreachable_cluster_exits_with_code_6_and_one_line(iadb, stand_in):
 def test_without_kfp_the_error_names_the_package_to_install(iadb, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     printed = iadb("status", code=exit_codes.USAGE)
-    assert printed == "iadb: KFP's SDK is missing: pip install 'iadb-tfx[kubeflow]'\n"
+    expected = "kfp is missing; in the folder of the project, run: pip install '.[kubeflow]'"
+    assert printed == f"iadb: {expected}\n"
 
 
 def test_help_imports_neither_kfp_nor_other_heavy_libraries():

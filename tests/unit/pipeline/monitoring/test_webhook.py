@@ -1,10 +1,6 @@
 import dataclasses
-import json
 import logging
-import threading
-import time
 from datetime import datetime, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from click.testing import CliRunner
@@ -14,8 +10,8 @@ from pipeline.monitoring import webhook
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.journal import Attempt, Outcome
 from pipeline.workspace import Workspace
+from tests.webhook import SECRET, Webhook
 
-SECRET = "T0SECRET"
 ATTEMPT = Attempt(
     number=7,
     started=datetime(2026, 11, 25, 3, tzinfo=timezone.utc),
@@ -28,37 +24,6 @@ ATTEMPT = Attempt(
     tries=3,
     runs=("run-1",),
 )
-
-
-class Webhook:
-    """A server that answers with given statuses in turn, the last one for ever.
-
-    Attributes:
-        received: the JSON that was posted.
-    """
-
-    def __init__(self, *statuses, delay=0.0):
-        self.received, left = [], list(statuses)
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(handler):  # noqa: N805
-                body = handler.rfile.read(int(handler.headers["Content-Length"]))
-                self.received.append(json.loads(body))
-                time.sleep(delay)
-                handler.send_response(left.pop(0) if len(left) > 1 else left[0])
-                handler.send_header("Location", f"{self.url}/elsewhere")
-                handler.end_headers()
-
-            def log_message(self, *args):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/services/{SECRET}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 import multiprocessing
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from pipeline.registry.journal import Journal, Outcome
+from tests.small_disk import needs_mount, on_disk
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
 LATER = NOW + timedelta(minutes=5)
@@ -64,3 +67,37 @@ def test_two_processes_may_write_at_once(tmp_path):
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
     assert [attempt.number for attempt in Journal(path).attempts()] == list(range(1, 41))
+
+
+ON_FULL_DISK = """
+import pathlib, sys
+from datetime import datetime, timezone
+from pipeline.registry.journal import Journal, Outcome
+from tests.small_disk import filled
+
+folder = pathlib.Path(sys.argv[1])
+journal, now = Journal(folder / "journal.sqlite"), datetime.now(timezone.utc)
+number = journal.begin("check", {}, now)
+with filled(folder):
+    journal.end(number, Outcome.FAILED, "x" * 2000, now, exit_code=4)
+    journal.end(journal.begin("check", {}, now), Outcome.FAILED, "", now, exit_code=4)
+    try:
+        journal.remember({1: bytes(10**6)})
+    except OSError as error:
+        print(error.filename, error.strerror)
+print([(each.number, each.outcome == "failed") for each in journal.attempts()])
+journal.begin("check", {}, now)
+print(sorted(file.name for file in folder.iterdir()))
+"""
+
+
+@needs_mount
+def test_attempts_are_recorded_on_a_disk_that_filled_up(tmp_path):
+    program = [sys.executable, "-c", ON_FULL_DISK, tmp_path]
+    result = subprocess.run(on_disk(tmp_path, "size=1m", program), capture_output=True, text=True)
+    assert result.stderr == ""
+    assert result.stdout.splitlines() == [
+        f"{tmp_path}/journal.sqlite database or disk is full",
+        "[(1, True), (2, True)]",
+        "['journal.reserve', 'journal.sqlite']",
+    ]

@@ -125,6 +125,11 @@ def test_an_unknown_label_is_reported_with_the_known_ones(names, tmp_path):
     assert result.output == "iadb: label 'horse': unknown; there are ox, cow\n"
 
 
+def test_of_a_very_long_label_the_beginning_is_reported(names, tmp_path):
+    with pytest.raises(serving.UnknownLabelError, match=r"^label 'x{78}…: unknown; there are ox"):
+        serving.check_label(names, "x" * 10_000_000)
+
+
 def test_a_misspelled_label_is_reported_with_the_closest_one(names, tmp_path):
     result = iadb_sample(names, tmp_path, "--label", "cows")
     assert result.output == "iadb: label 'cows': unknown; did you mean 'cow'?\n"

@@ -1,7 +1,9 @@
 """Checks for new data, with a stand-in for the command `iadb` that ends as planned."""
 
+import ast
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -16,6 +18,8 @@ from pipeline.registry.journal import Journal, Outcome
 from pipeline.unattended.check import check
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
+from tests.small_disk import needs_mount, on_disk
+from tests.webhook import Webhook
 from trainer.common import exit_codes
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
@@ -47,6 +51,46 @@ if outcome != "failed" or plan["result"]:
     pathlib.Path(file).write_text(json.dumps(result | times | plan["result"]))
 print(line, file=sys.stderr)
 sys.exit(code)
+"""
+
+# Fills the disk, as a run may, and ends like one.
+FILL = """
+import itertools, pathlib, sys
+try:
+    for number in itertools.count():
+        pathlib.Path(sys.argv[1], f"filler-{number}").write_bytes(bytes(1024))
+except OSError:
+    print("iadb: the disk is full: /somewhere", file=sys.stderr)
+    sys.exit(4)
+"""
+# Two checks in a process with a disk of its own: one whose run fills the disk, one on a full disk.
+CHECKS = """
+import pathlib, sys
+from pipeline.config import load
+from pipeline.failures import say
+from pipeline.registry.journal import Journal
+from pipeline.unattended.check import check
+from pipeline.workspace import Workspace
+from tests.small_disk import filled
+
+folder, data, fill = sys.argv[1:]
+folder = pathlib.Path(folder)
+workspace = Workspace(folder)
+options = ("schedule.min_free_gb=0", "schedule.retries=1", "schedule.retry_wait_seconds=0")
+config = load(overrides=[f"data.folder={data}", *options])
+command = [sys.executable, "-c", fill, str(folder)]
+
+def ended():
+    one = check(config, workspace, cause="check", report=say, iadb=command)
+    return one.number, str(one.outcome), one.exit_code, one.message
+
+print(ended())
+for file in folder.glob("filler-*"):
+    file.unlink()
+with filled(folder):
+    print(ended())
+for one in Journal(workspace.journal).attempts():
+    print((one.number, str(one.outcome), one.exit_code, one.message))
 """
 
 
@@ -302,6 +346,49 @@ def test_nothing_starts_on_a_disk_that_is_nearly_full(unattended):
         0,
     )
     assert "GB of disk space are free" in ended.message
+
+
+def check_on_small_disk(folder, run):
+    """What CHECKS prints, what it posts as number, outcome, code and message, and its errors."""
+    (folder / "data").mkdir()
+    (folder / "data" / "a.png").write_bytes(b"")
+    workspace, server = folder / "workspace", Webhook(200)
+    program = [sys.executable, "-c", CHECKS, workspace, folder / "data", run]
+    result = subprocess.run(
+        on_disk(workspace, "size=1m", program),
+        env=os.environ | {"IADB_WEBHOOK": server.url},
+        capture_output=True,
+        text=True,
+    )
+    server.close()
+    fields = ("number", "outcome", "exit_code", "message")
+    posted = [tuple(map(payload["attempt"].get, fields)) for payload in server.received]
+    printed = [ast.literal_eval(line) for line in result.stdout.splitlines() if line[0] == "("]
+    return printed, posted, result.stdout + result.stderr
+
+
+@needs_mount
+def test_a_disk_that_fills_up_is_reported_and_recorded_with_its_cause(tmp_path):
+    printed, posted, output = check_on_small_disk(tmp_path, FILL)
+    journal = f"{tmp_path}/workspace/journal.sqlite"
+    filled_up = (1, "failed", 4, "1 new image; the disk is full: /somewhere (2 tries)")
+    was_full = (0, "failed", 4, f"the disk is full: {journal}; free some space")
+    assert printed == [filled_up, was_full, filled_up]
+    assert posted == [filled_up, was_full]
+    assert output.count("iadb: the disk is full: /somewhere\n") == 2
+
+
+@needs_mount
+def test_a_check_that_the_journal_cannot_record_keeps_its_outcome_and_is_reported(tmp_path):
+    without_reserve = 'import os; os.unlink(f"{sys.argv[1]}/journal.reserve")\n'
+    run = FILL.replace("try:", f"{without_reserve}try:").replace("sys.exit(4)", "sys.exit(0)")
+    printed, posted, output = check_on_small_disk(tmp_path, run)
+    problem = f"the disk is full: {tmp_path}/workspace/journal.sqlite; free some space"
+    message = "1 new image; the disk is full: /somewhere; the next check reads these images again"
+    ended = (1, "blessed", 0, f"{message}: {problem}")
+    assert printed[0] == posted[0] == ended
+    assert printed[2:] == [(1, "None", None, "")]
+    assert f"the journal cannot record this check: {problem}\n" in output
 
 
 def test_a_missing_folder_is_recorded_as_a_failure(unattended):

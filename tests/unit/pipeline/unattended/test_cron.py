@@ -1,4 +1,5 @@
 from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -17,6 +18,10 @@ SATURDAY = datetime(2027, 3, 27, 12, 10, tzinfo=timezone.utc)
         ("0 0 * * Fri-Mon", "0 0 0 * * 0,1,5,6"),
         ("0 0 1 jan,JUL *", "0 0 0 1 1,7 *"),
         ("5/20 * * 1-12 *", "0 5,25,45 * * * *"),
+        ("0 0 1 * 1", "0 0 0 1 * 1"),
+        # With a star in a day, robfig/cron 1.2 requires both days to match, as cron does.
+        ("0 0 1 * */3", "0 0 0 1 * */3,0,3,6"),
+        ("0 0 */10 * mon", "0 0 0 */10,1,11,21,31 * 1"),
     ],
 )
 def test_seconds_come_first_and_values_are_spelled_out(five, six):
@@ -53,17 +58,75 @@ def test_values_out_of_range_are_refused(expression):
         to_kubeflow(expression)
 
 
-def test_the_next_times_are_in_the_zone_across_its_change_of_clocks():
-    times = next_times("0 3 * * *", "Europe/Berlin", SATURDAY, 2)
-    assert [time.isoformat() for time in times] == [
-        "2027-03-28T03:00:00+02:00",
-        "2027-03-29T03:00:00+02:00",
-    ]
+def berlin(cron, *after):
+    """The next four times in Berlin after a time there, with their offsets from UTC in hours."""
+    after = datetime(*after, tzinfo=ZoneInfo("Europe/Berlin"))
+    times = next_times(cron, "Europe/Berlin", after, 4)
+    return " ".join(f"{time:%d-%H:%M+}{time.utcoffset().seconds // 3600}" for time in times)
 
 
-def test_either_of_two_restricted_days_will_do():
-    times = next_times("0 0 1 * 1", "UTC", SATURDAY, 2)
-    assert [f"{time:%a %d}" for time in times] == ["Mon 29", "Thu 01"]
+# What cronie does (`cron.c`): expressions with a star in minute or hour follow the clock; of the
+# others, skipped times are due when the clock is put forward, and repeated ones are due once.
+@pytest.mark.parametrize(
+    ("cron", "times"),
+    [
+        ("0 3 * * *", "29-03:00+2 30-03:00+2 31-03:00+2 01-03:00+2"),
+        ("30 2 * * *", "29-03:00+2 30-02:30+2 31-02:30+2 01-02:30+2"),
+        ("0,30 2 * * *", "29-03:00+2 30-02:00+2 30-02:30+2 31-02:00+2"),
+        ("30 1-4 * * *", "29-01:30+1 29-03:00+2 29-03:30+2 29-04:30+2"),
+        ("*/30 2 * * *", "30-02:00+2 30-02:30+2 31-02:00+2 31-02:30+2"),
+        ("30 * * * *", "29-00:30+1 29-01:30+1 29-03:30+2 29-04:30+2"),
+        ("0 */2 * * *", "29-04:00+2 29-06:00+2 29-08:00+2 29-10:00+2"),
+    ],
+)
+def test_a_time_that_is_skipped_when_the_clocks_go_forward_is_due_right_after_it(cron, times):
+    assert berlin(cron, 2026, 3, 29) == times
+
+
+@pytest.mark.parametrize(
+    ("cron", "times"),
+    [
+        ("0 3 * * *", "25-03:00+1 26-03:00+1 27-03:00+1 28-03:00+1"),
+        ("30 2 * * *", "25-02:30+2 26-02:30+1 27-02:30+1 28-02:30+1"),
+        ("30 1-4 * * *", "25-01:30+2 25-02:30+2 25-03:30+1 25-04:30+1"),
+        ("*/30 2 * * *", "25-02:00+2 25-02:30+2 25-02:00+1 25-02:30+1"),
+        ("30 * * * *", "25-00:30+2 25-01:30+2 25-02:30+2 25-02:30+1"),
+        ("0 */2 * * *", "25-02:00+2 25-02:00+1 25-04:00+1 25-06:00+1"),
+    ],
+)
+def test_a_time_that_is_repeated_when_the_clocks_go_back_is_due_once(cron, times):
+    assert berlin(cron, 2026, 10, 25) == times
+
+
+def test_a_check_in_the_repeated_hour_does_not_hide_the_next_time():
+    assert berlin("30 * * * *", 2026, 10, 25, 2, 45).startswith("25-02:30+1 25-03:30+1")
+    second = datetime(2026, 10, 25, 1, 0, tzinfo=timezone.utc)  # 02:00+1
+    [due] = next_times("30 2 * * *", "Europe/Berlin", second, 1)
+    assert due.day == 26
+
+
+def test_a_change_of_half_an_hour_is_one():
+    [due] = next_times(
+        "15 2 * * *", "Australia/Lord_Howe", datetime(2018, 10, 6, tzinfo=timezone.utc), 1
+    )
+    assert due.isoformat() == "2018-10-07T02:30:00+11:00"
+
+
+@pytest.mark.parametrize(
+    ("cron", "days"),
+    [
+        ("0 0 1 * 1", "Mon 29 Thu 01 Mon 05"),  # either
+        ("0 0 1-31 * 1", "Sun 28 Mon 29 Tue 30"),
+        ("0 0 1 * 0-6", "Sun 28 Mon 29 Tue 30"),
+        ("0 0 */2 * 1", "Mon 29 Mon 05 Mon 19"),  # both, as a field starts with a star
+        ("0 0 1 * */2", "Thu 01 Sat 01 Tue 01"),
+        ("0 0 */1 * 1", "Mon 29 Mon 05 Mon 12"),
+        ("0 0 2,*/30 * 1", "Mon 29 Wed 31 Thu 01"),
+    ],
+)
+def test_day_and_weekday_are_either_or_both_as_in_cron(cron, days):
+    times = next_times(cron, "UTC", SATURDAY, 3)
+    assert " ".join(f"{time:%a %d}" for time in times) == days
 
 
 def test_a_date_that_never_comes_is_refused():

@@ -165,7 +165,7 @@ def test_a_look_imports_no_heavy_library(tmp_path):
         f"arguments = ['run', '--if-new-data', '--data', {str(tmp_path / 'data')!r}]\n"
         f"arguments += ['--workspace', {str(tmp_path / 'workspace')!r}]\n"
         "arguments += ['--set', 'schedule.min_new_images=2']\n"
-        "print(CliRunner().invoke(main, arguments).output)\n"
+        "print(CliRunner().invoke(main, arguments).stdout)\n"
         "heavy = ('tensorflow', 'tfx', 'apache_beam')\n"
         "print([module for module in heavy if module in sys.modules])\n"
     )

@@ -39,6 +39,20 @@ def test_code_and_last_error_line_are_returned_and_the_line_is_forwarded(capsys)
     assert "iadb: first\niadb: \x1b[31mlast\n" in capsys.readouterr().err
 
 
+def test_lines_that_cannot_be_forwarded_to_a_full_disk_do_not_stop_the_child():
+    child = "import sys; sys.stderr.write('line\\n' * 10**5); sys.exit(3)"
+    program = f"""
+import sys
+from pipeline.unattended.supervisor import supervise
+print(supervise([sys.executable, "-c", {child!r}], timeout=20))
+"""
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, text=True
+        )
+    assert result.stdout == f"{Ended(3, 'line')}\n"
+
+
 def test_a_child_without_output_is_described_by_its_code():
     assert supervise(python("exit(5)")) == Ended(5, "ended with exit code 5")
 

@@ -15,6 +15,10 @@ def test_control_characters_in_names_are_escaped():
     assert list_some(["a\nb", "\x1b[31m"]) == r"a\nb, \x1b[31m"
 
 
+def test_of_a_long_name_the_beginning_is_shown():
+    assert list_some(["a" * 1000, "b"]) == "a" * 79 + "…, b"
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

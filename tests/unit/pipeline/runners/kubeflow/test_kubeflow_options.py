@@ -25,10 +25,20 @@ def test_a_relative_folder_is_rejected():
     assert "expected an absolute folder on a volume" in message("kubeflow.root=iadb")
 
 
-def test_a_credential_in_the_environment_is_rejected():
-    assert "AWS_SECRET_ACCESS_KEY looks like a credential" in message(
-        "kubeflow.nodes.Trainer.env={AWS_SECRET_ACCESS_KEY: x}"
+@pytest.mark.parametrize(
+    "name",
+    ["IADB_WEBHOOK", "DATABASE_URL", "GITHUB_PAT", "WANDB_KEY", "DB_PASS", "MYSQL_PWD", "AUTH"],
+)
+@pytest.mark.parametrize("section", ["default", "nodes.Trainer"])
+def test_a_variable_may_be_a_credential_unless_its_name_is_known_or_listed(section, name):
+    setting = f"kubeflow.{section}.env={{{name}: x, TZ: UTC}}"
+    assert message(setting) == (
+        f"kubeflow: {section}.env: {name} may be a credential, which anyone could read in the "
+        "package: use `secrets`, with the name of a Secret, or add the name to kubeflow.plain if "
+        "it is none"
     )
+    options = load("digits", overrides=[setting, f"kubeflow.plain=[{name}]"]).kubeflow
+    assert options.of_node("Trainer").env == {name: "x", "TZ": "UTC"}
 
 
 @pytest.mark.parametrize(

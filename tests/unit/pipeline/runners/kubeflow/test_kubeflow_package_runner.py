@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
@@ -17,8 +18,9 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types.standard_artifacts import String
 
 from pipeline.cluster.compile import compile_package
+from pipeline.commands.clean import clean
 from pipeline.config import ConfigError, load
-from pipeline.runners.kubeflow.options import KubeflowOptions
+from pipeline.runners.kubeflow.options import USER, KubeflowOptions
 from pipeline.runners.kubeflow.package import (
     MAX_PACKAGE,
     KubeflowCompileError,
@@ -47,6 +49,8 @@ OVERRIDES = [
     f"kubeflow.nodes={json.dumps({'Trainer': TRAINER})}",
     "kubeflow.image=registry/iadb:1",
     "train.steps=777",
+    "retention.versions=2",
+    "retention.logs=null",
 ]
 
 
@@ -67,6 +71,35 @@ def package(tmp_path_factory):
     path = tmp_path_factory.mktemp("package") / "digits.yaml"
     compile_package(load("digits", overrides=OVERRIDES), path)
     return TaskPackage(path)
+
+
+def nodes(package):
+    """The tasks that run a node of the pipeline."""
+    return [name for name in package.tasks if name != "Retention"]
+
+
+def test_the_last_task_waits_for_all_nodes_and_applies_the_configured_retention(package):
+    assert set(package.upstream["Retention"]) == set(nodes(package))
+    iadb, command = package.container("Retention")["command"], clean.name
+    assert iadb[:5] == ["python", "-P", "-m", "pipeline.cli", command]
+    context = clean.make_context(command, iadb[5:])
+    assert context.params["if_free"]
+    assert (context.params["workspace"], context.params["metadata"]) == (
+        "/mnt/iadb",
+        "postgresql://",
+    )
+    kept = load(None, None, context.params["overrides"]).retention
+    assert kept == load("digits", overrides=OVERRIDES).retention
+    assert (kept.versions, kept.logs) == (2, None)
+
+
+def test_every_task_runs_as_the_images_user_and_never_as_root(package):
+    dockerfile = (Path(__file__).parents[5] / "kubeflow/Dockerfile").read_text("utf-8")
+    assert f"USER {USER}:{USER}\n" in dockerfile
+    for name in package.tasks:
+        context = package.kubernetes(name)["securityContext"]
+        user = str(USER)  # a 64-bit number in JSON
+        assert context == {"runAsUser": user, "runAsGroup": user, "runAsNonRoot": True}
 
 
 def test_tasks_are_named_as_nodes_and_wait_for_those_they_need(package):
@@ -97,7 +130,7 @@ def test_runtime_parameters_are_inputs_with_the_configuration_as_default(package
 
 
 def test_arguments_and_package_fit_a_cluster_with_room_to_spare(package):
-    for name in package.tasks:
+    for name in nodes(package):
         assert sum(map(len, package.container(name)["args"])) < 16 * 1024
     assert len(package.text) < MAX_PACKAGE / 4
 
@@ -204,8 +237,9 @@ def test_a_parameter_with_a_reserved_or_invalid_name_is_rejected(tmp_path, name)
 
 def test_the_id_of_a_run_is_an_input_of_its_own(package):
     # Kubeflow substitutes it only if it is a whole input, not in arguments.
-    for name, task in package.tasks.items():
-        value = task["inputs"]["parameters"]["run_id"]["runtimeValue"]["constant"]
+    for name in nodes(package):
+        inputs = package.tasks[name]["inputs"]["parameters"]
+        value = inputs["run_id"]["runtimeValue"]["constant"]
         assert value == "{{$.pipeline_job_uuid}}"
         arguments = package.container(name)["args"]
         assert arguments[arguments.index("--run-id") + 1] == "{{$.inputs.parameters['run_id']}}"

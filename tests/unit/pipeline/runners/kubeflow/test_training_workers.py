@@ -12,7 +12,7 @@ OPTIONS = KubeflowConfig.model_validate(
     {
         "image": "registry/iadb-tfx:1",
         "image_pull_secrets": ["registry"],
-        "default": {"cpu": "2", "env": {"A": "$(B) {{c}}"}},
+        "default": {"cpu": "2", "env": {"TZ": "$(B) {{c}}"}},
         "nodes": {
             "Trainer": {
                 "cpu": "8",
@@ -47,7 +47,7 @@ def test_the_workers_get_the_options_of_the_node():
                     "name": "trainer",
                     "image": "registry/iadb-tfx:1",
                     "env": [
-                        {"name": "A", "value": "$(B) {{c}}"},
+                        {"name": "TZ", "value": "$(B) {{c}}"},
                         {
                             "name": "KEY",
                             "valueFrom": {"secretKeyRef": {"name": "keys", "key": "first"}},
@@ -56,6 +56,10 @@ def test_the_workers_get_the_options_of_the_node():
                     "resources": {
                         kind: {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "2"}
                         for kind in ("limits", "requests")
+                    },
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
                     },
                     "volumeMounts": [
                         {"name": "iadb", "mountPath": "/mnt/iadb"},
@@ -66,6 +70,12 @@ def test_the_workers_get_the_options_of_the_node():
             ],
             "imagePullSecrets": [{"name": "registry"}],
             "nodeSelector": {"pool": "gpus"},
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 10001,
+                "runAsGroup": 10001,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
             "serviceAccountName": "iadb",
             "tolerations": [
                 {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
@@ -89,11 +99,11 @@ def test_the_pod_that_waits_for_workers_has_the_default_resources():
 
 
 def test_workers_without_a_gpu_see_none():
-    options = KubeflowConfig.model_validate({"nodes": {"Trainer": {"env": {"A": "B"}}}})
+    options = KubeflowConfig.model_validate({"nodes": {"Trainer": {"env": {"TZ": "B"}}}})
     (container,) = job_of(with_workers(options, "Trainer", 2)).template["spec"]["containers"]
     assert container["env"] == [
         {"name": "CUDA_VISIBLE_DEVICES", "value": "-1"},
-        {"name": "A", "value": "B"},
+        {"name": "TZ", "value": "B"},
     ]
 
 

@@ -1,0 +1,127 @@
+"""The values of a configuration before validation: those of preset, file and overrides, merged."""
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from components.features.options import KINDS
+from pipeline.yaml_text import MAX_CHARACTERS, MAX_DEPTH, YamlError, parse
+from trainer.common import exit_codes
+from trainer.common.text import shorten
+
+# Keys whose values may be local files or folders.
+PATHS = (
+    "data.folder",
+    "data.holdout",
+    "validation.schema_file",
+    "notify.textfile",
+    "evaluate.features.weights",
+)
+FEATURES = ("evaluate.features", "evaluate.features.name")  # KIND:URI, or a name
+
+
+class ConfigError(ValueError):
+    """An invalid configuration; one line per invalid key."""
+
+    exit_code = exit_codes.USAGE
+
+
+def presets() -> list[str]:
+    """Names of the presets that come with the package."""
+    folder = resources.files("pipeline") / "presets"
+    return sorted(path.name.removesuffix(".yaml") for path in folder.iterdir())
+
+
+def read_values(preset: str | None, file: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
+    """Reads and merges what `pipeline.config.load` validates; its arguments.
+
+    Raises:
+        ConfigError: the preset is unknown, the file cannot be read, or something is not YAML.
+    """
+    values: dict[str, Any] = {}
+    if preset is not None:
+        if preset not in presets():
+            known = ", ".join(presets())
+            raise ConfigError(f"preset: no {shorten(repr(preset))}; there are {known}")
+        text = (resources.files("pipeline") / "presets" / f"{preset}.yaml").read_text("utf-8")
+        values = _parse_file(text, f"preset {preset}")
+    if file is not None:
+        read = _parse_file(read_text(file), str(file))
+        values = _merge(values, _with_absolute_paths(read, file.absolute().parent))
+    for override in overrides:
+        values = _merge(values, _with_absolute_paths(_parse_override(override), Path.cwd()))
+    return values
+
+
+def read_text(file: Path) -> str:
+    """Reads a file that the user names.
+
+    Raises:
+        ConfigError: it cannot be read, is too large, or is not UTF-8.
+    """
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_CHARACTERS + 1)
+        if len(content) > MAX_CHARACTERS:
+            raise ConfigError(f"{file}: larger than {MAX_CHARACTERS:,} bytes")
+        return content.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"{file}: cannot be read: {reason}") from None
+
+
+def _parse_file(text: str, source: str) -> dict[str, Any]:
+    try:
+        values = parse(text)
+    except YamlError as error:
+        raise ConfigError(f"{source}, line {error.line}: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source}: expected sections with keys, found {type(values).__name__}")
+    return values
+
+
+def _parse_override(override: str) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    parts = key.split(".")
+    if not equals or not all(parts) or len(parts) > MAX_DEPTH:
+        raise ConfigError(
+            f"--set {shorten(override)}: expected KEY=VALUE, for example train.steps=500"
+        )
+    try:
+        value = parse(text)
+    except YamlError as error:
+        hint = "; put text that begins with { or [ in quotes" if text[:1] in ("{", "[") else ""
+        raise ConfigError(f"--set {shorten(override)}: {error}{hint}") from None
+    for part in reversed(parts):
+        value = {part: value}
+    return value
+
+
+def _with_absolute_paths(values: dict[str, Any], base: Path) -> dict[str, Any]:
+    for key in (*PATHS, *FEATURES):
+        *sections, name = key.split(".")
+        section: Any = values
+        for part in sections:
+            section = section.get(part) if isinstance(section, dict) else None
+        if isinstance(section, dict) and isinstance(section.get(name), str):
+            kind, colon, uri = section[name].partition(":")
+            if key in PATHS:
+                section[name] = _absolute(section[name], base)
+            elif kind in KINDS and KINDS[kind].argument == "URI":
+                section[name] = f"{kind}{colon}{_absolute(uri, base)}"
+    return values
+
+
+def _absolute(path: str, base: Path) -> str:
+    return path if not path or "://" in path else str(base / os.path.expanduser(path))
+
+
+def _merge(base: Any, update: Any) -> Any:
+    """Merges mappings key by key; any other value replaces the earlier one."""
+    if not isinstance(base, Mapping) or not isinstance(update, Mapping):
+        return update
+    return {**base, **{key: _merge(base.get(key), value) for key, value in update.items()}}

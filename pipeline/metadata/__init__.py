@@ -1,0 +1,1 @@
+"""ML Metadata in PostgreSQL, where it is on a cluster."""

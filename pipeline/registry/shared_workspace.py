@@ -1,0 +1,85 @@
+"""The workspace of a cluster's runs: a volume or a bucket, and a database of ML Metadata."""
+
+import importlib.util
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.workspace import InUseError, Workspace
+from trainer.common import exit_codes
+from trainer.common.remote_path import to_path
+
+if TYPE_CHECKING:
+    from pipeline.metadata.database import Database
+
+
+class PlaceError(ValueError):
+    """A folder or a metadata database that cannot be used together, or not here."""
+
+    exit_code = exit_codes.USAGE
+
+
+@dataclass(frozen=True)
+class SharedWorkspace(Workspace):
+    """What `Workspace` is for local runs.
+
+    Attributes:
+        database: of ML Metadata. Nodes share its lock, and a command that changes files needs it
+            alone, so neither depends on a file system with locks.
+    """
+
+    database: "Database"
+
+    @property
+    def metadata(self) -> "Database":
+        """The database of ML Metadata."""
+        return self.database
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the workspace, until the process ends at the latest.
+
+        Raises:
+            InUseError: a node of a run, or another command, uses it; the message says which.
+            MetadataDatabaseError: the database is unreachable or rejects the connection.
+        """
+        from pipeline.metadata.database import FilesInUseError
+
+        with ExitStack() as stack:
+            name = f"process {os.getpid()} on {socket.gethostname()}"
+            try:
+                stack.enter_context(self.database.files_changed(name))
+            except FilesInUseError as holder:
+                raise InUseError(
+                    f"workspace {self.folder} is in use by {holder}; wait for it to end"
+                ) from None
+            yield
+
+
+def open_workspace(folder: str, metadata: str | None) -> Workspace:
+    """The workspace of a folder: of local runs, or with a URL of a metadata database, of a cluster.
+
+    Raises:
+        PlaceError: the folder is in a bucket and no database is given, or psycopg is missing.
+        MetadataUrlError, MetadataDatabaseError: as Database.of_url does.
+    """
+    if not metadata:
+        if "://" in folder:
+            raise PlaceError(
+                f"--workspace {folder}: local runs need a folder of this machine; for a cluster's "
+                "runs, name their database with --metadata"
+            )
+        return Workspace(Path(folder).expanduser().resolve())
+    if importlib.util.find_spec("psycopg") is None:
+        raise PlaceError(
+            "--metadata: psycopg is missing; in the folder of the project, run: "
+            "pip install '.[kubeflow]'"
+        )
+    os.environ.setdefault("GLOG_minloglevel", "2")  # ML Metadata logs each connection
+    from pipeline.metadata.database import Database
+
+    return SharedWorkspace(to_path(folder).resolve(), Database.of_url(metadata))

@@ -1,0 +1,62 @@
+"""What an unknown key of the configuration was probably meant to be."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+SUGGESTED = 3  # keys at most
+
+
+def suggest(model: type[BaseModel], location: Sequence[str]) -> str:
+    """Suggests another key.
+
+    Args:
+        model: of the whole configuration.
+        location: sections and name of the unknown key.
+
+    Returns:
+        The key of that name in another section, a similar one in the same section, a similar one in
+        another section, or all that are allowed.
+    """
+    *sections, name = location
+    here = _keys_of(model, sections)
+    everywhere: dict[str, list[str]] = {}
+    for key in sorted(_all_keys(model), key=lambda key: key.count(".")):
+        everywhere.setdefault(key.rpartition(".")[2], []).append(key)
+    if name in everywhere:
+        meant = everywhere[name]
+    elif close := difflib.get_close_matches(name, here, n=1):
+        meant = close
+    elif close := difflib.get_close_matches(name, everywhere, n=1):
+        meant = everywhere[close[0]]
+    else:
+        return f"allowed here: {', '.join(here)}"
+    return f"did you mean {' or '.join(meant[:SUGGESTED])}?"
+
+
+def _keys_of(model: type[BaseModel], sections: Sequence[str]) -> list[str]:
+    """The keys of a section; numbers in a list and keys of a mapping are no sections."""
+    section: type[BaseModel] | None = model
+    for part in sections:
+        if section and part in section.model_fields:
+            section = _find_model(section.model_fields[part].annotation)
+    return list(section.model_fields) if section else []
+
+
+def _all_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key that `--set` can name, with dots; none in mappings, whose keys are the user's."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _all_keys(inner, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _find_model(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation is, or that a mapping, list or union contains."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_find_model, get_args(annotation))), None)

@@ -1,0 +1,47 @@
+"""The summary that a run prints at its end."""
+
+import io
+import json
+
+import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from rich.console import Console
+
+from components.image_example_gen import names
+from pipeline.registry.lineage import Run
+from pipeline.terminal import print_summary
+from pipeline.workspace import Workspace
+
+
+@pytest.fixture
+def summary(tmp_path):
+    """A function: properties of the examples -> the printed lines."""
+
+    def make(**properties):
+        artifact = mlmd.Artifact(state=mlmd.Artifact.LIVE, uri=str(tmp_path))
+        for name, value in properties.items():
+            kind = "string_value" if isinstance(value, str) else "int_value"
+            setattr(artifact.custom_properties[name], kind, value)
+        run = Run("id", artifacts={(names.NODE, names.EXAMPLES): artifact})
+        console = Console(file=io.StringIO(), width=200)
+        print_summary(console, run, None, Workspace(tmp_path))
+        return console.file.getvalue().splitlines()
+
+    return make
+
+
+COUNTS = {"accepted": 1797, "rejected": 0, "duplicates": 3}
+
+
+def test_skipped_files_and_unusual_images_follow_the_counts(summary):
+    remarks = ["not read: 2 .heic; convert them to JPEG or PNG", "ignored: 1 [.csv]"]
+    lines = summary(**COUNTS, remarks=json.dumps(remarks))
+    start = lines.index("Images   1,797 accepted (3 of them duplicates), 0 rejected")
+    assert lines[start + 1 : start + 3] == [f"{'':9}{remark}" for remark in remarks]
+
+
+def test_images_that_were_read_before_remarks_were_recorded_have_none(summary):
+    assert summary(**COUNTS)[1:3] == [
+        "Images   1,797 accepted (3 of them duplicates), 0 rejected",
+        "Verdict  not blessed",
+    ]
