@@ -82,7 +82,8 @@ class Workspace:
         Raises:
             NoWorkspaceError: none has.
         """
-        if not any(map(Path.exists, (self.metadata, self.journal, self.schedule, self.artifacts))):
+        places = (self.metadata, self.journal, self.schedule, self.artifacts)
+        if not any(place.exists() for place in places):
             problem = "not a workspace" if self.folder.exists() else "no such folder"
             raise NoWorkspaceError(
                 f"workspace {self.folder}: {problem}; a workspace contains {self.metadata.name} or "

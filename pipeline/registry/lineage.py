@@ -107,7 +107,6 @@ class Run:
         return tuple(json.loads(read)) if read else () if newest is None else (newest,)
 
     @property
-    def rejected_report(self) -> Path | None:
     def image_remarks(self) -> list[str]:
         """Lines of ImageExampleGen about skipped files and unusual images."""
         text = self._property(example_names.NODE, example_names.EXAMPLES, example_names.REMARKS)
@@ -165,7 +164,6 @@ class Run:
         return artifact.id if published else None
 
     @property
-    def model(self) -> Path | None:
     def model(self) -> AnyPath | None:
         """The sampler SavedModel that the Trainer exported."""
         folder = self._folder(trainer_names.NODE, trainer_names.MODEL)

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ml_metadata import MetadataStore
@@ -28,8 +29,8 @@ from pipeline.registry.lineage import (
     recorded_at,
 )
 from pipeline.registry.serving import read_metadata
-from trainer.common.remote_path import AnyPath, to_path
 from trainer.common.files import open_below
+from trainer.common.remote_path import AnyPath, to_path
 
 PROMOTER_PROPERTY = "promoted_by"  # of a promotion's blessing: the user
 PROMOTED_AT_PROPERTY = "promoted_at"  # of a promotion's blessing, in ISO format

@@ -3,7 +3,6 @@
 Each is a child process with the command `iadb run`, which leaves its result in a file.
 """
 
-import sqlite3
 import sys
 import tempfile
 import time
@@ -11,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from pipeline import failures
 from pipeline.config import PipelineConfig
 from pipeline.registry import lineage
 from pipeline.registry.journal import Journal, Outcome

@@ -2,8 +2,8 @@
 
 import fcntl
 import os
-import stat
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,6 +68,8 @@ def open_below(folder: Path, path: Path) -> BinaryIO:
     except BaseException:
         os.close(opened)
         raise
+
+
 @contextmanager
 def holding(lock: Path) -> Iterator[None]:
     """Holds a lock file, until the process ends at the latest, and records this process in it.
