@@ -40,7 +40,7 @@ def blocks(*languages):
 
 
 def commands(text, program):
-    """The arguments of each call of a program in lines of a shell."""
+    """The arguments of each call of a program in lines of a shell, where they are spelled out."""
     found = []
     for line in text.replace("\\\n", " ").splitlines():
         lexer = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars=True)
@@ -51,6 +51,6 @@ def commands(text, program):
                 words.append(word)
                 continue
             calls = [i for i, each in enumerate(words) if each.rpartition("/")[2] == program]
-            found += [words[i + 1 :] for i in calls[:1]]
+            found += [words[i + 1 :] for i in calls[:1] if words[i + 1 : i + 2] != ["$@"]]
             words = []
     return found

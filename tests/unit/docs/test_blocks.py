@@ -20,7 +20,7 @@ ERROR = "\niadb: "  # below a command, in a block that shows an error
 SHELL = [block for block in blocks("sh", "") if ERROR not in block.text]
 CALLS = [(block.where, call) for block in SHELL for call in commands(block.text, "iadb")]
 RULES = "groups"  # the key of a file of Prometheus's rules
-FILES = {"md", "yaml", "sqlite"}  # suffixes, not keys
+FILES = {"md", "yaml", "json", "sqlite"}  # suffixes, not keys
 INLINE = re.compile(r"`([a-z_]+\.[a-z_.]+)(=[^`]*)?`")
 
 

@@ -384,8 +384,7 @@ def test_a_check_that_the_journal_cannot_record_keeps_its_outcome_and_is_reporte
     run = FILL.replace("try:", f"{without_reserve}try:").replace("sys.exit(4)", "sys.exit(0)")
     printed, posted, output = check_on_small_disk(tmp_path, run)
     problem = f"the disk is full: {tmp_path}/workspace/journal.sqlite; free some space"
-    message = "1 new image; the disk is full: /somewhere; the next check reads these images again"
-    ended = (1, "blessed", 0, f"{message}: {problem}")
+    ended = (1, "blessed", 0, "1 new image; the disk is full: /somewhere")
     assert printed[0] == posted[0] == ended
     assert printed[2:] == [(1, "None", None, "")]
     assert f"the journal cannot record this check: {problem}\n" in output

@@ -358,7 +358,7 @@ def test_a_second_scheduler_reports_who_holds_the_workspace_and_stops(workspace,
     with workspace.scheduled():
         result = CliRunner().invoke(main, arguments)
     assert result.exit_code == exit_codes.WORKSPACE
-    assert f"is already scheduled by process {os.getpid()} since" in result.output
+    assert f"is already scheduled by process {os.getpid()} on " in result.output
     assert result.output.count("\n") == 1
 
 
