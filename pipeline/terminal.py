@@ -1,4 +1,4 @@
-"""Output of runs on the terminal: one line per node, the summary at the end, and tables."""
+"""Output of runs on the terminal: one line per node, and the summary at the end."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,37 +6,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
-from rich.table import Column, Table
+from rich.table import Column as RichColumn
+from rich.table import Table
 
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from pipeline.registry.lineage import Run
+from pipeline.tables import Column, cell, number, print_table, text
 from pipeline.workspace import Workspace
 
 WITH_PROGRESS = {trainer_names.NODE}  # nodes with a progress bar of their own
-FILE_WIDTH = 160  # characters, if the output is not a terminal
-
-
-def wide_console() -> Console:
-    """A console on standard output; if that is not a terminal, it is wide enough for tables."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=FILE_WIDTH)
-
-
-def make_table(*columns: str | Column, indent: int = 0) -> Table:
-    """A table without lines; a column given by its header folds long text."""
-    made = [Column(each, overflow="fold") if isinstance(each, str) else each for each in columns]
-    return Table(*made, box=None, padding=(0, 2, 0, indent), header_style="dim")
-
-
-def number_column(header: str) -> Column:
-    """A column of numbers."""
-    return Column(header, justify="right")
-
-
-def cell(value: object, form: str = "") -> str:
-    """The text of a cell: the value in a format, escaped, or a dash for None."""
-    return "–" if value is None else escape(f"{value:{form}}")
 
 
 class NodeLines:
@@ -96,7 +75,7 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
     _row(console, "Images", text)
     if run.drift_summary:
         color = "yellow" if run.drifted else "default"
-        _row(console, "Drift", f"[{color}]{escape(run.drift_summary)}[/]")
+        _prose(console, "Drift", f"[{color}]{escape(run.drift_summary)}[/]")
     if run.metrics:
         print_verdict(console, run.metrics)
     else:
@@ -110,9 +89,10 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
 
 def print_verdict(console: Console, metrics: dict) -> None:
     """Prints the metrics and the verdict of an evaluation."""
-    console.print(metrics_table(metrics))
+    _row(console, "Metrics", f"{metrics['samples']:,} samples, {escape(metrics['features'])}")
+    print_metrics(console, metrics["metrics"])
     verdict = "[green]blessed[/]" if metrics["blessed"] else "[red]not blessed[/]"
-    _row(console, "Verdict", f"{verdict}: {escape('; '.join(metrics['reasons']))}")
+    _prose(console, "Verdict", f"{verdict}: {escape('; '.join(metrics['reasons']))}")
 
 
 def print_evaluation(
@@ -123,26 +103,35 @@ def print_evaluation(
     for i, line in enumerate(images):
         _row(console, "" if i else "Images", escape(line))
     print_verdict(console, metrics)
-    _row(console, "Time", times)
+    _prose(console, "Time", times)
     _row(console, "Report", escape(str(report)))
 
 
-def metrics_table(metrics: dict) -> Table:
-    """The metrics of an evaluation; the floor is the value of training images as samples."""
-    table = make_table(
-        Column(f"{metrics['samples']:,} samples, {metrics['features']}", no_wrap=True),
-        *map(number_column, ("samples", "baseline", "floor", "noise")),
-        Column("limits", no_wrap=True),
-        indent=2,
+def print_metrics(console: Console, metrics: dict) -> None:
+    """Prints one line per metric; the floor is the value of training images as samples."""
+    columns = (
+        Column(""),
+        number("samples"),
+        number("baseline", optional=1),
+        number("floor", optional=2),
+        number("noise", optional=3),
+        Column("limits", wraps=10),
     )
-    for name, values in metrics["metrics"].items():
-        numbers = [values[key] for key in ("candidate", "baseline", "train", "noise")]
-        cells = ["–" if value is None else f"{value:.4f}" for value in numbers]
+    rows = []
+    for name, values in metrics.items():
+        candidate, *others = (
+            _metric(values[key]) for key in ("candidate", "baseline", "train", "noise")
+        )
         limits = _limits(values)
         color = ("green" if values["passed"] else "red") if limits else "default"
         arrow = "↑" if values["larger_is_better"] else "↓"
-        table.add_row(f"{name} {arrow}", f"[{color}]{cells[0]}[/]", *cells[1:], limits)
-    return table
+        rows.append((f"{name} {arrow}", f"[{color}]{candidate}[/]", *others, limits))
+    print_table(console, columns, rows, indent=2)
+
+
+def _metric(value: float | None) -> str:
+    """A value with four decimals, or two from 10, so that the columns stay narrow."""
+    return cell(value, ".4f" if value is None or abs(value) < 10 else ",.2f")
 
 
 def _limits(values: dict) -> str:
@@ -151,27 +140,45 @@ def _limits(values: dict) -> str:
     return ", ".join(found)
 
 
-def _row(console: Console, name: str, text: str) -> None:
-    console.print(f"{name:<8} {text}", soft_wrap=True)
+def _row(console: Console, name: str, content: str) -> None:
+    """Prints a line that the terminal may break, so that a path in it can be copied."""
+    console.print(f"{name:<8} {content}", soft_wrap=True)
+
+
+def _prose(console: Console, name: str, content: str) -> None:
+    """Prints text that is broken between words, below its beginning."""
+    grid = Table.grid(RichColumn(width=8), RichColumn(overflow="fold"), padding=(0, 1, 0, 0))
+    grid.add_row(name, content)
+    console.print(grid)
 
 
 def print_runs(console: Console, runs: list[Run]) -> None:
     """Prints one line per run."""
-    started = Column("started", no_wrap=True)
-    table = make_table(started, "nodes", "images", "metrics", "verdict", "pushed as")
+    columns = (
+        Column("started"),
+        text("nodes", optional=1),
+        number("images"),
+        text("metrics"),
+        Column("verdict"),
+        Column("pushed as"),
+    )
+    rows = []
     for run in runs:
         states = Counter(node.state for node in run.nodes)
         metrics = (run.metrics or {"metrics": {}})["metrics"]
-        table.add_row(
-            f"{run.started:%Y-%m-%d %H:%M:%S}",
-            ", ".join(f"{count} {state}" for state, count in states.items()),
-            cell(run.images(example_names.ACCEPTED), ","),
-            ", ".join(
-                f"{name} {values['candidate']:.4f}"
-                for name, values in metrics.items()
-                if values["candidate"] is not None and _limits(values)
-            ),
-            {True: "[green]blessed[/]", False: "[red]not blessed[/]", None: "–"}[run.blessed],
-            cell(run.pushed and run.pushed.name),
+        found = ", ".join(
+            f"{name} {values['candidate']:.4f}"
+            for name, values in metrics.items()
+            if values["candidate"] is not None and _limits(values)
         )
-    console.print(table)
+        rows.append(
+            (
+                f"{run.started:%Y-%m-%d %H:%M}",
+                ", ".join(f"{count} {state}" for state, count in states.items()),
+                cell(run.images(example_names.ACCEPTED), ","),
+                cell(found or None),
+                {True: "[green]blessed[/]", False: "[red]not blessed[/]", None: "–"}[run.blessed],
+                cell(run.pushed and run.pushed.name),
+            )
+        )
+    print_table(console, columns, rows)

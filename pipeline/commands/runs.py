@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 def runs(workspace: Workspace, last: int) -> None:
     """List runs with their metrics and verdicts."""
     from pipeline.registry import lineage
-    from pipeline.terminal import print_runs, wide_console
+    from pipeline.tables import make_console
+    from pipeline.terminal import print_runs
 
     found = lineage.runs(lineage.connect(workspace.metadata), last)
     if found:
-        print_runs(wide_console(), found)
+        print_runs(make_console(), found)
     else:
         click.echo(f"no runs in {workspace.folder}")
 
@@ -69,10 +70,8 @@ def tensorboard(workspace: Workspace) -> None:
 
 
 def _print_attempts(attempts: "Sequence[Attempt]") -> None:
-    from rich.table import Column
-
     from pipeline.registry.journal import Outcome
-    from pipeline.terminal import cell, make_table, number_column, wide_console
+    from pipeline.tables import Column, cell, make_console, number, print_table, text
 
     colors = {
         Outcome.BLESSED: "green",
@@ -82,16 +81,24 @@ def _print_attempts(attempts: "Sequence[Attempt]") -> None:
         Outcome.TIMED_OUT: "red",
         Outcome.INTERRUPTED: "red",
     }
-    columns = "cause", number_column("tries"), "outcome", "message"
-    table = make_table(number_column("check"), Column("started", no_wrap=True), *columns)
-    for attempt in attempts:
-        outcome = attempt.outcome or "running, or cut off"
-        table.add_row(
+    columns = (
+        number("check"),
+        Column("started"),
+        Column("cause", optional=1),
+        number("tries", optional=2),
+        Column("outcome"),
+        text("message"),
+    )
+    rows = [
+        (
             cell(attempt.number),
             cell(attempt.started.astimezone(), "%Y-%m-%d %H:%M"),
             cell(attempt.cause),
             cell(attempt.tries),
-            f"[{colors.get(attempt.outcome, 'default')}]{outcome}[/]",
+            f"[{colors.get(attempt.outcome, 'default')}]"
+            f"{attempt.outcome or 'running, or cut off'}[/]",
             cell(attempt.message or attempt.found.get("text", "")),
         )
-    wide_console().print(table)
+        for attempt in attempts
+    ]
+    print_table(make_console(), columns, rows)

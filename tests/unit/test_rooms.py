@@ -21,7 +21,7 @@ LAYERS = (
     "trainer",
     "data",
     "components",
-    "pipeline.failures pipeline.logs pipeline.parent_death pipeline.workspace",
+    "pipeline.failures pipeline.logs pipeline.parent_death pipeline.tables pipeline.workspace",
     "options",
     "pipeline.registry pipeline.runners",
     "pipeline.config",
