@@ -1,35 +1,52 @@
-"""Progress of the work on images, for listeners in the same process.
+"""Progress of the work on images: what is counted, and what it is called.
 
 Beam's own metrics are available only after a pipeline has finished. On a runner that works in
-other processes there are no listeners, and nothing is reported.
+other processes nobody listens, and nothing is reported.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-DECODED, FEATURES, SAMPLED = "decoded", "features", "sampled"  # kinds of work
+import apache_beam as beam
 
-Listener = Callable[[str, int, float], None]  # called with kind of work, images, seconds
+from trainer.common.progress import Report, phase, report
 
-_listeners: list[Listener] = []
+DECODED, FEATURES, SAMPLED = "reading images", "features", "sampling"  # kinds of work
+NEAREST, ERRORS = "nearest training images", "error by alpha"
 
 
-@contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Calls the listener for all work that ends inside the block, in the thread that does it."""
-    _listeners.append(listener)
-    try:
-        yield
-    finally:
-        _listeners.remove(listener)
+def expect(kind: str, images: int) -> None:
+    """Adds images to the total of a kind of work."""
+    report(Report(kind, expected=images))
 
 
 @contextmanager
 def counted(kind: str, images: int) -> Iterator[None]:
-    """Counts and times the work on so many images inside the block."""
-    started = time.monotonic()
-    yield
-    seconds = time.monotonic() - started
-    for listener in _listeners:
-        listener(kind, images, seconds)
+    """Reports the work on so many images inside the block, and the images unless it fails."""
+    with phase(kind):
+        yield
+        report(Report(kind, done=images))
+
+
+class Expect(beam.DoFn):
+    """Passes images on and adds them to the total of a kind of work.
+
+    The total is known before the work starts if a Reshuffle lies between.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def start_bundle(self) -> None:
+        """Starts to count."""
+        self._images = 0
+
+    def process(self, image: Any) -> Iterator[Any]:
+        """Yields the image."""
+        self._images += 1
+        yield image
+
+    def finish_bundle(self) -> None:
+        """Reports the images of the bundle."""
+        expect(self._kind, self._images)

@@ -13,6 +13,7 @@ from components.features import check_available
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import ConfigError, PipelineConfig, require_folder
 from pipeline.logs import logging_to
+from pipeline.progress import showing
 from pipeline.registry import lineage, serving
 from pipeline.registry.outcome import recording
 from pipeline.runners import gpu
@@ -104,28 +105,30 @@ def _run(
     lines: NodeLines,
     push: str = "",
 ) -> lineage.Run:
-    from tfx.orchestration.metadata import sqlite_metadata_connection_config
+    with showing(lines.console, "starting TensorFlow and TFX"):
+        from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
-    from pipeline.graph import Locations, create_pipeline
+        from pipeline.graph import Locations, create_pipeline
 
-    locations = Locations(
-        artifacts=str(workspace.artifacts),
-        checkpoints=str(workspace.checkpoints),
-        serving=str(workspace.serving),
-        push=push,
-    )
-    metadata = sqlite_metadata_connection_config(str(workspace.metadata))
-    pipeline = create_pipeline(config, locations, schema, metadata)
+        locations = Locations(
+            artifacts=str(workspace.artifacts),
+            checkpoints=str(workspace.checkpoints),
+            serving=str(workspace.serving),
+            push=push,
+        )
+        metadata = sqlite_metadata_connection_config(str(workspace.metadata))
+        pipeline = create_pipeline(config, locations, schema, metadata)
+        run = import_module(f"pipeline.runners.{runner}").run
     try:
-        import_module(f"pipeline.runners.{runner}").run(pipeline, lines, gpus)
+        run(pipeline, lines, gpus)
     except BaseException:
         logging.exception("The run failed.")
         # Runners wrap the error of a node, which is the clearer one.
         if lines.error is None:
             raise
         raise lines.error from None
-    (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
-    return run
+    (made,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
+    return made
 
 
 def _keep_report(run: lineage.Run, workspace: Workspace) -> None:

@@ -1,25 +1,41 @@
 """Output of runs on the terminal: one line per node, and the summary at the end."""
 
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.status import Status
 from rich.table import Column as RichColumn
 from rich.table import Table
 
+from components import names as tfx_names
+from components.atomic_pusher import names as pusher_names
+from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
-from components.image_trainer import names as trainer_names
+from components.real_features import names as feature_names
+from components.sample_evaluator import names as evaluator_names
+from pipeline.progress import showing
 from pipeline.registry.lineage import Run
 from pipeline.tables import Column, cell, number, print_table, text
 from pipeline.workspace import Workspace
+from trainer.common.phases import OTHER
 
-WITH_PROGRESS = {trainer_names.NODE}  # nodes with a progress bar of their own
+SHOWN = 0.1  # seconds; a phase that takes less is not named
+WORK = {  # what a node does, for those that can take a while
+    example_names.NODE: "converting the images",
+    tfx_names.STATISTICS_GEN: "computing statistics of the images",
+    tfx_names.TRANSFORM: "building the graph that decodes the images",
+    drift_names.NODE: "comparing with earlier images",
+    feature_names.NODE: "computing features of the real images",
+    evaluator_names.NODE: "judging the model",
+    pusher_names.NODE: "copying the model",
+}
 
 
 class NodeLines:
-    """Prints a line for each node when it finishes; on a terminal, a spinner while it runs.
+    """Prints a line for each node when it finishes, and shows its progress while it runs.
 
     Attributes:
         run_ids: TFX's ids of the runs whose nodes have started.
@@ -30,15 +46,14 @@ class NodeLines:
         self.console = console
         self.run_ids: list[str] = []
         self.error: BaseException | None = None
-        self._spinner: Status | None = None
+        self._shown = ExitStack()
 
     def started(self, node_id: str, run_id: str) -> None:
         """Shows that the node runs."""
         if run_id not in self.run_ids:
             self.run_ids.append(run_id)
-        if self.console.is_terminal and node_id not in WITH_PROGRESS:
-            self._spinner = self.console.status(node_id)
-            self._spinner.start()
+        work = f": {WORK[node_id]}" if node_id in WORK else ""
+        self._shown.enter_context(showing(self.console, f"{node_id}{work}"))
 
     def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
         """Prints that the node succeeded."""
@@ -51,9 +66,7 @@ class NodeLines:
         self._line("[red]✗[/]", node_id, f"[red]{what}[/] after {seconds:.1f} s")
 
     def _line(self, mark: str, node_id: str, text: str) -> None:
-        if self._spinner:
-            self._spinner.stop()
-            self._spinner = None
+        self._shown.close()
         self.console.print(f"{mark} {node_id:<18} {text}")
 
 
@@ -96,15 +109,35 @@ def print_verdict(console: Console, metrics: dict) -> None:
 
 
 def print_evaluation(
-    console: Console, images: list[str], metrics: dict, times: str, report: Path
+    console: Console,
+    images: list[str],
+    metrics: dict,
+    seconds: Mapping[str, float],
+    report: Path,
 ) -> None:
-    """Prints the result of an evaluation outside a pipeline; `images` describes them in lines."""
+    """Prints the result of an evaluation outside a pipeline.
+
+    Args:
+        console: to print on.
+        images: describe the images, in lines.
+        metrics: the content of metrics.json.
+        seconds: the time of each phase.
+        report: the HTML page.
+    """
     console.print()
     for i, line in enumerate(images):
         _row(console, "" if i else "Images", escape(line))
     print_verdict(console, metrics)
-    _prose(console, "Time", times)
+    _prose(console, "Time", describe_seconds(seconds))
     _row(console, "Report", escape(str(report)))
+
+
+def describe_seconds(seconds: Mapping[str, float]) -> str:
+    """The whole time and that of each phase; the time of the shortest ones counts as OTHER."""
+    parts = {name: each for name, each in seconds.items() if each >= SHOWN and name != OTHER}
+    parts[OTHER] = sum(seconds.values()) - sum(parts.values())
+    words = ", ".join(f"{name} {each:.1f} s" for name, each in parts.items())
+    return f"{sum(seconds.values()):.1f} s: {words}"
 
 
 def print_metrics(console: Console, metrics: dict) -> None:

@@ -226,8 +226,13 @@ def status(pipeline: str | None, last: int, as_json: bool, access: "Access") -> 
 def _compile(config: "PipelineConfig", output: Path) -> "CompiledPackage":
     from pipeline.cluster.package import read_package
     from pipeline.logs import logging_to
+    from pipeline.progress import showing
+    from pipeline.tables import make_console
 
-    with logging_to(Path(os.devnull), verbose=False):  # of TensorFlow, when it is imported
+    with (
+        logging_to(Path(os.devnull), verbose=False),  # of TensorFlow, when it is imported
+        showing(make_console(), "compiling the pipeline"),
+    ):
         from pipeline.cluster.compile import compile_package
 
         compile_package(config, output)

@@ -86,9 +86,13 @@ def promote(model: int, workspace: Workspace, reason: str) -> None:
 
     The model is first loaded as by `iadb serve-check`. Later models have to beat it.
     """
+    from pipeline.progress import showing
     from pipeline.registry import live_model
+    from pipeline.tables import make_console
 
-    click.echo(f"live: {live_model.promote(workspace, model, reason)}")
+    with showing(make_console(), f"promoting {model}"):
+        live = live_model.promote(workspace, model, reason)
+    click.echo(f"live: {live}")
 
 
 def _print_models(models: "Sequence[RegisteredModel]") -> None:

@@ -21,7 +21,8 @@ LAYERS = (
     "trainer",
     "data",
     "components",
-    "pipeline.failures pipeline.logs pipeline.parent_death pipeline.tables pipeline.workspace",
+    "pipeline.failures pipeline.logs pipeline.parent_death pipeline.progress "
+    "pipeline.tables pipeline.workspace",
     "options",
     "pipeline.registry pipeline.runners",
     "pipeline.config",

@@ -36,6 +36,7 @@ from pipeline.runners.kubeflow.messages import nested
 from pipeline.runners.kubeflow.metadata_store import metadata_from_environment
 from pipeline.runners.observed import NodeError
 from trainer.common import exit_codes
+from trainer.common.progress_lines import printing
 from trainer.common.signals import exit_on_sigterm
 
 TYPES = {
@@ -254,7 +255,8 @@ def main(arguments: Sequence[str]) -> int:
         with exit_on_sigterm():
             pipeline = read_node(given.ir, given.node, given.run_id, given.parameter)
             store = metadata_from_environment()
-            outcome, execution = run_node(pipeline, store)
+            with printing(given.node):
+                outcome, execution = run_node(pipeline, store)
             print(f"{given.node}: {outcome}", flush=True)
             if given.show and execution is not None:
                 show(store, execution, *given.show)

@@ -1,7 +1,8 @@
 import apache_beam as beam
 import pytest
 
-from components.progress import FEATURES, SAMPLED, counted, listening
+from components.progress import FEATURES, SAMPLED, Expect, counted
+from trainer.common.progress import Report, listening
 
 
 class Work(beam.DoFn):
@@ -10,26 +11,36 @@ class Work(beam.DoFn):
             yield images
 
 
-def test_listeners_in_the_process_are_called_for_the_work_of_a_beam_pipeline():
-    calls = []
-    with (
-        listening(lambda *what: calls.append(what)),
-        beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline,
-    ):
+def test_the_work_of_a_beam_pipeline_in_this_process_is_counted():
+    reports = []
+    with listening(reports.append), beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
         _ = pipeline | beam.Create([3, 5]) | beam.ParDo(Work())
-    assert sorted(images for _, images, _ in calls) == [3, 5]
-    assert {kind for kind, *_ in calls} == {SAMPLED}
-    assert all(seconds >= 0 for *_, seconds in calls)
+    assert {change.phase for change in reports} == {SAMPLED}
+    assert sorted(change.done for change in reports if change.done) == [3, 5]
+    assert sum(change.entered for change in reports) == 0
 
 
-def test_failed_work_and_work_after_the_block_are_not_counted():
-    calls = []
+def test_failed_work_is_not_counted():
+    reports = []
     with (
-        listening(lambda *what: calls.append(what)),
+        listening(reports.append),
         pytest.raises(ValueError, match="broken"),
         counted(FEATURES, 3),
     ):
         raise ValueError("broken")
-    with counted(FEATURES, 4):
-        pass
-    assert calls == []
+    assert reports == [Report(FEATURES, entered=1), Report(FEATURES, entered=-1)]
+
+
+def test_what_is_expected_before_a_reshuffle_is_known_before_the_work_starts():
+    reports = []
+    with listening(reports.append), beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
+        _ = (
+            pipeline
+            | beam.Create([1] * 100)
+            | beam.ParDo(Expect(SAMPLED))
+            | beam.Reshuffle()
+            | beam.ParDo(Work())
+        )
+    first = next(i for i, change in enumerate(reports) if change.done)
+    assert sum(change.expected for change in reports[:first]) == 100
+    assert sum(change.done for change in reports) == 100
