@@ -1,87 +1,52 @@
-"""Progress of the work on images, for listeners in the same process.
+"""Progress of the work on images: what is counted, and what it is called.
 
 Beam's own metrics are available only after a pipeline has finished. On a runner that works in
-other processes there are no listeners, and nothing is reported.
+other processes nobody listens, and nothing is reported.
 """
 
-import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any
 
-from absl import logging
+import apache_beam as beam
 
-DECODED, FEATURES, SAMPLED = "decoded", "features", "sampled"  # kinds of work
-LOG_SECONDS = 10
+from trainer.common.progress import Report, phase, report
 
-
-class Listener(Protocol):
-    """Receives the progress, in any thread."""
-
-    def expect(self, kind: str, images: int) -> None:
-        """So many images more will be worked on."""
-
-    def __call__(self, kind: str, images: int, seconds: float) -> None:
-        """The work on so many images is done."""
-
-
-_listeners: list[Listener] = []
-
-
-@contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Calls the listener for all work that is announced or ends inside the block."""
-    _listeners.append(listener)
-    try:
-        yield
-    finally:
-        _listeners.remove(listener)
+DECODED, FEATURES, SAMPLED = "reading images", "features", "sampling"  # kinds of work
+NEAREST, ERRORS = "nearest training images", "error by alpha"
 
 
 def expect(kind: str, images: int) -> None:
-    """Announces work on so many images, which `counted` will count."""
-    for listener in _listeners:
-        listener.expect(kind, images)
+    """Adds images to the total of a kind of work."""
+    report(Report(kind, expected=images))
 
 
 @contextmanager
 def counted(kind: str, images: int) -> Iterator[None]:
-    """Counts and times the work on so many images inside the block."""
-    started = time.monotonic()
-    yield
-    seconds = time.monotonic() - started
-    for listener in _listeners:
-        listener(kind, images, seconds)
+    """Reports the work on so many images inside the block, and the images unless it fails."""
+    with phase(kind):
+        yield
+        report(Report(kind, done=images))
 
 
-class ProgressLog:
-    """A listener that logs images done, images/s and time left, every LOG_SECONDS at most."""
+class Expect(beam.DoFn):
+    """Passes images on and adds them to the total of a kind of work.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._total: Counter[str] = Counter()
-        self._done: Counter[str] = Counter()
-        self._started = self._logged = time.monotonic()
+    The total is known before the work starts if a Reshuffle lies between.
+    """
 
-    def expect(self, kind: str, images: int) -> None:
-        """Adds images to the total."""
-        with self._lock:
-            self._total[kind] += images
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
 
-    def __call__(self, kind: str, images: int, seconds: float) -> None:
-        """Counts images."""
-        with self._lock:
-            self._done[kind] += images
-            now = time.monotonic()
-            if now - self._logged < LOG_SECONDS:
-                return
-            self._logged = now
-            done, total = self._done[kind], self._total[kind]
-            rate = done / (now - self._started)
-        logging.info(
-            "%s %s of %s images, %s/s, %s s left",
-            *(kind.capitalize(), f"{done:,}", f"{total:,}", f"{rate:,.0f}"),
-            f"{(total - done) / rate:,.0f}",
-        )
+    def start_bundle(self) -> None:
+        """Starts to count."""
+        self._images = 0
+
+    def process(self, image: Any) -> Iterator[Any]:
+        """Yields the image."""
+        self._images += 1
+        yield image
+
+    def finish_bundle(self) -> None:
+        """Reports the images of the bundle."""
+        expect(self._kind, self._images)

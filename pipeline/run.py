@@ -19,6 +19,7 @@ from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
 from pipeline.config import ConfigError, DataConfig, PipelineConfig, require_folder
 from pipeline.logs import logging_to
+from pipeline.progress import showing
 from pipeline.registry import lineage, read_files, serving
 from pipeline.registry.journal import Journal
 from pipeline.registry.outcome import recording
@@ -146,20 +147,22 @@ def _run(
     lines: NodeLines,
     push: str = "",
 ) -> lineage.Run:
-    from tfx.orchestration.metadata import sqlite_metadata_connection_config
+    with showing(lines.console, "starting TensorFlow and TFX"):
+        from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
-    from pipeline.graph import Locations, create_pipeline
+        from pipeline.graph import Locations, create_pipeline
 
-    locations = Locations(
-        artifacts=str(workspace.artifacts),
-        checkpoints=str(workspace.checkpoints),
-        serving=str(workspace.serving),
-        push=push,
-    )
-    metadata = sqlite_metadata_connection_config(str(workspace.metadata))
-    pipeline = create_pipeline(config, locations, schema, metadata)
+        locations = Locations(
+            artifacts=str(workspace.artifacts),
+            checkpoints=str(workspace.checkpoints),
+            serving=str(workspace.serving),
+            push=push,
+        )
+        metadata = sqlite_metadata_connection_config(str(workspace.metadata))
+        pipeline = create_pipeline(config, locations, schema, metadata)
+        run = import_module(f"pipeline.runners.{runner}").run
     try:
-        import_module(f"pipeline.runners.{runner}").run(pipeline, lines, gpus)
+        run(pipeline, lines, gpus)
     except BaseException as error:
         # Runners wrap the error of a node, which is the clearer one.
         cause = lines.error or error
@@ -167,8 +170,8 @@ def _run(
         if cause is error:
             raise
         raise cause from None
-    (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
-    return run
+    (made,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
+    return made
 
 
 def _keep_report(run: lineage.Run, workspace: Workspace) -> None:

@@ -1,45 +1,40 @@
-"""Output of runs on the terminal: one line per node, the summary at the end, and tables."""
+"""Output of runs on the terminal: one line per node, and the summary at the end."""
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.status import Status
-from rich.table import Column, Table
+from rich.table import Column as RichColumn
+from rich.table import Table
 
+from components import names as tfx_names
+from components.atomic_pusher import names as pusher_names
+from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
-from components.image_trainer import names as trainer_names
+from components.real_features import names as feature_names
+from components.sample_evaluator import names as evaluator_names
+from pipeline.progress import showing
 from pipeline.registry.lineage import Run
+from pipeline.tables import Column, cell, number, print_table
 from pipeline.workspace import Workspace
+from trainer.common.phases import OTHER
 
-WITH_PROGRESS = {trainer_names.NODE}  # nodes with a progress bar of their own
-FILE_WIDTH = 160  # characters, if the output is not a terminal
-
-
-def wide_console() -> Console:
-    """A console on standard output; if that is not a terminal, it is wide enough for tables."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=FILE_WIDTH)
-
-
-def make_table(*columns: str | Column, indent: int = 0) -> Table:
-    """A table without lines; a column given by its header folds long text."""
-    made = [Column(each, overflow="fold") if isinstance(each, str) else each for each in columns]
-    return Table(*made, box=None, padding=(0, 2, 0, indent), header_style="dim")
-
-
-def number_column(header: str) -> Column:
-    """A column of numbers."""
-    return Column(header, justify="right")
-
-
-def cell(value: object, form: str = "") -> str:
-    """The text of a cell: the value in a format, escaped, or a dash for None."""
-    return "–" if value is None else escape(f"{value:{form}}")
+SHOWN = 0.1  # seconds; a phase that takes less is not named
+WORK = {  # what a node does, for those that can take a while
+    example_names.NODE: "converting the images",
+    tfx_names.STATISTICS_GEN: "computing statistics of the images",
+    tfx_names.TRANSFORM: "building the graph that decodes the images",
+    drift_names.NODE: "comparing with earlier images",
+    feature_names.NODE: "computing features of the real images",
+    evaluator_names.NODE: "judging the model",
+    pusher_names.NODE: "copying the model",
+}
 
 
 class NodeLines:
-    """Prints a line for each node when it finishes; on a terminal, a spinner while it runs.
+    """Prints a line for each node when it finishes, and shows its progress while it runs.
 
     Attributes:
         run_ids: TFX's ids of the runs whose nodes have started.
@@ -50,15 +45,14 @@ class NodeLines:
         self.console = console
         self.run_ids: list[str] = []
         self.error: BaseException | None = None
-        self._spinner: Status | None = None
+        self._shown = ExitStack()
 
     def started(self, node_id: str, run_id: str) -> None:
         """Shows that the node runs."""
         if run_id not in self.run_ids:
             self.run_ids.append(run_id)
-        if self.console.is_terminal and node_id not in WITH_PROGRESS:
-            self._spinner = self.console.status(node_id)
-            self._spinner.start()
+        work = f": {WORK[node_id]}" if node_id in WORK else ""
+        self._shown.enter_context(showing(self.console, f"{node_id}{work}"))
 
     def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
         """Prints that the node succeeded."""
@@ -71,9 +65,7 @@ class NodeLines:
         self._line("[red]✗[/]", node_id, f"[red]{what}[/] after {seconds:.1f} s")
 
     def _line(self, mark: str, node_id: str, text: str) -> None:
-        if self._spinner:
-            self._spinner.stop()
-            self._spinner = None
+        self._shown.close()
         self.console.print(f"{mark} {node_id:<18} {text}")
 
 
@@ -97,7 +89,7 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
         _row(console, "", escape(remark))
     if run.drift_summary:
         color = "yellow" if run.drifted else "default"
-        _row(console, "Drift", f"[{color}]{escape(run.drift_summary)}[/]")
+        _prose(console, "Drift", f"[{color}]{escape(run.drift_summary)}[/]")
     if run.metrics:
         print_verdict(console, run.metrics)
     else:
@@ -111,39 +103,69 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
 
 def print_verdict(console: Console, metrics: dict) -> None:
     """Prints the metrics and the verdict of an evaluation."""
-    console.print(metrics_table(metrics))
+    _row(console, "Metrics", f"{metrics['samples']:,} samples, {escape(metrics['features'])}")
+    print_metrics(console, metrics["metrics"])
     verdict = "[green]blessed[/]" if metrics["blessed"] else "[red]not blessed[/]"
-    _row(console, "Verdict", f"{verdict}: {escape('; '.join(metrics['reasons']))}")
+    _prose(console, "Verdict", f"{verdict}: {escape('; '.join(metrics['reasons']))}")
 
 
 def print_evaluation(
-    console: Console, images: list[str], metrics: dict, times: str, report: Path
+    console: Console,
+    images: list[str],
+    metrics: dict,
+    seconds: Mapping[str, float],
+    report: Path,
 ) -> None:
-    """Prints the result of an evaluation outside a pipeline; `images` describes them in lines."""
+    """Prints the result of an evaluation outside a pipeline.
+
+    Args:
+        console: to print on.
+        images: describe the images, in lines.
+        metrics: the content of metrics.json.
+        seconds: the time of each phase.
+        report: the HTML page.
+    """
     console.print()
     for i, line in enumerate(images):
         _row(console, "" if i else "Images", escape(line))
     print_verdict(console, metrics)
-    _row(console, "Time", times)
+    _prose(console, "Time", describe_seconds(seconds))
     _row(console, "Report", escape(str(report)))
 
 
-def metrics_table(metrics: dict) -> Table:
-    """The metrics of an evaluation; the floor is the value of training images as samples."""
-    table = make_table(
-        Column(f"{metrics['samples']:,} samples, {metrics['features']}", no_wrap=True),
-        *map(number_column, ("samples", "baseline", "floor", "noise")),
-        Column("limits", no_wrap=True),
-        indent=2,
+def describe_seconds(seconds: Mapping[str, float]) -> str:
+    """The whole time and that of each phase; the time of the shortest ones counts as OTHER."""
+    parts = {name: each for name, each in seconds.items() if each >= SHOWN and name != OTHER}
+    parts[OTHER] = sum(seconds.values()) - sum(parts.values())
+    words = ", ".join(f"{name} {each:.1f} s" for name, each in parts.items())
+    return f"{sum(seconds.values()):.1f} s: {words}"
+
+
+def print_metrics(console: Console, metrics: dict) -> None:
+    """Prints one line per metric; the floor is the value of training images as samples."""
+    columns = (
+        Column(""),
+        number("samples"),
+        number("baseline", optional=1),
+        number("floor", optional=2),
+        number("noise", optional=3),
+        Column("limits", wraps=10),
     )
-    for name, values in metrics["metrics"].items():
-        numbers = [values[key] for key in ("candidate", "baseline", "train", "noise")]
-        cells = ["–" if value is None else f"{value:.4f}" for value in numbers]
+    rows = []
+    for name, values in metrics.items():
+        candidate, *others = (
+            _metric(values[key]) for key in ("candidate", "baseline", "train", "noise")
+        )
         limits = _limits(values)
         color = ("green" if values["passed"] else "red") if limits else "default"
         arrow = "↑" if values["larger_is_better"] else "↓"
-        table.add_row(f"{name} {arrow}", f"[{color}]{cells[0]}[/]", *cells[1:], limits)
-    return table
+        rows.append((f"{name} {arrow}", f"[{color}]{candidate}[/]", *others, limits))
+    print_table(console, columns, rows, indent=2)
+
+
+def _metric(value: float | None) -> str:
+    """A value with four decimals, or two from 10, so that the columns stay narrow."""
+    return cell(value, ".4f" if value is None or abs(value) < 10 else ",.2f")
 
 
 def _limits(values: dict) -> str:
@@ -152,5 +174,13 @@ def _limits(values: dict) -> str:
     return ", ".join(found)
 
 
-def _row(console: Console, name: str, text: str) -> None:
-    console.print(f"{name:<8} {text}", soft_wrap=True)
+def _row(console: Console, name: str, content: str) -> None:
+    """Prints a line that the terminal may break, so that a path in it can be copied."""
+    console.print(f"{name:<8} {content}", soft_wrap=True)
+
+
+def _prose(console: Console, name: str, content: str) -> None:
+    """Prints text that is broken between words, below its beginning."""
+    grid = Table.grid(RichColumn(width=8), RichColumn(overflow="fold"), padding=(0, 1, 0, 0))
+    grid.add_row(name, content)
+    console.print(grid)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from trainer import dataset
+from trainer.common.progress import phase
 from trainer.fit.checkpoint_lock import checkpoints_locked
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
@@ -85,8 +86,9 @@ def run_fn(fn_args: FnArgs) -> None:
         data.labels,
         sample.guidance,
     )
-    sampler.save(fn_args.serving_model_dir, metadata)
-    save_weights(trained.model, fn_args.serving_model_dir)
+    with phase("writing the sampler"):
+        sampler.save(fn_args.serving_model_dir, metadata)
+        save_weights(trained.model, fn_args.serving_model_dir)
     _copy(f"{state}/logs", fn_args.model_run_dir)
 
 

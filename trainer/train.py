@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
-from rich.console import Console
-from rich.markup import escape
 
+from trainer.common.progress import phase
 from trainer.common.signals import stop_on_signals
 from trainer.dataset import TrainingData, train_dataset
-from trainer.fit.callbacks import ProgressBar, TensorBoardLog
+from trainer.fit.callbacks import ReportProgress, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
 from trainer.fit.warm_start import warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
@@ -127,13 +126,13 @@ def train(
     """
     _check_replicas(train_options, strategy.num_replicas_in_sync)
     chief = is_chief(strategy)
-    console = Console(highlight=False, soft_wrap=True, quiet=not chief)
 
     def report(line: str) -> None:
-        console.print(f"  {escape(line)}")
+        if chief:
+            print(f"  {line}", flush=True)
 
     resolution, _, channels = data.shape
-    with strategy.scope():
+    with strategy.scope(), phase("building the network"):
         model = build_model(
             model_options, train_options, sample_options, resolution, channels, len(data.labels)
         )
@@ -220,7 +219,7 @@ def _fit(
 ) -> None:
     """Trains up to options.steps; saves the state if the process is interrupted."""
     chief, start_step = is_chief(strategy), checkpoints.step
-    progress = ProgressBar(options.steps, start_step, options.batch_size)
+    progress = ReportProgress(options.steps, start_step)
     try:
         with stop_on_signals():
             model.fit(

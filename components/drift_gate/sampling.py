@@ -12,6 +12,7 @@ from components.features import load_extractor
 from components.features.options import FeatureOptions
 from components.images.records import example_key
 from components.images.take_first import TakeFirst
+from components.progress import FEATURES, counted
 from trainer import examples
 
 BATCH_SIZE = 256  # images
@@ -63,7 +64,8 @@ class DescribeRecords(beam.DoFn):
         parsed = [tf.train.Example.FromString(record).features.feature for record in records]
         pngs = [feature[examples.IMAGE].bytes_list.value[0] for feature in parsed]
         images = np.stack([tf.io.decode_png(png).numpy() for png in pngs])
-        vectors = self._extract(images)
+        with counted(FEATURES, len(images)):
+            vectors = self._extract(images)
         for record, feature, image, vector in zip(records, parsed, images, vectors, strict=True):
             scalars = tuple(_number(feature[name]) for name in SCALARS)
             yield DescribedImage(_key(record), scalars, image.shape, vector)

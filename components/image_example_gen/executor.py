@@ -30,7 +30,7 @@ from components.image_example_gen.files import ImageFile, open_image
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shards import WriteShard, complete_file, shard_count
 from components.image_example_gen.spans import ImageSource, holdout_source
-from components.progress import DECODED, ProgressLog, counted, expect, listening
+from components.progress import DECODED, counted, expect
 from trainer import examples
 
 FILES_PER_BATCH = 64
@@ -119,7 +119,7 @@ def write_examples(
     skipped = sum((each.count_other_files() for each in sources), Counter())
     shards = shard_count(files, options)
     report_path = os.path.join(output, names.REJECTED_JSON)
-    with listening(ProgressLog()), pipeline:
+    with pipeline:
         expect(DECODED, files)
         images = [
             pipeline | f"Read[{index}]" >> ReadImages(each, options, split_salt)

@@ -19,6 +19,7 @@ from tfx.types import standard_component_specs
 from tfx.utils import io_utils
 
 from trainer.common import exit_codes
+from trainer.common.progress_lines import printing
 
 RUN_FN = standard_component_specs.RUN_FN_KEY
 FN_ARGS = "fn_args"
@@ -40,7 +41,8 @@ def make_call(uri: str) -> None:
     """Makes the call that `write_call` wrote."""
     with fileio.open(uri) as file:
         call = json.load(file)
-    udf_utils.get_fn(call, RUN_FN)(FnArgs(**call[FN_ARGS]))
+    with printing("training"):
+        udf_utils.get_fn(call, RUN_FN)(FnArgs(**call[FN_ARGS]))
 
 
 def main(uri: str) -> int:

@@ -16,6 +16,7 @@ from components.images.records import ReadExamples, example_key
 from components.images.take_first import TakeFirst
 from components.images.write_grid import WriteGrid
 from components.parameters import complete
+from components.progress import FEATURES, Expect
 from components.real_features import names
 from components.real_features.artifact import FILE_SUFFIX, file_prefix, split_folders
 from components.real_features.options import RealFeaturesOptions
@@ -92,6 +93,7 @@ class DescribeImages(beam.PTransform):
             records |= TakeFirst(self._options.samples, key=example_key)
         batches = (
             records
+            | "Expect" >> beam.ParDo(Expect(FEATURES))
             | beam.Reshuffle()
             | beam.BatchElements(min_batch_size=size, max_batch_size=size)
             | "Decode" >> beam.ParDo(DecodeRecords(self._split, self._transform_graph))

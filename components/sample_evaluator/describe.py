@@ -10,6 +10,7 @@ from components.images.features import ExtractFeatures, ReadFeatures, WriteFeatu
 from components.images.records import ReadExamples, example_key
 from components.images.take_first import TakeFirst
 from components.images.write_grid import WriteGrid
+from components.progress import FEATURES, SAMPLED, Expect, expect
 from components.real_features.artifact import file_pattern
 from components.sample_evaluator import names, sources
 from components.sample_evaluator.measure.nearest import FindNearest
@@ -79,6 +80,7 @@ def describe(
         | "KeyedLabels" >> beam.Map(lambda image: (image.key, image.label))
         | "Gather" >> beam.combiners.ToList()
         | "Labels" >> beam.Map(lambda found: [label for _, label in sorted(found)])
+        | "ExpectSamples" >> beam.Map(_expect_samples, len(models))
     )
     seeds = (
         labels
@@ -119,6 +121,13 @@ def describe(
         _write_model_pictures(pipeline, labels, models, real, options.seed, output)
 
 
+def _expect_samples(labels: list[str], nb_model: int) -> list[str]:
+    """Passes the labels on; each is that of a sample of every model, and of an image of noise."""
+    expect(SAMPLED, nb_model * len(labels))
+    expect(FEATURES, (nb_model + 1) * len(labels))
+    return labels
+
+
 def _read_images(
     pipeline: beam.Pipeline, folder: str, transform_graph: str, options: EvaluateOptions
 ) -> beam.PCollection:
@@ -128,6 +137,7 @@ def _read_images(
         pipeline
         | "ReadStored" >> ReadExamples([folder])
         | "FirstStored" >> TakeFirst(options.samples, key=example_key)
+        | "ExpectStored" >> beam.ParDo(Expect(FEATURES))
         | "SpreadStored" >> beam.Reshuffle()
         | "BatchStored" >> beam.BatchElements(min_batch_size=size, max_batch_size=size)
         | "DecodeStored" >> beam.ParDo(DecodeRecords(sources.CANDIDATE, transform_graph))

@@ -23,11 +23,13 @@ from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.measure.analysis import Analyze
 from components.sample_evaluator.measure.eval_config import make_eval_config
 from components.sample_evaluator.measure.results import SourceResult, load_results
+from components.sample_evaluator.measure.tfma_metrics import METRICS
 from components.sample_evaluator.options import EvaluateOptions
-from components.sample_evaluator.report import page as report
+from components.sample_evaluator.report import page
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, check_sampler
 from components.sample_evaluator.verdict import gate, history, summary
 from trainer import examples
+from trainer.common.progress import Report, phase, report
 
 _COMPARED = "compared_images"  # folder, deleted at the end of the evaluation
 
@@ -138,7 +140,8 @@ def evaluate(
             results.get(sources.HOLDOUT, SourceResult()).images,
         ),
     )
-    _write(output, content, real.features)
+    with phase("writing the report"):
+        _write(output, content, real.features)
     return verdict
 
 
@@ -151,12 +154,15 @@ def _measure(
     """Runs a pipeline that describes the images, and one that computes metrics of the features."""
     compared = f"{output}/{_COMPARED}"
     try:
-        with make_pipeline() as pipeline:
+        with phase("describing the images"), make_pipeline() as pipeline:
             describe_images(pipeline, compared=compared)
         # An in-process runner keeps in memory what all stages of a pipeline produced, until its
         # end, and reference cycles do so after it: the second pipeline starts without that.
         gc.collect()
-        with make_pipeline() as pipeline:
+        if len(config.slicing_specs) == 1:  # how many classes have images is known afterwards
+            count = sum(len(spec.metrics) * len(spec.model_names) for spec in config.metrics_specs)
+            report(Report(METRICS, expected=count, unit=""))
+        with phase(METRICS), make_pipeline() as pipeline:
             _ = pipeline | ReadFeatures(f"{compared}/*-of-*") | Analyze(config, output)
     finally:
         if fileio.exists(compared):
@@ -185,14 +191,14 @@ def _image_shape(transform_graph: str) -> tuple[int, int, int]:
 def _write(folder: str, content: dict[str, Any], features: str) -> None:
     text = json.dumps(content, indent=2, allow_nan=False)
     io_utils.write_string_file(f"{folder}/{names.METRICS_JSON}", text + "\n")
-    pictures = report.Pictures(
+    pictures = page.Pictures(
         samples=_read_if_there(f"{folder}/{names.SAMPLES_PNG}"),
         real=_read_if_there(f"{features}/{feature_names.REAL_PNG}"),
         nearest_pairs=_read_if_there(f"{folder}/{names.NEAREST_PAIRS_PNG}"),
         trajectories=_read_if_there(f"{folder}/{names.TRAJECTORIES_PNG}"),
     )
-    page = report.render(content, pictures)
-    io_utils.write_string_file(f"{folder}/{names.REPORT_HTML}", page)
+    html = page.render(content, pictures)
+    io_utils.write_string_file(f"{folder}/{names.REPORT_HTML}", html)
 
 
 def _read_if_there(path: str) -> bytes | None:

@@ -16,9 +16,14 @@ def data() -> None:
 def list_datasets() -> None:
     """List the datasets and their licenses."""
     from data.registry import DATASETS
+    from pipeline.tables import Column, cell, make_console, print_table, text
 
-    for name, dataset in DATASETS.items():
-        click.echo(f"{name:<14} {dataset.description} ({dataset.license})")
+    columns = Column("dataset"), text("images"), text("license")
+    rows = [
+        (cell(name), cell(dataset.description), cell(dataset.license))
+        for name, dataset in DATASETS.items()
+    ]
+    print_table(make_console(), columns, rows)
 
 
 @data.command()

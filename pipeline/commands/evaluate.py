@@ -51,12 +51,12 @@ def evaluate(
     its own resolution and channels. Without --preset and --config, the defaults apply.
     """
     from pipeline.evaluation.evaluate import evaluate_candidate
-    from pipeline.terminal import wide_console
+    from pipeline.tables import make_console
 
     config = arguments.load(default_preset=None)
     output = output or Path(time.strftime("evaluation-%Y%m%d-%H%M%S"))
     if not evaluate_candidate(
-        candidate, real, training, config, output, wide_console(), verbose=verbose
+        candidate, real, training, config, output, make_console(), verbose=verbose
     ):
         sys.exit(exit_codes.NOT_BLESSED)
 

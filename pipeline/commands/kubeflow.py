@@ -120,7 +120,7 @@ def submit(
     """
     from pipeline.cluster.client import Cluster
     from pipeline.commands.kubeflow_tables import print_tasks
-    from pipeline.terminal import wide_console
+    from pipeline.tables import make_console
 
     config = arguments.load()
     cluster = Cluster(access)
@@ -130,7 +130,7 @@ def submit(
     if not wait:
         return
     try:
-        run = print_tasks(wide_console(), cluster.follow(run_id), package.tasks)
+        run = print_tasks(make_console(), cluster.follow(run_id), package.tasks)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the run continues; see `iadb kubeflow status`") from None
     _report_end(run, package)
@@ -209,7 +209,7 @@ def status(pipeline: str | None, last: int, as_json: bool, access: "Access") -> 
     """List runs, newest first, and schedules."""
     from pipeline.cluster.client import Cluster
     from pipeline.commands.kubeflow_tables import print_status
-    from pipeline.terminal import wide_console
+    from pipeline.tables import make_console
 
     cluster = Cluster(access)
     runs, schedules = cluster.runs(last, pipeline), cluster.schedules(pipeline)
@@ -220,14 +220,19 @@ def status(pipeline: str | None, last: int, as_json: bool, access: "Access") -> 
         }
         click.echo(json.dumps(found, indent=2, default=datetime.isoformat))
         return
-    print_status(wide_console(), runs, schedules, pipeline)
+    print_status(make_console(), runs, schedules, pipeline)
 
 
 def _compile(config: "PipelineConfig", output: Path) -> "CompiledPackage":
     from pipeline.cluster.package import read_package
     from pipeline.logs import logging_to
+    from pipeline.progress import showing
+    from pipeline.tables import make_console
 
-    with logging_to(Path(os.devnull), verbose=False):  # of TensorFlow, when it is imported
+    with (
+        logging_to(Path(os.devnull), verbose=False),  # of TensorFlow, when it is imported
+        showing(make_console(), "compiling the pipeline"),
+    ):
         from pipeline.cluster.compile import compile_package
 
         compile_package(config, output)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.cluster.state import ENDED, ClusterRun, ClusterSchedule, ClusterTask
-from pipeline.terminal import make_table
+from pipeline.tables import Column, cell, print_table, text
 
 COLORS = {"SUCCEEDED": "green", "FAILED": "red", "RUNNING": "yellow"}
 MARKS = {"SUCCEEDED": "✓", "FAILED": "✗"}
@@ -49,23 +49,29 @@ def print_status(
     of = f" of {escape(pipeline)}" if pipeline else ""
     names = {schedule.id: schedule.name for schedule in schedules}
     if runs:
-        table = make_table("run", "state", "started", "took", "schedule")
+        columns = text("run"), Column("state"), Column("started"), Column("took"), text("schedule")
+        rows = []
         for run in runs:
-            by = names.get(run.schedule_id, "deleted") if run.schedule_id else "–"
-            table.add_row(
-                escape(run.name), _state(run.state), _time(run.started), _duration(run), escape(by)
+            by = names.get(run.schedule_id, "deleted") if run.schedule_id else None
+            rows.append(
+                (cell(run.name), _state(run.state), _time(run.started), _duration(run), cell(by))
             )
-        console.print(table)
+        print_table(console, columns, rows)
     else:
         console.print(f"no runs{of}")
     console.print()
     if schedules:
-        table = make_table("schedule", "cron", "state", "created")
-        for schedule in schedules:
-            state = "[green]enabled[/]" if schedule.enabled else "disabled"
-            cron = escape(schedule.cron) or "–"
-            table.add_row(escape(schedule.name), cron, state, _time(schedule.created))
-        console.print(table)
+        columns = text("schedule"), text("cron"), Column("state"), Column("created")
+        rows = [
+            (
+                cell(schedule.name),
+                cell(schedule.cron or None),
+                "[green]enabled[/]" if schedule.enabled else "disabled",
+                _time(schedule.created),
+            )
+            for schedule in schedules
+        ]
+        print_table(console, columns, rows)
     else:
         console.print(f"no schedules{of}")
 
@@ -82,7 +88,7 @@ def _state(state: str) -> str:
 
 
 def _time(time: datetime | None) -> str:
-    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}" if time else "–"
+    return cell(time and time.astimezone(), "%Y-%m-%d %H:%M")
 
 
 def _duration(work: ClusterRun | ClusterTask) -> str:

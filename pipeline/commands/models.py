@@ -87,42 +87,47 @@ def promote(model: int, workspace: Workspace, reason: str) -> None:
 
     The model is first loaded as by `iadb serve-check`. Later models have to beat it.
     """
+    from pipeline.progress import showing
     from pipeline.registry import live_model
+    from pipeline.tables import make_console
 
-    click.echo(f"live: {live_model.promote(workspace, model, reason)}")
+    with showing(make_console(), f"promoting {model}"):
+        live = live_model.promote(workspace, model, reason)
+    click.echo(f"live: {live}")
 
 
 def _print_models(models: "Sequence[RegisteredModel]") -> None:
     """Prints one line per model; the column of spans only if they differ."""
-    from rich.table import Column
-
-    from pipeline.terminal import cell, make_table, number_column, wide_console
+    from pipeline.tables import Column, cell, make_console, number, print_table, text
 
     spans = len({model.span for model in models}) > 1
-    table = make_table(
-        number_column("model"),
-        Column("trained", no_wrap=True),
-        number_column("images"),
-        *([number_column("span")] if spans else []),
-        number_column("parent"),
-        "metrics",
-        Column("version", no_wrap=True),
-        "state",
+    columns = (
+        number("model"),
+        Column("trained"),
+        number("images", optional=2),
+        *([number("span", optional=1)] if spans else []),
+        number("parent", optional=3),
+        text("metrics"),
+        Column("version"),
+        text("state"),
     )
+    rows = []
     for model in models:
         limited = [name for name in model.limited if name in model.metrics]
         metrics = ", ".join(f"{name} {model.metrics[name]:.4f}" for name in limited)
-        table.add_row(
-            cell(model.number),
-            cell(model.trained, "%Y-%m-%d %H:%M:%S"),
-            cell(model.images, ","),
-            *([cell(model.span)] if spans else []),
-            cell(model.parent),
-            cell(metrics or None),
-            cell(max(model.versions, default=None)),
-            _state(model),
+        rows.append(
+            (
+                cell(model.number),
+                cell(model.trained, "%Y-%m-%d %H:%M"),
+                cell(model.images, ","),
+                *([cell(model.span)] if spans else []),
+                cell(model.parent),
+                cell(metrics or None),
+                cell(max(model.versions, default=None)),
+                _state(model),
+            )
         )
-    wide_console().print(table)
+    print_table(make_console(), columns, rows)
 
 
 def _state(model: "RegisteredModel") -> str:

@@ -63,9 +63,9 @@ def run(
         _run_if_new_data(config, workspace, cause)
         return
     from pipeline.run import run_pipeline
-    from pipeline.terminal import wide_console
+    from pipeline.tables import make_console
 
-    console = wide_console()
+    console = make_console()
     if not run_pipeline(config, workspace, runner, console, verbose=verbose, result=result):
         sys.exit(exit_codes.NOT_BLESSED)
 

@@ -99,52 +99,64 @@ def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> N
     """Prints one line per run; what was decided on its model since counts more than its outcome."""
     from collections import Counter
 
-    from rich.table import Column
-
     from components.image_example_gen import names as example_names
     from pipeline.registry.history import run_event
-    from pipeline.terminal import cell, make_table, number_column, wide_console
+    from pipeline.tables import Column, cell, make_console, number, print_table, text
 
-    by_number = {model.number: model for model in models}
-    started, images = Column("started", no_wrap=True), number_column("images")
-    table = make_table(
-        started, "nodes", images, number_column("model"), "metrics", "verdict", "version"
+    columns = (
+        Column("started"),
+        text("nodes", optional=1),
+        number("images"),
+        number("model"),
+        text("metrics"),
+        Column("verdict"),
+        number("version"),
     )
+    by_number = {model.number: model for model in models}
+    rows = []
     for run in runs:
         model = by_number.get(run.model_number)
         states = Counter(node.state for node in run.nodes)
         limited = [name for name in model.limited if name in run.scores] if model else []
+        metrics = ", ".join(f"{name} {run.scores[name]:.4f}" for name in limited)
         verdict = run_event(run).outcome
         if model and model.verdict in DECIDED:
             verdict = model.verdict
         live = "[bold green]live[/], " if model and model.live else ""
-        table.add_row(
-            cell(run.started, "%Y-%m-%d %H:%M:%S"),
-            ", ".join(f"{count} {state}" for state, count in states.items()),
-            cell(run.images(example_names.ACCEPTED), ","),
-            cell(run.model_number),
-            ", ".join(f"{name} {run.scores[name]:.4f}" for name in limited),
-            f"{live}[{COLORS.get(verdict, 'default')}]{verdict or '–'}[/]",
-            cell(max(model.versions, default=None) if model else None),
+        rows.append(
+            (
+                cell(run.started, "%Y-%m-%d %H:%M"),
+                ", ".join(f"{count} {state}" for state, count in states.items()),
+                cell(run.images(example_names.ACCEPTED), ","),
+                cell(run.model_number),
+                cell(metrics or None),
+                f"{live}[{COLORS.get(verdict, 'default')}]{verdict or '–'}[/]",
+                cell(max(model.versions, default=None) if model else None),
+            )
         )
-    wide_console().print(table)
+    print_table(make_console(), columns, rows)
 
 
 def _print_events(happened: "Sequence[Event]") -> None:
-    from rich.table import Column
+    from pipeline.tables import Column, cell, make_console, number, print_table, text
 
-    from pipeline.terminal import cell, make_table, number_column, wide_console
-
-    columns = "cause", number_column("tries"), "outcome", "message"
-    table = make_table(number_column("check"), Column("started", no_wrap=True), *columns)
-    for event in happened:
-        outcome = event.outcome or "running, or cut off"
-        table.add_row(
+    columns = (
+        number("check"),
+        Column("started"),
+        Column("cause", optional=1),
+        number("tries", optional=2),
+        Column("outcome"),
+        text("message"),
+    )
+    rows = [
+        (
             cell(event.number),
             cell(event.started, "%Y-%m-%d %H:%M"),
             cell(event.cause),
             cell(event.tries or None),
-            f"[{COLORS.get(event.outcome, 'default')}]{outcome}[/]",
+            f"[{COLORS.get(event.outcome, 'default')}]{event.outcome or 'running, or cut off'}[/]",
             cell(event.message or event.found.get("text", "")),
         )
-    wide_console().print(table)
+        for event in happened
+    ]
+    print_table(make_console(), columns, rows)

@@ -49,7 +49,9 @@ def sample(
 ) -> None:
     """Draw images from a model as a PNG grid."""
     from pipeline.logs import logging_to
+    from pipeline.progress import showing
     from pipeline.registry import serving
+    from pipeline.tables import make_console
 
     if gif and count > serving.GIF_IMAGES:
         raise click.BadParameter(
@@ -59,15 +61,18 @@ def sample(
     if label:
         serving.check_label(model, label)
     seeds = range(seed, seed + count)
-    with logging_to(Path(os.devnull), verbose=False):  # TensorFlow logs when it starts
+    with (
+        logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
+        showing(make_console(), f"{count} samples of {model}"),
+    ):
         if gif:
             trajectories = serving.draw_trajectories(model, seeds, steps, label=label)
             images = trajectories[:, -1]
         else:
             images = serving.draw_samples(model, seeds, steps, label=label)
-    serving.write_grid(images, output)
-    if gif:
-        serving.write_gif(trajectories, gif)
+        serving.write_grid(images, output)
+        if gif:
+            serving.write_gif(trajectories, gif)
     written = f"{output} and {gif}" if gif else output
     click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {written}")
 
@@ -77,10 +82,13 @@ def sample(
 @MODEL
 def serve_check(workspace: Workspace, model: Path | None) -> None:
     """Load a model without this project and call its signatures."""
+    from pipeline.progress import showing
     from pipeline.registry import serving
+    from pipeline.tables import make_console
 
     model = serving.find_model(workspace.serving, model)
-    result = serving.check(model)
+    with showing(make_console(), f"checking {model}"):
+        result = serving.check(model)
     click.echo(result.stdout, nl=False)
     if result.returncode:
         raise click.ClickException(f"{model} {serving.describe_failure(result)}")

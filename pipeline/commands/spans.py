@@ -29,7 +29,7 @@ def spans(
         return
     from pipeline.config import require_folder
     from pipeline.registry.journal import Journal
-    from pipeline.terminal import cell, make_table, number_column, wide_console
+    from pipeline.tables import cell, make_console, number, print_table, text
     from pipeline.unattended.new_data import look
 
     config = arguments.load()
@@ -43,11 +43,17 @@ def spans(
         ]
         click.echo(json.dumps(listed, indent=2))
         return
-    table = make_table(number_column("span"), "folder", number_column("images"), "state")
-    for span in found:
-        folder = cell(span.folder or None)
-        table.add_row(cell(span.number), folder, cell(span.images, ","), cell(_describe(span)))
-    wide_console().print(table)
+    columns = number("span"), text("folder"), number("images"), text("state")
+    rows = [
+        (
+            cell(span.number),
+            cell(span.folder or None),
+            cell(span.images, ","),
+            cell(_describe(span)),
+        )
+        for span in found
+    ]
+    print_table(make_console(), columns, rows)
 
 
 @spans.command()

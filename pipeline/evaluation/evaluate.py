@@ -4,7 +4,6 @@ import ctypes
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +17,10 @@ from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
 from pipeline.failures import OutputError, find_stop
 from pipeline.logs import logging_to
+from pipeline.progress import showing
 from pipeline.terminal import print_evaluation
 from trainer.common import exit_codes
+from trainer.common.progress import phase
 from trainer.common.signals import stop_on_signals
 
 LOG = "evaluate.log"
@@ -65,27 +66,26 @@ def evaluate_candidate(
         OutputError: the output exists or cannot be created.
         FeatureError: the feature space is not available.
     """
-    started = time.monotonic()
     _return_freed_memory()
     for folder in filter(None, (real, training)):
         if not folder.is_dir():
             raise ImageDataError(f"{folder}: no such folder; name the folder that holds the images")
     is_model = _check_candidate(candidate)
     check_available(config.evaluate.features)
-    with _complete_or_absent(output) as partial, logging_to(partial / LOG, verbose=verbose):
+    with (
+        _complete_or_absent(output) as partial,
+        logging_to(partial / LOG, verbose=verbose),
+        showing(console, f"evaluating {candidate}") as phases,
+    ):
         # TensorFlow takes seconds to start, so everything that can be wrong is checked before.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a training may use the GPU
-        from pipeline.evaluation import steps
-        from pipeline.evaluation.progress import ImageProgress
-
-        with ImageProgress(console) as progress:
-            images = steps.run(
-                candidate, real, training, config, partial, progress, is_model=is_model
-            )
+        with phase("starting TensorFlow"):
+            from pipeline.evaluation import steps
+        images = steps.run(candidate, real, training, config, partial, is_model=is_model)
+        seconds = phases.seconds()
     metrics = json.loads((output / evaluator_names.METRICS_JSON).read_text("utf-8"))
-    times = progress.describe_times(time.monotonic() - started)
-    print_evaluation(console, images, metrics, times, output / evaluator_names.REPORT_HTML)
+    print_evaluation(console, images, metrics, seconds, output / evaluator_names.REPORT_HTML)
     return metrics["blessed"]
 
 

@@ -19,11 +19,11 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from components import names as tfx_names
-from components import progress as work
 from components.image_example_gen import names as example_names
 from components.image_example_gen.executor import write_examples
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource
+from components.progress import DECODED, FEATURES
 from components.real_features import names as feature_names
 from components.real_features.executor import write_features
 from components.sample_evaluator import names as evaluator_names
@@ -32,8 +32,8 @@ from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages,
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, load_sampler
 from pipeline.config import PipelineConfig
-from pipeline.evaluation.progress import ImageProgress
 from trainer import examples, preprocessing
+from trainer.common.progress import phase
 from trainer.common.signals import raise_lost_stop
 
 IMAGES_JSON = "images.json"  # which files of each folder were accepted and rejected
@@ -48,7 +48,6 @@ def run(
     training: Path | None,
     config: PipelineConfig,
     output: Path,
-    progress: ImageProgress,
     *,
     is_model: bool,
 ) -> list[str]:
@@ -70,10 +69,10 @@ def run(
         raise_lost_stop()
         return beam.Pipeline(argv=config.beam.arguments(component))
 
-    with work.listening(progress):
-        reports = {}
-        for name, (folder, splits) in sets.items():
-            targets = {split: str(scratch / split) for split in splits}
+    reports = {}
+    for name, (folder, splits) in sets.items():
+        targets = {split: str(scratch / split) for split in splits}
+        with phase(DECODED):
             reports[name] = write_examples(
                 pipeline(example_names.NODE),
                 ImageSource(str(folder), split=splits[0] if len(splits) == 1 else None),
@@ -82,30 +81,28 @@ def run(
                 targets,
                 SPLIT_SALT,
             )
-        (output / IMAGES_JSON).write_text(json.dumps(reports, indent=1), "ascii")
-        graph = str(scratch / "transform_graph")
+    (output / IMAGES_JSON).write_text(json.dumps(reports, indent=1), "ascii")
+    graph = str(scratch / "transform_graph")
+    with phase("building the graph that decodes images"):
         write_transform_graph(
             pipeline(tfx_names.TRANSFORM), options.resolution, options.channels, graph
         )
 
-        images = {split: n for report in reports.values() for split, n in report["splits"].items()}
-        count = min(config.evaluate.samples, images[examples.EVAL], images.get(STORED, math.inf))
-        evaluate_options = config.evaluate.without_holdout().model_copy(update={"samples": count})
-        progress.expect(work.FEATURES, images[examples.TRAIN] + 3 * count)  # real, judged, noise
-        progress.expect(work.SAMPLED, count if sampler else 0)
-        features = scratch / "features"
-        features.mkdir()
-        examples_folders = {
-            split: [str(scratch / split)] for split in (examples.TRAIN, examples.EVAL)
-        }
+    images = {split: n for report in reports.values() for split, n in report["splits"].items()}
+    count = min(config.evaluate.samples, images[examples.EVAL], images.get(STORED, math.inf))
+    evaluate_options = config.evaluate.without_holdout().model_copy(update={"samples": count})
+    features = scratch / "features"
+    features.mkdir()
+    examples_folders = {split: [str(scratch / split)] for split in (examples.TRAIN, examples.EVAL)}
+    with phase(FEATURES):
         write_features(
             pipeline(feature_names.NODE), examples_folders, evaluate_options, graph, str(features)
         )
-        uri = str(candidate)
-        judged = EvaluatedModel(uri, uri) if sampler else StoredImages(uri, str(scratch / STORED))
-        data = RealImages(examples_folders, str(features), graph)
-        make_pipeline = functools.partial(pipeline, evaluator_names.NODE)
-        evaluate(make_pipeline, data, judged, None, [], evaluate_options, str(output))
+    uri = str(candidate)
+    judged = EvaluatedModel(uri, uri) if sampler else StoredImages(uri, str(scratch / STORED))
+    data = RealImages(examples_folders, str(features), graph)
+    make_pipeline = functools.partial(pipeline, evaluator_names.NODE)
+    evaluate(make_pipeline, data, judged, None, [], evaluate_options, str(output))
     shutil.rmtree(scratch)
     return list(_describe(sets, reports, evaluate_options, candidate))
 

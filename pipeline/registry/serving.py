@@ -16,11 +16,13 @@ from components.atomic_pusher.versions import METADATA, SAVED_MODEL, complete_ve
 from trainer.common import exit_codes
 from trainer.common.files import atomic_write
 from trainer.common.image_grid import grid_png, image_grid
+from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
 from trainer.common.text import list_some, shorten
 
 FINGERPRINT = "fingerprint.pb"
 
+DRAWING = "drawing"  # the phase
 GIF_IMAGES = 256  # at most: all their states are in memory at once
 GIF_FRAMES = 50  # at most: noise does not compress, and finer steps are invisible
 FRAME_MS = 80
@@ -138,27 +140,34 @@ def _call(
 ) -> Iterator[np.ndarray]:
     """The output of a signature for each batch of seeds."""
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
-    import tensorflow as tf
+    with phase("starting TensorFlow"):
+        import tensorflow as tf
 
-    signature = tf.saved_model.load(str(model)).signatures[name]
+    with phase("loading the model"):
+        signature = tf.saved_model.load(str(model)).signatures[name]
+    report(Report(DRAWING, expected=len(seeds)))
     _, inputs = signature.structured_input_signature
     steps = tf.constant(nb_step or read_metadata(model)["nb_step"])
     for first in range(0, len(seeds), batch_size):
         batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
         labels = {"label": tf.fill([len(batch)], label)} if "label" in inputs else {}
-        (output,) = signature(seed=batch, nb_step=steps, **labels).values()
-        yield output.numpy()
+        with phase(DRAWING):
+            (output,) = signature(seed=batch, nb_step=steps, **labels).values()
+            images = output.numpy()
+            report(Report(DRAWING, done=len(batch)))
+        yield images
 
 
 def check(model: AnyPath) -> subprocess.CompletedProcess:
     """Calls every signature of a model in a fresh process that cannot see this project."""
     script = Path(__file__).with_name("serve_check.py")
-    return subprocess.run(
-        [sys.executable, "-I", str(script), str(model.resolve())],
-        cwd="/",
-        capture_output=True,
-        text=True,
-    )
+    with phase("loading the model and calling its signatures"):
+        return subprocess.run(
+            [sys.executable, "-I", str(script), str(model.resolve())],
+            cwd="/",
+            capture_output=True,
+            text=True,
+        )
 
 
 def describe_failure(result: subprocess.CompletedProcess) -> str:

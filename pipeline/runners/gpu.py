@@ -2,15 +2,22 @@
 
 A process that has started TensorFlow can neither hide a GPU nor release it. On a machine with GPUs,
 the process of a run therefore hides them from itself, and the executors of GPU_NODES run in
-processes of their own, one at a time, which see them.
+processes of their own, one at a time, which see them. What they print and report of their progress
+is passed on to the process of the run, as (kind, content): the first one with RESULT or FAILURE is
+the last.
 """
 
 import glob
+import io
 import multiprocessing
 import os
 import signal
+import sys
+import threading
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
+from typing import Any
 
 from google.protobuf import message
 
@@ -20,12 +27,14 @@ from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
 from pipeline.parent_death import die_with_parent
 from trainer.common import exit_codes
+from trainer.common.progress import listening, report
 from trainer.common.signals import stop_on_signals
 
 GPU_NODES = {trainer_names.NODE, feature_names.NODE, evaluator_names.NODE}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
 DEVICES = "/dev/nvidia[0-9]*"
+REPORT, TEXT, RESULT, FAILURE = range(4)
 PROJECT = {"components", "data", "pipeline", "trainer"}  # packages whose errors keep their class
 
 
@@ -95,7 +104,7 @@ class OwnProcessOperator:
         sender.close()
         try:
             with stop_on_signals():
-                succeeded, answer = receiver.recv()
+                kind, content = _receive(receiver)
         except EOFError:
             process.join()
             code = process.exitcode
@@ -103,14 +112,44 @@ class OwnProcessOperator:
         except (KeyboardInterrupt, SystemExit) as stop:
             interrupted = isinstance(stop, KeyboardInterrupt)
             os.kill(process.pid, signal.SIGINT if interrupted else signal.SIGTERM)
+            receiver.close()  # or it would wait for someone to read
             process.join()  # it saves its state
             raise
         process.join()
-        if not succeeded:
-            raise _rebuild(*answer)
+        if kind == FAILURE:
+            raise _rebuild(*content)
         from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
 
-        return ExecutorOutput.FromString(answer)
+        return ExecutorOutput.FromString(content)
+
+
+def _receive(receiver: Connection) -> tuple[int, Any]:
+    """Passes on what the executor reports and prints; returns its result or failure."""
+    while True:
+        kind, content = receiver.recv()
+        if kind == REPORT:
+            report(content)
+        elif kind == TEXT:
+            print(content, end="", flush=True)
+        else:
+            return kind, content
+
+
+class _Sender(io.TextIOBase):
+    """Sends what is written to it, and other messages, from any thread, while someone reads."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def write(self, text: str) -> int:
+        self.send(TEXT, text)
+        return len(text)
+
+    def send(self, kind: int, content: object) -> None:
+        with self._lock, suppress(BrokenPipeError):
+            self._connection.send((kind, content))
 
 
 def _rebuild(module: str, name: str, exit_code: int, message: str) -> Exception:
@@ -123,10 +162,11 @@ def _rebuild(module: str, name: str, exit_code: int, message: str) -> Exception:
 
 
 def _run(
-    parent: int, visible: str, spec_type: str, spec: bytes, info: bytes, sender: Connection
+    parent: int, visible: str, spec_type: str, spec: bytes, info: bytes, connection: Connection
 ) -> None:
     os.setpgrp()  # Ctrl-C reaches it once, through its parent
     die_with_parent(parent)
+    sys.stdout = sender = _Sender(connection)
     os.environ[VISIBLE] = visible
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     import tensorflow as tf
@@ -145,10 +185,11 @@ def _run(
         executor_spec = getattr(executable_spec_pb2, spec_type).FromString(spec)
         operator = launcher.DEFAULT_EXECUTOR_OPERATORS[type(executor_spec)](executor_spec)
         execution_info = data_types.ExecutionInfo.from_proto(ExecutionInvocation.FromString(info))
-        output = operator.run_executor(execution_info)
+        with listening(lambda change: sender.send(REPORT, change)):
+            output = operator.run_executor(execution_info)
     except Exception as error:
         logging.exception("The executor failed.")
         kind = type(error)
-        sender.send((False, (kind.__module__, kind.__qualname__, *failures.describe(error))))
+        sender.send(FAILURE, (kind.__module__, kind.__qualname__, *failures.describe(error)))
     else:
-        sender.send((True, output.SerializeToString()))
+        sender.send(RESULT, output.SerializeToString())

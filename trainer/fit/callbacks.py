@@ -1,79 +1,60 @@
-"""Callbacks that show how a training proceeds: progress bar, TensorBoard scalars, sample grids."""
+"""Callbacks that show how a training proceeds: progress, TensorBoard scalars, sample grids."""
 
 import time
-from collections import deque
+from contextlib import ExitStack
 
 import keras
 import numpy as np
 import tensorflow as tf
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trainer import preprocessing
 from trainer.common.image_grid import image_grid
+from trainer.common.progress import Report, phase, report
 
-RATE_STEPS = 100  # number of last steps that the displayed rate covers
-LINE_SECONDS = 15  # between lines of progress if the output is not a terminal
+TRAINING = "training"  # the phase
+REPORT_SECONDS = 0.2
 FLUSH_SECONDS = 10  # between writes to an event file; a killed process loses no more
 
 
-class ProgressBar(keras.callbacks.Callback):
-    """Shows steps, images/s, loss and time left: as a bar on a terminal, elsewhere as lines.
+class ReportProgress(keras.callbacks.Callback):
+    """Reports steps and loss (trainer/common/progress.py), at most every REPORT_SECONDS.
 
     Args:
         steps: total number of steps.
         start_step: number of steps already done, for a resumed training.
-        batch_size: images per step, over all replicas.
     """
 
-    def __init__(self, steps: int, start_step: int, batch_size: int) -> None:
+    def __init__(self, steps: int, start_step: int) -> None:
         super().__init__()
-        self.steps, self.start_step, self.batch_size = steps, start_step, batch_size
-        self.console = Console(highlight=False)
+        self._steps, self._step = steps, start_step
+        self._reported = 0
+        self._when: float | None = None  # time of the last report; None before the first step
+        self._phases = ExitStack()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Starts the bar."""
-        self._printed = time.monotonic()
-        self._ends: deque[float] = deque(maxlen=RATE_STEPS + 1)  # end times of the last steps
-        self._bar = Progress(
-            TextColumn("  training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(
-                "steps · {task.fields[rate]:,.0f} images/s · loss {task.fields[loss]:.4f} ·"
-            ),
-            TimeRemainingColumn(compact=True),
-            TextColumn("left"),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self._task = self._bar.add_task(
-            "", total=self.steps, completed=self.start_step, rate=0.0, loss=float("nan")
-        )
-        self._bar.start()
+        """Reports that the first step has begun, which reads data and compiles."""
+        self._phases.enter_context(phase("compiling the first step"))
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
-        """Advances the bar."""
+        """Reports the steps since the last report, if that is some time ago."""
+        self._step += 1
         now = time.monotonic()
-        self._ends.append(now)
-        step, loss = self.start_step + batch + 1, float(logs["loss"])
-        if len(self._ends) == 1:  # the first step compiles: no rate yet
+        if self._when is None:
+            self._phases.close()
+            self._phases.enter_context(phase(TRAINING))
+            report(Report(TRAINING, expected=self._steps, unit="steps"))
+        elif now - self._when < REPORT_SECONDS and self._step < self._steps:
             return
-        rate = (len(self._ends) - 1) * self.batch_size / (now - self._ends[0])
-        self._bar.update(self._task, completed=step, rate=rate, loss=loss)
-        if not self.console.is_terminal and now - self._printed >= LINE_SECONDS:
-            self._printed = now
-            left = (self.steps - step) * self.batch_size / rate
-            self.console.print(
-                f"  training  {step:,}/{self.steps:,} steps · {rate:,.0f} images/s · "
-                f"loss {loss:.4f} · {left:.0f} s left",
-                soft_wrap=True,
-            )
+        self._when = now
+        # Only here is the loss read, which waits for the device.
+        note = f"loss {float(logs['loss']):.4f}"
+        done = self._step - self._reported
+        report(Report(TRAINING, done=done, unit="steps", note=note))
+        self._reported = self._step
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Removes the bar."""
-        self._bar.stop()
+        """Reports that the training has ended."""
+        self._phases.close()
 
 
 class TensorBoardLog(keras.callbacks.Callback):
@@ -178,6 +159,7 @@ class TensorBoardLog(keras.callbacks.Callback):
                 tf.summary.scalar(f"loss_by_alpha/{low:.1f}-{high:.1f}", loss)
 
     def _write_grid(self) -> None:
-        x1 = self.model.transport(self.x0, self.nb_step, self.label)
+        with phase("drawing samples"):
+            x1 = self.model.transport(self.x0, self.nb_step, self.label)
         with self.writer.as_default(self.step):
             tf.summary.image("samples", image_grid(preprocessing.to_uint8(x1).numpy())[None])

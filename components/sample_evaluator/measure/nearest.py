@@ -9,6 +9,7 @@ import numpy as np
 
 from components.images.features import ImageFeatures
 from components.metrics.neighbors import nearest
+from components.progress import NEAREST, counted
 
 BATCH = 1024  # training images compared at a time
 
@@ -59,9 +60,11 @@ def _compare(batch: list[ImageFeatures], queries: list[ImageFeatures]) -> _Found
         return None
     batch = sorted(batch, key=lambda image: image.key)
     keys = np.array([image.key for image in batch], object)
-    found = nearest(
-        np.stack([query.vector for query in queries]), np.stack([image.vector for image in batch])
-    )
+    with counted(NEAREST, len(batch)):
+        found = nearest(
+            np.stack([query.vector for query in queries]),
+            np.stack([image.vector for image in batch]),
+        )
     return _Found(found.distances, keys[found.indices])
 
 

@@ -21,7 +21,9 @@ from components.metrics.worsening import worsening
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageSet
 from components.sample_evaluator.measure.results import tfma_name
+from trainer.common.progress import Report, phase, report
 
+METRICS = "metrics"  # the phase
 IMAGE = "image"  # the key of the ImageFeatures in TFMA's extracts
 MAX_SUBSET = 1000  # images of a subset that KID's standard deviation is taken over
 # The leading underscore keeps it out of what TFMA writes.
@@ -68,12 +70,14 @@ def _computations(
         sets = values[_FEATURES]
         dimension = max((found.vectors.shape[1] for found in sets.values()), default=0)
         try:
-            with blas_threads(dimension):
+            with phase(METRICS), blas_threads(dimension):
                 results = FUNCTIONS[function](sets, model_name, metric)
         except MetricError as error:
             return {
                 key._replace(name=tfma_name(key.name, "unavailable")): str(error) for key in keys
             }
+        finally:
+            report(Report(METRICS, done=1, unit=""))
         return {key: float(result) for key, result in zip(keys, results, strict=True)}
 
     return [

@@ -20,6 +20,7 @@ from apache_beam.io.filesystems import FileSystems
 from components.images.batches import DecodeRecords, ImageBatch
 from components.images.records import example_key
 from components.images.take_first import TakeFirst
+from components.progress import ERRORS, counted
 from components.sample_evaluator import sources
 from components.sample_evaluator.samples.sampler import DEBLEND, load_sampler
 from trainer import preprocessing
@@ -117,6 +118,11 @@ class _MeasureErrors(beam.DoFn):
         """Yields the sums; nothing if the model has no signature `deblend`."""
         if not self._sampler.has(DEBLEND):
             return
+        with counted(ERRORS, len(batch.images)):
+            sums = self._sum_errors(batch)
+        yield self._source, (len(batch.images), sums)
+
+    def _sum_errors(self, batch: ImageBatch) -> np.ndarray:
         x1 = preprocessing.to_float(batch.images).numpy()
         generators = [np.random.default_rng([self._seed, *key]) for key in batch.keys]
         sums = []
@@ -127,7 +133,7 @@ class _MeasureErrors(beam.DoFn):
             found = self._sampler.deblend((1 - a) * x0 + a * x1, alpha, batch.labels)
             squares = (found - (x1 - x0)).astype(np.float64) ** 2
             sums.append(squares.mean(axis=(1, 2, 3)).sum())
-        yield self._source, (len(x1), np.array(sums))
+        return np.array(sums)
 
 
 def _write(sums: Mapping[str, tuple[int, np.ndarray]], path: str) -> None:

@@ -6,6 +6,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from components.sample_evaluator.samples.sampler import TRAJECTORY, load_sampler
 from trainer.common.image_grid import grid_png
+from trainer.common.progress import phase
 
 ROWS, COLUMNS = 6, 9  # samples, and states of each
 
@@ -40,7 +41,8 @@ class WriteTrajectories(beam.DoFn):
         if not (drawn and self._sampler.has(TRAJECTORY)):
             return
         seeds = np.arange(self._seed, self._seed + len(drawn))
-        states = self._sampler.trajectory(seeds, drawn)
+        with phase("drawing trajectories"):
+            states = self._sampler.trajectory(seeds, drawn)
         steps = np.unique(np.linspace(0, self._sampler.nb_step, COLUMNS).round().astype(int))
         shown = states[:, steps]
         with FileSystems.create(self._path, "image/png") as file:

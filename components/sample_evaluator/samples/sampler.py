@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.common import exit_codes
+from trainer.common.progress import phase
 from trainer.common.text import first_line
 from trainer.labels import NO_LABEL
 from trainer.names import METADATA
@@ -42,7 +43,8 @@ class LoadedSampler:
         self._path = path
         self.nb_step, self.labels = _read_metadata(path)
         try:
-            self._model = tf.saved_model.load(path)
+            with phase("loading the model"):
+                self._model = tf.saved_model.load(path)
             self._generate = self._model.signatures[SIGNATURE]
         except Exception as error:  # TF raises many types on a damaged SavedModel
             raise SamplerError(
@@ -77,7 +79,8 @@ class LoadedSampler:
             SamplerError: the model does not run, or does not draw uint8 images.
         """
         try:
-            image = self.sample(np.zeros(1, np.int64), self.labels[:1], nb_step=1)
+            with phase("checking the model"):
+                image = self.sample(np.zeros(1, np.int64), self.labels[:1], nb_step=1)
         except Exception as error:  # as above, from any op of the model
             raise SamplerError(f"{self._path} does not run: {first_line(error)}") from error
         if image.dtype != np.uint8 or image.ndim != 4 or len(image) != 1:

@@ -37,6 +37,7 @@ from pipeline.metadata.messages import nested
 from pipeline.runners.kubeflow.metadata_store import PostgreSQLMetadata
 from pipeline.runners.observed import NodeError
 from trainer.common import exit_codes
+from trainer.common.progress_lines import printing
 from trainer.common.signals import stop_on_signals
 
 TYPES = {
@@ -257,7 +258,8 @@ def main(arguments: Sequence[str]) -> int:
             database = Database.of_url(patience_seconds=PATIENCE_SECONDS)
             store = PostgreSQLMetadata(database)
             with database.files_used(f"{given.node} of run {given.run_id}"):
-                outcome, execution = run_node(pipeline, store)
+                with printing(given.node):
+                    outcome, execution = run_node(pipeline, store)
                 print(f"{given.node}: {outcome}", flush=True)
                 if given.show and execution is not None:
                     show(store, execution, *given.show)

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.samples.draw import draw_noise
 from components.sample_evaluator.sources import NOISE
 from trainer.common.image_grid import image_grid
+from trainer.common.progress import listening
 
 HELD_OUT = 150  # images; pixels of digits have 64 dimensions, so that 128 are needed
 OPTIONS = EvaluateOptions(
@@ -172,6 +174,31 @@ def test_a_good_model_is_blessed(evaluate, good_stock, digits, tmp_path):
     loaded = tfma.load_eval_result(str(outcome.folder), model_name="candidate")
     assert dict(loaded.slicing_metrics)[()][""][""]["kid"]["doubleValue"] == kid["candidate"]
     assert tfma.load_validation_result(str(outcome.folder)).validation_ok
+
+
+def test_all_that_an_evaluation_has_to_do_is_known_and_reported(
+    evaluate, good_stock, described, example_folder, tmp_path
+):
+    described(example_folder, OPTIONS)
+    models = (write_model(tmp_path / name, good_stock) for name in ("model", "baseline"))
+    reports = []
+    with listening(reports.append):
+        evaluate(*models)
+    done, expected, blocks = Counter(), Counter(), Counter()
+    for change in reports:
+        done[change.phase] += change.done
+        expected[change.phase] += change.expected
+        blocks[change.phase] += change.entered
+    assert set(blocks.values()) == {0}
+    assert (done["sampling"], done["features"]) == (2 * HELD_OUT, 3 * HELD_OUT)
+    assert {name: done[name] for name in expected if expected[name]} == +expected
+    assert set(expected) >= {
+        "loading the model",
+        "describing the images",
+        "nearest training images",
+        "metrics",
+        "writing the report",
+    }
 
 
 def _tiles(canvas):

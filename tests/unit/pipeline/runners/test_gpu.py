@@ -14,6 +14,7 @@ from components.parameters import ParameterError
 from pipeline import failures
 from pipeline.runners import gpu
 from trainer.common import exit_codes
+from trainer.common.progress import Report, listening
 from trainer.labels import TooFewClassesError
 
 EXECUTORS = """
@@ -22,6 +23,7 @@ import os
 import signal
 import time
 from importlib import import_module
+from trainer.common.progress import Report, report
 from tfx.dsl.components.base.base_executor import BaseExecutor
 
 class Tells(BaseExecutor):
@@ -48,6 +50,19 @@ class Sleeps(BaseExecutor):
             with open(exec_properties["path"], "w") as file:
                 file.write("state saved")
             raise
+
+class Reports(BaseExecutor):
+    def Do(self, input_dict, output_dict, exec_properties):
+        print("  resuming from step 300")
+        report(Report("training", expected=1500, done=300, unit="steps", note="loss 0.5"))
+
+class ReportsToTheEnd(Sleeps):
+    def Do(self, input_dict, output_dict, exec_properties):
+        try:
+            super().Do(input_dict, output_dict, exec_properties)
+        finally:
+            for _ in range(10_000):  # more than a pipe holds
+                report(Report("saving", done=1))
 
 class Dies(BaseExecutor):
     def Do(self, input_dict, output_dict, exec_properties):
@@ -88,10 +103,10 @@ def executors(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def sleeping(executors):
+@pytest.fixture(params=["Sleeps"])
+def sleeping(executors, request):
     """A process whose executor sleeps in a process of its own; gives both process ids."""
-    parent = start("Sleeps", executors)
+    parent = start(request.param, executors)
     pid_file = executors / "told.pid"
     deadline = time.monotonic() + 600
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
@@ -121,6 +136,7 @@ def test_an_executor_does_not_outlive_a_killed_parent(sleeping):
     assert not is_alive(child)
 
 
+@pytest.mark.parametrize("sleeping", ["Sleeps", "ReportsToTheEnd"], indirect=True)
 def test_an_interrupt_of_the_parent_alone_reaches_the_executor(sleeping, executors):
     parent, child = sleeping
     parent.send_signal(signal.SIGINT)
@@ -138,17 +154,33 @@ def test_an_executor_sees_the_gpus_in_a_process_of_its_own(executors):
     assert visible == "0,1"
 
 
-def fail(executors, monkeypatch, name, **properties):
-    """The error of an executor that fails in a process of its own."""
+def run(executors, monkeypatch, name, **properties):
+    """Runs an executor in a process of its own."""
     monkeypatch.syspath_prepend(executors)
     folder = str(executors)
-    info = ExecutionInfo(1, {}, {}, properties, folder, tmp_dir=folder)
+    info = ExecutionInfo(1, {}, {}, properties, f"{folder}/output", tmp_dir=folder)
     spec = PythonClassExecutableSpec(class_path=f"some_executors.{name}")
+    gpu.OwnProcessOperator(spec, "0,1").run_executor(info)
+
+
+def fail(executors, monkeypatch, name, **properties):
+    """The error of an executor that fails in a process of its own."""
     with pytest.raises(Exception) as caught:
-        gpu.OwnProcessOperator(spec, "0,1").run_executor(info)
+        run(executors, monkeypatch, name, **properties)
     return caught.value
 
 
+def test_what_an_executor_reports_and_prints_reaches_the_process_of_the_run(
+    executors, monkeypatch, capsys
+):
+    reports = []
+    with listening(reports.append):
+        run(executors, monkeypatch, "Reports")
+    assert reports == [Report("training", expected=1500, done=300, unit="steps", note="loss 0.5")]
+    assert "  resuming from step 300\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", [TooFewClassesError, FeatureError, ParameterError])
 @pytest.mark.parametrize(
     "kind",
     [

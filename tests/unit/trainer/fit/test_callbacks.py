@@ -7,7 +7,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from trainer.fit.callbacks import TensorBoardLog
+from trainer.common.progress import listening
+from trainer.fit.callbacks import ReportProgress, TensorBoardLog
 
 NAN = float("nan")
 
@@ -161,3 +162,28 @@ def test_values_are_fetched_only_when_a_point_is_written(tmp_path):
         board.on_train_batch_end(step, {"loss": DeviceValue()})
         fetched.append(DeviceValue.fetched > 0)
     assert fetched == [False, False, False, True]
+
+
+def test_a_training_reports_compilation_and_every_step_with_the_loss_of_the_last():
+    reports = []
+    model = Model({"loss": [4.0, 3.0, 2.0, 1.0]})
+    data = tf.data.Dataset.from_tensors(tf.zeros([32, 1])).repeat()
+    with listening(reports.append):
+        model.fit(data, steps_per_epoch=4, verbose=0, callbacks=[ReportProgress(10, 6)])
+    blocks = [(change.phase, change.entered) for change in reports if change.entered]
+    first, training = "compiling the first step", "training"
+    assert blocks == [(first, 1), (first, -1), (training, 1), (training, -1)]
+    counted = [change for change in reports if not change.entered]
+    assert sum(change.expected for change in counted) == 10
+    assert sum(change.done for change in counted) == 10
+    assert (counted[1].done, counted[-1].note) == (7, "loss 1.0000")
+    assert {change.unit for change in counted} == {"steps"}
+
+
+def test_a_training_that_fails_before_its_first_step_ends_its_phase():
+    reports = []
+    progress = ReportProgress(10, 0)
+    with listening(reports.append):
+        progress.on_train_begin()
+        progress.on_train_end()
+    assert sum(change.entered for change in reports) == 0

@@ -1,0 +1,106 @@
+"""Progress on terminals of several widths, and without one."""
+
+import io
+import re
+import threading
+
+import pytest
+from rich.console import Console
+
+from pipeline.progress import showing
+from pipeline.terminal import NodeLines, describe_seconds
+from trainer.common.phases import OTHER
+from trainer.common.progress import Report, phase, report
+
+DONE = Report("training", done=300, unit="steps", note="loss 0.1250")
+
+
+def terminal(width):
+    file = io.StringIO()
+    console = Console(
+        file=file, width=width, force_terminal=True, color_system=None, legacy_windows=False
+    )
+    return console, file
+
+
+def screen(width):
+    """What a terminal shows of a training, in lines."""
+    console, file = terminal(width)
+    with showing(console, "Trainer"):
+        report(Report("training", expected=1500, unit="steps"))
+        report(DONE)
+        with phase("drawing samples"):
+            refresh(console)
+            return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def refresh(console):
+    console._live_stack[-1].refresh()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_terminal_shows_work_count_and_note_in_any_width(width):
+    lines = screen(width)
+    assert max(map(len, lines)) <= width + 20  # with control codes
+    text = re.sub(r"\s+", " ", "\n".join(lines))
+    assert "Trainer · 0 s" in text
+    assert "300/1,500 steps" in text and "loss 0.1250" in text
+    assert "drawing samples 0 s" in text
+    assert ("━" in text) == (width >= 80)
+
+
+def test_without_a_terminal_a_line_appears_from_time_to_time(monkeypatch):
+    monkeypatch.setattr("trainer.common.progress_lines.LINE_SECONDS", 0.001)
+    printed = threading.Event()
+
+    class File(io.StringIO):
+        def write(self, text):
+            printed.set()
+            return super().write(text)
+
+    file = File()
+    with showing(Console(file=file, width=40), "Trainer"):
+        report(Report("training", expected=1500, unit="steps"))
+        report(DONE)
+        printed.clear()
+        assert printed.wait(10)
+    line = file.getvalue().splitlines()[-1]
+    assert line.startswith("  Trainer · training 300/1,500 steps · ")
+    assert line.endswith("loss 0.1250 · 0 s left") or line.endswith("loss 0.1250")
+
+
+def test_short_work_without_a_terminal_prints_nothing():
+    file = io.StringIO()
+    with showing(Console(file=file), "Pusher"), phase("copying"):
+        pass
+    assert file.getvalue() == ""
+
+
+def test_a_line_that_a_node_prints_stays_above_its_progress(capsys):
+    console = Console(force_terminal=True, width=80, color_system=None)
+    lines = NodeLines(console)
+    lines.started("Trainer", "run-1")
+    print("  resuming from step 300")
+    lines.finished("Trainer", 98.8, cached=False)
+    output = capsys.readouterr().out
+    assert output.index("resuming from step 300\n") < output.index("✓ Trainer            98.8 s")
+
+
+def test_each_node_says_what_it_does_and_only_while_it_runs():
+    console, file = terminal(80)
+    lines = NodeLines(console)
+    lines.started("Transform", "run-1")
+    refresh(console)
+    assert "Transform: building the graph that decodes the images" in file.getvalue()
+    lines.failed("Transform", 1.5, ValueError("no"))
+    count = threading.active_count()
+    lines.started("SchemaImporter", "run-1")
+    lines.finished("SchemaImporter", 0.1, cached=True)
+    assert threading.active_count() <= count
+    assert "✗ Transform          failed after 1.5 s" in file.getvalue()
+    assert "✓ SchemaImporter     cached" in file.getvalue()
+
+
+def test_the_parts_of_a_time_sum_to_the_whole_with_the_rest_named():
+    seconds = {"sampling": 27.2, OTHER: 1.0, "report": 0.04, "features": 2.3}
+    assert describe_seconds(seconds) == "30.5 s: sampling 27.2 s, features 2.3 s, other 1.0 s"
