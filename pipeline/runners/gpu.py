@@ -34,7 +34,7 @@ GPU_NODES = {trainer_names.NODE, feature_names.NODE, evaluator_names.NODE}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
 DEVICES = "/dev/nvidia[0-9]*"
-REPORT, TEXT, RESULT, FAILURE = range(4)
+REPORT, LINE, RESULT, FAILURE = range(4)
 PROJECT = {"components", "data", "pipeline", "trainer"}  # packages whose errors keep their class
 
 
@@ -129,22 +129,25 @@ def _receive(receiver: Connection) -> tuple[int, Any]:
         kind, content = receiver.recv()
         if kind == REPORT:
             report(content)
-        elif kind == TEXT:
-            print(content, end="", flush=True)
+        elif kind == LINE:
+            print(content, flush=True)
         else:
             return kind, content
 
 
 class _Sender(io.TextIOBase):
-    """Sends what is written to it, and other messages, from any thread, while someone reads."""
+    """Sends the lines that are written to it, and other messages, while someone reads."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()
         self._connection = connection
         self._lock = threading.Lock()
+        self._begun = ""  # of the next line
 
     def write(self, text: str) -> int:
-        self.send(TEXT, text)
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            self.send(LINE, line)
         return len(text)
 
     def send(self, kind: int, content: object) -> None:

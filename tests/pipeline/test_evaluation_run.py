@@ -1,6 +1,7 @@
 """`iadb evaluate` beside the pipeline: the same numbers, the same files, for models and folders."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -72,6 +73,11 @@ def test_a_model_gets_the_numbers_that_the_pipeline_gave_it(trained, splits, tmp
     assert "✓ Blessed" in (tmp_path / "out" / "report.html").read_text()
     assert "200 samples of" in result.output
     assert "blessed: kid" in result.output
+    (times,) = re.findall(r"^Time .*", result.output, re.MULTILINE)
+    whole, *parts = map(float, re.findall(r"([\d.]+) s", times))
+    assert sum(parts) == pytest.approx(whole, abs=0.05 * (len(parts) + 1))
+    for name in ("loading the model", "sampling", "features", "other"):
+        assert f" {name} " in times
 
 
 def assert_close(found, expected):

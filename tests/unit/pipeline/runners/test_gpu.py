@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.live import Live
 from tfx.orchestration.portable.data_types import ExecutionInfo
 from tfx.proto.orchestration.executable_spec_pb2 import PythonClassExecutableSpec
 
@@ -53,7 +55,7 @@ class Sleeps(BaseExecutor):
 
 class Reports(BaseExecutor):
     def Do(self, input_dict, output_dict, exec_properties):
-        print("  resuming from step 300")
+        print("  resuming from step 300 of model [gpu]")
         report(Report("training", expected=1500, done=300, unit="steps", note="loss 0.5"))
 
 class ReportsToTheEnd(Sleeps):
@@ -174,10 +176,11 @@ def test_what_an_executor_reports_and_prints_reaches_the_process_of_the_run(
     executors, monkeypatch, capsys
 ):
     reports = []
-    with listening(reports.append):
+    console = Console(force_terminal=True, width=120, color_system=None)
+    with listening(reports.append), Live(console=console, transient=True):
         run(executors, monkeypatch, "Reports")
     assert reports == [Report("training", expected=1500, done=300, unit="steps", note="loss 0.5")]
-    assert "  resuming from step 300\n" in capsys.readouterr().out
+    assert "  resuming from step 300 of model [gpu]\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", [TooFewClassesError, FeatureError, ParameterError])
