@@ -18,8 +18,8 @@ from components.image_example_gen.spans import choose_window, list_spans
 from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
 from pipeline.config import ConfigError, DataConfig, PipelineConfig, require_folder
+from pipeline.console.progress import showing
 from pipeline.logs import logging_to
-from pipeline.progress import showing
 from pipeline.registry import lineage, read_files, serving
 from pipeline.registry.journal import Journal
 from pipeline.registry.outcome import recording

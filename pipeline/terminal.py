@@ -15,9 +15,9 @@ from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
-from pipeline.progress import showing
+from pipeline.console.progress import showing
+from pipeline.console.tables import Column, cell, number, print_table
 from pipeline.registry.lineage import Run
-from pipeline.tables import Column, cell, number, print_table
 from pipeline.workspace import Workspace
 from trainer.common.phases import OTHER
 

@@ -16,7 +16,7 @@ def data() -> None:
 def list_datasets() -> None:
     """List the datasets and their licenses."""
     from data.registry import DATASETS
-    from pipeline.tables import Column, cell, make_console, print_table, text
+    from pipeline.console.tables import Column, cell, make_console, print_table, text
 
     columns = Column("dataset"), text("images"), text("license")
     rows = [

@@ -50,8 +50,8 @@ def evaluate(
     pipeline. Only the sections data, evaluate and beam of the configuration apply; a model brings
     its own resolution and channels. Without --preset and --config, the defaults apply.
     """
+    from pipeline.console.tables import make_console
     from pipeline.evaluation.evaluate import evaluate_candidate
-    from pipeline.tables import make_console
 
     config = arguments.load(default_preset=None)
     output = output or Path(time.strftime("evaluation-%Y%m%d-%H%M%S"))

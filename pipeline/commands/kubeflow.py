@@ -120,7 +120,7 @@ def submit(
     """
     from pipeline.cluster.client import Cluster
     from pipeline.commands.kubeflow_tables import print_tasks
-    from pipeline.tables import make_console
+    from pipeline.console.tables import make_console
 
     config = arguments.load()
     cluster = Cluster(access)
@@ -209,7 +209,7 @@ def status(pipeline: str | None, last: int, as_json: bool, access: "Access") -> 
     """List runs, newest first, and schedules."""
     from pipeline.cluster.client import Cluster
     from pipeline.commands.kubeflow_tables import print_status
-    from pipeline.tables import make_console
+    from pipeline.console.tables import make_console
 
     cluster = Cluster(access)
     runs, schedules = cluster.runs(last, pipeline), cluster.schedules(pipeline)
@@ -225,9 +225,9 @@ def status(pipeline: str | None, last: int, as_json: bool, access: "Access") -> 
 
 def _compile(config: "PipelineConfig", output: Path) -> "CompiledPackage":
     from pipeline.cluster.package import read_package
+    from pipeline.console.progress import showing
+    from pipeline.console.tables import make_console
     from pipeline.logs import logging_to
-    from pipeline.progress import showing
-    from pipeline.tables import make_console
 
     with (
         logging_to(Path(os.devnull), verbose=False),  # of TensorFlow, when it is imported

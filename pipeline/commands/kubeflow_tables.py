@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.cluster.state import ENDED, ClusterRun, ClusterSchedule, ClusterTask
-from pipeline.tables import Column, cell, print_table, text
+from pipeline.console.tables import Column, cell, print_table, text
 
 COLORS = {"SUCCEEDED": "green", "FAILED": "red", "RUNNING": "yellow"}
 MARKS = {"SUCCEEDED": "✓", "FAILED": "✗"}

@@ -87,9 +87,9 @@ def promote(model: int, workspace: Workspace, reason: str) -> None:
 
     The model is first loaded as by `iadb serve-check`. Later models have to beat it.
     """
-    from pipeline.progress import showing
+    from pipeline.console.progress import showing
+    from pipeline.console.tables import make_console
     from pipeline.registry import live_model
-    from pipeline.tables import make_console
 
     with showing(make_console(), f"promoting {model}"):
         live = live_model.promote(workspace, model, reason)
@@ -98,7 +98,7 @@ def promote(model: int, workspace: Workspace, reason: str) -> None:
 
 def _print_models(models: "Sequence[RegisteredModel]") -> None:
     """Prints one line per model; the column of spans only if they differ."""
-    from pipeline.tables import Column, cell, make_console, number, print_table, text
+    from pipeline.console.tables import Column, cell, make_console, number, print_table, text
 
     spans = len({model.span for model in models}) > 1
     columns = (

@@ -62,8 +62,8 @@ def run(
             raise click.UsageError("--if-new-data cannot be combined with --runner or --verbose")
         _run_if_new_data(config, workspace, cause)
         return
+    from pipeline.console.tables import make_console
     from pipeline.run import run_pipeline
-    from pipeline.tables import make_console
 
     console = make_console()
     if not run_pipeline(config, workspace, runner, console, verbose=verbose, result=result):

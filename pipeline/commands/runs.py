@@ -100,8 +100,8 @@ def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> N
     from collections import Counter
 
     from components.image_example_gen import names as example_names
+    from pipeline.console.tables import Column, cell, make_console, number, print_table, text
     from pipeline.registry.history import run_event
-    from pipeline.tables import Column, cell, make_console, number, print_table, text
 
     columns = (
         Column("started"),
@@ -138,7 +138,7 @@ def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> N
 
 
 def _print_events(happened: "Sequence[Event]") -> None:
-    from pipeline.tables import Column, cell, make_console, number, print_table, text
+    from pipeline.console.tables import Column, cell, make_console, number, print_table, text
 
     columns = (
         number("check"),

@@ -48,10 +48,10 @@ def sample(
     gif: Path | None,
 ) -> None:
     """Draw images from a model as a PNG grid."""
+    from pipeline.console.progress import showing
+    from pipeline.console.tables import make_console
     from pipeline.logs import logging_to
-    from pipeline.progress import showing
     from pipeline.registry import serving
-    from pipeline.tables import make_console
 
     if gif and count > serving.GIF_IMAGES:
         raise click.BadParameter(
@@ -82,9 +82,9 @@ def sample(
 @MODEL
 def serve_check(workspace: Workspace, model: Path | None) -> None:
     """Load a model without this project and call its signatures."""
-    from pipeline.progress import showing
+    from pipeline.console.progress import showing
+    from pipeline.console.tables import make_console
     from pipeline.registry import serving
-    from pipeline.tables import make_console
 
     model = serving.find_model(workspace.serving, model)
     with showing(make_console(), f"checking {model}"):

@@ -28,8 +28,8 @@ def spans(
     if ctx.invoked_subcommand is not None:
         return
     from pipeline.config import require_folder
+    from pipeline.console.tables import cell, make_console, number, print_table, text
     from pipeline.registry.journal import Journal
-    from pipeline.tables import cell, make_console, number, print_table, text
     from pipeline.unattended.new_data import look
 
     config = arguments.load()

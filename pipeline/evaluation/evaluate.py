@@ -15,9 +15,9 @@ from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import list_images
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
+from pipeline.console.progress import showing
 from pipeline.failures import OutputError, find_stop
 from pipeline.logs import logging_to
-from pipeline.progress import showing
 from pipeline.terminal import print_evaluation
 from trainer.common import exit_codes
 from trainer.common.progress import phase

@@ -22,8 +22,7 @@ LAYERS = (
     "data",
     "components",
     "pipeline.metadata",
-    "pipeline.failures pipeline.logs pipeline.parent_death pipeline.progress "
-    "pipeline.tables pipeline.workspace",
+    "pipeline.console pipeline.failures pipeline.logs pipeline.parent_death pipeline.workspace",
     "pipeline.unknown_keys pipeline.yaml_text",
     "pipeline.config_values",
     "options",

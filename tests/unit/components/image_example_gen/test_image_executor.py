@@ -21,8 +21,9 @@ from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shards import WriteShard, shard_count, write_records
 from components.image_example_gen.spans import ImageSource
-from components.progress import DECODED, listening
+from components.progress import DECODED
 from trainer import examples
+from trainer.common.progress import listening
 
 
 def read(artifact, split):
@@ -199,22 +200,15 @@ def test_usual_files_give_no_remarks(forty):
     assert report_of(forty[1])["skipped"] == report_of(forty[1])["notes"] == {}
 
 
-def test_listeners_receive_the_number_of_files_and_then_each_batch(image_folder, run_executor):
-    class Listener:
-        expected, done = 0, 0
-
-        def expect(self, kind, images):
-            assert kind == DECODED
-            self.expected += images
-
-        def __call__(self, kind, images, seconds):
-            assert self.done + images <= self.expected
-            self.done += images
-
-    listener = Listener()
-    with listening(listener):
+def test_the_number_of_files_is_reported_before_the_batches_of_those_that_were_read(
+    image_folder, run_executor
+):
+    reports = []
+    with listening(reports.append):
         run_executor(image_folder, holdout=str(image_folder / "cats"))
-    assert listener.expected == listener.done == 60
+    assert {report.phase for report in reports} == {DECODED}
+    assert next(report.expected for report in reports if report.expected) == 60
+    assert sum(report.done for report in reports) == 60
 
 
 def test_too_many_rejected_files_stop_the_run_with_a_one_line_report(image_folder, run_executor):

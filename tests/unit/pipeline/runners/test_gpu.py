@@ -183,7 +183,6 @@ def test_what_an_executor_reports_and_prints_reaches_the_process_of_the_run(
     assert "  resuming from step 300 of model [gpu]\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kind", [TooFewClassesError, FeatureError, ParameterError])
 @pytest.mark.parametrize(
     "kind",
     [

@@ -12,9 +12,9 @@ from rich.text import Text
 from pipeline.cli import main
 from pipeline.cluster.state import ClusterRun, ClusterSchedule
 from pipeline.commands.kubeflow_tables import print_status
+from pipeline.console.tables import UNLIMITED, Column, cell, number, print_table, text
 from pipeline.registry.journal import Journal
 from pipeline.registry.names import Outcome
-from pipeline.tables import UNLIMITED, Column, cell, number, print_table, text
 from pipeline.terminal import print_verdict
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
@@ -194,8 +194,8 @@ def test_runs_on_a_cluster_have_their_names_in_any_width(width):
         assert name in re.sub(r"\s", "", output) or width < 120
 
 
-@pytest.mark.parametrize("command", ["models", "runs", "history"])
-def test_a_piped_table_has_one_line_per_row(workspace, command):
+@pytest.mark.parametrize(("command", "rows"), [("models", 2), ("runs", 2), ("history", 3)])
+def test_a_piped_table_has_one_line_per_row(workspace, command, rows):
     output = iadb(command, "--workspace", workspace.folder)
-    assert len(output.splitlines()) == (2 if command == "history" else 3)
+    assert len(output.splitlines()) == 1 + rows
     assert REASON in output or command == "runs"

@@ -7,7 +7,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from pipeline.progress import showing
+from pipeline.console.progress import showing
 from pipeline.terminal import NodeLines, describe_seconds
 from trainer.common.phases import OTHER
 from trainer.common.progress import Report, phase, report

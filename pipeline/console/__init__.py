@@ -1,0 +1,1 @@
+"""What the program shows on a terminal or in a file: tables and progress."""
