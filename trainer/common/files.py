@@ -1,6 +1,7 @@
-"""Files that several processes share: atomic writes and locks."""
+"""Files that outlive a process or are shared by several: atomic writes, locks, syncs."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,3 +29,12 @@ def locked(lock: Path) -> Iterator[None]:
     with open(lock, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or the list of entries of a folder, is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
