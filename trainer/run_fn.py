@@ -80,6 +80,7 @@ def run_fn(fn_args: FnArgs) -> None:
         sample.nb_step,
         data.labels,
         sample.guidance,
+        sample.limits,
     )
     sampler.save(fn_args.serving_model_dir, metadata)
     save_weights(trained.model, fn_args.serving_model_dir)

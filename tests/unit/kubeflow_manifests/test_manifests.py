@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pipeline.commands.run import run
-from pipeline.config import load
+from pipeline.config import load, presets
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from tests.programs import find_program
 
@@ -109,6 +109,30 @@ def test_the_overlay_for_all_signatures_disables_batching():
         (container,) = serving["spec"]["template"]["spec"]["containers"]
         assert any("batching" in argument for argument in container["args"]) == batching
         assert "--model_base_path=/mnt/iadb/serving" in container["args"]
+
+
+def test_the_overlay_for_all_signatures_admits_only_labeled_pods_to_the_server():
+    overlay, base = (
+        next(
+            part
+            for part in build(folder)
+            if part["metadata"]["name"] == "iadb-serving" and part["kind"] == "NetworkPolicy"
+        )
+        for folder in (FOLDER / "manifests/overlays/all-signatures", BASE)
+    )
+    clients = {"podSelector": {"matchLabels": {"iadb-serving-client": "true"}}}
+    assert [rule["from"] for rule in overlay["spec"]["ingress"]] == [[clients]]
+    for part in (base, overlay):
+        (rule,) = part["spec"]["ingress"]
+        assert {port["port"] for port in rule["ports"]} == {"grpc", "rest"}
+    assert 'iadb-serving-client: "true"' in README
+
+
+@pytest.mark.parametrize("preset", [None, *presets()])
+def test_a_batch_of_the_server_is_within_the_limits_of_the_model(preset):
+    text = (BASE / "batching.txt").read_text("utf-8")
+    (size,) = re.findall(r"max_batch_size \{ value: (\d+) \}", text)
+    assert int(size) <= load(preset, None).sample.limits.images
 
 
 def test_names_are_the_defaults_of_the_configuration():
