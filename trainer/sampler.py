@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from trainer import preprocessing, request_checks
+from trainer import preprocessing, request_checks, warm_up
 from trainer.guidance import evaluations_per_slope, vector_field
-from trainer.labels import LabelEncoder
+from trainer.labels import NO_LABEL, LabelEncoder
 from trainer.names import METADATA
 from trainer.ode import solvers
 from trainer.options import LimitOptions
@@ -137,7 +138,7 @@ class Sampler(tf.Module):
         return self._encode(request_checks.one_per_image(label, x, "label"))
 
     def save(self, folder: str, metadata: dict[str, Any]) -> None:
-        """Writes the SavedModel with its signatures and, beside it, the metadata as JSON.
+        """Writes the SavedModel with its signatures, warm-up requests and the metadata as JSON.
 
         Adds to the metadata `nfe`, the maximum of network evaluations per image with `nb_step` of
         the constructor, `limits`, and for a conditional model `labels`, the names of the classes.
@@ -170,6 +171,19 @@ class Sampler(tf.Module):
         tf.io.gfile.makedirs(path.rpartition("/")[0])
         with tf.io.gfile.GFile(path, "w") as file:
             json.dump(metadata, file, indent=2, sort_keys=True)
+        warm_up.write_requests(folder, self._warm_up())
+
+    def _warm_up(self) -> dict[str, dict[str, np.ndarray]]:
+        """Requests for one image, of the signatures that TF Serving supports with batching.
+
+        With batching it rejects the scalar `nb_step` of the others, and then would not load.
+        """
+        label = {"label": np.array([NO_LABEL])} if self._encode else {}
+        x_alpha = np.zeros([1, *self._shape], np.float32)
+        return {
+            "serving_default": {"seed": np.zeros(1, np.int64), **label},
+            "deblend": {"x_alpha": x_alpha, "alpha": np.zeros(1, np.float32), **label},
+        }
 
 
 def _one_graph(
