@@ -15,7 +15,7 @@ from components.resolvers import names as resolver_names
 from components.sample_evaluator import names as evaluator_names
 from components.schema_importer import names as schema_names
 from trainer.common.remote_path import to_path
-from trainer.names import METADATA
+from trainer.names import METADATA, WARM_UP
 
 PIPELINE = "digits"
 OUTPUTS = {  # of each node, by key: the type of the artifact
@@ -177,6 +177,7 @@ def write_model(folder):
         ("fingerprint.pb", str(folder)),
         ("variables/variables.index", "weights"),
         (METADATA, '{"nb_step": 4}'),
+        (WARM_UP, "requests"),
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)

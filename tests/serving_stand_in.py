@@ -2,9 +2,9 @@
 
 It supports gRPC, with the definitions of the package tensorflow-serving-api (PredictionService's
 Predict and GetModelMetadata), and the documented REST API: model status and predict, in rows and in
-columns. It serves the newest numbered folder. A new folder replaces it as soon as it is loaded;
-until then the previous one answers. Batching, version labels and all other services are not
-supported.
+columns. It serves the newest numbered folder. A new folder replaces it as soon as it is loaded and
+has answered its warm-up requests; until then the previous one answers. Batching, version labels and
+all other services are not supported.
 """
 
 import base64
@@ -27,6 +27,7 @@ from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_pb2,
     predict_pb2,
+    prediction_log_pb2,
     prediction_service_pb2_grpc,
 )
 
@@ -56,6 +57,15 @@ class Version:
         self._model = tf.saved_model.load(str(folder))
         stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
         self.signatures = stored.meta_graphs[0].signature_def
+        self._warm_up(folder / "assets.extra" / "tf_serving_warmup_requests")
+
+    def _warm_up(self, requests: Path) -> None:
+        """Answers the requests in the file, if there is one; an error fails the version."""
+        records = tf.data.TFRecordDataset(str(requests)) if requests.exists() else []
+        for record in records:
+            log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+            request = log.predict_log.request
+            self.predict(request.model_spec.signature_name, _tensors(request))
 
     def inputs(self, signature: str) -> Mapping[str, message.Message]:
         """Returns the TensorInfo of each input."""
@@ -145,7 +155,7 @@ class ServingStandIn:
                 continue
             try:
                 self._version = Version(newest)
-            except (OSError, tf.errors.OpError, ValueError):
+            except (OSError, tf.errors.OpError, ValueError, RefusedError):
                 continue  # its files are still being copied
 
 
@@ -157,10 +167,9 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
     ) -> predict_pb2.PredictResponse:
         signature = request.model_spec.signature_name or "serving_default"
-        given = {name: tf.constant(tf.make_ndarray(p)) for name, p in request.inputs.items()}
         try:
             version = self._server.version(request.model_spec.name, _number(request.model_spec))
-            outputs = version.predict(signature, given)
+            outputs = version.predict(signature, _tensors(request))
         except RefusedError as error:
             context.abort(error.code, str(error))
         response = predict_pb2.PredictResponse()
@@ -184,6 +193,10 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=version.signatures)
         response.metadata["signature_def"].Pack(signatures)
         return response
+
+
+def _tensors(request: predict_pb2.PredictRequest) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(tf.make_ndarray(p)) for name, p in request.inputs.items()}
 
 
 def _number(spec: model_pb2.ModelSpec) -> int | None:

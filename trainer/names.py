@@ -1,3 +1,5 @@
 """Names of the files that a training exports, for all who read them."""
 
-METADATA = "assets.extra/iadb.json"  # in a SavedModel, where servers leave extra files alone
+# In a SavedModel, where servers ignore extra files:
+METADATA = "assets.extra/iadb.json"
+WARM_UP = "assets.extra/tf_serving_warmup_requests"  # except this one, by its name

@@ -164,6 +164,27 @@ class TrainOptions(Options):
         return self
 
 
+class LimitOptions(Options):
+    """What one request may ask of the exported sampler; more is an error.
+
+    Without limits one request could occupy a server for hours, or exhaust its memory and thus end
+    the requests of others.
+    """
+
+    images: int = Field(256, ge=16, description="images per request")
+    nb_step: int = Field(1000, ge=16, description="solver steps, where a request sets them")
+    states: int = Field(
+        16_384,
+        ge=256,
+        description="images times solver steps, where a request sets the steps; `trajectory` "
+        "returns so many images",
+    )
+
+    def images_of(self, nb_step: int) -> int:
+        """Returns how many images a request with these solver steps may ask for, 0 if none."""
+        return min(self.images, self.states // nb_step) if nb_step <= self.nb_step else 0
+
+
 class SampleOptions(Options):
     """How samples are drawn: the solver of the ODE dx/dalpha = d(x, alpha) from noise to image."""
 
@@ -196,3 +217,15 @@ class SampleOptions(Options):
         gt=0,
         description="absolute error tolerance per step of bosh3 and dopri5, for pixels in [-1, 1]",
     )
+    limits: LimitOptions = Field(
+        LimitOptions(), description="what one request may ask of the exported sampler"
+    )
+
+    @model_validator(mode="after")
+    def _steps_are_within_the_limits(self) -> "SampleOptions":
+        if not self.limits.images_of(self.nb_step):
+            raise ValueError(
+                f"nb_step={self.nb_step} exceeds limits.nb_step={self.limits.nb_step} or "
+                f"limits.states={self.limits.states}; raise them or lower nb_step"
+            )
+        return self

@@ -85,6 +85,7 @@ def run_fn(fn_args: FnArgs) -> None:
         sample.nb_step,
         data.labels,
         sample.guidance,
+        sample.limits,
     )
     with phase("writing the sampler"):
         sampler.save(fn_args.serving_model_dir, metadata)

@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from trainer import preprocessing
+from trainer import preprocessing, request_checks, warm_up
 from trainer.guidance import evaluations_per_slope, vector_field
-from trainer.labels import LabelEncoder
+from trainer.labels import NO_LABEL, LabelEncoder
 from trainer.names import METADATA
 from trainer.ode import solvers
+from trainer.options import LimitOptions
 
 
 def noise_from_seeds(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
@@ -32,6 +34,8 @@ class Sampler(tf.Module):
     For a conditional network, every signature takes a `label`, string [N]: the name of a class, or
     an empty string for none. An unknown name fails the call; the error lists the known names.
 
+    A call beyond the limits, or with NaN or infinity in an input, fails. N may be 0 everywhere.
+
     Args:
         network: maps [x, alpha], or with labels [x, alpha, label], to the difference, as IADBModel
             trains it.
@@ -41,6 +45,7 @@ class Sampler(tf.Module):
             `nb_step` is always the maximum of attempted steps.
         labels: names of the classes in the order of their ids.
         guidance: weight of classifier-free guidance.
+        limits: what one call of a signature may ask for; by default those of LimitOptions.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Sampler(tf.Module):
         nb_step: int,
         labels: Sequence[str] = (),
         guidance: float = 1.0,
+        limits: LimitOptions | None = None,
     ) -> None:
         super().__init__(name="sampler")
         self._evaluate = _one_graph(network, shape, conditional=bool(labels))
@@ -61,18 +67,19 @@ class Sampler(tf.Module):
         self._shape = shape
         self._solver = solvers.get(solver)
         self._nb_step = nb_step
+        self._limits = limits or LimitOptions()
 
     def generate(
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Draws images, uint8 [N, H, W, C], from seeds, int64 [N]."""
-        x0 = noise_from_seeds(seed, self._shape)
-        x1 = solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x
-        return {"image": preprocessing.to_uint8(x1)}
+        seed = request_checks.within(self._limits, seed, nb_step)
+        return {"image": self._draw(seed, nb_step, label)}
 
     def serve(self, seed: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Draws PNG files, string [N], from seeds, int64 [N]; TF Serving's REST sends base64."""
-        images = self.generate(seed, tf.constant(self._nb_step), label)["image"]
+        seed = request_checks.within(self._limits, seed)
+        images = self._draw(seed, tf.constant(self._nb_step), label)
         png = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.TensorSpec([], tf.string))
         return {"image_bytes": png}
 
@@ -80,13 +87,14 @@ class Sampler(tf.Module):
         self, x0: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Maps x0, float32 [N, H, W, C], to x1, float32 [N, H, W, C] in about [-1, 1]."""
+        x0 = request_checks.finite(request_checks.within(self._limits, x0, nb_step), "x0")
         return {"x1": solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x}
 
     def invert(
         self, image: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Maps images, uint8 [N, H, W, C], back to x0, float32 [N, H, W, C]."""
-        x1 = preprocessing.to_float(image)
+        x1 = preprocessing.to_float(request_checks.within(self._limits, image, nb_step))
         field = self._field(x1, label)
         return {"x0": solvers.solve(self._solver, field, x1, nb_step, backward=True).x}
 
@@ -94,7 +102,7 @@ class Sampler(tf.Module):
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; seed int64 [N]."""
-        x0 = noise_from_seeds(seed, self._shape)
+        x0 = noise_from_seeds(request_checks.within(self._limits, seed, nb_step), self._shape)
         states = solvers.trajectory(self._solver, self._field(x0, label), x0, nb_step)
         return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
 
@@ -110,8 +118,15 @@ class Sampler(tf.Module):
             alpha: float32 [N], 0 to 1.
             label: string [N], for a conditional network.
         """
+        x_alpha = request_checks.finite(request_checks.within(self._limits, x_alpha), "x_alpha")
+        alpha = request_checks.one_per_image(alpha, x_alpha, "alpha")
         field = vector_field(self._evaluate, self._ids(x_alpha, label))
-        return {"difference": field(x_alpha, alpha)}
+        return {"difference": field(x_alpha, request_checks.finite(alpha, "alpha"))}
+
+    def _draw(self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
+        x0 = noise_from_seeds(seed, self._shape)
+        x1 = solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x
+        return preprocessing.to_uint8(x1)
 
     def _field(self, x: tf.Tensor, label: tf.Tensor | None) -> solvers.VectorField:
         ids = self._ids(x, label)
@@ -120,16 +135,13 @@ class Sampler(tf.Module):
     def _ids(self, x: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor | None:
         if not self._encode:
             return None
-        tf.debugging.assert_equal(
-            tf.shape(label)[0], tf.shape(x)[0], "expected one label per image"
-        )
-        return self._encode(label)
+        return self._encode(request_checks.one_per_image(label, x, "label"))
 
     def save(self, folder: str, metadata: dict[str, Any]) -> None:
-        """Writes the SavedModel with its signatures and, beside it, the metadata as JSON.
+        """Writes the SavedModel with its signatures, warm-up requests and the metadata as JSON.
 
         Adds to the metadata `nfe`, the maximum of network evaluations per image with `nb_step` of
-        the constructor, and for a conditional model `labels`, the names of the classes.
+        the constructor, `limits`, and for a conditional model `labels`, the names of the classes.
         """
         seed = tf.TensorSpec([None], tf.int64, "seed")
         nb_step = tf.TensorSpec([], tf.int32, "nb_step")
@@ -152,13 +164,26 @@ class Sampler(tf.Module):
         }
         tf.saved_model.save(self, folder, signatures=signatures)
         nfe = solvers.nfe(self._solver, self._nb_step) * evaluations_per_slope(self._guidance)
-        metadata = {**metadata, "nfe": nfe}
+        metadata = {**metadata, "nfe": nfe, "limits": self._limits.model_dump()}
         if self._encode:
             metadata["labels"] = list(self._names)
         path = f"{folder}/{METADATA}"
         tf.io.gfile.makedirs(path.rpartition("/")[0])
         with tf.io.gfile.GFile(path, "w") as file:
             json.dump(metadata, file, indent=2, sort_keys=True)
+        warm_up.write_requests(folder, self._warm_up())
+
+    def _warm_up(self) -> dict[str, dict[str, np.ndarray]]:
+        """Requests for one image, of the signatures that TF Serving supports with batching.
+
+        With batching it rejects the scalar `nb_step` of the others, and then would not load.
+        """
+        label = {"label": np.array([NO_LABEL])} if self._encode else {}
+        x_alpha = np.zeros([1, *self._shape], np.float32)
+        return {
+            "serving_default": {"seed": np.zeros(1, np.int64), **label},
+            "deblend": {"x_alpha": x_alpha, "alpha": np.zeros(1, np.float32), **label},
+        }
 
 
 def _one_graph(
@@ -171,6 +196,10 @@ def _one_graph(
 
     @tf.function(input_signature=specs)
     def evaluate(*inputs: tf.Tensor) -> tf.Tensor:
-        return network(list(inputs), training=False)
+        # A convolution of no images gets a wrong shape from oneDNN, so there is always one.
+        count = tf.shape(inputs[0])[0]
+        missing = tf.cast(count == 0, tf.int32)
+        rows = [tf.concat([t, tf.zeros([missing, *t.shape[1:]], t.dtype)], 0) for t in inputs]
+        return network(rows, training=False)[:count]
 
     return lambda inputs, training: evaluate(*inputs)

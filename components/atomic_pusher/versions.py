@@ -7,7 +7,6 @@ Imports neither TFX nor TensorFlow.
 """
 
 import json
-import os
 import re
 import shutil
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import names
-from trainer.common.files import locked
+from trainer.common.files import locked, sync
 from trainer.common.remote_path import AnyPath, RemotePath, list_files
 
 METADATA = Path(names.METADATA)  # beside saved_model.pb
@@ -84,12 +83,12 @@ def publish(model: AnyPath, serving: AnyPath, notes: Mapping[str, Any]) -> AnyPa
             (hidden / METADATA).write_text(add_notes(metadata, notes), "utf-8")
             # A power failure may keep the renamed folder and lose its content.
             for path in (*hidden.rglob("*"), hidden):
-                _sync(path)
+                sync(path)
             hidden.rename(version)
         except BaseException:
             shutil.rmtree(hidden, ignore_errors=True)
             raise
-        _sync(serving)
+        sync(serving)
     return version
 
 
@@ -137,11 +136,3 @@ def _copy(source: Path, target: Path) -> None:
             copied.mkdir()
         else:
             shutil.copyfile(path, copied)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

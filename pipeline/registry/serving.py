@@ -19,6 +19,7 @@ from trainer.common.image_grid import grid_png, image_grid
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
 from trainer.common.text import list_some, shorten
+from trainer.options import LimitOptions
 
 FINGERPRINT = "fingerprint.pb"
 
@@ -37,6 +38,12 @@ class NoModelError(RuntimeError):
 
 class UnknownLabelError(ValueError):
     """A label that is unknown to the model."""
+
+    exit_code = exit_codes.USAGE
+
+
+class TooManyStepsError(ValueError):
+    """More solver steps than the model accepts."""
 
     exit_code = exit_codes.USAGE
 
@@ -109,8 +116,11 @@ def draw_samples(
         model: folder of a sampler SavedModel.
         seeds: of the images; an image depends on its seed alone.
         nb_step: solver steps; the model's default if None.
-        batch_size: images drawn at a time.
+        batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
         label: of all images, for a conditional model; empty for none.
+
+    Raises:
+        TooManyStepsError: nb_step exceeds the limits of the model.
     """
     return np.concatenate([*_call("generate", model, seeds, nb_step, batch_size, label)])
 
@@ -139,6 +149,17 @@ def _call(
     name: str, model: Path, seeds: range, nb_step: int | None, batch_size: int, label: str
 ) -> Iterator[np.ndarray]:
     """The output of a signature for each batch of seeds."""
+    metadata = read_metadata(model)
+    nb_step = nb_step or metadata["nb_step"]
+    if "limits" in metadata:
+        limits = LimitOptions.model_validate(metadata["limits"])
+        batch_size = min(batch_size, limits.images_of(nb_step))
+    if not batch_size:
+        raise TooManyStepsError(
+            f"{nb_step} solver steps: {model} takes at most {min(limits.nb_step, limits.states)} "
+            "(sample.limits of its configuration)"
+        )
+
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
     with phase("starting TensorFlow"):
         import tensorflow as tf
@@ -147,7 +168,7 @@ def _call(
         signature = tf.saved_model.load(str(model)).signatures[name]
     report(Report(DRAWING, expected=len(seeds)))
     _, inputs = signature.structured_input_signature
-    steps = tf.constant(nb_step or read_metadata(model)["nb_step"])
+    steps = tf.constant(nb_step)
     for first in range(0, len(seeds), batch_size):
         batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
         labels = {"label": tf.fill([len(batch)], label)} if "label" in inputs else {}

@@ -1,4 +1,4 @@
-"""Files that several processes share: atomic writes, locks, and reading what others may replace."""
+"""Files that outlive a process or are shared by several: atomic writes, locks, safe reading."""
 
 import fcntl
 import os
@@ -93,5 +93,14 @@ def holding(lock: Path) -> Iterator[None]:
         os.write(descriptor, this.encode())
         os.fsync(descriptor)  # so that other machines see it
         yield
+    finally:
+        os.close(descriptor)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or the list of entries of a folder, is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)

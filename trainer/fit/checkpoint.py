@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from trainer.fit import checkpoint_files
 from trainer.iadb import IADBModel
 
 
@@ -54,10 +55,7 @@ class Checkpoints:
             optimizer=[v.value for v in model.optimizer.variables],
             origin=self._origin,
         )
-        # Created on first access; all workers must create their variables together, even one that
-        # finds no checkpoint to restore.
-        _ = self._checkpoint.save_counter
-        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=keep)
+        self._folder, self._keep = folder, keep
 
     @property
     def step(self) -> int:
@@ -83,16 +81,17 @@ class Checkpoints:
         Returns:
             False if there is no undamaged checkpoint; nothing is changed then.
         """
-        for path in reversed(self._manager.checkpoints):
+        for step in reversed(checkpoint_files.list_steps(self._folder)):
+            path = checkpoint_files.path(self._folder, step)
             damage = _find_damage(path)
             if damage is None:
-                self._checkpoint.restore(path).assert_consumed()
+                self._checkpoint.read(path).assert_consumed()
                 return True
             report(f"the checkpoint {path} is damaged ({damage}); trying the previous one")
         return False
 
     def save(self) -> None:
-        """Writes a checkpoint; the previous one stays valid until this one is complete.
+        """Writes a checkpoint, and then removes older ones and what killed writes left.
 
         Raises:
             TrainingDivergedError: a weight is not finite; the checkpoints are unchanged.
@@ -100,13 +99,17 @@ class Checkpoints:
         weights = self.model.network.trainable_variables
         if not all(tf.reduce_all(tf.math.is_finite(weight.value)) for weight in weights):
             raise TrainingDivergedError(f"a weight is not finite after step {self.step}")
-        self._manager.save(checkpoint_number=self.step)
+        self._checkpoint.write(checkpoint_files.path(self._folder, self.step))
+        checkpoint_files.sync(self._folder, self.step)
+        # Those of later steps are damaged, or the training would have resumed from them.
+        steps = [step for step in checkpoint_files.list_steps(self._folder) if step <= self.step]
+        checkpoint_files.remove_others(self._folder, kept=set(steps[-self._keep :]))
 
 
 def _find_damage(path: str) -> str | None:
     """Reads a whole checkpoint with its checksums; returns the error if it is damaged."""
     try:
-        reader = tf.train.load_checkpoint(path)
+        reader = tf.compat.v1.train.NewCheckpointReader(path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     # TensorFlow raises its own errors as well as Python's, depending on the damage.

@@ -136,9 +136,11 @@ def _embedding(
     x = layers.Dense(4 * width, activation="silu", name="time_dense0")(x)
     x = layers.Dense(4 * width, name="time_dense1")(x)
     if label:
-        # Zeros make the network start like one without labels.
+        # Apart from the start, as in diffusers: from zeros they grow to a tenth of this while the
+        # rest is trained, and "no label" draws mixtures of classes.
+        apart = keras.initializers.RandomNormal(stddev=1.0)
         classes = layers.Embedding(
-            nb_class + 1, 4 * width, embeddings_initializer="zeros", name="class_embedding"
+            nb_class + 1, 4 * width, embeddings_initializer=apart, name="class_embedding"
         )
         x = layers.Add()([x, classes(*label)])
     # In diffusers every use of the embedding starts with this activation; here it is done once.

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from pydantic import ValidationError
 
 from trainer.common import exit_codes
 from trainer.common.progress import phase
 from trainer.common.text import first_line
+from trainer.common.validation import explain
 from trainer.labels import NO_LABEL
 from trainer.names import METADATA
+from trainer.options import LimitOptions
 
 SIGNATURE = "generate"  # required; the others are optional:
 TRAJECTORY = "trajectory"
@@ -32,6 +35,8 @@ class LoadedSampler:
     Attributes:
         nb_step: solver steps, from the metadata of the model.
         labels: known labels of a conditional model; empty for others.
+
+    Batches may be larger than the model accepts in one call; they are split.
     """
 
     def __init__(self, path: str) -> None:
@@ -41,11 +46,11 @@ class LoadedSampler:
             SamplerError: the model or its metadata is missing, damaged, or of another kind.
         """
         self._path = path
-        self.nb_step, self.labels = _read_metadata(path)
+        self.nb_step, self.labels, self._limits = _read_metadata(path)
         try:
             with phase("loading the model"):
                 self._model = tf.saved_model.load(path)
-            self._generate = self._model.signatures[SIGNATURE]
+            self._model.signatures[SIGNATURE]
         except Exception as error:  # TF raises many types on a damaged SavedModel
             raise SamplerError(
                 f"{path} does not load as a SavedModel with the signature {SIGNATURE!r}: "
@@ -66,11 +71,7 @@ class LoadedSampler:
             uint8 [N, H, W, C].
         """
         steps = self.nb_step if nb_step is None else nb_step
-        return self._generate(
-            seed=tf.constant(seeds, tf.int64),
-            nb_step=tf.constant(steps, tf.int32),
-            **self._label_input(labels),
-        )["image"].numpy()
+        return self._call(SIGNATURE, labels, steps, seed=tf.constant(seeds, tf.int64))
 
     def image_shape(self) -> tuple[int, int, int]:
         """Returns H, W, C of an image drawn in one step.
@@ -105,11 +106,7 @@ class LoadedSampler:
         Returns:
             uint8 [N, nb_step + 1, H, W, C].
         """
-        return self._model.signatures[TRAJECTORY](
-            seed=tf.constant(seeds, tf.int64),
-            nb_step=tf.constant(self.nb_step, tf.int32),
-            **self._label_input(labels),
-        )["trajectory"].numpy()
+        return self._call(TRAJECTORY, labels, self.nb_step, seed=tf.constant(seeds, tf.int64))
 
     def deblend(self, x_alpha: np.ndarray, alpha: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """The prediction of x1 - x0 by the network.
@@ -122,17 +119,29 @@ class LoadedSampler:
         Returns:
             float32 [N, H, W, C].
         """
-        return self._model.signatures[DEBLEND](
-            x_alpha=tf.constant(x_alpha, tf.float32),
-            alpha=tf.constant(alpha, tf.float32),
-            **self._label_input(labels),
-        )["difference"].numpy()
+        inputs = {
+            "x_alpha": tf.constant(x_alpha, tf.float32),
+            "alpha": tf.constant(alpha, tf.float32),
+        }
+        return self._call(DEBLEND, labels, None, **inputs)
 
-    def _label_input(self, labels: Sequence[str]) -> dict[str, tf.Tensor]:
-        if not self.labels:
-            return {}
-        known = [label if label in self.labels else NO_LABEL for label in labels]
-        return {"label": tf.constant(known, tf.string)}
+    def _call(
+        self, signature: str, labels: Sequence[str], nb_step: int | None, **rows: tf.Tensor
+    ) -> np.ndarray:
+        """Calls a signature as often as the limits of the model require."""
+        if self.labels:
+            known = [label if label in self.labels else NO_LABEL for label in labels]
+            rows["label"] = tf.constant(known, tf.string)
+        steps = {} if nb_step is None else {"nb_step": tf.constant(nb_step, tf.int32)}
+        count = len(next(iter(rows.values())))
+        size = self._limits.images_of(nb_step or 1) if self._limits else count
+        size = max(size, 1)  # where the limits allow no image, the model says so
+        parts = []
+        for start in range(0, max(count, 1), size):
+            part = {name: value[start : start + size] for name, value in rows.items()}
+            (found,) = self._model.signatures[signature](**part, **steps).values()
+            parts.append(found.numpy())
+        return np.concatenate(parts)
 
 
 _in_use: weakref.WeakValueDictionary[str, LoadedSampler] = weakref.WeakValueDictionary()
@@ -173,17 +182,21 @@ def check_sampler(path: str, shape: tuple[int, int, int]) -> LoadedSampler:
     return sampler
 
 
-def _read_metadata(path: str) -> tuple[int, list[str]]:
-    """The model's `nb_step` and its `labels`."""
+def _read_metadata(path: str) -> tuple[int, list[str], LimitOptions | None]:
+    """The model's `nb_step`, its `labels` and its `limits`, None if it has none."""
     file = f"{path}/{METADATA}"
     try:
         with tf.io.gfile.GFile(file) as stream:
             metadata: dict[str, Any] = json.load(stream)
         nb_step, labels = metadata["nb_step"], metadata.get("labels", [])
+        limits = metadata.get("limits")
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         raise SamplerError(f"{file} contains no nb_step: {first_line(error)}") from error
     if type(nb_step) is not int or nb_step < 1:
         raise SamplerError(f"{file} contains nb_step={nb_step!r}: must be a positive integer")
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise SamplerError(f"{file} contains labels={labels!r}: must be a list of names")
-    return nb_step, labels
+    try:
+        return nb_step, labels, limits and LimitOptions.model_validate(limits)
+    except ValidationError as error:
+        raise SamplerError(f"{file} contains limits: {explain(error.errors()[0])}") from error

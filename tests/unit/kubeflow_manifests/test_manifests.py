@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from pipeline.commands.run import run
+from pipeline.config import load, presets
 from pipeline.metadata.database import KEYS, variable
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from tests.programs import find_program
@@ -110,6 +111,30 @@ def test_the_overlay_for_all_signatures_disables_batching():
         assert "--model_base_path=/mnt/iadb/serving" in container["args"]
 
 
+def test_the_overlay_for_all_signatures_admits_only_labeled_pods_to_the_server():
+    overlay, base = (
+        next(
+            part
+            for part in build(folder)
+            if part["metadata"]["name"] == "iadb-serving" and part["kind"] == "NetworkPolicy"
+        )
+        for folder in (FOLDER / "manifests/overlays/all-signatures", BASE)
+    )
+    clients = {"podSelector": {"matchLabels": {"iadb-serving-client": "true"}}}
+    assert [rule["from"] for rule in overlay["spec"]["ingress"]] == [[clients]]
+    for part in (base, overlay):
+        (rule,) = part["spec"]["ingress"]
+        assert {port["port"] for port in rule["ports"]} == {"grpc", "rest"}
+    assert 'iadb-serving-client: "true"' in README
+
+
+@pytest.mark.parametrize("preset", [None, *presets()])
+def test_a_batch_of_the_server_is_within_the_limits_of_the_model(preset):
+    text = (BASE / "batching.txt").read_text("utf-8")
+    (size,) = re.findall(r"max_batch_size \{ value: (\d+) \}", text)
+    assert int(size) <= load(preset, None).sample.limits.images
+
+
 def test_names_are_the_defaults_of_the_configuration():
     assert {part["metadata"]["name"] for part in of_kind("ServiceAccount")} == {
         OPTIONS.service_account
@@ -208,19 +233,6 @@ def test_no_pod_accepts_connections_that_no_policy_allows(folder):
     job = only("CronJob", "iadb-retraining")["spec"]["jobTemplate"]["spec"]
     for pod in [*pods_built, job["template"], only("Pod", "iadb-files")]:
         assert default["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
-
-
-def test_only_labeled_pods_reach_a_server_that_takes_any_number_of_steps():
-    built = build(FOLDER / "manifests/overlays/all-signatures")
-    (policy,) = [
-        part["spec"]
-        for part in built
-        if part["kind"] == "NetworkPolicy" and part["metadata"]["name"] == "iadb-serving"
-    ]
-    (rule,) = policy["ingress"]
-    assert rule["from"] == [{"podSelector": {"matchLabels": {"iadb-serving-client": "true"}}}]
-    assert {port["port"] for port in rule["ports"]} == {"grpc", "rest"}
-    assert "iadb-serving-client=true" in README
 
 
 def test_database_and_server_have_no_egress():

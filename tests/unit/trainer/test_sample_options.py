@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from trainer.ode.runge_kutta import TABLEAUS
 from trainer.ode.step_grids import GRIDS
-from trainer.options import SampleOptions
+from trainer.options import LimitOptions, SampleOptions
 
 
 def choices(name):
@@ -26,3 +26,14 @@ def test_by_default_samples_are_drawn_as_in_the_paper():
 def test_a_tolerance_of_zero_is_rejected(key):
     with pytest.raises(ValidationError, match=key):
         SampleOptions(**{key: 0})
+
+
+def test_as_many_images_are_allowed_as_every_limit_allows():
+    limits = LimitOptions(images=32, nb_step=100, states=256)
+    assert [limits.images_of(steps) for steps in (1, 8, 9, 100, 101)] == [32, 32, 28, 2, 0]
+
+
+@pytest.mark.parametrize("limits", [{"nb_step": 999}, {"states": 999}])
+def test_steps_beyond_the_limits_of_a_request_are_rejected(limits):
+    with pytest.raises(ValidationError, match=r"nb_step=1000 exceeds limits.*999"):
+        SampleOptions(nb_step=1000, limits=limits)

@@ -11,6 +11,7 @@ from tfx.utils import proto_utils
 from components.atomic_pusher import executor, names, versions
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from tests.recorded import write_model
+from trainer.names import WARM_UP
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_on_an_object_store_the_file_that_servers_require_is_written_last(push, 
     first = push(serving).get_string_custom_property("pushed_version")
     last, found = steps[-1]
     assert last == versions.SAVED_MODEL
-    assert {"fingerprint.pb", "iadb.json"} <= set(found)
+    assert {"fingerprint.pb", "iadb.json", WARM_UP.rpartition("/")[2]} <= set(found)
     assert versions.SAVED_MODEL not in found
     with fileio.open(f"{serving}/{first}/{versions.METADATA}") as file:
         assert json.load(file)["model"] == 7

@@ -137,7 +137,7 @@ def write_model(folder, stock, labels=None):
     return str(folder)
 
 
-def write_network_model(folder, labels=(), nb_step=NB_STEP):
+def write_network_model(folder, labels=(), nb_step=NB_STEP, limits=None):
     """Writes a Model artifact's folder with every signature; returns the folder.
 
     Its network is d(x, alpha) = x alpha - 1/2, plus the label's id where there are labels.
@@ -148,7 +148,9 @@ def write_network_model(folder, labels=(), nb_step=NB_STEP):
     if labels:
         inputs.append(keras.Input((), dtype="int64"))
         y = y + keras.ops.cast(keras.layers.Reshape([1, 1, 1])(inputs[-1]), "float32")
-    sampler = trainer.sampler.Sampler(keras.Model(inputs, y), SHAPE, "euler", nb_step, labels)
+    sampler = trainer.sampler.Sampler(
+        keras.Model(inputs, y), SHAPE, "euler", nb_step, labels, limits=limits
+    )
     sampler.save(f"{folder}/Format-Serving", {"nb_step": nb_step})
     return str(folder)
 

@@ -9,8 +9,11 @@ from PIL import Image
 from components.source_hash import PACKAGES
 from pipeline.cli import main
 from pipeline.registry import serve_check, serving
+from tests.small_network import build_unet
 from trainer.common.image_grid import image_grid
 from trainer.names import METADATA
+from trainer.options import LimitOptions, ModelOptions
+from trainer.sampler import Sampler
 
 
 def version(folder, name, complete=True):
@@ -62,6 +65,33 @@ def walks(tmp_path_factory):
     (folder / serving.METADATA).parent.mkdir()
     (folder / serving.METADATA).write_text(json.dumps({"nb_step": 4}))
     return folder
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory):
+    """A model with limits."""
+    folder = tmp_path_factory.mktemp("limited")
+    limits = LimitOptions(images=16, nb_step=100, states=256)
+    network = build_unet(
+        ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4), 64, 1
+    )
+    Sampler(network, (64, 64, 1), "euler", 2, limits=limits).save(str(folder), {"nb_step": 2})
+    return folder
+
+
+def test_more_images_than_the_model_draws_at_once_are_drawn_in_parts(limited):
+    images = serving.draw_samples(limited, range(20), 16)
+    assert images.shape == (20, 64, 64, 1)
+    np.testing.assert_array_equal(images[17:], serving.draw_samples(limited, range(17, 20), 16))
+
+
+def test_more_steps_than_the_model_accepts_are_reported_in_one_line(limited, tmp_path):
+    result = iadb_sample(limited, tmp_path, "--count", 3, "--steps", 101)
+    assert result.exit_code == 2
+    assert result.output == (
+        f"iadb: 101 solver steps: {limited} takes at most 100 (sample.limits of its "
+        "configuration)\n"
+    )
 
 
 @pytest.mark.parametrize("batch_size", [2, 16])

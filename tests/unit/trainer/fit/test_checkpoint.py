@@ -1,3 +1,5 @@
+import pathlib
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from trainer.fit.checkpoint import (
     SaveCheckpoints,
     TrainingDivergedError,
 )
+from trainer.fit.checkpoint_files import list_steps
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.train import build_model
 
@@ -78,22 +81,96 @@ def test_checkpoints_are_written_when_due_by_time_or_steps_and_at_the_end(
     assert sorted(tmp_path.glob("*.index")) == [tmp_path / f"ckpt-{step}.index" for step in saved]
 
 
-def test_a_damaged_checkpoint_is_reported_and_the_previous_one_restored(tmp_path):
+def train_and_save(folder, steps, keep=3):
+    """Trains for so many steps and saves after each; returns the model."""
     trained = model()
-    checkpoints = Checkpoints(str(tmp_path), trained, keep=3)
-    for _ in range(3):
+    checkpoints = Checkpoints(str(folder), trained, keep=keep)
+    for _ in range(steps):
         fit(trained, 1)
         checkpoints.save()
-    flip_a_byte(tmp_path / "ckpt-3.data-00000-of-00001")
-    (tmp_path / "ckpt-2.index").unlink()
+    return trained
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def flip_a_byte(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("file", ["ckpt-3.index", "ckpt-3.data-00000-of-00001"])
+@pytest.mark.parametrize("damage", [flip_a_byte, empty, pathlib.Path.unlink])
+def test_after_any_damage_the_previous_checkpoint_is_restored(tmp_path, file, damage):
+    train_and_save(tmp_path, 3)
+    damage(tmp_path / file)
     lines = []
     restored = Checkpoints(str(tmp_path), model(), keep=3)
     assert restored.restore(lines.append)
-    assert restored.step == 1
-    assert [name for line in lines for name in ("ckpt-3", "ckpt-2") if name in line] == [
-        "ckpt-3",
-        "ckpt-2",
+    assert restored.step == 2
+    # Without its index, a checkpoint is one that was never completed.
+    named = 0 if damage is pathlib.Path.unlink and file.endswith("index") else 1
+    assert [f"{tmp_path}/ckpt-3 is damaged" in line for line in lines] == [True] * named
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "model_check",
+        'model_checkpoint_path: "ckpt-7"\nall_model_checkpoint_paths: "ckpt-7"',
+        'model_checkpoint_path: "/etc/passwd"\nall_model_checkpoint_paths: "../../ckpt-1"',
+    ],
+    ids=["empty", "torn", "of missing checkpoints", "of other folders"],
+)
+def test_a_wrong_list_of_checkpoints_does_not_matter(tmp_path, text):
+    train_and_save(tmp_path, 2)
+    (tmp_path / "checkpoint").write_text(text)
+    resumed = model()
+    checkpoints = Checkpoints(str(tmp_path), resumed, keep=3)
+    assert checkpoints.restore()
+    assert checkpoints.step == 2
+    fit(resumed, 1)
+    checkpoints.save()
+    assert list_steps(str(tmp_path)) == [1, 2, 3]
+
+
+def test_the_next_checkpoint_removes_what_killed_writes_left(tmp_path):
+    trained = train_and_save(tmp_path, 2, keep=1)
+    (tmp_path / "ckpt-2_temp").mkdir()
+    (tmp_path / "ckpt-2_temp" / "part-00000-of-00001.index").touch()
+    (tmp_path / "ckpt-9_temp").mkdir()
+    (tmp_path / "ckpt-9.data-00000-of-00001").touch()
+    (tmp_path / "logs").mkdir()
+    fit(trained, 1)
+    Checkpoints(str(tmp_path), trained, keep=1).save()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "ckpt-3.data-00000-of-00001",
+        "ckpt-3.index",
+        "logs",
     ]
+
+
+def test_a_damaged_newer_checkpoint_does_not_replace_a_valid_older_one(tmp_path):
+    train_and_save(tmp_path, 3)
+    flip_a_byte(tmp_path / "ckpt-3.data-00000-of-00001")
+    resumed = model()
+    checkpoints = Checkpoints(str(tmp_path), resumed, keep=1)
+    assert checkpoints.restore()
+    checkpoints.save()
+    assert list_steps(str(tmp_path)) == [2]
+
+
+def test_checkpoints_in_a_bucket_are_found_and_removed():
+    folder = "ram://checkpoints/state"
+    trained = train_and_save(folder, 3, keep=2)
+    assert list_steps(folder) == [2, 3]
+    restored = model()
+    assert Checkpoints(folder, restored, keep=2).restore()
+    for a, b in zip(state(trained), state(restored), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_if_every_checkpoint_is_damaged_the_training_starts_anew(tmp_path):
@@ -109,12 +186,6 @@ def test_if_every_checkpoint_is_damaged_the_training_starts_anew(tmp_path):
     assert len(lines) == 1
     for a, b in zip(before, state(fresh), strict=False):
         np.testing.assert_array_equal(a, b)
-
-
-def flip_a_byte(path):
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0xFF
-    path.write_bytes(data)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_valid_state(tmp_path):

@@ -18,6 +18,7 @@ import trainer.train
 from tests.small_network import build_unet
 from trainer.dataset import TrainingData
 from trainer.fit.checkpoint import Checkpoints
+from trainer.fit.checkpoint_files import list_steps
 from trainer.fit.workers import check_same_start, choose_strategy, is_chief
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.train import build_model, train
@@ -155,8 +156,7 @@ def wait(condition, processes):
 
 
 def saved_step(state):
-    newest = state / "checkpoint"
-    return int(newest.read_text().split('"')[1].rpartition("-")[2]) if newest.exists() else 0
+    return max(list_steps(str(state)), default=0)
 
 
 def free_port():

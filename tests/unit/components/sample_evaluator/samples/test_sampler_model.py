@@ -15,6 +15,7 @@ from components.sample_evaluator.samples.sampler import (
     load_sampler,
 )
 from trainer.names import METADATA
+from trainer.options import LimitOptions
 
 
 @pytest.fixture
@@ -46,6 +47,30 @@ def test_a_model_deblends_and_shows_its_way_with_the_labels_it_knows(tmp_path):
     states = sampler.trajectory(np.arange(4), labels)
     assert states.shape == (4, NB_STEP + 1, *SHAPE)
     np.testing.assert_array_equal(states[:, -1], sampler.sample(np.arange(4), labels))
+
+
+def test_batches_beyond_the_limits_of_the_model_are_split(tmp_path):
+    limits = LimitOptions(images=32, nb_step=16, states=256)
+    folder = write_network_model(tmp_path, ["cat", "dog"], nb_step=16, limits=limits)
+    sampler = LoadedSampler(f"{folder}/Format-Serving")
+    labels = ["dog", "", "cat"] * 25
+    images = sampler.sample(np.arange(75), labels)  # at most 16 per call
+    assert images.shape == (75, *SHAPE)
+    np.testing.assert_array_equal(images[40:45], sampler.sample(np.arange(40, 45), labels[40:45]))
+    np.testing.assert_array_equal(sampler.trajectory(np.arange(75), labels)[:, -1], images)
+    found = sampler.deblend(np.ones((75, *SHAPE)), np.linspace(0, 1, 75), labels)
+    assert found.shape == (75, *SHAPE)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 16 nb_step"):
+        sampler.sample(np.arange(3), labels[:3], nb_step=17)
+
+
+@pytest.mark.parametrize("limits", ['"256"', '{"images": 0}', '{"pixels": 3}'])
+def test_limits_that_no_training_writes_are_rejected(serving, limits):
+    text = f'{{"nb_step": 1, "limits": {limits}}}'
+    pathlib.Path(serving, METADATA).write_text(text, encoding="utf-8")
+    with pytest.raises(SamplerError, match=r"iadb.json contains limits") as caught:
+        check_sampler(serving, SHAPE)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_model_that_only_draws_has_nothing_more_to_show(serving):
