@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TextIO
 
 from pipeline.parent_death import die_with_parent
 
 GRACE_SECONDS = 120.0  # from SIGTERM to SIGKILL, for the child to save its state
 DRAIN_SECONDS = 5.0  # wait for the last output; an orphan of the child may hold the pipe open
 MAX_LINE = 500  # characters
+STOPS = {signal.SIGINT, signal.SIGTERM}
 
 
 @dataclass(frozen=True)
@@ -46,19 +48,23 @@ def supervise(
         KeyboardInterrupt, SystemExit: this process was interrupted. The child received the same
             signal and has ended.
     """
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        process_group=0,  # Ctrl-C reaches it once, through this process
-        preexec_fn=functools.partial(die_with_parent, os.getpid()),
-    ) as child:
+    # Until the child is known, a signal would end this process alone.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            process_group=0,  # Ctrl-C reaches it once, through this process
+            preexec_fn=functools.partial(_begin, os.getpid(), mask),
+        )
         last = _LastLine(child.stderr)
         last.start()
         timed_out = False
         try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             child.wait(timeout)
         except subprocess.TimeoutExpired:
             timed_out = True
@@ -67,11 +73,18 @@ def supervise(
             interrupted = isinstance(stop, KeyboardInterrupt)
             _end(child, signal.SIGINT if interrupted else signal.SIGTERM, grace)
             raise
-        last.join(DRAIN_SECONDS)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    last.join(DRAIN_SECONDS)
     code = child.returncode
     if code < 0:
         return Ended(128 - code, f"killed by {signal.Signals(-code).name}", timed_out)
     return Ended(code, last.text or f"ended with exit code {code}", timed_out)
+
+
+def _begin(parent: int, mask: set[signal.Signals]) -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    die_with_parent(parent)
 
 
 def _end(child: subprocess.Popen, with_signal: signal.Signals, grace: float) -> None:
@@ -89,18 +102,22 @@ def _end(child: subprocess.Popen, with_signal: signal.Signals, grace: float) -> 
 
 
 class _LastLine(threading.Thread):
-    """Forwards the lines of a stream to standard error and keeps the last."""
+    """Forwards the lines of a stream to standard error, keeps the last, and closes the stream.
 
-    def __init__(self, stream: Iterable[str]) -> None:
+    What the child leaves running may write to it longer than anyone waits.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
         super().__init__(daemon=True)
         self._stream = stream
         self.text = ""
 
     def run(self) -> None:
-        for line in self._stream:
-            with contextlib.suppress(OSError):  # a full disk; the child needs its pipe emptied
-                sys.stderr.write(line)
-                sys.stderr.flush()
-            if line.strip():
-                text = line.strip().removeprefix("iadb: ")[:MAX_LINE]
-                self.text = "".join(c if c.isprintable() else "?" for c in text)
+        with self._stream:
+            for line in self._stream:
+                with contextlib.suppress(OSError):  # a full disk; the child needs its pipe emptied
+                    sys.stderr.write(line)
+                    sys.stderr.flush()
+                if line.strip():
+                    text = line.strip().removeprefix("iadb: ")[:MAX_LINE]
+                    self.text = "".join(c if c.isprintable() else "?" for c in text)
