@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from trainer.options import LimitOptions
+from trainer.limit_options import LimitOptions
 
 
 def within(limits: LimitOptions, rows: tf.Tensor, nb_step: tf.Tensor | None = None) -> tf.Tensor:

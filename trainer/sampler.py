@@ -14,9 +14,9 @@ import tensorflow as tf
 from trainer import preprocessing, request_checks, warm_up
 from trainer.guidance import evaluations_per_slope, vector_field
 from trainer.labels import NO_LABEL, LabelEncoder
+from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
-from trainer.options import LimitOptions
 
 
 def noise_from_seeds(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:

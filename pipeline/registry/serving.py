@@ -19,7 +19,7 @@ from trainer.common.image_grid import grid_png, image_grid
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
 from trainer.common.text import list_some, shorten
-from trainer.options import LimitOptions
+from trainer.limit_options import LimitOptions
 
 FINGERPRINT = "fingerprint.pb"
 

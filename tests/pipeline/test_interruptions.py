@@ -51,8 +51,8 @@ def wait_for_checkpoint(workspace, process, beyond=0):
     """Waits until a checkpoint of a later step is complete; returns its step."""
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
-        for state in (workspace / "checkpoints").glob("*/checkpoint"):
-            step = int(state.read_text().split('"')[1].rpartition("-")[2])
+        for index in (workspace / "checkpoints").glob("*/ckpt-*.index"):
+            step = int(index.stem.rpartition("-")[2])
             if step > beyond:
                 return step
         assert process.poll() is None, process.communicate()

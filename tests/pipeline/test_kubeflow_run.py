@@ -67,10 +67,11 @@ class Place:
         deadline = time.monotonic() + 300
         started = time.time()
         while time.monotonic() < deadline:
-            for state in (self.folder / "checkpoints").glob("*/checkpoint"):
-                step = int(state.read_text().split('"')[1].rpartition("-")[2])
-                if state.stat().st_mtime > started and beyond < step < STEPS:
-                    return step
+            with contextlib.suppress(FileNotFoundError):  # removed after a newer one
+                for index in (self.folder / "checkpoints").glob("*/ckpt-*.index"):
+                    step = int(index.stem.rpartition("-")[2])
+                    if index.stat().st_mtime > started and beyond < step < STEPS:
+                        return step
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         raise AssertionError("no checkpoint within five minutes")

@@ -65,6 +65,7 @@ def test_a_rolled_back_model_stays_away_and_is_no_baseline(runs):
     assert other.pushed == serving.latest_model(runs.workspace.serving)
 
 
+@pytest.mark.slow
 def test_a_promoted_model_is_live_and_the_baseline_of_the_next(runs):
     too_strict = ("train.seed=3", "evaluate.thresholds.kid.maximum=0.0001")
     refused = runs.run(*too_strict)

@@ -126,6 +126,7 @@ def test_a_change_of_the_trainers_code_runs_it_again(runs, quick, monkeypatch):
     assert done[:2] == ["DriftReference", "Trainer"]
 
 
+@pytest.mark.slow
 def test_a_model_that_misses_its_threshold_is_reported_and_not_pushed(runs):
     before = sorted(runs.workspace.serving.iterdir())
     run = runs.run("evaluate.thresholds.kid.maximum=0.0001")
@@ -136,6 +137,7 @@ def test_a_model_that_misses_its_threshold_is_reported_and_not_pushed(runs):
     assert "kid" in " ".join(run.metrics["reasons"])
 
 
+@pytest.mark.slow
 def test_the_model_of_an_earlier_configuration_is_pushed_again_when_it_comes_back(runs, quick):
     serving_folder = runs.workspace.serving
     first = runs.run()

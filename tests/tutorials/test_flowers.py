@@ -25,6 +25,7 @@ def frames(path):
             yield np.asarray(gif.convert("L"), np.float32)
 
 
+@pytest.mark.slow
 def test_noise_becomes_digits(tutorial, digits_folder, tmp_path):
     flowers = tutorial("flowers")
     config = load("digits", overrides=SMALL)

@@ -15,8 +15,8 @@ from trainer.common.progress import phase
 from trainer.common.text import first_line
 from trainer.common.validation import explain
 from trainer.labels import NO_LABEL
+from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
-from trainer.options import LimitOptions
 
 SIGNATURE = "generate"  # required; the others are optional:
 TRAJECTORY = "trajectory"

@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tests.small_network import build_unet
+from trainer.limit_options import LimitOptions
 from trainer.ode import solvers
-from trainer.options import LimitOptions, ModelOptions
+from trainer.options import ModelOptions
 from trainer.sampler import Sampler
 
 SHAPE = (4, 4, 1)

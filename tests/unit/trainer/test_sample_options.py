@@ -3,9 +3,10 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
+from trainer.limit_options import LimitOptions
 from trainer.ode.runge_kutta import TABLEAUS
 from trainer.ode.step_grids import GRIDS
-from trainer.options import LimitOptions, SampleOptions
+from trainer.options import SampleOptions
 
 
 def choices(name):

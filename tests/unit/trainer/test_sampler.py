@@ -9,9 +9,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from pipeline.registry import serving
 from tests.small_network import build_unet
+from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
-from trainer.options import LimitOptions, ModelOptions
+from trainer.options import ModelOptions
 from trainer.sampler import Sampler, noise_from_seeds
 
 SHAPE = (8, 8, 3)

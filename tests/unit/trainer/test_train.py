@@ -96,7 +96,7 @@ def test_two_replicas_reach_the_weights_of_one_even_when_resumed(tmp_path, netwo
     [
         ("bfloat16", 1, "small"),
         pytest.param("bfloat16", 1, "U-Net", marks=pytest.mark.slow),
-        ("float16", 2, "small"),
+        pytest.param("float16", 2, "small", marks=pytest.mark.slow),
         pytest.param("float16", 2, "U-Net", marks=pytest.mark.slow),
     ],
 )
@@ -105,6 +105,7 @@ def test_low_precision_trains_to_finite_weights(tmp_path, precision, devices, ne
     assert all(np.isfinite(array).all() for array in weights(tmp_path, f"4-{devices}"))
 
 
+@pytest.mark.slow
 def test_a_batch_that_the_replicas_do_not_divide_is_rejected(tmp_path):
     process = start(3, "float32", 2, tmp_path)
     _, err = process.communicate(timeout=200)

@@ -77,5 +77,5 @@ def test_what_can_be_loaded_is_available(spaces):
 @pytest.mark.parametrize("function", [check_available, load_extractor])
 def test_without_onnxruntime_the_extra_is_named(spaces, function, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(FeatureError, match=r"requires onnxruntime.*iadb-tfx\[onnx\]"):
+    with pytest.raises(FeatureError, match=r"requires onnxruntime.*'\.\[onnx\]'"):
         function(spaces["onnx"])

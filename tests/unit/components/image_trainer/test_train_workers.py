@@ -68,7 +68,7 @@ def test_two_workers_train_one_model_and_the_chief_exports_it(folder, cluster, c
     )["image"]
     assert images.shape == (2, 4, 4, 1)
     assert serving.read_metadata(model)["config"]["train"]["steps"] == 3
-    assert list(folder.glob("checkpoints/*/checkpoint"))
+    assert list(folder.glob("checkpoints/*/ckpt-3.index"))
     output = capfd.readouterr().out
     for index in range(2):
         assert f"  worker {index}:   waiting for all 2 workers of TF_CONFIG" in output

@@ -221,6 +221,7 @@ def test_a_failed_evaluation_leaves_no_features_behind(evaluate, good_stock, tmp
     assert not (tmp_path / "output" / "evaluation" / "compared_images").exists()
 
 
+@pytest.mark.slow
 def test_the_same_images_in_other_files_give_the_same_metrics(
     evaluate, good_stock, digits, tmp_path
 ):

@@ -11,8 +11,9 @@ from pipeline.cli import main
 from pipeline.registry import serve_check, serving
 from tests.small_network import build_unet
 from trainer.common.image_grid import image_grid
+from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
-from trainer.options import LimitOptions, ModelOptions
+from trainer.options import ModelOptions
 from trainer.sampler import Sampler
 
 

@@ -138,7 +138,11 @@ def test_an_executor_does_not_outlive_a_killed_parent(sleeping):
     assert not is_alive(child)
 
 
-@pytest.mark.parametrize("sleeping", ["Sleeps", "ReportsToTheEnd"], indirect=True)
+@pytest.mark.parametrize(
+    "sleeping",
+    ["Sleeps", pytest.param("ReportsToTheEnd", marks=pytest.mark.slow)],
+    indirect=True,
+)
 def test_an_interrupt_of_the_parent_alone_reaches_the_executor(sleeping, executors):
     parent, child = sleeping
     parent.send_signal(signal.SIGINT)
@@ -219,7 +223,7 @@ def test_an_error_of_the_project_keeps_its_class_message_and_exit_code(
             "the disk quota is used up: /some/file",
             marks=pytest.mark.slow,
         ),
-        ("Dies", {}, 1, "the executor's process ended with -9"),
+        pytest.param("Dies", {}, 1, "the executor's process ended with -9", marks=pytest.mark.slow),
     ],
 )
 def test_other_failures_keep_their_message_and_exit_code(

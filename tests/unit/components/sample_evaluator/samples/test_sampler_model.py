@@ -14,8 +14,8 @@ from components.sample_evaluator.samples.sampler import (
     check_sampler,
     load_sampler,
 )
+from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
-from trainer.options import LimitOptions
 
 
 @pytest.fixture
