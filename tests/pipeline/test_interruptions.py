@@ -60,20 +60,13 @@ def wait_for_checkpoint(workspace, process, beyond=0):
     raise AssertionError("no checkpoint within ten minutes")
 
 
-@pytest.mark.parametrize(
-    "signals",
-    [
-        pytest.param([signal.SIGKILL], id="once"),
-        pytest.param([signal.SIGINT, signal.SIGKILL], id="twice"),
-    ],
-)
 @pytest.mark.slow
 def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
-    trained, tmp_path, digits_folder, signals
+    trained, tmp_path, digits_folder
 ):
     overrides = ["train.steps=400", "train.checkpoint.every_seconds=1", "train.grid_every=400"]
     step = 0
-    for each in signals:
+    for each in (signal.SIGINT, signal.SIGKILL):
         process = iadb(*run_arguments(tmp_path / "killed", digits_folder, *overrides))
         step = wait_for_checkpoint(tmp_path / "killed", process, beyond=step)
         process.send_signal(each)

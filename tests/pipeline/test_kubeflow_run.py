@@ -43,8 +43,11 @@ class Place:
         ]
         compile_package(load("digits", overrides=overrides), folder / "package.yaml")
         self.package = TaskPackage(folder / "package.yaml")
-        self.cluster = kind(folder, {"iadb-metadata": postgres.secret})
         self.done, self.live = {}, {}
+        self.use(kind)
+
+    def use(self, kind):
+        self.cluster = kind(self.folder, {"iadb-metadata": self.postgres.secret})
 
     def run(self, run_id, before=None, **parameters):
         done = self.cluster.run(self.package, run_id, before, **parameters)
@@ -118,13 +121,14 @@ def one_process(tmp_path_factory, digits_folder):
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory, digits_folder):
-    """The same runs with a process per task, and with faults during the third."""
+    """The same runs; the third with a process per task, and with faults."""
     folder = tmp_path_factory.mktemp("kubeflow")
     with Postgres.running() as postgres:
-        place = Place(folder, ProcessCluster, digits_folder, postgres)
+        place = Place(folder, InProcessCluster, digits_folder, postgres)
         place.run("first")
         place.run("second")
         place.add_span()
+        place.use(ProcessCluster)
         before = {}
         for name in ("ImageExampleGen", "SchemaImporter", "StatisticsGen"):
             before[name] = place.cluster.run_task(place.package, name, "third", steps=STEPS)
@@ -241,23 +245,25 @@ def test_a_full_volume_is_reported_in_one_line(processes):
 
 
 @pytest.mark.slow
-def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(one_process):
-    runs = one_process.runs()
+def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(processes):
+    place = processes
+    place.use(InProcessCluster)
+    runs = place.runs()
     first, third = (runs[name].artifacts["Trainer", "model"].id for name in ("first", "third"))
-    assert live_models(one_process) == {first: False, third: True}
-    one_process.iadb("rollback", "--reason", "six fingers")
-    assert live_models(one_process) == {first: True, third: False}
-    one_process.run("fourth", steps=13)
-    fourth = one_process.runs()["fourth"]
+    assert live_models(place) == {first: False, third: True}
+    place.iadb("rollback", "--reason", "six fingers")
+    assert live_models(place) == {first: True, third: False}
+    place.run("fourth", steps=13)
+    fourth = place.runs()["fourth"]
     assert read_metadata(fourth.model)["warm_started_from"] == str(runs["first"].model)
     blessing = fourth.artifacts["SampleEvaluator", "blessing"]
     assert blessing.custom_properties["baseline_model_id"].int_value == first
     number = fourth.artifacts["Trainer", "model"].id
-    assert live_models(one_process) == {first: False, third: False, number: True}
-    removed = one_process.iadb("clean", "--set", "retention.runs=1")
+    assert live_models(place) == {first: False, third: False, number: True}
+    removed = place.iadb("clean", "--set", "retention.runs=1")
     assert removed.startswith("removed\n")
-    one_process.run("fifth", steps=13)
-    again = states(one_process.runs()["fifth"])
+    place.run("fifth", steps=13)
+    again = states(place.runs()["fifth"])
     assert again["Trainer"] == "cached"
 
 

@@ -220,7 +220,7 @@ def test_an_error_of_the_project_keeps_its_class_message_and_exit_code(
             "FillsTheDisk",
             {},
             exit_codes.WORKSPACE,
-            "the disk quota is used up: /some/file",
+            "the disk quota is used up: /some/file; free some space",
             marks=pytest.mark.slow,
         ),
         pytest.param("Dies", {}, 1, "the executor's process ended with -9", marks=pytest.mark.slow),
