@@ -10,25 +10,36 @@ import tensorflow as tf
 from trainer.limit_options import LimitOptions
 
 
-def within(limits: LimitOptions, rows: tf.Tensor, nb_step: tf.Tensor | None = None) -> tf.Tensor:
-    """Returns the rows of a request, [N, ...], if N and the steps are within the limits.
+def within(limits: LimitOptions, rows: tf.Tensor) -> tf.Tensor:
+    """Returns the rows of a request, [N, ...], if N is within the limits.
 
     Args:
         limits: the error names the one that is exceeded.
         rows: one per image.
-        nb_step: int32 [], solver steps if the request sets them.
     """
-    images = tf.shape(rows, tf.int64)[0]
-    found = {"images": images}
-    if nb_step is not None:
-        steps = tf.cast(nb_step, tf.int64)
-        found |= {"nb_step": steps, "states": images * steps}
+    return _after(_checks(limits, {"images": tf.shape(rows, tf.int64)[0]}), rows)
+
+
+def within_steps(
+    limits: LimitOptions, rows: tf.Tensor, nb_step: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the rows and the solver steps, int32 [], of a request if both are within the limits.
+
+    Only what is computed from the returned steps waits for the check: a list of nb_step states, for
+    example, is allocated whatever happens to the rows.
+    """
+    images, steps = tf.shape(rows, tf.int64)[0], tf.cast(nb_step, tf.int64)
+    checks = _checks(limits, {"images": images, "nb_step": steps, "states": images * steps})
+    return _after(checks, rows), _after(checks, nb_step)
+
+
+def _checks(limits: LimitOptions, found: dict[str, tf.Tensor]) -> list[tf.Operation]:
     checks = []
     for name, value in found.items():
         limit = getattr(limits, name)
         message = f"one request may ask for at most {limit} {name} (sample.limits.{name}), got"
         checks.append(tf.debugging.Assert(value <= limit, [message, value]))
-    return _after(checks, rows)
+    return checks
 
 
 def finite(x: tf.Tensor, name: str) -> tf.Tensor:

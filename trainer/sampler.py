@@ -73,7 +73,7 @@ class Sampler(tf.Module):
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Draws images, uint8 [N, H, W, C], from seeds, int64 [N]."""
-        seed = request_checks.within(self._limits, seed, nb_step)
+        seed, nb_step = request_checks.within_steps(self._limits, seed, nb_step)
         return {"image": self._draw(seed, nb_step, label)}
 
     def serve(self, seed: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -87,14 +87,16 @@ class Sampler(tf.Module):
         self, x0: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Maps x0, float32 [N, H, W, C], to x1, float32 [N, H, W, C] in about [-1, 1]."""
-        x0 = request_checks.finite(request_checks.within(self._limits, x0, nb_step), "x0")
+        x0, nb_step = request_checks.within_steps(self._limits, x0, nb_step)
+        x0 = request_checks.finite(x0, "x0")
         return {"x1": solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x}
 
     def invert(
         self, image: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Maps images, uint8 [N, H, W, C], back to x0, float32 [N, H, W, C]."""
-        x1 = preprocessing.to_float(request_checks.within(self._limits, image, nb_step))
+        image, nb_step = request_checks.within_steps(self._limits, image, nb_step)
+        x1 = preprocessing.to_float(image)
         field = self._field(x1, label)
         return {"x0": solvers.solve(self._solver, field, x1, nb_step, backward=True).x}
 
@@ -102,7 +104,8 @@ class Sampler(tf.Module):
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; seed int64 [N]."""
-        x0 = noise_from_seeds(request_checks.within(self._limits, seed, nb_step), self._shape)
+        seed, nb_step = request_checks.within_steps(self._limits, seed, nb_step)
+        x0 = noise_from_seeds(seed, self._shape)
         states = solvers.trajectory(self._solver, self._field(x0, label), x0, nb_step)
         return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
 

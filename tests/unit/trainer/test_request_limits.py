@@ -72,9 +72,10 @@ def test_images_times_steps_are_limited_where_a_request_sets_the_steps(signature
     assert len(call(signatures, "serving_default", inputs("serving_default", 32))) == 32
 
 
-def test_the_largest_numbers_are_rejected_at_once(signatures):
+@pytest.mark.parametrize("name", ["generate", "transport", "invert", "trajectory"])
+def test_the_largest_numbers_are_rejected_before_anything_is_allocated(signatures, name):
     with pytest.raises(tf.errors.InvalidArgumentError, match="one request may ask for at most"):
-        call(signatures, "generate", inputs("generate", 32, nb_step=2**31 - 1))
+        call(signatures, name, inputs(name, 32, nb_step=2**31 - 2))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
