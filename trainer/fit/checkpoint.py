@@ -56,6 +56,8 @@ class Checkpoints:
             origin=self._origin,
         )
         self._folder, self._keep = folder, keep
+        self._stored: int | None = None  # the step that this process saved or restored last
+        self._damaged: set[int] = set()  # steps
 
     @property
     def step(self) -> int:
@@ -86,12 +88,18 @@ class Checkpoints:
             damage = _find_damage(path)
             if damage is None:
                 self._checkpoint.read(path).assert_consumed()
+                self._stored = step
                 return True
+            self._damaged.add(step)
             report(f"the checkpoint {path} is damaged ({damage}); trying the previous one")
         return False
 
     def save(self) -> None:
         """Writes a checkpoint, and then removes older ones and what killed writes left.
+
+        Does nothing if this step was saved or restored: a write in its place could be cut off.
+        Checkpoints of later steps stay until the training has passed them, since a fault of the
+        storage may have made them unreadable for a while.
 
         Raises:
             TrainingDivergedError: a weight is not finite; the checkpoints are unchanged.
@@ -99,11 +107,16 @@ class Checkpoints:
         weights = self.model.network.trainable_variables
         if not all(tf.reduce_all(tf.math.is_finite(weight.value)) for weight in weights):
             raise TrainingDivergedError(f"a weight is not finite after step {self.step}")
+        if self.step == self._stored:
+            return
         self._checkpoint.write(checkpoint_files.path(self._folder, self.step))
         checkpoint_files.sync(self._folder, self.step)
-        # Those of later steps are damaged, or the training would have resumed from them.
-        steps = [step for step in checkpoint_files.list_steps(self._folder) if step <= self.step]
-        checkpoint_files.remove_others(self._folder, kept=set(steps[-self._keep :]))
+        self._stored = self.step
+        self._damaged.discard(self.step)
+        steps = checkpoint_files.list_steps(self._folder)
+        valid = [step for step in steps if step <= self.step and step not in self._damaged]
+        later = {step for step in steps if step > self.step}
+        checkpoint_files.remove_others(self._folder, kept={*valid[-self._keep :], *later})
 
 
 def _find_damage(path: str) -> str | None:

@@ -154,13 +154,40 @@ def test_the_next_checkpoint_removes_what_killed_writes_left(tmp_path):
 
 
 def test_a_damaged_newer_checkpoint_does_not_replace_a_valid_older_one(tmp_path):
-    train_and_save(tmp_path, 3)
-    flip_a_byte(tmp_path / "ckpt-3.data-00000-of-00001")
+    train_and_save(tmp_path, 5)
+    for step in (4, 5):
+        flip_a_byte(tmp_path / f"ckpt-{step}.data-00000-of-00001")
     resumed = model()
     checkpoints = Checkpoints(str(tmp_path), resumed, keep=1)
     assert checkpoints.restore()
+    fit(resumed, 1)
     checkpoints.save()
-    assert list_steps(str(tmp_path)) == [2]
+    # What cannot be read now may be readable again, so it stays until it is passed.
+    assert list_steps(str(tmp_path)) == [4, 5]
+    fit(resumed, 2)
+    checkpoints.save()
+    assert list_steps(str(tmp_path)) == [6]
+
+
+def test_a_damaged_checkpoint_that_was_passed_is_none_of_those_to_keep(tmp_path):
+    train_and_save(tmp_path, 2)
+    flip_a_byte(tmp_path / "ckpt-2.data-00000-of-00001")
+    resumed = model()
+    checkpoints = Checkpoints(str(tmp_path), resumed, keep=2)
+    assert checkpoints.restore()
+    fit(resumed, 2)
+    checkpoints.save()
+    assert list_steps(str(tmp_path)) == [1, 3]
+
+
+def test_a_step_that_is_on_disk_is_not_written_again(tmp_path):
+    train_and_save(tmp_path, 1)
+    index = tmp_path / "ckpt-1.index"
+    before = index.stat()
+    checkpoints = Checkpoints(str(tmp_path), model(), keep=1)
+    assert checkpoints.restore()
+    checkpoints.save()
+    assert index.stat() == before
 
 
 def test_checkpoints_in_a_bucket_are_found_and_removed():
