@@ -45,7 +45,7 @@ class WriteSample(beam.PTransform):
             | beam.BatchElements(min_batch_size=BATCH_SIZE, max_batch_size=BATCH_SIZE)
             | "Describe" >> beam.ParDo(DescribeRecords(self._features))
             | "Gather" >> beam.combiners.ToList()
-            | "Write" >> beam.Map(_write, self._features.model_dump_json(), self._uri)
+            | "Write" >> beam.Map(_write, self._features.identity, self._uri)
         )
 
 

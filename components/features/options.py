@@ -1,6 +1,8 @@
 """The options of a feature space: `evaluate.features` in the configuration."""
 
 import difflib
+import json
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, model_validator
@@ -132,6 +134,11 @@ class FeatureOptions(Options):
         """
         return self.model_dump(mode="json", exclude={"name", "weights"}, exclude_none=True)
 
+    @property
+    def identity(self) -> str:
+        """A text that is equal for equal features, wherever their weights are."""
+        return identity(self.name, self.settings)
+
     @model_validator(mode="after")
     def _settings_fit_the_kind(self) -> "FeatureOptions":
         given = self.model_dump(exclude={"name"}, exclude_none=True)
@@ -144,6 +151,16 @@ class FeatureOptions(Options):
                 hint = f"; `iadb digest {self.uri}` prints it" if setting == "sha256" else ""
                 raise ValueError(f"{self.name} requires {setting}{hint}")
         return self
+
+
+def identity(name: str, settings: Mapping[str, Any]) -> str:
+    """The `identity` of features by their name and settings; for unknown kinds, of the whole name.
+
+    The URI of a model is not included: `sha256` in the settings identifies it.
+    """
+    kind = name.partition(":")[0]
+    named = kind if kind in KINDS and KINDS[kind].argument == "URI" else name
+    return json.dumps([named, settings], sort_keys=True)
 
 
 def _name_alone(value: Any) -> Any:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import logging
 from tfx import types
 
-from components.features.options import FeatureOptions
+from components.features.options import FeatureOptions, identity
 from components.metrics import AT_HOLDOUT
 from components.sample_evaluator import names, sources
 
@@ -65,14 +65,14 @@ def earlier_metrics(
         except (tf.errors.OpError, pydantic.ValidationError) as error:
             logging.warning("The history skips %s: %s", path, error)
             continue
-        space = (found.features, found.feature_settings)
+        space = identity(found.features, found.feature_settings)
         same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout
         values = {
             name: metric.candidate
             for name, metric in found.metrics.items()
             if _is_comparable(name, found.samples == samples, same_holdout)
         }
-        if space != (features.name, features.settings) or not values:
+        if space != features.identity or not values:
             continue
         milliseconds = artifact.mlmd_artifact.create_time_since_epoch
         evaluated = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)

@@ -89,3 +89,12 @@ def test_the_networks_are_those_of_keras_but_the_ones_it_builds_wrongly():
 
 def test_the_options_offer_the_metrics_that_there_are():
     assert set(typing.get_args(MetricName)) == {*CATALOG, *HOLDOUT_METRICS}
+
+
+def test_the_same_weights_are_the_same_features_wherever_they_are():
+    here, there, other = (
+        FeatureOptions(name=f"onnx:{place}/net.onnx", sha256=digest * 64)
+        for place, digest in (("/a", "0"), ("gs://b", "0"), ("/a", "1"))
+    )
+    assert here.identity == there.identity != other.identity
+    assert FeatureOptions(name="pixels").identity != FeatureOptions(name="random_conv").identity
