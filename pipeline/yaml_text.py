@@ -78,11 +78,14 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Rejects duplicate keys; YAML 1.2 has no merge keys (<<)."""
         lines: dict[Any, int] = {}
-        for key_node, _ in node.value:
+        # Of a node with a tag that does not fit, the base class says so.
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 raise YamlError("a key must be a single value", line)
             key = self.construct_object(key_node)
+            if isinstance(key, (dict, list)):  # by a tag
+                raise YamlError("a key must be a single value", line)
             if key in lines:
                 raise YamlError(
                     f"the key {shorten(str(key))} is already on line {lines[key]}; keep one", line

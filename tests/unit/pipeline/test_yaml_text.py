@@ -66,6 +66,10 @@ WRONG = [
     ("*" + 1000 * "a", "line 1: not YAML: found undefined alias"),
     ("a: 1\n---\nb: 2", "line 2: not YAML: expected a single document"),
     ("a: \x07", "not YAML: unacceptable character"),
+    ("data: !!map [a]", "line 1: not YAML: expected a mapping node"),
+    ("a: !!map ab", "line 1: not YAML: expected a mapping node"),
+    ("!!seq a: 1", "a key must be a single value"),
+    ("? !!map x\n: 1", "a key must be a single value"),
 ]
 
 
