@@ -96,6 +96,7 @@ def compile_to_file(
     output: Path,
 ) -> None:
     """Write the pipeline as a KFP package, for other tools to upload."""
+    arguments.report_default()
     package = _compile(arguments.load(), output)
     click.echo(f"{output}: {len(package.tasks)} tasks, digest {package.digest}")
     click.echo(f"runtime parameters: {', '.join(package.parameters) or 'none'}")
@@ -122,6 +123,7 @@ def submit(
     from pipeline.commands.kubeflow_tables import print_tasks
     from pipeline.console.tables import make_console
 
+    arguments.report_default()
     config = arguments.load()
     cluster = Cluster(access)
     package, version, parameters = _upload(cluster, config, settings)
@@ -177,6 +179,7 @@ def schedule(
 
     if (cron is None) != delete:
         raise click.UsageError("Either --cron or --delete is required.")
+    arguments.report_default()
     config = arguments.load()
     name = name or config.name
     if delete:

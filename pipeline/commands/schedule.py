@@ -52,6 +52,7 @@ def schedule(
     from pipeline.unattended.runs import IADB
     from pipeline.unattended.scheduler import Plan, run_scheduler
 
+    arguments.report_default()
     config = arguments.load()
     require_folder(config, workspace.folder)
     command = [*IADB, "run", "--if-new-data", "--cause=schedule", f"--workspace={workspace.folder}"]

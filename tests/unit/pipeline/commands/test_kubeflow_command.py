@@ -87,7 +87,7 @@ def test_a_wrong_parameter_exits_with_code_2_before_anything_is_created(
     iadb, stand_in, settings, printed
 ):
     options = [part for setting in settings for part in ("--param", setting)]
-    assert iadb("submit", *options, code=exit_codes.USAGE) == printed
+    assert iadb("submit", "--preset=digits", *options, code=exit_codes.USAGE) == printed
     assert stand_in.pipelines == stand_in.experiments == {}
 
 
