@@ -42,6 +42,7 @@ setup(
     install_requires=[
         "tfx==1.21.0",
         "tensorflow>=2.21,<2.22",
+        "tensorflow-serving-api>=2.19,<2.20",
         "tensorflow-transform>=1.21,<1.22",
         "tensorflow-model-analysis>=0.52,<0.53",
         "apache-beam>=2.77,<2.78",

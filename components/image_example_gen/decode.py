@@ -155,7 +155,9 @@ def _open(stream: BinaryIO, options: ImageOptions) -> Image.Image:
     if image.width * image.height > options.max_pixels:
         raise too_large
     if min(image.size) < options.smallest_side:
-        raise RejectedImage(f"smaller than min_size {options.smallest_side}")
+        raise RejectedImage(
+            f"smaller than {options.smallest_side} pixels (min_size, by default half of resolution)"
+        )
     return image
 
 

@@ -70,7 +70,7 @@ def print_table(
     """
     widths = [
         max(Text.from_markup(each).cell_len for each in (escape(column.header), *cells))
-        for column, cells in zip(columns, zip(*rows, strict=True), strict=True)
+        for column, *cells in zip(columns, *rows, strict=True)
     ]
     least = [
         min(width, column.wraps) if column.wraps else width

@@ -120,7 +120,8 @@ class Phases:
     def unfinished(self) -> list[Phase]:
         """Copies of the phases that run or wait for the rest of their units, oldest first."""
         with self._lock:
-            return [replace(phase) for phase in self._phases.values() if phase.unfinished]
+            unfinished = [phase for phase in self._phases.values() if phase.unfinished]
+            return [replace(phase, _ends=phase._ends.copy()) for phase in unfinished]
 
     def describe(self) -> str:
         """The work and its unfinished phases, in one line."""

@@ -46,7 +46,6 @@ class ReportProgress(keras.callbacks.Callback):
         elif now - self._when < REPORT_SECONDS and self._step < self._steps:
             return
         self._when = now
-        # Only here is the loss read, which waits for the device.
         note = f"loss {float(logs['loss']):.4f}"
         done = self._step - self._reported
         report(Report(TRAINING, done=done, unit="steps", note=note))
@@ -67,7 +66,7 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     Logs are `loss` and `gradient_norm`, float32 [], and `loss_by_alpha`, float32 [K]: the mean loss
     of the images whose alpha is in each of K equal parts of [0, 1], NaN for a part without images.
-    A part without images since the previous point gets no point. Values are read from the device
+    A part without images since the previous point gets no point. Vectors are read from the device
     only when a point is written.
 
     Args:

@@ -157,7 +157,7 @@ def test_a_hostile_folder_is_reported_file_by_file(image_folder, run_executor, n
         ["empty.jpg", "empty file"],
         ["pipe.png", "not a regular file"],
         ["self.png", "broken link"],
-        ["small.png", "smaller than min_size 8"],
+        ["small.png", "smaller than 8 pixels (min_size, by default half of resolution)"],
         ["text.png", "not an image"],
         ["truncated.png", "truncated"],
     ]
