@@ -1,5 +1,6 @@
 """Files that outlive a process or are shared by several: atomic writes, locks, safe reading."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -22,9 +23,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a path beside `path` to write to, which replaces `path` at the end.
 
     On an error the written part is removed and `path` stays as it was. A killed process leaves the
-    part, which the next one overwrites.
+    part, which the next one replaces.
     """
     partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)  # a link would lead the writer to another file
     try:
         yield partial
         partial.replace(path)
@@ -35,8 +37,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(lock: Path) -> Iterator[None]:
-    """Waits until no other process holds the lock file; the lock of a dead process is free."""
-    with open(lock, "w") as file:
+    """Waits until no other process holds the lock file; the lock of a dead process is free.
+
+    Raises:
+        OSError: the file cannot be written or locked, or is a link.
+    """
+    with open(_open_lock(lock), "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -79,9 +85,9 @@ def holding(lock: Path) -> Iterator[None]:
 
     Raises:
         LockHeldError: another process holds it.
-        OSError: the file cannot be written or locked.
+        OSError: the file cannot be written or locked, or is a link.
     """
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = _open_lock(lock)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,6 +101,16 @@ def holding(lock: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_lock(lock: Path) -> int:
+    """Opens a lock file; a link could lead to any file of the user, which would be overwritten."""
+    try:
+        return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(error.errno, f"{lock.name} is a link; remove it", str(lock)) from None
+        raise
 
 
 def sync(path: Path) -> None:

@@ -34,6 +34,19 @@ def test_another_process_keeps_a_run_out(tmp_path, holder):
         pass
 
 
+def test_a_link_in_place_of_a_lock_is_reported_in_one_line(tmp_path):
+    (tmp_path / "other").write_text("kept")
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / ".lock").symlink_to(tmp_path / "other")
+    with pytest.raises(WorkspaceError) as error, Workspace(tmp_path / "w").locked():
+        pass
+    assert str(error.value) == (
+        f"workspace {tmp_path / 'w'} cannot be written: .lock is a link; remove it; "
+        "choose another with --workspace"
+    )
+    assert (tmp_path / "other").read_text() == "kept"
+
+
 def test_a_killed_process_holds_nothing(tmp_path, holder):
     holder.kill()
     holder.wait()

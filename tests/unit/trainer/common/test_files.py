@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from trainer.common.files import atomic_write, open_below
+from trainer.common.files import atomic_write, holding, locked, open_below
 
 
 def test_the_file_is_replaced_only_at_the_end(tmp_path):
@@ -38,6 +38,29 @@ def test_a_part_of_a_killed_process_is_overwritten(tmp_path):
         partial.write_text("new")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_in_place_of_a_part_is_not_followed(tmp_path):
+    path, other = tmp_path / "grid.png", tmp_path / "other"
+    other.write_text("kept")
+    with atomic_write(path) as partial:
+        pass_by = partial
+        partial.touch()
+    pass_by.symlink_to(other)
+    with atomic_write(path) as partial:
+        partial.write_text("new")
+    assert (path.read_text(), other.read_text()) == ("new", "kept")
+    assert not path.is_symlink()
+
+
+@pytest.mark.parametrize("lock", [locked, holding])
+def test_a_link_in_place_of_a_lock_is_refused(tmp_path, lock):
+    other = tmp_path / "other"
+    other.write_text("kept")
+    (tmp_path / ".lock").symlink_to(other)
+    with pytest.raises(OSError, match=r"\.lock is a link; remove it"), lock(tmp_path / ".lock"):
+        pass
+    assert other.read_text() == "kept"
 
 
 def test_a_lock_is_held_by_one_process_at_a_time_and_free_when_it_dies(tmp_path):
