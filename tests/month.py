@@ -30,8 +30,9 @@ from pipeline.monitoring.dashboard.collect import collect
 from pipeline.monitoring.dashboard.pages import Site
 from pipeline.monitoring.dashboard.write import write
 from pipeline.registry import lineage
-from pipeline.registry.journal import Attempt, Journal, Outcome
+from pipeline.registry.journal import Attempt, Journal
 from pipeline.registry.models import RegisteredModel, load_models
+from pipeline.registry.names import Outcome
 from pipeline.unattended.check import check as check_for_new_data
 from pipeline.workspace import Workspace
 from tests import month_images

@@ -72,7 +72,8 @@ def notify_test(arguments: ConfigArguments, workspace: Workspace) -> None:
     from datetime import datetime
 
     from pipeline.monitoring import webhook
-    from pipeline.registry.journal import Attempt, Outcome
+    from pipeline.registry.journal import Attempt
+    from pipeline.registry.names import Outcome
 
     attempt = Attempt(
         number=0,

@@ -13,8 +13,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry import lineage
-from pipeline.registry.journal import Journal, Outcome
+from pipeline.registry.journal import Journal
 from pipeline.registry.models import RegisteredModel, load_models
+from pipeline.registry.names import Outcome
 from pipeline.workspace import Workspace
 
 # Of checks that did their work, even if the new model is not better.

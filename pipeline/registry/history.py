@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.registry.journal import Attempt, Outcome
+from pipeline.registry.journal import Attempt
 from pipeline.registry.lineage import Run
 from pipeline.registry.models import RegisteredModel
-from pipeline.registry.names import Decision
+from pipeline.registry.names import Decision, Outcome
 from pipeline.registry.outcome import parse_result
 
 RUN, ROLLBACK, PROMOTION = "run", "rollback", "promotion"  # causes, beside those of checks

@@ -156,12 +156,6 @@ class Journal:
             rows = db.execute(query, (-1 if last is None else last,)).fetchall()
         return [_attempt(row) for row in reversed(rows)]
 
-    def attempt(self, number: int) -> Attempt:
-        """The attempt with a number that `begin` returned."""
-        with self._open(reading=True) as db:
-            row = db.execute("SELECT * FROM attempts WHERE number = ?", (number,)).fetchone()
-        return _attempt(row)
-
     def unfinished(self) -> list[Attempt]:
         """The attempts that have not ended, oldest first."""
         with self._open(reading=True) as db:
@@ -172,7 +166,7 @@ class Journal:
         """Records the files of spans that a run read, replacing those recorded before.
 
         Args:
-            snapshots: by span, 0 where the data have no spans; new_data.py defines their content.
+            snapshots: by span, 0 where the data have no spans; read_files.py defines their content.
         """
         self._write(
             "INSERT OR REPLACE INTO snapshots (span, files) VALUES (?, ?)", *snapshots.items()

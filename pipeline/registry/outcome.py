@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from components.image_example_gen import names as example_names
 from pipeline import failures
 from pipeline.registry import lineage, serving
-from pipeline.registry.journal import Outcome
+from pipeline.registry.names import Outcome
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 from trainer.common.files import atomic_write

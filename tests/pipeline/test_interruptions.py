@@ -14,8 +14,8 @@ from tfx.orchestration.portable import launcher
 from pipeline import failures
 from pipeline.cli import main
 from pipeline.registry import serving
-from pipeline.registry.journal import Outcome
 from pipeline.registry.lineage import connect, runs
+from pipeline.registry.names import Outcome
 from pipeline.registry.outcome import read_result
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, Runs, states

@@ -11,7 +11,7 @@ from components.image_example_gen.errors import ImageDataError
 from pipeline import graph
 from pipeline.config import ConfigError
 from pipeline.registry import lineage, serving
-from pipeline.registry.journal import Outcome
+from pipeline.registry.names import Outcome
 from pipeline.registry.outcome import read_result
 from tests.pipeline.conftest import NODES, RESOLVERS, Runs, states
 from tests.pipeline.stand_ins import quick_evaluation, quick_training

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from pipeline.registry.journal import Journal, Outcome
+from pipeline.registry.journal import Journal
 from pipeline.registry.lineage import connect, runs
 from pipeline.registry.models import load_models
+from pipeline.registry.names import Outcome
 from pipeline.workspace import Workspace
 from tests.pipeline.conftest import TINY
 from trainer.common import exit_codes

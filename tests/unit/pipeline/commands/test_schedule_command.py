@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.registry.journal import Journal, Outcome
+from pipeline.registry.journal import Journal
+from pipeline.registry.names import Outcome
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 

@@ -7,7 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.monitoring import prometheus
 from pipeline.monitoring.options import NotifyOptions
-from pipeline.registry.journal import Journal, Outcome
+from pipeline.registry.journal import Journal
+from pipeline.registry.names import Outcome
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
 

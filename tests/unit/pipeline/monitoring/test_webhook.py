@@ -8,7 +8,8 @@ from click.testing import CliRunner
 from pipeline.cli import main
 from pipeline.monitoring import webhook
 from pipeline.monitoring.options import NotifyOptions
-from pipeline.registry.journal import Attempt, Outcome
+from pipeline.registry.journal import Attempt
+from pipeline.registry.names import Outcome
 from pipeline.workspace import Workspace
 from tests.webhook import SECRET, Webhook
 

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from pipeline.registry.journal import Journal, Outcome
+from pipeline.registry.journal import Journal
+from pipeline.registry.names import Outcome
 from tests.small_disk import needs_mount, on_disk
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=timezone.utc)
@@ -72,7 +73,8 @@ def test_two_processes_may_write_at_once(tmp_path):
 ON_FULL_DISK = """
 import pathlib, sys
 from datetime import datetime, timezone
-from pipeline.registry.journal import Journal, Outcome
+from pipeline.registry.journal import Journal
+from pipeline.registry.names import Outcome
 from tests.small_disk import filled
 
 folder = pathlib.Path(sys.argv[1])

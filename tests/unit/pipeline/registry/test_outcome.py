@@ -2,7 +2,7 @@ import pytest
 
 from components.drift_gate.executor import DriftError
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
-from pipeline.registry.journal import Outcome
+from pipeline.registry.names import Outcome
 from pipeline.registry.outcome import read_result, recording
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded

@@ -320,7 +320,7 @@ def test_a_check_that_was_killed_is_reported_by_the_next(unattended):
     unattended.plan((0,))
     assert unattended.check().outcome == Outcome.BLESSED
     assert unattended.reported[0] == f"check {number} of 2026-03-01 03:00 was cut off"
-    assert unattended.journal.attempt(number).outcome == Outcome.INTERRUPTED
+    assert unattended.journal.attempts()[number - 1].outcome == Outcome.INTERRUPTED
     unattended.reported.clear()
     unattended.check()
     assert unattended.reported == []
@@ -334,7 +334,7 @@ def test_a_check_that_was_killed_gets_the_runs_since_that_no_other_has(unattende
     unattended.plan((0,))
     unattended.now = datetime.now(timezone.utc)
     unattended.check()
-    assert unattended.journal.attempt(number).runs == ("run-00002",)
+    assert unattended.journal.attempts()[number - 1].runs == ("run-00002",)
 
 
 def test_nothing_starts_on_a_disk_that_is_nearly_full(unattended):
