@@ -204,8 +204,8 @@ class Journal:
         """Executes a statement for each row, in one transaction."""
         try:
             return self._execute(statement, rows)
-        except (OSError, sqlite3.OperationalError):
-            if not self._reserve.exists():
+        except (OSError, sqlite3.OperationalError) as error:
+            if _is_busy(error) or not self._reserve.exists():
                 raise
         with suppress(OSError):
             self._reserve.unlink()  # the disk may be full
@@ -236,6 +236,12 @@ class Journal:
             db.executescript(_TABLES)
             with db:
                 yield db
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether another process did not finish writing in time."""
+    code = error.sqlite_errorcode if isinstance(error, sqlite3.Error) else 0
+    return code & 0xFF == sqlite3.SQLITE_BUSY  # the other bits say why
 
 
 def _attempt(row: sqlite3.Row) -> Attempt:

@@ -1,6 +1,8 @@
 import multiprocessing
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -51,6 +53,18 @@ def test_a_held_span_stays_held_until_it_is_released(journal):
     assert (held.since, held.reason, held.released) == (NOW, "drift", LATER)
     journal.hold(7, "drift again", LATER)
     assert journal.held_spans()[7].released is None
+
+
+def test_a_journal_that_another_process_writes_keeps_its_reserve(journal, tmp_path, monkeypatch):
+    journal.begin("check", {}, NOW)
+    reserve = tmp_path / "workspace" / "journal.reserve"
+    monkeypatch.setattr("pipeline.registry.journal._WAIT", 0.0)
+    with closing(sqlite3.connect(tmp_path / "workspace" / "journal.sqlite")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            journal.begin("check", {}, LATER)
+        assert reserve.exists()
+    assert journal.begin("check", {}, LATER) == 2
 
 
 def _begin_many(path):
