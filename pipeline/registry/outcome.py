@@ -100,7 +100,7 @@ def recording(
     Args:
         workspace: of the run, which holds it.
         file: to write, atomically. If that or recording it in ML Metadata fails, the failure is
-            logged and the run goes on.
+            logged, the other is still done, and the run goes on.
         log: of the run.
         run_ids: TFX's ids of the pipeline runs; read at the end.
     """
@@ -111,12 +111,19 @@ def recording(
         error = raised
         raise
     finally:
-        try:
+        with _logging_failures():
             result = _result(workspace, log, run_ids, started, error)
-            _write(result, file)
+            with _logging_failures():
+                _write(result, file)
             _record(result, workspace)
-        except Exception:
-            logging.exception("The result of the run could not be written.")
+
+
+@contextmanager
+def _logging_failures() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        logging.exception("The result of the run could not be written.")
 
 
 def _result(

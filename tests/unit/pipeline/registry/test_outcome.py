@@ -1,9 +1,12 @@
+import sqlite3
+
 import pytest
 
 from components.drift_gate.executor import DriftError
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
+from pipeline.registry import lineage
 from pipeline.registry.names import Outcome
-from pipeline.registry.outcome import read_result, recording
+from pipeline.registry.outcome import parse_result, read_result, recording
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
 from trainer.common import exit_codes
@@ -102,6 +105,33 @@ def test_a_result_that_cannot_be_written_changes_nothing(workspace, recorded):
     with pytest.raises(DriftError), recording(workspace, file, workspace.logs / "run.log", ()):
         raise DriftError
     assert read_result(file) is None
+
+
+def test_a_result_whose_file_cannot_be_written_is_still_in_ml_metadata(workspace, recorded):
+    recorded.run(blessed=None)
+    file = workspace.folder / "no" / "folder" / "run.json"
+    with (
+        pytest.raises(DriftError),
+        recording(workspace, file, workspace.logs / "run.log", ["run-00001"]),
+    ):
+        raise DriftError("other images")
+    [run] = lineage.runs(recorded.store)
+    assert parse_result(run.result).outcome == Outcome.HELD
+
+
+def test_a_result_that_ml_metadata_does_not_take_is_still_in_its_file(workspace, recorded):
+    recorded.run(blessed=None)
+    file = workspace.results / "run.json"
+    with recording(workspace, file, workspace.logs / "run.log", run_ids := ["run-00001"]):
+        with sqlite3.connect(workspace.metadata) as database:
+            database.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON ContextProperty "
+                "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            )
+        database.close()
+    assert read_result(file).runs == tuple(run_ids)
+    [run] = lineage.runs(recorded.store)
+    assert run.result is None
 
 
 def test_a_result_that_is_damaged_is_none(workspace):
