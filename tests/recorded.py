@@ -80,6 +80,7 @@ class Recorded:
         base=None,
         of=None,
         drifted=False,
+        pushed=True,
     ):
         """Records a whole run, in which nothing but a training came from the cache.
 
@@ -91,6 +92,7 @@ class Recorded:
             base: id of the Model that a warm start was from.
             of: id of an earlier Model, for a run whose training came from the cache.
             drifted: whether the examples did.
+            pushed: whether a run that evaluated its model got as far as the Pusher.
 
         Returns:
             The id of the Model.
@@ -119,14 +121,15 @@ class Recorded:
                 evaluator_names.BLESSING: {**about, **verdict},
             }
             made = self._node(run, evaluator_names.NODE, {evaluator_names.MODEL: model}, made)
+        if blessed is not None and pushed:
             inputs = {
                 trainer_names.MODEL: model,
                 pusher_names.MODEL_BLESSING: made[evaluator_names.BLESSING],
             }
-            pushed = {pusher_names.PUSHED: int(blessed)}
+            about = {pusher_names.PUSHED: int(blessed)}
             if blessed:
-                pushed[pusher_names.DESTINATION] = "serving/1"
-            self._node(run, pusher_names.NODE, inputs, {pusher_names.PUSHED_MODEL: pushed})
+                about[pusher_names.DESTINATION] = "serving/1"
+            self._node(run, pusher_names.NODE, inputs, {pusher_names.PUSHED_MODEL: about})
         return model
 
     def push(self, model, serving):

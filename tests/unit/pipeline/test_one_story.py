@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from click.testing import CliRunner
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.drift_gate.executor import DriftError
 from components.image_trainer.names import SERVING
@@ -178,6 +179,16 @@ def test_a_run_that_was_killed_is_cut_off_unless_it_is_the_newest(place):
     assert [event.outcome for event in found] == [None, None]
     text = place.text("history.html")
     assert text.index("running, or cut off") < text.index("… cut off")
+
+
+def test_a_run_that_was_killed_between_verdict_and_push_is_not_blessed(place):
+    place.recorded.run(pushed=False)
+    place.recorded.run()
+    store = place.recorded.store
+    pusher = max(store.get_executions(), key=lambda execution: execution.id)
+    pusher.last_known_state = mlmd.Execution.RUNNING
+    store.put_executions([pusher])
+    assert [each["outcome"] for each in place.json("history")] == [None, None]
 
 
 def test_a_run_that_was_recorded_before_results_were_is_judged_by_its_nodes(place):
