@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.registry.shared_workspace import open_workspace
+from pipeline.registry.shared_workspace import local_workspace, open_workspace
 from trainer.common import exit_codes
 from trainer.common.text import printable
 
@@ -50,7 +50,7 @@ WORKSPACE = click.option(
     default="workspace",
     show_default=True,
     metavar="FOLDER",
-    callback=lambda ctx, parameter, folder: open_workspace(folder, None),
+    callback=lambda ctx, parameter, folder: local_workspace(folder),
     help="Folder for everything that runs write.",
 )
 METADATA_URL = "postgresql://USER@HOST:PORT/DATABASE"

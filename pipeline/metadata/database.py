@@ -5,6 +5,7 @@ Imports neither TFX nor TensorFlow.
 
 import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
@@ -38,7 +39,7 @@ ORDER BY backend_start
 
 
 class MetadataDatabaseError(RuntimeError):
-    """The database is not named, is unreachable, or rejects the connection."""
+    """The database is not named, is unreachable, rejects the connection, or stays locked."""
 
     exit_code = exit_codes.CLUSTER
 
@@ -100,6 +101,11 @@ class Database:
         values["dbname"] = values.pop("database")
         return cls(values, patience_seconds)
 
+    @property
+    def name(self) -> str:
+        """Where it is, for messages."""
+        return "{dbname} on {host}:{port}".format_map(self._connection)
+
     def exists(self) -> bool:
         """True: the database is created before the first run."""
         return True
@@ -118,10 +124,12 @@ class Database:
         """Holds a lock of the database, so that no other process creates tables or types.
 
         Raises:
-            MetadataDatabaseError: the database is unreachable or rejects the connection.
+            MetadataDatabaseError: the database is unreachable or rejects the connection, or another
+                process holds the lock for longer than LOCK_SECONDS.
         """
-        with self._connected(f"-c lock_timeout={LOCK_SECONDS}s") as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", [SCHEMA_LOCK])
+        options = f"-c lock_timeout={LOCK_SECONDS}s"
+        with self._connected(options, _this_process()) as connection:
+            self._lock(connection, "pg_advisory_lock", SCHEMA_LOCK)
             yield
 
     @contextmanager
@@ -140,29 +148,36 @@ class Database:
         """
         options = f"{KEEPALIVE} -c lock_timeout={COMMAND_SECONDS}s"
         with self._connected(options, name) as connection:
-            connection.execute("SELECT pg_advisory_lock_shared(%s)", [FILES_LOCK])
+            self._lock(connection, "pg_advisory_lock_shared", FILES_LOCK)
             yield
 
     @contextmanager
-    def files_changed(self, name: str) -> Iterator[None]:
+    def files_changed(self) -> Iterator[None]:
         """Has the files of the runs alone, until the process ends at the latest.
-
-        Args:
-            name: of this process, for others that find the files in use.
 
         Raises:
             FilesInUseError: a node or another command uses them.
             MetadataDatabaseError: the database is unreachable or rejects the connection.
         """
-        with self._connected(KEEPALIVE, name) as connection:
+        with self._connected(KEEPALIVE, _this_process()) as connection:
             query = "SELECT pg_try_advisory_lock(%s)"
             if not connection.execute(query, [FILES_LOCK]).fetchone()[0]:
                 holder = connection.execute(HOLDER, [FILES_LOCK]).fetchone()
                 raise FilesInUseError(_describe_holder(holder))
             yield
 
+    def _lock(self, connection: psycopg.Connection, function: str, key: int) -> None:
+        try:
+            connection.execute(f"SELECT {function}(%s)", [key])
+        except psycopg.errors.LockNotAvailable:
+            holder = _describe_holder(connection.execute(HOLDER, [key]).fetchone())
+            raise MetadataDatabaseError(
+                f"metadata database {self.name}: in use by {holder}, and waiting took too long; "
+                "wait for it to end, or end it, and try again"
+            ) from None
+
     @contextmanager
-    def _connected(self, options: str, name: str = "") -> Iterator[psycopg.Connection]:
+    def _connected(self, options: str, name: str) -> Iterator[psycopg.Connection]:
         # Waits for the database, because ML Metadata only logs why it cannot connect.
         connect = tenacity.retry(
             retry=tenacity.retry_if_exception(_is_temporary),
@@ -186,14 +201,13 @@ class Database:
             raise MetadataDatabaseError(self._describe(error)) from None
 
     def _describe(self, error: BaseException) -> str:
-        where = "{dbname} on {host}:{port}".format_map(self._connection)
         reason = " ".join(str(error).split())
-        return f"no metadata database {where}: {reason}; see the Secret `metadata_secret`"
+        return f"no metadata database {self.name}: {reason}; see the Secret `metadata_secret`"
 
 
 def _parts(url: str) -> dict[str, str]:
     """The keys that a URL contains."""
-    shown = re.sub(r"[^/]*@", "", url)
+    shown = url.rpartition("@")[2]  # whatever else the password contains
     try:
         parts = urlsplit(url)
         found = {
@@ -208,12 +222,17 @@ def _parts(url: str) -> dict[str, str]:
         raise MetadataUrlError(
             f"--metadata {shown}: must not contain a password; set {variable('password')} instead"
         )
-    if parts.scheme != "postgresql" or parts.query or parts.fragment or "/" in found["database"]:
+    misplaced = parts.query or parts.fragment or re.search("[/@]", parts.path.removeprefix("/"))
+    if parts.scheme != "postgresql" or misplaced:
         raise MetadataUrlError(
             f"--metadata {shown}: expected postgresql://USER@HOST:PORT/DATABASE, of which the "
             f"environment may have each part ({', '.join(map(variable, KEYS))})"
         )
     return {key: text for key, text in found.items() if text}
+
+
+def _this_process() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def _describe_holder(holder: tuple | None) -> str:

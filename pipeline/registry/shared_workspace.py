@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -50,14 +49,28 @@ class SharedWorkspace(Workspace):
         from pipeline.metadata.database import FilesInUseError
 
         with ExitStack() as stack:
-            name = f"process {os.getpid()} on {socket.gethostname()}"
             try:
-                stack.enter_context(self.database.files_changed(name))
+                stack.enter_context(self.database.files_changed())
             except FilesInUseError as holder:
                 raise InUseError(
                     f"workspace {self.folder} is in use by {holder}; wait for it to end"
                 ) from None
             yield
+
+
+def local_workspace(folder: str, advice: str = "") -> Workspace:
+    """The workspace of local runs in a folder.
+
+    Args:
+        folder: ~ is the home directory.
+        advice: what else a user may do who names a bucket.
+
+    Raises:
+        PlaceError: the folder is in a bucket.
+    """
+    if "://" in folder:
+        raise PlaceError(f"--workspace {folder}: local runs need a folder of this machine{advice}")
+    return Workspace(Path(folder).expanduser().resolve())
 
 
 def open_workspace(folder: str, metadata: str | None) -> Workspace:
@@ -68,12 +81,9 @@ def open_workspace(folder: str, metadata: str | None) -> Workspace:
         MetadataUrlError, MetadataDatabaseError: as Database.of_url does.
     """
     if not metadata:
-        if "://" in folder:
-            raise PlaceError(
-                f"--workspace {folder}: local runs need a folder of this machine; for a cluster's "
-                "runs, name their database with --metadata"
-            )
-        return Workspace(Path(folder).expanduser().resolve())
+        return local_workspace(
+            folder, "; for a cluster's runs, name their database with --metadata"
+        )
     if importlib.util.find_spec("psycopg") is None:
         raise PlaceError(
             "--metadata: psycopg is missing; in the folder of the project, run: "

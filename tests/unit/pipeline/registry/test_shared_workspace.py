@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from components.atomic_pusher.versions import complete_versions
 from pipeline.cli import main
-from pipeline.metadata.database import KEYS, Database, variable
+from pipeline.metadata.database import KEYS, Database, MetadataDatabaseError, variable
 from pipeline.registry import lineage
 from pipeline.registry.kept_artifacts import kept_artifacts
 from pipeline.registry.models import load_models
@@ -204,6 +204,22 @@ def test_a_node_waits_for_a_command(volume):
         process.kill()
 
 
+def test_a_lock_that_stays_held_is_reported_with_its_holder(volume, monkeypatch):
+    monkeypatch.setattr("pipeline.metadata.database.LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("pipeline.metadata.database.COMMAND_SECONDS", 0.05)
+    database = volume.workspace.database
+    expected = f"in use by process {os.getpid()} on .*, and waiting took too long"
+    with database.schema_locked(), pytest.raises(MetadataDatabaseError, match=expected) as error:
+        database.connect()
+    assert "no metadata database" not in str(error.value)
+    with (
+        database.files_changed(),
+        pytest.raises(MetadataDatabaseError, match=expected),
+        database.files_used("Trainer of run 7"),
+    ):
+        pass
+
+
 def connection():
     values = {key: os.environ[variable(key)] for key in KEYS}
     return {"dbname": values.pop("database"), **values}
@@ -235,12 +251,17 @@ def test_no_message_contains_the_password(volume, monkeypatch, password, where):
         "postgresql://host/a/b",
         "postgresql://host/metadata?sslmode=require",
         "postgresql://[::1/metadata",
+        "postgresql://tfx:s3/cr/zzt@host/metadata",
+        "postgresql://tfx:12/cr-zzt@host",
+        "postgresql://tfx:12?cr-zzt@host",
+        "postgresql://tfx:12#cr-zzt@host",
     ],
 )
 def test_another_url_is_rejected_with_the_form_that_is_expected(url):
     result = CliRunner().invoke(main, ["models", "--metadata", url])
     assert result.exit_code == exit_codes.USAGE
     assert "expected postgresql://USER@HOST:PORT/DATABASE" in result.output
+    assert "zzt" not in result.output and "s3" not in result.output  # of a password
     assert len(result.output.splitlines()) == 1
 
 
@@ -260,4 +281,5 @@ def test_a_bucket_without_a_database_is_rejected_and_no_folder_is_made(
     result = CliRunner().invoke(main, [command, "--workspace", "gs://bucket/iadb"])
     assert result.exit_code == exit_codes.USAGE
     assert "local runs need a folder of this machine" in result.output
+    assert ("--metadata" in result.output) == (command == "models")  # `run` has no such option
     assert not list(Path().iterdir())
