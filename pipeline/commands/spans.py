@@ -33,7 +33,6 @@ def spans(
     from pipeline.unattended.new_data import look
 
     config = arguments.load()
-    workspace.check_exists()
     require_folder(config, workspace.folder)
     found = look(config, Journal(workspace.journal)).spans
     if as_json:

@@ -209,13 +209,13 @@ def test_a_workspace_before_its_first_run_has_no_runs(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("command", ["runs", "history", "models", "dashboard", "spans"])
+@pytest.mark.parametrize("command", ["runs", "history", "models", "dashboard", "spans release 1"])
 @pytest.mark.parametrize("exists", [False, True])
 def test_a_mistyped_workspace_is_refused_in_one_line(tmp_path, command, exists):
     folder = tmp_path / "worksapce"
     if exists:
         folder.mkdir()
-    result = iadb(command, "--workspace", folder)
+    result = iadb(*command.split(), "--workspace", folder)
     assert result.exit_code == 2
     problem = "not a workspace" if exists else "no such folder"
     assert result.output == (
@@ -223,6 +223,16 @@ def test_a_mistyped_workspace_is_refused_in_one_line(tmp_path, command, exists):
         "journal.sqlite and is created by `iadb run`; choose another with --workspace\n"
     )
     assert folder.exists() == exists and not any(tmp_path.glob("worksapce/*"))
+
+
+def test_spans_are_listed_before_the_first_run_and_nothing_is_written(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.png").touch()
+    workspace = tmp_path / "workspace"
+    result = iadb("spans", "--data", tmp_path / "data", "--workspace", workspace, "--json")
+    assert result.exit_code == 0, result.output
+    assert [span["state"] for span in json.loads(result.output)] == ["1 new"]
+    assert not workspace.exists()
 
 
 def test_data_write_creates_a_folder_and_reports_an_unknown_name(tmp_path):
