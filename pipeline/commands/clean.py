@@ -28,6 +28,7 @@ def clean(arguments: ConfigArguments, workspace: Workspace, dry_run: bool, if_fr
     newest runs depend on are always kept. So are the metrics, verdicts and lineage of what is
     removed.
     """
+    workspace.check_exists()
     from pipeline.registry import retention
 
     try:

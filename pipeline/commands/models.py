@@ -71,6 +71,7 @@ def rollback(version: int | None, workspace: Workspace, reason: str) -> None:
     to a new highest version, which is the one that servers load. Models pushed after it are
     withdrawn: no run pushes them again, starts from them or compares with them.
     """
+    workspace.check_exists()
     from pipeline.registry import live_model
 
     live, withdrawn = live_model.rollback(workspace, version, reason)
@@ -87,6 +88,7 @@ def promote(model: int, workspace: Workspace, reason: str) -> None:
 
     The model is first loaded as by `iadb serve-check`. Later models have to beat it.
     """
+    workspace.check_exists()
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
     from pipeline.registry import live_model

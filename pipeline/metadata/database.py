@@ -107,8 +107,13 @@ class Database:
         return "{dbname} on {host}:{port}".format_map(self._connection)
 
     def exists(self) -> bool:
-        """True: the database is created before the first run."""
-        return True
+        """Whether it contains ML Metadata's tables, which a cluster's first run creates.
+
+        Raises:
+            MetadataDatabaseError: the database is unreachable or rejects the connection.
+        """
+        with self._connected("", _this_process()) as connection:
+            return connection.execute("SELECT to_regclass('mlmdenv')").fetchone()[0] is not None
 
     def connect(self) -> MetadataStore:
         """Opens ML Metadata; creates its tables in a new database.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.workspace import InUseError, Workspace
+from pipeline.workspace import InUseError, NoWorkspaceError, Workspace
 from trainer.common import exit_codes
 from trainer.common.remote_path import to_path
 
@@ -37,6 +37,24 @@ class SharedWorkspace(Workspace):
     def metadata(self) -> "Database":
         """The database of ML Metadata."""
         return self.database
+
+    def check_exists(self) -> None:
+        """Checks that a run has begun in the folder and in the database.
+
+        Raises:
+            NoWorkspaceError: none has.
+            MetadataDatabaseError: the database is unreachable or rejects the connection.
+        """
+        if not self.artifacts.exists():
+            raise NoWorkspaceError(
+                f"workspace {self.folder}: contains no {self.artifacts.name}, which every run of a "
+                "cluster writes; choose kubeflow.root with --workspace"
+            )
+        if not self.database.exists():
+            raise NoWorkspaceError(
+                f"metadata database {self.database.name}: contains no runs; choose another with "
+                "--metadata"
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -92,4 +110,4 @@ def open_workspace(folder: str, metadata: str | None) -> Workspace:
     os.environ.setdefault("GLOG_minloglevel", "2")  # ML Metadata logs each connection
     from pipeline.metadata.database import Database
 
-    return SharedWorkspace(to_path(folder).resolve(), Database.of_url(metadata))
+    return SharedWorkspace(to_path(os.path.expanduser(folder)).resolve(), Database.of_url(metadata))

@@ -140,6 +140,8 @@ def test_the_home_directory_is_found_where_the_shell_does_not_expand_it(tmp_path
     (tmp_path / "mine.yaml").write_text(shown)
     shown = iadb("config", "show", "--config=~/mine.yaml").stdout
     assert yaml.safe_load(shown)["data"]["folder"] == f"{tmp_path}/images"
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "schedule.json").touch()
     assert iadb("clean", "--workspace=~/models").output.endswith(f"{tmp_path}/models\n")
 
 
@@ -209,7 +211,20 @@ def test_a_workspace_before_its_first_run_has_no_runs(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("command", ["runs", "history", "models", "dashboard", "spans release 1"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "runs",
+        "history",
+        "models",
+        "dashboard",
+        "spans release 1",
+        "rollback",
+        "promote 1 --reason x",
+        "clean",
+        "clean --if-free",
+    ],
+)
 @pytest.mark.parametrize("exists", [False, True])
 def test_a_mistyped_workspace_is_refused_in_one_line(tmp_path, command, exists):
     folder = tmp_path / "worksapce"

@@ -208,8 +208,9 @@ def test_the_command_reports_the_live_version_and_the_withdrawn_models(served):
 
 
 @pytest.mark.parametrize("arguments", [["rollback"], ["promote", "1", "--reason", "x"]])
-def test_without_a_workspace_nothing_is_made(tmp_path, arguments):
-    result = iadb(*arguments, "--workspace", tmp_path / "nowhere")
+def test_before_the_first_run_nothing_is_made(tmp_path, arguments):
+    (tmp_path / "schedule.json").touch()
+    result = iadb(*arguments, "--workspace", tmp_path)
     assert result.exit_code == 2
     assert "`iadb run` trains one" in result.output
-    assert not (tmp_path / "nowhere").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["schedule.json"]

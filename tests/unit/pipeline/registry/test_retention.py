@@ -352,13 +352,16 @@ def test_a_hundred_runs_take_no_more_space_than_thirty(recorded, workspace):
     assert_that_files_and_metadata_agree(workspace)
 
 
-def test_a_workspace_in_use_is_rejected_and_one_without_runs_is_not_made(workspace, tmp_path):
+def test_a_workspace_in_use_is_rejected_and_one_without_runs_stays_empty(workspace, tmp_path):
     Recorded(workspace.metadata, workspace.artifacts)
     with workspace.locked(), pytest.raises(WorkspaceError, match="is in use"):
         clean(workspace, RetentionOptions())
-    result = iadb("clean", "--workspace", tmp_path / "nowhere")
-    assert result.output == f"nothing to remove in {tmp_path / 'nowhere'}\n"
-    assert not (tmp_path / "nowhere").exists()
+    schedule = tmp_path / "new" / "schedule.json"
+    schedule.parent.mkdir()
+    schedule.touch()
+    result = iadb("clean", "--workspace", schedule.parent)
+    assert result.output == f"nothing to remove in {schedule.parent}\n"
+    assert list(schedule.parent.iterdir()) == [schedule]
 
 
 def test_the_command_reports_what_is_removed_and_its_size(recorded, workspace):

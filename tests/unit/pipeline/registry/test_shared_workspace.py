@@ -24,6 +24,7 @@ from tests.recorded import Recorded
 from trainer.common import exit_codes
 from trainer.common.remote_path import to_path
 
+TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 USE = """
 import sys, time
 from pipeline.metadata.database import Database
@@ -204,6 +205,45 @@ def test_a_node_waits_for_a_command(volume):
         process.kill()
 
 
+@pytest.mark.parametrize(
+    "command", [["models"], ["runs"], ["rollback"], ["promote", "1", "--reason", "x"], ["clean"]]
+)
+def test_a_mistyped_folder_is_refused_and_nothing_is_recorded(volume, command):
+    volume.run()
+    rejected = volume.run(blessed=False)
+    (volume.folder / "artifacts").rename(volume.folder / "elsewhere")
+    result = volume.iadb(*command)
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output == (
+        f"iadb: workspace {volume.folder}: contains no artifacts, which every run of a cluster "
+        "writes; choose kubeflow.root with --workspace\n"
+    )
+    assert not volume.models()[rejected].promoted
+
+
+@pytest.mark.parametrize("command", [["models"], ["promote", "1", "--reason", "x"], ["clean"]])
+def test_a_mistyped_database_is_refused_and_stays_empty(empty_database, tmp_path, command):
+    (tmp_path / "artifacts").mkdir()
+    place = "--workspace", str(tmp_path), "--metadata", "postgresql://"
+    result = CliRunner().invoke(main, [*command, *place])
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output == (
+        f"iadb: metadata database {DATABASE} on 127.0.0.1:{empty_database.port}: contains no runs; "
+        "choose another with --metadata\n"
+    )
+    with psycopg.connect(**connection()) as database:
+        assert database.execute(TABLES).fetchone() == (0,)
+
+
+def test_the_home_directory_is_found_with_a_database_too(volume, monkeypatch):
+    number = volume.run()
+    monkeypatch.setenv("HOME", str(volume.folder.parent))
+    volume.folder = "~/volume"
+    assert [model["number"] for model in json.loads(volume.iadb("models", "--json").output)] == [
+        number
+    ]
+
+
 def test_a_lock_that_stays_held_is_reported_with_its_holder(volume, monkeypatch):
     monkeypatch.setattr("pipeline.metadata.database.LOCK_SECONDS", 0.05)
     monkeypatch.setattr("pipeline.metadata.database.COMMAND_SECONDS", 0.05)
@@ -231,7 +271,9 @@ def test_no_message_contains_the_password(volume, monkeypatch, password, where):
     monkeypatch.setenv(variable("password"), password)
     user = f"tfx:{password}@" if where == "url" else "tfx@"
     url = f"postgresql://{user}127.0.0.1:{os.environ[variable('port')]}/{DATABASE}"
-    result = CliRunner().invoke(main, ["models", "--workspace", ".", "--metadata", url])
+    volume.workspace.artifacts.mkdir(parents=True)
+    folder = str(volume.folder)
+    result = CliRunner().invoke(main, ["models", "--workspace", folder, "--metadata", url])
     if where == "url":
         assert result.exit_code == exit_codes.USAGE
         assert "must not contain a password; set TFX_METADATA_PASSWORD" in result.output
