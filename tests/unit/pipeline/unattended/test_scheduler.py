@@ -353,7 +353,7 @@ def test_a_check_that_cannot_be_started_is_reported_and_the_schedule_goes_on(sch
 
 def test_a_second_scheduler_reports_who_holds_the_workspace_and_stops(workspace, tmp_path):
     (tmp_path / "data").mkdir()
-    arguments = ["schedule", "--cron", NIGHTLY, "--data", str(tmp_path / "data")]
+    arguments = ["schedule", "--preset=digits", "--cron", NIGHTLY, "--data", str(tmp_path / "data")]
     arguments += ["--workspace", str(workspace.folder)]
     with workspace.scheduled():
         result = CliRunner().invoke(main, arguments)
@@ -363,7 +363,8 @@ def test_a_second_scheduler_reports_who_holds_the_workspace_and_stops(workspace,
 
 
 def test_a_wrong_schedule_ends_with_code_2_and_one_line(tmp_path):
-    arguments = ["schedule", "--data", str(tmp_path), "--workspace", f"{tmp_path}-w"]
+    arguments = ["schedule", "--preset=digits", "--data", str(tmp_path)]
+    arguments += ["--workspace", f"{tmp_path}-w"]
     result = CliRunner().invoke(main, [*arguments, "--cron", "at night"])
     assert result.exit_code == exit_codes.USAGE
     assert result.output.startswith("iadb: --cron 'at night': expected five fields")
