@@ -9,6 +9,7 @@ All work and all waiting is in the main thread, where SIGTERM and Ctrl-C are exc
 """
 
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,11 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pipeline import failures
 from pipeline.monitoring import webhook
 from pipeline.monitoring.options import NotifyOptions
-from pipeline.registry.journal import Attempt, Outcome
+from pipeline.registry.journal import Attempt, Journal, Outcome
 from pipeline.unattended.cron import next_times
 from pipeline.unattended.supervisor import supervise
 from pipeline.workspace import Workspace
-from trainer.common.files import atomic_write
+from trainer.common.files import atomic_write, open_below
 from trainer.common.signals import stop_on_signals
 
 MAX_WAIT = 60.0  # seconds until the clock is read again: it may be set, or the machine may sleep
@@ -86,7 +87,8 @@ def run_scheduler(
         command: program and arguments.
         plan: replaces that of an earlier call. If its times are the same, the stored next time is
             kept, and made up for if it has passed.
-        notify: where to post that the next time cannot be stored, or the command not be started.
+        notify: where to post that the next time cannot be stored, or that the command cannot be
+            started or failed and recorded no check.
         report: receives a line for the next time and for each missed one; does not raise.
         now: the time, aware.
 
@@ -141,7 +143,8 @@ class _Scheduler:
             self._report(f"next check: {self._local():%F %H:%M:%S %Z}")
             if self._wait():
                 self._check()
-                self._due = self._plan.draw(self._now())
+                # Not the same time again, if the clock was set back during the check.
+                self._due = self._plan.draw(max(self._now(), self._due))
 
     def _wait(self) -> bool:
         """Waits for the time; False if it was replaced, because the clock was set back."""
@@ -161,15 +164,30 @@ class _Scheduler:
                 f"{self._plan.misfire_grace} s"
             )
             return
+        before, _ = self._newest()
         try:
-            supervise(self._command)
+            ended = supervise(self._command)
         except Exception as error:
             self._alert(f"the check could not be started: {failures.describe(error)[1]}")
+            return
+        newest, is_recorded = self._newest()
+        if ended.code and not (newest > before and is_recorded):  # or else it was posted
+            self._alert(f"the check ended and left no record: {ended.reason}")
+
+    def _newest(self) -> tuple[int, bool]:
+        """The number of the newest recorded check, 0 for none, and whether its end is recorded."""
+        try:
+            for attempt in Journal(self._workspace.journal).attempts(last=1):
+                return attempt.number, attempt.ended is not None
+        except (OSError, ValueError, sqlite3.Error) as error:
+            self._report(f"the journal cannot be read: {failures.describe(error)[1]}")
+        return 0, False
 
     def _read(self) -> datetime | None:
         """The stored time, if it is of this plan. Anybody may have written the file."""
         try:
-            stored = _JSON.validate_json(self._workspace.schedule.read_bytes())
+            with open_below(self._workspace.folder, self._workspace.schedule) as file:
+                stored = _JSON.validate_json(file.read())
             local = stored.due.astimezone(ZoneInfo(self._plan.timezone))
         except (OSError, ValidationError, OverflowError):  # the last: in no year of that zone
             return None

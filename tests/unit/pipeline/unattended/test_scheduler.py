@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
+from pipeline.registry.journal import Journal
 from pipeline.unattended.cron import CronError
 from pipeline.unattended.scheduler import Plan
 from pipeline.workspace import Workspace
@@ -130,11 +131,12 @@ def scheduler(workspace, clock):
         process.communicate()
 
 
-def stop(process, number=signal.SIGTERM):
-    """Stops a scheduler; what else it said."""
+def stop(process, number=signal.SIGTERM, error=""):
+    """Stops a scheduler; what else it said. With `error` None, checks may have written errors."""
     process.send_signal(number)
-    output, error = process.communicate(timeout=60)
-    assert (process.returncode, error) == (0, "")
+    output, written = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert error is None or written == error
     return output.splitlines()
 
 
@@ -349,6 +351,66 @@ def test_a_check_that_cannot_be_started_is_reported_and_the_schedule_goes_on(sch
     stop(process)
     assert [payload["attempt"]["message"] for payload in server.received] == [problem.strip()]
     server.close()
+
+
+FAIL = "import sys; sys.exit('iadb: mine.yaml: train.stepz: unknown key')"
+BEGIN = """
+import os, pathlib, sys
+from datetime import datetime, timezone
+from pipeline.registry.journal import Journal, Outcome
+journal = Journal(pathlib.Path(sys.argv[1]))
+number = journal.begin("schedule", {}, datetime.now(timezone.utc))
+"""
+END = """
+journal.end(number, Outcome.FAILED, "the disk broke", datetime.now(timezone.utc), exit_code=1)
+sys.exit("iadb: the disk broke")
+"""
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        (FAIL, "mine.yaml: train.stepz: unknown key"),
+        (f"{BEGIN}os.kill(os.getpid(), 9)", "killed by SIGKILL"),
+        (f"{BEGIN}{END}", None),
+        ("", None),
+    ],
+)
+def test_a_check_that_fails_without_a_record_is_reported_by_the_schedule(
+    scheduler, workspace, check, reason
+):
+    plan_next(workspace, ago(minutes=1))
+    Journal(workspace.journal).begin("schedule", {}, ago(days=1))  # cut off
+    server = Webhook(200)
+    command = sys.executable, "-c", check, workspace.journal
+    process = scheduler(*command, IADB_WEBHOOK=server.url)
+    next_check(process)
+    wait_for_next(workspace)
+    problem = [f"the check ended and left no record: {reason}"] if reason else []
+    said = [line for line in stop(process, error=None) if "next check" not in line]
+    assert said == [*problem, STOPPED]
+    assert [payload["attempt"]["message"] for payload in server.received] == problem
+    server.close()
+
+
+def test_a_pipe_in_place_of_the_stored_time_does_not_block_the_schedule(scheduler, workspace):
+    workspace.folder.mkdir()
+    os.mkfifo(workspace.schedule)
+    assert next_check(scheduler("true")) > ago()
+
+
+def test_a_clock_that_is_set_back_during_a_check_does_not_repeat_it(
+    scheduler, workspace, clock, tmp_path
+):
+    due = datetime.now(timezone.utc).replace(hour=3, minute=0, second=0, microsecond=0)
+    back = (due - datetime.now(timezone.utc) - timedelta(minutes=30)) / timedelta(days=1)
+    put_on(clock, (due - datetime.now(timezone.utc) + timedelta(minutes=1)) / timedelta(days=1))
+    plan_next(workspace, due)
+    set_back = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])"
+    process = scheduler(sys.executable, "-c", set_back, clock, str(back))
+    assert next_check(process) == due
+    assert next_check(process) == due + timedelta(days=1)
+    stop(process)
 
 
 def test_a_second_scheduler_reports_who_holds_the_workspace_and_stops(workspace, tmp_path):
