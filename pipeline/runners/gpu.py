@@ -109,8 +109,8 @@ class OwnProcessOperator:
             process.join()
             code = process.exitcode
             raise ExecutorProcessError(f"the executor's process ended with {code}") from None
-        except (KeyboardInterrupt, SystemExit) as stop:
-            interrupted = isinstance(stop, KeyboardInterrupt)
+        except BaseException as error:  # also if what it printed cannot be passed on
+            interrupted = isinstance(error, KeyboardInterrupt)
             os.kill(process.pid, signal.SIGINT if interrupted else signal.SIGTERM)
             receiver.close()  # or it would wait for someone to read
             process.join()  # it saves its state
@@ -141,14 +141,22 @@ class _Sender(io.TextIOBase):
     def __init__(self, connection: Connection) -> None:
         super().__init__()
         self._connection = connection
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._begun = ""  # of the next line
 
     def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines:
-            self.send(LINE, line)
+        with self._lock:
+            *lines, self._begun = (self._begun + text).split("\n")
+            for line in lines:
+                self.send(LINE, line)
         return len(text)
+
+    def end(self, kind: int, content: object) -> None:
+        """Sends the last message, after the line that was begun."""
+        with self._lock:
+            if self._begun:
+                self.write("\n")
+            self.send(kind, content)
 
     def send(self, kind: int, content: object) -> None:
         with self._lock, suppress(BrokenPipeError):
@@ -193,6 +201,6 @@ def _run(
     except Exception as error:
         logging.exception("The executor failed.")
         kind = type(error)
-        sender.send(FAILURE, (kind.__module__, kind.__qualname__, *failures.describe(error)))
+        sender.end(FAILURE, (kind.__module__, kind.__qualname__, *failures.describe(error)))
     else:
-        sender.send(RESULT, output.SerializeToString())
+        sender.end(RESULT, output.SerializeToString())

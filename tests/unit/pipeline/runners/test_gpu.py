@@ -1,7 +1,9 @@
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -57,6 +59,12 @@ class Reports(BaseExecutor):
     def Do(self, input_dict, output_dict, exec_properties):
         print("  resuming from step 300 of model [gpu]")
         report(Report("training", expected=1500, done=300, unit="steps", note="loss 0.5"))
+        print("no newline", end="")
+
+class PrintsAndSleeps(Sleeps):
+    def Do(self, input_dict, output_dict, exec_properties):
+        print("a line")
+        super().Do(input_dict, output_dict, exec_properties)
 
 class ReportsToTheEnd(Sleeps):
     def Do(self, input_dict, output_dict, exec_properties):
@@ -92,11 +100,11 @@ gpu.OwnProcessOperator(spec, "0,1").run_executor(info)
 """
 
 
-def start(name, folder):
+def start(name, folder, **streams):
     """Starts a process that runs an executor in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     command = [sys.executable, "-c", RUN, name, str(folder)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, **streams)
 
 
 @pytest.fixture
@@ -184,7 +192,34 @@ def test_what_an_executor_reports_and_prints_reaches_the_process_of_the_run(
     with listening(reports.append), Live(console=console, transient=True):
         run(executors, monkeypatch, "Reports")
     assert reports == [Report("training", expected=1500, done=300, unit="steps", note="loss 0.5")]
-    assert "  resuming from step 300 of model [gpu]\n" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "  resuming from step 300 of model [gpu]\n" in printed
+    assert "no newline\n" in printed
+
+
+def test_an_executor_ends_if_what_it_prints_cannot_be_passed_on(executors):
+    with open("/dev/full", "w") as full:
+        parent = start("PrintsAndSleeps", executors, stdout=full)
+        _, error = parent.communicate(timeout=80)  # less than the executor sleeps
+    assert parent.returncode == 1
+    assert "No space left on device" in error
+
+
+def test_what_several_threads_print_and_a_last_line_without_an_end_arrive():
+    receiver, connection = multiprocessing.Pipe(duplex=False)
+    sender = gpu._Sender(connection)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [
+        threading.Thread(target=lambda: [sender.write("x") for _ in range(2000)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sys.setswitchinterval(before)
+    sender.end(gpu.RESULT, b"")
+    assert [receiver.recv(), receiver.recv()] == [(gpu.LINE, "x" * 8000), (gpu.RESULT, b"")]
 
 
 @pytest.mark.parametrize(
