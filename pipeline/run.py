@@ -40,6 +40,7 @@ def run_pipeline(
     *,
     verbose: bool,
     result: Path | None = None,
+    check: int | None = None,
 ) -> bool:
     """Runs the pipeline once, prints a summary and writes the result (registry/outcome.py).
 
@@ -52,6 +53,7 @@ def run_pipeline(
         console: to print on.
         verbose: show all logs on standard error.
         result: file for the result; by default one in the workspace, named like the log.
+        check: number of the check for new data that started the run; None for a person.
 
     Returns:
         Whether the model is blessed and not withdrawn.
@@ -72,7 +74,7 @@ def run_pipeline(
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         console.print(f"[dim]log: {log}[/]", soft_wrap=True)
-        lines = NodeLines(console)
+        lines = NodeLines(console, lambda run_id: _claim(workspace, check, run_id))
         file = result or workspace.results / f"{log.stem}.json"
         with (
             logging_to(log, verbose=verbose, events=log.with_suffix(".jsonl")),
@@ -127,6 +129,15 @@ def _snapshots(config: PipelineConfig) -> dict[int, bytes]:
     with suppress(ImageDataError):  # which the run itself will report
         return read_files.snapshots(data.folder, data.pattern, data.span, data.window, data.exclude)
     return {}
+
+
+def _claim(workspace: Workspace, check: int | None, run_id: str) -> None:
+    """Records at once which check a run is of, for the case that both are killed."""
+    if check is not None:
+        try:
+            Journal(workspace.journal).claim(check, run_id)
+        except (OSError, sqlite3.Error):
+            logging.exception("The journal cannot record that check %d started this run.", check)
 
 
 def _remember(workspace: Workspace, read: dict[int, bytes], console: Console) -> None:

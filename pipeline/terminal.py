@@ -1,6 +1,6 @@
 """Output of runs on the terminal: one line per node, and the summary at the end."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,13 +36,20 @@ WORK = {  # what a node does, for those that can take a while
 class NodeLines:
     """Prints a line for each node when it finishes, and shows its progress while it runs.
 
+    Args:
+        console: to print on.
+        begun: is called with the id of each run before its first node starts.
+
     Attributes:
         run_ids: TFX's ids of the runs whose nodes have started.
         error: what the failed node raised, or None.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(
+        self, console: Console, begun: Callable[[str], None] = lambda run_id: None
+    ) -> None:
         self.console = console
+        self._begun = begun
         self.run_ids: list[str] = []
         self.error: BaseException | None = None
         self._shown = ExitStack()
@@ -51,6 +58,7 @@ class NodeLines:
         """Shows that the node runs."""
         if run_id not in self.run_ids:
             self.run_ids.append(run_id)
+            self._begun(run_id)
         work = f": {WORK[node_id]}" if node_id in WORK else ""
         self._shown.enter_context(showing(self.console, f"{node_id}{work}"))
 

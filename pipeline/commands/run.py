@@ -35,6 +35,7 @@ QUIET = {0, exit_codes.NOT_BLESSED}  # exit codes that are no failures
     help="Run only if there are new images; retry failures, hold wrong data, keep a journal.",
 )
 @click.option("--result", hidden=True, type=click.Path(path_type=Path))
+@click.option("--check", hidden=True, type=int)  # the number of the check that started it
 @click.option("--cause", default="check", hidden=True, type=click.Choice(["check", "schedule"]))
 def run(
     arguments: ConfigArguments,
@@ -44,6 +45,7 @@ def run(
     if_new_data: bool,
     cause: str,
     result: Path | None,
+    check: int | None,
 ) -> None:
     """Run the pipeline: ingest, validate, train, evaluate, push.
 
@@ -66,7 +68,10 @@ def run(
     from pipeline.run import run_pipeline
 
     console = make_console()
-    if not run_pipeline(config, workspace, runner, console, verbose=verbose, result=result):
+    blessed = run_pipeline(
+        config, workspace, runner, console, verbose=verbose, result=result, check=check
+    )
+    if not blessed:
         sys.exit(exit_codes.NOT_BLESSED)
 
 

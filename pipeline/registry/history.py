@@ -101,12 +101,7 @@ def _got_to_its_end(run: Run) -> bool:
 
 def _check(attempt: Attempt, runs: dict[str, Run]) -> Event:
     numbers = (runs[run].model_number for run in attempt.runs if run in runs)
-    values = vars(attempt) | {
-        name: value.astimezone()
-        for name, value in vars(attempt).items()
-        if isinstance(value, datetime)
-    }
-    return Event(**values, models=tuple(dict.fromkeys(n for n in numbers if n is not None)))
+    return Event(**vars(attempt), models=tuple(dict.fromkeys(n for n in numbers if n is not None)))
 
 
 def _rollbacks(models: Sequence[RegisteredModel]) -> Iterator[Event]:

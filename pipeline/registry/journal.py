@@ -63,7 +63,7 @@ class Attempt:
         exit_code: of the command; None like `ended`.
         tries: how many times the pipeline was started.
         from_scratch: whether a challenger was trained from scratch.
-        runs: TFX's ids of the pipeline runs.
+        runs: TFX's ids of the pipeline runs, also while it runs.
     """
 
     number: int
@@ -121,6 +121,13 @@ class Journal:
                 partial.write_bytes(os.urandom(_RESERVE))  # no file system compresses these
         return number
 
+    def claim(self, number: int, run: str) -> None:
+        """Records that an attempt has started a pipeline run."""
+        self._write(
+            "UPDATE attempts SET runs = json_insert(runs, '$[#]', ?) WHERE number = ?",
+            (run, number),
+        )
+
     def end(
         self,
         number: int,
@@ -133,7 +140,7 @@ class Journal:
         from_scratch: bool = False,
         runs: tuple[str, ...] = (),
     ) -> None:
-        """Records how an attempt ended."""
+        """Records how an attempt ended; `runs` replaces those that it claimed."""
         self._write(
             "UPDATE attempts SET ended = ?, outcome = ?, message = ?, exit_code = ?, "
             "tries = ?, from_scratch = ?, runs = ? WHERE number = ?",
@@ -259,4 +266,5 @@ def _attempt(row: sqlite3.Row) -> Attempt:
 
 
 def _time(text: str | None) -> datetime | None:
-    return text and datetime.fromisoformat(text)
+    """A recorded time in the local time zone, like those of ML Metadata."""
+    return text and datetime.fromisoformat(text).astimezone()

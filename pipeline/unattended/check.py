@@ -5,6 +5,7 @@ Imports neither TFX nor TensorFlow: the pipeline runs in child processes.
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -17,7 +18,7 @@ from pipeline.registry.models import load_models
 from pipeline.registry.outcome import RunResult
 from pipeline.registry.retention import clean
 from pipeline.unattended.new_data import Finding, look
-from pipeline.unattended.runs import IADB, CheckRuns, Ending, runs_since
+from pipeline.unattended.runs import IADB, CheckRuns, Ending
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
 from trainer.common import exit_codes
 from trainer.common.signals import stop_on_signals
@@ -58,37 +59,39 @@ def check(
     journal = Journal(workspace.journal)
     runs = CheckRuns(config, workspace, journal, report, now, iadb)
     begun, number, found = now(), 0, {}
-    try:
-        with stop_on_signals(), workspace.checking():
-            _end_cut_off(workspace, journal, begun, report)
-            finding = look(config, journal)
-            found = finding.as_json()
-            number = journal.begin(cause, found, begun)
-            ending = _reason_to_wait(config, workspace, finding, begun)
-            if ending is None:
-                _check_disk(config, workspace, report)
-                report(finding.text)
-                ending = runs.run(finding)
-    except InUseError as error:
-        ending = Ending(Outcome.BUSY, f"skipped: {error}", exit_codes.WORKSPACE)
-    except (Exception, KeyboardInterrupt, SystemExit) as error:
-        code, text = failures.describe(error)
-        stopped = failures.find_stop(error) is not None
-        ending = Ending(Outcome.INTERRUPTED if stopped else Outcome.FAILED, text, code)
-    ended = Attempt(
-        number=number,
-        started=begun,
-        cause=cause,
-        found=found,
-        ended=now(),
-        outcome=ending.outcome,
-        message=ending.message,
-        exit_code=ending.exit_code,
-        tries=runs.tries,
-        from_scratch=runs.from_scratch,
-        runs=runs.run_ids,
-    )
-    ended = _record(journal, ended, report)
+    with ExitStack() as stack:
+        try:
+            with stop_on_signals():
+                stack.enter_context(workspace.checking())
+                _end_cut_off(journal, begun, report)
+                finding = look(config, journal)
+                found = finding.as_json()
+                number = journal.begin(cause, found, begun)
+                ending = _reason_to_wait(config, workspace, finding, begun)
+                if ending is None:
+                    _check_disk(config, workspace, report)
+                    report(finding.text)
+                    ending = runs.run(finding, number)
+        except InUseError as error:
+            ending = Ending(Outcome.BUSY, f"skipped: {error}", exit_codes.WORKSPACE)
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            code, text = failures.describe(error)
+            stopped = failures.find_stop(error) is not None
+            ending = Ending(Outcome.INTERRUPTED if stopped else Outcome.FAILED, text, code)
+        ended = Attempt(
+            number=number,
+            started=begun,
+            cause=cause,
+            found=found,
+            ended=now(),
+            outcome=ending.outcome,
+            message=ending.message,
+            exit_code=ending.exit_code,
+            tries=runs.tries,
+            from_scratch=runs.from_scratch,
+            runs=runs.run_ids,
+        )
+        ended = _record(journal, ended, report)  # or the next check would end it as cut off
     _follow_up(config, workspace, ended, runs.results, report)
     return ended
 
@@ -134,13 +137,9 @@ def _follow_up(
             report(f"after the check: {failures.describe(error)[1]}")
 
 
-def _end_cut_off(
-    workspace: Workspace, journal: Journal, now: datetime, report: Callable[[str], None]
-) -> None:
+def _end_cut_off(journal: Journal, now: datetime, report: Callable[[str], None]) -> None:
     """Ends the records of checks that were cut off: this process holds the lock, so none runs."""
     for cut_off in journal.unfinished():
-        claimed = {run for check in journal.attempts() for run in check.runs}
-        orphans = (run for run in runs_since(workspace, cut_off.started) if run not in claimed)
         report(f"check {cut_off.number} of {cut_off.started:%F %H:%M} was cut off")
         journal.end(
             cut_off.number,
@@ -149,7 +148,7 @@ def _end_cut_off(
             "journal could not be written",
             now,
             exit_code=exit_codes.INTERRUPTED,
-            runs=tuple(orphans),
+            runs=cut_off.runs,
         )
 
 

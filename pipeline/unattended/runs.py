@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from pipeline.config import PipelineConfig
-from pipeline.registry import lineage
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.registry.outcome import RunResult, outcome_of, read_result
 from pipeline.unattended.new_data import Finding
@@ -63,17 +62,23 @@ class CheckRuns:
         self._report = report
         self._now = now
         self._iadb = iadb
+        self._number = 0
         self.tries = 0
         self.run_ids: tuple[str, ...] = ()
         self.results: list[RunResult] = []
         self.from_scratch = False
 
-    def run(self, finding: Finding) -> Ending:
+    def run(self, finding: Finding, number: int) -> Ending:
         """Trains on the new data, or holds them. The run itself records what it read.
+
+        Args:
+            finding: the data.
+            number: of the check, for which the journal records each run that begins.
 
         Raises:
             InUseError: a run that this check did not start holds the workspace.
         """
+        self._number = number
         self._workspace.check_free()
         overrides = self._overrides(finding)
         periodic = self._is_challenger_due()
@@ -142,7 +147,7 @@ class CheckRuns:
             file.write(dump(self._config))
             file.flush()
             command = [*self._iadb, "run", "--config", file.name]
-            command += ["--workspace", str(self._workspace.folder)]
+            command += ["--workspace", str(self._workspace.folder), f"--check={self._number}"]
             command += [f"--set={override}" for override in overrides]
             result = self._try(command)
             for retry in range(options.retries):
@@ -163,7 +168,7 @@ class CheckRuns:
             ended = supervise([*command, f"--result={file}"], hours * SECONDS_PER_HOUR)
         finally:
             result = read_result(file)
-            self.run_ids += result.runs if result else self._orphans(started)
+            self.run_ids += result.runs if result else self._claimed()
         if result is None:  # it was killed, never held the workspace, or the disk is full
             now = datetime.now(timezone.utc)
             outcome = outcome_of(ended.code)
@@ -185,13 +190,10 @@ class CheckRuns:
                 pass
         return result
 
-    def _orphans(self, since: datetime) -> tuple[str, ...]:
+    def _claimed(self) -> tuple[str, ...]:
         """The pipeline runs of a child that left no result."""
-        try:
-            self._workspace.check_free()
-        except WorkspaceError:  # the runs may be of the process that holds it
-            return ()
-        return runs_since(self._workspace, since)
+        claimed = self._journal.attempt(self._number).runs
+        return tuple(run for run in claimed if run not in self.run_ids)
 
     def _hold(self, finding: Finding, reason: str) -> Ending:
         for span in finding.new:
@@ -202,9 +204,3 @@ class CheckRuns:
             f"{finding.text}; held: {reason}; to accept: `iadb spans release {spans}`",
             exit_codes.HELD,
         )
-
-
-def runs_since(workspace: Workspace, time: datetime) -> tuple[str, ...]:
-    """TFX's ids of the runs that started after a time, aware, whoever started them."""
-    runs = lineage.runs(lineage.connect(workspace.metadata))
-    return tuple(run.id for run in runs if run.started.astimezone() >= time)

@@ -5,7 +5,7 @@ Either may be missing. Imports neither TFX nor TensorFlow.
 """
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -156,7 +156,7 @@ def collect(workspace: Workspace) -> Overview:
     """Reads the records of a workspace without creating anything."""
     store, journal = lineage.connect(workspace.metadata), Journal(workspace.journal)
     runs, models = lineage.runs(store), load_models(store, workspace.serving)
-    attempts = [_local(each) for each in journal.attempts()]
+    attempts = journal.attempts()
     attempt_of = {run: attempt for attempt in attempts for run in attempt.runs}
     files = WorkspaceFiles(workspace.folder)
     datasets = load_datasets(store, files, runs, attempt_of)
@@ -168,20 +168,10 @@ def collect(workspace: Workspace) -> Overview:
         datasets=list(datasets.values()),
         events=events(attempts, runs, models),
         attempt_of=attempt_of,
-        held={number: _local(each) for number, each in journal.held_spans().items()},
+        held=journal.held_spans(),
         trained=journal.snapshots().keys(),
         served=int(versions[-1].name) if versions else None,
     )
-
-
-def _local(record: Attempt | HeldSpan) -> Any:
-    """The record with its times in the local time zone, like those of ML Metadata."""
-    times = {
-        name: value.astimezone()
-        for name, value in vars(record).items()
-        if isinstance(value, datetime)
-    }
-    return replace(record, **times)
 
 
 def _trained_models(

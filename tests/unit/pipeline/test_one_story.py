@@ -201,7 +201,17 @@ def test_a_run_that_was_recorded_before_results_were_is_judged_by_its_nodes(plac
     ]
 
 
-def test_a_check_in_progress_does_not_hide_what_it_has_not_claimed_yet(place):
-    place.journal.begin("schedule", {}, datetime.now(timezone.utc) - timedelta(seconds=1))
-    place.recorded.run()
-    assert [each["cause"] for each in place.json("history")] == ["schedule", "run"]
+def test_of_the_runs_during_a_check_it_has_those_that_it_started(place):
+    number = place.journal.begin("schedule", {}, datetime.now(timezone.utc) - timedelta(seconds=1))
+    _, by_check = place.run()
+    place.journal.claim(number, "run-00001")
+    _, by_person = place.run()
+
+    def told():
+        return [(each["cause"], each["models"]) for each in place.json("history")]
+
+    expected = [("schedule", [by_check]), ("run", [by_person])]
+    assert told() == expected
+    # The check is killed, and the next one finds that out.
+    place.iadb("run", "--if-new-data", "--data", place.data)
+    assert told()[:2] == expected

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from components.image_example_gen import names
 from pipeline.registry.lineage import Run
-from pipeline.terminal import print_summary
+from pipeline.terminal import NodeLines, print_summary
 from pipeline.workspace import Workspace
 
 
@@ -45,3 +45,12 @@ def test_images_that_were_read_before_remarks_were_recorded_have_none(summary):
         "Images   1,797 accepted (3 of them duplicates), 0 rejected",
         "Verdict  not blessed",
     ]
+
+
+def test_each_pipeline_run_is_announced_once_when_its_first_node_starts():
+    begun = []
+    lines = NodeLines(Console(file=io.StringIO()), begun.append)
+    for node, run in (("ImageExampleGen", "a"), ("Trainer", "a"), ("Pusher", "b")):
+        lines.started(node, run)
+        lines.finished(node, 1.0, cached=False)
+    assert begun == lines.run_ids == ["a", "b"]

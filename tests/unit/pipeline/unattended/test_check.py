@@ -16,7 +16,7 @@ from pipeline.config import ConfigError, load
 from pipeline.monitoring import webhook
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.unattended.check import check
-from pipeline.workspace import Workspace
+from pipeline.workspace import InUseError, Workspace
 from tests.recorded import Recorded
 from tests.small_disk import needs_mount, on_disk
 from tests.webhook import Webhook
@@ -34,6 +34,8 @@ earlier = json.loads(calls.read_text()) if calls.exists() else []
 calls.write_text(json.dumps([*earlier, [arguments, config]]))
 plan = json.loads((folder / "plan.json").read_text())
 code, line, seconds = plan["ends"][len(earlier)]
+number = next(int(text.removeprefix("--check=")) for text in arguments if "--check=" in text)
+Journal(folder / "workspace" / "journal.sqlite").claim(number, f"run-{len(earlier)}")
 data = yaml.safe_load(config)["data"]
 for text in arguments:
     key, _, value = text.removeprefix("--set=data.").partition("=")
@@ -205,20 +207,28 @@ def test_the_result_that_a_run_leaves_counts_more_than_its_last_line(unattended)
     assert ended.message == "2 new images in span 1; the loss is nan"
 
 
-def test_a_check_has_the_runs_of_all_its_tries_and_of_one_that_was_killed(unattended):
+def test_a_check_has_the_runs_of_its_tries_and_of_those_that_were_killed(unattended):
     unattended.put(1)
-    unattended.plan((137, "", 3), (0,))
+    unattended.plan((137,), (137,), (0,))
+    ended = unattended.check()
+    assert (ended.outcome, ended.tries, ended.runs) == (Outcome.BLESSED, 3, ("run-0", "run-1"))
+
+
+def test_a_check_does_not_claim_a_run_that_a_person_started_meanwhile(unattended):
+    unattended.put(1)
+    unattended.plan((137, "", 1))
 
     def record():
-        while not unattended.calls:
+        while not unattended.journal.attempts()[-1].runs:
             time.sleep(0.01)
+        assert unattended.journal.attempts()[-1].runs == ("run-0",)
         unattended.recorded.run()
 
-    killed = threading.Thread(target=record)
-    killed.start()
-    ended = unattended.check()
-    killed.join()
-    assert (ended.outcome, ended.tries, ended.runs) == (Outcome.BLESSED, 2, ("run-00002",))
+    person = threading.Thread(target=record)
+    person.start()
+    ended = unattended.check("schedule.retries=0")
+    person.join()
+    assert ended.runs == ("run-0",)
 
 
 def test_the_webhook_gets_the_results_of_the_runs(unattended, monkeypatch):
@@ -326,15 +336,28 @@ def test_a_check_that_was_killed_is_reported_by_the_next(unattended):
     assert unattended.reported == []
 
 
-def test_a_check_that_was_killed_gets_the_runs_since_that_no_other_has(unattended):
+def test_a_check_that_was_killed_keeps_its_runs_and_no_others(unattended):
     unattended.put(1)
-    number = unattended.journal.begin("schedule", {}, datetime.now(timezone.utc))
-    time.sleep(0.01)  # ML Metadata cuts off what is less than a millisecond
-    unattended.recorded.run()
+    number = unattended.journal.begin("schedule", {}, NOW)
+    unattended.journal.claim(number, "run-8")
+    unattended.recorded.run()  # by a person
     unattended.plan((0,))
-    unattended.now = datetime.now(timezone.utc)
     unattended.check()
-    assert unattended.journal.attempts()[number - 1].runs == ("run-00002",)
+    assert unattended.journal.attempts()[number - 1].runs == ("run-8",)
+
+
+def test_a_check_is_recorded_before_another_one_may_begin(unattended, monkeypatch):
+    unattended.put(1)
+    unattended.plan((0,))
+    end = Journal.end
+
+    def end_and_try_the_lock(*arguments, **values):
+        with pytest.raises(InUseError), unattended.workspace.checking():
+            pass
+        end(*arguments, **values)
+
+    monkeypatch.setattr(Journal, "end", end_and_try_the_lock)
+    assert unattended.check().outcome == Outcome.BLESSED
 
 
 def test_nothing_starts_on_a_disk_that_is_nearly_full(unattended):
