@@ -191,7 +191,7 @@ def _model_of(version: AnyPath) -> int | None:
                 notes = json.load(file)
         else:  # a bucket has no links
             notes = read_metadata(version)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # the last: JSON that is nested too deeply
         return None
     number = notes.get(MODEL_NOTE) if isinstance(notes, dict) else None
     return number if isinstance(number, int) else None

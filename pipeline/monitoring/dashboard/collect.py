@@ -19,7 +19,7 @@ from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.monitoring.dashboard.configuration import load_configurations
 from pipeline.monitoring.dashboard.datasets import IngestedImages, load_datasets
-from pipeline.monitoring.dashboard.files import WorkspaceFiles
+from pipeline.monitoring.dashboard.files import Metric, Metrics, WorkspaceFiles
 from pipeline.registry import lineage
 from pipeline.registry.history import RUN, Event, events
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
@@ -46,9 +46,10 @@ class Evaluation:
     samples: Path | None
 
     @cached_property
-    def metrics(self) -> Mapping[str, Any]:
+    def metrics(self) -> Mapping[str, Metric]:
         """The metrics in its metrics.json by name; empty if it was removed."""
-        return self.files.read_json(self.folder / evaluator_names.METRICS_JSON).get("metrics", {})
+        found = self.files.read_json(self.folder / evaluator_names.METRICS_JSON, Metrics)
+        return found.metrics
 
 
 @dataclass(frozen=True)

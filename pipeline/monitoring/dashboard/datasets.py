@@ -13,7 +13,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.image_example_gen import names as example_names
 from components.image_example_gen.pattern import has_spans
-from pipeline.monitoring.dashboard.files import WorkspaceFiles
+from pipeline.monitoring.dashboard.files import FileReport, WorkspaceFiles
 from pipeline.registry import lineage
 from pipeline.registry.journal import Attempt, HeldSpan
 
@@ -45,9 +45,9 @@ class IngestedImages:
     files: WorkspaceFiles
 
     @cached_property
-    def report(self) -> Mapping[str, Any]:
-        """The report on the files (image_example_gen/report.py); empty if it was removed."""
-        return self.files.read_json(self.folder / example_names.REJECTED_JSON)
+    def report(self) -> FileReport:
+        """The report on the files; empty if it was removed."""
+        return self.files.read_json(self.folder / example_names.REJECTED_JSON, FileReport)
 
 
 class SpanImages(NamedTuple):
@@ -99,15 +99,15 @@ def spans_of(dataset: IngestedImages) -> list[SpanImages]:
     total = {"accepted": dataset.accepted, "rejected": dataset.rejected}
     if not dataset.spans:
         return [SpanImages(None, "", **total, read=dataset.read)]
-    by_span = dataset.report.get("by_span", {})
+    by_span = dataset.report.by_span
     if len(dataset.spans) == 1:
-        by_span = {str(dataset.spans[0]): total}
+        by_span = {dataset.spans[0]: total}
     return [
         SpanImages(
             span,
             dataset.folders.get(span, ""),
-            by_span.get(str(span), {}).get(example_names.ACCEPTED),
-            by_span.get(str(span), {}).get(example_names.REJECTED),
+            by_span.get(span, {}).get(example_names.ACCEPTED),
+            by_span.get(span, {}).get(example_names.REJECTED),
             dataset.read,
         )
         for span in dataset.spans
@@ -131,7 +131,7 @@ def rejected_files(datasets: Sequence[IngestedImages]) -> list[tuple[str, str]]:
     """The path and reason of each rejected file in the reports, the latest dataset first."""
     found: dict[str, str] = {}
     for dataset in reversed(datasets):
-        for path, reason in dataset.report.get("rejected_files", []):
+        for path, reason in dataset.report.rejected_files:
             found.setdefault(path, reason)
     return list(found.items())
 

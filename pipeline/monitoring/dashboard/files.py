@@ -1,10 +1,48 @@
 """The files of a workspace that pages show, read without leaving the workspace."""
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from trainer.common.files import open_below
+
+
+class Metric(BaseModel):
+    """What metrics.json has of a metric, as far as pages show it.
+
+    Attributes:
+        larger_is_better: its direction.
+        train: of training images in place of samples.
+        noise: of noise.
+    """
+
+    larger_is_better: bool
+    train: float | None = None
+    noise: float | None = None
+
+
+class Metrics(BaseModel):
+    """The metrics in metrics.json (sample_evaluator/verdict/summary.py) by name."""
+
+    metrics: dict[str, Metric] = {}
+
+
+class FileReport(BaseModel):
+    """The report on the files that a run read (image_example_gen/report.py).
+
+    Attributes:
+        splits: number of images by split.
+        by_span: number of accepted and rejected files of each span.
+        rejected_files: path and reason.
+    """
+
+    splits: dict[str, int] = {}
+    by_span: dict[int, dict[str, int]] = {}
+    rejected_files: list[tuple[str, str]] = []
+
+
+_Content = TypeVar("_Content", bound=BaseModel)
 
 
 class WorkspaceFiles:
@@ -35,10 +73,9 @@ class WorkspaceFiles:
         except OSError:
             return None
 
-    def read_json(self, path: Path) -> dict[str, Any]:
-        """The object in a file; empty if the file is missing or damaged."""
+    def read_json(self, path: Path, kind: type[_Content]) -> _Content:
+        """The content of a file; an empty one if it is missing, damaged or of another form."""
         try:
-            found = json.loads(self.read(path) or b"null")
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+            return kind.model_validate_json(self.read(path) or b"{}")
+        except ValidationError:
+            return kind()

@@ -259,7 +259,7 @@ def _directions(overview: Overview) -> dict[str, str]:
     for trained in reversed(overview.models):
         if trained.evaluation and trained.evaluation.metrics:
             return {
-                name: "larger is better" if metric["larger_is_better"] else "smaller is better"
+                name: "larger is better" if metric.larger_is_better else "smaller is better"
                 for name, metric in trained.evaluation.metrics.items()
             }
     return {}

@@ -3,7 +3,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from components.atomic_pusher.versions import publish
+from components.atomic_pusher.versions import METADATA, publish
 from pipeline.cli import main
 from pipeline.registry import lineage
 from pipeline.registry.models import load_models
@@ -77,6 +77,16 @@ def test_a_version_from_elsewhere_belongs_to_no_model(recorded, workspace, tmp_p
     assert not model.live
     result = iadb("models", "--workspace", workspace.folder)
     assert f"live: {foreign}, which is not known to be one of these models" in result.output
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "[]", '{"model": [1]}'])
+def test_a_version_whose_notes_are_of_another_form_belongs_to_no_model(
+    recorded, workspace, content
+):
+    number = recorded.push(recorded.run(), workspace.serving)
+    (workspace.serving / str(number) / METADATA).write_text(content)
+    [model] = models(workspace)
+    assert (model.versions, model.live) == ((), False)
 
 
 def test_an_empty_store_has_no_models(recorded, workspace):

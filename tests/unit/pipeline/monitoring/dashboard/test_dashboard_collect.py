@@ -3,10 +3,15 @@ import subprocess
 import sys
 from datetime import timedelta
 
+import pytest
 from dashboard_story import FIRST
+from pydantic import TypeAdapter
 
 from pipeline.monitoring.dashboard.collect import collect
+from pipeline.monitoring.dashboard.files import FileReport
+from pipeline.registry import lineage
 from pipeline.registry.journal import Outcome
+from pipeline.registry.outcome import RunResult
 from pipeline.workspace import Workspace
 
 
@@ -20,7 +25,7 @@ def test_a_model_is_joined_with_the_check_the_run_and_the_images_that_led_to_it(
     assert (trained.attempt.number, trained.run.id) == (attempt, run)
     assert (trained.dataset.spans, trained.dataset.accepted) == ((3,), 1797)
     assert trained.dataset.read == trained.day
-    assert trained.dataset.report["rejected_files"] == [["a.png", "empty"]]
+    assert trained.dataset.report.rejected_files == [("a.png", "empty")]
 
 
 def test_a_training_from_the_cache_belongs_to_the_run_that_trained(story):
