@@ -121,13 +121,15 @@ class Overview:
 
     @cached_property
     def last_check(self) -> Event | None:
-        """The newest check; None if there was none."""
-        return next((each for each in reversed(self.events) if each.number), None)
+        """The newest check, whatever its clock said; None if there was none."""
+        checks = (each for each in self.events if each.number)
+        return max(checks, key=lambda each: each.number, default=None)
 
     @cached_property
     def last_run(self) -> Event | None:
-        """The newest run that no check started; None if there was none."""
-        return next((each for each in reversed(self.events) if each.cause == RUN), None)
+        """The newest run that no check started, whatever its clock said; None if there was none."""
+        started = {run: each for each in self.events if each.cause == RUN for run in each.runs}
+        return next((started[run.id] for run in reversed(self.runs) if run.id in started), None)
 
     @cached_property
     def has_spans(self) -> bool:

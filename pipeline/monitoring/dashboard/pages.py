@@ -75,10 +75,13 @@ class Site:
 
     def __init__(self, overview: Overview, now: datetime) -> None:
         self._overview = overview
+        today = now.astimezone().date()
+        # Only the history lists later ones: the clock that recorded them was ahead.
+        self._past = [event for event in overview.events if event.started.date() <= today]
         self._environment = _environment(overview, now)
         self._pages: dict[str, Callable[[], Page | None]] = {
             INDEX: self._index,
-            HISTORY: lambda: self._page("history", HISTORY, weeks=calendar(overview.events)),
+            HISTORY: lambda: self._page("history", HISTORY, weeks=calendar(self._past)),
             MODELS: lambda: self._page("models", MODELS, quality=list(self._quality())),
             RUNS: self._runs,
             DATA: self._data,
@@ -113,11 +116,11 @@ class Site:
             INDEX,
             held=[each for each in overview.held.values() if each.released is None],
             rejected=_newest_rejected(overview),
-            summary=summary(overview.events),
-            last=overview.events[-1] if overview.events else None,
+            summary=summary(self._past),
+            last=self._past[-1] if self._past else None,
             quality=list(islice(self._quality(), INDEX_CHARTS)),
-            weeks=calendar(overview.events),
-            events=overview.events[: -LISTED_EVENTS - 1 : -1],
+            weeks=calendar(self._past),
+            events=self._past[: -LISTED_EVENTS - 1 : -1],
         )
 
     def _quality(self) -> Iterator[tuple[str, Markup]]:

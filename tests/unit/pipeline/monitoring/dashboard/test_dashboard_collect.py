@@ -104,11 +104,42 @@ def test_one_growing_folder_has_no_spans(story):
     assert not collect(story.workspace).has_spans
 
 
-def test_a_damaged_report_of_files_counts_as_removed(story):
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"spl',
+        b"[" * 100_000,
+        b"3",
+        b'{"metrics": {"kid": 1}, "rejected_files": 7}',
+        b'{"metrics": [], "rejected_files": [["a.png"]], "by_span": {"1": 3}}',
+        b'{"metrics": {"kid": {}}, "splits": {"train": "many"}, "by_span": []}',
+    ],
+)
+def test_a_report_that_is_damaged_or_of_another_form_counts_as_removed(story, content):
     run, _ = story.run()
-    story.write(run, "ImageExampleGen", "examples", "rejected.json", b'{"spl')
-    [dataset] = collect(story.workspace).datasets
-    assert dataset.report == {}
+    story.write(run, "ImageExampleGen", "examples", "rejected.json", content)
+    story.write(run, "SampleEvaluator", "evaluation", "metrics.json", content)
+    overview = collect(story.workspace)
+    assert overview.datasets[0].report == FileReport()
+    assert overview.models[0].evaluation.metrics == {}
+    site = story.site()
+    assert all(site.page(path) for path in site.paths())
+
+
+def test_the_newest_check_and_run_do_not_depend_on_the_clock(story):
+    story.attempt(9000, Outcome.FAILED)
+    number = story.attempt(1, Outcome.BLESSED)
+    run, _ = story.run()
+    context = lineage.run_contexts(story.recorded.store)[0]
+    ahead = FIRST + timedelta(days=9000)
+    result = RunResult(Outcome.FAILED, 1, "", ahead, ahead, (run,))
+    text = TypeAdapter(RunResult).dump_json(result).decode()
+    context.custom_properties[lineage.RESULT_PROPERTY].string_value = text
+    story.recorded.store.put_contexts([context])
+    run, _ = story.run()
+    overview = collect(story.workspace)
+    assert overview.last_check.number == number
+    assert overview.last_run.runs == (run,)
 
 
 def test_a_missing_workspace_is_empty_and_is_not_created(tmp_path):

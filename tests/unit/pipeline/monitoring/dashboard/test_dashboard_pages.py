@@ -243,7 +243,18 @@ def test_weeks_without_checks_are_shown_and_not_counted(story):
     story.attempt(0, Outcome.FAILED)
     story.attempt(60, Outcome.BLESSED)
     assert len(calendar(collect(story.workspace).events)) == weeks.WEEKS
-    assert "1 check since 1 January: 1 blessed." in read(story.site(), "index.html").text
+    assert "1 check since 1 January: 1 blessed." in read(story.site(60), "index.html").text
+
+
+def test_a_check_by_a_clock_that_was_ahead_does_not_hide_the_others(story):
+    story.attempt(4, Outcome.BLESSED)
+    story.attempt(9000, Outcome.FAILED, "by a clock that was ahead")
+    site = story.site()
+    index = read(site, "index.html").text
+    assert "Latest event ✓ blessed" in index
+    assert "1 check since 6 November: 1 blessed." in index
+    assert "by a clock that was ahead" not in index
+    assert "by a clock that was ahead" in read(site, "history.html").text
 
 
 def test_only_the_newest_check_without_an_end_may_still_run(story):
