@@ -163,6 +163,12 @@ class Journal:
             rows = db.execute(query, (-1 if last is None else last,)).fetchall()
         return [_attempt(row) for row in reversed(rows)]
 
+    def attempt(self, number: int) -> Attempt:
+        """The attempt with a number that `begin` returned."""
+        with self._open(reading=True) as db:
+            row = db.execute("SELECT * FROM attempts WHERE number = ?", (number,)).fetchone()
+        return _attempt(row)
+
     def unfinished(self) -> list[Attempt]:
         """The attempts that have not ended, oldest first."""
         with self._open(reading=True) as db:
