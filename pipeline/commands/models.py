@@ -100,7 +100,15 @@ def promote(model: int, workspace: Workspace, reason: str) -> None:
 
 def _print_models(models: "Sequence[RegisteredModel]") -> None:
     """Prints one line per model; the column of spans only if they differ."""
-    from pipeline.console.tables import Column, cell, make_console, number, print_table, text
+    from pipeline.console.tables import (
+        Column,
+        cell,
+        make_console,
+        metrics_cell,
+        number,
+        print_table,
+        text,
+    )
 
     spans = len({model.span for model in models}) > 1
     columns = (
@@ -115,8 +123,6 @@ def _print_models(models: "Sequence[RegisteredModel]") -> None:
     )
     rows = []
     for model in models:
-        limited = [name for name in model.limited if name in model.metrics]
-        metrics = ", ".join(f"{name} {model.metrics[name]:.4f}" for name in limited)
         rows.append(
             (
                 cell(model.number),
@@ -124,7 +130,7 @@ def _print_models(models: "Sequence[RegisteredModel]") -> None:
                 cell(model.images, ","),
                 *([cell(model.span)] if spans else []),
                 cell(model.parent),
-                cell(metrics or None),
+                metrics_cell(model.limited, model.metrics),
                 cell(max(model.versions, default=None)),
                 _state(model),
             )

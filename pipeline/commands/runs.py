@@ -100,7 +100,15 @@ def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> N
     from collections import Counter
 
     from components.image_example_gen import names as example_names
-    from pipeline.console.tables import Column, cell, make_console, number, print_table, text
+    from pipeline.console.tables import (
+        Column,
+        cell,
+        make_console,
+        metrics_cell,
+        number,
+        print_table,
+        text,
+    )
     from pipeline.registry.history import run_event
 
     columns = (
@@ -117,8 +125,6 @@ def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> N
     for run in runs:
         model = by_number.get(run.model_number)
         states = Counter(node.state for node in run.nodes)
-        limited = [name for name in model.limited if name in run.scores] if model else []
-        metrics = ", ".join(f"{name} {run.scores[name]:.4f}" for name in limited)
         verdict = run_event(run).outcome
         if model and model.verdict in DECIDED:
             verdict = model.verdict
@@ -129,7 +135,7 @@ def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> N
                 ", ".join(f"{count} {state}" for state, count in states.items()),
                 cell(run.images(example_names.ACCEPTED), ","),
                 cell(run.model_number),
-                cell(metrics or None),
+                metrics_cell(model.limited if model else (), run.scores),
                 f"{live}[{COLORS.get(verdict, 'default')}]{verdict or '–'}[/]",
                 cell(max(model.versions, default=None) if model else None),
             )

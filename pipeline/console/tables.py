@@ -1,6 +1,6 @@
 """Tables that fit the terminal; in a file or a pipe, they are as wide as their content."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -46,6 +46,12 @@ def text(header: str, optional: int = 0) -> Column:
 def cell(value: object, form: str = "") -> str:
     """The text of a cell: the value in a format, escaped, or a dash for None."""
     return "–" if value is None else escape(f"{value:{form}}")
+
+
+def metrics_cell(names: Collection[str], values: Mapping[str, float]) -> str:
+    """The named metrics with their values, as far as there are any; else a dash."""
+    found = [f"{name} {values[name]:.4f}" for name in names if name in values]
+    return cell(", ".join(found) or None)
 
 
 def make_console() -> Console:
