@@ -6,7 +6,7 @@ Imports neither TFX nor TensorFlow, so that reading the history takes a second.
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -81,10 +81,13 @@ class Run:
         live = artifact is not None and artifact.state == mlmd.Artifact.LIVE
         return to_path(artifact.uri) if live else None
 
-    def _property(self, node: str, key: str, name: str) -> Any:
+    def _properties(self, node: str, key: str) -> dict[str, Any]:
         artifact = self.artifacts.get((node, key))
         published = artifact is not None and artifact.state in PUBLISHED
-        return properties(artifact).get(name) if published else None
+        return properties(artifact) if published else {}
+
+    def _property(self, node: str, key: str, name: str) -> Any:
+        return self._properties(node, key).get(name)
 
     def _flag(self, node: str, key: str, name: str) -> bool | None:
         value = self._property(node, key, name)
@@ -102,9 +105,7 @@ class Run:
     @property
     def spans(self) -> tuple[int, ...]:
         """The spans that were read, ascending; 0 is a folder without spans."""
-        read = self._property(example_names.NODE, example_names.EXAMPLES, example_names.SPANS)
-        newest = self._property(example_names.NODE, example_names.EXAMPLES, example_names.SPAN)
-        return tuple(json.loads(read)) if read else () if newest is None else (newest,)
+        return spans_of(self._properties(example_names.NODE, example_names.EXAMPLES))
 
     @property
     def image_remarks(self) -> list[str]:
@@ -196,6 +197,13 @@ def properties(record: mlmd.Artifact | mlmd.Execution | mlmd.Context | None) -> 
     # A map of protocol buffers changes its order from one read to the next.
     found = sorted({**record.properties, **record.custom_properties}.items())
     return {name: getattr(value, value.WhichOneof("value")) for name, value in found}
+
+
+def spans_of(examples: Mapping[str, Any]) -> tuple[int, ...]:
+    """The spans of a dataset by its properties; earlier versions recorded only the newest."""
+    if example_names.SPANS in examples:
+        return tuple(json.loads(examples[example_names.SPANS]))
+    return (examples[example_names.SPAN],) if example_names.SPAN in examples else ()
 
 
 def metrics_of(evaluation: mlmd.Artifact | None) -> dict[str, float]:

@@ -165,6 +165,4 @@ def _spans(properties: Mapping[str, Any], source: Mapping[str, Any]) -> tuple[in
     pattern = json.loads(source.get(example_names.WINDOW_OPTIONS, "{}")).get("pattern")
     if pattern is not None and not has_spans(pattern):
         return ()
-    if example_names.SPANS in properties:
-        return tuple(json.loads(properties[example_names.SPANS]))
-    return (properties[example_names.SPAN],) if example_names.SPAN in properties else ()
+    return lineage.spans_of(properties)
