@@ -27,7 +27,7 @@ from pipeline.unattended.cron import next_times
 from pipeline.unattended.supervisor import supervise
 from pipeline.workspace import Workspace
 from trainer.common.files import atomic_write, open_below
-from trainer.common.signals import stop_on_signals
+from trainer.common.signals import raise_lost_stop, stop_on_signals
 
 MAX_WAIT = 60.0  # seconds until the clock is read again: it may be set, or the machine may sleep
 
@@ -149,6 +149,7 @@ class _Scheduler:
     def _wait(self) -> bool:
         """Waits for the time; False if it was replaced, because the clock was set back."""
         while (seconds := (self._due - self._now()).total_seconds()) > 0:
+            raise_lost_stop()
             if self._plan.is_too_far(self._due, self._now()):
                 self._report(f"the clock was set back: {self._local():%F %H:%M %Z} is replaced")
                 self._due = self._plan.draw(self._now())

@@ -1,5 +1,6 @@
 """The scheduler, which starts a stand-in for `iadb run --if-new-data`."""
 
+import contextlib
 import json
 import os
 import pickle
@@ -14,9 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
+from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.journal import Journal
 from pipeline.unattended.cron import CronError
-from pipeline.unattended.scheduler import Plan
+from pipeline.unattended.scheduler import Plan, run_scheduler
 from pipeline.workspace import Workspace
 from tests.small_disk import filled, needs_mount, on_disk, seen_by
 from tests.webhook import Webhook
@@ -351,6 +353,19 @@ def test_a_check_that_cannot_be_started_is_reported_and_the_schedule_goes_on(sch
     stop(process)
     assert [payload["attempt"]["message"] for payload in server.received] == [problem.strip()]
     server.close()
+
+
+def test_a_signal_that_a_library_swallowed_stops_the_schedule(workspace):
+    lines = []
+
+    def report(line):
+        lines.append(line)
+        if line != STOPPED:
+            with contextlib.suppress(SystemExit):
+                signal.raise_signal(signal.SIGTERM)
+
+    run_scheduler(workspace, ["/no/such/program"], Plan(NIGHTLY), NotifyOptions(), report)
+    assert lines[1:] == [STOPPED]
 
 
 FAIL = "import sys; sys.exit('iadb: mine.yaml: train.stepz: unknown key')"
