@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -12,9 +12,11 @@ import tensorflow as tf
 from components.features import load_extractor
 from components.features.options import FeatureOptions
 from components.images.batches import ImageBatch
+from components.images.views import views
 from components.progress import FEATURES, counted
 
 _VECTOR_TYPE, _DISTANCE_TYPE = np.dtype("<f4"), np.dtype("<f8")
+NO_VIEWS = np.empty((0, 0), _VECTOR_TYPE)
 
 
 class ImageFeatures(NamedTuple):
@@ -27,7 +29,11 @@ class ImageFeatures(NamedTuple):
         flat: whether all pixels have the same color.
         digest: SHA-256 of the pixels.
         vector: float32 [d].
-        distance: from `vector` to that of the nearest training image; NaN if not searched for.
+        distance: from `vector`, or the nearest of `views`, to the vector of the nearest training
+            image; NaN if not searched for.
+        views: float32 [V, d], the vectors of the other views of the image, in the order of
+            `views.views`; empty unless a nearest training image is to be found.
+        mirrored: whether it is a mirrored view that is nearest.
     """
 
     source: str
@@ -37,13 +43,22 @@ class ImageFeatures(NamedTuple):
     digest: bytes
     vector: np.ndarray
     distance: float = math.nan
+    views: np.ndarray = NO_VIEWS
+    mirrored: bool = False
 
 
 class ExtractFeatures(beam.DoFn):
     """An ImageBatch to the ImageFeatures of each image."""
 
-    def __init__(self, features: FeatureOptions) -> None:
+    def __init__(self, features: FeatureOptions, viewed: Collection[str] = ()) -> None:
+        """Describes the features.
+
+        Args:
+            features: the feature space.
+            viewed: sources whose images get the vectors of their views as well.
+        """
         self._features = features
+        self._viewed = viewed
 
     def setup(self) -> None:
         """Loads the feature space, once per worker."""
@@ -53,8 +68,11 @@ class ExtractFeatures(beam.DoFn):
         """Yields the features of each image of the batch."""
         with counted(FEATURES, len(batch.images)):
             vectors = self._extract(batch.images)
-        for key, label, image, vector in zip(
-            batch.keys, batch.labels, batch.images, vectors, strict=True
+            others = [NO_VIEWS] * len(vectors)
+            if batch.source in self._viewed:
+                others = np.stack([self._extract(view) for view in views(batch.images)], axis=1)
+        for key, label, image, vector, seen in zip(
+            batch.keys, batch.labels, batch.images, vectors, others, strict=True
         ):
             yield ImageFeatures(
                 batch.source,
@@ -63,6 +81,7 @@ class ExtractFeatures(beam.DoFn):
                 flat=bool((image == image[0, 0]).all()),
                 digest=hashlib.sha256(image.tobytes()).digest(),
                 vector=vector,
+                views=seen,
             )
 
 
@@ -108,13 +127,15 @@ def serialize(features: ImageFeatures) -> bytes:
         "label": features.label.encode(),
         "digest": features.digest,
         "vector": features.vector.astype(_VECTOR_TYPE).tobytes(),
+        "views": features.views.astype(_VECTOR_TYPE).tobytes(),
         "distance": _DISTANCE_TYPE.type(features.distance).tobytes(),
     }
     feature = {
         name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
         for name, value in values.items()
     }
-    feature["flat"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[features.flat]))
+    for name, value in {"flat": features.flat, "mirrored": features.mirrored}.items():
+        feature[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
 
@@ -125,12 +146,15 @@ def parse(record: bytes) -> ImageFeatures:
     def value(name: str) -> bytes:
         return feature[name].bytes_list.value[0]
 
+    vector = np.frombuffer(value("vector"), _VECTOR_TYPE)
     return ImageFeatures(
         value("source").decode(),
         value("key"),
         value("label").decode(),
         bool(feature["flat"].int64_list.value[0]),
         value("digest"),
-        np.frombuffer(value("vector"), _VECTOR_TYPE),
+        vector,
         float(np.frombuffer(value("distance"), _DISTANCE_TYPE)[0]),
+        np.frombuffer(value("views"), _VECTOR_TYPE).reshape(-1, len(vector)),
+        bool(feature["mirrored"].int64_list.value[0]),
     )

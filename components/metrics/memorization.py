@@ -25,24 +25,34 @@ class Memorization(NamedTuple):
             held-out images; about 1 for a model that has learned the distribution, 0 for copies.
         share: of samples nearer to a training image than all but NEAR_QUANTILE of the held-out
             images, 0 to 1; about NEAR_QUANTILE for a model that has learned the distribution.
+        mirrored_share: of these samples, those that are nearer mirrored, 0 to 1; 0 if there are
+            none.
     """
 
     distance_ratio: float
     share: float
+    mirrored_share: float = 0.0
 
 
-def memorization_of(held_out: np.ndarray, generated: np.ndarray, spread: float) -> Memorization:
+def memorization_of(
+    held_out: np.ndarray,
+    generated: np.ndarray,
+    spread: float,
+    mirrored: np.ndarray | None = None,
+) -> Memorization:
     """Compares distances to the nearest training image.
 
     Held-out images that are also training images are ignored: they do not show how near new images
     come, and a few of them would lower the limit to 0, below which nothing is a copy. A sample at
     the limit is not a copy, since some feature spaces have few different distances; an exact copy
-    is below any limit.
+    is below any limit. If samples are also compared mirrored or shifted, held-out images must be
+    as well: more comparisons make any image nearer.
 
     Args:
         held_out: distances of held-out images, float [M].
         generated: distances of samples, float [K].
         spread: of real features, by `spread_of`.
+        mirrored: whether each sample is nearest mirrored, bool [K]; none by default.
 
     Raises:
         MetricError: distances are not finite, or fewer than 2 held-out images are new ones.
@@ -55,9 +65,13 @@ def memorization_of(held_out: np.ndarray, generated: np.ndarray, spread: float) 
             f"{len(held_out) - len(reference)} of {len(held_out)} held-out images are among the "
             "training images: at least 2 new ones are needed"
         )
+    copies = generated < np.quantile(reference, NEAR_QUANTILE)
     return Memorization(
         distance_ratio=float(np.median(generated) / np.median(reference)),
-        share=float((generated < np.quantile(reference, NEAR_QUANTILE)).mean()),
+        share=float(copies.mean()),
+        mirrored_share=float(mirrored[copies].mean())
+        if mirrored is not None and copies.any()
+        else 0.0,
     )
 
 

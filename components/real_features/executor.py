@@ -102,6 +102,6 @@ class DescribeImages(beam.PTransform):
             _ = batches | WriteGrid(self._split, f"{self._output}/{names.REAL_PNG}")
         return (
             batches
-            | "Features" >> beam.ParDo(ExtractFeatures(self._options.features))
+            | "Features" >> beam.ParDo(ExtractFeatures(self._options.features, [examples.EVAL]))
             | "Write" >> WriteFeatures(prefix, FILE_SUFFIX)
         )

@@ -97,7 +97,7 @@ def describe(
     drawn = (
         [*judged.values(), noise]
         | "Batches" >> beam.Flatten()
-        | "Extract" >> beam.ParDo(ExtractFeatures(options.features))
+        | "Extract" >> beam.ParDo(ExtractFeatures(options.features, list(judged)))
     )
     samples = drawn | "Judged" >> beam.Filter(lambda image: image.source != sources.NOISE)
     queries = [held_out, samples] | "Queries" >> beam.Flatten()

@@ -12,6 +12,7 @@ from components.sample_evaluator.measure.results import (
     COUNTS,
     DISTANCE_RATIO,
     MEMORIZED_SHARE,
+    MIRRORED_SHARE,
     tfma_name,
 )
 from components.sample_evaluator.measure.tfma_metrics import SampleMetric
@@ -49,7 +50,7 @@ def make_eval_config(
     specs = [
         ([sources.CANDIDATE], candidate_only),
         (compared, list(_comparisons(holdout))),
-        (judged, [_metric("memorization", MEMORIZED_SHARE, DISTANCE_RATIO)]),
+        (judged, [_metric("memorization", MEMORIZED_SHARE, DISTANCE_RATIO, MIRRORED_SHARE)]),
         ([*compared, *real], [_metric("counts", *COUNTS)]),
     ]
     config = config_pb2.EvalConfig(

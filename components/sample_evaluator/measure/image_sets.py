@@ -16,6 +16,7 @@ class ImageSet(NamedTuple):
 
     vectors: np.ndarray  # float32 [N, d]
     distances: np.ndarray  # float64 [N], to the nearest training image
+    mirrored: np.ndarray  # bool [N], whether that is nearest when mirrored
     flat: int  # images of a single color
     distinct: int  # different images
 
@@ -50,6 +51,7 @@ def _image_set(images: list[ImageFeatures]) -> ImageSet:
     return ImageSet(
         vectors=np.stack([image.vector for image in images]),
         distances=np.array([image.distance for image in images]),
+        mirrored=np.array([image.mirrored for image in images]),
         flat=sum(image.flat for image in images),
         distinct=len({image.digest for image in images}),
     )

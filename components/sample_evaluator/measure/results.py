@@ -15,8 +15,9 @@ from components.metrics import CATALOG, HOLDOUT_METRICS
 
 MEMORIZED_SHARE = "memorized_share"
 DISTANCE_RATIO = "distance_ratio"
+MIRRORED_SHARE = "mirrored_share"
 COUNTS = ("images", "flat_images", "distinct_images")
-_METRICS = (*CATALOG, *HOLDOUT_METRICS, MEMORIZED_SHARE, DISTANCE_RATIO)
+_METRICS = (*CATALOG, *HOLDOUT_METRICS, MEMORIZED_SHARE, DISTANCE_RATIO, MIRRORED_SHARE)
 
 
 def tfma_name(metric: str, field: str) -> str:

@@ -112,8 +112,10 @@ def _worsening(sets: _Sets, source: str, metric: str) -> Sequence[float]:
 
 def _memorization(sets: _Sets, source: str, _: str) -> Sequence[float]:
     held_out, generated = _of(sets, sources.REAL), _of(sets, source)
-    found = memorization_of(held_out.distances, generated.distances, spread_of(held_out.vectors))
-    return found.share, found.distance_ratio
+    found = memorization_of(
+        held_out.distances, generated.distances, spread_of(held_out.vectors), generated.mirrored
+    )
+    return found.share, found.distance_ratio, found.mirrored_share
 
 
 def _counts(sets: _Sets, source: str, _: str) -> Sequence[float]:

@@ -15,11 +15,13 @@ from trainer.common.image_grid import grid_png
 PAIRS = 10
 
 _ImageId = tuple[str, bytes]  # source and key
+_Nearest = tuple[bytes, bool]  # key of a training image, and whether it is nearest mirrored
 
 
 class WriteNearestPairs(beam.PTransform):
     """Writes a PNG grid of two rows: the first samples, and below each its nearest training image.
 
+    A training image that is nearest mirrored is shown mirrored, so that a copy is seen as one.
     Only the training images in the picture are decoded again, so that no worker needs them all.
     Without samples or training images, nothing is written.
     """
@@ -64,31 +66,40 @@ class WriteNearestPairs(beam.PTransform):
         )
 
 
-def _of_samples(pair: tuple[ImageFeatures, bytes | None]) -> Iterator[tuple[bytes, bytes]]:
+def _of_samples(pair: tuple[ImageFeatures, bytes | None]) -> Iterator[tuple[bytes, _Nearest]]:
     image, nearest = pair
     if image.source == sources.CANDIDATE and nearest is not None:
-        yield image.key, nearest
+        yield image.key, (nearest, image.mirrored)
 
 
-def _pick(record: bytes, found: Mapping[bytes, bytes]) -> Iterator[list[bytes]]:
-    if example_key(record) in found.values():
+def _pick(record: bytes, found: Mapping[bytes, _Nearest]) -> Iterator[list[bytes]]:
+    if example_key(record) in _training_keys(found):
         yield [record]
 
 
 def _select(
-    batch: ImageBatch, found: Mapping[bytes, bytes]
+    batch: ImageBatch, found: Mapping[bytes, _Nearest]
 ) -> Iterator[tuple[_ImageId, np.ndarray]]:
-    shown = set(found if batch.source == sources.CANDIDATE else found.values())
+    shown = set(found) if batch.source == sources.CANDIDATE else _training_keys(found)
     for key, image in zip(batch.keys, batch.images, strict=True):
         if key in shown:
             yield (batch.source, key), image
 
 
-def _write(images: Mapping[_ImageId, np.ndarray], found: Mapping[bytes, bytes], path: str) -> None:
+def _training_keys(found: Mapping[bytes, _Nearest]) -> set[bytes]:
+    return {key for key, _ in found.values()}
+
+
+def _write(
+    images: Mapping[_ImageId, np.ndarray], found: Mapping[bytes, _Nearest], path: str
+) -> None:
     if not found:
         return
     keys = sorted(found)
     drawn = [images[sources.CANDIDATE, key] for key in keys]
-    nearest = [images[sources.TRAIN, found[key]] for key in keys]
+    nearest = []
+    for training, mirrored in map(found.__getitem__, keys):
+        image = images[sources.TRAIN, training]
+        nearest.append(image[:, ::-1] if mirrored else image)
     with FileSystems.create(path, "image/png") as file:
         file.write(grid_png(np.stack(drawn + nearest), columns=len(keys)))

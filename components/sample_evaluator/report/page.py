@@ -107,8 +107,9 @@ def _shown(pictures: Pictures, summary: Mapping[str, Any]) -> Iterator[dict[str,
         (
             pictures.nearest_pairs,
             f"The first samples, each above its nearest training image in the feature space "
-            f"{summary['features']}",
-            "Pairs of a sample, above, and its nearest training image, below",
+            f"{summary['features']}, which is mirrored where that is nearer",
+            "Pairs of a sample, above, and its nearest training image, below, "
+            "mirrored where that is nearer",
         ),
         (
             pictures.trajectories,

@@ -8,6 +8,7 @@ from tensorflow_model_analysis.proto import validation_result_pb2
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import (
     MEMORIZED_SHARE,
+    MIRRORED_SHARE,
     MetricResult,
     Results,
     SourceResult,
@@ -98,7 +99,7 @@ def _failures(
         if tfma_name(name, "worsening") in failed and baseline[name].value is not None:
             yield _worsening_sentence(name, candidate[name], baseline[name], options), name
     if MEMORIZED_SHARE in failed:
-        yield _memorized_sentence(candidate[MEMORIZED_SHARE], options), MEMORIZED_SHARE
+        yield _memorized_sentence(candidate, options), MEMORIZED_SHARE
     if not (failed or validation.validation_ok or validation.metric_validations_per_slice):
         yield "TFMA's validation failed without naming a metric", ""
 
@@ -111,9 +112,15 @@ def _unavailable_sentence(name: str, found: MetricResult) -> str:
     return f"{name} cannot be computed: {found.unavailable or NOT_FINITE}"
 
 
-def _memorized_sentence(found: MetricResult, options: EvaluateOptions) -> str:
+def _memorized_sentence(candidate: SourceResult, options: EvaluateOptions) -> str:
+    found, mirrored = candidate[MEMORIZED_SHARE], candidate[MIRRORED_SHARE].value
     if found.value is None:
         return _unavailable_sentence(MEMORIZED_SHARE, found)
+    if mirrored is not None and mirrored > 0.5:
+        return (
+            f"{found.value:.0%} of the samples are copies of training images, {mirrored:.0%} of "
+            f"them mirrored: at most {options.max_memorized:.0%} allowed"
+        )
     return (
         f"{found.value:.0%} of the samples are closer to a training image than held-out images "
         f"are: at most {options.max_memorized:.0%} allowed"

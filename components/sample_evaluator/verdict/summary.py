@@ -8,6 +8,7 @@ from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import (
     DISTANCE_RATIO,
     MEMORIZED_SHARE,
+    MIRRORED_SHARE,
     Results,
     SourceResult,
 )
@@ -86,6 +87,7 @@ def _memorization(results: Results, options: EvaluateOptions) -> dict[str, Any] 
     found = {
         source: {
             "share": results[source][MEMORIZED_SHARE].value,
+            "mirrored_share": results[source][MIRRORED_SHARE].value,
             "distance_ratio": results[source][DISTANCE_RATIO].value,
         }
         for source in (sources.CANDIDATE, sources.BASELINE)

@@ -11,8 +11,8 @@ from components.images.batches import ImageBatch
 from components.images.features import ExtractFeatures, ImageFeatures, parse, serialize
 
 
-def extract(batch):
-    extraction = ExtractFeatures(FeatureOptions(name="pixels"))
+def extract(batch, viewed=()):
+    extraction = ExtractFeatures(FeatureOptions(name="pixels"), viewed)
     extraction.setup()
     return list(extraction.process(batch))
 
@@ -26,6 +26,16 @@ def test_each_image_gets_its_features():
     assert [features.label for features in found] == ["zero", ""]
     assert not any(features.flat for features in found)
     np.testing.assert_array_equal([features.vector for features in found], pixels(images))
+
+
+def test_images_of_the_sources_named_get_the_features_of_their_views():
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), np.uint8)
+    batch = ImageBatch("real", [b"a", b"b"], ["", ""], images)
+    found = extract(batch, ["real"])
+    np.testing.assert_array_equal(
+        [features.views for features in found], pixels(images[:, :, ::-1])[:, None]
+    )
+    assert all(len(features.views) == 0 for features in extract(batch, ["candidate"]))
 
 
 @pytest.mark.parametrize(("color", "flat"), [((0, 0, 0), True), ((255, 0, 7), True)])
@@ -43,9 +53,14 @@ def test_an_image_of_one_color_is_flat(color, flat):
 @pytest.mark.parametrize(("label", "distance"), [("", 1 / 3), ("größe 1", math.nan)])
 def test_features_are_read_as_they_were_written(label, distance):
     vector = np.random.default_rng(0).standard_normal(5).astype(np.float32)
-    features = ImageFeatures("real", b"key\0", label, True, bytes(range(32)), vector, distance)
+    views = np.random.default_rng(1).standard_normal((3, 5)).astype(np.float32)
+    features = ImageFeatures(
+        "real", b"key\0", label, True, bytes(range(32)), vector, distance, views, mirrored=True
+    )
     found = parse(serialize(features))
     assert found[:5] == features[:5]
+    assert found.mirrored
+    np.testing.assert_array_equal(found.views, views)
     np.testing.assert_array_equal(found.distance, distance)
     np.testing.assert_array_equal(found.vector, vector)
     assert found.vector.dtype == np.float32

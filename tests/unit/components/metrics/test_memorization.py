@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from components.metrics.arrays import MetricError
-from components.metrics.memorization import NEAR_QUANTILE, Memorization, memorization
+from components.metrics.memorization import (
+    NEAR_QUANTILE,
+    Memorization,
+    memorization,
+    memorization_of,
+)
 
 
 def draw(seed, n=1000, d=5):
@@ -71,6 +76,14 @@ def test_equal_distances_do_not_fire():
     assert memorization(train, held_out, generated).share == 0
     generated[:50] = train[:50]
     assert memorization(train, held_out, generated).share == 0.1
+
+
+def test_the_mirrored_share_is_that_of_the_copies_alone():
+    held_out, distances = np.arange(100) + 1.0, np.array([0, 0, 0, 0, 50, 50])
+    mirrored = np.array([True, False, False, False, True, True])
+    found = memorization_of(held_out, distances, 1.0, mirrored)
+    assert (found.share, found.mirrored_share) == (pytest.approx(4 / 6), 0.25)
+    assert memorization_of(held_out, distances[4:], 1.0, mirrored[4:]).mirrored_share == 0
 
 
 def test_float32_features_give_the_same():

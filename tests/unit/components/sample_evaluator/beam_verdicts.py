@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import json
 import os
 import pathlib
 import tempfile
@@ -10,11 +11,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import apache_beam as beam
-from evaluator_data import BEAM_ARGS, SHAPE, write_examples, write_model
+from evaluator_data import BEAM_ARGS, write_examples, write_model
 from planted_models import RIGHT, plant
 
 from components.real_features.executor import write_features
-from components.sample_evaluator import sources
+from components.sample_evaluator import names, sources
 from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
 from pipeline.config import load
@@ -34,7 +35,8 @@ class Evaluator:
         root = write_examples(self._folder / "examples", splits)
         folders = {split: [f"{root}/Split-{split}"] for split in splits}
         graph, features = str(self._folder / "graph"), self._folder / "features"
-        write_transform_graph(beam.Pipeline(argv=BEAM_ARGS), SHAPE[0], SHAPE[2], graph)
+        _, side, _, channels = stock[sources.TRAIN].shape
+        write_transform_graph(beam.Pipeline(argv=BEAM_ARGS), side, channels, graph)
         features.mkdir()
         write_features(beam.Pipeline(argv=BEAM_ARGS), folders, options, graph, str(features))
         self._real = RealImages(folders, str(features), graph)
@@ -42,7 +44,7 @@ class Evaluator:
 
     def judge(self, name, pixels):
         """The verdict on a model that draws these images."""
-        output = self._folder / f"evaluation of {name}"
+        output = self._output(name)
         output.mkdir()
         return evaluate(
             functools.partial(beam.Pipeline, argv=BEAM_ARGS),
@@ -53,6 +55,13 @@ class Evaluator:
             self._options,
             str(output),
         )
+
+    def summary(self, name):
+        """The content of metrics.json of a model that was judged."""
+        return json.loads((self._output(name) / names.METRICS_JSON).read_text("utf-8"))
+
+    def _output(self, name):
+        return self._folder / f"evaluation of {name}"
 
     def _model(self, name, pixels):
         uri = write_model(self._folder / name, pixels)

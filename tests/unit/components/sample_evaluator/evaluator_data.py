@@ -24,7 +24,7 @@ NB_STEP = 7
 
 
 def serialize(image, label=""):
-    """One tf.Example of the contract, for a gray image uint8 [H, W, 1]."""
+    """One tf.Example of the contract, for an image uint8 [H, W, C]."""
     png = tf.io.encode_png(image).numpy()
     sha256 = hashlib.sha256(image.tobytes()).hexdigest().encode()
     path = b"images/" + sha256[:8] + b".png"

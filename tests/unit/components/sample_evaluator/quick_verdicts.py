@@ -8,10 +8,12 @@ second.
 import hashlib
 import itertools
 
+import numpy as np
 from tensorflow_model_analysis.evaluators import metrics_validator
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 
 from components.images.features import ImageFeatures
+from components.images.views import is_mirrored, views
 from components.metrics import CATALOG
 from components.metrics.neighbors import nearest
 from components.sample_evaluator import sources
@@ -21,7 +23,12 @@ from components.sample_evaluator.measure.eval_config import make_eval_config
 from components.sample_evaluator.verdict import gate
 
 
-def judge(stock, vectors, options):
+def extract_views(extract, pixels):
+    """The features of the other views of images uint8 [N, H, W, C], float [V, N, d]."""
+    return np.stack([extract(view) for view in views(pixels)])
+
+
+def judge(stock, vectors, options, seen):
     """The gate's verdict.
 
     Args:
@@ -29,8 +36,9 @@ def judge(stock, vectors, options):
             there are equally many.
         vectors: their features, float [N, d] by source.
         options: EvaluateOptions.
+        seen: by source, except for TRAIN, what `extract_views` returned.
     """
-    extracts = list(_extracts(stock, vectors))
+    extracts = list(_extracts(stock, vectors, seen))
     config = make_eval_config(options, baseline=sources.BASELINE in stock, by_label=False)
     metrics = {}
     for computation in metric_specs.to_computations(config.metrics_specs, config):
@@ -62,12 +70,18 @@ def _combine(computation, extracts):
     return combiner.extract_output(accumulator)
 
 
-def _extracts(stock, vectors):
+def _extracts(stock, vectors, seen):
     """What `analysis.Analyze` makes of the images, except for the source NOISE."""
     count = len(vectors[sources.REAL])
     for source, found in vectors.items():
-        distances = nearest(found[:count], vectors[sources.TRAIN]).distances
-        for i, distance in enumerate(distances):
+        by_view = np.stack(
+            [
+                nearest(view[:count], vectors[sources.TRAIN]).distances
+                for view in (found, *seen.get(source, ()))
+            ]
+        )
+        mirrored = is_mirrored(by_view.argmin(axis=0), len(by_view))
+        for i, distance in enumerate(by_view.min(axis=0)):
             image = stock[source][i]
             yield make_extracts(
                 ImageFeatures(
@@ -78,5 +92,6 @@ def _extracts(stock, vectors):
                     digest=hashlib.sha256(image.tobytes()).digest(),
                     vector=found[i],
                     distance=distance,
+                    mirrored=bool(mirrored[i]),
                 )
             )

@@ -57,9 +57,9 @@ def make_summary(**changes):
             ),
         },
         "memorization": {
-            "candidate": {"share": 0.025, "distance_ratio": 0.94},
-            "baseline": {"share": 0.0125, "distance_ratio": 0.97},
-            "noise": {"share": 0.0, "distance_ratio": 3.6},
+            "candidate": {"share": 0.025, "mirrored_share": 0.75, "distance_ratio": 0.94},
+            "baseline": {"share": 0.0125, "mirrored_share": 0.5, "distance_ratio": 0.97},
+            "noise": {"share": 0.0, "mirrored_share": 0.0, "distance_ratio": 3.6},
             "maximum": 0.05,
         },
         "classes": {

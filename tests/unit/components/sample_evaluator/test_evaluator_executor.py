@@ -349,12 +349,28 @@ def test_copies_of_training_images_are_not_blessed(evaluate, digits, tmp_path):
     outcome = evaluate(write_model(tmp_path / "model", digits[HELD_OUT:500]))
     assert outcome.summary["memorization"]["candidate"] == {
         "share": 1.0,
+        "mirrored_share": 0.0,
         "distance_ratio": 0.0,
     }
     assert outcome.summary["reasons"] == [
         "100% of the samples are closer to a training image than held-out images are: "
         "at most 50% allowed"
     ]
+
+
+def test_mirrored_copies_of_training_images_are_not_blessed(evaluate, digits, tmp_path):
+    outcome = evaluate(write_model(tmp_path / "model", digits[HELD_OUT:500, :, ::-1]))
+    assert outcome.summary["memorization"]["candidate"] == {
+        "share": 1.0,
+        "mirrored_share": 1.0,
+        "distance_ratio": 0.0,
+    }
+    assert (
+        "100% of the samples are copies of training images, 100% of them mirrored: "
+        "at most 50% allowed"
+    ) in outcome.summary["reasons"]
+    page = (outcome.folder / "report.html").read_text(encoding="utf-8")
+    assert "mirrored where that is nearer" in page
 
 
 def test_a_collapsed_model_is_not_blessed(evaluate, good_stock, tmp_path):

@@ -31,7 +31,11 @@ def find(folder, training, queries):
             | beam.Map(lambda found: path.write_bytes(pickle.dumps(found)))
         )
     found = pickle.loads(path.read_bytes())
-    return {(image.source, image.key): (image.distance, key) for image, key in found}
+    assert all(len(image.views) == 0 for image, _ in found)
+    return {
+        (image.source, image.key): (image.distance, key, *([True] if image.mirrored else []))
+        for image, key in found
+    }
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1024])
@@ -49,6 +53,29 @@ def test_equals_the_double_loop_whatever_the_batches(monkeypatch, tmp_path, batc
         assert key == bytes([distances.argmin()])
         assert distance == pytest.approx(distances.min(), rel=1e-5)
     assert found["real", b"\0"] == (0.0, bytes([4]))
+
+
+@pytest.mark.parametrize("batch", [1, 1024])
+def test_the_nearest_view_counts_and_of_equal_ones_the_one_not_mirrored(
+    monkeypatch, tmp_path, batch
+):
+    monkeypatch.setattr(nearest, "BATCH", batch)
+    train = np.eye(4)
+    far = np.full(4, 9.0)
+    queries = [
+        one._replace(views=np.array(views, np.float32))
+        for one, views in zip(
+            make(np.stack([far, far, train[2]])),
+            [(far, train[1], far), (train[3], far, far), (far, train[0], far)],
+            strict=True,
+        )
+    ]
+    found = find(tmp_path, make(train), queries)
+    assert found == {
+        ("candidate", bytes([0])): (0.0, bytes([1]), True),
+        ("candidate", bytes([1])): (0.0, bytes([3])),
+        ("candidate", bytes([2])): (0.0, bytes([2])),
+    }
 
 
 def test_without_training_images_or_samples_nothing_is_found(tmp_path):

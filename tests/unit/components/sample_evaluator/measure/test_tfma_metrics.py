@@ -41,6 +41,7 @@ def make_features(count=100):
                 digest=hashlib.sha256(vector.tobytes()).digest(),
                 vector=vector,
                 distance=distance_of(source, j),
+                mirrored=j % 3 == 0,
             )
             for j, vector in enumerate(
                 (rng.standard_normal((count, DIMENSION)) + 0.1 * i).astype(np.float32)
@@ -119,6 +120,7 @@ def test_memorization_compares_the_distances_to_training_images(results):
     for source in (sources.CANDIDATE, sources.BASELINE):
         assert found[source]["memorized_share"].value == pytest.approx(51 / 100)
         assert found[source]["distance_ratio"].value == pytest.approx(0.995 / 1.495)
+        assert found[source]["mirrored_share"].value == pytest.approx(17 / 51)
     assert "memorized_share" not in found[sources.TRAIN].metrics
 
 
@@ -143,7 +145,16 @@ def test_the_order_changes_nothing(results, tmp_path, order):
 def test_accumulators_may_be_merged_in_any_way():
     rng = np.random.default_rng(0)
     images = [
-        ImageFeatures(source, bytes([i]), "", i == 3, bytes([i % 5]), rng.standard_normal(4), i / 7)
+        ImageFeatures(
+            source,
+            bytes([i]),
+            label="",
+            flat=i == 3,
+            digest=bytes([i % 5]),
+            vector=rng.standard_normal(4),
+            distance=i / 7,
+            mirrored=i % 3 == 0,
+        )
         for source in ("real", "candidate")
         for i in range(10)
     ]
@@ -164,7 +175,8 @@ def test_accumulators_may_be_merged_in_any_way():
         np.testing.assert_array_equal(straight[source].vectors, shuffled[source].vectors)
         np.testing.assert_array_equal(straight[source].distances, shuffled[source].distances)
         np.testing.assert_array_equal(straight[source].distances, np.arange(10) / 7)
-        assert straight[source][2:] == shuffled[source][2:] == (1, 5)
+        np.testing.assert_array_equal(shuffled[source].mirrored, np.arange(10) % 3 == 0)
+        assert straight[source][3:] == shuffled[source][3:] == (1, 5)
 
 
 def test_tfma_itself_reads_the_results(results):

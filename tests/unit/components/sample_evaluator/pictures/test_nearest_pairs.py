@@ -32,7 +32,15 @@ def write(transform_graph, tmp_path):
         records = [serialize(image) for image in train]
         training = features_of(train, [example_key(record) for record in records])
         keys = [seed_key(SEED + i) for i in range(len(samples))]
-        queries = [*features_of(samples, keys, CANDIDATE), *features_of(samples, keys, REAL)]
+        queries = [
+            image._replace(views=mirrored.vector[None])
+            for source in (CANDIDATE, REAL)
+            for image, mirrored in zip(
+                features_of(samples, keys, source),
+                features_of(samples[:, :, ::-1], keys),
+                strict=True,
+            )
+        ]
         batches = [
             ImageBatch(CANDIDATE, keys[i : i + batch_size], [], samples[i : i + batch_size])
             for i in range(0, len(samples), batch_size)
@@ -52,15 +60,22 @@ def write(transform_graph, tmp_path):
 @pytest.mark.parametrize("batch_size", [7, 1000])
 def test_equals_the_search_through_all_training_images(write, digits, batch_size):
     samples, train = digits[:25], digits[100:900]
-    flat = [images.reshape(len(images), -1).astype(float) for images in (samples[:PAIRS], train)]
+    both = np.concatenate([train, train[:, :, ::-1]])
+    flat = [images.reshape(len(images), -1).astype(float) for images in (samples[:PAIRS], both)]
     distances = np.linalg.norm(flat[0][:, None] - flat[1], axis=-1)
-    nearest = train[distances.argmin(axis=1)]
+    nearest = both[distances.argmin(axis=1)]
     expected = image_grid(np.concatenate([samples[:PAIRS], nearest]), columns=PAIRS).squeeze()
     np.testing.assert_array_equal(write(samples, train, batch_size), expected)
 
 
 def test_a_copied_training_image_is_its_own_neighbor_and_neighbors_may_repeat(write, digits):
     copies = digits[[40, 7, 40]]
+    expected = image_grid(np.concatenate([copies, copies]), columns=3).squeeze()
+    np.testing.assert_array_equal(write(copies, digits[:50]), expected)
+
+
+def test_a_training_image_that_was_copied_mirrored_is_shown_mirrored(write, digits):
+    copies = np.concatenate([digits[[40]], digits[[7, 12], :, ::-1]])
     expected = image_grid(np.concatenate([copies, copies]), columns=3).squeeze()
     np.testing.assert_array_equal(write(copies, digits[:50]), expected)
 

@@ -86,6 +86,17 @@ def test_copies_of_training_images_are_a_sentence():
     )
 
 
+@pytest.mark.parametrize(("mirrored", "named"), [(0.5, False), (0.6, True)])
+def test_the_sentence_on_copies_names_mirrored_ones_if_they_are_most(mirrored, named):
+    values = beside_a_baseline(memorized_share=0.62, mirrored_share=mirrored)
+    [reason] = judge(values, failing("memorized_share"), OPTIONS).reasons
+    stated = (
+        "62% of the samples are copies of training images, 60% of them mirrored: "
+        "at most 50% allowed"
+    )
+    assert (reason == stated) == named
+
+
 @pytest.mark.parametrize(("coverage", "blessed"), [(0.46, True), (0.44, False), (0.0, False)])
 def test_a_collapsed_model_covers_too_little(coverage, blessed):
     verdict = judge(beside_a_baseline(coverage=coverage), passing(), OPTIONS)

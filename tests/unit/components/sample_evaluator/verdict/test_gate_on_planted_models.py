@@ -3,7 +3,7 @@
 import pytest
 from beam_verdicts import Evaluator
 from planted_models import RIGHT, plant
-from quick_verdicts import judge
+from quick_verdicts import extract_views, judge
 
 from components.features import load_extractor
 from components.sample_evaluator import sources
@@ -32,10 +32,12 @@ def verdicts(request):
     for seed in range(seeds):
         stock, models = plant(seed)
         vectors = {source: extract(pixels) for source, pixels in stock.items()}
+        seen = {source: extract_views(extract, pixels) for source, pixels in stock.items()}
         for name, pixels in models.items():
             shown = stock | {sources.CANDIDATE: pixels}
             described = vectors | {sources.CANDIDATE: extract(pixels)}
-            found[name].append(judge(shown, described, options))
+            views = seen | {sources.CANDIDATE: extract_views(extract, pixels)}
+            found[name].append(judge(shown, described, options, views))
     return found
 
 
@@ -70,4 +72,5 @@ def test_a_whole_evaluation_says_the_same(evaluator, model):
     shown = stock | {sources.CANDIDATE: models[model]}
     extract = load_extractor(DIGITS.features)
     vectors = {source: extract(pixels) for source, pixels in shown.items()}
-    assert evaluator.judge(model, models[model]) == judge(shown, vectors, DIGITS)
+    seen = {source: extract_views(extract, pixels) for source, pixels in shown.items()}
+    assert evaluator.judge(model, models[model]) == judge(shown, vectors, DIGITS, seen)

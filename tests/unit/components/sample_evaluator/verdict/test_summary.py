@@ -58,16 +58,22 @@ def test_contains_the_spread_the_change_and_the_copies():
             "kid_worsening": 0.001,
             "kid_margin": 0.003,
             "memorized_share": 0.02,
+            "mirrored_share": 0.6,
             "distance_ratio": 0.9,
         },
-        baseline={"kid": 0.006, "memorized_share": 0.01, "distance_ratio": 1.1},
+        baseline={
+            "kid": 0.006,
+            "memorized_share": 0.01,
+            "mirrored_share": 0.5,
+            "distance_ratio": 1.1,
+        },
     )
     kid = summary["metrics"]["kid"]
     assert (kid["stddev"], kid["worsening"], kid["margin"]) == (0.002, 0.001, 0.003)
     assert kid["baseline"] == 0.006
     assert summary["memorization"] == {
-        "candidate": {"share": 0.02, "distance_ratio": 0.9},
-        "baseline": {"share": 0.01, "distance_ratio": 1.1},
+        "candidate": {"share": 0.02, "mirrored_share": 0.6, "distance_ratio": 0.9},
+        "baseline": {"share": 0.01, "mirrored_share": 0.5, "distance_ratio": 1.1},
         "maximum": 0.5,
     }
 

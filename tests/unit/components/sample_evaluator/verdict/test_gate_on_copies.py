@@ -1,0 +1,107 @@
+"""Copies of training images are refused mirrored or shifted as well; new images are not."""
+
+import functools
+
+import numpy as np
+import pytest
+from beam_verdicts import Evaluator
+from drawn_shapes import draw_shapes, mirrored, shifted
+from planted_models import read_digits
+from quick_verdicts import extract_views, judge
+
+from components.features import load_extractor
+from components.features.options import FeatureOptions
+from components.sample_evaluator import sources
+from components.sample_evaluator.measure.results import MEMORIZED_SHARE
+from components.sample_evaluator.options import EvaluateOptions
+
+SEEDS = 20
+TRAINING, HELD_OUT = 500, 260  # images
+SETS = {
+    "digits": lambda: read_digits().pixels[: TRAINING + 3 * HELD_OUT],
+    "shapes": lambda: draw_shapes(TRAINING + 2 * HELD_OUT),
+    "symmetric shapes": lambda: draw_shapes(TRAINING + 2 * HELD_OUT, symmetric=True),
+}
+
+
+@functools.cache
+def described(name, space):
+    """The images of a set, the features of them, and of their views."""
+    images, extract = SETS[name](), load_extractor(FeatureOptions(name=space))
+    return images, extract(images), extract_views(extract, images)
+
+
+@pytest.mark.parametrize(
+    ("name", "space"),
+    [
+        ("digits", "pixels"),
+        ("digits", "random_conv"),
+        ("shapes", "random_conv"),
+        ("symmetric shapes", "random_conv"),
+    ],
+)
+def test_new_images_are_not_refused(name, space):
+    images, vectors, views = described(name, space)
+    options = EvaluateOptions(features=FeatureOptions(name=space), max_memorized=0.1)
+    for seed in range(SEEDS):
+        order = np.random.default_rng(seed).permutation(len(images))
+        ends = {
+            sources.TRAIN: order[:TRAINING],
+            sources.REAL: order[TRAINING : TRAINING + HELD_OUT],
+            sources.CANDIDATE: order[TRAINING + HELD_OUT : TRAINING + 2 * HELD_OUT],
+        }
+        verdict = judge(
+            {source: images[rows] for source, rows in ends.items()},
+            {source: vectors[rows] for source, rows in ends.items()},
+            options,
+            {source: views[:, rows] for source, rows in ends.items()},
+        )
+        assert verdict.blessed, (seed, verdict.reasons)
+
+
+def half(images, others):
+    """Every second image of each."""
+    rows = np.arange(len(images))[:, None, None, None]
+    return np.where(rows % 2, images, others)
+
+
+@pytest.fixture(scope="module")
+def stock():
+    parts = np.split(draw_shapes(TRAINING + 2 * HELD_OUT), [TRAINING, TRAINING + HELD_OUT])
+    return dict(zip((sources.TRAIN, sources.REAL, sources.BASELINE), parts, strict=True))
+
+
+@pytest.fixture(scope="module")
+def evaluator(stock, tmp_path_factory):
+    return Evaluator(stock, EvaluateOptions(), tmp_path_factory.mktemp("evaluator"))
+
+
+@pytest.mark.parametrize(
+    ("change", "share", "mirrored_share"),
+    [
+        pytest.param(mirrored, 1, 1, id="mirrored"),
+        pytest.param(lambda images: half(mirrored(images), images), 1, 0.5, id="half mirrored"),
+        pytest.param(
+            lambda images: half(shifted(images, 0, 1), shifted(images, -2, 2)),
+            0.75,
+            0,
+            id="shifted",
+        ),
+        pytest.param(
+            lambda images: shifted(mirrored(images), 2, -1), 0.75, 1, id="mirrored and shifted"
+        ),
+    ],
+)
+def test_a_whole_evaluation_refuses_copies(
+    evaluator, stock, request, change, share, mirrored_share
+):
+    name = request.node.callspec.id
+    verdict = evaluator.judge(name, change(stock[sources.TRAIN][:HELD_OUT]))
+    assert not verdict.blessed
+    assert MEMORIZED_SHARE in verdict.failed
+    found = evaluator.summary(name)["memorization"][sources.CANDIDATE]
+    assert share <= found["share"] <= 1
+    # Of a shifted disc near the middle, the mirrored image may be as near.
+    assert found["mirrored_share"] == pytest.approx(mirrored_share, abs=0.1)
+    named = any("copies of training images" in reason for reason in verdict.reasons)
+    assert named == (mirrored_share == 1)
