@@ -26,6 +26,7 @@ class ConfigError(ValueError):
     """An invalid configuration; one line per invalid key."""
 
     exit_code = exit_codes.USAGE
+    several_lines = True  # of other errors, line breaks are from names and are escaped
 
 
 def presets() -> list[str]:

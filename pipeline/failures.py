@@ -7,7 +7,7 @@ import re
 import click
 
 from trainer.common import exit_codes
-from trainer.common.text import LINE, first_line
+from trainer.common.text import LINE, first_line, printable
 
 FULL, QUOTA = "the disk is full", "the disk quota is used up"
 WORKSPACE_ERRNO = {
@@ -38,7 +38,14 @@ def describe(error: BaseException) -> tuple[int, str]:
 
     Returns:
         The exit code and the message: one line, or one line per wrong key of a configuration.
+        Control characters, which come from names of files, are escaped.
     """
+    code, text = _describe(error)
+    lines = text.split("\n") if getattr(error, "several_lines", False) else [text]
+    return code, "\n".join(map(printable, lines))
+
+
+def _describe(error: BaseException) -> tuple[int, str]:
     stop = find_stop(error)
     if isinstance(stop, SystemExit):
         return exit_codes.TERMINATED, "terminated; the next run resumes from here"

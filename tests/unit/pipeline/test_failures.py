@@ -48,6 +48,8 @@ FULL, FREE = "the disk is full", "free some space"
     ("error", "code", "text"),
     [
         (ConfigError("a\nb"), exit_codes.USAGE, "a\nb"),
+        (ConfigError("a\n\x1b[1mb"), exit_codes.USAGE, "a\n\\x1b[1mb"),
+        (ImageDataError("a\nb\x1b[1m"), exit_codes.DATA, r"a\nb\x1b[1m"),
         (NoModelError("none"), exit_codes.USAGE, "none"),
         (UnknownLabelError("none"), exit_codes.USAGE, "none"),
         (FeatureError("no weights"), exit_codes.USAGE, "no weights"),
