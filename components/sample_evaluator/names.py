@@ -1,7 +1,14 @@
 """Names of SampleEvaluator, its outputs, and their files and properties; some are TFX's own."""
 
+from trainer.names import METADATA
+
 NODE = "SampleEvaluator"
 MODEL = "model"  # input
+SIGNATURE = "generate"  # of a sampler SavedModel; others are optional
+NOT_A_SAMPLER = (
+    f"is not a sampler of this project, which has {METADATA} and the signature {SIGNATURE!r}, from "
+    "seed and nb_step to uint8 images; name a sampler, or a folder of images that the model drew"
+)
 OPTIONS = "options"  # execution property: EvaluateOptions as JSON
 
 EVALUATION = "evaluation"  # output

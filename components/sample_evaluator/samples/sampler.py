@@ -10,15 +10,16 @@ import numpy as np
 import tensorflow as tf
 from pydantic import ValidationError
 
+from components.sample_evaluator.names import NOT_A_SAMPLER, SIGNATURE
 from trainer.common import exit_codes
 from trainer.common.progress import phase
-from trainer.common.text import first_line
+from trainer.common.text import first_line, list_some
 from trainer.common.validation import explain
 from trainer.labels import NO_LABEL
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 
-SIGNATURE = "generate"  # required; the others are optional:
+# Optional signatures:
 TRAJECTORY = "trajectory"
 DEBLEND = "deblend"
 
@@ -50,12 +51,14 @@ class LoadedSampler:
         try:
             with phase("loading the model"):
                 self._model = tf.saved_model.load(path)
-            self._model.signatures[SIGNATURE]
+            signatures = list(self._model.signatures)
         except Exception as error:  # TF raises many types on a damaged SavedModel
             raise SamplerError(
-                f"{path} does not load as a SavedModel with the signature {SIGNATURE!r}: "
-                f"{first_line(error)}"
+                f"{path} does not load as a SavedModel: {first_line(error)}"
             ) from error
+        if SIGNATURE not in signatures:
+            found = list_some(sorted(signatures)) or "none"
+            raise SamplerError(f"{path} has the signatures {found}: it {NOT_A_SAMPLER}")
 
     def sample(
         self, seeds: np.ndarray, labels: Sequence[str], nb_step: int | None = None
@@ -185,6 +188,10 @@ def check_sampler(path: str, shape: tuple[int, int, int]) -> LoadedSampler:
 def _read_metadata(path: str) -> tuple[int, list[str], LimitOptions | None]:
     """The model's `nb_step`, its `labels` and its `limits`, None if it has none."""
     file = f"{path}/{METADATA}"
+    if not tf.io.gfile.isdir(path):
+        raise SamplerError(f"{path}: no such folder")
+    if not tf.io.gfile.exists(file):
+        raise SamplerError(f"{path} {NOT_A_SAMPLER}")
     try:
         with tf.io.gfile.GFile(file) as stream:
             metadata: dict[str, Any] = json.load(stream)

@@ -115,19 +115,15 @@ def test_other_image_shapes_are_named(serving):
         check_sampler(serving, (4, 4, 3))
 
 
-@pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"nb_step": 0}', '{"nb_step": "32"}'])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"nb_step": 0}', '{"nb_step": "32"}'])
 def test_metadata_without_steps_are_named(serving, text):
-    path = pathlib.Path(serving, METADATA)
-    if text is None:
-        path.unlink()
-    else:
-        path.write_text(text, encoding="utf-8")
+    pathlib.Path(serving, METADATA).write_text(text, encoding="utf-8")
     with pytest.raises(SamplerError, match=r"iadb.json contains.*nb_step"):
         check_sampler(serving, SHAPE)
 
 
 def test_a_missing_model_is_named(tmp_path):
-    with pytest.raises(SamplerError, match="gone"):
+    with pytest.raises(SamplerError, match="gone: no such folder"):
         check_sampler(str(tmp_path / "gone"), SHAPE)
 
 
@@ -138,11 +134,17 @@ def test_a_damaged_model_is_named_in_one_line(serving):
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_of_another_kind_is_named(serving, tmp_path):
+def test_a_model_of_another_kind_is_said_to_be_no_sampler_and_what_it_has(tmp_path):
     other = str(tmp_path / "other")
-    tf.saved_model.save(tf.Module(), other)
+    classifier = tf.Module()
+    classifier.call = tf.function(lambda x: {"score": x}, [tf.TensorSpec([None], tf.float32)])
+    tf.saved_model.save(classifier, other, signatures={"serving_default": classifier.call})
+    with pytest.raises(SamplerError, match="other is not a sampler of this project"):
+        check_sampler(other, SHAPE)
     path = pathlib.Path(other, METADATA)
     path.parent.mkdir()
     path.write_text('{"nb_step": 1}', encoding="utf-8")
-    with pytest.raises(SamplerError, match="with the signature 'generate'"):
+    with pytest.raises(
+        SamplerError, match=r"has the signatures serving_default: .* the signature 'generate'"
+    ):
         check_sampler(other, SHAPE)
