@@ -13,6 +13,20 @@ def list_some(names: Sequence[str]) -> str:
     return ", ".join(printable(shorten(name)) for name in names[:SHOWN]) + more
 
 
+def quantity(count: int, unit: str) -> str:
+    """A count with its unit, which is given in the singular: `1 image`, `1,200 images`."""
+    return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
+
+
+def side_by_side(value: float, limit: float, digits: int = 4) -> tuple[str, str]:
+    """Both numbers with as many significant digits, at least `digits`, as tell them apart."""
+    texts = f"{value:.{digits}g}", f"{limit:.{digits}g}"
+    while texts[0] == texts[1] and value != limit and digits < 17:
+        digits += 1
+        texts = f"{value:.{digits}g}", f"{limit:.{digits}g}"
+    return texts
+
+
 def printable(name: str) -> str:
     """Escapes the control characters of a name."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)

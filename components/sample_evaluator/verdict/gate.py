@@ -15,6 +15,7 @@ from components.sample_evaluator.measure.results import (
     tfma_name,
 )
 from components.sample_evaluator.options import EvaluateOptions
+from trainer.common.text import quantity, side_by_side
 
 # The excess of single-colored samples over held-out images, as a share, that rejects a model: NaN
 # in a network becomes such samples in uint8.
@@ -116,22 +117,25 @@ def _memorized_sentence(candidate: SourceResult, options: EvaluateOptions) -> st
     found, mirrored = candidate[MEMORIZED_SHARE], candidate[MIRRORED_SHARE].value
     if found.value is None:
         return _unavailable_sentence(MEMORIZED_SHARE, found)
+    share, allowed = side_by_side(100 * found.value, 100 * options.max_memorized, digits=3)
     if mirrored is not None and mirrored > 0.5:
         return (
-            f"{found.value:.0%} of the samples are copies of training images, {mirrored:.0%} of "
-            f"them mirrored: at most {options.max_memorized:.0%} allowed"
+            f"{share}% of the samples are copies of training images, {mirrored:.0%} of them "
+            f"mirrored: at most {allowed}% allowed"
         )
     return (
-        f"{found.value:.0%} of the samples are closer to a training image than held-out images "
-        f"are: at most {options.max_memorized:.0%} allowed"
+        f"{share}% of the samples are closer to a training image than held-out images are: at "
+        f"most {allowed}% allowed"
     )
 
 
 def _limit_sentence(name: str, found: MetricResult, options: EvaluateOptions) -> str:
     threshold = options.thresholds[name]
     if threshold.maximum is not None and found.value > threshold.maximum:
-        return f"{name} {found.value:.4g} exceeds {threshold.maximum:g}"
-    return f"{name} {found.value:.4g} is below {threshold.minimum:g}"
+        value, limit = side_by_side(found.value, threshold.maximum)
+        return f"{name} {value} exceeds {limit}"
+    value, limit = side_by_side(found.value, threshold.minimum)
+    return f"{name} {value} is below {limit}"
 
 
 def _worsening_sentence(
@@ -141,16 +145,20 @@ def _worsening_sentence(
         reason = found.worsening_unavailable or NOT_FINITE
         return f"{name} cannot be compared with the baseline: {reason}"
     allowed = options.thresholds[name].max_worsening
+    value, other = side_by_side(found.value, baseline.value)
+    by, limit = side_by_side(found.worsening + found.margin, allowed + found.margin)
     return (
-        f"{name} {found.value:.4g} is worse than the baseline's {baseline.value:.4g} by more than "
-        f"{allowed:g} plus the spread over seeds ({found.margin:.2g})"
+        f"{name} {value} is worse than the baseline's {other} by {by}: more than {limit}, the "
+        f"allowed {allowed:.4g} plus the spread over seeds"
     )
 
 
 def _image_problems(results: Results, options: EvaluateOptions) -> Iterator[str]:
     count = results[sources.REAL].images
     if count < options.min_samples:
-        yield (f"{count} held-out images are too few: at least {options.min_samples} are required")
+        few = "is too few" if count == 1 else "are too few"
+        found = quantity(count, "held-out image")
+        yield f"{found} {few}: at least {options.min_samples} are required"
 
 
 def _sample_problems(results: Results) -> Iterator[str]:
@@ -160,10 +168,11 @@ def _sample_problems(results: Results) -> Iterator[str]:
         return
     if candidate.distinct_images == 1:
         yield f"all {count} samples are the same image"
+    verb = "is" if candidate.flat_images == 1 else "are"
     excess = candidate.flat_images / count - real.flat_images / real.images
     if excess > MAX_FLAT_EXCESS:
         yield (
-            f"{candidate.flat_images} of {count} samples are a single color "
+            f"{candidate.flat_images} of {count} samples {verb} a single color "
             f"(held-out images: {real.flat_images}), as from a network that returns NaN"
         )
 
@@ -172,10 +181,12 @@ def _coverage_problems(results: Results, options: EvaluateOptions) -> Iterator[s
     coverage, floor = (results[s]["coverage"].value for s in (sources.CANDIDATE, sources.TRAIN))
     if coverage is None or floor is None:
         return  # too few images, which is a problem of its own
-    if coverage < options.min_coverage * floor:
+    required = options.min_coverage * floor
+    if coverage < required:
+        found, needed = side_by_side(100 * coverage, 100 * required, digits=3)
         yield (
-            f"the samples cover {coverage:.0%} of the held-out images, training images {floor:.0%}"
-            f": below {options.min_coverage:.0%} of that, kinds of images are missing"
+            f"the samples cover {found}% of the held-out images: below {needed}%, which is "
+            f"{options.min_coverage:.4g} of what training images cover, kinds of images are missing"
         )
 
 
@@ -209,9 +220,10 @@ def _is_better(found: MetricResult) -> bool:
 
 
 def _beside_baseline(name: str, found: MetricResult, baseline: MetricResult, how: str) -> str:
+    value, other = side_by_side(found.value, baseline.value)
     return (
-        f"{name} {found.value:.4g} is {how} than the baseline's {baseline.value:.4g} by more than "
-        f"the spread over seeds ({found.margin:.2g})"
+        f"{name} {value} is {how} than the baseline's {other} by more than the spread over seeds "
+        f"({found.margin:.2g})"
     )
 
 
@@ -219,10 +231,10 @@ def _kept_limits(results: Results, options: EvaluateOptions) -> Iterator[str]:
     for name, threshold in options.thresholds.items():
         found, baseline = results[sources.CANDIDATE][name], _baseline(results)[name]
         stated = f"{name} {found.value:.4g}"
-        if threshold.minimum is not None:
-            yield f"{stated} is at least {threshold.minimum:g}"
-        if threshold.maximum is not None:
-            yield f"{stated} is at most {threshold.maximum:g}"
+        for limit, relation in ((threshold.minimum, "at least"), (threshold.maximum, "at most")):
+            if limit is not None:
+                value, allowed = side_by_side(found.value, limit)
+                yield f"{name} {value} is {relation} {allowed}"
         if options.require_improvement and _is_better(found):
             yield _beside_baseline(name, found, baseline, "better")
         elif threshold.max_worsening is None:

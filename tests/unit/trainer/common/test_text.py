@@ -1,6 +1,6 @@
 import pytest
 
-from trainer.common.text import first_line, list_some
+from trainer.common.text import first_line, list_some, quantity, side_by_side
 
 
 def test_a_few_names_are_all_listed():
@@ -13,6 +13,23 @@ def test_of_many_names_the_first_are_listed_and_the_others_counted():
 
 def test_control_characters_in_names_are_escaped():
     assert list_some(["a\nb", "\x1b[31m"]) == r"a\nb, \x1b[31m"
+
+
+def test_one_is_not_a_plural():
+    assert [quantity(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "expected"),
+    [
+        (0.0312345, 0.02, ("0.03123", "0.02")),
+        (0.020001, 0.02, ("0.020001", "0.02")),
+        (0.02, 0.02, ("0.02", "0.02")),
+        (0.1 + 0.2, 0.3, ("0.30000000000000004", "0.29999999999999999")),
+    ],
+)
+def test_numbers_that_differ_look_different(value, limit, expected):
+    assert side_by_side(value, limit) == expected
 
 
 def test_of_a_long_name_the_beginning_is_shown():

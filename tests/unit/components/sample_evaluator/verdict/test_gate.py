@@ -63,8 +63,8 @@ def test_failed_thresholds_are_sentences():
     assert verdict.failed == {"kid"}
     assert verdict.reasons == (
         "kid 0.0312 exceeds 0.02",
-        "kid 0.0312 is worse than the baseline's 0.005 by more than 0.01 plus the spread over "
-        "seeds (0.0021)",
+        "kid 0.0312 is worse than the baseline's 0.005 by 0.0162: more than 0.0121, the allowed "
+        "0.01 plus the spread over seeds",
     )
 
 
@@ -81,7 +81,7 @@ def test_copies_of_training_images_are_a_sentence():
     values = beside_a_baseline(memorized_share=0.734)
     verdict = judge(values, failing("memorized_share"), OPTIONS)
     assert verdict.reasons == (
-        "73% of the samples are closer to a training image than held-out images are: "
+        "73.4% of the samples are closer to a training image than held-out images are: "
         "at most 50% allowed",
     )
 
@@ -153,6 +153,27 @@ def test_too_few_held_out_images_block_a_good_model():
     verdict = judge(values, passing(), OPTIONS)
     assert not verdict.blessed
     assert verdict.reasons == ("99 held-out images are too few: at least 100 are required",)
+
+
+def test_one_held_out_image_is_not_said_to_be_several():
+    values = {"real": source(images=1), "train": source(), "candidate": source(images=1, kid=0.0)}
+    reasons = judge(values, passing(), OPTIONS).reasons
+    assert reasons == ("1 held-out image is too few: at least 100 are required",)
+
+
+def test_the_numbers_of_a_refusal_have_the_digits_that_show_the_comparison():
+    values = beside_a_baseline(kid=0.0200000001, memorized_share=0.50002, coverage=0.449999)
+    verdict = judge(values, failing("kid", "memorized_share"), OPTIONS)
+    coverage, kid, memorized = verdict.reasons
+    assert kid == "kid 0.0200000001 exceeds 0.02"
+    assert memorized.startswith("50.002% of the samples")
+    assert memorized.endswith("at most 50% allowed")
+    assert coverage.startswith("the samples cover 44.9999% of the held-out images: below 45%")
+
+
+def test_a_kept_limit_that_is_nearly_reached_is_not_said_to_be_exceeded():
+    verdict = judge(beside_a_baseline(kid=0.01999999), passing(), OPTIONS)
+    assert verdict.reasons[0] == "kid 0.01999999 is at most 0.02"
 
 
 def test_no_images_at_all_block():
