@@ -18,7 +18,7 @@ class ImageSet(NamedTuple):
     distances: np.ndarray  # float64 [N], to the nearest training image
     mirrored: np.ndarray  # bool [N], whether that is nearest when mirrored
     flat: int  # images of a single color
-    distinct: int  # different images
+    digests: tuple[bytes, ...]  # SHA-256 of the pixels
 
 
 class GatherFeatures(beam.CombineFn):
@@ -53,5 +53,5 @@ def _image_set(images: list[ImageFeatures]) -> ImageSet:
         distances=np.array([image.distance for image in images]),
         mirrored=np.array([image.mirrored for image in images]),
         flat=sum(image.flat for image in images),
-        distinct=len({image.digest for image in images}),
+        digests=tuple(image.digest for image in images),
     )

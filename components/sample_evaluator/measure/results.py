@@ -16,7 +16,7 @@ from components.metrics import CATALOG, HOLDOUT_METRICS
 MEMORIZED_SHARE = "memorized_share"
 DISTANCE_RATIO = "distance_ratio"
 MIRRORED_SHARE = "mirrored_share"
-COUNTS = ("images", "flat_images", "distinct_images")
+COUNTS = ("images", "flat_images", "distinct_images", "equal_images")
 _METRICS = (*CATALOG, *HOLDOUT_METRICS, MEMORIZED_SHARE, DISTANCE_RATIO, MIRRORED_SHARE)
 
 
@@ -54,6 +54,7 @@ class SourceResult:
         images: number of images.
         flat_images: images of a single color.
         distinct_images: different images.
+        equal_images: images whose pixels are those of a held-out image.
         metrics: by name, those that TFMA wrote anything about.
         classes: by label, sorted; empty unless the metrics were computed by label.
     """
@@ -61,6 +62,7 @@ class SourceResult:
     images: int = 0
     flat_images: int = 0
     distinct_images: int = 0
+    equal_images: int = 0
     metrics: Mapping[str, MetricResult] = dataclasses.field(default_factory=dict)
     classes: Mapping[str, "SourceResult"] = dataclasses.field(default_factory=dict)
 

@@ -119,8 +119,11 @@ def _memorization(sets: _Sets, source: str, _: str) -> Sequence[float]:
 
 
 def _counts(sets: _Sets, source: str, _: str) -> Sequence[float]:
-    found = sets.get(source)
-    return (len(found.vectors), found.flat, found.distinct) if found else (0, 0, 0)
+    if source not in sets:
+        return 0, 0, 0, 0
+    found, held_out = sets[source], set(sets[sources.REAL].digests if sources.REAL in sets else ())
+    equal = sum(digest in held_out for digest in found.digests)
+    return len(found.vectors), found.flat, len(set(found.digests)), equal
 
 
 # From the images of all sources, the source and a metric to numbers; they raise MetricError.

@@ -20,6 +20,8 @@ from trainer.common.text import quantity, side_by_side
 # The excess of single-colored samples over held-out images, as a share, that rejects a model: NaN
 # in a network becomes such samples in uint8.
 MAX_FLAT_EXCESS = 0.01
+# The share of samples that are held-out images, pixel by pixel, from which on the reasons say so.
+EQUAL_SHARE = 0.01
 NOT_FINITE = "the value is not finite"
 
 
@@ -64,7 +66,7 @@ def judge(
         *failures,
         *_improvement_problems(results, options, failed),
     ]
-    reasons = problems or list(_kept_limits(results, options))
+    reasons = [*_equal_images(results), *(problems or _kept_limits(results, options))]
     if options.bless == "auto":
         return ModelVerdict(not problems, tuple(reasons), failed)
     found = "misses" if problems else "meets"
@@ -151,6 +153,18 @@ def _worsening_sentence(
         f"{name} {value} is worse than the baseline's {other} by {by}: more than {limit}, the "
         f"allowed {allowed:.4g} plus the spread over seeds"
     )
+
+
+def _equal_images(results: Results) -> Iterator[str]:
+    """A sentence if samples are held-out images pixel by pixel: a warning that rejects nothing."""
+    candidate = results[sources.CANDIDATE]
+    if candidate.equal_images > EQUAL_SHARE * candidate.images:
+        samples = quantity(candidate.images, "sample")
+        verb = "equals a held-out image" if candidate.equal_images == 1 else "equal held-out images"
+        yield (
+            f"{candidate.equal_images:,} of {samples} {verb} pixel by pixel: the metrics do not "
+            "show how good new images are"
+        )
 
 
 def _image_problems(results: Results, options: EvaluateOptions) -> Iterator[str]:

@@ -67,6 +67,7 @@ def summarize(
         "seed": options.seed,
         "samples": results[sources.REAL].images,
         "images": {name: found.images for name, found in results.items()},
+        "equal_to_held_out": results[sources.CANDIDATE].equal_images,
         "model": {"uri": setting.model},
         "baseline": {"uri": setting.baseline, "status": setting.baseline_status},
         "metrics": {name: _metric(name, results, options, verdict) for name in names},

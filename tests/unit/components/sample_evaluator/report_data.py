@@ -35,6 +35,7 @@ def make_summary(**changes):
         "seed": 7,
         "samples": 120,
         "images": {"real": 120, "candidate": 120, "baseline": 120, "train": 110, "noise": 120},
+        "equal_to_held_out": 0,
         "model": {"uri": "/workspace/artifacts/Trainer/model/31"},
         "baseline": {"uri": "/workspace/artifacts/Trainer/model/12", "status": "compared"},
         "metrics": {

@@ -242,10 +242,13 @@ def test_flat_and_equal_images_are_counted(tmp_path):
     found = stock[sources.CANDIDATE]
     found[:3] = [one._replace(flat=True) for one in found[:3]]
     found[5:10] = [one._replace(digest=found[20].digest) for one in found[5:10]]
+    held_out = stock[sources.REAL]
+    found[30:34] = [one._replace(digest=held_out[7].digest) for one in found[30:34]]
     candidate = analyze(str(tmp_path), stock)[sources.CANDIDATE]
     assert candidate.images == 100
     assert candidate.flat_images == 3
-    assert candidate.distinct_images == 100 - 5
+    assert candidate.distinct_images == 100 - 5 - 3
+    assert candidate.equal_images == 4
 
 
 def test_a_notebook_shows_the_results(results):

@@ -12,11 +12,12 @@ OPTIONS = EvaluateOptions(
 )
 
 
-def source(images=200, flat=0, distinct=None, **metrics):
+def source(images=200, flat=0, distinct=None, equal=0, **metrics):
     counts = {
         "images": images,
         "flat_images": flat,
         "distinct_images": images if distinct is None else distinct,
+        "equal_images": equal,
     }
     return parse(counts | metrics)
 
@@ -174,6 +175,14 @@ def test_the_numbers_of_a_refusal_have_the_digits_that_show_the_comparison():
 def test_a_kept_limit_that_is_nearly_reached_is_not_said_to_be_exceeded():
     verdict = judge(beside_a_baseline(kid=0.01999999), passing(), OPTIONS)
     assert verdict.reasons[0] == "kid 0.01999999 is at most 0.02"
+
+
+@pytest.mark.parametrize(("equal", "warned"), [(0, False), (2, False), (3, True)])
+def test_samples_that_are_held_out_images_are_a_warning_that_blocks_nothing(equal, warned):
+    verdict = judge(beside_a_baseline(equal=equal), passing(), OPTIONS)
+    assert verdict.blessed
+    warning = f"{equal} of 200 samples equal held-out images pixel by pixel"
+    assert verdict.reasons[0].startswith(warning) == warned
 
 
 def test_no_images_at_all_block():

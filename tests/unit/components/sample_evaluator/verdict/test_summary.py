@@ -78,6 +78,10 @@ def test_contains_the_spread_the_change_and_the_copies():
     }
 
 
+def test_contains_how_many_samples_are_held_out_images():
+    assert summarize_values({"kid": 0.01, "equal_images": 12.0})["equal_to_held_out"] == 12
+
+
 def test_contains_the_metrics_of_each_label():
     found = {"cat": {"images": 70.0, "kid": 0.5}, "dog": {"images": 50.0}}
     classes = summarize_values({"kid": 0.01}, by_label=found)["classes"]
