@@ -8,6 +8,7 @@ TFX, whose import takes seconds, is imported only for remote folders.
 """
 
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -72,8 +73,17 @@ def list_images(folder: str, *, required: bool = True) -> list[ImageFile]:
 
 def check_has_images(folder: str) -> None:
     """Raises what `list_images` would raise about the whole folder; stops at the first image."""
-    if next(_image_files(_root_of(folder)), None) is None:
+    if not count_images(folder, 1):
         raise _no_images(folder)
+
+
+def count_images(folder: str, at_most: int) -> int:
+    """Counts the image files at any depth below a folder; stops at `at_most`.
+
+    Raises:
+        ImageDataError: the folder is missing or unreadable.
+    """
+    return sum(1 for _ in itertools.islice(_image_files(_root_of(folder)), at_most))
 
 
 def count_other_files(folder: str) -> Counter[str]:

@@ -46,7 +46,7 @@ def describe(
     pipeline: beam.Pipeline,
     real: RealImages,
     models: Mapping[str, str],
-    stored: str | None,
+    stored: Mapping[str, str],
     options: EvaluateOptions,
     shape: tuple[int, int, int],
     output: str,
@@ -61,7 +61,7 @@ def describe(
         pipeline: empty; it is not run.
         real: the real images.
         models: folders of sampler SavedModels by source (candidate, baseline).
-        stored: folder of the examples to judge in place of a candidate's samples.
+        stored: folders of examples by source, in place of the samples of a model.
         options: samples, features, seed.
         shape: H, W, C of the images.
         output: folder for the pictures.
@@ -91,8 +91,8 @@ def describe(
         source: seeds | f"Sample[{source}]" >> beam.ParDo(DrawSamples(source, model))
         for source, model in models.items()
     }
-    if stored:
-        judged[sources.CANDIDATE] = _read_images(pipeline, stored, real.transform_graph, options)
+    for source, folder in stored.items():
+        judged[source] = _read_images(pipeline, source, folder, real.transform_graph, options)
     noise = seeds | "Noise" >> beam.Map(draw_noise, sources.NOISE, shape)
     drawn = (
         [*judged.values(), noise]
@@ -129,18 +129,22 @@ def _expect_samples(labels: list[str], nb_model: int) -> list[str]:
 
 
 def _read_images(
-    pipeline: beam.Pipeline, folder: str, transform_graph: str, options: EvaluateOptions
+    pipeline: beam.Pipeline,
+    source: str,
+    folder: str,
+    transform_graph: str,
+    options: EvaluateOptions,
 ) -> beam.PCollection:
-    """Stored images as ImageBatches of the candidate, as many as samples are requested."""
+    """Stored images as ImageBatches of a source, as many as samples are requested."""
     size = options.batch_size
     return (
         pipeline
-        | "ReadStored" >> ReadExamples([folder])
-        | "FirstStored" >> TakeFirst(options.samples, key=example_key)
-        | "ExpectStored" >> beam.ParDo(Expect(FEATURES))
-        | "SpreadStored" >> beam.Reshuffle()
-        | "BatchStored" >> beam.BatchElements(min_batch_size=size, max_batch_size=size)
-        | "DecodeStored" >> beam.ParDo(DecodeRecords(sources.CANDIDATE, transform_graph))
+        | f"ReadStored[{source}]" >> ReadExamples([folder])
+        | f"FirstStored[{source}]" >> TakeFirst(options.samples, key=example_key)
+        | f"ExpectStored[{source}]" >> beam.ParDo(Expect(FEATURES))
+        | f"SpreadStored[{source}]" >> beam.Reshuffle()
+        | f"BatchStored[{source}]" >> beam.BatchElements(min_batch_size=size, max_batch_size=size)
+        | f"DecodeStored[{source}]" >> beam.ParDo(DecodeRecords(source, transform_graph))
     )
 
 

@@ -47,7 +47,7 @@ class EvaluatedModel(NamedTuple):
 
 
 class StoredImages(NamedTuple):
-    """Images to judge in place of a model's samples.
+    """Images to compare in place of a model's samples.
 
     Attributes:
         uri: names them in what is written.
@@ -69,7 +69,7 @@ def evaluate(
     make_pipeline: Callable[[], beam.Pipeline],
     real: RealImages,
     candidate: EvaluatedModel | StoredImages,
-    baseline: EvaluatedModel | None,
+    baseline: EvaluatedModel | StoredImages | None,
     earlier: Sequence[types.Artifact],
     options: EvaluateOptions,
     output: str,
@@ -83,7 +83,9 @@ def evaluate(
         make_pipeline: returns an empty pipeline, which is then run.
         real: the real images.
         candidate: is judged.
-        baseline: the latest blessed model.
+        baseline: what the candidate is compared with, in a pipeline the latest blessed model. The
+            images of one of two StoredImages are not drawn from the seeds of the other's: where
+            metrics take pairs, they are in order of their keys.
         earlier: evaluations of the models blessed before, oldest first.
         options: samples, features, thresholds.
         output: folder for metrics.json, report.html, its pictures and TFMA's results.
@@ -92,19 +94,17 @@ def evaluate(
         FeatureError: the weights of the feature space are missing or not the pinned ones.
     """
     check_available(options.features)
-    models = {
-        source: model
-        for source, model in ((sources.CANDIDATE, candidate), (sources.BASELINE, baseline))
-        if isinstance(model, EvaluatedModel)
-    }
+    compared = {sources.CANDIDATE: candidate, **({sources.BASELINE: baseline} if baseline else {})}
+    models = {name: each for name, each in compared.items() if isinstance(each, EvaluatedModel)}
+    stored = {name: each for name, each in compared.items() if isinstance(each, StoredImages)}
     shape = _image_shape(real.transform_graph)
     loaded = {source: _load(model, shape) for source, model in models.items()}
-    judged, compared = loaded.get(sources.CANDIDATE, _Loaded()), loaded.get(sources.BASELINE)
-    if compared and compared.problem:
-        logging.warning("The baseline is not compared: %s", compared.problem)
+    judged, against = (loaded.get(s, _Loaded()) for s in (sources.CANDIDATE, sources.BASELINE))
+    if against.problem:
+        logging.warning("The baseline is not compared: %s", against.problem)
     config = make_eval_config(
         options,
-        baseline=bool(compared and compared.sampler),
+        baseline=baseline is not None and not against.problem,
         by_label=bool(judged.sampler and judged.sampler.labels),
         holdout=examples.HOLDOUT in real.examples,
     )
@@ -112,7 +112,7 @@ def evaluate(
         describe.describe,
         real=real,
         models={source: models[source].sampler for source in loaded if loaded[source].sampler},
-        stored=candidate.examples if isinstance(candidate, StoredImages) else None,
+        stored={source: images.examples for source, images in stored.items()},
         options=options,
         shape=shape,
         output=output,
@@ -126,7 +126,7 @@ def evaluate(
         judged.sampler and judged.sampler.nb_step,
         candidate.uri,
         baseline.uri if baseline else None,
-        _baseline_status(compared),
+        _baseline_status(baseline, against.problem),
     )
     content = summary.summarize(
         setting,
@@ -176,10 +176,10 @@ def _load(model: EvaluatedModel, shape: tuple[int, int, int]) -> _Loaded:
         return _Loaded(problem=str(error))
 
 
-def _baseline_status(loaded: _Loaded | None) -> str:
-    if loaded is None:
+def _baseline_status(baseline: EvaluatedModel | StoredImages | None, problem: str | None) -> str:
+    if baseline is None:
         return "there is none yet"
-    return f"not compared: {loaded.problem}" if loaded.problem else "compared"
+    return f"not compared: {problem}" if problem else "compared"
 
 
 def _image_shape(transform_graph: str) -> tuple[int, int, int]:

@@ -26,6 +26,12 @@ from trainer.common import exit_codes
     type=UserPath(),
     help="Training images, for the floor and memorization; default: half of --real, by hash.",
 )
+@click.option(
+    "--baseline",
+    metavar="MODEL_OR_FOLDER",
+    type=UserPath(),
+    help="Sampler or images to compare with, as a pipeline does with its latest blessed model.",
+)
 @config_options
 @click.option(
     "-o",
@@ -39,6 +45,7 @@ def evaluate(
     candidate: Path,
     real: Path,
     training: Path | None,
+    baseline: Path | None,
     arguments: ConfigArguments,
     output: Path | None,
     verbose: bool,
@@ -47,17 +54,22 @@ def evaluate(
 
     MODEL_OR_FOLDER is a sampler SavedModel, such as a version in workspace/serving, or a folder of
     images to judge in place of its samples. Metrics, report and verdict are the same as in a
-    pipeline. Only the sections data, evaluate and beam of the configuration apply; a model brings
-    its own resolution and channels. Without --preset and --config, the defaults apply.
+    pipeline. --baseline takes the place of the latest blessed model: the candidate must not be
+    worse. Only the sections data, evaluate and beam of the configuration apply; a model brings its
+    own resolution and channels. Without --preset and --config, the defaults apply.
     """
-    from pipeline.console.tables import make_console
-    from pipeline.evaluation.evaluate import evaluate_candidate
+    try:
+        from pipeline.console.tables import make_console
+        from pipeline.evaluation.evaluate import evaluate_candidate
 
-    config = arguments.load(default_preset=None)
-    output = output or Path(time.strftime("evaluation-%Y%m%d-%H%M%S"))
-    if not evaluate_candidate(
-        candidate, real, training, config, output, make_console(), verbose=verbose
-    ):
+        config = arguments.load(default_preset=None)
+        output = output or Path(time.strftime("evaluation-%Y%m%d-%H%M%S"))
+        blessed = evaluate_candidate(
+            candidate, baseline, real, training, config, output, make_console(), verbose=verbose
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("this evaluation was discarded") from None
+    if not blessed:
         sys.exit(exit_codes.NOT_BLESSED)
 
 

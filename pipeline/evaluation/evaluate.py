@@ -1,41 +1,41 @@
 """Evaluates a model or a folder of images outside a pipeline: what `iadb evaluate` does."""
 
+import contextlib
 import ctypes
+import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from components.features import check_available
-from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import list_images
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
 from pipeline.console.progress import showing
-from pipeline.failures import OutputError, find_stop
+from pipeline.evaluation.inputs import Inputs, check_name, find_inputs
+from pipeline.failures import OutputError, describe, find_stop
 from pipeline.logs import logging_to
 from pipeline.terminal import print_evaluation
 from trainer.common import exit_codes
 from trainer.common.progress import phase
 from trainer.common.signals import stop_on_signals
+from trainer.common.text import printable
 
 LOG = "evaluate.log"
+PATTERN = "*?[\\"  # Beam expands them in the paths of what it wrote before
 ALLOCATOR_THRESHOLD = 256 * 1024  # bytes
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # parameters of <malloc.h>
 
 
-class CandidateError(ValueError):
-    """The candidate is neither a model nor a folder of images."""
-
-    exit_code = exit_codes.USAGE
-
-
 def evaluate_candidate(
     candidate: Path,
+    baseline: Path | None,
     real: Path,
     training: Path | None,
     config: PipelineConfig,
@@ -48,11 +48,13 @@ def evaluate_candidate(
 
     Args:
         candidate: folder of a sampler SavedModel, or of images.
+        baseline: the same, to compare the candidate with; None: with none.
         real: folder of the images to compare with.
         training: folder of training images; None: half of `real` stands in for them.
         config: its sections `data` (a model brings its own resolution and channels), `evaluate` and
             `beam` apply.
-        output: new folder for the results; after a failure it does not exist.
+        output: new folder for the results; after a failure it does not exist. Of wrong images and
+            unexpected errors, the log remains beside it, in `OUTPUT.failed.log`.
         console: to print on.
         verbose: whether to show all logs.
 
@@ -60,48 +62,51 @@ def evaluate_candidate(
         Whether the candidate is blessed.
 
     Raises:
-        CandidateError: the candidate is neither a model nor a folder of images.
-        SamplerError: the model cannot be sampled.
-        ImageDataError: a folder has no images, or too many files that are not images.
-        OutputError: the output exists or cannot be created.
+        InputError: candidate or baseline is neither a model nor a folder of images, or a folder
+            would be compared with itself.
+        SamplerError: a model cannot be sampled, or draws images of another shape than the other.
+        ImageDataError: a folder has too few images, or too many files that are not images.
+        OutputError: the output exists, is inside what is compared, has the name of a pattern, or
+            cannot be created.
         FeatureError: the feature space is not available.
     """
     _return_freed_memory()
-    for folder in filter(None, (real, training)):
-        if not folder.is_dir():
-            raise ImageDataError(f"{folder}: no such folder; name the folder that holds the images")
-    is_model = _check_candidate(candidate)
+    inputs = find_inputs(candidate, baseline, real, training, config.evaluate.min_samples)
+    _check_output(output, inputs)
     check_available(config.evaluate.features)
     with (
-        _complete_or_absent(output) as partial,
+        _complete_or_absent(output, console) as partial,
         logging_to(partial / LOG, verbose=verbose),
-        showing(console, f"evaluating {candidate}") as phases,
+        showing(console, f"evaluating {printable(str(candidate))}") as phases,
     ):
         # TensorFlow takes seconds to start, so everything that can be wrong is checked before.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a training may use the GPU
         with phase("starting TensorFlow"):
             from pipeline.evaluation import steps
-        images = steps.run(candidate, real, training, config, partial, is_model=is_model)
+        images = steps.run(inputs, config, partial)
         seconds = phases.seconds()
     metrics = json.loads((output / evaluator_names.METRICS_JSON).read_text("utf-8"))
     print_evaluation(console, images, metrics, seconds, output / evaluator_names.REPORT_HTML)
     return metrics["blessed"]
 
 
-def _check_candidate(candidate: Path) -> bool:
-    """Whether the candidate is a model; if not, it has images."""
-    if not candidate.is_dir():
-        raise CandidateError(
-            f"{candidate}: no such folder; name a SavedModel or a folder of images"
+def _check_output(output: Path, inputs: Inputs) -> None:
+    """Raises an OutputError if results cannot be read there, or would be among what is compared."""
+    check_name(output)
+    if set(PATTERN) & set(str(output)):
+        raise OutputError(
+            f"{output}: {' '.join(PATTERN)} in a path are read as a pattern; name another folder "
+            "with --output"
         )
-    if (candidate / "saved_model.pb").is_file():
-        return True
-    if list_images(str(candidate), required=False):
-        return False
-    raise CandidateError(
-        f"{candidate}: neither a SavedModel (it has no saved_model.pb) nor a folder of images"
-    )
+    place = Path(os.path.realpath(output))
+    judged = [each.folder for each in (inputs.candidate, inputs.baseline) if each]
+    for folder in filter(None, (*judged, inputs.real, inputs.training)):
+        if place.is_relative_to(os.path.realpath(folder)):
+            raise OutputError(
+                f"{output} is inside {folder}, which is compared; name a folder outside with "
+                "--output"
+            )
 
 
 def _return_freed_memory() -> None:
@@ -118,8 +123,11 @@ def _return_freed_memory() -> None:
 
 
 @contextmanager
-def _complete_or_absent(output: Path) -> Iterator[Path]:
-    """A folder beside the output, renamed to it at the end and removed after a failure."""
+def _complete_or_absent(output: Path, console: Console) -> Iterator[Path]:
+    """A folder beside the output, renamed to it at the end and removed after a failure.
+
+    If one line cannot say all about the failure, the log is kept beside.
+    """
     if os.path.lexists(output):
         raise OutputError(f"{output} already exists; name another folder with --output")
     partial = output.with_name(f"{output.name}.partial-{os.getpid()}")
@@ -133,8 +141,19 @@ def _complete_or_absent(output: Path) -> Iterator[Path]:
             partial.rename(output)
     except BaseException as error:
         stop = find_stop(error)
-        if isinstance(stop, KeyboardInterrupt):
-            stop = KeyboardInterrupt("this evaluation was discarded")
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+            # Libraries do not say which disk is full; Beam writes to both of these.
+            places = (str(output.absolute().parent), tempfile.gettempdir())
+            error.filename = min(places, key=lambda place: shutil.disk_usage(place).free)
+        if describe(error)[0] in (exit_codes.DATA, exit_codes.UNEXPECTED):
+            _keep_log(partial, output, console)
         raise (stop or error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _keep_log(partial: Path, output: Path, console: Console) -> None:
+    kept = output.with_name(f"{output.name}.failed.log")
+    with contextlib.suppress(OSError):  # the failure itself is reported
+        (partial / LOG).replace(kept)
+        console.print(f"Log      {escape(printable(str(kept)))}", soft_wrap=True)

@@ -6,10 +6,9 @@ of a run on the same images.
 
 import functools
 import json
-import math
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,42 +26,37 @@ from components.progress import DECODED, FEATURES
 from components.real_features import names as feature_names
 from components.real_features.executor import write_features
 from components.sample_evaluator import names as evaluator_names
+from components.sample_evaluator import sources
 from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages, evaluate
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, load_sampler
 from pipeline.config import PipelineConfig
+from pipeline.evaluation.inputs import Inputs, Judged, check_count
 from trainer import examples, preprocessing
 from trainer.common.progress import phase
 from trainer.common.signals import raise_lost_stop
+from trainer.common.text import quantity
 
 IMAGES_JSON = "images.json"  # which files of each folder were accepted and rejected
 SPLIT_PERCENT = 50  # of a single folder of real images: the share to compare with
 SPLIT_SALT = "evaluate:"  # else all images that a pipeline held out would be compared
-STORED = "stored"  # the split of a candidate that is a folder of images
 
 
-def run(
-    candidate: Path,
-    real: Path,
-    training: Path | None,
-    config: PipelineConfig,
-    output: Path,
-    *,
-    is_model: bool,
-) -> list[str]:
-    """Writes an evaluation to a folder; other arguments and errors as in `evaluate_candidate`.
-
-    Args:
-        is_model: whether the candidate is a model, and not a folder of images.
+def run(inputs: Inputs, config: PipelineConfig, output: Path) -> list[str]:
+    """Writes an evaluation to a folder; errors and `config` as in `evaluate_candidate`.
 
     Returns:
         The images that were compared, one line per set.
     """
-    # Referenced to the end, or each step would load the model again.
-    sampler = load_sampler(str(candidate)) if is_model else None
-    options = _image_options(config, sampler, split=training is None)
-    sets = _image_sets(real, training, None if sampler else candidate)
+    judged = {sources.CANDIDATE: inputs.candidate}
+    if inputs.baseline:
+        judged[sources.BASELINE] = inputs.baseline
+    # Referenced to the end, or each step would load the models again.
+    samplers = [load_sampler(str(each.folder)) for each in judged.values() if each.is_model]
+    options = _image_options(config, samplers, split=inputs.training is None)
+    stored = {name: each.folder for name, each in judged.items() if not each.is_model}
+    sets = _image_sets(inputs, stored)
     scratch = output / "scratch"
 
     def pipeline(component: str) -> beam.Pipeline:
@@ -77,19 +71,23 @@ def run(
                 pipeline(example_names.NODE),
                 ImageSource(str(folder), split=splits[0] if len(splits) == 1 else None),
                 options,
-                str(scratch / name),
+                str(scratch / "reports" / name),
                 targets,
                 SPLIT_SALT,
             )
     (output / IMAGES_JSON).write_text(json.dumps(reports, indent=1), "ascii")
+    images = {split: n for report in reports.values() for split, n in report["splits"].items()}
+    for name in stored:
+        check_count(stored[name], images[name], config.evaluate.min_samples)
+    half = "" if inputs.training else " in the half to compare with"
+    check_count(inputs.real, images[examples.EVAL], config.evaluate.min_samples, half)
     graph = str(scratch / "transform_graph")
     with phase("building the graph that decodes images"):
         write_transform_graph(
             pipeline(tfx_names.TRANSFORM), options.resolution, options.channels, graph
         )
 
-    images = {split: n for report in reports.values() for split, n in report["splits"].items()}
-    count = min(config.evaluate.samples, images[examples.EVAL], images.get(STORED, math.inf))
+    count = min(config.evaluate.samples, *(images[name] for name in (examples.EVAL, *stored)))
     evaluate_options = config.evaluate.without_holdout().model_copy(update={"samples": count})
     features = scratch / "features"
     features.mkdir()
@@ -98,61 +96,76 @@ def run(
         write_features(
             pipeline(feature_names.NODE), examples_folders, evaluate_options, graph, str(features)
         )
-    uri = str(candidate)
-    judged = EvaluatedModel(uri, uri) if sampler else StoredImages(uri, str(scratch / STORED))
+    candidate, baseline = (
+        _compared(name, judged[name], scratch) if name in judged else None
+        for name in (sources.CANDIDATE, sources.BASELINE)
+    )
     data = RealImages(examples_folders, str(features), graph)
     make_pipeline = functools.partial(pipeline, evaluator_names.NODE)
-    evaluate(make_pipeline, data, judged, None, [], evaluate_options, str(output))
+    evaluate(make_pipeline, data, candidate, baseline, [], evaluate_options, str(output))
     shutil.rmtree(scratch)
-    return list(_describe(sets, reports, evaluate_options, candidate))
+    return list(_describe(sets, reports, evaluate_options, judged))
+
+
+def _compared(name: str, judged: Judged, scratch: Path) -> EvaluatedModel | StoredImages:
+    uri = str(judged.folder)
+    return EvaluatedModel(uri, uri) if judged.is_model else StoredImages(uri, str(scratch / name))
 
 
 def _image_options(
-    config: PipelineConfig, sampler: LoadedSampler | None, *, split: bool
+    config: PipelineConfig, samplers: Sequence[LoadedSampler], *, split: bool
 ) -> ImageOptions:
     """The options of ImageExampleGen; a model brings its own resolution and channels."""
     update: dict[str, Any] = {"eval_percent": SPLIT_PERCENT} if split else {}
-    if sampler:
-        height, width, channels = sampler.image_shape()
+    shapes = [sampler.image_shape() for sampler in samplers]
+    if len(set(shapes)) > 1:
+        raise SamplerError(
+            f"the candidate draws images of shape {shapes[0]}, the baseline {shapes[1]}; only "
+            "models of equal shapes can be compared"
+        )
+    if shapes:
+        height, width, channels = shapes[0]
         if height != width or channels not in (1, 3):
             raise SamplerError(
-                f"the model draws images of shape {(height, width, channels)}; only square images "
-                "with 1 or 3 channels can be compared"
+                f"the model draws images of shape {shapes[0]}; only square images with 1 or 3 "
+                "channels can be compared"
             )
         update |= {"resolution": height, "channels": channels}
     data = config.data.model_dump(include=set(ImageOptions.model_fields))
     return ImageOptions.model_validate(data | update)
 
 
-def _image_sets(
-    real: Path, training: Path | None, candidate: Path | None
-) -> dict[str, tuple[Path, list[str]]]:
+def _image_sets(inputs: Inputs, stored: Mapping[str, Path]) -> dict[str, tuple[Path, list[str]]]:
     """The folders of images by name, each with the splits that its images go to."""
+    real, training = inputs.real, inputs.training
     if training:
         sets = {"real": (real, [examples.EVAL]), "training": (training, [examples.TRAIN])}
     else:
         sets = {"real": (real, [examples.TRAIN, examples.EVAL])}
-    return sets | ({"candidate": (candidate, [STORED])} if candidate else {})
+    return sets | {name: (folder, [name]) for name, folder in stored.items()}
 
 
 def _describe(
     sets: Mapping[str, tuple[Path, list[str]]],
     reports: Mapping[str, Mapping[str, Any]],
     options: EvaluateOptions,
-    candidate: Path,
+    judged: Mapping[str, Judged],
 ) -> Iterator[str]:
     count, first = options.samples, options.seed
     real = reports["real"]["splits"]
-    if "candidate" in reports:
-        stored = reports["candidate"]["splits"][STORED]
-        yield f"{count:,} of {stored:,} images in {candidate}, chosen by hash"
-    else:
-        yield f"{count:,} samples of {candidate}, seeds {first} to {first + count - 1}"
-    yield f"compared with {count:,} of {sum(real.values()):,} images in {sets['real'][0]}"
+    for name, (folder, is_model) in judged.items():
+        before = "the baseline: " if name == sources.BASELINE else ""
+        if is_model:
+            yield f"{before}{count:,} samples of {folder}, seeds {first} to {first + count - 1}"
+        else:
+            of = quantity(reports[name]["splits"][name], "image")
+            yield f"{before}{count:,} of {of} in {folder}, chosen by hash"
+    of = quantity(sum(real.values()), "image")
+    yield f"compared with {count:,} of {of} in {sets['real'][0]}"
     role = "the floor and the reference for memorization"
     if "training" in reports:
         training = reports["training"]["splits"][examples.TRAIN]
-        yield f"{training:,} images in {sets['training'][0]}: {role}"
+        yield f"{quantity(training, 'image')} in {sets['training'][0]}: {role}"
     else:
         yield f"the other {real[examples.TRAIN]:,}, split by hash: {role}"
     for name, report in reports.items():

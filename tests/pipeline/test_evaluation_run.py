@@ -108,7 +108,7 @@ def test_a_folder_is_compared_with_half_of_another_and_a_bad_file_is_named(split
     assert reports["candidate"]["rejected_files"] == [["broken.png", "not an image"]]
     assert "'broken.png' (not an image)" in result.output
     halves = reports["real"]["splits"]
-    count = min(halves["eval"], reports["candidate"]["splits"]["stored"])
+    count = min(halves["eval"], reports["candidate"]["splits"]["candidate"])
     metrics = read_metrics(out)
     assert metrics["images"] == {
         "candidate": count,
@@ -138,9 +138,9 @@ def test_one_class_is_not_blessed_for_all_ten_and_held_out_images_can_be_halved(
 
 def test_an_interrupted_evaluation_leaves_nothing_behind(splits, tmp_path):
     code = "from pipeline.cli import main; main()"
-    real = str(splits / examples.TRAIN)
+    candidate, real = (str(splits / split) for split in (examples.EVAL, examples.TRAIN))
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "evaluate", real, "--real", real, *GRAY_8, "-o", "out"],
+        [sys.executable, "-c", code, "evaluate", candidate, "--real", real, *GRAY_8, "-o", "out"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
