@@ -20,6 +20,7 @@ from pipeline.console.tables import Column, cell, number, print_table
 from pipeline.registry.lineage import Run
 from pipeline.workspace import Workspace
 from trainer.common.phases import OTHER
+from trainer.common.text import printable
 
 SHOWN = 0.1  # seconds; a phase that takes less is not named
 WORK = {  # what a node does, for those that can take a while
@@ -135,10 +136,10 @@ def print_evaluation(
     """
     console.print()
     for i, line in enumerate(images):
-        _row(console, "" if i else "Images", escape(line))
+        _row(console, "" if i else "Images", escape(printable(line)))
     print_verdict(console, metrics)
     _prose(console, "Time", describe_seconds(seconds))
-    _row(console, "Report", escape(str(report)))
+    _row(console, "Report", escape(printable(str(report))))
 
 
 def describe_seconds(seconds: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""The summary that a run prints at its end."""
+"""The summary that a run or an evaluation prints at its end."""
 
 import io
 import json
@@ -9,7 +9,7 @@ from rich.console import Console
 
 from components.image_example_gen import names
 from pipeline.registry.lineage import Run
-from pipeline.terminal import NodeLines, print_summary
+from pipeline.terminal import NodeLines, print_evaluation, print_summary
 from pipeline.workspace import Workspace
 
 
@@ -54,3 +54,13 @@ def test_each_pipeline_run_is_announced_once_when_its_first_node_starts():
         lines.started(node, run)
         lines.finished(node, 1.0, cached=False)
     assert begun == lines.run_ids == ["a", "b"]
+
+
+def test_names_of_evaluated_folders_do_not_control_the_terminal(tmp_path):
+    console = Console(file=io.StringIO(), width=200)
+    metrics = {"samples": 1, "features": "pixels", "metrics": {}, "blessed": True, "reasons": []}
+    name = "a\n\x1b[1m[red]"
+    print_evaluation(console, [f"1 image in {name}"], metrics, {}, tmp_path / name)
+    lines = console.file.getvalue().splitlines()
+    assert r"Images   1 image in a\n\x1b[1m[red]" in lines
+    assert rf"Report   {tmp_path}/a\n\x1b[1m[red]" in lines
