@@ -12,6 +12,7 @@ from pipeline.commands.config import config
 from pipeline.commands.dashboard import dashboard
 from pipeline.commands.data import data
 from pipeline.commands.evaluate import digest, evaluate
+from pipeline.commands.features import features
 from pipeline.commands.kubeflow import kubeflow
 from pipeline.commands.models import models, promote, rollback
 from pipeline.commands.run import run
@@ -91,6 +92,7 @@ COMMANDS = (  # the most needed first, as in the help
     clean,
     notify_test,
     serve_check,
+    features,
     digest,
     kubeflow,
 )

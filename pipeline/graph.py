@@ -80,6 +80,7 @@ def create_pipeline(
     metadata: metadata_store_pb2.ConnectionConfig | None = None,
     *,
     earlier_models: bool = True,
+    features_warning: str = "",
 ) -> Pipeline:
     """Builds the pipeline.
 
@@ -91,6 +92,7 @@ def create_pipeline(
         metadata: the store of ML Metadata; without it, the runner has to know.
         earlier_models: whether the runner runs the strategies that find what earlier runs made.
             Without them no model has a baseline: the limits alone decide; and no drift is seen.
+        features_warning: for the report, about the feature space, which is never `auto` here.
 
     Raises:
         ConfigError: a warm start is asked for, or drift is to be held, without earlier runs.
@@ -98,7 +100,7 @@ def create_pipeline(
     data = _data_nodes(config, schema, earlier_models)
     trainer, *base_model = _training_nodes(config, locations, data, earlier_models)
     model = trainer.outputs[trainer_names.MODEL]
-    judging = _judging_nodes(config, locations, data, model, earlier_models)
+    judging = _judging_nodes(config, locations, data, model, earlier_models, features_warning)
     nodes = [*data.nodes, trainer, *base_model, *judging]
     for node in nodes:
         if isinstance(node, BaseBeamComponent):
@@ -247,6 +249,7 @@ def _judging_nodes(
     data: _Data,
     model: BaseChannel,
     earlier_models: bool,
+    features_warning: str,
 ) -> list[BaseNode]:
     """What compares the model with the images and with earlier models, and pushes it."""
     samples = RuntimeParameter("samples", int, config.evaluate.samples)
@@ -276,6 +279,7 @@ def _judging_nodes(
         history=baseline.outputs[evaluator_names.EVALUATION] if baseline else None,
         options=config.evaluate,
         samples=samples,
+        features_warning=features_warning,
         source_hash=source_hash("components.sample_evaluator.executor"),
     )
     pusher = AtomicPusher(

@@ -1,5 +1,6 @@
 """One run of the pipeline, from the configuration to the summary: `iadb run`."""
 
+import functools
 import logging
 import os
 import shutil
@@ -19,6 +20,7 @@ from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
 from pipeline.config import ConfigError, DataConfig, PipelineConfig, require_folder
 from pipeline.console.progress import showing
+from pipeline.features import with_chosen_features
 from pipeline.logs import logging_to
 from pipeline.registry import lineage, read_files, serving
 from pipeline.registry.journal import Journal
@@ -69,6 +71,9 @@ def run_pipeline(
     require_folder(config, workspace.folder)
     schema = read_schema(config.validation.schema_file)
     _refuse_cluster()
+    config, warning = with_chosen_features(
+        config, functools.partial(console.print, markup=False, soft_wrap=True)
+    )
     check_available(config.evaluate.features)
     _check_images(config.data)
     with workspace.locked():
@@ -85,12 +90,13 @@ def run_pipeline(
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
             found = _snapshots(config)
-            run = _run(config, workspace, runner, schema, gpus, lines)
+            run = _run(config, workspace, runner, schema, gpus, lines, warning)
             live = serving.find_live(workspace.serving, run.model)
             if run.pushable and live is None:
                 # TFX's cache holds the push, but the live version is another one, or missing.
                 console.print("  the model is blessed but not live: pushing it again")
-                live = _run(config, workspace, runner, schema, gpus, lines, push=log.stem).pushed
+                again = _run(config, workspace, runner, schema, gpus, lines, warning, push=log.stem)
+                live = again.pushed
             if run.evaluation:
                 _keep_report(run, workspace)
             if run.blessed is not None:
@@ -156,6 +162,7 @@ def _run(
     schema: str,
     gpus: str | None,
     lines: NodeLines,
+    features_warning: str,
     push: str = "",
 ) -> lineage.Run:
     with showing(lines.console, "starting TensorFlow and TFX"):
@@ -170,7 +177,9 @@ def _run(
             push=push,
         )
         metadata = sqlite_metadata_connection_config(str(workspace.metadata))
-        pipeline = create_pipeline(config, locations, schema, metadata)
+        pipeline = create_pipeline(
+            config, locations, schema, metadata, features_warning=features_warning
+        )
         run = import_module(f"pipeline.runners.{runner}").run
     try:
         run(pipeline, lines, gpus)

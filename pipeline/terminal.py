@@ -114,6 +114,8 @@ def print_verdict(console: Console, metrics: dict) -> None:
     """Prints the metrics and the verdict of an evaluation."""
     _row(console, "Metrics", f"{metrics['samples']:,} samples, {escape(metrics['features'])}")
     print_metrics(console, metrics["metrics"])
+    if warning := metrics.get("features_warning"):  # versions before did not write it
+        _prose(console, "Warning", f"[yellow]{escape(warning)}[/]")
     verdict = "[green]blessed[/]" if metrics["blessed"] else "[red]not blessed[/]"
     _prose(console, "Verdict", f"{verdict}: {escape('; '.join(metrics['reasons']))}")
 

@@ -46,6 +46,8 @@ def load_extractor(options: FeatureOptions) -> Extractor:
     # Imported on use: a configuration is read without the libraries of the spaces. The statements
     # are literal, for source_hash follows them.
     match options.kind:
+        case "auto":
+            raise FeatureError("evaluate.features: auto must be chosen before a component starts")
         case "pixels":
             from components.features.pixels import load
         case "random_conv":

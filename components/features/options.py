@@ -46,25 +46,35 @@ class SpaceKind(NamedTuple):
     argument: str = ""  # of the text after the colon; empty: no colon
     required: tuple[str, ...] = ()  # settings
     optional: tuple[str, ...] = ()
+    vector: str = "the network's"  # number of dimensions, in words
+    weights: str = "none"  # where they come from, in words
 
 
 _FREE_INPUT = ("resolution", "mean", "stddev")
+AUTO = "auto"
 KINDS = {
-    "pixels": SpaceKind(),
-    "random_conv": SpaceKind(),
-    EFFICIENTNET_LITE0.space: SpaceKind(optional=("resolution",)),
-    "keras": SpaceKind("NETWORK", ("weights", "sha256"), ("resolution",)),
-    "saved_model": SpaceKind("URI", ("sha256",), _FREE_INPUT),
-    "onnx": SpaceKind("URI", ("sha256",), _FREE_INPUT),
+    AUTO: SpaceKind(vector="as chosen", weights="as chosen"),
+    "pixels": SpaceKind(vector="H * W * C"),
+    "random_conv": SpaceKind(vector="128"),
+    EFFICIENTNET_LITE0.space: SpaceKind(
+        optional=("resolution",), vector="1,280", weights="fetched once"
+    ),
+    "keras": SpaceKind("NETWORK", ("weights", "sha256"), ("resolution",), weights="a file"),
+    "saved_model": SpaceKind("URI", ("sha256",), _FREE_INPUT, weights="the folder"),
+    "onnx": SpaceKind("URI", ("sha256",), _FREE_INPUT, weights="a file or folder"),
 }
+
+
+def syntax(kind: str) -> str:
+    """How a kind of feature space is named in the configuration."""
+    return f"{kind}:{KINDS[kind].argument}".rstrip(":")
 
 
 def _check_name(name: str) -> str:
     kind, colon, argument = name.partition(":")
     wants_argument = kind in KINDS and bool(KINDS[kind].argument)
     if kind not in KINDS or not wants_argument == bool(colon) == bool(argument):
-        forms = [f"{kind}:{form.argument}".rstrip(":") for kind, form in KINDS.items()]
-        raise ValueError(f"must be one of {', '.join(forms)}")
+        raise ValueError(f"must be one of {', '.join(map(syntax, KINDS))}")
     if kind == "keras" and argument not in KERAS_NETWORKS:
         close = difflib.get_close_matches(argument, KERAS_NETWORKS, n=1)
         hint = (
@@ -89,7 +99,8 @@ class FeatureOptions(Options):
     """A feature space. Weights are pinned by digest, so equal options give equal features."""
 
     name: Annotated[str, AfterValidator(_check_name)] = Field(
-        description="pixels, random_conv, keras:NETWORK, saved_model:URI or onnx:URI"
+        description="auto, pixels, random_conv, efficientnet-lite0, keras:NETWORK, saved_model:URI "
+        "or onnx:URI; auto: efficientnet-lite0 for color images of 32 pixels or more, else random_conv"
     )
     weights: Annotated[str, AfterValidator(_check_weights)] | None = Field(
         None, description="for keras:NETWORK: path or URI of its weights, .weights.h5 or .h5"
@@ -104,7 +115,8 @@ class FeatureOptions(Options):
         ge=8,
         le=1024,
         description="side in pixels to resize images to; default: the one that keras:NETWORK was "
-        "trained on, the one that the model declares, or none if it accepts any",
+        "trained on, 224 for efficientnet-lite0, the one that the model declares, or none if it "
+        "accepts any",
     )
     mean: Channels | None = Field(
         None,

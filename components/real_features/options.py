@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from components.features.options import FeatureOptions, Features
+from components.features.options import AUTO, FeatureOptions, Features
 from trainer.common.options import Options
 
 
@@ -14,6 +14,6 @@ class RealFeaturesOptions(Options):
     )
     batch_size: int = Field(256, ge=1, description="images per batch, in sampling and features")
     features: Features = Field(
-        FeatureOptions(name="random_conv"),
+        FeatureOptions(name=AUTO),
         description="feature space: a name, or a name with settings",
     )

@@ -73,6 +73,8 @@ def evaluate(
     earlier: Sequence[types.Artifact],
     options: EvaluateOptions,
     output: str,
+    *,
+    features_warning: str = "",
 ) -> gate.ModelVerdict:
     """Compares a candidate with real images and judges it.
 
@@ -89,6 +91,7 @@ def evaluate(
         earlier: evaluations of the models blessed before, oldest first.
         options: samples, features, thresholds.
         output: folder for metrics.json, report.html, its pictures and TFMA's results.
+        features_warning: about the feature space; may be empty.
 
     Raises:
         FeatureError: the weights of the feature space are missing or not the pinned ones.
@@ -127,6 +130,7 @@ def evaluate(
         candidate.uri,
         baseline.uri if baseline else None,
         _baseline_status(baseline, against.problem),
+        features_warning,
     )
     content = summary.summarize(
         setting,

@@ -55,6 +55,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 samples=exec_properties["samples"],
             ),
             evaluation.uri,
+            features_warning=exec_properties.get("features_warning", ""),
         )
         evaluation.set_int_custom_property(names.MODEL_ID, model.id)
         _record_metrics(evaluation)

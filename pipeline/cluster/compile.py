@@ -1,11 +1,14 @@
 """Compiles the pipeline of a configuration for Kubeflow Pipelines."""
 
+import functools
 import json
 from pathlib import Path
 
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
+from pipeline import failures
 from pipeline.config import ConfigError, PipelineConfig
+from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
 from pipeline.metadata.database import ENVIRONMENT
 from pipeline.runners.gpu import GPU_NODES
@@ -26,13 +29,18 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
     Its inputs are `data_folder`, `span`, `steps` and `samples`; the configuration's values are the
     defaults.
 
+    The feature space is chosen here if the configuration leaves it open: the nodes fetch nothing.
+
     Raises:
         ConfigError: the configuration cannot run on Kubeflow.
         OSError: the file cannot be written.
     """
+    config, warning = with_chosen_features(config, functools.partial(failures.say, error=True))
     locations = Locations.below(config.kubeflow.root)
     try:
-        pipeline = create_pipeline(config, locations, read_schema(config.validation.schema_file))
+        pipeline = create_pipeline(
+            config, locations, read_schema(config.validation.schema_file), features_warning=warning
+        )
         shown = {
             evaluator_names.NODE: Shown(
                 output=evaluator_names.EVALUATION, html=evaluator_names.REPORT_HTML

@@ -1,8 +1,11 @@
 """Compiles the pipeline of a configuration for Vertex AI Pipelines."""
 
+import functools
 from pathlib import Path
 
+from pipeline import failures
 from pipeline.config import ConfigError, PipelineConfig
+from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.vertex import VertexCompileError, write_job
 from pipeline.schema import read_schema
@@ -14,14 +17,19 @@ def compile_job(config: PipelineConfig, output: Path) -> None:
     Its parameters are `data_folder`, `span`, `steps` and `samples`; the configuration's values are
     the defaults.
 
+    The feature space is chosen here if the configuration leaves it open: the nodes fetch nothing.
+
     Raises:
         ConfigError: the configuration cannot run on Vertex AI.
         OSError: the file cannot be written.
     """
+    config, warning = with_chosen_features(config, functools.partial(failures.say, error=True))
     locations = Locations.below(config.vertex.root)
     schema = read_schema(config.validation.schema_file)
     try:
-        pipeline = create_pipeline(config, locations, schema, earlier_models=False)
+        pipeline = create_pipeline(
+            config, locations, schema, earlier_models=False, features_warning=warning
+        )
         write_job(pipeline, config.vertex, output)
     except VertexCompileError as error:
         raise ConfigError(f"vertex: {error}") from None

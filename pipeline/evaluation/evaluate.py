@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import errno
+import functools
 import json
 import os
 import shutil
@@ -84,7 +85,8 @@ def evaluate_candidate(
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a training may use the GPU
         with phase("starting TensorFlow"):
             from pipeline.evaluation import steps
-        images = steps.run(inputs, config, partial)
+        report = functools.partial(console.print, markup=False, soft_wrap=True)
+        images = steps.run(inputs, config, partial, report)
         seconds = phases.seconds()
     metrics = json.loads((output / evaluator_names.METRICS_JSON).read_text("utf-8"))
     print_evaluation(console, images, metrics, seconds, output / evaluator_names.REPORT_HTML)

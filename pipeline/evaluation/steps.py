@@ -8,7 +8,7 @@ import functools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from components import names as tfx_names
+from components.features.choice import choose_features
 from components.image_example_gen import names as example_names
 from components.image_example_gen.executor import write_examples
 from components.image_example_gen.options import ImageOptions
@@ -43,8 +44,16 @@ SPLIT_PERCENT = 50  # of a single folder of real images: the share to compare wi
 SPLIT_SALT = "evaluate:"  # else all images that a pipeline held out would be compared
 
 
-def run(inputs: Inputs, config: PipelineConfig, output: Path) -> list[str]:
+def run(
+    inputs: Inputs, config: PipelineConfig, output: Path, report: Callable[[str], None]
+) -> list[str]:
     """Writes an evaluation to a folder; errors and `config` as in `evaluate_candidate`.
+
+    Args:
+        inputs: the folders.
+        config: of the evaluation.
+        output: folder for the results.
+        report: receives lines for a person.
 
     Returns:
         The images that were compared, one line per set.
@@ -58,6 +67,9 @@ def run(inputs: Inputs, config: PipelineConfig, output: Path) -> list[str]:
     stored = {name: each.folder for name, each in judged.items() if not each.is_model}
     sets = _image_sets(inputs, stored)
     scratch = output / "scratch"
+    features, warning = choose_features(
+        config.evaluate.features, options.resolution, options.channels, report
+    )
 
     def pipeline(component: str) -> beam.Pipeline:
         raise_lost_stop()
@@ -88,21 +100,36 @@ def run(inputs: Inputs, config: PipelineConfig, output: Path) -> list[str]:
         )
 
     count = min(config.evaluate.samples, *(images[name] for name in (examples.EVAL, *stored)))
-    evaluate_options = config.evaluate.without_holdout().model_copy(update={"samples": count})
-    features = scratch / "features"
-    features.mkdir()
+    evaluate_options = config.evaluate.without_holdout().model_copy(
+        update={"samples": count, "features": features}
+    )
+    features_folder = scratch / "features"
+    features_folder.mkdir()
     examples_folders = {split: [str(scratch / split)] for split in (examples.TRAIN, examples.EVAL)}
     with phase(FEATURES):
         write_features(
-            pipeline(feature_names.NODE), examples_folders, evaluate_options, graph, str(features)
+            pipeline(feature_names.NODE),
+            examples_folders,
+            evaluate_options,
+            graph,
+            str(features_folder),
         )
     candidate, baseline = (
         _compared(name, judged[name], scratch) if name in judged else None
         for name in (sources.CANDIDATE, sources.BASELINE)
     )
-    data = RealImages(examples_folders, str(features), graph)
+    data = RealImages(examples_folders, str(features_folder), graph)
     make_pipeline = functools.partial(pipeline, evaluator_names.NODE)
-    evaluate(make_pipeline, data, candidate, baseline, [], evaluate_options, str(output))
+    evaluate(
+        make_pipeline,
+        data,
+        candidate,
+        baseline,
+        [],
+        evaluate_options,
+        str(output),
+        features_warning=warning,
+    )
     shutil.rmtree(scratch)
     return list(_describe(sets, reports, evaluate_options, judged))
 

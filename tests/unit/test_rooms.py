@@ -28,7 +28,7 @@ LAYERS = (
     "options",
     "pipeline.registry pipeline.runners",
     "pipeline.config",
-    "pipeline.schema",
+    "pipeline.features pipeline.schema",
     "pipeline.graph pipeline.terminal",
     "pipeline.cluster pipeline.evaluation pipeline.monitoring pipeline.run",
     "pipeline.unattended",

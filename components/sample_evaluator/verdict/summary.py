@@ -27,6 +27,7 @@ class Setting(NamedTuple):
         model: URI of the candidate.
         baseline: URI of the baseline; None if there is none.
         baseline_status: a phrase.
+        features_warning: about the feature space; empty without one.
     """
 
     options: EvaluateOptions
@@ -34,6 +35,7 @@ class Setting(NamedTuple):
     model: str
     baseline: str | None
     baseline_status: str
+    features_warning: str
 
 
 def summarize(
@@ -63,6 +65,7 @@ def summarize(
         "reasons": list(verdict.reasons),
         "features": options.features.name,
         "feature_settings": options.features.settings,
+        "features_warning": setting.features_warning or None,
         "nb_step": setting.nb_step,
         "seed": options.seed,
         "samples": results[sources.REAL].images,

@@ -31,6 +31,7 @@ def make_summary(**changes):
         "reasons": ["kid 0.0312 exceeds 0.02", "recall 0.41 is below 0.5"],
         "features": "random_conv",
         "feature_settings": {},
+        "features_warning": None,
         "nb_step": 32,
         "seed": 7,
         "samples": 120,

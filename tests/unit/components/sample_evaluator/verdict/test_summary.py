@@ -25,7 +25,7 @@ def summarize_values(candidate, baseline=None, by_label=MappingProxyType({})):
     if baseline is not None:
         values["baseline"] = {**COUNTS, **baseline}
     options = EvaluateOptions(thresholds={"kid": Threshold(maximum=0.02, max_worsening=0.01)})
-    setting = Setting(options, 32, "models/1", None, "there is none yet")
+    setting = Setting(options, 32, "models/1", None, "there is none yet", "")
     verdict = ModelVerdict(False, ("kid 0.0312 exceeds 0.02",), frozenset({"kid"}))
     results = {source: parse(found) for source, found in values.items()}
     results["candidate"] = dataclasses.replace(

@@ -1,0 +1,24 @@
+"""The feature space of a run: what `evaluate.features: auto` stands for."""
+
+from collections.abc import Callable
+
+from components.features.choice import choose_features
+from pipeline.config import PipelineConfig
+
+
+def with_chosen_features(
+    config: PipelineConfig, report: Callable[[str], None]
+) -> tuple[PipelineConfig, str]:
+    """Chooses the feature space for the images of a configuration; fetches its weights if needed.
+
+    Args:
+        config: of a run.
+        report: receives lines for a person.
+
+    Returns:
+        The configuration with a feature space by name, and a warning, or an empty text.
+    """
+    data = config.data
+    chosen = choose_features(config.evaluate.features, data.resolution, data.channels, report)
+    evaluate = config.evaluate.model_copy(update={"features": chosen.features})
+    return config.model_copy(update={"evaluate": evaluate}), chosen.warning
