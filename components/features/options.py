@@ -100,7 +100,8 @@ class FeatureOptions(Options):
 
     name: Annotated[str, AfterValidator(_check_name)] = Field(
         description="auto, pixels, random_conv, efficientnet-lite0, keras:NETWORK, saved_model:URI "
-        "or onnx:URI; auto: efficientnet-lite0 for color images of 32 pixels or more, else random_conv"
+        "or onnx:URI; auto: efficientnet-lite0 for color images of 32 pixels or more, "
+        "else random_conv"
     )
     weights: Annotated[str, AfterValidator(_check_weights)] | None = Field(
         None, description="for keras:NETWORK: path or URI of its weights, .weights.h5 or .h5"

@@ -70,7 +70,7 @@ def quick_evaluation(evaluation):
         yield
 
 
-def _judge(evaluation, make_pipeline, real, candidate, baseline, earlier, options, output):
+def _judge(evaluation, make_pipeline, real, candidate, baseline, earlier, options, output, **_):
     content = json.loads((evaluation / "metrics.json").read_text())
     kid = content["metrics"]["kid"]["candidate"]
     limit = options.thresholds["kid"].maximum

@@ -19,7 +19,7 @@ def read(features):
 
 def test_a_name_alone_will_do():
     assert read("random_conv") == read({"name": "random_conv"})
-    assert EvaluateOptions().features == FeatureOptions(name="random_conv")
+    assert EvaluateOptions().features == FeatureOptions(name="auto")
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,14 @@ def test_every_kind_survives_json_and_names_its_pinned_file(features, kind, argu
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        ("inception", "pixels, random_conv, keras:NETWORK, saved_model:URI, onnx:URI"),
-        ("pixels:x", "must be one of pixels"),
-        ("pixels:", "must be one of pixels"),
-        ("onnx", "must be one of pixels"),
-        ("onnx:", "must be one of pixels"),
+        (
+            "inception",
+            "pixels, random_conv, efficientnet-lite0, keras:NETWORK, saved_model:URI, onnx:URI",
+        ),
+        ("pixels:x", "must be one of auto, pixels"),
+        ("pixels:", "must be one of auto"),
+        ("onnx", "must be one of auto"),
+        ("onnx:", "must be one of auto"),
         ("keras:MobileNetV22", "did you mean MobileNetV2?"),
         ("keras:zzz", "choose from ConvNeXtBase, "),
         ("keras:EfficientNetB0", "did you mean EfficientNetV2B0?"),
@@ -72,6 +75,9 @@ def test_every_kind_survives_json_and_names_its_pinned_file(features, kind, argu
         ({"name": "keras:MobileNetV2", "weights": "w.keras"}, "weights only"),
         ({"name": "onnx:m", "sha256": SHA256, "stddev": [0, 1, 1]}, "greater than 0"),
         ({"name": "onnx:m", "sha256": SHA256, "mean": [0.5]}, "mean"),
+        ({"name": "efficientnet-lite0", "resolution": 31}, "must be at least 32"),
+        ({"name": "efficientnet-lite0", "sha256": SHA256}, "sha256 is not a setting"),
+        ({"name": "auto", "resolution": 64}, "resolution is not a setting of auto"),
         ({"name": "onnx:m", "sha256": SHA256, "resolution": 4}, "greater than or equal to 8"),
     ],
 )

@@ -6,13 +6,17 @@ from planted_models import RIGHT, plant
 from quick_verdicts import extract_views, judge
 
 from components.features import load_extractor
+from components.features.options import FeatureOptions
 from components.sample_evaluator import sources
 from components.sample_evaluator.options import EvaluateOptions
 from pipeline.config import load
 
 FEW, MANY = 5, 20  # seeds
 DIGITS = load("digits").evaluate
-OPTIONS = {"preset digits": DIGITS, "defaults": EvaluateOptions()}
+OPTIONS = {
+    "preset digits": DIGITS,
+    "defaults": EvaluateOptions(features=FeatureOptions(name="random_conv")),
+}
 
 
 @pytest.fixture(
