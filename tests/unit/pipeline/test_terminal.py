@@ -9,7 +9,7 @@ from rich.console import Console
 
 from components.image_example_gen import names
 from pipeline.registry.lineage import Run
-from pipeline.terminal import NodeLines, print_evaluation, print_summary
+from pipeline.terminal import NodeLines, print_evaluation, print_summary, print_verdict
 from pipeline.workspace import Workspace
 
 
@@ -45,6 +45,21 @@ def test_images_that_were_read_before_remarks_were_recorded_have_none(summary):
         "Images   1,797 accepted (3 of them duplicates), 0 rejected",
         "Verdict  not blessed",
     ]
+
+
+def test_a_warning_about_the_feature_space_comes_before_the_verdict():
+    console = Console(file=io.StringIO(), width=200)
+    metrics = {
+        "samples": 2,
+        "features": "random_conv",
+        "features_warning": "compared in random_conv",
+        "metrics": {},
+        "blessed": True,
+        "reasons": ["better"],
+    }
+    print_verdict(console, metrics)
+    lines = [line.strip() for line in console.file.getvalue().splitlines()]
+    assert lines[-2:] == ["Warning  compared in random_conv", "Verdict  blessed: better"]
 
 
 def test_each_pipeline_run_is_announced_once_when_its_first_node_starts():

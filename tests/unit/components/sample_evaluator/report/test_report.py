@@ -53,6 +53,12 @@ def test_the_verdict_and_its_reasons_come_first(page):
     assert "✓ Blessed</h1>" in render(make_summary(blessed=True), Pictures())
 
 
+def test_a_warning_about_the_feature_space_follows_the_verdict():
+    page = render(make_summary(features_warning="compared in random_conv <b>"), Pictures())
+    assert "Warning: compared in random_conv &lt;b&gt;" in page
+    assert "Warning" not in render(make_summary(), Pictures())
+
+
 def test_headings_name_the_sections_in_their_order(page):
     assert Elements(page).headings == [
         ("h1", "✗ Not blessed"),
