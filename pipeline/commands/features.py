@@ -4,10 +4,9 @@ from pathlib import Path
 
 import click
 
-from components.features.published.spec import EFFICIENTNET_LITE0
 from pipeline.commands.shared_options import UserPath
 
-FETCHED = {weights.space: weights for weights in (EFFICIENTNET_LITE0,)}
+FETCHED = "efficientnet-lite0"  # the space whose weights can be fetched
 PATIENCE = 60.0  # seconds until the download begins: a person is waiting, and can stop it
 MB = 1e6  # bytes
 
@@ -22,21 +21,22 @@ def list_spaces() -> None:
     """List the feature spaces of evaluate.features, and where the weights are."""
     from components.features.options import KINDS, syntax
     from components.features.published import cache
+    from components.features.published.spec import EFFICIENTNET_LITE0
     from pipeline.console.tables import cell, make_console, print_table, text
 
     rows = []
     for name, kind in KINDS.items():
         stored = kind.weights
-        if weights := FETCHED.get(name):
-            there = cache.is_cached(weights)
+        if name == FETCHED:
+            there = cache.is_cached(EFFICIENTNET_LITE0)
             get = f"not fetched: iadb features get {name}"
-            stored = str(cache.cached_file(weights)) if there else get
+            stored = str(cache.cached_file(EFFICIENTNET_LITE0)) if there else get
         rows.append((cell(syntax(name)), cell(kind.vector), cell(stored)))
     print_table(make_console(), (text("name"), text("vector"), text("weights")), rows)
 
 
 @features.command()
-@click.argument("name", type=click.Choice(list(FETCHED)))
+@click.argument("name", type=click.Choice([FETCHED]))
 @click.option(
     "--from",
     "file",
@@ -51,8 +51,9 @@ def get(name: str, file: Path | None) -> None:
     """
     from components.features.published import cache
     from components.features.published.fetch import fetch, keep
+    from components.features.published.spec import EFFICIENTNET_LITE0
 
-    weights = FETCHED[name]
+    weights = EFFICIENTNET_LITE0
     path = cache.cached_file(weights)
     if cache.is_cached(weights):
         click.echo(f"{name}: already in {path}")

@@ -159,7 +159,7 @@ def test_a_folder_may_have_any_name(name):
         ("train.label_dropout=1", "train.label_dropout: got 1; input should be less than 1"),
         (
             "evaluate.features=vgg",
-            "evaluate.features.name: got 'vgg'; must be one of pixels, random_conv",
+            "evaluate.features.name: got 'vgg'; must be one of auto, pixels, random_conv",
         ),
         (
             "evaluate.features=keras:VGG61",
