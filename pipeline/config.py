@@ -194,19 +194,19 @@ def load(
         raise ConfigError("\n".join(lines)) from None
 
 
-def require_folder(config: PipelineConfig, workspace: Path) -> None:
+def require_folder(data: DataConfig, workspace: Path) -> None:
     """Checks that a folder of images is set, and that the workspace is not inside what is read.
 
     Args:
-        config: of the run.
+        data: where the images of a run are.
         workspace: its folder, an absolute path.
 
     Raises:
         ConfigError: no folder is set, or the workspace is inside it or the held-out images.
     """
-    if config.data.folder is None:
+    if data.folder is None:
         raise ConfigError("data.folder: not set; give the folder of images with --data FOLDER")
-    for key, folder in (("folder", config.data.folder), ("holdout", config.data.holdout)):
+    for key, folder in (("folder", data.folder), ("holdout", data.holdout)):
         if folder and "://" not in folder and workspace.is_relative_to(Path(folder).resolve()):
             raise ConfigError(
                 f"data.{key}: the workspace {workspace} is inside it, and a run would read the "

@@ -17,6 +17,7 @@ from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import check_has_images
 from components.image_example_gen.spans import choose_window, list_spans
 from components.sample_evaluator import names as evaluator_names
+from components.sample_evaluator.verdict.plan import announce
 from pipeline import failures
 from pipeline.config import ConfigError, DataConfig, PipelineConfig, require_folder
 from pipeline.console.progress import showing
@@ -68,7 +69,7 @@ def run_pipeline(
         WorkspaceError: the workspace is in use, read-only or full.
         Exception: what the first failing node raised.
     """
-    require_folder(config, workspace.folder)
+    require_folder(config.data, workspace.folder)
     schema = read_schema(config.validation.schema_file)
     _refuse_cluster()
     config, warning = with_chosen_features(
@@ -79,7 +80,13 @@ def run_pipeline(
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         console.print(f"[dim]log: {log}[/]", soft_wrap=True)
-        lines = NodeLines(console, lambda run_id: _claim(workspace, check, run_id))
+        lines = NodeLines(
+            console,
+            lambda run_id: _claim(workspace, check, run_id),
+            lambda held_out: announce(
+                config.evaluate, held_out, config.data.resolution, config.data.channels
+            ),
+        )
         file = result or workspace.results / f"{log.stem}.json"
         with (
             logging_to(log, verbose=verbose, events=log.with_suffix(".jsonl")),

@@ -1,5 +1,8 @@
 """Output of runs on the terminal: one line per node, and the summary at the end."""
 
+import json
+import logging
+import shlex
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +24,9 @@ from pipeline.registry.lineage import Run
 from pipeline.workspace import Workspace
 from trainer.common.phases import OTHER
 from trainer.common.text import printable
+from trainer.examples import EVAL
 
+PROMOTED = "looks good"  # the reason in the command for it, for a person to replace
 SHOWN = 0.1  # seconds; a phase that takes less is not named
 WORK = {  # what a node does, for those that can take a while
     example_names.NODE: "converting the images",
@@ -40,6 +45,8 @@ class NodeLines:
     Args:
         console: to print on.
         begun: is called with the id of each run before its first node starts.
+        announce: returns lines on what will be judged, for the number of held-out images; they are
+            printed once, when the images are known.
 
     Attributes:
         run_ids: TFX's ids of the runs whose nodes have started.
@@ -47,10 +54,14 @@ class NodeLines:
     """
 
     def __init__(
-        self, console: Console, begun: Callable[[str], None] = lambda run_id: None
+        self,
+        console: Console,
+        begun: Callable[[str], None] = lambda run_id: None,
+        announce: Callable[[int], list[str]] | None = None,
     ) -> None:
         self.console = console
         self._begun = begun
+        self._announce = announce
         self.run_ids: list[str] = []
         self.error: BaseException | None = None
         self._shown = ExitStack()
@@ -63,9 +74,17 @@ class NodeLines:
         work = f": {WORK[node_id]}" if node_id in WORK else ""
         self._shown.enter_context(showing(self.console, f"{node_id}{work}"))
 
-    def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
-        """Prints that the node succeeded."""
+    def finished(
+        self, node_id: str, seconds: float, *, cached: bool, outputs: Mapping[str, str]
+    ) -> None:
+        """Prints that the node succeeded, and what will be judged once the images are known."""
         self._line("[green]✓[/]", node_id, "[dim]cached[/]" if cached else f"{seconds:.1f} s")
+        if node_id == example_names.NODE and self._announce:
+            report = Path(outputs[example_names.EXAMPLES], example_names.REJECTED_JSON)
+            for line in self._announce(json.loads(report.read_text("ascii"))["splits"][EVAL]):
+                logging.info("%s", line)
+                self.console.print(f"  {line}", markup=False, soft_wrap=True)
+            self._announce = None
 
     def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
         """Prints that the node failed; the reason comes last, after all lines."""
@@ -108,6 +127,12 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
     else:
         _row(console, "Model", escape(str(live)) if live else "not pushed")
     _row(console, "Report", escape(str(workspace.reports / "latest.html")))
+    if run.blessed is False and run.model and not run.withdrawn:
+        _row(console, "Next", "look at its images, or push it all the same:")
+        sample = ["iadb", "sample", "--model", str(run.model)]
+        promote = ["iadb", "promote", str(run.model_number), "--workspace", str(workspace.folder)]
+        for command in (sample, [*promote, "--reason", PROMOTED]):
+            _row(console, "", escape(shlex.join(command)))
 
 
 def print_verdict(console: Console, metrics: dict) -> None:

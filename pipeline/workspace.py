@@ -76,6 +76,11 @@ class Workspace:
         """JSON file with the time of the next check for new data."""
         return self.folder / "schedule.json"
 
+    @property
+    def chosen(self) -> Path:
+        """The configuration that was chosen for the images of runs that name none, as YAML."""
+        return self.folder / "chosen.yaml"
+
     def check_exists(self) -> None:
         """Checks that a run, a check or a schedule has begun in the folder.
 
@@ -98,7 +103,7 @@ class Workspace:
             InUseError: another run holds it.
             WorkspaceError: it cannot be written.
         """
-        with self._writing():
+        with self.writing():
             for folder in (
                 self.artifacts,
                 self.checkpoints,
@@ -144,7 +149,7 @@ class Workspace:
     def _holding(self, name: str, problem: str) -> Iterator[None]:
         """Holds a lock file; `problem` is the error if another process, its {}, holds it."""
         with ExitStack() as stack:
-            with self._writing():
+            with self.writing():
                 self.folder.mkdir(parents=True, exist_ok=True)
                 try:
                     stack.enter_context(holding(self.folder / name))
@@ -153,7 +158,8 @@ class Workspace:
             yield
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Reports what keeps the workspace from being written as a WorkspaceError."""
         try:
             yield
         except OSError as error:

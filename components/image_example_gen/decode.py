@@ -58,6 +58,29 @@ class DecodedImage:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a file says of its image before the pixels.
+
+    Attributes:
+        width: in pixels, before EXIF orientation.
+        height: in pixels, before EXIF orientation.
+        jpeg: whether it is a JPEG, which can be decoded at reduced scale.
+        may_be_transparent: whether it has an alpha channel or a transparent color.
+    """
+
+    width: int
+    height: int
+    jpeg: bool
+    may_be_transparent: bool
+
+
+def read_header(stream: BinaryIO, options: ImageOptions) -> ImageHeader:
+    """Reads the header of an image file; the arguments and errors of `decode`."""
+    image = _open(stream, options)
+    return ImageHeader(*image.size, image.format == "JPEG", image.has_transparency_data)
+
+
 def decode(stream: BinaryIO, options: ImageOptions) -> DecodedImage:
     """Decodes the first frame, orients it, crops the central square and resizes it.
 
@@ -72,9 +95,6 @@ def decode(stream: BinaryIO, options: ImageOptions) -> DecodedImage:
     Raises:
         RejectedImage: the file is empty, not an image, damaged, or outside the size limits.
     """
-    if not stream.read(1):
-        raise RejectedImage("empty file")
-    stream.seek(0)
     image = _open(stream, options)
     # Conversion needs several copies of an image, so large ones are converted one at a time.
     with _LARGE if image.width * image.height > LARGE_PIXELS else contextlib.nullcontext():
@@ -145,6 +165,8 @@ def _open(stream: BinaryIO, options: ImageOptions) -> Image.Image:
     """Reads only the header, to reject a decompression bomb before it is decoded."""
     too_large = RejectedImage(f"more than max_pixels {options.max_pixels}")
     start = stream.read(12)
+    if not start:
+        raise RejectedImage("empty file")
     stream.seek(0)
     try:
         image = Image.open(stream, formats=FORMATS)

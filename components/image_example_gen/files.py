@@ -55,17 +55,18 @@ class ImageFile:
         return self.path.removeprefix(f"{self.span_folder}/") if self.span_folder else self.path
 
 
-def list_images(folder: str, *, required: bool = True) -> list[ImageFile]:
+def list_images(folder: str, *, required: bool = True, names_only: bool = False) -> list[ImageFile]:
     """Lists the image files at any depth below a local folder or a URI (gs://), sorted by path.
 
     Args:
         folder: local or a URI.
         required: whether a folder without image files is an error.
+        names_only: leaves out size and time of files behind a URI: each costs a request.
 
     Raises:
         ImageDataError: the folder is missing, unreadable or, if required, has no image file.
     """
-    files = sorted(_image_files(_root_of(folder)))
+    files = sorted(_image_files(_root_of(folder), names_only=names_only))
     if required and not files:
         raise _no_images(folder)
     return files
@@ -195,15 +196,18 @@ def _no_images(folder: str) -> ImageDataError:
     )
 
 
-def _image_files(root: str) -> Iterator[ImageFile]:
-    return _walk_remote(root) if _is_remote(root) else _walk_local(root)
+def _image_files(root: str, *, names_only: bool = False) -> Iterator[ImageFile]:
+    return _walk_remote(root, names_only) if _is_remote(root) else _walk_local(root)
 
 
-def _walk_remote(root: str) -> Iterator[ImageFile]:
+def _walk_remote(root: str, names_only: bool) -> Iterator[ImageFile]:
     for parent, names in _walk(root):
         below = parent.rstrip("/").removeprefix(root).lstrip("/")
         for name in filter(_is_image, names):
             path = os.path.join(below, name)
+            if names_only:
+                yield ImageFile(path)
+                continue
             info = _fileio().stat(os.path.join(root, path))
             yield ImageFile(path, info.length, info.mtime_nsec)
 

@@ -16,12 +16,15 @@ def config() -> None:
 @config_options
 @DATA
 def show(arguments: ConfigArguments) -> None:
-    """Print the resolved configuration as YAML: every key, with its description as a comment."""
+    """Print the resolved configuration as YAML: every key, with its description as a comment.
+
+    With --data alone, looks at the images and prints what suits them, as `iadb run` chooses it.
+    """
     from pipeline.yaml_text import dump
 
-    resolved = arguments.load()
-    arguments.report_default()
-    click.echo(f"# From {arguments.describe()}. Keys that are left out keep their defaults.")
+    resolved = arguments.load_or_choose()
+    source = arguments.describe(resolved.data.folder)
+    click.echo(f"# From {source}. Keys that are left out keep their defaults.")
     click.echo(dump(resolved), nl=False)
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -56,16 +57,32 @@ def evaluate(
     images to judge in place of its samples. Metrics, report and verdict are the same as in a
     pipeline. --baseline takes the place of the latest blessed model: the candidate must not be
     worse. Only the sections data, evaluate and beam of the configuration apply; a model brings its
-    own resolution and channels. Without --preset and --config, the defaults apply.
+    own resolution and channels. Without --preset and --config, the defaults apply, and images in a
+    folder are compared at a resolution that a look at --real chooses.
     """
     try:
+        from components.image_example_gen.errors import ImageDataError
         from pipeline.console.tables import make_console
         from pipeline.evaluation.evaluate import evaluate_candidate
+        from pipeline.evaluation.inputs import SAVED_MODEL
+        from pipeline.pictures.chosen import configure_images
 
-        config = arguments.load(default_preset=None)
+        config, notes = arguments.load(), ()
+        if arguments.is_default and not (candidate / SAVED_MODEL).is_file():
+            with suppress(ImageDataError):  # which the evaluation itself will report
+                choice = configure_images(str(real.absolute()), arguments.overrides)
+                config, notes = choice.config, choice.lines
         output = output or Path(time.strftime("evaluation-%Y%m%d-%H%M%S"))
         blessed = evaluate_candidate(
-            candidate, baseline, real, training, config, output, make_console(), verbose=verbose
+            candidate,
+            baseline,
+            real,
+            training,
+            config,
+            output,
+            make_console(),
+            verbose=verbose,
+            notes=notes,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("this evaluation was discarded") from None

@@ -96,8 +96,7 @@ def compile_to_file(
     output: Path,
 ) -> None:
     """Write the pipeline as a KFP package, for other tools to upload."""
-    arguments.report_default()
-    package = _compile(arguments.load(), output)
+    package = _compile(_load(arguments), output)
     click.echo(f"{output}: {len(package.tasks)} tasks, digest {package.digest}")
     click.echo(f"runtime parameters: {', '.join(package.parameters) or 'none'}")
 
@@ -123,8 +122,7 @@ def submit(
     from pipeline.commands.kubeflow_tables import print_tasks
     from pipeline.console.tables import make_console
 
-    arguments.report_default()
-    config = arguments.load()
+    config = _load(arguments)
     cluster = Cluster(access)
     package, version, parameters = _upload(cluster, config, settings)
     run_id = cluster.start(version, parameters, config.kubeflow.service_account)
@@ -179,8 +177,7 @@ def schedule(
 
     if (cron is None) != delete:
         raise click.UsageError("Either --cron or --delete is required.")
-    arguments.report_default()
-    config = arguments.load()
+    config = arguments.load() if delete else _load(arguments)
     name = name or config.name
     if delete:
         count = Cluster(access).unschedule(config.name, name)
@@ -224,6 +221,20 @@ def status(pipeline: str | None, last: int, as_json: bool, access: "Access") -> 
         click.echo(json.dumps(found, indent=2, default=datetime.isoformat))
         return
     print_status(make_console(), runs, schedules, pipeline)
+
+
+def _load(arguments: ConfigArguments) -> "PipelineConfig":
+    """The configuration; a folder that only the cluster has needs one that is written down."""
+    from components.image_example_gen.errors import ImageDataError
+    from pipeline.config_values import ConfigError
+
+    try:
+        return arguments.load_or_choose()
+    except ImageDataError as error:
+        raise ConfigError(
+            f"{error}; to choose for images that this machine cannot read, name a configuration "
+            "with --preset or --config"
+        ) from None
 
 
 def _compile(config: "PipelineConfig", output: Path) -> "CompiledPackage":

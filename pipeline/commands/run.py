@@ -52,18 +52,20 @@ def run(
     Steps whose inputs have not changed since an earlier run in the workspace are skipped. An
     interrupted training resumes from its last checkpoint.
 
+    Without --preset and --config, a look at the images sets resolution, network and training. The
+    workspace keeps that choice for later runs of the same folder.
+
     --if-new-data is what cron, a systemd timer and `iadb schedule` call: one check for new data.
     The section `schedule` of the configuration sets when new images start a run and how often a
     failed run is retried.
     """
 
-    config = arguments.load()
-    arguments.report_default()
     if if_new_data:
         if runner != "local" or verbose:
             raise click.UsageError("--if-new-data cannot be combined with --runner or --verbose")
-        _run_if_new_data(config, workspace, cause)
+        _run_if_new_data(arguments.load_for_check(workspace), workspace, cause)
         return
+    config = arguments.load_for_run(workspace)
     from pipeline.console.tables import make_console
     from pipeline.run import run_pipeline
 

@@ -52,9 +52,8 @@ def schedule(
     from pipeline.unattended.runs import IADB
     from pipeline.unattended.scheduler import Plan, run_scheduler
 
-    arguments.report_default()
-    config = arguments.load()
-    require_folder(config, workspace.folder)
+    config = arguments.load_for_check(workspace)
+    require_folder(config.data, workspace.folder)
     command = [*IADB, "run", "--if-new-data", "--cause=schedule", f"--workspace={workspace.folder}"]
     plan = Plan(cron, zone, jitter, misfire_grace)
     command += arguments.as_options()

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline import failures
 from pipeline.registry.shared_workspace import local_workspace, open_workspace
+from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 from trainer.common.text import printable
 
 if TYPE_CHECKING:
     from pipeline.config import PipelineConfig
-
-DEFAULT_PRESET = "digits"
 
 
 class UserPath(click.Path):
@@ -95,32 +95,68 @@ class ConfigArguments:
     file: Path | None
     overrides: tuple[str, ...]
 
-    def load(self, default_preset: str | None = DEFAULT_PRESET) -> "PipelineConfig":
-        """The configuration; `default_preset` applies if neither a preset nor a file is given.
+    @property
+    def is_default(self) -> bool:
+        """Whether neither a preset nor a file is given."""
+        return self.preset is None and self.file is None
+
+    def load(self) -> "PipelineConfig":
+        """The configuration as it is given, on top of the defaults.
 
         Raises:
             ConfigError: the configuration is not valid.
         """
         from pipeline.config import load
 
-        preset = default_preset if self.is_default else self.preset
-        return load(preset, self.file, self.overrides)
+        return load(self.preset, self.file, self.overrides)
 
-    @property
-    def is_default(self) -> bool:
-        """Whether neither a preset nor a file is given."""
-        return self.preset is None and self.file is None
+    def load_or_choose(self) -> "PipelineConfig":
+        """The configuration; where none is given, one for the images, which it reports.
 
-    def report_default(self) -> None:
-        """Names the preset on standard error if nobody asked for it."""
-        if self.is_default:
-            click.echo(f"no --preset or --config: the preset {DEFAULT_PRESET} applies", err=True)
+        Raises:
+            ConfigError: the configuration is not valid.
+            ImageDataError: none is given, and the folder has no images that can be read.
+        """
+        if not self.is_default:
+            return self.load()
+        from pipeline.pictures.chosen import configure
 
-    def describe(self) -> str:
-        """What `load` reads, in one line."""
-        preset = DEFAULT_PRESET if self.is_default else self.preset
-        named = {"preset": preset, "file": self.file and printable(str(self.file))}
-        parts = [f"{name} {value}" for name, value in named.items() if value is not None]
+        choice = configure(self.overrides)
+        for line in choice.lines:
+            failures.say(line, error=True)
+        return choice.config
+
+    def load_for_run(self, workspace: Workspace) -> "PipelineConfig":
+        """As `load_or_choose`, but the workspace keeps what is chosen, and later runs reuse it.
+
+        Raises:
+            WorkspaceError: the workspace cannot be written.
+        """
+        if not self.is_default:
+            return self.load()
+        from pipeline.pictures.chosen import configure_run
+
+        return configure_run(self.overrides, workspace, lambda line: failures.say(line, error=True))
+
+    def load_for_check(self, workspace: Workspace) -> "PipelineConfig":
+        """As `load_for_run`, but without images the defaults hold: the check will report that."""
+        from components.image_example_gen.errors import ImageDataError
+
+        try:
+            return self.load_for_run(workspace)
+        except ImageDataError:
+            return self.load()
+
+    def describe(self, folder: str | None) -> str:
+        """What `load_or_choose` made the configuration of, in one line.
+
+        Args:
+            folder: data.folder of the configuration.
+        """
+        chosen = f"a look at {printable(folder)}" if folder else "the defaults"
+        parts = [chosen] if self.is_default else []
+        named = {"preset": self.preset, "file": self.file and printable(str(self.file))}
+        parts += [f"{name} {value}" for name, value in named.items() if value is not None]
         return ", ".join(parts + (["--set"] if self.overrides else []))
 
     def as_options(self) -> list[str]:

@@ -33,7 +33,7 @@ def spans(
     from pipeline.unattended.new_data import look
 
     config = arguments.load()
-    require_folder(config, workspace.folder)
+    require_folder(config.data, workspace.folder)
     found = look(config, Journal(workspace.journal)).spans
     if as_json:
         listed = [

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,7 @@ def evaluate_candidate(
     console: Console,
     *,
     verbose: bool,
+    notes: Sequence[str] = (),
 ) -> bool:
     """Judges a candidate and prints the result.
 
@@ -58,6 +59,7 @@ def evaluate_candidate(
             unexpected errors, the log remains beside it, in `OUTPUT.failed.log`.
         console: to print on.
         verbose: whether to show all logs.
+        notes: lines to print before the work begins.
 
     Returns:
         Whether the candidate is blessed.
@@ -80,6 +82,8 @@ def evaluate_candidate(
         logging_to(partial / LOG, verbose=verbose),
         showing(console, f"evaluating {printable(str(candidate))}") as phases,
     ):
+        for note in notes:
+            console.print(note, markup=False, soft_wrap=True)
         # TensorFlow takes seconds to start, so everything that can be wrong is checked before.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a training may use the GPU

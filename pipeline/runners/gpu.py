@@ -46,18 +46,25 @@ class ExecutorProcessError(RuntimeError):
         self.exit_code = exit_code
 
 
+def find() -> str | None:
+    """Returns the GPUs that this process may use, as CUDA_VISIBLE_DEVICES; None without one."""
+    visible = os.environ.get(VISIBLE)
+    devices = glob.glob(DEVICES)
+    if visible in ("", HIDDEN) or not devices:
+        return None
+    return visible or ",".join(str(index) for index in range(len(devices)))
+
+
 def hide() -> str | None:
     """Hides the GPUs from this process; to be called before TensorFlow starts.
 
     Returns:
         CUDA_VISIBLE_DEVICES for GPU_NODES, or None if there is no GPU.
     """
-    visible = os.environ.get(VISIBLE)
-    devices = glob.glob(DEVICES)
-    if visible in ("", HIDDEN) or not devices:
-        return None
-    os.environ[VISIBLE] = HIDDEN
-    return visible or ",".join(str(index) for index in range(len(devices)))
+    visible = find()
+    if visible is not None:
+        os.environ[VISIBLE] = HIDDEN
+    return visible
 
 
 class OwnProcessOperator:

@@ -55,7 +55,7 @@ def check(
     Raises:
         ConfigError: no folder of images is set, or the workspace lies in it.
     """
-    require_folder(config, workspace.folder)
+    require_folder(config.data, workspace.folder)
     journal = Journal(workspace.journal)
     runs = CheckRuns(config, workspace, journal, report, now, iadb)
     begun, number, found = now(), 0, {}

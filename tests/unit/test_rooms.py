@@ -29,6 +29,7 @@ LAYERS = (
     "pipeline.registry pipeline.runners",
     "pipeline.config",
     "pipeline.features pipeline.schema",
+    "pipeline.pictures",
     "pipeline.graph pipeline.terminal",
     "pipeline.cluster pipeline.evaluation pipeline.monitoring pipeline.run",
     "pipeline.unattended",

@@ -60,7 +60,7 @@ def test_a_command_exists_and_accepts_its_options(place, call):
         elif not isinstance(parameter.type, click.Path):  # files are those of the reader
             parameter.type_cast_value(context, value)
     if options.get("preset") or options.get("overrides"):
-        load(options.get("preset") or "digits", overrides=options.get("overrides") or ())
+        load(options.get("preset"), overrides=options.get("overrides") or ())
 
 
 def test_there_are_commands():

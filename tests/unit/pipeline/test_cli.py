@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 from click.testing import CliRunner
+from PIL import Image
 
 from pipeline.cli import main
 from trainer.common import exit_codes
@@ -69,14 +70,35 @@ def test_config_show_prints_the_resolved_configuration():
     assert result.output.startswith("# From preset digits, --set. Keys")
 
 
-def test_a_preset_that_nobody_asked_for_is_named(tmp_path):
+def test_without_preset_file_or_images_the_defaults_are_shown(tmp_path):
     shown = iadb("config", "show")
-    assert shown.stderr == "no --preset or --config: the preset digits applies\n"
-    assert shown.stdout.startswith("# From preset digits. Keys")
+    assert shown.stderr == "no --preset, --config or --data: the defaults apply\n"
+    assert shown.stdout.startswith("# From the defaults. Keys")
     (tmp_path / "mine.yaml").write_text(shown.stdout)
     shown = iadb("config", "show", "--config", tmp_path / "mine.yaml")
     assert shown.stderr == ""
     assert shown.stdout.startswith(f"# From file {tmp_path}/mine.yaml. Keys")
+
+
+def test_config_show_looks_at_the_images_where_no_configuration_is_named(tmp_path):
+    Image.new("L", (20, 20)).save(tmp_path / "1.png")
+    shown = iadb("config", "show", "--data", tmp_path, "--set", "train.steps=7")
+    assert shown.stderr.startswith(f"{tmp_path}: 1 gray picture of 20x20\nchosen for them: ")
+    assert shown.stdout.startswith(f"# From a look at {tmp_path}, --set. Keys")
+    resolved = yaml.safe_load(shown.stdout)
+    assert (resolved["data"]["resolution"], resolved["data"]["channels"]) == (16, 1)
+    assert resolved["train"]["steps"] == 7
+    shown = iadb("config", "show", "--preset", "digits", "--data", tmp_path)
+    assert (shown.stderr, yaml.safe_load(shown.stdout)["data"]["resolution"]) == ("", 8)
+
+
+def test_a_check_without_images_is_recorded_and_chooses_nothing(tmp_path):
+    (tmp_path / "images").mkdir()
+    place = ("--data", tmp_path / "images", "--workspace", tmp_path / "w")
+    result = iadb("run", "--if-new-data", *place)
+    assert (result.exit_code, "no new images" in result.output) == (0, True)
+    assert (tmp_path / "w" / "journal.sqlite").exists()
+    assert not (tmp_path / "w" / "chosen.yaml").exists()
 
 
 def test_config_schema_prints_a_json_schema():
@@ -93,7 +115,6 @@ def test_a_run_without_a_folder_names_the_option_for_it(tmp_path):
     result = iadb("run", "--workspace", tmp_path / "w")
     assert result.exit_code == 2
     assert result.output == (
-        "no --preset or --config: the preset digits applies\n"
         "iadb: data.folder: not set; give the folder of images with --data FOLDER\n"
     )
     assert not (tmp_path / "w").exists()

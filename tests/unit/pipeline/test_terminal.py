@@ -2,12 +2,18 @@
 
 import io
 import json
+import logging
+import shlex
 
+import click
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.console import Console
 
 from components.image_example_gen import names
+from components.image_trainer import names as trainer_names
+from components.sample_evaluator import names as evaluator_names
+from pipeline.cli import main
 from pipeline.registry.lineage import Run
 from pipeline.terminal import NodeLines, print_evaluation, print_summary, print_verdict
 from pipeline.workspace import Workspace
@@ -62,12 +68,50 @@ def test_a_warning_about_the_feature_space_comes_before_the_verdict():
     assert lines[-2:] == ["Warning  compared in random_conv", "Verdict  blessed: better"]
 
 
+def test_what_will_be_judged_is_printed_once_when_the_images_are_known(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    (tmp_path / names.REJECTED_JSON).write_text('{"splits": {"train": 3, "eval": 2}}')
+    console = Console(file=io.StringIO())
+    lines = NodeLines(console, announce=lambda held_out: [f"[red]{held_out} held out", "enough"])
+    for _ in range(2):
+        lines.finished(names.NODE, 1.0, cached=True, outputs={names.EXAMPLES: str(tmp_path)})
+    printed = console.file.getvalue().splitlines()
+    assert printed[1:3] == ["  [red]2 held out", "  enough"]
+    assert len(printed) == 4
+    assert caplog.messages == ["[red]2 held out", "enough"]
+
+
+def test_a_run_that_is_not_blessed_ends_with_the_next_two_commands(tmp_path):
+    folder = tmp_path / "it's"
+    made = {
+        trainer_names.NODE: (trainer_names.MODEL, {}),
+        evaluator_names.NODE: (evaluator_names.BLESSING, {evaluator_names.BLESSED: 0}),
+    }
+    run = Run("id")
+    for node, (key, properties) in made.items():
+        artifact = mlmd.Artifact(id=7, state=mlmd.Artifact.LIVE, uri=str(folder / node))
+        for name, value in properties.items():
+            artifact.custom_properties[name].int_value = value
+        run.artifacts[node, key] = artifact
+    run.artifacts[names.NODE, names.EXAMPLES] = mlmd.Artifact(state=mlmd.Artifact.LIVE)
+    for name, count in COUNTS.items():
+        run.artifacts[names.NODE, names.EXAMPLES].custom_properties[name].int_value = count
+    console = Console(file=io.StringIO(), width=40)
+    print_summary(console, run, None, Workspace(folder))
+    commands = [shlex.split(line) for line in console.file.getvalue().splitlines()[-2:]]
+    assert commands[0] == ["iadb", "sample", "--model", str(run.model)]
+    assert commands[1][:5] == ["iadb", "promote", "7", "--workspace", str(folder)]
+    for command in commands:
+        name, *arguments = command[1:]
+        main.commands[name].make_parser(click.Context(main)).parse_args(arguments)
+
+
 def test_each_pipeline_run_is_announced_once_when_its_first_node_starts():
     begun = []
     lines = NodeLines(Console(file=io.StringIO()), begun.append)
     for node, run in (("ImageExampleGen", "a"), ("Trainer", "a"), ("Pusher", "b")):
         lines.started(node, run)
-        lines.finished(node, 1.0, cached=False)
+        lines.finished(node, 1.0, cached=False, outputs={})
     assert begun == lines.run_ids == ["a", "b"]
 
 

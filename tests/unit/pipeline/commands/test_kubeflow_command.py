@@ -128,11 +128,11 @@ def test_ctrl_c_while_waiting_reports_that_the_run_continues(iadb, stand_in, mon
 
 def test_schedule_creates_and_replaces_a_schedule_and_prints_the_next_times(iadb, stand_in):
     printed = iadb("schedule", *DATA, "--cron", "0 3 * * *").splitlines()
-    assert printed[-2] == "schedule digits: 0 0 3 * * *, new"
+    assert printed[-2] == "schedule iadb: 0 0 3 * * *, new"
     assert printed[-1].count(" 03:00") == 3
     assert printed[-1].endswith("(UTC)")
     printed = iadb("schedule", *DATA, "--cron", "30 4 * * 7", "--timezone", "Europe/Berlin")
-    assert "schedule digits: 0 30 4 * * 0, replaced\n" in printed
+    assert "schedule iadb: 0 30 4 * * 0, replaced\n" in printed
     assert "if the cluster's cronScheduleTimezone is Europe/Berlin" in printed
     (schedule,) = stand_in.recurring_runs.values()
     assert schedule["runtime_config"]["parameters"] == {"data_folder": "/data"}
@@ -144,7 +144,7 @@ def test_schedules_of_other_names_stay_and_one_is_deleted_by_name(iadb, stand_in
     assert len(stand_in.recurring_runs) == 2
     assert iadb("schedule", "--delete", "--name", "50% früh+spät").endswith(": deleted\n")
     assert iadb("schedule", "--delete", "--name", "50% früh+spät").endswith(": does not exist\n")
-    assert [run["display_name"] for run in stand_in.recurring_runs.values()] == ["digits"]
+    assert [run["display_name"] for run in stand_in.recurring_runs.values()] == ["iadb"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""A look at a folder of images, and the configuration that suits them."""

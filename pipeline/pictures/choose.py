@@ -1,0 +1,122 @@
+"""The configuration for the pictures at hand, from what was seen of them and the machine.
+
+The presets are the measure: digits at 8x8, fashion_mnist at 32x32 and emoji at 64x64 have the
+networks, learning rates and, with a GPU, the lengths of training that are chosen here.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.pictures.look import BLACK, WHITE, Pictures
+from pipeline.runners import gpu
+
+SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # resolutions
+HELD_OUT = 200  # images, if they are at most MAX_EVAL_PERCENT
+MIN_EVAL_PERCENT, MAX_EVAL_PERCENT = 20, 50
+MAX_EPOCHS = 1000  # beyond, a network has long begun to repeat its training images
+MIN_STEPS = 1000
+MIN_BATCH = 8
+
+NETWORKS: Mapping[int, Mapping[str, Any]] = {
+    8: {"model.channels": [32, 64], "model.attention": [False, True]},
+    16: {"model.channels": [32, 64], "model.attention": [False, True]},
+    32: {"model.channels": [32, 64, 128], "model.attention": [False, True, False]},
+    64: {
+        "model.channels": [64, 128, 256, 256],
+        "model.attention": [False, False, True, True],
+    },
+}
+# Steps per core on a CPU, so that 2 cores take about two minutes at 8x8, a quarter of an hour at
+# 16x16 and an hour at 32x32, up to the steps with a GPU.
+CPU_STEPS = {8: 500, 16: 1000, 32: 2000, 64: 2000}
+TRAININGS: Mapping[int, Mapping[str, Any]] = {
+    8: {"train.steps": 1000, "train.batch_size": 64, "train.learning_rate": 0.001},
+    16: {"train.steps": 10_000, "train.batch_size": 64, "train.learning_rate": 0.001},
+    32: {"train.steps": 20_000, "train.batch_size": 64, "train.learning_rate": 0.0005},
+    64: {"train.steps": 100_000, "train.batch_size": 64, "train.learning_rate": 0.0002},
+}
+WITH_GPU: Mapping[int, Mapping[str, Any]] = {
+    64: {
+        "train.precision": "bfloat16",
+        "train.ema.half_life": 200_000,
+        "sample.nb_step": 128,
+        "sample.limits.images": 64,
+        "sample.limits.states": 8192,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes: numbers of CPU cores and GPUs."""
+
+    cores: int
+    gpus: int
+
+
+def this_machine() -> Machine:
+    """The cores and GPUs that this process may use."""
+    gpus = gpu.find()
+    return Machine(len(os.sched_getaffinity(0)), len(gpus.split(",")) if gpus else 0)
+
+
+def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
+    """Chooses values of the configuration; every other key keeps its default.
+
+    Flips stay off: that a mirrored image is as good as the original is not to be seen.
+
+    Returns:
+        Values by key with dots, such as data.resolution.
+    """
+    resolution = _choose_resolution(pictures, machine)
+    percent = -(-100 * HELD_OUT // max(pictures.usable, 1))
+    percent = min(max(percent, MIN_EVAL_PERCENT), MAX_EVAL_PERCENT)
+    return {
+        **choose_images(pictures, resolution),
+        "data.eval_percent": percent,
+        **choose_network(resolution),
+        **_choose_training(pictures.usable * (100 - percent) // 100, resolution, machine),
+    }
+
+
+def choose_images(pictures: Pictures, resolution: int) -> dict[str, Any]:
+    """The values that set how the images are converted."""
+    # On white, what is nearly white would vanish.
+    background = BLACK if pictures.transparent and pictures.bright else WHITE
+    return {
+        "data.resolution": resolution,
+        "data.channels": 1 if pictures.gray else 3,
+        "data.background": background,
+    }
+
+
+def choose_network(resolution: int) -> dict[str, Any]:
+    """The network for a resolution; of one that cannot be halved as often, the upper levels."""
+    network = NETWORKS[max(r for r in NETWORKS if r <= max(resolution, SMALLEST))]
+    levels = len(network["model.channels"])
+    while resolution % 2 ** (levels - 1):
+        levels -= 1
+    return {key: values[:levels] for key, values in network.items()}
+
+
+def _choose_resolution(pictures: Pictures, machine: Machine) -> int:
+    """The largest power of two that most images have; few are below half of it, and rejected."""
+    resolution = LARGEST_WITH_GPU if machine.gpus else LARGEST
+    while resolution > SMALLEST and (resolution > pictures.median or resolution > 2 * pictures.low):
+        resolution //= 2
+    return resolution
+
+
+def _choose_training(images: int, resolution: int, machine: Machine) -> dict[str, Any]:
+    """The training on a number of images; a batch has at most as many, rounded to a power of 2."""
+    training = {**TRAININGS[resolution], **(WITH_GPU.get(resolution, {}) if machine.gpus else {})}
+    batch = training["train.batch_size"]
+    while batch > max(images, MIN_BATCH):
+        batch //= 2
+    steps = training["train.steps"]
+    if not machine.gpus:
+        steps = min(steps, machine.cores * CPU_STEPS[resolution])
+    steps = max(min(steps, MAX_EPOCHS * images // batch), MIN_STEPS)
+    return training | {"train.steps": steps, "train.batch_size": batch}

@@ -1,0 +1,239 @@
+"""The configuration of a run that names none: chosen for its pictures once, kept, and reused.
+
+The choice is kept in the workspace as a configuration file. Otherwise a folder that grows would
+change its resolution, and with it every image and every cached step, from one night to the next.
+"""
+
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline.config import ConfigError, DataConfig, PipelineConfig, load, require_folder
+from pipeline.config_values import read_values
+from pipeline.console.progress import showing
+from pipeline.console.tables import make_console
+from pipeline.logs import logging_to
+from pipeline.pictures.choose import choose, choose_images, choose_network, this_machine
+from pipeline.pictures.look import Pictures, look
+from pipeline.workspace import Workspace
+from pipeline.yaml_text import MAX_CHARACTERS, YamlError, parse, quote
+from trainer.common.files import atomic_write, open_below
+from trainer.common.text import first_line, list_some, printable
+
+FOLDER, PATTERN = "data.folder", "data.pattern"
+RESOLUTION = "data.resolution"
+# What a choice may set. A file in the workspace can set nothing else, such as what is executed.
+KEYS = {
+    FOLDER,
+    PATTERN,
+    RESOLUTION,
+    "data.channels",
+    "data.background",
+    "data.eval_percent",
+    "model.channels",
+    "model.attention",
+    "train.steps",
+    "train.batch_size",
+    "train.learning_rate",
+    "train.precision",
+    "train.ema.half_life",
+    "sample.nb_step",
+    "sample.limits.images",
+    "sample.limits.states",
+}
+HEADER = """\
+# Chosen for the images in this folder, and reused by later runs of it that name no configuration.
+# Remove this file, and the next run chooses again. `iadb run --config` also takes it.
+"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A configuration without --preset and --config, and what to tell a person about it.
+
+    Attributes:
+        config: the choice with the overrides.
+        lines: what was seen and chosen.
+        values: what was chosen, by key with dots; to be kept.
+    """
+
+    config: PipelineConfig
+    lines: tuple[str, ...]
+    values: Mapping[str, Any]
+
+
+def configure(overrides: Sequence[str]) -> Choice:
+    """Looks at the folder of images that overrides name, and chooses the configuration for it.
+
+    Without a folder, nothing is chosen, and the defaults hold.
+
+    Args:
+        overrides: `key=value`, on top of the choice; the network follows a data.resolution in them.
+
+    Raises:
+        ConfigError: an override is not valid.
+        ImageDataError: the folder is missing or unreadable, or has no images that can be read.
+    """
+    data = _read_data(overrides)
+    if data.folder is None:
+        lines = ("no --preset, --config or --data: the defaults apply",)
+        return Choice(load(overrides=overrides), lines, {})
+    pictures = _look(data)
+    kept = {FOLDER: data.folder, PATTERN: data.pattern}
+    chosen = choose(pictures, this_machine())
+    values = {**kept, **chosen}
+    config = _load(values, overrides, data)
+    lines = (
+        f"{printable(data.folder)}: {printable(pictures.describe())}",
+        f"chosen for them: {_describe(values, config)}",
+    )
+    return Choice(config, lines, values)
+
+
+def configure_images(folder: str, overrides: Sequence[str]) -> Choice:
+    """As `configure`, but chooses only how the images of a folder are converted."""
+    data = _read_data((*overrides, f"{FOLDER}={quote(folder)}"))
+    pictures = _look(data)
+    resolution = choose(pictures, this_machine())[RESOLUTION]
+    values = choose_images(pictures, resolution)
+    config = _load(values, overrides, data)
+    seen = f"{printable(data.folder)}: {printable(pictures.describe())}"
+    return Choice(config, (f"{seen}: {_describe(values, config)}",), values)
+
+
+def configure_run(
+    overrides: Sequence[str], workspace: Workspace, report: Callable[[str], None]
+) -> PipelineConfig:
+    """The configuration of a run: the choice that the workspace keeps for the folder, or a new one.
+
+    Args:
+        overrides: as in `configure`.
+        workspace: keeps a new choice.
+        report: is called with each line for a person.
+
+    Raises:
+        ConfigError: an override or the kept choice is not valid, or the workspace lies in the data.
+        ImageDataError: as in `configure`.
+        WorkspaceError: the workspace cannot be written.
+    """
+    data = _read_data(overrides)
+    require_folder(data, workspace.folder)
+    file = workspace.chosen
+    values = _read_kept(workspace, data)
+    if values is not None:
+        config = _load(values, overrides, data)
+        report(f"{printable(data.folder)}: as chosen earlier, {_describe(values, config)}")
+        report(f"kept in {file}; remove it to choose again")
+        return config
+    choice = configure(overrides)
+    with workspace.writing():
+        workspace.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(file) as partial:
+            partial.write_text(HEADER + _dump(choice.values), "utf-8")
+    for line in choice.lines:
+        report(line)
+    settings = [f"--set={each}" for each in overrides if not each.startswith(f"{FOLDER}=")]
+    options = printable(shlex.join(["--data", data.folder, *settings]))
+    report(f"kept in {file} for later runs; to edit: iadb config show {options} > mine.yaml")
+    return choice.config
+
+
+def _look(data: DataConfig) -> Pictures:
+    if "://" not in data.folder:
+        return look(data)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow lists and reads the files
+    with logging_to(Path(os.devnull), verbose=False), showing(make_console(), "looking at images"):
+        return look(data)
+
+
+def _read_data(overrides: Sequence[str]) -> DataConfig:
+    """The section `data` by itself: the others may be valid only together with a choice."""
+    try:
+        data = DataConfig.model_validate(read_values(None, None, overrides).get("data", {}))
+    except ValidationError:
+        load(overrides=overrides)  # raises the same as a ConfigError
+        raise
+    return data
+
+
+def _load(values: Mapping[str, Any], overrides: Sequence[str], data: DataConfig) -> PipelineConfig:
+    """The choice below the overrides, with the network for the resolution that these set."""
+    resolution = data.resolution if RESOLUTION[5:] in data.model_fields_set else None
+    network = {}
+    if resolution not in (None, values[RESOLUTION]):
+        network = choose_network(resolution)
+    return load(overrides=[*_as_overrides({**values, **network}), *overrides])
+
+
+def _as_overrides(values: Mapping[str, Any]) -> Iterator[str]:
+    return (f"{key}={_as_yaml(value)}" for key, value in values.items())
+
+
+def _as_yaml(value: Any) -> str:
+    """One line of YAML; of characters beyond 16 bits, JSON has escapes that YAML has not."""
+    return quote(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _read_kept(workspace: Workspace, data: DataConfig) -> dict[str, Any] | None:
+    """Reads the choice that the workspace keeps; None if it has none for the folder."""
+    file = workspace.chosen
+    try:
+        with open_below(workspace.folder, file) as stream:
+            content = stream.read(MAX_CHARACTERS + 1)
+        values = dict(_flatten(parse(content.decode("utf-8")) or {}))
+        if unknown := sorted(values.keys() - KEYS):
+            raise ValueError(f"unexpected {list_some(unknown)}")
+        if missing := sorted({FOLDER, PATTERN, RESOLUTION} - values.keys()):
+            raise ValueError(f"no {list_some(missing)}")
+        load(overrides=[*_as_overrides(values)])
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or error}"
+    except UnicodeDecodeError:
+        problem = "not UTF-8 text"
+    except YamlError as error:
+        problem = f"line {error.line}: {error}"
+    except ValueError as error:
+        problem = first_line(error)
+    else:
+        same = (values[FOLDER], values[PATTERN]) == (data.folder, data.pattern)
+        return values if same else None
+    raise ConfigError(f"{file}: {problem}; remove it, and the next run chooses again")
+
+
+def _dump(values: Mapping[str, Any], depth: int = 0) -> str:
+    """The values, by key with dots, as a configuration file."""
+    lines, sections = [], {}
+    for key, value in values.items():
+        section, dot, rest = key.partition(".")
+        if dot:
+            sections.setdefault(section, {})[rest] = value
+        else:
+            lines.append(f"{'  ' * depth}{key}: {_as_yaml(value)}\n")
+    for section, content in sections.items():
+        lines.append(f"{'  ' * depth}{section}:\n{_dump(content, depth + 1)}")
+    return "".join(lines)
+
+
+def _describe(values: Mapping[str, Any], config: PipelineConfig) -> str:
+    """What holds for the chosen keys, overrides included."""
+    resolved = dict(_flatten(config.model_dump(mode="json")))
+    keys = [key for key in values if key not in (FOLDER, PATTERN)]
+    return ", ".join(f"{key}={json.dumps(resolved[key], separators=(',', ':'))}" for key in keys)
+
+
+def _flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if not isinstance(values, Mapping):
+        raise ValueError("expected sections with keys")
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

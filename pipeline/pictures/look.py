@@ -1,0 +1,242 @@
+"""Looks at a folder of images before anything is configured: how many, how large, which colors.
+
+Of a large folder, a sample of files is opened, and of those only as many are decoded as about a
+second allows. Imports neither TFX nor TensorFlow for local folders.
+"""
+
+import functools
+import math
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple, TypeVar
+
+import numpy as np
+
+from components.image_example_gen.decode import ImageHeader, RejectedImage, decode, read_header
+from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.files import ImageFile, list_images, open_image
+from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.spans import choose_window, list_spans
+from pipeline.config import DataConfig
+from trainer.common.text import shorten
+
+SAMPLE, REMOTE_SAMPLE = 300, 32  # files that are opened
+MAX_DECODED = 30_000_000  # pixels in all: about a second on one core
+JPEG_REDUCTION = 4  # how many times fewer pixels a JPEG counts, as it is decoded at reduced scale
+SIDE = 32  # pixels, of the decoded images
+BLACK, WHITE = "#000000", "#ffffff"
+LOW_PERCENTILE = 5  # of the sizes
+MAX_SPREAD = 10  # levels of 255 between the channels of a gray pixel, such as JPEG leaves
+GRAY_PIXELS = 99  # percentage of the pixels of a gray image
+GRAY_IMAGES = 0.98  # share of the images of a gray folder
+TRANSPARENT_IMAGES = 0.05  # share from which a folder counts as transparent
+MIN_ALPHA = 0.95  # below this a pixel is transparent
+BRIGHT = 200  # mean level of what is visible, from which it vanishes on white
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What was seen of a folder. Sizes are those of the shorter sides in the sample, in pixels.
+
+    Attributes:
+        files: number of image files.
+        readable: share of the sample that could be opened, above 0 and at most 1.
+        problem: one file that could not, with the reason, in one line; empty if all could.
+        smallest: size of the smallest image.
+        low: a twentieth of the images are smaller.
+        median: half of the images are smaller.
+        largest: size of the largest image.
+        aspect: median ratio of width to height.
+        gray: whether nearly all images are gray.
+        transparent: whether some images have transparent pixels.
+        bright: whether what is visible of those is nearly white.
+        classes: number of first-level folders with images; 0 if all images lie in one place.
+    """
+
+    files: int
+    readable: float
+    problem: str
+    smallest: int
+    low: int
+    median: int
+    largest: int
+    aspect: float
+    gray: bool
+    transparent: bool
+    bright: bool
+    classes: int
+
+    @property
+    def usable(self) -> int:
+        """An estimate of the number of images, without those that cannot be read."""
+        return round(self.files * self.readable)
+
+    def describe(self) -> str:
+        """What was seen, in one line."""
+        color = "gray" if self.gray else "color"
+        size = self._size(self.median)
+        if self.largest > self.smallest:
+            size = f"about {size} (shorter sides {self.smallest:,} to {self.largest:,} pixels)"
+        text = f"{self.files:,} {color} picture{'' if self.files == 1 else 's'} of {size}"
+        if self.classes > 1:
+            text += f" in {self.classes:,} folders"
+        if self.transparent:
+            text += ", some transparent"
+        if self.problem:
+            text += f"; {1 - self.readable:.0%} cannot be read: {self.problem}"
+        return text
+
+    def _size(self, shorter: int) -> str:
+        wide = self.aspect >= 1
+        return (
+            f"{round(shorter * self.aspect)}x{shorter}"
+            if wide
+            else f"{shorter}x{round(shorter / self.aspect)}"
+        )
+
+
+class _Place(NamedTuple):
+    """An image file and the folder that its path is relative to."""
+
+    folder: str
+    file: ImageFile
+
+
+class _Colors(NamedTuple):
+    """The colors of one image; brightness is None if it has no transparent pixels."""
+
+    gray: bool
+    brightness: float | None
+
+
+def look(data: DataConfig) -> Pictures:
+    """Looks at the images that a run would read.
+
+    Args:
+        data: folder, pattern and window of the images, and max_pixels, above which none is opened.
+
+    Raises:
+        ImageDataError: a folder is missing or unreadable, has no images, or none can be read.
+    """
+    places = _list_places(data)
+    sample = _choose_evenly(places, REMOTE_SAMPLE if "://" in data.folder else SAMPLE)
+    options = ImageOptions(resolution=SIDE, min_size=1, max_pixels=data.max_pixels)
+    problems: list[str] = []
+    headers = {
+        place: header
+        for place in sample
+        if (header := _read(place, read_header, options, problems))
+    }
+    colors = _look_at_colors(headers, options, problems)
+    if not colors:
+        raise ImageDataError(
+            f"{data.folder}: none of the image files that were opened can be read, "
+            f"{len(problems):,} of {len(places):,}: {problems[0]}"
+        )
+    sides = np.sort([min(header.width, header.height) for header in headers.values()])
+    aspects = [header.width / header.height for header in headers.values()]
+    bright = [each.brightness for each in colors if each.brightness is not None]
+    return Pictures(
+        files=len(places),
+        readable=1 - len(problems) / len(sample),
+        problem=problems[0] if problems else "",
+        smallest=int(sides[0]),
+        low=int(np.percentile(sides, LOW_PERCENTILE, method="lower")),
+        median=int(np.percentile(sides, 50, method="lower")),
+        largest=int(sides[-1]),
+        aspect=float(np.median(aspects)),
+        gray=sum(each.gray for each in colors) >= GRAY_IMAGES * len(colors),
+        transparent=len(bright) > TRANSPARENT_IMAGES * len(colors),
+        bright=bool(bright) and float(np.mean(bright)) > BRIGHT,
+        classes=len({_class_of(place) for place in places} - {""}),
+    )
+
+
+def _list_places(data: DataConfig) -> list[_Place]:
+    spans = list_spans(data.folder, data.pattern)
+    window = choose_window(spans, data.span, data.window, data.exclude)
+    places = []
+    for span in window:
+        folder = os.path.join(data.folder, span.folder).rstrip("/") or "/"
+        listed = list_images(folder, required=span is window[-1], names_only=True)
+        places += [_Place(folder, file) for file in listed]
+    return places
+
+
+def _class_of(place: _Place) -> str:
+    return os.path.dirname(place.file.path).partition("/")[0]
+
+
+def _choose_evenly(places: Sequence[_Place], count: int) -> list[_Place]:
+    """Chooses at most `count` of the sorted files, in an order whose beginning is even as well."""
+    chosen = min(count, len(places))
+    golden = (math.sqrt(5) - 1) / 2
+    order = sorted(range(chosen), key=lambda i: i * golden % 1)
+    return [places[i * len(places) // chosen] for i in order]
+
+
+def _read(
+    place: _Place,
+    read: Callable[[BinaryIO, ImageOptions], Result],
+    options: ImageOptions,
+    problems: list[str],
+) -> Result | None:
+    """Reads a file, or adds to the problems why it cannot be read."""
+    try:
+        if place.file.problem:
+            raise RejectedImage(place.file.problem)
+        with warnings.catch_warnings(), open_image(place.folder, place.file.path) as stream:
+            warnings.simplefilter("ignore")  # Pillow's about damaged files
+            return read(stream, options)
+    except RejectedImage as rejected:
+        reason = str(rejected)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    problems.append(f"{shorten(place.file.path)!r} ({reason})")
+    return None
+
+
+def _look_at_colors(
+    headers: Mapping[_Place, ImageHeader], options: ImageOptions, problems: list[str]
+) -> list[_Colors]:
+    """Decodes images within MAX_DECODED, or the smallest if they are all larger."""
+    costs = {
+        place: header.width * header.height // (JPEG_REDUCTION if header.jpeg else 1)
+        for place, header in headers.items()
+    }
+    chosen, left = [], MAX_DECODED
+    for place, cost in costs.items():
+        if cost <= left:
+            chosen.append(place)
+            left -= cost
+    if not chosen:
+        chosen = sorted(costs, key=costs.get)[:1]
+    read = functools.partial(_read, options=options, problems=problems)
+    found = [
+        read(place, _transparent_colors if headers[place].may_be_transparent else _opaque_colors)
+        for place in chosen
+    ]
+    return [colors for colors in found if colors is not None]
+
+
+def _opaque_colors(stream: BinaryIO, options: ImageOptions) -> _Colors:
+    return _Colors(_is_gray(decode(stream, options).pixels), None)
+
+
+def _transparent_colors(stream: BinaryIO, options: ImageOptions) -> _Colors:
+    """Decodes an image over black and over white: the difference is what shines through."""
+    black, white = (
+        decode(stream, options.model_copy(update={"background": color})).pixels.astype(float)
+        for color in (BLACK, WHITE)
+    )
+    alpha = 1 - (white - black) / 255
+    brightness = black.sum() / max(alpha.sum(), 1) if alpha.min() < MIN_ALPHA else None
+    return _Colors(_is_gray(black), brightness)
+
+
+def _is_gray(pixels: np.ndarray) -> bool:
+    return bool(np.percentile(np.ptp(pixels, axis=-1), GRAY_PIXELS) <= MAX_SPREAD)

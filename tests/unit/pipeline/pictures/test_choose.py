@@ -1,0 +1,119 @@
+"""What is chosen for pictures that were looked at."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from pipeline.config import load
+from pipeline.pictures.choose import (
+    CPU_STEPS,
+    NETWORKS,
+    Machine,
+    choose,
+    choose_network,
+    this_machine,
+)
+from pipeline.pictures.look import Pictures
+
+CPU, GPU = Machine(cores=2, gpus=0), Machine(cores=16, gpus=1)
+PHOTOS = Pictures(
+    files=5000,
+    readable=1,
+    problem="",
+    smallest=100,
+    low=110,
+    median=128,
+    largest=200,
+    aspect=1.5,
+    gray=False,
+    transparent=False,
+    bright=False,
+    classes=0,
+)
+
+
+def of_size(side):
+    return replace(PHOTOS, smallest=side, low=side, median=side, largest=side)
+
+
+def resolution(pictures, machine=CPU):
+    return choose(pictures, machine)["data.resolution"]
+
+
+@pytest.mark.parametrize(
+    ("side", "machine", "expected"),
+    [
+        (4000, CPU, 32),
+        (4000, GPU, 64),
+        (63, GPU, 32),
+        (31, CPU, 16),
+        (15, CPU, 8),
+        (8, CPU, 8),
+        (3, CPU, 8),
+    ],
+)
+def test_the_resolution_is_the_largest_that_images_and_machine_allow(side, machine, expected):
+    assert resolution(of_size(side), machine) == expected
+
+
+def test_no_resolution_is_chosen_at_which_many_images_would_be_rejected_as_too_small():
+    assert resolution(replace(PHOTOS, low=9, smallest=1)) == 16
+
+
+@pytest.mark.parametrize(
+    ("files", "percent"),
+    [(1, 50), (100, 50), (400, 50), (500, 40), (1000, 20), (1_000_000, 20)],
+)
+def test_small_folders_hold_out_a_larger_part(files, percent):
+    assert choose(replace(PHOTOS, files=files), CPU)["data.eval_percent"] == percent
+
+
+def test_files_that_cannot_be_read_do_not_count():
+    chosen = choose(replace(PHOTOS, files=2000, readable=0.25), CPU)
+    assert chosen["data.eval_percent"] == 40
+
+
+def test_bright_pictures_with_transparency_get_a_black_background():
+    assert choose(PHOTOS, CPU)["data.background"] == "#ffffff"
+    chosen = choose(replace(PHOTOS, gray=True, transparent=True, bright=True), CPU)
+    assert (chosen["data.background"], chosen["data.channels"]) == ("#000000", 1)
+
+
+def test_few_pictures_are_trained_on_for_fewer_steps_in_smaller_batches():
+    few, many = (choose(replace(PHOTOS, files=files), CPU) for files in (100, 5000))
+    assert (few["train.batch_size"], many["train.batch_size"]) == (32, 64)
+    assert 1000 <= few["train.steps"] < many["train.steps"] == 2 * CPU_STEPS[32]
+
+
+@pytest.mark.parametrize("machine", [CPU, GPU], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("side", [8, 16, 32, 64])
+@pytest.mark.parametrize("files", [1, 100, 100_000])
+def test_every_choice_is_a_valid_configuration(side, machine, files):
+    chosen = choose(replace(of_size(side), files=files), machine)
+    config = load(overrides=[f"{key}={json.dumps(value)}" for key, value in chosen.items()])
+    assert not config.train.flip
+    assert config.evaluate == load().evaluate
+
+
+@pytest.mark.parametrize(("side", "preset"), [(8, "digits"), (32, "fashion_mnist"), (64, "emoji")])
+def test_networks_and_learning_rates_are_those_of_the_presets(side, preset):
+    chosen, known = choose(replace(of_size(side), files=100_000), GPU), load(preset)
+    assert tuple(chosen["model.channels"]) == known.model.channels
+    assert tuple(chosen["model.attention"]) == known.model.attention
+    assert chosen["train.learning_rate"] == known.train.learning_rate
+    assert chosen["train.steps"] == known.train.steps
+
+
+@pytest.mark.parametrize("side", [4, 7, 12, 30, 48, 100, 128, 1024])
+def test_there_is_a_network_for_every_resolution(side):
+    network = choose_network(side)
+    assert side % 2 ** (len(network["model.channels"]) - 1) == 0
+    assert len(network["model.channels"]) == len(network["model.attention"])
+    assert choose_network(64) == NETWORKS[64]
+
+
+def test_a_hidden_gpu_does_not_count(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert this_machine().gpus == 0
+    assert this_machine().cores >= 1

@@ -1,0 +1,152 @@
+"""The configuration of a run that names none: chosen, kept, reused, and not trusted."""
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from components.image_example_gen.errors import ImageDataError
+from pipeline.config import ConfigError, load
+from pipeline.pictures.chosen import configure, configure_images, configure_run
+from pipeline.workspace import Workspace, WorkspaceError
+from pipeline.yaml_text import quote
+
+
+def fill(folder, count, side=16):
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        noise = np.random.default_rng(i).integers(0, 256, (side, side, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{i:04}.png")
+
+
+class Place:
+    """A folder of images and a workspace."""
+
+    def __init__(self, folder):
+        self.images = folder / "my ☃ 😀\nimages"
+        self.workspace = Workspace(folder / "workspace")
+        fill(self.images, 20)
+
+    def run(self, *overrides, images=None):
+        """The configuration of a run, and what it reports."""
+        lines = []
+        folder = f"data.folder={quote(str(images or self.images))}"
+        config = configure_run([*overrides, folder], self.workspace, lines.append)
+        assert not any("\n" in line for line in lines)
+        return config, "\n".join(lines)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)
+
+
+def test_a_choice_is_made_once_and_kept_while_the_folder_grows(place):
+    first, said = place.run()
+    assert (first.data.resolution, first.data.eval_percent) == (16, 50)
+    assert "20 color pictures of 16x16\nchosen for them: data.resolution=16, " in said
+    assert "iadb config show --data " in said
+    fill(place.images, 500, side=64)
+    again, said = place.run()
+    assert again == first
+    assert "as chosen earlier, data.resolution=16, " in said
+    assert f"kept in {place.workspace.chosen}; remove it to choose again" in said
+    place.workspace.chosen.unlink()
+    assert place.run()[0].data.resolution == 32
+
+
+def test_the_kept_choice_is_a_configuration_file(place):
+    config, _ = place.run()
+    assert load(file=place.workspace.chosen) == config
+
+
+def test_overrides_are_on_top_of_the_choice_and_not_kept(place):
+    config, said = place.run("train.steps=7", "data.channels=1")
+    assert (config.train.steps, config.data.channels, config.data.resolution) == (7, 1, 16)
+    assert "data.channels=1, " in said
+    assert "train.steps=7" in said
+    config, _ = place.run("train.steps=8")
+    assert (config.train.steps, config.data.channels) == (8, 3)
+
+
+def test_the_network_follows_a_resolution_that_is_set(place):
+    for _ in range(2):  # chosen, then reused
+        config, _ = place.run("data.resolution=32")
+        assert config.model.channels == (32, 64, 128)
+        config, _ = place.run("data.resolution=31")
+        assert config.model.channels == (32,)
+
+
+def test_another_folder_gets_a_choice_of_its_own(place, tmp_path):
+    place.run()
+    fill(tmp_path / "other", 3, side=9)
+    assert place.run(images=tmp_path / "other")[0].data.resolution == 8
+    assert yaml.safe_load(place.workspace.chosen.read_text())["data"]["resolution"] == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("data: [", "line 1: not YAML"),
+        ("", "no data.folder, data.pattern, data.resolution"),
+        ("hello", "expected sections with keys"),
+        ("beam: {options: [--x]}", "unexpected beam.options"),
+        ("evaluate: {features: {weights: /x.h5}}", "unexpected evaluate.features.weights"),
+        ("data: {folder: /a, pattern: '', resolution: 3}", "data.resolution: got 3; input should"),
+        ("data: {folder: /a, pattern: '', resolution: 16, channels: .inf}", "data.channels: got"),
+    ],
+)
+def test_a_kept_choice_that_is_not_valid_is_named_in_one_line(place, text, said):
+    place.workspace.folder.mkdir()
+    place.workspace.chosen.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        place.run()
+    assert str(error.value).startswith(f"{place.workspace.chosen}: {said}")
+    assert str(error.value).endswith("; remove it, and the next run chooses again")
+    assert "\n" not in str(error.value)
+
+
+def test_a_link_in_place_of_the_kept_choice_is_not_followed(place, tmp_path):
+    place.run()
+    place.workspace.chosen.rename(tmp_path / "chosen.yaml")
+    place.workspace.chosen.symlink_to(tmp_path / "chosen.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        place.run()
+
+
+def test_a_workspace_that_cannot_be_written_is_reported(place):
+    place.workspace.folder.touch()
+    with pytest.raises((WorkspaceError, ConfigError), match=r"cannot be (written|read)"):
+        place.run()
+
+
+def test_nothing_is_kept_in_a_workspace_inside_the_images(place):
+    place.workspace = Workspace(place.images / "workspace")
+    with pytest.raises(ConfigError, match="is inside it"):
+        place.run()
+    assert not place.workspace.folder.exists()
+
+
+def test_nothing_is_kept_for_a_folder_without_images(place, tmp_path):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ImageDataError, match="no image files"):
+        place.run(images=tmp_path / "none")
+    assert not place.workspace.folder.exists()
+
+
+def test_an_override_that_is_wrong_is_reported_before_the_images_are_looked_at(tmp_path):
+    for override in ("data.resolution=3", "data=5", "data.folders=x"):
+        with pytest.raises(ConfigError, match=r"^data"):
+            configure([f"data.folder={tmp_path}/missing", override])
+
+
+def test_without_a_folder_the_defaults_hold():
+    choice = configure(["train.steps=7"])
+    assert choice.config == load(overrides=["train.steps=7"])
+    assert choice.lines == ("no --preset, --config or --data: the defaults apply",)
+
+
+def test_images_to_judge_set_only_how_they_are_converted(place):
+    config = configure_images(str(place.images), ["evaluate.samples=500"]).config
+    assert config.data == load(overrides=["data.resolution=16"]).data
+    assert (config.evaluate.samples, config.train) == (500, load().train)

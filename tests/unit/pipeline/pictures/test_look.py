@@ -1,0 +1,142 @@
+"""What is seen of a folder of images, hostile ones included."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.image_example_gen.errors import ImageDataError
+from pipeline.config import DataConfig
+from pipeline.pictures import look as looking
+from pipeline.pictures.look import look
+
+
+def noise(seed, *shape):
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+@pytest.fixture
+def save(tmp_path):
+    """A function that writes an array or an image below the folder of images."""
+
+    def write(name, image):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(path)
+
+    return write
+
+
+@pytest.fixture
+def see(tmp_path):
+    """A function that looks at the folder of images."""
+    (tmp_path / "images").mkdir()
+    return lambda **data: look(DataConfig(folder=str(tmp_path / "images"), **data))
+
+
+def test_sizes_classes_and_color_are_seen(save, see):
+    for i, (width, height) in enumerate([(20, 10), (40, 20), (60, 30)]):
+        save(f"class {i % 2}/deeper/{i}.png", noise(i, height, width, 3))
+    seen = see()
+    assert (seen.files, seen.smallest, seen.median, seen.largest) == (3, 10, 20, 30)
+    assert (seen.aspect, seen.gray, seen.transparent, seen.classes) == (2, False, False, 2)
+    assert seen.describe() == (
+        "3 color pictures of about 40x20 (shorter sides 10 to 30 pixels) in 2 folders"
+    )
+
+
+def test_an_upright_image_is_described_upright(save, see):
+    save("1.png", noise(0, 7, 5, 3))
+    assert see().describe() == "1 color picture of 5x7"
+
+
+@pytest.mark.parametrize("quality", [60, 95])
+def test_gray_images_saved_in_color_are_gray(save, see, quality):
+    for i in range(4):
+        save(f"{i}.jpg", Image.fromarray(noise(i, 28, 28)).convert("RGB").resize((90, 90)))
+    assert see().gray
+
+
+def test_a_few_color_images_among_gray_ones_keep_the_color(save, see):
+    for i in range(10):
+        save(f"{i}.png", noise(i, 8, 8) if i else noise(i, 8, 8, 3))
+    assert not see().gray
+
+
+@pytest.mark.parametrize(("level", "bright"), [(255, True), (40, False)])
+def test_transparency_and_what_would_vanish_on_white_are_seen(save, see, level, bright):
+    image = Image.new("RGBA", (16, 16))
+    image.paste((level, level, level, 255), (4, 4, 12, 12))
+    save("1.png", image)
+    assert (see().transparent, see().bright) == (True, bright)
+
+
+def test_an_opaque_alpha_channel_is_no_transparency(save, see):
+    save("1.png", Image.fromarray(noise(0, 16, 16, 3)).convert("RGBA"))
+    assert not see().transparent
+
+
+def test_files_that_cannot_be_read_are_counted_and_one_is_named(tmp_path, save, see):
+    for i in range(3):
+        save(f"{i}.png", noise(i, 8, 8, 3))
+    (tmp_path / "images" / "a\nb.png").write_bytes(b"no image")
+    seen = see()
+    assert (seen.files, seen.readable, seen.usable) == (4, 0.75, 3)
+    assert seen.describe().endswith("; 25% cannot be read: 'a\\nb.png' (not an image)")
+
+
+def test_a_truncated_image_is_found_although_its_header_is_valid(tmp_path, save, see):
+    save("1.png", noise(0, 64, 64, 3))
+    content = (tmp_path / "images" / "1.png").read_bytes()
+    (tmp_path / "images" / "2.png").write_bytes(content[: len(content) // 2])
+    assert "'2.png' (truncated)" in see().problem
+
+
+def test_a_folder_of_broken_files_and_links_and_pipes_is_wrong_data(tmp_path, see):
+    folder = tmp_path / "images"
+    (folder / "empty.png").touch()
+    os.mkfifo(folder / "pipe.png")
+    (folder / "out.png").symlink_to("/etc/passwd")
+    with pytest.raises(ImageDataError, match=r"none of the image files .* read, 3 of 3: '"):
+        see()
+
+
+def test_a_folder_without_images_is_wrong_data(see):
+    with pytest.raises(ImageDataError, match="no image files below this folder"):
+        see()
+
+
+def test_an_image_above_max_pixels_is_not_decoded(save, see):
+    save("1.png", noise(0, 8, 8, 3))
+    save("2.png", noise(0, 20, 20, 3))
+    seen = see(max_pixels=100)
+    assert (seen.largest, seen.problem) == (8, "'2.png' (more than max_pixels 100)")
+
+
+def test_of_large_images_as_many_are_decoded_as_time_allows(save, see, monkeypatch):
+    monkeypatch.setattr(looking, "MAX_DECODED", 150)
+    for i in range(10):
+        save(f"{i}.png", noise(i, 10, 10))
+    decoded, decode = [], looking.decode
+    monkeypatch.setattr(looking, "decode", lambda *args: decoded.append(1) or decode(*args))
+    assert see().gray
+    assert len(decoded) == 1
+    monkeypatch.setattr(looking, "MAX_DECODED", 1)
+    assert see().gray
+    assert len(decoded) == 2
+
+
+def test_of_many_files_an_even_sample_is_opened(save, see, monkeypatch):
+    monkeypatch.setattr(looking, "SAMPLE", 5)
+    for i in range(50):
+        save(f"{i:02}.png", noise(i, 10 + i, 10 + i))
+    seen = see()
+    assert (seen.files, seen.smallest, seen.median, seen.largest) == (50, 10, 30, 50)
+
+
+def test_only_the_spans_of_the_window_are_looked_at(save, see):
+    for span, side in ((1, 8), (2, 16), (3, 32)):
+        save(f"span-{span}/1.png", noise(span, side, side, 3))
+    seen = see(pattern="span-{SPAN}", window=2)
+    assert (seen.files, seen.smallest, seen.classes) == (2, 16, 0)
