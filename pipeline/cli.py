@@ -62,8 +62,9 @@ def main() -> None:
     """Turn a folder of images into a served generative model.
 
     \b
-      iadb data write digits digits/           write a known dataset, or use your own images
-      iadb run --preset digits --data digits/  ingest, train, evaluate, push
+      iadb run --data pictures/                look at your images, then train, evaluate, push
+      iadb data write digits digits/           write a known dataset
+      iadb run --preset digits --data digits/  and train on it as the preset sets
       iadb sample                              draw images with the live model
       iadb schedule --cron "0 3 * * *" ...     retrain on new images every night
 

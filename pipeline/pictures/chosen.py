@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from components.image_example_gen.errors import ImageDataError
 from pipeline.config import ConfigError, DataConfig, PipelineConfig, load, require_folder
 from pipeline.config_values import read_values
 from pipeline.console.progress import showing
@@ -149,7 +150,12 @@ def _look(data: DataConfig) -> Pictures:
         return look(data)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow lists and reads the files
     with logging_to(Path(os.devnull), verbose=False), showing(make_console(), "looking at images"):
-        return look(data)
+        import tensorflow as tf
+
+        try:
+            return look(data)
+        except tf.errors.OpError as error:
+            raise ImageDataError(f"{data.folder}: cannot be read: {first_line(error)}") from None
 
 
 def _read_data(overrides: Sequence[str]) -> DataConfig:

@@ -196,6 +196,10 @@ def _read(
         reason = str(rejected)
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
+    except Exception:  # TensorFlow's own
+        if "://" not in place.folder:
+            raise
+        reason = "cannot be read"
     problems.append(f"{shorten(place.file.path)!r} ({reason})")
     return None
 

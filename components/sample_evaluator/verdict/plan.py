@@ -26,6 +26,6 @@ def announce(options: EvaluateOptions, held_out: int, resolution: int, channels:
         return [f"{images}: {missing}"]
     times = math.ceil(10 * options.min_samples / held_out) / 10
     return [
-        f"{images}: {missing}; {options.min_samples - held_out:,} more would do, about "
+        f"{images}: {missing}; {options.min_samples - held_out:,} more of them would do, about "
         f"{times:g} times as many pictures"
     ]

@@ -160,6 +160,8 @@ def test_a_remote_folder_is_listed_like_a_local_one():
             file.write(path.encode())
     files = list_images(f"{folder}/")
     assert [(file.path, file.size) for file in files] == [("a.jpg", 5), ("b/x.png", 7)]
+    names = list_images(folder, names_only=True)
+    assert [(file.path, file.size) for file in names] == [("a.jpg", 0), ("b/x.png", 0)]
     assert count_other_files(folder) == {".txt": 1}
     with open_image(folder, "b/x.png") as stream:
         assert stream.read() == b"b/x.png"

@@ -68,6 +68,16 @@ def test_submit_uploads_and_starts_a_run(iadb, stand_in):
     assert run["service_account"] == "iadb"
 
 
+def test_a_folder_that_only_the_cluster_has_needs_a_configuration(iadb, stand_in):
+    printed = iadb("submit", "--data", "/only/there", code=exit_codes.USAGE)
+    assert printed == (
+        "iadb: /only/there: no such folder; expected a folder with images; to choose for images "
+        "that this machine cannot read, name a configuration with --preset or --config\n"
+    )
+    assert stand_in.pipelines == {}
+    assert "uploaded" in iadb("submit", "--preset", "digits", "--data", "/only/there", *DATA)
+
+
 def test_submitting_the_same_again_uploads_nothing(iadb, stand_in):
     iadb("submit", *DATA)
     assert "exists already, nothing uploaded" in iadb("submit", *DATA)

@@ -7,6 +7,7 @@ from PIL import Image
 
 from components.image_example_gen.errors import ImageDataError
 from pipeline.config import ConfigError, load
+from pipeline.pictures import look
 from pipeline.pictures.chosen import configure, configure_images, configure_run
 from pipeline.workspace import Workspace, WorkspaceError
 from pipeline.yaml_text import quote
@@ -150,3 +151,20 @@ def test_images_to_judge_set_only_how_they_are_converted(place):
     config = configure_images(str(place.images), ["evaluate.samples=500"]).config
     assert config.data == load(overrides=["data.resolution=16"]).data
     assert (config.evaluate.samples, config.train) == (500, load().train)
+
+
+def test_a_remote_folder_is_looked_at_with_few_reads(place, monkeypatch):
+    monkeypatch.setattr(look, "REMOTE_SAMPLE", 2)
+    import tensorflow as tf
+    tf.io.gfile.makedirs("ram://chosen/span-1")
+    for i in range(5):
+        content = (place.images / f"{i:04}.png").read_bytes()
+        with tf.io.gfile.GFile(f"ram://chosen/span-1/{i}.png", "wb") as file:
+            file.write(content)
+    opened, open_image = [], look.open_image
+    monkeypatch.setattr(look, "open_image", lambda *path: opened.append(path) or open_image(*path))
+    config, said = place.run("data.pattern=span-{SPAN}", images="ram://chosen")
+    assert (config.data.resolution, len(set(opened))) == (16, 2)
+    assert "ram://chosen: 5 color pictures of 16x16" in said
+    with pytest.raises(ImageDataError, match="ram://nothing"):
+        place.run(images="ram://nothing")

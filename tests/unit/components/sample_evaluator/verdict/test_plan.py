@@ -14,7 +14,7 @@ from components.sample_evaluator.verdict.plan import announce
         (
             48,
             "48 held-out images of 8x8 in gray: fewer than evaluate.min_samples=100, no model will "
-            "be blessed; 52 more would do, about 2.1 times as many pictures",
+            "be blessed; 52 more of them would do, about 2.1 times as many pictures",
         ),
         (
             0,
