@@ -1,6 +1,7 @@
 """One run of the pipeline, from the configuration to the summary: `iadb run`."""
 
 import functools
+import json
 import logging
 import os
 import shutil
@@ -32,6 +33,7 @@ from pipeline.terminal import NodeLines, print_summary
 from pipeline.workspace import Workspace
 from trainer.common.files import atomic_write, open_below
 from trainer.common.signals import stop_on_signals
+from trainer.examples import EVAL
 from trainer.fit.tf_config import read_tf_config
 
 
@@ -83,9 +85,7 @@ def run_pipeline(
         lines = NodeLines(
             console,
             lambda run_id: _claim(workspace, check, run_id),
-            lambda held_out: announce(
-                config.evaluate, held_out, config.data.resolution, config.data.channels
-            ),
+            lambda: _announce(config, workspace),
         )
         file = result or workspace.results / f"{log.stem}.json"
         with (
@@ -151,6 +151,17 @@ def _claim(workspace: Workspace, check: int | None, run_id: str) -> None:
             Journal(workspace.journal).claim(check, run_id)
         except (OSError, sqlite3.Error):
             logging.exception("The journal cannot record that check %d started this run.", check)
+
+
+def _announce(config: PipelineConfig, workspace: Workspace) -> list[str]:
+    """Says what will be judged, once the images are known; nothing if their report is missing."""
+    (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
+    try:
+        held_out = json.loads(run.rejected_report.read_text("ascii"))["splits"][EVAL]
+    except (AttributeError, KeyError, OSError, ValueError):
+        logging.exception("The report on the images cannot be read.")
+        return []
+    return announce(config.evaluate, held_out, config.data.resolution, config.data.channels)
 
 
 def _remember(workspace: Workspace, read: dict[int, bytes], console: Console) -> None:

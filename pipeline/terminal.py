@@ -1,6 +1,5 @@
 """Output of runs on the terminal: one line per node, and the summary at the end."""
 
-import json
 import logging
 import shlex
 from collections.abc import Callable, Mapping
@@ -24,7 +23,6 @@ from pipeline.registry.lineage import Run
 from pipeline.workspace import Workspace
 from trainer.common.phases import OTHER
 from trainer.common.text import printable
-from trainer.examples import EVAL
 
 PROMOTED = "looks good"  # the reason in the command for it, for a person to replace
 SHOWN = 0.1  # seconds; a phase that takes less is not named
@@ -45,8 +43,8 @@ class NodeLines:
     Args:
         console: to print on.
         begun: is called with the id of each run before its first node starts.
-        announce: returns lines on what will be judged, for the number of held-out images; they are
-            printed once, when the images are known.
+        announce: returns lines on what will be judged; they are printed once, when ImageExampleGen
+            has finished.
 
     Attributes:
         run_ids: TFX's ids of the runs whose nodes have started.
@@ -57,7 +55,7 @@ class NodeLines:
         self,
         console: Console,
         begun: Callable[[str], None] = lambda run_id: None,
-        announce: Callable[[int], list[str]] | None = None,
+        announce: Callable[[], list[str]] = list,
     ) -> None:
         self.console = console
         self._begun = begun
@@ -74,17 +72,14 @@ class NodeLines:
         work = f": {WORK[node_id]}" if node_id in WORK else ""
         self._shown.enter_context(showing(self.console, f"{node_id}{work}"))
 
-    def finished(
-        self, node_id: str, seconds: float, *, cached: bool, outputs: Mapping[str, str]
-    ) -> None:
+    def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
         """Prints that the node succeeded, and what will be judged once the images are known."""
         self._line("[green]✓[/]", node_id, "[dim]cached[/]" if cached else f"{seconds:.1f} s")
-        if node_id == example_names.NODE and self._announce:
-            report = Path(outputs[example_names.EXAMPLES], example_names.REJECTED_JSON)
-            for line in self._announce(json.loads(report.read_text("ascii"))["splits"][EVAL]):
+        if node_id == example_names.NODE:
+            for line in self._announce():
                 logging.info("%s", line)
                 self.console.print(f"  {line}", markup=False, soft_wrap=True)
-            self._announce = None
+            self._announce = list
 
     def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
         """Prints that the node failed; the reason comes last, after all lines."""

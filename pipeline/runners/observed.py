@@ -7,7 +7,7 @@ class. During a run, that attribute of the module is therefore a subclass that r
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Protocol
@@ -32,17 +32,8 @@ class Observer(Protocol):
     def started(self, node_id: str, run_id: str) -> None:
         """A node of a pipeline run is about to run; the ids are TFX's."""
 
-    def finished(
-        self, node_id: str, seconds: float, *, cached: bool, outputs: Mapping[str, str]
-    ) -> None:
-        """A node has succeeded.
-
-        Args:
-            node_id: the node.
-            seconds: how long it took.
-            cached: whether its outputs came from TFX's cache.
-            outputs: the URI of the first artifact of each output, by its key.
-        """
+    def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
+        """A node has succeeded; `cached` if its outputs came from TFX's cache."""
 
     def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
         """A node has failed, or was interrupted."""
@@ -96,9 +87,7 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
             # Only an executed node has a folder for its output.
             cached = self._system_node_handler is None and not info.execution_output_uri
             _log(node_id, "cached" if cached else "done", seconds)
-            artifacts = info.output_dict if info else {}
-            outputs = {key: found[0].uri for key, found in artifacts.items() if found}
-            observer.finished(node_id, seconds, cached=cached, outputs=outputs)
+            observer.finished(node_id, seconds, cached=cached)
             return info
 
     with (

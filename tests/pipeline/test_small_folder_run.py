@@ -43,7 +43,7 @@ def test_a_hundred_pictures_run_to_a_verdict_without_a_configuration(tmp_path):
     assert drawn.exit_code == 0, drawn.output
     promoted = iadb(*promote)
     assert promoted.exit_code == 0, promoted.output
-    assert promoted.output.startswith("live: ")
+    assert "\nlive: " in f"\n{promoted.output}"
 
     again = iadb(*command, *NETWORK)
     assert "as chosen earlier, data.resolution=16" in again.output

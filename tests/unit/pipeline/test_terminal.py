@@ -68,13 +68,12 @@ def test_a_warning_about_the_feature_space_comes_before_the_verdict():
     assert lines[-2:] == ["Warning  compared in random_conv", "Verdict  blessed: better"]
 
 
-def test_what_will_be_judged_is_printed_once_when_the_images_are_known(tmp_path, caplog):
+def test_what_will_be_judged_is_printed_once_when_the_images_are_known(caplog):
     caplog.set_level(logging.INFO)
-    (tmp_path / names.REJECTED_JSON).write_text('{"splits": {"train": 3, "eval": 2}}')
     console = Console(file=io.StringIO())
-    lines = NodeLines(console, announce=lambda held_out: [f"[red]{held_out} held out", "enough"])
+    lines = NodeLines(console, announce=lambda: ["[red]2 held out", "enough"])
     for _ in range(2):
-        lines.finished(names.NODE, 1.0, cached=True, outputs={names.EXAMPLES: str(tmp_path)})
+        lines.finished(names.NODE, 1.0, cached=True)
     printed = console.file.getvalue().splitlines()
     assert printed[1:3] == ["  [red]2 held out", "  enough"]
     assert len(printed) == 4
@@ -111,7 +110,7 @@ def test_each_pipeline_run_is_announced_once_when_its_first_node_starts():
     lines = NodeLines(Console(file=io.StringIO()), begun.append)
     for node, run in (("ImageExampleGen", "a"), ("Trainer", "a"), ("Pusher", "b")):
         lines.started(node, run)
-        lines.finished(node, 1.0, cached=False, outputs={})
+        lines.finished(node, 1.0, cached=False)
     assert begun == lines.run_ids == ["a", "b"]
 
 

@@ -81,7 +81,7 @@ def test_a_line_that_a_node_prints_stays_above_its_progress(capsys):
     lines = NodeLines(console)
     lines.started("Trainer", "run-1")
     print("  resuming from step 300")
-    lines.finished("Trainer", 98.8, cached=False, outputs={})
+    lines.finished("Trainer", 98.8, cached=False)
     output = capsys.readouterr().out
     assert output.index("resuming from step 300\n") < output.index("✓ Trainer            98.8 s")
 
@@ -95,7 +95,7 @@ def test_each_node_says_what_it_does_and_only_while_it_runs():
     lines.failed("Transform", 1.5, ValueError("no"))
     count = threading.active_count()
     lines.started("SchemaImporter", "run-1")
-    lines.finished("SchemaImporter", 0.1, cached=True, outputs={})
+    lines.finished("SchemaImporter", 0.1, cached=True)
     assert threading.active_count() <= count
     assert "✗ Transform          failed after 1.5 s" in file.getvalue()
     assert "✓ SchemaImporter     cached" in file.getvalue()

@@ -156,6 +156,7 @@ def test_images_to_judge_set_only_how_they_are_converted(place):
 def test_a_remote_folder_is_looked_at_with_few_reads(place, monkeypatch):
     monkeypatch.setattr(look, "REMOTE_SAMPLE", 2)
     import tensorflow as tf
+
     tf.io.gfile.makedirs("ram://chosen/span-1")
     for i in range(5):
         content = (place.images / f"{i:04}.png").read_bytes()
