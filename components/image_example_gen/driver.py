@@ -14,7 +14,6 @@ from components.image_example_gen.options import WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.image_example_gen.spans import (
     ImageSource,
-    Span,
     choose_window,
     holdout_source,
     list_spans,
@@ -36,11 +35,6 @@ def parse_span(text: str) -> int | None:
             f"span {text!r}: expected a number of at most {MAX_DIGITS} digits, or {LATEST}"
         )
     return int(text)
-
-
-def parse_window(text: str) -> tuple[Span, ...]:
-    """Returns the spans in the property `window`."""
-    return tuple(Span(*span) for span in json.loads(text))
 
 
 class Driver(driver.Driver):

@@ -15,7 +15,6 @@ import apache_beam as beam
 import tensorflow as tf
 from absl import logging
 from tfx import types
-from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
@@ -24,12 +23,11 @@ from tfx.types import artifact_utils
 from components.image_example_gen import names
 from components.image_example_gen import report as reports
 from components.image_example_gen.decode import RejectedImage, decode
-from components.image_example_gen.driver import parse_window
 from components.image_example_gen.example import Row, to_row
 from components.image_example_gen.files import ImageFile, open_image
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shards import WriteShard, complete_file, shard_count
-from components.image_example_gen.spans import ImageSource, holdout_source
+from components.image_example_gen.spans import ImageSource, holdout_source, parse_window
 from components.progress import DECODED, counted, expect
 from trainer import examples
 
@@ -60,6 +58,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         Raises:
             ImageDataError: no images, too many rejected files, or an empty split.
         """
+        # TFX's components take seconds to import, and `write_examples` needs none of them.
+        from tfx.components.util import examples_utils
+
         self._log_startup(input_dict, output_dict, exec_properties)
         options = ImageOptions.model_validate_json(exec_properties[names.IMAGE_OPTIONS])
         window = parse_window(exec_properties[names.WINDOW])

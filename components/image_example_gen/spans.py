@@ -3,6 +3,7 @@
 Reads only folder names, and imports neither TFX nor TensorFlow for local folders.
 """
 
+import json
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -167,6 +168,11 @@ def choose_window(
     if not chosen:
         raise ImageDataError("all spans are excluded: remove one from data.exclude")
     return chosen[-window:]
+
+
+def parse_window(text: str) -> tuple[Span, ...]:
+    """Returns the spans in ImageExampleGen's property `window`."""
+    return tuple(Span(*span) for span in json.loads(text))
 
 
 def _matches(

@@ -1,13 +1,14 @@
 """Stored examples as batches of uint8 images."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
 from components.images.records import example_key
+from components.sharing import shared
 from trainer import dataset, examples, preprocessing
 
 
@@ -36,16 +37,27 @@ class DecodeRecords(beam.DoFn):
         self._transform_graph = transform_graph
 
     def setup(self) -> None:
-        """Loads the graph, once per worker."""
-        self._preprocess = dataset.load_preprocessor(self._transform_graph)
+        """Loads the graph, once per process."""
+        self._decode = _load_decoder(self._transform_graph)
 
     def process(self, records: list[bytes]) -> Iterator[ImageBatch]:
         """Yields one ImageBatch."""
-        images = self._preprocess(tf.constant(records))[examples.IMAGE]
         features = [tf.train.Example.FromString(record).features.feature for record in records]
         yield ImageBatch(
             self._source,
             [example_key(record) for record in records],
             [feature[examples.LABEL].bytes_list.value[0].decode() for feature in features],
-            preprocessing.to_uint8(images).numpy(),
+            self._decode(records).numpy(),
         )
+
+
+@shared
+def _load_decoder(transform_graph: str) -> Callable[[list[bytes]], tf.Tensor]:
+    """Returns a function from serialized examples to uint8 [N, H, W, C]; it is traced once."""
+    preprocess = dataset.load_preprocessor(transform_graph)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def decode(records: tf.Tensor) -> tf.Tensor:
+        return preprocessing.to_uint8(preprocess(records)[examples.IMAGE])
+
+    return decode

@@ -87,6 +87,8 @@ def evaluate_candidate(
         # TensorFlow takes seconds to start, so everything that can be wrong is checked before.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a training may use the GPU
+        # TensorFlow Transform needs Keras 2; this keeps TensorFlow from importing Keras 3 as well.
+        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
         with phase("starting TensorFlow"):
             from pipeline.evaluation import steps
         report = functools.partial(console.print, markup=False, soft_wrap=True)

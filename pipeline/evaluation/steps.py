@@ -7,17 +7,16 @@ of a run on the same images.
 import functools
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
-import tensorflow_transform.beam as tft_beam
-from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+import tensorflow_transform as tft
+from tensorflow_transform import impl_helper
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
-from components import names as tfx_names
 from components.features.choice import choose_features
 from components.image_example_gen import names as example_names
 from components.image_example_gen.executor import write_examples
@@ -95,9 +94,7 @@ def run(
     check_count(inputs.real, images[examples.EVAL], config.evaluate.min_samples, half)
     graph = str(scratch / "transform_graph")
     with phase("building the graph that decodes images"):
-        write_transform_graph(
-            pipeline(tfx_names.TRANSFORM), options.resolution, options.channels, graph
-        )
+        write_transform_graph(options.resolution, options.channels, graph)
 
     count = min(config.evaluate.samples, *(images[name] for name in (examples.EVAL, *stored)))
     evaluate_options = config.evaluate.without_holdout().model_copy(
@@ -205,26 +202,22 @@ def _describe(
             )
 
 
-def write_transform_graph(
-    pipeline: beam.Pipeline, resolution: int, channels: int, folder: str
-) -> None:
+def write_transform_graph(resolution: int, channels: int, folder: str) -> None:
     """Writes the content of the TransformGraph artifact of an unconditional model.
 
+    Nothing is learned from the images, so that no Beam pipeline is needed.
+
     Args:
-        pipeline: empty; it is run.
         resolution: side of the images, in pixels.
         channels: 1 or 3.
         folder: to write to.
     """
-    text = tf.io.FixedLenFeature([1], tf.string)
-    metadata = dataset_metadata.DatasetMetadata(
-        schema_utils.schema_from_feature_spec({examples.IMAGE: text, examples.LABEL: text})
-    )
+    raw = dict.fromkeys((examples.IMAGE, examples.LABEL), tf.io.FixedLenFeature([1], tf.string))
+    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw))
+    metadata_io.write_metadata(metadata, f"{folder}/{tft.TFTransformOutput.RAW_METADATA_DIR}")
     preprocess = functools.partial(
         preprocessing.preprocessing_fn,
         custom_config={"resolution": resolution, "channels": channels},
     )
-    with tempfile.TemporaryDirectory() as temporary, pipeline, tft_beam.Context(temporary):
-        raw = (pipeline | beam.Create([]), metadata)  # nothing is learned from the images
-        _ = raw | tft_beam.AnalyzeDataset(preprocess) | tft_beam.WriteTransformFn(folder)
-        _ = metadata | tft_beam.WriteMetadata(f"{folder}/metadata", pipeline)
+    types = dict.fromkeys(raw, tf.TensorSpec([None, 1], tf.string))
+    impl_helper.analyze_in_place(preprocess, False, raw, types, folder)

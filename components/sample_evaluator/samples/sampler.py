@@ -1,8 +1,6 @@
 """A sampler SavedModel, loaded for evaluation."""
 
 import json
-import threading
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from components.sample_evaluator.names import NOT_A_SAMPLER, SIGNATURE
+from components.sharing import shared
 from trainer.common import exit_codes
 from trainer.common.progress import phase
 from trainer.common.text import first_line, list_some
@@ -147,22 +146,14 @@ class LoadedSampler:
         return np.concatenate(parts)
 
 
-_in_use: weakref.WeakValueDictionary[str, LoadedSampler] = weakref.WeakValueDictionary()
-_loading = threading.Lock()
-
-
+@shared
 def load_sampler(path: str) -> LoadedSampler:
     """Returns the LoadedSampler of a folder: the one in use in this process, or a new one.
 
     Loading takes as long as drawing hundreds of small images, and several steps of an evaluation
-    use the same model. Samplers do not outlive their users, so a new model in the folder is loaded
-    again.
+    use the same model.
     """
-    with _loading:
-        sampler = _in_use.get(path)
-        if sampler is None:
-            _in_use[path] = sampler = LoadedSampler(path)
-        return sampler
+    return LoadedSampler(path)
 
 
 def check_sampler(path: str, shape: tuple[int, int, int]) -> LoadedSampler:

@@ -3,9 +3,10 @@ import os
 import pytest
 
 from components.image_example_gen.component import ImageExampleGen
-from components.image_example_gen.driver import LATEST, Driver, parse_window
+from components.image_example_gen.driver import LATEST, Driver
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.options import ImageOptions, WindowOptions
+from components.image_example_gen.spans import parse_window
 
 
 def resolve(folder, pattern="", span=None, holdout=None, **window):

@@ -2,7 +2,6 @@
 
 import os
 
-import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -41,8 +40,7 @@ def folder(tmp_path, cluster, job_options, monkeypatch):
                 }
                 example = tf.train.Example(features=tf.train.Features(feature=features))
                 writer.write(example.SerializeToString())
-    pipeline = beam.Pipeline(argv=["--runner=FnApiRunner"])
-    write_transform_graph(pipeline, 4, 1, str(tmp_path / "transform_graph"))
+    write_transform_graph(4, 1, str(tmp_path / "transform_graph"))
     monkeypatch.setenv(VARIABLE, job_options.model_dump_json())
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     return tmp_path
