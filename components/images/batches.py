@@ -38,7 +38,7 @@ class DecodeRecords(beam.DoFn):
 
     def setup(self) -> None:
         """Loads the graph, once per process."""
-        self._decode = _load_decoder(self._transform_graph)
+        self._decode = load_decoder(self._transform_graph)
 
     def process(self, records: list[bytes]) -> Iterator[ImageBatch]:
         """Yields one ImageBatch."""
@@ -52,7 +52,7 @@ class DecodeRecords(beam.DoFn):
 
 
 @shared
-def _load_decoder(transform_graph: str) -> Callable[[list[bytes]], tf.Tensor]:
+def load_decoder(transform_graph: str) -> Callable[[list[bytes]], tf.Tensor]:
     """Returns a function from serialized examples to uint8 [N, H, W, C]; it is traced once."""
     preprocess = dataset.load_preprocessor(transform_graph)
 

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import functools
+import gc
 import json
 import os
 import shutil
@@ -89,7 +90,7 @@ def evaluate_candidate(
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a training may use the GPU
         # TensorFlow Transform needs Keras 2; this keeps TensorFlow from importing Keras 3 as well.
         os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-        with phase("starting TensorFlow"):
+        with phase("starting TensorFlow"), _without_garbage_collection():
             from pipeline.evaluation import steps
         report = functools.partial(console.print, markup=False, soft_wrap=True)
         images = steps.run(inputs, config, partial, report)
@@ -128,6 +129,20 @@ def _return_freed_memory() -> None:
         mallopt(TRIM_THRESHOLD, ALLOCATOR_THRESHOLD)
         mallopt(MMAP_THRESHOLD, ALLOCATOR_THRESHOLD)
         mallopt(ARENA_MAX, 1)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Collects no garbage in the block, and never examines again what exists at its end.
+
+    Libraries create millions of objects that stay. Each collection would visit them all.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import tensorflow_transform as tft
 from tensorflow_transform import impl_helper
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
+from components.features import load_extractor
 from components.features.choice import choose_features
 from components.image_example_gen import names as example_names
 from components.image_example_gen.executor import write_examples
@@ -32,6 +33,7 @@ from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages,
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, load_sampler
 from pipeline.config import PipelineConfig
+from pipeline.evaluation.beam_options import BeamOptions
 from pipeline.evaluation.inputs import Inputs, Judged, check_count
 from trainer import examples, preprocessing
 from trainer.common.progress import phase
@@ -60,7 +62,7 @@ def run(
     judged = {sources.CANDIDATE: inputs.candidate}
     if inputs.baseline:
         judged[sources.BASELINE] = inputs.baseline
-    # Referenced to the end, or each step would load the models again.
+    # Referenced to the end, as the feature space is, or each step would load them again.
     samplers = [load_sampler(str(each.folder)) for each in judged.values() if each.is_model]
     options = _image_options(config, samplers, split=inputs.training is None)
     stored = {name: each.folder for name, each in judged.items() if not each.is_model}
@@ -69,10 +71,11 @@ def run(
     features, warning = choose_features(
         config.evaluate.features, options.resolution, options.channels, report
     )
+    extractor = load_extractor(features)
 
     def pipeline(component: str) -> beam.Pipeline:
         raise_lost_stop()
-        return beam.Pipeline(argv=config.beam.arguments(component))
+        return beam.Pipeline(options=BeamOptions(config.beam.arguments(component)))
 
     reports = {}
     for name, (folder, splits) in sets.items():
@@ -127,6 +130,7 @@ def run(
         str(output),
         features_warning=warning,
     )
+    del extractor
     shutil.rmtree(scratch)
     return list(_describe(sets, reports, evaluate_options, judged))
 

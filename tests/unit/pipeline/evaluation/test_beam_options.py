@@ -1,0 +1,24 @@
+import copy
+
+from apache_beam.options.pipeline_options import DirectOptions, TypeOptions
+
+from pipeline.evaluation.beam_options import BeamOptions
+
+
+def test_a_view_is_parsed_once_and_shows_later_changes():
+    options = BeamOptions(["--direct_num_workers=3", "--runtime_type_check"])
+    view = options.view_as(DirectOptions)
+    assert view.direct_num_workers == 3
+    assert options.view_as(TypeOptions).runtime_type_check
+    view.direct_num_workers = 2
+    assert options.view_as(DirectOptions) is view
+    assert options.view_as(TypeOptions).view_as(DirectOptions).direct_num_workers == 2
+
+
+def test_a_copy_is_independent():
+    options = BeamOptions(["--direct_num_workers=3"])
+    options.view_as(DirectOptions)
+    copied = copy.deepcopy(options)
+    copied.view_as(DirectOptions).direct_num_workers = 2
+    assert copied.get_all_options()["direct_num_workers"] == 2
+    assert options.view_as(DirectOptions).direct_num_workers == 3
