@@ -15,7 +15,6 @@ from components.features.errors import FeatureError
 from components.features.options import FeatureOptions
 from components.features.published import cache
 from components.features.published.spec import EFFICIENTNET_LITE0
-from components.sharing import shared
 
 # uint8 [N, H, W, 1 or 3] to float32 [N, d]
 Extractor = Callable[[np.ndarray], np.ndarray]
@@ -36,9 +35,8 @@ def check_available(options: FeatureOptions) -> None:
             pass
 
 
-@shared
 def load_extractor(options: FeatureOptions) -> Extractor:
-    """Loads a feature space, or returns the one in use in this process.
+    """Loads a feature space; meant to be called once per worker.
 
     Raises:
         FeatureError: as `check_available`, or the weights belong to another network.

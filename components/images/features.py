@@ -14,7 +14,9 @@ from components.features.options import FeatureOptions
 from components.images.batches import ImageBatch
 from components.images.views import views
 from components.progress import FEATURES, counted
+from components.sharing import shared
 
+shared_extractor = shared(load_extractor)
 _VECTOR_TYPE, _DISTANCE_TYPE = np.dtype("<f4"), np.dtype("<f8")
 NO_VIEWS = np.empty((0, 0), _VECTOR_TYPE)
 
@@ -62,7 +64,7 @@ class ExtractFeatures(beam.DoFn):
 
     def setup(self) -> None:
         """Loads the feature space, once per process."""
-        self._extract = load_extractor(self._features)
+        self._extract = shared_extractor(self._features)
 
     def process(self, batch: ImageBatch) -> Iterator[ImageFeatures]:
         """Yields the features of each image of the batch."""

@@ -17,12 +17,12 @@ import tensorflow_transform as tft
 from tensorflow_transform import impl_helper
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
-from components.features import load_extractor
 from components.features.choice import choose_features
 from components.image_example_gen import names as example_names
 from components.image_example_gen.executor import write_examples
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource
+from components.images.features import shared_extractor
 from components.progress import DECODED, FEATURES
 from components.real_features import names as feature_names
 from components.real_features.executor import write_features
@@ -62,7 +62,7 @@ def run(
     judged = {sources.CANDIDATE: inputs.candidate}
     if inputs.baseline:
         judged[sources.BASELINE] = inputs.baseline
-    # Referenced to the end, as the feature space is, or each step would load them again.
+    # Referenced to the end, or each step would load the models again.
     samplers = [load_sampler(str(each.folder)) for each in judged.values() if each.is_model]
     options = _image_options(config, samplers, split=inputs.training is None)
     stored = {name: each.folder for name, each in judged.items() if not each.is_model}
@@ -71,7 +71,6 @@ def run(
     features, warning = choose_features(
         config.evaluate.features, options.resolution, options.channels, report
     )
-    extractor = load_extractor(features)
 
     def pipeline(component: str) -> beam.Pipeline:
         raise_lost_stop()
@@ -107,6 +106,7 @@ def run(
     features_folder.mkdir()
     examples_folders = {split: [str(scratch / split)] for split in (examples.TRAIN, examples.EVAL)}
     with phase(FEATURES):
+        extractor = shared_extractor(evaluate_options.features)  # also referenced to the end
         write_features(
             pipeline(feature_names.NODE),
             examples_folders,
@@ -130,7 +130,6 @@ def run(
         str(output),
         features_warning=warning,
     )
-    del extractor
     shutil.rmtree(scratch)
     return list(_describe(sets, reports, evaluate_options, judged))
 
