@@ -106,7 +106,7 @@ def run(
     features_folder.mkdir()
     examples_folders = {split: [str(scratch / split)] for split in (examples.TRAIN, examples.EVAL)}
     with phase(FEATURES):
-        extractor = shared_extractor(evaluate_options.features)  # also referenced to the end
+        _extractor = shared_extractor(evaluate_options.features)  # also referenced to the end
         write_features(
             pipeline(feature_names.NODE),
             examples_folders,
