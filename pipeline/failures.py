@@ -6,7 +6,11 @@ import re
 
 import click
 
+from components.image_trainer import names as trainer_names
+from components.real_features import names as feature_names
+from components.sample_evaluator import names as evaluator_names
 from trainer.common import exit_codes
+from trainer.common.signals import find_stop
 from trainer.common.text import LINE, first_line, printable
 
 FULL, QUOTA = "the disk is full", "the disk quota is used up"
@@ -23,6 +27,11 @@ WORKSPACE_TEXT = {
     "Read-only file system": "the file system is read-only",
     "readonly database": "the file system is read-only",
     "Permission denied": "permission denied",
+}
+BATCH_SIZES = {  # which decide how much memory a node takes
+    trainer_names.NODE: "train.batch_size",
+    feature_names.NODE: "evaluate.batch_size",
+    evaluator_names.NODE: "evaluate.batch_size",
 }
 PATH = re.compile(r"""(?<![\w./:])/[\w.@+-][^\s;:,'"]*""")  # absolute, in a text
 
@@ -65,6 +74,19 @@ def _describe(error: BaseException) -> tuple[int, str]:
     return exit_codes.UNEXPECTED, f"{type(error).__name__}: {first_line(error)}"
 
 
+def describe_kill(node_id: str | None = None) -> str:
+    """Describes a SIGKILL that was not of this project's making, in one line.
+
+    Args:
+        node_id: of the node that it hit, if that is known.
+    """
+    sizes = [BATCH_SIZES[node_id]] if node_id in BATCH_SIZES else sorted({*BATCH_SIZES.values()})
+    return (
+        "killed by SIGKILL, probably because the memory ran out: lower "
+        f"{' or '.join(sizes)}, or use a machine with more memory"
+    )
+
+
 def _place(line: str) -> str:
     """The path in a line, or else the line; nothing in place of a statement in SQL."""
     path = PATH.search(line)
@@ -84,18 +106,3 @@ def say(line: str, *, error: bool = False) -> None:
     """
     with contextlib.suppress(OSError):
         click.echo(line, err=error)
-
-
-def find_stop(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
-    """Finds the Ctrl-C or SIGTERM (as SystemExit) that led to an error, if one did.
-
-    Beam wraps whatever is raised while it calls a function in a RuntimeError.
-    """
-    found: BaseException | None = error
-    while found and not isinstance(found, KeyboardInterrupt) and not _is_terminated(found):
-        found = found.__cause__ or found.__context__
-    return found
-
-
-def _is_terminated(error: BaseException) -> bool:
-    return isinstance(error, SystemExit) and error.code == exit_codes.TERMINATED

@@ -168,6 +168,8 @@ def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Dat
             "source_hash": source_hash(PREPROCESSING),
         },
         materialize=False,
+        # Its statistics would hold every image as floats in memory, and nobody reads them.
+        disable_statistics=True,
     )
     nodes = [example_gen, schema_importer, statistics, validator, *checks, transform]
     return _Data(nodes, checks, examples, transform.outputs[tfx_names.TRANSFORM_GRAPH])

@@ -82,6 +82,7 @@ def run_pipeline(
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         console.print(f"[dim]log: {log}[/]", soft_wrap=True)
+        _tell_of_kill(workspace, console)
         lines = NodeLines(
             console,
             lambda run_id: _claim(workspace, check, run_id),
@@ -142,6 +143,19 @@ def _snapshots(config: PipelineConfig) -> dict[int, bytes]:
     with suppress(ImageDataError):  # which the run itself will report
         return read_files.snapshots(data.folder, data.pattern, data.span, data.window, data.exclude)
     return {}
+
+
+def _tell_of_kill(workspace: Workspace, console: Console) -> None:
+    """Says that the last run was killed, if it was: nothing else of it can say so."""
+    if not workspace.metadata.exists():
+        return
+    last = lineage.runs(lineage.connect(workspace.metadata), last=1)
+    # This process holds the workspace: what seems to run does not.
+    if last and last[0].result is None and last[0].nodes[-1:]:
+        node = last[0].nodes[-1]
+        if node.state == "interrupted":
+            text = f"the last run ended in {node.id} without a result: the power failed, or it was "
+            console.print(f"  {text}{failures.describe_kill(node.id)}", soft_wrap=True)
 
 
 def _claim(workspace: Workspace, check: int | None, run_id: str) -> None:

@@ -17,17 +17,14 @@ from components.image_example_gen.spans import ImageSource
 from trainer import examples
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Row:
-    """A serialized example with the keys for sorting, counting and splitting it.
+    """A serialized example with the hash of its pixels, in hexadecimal, and its split.
 
-    Rows sort by the hash of their pixels, a pseudo-random order that is the same in every run. The
-    split of an older image that older_share excludes is OMITTED.
+    The split of an older image that older_share excludes is OMITTED.
     """
 
     sha256: str
-    path: str
-    span: int
     split: str
     example: bytes
 
@@ -58,8 +55,6 @@ def to_row(
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return Row(
         sha256,
-        file.path,
-        file.span,
         _choose_split(group, file.span, source, options, split_salt),
         example.SerializeToString(deterministic=True),
     )

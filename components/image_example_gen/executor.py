@@ -1,5 +1,6 @@
 """Executor of ImageExampleGen, on Beam: files -> pixels -> tf.Examples -> shards of the splits.
 
+Beam shuffles where an example is, not the example (shuffle/parts.py).
 The same files and options give the same bytes with any runner and any number of workers: hashes
 determine the shard of an image, its position in the shard and its split.
 """
@@ -7,12 +8,11 @@ determine the shard of an image, its position in the shard and its split.
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import apache_beam as beam
-import tensorflow as tf
 from absl import logging
 from tfx import types
 from tfx.dsl.components.base import base_beam_executor
@@ -22,20 +22,15 @@ from tfx.types import artifact_utils
 
 from components.image_example_gen import names
 from components.image_example_gen import report as reports
-from components.image_example_gen.decode import RejectedImage, decode
-from components.image_example_gen.example import Row, to_row
-from components.image_example_gen.files import ImageFile, open_image
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.shards import WriteShard, complete_file, shard_count
+from components.image_example_gen.shuffle.decoding import COUNTS, NOTES, REASONS, DecodeParts
+from components.image_example_gen.shuffle.files import complete_file
+from components.image_example_gen.shuffle.parts import PARTIAL, Part, find_parts, list_parts
+from components.image_example_gen.shuffle.shards import USES, WriteShard, part_size, shard_count
 from components.image_example_gen.spans import ImageSource, holdout_source, parse_window
-from components.progress import DECODED, counted, expect
+from components.progress import DECODED, expect
 from trainer import examples
-
-FILES_PER_BATCH = 64
-NOTES = "notes"  # output of the decoding
-# Pillow releases the interpreter lock while it decodes, resizes and encodes. There are few threads
-# because each may hold an image of max_pixels.
-DECODE_THREADS = min(4, os.cpu_count() or 1)
+from trainer.common.signals import find_stop
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -80,6 +75,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             artifact.uri,
             {split: artifact_utils.get_split_uri([artifact], split) for split in splits},
             holdout=holdout_source(holdout) if holdout else None,
+            code=exec_properties.get("source_hash", ""),
+            earlier=_earlier_parts(artifact.uri),
         )
         for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
@@ -94,6 +91,9 @@ def write_examples(
     split_folders: Mapping[str, str],
     split_salt: str = "",
     holdout: ImageSource | None = None,
+    *,
+    code: str = "",
+    earlier: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Converts image files to examples and writes the report.
 
@@ -105,6 +105,8 @@ def write_examples(
         split_folders: folders of the examples, by split.
         split_salt: as in `example.split_of`.
         holdout: images of the split holdout; equal images in the data are excluded from train.
+        code: hash of the code; what other code has decoded is not used.
+        earlier: folders that may have parts that killed runs have decoded.
 
     Returns:
         The report, as `report.make_report` makes it.
@@ -112,64 +114,44 @@ def write_examples(
     Raises:
         ImageDataError: no images, too many rejected files, or an empty split.
     """
-    partial = os.path.join(output, ".partial")
-    for path in (*split_folders.values(), partial):
-        fileio.makedirs(path)
-    sources = [source, *([holdout] if holdout else [])]
-    files = sum(len(each.list_files()) for each in sources)
-    skipped = sum((each.count_other_files() for each in sources), Counter())
-    shards = shard_count(files, options)
+    for folder in split_folders.values():
+        fileio.makedirs(folder)
     report_path = os.path.join(output, names.REJECTED_JSON)
-    with pipeline:
+    sources = [source, *([holdout] if holdout else [])]
+    uses = [*split_folders, reports.OMITTED]
+    with _partial_folder(output) as partial:
+        files, skipped, parts = _plan(sources, options, partial, [code, split_salt, uses], earlier)
+        shards = shard_count(files, options)
         expect(DECODED, files)
-        images = [
-            pipeline | f"Read[{index}]" >> ReadImages(each, options, split_salt)
-            for index, each in enumerate(sources)
-        ]
-        rows = [each.rows for each in images] | "Rows" >> beam.Flatten()
-        rejected = [each.rejected for each in images] | "Rejected" >> beam.Flatten()
-        counts = (
-            rows
-            | "ByShard" >> beam.Map(lambda row: (int(row.sha256[:15], 16) % shards, row))
-            | "Shards" >> beam.GroupByKey()
-            | "WriteShards" >> beam.ParDo(WriteShard(split_folders, partial, shards))
-            | "SumCounts" >> beam.CombinePerKey(sum)
-        )
-        reasons = (
-            rejected
-            | "Reasons" >> beam.Map(lambda file: file[1])
-            | "CountReasons" >> beam.combiners.Count.PerElement()
-        )
-        notes = (
-            [each.notes for each in images]
-            | "Notes" >> beam.Flatten()
-            | "CountNotes" >> beam.combiners.Count.PerElement()
-        )
-        spans = (
-            (
-                images[0].rows | beam.Map(lambda row: (row.span, names.ACCEPTED)),
-                images[0].rejected | beam.Map(lambda file: (file[2], names.REJECTED)),
+        decode = DecodeParts(sources, options, split_salt, uses, partial, shards)
+        write = WriteShard(split_folders, uses, partial, shards)
+        with pipeline:
+            decoded = (
+                pipeline
+                | "Parts" >> beam.Create(parts)
+                # Otherwise one worker would decode all files.
+                | "SpreadParts" >> beam.Reshuffle()
+                | "Decode" >> beam.ParDo(decode).with_outputs(names.REJECTED, COUNTS, main="rows")
             )
-            | "BySpan" >> beam.Flatten()
-            | "CountBySpan" >> beam.combiners.Count.PerElement()
-        )
-        first = (
-            rejected
-            | "Named" >> beam.Map(lambda file: file[:2])
-            | "FirstRejected" >> beam.combiners.Top.Smallest(reports.MAX_REJECTED_FILES)
-        )
-        _ = first | "WriteReport" >> beam.Map(
-            write_report,
-            beam.pvalue.AsDict(counts),
-            beam.pvalue.AsDict(reasons),
-            beam.pvalue.AsDict(spans),
-            beam.pvalue.AsDict(notes),
-            skipped,
-            list(split_folders),
-            report_path,
-            partial,
-        )
-    fileio.rmtree(partial)
+            written = (
+                decoded.rows | "Shards" >> beam.GroupByKey() | "WriteShards" >> beam.ParDo(write)
+            )
+            counts = (
+                [decoded[COUNTS], written]
+                | "Counts" >> beam.Flatten()
+                | "SumCounts" >> beam.CombinePerKey(sum)
+            )
+            first = decoded[names.REJECTED] | "FirstRejected" >> beam.combiners.Top.Smallest(
+                reports.MAX_REJECTED_FILES
+            )
+            _ = first | "WriteReport" >> beam.Map(
+                write_report,
+                beam.pvalue.AsDict(counts),
+                skipped,
+                list(split_folders),
+                report_path,
+                partial,
+            )
 
     with fileio.open(report_path) as file:
         report = json.load(file)
@@ -183,95 +165,78 @@ def write_examples(
     return report
 
 
-class ReadImages(beam.PTransform):
-    """Reads the images of a source: `rows`, the `notes` on them, and `rejected` files.
+@contextmanager
+def _partial_folder(output: str) -> Iterator[str]:
+    """Yields the new folder for what is unfinished, which is removed unless the run is stopped."""
+    partial = os.path.join(output, PARTIAL)
+    fileio.makedirs(partial)
+    try:
+        yield partial
+    except Exception as error:
+        if stop := find_stop(error):
+            raise stop from None  # not a failure, after which TFX would remove the output
+        fileio.rmtree(partial)
+        raise
+    fileio.rmtree(partial)
 
-    A rejected file is (path, reason, span).
+
+def _plan(
+    sources: Sequence[ImageSource],
+    options: ImageOptions,
+    partial: str,
+    about: Sequence[Any],
+    earlier: Iterable[str],
+) -> tuple[int, Counter[str], list[Part]]:
+    """Lists the files, once; returns their number, counts of others, and the parts."""
+    listings = [each.listing() for each in sources]
+    files = sum(len(listing.images) for listing in listings)
+    about_source = [
+        [*about, each.folder, each.split, each.window[-1].number, options.model_dump_json()]
+        for each in sources
+    ]
+    parts = list_parts(
+        [listing.images for listing in listings],
+        part_size(files, options),
+        partial,
+        about_source,
+        find_parts([*earlier, partial]),
+    )
+    return files, sum((listing.others for listing in listings), Counter()), parts
+
+
+def _earlier_parts(uri: str) -> list[str]:
+    """Where earlier runs, beside whose artifacts this one is, have left parts if they were killed.
+
+    Retention removes these folders.
     """
-
-    def __init__(self, source: ImageSource, options: ImageOptions, split_salt: str) -> None:
-        super().__init__()
-        self._source = source
-        self._decode = DecodeFiles(source, options, split_salt)
-
-    def expand(self, root: beam.Pipeline) -> beam.pvalue.DoOutputsTuple:
-        """Applies the transform to a pipeline."""
-        return (
-            root
-            | "Source" >> beam.Create([self._source])
-            | "ListFiles" >> beam.FlatMap(batches_of_files)
-            # Otherwise one worker would list and decode all files.
-            | "SpreadFiles" >> beam.Reshuffle()
-            | "Decode" >> beam.ParDo(self._decode).with_outputs(names.REJECTED, NOTES, main="rows")
-        )
-
-
-class DecodeFiles(beam.DoFn):
-    """Decodes batches of files to rows; further outputs as in ReadImages."""
-
-    def __init__(self, source: ImageSource, options: ImageOptions, split_salt: str = "") -> None:
-        super().__init__()
-        self._source = source
-        self._options = options
-        self._split_salt = split_salt
-
-    def setup(self) -> None:
-        """Starts the threads, which cannot be pickled."""
-        self._threads = ThreadPoolExecutor(DECODE_THREADS)
-
-    def teardown(self) -> None:
-        """Stops the threads."""
-        self._threads.shutdown()
-
-    def process(self, batch: list[ImageFile]) -> Iterator[Any]:
-        """Decodes a batch."""
-        with counted(DECODED, len(batch)):
-            results = list(self._threads.map(self._to_row, batch))
-        for file, result in zip(batch, results, strict=True):
-            if isinstance(result, str):
-                yield beam.pvalue.TaggedOutput(names.REJECTED, (file.path, result, file.span))
-            else:
-                row, notes = result
-                yield row
-                yield from (beam.pvalue.TaggedOutput(NOTES, note) for note in notes)
-
-    def _to_row(self, file: ImageFile) -> tuple[Row, tuple[str, ...]] | str:
-        if file.problem:
-            return file.problem
-        try:
-            with open_image(self._source.folder, file.path) as stream:
-                image = decode(stream, self._options)
-            return to_row(file, image, self._source, self._options, self._split_salt), image.notes
-        except RejectedImage as reason:
-            return str(reason)
-        except OSError as error:
-            return f"cannot be read ({error.strerror})"
-        except tf.errors.OpError:  # raised for remote folders
-            return "cannot be read"
-
-
-def batches_of_files(source: ImageSource) -> Iterator[list[ImageFile]]:
-    """Lists the files of the source in batches of FILES_PER_BATCH."""
-    files = source.list_files()
-    for start in range(0, len(files), FILES_PER_BATCH):
-        yield files[start : start + FILES_PER_BATCH]
+    parent = os.path.dirname(uri.rstrip("/"))
+    return [os.path.join(parent, name, PARTIAL) for name in fileio.listdir(parent)]
 
 
 def write_report(
     rejected_files: list[tuple[str, str]],
-    counts: Mapping[str, int],
-    reasons: Mapping[str, int],
-    spans: Mapping[tuple[int, str], int],
-    notes: Mapping[str, int],
+    counts: Mapping[tuple[str, str], int],
     skipped: Mapping[str, int],
     splits: Sequence[str],
     path: str,
     partial: str,
 ) -> None:
     """Writes the report as JSON, atomically."""
+    by_kind: dict[str, dict[str, int]] = defaultdict(dict)
+    for (kind, name), count in counts.items():
+        by_kind[kind][name] = count
     by_span: dict[int, dict[str, int]] = defaultdict(lambda: {names.ACCEPTED: 0, names.REJECTED: 0})
-    for (span, kind), count in spans.items():
-        by_span[span][kind] = count
-    report = reports.make_report(counts, splits, reasons, by_span, rejected_files, notes, skipped)
+    for kind in (names.ACCEPTED, names.REJECTED):
+        for span, count in by_kind[kind].items():
+            by_span[int(span)][kind] = count
+    report = reports.make_report(
+        by_kind[USES],
+        splits,
+        by_kind[REASONS],
+        by_span,
+        rejected_files,
+        by_kind[NOTES],
+        skipped,
+    )
     with complete_file(path, partial) as unfinished, fileio.open(unfinished, "w") as file:
         file.write(reports.to_json(report))

@@ -13,9 +13,8 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 from types import ModuleType
 from typing import BinaryIO
 
@@ -28,7 +27,7 @@ NO_ENDING = "none"
 SHOWN_ENDINGS = 5
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, slots=True)  # there may be millions
 class ImageFile:
     """A file that should be an image.
 
@@ -55,8 +54,23 @@ class ImageFile:
         return self.path.removeprefix(f"{self.span_folder}/") if self.span_folder else self.path
 
 
-def list_images(folder: str, *, required: bool = True, names_only: bool = False) -> list[ImageFile]:
-    """Lists the image files at any depth below a local folder or a URI (gs://), sorted by path.
+@dataclass(frozen=True)
+class Listing:
+    """What is in a folder.
+
+    Attributes:
+        images: the image files, sorted by path.
+        others: counts of the visible files that are not images, by the ending in lower case
+            (.heic); NO_ENDING for names without one, or with one that is not up to 8 ASCII letters
+            and digits.
+    """
+
+    images: list[ImageFile]
+    others: Counter[str]
+
+
+def list_folder(folder: str, *, required: bool = True, names_only: bool = False) -> Listing:
+    """Lists the files at any depth below a local folder or a URI (gs://), in one walk.
 
     Args:
         folder: local or a URI.
@@ -66,16 +80,29 @@ def list_images(folder: str, *, required: bool = True, names_only: bool = False)
     Raises:
         ImageDataError: the folder is missing, unreadable or, if required, has no image file.
     """
-    files = sorted(_image_files(_root_of(folder), names_only=names_only))
-    if required and not files:
-        raise _no_images(folder)
-    return files
+    others: Counter[str] = Counter()
+    found = _image_files(_root_of(folder), others, names_only=names_only)
+    images = sorted(found, key=sort_key)
+    if required and not images:
+        raise _no_images(folder, others)
+    return Listing(images, others)
+
+
+def list_images(folder: str, *, required: bool = True, names_only: bool = False) -> list[ImageFile]:
+    """Lists the image files of `list_folder`."""
+    return list_folder(folder, required=required, names_only=names_only).images
+
+
+def sort_key(file: ImageFile) -> tuple[str, str]:
+    """Orders files by path; escaped names may be equal to others, which have no problem."""
+    return file.path, file.problem
 
 
 def check_has_images(folder: str) -> None:
     """Raises what `list_images` would raise about the whole folder; stops at the first image."""
-    if not count_images(folder, 1):
-        raise _no_images(folder)
+    others: Counter[str] = Counter()
+    if next(_image_files(_root_of(folder), others), None) is None:
+        raise _no_images(folder, others)
 
 
 def count_images(folder: str, at_most: int) -> int:
@@ -84,18 +111,8 @@ def count_images(folder: str, at_most: int) -> int:
     Raises:
         ImageDataError: the folder is missing or unreadable.
     """
-    return sum(1 for _ in itertools.islice(_image_files(_root_of(folder)), at_most))
-
-
-def count_other_files(folder: str) -> Counter[str]:
-    """Counts the visible files below a folder that are not images by their endings.
-
-    Returns:
-        Counts by the ending in lower case (.heic); NO_ENDING for names without one, or with one
-        that is not up to 8 ASCII letters and digits.
-    """
-    names = (name for _, names in _walk(folder.rstrip("/") or "/") for name in names)
-    return Counter(_ending(name) for name in names if not _is_image(name))
+    files = _image_files(_root_of(folder), Counter(), names_only=True)
+    return sum(1 for _ in itertools.islice(files, at_most))
 
 
 def describe_endings(counts: Mapping[str, int]) -> str:
@@ -161,22 +178,12 @@ def _exists(path: str) -> bool:
 
 
 def _is_image(name: str) -> bool:
-    return PurePath(name).suffix.lower() in SUFFIXES
+    return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def _ending(name: str) -> str:
-    ending = PurePath(name).suffix.lower()
+    ending = os.path.splitext(name)[1].lower()
     return ending if re.fullmatch(r"\.[0-9a-z]{1,8}", ending) else NO_ENDING
-
-
-def _walk(
-    root: str, on_error: Callable[[OSError], object] | None = None
-) -> Iterator[tuple[str, list[str]]]:
-    """Yields each visible folder below the root with the names of its visible files."""
-    walk = _fileio().walk if _is_remote(root) else os.walk
-    for parent, folders, names in walk(root, onerror=on_error):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield parent, [name for name in names if not name.startswith(".")]
 
 
 def _root_of(folder: str) -> str:
@@ -187,8 +194,7 @@ def _root_of(folder: str) -> str:
     return root
 
 
-def _no_images(folder: str) -> ImageDataError:
-    others = count_other_files(folder)
+def _no_images(folder: str, others: Mapping[str, int]) -> ImageDataError:
     found = f", found {describe_endings(others)}" if others else ""
     return ImageDataError(
         f"{folder}: no image files below this folder{found}; image files end in "
@@ -196,14 +202,25 @@ def _no_images(folder: str) -> ImageDataError:
     )
 
 
-def _image_files(root: str, *, names_only: bool = False) -> Iterator[ImageFile]:
-    return _walk_remote(root, names_only) if _is_remote(root) else _walk_local(root)
+def _image_files(
+    root: str, others: Counter[str], *, names_only: bool = False
+) -> Iterator[ImageFile]:
+    """Yields the images in any order, and counts the other files by their endings."""
+    if _is_remote(root):
+        return _walk_remote(root, others, names_only)
+    return _walk_local(root, others)
 
 
-def _walk_remote(root: str, names_only: bool) -> Iterator[ImageFile]:
-    for parent, names in _walk(root):
+def _walk_remote(root: str, others: Counter[str], names_only: bool) -> Iterator[ImageFile]:
+    for parent, folders, names in _fileio().walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
         below = parent.rstrip("/").removeprefix(root).lstrip("/")
-        for name in filter(_is_image, names):
+        for name in names:
+            if name.startswith("."):
+                continue
+            if not _is_image(name):
+                others[_ending(name)] += 1
+                continue
             path = os.path.join(below, name)
             if names_only:
                 yield ImageFile(path)
@@ -212,31 +229,52 @@ def _walk_remote(root: str, names_only: bool) -> Iterator[ImageFile]:
             yield ImageFile(path, info.length, info.mtime_nsec)
 
 
-def _walk_local(root: str) -> Iterator[ImageFile]:
-    unreadable: list[OSError] = []
+def _walk_local(root: str, others: Counter[str]) -> Iterator[ImageFile]:
     real_root = os.path.realpath(root)
-    for parent, names in _walk(root, unreadable.append):
-        for name in filter(_is_image, names):
-            file = os.path.join(parent, name)
-            yield _inspect(file, _printable(os.path.relpath(file, root)), real_root)
-    for error in unreadable:
-        if error.filename == root:
-            raise ImageDataError(f"{root}: the folder cannot be read ({error.strerror})")
-        path = _printable(os.path.relpath(error.filename, root))
-        yield ImageFile(path, problem=f"folder cannot be read ({error.strerror})")
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            with os.scandir(os.path.join(root, below)) as entries:
+                for entry in entries:
+                    path = os.path.join(below, entry.name)
+                    if entry.name.startswith("."):
+                        continue
+                    if _is_folder(entry):
+                        if not entry.is_symlink():
+                            waiting.append(path)
+                    elif _is_image(entry.name):
+                        yield _inspect(entry, _printable(path), real_root)
+                    else:
+                        others[_ending(entry.name)] += 1
+        except OSError as error:
+            if not below:
+                raise ImageDataError(
+                    f"{root}: the folder cannot be read ({error.strerror})"
+                ) from None
+            yield ImageFile(_printable(below), problem=f"folder cannot be read ({error.strerror})")
 
 
-def _inspect(file: str, path: str, real_root: str) -> ImageFile:
+def _is_folder(entry: os.DirEntry) -> bool:
+    """Whether it is a folder or a link to one."""
     try:
-        file.encode()
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False
+
+
+def _inspect(entry: os.DirEntry, path: str, real_root: str) -> ImageFile:
+    try:
+        entry.path.encode()
     except UnicodeEncodeError:
         return ImageFile(path, problem="name is not UTF-8")
     try:
-        real = os.path.realpath(file, strict=True)
-        info = os.stat(real)
+        # Only a link can lead out of the folder.
+        link = os.path.realpath(entry.path, strict=True) if entry.is_symlink() else None
+        info = os.stat(link) if link else entry.stat(follow_symlinks=False)
     except OSError:
         return ImageFile(path, problem="broken link")
-    if os.path.commonpath((real, real_root)) != real_root:
+    if link and os.path.commonpath((link, real_root)) != real_root:
         return ImageFile(path, problem="link to a file outside the folder")
     # Opening a pipe would block forever.
     if not stat.S_ISREG(info.st_mode):

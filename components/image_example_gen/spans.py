@@ -6,7 +6,7 @@ Reads only folder names, and imports neither TFX nor TensorFlow for local folder
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import PurePosixPath
@@ -14,10 +14,11 @@ from pathlib import PurePosixPath
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import (
     ImageFile,
-    count_other_files,
+    Listing,
     is_folder,
+    list_folder,
     list_folders,
-    list_images,
+    sort_key,
 )
 from components.image_example_gen.pattern import (
     MAX_DIGITS,
@@ -62,31 +63,31 @@ class ImageSource:
     window: tuple[Span, ...] = (WHOLE_FOLDER,)
     split: str | None = None
 
-    def list_files(self) -> list[ImageFile]:
-        """Lists the image files of the window, sorted by path.
+    def listing(self) -> Listing:
+        """Lists the files of the window.
 
         Raises:
             ImageDataError: the last span of the window has no images, or a folder is unreadable.
         """
-        files = []
+        files, others = [], Counter()
         for span in self.window:
-            prefix = f"{span.folder}/" if span.folder else ""
-            listed = list_images(
+            listed = list_folder(
                 os.path.join(self.folder, span.folder).rstrip("/"),
                 required=span is self.window[-1],
             )
-            files += [
-                replace(file, path=prefix + file.path, span=span.number, span_folder=span.folder)
-                for file in listed
-            ]
-        return sorted(files)
+            others += listed.others
+            files += listed.images if span == WHOLE_FOLDER else _below(span, listed.images)
+        return Listing(sorted(files, key=sort_key), others)
 
-    def count_other_files(self) -> Counter[str]:
-        """Counts the files of the window that are not images, as `files.count_other_files` does."""
-        counts: Counter[str] = Counter()
-        for span in self.window:
-            counts += count_other_files(os.path.join(self.folder, span.folder))
-        return counts
+    def list_files(self) -> list[ImageFile]:
+        """Lists the image files of the window, sorted by path, as `listing` does."""
+        return self.listing().images
+
+
+def _below(span: Span, files: Iterable[ImageFile]) -> Iterator[ImageFile]:
+    prefix = f"{span.folder}/" if span.folder else ""
+    for file in files:
+        yield replace(file, path=prefix + file.path, span=span.number, span_folder=span.folder)
 
 
 def holdout_source(folder: str) -> ImageSource:

@@ -21,12 +21,12 @@ from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
 from pipeline.console.progress import showing
 from pipeline.evaluation.inputs import Inputs, check_name, find_inputs
-from pipeline.failures import OutputError, describe, find_stop
+from pipeline.failures import OutputError, describe
 from pipeline.logs import logging_to
 from pipeline.terminal import print_evaluation
 from trainer.common import exit_codes
 from trainer.common.progress import phase
-from trainer.common.signals import stop_on_signals
+from trainer.common.signals import find_stop, stop_on_signals
 from trainer.common.text import printable
 
 LOG = "evaluate.log"

@@ -114,8 +114,7 @@ class OwnProcessOperator:
                 kind, content = _receive(receiver)
         except EOFError:
             process.join()
-            code = process.exitcode
-            raise ExecutorProcessError(f"the executor's process ended with {code}") from None
+            raise ExecutorProcessError(_ending(process.exitcode, execution_info)) from None
         except BaseException as error:  # also if what it printed cannot be passed on
             interrupted = isinstance(error, KeyboardInterrupt)
             os.kill(process.pid, signal.SIGINT if interrupted else signal.SIGTERM)
@@ -128,6 +127,14 @@ class OwnProcessOperator:
         from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
 
         return ExecutorOutput.FromString(content)
+
+
+def _ending(exit_code: int, execution_info: Any) -> str:
+    """Describes how the process of an executor died."""
+    if exit_code == -signal.SIGKILL:
+        node = execution_info.pipeline_node
+        return f"the executor was {failures.describe_kill(node and node.node_info.id)}"
+    return f"the executor's process ended with {exit_code}"
 
 
 def _receive(receiver: Connection) -> tuple[int, Any]:

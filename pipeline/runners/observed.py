@@ -17,9 +17,8 @@ from tfx.orchestration.portable.data_types import ExecutionInfo
 from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
 from tfx.proto.orchestration.pipeline_pb2 import PipelineNode
 
-from pipeline.failures import find_stop
 from pipeline.runners import gpu
-from trainer.common.signals import raise_lost_stop
+from trainer.common.signals import find_stop, raise_lost_stop
 
 
 class NodeError(RuntimeError):

@@ -21,7 +21,7 @@ from pipeline.unattended.new_data import Finding, look
 from pipeline.unattended.runs import IADB, CheckRuns, Ending
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
 from trainer.common import exit_codes
-from trainer.common.signals import stop_on_signals
+from trainer.common.signals import find_stop, stop_on_signals
 
 GB, MB = 1e9, 1e6  # bytes
 
@@ -76,7 +76,7 @@ def check(
             ending = Ending(Outcome.BUSY, f"skipped: {error}", exit_codes.WORKSPACE)
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             code, text = failures.describe(error)
-            stopped = failures.find_stop(error) is not None
+            stopped = find_stop(error) is not None
             ending = Ending(Outcome.INTERRUPTED if stopped else Outcome.FAILED, text, code)
         ended = Attempt(
             number=number,
@@ -144,8 +144,8 @@ def _end_cut_off(journal: Journal, now: datetime, report: Callable[[str], None])
         journal.end(
             cut_off.number,
             Outcome.INTERRUPTED,
-            f"cut off after {cut_off.started}: its process was killed, the power failed, or the "
-            "journal could not be written",
+            f"cut off after {cut_off.started}: its process was killed (by the kernel if the "
+            "memory ran out), the power failed, or the journal could not be written",
             now,
             exit_code=exit_codes.INTERRUPTED,
             runs=cut_off.runs,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from pipeline import failures
 from pipeline.parent_death import die_with_parent
 
 GRACE_SECONDS = 120.0  # from SIGTERM to SIGKILL, for the child to save its state
@@ -77,6 +78,8 @@ def supervise(
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     last.join(DRAIN_SECONDS)
     code = child.returncode
+    if code == -signal.SIGKILL and not timed_out:
+        return Ended(128 - code, failures.describe_kill())
     if code < 0:
         return Ended(128 - code, f"killed by {signal.Signals(-code).name}", timed_out)
     return Ended(code, last.text or f"ended with exit code {code}", timed_out)

@@ -48,6 +48,21 @@ def raise_lost_stop() -> None:
         _raise(_raised[-1])
 
 
+def find_stop(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
+    """Finds the Ctrl-C or SIGTERM (as SystemExit) that led to an error, if one did.
+
+    Beam wraps whatever is raised while it calls a function in a RuntimeError.
+    """
+    found: BaseException | None = error
+    while found and not isinstance(found, KeyboardInterrupt) and not _is_terminated(found):
+        found = found.__cause__ or found.__context__
+    return found
+
+
+def _is_terminated(error: BaseException) -> bool:
+    return isinstance(error, SystemExit) and error.code == TERMINATED
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     _raised.append(number)
     _raise(number)

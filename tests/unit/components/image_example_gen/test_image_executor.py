@@ -1,26 +1,16 @@
 import hashlib
 import json
 import os
-import pickle
 import shutil
 from pathlib import Path
 
-import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
-from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
-from tfx.components.util import tfxio_utils
-from tfx.types import standard_artifacts
 
 from components.image_example_gen.decode import NEARLY_BLACK, PROFILE_IGNORED
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.executor import DecodeFiles
-from components.image_example_gen.files import ImageFile
-from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.shards import WriteShard, shard_count, write_records
-from components.image_example_gen.spans import ImageSource
 from components.progress import DECODED
 from trainer import examples
 from trainer.common.progress import listening
@@ -107,32 +97,6 @@ def test_large_images_are_distributed_over_several_shards_by_their_pixels(tmp_pa
     assert (
         report_of(artifact)["duplicates"] == 15
     )  # counted per shard: equal images are in the same one
-
-
-@pytest.mark.parametrize(
-    ("files", "resolution", "shards"), [(1, 64, 1), (1000, 64, 1), (1001, 64, 2), (22, 1024, 2)]
-)
-def test_a_shard_is_bounded_in_images_and_in_bytes(files, resolution, shards):
-    assert shard_count(files, ImageOptions(resolution=resolution)) == shards
-
-
-def test_tfx_reads_the_shards_and_an_empty_one_among_them(tmp_path):
-    artifact = standard_artifacts.Examples()
-    artifact.uri, artifact.split_names = str(tmp_path), '["eval"]'
-    (tmp_path / "Split-eval").mkdir()
-    for shard, records in enumerate([[], [tf.train.Example().SerializeToString()] * 3]):
-        name = f"Split-eval/data_tfrecord-{shard:05}-of-00002.gz"
-        write_records(str(tmp_path / name), records, str(tmp_path))
-    assert len(read(artifact, examples.EVAL)) == 3
-    tfxio = tfxio_utils.get_split_tfxio([artifact], examples.EVAL, ["test"])
-    with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        rows = (
-            pipeline
-            | tfxio.BeamSource()
-            | beam.Map(lambda batch: batch.num_rows)
-            | beam.CombineGlobally(sum)
-        )
-        assert_that(rows, equal_to([3]))
 
 
 def test_a_hostile_folder_is_reported_file_by_file(image_folder, run_executor, noise, bomb):
@@ -375,32 +339,3 @@ def test_an_invalid_held_out_folder_is_a_one_line_error(
     with pytest.raises(ImageDataError, match=message) as error:
         run_executor(image_folder, holdout=str(holdout))
     assert "\n" not in str(error.value)
-
-
-def decode_one(folder, path):
-    decode = DecodeFiles(ImageSource(str(folder)), ImageOptions())
-    decode.setup()
-    (output,) = decode.process([ImageFile(path, 1, 1)])
-    decode.teardown()
-    return output.tag, output.value
-
-
-def test_a_file_without_permission_is_rejected_with_that_reason(open_to_all, unprivileged, noise):
-    noise(0).save(open_to_all / "x.png")
-    (open_to_all / "x.png").chmod(0)
-    with unprivileged():
-        output = decode_one(open_to_all, "x.png")
-    assert output == ("rejected", ("x.png", "cannot be read (Permission denied)", 0))
-
-
-def test_a_file_that_vanished_after_the_listing_is_rejected(tmp_path):
-    reason = "cannot be read (No such file or directory)"
-    assert decode_one(tmp_path, "x.png") == ("rejected", ("x.png", reason, 0))
-    assert decode_one("ram://vanished", "x.png") == ("rejected", ("x.png", "cannot be read", 0))
-
-
-def test_the_functions_of_the_pipeline_pickle_for_workers():
-    decode = pickle.loads(pickle.dumps(DecodeFiles(ImageSource("x"), ImageOptions())))
-    write = pickle.loads(pickle.dumps(WriteShard({"train": "x"}, "partial", 3)))
-    assert isinstance(decode, DecodeFiles)
-    assert isinstance(write, WriteShard)

@@ -6,9 +6,9 @@ import tensorflow as tf
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import (
     ImageFile,
-    count_other_files,
     describe_endings,
     fingerprint,
+    list_folder,
     list_images,
     open_image,
 )
@@ -48,7 +48,7 @@ def test_files_with_other_suffixes_are_counted_by_ending_and_hidden_ones_are_not
     touch(tmp_path / ".DS_Store" / "x.csv")
     with open(os.fsencode(tmp_path) + b"/bad.\xff", "wb"):
         pass
-    assert count_other_files(f"{tmp_path}/") == {".heic": 2, ".csv": 1, "none": 7}
+    assert list_folder(f"{tmp_path}/").others == {".heic": 2, ".csv": 1, "none": 7}
 
 
 def test_endings_are_described_by_frequency_in_one_line():
@@ -158,11 +158,11 @@ def test_a_remote_folder_is_listed_like_a_local_one():
         tf.io.gfile.makedirs(os.path.dirname(f"{folder}/{path}"))
         with tf.io.gfile.GFile(f"{folder}/{path}", "wb") as file:
             file.write(path.encode())
-    files = list_images(f"{folder}/")
-    assert [(file.path, file.size) for file in files] == [("a.jpg", 5), ("b/x.png", 7)]
+    listing = list_folder(f"{folder}/")
+    assert [(file.path, file.size) for file in listing.images] == [("a.jpg", 5), ("b/x.png", 7)]
+    assert listing.others == {".txt": 1}
     names = list_images(folder, names_only=True)
     assert [(file.path, file.size) for file in names] == [("a.jpg", 0), ("b/x.png", 0)]
-    assert count_other_files(folder) == {".txt": 1}
     with open_image(folder, "b/x.png") as stream:
         assert stream.read() == b"b/x.png"
 

@@ -258,7 +258,14 @@ def test_an_error_of_the_project_keeps_its_class_message_and_exit_code(
             "the disk quota is used up: /some/file; free some space",
             marks=pytest.mark.slow,
         ),
-        pytest.param("Dies", {}, 1, "the executor's process ended with -9", marks=pytest.mark.slow),
+        pytest.param(
+            "Dies",
+            {},
+            1,
+            "the executor was killed by SIGKILL, probably because the memory ran out: lower "
+            "evaluate.batch_size or train.batch_size, or use a machine with more memory",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_other_failures_keep_their_message_and_exit_code(

@@ -58,8 +58,17 @@ def test_a_child_without_output_is_described_by_its_code():
 
 
 def test_a_child_killed_by_a_signal_is_described_by_its_name():
-    code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    assert supervise(python(code)) == Ended(137, "killed by SIGKILL")
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGUSR1)"
+    assert supervise(python(code)) == Ended(138, "killed by SIGUSR1")
+
+
+def test_a_child_that_the_kernel_may_have_killed_is_said_to_have_run_out_of_memory():
+    ended = supervise(python("import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
+    assert ended.code == 137
+    assert ended.reason == (
+        "killed by SIGKILL, probably because the memory ran out: lower evaluate.batch_size or "
+        "train.batch_size, or use a machine with more memory"
+    )
 
 
 def test_a_child_that_takes_too_long_is_asked_to_end(tmp_path):

@@ -1,0 +1,1 @@
+"""Brings the examples of all images into the order of their hashes, by way of files."""
