@@ -1,8 +1,8 @@
 """Time and peak memory of the nodes that read all images, at 20,000 and 100,000 of them.
 
-One `iadb run` on generated JPEGs of 64x64 per size, with a tiny network and few steps: training does
-not depend on the number of images. Memory is the resident set of the run and of its child processes,
-sampled while each node runs; it contains what earlier nodes have left, as in any run.
+One `iadb run` on generated JPEGs of 64x64 per size, with a tiny network and few steps: training
+does not depend on the number of images. Memory is the resident set of the run and of its child
+processes, sampled while each node runs; it contains what earlier nodes have left, as in any run.
 """
 
 import io
@@ -30,8 +30,8 @@ INGEST = "ImageExampleGen"
 MAX_GROWTH = 300  # bytes per image
 MEMORY = 24 * 1024  # MiB of the machine that a run has to fit
 SETTINGS = (
-    "model.channels=[8]",
-    "model.attention=[false]",
+    "model.channels=[8,8,8,8]",
+    "model.attention=[false,false,false,false]",
     "model.attention_head_dim=4",
     "model.norm_groups=4",
     "model.blocks=1",

@@ -150,12 +150,11 @@ def _tell_of_kill(workspace: Workspace, console: Console) -> None:
     if not workspace.metadata.exists():
         return
     last = lineage.runs(lineage.connect(workspace.metadata), last=1)
-    # This process holds the workspace: what seems to run does not.
-    if last and last[0].result is None and last[0].nodes[-1:]:
-        node = last[0].nodes[-1]
-        if node.state == "interrupted":
-            text = f"the last run ended in {node.id} without a result: the power failed, or it was "
-            console.print(f"  {text}{failures.describe_kill(node.id)}", soft_wrap=True)
+    if last and last[0].result is None:
+        for node in last[0].nodes:
+            if node.state == "interrupted":  # nothing runs: this process holds the workspace
+                text = f"the last run ended in {node.id} without a result: the power failed, or it"
+                console.print(f"  {text} was {failures.describe_kill(node.id)}", soft_wrap=True)
 
 
 def _claim(workspace: Workspace, check: int | None, run_id: str) -> None:

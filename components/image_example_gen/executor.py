@@ -119,8 +119,9 @@ def write_examples(
     report_path = os.path.join(output, names.REJECTED_JSON)
     sources = [source, *([holdout] if holdout else [])]
     uses = [*split_folders, reports.OMITTED]
+    about = [code, split_salt, uses, options.model_dump(mode="json")]
     with _partial_folder(output) as partial:
-        files, skipped, parts = _plan(sources, options, partial, [code, split_salt, uses], earlier)
+        files, skipped, parts = _plan(sources, options, partial, about, earlier)
         shards = shard_count(files, options)
         expect(DECODED, files)
         decode = DecodeParts(sources, options, split_salt, uses, partial, shards)
@@ -191,7 +192,8 @@ def _plan(
     listings = [each.listing() for each in sources]
     files = sum(len(listing.images) for listing in listings)
     about_source = [
-        [*about, each.folder, each.split, each.window[-1].number, options.model_dump_json()]
+        # The newest span decides which images are omitted, if any are.
+        [*about, each.folder, each.split, options.older_share < 1 and each.window[-1].number]
         for each in sources
     ]
     parts = list_parts(

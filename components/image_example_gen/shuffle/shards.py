@@ -20,8 +20,8 @@ from trainer import examples
 # A shard is sorted in memory; these limit its images and its bytes of pixels, approximately.
 IMAGES_PER_SHARD = 1000
 BYTES_PER_SHARD = 64 * 2**20
-# A part is at most as large. Smaller ones are distributed over more workers, and are decoded again
-# if a run is killed; larger ones are read faster, shard by shard.
+# A part is at most as large. Smaller ones occupy more workers, and less of them is lost if a run is
+# killed; from larger ones, a shard is read faster.
 PARTS, MIN_IMAGES_PER_PART = 64, 64
 # Images that equal one in these splits are not trained on; their counts have these names. An equal
 # image in eval belongs to another group (group_pattern).
@@ -36,8 +36,12 @@ def shard_count(files: int, options: ImageOptions) -> int:
 
 
 def part_size(files: int, options: ImageOptions) -> int:
-    """Returns the number of files of a part."""
-    return min(max(MIN_IMAGES_PER_PART, files // PARTS), _shard_size(options))
+    """Returns the number of files of a part: a power of two, or that of a shard.
+
+    It seldom changes, so that most parts are the same ones if files arrive after a killed run.
+    """
+    share = max(MIN_IMAGES_PER_PART, files // PARTS)
+    return min(2 ** (share.bit_length() - 1), _shard_size(options))
 
 
 def _shard_size(options: ImageOptions) -> int:

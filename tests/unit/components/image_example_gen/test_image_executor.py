@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 
 from components.image_example_gen.decode import NEARLY_BLACK, PROFILE_IGNORED
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.shuffle import decoding
+from components.image_example_gen.shuffle.shards import WriteShard
 from components.progress import DECODED
 from trainer import examples
 from trainer.common.progress import listening
@@ -339,3 +342,89 @@ def test_an_invalid_held_out_folder_is_a_one_line_error(
     with pytest.raises(ImageDataError, match=message) as error:
         run_executor(image_folder, holdout=str(holdout))
     assert "\n" not in str(error.value)
+
+
+def left_behind(tmp_path_factory):
+    return list(tmp_path_factory.getbasetemp().glob("examples*[0-9]/.partial"))
+
+
+def remove_left_behind(tmp_path_factory):
+    for folder in left_behind(tmp_path_factory):
+        shutil.rmtree(folder)
+
+
+def test_the_run_after_an_interrupted_one_decodes_nothing_again(
+    image_folder, run_executor, monkeypatch, tmp_path_factory
+):
+    (image_folder / "bad.png").write_bytes(b"text")
+    holdout = str(image_folder / "cats")
+    expected = contents(run_executor(image_folder, holdout=holdout))
+    assert not left_behind(tmp_path_factory)
+
+    def interrupt(self, shard):
+        raise KeyboardInterrupt
+
+    def refuse(*_):
+        raise AssertionError("decoded again")
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(WriteShard, "process", interrupt)
+        run_executor(image_folder, holdout=holdout)
+    (folder,) = left_behind(tmp_path_factory)
+    half = folder / "0123456789abcdef"
+    half.write_bytes(b"half a par")
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "decode", refuse)
+        assert contents(run_executor(image_folder, holdout=holdout)) == expected
+    remove_left_behind(tmp_path_factory)
+
+
+def test_a_failed_run_leaves_nothing_behind(
+    image_folder, run_executor, monkeypatch, tmp_path_factory
+):
+    def fail(self, shard):
+        raise ValueError("no good")
+
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="no good"):
+        patch.setattr(WriteShard, "process", fail)
+        run_executor(image_folder)
+    with pytest.raises(ImageDataError):
+        run_executor(image_folder / "missing")
+    assert not left_behind(tmp_path_factory)
+
+
+def test_two_runs_at_once_write_the_same_bytes(image_folder, run_executor, tmp_path_factory):
+    expected = contents(run_executor(image_folder))
+    with ThreadPoolExecutor(2) as threads:
+        runs = [threads.submit(run_executor, image_folder) for _ in range(2)]
+    assert [contents(run.result()) for run in runs] == [expected, expected]
+    assert not left_behind(tmp_path_factory)
+
+
+def test_the_folder_is_listed_once(image_folder, run_executor, monkeypatch):
+    listed = []
+    scandir = os.scandir
+
+    def recorded(path):
+        listed.append(str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", recorded)
+    run_executor(image_folder)
+    assert [path for path in listed if path.startswith(f"{image_folder}/cats")] == [
+        f"{image_folder}/cats"
+    ]
+
+
+def test_beam_gets_no_examples(image_folder, run_executor, monkeypatch):
+    shuffled = []
+    process = WriteShard.process
+
+    def recorded(self, shard):
+        shard = (shard[0], list(shard[1]))
+        shuffled.extend(shard[1])
+        return process(self, shard)
+
+    monkeypatch.setattr(WriteShard, "process", recorded)
+    run_executor(image_folder)
+    assert sum(len(rows) for _, rows in shuffled) == 40 * 53

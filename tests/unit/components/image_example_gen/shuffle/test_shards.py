@@ -19,7 +19,7 @@ def test_a_shard_is_bounded_in_images_and_in_bytes(files, resolution, shards):
 
 @pytest.mark.parametrize(
     ("files", "resolution", "size"),
-    [(1, 64, 64), (6_400, 64, 100), (1_000_000, 64, 1000), (1_000_000, 1024, 21)],
+    [(1, 64, 64), (6_400, 64, 64), (10_000, 64, 128), (10**6, 64, 1000), (10**6, 1024, 21)],
 )
 def test_a_part_is_a_share_of_the_files_and_at_most_as_large_as_a_shard(files, resolution, size):
     assert part_size(files, ImageOptions(resolution=resolution)) == size
