@@ -80,10 +80,11 @@ def describe_kill(node_id: str | None = None) -> str:
     Args:
         node_id: of the node that it hit, if that is known.
     """
-    sizes = [BATCH_SIZES[node_id]] if node_id in BATCH_SIZES else sorted({*BATCH_SIZES.values()})
+    sizes = [BATCH_SIZES.get(node_id)] if node_id else sorted({*BATCH_SIZES.values()})
+    lower = f"lower {' or '.join(sizes)}, " if all(sizes) else ""
     return (
-        "killed by SIGKILL, probably because the memory ran out: lower "
-        f"{' or '.join(sizes)}, or use a machine with more memory"
+        f"killed by SIGKILL, probably because the memory ran out: {lower}end other programs, or "
+        "use a machine with more memory"
     )
 
 

@@ -263,7 +263,8 @@ def test_an_error_of_the_project_keeps_its_class_message_and_exit_code(
             {},
             1,
             "the executor was killed by SIGKILL, probably because the memory ran out: lower "
-            "evaluate.batch_size or train.batch_size, or use a machine with more memory",
+            "evaluate.batch_size or train.batch_size, end other programs, or use a machine "
+            "with more memory",
             marks=pytest.mark.slow,
         ),
     ],

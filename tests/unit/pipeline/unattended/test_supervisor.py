@@ -67,7 +67,7 @@ def test_a_child_that_the_kernel_may_have_killed_is_said_to_have_run_out_of_memo
     assert ended.code == 137
     assert ended.reason == (
         "killed by SIGKILL, probably because the memory ran out: lower evaluate.batch_size or "
-        "train.batch_size, or use a machine with more memory"
+        "train.batch_size, end other programs, or use a machine with more memory"
     )
 
 
