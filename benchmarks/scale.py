@@ -27,6 +27,7 @@ SIDE = 64  # pixels
 BASES = 2_000  # images that the others are variations of
 PER_FOLDER = 10_000
 INGEST = "ImageExampleGen"
+NODES = (INGEST, "StatisticsGen", "Transform", "DriftGate", "RealFeatures", "SampleEvaluator")
 MAX_GROWTH = 300  # bytes per image
 MEMORY = 24 * 1024  # MiB of the machine that a run has to fit
 SETTINGS = (
@@ -55,7 +56,8 @@ def figures() -> Iterator[Figure]:
             images = Path(folder, "images")
             write_jpegs(images, size)
             nodes = run(images, Path(folder, "workspace"))
-        for node, (seconds, peak) in nodes.items():
+        for node in NODES:
+            seconds, peak = nodes[node]
             peaks[node, size] = peak
             yield Figure(f"{node}, {size:,} images", seconds, "s")
             yield Figure("  peak memory", peak, "MiB", f"under {MEMORY:,}", peak < MEMORY)
