@@ -195,3 +195,8 @@ def _name_alone(value: Any) -> Any:
 Features = Annotated[
     FeatureOptions, BeforeValidator(_name_alone, json_schema_input_type=str | FeatureOptions)
 ]
+
+# Copies of training images are searched in this space, whatever the metrics compare: all training
+# images have to be described in it, so it must be fast, and a shift by a pixel must move an image
+# little, which it does in the spaces of trained networks (docs/evaluation.md).
+SEARCH_SPACE = FeatureOptions(name="random_conv")

@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from components.features import load_extractor
-from components.features.options import FeatureOptions
+from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.images.batches import ImageBatch
-from components.images.views import views
 from components.progress import FEATURES, counted
 from components.sharing import shared
 
 shared_extractor = shared(load_extractor)
 _VECTOR_TYPE, _DISTANCE_TYPE = np.dtype("<f4"), np.dtype("<f8")
-NO_VIEWS = np.empty((0, 0), _VECTOR_TYPE)
+NB_VIEW = 2
+NO_VIEWS = np.empty((NB_VIEW, 0), _VECTOR_TYPE)
 
 
 class ImageFeatures(NamedTuple):
@@ -30,12 +30,12 @@ class ImageFeatures(NamedTuple):
         label: the class of the image, or the one requested from the sampler; may be empty.
         flat: whether all pixels have the same color.
         digest: SHA-256 of the pixels.
-        vector: float32 [d].
-        distance: from `vector`, or the nearest of `views`, to the vector of the nearest training
-            image; NaN if not searched for.
-        views: float32 [V, d], the vectors of the other views of the image, in the order of
-            `views.views`; empty unless a nearest training image is to be found.
-        mirrored: whether it is a mirrored view that is nearest.
+        vector: float32 [d], in the feature space of the metrics.
+        distance: from the nearer of `views` to the nearest training image, in SEARCH_SPACE; NaN if
+            not searched for.
+        views: float32 [2, D], the vectors of the image and of its mirror image in SEARCH_SPACE; D
+            is 0 unless a nearest training image is to be found.
+        mirrored: whether the mirror image is nearer.
     """
 
     source: str
@@ -52,29 +52,32 @@ class ImageFeatures(NamedTuple):
 class ExtractFeatures(beam.DoFn):
     """An ImageBatch to the ImageFeatures of each image."""
 
-    def __init__(self, features: FeatureOptions, viewed: Collection[str] = ()) -> None:
+    def __init__(self, features: FeatureOptions, searched: Collection[str] = ()) -> None:
         """Describes the features.
 
         Args:
             features: the feature space.
-            viewed: sources whose images get the vectors of their views as well.
+            searched: sources whose images get `views` as well.
         """
         self._features = features
-        self._viewed = viewed
+        self._searched = searched
 
     def setup(self) -> None:
-        """Loads the feature space, once per process."""
+        """Loads the feature spaces, once per process."""
         self._extract = shared_extractor(self._features)
+        if self._searched:
+            self._extract_view = shared_extractor(SEARCH_SPACE)
 
     def process(self, batch: ImageBatch) -> Iterator[ImageFeatures]:
         """Yields the features of each image of the batch."""
         with counted(FEATURES, len(batch.images)):
             vectors = self._extract(batch.images)
-            others = [NO_VIEWS] * len(vectors)
-            if batch.source in self._viewed:
-                others = np.stack([self._extract(view) for view in views(batch.images)], axis=1)
+            views = [NO_VIEWS] * len(vectors)
+            if batch.source in self._searched:
+                mirrored = batch.images[:, :, ::-1]
+                views = np.stack([self._extract_view(x) for x in (batch.images, mirrored)], axis=1)
         for key, label, image, vector, seen in zip(
-            batch.keys, batch.labels, batch.images, vectors, others, strict=True
+            batch.keys, batch.labels, batch.images, vectors, views, strict=True
         ):
             yield ImageFeatures(
                 batch.source,
@@ -148,15 +151,14 @@ def parse(record: bytes) -> ImageFeatures:
     def value(name: str) -> bytes:
         return feature[name].bytes_list.value[0]
 
-    vector = np.frombuffer(value("vector"), _VECTOR_TYPE)
     return ImageFeatures(
         value("source").decode(),
         value("key"),
         value("label").decode(),
         bool(feature["flat"].int64_list.value[0]),
         value("digest"),
-        vector,
+        np.frombuffer(value("vector"), _VECTOR_TYPE),
         float(np.frombuffer(value("distance"), _DISTANCE_TYPE)[0]),
-        np.frombuffer(value("views"), _VECTOR_TYPE).reshape(-1, len(vector)),
+        np.frombuffer(value("views"), _VECTOR_TYPE).reshape(NB_VIEW, -1),
         bool(feature["mirrored"].int64_list.value[0]),
     )

@@ -45,8 +45,8 @@ def memorization_of(
     Held-out images that are also training images are ignored: they do not show how near new images
     come, and a few of them would lower the limit to 0, below which nothing is a copy. A sample at
     the limit is not a copy, since some feature spaces have few different distances; an exact copy
-    is below any limit. If samples are also compared mirrored or shifted, held-out images must be
-    as well: more comparisons make any image nearer.
+    is below any limit. If samples are also compared mirrored, held-out images must be as well: more
+    comparisons make any image nearer.
 
     Args:
         held_out: distances of held-out images, float [M].

@@ -1,13 +1,20 @@
-"""The artifact of RealFeatures, and the files in its folder."""
+"""The artifact of RealFeatures, and the files in its folder.
+
+There are files for each split, and for the search of copies those of `SEARCH`.
+"""
 
 from tfx import types
 from tfx.types import artifact, artifact_utils
 
 FILE_SUFFIX = ".gz"
+SEARCH = "search"  # in place of a split: all training images, in SEARCH_SPACE
+# Training images in the files of their split: at least the first so many by key, if there are, and
+# as many as held-out images are compared. Metrics need no more, and networks may be slow.
+TRAINING_IMAGES = 5000
 
 
 class ImageFeatures(artifact.Artifact):
-    """Features of all training images and of the held-out images to compare with."""
+    """Features of the training images and of the held-out images to compare with."""
 
     TYPE_NAME = "components.ImageFeatures"
 
@@ -19,10 +26,10 @@ def split_folders(artifacts: list[types.Artifact]) -> dict[str, list[str]]:
 
 
 def file_prefix(folder: str, split: str) -> str:
-    """The start of the paths of a split's files."""
+    """The start of the paths of the files of a split or of SEARCH."""
     return f"{folder}/{split}"
 
 
 def file_pattern(folder: str, split: str) -> str:
-    """A pattern that matches a split's files, for `ReadFeatures`."""
+    """A pattern that matches these files, for `ReadFeatures`."""
     return f"{file_prefix(folder, split)}-*{FILE_SUFFIX}"

@@ -25,7 +25,7 @@ class RealFeaturesSpec(component_spec.ComponentSpec):
 
 
 class RealFeatures(base_beam_component.BaseBeamComponent):
-    """Computes the features of all training images and of the held-out images to compare with.
+    """Computes the features of the training images and of the held-out images to compare with.
 
     As a separate node it is cached while data and feature space are the same, however many models
     are judged.
@@ -34,11 +34,13 @@ class RealFeatures(base_beam_component.BaseBeamComponent):
         examples: Examples with the splits train and eval (trainer/examples.py).
         transform_graph: the TransformGraph that decodes their images.
         options: batch size, feature space.
-        samples: maximum number of held-out images; replaces the one in `options`.
+        samples: maximum number of held-out images, and of training images if it is above 5,000;
+            replaces the one in `options`.
         source_hash: of the code; a new one computes the features again.
 
     Outputs:
-        features: TFRecords with one tf.Example per image, and a grid of held-out images.
+        features: TFRecords with one tf.Example per image, in the feature space and, for the search
+            of copies, of all training images in random_conv; and a grid of held-out images.
     """
 
     SPEC_CLASS = RealFeaturesSpec

@@ -10,6 +10,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components.features import check_available
+from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.images.batches import DecodeRecords
 from components.images.features import ExtractFeatures, WriteFeatures
 from components.images.records import ReadExamples, example_key
@@ -18,7 +19,13 @@ from components.images.write_grid import WriteGrid
 from components.parameters import complete
 from components.progress import FEATURES, Expect
 from components.real_features import names
-from components.real_features.artifact import FILE_SUFFIX, file_prefix, split_folders
+from components.real_features.artifact import (
+    FILE_SUFFIX,
+    SEARCH,
+    TRAINING_IMAGES,
+    file_prefix,
+    split_folders,
+)
 from components.real_features.options import RealFeaturesOptions
 from trainer import examples
 
@@ -68,40 +75,56 @@ def write_features(
     """
     with pipeline:
         for split, uris in folders.items():
+            count = max(options.samples, TRAINING_IMAGES if split == examples.TRAIN else 0)
             records = pipeline | f"Read[{split}]" >> ReadExamples(uris)
-            describe = DescribeImages(split, options, transform_graph, output)
-            _ = records | f"Describe[{split}]" >> describe
+            batches = (
+                records
+                | f"First[{split}]" >> TakeFirst(count, key=example_key)
+                | f"Decode[{split}]" >> _Decode(split, options.batch_size, transform_graph)
+            )
+            if split == examples.EVAL:
+                _ = batches | WriteGrid(split, f"{output}/{names.REAL_PNG}")
+            _ = batches | f"Describe[{split}]" >> _Describe(options.features, output, split)
+            if split == examples.TRAIN:
+                # Decoded again: the first images are known only after all have been read.
+                _ = (
+                    records
+                    | "DecodeAll" >> _Decode(split, options.batch_size, transform_graph)
+                    | "DescribeAll" >> _Describe(SEARCH_SPACE, output, SEARCH)
+                )
 
 
-class DescribeImages(beam.PTransform):
-    """Writes the features of the images of a split; of held-out ones, at most `options.samples`."""
+class _Decode(beam.PTransform):
+    """From serialized tf.Examples to ImageBatches."""
 
-    def __init__(
-        self, split: str, options: RealFeaturesOptions, transform_graph: str, output: str
-    ) -> None:
+    def __init__(self, split: str, batch_size: int, transform_graph: str) -> None:
         super().__init__()
         self._split = split
-        self._options = options
+        self._batch_size = batch_size
         self._transform_graph = transform_graph
-        self._output = output
 
     def expand(self, records: beam.PCollection) -> beam.PCollection:
-        """From serialized tf.Examples to the files written."""
-        size = self._options.batch_size
-        prefix = file_prefix(self._output, self._split)
-        if self._split != examples.TRAIN:
-            records |= TakeFirst(self._options.samples, key=example_key)
-        batches = (
+        size = self._batch_size
+        return (
             records
             | "Expect" >> beam.ParDo(Expect(FEATURES))
             | beam.Reshuffle()
             | beam.BatchElements(min_batch_size=size, max_batch_size=size)
             | "Decode" >> beam.ParDo(DecodeRecords(self._split, self._transform_graph))
         )
-        if self._split == examples.EVAL:
-            _ = batches | WriteGrid(self._split, f"{self._output}/{names.REAL_PNG}")
+
+
+class _Describe(beam.PTransform):
+    """Writes the features of ImageBatches; those of held-out images with their views."""
+
+    def __init__(self, features: FeatureOptions, output: str, part: str) -> None:
+        super().__init__()
+        self._features = features
+        self._prefix = file_prefix(output, part)
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
         return (
             batches
-            | "Features" >> beam.ParDo(ExtractFeatures(self._options.features, [examples.EVAL]))
-            | "Write" >> WriteFeatures(prefix, FILE_SUFFIX)
+            | "Features" >> beam.ParDo(ExtractFeatures(self._features, [examples.EVAL]))
+            | "Write" >> WriteFeatures(self._prefix, FILE_SUFFIX)
         )

@@ -11,7 +11,7 @@ from components.images.records import ReadExamples, example_key
 from components.images.take_first import TakeFirst
 from components.images.write_grid import WriteGrid
 from components.progress import FEATURES, SAMPLED, Expect, expect
-from components.real_features.artifact import file_pattern
+from components.real_features.artifact import SEARCH, file_pattern
 from components.sample_evaluator import names, sources
 from components.sample_evaluator.measure.nearest import FindNearest
 from components.sample_evaluator.options import EvaluateOptions
@@ -101,7 +101,8 @@ def describe(
     )
     samples = drawn | "Judged" >> beam.Filter(lambda image: image.source != sources.NOISE)
     queries = [held_out, samples] | "Queries" >> beam.Flatten()
-    nearest = features[sources.TRAIN] | FindNearest(queries)
+    known = pipeline | "Search" >> ReadFeatures(file_pattern(real.features, SEARCH))
+    nearest = known | FindNearest(queries)
     floor = features[sources.TRAIN] | "Floor" >> TakeFirst(
         options.samples, key=lambda image: image.key, limit=labels | "Count" >> beam.Map(len)
     )

@@ -14,7 +14,8 @@ _Gathered = dict[str, list[ImageFeatures]]
 class ImageSet(NamedTuple):
     """The images of one source, sorted by key."""
 
-    vectors: np.ndarray  # float32 [N, d]
+    vectors: np.ndarray  # float32 [N, d], in the feature space of the metrics
+    searched: np.ndarray  # float32 [N, D], in that of the distances; D is 0 if there are none
     distances: np.ndarray  # float64 [N], to the nearest training image
     mirrored: np.ndarray  # bool [N], whether that is nearest when mirrored
     flat: int  # images of a single color
@@ -50,6 +51,7 @@ def _image_set(images: list[ImageFeatures]) -> ImageSet:
     images = sorted(images, key=lambda image: image.key)
     return ImageSet(
         vectors=np.stack([image.vector for image in images]),
+        searched=np.stack([image.views[0] for image in images]),
         distances=np.array([image.distance for image in images]),
         mirrored=np.array([image.mirrored for image in images]),
         flat=sum(image.flat for image in images),

@@ -1,6 +1,6 @@
-"""A Beam transform that finds the training image nearest to each image, in feature space.
+"""A Beam transform that finds the training image nearest to each image, in SEARCH_SPACE.
 
-A copy may be mirrored or shifted: an image is as near as the nearest of its views.
+A copy may be mirrored: an image is as near as the nearer of its views.
 """
 
 import functools
@@ -10,8 +10,7 @@ from typing import NamedTuple
 import apache_beam as beam
 import numpy as np
 
-from components.images.features import NO_VIEWS, ImageFeatures
-from components.images.views import is_mirrored
+from components.images.features import NB_VIEW, ImageFeatures
 from components.metrics.neighbors import nearest
 from components.progress import NEAREST, counted
 
@@ -22,7 +21,7 @@ class _Found(NamedTuple):
     """The nearest training images so far, in the order of the queries."""
 
     distances: np.ndarray  # float64 [Q]
-    views: np.ndarray  # int [Q], which view is as near: 0 for the image itself
+    mirrored: np.ndarray  # bool [Q], whether the mirror image is nearer
     keys: np.ndarray  # object [Q], bytes
 
 
@@ -33,16 +32,16 @@ class FindNearest(beam.PTransform):
         """Describes the search.
 
         Args:
-            queries: ImageFeatures of the images to search neighbors for, all with as many views.
+            queries: ImageFeatures of the images to search neighbors for, with their views.
         """
         super().__init__()
         self._queries = queries
 
     def expand(self, training: beam.PCollection) -> beam.PCollection:
-        """From the ImageFeatures of all training images to (ImageFeatures, bytes | None) pairs.
+        """From ImageFeatures in SEARCH_SPACE of all training images to (query, key) pairs.
 
-        Each pair is a query, with its distance and without its views, and the key of the nearest
-        training image. If several are equally near, it is one that the first view is near to, so
+        Each pair is the ImageFeatures of a query, with its distance, and the key of the nearest
+        training image. If several are equally near, it is one that the image itself is near to, so
         that symmetric images are not mirrored, and of these that with the smallest key. The key is
         None if there are no training images.
         """
@@ -69,21 +68,16 @@ def _compare(batch: list[ImageFeatures], queries: list[ImageFeatures]) -> _Found
     keys = np.array([image.key for image in batch], object)
     reference = np.stack([image.vector for image in batch])
     with counted(NEAREST, len(batch)):
-        found = [_compare_view(view, queries, reference, keys) for view in range(_views(queries))]
+        found = [_compare_view(view, queries, reference, keys) for view in range(NB_VIEW)]
     return functools.reduce(_nearer, found)
-
-
-def _views(queries: list[ImageFeatures]) -> int:
-    return 1 + len(queries[0].views)
 
 
 def _compare_view(
     view: int, queries: list[ImageFeatures], reference: np.ndarray, keys: np.ndarray
 ) -> _Found:
     """Compares one view of all queries: in memory, there is never a second copy of all views."""
-    vectors = [query.views[view - 1] if view else query.vector for query in queries]
-    found = nearest(np.stack(vectors), reference)
-    return _Found(found.distances, np.full(len(queries), view), keys[found.indices])
+    found = nearest(np.stack([query.views[view] for query in queries]), reference)
+    return _Found(found.distances, np.full(len(queries), bool(view)), keys[found.indices])
 
 
 def _best(found: Iterable[_Found | None]) -> _Found | None:
@@ -94,7 +88,10 @@ def _best(found: Iterable[_Found | None]) -> _Found | None:
 def _nearer(one: _Found, other: _Found) -> _Found:
     keep = (one.distances < other.distances) | (
         (one.distances == other.distances)
-        & ((one.views < other.views) | ((one.views == other.views) & (one.keys < other.keys)))
+        & (
+            (one.mirrored < other.mirrored)
+            | ((one.mirrored == other.mirrored) & (one.keys < other.keys))
+        )
     )
     return _Found(*(np.where(keep, *pair) for pair in zip(one, other, strict=True)))
 
@@ -103,9 +100,7 @@ def _split(
     found: _Found | None, queries: list[ImageFeatures]
 ) -> Iterator[tuple[ImageFeatures, bytes | None]]:
     if found is None:
-        yield from ((query._replace(views=NO_VIEWS), None) for query in queries)
+        yield from ((query, None) for query in queries)
         return
-    count = _views(queries)
-    for query, distance, view, key in zip(queries, *found, strict=True):
-        mirrored = bool(is_mirrored(view, count))
-        yield query._replace(views=NO_VIEWS, distance=float(distance), mirrored=mirrored), key
+    for query, distance, mirrored, key in zip(queries, *found, strict=True):
+        yield query._replace(distance=float(distance), mirrored=bool(mirrored)), key

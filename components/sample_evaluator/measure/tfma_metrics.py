@@ -113,7 +113,7 @@ def _worsening(sets: _Sets, source: str, metric: str) -> Sequence[float]:
 def _memorization(sets: _Sets, source: str, _: str) -> Sequence[float]:
     held_out, generated = _of(sets, sources.REAL), _of(sets, source)
     found = memorization_of(
-        held_out.distances, generated.distances, spread_of(held_out.vectors), generated.mirrored
+        held_out.distances, generated.distances, spread_of(held_out.searched), generated.mirrored
     )
     return found.share, found.distance_ratio, found.mirrored_share
 

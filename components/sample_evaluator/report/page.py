@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from components.features.options import SEARCH_SPACE
 from components.sample_evaluator import sources
 
 
@@ -53,6 +54,7 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
     history_charts = _history_charts(summary) if summary["history"] else {}
     return environment.get_template("report.html.j2").render(
         summary,
+        search_space=SEARCH_SPACE.name,
         pictures=list(_shown(pictures, summary)),
         error_series=errors,
         error_chart=errors and _error_chart(edges, errors),
@@ -107,7 +109,7 @@ def _shown(pictures: Pictures, summary: Mapping[str, Any]) -> Iterator[dict[str,
         (
             pictures.nearest_pairs,
             f"The first samples, each above its nearest training image in the feature space "
-            f"{summary['features']}, which is mirrored where that is nearer",
+            f"{SEARCH_SPACE.name}, which is mirrored where that is nearer",
             "Pairs of a sample, above, and its nearest training image, below, "
             "mirrored where that is nearer",
         ),

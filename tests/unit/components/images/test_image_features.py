@@ -5,14 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from components.features.options import FeatureOptions
+from components.features import load_extractor
+from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.features.pixels import pixels
 from components.images.batches import ImageBatch
 from components.images.features import ExtractFeatures, ImageFeatures, parse, serialize
 
 
-def extract(batch, viewed=()):
-    extraction = ExtractFeatures(FeatureOptions(name="pixels"), viewed)
+def extract(batch, searched=()):
+    extraction = ExtractFeatures(FeatureOptions(name="pixels"), searched)
     extraction.setup()
     return list(extraction.process(batch))
 
@@ -28,14 +29,16 @@ def test_each_image_gets_its_features():
     np.testing.assert_array_equal([features.vector for features in found], pixels(images))
 
 
-def test_images_of_the_sources_named_get_the_features_of_their_views():
+def test_images_of_the_sources_named_are_described_as_they_are_and_mirrored_for_the_search():
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), np.uint8)
     batch = ImageBatch("real", [b"a", b"b"], ["", ""], images)
     found = extract(batch, ["real"])
-    np.testing.assert_array_equal(
-        [features.views for features in found], pixels(images[:, :, ::-1])[:, None]
-    )
-    assert all(len(features.views) == 0 for features in extract(batch, ["candidate"]))
+    search = load_extractor(SEARCH_SPACE)
+    np.testing.assert_array_equal([features.views[0] for features in found], search(images))
+    mirrored = search(images[:, :, ::-1])
+    np.testing.assert_array_equal([features.views[1] for features in found], mirrored)
+    np.testing.assert_array_equal([features.vector for features in found], pixels(images))
+    assert all(features.views.size == 0 for features in extract(batch, ["candidate"]))
 
 
 @pytest.mark.parametrize(("color", "flat"), [((0, 0, 0), True), ((255, 0, 7), True)])
@@ -53,7 +56,7 @@ def test_an_image_of_one_color_is_flat(color, flat):
 @pytest.mark.parametrize(("label", "distance"), [("", 1 / 3), ("größe 1", math.nan)])
 def test_features_are_read_as_they_were_written(label, distance):
     vector = np.random.default_rng(0).standard_normal(5).astype(np.float32)
-    views = np.random.default_rng(1).standard_normal((3, 5)).astype(np.float32)
+    views = np.random.default_rng(1).standard_normal((2, 3)).astype(np.float32)
     features = ImageFeatures(
         "real", b"key\0", label, True, bytes(range(32)), vector, distance, views, mirrored=True
     )

@@ -5,6 +5,7 @@ and judged by TFMA's validation and the gate: so what decides is the real thing,
 second.
 """
 
+import functools
 import hashlib
 import itertools
 
@@ -12,8 +13,9 @@ import numpy as np
 from tensorflow_model_analysis.evaluators import metrics_validator
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 
+from components.features import load_extractor
+from components.features.options import SEARCH_SPACE
 from components.images.features import ImageFeatures
-from components.images.views import is_mirrored, views
 from components.metrics import CATALOG
 from components.metrics.neighbors import nearest
 from components.sample_evaluator import sources
@@ -23,12 +25,17 @@ from components.sample_evaluator.measure.eval_config import make_eval_config
 from components.sample_evaluator.verdict import gate
 
 
-def extract_views(extract, pixels):
-    """The features of the other views of images uint8 [N, H, W, C], float [V, N, d]."""
-    return np.stack([extract(view) for view in views(pixels)])
+@functools.cache
+def _search_extractor():
+    return load_extractor(SEARCH_SPACE)
 
 
-def judge(stock, vectors, options, seen):
+def extract_views(pixels):
+    """Images uint8 [N, H, W, C], as they are and mirrored, in SEARCH_SPACE: float [2, N, D]."""
+    return np.stack([_search_extractor()(view) for view in (pixels, pixels[:, :, ::-1])])
+
+
+def judge(stock, vectors, options, views):
     """The gate's verdict.
 
     Args:
@@ -36,9 +43,9 @@ def judge(stock, vectors, options, seen):
             there are equally many.
         vectors: their features, float [N, d] by source.
         options: EvaluateOptions.
-        seen: by source, except for TRAIN, what `extract_views` returned.
+        views: by source, what `extract_views` returned.
     """
-    extracts = list(_extracts(stock, vectors, seen))
+    extracts = list(_extracts(stock, vectors, views))
     config = make_eval_config(options, baseline=sources.BASELINE in stock, by_label=False)
     metrics = {}
     for computation in metric_specs.to_computations(config.metrics_specs, config):
@@ -70,18 +77,13 @@ def _combine(computation, extracts):
     return combiner.extract_output(accumulator)
 
 
-def _extracts(stock, vectors, seen):
+def _extracts(stock, vectors, views):
     """What `analysis.Analyze` makes of the images, except for the source NOISE."""
     count = len(vectors[sources.REAL])
     for source, found in vectors.items():
-        by_view = np.stack(
-            [
-                nearest(view[:count], vectors[sources.TRAIN]).distances
-                for view in (found, *seen.get(source, ()))
-            ]
-        )
-        mirrored = is_mirrored(by_view.argmin(axis=0), len(by_view))
-        for i, distance in enumerate(by_view.min(axis=0)):
+        known = views[sources.TRAIN][0]
+        straight, mirrored = (nearest(view[:count], known).distances for view in views[source])
+        for i, distance in enumerate(np.minimum(straight, mirrored)):
             image = stock[source][i]
             yield make_extracts(
                 ImageFeatures(
@@ -92,6 +94,7 @@ def _extracts(stock, vectors, seen):
                     digest=hashlib.sha256(image.tobytes()).digest(),
                     vector=found[i],
                     distance=distance,
-                    mirrored=bool(mirrored[i]),
+                    views=views[source][:, i],
+                    mirrored=bool(mirrored[i] < straight[i]),
                 )
             )

@@ -15,8 +15,9 @@ from components.metrics.worsening import worsening
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure import analysis
 from components.sample_evaluator.measure.eval_config import make_eval_config
-from components.sample_evaluator.measure.image_sets import GatherFeatures
+from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageSet
 from components.sample_evaluator.measure.results import load_results
+from components.sample_evaluator.measure.tfma_metrics import FUNCTIONS
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 
 ARGS = ["--runner=FnApiRunner"]
@@ -124,6 +125,23 @@ def test_memorization_compares_the_distances_to_training_images(results):
     assert "memorized_share" not in found[sources.TRAIN].metrics
 
 
+def test_whether_a_held_out_image_is_a_training_image_is_decided_where_copies_are_searched():
+    rng = np.random.default_rng(0)
+    distances = np.array([0.01] * 10 + [1.0] * 90)  # the first ten are training images
+    sets = {
+        source: ImageSet(
+            vectors=rng.standard_normal((100, DIMENSION)),
+            searched=1000 * rng.standard_normal((100, 3)),
+            distances=found,
+            mirrored=np.zeros(100, bool),
+            flat=0,
+            distinct=100,
+        )
+        for source, found in {sources.REAL: distances, sources.CANDIDATE: distances / 2}.items()
+    }
+    assert FUNCTIONS["memorization"](sets, sources.CANDIDATE, "")[0] == 1
+
+
 def test_each_label_has_values_of_its_own(results):
     by_label = results[1][sources.CANDIDATE].classes
     stock = make_features()
@@ -153,6 +171,7 @@ def test_accumulators_may_be_merged_in_any_way():
             digest=bytes([i % 5]),
             vector=rng.standard_normal(4),
             distance=i / 7,
+            views=rng.standard_normal((2, 3)),
             mirrored=i % 3 == 0,
         )
         for source in ("real", "candidate")
@@ -173,10 +192,13 @@ def test_accumulators_may_be_merged_in_any_way():
     shuffled = gather([[], [19, 3], [5], [i for i in reversed(range(20)) if i not in (19, 3, 5)]])
     for source in ("real", "candidate"):
         np.testing.assert_array_equal(straight[source].vectors, shuffled[source].vectors)
+        views = [image.views[0] for image in images if image.source == source]
+        np.testing.assert_array_equal(straight[source].searched, views)
+        np.testing.assert_array_equal(shuffled[source].searched, views)
         np.testing.assert_array_equal(straight[source].distances, shuffled[source].distances)
         np.testing.assert_array_equal(straight[source].distances, np.arange(10) / 7)
         np.testing.assert_array_equal(shuffled[source].mirrored, np.arange(10) % 3 == 0)
-        assert straight[source][3:] == shuffled[source][3:] == (1, 5)
+        assert straight[source][4:] == shuffled[source][4:] == (1, 5)
 
 
 def test_tfma_itself_reads_the_results(results):

@@ -33,7 +33,7 @@ def write(transform_graph, tmp_path):
         training = features_of(train, [example_key(record) for record in records])
         keys = [seed_key(SEED + i) for i in range(len(samples))]
         queries = [
-            image._replace(views=mirrored.vector[None])
+            image._replace(views=np.stack([image.vector, mirrored.vector]))
             for source in (CANDIDATE, REAL)
             for image, mirrored in zip(
                 features_of(samples, keys, source),

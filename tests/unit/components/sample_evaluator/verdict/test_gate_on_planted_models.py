@@ -36,11 +36,11 @@ def verdicts(request):
     for seed in range(seeds):
         stock, models = plant(seed)
         vectors = {source: extract(pixels) for source, pixels in stock.items()}
-        seen = {source: extract_views(extract, pixels) for source, pixels in stock.items()}
+        seen = {source: extract_views(pixels) for source, pixels in stock.items()}
         for name, pixels in models.items():
             shown = stock | {sources.CANDIDATE: pixels}
             described = vectors | {sources.CANDIDATE: extract(pixels)}
-            views = seen | {sources.CANDIDATE: extract_views(extract, pixels)}
+            views = seen | {sources.CANDIDATE: extract_views(pixels)}
             found[name].append(judge(shown, described, options, views))
     return found
 
@@ -76,5 +76,5 @@ def test_a_whole_evaluation_says_the_same(evaluator, model):
     shown = stock | {sources.CANDIDATE: models[model]}
     extract = load_extractor(DIGITS.features)
     vectors = {source: extract(pixels) for source, pixels in shown.items()}
-    seen = {source: extract_views(extract, pixels) for source, pixels in shown.items()}
+    seen = {source: extract_views(pixels) for source, pixels in shown.items()}
     assert evaluator.judge(model, models[model]) == judge(shown, vectors, DIGITS, seen)

@@ -1,0 +1,62 @@
+"""RealFeatures describes what evaluations need: for metrics, and for the search of copies."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from evaluator_data import describe, serialize, write_examples
+
+from components.features import load_extractor
+from components.features.options import SEARCH_SPACE, FeatureOptions
+from components.features.pixels import pixels
+from components.images.features import parse
+from components.images.records import example_key
+from components.real_features import executor
+from components.real_features.artifact import SEARCH, file_pattern
+from components.real_features.options import RealFeaturesOptions
+from trainer import examples
+
+TRAINING, HELD_OUT = 60, 25  # images
+
+
+def read(folder, part):
+    """The ImageFeatures in the files of a part, by key."""
+    paths = tf.io.gfile.glob(file_pattern(folder, part))
+    records = tf.data.TFRecordDataset(paths, "GZIP").as_numpy_iterator()
+    found = [parse(record) for record in records]
+    assert len({image.key for image in found}) == len(found)
+    return {image.key: image for image in found}
+
+
+@pytest.mark.parametrize(("samples", "described"), [(10, 20), (30, 30), (100, TRAINING)])
+def test_all_training_images_can_be_searched_and_some_compared(
+    digits, transform_graph, tmp_path, monkeypatch, samples, described
+):
+    monkeypatch.setattr(executor, "TRAINING_IMAGES", 20)
+    parts = np.split(digits[: TRAINING + 2 * HELD_OUT], [TRAINING, TRAINING + HELD_OUT])
+    splits = dict(zip((examples.TRAIN, examples.EVAL, examples.HOLDOUT), parts, strict=True))
+    folder = write_examples(tmp_path / "examples", splits, shards=2)
+    output = str(tmp_path / "features")
+    options = RealFeaturesOptions(samples=samples, features=FeatureOptions(name="pixels"))
+    describe(folder, transform_graph, output, options)
+    search = load_extractor(SEARCH_SPACE)
+
+    for split, limit in {
+        examples.TRAIN: described,
+        examples.EVAL: min(samples, HELD_OUT),
+        examples.HOLDOUT: min(samples, HELD_OUT),
+    }.items():
+        images = {example_key(serialize(image)): image for image in splits[split]}
+        found = read(output, split)
+        assert sorted(found) == sorted(images)[:limit]
+        shown = np.stack([images[key] for key in found])
+        np.testing.assert_array_equal([image.vector for image in found.values()], pixels(shown))
+        views = np.stack([image.views for image in found.values()], axis=1)
+        if split == examples.EVAL:
+            np.testing.assert_array_equal(views, [search(shown), search(shown[:, :, ::-1])])
+        else:
+            assert views.size == 0
+    images = {example_key(serialize(image)): image for image in splits[examples.TRAIN]}
+    found = read(output, SEARCH)
+    assert set(found) == set(images)
+    vectors = search(np.stack([images[key] for key in found]))
+    np.testing.assert_array_equal([image.vector for image in found.values()], vectors)
