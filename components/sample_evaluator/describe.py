@@ -101,8 +101,8 @@ def describe(
     )
     samples = drawn | "Judged" >> beam.Filter(lambda image: image.source != sources.NOISE)
     queries = [held_out, samples] | "Queries" >> beam.Flatten()
-    known = pipeline | "Search" >> ReadFeatures(file_pattern(real.features, SEARCH))
-    nearest = known | FindNearest(queries)
+    training = pipeline | "Search" >> ReadFeatures(file_pattern(real.features, SEARCH))
+    nearest = training | FindNearest(queries)
     floor = features[sources.TRAIN] | "Floor" >> TakeFirst(
         options.samples, key=lambda image: image.key, limit=labels | "Count" >> beam.Map(len)
     )
