@@ -14,12 +14,14 @@ def check_features(**arrays: np.ndarray) -> None:
         arrays: by name, such as real and generated; errors contain the names.
 
     Raises:
-        MetricError: fewer than 2 rows, different dimensions, or values that are not finite.
+        MetricError: fewer than 2 rows, no columns, different dimensions, or values that are not
+            finite.
     """
     for name, array in arrays.items():
-        if array.ndim != 2 or len(array) < 2:
+        if array.ndim != 2 or len(array) < 2 or not array.shape[1]:
             raise MetricError(
-                f"the {name} features have shape {array.shape}: at least 2 rows [N, d] are needed"
+                f"the {name} features have shape {array.shape}: at least 2 rows [N, d], with d of "
+                "at least 1, are needed"
             )
         if not np.isfinite(array).all():
             raise MetricError(f"the {name} features hold NaN or infinite values")
