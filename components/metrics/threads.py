@@ -1,4 +1,4 @@
-"""Threads of the BLAS library, which cost more than they gain in products of small matrices."""
+"""Threads of numeric libraries, which cost more than they gain in products of small matrices."""
 
 import contextlib
 import functools
@@ -13,6 +13,11 @@ def blas_threads(dimension: int) -> contextlib.AbstractContextManager:
     if dimension > SMALL_DIMENSION:
         return contextlib.nullcontext()
     return _libraries().limit(limits=1, user_api="blas")
+
+
+def one_thread() -> contextlib.AbstractContextManager:
+    """A context in which BLAS and OpenMP use one thread, so that sums have one order."""
+    return _libraries().limit(limits=1)
 
 
 @functools.cache

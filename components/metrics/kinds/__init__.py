@@ -1,0 +1,1 @@
+"""Kinds of images, classes or clusters, and how many of each a model draws."""

@@ -1,0 +1,108 @@
+"""How many images of each class a model draws, estimated by a classifier.
+
+Counting what a classifier finds is wrong where it confuses classes. Expectation maximization of
+the shares corrects that (Saerens, Latinne and Decaestecker 2002, "Adjusting the Outputs of a
+Classifier to New a Priori Probabilities", Neural Computation 14, doi 10.1162/089976602753284446).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from components.metrics.kinds.clusters import cluster_shares
+from components.metrics.kinds.shares import (
+    MAX_TRAINING,
+    MIN_EXPECTED,
+    Kinds,
+    check_enough,
+    kind_of,
+)
+from components.metrics.threads import one_thread
+
+COMPONENTS = 64  # principal ones that the classifier sees
+STRENGTH = 0.1  # of the fit, C: a low one, so that probabilities are not too sure
+MIN_RECOGNIZED = 0.5  # of the held-out images of a class, or it is not judged
+ITERATIONS = 1000
+TOLERANCE = 1e-7  # of the shares
+_LEAST = 1e-12  # probability of a class, so that no image is impossible
+
+
+def class_shares(
+    train: np.ndarray,
+    train_labels: Sequence[str],
+    real: np.ndarray,
+    real_labels: Sequence[str],
+    generated: np.ndarray,
+) -> Kinds:
+    """Estimates the number of generated images of each class.
+
+    A linear classifier is fitted to the first MAX_TRAINING training images. Classes that it hardly
+    recognizes among held-out images have no estimate.
+
+    By clusters instead, if any image has no label, if there is one class only, or if all classes
+    are too small or recognized too seldom to be judged.
+
+    Args:
+        train: features, float [N, d].
+        train_labels: N labels; empty without one.
+        real: features of held-out images, float [M, d].
+        real_labels: M labels.
+        generated: float [K, d].
+
+    Raises:
+        MetricError: too few images, or features that differ in d or are not finite.
+    """
+    check_enough(training=train, held_out=real, generated=generated)
+    train, train_labels = train[:MAX_TRAINING], np.array(train_labels[:MAX_TRAINING], str)
+    real_labels = np.array(real_labels, str)
+    names, counts = np.unique(real_labels, return_counts=True)
+    expected = dict(zip(names, counts * (len(generated) / len(real)), strict=True))
+    if (
+        not (all(train_labels) and all(real_labels))
+        or len(np.unique(train_labels)) < 2
+        or max(expected.values()) < MIN_EXPECTED
+    ):
+        return cluster_shares(train, real, generated)
+    with one_thread():
+        classifier = make_pipeline(
+            StandardScaler(),
+            PCA(min(COMPONENTS, *train.shape), random_state=0),
+            LogisticRegression(C=STRENGTH, max_iter=300),
+        ).fit(train, train_labels)
+        classes, priors = np.unique(train_labels, return_counts=True)
+        recognized = classifier.predict(real) == real_labels
+        shares = _estimate(classifier.predict_proba(generated), priors / len(train))
+    kinds = []
+    for name, share in zip(classes, shares, strict=True):
+        examples = np.flatnonzero(real_labels == name)
+        is_known = len(examples) and recognized[examples].mean() >= MIN_RECOGNIZED
+        estimated = float(share) * len(generated) if is_known else None
+        kinds.append(kind_of(str(name), examples, float(expected.get(name, 0)), estimated))
+    if all(kind.estimated is None or kind.expected < MIN_EXPECTED for kind in kinds):
+        return cluster_shares(train, real, generated)
+    return Kinds("class", float(recognized.mean()), tuple(kinds))
+
+
+def _estimate(probabilities: np.ndarray, priors: np.ndarray) -> np.ndarray:
+    """The shares under which images are most likely.
+
+    Args:
+        probabilities: of each class for each image, float [N, C], where shares are `priors`.
+        priors: shares in the classifier's training images, float [C], none of them 0.
+
+    Returns:
+        float64 [C], with sum 1.
+    """
+    likelihoods = np.maximum(probabilities, _LEAST) / priors
+    shares = priors
+    for _ in range(ITERATIONS):
+        posterior = likelihoods * shares
+        posterior /= posterior.sum(axis=1, keepdims=True)
+        previous, shares = shares, posterior.mean(axis=0)
+        if np.abs(shares - previous).max() < TOLERANCE:
+            break
+    return shares

@@ -1,0 +1,217 @@
+"""A kind of image that a model leaves out is found, and no other is suspected."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from components.metrics.arrays import MetricError
+from components.metrics.kinds.classes import class_shares
+from components.metrics.kinds.clusters import cluster_shares
+from components.metrics.kinds.shares import MAX_EXAMPLES, MIN_EXPECTED
+
+SEEDS = range(20)
+SIDE = 12  # of the shapes
+SHAPES = ("disc", "bar", "cross", "ring")
+
+
+def digits():
+    found = load_digits()
+    return found.data.astype(np.float32), found.target.astype(str)
+
+
+def shapes(count=1600):
+    """Pixels of shapes near the center, in any gray on black, with noise; and their names."""
+    rng = np.random.default_rng(0)
+    kinds = np.arange(count) % len(SHAPES)
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    images = []
+    for kind in kinds:
+        y, x = rng.uniform(SIDE / 2 - 1.5, SIDE / 2 + 0.5, 2)
+        radius, gray = rng.uniform(3, 4.5), rng.uniform(100, 255)
+        down, right = np.abs(rows - y), np.abs(columns - x)
+        distance = np.hypot(down, right)
+        inside = (
+            distance < radius,
+            (down < 1.5) & (right < radius),
+            ((down < 1) | (right < 1)) & (np.maximum(down, right) < radius),
+            np.abs(distance - radius) < 1,
+        )[kind]
+        images.append(gray * inside + rng.normal(0, 10, inside.shape))
+    return np.reshape(images, (count, -1)).astype(np.float32), np.array(SHAPES)[kinds]
+
+
+@pytest.fixture(scope="module", params=[digits, shapes])
+def stock(request):
+    return request.param()
+
+
+def split(stock, seed, count=300):
+    """Training, held-out and other images, each with labels."""
+    vectors, labels = stock
+    order = np.random.default_rng(seed).permutation(len(labels))
+    parts = order[: -3 * count], order[-3 * count : -2 * count], order[-2 * count :]
+    return [(vectors[rows], labels[rows]) for rows in parts]
+
+
+def missing(kinds):
+    return {kind.name for kind in kinds.kinds if kind.missing}
+
+
+def left_out(others, name, share=0.0, count=300):
+    """Images of which a class has only a share of its own."""
+    vectors, labels = others
+    kept = round(share * count * (labels == name).mean())
+    return np.concatenate([vectors[labels == name][:kept], vectors[labels != name]])[:count]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_class_that_is_left_out_is_missing_and_no_other(stock, seed):
+    train, real, others = split(stock, seed)
+    names = np.unique(stock[1])
+    name = str(names[seed % len(names)])
+    found = class_shares(*train, *real, left_out(others, name))
+    assert (found.by, missing(found)) == ("class", {name})
+    assert found.accuracy > 0.9
+    [kind] = [kind for kind in found.kinds if kind.missing]
+    assert kind.estimated < 0.05 * kind.expected
+    assert kind.held_out == kind.expected == (real[1] == name).sum()
+    assert len(kind.examples) == MAX_EXAMPLES
+    assert set(real[1][list(kind.examples)]) == {name}
+    few = left_out(others, name, share=0.09)
+    assert missing(class_shares(*train, *real, few)) == {name}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_good_images_lack_no_kind(stock, seed):
+    train, real, (others, _) = split(stock, seed)
+    by_class = class_shares(*train, *real, others[:300])
+    by_cluster = cluster_shares(train[0], real[0], others[:300])
+    for found in (by_class, by_cluster):
+        assert not missing(found)
+        assert not any(kind.examples for kind in found.kinds)
+        assert sum(kind.estimated for kind in found.kinds) == pytest.approx(300)
+        assert sum(kind.expected for kind in found.kinds) == pytest.approx(300)
+
+
+@pytest.mark.parametrize("seed", SEEDS[:5])
+def test_of_a_single_class_all_others_are_missing(stock, seed):
+    train, real, others = split(stock, seed)
+    name = others[1][0]
+    one = others[0][others[1] == name]
+    generated = one[np.arange(300) % len(one)]
+    found = class_shares(*train, *real, generated)
+    judged = {kind.name for kind in found.kinds if kind.expected >= MIN_EXPECTED}
+    assert missing(found) == judged - {name}
+    assert len(missing(cluster_shares(train[0], real[0], generated))) >= 2
+
+
+def test_the_number_of_generated_images_may_differ():
+    train, real, (others, labels) = split(digits(), 0)
+    zeros = labels != "0"
+    found = class_shares(*train, *real, others[zeros][:150])
+    [zero] = [kind for kind in found.kinds if kind.name == "0"]
+    assert zero.expected == zero.held_out / 2
+    assert sum(kind.estimated for kind in found.kinds) == pytest.approx(150)
+
+
+def test_classes_that_cannot_be_told_apart_are_not_judged():
+    rng = np.random.default_rng(0)
+    train, real, generated = (rng.standard_normal((n, 8)) for n in (600, 200, 200))
+    train_labels, real_labels = (rng.choice(["a", "b", "c"], len(x)) for x in (train, real))
+    found = class_shares(train, train_labels, real, real_labels, generated)
+    assert not missing(found)
+    apart = train.copy()
+    apart[train_labels == "a", 0] += 9
+    held_out = real.copy()
+    held_out[real_labels == "a", 0] += 9
+    found = class_shares(apart, train_labels, held_out, real_labels, generated)
+    assert (found.by, missing(found)) == ("class", {"a"})
+
+
+def test_a_class_that_is_hardly_recognized_has_no_estimate():
+    rng = np.random.default_rng(1)
+    labels = np.repeat(["a", "b", "rare"], [280, 280, 40])
+    centers = np.repeat([0.0, 9.0, 0.0], [280, 280, 40])  # the rare class looks like `a`
+    real_labels, shifts = labels[::2], centers[::2]
+    train, real, generated = (
+        rng.standard_normal((len(x), 4)) + x[:, None] for x in (centers, shifts, shifts)
+    )
+    found = class_shares(train, labels, real, real_labels, generated)
+    assert [kind.estimated is None for kind in found.kinds] == [False, False, True]
+    assert not missing(found)
+
+
+def test_without_classes_to_judge_the_kinds_are_clusters():
+    (train, labels), (real, real_labels), (others, _) = split(digits(), 0)
+    expected = cluster_shares(train, real, others)
+    assert expected.by == "cluster"
+    assert expected.accuracy is None
+    assert len(expected.kinds) == 12
+    nothing = np.full(len(labels), "")
+    unlabeled = np.where(np.arange(len(labels)) == 5, "", labels)
+    alone = np.full(len(labels), "7")
+    rare = np.arange(len(labels)).astype(str)
+    for some in (nothing, unlabeled, alone, rare):
+        assert class_shares(train, some, real, some[: len(real)], others) == expected
+    assert class_shares(train, labels, real, np.arange(len(real)), others) == expected
+    assert class_shares(train, labels, real, real_labels, others).by == "class"
+
+
+def test_a_class_that_is_new_among_held_out_images_is_no_kind():
+    train, real, (others, _) = split(digits(), 0)
+    known = train[1] != "9"
+    found = class_shares(train[0][known], train[1][known], *real, others)
+    assert [kind.name for kind in found.kinds] == list("012345678")
+    assert not missing(found)
+
+
+def test_the_examples_of_a_cluster_are_those_nearest_to_its_center():
+    rng = np.random.default_rng(0)
+    middles = np.tile([-60.0, -20.0, 20.0, 60.0], 30)
+    train, real = (middles + rng.standard_normal(120) for _ in range(2))
+    found = cluster_shares(train[:, None], real[:, None], np.full((120, 1), 20.0))
+    lacking = [kind for kind in found.kinds if kind.missing]
+    assert len(lacking) == 3
+    for kind in lacking:
+        assert (kind.held_out, kind.estimated) == (30, 0)
+        middle = middles[kind.examples[0]]
+        distances = np.abs(real - train[middles == middle].mean())
+        assert list(kind.examples) == np.argsort(distances)[:MAX_EXAMPLES].tolist()
+
+
+def test_the_same_images_give_the_same_kinds():
+    train, real, (others, _) = split(digits(), 3)
+    assert class_shares(*train, *real, others) == class_shares(*train, *real, others)
+    assert cluster_shares(train[0], real[0], others) == cluster_shares(train[0], real[0], others)
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("training", (99, 120, 120)), ("held_out", (120, 99, 120)), ("generated", (120, 120, 99))],
+)
+def test_too_few_images_have_no_kinds(name, counts):
+    arrays = [np.random.default_rng(0).standard_normal((n, 4)) for n in counts]
+    reason = f"99 {name} images are too few for kinds: 100 are needed"
+    with pytest.raises(MetricError, match=reason):
+        cluster_shares(*arrays)
+    labels = [np.arange(n) % 2 for n in counts]
+    with pytest.raises(MetricError, match=reason):
+        class_shares(arrays[0], labels[0], arrays[1], labels[1], arrays[2])
+
+
+def test_hostile_features_are_rejected():
+    good = np.random.default_rng(0).standard_normal((120, 4))
+    bad = good.copy()
+    bad[3, 1] = np.nan
+    with pytest.raises(MetricError, match="generated features hold NaN"):
+        cluster_shares(good, good, bad)
+    with pytest.raises(MetricError, match="the training images are all alike"):
+        cluster_shares(np.ones((120, 4)), good, good)
+
+
+def test_few_different_images_have_as_many_clusters():
+    train = np.repeat(np.eye(3), 100, axis=0)
+    found = cluster_shares(train, train, train)
+    assert [kind.held_out for kind in found.kinds] == [100] * 3
+    assert not missing(found)
+    assert len(missing(cluster_shares(train, train, train[:100]))) == 2
