@@ -12,6 +12,7 @@ import tensorflow as tf
 from components.features import load_extractor
 from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.images.batches import ImageBatch
+from components.metrics.image_statistics import ImageStatistics, statistics_of
 from components.progress import FEATURES, counted
 from components.sharing import shared
 
@@ -19,6 +20,7 @@ shared_extractor = shared(load_extractor)
 _VECTOR_TYPE, _DISTANCE_TYPE = np.dtype("<f4"), np.dtype("<f8")
 NB_VIEW = 2
 NO_VIEWS = np.empty((NB_VIEW, 0), _VECTOR_TYPE)
+NO_STATISTICS = ImageStatistics(*(np.empty(0, _VECTOR_TYPE) for _ in ImageStatistics._fields))
 
 
 class ImageFeatures(NamedTuple):
@@ -36,6 +38,7 @@ class ImageFeatures(NamedTuple):
         views: float32 [2, D], the vectors of the image and of its mirror image in SEARCH_SPACE; D
             is 0 unless a nearest training image is to be found.
         mirrored: whether the mirror image is nearer.
+        statistics: of the pixels, without the first dimension.
     """
 
     source: str
@@ -47,6 +50,7 @@ class ImageFeatures(NamedTuple):
     distance: float = math.nan
     views: np.ndarray = NO_VIEWS
     mirrored: bool = False
+    statistics: ImageStatistics = NO_STATISTICS
 
 
 class ExtractFeatures(beam.DoFn):
@@ -76,8 +80,9 @@ class ExtractFeatures(beam.DoFn):
             if batch.source in self._searched:
                 mirrored = batch.images[:, :, ::-1]
                 views = np.stack([self._extract_view(x) for x in (batch.images, mirrored)], axis=1)
-        for key, label, image, vector, seen in zip(
-            batch.keys, batch.labels, batch.images, vectors, views, strict=True
+            statistics = map(ImageStatistics._make, zip(*statistics_of(batch.images), strict=True))
+        for key, label, image, vector, seen, numbers in zip(
+            batch.keys, batch.labels, batch.images, vectors, views, statistics, strict=True
         ):
             yield ImageFeatures(
                 batch.source,
@@ -87,6 +92,7 @@ class ExtractFeatures(beam.DoFn):
                 digest=hashlib.sha256(image.tobytes()).digest(),
                 vector=vector,
                 views=seen,
+                statistics=numbers,
             )
 
 
@@ -134,6 +140,10 @@ def serialize(features: ImageFeatures) -> bytes:
         "vector": features.vector.astype(_VECTOR_TYPE).tobytes(),
         "views": features.views.astype(_VECTOR_TYPE).tobytes(),
         "distance": _DISTANCE_TYPE.type(features.distance).tobytes(),
+        **{
+            name: values.astype(_VECTOR_TYPE).tobytes()
+            for name, values in features.statistics._asdict().items()
+        },
     }
     feature = {
         name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
@@ -151,14 +161,18 @@ def parse(record: bytes) -> ImageFeatures:
     def value(name: str) -> bytes:
         return feature[name].bytes_list.value[0]
 
+    def floats(name: str) -> np.ndarray:
+        return np.frombuffer(value(name), _VECTOR_TYPE)
+
     return ImageFeatures(
         value("source").decode(),
         value("key"),
         value("label").decode(),
         bool(feature["flat"].int64_list.value[0]),
         value("digest"),
-        np.frombuffer(value("vector"), _VECTOR_TYPE),
+        floats("vector"),
         float(np.frombuffer(value("distance"), _DISTANCE_TYPE)[0]),
-        np.frombuffer(value("views"), _VECTOR_TYPE).reshape(NB_VIEW, -1),
+        floats("views").reshape(NB_VIEW, -1),
         bool(feature["mirrored"].int64_list.value[0]),
+        ImageStatistics(*map(floats, ImageStatistics._fields)),
     )

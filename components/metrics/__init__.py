@@ -1,28 +1,34 @@
-"""Metrics of sample quality: pure functions of two feature arrays, by name."""
+"""Metrics of sample quality: pure functions of an array of real and one of generated images."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from components.metrics.fidelity_and_diversity import coverage, density, precision, recall
 from components.metrics.frechet_distance import frechet_distance
 from components.metrics.frechet_distance_inf import frechet_distance_inf
+from components.metrics.image_statistics.colors import color_distance
+from components.metrics.image_statistics.layout import layout_distance
+from components.metrics.image_statistics.spectrum import spectrum_distance
 from components.metrics.kid import kid
 from components.metrics.mmd_rbf import mmd_rbf
 from components.metrics.sliced_wasserstein import sliced_wasserstein
 
 
 class Metric(NamedTuple):
-    """A way to compare generated features with real ones.
+    """A way to compare generated images with real ones.
 
     Attributes:
-        function: takes real features [N, d] and generated ones [M, d]; raises MetricError.
+        function: takes an array of real images [N, d] and one of generated ones [M, d]; raises
+            MetricError.
         larger_is_better: true of precision, for example; false of distances.
+        array: which array: features, or one of ImageStatistics.
     """
 
     function: Callable[[np.ndarray, np.ndarray], float]
     larger_is_better: bool
+    array: Literal["vector", "spectrum", "colors", "layout"] = "vector"
 
 
 CATALOG: dict[str, Metric] = {
@@ -35,6 +41,9 @@ CATALOG: dict[str, Metric] = {
     "recall": Metric(recall, larger_is_better=True),
     "density": Metric(density, larger_is_better=True),
     "coverage": Metric(coverage, larger_is_better=True),
+    "spectrum_distance": Metric(spectrum_distance, larger_is_better=False, array="spectrum"),
+    "color_distance": Metric(color_distance, larger_is_better=False, array="colors"),
+    "layout_distance": Metric(layout_distance, larger_is_better=False, array="layout"),
 }
 
 AT_HOLDOUT = "@holdout"  # suffix of metrics that compare with the images of data.holdout

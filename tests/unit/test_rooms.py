@@ -45,7 +45,7 @@ COMPONENTS = {  # what each imports beside itself; `names` and single modules ar
     "features": set(),
     "image_example_gen": set(),
     "image_trainer": set(),
-    "images": {"features"},
+    "images": {"features", "metrics"},
     "metrics": set(),
     "real_features": {"features", "images"},
     "resolvers": set(),

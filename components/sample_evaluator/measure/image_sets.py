@@ -7,6 +7,7 @@ import apache_beam as beam
 import numpy as np
 
 from components.images.features import ImageFeatures
+from components.metrics.image_statistics import ImageStatistics
 
 _Gathered = dict[str, list[ImageFeatures]]
 
@@ -14,12 +15,19 @@ _Gathered = dict[str, list[ImageFeatures]]
 class ImageSet(NamedTuple):
     """The images of one source, sorted by key."""
 
+    keys: list[bytes]
+    labels: list[str]  # some may be empty
     vectors: np.ndarray  # float32 [N, d], in the feature space of the metrics
     searched: np.ndarray  # float32 [N, D], in that of the distances; D is 0 if there are none
     distances: np.ndarray  # float64 [N], to the nearest training image
     mirrored: np.ndarray  # bool [N], whether that is nearest when mirrored
     flat: int  # images of a single color
     digests: tuple[bytes, ...]  # SHA-256 of the pixels
+    statistics: ImageStatistics  # of the pixels
+
+    def array(self, name: str) -> np.ndarray:
+        """What a Metric with this `array` compares, float32 [N, k]."""
+        return self.vectors if name == "vector" else getattr(self.statistics, name)
 
 
 class GatherFeatures(beam.CombineFn):
@@ -50,10 +58,15 @@ class GatherFeatures(beam.CombineFn):
 def _image_set(images: list[ImageFeatures]) -> ImageSet:
     images = sorted(images, key=lambda image: image.key)
     return ImageSet(
+        keys=[image.key for image in images],
+        labels=[image.label for image in images],
         vectors=np.stack([image.vector for image in images]),
         searched=np.stack([image.views[0] for image in images]),
         distances=np.array([image.distance for image in images]),
         mirrored=np.array([image.mirrored for image in images]),
         flat=sum(image.flat for image in images),
         digests=tuple(image.digest for image in images),
+        statistics=ImageStatistics(
+            *map(np.stack, zip(*(image.statistics for image in images), strict=True))
+        ),
     )

@@ -87,8 +87,11 @@ def _computations(
 
 
 def _value(sets: _Sets, source: str, metric: str) -> Sequence[float]:
-    real, generated = _of(sets, _reference(metric)), _of(sets, source)
-    return [get_metric(metric).function(real.vectors, generated.vectors)]
+    compared = get_metric(metric)
+    real, generated = (
+        _of(sets, name).array(compared.array) for name in (_reference(metric), source)
+    )
+    return [compared.function(real, generated)]
 
 
 def _fidelity_and_diversity(sets: _Sets, source: str, _: str) -> FidelityAndDiversity:
@@ -103,10 +106,12 @@ def _kid_stddev(sets: _Sets, source: str, _: str) -> Sequence[float]:
 
 
 def _worsening(sets: _Sets, source: str, metric: str) -> Sequence[float]:
+    compared = get_metric(metric)
     real, candidate, baseline = (
-        _of(sets, name).vectors for name in (_reference(metric), source, sources.BASELINE)
+        _of(sets, name).array(compared.array)
+        for name in (_reference(metric), source, sources.BASELINE)
     )
-    found = worsening(get_metric(metric), real, candidate, baseline)
+    found = worsening(compared, real, candidate, baseline)
     return found.proven, found.margin
 
 

@@ -10,6 +10,7 @@ from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.features.pixels import pixels
 from components.images.batches import ImageBatch
 from components.images.features import ExtractFeatures, ImageFeatures, parse, serialize
+from components.metrics.image_statistics import ImageStatistics, statistics_of
 
 
 def extract(batch, searched=()):
@@ -27,6 +28,9 @@ def test_each_image_gets_its_features():
     assert [features.label for features in found] == ["zero", ""]
     assert not any(features.flat for features in found)
     np.testing.assert_array_equal([features.vector for features in found], pixels(images))
+    for name, expected in statistics_of(images)._asdict().items():
+        statistics = [getattr(features.statistics, name) for features in found]
+        np.testing.assert_array_equal(statistics, expected)
 
 
 def test_images_of_the_sources_named_are_described_as_they_are_and_mirrored_for_the_search():
@@ -58,12 +62,23 @@ def test_features_are_read_as_they_were_written(label, distance):
     vector = np.random.default_rng(0).standard_normal(5).astype(np.float32)
     views = np.random.default_rng(1).standard_normal((2, 3)).astype(np.float32)
     features = ImageFeatures(
-        "real", b"key\0", label, True, bytes(range(32)), vector, distance, views, mirrored=True
+        "real",
+        b"key\0",
+        label,
+        flat=True,
+        digest=bytes(range(32)),
+        vector=vector,
+        distance=distance,
+        views=views,
+        mirrored=True,
+        statistics=ImageStatistics(vector[:4], vector[1:3], vector[:0]),
     )
     found = parse(serialize(features))
     assert found[:5] == features[:5]
     assert found.mirrored
     np.testing.assert_array_equal(found.views, views)
+    for read, written in zip(found.statistics, features.statistics, strict=True):
+        np.testing.assert_array_equal(read, written)
     np.testing.assert_array_equal(found.distance, distance)
     np.testing.assert_array_equal(found.vector, vector)
     assert found.vector.dtype == np.float32

@@ -17,6 +17,7 @@ from components.features import load_extractor
 from components.features.options import SEARCH_SPACE
 from components.images.features import ImageFeatures
 from components.metrics import CATALOG
+from components.metrics.image_statistics import ImageStatistics, statistics_of
 from components.metrics.neighbors import nearest
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure import results
@@ -83,7 +84,9 @@ def _extracts(stock, vectors, views):
     for source, found in vectors.items():
         known = views[sources.TRAIN][0]
         straight, mirrored = (nearest(view[:count], known).distances for view in views[source])
-        for i, distance in enumerate(np.minimum(straight, mirrored)):
+        statistics = zip(*statistics_of(stock[source][:count]), strict=True)
+        distances = np.minimum(straight, mirrored)
+        for i, (distance, numbers) in enumerate(zip(distances, statistics, strict=True)):
             image = stock[source][i]
             yield make_extracts(
                 ImageFeatures(
@@ -96,5 +99,6 @@ def _extracts(stock, vectors, views):
                     distance=distance,
                     views=views[source][:, i],
                     mirrored=bool(mirrored[i] < straight[i]),
+                    statistics=ImageStatistics._make(numbers),
                 )
             )

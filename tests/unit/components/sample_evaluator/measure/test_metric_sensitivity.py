@@ -11,6 +11,7 @@ from trained_network import write_classifier
 from components.features import load_extractor
 from components.features.options import FeatureOptions
 from components.metrics import CATALOG
+from components.metrics.image_statistics import statistics_of
 from components.metrics.memorization import memorization
 from components.sample_evaluator.options import EvaluateOptions
 
@@ -44,7 +45,8 @@ UNSEEN = {
     for disturbance, metric, spaces in BLIND
     for space in spaces
 }  # fmt: skip
-SEEN = sorted({*itertools.product(DISTURBANCES, CATALOG, SPACES)} - UNSEEN)
+OF_FEATURES = [name for name, metric in CATALOG.items() if metric.array == "vector"]
+SEEN = sorted({*itertools.product(DISTURBANCES, OF_FEATURES, SPACES)} - UNSEEN)
 STEADY = 0.1  # of its value: a metric that changes by less at the first level sees nothing there
 
 
@@ -111,6 +113,19 @@ def test_what_a_metric_does_not_see_is_known(features, disturbance, metric, spac
     real, levels = features(space, disturbance)
     before, after = badness(metric, real, levels[:2])
     assert after <= before + STEADY * abs(before)
+
+
+@pytest.mark.parametrize("disturbance", ["noise", "blur"])
+@pytest.mark.parametrize("metric", ["spectrum_distance", "color_distance", "layout_distance"])
+def test_statistics_worsen_by_far_with_what_changes_pixels(images, disturbed, metric, disturbance):
+    array = CATALOG[metric].array
+    real, *levels = (
+        getattr(statistics_of(pixels), array)
+        for pixels in (images[0].pixels, *disturbed[disturbance])
+    )
+    found = badness(metric, real, levels)
+    assert (np.diff(found) > 0).all()
+    assert found[1] > 3 * found[0]
 
 
 @pytest.mark.parametrize("space", SPACES)

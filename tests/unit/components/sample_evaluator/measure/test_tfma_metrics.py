@@ -10,6 +10,7 @@ import tensorflow_model_analysis as tfma
 
 from components.images.features import ImageFeatures
 from components.metrics import CATALOG
+from components.metrics.image_statistics import ImageStatistics
 from components.metrics.kid import kid_over_subsets
 from components.metrics.worsening import worsening
 from components.sample_evaluator import sources
@@ -27,6 +28,7 @@ LIMITS = {
     "kid": Threshold(maximum=-10, max_worsening=0),
     "frechet_distance": Threshold(maximum=1000),
     "recall": Threshold(minimum=-1),
+    "spectrum_distance": Threshold(max_worsening=100),
 }
 
 
@@ -43,6 +45,7 @@ def make_features(count=100):
                 vector=vector,
                 distance=distance_of(source, j),
                 mirrored=j % 3 == 0,
+                statistics=ImageStatistics(vector[:7] ** 2, vector[1:3], vector[2:6]),
             )
             for j, vector in enumerate(
                 (rng.standard_normal((count, DIMENSION)) + 0.1 * i).astype(np.float32)
@@ -60,6 +63,22 @@ def distance_of(source, j):
 
 def vectors(found, label=None):
     return np.array([one.vector for one in found if label in (None, one.label)])
+
+
+def compute(name, stock, *others, label=None):
+    """A metric of the catalog by its pure function, of the sources real and others."""
+    metric = CATALOG[name]
+    arrays = [
+        np.array(
+            [
+                one.vector if metric.array == "vector" else getattr(one.statistics, metric.array)
+                for one in stock[source]
+                if label in (None, one.label)
+            ]
+        )
+        for source in (sources.REAL, *others)
+    ]
+    return metric.function(*arrays) if len(arrays) == 2 else worsening(metric, *arrays)
 
 
 def analyze(folder, stock, order=0, by_label=False, **options):
@@ -80,11 +99,10 @@ def results(tmp_path_factory):
 
 def test_values_are_those_of_the_pure_functions(results):
     _, found = results
-    stock = {source: vectors(found) for source, found in make_features().items()}
-    real = stock[sources.REAL]
+    stock = make_features()
     for source in ALL[1:]:
-        for name, metric in CATALOG.items():
-            expected = metric.function(real, stock[source])
+        for name in CATALOG:
+            expected = compute(name, stock, source)
             assert found[source][name].value == pytest.approx(expected, rel=1e-9), name
     assert not found[sources.REAL].metrics
 
@@ -99,11 +117,11 @@ def test_the_candidate_alone_has_a_spread(results):
 
 def test_the_worsening_is_that_of_the_pure_function(results):
     _, found = results
-    stock = {source: vectors(found) for source, found in make_features().items()}
-    expected = worsening(CATALOG["kid"], *(stock[source] for source in ALL[:3]))
     candidate = found[sources.CANDIDATE]
-    assert candidate["kid"].worsening == pytest.approx(expected.proven, rel=1e-9)
-    assert candidate["kid"].margin == pytest.approx(expected.margin, rel=1e-9)
+    for name in ("kid", "spectrum_distance"):
+        expected = compute(name, make_features(), sources.CANDIDATE, sources.BASELINE)
+        assert candidate[name].worsening == pytest.approx(expected.proven, rel=1e-9)
+        assert candidate[name].margin == pytest.approx(expected.margin, rel=1e-9)
     assert candidate["frechet_distance"].worsening is None
 
 
@@ -147,10 +165,9 @@ def test_each_label_has_values_of_its_own(results):
     stock = make_features()
     assert list(by_label) == ["even", "odd"]
     for label, found in by_label.items():
-        real, candidate = (vectors(stock[source], label) for source in ALL[:2])
         assert found.images == 50
-        for name in ("kid", "frechet_distance", "coverage"):
-            expected = CATALOG[name].function(real, candidate)
+        for name in ("kid", "frechet_distance", "coverage", "color_distance"):
+            expected = compute(name, stock, sources.CANDIDATE, label=label)
             assert found[name].value == pytest.approx(expected, rel=1e-9)
 
 
@@ -166,13 +183,14 @@ def test_accumulators_may_be_merged_in_any_way():
         ImageFeatures(
             source,
             bytes([i]),
-            label="",
+            label="ab"[i % 2],
             flat=i == 3,
             digest=bytes([i % 5]),
             vector=rng.standard_normal(4),
             distance=i / 7,
             views=rng.standard_normal((2, 3)),
             mirrored=i % 3 == 0,
+            statistics=ImageStatistics(*(np.array([i]) for _ in range(3))),
         )
         for source in ("real", "candidate")
         for i in range(10)
@@ -198,7 +216,11 @@ def test_accumulators_may_be_merged_in_any_way():
         np.testing.assert_array_equal(straight[source].distances, shuffled[source].distances)
         np.testing.assert_array_equal(straight[source].distances, np.arange(10) / 7)
         np.testing.assert_array_equal(shuffled[source].mirrored, np.arange(10) % 3 == 0)
-        assert straight[source][4:] == shuffled[source][4:] == (1, 5)
+        for found in (straight[source], shuffled[source]):
+            assert found.keys == [bytes([i]) for i in range(10)]
+            assert found.labels == list("ababababab")
+            assert (found.flat, len(set(found.digests))) == (1, 5)
+            np.testing.assert_array_equal(found.statistics.colors, np.arange(10)[:, None])
 
 
 def test_tfma_itself_reads_the_results(results):
