@@ -6,11 +6,13 @@ There are files for each split, and for the search of copies those of `SEARCH`.
 from tfx import types
 from tfx.types import artifact, artifact_utils
 
+from components.metrics.kinds.shares import MAX_TRAINING
+
 FILE_SUFFIX = ".gz"
 SEARCH = "search"  # in place of a split: all training images, in SEARCH_SPACE
 # Training images in the files of their split: at least the first so many by key, if there are, and
 # as many as held-out images are compared. Metrics need no more, and networks may be slow.
-TRAINING_IMAGES = 5000
+TRAINING_IMAGES = MAX_TRAINING
 
 
 class ImageFeatures(artifact.Artifact):

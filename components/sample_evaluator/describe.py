@@ -21,6 +21,7 @@ from components.sample_evaluator.pictures.trajectories import WriteTrajectories
 from components.sample_evaluator.samples.draw import DrawSamples, batch_seeds, draw_noise
 from trainer import examples
 
+KNOWN = "known"
 _SPLITS = {
     sources.TRAIN: examples.TRAIN,
     sources.REAL: examples.EVAL,
@@ -65,7 +66,8 @@ def describe(
         options: samples, features, seed.
         shape: H, W, C of the images.
         output: folder for the pictures.
-        compared: folder for the features, which `ReadFeatures` reads.
+        compared: folder for the features, which `ReadFeatures` reads; those of the training images
+            that kinds are learned from are in its folder KNOWN.
     """
     features = {
         source: pipeline
@@ -109,6 +111,7 @@ def describe(
     written = {
         "queries": nearest | "Measured" >> beam.Keys(),
         sources.TRAIN: floor,
+        f"{KNOWN}/{sources.TRAIN}": features[sources.TRAIN],
         sources.NOISE: drawn | "Rest" >> beam.Filter(lambda image: image.source == sources.NOISE),
     }
     if sources.HOLDOUT in features:

@@ -17,14 +17,17 @@ from tfx.utils import io_utils
 
 from components.features import check_available
 from components.images.features import ReadFeatures
+from components.images.records import ReadExamples
 from components.real_features import names as feature_names
 from components.sample_evaluator import describe, names, sources
 from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.measure.analysis import Analyze
 from components.sample_evaluator.measure.eval_config import make_eval_config
+from components.sample_evaluator.measure.kinds import FindKinds, load_kinds, write_kinds
 from components.sample_evaluator.measure.results import SourceResult, load_results
 from components.sample_evaluator.measure.tfma_metrics import METRICS
 from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.pictures.missing_kinds import WriteMissingKinds
 from components.sample_evaluator.report import page
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, check_sampler
 from components.sample_evaluator.verdict import gate, history, summary
@@ -120,7 +123,7 @@ def evaluate(
         shape=shape,
         output=output,
     )
-    _measure(make_pipeline, describe_images, config, output)
+    _measure(make_pipeline, describe_images, config, real, output)
     results = load_results(output, [spec.name for spec in config.model_specs])
     validation = tfma.load_validation_result(output)
     verdict = gate.judge(results, validation, options, judged.problem)
@@ -136,6 +139,7 @@ def evaluate(
         setting,
         results,
         verdict,
+        load_kinds(output),
         json.loads(_read_if_there(f"{output}/{names.ERROR_BY_ALPHA_JSON}") or "null"),
         history.earlier_metrics(
             earlier,
@@ -153,6 +157,7 @@ def _measure(
     make_pipeline: Callable[[], beam.Pipeline],
     describe_images: Callable[..., None],
     config: config_pb2.EvalConfig,
+    real: RealImages,
     output: str,
 ) -> None:
     """Runs a pipeline that describes the images, and one that computes metrics of the features."""
@@ -167,10 +172,29 @@ def _measure(
             count = sum(len(spec.metrics) * len(spec.model_names) for spec in config.metrics_specs)
             report(Report(METRICS, expected=count, unit=""))
         with phase(METRICS), make_pipeline() as pipeline:
-            _ = pipeline | ReadFeatures(f"{compared}/*-of-*") | Analyze(config, output)
+            features = pipeline | ReadFeatures(f"{compared}/*-of-*")
+            _ = features | Analyze(config, output)
+            _find_kinds(pipeline, features, compared, real, output)
     finally:
         if fileio.exists(compared):
             fileio.rmtree(compared)
+
+
+def _find_kinds(
+    pipeline: beam.Pipeline,
+    features: beam.PCollection,
+    compared: str,
+    real: RealImages,
+    output: str,
+) -> None:
+    known = pipeline | "Known" >> ReadFeatures(f"{compared}/{describe.KNOWN}/*-of-*")
+    judged = features | "Judged" >> beam.Filter(lambda image: image.source != sources.TRAIN)
+    kinds = [known, judged] | "Images" >> beam.Flatten() | FindKinds()
+    _ = kinds | "WriteKinds" >> beam.Map(write_kinds, output)
+    held_out = pipeline | "HeldOutExamples" >> ReadExamples(real.examples[examples.EVAL])
+    _ = (kinds, held_out) | WriteMissingKinds(
+        real.transform_graph, f"{output}/{names.MISSING_KINDS_PNG}"
+    )
 
 
 def _load(model: EvaluatedModel, shape: tuple[int, int, int]) -> _Loaded:
@@ -200,6 +224,7 @@ def _write(folder: str, content: dict[str, Any], features: str) -> None:
         real=_read_if_there(f"{features}/{feature_names.REAL_PNG}"),
         nearest_pairs=_read_if_there(f"{folder}/{names.NEAREST_PAIRS_PNG}"),
         trajectories=_read_if_there(f"{folder}/{names.TRAJECTORIES_PNG}"),
+        missing_kinds=_read_if_there(f"{folder}/{names.MISSING_KINDS_PNG}"),
     )
     html = page.render(content, pictures)
     io_utils.write_string_file(f"{folder}/{names.REPORT_HTML}", html)

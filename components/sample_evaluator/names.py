@@ -17,8 +17,10 @@ METRICS_JSON = "metrics.json"
 REPORT_HTML = "report.html"
 SAMPLES_PNG = "samples.png"
 NEAREST_PAIRS_PNG = "nearest_pairs.png"
+MISSING_KINDS_PNG = "missing_kinds.png"
 TRAJECTORIES_PNG = "trajectories.png"
 ERROR_BY_ALPHA_JSON = "error_by_alpha.json"
+KINDS_JSON = "kinds.json"
 
 BLESSING = "blessing"  # output
 BLESSING_TYPE = "ModelBlessing"

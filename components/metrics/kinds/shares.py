@@ -59,8 +59,9 @@ def check_enough(**arrays: np.ndarray) -> None:
     """
     for name, array in arrays.items():
         if len(array) < MIN_IMAGES:
+            images = f"{name.replace('_', '-')} images"
             raise MetricError(
-                f"{len(array)} {name} images are too few for kinds: {MIN_IMAGES} are needed"
+                f"{len(array)} {images} are too few for kinds: {MIN_IMAGES} are needed"
             )
     check_features(**arrays)
 

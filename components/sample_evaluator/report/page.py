@@ -23,12 +23,14 @@ class Pictures:
         real: grid of held-out images.
         nearest_pairs: the first samples, each above its nearest training image.
         trajectories: one row for each of the first seeds, from noise to image.
+        missing_kinds: held-out images of the kinds that are missing, one row for each.
     """
 
     samples: bytes | None = None
     real: bytes | None = None
     nearest_pairs: bytes | None = None
     trajectories: bytes | None = None
+    missing_kinds: bytes | None = None
 
 
 def render(summary: Mapping[str, Any], pictures: Pictures) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from components.metrics import CATALOG, HOLDOUT_METRICS, get_metric
+from components.metrics.kinds.shares import Kinds
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import (
     DISTANCE_RATIO,
@@ -15,6 +16,7 @@ from components.sample_evaluator.measure.results import (
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.verdict.gate import ModelVerdict
 
+_OF_A_KIND = ("name", "held_out", "expected", "estimated", "missing")
 _SOURCES = (sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
 
 
@@ -42,6 +44,7 @@ def summarize(
     setting: Setting,
     results: Results,
     verdict: ModelVerdict,
+    kinds: Kinds | None,
     error_by_alpha: Mapping[str, Any] | None,
     history: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -51,6 +54,7 @@ def summarize(
         setting: what was evaluated, and how.
         results: of all sources.
         verdict: of the gate.
+        kinds: of images; None if not measured.
         error_by_alpha: from `error_by_alpha.WriteErrorByAlpha`; None if not measured.
         history: from `history.earlier_metrics`.
 
@@ -75,6 +79,7 @@ def summarize(
         "baseline": {"uri": setting.baseline, "status": setting.baseline_status},
         "metrics": {name: _metric(name, results, options, verdict) for name in names},
         "memorization": _memorization(results, options),
+        "kinds": kinds and _kinds(kinds),
         "classes": {
             label: {
                 "images": found.images,
@@ -85,6 +90,11 @@ def summarize(
         "error_by_alpha": error_by_alpha,
         "history": list(history),
     }
+
+
+def _kinds(found: Kinds) -> dict[str, Any]:
+    shown = [{name: getattr(kind, name) for name in _OF_A_KIND} for kind in found.kinds]
+    return {**found._asdict(), "kinds": shown}
 
 
 def _memorization(results: Results, options: EvaluateOptions) -> dict[str, Any] | None:

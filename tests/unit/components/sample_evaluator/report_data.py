@@ -64,6 +64,21 @@ def make_summary(**changes):
             "noise": {"share": 0.0, "mirrored_share": 0.0, "distance_ratio": 3.6},
             "maximum": 0.05,
         },
+        "kinds": {
+            "by": "class",
+            "accuracy": 0.93,
+            "kinds": [
+                {
+                    "name": name,
+                    "held_out": count,
+                    "expected": float(count),
+                    "estimated": estimated,
+                    "missing": estimated < count / 5,
+                }
+                for name, count, estimated in (("cat", 70, 118.4), ("dog", 50, 1.6))
+            ],
+            "unavailable": None,
+        },
         "classes": {
             "cat": {"images": 70, "metrics": dict.fromkeys(CLASS_METRICS, 0.021)},
             "dog": {"images": 50, "metrics": {"kid": 0.043, "recall": None}},
@@ -91,6 +106,7 @@ def make_bare_summary(**changes):
     """The summary of a first model, with no part that may be missing."""
     return make_summary(
         memorization=None,
+        kinds=None,
         classes=None,
         error_by_alpha=None,
         history=[],
@@ -107,4 +123,5 @@ def make_pictures():
         real=grid_png(images[::-1]),
         nearest_pairs=grid_png(images[:20], columns=10),
         trajectories=grid_png(images[:54], columns=9),
+        missing_kinds=grid_png(images[60:68], columns=8),
     )

@@ -19,6 +19,7 @@ from evaluator_data import (
     write_model,
     write_network_model,
 )
+from planted_models import read_digits, split
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import channel_utils, standard_artifacts
 
@@ -159,6 +160,9 @@ def test_a_good_model_is_blessed(evaluate, good_stock, digits, tmp_path):
     assert outcome.summary["nb_step"] == NB_STEP
     assert set(outcome.summary["images"].values()) == {HELD_OUT}
     assert outcome.summary["classes"] == {}
+    assert outcome.summary["kinds"]["by"] == "cluster"
+    assert not any(kind["missing"] for kind in outcome.summary["kinds"]["kinds"])
+    assert not (outcome.folder / "missing_kinds.png").exists()
     assert outcome.summary["history"] == []
     assert outcome.summary["memorization"]["candidate"]["share"] < 0.1
     kid = outcome.summary["metrics"]["kid"]
@@ -447,6 +451,35 @@ def test_a_conditional_model_draws_the_labels_of_the_held_out_images(
     kid = outcome.summary["metrics"]["kid"]
     better, worse = ("baseline", "candidate")[:: 1 if candidate_is_conditional else -1]
     assert kid[better] < 0.05 < kid[worse]
+
+
+def test_a_class_that_the_samples_lack_is_named_and_shown(evaluate, tmp_path):
+    stock = read_digits()
+    label_of = {
+        image.tobytes(): str(label) for image, label in zip(stock.pixels, stock.labels, strict=True)
+    }
+    held_out, train, others = split(stock, 300, 900, 597)
+    folder = write_examples(
+        tmp_path / "examples",
+        {"eval": held_out.pixels, "train": train.pixels},
+        label_of=lambda image: label_of[image.tobytes()],
+    )
+    samples = others.pixels[others.labels != 3]
+    options = OPTIONS.model_copy(update={"samples": 300})
+    outcome = evaluate(write_model(tmp_path / "model", samples), None, options, folder)
+    kinds = outcome.summary["kinds"]
+    assert (kinds["by"], kinds["unavailable"]) == ("class", None)
+    assert kinds["accuracy"] > 0.9
+    assert [kind["name"] for kind in kinds["kinds"]] == list("0123456789")
+    assert [kind["name"] for kind in kinds["kinds"] if kind["missing"]] == ["3"]
+    assert sum(kind["held_out"] for kind in kinds["kinds"]) == 300
+    threes = held_out.pixels[held_out.labels == 3]
+    shown = open_png(outcome.folder / "missing_kinds.png")[4:68:8]
+    for left in range(4, 8 * 68, 68):
+        tile = shown[:, left : left + 64 : 8]
+        assert (tile == threes[..., 0]).all(axis=(1, 2)).any()
+    assert outcome.summary["metrics"]["spectrum_distance"]["candidate"] < 0.1
+    assert outcome.summary["metrics"]["spectrum_distance"]["noise"] > 1
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def test_the_same_images_give_the_same_kinds():
 
 @pytest.mark.parametrize(
     ("name", "counts"),
-    [("training", (99, 120, 120)), ("held_out", (120, 99, 120)), ("generated", (120, 120, 99))],
+    [("training", (99, 120, 120)), ("held-out", (120, 99, 120)), ("generated", (120, 120, 99))],
 )
 def test_too_few_images_have_no_kinds(name, counts):
     arrays = [np.random.default_rng(0).standard_normal((n, 4)) for n in counts]

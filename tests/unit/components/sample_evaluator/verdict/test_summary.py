@@ -6,6 +6,7 @@ from types import MappingProxyType
 from report_data import make_metric, make_summary
 
 from components.metrics import CATALOG
+from components.metrics.kinds.shares import Kind, Kinds
 from components.sample_evaluator.measure.results import parse
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.report.page import Pictures, render
@@ -15,7 +16,7 @@ from components.sample_evaluator.verdict.summary import Setting, summarize
 COUNTS = {"images": 120.0}
 
 
-def summarize_values(candidate, baseline=None, by_label=MappingProxyType({})):
+def summarize_values(candidate, baseline=None, by_label=MappingProxyType({}), kinds=None):
     values = {
         "real": COUNTS,
         "candidate": {**COUNTS, **candidate},
@@ -31,7 +32,7 @@ def summarize_values(candidate, baseline=None, by_label=MappingProxyType({})):
     results["candidate"] = dataclasses.replace(
         results["candidate"], classes={name: parse(found) for name, found in by_label.items()}
     )
-    return summarize(setting, results, verdict, error_by_alpha=None, history=[])
+    return summarize(setting, results, verdict, kinds, error_by_alpha=None, history=[])
 
 
 def test_has_null_where_there_is_no_number():
@@ -47,6 +48,7 @@ def test_has_null_where_there_is_no_number():
     assert distance["unavailable"] == "too few images"
     assert summary["metrics"]["recall"]["larger_is_better"]
     assert summary["memorization"] is None
+    assert summary["kinds"] is None
     assert "Not blessed" in render(summary, Pictures())
 
 
@@ -89,3 +91,17 @@ def test_contains_the_metrics_of_each_label():
     assert classes["cat"]["metrics"]["kid"] == 0.5
     assert classes["dog"]["metrics"]["kid"] is None
     assert classes["dog"]["metrics"].keys() == CATALOG.keys()
+
+
+def test_contains_the_kinds_of_images():
+    kinds = Kinds("class", 0.93, (Kind("dog", 50, 50.0, 1.5, True, (3, 7)),))
+    summary = summarize_values({"kid": 0.01}, kinds=kinds)
+    dog = {"name": "dog", "held_out": 50, "expected": 50.0, "estimated": 1.5, "missing": True}
+    assert summary["kinds"] == {
+        "by": "class",
+        "accuracy": 0.93,
+        "kinds": [dog],
+        "unavailable": None,
+    }
+    few = summarize_values({"kid": 0.01}, kinds=Kinds(unavailable="too few images"))["kinds"]
+    assert few == {"by": None, "accuracy": None, "kinds": [], "unavailable": "too few images"}
