@@ -19,7 +19,7 @@ from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
-from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.options import EvaluateOptions, images_needed
 from pipeline.config_values import ConfigError, read_values
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.options import RetentionOptions
@@ -157,6 +157,21 @@ class PipelineConfig(Options):
     def _limits_have_images(self) -> "PipelineConfig":
         if self.data.holdout is None and self.evaluate.without_holdout() != self.evaluate:
             raise ValueError("evaluate.thresholds: a metric @holdout needs data.holdout")
+        return self
+
+    @model_validator(mode="after")
+    def _samples_suffice_for_the_limits(self) -> "PipelineConfig":
+        evaluate, side = self.evaluate, self.data.resolution
+        dimension = evaluate.features.dimension((side, side, self.data.channels))
+        for name, threshold in evaluate.thresholds.items():
+            needed = images_needed(name, dimension)
+            if threshold is not None and evaluate.samples < needed:
+                raise ValueError(
+                    f"evaluate.thresholds.{name}: needs evaluate.samples={needed} in "
+                    f"{evaluate.features.name} of {dimension or 0:,} dimensions, got "
+                    f"{evaluate.samples}; set that, choose other evaluate.features, or leave the "
+                    "metric out with null"
+                )
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ from trainer.common.phases import OTHER
 from trainer.common.text import printable
 
 PROMOTED = "looks good"  # the reason in the command for it, for a person to replace
+STATUS_COLORS = {"passed": "green", "failed": "red", "left out": "yellow"}
 SHOWN = 0.1  # seconds; a phase that takes less is not named
 WORK = {  # what a node does, for those that can take a while
     example_names.NODE: "converting the images",
@@ -134,8 +135,11 @@ def print_verdict(console: Console, metrics: dict) -> None:
     """Prints the metrics and the verdict of an evaluation."""
     _row(console, "Metrics", f"{metrics['samples']:,} samples, {escape(metrics['features'])}")
     print_metrics(console, metrics["metrics"])
-    if warning := metrics.get("features_warning"):  # versions before did not write it
+    # Versions before did not write these.
+    for warning in filter(None, [metrics.get("features_warning"), *metrics.get("warnings", [])]):
         _prose(console, "Warning", f"[yellow]{escape(warning)}[/]")
+    for line in metrics.get("left_out", []):
+        _prose(console, "Left out", escape(line))
     verdict = "[green]blessed[/]" if metrics["blessed"] else "[red]not blessed[/]"
     _prose(console, "Verdict", f"{verdict}: {escape('; '.join(metrics['reasons']))}")
 
@@ -173,13 +177,17 @@ def describe_seconds(seconds: Mapping[str, float]) -> str:
 
 
 def print_metrics(console: Console, metrics: dict) -> None:
-    """Prints one line per metric; the floor is the value of training images as samples."""
+    """Prints one line per metric.
+
+    The floor is the value of training images as samples; the place is how far from it to noise.
+    """
     columns = (
         Column(""),
         number("samples"),
         number("baseline", optional=1),
         number("floor", optional=2),
         number("noise", optional=3),
+        number("place", optional=4),
         Column("limits", wraps=10),
     )
     rows = []
@@ -188,9 +196,10 @@ def print_metrics(console: Console, metrics: dict) -> None:
             _metric(values[key]) for key in ("candidate", "baseline", "train", "noise")
         )
         limits = _limits(values)
-        color = ("green" if values["passed"] else "red") if limits else "default"
+        color = STATUS_COLORS.get(values.get("status"), "default")
         arrow = "↑" if values["larger_is_better"] else "↓"
-        rows.append((f"{name} {arrow}", f"[{color}]{candidate}[/]", *others, limits))
+        place = cell(values.get("place"), ".1%")
+        rows.append((f"{name} {arrow}", f"[{color}]{candidate}[/]", *others, place, limits))
     print_table(console, columns, rows, indent=2)
 
 
@@ -200,8 +209,13 @@ def _metric(value: float | None) -> str:
 
 
 def _limits(values: dict) -> str:
-    signs = {"minimum": "≥ {:g}", "maximum": "≤ {:g}", "max_worsening": "≤ {:g} worse"}
-    found = [sign.format(values[key]) for key, sign in signs.items() if values[key] is not None]
+    signs = {
+        "minimum": "≥ {:g}",
+        "maximum": "≤ {:g}",
+        "max_place": "place ≤ {:g}",
+        "max_worsening": "≤ {:g} worse",
+    }
+    found = [sign.format(values[key]) for key, sign in signs.items() if values.get(key) is not None]
     return ", ".join(found)
 
 

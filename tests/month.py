@@ -83,7 +83,6 @@ OVERRIDES = (
     "train.checkpoint.every_seconds=2",
     "sample.nb_step=8",
     "evaluate.samples=300",
-    "evaluate.min_samples=50",
     "evaluate.thresholds.kid.maximum=null",
     "schedule.retries=1",
     "schedule.retry_wait_seconds=1",

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
@@ -47,6 +48,7 @@ class SpaceKind(NamedTuple):
     required: tuple[str, ...] = ()  # settings
     optional: tuple[str, ...] = ()
     vector: str = "the network's"  # number of dimensions, in words
+    dimension: int | None = None  # the same as a number, where it is the same for all images
     weights: str = "none"  # where they come from, in words
 
 
@@ -55,9 +57,9 @@ AUTO = "auto"
 KINDS = {
     AUTO: SpaceKind(vector="as chosen", weights="as chosen"),
     "pixels": SpaceKind(vector="H * W * C"),
-    "random_conv": SpaceKind(vector="128"),
+    "random_conv": SpaceKind(vector="128", dimension=128),
     EFFICIENTNET_LITE0.space: SpaceKind(
-        optional=("resolution",), vector="1,280", weights="fetched once"
+        optional=("resolution",), vector="1,280", dimension=1280, weights="fetched once"
     ),
     "keras": SpaceKind("NETWORK", ("weights", "sha256"), ("resolution",), weights="a file"),
     "saved_model": SpaceKind("URI", ("sha256",), _FREE_INPUT, weights="the folder"),
@@ -153,6 +155,12 @@ class FeatureOptions(Options):
         if self.kind == EFFICIENTNET_LITE0.space:
             return {"resolution": LITE0_RESOLUTION, "sha256": EFFICIENTNET_LITE0.sha256} | given
         return given
+
+    def dimension(self, shape: tuple[int, int, int]) -> int | None:
+        """The length of the vectors of images of a shape, H, W, C; None where the model decides."""
+        if self.kind == "pixels":
+            return math.prod(shape)
+        return KINDS[self.kind].dimension
 
     @property
     def identity(self) -> str:

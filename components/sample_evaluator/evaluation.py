@@ -1,5 +1,6 @@
 """One evaluation, from data and models in folders to the verdict and the report."""
 
+import datetime
 import functools
 import gc
 import json
@@ -126,7 +127,15 @@ def evaluate(
     _measure(make_pipeline, describe_images, config, real, output)
     results = load_results(output, [spec.name for spec in config.model_specs])
     validation = tfma.load_validation_result(output)
-    verdict = gate.judge(results, validation, options, judged.problem)
+    models_before = history.earlier_metrics(
+        earlier,
+        options.features,
+        results[sources.REAL].images,
+        results.get(sources.HOLDOUT, SourceResult()).images,
+    )
+    verdict = gate.judge(
+        results, validation, options, judged.problem, best=history.best_places(models_before)
+    )
     setting = summary.Setting(
         options,
         judged.sampler and judged.sampler.nb_step,
@@ -134,6 +143,8 @@ def evaluate(
         baseline.uri if baseline else None,
         _baseline_status(baseline, against.problem),
         features_warning,
+        shape,
+        datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     )
     content = summary.summarize(
         setting,
@@ -141,12 +152,7 @@ def evaluate(
         verdict,
         load_kinds(output),
         json.loads(_read_if_there(f"{output}/{names.ERROR_BY_ALPHA_JSON}") or "null"),
-        history.earlier_metrics(
-            earlier,
-            options.features,
-            results[sources.REAL].images,
-            results.get(sources.HOLDOUT, SourceResult()).images,
-        ),
+        models_before,
     )
     with phase("writing the report"):
         _write(output, content, real.features)

@@ -1,6 +1,7 @@
 """Options of SampleEvaluator: samples, features, metrics, thresholds."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,6 +27,11 @@ MetricName = Literal[
 ]
 
 
+LIMITS = {"strict": 0.5, "default": 1.0, "loose": 2.0}  # factors of every default `max_place`
+MIN_IMAGES = 20  # held-out ones, for any verdict: two in each group of the jackknife
+MAX_PLACE = 0.9  # of any metric: what is nearer to noise than this is noise
+
+
 class Threshold(Options):
     """When a metric rejects a model."""
 
@@ -34,6 +40,13 @@ class Threshold(Options):
     )
     maximum: float | None = Field(
         None, allow_inf_nan=False, description="reject a model above this value"
+    )
+    max_place: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="reject a model whose value is further on the way from the floor, which "
+        "training images reach, to noise than this share, by more than the spread over images",
     )
     max_worsening: float | None = Field(
         None,
@@ -44,32 +57,65 @@ class Threshold(Options):
     )
 
     @model_validator(mode="after")
-    def _blocks_something(self) -> "Threshold":
-        if self.minimum is None and self.maximum is None and self.max_worsening is None:
-            raise ValueError("sets no limit; add minimum, maximum or max_worsening")
+    def _names_a_limit(self) -> "Threshold":
+        if not self.model_fields_set:
+            raise ValueError(
+                "sets no limit; add minimum, maximum, max_place or max_worsening, or null in place "
+                "of them all to drop the metric"
+            )
         return self
+
+
+# What is judged without settings: `make gate` measures what these detect and what they refuse
+# wrongly (docs/evaluation.md).
+DEFAULTS: dict[MetricName, Threshold] = {
+    "kid": Threshold(max_place=0.15, max_worsening=0.0),
+    "frechet_distance": Threshold(max_place=0.15, max_worsening=0.0),
+    "coverage": Threshold(max_place=0.5, max_worsening=0.0),
+    "spectrum_distance": Threshold(max_place=0.08),
+    "color_distance": Threshold(max_place=0.12),
+    "layout_distance": Threshold(max_place=0.08),
+}
+
+
+# How many images the metrics need that fit a Gaussian, per dimension of the feature space.
+IMAGES_PER_DIMENSION = {
+    "frechet_distance": 2,
+    "frechet_distance_inf": 4,
+    "frechet_distance@holdout": 2,
+}
+
+
+def images_needed(metric: str, dimension: int | None) -> int:
+    """How many held-out images a metric needs, as far as the dimension of the space is known."""
+    return max(IMAGES_PER_DIMENSION.get(metric, 0) * (dimension or 0), MIN_IMAGES)
+
+
+def judged_names(stored: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the metrics with limits, from options as JSON of this version or an earlier."""
+    thresholds = stored["thresholds"]
+    defaults = DEFAULTS if stored.get("limits", "none") != "none" else ()
+    names = dict.fromkeys((*defaults, *thresholds))
+    return tuple(name for name in names if thresholds.get(name, name) is not None)
 
 
 class EvaluateOptions(RealFeaturesOptions):
     """How the quality of samples is judged."""
 
     min_samples: int = Field(
-        100, ge=2, description="reject all models if there are fewer held-out images"
+        MIN_IMAGES,
+        ge=MIN_IMAGES,
+        description="reject all models if there are fewer held-out images",
     )
-    # Each of the three misses some faults (docs/evaluation.md); a maximum depends on the space.
-    thresholds: dict[MetricName, Threshold] = Field(
-        default_factory=lambda: {
-            name: Threshold(max_worsening=0.0) for name in ("kid", "frechet_distance", "coverage")
-        },
-        min_length=1,
-        description="thresholds by name of the metric",
+    limits: Literal["strict", "default", "loose", "none"] = Field(
+        "default",
+        description="how far from real images a model may be, in all metrics: strict halves the "
+        "default limits, loose doubles them, none leaves only those in thresholds",
     )
-    min_coverage: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="reject a model whose samples cover less of the held-out images than this "
-        "share of what training images cover",
+    thresholds: dict[MetricName, Threshold | None] = Field(
+        default_factory=dict,
+        description="thresholds by name of the metric; each value replaces its default, and null "
+        "drops the metric from the verdict",
     )
     max_memorized: float = Field(
         0.5,
@@ -81,7 +127,7 @@ class EvaluateOptions(RealFeaturesOptions):
     require_improvement: bool = Field(
         False,
         description="bless a model only if it is better than the latest blessed one in a metric "
-        "with thresholds, and worse in none, by more than the spread over seeds",
+        "with a limit on its worsening, and worse in none, by more than the spread over seeds",
     )
     bless: Literal["auto", "always", "never"] = Field(
         "auto", description="auto: by the limits; always, never: regardless of the limits"
@@ -96,6 +142,23 @@ class EvaluateOptions(RealFeaturesOptions):
                 "or no model can be blessed"
             )
         return self
+
+    @property
+    def judged(self) -> dict[MetricName, Threshold]:
+        """The thresholds that apply: the defaults, and in their place what is configured."""
+        found = {name: self._default(name) for name in DEFAULTS} if self.limits != "none" else {}
+        for name, threshold in self.thresholds.items():
+            if threshold is None:
+                found.pop(name, None)
+            else:
+                given = {key: getattr(threshold, key) for key in threshold.model_fields_set}
+                found[name] = found.get(name, threshold).model_copy(update=given)
+        return found
+
+    def _default(self, name: MetricName) -> Threshold:
+        default = DEFAULTS[name]
+        place = min(default.max_place * LIMITS[self.limits], MAX_PLACE)
+        return default.model_copy(update={"max_place": place})
 
     def without_holdout(self) -> "EvaluateOptions":
         """Returns options for an evaluation without images of data.holdout."""

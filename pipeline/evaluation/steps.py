@@ -32,6 +32,7 @@ from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages, evaluate
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, load_sampler
+from components.sample_evaluator.verdict.plan import announce
 from pipeline.config import PipelineConfig
 from pipeline.evaluation.beam_options import BeamOptions
 from pipeline.evaluation.inputs import Inputs, Judged, check_count
@@ -102,6 +103,9 @@ def run(
     evaluate_options = config.evaluate.without_holdout().model_copy(
         update={"samples": count, "features": features}
     )
+    shape = (options.resolution, options.resolution, options.channels)
+    for line in announce(evaluate_options, count, shape):
+        report(line)
     features_folder = scratch / "features"
     features_folder.mkdir()
     examples_folders = {split: [str(scratch / split)] for split in (examples.TRAIN, examples.EVAL)}

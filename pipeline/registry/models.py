@@ -20,6 +20,7 @@ from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
 from components.sample_evaluator import names as evaluator_names
+from components.sample_evaluator.options import judged_names
 from pipeline.registry.lineage import (
     PUBLISHED,
     find_makers,
@@ -169,7 +170,7 @@ def _inputs_by_output(store: MetadataStore, ids: Collection[int]) -> dict[int, d
 def _limited_metrics(store: MetadataStore, ids: Collection[int]) -> dict[int, tuple[str, ...]]:
     """The metrics that had limits in each evaluation, from the options of its execution."""
     return {
-        number: tuple(json.loads(made[evaluator_names.OPTIONS])["thresholds"])
+        number: judged_names(json.loads(made[evaluator_names.OPTIONS]))
         for number, made in maker_properties(store, ids).items()
     }
 

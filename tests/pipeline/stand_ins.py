@@ -73,7 +73,7 @@ def quick_evaluation(evaluation):
 def _judge(evaluation, make_pipeline, real, candidate, baseline, earlier, options, output, **_):
     content = json.loads((evaluation / "metrics.json").read_text())
     kid = content["metrics"]["kid"]["candidate"]
-    limit = options.thresholds["kid"].maximum
+    limit = options.judged["kid"].maximum
     blessed = limit is None or kid <= limit
     content |= {
         "blessed": blessed,
@@ -83,4 +83,6 @@ def _judge(evaluation, make_pipeline, real, candidate, baseline, earlier, option
     }
     (Path(output) / "metrics.json").write_text(json.dumps(content))
     shutil.copyfile(evaluation / "report.html", Path(output) / "report.html")
-    return ModelVerdict(blessed, tuple(content["reasons"]), frozenset() if blessed else {"kid"})
+    return ModelVerdict(
+        blessed, tuple(content["reasons"]), {} if blessed else {"kid": content["reasons"][0]}
+    )

@@ -38,14 +38,25 @@ def make_eval_config(
     slices = [config_pb2.SlicingSpec()]
     if by_label:
         slices.append(config_pb2.SlicingSpec(feature_keys=[LABEL]))
-    candidate_only = [_metric("kid_stddev", tfma_name("kid", "stddev"))]
+    candidate_only = [
+        _metric("kid_stddev", tfma_name("kid", "stddev")),
+        *(
+            _metric(
+                "place",
+                *(tfma_name(name, f) for f in ("proven_place", "place_margin")),
+                metric=name,
+            )
+            for name, limit in options.judged.items()
+            if limit.max_place is not None
+        ),
+    ]
     if baseline:
         candidate_only += [
             _metric(
                 "worsening", *(tfma_name(name, f) for f in ("worsening", "margin")), metric=name
             )
-            for name, limit in options.thresholds.items()
-            if limit.max_worsening is not None or options.require_improvement
+            for name, limit in options.judged.items()
+            if limit.max_worsening is not None
         ]
     specs = [
         ([sources.CANDIDATE], candidate_only),
@@ -89,9 +100,11 @@ def _metric(function: str, name: str, *others: str, metric: str = "") -> config_
 def _thresholds(
     options: EvaluateOptions, baseline: bool
 ) -> Iterator[tuple[str, config_pb2.MetricThreshold]]:
-    for name, limit in options.thresholds.items():
+    for name, limit in options.judged.items():
         yield name, _bounds(limit.minimum, limit.maximum)
-        if baseline:
+        if limit.max_place is not None:
+            yield tfma_name(name, "proven_place"), _bounds(None, limit.max_place)
+        if baseline and limit.max_worsening is not None:
             yield tfma_name(name, "worsening"), _bounds(None, limit.max_worsening)
     yield MEMORIZED_SHARE, _bounds(None, options.max_memorized)
 

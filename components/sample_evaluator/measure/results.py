@@ -36,6 +36,10 @@ class MetricResult:
         worsening: by how much the value is worse than the baseline's, beyond `margin`.
         margin: how much of a difference from the baseline seeds alone explain.
         worsening_unavailable: why the worsening could not be computed.
+        proven_place: the place of the value on the way from the floor, which training images reach,
+            at 0, to noise, at 1, that its error leaves beyond doubt: less `place_margin`.
+        place_margin: how far the choice of images alone may move the place.
+        proven_place_unavailable: why there is no place.
     """
 
     value: float | None = None
@@ -44,6 +48,14 @@ class MetricResult:
     worsening: float | None = None
     margin: float | None = None
     worsening_unavailable: str | None = None
+    proven_place: float | None = None
+    place_margin: float | None = None
+    proven_place_unavailable: str | None = None
+
+    @property
+    def place(self) -> float | None:
+        """The place between floor and noise; may be negative."""
+        return None if self.proven_place is None else self.proven_place + self.place_margin
 
 
 @dataclasses.dataclass(frozen=True)

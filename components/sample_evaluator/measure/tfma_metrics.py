@@ -115,6 +115,21 @@ def _worsening(sets: _Sets, source: str, metric: str) -> Sequence[float]:
     return found.proven, found.margin
 
 
+def _place(sets: _Sets, source: str, metric: str) -> Sequence[float]:
+    """Where a metric is between floor and noise, with what the choice of images explains."""
+    real, generated, floor, noise = (
+        _of(sets, name).vectors
+        for name in (_reference(metric), source, sources.TRAIN, sources.NOISE)
+    )
+    count = min(len(generated), len(floor))
+    compared = get_metric(metric)
+    found = worsening(compared, real, generated[:count], floor[:count])
+    span = abs(compared.function(real, noise[:count]) - compared.function(real, floor[:count]))
+    if span <= found.margin:
+        raise MetricError("noise cannot be told from real images")
+    return found.proven / span, found.margin / span
+
+
 def _memorization(sets: _Sets, source: str, _: str) -> Sequence[float]:
     held_out, generated = _of(sets, sources.REAL), _of(sets, source)
     found = memorization_of(
@@ -137,6 +152,7 @@ FUNCTIONS: dict[str, Callable[[_Sets, str, str], Sequence[float]]] = {
     "fidelity_and_diversity": _fidelity_and_diversity,
     "kid_stddev": _kid_stddev,
     "worsening": _worsening,
+    "place": _place,
     "memorization": _memorization,
     "counts": _counts,
 }

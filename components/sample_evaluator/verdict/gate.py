@@ -1,10 +1,11 @@
 """The verdict: whether a candidate is blessed, with the reasons."""
 
 import dataclasses
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from tensorflow_model_analysis.proto import validation_result_pb2
 
+from components.metrics.kinds.shares import Kinds
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import (
     MEMORIZED_SHARE,
@@ -15,14 +16,18 @@ from components.sample_evaluator.measure.results import (
     tfma_name,
 )
 from components.sample_evaluator.options import EvaluateOptions
-from trainer.common.text import quantity, side_by_side
+from components.sample_evaluator.verdict import sentences
+from trainer.common.text import quantity
 
 # The excess of single-colored samples over held-out images, as a share, that rejects a model: NaN
 # in a network becomes such samples in uint8.
 MAX_FLAT_EXCESS = 0.01
-# The share of samples that are held-out images, pixel by pixel, from which on the reasons say so.
-EQUAL_SHARE = 0.01
-NOT_FINITE = "the value is not finite"
+EQUAL_SHARE = 0.01  # of samples that are held-out images pixel by pixel, from which this is said
+# By how much of `max_place` a model may be further from the floor than the best earlier one.
+BEST_SLACK = 0.25
+# By how much a model may exceed training images until it looks too good.
+MAX_PRECISION_EXCESS, MAX_DENSITY_RATIO = 0.1, 1.5
+KINDS = "kinds"  # of images, among the names of what a candidate fails in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +37,16 @@ class ModelVerdict:
     Attributes:
         blessed: whether the candidate may be pushed.
         reasons: sentences on the limits that it misses or, if it is blessed, meets.
-        failed: names of the metrics whose thresholds it misses.
+        failed: sentences by the name of the metric whose limit it misses, or `kinds`.
+        left_out: reasons by the name of each metric that could not be judged.
+        warnings: sentences that reject nothing.
     """
 
     blessed: bool
     reasons: tuple[str, ...]
-    failed: frozenset[str]
+    failed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def judge(
@@ -45,6 +54,8 @@ def judge(
     validation: validation_result_pb2.ValidationResult,
     options: EvaluateOptions,
     candidate_problem: str | None = None,
+    kinds: Kinds | None = None,
+    best: Mapping[str, float] | None = None,
 ) -> ModelVerdict:
     """Judges a candidate by TFMA's validation, the number of images and faults of the samples.
 
@@ -53,35 +64,49 @@ def judge(
         validation: TFMA's result for `eval_config.make_eval_config`.
         options: limits, and whether they decide (`bless`).
         candidate_problem: why the candidate cannot be sampled. Such a model is never blessed.
+        kinds: which kinds of images the candidate draws; None if that is not known.
+        best: the best place of earlier blessed models by metric, with its error on top.
     """
     if candidate_problem is not None:
         problem = f"the candidate cannot be sampled: {candidate_problem}"
-        return ModelVerdict(False, (*_image_problems(results, options), problem), frozenset())
-    failures = dict(_failures(results, validation, options))
-    failed = frozenset(failures.values())
+        return ModelVerdict(False, (*_image_problems(results, options), problem))
+    left_out = dict(_left_out(results, options))
+    failed = dict(_failures(results, validation, options, left_out, best or {}))
+    if kinds and options.limits != "none" and (lacking := [k for k in kinds.kinds if k.missing]):
+        failed[KINDS] = sentences.missing(lacking, kinds.by)
     problems = [
         *_image_problems(results, options),
         *_sample_problems(results),
-        *_coverage_problems(results, options),
-        *failures,
+        *failed.values(),
         *_improvement_problems(results, options, failed),
     ]
-    reasons = [*_equal_images(results), *(problems or _kept_limits(results, options))]
-    if options.bless == "auto":
-        return ModelVerdict(not problems, tuple(reasons), failed)
-    found = "misses" if problems else "meets"
-    stated = f"evaluate.bless={options.bless} overrides the limits, which the model {found}"
-    return ModelVerdict(options.bless == "always", (stated, *reasons), failed)
+    reasons = problems or list(_kept_limits(results, options, left_out))
+    blessed = not problems
+    if options.bless != "auto":
+        found = "misses" if problems else "meets"
+        stated = f"evaluate.bless={options.bless} overrides the limits, which the model {found}"
+        blessed, reasons = options.bless == "always", [stated, *reasons]
+    return ModelVerdict(blessed, tuple(reasons), failed, left_out, tuple(_warnings(results)))
+
+
+def _left_out(results: Results, options: EvaluateOptions) -> Iterator[tuple[str, str]]:
+    """The metrics that real images have no value of either, since there are too few."""
+    candidate, floor = results[sources.CANDIDATE], results[sources.TRAIN]
+    for name in options.judged:
+        if candidate[name].value is None and floor[name].value is None:
+            yield name, candidate[name].unavailable or sentences.NOT_FINITE
 
 
 def _failures(
     results: Results,
     validation: validation_result_pb2.ValidationResult,
     options: EvaluateOptions,
+    left_out: Collection[str],
+    best: Mapping[str, float],
 ) -> Iterator[tuple[str, str]]:
-    """Sentences on the thresholds that are missed over all samples, with the metric of each.
+    """Metrics whose limits are missed over all samples, with a sentence on the first of these.
 
-    The thresholds do not apply to single labels, which may have too few images.
+    The limits do not apply to single labels, which may have too few images.
     """
     failed = {
         failure.metric_key.name
@@ -89,82 +114,39 @@ def _failures(
         if not found.slice_key.single_slice_keys
         for failure in found.failures
     }
-    candidate, baseline = results[sources.CANDIDATE], _baseline(results)
-    computed = [name for name in options.thresholds if candidate[name].value is not None]
-    for name in options.thresholds:
-        if name not in computed:
-            yield _unavailable_sentence(name, candidate[name]), name
-    for name in computed:
-        if name in failed:
-            yield _limit_sentence(name, candidate[name], options), name
-    for name in computed:
+    candidate, floor, baseline = (
+        results.get(source, SourceResult())
+        for source in (sources.CANDIDATE, sources.TRAIN, sources.BASELINE)
+    )
+    for name, limit in options.judged.items():
+        found = candidate[name]
+        if name in left_out:
+            continue
+        if found.value is None:
+            yield name, sentences.unavailable(name, found)
+        elif name in failed:
+            yield name, sentences.beyond_bounds(name, found, limit)
+        elif found.proven_place is not None and tfma_name(name, "proven_place") in failed:
+            yield name, sentences.too_near_to_noise(name, found, floor[name], limit)
         # A baseline without a value rejects nothing.
-        if tfma_name(name, "worsening") in failed and baseline[name].value is not None:
-            yield _worsening_sentence(name, candidate[name], baseline[name], options), name
+        elif tfma_name(name, "worsening") in failed and baseline[name].value is not None:
+            yield name, sentences.worse(name, found, baseline[name], limit)
+        elif name in best and limit.max_place is not None and found.proven_place is not None:
+            allowed = max(best[name], 0) + BEST_SLACK * limit.max_place
+            if found.proven_place > allowed:
+                yield name, sentences.below_the_best(name, found, best[name], allowed)
     if MEMORIZED_SHARE in failed:
-        yield _memorized_sentence(candidate, options), MEMORIZED_SHARE
+        yield MEMORIZED_SHARE, _memorized_sentence(candidate, options)
     if not (failed or validation.validation_ok or validation.metric_validations_per_slice):
-        yield "TFMA's validation failed without naming a metric", ""
-
-
-def _baseline(results: Results) -> SourceResult:
-    return results.get(sources.BASELINE, SourceResult())
-
-
-def _unavailable_sentence(name: str, found: MetricResult) -> str:
-    return f"{name} cannot be computed: {found.unavailable or NOT_FINITE}"
+        yield "", "TFMA's validation failed without naming a metric"
 
 
 def _memorized_sentence(candidate: SourceResult, options: EvaluateOptions) -> str:
-    found, mirrored = candidate[MEMORIZED_SHARE], candidate[MIRRORED_SHARE].value
+    found = candidate[MEMORIZED_SHARE]
     if found.value is None:
-        return _unavailable_sentence(MEMORIZED_SHARE, found)
-    share, allowed = side_by_side(100 * found.value, 100 * options.max_memorized, digits=3)
-    if mirrored is not None and mirrored > 0.5:
-        return (
-            f"{share}% of the samples are copies of training images, {mirrored:.0%} of them "
-            f"mirrored: at most {allowed}% allowed"
-        )
-    return (
-        f"{share}% of the samples are closer to a training image than held-out images are: at "
-        f"most {allowed}% allowed"
-    )
-
-
-def _limit_sentence(name: str, found: MetricResult, options: EvaluateOptions) -> str:
-    threshold = options.thresholds[name]
-    if threshold.maximum is not None and found.value > threshold.maximum:
-        value, limit = side_by_side(found.value, threshold.maximum)
-        return f"{name} {value} exceeds {limit}"
-    value, limit = side_by_side(found.value, threshold.minimum)
-    return f"{name} {value} is below {limit}"
-
-
-def _worsening_sentence(
-    name: str, found: MetricResult, baseline: MetricResult, options: EvaluateOptions
-) -> str:
-    if found.worsening is None:
-        reason = found.worsening_unavailable or NOT_FINITE
-        return f"{name} cannot be compared with the baseline: {reason}"
-    allowed = options.thresholds[name].max_worsening
-    value, other = side_by_side(found.value, baseline.value)
-    by, limit = side_by_side(found.worsening + found.margin, allowed + found.margin)
-    return (
-        f"{name} {value} is worse than the baseline's {other} by {by}: more than {limit}, the "
-        f"allowed {allowed:.4g} plus the spread over seeds"
-    )
-
-
-def _equal_images(results: Results) -> Iterator[str]:
-    """A sentence if samples are held-out images pixel by pixel: a warning that rejects nothing."""
-    candidate = results[sources.CANDIDATE]
-    if candidate.equal_images > EQUAL_SHARE * candidate.images:
-        samples = quantity(candidate.images, "sample")
-        verb = "equals a held-out image" if candidate.equal_images == 1 else "equal held-out images"
-        yield (
-            f"{candidate.equal_images:,} of {samples} {verb} pixel by pixel: the metrics do not "
-            "show how good new images are"
-        )
+        return sentences.unavailable(MEMORIZED_SHARE, found)
+    mirrored = candidate[MIRRORED_SHARE].value
+    return sentences.memorized(found.value, mirrored, options.max_memorized)
 
 
 def _image_problems(results: Results, options: EvaluateOptions) -> Iterator[str]:
@@ -191,19 +173,6 @@ def _sample_problems(results: Results) -> Iterator[str]:
         )
 
 
-def _coverage_problems(results: Results, options: EvaluateOptions) -> Iterator[str]:
-    coverage, floor = (results[s]["coverage"].value for s in (sources.CANDIDATE, sources.TRAIN))
-    if coverage is None or floor is None:
-        return  # too few images, which is a problem of its own
-    required = options.min_coverage * floor
-    if coverage < required:
-        found, needed = side_by_side(100 * coverage, 100 * required, digits=3)
-        yield (
-            f"the samples cover {found}% of the held-out images: below {needed}%, which is "
-            f"{options.min_coverage:.4g} of what training images cover, kinds of images are missing"
-        )
-
-
 def _improvement_problems(
     results: Results, options: EvaluateOptions, failed: Collection[str]
 ) -> Iterator[str]:
@@ -213,18 +182,22 @@ def _improvement_problems(
     hides small steps. Since none may be worse, no metric improves at the cost of another.
     """
     candidate, baseline = results[sources.CANDIDATE], _baseline(results)
-    compared = [name for name in options.thresholds if baseline[name].value is not None]
+    compared = [name for name in options.judged if candidate[name].worsening is not None]
     if not options.require_improvement or not compared:  # there is nothing to improve on
         return
     for name in compared:
-        if name not in failed and (candidate[name].worsening or 0) > 0:
-            sentence = _beside_baseline(name, candidate[name], baseline[name], "worse")
-            yield f"{sentence}, which evaluate.require_improvement does not allow"
+        if name not in failed and candidate[name].worsening > 0:
+            stated = sentences.beside_baseline(name, candidate[name], baseline[name], "worse")
+            yield f"{stated}, which evaluate.require_improvement does not allow"
     if not any(_is_better(candidate[name]) for name in compared):
         yield (
             f"none of {', '.join(compared)} is better than the baseline's by more than the spread "
             "over seeds, as evaluate.require_improvement requires"
         )
+
+
+def _baseline(results: Results) -> SourceResult:
+    return results.get(sources.BASELINE, SourceResult())
 
 
 def _is_better(found: MetricResult) -> bool:
@@ -233,30 +206,51 @@ def _is_better(found: MetricResult) -> bool:
     return found.worsening is not None and found.worsening + found.margin < -found.margin
 
 
-def _beside_baseline(name: str, found: MetricResult, baseline: MetricResult, how: str) -> str:
-    value, other = side_by_side(found.value, baseline.value)
-    return (
-        f"{name} {value} is {how} than the baseline's {other} by more than the spread over seeds "
-        f"({found.margin:.2g})"
-    )
+def _warnings(results: Results) -> Iterator[str]:
+    candidate, floor = results[sources.CANDIDATE], results[sources.TRAIN]
+    if candidate.equal_images > EQUAL_SHARE * candidate.images:
+        samples = quantity(candidate.images, "sample")
+        verb = "equals a held-out image" if candidate.equal_images == 1 else "equal held-out images"
+        yield (
+            f"{candidate.equal_images:,} of {samples} {verb} pixel by pixel: the metrics do not "
+            "show how good new images are"
+        )
+    for name, is_too_good in (
+        ("precision", lambda value, real: value > real + MAX_PRECISION_EXCESS),
+        ("density", lambda value, real: value > real * MAX_DENSITY_RATIO),
+    ):
+        value, real = candidate[name].value, floor[name].value
+        if value is not None and real is not None and is_too_good(value, real):
+            yield (
+                f"{name} {value:.3g} is above that of training images, {real:.3g}, which is no "
+                "success: the samples crowd where the data are dense, as blurred images, means of "
+                "images and noise do"
+            )
 
 
-def _kept_limits(results: Results, options: EvaluateOptions) -> Iterator[str]:
-    for name, threshold in options.thresholds.items():
-        found, baseline = results[sources.CANDIDATE][name], _baseline(results)[name]
-        stated = f"{name} {found.value:.4g}"
-        for limit, relation in ((threshold.minimum, "at least"), (threshold.maximum, "at most")):
-            if limit is not None:
-                value, allowed = side_by_side(found.value, limit)
-                yield f"{name} {value} is {relation} {allowed}"
-        if options.require_improvement and _is_better(found):
-            yield _beside_baseline(name, found, baseline, "better")
-        elif threshold.max_worsening is None:
+def _kept_limits(
+    results: Results, options: EvaluateOptions, left_out: Collection[str]
+) -> Iterator[str]:
+    candidate, baseline = results[sources.CANDIDATE], _baseline(results)
+    judged = {name: limit for name, limit in options.judged.items() if name not in left_out}
+    for name, limit in judged.items():
+        yield from sentences.within_bounds(name, candidate[name], limit)
+    placed = [
+        sentences.placed(name, candidate[name], limit)
+        for name, limit in judged.items()
+        if limit.max_place is not None and candidate[name].place is not None
+    ]
+    if placed:
+        yield f"on the way from real images to noise: {', '.join(placed)}"
+    for name, limit in judged.items():
+        found = candidate[name]
+        if limit.max_worsening is None or baseline[name].value is None:
             continue
-        elif baseline.value is None:
-            yield f"{stated} has no baseline to compare with"
+        if options.require_improvement and _is_better(found):
+            yield sentences.beside_baseline(name, found, baseline[name], "better")
         else:
             yield (
-                f"{stated} is not worse than the baseline's {baseline.value:.4g} by more than "
-                f"{threshold.max_worsening:g} plus the spread over seeds ({found.margin:.2g})"
+                f"{name} {found.value:.4g} is not worse than the baseline's "
+                f"{baseline[name].value:.4g} by more than {limit.max_worsening:g} plus the spread "
+                f"over seeds ({found.margin:.2g})"
             )

@@ -1,7 +1,7 @@
 """The metrics of earlier blessed models, from their evaluations."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pydantic
@@ -16,6 +16,8 @@ from components.sample_evaluator import names, sources
 
 class _Metric(pydantic.BaseModel):
     candidate: pydantic.FiniteFloat | None
+    place: pydantic.FiniteFloat | None = None
+    place_margin: pydantic.FiniteFloat | None = None
 
 
 class _Model(pydantic.BaseModel):
@@ -54,7 +56,8 @@ def earlier_metrics(
 
     Returns:
         In the order of `evaluations`: `model`, the URI; `evaluated`, the day (ISO 8601, UTC);
-        `metrics`, values by name, without those that could not be computed.
+        `metrics`, values by name, without those that could not be computed; `places`, by the name
+        of the metric, the largest place between floor and noise that its error allows.
     """
     entries = []
     for artifact in evaluations:
@@ -67,11 +70,12 @@ def earlier_metrics(
             continue
         space = identity(found.features, found.feature_settings)
         same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout
-        values = {
-            name: metric.candidate
+        comparable = {
+            name: metric
             for name, metric in found.metrics.items()
             if _is_comparable(name, found.samples == samples, same_holdout)
         }
+        values = {name: metric.candidate for name, metric in comparable.items()}
         if space != features.identity or not values:
             continue
         milliseconds = artifact.mlmd_artifact.create_time_since_epoch
@@ -81,6 +85,11 @@ def earlier_metrics(
                 "model": found.model.uri,
                 "evaluated": evaluated.date().isoformat(),
                 "metrics": {name: value for name, value in values.items() if value is not None},
+                "places": {
+                    name: metric.place + metric.place_margin
+                    for name, metric in comparable.items()
+                    if metric.place is not None and metric.place_margin is not None
+                },
             }
         )
     return entries
@@ -91,3 +100,16 @@ def _is_comparable(metric: str, same_samples: bool, same_holdout: bool) -> bool:
         return same_samples
     # The expected value of KID does not depend on the number of samples (Binkowski et al. 2018).
     return same_holdout and (same_samples or metric == f"kid{AT_HOLDOUT}")
+
+
+def best_places(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The smallest of the `places` of earlier evaluations by metric.
+
+    A model is compared with the best of them and not only with the one before, or each could be a
+    little worse than the last.
+    """
+    best: dict[str, float] = {}
+    for entry in history:
+        for name, place in entry["places"].items():
+            best[name] = min(place, best.get(name, place))
+    return best

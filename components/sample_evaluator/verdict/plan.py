@@ -2,30 +2,60 @@
 
 import math
 
-from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.options import EvaluateOptions, images_needed
+from trainer.common.text import quantity
 
 
-def announce(options: EvaluateOptions, held_out: int, resolution: int, channels: int) -> list[str]:
+def left_out(
+    options: EvaluateOptions, held_out: int, shape: tuple[int, int, int]
+) -> dict[str, int]:
+    """The metrics that cannot be computed of so few images, each with the number that would do.
+
+    Args:
+        options: of the evaluation, with the feature space that will be used.
+        held_out: number of held-out images.
+        shape: H, W, C of the images.
+    """
+    dimension = options.features.dimension(shape)
+    count = min(held_out, options.samples)
+    needed = {name: images_needed(name, dimension) for name in options.judged}
+    return {name: images for name, images in needed.items() if images > count}
+
+
+def announce(options: EvaluateOptions, held_out: int, shape: tuple[int, int, int]) -> list[str]:
     """Says what the evaluation of a run will be able to judge.
 
     Args:
-        options: of the evaluation.
+        options: of the evaluation, with the feature space that will be used.
         held_out: number of held-out images.
-        resolution: side of the images, in pixels.
-        channels: 1 or 3.
+        shape: H, W, C of the images.
 
     Returns:
         Lines for a person.
     """
-    images = f"{held_out:,} held-out image{'' if held_out == 1 else 's'} of "
-    images += f"{resolution}x{resolution} in {'gray' if channels == 1 else 'color'}"
-    if held_out >= options.min_samples:
-        return [f"{images}: enough for a verdict"]
-    missing = f"fewer than evaluate.min_samples={options.min_samples}, no model will be blessed"
-    if not held_out:
-        return [f"{images}: {missing}"]
-    times = math.ceil(10 * options.min_samples / held_out) / 10
-    return [
-        f"{images}: {missing}; {options.min_samples - held_out:,} more of them would do, about "
-        f"{times:g} times as many pictures"
+    height, width, channels = shape
+    images = f"{quantity(held_out, 'held-out image')} of {height}x{width} in "
+    images += "gray" if channels == 1 else "color"
+    if held_out < options.min_samples:
+        return [f"{images}: {_too_few(options, held_out)}"]
+    missing = left_out(options, held_out, shape)
+    judged = [name for name in options.judged if name not in missing]
+    lines = [
+        f"{images}: judged by {', '.join(judged) or 'copies alone'} in {options.features.name}"
     ]
+    lines += [
+        f"{name} is left out: it needs {needed:,} held-out images and evaluate.samples={needed}"
+        for name, needed in missing.items()
+    ]
+    return lines
+
+
+def _too_few(options: EvaluateOptions, held_out: int) -> str:
+    problem = f"fewer than evaluate.min_samples={options.min_samples}, no model will be blessed"
+    if not held_out:
+        return problem
+    times = math.ceil(10 * options.min_samples / held_out) / 10
+    return (
+        f"{problem}; {options.min_samples - held_out:,} more of them would do, about {times:g} "
+        "times as many pictures"
+    )

@@ -13,8 +13,9 @@ from components.sample_evaluator.measure.results import (
     Results,
     SourceResult,
 )
-from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import ModelVerdict
+from components.sample_evaluator.verdict.history import best_places
 
 _OF_A_KIND = ("name", "held_out", "expected", "estimated", "missing")
 _SOURCES = (sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
@@ -30,6 +31,8 @@ class Setting(NamedTuple):
         baseline: URI of the baseline; None if there is none.
         baseline_status: a phrase.
         features_warning: about the feature space; empty without one.
+        shape: H, W, C of the images.
+        evaluated: date and time in UTC (ISO 8601).
     """
 
     options: EvaluateOptions
@@ -38,6 +41,8 @@ class Setting(NamedTuple):
     baseline: str | None
     baseline_status: str
     features_warning: str
+    shape: tuple[int, int, int]
+    evaluated: str
 
 
 def summarize(
@@ -67,6 +72,11 @@ def summarize(
         "blessed": verdict.blessed,
         "mode": options.bless,
         "reasons": list(verdict.reasons),
+        "warnings": list(verdict.warnings),
+        "left_out": [f"{name} is not judged: {why}" for name, why in verdict.left_out.items()],
+        "limits": options.limits,
+        "evaluated": setting.evaluated,
+        "shape": list(setting.shape),
         "features": options.features.name,
         "feature_settings": options.features.settings,
         "features_warning": setting.features_warning or None,
@@ -77,7 +87,9 @@ def summarize(
         "equal_to_held_out": results[sources.CANDIDATE].equal_images,
         "model": {"uri": setting.model},
         "baseline": {"uri": setting.baseline, "status": setting.baseline_status},
-        "metrics": {name: _metric(name, results, options, verdict) for name in names},
+        "metrics": {
+            name: _metric(name, results, options, verdict, best_places(history)) for name in names
+        },
         "memorization": _memorization(results, options),
         "kinds": kinds and _kinds(kinds),
         "classes": {
@@ -111,20 +123,33 @@ def _memorization(results: Results, options: EvaluateOptions) -> dict[str, Any] 
 
 
 def _metric(
-    name: str, results: Results, options: EvaluateOptions, verdict: ModelVerdict
+    name: str,
+    results: Results,
+    options: EvaluateOptions,
+    verdict: ModelVerdict,
+    best: Mapping[str, float],
 ) -> dict[str, Any]:
     candidate = results[sources.CANDIDATE][name]
-    threshold = options.thresholds.get(name)
+    limit = options.judged.get(name)
     return {
         **{source: results.get(source, SourceResult())[name].value for source in _SOURCES},
         "stddev": candidate.stddev,
         "worsening": candidate.worsening,
         "margin": candidate.margin,
-        **{
-            limit: getattr(threshold, limit) if threshold else None
-            for limit in ("minimum", "maximum", "max_worsening")
-        },
-        "passed": name not in verdict.failed,
+        "place": candidate.place,
+        "place_margin": candidate.place_margin,
+        "best_place": best.get(name),
+        **{field: getattr(limit, field, None) for field in Threshold.model_fields},
+        "status": _status(name, options, verdict),
+        "sentence": verdict.failed.get(name) or verdict.left_out.get(name),
         "larger_is_better": get_metric(name).larger_is_better,
         "unavailable": candidate.unavailable,
     }
+
+
+def _status(name: str, options: EvaluateOptions, verdict: ModelVerdict) -> str:
+    if name in verdict.failed:
+        return "failed"
+    if name in verdict.left_out:
+        return "left out"
+    return "passed" if name in options.judged else "not judged"
