@@ -72,9 +72,9 @@ DEFAULTS: dict[MetricName, Threshold] = {
     "kid": Threshold(max_place=0.15, max_worsening=0.0),
     "frechet_distance": Threshold(max_place=0.15, max_worsening=0.0),
     "coverage": Threshold(max_place=0.5, max_worsening=0.0),
-    "spectrum_distance": Threshold(max_place=0.08),
-    "color_distance": Threshold(max_place=0.12),
-    "layout_distance": Threshold(max_place=0.08),
+    "spectrum_distance": Threshold(max_place=0.07),
+    "color_distance": Threshold(max_place=0.1),
+    "layout_distance": Threshold(max_place=0.03),
 }
 
 
