@@ -26,6 +26,7 @@ from components.sample_evaluator.measure.analysis import Analyze
 from components.sample_evaluator.measure.eval_config import make_eval_config
 from components.sample_evaluator.measure.kinds import FindKinds, load_kinds, write_kinds
 from components.sample_evaluator.measure.results import SourceResult, load_results
+from components.sample_evaluator.measure.spectra import WriteSpectra, load_spectra
 from components.sample_evaluator.measure.tfma_metrics import METRICS
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.pictures.missing_kinds import WriteMissingKinds
@@ -133,9 +134,9 @@ def evaluate(
         results[sources.REAL].images,
         results.get(sources.HOLDOUT, SourceResult()).images,
     )
-    verdict = gate.judge(
-        results, validation, options, judged.problem, best=history.best_places(models_before)
-    )
+    kinds = load_kinds(output)
+    best = history.best_places(models_before)
+    verdict = gate.judge(results, validation, options, judged.problem, kinds, best)
     setting = summary.Setting(
         options,
         judged.sampler and judged.sampler.nb_step,
@@ -150,7 +151,8 @@ def evaluate(
         setting,
         results,
         verdict,
-        load_kinds(output),
+        kinds,
+        load_spectra(output),
         json.loads(_read_if_there(f"{output}/{names.ERROR_BY_ALPHA_JSON}") or "null"),
         models_before,
     )
@@ -180,6 +182,7 @@ def _measure(
         with phase(METRICS), make_pipeline() as pipeline:
             features = pipeline | ReadFeatures(f"{compared}/*-of-*")
             _ = features | Analyze(config, output)
+            _ = features | WriteSpectra(output)
             _find_kinds(pipeline, features, compared, real, output)
     finally:
         if fileio.exists(compared):

@@ -21,6 +21,7 @@ MISSING_KINDS_PNG = "missing_kinds.png"
 TRAJECTORIES_PNG = "trajectories.png"
 ERROR_BY_ALPHA_JSON = "error_by_alpha.json"
 KINDS_JSON = "kinds.json"
+SPECTRA_JSON = "spectra.json"
 
 BLESSING = "blessing"  # output
 BLESSING_TYPE = "ModelBlessing"

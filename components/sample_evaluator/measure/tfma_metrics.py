@@ -117,12 +117,12 @@ def _worsening(sets: _Sets, source: str, metric: str) -> Sequence[float]:
 
 def _place(sets: _Sets, source: str, metric: str) -> Sequence[float]:
     """Where a metric is between floor and noise, with what the choice of images explains."""
+    compared = get_metric(metric)
     real, generated, floor, noise = (
-        _of(sets, name).vectors
+        _of(sets, name).array(compared.array)
         for name in (_reference(metric), source, sources.TRAIN, sources.NOISE)
     )
     count = min(len(generated), len(floor))
-    compared = get_metric(metric)
     found = worsening(compared, real, generated[:count], floor[:count])
     span = abs(compared.function(real, noise[:count]) - compared.function(real, floor[:count]))
     if span <= found.margin:

@@ -50,6 +50,7 @@ def summarize(
     results: Results,
     verdict: ModelVerdict,
     kinds: Kinds | None,
+    spectrum: Mapping[str, Sequence[float]] | None,
     error_by_alpha: Mapping[str, Any] | None,
     history: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def summarize(
         results: of all sources.
         verdict: of the gate.
         kinds: of images; None if not measured.
+        spectrum: from `spectra.load_spectra`; None if not measured.
         error_by_alpha: from `error_by_alpha.WriteErrorByAlpha`; None if not measured.
         history: from `history.earlier_metrics`.
 
@@ -92,6 +94,7 @@ def summarize(
         },
         "memorization": _memorization(results, options),
         "kinds": kinds and _kinds(kinds),
+        "spectrum": spectrum,
         "classes": {
             label: {
                 "images": found.images,
