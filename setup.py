@@ -37,7 +37,7 @@ setup(
     package_data={
         "pipeline": ["presets/*.yaml", "schema.pbtxt"],
         "pipeline.monitoring.dashboard": ["templates/*"],
-        "components.sample_evaluator.report": ["report.html.j2"],
+        "components.sample_evaluator.report": ["report.html.j2", "report.css.j2"],
     },
     install_requires=[
         "tfx==1.21.0",

@@ -1,6 +1,5 @@
 """A Beam transform that samples the new images and describes them."""
 
-import hashlib
 from collections.abc import Iterator
 
 import apache_beam as beam
@@ -10,7 +9,7 @@ import tensorflow as tf
 from components.drift_gate.sample import SCALARS, DescribedImage, Sample
 from components.features import load_extractor
 from components.features.options import FeatureOptions
-from components.images.records import example_key
+from components.images.records import scattered_key
 from components.images.take_first import TakeFirst
 from components.progress import FEATURES, counted
 from trainer import examples
@@ -41,7 +40,7 @@ class WriteSample(beam.PTransform):
         return (
             records
             | "New" >> beam.Filter(_is_of_later_span, self._after)
-            | TakeFirst(self._size, key=_key)
+            | TakeFirst(self._size, key=scattered_key)
             | beam.BatchElements(min_batch_size=BATCH_SIZE, max_batch_size=BATCH_SIZE)
             | "Describe" >> beam.ParDo(DescribeRecords(self._features))
             | "Gather" >> beam.combiners.ToList()
@@ -68,16 +67,12 @@ class DescribeRecords(beam.DoFn):
             vectors = self._extract(images)
         for record, feature, image, vector in zip(records, parsed, images, vectors, strict=True):
             scalars = tuple(_number(feature[name]) for name in SCALARS)
-            yield DescribedImage(_key(record), scalars, image.shape, vector)
+            yield DescribedImage(scattered_key(record), scalars, image.shape, vector)
 
 
 def _is_of_later_span(record: bytes, after: int) -> bool:
     feature = tf.train.Example.FromString(record).features.feature
     return all(span > after for span in feature[examples.SPAN].int64_list.value)
-
-
-def _key(record: bytes) -> bytes:
-    return hashlib.sha256(example_key(record)).hexdigest().encode()
 
 
 def _number(feature: tf.train.Feature) -> float:

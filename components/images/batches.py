@@ -32,9 +32,19 @@ class ImageBatch:
 class DecodeRecords(beam.DoFn):
     """A list of serialized examples to an ImageBatch, by Transform's graph."""
 
-    def __init__(self, source: str, transform_graph: str) -> None:
+    def __init__(
+        self, source: str, transform_graph: str, key: Callable[[bytes], bytes] = example_key
+    ) -> None:
+        """Describes the batches.
+
+        Args:
+            source: of the images.
+            transform_graph: URI of the TransformGraph artifact.
+            key: returns the key of a serialized example.
+        """
         self._source = source
         self._transform_graph = transform_graph
+        self._key = key
 
     def setup(self) -> None:
         """Loads the graph, once per process."""
@@ -45,7 +55,7 @@ class DecodeRecords(beam.DoFn):
         features = [tf.train.Example.FromString(record).features.feature for record in records]
         yield ImageBatch(
             self._source,
-            [example_key(record) for record in records],
+            [self._key(record) for record in records],
             [feature[examples.LABEL].bytes_list.value[0].decode() for feature in features],
             self._decode(records).numpy(),
         )

@@ -1,5 +1,6 @@
 """Stored examples as serialized tf.Examples, and their keys."""
 
+import hashlib
 from collections.abc import Sequence
 
 import apache_beam as beam
@@ -12,6 +13,14 @@ def example_key(record: bytes) -> bytes:
     """The key of a serialized example: SHA-256 of its pixels, and its path, since pixels repeat."""
     feature = tf.train.Example.FromString(record).features.feature
     return b" ".join(feature[name].bytes_list.value[0] for name in (examples.SHA256, examples.PATH))
+
+
+def scattered_key(record: bytes) -> bytes:
+    """A key of a serialized example that does not sort examples with equal pixels together.
+
+    The first ones by this key are a fair choice also of images that repeat.
+    """
+    return hashlib.sha256(example_key(record)).hexdigest().encode()
 
 
 class ReadExamples(beam.PTransform):

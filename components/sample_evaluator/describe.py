@@ -7,7 +7,7 @@ import apache_beam as beam
 
 from components.images.batches import DecodeRecords
 from components.images.features import ExtractFeatures, ReadFeatures, WriteFeatures
-from components.images.records import ReadExamples, example_key
+from components.images.records import ReadExamples, scattered_key
 from components.images.take_first import TakeFirst
 from components.images.write_grid import WriteGrid
 from components.progress import FEATURES, SAMPLED, Expect, expect
@@ -18,6 +18,7 @@ from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.pictures.error_by_alpha import WriteErrorByAlpha
 from components.sample_evaluator.pictures.nearest_pairs import WriteNearestPairs
 from components.sample_evaluator.pictures.trajectories import WriteTrajectories
+from components.sample_evaluator.pictures.worst_samples import WriteWorstSamples
 from components.sample_evaluator.samples.draw import DrawSamples, batch_seeds, draw_noise
 from trainer import examples
 
@@ -144,11 +145,12 @@ def _read_images(
     return (
         pipeline
         | f"ReadStored[{source}]" >> ReadExamples([folder])
-        | f"FirstStored[{source}]" >> TakeFirst(options.samples, key=example_key)
+        | f"FirstStored[{source}]" >> TakeFirst(options.samples, key=scattered_key)
         | f"ExpectStored[{source}]" >> beam.ParDo(Expect(FEATURES))
         | f"SpreadStored[{source}]" >> beam.Reshuffle()
         | f"BatchStored[{source}]" >> beam.BatchElements(min_batch_size=size, max_batch_size=size)
-        | f"DecodeStored[{source}]" >> beam.ParDo(DecodeRecords(source, transform_graph))
+        | f"DecodeStored[{source}]"
+        >> beam.ParDo(DecodeRecords(source, transform_graph, scattered_key))
     )
 
 
@@ -164,6 +166,7 @@ def _write_sample_pictures(
     _ = (samples, nearest, training) | WriteNearestPairs(
         real.transform_graph, f"{output}/{names.NEAREST_PAIRS_PNG}"
     )
+    _ = (samples, nearest) | WriteWorstSamples(f"{output}/{names.WORST_SAMPLES_PNG}")
 
 
 def _write_model_pictures(

@@ -233,6 +233,7 @@ def _write(folder: str, content: dict[str, Any], features: str) -> None:
         real=_read_if_there(f"{features}/{feature_names.REAL_PNG}"),
         nearest_pairs=_read_if_there(f"{folder}/{names.NEAREST_PAIRS_PNG}"),
         trajectories=_read_if_there(f"{folder}/{names.TRAJECTORIES_PNG}"),
+        worst_samples=_read_if_there(f"{folder}/{names.WORST_SAMPLES_PNG}"),
         missing_kinds=_read_if_there(f"{folder}/{names.MISSING_KINDS_PNG}"),
     )
     html = page.render(content, pictures)

@@ -1,4 +1,4 @@
-"""The training images nearest to the first samples, which make memorization visible."""
+"""The samples nearest to training images, beside these: they make memorization visible."""
 
 from collections.abc import Iterator, Mapping
 
@@ -15,11 +15,14 @@ from trainer.common.image_grid import grid_png
 PAIRS = 10
 
 _ImageId = tuple[str, bytes]  # source and key
-_Nearest = tuple[bytes, bool]  # key of a training image, and whether it is nearest mirrored
+# The distance and the key of a training image, and whether it is nearest mirrored.
+_Nearest = tuple[float, bytes, bool]
 
 
 class WriteNearestPairs(beam.PTransform):
-    """Writes a PNG grid of two rows: the first samples, and below each its nearest training image.
+    """Writes a PNG grid of two rows: samples, and below each its nearest training image.
+
+    The samples are those nearest to a training image, the nearest first: copies are among them.
 
     A training image that is nearest mirrored is shown mirrored, so that a copy is seen as one.
     Only the training images in the picture are decoded again, so that no worker needs them all.
@@ -49,8 +52,8 @@ class WriteNearestPairs(beam.PTransform):
         found = beam.pvalue.AsDict(
             nearest
             | "OfSamples" >> beam.FlatMap(_of_samples)
-            | "First" >> beam.combiners.Top.Smallest(PAIRS)
-            | "Each" >> beam.FlatMap(lambda pairs: pairs)
+            | "Nearest" >> beam.combiners.Top.Smallest(PAIRS)
+            | "Each" >> beam.FlatMap(lambda pairs: [(key, rest) for rest, key in pairs])
         )
         picked = (
             training
@@ -66,10 +69,10 @@ class WriteNearestPairs(beam.PTransform):
         )
 
 
-def _of_samples(pair: tuple[ImageFeatures, bytes | None]) -> Iterator[tuple[bytes, _Nearest]]:
+def _of_samples(pair: tuple[ImageFeatures, bytes | None]) -> Iterator[tuple[_Nearest, bytes]]:
     image, nearest = pair
     if image.source == sources.CANDIDATE and nearest is not None:
-        yield image.key, (nearest, image.mirrored)
+        yield (image.distance, nearest, image.mirrored), image.key
 
 
 def _pick(record: bytes, found: Mapping[bytes, _Nearest]) -> Iterator[list[bytes]]:
@@ -87,7 +90,7 @@ def _select(
 
 
 def _training_keys(found: Mapping[bytes, _Nearest]) -> set[bytes]:
-    return {key for key, _ in found.values()}
+    return {key for _, key, _ in found.values()}
 
 
 def _write(
@@ -95,10 +98,10 @@ def _write(
 ) -> None:
     if not found:
         return
-    keys = sorted(found)
+    keys = sorted(found, key=lambda key: (found[key], key))
     drawn = [images[sources.CANDIDATE, key] for key in keys]
     nearest = []
-    for training, mirrored in map(found.__getitem__, keys):
+    for _, training, mirrored in map(found.__getitem__, keys):
         image = images[sources.TRAIN, training]
         nearest.append(image[:, ::-1] if mirrored else image)
     with FileSystems.create(path, "image/png") as file:

@@ -40,7 +40,7 @@ def line_chart(
         An `<svg>` element.
     """
     values_in_words = "; ".join(f"{name}: {_list_values(v)}" for name, v in series.items())
-    places = ", ".join(f"{value:.2g}" for value in x)
+    places = ", ".join(f"{value:.3g}" for value in x)
     with svg_style():
         figure, axes = new_figure(HEIGHT)
         for (name, values), line in zip(series.items(), _LINES, strict=False):

@@ -1,7 +1,5 @@
 """report.html: the report of an evaluation."""
 
-import base64
-import dataclasses
 import itertools
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,32 +10,21 @@ from markupsafe import Markup
 
 from components.features.options import SEARCH_SPACE
 from components.sample_evaluator import sources
+from components.sample_evaluator.report import judged
+from components.sample_evaluator.report.figures import Pictures, arrange
+from components.sample_evaluator.report.texts import number, percent
 
+REASONS = 4  # shown; further ones are collapsed, so that a phone shows pictures soon
 
-@dataclasses.dataclass(frozen=True)
-class Pictures:
-    """PNG files in the report; None if there is none.
-
-    Attributes:
-        samples: grid of the candidate's first samples.
-        real: grid of held-out images.
-        nearest_pairs: the first samples, each above its nearest training image.
-        trajectories: one row for each of the first seeds, from noise to image.
-        missing_kinds: held-out images of the kinds that are missing, one row for each.
-    """
-
-    samples: bytes | None = None
-    real: bytes | None = None
-    nearest_pairs: bytes | None = None
-    trajectories: bytes | None = None
-    missing_kinds: bytes | None = None
+# What metrics.json may have or lack, beside its other parts.
+_OPTIONAL = ("kinds", "warnings", "features_warning")
 
 
 def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
     """Renders the report as a self-contained HTML page.
 
     Args:
-        summary: from `summary.summarize`; parts that are None or empty are omitted.
+        summary: from `summary.summarize`; parts that are None, empty or missing are omitted.
         pictures: the pictures to include.
     """
     environment = jinja2.Environment(
@@ -47,21 +34,31 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = _number
-    environment.filters["limits"] = _limits
+    environment.filters["number"] = number
+    environment.filters["percent"] = percent
     errors = _error_series(summary["error_by_alpha"])
     edges = summary["error_by_alpha"]["edges"] if errors else []
     pairs = itertools.pairwise(edges)
     class_metrics = _class_metrics(summary["classes"])
     history_charts = _history_charts(summary) if summary["history"] else {}
+    shown = judged.judged_metrics(summary)
     return environment.get_template("report.html.j2").render(
-        summary,
+        dict.fromkeys(_OPTIONAL) | summary,
         search_space=SEARCH_SPACE.name,
-        pictures=list(_shown(pictures, summary)),
+        verdict=_verdict(summary),
+        setting=[" · ".join(_judged(summary)), " · ".join(_conditions(summary))],
+        nb_reason=REASONS,
+        figures=arrange(pictures, summary),
+        judged=shown,
+        left_out=list(_left_out(summary, shown)),
+        ticks=judged.ticks(),
+        metric_rows=list(_metric_rows(summary)),
+        spectrum_rows=list(_spectrum_rows(summary.get("spectrum"))),
+        kind_rows=list(_kind_rows(summary.get("kinds"))),
         error_series=errors,
         error_chart=errors and _error_chart(edges, errors),
         error_rows=[
-            [f"{_number(low)} to {_number(high)}", *map(_number, values)]
+            [f"{number(low)} to {number(high)}", *map(number, values)]
             for (low, high), *values in zip(pairs, *errors.values(), strict=True)
         ],
         class_metrics=class_metrics,
@@ -74,57 +71,104 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
     )
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}".replace("-", "−")
-
-
 def _numbers(values: Mapping[str, float | None], names: Iterable[str]) -> list[str]:
-    return [_number(values.get(name)) for name in names]
+    return [number(values.get(name)) for name in names]
 
 
-def _limits(metric: Mapping[str, Any]) -> str:
-    """The limits of a metric, one per line; empty without limits."""
-    phrases = {
-        "minimum": "at least {}",
-        "maximum": "at most {}",
-        "max_worsening": "at most {} worse than the baseline",
-    }
-    return "\n".join(
-        phrase.format(_number(metric[name]))
-        for name, phrase in phrases.items()
-        if metric[name] is not None
+def _verdict(summary: Mapping[str, Any]) -> str:
+    """What the verdict means, as one sentence."""
+    if summary["nb_step"] is None and summary["images"].get(sources.CANDIDATE):  # a folder
+        return "The images keep the limits." if summary["blessed"] else "The images miss limits:"
+    if summary["mode"] != "auto":
+        kept = "is pushed" if summary["blessed"] else "is not pushed"
+        return f"The model {kept} whatever the limits say."
+    if summary["blessed"]:
+        return "The model keeps its limits and may be pushed."
+    return "The model may not be pushed:"
+
+
+def _judged(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What was judged, in phrases."""
+    if summary.get("evaluated"):
+        yield f"Judged {summary['evaluated'][:16].replace('T', ' ')} UTC"
+    yield summary["model"]["uri"]
+    if summary.get("shape"):
+        height, width, channels = summary["shape"]
+        color = {1: "gray", 3: "color"}.get(channels, f"{channels} channels")
+        yield f"{height}x{width} pixels, {color}"
+    images = summary["images"]
+    count = images.get(sources.CANDIDATE, 0)
+    if summary["nb_step"]:
+        seeds = f"seeds from {summary['seed']}, {summary['nb_step']} solver steps"
+        yield f"{count} samples ({seeds})"
+    else:
+        yield f"{count} samples"
+    names = {sources.REAL: "held-out", sources.TRAIN: "training", sources.HOLDOUT: "data.holdout"}
+    counts = [f"{images[name]} {text}" for name, text in names.items() if name in images]
+    yield f"beside {', '.join(counts)} images"
+
+
+def _conditions(summary: Mapping[str, Any]) -> Iterator[str]:
+    """How it was judged, in phrases."""
+    settings = ", ".join(
+        f"{name} {value}" for name, value in (summary["feature_settings"] or {}).items()
     )
+    yield f"Features {summary['features']}{f' ({settings})' if settings else ''}"
+    if summary.get("limits"):
+        yield f"limits {summary['limits']}"
+    baseline = summary["baseline"]
+    uri = f" ({baseline['uri']})" if baseline["uri"] else ""
+    yield f"baseline: {baseline['status']}{uri}"
+    for name, folder in (summary.get("folders") or {}).items():
+        # The model and its baseline are already named.
+        if folder and folder not in (summary["model"]["uri"], baseline["uri"]):
+            yield f"{name}: {folder}"
 
 
-def _shown(pictures: Pictures, summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The available pictures with their texts."""
-    seed = summary["seed"]
-    # Without solver steps, the candidate is a folder of images.
-    order = "first by hash" if summary["nb_step"] is None else f"from seed {seed}"
-    texts = [
-        (
-            pictures.samples,
-            f"Samples, {order}",
-            f"Grid of the candidate's first samples, {order}",
-        ),
-        (pictures.real, "Held-out images", "Grid of held-out images, first by hash"),
-        (
-            pictures.nearest_pairs,
-            f"The first samples, each above its nearest training image in the feature space "
-            f"{SEARCH_SPACE.name}, which is mirrored where that is nearer",
-            "Pairs of a sample, above, and its nearest training image, below, "
-            "mirrored where that is nearer",
-        ),
-        (
-            pictures.trajectories,
-            f"From noise (left) to sample (right), one row per seed from {seed}",
-            "Grid of trajectories: each row goes from noise to a sample",
-        ),
-    ]
-    for png, caption, alternative in texts:
-        if png is not None:
-            uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-            yield {"uri": uri, "caption": caption, "alternative": alternative}
+def _left_out(summary: Mapping[str, Any], shown: Sequence[judged.Judged]) -> Iterator[str]:
+    """What was left out, except for the metrics that are shown with their own sentences."""
+    names = tuple(one.name for one in shown if one.status == judged.LEFT_OUT)
+    yield from (text for text in summary.get("left_out") or [] if not text.startswith(names))
+
+
+def _metric_rows(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """All metrics, with their numbers as texts by column."""
+    marks = {judged.PASSED: "✓ passed", judged.FAILED: "✗ failed"}
+    for name, metric in summary["metrics"].items():
+        place, margin = metric.get("place"), metric.get("place_margin")
+        spread = f" ± {number(metric['stddev'])}" if metric["stddev"] is not None else ""
+        error = f" ± {percent(margin)}" if margin is not None else ""
+        yield {
+            "name": name,
+            "larger_is_better": metric["larger_is_better"],
+            "cells": {
+                "candidate": number(metric["candidate"]) + spread,
+                "baseline": number(metric["baseline"]),
+                "training images (floor)": number(metric["train"]),
+                "noise (ceiling)": number(metric["noise"]),
+                "way to noise": percent(place) + error,
+                "best earlier": percent(metric.get("best_place")),
+                "limits": "\n".join(judged.limits_of(metric)) or "none",
+                "outcome": marks.get(metric.get("status"), metric.get("status") or "–"),
+            },
+        }
+
+
+def _spectrum_rows(spectrum: Mapping[str, Any] | None) -> Iterator[list[str]]:
+    if spectrum:
+        missing = [None] * len(spectrum["frequencies"])
+        names = (sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
+        columns = [spectrum["frequencies"], *(spectrum.get(name) or missing for name in names)]
+        yield from ([number(value) for value in row] for row in zip(*columns, strict=True))
+
+
+def _kind_rows(kinds: Mapping[str, Any] | None) -> Iterator[list[str]]:
+    """The kinds with their numbers, the missing ones first."""
+    found = (kinds or {}).get("kinds") or []
+    for kind in sorted(found, key=lambda kind: not kind["missing"]):
+        name = kind["name"] or "(no label)"
+        counts = [number(kind[column]) for column in ("held_out", "expected", "estimated")]
+        yield [f"✗ {name}, missing" if kind["missing"] else name, *counts]
 
 
 def _error_series(errors: Mapping[str, Any] | None) -> dict[str, list[float]]:

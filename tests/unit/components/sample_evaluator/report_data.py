@@ -2,20 +2,33 @@
 
 import numpy as np
 
-from components.sample_evaluator.report.page import Pictures
+from components.sample_evaluator.report.figures import Pictures
 from trainer.common.image_grid import grid_png
 
 # As many as there may be: their table is wider than a phone.
 CLASS_METRICS = ("kid", "frechet_distance", "precision", "recall", "density", "coverage")
+OPTIONAL = (  # parts that may be null
+    "spectrum",
+    "kinds",
+    "features_warning",
+    "evaluated",
+    "shape",
+    "folders",
+    "limits",
+    "memorization",
+    "classes",
+    "error_by_alpha",
+)
 HOSTILE = '<script>alert("x")</script><img src=http://example.com/x>'
 
 
 def make_metric(candidate, *, larger_is_better=False, **others):
     nothing = ("baseline", "train", "noise", "stddev", "worsening", "margin")
-    limits = ("minimum", "maximum", "max_worsening")
+    limits = ("minimum", "maximum", "max_worsening", "max_place")
+    places = ("place", "place_margin", "best_place", "status", "sentence")
     return {
         "candidate": candidate,
-        **dict.fromkeys([*nothing, *limits]),
+        **dict.fromkeys([*nothing, *limits, *places]),
         "passed": True,
         "larger_is_better": larger_is_better,
         "unavailable": None,
@@ -29,8 +42,20 @@ def make_summary(**changes):
         "blessed": False,
         "mode": "auto",
         "reasons": ["kid 0.0312 exceeds 0.02", "recall 0.41 is below 0.5"],
+        "warnings": ["the held-out images are few: differences of 1% cannot be seen"],
+        "left_out": ["frechet_distance_inf: 120 images are too few"],
+        "features_warning": "random_conv hardly sees faces: name a trained network",
+        "evaluated": "2026-05-14T09:41:27+00:00",
+        "shape": [32, 32, 3],
+        "folders": {
+            "candidate": "/workspace/artifacts/Trainer/model/31",
+            "real": "/srv/pictures",
+            "train": "/srv/pictures, split by hash",
+            "baseline": None,
+        },
+        "limits": "default",
         "features": "random_conv",
-        "feature_settings": {},
+        "feature_settings": {"resolution": 32},
         "features_warning": None,
         "nb_step": 32,
         "seed": 7,
@@ -48,15 +73,84 @@ def make_summary(**changes):
                 stddev=0.0021,
                 maximum=0.02,
                 max_worsening=0.01,
-                passed=False,
+                max_place=0.05,
+                place=0.0164,
+                place_margin=0.0041,
+                best_place=0.0065,
+                status="failed",
+                sentence="Worse than the best model before it, by more than chance explains.",
             ),
-            "frechet_distance_inf": make_metric(None, unavailable="120 images are too few"),
+            "frechet_distance_inf": make_metric(
+                None,
+                unavailable="120 images are too few",
+                max_place=0.05,
+                status="left out",
+                sentence="Not judged, since 120 images are too few.",
+            ),
             "recall": make_metric(
-                0.41, train=0.83, noise=0.0, minimum=0.5, larger_is_better=True, passed=False
+                0.41,
+                train=0.83,
+                noise=0.0,
+                minimum=0.5,
+                larger_is_better=True,
+                place=0.506,
+                status="failed",
             ),
             "coverage": make_metric(
-                0.77, train=0.95, noise=0.0, minimum=0.5, larger_is_better=True
+                0.97,
+                train=0.95,
+                noise=0.0,
+                minimum=0.5,
+                larger_is_better=True,
+                place=-0.02,
+                place_margin=0.02,
+                status="passed",
             ),
+            "density": make_metric(0.9, larger_is_better=True, status="not judged"),
+            "spectrum_distance": make_metric(
+                0.4,
+                train=0.02,
+                noise=5.0,
+                max_place=0.03,
+                place=0.076,
+                place_margin=0.011,
+                status="failed",
+            ),
+            "color_distance": make_metric(
+                7.0,
+                train=1.0,
+                noise=5.0,
+                max_place=0.03,
+                place=1.5,
+                status="passed",
+                sentence="Somewhat darker than the data.",
+            ),
+        },
+        "spectrum": {
+            "frequencies": [1, 2, 4, 8, 16],
+            "candidate": [1.0, 0.98, 0.9, 0.7, 0.5],
+            "baseline": [1.0, 0.97, 0.95, 0.93, None],
+            "train": [1.01, 1.0, 0.99, 1.0, 1.02],
+            "noise": [0.01, 0.1, 3.0, 40.0, 271.0],
+        },
+        "kinds": {
+            "by": "class",
+            "accuracy": 0.93,
+            "kinds": [
+                {
+                    "name": name,
+                    "held_out": held_out,
+                    "expected": held_out,
+                    "estimated": estimated,
+                    "missing": missing,
+                }
+                for name, held_out, estimated, missing in (
+                    ("cat", 70, 101.5, False),
+                    ("dog", 45, 18.5, False),
+                    ("", 5, 0, True),
+                )
+            ],
+            "unavailable": None,
         },
         "memorization": {
             "candidate": {"share": 0.025, "mirrored_share": 0.75, "distance_ratio": 0.94},
@@ -104,15 +198,10 @@ def make_summary(**changes):
 
 def make_bare_summary(**changes):
     """The summary of a first model, with no part that may be missing."""
-    return make_summary(
-        memorization=None,
-        kinds=None,
-        classes=None,
-        error_by_alpha=None,
-        history=[],
-        baseline={"uri": None, "status": "there is none yet"},
-        **changes,
-    )
+    absent = dict.fromkeys(OPTIONAL)
+    empty = {"warnings": [], "left_out": [], "history": []}
+    baseline = {"uri": None, "status": "there is none yet"}
+    return make_summary(**{**absent, **empty, "baseline": baseline, **changes})
 
 
 def make_pictures():
@@ -123,5 +212,6 @@ def make_pictures():
         real=grid_png(images[::-1]),
         nearest_pairs=grid_png(images[:20], columns=10),
         trajectories=grid_png(images[:54], columns=9),
-        missing_kinds=grid_png(images[60:68], columns=8),
+        missing_kinds=grid_png(images[:10], columns=10),
+        worst_samples=grid_png(images[:16]),
     )

@@ -401,11 +401,11 @@ def test_a_model_with_every_signature_shows_all_there_is_to_see(evaluate, good_s
     assert len(errors["candidate"]) == len(errors["ceiling"]) == 10
     assert errors["baseline"] is None  # it only draws
     assert outcome.summary["history"] == []
-    for name in ("samples", "nearest_pairs", "trajectories"):
+    for name in ("samples", "nearest_pairs", "trajectories", "worst_samples"):
         assert (outcome.folder / f"{name}.png").exists()
     page = (outcome.folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("<img ") == 4
-    assert page.count("<svg ") == 1
+    assert page.count("<img ") == 5
+    assert page.count("<svg ") == 2  # the error by alpha and the bar of the copies
 
 
 def test_the_history_holds_the_earlier_evaluations(evaluate, good_stock, tmp_path):

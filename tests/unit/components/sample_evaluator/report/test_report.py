@@ -3,18 +3,25 @@
 import html.parser
 
 import pytest
-from report_data import HOSTILE, make_bare_summary, make_metric, make_pictures, make_summary
+from report_data import (
+    HOSTILE,
+    OPTIONAL,
+    make_bare_summary,
+    make_metric,
+    make_pictures,
+    make_summary,
+)
 
 from components.sample_evaluator.report.page import Pictures, render
 
 SECTIONS = [
-    "Metrics",
-    "Memorization",
     "Images",
-    "Denoising error by alpha",
-    "Classes",
+    "What was judged",
+    "Classes of images",
+    "All numbers",
     "History",
-    "Setting",
+    "Denoising error by alpha",
+    "More images",
 ]
 
 
@@ -30,7 +37,7 @@ class Elements(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.found.append((tag, dict(attributes)))
-        self._in_heading = tag in ("h1", "h2", "h3")
+        self._in_heading = tag in ("h1", "h2")
 
     def handle_data(self, data):
         if self._in_heading:
@@ -47,7 +54,21 @@ def page():
 
 
 def test_the_verdict_and_its_reasons_come_first(page):
-    texts = ("Not blessed</h1>", "kid 0.0312 exceeds", "recall 0.41 is below", "<table")
+    texts = (
+        "Not blessed</h1>",
+        "may not be pushed",
+        "kid 0.0312 exceeds",
+        "recall 0.41 is below",
+        "random_conv hardly sees faces",
+        "Judged 2026-05-14 09:41 UTC · /workspace/artifacts/Trainer/model/31 · 32x32 pixels, "
+        "color · 120 samples (seeds from 7, 32 solver steps) · beside 120 held-out, "
+        "110 training images",
+        "Features random_conv (resolution 32) · limits default · baseline: compared "
+        "(/workspace/artifacts/Trainer/model/12) · real: /srv/pictures",
+        "<img",
+        "<article",
+        "<table",
+    )
     places = [page.index(text) for text in texts]
     assert places == sorted(places)
     assert "✓ Blessed</h1>" in render(make_summary(blessed=True), Pictures())
@@ -68,7 +89,7 @@ def test_headings_name_the_sections_in_their_order(page):
 
 def test_what_is_missing_leaves_its_section_out():
     headings = Elements(render(make_bare_summary(), Pictures())).headings
-    assert headings[1:] == [("h2", "Metrics"), ("h2", "Setting")]
+    assert headings[1:] == [("h2", "What was judged"), ("h2", "All numbers")]
 
 
 def test_every_section_is_a_landmark_with_its_heading_as_name(page):
@@ -88,6 +109,9 @@ def test_every_section_is_a_landmark_with_its_heading_as_name(page):
         "at least 0.5",
         "frechet_distance_inf has no value: 120 images are too few",
         "n = 120",
+        "at most 5% of the way to noise",
+        "<td>271</td>",  # the spectrum of noise
+        "1.6% ± 0.41%",
         "the limit for the candidate is\n0.05",  # memorization
         "0.0125",
         "<td>0.043</td>",  # a class
@@ -100,12 +124,93 @@ def test_the_page_contains_each_number(page, text):
     assert text in page
 
 
-def test_a_metric_without_limits_neither_passes_nor_fails():
-    summary = make_bare_summary(metrics={"kid": make_metric(0.01)})
+@pytest.mark.parametrize("status", [None, "not judged"])
+def test_a_metric_without_limits_neither_passes_nor_fails(status):
+    summary = make_bare_summary(metrics={"kid": make_metric(0.01, status=status)})
     page = render(summary, Pictures())
     assert "none</td>" in page
-    assert "✓ yes" not in page
-    assert "✗ no<" not in page
+    assert f"{status or '–'}</td>" in page
+    assert "passed" not in page
+    assert "failed" not in page
+    assert "<article" not in page
+
+
+def test_the_outcome_is_that_of_the_gate_and_not_that_of_the_limits():
+    metric = make_metric(0.4, max_worsening=0.0, larger_is_better=True)
+    for status, mark in (("failed", "✗ failed"), ("not judged", None), (None, None)):
+        page = render(
+            make_bare_summary(metrics={"coverage": metric | {"status": status}}), Pictures()
+        )
+        for text in ("✓ passed", "✗ failed"):
+            assert (text in page) == (text == mark)
+
+
+def test_many_reasons_are_collapsed():
+    reasons = [f"reason {i}" for i in range(9)]
+    page = render(make_summary(reasons=reasons), Pictures())
+    assert page.index("reason 3<") < page.index("<summary>5 more<") < page.index("reason 4<")
+    assert "more</summary>" not in render(make_summary(reasons=reasons[:4]), Pictures())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"blessed": True}, "The model keeps its limits and may be pushed."),
+        ({"mode": "always", "blessed": True}, "The model is pushed whatever the limits say."),
+        ({"mode": "never"}, "The model is not pushed whatever the limits say."),
+        ({"nb_step": None}, "The images miss limits:"),
+        ({"nb_step": None, "blessed": True}, "The images keep the limits."),
+    ],
+)
+def test_the_verdict_is_a_sentence(changes, sentence):
+    assert f"<p>{sentence}</p>" in render(make_summary(**changes), Pictures())
+
+
+def test_what_was_left_out_is_said_once(page):
+    assert "Left out: " not in page  # the metric's own sentence says so
+    assert "Not judged, since 120 images are too few." in page
+    page = render(make_summary(left_out=["kinds: no features of the pixels"]), Pictures())
+    assert "Left out: kinds: no features of the pixels" in page
+
+
+def test_missing_kinds_come_first(page):
+    rows = ["✗ (no label), missing</th><td>5</td><td>5</td><td>0</td>", "cat</th><td>70</td>"]
+    assert page.index(rows[0]) < page.index(rows[1])
+    assert "for 93% of the held-out images" in page
+
+
+def test_a_model_without_labels_has_a_table_of_clusters():
+    kind = {"name": "1", "held_out": 8, "expected": 7.5, "estimated": None, "missing": False}
+    kinds = {"by": "cluster", "accuracy": None, "kinds": [kind], "unavailable": None}
+    page = render(make_bare_summary(kinds=kinds), Pictures())
+    assert "Clusters of images</h2>" in page
+    assert '<th scope="row">1</th><td>8</td><td>7.5</td><td>–</td>' in page
+
+
+def test_kinds_that_could_not_be_counted_say_why():
+    kinds = {"by": None, "accuracy": None, "kinds": [], "unavailable": "only 60 images"}
+    page = render(make_bare_summary(kinds=kinds), Pictures())
+    assert "Kinds of images were not counted: only 60 images" in page
+
+
+@pytest.mark.parametrize("name", [*OPTIONAL, "warnings", "left_out"])
+def test_any_part_may_be_null(name):
+    assert ">None" not in render(make_summary(**{name: None}), make_pictures())
+
+
+@pytest.mark.parametrize("name", sorted(set(make_metric(0.1)) - {"larger_is_better", "passed"}))
+def test_anything_about_a_metric_may_be_null(name):
+    metrics = {key: found | {name: None} for key, found in make_summary()["metrics"].items()}
+    page = render(make_summary(metrics=metrics), make_pictures())
+    assert ">None" not in page
+    assert ">nan" not in page
+
+
+@pytest.mark.parametrize("name", ["candidate", "baseline", "train", "noise"])
+def test_a_spectrum_may_lack_lines(name):
+    spectrum = make_summary()["spectrum"]
+    page = render(make_summary(spectrum=spectrum | {name: None}), Pictures())
+    assert ("Blurrier than the data: 60%" in page) == (name != "candidate")
 
 
 def test_each_metric_shows_its_direction():
@@ -117,11 +222,31 @@ def test_each_metric_shows_its_direction():
 
 def test_text_from_outside_is_not_markup():
     summary = make_summary(
-        reasons=[HOSTILE],
+        reasons=[HOSTILE] * 9,
+        warnings=[HOSTILE],
+        left_out=[HOSTILE],
+        features_warning=HOSTILE,
+        evaluated=HOSTILE,
+        folders={"real": HOSTILE, HOSTILE: "x"},
+        limits=HOSTILE,
+        feature_settings={HOSTILE: HOSTILE},
+        kinds={
+            "by": HOSTILE,
+            "accuracy": 0.5,
+            "kinds": [
+                {"name": HOSTILE, "held_out": 1, "expected": 1, "estimated": 1, "missing": True}
+            ],
+            "unavailable": HOSTILE,
+        },
         features=HOSTILE,
         model={"uri": HOSTILE},
         baseline={"uri": HOSTILE, "status": HOSTILE},
-        metrics={HOSTILE: make_metric(0.1, unavailable=HOSTILE)},
+        metrics={
+            HOSTILE: make_metric(
+                0.1, unavailable=HOSTILE, sentence=HOSTILE, status="failed", place=0
+            ),
+            f"other {HOSTILE}": make_metric(0.1, status=HOSTILE),
+        },
         classes={HOSTILE: {"images": 1, "metrics": {HOSTILE: 0.1}}},
         history=[{"model": HOSTILE, "evaluated": HOSTILE, "metrics": {HOSTILE: 0.1}}],
     )
@@ -129,14 +254,14 @@ def test_text_from_outside_is_not_markup():
     elements = Elements(page)
     assert elements.named("script") == []
     assert all(image["src"].startswith("data:") for image in elements.named("img"))
-    assert page.count("&lt;script&gt;") > 10
+    assert page.count("&lt;script&gt;") > 20
 
 
 def test_the_page_loads_nothing_from_the_network(page):
     elements = Elements(page)
     links = [a.get("src") or a.get("href") for _, a in elements.found if {"src", "href"} & set(a)]
     links = [link for link in links if not link.startswith("#")]  # within a chart
-    assert len(links) == 4
+    assert len(links) == 6
     assert all(link.startswith("data:image/png;base64,") for link in links)
     [policy] = [a for a in elements.named("meta") if a.get("http-equiv")]
     assert policy["http-equiv"] == "Content-Security-Policy"
@@ -147,12 +272,14 @@ def test_every_picture_and_chart_has_a_text_alternative(page):
     elements = Elements(page)
     assert all(image["alt"] for image in elements.named("img"))
     charts = elements.named("svg")
-    assert len(charts) == 3  # the error, and two metrics that earlier models have
+    # Bars of five metrics and of the copies, the spectrum, the error, and two of the history.
+    assert len(charts) == 10
     assert all(chart["role"] == "img" and chart["aria-label"] for chart in charts)
 
 
 def test_a_baseline_without_errors_has_no_line():
     errors = {**make_summary()["error_by_alpha"], "baseline": None}
-    [chart, *_] = Elements(render(make_summary(error_by_alpha=errors), Pictures())).named("svg")
+    charts = Elements(render(make_summary(error_by_alpha=errors), Pictures())).named("svg")
+    [chart] = [one for one in charts if one["aria-label"].startswith("Denoising error")]
     assert "candidate: 0.3" in chart["aria-label"]
     assert "baseline" not in chart["aria-label"]

@@ -20,6 +20,19 @@ LINES_OF_NAMES = """
 """
 
 
+OPEN_DETAILS = "document.querySelectorAll('details').forEach(one => { one.open = true })"
+
+# How far the marks of each bar are from the left and the right of the window.
+MARKS = """
+[...document.querySelectorAll('svg.place')].map(bar =>
+  [...bar.querySelectorAll('circle, text')].map(mark => {
+    const box = mark.getBoundingClientRect();
+    return [box.left, innerWidth - box.right];
+  })
+)
+"""
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
@@ -31,7 +44,8 @@ def page(tmp_path_factory):
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_the_page_fits_its_window_and_can_be_read(chromium, page, width, scheme):
     chromium.open(page, width, scheme)
-    chromium.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    assert chromium.evaluate("document.documentElement.scrollWidth") == width
+    chromium.evaluate(OPEN_DETAILS)
     assert_quiet(chromium)
     assert chromium.evaluate("innerWidth") == width
     assert chromium.evaluate("document.documentElement.scrollWidth") == width
@@ -45,8 +59,42 @@ def test_the_page_fits_its_window_and_can_be_read(chromium, page, width, scheme)
 def test_every_picture_is_shown(chromium, page):
     chromium.open(page, PHONE, "light")
     widths = chromium.evaluate("[...document.images].map(image => image.naturalWidth)")
-    assert len(widths) == 4
+    assert len(widths) == 6
     assert min(widths) > 0
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_pictures_stand_above_the_first_table(chromium, page, width):
+    chromium.open(page, width, "light")
+    bottom = chromium.evaluate("document.images[1].getBoundingClientRect().bottom")
+    assert (
+        0
+        < bottom
+        < chromium.evaluate("document.querySelector('table').getBoundingClientRect().top")
+    )
+
+
+def test_samples_stand_beside_held_out_images_on_a_desk_and_above_them_on_a_phone(chromium, page):
+    places = "[0, 1].map(i => document.images[i].getBoundingClientRect().top)"
+    chromium.open(page, DESK, "light")
+    first, second = chromium.evaluate(places)
+    assert first == second
+    chromium.open(page, PHONE, "light")
+    first, second = chromium.evaluate(places)
+    assert first < second
+
+
+def test_a_first_screen_of_a_phone_shows_the_beginning_of_the_samples(chromium, page):
+    chromium.open(page, PHONE, "light")
+    assert chromium.evaluate("document.images[0].getBoundingClientRect().top") < 600
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_the_marks_of_bars_are_within_the_window(chromium, page, width):
+    chromium.open(page, width, "light")
+    bars = chromium.evaluate(MARKS)
+    assert len(bars) == 6
+    assert min(edge for bar in bars for mark in bar for edge in mark) >= 0
 
 
 def test_a_phone_shows_the_metrics_as_cards_that_name_each_number(chromium, page):
@@ -64,6 +112,7 @@ def test_the_name_of_each_metric_stands_in_one_line(chromium, tmp_path):
     path.write_text(render(make_bare_summary(metrics=metrics), Pictures()), encoding="utf-8")
     for width in (PHONE, DESK):
         chromium.open(path, width, "light")
+        chromium.evaluate(OPEN_DETAILS)
         lines = chromium.evaluate(LINES_OF_NAMES)
         assert len(lines) == len(CATALOG)
         assert set(lines) == {1}
@@ -83,7 +132,21 @@ def test_long_and_hostile_texts_neither_run_nor_break_the_page(chromium, tmp_pat
         reasons=[long],
         features=long,
         model={"uri": long},
-        metrics={"metric_" * 30: make_metric(0.1, unavailable=long)},
+        metrics={
+            "metric_" * 30: make_metric(
+                0.1, unavailable=long, sentence=long, status="failed", place=0
+            )
+        },
+        warnings=[long],
+        folders={"real": long},
+        kinds={
+            "by": "class",
+            "accuracy": None,
+            "kinds": [
+                {"name": long, "held_out": 1, "expected": 1, "estimated": 1, "missing": True}
+            ],
+            "unavailable": long,
+        },
     )
     path = tmp_path / "report.html"
     path.write_text(render(summary, Pictures()), encoding="utf-8")

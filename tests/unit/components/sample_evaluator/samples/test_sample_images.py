@@ -6,7 +6,7 @@ import pytest
 from evaluator_data import BEAM_ARGS, open_png, serialize
 
 from components.images.batches import ImageBatch
-from components.images.records import example_key
+from components.images.records import example_key, scattered_key
 from components.images.write_grid import WriteGrid
 from components.sample_evaluator.samples.draw import batch_seeds, draw_noise, seed_key
 from components.sample_evaluator.sources import CANDIDATE, NOISE
@@ -38,6 +38,18 @@ def test_equal_pixels_under_two_paths_have_two_keys(digits):
     assert first != other
     assert example_key(first).split()[0] == example_key(other).split()[0]
     assert example_key(first) != example_key(other)
+
+
+def test_scattered_keys_mix_images_that_repeat(digits):
+    records = [
+        serialize(digit).replace(b"images/", b"%06d/" % i)
+        for digit in digits[:5]
+        for i in range(400)
+    ]
+    pixels = [example_key(record).split()[0] for record in sorted(records, key=scattered_key)]
+    assert len(set(pixels[:100])) == 5
+    first = sorted(records, key=example_key)[:100]
+    assert len({example_key(record).split()[0] for record in first}) == 1
 
 
 def test_noise_depends_on_the_seed_alone():
