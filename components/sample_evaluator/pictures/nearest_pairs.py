@@ -23,6 +23,7 @@ class WriteNearestPairs(beam.PTransform):
     """Writes a PNG grid of two rows: samples, and below each its nearest training image.
 
     The samples are those nearest to a training image, the nearest first: copies are among them.
+    A sample that repeats is shown once.
 
     A training image that is nearest mirrored is shown mirrored, so that a copy is seen as one.
     Only the training images in the picture are decoded again, so that no worker needs them all.
@@ -51,7 +52,9 @@ class WriteNearestPairs(beam.PTransform):
         samples, nearest, training = inputs
         found = beam.pvalue.AsDict(
             nearest
-            | "OfSamples" >> beam.FlatMap(_of_samples)
+            | "OfSamples" >> beam.FlatMap(_by_digest)
+            | "Distinct" >> beam.CombinePerKey(min)
+            | beam.Values()
             | "Nearest" >> beam.combiners.Top.Smallest(PAIRS)
             | "Each" >> beam.FlatMap(lambda pairs: [(key, rest) for rest, key in pairs])
         )
@@ -69,10 +72,12 @@ class WriteNearestPairs(beam.PTransform):
         )
 
 
-def _of_samples(pair: tuple[ImageFeatures, bytes | None]) -> Iterator[tuple[_Nearest, bytes]]:
+def _by_digest(
+    pair: tuple[ImageFeatures, bytes | None],
+) -> Iterator[tuple[bytes, tuple[_Nearest, bytes]]]:
     image, nearest = pair
     if image.source == sources.CANDIDATE and nearest is not None:
-        yield (image.distance, nearest, image.mirrored), image.key
+        yield image.digest, ((image.distance, nearest, image.mirrored), image.key)
 
 
 def _pick(record: bytes, found: Mapping[bytes, _Nearest]) -> Iterator[list[bytes]]:

@@ -11,11 +11,11 @@ from components.images.features import ImageFeatures
 from components.sample_evaluator import sources
 from trainer.common.image_grid import grid_png
 
-WORST = 16  # samples
+WORST, COLUMNS = 16, 8  # samples, and samples in a row
 
 
 class WriteWorstSamples(beam.PTransform):
-    """Writes a PNG grid of the samples farthest from real images, the farthest first.
+    """Writes a PNG grid of the samples farthest from real images, the farthest first, each once.
 
     How far a sample is, is its distance to the nearest training image, which is known: there are
     more training images than held-out ones, so that a sample without a near one is like no real
@@ -36,7 +36,9 @@ class WriteWorstSamples(beam.PTransform):
         samples, nearest = inputs
         distances = beam.pvalue.AsDict(
             nearest
-            | "OfSamples" >> beam.FlatMap(_distance)
+            | "OfSamples" >> beam.FlatMap(_by_digest)
+            | "Distinct" >> beam.CombinePerKey(max)
+            | beam.Values()
             | "Farthest" >> beam.combiners.Top.Largest(WORST)
             | "Each" >> beam.FlatMap(lambda found: [(key, distance) for distance, key in found])
         )
@@ -48,10 +50,12 @@ class WriteWorstSamples(beam.PTransform):
         )
 
 
-def _distance(pair: tuple[ImageFeatures, bytes | None]) -> Iterator[tuple[float, bytes]]:
+def _by_digest(
+    pair: tuple[ImageFeatures, bytes | None],
+) -> Iterator[tuple[bytes, tuple[float, bytes]]]:
     image, nearest = pair
     if image.source == sources.CANDIDATE and nearest is not None:
-        yield image.distance, image.key
+        yield image.digest, (image.distance, image.key)
 
 
 def _select(
@@ -67,4 +71,4 @@ def _write(images: Mapping[bytes, np.ndarray], distances: Mapping[bytes, float],
         return
     keys = sorted(images, key=lambda key: (distances[key], key), reverse=True)
     with FileSystems.create(path, "image/png") as file:
-        file.write(grid_png(np.stack([images[key] for key in keys])))
+        file.write(grid_png(np.stack([images[key] for key in keys]), COLUMNS))

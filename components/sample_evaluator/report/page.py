@@ -168,7 +168,7 @@ def _kind_rows(kinds: Mapping[str, Any] | None) -> Iterator[list[str]]:
     for kind in sorted(found, key=lambda kind: not kind["missing"]):
         name = kind["name"] or "(no label)"
         counts = [number(kind[column]) for column in ("held_out", "expected", "estimated")]
-        yield [f"✗ {name}, missing" if kind["missing"] else name, *counts]
+        yield [f"✗ {name}" if kind["missing"] else name, *counts]
 
 
 def _error_series(errors: Mapping[str, Any] | None) -> dict[str, list[float]]:

@@ -122,8 +122,8 @@ def make_summary(**changes):
                 noise=5.0,
                 max_place=0.03,
                 place=1.5,
-                status="passed",
-                sentence="Somewhat darker than the data.",
+                status="failed",
+                sentence="Much darker than the data.",
             ),
         },
         "spectrum": {
@@ -157,21 +157,6 @@ def make_summary(**changes):
             "baseline": {"share": 0.0125, "mirrored_share": 0.5, "distance_ratio": 0.97},
             "noise": {"share": 0.0, "mirrored_share": 0.0, "distance_ratio": 3.6},
             "maximum": 0.05,
-        },
-        "kinds": {
-            "by": "class",
-            "accuracy": 0.93,
-            "kinds": [
-                {
-                    "name": name,
-                    "held_out": count,
-                    "expected": float(count),
-                    "estimated": estimated,
-                    "missing": estimated < count / 5,
-                }
-                for name, count, estimated in (("cat", 70, 118.4), ("dog", 50, 1.6))
-            ],
-            "unavailable": None,
         },
         "classes": {
             "cat": {"images": 70, "metrics": dict.fromkeys(CLASS_METRICS, 0.021)},

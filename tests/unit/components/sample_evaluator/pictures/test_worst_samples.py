@@ -7,7 +7,7 @@ from evaluator_data import BEAM_ARGS, open_png
 
 from components.images.batches import ImageBatch
 from components.images.features import ImageFeatures
-from components.sample_evaluator.pictures.worst_samples import WORST, WriteWorstSamples
+from components.sample_evaluator.pictures.worst_samples import COLUMNS, WORST, WriteWorstSamples
 from components.sample_evaluator.samples.draw import seed_key
 from components.sample_evaluator.sources import CANDIDATE, REAL
 from trainer.common.image_grid import image_grid
@@ -17,9 +17,12 @@ def write(folder, images, distances, batch_size=32, nearest=b"training"):
     """Writes the picture of samples with these distances; returns it, None without one."""
     keys = [seed_key(i) for i in range(len(images))]
     found = [
-        (ImageFeatures(source, key, "", False, b"", np.zeros(1), distance=distance), nearest)
+        (
+            ImageFeatures(source, key, "", False, image.tobytes(), np.zeros(1), distance),
+            nearest,
+        )
         for source, factor in ((CANDIDATE, 1), (REAL, 100))
-        for key, distance in zip(keys, factor * np.array(distances), strict=True)
+        for key, image, distance in zip(keys, images, factor * np.array(distances), strict=True)
     ]
     batches = [
         ImageBatch(CANDIDATE, keys[i : i + batch_size], [], images[i : i + batch_size])
@@ -35,9 +38,14 @@ def write(folder, images, distances, batch_size=32, nearest=b"training"):
 @pytest.mark.parametrize(("count", "batch_size"), [(50, 7), (50, 100), (5, 3)])
 def test_the_farthest_samples_are_shown_the_farthest_first(digits, tmp_path, count, batch_size):
     distances = np.random.default_rng(0).random(count)
-    expected = image_grid(digits[:count][distances.argsort()[::-1][:WORST]]).squeeze()
+    farthest = digits[:count][distances.argsort()[::-1][:WORST]]
     found = write(tmp_path, digits[:count], distances, batch_size)
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found, image_grid(farthest, COLUMNS).squeeze())
+
+
+def test_a_sample_that_repeats_is_shown_once(digits, tmp_path):
+    found = write(tmp_path, digits[[3, 5, 3, 3]], [2.0, 1.0, 2.0, 2.0])
+    np.testing.assert_array_equal(found, image_grid(digits[[3, 5]], COLUMNS).squeeze())
 
 
 def test_without_samples_or_training_images_there_is_no_picture(digits, tmp_path):
