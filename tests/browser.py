@@ -1,10 +1,15 @@
-"""Controls a headless Chromium through the DevTools protocol, to test rendered pages."""
+"""Controls a headless Chromium through the DevTools protocol, to test rendered pages.
+
+`python -m tests.browser PAGE PNG` takes the picture of a page as on a desk, for the documentation.
+"""
 
 import base64
 import io
 import json
 import pathlib
 import subprocess
+import sys
+import tempfile
 import time
 from typing import Any
 
@@ -146,3 +151,17 @@ def assert_quiet(browser: Chromium) -> None:
     assert sum(url.startswith("file:") for url in urls) == 1
     assert browser.reported("Log.entryAdded", "Runtime.exceptionThrown") == []
     assert browser.reported("Runtime.consoleAPICalled", "Page.javascriptDialogOpening") == []
+
+
+def main(page: str, png: str) -> None:
+    """Writes the picture of a page, 1200 pixels wide and in light colors, as a PNG file."""
+    with (
+        tempfile.TemporaryDirectory() as profile,
+        Chromium("chromium", pathlib.Path(profile)) as browser,
+    ):
+        browser.open(pathlib.Path(page).absolute(), 1200, "light")
+        Image.fromarray(browser.screenshot()).save(png, optimize=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -140,9 +140,13 @@ def _places(metric: Mapping[str, Any]) -> str:
 
 def _values(metric: Mapping[str, Any]) -> str:
     """The values of a metric in words."""
-    names = {"baseline": "baseline", "train": "training images", "noise": "noise"}
-    found = [f"value {number(metric[sources.CANDIDATE])}"]
-    found += [
+    names = {
+        sources.CANDIDATE: "value",
+        sources.BASELINE: "baseline",
+        sources.TRAIN: "training images",
+        sources.NOISE: "noise",
+    }
+    found = [
         f"{text} {number(metric[key])}" for key, text in names.items() if metric[key] is not None
     ]
     return "; ".join([*found, *limits_of(metric)])

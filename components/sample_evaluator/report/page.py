@@ -144,8 +144,8 @@ def _metric_rows(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             "cells": {
                 "candidate": number(metric["candidate"]) + spread,
                 "baseline": number(metric["baseline"]),
-                "training images (floor)": number(metric["train"]),
-                "noise (ceiling)": number(metric["noise"]),
+                "floor": number(metric["train"]),
+                "noise": number(metric["noise"]),
                 "way to noise": percent(place) + error,
                 "best earlier": percent(metric.get("best_place")),
                 "limits": "\n".join(judged.limits_of(metric)) or "none",

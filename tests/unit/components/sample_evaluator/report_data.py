@@ -56,7 +56,6 @@ def make_summary(**changes):
         "limits": "default",
         "features": "random_conv",
         "feature_settings": {"resolution": 32},
-        "features_warning": None,
         "nb_step": 32,
         "seed": 7,
         "samples": 120,
