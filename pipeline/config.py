@@ -19,7 +19,7 @@ from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
-from components.sample_evaluator.options import EvaluateOptions, images_needed
+from components.sample_evaluator.options import MAX_DIMENSION, EvaluateOptions, images_needed
 from pipeline.config_values import ConfigError, read_values
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.options import RetentionOptions
@@ -165,13 +165,20 @@ class PipelineConfig(Options):
         dimension = evaluate.features.dimension((side, side, self.data.channels))
         for name, threshold in evaluate.thresholds.items():
             needed = images_needed(name, dimension)
-            if threshold is not None and evaluate.samples < needed:
+            if threshold is None or (needed and evaluate.samples >= needed):
+                continue
+            space = f"{evaluate.features.name} of {dimension or 0:,} dimensions"
+            if needed is None:
                 raise ValueError(
-                    f"evaluate.thresholds.{name}: needs evaluate.samples={needed} in "
-                    f"{evaluate.features.name} of {dimension or 0:,} dimensions, got "
-                    f"{evaluate.samples}; set that, choose other evaluate.features, or leave the "
-                    "metric out with null"
+                    f"evaluate.thresholds.{name}: cannot be computed in {space}, only in up to "
+                    f"{MAX_DIMENSION:,}; choose other evaluate.features, or leave the metric out "
+                    "with null"
                 )
+            raise ValueError(
+                f"evaluate.thresholds.{name}: needs evaluate.samples={needed} in {space}, got "
+                f"{evaluate.samples}; set that, choose other evaluate.features, or leave the "
+                "metric out with null"
+            )
         return self
 
     @model_validator(mode="after")

@@ -26,15 +26,15 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     """
     check_features(real=real, generated=generated)
     rows, dimension = min(len(real), len(generated)), real.shape[1]
+    if dimension > MAX_DIMENSION:  # before the rows: more of them would not help
+        raise MetricError(
+            f"{dimension} feature dimensions are too many: at most {MAX_DIMENSION} are allowed"
+        )
     needed = ROWS_PER_DIMENSION * dimension
     if rows < needed:
         raise MetricError(
             f"{rows} images are too few for {dimension} feature dimensions: "
             f"at least {needed} are needed"
-        )
-    if dimension > MAX_DIMENSION:
-        raise MetricError(
-            f"{dimension} feature dimensions are too many: at most {MAX_DIMENSION} are allowed"
         )
     real_mean, real_covariance = _fit(real)
     generated_mean, generated_covariance = _fit(generated)

@@ -1,5 +1,6 @@
 """Options of SampleEvaluator: samples, features, metrics, thresholds."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -28,7 +29,8 @@ MetricName = Literal[
 
 
 LIMITS = {"strict": 0.5, "default": 1.0, "loose": 2.0}  # factors of every default `max_place`
-MIN_IMAGES = 20  # held-out ones, for any verdict: two in each group of the jackknife
+GROUPS = 10  # of images, in the jackknife, which leaves out one of them at a time
+MIN_IMAGES = 2 * GROUPS  # held-out ones, for any verdict
 MAX_PLACE = 0.9  # of any metric: what is nearer to noise than this is noise
 
 
@@ -78,17 +80,32 @@ DEFAULTS: dict[MetricName, Threshold] = {
 }
 
 
-# How many images the metrics need that fit a Gaussian, per dimension of the feature space.
+# The metrics that fit a Gaussian: how many images they need per dimension of the feature space, and
+# in how many dimensions they are computed at most.
 IMAGES_PER_DIMENSION = {
     "frechet_distance": 2,
     "frechet_distance_inf": 4,
     "frechet_distance@holdout": 2,
 }
+MAX_DIMENSION = 4096
 
 
-def images_needed(metric: str, dimension: int | None) -> int:
-    """How many held-out images a metric needs, as far as the dimension of the space is known."""
-    return max(IMAGES_PER_DIMENSION.get(metric, 0) * (dimension or 0), MIN_IMAGES)
+def images_needed(metric: str, dimension: int | None) -> int | None:
+    """How many held-out images a metric and its error need.
+
+    Args:
+        metric: its name.
+        dimension: of the feature space; None if it is not known, and then it is not considered.
+
+    Returns:
+        A number of images; None if the space has too many dimensions for any number.
+    """
+    if metric not in IMAGES_PER_DIMENSION or dimension is None:
+        return MIN_IMAGES
+    if dimension > MAX_DIMENSION:
+        return None
+    without_a_group = IMAGES_PER_DIMENSION[metric] * dimension
+    return max(math.ceil(without_a_group * GROUPS / (GROUPS - 1)), MIN_IMAGES)
 
 
 def judged_names(stored: Mapping[str, Any]) -> tuple[str, ...]:

@@ -124,9 +124,13 @@ def _place(sets: _Sets, source: str, metric: str) -> Sequence[float]:
     )
     count = min(len(generated), len(floor))
     found = worsening(compared, real, generated[:count], floor[:count])
-    span = abs(compared.function(real, noise[:count]) - compared.function(real, floor[:count]))
-    if span <= found.margin:
-        raise MetricError("noise cannot be told from real images")
+    sign = -1 if compared.larger_is_better else 1
+    at_noise, at_floor = (compared.function(real, end[:count]) for end in (noise, floor))
+    span = sign * (at_noise - at_floor)
+    # Where noise is near, its own error decides and not the candidate's, or an erratic candidate
+    # would have no place.
+    if span <= found.margin and worsening(compared, real, noise[:count], floor[:count]).proven <= 0:
+        raise MetricError("noise cannot be told from training images")
     return found.proven / span, found.margin / span
 
 

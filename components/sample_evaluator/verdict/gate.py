@@ -38,7 +38,8 @@ class ModelVerdict:
         blessed: whether the candidate may be pushed.
         reasons: sentences on the limits that it misses or, if it is blessed, meets.
         failed: sentences by the name of the metric whose limit it misses, or `kinds`.
-        left_out: reasons by the name of each metric that could not be judged.
+        left_out: sentences by the name of each metric that could not be judged, or not by all of
+            its limits.
         warnings: sentences that reject nothing.
     """
 
@@ -80,7 +81,7 @@ def judge(
         *failed.values(),
         *_improvement_problems(results, options, failed),
     ]
-    reasons = problems or list(_kept_limits(results, options, left_out))
+    reasons = problems or list(_kept_limits(results, options)) or [sentences.NO_OTHER_LIMIT]
     blessed = not problems
     if options.bless != "auto":
         found = "misses" if problems else "meets"
@@ -90,11 +91,31 @@ def judge(
 
 
 def _left_out(results: Results, options: EvaluateOptions) -> Iterator[tuple[str, str]]:
-    """The metrics that real images have no value of either, since there are too few."""
-    candidate, floor = results[sources.CANDIDATE], results[sources.TRAIN]
-    for name in options.judged:
-        if candidate[name].value is None and floor[name].value is None:
-            yield name, candidate[name].unavailable or sentences.NOT_FINITE
+    """The metrics with limits that could not be judged of a perfect model either.
+
+    There are too few images for a value, or for its error, or noise is no worse than real images.
+    """
+    candidate, floor, baseline = _compared(results)
+    for name, limit in options.judged.items():
+        found = candidate[name]
+        if found.value is None:
+            if floor[name].value is None:
+                yield name, sentences.left_out(name, found.unavailable or sentences.NOT_FINITE)
+            continue
+        lost = {}
+        if limit.max_place is not None and found.proven_place is None:
+            lost["max_place"] = found.proven_place_unavailable or sentences.NOT_FINITE
+        if found.worsening_unavailable and baseline[name].value is not None:
+            lost["max_worsening"] = found.worsening_unavailable
+        if lost:
+            reason = next(iter(lost.values()))
+            kept = [field for field, value in limit if value is not None and field not in lost]
+            yield name, sentences.left_out(name, reason, tuple(lost) if kept else ())
+
+
+def _compared(results: Results) -> tuple[SourceResult, SourceResult, SourceResult]:
+    """Candidate, floor and baseline, which is empty if there is none."""
+    return results[sources.CANDIDATE], results[sources.TRAIN], _baseline(results)
 
 
 def _failures(
@@ -114,22 +135,22 @@ def _failures(
         if not found.slice_key.single_slice_keys
         for failure in found.failures
     }
-    candidate, floor, baseline = (
-        results.get(source, SourceResult())
-        for source in (sources.CANDIDATE, sources.TRAIN, sources.BASELINE)
-    )
+    candidate, floor, baseline = _compared(results)
     for name, limit in options.judged.items():
         found = candidate[name]
-        if name in left_out:
-            continue
         if found.value is None:
-            yield name, sentences.unavailable(name, found)
+            if name not in left_out:
+                yield name, sentences.unavailable(name, found)
         elif name in failed:
             yield name, sentences.beyond_bounds(name, found, limit)
         elif found.proven_place is not None and tfma_name(name, "proven_place") in failed:
             yield name, sentences.too_near_to_noise(name, found, floor[name], limit)
-        # A baseline without a value rejects nothing.
-        elif tfma_name(name, "worsening") in failed and baseline[name].value is not None:
+        # A baseline without a value rejects nothing; nor does an error that needs more images.
+        elif (
+            tfma_name(name, "worsening") in failed
+            and baseline[name].value is not None
+            and not found.worsening_unavailable
+        ):
             yield name, sentences.worse(name, found, baseline[name], limit)
         elif name in best and limit.max_place is not None and found.proven_place is not None:
             allowed = max(best[name], 0) + BEST_SLACK * limit.max_place
@@ -182,14 +203,17 @@ def _improvement_problems(
     hides small steps. Since none may be worse, no metric improves at the cost of another.
     """
     candidate, baseline = results[sources.CANDIDATE], _baseline(results)
-    compared = [name for name in options.judged if candidate[name].worsening is not None]
-    if not options.require_improvement or not compared:  # there is nothing to improve on
-        return
+    if not options.require_improvement or sources.BASELINE not in results:
+        return  # there is nothing to improve on
+    limited = [name for name, limit in options.judged.items() if limit.max_worsening is not None]
+    if not limited:
+        yield "evaluate.require_improvement compares nothing: no metric has max_worsening"
+    compared = [name for name in limited if baseline[name].value is not None]
     for name in compared:
-        if name not in failed and candidate[name].worsening > 0:
+        if name not in failed and (candidate[name].worsening or 0) > 0:
             stated = sentences.beside_baseline(name, candidate[name], baseline[name], "worse")
             yield f"{stated}, which evaluate.require_improvement does not allow"
-    if not any(_is_better(candidate[name]) for name in compared):
+    if compared and not any(_is_better(candidate[name]) for name in compared):
         yield (
             f"none of {', '.join(compared)} is better than the baseline's by more than the spread "
             "over seeds, as evaluate.require_improvement requires"
@@ -228,11 +252,11 @@ def _warnings(results: Results) -> Iterator[str]:
             )
 
 
-def _kept_limits(
-    results: Results, options: EvaluateOptions, left_out: Collection[str]
-) -> Iterator[str]:
+def _kept_limits(results: Results, options: EvaluateOptions) -> Iterator[str]:
     candidate, baseline = results[sources.CANDIDATE], _baseline(results)
-    judged = {name: limit for name, limit in options.judged.items() if name not in left_out}
+    judged = {
+        name: limit for name, limit in options.judged.items() if candidate[name].value is not None
+    }
     for name, limit in judged.items():
         yield from sentences.within_bounds(name, candidate[name], limit)
     placed = [
@@ -244,7 +268,7 @@ def _kept_limits(
         yield f"on the way from real images to noise: {', '.join(placed)}"
     for name, limit in judged.items():
         found = candidate[name]
-        if limit.max_worsening is None or baseline[name].value is None:
+        if limit.max_worsening is None or None in (found.worsening, baseline[name].value):
             continue
         if options.require_improvement and _is_better(found):
             yield sentences.beside_baseline(name, found, baseline[name], "better")

@@ -2,24 +2,27 @@
 
 import math
 
-from components.sample_evaluator.options import EvaluateOptions, images_needed
+from components.sample_evaluator.options import MAX_DIMENSION, EvaluateOptions, images_needed
 from trainer.common.text import quantity
 
 
 def left_out(
     options: EvaluateOptions, held_out: int, shape: tuple[int, int, int]
-) -> dict[str, int]:
-    """The metrics that cannot be computed of so few images, each with the number that would do.
+) -> dict[str, int | None]:
+    """The metrics that cannot be judged, each with the number of images that would do.
 
     Args:
         options: of the evaluation, with the feature space that will be used.
         held_out: number of held-out images.
         shape: H, W, C of the images.
+
+    Returns:
+        Numbers by name; None where no number would do.
     """
     dimension = options.features.dimension(shape)
     count = min(held_out, options.samples)
     needed = {name: images_needed(name, dimension) for name in options.judged}
-    return {name: images for name, images in needed.items() if images > count}
+    return {name: images for name, images in needed.items() if images is None or images > count}
 
 
 def announce(options: EvaluateOptions, held_out: int, shape: tuple[int, int, int]) -> list[str]:
@@ -43,11 +46,14 @@ def announce(options: EvaluateOptions, held_out: int, shape: tuple[int, int, int
     lines = [
         f"{images}: judged by {', '.join(judged) or 'copies alone'} in {options.features.name}"
     ]
-    lines += [
-        f"{name} is left out: it needs {needed:,} held-out images and evaluate.samples={needed}"
-        for name, needed in missing.items()
-    ]
-    return lines
+    return lines + [_without(name, needed, options) for name, needed in missing.items()]
+
+
+def _without(name: str, needed: int | None, options: EvaluateOptions) -> str:
+    if needed is None:
+        space, most = options.features.name, f"{MAX_DIMENSION:,}"
+        return f"{name} is left out: {space} has more dimensions than the {most} it allows"
+    return f"{name} is left out: it needs {needed:,} held-out images and evaluate.samples={needed}"
 
 
 def _too_few(options: EvaluateOptions, held_out: int) -> str:

@@ -8,11 +8,18 @@ from components.sample_evaluator.options import Threshold
 from trainer.common.text import list_some, side_by_side
 
 NOT_FINITE = "the value is not finite"
+NO_OTHER_LIMIT = "it does not copy more training images than is allowed, and no other limit applies"
 
 
 def unavailable(name: str, found: MetricResult) -> str:
     """A metric that cannot be computed of the candidate, though of training images."""
     return f"{name} cannot be computed: {found.unavailable or NOT_FINITE}"
+
+
+def left_out(name: str, reason: str, lost: Sequence[str] = ()) -> str:
+    """A metric that cannot be judged, or not by some of its limits."""
+    without = f"is judged without {' and '.join(lost)}" if lost else "is not judged"
+    return f"{name} {without}: {reason}"
 
 
 def beyond_bounds(name: str, found: MetricResult, threshold: Threshold) -> str:
@@ -41,15 +48,15 @@ def below_the_best(name: str, found: MetricResult, best: float, allowed: float) 
     place, limit = _percent(found.proven_place, allowed)
     return (
         f"{name} {found.value:.4g} is at least {place}% of the way from that of training images to "
-        f"that of noise, the best earlier model at most {100 * best:.3g}%: at most {limit}% allowed"
+        f"that of noise, and that of the best earlier model at most {100 * max(best, 0):.3g}%: at "
+        f"most {limit}% allowed"
     )
 
 
 def worse(name: str, found: MetricResult, baseline: MetricResult, threshold: Threshold) -> str:
     """A value worse than the baseline's by more than is allowed."""
     if found.worsening is None:
-        reason = found.worsening_unavailable or NOT_FINITE
-        return f"{name} cannot be compared with the baseline: {reason}"
+        return f"{name} cannot be compared with the baseline: {NOT_FINITE}"
     allowed = threshold.max_worsening
     value, other = side_by_side(found.value, baseline.value)
     by, limit = side_by_side(found.worsening + found.margin, allowed + found.margin)
@@ -85,7 +92,7 @@ def memorized(share: float, mirrored: float | None, allowed: float) -> str:
 def missing(kinds: Sequence[Kind], by: str) -> str:
     """Classes or clusters of images that are missing among the samples."""
     names = list_some([kind.name for kind in kinds])
-    drawn, expected = (sum(getattr(kind, name) for kind in kinds) for name in _COUNTS)
+    drawn, expected = sum(kind.estimated for kind in kinds), sum(kind.expected for kind in kinds)
     if len(kinds) == 1:
         return f"the {by} {names} is missing: {drawn:.0f} samples, {expected:.0f} expected"
     plural = {"class": "classes", "cluster": "clusters"}[by]
@@ -93,9 +100,6 @@ def missing(kinds: Sequence[Kind], by: str) -> str:
         f"{len(kinds)} {plural} are missing, {names}: {drawn:.0f} samples of them, "
         f"{expected:.0f} expected"
     )
-
-
-_COUNTS = ("estimated", "expected")
 
 
 def within_bounds(name: str, found: MetricResult, threshold: Threshold) -> Iterator[str]:

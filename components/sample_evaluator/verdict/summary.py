@@ -75,7 +75,7 @@ def summarize(
         "mode": options.bless,
         "reasons": list(verdict.reasons),
         "warnings": list(verdict.warnings),
-        "left_out": [f"{name} is not judged: {why}" for name, why in verdict.left_out.items()],
+        "left_out": list(verdict.left_out.values()),
         "limits": options.limits,
         "evaluated": setting.evaluated,
         "shape": list(setting.shape),

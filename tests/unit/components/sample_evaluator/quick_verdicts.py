@@ -18,11 +18,13 @@ from components.features.options import SEARCH_SPACE
 from components.images.features import ImageFeatures
 from components.metrics import CATALOG
 from components.metrics.image_statistics import ImageStatistics, statistics_of
+from components.metrics.fidelity_and_diversity import FidelityAndDiversity
 from components.metrics.neighbors import nearest
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure import results
 from components.sample_evaluator.measure.analysis import make_extracts
 from components.sample_evaluator.measure.eval_config import make_eval_config
+from components.sample_evaluator.samples.draw import draw_noise
 from components.sample_evaluator.verdict import gate
 
 
@@ -36,16 +38,29 @@ def extract_views(pixels):
     return np.stack([_search_extractor()(view) for view in (pixels, pixels[:, :, ::-1])])
 
 
-def judge(stock, vectors, options, views):
+def with_noise(stock):
+    """Adds the noise that an evaluation from seed 0 compares with."""
+    count, *shape = stock[sources.REAL].shape
+    noise = draw_noise((list(range(count)), [""] * count), sources.NOISE, shape)
+    return stock | {sources.NOISE: noise.images}
+
+
+def judge(stock, vectors, options, views, best=None):
     """The gate's verdict.
 
     Args:
         stock: uint8 [N, H, W, C] by source; those of TRAIN are all training images, of the others
-            there are equally many.
+            there are equally many. NOISE may be missing: then there are no places.
         vectors: their features, float [N, d] by source.
         options: EvaluateOptions.
         views: by source, what `extract_views` returned.
+        best: the best places of earlier models.
     """
+    return judge_with_results(stock, vectors, options, views, best)[0]
+
+
+def judge_with_results(stock, vectors, options, views, best=None):
+    """The gate's verdict and the results that led to it."""
     extracts = list(_extracts(stock, vectors, views))
     config = make_eval_config(options, baseline=sources.BASELINE in stock, by_label=False)
     metrics = {}
@@ -60,11 +75,13 @@ def judge(stock, vectors, options, views):
         if key.model_name in values:
             values[key.model_name][key.name] = value
     found = {source: results.parse(numbers) for source, numbers in values.items()}
-    return gate.judge(found, metrics_validator.validate_metrics(((), metrics), config), options)
+    validation = metrics_validator.validate_metrics(((), metrics), config)
+    return gate.judge(found, validation, options, best=best), found
 
 
 def _is_only_shown(computation, options):
-    shown = CATALOG.keys() - options.thresholds.keys() - {"coverage"} | {
+    warned_of = FidelityAndDiversity._fields
+    shown = CATALOG.keys() - options.judged.keys() - {*warned_of} | {
         results.tfma_name("kid", "stddev")
     }
     return {key.name for key in computation.keys} <= shown
@@ -79,15 +96,17 @@ def _combine(computation, extracts):
 
 
 def _extracts(stock, vectors, views):
-    """What `analysis.Analyze` makes of the images, except for the source NOISE."""
+    """What `analysis.Analyze` makes of the images."""
     count = len(vectors[sources.REAL])
     for source, found in vectors.items():
+        rows = _first(stock[source], count) if source == sources.TRAIN else np.arange(count)
+        images, found, searched = stock[source][rows], found[rows], views[source][:, rows]
         known = views[sources.TRAIN][0]
-        straight, mirrored = (nearest(view[:count], known).distances for view in views[source])
-        statistics = zip(*statistics_of(stock[source][:count]), strict=True)
+        straight, mirrored = (nearest(view, known).distances for view in searched)
+        statistics = zip(*statistics_of(images), strict=True)
         distances = np.minimum(straight, mirrored)
         for i, (distance, numbers) in enumerate(zip(distances, statistics, strict=True)):
-            image = stock[source][i]
+            image = images[i]
             yield make_extracts(
                 ImageFeatures(
                     source,
@@ -97,8 +116,14 @@ def _extracts(stock, vectors, views):
                     digest=hashlib.sha256(image.tobytes()).digest(),
                     vector=found[i],
                     distance=distance,
-                    views=views[source][:, i],
+                    views=searched[:, i],
                     mirrored=bool(mirrored[i] < straight[i]),
                     statistics=ImageStatistics._make(numbers),
                 )
             )
+
+
+def _first(images, count):
+    """The rows of the images that an evaluation takes as floor, in its order."""
+    digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
+    return np.array(sorted(range(len(images)), key=digests.__getitem__)[:count])

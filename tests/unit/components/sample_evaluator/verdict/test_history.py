@@ -6,7 +6,7 @@ import pytest
 from tfx.types.standard_artifacts import ModelEvaluation
 
 from components.features.options import FeatureOptions
-from components.sample_evaluator.verdict.history import earlier_metrics
+from components.sample_evaluator.verdict.history import best_places, earlier_metrics
 
 PIXELS = FeatureOptions(name="pixels")
 AT_HOLDOUT = {"kid@holdout": {"candidate": 0.02}, "coverage@holdout": {"candidate": 0.9}}
@@ -46,8 +46,8 @@ def test_contains_the_values_in_the_order_of_the_evaluations(evaluation):
     made = [evaluation("b", content("models/2")), evaluation("a", content("models/9", kid=0.5))]
     day = "2026-05-28"
     assert earlier_metrics(made, PIXELS, 200) == [
-        {"model": "models/2", "evaluated": day, "metrics": {"kid": 0.01}},
-        {"model": "models/9", "evaluated": day, "metrics": {"kid": 0.5}},
+        {"model": "models/2", "evaluated": day, "metrics": {"kid": 0.01}, "places": {}},
+        {"model": "models/9", "evaluated": day, "metrics": {"kid": 0.5}, "places": {}},
     ]
 
 
@@ -110,3 +110,37 @@ def test_metrics_that_other_images_or_numbers_of_samples_change_are_skipped(
         "no folder": {"kid": 0.01},
         "more samples": {"kid@holdout": 0.02},
     }
+
+
+def placed(uri, **places):
+    """The content of an evaluation whose metrics have places; a pair is (place, margin)."""
+    found = json.loads(content(uri))
+    for name, (place, margin) in places.items():
+        found["metrics"][name] = {"candidate": 0.01, "place": place, "place_margin": margin}
+    return json.dumps(found)
+
+
+def test_the_best_places_are_the_smallest_with_their_errors(evaluation):
+    made = [
+        evaluation("a", placed("models/1", kid=(0.02, 0.03), coverage=(0.1, 0.02))),
+        evaluation("b", placed("models/2", kid=(0.03, 0.01), coverage=(-0.1, 0.05))),
+        evaluation("c", placed("models/3", kid=(0.01, None), coverage=(None, None))),
+    ]
+    best = best_places(earlier_metrics(made, PIXELS, 200))
+    assert best == {"kid": pytest.approx(0.04), "coverage": pytest.approx(-0.05)}
+
+
+def test_evaluations_of_earlier_versions_have_no_places(evaluation):
+    made = [evaluation("a", content("models/1")), evaluation("b", content("models/2", holdout=50))]
+    history = earlier_metrics(made, PIXELS, 200, 50)
+    assert [entry["places"] for entry in history] == [{}, {}]
+    assert best_places(history) == best_places([]) == {}
+
+
+def test_places_of_other_numbers_of_images_are_not_the_best(evaluation):
+    few = json.loads(placed("models/1", kid=(0.0, 0.0))) | {"samples": 100}
+    made = [
+        evaluation("few", json.dumps(few)),
+        evaluation("same", placed("models/2", kid=(0.1, 0.0))),
+    ]
+    assert best_places(earlier_metrics(made, PIXELS, 200)) == {"kid": 0.1}

@@ -1,0 +1,96 @@
+"""A model that is a little worse each night is stopped; one that stays as good is not."""
+
+import numpy as np
+import pytest
+from planted_models import BASELINE_NOISE, HELD_OUT, TRAINING, noisy, read_digits, split
+from quick_verdicts import extract_views, judge_with_results, with_noise
+
+from components.features import load_extractor
+from components.features.options import FeatureOptions
+from components.sample_evaluator import sources
+from components.sample_evaluator.options import DEFAULTS, EvaluateOptions, Threshold
+from components.sample_evaluator.verdict.history import best_places
+
+NIGHTS, STEP = 30, 2  # gray levels of noise that a night adds
+SPACE = FeatureOptions(name="pixels")
+DEFAULT = EvaluateOptions(features=SPACE)
+# The place of KID alone, so that nothing but the best earlier model stops a candidate.
+ANCHORED = DEFAULT.model_copy(
+    update={
+        "thresholds": dict.fromkeys(DEFAULTS) | {"kid": Threshold(max_place=1, max_worsening=None)}
+    }
+)
+BEST = "best earlier model"
+
+
+class Nights:
+    """Nightly candidates, each compared with the latest blessed model and the best earlier one."""
+
+    def __init__(self, options, anchored=True):
+        """`anchored`: whether the best earlier model is known to the gate."""
+        self._options, self._anchored = options, anchored
+        training, real, self._others = split(
+            read_digits(), TRAINING, HELD_OUT, 1797 - TRAINING - HELD_OUT
+        )
+        self._extract = load_extractor(SPACE)
+        self._stock = with_noise({sources.TRAIN: training.pixels, sources.REAL: real.pixels})
+        self._vectors = {name: self._extract(found) for name, found in self._stock.items()}
+        self._views = {name: extract_views(found) for name, found in self._stock.items()}
+        self._history = []
+
+    def judge(self, night, stddev):
+        """The verdict on new images with noise; a blessed model is the next baseline."""
+        chosen = np.random.default_rng(night).permutation(len(self._others.pixels))[:HELD_OUT]
+        pixels = noisy(self._others.pixels[chosen], stddev, seed=night)
+        found = pixels, self._extract(pixels), extract_views(pixels)
+        parts = (self._stock, self._vectors, self._views)
+        shown = [part | {sources.CANDIDATE: one} for part, one in zip(parts, found, strict=True)]
+        best = best_places(self._history) if self._anchored else {}
+        verdict, results = judge_with_results(*shown[:2], self._options, shown[2], best)
+        if verdict.blessed:
+            for part, one in zip(parts, found, strict=True):
+                part[sources.BASELINE] = one
+            places = {
+                name: metric.place + metric.place_margin
+                for name, metric in results[sources.CANDIDATE].metrics.items()
+                if metric.place is not None
+            }
+            self._history.append({"places": places})
+        return verdict
+
+
+def judge_all(nights, levels):
+    return [nights.judge(night, level) for night, level in enumerate(levels)]
+
+
+FALLING = [BASELINE_NOISE + STEP * night for night in range(NIGHTS)]
+
+
+def test_thirty_candidates_each_a_little_worse_than_the_last_are_stopped():
+    verdicts = judge_all(Nights(DEFAULT), FALLING)
+    assert verdicts[0].blessed
+    blessed = [level for level, found in zip(FALLING, verdicts, strict=True) if found.blessed]
+    assert max(blessed) < FALLING[NIGHTS // 2]
+    assert not any(found.blessed for found in verdicts[NIGHTS // 2 :])
+
+
+def test_the_best_earlier_model_stops_what_the_comparison_with_the_last_one_does_not():
+    strict = ANCHORED.model_copy(
+        update={
+            "thresholds": ANCHORED.thresholds | {"kid": Threshold(max_place=0.05, max_worsening=0)}
+        }
+    )
+    anchored = judge_all(Nights(strict), FALLING)
+    free = judge_all(Nights(strict, anchored=False), FALLING)
+    assert any(BEST in reason for found in anchored for reason in found.reasons)
+    assert sum(found.blessed for found in anchored) < sum(found.blessed for found in free)
+
+
+@pytest.mark.parametrize(
+    "options", [ANCHORED, pytest.param(DEFAULT, marks=pytest.mark.slow)], ids=["kid", "defaults"]
+)
+def test_thirty_equal_candidates_are_not_stopped_by_the_best_of_them(options):
+    verdicts = judge_all(Nights(options), [BASELINE_NOISE] * NIGHTS)
+    assert not any(BEST in reason for found in verdicts for reason in found.reasons)
+    # One in a hundred comparisons with the last model is wrong, in three metrics.
+    assert sum(found.blessed for found in verdicts) >= NIGHTS - 3
