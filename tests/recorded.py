@@ -1,5 +1,7 @@
 """A store of ML Metadata with runs in it, written as TFX would write them, without TFX."""
 
+import json
+
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
@@ -40,7 +42,16 @@ OUTPUTS = {  # of each node, by key: the type of the artifact
     },
     pusher_names.NODE: {pusher_names.PUSHED_MODEL: "PushedModel"},
 }
-OPTIONS = '{"thresholds": {"kid": {"maximum": 0.02}, "coverage": {"max_worsening": 0.0}}}'
+OPTIONS = json.dumps(
+    {
+        "limits": "none",
+        "thresholds": {
+            "kid": {"maximum": 0.02},
+            "coverage": {"max_worsening": 0.0},
+            "recall": None,
+        },
+    }
+)
 
 
 class Recorded:

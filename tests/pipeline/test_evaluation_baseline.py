@@ -104,7 +104,7 @@ def test_a_folder_that_is_better_than_another_is_blessed_and_copies_are_counted(
     count, equal = metrics["samples"], metrics["equal_to_held_out"]
     assert count / 4 < equal <= count  # half of --real is compared, and half of the copy chosen
     warning = f"{equal} of {count} samples equal held-out images pixel by pixel"
-    assert metrics["reasons"][0].startswith(warning)
+    assert metrics["warnings"][0].startswith(warning)
     assert warning in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 

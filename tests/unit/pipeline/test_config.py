@@ -147,6 +147,8 @@ def test_a_folder_may_have_any_name(name):
             "evaluate.thresholds={kid@holdout: {maximum: 1}}",
             "evaluate.thresholds: a metric @holdout needs data.holdout",
         ),
+        ("evaluate.limits=lax", "evaluate.limits: got 'lax'; input should be 'strict', 'default'"),
+        ("evaluate.thresholds={kid: {}}", "sets no limit; add minimum, maximum, max_place or"),
         ("data.holdout=''", "data.holdout: got ''; string should have at least 1 character"),
         ("name=../x", "name: got '../x'; string should match pattern"),
         ("train.steps=true", "train: steps: got True; a boolean is not allowed here"),
@@ -287,3 +289,37 @@ def test_dumped_yaml_holds_plain_values_only():
 
 def test_the_emoji_preset_splits_by_base_code_point():
     assert load("emoji").data.group_pattern == emoji.GROUP_PATTERN
+
+
+def test_a_metric_that_needs_more_samples_is_refused_with_the_number_that_would_do():
+    settings = ("evaluate.features=random_conv", "evaluate.thresholds.frechet_distance.maximum=1")
+    with pytest.raises(ConfigError) as caught:
+        load("digits", overrides=(*settings, "evaluate.samples=284"))
+    assert (
+        str(caught.value)
+        .splitlines()[-1]
+        .endswith(
+            "evaluate.thresholds.frechet_distance: needs evaluate.samples=285 in random_conv of 128 "
+            "dimensions, got 284; set that, choose other evaluate.features, or leave the metric out "
+            "with null"
+        )
+    )
+    load("digits", overrides=(*settings, "evaluate.samples=285"))
+
+
+def test_a_metric_that_no_number_of_samples_is_enough_for_is_refused():
+    settings = (
+        "data.resolution=80",
+        "evaluate.samples=100000",
+        "evaluate.thresholds.frechet_distance.maximum=1",
+    )
+    with pytest.raises(ConfigError, match="cannot be computed in pixels of 6,400 dimensions"):
+        load("digits", overrides=settings)
+
+
+@pytest.mark.parametrize("settings", [(), ("evaluate.thresholds.frechet_distance=null",)])
+def test_a_default_metric_that_needs_more_samples_is_no_error(settings):
+    load(
+        "digits",
+        overrides=("evaluate.features=random_conv", "evaluate.samples=50", *settings),
+    )

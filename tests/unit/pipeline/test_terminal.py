@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import shlex
 
 import click
@@ -15,7 +16,13 @@ from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.cli import main
 from pipeline.registry.lineage import Run
-from pipeline.terminal import NodeLines, print_evaluation, print_summary, print_verdict
+from pipeline.terminal import (
+    NodeLines,
+    print_evaluation,
+    print_metrics,
+    print_summary,
+    print_verdict,
+)
 from pipeline.workspace import Workspace
 
 
@@ -66,6 +73,47 @@ def test_a_warning_about_the_feature_space_comes_before_the_verdict():
     print_verdict(console, metrics)
     lines = [line.strip() for line in console.file.getvalue().splitlines()]
     assert lines[-2:] == ["Warning  compared in random_conv", "Verdict  blessed: better"]
+    warned = metrics | {"warnings": ["too good"], "left_out": ["kid is not judged: [few]"]}
+    print_verdict(console, warned)
+    lines = [line.strip() for line in console.file.getvalue().splitlines()]
+    assert lines[-4:] == [
+        "Warning  compared in random_conv",
+        "Warning  too good",
+        "Left out kid is not judged: [few]",
+        "Verdict  blessed: better",
+    ]
+
+
+def test_metrics_are_printed_with_their_places_limits_and_outcomes():
+    console = Console(file=io.StringIO(), width=200, force_terminal=True)
+    values = {
+        "candidate": 0.03,
+        "baseline": None,
+        "train": -0.001,
+        "noise": 0.2,
+        "place": 0.0712,
+        "minimum": None,
+        "maximum": 0.05,
+        "max_place": 0.15,
+        "max_worsening": 0.0,
+        "larger_is_better": False,
+    }
+    statuses = ("passed", "failed", "left out", "not judged")
+    print_metrics(console, {status: values | {"status": status} for status in statuses})
+    lines = console.file.getvalue().splitlines()
+    colors = {line.split()[0]: re.findall(r"\x1b\[(\d+)m0\.03", line) for line in lines}
+    assert [colors[s.split()[0]] for s in statuses] == [["32"], ["31"], ["33"], []]
+    assert "7.1%" in lines[-1]
+    assert "≤ 0.05, place ≤ 0.15, ≤ 0 worse" in lines[-1]
+
+
+def test_metrics_of_earlier_versions_have_no_place():
+    console = Console(file=io.StringIO(), width=200)
+    values = dict.fromkeys(("candidate", "baseline", "train", "noise"), 0.5)
+    limits = {"minimum": None, "maximum": 0.7, "max_worsening": None}
+    print_metrics(console, {"kid": {**values, **limits, "passed": True, "larger_is_better": False}})
+    assert "≤ 0.7" in console.file.getvalue()
+    assert "%" not in console.file.getvalue()
 
 
 def test_what_will_be_judged_is_printed_once_when_the_images_are_known(caplog):

@@ -17,8 +17,8 @@ from components.features import load_extractor
 from components.features.options import SEARCH_SPACE
 from components.images.features import ImageFeatures
 from components.metrics import CATALOG
-from components.metrics.image_statistics import ImageStatistics, statistics_of
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity
+from components.metrics.image_statistics import ImageStatistics, statistics_of
 from components.metrics.neighbors import nearest
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure import results

@@ -69,10 +69,12 @@ def metrics(*, holdout=False):
         "minimum": None,
         "maximum": None,
         "max_worsening": None,
-        "passed": True,
+        "place": 0.0123,
+        "max_place": None,
+        "status": "not judged",
         "larger_is_better": False,
     }
-    limited = {**values, "maximum": 0.02, "max_worsening": 0.0}
+    limited = {**values, "maximum": 0.02, "max_worsening": 0.0, "status": "passed"}
     return {
         "samples": 1000,
         "features": "efficientnet_lite0",

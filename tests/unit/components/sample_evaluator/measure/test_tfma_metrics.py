@@ -82,7 +82,7 @@ def compute(name, stock, *others, label=None):
 
 
 def analyze(folder, stock, order=0, by_label=False, **options):
-    options = EvaluateOptions(**{"thresholds": LIMITS, **options})
+    options = EvaluateOptions(**{"limits": "none", "thresholds": LIMITS, **options})
     images = [image for found in stock.values() for image in found]
     config = make_eval_config(options, baseline=sources.BASELINE in stock, by_label=by_label)
     with beam.Pipeline(argv=ARGS) as pipeline:
@@ -301,3 +301,106 @@ def test_a_notebook_shows_the_results(results):
     shown = {row["slice"]: row["metrics"] for row in tfma.view.render_slicing_metrics(loaded).data}
     kid = shown["Overall"][""][""]["kid"]["doubleValue"]
     assert kid == pytest.approx(found[sources.CANDIDATE]["kid"].value)
+
+
+PLACES = {name: Threshold(max_place=0.5) for name in ("kid", "coverage", "spectrum_distance")}
+
+
+def place_of(metric, stock, count=None):
+    """The place and its margin by the pure functions, of the first `count` images of each."""
+    compared = CATALOG[metric]
+    real, generated, floor, noise = (
+        np.array(
+            [
+                one.vector if compared.array == "vector" else one.statistics.spectrum
+                for one in stock[source]
+            ]
+        )
+        for source in (sources.REAL, sources.CANDIDATE, sources.TRAIN, sources.NOISE)
+    )
+    found = worsening(compared, real, generated[:count], floor[:count])
+    ends = (compared.function(real, end[:count]) for end in (noise, floor))
+    span = next(ends) - next(ends)
+    return found.difference / abs(span), found.margin / abs(span)
+
+
+@pytest.mark.parametrize("training", [100, 40])
+def test_a_place_is_between_training_images_and_noise_also_if_there_are_few_of_those(
+    tmp_path, training
+):
+    stock = make_features()
+    stock[sources.TRAIN] = stock[sources.TRAIN][:training]
+    stock[sources.NOISE] = [
+        one._replace(
+            vector=one.vector + 4, statistics=ImageStatistics(*(3 * a for a in one.statistics))
+        )
+        for one in stock[sources.NOISE]
+    ]
+    candidate = analyze(str(tmp_path), stock, thresholds=PLACES)[sources.CANDIDATE]
+    for name in PLACES:
+        place, margin = place_of(name, stock, training)
+        found = candidate[name]
+        assert found.place == pytest.approx(place, rel=1e-6)
+        assert found.place_margin == pytest.approx(margin, rel=1e-6)
+        assert found.proven_place == pytest.approx(place - margin, rel=1e-6)
+
+
+def test_a_candidate_that_is_noise_is_there_and_one_of_training_images_at_the_other_end(tmp_path):
+    stock = make_features()
+    stock[sources.NOISE] = [one._replace(vector=one.vector + 4) for one in stock[sources.NOISE]]
+    for source, place in ((sources.TRAIN, 0), (sources.NOISE, 1)):
+        stock[sources.CANDIDATE] = [one._replace(source=sources.CANDIDATE) for one in stock[source]]
+        folder = tmp_path / source
+        found = analyze(str(folder), stock, thresholds=PLACES, max_memorized=1.0)
+        for name in ("kid", "coverage"):
+            assert found[sources.CANDIDATE][name].place == pytest.approx(place, abs=1e-9)
+        expected = {"kid_proven_place", "coverage_proven_place"} if place else set()
+        failed = {name for name, _ in failures(str(folder))[1]}
+        assert failed - {"spectrum_distance_proven_place"} == expected
+
+
+@pytest.mark.parametrize("scale", [1, 30])
+def test_without_a_difference_between_noise_and_data_there_is_no_place(tmp_path, scale):
+    """However erratic the candidate is."""
+    stock = make_features()
+    stock[sources.NOISE] = [
+        one._replace(source=sources.NOISE) for one in stock[sources.TRAIN][::-1]
+    ]
+    stock[sources.CANDIDATE][:3] = [
+        one._replace(vector=scale * one.vector) for one in stock[sources.CANDIDATE][:3]
+    ]
+    found = analyze(str(tmp_path), stock, thresholds=PLACES)[sources.CANDIDATE]
+    for name in PLACES:
+        assert found[name].place is None
+        expected = "noise cannot be told from training images"
+        assert found[name].proven_place_unavailable == expected
+
+
+def test_an_erratic_candidate_has_a_place_where_noise_can_be_told_from_data(tmp_path):
+    stock = make_features()
+    stock[sources.NOISE] = [one._replace(vector=one.vector + 2) for one in stock[sources.NOISE]]
+    stock[sources.CANDIDATE][:3] = [
+        one._replace(vector=30 * one.vector) for one in stock[sources.CANDIDATE][:3]
+    ]
+    limits = {"kid": Threshold(max_place=0.5)}
+    kid = analyze(str(tmp_path), stock, thresholds=limits)[sources.CANDIDATE]["kid"]
+    assert kid.place_margin > 1
+    assert kid.place > 1
+
+
+def test_noise_that_is_nearer_than_training_images_is_no_end_of_a_way(tmp_path):
+    stock = make_features()
+    stock[sources.NOISE] = [one._replace(source=sources.NOISE) for one in stock[sources.REAL]]
+    stock[sources.TRAIN] = [one._replace(vector=one.vector + 4) for one in stock[sources.TRAIN]]
+    limits = {"kid": Threshold(max_place=0.5)}
+    found = analyze(str(tmp_path), stock, thresholds=limits)[sources.CANDIDATE]["kid"]
+    assert found.place is None
+
+
+def test_too_few_training_images_leave_no_place(tmp_path):
+    stock = make_features()
+    stock[sources.TRAIN] = stock[sources.TRAIN][:19]
+    found = analyze(str(tmp_path), stock, thresholds=PLACES)[sources.CANDIDATE]["kid"]
+    assert found.place is None
+    assert found.proven_place_unavailable == ("19 samples are too few for a spread: 20 are needed")
+    assert found.value is not None

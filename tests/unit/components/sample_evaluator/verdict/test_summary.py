@@ -3,17 +3,19 @@
 import dataclasses
 from types import MappingProxyType
 
+import pytest
 from report_data import make_metric, make_summary
 
 from components.metrics import CATALOG
 from components.metrics.kinds.shares import Kind, Kinds
 from components.sample_evaluator.measure.results import parse
 from components.sample_evaluator.options import EvaluateOptions, Threshold
-from components.sample_evaluator.report.page import Pictures, render
 from components.sample_evaluator.verdict.gate import ModelVerdict
 from components.sample_evaluator.verdict.summary import Setting, summarize
 
 COUNTS = {"images": 120.0}
+MISSED = "kid 0.0312 exceeds 0.02"
+LEFT_OUT = "frechet_distance is not judged: too few images"
 
 
 def summarize_values(candidate, baseline=None, by_label=MappingProxyType({}), kinds=None):
@@ -25,14 +27,35 @@ def summarize_values(candidate, baseline=None, by_label=MappingProxyType({}), ki
     }
     if baseline is not None:
         values["baseline"] = {**COUNTS, **baseline}
-    options = EvaluateOptions(thresholds={"kid": Threshold(maximum=0.02, max_worsening=0.01)})
-    setting = Setting(options, 32, "models/1", None, "there is none yet", "")
-    verdict = ModelVerdict(False, ("kid 0.0312 exceeds 0.02",), frozenset({"kid"}))
+    options = EvaluateOptions(
+        limits="none",
+        thresholds={
+            "kid": Threshold(maximum=0.02, max_worsening=0.01),
+            "frechet_distance": Threshold(max_place=0.1),
+            "coverage": Threshold(minimum=0.1),
+        },
+    )
+    setting = Setting(
+        options,
+        32,
+        "models/1",
+        None,
+        "there is none yet",
+        "",
+        (8, 8, 1),
+        "2026-11-26T15:00:00+00:00",
+    )
+    verdict = ModelVerdict(
+        False, (MISSED,), {"kid": MISSED}, {"frechet_distance": LEFT_OUT}, ("too good",)
+    )
     results = {source: parse(found) for source, found in values.items()}
     results["candidate"] = dataclasses.replace(
         results["candidate"], classes={name: parse(found) for name, found in by_label.items()}
     )
-    return summarize(setting, results, verdict, kinds, error_by_alpha=None, history=[])
+    history = [{"places": {"kid": 0.04}}, {"places": {"kid": 0.03, "coverage": 0.2}}]
+    return summarize(
+        setting, results, verdict, kinds, spectrum=None, error_by_alpha=None, history=history
+    )
 
 
 def test_has_null_where_there_is_no_number():
@@ -40,17 +63,57 @@ def test_has_null_where_there_is_no_number():
     assert set(summary) <= set(make_summary())
     assert summary["samples"] == 120
     assert summary["metrics"].keys() == CATALOG.keys()
-    expected = make_metric(
-        0.0312, train=-0.0005, noise=1.93, maximum=0.02, max_worsening=0.01, passed=False
+    kid = make_metric(
+        0.0312,
+        train=-0.0005,
+        noise=1.93,
+        maximum=0.02,
+        max_worsening=0.01,
+        best_place=0.03,
+        status="failed",
+        sentence=MISSED,
     )
-    assert summary["metrics"]["kid"].items() <= expected.items()
+    del kid["passed"]
+    assert summary["metrics"]["kid"] == kid
     distance = summary["metrics"]["frechet_distance"]
     assert distance["candidate"] is None
     assert distance["unavailable"] == "too few images"
     assert summary["metrics"]["recall"]["larger_is_better"]
     assert summary["memorization"] is None
     assert summary["kinds"] is None
-    assert "Not blessed" in render(summary, Pictures())
+    assert summary["spectrum"] is None
+
+
+def test_contains_the_outcome_of_each_metric():
+    summary = summarize_values({"kid": 0.0312, "coverage": 0.5, "recall": 0.5})
+    assert summary["reasons"] == [MISSED]
+    assert summary["left_out"] == [LEFT_OUT]
+    assert summary["warnings"] == ["too good"]
+    assert summary["limits"] == "none"
+    assert summary["shape"] == [8, 8, 1]
+    assert summary["evaluated"] == "2026-11-26T15:00:00+00:00"
+    found = {
+        name: (metric["status"], metric["sentence"]) for name, metric in summary["metrics"].items()
+    }
+    assert found["kid"] == ("failed", MISSED)
+    assert found["frechet_distance"] == ("left out", LEFT_OUT)
+    assert found["coverage"] == ("passed", None)
+    assert found["recall"] == ("not judged", None)
+
+
+def test_contains_the_place_of_a_metric_its_limit_and_the_best_earlier_one():
+    metrics = summarize_values({"kid": 0.03, "kid_proven_place": 0.05, "kid_place_margin": 0.02})[
+        "metrics"
+    ]
+    kid, coverage = metrics["kid"], metrics["coverage"]
+    assert (kid["place"], kid["place_margin"]) == (pytest.approx(0.07), 0.02)
+    assert (kid["max_place"], kid["best_place"]) == (None, 0.03)
+    assert metrics["frechet_distance"]["max_place"] == 0.1
+    assert (coverage["place"], coverage["place_margin"], coverage["best_place"]) == (
+        None,
+        None,
+        0.2,
+    )
 
 
 def test_contains_the_spread_the_change_and_the_copies():
