@@ -28,7 +28,7 @@ def figures() -> Iterator[Figure]:
             "train.batch_size=2",
             "sample.nb_step=1",
             "evaluate.samples=2",
-            "evaluate.min_samples=2",
+            "evaluate.min_samples=20",
             "evaluate.bless=always",
             "data.channels=3",
         ]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import check_has_images, count_images
 from components.sample_evaluator.names import NOT_A_SAMPLER
+from components.sample_evaluator.options import MIN_IMAGES
 from trainer.common import exit_codes
 from trainer.common.text import quantity
 from trainer.names import METADATA
@@ -105,7 +106,9 @@ def check_count(folder: Path, images: int, min_samples: int, part: str = "") -> 
         part: which of the images in the folder were counted; empty: all.
     """
     if images < min_samples:
-        lower = f", or lower it (--set evaluate.min_samples={images})" if images >= 2 else ""
+        lower = (
+            f", or lower it (--set evaluate.min_samples={images})" if images >= MIN_IMAGES else ""
+        )
         raise ImageDataError(
             f"{folder}: {quantity(images, 'image')}{part} cannot be judged: at least "
             f"evaluate.min_samples={min_samples} are needed; add images{lower}"

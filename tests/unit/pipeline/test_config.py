@@ -148,7 +148,6 @@ def test_a_folder_may_have_any_name(name):
             "evaluate.thresholds: a metric @holdout needs data.holdout",
         ),
         ("evaluate.limits=lax", "evaluate.limits: got 'lax'; input should be 'strict', 'default'"),
-        ("evaluate.thresholds={kid: {}}", "sets no limit; add minimum, maximum, max_place or"),
         ("data.holdout=''", "data.holdout: got ''; string should have at least 1 character"),
         ("name=../x", "name: got '../x'; string should match pattern"),
         ("train.steps=true", "train: steps: got True; a boolean is not allowed here"),

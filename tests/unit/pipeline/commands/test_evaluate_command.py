@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from components.sample_evaluator.options import MIN_IMAGES
 from pipeline.cli import main
 
-FEW = ("--set", "evaluate.min_samples=2")
 ITSELF = "images would be compared with themselves; name a folder of other images"
 # Prints what a call says, and whether it imported TensorFlow.
 CALL = """
@@ -29,7 +29,7 @@ def iadb(*args):
     return CliRunner().invoke(main, list(map(str, args)))
 
 
-def write_images(folder, first=0, count=4):
+def write_images(folder, first=0, count=MIN_IMAGES):
     folder.mkdir()
     for i in range(first, first + count):
         noise = np.random.default_rng(i).integers(0, 256, (8, 8), np.uint8)
@@ -41,7 +41,7 @@ def folders(tmp_path):
     """Folders `real` and `other` with some images and an empty one; results are written beside."""
     (tmp_path / "empty").mkdir()
     write_images(tmp_path / "real")
-    write_images(tmp_path / "other", first=10)
+    write_images(tmp_path / "other", first=30)
     return tmp_path
 
 
@@ -52,7 +52,7 @@ def evaluate(folders):
     def call(candidate, *args, real="real", output="out"):
         before = sorted(folders.rglob("*"))
         where = ("--real", folders / real, "-o", folders / output)
-        result = iadb("evaluate", folders / candidate, *where, *FEW, *args)
+        result = iadb("evaluate", folders / candidate, *where, *args)
         assert sorted(folders.rglob("*")) == before, "something was left behind"
         return result.exit_code, result.output.replace(f"{folders}/", "")
 
@@ -126,13 +126,13 @@ def test_a_folder_without_images_is_wrong_data(evaluate):
 
 
 def test_images_that_are_too_few_for_any_verdict_are_reported_before_tensorflow_starts(folders):
-    write_images(folders / "one", first=20, count=1)
+    write_images(folders / "one", first=60, count=1)
     for candidate, real, said in (
-        ("one", "real", "one: 1 image cannot be judged: at least evaluate.min_samples=4 are "),
-        ("real", "one", "one: 1 image cannot be judged: at least evaluate.min_samples=4 are "),
+        ("one", "real", "one: 1 image cannot be judged: at least evaluate.min_samples=20 are "),
+        ("real", "one", "one: 1 image cannot be judged: at least evaluate.min_samples=20 are "),
         ("empty", "real", "empty: neither a SavedModel"),
     ):
-        arguments = ("evaluate", candidate, "--real", real, "--set", "evaluate.min_samples=4")
+        arguments = ("evaluate", candidate, "--real", real)
         result = subprocess.run(
             [sys.executable, "-c", CALL, *arguments], capture_output=True, text=True, cwd=folders
         )
@@ -142,11 +142,21 @@ def test_images_that_are_too_few_for_any_verdict_are_reported_before_tensorflow_
 
 
 def test_how_many_images_would_do_is_said(evaluate):
-    code, said = evaluate("other", "--set", "evaluate.min_samples=5")
+    code, said = evaluate("other", "--set", "evaluate.min_samples=21")
     assert code == 3
     assert said == (
-        "iadb: other: 4 images cannot be judged: at least evaluate.min_samples=5 are needed; add "
-        "images, or lower it (--set evaluate.min_samples=4)\n"
+        "iadb: other: 20 images cannot be judged: at least evaluate.min_samples=21 are needed; add "
+        "images, or lower it (--set evaluate.min_samples=20)\n"
+    )
+
+
+def test_no_smaller_number_than_any_verdict_needs_is_proposed(evaluate, folders):
+    (folders / "other" / "30.png").unlink()
+    code, said = evaluate("other")
+    assert code == 3
+    assert said == (
+        "iadb: other: 19 images cannot be judged: at least evaluate.min_samples=20 are needed; add "
+        "images\n"
     )
 
 
@@ -246,10 +256,10 @@ def test_of_wrong_images_the_log_that_names_them_all_is_kept(folders):
         (folders / "other" / f"bad{i}.png").write_bytes(b"no image")
     out = folders / "out"
     where = ("--real", folders / "real", "-o", out)
-    result = iadb("evaluate", folders / "other", *where, *FEW, "--set", "data.resolution=8")
+    result = iadb("evaluate", folders / "other", *where, "--set", "data.resolution=8")
     assert result.exit_code == 3, result.output
     assert "the log lists all of them" in result.output
-    assert "iadb: " + str(folders / "other") + ": 4 of 8 files rejected" in result.output
+    assert "iadb: " + str(folders / "other") + ": 4 of 24 files rejected" in result.output
     assert f"Log      {out}.failed.log\n" in result.output
     log = (folders / "out.failed.log").read_text("utf-8")
     assert all(f"bad{i}.png" in log for i in range(4))
@@ -260,11 +270,11 @@ def test_images_that_turn_out_to_be_too_few_are_reported_before_features_are_com
     for i in range(3):
         (folders / "other" / f"bad{i}.png").write_bytes(b"no image")
     where = ("--real", folders / "real", "--train", folders / "real2", "-o", folders / "out")
-    write_images(folders / "real2", first=70)
-    settings = ("data.resolution=8", "data.max_rejected=1", "evaluate.min_samples=5")
-    write_images(folders / "real" / "more", first=80)
+    write_images(folders / "real2", first=60)
+    settings = ("data.resolution=8", "data.max_rejected=1", "evaluate.min_samples=21")
+    write_images(folders / "real" / "more", first=90)
     result = iadb("evaluate", folders / "other", *where, *(f"--set={each}" for each in settings))
     assert result.exit_code == 3
     assert result.output.splitlines()[-1].startswith(
-        f"iadb: {folders / 'other'}: 4 images cannot be judged: at least evaluate.min_samples=5 "
+        f"iadb: {folders / 'other'}: 20 images cannot be judged: at least evaluate.min_samples=21 "
     )
