@@ -186,8 +186,8 @@ def print_metrics(console: Console, metrics: dict) -> None:
         number("samples"),
         number("baseline", optional=1),
         number("floor", optional=2),
-        number("noise", optional=3),
-        number("place", optional=4),
+        number("noise", optional=4),
+        number("place", optional=3),
         Column("limits", wraps=10),
     )
     rows = []

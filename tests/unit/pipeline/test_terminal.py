@@ -102,7 +102,7 @@ def test_metrics_are_printed_with_their_places_limits_and_outcomes():
     print_metrics(console, {status: values | {"status": status} for status in statuses})
     lines = console.file.getvalue().splitlines()
     colors = {line.split()[0]: re.findall(r"\x1b\[(\d+)m0\.03", line) for line in lines}
-    assert [colors[s.split()[0]] for s in statuses] == [["32"], ["31"], ["33"], []]
+    assert [colors[s.split()[0]] for s in statuses] == [["32"], ["31"], ["33"], ["39"]]
     assert "7.1%" in lines[-1]
     assert "≤ 0.05, place ≤ 0.15, ≤ 0 worse" in lines[-1]
 

