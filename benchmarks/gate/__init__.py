@@ -1,0 +1,1 @@
+"""Calibrates the gate: `make gate` judges good models and models with known faults on four sets."""
