@@ -127,8 +127,7 @@ def _aside(variant: str) -> Callable[[Pictures, Split, int], Parts]:
 
 
 def _copies(variant: str) -> Callable[[Pictures, Split, int], Parts]:
-    # The last ones: the first training images are the floor.
-    return lambda pictures, parts, seed: [(variant, parts.train[-len(parts.real) :])]
+    return lambda pictures, parts, seed: [(variant, parts.train[: len(parts.real)])]
 
 
 def _class(pictures: Pictures, seed: int) -> np.ndarray:
@@ -164,7 +163,7 @@ def _means(pictures: Pictures, parts: Split, seed: int) -> Parts:
 
 def _half_copies(pictures: Pictures, parts: Split, seed: int) -> Parts:
     half = len(parts.real) // 2
-    return [("real", parts.train[-half:]), ("real", parts.aside[half:])]
+    return [("real", parts.train[:half]), ("real", parts.aside[half:])]
 
 
 def _collapsed(pictures: Pictures, parts: Split, seed: int) -> Parts:

@@ -107,10 +107,16 @@ def places(found: results.SourceResult) -> dict[str, float]:
 
 
 def _placed(source: str, images: Mapping[str, Sequence[ImageFeatures]]) -> Iterator[ImageFeatures]:
-    """The images of a source with keys and, if copies are searched among them, distances."""
+    """The images of a source with keys and, if copies are searched among them, distances.
+
+    Stored images are in the order of their digests, as in an evaluation, and drawn ones in that of
+    their seeds.
+    """
+    ordered = images[source]
+    if source == sources.TRAIN:
+        ordered = sorted(ordered, key=lambda image: image.digest)
     found = [
-        image._replace(source=source, key=i.to_bytes(8, "big"))
-        for i, image in enumerate(images[source])
+        image._replace(source=source, key=i.to_bytes(8, "big")) for i, image in enumerate(ordered)
     ]
     if source not in _SEARCHED:
         yield from found
