@@ -70,10 +70,10 @@ def split(pictures: Pictures, seed: int) -> Split:
 
 
 def read_digits() -> tuple[np.ndarray, np.ndarray]:
-    """All 1,797 images of scikit-learn as data/digits.py writes them, uint8, and their classes."""
+    """All 1,797 images of scikit-learn as data/digits.py writes them, uint8, and their digits."""
     digits = load_digits()
     pixels = np.round(digits.images * 255 / 16).astype(np.uint8)
-    return pixels[..., None], digits.target.astype(str)
+    return pixels[..., None], digits.target
 
 
 def draw_shapes(count: int = SHAPES) -> tuple[np.ndarray, np.ndarray]:
@@ -177,7 +177,9 @@ def make_sets(fashion: str | None, emojis: str | None) -> dict[str, Callable[[],
         for space in (FeatureOptions(name="random_conv"), COLOR_SPACE)
     )
     return {
-        "digits": lambda: Pictures("digits", *read_digits(), 300, load("digits").evaluate),
+        "digits": lambda: Pictures(
+            "digits", read_digits()[0], read_digits()[1].astype(str), 300, load("digits").evaluate
+        ),
         "fashion": lambda: Pictures("fashion", *read_fashion(fashion), 500, gray),
         "emoji": lambda: Pictures("emoji", *read_emoji(emojis), 300, color),
         "shapes": lambda: Pictures("shapes", *draw_shapes(), 500, color),

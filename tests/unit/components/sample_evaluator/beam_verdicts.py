@@ -1,28 +1,18 @@
-"""The verdicts of whole evaluations on planted models, 20 seeds each: what `make gate` prints."""
+"""The verdicts of whole evaluations on Beam, on models that draw given images."""
 
-import collections
 import functools
 import json
-import os
 import pathlib
-import tempfile
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import apache_beam as beam
 from evaluator_data import BEAM_ARGS, write_examples, write_model
-from planted_models import RIGHT, plant
 
 from components.real_features.executor import write_features
 from components.sample_evaluator import names, sources
 from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
-from pipeline.config import load
 from pipeline.evaluation.steps import write_transform_graph
 from trainer import examples
-
-SEEDS = range(20)
 
 
 class Evaluator:
@@ -66,22 +56,3 @@ class Evaluator:
     def _model(self, name, pixels):
         uri = write_model(self._folder / name, pixels)
         return EvaluatedModel(uri, f"{uri}/Format-Serving")
-
-
-def main():
-    options = load("digits").evaluate
-    right = collections.Counter()
-    for seed in SEEDS:
-        stock, models = plant(seed)
-        with tempfile.TemporaryDirectory() as folder:
-            evaluator = Evaluator(stock, options, folder)
-            for name, pixels in models.items():
-                verdict = evaluator.judge(name, pixels)
-                right[name] += verdict.blessed == RIGHT[name]
-                print(f"{seed:2} {name:15} {'; '.join(verdict.reasons)}", flush=True)
-    for name, blessed in RIGHT.items():
-        print(f"{name:15} {'' if blessed else 'not '}blessed: {right[name]} of {len(SEEDS)}")
-
-
-if __name__ == "__main__":
-    main()

@@ -8,9 +8,8 @@ the image of a seed cancels in the comparison.
 from typing import NamedTuple
 
 import numpy as np
-import scipy.ndimage
-from sklearn.datasets import load_digits
 
+from benchmarks.gate import pictures
 from components.sample_evaluator import sources
 
 TRAINING, HELD_OUT = 777, 340  # images
@@ -40,9 +39,7 @@ class Images(NamedTuple):
 
 def read_digits():
     """All 1,797, as data/digits.py writes them."""
-    digits = load_digits()
-    pixels = np.round(digits.images * 255 / 16).astype(np.uint8)
-    return Images(pixels[..., None], digits.target)
+    return Images(*pictures.read_digits())
 
 
 def split(images, *counts, seed=0):
@@ -57,12 +54,6 @@ def noisy(pixels, stddev, seed=0):
     """Adds Gaussian noise."""
     noise = np.random.default_rng(seed).normal(0, stddev, pixels.shape)
     return np.clip(np.round(pixels + noise), 0, 255).astype(np.uint8)
-
-
-def blurred(pixels, sigma):
-    """Blurs by a Gaussian, sigma in pixels."""
-    smooth = scipy.ndimage.gaussian_filter(pixels.astype(float), (0, sigma, sigma, 0))
-    return np.round(smooth).astype(np.uint8)
 
 
 def without_classes(images, count):

@@ -5,9 +5,10 @@ import itertools
 
 import numpy as np
 import pytest
-from planted_models import blurred, noisy, read_digits, repeated, split, without_classes
+from planted_models import noisy, read_digits, repeated, split, without_classes
 from trained_network import write_classifier
 
+from benchmarks.gate.faults import blurred
 from components.features import load_extractor
 from components.features.options import FeatureOptions
 from components.metrics import CATALOG

@@ -10,9 +10,8 @@ import pytest
 from beam_verdicts import Evaluator
 from drawn_shapes import draw_shapes, mirrored, shifted
 from planted_models import read_digits
-from quick_verdicts import extract_views, judge
 
-from components.features import load_extractor
+from benchmarks.gate.verdicts import describe, describe_noise, judge
 from components.features.options import FeatureOptions
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import MEMORIZED_SHARE
@@ -29,9 +28,10 @@ SETS = {
 
 @functools.cache
 def described(name, space):
-    """The images of a set, the features of them, and of their views."""
-    images, extract = SETS[name](), load_extractor(FeatureOptions(name=space))
-    return images, extract(images), extract_views(images)
+    """The features of the images of a set, and of noise."""
+    images, features = SETS[name](), FeatureOptions(name=space)
+    noise = describe_noise(features, HELD_OUT, images.shape[1:])
+    return describe(features, images), noise
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def described(name, space):
     ],
 )
 def test_new_images_are_not_refused(name, space):
-    images, vectors, views = described(name, space)
+    images, noise = described(name, space)
     options = EvaluateOptions(features=FeatureOptions(name=space), max_memorized=0.1)
     for seed in range(SEEDS):
         order = np.random.default_rng(seed).permutation(len(images))
@@ -53,12 +53,8 @@ def test_new_images_are_not_refused(name, space):
             sources.REAL: order[TRAINING : TRAINING + HELD_OUT],
             sources.CANDIDATE: order[TRAINING + HELD_OUT : TRAINING + 2 * HELD_OUT],
         }
-        verdict = judge(
-            {source: images[rows] for source, rows in ends.items()},
-            {source: vectors[rows] for source, rows in ends.items()},
-            options,
-            {source: views[:, rows] for source, rows in ends.items()},
-        )
+        shown = {source: [images[row] for row in rows] for source, rows in ends.items()}
+        verdict = judge(shown | {sources.NOISE: noise}, options).verdict
         assert verdict.blessed, (seed, verdict.reasons)
 
 

@@ -3,9 +3,8 @@
 import pytest
 from beam_verdicts import Evaluator
 from planted_models import RIGHT, plant
-from quick_verdicts import extract_views, judge, with_noise
 
-from components.features import load_extractor
+from benchmarks.gate.verdicts import describe, describe_noise, judge
 from components.features.options import FeatureOptions
 from components.sample_evaluator import sources
 from components.sample_evaluator.options import EvaluateOptions
@@ -31,19 +30,21 @@ def verdicts(request):
     """Verdicts by model, one per seed."""
     name, seeds = request.param
     options = OPTIONS[name]
-    extract = load_extractor(options.features)
     found = {name: [] for name in RIGHT}
     for seed in range(seeds):
         stock, models = plant(seed)
-        stock = with_noise(stock)
-        vectors = {source: extract(pixels) for source, pixels in stock.items()}
-        seen = {source: extract_views(pixels) for source, pixels in stock.items()}
+        shown = described(stock, options)
         for name, pixels in models.items():
-            shown = stock | {sources.CANDIDATE: pixels}
-            described = vectors | {sources.CANDIDATE: extract(pixels)}
-            views = seen | {sources.CANDIDATE: extract_views(pixels)}
-            found[name].append(judge(shown, described, options, views))
+            candidate = {sources.CANDIDATE: describe(options.features, pixels)}
+            found[name].append(judge(shown | candidate, options).verdict)
     return found
+
+
+def described(stock, options):
+    """The features of a stock by source, and of noise."""
+    count, *shape = stock[sources.REAL].shape
+    found = {source: describe(options.features, pixels) for source, pixels in stock.items()}
+    return found | {sources.NOISE: describe_noise(options.features, count, shape)}
 
 
 @pytest.mark.parametrize("model", RIGHT)
@@ -74,8 +75,5 @@ def evaluator(tmp_path_factory):
 @pytest.mark.parametrize("model", ["better", "slightly worse"])
 def test_a_whole_evaluation_says_the_same(evaluator, model):
     stock, models = plant(0)
-    shown = with_noise(stock) | {sources.CANDIDATE: models[model]}
-    extract = load_extractor(DIGITS.features)
-    vectors = {source: extract(pixels) for source, pixels in shown.items()}
-    seen = {source: extract_views(pixels) for source, pixels in shown.items()}
-    assert evaluator.judge(model, models[model]) == judge(shown, vectors, DIGITS, seen)
+    shown = described(stock | {sources.CANDIDATE: models[model]}, DIGITS)
+    assert evaluator.judge(model, models[model]) == judge(shown, DIGITS).verdict
