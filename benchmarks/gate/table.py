@@ -11,6 +11,7 @@ import scipy.stats
 from benchmarks.gate.faults import CASES
 from benchmarks.gate.nights import NIGHTS, STEP
 from benchmarks.gate.verdicts import Judged
+from components.metrics.kinds.shares import MIN_EXPECTED, Kinds
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import MEMORIZED_SHARE
 
@@ -30,6 +31,7 @@ def summarize(judged: Judged) -> Row:
         "reasons": list(verdict.reasons),
         "left_out": dict(verdict.left_out),
         "memorized": candidate[MEMORIZED_SHARE].value,
+        "rarest": _rarest(judged.kinds),
         "places": {
             name: [metric.place, metric.place_margin]
             for name, metric in candidate.metrics.items()
@@ -41,6 +43,16 @@ def summarize(judged: Judged) -> Row:
             if metric.worsening is not None
         },
     }
+
+
+def _rarest(kinds: Kinds) -> float | None:
+    """The smallest share of the expected images, over the kinds that may be missing."""
+    shares = [
+        kind.estimated / kind.expected
+        for kind in kinds.kinds
+        if kind.estimated is not None and kind.expected >= MIN_EXPECTED
+    ]
+    return min(shares, default=None)
 
 
 def is_wrong(row: Row) -> bool:
@@ -125,7 +137,7 @@ def values(found: Sequence[Row]) -> str:
     """Places and margins by data set, model and metric: mean, standard deviation and extremes."""
     lines = []
     for name, rows in _by([row for row in found if row["case"] in CASES], "set"):
-        lines.append(f"{name}: place mean ± sd [min, max], margin mean (max); proven max or min")
+        lines.append(f"{name}: place mean ± sd [min, max], margin mean (max), proven [min, max]")
         for case, part in _by(rows, "case"):
             lines.append(f"  {case} ({_refused(part)})")
             metrics = dict.fromkeys(metric for row in part for metric in row["places"])
@@ -140,12 +152,11 @@ def values(found: Sequence[Row]) -> str:
                     f"{np.nanmean(pairs[:, 0]):.4g} [{np.nanmin(pairs[:, 0]):.4g}, "
                     f"{np.nanmax(pairs[:, 0]):.4g}]"
                 )
-            shares = [row["memorized"] for row in part if row["memorized"] is not None]
-            if shares:
-                lines.append(
-                    f"    {MEMORIZED_SHARE:20} {np.mean(shares):.3f} "
-                    f"[{min(shares):.3f}, {max(shares):.3f}]"
-                )
+            for key, title in (("memorized", MEMORIZED_SHARE), ("rarest", "rarest kind")):
+                shares = [row[key] for row in part if row[key] is not None]
+                if shares:
+                    extremes = f"[{min(shares):.3f}, {max(shares):.3f}]"
+                    lines.append(f"    {title:20} {np.mean(shares):.3f} {extremes}")
     return "\n".join(lines) + "\n"
 
 

@@ -17,7 +17,7 @@ from components.features.options import FeatureOptions
 from components.images.batches import ImageBatch
 from components.images.features import NB_VIEW, ExtractFeatures, ImageFeatures
 from components.metrics import CATALOG
-from components.metrics.kinds.shares import MAX_TRAINING
+from components.metrics.kinds.shares import MAX_TRAINING, Kinds
 from components.metrics.neighbors import nearest
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure import results
@@ -38,6 +38,7 @@ class Judged(NamedTuple):
 
     verdict: gate.ModelVerdict
     results: results.Results
+    kinds: Kinds
 
 
 def describe(
@@ -86,15 +87,16 @@ def judge(
             values[key.model_name][key.name] = value
     found = {source: results.parse(numbers) for source, numbers in values.items()}
     known = placed[sources.TRAIN][:MAX_TRAINING]
-    kinds = find_kinds(_gather([*known, *placed[sources.REAL], *placed[sources.CANDIDATE]]))
+    searched = [*known, *placed[sources.REAL], *placed[sources.CANDIDATE]]
+    kinds = find_kinds(_gather(searched)).kinds
     verdict = gate.judge(
         found,
         metrics_validator.validate_metrics(((), metrics), config),
         options,
-        kinds=kinds.kinds,
+        kinds=kinds,
         best=history.best_places([{"places": places} for places in earlier]),
     )
-    return Judged(verdict, found)
+    return Judged(verdict, found, kinds)
 
 
 def places(found: results.SourceResult) -> dict[str, float]:
