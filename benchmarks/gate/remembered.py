@@ -5,6 +5,7 @@ The limits of the gate decide none of these, so other limits are tried within mi
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from components.metrics.arrays import MetricError
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity
 from components.metrics.kinds.shares import Kind, Kinds
 from components.sample_evaluator.measure import kinds, tfma_metrics
-from components.source_hash import source_hash
 
 FILE = "remembered.json"
 ERROR = "error"
@@ -54,7 +54,7 @@ class Remembered:
         read: Callable[[Any], Any] = lambda found: found,
     ) -> Callable[..., Any]:
         """Makes a function of arrays remember; `read` makes its result of what JSON returns."""
-        name = f"{function.__name__} {source_hash(function.__module__)}"
+        name = f"{function.__name__} {_code_behind(function.__module__)}"
 
         def remembering(*arguments: ArrayLike) -> Any:
             digest = hashlib.sha256(name.encode())
@@ -73,6 +73,24 @@ class Remembered:
             return read(found)
 
         return remembering
+
+
+def _code_behind(module: str) -> str:
+    """The digest of a module of the metrics and of those whose functions or classes it uses.
+
+    `source_hash` hashes all metrics for each of them, since it follows their package's __init__.
+    """
+    found, waiting = set(), [module]
+    while waiting:
+        found.add(name := waiting.pop())
+        used = {getattr(value, "__module__", None) for value in vars(sys.modules[name]).values()}
+        waiting += [
+            each for each in used - found if each and each.startswith("components.metrics.")
+        ]
+    digest = hashlib.sha256()
+    for name in sorted(found):
+        digest.update(Path(sys.modules[name].__file__).read_bytes())
+    return digest.hexdigest()
 
 
 def _read_kinds(found: list[Any]) -> Kinds:
