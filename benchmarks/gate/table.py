@@ -139,7 +139,7 @@ def values(found: Sequence[Row]) -> str:
     for name, rows in _by([row for row in found if row["case"] in CASES], "set"):
         lines.append(f"{name}: place mean ± sd [min, max], margin mean (max), proven [min, max]")
         for case, part in _by(rows, "case"):
-            lines.append(f"  {case} ({_refused(part)})")
+            lines.append(f"  {case}: refused {_refused(part)} by {_reasons(part)}")
             metrics = dict.fromkeys(metric for row in part for metric in row["places"])
             for metric in metrics:
                 pairs = np.array([row["places"].get(metric, [math.nan] * 2) for row in part])
