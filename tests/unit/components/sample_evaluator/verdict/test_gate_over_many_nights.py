@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 from planted_models import BASELINE_NOISE, HELD_OUT, TRAINING, noisy, read_digits, split
-from quick_verdicts import extract_views, judge_with_results, with_noise
 
-from components.features import load_extractor
+from benchmarks.gate.verdicts import describe, describe_noise, judge, places
 from components.features.options import FeatureOptions
 from components.sample_evaluator import sources
 from components.sample_evaluator.options import DEFAULTS, EvaluateOptions, Threshold
-from components.sample_evaluator.verdict.history import best_places
 
 NIGHTS, STEP = 30, 2  # gray levels of noise that a night adds
 SPACE = FeatureOptions(name="pixels")
@@ -32,31 +30,23 @@ class Nights:
         training, real, self._others = split(
             read_digits(), TRAINING, HELD_OUT, 1797 - TRAINING - HELD_OUT
         )
-        self._extract = load_extractor(SPACE)
-        self._stock = with_noise({sources.TRAIN: training.pixels, sources.REAL: real.pixels})
-        self._vectors = {name: self._extract(found) for name, found in self._stock.items()}
-        self._views = {name: extract_views(found) for name, found in self._stock.items()}
-        self._history = []
+        self._stock = {
+            sources.TRAIN: describe(SPACE, training.pixels),
+            sources.REAL: describe(SPACE, real.pixels),
+            sources.NOISE: describe_noise(SPACE, HELD_OUT, real.pixels.shape[1:]),
+        }
+        self._earlier = []
 
     def judge(self, night, stddev):
         """The verdict on new images with noise; a blessed model is the next baseline."""
         chosen = np.random.default_rng(night).permutation(len(self._others.pixels))[:HELD_OUT]
-        pixels = noisy(self._others.pixels[chosen], stddev, seed=night)
-        found = pixels, self._extract(pixels), extract_views(pixels)
-        parts = (self._stock, self._vectors, self._views)
-        shown = [part | {sources.CANDIDATE: one} for part, one in zip(parts, found, strict=True)]
-        best = best_places(self._history) if self._anchored else {}
-        verdict, results = judge_with_results(*shown[:2], self._options, shown[2], best)
-        if verdict.blessed:
-            for part, one in zip(parts, found, strict=True):
-                part[sources.BASELINE] = one
-            places = {
-                name: metric.place + metric.place_margin
-                for name, metric in results[sources.CANDIDATE].metrics.items()
-                if metric.place is not None
-            }
-            self._history.append({"places": places})
-        return verdict
+        images = describe(SPACE, noisy(self._others.pixels[chosen], stddev, seed=night))
+        earlier = self._earlier if self._anchored else []
+        judged = judge(self._stock | {sources.CANDIDATE: images}, self._options, earlier)
+        if judged.verdict.blessed:
+            self._stock[sources.BASELINE] = images
+            self._earlier.append(places(judged.results[sources.CANDIDATE]))
+        return judged.verdict
 
 
 def judge_all(nights, levels):
