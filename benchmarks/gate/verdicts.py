@@ -15,7 +15,7 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from components.features.options import FeatureOptions
 from components.images.batches import ImageBatch
-from components.images.features import NB_VIEW, ExtractFeatures, ImageFeatures
+from components.images.features import ExtractFeatures, ImageFeatures
 from components.metrics import CATALOG
 from components.metrics.kinds.shares import MAX_TRAINING, Kinds
 from components.metrics.neighbors import nearest
@@ -124,11 +124,11 @@ def _placed(source: str, images: Mapping[str, Sequence[ImageFeatures]]) -> Itera
         yield from found
         return
     known = np.stack([image.views[0] for image in images[sources.TRAIN]])
-    straight, mirrored = (
+    *unmirrored, mirrored = (
         nearest(np.stack([image.views[view] for image in found]), known).distances
-        for view in range(NB_VIEW)
+        for view in range(len(found[0].views))
     )
-    for image, distance, other in zip(found, straight, mirrored, strict=True):
+    for image, distance, other in zip(found, np.min(unmirrored, axis=0), mirrored, strict=True):
         yield image._replace(distance=float(min(distance, other)), mirrored=bool(other < distance))
 
 

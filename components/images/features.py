@@ -12,14 +12,14 @@ import tensorflow as tf
 from components.features import load_extractor
 from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.images.batches import ImageBatch
+from components.images.views import search_views
 from components.metrics.image_statistics import ImageStatistics, statistics_of
 from components.progress import FEATURES, counted
 from components.sharing import shared
 
 shared_extractor = shared(load_extractor)
 _VECTOR_TYPE, _DISTANCE_TYPE = np.dtype("<f4"), np.dtype("<f8")
-NB_VIEW = 2
-NO_VIEWS = np.empty((NB_VIEW, 0), _VECTOR_TYPE)
+NO_VIEWS = np.empty((1, 0), _VECTOR_TYPE)
 NO_STATISTICS = ImageStatistics(*(np.empty(0, _VECTOR_TYPE) for _ in ImageStatistics._fields))
 
 
@@ -33,11 +33,12 @@ class ImageFeatures(NamedTuple):
         flat: whether all pixels have the same color.
         digest: SHA-256 of the pixels.
         vector: float32 [d], in the feature space of the metrics.
-        distance: from the nearer of `views` to the nearest training image, in SEARCH_SPACE; NaN if
+        distance: from the nearest of `views` to the nearest training image, in SEARCH_SPACE; NaN if
             not searched for.
-        views: float32 [2, D], the vectors of the image and of its mirror image in SEARCH_SPACE; D
-            is 0 unless a nearest training image is to be found.
-        mirrored: whether the mirror image is nearer.
+        views: float32 [V, D], the vectors of the image's `views.search_views` in SEARCH_SPACE: the
+            image itself first, its mirror image last; D is 0 unless a nearest training image is to
+            be found.
+        mirrored: whether the mirror image is nearest.
         statistics: of the pixels, without the first dimension.
     """
 
@@ -56,14 +57,18 @@ class ImageFeatures(NamedTuple):
 class ExtractFeatures(beam.DoFn):
     """An ImageBatch to the ImageFeatures of each image."""
 
-    def __init__(self, features: FeatureOptions, searched: Collection[str] = ()) -> None:
+    def __init__(
+        self, features: FeatureOptions, searched: Collection[str] = (), *, statistics: bool = True
+    ) -> None:
         """Describes the features.
 
         Args:
             features: the feature space.
             searched: sources whose images get `views` as well.
+            statistics: whether to compute the statistics of the pixels.
         """
         self._features = features
+        self._statistics = statistics
         self._searched = searched
 
     def setup(self) -> None:
@@ -78,9 +83,11 @@ class ExtractFeatures(beam.DoFn):
             vectors = self._extract(batch.images)
             views = [NO_VIEWS] * len(vectors)
             if batch.source in self._searched:
-                mirrored = batch.images[:, :, ::-1]
-                views = np.stack([self._extract_view(x) for x in (batch.images, mirrored)], axis=1)
-            statistics = map(ImageStatistics._make, zip(*statistics_of(batch.images), strict=True))
+                views = np.stack(list(map(self._extract_view, search_views(batch.images))), axis=1)
+            statistics = [NO_STATISTICS] * len(vectors)
+            if self._statistics:
+                columns = zip(*statistics_of(batch.images), strict=True)
+                statistics = list(map(ImageStatistics._make, columns))
         for key, label, image, vector, seen, numbers in zip(
             batch.keys, batch.labels, batch.images, vectors, views, statistics, strict=True
         ):
@@ -149,7 +156,12 @@ def serialize(features: ImageFeatures) -> bytes:
         name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
         for name, value in values.items()
     }
-    for name, value in {"flat": features.flat, "mirrored": features.mirrored}.items():
+    numbers = {
+        "flat": features.flat,
+        "mirrored": features.mirrored,
+        "nb_view": len(features.views),
+    }
+    for name, value in numbers.items():
         feature[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
@@ -172,7 +184,7 @@ def parse(record: bytes) -> ImageFeatures:
         value("digest"),
         floats("vector"),
         float(np.frombuffer(value("distance"), _DISTANCE_TYPE)[0]),
-        floats("views").reshape(NB_VIEW, -1),
+        floats("views").reshape(feature["nb_view"].int64_list.value[0], -1),
         bool(feature["mirrored"].int64_list.value[0]),
         ImageStatistics(*map(floats, ImageStatistics._fields)),
     )

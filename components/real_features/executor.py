@@ -90,7 +90,7 @@ def write_features(
                 _ = (
                     records
                     | "DecodeAll" >> _Decode(split, options.batch_size, transform_graph)
-                    | "DescribeAll" >> _Describe(SEARCH_SPACE, output, SEARCH)
+                    | "DescribeAll" >> _Describe(SEARCH_SPACE, output, SEARCH, statistics=False)
                 )
 
 
@@ -117,14 +117,16 @@ class _Decode(beam.PTransform):
 class _Describe(beam.PTransform):
     """Writes the features of ImageBatches; those of held-out images with their views."""
 
-    def __init__(self, features: FeatureOptions, output: str, part: str) -> None:
+    def __init__(
+        self, features: FeatureOptions, output: str, part: str, *, statistics: bool = True
+    ) -> None:
         super().__init__()
-        self._features = features
+        self._extract = ExtractFeatures(features, [examples.EVAL], statistics=statistics)
         self._prefix = file_prefix(output, part)
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         return (
             batches
-            | "Features" >> beam.ParDo(ExtractFeatures(self._features, [examples.EVAL]))
+            | "Features" >> beam.ParDo(self._extract)
             | "Write" >> WriteFeatures(self._prefix, FILE_SUFFIX)
         )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import apache_beam as beam
 import numpy as np
 
-from components.images.features import NB_VIEW, ImageFeatures
+from components.images.features import ImageFeatures
 from components.metrics.neighbors import nearest
 from components.progress import NEAREST, counted
 
@@ -21,7 +21,7 @@ class _Found(NamedTuple):
     """The nearest training images so far, in the order of the queries."""
 
     distances: np.ndarray  # float64 [Q]
-    mirrored: np.ndarray  # bool [Q], whether the mirror image is nearer
+    mirrored: np.ndarray  # bool [Q], whether the mirror image is nearest
     keys: np.ndarray  # object [Q], bytes
 
 
@@ -68,7 +68,8 @@ def _compare(batch: list[ImageFeatures], queries: list[ImageFeatures]) -> _Found
     keys = np.array([image.key for image in batch], object)
     reference = np.stack([image.vector for image in batch])
     with counted(NEAREST, len(batch)):
-        found = [_compare_view(view, queries, reference, keys) for view in range(NB_VIEW)]
+        views = range(len(queries[0].views))
+        found = [_compare_view(view, queries, reference, keys) for view in views]
     return functools.reduce(_nearer, found)
 
 
@@ -77,7 +78,8 @@ def _compare_view(
 ) -> _Found:
     """Compares one view of all queries: in memory, there is never a second copy of all views."""
     found = nearest(np.stack([query.views[view] for query in queries]), reference)
-    return _Found(found.distances, np.full(len(queries), bool(view)), keys[found.indices])
+    is_mirrored = view == len(queries[0].views) - 1
+    return _Found(found.distances, np.full(len(queries), is_mirrored), keys[found.indices])
 
 
 def _best(found: Iterable[_Found | None]) -> _Found | None:
