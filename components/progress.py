@@ -32,7 +32,8 @@ def counted(kind: str, images: int) -> Iterator[None]:
 class Expect(beam.DoFn):
     """Passes images on and adds them to the total of a kind of work.
 
-    The total is known before the work starts if a Reshuffle lies between.
+    The total is known before the work starts if a Reshuffle lies between, or if the work needs a
+    side input made of what is passed on.
     """
 
     def __init__(self, kind: str) -> None:

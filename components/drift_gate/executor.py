@@ -16,7 +16,7 @@ from components.drift_gate.sampling import WriteSample
 from components.drift_gate.verdict import judge
 from components.features import check_available
 from components.features.options import FeatureOptions
-from components.images.records import ReadExamples
+from components.images.records import read_twice
 from trainer.common import exit_codes
 from trainer.examples import EVAL, TRAIN
 
@@ -85,7 +85,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         uris = [artifact_utils.get_split_uri([examples], split) for split in (TRAIN, EVAL)]
         target = f"{folder}/{names.NEWEST_NPZ}"
         with self._make_beam_pipeline() as pipeline:
-            _ = pipeline | ReadExamples(uris) | WriteSample(after, size, features, target)
+            _ = read_twice(pipeline, "New", uris) | WriteSample(after, size, features, target)
         return _load(target)
 
 

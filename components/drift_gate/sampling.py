@@ -35,11 +35,14 @@ class WriteSample(beam.PTransform):
         self._features = features
         self._uri = uri
 
-    def expand(self, records: beam.PCollection) -> beam.PCollection:
-        """From serialized tf.Examples to the file written."""
+    def expand(self, readings: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
+        """From the serialized tf.Examples, read twice, to the file written."""
+        first, again = (
+            records | f"New[{i}]" >> beam.Filter(_is_of_later_span, self._after)
+            for i, records in enumerate(readings)
+        )
         return (
-            records
-            | "New" >> beam.Filter(_is_of_later_span, self._after)
+            (first, again)
             | TakeFirst(self._size, key=scattered_key)
             | beam.BatchElements(min_batch_size=BATCH_SIZE, max_batch_size=BATCH_SIZE)
             | "Describe" >> beam.ParDo(DescribeRecords(self._features))

@@ -32,7 +32,25 @@ class ReadExamples(beam.PTransform):
 
     def expand(self, root: beam.Pipeline) -> beam.PCollection:
         """From a pipeline to serialized tf.Examples."""
-        return [
-            root | f"Folder[{i}]" >> beam.io.ReadFromTFRecord(f"{folder}/*")
-            for i, folder in enumerate(self._folders)
-        ] | beam.Flatten()
+        # Names of files are shuffled. Flatten would join the folders too, but an in-process runner
+        # keeps in memory what it flattens.
+        return (
+            root
+            | beam.Create([f"{folder}/*" for folder in self._folders])
+            | beam.io.ReadAllFromTFRecord()
+        )
+
+
+def read_twice(
+    pipeline: beam.Pipeline, label: str, folders: Sequence[str]
+) -> tuple[beam.PCollection, beam.PCollection]:
+    """Reads the serialized examples in several folders, and again, as `TakeFirst` needs them.
+
+    Args:
+        pipeline: the pipeline.
+        label: of the transforms; unique in the pipeline.
+        folders: as of ReadExamples.
+    """
+    first = pipeline | f"Read[{label}]" >> ReadExamples(folders)
+    again = pipeline | f"ReadAgain[{label}]" >> ReadExamples(folders)
+    return first, again

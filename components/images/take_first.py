@@ -5,6 +5,8 @@ from typing import Any
 
 import apache_beam as beam
 
+from components.progress import expect
+
 
 class TakeFirst(beam.PTransform):
     """Keeps the elements with the smallest keys.
@@ -14,7 +16,11 @@ class TakeFirst(beam.PTransform):
     """
 
     def __init__(
-        self, count: int, key: Callable[[Any], bytes], limit: beam.PCollection | None = None
+        self,
+        count: int,
+        key: Callable[[Any], bytes],
+        limit: beam.PCollection | None = None,
+        work: str | None = None,
     ) -> None:
         """Describes the choice.
 
@@ -22,22 +28,37 @@ class TakeFirst(beam.PTransform):
             count: maximum number of elements to keep.
             key: returns the key of an element.
             limit: a collection of one number, a second maximum.
+            work: a kind of work (components/progress.py), to whose total the kept elements are
+                added before they are read.
         """
         super().__init__()
         self._count = count
         self._key = key
         self._limit = limit
+        self._work = work
 
-    def expand(self, elements: beam.PCollection) -> beam.PCollection:
-        """From elements to some of them, in any order."""
-        limit = self._limit or elements.pipeline | beam.Create([self._count])
+    def expand(self, readings: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
+        """From two collections of the same elements to some of them, in any order.
+
+        Elements are kept only after all keys are known. Of a single collection, an in-process
+        runner holds all elements until then: large ones are to be read twice.
+        """
+        all_elements, again = readings
+        limit = self._limit or again.pipeline | beam.Create([self._count])
         smallest = (
-            elements
+            all_elements
             | "Keys" >> beam.Map(self._key)
             | "Smallest" >> beam.combiners.Top.Smallest(self._count)
-            | "Limit" >> beam.Map(lambda keys, n: keys[:n], beam.pvalue.AsSingleton(limit))
+            | "Limit" >> beam.Map(_cut, beam.pvalue.AsSingleton(limit), self._work)
         )
-        return elements | "Keep" >> beam.Filter(
+        return again | "Keep" >> beam.Filter(
             lambda element, keys, key=self._key: bool(keys) and key(element) <= keys[-1],
             beam.pvalue.AsSingleton(smallest),
         )
+
+
+def _cut(keys: list[bytes], limit: int, work: str | None) -> list[bytes]:
+    kept = keys[:limit]
+    if work:
+        expect(work, len(kept))
+    return kept

@@ -13,7 +13,7 @@ from components.features import check_available
 from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.images.batches import DecodeRecords
 from components.images.features import ExtractFeatures, WriteFeatures
-from components.images.records import ReadExamples, example_key
+from components.images.records import example_key, read_twice
 from components.images.take_first import TakeFirst
 from components.images.write_grid import WriteGrid
 from components.parameters import complete
@@ -66,6 +66,9 @@ def write_features(
 ) -> None:
     """Writes the features of real images and a grid of held-out ones.
 
+    Workers share the files of the examples among them: each is read, decoded and described at one
+    place, since an in-process runner keeps in memory whatever it shuffles.
+
     Args:
         pipeline: empty; it is run.
         folders: of the examples by split: train, eval, and holdout if there is one.
@@ -76,10 +79,12 @@ def write_features(
     with pipeline:
         for split, uris in folders.items():
             count = max(options.samples, TRAINING_IMAGES if split == examples.TRAIN else 0)
-            records = pipeline | f"Read[{split}]" >> ReadExamples(uris)
+            first, again = read_twice(pipeline, split, uris)
+            if split == examples.TRAIN:
+                first |= "ExpectAll" >> beam.ParDo(Expect(FEATURES))
             batches = (
-                records
-                | f"First[{split}]" >> TakeFirst(count, key=example_key)
+                (first, again)
+                | f"First[{split}]" >> TakeFirst(count, key=example_key, work=FEATURES)
                 | f"Decode[{split}]" >> _Decode(split, options.batch_size, transform_graph)
             )
             if split == examples.EVAL:
@@ -88,7 +93,7 @@ def write_features(
             if split == examples.TRAIN:
                 # Decoded again: the first images are known only after all have been read.
                 _ = (
-                    records
+                    again
                     | "DecodeAll" >> _Decode(split, options.batch_size, transform_graph)
                     | "DescribeAll" >> _Describe(SEARCH_SPACE, output, SEARCH, statistics=False)
                 )
@@ -107,8 +112,6 @@ class _Decode(beam.PTransform):
         size = self._batch_size
         return (
             records
-            | "Expect" >> beam.ParDo(Expect(FEATURES))
-            | beam.Reshuffle()
             | beam.BatchElements(min_batch_size=size, max_batch_size=size)
             | "Decode" >> beam.ParDo(DecodeRecords(self._split, self._transform_graph))
         )

@@ -7,10 +7,10 @@ import apache_beam as beam
 
 from components.images.batches import DecodeRecords
 from components.images.features import ExtractFeatures, ReadFeatures, WriteFeatures
-from components.images.records import ReadExamples, scattered_key
+from components.images.records import ReadExamples, read_twice, scattered_key
 from components.images.take_first import TakeFirst
 from components.images.write_grid import WriteGrid
-from components.progress import FEATURES, SAMPLED, Expect, expect
+from components.progress import FEATURES, SAMPLED, expect
 from components.real_features.artifact import SEARCH, file_pattern
 from components.sample_evaluator import names, sources
 from components.sample_evaluator.measure.nearest import FindNearest
@@ -106,7 +106,8 @@ def describe(
     queries = [held_out, samples] | "Queries" >> beam.Flatten()
     training = pipeline | "Search" >> ReadFeatures(file_pattern(real.features, SEARCH))
     nearest = training | FindNearest(queries)
-    floor = features[sources.TRAIN] | "Floor" >> TakeFirst(
+    # They are few (TRAINING_IMAGES), and need not be read twice.
+    floor = (features[sources.TRAIN], features[sources.TRAIN]) | "Floor" >> TakeFirst(
         options.samples, key=lambda image: image.key, limit=labels | "Count" >> beam.Map(len)
     )
     written = {
@@ -143,11 +144,8 @@ def _read_images(
     """Stored images as ImageBatches of a source, as many as samples are requested."""
     size = options.batch_size
     return (
-        pipeline
-        | f"ReadStored[{source}]" >> ReadExamples([folder])
-        | f"FirstStored[{source}]" >> TakeFirst(options.samples, key=scattered_key)
-        | f"ExpectStored[{source}]" >> beam.ParDo(Expect(FEATURES))
-        | f"SpreadStored[{source}]" >> beam.Reshuffle()
+        read_twice(pipeline, source, [folder])
+        | f"FirstStored[{source}]" >> TakeFirst(options.samples, key=scattered_key, work=FEATURES)
         | f"BatchStored[{source}]" >> beam.BatchElements(min_batch_size=size, max_batch_size=size)
         | f"DecodeStored[{source}]"
         >> beam.ParDo(DecodeRecords(source, transform_graph, scattered_key))
@@ -180,7 +178,7 @@ def _write_model_pictures(
     _ = labels | "Trajectories" >> beam.ParDo(
         WriteTrajectories(models[sources.CANDIDATE], seed, f"{output}/{names.TRAJECTORIES_PNG}")
     )
-    held_out = pipeline | "HeldOutExamples" >> ReadExamples(real.examples[examples.EVAL])
+    held_out = read_twice(pipeline, "HeldOut", real.examples[examples.EVAL])
     _ = held_out | WriteErrorByAlpha(
         models, real.transform_graph, seed, f"{output}/{names.ERROR_BY_ALPHA_JSON}"
     )

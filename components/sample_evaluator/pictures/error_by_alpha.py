@@ -57,8 +57,8 @@ class WriteErrorByAlpha(beam.PTransform):
         self._seed = seed
         self._path = path
 
-    def expand(self, held_out: beam.PCollection) -> beam.PCollection:
-        """From the serialized examples of held-out images."""
+    def expand(self, held_out: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
+        """From the serialized examples of held-out images, read twice."""
         images = (
             held_out
             | "First" >> TakeFirst(IMAGES, key=example_key)

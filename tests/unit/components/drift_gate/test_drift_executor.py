@@ -184,3 +184,11 @@ def test_another_feature_space_starts_anew(gate, digits):
 def test_images_that_are_all_equal_are_not_compared(gate):
     gate.judge({1: np.zeros((1, 8, 8, 1), np.uint8)})
     assert "not compared" in gate.judge({2: np.ones((30, 8, 8, 1), np.uint8)})["summary"]
+
+
+def test_the_memory_between_stages_does_not_grow_with_the_images(gate, digits, kept_bytes):
+    few, many = (
+        kept_bytes(lambda count=count: gate.judge({0: digits[:count]}, images=50))
+        for count in (100, 600)
+    )
+    assert (many - few) / 500 < 2

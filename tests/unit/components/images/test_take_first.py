@@ -15,10 +15,12 @@ def test_the_smallest_keys_are_kept(count, limit, order):
     expected = sorted(NAMES)[: count if limit is None else min(count, limit)]
     with beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
         side = None if limit is None else pipeline | "Limit" >> beam.Create([limit])
-        kept = pipeline | beam.Create(NAMES[::order]) | TakeFirst(count, lambda name: name, side)
+        names = pipeline | beam.Create(NAMES[::order])
+        kept = (names, names) | TakeFirst(count, lambda name: name, side)
         assert_that(kept, equal_to(expected))
 
 
 def test_of_nothing_nothing_is_kept():
     with beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
-        assert_that(pipeline | beam.Create([]) | TakeFirst(3, lambda name: name), equal_to([]))
+        nothing = pipeline | beam.Create([])
+        assert_that((nothing, nothing) | TakeFirst(3, lambda name: name), equal_to([]))

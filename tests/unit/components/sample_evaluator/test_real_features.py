@@ -60,3 +60,19 @@ def test_all_training_images_can_be_searched_and_some_compared(
     assert set(found) == set(images)
     vectors = search(np.stack([images[key] for key in found]))
     np.testing.assert_array_equal([image.vector for image in found.values()], vectors)
+
+
+def test_the_memory_between_stages_does_not_grow_with_the_images(
+    digits, transform_graph, tmp_path, monkeypatch, kept_bytes
+):
+    monkeypatch.setattr(executor, "TRAINING_IMAGES", 10)
+    options = RealFeaturesOptions(samples=10, features=FeatureOptions(name="pixels"))
+    kept = []
+    for count in (60, 560):
+        splits = {examples.TRAIN: digits[200 : 200 + count], examples.EVAL: digits[: count // 5]}
+        folder = write_examples(tmp_path / f"examples{count}", splits)
+        output = str(tmp_path / f"features{count}")
+        arguments = folder, transform_graph, output, options
+        kept.append(kept_bytes(lambda arguments=arguments: describe(*arguments)))
+    few, many = kept
+    assert (many - few) / 500 < 2

@@ -7,7 +7,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 
-from components.images.features import ImageFeatures
+from components.images.features import ImageFeatures, ReadFeatures, WriteFeatures
 from components.sample_evaluator.measure import nearest
 
 ARGS = ["--runner=FnApiRunner"]
@@ -86,3 +86,23 @@ def test_without_training_images_or_samples_nothing_is_found(tmp_path):
     assert len(found) == 3
     assert all(math.isnan(distance) and key is None for distance, key in found.values())
     assert find(tmp_path, make(np.eye(3)), []) == {}
+
+
+def test_the_memory_between_stages_does_not_grow_with_the_training_images(tmp_path, kept_bytes):
+    def search(pattern):
+        with beam.Pipeline(argv=ARGS) as pipeline:
+            queries = pipeline | beam.Create(make(np.zeros((3, 128))))
+            _ = pipeline | ReadFeatures(pattern) | nearest.FindNearest(queries)
+
+    kept = []
+    for count in (100, 600):
+        vectors = np.zeros((count, 128), np.float32)
+        images = [
+            ImageFeatures("train", b"%d" % i, "", False, b"", each)
+            for i, each in enumerate(vectors)
+        ]
+        with beam.Pipeline(argv=ARGS) as pipeline:
+            _ = pipeline | beam.Create(images) | WriteFeatures(f"{tmp_path}/{count}")
+        kept.append(kept_bytes(lambda count=count: search(f"{tmp_path}/{count}-*")))
+    few, many = kept
+    assert (many - few) / 500 < 2

@@ -45,11 +45,9 @@ def measure(transform_graph, monkeypatch):
         records = [serialize(image, ("dog", "cat", "cow")[i % 3]) for i, image in enumerate(images)]
         models = {source: f"{folder}/Format-Serving" for source, folder in folders.items()}
         with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
-            _ = (
-                pipeline
-                | beam.Create(records[::order])
-                | WriteErrorByAlpha(models, transform_graph, SEED, str(path))
-            )
+            held_out = pipeline | beam.Create(records[::order])
+            written = WriteErrorByAlpha(models, transform_graph, SEED, str(path))
+            _ = (held_out, held_out) | written
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
     return run
