@@ -35,6 +35,7 @@ class WriteSample(beam.PTransform):
         self._features = features
         self._uri = uri
 
+    @beam.typehints.no_annotations  # Beam checks those of single collections only
     def expand(self, readings: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """From the serialized tf.Examples, read twice, to the file written."""
         first, again = (

@@ -37,6 +37,7 @@ class TakeFirst(beam.PTransform):
         self._limit = limit
         self._work = work
 
+    @beam.typehints.no_annotations  # Beam checks those of single collections only
     def expand(self, readings: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """From two collections of the same elements to some of them, in any order.
 

@@ -57,6 +57,7 @@ class WriteErrorByAlpha(beam.PTransform):
         self._seed = seed
         self._path = path
 
+    @beam.typehints.no_annotations  # Beam checks those of single collections only
     def expand(self, held_out: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """From the serialized examples of held-out images, read twice."""
         images = (
