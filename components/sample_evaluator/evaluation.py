@@ -4,7 +4,7 @@ import datetime
 import functools
 import gc
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -80,6 +80,7 @@ def evaluate(
     output: str,
     *,
     features_warning: str = "",
+    folders: Mapping[str, str] | None = None,
 ) -> gate.ModelVerdict:
     """Compares a candidate with real images and judges it.
 
@@ -97,6 +98,7 @@ def evaluate(
         options: samples, features, thresholds.
         output: folder for metrics.json, report.html, its pictures and TFMA's results.
         features_warning: about the feature space; may be empty.
+        folders: where the images are, by what they are, for the report.
 
     Raises:
         FeatureError: the weights of the feature space are missing or not the pinned ones.
@@ -144,6 +146,7 @@ def evaluate(
         baseline.uri if baseline else None,
         _baseline_status(baseline, against.problem),
         features_warning,
+        folders or {},
         shape,
         datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     )

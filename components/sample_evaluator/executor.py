@@ -56,6 +56,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             ),
             evaluation.uri,
             features_warning=exec_properties.get("features_warning", ""),
+            folders={"examples": input_dict["examples"][0].uri},
         )
         evaluation.set_int_custom_property(names.MODEL_ID, model.id)
         _record_metrics(evaluation)

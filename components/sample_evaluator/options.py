@@ -73,10 +73,10 @@ class Threshold(Options):
 DEFAULTS: dict[MetricName, Threshold] = {
     "kid": Threshold(max_place=0.15, max_worsening=0.0),
     "frechet_distance": Threshold(max_place=0.15, max_worsening=0.0),
-    "coverage": Threshold(max_place=0.5, max_worsening=0.0),
+    "coverage": Threshold(max_place=0.4, max_worsening=0.0),
     "spectrum_distance": Threshold(max_place=0.07),
     "color_distance": Threshold(max_place=0.1),
-    "layout_distance": Threshold(max_place=0.03),
+    "layout_distance": Threshold(max_place=0.025),
 }
 
 
@@ -135,7 +135,7 @@ class EvaluateOptions(RealFeaturesOptions):
         "drops the metric from the verdict",
     )
     max_memorized: float = Field(
-        0.5,
+        0.4,
         ge=0,
         le=1,
         description="reject a model if more than this share of its samples are closer to a "

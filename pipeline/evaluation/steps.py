@@ -133,9 +133,16 @@ def run(
         evaluate_options,
         str(output),
         features_warning=warning,
+        folders=_folders(inputs),
     )
     shutil.rmtree(scratch)
     return list(_describe(sets, reports, evaluate_options, judged))
+
+
+def _folders(inputs: Inputs) -> dict[str, str]:
+    half = f"half of {inputs.real}, by hash"
+    training = str(inputs.training) if inputs.training else half
+    return {"held-out images": str(inputs.real) if inputs.training else half, "training": training}
 
 
 def _compared(name: str, judged: Judged, scratch: Path) -> EvaluatedModel | StoredImages:

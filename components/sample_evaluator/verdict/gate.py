@@ -22,6 +22,8 @@ from trainer.common.text import quantity
 # The excess of single-colored samples over held-out images, as a share, that rejects a model: NaN
 # in a network becomes such samples in uint8.
 MAX_FLAT_EXCESS = 0.01
+# The excess of samples that repeat others, as a share, that rejects a model: it has collapsed.
+MAX_REPEATED_EXCESS = 0.2
 EQUAL_SHARE = 0.01  # of samples that are held-out images pixel by pixel, from which this is said
 # By how much of `max_place` a model may be further from the floor than the best earlier one.
 BEST_SLACK = 0.25
@@ -185,6 +187,14 @@ def _sample_problems(results: Results) -> Iterator[str]:
         return
     if candidate.distinct_images == 1:
         yield f"all {count} samples are the same image"
+    repeated = count - candidate.distinct_images
+    if candidate.distinct_images > 1 and (
+        repeated / count - 1 + real.distinct_images / real.images > MAX_REPEATED_EXCESS
+    ):
+        yield (
+            f"{repeated} of {count} samples repeat others pixel by pixel: only "
+            f"{candidate.distinct_images} are different"
+        )
     verb = "is" if candidate.flat_images == 1 else "are"
     excess = candidate.flat_images / count - real.flat_images / real.images
     if excess > MAX_FLAT_EXCESS:

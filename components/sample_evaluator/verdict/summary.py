@@ -31,6 +31,7 @@ class Setting(NamedTuple):
         baseline: URI of the baseline; None if there is none.
         baseline_status: a phrase.
         features_warning: about the feature space; empty without one.
+        folders: where the images are, by what they are.
         shape: H, W, C of the images.
         evaluated: date and time in UTC (ISO 8601).
     """
@@ -41,6 +42,7 @@ class Setting(NamedTuple):
     baseline: str | None
     baseline_status: str
     features_warning: str
+    folders: Mapping[str, str]
     shape: tuple[int, int, int]
     evaluated: str
 
@@ -82,6 +84,7 @@ def summarize(
         "features": options.features.name,
         "feature_settings": options.features.settings,
         "features_warning": setting.features_warning or None,
+        "folders": dict(setting.folders),
         "nb_step": setting.nb_step,
         "seed": options.seed,
         "samples": results[sources.REAL].images,

@@ -42,6 +42,7 @@ def summarize_values(candidate, baseline=None, by_label=MappingProxyType({}), ki
         None,
         "there is none yet",
         "",
+        {"training": "/srv/pictures"},
         (8, 8, 1),
         "2026-11-26T15:00:00+00:00",
     )
