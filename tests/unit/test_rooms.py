@@ -47,7 +47,7 @@ COMPONENTS = {  # what each imports beside itself; `names` and single modules ar
     "image_trainer": set(),
     "images": {"features", "metrics"},
     "metrics": set(),
-    "real_features": {"features", "images"},
+    "real_features": {"features", "images", "metrics"},
     "resolvers": set(),
     "sample_evaluator": {"features", "images", "metrics", "real_features"},
     "schema_importer": set(),
