@@ -167,8 +167,12 @@ def _kind_rows(kinds: Mapping[str, Any] | None) -> Iterator[list[str]]:
     found = (kinds or {}).get("kinds") or []
     for kind in sorted(found, key=lambda kind: not kind["missing"]):
         name = kind["name"] or "(no label)"
-        counts = [number(kind[column]) for column in ("held_out", "expected", "estimated")]
+        counts = [_count(kind[column]) for column in ("held_out", "expected", "estimated")]
         yield [f"✗ {name}" if kind["missing"] else name, *counts]
+
+
+def _count(value: float | None) -> str:
+    return number(None) if value is None else f"{value:,.0f}"
 
 
 def _error_series(errors: Mapping[str, Any] | None) -> dict[str, list[float]]:
