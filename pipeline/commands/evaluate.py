@@ -62,6 +62,7 @@ def evaluate(
     """
     try:
         from components.image_example_gen.errors import ImageDataError
+        from pipeline.config_values import ConfigError
         from pipeline.console.tables import make_console
         from pipeline.evaluation.evaluate import evaluate_candidate
         from pipeline.evaluation.inputs import SAVED_MODEL
@@ -69,7 +70,7 @@ def evaluate(
 
         config, notes = arguments.load(), ()
         if arguments.is_default and not (candidate / SAVED_MODEL).is_file():
-            with suppress(ImageDataError):  # which the evaluation itself will report
+            with suppress(ConfigError, ImageDataError):  # which the evaluation itself will report
                 choice = configure_images(str(real.absolute()), arguments.overrides)
                 config, notes = choice.config, choice.lines
         output = output or Path(time.strftime("evaluation-%Y%m%d-%H%M%S"))

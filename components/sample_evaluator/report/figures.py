@@ -125,7 +125,7 @@ def _spectrum(summary: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     from components.sample_evaluator.report import charts  # imports matplotlib
 
     spectrum = summary.get("spectrum")
-    if not spectrum or not spectrum["candidate"]:
+    if not spectrum or not spectrum.get("candidate"):
         return
     # Noise has so much more power at fine scales that all other lines would lie at 0.
     names = {

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
+from pipeline.failures import describe_kill
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.journal import Journal
 from pipeline.unattended.cron import CronError
@@ -386,7 +387,7 @@ sys.exit("iadb: the disk broke")
     ("check", "reason"),
     [
         (FAIL, "mine.yaml: train.stepz: unknown key"),
-        (f"{BEGIN}os.kill(os.getpid(), 9)", "killed by SIGKILL"),
+        (f"{BEGIN}os.kill(os.getpid(), 9)", describe_kill()),
         (f"{BEGIN}{END}", None),
         ("", None),
     ],

@@ -76,7 +76,7 @@ def test_the_verdict_and_its_reasons_come_first(page):
 
 def test_a_warning_about_the_feature_space_follows_the_verdict():
     page = render(make_summary(features_warning="compared in random_conv <b>"), Pictures())
-    assert "Warning: compared in random_conv &lt;b&gt;" in page
+    assert "⚠ compared in random_conv &lt;b&gt;" in page
     assert "Warning" not in render(make_summary(), Pictures())
 
 
@@ -180,11 +180,11 @@ def test_missing_kinds_come_first(page):
 
 
 def test_a_model_without_labels_has_a_table_of_clusters():
-    kind = {"name": "1", "held_out": 8, "expected": 7.5, "estimated": None, "missing": False}
+    kind = {"name": "1", "held_out": 8, "expected": 7.6, "estimated": None, "missing": False}
     kinds = {"by": "cluster", "accuracy": None, "kinds": [kind], "unavailable": None}
     page = render(make_bare_summary(kinds=kinds), Pictures())
     assert "Clusters of images</h2>" in page
-    assert '<th scope="row">1</th><td>8</td><td>7.5</td><td>–</td>' in page
+    assert '<th scope="row">1</th><td>8</td><td>8</td><td>–</td>' in page
 
 
 def test_kinds_that_could_not_be_counted_say_why():

@@ -66,7 +66,7 @@ def test_copies_of_training_images_are_a_sentence():
     verdict = judge(values, failing("memorized_share"), OPTIONS)
     assert verdict.reasons == (
         "73.4% of the samples are closer to a training image than held-out images are: "
-        "at most 50% allowed",
+        "at most 40% allowed",
     )
 
 
@@ -76,7 +76,7 @@ def test_the_sentence_on_copies_names_mirrored_ones_if_they_are_most(mirrored, n
     [reason] = judge(values, failing("memorized_share"), OPTIONS).reasons
     stated = (
         "62% of the samples are copies of training images, 60% of them mirrored: "
-        "at most 50% allowed"
+        "at most 40% allowed"
     )
     assert (reason == stated) == named
 
@@ -148,12 +148,12 @@ def test_one_held_out_image_is_not_said_to_be_several():
 
 
 def test_the_numbers_of_a_refusal_have_the_digits_that_show_the_comparison():
-    values = beside_a_baseline(kid=0.0200000001, memorized_share=0.50002)
+    values = beside_a_baseline(kid=0.0200000001, memorized_share=0.40002)
     verdict = judge(values, failing("kid", "memorized_share"), OPTIONS)
     kid, memorized = verdict.reasons
     assert kid == "kid 0.0200000001 exceeds 0.02"
-    assert memorized.startswith("50.002% of the samples")
-    assert memorized.endswith("at most 50% allowed")
+    assert memorized.startswith("40.002% of the samples")
+    assert memorized.endswith("at most 40% allowed")
 
 
 def test_a_kept_limit_that_is_nearly_reached_is_not_said_to_be_exceeded():

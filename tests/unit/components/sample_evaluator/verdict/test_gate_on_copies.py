@@ -103,6 +103,6 @@ def test_a_whole_evaluation_refuses_copies(
     found = evaluator.summary(name)["memorization"][sources.CANDIDATE]
     assert share <= found["share"] <= 1
     # Of a shifted disc near the middle, the mirrored image may be as near.
-    assert found["mirrored_share"] == pytest.approx(mirrored_share, abs=0.1)
+    assert found["mirrored_share"] == pytest.approx(mirrored_share, abs=0.15)
     named = any("copies of training images" in reason for reason in verdict.reasons)
     assert named == (mirrored_share == 1)

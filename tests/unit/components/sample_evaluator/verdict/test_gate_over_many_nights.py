@@ -66,7 +66,7 @@ def test_thirty_candidates_each_a_little_worse_than_the_last_are_stopped():
 
 
 def test_the_best_earlier_model_stops_what_the_limit_alone_does_not():
-    limits = {"kid": Threshold(max_place=0.1, max_worsening=None)}
+    limits = {"kid": Threshold(max_place=0.3, max_worsening=None)}
     options = ANCHORED.model_copy(update={"thresholds": ANCHORED.thresholds | limits})
     levels = FALLING[::4]
     anchored = judge_all(Nights(options), levels)
