@@ -50,7 +50,7 @@ def test_a_folder_of_images_becomes_a_pushed_sampler(trained):
 def test_the_summary_names_images_metrics_verdict_model_and_report(trained):
     output = trained.output
     assert "1,797 accepted" in output
-    assert "held-out images of 8x8 in gray: enough for a verdict" in output
+    assert "held-out images of 8x8 in gray: judged by kid" in output
     assert "Drift    not compared: no earlier images" in output
     assert "kid" in output
     assert "blessed" in output

@@ -433,7 +433,7 @@ def test_a_model_with_every_signature_shows_all_there_is_to_see(evaluate, good_s
         assert (outcome.folder / f"{name}.png").exists()
     page = (outcome.folder / "report.html").read_text(encoding="utf-8")
     assert page.count("<img ") == 6
-    assert page.count("<svg ") == 2  # the error by alpha and the bar of the copies
+    assert page.count("<svg ") == 3  # the error by alpha, the spectrum, the bar of the copies
 
 
 def test_the_history_holds_the_earlier_evaluations(evaluate, good_stock, tmp_path):
