@@ -9,8 +9,8 @@ from components.features.published import cache
 from components.features.published.fetch import MB, fetch
 from components.features.published.spec import EFFICIENTNET_LITE0
 
-# Small images are resized to this many pixels, and not to the 224 of the network's training: a
-# quarter of the time, and as good at finding faults (docs/evaluation.md).
+# Small images are resized to this many pixels, and not to the 224 of the network's training, which
+# takes four times as long. docs/evaluation.md shows what is detected.
 LITE0_LEAST = 112
 MIN_SIDE = 32  # pixels; smaller images have little that a network of photographs knows
 COLOR = 3  # channels
