@@ -161,24 +161,7 @@ class PipelineConfig(Options):
 
     @model_validator(mode="after")
     def _samples_suffice_for_the_limits(self) -> "PipelineConfig":
-        evaluate, side = self.evaluate, self.data.resolution
-        dimension = evaluate.features.dimension((side, side, self.data.channels))
-        for name, threshold in evaluate.thresholds.items():
-            needed = images_needed(name, dimension)
-            if threshold is None or (needed and evaluate.samples >= needed):
-                continue
-            space = f"{evaluate.features.name} of {dimension or 0:,} dimensions"
-            if needed is None:
-                raise ValueError(
-                    f"evaluate.thresholds.{name}: cannot be computed in {space}, only in up to "
-                    f"{MAX_DIMENSION:,}; choose other evaluate.features, or leave the metric out "
-                    "with null"
-                )
-            raise ValueError(
-                f"evaluate.thresholds.{name}: needs evaluate.samples={needed} in {space}, got "
-                f"{evaluate.samples}; set that, choose other evaluate.features, or leave the "
-                "metric out with null"
-            )
+        require_samples(self.evaluate, self.data)
         return self
 
     @model_validator(mode="after")
@@ -214,6 +197,31 @@ def load(
         if error.error_count() > MAX_ERRORS:
             lines.append(f"and {error.error_count() - MAX_ERRORS:,} more errors")
         raise ConfigError("\n".join(lines)) from None
+
+
+def require_samples(evaluate: EvaluateOptions, data: DataConfig) -> None:
+    """Checks that `samples` are enough for the limits that are configured, as far as can be known.
+
+    Raises:
+        ConfigError: a metric with a limit needs more, or cannot be computed in the feature space.
+    """
+    dimension = evaluate.features.dimension((data.resolution, data.resolution, data.channels))
+    for name, threshold in evaluate.thresholds.items():
+        needed = images_needed(name, dimension)
+        if threshold is None or (needed and evaluate.samples >= needed):
+            continue
+        space = f"{evaluate.features.name} of {dimension or 0:,} dimensions"
+        if needed is None:
+            raise ConfigError(
+                f"evaluate.thresholds.{name}: cannot be computed in {space}, only in up to "
+                f"{MAX_DIMENSION:,}; choose other evaluate.features, or leave the metric out with "
+                "null"
+            )
+        raise ConfigError(
+            f"evaluate.thresholds.{name}: needs evaluate.samples={needed} in {space}, got "
+            f"{evaluate.samples}; set that, choose other evaluate.features, or leave the metric "
+            "out with null"
+        )
 
 
 def require_folder(data: DataConfig, workspace: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from components.features.choice import choose_features
-from pipeline.config import PipelineConfig
+from pipeline.config import PipelineConfig, require_samples
 
 
 def with_chosen_features(
@@ -17,8 +17,12 @@ def with_chosen_features(
 
     Returns:
         The configuration with a feature space by name, and a warning, or an empty text.
+
+    Raises:
+        ConfigError: a metric with a configured limit needs more samples in the chosen space.
     """
     data = config.data
     chosen = choose_features(config.evaluate.features, data.resolution, data.channels, report)
     evaluate = config.evaluate.model_copy(update={"features": chosen.features})
+    require_samples(evaluate, data)
     return config.model_copy(update={"evaluate": evaluate}), chosen.warning

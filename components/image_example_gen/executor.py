@@ -212,7 +212,11 @@ def _earlier_parts(uri: str) -> list[str]:
     Retention removes these folders.
     """
     parent = os.path.dirname(uri.rstrip("/"))
-    return [os.path.join(parent, name, PARTIAL) for name in fileio.listdir(parent)]
+    try:
+        names = fileio.listdir(parent)
+    except OSError:  # in a bucket, a folder without objects does not exist
+        return []
+    return [os.path.join(parent, name, PARTIAL) for name in names]
 
 
 def write_report(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_serializer, model_validator
 
 from components.real_features.options import RealFeaturesOptions
 from trainer.common.options import Options
@@ -150,6 +150,14 @@ class EvaluateOptions(RealFeaturesOptions):
         "auto", description="auto: by the limits; always, never: regardless of the limits"
     )
     seed: int = Field(0, ge=0, lt=2**31, description="first seed of the samples")
+
+    @field_serializer("thresholds")
+    def _only_what_is_set(self, thresholds: Mapping[str, Threshold | None]) -> dict[str, Any]:
+        """A field that was not set has a default, which null would drop."""
+        return {
+            name: limit and limit.model_dump(exclude_unset=True)
+            for name, limit in thresholds.items()
+        }
 
     @model_validator(mode="after")
     def _samples_suffice(self) -> "EvaluateOptions":

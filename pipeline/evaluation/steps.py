@@ -104,7 +104,9 @@ def run(
         update={"samples": count, "features": features}
     )
     shape = (options.resolution, options.resolution, options.channels)
-    for line in announce(evaluate_options, count, shape):
+    for line in announce(
+        evaluate_options, min(images[name] for name in (examples.EVAL, *stored)), shape
+    ):
         report(line)
     features_folder = scratch / "features"
     features_folder.mkdir()

@@ -123,6 +123,8 @@ def _explain(weights: PublishedWeights, lines: list[str], *, killed: bool) -> st
         )
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR:")]
     reason = (errors or lines or ["pip failed"])[-1]
+    if any("No module named pip" in line for line in lines):
+        reason = "this environment has no pip; install it"
     if killed or any("Retrying" in line for line in lines):
         reason = "no connection to the package index"
     return (

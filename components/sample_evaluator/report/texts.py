@@ -108,7 +108,7 @@ def sharpness(spectrum: dict[str, Any] | None) -> str | None:
     The finest scales are the upper half of the frequencies. The power there is a mean of ratios,
     in which a single frequency counts little.
     """
-    if not spectrum or not spectrum["candidate"]:
+    if not spectrum or not spectrum.get("candidate"):
         return None
     limit = spectrum["frequencies"][-1] / 2
     pairs = zip(spectrum["frequencies"], spectrum["candidate"], strict=True)

@@ -275,7 +275,7 @@ def _kept_limits(results: Results, options: EvaluateOptions) -> Iterator[str]:
         if limit.max_place is not None and candidate[name].place is not None
     ]
     if placed:
-        yield f"on the way from real images to noise: {', '.join(placed)}"
+        yield f"on the way from real images to noise, less the error: {', '.join(placed)}"
     for name, limit in judged.items():
         found = candidate[name]
         if limit.max_worsening is None or None in (found.worsening, baseline[name].value):

@@ -10,6 +10,7 @@ from components.sample_evaluator.measure.results import (
     DISTANCE_RATIO,
     MEMORIZED_SHARE,
     MIRRORED_SHARE,
+    MetricResult,
     Results,
     SourceResult,
 )
@@ -146,16 +147,16 @@ def _metric(
         "place_margin": candidate.place_margin,
         "best_place": best.get(name),
         **{field: getattr(limit, field, None) for field in Threshold.model_fields},
-        "status": _status(name, options, verdict),
+        "status": _status(name, candidate, options, verdict),
         "sentence": verdict.failed.get(name) or verdict.left_out.get(name),
         "larger_is_better": get_metric(name).larger_is_better,
         "unavailable": candidate.unavailable,
     }
 
 
-def _status(name: str, options: EvaluateOptions, verdict: ModelVerdict) -> str:
+def _status(name: str, found: MetricResult, options: EvaluateOptions, verdict: ModelVerdict) -> str:
     if name in verdict.failed:
         return "failed"
     if name in verdict.left_out:
         return "left out"
-    return "passed" if name in options.judged else "not judged"
+    return "passed" if name in options.judged and found.value is not None else "not judged"

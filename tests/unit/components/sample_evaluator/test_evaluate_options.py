@@ -152,3 +152,13 @@ def test_images_needed_without_a_known_dimension_are_those_of_any_verdict():
 def test_beyond_the_largest_dimension_no_number_of_images_is_enough():
     assert images_needed("frechet_distance", MAX_DIMENSION) == 9103
     assert images_needed("frechet_distance", MAX_DIMENSION + 1) is None
+
+
+def test_options_that_pass_through_json_keep_the_defaults_that_were_not_set():
+    options = EvaluateOptions(
+        thresholds={"kid": {"maximum": 0.02}, "coverage": {"max_place": None}, "recall": None}
+    )
+    read = EvaluateOptions.model_validate_json(options.model_dump_json())
+    assert read.judged == options.judged
+    assert read.judged["kid"].max_place is not None
+    assert read.judged["coverage"].max_place is None
