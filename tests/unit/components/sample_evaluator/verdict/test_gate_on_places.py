@@ -30,7 +30,9 @@ def changing(**thresholds):
 def test_a_model_within_its_place_is_blessed_and_the_place_is_said():
     verdict = judge(placed(0.21), passing(), OPTIONS)
     assert verdict.blessed
-    assert verdict.reasons == ("on the way from real images to noise, less the error: kid 19% (at most 20%)",)
+    assert verdict.reasons == (
+        "on the way from real images to noise, less the error: kid 19% (at most 20%)",
+    )
     assert not (verdict.failed or verdict.left_out or verdict.warnings)
 
 
