@@ -16,8 +16,6 @@ from components.features.options import FeatureOptions
 from components.features.published import cache
 from components.features.published.spec import EFFICIENTNET_LITE0
 
-NOT_CHOSEN = "evaluate.features: auto must be chosen before a component starts"
-
 # uint8 [N, H, W, 1 or 3] to float32 [N, d]
 Extractor = Callable[[np.ndarray], np.ndarray]
 
@@ -28,8 +26,6 @@ def check_available(options: FeatureOptions) -> None:
     Raises:
         FeatureError: its weights are missing or have another digest, or its library is missing.
     """
-    if options.kind == "auto":
-        raise FeatureError(NOT_CHOSEN)
     if options.kind == "onnx":
         _check_onnxruntime()
     if options.kind == EFFICIENTNET_LITE0.space:
@@ -51,7 +47,7 @@ def load_extractor(options: FeatureOptions) -> Extractor:
     # are literal, for source_hash follows them.
     match options.kind:
         case "auto":
-            raise FeatureError(NOT_CHOSEN)
+            raise FeatureError("evaluate.features: auto must be chosen before a component starts")
         case "pixels":
             from components.features.pixels import load
         case "random_conv":
