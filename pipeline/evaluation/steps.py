@@ -99,14 +99,13 @@ def run(
     with phase("building the graph that decodes images"):
         write_transform_graph(options.resolution, options.channels, graph)
 
-    count = min(config.evaluate.samples, *(images[name] for name in (examples.EVAL, *stored)))
+    available = min(images[name] for name in (examples.EVAL, *stored))
+    count = min(config.evaluate.samples, available)
     evaluate_options = config.evaluate.without_holdout().model_copy(
         update={"samples": count, "features": features}
     )
     shape = (options.resolution, options.resolution, options.channels)
-    for line in announce(
-        evaluate_options, min(images[name] for name in (examples.EVAL, *stored)), shape
-    ):
+    for line in announce(evaluate_options, available, shape):
         report(line)
     features_folder = scratch / "features"
     features_folder.mkdir()

@@ -11,6 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pipeline.cli import main
+from tests.stock_sampler import StockSampler
 from trainer.common import exit_codes
 from trainer.names import METADATA
 
@@ -22,26 +23,8 @@ SETTINGS = (
 )
 
 
-class Sampler(tf.Module):
-    """Draws the image at the index `seed` of a fixed stock."""
-
-    def __init__(self, stock):
-        super().__init__()
-        self._stock = tf.constant(stock)
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None], tf.int64, "seed"),
-            tf.TensorSpec([], tf.int32, "nb_step"),
-        ]
-    )
-    def generate(self, seed, nb_step):
-        del nb_step
-        return {"image": tf.gather(self._stock, seed % len(self._stock))}
-
-
 def write_model(folder, stock):
-    sampler = Sampler(stock[..., None])
+    sampler = StockSampler(stock[..., None])
     tf.saved_model.save(sampler, str(folder), signatures={"generate": sampler.generate})
     (folder / METADATA).parent.mkdir(exist_ok=True)
     (folder / METADATA).write_text(json.dumps({"nb_step": 1}))

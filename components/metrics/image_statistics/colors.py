@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from components.metrics.arrays import check_features
+from components.metrics.arrays import mean_difference
 
 
 def colors_of(image: np.ndarray) -> np.ndarray:
@@ -39,6 +39,4 @@ def color_distance(real: np.ndarray, generated: np.ndarray) -> float:
     Raises:
         MetricError: the arrays are too small, differ in k, or are not finite.
     """
-    check_features(real=real, generated=generated)
-    difference = generated.mean(axis=0, dtype=np.float64) - real.mean(axis=0, dtype=np.float64)
-    return float(np.abs(difference).max())
+    return float(np.abs(mean_difference(real, generated)).max())

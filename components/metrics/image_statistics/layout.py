@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from components.metrics.arrays import check_features
+from components.metrics.arrays import mean_difference
 
 CELLS = 4  # per side
 
@@ -39,6 +39,4 @@ def layout_distance(real: np.ndarray, generated: np.ndarray) -> float:
     Raises:
         MetricError: the arrays are too small, differ in G, or are not finite.
     """
-    check_features(real=real, generated=generated)
-    difference = generated.mean(axis=0, dtype=np.float64) - real.mean(axis=0, dtype=np.float64)
-    return float(np.sqrt(np.mean(difference**2)))
+    return float(np.sqrt(np.mean(mean_difference(real, generated) ** 2)))

@@ -187,13 +187,11 @@ def _sample_problems(results: Results) -> Iterator[str]:
         return
     if candidate.distinct_images == 1:
         yield f"all {count} samples are the same image"
-    repeated = count - candidate.distinct_images
-    if candidate.distinct_images > 1 and (
-        repeated / count - 1 + real.distinct_images / real.images > MAX_REPEATED_EXCESS
-    ):
+    excess = real.distinct_images / real.images - candidate.distinct_images / count
+    if candidate.distinct_images > 1 and excess > MAX_REPEATED_EXCESS:
         yield (
-            f"{repeated} of {count} samples repeat others pixel by pixel: only "
-            f"{candidate.distinct_images} are different"
+            f"{count - candidate.distinct_images} of {count} samples repeat others pixel by pixel: "
+            f"only {candidate.distinct_images} are different"
         )
     verb = "is" if candidate.flat_images == 1 else "are"
     excess = candidate.flat_images / count - real.flat_images / real.images

@@ -16,6 +16,7 @@ from components.real_features.artifact import ImageFeatures
 from components.real_features.executor import Executor
 from components.real_features.options import RealFeaturesOptions
 from pipeline.config import BeamConfig
+from tests.stock_sampler import StockSampler
 from trainer.names import METADATA
 
 BEAM_ARGS = BeamConfig().arguments("SampleEvaluator")
@@ -82,24 +83,6 @@ def describe(example_folder, transform_graph, output, options):
     )
 
 
-class ImageSampler(tf.Module):
-    """Draws the image at the index `seed` of a fixed stock."""
-
-    def __init__(self, stock):
-        super().__init__()
-        self._stock = tf.constant(stock)
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None], tf.int64, "seed"),
-            tf.TensorSpec([], tf.int32, "nb_step"),
-        ]
-    )
-    def generate(self, seed, nb_step):
-        del nb_step
-        return {"image": tf.gather(self._stock, seed % len(self._stock))}
-
-
 class LabelSampler(tf.Module):
     """Draws the image of each label, of none the last in the stock; takes no label but these."""
 
@@ -127,7 +110,7 @@ def write_model(folder, stock, labels=None):
 
     With labels it draws by these, one image of the stock for each and the last for none.
     """
-    sampler = LabelSampler(stock, labels) if labels else ImageSampler(stock)
+    sampler = LabelSampler(stock, labels) if labels else StockSampler(stock)
     serving = f"{folder}/Format-Serving"
     tf.saved_model.save(sampler, serving, signatures={"generate": sampler.generate})
     metadata = {"nb_step": NB_STEP} | ({"labels": labels} if labels else {})
