@@ -145,11 +145,12 @@ class PipelineConfig(Options):
 
     @model_validator(mode="after")
     def _levels_fit_the_resolution(self) -> "PipelineConfig":
-        factor = 2 ** (len(self.model.channels) - 1)
+        factor = self.model.patch * 2 ** (len(self.model.channels) - 1)
         if self.data.resolution % factor:
+            patches = f"model.patch={self.model.patch} and " if self.model.patch > 1 else ""
             raise ValueError(
-                f"data.resolution={self.data.resolution} is not divisible by {factor}, as the "
-                f"{len(self.model.channels)} levels of model.channels require"
+                f"data.resolution={self.data.resolution} is not divisible by {factor}, as "
+                f"{patches}the {len(self.model.channels)} levels of model.channels require"
             )
         return self
 

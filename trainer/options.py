@@ -23,6 +23,11 @@ class ModelOptions(Options):
         description="width of each level of the U-Net, from full resolution down",
     )
     blocks: PositiveInt = Field(2, description="residual blocks per level")
+    patch: PositiveInt = Field(
+        1,
+        description="side of the squares of pixels that the network sees as one; 2 does a quarter "
+        "of the work at full resolution",
+    )
     attention: tuple[bool, ...] = Field(
         (False, True),
         description="for each level, whether self-attention follows its residual blocks",

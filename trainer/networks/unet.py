@@ -4,6 +4,9 @@ It has levels from full resolution down with `blocks` residual blocks each (one 
 optional self-attention after every block, and one attention block in the middle. Ho et al.,
 "Denoising Diffusion Probabilistic Models" (2020), appendix B. tests/parity checks the equality with
 diffusers' weights and outputs.
+
+With `patch` above 1, squares of pixels become channels at the input and pixels again at the output
+(Hoogeboom, Heek and Salimans, "simple diffusion", ICML 2023, section 3.3).
 """
 
 from collections.abc import Iterator
@@ -69,7 +72,7 @@ def build_unet(
 
     Args:
         options: widths, depth, attention.
-        resolution: side of the images in pixels, divisible by 2 ** (levels - 1).
+        resolution: side of the images in pixels, divisible by patch * 2 ** (levels - 1).
         image_channels: 1 or 3.
         precision: data type of the computation: float32, bfloat16 or float16; variables are
             float32.
@@ -93,7 +96,9 @@ def _build(
         inputs.append(keras.Input((), dtype="int64", name="label"))
     time = _embedding(inputs[1:], options, nb_class)
 
-    x = layers.Conv2D(options.channels[0], 3, padding="same", name="conv_in")(image)
+    x = layers.Conv2D(options.channels[0], 3, padding="same", name="conv_in")(
+        _to_patches(image, options.patch)
+    )
     skips = [x]
     levels = list(enumerate(zip(options.channels, options.attention, strict=True)))
     for level, (width, attention) in levels:
@@ -122,9 +127,30 @@ def _build(
             x = layers.Conv2D(width, 3, padding="same", name=f"up{level}_upsample")(x)
 
     x = layers.Activation("silu")(_norm(x, options, "norm_out"))
-    x = layers.Conv2D(image_channels, 3, padding="same", name="conv_out")(x)
+    x = layers.Conv2D(image_channels * options.patch**2, 3, padding="same", name="conv_out")(x)
+    x = _from_patches(x, options.patch)
     x = layers.Activation("linear", dtype="float32", name="difference")(x)
     return keras.Model(inputs, x, name="unet")
+
+
+def _to_patches(image: keras.KerasTensor, side: int) -> keras.KerasTensor:
+    """[N, height, width, C] -> [N, height / side, width / side, side * side * C]."""
+    if side == 1:
+        return image
+    _, height, width, channels = image.shape
+    x = layers.Reshape((height // side, side, width // side, side * channels))(image)
+    x = layers.Permute((1, 3, 2, 4))(x)
+    return layers.Reshape((height // side, width // side, side * side * channels))(x)
+
+
+def _from_patches(x: keras.KerasTensor, side: int) -> keras.KerasTensor:
+    """The inverse of `_to_patches`."""
+    if side == 1:
+        return x
+    _, rows, columns, width = x.shape
+    x = layers.Reshape((rows, columns, side, width // side))(x)
+    x = layers.Permute((1, 3, 2, 4))(x)
+    return layers.Reshape((rows * side, columns * side, width // side**2))(x)
 
 
 def _embedding(

@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.networks.unet import PUBLISHED, SinusoidalEmbedding, build_unet
+from trainer.networks.unet import (
+    PUBLISHED,
+    SinusoidalEmbedding,
+    _from_patches,
+    _to_patches,
+    build_unet,
+)
 from trainer.options import ModelOptions
 
 SMALL = ModelOptions(channels=(8, 16), attention=(False, True), blocks=1, norm_groups=4)
@@ -23,6 +29,23 @@ def test_one_image_does_not_depend_on_the_others_of_its_batch():
     together = network([x, tf.fill([4], 0.5)])
     alone = network([x[2:3], tf.fill([1], 0.5)])
     np.testing.assert_allclose(together[2:3], alone, atol=1e-5)
+
+
+def test_patches_keep_each_pixel_in_its_place():
+    pixels = keras.Input((8, 12, 3))
+    there_and_back = keras.Model(pixels, _from_patches(_to_patches(pixels, 2), 2))
+    x = tf.random.stateless_normal([2, 8, 12, 3], [0, 0])
+    np.testing.assert_array_equal(there_and_back(x), x)
+    np.testing.assert_array_equal(
+        keras.Model(pixels, _to_patches(pixels, 2))(x), tf.nn.space_to_depth(x, 2)
+    )
+
+
+def test_a_network_of_patches_answers_in_pixels_at_a_quarter_of_the_work():
+    patched = build_unet(SMALL.model_copy(update={"patch": 2}), 16, 3)
+    assert patched.get_layer("conv_in").output.shape == (None, 8, 8, 8)
+    x = tf.random.stateless_normal([2, 16, 16, 3], [0, 0])
+    assert patched([x, tf.fill([2], 0.5)]).shape == x.shape
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
