@@ -15,6 +15,7 @@ import tensorflow_transform as tft
 from trainer import examples
 from trainer.labels import NO_LABEL, LabelEncoder, TooFewClassesError
 from trainer.preprocessing import VOCABULARY
+from trainer.step.tuning import without_tuning
 
 Preprocess = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
@@ -181,13 +182,3 @@ def train_dataset(
         .prefetch(tf.data.AUTOTUNE)
         .with_options(without_tuning())
     )
-
-
-def without_tuning() -> tf.data.Options:
-    """Returns dataset options that disable autotuning, whose thread may delay the end of `fit`.
-
-    The thread doubles its sleep each time, up to a minute, and may miss that its iterator ends.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return options

@@ -12,32 +12,34 @@ A conditional network also takes the label, or a class id that stands for no lab
 then use classifier-free guidance (trainer/guidance.py), d = d_none + guidance (d_label - d_none).
 """
 
-import functools
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
-from trainer.guidance import vector_field
 from trainer.ode import solvers
+from trainer.ode.sampling import SamplingModel
+from trainer.step.batches import Batch, unpack
 from trainer.step.coupling import optimal_transport
+from trainer.step.draws import Draws, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
 from trainer.step.replicas import has_several_workers, share_gradients
+from trainer.step.tuning import without_tuning
 
-# x1, (x0, x1), or for a conditional network {"x1", "label"} with or without "x0".
-Batch = tf.Tensor | tuple[tf.Tensor, tf.Tensor] | dict[str, tf.Tensor]
+REPLACED = ("loss", "loss_weights", "metrics", "weighted_metrics")  # arguments of compile
 
 
-class IADBModel(keras.Model):
+@keras.saving.register_keras_serializable("iadb")
+class IADBModel(SamplingModel):
     """Learns to map a density x0 (Gaussian noise by default) to the density of the data x1.
 
         model = IADBModel(network, rank=4)
         model.compile(optimizer="adam")
         model.fit(dataset, epochs=10)                  # batches of x1, or of pairs (x0, x1)
         x1, trajectory = model.sample_iadb(x0, nb_step=128)
+        model.evaluate(held_out)                       # the loss on other images
+        model.save("model.keras")                      # read again by keras.saving.load_model
 
         model = IADBModel(network, rank=4, nb_class=10, guidance=2.0)   # a conditional network
         model.fit(dataset, epochs=10)                  # batches of {"x1": x1, "label": label}
@@ -61,6 +63,7 @@ class IADBModel(keras.Model):
         label_dropout: fraction of a batch that is trained without its label.
         guidance: weight of classifier-free guidance in sampling: 1 samples without guidance, 0
             ignores the label. Any value but 1 doubles the network evaluations.
+        nb_step: number of solver steps of `predict`, as in the paper.
     """
 
     def __init__(
@@ -76,20 +79,17 @@ class IADBModel(keras.Model):
         nb_class: int = 0,
         label_dropout: float = 0.1,
         guidance: float = 1.0,
+        nb_step: int = 128,
         **kwargs: object,
     ) -> None:
-        super().__init__(**kwargs)
-        self.network = network
+        average = ema.network if ema else None
+        super().__init__(network, average, solver, nb_class, guidance, nb_step, **kwargs)
         self.rank = rank
         self.ema = ema
-        self.ema_network = ema.network if ema else None
-        self.solver = solvers.get(solver)
         self.seed = seed
         self.alpha_density = alpha_density
         self.coupling = coupling
-        self.nb_class = nb_class
         self.label_dropout = label_dropout
-        self.guidance = guidance
         # Not the optimizer's iterations, which skip steps whose float16 gradients overflowed.
         self.step = self.add_weight(
             name="step",
@@ -101,8 +101,21 @@ class IADBModel(keras.Model):
         )
         self.loss_tracker = keras.metrics.Mean("loss")
         self.gradient_norm_tracker = keras.metrics.Mean("gradient_norm")
-        self.loss_by_alpha_tracker = LossByAlpha()
+        self.loss_by_alpha = LossByAlpha()
+        self.supports_jit = coupling == "independent"  # optimal_transport is solved by SciPy
         self.built = True  # else Keras would call this model symbolically
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains as keras.Model.fit does; a tf.data.Dataset is not tuned while it is read.
+
+        Raises:
+            ValueError: the model was compiled with a loss or metrics, which would have no effect.
+        """
+        if given := [key for key in REPLACED if self.get_compile_config().get(key)]:
+            raise ValueError(f"IADB has its own loss: compile without {', '.join(given)}")
+        if isinstance(x, tf.data.Dataset):
+            x = x.with_options(without_tuning())
+        return super().fit(x, *args, **kwargs)
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Takes one step on a batch of x1, float32 [N, ...], or of pairs (x0, x1).
@@ -111,20 +124,22 @@ class IADBModel(keras.Model):
         nb_class) and, for pairs, `x0`.
 
         Returns:
-            `loss`, float32 []; `gradient_norm`, float32 [], before clipping; `loss_by_alpha`,
-            float32 [ALPHA_BINS], the mean loss per part of [0, 1] (trainer/step/loss_by_alpha.py).
-            All are of the global batch.
+            `loss`, float32 [], and `gradient_norm`, float32 [], before clipping, of the global
+            batch. The metric `loss_by_alpha` adds up the losses by part of [0, 1].
 
         Raises:
             ValueError: the batch has no label for a conditional network, or has one for another.
         """
         replicas = tf.distribute.get_replica_context()
         nb_replica = replicas.num_replicas_in_sync
-        x0, x1, label = self._unpack(data)
+        x0, x1, label = unpack(data, self.rank, self.nb_class)
         nb_row = tf.shape(x1)[0]
         index = tf.cast(replicas.replica_id_in_sync_group, tf.int32)
         part = slice(index * nb_row, (index + 1) * nb_row)
-        noise, alpha, unlabeled = self._draw(nb_row * nb_replica, tf.shape(x1)[1:])
+        # Each replica draws for the global batch and takes its part, so the numbers do not depend
+        # on how many replicas share the work.
+        shape = tf.concat([[nb_row * nb_replica], tf.shape(x1)[1:]], 0)
+        noise, alpha, unlabeled = self.draw(shape)
         alpha = alpha[part]
         if x0 is None and self.coupling == "optimal_transport":
             noise = optimal_transport(noise, replicas.all_gather(x1, axis=0))
@@ -162,129 +177,95 @@ class IADBModel(keras.Model):
         sums, counts = replicas.all_reduce(tf.distribute.ReduceOp.SUM, sum_by_alpha(losses, alpha))
         self.loss_tracker.update_state(loss)
         self.gradient_norm_tracker.update_state(gradient_norm)
-        self.loss_by_alpha_tracker.update_state(sums, counts)
-        logs = {"loss": loss, "gradient_norm": gradient_norm, "loss_by_alpha": sums / counts}
+        self.loss_by_alpha.update_state(sums, counts)
+        logs = {"loss": loss, "gradient_norm": gradient_norm}
         if has_several_workers(replicas.strategy):
             # Keras averages the logs of workers over their first axis, which a scalar lacks.
             logs = {name: value[None] for name, value in logs.items()}
         return logs
 
+    def test_step(self, data: Batch) -> dict[str, tf.Tensor]:
+        """Adds the loss on a batch as in `train_step`, of the network that draws samples.
+
+        Noise and alpha depend on the seed and the images alone, so that the losses of two
+        evaluations on the same batches differ by the networks alone.
+
+        Returns:
+            `loss`, float32 [], over all images since the metrics were reset, as is
+            `loss_by_alpha`.
+
+        Raises:
+            ValueError: as in `train_step`.
+        """
+        replicas = tf.distribute.get_replica_context()
+        losses, alpha = self.held_out_losses(data)
+        sums, counts = replicas.all_reduce(tf.distribute.ReduceOp.SUM, sum_by_alpha(losses, alpha))
+        self.loss_tracker.update_state(
+            tf.reduce_sum(sums) / tf.reduce_sum(counts), sample_weight=tf.reduce_sum(counts)
+        )
+        self.loss_by_alpha.update_state(sums, counts)
+        logs = {"loss": self.loss_tracker.result()}
+        if has_several_workers(replicas.strategy):
+            logs = {name: value[None] for name, value in logs.items()}
+        return logs
+
+    def held_out_losses(self, data: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        """Measures the loss of each image of a batch at one alpha, spread evenly over the batch.
+
+        Returns:
+            Losses, float32 [N], and alphas, float32 [N].
+        """
+        x0, x1, label = unpack(data, self.rank, self.nb_class)
+        drawn = draw_for(x1, self.seed)
+        alpha = drawn.alpha
+        x0 = drawn.noise if x0 is None else x0
+        a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
+        inputs = [(1.0 - a) * x0 + a * x1, alpha]
+        if self.nb_class:
+            inputs.append(tf.cast(label, tf.int64))
+        squares = tf.square(self.sampling_network(inputs, training=False) - (x1 - x0))
+        return tf.reduce_mean(squares, axis=list(range(1, self.rank))), alpha
+
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """Means over an epoch, under the names that the logs of each step have."""
-        return [self.loss_tracker, self.gradient_norm_tracker, self.loss_by_alpha_tracker]
+        return [self.loss_tracker, self.gradient_norm_tracker]
 
-    def _unpack(self, data: Batch) -> tuple[tf.Tensor | None, tf.Tensor, tf.Tensor | None]:
-        """Returns x0, x1 and label of a batch; None for what it does not hold."""
-        if isinstance(data, dict):
-            x0, x1, label = data.get("x0"), data["x1"], data.get("label")
-        else:
-            x0, x1 = data if isinstance(data, tuple) else (None, data)
-            label = None
-        if (label is not None) != bool(self.nb_class):
-            expected = "dictionaries of x1 and label" if self.nb_class else "x1 or (x0, x1)"
-            raise ValueError(f"nb_class={self.nb_class} needs batches of {expected}")
-        return x0, x1, label
+    def reset_metrics(self) -> None:
+        """Forgets all losses, as Keras does at the start of an epoch and of an evaluation."""
+        super().reset_metrics()
+        self.loss_by_alpha.reset_state()
 
-    def _draw(
-        self, count: tf.Tensor, shape: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-        """Draws noise, float32 [count, *shape], and alpha, float32 [count], for this step.
+    def draw(self, shape: tf.Tensor) -> Draws:
+        """Draws noise and alphas for the next step, and the labels that it drops."""
+        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)])
+        return draw(seed, shape, self.alpha_density, self.label_dropout)
 
-        For a conditional network it also draws which labels are dropped, bool [count], else None.
-
-        Each replica draws for the global batch and takes its part, so the numbers do not depend on
-        how many replicas share the work.
-        """
-        step = tf.convert_to_tensor(self.step)
-        seed = tf.stack([tf.constant(self.seed, tf.int64), step])
-        seeds = tf.random.split(seed, num=3 if self.nb_class else 2)
-        noise = tf.random.stateless_normal(tf.concat([[count], shape], 0), seeds[0])
-        if self.alpha_density == "uniform":
-            alpha = tf.random.stateless_uniform([count], seeds[1])
-        else:
-            alpha = tf.sigmoid(tf.random.stateless_normal([count], seeds[1]))
-        if not self.nb_class:
-            return noise, alpha, None
-        return noise, alpha, tf.random.stateless_uniform([count], seeds[2]) < self.label_dropout
-
-    @property
-    def sampling_network(self) -> keras.Model:
-        """The network that draws samples: the average if there is one."""
-        return self.ema_network or self.network
-
-    def sample_iadb(
-        self, x0: tf.Tensor, nb_step: int | tf.Tensor, label: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Maps samples of x0 to samples of x1 (algorithm 4), with one trace for all sizes.
-
-        Args:
-            x0: float32 [N, ...].
-            nb_step: number of solver steps, at least 1; for an adaptive solver the maximum of
-                attempted steps.
-            label: int [N], 0 to nb_class, for a conditional network; without it, no label.
-
-        Returns:
-            x1, float32 [N, ...], and the trajectory, float32 [nb_step + 1, N, ...], from x0 to x1.
+    def get_config(self) -> dict[str, Any]:
+        """Returns what `from_config` needs, for keras.saving.
 
         Raises:
-            ValueError: a label is passed to a network that takes none.
+            ValueError: the solver has a tableau or grid of the user's own.
         """
-        states = self._call_for_any_size(self._trajectory, x0, nb_step, label, axis=1)
-        return states[-1], states
+        return {
+            "name": self.name,
+            "network": keras.saving.serialize_keras_object(self.network),
+            "rank": self.rank,
+            "ema": self.ema and {"half_life": self.ema.half_life, "warmup": self.ema.warmup},
+            "solver": solvers.to_names(self.solver),
+            "seed": self.seed,
+            "alpha_density": self.alpha_density,
+            "coupling": self.coupling,
+            "nb_class": self.nb_class,
+            "label_dropout": self.label_dropout,
+            "guidance": self.guidance,
+            "nb_step": self.nb_step,
+        }
 
-    def transport(
-        self, x0: tf.Tensor, nb_step: int | tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """Returns the x1 of `sample_iadb` alone; its memory does not grow with nb_step."""
-        return self._call_for_any_size(self._transport, x0, nb_step, label, axis=0)
-
-    def _call_for_any_size(
-        self,
-        function: tf.types.experimental.PolymorphicFunction,
-        x0: tf.Tensor,
-        nb_step: int | tf.Tensor,
-        label: tf.Tensor | None,
-        axis: int,
-    ) -> tf.Tensor:
-        """Calls one trace for any N and nb_step; `axis` is the axis of rows in its result."""
-        if label is not None and not self.nb_class:
-            raise ValueError("got a label, but the network takes none (nb_class=0)")
-        x0, nb_step = tf.convert_to_tensor(x0, tf.float32), tf.cast(nb_step, tf.int32)
-        rows, row_specs = [x0], [tf.TensorSpec([None, *x0.shape[1:]])]
-        if self.nb_class:
-            label = tf.fill(tf.shape(x0)[:1], self.nb_class) if label is None else label
-            rows.append(tf.cast(label, tf.int64))
-            row_specs.append(tf.TensorSpec([None], tf.int64))
-        trace = function.get_concrete_function(tf.TensorSpec([], tf.int32), *row_specs)
-        if tf.executing_eagerly() and not tf.config.list_logical_devices("GPU") and len(x0) > 1:
-            return _in_halves(functools.partial(trace, nb_step), rows, axis)
-        return trace(nb_step, *rows)
-
-    @tf.function
-    def _transport(
-        self, nb_step: tf.Tensor, x0: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        field = vector_field(self.sampling_network, label, self.nb_class, self.guidance)
-        return solvers.solve(self.solver, field, x0, nb_step).x
-
-    @tf.function
-    def _trajectory(
-        self, nb_step: tf.Tensor, x0: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        field = vector_field(self.sampling_network, label, self.nb_class, self.guidance)
-        return solvers.trajectory(self.solver, field, x0, nb_step)
-
-
-def _in_halves(
-    function: Callable[..., tf.Tensor], rows: Sequence[tf.Tensor], axis: int
-) -> tf.Tensor:
-    """Calls a function of rows on both halves of a batch at once.
-
-    On a CPU this takes 5 to 20 % less time than one call, whose small operations leave cores idle.
-    It uses threads because a graph would hold the network twice.
-    """
-    half = len(rows[0]) // 2
-    parts = [t[:half] for t in rows], [t[half:] for t in rows]
-    with ThreadPoolExecutor(len(parts)) as threads:
-        return tf.concat(list(threads.map(lambda part: function(*part), parts)), axis)
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "IADBModel":
+        """Builds a model from the result of `get_config`."""
+        network = keras.saving.deserialize_keras_object(config["network"], custom_objects)
+        ema = config["ema"] and ExponentialMovingAverage(network, **config["ema"])
+        solver = solvers.get(**config["solver"])
+        return cls(**config | {"network": network, "ema": ema, "solver": solver})

@@ -21,7 +21,6 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.stats import wasserstein_distance
 from sklearn.datasets import make_moons
 
-from trainer.dataset import without_tuning
 from trainer.iadb import IADBModel
 from trainer.networks.mlp import build_mlp
 
@@ -62,7 +61,7 @@ def train(steps: int, nb_point: int = 100_000, seed: int = 0) -> IADBModel:
             for i, points in enumerate((ring(nb_point, seed), moons(nb_point, seed)))
         )
     )
-    pairs = pairs.prefetch(2).with_options(without_tuning())
+    pairs = pairs.prefetch(2)
     model.fit(pairs, steps_per_epoch=steps, verbose=0)
     return model
 

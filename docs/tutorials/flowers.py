@@ -22,7 +22,6 @@ from components.image_example_gen.options import ImageOptions
 from pipeline.config import PipelineConfig, load
 from pipeline.registry.serving import write_gif
 from trainer import preprocessing
-from trainer.dataset import without_tuning
 from trainer.train import build_model
 
 
@@ -51,7 +50,7 @@ def batches(images: np.ndarray, config: PipelineConfig) -> tf.data.Dataset:
     dataset = dataset.batch(config.train.batch_size).map(preprocessing.to_float)
     if config.train.flip:
         dataset = dataset.map(keras.layers.RandomFlip("horizontal", seed=config.train.seed))
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(without_tuning())
+    return dataset.prefetch(tf.data.AUTOTUNE)
 
 
 def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> None:

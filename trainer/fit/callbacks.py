@@ -59,15 +59,13 @@ class ReportProgress(keras.callbacks.Callback):
 class TensorBoardLog(keras.callbacks.Callback):
     """Writes scalars of the training, and grids of samples drawn from fixed noise.
 
-    A point is the mean over the steps since the previous point: `loss`, and if `train_step` logs
-    them `gradient_norm` and `loss_by_alpha/0.0-0.1` to `0.9-1.0`. Each point also has
+    A point is the mean over the steps since the previous point: `loss`, `gradient_norm` if
+    `train_step` logs it, and `loss_by_alpha/0.0-0.1` to `0.9-1.0`. Each point also has
     `images_per_second`, without the time of compilation and grids, and the `learning_rate` of the
     next step.
 
-    Logs are `loss` and `gradient_norm`, float32 [], and `loss_by_alpha`, float32 [K]: the mean loss
-    of the images whose alpha is in each of K equal parts of [0, 1], NaN for a part without images.
-    A part without images since the previous point gets no point. Vectors are read from the device
-    only when a point is written.
+    The model is an IADBModel. Its metric `loss_by_alpha` is read and reset when a point is written;
+    a part of [0, 1] without images since the previous point gets no point.
 
     Args:
         folder: folder of the event files.
@@ -128,28 +126,23 @@ class TensorBoardLog(keras.callbacks.Callback):
         self.writer.close()
 
     def _write_point(self) -> None:
-        self.mean_loss = float(self._mean("loss"))
+        self.mean_loss = self._mean("loss")
         now = time.monotonic()  # after reading the loss, so the device has finished
         with self.writer.as_default(self.step):
             tf.summary.scalar("loss", self.mean_loss)
             if "gradient_norm" in self._logs[-1]:
                 tf.summary.scalar("gradient_norm", self._mean("gradient_norm"))
-            if "loss_by_alpha" in self._logs[-1]:
-                self._write_bins(self._mean("loss_by_alpha"))
+            self._write_bins(self.model.loss_by_alpha.result().numpy())
+            self.model.loss_by_alpha.reset_state()
             if self._timed_steps:
                 rate = self._timed_steps * self.batch_size / (now - self._since)
                 tf.summary.scalar("images_per_second", rate)
             tf.summary.scalar("learning_rate", self.model.optimizer.learning_rate)
         self._logs, self._timed_steps, self._since = [], 0, now
 
-    def _mean(self, key: str) -> np.ndarray:
-        """Returns the mean of a log over the steps; for an array, the mean without NaN."""
-        values = np.stack([log[key] for log in self._logs]).astype(np.float64)
-        if values.ndim == 1:
-            return values.mean()
-        known = ~np.isnan(values)
-        with np.errstate(invalid="ignore"):  # 0 / 0 is NaN if no step has a value
-            return np.where(known, values, 0.0).sum(0) / known.sum(0)
+    def _mean(self, key: str) -> float:
+        """Returns the mean of a log over the steps."""
+        return float(np.mean([np.float64(log[key]) for log in self._logs]))
 
     def _write_bins(self, losses: np.ndarray) -> None:
         edges = np.linspace(0.0, 1.0, len(losses) + 1)

@@ -59,6 +59,20 @@ def get(
     return Solver(TABLEAUS[solver], GRIDS[grid], rtol, atol)
 
 
+def to_names(solver: Solver) -> dict[str, Any]:
+    """Returns the arguments of `get` that give this solver.
+
+    Raises:
+        ValueError: its tableau or its grid is none of TABLEAUS and GRIDS.
+    """
+    tableau = [name for name, known in TABLEAUS.items() if known == solver.tableau]
+    grid = [name for name, known in GRIDS.items() if known is solver.grid]
+    if not tableau or not grid:
+        unknown = "tableau" if not tableau else "grid"
+        raise ValueError(f"the solver's {unknown} is none of the project's, so it has no name")
+    return {"solver": tableau[0], "grid": grid[0], "rtol": solver.rtol, "atol": solver.atol}
+
+
 def nfe(solver: Solver, nb_step: int) -> int:
     """Returns the network evaluations for nb_step steps; for an adaptive solver, the maximum."""
     return solver.nfe_per_step * nb_step + solver.adaptive

@@ -12,12 +12,19 @@ class ExponentialMovingAverage:
     """Keeps a second network whose weights are the average of the first one's.
 
     Args:
-        network: the network in training; Keras must be able to clone it.
+        network: the network in training, built; Keras must be able to clone it.
         half_life: images after which the contribution of a weight has halved.
         warmup: limits the half-life to this fraction of the images seen so far; 0: no limit.
+
+    Raises:
+        ValueError: the network is not built.
     """
 
     def __init__(self, network: keras.Model, half_life: int, warmup: float) -> None:
+        if not network.built:
+            raise ValueError(
+                "the network has no weights yet: call it once before its average is made"
+            )
         self.source = network
         self.network = keras.models.clone_model(network)
         self.network.set_weights(network.get_weights())

@@ -9,6 +9,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from trainer.common.progress import listening
 from trainer.fit.callbacks import ReportProgress, TensorBoardLog
+from trainer.step.loss_by_alpha import LossByAlpha
 
 NAN = float("nan")
 
@@ -16,9 +17,10 @@ NAN = float("nan")
 class Model(keras.Model):
     """Trains nothing: logs the given values, one per step; a sample is its noise."""
 
-    def __init__(self, logs, seconds=0.0, grid_seconds=0.0):
+    def __init__(self, logs, losses_by_alpha=None, seconds=0.0, grid_seconds=0.0):
         super().__init__()
         self.logged = {key: tf.constant(values, tf.float32) for key, values in logs.items()}
+        self.loss_by_alpha, self.losses_by_alpha = LossByAlpha(), losses_by_alpha
         self.seconds, self.grid_seconds = seconds, grid_seconds
         self.done = self.add_weight(shape=(), dtype="int64", initializer="zeros", trainable=False)
         self.built = True
@@ -30,6 +32,9 @@ class Model(keras.Model):
         self.done.assign_add(1)
         time.sleep(self.seconds * (1 if step else 20))  # simulates compilation in the first step
         self.optimizer.iterations.assign_add(1)
+        if self.losses_by_alpha is not None:
+            losses = self.losses_by_alpha[step]
+            self.loss_by_alpha.update_state(np.nan_to_num(losses), np.isfinite(losses))
         return {key: values[step] for key, values in self.logged.items()}
 
     @property
@@ -74,10 +79,10 @@ def test_points_are_means_over_the_steps_since_the_previous_point(tmp_path):
 
 
 def test_a_part_of_alpha_is_averaged_over_the_steps_that_had_images_there(tmp_path):
-    bins = np.full([4, 10], NAN)
+    bins = np.full([4, 10], NAN, np.float32)
     bins[:, 0] = [1.0, NAN, 4.0, 6.0]
     bins[:, 9] = [2.0, 4.0, NAN, NAN]
-    _, written = train(tmp_path, {"loss": [1.0] * 4, "loss_by_alpha": bins})
+    _, written = train(tmp_path, {"loss": [1.0] * 4}, losses_by_alpha=bins)
     parts = {tag: points for tag, points in written.items() if tag.startswith("loss_by_alpha")}
     assert parts == {
         "loss_by_alpha/0.0-0.1": {2: 1.0, 4: 5.0},

@@ -1,0 +1,210 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.iadb import IADBModel
+from trainer.networks.mlp import build_mlp
+from trainer.ode import solvers
+from trainer.ode.runge_kutta import TABLEAUS
+from trainer.step.ema import ExponentialMovingAverage
+
+
+def points(n=256, center=3.0, seed=0):
+    return np.float32(np.random.default_rng(seed).normal(center, 0.1, (n, 2)))
+
+
+def make(*, average=True, **kwargs):
+    keras.utils.set_random_seed(0)
+    network = build_mlp(2, width=16, depth=1)
+    ema = ExponentialMovingAverage(network, 500, 0.05) if average else None
+    return IADBModel(network, rank=2, ema=ema, nb_step=4, **kwargs)
+
+
+def compiled(**kwargs):
+    model = make(**kwargs)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    return model
+
+
+def test_evaluate_gives_the_same_loss_for_the_same_images_and_a_lower_one_after_training():
+    model = compiled()
+    held_out = points(seed=1)
+    first, again = (model.evaluate(held_out, verbose=0) for _ in range(2))
+    assert first == again
+    model.fit(points(1024), epochs=10, verbose=0)
+    assert model.evaluate(held_out, verbose=0) < first / 2
+
+
+def test_evaluate_averages_over_images_whatever_the_size_of_the_last_batch():
+    model, held_out = compiled(), points(80)
+    parts = [
+        model.evaluate(part, batch_size=64, verbose=0) for part in (held_out[:64], held_out[64:])
+    ]
+    whole = model.evaluate(held_out, batch_size=64, verbose=0)
+    assert whole == pytest.approx(0.8 * parts[0] + 0.2 * parts[1], rel=1e-5)
+
+
+def test_evaluate_measures_the_network_that_draws_samples():
+    model = compiled()
+    before = model.evaluate(points(), verbose=0)
+    model.ema_network.set_weights([2 * w for w in model.ema_network.get_weights()])
+    assert model.evaluate(points(), verbose=0) != before
+    model.network.set_weights([0 * w for w in model.network.get_weights()])
+    assert model.evaluate(points(), verbose=0) != 0
+
+
+@pytest.mark.parametrize(
+    "validation",
+    [
+        {"validation_data": points(64)},
+        {"validation_data": tf.data.Dataset.from_tensor_slices(points(64)).batch(16)},
+        {"validation_split": 0.25},
+    ],
+)
+def test_fit_reports_the_loss_of_held_out_images_after_each_epoch(validation):
+    history = compiled().fit(points(), epochs=3, verbose=0, **validation).history
+    assert set(history) == {"loss", "gradient_norm", "val_loss"}
+    assert np.isfinite(history["val_loss"]).all()
+    assert len(history["val_loss"]) == 3
+
+
+def test_fit_takes_pairs_as_two_arrays():
+    history = compiled().fit(points(center=0.0), points(), epochs=2, verbose=0).history
+    assert history["loss"][1] < history["loss"][0]
+
+
+def test_predict_maps_noise_to_samples():
+    model = compiled()
+    x0 = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    x1, _ = model.sample_iadb(x0, nb_step=4)
+    np.testing.assert_allclose(model.predict(x0, verbose=0), x1, atol=1e-6)
+
+
+def test_predict_takes_labels():
+    x, alpha, label = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
+    network = keras.Model([x, alpha, label], keras.layers.Embedding(4, 2)(label))
+    model = IADBModel(network, rank=2, nb_class=3, nb_step=2)
+    x0, label = np.zeros((6, 2), np.float32), np.arange(6) % 3
+    x1, _ = model.sample_iadb(x0, nb_step=2, label=label)
+    found = model.predict({"x0": x0, "label": label}, verbose=0)
+    np.testing.assert_allclose(found, x1, atol=1e-6)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_a_saved_model_samples_as_before_and_trains_on(tmp_path, average):
+    model = compiled(average=average, solver=solvers.get("heun", "late", rtol=0.5), seed=3)
+    model.fit(points(), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.solver == model.solver
+    x0 = tf.random.stateless_normal([5, 2], [0, 0])
+    np.testing.assert_array_equal(loaded.transport(x0, 4), model.transport(x0, 4))
+    losses = [each.fit(points(), verbose=0).history["loss"] for each in (model, loaded)]
+    assert losses[0] == losses[1]
+
+
+def test_a_solver_without_a_name_cannot_be_saved(tmp_path):
+    own = solvers.Solver(TABLEAUS["euler"], grid=lambda alpha: alpha)
+    with pytest.raises(ValueError, match="the solver's grid is none of the project's"):
+        make(solver=own).save(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("coupling", ["independent", "optimal_transport"])
+@pytest.mark.parametrize("how", [{"steps_per_execution": 4}, {"run_eagerly": True}])
+def test_steps_train_the_same_however_they_are_run(coupling, how):
+    weights = []
+    for arguments in ({}, how):
+        model = make(coupling=coupling)
+        model.compile(optimizer="adam", **arguments)
+        model.fit(points(), batch_size=32, verbose=0)
+        weights.append(model.network.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("coupling", ["independent", "optimal_transport"])
+def test_a_step_can_be_compiled_or_says_that_it_is_not(coupling, recwarn):
+    model = make(coupling=coupling)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=True)
+    losses = model.fit(points(1024), epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0] / 2
+    warned = any("jit_compile" in str(warning.message) for warning in recwarn)
+    assert (model.jit_compile, warned) == (
+        (True, False) if coupling == "independent" else (False, True)
+    )
+
+
+def test_callbacks_of_keras_work(tmp_path):
+    used = [
+        keras.callbacks.EarlyStopping(patience=1),
+        keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", save_best_only=True),
+        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        keras.callbacks.ReduceLROnPlateau(),
+        keras.callbacks.TensorBoard(tmp_path / "board"),
+        keras.callbacks.BackupAndRestore(tmp_path / "backup"),
+    ]
+    compiled().fit(points(), epochs=2, validation_data=points(64), callbacks=used, verbose=0)
+    assert keras.saving.load_model(tmp_path / "best.keras").predict(points(8), verbose=0).size
+    assert (tmp_path / "log.csv").read_text().startswith("epoch,gradient_norm,")
+
+
+def test_train_on_batch_takes_x1_or_a_pair():
+    model = compiled()
+    assert model.train_on_batch(points(8), return_dict=True).keys() == {"loss", "gradient_norm"}
+    model.train_on_batch(points(8), points(8, center=0.0))
+    assert model.step == 2
+
+
+class Own(keras.Model):
+    """A subclassed network."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(2)
+
+    def call(self, inputs, training=False):
+        x, alpha = inputs
+        return self.dense(x) * alpha[:, None]
+
+
+def test_a_subclassed_network_trains_samples_and_is_saved(tmp_path):
+    network = Own()
+    network([tf.zeros([1, 2]), tf.zeros([1])])
+    model = IADBModel(network, rank=2, ema=ExponentialMovingAverage(network, 500, 0.05), nb_step=2)
+    model.compile(optimizer="adam")
+    model.fit(points(), verbose=0)
+    model.save(tmp_path / "own.keras")
+    loaded = keras.saving.load_model(tmp_path / "own.keras", custom_objects={"Own": Own})
+    x0 = points(4)
+    np.testing.assert_array_equal(loaded.predict(x0, verbose=0), model.predict(x0, verbose=0))
+
+
+def test_a_network_without_weights_has_no_average():
+    with pytest.raises(ValueError, match="the network has no weights yet: call it once"):
+        ExponentialMovingAverage(Own(), 500, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [({"loss": "mse"}, "compile without loss"), ({"metrics": ["mse"]}, "compile without metrics")],
+)
+def test_a_loss_that_would_be_ignored_is_rejected(arguments, error):
+    model = make()
+    model.compile(optimizer="adam", **arguments)
+    with pytest.raises(ValueError, match=error):
+        model.fit(points(), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (np.zeros((8, 2), np.uint8), "integer values .uint8.; scale images"),
+        (np.zeros((8, 2, 3), np.float32), "needs batches with 2 axes"),
+        ({"x1": points(8), "label": np.zeros(8)}, "nb_class=0 needs batches of x1"),
+    ],
+)
+def test_a_batch_of_another_kind_is_rejected(data, error):
+    with pytest.raises(ValueError, match=error):
+        compiled().fit(data, verbose=0)

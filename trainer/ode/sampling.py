@@ -1,0 +1,109 @@
+"""A Keras model that maps x0 to x1 by the ODE of its network."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.guidance import vector_field
+from trainer.ode import solvers
+from trainer.ode.any_size import call_for_any_size
+
+
+class SamplingModel(keras.Model):
+    """Solves dx/dalpha = d(x, alpha), algorithm 4 of the paper; IADBModel trains d.
+
+    Args:
+        network: maps [x float [N, ...], alpha float [N]] to d(x, alpha); with nb_class also takes
+            label int64 [N].
+        average: a network with the average of its weights, which draws the samples; None: `network`
+            draws them.
+        solver: a Solver, or a name in trainer.ode.solvers.SOLVERS.
+        nb_class: number of classes; 0 if the network takes no label.
+        guidance: weight of classifier-free guidance.
+        nb_step: number of solver steps of `predict`.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        average: keras.Model | None,
+        solver: str | solvers.Solver,
+        nb_class: int,
+        guidance: float,
+        nb_step: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.network, self.ema_network = network, average
+        self.solver = solvers.get(solver)
+        self.nb_class, self.guidance, self.nb_step = nb_class, guidance, nb_step
+
+    @property
+    def sampling_network(self) -> keras.Model:
+        """The network that draws samples: the average if there is one."""
+        return self.ema_network or self.network
+
+    def sample_iadb(
+        self, x0: tf.Tensor, nb_step: int | tf.Tensor, label: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps samples of x0 to samples of x1 (algorithm 4), with one trace for all sizes.
+
+        Args:
+            x0: float32 [N, ...].
+            nb_step: number of solver steps, at least 1; for an adaptive solver the maximum of
+                attempted steps.
+            label: int [N], 0 to nb_class, for a conditional network; without it, no label.
+
+        Returns:
+            x1, float32 [N, ...], and the trajectory, float32 [nb_step + 1, N, ...], from x0 to x1.
+
+        Raises:
+            ValueError: a label is passed to a network that takes none.
+        """
+        states = self._any_size(self._trajectory, x0, nb_step, label, axis=1)
+        return states[-1], states
+
+    def transport(
+        self, x0: tf.Tensor, nb_step: int | tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Returns the x1 of `sample_iadb` alone; its memory does not grow with nb_step."""
+        return self._any_size(self._transport, x0, nb_step, label, axis=0)
+
+    def predict_step(self, data: tf.Tensor | dict[str, tf.Tensor]) -> tf.Tensor:
+        """Maps a batch of x0, float32 [N, ...], to x1 in `nb_step` steps (algorithm 4).
+
+        A conditional network also takes dictionaries of `x0` and `label`, int [N], 0 to nb_class.
+        """
+        x0, label = (data["x0"], data.get("label")) if isinstance(data, dict) else (data, None)
+        return self.transport(x0, self.nb_step, label)
+
+    def _any_size(
+        self,
+        function: tf.types.experimental.PolymorphicFunction,
+        x0: tf.Tensor,
+        nb_step: int | tf.Tensor,
+        label: tf.Tensor | None,
+        axis: int,
+    ) -> tf.Tensor:
+        if label is not None and not self.nb_class:
+            raise ValueError("got a label, but the network takes none (nb_class=0)")
+        rows = [tf.convert_to_tensor(x0, tf.float32)]
+        if self.nb_class:
+            label = tf.fill(tf.shape(x0)[:1], self.nb_class) if label is None else label
+            rows.append(tf.cast(label, tf.int64))
+        return call_for_any_size(function, tf.cast(nb_step, tf.int32), rows, axis)
+
+    @tf.function
+    def _transport(
+        self, nb_step: tf.Tensor, x0: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        field = vector_field(self.sampling_network, label, self.nb_class, self.guidance)
+        return solvers.solve(self.solver, field, x0, nb_step).x
+
+    @tf.function
+    def _trajectory(
+        self, nb_step: tf.Tensor, x0: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        field = vector_field(self.sampling_network, label, self.nb_class, self.guidance)
+        return solvers.trajectory(self.solver, field, x0, nb_step)
