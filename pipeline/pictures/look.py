@@ -233,10 +233,12 @@ def _opaque_colors(stream: BinaryIO, options: ImageOptions) -> _Colors:
 
 def _transparent_colors(stream: BinaryIO, options: ImageOptions) -> _Colors:
     """Decodes an image over black and over white: the difference is what shines through."""
-    black, white = (
-        decode(stream, options.model_copy(update={"background": color})).pixels.astype(float)
-        for color in (BLACK, WHITE)
-    )
+    layers = []
+    for color in (BLACK, WHITE):
+        stream.seek(0)
+        image = decode(stream, options.model_copy(update={"background": color}))
+        layers.append(image.pixels.astype(float))
+    black, white = layers
     alpha = 1 - (white - black) / 255
     brightness = black.sum() / max(alpha.sum(), 1) if alpha.min() < MIN_ALPHA else None
     return _Colors(_is_gray(black), brightness)

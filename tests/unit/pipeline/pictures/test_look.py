@@ -64,11 +64,12 @@ def test_a_few_color_images_among_gray_ones_keep_the_color(save, see):
     assert not see().gray
 
 
+@pytest.mark.parametrize("name", ["1.png", "1.webp", "1.gif"])
 @pytest.mark.parametrize(("level", "bright"), [(255, True), (40, False)])
-def test_transparency_and_what_would_vanish_on_white_are_seen(save, see, level, bright):
+def test_transparency_and_what_would_vanish_on_white_are_seen(save, see, name, level, bright):
     image = Image.new("RGBA", (16, 16))
     image.paste((level, level, level, 255), (4, 4, 12, 12))
-    save("1.png", image)
+    save(name, image)
     assert (see().transparent, see().bright) == (True, bright)
 
 
