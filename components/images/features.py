@@ -13,12 +13,14 @@ from components.features import load_extractor
 from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.images.batches import ImageBatch
 from components.images.views import search_views
+from components.metrics.distances import row_blocks
 from components.metrics.image_statistics import ImageStatistics, statistics_of
 from components.progress import FEATURES, counted
 from components.sharing import shared
 
 shared_extractor = shared(load_extractor)
 _VECTOR_TYPE, _DISTANCE_TYPE = np.dtype("<f4"), np.dtype("<f8")
+VIEWED = 64  # images whose views are in memory at a time
 NO_VIEWS = np.empty((1, 0), _VECTOR_TYPE)
 NO_STATISTICS = ImageStatistics(*(np.empty(0, _VECTOR_TYPE) for _ in ImageStatistics._fields))
 
@@ -75,15 +77,17 @@ class ExtractFeatures(beam.DoFn):
         """Loads the feature spaces, once per process."""
         self._extract = shared_extractor(self._features)
         if self._searched:
-            self._extract_view = shared_extractor(SEARCH_SPACE)
+            self._extract_views = shared_extractor(SEARCH_SPACE)
 
     def process(self, batch: ImageBatch) -> Iterator[ImageFeatures]:
         """Yields the features of each image of the batch."""
         with counted(FEATURES, len(batch.images)):
-            vectors = self._extract(batch.images)
-            views = [NO_VIEWS] * len(vectors)
-            if batch.source in self._searched:
-                views = np.stack(list(map(self._extract_view, search_views(batch.images))), axis=1)
+            searched = batch.source in self._searched
+            views = self._views(batch.images) if searched else [NO_VIEWS] * len(batch.images)
+            if searched and self._features == SEARCH_SPACE:
+                vectors = [seen[0] for seen in views]
+            else:
+                vectors = self._extract(batch.images)
             statistics = [NO_STATISTICS] * len(vectors)
             if self._statistics:
                 columns = zip(*statistics_of(batch.images), strict=True)
@@ -101,6 +105,15 @@ class ExtractFeatures(beam.DoFn):
                 views=seen,
                 statistics=numbers,
             )
+
+    def _views(self, images: np.ndarray) -> list[np.ndarray]:
+        """The vectors of the views of each image."""
+        found = []
+        for _, some in row_blocks(images, VIEWED):
+            views = search_views(some)
+            vectors = self._extract_views(np.concatenate(views))
+            found += list(vectors.reshape(len(views), len(some), -1).swapaxes(0, 1))
+        return found
 
 
 class WriteFeatures(beam.PTransform):

@@ -12,9 +12,11 @@ from components.images.batches import ImageBatch
 from components.images.features import ExtractFeatures, ImageFeatures, parse, serialize
 from components.metrics.image_statistics import ImageStatistics, statistics_of
 
+PIXELS = FeatureOptions(name="pixels")
 
-def extract(batch, searched=()):
-    extraction = ExtractFeatures(FeatureOptions(name="pixels"), searched)
+
+def extract(batch, searched=(), features=PIXELS):
+    extraction = ExtractFeatures(features, searched)
     extraction.setup()
     return list(extraction.process(batch))
 
@@ -43,6 +45,15 @@ def test_images_of_the_sources_named_are_described_as_they_are_and_mirrored_for_
     np.testing.assert_array_equal([features.views[-1] for features in found], mirrored)
     np.testing.assert_array_equal([features.vector for features in found], pixels(images))
     assert all(features.views.size == 0 for features in extract(batch, ["candidate"]))
+
+
+def test_in_the_search_space_the_vector_of_an_image_is_its_first_view():
+    images = np.random.default_rng(0).integers(0, 256, (70, 8, 8, 1), np.uint8)
+    batch = ImageBatch("real", [b"a"] * 70, [""] * 70, images)
+    vectors = [found.vector for found in extract(batch, features=SEARCH_SPACE)]
+    for found in (extract(batch, ["real"]), extract(batch, ["real"], SEARCH_SPACE)):
+        np.testing.assert_array_equal([features.views[0] for features in found], vectors)
+    np.testing.assert_array_equal([features.vector for features in found], vectors)
 
 
 @pytest.mark.parametrize(("color", "flat"), [((0, 0, 0), True), ((255, 0, 7), True)])
