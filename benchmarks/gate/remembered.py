@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from components.metrics import CATALOG
 from components.metrics.arrays import MetricError
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity
+from components.metrics.jackknife.leave_out import LeftOut
 from components.metrics.kinds.shares import Kind, Kinds
 from components.sample_evaluator.measure import kinds, tfma_metrics
 
@@ -42,7 +43,8 @@ class Remembered:
     def install(self) -> None:
         """Puts functions that remember in the place of the metrics, in this process."""
         for name, metric in CATALOG.items():
-            CATALOG[name] = metric._replace(function=self._wrap(metric.function))
+            left_out = metric.left_out and self._wrap(metric.left_out, LeftOut._make)
+            CATALOG[name] = metric._replace(function=self._wrap(metric.function), left_out=left_out)
         tfma_metrics.fidelity_and_diversity = self._wrap(
             tfma_metrics.fidelity_and_diversity, FidelityAndDiversity._make
         )

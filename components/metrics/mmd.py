@@ -1,6 +1,6 @@
 """Maximum mean discrepancy with any kernel (Gretton et al. 2012, JMLR 13, lemma 6)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -30,6 +30,40 @@ def unbiased_mmd2(x: Rows, y: Rows, kernel: Kernel, block: int = BLOCK) -> float
         + _sum_off_diagonal(y, kernel, block) / (m * (m - 1))
         - 2 * _sum(x, y, kernel, block) / (n * m)
     )
+
+
+def left_out_mmd2(
+    x: Rows, groups: Sequence[Rows], kernel: Kernel, block: int = BLOCK
+) -> tuple[float, list[float]]:
+    """`unbiased_mmd2` of x and all groups together, and without each group.
+
+    The kernel matrix is summed once, for each pair of groups: what a group leaves is the total less
+    its sums.
+
+    Args:
+        x: N rows, N at least 2.
+        groups: the rows of each, at least 2 of them without any group.
+        kernel: from two sets of rows to a matrix.
+        block: rows and columns of the kernel matrix in memory at a time.
+    """
+    n, sizes = len(x), np.array([len(group) for group in groups])
+    within_x = _sum_off_diagonal(x, kernel, block) / (n * (n - 1))
+    across = np.array([_sum(x, group, kernel, block) for group in groups])
+    within = np.diag([_sum_off_diagonal(group, kernel, block) for group in groups])
+    for i, group in enumerate(groups):
+        for j, other in enumerate(groups[:i]):
+            within[i, j] = within[j, i] = _sum(group, other, kernel, block)
+
+    def estimate(m: int | np.ndarray, within_y: np.ndarray, across: np.ndarray) -> np.ndarray:
+        return within_x + within_y / (m * (m - 1)) - 2 * across / (n * m)
+
+    whole = estimate(sizes.sum(), within.sum(), across.sum())
+    without = estimate(
+        sizes.sum() - sizes,
+        within.sum() - 2 * within.sum(axis=1) + within.diagonal(),
+        across.sum() - across,
+    )
+    return float(whole), without.tolist()
 
 
 def _sum(x: Rows, y: Rows, kernel: Kernel, block: int) -> float:

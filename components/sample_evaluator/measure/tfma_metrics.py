@@ -14,10 +14,11 @@ from components.images.features import ImageFeatures
 from components.metrics import AT_HOLDOUT, get_metric
 from components.metrics.arrays import MetricError
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity, fidelity_and_diversity
+from components.metrics.jackknife.leave_out import leave_out
+from components.metrics.jackknife.worsening import change, worsening
 from components.metrics.kid import kid_over_subsets
 from components.metrics.memorization import memorization_of, spread_of
 from components.metrics.threads import blas_threads
-from components.metrics.worsening import worsening
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageSet
 from components.sample_evaluator.measure.results import tfma_name
@@ -123,14 +124,16 @@ def _place(sets: _Sets, source: str, metric: str) -> Sequence[float]:
         for name in (_reference(metric), source, sources.TRAIN, sources.NOISE)
     )
     count = min(len(generated), len(floor))
-    found = worsening(compared, real, generated[:count], floor[:count])
+    samples, at_floor = (leave_out(compared, real, each[:count]) for each in (generated, floor))
+    found = change(compared, samples, at_floor)
     sign = -1 if compared.larger_is_better else 1
-    at_noise, at_floor = (compared.function(real, end[:count]) for end in (noise, floor))
-    span = sign * (at_noise - at_floor)
+    span = sign * (compared.function(real, noise[:count]) - at_floor.whole)
     # Where noise is near, its own error decides and not the candidate's, or an erratic candidate
     # would have no place.
-    if span <= found.margin and worsening(compared, real, noise[:count], floor[:count]).proven <= 0:
-        raise MetricError("noise cannot be told from training images")
+    if span <= found.margin:
+        at_noise = leave_out(compared, real, noise[:count])
+        if change(compared, at_noise, at_floor).proven <= 0:
+            raise MetricError("noise cannot be told from training images")
     return found.proven / span, found.margin / span
 
 

@@ -9,7 +9,8 @@ import pytest
 from components.metrics import CATALOG
 from components.metrics.arrays import MetricError
 from components.metrics.frechet_distance import MAX_DIMENSION, ROWS_PER_DIMENSION
-from components.metrics.worsening import GROUPS, worsening
+from components.metrics.jackknife.leave_out import GROUPS
+from components.metrics.jackknife.worsening import worsening
 from components.sample_evaluator import options
 from components.sample_evaluator.options import (
     DEFAULTS,

@@ -11,8 +11,8 @@ import tensorflow_model_analysis as tfma
 from components.images.features import ImageFeatures
 from components.metrics import CATALOG
 from components.metrics.image_statistics import ImageStatistics
+from components.metrics.jackknife.worsening import worsening
 from components.metrics.kid import kid_over_subsets
-from components.metrics.worsening import worsening
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure import analysis
 from components.sample_evaluator.measure.eval_config import make_eval_config

@@ -11,11 +11,11 @@ import numpy as np
 import scipy.stats
 
 from components.metrics.arrays import MetricError
+from components.metrics.jackknife.leave_out import GROUPS, LeftOut, leave_out
 
 if TYPE_CHECKING:
     from components.metrics import Metric
 
-GROUPS = 10  # of seeds
 CONFIDENCE = 0.99  # one-sided: one in a hundred equal models seems to be worse
 
 
@@ -54,17 +54,14 @@ def worsening(
     count = len(candidate)
     if len(baseline) != count:
         raise MetricError(f"{count} samples cannot be paired with the baseline's {len(baseline)}")
-    if count < 2 * GROUPS:
-        raise MetricError(f"{count} samples are too few for a spread: {2 * GROUPS} are needed")
+    return change(metric, leave_out(metric, real, candidate), leave_out(metric, real, baseline))
+
+
+def change(metric: "Metric", candidate: LeftOut, baseline: LeftOut) -> Worsening:
+    """Compares two models by the values of a metric, of equally many samples."""
     sign = -1 if metric.larger_is_better else 1
-
-    def difference(kept: np.ndarray) -> float:
-        return sign * (
-            metric.function(real, candidate[kept]) - metric.function(real, baseline[kept])
-        )
-
-    group = np.arange(count) % GROUPS
-    without = np.array([difference(group != i) for i in range(GROUPS)])
+    without = sign * np.subtract(candidate.without, baseline.without)
     variance = (GROUPS - 1) / GROUPS * ((without - without.mean()) ** 2).sum()
     quantile = scipy.stats.t.ppf(CONFIDENCE, GROUPS - 1)
-    return Worsening(difference(group >= 0), float(quantile * np.sqrt(variance)))
+    difference = sign * (candidate.whole - baseline.whole)
+    return Worsening(difference, float(quantile * np.sqrt(variance)))

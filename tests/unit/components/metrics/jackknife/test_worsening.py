@@ -5,7 +5,7 @@ import pytest
 
 from components.metrics import CATALOG
 from components.metrics.arrays import MetricError
-from components.metrics.worsening import worsening
+from components.metrics.jackknife.worsening import worsening
 
 
 def features(seed, count=300, shift=0.0, scale=1.0):
