@@ -55,7 +55,7 @@ def to_row(
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return Row(
         sha256,
-        _choose_split(group, file.span, source, options, split_salt),
+        choose_split(group, file.span, source, options, split_salt),
         example.SerializeToString(deterministic=True),
     )
 
@@ -86,9 +86,10 @@ def is_taken(group: str, share: float) -> bool:
     return int(hashlib.sha256(f"older:{group}".encode()).hexdigest(), 16) < share * 2**256
 
 
-def _choose_split(
-    group: str, span: int, source: ImageSource, options: ImageOptions, salt: str
+def choose_split(
+    group: str, span: int, source: ImageSource, options: ImageOptions, salt: str = ""
 ) -> str:
+    """Returns the split of an image, by its group and span; OMITTED if older_share excludes it."""
     if source.split is not None:
         return source.split
     if span < source.window[-1].number and not is_taken(group, options.older_share):

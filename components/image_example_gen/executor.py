@@ -10,9 +10,11 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 from absl import logging
 from tfx import types
 from tfx.dsl.components.base import base_beam_executor
@@ -24,9 +26,16 @@ from components.image_example_gen import names
 from components.image_example_gen import report as reports
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shuffle.decoding import COUNTS, NOTES, REASONS, DecodeParts
-from components.image_example_gen.shuffle.files import complete_file
-from components.image_example_gen.shuffle.parts import PARTIAL, Part, find_parts, list_parts
-from components.image_example_gen.shuffle.shards import USES, WriteShard, part_size, shard_count
+from components.image_example_gen.shuffle.earlier import file_keys, find_known
+from components.image_example_gen.shuffle.files import INDEX, PARTIAL, complete_file
+from components.image_example_gen.shuffle.parts import Part, list_parts
+from components.image_example_gen.shuffle.shards import (
+    USES,
+    WriteShards,
+    part_sizes,
+    shard_count,
+    shard_groups,
+)
 from components.image_example_gen.spans import ImageSource, holdout_source, parse_window
 from components.progress import DECODED, expect
 from trainer import examples
@@ -76,7 +85,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             {split: artifact_utils.get_split_uri([artifact], split) for split in splits},
             holdout=holdout_source(holdout) if holdout else None,
             code=exec_properties.get("source_hash", ""),
-            earlier=_earlier_parts(artifact.uri),
+            earlier=_earlier_artifacts(artifact.uri),
         )
         for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
@@ -106,7 +115,8 @@ def write_examples(
         split_salt: as in `example.split_of`.
         holdout: images of the split holdout; equal images in the data are excluded from train.
         code: hash of the code; what other code has decoded is not used.
-        earlier: folders that may have parts that killed runs have decoded.
+        earlier: folders of artifacts, finished or not, whose examples are used again where the
+            files, the options and the code are the same; the first ones are preferred.
 
     Returns:
         The report, as `report.make_report` makes it.
@@ -114,28 +124,30 @@ def write_examples(
     Raises:
         ImageDataError: no images, too many rejected files, or an empty split.
     """
-    for folder in split_folders.values():
+    for folder in (*split_folders.values(), os.path.join(output, INDEX)):
         fileio.makedirs(folder)
     report_path = os.path.join(output, names.REJECTED_JSON)
     sources = [source, *([holdout] if holdout else [])]
-    uses = [*split_folders, reports.OMITTED]
-    about = [code, split_salt, uses, options.model_dump(mode="json")]
+    uses = [*split_folders, reports.OMITTED, names.REJECTED]
     with _partial_folder(output) as partial:
-        files, skipped, parts = _plan(sources, options, partial, about, earlier)
-        shards = shard_count(files, options)
-        expect(DECODED, files)
-        decode = DecodeParts(sources, options, split_salt, uses, partial, shards)
-        write = WriteShard(split_folders, uses, partial, shards)
+        plan = _plan(sources, options, code, partial, [*earlier, output])
+        shards = shard_count(plan.files, options)
+        expect(DECODED, plan.files)
+        decode = DecodeParts(sources, options, split_salt, uses, partial)
+        write = WriteShards(output, split_folders, uses, partial, plan.taken, shards)
         with pipeline:
             decoded = (
                 pipeline
-                | "Parts" >> beam.Create(parts)
+                | "Parts" >> beam.Create(plan.parts)
                 # Otherwise one worker would decode all files.
                 | "SpreadParts" >> beam.Reshuffle()
-                | "Decode" >> beam.ParDo(decode).with_outputs(names.REJECTED, COUNTS, main="rows")
+                | "Decode" >> beam.ParDo(decode).with_outputs(names.REJECTED, COUNTS, main="names")
             )
             written = (
-                decoded.rows | "Shards" >> beam.GroupByKey() | "WriteShards" >> beam.ParDo(write)
+                pipeline
+                | "Shards" >> beam.Create(shard_groups(shards))
+                | "SpreadShards" >> beam.Reshuffle()
+                | "WriteShards" >> beam.ParDo(write, beam.pvalue.AsList(decoded.names))
             )
             counts = (
                 [decoded[COUNTS], written]
@@ -148,7 +160,7 @@ def write_examples(
             _ = first | "WriteReport" >> beam.Map(
                 write_report,
                 beam.pvalue.AsDict(counts),
-                skipped,
+                plan.skipped,
                 list(split_folders),
                 report_path,
                 partial,
@@ -181,42 +193,61 @@ def _partial_folder(output: str) -> Iterator[str]:
     fileio.rmtree(partial)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be read.
+
+    Attributes:
+        files: their number.
+        skipped: counts of other files.
+        parts: of the files.
+        taken: names of the files with examples of earlier runs, by number.
+    """
+
+    files: int
+    skipped: Counter[str]
+    parts: list[Part]
+    taken: Mapping[int, str]
+
+
 def _plan(
     sources: Sequence[ImageSource],
     options: ImageOptions,
+    code: str,
     partial: str,
-    about: Sequence[Any],
-    earlier: Iterable[str],
-) -> tuple[int, Counter[str], list[Part]]:
-    """Lists the files, once; returns their number, counts of others, and the parts."""
+    artifacts: Iterable[str],
+) -> _Plan:
+    """Lists the files, once, and finds which ones earlier runs have decoded."""
     listings = [each.listing() for each in sources]
-    files = sum(len(listing.images) for listing in listings)
-    about_source = [
-        # The newest span decides which images are omitted, if any are.
-        [*about, each.folder, each.split, options.older_share < 1 and each.window[-1].number]
-        for each in sources
-    ]
-    parts = list_parts(
-        [listing.images for listing in listings],
-        part_size(files, options),
-        partial,
-        about_source,
-        find_parts([*earlier, partial]),
+    keys = np.concatenate(
+        [
+            file_keys(listing.images, each.folder, options, code)
+            for each, listing in zip(sources, listings, strict=True)
+        ]
     )
-    return files, sum((listing.others for listing in listings), Counter()), parts
+    known = find_known(keys, artifacts, partial)
+    logging.info("%d of %d files are known from earlier runs", np.sum(known.found), len(keys))
+    sizes = part_sizes(int(np.sum(~known.found)), options)
+    parts = list_parts([listing.images for listing in listings], keys, known, sizes, partial)
+    skipped = sum((listing.others for listing in listings), Counter())
+    return _Plan(len(keys), skipped, parts, known.files)
 
 
-def _earlier_parts(uri: str) -> list[str]:
-    """Where earlier runs, beside whose artifacts this one is, have left parts if they were killed.
+def _earlier_artifacts(uri: str) -> list[str]:
+    """The artifacts beside which this one is, of finished and killed runs; the newest first.
 
-    Retention removes these folders.
+    Retention removes them.
     """
     parent = os.path.dirname(uri.rstrip("/"))
     try:
-        names = fileio.listdir(parent)
+        names = [name.rstrip("/") for name in fileio.listdir(parent)]
     except OSError:  # in a bucket, a folder without objects does not exist
         return []
-    return [os.path.join(parent, name, PARTIAL) for name in names]
+    # The names are numbers of executions.
+    return [
+        os.path.join(parent, name)
+        for name in sorted(names, key=lambda name: (len(name), name), reverse=True)
+    ]
 
 
 def write_report(

@@ -2,34 +2,24 @@
 
 import os
 import uuid
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
-from tfx.dsl.io import fileio
 
 from components.image_example_gen import names
 from components.image_example_gen.decode import RejectedImage, decode
-from components.image_example_gen.example import Row as Example
-from components.image_example_gen.example import to_row
+from components.image_example_gen.example import choose_split, split_group, to_row
 from components.image_example_gen.files import ImageFile, open_image
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.shuffle.files import complete_file
-from components.image_example_gen.shuffle.parts import (
-    SUFFIX,
-    DamagedPartError,
-    Decoded,
-    Part,
-    Row,
-    pack,
-    parse_part,
-    shard_of,
-    unpack,
-    write_part,
-)
+from components.image_example_gen.report import OMITTED
+from components.image_example_gen.shuffle.files import PART_SUFFIX
+from components.image_example_gen.shuffle.parts import Member, Part
+from components.image_example_gen.shuffle.rows import NO_HASH, Outcome, Row, Rows, pack, write_rows
 from components.image_example_gen.spans import ImageSource
 from components.progress import DECODED, counted
 
@@ -42,8 +32,27 @@ NOTES, REASONS = "notes", "reasons"  # kinds, beside names.ACCEPTED and names.RE
 UNREADABLE = "cannot be read"
 
 
+@dataclass(frozen=True)
+class _Result:
+    """An image that was decoded or taken over.
+
+    Attributes:
+        outcome: of its decoding.
+        sha256: hash of the pixels; NO_HASH of a rejected file.
+        use: its split, the name of its count, or REJECTED.
+        example: empty if it was taken over, or is not used.
+        place: file, offset and size of an example that was taken over.
+    """
+
+    outcome: Outcome
+    sha256: bytes = NO_HASH
+    use: str = names.REJECTED
+    example: bytes = b""
+    place: tuple[int, int, int] = (0, 0, 0)
+
+
 class DecodeParts(beam.DoFn):
-    """Decodes parts; yields (shard, (name of the file, packed rows)).
+    """Decodes parts; yields the names of their files.
 
     Further outputs are COUNTS, and names.REJECTED: (path, reason).
 
@@ -51,9 +60,8 @@ class DecodeParts(beam.DoFn):
         sources: what the parts are of. The images of the first one are counted by span.
         options: how each image is converted.
         split_salt: as in `example.split_of`.
-        uses: the splits, and names of counts.
+        uses: the splits, names of counts, and REJECTED.
         partial: folder of the parts.
-        shards: number of shards.
     """
 
     def __init__(
@@ -63,7 +71,6 @@ class DecodeParts(beam.DoFn):
         split_salt: str,
         uses: Sequence[str],
         partial: str,
-        shards: int,
     ) -> None:
         super().__init__()
         self._sources = sources
@@ -71,7 +78,6 @@ class DecodeParts(beam.DoFn):
         self._split_salt = split_salt
         self._uses = list(uses)
         self._partial = partial
-        self._shards = shards
 
     def setup(self) -> None:
         """Starts the threads, which cannot be pickled."""
@@ -82,104 +88,83 @@ class DecodeParts(beam.DoFn):
         self._threads.shutdown()
 
     def process(self, part: Part) -> Iterator[Any]:
-        """Decodes a part, or takes over its file from an earlier run."""
-        name, decoded = self._take_over(part) or self._decode(part)
-        by_shard = defaultdict(list)
-        for row in unpack(decoded.rows):
-            by_shard[shard_of(row.sha256, self._shards)].append(row)
-        for shard, rows in by_shard.items():
-            yield shard, (name, pack(rows))
-        for kind, what, number in decoded.counts:
-            yield beam.pvalue.TaggedOutput(COUNTS, ((kind, what), number))
-        for path, reason in decoded.rejected:
-            yield beam.pvalue.TaggedOutput(names.REJECTED, (path, reason))
-
-    def _take_over(self, part: Part) -> tuple[str, Decoded] | None:
-        if not part.found:
-            return None
-        name = os.path.basename(part.found)
-        try:
-            with fileio.open(part.found, "rb") as file:
-                content = file.read()
-            decoded = parse_part(content)
-        except (OSError, tf.errors.OpError, DamagedPartError):
-            return None  # the run that wrote it ended and removed it, or the power failed
-        path = os.path.join(self._partial, name)
-        if part.found != path:
-            # That run may be alive, or its folder removed while this one runs.
-            with (
-                complete_file(path, self._partial) as unfinished,
-                fileio.open(unfinished, "wb") as file,
-            ):
-                file.write(content)
-        with counted(DECODED, part.images):
-            return name, decoded
-
-    def _decode(self, part: Part) -> tuple[str, Decoded]:
+        """Decodes the images of a part that are not known, and writes its file."""
         source = self._sources[part.source]
-        files = part.files()
-        found: list[tuple[bytes, int, int, bytes]] = []  # hash, order, use, example
-        counts: Counter[tuple[str, str]] = Counter()
-        rejected = []
-        for first in range(0, len(files), FILES_PER_BATCH):
-            batch = files[first : first + FILES_PER_BATCH]
+        members = part.members()
+        results: list[tuple[Member, _Result]] = []
+        for first in range(0, len(members), FILES_PER_BATCH):
+            batch = members[first : first + FILES_PER_BATCH]
             with counted(DECODED, len(batch)):
-                results = list(self._threads.map(lambda file: self._to_row(file, source), batch))
-            for order, (file, result) in enumerate(
-                zip(batch, results, strict=True), part.first + first
-            ):
-                if isinstance(result, str):
-                    rejected.append((file.path, result))
-                    counts[REASONS, result] += 1
-                    kind = names.REJECTED
-                else:
-                    row, notes = result
-                    use = self._uses.index(row.split)
-                    found.append((bytes.fromhex(row.sha256), order, use, row.example))
-                    counts.update((NOTES, note) for note in notes)
-                    kind = names.ACCEPTED
-                if part.source == 0:
-                    counts[kind, str(file.span)] += 1
-        return self._write(
-            part,
-            found,
-            [(kind, what, number) for (kind, what), number in counts.items()],
-            rejected,
-        )
+                results += zip(batch, self._results(batch, source), strict=True)
+        yield self._write(results)
+        counts: Counter[tuple[str, str]] = Counter()
+        for member, result in results:
+            reason, notes = result.outcome
+            counts.update((NOTES, note) for note in notes)
+            if reason:
+                counts[REASONS, reason] += 1
+                yield beam.pvalue.TaggedOutput(names.REJECTED, (member.file.path, reason))
+            if part.source == 0:
+                kind = names.REJECTED if reason else names.ACCEPTED
+                counts[kind, str(member.file.span)] += 1
+        for count in counts.items():
+            yield beam.pvalue.TaggedOutput(COUNTS, count)
 
-    def _write(
-        self,
-        part: Part,
-        found: list[tuple[bytes, int, int, bytes]],
-        counts: Sequence[tuple[str, str, int]],
-        rejected: Sequence[tuple[str, str]],
-    ) -> tuple[str, Decoded]:
-        """Writes the file of a part, in which the examples of one shard are together."""
-        found.sort(key=lambda each: (shard_of(each[0], self._shards), each))
-        rows, end = [], 0
-        for sha256, order, use, example in found:
-            rows.append(Row(sha256, order, use, end, len(example)))
-            end += len(example)
-        decoded = Decoded(pack(rows), counts, rejected)
-        # A later run must try again to read what could not be read.
-        readable = not any(reason.startswith(UNREADABLE) for _, reason in rejected)
-        name = f"{part.key if readable else ''}-{uuid.uuid4().hex}{SUFFIX}"
-        path = os.path.join(self._partial, name)
-        write_part(path, self._partial, [example for *_, example in found], decoded)
-        return name, decoded
+    def _results(self, members: Sequence[Member], source: ImageSource) -> list[_Result]:
+        results = [self._take_over(member, source) for member in members]
+        left = [member.file for member, result in zip(members, results, strict=True) if not result]
+        decoded = self._threads.map(lambda file: self._decode(file, source), left)
+        return [result or next(decoded) for result in results]
 
-    def _to_row(
-        self, file: ImageFile, source: ImageSource
-    ) -> tuple[Example, tuple[str, ...]] | str:
+    def _take_over(self, member: Member, source: ImageSource) -> _Result | None:
+        taken = member.taken
+        if not taken:
+            return None
+        if taken.outcome.reason:
+            return _Result(taken.outcome)
+        group = split_group(member.file.path_in_span, taken.sha256, self._options)
+        use = choose_split(group, member.file.span, source, self._options, self._split_salt)
+        if not taken.size and use != OMITTED:
+            return None  # that run had no use for the example
+        place = (taken.file, taken.offset, taken.size)
+        return _Result(taken.outcome, bytes.fromhex(taken.sha256), use, place=place)
+
+    def _decode(self, file: ImageFile, source: ImageSource) -> _Result:
         if file.problem:
-            return file.problem
+            return _Result(Outcome(file.problem))
         try:
             with open_image(source.folder, file.path) as stream:
                 image = decode(stream, self._options)
-            return to_row(file, image, source, self._options, self._split_salt), image.notes
         except RejectedImage as reason:
-            return str(reason)
+            return _Result(Outcome(str(reason)))
         except OSError as error:
-            return f"{UNREADABLE} ({error.strerror})"
+            return _Result(Outcome(f"{UNREADABLE} ({error.strerror})"))
         except tf.errors.OpError:  # raised for remote folders
-            return UNREADABLE
+            return _Result(Outcome(UNREADABLE))
+        row = to_row(file, image, source, self._options, self._split_salt)
+        example = b"" if row.split == OMITTED else row.example
+        return _Result(Outcome("", image.notes), bytes.fromhex(row.sha256), row.split, example)
+
+    def _write(self, results: Sequence[tuple[Member, _Result]]) -> str:
+        """Writes the file of a part, with examples in the order of hashes; returns its name."""
+        ordered = sorted(results, key=lambda each: (each[1].sha256, each[0].order))
+        outcomes: dict[Outcome, int] = {}
+        rows, end = [], 0
+        for member, result in ordered:
+            # A later run must try again to read what could not be read.
+            if member.file.problem or result.outcome.reason.startswith(UNREADABLE):
+                continue
+            size = len(result.example)
+            use, key = self._uses.index(result.use), bytes.fromhex(member.key)
+            outcome = outcomes.setdefault(result.outcome, len(outcomes))
+            place = (0, end, size) if size else result.place
+            rows.append(Row(result.sha256, member.order, use, key, outcome, *place))
+            end += size
+        name = f"{uuid.uuid4().hex}{PART_SUFFIX}"
+        write_rows(
+            os.path.join(self._partial, name),
+            self._partial,
+            Rows(pack(rows), list(outcomes)),
+            [result.example for _, result in ordered],
+        )
+        return name

@@ -7,6 +7,12 @@ from contextlib import contextmanager
 
 from tfx.dsl.io import fileio
 
+# Folders in an artifact.
+PARTIAL = ".partial"  # while a run works: parts, and what is being written
+PART_SUFFIX = ".part"
+INDEX = ".index"  # where the example of each file is, for later runs
+INDEX_SUFFIX = ".rows"
+
 
 @contextmanager
 def complete_file(path: str, partial: str) -> Iterator[str]:

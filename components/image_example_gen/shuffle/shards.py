@@ -13,8 +13,19 @@ from tfx.dsl.io import fileio
 from components.image_example_gen import names
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.report import IN_HOLDOUT, LEFT_OUT
-from components.image_example_gen.shuffle.files import complete_file
-from components.image_example_gen.shuffle.parts import Row, unpack
+from components.image_example_gen.shuffle.files import INDEX, INDEX_SUFFIX, complete_file
+from components.image_example_gen.shuffle.rows import (
+    Outcome,
+    Row,
+    Rows,
+    divide,
+    gunzip,
+    is_gzip,
+    pack,
+    read_rows,
+    unpack,
+    write_rows,
+)
 from trainer import examples
 
 # A shard is sorted in memory; these limit its images and its bytes of pixels, approximately.
@@ -23,11 +34,14 @@ BYTES_PER_SHARD = 64 * 2**20
 # A part is at most as large. Smaller ones occupy more workers, and less of them is lost if a run is
 # killed; from larger ones, a shard is read faster.
 PARTS, MIN_IMAGES_PER_PART = 64, 64
+GROUPS = 64  # of shards that a worker writes one after the other: it reads all rows for each group
+# Around a record in a TFRecord file: its length and checksums.
+BEFORE_RECORD, AFTER_RECORD = 12, 4
 # Images that equal one in these splits are not trained on; their counts have these names. An equal
 # image in eval belongs to another group (group_pattern).
 _SPARED = {examples.HOLDOUT: IN_HOLDOUT, examples.EVAL: LEFT_OUT}
 USES = "uses"  # kind of the counts of images by split, or by the name of the count
-Located = tuple[Row, str]  # with the name of the file
+Located = tuple[Row, str]  # with the name of the part
 
 
 def shard_count(files: int, options: ImageOptions) -> int:
@@ -35,13 +49,24 @@ def shard_count(files: int, options: ImageOptions) -> int:
     return math.ceil(files / _shard_size(options))
 
 
-def part_size(files: int, options: ImageOptions) -> int:
-    """Returns the number of files of a part: a power of two, or that of a shard.
+def shard_groups(shards: int) -> list[tuple[int, int]]:
+    """Divides the shards into groups: the first one of each, and the last one, exclusive."""
+    size = math.ceil(shards / GROUPS)
+    return [(first, min(first + size, shards)) for first in range(0, shards, size)]
 
-    It seldom changes, so that most parts are the same ones if files arrive after a killed run.
+
+def part_sizes(files: int, options: ImageOptions) -> tuple[int, int]:
+    """Returns the number of files of a part.
+
+    Args:
+        files: number of files to decode.
+        options: how each image is converted.
+
+    Returns:
+        That of a part of them, and that of a part of files that are known.
     """
-    share = max(MIN_IMAGES_PER_PART, files // PARTS)
-    return min(2 ** (share.bit_length() - 1), _shard_size(options))
+    largest = _shard_size(options)
+    return min(max(MIN_IMAGES_PER_PART, files // PARTS), largest), IMAGES_PER_SHARD
 
 
 def _shard_size(options: ImageOptions) -> int:
@@ -49,49 +74,97 @@ def _shard_size(options: ImageOptions) -> int:
     return min(IMAGES_PER_SHARD, BYTES_PER_SHARD // image_bytes)
 
 
-class WriteShard(beam.DoFn):
-    """Writes a shard to one file per split; yields the counts ((USES, name), number).
+class WriteShards(beam.DoFn):
+    """Writes shards to one file per split; yields the counts ((USES, name), number).
+
+    An index of each shard says where the example of each file is.
 
     Args:
+        output: folder of the artifact.
         split_folders: folders of the examples, by split.
-        uses: the splits, and names of counts, by the number in a row.
+        uses: the splits, names of counts, and REJECTED, by the number in a row.
         partial: folder of the parts.
+        files: names of the files in it with examples of earlier runs, by number.
         shards: number of shards.
     """
 
     def __init__(
-        self, split_folders: Mapping[str, str], uses: Sequence[str], partial: str, shards: int
+        self,
+        output: str,
+        split_folders: Mapping[str, str],
+        uses: Sequence[str],
+        partial: str,
+        files: Mapping[int, str],
+        shards: int,
     ) -> None:
         super().__init__()
+        self._output = output
         self._split_folders = split_folders
         self._uses = list(uses)
         self._partial = partial
+        self._files = files
         self._shards = shards
 
     def process(
-        self, shard: tuple[int, Iterable[tuple[str, bytes]]]
+        self, group: tuple[int, int], parts: Iterable[str]
     ) -> Iterator[tuple[tuple[str, str], int]]:
-        """Sorts and writes a shard."""
-        index = shard[0]
-        rows = sorted((row, name) for name, packed in shard[1] for row in unpack(packed))
-        data = [row for row, _ in rows if self._uses[row.use] != examples.HOLDOUT]
+        """Sorts and writes the shards of a group."""
+        outcomes = {}
+        in_shards = defaultdict(list)
+        for part in parts:
+            rows = read_rows(os.path.join(self._partial, part))
+            outcomes[part] = rows.outcomes
+            for shard, packed in enumerate(divide(rows.packed, *group, self._shards), group[0]):
+                in_shards[shard].append((part, packed))
+        for shard in range(*group):
+            located = sorted(
+                (row, part) for part, packed in in_shards[shard] for row in unpack(packed)
+            )
+            yield from self._write(shard, located, outcomes)
+
+    def _write(
+        self,
+        shard: int,
+        rows: Sequence[Located],
+        outcomes: Mapping[str, Sequence[Outcome]],
+    ) -> Iterator[tuple[tuple[str, str], int]]:
+        accepted = [each for each in rows if self._uses[each[0].use] != names.REJECTED]
+        data = [row for row, _ in accepted if self._uses[row.use] != examples.HOLDOUT]
         equal = sum(a.sha256 == b.sha256 for a, b in itertools.pairwise(data))
         yield (USES, names.DUPLICATES), equal
         held_out = {
-            split: {row.sha256 for row, _ in rows if self._uses[row.use] == split}
+            split: {row.sha256 for row, _ in accepted if self._uses[row.use] == split}
             for split in _SPARED
         }
         used = defaultdict(list)
-        for located in rows:
+        for located in accepted:
             used[self._use(located[0], held_out)].append(located)
         for use, found in used.items():
             yield (USES, use), len(found)
-        written = [each for split in self._split_folders for each in used[split]]
-        read = dict(self._read(written))
+        read = dict(self._read([each for split in self._split_folders for each in used[split]]))
+        name = f"{shard:05}-of-{self._shards:05}"
+        places, files = {}, []
         for split, folder in self._split_folders.items():
-            name = f"data_tfrecord-{index:05}-of-{self._shards:05}.gz"
-            records = [read[located] for located in used[split]]
-            write_records(os.path.join(folder, name), records, self._partial)
+            path = os.path.join(folder, f"data_tfrecord-{name}.gz")
+            write_records(path, [read[each] for each in used[split]], self._partial)
+            files.append(os.path.relpath(path, self._output))
+            end = 0
+            for each in used[split]:
+                size = len(read[each])
+                places[each] = len(files), end + BEFORE_RECORD, size
+                end += BEFORE_RECORD + size + AFTER_RECORD
+        numbers: dict[Outcome, int] = {}
+        index = []
+        for each in rows:
+            row, part = each
+            file, offset, size = places.get(each, (0, 0, 0))
+            outcome = numbers.setdefault(outcomes[part][row.outcome], len(numbers))
+            index.append(row._replace(outcome=outcome, file=file, offset=offset, size=size))
+        write_rows(
+            os.path.join(self._output, INDEX, f"{name}{INDEX_SUFFIX}"),
+            self._partial,
+            Rows(pack(index), list(numbers), files),
+        )
 
     def _use(self, row: Row, held_out: Mapping[str, Set[bytes]]) -> str:
         """Returns the split of a row, or the name of the count of its exclusion."""
@@ -104,12 +177,19 @@ class WriteShard(beam.DoFn):
 
     def _read(self, rows: Iterable[Located]) -> Iterator[tuple[Located, bytes]]:
         """Reads examples, one file after the other."""
-        ordered = sorted(rows, key=lambda located: (located[1], located[0].offset))
-        for name, of_file in itertools.groupby(ordered, lambda located: located[1]):
+        ordered = sorted(
+            (self._files.get(each[0].file, each[1]), each[0].offset, each) for each in rows
+        )
+        for name, in_file in itertools.groupby(ordered, lambda each: each[0]):
             with fileio.open(os.path.join(self._partial, name), "rb") as file:
-                for located in of_file:
-                    file.seek(located[0].offset)
-                    yield located, file.read(located[0].size)
+                content = gunzip(file.read()) if is_gzip(name) else b""
+                for _, offset, located in in_file:
+                    size = located[0].size
+                    if content:
+                        yield located, content[offset : offset + size]
+                    else:
+                        file.seek(offset)
+                        yield located, file.read(size)
 
 
 def write_records(path: str, records: Iterable[bytes], partial: str) -> None:

@@ -123,15 +123,22 @@ def unprivileged():
 def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]:
     """A function: folder, Beam's arguments, options -> the artifact that the executor wrote.
 
-    With `spans` it reads the folders span-1, span-2 and so on, otherwise the whole folder.
+    With `spans` it reads the folders span-1, span-2 and so on, otherwise the whole folder. `uri` is
+    where to write; the artifacts beside it are earlier ones.
     """
 
     def run(
-        folder: Path, *beam_args: str, spans: Sequence[int] = (), holdout: str = "", **options
+        folder: Path,
+        *beam_args: str,
+        spans: Sequence[int] = (),
+        holdout: str = "",
+        uri: Path | None = None,
+        code: str = "",
+        **options,
     ) -> standard_artifacts.Examples:
         window = [[span, None, f"span-{span}"] for span in spans] or [[0, None, ""]]
         artifact = standard_artifacts.Examples()
-        artifact.uri = str(tmp_path_factory.mktemp("examples"))
+        artifact.uri = str(uri or tmp_path_factory.mktemp("examples"))
         beam_pipeline_args = [*BeamConfig().arguments("ImageExampleGen"), *beam_args]
         executor = Executor(Executor.Context(beam_pipeline_args=beam_pipeline_args))
         executor.Do(
@@ -141,6 +148,7 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
                 "input_base": str(folder),
                 "holdout": holdout,
                 "window": json.dumps(window),
+                "source_hash": code,
                 "image_options": ImageOptions(**{"min_size": 1, **options}).model_dump_json(),
             },
         )

@@ -13,7 +13,7 @@ from PIL import Image
 from components.image_example_gen.decode import NEARLY_BLACK, PROFILE_IGNORED
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.shuffle import decoding
-from components.image_example_gen.shuffle.shards import WriteShard
+from components.image_example_gen.shuffle.shards import WriteShards
 from components.progress import DECODED
 from trainer import examples
 from trainer.common.progress import listening
@@ -76,6 +76,7 @@ def test_runs_on_one_worker_and_on_two_write_the_same_bytes(image_folder, run_ex
     two = ("--direct_running_mode=multi_threading", "--direct_num_workers=2")
     assert contents(run_executor(image_folder, *two, resolution=8)) == first
     assert set(first) == {
+        ".index/00000-of-00001.rows",
         "rejected.json",
         "Split-train/data_tfrecord-00000-of-00001.gz",
         "Split-eval/data_tfrecord-00000-of-00001.gz",
@@ -361,14 +362,14 @@ def test_the_run_after_an_interrupted_one_decodes_nothing_again(
     expected = contents(run_executor(image_folder, holdout=holdout))
     assert not left_behind(tmp_path_factory)
 
-    def interrupt(self, shard):
+    def interrupt(self, group, parts):
         raise KeyboardInterrupt
 
     def refuse(*_):
         raise AssertionError("decoded again")
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(WriteShard, "process", interrupt)
+        patch.setattr(WriteShards, "process", interrupt)
         run_executor(image_folder, holdout=holdout)
     (folder,) = left_behind(tmp_path_factory)
     half = folder / "0123456789abcdef"
@@ -382,11 +383,11 @@ def test_the_run_after_an_interrupted_one_decodes_nothing_again(
 def test_a_failed_run_leaves_nothing_behind(
     image_folder, run_executor, monkeypatch, tmp_path_factory
 ):
-    def fail(self, shard):
+    def fail(self, group, parts):
         raise ValueError("no good")
 
     with monkeypatch.context() as patch, pytest.raises(ValueError, match="no good"):
-        patch.setattr(WriteShard, "process", fail)
+        patch.setattr(WriteShards, "process", fail)
         run_executor(image_folder)
     with pytest.raises(ImageDataError):
         run_executor(image_folder / "missing")
@@ -416,15 +417,16 @@ def test_the_folder_is_listed_once(image_folder, run_executor, monkeypatch):
     ]
 
 
-def test_beam_gets_no_examples(image_folder, run_executor, monkeypatch):
+def test_beam_gets_the_names_of_parts_only(image_folder, run_executor, monkeypatch):
     shuffled = []
-    process = WriteShard.process
+    process = WriteShards.process
 
-    def recorded(self, shard):
-        shard = (shard[0], list(shard[1]))
-        shuffled.extend(shard[1])
-        return process(self, shard)
+    def recorded(self, group, parts):
+        shuffled.append((group, parts))
+        return process(self, group, parts)
 
-    monkeypatch.setattr(WriteShard, "process", recorded)
+    monkeypatch.setattr(WriteShards, "process", recorded)
     run_executor(image_folder)
-    assert sum(len(rows) for _, rows in shuffled) == 40 * 53
+    ((group, (part,)),) = shuffled
+    assert group == (0, 1)
+    assert part.endswith(".part")

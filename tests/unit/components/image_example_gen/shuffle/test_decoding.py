@@ -1,40 +1,38 @@
 import itertools
 import json
-import os
 import pickle
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shuffle.decoding import DecodeParts
-from components.image_example_gen.shuffle.parts import Part, find_parts, list_parts, unpack
-from components.image_example_gen.shuffle.shards import WriteShard
+from components.image_example_gen.shuffle.earlier import file_keys, find_known
+from components.image_example_gen.shuffle.parts import Part, list_parts
+from components.image_example_gen.shuffle.rows import read_rows, unpack
+from components.image_example_gen.shuffle.shards import WriteShards
 from components.image_example_gen.spans import ImageSource
 
-USES = ["train", "eval", "omitted"]
+USES = ["train", "eval", "omitted", "rejected"]
 
 
 def decode(folder, part, partial):
-    """Decodes a part; returns the rows with the names of their files, and the rejected files."""
-    fn = DecodeParts([ImageSource(str(folder))], ImageOptions(), "", USES, str(partial), 1)
+    """Decodes a part; returns the rows of its file, and the rejected files."""
+    fn = DecodeParts([ImageSource(str(folder))], ImageOptions(), "", USES, str(partial))
     fn.setup()
-    outputs = list(fn.process(part))
+    name, *outputs = fn.process(part)
     fn.teardown()
-    rows = [(row, name) for _, (name, packed) in filter(is_main, outputs) for row in unpack(packed)]
-    return rows, [each.value for each in outputs if getattr(each, "tag", "") == "rejected"]
+    rows = list(unpack(read_rows(str(partial / name)).packed))
+    return rows, [each.value for each in outputs if each.tag == "rejected"]
 
 
-def is_main(output):
-    return isinstance(output, tuple)
-
-
-def one_part(files, partial, found=()):
+def one_part(files, partial, artifacts=(), code=""):
     """The part of a few files."""
     partial.mkdir(exist_ok=True)
-    (part,) = list_parts([files], 64, str(partial), [["code"]], find_parts(map(str, found)))
+    keys = file_keys(files, "images", ImageOptions(), code)
+    known = find_known(keys, map(str, artifacts), str(partial))
+    (part,) = list_parts([files], keys, known, (64, 64), str(partial))
     return part
 
 
@@ -53,8 +51,20 @@ def images(tmp_path, noise):
     return folder
 
 
+@pytest.fixture
+def killed(tmp_path):
+    """The folder of the parts of a run that was killed."""
+    folder = tmp_path / "killed" / ".partial"
+    folder.mkdir(parents=True)
+    return folder
+
+
 def listed(folder):
     return [ImageFile(path.name, path.stat().st_size, 1) for path in sorted(folder.iterdir())]
+
+
+def is_known(part):
+    return [member.taken is not None for member in part.members()]
 
 
 def test_a_file_without_permission_is_rejected_with_that_reason(
@@ -77,39 +87,44 @@ def test_a_file_that_vanished_after_the_listing_is_rejected(tmp_path):
     assert decode_one("ram://vanished", "x.png", partial) == [("x.png", "cannot be read")]
 
 
-def test_what_a_killed_run_decoded_is_taken_over_without_its_images(images, tmp_path):
+def test_what_a_killed_run_decoded_is_taken_over_without_its_images(images, killed, tmp_path):
+    (images / "text.png").write_bytes(b"no image")
     files = listed(images)
-    first = decode(images, one_part(files, tmp_path / "killed"), tmp_path / "killed")
+    first, rejected = decode(images, one_part(files, killed), killed)
+    assert rejected == [("text.png", "not an image")]
     for path in images.iterdir():
         path.unlink()
-    part = one_part(files, tmp_path / "next", [tmp_path / "gone", tmp_path / "killed"])
-    assert decode(images, part, tmp_path / "next") == first
-    ((_, name), *_) = first[0]
-    taken = (tmp_path / "next" / name).read_bytes()
-    assert taken == (tmp_path / "killed" / name).read_bytes()
+    part = one_part(files, tmp_path / "next", [tmp_path / "gone", killed.parent])
+    rows, again = decode(images, part, tmp_path / "next")
+    assert again == rejected
+    assert [row._replace(file=0) for row in rows] == first
+    (taken,) = (tmp_path / "next").glob("*.taken")
+    (examples,) = killed.glob("*.part")
+    assert taken.read_bytes() == examples.read_bytes()
 
 
-def test_a_part_that_was_written_in_half_or_removed_meanwhile_is_decoded_again(images, tmp_path):
+def test_a_part_that_was_written_in_half_or_removed_meanwhile_is_decoded_again(
+    images, killed, tmp_path
+):
     files = listed(images)
-    first, _ = decode(images, one_part(files, tmp_path / "killed"), tmp_path / "killed")
-    (file,) = (tmp_path / "killed").glob("*.part")
+    first, _ = decode(images, one_part(files, killed), killed)
+    (file,) = killed.glob("*.part")
     content = file.read_bytes()
-    for damaged in (content[: len(content) // 2], b"", b"\0" * len(content), None):
-        part = one_part(files, tmp_path / "next", [tmp_path / "killed"])
-        assert part.found == str(file)
-        if damaged is None:
-            file.unlink()
-        else:
+    half = len(content) // 2
+    changed = content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+    for damaged in (content[:half], b"", b"\0" * len(content), changed, None):
+        file.unlink()
+        if damaged is not None:
             file.write_bytes(damaged)
-        rows, rejected = decode(images, part, tmp_path / "next")
-        assert [row for row, _ in rows] == [row for row, _ in first]
-        assert not rejected
+        part = one_part(files, tmp_path / "next", [killed.parent])
+        assert not any(is_known(part))
+        assert decode(images, part, tmp_path / "next") == (first, [])
 
 
 @pytest.mark.parametrize("change", ["size", "time", "name", "code"])
-def test_a_part_is_used_for_the_same_files_options_and_code_only(images, tmp_path, change):
+def test_an_example_is_used_again_for_the_same_file_and_code_only(images, killed, tmp_path, change):
     files = listed(images)
-    decode(images, one_part(files, tmp_path / "killed"), tmp_path / "killed")
+    decode(images, one_part(files, killed), killed)
     file = files[1]
     files[1] = {
         "size": ImageFile(file.path, file.size + 1, file.mtime_ns),
@@ -117,53 +132,42 @@ def test_a_part_is_used_for_the_same_files_options_and_code_only(images, tmp_pat
         "name": ImageFile("10.png", file.size, file.mtime_ns),
         "code": file,
     }[change]
-    found = find_parts([str(tmp_path / "killed")])
-    about = "new code" if change == "code" else "code"
-    (part,) = list_parts([files], 64, str(tmp_path / "killed"), [[about]], found)
-    assert part.found == ""
+    code = "new" if change == "code" else ""
+    known = []
+    (tmp_path / "next").mkdir()
+    keys = file_keys(files, "images", ImageOptions(), code)
+    found = find_known(keys, [str(killed.parent)], str(tmp_path / "next")).found
+    known = found.tolist()
+    assert known == ([False] * 3 if change == "code" else [True, False, True])
 
 
-def test_what_could_not_be_read_is_tried_again(images, tmp_path):
+def test_what_could_not_be_read_is_tried_again(images, killed, tmp_path):
     files = [*listed(images), ImageFile("9.png", 1, 1)]
-    decode(images, one_part(files, tmp_path / "killed"), tmp_path / "killed")
-    assert one_part(files, tmp_path / "next", [tmp_path / "killed"]).found == ""
+    decode(images, one_part(files, killed), killed)
+    (tmp_path / "next").mkdir()
+    keys = file_keys(files, "images", ImageOptions(), "")
+    known = find_known(keys, [str(killed.parent)], str(tmp_path / "next"))
+    assert known.found.tolist() == [True, True, True, False]
 
 
-def test_the_examples_of_a_shard_are_together_in_a_part(tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for gray in range(40):
-        Image.new("L", (64, 64), gray).save(folder / f"{gray:02}.png")
-    part = one_part(listed(folder), tmp_path / "partial")
-    fn = DecodeParts([ImageSource(str(folder))], ImageOptions(), "", USES, part_folder(part), 4)
-    fn.setup()
-    shards = dict(filter(is_main, fn.process(part)))
-    fn.teardown()
-    assert sorted(shards) == [0, 1, 2, 3]
-    for _, packed in shards.values():
-        rows = list(unpack(packed))
-        assert [row.sha256 for row in rows] == sorted(row.sha256 for row in rows)
-        for one, other in itertools.pairwise(rows):
-            assert one.offset + one.size == other.offset
-
-
-def part_folder(part):
-    return os.path.dirname(part.listing)
+def test_the_examples_of_a_part_are_in_the_order_of_their_hashes(images, killed):
+    rows, _ = decode(images, one_part(listed(images), killed), killed)
+    assert rows == sorted(rows)
+    for one, other in itertools.pairwise(rows):
+        assert one.offset + one.size == other.offset
 
 
 def test_the_list_of_a_part_gives_the_files_back(tmp_path):
     files = [ImageFile("a/ž\n.png", 2**40, 2**60, "", 3, "a"), ImageFile("x", problem="no file")]
     part = one_part(files, tmp_path / "partial")
-    assert part.files() == files
+    assert [member.file for member in part.members()] == files
     assert json.loads(Path(part.listing).read_text(encoding="ascii"))
 
 
 def test_the_functions_of_the_pipeline_pickle_for_workers():
-    fn = pickle.loads(
-        pickle.dumps(DecodeParts([ImageSource("x")], ImageOptions(), "", USES, "", 1))
-    )
-    write = pickle.loads(pickle.dumps(WriteShard({"train": "x"}, USES, "partial", 3)))
-    part = Part("key", 0, 0, 1, "list")
+    fn = pickle.loads(pickle.dumps(DecodeParts([ImageSource("x")], ImageOptions(), "", USES, "")))
+    write = WriteShards("output", {"train": "x"}, USES, "partial", {1: "x.gz"}, 3)
+    part = Part(0, 1, "list")
     assert isinstance(pickle.loads(pickle.dumps(fn)), DecodeParts)
-    assert isinstance(write, WriteShard)
+    assert isinstance(pickle.loads(pickle.dumps(write)), WriteShards)
     assert pickle.loads(pickle.dumps(part)) == part

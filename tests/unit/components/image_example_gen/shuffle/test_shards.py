@@ -6,7 +6,12 @@ from tfx.components.util import tfxio_utils
 from tfx.types import standard_artifacts
 
 from components.image_example_gen.options import ImageOptions
-from components.image_example_gen.shuffle.shards import part_size, shard_count, write_records
+from components.image_example_gen.shuffle.shards import (
+    part_sizes,
+    shard_count,
+    shard_groups,
+    write_records,
+)
 from trainer import examples
 
 
@@ -19,10 +24,10 @@ def test_a_shard_is_bounded_in_images_and_in_bytes(files, resolution, shards):
 
 @pytest.mark.parametrize(
     ("files", "resolution", "size"),
-    [(1, 64, 64), (6_400, 64, 64), (10_000, 64, 128), (10**6, 64, 1000), (10**6, 1024, 21)],
+    [(1, 64, 64), (6_400, 64, 100), (10**6, 64, 1000), (10**6, 1024, 21)],
 )
 def test_a_part_is_a_share_of_the_files_and_at_most_as_large_as_a_shard(files, resolution, size):
-    assert part_size(files, ImageOptions(resolution=resolution)) == size
+    assert part_sizes(files, ImageOptions(resolution=resolution)) == (size, 1000)
 
 
 def test_tfx_reads_the_shards_and_an_empty_one_among_them(tmp_path):
@@ -43,3 +48,10 @@ def test_tfx_reads_the_shards_and_an_empty_one_among_them(tmp_path):
             | beam.CombineGlobally(sum)
         )
         assert_that(rows, equal_to([3]))
+
+
+@pytest.mark.parametrize("shards", [1, 5, 64, 65, 1000])
+def test_the_groups_of_shards_are_few_and_complete(shards):
+    groups = shard_groups(shards)
+    assert [shard for group in groups for shard in range(*group)] == list(range(shards))
+    assert len(groups) <= 64

@@ -1,0 +1,212 @@
+"""Rows: what is known of an image and where its example is, in a fixed number of bytes.
+
+Rows are in files, which begin with examples, if they have any:
+
+    examples | rows | summary, as JSON | footer: where rows and summary begin, and checksums
+
+There are two kinds: parts (parts.py), and the index of a shard of a finished artifact (shards.py).
+"""
+
+import itertools
+import json
+import os
+import struct
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from tfx.dsl.io import fileio
+
+from components.image_example_gen.shuffle.files import complete_file
+
+_ROW = struct.Struct(">32sQB16sHIQI")
+ROW_TYPE = np.dtype(
+    [
+        ("sha256", ">u8", 4),
+        ("order", ">u8"),
+        ("use", "u1"),
+        ("key", np.uint64, 2),
+        ("outcome", ">u2"),
+        ("file", ">u4"),
+        ("offset", ">u8"),
+        ("size", ">u4"),
+    ]
+)
+_FOOTER = struct.Struct(">QQII")
+_CHUNK = 2**20
+_GZIP = 31  # zlib's number for a gzip file
+_HASHES = 2**64  # what the shards divide
+NO_HASH = bytes(32)  # of a rejected file
+
+
+class DamagedRowsError(ValueError):
+    """The file is not complete: the power failed while it was written, or it was changed."""
+
+
+class Row(NamedTuple):
+    """An image. Rows are sorted by the first attributes.
+
+    Attributes:
+        sha256: hash of the pixels; NO_HASH of a rejected file.
+        order: position of the file among all files of its source, sorted by path.
+        use: position of the split, or of the name of the count, among those of the run.
+        key: identity of the file and of all that determines its example (earlier.py).
+        outcome: position in `Rows.outcomes`.
+        file: what has the example: 0 for the file of the row, or else a number, from 1.
+        offset: of the example in that file, after decompression, in bytes.
+        size: in bytes; 0 if there is no example.
+    """
+
+    sha256: bytes
+    order: int
+    use: int
+    key: bytes
+    outcome: int
+    file: int
+    offset: int
+    size: int
+
+
+class Outcome(NamedTuple):
+    """What decoding a file gave, beside the example.
+
+    Attributes:
+        reason: why it was rejected; empty for an accepted image.
+        notes: what is unusual about the image.
+    """
+
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a file.
+
+    Attributes:
+        packed: from `pack`.
+        outcomes: of images.
+        files: paths of the files with examples, relative to the artifact, by their number less 1;
+            empty in a part, whose numbers only its run knows.
+    """
+
+    packed: bytes
+    outcomes: Sequence[Outcome]
+    files: Sequence[str] = ()
+
+
+def pack(rows: Iterable[Row]) -> bytes:
+    """The rows as bytes."""
+    return b"".join(_ROW.pack(*row) for row in rows)
+
+
+def unpack(rows: bytes) -> Iterator[Row]:
+    """The rows in bytes from `pack`."""
+    return map(Row._make, _ROW.iter_unpack(rows))
+
+
+def divide(rows: bytes, first: int, last: int, shards: int) -> list[bytes]:
+    """Divides packed rows, sorted by hash, into the shards from `first` to before `last` of all.
+
+    A shard is a range of hashes. So what is together in a shard is together in the shards of a run
+    with more images.
+    """
+    hashes = np.frombuffer(rows, ROW_TYPE)["sha256"][:, 0]
+    # Rounded up. The last shard of all ends at no 64-bit number.
+    starts = [-(-shard * _HASHES // shards) for shard in range(first, min(last + 1, shards))]
+    bounds = np.searchsorted(hashes, np.array(starts, np.uint64)).tolist()
+    if last == shards:
+        bounds.append(len(hashes))
+    return [rows[a * _ROW.size : b * _ROW.size] for a, b in itertools.pairwise(bounds)]
+
+
+def write_rows(path: str, partial: str, rows: Rows, examples: Collection[bytes] = ()) -> None:
+    """Writes a file of rows, atomically; `partial` as in `complete_file`."""
+    summary = json.dumps([rows.outcomes, rows.files]).encode()
+    start, checksum = 0, 0
+    with complete_file(path, partial) as unfinished, fileio.open(unfinished, "wb") as file:
+        for example in examples:
+            file.write(example)
+            checksum = zlib.crc32(example, checksum)
+            start += len(example)
+        file.write(rows.packed)
+        file.write(summary)
+        end = start + len(rows.packed)
+        file.write(_FOOTER.pack(start, end, checksum, zlib.crc32(rows.packed + summary)))
+
+
+def read_rows(path: str) -> Rows:
+    """Reads the rows of a file, and not its examples.
+
+    Raises:
+        DamagedRowsError: the file is damaged.
+        OSError, tf.errors.OpError: it cannot be read.
+    """
+    with fileio.open(path, "rb") as file:
+        start, end, _, checksum = _read_footer(file)
+        file.seek(start)
+        content = file.read()[: -_FOOTER.size]
+    if zlib.crc32(content) != checksum:
+        raise DamagedRowsError(path)
+    outcomes, files = json.loads(content[end - start :])
+    outcomes = [Outcome(reason, tuple(notes)) for reason, notes in outcomes]
+    return Rows(content[: end - start], outcomes, files)
+
+
+def check_examples(path: str) -> None:
+    """Reads a file of rows, or a gzip file, to its end.
+
+    Raises:
+        DamagedRowsError: the examples are damaged.
+        OSError, tf.errors.OpError: it cannot be read.
+    """
+    with fileio.open(path, "rb") as file:
+        if is_gzip(path):
+            _check_gzip(file, path)
+            return
+        left, _, expected, _ = _read_footer(file)
+        file.seek(0)
+        checksum = 0
+        while left and (chunk := file.read(min(left, _CHUNK))):
+            checksum = zlib.crc32(chunk, checksum)
+            left -= len(chunk)
+    if left or checksum != expected:
+        raise DamagedRowsError(path)
+
+
+def is_gzip(path: str) -> bool:
+    """Whether the file with examples is a shard."""
+    return path.endswith(".gz")
+
+
+def gunzip(content: bytes) -> bytes:
+    """Decompresses a shard.
+
+    Raises:
+        zlib.error: it is damaged.
+    """
+    return zlib.decompress(content, _GZIP, len(content))
+
+
+def _check_gzip(file: Any, path: str) -> None:
+    gzip = zlib.decompressobj(_GZIP)
+    try:
+        while not gzip.eof and (chunk := file.read(_CHUNK)):
+            gzip.decompress(chunk)
+    except zlib.error:
+        raise DamagedRowsError(path) from None
+    if not gzip.eof:
+        raise DamagedRowsError(path)
+
+
+def _read_footer(file: Any) -> tuple[int, int, int, int]:
+    size = file.seek(0, os.SEEK_END) or file.tell()
+    if size < _FOOTER.size:
+        raise DamagedRowsError("too short")
+    file.seek(size - _FOOTER.size)
+    start, end, *checksums = _FOOTER.unpack(file.read())
+    if not start <= end <= size - _FOOTER.size:
+        raise DamagedRowsError("wrong footer")
+    return start, end, *checksums

@@ -1,0 +1,178 @@
+"""The ingest after another one: what that one decoded is used again."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from components.image_example_gen.shuffle import decoding, earlier
+
+DAY = {"resolution": 8, "max_rejected": 0.5}
+
+
+@pytest.fixture
+def days(tmp_path, noise):
+    """A data folder with two spans: duplicates, a copy across them, rejected files, a note."""
+    folder = tmp_path / "days"
+    for span, seeds in ((1, range(30)), (2, range(20, 40))):
+        for seed in seeds:
+            path = folder / f"span-{span}" / ("cats" if seed % 2 else "dogs") / f"{seed:02}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            noise(seed).save(path)
+        (folder / f"span-{span}/text.png").write_text("not pixels")
+        Image.new("L", (12, 12), span).save(folder / f"span-{span}/dark.png")
+    return folder
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The files that are opened, as the test runs."""
+    opened = []
+    open_image = decoding.open_image
+
+    def recorded(folder, path):
+        opened.append(path)
+        return open_image(folder, path)
+
+    monkeypatch.setattr(decoding, "open_image", recorded)
+    return opened
+
+
+@pytest.fixture
+def ingest(days, tmp_path, run_executor):
+    """A function: number of the run, options -> the bytes that it wrote; `alone` sees no other."""
+
+    def run(number, alone=False, spans=(1, 2), **options):
+        uri = tmp_path / ("alone" if alone else "examples") / str(number)
+        uri.mkdir(parents=True)
+        artifact = run_executor(days, uri=uri, spans=spans, **{**DAY, **options})
+        root = Path(artifact.uri)
+        assert not (root / ".partial").exists()
+        return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+    return run
+
+
+def test_the_next_span_is_decoded_and_the_others_are_not(ingest, decoded):
+    ingest(9, spans=[1])
+    decoded.clear()
+    second = ingest(10, spans=[1, 2])
+    assert len(decoded) == 22
+    assert {path.split("/")[0] for path in decoded} == {"span-2"}
+    assert second == ingest(1, alone=True, spans=[1, 2])
+
+
+def test_an_unchanged_window_is_not_opened_and_its_rejections_are_reported_again(ingest, decoded):
+    first = ingest(1)
+    decoded.clear()
+    assert ingest(2) == first
+    assert not decoded
+    assert b"span-1/text.png" in first["rejected.json"]
+    assert b"nearly black" in first["rejected.json"]
+
+
+def test_a_changed_file_is_decoded_again_and_a_removed_one_disappears(ingest, decoded, days, noise):
+    ingest(1)
+    decoded.clear()
+    noise(77).save(days / "span-1/cats/01.png")
+    (days / "span-1/dogs/02.png").unlink()
+    (days / "span-2/text.png").unlink()
+    (days / "span-1/dogs/04.png").rename(days / "span-1/dogs/new.png")
+    again = ingest(2)
+    assert sorted(decoded) == ["span-1/cats/01.png", "span-1/dogs/new.png"]
+    assert again == ingest(3, alone=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"eval_percent": 50}, {"older_share": 0.3}, {"max_rejected": 0.9}],
+    ids=lambda options: next(iter(options)),
+)
+def test_options_that_only_choose_examples_decode_nothing(ingest, decoded, options):
+    ingest(1)
+    decoded.clear()
+    again = ingest(2, **options)
+    assert not decoded
+    assert again == ingest(1, alone=True, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"resolution": 9}, {"min_size": 2}, {"group_pattern": r"/(\d)"}, {"code": "new"}],
+    ids=lambda options: next(iter(options)),
+)
+def test_other_options_or_code_decode_everything(ingest, decoded, options):
+    ingest(1)
+    decoded.clear()
+    again = ingest(2, **options)
+    assert len(decoded) == 54
+    assert again == ingest(1, alone=True, **options)
+
+
+def test_images_that_older_share_left_out_are_known_without_their_examples(ingest, decoded):
+    ingest(1, older_share=0.3)
+    decoded.clear()
+    ingest(2, older_share=0.3)
+    assert not decoded
+    everything = ingest(3)
+    assert 5 < len(decoded) < 32
+    assert everything == ingest(1, alone=True)
+
+
+def test_groups_and_held_out_images_are_as_after_a_full_decode(ingest, days, tmp_path):
+    holdout = tmp_path / "holdout"
+    shutil.copytree(days / "span-1/cats", holdout / "cats")
+    options = {"group_pattern": r"/(\d)\d\.", "eval_percent": 40, "holdout": str(holdout)}
+    ingest(1, spans=[1], **options)
+    again = ingest(2, **options)
+    assert again == ingest(1, alone=True, **options)
+    assert b'"in_holdout": 0' not in again["rejected.json"]
+
+
+@pytest.mark.parametrize("damage", ["half", "bit", "empty", "gone"])
+@pytest.mark.parametrize("file", ["Split-train/data_tfrecord-00000-of-00001.gz", ".index"])
+def test_a_damaged_artifact_is_decoded_again(ingest, decoded, tmp_path, file, damage):
+    first = ingest(1)
+    decoded.clear()
+    path = tmp_path / "examples" / "1" / file
+    if path.is_dir():
+        (path,) = path.iterdir()
+    content = path.read_bytes()
+    half = len(content) // 2
+    changed = content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes({"half": content[:half], "bit": changed, "empty": b""}[damage])
+    assert ingest(2) == first
+    assert len(decoded) > 20
+
+
+def test_an_artifact_that_is_removed_while_a_run_uses_it_does_no_harm(
+    ingest, decoded, tmp_path, monkeypatch
+):
+    first = ingest(1)
+    decoded.clear()
+    find_known = earlier._Search.secure
+
+    def remove_after(self, partial):
+        known = find_known(self, partial)
+        shutil.rmtree(tmp_path / "examples" / "1")
+        return known
+
+    monkeypatch.setattr(earlier._Search, "secure", remove_after)
+    assert ingest(2) == first
+    assert not decoded
+
+
+def test_a_file_system_without_links_gets_copies(ingest, decoded, monkeypatch):
+    first = ingest(1)
+    decoded.clear()
+
+    def refuse(*_):
+        raise OSError("no links")
+
+    monkeypatch.setattr("os.link", refuse)
+    assert ingest(2) == first
+    assert not decoded
