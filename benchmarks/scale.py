@@ -1,5 +1,7 @@
 """Time and peak memory of the nodes that read all images, at 20,000 and 100,000 of them.
 
+Then the ingest of the next day, when as many images as in NEXT_DAY have been added.
+
 One `iadb run` on generated JPEGs of 64x64 per size, with a tiny network and few steps: training
 does not depend on the number of images. Memory is the resident set of the run and of its child
 processes, sampled while each node runs; it contains what earlier nodes have left, as in any run.
@@ -24,6 +26,8 @@ from benchmarks.measure import Figure
 
 SIZES = (20_000, 100_000)  # images
 SIDE = 64  # pixels
+NEXT_DAY = 1_000  # images
+MAX_NEXT_DAY = 60  # seconds
 BASES = 2_000  # images that the others are variations of
 PER_FOLDER = 10_000
 INGEST = "ImageExampleGen"
@@ -56,11 +60,22 @@ def figures() -> Iterator[Figure]:
             images = Path(folder, "images")
             write_jpegs(images, size)
             nodes = run(images, Path(folder, "workspace"))
+            _write_folder(images / "next", range(size, size + NEXT_DAY))
+            next_day = run(images, Path(folder, "workspace"), until=INGEST)
         for node in NODES:
             seconds, peak = nodes[node]
             peaks[node, size] = peak
             yield Figure(f"{node}, {size:,} images", seconds, "s")
             yield Figure("  peak memory", peak, "MiB", f"under {MEMORY:,}", peak < MEMORY)
+        seconds, peak = next_day[INGEST]
+        yield Figure(
+            f"{INGEST}, {NEXT_DAY:,} more images",
+            seconds,
+            "s",
+            f"under {MAX_NEXT_DAY}",
+            seconds < MAX_NEXT_DAY,
+        )
+        yield Figure("  peak memory", peak, "MiB", f"under {MEMORY:,}", peak < MEMORY)
     small, large = SIZES
     growth = (peaks[INGEST, large] - peaks[INGEST, small]) * 2**20 / (large - small)
     bar = f"at most {MAX_GROWTH}"
@@ -83,8 +98,13 @@ def write_jpegs(folder: Path, count: int) -> None:
             pass
 
 
-def run(images: Path, workspace: Path) -> dict[str, tuple[float, float]]:
+def run(images: Path, workspace: Path, until: str = "") -> dict[str, tuple[float, float]]:
     """Runs the pipeline in a new process; returns the seconds and the peak MiB of each node.
+
+    Args:
+        images: the data folder.
+        workspace: where the run writes.
+        until: the node after which it is stopped; empty for a whole run.
 
     Raises:
         RuntimeError: it failed; the message ends with its output.
@@ -104,9 +124,11 @@ def run(images: Path, workspace: Path) -> dict[str, tuple[float, float]]:
             ended = time.monotonic()
             nodes[node] = (float(seconds), begun, ended)
             begun = ended
+            if node == until:
+                process.terminate()
     process.wait()
     sampling.join()
-    if "Verdict" not in "".join(output):
+    if until not in nodes and "Verdict" not in "".join(output):
         raise RuntimeError(f"the run ended with {process.returncode}: {''.join(output)[-2000:]}")
     peaks = defaultdict(float)
     for node, (_, start, end) in nodes.items():

@@ -130,7 +130,7 @@ def write_examples(
     sources = [source, *([holdout] if holdout else [])]
     uses = [*split_folders, reports.OMITTED, names.REJECTED]
     with _partial_folder(output) as partial:
-        plan = _plan(sources, options, code, partial, [*earlier, output])
+        plan = _plan(sources, options, code, partial, earlier)
         shards = shard_count(plan.files, options)
         expect(DECODED, plan.files)
         decode = DecodeParts(sources, options, split_salt, uses, partial)

@@ -14,7 +14,8 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import attrgetter
 from types import ModuleType
 from typing import BinaryIO
 
@@ -69,22 +70,32 @@ class Listing:
     others: Counter[str]
 
 
-def list_folder(folder: str, *, required: bool = True, names_only: bool = False) -> Listing:
+def list_folder(
+    folder: str, *, required: bool = True, names_only: bool = False, span: int = 0, below: str = ""
+) -> Listing:
     """Lists the files at any depth below a local folder or a URI (gs://), in one walk.
 
     Args:
         folder: local or a URI.
         required: whether a folder without image files is an error.
         names_only: leaves out size and time of files behind a URI: each costs a request.
+        span: number of the span that the folder is.
+        below: the folder of the span, with which the paths then begin; empty if it is none.
 
     Raises:
         ImageDataError: the folder is missing, unreadable or, if required, has no image file.
     """
     others: Counter[str] = Counter()
     found = _image_files(_root_of(folder), others, names_only=names_only)
-    images = sorted(found, key=sort_key)
+    if below:
+        found = (
+            replace(file, path=f"{below}/{file.path}", span=span, span_folder=below)
+            for file in found
+        )
+    images = list(found)
     if required and not images:
         raise _no_images(folder, others)
+    sort_files(images)
     return Listing(images, others)
 
 
@@ -93,9 +104,13 @@ def list_images(folder: str, *, required: bool = True, names_only: bool = False)
     return list_folder(folder, required=required, names_only=names_only).images
 
 
-def sort_key(file: ImageFile) -> tuple[str, str]:
-    """Orders files by path; escaped names may be equal to others, which have no problem."""
-    return file.path, file.problem
+def sort_files(files: list[ImageFile]) -> None:
+    """Orders files by path; escaped names may be equal to others, which have no problem.
+
+    A key of both attributes would take as much memory as a file.
+    """
+    files.sort(key=attrgetter("problem"))
+    files.sort(key=attrgetter("path"))
 
 
 def check_has_images(folder: str) -> None:
@@ -173,10 +188,6 @@ def _fileio() -> ModuleType:
     return fileio
 
 
-def _exists(path: str) -> bool:
-    return _fileio().exists(path) if _is_remote(path) else os.path.exists(path)
-
-
 def _is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in SUFFIXES
 
@@ -189,7 +200,8 @@ def _ending(name: str) -> str:
 def _root_of(folder: str) -> str:
     root = folder.rstrip("/") or "/"
     if not is_folder(root):
-        problem = "not a folder" if _exists(root) else "no such folder"
+        exists = _fileio().exists if _is_remote(root) else os.path.exists
+        problem = "not a folder" if exists(root) else "no such folder"
         raise ImageDataError(f"{folder}: {problem}; expected a folder with images")
     return root
 

@@ -6,8 +6,8 @@ Reads only folder names, and imports neither TFX nor TensorFlow for local folder
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePosixPath
 
@@ -18,7 +18,7 @@ from components.image_example_gen.files import (
     is_folder,
     list_folder,
     list_folders,
-    sort_key,
+    sort_files,
 )
 from components.image_example_gen.pattern import (
     MAX_DIGITS,
@@ -74,20 +74,17 @@ class ImageSource:
             listed = list_folder(
                 os.path.join(self.folder, span.folder).rstrip("/"),
                 required=span is self.window[-1],
+                span=span.number,
+                below=span.folder,
             )
             others += listed.others
-            files += listed.images if span == WHOLE_FOLDER else _below(span, listed.images)
-        return Listing(sorted(files, key=sort_key), others)
+            files += listed.images
+        sort_files(files)
+        return Listing(files, others)
 
     def list_files(self) -> list[ImageFile]:
         """Lists the image files of the window, sorted by path, as `listing` does."""
         return self.listing().images
-
-
-def _below(span: Span, files: Iterable[ImageFile]) -> Iterator[ImageFile]:
-    prefix = f"{span.folder}/" if span.folder else ""
-    for file in files:
-        yield replace(file, path=prefix + file.path, span=span.number, span_folder=span.folder)
 
 
 def holdout_source(folder: str) -> ImageSource:

@@ -120,7 +120,7 @@ def list_parts(
                 )
                 listing = os.path.join(partial, f"{len(parts):06}.json")
                 with fileio.open(listing, "w") as file:
-                    json.dump([known.outcomes, members], file)
+                    file.write(json.dumps([known.outcomes, members]))  # faster than json.dump
                 parts.append(Part(source, len(members), listing))
         begin += len(files)
     return parts
