@@ -14,7 +14,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 from types import ModuleType
 from typing import BinaryIO
@@ -89,8 +89,8 @@ def list_folder(
     found = _image_files(_root_of(folder), others, names_only=names_only)
     if below:
         found = (
-            replace(file, path=f"{below}/{file.path}", span=span, span_folder=below)
-            for file in found
+            ImageFile(f"{below}/{f.path}", f.size, f.mtime_ns, f.problem, span, below)
+            for f in found
         )
     images = list(found)
     if required and not images:
