@@ -17,7 +17,7 @@ class ImageStatistics(NamedTuple):
 
     Attributes:
         spectrum: float32 [N, K], by `spectrum.spectrum_of`.
-        colors: float32 [N, 6], or [N, 2] of gray images, by `colors.colors_of`.
+        colors: float32 [N, 8], or [N, 2] of gray images, by `colors.colors_of`.
         layout: float32 [N, G], by `layout.layout_of`.
     """
 
