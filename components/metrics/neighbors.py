@@ -65,3 +65,30 @@ def nearest(features: np.ndarray, reference: np.ndarray, block: int = BLOCK) -> 
         ]
     )
     return NearestNeighbors(indices, distances)
+
+
+def k_nearest(
+    points: Points, reference: Points, k: int, *, others: bool = False, block: int = BLOCK
+) -> np.ndarray:
+    """The k nearest reference points of each point, nearest first.
+
+    Args:
+        points: N of them.
+        reference: M of them, at least k.
+        k: how many neighbors.
+        others: whether the reference points are the points themselves, and none is its own
+            neighbor; M is above k then.
+        block: rows of the distance matrix in memory at a time.
+
+    Returns:
+        int32 [N, k], into the reference points.
+    """
+    found = np.empty((len(points), k), np.int32)
+    for rows, x in row_blocks(points, block):
+        squared = squared_distances(x, reference)
+        if others:
+            squared[np.arange(len(x)), np.arange(rows.start, rows.stop)] = np.inf
+        nearest = np.argpartition(squared, k - 1, axis=1)[:, :k]
+        order = np.take_along_axis(squared, nearest, axis=1).argsort(axis=1, kind="stable")
+        found[rows] = np.take_along_axis(nearest, order, axis=1)
+    return found

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import KDTree
 
 from components.metrics.distances import Points
-from components.metrics.neighbors import nearest, squared_radii
+from components.metrics.neighbors import k_nearest, nearest, squared_radii
 
 
 def points(features):
@@ -47,3 +47,21 @@ def test_an_exact_copy_is_at_distance_zero_far_from_the_origin():
     found = nearest(reference[::-1], reference)
     np.testing.assert_array_equal(found.indices, np.arange(50)[::-1])
     np.testing.assert_array_equal(found.distances, 0)
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_the_k_nearest_are_those_of_a_tree_in_order(block):
+    rng = np.random.default_rng(3)
+    features, reference = rng.standard_normal((40, 5)), rng.standard_normal((70, 5))
+    origin = reference.mean(axis=0)
+    x, y = Points.of(features, origin), Points.of(reference, origin)
+    expected = KDTree(reference).query(features, k=4)[1]
+    np.testing.assert_array_equal(k_nearest(x, y, 4, block=block), expected)
+    others = KDTree(reference).query(reference, k=4)[1][:, 1:]
+    np.testing.assert_array_equal(k_nearest(y, y, 3, others=True, block=block), others)
+
+
+def test_no_point_is_its_own_neighbor_among_copies():
+    x = points(np.zeros((6, 2)))
+    found = k_nearest(x, x, 5, others=True)
+    assert (np.sort(found, axis=1) == [[j for j in range(6) if j != i] for i in range(6)]).all()

@@ -81,6 +81,17 @@ def test_a_class_that_is_left_out_is_missing_and_no_other(stock, seed):
     assert missing(class_shares(*train, *real, few)) == {name}
 
 
+@pytest.mark.parametrize("share", [0, 0.09])
+def test_without_labels_a_class_that_is_left_out_is_mostly_missing(stock, share):
+    names, found = np.unique(stock[1]), 0
+    for seed in SEEDS:
+        (train, _), (real, labels), others = split(stock, seed)
+        name = str(names[seed % len(names)])
+        first, *_ = cluster_shares(train, real, left_out(others, name, share)).kinds
+        found += first.missing and (labels[list(first.examples)] == name).mean() >= 0.5
+    assert found >= 16
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_good_images_lack_no_kind(stock, seed):
     train, real, (others, _) = split(stock, seed)
@@ -165,18 +176,21 @@ def test_a_class_that_is_new_among_held_out_images_is_no_kind():
     assert not missing(found)
 
 
-def test_the_examples_of_a_cluster_are_those_nearest_to_its_center():
+def test_the_first_cluster_is_what_is_left_out_with_the_images_in_its_middle_first():
     rng = np.random.default_rng(0)
-    middles = np.tile([-60.0, -20.0, 20.0, 60.0], 30)
-    train, real = (middles + rng.standard_normal(120) for _ in range(2))
-    found = cluster_shares(train[:, None], real[:, None], np.full((120, 1), 20.0))
-    lacking = [kind for kind in found.kinds if kind.missing]
-    assert len(lacking) == 3
-    for kind in lacking:
-        assert (kind.held_out, kind.estimated) == (30, 0)
-        middle = middles[kind.examples[0]]
-        distances = np.abs(real - train[middles == middle].mean())
-        assert list(kind.examples) == np.argsort(distances)[:MAX_EXAMPLES].tolist()
+    middles = np.tile([-60.0, -20.0, 20.0, 60.0], 60)
+    train, real, drawn = (middles + rng.standard_normal(240) for _ in range(3))
+    found = cluster_shares(train[:, None], real[:, None], np.resize(drawn[middles != 20], (240, 1)))
+    first, *others = found.kinds
+    assert first.missing
+    assert first.name == "1"
+    assert first.held_out > 40
+    assert first.estimated < 0.1 * first.expected
+    assert set(middles[list(first.examples)]) == {20}
+    distances = np.abs(real - real[first.examples[0]])
+    assert np.diff(distances[list(first.examples)]).min() > -1
+    assert not any(kind.missing for kind in others)
+    assert sum(kind.held_out for kind in found.kinds) == 240
 
 
 def test_the_same_images_give_the_same_kinds():
