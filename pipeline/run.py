@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import sqlite3
+import sys
 import time
 from contextlib import suppress
 from importlib import import_module
@@ -15,13 +16,15 @@ from rich.console import Console
 
 from components.features import check_available
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import check_has_images
+from components.image_example_gen.files import check_has_images, count_images
 from components.image_example_gen.spans import choose_window, list_spans
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.verdict.plan import announce
 from pipeline import failures
 from pipeline.config import ConfigError, DataConfig, PipelineConfig, require_folder
 from pipeline.console.progress import showing
+from pipeline.estimate.disk import require_space
+from pipeline.estimate.survey import check_space, survey
 from pipeline.features import with_chosen_features
 from pipeline.logs import logging_to
 from pipeline.registry import lineage, read_files, serving
@@ -68,17 +71,11 @@ def run_pipeline(
         ImageDataError: a local folder, or the newest span to read, is missing or has no images.
         ConfigError: no folder of images is set, the workspace lies in it, the schema file is
             invalid, or TF_CONFIG names several workers.
-        WorkspaceError: the workspace is in use, read-only or full.
+        WorkspaceError: the workspace is in use or read-only, or its disk has not the space that the
+            run needs.
         Exception: what the first failing node raised.
     """
-    require_folder(config.data, workspace.folder)
-    schema = read_schema(config.validation.schema_file)
-    _refuse_cluster()
-    config, warning = with_chosen_features(
-        config, functools.partial(console.print, markup=False, soft_wrap=True)
-    )
-    check_available(config.evaluate.features)
-    _check_images(config.data)
+    config, schema, warning = _prepare(config, workspace, console)
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         console.print(f"[dim]log: {log}[/]", soft_wrap=True)
@@ -98,6 +95,7 @@ def run_pipeline(
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
             found = _snapshots(config)
+            check_space(config, workspace, schema, warning, _count_files(found, config.data))
             run = _run(config, workspace, runner, schema, gpus, lines, warning)
             live = serving.find_live(workspace.serving, run.model)
             if run.pushable and live is None:
@@ -112,6 +110,57 @@ def run_pipeline(
                 _remember(workspace, read, console)
         print_summary(console, run, live, workspace)
     return run.pushable
+
+
+def estimate_run(config: PipelineConfig, workspace: Workspace, console: Console) -> None:
+    """Prints what a run would take, and writes nothing.
+
+    Args:
+        config: of the run.
+        workspace: of the run; may not exist.
+        console: to print on.
+
+    Raises:
+        NoSampleError: none of a sample of the files can be used.
+        WorkspaceError: the disk of the workspace has not the space that the run needs.
+        Exception: as `run_pipeline`, before it starts.
+        KeyboardInterrupt: on Ctrl-C.
+    """
+    config, schema, warning = _prepare(config, workspace, console)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    try:
+        with (
+            logging_to(Path(os.devnull), verbose=False),
+            showing(console, "timing a batch of each node"),
+        ):
+            found = survey(config, workspace, schema, warning)
+            from pipeline.estimate.nodes import estimate_nodes
+            from pipeline.estimate.table import print_estimate
+
+            nodes = estimate_nodes(config, found)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("an estimate writes nothing") from None
+    print_estimate(console, config, found, nodes)
+    require_space(found.need, found.free, found.files, workspace)
+
+
+def _prepare(
+    config: PipelineConfig, workspace: Workspace, console: Console
+) -> tuple[PipelineConfig, str, str]:
+    """Checks all that can be checked before anything starts.
+
+    Returns:
+        The configuration with a feature space by name, the schema, and a warning about that space.
+    """
+    require_folder(config.data, workspace.folder)
+    schema = read_schema(config.validation.schema_file)
+    _refuse_cluster()
+    config, warning = with_chosen_features(
+        config, functools.partial(console.print, markup=False, soft_wrap=True)
+    )
+    check_available(config.evaluate.features)
+    _check_images(config.data)
+    return config, schema, warning
 
 
 def _check_images(data: DataConfig) -> None:
@@ -143,6 +192,12 @@ def _snapshots(config: PipelineConfig) -> dict[int, bytes]:
     with suppress(ImageDataError):  # which the run itself will report
         return read_files.snapshots(data.folder, data.pattern, data.span, data.window, data.exclude)
     return {}
+
+
+def _count_files(found: dict[int, bytes], data: DataConfig) -> int:
+    """The number of files in snapshots and in the held-out folder."""
+    held_out = count_images(data.holdout, sys.maxsize) if data.holdout else 0
+    return held_out + sum(len(files) // read_files.DIGEST_BYTES for files in found.values())
 
 
 def _tell_of_kill(workspace: Workspace, console: Console) -> None:

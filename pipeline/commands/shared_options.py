@@ -126,8 +126,12 @@ class ConfigArguments:
             failures.say(line, error=True)
         return choice.config
 
-    def load_for_run(self, workspace: Workspace) -> "PipelineConfig":
+    def load_for_run(self, workspace: Workspace, *, keep: bool = True) -> "PipelineConfig":
         """As `load_or_choose`, but the workspace keeps what is chosen, and later runs reuse it.
+
+        Args:
+            workspace: of the run.
+            keep: whether a new choice is kept.
 
         Raises:
             WorkspaceError: the workspace cannot be written.
@@ -136,7 +140,9 @@ class ConfigArguments:
             return self.load()
         from pipeline.pictures.chosen import configure_run
 
-        return configure_run(self.overrides, workspace, lambda line: failures.say(line, error=True))
+        return configure_run(
+            self.overrides, workspace, lambda line: failures.say(line, error=True), keep=keep
+        )
 
     def load_for_check(self, workspace: Workspace) -> "PipelineConfig":
         """As `load_for_run`, but without images the defaults hold: the check will report that."""

@@ -109,7 +109,11 @@ def configure_images(folder: str, overrides: Sequence[str]) -> Choice:
 
 
 def configure_run(
-    overrides: Sequence[str], workspace: Workspace, report: Callable[[str], None]
+    overrides: Sequence[str],
+    workspace: Workspace,
+    report: Callable[[str], None],
+    *,
+    keep: bool = True,
 ) -> PipelineConfig:
     """The configuration of a run: the choice that the workspace keeps for the folder, or a new one.
 
@@ -117,6 +121,7 @@ def configure_run(
         overrides: as in `configure`.
         workspace: keeps a new choice.
         report: is called with each line for a person.
+        keep: whether the workspace keeps a new choice.
 
     Raises:
         ConfigError: an override or the kept choice is not valid, or the workspace lies in the data.
@@ -133,16 +138,22 @@ def configure_run(
         report(f"kept in {file}; remove it to choose again")
         return config
     choice = configure(overrides)
-    with workspace.writing():
-        workspace.folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(file) as partial:
-            partial.write_text(HEADER + _dump(choice.values), "utf-8")
+    if keep:
+        _keep(choice, workspace)
     for line in choice.lines:
         report(line)
-    settings = [f"--set={each}" for each in overrides if not each.startswith(f"{FOLDER}=")]
-    options = printable(shlex.join(["--data", data.folder, *settings]))
-    report(f"kept in {file} for later runs; to edit: iadb config show {options} > mine.yaml")
+    if keep:
+        settings = [f"--set={each}" for each in overrides if not each.startswith(f"{FOLDER}=")]
+        options = printable(shlex.join(["--data", data.folder, *settings]))
+        report(f"kept in {file} for later runs; to edit: iadb config show {options} > mine.yaml")
     return choice.config
+
+
+def _keep(choice: Choice, workspace: Workspace) -> None:
+    with workspace.writing():
+        workspace.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(workspace.chosen) as partial:
+            partial.write_text(HEADER + _dump(choice.values), "utf-8")
 
 
 def _look(data: DataConfig) -> Pictures:

@@ -48,12 +48,14 @@ class Node:
         state: done, cached, failed or interrupted (also while the node still runs).
         started: when its execution was recorded.
         seconds: between the first and the last record of the execution.
+        properties: of the execution, by name.
     """
 
     id: str
     state: str
     started: datetime
     seconds: float
+    properties: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -304,4 +306,5 @@ def _node(node_id: str, execution: mlmd.Execution) -> Node:
         STATES.get(execution.last_known_state, "interrupted"),
         datetime.fromtimestamp(created / 1000),
         (updated - created) / 1000,
+        properties(execution),
     )

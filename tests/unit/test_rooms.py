@@ -31,6 +31,7 @@ LAYERS = (
     "pipeline.features pipeline.schema",
     "pipeline.pictures",
     "pipeline.graph pipeline.terminal",
+    "pipeline.estimate",
     "pipeline.cluster pipeline.evaluation pipeline.monitoring pipeline.run",
     "pipeline.unattended",
     "pipeline.commands",

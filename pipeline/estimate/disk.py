@@ -1,0 +1,123 @@
+"""The disk that a run needs, and a check before it starts that there is enough."""
+
+import shutil
+from collections.abc import Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from components.image_example_gen import names as example_names
+from components.image_trainer import names as trainer_names
+from components.images.views import MAX_SHIFTED, MIN_SHIFTED, SHIFTS
+from components.real_features import names as feature_names
+from components.sample_evaluator import names as evaluator_names
+from pipeline.config import PipelineConfig
+from pipeline.estimate.weights import count_weights
+from pipeline.workspace import Workspace, WorkspaceError
+
+# Bytes, measured (docs/estimate.md):
+SEARCH_BYTES = 700  # of a training image, in the space in which copies are searched
+VIEW_BYTES = 512  # of each view of a held-out image or a sample, in that space
+STATISTICS_BYTES = 1_000  # of an image that is compared, beside its views and its vector
+CHECKPOINT_BYTES = 16  # of a weight: itself, its average and two moments
+MODEL_BYTES = 17  # of a weight: raw, averaged, in the sampler, and in its served copy
+GRAPH_BYTES = 7_600_000  # of the two copies of a sampler, beside the weights
+OTHER_BYTES = 4_000_000  # statistics, verdicts, reports, logs, metadata
+OF_EXAMPLE = 1_000  # at most, of an example beside its pixels
+DIMENSION = 2048  # of vectors, where only their network knows it
+UNITS = ("B", "kB", "MB", "GB")
+ROLES = 4  # held-out images, samples, training images and noise are compared
+
+
+@dataclass(frozen=True)
+class DiskNeed:
+    """What a run writes, in bytes.
+
+    Attributes:
+        examples: the converted images; while they are converted, they are there twice.
+        features: of images, and of samples while they are compared.
+        training: checkpoints.
+        models: the new model, and the served copy of it.
+    """
+
+    examples: int
+    features: int
+    training: int
+    models: int
+
+    @property
+    def peak(self) -> int:
+        """The most that is there at one time."""
+        later = self.features + self.training + self.models
+        return self.examples + max(self.examples, later) + OTHER_BYTES
+
+    def without(self, cached: Set[str]) -> "DiskNeed":
+        """The need of a run that takes some nodes, by their ids, from the cache."""
+        done = {
+            "examples": {example_names.NODE},
+            "features": {feature_names.NODE, evaluator_names.NODE},
+            "training": {trainer_names.NODE},
+            "models": {trainer_names.NODE},
+        }
+        return replace(self, **{part: 0 for part, nodes in done.items() if nodes <= cached})
+
+
+def disk_need(
+    config: PipelineConfig, images: int, example_bytes: float | None = None, nb_class: int = 0
+) -> DiskNeed:
+    """Estimates what a run writes.
+
+    Args:
+        config: of the run.
+        images: how many it converts.
+        example_bytes: mean size of an example; None for the most that is possible.
+        nb_class: number of classes of a conditional model.
+    """
+    side, channels = config.data.resolution, config.data.channels
+    weights = count_weights(config.model, channels, nb_class)
+    compared = min(config.evaluate.samples, images * config.data.eval_percent // 100)
+    views = 2 + len(SHIFTS) * (MIN_SHIFTED <= side <= MAX_SHIFTED)
+    vector = 4 * (config.evaluate.features.dimension((side, side, channels)) or DIMENSION)
+    if example_bytes is None:
+        example_bytes = side**2 * channels + OF_EXAMPLE
+    return DiskNeed(
+        examples=round(images * example_bytes),
+        features=images * SEARCH_BYTES
+        + ROLES * compared * (views * VIEW_BYTES + STATISTICS_BYTES + vector),
+        # A new checkpoint is complete before an old one is removed.
+        training=(config.train.checkpoint.keep + 1) * CHECKPOINT_BYTES * weights,
+        models=MODEL_BYTES * weights + GRAPH_BYTES,
+    )
+
+
+def free_bytes(workspace: Workspace) -> int:
+    """The free space of the disk that a workspace is on, or will be."""
+    folder: Path = workspace.folder
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def require_space(need: DiskNeed, free: int, images: int, workspace: Workspace) -> None:
+    """Checks that a run has the space that it needs.
+
+    Raises:
+        WorkspaceError: it has not.
+    """
+    if need.peak <= free:
+        return
+    what = f"{images:,} images as examples, twice while they are converted, and "
+    raise WorkspaceError(
+        f"workspace {workspace.folder}: {size(free)} are free on its disk, and this run needs "
+        f"about {size(need.peak)} ({what if need.examples else ''}checkpoints, models and "
+        "features): free some space, lower data.resolution, or choose another disk with "
+        "--workspace"
+    )
+
+
+def size(count: float) -> str:
+    """A number of bytes for a person: 464 B, 1.6 kB, 98 MB, 2,048 GB."""
+    power = 0
+    while count >= 1000 and power < len(UNITS) - 1:
+        power, count = power + 1, count / 1000
+    decimals = 1 if power > 0 and count < 10 else 0
+    return f"{count:,.{decimals}f} {UNITS[power]}"

@@ -1,0 +1,216 @@
+"""What earlier runs in the workspace say of a run: which nodes are cached, and what others took.
+
+TFX records the properties of each execution. A node whose properties and inputs are those of an
+earlier one comes from its cache; one that differs in amounts alone, such as the number of steps,
+takes a time in proportion to them.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from google.protobuf import json_format, message
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.orchestration.pipeline import Pipeline
+
+from components.image_example_gen import names as example_names
+from components.image_example_gen.files import fingerprint
+from components.image_trainer import names as trainer_names
+from components.sample_evaluator import names as evaluator_names
+from pipeline.estimate.images import Listed
+from pipeline.registry.lineage import Node, Run
+from trainer.common.remote_path import to_path
+from trainer.names import METADATA
+
+Properties = Mapping[str, Any]
+# What does not decide how long a node takes, or only in proportion; also in properties as JSON.
+AMOUNTS = {
+    "checkpoints",
+    "features_warning",
+    "push",
+    "push_destination",
+    "samples",
+    "source_hash",
+    "span",
+    "split",
+    "version",
+    trainer_names.STEPS,
+    example_names.HOLDOUT,
+    example_names.INPUT_BASE,
+    example_names.REQUESTED_SPAN,
+    example_names.WINDOW,
+    example_names.WINDOW_OPTIONS,
+    FINGERPRINT_PROPERTY_NAME,
+}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The nodes of a run to come.
+
+    Attributes:
+        properties: of each node, by its id, as far as they are known before.
+        upstream: of each node, the ids of those that come before it.
+    """
+
+    properties: Mapping[str, Properties]
+    upstream: Mapping[str, Set[str]]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A node that ran before.
+
+    Attributes:
+        seconds: that it took.
+        started: when.
+        run: that it was in.
+        models: how many models an evaluation in that run compared, with the images in between.
+    """
+
+    seconds: float
+    started: datetime
+    run: Run
+    models: int
+
+
+def plan(pipeline: Pipeline, listed: Sequence[Listed]) -> Planned:
+    """Describes a pipeline as TFX would record its executions.
+
+    Args:
+        pipeline: of the run.
+        listed: the images that it will read, with sizes if they are local.
+    """
+    nodes = [node for node in pipeline.components if not isinstance(node, Resolver)]
+    properties = {
+        node.id: {
+            name: _plain(value) for name, value in node.exec_properties.items() if value is not None
+        }
+        for node in nodes
+    }
+    window = listed[0].source.window
+    properties[example_names.NODE] |= {
+        example_names.WINDOW: [[span.number, span.version, span.folder] for span in window],
+        FINGERPRINT_PROPERTY_NAME: fingerprint(file for each in listed for file in each.files),
+    }
+    upstream = {
+        node.id: {each.id for each in node.upstream_nodes if not isinstance(each, Resolver)}
+        for node in nodes
+    }
+    return Planned(properties, upstream)
+
+
+def find_cached(planned: Planned, runs: Sequence[Run]) -> set[str]:
+    """The nodes that TFX will take from its cache, as far as can be known before."""
+    return {node for run in runs for node in _cached_by(planned, run)}
+
+
+def find_earlier(planned: Planned, runs: Sequence[Run]) -> dict[str, Earlier]:
+    """For each node, the newest execution that did the same work on other amounts, if any.
+
+    A training that was resumed does not count: part of its time is missing.
+    """
+    found = {}
+    blessed = False
+    for run in runs:
+        recorded = {node.id: _parsed(node) for node in run.nodes}
+        models, blessed = 1 + blessed, blessed or bool(run.blessed)
+        for node in run.nodes:
+            if node.state != "done" or not _is_same_work(node.id, planned, recorded):
+                continue
+            if node.id != trainer_names.NODE or _is_whole(run):
+                found[node.id] = Earlier(node.seconds, node.started, run, models)
+    return found
+
+
+def _cached_by(planned: Planned, run: Run) -> Iterator[str]:
+    nodes = {node.id: node for node in run.nodes}
+    waiting, found = dict(planned.upstream), set()
+    while ready := [node for node, upstream in waiting.items() if upstream <= found]:
+        progress = False
+        for node in ready:
+            del waiting[node]
+            if node in nodes and _is_equal(planned.properties[node], nodes[node], run):
+                found.add(node)
+                progress = True
+        if not progress:
+            break
+    yield from found
+
+
+def _is_equal(properties: Properties, node: Node, run: Run) -> bool:
+    if node.state not in ("done", "cached"):
+        return False
+    recorded = _parsed(node)
+    outputs = [artifact for (of, _), artifact in run.artifacts.items() if of == node.id]
+    return all(artifact.state == mlmd.Artifact.LIVE for artifact in outputs) and all(
+        recorded.get(name) == value for name, value in properties.items()
+    )
+
+
+def _is_same_work(node: str, planned: Planned, recorded: Mapping[str, Properties]) -> bool:
+    def same(other: str, *names: str) -> bool:
+        ours, theirs = (
+            _without_amounts(each.get(other, {})) for each in (planned.properties, recorded)
+        )
+        for name in names:
+            ours, theirs = ours.get(name, {}), theirs.get(name, {})
+        return ours == theirs
+
+    options = example_names.IMAGE_OPTIONS
+    if node not in planned.properties or not same(example_names.NODE, options):
+        return False
+    if node == evaluator_names.NODE:
+        config = trainer_names.CUSTOM_CONFIG
+        parts = [same(trainer_names.NODE, config, part) for part in ("model", "sample")]
+        return all(parts) and same(node)
+    return same(node)
+
+
+def _without_amounts(properties: Any) -> Any:
+    if not isinstance(properties, Mapping):
+        return properties
+    return {
+        name: _without_amounts(value) for name, value in properties.items() if name not in AMOUNTS
+    }
+
+
+def _is_whole(run: Run) -> bool:
+    """Whether the training of a run began and ended in it; False if its files were removed."""
+    if run.model is None:
+        return False
+    try:
+        metadata = json.loads((to_path(str(run.model)) / METADATA).read_text("utf-8"))
+        return metadata["metrics"]["resumed_from_step"] == 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _plain(value: Any) -> Any:
+    """A property of a component as `_parsed` gives it."""
+    if isinstance(value, RuntimeParameter):
+        value = value.default
+    if isinstance(value, message.Message):
+        return json_format.MessageToDict(value, preserving_proto_field_name=True)
+    if isinstance(value, bool):
+        return int(value)
+    return _parse(value) if isinstance(value, str) else json.loads(json.dumps(value))
+
+
+def _parsed(node: Node) -> dict[str, Any]:
+    return {name: _parse(value) for name, value in node.properties.items()}
+
+
+def _parse(value: Any) -> Any:
+    """The content of a property, which may be text of JSON."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value

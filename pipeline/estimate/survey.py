@@ -1,0 +1,113 @@
+"""What is known of a run before anything is timed: its images, its disk, and earlier runs."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.config import PipelineConfig
+from pipeline.estimate.disk import DiskNeed, disk_need, free_bytes, require_space
+from pipeline.estimate.images import (
+    Listed,
+    NoSampleError,
+    Sample,
+    count_classes,
+    list_files,
+    take_sample,
+)
+from pipeline.registry import lineage
+from pipeline.workspace import Workspace
+
+if TYPE_CHECKING:  # its import starts TFX
+    from pipeline.estimate.earlier import Planned
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found.
+
+    Attributes:
+        listed: the images, and those of data.holdout if it is set.
+        sample: some of them, converted.
+        cached: ids of the nodes that the cache will answer.
+        planned: the nodes of the run.
+        runs: earlier ones, oldest first.
+        need: what the run will write.
+        free: free space of the workspace's disk, in bytes.
+        starting: seconds that TensorFlow and TFX took to start; 0 if they were running.
+    """
+
+    listed: Sequence[Listed]
+    sample: Sample
+    cached: frozenset[str]
+    planned: "Planned"
+    runs: Sequence[lineage.Run]
+    need: DiskNeed
+    free: int
+    starting: float
+
+    @property
+    def files(self) -> int:
+        """The number of image files."""
+        return sum(len(each.files) for each in self.listed)
+
+
+def survey(
+    config: PipelineConfig, workspace: Workspace, schema: str, features_warning: str
+) -> Survey:
+    """Looks at the images, the workspace and its disk; writes nothing.
+
+    Args:
+        config: of the run.
+        workspace: may not exist.
+        schema: of the examples, as text.
+        features_warning: about the feature space, an input of the evaluation.
+
+    Raises:
+        ImageDataError: a folder is missing or unreadable, or has no images.
+        NoSampleError: none of a sample of the files can be used.
+    """
+    listed = list_files(config.data)
+    begun = time.monotonic()
+    from pipeline.estimate.earlier import find_cached, plan
+    from pipeline.graph import Locations, create_pipeline
+
+    starting = time.monotonic() - begun
+    sample = take_sample(listed[0], config.data)
+    locations = Locations(
+        str(workspace.artifacts), str(workspace.checkpoints), str(workspace.serving)
+    )
+    pipeline = create_pipeline(config, locations, schema, features_warning=features_warning)
+    planned = plan(pipeline, listed)
+    runs = lineage.runs(lineage.connect(workspace.metadata)) if workspace.metadata.exists() else []
+    cached = frozenset(find_cached(planned, runs))
+    images = round(sum(len(each.files) for each in listed) * sample.accepted)
+    classes = count_classes(listed[0]) if config.model.conditional else 0
+    need = disk_need(config, images, sample.example_bytes, classes).without(cached)
+    return Survey(listed, sample, cached, planned, runs, need, free_bytes(workspace), starting)
+
+
+def check_space(
+    config: PipelineConfig, workspace: Workspace, schema: str, features_warning: str, images: int
+) -> None:
+    """Checks before a run that its disk has the space that it needs.
+
+    Images are looked at only if the most that so many can take is not free.
+
+    Args:
+        config: as in `survey`, like the next three.
+        workspace: exists.
+        schema: of the examples.
+        features_warning: about the feature space.
+        images: number of files that the run will find.
+
+    Raises:
+        WorkspaceError: it has not.
+    """
+    if disk_need(config, images).peak <= free_bytes(workspace):
+        return
+    try:
+        found = survey(config, workspace, schema, features_warning)
+    except NoSampleError:
+        return  # the run will say why
+    require_space(found.need, found.free, found.files, workspace)

@@ -1,0 +1,81 @@
+"""Prints what a run will take."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.config import PipelineConfig
+from pipeline.console.tables import Column, cell, number, print_table
+from pipeline.estimate.disk import size
+from pipeline.estimate.nodes import CACHED, NodeEstimate
+from pipeline.estimate.survey import Survey
+from trainer.common.phases import duration
+from trainer.common.text import printable
+
+BRIEF = 10  # seconds, below which a time has a decimal
+
+
+def print_estimate(
+    console: Console, config: PipelineConfig, found: Survey, nodes: Sequence[NodeEstimate]
+) -> None:
+    """Prints the images, a line per node, and the sums.
+
+    Args:
+        console: to print on.
+        config: of the run.
+        found: about it.
+        nodes: their estimates.
+    """
+    console.print(_describe_images(config, found), markup=False, soft_wrap=True)
+    columns = (
+        Column("node"),
+        number("time"),
+        number("memory"),
+        number("disk"),
+        Column("from"),
+    )
+    rows = [
+        (
+            cell(each.node),
+            cell(None if each.source == CACHED else _seconds(each.seconds)),
+            cell(each.memory and size(each.memory)),
+            cell(size(each.disk) if each.disk else None),
+            cell(each.source),
+        )
+        for each in nodes
+    ]
+    print_table(console, columns, rows)
+    total = sum(each.seconds for each in nodes)
+    peak = max(each.memory or 0 for each in nodes)
+    for name, text in (
+        ("time", _seconds(total)),
+        ("memory", f"{size(peak)} at most, {size(_available_memory())} available"),
+        ("disk", f"{size(found.need.peak)} at most, {size(found.free)} free"),
+    ):
+        console.print(f"{name:<8} {text}", highlight=False)
+
+
+def _describe_images(config: PipelineConfig, found: Survey) -> str:
+    sample = found.sample
+    known = sum(file.size for each in found.listed for file in each.files)
+    amount = size(known) if known else f"about {size(sample.file_bytes * found.files)}"
+    side = config.data.resolution
+    text = (
+        f"{printable(config.data.folder)}: {found.files:,} images, {amount}; "
+        f"as examples of {side}x{side} {size(sample.example_bytes)} each"
+    )
+    if sample.accepted < 1:
+        text += f"; {1 - sample.accepted:.0%} of a sample would be rejected"
+    return text
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < BRIEF else duration(seconds)
+
+
+def _available_memory() -> int:
+    """The memory that programs can use without swapping, in bytes."""
+    found = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text("ascii"))
+    return int(found[1]) * 1024

@@ -1,0 +1,188 @@
+"""What the parts of a run take here, from one batch or a few steps of each. Writes nothing."""
+
+import itertools
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.features.options import SEARCH_SPACE
+from components.images.batches import ImageBatch
+from components.images.features import ExtractFeatures
+from components.real_features.options import RealFeaturesOptions
+from pipeline.config import PipelineConfig
+from trainer import examples
+from trainer.iadb import IADBModel
+from trainer.preprocessing import to_float
+from trainer.sampler import Sampler
+from trainer.train import build_model
+
+MIN_STEPS, MAX_STEPS = 4, 40  # of a training, after the first one
+STEP_SECONDS = 4.0  # of training, if that many steps take less
+SOLVER_STEPS = 2  # that are timed
+UNKNOWN_KEY = bytes(8)
+
+
+@dataclass(frozen=True)
+class FeatureTimings:
+    """Seconds of the feature spaces.
+
+    Attributes:
+        loading: of the spaces, with their compilation.
+        held_out: per held-out image or sample, with the views in which copies are searched.
+        described: per training image, or image of noise, whose features are compared.
+        searched: per training image, in the space in which copies are searched.
+        memory: peak of this process up to here, in bytes.
+    """
+
+    loading: float
+    held_out: float
+    described: float
+    searched: float
+    memory: int
+
+
+@dataclass(frozen=True)
+class ModelTimings:
+    """Seconds of a training, and of drawing samples.
+
+    Attributes:
+        building: of the network, with the compilation of a step.
+        step: of one training step.
+        tracing: of the function that draws samples, with its first call.
+        solver_step: of a step of the solver, per image.
+        memory: peak of this process after the training steps, in bytes.
+        sampling_memory: the same after samples were drawn.
+    """
+
+    building: float
+    step: float
+    tracing: float
+    solver_step: float
+    memory: int
+    sampling_memory: int
+
+
+def peak_memory() -> int:
+    """The largest resident set of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def time_features(options: RealFeaturesOptions, images: np.ndarray) -> FeatureTimings:
+    """Describes a batch of images in each of the ways of RealFeatures and SampleEvaluator.
+
+    Args:
+        options: size of a batch, and feature space, which is not `auto`.
+        images: uint8 [N, H, W, C]; repeated to fill the batch.
+
+    Raises:
+        FeatureError: the weights of the feature space are missing or not the pinned ones.
+    """
+    filled = fill_batch(images, options.batch_size)
+
+    def describe(source: str, extract: ExtractFeatures) -> Callable[[], None]:
+        batch = ImageBatch(source, [UNKNOWN_KEY] * len(filled), [""] * len(filled), filled)
+        return lambda: [*extract.process(batch)]
+
+    compared = ExtractFeatures(options.features, [examples.EVAL])
+    search = ExtractFeatures(SEARCH_SPACE, statistics=False)
+    held_out, described, searched = (
+        describe(examples.EVAL, compared),
+        describe(examples.TRAIN, compared),
+        describe(examples.TRAIN, search),
+    )
+    loading = _seconds(lambda: [compared.setup(), search.setup(), held_out()])
+    taken = [_seconds(each) for each in (held_out, described, searched)]
+    return FeatureTimings(
+        max(loading - taken[0], 0.0), *(each / len(filled) for each in taken), peak_memory()
+    )
+
+
+def time_model(
+    config: PipelineConfig,
+    strategy: tf.distribute.Strategy,
+    images: np.ndarray,
+    labels: Sequence[str],
+) -> ModelTimings:
+    """Builds the model of a configuration, trains it for a few steps and draws a batch of samples.
+
+    Args:
+        config: of a run.
+        strategy: that shares a batch among devices.
+        images: uint8 [N, H, W, C]; repeated to fill a batch.
+        labels: names of the classes; used for a conditional model alone.
+    """
+    names = [*labels] if config.model.conditional else []
+    ends: list[float] = []
+
+    def end_step(batch: int, logs: dict) -> None:
+        ends.append(time.monotonic())
+        model.stop_training = ends[-1] - ends[0] > STEP_SECONDS and len(ends) > MIN_STEPS
+
+    begun = time.monotonic()
+    shape = (config.data.resolution, config.data.resolution, config.data.channels)
+    with strategy.scope():
+        model = build_model(
+            config.model, config.train, config.sample, shape[0], shape[2], len(names)
+        )
+    x1 = to_float(tf.constant(fill_batch(images, config.train.batch_size)))
+    batch = {"x1": x1, "label": tf.zeros(len(x1), tf.int64)} if names else x1
+    model.fit(
+        tf.data.Dataset.from_tensors(batch).repeat(),
+        steps_per_epoch=MAX_STEPS + 1,
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=end_step)],
+    )
+    step = statistics.median(after - before for before, after in itertools.pairwise(ends))
+    memory = peak_memory()
+    draw = _drawing(config, model, shape, names)
+    count = min(config.evaluate.batch_size, config.sample.limits.images_of(config.sample.nb_step))
+    tracing = _seconds(lambda: draw(count, 1))
+    short, long = (_seconds(lambda n=n: draw(count, n)) for n in (1, 1 + SOLVER_STEPS))
+    return ModelTimings(
+        building=max(ends[0] - begun - step, 0.0),
+        step=step,
+        tracing=tracing,
+        solver_step=max(long - short, 0.0) / SOLVER_STEPS / count,
+        memory=memory,
+        sampling_memory=peak_memory(),
+    )
+
+
+def fill_batch(images: np.ndarray, size: int) -> np.ndarray:
+    """Repeats images, [N, ...], to a batch, [size, ...]."""
+    return images[np.arange(size) % len(images)]
+
+
+def _drawing(
+    config: PipelineConfig, model: IADBModel, shape: tuple[int, int, int], labels: Sequence[str]
+) -> Callable[[int, int], None]:
+    """A function that draws so many images in so many solver steps."""
+    sampler = Sampler(
+        model.sampling_network,
+        shape,
+        model.solver,
+        config.sample.nb_step,
+        labels,
+        config.sample.guidance,
+        config.sample.limits,
+    )
+    generate = tf.function(sampler.generate)
+
+    def draw(count: int, nb_step: int) -> None:
+        label = [tf.fill([count], labels[0])] if labels else []
+        drawn = generate(tf.range(count, dtype=tf.int64), tf.constant(nb_step), *label)
+        drawn["image"].numpy()
+
+    return draw
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.monotonic()
+    work()
+    return time.monotonic() - begun

@@ -1,0 +1,70 @@
+import pytest
+
+from components.image_example_gen import names as example_names
+from components.image_trainer import names as trainer_names
+from pipeline.config import load
+from pipeline.estimate.disk import (
+    OTHER_BYTES,
+    DiskNeed,
+    disk_need,
+    free_bytes,
+    require_space,
+    size,
+)
+from pipeline.workspace import Workspace, WorkspaceError
+from trainer.common import exit_codes
+
+NEED = DiskNeed(examples=900_000_000, features=1_000, training=2_000, models=3_000)
+
+
+def test_examples_are_there_twice_while_they_are_converted():
+    assert NEED.peak == 1_800_000_000 + OTHER_BYTES
+
+
+def test_what_comes_later_counts_where_it_is_more():
+    assert DiskNeed(10, 20, 30, 40).peak == 100 + OTHER_BYTES
+
+
+def test_what_is_cached_needs_nothing():
+    cached = {example_names.NODE, trainer_names.NODE}
+    assert NEED.without(cached) == DiskNeed(0, 1_000, 0, 0)
+    assert NEED.without(set()) == NEED
+
+
+def test_the_most_that_images_can_take_is_more_than_what_they_take():
+    config = load("fashion_mnist")
+    most, measured = disk_need(config, 1000), disk_need(config, 1000, example_bytes=1200)
+    assert most.examples > measured.examples == 1_200_000
+    assert most.models == measured.models
+
+
+def test_a_run_that_cannot_do_is_refused_in_one_line(tmp_path):
+    workspace = Workspace(tmp_path)
+    require_space(NEED, NEED.peak, 5, workspace)
+    with pytest.raises(WorkspaceError) as refused:
+        require_space(NEED, NEED.peak - 1, 90_000, workspace)
+    assert refused.value.exit_code == exit_codes.WORKSPACE
+    assert str(refused.value) == (
+        f"workspace {tmp_path}: 1.8 GB are free on its disk, and this run needs about 1.8 GB "
+        "(90,000 images as examples, twice while they are converted, and checkpoints, models and "
+        "features): free some space, lower data.resolution, or choose another disk with "
+        "--workspace"
+    )
+
+
+def test_the_disk_of_a_workspace_is_known_before_it_exists(tmp_path):
+    assert free_bytes(Workspace(tmp_path / "not" / "yet")) > 0
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (464, "464 B"),
+        (1_550, "1.6 kB"),
+        (98_400_000, "98 MB"),
+        (2_048_000_000_000, "2,048 GB"),
+    ],
+)
+def test_a_number_of_bytes_has_a_unit(count, text):
+    assert size(count) == text

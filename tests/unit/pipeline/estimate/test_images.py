@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.config import DataConfig
+from pipeline.estimate.images import NoSampleError, count_classes, list_files, take_sample
+
+
+@pytest.fixture
+def data(tmp_path):
+    for name in ("a/1.png", "a/2.png", "b/3.png", "b/4.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        pixels = np.random.default_rng(len(name)).integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / name)
+    return DataConfig(folder=str(tmp_path), resolution=8)
+
+
+def test_a_sample_is_converted_as_a_run_converts_it(data):
+    (listed,) = list_files(data)
+    sample = take_sample(listed, data)
+    assert sample.images.shape == (4, 8, 8, 3)
+    assert sample.labels == ("a", "a", "b", "b") or set(sample.labels) == {"a", "b"}
+    assert sample.accepted == 1
+    assert sample.file_bytes == np.mean([file.size for file in listed.files])
+    assert sample.example_bytes > 8 * 8 * 3
+    assert sample.seconds > 0
+    assert count_classes(listed) == 2
+
+
+def test_files_that_would_be_rejected_lower_the_share(data, tmp_path):
+    for name in ("c1.png", "c2.png"):
+        (tmp_path / name).write_text("no image")
+    assert take_sample(list_files(data)[0], data).accepted == 4 / 6
+
+
+def test_a_sample_without_an_image_is_an_error(tmp_path):
+    (tmp_path / "1.png").write_text("no image")
+    data = DataConfig(folder=str(tmp_path))
+    with pytest.raises(NoSampleError, match="none of 1 sampled files would be accepted"):
+        take_sample(list_files(data)[0], data)
+
+
+def test_the_held_out_folder_is_listed_as_well(data, tmp_path):
+    held_out = data.model_copy(update={"holdout": str(tmp_path / "b")})
+    assert [len(each.files) for each in list_files(held_out)] == [4, 2]

@@ -1,0 +1,23 @@
+import pytest
+
+from pipeline.estimate.weights import count_weights
+from trainer.networks.unet import PUBLISHED, build_unet
+from trainer.options import ModelOptions
+
+
+def test_the_published_network_has_as_many_weights_as_published():
+    assert count_weights(PUBLISHED, 3) == 113_673_219
+
+
+@pytest.mark.parametrize("nb_class", [0, 3])
+def test_the_weights_of_a_network_are_those_that_it_is_built_with(nb_class):
+    options = ModelOptions(
+        channels=(8, 16, 8),
+        attention=(False, True, True),
+        attention_head_dim=4,
+        norm_groups=4,
+        blocks=1,
+        conditional=nb_class > 0,
+    )
+    built = build_unet(options, 8, 3, nb_class=nb_class)
+    assert count_weights(options, 3, nb_class) == built.count_params()
