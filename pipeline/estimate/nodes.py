@@ -25,6 +25,7 @@ from pipeline.estimate.timings import (
     time_model,
 )
 from trainer.fit.workers import choose_strategy
+from trainer.labels import NO_LABEL
 from trainer.ode import solvers
 from trainer.train import GRID_SIDE
 
@@ -156,7 +157,7 @@ def _time(
         work = _real_features(features, amounts)
         seconds[feature_names.NODE] = (PER_NODE[feature_names.NODE] + work, TIMED)
     if needed & {trainer_names.NODE, evaluator_names.NODE}:
-        labels = sorted({*found.sample.labels, "", "other"})
+        labels = sorted({*found.sample.labels} - {NO_LABEL}) or ["a class"]
         model = time_model(config, strategy, found.sample.images, labels)
         memory[trainer_names.NODE] = model.memory
         work = _training(config, model)
