@@ -25,6 +25,7 @@ from trainer.train import build_model
 MIN_STEPS, MAX_STEPS = 4, 40  # of a training, after the first one
 STEP_SECONDS = 4.0  # of training, if that many steps take less
 SOLVER_STEPS = 2  # that are timed
+WARM_UP = 8  # images, with which feature spaces are compiled
 UNKNOWN_KEY = bytes(8)
 
 
@@ -85,22 +86,27 @@ def time_features(options: RealFeaturesOptions, images: np.ndarray) -> FeatureTi
     """
     filled = fill_batch(images, options.batch_size)
 
-    def describe(source: str, extract: ExtractFeatures) -> Callable[[], None]:
-        batch = ImageBatch(source, [UNKNOWN_KEY] * len(filled), [""] * len(filled), filled)
-        return lambda: [*extract.process(batch)]
+    def describe(source: str, extract: ExtractFeatures, pixels: np.ndarray = filled) -> list:
+        keys, labels = [UNKNOWN_KEY] * len(pixels), [""] * len(pixels)
+        return [*extract.process(ImageBatch(source, keys, labels, pixels))]
+
+    def load() -> None:
+        compared.setup()
+        search.setup()
+        describe(examples.EVAL, compared, filled[:WARM_UP])
 
     compared = ExtractFeatures(options.features, [examples.EVAL])
     search = ExtractFeatures(SEARCH_SPACE, statistics=False)
+    loading = _seconds(load)
     held_out, described, searched = (
-        describe(examples.EVAL, compared),
-        describe(examples.TRAIN, compared),
-        describe(examples.TRAIN, search),
+        _seconds(lambda source=source, extract=extract: describe(source, extract)) / len(filled)
+        for source, extract in (
+            (examples.EVAL, compared),
+            (examples.TRAIN, compared),
+            (examples.TRAIN, search),
+        )
     )
-    loading = _seconds(lambda: [compared.setup(), search.setup(), held_out()])
-    taken = [_seconds(each) for each in (held_out, described, searched)]
-    return FeatureTimings(
-        max(loading - taken[0], 0.0), *(each / len(filled) for each in taken), peak_memory()
-    )
+    return FeatureTimings(loading, held_out, described, searched, peak_memory())
 
 
 def time_model(
@@ -143,12 +149,12 @@ def time_model(
     draw = _drawing(config, model, shape, names)
     count = min(config.evaluate.batch_size, config.sample.limits.images_of(config.sample.nb_step))
     tracing = _seconds(lambda: draw(count, 1))
-    short, long = (_seconds(lambda n=n: draw(count, n)) for n in (1, 1 + SOLVER_STEPS))
+    drawing = _seconds(lambda: draw(count, SOLVER_STEPS))
     return ModelTimings(
         building=max(ends[0] - begun - step, 0.0),
         step=step,
         tracing=tracing,
-        solver_step=max(long - short, 0.0) / SOLVER_STEPS / count,
+        solver_step=drawing / SOLVER_STEPS / count,
         memory=memory,
         sampling_memory=peak_memory(),
     )

@@ -165,7 +165,7 @@ def test_a_workspace_that_cannot_be_made_is_told_in_one_line(tmp_path):
 @needs_mount
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [("size=40k", "the disk is full"), ("ro", "Read-only file system")],
+    [("size=40k", "kB are free on its disk"), ("ro", "Read-only file system")],
 )
 def test_a_full_or_read_only_disk_ends_the_run_with_one_line_and_code_4(
     tmp_path, digits_folder, options, reason
