@@ -107,7 +107,8 @@ def take_sample(
         try:
             with open_image(listed.source.folder, file.path) as stream:
                 image = decode(stream, data)
-                size = stream.seek(0, os.SEEK_END) if not file.size else file.size
+                stream.seek(0, os.SEEK_END)
+                size = stream.tell()
         except (RejectedImage, OSError):
             return None
         row = to_row(file, image, listed.source, data)

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,10 +50,11 @@ def test_the_held_out_folder_is_listed_as_well(data, tmp_path):
 
 def test_remote_files_are_sampled_and_not_asked_for_their_sizes(data, tmp_path):
     for path in tmp_path.rglob("*.png"):
-        name = f"ram://estimate/{path.relative_to(tmp_path)}"
+        name = f"ram://estimate/images/{path.relative_to(tmp_path)}"
+        fileio.makedirs(os.path.dirname(name))
         with fileio.open(name, "wb") as file:
             file.write(path.read_bytes())
-    remote = data.model_copy(update={"folder": "ram://estimate"})
+    remote = data.model_copy(update={"folder": "ram://estimate/images"})
     (listed,) = list_files(remote)
     assert [(file.path, file.size) for file in listed.files] == [
         ("a/1.png", 0),
