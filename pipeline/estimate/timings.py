@@ -55,7 +55,7 @@ class ModelTimings:
     Attributes:
         building: of the network, with the compilation of a step.
         step: of one training step.
-        tracing: of the function that draws samples, with its first call.
+        tracing: of the function that draws samples, with a first image.
         solver_step: of a step of the solver, per image.
         memory: peak of this process after the training steps, in bytes.
         sampling_memory: the same after samples were drawn.
@@ -148,7 +148,7 @@ def time_model(
     memory = peak_memory()
     draw = _drawing(config, model, shape, names)
     count = min(config.evaluate.batch_size, config.sample.limits.images_of(config.sample.nb_step))
-    tracing = _seconds(lambda: draw(count, 1))
+    tracing = _seconds(lambda: draw(1, 1))
     drawing = _seconds(lambda: draw(count, SOLVER_STEPS))
     return ModelTimings(
         building=max(ends[0] - begun - step, 0.0),
@@ -178,7 +178,10 @@ def _drawing(
         config.sample.guidance,
         config.sample.limits,
     )
-    generate = tf.function(sampler.generate)
+    # For any number of images, as in the sampler that a run writes: traced once.
+    specs = [tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)]
+    specs += [tf.TensorSpec([None], tf.string)] if labels else []
+    generate = tf.function(sampler.generate, input_signature=specs)
 
     def draw(count: int, nb_step: int) -> None:
         label = [tf.fill([count], labels[0])] if labels else []
