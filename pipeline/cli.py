@@ -13,6 +13,7 @@ from pipeline.commands.dashboard import dashboard
 from pipeline.commands.data import data
 from pipeline.commands.evaluate import digest, evaluate
 from pipeline.commands.features import features
+from pipeline.commands.init import init
 from pipeline.commands.kubeflow import kubeflow
 from pipeline.commands.models import models, promote, rollback
 from pipeline.commands.run import run
@@ -62,6 +63,7 @@ def main() -> None:
     """Turn a folder of images into a served generative model.
 
     \b
+      iadb init pictures/                      write a configuration for them, with comments
       iadb run --data pictures/                look at your images, then train, evaluate, push
       iadb data write digits digits/           write a known dataset
       iadb run --preset digits --data digits/  and train on it as the preset sets
@@ -76,6 +78,7 @@ def main() -> None:
 
 
 COMMANDS = (  # the most needed first, as in the help
+    init,
     run,
     sample,
     data,

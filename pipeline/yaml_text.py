@@ -6,7 +6,7 @@ and lets a few lines of aliases stand for millions of values.
 
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 import yaml
@@ -168,24 +168,33 @@ def quote(text: str) -> str:
     return yaml.dump(text, Dumper=_Dumper, default_style='"', width=float("inf")).strip()
 
 
-def dump(options: BaseModel) -> str:
+def dump(options: BaseModel, keys: Collection[str] | None = None) -> str:
     """Returns options as YAML, one key per line below a comment with its description.
+
+    Args:
+        options: a section, or all of them.
+        keys: what is written, with dots, such as data.resolution; None for all keys.
 
     Of options in a mapping (`thresholds`), only the keys that are set are written: the others may
     have another default there.
     """
-    return "".join(f"{line}\n" for line in _lines(options, ""))
+    return "".join(f"{line}\n" for line in _lines(options, "", keys))
 
 
-def _lines(options: BaseModel, indent: str) -> Iterator[str]:
+def _lines(options: BaseModel, indent: str, keys: Collection[str] | None) -> Iterator[str]:
     plain = options.model_dump(mode="json")
     for name, field in type(options).model_fields.items():
+        below = None
+        if keys is not None and name not in keys:
+            below = {key.partition(".")[2] for key in keys if key.startswith(f"{name}.")}
+            if not below:
+                continue
         value = getattr(options, name)
         comment = textwrap.wrap(field.description or "", WIDTH - len(indent) - len("# "))
         yield from (f"{indent}# {line}" for line in comment)
         if isinstance(value, BaseModel):
             yield f"{indent}{_flow(name)}:"
-            yield from _lines(value, f"{indent}  ")
+            yield from _lines(value, f"{indent}  ", below)
         elif isinstance(value, Mapping) and value:
             yield f"{indent}{_flow(name)}:"
             for key, entry in value.items():

@@ -24,10 +24,9 @@ from pipeline.estimate.timings import (
     time_features,
     time_model,
 )
+from pipeline.estimate.training import class_names, training_seconds
 from trainer.fit.workers import choose_strategy
-from trainer.labels import NO_LABEL
 from trainer.ode import solvers
-from trainer.train import GRID_SIDE
 
 CACHED, TIMED, TYPICAL = "cached", "timed", "typical"  # where an estimate is from
 STARTING, OTHERS = "starting", "others"  # rows that are not nodes
@@ -43,8 +42,6 @@ PER_NODE = {
     OTHERS: 1.0,
 }
 WRITING, STATISTICS, READING, LABELS = 0.0001, 0.00015, 0.0002, 0.00005
-SIGNATURES = 5  # of the sampler that is written; its graph is traced for each
-CHECKPOINT_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -157,10 +154,10 @@ def _time(
         work = _real_features(features, amounts)
         seconds[feature_names.NODE] = (PER_NODE[feature_names.NODE] + work, TIMED)
     if needed & {trainer_names.NODE, evaluator_names.NODE}:
-        labels = sorted({*found.sample.labels} - {NO_LABEL}) or ["a class"]
+        labels = class_names(found.sample)
         model = time_model(config, strategy, found.sample.images, labels)
         memory[trainer_names.NODE] = model.memory
-        work = _training(config, model)
+        work = training_seconds(config, model)
         seconds[trainer_names.NODE] = (PER_NODE[trainer_names.NODE] + work, TIMED)
         if evaluator_names.NODE in needed:
             memory[evaluator_names.NODE] = model.sampling_memory
@@ -177,16 +174,6 @@ def _real_features(features: FeatureTimings, amounts: _Amounts) -> float:
         + features.described * described
         + (features.searched + READING) * amounts.training
     )
-
-
-def _training(config: PipelineConfig, model: ModelTimings) -> float:
-    """Steps, grids of samples for TensorBoard, checkpoints, and the sampler that is written."""
-    train = config.train
-    steps = train.steps * model.step
-    grids = 1 + train.steps // train.grid_every
-    drawing = grids * GRID_SIDE**2 * config.sample.nb_step * model.solver_step
-    checkpoints = steps / train.checkpoint.every_seconds * CHECKPOINT_SECONDS
-    return model.building + steps + drawing + checkpoints + SIGNATURES * model.tracing
 
 
 def _evaluation(

@@ -1,0 +1,46 @@
+"""The command `iadb init`."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.commands.shared_options import OutputFile
+
+
+@click.command()
+@click.argument("folder")
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(),
+    default=Path("iadb.yaml"),
+    show_default=True,
+    help="The configuration to write.",
+)
+@click.option(
+    "--hours",
+    type=click.FloatRange(0, min_open=True),
+    help="How long the training may take on this machine.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set one key, for example data.resolution=64; may be repeated.",
+)
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+def init(
+    folder: str, output: Path, hours: float | None, overrides: tuple[str, ...], force: bool
+) -> None:
+    """Look at the images in FOLDER and write a configuration for them.
+
+    It sets resolution, network and training for the images and this machine, with a comment on each
+    key, and says how long the training will take. `iadb run --config` takes the file.
+    """
+    if output.exists() and not force:
+        raise click.UsageError(f"{output} exists: choose another --output, or use --force")
+    from pipeline.console.tables import make_console
+    from pipeline.estimate.initialize import initialize
+
+    initialize(folder, overrides, hours, output, make_console())

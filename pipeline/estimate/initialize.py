@@ -1,0 +1,105 @@
+"""Writes the configuration for a folder of images, from a look at them and at the machine."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.config import ConfigError, PipelineConfig
+from pipeline.console.progress import showing
+from pipeline.logs import logging_to
+from pipeline.pictures.choose import this_machine
+from pipeline.pictures.chosen import Choice, configure
+from pipeline.yaml_text import dump, quote
+from trainer.common.files import atomic_write
+from trainer.common.phases import duration
+from trainer.common.text import printable
+
+# Written beside what is chosen and set: what a person looks for first.
+OTHERS = ("train.flip", "train.precision", "evaluate.limits", "evaluate.features")
+MIN_STEPS = 100
+HOUR = 3600
+
+
+def initialize(
+    folder: str, overrides: Sequence[str], hours: float | None, file: Path, console: Console
+) -> None:
+    """Looks at images and the machine, times training steps, and writes a configuration.
+
+    Args:
+        folder: of the images; also a URI.
+        overrides: `key=value`, on top of what is chosen.
+        hours: that the training may take; None for as many steps as are chosen.
+        file: to write.
+        console: to print on.
+
+    Raises:
+        ConfigError: the folder is a file, an override is not valid, or the time is too short.
+        ImageDataError: the folder is missing or unreadable, or has no images that can be read.
+        OSError: the file cannot be written.
+        KeyboardInterrupt: on Ctrl-C; nothing is written.
+    """
+    place = folder if "://" in folder else str(Path(folder).absolute())
+    overrides = (*overrides, f"data.folder={quote(place)}")
+    choice = configure(overrides)
+    seen, _ = choice.lines
+    _say(console, seen)
+    seconds, config = _fit_to_time(choice, overrides, hours, console)
+    machine = this_machine()
+    cores = "1 core" if machine.cores == 1 else f"{machine.cores} cores"
+    gpus = {0: "no GPU", 1: "1 GPU"}.get(machine.gpus, f"{machine.gpus} GPUs")
+    taken = (
+        f"{cores}, {gpus}: {config.train.steps:,} steps of {config.train.batch_size} images take "
+        f"about {duration(seconds)} here"
+    )
+    keys = {*choice.values, *OTHERS, *(each.partition("=")[0] for each in overrides)}
+    with atomic_write(file) as partial:
+        partial.write_text(_head(seen, taken) + dump(config, keys), "utf-8")
+    _say(console, f"{taken}\nwritten to {file}")
+    _say(console, f"next: iadb run --config {printable(str(file))}")
+
+
+def _fit_to_time(
+    choice: Choice, overrides: Sequence[str], hours: float | None, console: Console
+) -> tuple[float, PipelineConfig]:
+    """The seconds of the training, and the configuration with as many steps as fit."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    config = choice.config
+    with logging_to(Path(os.devnull), verbose=False), showing(console, "timing training steps"):
+        from pipeline.estimate.training import steps_within, time_training, training_seconds
+
+        timings = time_training(config)
+        if hours is not None:
+            steps = steps_within(config, timings, hours * HOUR)
+            if steps < MIN_STEPS:
+                least = training_seconds(_with_steps(config, MIN_STEPS), timings)
+                raise ConfigError(
+                    f"--hours {hours:g} allow {max(steps, 0)} training steps; give at least "
+                    f"{least / HOUR:.2f} for {MIN_STEPS}, or lower data.resolution"
+                )
+            config = _with_steps(config, _rounded(steps))
+        return training_seconds(config, timings), config
+
+
+def _with_steps(config: PipelineConfig, steps: int) -> PipelineConfig:
+    return config.model_copy(update={"train": config.train.model_copy(update={"steps": steps})})
+
+
+def _rounded(steps: int) -> int:
+    """Rounds down to two digits."""
+    unit = 10 ** max(len(str(steps)) - 2, 0)
+    return steps // unit * unit
+
+
+def _head(*lines: str) -> str:
+    head = [
+        "Written by `iadb init`.",
+        *lines,
+        "Every other key keeps its default: `iadb config show` lists them all.",
+    ]
+    return "".join(f"# {line}\n" for line in head)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

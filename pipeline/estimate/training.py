@@ -1,0 +1,48 @@
+"""How long a training takes, and how many steps fit into a time, from a timing of some steps."""
+
+from pipeline.config import PipelineConfig
+from pipeline.estimate.images import Sample, list_files, take_sample
+from pipeline.estimate.timings import ModelTimings, time_model
+from trainer.fit.workers import choose_strategy
+from trainer.labels import NO_LABEL
+from trainer.train import GRID_SIDE
+
+SIGNATURES = 5  # of the sampler that is written; its graph is traced for each
+CHECKPOINT_SECONDS = 0.3
+
+
+def time_training(config: PipelineConfig) -> ModelTimings:
+    """Times some steps on images of the configuration's folder; the first to start TensorFlow.
+
+    Raises:
+        ImageDataError: the folder has no images that a run would accept.
+    """
+    strategy = choose_strategy()
+    sample = take_sample(list_files(config.data)[0], config.data)
+    return time_model(config, strategy, sample.images, class_names(sample))
+
+
+def class_names(sample: Sample) -> list[str]:
+    """The names of the classes in a sample; one of some class if it has none."""
+    return sorted({*sample.labels} - {NO_LABEL}) or ["a class"]
+
+
+def training_seconds(config: PipelineConfig, timings: ModelTimings) -> float:
+    """Steps, grids of samples for TensorBoard, checkpoints, and the sampler that is written."""
+    fixed, per_step = _costs(config, timings)
+    return fixed + config.train.steps * per_step
+
+
+def steps_within(config: PipelineConfig, timings: ModelTimings, seconds: float) -> int:
+    """The number of steps that take so many seconds; may be 0 or less."""
+    fixed, per_step = _costs(config, timings)
+    return int((seconds - fixed) / per_step)
+
+
+def _costs(config: PipelineConfig, timings: ModelTimings) -> tuple[float, float]:
+    """Seconds of a training without its steps, and per step."""
+    train = config.train
+    grid = GRID_SIDE**2 * config.sample.nb_step * timings.solver_step
+    checkpoints = timings.step / train.checkpoint.every_seconds * CHECKPOINT_SECONDS
+    fixed = timings.building + grid + SIGNATURES * timings.tracing
+    return fixed, timings.step + grid / train.grid_every + checkpoints

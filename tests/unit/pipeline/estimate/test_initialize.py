@@ -1,0 +1,113 @@
+"""The configuration that `iadb init` writes for a folder of images."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from pipeline.cli import main
+from pipeline.config import load
+from pipeline.estimate import training
+from pipeline.estimate.timings import ModelTimings
+from pipeline.pictures.chosen import configure
+from pipeline.yaml_text import quote
+
+TIMINGS = ModelTimings(10.0, 0.1, 1.0, 0.001, 0, 0)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of images, beside which the command runs."""
+    images = tmp_path / "my ☃\nimages"
+    images.mkdir()
+    for i in range(300):
+        noise = np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(noise).save(images / f"{i:04}.png")
+    monkeypatch.chdir(tmp_path)
+    return images
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """Every training step takes a tenth of a second."""
+    monkeypatch.setattr(training, "time_training", lambda config: TIMINGS)
+
+
+def init(*arguments):
+    return CliRunner().invoke(main, ["init", *map(str, arguments)])
+
+
+def test_the_file_has_what_a_run_without_configuration_would_choose(folder, timed):
+    result = init(folder, "-o", "mine.yaml")
+    assert result.exit_code == 0, result.output
+    chosen = configure([f"data.folder={quote(str(folder))}"]).config
+    assert load(file=folder.parent / "mine.yaml") == chosen
+    assert "300 color pictures of 16x16" in result.output
+    assert "next: iadb run --config mine.yaml" in result.output
+
+
+def test_each_key_has_a_comment_and_the_rest_is_left_out(folder, timed):
+    init(folder)
+    lines = (folder.parent / "iadb.yaml").read_text().splitlines()
+    keys = [i for i, line in enumerate(lines) if ":" in line and not line.lstrip().startswith("#")]
+    assert all(lines[i - 1].lstrip().startswith("# ") for i in keys)
+    written = {lines[i].split(":")[0].strip() for i in keys}
+    assert {"resolution", "channels", "steps", "flip", "limits"} < written
+    assert not written & {"kubeflow", "solver", "seed"}
+
+
+def test_the_training_takes_the_hours_that_are_given(folder, timed):
+    result = init(folder, "--hours", 2)
+    config = load(file=folder.parent / "iadb.yaml")
+    seconds = training.training_seconds(config, TIMINGS)
+    assert 0.9 * 7200 < seconds <= 7200
+    assert f"{config.train.steps:,} steps of 64 images take about 1 h " in result.output
+
+
+def test_hours_that_are_too_short_write_nothing(folder, timed):
+    result = init(folder, "--hours", 0.001)
+    assert result.exit_code == 2
+    assert "--hours 0.001 allow 0 training steps; give at least 0.01 for 100" in result.output
+    assert not (folder.parent / "iadb.yaml").exists()
+
+
+def test_what_is_set_is_kept(folder, timed):
+    init(folder, "--set", "data.resolution=8", "--set", "model.dropout=0.1")
+    config = load(file=folder.parent / "iadb.yaml")
+    assert (config.data.resolution, config.model.dropout) == (8, 0.1)
+
+
+def test_a_file_that_is_there_is_replaced_by_force_alone(folder, timed):
+    file = folder.parent / "iadb.yaml"
+    file.write_text("mine")
+    result = init(folder)
+    assert (result.exit_code, file.read_text()) == (2, "mine")
+    assert "iadb.yaml exists: choose another --output, or use --force" in result.output
+    assert init(folder, "--force").exit_code == 0
+    assert load(file=file).data.resolution == 16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (["missing"], 3, "missing"),
+        (["."], 3, "no image files below this folder"),
+        (["IMAGES", "--set", "train.stepz=1"], 2, "train.stepz: unknown key"),
+        (["IMAGES", "-o", "no/such/mine.yaml"], 2, "no folder no/such"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(folder, timed, arguments, code, error):
+    (folder.parent / "empty").mkdir()
+    places = {"IMAGES": str(folder), ".": "empty"}
+    result = init(*(places.get(each, each) for each in arguments))
+    assert (result.exit_code, error in result.output) == (code, True), result.output
+
+
+def test_a_step_is_timed_on_the_images(folder):
+    config = configure([f"data.folder={quote(str(folder))}", "train.batch_size=8"]).config
+    timings = training.time_training(config)
+    assert timings.step > 0
+    ten = config.train.model_copy(update={"steps": config.train.steps + 10})
+    more = config.model_copy(update={"train": ten})
+    added = training.training_seconds(more, timings) - training.training_seconds(config, timings)
+    assert added >= 10 * timings.step
