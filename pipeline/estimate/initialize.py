@@ -17,7 +17,7 @@ from trainer.common.phases import duration
 from trainer.common.text import printable
 
 # Written beside what is chosen and set: what a person looks for first.
-OTHERS = ("train.flip", "train.precision", "evaluate.limits", "evaluate.features")
+OTHERS = ("train.flip", "train.precision", "evaluate.limits", "evaluate.features.name")
 MIN_STEPS = 100
 HOUR = 3600
 

@@ -155,7 +155,9 @@ def _time(
         seconds[feature_names.NODE] = (PER_NODE[feature_names.NODE] + work, TIMED)
     if needed & {trainer_names.NODE, evaluator_names.NODE}:
         labels = class_names(found.sample)
-        model = time_model(config, strategy, found.sample.images, labels)
+        model = time_model(
+            config, strategy, found.sample.images, labels, config.evaluate.batch_size
+        )
         memory[trainer_names.NODE] = model.memory
         work = training_seconds(config, model)
         seconds[trainer_names.NODE] = (PER_NODE[trainer_names.NODE] + work, TIMED)

@@ -114,14 +114,16 @@ def time_model(
     strategy: tf.distribute.Strategy,
     images: np.ndarray,
     labels: Sequence[str],
+    drawn: int,
 ) -> ModelTimings:
-    """Builds the model of a configuration, trains it for a few steps and draws a batch of samples.
+    """Builds the model of a configuration, trains it for a few steps and draws samples.
 
     Args:
         config: of a run.
         strategy: that shares a batch among devices.
         images: uint8 [N, H, W, C]; repeated to fill a batch.
         labels: names of the classes; used for a conditional model alone.
+        drawn: number of samples, at most as many as one request may draw.
     """
     names = [*labels] if config.model.conditional else []
     ends: list[float] = []
@@ -147,7 +149,7 @@ def time_model(
     step = statistics.median(after - before for before, after in itertools.pairwise(ends))
     memory = peak_memory()
     draw = _drawing(config, model, shape, names)
-    count = min(config.evaluate.batch_size, config.sample.limits.images_of(config.sample.nb_step))
+    count = min(drawn, config.sample.limits.images_of(config.sample.nb_step))
     tracing = _seconds(lambda: draw(1, 1))
     drawing = _seconds(lambda: draw(count, SOLVER_STEPS))
     return ModelTimings(

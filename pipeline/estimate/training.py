@@ -9,6 +9,7 @@ from trainer.train import GRID_SIDE
 
 SIGNATURES = 5  # of the sampler that is written; its graph is traced for each
 CHECKPOINT_SECONDS = 0.3
+DRAWN = 8  # samples; a training draws few
 
 
 def time_training(config: PipelineConfig) -> ModelTimings:
@@ -19,7 +20,7 @@ def time_training(config: PipelineConfig) -> ModelTimings:
     """
     strategy = choose_strategy()
     sample = take_sample(list_files(config.data)[0], config.data)
-    return time_model(config, strategy, sample.images, class_names(sample))
+    return time_model(config, strategy, sample.images, class_names(sample), DRAWN)
 
 
 def class_names(sample: Sample) -> list[str]:

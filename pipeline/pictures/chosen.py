@@ -144,8 +144,8 @@ def configure_run(
         report(line)
     if keep:
         settings = [f"--set={each}" for each in overrides if not each.startswith(f"{FOLDER}=")]
-        options = printable(shlex.join(["--data", data.folder, *settings]))
-        report(f"kept in {file} for later runs; to edit: iadb config show {options} > mine.yaml")
+        arguments = printable(shlex.join([data.folder, *settings]))
+        report(f"kept in {file} for later runs; to edit: iadb init {arguments} -o mine.yaml")
     return choice.config
 
 

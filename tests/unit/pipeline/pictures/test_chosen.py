@@ -46,7 +46,7 @@ def test_a_choice_is_made_once_and_kept_while_the_folder_grows(place):
     first, said = place.run()
     assert (first.data.resolution, first.data.eval_percent) == (16, 50)
     assert "20 color pictures of 16x16\nchosen for them: data.resolution=16, " in said
-    assert "iadb config show --data " in said
+    assert "to edit: iadb init " in said
     fill(place.images, 500, side=64)
     again, said = place.run()
     assert again == first
