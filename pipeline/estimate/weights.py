@@ -11,11 +11,11 @@ def count_weights(options: ModelOptions, image_channels: int, nb_class: int = 0)
         image_channels: 1 or 3.
         nb_class: number of classes that it is conditioned on; 0: none.
     """
-    widths = options.channels
+    widths, pixels = options.channels, image_channels * options.patch**2
     embedded = 4 * widths[0]
     total = _layer(widths[0], embedded) + _layer(embedded, embedded)
     total += (nb_class + 1) * embedded if nb_class else 0
-    total += _layer(image_channels, widths[0], 9)
+    total += _layer(pixels, widths[0], 9)
     skips, x = [widths[0]], widths[0]
     levels = list(zip(widths, options.attention, strict=True))
     for level, (width, attention) in enumerate(levels):
@@ -32,7 +32,7 @@ def count_weights(options: ModelOptions, image_channels: int, nb_class: int = 0)
             total += _residual(x + skips.pop(), width, embedded) + attention * _attention(width)
             x = width
         total += _layer(width, width, 9) if level else 0
-    return total + _norm(x) + _layer(x, image_channels, 9)
+    return total + _norm(x) + _layer(x, pixels, 9)
 
 
 def _layer(inputs: int, outputs: int, kernel: int = 1) -> int:
