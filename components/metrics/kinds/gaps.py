@@ -30,7 +30,7 @@ class Gap(NamedTuple):
     """A region with too few samples.
 
     Attributes:
-        members: indices of training images, int [m], the center first.
+        members: indices of training images, int [m], those nearest to the center first.
         expected: number of samples, from training and held-out images.
         found: number of samples.
     """
@@ -60,8 +60,11 @@ def find_gaps(train: np.ndarray, real: np.ndarray, generated: np.ndarray) -> lis
     balls = np.concatenate([np.arange(len(train), dtype=np.int32)[:, None], around], axis=1)
     share = len(generated) / (len(train) + len(real))
     gaps: list[Gap] = []
+    taken = np.zeros(len(train), bool)
     while (gap := _least_likely(balls, sizes, known, samples, share)) is not None:
-        gaps.append(gap)
+        # Balls may overlap: what an earlier gap has is not counted in this one.
+        gaps.append(gap._replace(members=gap.members[~taken[gap.members]]))
+        taken[gap.members] = True
         known[gap.members] = samples[gap.members] = 0
     return gaps
 
