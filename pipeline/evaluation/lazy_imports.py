@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
@@ -53,7 +54,7 @@ class _LazyModule(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__all__":  # which `import *` asks for
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         contained = f"{self.__name__}.{name}"
         if contained in sys.modules or PathFinder.find_spec(
@@ -63,3 +64,7 @@ class _LazyModule(ModuleType):
         self.__class__ = ModuleType
         self.__spec__.loader.exec_module(self)
         return getattr(self, name)
+
+    def __reduce__(self) -> tuple[Callable[[str], ModuleType], tuple[str]]:
+        """Lets what refers to the module be pickled, as cloudpickle does with any module."""
+        return importlib.import_module, (self.__name__,)

@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 
+import cloudpickle
 import pytest
 
 from pipeline.evaluation.lazy_imports import UNUSED, import_lazily
@@ -39,6 +40,20 @@ def test_a_module_is_loaded_by_its_first_attribute_that_not_each_has(package):
     assert [f"{package}.part"] == LOADED
     assert found.number == 7
     assert len(LOADED) == 2
+
+
+def test_all_names_of_a_module_are_imported(package):
+    import_lazily(f"{package}.part")
+    names = {}
+    exec(f"from {package}.part import *", names)
+    assert names["number"] == 7
+
+
+def test_a_function_that_refers_to_a_module_is_pickled(package):
+    import_lazily(package)
+    module = importlib.import_module(package)
+    assert cloudpickle.loads(cloudpickle.dumps(lambda: module))() is module
+    assert LOADED == []
 
 
 def test_modules_that_are_loaded_or_missing_stay_as_they_are(package):
