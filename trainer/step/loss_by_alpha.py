@@ -11,8 +11,11 @@ class LossByAlpha(keras.metrics.Metric):
 
     def __init__(self, name: str = "loss_by_alpha") -> None:
         super().__init__(name=name)
-        self.sums = self.add_variable((ALPHA_BINS,), "zeros", name="sums")
-        self.counts = self.add_variable((ALPHA_BINS,), "zeros", name="counts")
+        # Every replica adds the sums of the global batch. To add up replicas would also need all
+        # workers, and only the chief reads the metric in `fit`.
+        first = "only_first_replica"
+        self.sums = self.add_variable((ALPHA_BINS,), "zeros", aggregation=first, name="sums")
+        self.counts = self.add_variable((ALPHA_BINS,), "zeros", aggregation=first, name="counts")
 
     def update_state(self, sums: tf.Tensor, counts: tf.Tensor) -> None:
         """Adds sums and counts of losses by part, float32 [ALPHA_BINS] each."""
