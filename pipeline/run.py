@@ -23,7 +23,6 @@ from components.sample_evaluator.verdict.plan import announce
 from pipeline import failures
 from pipeline.config import ConfigError, DataConfig, PipelineConfig, require_folder
 from pipeline.console.progress import showing
-from pipeline.estimate.disk import require_space
 from pipeline.estimate.survey import check_space, survey
 from pipeline.features import with_chosen_features
 from pipeline.logs import logging_to
@@ -141,7 +140,7 @@ def estimate_run(config: PipelineConfig, workspace: Workspace, console: Console)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("an estimate writes nothing") from None
     print_estimate(console, config, found, nodes)
-    require_space(found.need, found.free, found.files, workspace)
+    found.require_space(workspace)
 
 
 def _prepare(

@@ -1,6 +1,7 @@
 """The disk that a run needs, and a check before it starts that there is enough."""
 
 import shutil
+import sys
 from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,13 +34,15 @@ class DiskNeed:
     """What a run writes, in bytes.
 
     Attributes:
-        examples: the converted images; while they are converted, they are there twice.
+        examples: the converted images.
+        converted: these again, while they are converted.
         features: of images, and of samples while they are compared.
         training: checkpoints.
         models: the new model, and the served copy of it.
     """
 
     examples: int
+    converted: int
     features: int
     training: int
     models: int
@@ -48,12 +51,13 @@ class DiskNeed:
     def peak(self) -> int:
         """The most that is there at one time."""
         later = self.features + self.training + self.models
-        return self.examples + max(self.examples, later) + OTHER_BYTES
+        return self.examples + max(self.converted, later) + OTHER_BYTES
 
     def without(self, cached: Set[str]) -> "DiskNeed":
         """The need of a run that takes some nodes, by their ids, from the cache."""
         done = {
             "examples": {example_names.NODE},
+            "converted": {example_names.NODE},
             "features": {feature_names.NODE, evaluator_names.NODE},
             "training": {trainer_names.NODE},
             "models": {trainer_names.NODE},
@@ -62,26 +66,28 @@ class DiskNeed:
 
 
 def disk_need(
-    config: PipelineConfig, images: int, example_bytes: float | None = None, nb_class: int = 0
+    config: PipelineConfig, images: float, example_bytes: float | None = None, nb_class: int = 0
 ) -> DiskNeed:
     """Estimates what a run writes.
 
     Args:
         config: of the run.
-        images: how many it converts.
+        images: how many it writes.
         example_bytes: mean size of an example; None for the most that is possible.
         nb_class: number of classes of a conditional model.
     """
     side, channels = config.data.resolution, config.data.channels
     weights = count_weights(config.model, channels, nb_class)
-    compared = min(config.evaluate.samples, images * config.data.eval_percent // 100)
+    compared = min(config.evaluate.samples, round(images) * config.data.eval_percent // 100)
     views = 2 + len(SHIFTS) * (MIN_SHIFTED <= side <= MAX_SHIFTED)
     vector = 4 * (config.evaluate.features.dimension((side, side, channels)) or DIMENSION)
     if example_bytes is None:
         example_bytes = side**2 * channels + OF_EXAMPLE
+    examples = round(images * example_bytes)
     return DiskNeed(
-        examples=round(images * example_bytes),
-        features=images * SEARCH_BYTES
+        examples=examples,
+        converted=examples,
+        features=round(images) * SEARCH_BYTES
         + ROLES * compared * (views * VIEW_BYTES + STATISTICS_BYTES + vector),
         # A new checkpoint is complete before an old one is removed.
         training=(config.train.checkpoint.keep + 1) * CHECKPOINT_BYTES * weights,
@@ -90,11 +96,15 @@ def disk_need(
 
 
 def free_bytes(workspace: Workspace) -> int:
-    """The free space of the disk that a workspace is on, or will be."""
+    """The free space of the disk that a workspace is on, or will be.
+
+    Some file systems, over a network for example, do not know their size: nothing limits them.
+    """
     folder: Path = workspace.folder
     while not folder.exists():
         folder = folder.parent
-    return shutil.disk_usage(folder).free
+    usage = shutil.disk_usage(folder)
+    return usage.free if usage.total else sys.maxsize
 
 
 def require_space(need: DiskNeed, free: int, images: int, workspace: Workspace) -> None:
@@ -105,7 +115,8 @@ def require_space(need: DiskNeed, free: int, images: int, workspace: Workspace) 
     """
     if need.peak <= free:
         return
-    what = f"{images:,} images as examples, twice while they are converted, and "
+    twice = ", twice while they are converted" if need.converted else ""
+    what = f"{images:,} images as examples{twice}, and "
     raise WorkspaceError(
         f"workspace {workspace.folder}: {size(free)} are free on its disk, and this run needs "
         f"about {size(need.peak)} ({what if need.examples else ''}checkpoints, models and "

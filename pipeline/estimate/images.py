@@ -4,13 +4,13 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from components.image_example_gen.decode import RejectedImage, decode
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import ImageFile, list_images, open_image
+from components.image_example_gen.files import ImageFile, list_folder, open_image
 from components.image_example_gen.spans import (
     ImageSource,
     choose_window,
@@ -98,7 +98,9 @@ def take_sample(
     Raises:
         NoSampleError: none of them would be accepted.
     """
-    # Its import takes seconds.
+    # Their imports take seconds.
+    import tensorflow as tf
+
     from components.image_example_gen.example import class_label, to_row
 
     def convert(file: ImageFile) -> tuple[np.ndarray, str, int, int] | None:
@@ -109,7 +111,7 @@ def take_sample(
                 image = decode(stream, data)
                 stream.seek(0, os.SEEK_END)
                 size = stream.tell()
-        except (RejectedImage, OSError):
+        except (RejectedImage, OSError, tf.errors.OpError):  # the last one from remote folders
             return None
         row = to_row(file, image, listed.source, data)
         return image.pixels, class_label(file.path_in_span), len(row.example), size
@@ -139,6 +141,15 @@ def take_sample(
     )
 
 
+def count_used(listed: Listed, data: DataConfig) -> float:
+    """The number of files whose images become examples: of older spans, `older_share`."""
+    if listed.source.split is not None:
+        return len(listed.files)
+    newest = listed.source.window[-1].number
+    older = sum(file.span < newest for file in listed.files)
+    return len(listed.files) - older + data.older_share * older
+
+
 def count_classes(listed: Listed) -> int:
     """The number of first-level folders with images in a span."""
     firsts = {file.path_in_span.partition("/") for file in listed.files}
@@ -149,6 +160,7 @@ def _names(source: ImageSource) -> Iterator[ImageFile]:
     """The files of a remote source without their sizes, each of which would cost a request."""
     for span in source.window:
         folder = os.path.join(source.folder, span.folder).rstrip("/")
-        prefix = f"{span.folder}/" if span.folder else ""
-        for file in list_images(folder, required=span is source.window[-1], names_only=True):
-            yield replace(file, path=prefix + file.path, span=span.number, span_folder=span.folder)
+        required = span is source.window[-1]
+        yield from list_folder(
+            folder, required=required, names_only=True, span=span.number, below=span.folder
+        ).images

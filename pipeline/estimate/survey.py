@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from components.image_example_gen import names as example_names
 from pipeline.config import PipelineConfig
 from pipeline.estimate.disk import DiskNeed, disk_need, free_bytes, require_space
 from pipeline.estimate.images import (
@@ -12,6 +13,8 @@ from pipeline.estimate.images import (
     NoSampleError,
     Sample,
     count_classes,
+    count_used,
+    is_remote,
     list_files,
     take_sample,
 )
@@ -20,6 +23,9 @@ from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:  # its import starts TFX
     from pipeline.estimate.earlier import Planned
+
+# Of the estimated space: what is short by less may fit, since a sample tells the size of images.
+SURE = 0.9
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,17 @@ class Survey:
         """The number of image files."""
         return sum(len(each.files) for each in self.listed)
 
+    def require_space(self, workspace: Workspace) -> None:
+        """Refuses a run that surely does not fit on the disk of its workspace.
+
+        Raises:
+            WorkspaceError: it does not.
+        """
+        if self.runs and any(is_remote(each.source) for each in self.listed):
+            return  # without the sizes of the files, it is not known what the cache will answer
+        if SURE * self.need.peak > self.free:
+            require_space(self.need, self.free, self.files, workspace)
+
 
 def survey(
     config: PipelineConfig, workspace: Workspace, schema: str, features_warning: str
@@ -81,9 +98,12 @@ def survey(
     planned = plan(pipeline, listed)
     runs = lineage.runs(lineage.connect(workspace.metadata)) if workspace.metadata.exists() else []
     cached = frozenset(find_cached(planned, runs))
-    images = round(sum(len(each.files) for each in listed) * sample.accepted)
+    images = sample.accepted * sum(count_used(each, config.data) for each in listed)
     classes = count_classes(listed[0]) if config.model.conditional else 0
     need = disk_need(config, images, sample.example_bytes, classes).without(cached)
+    if (workspace.artifacts / example_names.NODE / example_names.EXAMPLES).exists():
+        # Images of earlier runs are not converted again; how many these are is not known.
+        need = replace(need, converted=0)
     return Survey(listed, sample, cached, planned, runs, need, free_bytes(workspace), starting)
 
 
@@ -110,4 +130,4 @@ def check_space(
         found = survey(config, workspace, schema, features_warning)
     except NoSampleError:
         return  # the run will say why
-    require_space(found.need, found.free, found.files, workspace)
+    found.require_space(workspace)

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from components.image_example_gen import names as example_names
@@ -14,7 +16,9 @@ from pipeline.estimate.disk import (
 from pipeline.workspace import Workspace, WorkspaceError
 from trainer.common import exit_codes
 
-NEED = DiskNeed(examples=900_000_000, features=1_000, training=2_000, models=3_000)
+NEED = DiskNeed(
+    examples=900_000_000, converted=900_000_000, features=1_000, training=2_000, models=3_000
+)
 
 
 def test_examples_are_there_twice_while_they_are_converted():
@@ -22,12 +26,12 @@ def test_examples_are_there_twice_while_they_are_converted():
 
 
 def test_what_comes_later_counts_where_it_is_more():
-    assert DiskNeed(10, 20, 30, 40).peak == 100 + OTHER_BYTES
+    assert DiskNeed(10, 10, 20, 30, 40).peak == 100 + OTHER_BYTES
 
 
 def test_what_is_cached_needs_nothing():
     cached = {example_names.NODE, trainer_names.NODE}
-    assert NEED.without(cached) == DiskNeed(0, 1_000, 0, 0)
+    assert NEED.without(cached) == DiskNeed(0, 0, 1_000, 0, 0)
     assert NEED.without(set()) == NEED
 
 
@@ -54,6 +58,11 @@ def test_a_run_that_cannot_do_is_refused_in_one_line(tmp_path):
 
 def test_the_disk_of_a_workspace_is_known_before_it_exists(tmp_path):
     assert free_bytes(Workspace(tmp_path / "not" / "yet")) > 0
+
+
+def test_a_disk_that_does_not_know_its_size_is_no_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(total=0, free=0))
+    assert free_bytes(Workspace(tmp_path)) > 10**15
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,13 @@ from PIL import Image
 from tfx.dsl.io import fileio
 
 from pipeline.config import DataConfig
-from pipeline.estimate.images import NoSampleError, count_classes, list_files, take_sample
+from pipeline.estimate.images import (
+    NoSampleError,
+    count_classes,
+    count_used,
+    list_files,
+    take_sample,
+)
 
 
 @pytest.fixture
@@ -46,6 +52,14 @@ def test_a_sample_without_an_image_is_an_error(tmp_path):
 def test_the_held_out_folder_is_listed_as_well(data, tmp_path):
     held_out = data.model_copy(update={"holdout": str(tmp_path / "b")})
     assert [len(each.files) for each in list_files(held_out)] == [4, 2]
+
+
+def test_of_older_spans_a_share_is_written(data, tmp_path):
+    for name in ("1", "2"):
+        (tmp_path / "ab"[int(name) - 1]).rename(tmp_path / f"span-{name}")
+    spans = {"pattern": "span-{SPAN}", "window": 0, "older_share": 0.25}
+    spans = data.model_copy(update=spans | {"holdout": str(tmp_path / "span-1")})
+    assert [count_used(each, spans) for each in list_files(spans)] == [2.5, 2]
 
 
 def test_remote_files_are_sampled_and_not_asked_for_their_sizes(data, tmp_path):
