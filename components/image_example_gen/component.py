@@ -25,7 +25,7 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
         names.IMAGE_OPTIONS: component_spec.ExecutionParameter(type=str),
         # The driver sets it.
         names.WINDOW: component_spec.ExecutionParameter(type=str),
-        # Not read; a changed value invalidates TFX's cache.
+        # A changed value invalidates TFX's cache, and examples of earlier runs.
         "source_hash": component_spec.ExecutionParameter(type=str),
     }
 

@@ -1,10 +1,13 @@
 """The command `iadb init`."""
 
+import math
 from pathlib import Path
 
 import click
 
 from pipeline.commands.shared_options import OutputFile
+
+MAX_HOURS = 10_000
 
 
 @click.command()
@@ -19,7 +22,7 @@ from pipeline.commands.shared_options import OutputFile
 )
 @click.option(
     "--hours",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, MAX_HOURS, min_open=True),
     help="How long the training may take on this machine.",
 )
 @click.option(
@@ -38,6 +41,8 @@ def init(
     It sets resolution, network and training for the images and this machine, with a comment on each
     key, and says how long the training will take. `iadb run --config` takes the file.
     """
+    if hours is not None and math.isnan(hours):  # which is within any range
+        raise click.BadParameter("nan is not a number of hours", param_hint="--hours")
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists: choose another --output, or use --force")
     from pipeline.console.tables import make_console
