@@ -59,7 +59,8 @@ class ReportProgress(keras.callbacks.Callback):
 class TensorBoardLog(keras.callbacks.Callback):
     """Writes scalars of the training, and grids of samples drawn from fixed noise.
 
-    A point is the mean over the steps since the previous point: `loss`, `gradient_norm` if
+    A point is written every `log_every` steps and at the end of an epoch. It is the mean over the
+    steps since the previous point: `loss`, `gradient_norm` if
     `train_step` logs it, and `loss_by_alpha/0.0-0.1` to `0.9-1.0`. Each point also has
     `images_per_second`, without the time of compilation and grids, and the `learning_rate` of the
     next step.
@@ -118,10 +119,18 @@ class TensorBoardLog(keras.callbacks.Callback):
             self._write_grid()
             self._since += time.monotonic() - started
 
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Writes the last point and the last grid."""
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Writes a point before an evaluation replaces the losses by alpha."""
         if self._logs:
             self._write_point()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Writes a point before the next epoch forgets the losses by alpha."""
+        if self._logs:
+            self._write_point()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Writes the last grid."""
         self._write_grid()
         self.writer.close()
 
