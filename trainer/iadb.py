@@ -111,7 +111,9 @@ class IADBModel(SamplingModel):
         Raises:
             ValueError: the model was compiled with a loss or metrics, which would have no effect.
         """
-        if given := [key for key in REPLACED if self.get_compile_config().get(key)]:
+        # Not get_compile_config, which needs an optimizer that can be saved.
+        compiled = self._compile_config.config if self.compiled else {}
+        if given := [key for key in REPLACED if compiled.get(key)]:
             raise ValueError(f"IADB has its own loss: compile without {', '.join(given)}")
         if isinstance(x, tf.data.Dataset):
             x = x.with_options(without_tuning())

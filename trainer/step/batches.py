@@ -48,5 +48,5 @@ def unpack(data: Batch, rank: int, nb_class: int) -> Unpacked:
         raise ValueError(
             f"x1 has integer values ({x1.dtype.name}); scale images to [-1, 1] as float32"
         )
-    x1 = tf.ensure_shape(x1, [None] * rank)
-    return Unpacked(None if x0 is None else tf.cast(x0, x1.dtype), x1, label)
+    x1 = tf.ensure_shape(tf.cast(x1, tf.float32), [None] * rank)
+    return Unpacked(None if x0 is None else tf.cast(x0, tf.float32), x1, label)

@@ -2,7 +2,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
 
+from trainer.fit.callbacks import TensorBoardLog
 from trainer.iadb import IADBModel
 from trainer.networks.mlp import build_mlp
 from trainer.ode import solvers
@@ -150,6 +153,31 @@ def test_callbacks_of_keras_work(tmp_path):
     assert (tmp_path / "log.csv").read_text().startswith("epoch,gradient_norm,")
 
 
+def test_losses_by_alpha_in_tensorboard_are_those_of_training_alone(tmp_path):
+    board = TensorBoardLog(
+        str(tmp_path),
+        start_step=0,
+        batch_size=256,
+        log_every=3,
+        grid_every=100,
+        x0=tf.zeros([1, 2]),
+        nb_step=1,
+    )
+    board._write_grid = lambda: None  # points are no images
+    far = points(64, center=1e3)
+    compiled().fit(points(512), batch_size=128, epochs=2, validation_data=far, callbacks=[board])
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    tags = [tag for tag in events.Tags()["tensors"] if tag.startswith("loss_by_alpha")]
+    found = [
+        (each.step, float(make_ndarray(each.tensor_proto)))
+        for t in tags
+        for each in events.Tensors(t)
+    ]
+    assert {step for step, _ in found} == {3, 4, 6, 8}
+    assert max(loss for _, loss in found) < 1e3
+
+
 def test_train_on_batch_takes_x1_or_a_pair():
     model = compiled()
     assert model.train_on_batch(points(8), return_dict=True).keys() == {"loss", "gradient_norm"}
@@ -184,6 +212,27 @@ def test_a_subclassed_network_trains_samples_and_is_saved(tmp_path):
 def test_a_network_without_weights_has_no_average():
     with pytest.raises(ValueError, match="the network has no weights yet: call it once"):
         ExponentialMovingAverage(Own(), 500, 0.05)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_images_of_other_precision_are_trained_on_and_measured(dtype):
+    batches = tf.data.Dataset.from_tensor_slices(points(64).astype(dtype)).batch(16)
+    model = compiled()
+    assert np.isfinite(model.fit(batches, verbose=0).history["loss"]).all()
+    assert np.isfinite(model.evaluate(batches, verbose=0))
+
+
+class OwnSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that cannot be saved."""
+
+    def __call__(self, step):
+        return 1e-2
+
+
+def test_an_optimizer_that_cannot_be_saved_trains():
+    model = make()
+    model.compile(optimizer=keras.optimizers.Adam(OwnSchedule()))
+    assert len(model.fit(points(), verbose=0).history["loss"]) == 1
 
 
 @pytest.mark.parametrize(
