@@ -12,6 +12,7 @@ from components.features.errors import FeatureError
 from trainer.common.text import first_line
 
 BATCH_SIZE = 32  # images
+MAX_THREADS = 4  # each has the activations of a batch in memory, which may be that of a GPU
 MAX_DENSE = 64  # pixels; smaller images are resized faster by products with whole matrices
 
 
@@ -109,7 +110,7 @@ def make_extractor(
             return _run(name, network, prepare(filled))[: len(part)]
 
         # What surrounds the products of a network runs on one core.
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(min(MAX_THREADS, len(os.sched_getaffinity(0)))) as pool:
             return np.concatenate(list(pool.map(describe, range(0, len(rgb), batch_size))))
 
     return extract
