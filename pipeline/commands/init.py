@@ -43,6 +43,8 @@ def init(
     """
     if hours is not None and math.isnan(hours):  # which is within any range
         raise click.BadParameter("nan is not a number of hours", param_hint="--hours")
+    if hours is not None and any(each.startswith("train.steps=") for each in overrides):
+        raise click.UsageError("--hours sets train.steps: leave out one of the two")
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists: choose another --output, or use --force")
     from pipeline.console.tables import make_console

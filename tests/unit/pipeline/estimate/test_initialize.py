@@ -93,6 +93,7 @@ def test_a_file_that_is_there_is_replaced_by_force_alone(folder, timed):
         (["missing"], 3, "missing"),
         (["."], 3, "no image files below this folder"),
         (["IMAGES", "--set", "train.stepz=1"], 2, "train.stepz: unknown key"),
+        (["IMAGES", "--hours", "1", "--set", "train.steps=9"], 2, "--hours sets train.steps"),
         (["IMAGES", "--hours", "nan"], 2, "nan is not a number of hours"),
         (["IMAGES", "--hours", "inf"], 2, "'--hours': inf is not in the range"),
         (["IMAGES", "-o", "no/such/mine.yaml"], 2, "no folder no/such"),
