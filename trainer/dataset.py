@@ -30,6 +30,7 @@ class TrainingData:
         files: gzipped TFRecord files of the train split.
         preprocess: as `load_preprocessor` returns it.
         shape: (H, W, C) of an image.
+        held_out: files of the eval split, whose loss is measured now and then.
         labels: names of the classes of a conditional model, in the order of their ids.
         split: the configuration keys that determine which images are held out. A warm start
             requires a base model with the same ones, so that it has seen no image held out now.
@@ -38,6 +39,7 @@ class TrainingData:
     files: Sequence[str]
     preprocess: Preprocess
     shape: tuple[int, int, int]
+    held_out: Sequence[str] = ()
     labels: Sequence[str] = ()
     split: Mapping[str, Any] | None = None
 
@@ -157,7 +159,7 @@ def train_dataset(
     nb_local = batch_size // part.num_input_pipelines
     first = part.input_pipeline_id * nb_local
     nb_replica_rows = part.get_per_replica_batch_size(batch_size)
-    encode = LabelEncoder(labels) if labels else None
+    read_example = _reader(preprocess, labels)
 
     def split(rows: tf.Tensor) -> tf.Tensor:
         return tf.reshape(rows[first : first + nb_local], [-1, nb_replica_rows])
@@ -167,11 +169,7 @@ def train_dataset(
         return tf.random.stateless_uniform([batch_size], seeds) < 0.5
 
     def read(serialized: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
-        features = preprocess(serialized)
-        x1 = features[examples.IMAGE]
-        if flip:
-            x1 = tf.where(mirrored[:, None, None, None], tf.reverse(x1, axis=[2]), x1)
-        return {"x1": x1, "label": encode(features[examples.LABEL])} if encode else x1
+        return read_example(serialized, mirrored if flip else None)
 
     steps = tf.data.Dataset.counter(start_step)
     batches = tf.data.Dataset.zip(endless.batch(batch_size, drop_remainder=True), steps)
@@ -182,3 +180,43 @@ def train_dataset(
         .prefetch(tf.data.AUTOTUNE)
         .with_options(without_tuning())
     )
+
+
+def held_out_dataset(
+    files: Sequence[str],
+    preprocess: Preprocess,
+    batch_size: int,
+    count: int,
+    labels: Sequence[str] = (),
+) -> tf.data.Dataset:
+    """Returns the first images of a split, in batches as those of `train_dataset`.
+
+    Examples are stored in the order of their hash, so the first ones are a fair choice.
+
+    Args:
+        files: gzipped TFRecord files.
+        preprocess: as `load_preprocessor` returns it.
+        batch_size: images per batch; the last one may have fewer.
+        count: number of images, if there are as many.
+        labels: names of the classes of a conditional model.
+    """
+    records = read_records(files).take(count).batch(batch_size)
+    return records.map(_reader(preprocess, labels)).with_options(without_tuning())
+
+
+def _reader(
+    preprocess: Preprocess, labels: Sequence[str]
+) -> Callable[..., tf.Tensor | dict[str, tf.Tensor]]:
+    """A function from serialized examples, and which of them to mirror, to a batch."""
+    encode = LabelEncoder(labels) if labels else None
+
+    def read(
+        serialized: tf.Tensor, mirrored: tf.Tensor | None = None
+    ) -> tf.Tensor | dict[str, tf.Tensor]:
+        features = preprocess(serialized)
+        x1 = features[examples.IMAGE]
+        if mirrored is not None:
+            x1 = tf.where(mirrored[:, None, None, None], tf.reverse(x1, axis=[2]), x1)
+        return {"x1": x1, "label": encode(features[examples.LABEL])} if encode else x1
+
+    return read

@@ -44,7 +44,8 @@ def run_fn(fn_args: FnArgs) -> None:
     sample = SampleOptions.model_validate(config["sample"])
     graph = fn_args.transform_graph_path
     data = dataset.TrainingData(
-        files=sorted(path for pattern in fn_args.train_files for path in tf.io.gfile.glob(pattern)),
+        files=_find(fn_args.train_files),
+        held_out=_find(fn_args.eval_files),
         preprocess=dataset.load_preprocessor(graph),
         shape=(config["resolution"], config["resolution"], config["channels"]),
         labels=dataset.load_labels(graph) if model_options.conditional else [],
@@ -102,6 +103,10 @@ def state_key(config: dict[str, Any], train_files: list[str], base_model: str | 
     parts = [config[key] for key in ("model", "resolution", "channels", "source_hash")]
     text = json.dumps([train_options, parts, train_files, base_model], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _find(patterns: list[str]) -> list[str]:
+    return sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern))
 
 
 def _copy(source: str, target: str) -> None:

@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from trainer.common.progress import phase
 from trainer.common.signals import stop_on_signals
-from trainer.dataset import TrainingData, train_dataset
+from trainer.dataset import TrainingData, held_out_dataset, train_dataset
 from trainer.fit.callbacks import ReportProgress, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
+from trainer.fit.held_out_loss import HeldOutLoss
 from trainer.fit.warm_start import warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
 from trainer.iadb import IADBModel
@@ -23,6 +24,7 @@ from trainer.sampler import noise_from_seeds
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.replicas import has_several_workers
 
+HELD_OUT = 256  # images whose loss is measured
 GRID_SIDE = 8  # images along each side of the sample grid in TensorBoard
 
 
@@ -32,9 +34,9 @@ class Trained:
 
     Attributes:
         model: the trained model.
-        metrics: `loss` (mean of the last logged steps; None if a finished training was only
-            restored, and on workers other than the chief), `images_seen`, `seconds` (of this
-            process), `steps`, `resumed_from_step`.
+        metrics: `loss` (mean of the last logged steps) and `held_out_loss`, both None if a finished
+            training was only restored, and on workers other than the chief; `images_seen`,
+            `seconds` (of this process), `steps`, `resumed_from_step`.
         warm_started_from: the sampler SavedModel whose weights it started from; None if it started
             from random weights.
     """
@@ -146,10 +148,13 @@ def train(
     start_step = checkpoints.step
     check_same_start(strategy, start_step, model.network.get_weights())
     callbacks: list[keras.callbacks.Callback] = [RaiseOnDivergence()]
-    board = None
+    board = held_out = None
     if chief:
         board = _tensorboard(data, train_options, sample_options, log_folder, start_step)
-        callbacks = [board, *callbacks, _saving(checkpoints, train_options)]
+        held_out = HeldOutLoss(
+            _held_out(data, train_options), board, train_options.grid_every, report
+        )
+        callbacks = [held_out, board, *callbacks, _saving(checkpoints, train_options)]
     started = time.monotonic()
     if start_step < train_options.steps:
         _fit(model, data, strategy, train_options, checkpoints, callbacks)
@@ -157,6 +162,7 @@ def train(
         model,
         {
             "loss": board.mean_loss if board else None,
+            "held_out_loss": held_out.loss if held_out else None,
             "images_seen": train_options.steps * train_options.batch_size,
             "seconds": time.monotonic() - started,
             "steps": train_options.steps,
@@ -197,6 +203,14 @@ def _tensorboard(
         x0=noise_from_seeds(images, data.shape),
         nb_step=sample_options.nb_step,
         label=images % len(data.labels) if data.labels else None,
+    )
+
+
+def _held_out(data: TrainingData, options: TrainOptions) -> tf.data.Dataset | None:
+    if not data.held_out:
+        return None
+    return held_out_dataset(
+        data.held_out, data.preprocess, options.batch_size, HELD_OUT, data.labels
     )
 
 

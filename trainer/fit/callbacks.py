@@ -1,7 +1,8 @@
 """Callbacks that show how a training proceeds: progress, TensorBoard scalars, sample grids."""
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import keras
 import numpy as np
@@ -115,9 +116,8 @@ class TensorBoardLog(keras.callbacks.Callback):
         if self.step % self.log_every == 0:
             self._write_point()
         if self.step % self.grid_every == 0:
-            started = time.monotonic()
-            self._write_grid()
-            self._since += time.monotonic() - started
+            with self.untimed():
+                self._write_grid()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         """Writes a point before an evaluation replaces the losses by alpha."""
@@ -133,6 +133,19 @@ class TensorBoardLog(keras.callbacks.Callback):
         """Writes the last grid."""
         self._write_grid()
         self.writer.close()
+
+    @contextmanager
+    def untimed(self) -> Iterator[None]:
+        """Leaves the time of the block out of `images_per_second`."""
+        started = time.monotonic()
+        yield
+        if self._since is not None:
+            self._since += time.monotonic() - started
+
+    def write(self, name: str, value: float, step: int) -> None:
+        """Writes a scalar beside the points."""
+        with self.writer.as_default(step):
+            tf.summary.scalar(name, value)
 
     def _write_point(self) -> None:
         self.mean_loss = self._mean("loss")

@@ -46,6 +46,7 @@ def fn_args(tmp_path, transform_graph, small_network):
     train = TrainOptions(steps=2, warmup_steps=0, decay="constant", batch_size=4)
     return FnArgs(
         train_files=[str(tmp_path / "examples" / "*")],
+        eval_files=[str(tmp_path / "examples" / "*")],
         transform_graph_path=transform_graph(["", ""], conditional=False),
         serving_model_dir=str(tmp_path / "model" / "Format-Serving"),
         model_run_dir=str(tmp_path / "model_run"),

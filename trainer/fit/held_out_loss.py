@@ -1,0 +1,73 @@
+"""The loss of held-out images while a network trains, and a warning when it rises."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer.common.progress import phase
+from trainer.fit.callbacks import TensorBoardLog
+
+RISE = 1.02  # times the least loss, beyond which it has risen
+PATIENCE = 2  # measurements in a row
+
+
+class HeldOutLoss(keras.callbacks.Callback):
+    """Measures `IADBModel.held_out_losses` on the same images again and again.
+
+    The loss is that of the network that draws samples. While it falls, the network learns what all
+    images have in common; when it rises, the network begins to learn its training images by heart.
+
+    Args:
+        images: batches as `IADBModel.fit` takes them; None measures nothing.
+        board: writes the loss as the scalar `held_out_loss`, at the step where it is.
+        every: steps between measurements; one more follows at the end.
+        report: is called once, with a line for a person, when the loss has risen.
+
+    Attributes:
+        loss: the last one measured; None before the first.
+    """
+
+    def __init__(
+        self,
+        images: tf.data.Dataset | None,
+        board: TensorBoardLog,
+        every: int,
+        report: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self.loss: float | None = None
+        self._images, self._board, self._every, self._report = images, board, every, report
+        self._least, self._least_step = np.inf, 0
+        self._risen = 0  # measurements in a row
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Makes the function that measures a batch."""
+        self._losses = tf.function(lambda batch: self.model.held_out_losses(batch)[0])
+
+    def on_train_batch_end(self, batch: int, logs: dict) -> None:
+        """Measures the loss if that is due."""
+        if (self._board.step + 1) % self._every == 0:  # this callback comes before the board
+            self._measure(self._board.step + 1)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Measures the loss a last time."""
+        if self._board.step % self._every:
+            self._measure(self._board.step)
+
+    def _measure(self, step: int) -> None:
+        if self._images is None:
+            return
+        with self._board.untimed(), phase("measuring the loss of held-out images"):
+            self.loss = float(np.mean(np.concatenate([self._losses(b) for b in self._images])))
+        self._board.write("held_out_loss", self.loss, step)
+        if self.loss < self._least:
+            self._least, self._least_step = self.loss, step
+        self._risen = self._risen + 1 if self.loss > RISE * self._least else 0
+        if self._risen == PATIENCE:
+            self._report(
+                f"the loss of held-out images has risen from {self._least:.4f} at step "
+                f"{self._least_step:,} to {self.loss:.4f} at step {step:,}: the network begins to "
+                "repeat its training images; train fewer steps, or on more images"
+            )
