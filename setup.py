@@ -6,7 +6,9 @@ from setuptools import find_packages, setup
 
 ONNX = ["onnxruntime>=1.22,<2"]
 TEST = [
+    "flask-cors==6.0.5",
     "kubernetes-validate==1.37.0",
+    "moto[s3]==5.2.5",
     "onnx>=1.18,<2",
     "pytest==9.2.0",
     "pytest-xdist==3.8.0",
@@ -22,6 +24,7 @@ KUBEFLOW = [
     "tenacity>=9,<10",
 ]
 DASHBOARD = ["flask>=3.1,<4", "waitress>=3,<4"]
+S3 = ["boto3>=1.40,<2"]
 
 setup(
     name="iadb-tfx",
@@ -69,6 +72,7 @@ setup(
         "gpu": GPU,
         "kubeflow": KUBEFLOW,
         "onnx": ONNX,
+        "s3": S3,
         "test": TEST,
     },
     entry_points={"console_scripts": ["iadb=pipeline.cli:main"]},

@@ -39,7 +39,7 @@ class DataConfig(ImageOptions, WindowOptions):
     """Where the images are and how they are read."""
 
     folder: str | None = Field(
-        None, min_length=1, description="folder of images, or a URI such as gs://..."
+        None, min_length=1, description="folder of images, or a URI: s3://... or gs://..."
     )
     span: int | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""The error that users fix by changing the data folder or its options."""
+"""The errors that users fix, by changing the data or its options, or by reaching its storage."""
 
 from trainer.common import exit_codes
 
@@ -7,3 +7,29 @@ class ImageDataError(ValueError):
     """The folder, its pattern or its files are not a valid data set; the message is one line."""
 
     exit_code = exit_codes.DATA
+
+
+class StorageError(RuntimeError):
+    """The storage of the images does not answer, or refuses; the message is one line.
+
+    It says nothing about the images, which are therefore neither rejected nor held.
+    """
+
+    exit_code = exit_codes.STORAGE
+
+
+def find_storage_error(error: BaseException) -> StorageError | None:
+    """Finds the StorageError that led to an error, if one did.
+
+    Beam wraps what a function raises in a RuntimeError; from workers in other processes, only the
+    text of its traceback comes back.
+    """
+    found: BaseException | None = error
+    while found and not isinstance(found, StorageError):
+        found = found.__cause__ or found.__context__
+    if found is None:
+        for line in str(error).splitlines():
+            _, name, message = line.partition(f"{StorageError.__module__}.StorageError: ")
+            if name:
+                return StorageError(message)
+    return found

@@ -24,6 +24,7 @@ from tfx.types import artifact_utils
 
 from components.image_example_gen import names
 from components.image_example_gen import report as reports
+from components.image_example_gen.errors import find_storage_error
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shuffle.decoding import COUNTS, NOTES, REASONS, DecodeParts
 from components.image_example_gen.shuffle.earlier import file_keys, find_known
@@ -123,6 +124,7 @@ def write_examples(
 
     Raises:
         ImageDataError: no images, too many rejected files, or an empty split.
+        StorageError: the storage of the images does not answer, or refuses the credentials.
     """
     for folder in (*split_folders.values(), os.path.join(output, INDEX)):
         fileio.makedirs(folder)
@@ -189,6 +191,8 @@ def _partial_folder(output: str) -> Iterator[str]:
         if stop := find_stop(error):
             raise stop from None  # not a failure, after which TFX would remove the output
         fileio.rmtree(partial)
+        if unreachable := find_storage_error(error):
+            raise unreachable from error
         raise
     fileio.rmtree(partial)
 

@@ -4,10 +4,13 @@ A file is an image if it has one of SUFFIXES. Other files (labels.csv, README.tx
 hidden files and folders (.DS_Store, .git) are ignored. Links to folders are not followed, links to
 files only inside the folder.
 
-TFX, whose import takes seconds, is imported only for remote folders.
+Folders behind URIs are read by `storage`. TFX, whose import takes seconds, is imported only for
+those that are not in S3.
 """
 
+import errno
 import hashlib
+import io
 import itertools
 import os
 import re
@@ -16,10 +19,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from types import ModuleType
 from typing import BinaryIO
 
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES, is_remote, storage_of
 
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
@@ -73,17 +76,18 @@ class Listing:
 def list_folder(
     folder: str, *, required: bool = True, names_only: bool = False, span: int = 0, below: str = ""
 ) -> Listing:
-    """Lists the files at any depth below a local folder or a URI (gs://), in one walk.
+    """Lists the files at any depth below a local folder or a URI (gs://, s3://), in one walk.
 
     Args:
         folder: local or a URI.
         required: whether a folder without image files is an error.
-        names_only: leaves out size and time of files behind a URI: each costs a request.
+        names_only: leaves out size and time of files behind a URI where each costs a request.
         span: number of the span that the folder is.
         below: the folder of the span, with which the paths then begin; empty if it is none.
 
     Raises:
         ImageDataError: the folder is missing, unreadable or, if required, has no image file.
+        StorageError: the storage does not answer, or refuses the credentials.
     """
     others: Counter[str] = Counter()
     found = _image_files(_root_of(folder), others, names_only=names_only)
@@ -143,14 +147,27 @@ def describe_endings(counts: Mapping[str, int]) -> str:
 
 
 def open_image(folder: str, path: str) -> BinaryIO:
-    """Opens a file for reading by its path from `list_images(folder)`."""
-    name = os.path.join(folder, path)
-    return _fileio().open(name, "rb") if _is_remote(folder) else open(name, "rb")
+    """Opens a file for reading by its path from `list_images(folder)`.
+
+    One behind a URI is read whole, so that decoding it meets no failure of a network.
+
+    Raises:
+        OSError: this file cannot be read; `strerror` is the reason, for example that it is behind a
+            URI and larger than MAX_IMAGE_BYTES.
+        StorageError: the storage does not answer, or refuses the credentials.
+    """
+    if not is_remote(folder or path):
+        return open(os.path.join(folder, path), "rb")
+    uri = f"{folder.rstrip('/')}/{path}" if folder else path
+    content = storage_of(uri).read(uri, MAX_IMAGE_BYTES)
+    if content is None:
+        raise OSError(errno.EFBIG, f"more than {MAX_IMAGE_BYTES >> 20} MiB")
+    return io.BytesIO(content)
 
 
 def is_folder(path: str) -> bool:
     """Whether a local path or a URI is a folder or a link to one."""
-    return _fileio().isdir(path) if _is_remote(path) else os.path.isdir(path)
+    return storage_of(path).is_folder(path) if is_remote(path) else os.path.isdir(path)
 
 
 def list_folders(folder: str) -> list[str]:
@@ -160,9 +177,8 @@ def list_folders(folder: str) -> list[str]:
         ImageDataError: the folder is missing or unreadable.
     """
     try:
-        if _is_remote(folder):
-            names = [name.rstrip("/") for name in _fileio().listdir(folder)]
-            return sorted(name for name in names if is_folder(f"{folder}/{name}"))
+        if is_remote(folder):
+            return sorted(storage_of(folder).list_folders(folder))
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     except OSError as error:
@@ -178,14 +194,8 @@ def fingerprint(files: Iterable[ImageFile]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _is_remote(folder: str) -> bool:
-    return "://" in folder
-
-
-def _fileio() -> ModuleType:
-    from tfx.dsl.io import fileio
-
-    return fileio
+def _exists(path: str) -> bool:
+    return storage_of(path).exists(path) if is_remote(path) else os.path.exists(path)
 
 
 def _is_image(name: str) -> bool:
@@ -200,8 +210,7 @@ def _ending(name: str) -> str:
 def _root_of(folder: str) -> str:
     root = folder.rstrip("/") or "/"
     if not is_folder(root):
-        exists = _fileio().exists if _is_remote(root) else os.path.exists
-        problem = "not a folder" if exists(root) else "no such folder"
+        problem = "not a folder" if _exists(root) else "no such folder"
         raise ImageDataError(f"{folder}: {problem}; expected a folder with images")
     return root
 
@@ -218,27 +227,22 @@ def _image_files(
     root: str, others: Counter[str], *, names_only: bool = False
 ) -> Iterator[ImageFile]:
     """Yields the images in any order, and counts the other files by their endings."""
-    if _is_remote(root):
+    if is_remote(root):
         return _walk_remote(root, others, names_only)
     return _walk_local(root, others)
 
 
 def _walk_remote(root: str, others: Counter[str], names_only: bool) -> Iterator[ImageFile]:
-    for parent, folders, names in _fileio().walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = parent.rstrip("/").removeprefix(root).lstrip("/")
-        for name in names:
-            if name.startswith("."):
-                continue
-            if not _is_image(name):
-                others[_ending(name)] += 1
-                continue
-            path = os.path.join(below, name)
-            if names_only:
-                yield ImageFile(path)
-                continue
-            info = _fileio().stat(os.path.join(root, path))
-            yield ImageFile(path, info.length, info.mtime_nsec)
+    storage = storage_of(root)
+    for path, stated in storage.walk(root):
+        if any(part.startswith(".") for part in path.split("/")):
+            continue
+        if not _is_image(path):
+            others[_ending(path)] += 1
+        elif stated or names_only:
+            yield ImageFile(path, *(stated or ()))
+        else:
+            yield ImageFile(path, *storage.stat(f"{root}/{path}"))
 
 
 def _walk_local(root: str, others: Counter[str]) -> Iterator[ImageFile]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.storage.remote import is_remote
 from pipeline.config import ConfigError, DataConfig, PipelineConfig, load, require_folder
 from pipeline.config_values import read_values
 from pipeline.console.progress import showing
@@ -157,16 +157,11 @@ def _keep(choice: Choice, workspace: Workspace) -> None:
 
 
 def _look(data: DataConfig) -> Pictures:
-    if "://" not in data.folder:
+    if not is_remote(data.folder):
         return look(data)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow lists and reads the files
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow lists and reads gs://
     with logging_to(Path(os.devnull), verbose=False), showing(make_console(), "looking at images"):
-        import tensorflow as tf
-
-        try:
-            return look(data)
-        except tf.errors.OpError as error:
-            raise ImageDataError(f"{data.folder}: cannot be read: {first_line(error)}") from None
+        return look(data)
 
 
 def _read_data(overrides: Sequence[str]) -> DataConfig:

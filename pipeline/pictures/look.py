@@ -1,7 +1,7 @@
 """Looks at a folder of images before anything is configured: how many, how large, which colors.
 
 Of a large folder, a sample of files is opened, and of those only as many are decoded as about a
-second allows. Imports neither TFX nor TensorFlow for local folders.
+second allows. Imports neither TFX nor TensorFlow for local folders and S3.
 """
 
 import functools
@@ -19,6 +19,7 @@ from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import ImageFile, list_images, open_image
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import choose_window, list_spans
+from components.image_example_gen.storage.remote import is_remote
 from pipeline.config import DataConfig
 from trainer.common.text import shorten
 
@@ -121,9 +122,10 @@ def look(data: DataConfig) -> Pictures:
 
     Raises:
         ImageDataError: a folder is missing or unreadable, has no images, or none can be read.
+        StorageError: the storage does not answer, or refuses the credentials.
     """
     places = _list_places(data)
-    sample = _choose_evenly(places, REMOTE_SAMPLE if "://" in data.folder else SAMPLE)
+    sample = _choose_evenly(places, REMOTE_SAMPLE if is_remote(data.folder) else SAMPLE)
     options = ImageOptions(resolution=SIDE, min_size=1, max_pixels=data.max_pixels)
     problems: list[str] = []
     headers = {
@@ -196,10 +198,6 @@ def _read(
         reason = str(rejected)
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
-    except Exception:  # TensorFlow's own
-        if "://" not in place.folder:
-            raise
-        reason = "cannot be read"
     problems.append(f"{shorten(place.file.path)!r} ({reason})")
     return None
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-import tensorflow as tf
 
 from components.image_example_gen import names
 from components.image_example_gen.decode import RejectedImage, decode
@@ -139,8 +138,6 @@ class DecodeParts(beam.DoFn):
             return _Result(Outcome(str(reason)))
         except OSError as error:
             return _Result(Outcome(f"{UNREADABLE} ({error.strerror})"))
-        except tf.errors.OpError:  # raised for remote folders
-            return _Result(Outcome(UNREADABLE))
         row = to_row(file, image, source, self._options, self._split_salt)
         example = b"" if row.split == OMITTED else row.example
         return _Result(Outcome("", image.notes), bytes.fromhex(row.sha256), row.split, example)

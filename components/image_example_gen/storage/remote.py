@@ -1,0 +1,70 @@
+"""One interface to folders behind URIs: S3 by boto3, all others (gs://) by TFX."""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+MAX_IMAGE_BYTES = 256 << 20  # an image behind a URI is read whole, before it is decoded
+
+
+class Stat(NamedTuple):
+    """Size in bytes, and time of the last modification in nanoseconds since 1970."""
+
+    size: int
+    mtime_ns: int
+
+
+class Storage(Protocol):
+    """Folders and files of one kind of URI. A folder is what has files below it.
+
+    All methods raise a StorageError if the storage does not answer or refuses the credentials, and
+    an OSError, whose `strerror` is the reason, for a single file that cannot be read.
+    """
+
+    def is_folder(self, uri: str) -> bool:
+        """Whether the URI is a folder."""
+        ...
+
+    def exists(self, uri: str) -> bool:
+        """Whether the URI is a file."""
+        ...
+
+    def list_folders(self, uri: str) -> list[str]:
+        """Lists the names of the folders in a folder, in any order."""
+        ...
+
+    def walk(self, uri: str) -> Iterator[tuple[str, Stat | None]]:
+        """Yields the files at any depth, by their path below the folder; None costs `stat`."""
+        ...
+
+    def stat(self, uri: str) -> Stat:
+        """Returns size and time of a file."""
+        ...
+
+    def read(self, uri: str, max_bytes: int) -> bytes | None:
+        """Reads a file; None if it has more bytes."""
+        ...
+
+    def read_range(self, uri: str, start: int, size: int) -> bytes:
+        """Reads so many bytes of a file from `start`, fewer at its end."""
+        ...
+
+
+def is_remote(path: str) -> bool:
+    """Whether it is a URI and not a local path."""
+    return "://" in path
+
+
+def needs_tfx(path: str) -> bool:
+    """Whether it is a URI that only TFX can read, whose import takes seconds."""
+    return is_remote(path) and not path.startswith("s3://")
+
+
+def storage_of(uri: str) -> Storage:
+    """The storage of a URI; its library is imported now."""
+    if needs_tfx(uri):
+        from components.image_example_gen.storage.tfx_files import TfxFiles
+
+        return TfxFiles()
+    from components.image_example_gen.storage.s3 import S3
+
+    return S3()

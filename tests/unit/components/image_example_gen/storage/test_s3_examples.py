@@ -1,0 +1,72 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from components.image_example_gen.errors import ImageDataError, StorageError
+from tests.s3_server import BUCKET, CUT, DENIED, REFUSED, THROTTLED
+
+FOLDER = f"s3://{BUCKET}/forty"
+
+
+@pytest.fixture
+def forty_in_s3(forty, server, faulty):
+    """The faulty server, which has the forty images."""
+    folder, _ = forty
+    for path in folder.rglob("*.png"):
+        key = f"forty/{path.relative_to(folder).as_posix()}"
+        server[1].put_object(Bucket=BUCKET, Key=key, Body=path.read_bytes())
+    return faulty
+
+
+def contents(artifact):
+    """The files of an artifact but its index, which depends on the times of the images."""
+    root = Path(artifact.uri)
+    files = [path for path in root.rglob("*.*") if path.is_file() and path.parent.name != ".index"]
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+def test_images_in_s3_become_the_examples_of_the_same_images_in_a_folder(
+    forty, forty_in_s3, run_executor
+):
+    forty_in_s3.fail(THROTTLED, "cats/03.png", times=1)
+    forty_in_s3.fail(CUT, "dogs/02.png", times=1)
+    assert contents(run_executor(FOLDER, resolution=12)) == contents(forty[1])
+
+
+def test_an_image_that_may_not_be_read_is_rejected_with_its_reason(forty_in_s3, run_executor):
+    forty_in_s3.fail(DENIED, "cats/03.png")
+    report = json.loads(contents(run_executor(FOLDER, resolution=12))["rejected.json"])
+    assert report["rejected_files"] == [["cats/03.png", "cannot be read (Permission denied)"]]
+
+
+def test_an_image_that_could_not_be_read_is_read_by_the_next_run_and_no_other(
+    forty, forty_in_s3, run_executor, tmp_path
+):
+    for number in "12":
+        (tmp_path / number).mkdir()
+    forty_in_s3.fail(DENIED, "cats/03.png")
+    run_executor(FOLDER, resolution=12, uri=tmp_path / "1")
+    forty_in_s3.faults.clear()
+    forty_in_s3.requests.clear()
+    assert contents(run_executor(FOLDER, resolution=12, uri=tmp_path / "2")) == contents(forty[1])
+    assert [each for each in forty_in_s3.requests if ".png" in each] == [
+        f"GET /{BUCKET}/forty/cats/03.png"
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("fault", [CUT, THROTTLED, REFUSED])
+def test_no_image_is_rejected_because_the_storage_fails(forty_in_s3, run_executor, fault, workers):
+    forty_in_s3.fail(fault, "dogs/02.png")
+    with pytest.raises(StorageError) as raised:
+        run_executor(FOLDER, f"--direct_num_workers={workers}", resolution=12)
+    assert not isinstance(raised.value, ImageDataError)
+    assert str(raised.value).startswith(f"{FOLDER}/dogs/02.png: ")
+    assert "\n" not in str(raised.value)
+
+
+def test_images_held_out_in_s3_are_read(forty, forty_in_s3, run_executor):
+    artifact = run_executor(forty[0], resolution=12, holdout=f"{FOLDER}/cats")
+    report = json.loads(contents(artifact)["rejected.json"])
+    assert report["splits"]["holdout"] == 20
