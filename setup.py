@@ -57,6 +57,7 @@ setup(
         "numpy>=1.26,<3",
         "pillow>=11.3,<13",
         "prometheus-client>=0.22,<1",
+        "pyarrow>=18.1,<19",
         "pydantic>=2.14,<3",
         "pyyaml>=6,<7",
         "requests>=2.32,<3",

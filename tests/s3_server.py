@@ -102,7 +102,7 @@ def _handler(faulty: FaultyS3, host: str, port: int) -> type[BaseHTTPRequestHand
             if fault in _ANSWERS:
                 status, code, message = _ANSWERS[fault]
                 text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-                self._answer(status, {"Content-Type": "application/xml"}, text.encode())
+                self._answer(status, {"Content-Type": "application/xml"}, text.encode(), len(text))
                 return
             server = http.client.HTTPConnection(host, port)
             server.request(self.command, self.path, headers=dict(self.headers))
@@ -113,18 +113,24 @@ def _handler(faulty: FaultyS3, host: str, port: int) -> type[BaseHTTPRequestHand
                 for name, value in found.getheaders()
                 if name.lower() not in ("connection", "content-length", "transfer-encoding")
             }
-            self._answer(found.status, headers, body, cut=fault == CUT)
+            length = len(body) if self.command != "HEAD" else int(found.getheader("Content-Length"))
+            self._answer(found.status, headers, body, length, cut=fault == CUT)
             server.close()
 
         do_HEAD = do_GET  # noqa: N815
 
         def _answer(
-            self, status: int, headers: dict[str, str], body: bytes, cut: bool = False
+            self,
+            status: int,
+            headers: dict[str, str],
+            body: bytes,
+            length: int,
+            cut: bool = False,
         ) -> None:
             self.send_response_only(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(length))
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body[: len(body) // 2] if cut else body)

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.options import ImageOptions
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -35,10 +36,6 @@ WHITES = {(2**bits - 1,) for bits in range(9, 16)}  # of fewer than 16 bits
 # Notes on images that are accepted.
 PROFILE_IGNORED = "color profile ignored, because it is damaged or for another kind of image"
 NEARLY_BLACK = "nearly black, with no value above 16 of 255, like 12-bit data in 16-bit files"
-
-
-class RejectedImage(ValueError):  # noqa: N818 - a verdict on the file, not an error
-    """The file is not a valid image; the message is the reason, one of a few fixed phrases."""
 
 
 @dataclass(frozen=True)

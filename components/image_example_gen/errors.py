@@ -1,4 +1,4 @@
-"""The errors that users fix, by changing the data or its options, or by reaching its storage."""
+"""What can be wrong with the data, with one of its images, or with where they are."""
 
 from trainer.common import exit_codes
 
@@ -7,6 +7,10 @@ class ImageDataError(ValueError):
     """The folder, its pattern or its files are not a valid data set; the message is one line."""
 
     exit_code = exit_codes.DATA
+
+
+class RejectedImage(ValueError):  # noqa: N818 - a verdict on the file, not an error
+    """The file is not a valid image; the message is the reason, one of a few fixed phrases."""
 
 
 class StorageError(RuntimeError):

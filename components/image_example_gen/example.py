@@ -41,7 +41,7 @@ def to_row(
     group = split_group(file.path_in_span, sha256, options)
     features = {
         examples.IMAGE: _bytes(_to_png(image.pixels)),
-        examples.LABEL: _bytes(class_label(file.path_in_span).encode()),
+        examples.LABEL: _bytes(file.class_label.encode()),
         examples.PATH: _bytes(file.path.encode()),
         examples.SHA256: _bytes(sha256.encode()),
         examples.GROUP: _bytes(group.encode()),
@@ -58,12 +58,6 @@ def to_row(
         choose_split(group, file.span, source, options, split_salt),
         example.SerializeToString(deterministic=True),
     )
-
-
-def class_label(path: str) -> str:
-    """Returns the first folder of a path in its span; empty for an image outside folders."""
-    first, slash, _ = path.partition("/")
-    return first if slash else ""
 
 
 def split_group(path: str, sha256: str, options: ImageOptions) -> str:

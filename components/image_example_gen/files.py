@@ -1,34 +1,42 @@
-"""Lists the image files below a folder and fingerprints them.
+"""Lists the images below a folder, in files and in archives, and fingerprints them.
 
-A file is an image if it has one of SUFFIXES. Other files (labels.csv, README.txt) are only counted;
-hidden files and folders (.DS_Store, .git) are ignored. Links to folders are not followed, links to
-files only inside the folder.
+A file is an image if it has one of SUFFIXES, and an archive if it has one of those in `archives`,
+whose entries are listed as if it were a folder. Other files (labels.csv, README.txt) are only
+counted; hidden files and folders (.DS_Store, .git) are ignored. Links to folders are not followed,
+links to files only inside the folder.
 
 Folders behind URIs are read by `storage`. TFX, whose import takes seconds, is imported only for
 those that are not in S3.
 """
 
-import errno
 import hashlib
-import io
 import itertools
 import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import BinaryIO
 
+from components.image_example_gen.archives.entry import PARQUET, ROWS
+from components.image_example_gen.archives.entry import SUFFIXES as ARCHIVES
+from components.image_example_gen.archives.listing import list_entries
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES, is_remote, storage_of
+from components.image_example_gen.storage.local import printable_path, walk_local
+from components.image_example_gen.storage.remote import (
+    exists,
+    is_folder,
+    is_remote,
+    join,
+    storage_of,
+)
 
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 )
 NO_ENDING = "none"
 SHOWN_ENDINGS = 5
+QUICK_ROWS = 16  # at the beginning of a row group
 
 
 @dataclass(frozen=True, slots=True)  # there may be millions
@@ -38,11 +46,17 @@ class ImageFile:
     Attributes:
         path: relative to the data folder, with forward slashes; bytes that are not UTF-8 are
             escaped.
-        size: size in bytes.
+        size: size in bytes; 0 in Parquet, where only the content tells it.
         mtime_ns: time of the last modification, in nanoseconds since 1970.
         problem: why the file cannot be opened; empty if it can.
         span: number of its span.
         span_folder: folder of its span, with which the path begins; empty for the data folder.
+        entry: length of its name in an archive, with which the path ends; 0 for a file.
+        offset: of its content in the archive, as in `archives.entry`.
+        label: that the archive states; empty if it states none.
+        archive_size: in bytes; 0 for a file.
+
+    Size and problem of an entry are its own, the time is that of the archive.
     """
 
     path: str
@@ -51,6 +65,35 @@ class ImageFile:
     problem: str = ""
     span: int = 0
     span_folder: str = ""
+    entry: int = 0
+    offset: int = 0
+    label: str = ""
+    archive_size: int = 0
+
+    @property
+    def state(self) -> str:
+        """Text that differs if the content may: path, size, time, and the place in an archive."""
+        text = f"{self.path}\0{self.size}\0{self.mtime_ns}"
+        if not self.entry:
+            return text
+        return f"{text}\0{self.entry}\0{self.offset}\0{self.archive_size}\0{self.label}"
+
+    @property
+    def archive(self) -> str:
+        """The path of its archive, relative to the data folder; empty for a file."""
+        return self.path[: -self.entry - 1] if self.entry else ""
+
+    @property
+    def class_label(self) -> str:
+        """What its archive states, or the first folder in its span; empty outside folders."""
+        path = self.path_in_span
+        first, slash, _ = (path[: -self.entry - 1] if self.entry else path).partition("/")
+        return self.label or (first if slash else "")
+
+    @property
+    def quick(self) -> bool:
+        """Whether it is read without many others: not far inside a row group of Parquet."""
+        return not self.archive.lower().endswith(PARQUET) or self.offset % ROWS < QUICK_ROWS
 
     @property
     def path_in_span(self) -> str:
@@ -93,8 +136,8 @@ def list_folder(
     found = _image_files(_root_of(folder), others, names_only=names_only)
     if below:
         found = (
-            ImageFile(f"{below}/{f.path}", f.size, f.mtime_ns, f.problem, span, below)
-            for f in found
+            replace(file, path=f"{below}/{file.path}", span=span, span_folder=below)
+            for file in found
         )
     images = list(found)
     if required and not images:
@@ -146,30 +189,6 @@ def describe_endings(counts: Mapping[str, int]) -> str:
     return ", ".join(texts)
 
 
-def open_image(folder: str, path: str) -> BinaryIO:
-    """Opens a file for reading by its path from `list_images(folder)`.
-
-    One behind a URI is read whole, so that decoding it meets no failure of a network.
-
-    Raises:
-        OSError: this file cannot be read; `strerror` is the reason, for example that it is behind a
-            URI and larger than MAX_IMAGE_BYTES.
-        StorageError: the storage does not answer, or refuses the credentials.
-    """
-    if not is_remote(folder or path):
-        return open(os.path.join(folder, path), "rb")
-    uri = f"{folder.rstrip('/')}/{path}" if folder else path
-    content = storage_of(uri).read(uri, MAX_IMAGE_BYTES)
-    if content is None:
-        raise OSError(errno.EFBIG, f"more than {MAX_IMAGE_BYTES >> 20} MiB")
-    return io.BytesIO(content)
-
-
-def is_folder(path: str) -> bool:
-    """Whether a local path or a URI is a folder or a link to one."""
-    return storage_of(path).is_folder(path) if is_remote(path) else os.path.isdir(path)
-
-
 def list_folders(folder: str) -> list[str]:
     """Lists the names of the folders in a folder, sorted, without links.
 
@@ -187,19 +206,40 @@ def list_folders(folder: str) -> list[str]:
 
 
 def fingerprint(files: Iterable[ImageFile]) -> str:
-    """Returns a digest of the paths, sizes, modification times and problems of the files."""
+    """Returns a digest of the states and the problems of the files."""
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.path}\0{file.size}\0{file.mtime_ns}\0{file.problem}\n".encode())
+        digest.update(f"{file.state}\0{file.problem}\n".encode())
     return f"sha256:{digest.hexdigest()}"
-
-
-def _exists(path: str) -> bool:
-    return storage_of(path).exists(path) if is_remote(path) else os.path.exists(path)
 
 
 def _is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def _is_archive(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in ARCHIVES
+
+
+def _entries(root: str, archive: ImageFile, others: Counter[str]) -> Iterator[ImageFile]:
+    """Yields the images in an archive, and the archive itself if something is wrong with it."""
+    for name, size, offset, label, problem in list_entries(join(root, archive.path)):
+        if not name:
+            yield replace(archive, problem=problem)
+        elif problem or _is_image(name) or archive.path.lower().endswith(PARQUET):
+            shown = printable_path(name)
+            yield ImageFile(
+                f"{archive.path}/{shown}",
+                size,
+                archive.mtime_ns,
+                problem,
+                entry=len(shown),
+                offset=offset,
+                label=label,
+                archive_size=archive.size,
+            )
+        else:
+            others[_ending(name)] += 1
 
 
 def _ending(name: str) -> str:
@@ -210,7 +250,7 @@ def _ending(name: str) -> str:
 def _root_of(folder: str) -> str:
     root = folder.rstrip("/") or "/"
     if not is_folder(root):
-        problem = "not a folder" if _exists(root) else "no such folder"
+        problem = "not a folder" if exists(root) else "no such folder"
         raise ImageDataError(f"{folder}: {problem}; expected a folder with images")
     return root
 
@@ -219,7 +259,8 @@ def _no_images(folder: str, others: Mapping[str, int]) -> ImageDataError:
     found = f", found {describe_endings(others)}" if others else ""
     return ImageDataError(
         f"{folder}: no image files below this folder{found}; image files end in "
-        f"{' '.join(sorted(SUFFIXES))}, and links to folders are not followed"
+        f"{' '.join(sorted(SUFFIXES))}, archives of them in {' '.join(ARCHIVES)}, and links to "
+        "folders are not followed"
     )
 
 
@@ -237,66 +278,22 @@ def _walk_remote(root: str, others: Counter[str], names_only: bool) -> Iterator[
     for path, stated in storage.walk(root):
         if any(part.startswith(".") for part in path.split("/")):
             continue
-        if not _is_image(path):
+        if _is_archive(path):
+            found = stated or storage.stat(join(root, path))
+            yield from _entries(root, ImageFile(path, *found), others)
+        elif not _is_image(path):
             others[_ending(path)] += 1
         elif stated or names_only:
             yield ImageFile(path, *(stated or ()))
         else:
-            yield ImageFile(path, *storage.stat(f"{root}/{path}"))
+            yield ImageFile(path, *storage.stat(join(root, path)))
 
 
 def _walk_local(root: str, others: Counter[str]) -> Iterator[ImageFile]:
-    real_root = os.path.realpath(root)
-    waiting = [""]
-    while waiting:
-        below = waiting.pop()
-        try:
-            with os.scandir(os.path.join(root, below)) as entries:
-                for entry in entries:
-                    path = os.path.join(below, entry.name)
-                    if entry.name.startswith("."):
-                        continue
-                    if _is_folder(entry):
-                        if not entry.is_symlink():
-                            waiting.append(path)
-                    elif _is_image(entry.name):
-                        yield _inspect(entry, _printable(path), real_root)
-                    else:
-                        others[_ending(entry.name)] += 1
-        except OSError as error:
-            if not below:
-                raise ImageDataError(
-                    f"{root}: the folder cannot be read ({error.strerror})"
-                ) from None
-            yield ImageFile(_printable(below), problem=f"folder cannot be read ({error.strerror})")
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    """Whether it is a folder or a link to one."""
-    try:
-        return entry.is_dir()
-    except OSError:  # a loop of links
-        return False
-
-
-def _inspect(entry: os.DirEntry, path: str, real_root: str) -> ImageFile:
-    try:
-        entry.path.encode()
-    except UnicodeEncodeError:
-        return ImageFile(path, problem="name is not UTF-8")
-    try:
-        # Only a link can lead out of the folder.
-        link = os.path.realpath(entry.path, strict=True) if entry.is_symlink() else None
-        info = os.stat(link) if link else entry.stat(follow_symlinks=False)
-    except OSError:
-        return ImageFile(path, problem="broken link")
-    if link and os.path.commonpath((link, real_root)) != real_root:
-        return ImageFile(path, problem="link to a file outside the folder")
-    # Opening a pipe would block forever.
-    if not stat.S_ISREG(info.st_mode):
-        return ImageFile(path, problem="not a regular file")
-    return ImageFile(path, info.st_size, info.st_mtime_ns)
-
-
-def _printable(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    for path, stat, problem in walk_local(root, lambda name: _is_image(name) or _is_archive(name)):
+        if not problem and _is_archive(path):
+            yield from _entries(root, ImageFile(path, *stat), others)
+        elif problem or stat:
+            yield ImageFile(path, *(stat or ()), problem=problem)
+        else:
+            others[_ending(path)] += 1

@@ -15,7 +15,6 @@ from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import (
     ImageFile,
     Listing,
-    is_folder,
     list_folder,
     list_folders,
     sort_files,
@@ -26,6 +25,7 @@ from components.image_example_gen.pattern import (
     folder_expression,
     has_spans,
 )
+from components.image_example_gen.storage.remote import is_folder
 from trainer import examples
 
 EPOCH = date(1970, 1, 1)
@@ -63,8 +63,8 @@ class ImageSource:
     window: tuple[Span, ...] = (WHOLE_FOLDER,)
     split: str | None = None
 
-    def listing(self) -> Listing:
-        """Lists the files of the window.
+    def listing(self, *, names_only: bool = False) -> Listing:
+        """Lists the files of the window; `names_only` as in `list_folder`.
 
         Raises:
             ImageDataError: the last span of the window has no images, or a folder is unreadable.
@@ -74,6 +74,7 @@ class ImageSource:
             listed = list_folder(
                 os.path.join(self.folder, span.folder).rstrip("/"),
                 required=span is self.window[-1],
+                names_only=names_only,
                 span=span.number,
                 below=span.folder,
             )
@@ -82,9 +83,9 @@ class ImageSource:
         sort_files(files)
         return Listing(files, others)
 
-    def list_files(self) -> list[ImageFile]:
+    def list_files(self, *, names_only: bool = False) -> list[ImageFile]:
         """Lists the image files of the window, sorted by path, as `listing` does."""
-        return self.listing().images
+        return self.listing(names_only=names_only).images
 
 
 def holdout_source(folder: str) -> ImageSource:

@@ -84,7 +84,7 @@ def plan(pipeline: Pipeline, listed: Sequence[Listed]) -> Planned:
 
     Args:
         pipeline: of the run.
-        listed: the images that it will read, with sizes if they are local.
+        listed: the images that it will read; the cache is found if they have sizes and times.
     """
     nodes = [node for node in pipeline.components if not isinstance(node, Resolver)]
     properties = {

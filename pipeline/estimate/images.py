@@ -2,21 +2,24 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 
-from components.image_example_gen.decode import RejectedImage, decode
-from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import ImageFile, list_folder, open_image
+from components.image_example_gen.decode import decode
+from components.image_example_gen.errors import ImageDataError, RejectedImage
+from components.image_example_gen.files import ImageFile
+from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.spans import (
     ImageSource,
     choose_window,
     holdout_source,
     list_spans,
 )
+from components.image_example_gen.storage.remote import needs_tfx
 from pipeline.config import DataConfig
 
 SAMPLE = 64  # images
@@ -30,7 +33,7 @@ class Listed:
 
     Attributes:
         source: where they are and which split they are for.
-        files: sorted by path; without sizes if they are remote.
+        files: sorted by path; without sizes and times if each would cost a request.
     """
 
     source: ImageSource
@@ -44,7 +47,7 @@ class Sample:
     Attributes:
         images: uint8 [N, H, W, C], those that were accepted, at least one.
         labels: the class of each; may be empty.
-        seconds: per file, with as many threads as a run uses.
+        seconds: per file, with as many threads as a run uses; without reading from archives.
         file_bytes: mean size of a file.
         example_bytes: mean size of the example of an image.
         accepted: share of the files.
@@ -67,21 +70,19 @@ def list_files(data: DataConfig) -> list[Listed]:
 
     Raises:
         ImageDataError: a folder is missing or unreadable, or has no images.
+        StorageError: the storage does not answer, or refuses the credentials.
     """
     spans = list_spans(data.folder, data.pattern)
     window = tuple(choose_window(spans, data.span, data.window, data.exclude))
     sources = [ImageSource(data.folder, window)]
     if data.holdout:
         sources.append(holdout_source(data.holdout))
-    return [
-        Listed(source, [*_names(source)] if is_remote(source) else source.list_files())
-        for source in sources
-    ]
+    return [Listed(source, source.list_files(names_only=True)) for source in sources]
 
 
-def is_remote(source: ImageSource) -> bool:
-    """Whether the files of a source are behind a URI, and are listed without sizes."""
-    return "://" in os.path.join(source.folder, source.window[0].folder)
+def has_sizes(source: ImageSource) -> bool:
+    """Whether the files of a source are listed with sizes and times."""
+    return not needs_tfx(os.path.join(source.folder, source.window[0].folder))
 
 
 def take_sample(
@@ -97,36 +98,47 @@ def take_sample(
 
     Raises:
         NoSampleError: none of them would be accepted.
+        StorageError: the storage does not answer, or refuses the credentials.
     """
-    # Their imports take seconds.
-    import tensorflow as tf
+    # Its import takes seconds.
+    from components.image_example_gen.example import to_row
 
-    from components.image_example_gen.example import class_label, to_row
+    def read(file: ImageFile) -> BinaryIO | None:
+        try:
+            return None if file.problem else reader.open(file)
+        except (RejectedImage, OSError):
+            return None
 
-    def convert(file: ImageFile) -> tuple[np.ndarray, str, int, int] | None:
-        if file.problem:
+    def convert(
+        file: ImageFile, content: BinaryIO | None
+    ) -> tuple[np.ndarray, str, int, int] | None:
+        if content is None and (file.archive or (content := read(file)) is None):
             return None
         try:
-            with open_image(listed.source.folder, file.path) as stream:
-                image = decode(stream, data)
-                stream.seek(0, os.SEEK_END)
-                size = stream.tell()
-        except (RejectedImage, OSError, tf.errors.OpError):  # the last one from remote folders
+            with content:
+                image = decode(content, data)
+                size = content.seek(0, os.SEEK_END)
+        except (RejectedImage, OSError):
             return None
         row = to_row(file, image, listed.source, data)
-        return image.pixels, class_label(file.path_in_span), len(row.example), size
+        return image.pixels, file.class_label, len(row.example), size
 
-    count = min(count, len(listed.files))
-    chosen = [listed.files[i * len(listed.files) // count] for i in range(count)]
-    convert(chosen[0])  # the first one also loads Pillow's decoders
-    found, files, begun = [], 0, time.monotonic()
-    with ThreadPoolExecutor(THREADS) as threads:
+    quick = [file for file in listed.files if file.quick]
+    count = min(count, len(quick))
+    chosen = [quick[i * len(quick) // count] for i in range(count)]
+    found, files, taken = [], 0, 0.0
+    with ImageReader(listed.source.folder) as reader, ThreadPoolExecutor(THREADS) as threads:
+        convert(chosen[0], read(chosen[0]))  # the first one also loads Pillow's decoders
+        begun = time.monotonic()
         for part in (chosen[i::4] for i in range(min(4, count))):
-            found += threads.map(convert, part)
+            # A run reads archives in order and each block once, in little time.
+            contents = [read(file) if file.archive else None for file in part]
+            started = time.monotonic()
+            found += threads.map(convert, part, contents)
+            taken += time.monotonic() - started
             files += len(part)
             if time.monotonic() - begun > seconds:
                 break
-    taken = time.monotonic() - begun
     accepted = [each for each in found if each is not None]
     if not accepted:
         raise NoSampleError(f"{data.folder}: none of {files:,} sampled files would be accepted")
@@ -151,16 +163,5 @@ def count_used(listed: Listed, data: DataConfig) -> float:
 
 
 def count_classes(listed: Listed) -> int:
-    """The number of first-level folders with images in a span."""
-    firsts = {file.path_in_span.partition("/") for file in listed.files}
-    return len({first for first, slash, _ in firsts if slash})
-
-
-def _names(source: ImageSource) -> Iterator[ImageFile]:
-    """The files of a remote source without their sizes, each of which would cost a request."""
-    for span in source.window:
-        folder = os.path.join(source.folder, span.folder).rstrip("/")
-        required = span is source.window[-1]
-        yield from list_folder(
-            folder, required=required, names_only=True, span=span.number, below=span.folder
-        ).images
+    """The number of labels."""
+    return len({file.class_label for file in listed.files} - {""})

@@ -14,7 +14,7 @@ from pipeline.estimate.images import (
     Sample,
     count_classes,
     count_used,
-    is_remote,
+    has_sizes,
     list_files,
     take_sample,
 )
@@ -63,7 +63,7 @@ class Survey:
         Raises:
             WorkspaceError: it does not.
         """
-        if self.runs and any(is_remote(each.source) for each in self.listed):
+        if self.runs and not all(has_sizes(each.source) for each in self.listed):
             return  # without the sizes of the files, it is not known what the cache will answer
         if SURE * self.need.peak > self.free:
             require_space(self.need, self.free, self.files, workspace)

@@ -59,8 +59,11 @@ def print_estimate(
 
 def _describe_images(config: PipelineConfig, found: Survey) -> str:
     sample = found.sample
-    known = sum(file.size for each in found.listed for file in each.files)
-    amount = size(known) if known else f"about {size(sample.file_bytes * found.files)}"
+    sizes = [file.size for each in found.listed for file in each.files if not file.problem]
+    unknown = sizes.count(0)
+    amount = size(sum(sizes) + unknown * sample.file_bytes)
+    if unknown:
+        amount = f"about {amount}"
     side = config.data.resolution
     text = (
         f"{printable(config.data.folder)}: {found.files:,} images, {amount}; "

@@ -4,6 +4,7 @@ Of a large folder, a sample of files is opened, and of those only as many are de
 second allows. Imports neither TFX nor TensorFlow for local folders and S3.
 """
 
+import contextlib
 import functools
 import math
 import os
@@ -16,8 +17,9 @@ import numpy as np
 
 from components.image_example_gen.decode import ImageHeader, RejectedImage, decode, read_header
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import ImageFile, list_images, open_image
+from components.image_example_gen.files import ImageFile, list_images
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.spans import choose_window, list_spans
 from components.image_example_gen.storage.remote import is_remote
 from pipeline.config import DataConfig
@@ -125,15 +127,16 @@ def look(data: DataConfig) -> Pictures:
         StorageError: the storage does not answer, or refuses the credentials.
     """
     places = _list_places(data)
-    sample = _choose_evenly(places, REMOTE_SAMPLE if is_remote(data.folder) else SAMPLE)
+    quick = [place for place in places if place.file.quick]
+    sample = _choose_evenly(quick, REMOTE_SAMPLE if is_remote(data.folder) else SAMPLE)
     options = ImageOptions(resolution=SIDE, min_size=1, max_pixels=data.max_pixels)
     problems: list[str] = []
-    headers = {
-        place: header
-        for place in sample
-        if (header := _read(place, read_header, options, problems))
-    }
-    colors = _look_at_colors(headers, options, problems)
+    with contextlib.ExitStack() as stack:
+        folders = {place.folder for place in sample}
+        readers = {folder: stack.enter_context(ImageReader(folder)) for folder in folders}
+        read = functools.partial(_read, readers=readers, options=options, problems=problems)
+        headers = {place: header for place in sample if (header := read(place, read_header))}
+        colors = _look_at_colors(headers, read)
     if not colors:
         raise ImageDataError(
             f"{data.folder}: none of the image files that were opened can be read, "
@@ -170,7 +173,7 @@ def _list_places(data: DataConfig) -> list[_Place]:
 
 
 def _class_of(place: _Place) -> str:
-    return os.path.dirname(place.file.path).partition("/")[0]
+    return place.file.class_label
 
 
 def _choose_evenly(places: Sequence[_Place], count: int) -> list[_Place]:
@@ -184,6 +187,7 @@ def _choose_evenly(places: Sequence[_Place], count: int) -> list[_Place]:
 def _read(
     place: _Place,
     read: Callable[[BinaryIO, ImageOptions], Result],
+    readers: Mapping[str, ImageReader],
     options: ImageOptions,
     problems: list[str],
 ) -> Result | None:
@@ -191,7 +195,7 @@ def _read(
     try:
         if place.file.problem:
             raise RejectedImage(place.file.problem)
-        with warnings.catch_warnings(), open_image(place.folder, place.file.path) as stream:
+        with warnings.catch_warnings(), readers[place.folder].open(place.file) as stream:
             warnings.simplefilter("ignore")  # Pillow's about damaged files
             return read(stream, options)
     except RejectedImage as rejected:
@@ -203,7 +207,7 @@ def _read(
 
 
 def _look_at_colors(
-    headers: Mapping[_Place, ImageHeader], options: ImageOptions, problems: list[str]
+    headers: Mapping[_Place, ImageHeader], read: Callable[..., _Colors | None]
 ) -> list[_Colors]:
     """Decodes images within MAX_DECODED, or the smallest if they are all larger."""
     costs = {
@@ -217,7 +221,6 @@ def _look_at_colors(
             left -= cost
     if not chosen:
         chosen = sorted(costs, key=costs.get)[:1]
-    read = functools.partial(_read, options=options, problems=problems)
     found = [
         read(place, _transparent_colors if headers[place].may_be_transparent else _opaque_colors)
         for place in chosen

@@ -1,8 +1,9 @@
 """The files that runs have read, span by span, as the journal keeps them.
 
 A snapshot of a span has, for each of its files, an eight-byte digest of the path in the span's
-folder, the size and the modification time. The journal keeps the union of what runs have read: the
-same workspace may be used with several folders, and files that were removed may come back.
+folder, the size, the modification time and the place in an archive. The journal keeps the union of
+what runs have read: the same workspace may be used with several folders, and files that were
+removed may come back.
 TFX is imported for remote folders only.
 """
 
@@ -56,5 +57,4 @@ def remember(journal: Journal, found: dict[int, bytes]) -> None:
 
 
 def _digest(file: ImageFile) -> bytes:
-    text = f"{file.path}\0{file.size}\0{file.mtime_ns}"
-    return blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
+    return blake2b(file.state.encode(), digest_size=DIGEST_BYTES).digest()

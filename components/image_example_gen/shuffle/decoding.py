@@ -1,20 +1,23 @@
 """Decodes the images of a part to the examples in its file, unless an earlier run did."""
 
+import functools
 import os
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
 
 from components.image_example_gen import names
-from components.image_example_gen.decode import RejectedImage, decode
+from components.image_example_gen.decode import decode
+from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.example import choose_split, split_group, to_row
-from components.image_example_gen.files import ImageFile, open_image
+from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.report import OMITTED
 from components.image_example_gen.shuffle.files import PART_SUFFIX
 from components.image_example_gen.shuffle.parts import Member, Part
@@ -91,10 +94,11 @@ class DecodeParts(beam.DoFn):
         source = self._sources[part.source]
         members = part.members()
         results: list[tuple[Member, _Result]] = []
-        for first in range(0, len(members), FILES_PER_BATCH):
-            batch = members[first : first + FILES_PER_BATCH]
-            with counted(DECODED, len(batch)):
-                results += zip(batch, self._results(batch, source), strict=True)
+        with ImageReader(source.folder) as reader:
+            for first in range(0, len(members), FILES_PER_BATCH):
+                batch = members[first : first + FILES_PER_BATCH]
+                with counted(DECODED, len(batch)):
+                    results += zip(batch, self._results(batch, source, reader), strict=True)
         yield self._write(results)
         counts: Counter[tuple[str, str]] = Counter()
         for member, result in results:
@@ -109,10 +113,13 @@ class DecodeParts(beam.DoFn):
         for count in counts.items():
             yield beam.pvalue.TaggedOutput(COUNTS, count)
 
-    def _results(self, members: Sequence[Member], source: ImageSource) -> list[_Result]:
+    def _results(
+        self, members: Sequence[Member], source: ImageSource, reader: ImageReader
+    ) -> list[_Result]:
         results = [self._take_over(member, source) for member in members]
         left = [member.file for member, result in zip(members, results, strict=True) if not result]
-        decoded = self._threads.map(lambda file: self._decode(file, source), left)
+        decode_file = functools.partial(self._decode, source=source, reader=reader)
+        decoded = self._threads.map(decode_file, left)
         return [result or next(decoded) for result in results]
 
     def _take_over(self, member: Member, source: ImageSource) -> _Result | None:
@@ -128,12 +135,14 @@ class DecodeParts(beam.DoFn):
         place = (taken.file, taken.offset, taken.size)
         return _Result(taken.outcome, bytes.fromhex(taken.sha256), use, place=place)
 
-    def _decode(self, file: ImageFile, source: ImageSource) -> _Result:
+    def _decode(self, file: ImageFile, source: ImageSource, reader: ImageReader) -> _Result:
         if file.problem:
             return _Result(Outcome(file.problem))
         try:
-            with open_image(source.folder, file.path) as stream:
+            with reader.open(file) as stream:
                 image = decode(stream, self._options)
+                if not file.size:
+                    file = replace(file, size=stream.seek(0, os.SEEK_END))
         except RejectedImage as reason:
             return _Result(Outcome(str(reason)))
         except OSError as error:

@@ -1,8 +1,8 @@
 """Finds what earlier runs have decoded: in finished artifacts, and in what killed runs have left.
 
 An example is used again if its key is the same: a hash of the file (path, size, modification
-time), the options and the code. Damaged files are found by their checksums. What is damaged, or has
-vanished, is decoded again.
+time, and its place in an archive), the options and the code. Damaged files are found by their
+checksums. What is damaged, or has vanished, is decoded again.
 """
 
 import contextlib
@@ -62,8 +62,8 @@ def file_keys(
     keys = bytearray()
     for file in files:
         digest = begin.copy()
-        about = f"{file.path}\0{file.size}\0{file.mtime_ns}\0{file.problem}\0{file.span}"
-        digest.update(f"{about}\0{file.span_folder}".encode())
+        about = f"{file.problem}\0{file.span}\0{file.span_folder}\0{file.state}"
+        digest.update(about.encode())
         keys += digest.digest()
     return np.frombuffer(keys, np.uint64).reshape(-1, 2)
 

@@ -8,7 +8,8 @@ which all workers reach. A file appears whole, and never changes.
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from tfx.dsl.io import fileio
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.shuffle.earlier import Known
 from components.image_example_gen.shuffle.rows import Outcome
+
+_VALUES = attrgetter(*(field.name for field in fields(ImageFile)))
 
 
 class Taken(NamedTuple):
@@ -109,10 +112,7 @@ def list_parts(
                 members = list(
                     zip(
                         places.tolist(),
-                        [
-                            (f.path, f.size, f.mtime_ns, f.problem, f.span, f.span_folder)
-                            for f in images
-                        ],
+                        map(_VALUES, images),
                         [key.tobytes().hex() for key in keys[begin + places]],
                         _taken(known, begin + places),
                         strict=True,

@@ -1,5 +1,6 @@
-"""One interface to folders behind URIs: S3 by boto3, all others (gs://) by TFX."""
+"""One interface to folders behind URIs, S3 by boto3 and others by TFX, and to local paths."""
 
+import os
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -68,3 +69,23 @@ def storage_of(uri: str) -> Storage:
     from components.image_example_gen.storage.s3 import S3
 
     return S3()
+
+
+def join(folder: str, path: str) -> str:
+    """The local path or URI of what `path` names in a folder; an empty folder adds nothing.
+
+    A key of a bucket may begin with a slash, or contain `..`, which mean nothing there.
+    """
+    if is_remote(folder):
+        return f"{folder.rstrip('/')}/{path}"
+    return os.path.join(folder, path)
+
+
+def is_folder(path: str) -> bool:
+    """Whether a local path or a URI is a folder or a link to one."""
+    return storage_of(path).is_folder(path) if is_remote(path) else os.path.isdir(path)
+
+
+def exists(path: str) -> bool:
+    """Whether there is something at a local path or a URI."""
+    return storage_of(path).exists(path) if is_remote(path) else os.path.exists(path)

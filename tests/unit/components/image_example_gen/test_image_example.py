@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.image_example_gen.decode import DecodedImage
-from components.image_example_gen.example import class_label, is_taken, split_of, to_row
+from components.image_example_gen.example import is_taken, split_of, to_row
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource, Span
@@ -16,7 +16,7 @@ from components.image_example_gen.spans import ImageSource, Span
     [("x.png", ""), ("cats/x.png", "cats"), ("cats/2020/x.png", "cats"), ("å b/x.png", "å b")],
 )
 def test_the_label_is_the_first_folder(path, label):
-    assert class_label(path) == label
+    assert ImageFile(path).class_label == label
 
 
 def test_the_split_depends_only_on_the_sha256_of_the_group():

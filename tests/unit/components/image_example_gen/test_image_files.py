@@ -10,8 +10,12 @@ from components.image_example_gen.files import (
     fingerprint,
     list_folder,
     list_images,
-    open_image,
 )
+from components.image_example_gen.reading import ImageReader
+
+
+def open_image(folder, path):
+    return ImageReader(str(folder)).open(ImageFile(path))
 
 
 def touch(path, content=b"x"):

@@ -1,12 +1,17 @@
 """The ingest after another one: what that one decoded is used again."""
 
+import os
 import shutil
+import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from components.image_example_gen.shuffle import decoding, earlier
+from components.image_example_gen.reading import ImageReader
+from components.image_example_gen.shuffle import earlier
 
 DAY = {"resolution": 8, "max_rejected": 0.5}
 
@@ -25,17 +30,45 @@ def days(tmp_path, noise):
     return folder
 
 
+def write_archive(path, images, time):
+    """Writes images as BMPs, whose sizes are equal, and sets the time of the archive."""
+    folder = path.parent / "unpacked"
+    folder.mkdir()
+    for number, image in enumerate(images):
+        image.save(folder / f"{number}.bmp")
+    files = sorted(folder.iterdir())
+    if path.suffix == ".tar":
+        with tarfile.open(path, "w") as tar:
+            for file in files:
+                tar.add(file, file.name)
+    else:
+        table = pa.table({"image": [{"bytes": file.read_bytes()} for file in files]})
+        pq.write_table(table, path, row_group_size=2)
+    shutil.rmtree(folder)
+    os.utime(path, ns=(time, time))
+
+
+@pytest.fixture
+def archives(days, noise):
+    """The days with a tar and a Parquet file of three images in each span."""
+    for span in (1, 2):
+        for number, name in enumerate(("a.tar", "b.parquet")):
+            first = 100 * span + 10 * number
+            images = [noise(first + i) for i in range(3)]
+            write_archive(days / f"span-{span}" / name, images, time=10**18)
+
+
 @pytest.fixture
 def decoded(monkeypatch):
     """The files that are opened, as the test runs."""
     opened = []
-    open_image = decoding.open_image
+    open_image = ImageReader.open
 
-    def recorded(folder, path):
-        opened.append(path)
-        return open_image(folder, path)
+    def recorded(self, file):
+        opened.append(file.path)
+        return open_image(self, file)
 
-    monkeypatch.setattr(decoding, "open_image", recorded)
+    monkeypatch.setattr(ImageReader, "open", recorded)
     return opened
 
 
@@ -176,3 +209,31 @@ def test_a_file_system_without_links_gets_copies(ingest, decoded, monkeypatch):
     monkeypatch.setattr("os.link", refuse)
     assert ingest(2) == first
     assert not decoded
+
+
+def test_archives_of_the_next_span_are_decoded_and_those_of_earlier_ones_are_not(
+    archives, ingest, decoded
+):
+    ingest(1, spans=[1])
+    decoded.clear()
+    second = ingest(2, spans=[1, 2])
+    assert len(decoded) == 22 + 6
+    assert {path.split("/")[0] for path in decoded} == {"span-2"}
+    assert second == ingest(1, alone=True)
+    decoded.clear()
+    assert ingest(3) == second
+    assert not decoded
+
+
+@pytest.mark.parametrize("name", ["a.tar", "b.parquet"])
+@pytest.mark.parametrize(("images", "time"), [(3, 10**18 + 1), (20, 10**18)], ids=["time", "size"])
+def test_a_replaced_archive_is_decoded_again_whole_and_no_other(
+    archives, ingest, decoded, days, noise, name, images, time
+):
+    ingest(1)
+    decoded.clear()
+    write_archive(days / "span-1" / name, [noise(900 + i) for i in range(images)], time)
+    again = ingest(2)
+    assert len(decoded) == images
+    assert {path.rpartition("/")[0] for path in decoded} == {f"span-1/{name}"}
+    assert again == ingest(3, alone=True)

@@ -1,10 +1,14 @@
 import os
+import tarfile
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from tfx.dsl.io import fileio
 
+from components.image_example_gen.storage import s3
 from pipeline.config import DataConfig
 from pipeline.estimate.images import (
     NoSampleError,
@@ -13,6 +17,7 @@ from pipeline.estimate.images import (
     list_files,
     take_sample,
 )
+from tests.s3_server import BUCKET, environment, s3_server
 
 
 @pytest.fixture
@@ -62,6 +67,38 @@ def test_of_older_spans_a_share_is_written(data, tmp_path):
     assert [count_used(each, spans) for each in list_files(spans)] == [2.5, 2]
 
 
+@pytest.fixture
+def archives(tmp_path):
+    """A folder with the same images in a tar and in a Parquet file with two row groups of 40."""
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    files = sorted(tmp_path.rglob("*.png"))
+    with tarfile.open(folder / "a.tar", "w") as tar:
+        for file in files:
+            tar.add(file, file.relative_to(tmp_path).as_posix())
+    images = [{"bytes": file.read_bytes()} for file in files]
+    table = pa.table({"image": images * 20, "label": ["a", "a", "c", "c"] * 20})
+    pq.write_table(table, folder / "b.parquet", row_group_size=40)
+    return folder
+
+
+def test_images_in_archives_are_sampled_with_their_labels_and_sizes(data, archives):
+    one_by_one = take_sample(list_files(data)[0], data)
+    (listed,) = list_files(data.model_copy(update={"folder": str(archives)}))
+    assert len(listed.files) == 84
+    assert count_classes(listed) == 3
+    sample = take_sample(listed, data)
+    assert sample.accepted == 1
+    assert set(sample.labels) == {"a", "b", "c"}
+    assert sample.file_bytes == pytest.approx(one_by_one.file_bytes, rel=0.05)
+
+
+def test_an_archive_that_vanished_after_the_listing_lowers_the_share(data, archives):
+    (listed,) = list_files(data.model_copy(update={"folder": str(archives)}))
+    (archives / "a.tar").unlink()
+    assert 0 < take_sample(listed, data).accepted < 1
+
+
 def test_remote_files_are_sampled_and_not_asked_for_their_sizes(data, tmp_path):
     for path in tmp_path.rglob("*.png"):
         name = f"ram://estimate/images/{path.relative_to(tmp_path)}"
@@ -79,3 +116,26 @@ def test_remote_files_are_sampled_and_not_asked_for_their_sizes(data, tmp_path):
     here = take_sample(list_files(data)[0], data)
     assert take_sample(listed, remote).file_bytes == here.file_bytes
     assert count_classes(listed) == 2
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    """A server with the contents of the temporary folder, in a folder that no other test has."""
+    with s3_server() as (server, client):
+        for path in tmp_path.rglob("*.*"):
+            key = f"estimate/{path.relative_to(tmp_path).as_posix()}"
+            client.put_object(Bucket=BUCKET, Key=key, Body=path.read_bytes())
+        for name, value in environment(server.url).items():
+            monkeypatch.setenv(name, value)
+        s3._client_of.cache_clear()
+        yield server
+    s3._client_of.cache_clear()
+
+
+def test_images_and_archives_in_s3_are_sampled_with_few_requests(data, archives, bucket):
+    remote = data.model_copy(update={"folder": f"s3://{BUCKET}/estimate"})
+    (here,), (there,) = list_files(data), list_files(remote)
+    assert [(f.path, f.size) for f in there.files] == [(f.path, f.size) for f in here.files]
+    assert all(file.mtime_ns for file in there.files)
+    assert take_sample(there, remote).file_bytes == take_sample(here, data).file_bytes
+    assert len(bucket.requests) < 20

@@ -6,6 +6,7 @@ import yaml
 from PIL import Image
 
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.reading import ImageReader
 from pipeline.config import ConfigError, load
 from pipeline.pictures import look
 from pipeline.pictures.chosen import configure, configure_images, configure_run
@@ -162,8 +163,8 @@ def test_a_remote_folder_is_looked_at_with_few_reads(place, monkeypatch):
         content = (place.images / f"{i:04}.png").read_bytes()
         with tf.io.gfile.GFile(f"ram://chosen/span-1/{i}.png", "wb") as file:
             file.write(content)
-    opened, open_image = [], look.open_image
-    monkeypatch.setattr(look, "open_image", lambda *path: opened.append(path) or open_image(*path))
+    opened, read = [], ImageReader.open
+    monkeypatch.setattr(ImageReader, "open", lambda *args: opened.append(args[1]) or read(*args))
     config, said = place.run("data.pattern=span-{SPAN}", images="ram://chosen")
     assert (config.data.resolution, len(set(opened))) == (16, 2)
     assert "ram://chosen: 5 color pictures of 16x16" in said

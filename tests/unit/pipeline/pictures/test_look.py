@@ -1,8 +1,11 @@
 """What is seen of a folder of images, hostile ones included."""
 
 import os
+import tarfile
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -141,3 +144,20 @@ def test_only_the_spans_of_the_window_are_looked_at(save, see):
         save(f"span-{span}/1.png", noise(span, side, side, 3))
     seen = see(pattern="span-{SPAN}", window=2)
     assert (seen.files, seen.smallest, seen.classes) == (2, 16, 0)
+
+
+def test_images_in_archives_are_looked_at_like_files(tmp_path, save, see):
+    for i, name in enumerate(["cats/1.png", "dogs/2.png", "3.png"]):
+        save(name, noise(i, 10 + 10 * i, 10 + 10 * i, 3))
+    folder = tmp_path / "images"
+    with tarfile.open(folder / "a.tar", "w") as tar:
+        for name in ("cats", "dogs"):
+            tar.add(folder / name, name)
+    content = (folder / "3.png").read_bytes()
+    table = pa.table({"image": [{"bytes": content}] * 40, "label": ["birds"] * 40})
+    pq.write_table(table, folder / "b.parquet")
+    for name in ("cats/1.png", "dogs/2.png", "3.png"):
+        (folder / name).unlink()
+    seen = see()
+    assert (seen.files, seen.readable, seen.classes) == (42, 1, 3)
+    assert (seen.smallest, seen.median, seen.largest) == (10, 30, 30)

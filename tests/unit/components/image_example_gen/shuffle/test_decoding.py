@@ -1,6 +1,7 @@
 import itertools
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,8 +142,39 @@ def test_an_example_is_used_again_for_the_same_file_and_code_only(images, killed
     assert known == ([False] * 3 if change == "code" else [True, False, True])
 
 
-def test_what_could_not_be_read_is_tried_again(images, killed, tmp_path):
-    files = [*listed(images), ImageFile("9.png", 1, 1)]
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "a.tar/y.png"},
+        {"path": "b.tar/x.png"},
+        {"size": 2},
+        {"mtime_ns": 2},
+        {"entry": 11},
+        {"offset": 1024},
+        {"label": "cat"},
+        {"archive_size": 2},
+        {"span": 1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_the_key_of_an_image_in_an_archive_has_all_that_tells_it_from_others(change):
+    file = ImageFile("a.tar/x.png", 1, 1, entry=5, offset=512, archive_size=1)
+    keys = file_keys([file, file, replace(file, **change)], "images", ImageOptions(), "").tolist()
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        ImageFile("9.png", 1, 1),
+        ImageFile("9.tar/x.png", 1, 1, entry=5, archive_size=1),  # there is no such archive
+        ImageFile("a.tar/x.png", 1, 1, entry=5, archive_size=1),  # it has changed meanwhile
+    ],
+    ids=lambda file: file.path,
+)
+def test_what_could_not_be_read_is_tried_again(images, killed, tmp_path, file):
+    files = [*listed(images), file]
+    (images / "a.tar").write_bytes(b"changed")
     decode(images, one_part(files, killed), killed)
     (tmp_path / "next").mkdir()
     keys = file_keys(files, "images", ImageOptions(), "")

@@ -5,16 +5,21 @@ import pytest
 
 from components.image_example_gen.errors import ImageDataError, StorageError, find_storage_error
 from components.image_example_gen.files import (
+    ImageFile,
     check_has_images,
     list_folder,
     list_images,
-    open_image,
 )
+from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.spans import ImageSource, Span, list_spans
 from components.image_example_gen.storage import s3
 from tests.s3_server import BUCKET, CUT, DENIED, REFUSED, THROTTLED
 
 FOLDER = f"s3://{BUCKET}/images"
+
+
+def open_image(folder, path):
+    return ImageReader(folder).open(ImageFile(path))
 
 
 def put(server, key, content=b"x"):

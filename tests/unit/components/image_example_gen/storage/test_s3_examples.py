@@ -1,12 +1,16 @@
+import io
 import json
+import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.image_example_gen.errors import ImageDataError, StorageError
 from tests.s3_server import BUCKET, CUT, DENIED, REFUSED, THROTTLED
 
-FOLDER = f"s3://{BUCKET}/forty"
+FOLDER, ARCHIVES = f"s3://{BUCKET}/forty", f"s3://{BUCKET}/archives"
 
 
 @pytest.fixture
@@ -70,3 +74,41 @@ def test_images_held_out_in_s3_are_read(forty, forty_in_s3, run_executor):
     artifact = run_executor(forty[0], resolution=12, holdout=f"{FOLDER}/cats")
     report = json.loads(contents(artifact)["rejected.json"])
     assert report["splits"]["holdout"] == 20
+
+
+@pytest.fixture
+def archives_in_s3(forty, server, faulty):
+    """The faulty server, which has the forty images in a tar and a Parquet file."""
+    files = sorted(forty[0].rglob("*.png"))
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for path in files[:25]:
+            tar.add(path, path.relative_to(forty[0]).as_posix())
+    server[1].put_object(Bucket=BUCKET, Key="archives/a.tar", Body=stream.getvalue())
+    images = [{"bytes": path.read_bytes(), "path": path.name} for path in files[25:]]
+    stream = io.BytesIO()
+    labels = [path.parent.name for path in files[25:]]
+    pq.write_table(pa.table({"image": images, "label": labels}), stream, row_group_size=4)
+    server[1].put_object(Bucket=BUCKET, Key="archives/b.parquet", Body=stream.getvalue())
+    return faulty
+
+
+def test_archives_in_s3_are_read_in_blocks_and_not_image_by_image(
+    forty, archives_in_s3, run_executor
+):
+    archives_in_s3.fail(CUT, "a.tar", times=1)
+    archives_in_s3.fail(THROTTLED, "b.parquet", times=1)
+    report = json.loads(contents(run_executor(ARCHIVES, resolution=12))["rejected.json"])
+    assert report == json.loads(contents(forty[1])["rejected.json"])
+    assert len(archives_in_s3.requests) < 15
+
+
+@pytest.mark.parametrize("archive", ["a.tar", "b.parquet"])
+@pytest.mark.parametrize("fault", [CUT, REFUSED])
+def test_no_archive_is_rejected_because_the_storage_fails(
+    archives_in_s3, run_executor, fault, archive
+):
+    archives_in_s3.fail(fault, f"GET /{BUCKET}/archives/{archive}")
+    with pytest.raises(StorageError, match=f"{ARCHIVES}/{archive}: ") as raised:
+        run_executor(ARCHIVES, resolution=12)
+    assert "\n" not in str(raised.value)

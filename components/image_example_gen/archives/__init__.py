@@ -1,0 +1,1 @@
+"""Archives of images beside single files: tars, as WebDataset writes them, and Parquet files."""

@@ -1,0 +1,32 @@
+"""What an archive says of an image in it."""
+
+from typing import NamedTuple
+
+from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES
+
+PARQUET = ".parquet"
+SUFFIXES = (".tar", PARQUET)
+ROWS = 1 << 32  # more than a row group has
+MAX_LABEL = 255  # characters, as in the name of a folder
+TOO_LARGE = f"more than {MAX_IMAGE_BYTES >> 20} MiB"
+ENDS_EARLY = "archive ends early"
+DAMAGED = "archive is damaged: what follows the damage is not read"
+
+
+class Entry(NamedTuple):
+    """A file in a tar, or a row in a Parquet file.
+
+    Attributes:
+        name: in the archive, with forward slashes; empty for a problem of the archive itself.
+        size: in bytes; 0 if it is only known from the content.
+        offset: of the content: in bytes,
+            in a Parquet file ROWS times the number of the row group, and the row in it.
+        label: stated by the archive, or the first folder in it; empty if there is neither.
+        problem: why it cannot be read; empty if it can.
+    """
+
+    name: str
+    size: int = 0
+    offset: int = 0
+    label: str = ""
+    problem: str = ""

@@ -1,0 +1,197 @@
+"""Lists and reads the images in Parquet files, as Hugging Face's datasets lay them out.
+
+The column `image` is a struct with the content of the image file in `bytes`; `path` is not read.
+The column `label`, if there is one, has text or whole numbers, whose names are in the schema's
+metadata `huggingface` if the feature is a ClassLabel. Row groups are read in batches, and of each
+column only what is needed.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from components.image_example_gen.archives.entry import DAMAGED, MAX_LABEL, ROWS, TOO_LARGE, Entry
+from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES
+
+IMAGE, CONTENT, LABEL = "image", "image.bytes", "label"
+NOT_PARQUET = "not a Parquet file, or damaged"
+NO_IMAGES = "no column `image` of struct<bytes: binary, path: string>"
+WRONG_LABELS = "the column `label` has neither whole numbers nor text"
+WRONG_ROWS = "the file states more rows than it has bytes"
+DAMAGED_GROUP = "row group is damaged"
+NO_IMAGE = "no image in this row"
+# Read at once: in bytes of a column as it is stored, and of images.
+BUFFER_BYTES, BATCH_BYTES, BATCH_ROWS = 1 << 20, 8 << 20, 64
+_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
+
+
+def list_parquet(stream: BinaryIO, size: int) -> Iterator[Entry]:
+    """Yields an entry for each row, named by its number; reads the labels and no image.
+
+    Args:
+        stream: the file, seekable.
+        size: of the file, in bytes.
+
+    Yields:
+        One entry without a name if the file is damaged or has no column of images.
+
+    Raises:
+        OSError: the file cannot be read.
+        StorageError: as above, remotely.
+    """
+    try:
+        file = _open(stream)
+        problem, names = _check(file.schema_arrow), _class_names(file.schema_arrow)
+    except _DAMAGE as error:
+        _raise_unless_damage(error)
+        problem = NOT_PARQUET
+    if not problem and file.metadata.num_rows > size:
+        problem = WRONG_ROWS
+    if problem:
+        yield Entry("", problem=problem)
+        return
+    try:
+        yield from _rows(file, names)
+    except _DAMAGE as error:
+        _raise_unless_damage(error)
+        yield Entry("", problem=DAMAGED)
+
+
+def _rows(file: pq.ParquetFile, names: list[str]) -> Iterator[Entry]:
+    labeled, row = LABEL in file.schema_arrow.names, 0
+    for group in range(file.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        problem = TOO_LARGE if _mean_bytes(file, group) > MAX_IMAGE_BYTES else ""
+        labels = _labels(file, group, names) if labeled else iter([""] * rows)
+        for index in range(rows):
+            label = "" if problem else next(labels, None)
+            if label is None:
+                label, problem = "", DAMAGED_GROUP
+            yield Entry(f"{row:07}", 0, group * ROWS + index, label, problem)
+            row += 1
+
+
+class ParquetContent:
+    """The images in the rows of a file, to be read nearly in order."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Opens a file that `list_parquet` has listed.
+
+        Raises:
+            OSError, StorageError: as there.
+            RejectedImage: it is damaged by now.
+        """
+        self.close = stream.close
+        try:
+            self._file = _open(stream)
+        except _DAMAGE as error:
+            _raise_unless_damage(error)
+            raise RejectedImage(NOT_PARQUET) from error
+        self._group = -1
+        self._batches: Iterator[pa.RecordBatch] = iter(())
+        # The last two batches, as threads ask for rows in about their order.
+        self._first, self._last, self._rows = 0, 0, []
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Reads the image of a row, and what is before it in its row group unless that was read.
+
+        Raises:
+            OSError: the file cannot be read.
+            RejectedImage: the row has no image, or one that is too large, or is damaged.
+            StorageError: as `OSError`, remotely.
+        """
+        group, row = divmod(offset, ROWS)
+        if group != self._group or row < self._first:
+            rows = max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, _mean_bytes(self._file, group))))
+            self._batches = self._file.iter_batches(rows, row_groups=[group], columns=[CONTENT])
+            self._group, self._first, self._last, self._rows = group, 0, 0, []
+        while row >= self._first + len(self._rows):
+            self._advance()
+        content = self._rows[row - self._first]
+        if not content.is_valid:
+            raise RejectedImage(NO_IMAGE)
+        if content.as_buffer().size > MAX_IMAGE_BYTES:
+            raise RejectedImage(TOO_LARGE)
+        return content.as_py()
+
+    def _advance(self) -> None:
+        try:
+            batch = next(self._batches, None)
+        except _DAMAGE as error:
+            self._batches = iter(())
+            _raise_unless_damage(error)
+            batch = None
+        if batch is None:
+            raise RejectedImage(DAMAGED_GROUP)
+        kept = self._rows[self._last - self._first :]
+        self._first, self._last = self._last, self._first + len(self._rows)
+        (content,) = batch.column(0).flatten()  # null where the struct is
+        self._rows = [*kept, *content]
+
+
+def _open(stream: BinaryIO) -> pq.ParquetFile:
+    return pq.ParquetFile(stream, pre_buffer=False, buffer_size=BUFFER_BYTES)
+
+
+def _raise_unless_damage(error: Exception) -> None:
+    """Raises an error of the storage; those that Arrow makes of damage have no number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
+
+
+def _mean_bytes(file: pq.ParquetFile, group: int) -> int:
+    """Bytes of the images of a row group, uncompressed, per row."""
+    found = file.metadata.row_group(group)
+    for index in range(found.num_columns):
+        column = found.column(index)
+        if column.path_in_schema == CONTENT:
+            return column.total_uncompressed_size // max(1, found.num_rows)
+    return 0
+
+
+def _check(schema: pa.Schema) -> str:
+    """The problem of a schema; empty if there is none."""
+    if schema.names.count(IMAGE) != 1:
+        return NO_IMAGES
+    kind = schema.field(IMAGE).type
+    fields = {kind.field(i).name: kind.field(i).type for i in range(kind.num_fields)}
+    content = fields.get("bytes") if types.is_struct(kind) else None
+    if content is None or not (types.is_binary(content) or types.is_large_binary(content)):
+        return NO_IMAGES
+    if LABEL in schema.names:
+        kind = schema.types[schema.names.index(LABEL)]
+        text = types.is_string(kind) or types.is_large_string(kind)
+        if schema.names.count(LABEL) > 1 or not (text or types.is_integer(kind)):
+            return WRONG_LABELS
+    return ""
+
+
+def _class_names(schema: pa.Schema) -> list[str]:
+    """The names of the labels by number; none if the schema does not state them."""
+    try:
+        stated: Any = json.loads((schema.metadata or {})[b"huggingface"])
+        names = stated["info"]["features"][LABEL]["names"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return []
+    valid = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return [name[:MAX_LABEL] for name in names] if valid else []
+
+
+def _labels(file: pq.ParquetFile, group: int, names: list[str]) -> Iterator[str]:
+    """Yields the labels of a row group; fewer if it is damaged."""
+    try:
+        for batch in file.iter_batches(row_groups=[group], columns=[LABEL]):
+            for label in batch.column(0).to_pylist():
+                if label is None or label == -1:  # of a test split without labels
+                    yield ""
+                elif isinstance(label, int) and 0 <= label < len(names):
+                    yield names[label]
+                else:
+                    yield str(label)[:MAX_LABEL]
+    except _DAMAGE as error:
+        _raise_unless_damage(error)

@@ -1,0 +1,106 @@
+"""Opens the images that `files` lists: files, files behind URIs, and entries of archives."""
+
+import errno
+import io
+import os
+import threading
+from collections import OrderedDict
+from typing import BinaryIO, Protocol
+
+from components.image_example_gen.archives.entry import PARQUET, TOO_LARGE
+from components.image_example_gen.archives.stream import open_archive, stat_archive
+from components.image_example_gen.files import ImageFile
+from components.image_example_gen.storage.remote import (
+    MAX_IMAGE_BYTES,
+    is_remote,
+    join,
+    storage_of,
+)
+
+OPEN_ARCHIVES = 4
+
+
+class _Archive(Protocol):
+    def read(self, offset: int, size: int) -> bytes:
+        """Reads the content of an entry."""
+        ...
+
+    def close(self) -> None:
+        """Closes the archive."""
+        ...
+
+
+class ImageReader:
+    """Opens images of a folder, in several threads. Archives stay open until it is closed.
+
+    Args:
+        folder: that was listed, local or a URI.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._archives: OrderedDict[str, _Archive] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "ImageReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._archives:
+            self._archives.popitem()[1].close()
+
+    def open(self, file: ImageFile) -> BinaryIO:
+        """Opens an image. One in an archive or behind a URI is read whole.
+
+        Decoding it then meets no failure of a network, which would look like a damaged image.
+
+        Raises:
+            OSError: it cannot be read; `strerror` is the reason, for example that it is behind a
+                URI and larger than MAX_IMAGE_BYTES.
+            RejectedImage: it is damaged in its archive.
+            StorageError: the storage does not answer, or refuses the credentials.
+        """
+        if file.archive:
+            with self._lock:
+                return io.BytesIO(self._archive(file).read(file.offset, file.size))
+        path = join(self._folder, file.path)
+        if not is_remote(path):
+            return open(path, "rb")
+        content = storage_of(path).read(path, MAX_IMAGE_BYTES)
+        if content is None:
+            raise OSError(errno.EFBIG, TOO_LARGE)
+        return io.BytesIO(content)
+
+    def _archive(self, file: ImageFile) -> _Archive:
+        path = join(self._folder, file.archive)
+        archive = self._archives.pop(path, None)
+        if archive is None:
+            stat = stat_archive(path)
+            if stat != (file.archive_size, file.mtime_ns):
+                raise OSError(errno.ESTALE, "the archive has changed since it was listed")
+            archive = _open(path, stat.size)
+        self._archives[path] = archive
+        if len(self._archives) > OPEN_ARCHIVES:
+            self._archives.popitem(last=False)[1].close()
+        return archive
+
+
+def _open(path: str, size: int) -> _Archive:
+    stream = open_archive(path, size)
+    if path.lower().endswith(PARQUET):
+        from components.image_example_gen.archives.parquet import ParquetContent
+
+        return ParquetContent(stream)
+    return _TarContent(stream)
+
+
+class _TarContent:
+    """The content of the files in a tar."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.close = stream.close
+
+    def read(self, offset: int, size: int) -> bytes:
+        self._stream.seek(offset, os.SEEK_SET)
+        return self._stream.read(size)

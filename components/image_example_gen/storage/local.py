@@ -1,0 +1,82 @@
+"""Walks a local folder, without leaving it."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+
+from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.storage.remote import Stat
+
+Found = tuple[str, Stat | None, str]
+
+
+def walk_local(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
+    """Yields the visible files at any depth, in any order; links to folders are not followed.
+
+    Args:
+        root: the folder.
+        wanted: tells from a name whether size and time of the file are needed.
+
+    Yields:
+        The path below the folder in printable form; size and time, None if they are not wanted or
+        there is a problem; and the problem, of a file that cannot be opened or a folder that cannot
+        be read; empty if there is none.
+
+    Raises:
+        ImageDataError: the folder itself cannot be read.
+    """
+    real_root = os.path.realpath(root)
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            with os.scandir(os.path.join(root, below)) as entries:
+                for entry in entries:
+                    path = os.path.join(below, entry.name)
+                    if entry.name.startswith("."):
+                        continue
+                    if _is_folder(entry):
+                        if not entry.is_symlink():
+                            waiting.append(path)
+                    elif wanted(entry.name):
+                        yield printable_path(path), *_inspect(entry, real_root)
+                    else:
+                        yield printable_path(path), None, ""
+        except OSError as error:
+            if not below:
+                raise ImageDataError(
+                    f"{root}: the folder cannot be read ({error.strerror})"
+                ) from None
+            yield printable_path(below), None, f"folder cannot be read ({error.strerror})"
+
+
+def printable_path(path: str) -> str:
+    """A path with bytes that are not UTF-8 escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    """Whether it is a folder or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False
+
+
+def _inspect(entry: os.DirEntry, real_root: str) -> tuple[Stat | None, str]:
+    try:
+        entry.path.encode()
+    except UnicodeEncodeError:
+        return None, "name is not UTF-8"
+    try:
+        # Only a link can lead out of the folder.
+        link = os.path.realpath(entry.path, strict=True) if entry.is_symlink() else None
+        info = os.stat(link) if link else entry.stat(follow_symlinks=False)
+    except OSError:
+        return None, "broken link"
+    if link and os.path.commonpath((link, real_root)) != real_root:
+        return None, "link to a file outside the folder"
+    # Opening a pipe would block forever.
+    if not stat.S_ISREG(info.st_mode):
+        return None, "not a regular file"
+    return Stat(info.st_size, info.st_mtime_ns), ""
