@@ -15,6 +15,7 @@ NAMES = (  # the last two need the weights from time_to_quality
     "lineage",
     "reading",
     "ingest",
+    "sources",
     "scale",
     "metrics",
     "drift",
