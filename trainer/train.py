@@ -11,7 +11,7 @@ import tensorflow as tf
 from trainer.common.progress import phase
 from trainer.common.signals import stop_on_signals
 from trainer.dataset import TrainingData, held_out_dataset, train_dataset
-from trainer.fit.callbacks import ReportProgress, TensorBoardLog
+from trainer.fit.callbacks import RaiseLostStop, ReportProgress, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
 from trainer.fit.held_out_loss import HeldOutLoss
 from trainer.fit.warm_start import warm_start
@@ -147,7 +147,7 @@ def train(
             )
     start_step = checkpoints.step
     check_same_start(strategy, start_step, model.network.get_weights())
-    callbacks: list[keras.callbacks.Callback] = [RaiseOnDivergence()]
+    callbacks: list[keras.callbacks.Callback] = [RaiseLostStop(), RaiseOnDivergence()]
     board = held_out = None
     if chief:
         board = _tensorboard(data, train_options, sample_options, log_folder, start_step)

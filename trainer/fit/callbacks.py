@@ -1,4 +1,4 @@
-"""Callbacks that show how a training proceeds: progress, TensorBoard scalars, sample grids."""
+"""Callbacks of a training: progress, TensorBoard scalars, sample grids, the end by a signal."""
 
 import time
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ import tensorflow as tf
 from trainer import preprocessing
 from trainer.common.image_grid import image_grid
 from trainer.common.progress import Report, phase, report
+from trainer.common.signals import raise_lost_stop
 
 TRAINING = "training"  # the phase
 REPORT_SECONDS = 0.2
@@ -55,6 +56,18 @@ class ReportProgress(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         """Reports that the training has ended."""
         self._phases.close()
+
+
+class RaiseLostStop(keras.callbacks.Callback):
+    """Stops a training after a Ctrl-C or SIGTERM whose exception a library swallowed.
+
+    Raises from `fit`:
+        KeyboardInterrupt, SystemExit: as `signals.raise_lost_stop`.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: dict) -> None:
+        """Raises what was lost during the step."""
+        raise_lost_stop()
 
 
 class TensorBoardLog(keras.callbacks.Callback):

@@ -1,3 +1,6 @@
+import contextlib
+import os
+import signal
 import time
 
 import keras
@@ -8,7 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 from trainer.common.progress import listening
-from trainer.fit.callbacks import ReportProgress, TensorBoardLog
+from trainer.common.signals import stop_on_signals
+from trainer.fit.callbacks import RaiseLostStop, ReportProgress, TensorBoardLog
 from trainer.step.loss_by_alpha import LossByAlpha
 
 NAN = float("nan")
@@ -192,3 +196,20 @@ def test_a_training_that_fails_before_its_first_step_ends_its_phase():
         progress.on_train_begin()
         progress.on_train_end()
     assert sum(change.entered for change in reports) == 0
+
+
+def test_a_signal_that_a_library_swallowed_ends_the_training_after_the_step():
+    def lose(batch, logs):
+        with contextlib.suppress(BaseException):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    steps = []
+    callbacks = [
+        keras.callbacks.LambdaCallback(on_train_batch_begin=lose),
+        RaiseLostStop(),
+        keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(batch)),
+    ]
+    data = tf.data.Dataset.from_tensors(tf.zeros([1, 1])).repeat()
+    with pytest.raises(SystemExit), stop_on_signals():
+        Model({"loss": [1.0] * 3}).fit(data, steps_per_epoch=3, verbose=0, callbacks=callbacks)
+    assert steps == []
