@@ -78,6 +78,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         artifact.set_string_custom_property(
             names.SPANS, json.dumps([span.number for span in window])
         )
+        code = exec_properties.get("source_hash", "")
         report = write_examples(
             self._make_beam_pipeline(),
             ImageSource(exec_properties[names.INPUT_BASE], window),
@@ -85,8 +86,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             artifact.uri,
             {split: artifact_utils.get_split_uri([artifact], split) for split in splits},
             holdout=holdout_source(holdout) if holdout else None,
-            code=exec_properties.get("source_hash", ""),
-            earlier=_earlier_artifacts(artifact.uri),
+            code=code,
+            # Without a hash of the code, what other code decoded could not be told apart.
+            earlier=_earlier_artifacts(artifact.uri) if code else (),
         )
         for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
