@@ -133,7 +133,7 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
         spans: Sequence[int] = (),
         holdout: str = "",
         uri: Path | None = None,
-        code: str = "",
+        code: str = "code",
         **options,
     ) -> standard_artifacts.Examples:
         window = [[span, None, f"span-{span}"] for span in spans] or [[0, None, ""]]
