@@ -78,8 +78,8 @@ def main() -> None:
 
 
 COMMANDS = (  # the most needed first, as in the help
-    init,
     run,
+    init,
     sample,
     data,
     config,

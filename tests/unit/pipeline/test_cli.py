@@ -49,7 +49,7 @@ def test_commands_that_list_and_show_import_neither_tensorflow_nor_tfx(tmp_path)
 
 def test_help_lists_the_commands_that_are_needed_most_first():
     lines = iadb("--help").output.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in lines][:2] == ["run", "sample"]
+    assert [line.split()[0] for line in lines][:3] == ["run", "init", "sample"]
     assert not any(line.endswith("...") for line in lines)
 
 

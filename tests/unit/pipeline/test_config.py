@@ -135,7 +135,10 @@ def test_a_folder_may_have_any_name(name):
             "train: warmup_steps=5000 must be below steps=1000; null derives it from steps",
         ),
         ("data.resolution=9", "data.resolution=9 is not divisible by 2"),
-        ("model.patch=3", "is not divisible by 6, as model.patch=3 and the 2 levels of"),
+        (
+            "model.patch=3",
+            "data.resolution=8 is not divisible by 6, as model.patch=3 and the 2 levels of",
+        ),
         ("data.group_pattern=abc", "data.group_pattern: got 'abc'; expected one (group)"),
         ("data.pattern=../x", "data.pattern: got '../x'; expected a path below the data folder"),
         ("data.window=-1", "data.window: got -1; input should be greater than or equal to 0"),
