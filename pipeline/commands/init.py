@@ -36,10 +36,11 @@ MAX_HOURS = 10_000
 def init(
     folder: str, output: Path, hours: float | None, overrides: tuple[str, ...], force: bool
 ) -> None:
-    """Look at the images in FOLDER and write a configuration for them.
+    """Write a configuration for the images in FOLDER.
 
-    It sets resolution, network and training for the images and this machine, with a comment on each
-    key, and says how long the training will take. `iadb run --config` takes the file.
+    It looks at them, sets resolution, network and training for them and this machine, with a
+    comment on each key, and says how long the training will take. `iadb run --config` takes the
+    file.
     """
     if hours is not None and math.isnan(hours):  # which is within any range
         raise click.BadParameter("nan is not a number of hours", param_hint="--hours")
