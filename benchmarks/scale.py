@@ -1,4 +1,4 @@
-"""Time and peak memory of the nodes that read all images, at 20,000 and 100,000 of them.
+"""Time and peak memory of the nodes that read all images, at 20,000 and 200,000 of them.
 
 Then the ingest of the next day, when as many images as in NEXT_DAY have been added.
 
@@ -24,7 +24,7 @@ from PIL import Image
 
 from benchmarks.measure import Figure
 
-SIZES = (20_000, 100_000)  # images
+SIZES = (20_000, 200_000)  # images
 SIDE = 64  # pixels
 NEXT_DAY = 1_000  # images
 MAX_NEXT_DAY = 60  # seconds
