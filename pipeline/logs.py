@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
+from absl import logging as absl_logging
+
 FORMAT = "%(asctime)s %(levelname).1s %(name)s: %(message)s"
 
 
@@ -58,9 +60,12 @@ def logging_to(path: Path, *, verbose: bool, events: Path | None = None) -> Iter
         handlers.append(logging.FileHandler(events, encoding="utf-8"))
         handlers[-1].setFormatter(_JsonLines())
         handlers[-1].addFilter(_is_event)
-    before, level = root.handlers[:], root.level
+    before = root.handlers[:]
+    # absl's has a level of its own, which libraries change.
+    levels = {logger: logger.level for logger in (root, absl_logging.get_absl_logger())}
     root.handlers[:] = handlers
-    root.setLevel(logging.INFO)
+    for logger in levels:
+        logger.setLevel(logging.INFO)
     logging.captureWarnings(True)
     sys.stderr.flush()
     terminal = os.dup(2)
@@ -75,6 +80,7 @@ def logging_to(path: Path, *, verbose: bool, events: Path | None = None) -> Iter
         os.close(terminal)
         logging.captureWarnings(False)
         root.handlers[:] = before
-        root.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
         for handler in handlers:
             handler.close()

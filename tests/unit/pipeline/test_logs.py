@@ -3,6 +3,8 @@ import logging
 import os
 from datetime import datetime
 
+from absl import logging as absl_logging
+
 from pipeline.logs import logging_to
 
 
@@ -51,3 +53,15 @@ def test_events_and_warnings_go_to_the_file_of_events_as_json_lines(tmp_path):
     assert warning["message"] == "two\nlines, “ok”"
     assert "ValueError: broken" in failure["traceback"]
     assert "Trainer: done" in (tmp_path / "run.log").read_text("utf-8")
+
+
+def test_what_absl_logs_is_in_the_file_whatever_level_a_library_has_set(tmp_path):
+    before = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    try:
+        with logging_to(tmp_path / "log", verbose=False):
+            absl_logging.info("a detail")
+        assert absl_logging.get_verbosity() == absl_logging.ERROR
+    finally:
+        absl_logging.set_verbosity(before)
+    assert "a detail" in (tmp_path / "log").read_text()
