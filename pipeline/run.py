@@ -17,7 +17,7 @@ from rich.console import Console
 from components.features import check_available
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import check_has_images, count_images
-from components.image_example_gen.spans import choose_window, list_spans
+from components.image_example_gen.spans import find_window
 from components.image_example_gen.storage.remote import needs_tfx
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.verdict.plan import announce
@@ -166,9 +166,8 @@ def _prepare(
 def _check_images(data: DataConfig) -> None:
     """Checks local folders and S3 before anything is started or recorded; TFX starts slowly."""
     if not needs_tfx(data.folder):
-        spans = list_spans(data.folder, data.pattern)
-        newest = choose_window(spans, data.span, data.window, data.exclude)[-1]
-        check_has_images(os.path.join(data.folder, newest.folder).rstrip("/") or "/")
+        window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
+        check_has_images(os.path.join(data.folder, window[-1].folder).rstrip("/") or "/")
     if data.holdout and not needs_tfx(data.holdout):
         check_has_images(data.holdout)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,9 @@ HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 DRAFT_MARGIN = 3
 # Pillow reduces by whole factors to at least this multiple of the resolution before it filters.
 REDUCING_GAP = 3.0
+# Pillow releases the interpreter lock while it decodes, resizes and encodes. There are few threads
+# because each may hold an image of max_pixels.
+DECODE_THREADS = min(4, os.cpu_count() or 1)
 LARGE_PIXELS = 16_000_000
 _LARGE = threading.Lock()
 # EXIF orientations that swap width and height, or show the right or lower edge first.

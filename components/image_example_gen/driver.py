@@ -14,9 +14,8 @@ from components.image_example_gen.options import WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.image_example_gen.spans import (
     ImageSource,
-    choose_window,
+    find_window,
     holdout_source,
-    list_spans,
 )
 
 LATEST = "latest"
@@ -65,8 +64,7 @@ class Driver(driver.Driver):
                 f"span {newest} was requested, but the pattern {options.pattern!r} has no {{SPAN}} "
                 "and no date"
             )
-        spans = list_spans(folder, options.pattern)
-        window = tuple(choose_window(spans, newest, options.window, options.exclude))
+        window = find_window(folder, options.pattern, newest, options.window, options.exclude)
         files = ImageSource(folder, window).list_files()
         if exec_properties[names.HOLDOUT]:
             files += holdout_source(exec_properties[names.HOLDOUT]).list_files()

@@ -132,6 +132,13 @@ def list_spans(folder: str, pattern: str) -> list[Span]:
     return list({number: found[number, version] for number, version in sorted(found)}.values())
 
 
+def find_window(
+    folder: str, pattern: str, newest: int | None, window: int, exclude: Collection[int]
+) -> tuple[Span, ...]:
+    """The spans of a data folder that a run reads: arguments and errors of the two functions."""
+    return tuple(choose_window(list_spans(folder, pattern), newest, window, exclude))
+
+
 def choose_window(
     spans: Sequence[Span], newest: int | None, window: int, exclude: Collection[int]
 ) -> list[Span]:

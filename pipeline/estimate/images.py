@@ -9,22 +9,20 @@ from typing import BinaryIO
 
 import numpy as np
 
-from components.image_example_gen.decode import decode
+from components.image_example_gen.decode import DECODE_THREADS, decode
 from components.image_example_gen.errors import ImageDataError, RejectedImage
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.spans import (
     ImageSource,
-    choose_window,
+    find_window,
     holdout_source,
-    list_spans,
 )
 from components.image_example_gen.storage.remote import needs_tfx
 from pipeline.config import DataConfig
 
 SAMPLE = 64  # images
 MAX_SECONDS = 3.0  # for them; photographs of many megapixels take long
-THREADS = min(4, os.cpu_count() or 1)  # as many as ImageExampleGen decodes with
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,7 @@ def list_files(data: DataConfig) -> list[Listed]:
         ImageDataError: a folder is missing or unreadable, or has no images.
         StorageError: the storage does not answer, or refuses the credentials.
     """
-    spans = list_spans(data.folder, data.pattern)
-    window = tuple(choose_window(spans, data.span, data.window, data.exclude))
+    window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
     sources = [ImageSource(data.folder, window)]
     if data.holdout:
         sources.append(holdout_source(data.holdout))
@@ -127,7 +124,7 @@ def take_sample(
     count = min(count, len(quick))
     chosen = [quick[i * len(quick) // count] for i in range(count)]
     found, files, taken = [], 0, 0.0
-    with ImageReader(listed.source.folder) as reader, ThreadPoolExecutor(THREADS) as threads:
+    with ImageReader(listed.source.folder) as reader, ThreadPoolExecutor(DECODE_THREADS) as threads:
         convert(chosen[0], read(chosen[0]))  # the first one also loads Pillow's decoders
         begun = time.monotonic()
         for part in (chosen[i::4] for i in range(min(4, count))):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from components.image_example_gen.storage.remote import is_remote
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
@@ -14,7 +15,7 @@ from pipeline.pictures.chosen import Choice, configure
 from pipeline.yaml_text import dump, quote
 from trainer.common.files import atomic_write
 from trainer.common.phases import duration
-from trainer.common.text import printable
+from trainer.common.text import printable, quantity
 
 # Written beside what is chosen and set: what a person looks for first.
 OTHERS = ("train.flip", "train.precision", "evaluate.limits", "evaluate.features.name")
@@ -40,15 +41,15 @@ def initialize(
         OSError: the file cannot be written.
         KeyboardInterrupt: on Ctrl-C; nothing is written.
     """
-    place = folder if "://" in folder else str(Path(folder).absolute())
+    place = folder if is_remote(folder) else str(Path(folder).absolute())
     overrides = (*overrides, f"data.folder={quote(place)}")
     choice = configure(overrides)
     seen, _ = choice.lines
     _say(console, seen)
     seconds, config = _fit_to_time(choice, overrides, hours, console)
     machine = this_machine()
-    cores = "1 core" if machine.cores == 1 else f"{machine.cores} cores"
-    gpus = {0: "no GPU", 1: "1 GPU"}.get(machine.gpus, f"{machine.gpus} GPUs")
+    cores = quantity(machine.cores, "core")
+    gpus = quantity(machine.gpus, "GPU") if machine.gpus else "no GPU"
     taken = (
         f"{cores}, {gpus}: {config.train.steps:,} steps of {config.train.batch_size} images take "
         f"about {duration(seconds)} here"

@@ -20,7 +20,7 @@ from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import ImageFile, list_images
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reading import ImageReader
-from components.image_example_gen.spans import choose_window, list_spans
+from components.image_example_gen.spans import find_window
 from components.image_example_gen.storage.remote import is_remote
 from pipeline.config import DataConfig
 from trainer.common.text import shorten
@@ -162,8 +162,7 @@ def look(data: DataConfig) -> Pictures:
 
 
 def _list_places(data: DataConfig) -> list[_Place]:
-    spans = list_spans(data.folder, data.pattern)
-    window = choose_window(spans, data.span, data.window, data.exclude)
+    window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
     places = []
     for span in window:
         folder = os.path.join(data.folder, span.folder).rstrip("/") or "/"

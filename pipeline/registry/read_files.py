@@ -11,7 +11,7 @@ from collections.abc import Collection
 from hashlib import blake2b
 
 from components.image_example_gen.files import ImageFile, list_images
-from components.image_example_gen.spans import Span, choose_window, list_spans
+from components.image_example_gen.spans import Span, find_window
 from pipeline.registry.journal import Journal
 
 DIGEST_BYTES = 8
@@ -30,12 +30,12 @@ def snapshot(folder: str, span: Span) -> bytes:
 def snapshots(
     folder: str, pattern: str, newest: int | None, window: int, exclude: Collection[int]
 ) -> dict[int, bytes]:
-    """The snapshots of the spans that a run reads, by number; `choose_window` has the arguments.
+    """The snapshots of the spans that a run reads, by number; `find_window` has the arguments.
 
     Raises:
         ImageDataError: the folder or its spans do not match the arguments.
     """
-    chosen = choose_window(list_spans(folder, pattern), newest, window, exclude)
+    chosen = find_window(folder, pattern, newest, window, exclude)
     return {span.number: snapshot(folder, span) for span in chosen}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import apache_beam as beam
 
 from components.image_example_gen import names
-from components.image_example_gen.decode import decode
+from components.image_example_gen.decode import DECODE_THREADS, decode
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.example import choose_split, split_group, to_row
 from components.image_example_gen.files import ImageFile
@@ -26,9 +26,6 @@ from components.image_example_gen.spans import ImageSource
 from components.progress import DECODED, counted
 
 FILES_PER_BATCH = 64
-# Pillow releases the interpreter lock while it decodes, resizes and encodes. There are few threads
-# because each may hold an image of max_pixels.
-DECODE_THREADS = min(4, os.cpu_count() or 1)
 COUNTS = "counts"  # output: ((kind, name), number)
 NOTES, REASONS = "notes", "reasons"  # kinds, beside names.ACCEPTED and names.REJECTED by span
 UNREADABLE = "cannot be read"

@@ -17,7 +17,7 @@ from tfx.dsl.io import fileio
 
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.shuffle.earlier import Known
-from components.image_example_gen.shuffle.rows import Outcome
+from components.image_example_gen.shuffle.rows import Outcome, read_outcomes
 
 _VALUES = attrgetter(*(field.name for field in fields(ImageFile)))
 
@@ -72,7 +72,7 @@ class Part:
         """Reads the list of the images."""
         with fileio.open(self.listing) as file:
             outcomes, members = json.load(file)
-        outcomes = [Outcome(reason, tuple(notes)) for reason, notes in outcomes]
+        outcomes = read_outcomes(outcomes)
         return [
             Member(
                 order,

@@ -81,6 +81,11 @@ class Outcome(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+def read_outcomes(plain: Iterable[Sequence[Any]]) -> list[Outcome]:
+    """Outcomes, from what JSON made of them."""
+    return [Outcome(reason, tuple(notes)) for reason, notes in plain]
+
+
 @dataclass(frozen=True)
 class Rows:
     """The rows of a file.
@@ -151,8 +156,7 @@ def read_rows(path: str) -> Rows:
     if zlib.crc32(content) != checksum:
         raise DamagedRowsError(path)
     outcomes, files = json.loads(content[end - start :])
-    outcomes = [Outcome(reason, tuple(notes)) for reason, notes in outcomes]
-    return Rows(content[: end - start], outcomes, files)
+    return Rows(content[: end - start], read_outcomes(outcomes), files)
 
 
 def check_examples(path: str) -> None:
