@@ -29,7 +29,7 @@ NETWORKS: Mapping[int, Mapping[str, Any]] = {
     },
 }
 # Steps per core on a CPU, so that 2 cores take about two minutes at 8x8, a quarter of an hour at
-# 16x16 and an hour at 32x32, up to the steps with a GPU.
+# 16x16 and two hours at 32x32, up to the steps with a GPU.
 CPU_STEPS = {8: 500, 16: 1000, 32: 2000, 64: 2000}
 TRAININGS: Mapping[int, Mapping[str, Any]] = {
     8: {"train.steps": 1000, "train.batch_size": 64, "train.learning_rate": 0.001},
