@@ -42,6 +42,7 @@ from components.schema_importer import names as schema_names
 from components.schema_importer.component import SchemaImporter
 from components.source_hash import source_hash
 from pipeline.config import ConfigError, PipelineConfig
+from pipeline.workspace import LATEST_SAMPLES
 from trainer.common.options import Options
 
 # Modules that Transform and Trainer import by name, and whose code is theirs.
@@ -59,18 +60,21 @@ class Locations:
         artifacts: what the components produce.
         checkpoints: states of trainings, which outlive a failed run.
         serving: pushed models.
+        latest_samples: a PNG with samples of the network that trains.
         push: changed to push once more a model that the cache takes for pushed.
     """
 
     artifacts: str
     checkpoints: str
     serving: str
+    latest_samples: str
     push: str = ""
 
     @classmethod
     def below(cls, root: str) -> "Locations":
         """Those of a pipeline whose every node reaches one folder or bucket."""
-        return cls(f"{root}/artifacts", f"{root}/checkpoints", f"{root}/serving")
+        names = ("artifacts", "checkpoints", "serving", LATEST_SAMPLES)
+        return cls(*(f"{root}/{name}" for name in names))
 
 
 def create_pipeline(
@@ -238,6 +242,7 @@ def _training_nodes(
                 for key in ("eval_percent", "group_pattern", "holdout")
             },
             "checkpoints": locations.checkpoints,
+            "latest_samples": locations.latest_samples,
             "source_hash": source_hash(TRAINING),
         },
     ).with_id(trainer_names.NODE)

@@ -94,6 +94,8 @@ def run_pipeline(
             # TensorFlow takes seconds to start: all checks of the configuration come first.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
+            with suppress(OSError):  # what else is there, the training reports
+                workspace.latest_samples.unlink()  # of an earlier run
             found = _snapshots(config)
             check_space(config, workspace, schema, warning, _count_files(found, config.data))
             run = _run(config, workspace, runner, schema, gpus, lines, warning)
@@ -104,7 +106,7 @@ def run_pipeline(
                 again = _run(config, workspace, runner, schema, gpus, lines, warning, push=log.stem)
                 live = again.pushed
             if run.evaluation:
-                _keep_report(run, workspace)
+                _keep_pictures(run, workspace)
             if run.blessed is not None:
                 read = {span: files for span, files in found.items() if span in run.spans}
                 _remember(workspace, read, console)
@@ -260,6 +262,7 @@ def _run(
             artifacts=str(workspace.artifacts),
             checkpoints=str(workspace.checkpoints),
             serving=str(workspace.serving),
+            latest_samples=str(workspace.latest_samples),
             push=push,
         )
         metadata = sqlite_metadata_connection_config(str(workspace.metadata))
@@ -280,13 +283,18 @@ def _run(
     return made
 
 
-def _keep_report(run: lineage.Run, workspace: Workspace) -> None:
-    """Copies the report to the workspace, under the evaluation's number and as the latest."""
-    report = run.evaluation / evaluator_names.REPORT_HTML
-    for name in (f"{run.evaluation.name}.html", "latest.html"):
+def _keep_pictures(run: lineage.Run, workspace: Workspace) -> None:
+    """Copies the report to the workspace, as its evaluation's and the latest, and the samples."""
+    kept = {
+        workspace.reports / f"{run.evaluation.name}.html": evaluator_names.REPORT_HTML,
+        workspace.reports / "latest.html": evaluator_names.REPORT_HTML,
+        workspace.latest_samples: evaluator_names.SAMPLES_PNG,
+    }
+    for target, name in kept.items():
         with (
-            open_below(run.evaluation, report) as source,  # a link would be copied as its target
-            atomic_write(workspace.reports / name) as partial,
-            partial.open("wb") as target,
+            # A link would be copied as its target.
+            open_below(run.evaluation, run.evaluation / name) as source,
+            atomic_write(target) as partial,
+            partial.open("wb") as copy,
         ):
-            shutil.copyfileobj(source, target)
+            shutil.copyfileobj(source, copy)

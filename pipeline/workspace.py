@@ -8,6 +8,8 @@ from pathlib import Path
 from trainer.common import exit_codes
 from trainer.common.files import LockHeldError, holding
 
+LATEST_SAMPLES = "latest.png"
+
 
 class WorkspaceError(RuntimeError):
     """A workspace that cannot be used: in use, read-only or full."""
@@ -60,6 +62,11 @@ class Workspace:
     def reports(self) -> Path:
         """The report of each evaluation, as one HTML file."""
         return self.folder / "reports"
+
+    @property
+    def latest_samples(self) -> Path:
+        """Samples of the network that trains, and in the end of the newest run's model."""
+        return self.folder / LATEST_SAMPLES
 
     @property
     def logs(self) -> Path:

@@ -30,8 +30,9 @@ def run_fn(fn_args: FnArgs) -> None:
         fn_args: as TFX fills them. `custom_config` holds the sections `model`, `train` and `sample`
             as dictionaries, `resolution` and `channels` of the images, `split` (the configuration
             keys that determine which images are held out), `checkpoints` (a folder that survives a
-            failed run, whose outputs TFX deletes) and `source_hash`. `base_model` is the sampler
-            of the model that a warm start begins from.
+            failed run, whose outputs TFX deletes), `latest_samples` (a PNG, rewritten as the
+            training goes on) and `source_hash`. `base_model` is the sampler of the model that a
+            warm start begins from.
 
     Raises:
         ValueError: as `choose_strategy` and `train` do.
@@ -62,6 +63,7 @@ def run_fn(fn_args: FnArgs) -> None:
             sample_options=sample,
             checkpoints_folder=state,
             log_folder=f"{state}/logs",
+            latest_samples=config["latest_samples"],
             base_model=fn_args.base_model,
         )
     if not is_chief(strategy):

@@ -14,6 +14,7 @@ from trainer.dataset import TrainingData, held_out_dataset, train_dataset
 from trainer.fit.callbacks import RaiseLostStop, ReportProgress, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
 from trainer.fit.held_out_loss import HeldOutLoss
+from trainer.fit.latest_samples import LatestSamples
 from trainer.fit.warm_start import warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
 from trainer.iadb import IADBModel
@@ -109,12 +110,15 @@ def train(
     sample_options: SampleOptions,
     checkpoints_folder: str,
     log_folder: str,
+    latest_samples: str,
     base_model: str | None = None,
 ) -> Trained:
     """Trains from the newest readable checkpoint in the folder, or else from the start.
 
     A new training starts from the weights beside `base_model`, a sampler SavedModel, if
     `train_options.warm_start` is set and they fit; otherwise from weights drawn from the seed.
+
+    `latest_samples` is the path or URI of a PNG, which shows samples as the training goes on.
 
     With several workers, each calls this with the same files and folders; only the chief writes.
 
@@ -154,7 +158,8 @@ def train(
         held_out = HeldOutLoss(
             _held_out(data, train_options), board, train_options.grid_every, report
         )
-        callbacks = [held_out, board, *callbacks, _saving(checkpoints, train_options)]
+        latest = LatestSamples(latest_samples, board, report)
+        callbacks = [held_out, board, latest, *callbacks, _saving(checkpoints, train_options)]
     started = time.monotonic()
     if start_step < train_options.steps:
         _fit(model, data, strategy, train_options, checkpoints, callbacks)

@@ -136,6 +136,7 @@ def fit(images: str, options: dict, folder: str) -> dict:
         sample_options=SampleOptions(),
         checkpoints_folder=f"{folder}/checkpoints",
         log_folder=f"{folder}/logs",
+        latest_samples=f"{folder}/latest.png",
     )
     seconds = time.monotonic() - started
     model = trained.model

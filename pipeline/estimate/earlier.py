@@ -32,6 +32,7 @@ Properties = Mapping[str, Any]
 AMOUNTS = {
     "checkpoints",
     "features_warning",
+    "latest_samples",
     "push",
     "push_destination",
     "samples",

@@ -92,7 +92,10 @@ def survey(
     starting = time.monotonic() - begun
     sample = take_sample(listed[0], config.data)
     locations = Locations(
-        str(workspace.artifacts), str(workspace.checkpoints), str(workspace.serving)
+        str(workspace.artifacts),
+        str(workspace.checkpoints),
+        str(workspace.serving),
+        str(workspace.latest_samples),
     )
     pipeline = create_pipeline(config, locations, schema, features_warning=features_warning)
     planned = plan(pipeline, listed)

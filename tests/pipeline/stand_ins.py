@@ -82,7 +82,8 @@ def _judge(evaluation, make_pipeline, real, candidate, baseline, earlier, option
         "history": history.earlier_metrics(earlier, options.features, content["samples"]),
     }
     (Path(output) / "metrics.json").write_text(json.dumps(content))
-    shutil.copyfile(evaluation / "report.html", Path(output) / "report.html")
+    for name in ("report.html", "samples.png"):
+        shutil.copyfile(evaluation / name, Path(output) / name)
     return ModelVerdict(
         blessed, tuple(content["reasons"]), {} if blessed else {"kid": content["reasons"][0]}
     )

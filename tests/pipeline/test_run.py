@@ -57,6 +57,8 @@ def test_the_summary_names_images_metrics_verdict_model_and_report(trained):
     assert str(trained.first.pushed) in output
     assert str(trained.workspace.reports / "latest.html") in output
     assert (trained.workspace.reports / "latest.html").stat().st_size > 1000
+    samples = trained.first.evaluation / "samples.png"
+    assert trained.workspace.latest_samples.read_bytes() == samples.read_bytes()
 
 
 def test_nodes_and_verdict_are_events_for_programs_to_read(trained):

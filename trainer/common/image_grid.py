@@ -36,7 +36,11 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 
 def grid_png(images: np.ndarray, columns: int | None = None) -> bytes:
     """Returns the grid of images, uint8 [N, H, W, C], as a PNG file; arguments as `image_grid`."""
-    grid = image_grid(images, columns)
+    return encode_png(image_grid(images, columns))
+
+
+def encode_png(picture: np.ndarray) -> bytes:
+    """Returns a picture, uint8 [H, W, C] with C 1 or 3, as a PNG file."""
     png = io.BytesIO()
-    Image.fromarray(grid[..., 0] if grid.shape[2] == 1 else grid).save(png, "PNG")
+    Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(png, "PNG")
     return png.getvalue()

@@ -68,8 +68,12 @@ class RemotePath(PurePosixPath):
 
     def write_text(self, text: str, encoding: str = "utf-8") -> None:
         """Writes the file."""
+        self.write_bytes(text.encode(encoding))
+
+    def write_bytes(self, content: bytes) -> None:
+        """Writes the file, which appears when it is complete."""
         with _files().GFile(str(self), "wb") as file:
-            file.write(text.encode(encoding))
+            file.write(content)
 
     def touch(self) -> None:
         """Writes an empty file."""

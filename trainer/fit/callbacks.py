@@ -94,6 +94,7 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     Attributes:
         mean_loss: loss of the last point; None before the first.
+        grid: the last grid, uint8 [height, width, C]; None before the first.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         self.x0, self.nb_step, self.label = x0, nb_step, label
         self.writer = tf.summary.create_file_writer(folder, flush_millis=FLUSH_SECONDS * 1000)
         self.mean_loss: float | None = None
+        self.grid: np.ndarray | None = None
         self._logs: list[dict] = []  # of the steps since the previous point
         self._timed_steps = 0  # how many of them the rate counts
         self._since: float | None = None  # None until the first step has compiled
@@ -129,8 +131,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         if self.step % self.log_every == 0:
             self._write_point()
         if self.step % self.grid_every == 0:
-            with self.untimed():
-                self._write_grid()
+            self._write_grid()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         """Writes a point before an evaluation replaces the losses by alpha."""
@@ -154,6 +155,13 @@ class TensorBoardLog(keras.callbacks.Callback):
         yield
         if self._since is not None:
             self._since += time.monotonic() - started
+
+    def draw(self, count: int) -> np.ndarray:
+        """Draws the first samples of the grid, arranged as a grid, uint8 [height, width, C]."""
+        label = None if self.label is None else self.label[:count]
+        with self.untimed(), phase("drawing samples"):
+            x1 = self.model.transport(self.x0[:count], self.nb_step, label)
+            return image_grid(preprocessing.to_uint8(x1).numpy())
 
     def write(self, name: str, value: float, step: int) -> None:
         """Writes a scalar beside the points."""
@@ -186,7 +194,6 @@ class TensorBoardLog(keras.callbacks.Callback):
                 tf.summary.scalar(f"loss_by_alpha/{low:.1f}-{high:.1f}", loss)
 
     def _write_grid(self) -> None:
-        with phase("drawing samples"):
-            x1 = self.model.transport(self.x0, self.nb_step, self.label)
+        self.grid = self.draw(len(self.x0))
         with self.writer.as_default(self.step):
-            tf.summary.image("samples", image_grid(preprocessing.to_uint8(x1).numpy())[None])
+            tf.summary.image("samples", self.grid[None])

@@ -19,7 +19,7 @@ from pipeline.config import load
 from pipeline.graph import Locations, create_pipeline
 from tests.recorded import OUTPUTS
 
-LOCATIONS = Locations("artifacts", "checkpoints", "serving")
+LOCATIONS = Locations("artifacts", "checkpoints", "serving", "latest.png")
 
 
 def compile_ir(*overrides):

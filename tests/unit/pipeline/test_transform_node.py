@@ -54,7 +54,7 @@ def example(schema, label):
 def transform(folder, conditional):
     """Runs the node; returns the folder of its graph."""
     config = load("digits", overrides=["data.folder=/x", f"model.conditional={conditional}"])
-    pipeline = create_pipeline(config, Locations("a", "c", "s"), read_schema(None))
+    pipeline = create_pipeline(config, Locations("a", "c", "s", "l"), read_schema(None))
     (node,) = (each for each in pipeline.components if each.id == "Transform")
     schema = standard_artifacts.Schema()
     schema.uri = str(folder / "schema")

@@ -59,6 +59,7 @@ def fn_args(tmp_path, transform_graph, small_network):
             "channels": 1,
             "split": {},
             "checkpoints": str(tmp_path / "checkpoints"),
+            "latest_samples": str(tmp_path / "latest.png"),
             "source_hash": "0" * 16,
         },
     )

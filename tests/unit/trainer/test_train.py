@@ -48,6 +48,7 @@ trained = trainer.train.train(
     sample_options=SampleOptions(nb_step=2),
     checkpoints_folder=f"{folder}/state",
     log_folder=f"{folder}/logs",
+    latest_samples=f"{folder}/latest.png",
 )
 print(trained.metrics["resumed_from_step"])
 weights = trained.model.network.get_weights() + trained.model.ema_network.get_weights()

@@ -53,6 +53,7 @@ def custom_config(folder):
         "channels": 1,
         "split": {},
         "checkpoints": str(folder / "checkpoints"),
+        "latest_samples": str(folder / "latest.png"),
         "source_hash": "0" * 16,
     }
 

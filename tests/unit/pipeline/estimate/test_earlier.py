@@ -36,7 +36,7 @@ def images(tmp_path):
 
 def planned(images, *overrides):
     config = load("digits", overrides=[f"data.folder={images}", *overrides])
-    locations = Locations("artifacts", "checkpoints", "serving")
+    locations = Locations("artifacts", "checkpoints", "serving", "latest.png")
     pipeline = create_pipeline(config, locations, schema="")
     return plan(pipeline, list_files(config.data))
 

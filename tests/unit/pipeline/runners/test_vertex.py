@@ -14,7 +14,7 @@ from pipeline.config import ConfigError, load
 from pipeline.runners.gpu import GPU_NODES
 from pipeline.runners.vertex import VertexCompileError, write_job
 
-LOCATIONS = graph.Locations("gs://bucket/artifacts", "gs://bucket/checkpoints", "gs://bucket/serve")
+LOCATIONS = graph.Locations.below("gs://bucket")
 OVERRIDES = [
     "data.folder=gs://bucket/images",
     "vertex.image=registry/iadb-tfx:1",
@@ -129,7 +129,7 @@ def test_a_pipeline_that_vertex_cannot_run_is_rejected(tmp_path):
     ):
         write(output, earlier_models=True)
     with pytest.raises(VertexCompileError, match="root /here: Vertex AI requires gs://"):
-        write(output, locations=graph.Locations("/here", "/there", "/serving"))
+        write(output, locations=graph.Locations("/here", "/there", "/serving", "/latest.png"))
     assert not output.exists()
 
 

@@ -67,6 +67,7 @@ def run(files, folder, base=None, *, warm=True, steps=2, seed=7):
         sample_options=SAMPLE,
         checkpoints_folder=f"{folder}/state",
         log_folder=f"{folder}/logs",
+        latest_samples=f"{folder}/latest.png",
         base_model=base,
     )
 

@@ -66,6 +66,7 @@ def run(folder, strategy, steps, state, logs, preprocess=preprocess):
         sample_options=SAMPLE,
         checkpoints_folder=f"{folder}/{state}",
         log_folder=f"{folder}/{logs}",
+        latest_samples=f"{folder}/{logs}/latest.png",
     )
 
 
