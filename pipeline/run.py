@@ -25,6 +25,7 @@ from pipeline import failures
 from pipeline.config import ConfigError, DataConfig, PipelineConfig, require_folder
 from pipeline.console.progress import showing
 from pipeline.estimate.survey import check_space, survey
+from pipeline.estimate.time_left import TimeLeft
 from pipeline.features import with_chosen_features
 from pipeline.logs import logging_to
 from pipeline.registry import lineage, read_files, serving
@@ -84,6 +85,7 @@ def run_pipeline(
             console,
             lambda run_id: _claim(workspace, check, run_id),
             lambda: _announce(config, workspace),
+            TimeLeft(config, workspace).of_node,
         )
         file = result or workspace.results / f"{log.stem}.json"
         with (

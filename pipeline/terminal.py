@@ -21,7 +21,7 @@ from pipeline.console.progress import showing
 from pipeline.console.tables import Column, cell, number, print_table
 from pipeline.registry.lineage import Run
 from pipeline.workspace import Workspace
-from trainer.common.phases import OTHER
+from trainer.common.phases import OTHER, Phases
 from trainer.common.text import printable
 
 PROMOTED = "looks good"  # the reason in the command for it, for a person to replace
@@ -46,6 +46,7 @@ class NodeLines:
         begun: is called with the id of each run before its first node starts.
         announce: returns lines on what will be judged; they are printed once, when ImageExampleGen
             has finished.
+        remark: returns, for the id of a node, what is shown beside its progress (Phases).
 
     Attributes:
         run_ids: TFX's ids of the runs whose nodes have started.
@@ -57,10 +58,12 @@ class NodeLines:
         console: Console,
         begun: Callable[[str], None] = lambda run_id: None,
         announce: Callable[[], list[str]] = list,
+        remark: Callable[[str], Callable[[Phases], str]] = lambda node_id: lambda phases: "",
     ) -> None:
         self.console = console
         self._begun = begun
         self._announce = announce
+        self._remark = remark
         self.run_ids: list[str] = []
         self.error: BaseException | None = None
         self._shown = ExitStack()
@@ -71,7 +74,7 @@ class NodeLines:
             self.run_ids.append(run_id)
             self._begun(run_id)
         work = f": {WORK[node_id]}" if node_id in WORK else ""
-        self._shown.enter_context(showing(self.console, f"{node_id}{work}"))
+        self._shown.enter_context(showing(self.console, f"{node_id}{work}", self._remark(node_id)))
 
     def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
         """Prints that the node succeeded, and what will be judged once the images are known."""

@@ -1,6 +1,6 @@
 """Shows the progress of long work: bars on a terminal, elsewhere a line from time to time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Column, Table
 
-from trainer.common.phases import Phase, Phases, duration
+from trainer.common.phases import Phase, Phases
 from trainer.common.progress import listening
 from trainer.common.progress_lines import printing
 
@@ -19,8 +19,15 @@ BAR_WIDTHS = range(10, 31, 5)  # characters; steps, so that it seldom changes wi
 
 
 @contextmanager
-def showing(console: Console, title: str) -> Iterator[Phases]:
+def showing(
+    console: Console, title: str, remark: Callable[[Phases], str] = lambda phases: ""
+) -> Iterator[Phases]:
     """Shows what the work in the block reports through trainer/common/progress.py.
+
+    Args:
+        console: to show it on.
+        title: of the work.
+        remark: as in Phases.
 
     Yields:
         The phases of the work.
@@ -30,14 +37,14 @@ def showing(console: Console, title: str) -> Iterator[Phases]:
         def write(line: str) -> None:
             console.print(f"  {escape(line)}", soft_wrap=True)
 
-        with printing(title, write) as phases:
+        with printing(title, write, remark) as phases:
             yield phases
         return
-    phases = Phases(title)
+    phases = Phases(title, remark)
     spinner = Spinner("dots")
 
     def render() -> RenderableType:
-        spinner.update(text=f"{escape(title)} [dim]· {duration(phases.elapsed())}[/]")
+        spinner.update(text=escape(phases.headline()))
         return Group(spinner, *(_line(phase, console.width) for phase in phases.unfinished()))
 
     # Standard error belongs to the log (pipeline/logs.py).

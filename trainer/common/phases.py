@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from trainer.common.progress import Report
@@ -60,7 +61,7 @@ class Phase:
             return duration(time.monotonic() - self.since)
         of = f"/{self.total:,}" if self.total else ""
         parts = [f"{self.done:,}{of} {self.unit}".rstrip()]
-        if rate := self._rate():
+        if rate := self.rate:
             parts.append(f"{rate:,.{0 if rate >= 10 else 1}f}/s")
         if self.note:
             parts.append(self.note)
@@ -68,7 +69,8 @@ class Phase:
             parts.append(f"{duration((self.total - self.done) / rate)} left")
         return " · ".join(parts)
 
-    def _rate(self) -> float:
+    @property
+    def rate(self) -> float:
         """Units per second; 0 if unknown."""
         if not self._ends:
             return 0.0
@@ -83,10 +85,12 @@ class Phases:
 
     Args:
         title: of the work.
+        remark: returns what else is to be said, for example about other work; may be empty.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, remark: "Callable[[Phases], str]" = lambda phases: "") -> None:
         self.title = title
+        self._remark = remark
         self._lock = threading.Lock()
         self._started = self._changed = time.monotonic()
         self._phases: dict[str, Phase] = {}
@@ -123,14 +127,26 @@ class Phases:
             unfinished = [phase for phase in self._phases.values() if phase.unfinished]
             return [replace(phase, _ends=phase._ends.copy()) for phase in unfinished]
 
+    def find(self, name: str) -> Phase | None:
+        """A copy of the unfinished phase of that name."""
+        return next((phase for phase in self.unfinished() if phase.name == name), None)
+
     def describe(self) -> str:
-        """The work and its unfinished phases, in one line."""
+        """The work, its unfinished phases, and the remark, in one line."""
         found = "; ".join(f"{phase.name} {phase.describe()}" for phase in self.unfinished())
-        return f"{self.title} · {found or duration(self.elapsed())}"
+        return self._with_remark(f"{self.title} · {found or duration(self.elapsed())}")
+
+    def headline(self) -> str:
+        """The work, its duration, and the remark."""
+        return self._with_remark(f"{self.title} · {duration(self.elapsed())}")
 
     def elapsed(self) -> float:
         """Seconds since the beginning of the work."""
         return time.monotonic() - self._started
+
+    def _with_remark(self, text: str) -> str:
+        remark = self._remark(self)
+        return f"{text} · {remark}" if remark else text
 
     def _account(self) -> float:
         """Adds the time since the last change to the phase that it belongs to; returns now."""
@@ -147,3 +163,12 @@ def duration(seconds: float) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def roughly(seconds: float) -> str:
+    """A duration that was estimated, in words: about 40 min or about 2 h 10 min."""
+    minutes = round(seconds / 60)
+    if not minutes:
+        return "less than a minute"
+    hours, rest = divmod(minutes, 60)
+    return f"about {hours} h {rest} min" if hours else f"about {minutes} min"

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+TRAINING = "training"  # the phase of a network's training, in steps
+
 
 class Report(NamedTuple):
     """What changed in a phase.

@@ -16,17 +16,22 @@ def print_line(line: str) -> None:
 
 
 @contextmanager
-def printing(title: str, write: Callable[[str], None] = print_line) -> Iterator[Phases]:
+def printing(
+    title: str,
+    write: Callable[[str], None] = print_line,
+    remark: Callable[[Phases], str] = lambda phases: "",
+) -> Iterator[Phases]:
     """Writes a line on the work in the block every LINE_SECONDS, whether or not it reports.
 
     Args:
         title: of the work.
         write: receives each line, in a thread of its own.
+        remark: as in Phases.
 
     Yields:
         The phases of the work.
     """
-    phases = Phases(title)
+    phases = Phases(title, remark)
     ended = threading.Event()
 
     def run() -> None:

@@ -10,10 +10,9 @@ import tensorflow as tf
 
 from trainer import preprocessing
 from trainer.common.image_grid import image_grid
-from trainer.common.progress import Report, phase, report
+from trainer.common.progress import TRAINING, Report, phase, report
 from trainer.common.signals import raise_lost_stop
 
-TRAINING = "training"  # the phase
 REPORT_SECONDS = 0.2
 FLUSH_SECONDS = 10  # between writes to an event file; a killed process loses no more
 

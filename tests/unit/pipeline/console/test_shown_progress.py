@@ -26,7 +26,7 @@ def terminal(width):
 def screen(width):
     """What a terminal shows of a training, in lines."""
     console, file = terminal(width)
-    with showing(console, "Trainer"):
+    with showing(console, "Trainer", lambda phases: "about 2 h left"):
         report(Report("training", expected=1500, unit="steps"))
         report(DONE)
         with phase("drawing samples"):
@@ -43,7 +43,7 @@ def test_a_terminal_shows_work_count_and_note_in_any_width(width):
     lines = screen(width)
     assert max(map(len, lines)) <= width + 20  # with control codes
     text = re.sub(r"\s+", " ", "\n".join(lines))
-    assert "Trainer · 0 s" in text
+    assert "Trainer · 0 s · about 2 h left" in text
     assert "300/1,500 steps" in text and "loss 0.1250" in text
     assert "drawing samples 0 s" in text
     assert ("━" in text) == (width >= 80)
@@ -67,6 +67,21 @@ def test_without_a_terminal_a_line_appears_from_time_to_time(monkeypatch):
     line = file.getvalue().splitlines()[-1]
     assert line.startswith("  Trainer · training 300/1,500 steps · ")
     assert line.endswith("loss 0.1250 · 0 s left") or line.endswith("loss 0.1250")
+
+
+def test_a_line_ends_with_the_time_left_of_the_run(monkeypatch):
+    monkeypatch.setattr("trainer.common.progress_lines.LINE_SECONDS", 0.001)
+    printed = threading.Event()
+
+    def remark(phases):
+        printed.set()
+        return f"about {len(phases.unfinished())} h left of the run"
+
+    file = io.StringIO()
+    with showing(Console(file=file), "Trainer", remark), phase("drawing samples"):
+        printed.clear()
+        assert printed.wait(10)
+    assert "drawing samples 0 s · about 1 h left of the run\n" in file.getvalue()
 
 
 def test_short_work_without_a_terminal_prints_nothing():

@@ -1,0 +1,103 @@
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.config import load
+from pipeline.estimate.time_left import TimeLeft
+from pipeline.workspace import Workspace
+from tests.recorded import Recorded
+from trainer.common import phases as phases_module
+from trainer.common.phases import Phases
+from trainer.common.progress import TRAINING, Report
+
+MINUTE = 60.0
+
+
+class Clock:
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(phases_module, "time", clock)
+    return clock
+
+
+def recorded(tmp_path, *overrides, blessed=None):
+    """The time left in a workspace with a run of 1,797 images."""
+    tmp_path.mkdir(exist_ok=True)
+    workspace = Workspace(tmp_path)
+    Recorded(workspace.metadata, workspace.artifacts).run(blessed=blessed)
+    config = load("digits", overrides=["evaluate.samples=10000", *overrides])
+    return TimeLeft(config, workspace)
+
+
+def train(clock, seconds=1.0, steps=1000, done=3):
+    """A training of which some steps are done."""
+    phases = Phases("Trainer")
+    phases(Report(TRAINING, entered=1))
+    phases(Report(TRAINING, expected=steps, unit="steps"))
+    for _ in range(done):
+        clock.now += seconds
+        phases(Report(TRAINING, done=1, unit="steps"))
+    return phases
+
+
+def judging(clock, left, seconds=1.0):
+    """Minutes that remain of a run when all steps but one are done."""
+    text = left.of_node("Trainer")(train(clock, seconds, steps=4))
+    return int(text.removeprefix("about ").removesuffix(" min left of the run"))
+
+
+def test_what_is_left_is_the_training_and_the_judging_of_the_model(tmp_path, clock):
+    left = recorded(tmp_path, "data.eval_percent=20", "sample.nb_step=32", "train.batch_size=64")
+    describe = left.of_node("Trainer")
+    assert describe(train(clock)) == "about 18 min left of the run"
+    # 997 steps of a second, 359 x 32 evaluations of a third of a 64th, and 13 seconds.
+    assert round((997 + 359 * 32 / 64 / 3 + 13) / MINUTE) == 18
+
+
+def test_a_model_to_compare_with_and_guidance_double_the_samples(tmp_path, clock):
+    alone = judging(clock, recorded(tmp_path / "a"), 20.0)
+    assert judging(clock, recorded(tmp_path / "b", blessed=True), 20.0) == pytest.approx(
+        2 * alone, abs=2
+    )
+    overrides = ("model.conditional=true", "sample.guidance=2")
+    assert judging(clock, recorded(tmp_path / "c", *overrides), 20.0) == pytest.approx(
+        2 * alone, abs=2
+    )
+
+
+def test_while_the_model_is_judged_the_time_left_falls_to_nothing(tmp_path, clock):
+    left = recorded(tmp_path)
+    minutes = judging(clock, left, 20.0)
+    evaluator = left.of_node("SampleEvaluator")
+    phases = Phases("SampleEvaluator")
+    clock.now += (minutes - 2) * MINUTE
+    assert evaluator(phases) in ("about 1 min left of the run", "about 2 min left of the run")
+    clock.now += 10 * MINUTE
+    assert evaluator(phases) == ""
+
+
+def test_before_the_first_steps_nothing_is_said(tmp_path, clock):
+    left = recorded(tmp_path)
+    assert left.of_node("Trainer")(Phases("Trainer")) == ""
+    assert left.of_node("Trainer")(train(clock, done=0)) == ""
+
+
+def test_of_a_cached_training_nothing_is_known(tmp_path, clock):
+    left = recorded(tmp_path)
+    left.of_node("Trainer")
+    assert left.of_node("SampleEvaluator")(Phases("SampleEvaluator")) == ""
+    assert left.of_node("ImageExampleGen")(Phases("ImageExampleGen")) == ""
+
+
+def test_it_starts_neither_tensorflow_nor_tfx():
+    code = "import sys, pipeline.estimate.time_left; print({'tensorflow', 'tfx'} & {*sys.modules})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout == "set()\n", result.stderr
