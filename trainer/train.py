@@ -26,6 +26,11 @@ from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.replicas import has_several_workers
 
 HELD_OUT = 256  # images whose loss is measured
+# That of 0 is 1, the variance of the noise, plus the mean square of pixels in [-1, 1].
+ABOUT_LOSS = (
+    "loss: predicting 0 has one of 1 to 2; it falls fast, then hardly, and never to 0, "
+    "while samples go on improving"
+)
 GRID_SIDE = 8  # images along each side of the sample grid in TensorBoard
 
 
@@ -162,6 +167,7 @@ def train(
         callbacks = [held_out, board, latest, *callbacks, _saving(checkpoints, train_options)]
     started = time.monotonic()
     if start_step < train_options.steps:
+        report(ABOUT_LOSS)
         _fit(model, data, strategy, train_options, checkpoints, callbacks)
     return Trained(
         model,
