@@ -12,6 +12,7 @@ from pipeline.console.progress import showing
 from pipeline.logs import logging_to
 from pipeline.pictures.choose import this_machine
 from pipeline.pictures.chosen import Choice, configure
+from pipeline.pictures.expected import describe_expected
 from pipeline.yaml_text import dump, quote
 from trainer.common.files import atomic_write
 from trainer.common.phases import duration
@@ -55,9 +56,10 @@ def initialize(
         f"about {duration(seconds)} here"
     )
     keys = {*choice.values, *OTHERS, *(each.partition("=")[0] for each in overrides)}
+    expected = [*describe_expected()]
     with atomic_write(file) as partial:
-        partial.write_text(_head(seen, taken) + dump(config, keys), "utf-8")
-    _say(console, f"{taken}\nwritten to {file}")
+        partial.write_text(_head(seen, taken, *expected) + dump(config, keys), "utf-8")
+    _say(console, "\n".join([taken, *expected, f"written to {file}"]))
     _say(console, f"next: iadb run --config {printable(str(file))}")
 
 

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import math
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ GRAY_IMAGES = 0.98  # share of the images of a gray folder
 TRANSPARENT_IMAGES = 0.05  # share from which a folder counts as transparent
 MIN_ALPHA = 0.95  # below this a pixel is transparent
 BRIGHT = 200  # mean level of what is visible, from which it vanishes on white
+SPANS = {  # values of data.pattern, and what the paths of images in such folders begin with
+    "span-{SPAN}": re.compile(r"span-\d{1,9}/"),
+    "{YYYY}-{MM}-{DD}": re.compile(r"\d{4}-\d{2}-\d{2}/"),
+    "{YYYY}/{MM}/{DD}": re.compile(r"\d{4}/\d{2}/\d{2}/"),
+}
 
 Result = TypeVar("Result")
 
@@ -58,6 +64,8 @@ class Pictures:
         transparent: whether some images have transparent pixels.
         bright: whether what is visible of those is nearly white.
         classes: number of first-level folders with images; 0 if all images lie in one place.
+        spans: a data.pattern for which all images would lie in spans; empty if there is none, or
+            if a pattern is set.
     """
 
     files: int
@@ -72,6 +80,7 @@ class Pictures:
     transparent: bool
     bright: bool
     classes: int
+    spans: str = ""
 
     @property
     def usable(self) -> int:
@@ -87,6 +96,8 @@ class Pictures:
         text = f"{self.files:,} {color} picture{'' if self.files == 1 else 's'} of {size}"
         if self.classes > 1:
             text += f" in {self.classes:,} folders"
+        if self.spans:
+            text += f"; the folders look like spans: data.pattern={self.spans!r} reads the newest"
         if self.transparent:
             text += ", some transparent"
         if self.problem:
@@ -158,6 +169,7 @@ def look(data: DataConfig) -> Pictures:
         transparent=len(bright) > TRANSPARENT_IMAGES * len(colors),
         bright=bool(bright) and float(np.mean(bright)) > BRIGHT,
         classes=len({_class_of(place) for place in places} - {""}),
+        spans="" if data.pattern else _find_spans(places),
     )
 
 
@@ -169,6 +181,15 @@ def _list_places(data: DataConfig) -> list[_Place]:
         listed = list_images(folder, required=span is window[-1], names_only=True)
         places += [_Place(folder, file) for file in listed]
     return places
+
+
+def _find_spans(places: Sequence[_Place]) -> str:
+    fitting = (
+        pattern
+        for pattern, beginning in SPANS.items()
+        if all(beginning.match(place.file.path) for place in places)
+    )
+    return next(fitting, "")
 
 
 def _class_of(place: _Place) -> str:

@@ -10,6 +10,7 @@ from pipeline.config import load
 from pipeline.estimate import training
 from pipeline.estimate.timings import ModelTimings
 from pipeline.pictures.chosen import configure
+from pipeline.pictures.expected import describe_expected
 from pipeline.yaml_text import quote
 
 TIMINGS = ModelTimings(10.0, 0.1, 1.0, 0.001, 0, 0)
@@ -44,6 +45,13 @@ def test_the_file_has_what_a_run_without_configuration_would_choose(folder, time
     assert load(file=folder.parent / "mine.yaml") == chosen
     assert "300 color pictures of 16x16" in result.output
     assert "next: iadb run --config mine.yaml" in result.output
+
+
+def test_what_became_of_other_trainings_is_printed_and_in_the_comments(folder, timed):
+    output = init(folder).output
+    head = (folder.parent / "iadb.yaml").read_text().splitlines()
+    for line in describe_expected():
+        assert line in output and f"# {line}" in head
 
 
 def test_each_key_has_a_comment_and_the_rest_is_left_out(folder, timed):

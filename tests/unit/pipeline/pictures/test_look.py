@@ -49,6 +49,30 @@ def test_sizes_classes_and_color_are_seen(save, see):
     )
 
 
+@pytest.mark.parametrize(
+    ("folders", "pattern"),
+    [
+        (("span-1", "span-02"), "span-{SPAN}"),
+        (("2026-01-31", "2026-02-01"), "{YYYY}-{MM}-{DD}"),
+        (("2026/01/31", "2026/02/01"), "{YYYY}/{MM}/{DD}"),
+        (("span-1", "cats"), ""),
+        (("2026", "2027"), ""),
+        (("span-1",), "span-{SPAN}"),
+    ],
+)
+def test_folders_that_look_like_spans_are_reported(save, see, folders, pattern):
+    for folder in folders:
+        save(f"{folder}/1.png", noise(0, 8, 8, 3))
+    assert see().spans == pattern
+    text = f"; the folders look like spans: data.pattern={pattern!r} reads the newest"
+    assert see().describe().endswith(text) == bool(pattern)
+
+
+def test_spans_are_not_reported_where_a_pattern_is_set(save, see):
+    save("span-1/1.png", noise(0, 8, 8, 3))
+    assert see(pattern="span-{SPAN}").spans == ""
+
+
 def test_an_upright_image_is_described_upright(save, see):
     save("1.png", noise(0, 7, 5, 3))
     assert see().describe() == "1 color picture of 5x7"
