@@ -57,8 +57,8 @@ class IADBModel(SamplingModel):
         alpha_density: `uniform` as in the paper, or `logit_normal`, which trains more in the middle
             of the path (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 3.1).
         coupling: `independent` as in the paper, or `optimal_transport` (trainer/step/coupling.py),
-            which pairs noise and data within a batch; pairs (x0, x1) in the data are kept. It
-            ignores labels: a class may be trained on part of the noise but is sampled from all.
+            which pairs noise and data within a batch, with labels within each class; pairs
+            (x0, x1) in the data are kept.
         nb_class: number of classes of a conditional network; 0 if the network takes no label.
         label_dropout: fraction of a batch that is trained without its label.
         guidance: weight of classifier-free guidance in sampling: 1 samples without guidance, 0
@@ -144,7 +144,8 @@ class IADBModel(SamplingModel):
         noise, alpha, unlabeled = self.draw(shape)
         alpha = alpha[part]
         if x0 is None and self.coupling == "optimal_transport":
-            noise = optimal_transport(noise, replicas.all_gather(x1, axis=0))
+            every = [None if each is None else replicas.all_gather(each, 0) for each in (x1, label)]
+            noise = optimal_transport(noise, *every)
         if x0 is None:
             x0 = noise[part]
         a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))

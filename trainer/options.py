@@ -121,7 +121,7 @@ class TrainOptions(Options):
     coupling: Literal["independent", "optimal_transport"] = Field(
         "independent",
         description="how noise and images are paired within a batch; optimal_transport straightens "
-        "the paths",
+        "the paths, with labels within each class",
     )
     label_dropout: float = Field(
         0.1,

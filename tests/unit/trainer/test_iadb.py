@@ -167,16 +167,19 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
     averages = model.ema_network.get_weights()
     weights.append(net.get_weights() + averages + logs["loss"] + logs["gradient_norm"])
 
-    with strategy.scope():
-        keras.utils.set_random_seed(0)
-        inputs = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
-        h = keras.layers.Concatenate()([inputs[0], keras.layers.Embedding(4, 8)(inputs[2])])
-        net = keras.Model(inputs, keras.layers.Dense(2)(h))
-        model = IADBModel(net, rank=2, nb_class=3, label_dropout=0.5)
-        model.compile(optimizer=keras.optimizers.SGD(1e-2, global_clipnorm=0.1))
-    data = tf.data.Dataset.from_tensor_slices({"x1": x1, "label": label}).batch(16)
-    model.fit(data, epochs=3, verbose=0)
-    conditional.append(net.get_weights())
+    ends = []
+    for coupling in ("independent", "optimal_transport"):
+        with strategy.scope():
+            keras.utils.set_random_seed(0)
+            inputs = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
+            h = keras.layers.Concatenate()([inputs[0], keras.layers.Embedding(4, 8)(inputs[2])])
+            net = keras.Model(inputs, keras.layers.Dense(2)(h))
+            model = IADBModel(net, rank=2, nb_class=3, label_dropout=0.5, coupling=coupling)
+            model.compile(optimizer=keras.optimizers.SGD(1e-2, global_clipnorm=0.1))
+        data = tf.data.Dataset.from_tensor_slices({"x1": x1, "label": label}).batch(16)
+        model.fit(data, epochs=3, verbose=0)
+        ends += net.get_weights()
+    conditional.append(ends)
 
     with strategy.scope():
         keras.utils.set_random_seed(0)
