@@ -28,6 +28,7 @@ from pipeline.runners.vertex_options import VertexOptions
 from pipeline.unattended.options import ScheduleOptions
 from pipeline.unknown_keys import suggest
 from trainer.common.options import Options
+from trainer.common.resolution import from_sides
 from trainer.common.text import shorten
 from trainer.common.validation import explain
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
@@ -146,11 +147,14 @@ class PipelineConfig(Options):
     @model_validator(mode="after")
     def _levels_fit_the_resolution(self) -> "PipelineConfig":
         factor = self.model.patch * 2 ** (len(self.model.channels) - 1)
-        if self.data.resolution % factor:
+        sides = self.data.resolution
+        if any(side % factor for side in sides):
             patches = f"model.patch={self.model.patch} and " if self.model.patch > 1 else ""
+            nearest = tuple(max(side // factor, 1) * factor for side in sides)
             raise ValueError(
-                f"data.resolution={self.data.resolution} is not divisible by {factor}, as "
-                f"{patches}the {len(self.model.channels)} levels of model.channels require"
+                f"data.resolution={from_sides(sides)} is not divisible by {factor}, as "
+                f"{patches}the {len(self.model.channels)} levels of model.channels require; "
+                f"allowed are multiples of {factor}, such as {from_sides(nearest)}"
             )
         return self
 
@@ -206,7 +210,7 @@ def require_samples(evaluate: EvaluateOptions, data: DataConfig) -> None:
     Raises:
         ConfigError: a metric with a limit needs more, or cannot be computed in the feature space.
     """
-    dimension = evaluate.features.dimension((data.resolution, data.resolution, data.channels))
+    dimension = evaluate.features.dimension(data.shape)
     for name, threshold in evaluate.thresholds.items():
         needed = images_needed(name, dimension)
         if threshold is None or (needed and evaluate.samples >= needed):

@@ -22,7 +22,7 @@ def with_chosen_features(
         ConfigError: a metric with a configured limit needs more samples in the chosen space.
     """
     data = config.data
-    chosen = choose_features(config.evaluate.features, data.resolution, data.channels, report)
+    chosen = choose_features(config.evaluate.features, data.shape, report)
     evaluate = config.evaluate.model_copy(update={"features": chosen.features})
     require_samples(evaluate, data)
     return config.model_copy(update={"evaluate": evaluate}), chosen.warning

@@ -44,6 +44,7 @@ from components.source_hash import source_hash
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.workspace import LATEST_SAMPLES
 from trainer.common.options import Options
+from trainer.common.resolution import from_sides
 
 # Modules that Transform and Trainer import by name, and whose code is theirs.
 PREPROCESSING = "trainer.preprocessing"
@@ -166,7 +167,7 @@ def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Dat
         schema=imported,
         preprocessing_fn=f"{PREPROCESSING}.preprocessing_fn",
         custom_config={
-            "resolution": data.resolution,
+            "resolution": from_sides(data.resolution),
             "channels": data.channels,
             "conditional": config.model.conditional,
             "source_hash": source_hash(PREPROCESSING),
@@ -235,7 +236,7 @@ def _training_nodes(
             "model": config.model.model_dump(mode="json"),
             "train": config.train.model_dump(mode="json", exclude={"steps"}),
             "sample": config.sample.model_dump(mode="json"),
-            "resolution": config.data.resolution,
+            "resolution": from_sides(config.data.resolution),
             "channels": config.data.channels,
             "split": {
                 f"data.{key}": getattr(config.data, key)

@@ -232,8 +232,7 @@ def _announce(config: PipelineConfig, workspace: Workspace) -> list[str]:
     except (AttributeError, KeyError, OSError, ValueError):
         logging.exception("The report on the images cannot be read.")
         return []
-    side = config.data.resolution
-    return announce(config.evaluate, held_out, (side, side, config.data.channels))
+    return announce(config.evaluate, held_out, config.data.shape)
 
 
 def _remember(workspace: Workspace, read: dict[int, bytes], console: Console) -> None:

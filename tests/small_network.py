@@ -4,14 +4,14 @@ import keras
 from keras import layers
 
 
-def build_unet(options, resolution, image_channels, precision="float32", nb_class=0):
+def build_unet(options, shape, precision="float32", nb_class=0):
     """Builds a network with the U-Net's inputs and output, which TensorFlow traces quickly.
 
     Of the options it takes the first width, the number of blocks and the dropout.
     """
     dtype = precision if precision == "float32" else f"mixed_{precision}"
     width = options.channels[0]
-    inputs = [keras.Input((resolution, resolution, image_channels)), keras.Input(())]
+    inputs = [keras.Input(shape), keras.Input(())]
     x = layers.Conv2D(width, 3, padding="same", dtype=dtype)(inputs[0])
     time = layers.Reshape([1, 1, 1])(inputs[1])
     x = layers.Add(dtype=dtype)([x, layers.Dense(width, dtype=dtype)(time)])
@@ -24,5 +24,5 @@ def build_unet(options, resolution, image_channels, precision="float32", nb_clas
         x = layers.Dropout(options.dropout, dtype=dtype)(x)
         x = layers.Conv2D(width, 3, padding="same", dtype=dtype)(x)
     x = layers.Activation("tanh", dtype=dtype)(x)
-    x = layers.Conv2D(image_channels, 3, padding="same", dtype=dtype)(x)
+    x = layers.Conv2D(shape[-1], 3, padding="same", dtype=dtype)(x)
     return keras.Model(inputs, layers.Activation("linear", dtype="float32")(x))

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from trainer import examples
+from trainer.common.resolution import to_sides
 
 HALF_RANGE = 127.5
 VOCABULARY = "labels"  # name of the vocabulary of labels in Transform's graph
@@ -31,19 +32,21 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
     Args:
         inputs: `image`, string [N] or [N, 1] (PNG bytes), and `label`, string [N] or [N, 1].
-        custom_config: `resolution` in pixels and `channels` (1 or 3) of every image; `conditional`
-            adds the labels of the train split to the graph, as VOCABULARY.
+        custom_config: `resolution` in pixels (a side, or height and width) and `channels` (1 or 3)
+            of every image; `conditional` adds the labels of the train split to the graph, as
+            VOCABULARY.
 
     Returns:
-        `image`, float32 [N, resolution, resolution, channels] in [-1, 1], and `label`, string [N].
+        `image`, float32 [N, height, width, channels] in [-1, 1], and `label`, string [N].
     """
-    side, channels = custom_config["resolution"], custom_config["channels"]
+    channels = custom_config["channels"]
+    shape = [*to_sides(custom_config["resolution"]), channels]
     pixels = tf.map_fn(
         lambda png: tf.io.decode_png(png, channels=channels),
         tf.reshape(inputs[examples.IMAGE], [-1]),
-        fn_output_signature=tf.TensorSpec([side, side, channels], tf.uint8),
+        fn_output_signature=tf.TensorSpec(shape, tf.uint8),
     )
-    pixels = tf.ensure_shape(pixels, [None, side, side, channels])
+    pixels = tf.ensure_shape(pixels, [None, *shape])
     label = tf.reshape(inputs[examples.LABEL], [-1])
     if custom_config.get("conditional"):
         # The text format breaks names that contain a line break.

@@ -11,6 +11,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from trainer import dataset
 from trainer.common.progress import phase
+from trainer.common.resolution import to_sides
 from trainer.fit.checkpoint_lock import checkpoints_locked
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
@@ -48,7 +49,7 @@ def run_fn(fn_args: FnArgs) -> None:
         files=_find(fn_args.train_files),
         held_out=_find(fn_args.eval_files),
         preprocess=dataset.load_preprocessor(graph),
-        shape=(config["resolution"], config["resolution"], config["channels"]),
+        shape=(*to_sides(config["resolution"]), config["channels"]),
         labels=dataset.load_labels(graph) if model_options.conditional else [],
         split=config["split"],
     )

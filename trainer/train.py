@@ -56,13 +56,20 @@ def build_model(
     model: ModelOptions,
     train: TrainOptions,
     sample: SampleOptions,
-    resolution: int,
-    channels: int,
+    shape: tuple[int, int, int],
     nb_class: int = 0,
 ) -> IADBModel:
-    """Builds and compiles the model that the options describe, with weights drawn from the seed."""
+    """Builds and compiles the model that the options describe, with weights drawn from the seed.
+
+    Args:
+        model: the network.
+        train: precision, optimizer, average and seed.
+        sample: the solver.
+        shape: (H, W, C) of an image.
+        nb_class: number of classes of a conditional model.
+    """
     keras.utils.set_random_seed(train.seed)
-    network = build_unet(model, resolution, channels, train.precision, nb_class)
+    network = build_unet(model, shape, train.precision, nb_class)
     iadb = IADBModel(
         network,
         rank=4,
@@ -142,10 +149,9 @@ def train(
         if chief:
             print(f"  {line}", flush=True)
 
-    resolution, _, channels = data.shape
     with strategy.scope(), phase("building the network"):
         model = build_model(
-            model_options, train_options, sample_options, resolution, channels, len(data.labels)
+            model_options, train_options, sample_options, data.shape, len(data.labels)
         )
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
         if checkpoints.restore(report):

@@ -33,7 +33,7 @@ OPTIONS = ModelOptions.model_validate(
 )
 
 
-model = build_model(OPTIONS, TrainOptions(), SampleOptions(), SHAPE[0], SHAPE[2])
+model = build_model(OPTIONS, TrainOptions(), SampleOptions(), SHAPE)
 
 
 def parameters() -> int:

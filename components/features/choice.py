@@ -29,26 +29,27 @@ class Choice(NamedTuple):
 
 
 def choose_features(
-    features: FeatureOptions, resolution: int, channels: int, report: Callable[[str], None]
+    features: FeatureOptions, shape: tuple[int, int, int], report: Callable[[str], None]
 ) -> Choice:
     """Chooses the feature space if the configuration leaves it open.
 
-    Color images of at least 32 pixels get a network that was trained on photographs, whose weights
-    are fetched once; others, and all without a network to fetch them from, get `random_conv`.
+    Color images with a side of at least 32 pixels get a network that was trained on photographs,
+    whose weights are fetched once; others, and all without a network to fetch them from, get
+    `random_conv`.
 
     Args:
         features: of the configuration; anything but `auto` stays as it is.
-        resolution: side of the images, in pixels.
-        channels: 1 or 3.
+        shape: H, W, C of the images.
         report: receives a line for a person if the weights are fetched or cannot be.
     """
     untrained = FeatureOptions(name="random_conv")
     if features.name != AUTO:
         return Choice(features)
-    if resolution < MIN_SIDE or channels != COLOR:
+    *sides, channels = shape
+    if max(sides) < MIN_SIDE or channels != COLOR:
         return Choice(untrained)
     weights = EFFICIENTNET_LITE0
-    side = min(max(resolution, LITE0_LEAST), LITE0_RESOLUTION)
+    side = min(max(*sides, LITE0_LEAST), LITE0_RESOLUTION)
     trained = FeatureOptions(name=weights.space, resolution=side)
     if cache.is_cached(weights):
         return Choice(trained)

@@ -47,7 +47,7 @@ class DecodedImage:
     """The converted pixels and the size of the source.
 
     Attributes:
-        pixels: uint8 [resolution, resolution, channels], 0 to 255.
+        pixels: uint8 [height, width, channels], 0 to 255.
         source_width: in pixels, after EXIF orientation.
         source_height: in pixels, after EXIF orientation.
         notes: what is unusual about the image, as fixed phrases.
@@ -64,8 +64,8 @@ class ImageHeader:
     """What a file says of its image before the pixels.
 
     Attributes:
-        width: in pixels, before EXIF orientation.
-        height: in pixels, before EXIF orientation.
+        width: in pixels, after EXIF orientation, if that is before the pixels.
+        height: the same.
         jpeg: whether it is a JPEG, which can be decoded at reduced scale.
         may_be_transparent: whether it has an alpha channel or a transparent color.
     """
@@ -79,11 +79,12 @@ class ImageHeader:
 def read_header(stream: BinaryIO, options: ImageOptions) -> ImageHeader:
     """Reads the header of an image file; the arguments and errors of `decode`."""
     image = _open(stream, options)
-    return ImageHeader(*image.size, image.format == "JPEG", image.has_transparency_data)
+    width, height = _oriented_size(image.size, _stated_orientation(image))
+    return ImageHeader(width, height, image.format == "JPEG", image.has_transparency_data)
 
 
 def decode(stream: BinaryIO, options: ImageOptions) -> DecodedImage:
-    """Decodes the first frame, orients it, crops the central square and resizes it.
+    """Decodes the first frame, orients it, fits it to the resolution and resizes it.
 
     Colors are converted to sRGB from the profile in the file. Transparent pixels get the background
     color. 16-bit values are scaled to 8 bits. The resize is bicubic and antialiased; images below
@@ -91,7 +92,7 @@ def decode(stream: BinaryIO, options: ImageOptions) -> DecodedImage:
 
     Args:
         stream: the file, seekable, at its start.
-        options: resolution, channels, background and size limits.
+        options: resolution, fit, channels, background and size limits.
 
     Raises:
         RejectedImage: the file is empty, not an image, damaged, or outside the size limits.
@@ -105,11 +106,11 @@ def decode(stream: BinaryIO, options: ImageOptions) -> DecodedImage:
 def _convert(image: Image.Image, options: ImageOptions) -> DecodedImage:
     notes = []
     profile = image.info.get("icc_profile")
-    width, height = image.size
-    scale = _load(image, options.resolution * DRAFT_MARGIN)
+    stored = image.size
+    scale = _load(image, options)
     orientation = _orient(image)
-    if orientation in TURNED:
-        width, height = height, width
+    width, height = _oriented_size(stored, orientation)
+    _check_size(width, height, options)
     plain = _to_eight_bits(image)
     if profile and plain.mode != "LAB":
         try:
@@ -119,15 +120,49 @@ def _convert(image: Image.Image, options: ImageOptions) -> DecodedImage:
     flat = flatten(plain, options.background)
     if options.channels == 1:
         flat = flat.convert("L")
-    side = options.resolution
-    square = _central_square(width, height)
+    box, size = fit(width, height, options)
     if scale > 1:
-        square = _scale(square, (width, height), flat.size, scale, orientation)
-    small = flat.resize((side, side), Image.Resampling.BICUBIC, square, REDUCING_GAP)
-    pixels = np.asarray(small).reshape(side, side, -1)
-    if pixels.max() <= 16:
+        box = _scale(box, (width, height), flat.size, scale, orientation)
+    small = flat.resize(size, Image.Resampling.BICUBIC, box, REDUCING_GAP)
+    if np.asarray(small).max() <= 16:
         notes.append(NEARLY_BLACK)
+    pixels = np.asarray(_pad(small, options)).reshape(options.shape)
     return DecodedImage(pixels, width, height, tuple(notes))
+
+
+def fit(
+    width: int, height: int, options: ImageOptions
+) -> tuple[tuple[float, float, float, float], tuple[int, int]]:
+    """Returns which part of an image is kept, and the size to resize it to.
+
+    Args:
+        width: of the image, in pixels, after EXIF orientation.
+        height: the same.
+        options: resolution and fit.
+
+    Returns:
+        The box (left, top, right, bottom) in the image, and (width, height) in the resolution.
+    """
+    rows, columns = options.resolution
+    if options.fit == "pad":
+        size = (
+            min(columns, max(1, round(rows * width / height))),
+            min(rows, max(1, round(columns * height / width))),
+        )
+        return (0, 0, width, height), size
+    across, down = min(width, height * columns / rows), min(height, width * rows / columns)
+    left, top = (width - across) // 2, (height - down) // 2
+    return (left, top, left + across, top + down), (columns, rows)
+
+
+def _pad(image: Image.Image, options: ImageOptions) -> Image.Image:
+    """Puts an image into the middle of the background, at the resolution."""
+    rows, columns = options.resolution
+    if image.size == (columns, rows):
+        return image
+    padded = Image.new("RGB", (columns, rows), options.background).convert(image.mode)
+    padded.paste(image, ((columns - image.width) // 2, (rows - image.height) // 2))
+    return padded
 
 
 def flatten(image: Image.Image, background: str) -> Image.Image:
@@ -177,11 +212,23 @@ def _open(stream: BinaryIO, options: ImageOptions) -> Image.Image:
         raise _unreadable(start, error) from error
     if image.width * image.height > options.max_pixels:
         raise too_large
-    if min(image.size) < options.smallest_side:
-        raise RejectedImage(
-            f"smaller than {options.smallest_side} pixels (min_size, by default half of resolution)"
-        )
+    # Whether it is turned may be known only after decoding.
+    shorter, longer = sorted(image.size)
+    if shorter < min(options.smallest) or longer < max(options.smallest):
+        raise _too_small(options)
     return image
+
+
+def _check_size(width: int, height: int, options: ImageOptions) -> None:
+    least_height, least_width = options.smallest
+    if height < least_height or width < least_width:
+        raise _too_small(options)
+
+
+def _too_small(options: ImageOptions) -> RejectedImage:
+    height, width = options.smallest
+    pixels = f"{width} pixels" if height == width else f"{width}x{height} pixels"
+    return RejectedImage(f"smaller than {pixels} (min_size, by default half of resolution)")
 
 
 def _unreadable(start: bytes, error: Exception) -> RejectedImage:
@@ -198,11 +245,14 @@ def _unreadable(start: bytes, error: Exception) -> RejectedImage:
     return RejectedImage("not an image")
 
 
-def _load(image: Image.Image, draft_size: int) -> float:
+def _load(image: Image.Image, options: ImageOptions) -> float:
     """Decodes the pixels; returns how many times smaller than in the file they are."""
     width = image.width
+    orientation = _stated_orientation(image)
+    _, size = fit(*_oriented_size(image.size, orientation), options)
+    needed = tuple(side * DRAFT_MARGIN for side in _oriented_size(size, orientation))
     try:
-        drafted = image.draft(None, (draft_size, draft_size))
+        drafted = image.draft(None, needed)
         image.load()
     except Exception as error:
         raise _damage(error) from error
@@ -212,6 +262,19 @@ def _load(image: Image.Image, draft_size: int) -> float:
 def _damage(error: Exception) -> RejectedImage:
     """Pillow's parsers raise almost any exception on damaged bytes, with various messages."""
     return RejectedImage("truncated" if "truncated" in str(error).lower() else "damaged")
+
+
+def _stated_orientation(image: Image.Image) -> int:
+    """The EXIF orientation, if it is before the pixels; `getexif` would decode those of a PNG."""
+    exif = Image.Exif()
+    with contextlib.suppress(Exception):
+        exif.load(image.info.get("exif"))
+        return exif.get(ExifTags.Base.Orientation, 1)
+    return 1
+
+
+def _oriented_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    return size[::-1] if orientation in TURNED else size
 
 
 def _orient(image: Image.Image) -> int:
@@ -256,12 +319,6 @@ def _stated_white(image: Image.Image) -> int:
         return 4095
     stated = [tags.get(tag) for tag in MAX_SAMPLE_VALUES]
     return next((int(value[0]) for value in stated if value in WHITES), 65535)
-
-
-def _central_square(width: int, height: int) -> tuple[float, float, float, float]:
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    return left, top, left + side, top + side
 
 
 def _scale(

@@ -2,13 +2,28 @@
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeInt
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PlainSerializer
 
 from components.image_example_gen.pattern import has_spans
 from trainer.common.options import Options
+from trainer.common.resolution import from_sides
 from trainer.common.text import shorten
+
+MIN_SIDE, MAX_SIDE = 4, 1024  # pixels
+
+
+def _resolution(value: Any) -> tuple[int, int]:
+    sides = value if isinstance(value, list | tuple) else (value, value)
+    allowed = all(type(side) is int and MIN_SIDE <= side <= MAX_SIDE for side in sides)
+    if len(sides) != 2 or not allowed:
+        raise ValueError(
+            f"input should be the side of a square or [height, width], of {MIN_SIDE} to {MAX_SIDE} "
+            "pixels each"
+        )
+    height, width = sides
+    return height, width
 
 
 def _hex_color(value: str) -> str:
@@ -51,16 +66,27 @@ class WindowOptions(Options):
 class ImageOptions(Options):
     """How each source file is converted to one small, uniform image."""
 
-    resolution: int = Field(64, ge=4, le=1024, description="side of the square images, in pixels")
+    resolution: Annotated[
+        tuple[int, int], BeforeValidator(_resolution), PlainSerializer(from_sides)
+    ] = Field(
+        (64, 64),
+        description="size of the images in pixels: the side of squares, for example 64, or "
+        "[height, width]",
+    )
+    fit: Literal["crop", "pad"] = Field(
+        "crop",
+        description="what happens to images of another aspect: crop keeps their center, pad all of "
+        "them, with bars in the background color",
+    )
     channels: Literal[1, 3] = Field(3, description="3 for RGB, 1 for grayscale")
     background: Annotated[str, AfterValidator(_hex_color)] = Field(
-        "#ffffff", description="background color of transparent pixels, as #RRGGBB"
+        "#ffffff", description="color of transparent pixels and of the bars of pad, as #RRGGBB"
     )
     min_size: int | None = Field(
         None,
         ge=1,
         description="images whose shorter side is below this many pixels are rejected; by default "
-        "half of resolution",
+        "those of which one side is below half of that of resolution",
     )
     max_pixels: int = Field(
         100_000_000,
@@ -89,6 +115,12 @@ class ImageOptions(Options):
     )
 
     @property
-    def smallest_side(self) -> int:
-        """The limit of min_size, or its default, in pixels."""
-        return self.min_size or math.ceil(self.resolution / 2)
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the converted images."""
+        return *self.resolution, self.channels
+
+    @property
+    def smallest(self) -> tuple[int, int]:
+        """The least height and width of a source, by min_size or its default, in pixels."""
+        height, width = (self.min_size or math.ceil(side / 2) for side in self.resolution)
+        return height, width

@@ -55,11 +55,10 @@ def batches(images: np.ndarray, config: PipelineConfig) -> tf.data.Dataset:
 
 def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> None:
     """Trains on a folder of images and writes the trajectories of `count` samples as a GIF."""
-    side, channels = config.data.resolution, config.data.channels
     images = batches(read_images(data, config.data), config)
-    model = build_model(config.model, config.train, config.sample, side, channels)
+    model = build_model(config.model, config.train, config.sample, config.data.shape)
     model.fit(images, steps_per_epoch=config.train.steps)
-    x0 = tf.random.stateless_normal([count, side, side, channels], seed=[0, 0])
+    x0 = tf.random.stateless_normal([count, *config.data.shape], seed=[0, 0])
     _, trajectory = model.sample_iadb(x0, nb_step=config.sample.nb_step)
     write_gif(preprocessing.to_uint8(trajectory).numpy().swapaxes(0, 1), output)
 

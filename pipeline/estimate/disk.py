@@ -1,5 +1,6 @@
 """The disk that a run needs, and a check before it starts that there is enough."""
 
+import math
 import shutil
 import sys
 from collections.abc import Set
@@ -76,13 +77,13 @@ def disk_need(
         example_bytes: mean size of an example; None for the most that is possible.
         nb_class: number of classes of a conditional model.
     """
-    side, channels = config.data.resolution, config.data.channels
+    height, width, channels = shape = config.data.shape
     weights = count_weights(config.model, channels, nb_class)
     compared = min(config.evaluate.samples, round(images) * config.data.eval_percent // 100)
-    views = 2 + len(SHIFTS) * (MIN_SHIFTED <= side <= MAX_SHIFTED)
-    vector = 4 * (config.evaluate.features.dimension((side, side, channels)) or DIMENSION)
+    views = 2 + len(SHIFTS) * (MIN_SHIFTED <= min(height, width) <= MAX_SHIFTED)
+    vector = 4 * (config.evaluate.features.dimension(shape) or DIMENSION)
     if example_bytes is None:
-        example_bytes = side**2 * channels + OF_EXAMPLE
+        example_bytes = math.prod(shape) + OF_EXAMPLE
     examples = round(images * example_bytes)
     return DiskNeed(
         examples=examples,

@@ -64,10 +64,10 @@ def _describe_images(config: PipelineConfig, found: Survey) -> str:
     amount = size(sum(sizes) + unknown * sample.file_bytes)
     if unknown:
         amount = f"about {amount}"
-    side = config.data.resolution
+    height, width = config.data.resolution
     text = (
         f"{printable(config.data.folder)}: {found.files:,} images, {amount}; "
-        f"as examples of {side}x{side} {size(sample.example_bytes)} each"
+        f"as examples of {width}x{height} {size(sample.example_bytes)} each"
     )
     if sample.accepted < 1:
         text += f"; {1 - sample.accepted:.0%} of a sample would be rejected"

@@ -133,11 +133,9 @@ def time_model(
         model.stop_training = ends[-1] - ends[0] > STEP_SECONDS and len(ends) > MIN_STEPS
 
     begun = time.monotonic()
-    shape = (config.data.resolution, config.data.resolution, config.data.channels)
+    shape = config.data.shape
     with strategy.scope():
-        model = build_model(
-            config.model, config.train, config.sample, shape[0], shape[2], len(names)
-        )
+        model = build_model(config.model, config.train, config.sample, shape, len(names))
     x1 = to_float(tf.constant(fill_batch(images, config.train.batch_size)))
     batch = {"x1": x1, "label": tf.zeros(len(x1), tf.int64)} if names else x1
     model.fit(

@@ -69,9 +69,7 @@ def run(
     stored = {name: each.folder for name, each in judged.items() if not each.is_model}
     sets = _image_sets(inputs, stored)
     scratch = output / "scratch"
-    features, warning = choose_features(
-        config.evaluate.features, options.resolution, options.channels, report
-    )
+    features, warning = choose_features(config.evaluate.features, options.shape, report)
 
     def pipeline(component: str) -> beam.Pipeline:
         raise_lost_stop()
@@ -97,15 +95,14 @@ def run(
     check_count(inputs.real, images[examples.EVAL], config.evaluate.min_samples, half)
     graph = str(scratch / "transform_graph")
     with phase("building the graph that decodes images"):
-        write_transform_graph(options.resolution, options.channels, graph)
+        write_transform_graph(options.shape, graph)
 
     available = min(images[name] for name in (examples.EVAL, *stored))
     count = min(config.evaluate.samples, available)
     evaluate_options = config.evaluate.without_holdout().model_copy(
         update={"samples": count, "features": features}
     )
-    shape = (options.resolution, options.resolution, options.channels)
-    for line in announce(evaluate_options, available, shape):
+    for line in announce(evaluate_options, available, options.shape):
         report(line)
     features_folder = scratch / "features"
     features_folder.mkdir()
@@ -164,12 +161,12 @@ def _image_options(
         )
     if shapes:
         height, width, channels = shapes[0]
-        if height != width or channels not in (1, 3):
+        if channels not in (1, 3):
             raise SamplerError(
-                f"the model draws images of shape {shapes[0]}; only square images with 1 or 3 "
-                "channels can be compared"
+                f"the model draws images of shape {shapes[0]}; only images with 1 or 3 channels "
+                "can be compared"
             )
-        update |= {"resolution": height, "channels": channels}
+        update |= {"resolution": (height, width), "channels": channels}
     data = config.data.model_dump(include=set(ImageOptions.model_fields))
     return ImageOptions.model_validate(data | update)
 
@@ -217,14 +214,13 @@ def _describe(
             )
 
 
-def write_transform_graph(resolution: int, channels: int, folder: str) -> None:
+def write_transform_graph(shape: tuple[int, int, int], folder: str) -> None:
     """Writes the content of the TransformGraph artifact of an unconditional model.
 
     Nothing is learned from the images, so that no Beam pipeline is needed.
 
     Args:
-        resolution: side of the images, in pixels.
-        channels: 1 or 3.
+        shape: H, W, C of the images.
         folder: to write to.
     """
     raw = dict.fromkeys((examples.IMAGE, examples.LABEL), tf.io.FixedLenFeature([1], tf.string))
@@ -232,7 +228,7 @@ def write_transform_graph(resolution: int, channels: int, folder: str) -> None:
     metadata_io.write_metadata(metadata, f"{folder}/{tft.TFTransformOutput.RAW_METADATA_DIR}")
     preprocess = functools.partial(
         preprocessing.preprocessing_fn,
-        custom_config={"resolution": resolution, "channels": channels},
+        custom_config={"resolution": shape[:2], "channels": shape[2]},
     )
     types = dict.fromkeys(raw, tf.TensorSpec([None, 1], tf.string))
     impl_helper.analyze_in_place(preprocess, False, raw, types, folder)

@@ -11,8 +11,12 @@ from typing import Any
 
 from pipeline.pictures.look import BLACK, WHITE, Pictures
 from pipeline.runners import gpu
+from trainer.common.resolution import from_sides
 
-SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # resolutions
+SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # longer sides of the images
+# The ratio of the sides, of three in four images, from which a square would lose too much of them.
+OBLONG = 1.2
+MAX_ASPECT = 2  # of the sides that are chosen
 HELD_OUT = 200  # images, if they are at most MAX_EVAL_PERCENT
 MIN_EVAL_PERCENT, MAX_EVAL_PERCENT = 20, 50
 MAX_EPOCHS = 1000  # beyond, a network has long begun to repeat its training images
@@ -70,43 +74,59 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
     Returns:
         Values by key with dots, such as data.resolution.
     """
-    resolution = _choose_resolution(pictures, machine)
+    longer, resolution = _choose_resolution(pictures, machine)
     percent = -(-100 * HELD_OUT // max(pictures.usable, 1))
     percent = min(max(percent, MIN_EVAL_PERCENT), MAX_EVAL_PERCENT)
     return {
         **choose_images(pictures, resolution),
         "data.eval_percent": percent,
         **choose_network(resolution),
-        **_choose_training(pictures.usable * (100 - percent) // 100, resolution, machine),
+        **_choose_training(pictures.usable * (100 - percent) // 100, longer, machine),
     }
 
 
-def choose_images(pictures: Pictures, resolution: int) -> dict[str, Any]:
+def choose_images(pictures: Pictures, resolution: tuple[int, int]) -> dict[str, Any]:
     """The values that set how the images are converted."""
     # On white, what is nearly white would vanish.
     background = BLACK if pictures.transparent and pictures.bright else WHITE
     return {
-        "data.resolution": resolution,
+        "data.resolution": from_sides(resolution),
         "data.channels": 1 if pictures.gray else 3,
         "data.background": background,
     }
 
 
-def choose_network(resolution: int) -> dict[str, Any]:
+def choose_network(resolution: tuple[int, int]) -> dict[str, Any]:
     """The network for a resolution; of one that cannot be halved as often, the upper levels."""
-    network = NETWORKS[max(r for r in NETWORKS if r <= max(resolution, SMALLEST))]
+    network = NETWORKS[max(r for r in NETWORKS if r <= max(*resolution, SMALLEST))]
     levels = len(network["model.channels"])
-    while resolution % 2 ** (levels - 1):
+    while any(side % 2 ** (levels - 1) for side in resolution):
         levels -= 1
     return {key: values[:levels] for key, values in network.items()}
 
 
-def _choose_resolution(pictures: Pictures, machine: Machine) -> int:
-    """The largest power of two that most images have; few are below half of it, and rejected."""
-    resolution = LARGEST_WITH_GPU if machine.gpus else LARGEST
-    while resolution > SMALLEST and (resolution > pictures.median or resolution > 2 * pictures.low):
-        resolution //= 2
-    return resolution
+def _choose_resolution(pictures: Pictures, machine: Machine) -> tuple[int, tuple[int, int]]:
+    """The largest power of two for the longer side, and both sides, height first.
+
+    Most images have as many pixels; few have less than half of them, and are rejected.
+    """
+    longer = LARGEST_WITH_GPU if machine.gpus else LARGEST
+    while longer > SMALLEST:
+        shorter = min(_choose_sides(pictures, longer))
+        if shorter <= min(pictures.median, 2 * pictures.low):
+            break
+        longer //= 2
+    return longer, _choose_sides(pictures, longer)
+
+
+def _choose_sides(pictures: Pictures, longer: int) -> tuple[int, int]:
+    """Height and width in about the aspect of the images, divisible as their network requires."""
+    if pictures.narrow < OBLONG and pictures.wide > 1 / OBLONG:
+        return longer, longer
+    unit = 2 ** (len(NETWORKS[longer]["model.channels"]) - 1)
+    ratio = max(pictures.aspect, 1 / pictures.aspect)
+    shorter = max(round(longer / ratio / unit) * unit, longer // MAX_ASPECT)
+    return (shorter, longer) if pictures.aspect > 1 else (longer, shorter)
 
 
 def _choose_training(images: int, resolution: int, machine: Machine) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from pipeline.pictures.look import Pictures, look
 from pipeline.workspace import Workspace
 from pipeline.yaml_text import MAX_CHARACTERS, YamlError, parse, quote
 from trainer.common.files import atomic_write, open_below
+from trainer.common.resolution import to_sides
 from trainer.common.text import first_line, list_some, printable
 
 FOLDER, PATTERN = "data.folder", "data.pattern"
@@ -102,7 +103,7 @@ def configure_images(folder: str, overrides: Sequence[str]) -> Choice:
     data = _read_data((*overrides, f"{FOLDER}={quote(folder)}"))
     pictures = _look(data)
     resolution = choose(pictures, this_machine())[RESOLUTION]
-    values = choose_images(pictures, resolution)
+    values = choose_images(pictures, to_sides(resolution))
     config = _load(values, overrides, data)
     seen = f"{printable(data.folder)}: {printable(pictures.describe())}"
     return Choice(config, (f"{seen}: {_describe(values, config)}",), values)
@@ -176,10 +177,10 @@ def _read_data(overrides: Sequence[str]) -> DataConfig:
 
 def _load(values: Mapping[str, Any], overrides: Sequence[str], data: DataConfig) -> PipelineConfig:
     """The choice below the overrides, with the network for the resolution that these set."""
-    resolution = data.resolution if RESOLUTION[5:] in data.model_fields_set else None
     network = {}
-    if resolution not in (None, values[RESOLUTION]):
-        network = choose_network(resolution)
+    is_set = RESOLUTION[5:] in data.model_fields_set
+    if is_set and data.resolution != to_sides(values[RESOLUTION]):
+        network = choose_network(data.resolution)
     return load(overrides=[*_as_overrides({**values, **network}), *overrides])
 
 

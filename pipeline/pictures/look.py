@@ -60,6 +60,8 @@ class Pictures:
         median: half of the images are smaller.
         largest: size of the largest image.
         aspect: median ratio of width to height.
+        narrow: a quarter of these ratios are smaller.
+        wide: a quarter of these ratios are larger.
         gray: whether nearly all images are gray.
         transparent: whether some images have transparent pixels.
         bright: whether what is visible of those is nearly white.
@@ -76,6 +78,8 @@ class Pictures:
     median: int
     largest: int
     aspect: float
+    narrow: float
+    wide: float
     gray: bool
     transparent: bool
     bright: bool
@@ -93,6 +97,9 @@ class Pictures:
         size = self._size(self.median)
         if self.largest > self.smallest:
             size = f"about {size} (shorter sides {self.smallest:,} to {self.largest:,} pixels)"
+        narrow, wide = f"{self.narrow:.2g}", f"{self.wide:.2g}"
+        if narrow != wide:
+            size += f", half of them {narrow} to {wide} times as wide as high"
         text = f"{self.files:,} {color} picture{'' if self.files == 1 else 's'} of {size}"
         if self.classes > 1:
             text += f" in {self.classes:,} folders"
@@ -154,7 +161,9 @@ def look(data: DataConfig) -> Pictures:
             f"{len(problems):,} of {len(places):,}: {problems[0]}"
         )
     sides = np.sort([min(header.width, header.height) for header in headers.values()])
-    aspects = [header.width / header.height for header in headers.values()]
+    narrow, aspect, wide = np.percentile(
+        [header.width / header.height for header in headers.values()], [25, 50, 75]
+    ).tolist()
     bright = [each.brightness for each in colors if each.brightness is not None]
     return Pictures(
         files=len(places),
@@ -164,7 +173,9 @@ def look(data: DataConfig) -> Pictures:
         low=int(np.percentile(sides, LOW_PERCENTILE, method="lower")),
         median=int(np.percentile(sides, 50, method="lower")),
         largest=int(sides[-1]),
-        aspect=float(np.median(aspects)),
+        aspect=aspect,
+        narrow=narrow,
+        wide=wide,
         gray=sum(each.gray for each in colors) >= GRAY_IMAGES * len(colors),
         transparent=len(bright) > TRANSPARENT_IMAGES * len(colors),
         bright=bool(bright) and float(np.mean(bright)) > BRIGHT,

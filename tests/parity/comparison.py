@@ -63,7 +63,7 @@ def compare(options: ModelOptions, path: Path) -> Comparison:
             for name in archive.files
             if name.startswith("weights/")
         }
-    network = build_unet(options, resolution=x.shape[1], image_channels=x.shape[-1])
+    network = build_unet(options, x.shape[1:])
     diffusers_weights.load(network, state, levels=len(options.channels))
     output = network([x, alpha], training=False).numpy()
     return Comparison(

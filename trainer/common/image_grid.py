@@ -18,11 +18,13 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
         columns: images per row; by default the grid is nearly square.
 
     Returns:
-        uint8 [height, width, C]. Images with sides below SMALL are enlarged by a whole factor.
+        uint8 [height, width, C]. Images whose longer side is below SMALL are enlarged by a
+        whole factor.
     """
-    factor = max(1, SMALL // images.shape[1])
+    longer = max(images.shape[1:3])
+    factor = max(1, SMALL // longer)
     images = images.repeat(factor, axis=1).repeat(factor, axis=2)
-    gap = max(1, images.shape[1] // 16)
+    gap = max(1, factor * longer // 16)
     images = np.pad(images, [(0, 0), (gap, 0), (gap, 0), (0, 0)], constant_values=GAP_GRAY)
     n, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(n))

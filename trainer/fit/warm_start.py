@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 from pydantic import ValidationError
 
+from trainer.common.resolution import from_sides
 from trainer.common.text import first_line
 from trainer.common.validation import explain
 from trainer.iadb import IADBModel
@@ -115,11 +116,11 @@ def _description(
     split: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Returns what shape and meaning of the weights depend on, by key of the configuration."""
-    height, _, channels = shape
+    height, width, channels = shape
     network = options.model_dump(mode="json", exclude=WITHOUT_WEIGHTS)
     return {
         **{f"model.{name}": value for name, value in network.items()},
-        "data.resolution": height,
+        "data.resolution": from_sides((height, width)),
         "data.channels": channels,
         "labels": list(labels),
         **(split or {}),

@@ -63,8 +63,7 @@ class SinusoidalEmbedding(layers.Layer):
 
 def build_unet(
     options: ModelOptions,
-    resolution: int,
-    image_channels: int,
+    shape: tuple[int, int, int],
     precision: str = "float32",
     nb_class: int = 0,
 ) -> keras.Model:
@@ -72,25 +71,22 @@ def build_unet(
 
     Args:
         options: widths, depth, attention.
-        resolution: side of the images in pixels, divisible by patch * 2 ** (levels - 1).
-        image_channels: 1 or 3.
+        shape: (H, W, C) of an image, with H and W divisible by patch * 2 ** (levels - 1).
         precision: data type of the computation: float32, bfloat16 or float16; variables are
             float32.
         nb_class: number of classes that the network is conditioned on; 0: none.
 
     Returns:
-        A model from [x float32 [N, resolution, resolution, image_channels], alpha float32 [N]] to
-        the deblended difference x1 - x0, float32, shaped as x. With classes it takes a third input,
-        label int64 [N], 0 to nb_class; nb_class stands for no label.
+        A model from [x float32 [N, H, W, C], alpha float32 [N]] to the deblended difference
+        x1 - x0, float32, shaped as x. With classes it takes a third input, label int64 [N], 0 to
+        nb_class; nb_class stands for no label.
     """
     with _dtype_policy(precision):
-        return _build(options, resolution, image_channels, nb_class)
+        return _build(options, shape, nb_class)
 
 
-def _build(
-    options: ModelOptions, resolution: int, image_channels: int, nb_class: int
-) -> keras.Model:
-    image = keras.Input((resolution, resolution, image_channels), name="x_alpha")
+def _build(options: ModelOptions, shape: tuple[int, int, int], nb_class: int) -> keras.Model:
+    image = keras.Input(shape, name="x_alpha")
     inputs = [image, keras.Input((), name="alpha")]
     if nb_class:
         inputs.append(keras.Input((), dtype="int64", name="label"))
@@ -127,7 +123,7 @@ def _build(
             x = layers.Conv2D(width, 3, padding="same", name=f"up{level}_upsample")(x)
 
     x = layers.Activation("silu")(_norm(x, options, "norm_out"))
-    x = layers.Conv2D(image_channels * options.patch**2, 3, padding="same", name="conv_out")(x)
+    x = layers.Conv2D(shape[-1] * options.patch**2, 3, padding="same", name="conv_out")(x)
     x = _from_patches(x, options.patch)
     x = layers.Activation("linear", dtype="float32", name="difference")(x)
     return keras.Model(inputs, x, name="unet")

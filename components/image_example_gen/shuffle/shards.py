@@ -70,8 +70,7 @@ def part_sizes(files: int, options: ImageOptions) -> tuple[int, int]:
 
 
 def _shard_size(options: ImageOptions) -> int:
-    image_bytes = options.resolution**2 * options.channels
-    return min(IMAGES_PER_SHARD, BYTES_PER_SHARD // image_bytes)
+    return min(IMAGES_PER_SHARD, BYTES_PER_SHARD // math.prod(options.shape))
 
 
 class WriteShards(beam.DoFn):

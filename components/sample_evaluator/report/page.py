@@ -95,7 +95,7 @@ def _judged(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary.get("shape"):
         height, width, channels = summary["shape"]
         color = {1: "gray", 3: "color"}.get(channels, f"{channels} channels")
-        yield f"{height}x{width} pixels, {color}"
+        yield f"{width}x{height} pixels, {color}"
     images = summary["images"]
     count = images.get(sources.CANDIDATE, 0)
     if summary["nb_step"]:

@@ -37,7 +37,7 @@ def announce(options: EvaluateOptions, held_out: int, shape: tuple[int, int, int
         Lines for a person.
     """
     height, width, channels = shape
-    images = f"{quantity(held_out, 'held-out image')} of {height}x{width} in "
+    images = f"{quantity(held_out, 'held-out image')} of {width}x{height} in "
     images += "gray" if channels == 1 else "color"
     if held_out < options.min_samples:
         return [f"{images}: {_too_few(options, held_out)}"]

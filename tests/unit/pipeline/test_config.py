@@ -25,7 +25,7 @@ def test_the_last_of_preset_file_and_overrides_wins(tmp_path):
     resolved = load("digits", file, ["train.steps=400"])
     assert resolved.train.steps == 400
     assert resolved.train.batch_size == 16
-    assert resolved.data.resolution == 8
+    assert resolved.data.resolution == (8, 8)
 
 
 @pytest.mark.parametrize("preset", presets())
@@ -53,6 +53,23 @@ def test_what_is_shown_loads_to_the_same_configuration(preset, tmp_path):
     # A key that is not set leaves the default of all nodes alone.
     assert shown.kubeflow.of_node("Trainer").memory == "4Gi"
     assert yaml.safe_load(file.read_text()) == parse(file.read_text())
+
+
+@pytest.mark.parametrize(
+    ("override", "sides", "shown"),
+    [
+        ("data.resolution=64", (64, 64), "resolution: 64"),
+        ("data.resolution=[64, 64]", (64, 64), "resolution: 64"),
+        ("data.resolution=[48,64]", (48, 64), "resolution: [48, 64]"),
+    ],
+)
+def test_a_resolution_is_shown_as_one_number_or_as_two(override, sides, shown, tmp_path):
+    resolved = load("emoji", overrides=[override])
+    assert resolved.data.shape == (*sides, resolved.data.channels)
+    file = tmp_path / "config.yaml"
+    file.write_text(dump(resolved))
+    assert f"\n  {shown}\n" in file.read_text()
+    assert load(file=file) == resolved
 
 
 def test_what_is_shown_describes_every_key():
@@ -135,6 +152,19 @@ def test_a_folder_may_have_any_name(name):
             "train: warmup_steps=5000 must be below steps=1000; null derives it from steps",
         ),
         ("data.resolution=9", "data.resolution=9 is not divisible by 2"),
+        (
+            "data.resolution=[10,15]",
+            "data.resolution=[10, 15] is not divisible by 2, as the 2 levels of model.channels "
+            "require; allowed are multiples of 2, such as [10, 14]",
+        ),
+        (
+            "data.resolution=[8,9,3]",
+            "data.resolution: got [8, 9, 3]; input should be the side of a square or [height, "
+            "width], of 4 to 1024 pixels each",
+        ),
+        ("data.resolution=[8,true]", "data.resolution: got [8, True]; input should be the side"),
+        ("data.resolution=true", "data: resolution: got True; a boolean is not allowed here"),
+        ("data.fit=stretch", "data.fit: got 'stretch'; input should be 'crop' or 'pad'"),
         (
             "model.patch=3",
             "data.resolution=8 is not divisible by 6, as model.patch=3 and the 2 levels of",

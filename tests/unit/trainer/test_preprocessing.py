@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from trainer import preprocessing
@@ -16,12 +17,14 @@ def test_values_outside_the_range_are_clipped():
     assert preprocessing.to_uint8(tf.constant([-7.0, 7.0])).numpy().tolist() == [0, 255]
 
 
-def test_png_bytes_become_floats_and_labels_are_unchanged():
-    pixels = tf.cast(tf.reshape(tf.range(2 * 4 * 4 * 3), [2, 4, 4, 3]), tf.uint8)
+@pytest.mark.parametrize(("resolution", "sides"), [(4, (4, 4)), ([4, 6], (4, 6))])
+def test_png_bytes_become_floats_and_labels_are_unchanged(resolution, sides):
+    pixels = tf.reshape(tf.range(2 * 3 * sides[0] * sides[1]), [2, *sides, 3])
+    pixels = tf.cast(pixels, tf.uint8)
     inputs = {
         "image": tf.stack([[tf.io.encode_png(image)] for image in pixels]),
         "label": tf.constant([["cat"], [""]]),
     }
-    outputs = preprocessing.preprocessing_fn(inputs, {"resolution": 4, "channels": 3})
+    outputs = preprocessing.preprocessing_fn(inputs, {"resolution": resolution, "channels": 3})
     np.testing.assert_array_equal(outputs["image"], preprocessing.to_float(pixels))
     assert outputs["label"].numpy().tolist() == [b"cat", b""]

@@ -21,7 +21,7 @@ WITH_STEPS = ["generate", "transport", "invert", "trajectory"]
 def load(folder, solver, labels=()):
     keras.utils.set_random_seed(0)
     options = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
-    network = build_unet(options, 4, 1, nb_class=len(labels))
+    network = build_unet(options, (4, 4, 1), nb_class=len(labels))
     sampler = Sampler(network, SHAPE, solvers.get(solver), 16, labels, limits=LIMITS)
     sampler.save(str(folder), {"nb_step": 16})
     return tf.saved_model.load(str(folder)).signatures

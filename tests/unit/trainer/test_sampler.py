@@ -24,7 +24,7 @@ def saved(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("model") / "1")
     options = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
     keras.utils.set_random_seed(0)
-    network = build_unet(options, 8, 3)
+    network = build_unet(options, (8, 8, 3))
     Sampler(network, SHAPE, "heun", nb_step=3).save(folder, {"nb_step": 3})
     return folder
 
@@ -125,7 +125,7 @@ def test_the_metadata_are_beside_the_model(saved):
 def conditional():
     """The network of a conditional model, far from linear in x, alpha and label."""
     options = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
-    network = build_unet(options, 8, 3, nb_class=len(LABELS))
+    network = build_unet(options, (8, 8, 3), nb_class=len(LABELS))
     rng = np.random.default_rng(0)
     network.set_weights([0.3 * rng.normal(size=w.shape) for w in network.get_weights()])
     return network

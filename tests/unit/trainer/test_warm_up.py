@@ -16,7 +16,7 @@ MODEL = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
 @pytest.fixture(scope="module", params=[(), ("cat", "dog")], ids=["plain", "conditional"])
 def saved(request, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("model"))
-    network = build_unet(MODEL, 4, 3, nb_class=len(request.param))
+    network = build_unet(MODEL, (4, 4, 3), nb_class=len(request.param))
     Sampler(network, SHAPE, "euler", 2, request.param).save(folder, {"nb_step": 2})
     return folder
 

@@ -24,13 +24,16 @@ def lines():
     ("resolution", "channels"), [(31, 3), (8, 1), (256, 1)], ids=["small", "tiny", "gray"]
 )
 def test_small_and_gray_images_get_random_conv_without_a_word(lines, resolution, channels):
-    chosen = choose_features(AUTO, resolution, channels, lines.append)
+    chosen = choose_features(AUTO, (resolution, resolution, channels), lines.append)
     assert (chosen.features.name, chosen.warning, lines) == ("random_conv", "", [])
 
 
-@pytest.mark.parametrize("resolution", [32, 256])
+@pytest.mark.parametrize(
+    ("sides", "resized"),
+    [((32, 32), 112), ((256, 256), 224), ((24, 32), 112), ((128, 96), 128), ((300, 40), 224)],
+)
 def test_color_images_get_the_trained_network_if_its_weights_are_there(
-    lines, resolution, tmp_path, monkeypatch
+    lines, sides, resized, tmp_path, monkeypatch
 ):
     content = safetensors.dump({"x": np.zeros(3)})
     weights = dataclasses.replace(
@@ -39,14 +42,15 @@ def test_color_images_get_the_trained_network_if_its_weights_are_there(
     monkeypatch.setattr(choice, "EFFICIENTNET_LITE0", weights)
     monkeypatch.setenv("IADB_CACHE", str(tmp_path))
     cache.cached_file(weights).write_bytes(content)
-    chosen = choose_features(AUTO, resolution, 3, lines.append)
+    chosen = choose_features(AUTO, (*sides, 3), lines.append)
     assert (chosen.features.name, chosen.warning, lines) == ("efficientnet-lite0", "", [])
+    assert chosen.features.resolution == resized
 
 
 def test_weights_are_fetched_once_and_a_line_says_so(lines, monkeypatch):
     fetched = []
     monkeypatch.setattr(choice, "fetch", fetched.append)
-    chosen = choose_features(AUTO, 32, 3, lines.append)
+    chosen = choose_features(AUTO, (32, 32, 3), lines.append)
     assert (chosen.features.name, chosen.warning) == ("efficientnet-lite0", "")
     assert len(fetched) == 1
     [line] = lines
@@ -55,7 +59,7 @@ def test_weights_are_fetched_once_and_a_line_says_so(lines, monkeypatch):
 
 
 def test_without_network_random_conv_and_a_warning_take_its_place(lines):
-    chosen = choose_features(AUTO, 32, 3, lines.append)
+    chosen = choose_features(AUTO, (32, 32, 3), lines.append)
     assert chosen.features == FeatureOptions(name="random_conv")
     assert "`iadb features get efficientnet-lite0`" in chosen.warning
     assert "cannot download" in lines[-1]
@@ -64,7 +68,7 @@ def test_without_network_random_conv_and_a_warning_take_its_place(lines):
 @pytest.mark.parametrize("name", ["pixels", "random_conv", "efficientnet-lite0"])
 def test_a_name_stays(lines, name):
     space = FeatureOptions(name=name)
-    assert choose_features(space, 64, 3, lines.append) == (space, "")
+    assert choose_features(space, (64, 64, 3), lines.append) == (space, "")
     assert not lines
 
 

@@ -132,7 +132,14 @@ def test_options_that_only_choose_examples_decode_nothing(ingest, decoded, optio
 
 @pytest.mark.parametrize(
     "options",
-    [{"resolution": 9}, {"min_size": 2}, {"group_pattern": r"/(\d)"}, {"code": "new"}],
+    [
+        {"resolution": 9},
+        {"resolution": [8, 9]},
+        {"fit": "pad"},
+        {"min_size": 2},
+        {"group_pattern": r"/(\d)"},
+        {"code": "new"},
+    ],
     ids=lambda options: next(iter(options)),
 )
 def test_other_options_or_code_decode_everything(ingest, decoded, options):

@@ -40,7 +40,7 @@ def folder(tmp_path, cluster, job_options, monkeypatch):
                 }
                 example = tf.train.Example(features=tf.train.Features(feature=features))
                 writer.write(example.SerializeToString())
-    write_transform_graph(4, 1, str(tmp_path / "transform_graph"))
+    write_transform_graph((4, 4, 1), str(tmp_path / "transform_graph"))
     monkeypatch.setenv(VARIABLE, job_options.model_dump_json())
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     return tmp_path

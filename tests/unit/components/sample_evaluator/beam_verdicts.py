@@ -26,7 +26,7 @@ class Evaluator:
         folders = {split: [f"{root}/Split-{split}"] for split in splits}
         graph, features = str(self._folder / "graph"), self._folder / "features"
         _, side, _, channels = stock[sources.TRAIN].shape
-        write_transform_graph(side, channels, graph)
+        write_transform_graph((side, side, channels), graph)
         features.mkdir()
         write_features(beam.Pipeline(argv=BEAM_ARGS), folders, options, graph, str(features))
         self._real = RealImages(folders, str(features), graph)

@@ -82,7 +82,7 @@ def test_hours_that_are_too_short_write_nothing(folder, timed):
 def test_what_is_set_is_kept(folder, timed):
     init(folder, "--set", "data.resolution=8", "--set", "model.dropout=0.1")
     config = load(file=folder.parent / "iadb.yaml")
-    assert (config.data.resolution, config.model.dropout) == (8, 0.1)
+    assert (config.data.resolution, config.model.dropout) == ((8, 8), 0.1)
 
 
 def test_a_file_that_is_there_is_replaced_by_force_alone(folder, timed):
@@ -92,7 +92,7 @@ def test_a_file_that_is_there_is_replaced_by_force_alone(folder, timed):
     assert (result.exit_code, file.read_text()) == (2, "mine")
     assert "iadb.yaml exists: choose another --output, or use --force" in result.output
     assert init(folder, "--force").exit_code == 0
-    assert load(file=file).data.resolution == 16
+    assert load(file=file).data.resolution == (16, 16)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,9 @@ PHOTOS = Pictures(
     low=110,
     median=128,
     largest=200,
-    aspect=1.5,
+    aspect=1,
+    narrow=0.7,
+    wide=1.5,
     gray=False,
     transparent=False,
     bright=False,
@@ -62,6 +64,33 @@ def test_no_resolution_is_chosen_at_which_many_images_would_be_rejected_as_too_s
 
 
 @pytest.mark.parametrize(
+    ("aspects", "machine", "expected"),
+    [
+        ((1.33, 4 / 3, 1.34), CPU, [24, 32]),
+        ((1.33, 4 / 3, 1.34), GPU, [48, 64]),
+        ((0.74, 3 / 4, 0.8), GPU, [64, 48]),
+        ((1.5, 1.5, 1.5), GPU, [40, 64]),
+        ((1.7, 16 / 9, 1.8), CPU, [16, 32]),
+        ((3, 10, 100), GPU, [32, 64]),
+        ((0.01, 0.1, 0.3), GPU, [64, 32]),
+        ((0.75, 4 / 3, 4 / 3), GPU, 64),
+        ((1, 1.1, 1.19), GPU, 64),
+        ((0.9, 1, 1.1), CPU, 32),
+    ],
+)
+def test_the_aspect_is_that_of_three_in_four_images(aspects, machine, expected):
+    narrow, aspect, wide = aspects
+    pictures = replace(of_size(4000), narrow=narrow, aspect=aspect, wide=wide)
+    assert resolution(pictures, machine) == expected
+
+
+def test_of_rectangles_only_the_shorter_side_is_limited_by_that_of_the_images():
+    pictures = replace(of_size(24), narrow=4 / 3, aspect=4 / 3, wide=4 / 3)
+    assert resolution(pictures) == [24, 32]
+    assert resolution(of_size(24)) == 16
+
+
+@pytest.mark.parametrize(
     ("files", "percent"),
     [(1, 50), (100, 50), (400, 50), (500, 40), (1000, 20), (1_000_000, 20)],
 )
@@ -88,9 +117,10 @@ def test_few_pictures_are_trained_on_for_fewer_steps_in_smaller_batches():
 
 @pytest.mark.parametrize("machine", [CPU, GPU], ids=["cpu", "gpu"])
 @pytest.mark.parametrize("side", [8, 16, 32, 64])
-@pytest.mark.parametrize("files", [1, 100, 100_000])
-def test_every_choice_is_a_valid_configuration(side, machine, files):
-    chosen = choose(replace(of_size(side), files=files), machine)
+@pytest.mark.parametrize(("files", "aspect"), [(1, 1), (100, 1.2), (100, 0.01), (100_000, 1.6)])
+def test_every_choice_is_a_valid_configuration(side, machine, files, aspect):
+    pictures = replace(of_size(side), files=files, narrow=aspect, aspect=aspect, wide=aspect)
+    chosen = choose(pictures, machine)
     config = load(overrides=[f"{key}={json.dumps(value)}" for key, value in chosen.items()])
     assert not config.train.flip
     assert config.evaluate == load().evaluate
@@ -106,11 +136,14 @@ def test_networks_and_learning_rates_are_those_of_the_presets(side, preset):
 
 
 @pytest.mark.parametrize("side", [4, 7, 12, 30, 48, 100, 128, 1024])
-def test_there_is_a_network_for_every_resolution(side):
-    network = choose_network(side)
-    assert side % 2 ** (len(network["model.channels"]) - 1) == 0
+@pytest.mark.parametrize("other", [5, 64])
+def test_there_is_a_network_for_every_resolution(side, other):
+    for sides in ((side, side), (side, other), (other, side)):
+        network = choose_network(sides)
+        unit = 2 ** (len(network["model.channels"]) - 1)
+        assert [length % unit for length in sides] == [0, 0]
     assert len(network["model.channels"]) == len(network["model.attention"])
-    assert choose_network(64) == NETWORKS[64]
+    assert choose_network((64, 64)) == NETWORKS[64]
 
 
 def test_a_hidden_gpu_does_not_count(monkeypatch):

@@ -45,7 +45,7 @@ def place(tmp_path):
 
 def test_a_choice_is_made_once_and_kept_while_the_folder_grows(place):
     first, said = place.run()
-    assert (first.data.resolution, first.data.eval_percent) == (16, 50)
+    assert (first.data.resolution, first.data.eval_percent) == ((16, 16), 50)
     assert "20 color pictures of 16x16\nchosen for them: data.resolution=16, " in said
     assert "to edit: iadb init " in said
     fill(place.images, 500, side=64)
@@ -54,7 +54,7 @@ def test_a_choice_is_made_once_and_kept_while_the_folder_grows(place):
     assert "as chosen earlier, data.resolution=16, " in said
     assert f"kept in {place.workspace.chosen}; remove it to choose again" in said
     place.workspace.chosen.unlink()
-    assert place.run()[0].data.resolution == 32
+    assert place.run()[0].data.resolution == (32, 32)
 
 
 def test_the_kept_choice_is_a_configuration_file(place):
@@ -64,7 +64,7 @@ def test_the_kept_choice_is_a_configuration_file(place):
 
 def test_overrides_are_on_top_of_the_choice_and_not_kept(place):
     config, said = place.run("train.steps=7", "data.channels=1")
-    assert (config.train.steps, config.data.channels, config.data.resolution) == (7, 1, 16)
+    assert (config.train.steps, config.data.channels, config.data.resolution) == (7, 1, (16, 16))
     assert "data.channels=1, " in said
     assert "train.steps=7" in said
     config, _ = place.run("train.steps=8")
@@ -79,10 +79,25 @@ def test_the_network_follows_a_resolution_that_is_set(place):
         assert config.model.channels == (32,)
 
 
+def test_a_rectangle_is_chosen_kept_and_replaced(place):
+    for path in place.images.iterdir():
+        Image.open(path).resize((60, 80)).save(path)
+    first, said = place.run()
+    assert first.data.resolution == (32, 24)
+    assert "20 color pictures of 60x80\nchosen for them: data.resolution=[32,24], " in said
+    again, said = place.run("data.resolution=[32,24]")
+    assert again == first
+    assert "as chosen earlier, data.resolution=[32,24], " in said
+    assert load(file=place.workspace.chosen) == first
+    other, _ = place.run("data.resolution=[18,64]")
+    assert (other.data.resolution, other.model.channels) == ((18, 64), (64, 128))
+    assert place.run("data.resolution=16")[0].data.resolution == (16, 16)
+
+
 def test_another_folder_gets_a_choice_of_its_own(place, tmp_path):
     place.run()
     fill(tmp_path / "other", 3, side=9)
-    assert place.run(images=tmp_path / "other")[0].data.resolution == 8
+    assert place.run(images=tmp_path / "other")[0].data.resolution == (8, 8)
     assert yaml.safe_load(place.workspace.chosen.read_text())["data"]["resolution"] == 8
 
 
@@ -166,7 +181,7 @@ def test_a_remote_folder_is_looked_at_with_few_reads(place, monkeypatch):
     opened, read = [], ImageReader.open
     monkeypatch.setattr(ImageReader, "open", lambda *args: opened.append(args[1]) or read(*args))
     config, said = place.run("data.pattern=span-{SPAN}", images="ram://chosen")
-    assert (config.data.resolution, len(set(opened))) == (16, 2)
+    assert (config.data.resolution, len(set(opened))) == ((16, 16), 2)
     assert "ram://chosen: 5 color pictures of 16x16" in said
     with pytest.raises(ImageDataError, match="ram://nothing"):
         place.run(images="ram://nothing")

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from components.image_example_gen.errors import ImageDataError
 from pipeline.config import DataConfig
@@ -71,6 +71,24 @@ def test_folders_that_look_like_spans_are_reported(save, see, folders, pattern):
 def test_spans_are_not_reported_where_a_pattern_is_set(save, see):
     save("span-1/1.png", noise(0, 8, 8, 3))
     assert see(pattern="span-{SPAN}").spans == ""
+
+
+def test_different_aspects_are_reported(save, see):
+    for i, size in enumerate([(30, 40), (40, 30), (30, 30), (30, 30), (32, 30)]):
+        save(f"{i}.png", noise(i, *size[::-1], 3))
+    seen = see()
+    assert (seen.narrow, seen.aspect) == (1, 1)
+    assert seen.describe() == (
+        "5 color pictures of 30x30, half of them 1 to 1.1 times as wide as high"
+    )
+
+
+@pytest.mark.parametrize("kind", ["jpg", "webp", "png", "tif"])
+def test_a_photograph_that_is_stored_turned_is_described_upright(tmp_path, see, kind):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(noise(0, 30, 40, 3)).save(tmp_path / "images" / f"1.{kind}", exif=exif)
+    assert see().describe() == "1 color picture of 30x40"
 
 
 def test_an_upright_image_is_described_upright(save, see):

@@ -74,7 +74,7 @@ def limited(tmp_path_factory):
     folder = tmp_path_factory.mktemp("limited")
     limits = LimitOptions(images=16, nb_step=100, states=256)
     network = build_unet(
-        ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4), 64, 1
+        ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4), (64, 64, 1)
     )
     Sampler(network, (64, 64, 1), "euler", 2, limits=limits).save(str(folder), {"nb_step": 2})
     return folder

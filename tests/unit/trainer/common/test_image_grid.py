@@ -22,6 +22,15 @@ def test_small_images_are_enlarged_by_a_whole_factor():
     np.testing.assert_array_equal(grid[3:-3:6, 3:-3:6, 0], image[0, :, :, 0])
 
 
+@pytest.mark.parametrize("sides", [(10, 20), (20, 10)])
+def test_rectangles_keep_their_shape(sides):
+    image = np.random.default_rng(0).integers(0, 256, (1, *sides, 1), np.uint8)
+    grid = image_grid(image)
+    gap = 3
+    assert grid.shape == (3 * sides[0] + 2 * gap, 3 * sides[1] + 2 * gap, 1)
+    np.testing.assert_array_equal(grid[gap:-gap:3, gap:-gap:3, 0], image[0, :, :, 0])
+
+
 def test_a_row_has_the_requested_number_of_images():
     images = np.stack([np.full((80, 80, 1), 10 * i, np.uint8) for i in range(6)])
     centers = image_grid(images, columns=2)[45::85, 45::85, 0]

@@ -23,7 +23,7 @@ BATCHES = tf.data.Dataset.from_tensors(tf.zeros([2, 4, 4, 1])).repeat()
 
 def model(precision="float32"):
     train = TrainOptions(steps=100, warmup_steps=2, precision=precision)
-    return build_model(MODEL, train, SampleOptions(), resolution=4, channels=1)
+    return build_model(MODEL, train, SampleOptions(), (4, 4, 1))
 
 
 def fit(model, steps):

@@ -34,7 +34,7 @@ def options(**changes):
 
 def build(model_options, seed=7, precision="float32"):
     train_options = TrainOptions(steps=10, warmup_steps=1, seed=seed, precision=precision)
-    return build_model(model_options, train_options, SAMPLE, SHAPE[0], SHAPE[2])
+    return build_model(model_options, train_options, SAMPLE, SHAPE)
 
 
 def preprocess(serialized):
@@ -199,12 +199,13 @@ def test_another_network_is_reported_and_started_cold(base, changes, there, here
     assert_equal(weights(model), before)
 
 
-def test_another_image_shape_is_reported(base):
+@pytest.mark.parametrize(("sides", "resolution"), [((8, 8), "8"), ((4, 6), "[4, 6]")])
+def test_another_image_shape_is_reported(base, sides, resolution):
     with pytest.raises(MisfitError) as error:
-        load_weights(build(options()), base[0], options(), (8, 8, 3), [], SPLIT)
+        load_weights(build(options()), base[0], options(), (*sides, 3), [], SPLIT)
     assert str(error.value) == (
         "the latest blessed model has data.resolution=4, data.channels=1; "
-        "this configuration has data.resolution=8, data.channels=3"
+        f"this configuration has data.resolution={resolution}, data.channels=3"
     )
 
 

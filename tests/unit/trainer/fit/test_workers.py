@@ -261,7 +261,7 @@ def check_that_the_other_ended(pair, state):
         "trainer.fit.workers.WorkerLostError: another worker ended or its connection failed; "
         "restart all workers to resume from the last checkpoint"
     )
-    model = build_model(MODEL, options(STEPS), SAMPLE, resolution=4, channels=1)
+    model = build_model(MODEL, options(STEPS), SAMPLE, (4, 4, 1))
     checkpoints = Checkpoints(str(state), model, keep=2)
     assert checkpoints.restore()
     assert checkpoints.step == saved_step(state) > STEPS

@@ -16,7 +16,7 @@ SMALL = ModelOptions(channels=(8, 16), attention=(False, True), blocks=1, norm_g
 
 
 def test_the_output_is_shaped_as_the_image_and_depends_on_alpha():
-    network = build_unet(SMALL, resolution=8, image_channels=3)
+    network = build_unet(SMALL, (8, 8, 3))
     x = tf.random.stateless_normal([2, 8, 8, 3], [0, 0])
     early, late = (network([x, tf.fill([2], alpha)]) for alpha in (0.1, 0.9))
     assert early.shape == (2, 8, 8, 3)
@@ -24,11 +24,23 @@ def test_the_output_is_shaped_as_the_image_and_depends_on_alpha():
 
 
 def test_one_image_does_not_depend_on_the_others_of_its_batch():
-    network = build_unet(SMALL, resolution=8, image_channels=1)
+    network = build_unet(SMALL, (8, 8, 1))
     x = tf.random.stateless_normal([4, 8, 8, 1], [0, 0])
     together = network([x, tf.fill([4], 0.5)])
     alone = network([x[2:3], tf.fill([1], 0.5)])
     np.testing.assert_allclose(together[2:3], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+@pytest.mark.parametrize("sides", [(8, 12), (16, 4)])
+def test_a_rectangle_is_deblended_with_the_weights_of_a_square(sides, patch):
+    options = SMALL.model_copy(update={"patch": patch})
+    network, square = (build_unet(options, (*each, 3)) for each in (sides, (8, 8)))
+    network.set_weights(square.get_weights())
+    x = tf.random.stateless_normal([2, *sides, 3], [0, 0])
+    upright = network([x, tf.fill([2], 0.5)])
+    assert upright.shape == x.shape
+    assert np.abs(upright[0] - upright[1]).max() > 1e-3
 
 
 def test_patches_keep_each_pixel_in_its_place():
@@ -42,7 +54,7 @@ def test_patches_keep_each_pixel_in_its_place():
 
 
 def test_a_network_of_patches_answers_in_pixels_at_a_quarter_of_the_work():
-    patched = build_unet(SMALL.model_copy(update={"patch": 2}), 16, 3)
+    patched = build_unet(SMALL.model_copy(update={"patch": 2}), (16, 16, 3))
     assert patched.get_layer("conv_in").output.shape == (None, 8, 8, 8)
     x = tf.random.stateless_normal([2, 16, 16, 3], [0, 0])
     assert patched([x, tf.fill([2], 0.5)]).shape == x.shape
@@ -50,7 +62,7 @@ def test_a_network_of_patches_answers_in_pixels_at_a_quarter_of_the_work():
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_weights_and_output_are_float32_at_any_precision(precision):
-    network = build_unet(SMALL, 8, 1, precision)
+    network = build_unet(SMALL, (8, 8, 1), precision)
     assert {v.dtype for v in network.trainable_variables} == {"float32"}
     assert network([tf.zeros([1, 8, 8, 1]), tf.zeros([1])]).dtype == tf.float32
     computed = {layer.compute_dtype for layer in network.layers}
@@ -60,11 +72,13 @@ def test_weights_and_output_are_float32_at_any_precision(precision):
 
 def test_attention_adds_weights_at_its_levels():
     without = SMALL.model_copy(update={"attention": (False, False)})
-    assert build_unet(SMALL, 8, 1).count_params() > build_unet(without, 8, 1).count_params()
+    assert (
+        build_unet(SMALL, (8, 8, 1)).count_params() > build_unet(without, (8, 8, 1)).count_params()
+    )
 
 
 def test_a_network_can_be_cloned():
-    network = build_unet(SMALL, 8, 1)
+    network = build_unet(SMALL, (8, 8, 1))
     clone = keras.models.clone_model(network)
     clone.set_weights(network.get_weights())
     inputs = [tf.ones([1, 8, 8, 1]), tf.fill([1], 0.3)]
@@ -72,12 +86,12 @@ def test_a_network_can_be_cloned():
 
 
 def test_a_conditional_network_distinguishes_labels_from_the_start():
-    differences = between_labels(build_unet(SMALL, 8, 1, nb_class=3))
+    differences = between_labels(build_unet(SMALL, (8, 8, 1), nb_class=3))
     assert differences[~np.eye(4, dtype=bool)].min() > 0.01
 
 
 def test_a_conditional_network_learns_each_label_separately():
-    network = build_unet(SMALL, 8, 1, nb_class=3)
+    network = build_unet(SMALL, (8, 8, 1), nb_class=3)
     embedding = network.get_layer("class_embedding")
     assert embedding.embeddings.shape == (3 + 1, 4 * 8)
     embedding.embeddings.assign(tf.concat([tf.zeros([3, 32]), tf.ones([1, 32])], 0))
@@ -94,7 +108,7 @@ def between_labels(network):
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_a_conditional_network_takes_every_label_at_low_precision(precision):
-    network = build_unet(SMALL, 8, 1, precision, nb_class=300)
+    network = build_unet(SMALL, (8, 8, 1), precision, nb_class=300)
     labels = tf.constant([0, 299, 300], tf.int64)  # bfloat16 cannot represent 299
     network.get_layer("class_embedding").embeddings.assign(tf.eye(301, 32) + 1.0)
     output = network([tf.zeros([3, 8, 8, 1]), tf.zeros([3]), labels])
@@ -116,7 +130,7 @@ def test_an_embedding_of_odd_length_ends_in_a_zero():
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_alpha_is_embedded_in_float32_at_any_precision(precision):
-    network = build_unet(SMALL, 8, 1, precision)
+    network = build_unet(SMALL, (8, 8, 1), precision)
     time = keras.Model(network.inputs, network.get_layer("time_sinusoids").output)
     close = tf.constant([0.75, 0.7501])  # equal in bfloat16 and, times 1000, in float16
     first, second = time([tf.zeros([2, 8, 8, 1]), close])
@@ -124,4 +138,4 @@ def test_alpha_is_embedded_in_float32_at_any_precision(precision):
 
 
 def test_the_published_network_has_the_size_of_the_official_one():
-    assert build_unet(PUBLISHED, resolution=64, image_channels=3).count_params() == 113_673_219
+    assert build_unet(PUBLISHED, (64, 64, 3)).count_params() == 113_673_219
