@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ml_metadata.proto import metadata_store_pb2
+from tensorflow_data_validation import StatsOptions
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.transform.component import Transform
@@ -152,7 +153,12 @@ def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Dat
     examples = example_gen.outputs[example_names.EXAMPLES]
     schema_importer = SchemaImporter(schema, source_hash("components.schema_importer.executor"))
     imported = schema_importer.outputs[schema_names.SCHEMA]
-    statistics = StatisticsGen(examples=examples, schema=imported)
+    statistics = StatisticsGen(
+        examples=examples,
+        schema=imported,
+        # Exact counts would keep every path and hash in memory, which are different for all images.
+        stats_options=StatsOptions(use_sketch_based_topk_uniques=True),
+    )
     validator = ExampleValidator(
         statistics=statistics.outputs[tfx_names.STATISTICS], schema=imported
     )
