@@ -14,7 +14,7 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -34,6 +34,7 @@ from components.image_example_gen.storage.remote import (
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 )
+_LISTED = SUFFIXES.union(ARCHIVES)
 NO_ENDING = "none"
 SHOWN_ENDINGS = 5
 QUICK_ROWS = 16  # at the beginning of a row group
@@ -133,7 +134,7 @@ def list_folder(
         StorageError: the storage does not answer, or refuses the credentials.
     """
     others: Counter[str] = Counter()
-    found = _image_files(_root_of(folder), others, names_only=names_only)
+    found = walk_images(folder, others, names_only=names_only)
     if below:
         found = (
             replace(file, path=f"{below}/{file.path}", span=span, span_folder=below)
@@ -144,6 +145,22 @@ def list_folder(
         raise _no_images(folder, others)
     sort_files(images)
     return Listing(images, others)
+
+
+def walk_images(
+    folder: str, others: Counter[str], *, names_only: bool = False
+) -> Iterator[ImageFile]:
+    """Yields the image files of `list_folder` in any order, one at a time in memory.
+
+    The other files are added to `others`, by ending.
+
+    Raises:
+        ImageDataError: the folder is missing or unreadable.
+    """
+    root = _root_of(folder)
+    if is_remote(root):
+        return _walk_remote(root, others, names_only)
+    return _walk_local(root, others)
 
 
 def list_images(folder: str, *, required: bool = True, names_only: bool = False) -> list[ImageFile]:
@@ -163,17 +180,13 @@ def sort_files(files: list[ImageFile]) -> None:
 def check_has_images(folder: str) -> None:
     """Raises what `list_images` would raise about the whole folder; stops at the first image."""
     others: Counter[str] = Counter()
-    if next(_image_files(_root_of(folder), others), None) is None:
+    if next(walk_images(folder, others), None) is None:
         raise _no_images(folder, others)
 
 
 def count_images(folder: str, at_most: int) -> int:
-    """Counts the image files at any depth below a folder; stops at `at_most`.
-
-    Raises:
-        ImageDataError: the folder is missing or unreadable.
-    """
-    files = _image_files(_root_of(folder), Counter(), names_only=True)
+    """Counts the image files that `walk_images` yields; stops at `at_most`."""
+    files = walk_images(folder, Counter(), names_only=True)
     return sum(1 for _ in itertools.islice(files, at_most))
 
 
@@ -213,12 +226,8 @@ def fingerprint(files: Iterable[ImageFile]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES
-
-
-def _is_archive(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in ARCHIVES
+def _ends(name: str, endings: Collection[str]) -> bool:
+    return os.path.splitext(name)[1].lower() in endings
 
 
 def _entries(root: str, archive: ImageFile, others: Counter[str]) -> Iterator[ImageFile]:
@@ -226,7 +235,7 @@ def _entries(root: str, archive: ImageFile, others: Counter[str]) -> Iterator[Im
     for name, size, offset, label, problem in list_entries(join(root, archive.path)):
         if not name:
             yield replace(archive, problem=problem)
-        elif problem or _is_image(name) or archive.path.lower().endswith(PARQUET):
+        elif problem or _ends(name, SUFFIXES) or archive.path.lower().endswith(PARQUET):
             shown = printable_path(name)
             yield ImageFile(
                 f"{archive.path}/{shown}",
@@ -264,24 +273,15 @@ def _no_images(folder: str, others: Mapping[str, int]) -> ImageDataError:
     )
 
 
-def _image_files(
-    root: str, others: Counter[str], *, names_only: bool = False
-) -> Iterator[ImageFile]:
-    """Yields the images in any order, and counts the other files by their endings."""
-    if is_remote(root):
-        return _walk_remote(root, others, names_only)
-    return _walk_local(root, others)
-
-
 def _walk_remote(root: str, others: Counter[str], names_only: bool) -> Iterator[ImageFile]:
     storage = storage_of(root)
     for path, stated in storage.walk(root):
         if any(part.startswith(".") for part in path.split("/")):
             continue
-        if _is_archive(path):
+        if _ends(path, ARCHIVES):
             found = stated or storage.stat(join(root, path))
             yield from _entries(root, ImageFile(path, *found), others)
-        elif not _is_image(path):
+        elif not _ends(path, SUFFIXES):
             others[_ending(path)] += 1
         elif stated or names_only:
             yield ImageFile(path, *(stated or ()))
@@ -290,8 +290,8 @@ def _walk_remote(root: str, others: Counter[str], names_only: bool) -> Iterator[
 
 
 def _walk_local(root: str, others: Counter[str]) -> Iterator[ImageFile]:
-    for path, stat, problem in walk_local(root, lambda name: _is_image(name) or _is_archive(name)):
-        if not problem and _is_archive(path):
+    for path, stat, problem in walk_local(root, lambda name: _ends(name, _LISTED)):
+        if not problem and _ends(path, ARCHIVES):
             yield from _entries(root, ImageFile(path, *stat), others)
         elif problem or stat:
             yield ImageFile(path, *(stat or ()), problem=problem)

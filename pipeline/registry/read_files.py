@@ -7,14 +7,18 @@ removed may come back.
 TFX is imported for remote folders only.
 """
 
+from collections import Counter
 from collections.abc import Collection
 from hashlib import blake2b
 
-from components.image_example_gen.files import ImageFile, list_images
+import numpy as np
+
+from components.image_example_gen.files import ImageFile, walk_images
 from components.image_example_gen.spans import Span, find_window
 from pipeline.registry.journal import Journal
 
 DIGEST_BYTES = 8
+_DIGEST = np.dtype(">u8")  # numbers in the order of the bytes
 
 
 def snapshot(folder: str, span: Span) -> bytes:
@@ -23,8 +27,8 @@ def snapshot(folder: str, span: Span) -> bytes:
     Raises:
         ImageDataError: its folder is missing or unreadable.
     """
-    files = list_images(f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/", required=False)
-    return b"".join(sorted(map(_digest, files)))
+    place = f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/"
+    return digests(b"".join(map(_digest, walk_images(place, Counter())))).tobytes()
 
 
 def snapshots(
@@ -39,20 +43,16 @@ def snapshots(
     return {span.number: snapshot(folder, span) for span in chosen}
 
 
-def digests(files: bytes) -> set[bytes]:
-    """The digests of the files in a snapshot."""
-    starts = range(0, len(files), DIGEST_BYTES)
-    return {files[start : start + DIGEST_BYTES] for start in starts}
+def digests(files: bytes) -> np.ndarray:
+    """The digests of the files in a snapshot: big-endian uint64 [N], ascending, each once."""
+    return np.unique(np.frombuffer(files, _DIGEST))
 
 
 def remember(journal: Journal, found: dict[int, bytes]) -> None:
     """Adds snapshots to what was read before; the caller holds the workspace."""
     before = journal.snapshots()
     journal.remember(
-        {
-            span: b"".join(sorted(digests(files) | digests(before.get(span, b""))))
-            for span, files in found.items()
-        }
+        {span: digests(files + before.get(span, b"")).tobytes() for span, files in found.items()}
     )
 
 

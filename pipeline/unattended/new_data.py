@@ -140,7 +140,7 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     states = [
         _compare(
             span,
-            None if span.number in closed else digests(snapshot(data.folder, span)),
+            None if span.number in closed else snapshot(data.folder, span),
             remembered,
             span in window,
             held.get(span.number),
@@ -152,17 +152,18 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
 
 def _compare(
     span: Span,
-    files: set[bytes] | None,
+    files: bytes | None,
     remembered: dict[int, bytes],
     in_window: bool,
     held: HeldSpan | None,
 ) -> SpanState:
-    new = len((files or set()) - digests(remembered.get(span.number, b"")))
+    read = remembered.get(span.number, b"")
+    new = len(digests((files or b"") + read)) - len(digests(read))
     trained = span.number in remembered
     return SpanState(
         number=span.number,
         folder=span.folder,
-        images=None if files is None else len(files),
+        images=None if files is None else len(digests(files)),
         new=new,
         trained=trained,
         late=trained and new > 0 and span.number < max(remembered),
