@@ -1,12 +1,15 @@
 """The configuration for the pictures at hand, from what was seen of them and the machine.
 
-The presets are the measure: digits at 8x8, fashion_mnist at 32x32 and emoji at 64x64 have the
-networks, learning rates and, with a GPU, the lengths of training that are chosen here.
+The presets are the measure: digits at 8x8, emoji32 at 32x32 on a CPU, fashion_mnist at 32x32 and
+emoji at 64x64 with a GPU have the networks, learning rates and lengths of training that are chosen
+here.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.pictures.look import BLACK, WHITE, Pictures
@@ -32,9 +35,13 @@ NETWORKS: Mapping[int, Mapping[str, Any]] = {
         "model.attention": [False, False, True, True],
     },
 }
+# Without a GPU, where both sides of the images allow it: half of the work at twice the width.
+CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
+    32: {"model.patch": 2, "model.channels": [64, 128], "model.attention": [False, True]},
+}
 # Steps per core on a CPU, so that 2 cores take about two minutes at 8x8, a quarter of an hour at
-# 16x16 and two hours at 32x32, up to the steps with a GPU.
-CPU_STEPS = {8: 500, 16: 1000, 32: 2000, 64: 2000}
+# 16x16 and an hour at 32x32, up to the steps with a GPU.
+CPU_STEPS = {8: 500, 16: 1000, 32: 4000, 64: 2000}
 TRAININGS: Mapping[int, Mapping[str, Any]] = {
     8: {"train.steps": 1000, "train.batch_size": 64, "train.learning_rate": 0.001},
     16: {"train.steps": 10_000, "train.batch_size": 64, "train.learning_rate": 0.001},
@@ -50,20 +57,45 @@ WITH_GPU: Mapping[int, Mapping[str, Any]] = {
         "sample.limits.states": 8192,
     },
 }
+WITHOUT_GPU: Mapping[int, Mapping[str, Any]] = {
+    32: {
+        "train.learning_rate": 0.001,
+        "train.ema.half_life": 50_000,
+        "sample.solver": "midpoint",
+        "sample.nb_step": 16,
+    },
+}
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What computes: numbers of CPU cores and GPUs."""
+    """What computes.
+
+    Attributes:
+        cores: number of CPU cores.
+        gpus: number of GPUs.
+        bfloat16: whether the CPU multiplies numbers of this type; others are slower with it.
+    """
 
     cores: int
     gpus: int
+    bfloat16: bool = False
 
 
 def this_machine() -> Machine:
     """The cores and GPUs that this process may use."""
     gpus = gpu.find()
-    return Machine(len(os.sched_getaffinity(0)), len(gpus.split(",")) if gpus else 0)
+    return Machine(
+        len(os.sched_getaffinity(0)), len(gpus.split(",")) if gpus else 0, _multiplies_bfloat16()
+    )
+
+
+def _multiplies_bfloat16() -> bool:
+    try:
+        return bool(re.search(r"\b(avx512|amx)_bf16\b", CPU_INFO.read_text("utf-8")))
+    except OSError:  # not on Linux
+        return False
 
 
 def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
@@ -80,7 +112,7 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
     return {
         **choose_images(pictures, resolution),
         "data.eval_percent": percent,
-        **choose_network(resolution),
+        **choose_network(resolution, machine),
         **_choose_training(pictures.usable * (100 - percent) // 100, longer, machine),
     }
 
@@ -96,13 +128,22 @@ def choose_images(pictures: Pictures, resolution: tuple[int, int]) -> dict[str, 
     }
 
 
-def choose_network(resolution: tuple[int, int]) -> dict[str, Any]:
+def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, Any]:
     """The network for a resolution; of one that cannot be halved as often, the upper levels."""
-    network = NETWORKS[max(r for r in NETWORKS if r <= max(*resolution, SMALLEST))]
+    size = max(r for r in NETWORKS if r <= max(*resolution, SMALLEST))
+    on_cpu = None if machine.gpus else CPU_NETWORKS.get(size)
+    if on_cpu and not any(side % _unit(on_cpu) for side in resolution):
+        return dict(on_cpu)
+    network = NETWORKS[size]
     levels = len(network["model.channels"])
     while any(side % 2 ** (levels - 1) for side in resolution):
         levels -= 1
-    return {key: values[:levels] for key, values in network.items()}
+    return {"model.patch": 1, **{key: values[:levels] for key, values in network.items()}}
+
+
+def _unit(network: Mapping[str, Any]) -> int:
+    """What both sides of the images must be divisible by."""
+    return network.get("model.patch", 1) * 2 ** (len(network["model.channels"]) - 1)
 
 
 def _choose_resolution(pictures: Pictures, machine: Machine) -> tuple[int, tuple[int, int]]:
@@ -123,7 +164,7 @@ def _choose_sides(pictures: Pictures, longer: int) -> tuple[int, int]:
     """Height and width in about the aspect of the images, divisible as their network requires."""
     if pictures.narrow < OBLONG and pictures.wide > 1 / OBLONG:
         return longer, longer
-    unit = 2 ** (len(NETWORKS[longer]["model.channels"]) - 1)
+    unit = _unit(NETWORKS[longer])
     ratio = max(pictures.aspect, 1 / pictures.aspect)
     shorter = max(round(longer / ratio / unit) * unit, longer // MAX_ASPECT)
     return (shorter, longer) if pictures.aspect > 1 else (longer, shorter)
@@ -131,12 +172,15 @@ def _choose_sides(pictures: Pictures, longer: int) -> tuple[int, int]:
 
 def _choose_training(images: int, resolution: int, machine: Machine) -> dict[str, Any]:
     """The training on a number of images; a batch has at most as many, rounded to a power of 2."""
-    training = {**TRAININGS[resolution], **(WITH_GPU.get(resolution, {}) if machine.gpus else {})}
+    for_machine = (WITH_GPU if machine.gpus else WITHOUT_GPU).get(resolution, {})
+    training = {**TRAININGS[resolution], **for_machine}
     batch = training["train.batch_size"]
     while batch > max(images, MIN_BATCH):
         batch //= 2
     steps = training["train.steps"]
     if not machine.gpus:
         steps = min(steps, machine.cores * CPU_STEPS[resolution])
+        if machine.bfloat16 and resolution in CPU_NETWORKS:
+            training["train.precision"] = "bfloat16"
     steps = max(min(steps, MAX_EPOCHS * images // batch), MIN_STEPS)
     return training | {"train.steps": steps, "train.batch_size": batch}

@@ -40,12 +40,14 @@ KEYS = {
     "data.eval_percent",
     "model.channels",
     "model.attention",
+    "model.patch",
     "train.steps",
     "train.batch_size",
     "train.learning_rate",
     "train.precision",
     "train.ema.half_life",
     "sample.nb_step",
+    "sample.solver",
     "sample.limits.images",
     "sample.limits.states",
 }
@@ -180,7 +182,7 @@ def _load(values: Mapping[str, Any], overrides: Sequence[str], data: DataConfig)
     network = {}
     is_set = RESOLUTION[5:] in data.model_fields_set
     if is_set and data.resolution != to_sides(values[RESOLUTION]):
-        network = choose_network(data.resolution)
+        network = choose_network(data.resolution, this_machine())
     return load(overrides=[*_as_overrides({**values, **network}), *overrides])
 
 

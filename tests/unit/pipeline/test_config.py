@@ -320,8 +320,9 @@ def test_dumped_yaml_holds_plain_values_only():
     assert yaml.safe_load(dump(load("digits")))["model"]["channels"] == [32, 64]
 
 
-def test_the_emoji_preset_splits_by_base_code_point():
-    assert load("emoji").data.group_pattern == emoji.GROUP_PATTERN
+@pytest.mark.parametrize("preset", ["emoji", "emoji32"])
+def test_the_emoji_presets_split_by_base_code_point(preset):
+    assert load(preset).data.group_pattern == emoji.GROUP_PATTERN
 
 
 def test_a_metric_that_needs_more_samples_is_refused_with_the_number_that_would_do():

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.config import load
 from pipeline.pictures.choose import (
+    CPU_NETWORKS,
     CPU_STEPS,
     NETWORKS,
     Machine,
@@ -126,24 +127,56 @@ def test_every_choice_is_a_valid_configuration(side, machine, files, aspect):
     assert config.evaluate == load().evaluate
 
 
-@pytest.mark.parametrize(("side", "preset"), [(8, "digits"), (32, "fashion_mnist"), (64, "emoji")])
-def test_networks_and_learning_rates_are_those_of_the_presets(side, preset):
-    chosen, known = choose(replace(of_size(side), files=100_000), GPU), load(preset)
+@pytest.mark.parametrize(
+    ("side", "machine", "preset"),
+    [
+        (8, GPU, "digits"),
+        (32, Machine(cores=2, gpus=0, bfloat16=True), "emoji32"),
+        (32, GPU, "fashion_mnist"),
+        (64, GPU, "emoji"),
+    ],
+)
+def test_networks_and_learning_rates_are_those_of_the_presets(side, machine, preset):
+    chosen, known = choose(replace(of_size(side), files=100_000), machine), load(preset)
+    assert chosen["model.patch"] == known.model.patch
     assert tuple(chosen["model.channels"]) == known.model.channels
     assert tuple(chosen["model.attention"]) == known.model.attention
     assert chosen["train.learning_rate"] == known.train.learning_rate
     assert chosen["train.steps"] == known.train.steps
 
 
+def test_a_cpu_trains_in_bfloat16_where_it_multiplies_it():
+    with_it = replace(CPU, bfloat16=True)
+    assert choose(PHOTOS, with_it)["train.precision"] == "bfloat16"
+    assert "train.precision" not in choose(PHOTOS, CPU)
+    assert "train.precision" not in choose(of_size(16), with_it)
+
+
+@pytest.mark.parametrize(("flags", "expected"), [("avx512_bf16", True), ("avx512f bf16x", False)])
+def test_the_machine_says_whether_it_multiplies_bfloat16(tmp_path, monkeypatch, flags, expected):
+    (tmp_path / "cpuinfo").write_text(f"flags : fpu {flags} amx_tile\n")
+    monkeypatch.setattr("pipeline.pictures.choose.CPU_INFO", tmp_path / "cpuinfo")
+    assert this_machine().bfloat16 is expected
+    (tmp_path / "cpuinfo").unlink()
+    assert this_machine().bfloat16 is False
+
+
 @pytest.mark.parametrize("side", [4, 7, 12, 30, 48, 100, 128, 1024])
 @pytest.mark.parametrize("other", [5, 64])
-def test_there_is_a_network_for_every_resolution(side, other):
+@pytest.mark.parametrize("machine", [CPU, GPU], ids=["cpu", "gpu"])
+def test_there_is_a_network_for_every_resolution(side, other, machine):
     for sides in ((side, side), (side, other), (other, side)):
-        network = choose_network(sides)
-        unit = 2 ** (len(network["model.channels"]) - 1)
+        network = choose_network(sides, machine)
+        unit = network["model.patch"] * 2 ** (len(network["model.channels"]) - 1)
         assert [length % unit for length in sides] == [0, 0]
-    assert len(network["model.channels"]) == len(network["model.attention"])
-    assert choose_network((64, 64)) == NETWORKS[64]
+        assert len(network["model.channels"]) == len(network["model.attention"])
+
+
+def test_a_network_with_patches_is_chosen_only_on_a_cpu_for_sides_that_allow_it():
+    assert choose_network((32, 24), CPU) == CPU_NETWORKS[32]
+    assert choose_network((32, 32), GPU) == {"model.patch": 1, **NETWORKS[32]}
+    assert choose_network((32, 30), CPU)["model.patch"] == 1
+    assert choose_network((64, 64), CPU) == {"model.patch": 1, **NETWORKS[64]}
 
 
 def test_a_hidden_gpu_does_not_count(monkeypatch):

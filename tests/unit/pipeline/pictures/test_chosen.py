@@ -74,9 +74,9 @@ def test_overrides_are_on_top_of_the_choice_and_not_kept(place):
 def test_the_network_follows_a_resolution_that_is_set(place):
     for _ in range(2):  # chosen, then reused
         config, _ = place.run("data.resolution=32")
-        assert config.model.channels == (32, 64, 128)
+        assert (config.model.patch, config.model.channels) == (2, (64, 128))
         config, _ = place.run("data.resolution=31")
-        assert config.model.channels == (32,)
+        assert (config.model.patch, config.model.channels) == (1, (32,))
 
 
 def test_a_rectangle_is_chosen_kept_and_replaced(place):
