@@ -56,7 +56,7 @@ def run(folder, count, distinct=10**9, label=b"cat"):
     """Runs the node; returns the statistics of the split."""
     artifact = write_examples(folder / "examples", count, distinct, label)
     config = load("digits", overrides=["data.folder=/x"])
-    pipeline = create_pipeline(config, Locations("a", "c", "s"), read_schema(None))
+    pipeline = create_pipeline(config, Locations("a", "c", "s", "l"), read_schema(None))
     (node,) = (each for each in pipeline.components if each.id == "StatisticsGen")
     schema, statistics = standard_artifacts.Schema(), standard_artifacts.ExampleStatistics()
     schema.uri, statistics.uri = str(folder / "schema"), str(folder / "statistics")
