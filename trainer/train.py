@@ -21,7 +21,7 @@ from trainer.iadb import IADBModel
 from trainer.networks.unet import build_unet
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.sampler import noise_from_seeds
+from trainer.serving.sampler import noise_from_seeds
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.replicas import has_several_workers
 

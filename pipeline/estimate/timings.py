@@ -19,7 +19,7 @@ from pipeline.config import PipelineConfig
 from trainer import examples
 from trainer.iadb import IADBModel
 from trainer.preprocessing import to_float
-from trainer.sampler import Sampler
+from trainer.serving.sampler import Sampler
 from trainer.train import build_model
 
 MIN_STEPS, MAX_STEPS = 4, 40  # of a training, after the first one

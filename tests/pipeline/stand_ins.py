@@ -15,7 +15,7 @@ from components.sample_evaluator import executor
 from components.sample_evaluator.verdict import history
 from components.sample_evaluator.verdict.gate import ModelVerdict
 from trainer import run_fn
-from trainer.sampler import METADATA, Sampler
+from trainer.serving.sampler import METADATA, Sampler
 
 SHAPE = (8, 8, 1)
 

@@ -11,7 +11,7 @@ from PIL import Image
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, standard_artifacts
 
-import trainer.sampler
+import trainer.serving.sampler
 from components.real_features.artifact import ImageFeatures
 from components.real_features.executor import Executor
 from components.real_features.options import RealFeaturesOptions
@@ -131,7 +131,7 @@ def write_network_model(folder, labels=(), nb_step=NB_STEP, limits=None):
     if labels:
         inputs.append(keras.Input((), dtype="int64"))
         y = y + keras.ops.cast(keras.layers.Reshape([1, 1, 1])(inputs[-1]), "float32")
-    sampler = trainer.sampler.Sampler(
+    sampler = trainer.serving.sampler.Sampler(
         keras.Model(inputs, y), SHAPE, "euler", nb_step, labels, limits=limits
     )
     sampler.save(f"{folder}/Format-Serving", {"nb_step": nb_step})

@@ -14,7 +14,7 @@ from trainer.common.image_grid import image_grid
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.options import ModelOptions
-from trainer.sampler import Sampler
+from trainer.serving.sampler import Sampler
 
 
 def version(folder, name, complete=True):

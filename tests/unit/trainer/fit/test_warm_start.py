@@ -11,7 +11,7 @@ from trainer.dataset import TrainingData
 from trainer.fit.warm_start import AVERAGE, RAW, MisfitError, load_weights, save_weights, warm_start
 from trainer.names import METADATA
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.sampler import Sampler
+from trainer.serving.sampler import Sampler
 from trainer.train import build_model, train
 
 pytestmark = pytest.mark.usefixtures("small_network")

@@ -13,7 +13,7 @@ from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
 from trainer.options import ModelOptions
-from trainer.sampler import Sampler, noise_from_seeds
+from trainer.serving.sampler import Sampler, noise_from_seeds
 
 SHAPE = (8, 8, 3)
 LABELS = ["baker's", "cat", "dog", "äpfel"]

@@ -11,12 +11,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import preprocessing, request_checks, warm_up
+from trainer import preprocessing
 from trainer.guidance import evaluations_per_slope, vector_field
 from trainer.labels import NO_LABEL, LabelEncoder
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
+from trainer.serving import request_checks, warm_up
 
 
 def noise_from_seeds(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:

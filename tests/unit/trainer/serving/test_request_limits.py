@@ -9,7 +9,7 @@ from tests.small_network import build_unet
 from trainer.limit_options import LimitOptions
 from trainer.ode import solvers
 from trainer.options import ModelOptions
-from trainer.sampler import Sampler
+from trainer.serving.sampler import Sampler
 
 SHAPE = (4, 4, 1)
 LABELS = ["cat", "dog"]

@@ -7,7 +7,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tests.small_network import build_unet
 from trainer.names import WARM_UP
 from trainer.options import ModelOptions
-from trainer.sampler import Sampler
+from trainer.serving.sampler import Sampler
 
 SHAPE = (4, 4, 3)
 MODEL = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
