@@ -4,14 +4,14 @@ import keras
 from keras import layers
 
 
-def build_unet(options, shape, precision="float32", nb_class=0):
+def build_unet(options, shape, precision="float32", nb_class=0, source_channels=0):
     """Builds a network with the U-Net's inputs and output, which TensorFlow traces quickly.
 
     Of the options it takes the first width, the number of blocks and the dropout.
     """
     dtype = precision if precision == "float32" else f"mixed_{precision}"
     width = options.channels[0]
-    inputs = [keras.Input(shape), keras.Input(())]
+    inputs = [keras.Input((*shape[:2], shape[2] + source_channels)), keras.Input(())]
     x = layers.Conv2D(width, 3, padding="same", dtype=dtype)(inputs[0])
     time = layers.Reshape([1, 1, 1])(inputs[1])
     x = layers.Add(dtype=dtype)([x, layers.Dense(width, dtype=dtype)(time)])

@@ -15,6 +15,7 @@ import tensorflow_transform as tft
 from trainer import examples
 from trainer.labels import NO_LABEL, LabelEncoder, TooFewClassesError
 from trainer.preprocessing import VOCABULARY
+from trainer.source.options import Source
 from trainer.step.tuning import without_tuning
 
 Preprocess = Callable[[tf.Tensor], dict[str, tf.Tensor]]
@@ -34,6 +35,7 @@ class TrainingData:
         labels: names of the classes of a conditional model, in the order of their ids.
         split: the configuration keys that determine which images are held out. A warm start
             requires a base model with the same ones, so that it has seen no image held out now.
+        source: where the images have sources, how these are used.
     """
 
     files: Sequence[str]
@@ -42,6 +44,7 @@ class TrainingData:
     held_out: Sequence[str] = ()
     labels: Sequence[str] = ()
     split: Mapping[str, Any] | None = None
+    source: Source | None = None
 
 
 def load_preprocessor(transform_graph: str) -> Preprocess:
@@ -52,7 +55,8 @@ def load_preprocessor(transform_graph: str) -> Preprocess:
 
     Returns:
         A function from serialized tf.Examples, string [N], to `image`, float32 [N, H, W, C] in
-        [-1, 1], and `label`, string [N].
+        [-1, 1], and `label`, string [N]; where images have sources, also `source`, float32
+        [N, H, W, S] in [-1, 1].
     """
     output = tft.TFTransformOutput(transform_graph)
     spec = output.raw_feature_spec()
@@ -114,12 +118,14 @@ def train_dataset(
     flip: bool = False,
     shuffle_buffer: int = 10_000,
     labels: Sequence[str] = (),
+    source: Source | None = None,
     part: tf.distribute.InputContext = WHOLE,
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches of x1, float32 [N, H, W, C] in [-1, 1].
 
-    With labels, batches are dictionaries of `x1` and `label`, int64 [N] (class ids as in
-    trainer/labels.py).
+    With labels or sources, batches are dictionaries of `x1`, `label`, int64 [N] (class ids as in
+    trainer/labels.py), and `source`, float32 [N, H, W, S], or in its place `x0`, float32
+    [N, H, W, C], where sources are mapped to images.
 
     Each epoch has its own order; batches cross epoch boundaries, so no image is dropped.
 
@@ -133,10 +139,11 @@ def train_dataset(
         batch_size: images per batch over all replicas; divisible by the number of replicas.
         seed: seed of order and flips.
         start_step: batches already trained on; reading starts after them.
-        flip: mirror every image left to right with probability one half.
+        flip: mirror every image and its source left to right with probability one half.
         shuffle_buffer: encoded images in memory. Examples are stored in the order of their hash, so
             a buffer smaller than the data still mixes well.
         labels: names of the classes of a conditional model.
+        source: how sources are used; None for images without.
         part: index and number of workers, and number of replicas; by default one worker reads all.
 
     Raises:
@@ -159,7 +166,7 @@ def train_dataset(
     nb_local = batch_size // part.num_input_pipelines
     first = part.input_pipeline_id * nb_local
     nb_replica_rows = part.get_per_replica_batch_size(batch_size)
-    read_example = _reader(preprocess, labels)
+    read_example = _reader(preprocess, labels, source)
 
     def split(rows: tf.Tensor) -> tf.Tensor:
         return tf.reshape(rows[first : first + nb_local], [-1, nb_replica_rows])
@@ -188,6 +195,7 @@ def held_out_dataset(
     batch_size: int,
     count: int,
     labels: Sequence[str] = (),
+    source: Source | None = None,
 ) -> tf.data.Dataset:
     """Returns the first images of a split, in batches as those of `train_dataset`.
 
@@ -199,13 +207,44 @@ def held_out_dataset(
         batch_size: images per batch; the last one may have fewer.
         count: number of images, if there are as many.
         labels: names of the classes of a conditional model.
+        source: how sources are used; None for images without.
     """
     records = read_records(files).take(count).batch(batch_size)
-    return records.map(_reader(preprocess, labels)).with_options(without_tuning())
+    return records.map(_reader(preprocess, labels, source)).with_options(without_tuning())
+
+
+def first_images(
+    data: TrainingData, files: Sequence[str], batch_size: int, count: int
+) -> tf.data.Dataset:
+    """Returns the first `count` images of files of the data, as `held_out_dataset` does."""
+    return held_out_dataset(files, data.preprocess, batch_size, count, data.labels, data.source)
+
+
+def to_batch(
+    x1: tf.Tensor,
+    label: tf.Tensor | None,
+    source: Source | None,
+    sources: tf.Tensor | None,
+) -> tf.Tensor | dict[str, tf.Tensor]:
+    """Makes a batch as `train_dataset` describes it.
+
+    Args:
+        x1: float32 [N, H, W, C].
+        label: class ids, int64 [N], for a conditional model.
+        source: how sources are used; None for images without.
+        sources: float32 [N, H, W, S], of images with.
+    """
+    batch = {"x1": x1}
+    if source:
+        seen = source.use == "condition"
+        batch |= {"source": sources} if seen else {"x0": sources[..., : x1.shape[-1]]}
+    if label is not None:
+        batch["label"] = label
+    return batch if len(batch) > 1 else x1
 
 
 def _reader(
-    preprocess: Preprocess, labels: Sequence[str]
+    preprocess: Preprocess, labels: Sequence[str], source: Source | None
 ) -> Callable[..., tf.Tensor | dict[str, tf.Tensor]]:
     """A function from serialized examples, and which of them to mirror, to a batch."""
     encode = LabelEncoder(labels) if labels else None
@@ -214,9 +253,18 @@ def _reader(
         serialized: tf.Tensor, mirrored: tf.Tensor | None = None
     ) -> tf.Tensor | dict[str, tf.Tensor]:
         features = preprocess(serialized)
-        x1 = features[examples.IMAGE]
-        if mirrored is not None:
-            x1 = tf.where(mirrored[:, None, None, None], tf.reverse(x1, axis=[2]), x1)
-        return {"x1": x1, "label": encode(features[examples.LABEL])} if encode else x1
+
+        def pixels(name: str) -> tf.Tensor:
+            x = features[name]
+            if mirrored is None:
+                return x
+            return tf.where(mirrored[:, None, None, None], tf.reverse(x, axis=[2]), x)
+
+        return to_batch(
+            pixels(examples.IMAGE),
+            encode(features[examples.LABEL]) if encode else None,
+            source,
+            pixels(examples.SOURCE) if source else None,
+        )
 
     return read

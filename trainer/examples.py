@@ -4,6 +4,7 @@ ImageExampleGen writes the examples; Transform and the statistics read them.
 """
 
 IMAGE = "image"  # bytes: PNG, uint8, resolution x resolution x channels
+SOURCE = "source"  # only in Transform's output: what a model translates to the image
 LABEL = "label"  # bytes: name of the class folder, UTF-8; empty for images outside folders
 PATH = "path"  # bytes: the source file, relative to the data folder, UTF-8
 SPAN = "span"  # int64: number of the span of the file; 0 without spans

@@ -14,6 +14,7 @@ def vector_field(
     label: tf.Tensor | None = None,
     nb_class: int = 0,
     guidance: float = 1.0,
+    source: tf.Tensor | None = None,
 ) -> VectorField:
     """Returns the network as d(x, alpha), with one alpha and one label per row.
 
@@ -22,19 +23,27 @@ def vector_field(
         label: int64 [N], 0 to nb_class; nb_class stands for no label.
         nb_class: number of classes of the network.
         guidance: weight of classifier-free guidance.
+        source: float32 [N, ..., S], which the network sees as further channels of x; guidance
+            leaves it in both branches.
     """
     if label is None:
-        return lambda x, alpha: network([x, alpha], training=False)
+        return lambda x, alpha: network([beside(x, source), alpha], training=False)
     if evaluations_per_slope(guidance) == 1:
-        return lambda x, alpha: network([x, alpha, label], training=False)
+        return lambda x, alpha: network([beside(x, source), alpha, label], training=False)
     labels = tf.concat([label, tf.fill(tf.shape(label), tf.constant(nb_class, tf.int64))], 0)
 
     def field(x: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
+        x = beside(x, source)
         twice = [tf.concat([x, x], 0), tf.concat([alpha, alpha], 0), labels]
         with_label, without = tf.split(network(twice, training=False), 2)
         return without + guidance * (with_label - without)
 
     return field
+
+
+def beside(x: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
+    """Returns x, float32 [N, ..., C], with the source as further channels, if there is one."""
+    return x if source is None else tf.concat([x, source], -1)
 
 
 def evaluations_per_slope(guidance: float) -> int:

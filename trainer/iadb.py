@@ -8,6 +8,9 @@ algorithm 4:
     loss    = mean |d(x_alpha, alpha) - (x1 - x0)|^2
     dx/dalpha = d(x, alpha),   from alpha = 0 (x0) to alpha = 1 (x1)
 
+A network may see a source beside x_alpha, as further channels; or x0 is the source itself, in pairs
+(x0, x1), with a share of noise blended in.
+
 A conditional network also takes the label, or a class id that stands for no label. Sampling may
 then use classifier-free guidance (trainer/guidance.py), d = d_none + guidance (d_label - d_none).
 """
@@ -17,11 +20,12 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
+from trainer.guidance import beside
 from trainer.ode import solvers
 from trainer.ode.sampling import SamplingModel
 from trainer.step.batches import Batch, unpack
 from trainer.step.coupling import optimal_transport
-from trainer.step.draws import Draws, draw, draw_for
+from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
 from trainer.step.replicas import has_several_workers, share_gradients
@@ -45,10 +49,14 @@ class IADBModel(SamplingModel):
         model.fit(dataset, epochs=10)                  # batches of {"x1": x1, "label": label}
         x1, trajectory = model.sample_iadb(x0, nb_step=128, label=label)
 
+        model = IADBModel(network, rank=4, source_channels=3)   # a network that sees a source
+        model.fit(dataset, epochs=10)                  # batches of {"x1": x1, "source": source}
+        x1, trajectory = model.sample_iadb(x0, nb_step=128, source=source)
+
     Args:
         network: any Keras model from [x float [N, ...], alpha float [N]] to a tensor shaped as x.
             A conditional one takes [x, alpha, label int64 [N]] with labels from 0 to nb_class;
-            nb_class stands for no label.
+            nb_class stands for no label. With source_channels x has so many further channels.
         rank: rank of a batch: 2 for points [N, D], 4 for images [N, H, W, C].
         ema: moving average of the weights; if there is one, it draws the samples.
         solver: a Solver (trainer.ode.solvers.get) or a name in trainer.ode.solvers.SOLVERS.
@@ -64,6 +72,9 @@ class IADBModel(SamplingModel):
         guidance: weight of classifier-free guidance in sampling: 1 samples without guidance, 0
             ignores the label. Any value but 1 doubles the network evaluations.
         nb_step: number of solver steps of `predict`, as in the paper.
+        source_channels: channels of the source that the network sees beside x; 0: none.
+        pair_noise: share of noise that is blended into the x0 of pairs, 0 to 1. In sampling, x0 is
+            taken as it is passed.
     """
 
     def __init__(
@@ -80,16 +91,21 @@ class IADBModel(SamplingModel):
         label_dropout: float = 0.1,
         guidance: float = 1.0,
         nb_step: int = 128,
+        source_channels: int = 0,
+        pair_noise: float = 0.0,
         **kwargs: object,
     ) -> None:
         average = ema.network if ema else None
-        super().__init__(network, average, solver, nb_class, guidance, nb_step, **kwargs)
+        super().__init__(
+            network, average, solver, nb_class, guidance, nb_step, source_channels, **kwargs
+        )
         self.rank = rank
         self.ema = ema
         self.seed = seed
         self.alpha_density = alpha_density
         self.coupling = coupling
         self.label_dropout = label_dropout
+        self.pair_noise = pair_noise
         # Not the optimizer's iterations, which skip steps whose float16 gradients overflowed.
         self.step = self.add_weight(
             name="step",
@@ -122,19 +138,21 @@ class IADBModel(SamplingModel):
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Takes one step on a batch of x1, float32 [N, ...], or of pairs (x0, x1).
 
-        A conditional network takes batches as dictionaries of `x1`, `label` (int [N], 0 to
-        nb_class) and, for pairs, `x0`.
+        Batches may be dictionaries of `x1`, `label` (int [N], 0 to nb_class; for a conditional
+        network), `source` (float32 [N, ..., source_channels]; for a network that sees one) and, for
+        pairs, `x0`.
 
         Returns:
             `loss`, float32 [], and `gradient_norm`, float32 [], before clipping, of the global
             batch. The metric `loss_by_alpha` adds up the losses by part of [0, 1].
 
         Raises:
-            ValueError: the batch has no label for a conditional network, or has one for another.
+            ValueError: the batch has no label for a conditional network, or has one for another;
+                the same for the source of a network that sees one.
         """
         replicas = tf.distribute.get_replica_context()
         nb_replica = replicas.num_replicas_in_sync
-        x0, x1, label = unpack(data, self.rank, self.nb_class)
+        x0, x1, label, source = unpack(data, self.rank, self.nb_class, self.source_channels)
         nb_row = tf.shape(x1)[0]
         index = tf.cast(replicas.replica_id_in_sync_group, tf.int32)
         part = slice(index * nb_row, (index + 1) * nb_row)
@@ -146,10 +164,9 @@ class IADBModel(SamplingModel):
         if x0 is None and self.coupling == "optimal_transport":
             every = [None if each is None else replicas.all_gather(each, 0) for each in (x1, label)]
             noise = optimal_transport(noise, *every)
-        if x0 is None:
-            x0 = noise[part]
+        x0 = noise[part] if x0 is None else blend_noise(x0, noise[part], self.pair_noise)
         a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
-        inputs = [(1.0 - a) * x0 + a * x1, alpha]
+        inputs = [beside((1.0 - a) * x0 + a * x1, source), alpha]
         if self.nb_class:
             none = tf.constant(self.nb_class, tf.int64)
             inputs.append(tf.where(unlabeled[part], none, tf.cast(label, tf.int64)))
@@ -218,12 +235,12 @@ class IADBModel(SamplingModel):
         Returns:
             Losses, float32 [N], and alphas, float32 [N].
         """
-        x0, x1, label = unpack(data, self.rank, self.nb_class)
+        x0, x1, label, source = unpack(data, self.rank, self.nb_class, self.source_channels)
         drawn = draw_for(x1, self.seed)
         alpha = drawn.alpha
-        x0 = drawn.noise if x0 is None else x0
+        x0 = drawn.noise if x0 is None else blend_noise(x0, drawn.noise, self.pair_noise)
         a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
-        inputs = [(1.0 - a) * x0 + a * x1, alpha]
+        inputs = [beside((1.0 - a) * x0 + a * x1, source), alpha]
         if self.nb_class:
             inputs.append(tf.cast(label, tf.int64))
         squares = tf.square(self.sampling_network(inputs, training=False) - (x1 - x0))
@@ -263,6 +280,8 @@ class IADBModel(SamplingModel):
             "label_dropout": self.label_dropout,
             "guidance": self.guidance,
             "nb_step": self.nb_step,
+            "source_channels": self.source_channels,
+            "pair_noise": self.pair_noise,
         }
 
     @classmethod

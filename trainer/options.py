@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from trainer.common.options import Options
 from trainer.limit_options import LimitOptions
+from trainer.source.options import Use
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -39,6 +40,17 @@ class ModelOptions(Options):
         False,
         description="condition the network on the label of an image, the name of its top folder",
     )
+    source: Use = Field(
+        "condition",
+        description="what a source (data.degrade) is to the network: condition shows it beside "
+        "noise, so that every seed gives another answer; map starts from it in place of noise, "
+        "for one answer and a way back",
+    )
+    source_noise: Fraction = Field(
+        0.0,
+        description="share of noise blended into a source that is mapped, without which map cannot "
+        "add detail",
+    )
     alpha_scale: float = Field(
         1000.0,
         gt=0,
@@ -62,6 +74,11 @@ class ModelOptions(Options):
                     f"attention_head_dim={self.attention_head_dim} does not divide the width "
                     f"{width} in channels"
                 )
+        if self.source_noise and self.source != "map":
+            raise ValueError(
+                f"source_noise={self.source_noise:g} needs source=map; with condition the network "
+                "starts from noise alone"
+            )
         return self
 
 

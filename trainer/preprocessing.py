@@ -11,6 +11,8 @@ import tensorflow_transform as tft
 
 from trainer import examples
 from trainer.common.resolution import to_sides
+from trainer.source.degrade import degrade
+from trainer.source.options import parse
 
 HALF_RANGE = 127.5
 VOCABULARY = "labels"  # name of the vocabulary of labels in Transform's graph
@@ -34,10 +36,11 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
         inputs: `image`, string [N] or [N, 1] (PNG bytes), and `label`, string [N] or [N, 1].
         custom_config: `resolution` in pixels (a side, or height and width) and `channels` (1 or 3)
             of every image; `conditional` adds the labels of the train split to the graph, as
-            VOCABULARY.
+            VOCABULARY; `degrade` derives a source from every image (trainer/source/options.py).
 
     Returns:
-        `image`, float32 [N, height, width, channels] in [-1, 1], and `label`, string [N].
+        `image`, float32 [N, height, width, channels] in [-1, 1], and `label`, string [N]; with
+        `degrade` also `source`, float32 [N, height, width, S] in [-1, 1].
     """
     channels = custom_config["channels"]
     shape = [*to_sides(custom_config["resolution"]), channels]
@@ -51,4 +54,8 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     if custom_config.get("conditional"):
         # The text format breaks names that contain a line break.
         tft.vocabulary(label, vocab_filename=VOCABULARY, file_format="tfrecord_gzip")
-    return {examples.IMAGE: to_float(pixels), examples.LABEL: label}
+    outputs = {examples.IMAGE: to_float(pixels), examples.LABEL: label}
+    if custom_config.get("degrade"):
+        source = degrade(pixels, parse(custom_config["degrade"]))
+        outputs[examples.SOURCE] = to_float(source)
+    return outputs

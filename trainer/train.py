@@ -10,18 +10,19 @@ import tensorflow as tf
 
 from trainer.common.progress import phase
 from trainer.common.signals import stop_on_signals
-from trainer.dataset import TrainingData, held_out_dataset, train_dataset
+from trainer.dataset import TrainingData, first_images, train_dataset
 from trainer.fit.callbacks import RaiseLostStop, ReportProgress, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
 from trainer.fit.held_out_loss import HeldOutLoss
 from trainer.fit.latest_samples import LatestSamples
+from trainer.fit.sample_grid import make_grid
 from trainer.fit.warm_start import warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
 from trainer.iadb import IADBModel
 from trainer.networks.unet import build_unet
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.serving.sampler import noise_from_seeds
+from trainer.source.options import Source
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.replicas import has_several_workers
 
@@ -31,7 +32,6 @@ ABOUT_LOSS = (
     "loss: predicting 0 has one of 1 to 2; it falls fast, then hardly, and never to 0, "
     "while samples go on improving"
 )
-GRID_SIDE = 8  # images along each side of the sample grid in TensorBoard
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def build_model(
     sample: SampleOptions,
     shape: tuple[int, int, int],
     nb_class: int = 0,
+    source: Source | None = None,
 ) -> IADBModel:
     """Builds and compiles the model that the options describe, with weights drawn from the seed.
 
@@ -67,9 +68,11 @@ def build_model(
         sample: the solver.
         shape: (H, W, C) of an image.
         nb_class: number of classes of a conditional model.
+        source: how sources are used; None for images without.
     """
     keras.utils.set_random_seed(train.seed)
-    network = build_unet(model, shape, train.precision, nb_class)
+    source_channels = source.seen_channels(shape[-1]) if source else 0
+    network = build_unet(model, shape, train.precision, nb_class, source_channels)
     iadb = IADBModel(
         network,
         rank=4,
@@ -81,6 +84,8 @@ def build_model(
         nb_class=nb_class,
         label_dropout=train.label_dropout,
         guidance=sample.guidance,
+        source_channels=source_channels,
+        pair_noise=source.noise if source else 0.0,
     )
     optimizer = _optimizer(train)
     # Float16 gradients underflow unless the loss is scaled.
@@ -151,14 +156,26 @@ def train(
 
     with strategy.scope(), phase("building the network"):
         model = build_model(
-            model_options, train_options, sample_options, data.shape, len(data.labels)
+            model_options,
+            train_options,
+            sample_options,
+            data.shape,
+            len(data.labels),
+            data.source,
         )
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
         if checkpoints.restore(report):
             report(f"resuming from step {checkpoints.step:,}")
         elif train_options.warm_start:
             checkpoints.warm_started_from = warm_start(
-                model, base_model, model_options, data.shape, data.labels, data.split, report
+                model,
+                base_model,
+                model_options,
+                data.shape,
+                data.labels,
+                data.split,
+                report,
+                data.source,
             )
     start_step = checkpoints.step
     check_same_start(strategy, start_step, model.network.get_weights())
@@ -166,9 +183,10 @@ def train(
     board = held_out = None
     if chief:
         board = _tensorboard(data, train_options, sample_options, log_folder, start_step)
-        held_out = HeldOutLoss(
-            _held_out(data, train_options), board, train_options.grid_every, report
-        )
+        images = None
+        if data.held_out:
+            images = first_images(data, data.held_out, train_options.batch_size, HELD_OUT)
+        held_out = HeldOutLoss(images, board, train_options.grid_every, report)
         latest = LatestSamples(latest_samples, board, report)
         callbacks = [held_out, board, latest, *callbacks, _saving(checkpoints, train_options)]
     started = time.monotonic()
@@ -210,24 +228,14 @@ def _tensorboard(
     folder: str,
     start_step: int,
 ) -> TensorBoardLog:
-    images = tf.range(GRID_SIDE**2, dtype=tf.int64)
     return TensorBoardLog(
         folder,
         start_step=start_step,
         batch_size=options.batch_size,
         log_every=options.log_every,
         grid_every=options.grid_every,
-        x0=noise_from_seeds(images, data.shape),
+        samples=make_grid(data),
         nb_step=sample_options.nb_step,
-        label=images % len(data.labels) if data.labels else None,
-    )
-
-
-def _held_out(data: TrainingData, options: TrainOptions) -> tf.data.Dataset | None:
-    if not data.held_out:
-        return None
-    return held_out_dataset(
-        data.held_out, data.preprocess, options.batch_size, HELD_OUT, data.labels
     )
 
 
@@ -288,6 +296,7 @@ def _batches(
             flip=options.flip,
             shuffle_buffer=options.shuffle_buffer,
             labels=data.labels,
+            source=data.source,
             part=part,
         )
     )

@@ -20,7 +20,8 @@ from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.serving.sampler import Sampler, noise_from_seeds
+from trainer.serving.exported import noise_from_seeds
+from trainer.serving.sampler import Sampler
 from trainer.train import build_model
 from trainer.train import train as train_on_files
 

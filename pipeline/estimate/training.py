@@ -3,9 +3,9 @@
 from pipeline.config import PipelineConfig
 from pipeline.estimate.images import Sample, list_files, take_sample
 from pipeline.estimate.timings import ModelTimings, time_model
+from trainer.fit.sample_grid import GRID_SIDE
 from trainer.fit.workers import choose_strategy
 from trainer.labels import NO_LABEL
-from trainer.train import GRID_SIDE
 
 SIGNATURES = 5  # of the sampler that is written; its graph is traced for each
 CHECKPOINT_SECONDS = 0.3

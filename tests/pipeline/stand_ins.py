@@ -15,7 +15,8 @@ from components.sample_evaluator import executor
 from components.sample_evaluator.verdict import history
 from components.sample_evaluator.verdict.gate import ModelVerdict
 from trainer import run_fn
-from trainer.serving.sampler import METADATA, Sampler
+from trainer.names import METADATA
+from trainer.serving.sampler import Sampler
 
 SHAPE = (8, 8, 1)
 

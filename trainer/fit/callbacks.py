@@ -8,10 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer import preprocessing
-from trainer.common.image_grid import image_grid
 from trainer.common.progress import TRAINING, Report, phase, report
 from trainer.common.signals import raise_lost_stop
+from trainer.fit.sample_grid import SampleGrid
 
 REPORT_SECONDS = 0.2
 FLUSH_SECONDS = 10  # between writes to an event file; a killed process loses no more
@@ -70,7 +69,7 @@ class RaiseLostStop(keras.callbacks.Callback):
 
 
 class TensorBoardLog(keras.callbacks.Callback):
-    """Writes scalars of the training, and grids of samples drawn from fixed noise.
+    """Writes scalars of the training, and grids of samples.
 
     A point is written every `log_every` steps and at the end of an epoch. It is the mean over the
     steps since the previous point: `loss`, `gradient_norm` if
@@ -87,9 +86,8 @@ class TensorBoardLog(keras.callbacks.Callback):
         batch_size: images per step, over all replicas.
         log_every: steps between points.
         grid_every: steps between grids.
-        x0: the fixed noise of the grid, float32 [N, H, W, C].
+        samples: what the samples are drawn from.
         nb_step: number of solver steps for the grid.
-        label: class ids of the grid's images, int64 [N], for a conditional model.
 
     Attributes:
         mean_loss: loss of the last point; None before the first.
@@ -104,14 +102,13 @@ class TensorBoardLog(keras.callbacks.Callback):
         batch_size: int,
         log_every: int,
         grid_every: int,
-        x0: tf.Tensor,
+        samples: SampleGrid,
         nb_step: int,
-        label: tf.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.step, self.batch_size = start_step, batch_size
         self.log_every, self.grid_every = log_every, grid_every
-        self.x0, self.nb_step, self.label = x0, nb_step, label
+        self.samples, self.nb_step = samples, nb_step
         self.writer = tf.summary.create_file_writer(folder, flush_millis=FLUSH_SECONDS * 1000)
         self.mean_loss: float | None = None
         self.grid: np.ndarray | None = None
@@ -155,12 +152,10 @@ class TensorBoardLog(keras.callbacks.Callback):
         if self._since is not None:
             self._since += time.monotonic() - started
 
-    def draw(self, count: int) -> np.ndarray:
-        """Draws the first samples of the grid, arranged as a grid, uint8 [height, width, C]."""
-        label = None if self.label is None else self.label[:count]
+    def draw(self, count: int | None = None) -> np.ndarray:
+        """Draws all or the first samples, arranged as a grid, uint8 [height, width, C]."""
         with self.untimed(), phase("drawing samples"):
-            x1 = self.model.transport(self.x0[:count], self.nb_step, label)
-            return image_grid(preprocessing.to_uint8(x1).numpy())
+            return self.samples.draw(self.model, self.nb_step, count)
 
     def write(self, name: str, value: float, step: int) -> None:
         """Writes a scalar beside the points."""
@@ -193,6 +188,6 @@ class TensorBoardLog(keras.callbacks.Callback):
                 tf.summary.scalar(f"loss_by_alpha/{low:.1f}-{high:.1f}", loss)
 
     def _write_grid(self) -> None:
-        self.grid = self.draw(len(self.x0))
+        self.grid = self.draw()
         with self.writer.as_default(self.step):
             tf.summary.image("samples", self.grid[None])

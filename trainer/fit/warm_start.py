@@ -20,10 +20,12 @@ from trainer.common.validation import explain
 from trainer.iadb import IADBModel
 from trainer.names import METADATA
 from trainer.options import ModelOptions
+from trainer.source.options import Source
 
 RAW = "raw.weights.h5"
 AVERAGE = "ema.weights.h5"
-WITHOUT_WEIGHTS = {"dropout"}  # options of the network that do not affect its weights
+# Options of the network that do not affect its weights; those of a source are compared as Source.
+WITHOUT_WEIGHTS = {"dropout", "source", "source_noise"}
 
 
 class MisfitError(ValueError):
@@ -46,6 +48,7 @@ def warm_start(
     labels: Sequence[str],
     split: Mapping[str, Any] | None,
     report: Callable[[str], None],
+    source: Source | None = None,
 ) -> str | None:
     """Loads the weights of the base model if there is one and they fit, and reports it.
 
@@ -58,6 +61,7 @@ def warm_start(
         split: the configuration keys that determine which images are held out. With others, the
             base may have been trained on images that are held out now.
         report: receives one line on what the training starts from, and why.
+        source: how the model uses sources; None for a model without.
 
     Returns:
         `base`, or None if the model keeps its weights.
@@ -65,7 +69,7 @@ def warm_start(
     try:
         if base is None:
             raise MisfitError("there is no blessed model yet that was trained on other examples")
-        load_weights(model, base, options, shape, labels, split)
+        load_weights(model, base, options, shape, labels, split, source)
     except MisfitError as misfit:
         report(f"cold start: {misfit}")
         return None
@@ -80,16 +84,17 @@ def load_weights(
     shape: tuple[int, int, int],
     labels: Sequence[str],
     split: Mapping[str, Any] | None = None,
+    source: Source | None = None,
 ) -> None:
     """Loads the base's raw weights into the network and its average into the average.
 
     The arguments are those of `warm_start`.
 
     Raises:
-        MisfitError: the base has another network, image shape, labels or split, or one of its files
-            is missing or damaged; the model is unchanged then.
+        MisfitError: the base has another network, image shape, labels, split or use of sources, or
+            one of its files is missing or damaged; the model is unchanged then.
     """
-    ours, theirs = _description(options, shape, labels, split), _read_description(base)
+    ours, theirs = _description(options, shape, labels, split, source), _read_description(base)
     differing = [name for name, value in ours.items() if theirs.get(name) != value]
     if differing:
         here, there = (
@@ -114,6 +119,7 @@ def _description(
     shape: Sequence[int],
     labels: Sequence[str],
     split: Mapping[str, Any] | None,
+    source: Source | None,
 ) -> dict[str, Any]:
     """Returns what shape and meaning of the weights depend on, by key of the configuration."""
     height, width, channels = shape
@@ -123,6 +129,9 @@ def _description(
         "data.resolution": from_sides((height, width)),
         "data.channels": channels,
         "labels": list(labels),
+        "data.degrade": source and source.degrade,
+        "model.source": source and source.use,
+        "model.source_noise": source and source.noise,
         **(split or {}),
     }
 
@@ -134,7 +143,8 @@ def _read_description(base: str) -> dict[str, Any]:
             metadata = json.load(file)
         options = ModelOptions.model_validate(metadata["config"]["model"])
         labels, split = metadata.get("labels", []), metadata["split"]
-        return _description(options, metadata["shape"], labels, split)
+        source = metadata.get("source") and Source.model_validate(metadata["source"])
+        return _description(options, metadata["shape"], labels, split, source)
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(path, error) from error
 

@@ -66,6 +66,7 @@ def build_unet(
     shape: tuple[int, int, int],
     precision: str = "float32",
     nb_class: int = 0,
+    source_channels: int = 0,
 ) -> keras.Model:
     """Builds the network.
 
@@ -75,18 +76,21 @@ def build_unet(
         precision: data type of the computation: float32, bfloat16 or float16; variables are
             float32.
         nb_class: number of classes that the network is conditioned on; 0: none.
+        source_channels: channels of a source that follow those of the image at the input; 0: none.
 
     Returns:
-        A model from [x float32 [N, H, W, C], alpha float32 [N]] to the deblended difference
-        x1 - x0, float32, shaped as x. With classes it takes a third input, label int64 [N], 0 to
-        nb_class; nb_class stands for no label.
+        A model from [x float32 [N, H, W, C + source_channels], alpha float32 [N]] to the deblended
+        difference x1 - x0, float32 [N, H, W, C]. With classes it takes a third input, label
+        int64 [N], 0 to nb_class; nb_class stands for no label.
     """
     with _dtype_policy(precision):
-        return _build(options, shape, nb_class)
+        return _build(options, shape, nb_class, source_channels)
 
 
-def _build(options: ModelOptions, shape: tuple[int, int, int], nb_class: int) -> keras.Model:
-    image = keras.Input(shape, name="x_alpha")
+def _build(
+    options: ModelOptions, shape: tuple[int, int, int], nb_class: int, source_channels: int
+) -> keras.Model:
+    image = keras.Input((*shape[:2], shape[2] + source_channels), name="x_alpha")
     inputs = [image, keras.Input((), name="alpha")]
     if nb_class:
         inputs.append(keras.Input((), dtype="int64", name="label"))

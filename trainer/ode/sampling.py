@@ -8,6 +8,7 @@ import tensorflow as tf
 from trainer.guidance import vector_field
 from trainer.ode import solvers
 from trainer.ode.any_size import call_for_any_size
+from trainer.ode.runge_kutta import VectorField
 
 
 class SamplingModel(keras.Model):
@@ -15,13 +16,14 @@ class SamplingModel(keras.Model):
 
     Args:
         network: maps [x float [N, ...], alpha float [N]] to d(x, alpha); with nb_class also takes
-            label int64 [N].
+            label int64 [N]; with source_channels x has so many further channels.
         average: a network with the average of its weights, which draws the samples; None: `network`
             draws them.
         solver: a Solver, or a name in trainer.ode.solvers.SOLVERS.
         nb_class: number of classes; 0 if the network takes no label.
         guidance: weight of classifier-free guidance.
         nb_step: number of solver steps of `predict`.
+        source_channels: channels of a source that the network sees beside x; 0: none.
     """
 
     def __init__(
@@ -32,12 +34,14 @@ class SamplingModel(keras.Model):
         nb_class: int,
         guidance: float,
         nb_step: int,
+        source_channels: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.network, self.ema_network = network, average
         self.solver = solvers.get(solver)
         self.nb_class, self.guidance, self.nb_step = nb_class, guidance, nb_step
+        self.source_channels = source_channels
 
     @property
     def sampling_network(self) -> keras.Model:
@@ -45,7 +49,11 @@ class SamplingModel(keras.Model):
         return self.ema_network or self.network
 
     def sample_iadb(
-        self, x0: tf.Tensor, nb_step: int | tf.Tensor, label: tf.Tensor | None = None
+        self,
+        x0: tf.Tensor,
+        nb_step: int | tf.Tensor,
+        label: tf.Tensor | None = None,
+        source: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps samples of x0 to samples of x1 (algorithm 4), with one trace for all sizes.
 
@@ -54,29 +62,36 @@ class SamplingModel(keras.Model):
             nb_step: number of solver steps, at least 1; for an adaptive solver the maximum of
                 attempted steps.
             label: int [N], 0 to nb_class, for a conditional network; without it, no label.
+            source: float32 [N, ..., source_channels], for a network that sees one.
 
         Returns:
             x1, float32 [N, ...], and the trajectory, float32 [nb_step + 1, N, ...], from x0 to x1.
 
         Raises:
-            ValueError: a label is passed to a network that takes none.
+            ValueError: a label is passed to a network that takes none; or a source to one that sees
+                none, or none to one that does.
         """
-        states = self._any_size(self._trajectory, x0, nb_step, label, axis=1)
+        states = self._any_size(self._trajectory, x0, nb_step, label, source, axis=1)
         return states[-1], states
 
     def transport(
-        self, x0: tf.Tensor, nb_step: int | tf.Tensor, label: tf.Tensor | None = None
+        self,
+        x0: tf.Tensor,
+        nb_step: int | tf.Tensor,
+        label: tf.Tensor | None = None,
+        source: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Returns the x1 of `sample_iadb` alone; its memory does not grow with nb_step."""
-        return self._any_size(self._transport, x0, nb_step, label, axis=0)
+        return self._any_size(self._transport, x0, nb_step, label, source, axis=0)
 
     def predict_step(self, data: tf.Tensor | dict[str, tf.Tensor]) -> tf.Tensor:
         """Maps a batch of x0, float32 [N, ...], to x1 in `nb_step` steps (algorithm 4).
 
-        A conditional network also takes dictionaries of `x0` and `label`, int [N], 0 to nb_class.
+        It also takes dictionaries of `x0` and, as the network does, `label`, int [N], 0 to
+        nb_class, and `source`, float32 [N, ..., source_channels].
         """
-        x0, label = (data["x0"], data.get("label")) if isinstance(data, dict) else (data, None)
-        return self.transport(x0, self.nb_step, label)
+        parts = data if isinstance(data, dict) else {"x0": data}
+        return self.transport(parts["x0"], self.nb_step, parts.get("label"), parts.get("source"))
 
     def _any_size(
         self,
@@ -84,26 +99,37 @@ class SamplingModel(keras.Model):
         x0: tf.Tensor,
         nb_step: int | tf.Tensor,
         label: tf.Tensor | None,
+        source: tf.Tensor | None,
         axis: int,
     ) -> tf.Tensor:
         if label is not None and not self.nb_class:
             raise ValueError("got a label, but the network takes none (nb_class=0)")
+        if (source is not None) != bool(self.source_channels):
+            given = "none" if source is None else "one"
+            raise ValueError(
+                f"source_channels={self.source_channels} decides whether a source is passed; "
+                f"got {given}"
+            )
         rows = [tf.convert_to_tensor(x0, tf.float32)]
         if self.nb_class:
             label = tf.fill(tf.shape(x0)[:1], self.nb_class) if label is None else label
             rows.append(tf.cast(label, tf.int64))
+        if source is not None:
+            rows.append(tf.convert_to_tensor(source, tf.float32))
         return call_for_any_size(function, tf.cast(nb_step, tf.int32), rows, axis)
 
     @tf.function
-    def _transport(
-        self, nb_step: tf.Tensor, x0: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        field = vector_field(self.sampling_network, label, self.nb_class, self.guidance)
-        return solvers.solve(self.solver, field, x0, nb_step).x
+    def _transport(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
+        return solvers.solve(self.solver, self._field(*conditions), x0, nb_step).x
 
     @tf.function
-    def _trajectory(
-        self, nb_step: tf.Tensor, x0: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        field = vector_field(self.sampling_network, label, self.nb_class, self.guidance)
-        return solvers.trajectory(self.solver, field, x0, nb_step)
+    def _trajectory(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
+        return solvers.trajectory(self.solver, self._field(*conditions), x0, nb_step)
+
+    def _field(self, *conditions: tf.Tensor) -> VectorField:
+        """The network under a label, if it takes one, and a source, if it sees one."""
+        left = iter(conditions)
+        label = next(left) if self.nb_class else None
+        source = next(left) if self.source_channels else None
+        network = self.sampling_network
+        return vector_field(network, label, self.nb_class, self.guidance, source)

@@ -1,10 +1,11 @@
-"""What Keras passes to a step: x1, pairs (x0, x1), or dictionaries with labels."""
+"""What Keras passes to a step: x1, pairs (x0, x1), or dictionaries with labels or sources."""
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
-# x1, (x0, x1), or for a conditional network {"x1", "label"} with or without "x0".
+# x1, (x0, x1), or {"x1"} with any of "x0", "label" (for a conditional network) and "source" (for a
+# network that sees one).
 Batch = tf.Tensor | tuple[tf.Tensor, ...] | dict[str, tf.Tensor]
 
 
@@ -14,34 +15,41 @@ class Unpacked(NamedTuple):
     x0: tf.Tensor | None
     x1: tf.Tensor
     label: tf.Tensor | None
+    source: tf.Tensor | None
 
 
-def unpack(data: Batch, rank: int, nb_class: int) -> Unpacked:
+def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> Unpacked:
     """Takes a batch apart.
 
     Args:
         data: the batch.
         rank: of x1.
         nb_class: number of classes of the network; 0 if it takes no label.
+        source_channels: last axis of the source that the network sees; 0 if it sees none.
 
     Returns:
-        x0 and x1, float32 [N, ...], and label, an integer tensor [N].
+        x0 and x1, float32 [N, ...], label, an integer tensor [N], and source, float32
+        [N, ..., source_channels].
 
     Raises:
-        ValueError: the batch has no label for a conditional network, or has one for another; or x1
-            has another rank, or integer values, which are probably not scaled.
+        ValueError: the batch has no label for a conditional network, or has one for another; the
+            same for the source of a network that sees one; or x1 has another rank, or integer
+            values, which are probably not scaled.
     """
     if isinstance(data, dict):
-        x0, x1, label = data.get("x0"), data["x1"], data.get("label")
+        x0, x1, label, source = (data.get(key) for key in ("x0", "x1", "label", "source"))
     else:
         parts = data if isinstance(data, tuple) else (data,)
         *x0, x1 = (part for part in parts if part is not None)  # Keras adds None in train_on_batch
         if len(x0) > 1:
             raise ValueError("a batch is x1 or (x0, x1): IADB takes no sample weights")
-        x0, label = (x0[0] if x0 else None), None
+        x0, label, source = (x0[0] if x0 else None), None, None
     if (label is not None) != bool(nb_class):
         expected = "dictionaries of x1 and label" if nb_class else "x1 or (x0, x1)"
         raise ValueError(f"nb_class={nb_class} needs batches of {expected}")
+    if (source is not None) != bool(source_channels):
+        expected = "dictionaries of x1 and source" if source_channels else "no source"
+        raise ValueError(f"source_channels={source_channels} needs batches of {expected}")
     if x1.shape.rank not in (None, rank):
         raise ValueError(f"rank={rank} needs batches with {rank} axes, but x1 has {x1.shape}")
     if not x1.dtype.is_floating:
@@ -49,4 +57,5 @@ def unpack(data: Batch, rank: int, nb_class: int) -> Unpacked:
             f"x1 has integer values ({x1.dtype.name}); scale images to [-1, 1] as float32"
         )
     x1 = tf.ensure_shape(tf.cast(x1, tf.float32), [None] * rank)
-    return Unpacked(None if x0 is None else tf.cast(x0, tf.float32), x1, label)
+    x0, source = (None if t is None else tf.cast(t, tf.float32) for t in (x0, source))
+    return Unpacked(x0, x1, label, source)

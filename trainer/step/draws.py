@@ -42,6 +42,11 @@ def draw(
     return Draws(tf.random.stateless_normal(shape, for_noise), alpha, unlabeled)
 
 
+def blend_noise(x0: tf.Tensor, noise: tf.Tensor, share: float) -> tf.Tensor:
+    """Returns (1 - share) x0 + share noise, for the x0 of pairs."""
+    return (1.0 - share) * x0 + share * noise if share else x0
+
+
 def draw_for(x1: tf.Tensor, seed: int) -> Draws:
     """Draws what a measurement on x1, float32 [N, ...], needs, from the seed and x1 alone.
 

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from trainer import dataset
 from trainer.labels import TooFewClassesError
+from trainer.source.options import Source
 
 COUNT, BATCH = 10, 4
 
@@ -138,3 +139,35 @@ def test_a_split_without_examples_is_an_error(tmp_path):
         pass
     with pytest.raises(ValueError, match="no example"):
         dataset.train_dataset([str(tmp_path / "empty.gz")], preprocess, BATCH, seed=0)
+
+
+def with_source(serialized):
+    """Adds a source with two channels, the first of them the image plus 100."""
+    features = preprocess(serialized)
+    image = features["image"]
+    return features | {"source": tf.concat([image + 100, 2 * image], -1)}
+
+
+@pytest.mark.parametrize(("use", "key"), [("condition", "source"), ("map", "x0")])
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_source_is_beside_its_image_and_mirrored_with_it(files, use, key, flip):
+    source = Source(degrade="mask box", use=use)
+    batches = dataset.train_dataset(files, with_source, BATCH, seed=0, flip=flip, source=source)
+    mirrored = set()
+    for batch in batches.take(5):
+        assert batch.keys() == {"x1", key}
+        x1, given = batch["x1"].numpy(), batch[key].numpy()
+        assert given.shape[-1] == (2 if use == "condition" else 1)
+        np.testing.assert_array_equal(given[..., :1], x1 + 100)
+        mirrored |= set((x1[:, :, 0, 0] == -1).ravel())
+    assert mirrored == ({False, True} if flip else {False})
+
+
+def test_held_out_batches_have_labels_and_sources(files):
+    source = Source(degrade="mask box")
+    (batch,) = dataset.held_out_dataset(files, with_source, 4, 3, ["even", "odd"], source)
+    assert {name: tuple(value.shape) for name, value in batch.items()} == {
+        "x1": (3, 1, 2, 1),
+        "source": (3, 1, 2, 2),
+        "label": (3,),
+    }

@@ -6,6 +6,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 from trainer.fit.callbacks import TensorBoardLog
+from trainer.fit.sample_grid import SampleGrid
 from trainer.iadb import IADBModel
 from trainer.networks.mlp import build_mlp
 from trainer.ode import solvers
@@ -160,7 +161,7 @@ def test_losses_by_alpha_in_tensorboard_are_those_of_training_alone(tmp_path):
         batch_size=256,
         log_every=3,
         grid_every=100,
-        x0=tf.zeros([1, 2]),
+        samples=SampleGrid(tf.zeros([1, 2])),
         nb_step=1,
     )
     board._write_grid = lambda: None  # points are no images

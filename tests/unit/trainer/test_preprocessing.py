@@ -3,6 +3,8 @@ import pytest
 import tensorflow as tf
 
 from trainer import preprocessing
+from trainer.source.degrade import degrade
+from trainer.source.options import parse
 
 
 def test_every_pixel_value_survives_the_round_trip():
@@ -28,3 +30,17 @@ def test_png_bytes_become_floats_and_labels_are_unchanged(resolution, sides):
     outputs = preprocessing.preprocessing_fn(inputs, {"resolution": resolution, "channels": 3})
     np.testing.assert_array_equal(outputs["image"], preprocessing.to_float(pixels))
     assert outputs["label"].numpy().tolist() == [b"cat", b""]
+
+
+def test_a_source_is_the_degraded_image_in_the_same_range():
+    pixels = tf.cast(tf.reshape(tf.range(2 * 4 * 4 * 3), [2, 4, 4, 3]), tf.uint8)
+    inputs = {
+        "image": tf.stack([tf.io.encode_png(image) for image in pixels]),
+        "label": tf.constant(["", ""]),
+    }
+    config = {"resolution": 4, "channels": 3, "degrade": "mask box"}
+    outputs = preprocessing.preprocessing_fn(inputs, config)
+    expected = degrade(pixels, parse("mask box"))
+    np.testing.assert_array_equal(preprocessing.to_uint8(outputs["source"]), expected)
+    assert outputs["source"].shape == (2, 4, 4, 4)
+    assert "source" not in preprocessing.preprocessing_fn(inputs, config | {"degrade": None})

@@ -13,6 +13,7 @@ from tensorboard.util.tensor_util import make_ndarray
 from trainer.common.progress import listening
 from trainer.common.signals import stop_on_signals
 from trainer.fit.callbacks import RaiseLostStop, ReportProgress, TensorBoardLog
+from trainer.fit.sample_grid import SampleGrid
 from trainer.step.loss_by_alpha import LossByAlpha
 
 NAN = float("nan")
@@ -45,7 +46,7 @@ class Model(keras.Model):
     def metrics(self):
         return []
 
-    def transport(self, x0, nb_step, label=None):
+    def transport(self, x0, nb_step, label=None, source=None):
         time.sleep(self.grid_seconds)
         return x0 if label is None else x0 - 0.25 * tf.cast(label, tf.float32)[:, None, None, None]
 
@@ -59,7 +60,7 @@ def train(folder, logs, *, start_step=0, log_every=2, grid_every=100, **kwargs):
         batch_size=32,
         log_every=log_every,
         grid_every=grid_every,
-        x0=tf.fill([4, 64, 64, 1], 1.0),
+        samples=SampleGrid(tf.fill([4, 64, 64, 1], 1.0)),
         nb_step=2,
     )
     steps = len(logs["loss"])
@@ -137,9 +138,8 @@ def test_a_grid_of_a_conditional_model_shows_its_labels(tmp_path):
         batch_size=1,
         log_every=1,
         grid_every=1,
-        x0=tf.fill([4, 64, 64, 1], 1.0),
+        samples=SampleGrid(tf.fill([4, 64, 64, 1], 1.0), tf.constant([0, 4, 0, 8], tf.int64)),
         nb_step=1,
-        label=tf.constant([0, 4, 0, 8], tf.int64),
     )
     board.set_model(Model({"loss": [1.0]}))
     board.on_train_batch_end(0, {"loss": 1.0})
@@ -163,7 +163,13 @@ class DeviceValue:
 
 def test_values_are_fetched_only_when_a_point_is_written(tmp_path):
     board = TensorBoardLog(
-        str(tmp_path), start_step=0, batch_size=1, log_every=4, grid_every=9, x0=None, nb_step=1
+        str(tmp_path),
+        start_step=0,
+        batch_size=1,
+        log_every=4,
+        grid_every=9,
+        samples=None,
+        nb_step=1,
     )
     board.set_model(Model({"loss": [1.0]}))
     fetched = []

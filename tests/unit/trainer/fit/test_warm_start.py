@@ -12,6 +12,7 @@ from trainer.fit.warm_start import AVERAGE, RAW, MisfitError, load_weights, save
 from trainer.names import METADATA
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving.sampler import Sampler
+from trainer.source.options import Source
 from trainer.train import build_model, train
 
 pytestmark = pytest.mark.usefixtures("small_network")
@@ -305,3 +306,15 @@ def test_other_classes_are_reported(base):
     assert str(error.value) == (
         'the latest blessed model has labels=[]; this configuration has labels=["cat", "dog"]'
     )
+
+
+def test_another_use_of_sources_is_reported(base):
+    source = Source(degrade="downscale 2", use="map")
+    lines = []
+    found = warm_start(build(options()), base[0], options(), SHAPE, [], SPLIT, lines.append, source)
+    assert found is None
+    assert lines == [
+        "cold start: the latest blessed model has data.degrade=null, model.source=null, "
+        'model.source_noise=null; this configuration has data.degrade="downscale 2", '
+        'model.source="map", model.source_noise=0.0'
+    ]

@@ -13,7 +13,8 @@ from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
 from trainer.options import ModelOptions
-from trainer.serving.sampler import Sampler, noise_from_seeds
+from trainer.serving.exported import noise_from_seeds
+from trainer.serving.sampler import Sampler
 
 SHAPE = (8, 8, 3)
 LABELS = ["baker's", "cat", "dog", "äpfel"]

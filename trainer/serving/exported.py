@@ -1,0 +1,167 @@
+"""What all exported models have: one graph of the network, labels, limits, and how they are saved.
+
+They load without this project installed. An image depends only on its row of a request and not on
+the batch, so a server may batch requests.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer.guidance import evaluations_per_slope, vector_field
+from trainer.labels import NO_LABEL, LabelEncoder
+from trainer.limit_options import LimitOptions
+from trainer.names import METADATA
+from trainer.ode import solvers
+from trainer.serving import request_checks, warm_up
+
+# By signature, its function and the specifications of its arguments without the label.
+Signatures = Mapping[str, tuple[Callable[..., dict[str, tf.Tensor]], Sequence[tf.TensorSpec]]]
+
+SEED = tf.TensorSpec([None], tf.int64, "seed")
+NB_STEP = tf.TensorSpec([], tf.int32, "nb_step")
+ALPHA = tf.TensorSpec([None], tf.float32, "alpha")
+
+
+def noise_from_seeds(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+    """Draws Gaussian noise, float32 [N, *shape], from int64 [N] seeds; equal on all devices."""
+    return tf.map_fn(
+        lambda seed: tf.random.stateless_normal(shape, tf.stack([seed, 0]), alg="philox"),
+        seeds,
+        fn_output_signature=tf.TensorSpec(shape, tf.float32),
+    )
+
+
+def to_png(images: tf.Tensor) -> tf.Tensor:
+    """Encodes images, uint8 [N, H, W, C], as PNG files, string [N]."""
+    return tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.TensorSpec([], tf.string))
+
+
+class ExportedModel(tf.Module):
+    """The ODE of a network, with the signatures that are served.
+
+    For a conditional network, every signature takes a `label`, string [N]: the name of a class, or
+    an empty string for none. An unknown name fails the call; the error lists the known names.
+
+    A call beyond the limits, or with NaN or infinity in an input, fails. N may be 0 everywhere.
+
+    Args:
+        network: maps [x, alpha], or with labels [x, alpha, label], to the difference, as IADBModel
+            trains it.
+        shape: (H, W, C) of an image.
+        solver: a Solver (trainer.ode.solvers.get) or a name in trainer.ode.solvers.SOLVERS.
+        nb_step: number of solver steps of signatures without `nb_step`. For an adaptive solver,
+            `nb_step` is always the maximum of attempted steps.
+        labels: names of the classes in the order of their ids.
+        guidance: weight of classifier-free guidance.
+        limits: what one call of a signature may ask for; by default those of LimitOptions.
+        source_channels: channels of a source that the network sees beside x; 0: none.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        shape: tuple[int, int, int],
+        solver: solvers.Solver | str,
+        nb_step: int,
+        labels: Sequence[str] = (),
+        guidance: float = 1.0,
+        limits: LimitOptions | None = None,
+        source_channels: int = 0,
+    ) -> None:
+        super().__init__(name="sampler")
+        height, width, channels = shape
+        seen = (height, width, channels + source_channels)
+        self._evaluate = _one_graph(network, seen, conditional=bool(labels))
+        self._network = network  # tracked: its weights are saved
+        self._names = tuple(labels)
+        self._encode = LabelEncoder(labels) if labels else None
+        self._guidance = guidance
+        self._shape = shape
+        self._solver = solvers.get(solver)
+        self._nb_step = nb_step
+        self._limits = limits or LimitOptions()
+
+    def signatures(self) -> Signatures:
+        """The signatures that are saved, which a subclass has."""
+        raise NotImplementedError
+
+    def _warm_up(self) -> dict[str, dict[str, np.ndarray]]:
+        """Requests for one image, of the signatures that TF Serving supports with batching.
+
+        With batching it rejects the scalar `nb_step` of the others, and then would not load.
+        """
+        raise NotImplementedError
+
+    def _evaluate_at(
+        self,
+        x_alpha: tf.Tensor,
+        alpha: tf.Tensor,
+        label: tf.Tensor | None,
+        source: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """The network without guidance, which does not minimize the error that it learns."""
+        x_alpha = request_checks.finite(request_checks.within(self._limits, x_alpha), "x_alpha")
+        alpha = request_checks.one_per_image(alpha, x_alpha, "alpha")
+        field = vector_field(self._evaluate, self._ids(x_alpha, label), source=source)
+        return {"difference": field(x_alpha, request_checks.finite(alpha, "alpha"))}
+
+    def _field(
+        self, x: tf.Tensor, label: tf.Tensor | None, source: tf.Tensor | None = None
+    ) -> solvers.VectorField:
+        ids = self._ids(x, label)
+        return vector_field(self._evaluate, ids, len(self._names), self._guidance, source)
+
+    def _ids(self, x: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor | None:
+        if not self._encode:
+            return None
+        return self._encode(request_checks.one_per_image(label, x, "label"))
+
+    def save(self, folder: str, metadata: dict[str, Any]) -> None:
+        """Writes the SavedModel with its signatures, warm-up requests and the metadata as JSON.
+
+        Adds to the metadata `nfe`, the maximum of network evaluations per image with `nb_step` of
+        the constructor, `limits`, and for a conditional model `labels`, the names of the classes.
+        """
+        label = [tf.TensorSpec([None], tf.string, "label")] if self._encode else []
+        signatures = {
+            name: tf.function(function).get_concrete_function(
+                **{spec.name: spec for spec in (*specs, *label)}
+            )
+            for name, (function, specs) in self.signatures().items()
+        }
+        tf.saved_model.save(self, folder, signatures=signatures)
+        nfe = solvers.nfe(self._solver, self._nb_step) * evaluations_per_slope(self._guidance)
+        metadata = {**metadata, "nfe": nfe, "limits": self._limits.model_dump()}
+        if self._encode:
+            metadata["labels"] = list(self._names)
+        path = f"{folder}/{METADATA}"
+        tf.io.gfile.makedirs(path.rpartition("/")[0])
+        with tf.io.gfile.GFile(path, "w") as file:
+            json.dump(metadata, file, indent=2, sort_keys=True)
+        labels = {"label": np.array([NO_LABEL])} if self._encode else {}
+        requests = {name: {**inputs, **labels} for name, inputs in self._warm_up().items()}
+        warm_up.write_requests(folder, requests)
+
+
+def _one_graph(
+    network: keras.Model, shape: tuple[int, int, int], *, conditional: bool
+) -> Callable[..., tf.Tensor]:
+    """The network as one function, which the SavedModel holds once for all signatures."""
+    specs = [tf.TensorSpec([None, *shape], tf.float32), tf.TensorSpec([None], tf.float32)]
+    if conditional:
+        specs.append(tf.TensorSpec([None], tf.int64))
+
+    @tf.function(input_signature=specs)
+    def evaluate(*inputs: tf.Tensor) -> tf.Tensor:
+        # A convolution of no images gets a wrong shape from oneDNN, so there is always one.
+        count = tf.shape(inputs[0])[0]
+        missing = tf.cast(count == 0, tf.int32)
+        rows = [tf.concat([t, tf.zeros([missing, *t.shape[1:]], t.dtype)], 0) for t in inputs]
+        return network(rows, training=False)[:count]
+
+    return lambda inputs, training: evaluate(*inputs)
