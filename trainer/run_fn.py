@@ -16,7 +16,8 @@ from trainer.fit.checkpoint_lock import checkpoints_locked
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.serving.sampler import Sampler
+from trainer.serving.export import exported_model
+from trainer.source.options import Source
 from trainer.train import train
 
 WITHOUT_EFFECT = {"checkpoint", "log_every", "grid_every"}  # keys of `train`, on the weights
@@ -29,11 +30,11 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Args:
         fn_args: as TFX fills them. `custom_config` holds the sections `model`, `train` and `sample`
-            as dictionaries, `resolution` and `channels` of the images, `split` (the configuration
-            keys that determine which images are held out), `checkpoints` (a folder that survives a
-            failed run, whose outputs TFX deletes), `latest_samples` (a PNG, rewritten as the
-            training goes on) and `source_hash`. `base_model` is the sampler of the model that a
-            warm start begins from.
+            as dictionaries, `source` (Source) where images have sources, `resolution` and
+            `channels` of the images, `split` (the configuration keys that determine which images
+            are held out), `checkpoints` (a folder that survives a failed run, whose outputs TFX
+            deletes), `latest_samples` (a PNG, rewritten as the training goes on) and `source_hash`.
+            `base_model` is the sampler of the model that a warm start begins from.
 
     Raises:
         ValueError: as `choose_strategy` and `train` do.
@@ -52,6 +53,7 @@ def run_fn(fn_args: FnArgs) -> None:
         shape=(*to_sides(config["resolution"]), config["channels"]),
         labels=dataset.load_labels(graph) if model_options.conditional else [],
         split=config["split"],
+        source=Source.model_validate(config["source"]) if config.get("source") else None,
     )
     key = state_key(config, fn_args.train_files, fn_args.base_model)
     state = f"{config['checkpoints']}/{key}"
@@ -82,7 +84,10 @@ def run_fn(fn_args: FnArgs) -> None:
         "source_hash": config["source_hash"],
         "version": importlib.metadata.version("iadb-tfx"),
     }
-    sampler = Sampler(
+    if data.source:
+        metadata["source"] = data.source.model_dump()
+    exported = exported_model(
+        data.source,
         trained.model.sampling_network,
         data.shape,
         trained.model.solver,
@@ -92,7 +97,7 @@ def run_fn(fn_args: FnArgs) -> None:
         sample.limits,
     )
     with phase("writing the sampler"):
-        sampler.save(fn_args.serving_model_dir, metadata)
+        exported.save(fn_args.serving_model_dir, metadata)
         save_weights(trained.model, fn_args.serving_model_dir)
     _copy(f"{state}/logs", fn_args.model_run_dir)
 
@@ -104,6 +109,7 @@ def state_key(config: dict[str, Any], train_files: list[str], base_model: str | 
     """
     train_options = {k: v for k, v in config["train"].items() if k not in WITHOUT_EFFECT}
     parts = [config[key] for key in ("model", "resolution", "channels", "source_hash")]
+    parts += [config["source"]] if config.get("source") else []
     text = json.dumps([train_options, parts, train_files, base_model], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
