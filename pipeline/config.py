@@ -32,6 +32,7 @@ from trainer.common.resolution import from_sides
 from trainer.common.text import shorten
 from trainer.common.validation import explain
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.source.options import ALLOWED, DegradationText, Source
 
 MAX_ERRORS = 20  # that are shown
 
@@ -54,6 +55,12 @@ class DataConfig(ImageOptions, WindowOptions):
         min_length=1,
         description="folder of images, or a URI, that is never trained on: every model is compared "
         "with it as well as with the held-out images of its own data, in metrics named kid@holdout",
+    )
+
+    degrade: DegradationText | None = Field(
+        None,
+        description="derive a source from every image, which the model learns to translate back: "
+        f"{ALLOWED}; unset: images are drawn from noise alone",
     )
 
     @model_validator(mode="after")
@@ -177,6 +184,42 @@ class PipelineConfig(Options):
                 "unconditional model has no label to follow"
             )
         return self
+
+    @model_validator(mode="after")
+    def _source_fits(self) -> "PipelineConfig":
+        if self.source is None:
+            if self.model.source != "condition":
+                raise ValueError(
+                    f"model.source={self.model.source} needs data.degrade, which makes the sources"
+                )
+            return self
+        degrade, (kind, amount) = self.data.degrade, self.source.degradation
+        if kind == "downscale" and any(side % amount for side in self.data.resolution):
+            raise ValueError(
+                f"data.degrade={degrade}: does not divide data.resolution="
+                f"{from_sides(self.data.resolution)}"
+            )
+        if kind == "gray" and self.data.channels == 1:
+            raise ValueError("data.degrade=gray needs data.channels=3; these images are gray")
+        if self.train.coupling != "independent":
+            raise ValueError(
+                f"train.coupling={self.train.coupling} ignores the sources of data.degrade; use "
+                "independent"
+            )
+        return self
+
+    @property
+    def source(self) -> Source | None:
+        """How images get sources, and how the network uses them; None without data.degrade."""
+        if self.data.degrade is None:
+            return None
+        return Source(
+            degrade=self.data.degrade,
+            use=self.model.source,
+            noise=self.model.source_noise,
+            background=self.data.background,
+            fit=self.data.fit,
+        )
 
 
 def load(

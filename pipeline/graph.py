@@ -176,6 +176,7 @@ def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Dat
             "resolution": from_sides(data.resolution),
             "channels": data.channels,
             "conditional": config.model.conditional,
+            **({"degrade": data.degrade} if data.degrade else {}),
             "source_hash": source_hash(PREPROCESSING),
         },
         materialize=False,
@@ -242,6 +243,7 @@ def _training_nodes(
             "model": config.model.model_dump(mode="json"),
             "train": config.train.model_dump(mode="json", exclude={"steps"}),
             "sample": config.sample.model_dump(mode="json"),
+            **({"source": config.source.model_dump()} if config.source else {}),
             "resolution": from_sides(config.data.resolution),
             "channels": config.data.channels,
             "split": {

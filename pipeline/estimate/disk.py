@@ -78,7 +78,12 @@ def disk_need(
         nb_class: number of classes of a conditional model.
     """
     height, width, channels = shape = config.data.shape
-    weights = count_weights(config.model, channels, nb_class)
+    weights = count_weights(
+        config.model,
+        channels,
+        nb_class,
+        config.source.seen_channels(channels) if config.source else 0,
+    )
     compared = min(config.evaluate.samples, round(images) * config.data.eval_percent // 100)
     views = 2 + len(SHIFTS) * (MIN_SHIFTED <= min(height, width) <= MAX_SHIFTED)
     vector = 4 * (config.evaluate.features.dimension(shape) or DIMENSION)

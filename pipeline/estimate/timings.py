@@ -17,9 +17,11 @@ from components.images.features import ExtractFeatures
 from components.real_features.options import RealFeaturesOptions
 from pipeline.config import PipelineConfig
 from trainer import examples
+from trainer.dataset import to_batch
 from trainer.iadb import IADBModel
 from trainer.preprocessing import to_float
-from trainer.serving.sampler import Sampler
+from trainer.serving.export import exported_model
+from trainer.source.degrade import degrade
 from trainer.train import build_model
 
 MIN_STEPS, MAX_STEPS = 4, 40  # of a training, after the first one
@@ -135,9 +137,17 @@ def time_model(
     begun = time.monotonic()
     shape = config.data.shape
     with strategy.scope():
-        model = build_model(config.model, config.train, config.sample, shape, len(names))
-    x1 = to_float(tf.constant(fill_batch(images, config.train.batch_size)))
-    batch = {"x1": x1, "label": tf.zeros(len(x1), tf.int64)} if names else x1
+        model = build_model(
+            config.model, config.train, config.sample, shape, len(names), config.source
+        )
+    pixels = tf.constant(fill_batch(images, config.train.batch_size))
+    source = config.source
+    batch = to_batch(
+        to_float(pixels),
+        tf.zeros(len(pixels), tf.int64) if names else None,
+        source,
+        to_float(degrade(pixels, source.degradation)) if source else None,
+    )
     model.fit(
         tf.data.Dataset.from_tensors(batch).repeat(),
         steps_per_epoch=MAX_STEPS + 1,
@@ -169,7 +179,8 @@ def _drawing(
     config: PipelineConfig, model: IADBModel, shape: tuple[int, int, int], labels: Sequence[str]
 ) -> Callable[[int, int], None]:
     """A function that draws so many images in so many solver steps."""
-    sampler = Sampler(
+    exported = exported_model(
+        config.source,
         model.sampling_network,
         shape,
         model.solver,
@@ -178,15 +189,18 @@ def _drawing(
         config.sample.guidance,
         config.sample.limits,
     )
-    # For any number of images, as in the sampler that a run writes: traced once.
-    specs = [tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)]
-    specs += [tf.TensorSpec([None], tf.string)] if labels else []
-    generate = tf.function(sampler.generate, input_signature=specs)
+    function, specs = exported.signatures()["translate" if config.source else "generate"]
+    specs = [*specs, *([tf.TensorSpec([None], tf.string, "label")] if labels else [])]
+    # For any number of images, as in the model that a run writes: traced once.
+    traced = tf.function(function).get_concrete_function(**{spec.name: spec for spec in specs})
 
     def draw(count: int, nb_step: int) -> None:
-        label = [tf.fill([count], labels[0])] if labels else []
-        drawn = generate(tf.range(count, dtype=tf.int64), tf.constant(nb_step), *label)
-        drawn["image"].numpy()
+        rows = {
+            spec.name: tf.zeros([count, *spec.shape[1:]], spec.dtype)
+            for spec in specs
+            if spec.shape.rank
+        }
+        traced(**rows, nb_step=tf.constant(nb_step))["image"].numpy()
 
     return draw
 

@@ -43,7 +43,8 @@ def steps_within(config: PipelineConfig, timings: ModelTimings, seconds: float) 
 def _costs(config: PipelineConfig, timings: ModelTimings) -> tuple[float, float]:
     """Seconds of a training without its steps, and per step."""
     train = config.train
-    grid = GRID_SIDE**2 * config.sample.nb_step * timings.solver_step
+    samples = GRID_SIDE if config.source else GRID_SIDE**2
+    grid = samples * config.sample.nb_step * timings.solver_step
     checkpoints = timings.step / train.checkpoint.every_seconds * CHECKPOINT_SECONDS
     fixed = timings.building + grid + SIGNATURES * timings.tracing
     return fixed, timings.step + grid / train.grid_every + checkpoints

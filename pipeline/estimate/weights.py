@@ -3,19 +3,23 @@
 from trainer.options import ModelOptions
 
 
-def count_weights(options: ModelOptions, image_channels: int, nb_class: int = 0) -> int:
+def count_weights(
+    options: ModelOptions, image_channels: int, nb_class: int = 0, source_channels: int = 0
+) -> int:
     """Counts the weights of `trainer.networks.unet.build_unet`.
 
     Args:
         options: of the network.
         image_channels: 1 or 3.
         nb_class: number of classes that it is conditioned on; 0: none.
+        source_channels: channels of the source that it sees; 0: none.
     """
     widths, pixels = options.channels, image_channels * options.patch**2
+    seen = pixels + source_channels * options.patch**2
     embedded = 4 * widths[0]
     total = _layer(widths[0], embedded) + _layer(embedded, embedded)
     total += (nb_class + 1) * embedded if nb_class else 0
-    total += _layer(pixels, widths[0], 9)
+    total += _layer(seen, widths[0], 9)
     skips, x = [widths[0]], widths[0]
     levels = list(zip(widths, options.attention, strict=True))
     for level, (width, attention) in enumerate(levels):

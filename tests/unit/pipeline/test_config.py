@@ -353,3 +353,42 @@ def test_a_default_metric_that_needs_more_samples_is_no_error(settings):
         "digits",
         overrides=("evaluate.features=random_conv", "evaluate.samples=50", *settings),
     )
+
+
+def test_a_configuration_with_sources_says_how_they_are_used():
+    plain = load("digits")
+    assert plain.source is None
+    source = load("digits", overrides=["data.degrade=downscale 4", "model.source=map"]).source
+    assert source.model_dump() == {
+        "degrade": "downscale 4",
+        "use": "map",
+        "noise": 0.0,
+        "background": plain.data.background,
+        "fit": "crop",
+    }
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["data.degrade=downscale"], "data.degrade: got 'downscale'; expected downscale FACTOR"),
+        (
+            ["data.degrade=downscale 3"],
+            "data.degrade=downscale 3: does not divide data.resol",
+        ),
+        (["data.degrade=gray"], "data.degrade=gray needs data.channels=3"),
+        (["model.source=map"], "model.source=map needs data.degrade"),
+        (
+            ["data.degrade=blur 1", "model.source_noise=0.1"],
+            "model: source_noise=0.1 needs source=map",
+        ),
+        (
+            ["data.degrade=blur 1", "train.coupling=optimal_transport"],
+            "train.coupling=optimal_transport ignores the sources",
+        ),
+    ],
+)
+def test_a_source_that_does_not_fit_is_reported_in_one_line(overrides, expected):
+    found = message(*overrides)
+    assert found.startswith(expected)
+    assert "\n" not in found

@@ -22,3 +22,5 @@ def test_the_weights_of_a_network_are_those_that_it_is_built_with(nb_class, patc
     )
     built = build_unet(options, (8, 8, 3), nb_class=nb_class)
     assert count_weights(options, 3, nb_class) == built.count_params()
+    seeing = build_unet(options, (8, 8, 3), nb_class=nb_class, source_channels=4)
+    assert count_weights(options, 3, nb_class, 4) == seeing.count_params()
