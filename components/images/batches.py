@@ -62,12 +62,22 @@ class DecodeRecords(beam.DoFn):
 
 
 @shared
+def load_source_decoder(transform_graph: str) -> Callable[[list[bytes]], tf.Tensor]:
+    """As `load_decoder`, but to the sources of the images, uint8 [N, H, W, S]."""
+    return _decoder(transform_graph, examples.SOURCE)
+
+
+@shared
 def load_decoder(transform_graph: str) -> Callable[[list[bytes]], tf.Tensor]:
     """Returns a function from serialized examples to uint8 [N, H, W, C]; it is traced once."""
+    return _decoder(transform_graph, examples.IMAGE)
+
+
+def _decoder(transform_graph: str, name: str) -> Callable[[list[bytes]], tf.Tensor]:
     preprocess = dataset.load_preprocessor(transform_graph)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def decode(records: tf.Tensor) -> tf.Tensor:
-        return preprocessing.to_uint8(preprocess(records)[examples.IMAGE])
+        return preprocessing.to_uint8(preprocess(records)[name])
 
     return decode

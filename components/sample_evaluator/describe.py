@@ -1,6 +1,6 @@
 """Everything in an evaluation that needs models and images: features to compare, and pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -19,7 +19,12 @@ from components.sample_evaluator.pictures.error_by_alpha import WriteErrorByAlph
 from components.sample_evaluator.pictures.nearest_pairs import WriteNearestPairs
 from components.sample_evaluator.pictures.trajectories import WriteTrajectories
 from components.sample_evaluator.pictures.worst_samples import WriteWorstSamples
-from components.sample_evaluator.samples.draw import DrawSamples, batch_seeds, draw_noise
+from components.sample_evaluator.samples.draw import (
+    DrawSamples,
+    DrawTranslations,
+    batch_seeds,
+    draw_noise,
+)
 from trainer import examples
 
 KNOWN = "known"
@@ -53,11 +58,13 @@ def describe(
     shape: tuple[int, int, int],
     output: str,
     compared: str,
+    translating: Collection[str] = (),
 ) -> None:
     """Draws the samples; writes the features of all images to be compared, and the pictures.
 
     As many samples are drawn as there are held-out images. A conditional model draws each sample
-    with the label of one held-out image, so that classes occur in the proportions of the data.
+    with the label of one held-out image, so that classes occur in the proportions of the data. A
+    model that translates draws each from the source of one.
 
     Args:
         pipeline: empty; it is not run.
@@ -69,6 +76,7 @@ def describe(
         output: folder for the pictures.
         compared: folder for the features, which `ReadFeatures` reads; those of the training images
             that kinds are learned from are in its folder KNOWN.
+        translating: which of the models translate sources.
     """
     features = {
         source: pipeline
@@ -78,11 +86,15 @@ def describe(
         if split in real.examples
     }
     held_out = features[sources.REAL]
-    labels = (
+    keyed_labels = (
         held_out
         | "KeyedLabels" >> beam.Map(lambda image: (image.key, image.label))
         | "Gather" >> beam.combiners.ToList()
-        | "Labels" >> beam.Map(lambda found: [label for _, label in sorted(found)])
+        | "Sort" >> beam.Map(sorted)
+    )
+    labels = (
+        keyed_labels
+        | "Labels" >> beam.Map(lambda found: [label for _, label in found])
         | "ExpectSamples" >> beam.Map(_expect_samples, len(models))
     )
     seeds = (
@@ -93,7 +105,23 @@ def describe(
     judged = {
         source: seeds | f"Sample[{source}]" >> beam.ParDo(DrawSamples(source, model))
         for source, model in models.items()
+        if source not in translating
     }
+    keys = keyed_labels | "Keys" >> beam.Map(lambda found: [key for key, _ in found])
+    for source in translating:
+        judged[source] = (
+            pipeline
+            | f"Sources[{source}]" >> ReadExamples(real.examples[examples.EVAL])
+            | f"Translations[{source}]"
+            >> DrawTranslations(
+                source,
+                models[source],
+                real.transform_graph,
+                keys,
+                options.seed,
+                options.batch_size,
+            )
+        )
     for source, folder in stored.items():
         judged[source] = _read_images(pipeline, source, folder, real.transform_graph, options)
     noise = seeds | "Noise" >> beam.Map(draw_noise, sources.NOISE, shape)

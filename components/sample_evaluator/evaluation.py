@@ -107,8 +107,9 @@ def evaluate(
     compared = {sources.CANDIDATE: candidate, **({sources.BASELINE: baseline} if baseline else {})}
     models = {name: each for name, each in compared.items() if isinstance(each, EvaluatedModel)}
     stored = {name: each for name, each in compared.items() if isinstance(each, StoredImages)}
-    shape = _image_shape(real.transform_graph)
-    loaded = {source: _load(model, shape) for source, model in models.items()}
+    shape = _shape(real.transform_graph, examples.IMAGE)
+    source_shape = _shape(real.transform_graph, examples.SOURCE)
+    loaded = {source: _load(model, shape, source_shape) for source, model in models.items()}
     judged, against = (loaded.get(s, _Loaded()) for s in (sources.CANDIDATE, sources.BASELINE))
     if against.problem:
         logging.warning("The baseline is not compared: %s", against.problem)
@@ -126,6 +127,7 @@ def evaluate(
         options=options,
         shape=shape,
         output=output,
+        translating=[name for name, each in loaded.items() if each.sampler and each.sampler.source],
     )
     _measure(make_pipeline, describe_images, config, real, output)
     results = load_results(output, [spec.name for spec in config.model_specs])
@@ -209,9 +211,13 @@ def _find_kinds(
     )
 
 
-def _load(model: EvaluatedModel, shape: tuple[int, int, int]) -> _Loaded:
+def _load(
+    model: EvaluatedModel,
+    shape: tuple[int, int, int],
+    source_shape: tuple[int, int, int] | None,
+) -> _Loaded:
     try:
-        return _Loaded(sampler=check_sampler(model.sampler, shape))
+        return _Loaded(sampler=check_sampler(model.sampler, shape, source_shape))
     except SamplerError as error:
         return _Loaded(problem=str(error))
 
@@ -222,9 +228,11 @@ def _baseline_status(baseline: EvaluatedModel | StoredImages | None, problem: st
     return f"not compared: {problem}" if problem else "compared"
 
 
-def _image_shape(transform_graph: str) -> tuple[int, int, int]:
+def _shape(transform_graph: str, feature: str) -> tuple[int, int, int] | None:
     spec = tft.TFTransformOutput(transform_graph).transformed_feature_spec()
-    height, width, channels = spec[examples.IMAGE].shape
+    if feature not in spec:
+        return None
+    height, width, channels = spec[feature].shape
     return height, width, channels
 
 

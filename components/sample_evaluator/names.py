@@ -5,6 +5,7 @@ from trainer.names import METADATA
 NODE = "SampleEvaluator"
 MODEL = "model"  # input
 SIGNATURE = "generate"  # of a sampler SavedModel; others are optional
+TRANSLATE = "translate"  # in its place where a model translates sources
 NOT_A_SAMPLER = (
     f"is not a sampler of this project, which has {METADATA} and the signature {SIGNATURE!r}, from "
     "seed and nb_step to uint8 images; name a sampler, or a folder of images that the model drew"

@@ -95,7 +95,7 @@ def run(
     check_count(inputs.real, images[examples.EVAL], config.evaluate.min_samples, half)
     graph = str(scratch / "transform_graph")
     with phase("building the graph that decodes images"):
-        write_transform_graph(options.shape, graph)
+        write_transform_graph(options.shape, graph, _degrade(samplers))
 
     available = min(images[name] for name in (examples.EVAL, *stored))
     count = min(config.evaluate.samples, available)
@@ -214,7 +214,21 @@ def _describe(
             )
 
 
-def write_transform_graph(shape: tuple[int, int, int], folder: str) -> None:
+def _degrade(samplers: Sequence[LoadedSampler]) -> str | None:
+    """How sources are derived from images, by the models that translate."""
+    found = {sampler.source.degrade for sampler in samplers if sampler.source}
+    if len(found) > 1:
+        first, second = sorted(found)
+        raise SamplerError(
+            f"one model undoes {first}, the other {second}; only models with equal sources can be "
+            "compared"
+        )
+    return next(iter(found), None)
+
+
+def write_transform_graph(
+    shape: tuple[int, int, int], folder: str, degrade: str | None = None
+) -> None:
     """Writes the content of the TransformGraph artifact of an unconditional model.
 
     Nothing is learned from the images, so that no Beam pipeline is needed.
@@ -222,13 +236,14 @@ def write_transform_graph(shape: tuple[int, int, int], folder: str) -> None:
     Args:
         shape: H, W, C of the images.
         folder: to write to.
+        degrade: how sources are derived from the images (trainer/source/options.py); None: none.
     """
     raw = dict.fromkeys((examples.IMAGE, examples.LABEL), tf.io.FixedLenFeature([1], tf.string))
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw))
     metadata_io.write_metadata(metadata, f"{folder}/{tft.TFTransformOutput.RAW_METADATA_DIR}")
     preprocess = functools.partial(
         preprocessing.preprocessing_fn,
-        custom_config={"resolution": shape[:2], "channels": shape[2]},
+        custom_config={"resolution": shape[:2], "channels": shape[2], "degrade": degrade},
     )
     types = dict.fromkeys(raw, tf.TensorSpec([None, 1], tf.string))
     impl_helper.analyze_in_place(preprocess, False, raw, types, folder)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from pydantic import ValidationError
 
-from components.sample_evaluator.names import NOT_A_SAMPLER, SIGNATURE
+from components.sample_evaluator.names import NOT_A_SAMPLER, SIGNATURE, TRANSLATE
 from components.sharing import shared
 from trainer.common import exit_codes
 from trainer.common.progress import phase
@@ -17,6 +17,7 @@ from trainer.common.validation import explain
 from trainer.labels import NO_LABEL
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
+from trainer.source.options import Source
 
 # Optional signatures:
 TRAJECTORY = "trajectory"
@@ -30,11 +31,12 @@ class SamplerError(ValueError):
 
 
 class LoadedSampler:
-    """Draws the image of each seed with a sampler SavedModel.
+    """Draws the image of each seed, or of each source, with a SavedModel.
 
     Attributes:
         nb_step: solver steps, from the metadata of the model.
         labels: known labels of a conditional model; empty for others.
+        source: what a model that translates expects; None for one that draws from noise alone.
 
     Batches may be larger than the model accepts in one call; they are split.
     """
@@ -46,7 +48,8 @@ class LoadedSampler:
             SamplerError: the model or its metadata is missing, damaged, or of another kind.
         """
         self._path = path
-        self.nb_step, self.labels, self._limits = _read_metadata(path)
+        self.nb_step, self.labels, self._limits, self.source = _read_metadata(path)
+        self._signature = TRANSLATE if self.source else SIGNATURE
         try:
             with phase("loading the model"):
                 self._model = tf.saved_model.load(path)
@@ -55,12 +58,21 @@ class LoadedSampler:
             raise SamplerError(
                 f"{path} does not load as a SavedModel: {first_line(error)}"
             ) from error
-        if SIGNATURE not in signatures:
+        if self._signature not in signatures:
             found = list_some(sorted(signatures)) or "none"
             raise SamplerError(f"{path} has the signatures {found}: it {NOT_A_SAMPLER}")
 
+    @property
+    def source_shape(self) -> tuple[int, int, int] | None:
+        """H, W, S of a source; None for a model that takes none."""
+        return tuple(self._inputs(TRANSLATE)["source"].shape[1:]) if self.source else None
+
     def sample(
-        self, seeds: np.ndarray, labels: Sequence[str], nb_step: int | None = None
+        self,
+        seeds: np.ndarray,
+        labels: Sequence[str],
+        nb_step: int | None = None,
+        sources: np.ndarray | None = None,
     ) -> np.ndarray:
         """Draws one image per seed.
 
@@ -68,12 +80,16 @@ class LoadedSampler:
             seeds: int64 [N].
             labels: N labels. A conditional model ignores unknown ones, other models all.
             nb_step: solver steps; default: those of the model.
+            sources: uint8 [N, H, W, S], for a model that translates.
 
         Returns:
             uint8 [N, H, W, C].
         """
         steps = self.nb_step if nb_step is None else nb_step
-        return self._call(SIGNATURE, labels, steps, seed=tf.constant(seeds, tf.int64))
+        rows = {} if sources is None else {"source": tf.constant(sources)}
+        if "seed" in self._inputs(self._signature):
+            rows["seed"] = tf.constant(seeds, tf.int64)
+        return self._call(self._signature, labels, steps, **rows)
 
     def image_shape(self) -> tuple[int, int, int]:
         """Returns H, W, C of an image drawn in one step.
@@ -83,7 +99,8 @@ class LoadedSampler:
         """
         try:
             with phase("checking the model"):
-                image = self.sample(np.zeros(1, np.int64), self.labels[:1], nb_step=1)
+                source = np.zeros((1, *self.source_shape), np.uint8) if self.source else None
+                image = self.sample(np.zeros(1, np.int64), self.labels[:1], 1, source)
         except Exception as error:  # as above, from any op of the model
             raise SamplerError(f"{self._path} does not run: {first_line(error)}") from error
         if image.dtype != np.uint8 or image.ndim != 4 or len(image) != 1:
@@ -95,8 +112,8 @@ class LoadedSampler:
         return height, width, channels
 
     def has(self, signature: str) -> bool:
-        """Whether the model has an optional signature, TRAJECTORY or DEBLEND."""
-        return signature in self._model.signatures
+        """Whether the model has an optional signature, TRAJECTORY or DEBLEND, without a source."""
+        return not self.source and signature in self._model.signatures
 
     def trajectory(self, seeds: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """The states from noise to image of each seed, with the solver steps of the model.
@@ -127,6 +144,9 @@ class LoadedSampler:
         }
         return self._call(DEBLEND, labels, None, **inputs)
 
+    def _inputs(self, signature: str) -> dict[str, tf.TensorSpec]:
+        return self._model.signatures[signature].structured_input_signature[1]
+
     def _call(
         self, signature: str, labels: Sequence[str], nb_step: int | None, **rows: tf.Tensor
     ) -> np.ndarray:
@@ -156,28 +176,38 @@ def load_sampler(path: str) -> LoadedSampler:
     return LoadedSampler(path)
 
 
-def check_sampler(path: str, shape: tuple[int, int, int]) -> LoadedSampler:
+def check_sampler(
+    path: str, shape: tuple[int, int, int], source_shape: tuple[int, int, int] | None = None
+) -> LoadedSampler:
     """Loads a model and draws one image in one step, to check that it fits the data.
 
     Args:
         path: folder of the SavedModel.
         shape: H, W, C of the images in the data.
+        source_shape: H, W, S of the sources in the data; None for data without.
 
     Returns:
         The sampler.
 
     Raises:
-        SamplerError: it does not load, does not run, or draws images of another shape.
+        SamplerError: it does not load, does not run, draws images of another shape, or translates
+            other sources than those of the data.
     """
     sampler = load_sampler(path)
+    if sampler.source and sampler.source_shape != source_shape:
+        found = f"have sources {source_shape}" if source_shape else "have none (data.degrade)"
+        raise SamplerError(
+            f"{path} translates sources {sampler.source_shape} of {sampler.source.degrade}, "
+            f"the data {found}"
+        )
     drawn = sampler.image_shape()
     if drawn != shape:
         raise SamplerError(f"{path} draws images {drawn}, the data contain {shape}")
     return sampler
 
 
-def _read_metadata(path: str) -> tuple[int, list[str], LimitOptions | None]:
-    """The model's `nb_step`, its `labels` and its `limits`, None if it has none."""
+def _read_metadata(path: str) -> tuple[int, list[str], LimitOptions | None, Source | None]:
+    """The model's `nb_step`, `labels`, and `limits` and `source`, None if it has none."""
     file = f"{path}/{METADATA}"
     if not tf.io.gfile.isdir(path):
         raise SamplerError(f"{path}: no such folder")
@@ -187,7 +217,7 @@ def _read_metadata(path: str) -> tuple[int, list[str], LimitOptions | None]:
         with tf.io.gfile.GFile(file) as stream:
             metadata: dict[str, Any] = json.load(stream)
         nb_step, labels = metadata["nb_step"], metadata.get("labels", [])
-        limits = metadata.get("limits")
+        limits, source = metadata.get("limits"), metadata.get("source")
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         raise SamplerError(f"{file} contains no nb_step: {first_line(error)}") from error
     if type(nb_step) is not int or nb_step < 1:
@@ -195,6 +225,10 @@ def _read_metadata(path: str) -> tuple[int, list[str], LimitOptions | None]:
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise SamplerError(f"{file} contains labels={labels!r}: must be a list of names")
     try:
-        return nb_step, labels, limits and LimitOptions.model_validate(limits)
+        limits = limits and LimitOptions.model_validate(limits)
     except ValidationError as error:
         raise SamplerError(f"{file} contains limits: {explain(error.errors()[0])}") from error
+    try:
+        return nb_step, labels, limits, source and Source.model_validate(source)
+    except ValidationError as error:
+        raise SamplerError(f"{file} contains source: {explain(error.errors()[0])}") from error
