@@ -21,6 +21,7 @@ from pipeline.commands.runs import history, runs, tensorboard
 from pipeline.commands.sample import sample, serve_check
 from pipeline.commands.schedule import notify_test, schedule
 from pipeline.commands.spans import spans
+from pipeline.commands.translate import translate
 from trainer.common import exit_codes
 
 
@@ -81,6 +82,7 @@ COMMANDS = (  # the most needed first, as in the help
     run,
     init,
     sample,
+    translate,
     data,
     config,
     evaluate,

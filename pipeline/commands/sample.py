@@ -47,11 +47,15 @@ def sample(
     output: Path,
     gif: Path | None,
 ) -> None:
-    """Draw images from a model as a PNG grid."""
+    """Draw images from a model as a PNG grid.
+
+    A model that translates draws from held-out images: rows of source, result and image.
+    """
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
     from pipeline.logs import logging_to
     from pipeline.registry import serving
+    from pipeline.translation.model import find_source
 
     if gif and count > serving.GIF_IMAGES:
         raise click.BadParameter(
@@ -60,6 +64,11 @@ def sample(
     model = serving.find_model(workspace.serving, model)
     if label:
         serving.check_label(model, label)
+    if find_source(model):
+        if gif:
+            raise click.BadParameter("shows the path from noise alone", param_hint="--gif")
+        _show_translations(workspace, model, count, seed, steps, label, output)
+        return
     seeds = range(seed, seed + count)
     with (
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
@@ -75,6 +84,30 @@ def sample(
             serving.write_gif(trajectories, gif)
     written = f"{output} and {gif}" if gif else output
     click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {written}")
+
+
+def _show_translations(
+    workspace: Workspace,
+    model: Path,
+    count: int,
+    seed: int,
+    steps: int | None,
+    label: str,
+    output: Path,
+) -> None:
+    from pipeline.console.progress import showing
+    from pipeline.console.tables import make_console
+    from pipeline.logs import logging_to
+    from pipeline.registry import serving
+    from pipeline.translation.held_out import draw_rows
+
+    with (
+        logging_to(Path(os.devnull), verbose=False),
+        showing(make_console(), f"translations by {model}"),
+    ):
+        rows = draw_rows(workspace, model, count, seed, steps, label)
+        serving.write_grid(rows.reshape(-1, *rows.shape[2:]), output, columns=3)
+    click.echo(f"{len(rows)} held-out images translated by {model}, from seed {seed}: {output}")
 
 
 @click.command("serve-check")

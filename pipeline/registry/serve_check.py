@@ -8,10 +8,14 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 PROJECT = {"pipeline", "components", "trainer", "data"}
 METADATA = "assets.extra/iadb.json"
 COUNT, STEPS = 3, 2  # images and solver steps of each call
+
+Inputs = dict[str, Any]  # tensors by name
 
 
 class NoProject:
@@ -31,9 +35,9 @@ def main(folder: str) -> None:
     import tensorflow as tf
 
     signatures = tf.saved_model.load(folder).signatures
-    seed, steps = tf.range(COUNT, dtype=tf.int64), tf.constant(STEPS)
     with tf.io.gfile.GFile(f"{folder}/{METADATA}") as file:
-        names = json.load(file).get("labels")
+        metadata = json.load(file)
+    names = metadata.get("labels")
     label = {"label": tf.constant([names[-1]] * (COUNT - 1) + [""])} if names else {}
 
     def call(name: str, **inputs: tf.Tensor) -> tf.Tensor:
@@ -46,6 +50,24 @@ def main(folder: str) -> None:
         print(f"{name:<16} {key} {value.dtype.name} {shape}  {milliseconds:.0f} ms")
         return value
 
+    if "source" in metadata:
+        request = check_translator(signatures, metadata["source"], call)
+    else:
+        request = check_sampler(signatures, call, label)
+    if names:
+        try:
+            signatures["serving_default"](**request, label=tf.fill([COUNT], "\n".join(names)))
+        except tf.errors.InvalidArgumentError as error:
+            assert "unknown label" in str(error), "serving_default: reports an unknown label"
+        else:
+            raise AssertionError("serving_default: rejects an unknown label")
+
+
+def check_sampler(signatures: Mapping[str, Any], call: Callable[..., Any], label: Inputs) -> Inputs:
+    """Checks a model that draws from seeds; returns a request for `serving_default`."""
+    import tensorflow as tf
+
+    seed, steps = tf.range(COUNT, dtype=tf.int64), tf.constant(STEPS)
     image = call("generate", seed=seed, nb_step=steps)
     size = image.shape[1:]
     assert image.dtype == tf.uint8 and image.shape[0] == COUNT, "generate: one image per seed"
@@ -65,13 +87,41 @@ def main(folder: str) -> None:
     assert bool(tf.reduce_all(states[:, -1] == image)), "trajectory: ends where generate does"
     difference = call("deblend", x_alpha=x0, alpha=tf.zeros(COUNT))
     assert difference.shape == x0.shape, "deblend: one difference per x_alpha"
-    if names:
-        try:
-            signatures["serving_default"](seed=seed, label=tf.fill([COUNT], "\n".join(names)))
-        except tf.errors.InvalidArgumentError as error:
-            assert "unknown label" in str(error), "serving_default: reports an unknown label"
-        else:
-            raise AssertionError("serving_default: rejects an unknown label")
+    return {"seed": seed}
+
+
+def check_translator(
+    signatures: Mapping[str, Any], source: Mapping[str, Any], call: Callable[..., Any]
+) -> Inputs:
+    """Checks a model that translates sources; returns a request for `serving_default`."""
+    import tensorflow as tf
+
+    seed, steps = tf.range(COUNT, dtype=tf.int64), tf.constant(STEPS)
+    _, taken = signatures["translate"].structured_input_signature
+    shape = taken["source"].shape[1:]
+    values = tf.random.stateless_uniform([COUNT, *shape], [0, 0], 0, 256, tf.int32)
+    pixels = tf.cast(values, tf.uint8)
+    condition = {"source": pixels} if source["use"] == "condition" else {}
+    seeds = {"seed": seed} if "seed" in taken else {}
+    image = call("translate", source=pixels, nb_step=steps, **seeds)
+    size = image.shape[1:]
+    assert image.dtype == tf.uint8 and image.shape[0] == COUNT, "translate: one image per source"
+    assert size[:2] == shape[:2], "translate: an image of the size of its source"
+    states = call("trajectory", source=pixels, nb_step=steps, **seeds)
+    assert states.shape == (COUNT, STEPS + 1, *size), "trajectory: nb_step + 1 states per image"
+    assert bool(tf.reduce_all(states[:, -1] == image)), "trajectory: ends where translate does"
+    x_alpha = tf.zeros([COUNT, *size])
+    difference = call("deblend", x_alpha=x_alpha, alpha=tf.zeros(COUNT), **condition)
+    assert difference.shape == x_alpha.shape, "deblend: one difference per x_alpha"
+    if source["use"] == "map":
+        back = call("invert", image=image, nb_step=steps)
+        assert back.shape == image.shape, "invert: one source per image"
+    file = tf.io.encode_png(tf.zeros([*shape[:2], 4], tf.uint8))  # transparent: all of it a hole
+    request = {"image_bytes": tf.fill([COUNT], file), **seeds}
+    png = call("serving_default", **request)
+    decoded = tf.io.decode_png(png[0], channels=size[-1])
+    assert decoded.shape == size, "serving_default: a PNG of the image's size"
+    return request
 
 
 if __name__ == "__main__":

@@ -153,12 +153,7 @@ def _call(
     nb_step = nb_step or metadata["nb_step"]
     if "limits" in metadata:
         limits = LimitOptions.model_validate(metadata["limits"])
-        batch_size = min(batch_size, limits.images_of(nb_step))
-    if not batch_size:
-        raise TooManyStepsError(
-            f"{nb_step} solver steps: {model} takes at most {min(limits.nb_step, limits.states)} "
-            "(sample.limits of its configuration)"
-        )
+        batch_size = limit_batch(model, limits, nb_step, batch_size)
 
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
     with phase("starting TensorFlow"):
@@ -179,6 +174,21 @@ def _call(
         yield images
 
 
+def limit_batch(model: AnyPath, limits: LimitOptions, nb_step: int, batch_size: int) -> int:
+    """The images that one call may ask for in these solver steps, at most batch_size.
+
+    Raises:
+        TooManyStepsError: nb_step exceeds the limits of the model.
+    """
+    limited = min(batch_size, limits.images_of(nb_step))
+    if not limited:
+        raise TooManyStepsError(
+            f"{nb_step} solver steps: {model} takes at most {min(limits.nb_step, limits.states)} "
+            "(sample.limits of its configuration)"
+        )
+    return limited
+
+
 def check(model: AnyPath) -> subprocess.CompletedProcess:
     """Calls every signature of a model in a fresh process that cannot see this project."""
     script = Path(__file__).with_name("serve_check.py")
@@ -196,10 +206,10 @@ def describe_failure(result: subprocess.CompletedProcess) -> str:
     return f"does not serve: {(result.stderr.strip().splitlines() or ['no message'])[-1]}"
 
 
-def write_grid(images: np.ndarray, output: Path) -> None:
+def write_grid(images: np.ndarray, output: Path, columns: int | None = None) -> None:
     """Writes images, uint8 [N, H, W, C], as one PNG (trainer/common/image_grid.py)."""
     with atomic_write(output) as partial:
-        partial.write_bytes(grid_png(images))
+        partial.write_bytes(grid_png(images, columns))
 
 
 def write_gif(trajectories: np.ndarray, output: Path) -> None:

@@ -32,7 +32,7 @@ LAYERS = (
     "pipeline.pictures",
     "pipeline.graph pipeline.terminal",
     "pipeline.estimate",
-    "pipeline.cluster pipeline.evaluation pipeline.monitoring pipeline.run",
+    "pipeline.cluster pipeline.evaluation pipeline.monitoring pipeline.run pipeline.translation",
     "pipeline.unattended",
     "pipeline.commands",
     "pipeline.cli",

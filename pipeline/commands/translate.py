@@ -1,0 +1,64 @@
+"""The command `iadb translate`."""
+
+import os
+from pathlib import Path
+
+import click
+
+from pipeline import failures
+from pipeline.commands.sample import MODEL
+from pipeline.commands.shared_options import WORKSPACE, UserPath
+from pipeline.workspace import Workspace
+from trainer.common.text import quantity
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=UserPath(exists=True, dir_okay=False))
+@WORKSPACE
+@MODEL
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FOLDER",
+    type=UserPath(file_okay=False),
+    help="Folder for the results, NAME.png each; made if it is missing.",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="First seed.")
+@click.option(
+    "--answers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    help="Results for each file, NAME-1.png and so on, if the model gives several.",
+)
+@click.option(
+    "--label", default="", metavar="NAME", help="Class of the results, if the model is conditional."
+)
+def translate(
+    files: tuple[Path, ...],
+    workspace: Workspace,
+    model: Path | None,
+    output: Path,
+    seed: int,
+    answers: int,
+    label: str,
+) -> None:
+    """Translate image files, PNG or JPEG, with a model that was trained with data.degrade."""
+    from pipeline.console.progress import showing
+    from pipeline.console.tables import make_console
+    from pipeline.logs import logging_to
+    from pipeline.registry import serving
+    from pipeline.translation.files import plan_outputs, translate_files
+
+    model = serving.find_model(workspace.serving, model)
+    planned = plan_outputs(files, output, answers)
+    output.mkdir(parents=True, exist_ok=True)
+    with (
+        logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
+        showing(make_console(), f"{quantity(len(planned), 'file')} by {model}"),
+    ):
+        count = translate_files(
+            model, planned, seed, label, lambda line: failures.say(line, error=True)
+        )
+    click.echo(f"{quantity(count, 'file')} translated by {model}: {output}")

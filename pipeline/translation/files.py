@@ -1,0 +1,135 @@
+"""Translates image files."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline.registry.serving import check_label
+from pipeline.translation.model import TranslatingModel
+from trainer.common import exit_codes
+from trainer.common.files import atomic_write
+from trainer.common.progress import Report, phase, report
+from trainer.common.remote_path import AnyPath
+from trainer.common.text import first_line, printable, quantity
+
+TRANSLATING = "translating"  # the phase
+ROW = re.compile(r"image_bytes, row \d+: ([^\"\]]+)")  # in the error of a model
+
+
+class TranslationError(ValueError):
+    """Files that cannot be translated."""
+
+    exit_code = exit_codes.USAGE
+
+
+class UnreadableImageError(ValueError):
+    """Some of the files could not be translated; the others were."""
+
+    exit_code = exit_codes.DATA
+
+
+def plan_outputs(files: Sequence[Path], output: Path, answers: int) -> dict[Path, list[Path]]:
+    """Names the files to write for each file, NAME.png, or NAME-1.png and so on for more answers.
+
+    Raises:
+        TranslationError: two files would be written to one name, or a file would be replaced by
+            its translation.
+    """
+    planned: dict[Path, list[Path]] = {}
+    taken: dict[Path, Path] = {}
+    inputs = {file.resolve() for file in files}
+    for file in dict.fromkeys(files):
+        ends = [""] if answers == 1 else [f"-{number}" for number in range(1, answers + 1)]
+        planned[file] = [output / f"{file.stem}{end}.png" for end in ends]
+        for path in planned[file]:
+            if path.resolve() in inputs:
+                raise TranslationError(
+                    f"{printable(str(path))} would be replaced by a translation; name another "
+                    "folder with -o"
+                )
+            if path in taken:
+                raise TranslationError(
+                    f"{printable(str(taken[path]))} and {printable(str(file))} would both be "
+                    f"translated to {printable(path.name)}; translate them into different folders"
+                )
+            taken[path] = file
+    return planned
+
+
+def translate_files(
+    model: AnyPath,
+    planned: dict[Path, list[Path]],
+    seed: int,
+    label: str,
+    warn: Callable[[str], None],
+) -> int:
+    """Translates files, one after another, and writes PNG files.
+
+    Args:
+        model: folder of a SavedModel that translates.
+        planned: as of `plan_outputs`; the folder exists.
+        seed: of the first answer to each file; those of the others follow.
+        label: of all images, for a conditional model; empty for none.
+        warn: receives a line about each file that cannot be translated.
+
+    Returns:
+        The number of files translated.
+
+    Raises:
+        NotATranslatorError: the model draws from noise alone.
+        UnknownLabelError: the model does not know the label.
+        TranslationError: more answers are asked for than the model gives.
+        UnreadableImageError: some files cannot be translated; all others were.
+    """
+    if label:
+        check_label(model, label)
+    translator = TranslatingModel(model)
+    answers = max((len(paths) for paths in planned.values()), default=0)
+    _check_answers(translator, answers)
+    import tensorflow as tf
+
+    bad = 0
+    report(Report(TRANSLATING, expected=len(planned)))
+    for file, paths in planned.items():
+        with phase(TRANSLATING):
+            rows = {
+                "image_bytes": [b""],
+                "seed": range(seed, seed + len(paths)),
+                "label": [label] * len(paths),
+            }
+            try:
+                rows["image_bytes"] = [file.read_bytes()] * len(paths)
+                results = translator.call("serving_default", rows)
+            except (OSError, tf.errors.InvalidArgumentError) as error:
+                bad += 1
+                warn(f"{printable(str(file))}: {_explain(error)}")
+                results = []
+            for path, result in zip(paths, results, strict=bool(len(results))):
+                with atomic_write(path) as partial:
+                    partial.write_bytes(result)
+            report(Report(TRANSLATING, done=1))
+    if bad:
+        raise UnreadableImageError(
+            f"{quantity(bad, 'file')} of {len(planned):,} could not be translated; the others were"
+        )
+    return len(planned)
+
+
+def _check_answers(translator: TranslatingModel, answers: int) -> None:
+    if answers > 1 and not translator.source.draws_noise:
+        raise TranslationError(
+            "--answers: this model maps a source to one answer (model.source=map)"
+        )
+    limit = translator.limits.images_of(translator.nb_step)
+    if answers > limit:
+        raise TranslationError(
+            f"--answers {answers}: the model draws at most {limit} in one request (sample.limits)"
+        )
+
+
+def _explain(error: Exception) -> str:
+    """Why a file cannot be translated, in a few words."""
+    if isinstance(error, OSError):
+        return error.strerror or first_line(error)
+    found = ROW.search(str(error))
+    return found.group(1).strip() if found else first_line(error)

@@ -1,0 +1,111 @@
+"""Translations of the held-out images of the run that trained a model."""
+
+import numpy as np
+
+from components.atomic_pusher.versions import MODEL_NOTE
+from pipeline.registry import lineage
+from pipeline.registry.models import load_models
+from pipeline.registry.serving import limit_batch, read_metadata
+from pipeline.translation.model import TranslatingModel
+from pipeline.workspace import Workspace
+from trainer import examples
+from trainer.common import exit_codes
+from trainer.common.progress import Report, phase, report
+from trainer.common.remote_path import AnyPath, to_path
+from trainer.common.text import printable
+
+DRAWING = "drawing"  # the phase
+SPLIT = f"Split-{examples.EVAL}"  # folder of the examples
+BATCH = 64
+
+
+class NoHeldOutImagesError(RuntimeError):
+    """The held-out images of the run that trained a model are not there."""
+
+    exit_code = exit_codes.USAGE
+
+
+def draw_rows(
+    workspace: Workspace,
+    model: AnyPath,
+    count: int,
+    seed: int,
+    nb_step: int | None,
+    label: str,
+) -> np.ndarray:
+    """Translates the first held-out images.
+
+    Args:
+        workspace: of the run that trained the model.
+        model: folder of a SavedModel that translates.
+        count: number of images, if as many were held out.
+        seed: of the first answer; those of the others follow.
+        nb_step: solver steps; those of the model if None.
+        label: of all images, for a conditional model; empty for their own.
+
+    Returns:
+        Source without its mask, result and image, uint8 [N, 3, H, W, C].
+
+    Raises:
+        NoHeldOutImagesError: the workspace has no record of the model, or no images any more.
+        TooManyStepsError: nb_step exceeds the limits of the model.
+    """
+    files = _find_examples(workspace, model)
+    translator = TranslatingModel(model)
+    images, labels = _read(files, count)
+    import tensorflow as tf
+
+    from trainer.source.degrade import degrade
+
+    steps = nb_step or translator.nb_step
+    size = limit_batch(model, translator.limits, steps, BATCH)
+    report(Report(DRAWING, expected=len(images)))
+    rows = []
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
+        with phase(DRAWING):
+            sources = degrade(tf.constant(part), translator.source.degradation).numpy()
+            asked = [label or own for own in labels[start : start + size]]
+            results = translator.call(
+                "translate",
+                {
+                    "source": sources,
+                    "seed": range(seed + start, seed + start + len(part)),
+                    "nb_step": steps,
+                    "label": [each if each in translator.labels else "" for each in asked],
+                },
+            )
+            rows.append(np.stack([sources[..., : part.shape[-1]], results, part], axis=1))
+            report(Report(DRAWING, done=len(part)))
+    return np.concatenate(rows)
+
+
+def _find_examples(workspace: Workspace, model: AnyPath) -> list[str]:
+    """The files with the held-out images of the run that trained a model."""
+    missing = NoHeldOutImagesError(
+        f"{model} translates images, and those held out by the run that trained it are not in "
+        f"{printable(str(workspace.folder))}; translate files: `iadb translate FILES`"
+    )
+    if not workspace.metadata.exists():
+        raise missing
+    store = lineage.connect(workspace.metadata)
+    number = read_metadata(model).get(MODEL_NOTE)
+    for each in load_models(store, workspace.serving):
+        if number == each.number or each.folder.resolve() == model.resolve():
+            found = store.get_artifacts_by_id([each.examples] if each.examples else [])
+            folders = [to_path(artifact.uri) / SPLIT for artifact in found]
+            if files := [str(file) for folder in folders for file in sorted(folder.glob("*"))]:
+                return files
+    raise missing
+
+
+def _read(files: list[str], count: int) -> tuple[np.ndarray, list[str]]:
+    """The first images, uint8 [N, H, W, C], and their labels."""
+    import tensorflow as tf
+
+    images, labels = [], []
+    for record in tf.data.TFRecordDataset(files, "GZIP").take(count):
+        feature = tf.train.Example.FromString(record.numpy()).features.feature
+        images.append(tf.io.decode_png(feature[examples.IMAGE].bytes_list.value[0]).numpy())
+        labels.append(feature[examples.LABEL].bytes_list.value[0].decode())
+    return np.stack(images), labels

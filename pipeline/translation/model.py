@@ -1,0 +1,76 @@
+"""A model that translates, as the commands use it."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.registry.serving import read_metadata
+from trainer.common import exit_codes
+from trainer.common.progress import phase
+from trainer.common.remote_path import AnyPath
+from trainer.limit_options import LimitOptions
+from trainer.source.options import Source
+
+
+class NotATranslatorError(ValueError):
+    """A model that draws from noise alone, where one that translates is needed."""
+
+    exit_code = exit_codes.USAGE
+
+
+def find_source(model: AnyPath) -> Source | None:
+    """What the sources of a model are, from its metadata; None for one that draws from noise."""
+    source = read_metadata(model).get("source")
+    return Source.model_validate(source) if source else None
+
+
+class TranslatingModel:
+    """A SavedModel that translates sources.
+
+    Attributes:
+        source: what its sources are.
+        labels: the classes that it knows; empty for an unconditional model.
+        nb_step: solver steps by default.
+        limits: what one request may ask for.
+    """
+
+    def __init__(self, model: AnyPath) -> None:
+        """Loads the SavedModel in a folder.
+
+        Raises:
+            NotATranslatorError: it draws from noise alone.
+        """
+        source = find_source(model)
+        if source is None:
+            raise NotATranslatorError(
+                f"{model} draws images from noise and translates none; train a model with "
+                "data.degrade, for example --set 'data.degrade=downscale 4'"
+            )
+        metadata = read_metadata(model)
+        self.source = source
+        self.labels: list[str] = metadata.get("labels", [])
+        self.nb_step: int = metadata["nb_step"]
+        self.limits = LimitOptions.model_validate(metadata["limits"])
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
+        with phase("starting TensorFlow"):
+            import tensorflow as tf
+        with phase("loading the model"):
+            self._model = tf.saved_model.load(str(model))
+
+    def call(self, signature: str, rows: Mapping[str, Any]) -> Any:
+        """Calls a signature with those of the inputs that it takes; returns its one output.
+
+        Args:
+            signature: its name.
+            rows: arrays by input. A seed is left out where the model takes none, for example.
+
+        Raises:
+            tf.errors.InvalidArgumentError: the request is bad.
+        """
+        import tensorflow as tf
+
+        function = self._model.signatures[signature]
+        taken = function.structured_input_signature[1]
+        given = {name: tf.constant(rows[name], spec.dtype) for name, spec in taken.items()}
+        (output,) = function(**given).values()
+        return output.numpy()

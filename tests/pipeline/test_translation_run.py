@@ -1,0 +1,78 @@
+"""Runs whose model translates: from a folder to a pushed model, and files through it."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from pipeline.cli import main
+from pipeline.registry import serving
+from tests.pipeline.conftest import NODES, Runs, states
+
+pytestmark = pytest.mark.slow
+
+
+def iadb(*args):
+    return CliRunner().invoke(main, list(map(str, args)))
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("data.degrade=downscale 4", "model.source=map", "model.source_noise=0.1"),
+        ("data.degrade=mask box", "model.conditional=true"),
+    ],
+    ids=["downscale", "mask"],
+)
+def runs(request, tmp_path_factory, digits_folder):
+    runs = Runs(tmp_path_factory.mktemp("translation"), digits_folder)
+    runs.first = runs.run(*request.param)
+    runs.degrade = request.param[0].partition("=")[2]
+    return runs
+
+
+def test_a_run_ends_with_a_pushed_model_that_says_how_it_uses_sources(runs):
+    assert states(runs.first) == dict.fromkeys(NODES, "done")
+    metadata = serving.read_metadata(runs.first.pushed)
+    assert metadata["source"]["degrade"] == runs.degrade
+    assert metadata["metrics"]["held_out_loss"] > 0
+
+
+def test_the_model_serves_without_this_project(runs):
+    result = iadb("serve-check", "--workspace", runs.workspace.folder)
+    assert result.exit_code == 0, result.output
+    assert "translate" in result.output
+
+
+def test_sample_shows_source_result_and_image_in_rows(runs, tmp_path):
+    grid = tmp_path / "rows.png"
+    result = iadb("sample", "--workspace", runs.workspace.folder, "-o", grid, "--count", 4)
+    assert result.exit_code == 0, result.output
+    width, height = Image.open(grid).size
+    assert height > width  # four rows of three
+    result = iadb("sample", "--workspace", runs.workspace.folder, "--gif", tmp_path / "x.gif")
+    assert result.exit_code == 2
+
+
+def test_files_are_translated_and_bad_ones_reported(runs, tmp_path):
+    files = [tmp_path / f"{name}.png" for name in "ab"]
+    for file in files:
+        Image.fromarray(np.zeros([8, 8, 4], np.uint8)).save(file)
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(files[0].read_bytes()[:-30])
+    out = tmp_path / "out"
+    result = iadb(
+        *("translate", *files, bad, "--workspace", runs.workspace.folder),
+        *("-o", out, "--answers", 2),
+    )
+    assert result.exit_code == 3
+    assert f"{bad}: damaged or truncated" in result.output
+    assert sorted(path.name for path in out.iterdir()) == [
+        "a-1.png",
+        "a-2.png",
+        "b-1.png",
+        "b-2.png",
+    ]
+    first, second = (np.asarray(Image.open(out / f"a-{n}.png")) for n in (1, 2))
+    assert first.shape == (8, 8)
+    assert np.any(first != second)
