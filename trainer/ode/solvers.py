@@ -15,8 +15,9 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.ode import adaptive, runge_kutta
-from trainer.ode.runge_kutta import TABLEAUS, Tableau, VectorField
+from trainer.ode.runge_kutta import VectorField
 from trainer.ode.step_grids import GRIDS, Grid
+from trainer.ode.tableaus import TABLEAUS, Tableau
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def trajectory(solver: Solver, field: VectorField, x: tf.Tensor, nb_step: tf.Ten
     if solver.adaptive:
         _, states = _march_adaptively(solver, field, x, nb_step, keep=True)
         fractions = tf.range(nb_step + 1, dtype=tf.int32) / nb_step
-        return adaptive.interpolate(states, solver.grid(tf.cast(fractions, tf.float32)))
+        return adaptive.interpolate(states, solver.grid(tf.cast(fractions, tf.float32), tf))
     return _march_on_grid(solver, field, x, nb_step, keep=True)[1]
 
 
@@ -140,7 +141,7 @@ def _march_on_grid(
 
     def alpha(i: tf.Tensor) -> tf.Tensor:
         i = nb_step - i if backward else i
-        return tf.fill(rows, solver.grid(tf.cast(i, x.dtype) / tf.cast(nb_step, x.dtype)))
+        return tf.fill(rows, solver.grid(tf.cast(i, x.dtype) / tf.cast(nb_step, x.dtype), tf))
 
     def advance(i: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         here = alpha(i)

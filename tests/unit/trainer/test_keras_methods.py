@@ -10,7 +10,7 @@ from trainer.fit.sample_grid import SampleGrid
 from trainer.iadb import IADBModel
 from trainer.networks.mlp import build_mlp
 from trainer.ode import solvers
-from trainer.ode.runge_kutta import TABLEAUS
+from trainer.ode.tableaus import TABLEAUS
 from trainer.step.ema import ExponentialMovingAverage
 
 
@@ -110,7 +110,7 @@ def test_a_saved_model_samples_as_before_and_trains_on(tmp_path, average):
 
 
 def test_a_solver_without_a_name_cannot_be_saved(tmp_path):
-    own = solvers.Solver(TABLEAUS["euler"], grid=lambda alpha: alpha)
+    own = solvers.Solver(TABLEAUS["euler"], grid=lambda alpha, _: alpha)
     with pytest.raises(ValueError, match="the solver's grid is none of the project's"):
         make(solver=own).save(tmp_path / "model.keras")
 

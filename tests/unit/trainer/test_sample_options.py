@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from trainer.limit_options import LimitOptions
-from trainer.ode.runge_kutta import TABLEAUS
 from trainer.ode.step_grids import GRIDS
+from trainer.ode.tableaus import TABLEAUS
 from trainer.options import SampleOptions
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.ode.runge_kutta import TABLEAUS, step
+from trainer.ode.runge_kutta import step
+from trainer.ode.tableaus import TABLEAUS
 
 EMBEDDED = [name for name, tableau in TABLEAUS.items() if tableau.embedded]
 

@@ -86,7 +86,7 @@ def test_backward_steps_over_the_same_grid(grid):
         return np.array(seen)
 
     np.testing.assert_allclose(alphas(backward=True), alphas(backward=False)[::-1], atol=1e-6)
-    expected = GRIDS[grid](tf.range(6.0) / 5)
+    expected = GRIDS[grid](tf.range(6.0) / 5, tf)
     np.testing.assert_allclose(np.unique(alphas(backward=False).round(6)), expected, atol=1e-6)
 
 
@@ -96,7 +96,7 @@ def test_a_trajectory_holds_the_states_at_the_alphas_of_the_grid(name, grid):
     solver = solvers.get(name, grid, rtol=1e-5, atol=1e-5)
     states = solvers.trajectory(solver, field, X0, tf.constant(40))
     assert states.shape == (41, 3, 1)
-    alphas = GRIDS[grid](tf.range(41.0) / 40).numpy()
+    alphas = GRIDS[grid](tf.range(41.0) / 40, tf).numpy()
     np.testing.assert_allclose(
         states, [exact(X0, alpha) for alpha in alphas], atol=1e-5 if name == "rk4" else 5e-4
     )
