@@ -10,11 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from trainer.ode.runge_kutta import VectorField, per_row, step, weighted_sum
-from trainer.ode.tableaus import Tableau
-
-FIRST_STEP = 0.1  # a tenth of the path; if too long, it costs one retry
-SAFETY = 0.9  # aims below the tolerance, so that few steps are retried
-SHRINK, GROW = 0.2, 5.0  # limits of the factor between step sizes
+from trainer.ode.tableaus import FIRST_STEP, GROW, SAFETY, SHRINK, Tableau
 
 
 class State(NamedTuple):

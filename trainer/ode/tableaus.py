@@ -6,6 +6,11 @@ Bogacki and Shampine 3(2) (1989), "dopri5" Dormand and Prince 5(4) (1980).
 
 from dataclasses import dataclass
 
+# Of the step size of those that adapt it:
+FIRST_STEP = 0.1  # a tenth of the path; if too long, it costs one retry
+SAFETY = 0.9  # aims below the tolerance, so that few steps are retried
+SHRINK, GROW = 0.2, 5.0  # limits of the factor between step sizes
+
 
 @dataclass(frozen=True)
 class Tableau:

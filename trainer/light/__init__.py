@@ -1,0 +1,1 @@
+"""Sampling from an exported network by NumPy and onnxruntime, without TensorFlow."""
