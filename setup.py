@@ -4,7 +4,7 @@ import pathlib
 
 from setuptools import find_packages, setup
 
-ONNX = ["onnxruntime>=1.22,<2"]
+ONNX = ["onnxruntime>=1.22,<2", "tf2onnx==1.17.0"]
 TEST = [
     "flask-cors==6.0.5",
     "kubernetes-validate==1.37.0",

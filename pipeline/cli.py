@@ -12,6 +12,7 @@ from pipeline.commands.config import config
 from pipeline.commands.dashboard import dashboard
 from pipeline.commands.data import data
 from pipeline.commands.evaluate import digest, evaluate
+from pipeline.commands.export import export
 from pipeline.commands.features import features
 from pipeline.commands.init import init
 from pipeline.commands.kubeflow import kubeflow
@@ -83,6 +84,7 @@ COMMANDS = (  # the most needed first, as in the help
     init,
     sample,
     translate,
+    export,
     data,
     config,
     evaluate,

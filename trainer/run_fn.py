@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import logging
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,13 +13,17 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from trainer import dataset
 from trainer.common.progress import phase
 from trainer.common.resolution import to_sides
+from trainer.common.text import first_line
 from trainer.fit.checkpoint_lock import checkpoints_locked
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.serving import onnx_network
 from trainer.serving.export import exported_model
 from trainer.source.options import Source
 from trainer.train import train
+
+_log = logging.getLogger(__name__)
 
 WITHOUT_EFFECT = {"checkpoint", "log_every", "grid_every"}  # keys of `train`, on the weights
 
@@ -99,6 +104,9 @@ def run_fn(fn_args: FnArgs) -> None:
     with phase("writing the sampler"):
         exported.save(fn_args.serving_model_dir, metadata)
         save_weights(trained.model, fn_args.serving_model_dir)
+    # In another precision than the model's, it would draw other images than are served.
+    if onnx_network.can_convert() and config["train"]["precision"] == "float32":
+        _write_network(exported, fn_args.serving_model_dir)
     _copy(f"{state}/logs", fn_args.model_run_dir)
 
 
@@ -112,6 +120,14 @@ def state_key(config: dict[str, Any], train_files: list[str], base_model: str | 
     parts += [config["source"]] if config.get("source") else []
     text = json.dumps([train_options, parts, train_files, base_model], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _write_network(sampler: Sampler, folder: str) -> None:
+    with phase("converting the network to ONNX"):
+        try:
+            onnx_network.write_network(sampler.evaluate.get_concrete_function(), folder)
+        except Exception as error:  # of a library; the model is complete without the network
+            _log.warning("the network is not beside the model as ONNX: %s", first_line(error))
 
 
 def _find(patterns: list[str]) -> list[str]:

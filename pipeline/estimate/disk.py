@@ -22,6 +22,7 @@ VIEW_BYTES = 512  # of each view of a held-out image or a sample, in that space
 STATISTICS_BYTES = 1_000  # of an image that is compared, beside its views and its vector
 CHECKPOINT_BYTES = 16  # of a weight: itself, its average and two moments
 MODEL_BYTES = 17  # of a weight: raw, averaged, in the sampler, and in its served copy
+NETWORK_BYTES = 8  # of a weight in float32: as ONNX beside the sampler and its copy
 GRAPH_BYTES = 7_600_000  # of the two copies of a sampler, beside the weights
 OTHER_BYTES = 4_000_000  # statistics, verdicts, reports, logs, metadata
 OF_EXAMPLE = 1_000  # at most, of an example beside its pixels
@@ -90,6 +91,7 @@ def disk_need(
     if example_bytes is None:
         example_bytes = math.prod(shape) + OF_EXAMPLE
     examples = round(images * example_bytes)
+    per_weight = MODEL_BYTES + NETWORK_BYTES * (config.train.precision == "float32")
     return DiskNeed(
         examples=examples,
         converted=examples,
@@ -97,7 +99,7 @@ def disk_need(
         + ROLES * compared * (views * VIEW_BYTES + STATISTICS_BYTES + vector),
         # A new checkpoint is complete before an old one is removed.
         training=(config.train.checkpoint.keep + 1) * CHECKPOINT_BYTES * weights,
-        models=MODEL_BYTES * weights + GRAPH_BYTES,
+        models=per_weight * weights + GRAPH_BYTES,
     )
 
 

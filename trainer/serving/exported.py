@@ -60,6 +60,10 @@ class ExportedModel(tf.Module):
         guidance: weight of classifier-free guidance.
         limits: what one call of a signature may ask for; by default those of LimitOptions.
         source_channels: channels of a source that the network sees beside x; 0: none.
+
+    Attributes:
+        evaluate: the network as a function of x_alpha, alpha and, if conditional, the class id,
+            int64 [N]; also of the loaded SavedModel, for exports.
     """
 
     def __init__(
@@ -76,7 +80,7 @@ class ExportedModel(tf.Module):
         super().__init__(name="sampler")
         height, width, channels = shape
         seen = (height, width, channels + source_channels)
-        self._evaluate = _one_graph(network, seen, conditional=bool(labels))
+        self.evaluate = _one_graph(network, seen, conditional=bool(labels))
         self._network = network  # tracked: its weights are saved
         self._names = tuple(labels)
         self._encode = LabelEncoder(labels) if labels else None
@@ -107,14 +111,17 @@ class ExportedModel(tf.Module):
         """The network without guidance, which does not minimize the error that it learns."""
         x_alpha = request_checks.finite(request_checks.within(self._limits, x_alpha), "x_alpha")
         alpha = request_checks.one_per_image(alpha, x_alpha, "alpha")
-        field = vector_field(self._evaluate, self._ids(x_alpha, label), source=source)
+        field = vector_field(self._call_network, self._ids(x_alpha, label), source=source)
         return {"difference": field(x_alpha, request_checks.finite(alpha, "alpha"))}
 
     def _field(
         self, x: tf.Tensor, label: tf.Tensor | None, source: tf.Tensor | None = None
     ) -> solvers.VectorField:
         ids = self._ids(x, label)
-        return vector_field(self._evaluate, ids, len(self._names), self._guidance, source)
+        return vector_field(self._call_network, ids, len(self._names), self._guidance, source)
+
+    def _call_network(self, inputs: Sequence[tf.Tensor], training: bool) -> tf.Tensor:
+        return self.evaluate(*inputs)
 
     def _ids(self, x: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor | None:
         if not self._encode:
@@ -150,7 +157,7 @@ class ExportedModel(tf.Module):
 
 def _one_graph(
     network: keras.Model, shape: tuple[int, int, int], *, conditional: bool
-) -> Callable[..., tf.Tensor]:
+) -> tf.types.experimental.PolymorphicFunction:
     """The network as one function, which the SavedModel holds once for all signatures."""
     specs = [tf.TensorSpec([None, *shape], tf.float32), tf.TensorSpec([None], tf.float32)]
     if conditional:
@@ -164,4 +171,4 @@ def _one_graph(
         rows = [tf.concat([t, tf.zeros([missing, *t.shape[1:]], t.dtype)], 0) for t in inputs]
         return network(rows, training=False)[:count]
 
-    return lambda inputs, training: evaluate(*inputs)
+    return evaluate

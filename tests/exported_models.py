@@ -1,0 +1,49 @@
+"""Models with an exported network, for tests."""
+
+import keras
+import numpy as np
+
+from tests.small_network import build_unet
+from trainer.ode import solvers
+from trainer.options import ModelOptions, SampleOptions
+from trainer.serving.onnx_network import write_network
+from trainer.serving.sampler import Sampler
+
+SHAPE = (8, 8, 1)
+OPTIONS = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
+
+
+def randomize(network: keras.Model, scale: float) -> keras.Model:
+    """Adds normal noise to all weights: as built, most outputs of a U-Net are nearly linear."""
+    rng = np.random.default_rng(0)
+    weights = network.get_weights()
+    network.set_weights([w + scale * rng.normal(size=w.shape) for w in weights])
+    return network
+
+
+def write_sampler(folder, network=None, shape=SHAPE, labels=(), precision="float32", **sample):
+    """Writes a sampler with the metadata that run_fn writes; returns it."""
+    options = SampleOptions(**{"nb_step": 3, **sample})
+    if network is None:
+        keras.utils.set_random_seed(0)
+        network = build_unet(OPTIONS, shape[0], shape[2], precision, nb_class=len(labels))
+        randomize(network, 0.1)
+    solver = solvers.get(options.solver, options.grid, rtol=options.rtol, atol=options.atol)
+    sampler = Sampler(
+        network, shape, solver, options.nb_step, labels, options.guidance, options.limits
+    )
+    sampler.save(str(folder), metadata(options, precision))
+    return sampler
+
+
+def metadata(sample, precision="float32"):
+    """What run_fn writes about a model, as far as an export needs it."""
+    config = {"sample": sample.model_dump(), "train": {"precision": precision}}
+    return {"nb_step": sample.nb_step, "config": config}
+
+
+def write_with_network(folder, **arguments):
+    """Writes a sampler and its network beside it, as a training does."""
+    sampler = write_sampler(folder, **arguments)
+    write_network(sampler.evaluate.get_concrete_function(), str(folder))
+    return sampler

@@ -1,0 +1,58 @@
+import numpy as np
+import onnxruntime
+import pytest
+from click.testing import CliRunner
+
+from pipeline.cli import main
+from tests.exported_models import write_sampler
+from trainer.common import exit_codes
+from trainer.names import METADATA
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A workspace with one version, without a network beside it."""
+    folder = tmp_path_factory.mktemp("workspace")
+    write_sampler(folder / "serving/7")
+    return folder
+
+
+def iadb_export(*arguments):
+    return CliRunner().invoke(main, ["export", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_network_of_a_model_is_written_as_onnx(workspace, tmp_path, named):
+    model, file = workspace / "serving/7", tmp_path / "network.onnx"
+    arguments = [model] if named else ["--workspace", workspace]
+    result = iadb_export(*arguments, "--format", "onnx", "-o", file)
+    assert (result.exit_code, result.output) == (0, f"network of {model}: {file}\n")
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    feed = {"x_alpha": np.ones((2, 8, 8, 1), np.float32), "alpha": np.ones(2, np.float32)}
+    assert session.run(["difference"], feed)[0].shape == (2, 8, 8, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"]
+
+
+def test_what_is_no_model_is_an_error_of_one_line(tmp_path):
+    result = iadb_export(tmp_path, "-o", tmp_path / "network.onnx")
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output.count("\n") == 1 and "not a model that `iadb run` pushed" in result.output
+
+
+def test_a_model_that_does_not_load_is_an_error_of_one_line(tmp_path):
+    (tmp_path / METADATA).parent.mkdir()
+    (tmp_path / METADATA).write_text("{}")
+    (tmp_path / "saved_model.pb").write_bytes(b"junk")
+    result = iadb_export(tmp_path, "-o", tmp_path / "network.onnx")
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output.startswith(f"iadb: {tmp_path} does not load as a SavedModel")
+    assert result.output.count("\n") == 1 and not (tmp_path / "network.onnx").exists()
+
+
+def test_without_the_library_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = iadb_export(tmp_path)
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output == (
+        "iadb: tf2onnx is missing; in the folder of the project, run: pip install '.[onnx]'\n"
+    )

@@ -1,0 +1,156 @@
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import tensorflow as tf
+
+from pipeline import config
+from tests.exported_models import metadata, randomize, write_sampler, write_with_network
+from trainer.light import network_file
+from trainer.names import FINGERPRINT, METADATA, NETWORK
+from trainer.networks.unet import build_unet
+from trainer.options import SampleOptions
+from trainer.serving.onnx_network import ExportError, convert, convert_saved_model
+from trainer.serving.sampler import Sampler
+
+LABELS = ["cat", "äpfel"]
+
+
+def inputs(shape, nb_class, count=3):
+    rng = np.random.default_rng(1)
+    feed = {
+        "x_alpha": rng.normal(size=(count, *shape)).astype(np.float32),
+        "alpha": rng.random(count).astype(np.float32),
+    }
+    return feed | ({"label": rng.integers(0, nb_class + 1, count)} if nb_class else {})
+
+
+def run(content, feed):
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    assert [each.name for each in session.get_inputs()] == list(feed)
+    [difference] = session.run(["difference"], feed)
+    return difference
+
+
+def evaluate(network, feed):
+    return network([tf.constant(each) for each in feed.values()], training=False).numpy()
+
+
+def distance(found, expected):
+    """The largest difference, relative to the largest value."""
+    return np.abs(found - expected).max() / np.abs(expected).max()
+
+
+def preset_network(name, precision, nb_class):
+    options = config.load(name)
+    shape = (options.data.resolution, options.data.resolution, options.data.channels)
+    network = build_unet(options.model, shape[0], shape[2], precision, nb_class)
+    return randomize(network, 0.02), shape
+
+
+def export(network, shape, labels, folder):
+    """Converts a network beside the files that a SavedModel would have."""
+    (folder / METADATA).parent.mkdir()
+    (folder / METADATA).write_text(json.dumps(metadata(SampleOptions())))
+    (folder / FINGERPRINT).write_bytes(b"")
+    sampler = Sampler(network, shape, "euler", 1, labels)
+    return convert(sampler.evaluate.get_concrete_function(), str(folder))
+
+
+@pytest.mark.parametrize(
+    ("preset", "labels"),
+    [
+        ("digits", LABELS),
+        *(
+            pytest.param(preset, labels, marks=pytest.mark.slow)
+            for preset in ("digits", "fashion_mnist", "emoji", "flowers102", "celeba64")
+            for labels in ([], LABELS)
+            if (preset, labels) != ("digits", LABELS)
+        ),
+    ],
+)
+def test_the_network_of_every_preset_computes_the_same_in_onnx(preset, labels, tmp_path):
+    network, shape = preset_network(preset, "float32", len(labels))
+    feed = inputs(shape, len(labels))
+    expected = evaluate(network, feed)
+    assert np.abs(expected).max() > 0.1
+    assert distance(run(export(network, shape, labels, tmp_path), feed), expected) <= 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_the_network_of_a_model_of_16_bits_computes_in_float32(precision, tmp_path):
+    network, shape = preset_network("digits", precision, 0)
+    exact, _ = preset_network("digits", "float32", 0)
+    feed = inputs(shape, 0)
+    found = run(export(network, shape, [], tmp_path), feed)
+    expected = evaluate(exact, feed)
+    assert distance(found, expected) <= min(1e-3, distance(evaluate(network, feed), expected) / 5)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A conditional model, without a network beside it."""
+    folder = tmp_path_factory.mktemp("model")
+    arguments = {"solver": "heun", "grid": "late", "guidance": 2.0, "atol": 0.5}
+    write_sampler(folder, labels=LABELS, **arguments)
+    return folder
+
+
+def test_a_saved_model_is_converted_as_its_training_would(model, tmp_path):
+    write_with_network(tmp_path, labels=LABELS)
+    feed = inputs((8, 8, 1), len(LABELS), count=5)
+    found = run(convert_saved_model(str(model)), feed)
+    np.testing.assert_allclose(found, run((tmp_path / NETWORK).read_bytes(), feed), atol=1e-6)
+
+
+def test_the_file_says_how_images_are_made_with_it(model):
+    content = convert_saved_model(str(model))
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    entries = session.get_modelmeta().custom_metadata_map
+    about = json.loads(entries[network_file.METADATA])
+    assert len(about.pop("fingerprint")) == 64
+    assert about == {
+        "solver": "heun",
+        "grid": "late",
+        "nb_step": 3,
+        "rtol": 1e-3,
+        "atol": 0.5,
+        "guidance": 2.0,
+        "labels": LABELS,
+        "noise": "tf.random.stateless_normal(shape, [seed, 0], alg='philox')",
+        "precision": "float32",
+    }
+
+
+def test_any_number_of_rows_is_computed_also_none(model):
+    content = convert_saved_model(str(model))
+    for count in (0, 1, 7):
+        assert run(content, inputs((8, 8, 1), 2, count)).shape == (count, 8, 8, 1)
+
+
+class Earlier(tf.Module):
+    """A sampler of a version that kept its network to itself."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
+    def generate(self, seed):
+        return {"image": tf.zeros([len(seed), 8, 8, 1], tf.uint8)}
+
+
+@pytest.mark.parametrize("what", ["earlier", "damaged", "unknown"])
+def test_a_model_that_cannot_be_exported_is_an_error_of_one_line(what, model, tmp_path):
+    if what == "earlier":
+        module = Earlier()
+        tf.saved_model.save(module, str(tmp_path), signatures={"generate": module.generate})
+        expected = "was trained by an earlier version; train a model with this one"
+    elif what == "damaged":
+        (tmp_path / "saved_model.pb").write_bytes(b"junk")
+        expected = "does not load as a SavedModel"
+    else:
+        write_sampler(tmp_path)
+        (tmp_path / METADATA).write_text("{}")
+        expected = "does not say how the model samples"
+    with pytest.raises(ExportError, match=expected) as error:
+        convert_saved_model(str(tmp_path))
+    assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)

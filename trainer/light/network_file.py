@@ -1,0 +1,46 @@
+"""The file that holds the network of a model as ONNX: which model it belongs to, and its digest.
+
+A SHA-256 of all bytes before it is the last entry of the file's metadata, since protobuf messages
+may be concatenated: any program for ONNX reads the file, and a damaged one is recognized. The entry
+METADATA is JSON:
+
+    solver, grid, nb_step, rtol, atol, guidance: how the model samples
+    noise: how x0 follows from a seed
+    labels: names of the classes in the order of their ids; the id of no label follows them
+    precision: in which the model computes; the file does so in float32
+    fingerprint: SHA-256 of the fingerprint of the SavedModel
+"""
+
+import hashlib
+from pathlib import Path
+
+METADATA = "iadb"
+NOISE = "tf.random.stateless_normal(shape, [seed, 0], alg='philox')"
+
+# Field 14 of a ModelProto, metadata_props: a key and a value of 64 characters.
+_ENTRY = b"\x72\x4a\x0a\x06sha256\x12\x40"
+_LENGTH = len(_ENTRY) + 64
+
+
+class NetworkFileError(ValueError):
+    """An exported network cannot be used; the message gives file and reason in one line."""
+
+
+def seal(model: bytes) -> bytes:
+    """Appends the digest to a serialized ONNX model."""
+    return model + _ENTRY + hashlib.sha256(model).hexdigest().encode()
+
+
+def read(file: Path) -> bytes:
+    """Returns the content of a sealed file.
+
+    Raises:
+        NetworkFileError: it cannot be read, or is not what `seal` made.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise NetworkFileError(f"{file}: {error.strerror}") from error
+    if seal(content[:-_LENGTH]) != content:
+        raise NetworkFileError(f"{file} is damaged")
+    return content

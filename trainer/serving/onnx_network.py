@@ -1,0 +1,136 @@
+"""The network of a sampler as ONNX, for programs without TensorFlow.
+
+It is the network alone: the loop of a solver takes ten times as long in a graph of ONNX. It
+computes in float32 whatever the precision of the model, since onnxruntime has few operations of 16
+bits on a CPU. Constants of the graph stay as the model has rounded them.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from pydantic import ValidationError
+from tensorflow.core.framework import graph_pb2, types_pb2
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from trainer.common import exit_codes
+from trainer.common.progress import phase
+from trainer.common.text import first_line
+from trainer.light import network_file
+from trainer.names import FINGERPRINT, METADATA, NETWORK
+from trainer.options import SampleOptions
+
+OPSET = 18
+INPUTS = ("x_alpha", "alpha", "label")
+OUTPUT = "difference"
+HALF = {types_pb2.DT_BFLOAT16, types_pb2.DT_HALF}
+
+
+class ExportError(ValueError):
+    """A model has no network that can be exported."""
+
+    exit_code = exit_codes.USAGE
+
+
+def can_convert() -> bool:
+    """Whether the libraries for a conversion are installed."""
+    return all(importlib.util.find_spec(name) for name in ("onnx", "tf2onnx"))
+
+
+def write_network(evaluate: tf.types.experimental.ConcreteFunction, folder: str) -> None:
+    """Writes a network beside the SavedModel in `folder`; for the arguments see `convert`."""
+    content = convert(evaluate, folder)
+    with tf.io.gfile.GFile(f"{folder}/{NETWORK}", "wb") as file:
+        file.write(content)
+
+
+def convert_saved_model(folder: str) -> bytes:
+    """Converts the network of the sampler SavedModel in `folder`; returns what `convert` does.
+
+    Raises:
+        ExportError: the model does not load, is no sampler, or is of an earlier version.
+    """
+    try:
+        with phase("loading the model"):
+            model = tf.saved_model.load(folder)
+    except Exception as error:  # TF raises many types on a damaged SavedModel
+        raise ExportError(f"{folder} does not load as a SavedModel: {first_line(error)}") from error
+    if not hasattr(model, "evaluate"):
+        raise ExportError(
+            f"{folder} has no network to export: it was trained by an earlier version; train a "
+            "model with this one"
+        )
+    with phase("converting the network"):
+        return convert(model.evaluate.concrete_functions[0], folder)
+
+
+def convert(evaluate: tf.types.experimental.ConcreteFunction, folder: str) -> bytes:
+    """Converts a network to an ONNX file, sealed (trainer/light/network_file.py).
+
+    Args:
+        evaluate: Sampler.evaluate.
+        folder: of its SavedModel, with the metadata that run_fn writes.
+
+    Returns:
+        The content of the file. Its inputs are x_alpha, float32 [N, H, W, C], alpha, float32 [N],
+        and in a conditional model label, int64 [N]; its output is difference, float32 [N, H, W, C].
+
+    Raises:
+        ExportError: the metadata do not say how the model samples.
+    """
+    # Else tf2onnx copies the graph before each optimization, to go on if one fails: twice the time.
+    os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
+    import tf2onnx
+
+    about = _describe(folder)
+    frozen = convert_variables_to_constants_v2(evaluate)
+    graph = frozen.graph.as_graph_def()
+    _compute_in_float32(graph)
+    inputs, outputs = ([t.name for t in tensors] for tensors in (frozen.inputs, frozen.outputs))
+    names = [*INPUTS[: len(inputs)], OUTPUT]
+    model, _ = tf2onnx.convert.from_graph_def(
+        graph,
+        name="deblend",
+        input_names=inputs,
+        output_names=outputs,
+        opset=OPSET,
+        tensors_to_rename=dict(zip(inputs + outputs, names, strict=True)),
+    )
+    model.metadata_props.add(key=network_file.METADATA, value=json.dumps(about, sort_keys=True))
+    return network_file.seal(model.SerializeToString())
+
+
+def _describe(folder: str) -> dict[str, Any]:
+    """The metadata of the file."""
+    with tf.io.gfile.GFile(f"{folder}/{METADATA}") as file:
+        metadata = json.load(file)
+    try:
+        sample = SampleOptions.model_validate(metadata["config"]["sample"])
+        precision = metadata["config"]["train"]["precision"]
+    except (KeyError, TypeError, ValidationError) as error:
+        raise ExportError(f"{folder}/{METADATA} does not say how the model samples") from error
+    with tf.io.gfile.GFile(f"{folder}/{FINGERPRINT}", "rb") as file:
+        fingerprint = hashlib.sha256(file.read()).hexdigest()
+    return {
+        **sample.model_dump(exclude={"limits"}),
+        "noise": network_file.NOISE,
+        "labels": metadata.get("labels", []),
+        "precision": precision,
+        "fingerprint": fingerprint,
+    }
+
+
+def _compute_in_float32(graph: graph_pb2.GraphDef) -> None:
+    """Replaces types of 16 bits by float32 in all nodes, which leaves casts without effect."""
+    for attr in (attr for node in graph.node for attr in node.attr.values()):
+        if attr.type in HALF:
+            attr.type = types_pb2.DT_FLOAT
+        elif attr.tensor.dtype in HALF:
+            values = tf.make_ndarray(attr.tensor).astype(np.float32)
+            attr.tensor.CopyFrom(tf.make_tensor_proto(values))
+        elif HALF.intersection(attr.list.type):
+            attr.list.type[:] = [types_pb2.DT_FLOAT if t in HALF else t for t in attr.list.type]
