@@ -4,12 +4,11 @@ import pathlib
 
 from setuptools import find_packages, setup
 
-ONNX = ["onnxruntime>=1.22,<2", "tf2onnx==1.17.0"]
+ONNX = ["onnx>=1.18,<2", "onnxruntime>=1.22,<2", "tf2onnx==1.17.0"]
 TEST = [
     "flask-cors==6.0.5",
     "kubernetes-validate==1.37.0",
     "moto[s3]==5.2.5",
-    "onnx>=1.18,<2",
     "pytest==9.2.0",
     "pytest-xdist==3.8.0",
     "ruff==0.17.6",

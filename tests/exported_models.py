@@ -26,7 +26,7 @@ def write_sampler(folder, network=None, shape=SHAPE, labels=(), precision="float
     options = SampleOptions(**{"nb_step": 3, **sample})
     if network is None:
         keras.utils.set_random_seed(0)
-        network = build_unet(OPTIONS, shape[0], shape[2], precision, nb_class=len(labels))
+        network = build_unet(OPTIONS, shape, precision, nb_class=len(labels))
         randomize(network, 0.1)
     solver = solvers.get(options.solver, options.grid, rtol=options.rtol, atol=options.atol)
     sampler = Sampler(
@@ -45,5 +45,5 @@ def metadata(sample, precision="float32"):
 def write_with_network(folder, **arguments):
     """Writes a sampler and its network beside it, as a training does."""
     sampler = write_sampler(folder, **arguments)
-    write_network(sampler.evaluate.get_concrete_function(), str(folder))
+    write_network(sampler.evaluate, str(folder))
     return sampler

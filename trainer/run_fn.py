@@ -20,6 +20,7 @@ from trainer.fit.workers import choose_strategy, is_chief
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving import onnx_network
 from trainer.serving.export import exported_model
+from trainer.serving.exported import ExportedModel
 from trainer.source.options import Source
 from trainer.train import train
 
@@ -105,7 +106,8 @@ def run_fn(fn_args: FnArgs) -> None:
         exported.save(fn_args.serving_model_dir, metadata)
         save_weights(trained.model, fn_args.serving_model_dir)
     # In another precision than the model's, it would draw other images than are served.
-    if onnx_network.can_convert() and config["train"]["precision"] == "float32":
+    same = config["train"]["precision"] == "float32" and not data.source
+    if same and onnx_network.can_convert():
         _write_network(exported, fn_args.serving_model_dir)
     _copy(f"{state}/logs", fn_args.model_run_dir)
 
@@ -122,10 +124,10 @@ def state_key(config: dict[str, Any], train_files: list[str], base_model: str | 
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _write_network(sampler: Sampler, folder: str) -> None:
+def _write_network(exported: ExportedModel, folder: str) -> None:
     with phase("converting the network to ONNX"):
         try:
-            onnx_network.write_network(sampler.evaluate.get_concrete_function(), folder)
+            onnx_network.write_network(exported.evaluate, folder)
         except Exception as error:  # of a library; the model is complete without the network
             _log.warning("the network is not beside the model as ONNX: %s", first_line(error))
 

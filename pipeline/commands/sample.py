@@ -55,6 +55,7 @@ def sample(
     from pipeline.console.tables import make_console
     from pipeline.logs import logging_to
     from pipeline.registry import serving
+    from pipeline.runners import gpu
     from pipeline.translation.model import find_source
 
     if gif and count > serving.GIF_IMAGES:
@@ -70,18 +71,23 @@ def sample(
         _show_translations(workspace, model, count, seed, steps, label, output)
         return
     seeds = range(seed, seed + count)
+    notes: list[str] = []
+    # TensorFlow would use a GPU; without one, onnxruntime starts sooner.
+    how = {"label": label, "light": gpu.find() is None, "warn": notes.append}
     with (
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
         showing(make_console(), f"{count} samples of {model}"),
     ):
         if gif:
-            trajectories = serving.draw_trajectories(model, seeds, steps, label=label)
+            trajectories = serving.draw_trajectories(model, seeds, steps, **how)
             images = trajectories[:, -1]
         else:
-            images = serving.draw_samples(model, seeds, steps, label=label)
+            images = serving.draw_samples(model, seeds, steps, **how)
         serving.write_grid(images, output)
         if gif:
             serving.write_gif(trajectories, gif)
+    for note in notes:
+        click.echo(f"iadb: {note}", err=True)
     written = f"{output} and {gif}" if gif else output
     click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {written}")
 

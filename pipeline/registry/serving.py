@@ -2,10 +2,11 @@
 
 import difflib
 import json
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,21 @@ from trainer.common.image_grid import grid_png, image_grid
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
 from trainer.common.text import list_some, shorten
+from trainer.light.network_file import NetworkFileError
+from trainer.light.sampler import LightSampler, has_network
 from trainer.limit_options import LimitOptions
+from trainer.names import FINGERPRINT
 
-FINGERPRINT = "fingerprint.pb"
+_log = logging.getLogger(__name__)
 
 DRAWING = "drawing"  # the phase
 GIF_IMAGES = 256  # at most: all their states are in memory at once
 GIF_FRAMES = 50  # at most: noise does not compress, and finer steps are invisible
 FRAME_MS = 80
 LAST_FRAME_MS = 2000  # time to look at the result
+
+# (seeds int64 [N], nb_step, label) -> uint8 [N, ...]
+Draw = Callable[[np.ndarray, int, str], np.ndarray]
 
 
 class NoModelError(RuntimeError):
@@ -109,6 +116,9 @@ def draw_samples(
     nb_step: int | None = None,
     batch_size: int = 256,
     label: str = "",
+    *,
+    light: bool = True,
+    warn: Callable[[str], None] = _log.warning,
 ) -> np.ndarray:
     """Draws images, uint8 [N, H, W, C], one for each seed.
 
@@ -118,11 +128,16 @@ def draw_samples(
         nb_step: solver steps; the model's default if None.
         batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
         label: of all images, for a conditional model; empty for none.
+        light: draw on the CPU without TensorFlow, if the network is beside the model as ONNX and
+            onnxruntime is installed.
+        warn: is called with one line if that network cannot be used, and TensorFlow draws.
 
     Raises:
         TooManyStepsError: nb_step exceeds the limits of the model.
     """
-    return np.concatenate([*_call("generate", model, seeds, nb_step, batch_size, label)])
+    nb_step, batch_size = _within_limits(model, nb_step, batch_size)
+    draw = _load("generate", model, light, warn)
+    return np.concatenate([*_in_batches(draw, seeds, nb_step, batch_size, label)])
 
 
 def draw_trajectories(
@@ -131,29 +146,43 @@ def draw_trajectories(
     nb_step: int | None = None,
     batch_size: int = 16,
     label: str = "",
+    *,
+    light: bool = True,
+    warn: Callable[[str], None] = _log.warning,
 ) -> np.ndarray:
     """Draws the trajectories from noise to image, uint8 [N, T, H, W, C], one for each seed.
 
     T is nb_step + 1, or GIF_FRAMES where those are fewer: then states are left out evenly, but
     never the noise or the image. The arguments are those of `draw_samples`.
     """
+    nb_step, batch_size = _within_limits(model, nb_step, batch_size)
+    draw = _load("trajectory", model, light, warn)
     trajectories = []
-    for states in _call("trajectory", model, seeds, nb_step, batch_size, label):
+    for states in _in_batches(draw, seeds, nb_step, batch_size, label):
         length = states.shape[1]
         kept = np.linspace(0, length - 1, min(length, GIF_FRAMES)).round().astype(int)
         trajectories.append(states[:, kept])
     return np.concatenate(trajectories)
 
 
-def _call(
-    name: str, model: Path, seeds: range, nb_step: int | None, batch_size: int, label: str
-) -> Iterator[np.ndarray]:
-    """The output of a signature for each batch of seeds."""
+def _within_limits(model: Path, nb_step: int | None, batch_size: int) -> tuple[int, int]:
+    """The steps and the batch size to ask a model for."""
     metadata = read_metadata(model)
     nb_step = nb_step or metadata["nb_step"]
     if "limits" in metadata:
         limits = LimitOptions.model_validate(metadata["limits"])
         batch_size = limit_batch(model, limits, nb_step, batch_size)
+    return nb_step, batch_size
+
+
+def _load(name: str, model: Path, light: bool, warn: Callable[[str], None]) -> Draw:
+    """A signature of a model, `generate` or `trajectory`."""
+    if light and has_network(model):
+        try:
+            with phase("loading the model"):
+                return getattr(LightSampler(model), name)
+        except NetworkFileError as error:
+            warn(f"{error}; TensorFlow draws the images")
 
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
     with phase("starting TensorFlow"):
@@ -161,15 +190,26 @@ def _call(
 
     with phase("loading the model"):
         signature = tf.saved_model.load(str(model)).signatures[name]
-    report(Report(DRAWING, expected=len(seeds)))
     _, inputs = signature.structured_input_signature
-    steps = tf.constant(nb_step)
+
+    def draw(seeds: np.ndarray, nb_step: int, label: str) -> np.ndarray:
+        labels = {"label": tf.fill([len(seeds)], label)} if "label" in inputs else {}
+        outputs = signature(seed=tf.constant(seeds), nb_step=tf.constant(nb_step), **labels)
+        (images,) = outputs.values()
+        return images.numpy()
+
+    return draw
+
+
+def _in_batches(
+    draw: Draw, seeds: range, nb_step: int, batch_size: int, label: str
+) -> Iterator[np.ndarray]:
+    """What is drawn for each batch of seeds."""
+    report(Report(DRAWING, expected=len(seeds)))
     for first in range(0, len(seeds), batch_size):
-        batch = tf.constant(list(seeds[first : first + batch_size]), tf.int64)
-        labels = {"label": tf.fill([len(batch)], label)} if "label" in inputs else {}
+        batch = np.array(seeds[first : first + batch_size], np.int64)
         with phase(DRAWING):
-            (output,) = signature(seed=batch, nb_step=steps, **labels).values()
-            images = output.numpy()
+            images = draw(batch, nb_step, label)
             report(Report(DRAWING, done=len(batch)))
         yield images
 

@@ -157,7 +157,7 @@ class ExportedModel(tf.Module):
 
 def _one_graph(
     network: keras.Model, shape: tuple[int, int, int], *, conditional: bool
-) -> tf.types.experimental.PolymorphicFunction:
+) -> tf.types.experimental.ConcreteFunction:
     """The network as one function, which the SavedModel holds once for all signatures."""
     specs = [tf.TensorSpec([None, *shape], tf.float32), tf.TensorSpec([None], tf.float32)]
     if conditional:
@@ -171,4 +171,4 @@ def _one_graph(
         rows = [tf.concat([t, tf.zeros([missing, *t.shape[1:]], t.dtype)], 0) for t in inputs]
         return network(rows, training=False)[:count]
 
-    return evaluate
+    return evaluate.get_concrete_function()  # which is saved once; a tf.function would be twice

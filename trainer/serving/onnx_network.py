@@ -65,7 +65,7 @@ def convert_saved_model(folder: str) -> bytes:
             "model with this one"
         )
     with phase("converting the network"):
-        return convert(model.evaluate.concrete_functions[0], folder)
+        return convert(model.evaluate, folder)
 
 
 def convert(evaluate: tf.types.experimental.ConcreteFunction, folder: str) -> bytes:
@@ -108,6 +108,8 @@ def _describe(folder: str) -> dict[str, Any]:
     """The metadata of the file."""
     with tf.io.gfile.GFile(f"{folder}/{METADATA}") as file:
         metadata = json.load(file)
+    if "source" in metadata:
+        raise ExportError(f"{folder} translates images: only networks that draw them are exported")
     try:
         sample = SampleOptions.model_validate(metadata["config"]["sample"])
         precision = metadata["config"]["train"]["precision"]

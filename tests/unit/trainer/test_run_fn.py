@@ -1,13 +1,18 @@
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
+from pipeline.registry import serving
 from trainer.fit.checkpoint_lock import CheckpointsInUseError
+from trainer.light.sampler import LightSampler, has_network
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.run_fn import run_fn, state_key
+from trainer.serving import onnx_network
 
 CONFIG = {
     "model": {"channels": [8]},
@@ -63,6 +68,29 @@ def fn_args(tmp_path, transform_graph, small_network):
             "source_hash": "0" * 16,
         },
     )
+
+
+@pytest.mark.parametrize(("precision", "there"), [("float32", True), ("bfloat16", False)])
+def test_the_network_is_beside_a_model_that_computes_as_it_does(fn_args, precision, there):
+    fn_args.custom_config["train"]["precision"] = precision
+    run_fn(fn_args)
+    model = Path(fn_args.serving_model_dir)
+    assert has_network(model) == there
+    if there:
+        images = LightSampler(model).generate(np.arange(5), 2, "")
+        assert images.shape == (5, 1, 1, 1)
+
+
+def test_a_model_is_complete_where_its_network_cannot_be_converted(fn_args, monkeypatch, caplog):
+    def fail(evaluate, folder):
+        raise ValueError("too large\nfor ONNX")
+
+    monkeypatch.setattr(onnx_network, "convert", fail)
+    run_fn(fn_args)
+    assert "the network is not beside the model as ONNX: too large" in caplog.text
+    model = Path(fn_args.serving_model_dir)
+    assert not has_network(model)
+    assert serving.check(model).returncode == 0
 
 
 HOLD = """

@@ -1,0 +1,74 @@
+"""`iadb sample` where the network is beside the model: without TensorFlow, the same images."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from pipeline.cli import main
+from pipeline.registry import serving
+from tests.exported_models import write_with_network
+from trainer.names import NETWORK
+
+LABELS = ["ox", "cow"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    write_with_network(folder, shape=(8, 8, 3), labels=LABELS, limits={"images": 16})
+    return folder
+
+
+def iadb_sample(model, folder, *args):
+    files = ("-o", folder / "grid.png", "--gif", folder / "way.gif")
+    return CliRunner().invoke(main, [*map(str, ("sample", "--model", model, *files, *args))])
+
+
+def test_the_program_draws_without_tensorflow(model, tmp_path):
+    program = """import sys
+sys.modules["tensorflow"] = None  # its import fails
+from pipeline.cli import main
+main(sys.argv[1:])"""
+    files = ("-o", tmp_path / "grid.png", "--gif", tmp_path / "way.gif")
+    arguments = map(str, ("sample", "--model", model, "--label", "cow", "--count", 20, *files))
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True)
+    with Image.open(tmp_path / "way.gif") as gif:
+        assert gif.n_frames == 4
+
+
+def test_both_ways_draw_the_same_images_within_one_gray_level(model):
+    for draw in (serving.draw_samples, serving.draw_trajectories):
+        one = draw(model, range(5, 25), 4, label="ox")
+        other = draw(model, range(5, 25), 4, label="ox", light=False)
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
+        assert np.abs(one.astype(int) - other).max() <= 1
+        assert len(np.unique(one)) > 20
+
+
+@pytest.mark.parametrize("content", [b"", b"junk"])
+def test_a_damaged_network_is_reported_in_one_line_and_tensorflow_draws(model, tmp_path, content):
+    folder = shutil.copytree(model, tmp_path / "model")
+    (folder / NETWORK).write_bytes(content)
+    result = iadb_sample(folder, tmp_path, "--count", 3)
+    assert result.exit_code == 0
+    warning, line = result.output.splitlines()
+    assert warning == f"iadb: {folder / NETWORK} is damaged; TensorFlow draws the images"
+    assert line.startswith(f"3 samples of {folder}")
+    assert (tmp_path / "grid.png").is_file() and (tmp_path / "way.gif").is_file()
+
+
+def test_on_a_machine_with_a_gpu_tensorflow_draws(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.runners.gpu.find", lambda: "0")
+    monkeypatch.setattr(serving, "LightSampler", None)  # would fail
+    assert iadb_sample(model, tmp_path, "--count", 1).exit_code == 0
+
+
+def test_the_steps_that_a_model_accepts_are_limited_as_before(model, tmp_path):
+    result = iadb_sample(model, tmp_path, "--steps", 1001)
+    assert (result.exit_code, result.output.count("\n")) == (2, 1)
+    assert "takes at most 1000 (sample.limits" in result.output

@@ -1,0 +1,118 @@
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+import tensorflow as tf
+
+from tests.exported_models import write_with_network
+from trainer.light.network_file import NetworkFileError, seal
+from trainer.light.sampler import LightSampler, has_network
+from trainer.names import FINGERPRINT, NETWORK
+
+LABELS = ["cat", "äpfel"]
+SEEDS = np.array([0, 1, 2**40, -5])
+MODELS = {
+    "euler": {},
+    "midpoint": {"solver": "midpoint", "grid": "cosine"},
+    "adaptive": {"solver": "bosh3", "nb_step": 12},
+    "conditional": {"labels": LABELS, "solver": "heun", "grid": "late"},
+    "rectangle": {"shape": (6, 10, 3)},
+    "guided": {"labels": LABELS, "guidance": 2.5},
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    write_with_network(folder, **MODELS[request.param])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A model to copy from."""
+    folder = tmp_path_factory.mktemp("plain")
+    write_with_network(folder)
+    return folder
+
+
+def test_images_and_trajectories_are_those_of_the_model_within_one_gray_level(model):
+    light, signatures = LightSampler(model), tf.saved_model.load(str(model)).signatures
+    takes_label = "label" in signatures["generate"].structured_input_signature[1]
+    for label in ("", *LABELS) if takes_label else ("",):
+        for name, draw in (("generate", light.generate), ("trajectory", light.trajectory)):
+            labels = {"label": tf.fill([len(SEEDS)], label)} if takes_label else {}
+            inputs = {"seed": tf.constant(SEEDS), "nb_step": tf.constant(7), **labels}
+            (expected,) = signatures[name](**inputs).values()
+            found = draw(SEEDS, 7, label)
+            assert (found.shape, found.dtype) == (expected.shape, np.uint8)
+            assert np.abs(found.astype(int) - expected.numpy()).max() <= 1
+            assert len(np.unique(found)) > 50
+
+
+def test_labels_and_seeds_make_different_images(model):
+    light = LightSampler(model)
+    images = light.generate(SEEDS, 3, "")
+    assert len({image.tobytes() for image in images}) == len(SEEDS)
+    if model.name.startswith(("conditional", "guided")):
+        assert np.any(images != light.generate(SEEDS, 3, "cat"))
+
+
+def test_a_model_without_a_network_has_none(plain, tmp_path):
+    assert has_network(plain)
+    assert not has_network(tmp_path)
+
+
+def test_without_onnxruntime_there_is_no_network_to_use(plain, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert not has_network(plain)
+
+
+def flip(content, at):
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"not ONNX",
+        lambda content: content[:-1],
+        lambda content: content[: len(content) // 2],
+        lambda content: content + b"\0",
+        lambda content: flip(content, len(content) // 2),
+        lambda content: flip(content, -1),
+    ],
+)
+def test_a_damaged_network_is_an_error_of_one_line(plain, tmp_path, damage):
+    folder = shutil.copytree(plain, tmp_path / "model")
+    (folder / NETWORK).write_bytes(damage((plain / NETWORK).read_bytes()))
+    with pytest.raises(NetworkFileError, match=r"^\S+network.onnx is damaged$"):
+        LightSampler(folder)
+
+
+def test_a_network_of_another_kind_or_version_is_an_error_of_one_line(plain, tmp_path):
+    folder = shutil.copytree(plain, tmp_path / "model")
+    (folder / NETWORK).write_bytes(seal(b"not ONNX"))
+    with pytest.raises(NetworkFileError, match=r"network.onnx does not load: .+$"):
+        LightSampler(folder)
+    network = onnx.load(plain / NETWORK)
+    network.metadata_props[0].value = '{"grid": "uniform", "labels": []}'
+    del network.metadata_props[1]  # the digest
+    (folder / NETWORK).write_bytes(seal(network.SerializeToString()))
+    with pytest.raises(NetworkFileError, match="another version: it lacks atol, fingerprint, guid"):
+        LightSampler(folder)
+
+
+def test_the_network_of_another_model_is_an_error(plain, tmp_path):
+    folder = shutil.copytree(plain, tmp_path / "model")
+    (folder / FINGERPRINT).write_bytes(b"another")
+    with pytest.raises(NetworkFileError, match="was exported from another model"):
+        LightSampler(folder)
+
+
+def test_the_network_of_a_model_of_16_bits_is_an_error(tmp_path):
+    write_with_network(tmp_path, precision="bfloat16")
+    with pytest.raises(NetworkFileError, match="computes in float32, its model in bfloat16"):
+        LightSampler(tmp_path)

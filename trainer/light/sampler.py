@@ -1,0 +1,117 @@
+"""Draws images with the network beside a model, on the CPU, as its SavedModel would.
+
+The images are the same within one gray level.
+"""
+
+import hashlib
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.common.text import first_line, list_some
+from trainer.light import network_file
+from trainer.light.network_file import NetworkFileError
+from trainer.light.noise import noise_from_seeds
+from trainer.light.solve import Method, VectorField, solve, trajectory
+from trainer.names import FINGERPRINT, NETWORK
+
+INPUTS = ["x_alpha", "alpha", "label"]  # the last of a conditional network only
+NEEDED = {"solver", "grid", "rtol", "atol", "guidance", "labels", "precision", "fingerprint"}
+HALF_RANGE = 127.5  # trainer/preprocessing.py, which needs TensorFlow
+
+
+def has_network(model: Path) -> bool:
+    """Whether there is a network beside a model, and onnxruntime to run it."""
+    return (model / NETWORK).is_file() and importlib.util.find_spec("onnxruntime") is not None
+
+
+class LightSampler:
+    """Draws the image of each seed.
+
+    Args:
+        model: folder of a sampler SavedModel with a network beside it.
+
+    Raises:
+        NetworkFileError: the network is damaged, was exported from another model, or computes
+            in another precision than its model, which would change the images.
+    """
+
+    def __init__(self, model: Path) -> None:
+        file = model / NETWORK
+        self._session, about = _load(file)
+        fingerprint = hashlib.sha256((model / FINGERPRINT).read_bytes()).hexdigest()
+        if about["fingerprint"] != fingerprint:
+            raise NetworkFileError(f"{file} was exported from another model")
+        if about["precision"] != "float32":
+            raise NetworkFileError(f"{file} computes in float32, its model in {about['precision']}")
+        self._shape = tuple(self._session.get_inputs()[0].shape[1:])
+        self._labels = about["labels"]
+        self._guidance = about["guidance"]
+        self._method = Method(**{key: about[key] for key in ("solver", "grid", "rtol", "atol")})
+
+    def generate(self, seeds: np.ndarray, nb_step: int, label: str) -> np.ndarray:
+        """Draws images, uint8 [N, H, W, C].
+
+        Args:
+            seeds: int64 [N].
+            nb_step: solver steps.
+            label: name of a class, of all images; empty for none. Other models ignore it.
+        """
+        x0 = noise_from_seeds(seeds, self._shape)
+        return _to_uint8(solve(self._method, self._field(len(seeds), label), x0, nb_step))
+
+    def trajectory(self, seeds: np.ndarray, nb_step: int, label: str) -> np.ndarray:
+        """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; see `generate`."""
+        x0 = noise_from_seeds(seeds, self._shape)
+        states = trajectory(self._method, self._field(len(seeds), label), x0, nb_step)
+        return _to_uint8(states.swapaxes(0, 1))
+
+    def _field(self, count: int, label: str) -> VectorField:
+        """The network as trainer.guidance.vector_field."""
+        if not self._labels:
+            return self._evaluate
+        none = len(self._labels)  # the id of no label
+        ids = np.full(count, self._labels.index(label) if label else none, np.int64)
+        if self._guidance == 1:
+            return lambda x, alpha: self._evaluate(x, alpha, ids)
+        ids = np.concatenate([ids, np.full(count, none)])
+
+        def field(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+            twice = [np.concatenate([rows, rows]) for rows in (x, alpha)]
+            with_label, without = np.split(self._evaluate(*twice, ids), 2)
+            return without + self._guidance * (with_label - without)
+
+        return field
+
+    def _evaluate(self, *inputs: np.ndarray) -> np.ndarray:
+        [difference] = self._session.run(None, dict(zip(INPUTS, inputs, strict=False)))
+        return difference
+
+
+def _load(file: Path) -> tuple[Any, dict[str, Any]]:
+    """The session of onnxruntime for a file, and its metadata."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3  # errors
+    # Threads that wait would take the cores of a training.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    content = network_file.read(file)
+    try:
+        session = onnxruntime.InferenceSession(
+            content, settings, providers=["CPUExecutionProvider"]
+        )
+        about = json.loads(session.get_modelmeta().custom_metadata_map[network_file.METADATA])
+    except Exception as error:  # onnxruntime raises many types
+        raise NetworkFileError(f"{file} does not load: {first_line(error)}") from error
+    if missing := NEEDED - about.keys():
+        lacking = list_some(sorted(missing))
+        raise NetworkFileError(f"{file} is of another version: it lacks {lacking}")
+    return session, about
+
+
+def _to_uint8(x: np.ndarray) -> np.ndarray:
+    return np.round((np.clip(x, -1, 1) + 1) * HALF_RANGE).astype(np.uint8)
