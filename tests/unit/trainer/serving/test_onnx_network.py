@@ -140,7 +140,7 @@ class Earlier(tf.Module):
         return {"image": tf.zeros([len(seed), 8, 8, 1], tf.uint8)}
 
 
-@pytest.mark.parametrize("what", ["earlier", "damaged", "unknown"])
+@pytest.mark.parametrize("what", ["earlier", "damaged", "unknown", "translator"])
 def test_a_model_that_cannot_be_exported_is_an_error_of_one_line(what, model, tmp_path):
     if what == "earlier":
         module = Earlier()
@@ -149,10 +149,14 @@ def test_a_model_that_cannot_be_exported_is_an_error_of_one_line(what, model, tm
     elif what == "damaged":
         (tmp_path / "saved_model.pb").write_bytes(b"junk")
         expected = "does not load as a SavedModel"
-    else:
+    elif what == "unknown":
         write_sampler(tmp_path)
         (tmp_path / METADATA).write_text("{}")
         expected = "does not say how the model samples"
+    else:
+        write_sampler(tmp_path)
+        (tmp_path / METADATA).write_text('{"source": {"degrade": "gray"}}')
+        expected = "translates images: only networks that draw them are exported"
     with pytest.raises(ExportError, match=expected) as error:
         convert_saved_model(str(tmp_path))
     assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
