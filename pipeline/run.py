@@ -96,10 +96,10 @@ def run_pipeline(
             # TensorFlow takes seconds to start: all checks of the configuration come first.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
-            with suppress(OSError):  # what else is there, the training reports
-                workspace.latest_samples.unlink()  # of an earlier run
             found = _snapshots(config)
             check_space(config, workspace, schema, warning, _count_files(found, config.data))
+            with suppress(OSError):  # what else is there, the training reports
+                workspace.latest_samples.unlink()  # of an earlier run
             run = _run(config, workspace, runner, schema, gpus, lines, warning)
             live = serving.find_live(workspace.serving, run.model)
             if run.pushable and live is None:
@@ -108,7 +108,7 @@ def run_pipeline(
                 again = _run(config, workspace, runner, schema, gpus, lines, warning, push=log.stem)
                 live = again.pushed
             if run.evaluation:
-                _keep_pictures(run, workspace)
+                _keep_pictures(run.evaluation, workspace, console)
             if run.blessed is not None:
                 read = {span: files for span, files in found.items() if span in run.spans}
                 _remember(workspace, read, console)
@@ -284,18 +284,27 @@ def _run(
     return made
 
 
-def _keep_pictures(run: lineage.Run, workspace: Workspace) -> None:
-    """Copies the report to the workspace, as its evaluation's and the latest, and the samples."""
-    kept = {
-        workspace.reports / f"{run.evaluation.name}.html": evaluator_names.REPORT_HTML,
-        workspace.reports / "latest.html": evaluator_names.REPORT_HTML,
-        workspace.latest_samples: evaluator_names.SAMPLES_PNG,
-    }
-    for target, name in kept.items():
-        with (
-            # A link would be copied as its target.
-            open_below(run.evaluation, run.evaluation / name) as source,
-            atomic_write(target) as partial,
-            partial.open("wb") as copy,
-        ):
-            shutil.copyfileobj(source, copy)
+def _keep_pictures(evaluation: Path, workspace: Workspace, console: Console) -> None:
+    """Copies the report to the workspace, under the evaluation's name and as the latest.
+
+    Also the samples, if there are any and their place is free: a run does not fail over them.
+    """
+    for name in (f"{evaluation.name}.html", "latest.html"):
+        _copy(evaluation, evaluator_names.REPORT_HTML, workspace.reports / name)
+    if not (evaluation / evaluator_names.SAMPLES_PNG).exists():
+        return  # the model cannot be sampled, which the verdict says
+    try:
+        _copy(evaluation, evaluator_names.SAMPLES_PNG, workspace.latest_samples)
+    except OSError as error:
+        reason = error.strerror or error
+        line = f"  samples cannot be written to {workspace.latest_samples}: {reason}"
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _copy(evaluation: Path, name: str, target: Path) -> None:
+    with (
+        open_below(evaluation, evaluation / name) as source,  # a link would be copied as its target
+        atomic_write(target) as partial,
+        partial.open("wb") as copy,
+    ):
+        shutil.copyfileobj(source, copy)

@@ -4,7 +4,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.console import Console
 
-from pipeline.run import _claim, _remember, _tell_of_kill
+from pipeline.run import _claim, _keep_pictures, _remember, _tell_of_kill
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
 
@@ -45,3 +45,55 @@ def test_a_run_says_of_the_last_one_that_it_was_killed(tmp_path, capsys, killed)
 def test_a_first_run_has_no_last_one(tmp_path, capsys):
     _tell_of_kill(Workspace(tmp_path), Console())
     assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """A workspace, and the folder of an evaluation with a report and samples."""
+    workspace, evaluation = Workspace(tmp_path / "workspace"), tmp_path / "evaluation" / "7"
+    workspace.reports.mkdir(parents=True)
+    evaluation.mkdir(parents=True)
+    (evaluation / "report.html").write_bytes(b"report")
+    (evaluation / "samples.png").write_bytes(b"samples")
+    return workspace, evaluation
+
+
+def test_the_workspace_keeps_the_report_and_the_samples_of_a_run(judged, capsys):
+    workspace, evaluation = judged
+    workspace.latest_samples.write_bytes(b"drawn while it trained")
+    _keep_pictures(evaluation, workspace, Console())
+    reports = {path.name: path.read_bytes() for path in workspace.reports.iterdir()}
+    assert reports == {"7.html": b"report", "latest.html": b"report"}
+    assert workspace.latest_samples.read_bytes() == b"samples"
+    assert capsys.readouterr().out == ""
+
+
+def test_without_samples_a_run_keeps_those_drawn_while_it_trained(judged, capsys):
+    workspace, evaluation = judged
+    (evaluation / "samples.png").unlink()
+    workspace.latest_samples.write_bytes(b"drawn while it trained")
+    _keep_pictures(evaluation, workspace, Console())
+    assert (workspace.reports / "latest.html").read_bytes() == b"report"
+    assert workspace.latest_samples.read_bytes() == b"drawn while it trained"
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["latest.png", ".latest.png.partial"])
+def test_a_run_goes_on_where_a_folder_is_in_the_place_of_the_samples(judged, capsys, name):
+    workspace, evaluation = judged
+    (workspace.folder / name).mkdir()
+    _keep_pictures(evaluation, workspace, Console())
+    assert (workspace.reports / "latest.html").read_bytes() == b"report"
+    assert capsys.readouterr().out == (
+        f"  samples cannot be written to {workspace.latest_samples}: Is a directory\n"
+    )
+
+
+def test_samples_that_are_a_link_are_not_copied(judged, tmp_path, capsys):
+    workspace, evaluation = judged
+    (tmp_path / "secret").write_text("secret")
+    (evaluation / "samples.png").unlink()
+    (evaluation / "samples.png").symlink_to(tmp_path / "secret")
+    _keep_pictures(evaluation, workspace, Console())
+    assert not workspace.latest_samples.exists()
+    assert "samples cannot be written" in capsys.readouterr().out
