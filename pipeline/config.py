@@ -15,7 +15,7 @@ from components import names as tfx_names
 from components.drift_gate import names as drift_names
 from components.drift_gate.options import DriftOptions
 from components.image_example_gen import names as example_names
-from components.image_example_gen.options import ImageOptions, WindowOptions
+from components.image_example_gen.options import MIN_SIDE, ImageOptions, WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
@@ -157,7 +157,7 @@ class PipelineConfig(Options):
         sides = self.data.resolution
         if any(side % factor for side in sides):
             patches = f"model.patch={self.model.patch} and " if self.model.patch > 1 else ""
-            nearest = tuple(max(side // factor, 1) * factor for side in sides)
+            nearest = tuple(max(side, MIN_SIDE + factor - 1) // factor * factor for side in sides)
             raise ValueError(
                 f"data.resolution={from_sides(sides)} is not divisible by {factor}, as "
                 f"{patches}the {len(self.model.channels)} levels of model.channels require; "

@@ -221,6 +221,13 @@ def test_an_error_is_one_line_that_names_key_value_and_what_is_allowed(override,
     assert "\n" not in text
 
 
+@pytest.mark.parametrize(("side", "patch", "named"), [(4, 3, 6), (4, 4, 8), (7, 3, 6), (15, 4, 8)])
+def test_the_resolution_that_an_error_names_is_allowed(side, patch, named):
+    patches = f"model.patch={patch}"
+    assert message(patches, f"data.resolution={side}").endswith(f", such as {named}")
+    load("digits", overrides=[patches, f"data.resolution={named}"])
+
+
 LONG = {
     "value": ("name=" + 900_000 * "x", "name: got 'xxxxxxx"),
     "argument": ("name=" + 10_000_000 * "x", "--set name=xxxxxxx"),
