@@ -29,8 +29,8 @@ from trainer.step.replicas import has_several_workers
 HELD_OUT = 256  # images whose loss is measured
 # That of 0 is 1, the variance of the noise, plus the mean square of pixels in [-1, 1].
 ABOUT_LOSS = (
-    "loss: predicting 0 has one of 1 to 2; it falls fast, then hardly, and never to 0, "
-    "while samples go on improving"
+    "loss: between 1 and 2 for a network that predicts 0; it falls fast, then slowly, and never to "
+    "0, while samples go on improving"
 )
 
 

@@ -170,7 +170,7 @@ def test_without_a_base_a_cold_start_is_reported(cold, files, tmp_path, capsys):
     trained = run(files, tmp_path)
     assert capsys.readouterr().out.startswith(
         "  cold start: there is no blessed model yet that was trained on other examples\n"
-        "  loss: predicting 0 "
+        "  loss: between 1 and 2 "
     )
     assert trained.warm_started_from is None
     assert_equal(weights(trained.model), weights(cold.model))
