@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -77,13 +77,13 @@ class Worker:
         self._process.wait()
 
 
-def alternate(workers: dict[str, Worker], rounds: int, do: str, **arguments: Any) -> dict:
+def alternate(workers: dict[Any, Worker], rounds: int, do: str, **arguments: Any) -> dict:
     """Calls all workers in turn, `rounds` times after one round of warm-up.
 
     Returns:
-        The median of the results, which must be numbers, by the worker's name.
+        The median of the results, which must be numbers, by the worker's key.
     """
-    answers: dict[str, list[float]] = {name: [] for name in workers}
+    answers: dict[Hashable, list[float]] = {name: [] for name in workers}
     for turn in range(rounds + 1):
         for name, worker in workers.items():
             answer = worker.ask(do, **arguments)

@@ -1,9 +1,10 @@
-"""A peer: IADB as its official code trains and samples, in eager PyTorch.
+"""A peer: IADB as its official code trains and samples, in PyTorch.
 
 It uses diffusers' UNet2DModel, unscaled alpha, Adam at 1e-4, the sum of squares as loss, no average
 of the weights, and Euler steps on a uniform grid. Runs in the environment of `make parity` as
-`official.py NETWORK CHANNELS_LAST`: the network as JSON with the keys of ModelOptions, `side` and
-`image_channels`; and 1 or 0.
+`official.py NETWORK [CHANNELS_LAST COMPILED PRECISION]`: the network as JSON with the keys of
+ModelOptions, `side` and `image_channels`; 1 or 0; 1 or 0; and `float32` or `bfloat16`. By default
+it runs as published: channels first, eagerly, in float32.
 """
 
 import json
@@ -13,13 +14,14 @@ import time
 
 import numpy as np
 import torch
-from diffusers import UNet2DModel
-from serve import THREADS, serve
+from modes import Mode
+from serve import serve
 from torch.utils.flop_counter import FlopCounterMode
+from torch_unet import build, endless_batches, forward_of
 
-torch.set_num_threads(THREADS)
 NETWORK = json.loads(sys.argv[1])
-FORMAT = torch.channels_last if sys.argv[2] == "1" else torch.contiguous_format
+CHANNELS_LAST, COMPILED, PRECISION = sys.argv[2:] or ("0", "0", "float32")
+FORMAT = torch.channels_last if CHANNELS_LAST == "1" else torch.contiguous_format
 SHAPE = (NETWORK["image_channels"], NETWORK["side"], NETWORK["side"])
 
 
@@ -28,18 +30,8 @@ class Official:
 
     def __init__(self, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        attention = NETWORK["attention"]
-        self.network = UNet2DModel(
-            sample_size=NETWORK["side"],
-            in_channels=NETWORK["image_channels"],
-            out_channels=NETWORK["image_channels"],
-            block_out_channels=NETWORK["channels"],
-            layers_per_block=NETWORK["blocks"],
-            down_block_types=["AttnDownBlock2D" if a else "DownBlock2D" for a in attention],
-            up_block_types=["AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attention)],
-            norm_num_groups=NETWORK["norm_groups"],
-            attention_head_dim=NETWORK["attention_head_dim"],
-        ).to(memory_format=FORMAT)
+        self.network = build(NETWORK, FORMAT)
+        self.forward = forward_of(self.network, Mode(COMPILED == "1", PRECISION))
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-4)
 
     def step(self, x1: torch.Tensor) -> None:
@@ -47,7 +39,7 @@ class Official:
         x0 = torch.randn_like(x1)
         alpha = torch.rand(len(x1))
         a = alpha.view(-1, 1, 1, 1)
-        difference = self.network((1 - a) * x0 + a * x1, alpha).sample
+        difference = self.forward((1 - a) * x0 + a * x1, alpha)
         loss = torch.sum((difference - (x1 - x0)) ** 2)
         self.optimizer.zero_grad()
         loss.backward()
@@ -58,7 +50,7 @@ class Official:
         """Maps noise to images, float32 [N, C, H, W]."""
         for i in range(nb_step):
             alpha = torch.full((len(x),), i / nb_step)
-            x = x + self.network(x, alpha).sample / nb_step
+            x = x + self.forward(x, alpha) / nb_step
         return x
 
 
@@ -94,23 +86,25 @@ def sample(batch_size: int, nb_step: int) -> float:
     return time.monotonic() - started
 
 
-def fit(images: str, batch_size: int, flip: bool, until: str, seed: int) -> dict:
-    """Trains from scratch on images, uint8 [N, H, W, C], until a file exists; counts steps."""
+def fit(images: str, options: dict, until: str) -> dict[str, float]:
+    """Trains from scratch on images, uint8 [N, H, W, C], until a file exists.
+
+    Args:
+        images: path of the array.
+        options: TrainOptions, of which it takes seed, batch_size and flip.
+        until: path of the file.
+
+    Returns:
+        Seconds and steps.
+    """
     global official
     data = torch.from_numpy(np.load(images)).permute(0, 3, 1, 2)
+    batches = endless_batches(data, options["batch_size"], options["flip"], FORMAT)
     started = time.monotonic()
-    official = Official(seed)
+    official = Official(options["seed"])
     steps = 0
-    order = torch.empty(0, dtype=torch.int64)
     while not os.path.exists(until):
-        if len(order) < batch_size:
-            order = torch.randperm(len(data))
-        rows, order = order[:batch_size], order[batch_size:]
-        x1 = data[rows].float().div(127.5).sub(1).to(memory_format=FORMAT)
-        if flip:
-            mirrored = (torch.rand(batch_size) < 0.5).view(-1, 1, 1, 1)
-            x1 = torch.where(mirrored, x1.flip(3), x1)
-        official.step(x1)
+        official.step(next(batches))
         steps += 1
     return {"seconds": time.monotonic() - started, "steps": steps}
 
