@@ -8,9 +8,9 @@ import sys
 import time
 from dataclasses import asdict
 
-from benchmarks.measure import RESULTS, Figure
+from benchmarks.measure import RESULTS, BenchmarkError, Figure
 
-NAMES = (  # the last two need the weights from time_to_quality
+NAMES = (  # quality_against_nfe and evaluation need the weights from time_to_quality
     "main_job",
     "lineage",
     "reading",
@@ -20,6 +20,7 @@ NAMES = (  # the last two need the weights from time_to_quality
     "metrics",
     "drift",
     "training_step",
+    "ingredients",
     "time_to_quality",
     "quality_against_nfe",
     "evaluation",
@@ -49,4 +50,7 @@ def _line(figure: Figure) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except BenchmarkError as error:
+        sys.exit(f"error: {error}")

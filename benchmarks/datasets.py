@@ -2,12 +2,17 @@
 
 import os
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from data import digits, fashion_mnist
+from components.image_example_gen.decode import decode
+from components.image_example_gen.example import split_group, split_of
+from components.image_example_gen.options import ImageOptions
+from data import digits, emoji, fashion_mnist
+from trainer import examples
 
 DIGITS_NETWORK = {  # as in the preset
     "side": 8,
@@ -28,29 +33,72 @@ FASHION_NETWORK = {  # small enough for thousands of steps in ten minutes of one
     "norm_groups": 16,
 }
 
+EMOJI_NETWORK = {  # as in the preset emoji32
+    "side": 32,
+    "image_channels": 3,
+    "patch": 2,
+    "channels": (64, 128),
+    "blocks": 2,
+    "attention": (False, True),
+    "attention_head_dim": 8,
+    "norm_groups": 32,
+}
+EMOJI_PEER_NETWORK = {  # for peers without patches; a few more weights than ours
+    "side": 32,
+    "image_channels": 3,
+    "channels": (32, 80, 128),
+    "blocks": 2,
+    "attention": (False, False, True),  # at 8x8, as in ours
+    "attention_head_dim": 8,
+    "norm_groups": 16,
+}
+EMOJI = {"emoji16": 16, "emoji32": 32}  # side in pixels
+
 
 def load(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Loads train and held-out images of `digits` or `fashion_mnist`, uint8 [N, H, W, 1].
+    """Loads train and held-out images, uint8 [N, H, W, C], in an order without meaning.
 
-    Every fifth of the 1,797 digits is held out; Fashion-MNIST has 10,000 test images and is padded
-    with black to 32x32. Its four files are read from the folder in the environment variable
-    FASHION_MNIST, or else of the Debian package.
+    Every fifth of the 1,797 `digits` is held out. `fashion_mnist` has 10,000 test images and is
+    padded with black to 32x32; its four files are read from the folder in the environment variable
+    FASHION_MNIST, or else of the Debian package. `emoji16` and `emoji32` are Fluent emoji on white,
+    split by their base code point as in the pipeline; they are read from the tarball of their npm
+    package in the environment variable EMOJI, or else npm downloads it.
 
     Raises:
-        DataError: Fashion-MNIST is not found.
+        DataError: the files are not found.
     """
     with tempfile.TemporaryDirectory() as folder:
         if name == "digits":
             digits.write(Path(folder))
             images = np.stack([_read(path) for path in sorted(Path(folder).rglob("*.png"))])
             held_out = np.arange(len(images)) % 5 == 0
-            return images[~held_out], images[held_out]
-        fashion_mnist.write(Path(folder), os.environ.get("FASHION_MNIST"))
-        parts = [sorted(Path(folder).rglob(f"{part}_*.png")) for part in ("train", "t10k")]
-        frame = [(0, 0), (2, 2), (2, 2), (0, 0)]
-        train, held_out = (np.pad(np.stack(list(map(_read, paths))), frame) for paths in parts)
+            parts = images[~held_out], images[held_out]
+        elif name in EMOJI:
+            emoji.write(Path(folder), os.environ.get("EMOJI"))
+            parts = split_by_group(Path(folder), EMOJI[name])
+        else:
+            fashion_mnist.write(Path(folder), os.environ.get("FASHION_MNIST"))
+            files = [sorted(Path(folder).rglob(f"{part}_*.png")) for part in ("train", "t10k")]
+            frame = [(0, 0), (2, 2), (2, 2), (0, 0)]
+            parts = [np.pad(np.stack(list(map(_read, paths))), frame) for paths in files]
         # The files are sorted by class, which a shuffle buffer would not mix.
-        return tuple(np.random.default_rng(0).permutation(part) for part in (train, held_out))
+        return tuple(np.random.default_rng(0).permutation(part) for part in parts)
+
+
+def split_by_group(folder: Path, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Decodes and splits the emoji in a folder as ImageExampleGen does.
+
+    Returns:
+        Train and held-out images, uint8 [N, side, side, 3].
+    """
+    options = ImageOptions(resolution=side, channels=3, group_pattern=emoji.GROUP_PATTERN)
+    splits: dict[str, list[np.ndarray]] = defaultdict(list)
+    for path in sorted(folder.glob("*.webp")):
+        group = split_group(path.name, "", options)
+        with path.open("rb") as stream:
+            image = decode(stream, options).pixels
+        splits[split_of(group, options.eval_percent)].append(image)
+    return np.stack(splits[examples.TRAIN]), np.stack(splits[examples.EVAL])
 
 
 def _read(path: Path) -> np.ndarray:

@@ -11,6 +11,10 @@ from pathlib import Path
 RESULTS = Path(__file__).with_name("results")  # output of the benchmarks
 
 
+class BenchmarkError(ValueError):
+    """A setting or a file does not let a benchmark run."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """One measured figure.
