@@ -55,8 +55,9 @@ docs: .venv .venv/docs
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r docs/requirements.lock
 	@touch $@
 
-# Runs all benchmarks, in about two hours; `make bench NAMES="main_job training_step"` runs some of
-# them. Comparisons with PyTorch need the environment of `make parity`.
+# Runs all benchmarks, in about seven hours, of which time_to_quality takes more than four;
+# `make bench NAMES="main_job training_step"` runs some of them, and benchmarks/settings.py names what
+# shortens a run. Comparisons with PyTorch need the environment of `make parity`.
 bench: .venv .venv-parity/complete
 	$(BIN)/python -m benchmarks $(NAMES)
 
