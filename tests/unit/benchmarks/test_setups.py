@@ -13,8 +13,8 @@ def model_options(network):
 
 
 def weights(network):
-    sizes = network["side"], network["image_channels"]
-    return build_unet(model_options(network), *sizes).count_params()
+    shape = (network["side"], network["side"], network["image_channels"])
+    return build_unet(model_options(network), shape).count_params()
 
 
 @pytest.mark.parametrize("task", time_to_quality.TASKS.values(), ids=lambda task: task.name)
