@@ -27,30 +27,47 @@ MIN_STEPS = 1000
 MIN_BATCH = 8
 
 NETWORKS: Mapping[int, Mapping[str, Any]] = {
-    8: {"model.channels": [32, 64], "model.attention": [False, True]},
-    16: {"model.channels": [32, 64], "model.attention": [False, True]},
-    32: {"model.channels": [32, 64, 128], "model.attention": [False, True, False]},
+    8: {
+        "model.channels": [32, 64],
+        "model.attention": [False, True],
+        "train.learning_rate": 0.001,
+    },
+    16: {
+        "model.channels": [32, 64],
+        "model.attention": [False, True],
+        "train.learning_rate": 0.001,
+    },
+    32: {
+        "model.channels": [32, 64, 128],
+        "model.attention": [False, True, False],
+        "train.learning_rate": 0.0005,
+    },
     64: {
         "model.channels": [64, 128, 256, 256],
         "model.attention": [False, False, True, True],
+        "train.learning_rate": 0.0002,
     },
 }
 # Without a GPU, where both sides of the images allow it: half of the work at twice the width.
 CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
-    32: {"model.patch": 2, "model.channels": [64, 128], "model.attention": [False, True]},
+    32: {
+        "model.patch": 2,
+        "model.channels": [64, 128],
+        "model.attention": [False, True],
+        "train.learning_rate": 0.001,
+    },
 }
 # Steps per core on a CPU, so that 2 cores take about two minutes at 8x8, a quarter of an hour at
 # 16x16 and an hour at 32x32, up to the steps with a GPU.
 CPU_STEPS = {8: 500, 16: 1000, 32: 4000, 64: 2000}
 TRAININGS: Mapping[int, Mapping[str, Any]] = {
-    8: {"train.steps": 1000, "train.batch_size": 64, "train.learning_rate": 0.001},
-    16: {"train.steps": 10_000, "train.batch_size": 64, "train.learning_rate": 0.001},
-    32: {"train.steps": 20_000, "train.batch_size": 64, "train.learning_rate": 0.0005},
-    64: {"train.steps": 100_000, "train.batch_size": 64, "train.learning_rate": 0.0002},
+    8: {"train.steps": 1000, "train.batch_size": 64},
+    16: {"train.steps": 10_000, "train.batch_size": 64},
+    32: {"train.steps": 20_000, "train.batch_size": 64},
+    64: {"train.steps": 100_000, "train.batch_size": 64},
 }
 WITH_GPU: Mapping[int, Mapping[str, Any]] = {
     64: {
-        "train.precision": "bfloat16",
         "train.ema.half_life": 200_000,
         "sample.nb_step": 128,
         "sample.limits.images": 64,
@@ -59,7 +76,6 @@ WITH_GPU: Mapping[int, Mapping[str, Any]] = {
 }
 WITHOUT_GPU: Mapping[int, Mapping[str, Any]] = {
     32: {
-        "train.learning_rate": 0.001,
         "train.ema.half_life": 50_000,
         "sample.solver": "midpoint",
         "sample.nb_step": 16,
@@ -129,16 +145,20 @@ def choose_images(pictures: Pictures, resolution: tuple[int, int]) -> dict[str, 
 
 
 def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, Any]:
-    """The network for a resolution; of one that cannot be halved as often, the upper levels."""
+    """The network for a resolution, with its learning rate and precision.
+
+    Of one that cannot be halved as often as the network has levels, the upper levels are left.
+    """
     size = max(r for r in NETWORKS if r <= max(*resolution, SMALLEST))
     on_cpu = None if machine.gpus else CPU_NETWORKS.get(size)
     if on_cpu and not any(side % _unit(on_cpu) for side in resolution):
-        return dict(on_cpu)
-    network = NETWORKS[size]
-    levels = len(network["model.channels"])
-    while any(side % 2 ** (levels - 1) for side in resolution):
-        levels -= 1
-    return {"model.patch": 1, **{key: values[:levels] for key, values in network.items()}}
+        return {**on_cpu, "train.precision": "bfloat16" if machine.bfloat16 else "float32"}
+    network = dict(NETWORKS[size])
+    while any(side % _unit(network) for side in resolution):
+        for key in ("model.channels", "model.attention"):
+            network[key] = network[key][:-1]
+    precision = "bfloat16" if machine.gpus and size == LARGEST_WITH_GPU else "float32"
+    return {"model.patch": 1, **network, "train.precision": precision}
 
 
 def _unit(network: Mapping[str, Any]) -> int:
@@ -180,7 +200,5 @@ def _choose_training(images: int, resolution: int, machine: Machine) -> dict[str
     steps = training["train.steps"]
     if not machine.gpus:
         steps = min(steps, machine.cores * CPU_STEPS[resolution])
-        if machine.bfloat16 and resolution in CPU_NETWORKS:
-            training["train.precision"] = "bfloat16"
     steps = max(min(steps, MAX_EPOCHS * images // batch), MIN_STEPS)
     return training | {"train.steps": steps, "train.batch_size": batch}

@@ -75,6 +75,9 @@ def test_the_network_follows_a_resolution_that_is_set(place):
     for _ in range(2):  # chosen, then reused
         config, _ = place.run("data.resolution=32")
         assert (config.model.patch, config.model.channels) == (2, (64, 128))
+        assert config.train.learning_rate == 0.001
+        config, _ = place.run("data.resolution=64")
+        assert (config.train.learning_rate, config.train.precision) == (0.0002, "float32")
         config, _ = place.run("data.resolution=31")
         assert (config.model.patch, config.model.channels) == (1, (32,))
 
