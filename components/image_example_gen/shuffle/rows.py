@@ -21,7 +21,8 @@ from tfx.dsl.io import fileio
 
 from components.image_example_gen.shuffle.files import complete_file
 
-_ROW = struct.Struct(">32sQB16sHIQI")
+LOOK_BYTES = 18
+_ROW = struct.Struct(f">32sQB16sHIQI{LOOK_BYTES}sI")
 ROW_TYPE = np.dtype(
     [
         ("sha256", ">u8", 4),
@@ -32,13 +33,17 @@ ROW_TYPE = np.dtype(
         ("file", ">u4"),
         ("offset", ">u8"),
         ("size", ">u4"),
+        ("look", "u1", LOOK_BYTES),
+        ("span", ">u4"),
     ]
 )
-_FOOTER = struct.Struct(">QQII")
+_FOOTER = struct.Struct(">QQII4s")
+_VERSION = b"row2"  # of the format; the rows of others are not read
 _CHUNK = 2**20
 _GZIP = 31  # zlib's number for a gzip file
 _HASHES = 2**64  # what the shards divide
 NO_HASH = bytes(32)  # of a rejected file
+NO_LOOK = bytes(LOOK_BYTES)  # of an image that is compared with no other
 
 
 class DamagedRowsError(ValueError):
@@ -57,6 +62,8 @@ class Row(NamedTuple):
         file: what has the example: 0 for the file of the row, or else a number, from 1.
         offset: of the example in that file, after decompression, in bytes.
         size: in bytes; 0 if there is no example.
+        look: the perceptual hash of the pixels, or NO_LOOK (near_duplicates/look.py).
+        span: number of the span of the file.
     """
 
     sha256: bytes
@@ -67,6 +74,8 @@ class Row(NamedTuple):
     file: int
     offset: int
     size: int
+    look: bytes = NO_LOOK
+    span: int = 0
 
 
 class Outcome(NamedTuple):
@@ -139,7 +148,7 @@ def write_rows(path: str, partial: str, rows: Rows, examples: Collection[bytes] 
         file.write(rows.packed)
         file.write(summary)
         end = start + len(rows.packed)
-        file.write(_FOOTER.pack(start, end, checksum, zlib.crc32(rows.packed + summary)))
+        file.write(_FOOTER.pack(start, end, checksum, zlib.crc32(rows.packed + summary), _VERSION))
 
 
 def read_rows(path: str) -> Rows:
@@ -210,7 +219,7 @@ def _read_footer(file: Any) -> tuple[int, int, int, int]:
     if size < _FOOTER.size:
         raise DamagedRowsError("too short")
     file.seek(size - _FOOTER.size)
-    start, end, *checksums = _FOOTER.unpack(file.read())
-    if not start <= end <= size - _FOOTER.size:
+    start, end, *checksums, version = _FOOTER.unpack(file.read())
+    if version != _VERSION or not start <= end <= size - _FOOTER.size:
         raise DamagedRowsError("wrong footer")
     return start, end, *checksums
