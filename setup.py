@@ -39,6 +39,7 @@ setup(
     package_data={
         "pipeline": ["presets/*.yaml", "schema.pbtxt"],
         "pipeline.monitoring.dashboard": ["templates/*"],
+        "components.image_example_gen.near_duplicates": ["near_duplicates.html.j2"],
         "components.sample_evaluator.report": ["report.html.j2", "report.css.j2"],
     },
     install_requires=[

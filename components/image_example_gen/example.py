@@ -62,8 +62,22 @@ def to_row(
 
 def split_group(path: str, sha256: str, options: ImageOptions) -> str:
     """Returns the split key: the capture of group_pattern, or else the hash of the pixels."""
-    match = re.search(options.group_pattern, path) if options.group_pattern else None
-    return (match and match.group(1)) or sha256
+    return _captured(path, options) or sha256
+
+
+def matches_group(path: str, options: ImageOptions) -> bool:
+    """Whether group_pattern captures the split key from a path."""
+    return bool(_captured(path, options))
+
+
+def with_group(example: bytes, group: str) -> bytes:
+    """Returns a serialized example with another split key; the same bytes if it has that one."""
+    parsed = tf.train.Example.FromString(example)
+    found = parsed.features.feature[examples.GROUP].bytes_list.value
+    if found[0] == group.encode():
+        return example
+    found[0] = group.encode()
+    return parsed.SerializeToString(deterministic=True)
 
 
 def split_of(group: str, eval_percent: int, salt: str = "") -> str:
@@ -89,6 +103,11 @@ def choose_split(
     if span < source.window[-1].number and not is_taken(group, options.older_share):
         return OMITTED
     return split_of(group, options.eval_percent, salt)
+
+
+def _captured(path: str, options: ImageOptions) -> str | None:
+    match = re.search(options.group_pattern, path) if options.group_pattern else None
+    return match and match.group(1)
 
 
 def _to_png(pixels: np.ndarray) -> bytes:

@@ -5,6 +5,7 @@ The same files and options give the same bytes with any runner and any number of
 determine the shard of an image, its position in the shard and its split.
 """
 
+import functools
 import json
 import os
 from collections import Counter, defaultdict
@@ -25,6 +26,13 @@ from tfx.types import artifact_utils
 from components.image_example_gen import names
 from components.image_example_gen import report as reports
 from components.image_example_gen.errors import find_storage_error
+from components.image_example_gen.example import split_of
+from components.image_example_gen.near_duplicates.decided import (
+    EARLIER,
+    join_earlier,
+    write_decided,
+)
+from components.image_example_gen.near_duplicates.stage import FindNearDuplicates
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shuffle.decoding import COUNTS, NOTES, REASONS, DecodeParts
 from components.image_example_gen.shuffle.earlier import file_keys, find_known
@@ -92,7 +100,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
-        artifact.set_string_custom_property(names.REMARKS, json.dumps(reports.remarks(report)))
+        remarks = reports.remarks(report, artifact.uri)
+        artifact.set_string_custom_property(names.REMARKS, json.dumps(remarks))
 
 
 def write_examples(
@@ -138,7 +147,8 @@ def write_examples(
         shards = shard_count(plan.files, options)
         expect(DECODED, plan.files)
         decode = DecodeParts(sources, options, split_salt, uses, partial)
-        write = WriteShards(output, split_folders, uses, partial, plan.taken, shards)
+        split = functools.partial(split_of, eval_percent=options.eval_percent, salt=split_salt)
+        write = WriteShards(output, split_folders, uses, partial, plan.taken, shards, split)
         with pipeline:
             decoded = (
                 pipeline
@@ -147,14 +157,31 @@ def write_examples(
                 | "SpreadParts" >> beam.Reshuffle()
                 | "Decode" >> beam.ParDo(decode).with_outputs(names.REJECTED, COUNTS, main="names")
             )
+            all_counts, near = [decoded[COUNTS]], None
+            if options.near_duplicates != "off" and source.split is None:
+                write_decided(os.path.join(partial, EARLIER), partial, join_earlier(earlier))
+                find = FindNearDuplicates(
+                    output, options, split_salt, uses, partial, plan.taken, EARLIER
+                )
+                compared = (
+                    pipeline
+                    | "Once" >> beam.Create([None])
+                    | "FindNearDuplicates"
+                    >> beam.ParDo(find, beam.pvalue.AsList(decoded.names)).with_outputs(
+                        COUNTS, main="decided"
+                    )
+                )
+                all_counts.append(compared[COUNTS])
+                if options.near_duplicates == "group":
+                    near = beam.pvalue.AsSingleton(compared.decided)
             written = (
                 pipeline
                 | "Shards" >> beam.Create(shard_groups(shards))
                 | "SpreadShards" >> beam.Reshuffle()
-                | "WriteShards" >> beam.ParDo(write, beam.pvalue.AsList(decoded.names))
+                | "WriteShards" >> beam.ParDo(write, beam.pvalue.AsList(decoded.names), near)
             )
             counts = (
-                [decoded[COUNTS], written]
+                [*all_counts, written]
                 | "Counts" >> beam.Flatten()
                 | "SumCounts" >> beam.CombinePerKey(sum)
             )
@@ -280,6 +307,7 @@ def write_report(
         rejected_files,
         by_kind[NOTES],
         skipped,
+        by_kind.get(reports.NEAR_DUPLICATES),
     )
     with complete_file(path, partial) as unfinished, fileio.open(unfinished, "w") as file:
         file.write(reports.to_json(report))

@@ -1,6 +1,7 @@
 """The report on accepted and rejected files, and when it stops the run."""
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -9,11 +10,14 @@ from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import describe_endings
 from components.image_example_gen.options import ImageOptions
 from trainer import examples
+from trainer.common.text import quantity
 
 # Names of counts beside those of the splits.
 LEFT_OUT = "left_out"
 IN_HOLDOUT = "in_holdout"
 OMITTED = "omitted"
+NEAR_DUPLICATES = "near_duplicates"  # their counts are:
+IMAGES, GROUPS, SEPARATED = "images", "groups", "separated"
 MAX_REJECTED_FILES = 10_000  # listed in the report; all are counted
 SHOWN = 3  # files and reasons in an error message
 # Pictures that are not read, by their endings; all other files are taken for labels and the like.
@@ -31,6 +35,7 @@ def make_report(
     rejected_files: Sequence[tuple[str, str]],
     notes: Mapping[str, int],
     skipped: Mapping[str, int],
+    near_duplicates: Mapping[str, int] | None = None,
 ) -> dict:
     """Builds the report from the counts.
 
@@ -42,6 +47,8 @@ def make_report(
         rejected_files: (path, reason), sorted; at most MAX_REJECTED_FILES.
         notes: accepted images by what is unusual about them.
         skipped: files that are not images by their endings, as `files.count_other_files` returns.
+        near_duplicates: number of these `images` and of their `groups`, and where they are only
+            counted, of those `separated` from their group; None where they were not searched.
 
     Returns:
         The report. Accepted images are counted in `splits`; as `left_out` of train, because an
@@ -65,17 +72,24 @@ def make_report(
         "rejected_files": [list(file) for file in rejected_files],
         "notes": _by_frequency(notes),
         "skipped": _by_frequency(skipped),
+        **({NEAR_DUPLICATES: dict(sorted(near_duplicates.items()))} if near_duplicates else {}),
     }
 
 
-def remarks(report: dict) -> list[str]:
-    """Returns lines about unusual images and skipped files, the most important first."""
+def remarks(report: dict, folder: str = "") -> list[str]:
+    """Returns lines about unusual images and skipped files, the most important first.
+
+    With the folder of the artifact, they name the page of near-duplicates in it.
+    """
     pictures, others = {}, {}
     for ending, count in report["skipped"].items():
         (pictures if UNREAD_PICTURES.fullmatch(ending) else others)[ending] = count
     lines = []
     if pictures:
         lines.append(f"not read: {describe_endings(pictures)}; convert them to JPEG or PNG")
+    if near := _describe_near_duplicates(report.get(NEAR_DUPLICATES, {})):
+        page = os.path.join(folder, names.NEAR_DUPLICATES_HTML)
+        lines.append(f"{near}: {page}" if folder else near)
     lines += [f"{n:,} of the accepted images: {note}" for note, n in report["notes"].items()]
     if others:
         lines.append(f"ignored: {describe_endings(others)}")
@@ -103,6 +117,15 @@ def check_report(report: dict, folder: str, options: ImageOptions) -> None:
     for split, images in report["splits"].items():
         if not images:
             raise ImageDataError(f"{folder}: {_empty_split(split, report, options)}")
+
+
+def _describe_near_duplicates(counts: Mapping[str, int]) -> str:
+    if not counts.get(IMAGES):
+        return ""
+    found = f"{counts[IMAGES]:,} near-duplicates in {quantity(counts[GROUPS], 'group')}"
+    if separated := counts.get(SEPARATED):
+        return f"{found}, {separated:,} of them in another split (data.near_duplicates is warn)"
+    return found
 
 
 def _by_frequency(counts: Mapping[str, int]) -> dict[str, int]:
@@ -134,9 +157,14 @@ def _empty_split(split: str, report: dict, options: ImageOptions) -> str:
             "add others"
         )
     grouped = " and the groups of group_pattern" if options.group_pattern else ""
+    other_way = ""
+    if alike := report.get(NEAR_DUPLICATES, {}).get(IMAGES):
+        grouped += f" ({alike:,} look alike)"
+        other_way = ", or set near_duplicates to warn"
     return (
         f"no image is in the {split} split: {report[names.ACCEPTED]} images are too few for "
         f"eval_percent {options.eval_percent}{grouped}; add images or change eval_percent"
+        f"{other_way}"
     )
 
 

@@ -19,7 +19,13 @@ from trainer.common.phases import duration
 from trainer.common.text import printable, quantity
 
 # Written beside what is chosen and set: what a person looks for first.
-OTHERS = ("train.flip", "train.precision", "evaluate.limits", "evaluate.features.name")
+OTHERS = (
+    "data.near_duplicates",
+    "train.flip",
+    "train.precision",
+    "evaluate.limits",
+    "evaluate.features.name",
+)
 MIN_STEPS = 100
 HOUR = 3600
 

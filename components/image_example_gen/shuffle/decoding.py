@@ -14,16 +14,31 @@ import apache_beam as beam
 from components.image_example_gen import names
 from components.image_example_gen.decode import DECODE_THREADS, decode
 from components.image_example_gen.errors import RejectedImage
-from components.image_example_gen.example import choose_split, split_group, to_row
+from components.image_example_gen.example import (
+    choose_split,
+    matches_group,
+    split_group,
+    to_row,
+)
 from components.image_example_gen.files import ImageFile
+from components.image_example_gen.near_duplicates.look import look_of
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.report import OMITTED
 from components.image_example_gen.shuffle.files import PART_SUFFIX
 from components.image_example_gen.shuffle.parts import Member, Part
-from components.image_example_gen.shuffle.rows import NO_HASH, Outcome, Row, Rows, pack, write_rows
+from components.image_example_gen.shuffle.rows import (
+    NO_HASH,
+    NO_LOOK,
+    Outcome,
+    Row,
+    Rows,
+    pack,
+    write_rows,
+)
 from components.image_example_gen.spans import ImageSource
 from components.progress import DECODED, counted
+from trainer import examples
 
 FILES_PER_BATCH = 64
 COUNTS = "counts"  # output: ((kind, name), number)
@@ -41,6 +56,7 @@ class _Result:
         use: its split, the name of its count, or REJECTED.
         example: empty if it was taken over, or is not used.
         place: file, offset and size of an example that was taken over.
+        look: perceptual hash of the pixels, or NO_LOOK.
     """
 
     outcome: Outcome
@@ -48,6 +64,7 @@ class _Result:
     use: str = names.REJECTED
     example: bytes = b""
     place: tuple[int, int, int] = (0, 0, 0)
+    look: bytes = NO_LOOK
 
 
 class DecodeParts(beam.DoFn):
@@ -130,7 +147,8 @@ class DecodeParts(beam.DoFn):
         if not taken.size and use != OMITTED:
             return None  # that run had no use for the example
         place = (taken.file, taken.offset, taken.size)
-        return _Result(taken.outcome, bytes.fromhex(taken.sha256), use, place=place)
+        sha256, look = bytes.fromhex(taken.sha256), bytes.fromhex(taken.look)
+        return _Result(taken.outcome, sha256, use, place=place, look=look)
 
     def _decode(self, file: ImageFile, source: ImageSource, reader: ImageReader) -> _Result:
         if file.problem:
@@ -146,7 +164,17 @@ class DecodeParts(beam.DoFn):
             return _Result(Outcome(f"{UNREADABLE} ({error.strerror})"))
         row = to_row(file, image, source, self._options, self._split_salt)
         example = b"" if row.split == OMITTED else row.example
-        return _Result(Outcome("", image.notes), bytes.fromhex(row.sha256), row.split, example)
+        sha256 = bytes.fromhex(row.sha256)
+        look = look_of(image.pixels) if self._is_compared(file, source) else NO_LOOK
+        return _Result(Outcome("", image.notes), sha256, row.split, example, look=look)
+
+    def _is_compared(self, file: ImageFile, source: ImageSource) -> bool:
+        """Whether near-duplicates of an image are searched: nothing else decides its split."""
+        if self._options.near_duplicates == "off":
+            return False
+        if source.split is not None:
+            return source.split == examples.HOLDOUT
+        return not matches_group(file.path_in_span, self._options)
 
     def _write(self, results: Sequence[tuple[Member, _Result]]) -> str:
         """Writes the file of a part, with examples in the order of hashes; returns its name."""
@@ -161,7 +189,8 @@ class DecodeParts(beam.DoFn):
             use, key = self._uses.index(result.use), bytes.fromhex(member.key)
             outcome = outcomes.setdefault(result.outcome, len(outcomes))
             place = (0, end, size) if size else result.place
-            rows.append(Row(result.sha256, member.order, use, key, outcome, *place))
+            about = (*place, result.look, member.file.span)
+            rows.append(Row(result.sha256, member.order, use, key, outcome, *about))
             end += size
         name = f"{uuid.uuid4().hex}{PART_SUFFIX}"
         write_rows(

@@ -27,11 +27,13 @@ class Taken(NamedTuple):
 
     Attributes:
         sha256: hash of the pixels, in hexadecimal; zeros for a rejected file.
+        look: perceptual hash of the pixels, in hexadecimal, as in a row.
         outcome: of its decoding.
         file, offset, size: where the example is, as in a row.
     """
 
     sha256: str
+    look: str
     outcome: Outcome
     file: int
     offset: int
@@ -78,7 +80,7 @@ class Part:
                 order,
                 ImageFile(*file),
                 key,
-                Taken(taken[0], outcomes[taken[1]], *taken[2:]) if taken else None,
+                Taken(*taken[:2], outcomes[taken[2]], *taken[3:]) if taken else None,
             )
             for order, file, key, taken in members
         ]
@@ -130,7 +132,7 @@ def _taken(known: Known, places: np.ndarray) -> list[tuple | None]:
     """What is known of images that are known; otherwise nothing."""
     rows = known.rows[places]
     return [
-        (row["sha256"].tobytes().hex(), *numbers) if found else None
+        (row["sha256"].tobytes().hex(), row["look"].tobytes().hex(), *numbers) if found else None
         for row, numbers, found in zip(
             rows,
             rows[["outcome", "file", "offset", "size"]].tolist(),

@@ -4,17 +4,21 @@ import itertools
 import math
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
 import apache_beam as beam
 import tensorflow as tf
 from tfx.dsl.io import fileio
 
 from components.image_example_gen import names
+from components.image_example_gen.example import with_group
+from components.image_example_gen.near_duplicates.decided import Decided, read_decided
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.report import IN_HOLDOUT, LEFT_OUT
 from components.image_example_gen.shuffle.files import INDEX, INDEX_SUFFIX, complete_file
 from components.image_example_gen.shuffle.rows import (
+    NO_HASH,
+    NO_LOOK,
     Outcome,
     Row,
     Rows,
@@ -85,6 +89,7 @@ class WriteShards(beam.DoFn):
         partial: folder of the parts.
         files: names of the files in it with examples of earlier runs, by number.
         shards: number of shards.
+        split: split of a group, by its name.
     """
 
     def __init__(
@@ -95,6 +100,7 @@ class WriteShards(beam.DoFn):
         partial: str,
         files: Mapping[int, str],
         shards: int,
+        split: Callable[[str], str],
     ) -> None:
         super().__init__()
         self._output = output
@@ -103,11 +109,19 @@ class WriteShards(beam.DoFn):
         self._partial = partial
         self._files = files
         self._shards = shards
+        self._split = split
 
     def process(
-        self, group: tuple[int, int], parts: Iterable[str]
+        self, group: tuple[int, int], parts: Iterable[str], decided: str | None = None
     ) -> Iterator[tuple[tuple[str, str], int]]:
-        """Sorts and writes the shards of a group."""
+        """Sorts and writes the shards of a group.
+
+        Args:
+            group: the first shard, and the last one, exclusive.
+            parts: names of all of them.
+            decided: name of the file in `partial` with the groups of near-duplicates.
+        """
+        near = read_decided(os.path.join(self._partial, decided)) if decided else None
         outcomes = {}
         in_shards = defaultdict(list)
         for part in parts:
@@ -119,14 +133,19 @@ class WriteShards(beam.DoFn):
             located = sorted(
                 (row, part) for part, packed in in_shards[shard] for row in unpack(packed)
             )
-            yield from self._write(shard, located, outcomes)
+            yield from self._write(shard, located, outcomes, near)
 
     def _write(
         self,
         shard: int,
         rows: Sequence[Located],
         outcomes: Mapping[str, Sequence[Outcome]],
+        near: Decided | None,
     ) -> Iterator[tuple[tuple[str, str], int]]:
+        bounds = (rows[0][0].sha256, rows[-1][0].sha256) if rows else (NO_HASH, NO_HASH)
+        groups = near.groups_between(*bounds) if near else None
+        if near:
+            rows = [(self._moved(row, groups), part) for row, part in rows]
         accepted = [each for each in rows if self._uses[each[0].use] != names.REJECTED]
         data = [row for row, _ in accepted if self._uses[row.use] != examples.HOLDOUT]
         equal = sum(a.sha256 == b.sha256 for a, b in itertools.pairwise(data))
@@ -135,12 +154,18 @@ class WriteShards(beam.DoFn):
             split: {row.sha256 for row, _ in accepted if self._uses[row.use] == split}
             for split in _SPARED
         }
+        if near:
+            held_out[examples.HOLDOUT] |= near.held_out_between(*bounds)
         used = defaultdict(list)
         for located in accepted:
             used[self._use(located[0], held_out)].append(located)
         for use, found in used.items():
             yield (USES, use), len(found)
-        read = dict(self._read([each for split in self._split_folders for each in used[split]]))
+        wanted = [each for split in self._split_folders for each in used[split]]
+        read = {
+            each: self._with_group(example, each[0], groups)
+            for each, example in read_examples(wanted, self._partial, self._files)
+        }
         name = f"{shard:05}-of-{self._shards:05}"
         places, files = {}, []
         for split, folder in self._split_folders.items():
@@ -165,6 +190,19 @@ class WriteShards(beam.DoFn):
             Rows(pack(index), list(numbers), files),
         )
 
+    def _moved(self, row: Row, groups: Mapping[bytes, bytes]) -> Row:
+        """A row in the split of its group."""
+        group = groups.get(row.sha256) if row.look != NO_LOOK else None
+        if group is None or self._uses[row.use] not in (examples.TRAIN, examples.EVAL):
+            return row
+        return row._replace(use=self._uses.index(self._split(group.hex())))
+
+    def _with_group(self, example: bytes, row: Row, groups: Mapping[bytes, bytes] | None) -> bytes:
+        """An example with its group, which an earlier run may have had another one for."""
+        if groups is None or row.look == NO_LOOK:
+            return example
+        return with_group(example, groups.get(row.sha256, row.sha256).hex())
+
     def _use(self, row: Row, held_out: Mapping[str, Set[bytes]]) -> str:
         """Returns the split of a row, or the name of the count of its exclusion."""
         use = self._uses[row.use]
@@ -174,21 +212,28 @@ class WriteShards(beam.DoFn):
                     return reason
         return use
 
-    def _read(self, rows: Iterable[Located]) -> Iterator[tuple[Located, bytes]]:
-        """Reads examples, one file after the other."""
-        ordered = sorted(
-            (self._files.get(each[0].file, each[1]), each[0].offset, each) for each in rows
-        )
-        for name, in_file in itertools.groupby(ordered, lambda each: each[0]):
-            with fileio.open(os.path.join(self._partial, name), "rb") as file:
-                content = gunzip(file.read()) if is_gzip(name) else b""
-                for _, offset, located in in_file:
-                    size = located[0].size
-                    if content:
-                        yield located, content[offset : offset + size]
-                    else:
-                        file.seek(offset)
-                        yield located, file.read(size)
+
+def read_examples(
+    rows: Iterable[Located], partial: str, files: Mapping[int, str]
+) -> Iterator[tuple[Located, bytes]]:
+    """Reads the examples of rows, one file after the other.
+
+    Args:
+        rows: that have examples.
+        partial: folder of the parts.
+        files: names of the files in it with examples of earlier runs, by number.
+    """
+    ordered = sorted((files.get(each[0].file, each[1]), each[0].offset, each) for each in rows)
+    for name, in_file in itertools.groupby(ordered, lambda each: each[0]):
+        with fileio.open(os.path.join(partial, name), "rb") as file:
+            content = gunzip(file.read()) if is_gzip(name) else b""
+            for _, offset, located in in_file:
+                size = located[0].size
+                if content:
+                    yield located, content[offset : offset + size]
+                else:
+                    file.seek(offset)
+                    yield located, file.read(size)
 
 
 def write_records(path: str, records: Iterable[bytes], partial: str) -> None:

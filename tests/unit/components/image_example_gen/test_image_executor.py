@@ -362,7 +362,7 @@ def test_the_run_after_an_interrupted_one_decodes_nothing_again(
     expected = contents(run_executor(image_folder, holdout=holdout))
     assert not left_behind(tmp_path_factory)
 
-    def interrupt(self, group, parts):
+    def interrupt(self, group, parts, decided):
         raise KeyboardInterrupt
 
     def refuse(*_):
@@ -383,7 +383,7 @@ def test_the_run_after_an_interrupted_one_decodes_nothing_again(
 def test_a_failed_run_leaves_nothing_behind(
     image_folder, run_executor, monkeypatch, tmp_path_factory
 ):
-    def fail(self, group, parts):
+    def fail(self, group, parts, decided):
         raise ValueError("no good")
 
     with monkeypatch.context() as patch, pytest.raises(ValueError, match="no good"):
@@ -421,9 +421,9 @@ def test_beam_gets_the_names_of_parts_only(image_folder, run_executor, monkeypat
     shuffled = []
     process = WriteShards.process
 
-    def recorded(self, group, parts):
+    def recorded(self, group, parts, decided):
         shuffled.append((group, parts))
-        return process(self, group, parts)
+        return process(self, group, parts, decided)
 
     monkeypatch.setattr(WriteShards, "process", recorded)
     run_executor(image_folder)

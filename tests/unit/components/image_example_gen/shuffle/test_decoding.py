@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from components.image_example_gen.example import split_of
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shuffle.decoding import DecodeParts
@@ -198,7 +199,7 @@ def test_the_list_of_a_part_gives_the_files_back(tmp_path):
 
 def test_the_functions_of_the_pipeline_pickle_for_workers():
     fn = pickle.loads(pickle.dumps(DecodeParts([ImageSource("x")], ImageOptions(), "", USES, "")))
-    write = WriteShards("output", {"train": "x"}, USES, "partial", {1: "x.gz"}, 3)
+    write = WriteShards("output", {"train": "x"}, USES, "partial", {1: "x.gz"}, 3, split_of)
     part = Part(0, 1, "list")
     assert isinstance(pickle.loads(pickle.dumps(fn)), DecodeParts)
     assert isinstance(pickle.loads(pickle.dumps(write)), WriteShards)
