@@ -1,7 +1,7 @@
 """The pipeline as a graph of TFX nodes: a pure function of the configuration and of locations."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ml_metadata.proto import metadata_store_pb2
 from tensorflow_data_validation import StatsOptions
@@ -246,10 +246,7 @@ def _training_nodes(
             **({"source": config.source.model_dump()} if config.source else {}),
             "resolution": from_sides(config.data.resolution),
             "channels": config.data.channels,
-            "split": {
-                f"data.{key}": getattr(config.data, key)
-                for key in ("eval_percent", "group_pattern", "holdout")
-            },
+            "split": _split(config),
             "checkpoints": locations.checkpoints,
             "latest_samples": locations.latest_samples,
             "source_hash": source_hash(TRAINING),
@@ -257,6 +254,15 @@ def _training_nodes(
     ).with_id(trainer_names.NODE)
     trainer.add_upstream_nodes(data.checks)
     return [trainer, base_model] if base_model else [trainer]
+
+
+def _split(config: PipelineConfig) -> dict[str, Any]:
+    """Returns what decides which images are held out, by key of the configuration."""
+    keys = ["eval_percent", "group_pattern", "holdout"]
+    # Otherwise the split is that of models from before there was this key.
+    if config.data.near_duplicates == "group":
+        keys.append("near_duplicates")
+    return {f"data.{key}": getattr(config.data, key) for key in keys}
 
 
 def _judging_nodes(

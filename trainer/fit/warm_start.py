@@ -95,7 +95,7 @@ def load_weights(
             one of its files is missing or damaged; the model is unchanged then.
     """
     ours, theirs = _description(options, shape, labels, split, source), _read_description(base)
-    differing = [name for name, value in ours.items() if theirs.get(name) != value]
+    differing = [name for name in ours | theirs if ours.get(name) != theirs.get(name)]
     if differing:
         here, there = (
             ", ".join(f"{name}={json.dumps(values.get(name))}" for name in differing)

@@ -2,6 +2,7 @@ import contextlib
 import io
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -283,6 +284,18 @@ def test_another_split_is_reported_because_the_base_may_have_seen_held_out_image
         "the latest blessed model has data.eval_percent=10; "
         "this configuration has data.eval_percent=20"
     )
+
+
+def test_a_base_whose_near_duplicates_were_grouped_is_not_used_for_a_split_without_groups(
+    base, tmp_path
+):
+    sampler, _ = copy_of(base, tmp_path)
+    path = Path(sampler) / METADATA
+    metadata = json.loads(path.read_text())
+    metadata["split"]["data.near_duplicates"] = "group"
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(MisfitError, match=r'has data\.near_duplicates="group"; .*=null'):
+        load_weights(build(options()), sampler, options(), SHAPE, [], SPLIT)
 
 
 def test_a_resumed_training_remembers_its_base_even_if_the_base_changed_since(
