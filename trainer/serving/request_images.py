@@ -13,8 +13,12 @@ from trainer.source import degrade
 from trainer.source.options import Source
 
 MAX_PIXELS = 2**24  # of a file, before it is decoded; one takes up to 60 bytes a pixel
+MAX_SCANS = 100  # of a JPEG: one of 31 bytes may take as long as a whole image
 
-JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+JPEG = b"\xff\xd8\xff"
+# With the begin of the header: decoders skip unknown chunks before it, which could state any size.
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"
+SCAN = b"\xff\xda\x00"  # the begin of a scan, which its data cannot contain
 # EXIF orientations that swap height and width, and that then mirror columns or rows.
 TURNED, MIRRORED_X, MIRRORED_Y = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 EXIF_BYTES = 65_536  # at the start of a JPEG
@@ -35,7 +39,8 @@ def read_sources(files: tf.Tensor, shape: tuple[int, int, int], source: Source) 
 
     Raises:
         tf.errors.InvalidArgumentError: a file is neither PNG nor JPEG, damaged, larger than
-            MAX_PIXELS, or has no hole where one is needed; the message names the first such row.
+            MAX_PIXELS, has more than MAX_SCANS, or has no hole where one is needed; the message
+            names the first such row.
     """
     height, width, channels = shape
     source_shape = [height, width, source.channels(channels)]
@@ -78,11 +83,15 @@ def _decode(file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         [(is_jpeg, lambda: _count_jpeg(file)), (is_png, lambda: _count_png(file))],
         default=lambda: tf.constant(0, tf.int64),
     )
-    problem = tf.where(
-        is_jpeg | is_png,
-        tf.where(count > MAX_PIXELS, f"more than {MAX_PIXELS:,} pixels", ""),
-        "neither a PNG nor a JPEG file",
-    )
+    scans = tf.size(tf.strings.split(file, SCAN)) - 1
+    limits = [
+        (~is_jpeg & ~is_png, "neither a PNG nor a JPEG file"),
+        (count > MAX_PIXELS, f"more than {MAX_PIXELS:,} pixels"),
+        (is_jpeg & (scans > MAX_SCANS), f"more than {MAX_SCANS} scans"),
+    ]
+    problem = tf.constant("")
+    for exceeded, text in reversed(limits):
+        problem = tf.where(exceeded, text, problem)
     good = tf.strings.length(problem) == 0
     pixels = tf.case(
         [

@@ -1,6 +1,7 @@
 """The images of a request as sources: what a user has for each degradation."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -162,6 +163,13 @@ def test_no_image_at_all_is_no_error():
 
 
 GOOD = encode(picture(8, 16))
+PROGRESSIVE = encode(picture(8, 16), "JPEG", progressive=True)
+LAST_SCAN = PROGRESSIVE[PROGRESSIVE.rfind(b"\xff\xda") : -2]
+
+
+def chunk(kind, data):
+    content = kind + data
+    return len(data).to_bytes(4, "big") + content + zlib.crc32(content).to_bytes(4, "big")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +181,12 @@ GOOD = encode(picture(8, 16))
          "neither a PNG nor a JPEG file"),
         (encode(picture(8, 16), "WEBP"), "neither a PNG nor a JPEG file"),
         (GOOD[:-40], "damaged or truncated"),
-        (GOOD[:12], "damaged or truncated"),
+        (GOOD[:20], "damaged or truncated"),
+        (GOOD[:12], "neither a PNG nor a JPEG file"),
+        # A decoder skips a chunk before the header, here one that looks like a small size.
+        (GOOD[:8] + chunk(b"teSt", bytes([0, 0, 0, 1] * 2)) + GOOD[8:],
+         "neither a PNG nor a JPEG file"),
+        (PROGRESSIVE[:-2] + 100 * LAST_SCAN + b"\xff\xd9", "more than 100 scans"),
         (encode(picture(8, 16), "JPEG")[:-300], "damaged or truncated"),
         (GOOD[:16] + (100_000).to_bytes(4, "big") * 2 + GOOD[24:], "more than 16,777,216 pixels"),
         (GOOD[:16] + b"\xff" * 8 + GOOD[24:], "damaged or truncated"),
@@ -183,6 +196,11 @@ def test_a_bad_file_is_named_by_its_row_in_one_line(file, problem):
     message = error(GOOD, file, GOOD, b"another")
     assert f"image_bytes, row 1: {problem}" in message
     assert "row 3" not in message
+
+
+def test_a_progressive_jpeg_is_translated():
+    (found,) = read(encode(picture(8, 16), "JPEG", progressive=True, quality=100, subsampling=0))
+    assert differ(found, picture(8, 16)) <= 4
 
 
 def test_an_opaque_image_has_nothing_to_fill():
