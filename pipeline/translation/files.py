@@ -120,10 +120,11 @@ def _check_answers(translator: TranslatingModel, answers: int) -> None:
         raise TranslationError(
             "--answers: this model maps a source to one answer (model.source=map)"
         )
-    limit = translator.limits.images_of(translator.nb_step)
+    limit = translator.limits.images
     if answers > limit:
         raise TranslationError(
-            f"--answers {answers}: the model draws at most {limit} in one request (sample.limits)"
+            f"--answers {answers}: the model draws at most {limit} in one request "
+            "(sample.limits.images)"
         )
 
 
