@@ -44,7 +44,10 @@ def translate(
     answers: int,
     label: str,
 ) -> None:
-    """Translate image files, PNG or JPEG, with a model that was trained with data.degrade."""
+    """Translate PNG and JPEG files with a model.
+
+    The model was trained with data.degrade; it takes files as they are, and degrades none.
+    """
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
     from pipeline.logs import logging_to

@@ -47,6 +47,10 @@ def test_commands_that_list_and_show_import_neither_tensorflow_nor_tfx(tmp_path)
     assert result.returncode == 0, result.stderr.decode()
 
 
+def test_help_cuts_off_no_description():
+    assert "..." not in iadb("--help").output.partition("Commands:\n")[2]
+
+
 def test_help_lists_the_commands_that_are_needed_most_first():
     lines = iadb("--help").output.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in lines][:3] == ["run", "init", "sample"]
