@@ -36,7 +36,8 @@ class LightSampler:
 
     Raises:
         NetworkFileError: the network is damaged, was exported from another model, or computes
-            in another precision than its model, which would change the images.
+            in another precision than its model, which would change the images; or onnxruntime is
+            installed but does not start.
     """
 
     def __init__(self, model: Path) -> None:
@@ -93,13 +94,18 @@ class LightSampler:
 
 def _load(file: Path) -> tuple[Any, dict[str, Any]]:
     """The session of onnxruntime for a file, and its metadata."""
-    import onnxruntime
+    content = network_file.read(file)
+    try:
+        import onnxruntime
+    except Exception as error:  # an incomplete installation raises many types
+        raise NetworkFileError(
+            f"{file} is not used: onnxruntime does not start: {first_line(error)}"
+        ) from error
 
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors
     # Threads that wait would take the cores of a training.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    content = network_file.read(file)
     try:
         session = onnxruntime.InferenceSession(
             content, settings, providers=["CPUExecutionProvider"]

@@ -1,4 +1,5 @@
 import shutil
+import sys
 
 import numpy as np
 import onnx
@@ -67,6 +68,12 @@ def test_a_model_without_a_network_has_none(plain, tmp_path):
 def test_without_onnxruntime_there_is_no_network_to_use(plain, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert not has_network(plain)
+
+
+def test_an_onnxruntime_that_does_not_start_is_an_error_of_one_line(plain, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # its import fails
+    with pytest.raises(NetworkFileError, match=r"network.onnx is not used: onnxruntime does not s"):
+        LightSampler(plain)
 
 
 def flip(content, at):
