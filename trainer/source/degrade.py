@@ -87,7 +87,7 @@ def _holes(pixels: tf.Tensor, form: str) -> tf.Tensor:
     """Draws a hole for each image, bool [N, H, W, 1]."""
     _, height, width, channels = pixels.shape
     draw = _box if form == "box" else _strokes
-    # The sum of pixels, each times its place, differs for images that are not equal.
+    # The sum of pixels, each times its place, differs for nearly all images that are not equal.
     places = tf.range(1, height * width * channels + 1, dtype=tf.int64)
     flat = tf.reshape(tf.cast(pixels, tf.int64), [-1, height * width * channels])
     return tf.map_fn(
