@@ -1,5 +1,6 @@
 """Translates image files."""
 
+import errno
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from trainer.common import exit_codes
 from trainer.common.files import atomic_write
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
-from trainer.common.text import first_line, printable, quantity
+from trainer.common.text import first_line, printable, quantity, shorten
 
 TRANSLATING = "translating"  # the phase
+OF_ONE_FILE = {errno.ENAMETOOLONG, errno.EISDIR}  # errors in writing after which others may succeed
 ROW = re.compile(r"image_bytes, row \d+: ([^\"\]]+)")  # in the error of a model
 
 
@@ -86,33 +88,50 @@ def translate_files(
     translator = TranslatingModel(model)
     answers = max((len(paths) for paths in planned.values()), default=0)
     _check_answers(translator, answers)
-    import tensorflow as tf
-
     bad = 0
     report(Report(TRANSLATING, expected=len(planned)))
     for file, paths in planned.items():
         with phase(TRANSLATING):
-            rows = {
-                "image_bytes": [b""],
-                "seed": range(seed, seed + len(paths)),
-                "label": [label] * len(paths),
-            }
-            try:
-                rows["image_bytes"] = [file.read_bytes()] * len(paths)
-                results = translator.call("serving_default", rows)
-            except (OSError, tf.errors.InvalidArgumentError) as error:
+            problem = _translate(translator, file, paths, seed, label)
+            if problem:
                 bad += 1
-                warn(f"{printable(str(file))}: {_explain(error)}")
-                results = []
-            for path, result in zip(paths, results, strict=bool(len(results))):
-                with atomic_write(path) as partial:
-                    partial.write_bytes(result)
+                warn(f"{printable(str(file))}: {problem}")
             report(Report(TRANSLATING, done=1))
     if bad:
         raise UnreadableImageError(
             f"{quantity(bad, 'file')} of {len(planned):,} could not be translated; the others were"
         )
     return len(planned)
+
+
+def _translate(
+    translator: TranslatingModel, file: Path, paths: Sequence[Path], seed: int, label: str
+) -> str | None:
+    """Writes the answers to a file; returns why that is impossible, in a few words."""
+    import tensorflow as tf
+
+    count = len(paths)
+    try:
+        rows = {
+            "image_bytes": [file.read_bytes()] * count,
+            "seed": range(seed, seed + count),
+            "label": [label] * count,
+        }
+        results = translator.call("serving_default", rows)
+    except OSError as error:
+        return error.strerror or first_line(error)
+    except tf.errors.InvalidArgumentError as error:
+        found = ROW.search(str(error))
+        return found.group(1).strip() if found else first_line(error)
+    try:
+        for path, result in zip(paths, results, strict=True):
+            with atomic_write(path) as partial:
+                partial.write_bytes(result)
+    except OSError as error:
+        if error.errno in OF_ONE_FILE:
+            return f"cannot write {shorten(printable(path.name))}: {error.strerror}"
+        raise
+    return None
 
 
 def _check_answers(translator: TranslatingModel, answers: int) -> None:
@@ -126,11 +145,3 @@ def _check_answers(translator: TranslatingModel, answers: int) -> None:
             f"--answers {answers}: the model draws at most {limit} in one request "
             "(sample.limits.images)"
         )
-
-
-def _explain(error: Exception) -> str:
-    """Why a file cannot be translated, in a few words."""
-    if isinstance(error, OSError):
-        return error.strerror or first_line(error)
-    found = ROW.search(str(error))
-    return found.group(1).strip() if found else first_line(error)

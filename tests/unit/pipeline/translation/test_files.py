@@ -9,7 +9,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.cli import main
-from pipeline.translation.files import TranslationError, plan_outputs, translate_files
+from pipeline.translation.files import (
+    TranslationError,
+    UnreadableImageError,
+    plan_outputs,
+    translate_files,
+)
 from tests.pipeline.stand_ins import save_sampler
 from trainer.limit_options import LimitOptions
 from trainer.serving.translator import Translator
@@ -54,20 +59,47 @@ def test_a_model_that_draws_from_noise_is_reported(tmp_path):
     )
 
 
-def test_the_answers_to_a_file_are_limited_by_the_images_of_a_request_alone(tmp_path):
+STEPS = 100
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model that takes 16 images, or where a request sets the steps, two in STEPS of them."""
+    folder = tmp_path_factory.mktemp("model")
     source, limits = Source(degrade="blur 1"), LimitOptions(images=16, states=256)
-    x, steps = keras.Input((8, 8, 2)), 100  # states: two images in so many steps
+    x = keras.Input((8, 8, 2))
     network = keras.Model([x, keras.Input(())], 0.0 * x[..., :1])
-    model, file = tmp_path / "model", tmp_path / "x.png"
-    translator = Translator(source, network, (8, 8, 1), "euler", steps, limits=limits)
-    translator.save(str(model), {"nb_step": steps, "source": source.model_dump()})
-    Image.fromarray(np.zeros([8, 8], np.uint8)).save(file)
-    for answers in (3, 17):
-        planned = plan_outputs([file], tmp_path / "out", answers)
-        (tmp_path / "out").mkdir(exist_ok=True)
-        if answers == 3:
-            assert translate_files(model, planned, 0, "", pytest.fail) == 1
-            assert len(list((tmp_path / "out").iterdir())) == 3
-        else:
-            with pytest.raises(TranslationError, match=r"at most 16 .* \(sample.limits.images\)$"):
-                translate_files(model, planned, 0, "", pytest.fail)
+    translator = Translator(source, network, (8, 8, 1), "euler", STEPS, limits=limits)
+    translator.save(str(folder), {"nb_step": STEPS, "source": source.model_dump()})
+    return folder
+
+
+def test_answers_are_limited_by_the_images_of_a_request_alone(model, tmp_path):
+    file = write_picture(tmp_path / "x.png")
+    assert translate_files(model, plan_outputs([file], tmp_path, 3), 0, "", pytest.fail) == 1
+    assert len(list(tmp_path.glob("x-*.png"))) == 3
+    with pytest.raises(TranslationError, match=r"at most 16 in one request \(sample.limits.images"):
+        translate_files(model, plan_outputs([file], tmp_path, 17), 0, "", pytest.fail)
+
+
+def test_a_file_that_cannot_be_read_or_written_does_not_keep_the_others_from_it(model, tmp_path):
+    names = ("missing.png", "folder.png", f"{'x' * 250}.png", "good.png")
+    files = [tmp_path / name for name in names]
+    for file in files[1:]:
+        write_picture(file)
+    out = tmp_path / "out"
+    (out / "folder.png").mkdir(parents=True)
+    lines = []
+    with pytest.raises(UnreadableImageError, match="3 files of 4 could not be translated"):
+        translate_files(model, plan_outputs(files, out, 1), 0, "", lines.append)
+    assert lines[:2] == [
+        f"{files[0]}: No such file or directory",
+        f"{files[1]}: cannot write folder.png: Is a directory",
+    ]
+    assert lines[2].endswith(": File name too long")
+    assert sorted(path.name for path in out.iterdir()) == ["folder.png", "good.png"]
+
+
+def write_picture(path):
+    Image.fromarray(np.zeros([8, 8], np.uint8)).save(path)
+    return path
