@@ -91,7 +91,8 @@ def disk_need(
     if example_bytes is None:
         example_bytes = math.prod(shape) + OF_EXAMPLE
     examples = round(images * example_bytes)
-    per_weight = MODEL_BYTES + NETWORK_BYTES * (config.train.precision == "float32")
+    has_network = config.train.precision == "float32" and not config.source
+    per_weight = MODEL_BYTES + NETWORK_BYTES * has_network
     return DiskNeed(
         examples=examples,
         converted=examples,
