@@ -57,11 +57,14 @@ def translate(
     model = serving.find_model(workspace.serving, model)
     planned = plan_outputs(files, output, answers)
     output.mkdir(parents=True, exist_ok=True)
-    with (
-        logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
-        showing(make_console(), f"{quantity(len(planned), 'file')} by {model}"),
-    ):
-        count = translate_files(
-            model, planned, seed, label, lambda line: failures.say(line, error=True)
-        )
+    notes: list[str] = []
+    try:
+        with (
+            logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
+            showing(make_console(), f"{quantity(len(planned), 'file')} by {model}"),
+        ):
+            count = translate_files(model, planned, seed, label, notes.append)
+    finally:
+        for note in notes:  # in the block above, standard error is closed to them
+            failures.say(note, error=True)
     click.echo(f"{quantity(count, 'file')} translated by {model}: {output}")

@@ -1,5 +1,6 @@
 """Names of translated files; what can be wrong with them is found before a model is loaded."""
 
+import sys
 from pathlib import Path
 
 import keras
@@ -98,6 +99,21 @@ def test_a_file_that_cannot_be_read_or_written_does_not_keep_the_others_from_it(
     ]
     assert lines[2].endswith(": File name too long")
     assert sorted(path.name for path in out.iterdir()) == ["folder.png", "good.png"]
+
+
+def test_the_reason_of_each_bad_file_reaches_the_terminal(model, tmp_path, monkeypatch, capfd):
+    file = tmp_path / "x.png"
+    file.write_bytes(b"x")
+    # Logs are redirected by their file descriptor, which the stream of pytest does not use.
+    with open(2, "w", closefd=False) as stderr, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stderr)
+        with pytest.raises(SystemExit) as stop:
+            main(["translate", str(file), f"--model={model}", f"-o={tmp_path}/out"])
+    assert stop.value.code == 3
+    assert capfd.readouterr().err.splitlines()[-2:] == [
+        f"{file}: neither a PNG nor a JPEG file",
+        "iadb: 1 file of 1 could not be translated; the others were",
+    ]
 
 
 def write_picture(path):
