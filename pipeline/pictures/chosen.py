@@ -95,7 +95,7 @@ def configure(overrides: Sequence[str]) -> Choice:
     config = _load(values, overrides, data)
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
-        f"chosen for them: {_describe(values, config)}",
+        f"chosen for them: {_describe(values, config, overrides)}",
     )
     return Choice(config, lines, values)
 
@@ -108,7 +108,7 @@ def configure_images(folder: str, overrides: Sequence[str]) -> Choice:
     values = choose_images(pictures, to_sides(resolution))
     config = _load(values, overrides, data)
     seen = f"{printable(data.folder)}: {printable(pictures.describe())}"
-    return Choice(config, (f"{seen}: {_describe(values, config)}",), values)
+    return Choice(config, (f"{seen}: {_describe(values, config, overrides)}",), values)
 
 
 def configure_run(
@@ -137,7 +137,9 @@ def configure_run(
     values = _read_kept(workspace, data)
     if values is not None:
         config = _load(values, overrides, data)
-        report(f"{printable(data.folder)}: as chosen earlier, {_describe(values, config)}")
+        report(
+            f"{printable(data.folder)}: as chosen earlier, {_describe(values, config, overrides)}"
+        )
         report(f"kept in {file}; remove it to choose again")
         return config
     choice = configure(overrides)
@@ -237,11 +239,15 @@ def _dump(values: Mapping[str, Any], depth: int = 0) -> str:
     return "".join(lines)
 
 
-def _describe(values: Mapping[str, Any], config: PipelineConfig) -> str:
-    """What holds for the chosen keys, overrides included."""
+def _describe(values: Mapping[str, Any], config: PipelineConfig, overrides: Sequence[str]) -> str:
+    """What holds for the keys of a choice; those that overrides set are named as set."""
     resolved = dict(_flatten(config.model_dump(mode="json")))
+    given = dict(_flatten(read_values(None, None, overrides)))
     keys = [key for key in values if key not in (FOLDER, PATTERN)]
-    return ", ".join(f"{key}={json.dumps(resolved[key], separators=(',', ':'))}" for key in keys)
+    texts = {key: f"{key}={json.dumps(resolved[key], separators=(',', ':'))}" for key in keys}
+    chosen = ", ".join(text for key, text in texts.items() if key not in given)
+    is_set = ", ".join(text for key, text in texts.items() if key in given)
+    return "; set: ".join(filter(None, [chosen or "nothing", is_set]))
 
 
 def _flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

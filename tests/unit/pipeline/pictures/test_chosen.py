@@ -65,8 +65,7 @@ def test_the_kept_choice_is_a_configuration_file(place):
 def test_overrides_are_on_top_of_the_choice_and_not_kept(place):
     config, said = place.run("train.steps=7", "data.channels=1")
     assert (config.train.steps, config.data.channels, config.data.resolution) == (7, 1, (16, 16))
-    assert "data.channels=1, " in said
-    assert "train.steps=7" in said
+    assert "; set: data.channels=1, train.steps=7\n" in said
     config, _ = place.run("train.steps=8")
     assert (config.train.steps, config.data.channels) == (8, 3)
 
@@ -90,7 +89,8 @@ def test_a_rectangle_is_chosen_kept_and_replaced(place):
     assert "20 color pictures of 60x80\nchosen for them: data.resolution=[32,24], " in said
     again, said = place.run("data.resolution=[32,24]")
     assert again == first
-    assert "as chosen earlier, data.resolution=[32,24], " in said
+    assert "as chosen earlier, data.channels=3, " in said
+    assert "; set: data.resolution=[32,24]\n" in said
     assert load(file=place.workspace.chosen) == first
     other, _ = place.run("data.resolution=[18,64]")
     assert (other.data.resolution, other.model.channels) == ((18, 64), (64, 128))
