@@ -97,12 +97,12 @@ class Pictures:
         size = self._size(self.median)
         if self.largest > self.smallest:
             size = f"about {size} (shorter sides {self.smallest:,} to {self.largest:,} pixels)"
-        narrow, wide = f"{self.narrow:.2g}", f"{self.wide:.2g}"
-        if narrow != wide:
-            size += f", half of them {narrow} to {wide} times as wide as high"
         text = f"{self.files:,} {color} picture{'' if self.files == 1 else 's'} of {size}"
         if self.classes > 1:
             text += f" in {self.classes:,} folders"
+        narrow, wide = f"{self.narrow:.2g}", f"{self.wide:.2g}"
+        if narrow != wide:
+            text += f", half of them {narrow} to {wide} times as wide as high"
         if self.spans:
             text += f"; the folders look like spans: data.pattern={self.spans!r} reads the newest"
         if self.transparent:

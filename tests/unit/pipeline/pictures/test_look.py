@@ -75,11 +75,11 @@ def test_spans_are_not_reported_where_a_pattern_is_set(save, see):
 
 def test_different_aspects_are_reported(save, see):
     for i, size in enumerate([(30, 40), (40, 30), (30, 30), (30, 30), (32, 30)]):
-        save(f"{i}.png", noise(i, *size[::-1], 3))
+        save(f"{'ab'[i % 2]}/{i}.png", noise(i, *size[::-1], 3))
     seen = see()
     assert (seen.narrow, seen.aspect) == (1, 1)
     assert seen.describe() == (
-        "5 color pictures of 30x30, half of them 1 to 1.1 times as wide as high"
+        "5 color pictures of 30x30 in 2 folders, half of them 1 to 1.1 times as wide as high"
     )
 
 
