@@ -41,8 +41,8 @@ MEASURED = (
         "32x32",
         "3,391 emoji in color (preset emoji32)",
         "8,000 steps, an hour and a half of processor time",
-        "most can be named; not blessed: in KID at 17% of the way to noise, where 15% is the limit, "
-        "since squares of 2x2 pixels show as a faint texture",
+        "most can be named; not blessed: in KID at 17% of the way to noise, where 15% is the "
+        "limit, since squares of 2x2 pixels show as a faint texture",
     ),
 )
 
