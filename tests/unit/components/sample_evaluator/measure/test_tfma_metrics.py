@@ -356,7 +356,7 @@ def test_a_candidate_that_is_noise_is_there_and_one_of_training_images_at_the_ot
         folder = tmp_path / source
         found = analyze(str(folder), stock, thresholds=PLACES, max_memorized=1.0)
         for name in ("kid", "coverage"):
-            assert found[sources.CANDIDATE][name].place == pytest.approx(place, abs=1e-9)
+            assert found[sources.CANDIDATE][name].place == pytest.approx(place, abs=1e-6)
         expected = {"kid_proven_place", "coverage_proven_place"} if place else set()
         failed = {name for name, _ in failures(str(folder))[1]}
         assert failed - {"spectrum_distance_proven_place", "memorized_share"} == expected
