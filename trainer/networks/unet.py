@@ -6,7 +6,8 @@ optional self-attention after every block, and one attention block in the middle
 diffusers' weights and outputs.
 
 With `patch` above 1, squares of pixels become channels at the input and pixels again at the output
-(Hoogeboom, Heek and Salimans, "simple diffusion", ICML 2023, section 3.3).
+(Hoogeboom, Heek and Salimans, "simple diffusion", ICML 2023, section 3.3). The last layer then works
+on pixels, or samples would show the squares.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from trainer.networks.group_norm import GroupNorm
 from trainer.options import ModelOptions
 
 EPSILON = 1e-5  # of every GroupNorm
+PIXEL_WIDTH = 16  # channels of each pixel after patches
 MAX_PERIOD = 10_000.0  # longest wave of the sinusoidal embedding
 
 # The network of the official IADB code (Heitz et al., SIGGRAPH 2023) for 64x64 RGB images:
@@ -127,8 +129,12 @@ def _build(
             x = layers.Conv2D(width, 3, padding="same", name=f"up{level}_upsample")(x)
 
     x = layers.Activation("silu")(_norm(x, options, "norm_out"))
-    x = layers.Conv2D(shape[-1] * options.patch**2, 3, padding="same", name="conv_out")(x)
-    x = _from_patches(x, options.patch)
+    if options.patch > 1:
+        width = PIXEL_WIDTH * options.patch**2
+        x = layers.Conv2D(width, 3, padding="same", name="conv_patches")(x)
+        x = layers.Activation("silu")(_from_patches(x, options.patch))
+        x = layers.Concatenate()([x, image])
+    x = layers.Conv2D(shape[-1], 3, padding="same", name="conv_out")(x)
     x = layers.Activation("linear", dtype="float32", name="difference")(x)
     return keras.Model(inputs, x, name="unet")
 

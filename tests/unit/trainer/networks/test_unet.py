@@ -56,6 +56,8 @@ def test_patches_keep_each_pixel_in_its_place():
 def test_a_network_of_patches_answers_in_pixels_at_a_quarter_of_the_work():
     patched = build_unet(SMALL.model_copy(update={"patch": 2}), (16, 16, 3))
     assert patched.get_layer("conv_in").output.shape == (None, 8, 8, 8)
+    # The last layer sees the neighbors of each pixel, and the image itself.
+    assert patched.get_layer("conv_out").input.shape == (None, 16, 16, 16 + 3)
     x = tf.random.stateless_normal([2, 16, 16, 3], [0, 0])
     assert patched([x, tf.fill([2], 0.5)]).shape == x.shape
 
