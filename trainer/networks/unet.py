@@ -6,8 +6,8 @@ optional self-attention after every block, and one attention block in the middle
 diffusers' weights and outputs.
 
 With `patch` above 1, squares of pixels become channels at the input and pixels again at the output
-(Hoogeboom, Heek and Salimans, "simple diffusion", ICML 2023, section 3.3). The last layer then works
-on pixels, or samples would show the squares.
+(Hoogeboom, Heek and Salimans, "simple diffusion", ICML 2023, section 3.3). The last layer then
+works on pixels, or samples would show the squares.
 """
 
 from collections.abc import Iterator
