@@ -26,6 +26,8 @@ from trainer.train import train
 
 _log = logging.getLogger(__name__)
 
+# Weights: a conversion takes many times their memory, and the training must not end for it.
+MAX_CONVERTED = 20_000_000
 WITHOUT_EFFECT = {"checkpoint", "log_every", "grid_every"}  # keys of `train`, on the weights
 
 
@@ -107,7 +109,8 @@ def run_fn(fn_args: FnArgs) -> None:
         save_weights(trained.model, fn_args.serving_model_dir)
     # In another precision than the model's, it would draw other images than are served.
     same = config["train"]["precision"] == "float32" and not data.source
-    if same and onnx_network.can_convert():
+    small = trained.model.network.count_params() <= MAX_CONVERTED
+    if same and small and onnx_network.can_convert():
         _write_network(exported, fn_args.serving_model_dir)
     _copy(f"{state}/logs", fn_args.model_run_dir)
 

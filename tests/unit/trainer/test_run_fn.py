@@ -81,6 +81,14 @@ def test_the_network_is_beside_a_model_that_computes_as_it_does(fn_args, precisi
         assert images.shape == (5, 1, 1, 1)
 
 
+def test_a_network_that_takes_too_much_memory_to_convert_is_not_beside_its_model(
+    fn_args, monkeypatch
+):
+    monkeypatch.setattr("trainer.run_fn.MAX_CONVERTED", 1)
+    run_fn(fn_args)
+    assert not has_network(Path(fn_args.serving_model_dir))
+
+
 def test_a_model_is_complete_where_its_network_cannot_be_converted(fn_args, monkeypatch, caplog):
     def fail(evaluate, folder):
         raise ValueError("too large\nfor ONNX")

@@ -65,13 +65,18 @@ def export(network, shape, labels, folder):
         ("digits", LABELS),
         *(
             pytest.param(preset, labels, marks=pytest.mark.slow)
-            for preset in ("digits", "fashion_mnist", "emoji", "flowers102", "celeba64")
-            for labels in ([], LABELS)
-            if (preset, labels) != ("digits", LABELS)
+            # Not those of flowers102, which is that of emoji, and of celeba64, whose conversion
+            # takes more memory than a test should.
+            for preset, labels in (
+                ("digits", []),
+                ("fashion_mnist", LABELS),
+                ("emoji32", LABELS),
+                ("emoji", []),
+            )
         ),
     ],
 )
-def test_the_network_of_every_preset_computes_the_same_in_onnx(preset, labels, tmp_path):
+def test_the_networks_of_presets_compute_the_same_in_onnx(preset, labels, tmp_path):
     network, shape = preset_network(preset, "float32", len(labels))
     feed = inputs(shape, len(labels))
     expected = evaluate(network, feed)
