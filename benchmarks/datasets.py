@@ -41,7 +41,7 @@ EMOJI_NETWORK = {  # as in the preset emoji32
     "blocks": 2,
     "attention": (False, True),
     "attention_head_dim": 8,
-    "norm_groups": 32,
+    "norm_groups": 8,
 }
 EMOJI_PEER_NETWORK = {  # for peers without patches; a few more weights than ours
     "side": 32,

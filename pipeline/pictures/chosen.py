@@ -40,6 +40,7 @@ KEYS = {
     "data.eval_percent",
     "model.channels",
     "model.attention",
+    "model.norm_groups",
     "model.patch",
     "train.steps",
     "train.batch_size",
