@@ -12,6 +12,8 @@ from trainer.common.options import Options
 from trainer.limit_options import LimitOptions
 from trainer.source.options import Use
 
+PIXEL_WIDTH = 16  # channels of each pixel before the last layer of a network with patches
+
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 

@@ -1,6 +1,6 @@
 """The number of weights of a network by its options, without TensorFlow."""
 
-from trainer.options import ModelOptions
+from trainer.options import PIXEL_WIDTH, ModelOptions
 
 
 def count_weights(
@@ -14,12 +14,11 @@ def count_weights(
         nb_class: number of classes that it is conditioned on; 0: none.
         source_channels: channels of the source that it sees; 0: none.
     """
-    widths, pixels = options.channels, image_channels * options.patch**2
-    seen = pixels + source_channels * options.patch**2
+    widths, seen = options.channels, image_channels + source_channels
     embedded = 4 * widths[0]
     total = _layer(widths[0], embedded) + _layer(embedded, embedded)
     total += (nb_class + 1) * embedded if nb_class else 0
-    total += _layer(seen, widths[0], 9)
+    total += _layer(seen * options.patch**2, widths[0], 9)
     skips, x = [widths[0]], widths[0]
     levels = list(zip(widths, options.attention, strict=True))
     for level, (width, attention) in enumerate(levels):
@@ -36,7 +35,11 @@ def count_weights(
             total += _residual(x + skips.pop(), width, embedded) + attention * _attention(width)
             x = width
         total += _layer(width, width, 9) if level else 0
-    return total + _norm(x) + _layer(x, pixels, 9)
+    total += _norm(x)
+    if options.patch > 1:
+        total += _layer(x, PIXEL_WIDTH * options.patch**2, 9)
+        x = PIXEL_WIDTH + seen
+    return total + _layer(x, image_channels, 9)
 
 
 def _layer(inputs: int, outputs: int, kernel: int = 1) -> int:

@@ -18,10 +18,9 @@ from keras import layers
 
 from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
-from trainer.options import ModelOptions
+from trainer.options import PIXEL_WIDTH, ModelOptions
 
 EPSILON = 1e-5  # of every GroupNorm
-PIXEL_WIDTH = 16  # channels of each pixel after patches
 MAX_PERIOD = 10_000.0  # longest wave of the sinusoidal embedding
 
 # The network of the official IADB code (Heitz et al., SIGGRAPH 2023) for 64x64 RGB images:
