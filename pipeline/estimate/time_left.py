@@ -66,6 +66,7 @@ class TimeLeft:
         """What judging takes: seconds, and evaluations of the network on an image."""
         # They start TensorFlow, which runs by now.
         from pipeline.estimate.nodes import OTHERS, PER_NODE
+        from trainer.guidance import evaluations_per_slope
         from trainer.ode import solvers
 
         runs = lineage.runs(lineage.connect(self._workspace.metadata), last=RUNS)
@@ -80,7 +81,6 @@ class TimeLeft:
         accepted = runs[-1].images(example_names.ACCEPTED) or 0
         compared = min(evaluate.samples, accepted * self._config.data.eval_percent // 100)
         models = 1 + any(run.blessed for run in runs)
-        evaluations = sample.nb_step * solvers.get(sample.solver, sample.grid).nfe_per_step
-        if sample.guidance != 1:
-            evaluations *= 2
+        evaluations = solvers.nfe(solvers.get(sample.solver, sample.grid), sample.nb_step)
+        evaluations *= evaluations_per_slope(sample.guidance)
         return fixed, models * compared * evaluations

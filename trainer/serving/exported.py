@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer import preprocessing
 from trainer.guidance import evaluations_per_slope, vector_field
 from trainer.labels import NO_LABEL, LabelEncoder
 from trainer.limit_options import LimitOptions
@@ -119,6 +120,19 @@ class ExportedModel(tf.Module):
     ) -> solvers.VectorField:
         ids = self._ids(x, label)
         return vector_field(self._call_network, ids, len(self._names), self._guidance, source)
+
+    def _invert(self, image: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
+        """Maps images, uint8 [N, H, W, C], back to x0, float32 [N, H, W, C]."""
+        image, nb_step = request_checks.within_steps(self._limits, image, nb_step)
+        x1 = preprocessing.to_float(image)
+        return solvers.solve(self._solver, self._field(x1, label), x1, nb_step, backward=True).x
+
+    def _trajectory(
+        self, field: solvers.VectorField, x0: tf.Tensor, nb_step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """The states from x0, float32 [N, H, W, C], to the image, uint8 [N, nb_step + 1, ...]."""
+        states = solvers.trajectory(self._solver, field, x0, nb_step)
+        return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
 
     def _call_network(self, inputs: Sequence[tf.Tensor], training: bool) -> tf.Tensor:
         return self.evaluate(*inputs)

@@ -47,10 +47,7 @@ class Sampler(ExportedModel):
         self, image: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Maps images, uint8 [N, H, W, C], back to x0, float32 [N, H, W, C]."""
-        image, nb_step = request_checks.within_steps(self._limits, image, nb_step)
-        x1 = preprocessing.to_float(image)
-        field = self._field(x1, label)
-        return {"x0": solvers.solve(self._solver, field, x1, nb_step, backward=True).x}
+        return {"x0": self._invert(image, nb_step, label)}
 
     def trajectory(
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
@@ -58,8 +55,7 @@ class Sampler(ExportedModel):
         """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; seed int64 [N]."""
         seed, nb_step = request_checks.within_steps(self._limits, seed, nb_step)
         x0 = noise_from_seeds(seed, self._shape)
-        states = solvers.trajectory(self._solver, self._field(x0, label), x0, nb_step)
-        return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
+        return self._trajectory(self._field(x0, label), x0, nb_step)
 
     def deblend(
         self, x_alpha: tf.Tensor, alpha: tf.Tensor, label: tf.Tensor | None = None

@@ -84,11 +84,7 @@ class Translator(ExportedModel):
         self, image: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Maps images, uint8 [N, H, W, C], back to sources, uint8 [N, H, W, C], without a mask."""
-        image, nb_step = request_checks.within_steps(self._limits, image, nb_step)
-        x1 = preprocessing.to_float(image)
-        field = self._field(x1, label)
-        x0 = solvers.solve(self._solver, field, x1, nb_step, backward=True).x
-        return {"source": preprocessing.to_uint8(x0)}
+        return {"source": preprocessing.to_uint8(self._invert(image, nb_step, label))}
 
     def trajectory(
         self,
@@ -100,8 +96,7 @@ class Translator(ExportedModel):
         """The states on the way of `translate`, uint8 [N, nb_step + 1, H, W, C]."""
         source, nb_step = request_checks.within_steps(self._limits, source, nb_step)
         x0, field = self._start(source, seed, label)
-        states = solvers.trajectory(self._solver, field, x0, nb_step)
-        return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
+        return self._trajectory(field, x0, nb_step)
 
     def deblend(
         self,
