@@ -18,7 +18,7 @@ def stop_on_signals() -> Iterator[None]:
 
     Libraries lose some of these exceptions, or raise others in their place: in a bare `except:`, in
     a destructor, in a function that C++ calls. What was lost is raised again by `raise_lost_stop`
-    and at the end of the block.
+    and at the end of the block, so that Python need not print what a destructor lost.
     An ignored SIGINT, as in a shell's background, stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -29,6 +29,9 @@ def stop_on_signals() -> Iterator[None]:
     if before[signal.SIGINT] is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
+    print_unraisable = sys.unraisablehook
+    if outermost:
+        sys.unraisablehook = lambda lost: find_stop(lost.exc_value) or print_unraisable(lost)
     try:
         try:
             yield
@@ -38,6 +41,7 @@ def stop_on_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = print_unraisable
         if outermost:
             _raised.clear()
 
@@ -48,12 +52,12 @@ def raise_lost_stop() -> None:
         _raise(_raised[-1])
 
 
-def find_stop(error: BaseException) -> KeyboardInterrupt | SystemExit | None:
+def find_stop(error: BaseException | None) -> KeyboardInterrupt | SystemExit | None:
     """Finds the Ctrl-C or SIGTERM (as SystemExit) that led to an error, if one did.
 
     Beam wraps whatever is raised while it calls a function in a RuntimeError.
     """
-    found: BaseException | None = error
+    found = error
     while found and not isinstance(found, KeyboardInterrupt) and not _is_terminated(found):
         found = found.__cause__ or found.__context__
     return found

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+import sys
 
 import pytest
 
@@ -14,6 +15,14 @@ def lose(number):
     """Receives a signal where a library swallows what its handler raises."""
     with contextlib.suppress(BaseException):
         os.kill(os.getpid(), number)
+
+
+@pytest.fixture
+def printed(monkeypatch):
+    """The errors that Python prints because it cannot raise them."""
+    errors = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: errors.append(lost.exc_value))
+    return errors
 
 
 @pytest.mark.parametrize(("number", "kind"), STOPS)
@@ -36,6 +45,29 @@ def test_a_signal_that_a_library_swallowed_stops_the_block_between_two_steps(num
 def test_a_signal_that_a_library_swallowed_is_raised_at_the_end_of_the_block(number, kind):
     with pytest.raises(kind), stop_on_signals():
         lose(number)
+
+
+@pytest.mark.parametrize(("number", "kind"), STOPS)
+def test_a_signal_that_a_destructor_lost_is_raised_and_not_printed(number, kind, printed):
+    class Interrupted:
+        def __del__(self):
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(kind), stop_on_signals():
+        Interrupted()
+        raise_lost_stop()
+        pytest.fail("went on")
+    assert printed == []
+
+
+def test_other_errors_of_destructors_are_printed(printed):
+    class Fails:
+        def __del__(self):
+            raise ValueError("wrong")
+
+    with stop_on_signals():
+        Fails()
+    assert [type(error) for error in printed] == [ValueError]
 
 
 @pytest.mark.parametrize(("number", "kind"), STOPS)
