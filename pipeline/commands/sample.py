@@ -83,9 +83,10 @@ def sample(
             images = trajectories[:, -1]
         else:
             images = serving.draw_samples(model, seeds, steps, **how)
-        serving.write_grid(images, output)
+        mark = serving.mark(model, seeds)
+        serving.write_grid(images, output, mark)
         if gif:
-            serving.write_gif(trajectories, gif)
+            serving.write_gif(trajectories, gif, mark)
     for note in notes:
         click.echo(f"iadb: {note}", err=True)
     written = f"{output} and {gif}" if gif else output
@@ -112,7 +113,8 @@ def _show_translations(
         showing(make_console(), f"translations by {model}"),
     ):
         rows = draw_rows(workspace, model, count, seed, steps, label)
-        serving.write_grid(rows.reshape(-1, *rows.shape[2:]), output, columns=3)
+        mark = serving.mark(model, range(seed, seed + len(rows)))
+        serving.write_grid(rows.reshape(-1, *rows.shape[2:]), output, mark, columns=3)
     click.echo(f"{len(rows)} held-out images translated by {model}, from seed {seed}: {output}")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from components.atomic_pusher.versions import METADATA, SAVED_MODEL, complete_versions
-from trainer.common import exit_codes
+from trainer.common import exit_codes, xmp
 from trainer.common.files import atomic_write
 from trainer.common.image_grid import grid_png, image_grid
 from trainer.common.progress import Report, phase, report
@@ -246,22 +246,35 @@ def describe_failure(result: subprocess.CompletedProcess) -> str:
     return f"does not serve: {(result.stderr.strip().splitlines() or ['no message'])[-1]}"
 
 
-def write_grid(images: np.ndarray, output: Path, columns: int | None = None) -> None:
-    """Writes images, uint8 [N, H, W, C], as one PNG (trainer/common/image_grid.py)."""
+def mark(model: AnyPath, seeds: range) -> str:
+    """The XMP packet for images that a model draws from seeds (trainer/common/xmp.py)."""
+    weights = read_metadata(model).get("weights", "")  # which older models do not have
+    return xmp.packet(weights, f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}")
+
+
+def write_grid(images: np.ndarray, output: Path, mark: str, columns: int | None = None) -> None:
+    """Writes images, uint8 [N, H, W, C], as one marked PNG (trainer/common/image_grid.py)."""
     with atomic_write(output) as partial:
-        partial.write_bytes(grid_png(images, columns))
+        partial.write_bytes(grid_png(images, columns, mark))
 
 
-def write_gif(trajectories: np.ndarray, output: Path) -> None:
+def write_gif(trajectories: np.ndarray, output: Path, mark: str) -> None:
     """Writes trajectories, uint8 [N, T, H, W, C], as one looping GIF, one frame per state.
 
     A frame is a grid (trainer/common/image_grid.py) of the N images; the last one is held longer.
+    The mark is the comment of the file, since Pillow writes no XMP to GIF files.
     """
     frames = _grids(trajectories)
     durations = [FRAME_MS] * (trajectories.shape[1] - 1) + [LAST_FRAME_MS]
     with atomic_write(output) as partial:
         next(frames).save(
-            partial, "GIF", save_all=True, append_images=frames, duration=durations, loop=0
+            partial,
+            "GIF",
+            save_all=True,
+            append_images=frames,
+            duration=durations,
+            loop=0,
+            comment=mark.encode(),
         )
 
 

@@ -5,6 +5,9 @@ import math
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from trainer.common import xmp
 
 GAP_GRAY = 128  # visible between black images and between white ones
 SMALL = 64  # pixels; smaller images are enlarged to be visible
@@ -36,13 +39,22 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     return np.pad(grid, [(0, gap), (0, gap), (0, 0)], constant_values=GAP_GRAY)
 
 
-def grid_png(images: np.ndarray, columns: int | None = None) -> bytes:
-    """Returns the grid of images, uint8 [N, H, W, C], as a PNG file; arguments as `image_grid`."""
-    return encode_png(image_grid(images, columns))
+def grid_png(images: np.ndarray, columns: int | None = None, mark: str = "") -> bytes:
+    """Returns the grid of images, uint8 [N, H, W, C], as a PNG file.
+
+    Args:
+        images, columns: as of `image_grid`.
+        mark: an XMP packet (trainer/common/xmp.py); empty for none.
+    """
+    return encode_png(image_grid(images, columns), mark)
 
 
-def encode_png(picture: np.ndarray) -> bytes:
-    """Returns a picture, uint8 [H, W, C] with C 1 or 3, as a PNG file."""
+def encode_png(picture: np.ndarray, mark: str = "") -> bytes:
+    """Returns a picture, uint8 [H, W, C] with C 1 or 3, as a PNG file; `mark` as of `grid_png`."""
+    info = PngInfo()
+    if mark:
+        info.add_itxt(xmp.KEYWORD, mark)
+    pixels = picture[..., 0] if picture.shape[2] == 1 else picture
     png = io.BytesIO()
-    Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(png, "PNG")
+    Image.fromarray(pixels).save(png, "PNG", pnginfo=info)
     return png.getvalue()

@@ -4,6 +4,7 @@ They load without this project installed. An image depends only on its row of a 
 the batch, so a server may batch requests.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
 from trainer.serving import request_checks, warm_up
+from trainer.serving.png import PngEncoder
 
 # By signature, its function and the specifications of its arguments without the label.
 Signatures = Mapping[str, tuple[Callable[..., dict[str, tf.Tensor]], Sequence[tf.TensorSpec]]]
@@ -37,9 +39,12 @@ def noise_from_seeds(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
     )
 
 
-def to_png(images: tf.Tensor) -> tf.Tensor:
-    """Encodes images, uint8 [N, H, W, C], as PNG files, string [N]."""
-    return tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.TensorSpec([], tf.string))
+def digest(network: keras.Model) -> str:
+    """Returns 16 hexadecimal digits that tell the weights of a network from others."""
+    weights = hashlib.sha256()
+    for each in network.get_weights():
+        weights.update(np.ascontiguousarray(each))
+    return weights.hexdigest()[:16]
 
 
 class ExportedModel(tf.Module):
@@ -90,6 +95,8 @@ class ExportedModel(tf.Module):
         self._solver = solvers.get(solver)
         self._nb_step = nb_step
         self._limits = limits or LimitOptions()
+        self._weights = digest(network)
+        self._to_png = PngEncoder(self._weights)
 
     def signatures(self) -> Signatures:
         """The signatures that are saved, which a subclass has."""
@@ -146,7 +153,8 @@ class ExportedModel(tf.Module):
         """Writes the SavedModel with its signatures, warm-up requests and the metadata as JSON.
 
         Adds to the metadata `nfe`, the maximum of network evaluations per image with `nb_step` of
-        the constructor, `limits`, and for a conditional model `labels`, the names of the classes.
+        the constructor, `limits`, `weights`, which is in the mark of each PNG file, and for a
+        conditional model `labels`, the names of the classes.
         """
         label = [tf.TensorSpec([None], tf.string, "label")] if self._encode else []
         signatures = {
@@ -158,6 +166,7 @@ class ExportedModel(tf.Module):
         tf.saved_model.save(self, folder, signatures=signatures)
         nfe = solvers.nfe(self._solver, self._nb_step) * evaluations_per_slope(self._guidance)
         metadata = {**metadata, "nfe": nfe, "limits": self._limits.model_dump()}
+        metadata["weights"] = self._weights
         if self._encode:
             metadata["labels"] = list(self._names)
         path = f"{folder}/{METADATA}"

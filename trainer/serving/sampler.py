@@ -16,7 +16,6 @@ from trainer.serving.exported import (
     ExportedModel,
     Signatures,
     noise_from_seeds,
-    to_png,
 )
 
 
@@ -31,9 +30,10 @@ class Sampler(ExportedModel):
         return {"image": self._draw(seed, nb_step, label)}
 
     def serve(self, seed: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Draws PNG files, string [N], from seeds, int64 [N]; TF Serving's REST sends base64."""
+        """Draws marked PNG files, string [N], from seeds, int64 [N]; REST sends base64."""
         seed = request_checks.within(self._limits, seed)
-        return {"image_bytes": to_png(self._draw(seed, tf.constant(self._nb_step), label))}
+        images = self._draw(seed, tf.constant(self._nb_step), label)
+        return {"image_bytes": self._to_png(images, seed)}
 
     def transport(
         self, x0: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None

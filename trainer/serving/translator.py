@@ -20,7 +20,6 @@ from trainer.serving.exported import (
     ExportedModel,
     Signatures,
     noise_from_seeds,
-    to_png,
 )
 from trainer.serving.request_images import read_sources
 from trainer.source.options import Source
@@ -60,14 +59,14 @@ class Translator(ExportedModel):
         seed: tf.Tensor | None = None,
         label: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Translates PNG or JPEG files, string [N], to PNG files, string [N].
+        """Translates PNG or JPEG files, string [N], to marked PNG files, string [N].
 
         A file that is no such image fails the call; the error names its row, counted from 0.
         """
         image_bytes = request_checks.within(self._limits, image_bytes)
         sources = read_sources(image_bytes, self._shape, self._source)
         x1 = self._solve(sources, tf.constant(self._nb_step), seed, label)
-        return {"image_bytes": to_png(preprocessing.to_uint8(x1))}
+        return {"image_bytes": self._to_png(preprocessing.to_uint8(x1), seed)}
 
     def translate(
         self,

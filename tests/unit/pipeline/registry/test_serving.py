@@ -10,6 +10,7 @@ from components.source_hash import PACKAGES
 from pipeline.cli import main
 from pipeline.registry import serve_check, serving
 from tests.small_network import build_unet
+from trainer.common import xmp
 from trainer.common.image_grid import image_grid
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
@@ -41,9 +42,11 @@ def test_without_a_version_the_error_says_what_makes_one(tmp_path, folder):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_grid_is_written_as_png_whole_or_not_at_all(tmp_path, channels):
     images = np.random.default_rng(0).integers(0, 256, (5, 80, 80, channels), np.uint8)
-    serving.write_grid(images, tmp_path / "grid.png")
-    written = np.array(Image.open(tmp_path / "grid.png"))
-    np.testing.assert_array_equal(written, image_grid(images).squeeze())
+    mark = xmp.packet("0123", "0")
+    serving.write_grid(images, tmp_path / "grid.png", mark)
+    with Image.open(tmp_path / "grid.png") as written:
+        np.testing.assert_array_equal(np.array(written), image_grid(images).squeeze())
+        assert written.info["xmp"] == mark.encode()
     assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
 
 
@@ -177,10 +180,11 @@ def test_a_label_for_an_unconditional_model_is_reported_in_one_line(walks, tmp_p
 def test_a_gif_has_a_grid_a_state_and_holds_the_last(tmp_path, channels):
     levels = np.arange(0, 250, 50, np.uint8)
     trajectories = np.broadcast_to(levels[:, None, None, None], (4, 5, 64, 64, channels))
-    serving.write_gif(trajectories, tmp_path / "way.gif")
+    serving.write_gif(trajectories, tmp_path / "way.gif", "made by a model")
     assert [path.name for path in tmp_path.iterdir()] == ["way.gif"]
     with Image.open(tmp_path / "way.gif") as gif:
         assert (gif.format, gif.n_frames, gif.info["loop"]) == ("GIF", 5, 0)
+        assert gif.info["comment"] == b"made by a model"
         durations = []
         for state in range(5):
             gif.seek(state)
