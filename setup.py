@@ -34,7 +34,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
     packages=find_packages(
-        include=["pipeline*", "components*", "trainer*", "data*"],
+        include=["iadb", "pipeline*", "components*", "trainer*", "data*"],
     ),
     package_data={
         "pipeline": ["presets/*.yaml", "schema.pbtxt"],

@@ -8,6 +8,7 @@ from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions
 from trainer.serving.onnx_network import write_network
 from trainer.serving.sampler import Sampler
+from trainer.serving.translator import Translator
 
 SHAPE = (8, 8, 1)
 OPTIONS = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
@@ -32,8 +33,22 @@ def write_sampler(folder, network=None, shape=SHAPE, labels=(), precision="float
     sampler = Sampler(
         network, shape, solver, options.nb_step, labels, options.guidance, options.limits
     )
-    sampler.save(str(folder), metadata(options, precision))
+    sampler.save(str(folder), {**metadata(options, precision), "shape": shape})
     return sampler
+
+
+def write_translator(folder, source, shape=SHAPE, **sample):
+    """Writes a model that translates; returns it. `source` as of Translator."""
+    options = SampleOptions(**{"nb_step": 3, **sample})
+    keras.utils.set_random_seed(0)
+    network = build_unet(OPTIONS, shape, source_channels=source.seen_channels(shape[-1]))
+    randomize(network, 0.1)
+    translator = Translator(
+        source, network, shape, options.solver, options.nb_step, limits=options.limits
+    )
+    about = {**metadata(options), "shape": shape, "source": source.model_dump()}
+    translator.save(str(folder), about)
+    return translator
 
 
 def metadata(sample, precision="float32"):

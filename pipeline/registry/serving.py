@@ -119,6 +119,7 @@ def draw_samples(
     *,
     light: bool = True,
     warn: Callable[[str], None] = _log.warning,
+    draw: Draw | None = None,
 ) -> np.ndarray:
     """Draws images, uint8 [N, H, W, C], one for each seed.
 
@@ -131,12 +132,13 @@ def draw_samples(
         light: draw on the CPU without TensorFlow, if the network is beside the model as ONNX and
             onnxruntime is installed.
         warn: is called with one line if that network cannot be used, and TensorFlow draws.
+        draw: the model, if `load_drawing` has loaded it already.
 
     Raises:
         TooManyStepsError: nb_step exceeds the limits of the model.
     """
-    nb_step, batch_size = _within_limits(model, nb_step, batch_size)
-    draw = _load("generate", model, light, warn)
+    nb_step, batch_size = within_limits(model, nb_step, batch_size)
+    draw = draw or load_drawing("generate", model, light, warn)
     return np.concatenate([*_in_batches(draw, seeds, nb_step, batch_size, label)])
 
 
@@ -149,14 +151,15 @@ def draw_trajectories(
     *,
     light: bool = True,
     warn: Callable[[str], None] = _log.warning,
+    draw: Draw | None = None,
 ) -> np.ndarray:
     """Draws the trajectories from noise to image, uint8 [N, T, H, W, C], one for each seed.
 
     T is nb_step + 1, or GIF_FRAMES where those are fewer: then states are left out evenly, but
     never the noise or the image. The arguments are those of `draw_samples`.
     """
-    nb_step, batch_size = _within_limits(model, nb_step, batch_size)
-    draw = _load("trajectory", model, light, warn)
+    nb_step, batch_size = within_limits(model, nb_step, batch_size)
+    draw = draw or load_drawing("trajectory", model, light, warn)
     trajectories = []
     for states in _in_batches(draw, seeds, nb_step, batch_size, label):
         length = states.shape[1]
@@ -165,8 +168,12 @@ def draw_trajectories(
     return np.concatenate(trajectories)
 
 
-def _within_limits(model: Path, nb_step: int | None, batch_size: int) -> tuple[int, int]:
-    """The steps and the batch size to ask a model for."""
+def within_limits(model: Path, nb_step: int | None, batch_size: int) -> tuple[int, int]:
+    """The steps and the batch size to ask a model for.
+
+    Raises:
+        TooManyStepsError: nb_step exceeds the limits of the model.
+    """
     metadata = read_metadata(model)
     nb_step = nb_step or metadata["nb_step"]
     if "limits" in metadata:
@@ -175,8 +182,10 @@ def _within_limits(model: Path, nb_step: int | None, batch_size: int) -> tuple[i
     return nb_step, batch_size
 
 
-def _load(name: str, model: Path, light: bool, warn: Callable[[str], None]) -> Draw:
-    """A signature of a model, `generate` or `trajectory`."""
+def load_drawing(
+    name: str, model: Path, light: bool = True, warn: Callable[[str], None] = _log.warning
+) -> Draw:
+    """Loads a signature of a model, `generate` or `trajectory`; see `draw_samples`."""
     if light and has_network(model):
         try:
             with phase("loading the model"):

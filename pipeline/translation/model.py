@@ -1,4 +1,4 @@
-"""A model that translates, as the commands use it."""
+"""A SavedModel as the commands use it, and one that translates."""
 
 import os
 from collections.abc import Mapping
@@ -24,7 +24,37 @@ def find_source(model: AnyPath) -> Source | None:
     return Source.model_validate(source) if source else None
 
 
-class TranslatingModel:
+class LoadedModel:
+    """A SavedModel whose signatures are called by name."""
+
+    def __init__(self, model: AnyPath) -> None:
+        """Loads the SavedModel in a folder."""
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
+        with phase("starting TensorFlow"):
+            import tensorflow as tf
+        with phase("loading the model"):
+            self._model = tf.saved_model.load(str(model))
+
+    def call(self, signature: str, rows: Mapping[str, Any]) -> Any:
+        """Calls a signature with those of the inputs that it takes; returns its one output.
+
+        Args:
+            signature: its name.
+            rows: arrays by input. A seed is left out where the model takes none, for example.
+
+        Raises:
+            tf.errors.InvalidArgumentError: the request is bad.
+        """
+        import tensorflow as tf
+
+        function = self._model.signatures[signature]
+        taken = function.structured_input_signature[1]
+        given = {name: tf.constant(rows[name], spec.dtype) for name, spec in taken.items()}
+        (output,) = function(**given).values()
+        return output.numpy()
+
+
+class TranslatingModel(LoadedModel):
     """A SavedModel that translates sources.
 
     Attributes:
@@ -51,26 +81,4 @@ class TranslatingModel:
         self.labels: list[str] = metadata.get("labels", [])
         self.nb_step: int = metadata["nb_step"]
         self.limits = LimitOptions.model_validate(metadata["limits"])
-        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
-        with phase("starting TensorFlow"):
-            import tensorflow as tf
-        with phase("loading the model"):
-            self._model = tf.saved_model.load(str(model))
-
-    def call(self, signature: str, rows: Mapping[str, Any]) -> Any:
-        """Calls a signature with those of the inputs that it takes; returns its one output.
-
-        Args:
-            signature: its name.
-            rows: arrays by input. A seed is left out where the model takes none, for example.
-
-        Raises:
-            tf.errors.InvalidArgumentError: the request is bad.
-        """
-        import tensorflow as tf
-
-        function = self._model.signatures[signature]
-        taken = function.structured_input_signature[1]
-        given = {name: tf.constant(rows[name], spec.dtype) for name, spec in taken.items()}
-        (output,) = function(**given).values()
-        return output.numpy()
+        super().__init__(model)

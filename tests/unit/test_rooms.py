@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-PACKAGES = ("components", "data", "pipeline", "trainer")
+PACKAGES = ("components", "data", "iadb", "pipeline", "trainer")
 FILES = {
     ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"): path
     for package in PACKAGES
@@ -33,7 +33,7 @@ LAYERS = (
     "pipeline.graph pipeline.terminal",
     "pipeline.estimate",
     "pipeline.cluster pipeline.evaluation pipeline.monitoring pipeline.run pipeline.translation",
-    "pipeline.unattended",
+    "iadb pipeline.unattended",
     "pipeline.commands",
     "pipeline.cli",
 )

@@ -1,0 +1,258 @@
+"""A pushed model: images from seeds, from noise, from other images, and back."""
+
+import io
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from components.atomic_pusher.versions import SAVED_MODEL
+from pipeline.registry import serving
+from pipeline.translation.model import LoadedModel, TranslatingModel, find_source
+from pipeline.workspace import Workspace
+from trainer.common.image_grid import encode_png
+from trainer.light.noise import noise_from_seeds
+from trainer.limit_options import LimitOptions
+
+PARALLEL = 1e-4  # radians: below, an arc is a line
+FLOAT_BATCH = 64  # images that are transported or inverted at a time
+
+
+def load(folder: str | os.PathLike[str]) -> "Model":
+    """Opens the newest model of a workspace, or the model in a folder.
+
+    Args:
+        folder: a workspace, a version in its folder `serving`, or any copy of one.
+
+    Raises:
+        ValueError: the folder is neither, or the workspace has no model yet.
+    """
+    folder = Path(folder)
+    is_model = (folder / SAVED_MODEL).is_file()
+    try:
+        model = serving.find_model(Workspace(folder).serving, folder if is_model else None)
+    except serving.NoModelError as error:
+        raise ValueError(str(error)) from None
+    return Model(model)
+
+
+class Model:
+    """A model that draws images from noise, or translates images.
+
+    The conditional ones take a `label`, the name of a class in `labels`, or an empty string for any
+    class. An image depends on its seed alone, so a count may grow without changing the first ones.
+
+    Attributes:
+        folder: where its SavedModel is.
+        metadata: how it was made (assets.extra/iadb.json).
+        shape: (H, W, C) of its images.
+        labels: names of its classes; empty if it takes no label.
+        nb_step: the number of solver steps where none is given.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.metadata: dict[str, Any] = serving.read_metadata(folder)
+        self.shape: tuple[int, int, int] = tuple(self.metadata["shape"])
+        self.labels: list[str] = self.metadata.get("labels", [])
+        self.nb_step: int = self.metadata["nb_step"]
+        self._source = find_source(folder)
+
+    def __repr__(self) -> str:
+        return f"iadb.load({str(self.folder)!r})"
+
+    def sample(
+        self, count: int = 16, *, seed: int = 0, nb_step: int | None = None, label: str = ""
+    ) -> np.ndarray:
+        """Draws images, uint8 [count, H, W, C], of the seeds from `seed` on.
+
+        Raises:
+            ValueError: the model translates, does not know the label, or takes fewer steps.
+        """
+        self._check("sample", label)
+        return serving.draw_samples(
+            self.folder, range(seed, seed + count), nb_step, label=label, draw=self._generate
+        )
+
+    def trajectory(
+        self, count: int = 1, *, seed: int = 0, nb_step: int | None = None, label: str = ""
+    ) -> np.ndarray:
+        """Draws the states from noise to image, uint8 [count, T, H, W, C]; at most 50 of each.
+
+        Raises:
+            ValueError: as of `sample`.
+        """
+        self._check("trajectory", label)
+        return serving.draw_trajectories(
+            self.folder, range(seed, seed + count), nb_step, label=label, draw=self._trajectory
+        )
+
+    def noise(self, count: int = 1, *, seed: int = 0) -> np.ndarray:
+        """Returns the x0 of seeds, float32 [count, H, W, C]."""
+        return noise_from_seeds(np.arange(seed, seed + count), self.shape)
+
+    def transport(
+        self, x0: np.ndarray, *, nb_step: int | None = None, label: str = ""
+    ) -> np.ndarray:
+        """Maps x0, float32 [N, H, W, C], to images, uint8 [N, H, W, C].
+
+        Raises:
+            ValueError: as of `sample`, or x0 has another shape.
+        """
+        self._check("transport", label, x0)
+        x1 = self._solve("transport", "x0", np.asarray(x0, np.float32), nb_step, label)
+        return np.round((np.clip(x1, -1, 1) + 1) * 127.5).astype(np.uint8)
+
+    def invert(
+        self, images: np.ndarray, *, nb_step: int | None = None, label: str = ""
+    ) -> np.ndarray:
+        """Maps images, uint8 [N, H, W, C], to the x0, float32 [N, H, W, C], that leads to them.
+
+        Raises:
+            ValueError: as of `sample`, or the images have another shape or type.
+        """
+        self._check("invert", label, images)
+        if np.asarray(images).dtype != np.uint8:
+            raise ValueError(f"expected images of type uint8, got {np.asarray(images).dtype}")
+        return self._solve("invert", "image", np.asarray(images), nb_step, label)
+
+    def interpolate(
+        self,
+        first: int | np.ndarray,
+        last: int | np.ndarray,
+        count: int = 8,
+        *,
+        nb_step: int | None = None,
+        label: str = "",
+    ) -> np.ndarray:
+        """Draws images, uint8 [count, H, W, C], on the way from one to another.
+
+        Their x0 lie on the arc between two, since noise on the straight line would be too weak
+        (Song et al., "Denoising Diffusion Implicit Models", 2021, section 5.3).
+
+        Args:
+            first, last: seeds, or x0 as `invert` returns them, float32 [H, W, C].
+            count: number of images, both ends included.
+            nb_step, label: as of `sample`.
+
+        Raises:
+            ValueError: as of `transport`.
+        """
+        ends = [self.noise(seed=x)[0] if np.ndim(x) == 0 else np.asarray(x) for x in (first, last)]
+        self._check("interpolate", label, np.stack(ends))
+        return self.transport(_arc(*ends, count), nb_step=nb_step, label=label)
+
+    def translate(
+        self,
+        images: Sequence[str | os.PathLike[str] | bytes | np.ndarray],
+        *,
+        seed: int = 0,
+        label: str = "",
+    ) -> np.ndarray:
+        """Translates images, as `iadb translate` does.
+
+        Args:
+            images: paths or contents of PNG or JPEG files, or arrays uint8 [height, width, C] of
+                any size, with C 1, 3 or, with a hole, 4.
+            seed: of the first result, where a source has several; those of the others follow.
+            label: of all results, for a conditional model.
+
+        Returns:
+            uint8 [N, H, W, C].
+
+        Raises:
+            ValueError: the model does not translate, does not know the label, or a file is no
+                such image.
+        """
+        if not self._source:
+            raise ValueError(f"{self!r} draws images from noise; it translates none")
+        self._check_label(label)
+        files = [_read(image) for image in images]
+        size = LimitOptions.model_validate(self.metadata["limits"]).images
+        results = [
+            _pixels(result, self.shape)
+            for start in range(0, len(files), size)
+            for result in self._translate(files[start : start + size], seed + start, label)
+        ]
+        return np.stack(results) if results else np.empty((0, *self.shape), np.uint8)
+
+    def _check(self, name: str, label: str, rows: np.ndarray | None = None) -> None:
+        if self._source:
+            raise ValueError(f"{self!r} translates images: call translate, not {name}")
+        self._check_label(label)
+        if rows is not None and np.shape(rows)[1:] != self.shape:
+            raise ValueError(
+                f"expected rows of shape {self.shape}, got an array of shape {np.shape(rows)}"
+            )
+
+    def _check_label(self, label: str) -> None:
+        if label:
+            serving.check_label(self.folder, label)
+
+    def _solve(
+        self, signature: str, name: str, rows: np.ndarray, nb_step: int | None, label: str
+    ) -> np.ndarray:
+        nb_step, size = serving.within_limits(self.folder, nb_step, FLOAT_BATCH)
+        results = [np.empty((0, *self.shape), np.float32)]
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            inputs = {name: batch, "nb_step": nb_step, "label": [label] * len(batch)}
+            results.append(self._saved_model.call(signature, inputs))
+        return np.concatenate(results)
+
+    def _translate(self, files: list[bytes], seed: int, label: str) -> list[bytes]:
+        import tensorflow as tf
+
+        rows = {
+            "image_bytes": files,
+            "seed": range(seed, seed + len(files)),
+            "label": [label] * len(files),
+        }
+        try:
+            return list(self._translator.call("serving_default", rows))
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(error.message) from None
+
+    @cached_property
+    def _generate(self) -> serving.Draw:
+        return serving.load_drawing("generate", self.folder)
+
+    @cached_property
+    def _trajectory(self) -> serving.Draw:
+        return serving.load_drawing("trajectory", self.folder)
+
+    @cached_property
+    def _saved_model(self) -> LoadedModel:
+        return LoadedModel(self.folder)
+
+    @cached_property
+    def _translator(self) -> TranslatingModel:
+        return TranslatingModel(self.folder)
+
+
+def _arc(first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
+    """`count` points on the arc between two, spherical linear interpolation."""
+    share = np.linspace(0, 1, count)[:, None, None, None]
+    norms = np.linalg.norm(first) * np.linalg.norm(last)
+    angle = np.arccos(np.clip(np.sum(first * last) / max(norms, 1e-12), -1, 1))
+    if angle < PARALLEL or np.pi - angle < PARALLEL:
+        return ((1 - share) * first + share * last).astype(np.float32)
+    weights = np.sin((1 - share) * angle), np.sin(share * angle)
+    return ((weights[0] * first + weights[1] * last) / np.sin(angle)).astype(np.float32)
+
+
+def _read(image: str | os.PathLike[str] | bytes | np.ndarray) -> bytes:
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, np.ndarray):
+        return encode_png(image)
+    return Path(image).read_bytes()
+
+
+def _pixels(png: bytes, shape: tuple[int, int, int]) -> np.ndarray:
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image).reshape(shape)

@@ -1,0 +1,146 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import iadb
+from pipeline.registry import serving
+from tests.exported_models import write_sampler, write_translator, write_with_network
+from trainer.common.image_grid import encode_png
+from trainer.source.options import Source
+
+SHAPE = (8, 8, 3)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workspace")
+    write_sampler(folder / "serving" / "1", shape=SHAPE, limits={"images": 16})
+    write_with_network(
+        folder / "serving" / "2", shape=SHAPE, labels=["cat", "dog"], limits={"images": 16}
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(workspace):
+    return iadb.load(workspace)
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("translator")
+    write_translator(folder, Source(degrade="gray"), SHAPE, limits={"images": 16})
+    return iadb.load(folder)
+
+
+def test_the_newest_model_of_a_workspace_is_opened_or_the_one_that_is_named(workspace):
+    assert iadb.load(str(workspace)).folder == workspace / "serving" / "2"
+    assert iadb.load(workspace / "serving" / "1").labels == []
+
+
+def test_a_model_says_what_it_draws(model):
+    assert (model.shape, model.labels) == (SHAPE, ["cat", "dog"])
+    assert model.nb_step == model.metadata["nb_step"]
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_a_folder_without_a_model_is_reported(tmp_path, name):
+    with pytest.raises(ValueError, match=r"no model in .*; `iadb run` pushes one"):
+        iadb.load(tmp_path / name)
+
+
+def test_samples_are_those_of_the_command(model):
+    images = model.sample(20, seed=3, label="dog")
+    expected = serving.draw_samples(model.folder, range(3, 23), label="dog")
+    np.testing.assert_array_equal(images, expected)
+    assert (images.dtype, images.shape) == (np.uint8, (20, *SHAPE))
+
+
+def test_the_noise_of_a_seed_leads_to_its_sample(model):
+    x0 = model.noise(20, seed=3)
+    images = model.transport(x0, label="dog")
+    difference = images.astype(int) - model.sample(20, seed=3, label="dog")
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_trajectory_ends_at_the_sample(model):
+    states = model.trajectory(2, seed=3, nb_step=5)
+    assert states.shape == (2, 6, *SHAPE)
+    np.testing.assert_array_equal(states[:, -1], model.sample(2, seed=3, nb_step=5))
+
+
+def test_an_inverted_sample_leads_back_to_itself(model):
+    images = model.sample(6, seed=3, nb_step=64)
+    back = model.transport(model.invert(images, nb_step=64), nb_step=64)
+    assert np.median(np.abs(back.astype(int) - images)) <= 1
+
+
+def test_the_way_between_two_seeds_has_their_samples_at_its_ends(model):
+    way = model.interpolate(3, 5, 4)
+    assert way.shape == (4, *SHAPE)
+    ends = np.stack([model.sample(1, seed=3)[0], model.sample(1, seed=5)[0]])
+    assert np.abs(way[[0, -1]].astype(int) - ends).max() <= 1
+    between = model.interpolate(model.noise(seed=3)[0], 5, 4)
+    np.testing.assert_array_equal(between, way)
+
+
+def test_noise_on_the_way_is_as_strong_as_at_its_ends():
+    from iadb.model import _arc
+
+    first, last = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype(np.float32)
+    norms = np.linalg.norm(_arc(first, last, 5).reshape(5, -1), axis=1)
+    np.testing.assert_allclose(norms, norms.mean(), rtol=0.05)
+    np.testing.assert_allclose(_arc(first, first, 3), [first] * 3)
+
+
+def test_images_of_any_size_and_files_are_translated(translator, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
+    (tmp_path / "image.png").write_bytes(encode_png(image))
+    given = [image, encode_png(image), tmp_path / "image.png", image[:9, :9], image]
+    results = translator.translate(given, seed=7)
+    assert (results.dtype, results.shape) == (np.uint8, (5, *SHAPE))
+    many = translator.translate([image] * 20, seed=7)  # more than one request may hold
+    assert np.abs(many[:2].astype(int) - results[:2]).max() <= 1
+    assert np.abs(many[-1].astype(int) - translator.translate([image], seed=26)[0]).max() <= 1
+    assert translator.translate([]).shape == (0, *SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda model: model.sample(label="cow"), "label 'cow': unknown"),
+        (lambda model: model.sample(nb_step=9999), "9999 solver steps: .* takes at most"),
+        (lambda model: model.transport(np.zeros([8, 8, 3])), r"expected rows of shape \(8, 8, 3\)"),
+        (lambda model: model.invert(np.zeros([1, 8, 8, 3])), "expected images of type uint8"),
+        (lambda model: model.translate([]), "draws images from noise; it translates none"),
+    ],
+)
+def test_what_a_model_cannot_do_is_one_line(model, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(model)
+
+
+def test_a_translator_does_not_draw_and_says_which_file_is_no_image(translator):
+    with pytest.raises(ValueError, match="translates images: call translate, not sample"):
+        translator.sample()
+    with pytest.raises(ValueError, match="row 1: neither a PNG nor a JPEG"):
+        translator.translate([encode_png(np.zeros([8, 8, 3], np.uint8)), b"text"])
+
+
+def test_samples_need_no_tensorflow_beside_a_network(workspace):
+    program = f"""import sys
+sys.modules["tensorflow"] = None  # its import fails
+import iadb
+print(iadb.load({str(workspace)!r}).sample(2).shape)"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "(2, 8, 8, 3)", done.stderr
+
+
+def test_the_keras_model_has_the_same_door():
+    from trainer.iadb import IADBModel
+
+    assert iadb.IADBModel is IADBModel
+    with pytest.raises(AttributeError, match="no attribute 'IADB'"):
+        iadb.IADB  # noqa: B018
