@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 ONNX = ["onnx>=1.18,<2", "onnxruntime>=1.22,<2", "tf2onnx==1.17.0"]
 TEST = [
     "flask-cors==6.0.5",
+    "huggingface-hub==2.4.0",
     "kubernetes-validate==1.37.0",
     "moto[s3]==5.2.5",
     "pytest==9.2.0",
@@ -39,6 +40,7 @@ setup(
     package_data={
         "pipeline": ["presets/*.yaml", "schema.pbtxt"],
         "pipeline.monitoring.dashboard": ["templates/*"],
+        "pipeline.monitoring.model_card": ["card.md.j2"],
         "components.image_example_gen.near_duplicates": ["near_duplicates.html.j2"],
         "components.sample_evaluator.report": ["report.html.j2", "report.css.j2"],
     },

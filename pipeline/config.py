@@ -6,7 +6,7 @@ do (`train.steps=500`). Errors are reported before anything starts, one line per
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -61,6 +61,12 @@ class DataConfig(ImageOptions, WindowOptions):
         None,
         description="derive a source from every image, which the model learns to translate back: "
         f"{ALLOWED}; unset: images are drawn from noise alone",
+    )
+
+    license: Annotated[str, Field(pattern=r"^[\x20-\x7e]{1,100}$")] | None = Field(
+        None,
+        description="license of the images, for the model card: an identifier such as cc-by-4.0, "
+        "or one line of text",
     )
 
     @model_validator(mode="after")

@@ -247,6 +247,7 @@ def _training_nodes(
             "resolution": from_sides(config.data.resolution),
             "channels": config.data.channels,
             "split": _split(config),
+            **({"license": config.data.license} if config.data.license else {}),
             "checkpoints": locations.checkpoints,
             "latest_samples": locations.latest_samples,
             "source_hash": source_hash(TRAINING),

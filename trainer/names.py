@@ -5,3 +5,4 @@ METADATA = "assets.extra/iadb.json"
 WARM_UP = "assets.extra/tf_serving_warmup_requests"  # except this one, by its name
 NETWORK = "assets.extra/network.onnx"  # the network alone, as ONNX
 FINGERPRINT = "fingerprint.pb"  # by TensorFlow, with a random id for each SavedModel
+MODEL_CARD = "MODEL_CARD.md"  # in a pushed version

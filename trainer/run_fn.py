@@ -40,8 +40,9 @@ def run_fn(fn_args: FnArgs) -> None:
         fn_args: as TFX fills them. `custom_config` holds the sections `model`, `train` and `sample`
             as dictionaries, `source` (Source) where images have sources, `resolution` and
             `channels` of the images, `split` (the configuration keys that determine which images
-            are held out), `checkpoints` (a folder that survives a failed run, whose outputs TFX
-            deletes), `latest_samples` (a PNG, rewritten as the training goes on) and `source_hash`.
+            are held out), `license` of the images if one is stated, `checkpoints` (a folder that
+            survives a failed run, whose outputs TFX deletes), `latest_samples` (a PNG, rewritten as
+            the training goes on) and `source_hash`.
             `base_model` is the sampler of the model that a warm start begins from.
 
     Raises:
@@ -92,6 +93,8 @@ def run_fn(fn_args: FnArgs) -> None:
         "source_hash": config["source_hash"],
         "version": importlib.metadata.version("iadb-tfx"),
     }
+    if license_of_images := config.get("license"):
+        metadata["license"] = license_of_images
     if data.source:
         metadata["source"] = data.source.model_dump()
     exported = exported_model(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.registry.models import RegisteredModel
 
 MAX_REASON = 500  # characters
+SHOWN = 120  # characters of why a model is not blessed; --json has all
 
 
 def _one_line(ctx: click.Context, parameter: click.Parameter, text: str) -> str:
@@ -91,10 +93,13 @@ def promote(model: int, workspace: Workspace, reason: str) -> None:
     workspace.check_exists()
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
+    from pipeline.monitoring.model_card import write as model_card
     from pipeline.registry import live_model
 
     with showing(make_console(), f"promoting {model}"):
         live = live_model.promote(workspace, model, reason)
+        if isinstance(live, Path):  # a local workspace, whose records the card is made of
+            model_card.write_missing(workspace)
     click.echo(f"live: {live}")
 
 
@@ -141,6 +146,8 @@ def _print_models(models: "Sequence[RegisteredModel]") -> None:
 def _state(model: "RegisteredModel") -> str:
     from rich.markup import escape
 
+    from trainer.common.text import shorten
+
     live = "[bold green]live[/], " if model.live else ""
     verdict = model.verdict
     if verdict == "withdrawn":
@@ -151,4 +158,4 @@ def _state(model: "RegisteredModel") -> str:
         return f"{live}not judged"
     if verdict == "blessed":
         return f"{live}[green]blessed[/]"
-    return f"{live}[red]not blessed[/]: {escape(model.reason or 'no reason')}"
+    return f"{live}[red]not blessed[/]: {escape(shorten(model.reason or 'no reason', SHOWN))}"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.shared_options import WORKSPACE, OutputFile, UserPath
+from pipeline.commands.shared_options import SEED, WORKSPACE, OutputFile, UserPath
 from pipeline.workspace import Workspace
 
+ROWS = 16  # of source, result and image below each other
 MODEL = click.option(
     "--model",
     type=UserPath(),
@@ -20,7 +21,7 @@ MODEL = click.option(
 @WORKSPACE
 @MODEL
 @click.option("--count", default=64, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="First seed.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="First seed.")
 @click.option("--steps", type=click.IntRange(1, 10_000), help="Solver steps; default: the model's.")
 @click.option(
     "--label", default="", metavar="NAME", help="Class to draw, if the model is conditional."
@@ -30,11 +31,11 @@ MODEL = click.option(
     "--output",
     default="samples.png",
     show_default=True,
-    type=OutputFile(),
+    type=OutputFile(".png"),
 )
 @click.option(
     "--gif",
-    type=OutputFile(),
+    type=OutputFile(".gif"),
     help="Also write the path from noise to image as an animated GIF.",
 )
 def sample(
@@ -114,7 +115,8 @@ def _show_translations(
     ):
         rows = draw_rows(workspace, model, count, seed, steps, label)
         mark = serving.mark(model, range(seed, seed + len(rows)))
-        serving.write_grid(rows.reshape(-1, *rows.shape[2:]), output, mark, columns=3)
+        columns = 3 * (1 + (len(rows) - 1) // ROWS)
+        serving.write_grid(rows.reshape(-1, *rows.shape[2:]), output, mark, columns)
     click.echo(f"{len(rows)} held-out images translated by {model}, from seed {seed}: {output}")
 
 

@@ -31,17 +31,33 @@ class UserPath(click.Path):
         return super().convert(os.path.expanduser(value), param, ctx)
 
 
-class OutputFile(UserPath):
-    """A file to write: its folder must exist before the work for it begins."""
-
-    def __init__(self) -> None:
-        super().__init__(dir_okay=False)
+class OutputPath(UserPath):
+    """A file or folder to write: where it will lie must exist before the work for it begins."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Returns the path, or reports that its folder is missing."""
+        """Returns the path, or reports that the folder above it is missing."""
         path = super().convert(value, param, ctx)
         if not path.parent.is_dir():
             self.fail(f"no folder {path.parent}", param, ctx)
+        return path
+
+
+class OutputFile(OutputPath):
+    """A file to write.
+
+    Args:
+        suffix: the only one that its name may have, such as `.png`; empty for any.
+    """
+
+    def __init__(self, suffix: str = "") -> None:
+        super().__init__(dir_okay=False)
+        self._suffix = suffix
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Returns the path, or reports that its name has another end."""
+        path = super().convert(value, param, ctx)
+        if self._suffix and path.suffix.lower() not in ("", self._suffix):
+            self.fail(f"{path.name}: only {self._suffix} files are written", param, ctx)
         return path
 
 
@@ -57,6 +73,7 @@ METADATA_URL = "postgresql://USER@HOST:PORT/DATABASE"
 DATA = click.option(
     "--data", "folder", metavar="FOLDER", help="Image folder; short for --set data.folder=FOLDER."
 )
+SEED = click.IntRange(0, 10**18)  # those after it are int64 as well
 LAST = click.option(
     "--last", default=20, show_default=True, type=click.IntRange(1), help="How many to list."
 )

@@ -7,7 +7,7 @@ import click
 
 from pipeline import failures
 from pipeline.commands.sample import MODEL
-from pipeline.commands.shared_options import WORKSPACE, UserPath
+from pipeline.commands.shared_options import SEED, WORKSPACE, UserPath
 from pipeline.workspace import Workspace
 from trainer.common.text import quantity
 
@@ -24,7 +24,7 @@ from trainer.common.text import quantity
     type=UserPath(file_okay=False),
     help="Folder for the results, NAME.png each; made if it is missing.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="First seed.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="First seed.")
 @click.option(
     "--answers",
     default=1,

@@ -57,7 +57,14 @@ class Story:
         """Writes the files of a run's evaluation."""
         images = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), np.uint8)
         metrics = {
-            "metrics": {"kid": {"larger_is_better": False, "train": -0.0009, "noise": 1.9524}}
+            "metrics": {
+                "kid": {
+                    "candidate": 0.0123,
+                    "larger_is_better": False,
+                    "train": -0.0009,
+                    "noise": 1.9524,
+                }
+            }
         }
         for name, content in (
             ("report.html", f"<title>{run}</title>".encode()),

@@ -1,0 +1,133 @@
+"""The card beside each version, from the records of a workspace with hostile text everywhere."""
+
+import json
+import re
+
+import pytest
+import yaml
+from dashboard_story import HOSTILE, record_everything
+from huggingface_hub import ModelCard
+
+from pipeline.monitoring.model_card.hub import HubError, lay_out
+from pipeline.monitoring.model_card.write import write_missing
+from pipeline.workspace import Workspace
+from trainer.names import METADATA, MODEL_CARD
+
+
+@pytest.fixture
+def version(story):
+    """The folder of the version that a story pushed, with the metadata of a training."""
+    record_everything(story, HOSTILE)
+    (folder,) = (each for each in story.workspace.serving.iterdir() if each.name.isdigit())
+    about = {"shape": [8, 8, 1], "version": "0.1.0", "nfe": 32, "weights": "0123456789abcdef"}
+    write_about(folder, **about, labels=[HOSTILE])
+    return folder
+
+
+def write_about(folder, **about):
+    known = json.loads((folder / METADATA).read_text())
+    (folder / METADATA).write_text(json.dumps({**known, **about}))
+
+
+def card_of(story, version):
+    write_missing(story.workspace)
+    return (version / MODEL_CARD).read_text("utf-8")
+
+
+def head_of(card):
+    return yaml.safe_load(card.split("---\n")[1])
+
+
+def test_a_card_tells_data_training_metrics_and_how_to_load(story, version):
+    card = card_of(story, version)
+    for expected in (
+        "8x8 in gray",
+        "| images | 1,797, including 0 duplicates |",
+        "| kid | ",
+        "0123456789abcdef",
+        "network evaluations per image | 32",
+        "tf.saved_model.load",
+        "trainedAlgorithmicMedia",
+    ):
+        assert expected in card, expected
+
+
+def test_the_samples_of_the_evaluation_are_beside_the_card(story, version):
+    assert "(samples.png)" in card_of(story, version)
+    assert (version / "samples.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_head_has_license_task_and_metrics(story, version):
+    write_about(version, license="cc-by-4.0")
+    head = head_of(card_of(story, version))
+    assert head["license"] == "cc-by-4.0" and "license_name" not in head
+    assert head["pipeline_tag"] == "unconditional-image-generation"
+    (result,) = head["model-index"][0]["results"]
+    assert {metric["type"] for metric in result["metrics"]} == {"kid"}
+
+
+def test_a_license_without_an_identifier_is_named(story, version):
+    write_about(version, license="Ask the photographer: <mail>")
+    head = head_of(card_of(story, version))
+    assert (head["license"], head["license_name"]) == ("other", "Ask the photographer: <mail>")
+
+
+def test_the_hub_reads_the_metrics_of_a_card(story, version):
+    card_of(story, version)
+    found = ModelCard.load(version / MODEL_CARD).data
+    assert [(each.metric_type, each.metric_value) for each in found.eval_results] == [
+        ("kid", 0.0123)
+    ]
+    assert found.pipeline_tag == "unconditional-image-generation"
+
+
+def test_a_model_that_translates_says_so(story, version):
+    write_about(version, source={"use": "condition"}, labels=[])
+    card = card_of(story, version)
+    assert head_of(card)["pipeline_tag"] == "image-to-image"
+    assert "Translates images" in card and "image_bytes=files" in card
+
+
+def test_text_from_data_becomes_no_markup_and_no_further_line(story, version):
+    card = card_of(story, version)
+    assert not re.search(r"(?<!\\)<(script|img)", card)
+    assert "\x1b" not in card and "\u202e" not in card
+    row = next(line for line in card.splitlines() if line.startswith("| verdict"))
+    assert "script" in row and row.endswith(" |")
+
+
+def test_the_folder_for_the_hub_has_the_card_as_readme_and_the_model(story, version, tmp_path):
+    lay_out(version, tmp_path / "hub", story.workspace)
+    assert (tmp_path / "hub" / "README.md").read_text() == card_of(story, version)
+    assert (tmp_path / "hub" / METADATA).read_bytes() == (version / METADATA).read_bytes()
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_nothing_in_a_folder_is_replaced(story, version, tmp_path):
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "mine.txt").touch()
+    with pytest.raises(HubError, match="name a new folder with -o"):
+        lay_out(version, tmp_path / "hub", story.workspace)
+
+
+def test_a_version_of_another_workspace_is_reported(version, tmp_path):
+    with pytest.raises(HubError, match=r"has no MODEL_CARD.md, .* --workspace"):
+        lay_out(version, tmp_path / "hub", Workspace(tmp_path / "other"))
+    assert not (tmp_path / "hub").exists()
+
+
+def test_a_card_that_is_there_stays_as_it_is(story, version):
+    card_of(story, version)
+    (version / MODEL_CARD).write_text("mine")
+    assert card_of(story, version) == "mine"
+
+
+def test_a_version_that_no_training_made_gets_none(story, version):
+    write_about(version, shape=None)
+    write_missing(story.workspace)
+    assert not (version / MODEL_CARD).exists()
+
+
+def test_a_workspace_without_versions_has_nothing_to_write(story):
+    write_missing(story.workspace)
+    assert not story.workspace.serving.exists()
