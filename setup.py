@@ -38,7 +38,7 @@ setup(
         include=["iadb", "pipeline*", "components*", "trainer*", "data*"],
     ),
     package_data={
-        "pipeline": ["presets/*.yaml", "schema.pbtxt"],
+        "pipeline": ["presets/*.yaml", "schema.pbtxt", "schema_of_sources.pbtxt"],
         "pipeline.monitoring.dashboard": ["templates/*"],
         "pipeline.monitoring.model_card": ["card.md.j2"],
         "components.image_example_gen.near_duplicates": ["near_duplicates.html.j2"],

@@ -57,6 +57,15 @@ class DataConfig(ImageOptions, WindowOptions):
         "with it as well as with the held-out images of its own data, in metrics named kid@holdout",
     )
 
+    source: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of images, or a URI, that the model learns to translate to those of "
+        "folder; the source of an image has the same relative path, up to the ending",
+    )
+    holdout_source: str | None = Field(
+        None, min_length=1, description="the sources of the images of holdout, like source"
+    )
     degrade: DegradationText | None = Field(
         None,
         description="derive a source from every image, which the model learns to translate back: "
@@ -68,6 +77,20 @@ class DataConfig(ImageOptions, WindowOptions):
         description="license of the images, for the model card: an identifier such as cc-by-4.0, "
         "or one line of text",
     )
+
+    @model_validator(mode="after")
+    def _sources_are_complete(self) -> "DataConfig":
+        if self.source and self.degrade:
+            raise ValueError(
+                f"source={shorten(self.source)} and degrade={self.degrade} are both set; sources "
+                "are either files or derived from the images"
+            )
+        if bool(self.holdout_source) != bool(self.holdout and self.source):
+            raise ValueError(
+                "holdout_source must be set where source and holdout are, and only there: it holds "
+                "the sources of the images of holdout"
+            )
+        return self
 
     @model_validator(mode="after")
     def _spans_have_a_pattern(self) -> "DataConfig":
@@ -196,8 +219,16 @@ class PipelineConfig(Options):
         if self.source is None:
             if self.model.source != "condition":
                 raise ValueError(
-                    f"model.source={self.model.source} needs data.degrade, which makes the sources"
+                    f"model.source={self.model.source} needs sources: set data.source or "
+                    "data.degrade"
                 )
+            return self
+        if self.train.coupling != "independent":
+            raise ValueError(
+                f"train.coupling={self.train.coupling} ignores which source is of which image; use "
+                "independent"
+            )
+        if self.source.degradation is None:
             return self
         degrade, (kind, amount) = self.data.degrade, self.source.degradation
         if kind == "downscale" and any(side % amount for side in self.data.resolution):
@@ -207,17 +238,12 @@ class PipelineConfig(Options):
             )
         if kind == "gray" and self.data.channels == 1:
             raise ValueError("data.degrade=gray needs data.channels=3; these images are gray")
-        if self.train.coupling != "independent":
-            raise ValueError(
-                f"train.coupling={self.train.coupling} ignores the sources of data.degrade; use "
-                "independent"
-            )
         return self
 
     @property
     def source(self) -> Source | None:
-        """How images get sources, and how the network uses them; None without data.degrade."""
-        if self.data.degrade is None:
+        """How images get sources, and how the network uses them; None for images without."""
+        if self.data.degrade is None and self.data.source is None:
             return None
         return Source(
             degrade=self.data.degrade,
@@ -286,11 +312,13 @@ def require_folder(data: DataConfig, workspace: Path) -> None:
         workspace: its folder, an absolute path.
 
     Raises:
-        ConfigError: no folder is set, or the workspace is inside it or the held-out images.
+        ConfigError: no folder is set, or the workspace is inside it, the held-out images or the
+            sources.
     """
     if data.folder is None:
         raise ConfigError("data.folder: not set; give the folder of images with --data FOLDER")
-    for key, folder in (("folder", data.folder), ("holdout", data.holdout)):
+    for key in ("folder", "holdout", "source", "holdout_source"):
+        folder = getattr(data, key)
         if folder and "://" not in folder and workspace.is_relative_to(Path(folder).resolve()):
             raise ConfigError(
                 f"data.{key}: the workspace {workspace} is inside it, and a run would read the "

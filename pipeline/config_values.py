@@ -15,6 +15,8 @@ from trainer.common.text import shorten
 PATHS = (
     "data.folder",
     "data.holdout",
+    "data.source",
+    "data.holdout_source",
     "validation.schema_file",
     "notify.textfile",
     "evaluate.features.weights",

@@ -148,6 +148,8 @@ def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Dat
         window=_select(WindowOptions, data),
         span=RuntimeParameter("span", str, span),
         holdout=data.holdout,
+        source=data.source,
+        holdout_source=data.holdout_source,
         source_hash=source_hash("components.image_example_gen.executor"),
     )
     examples = example_gen.outputs[example_names.EXAMPLES]
@@ -177,6 +179,7 @@ def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Dat
             "channels": data.channels,
             "conditional": config.model.conditional,
             **({"degrade": data.degrade} if data.degrade else {}),
+            **({"paired": True} if data.source else {}),
             "source_hash": source_hash(PREPROCESSING),
         },
         materialize=False,

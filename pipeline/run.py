@@ -17,7 +17,7 @@ from rich.console import Console
 from components.features import check_available
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import check_has_images, count_images
-from components.image_example_gen.spans import find_window
+from components.image_example_gen.spans import ImageSource, find_window, holdout_source
 from components.image_example_gen.storage.remote import needs_tfx
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.verdict.plan import announce
@@ -157,7 +157,7 @@ def _prepare(
         The configuration with a feature space by name, the schema, and a warning about that space.
     """
     require_folder(config.data, workspace.folder)
-    schema = read_schema(config.validation.schema_file)
+    schema = read_schema(config.validation.schema_file, paired=config.data.source is not None)
     _refuse_cluster()
     config, warning = with_chosen_features(
         config, functools.partial(console.print, markup=False, soft_wrap=True)
@@ -172,8 +172,12 @@ def _check_images(data: DataConfig) -> None:
     if not needs_tfx(data.folder):
         window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
         check_has_images(os.path.join(data.folder, window[-1].folder).rstrip("/") or "/")
+        if data.source and not needs_tfx(data.source):
+            ImageSource(data.folder, window, sources=data.source).listing(names_only=True)
     if data.holdout and not needs_tfx(data.holdout):
         check_has_images(data.holdout)
+        if data.holdout_source and not needs_tfx(data.holdout_source):
+            holdout_source(data.holdout, data.holdout_source).listing(names_only=True)
 
 
 def _refuse_cluster() -> None:
@@ -193,7 +197,9 @@ def _snapshots(config: PipelineConfig) -> dict[int, bytes]:
     """The files that the run will find; what arrives later is new for the next one."""
     data = config.data
     with suppress(ImageDataError):  # which the run itself will report
-        return read_files.snapshots(data.folder, data.pattern, data.span, data.window, data.exclude)
+        return read_files.snapshots(
+            *(data.folder, data.pattern, data.span, data.window, data.exclude), data.source
+        )
     return {}
 
 

@@ -5,27 +5,40 @@ from pathlib import Path
 
 from pipeline.config_values import ConfigError, read_text
 from trainer.common.text import first_line
+from trainer.examples import SOURCE
+
+OF_SOURCES = "schema_of_sources.pbtxt"
 
 
-def read_schema(file: str | None) -> str:
+def read_schema(file: str | None, *, paired: bool = False) -> str:
     """Reads `validation.schema_file`.
 
+    Args:
+        file: the schema; without one, it is schema.pbtxt beside this module.
+        paired: whether the examples have sources (data.source). A file need not describe them.
+
     Returns:
-        The schema as text of the protocol buffer; without a file, schema.pbtxt beside this module.
+        The schema as text of the protocol buffer.
 
     Raises:
         ConfigError: the file cannot be read, or is not a schema.
     """
     if file is None:
-        return (resources.files("pipeline") / "schema.pbtxt").read_text("utf-8")
+        return _own("schema.pbtxt") + (_own(OF_SOURCES) if paired else "")
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0.schema_pb2 import Schema
 
     text = read_text(Path(file))
     try:
-        text_format.Parse(text, Schema())
+        schema = text_format.Parse(text, Schema())
     except text_format.ParseError as error:
         raise ConfigError(
             f"validation.schema_file: {file} is not a schema: {first_line(error)}"
         ) from None
+    if paired and SOURCE not in (feature.name for feature in schema.feature):
+        return f"{text}\n{_own(OF_SOURCES)}"
     return text
+
+
+def _own(name: str) -> str:
+    return (resources.files("pipeline") / name).read_text("utf-8")

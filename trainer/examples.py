@@ -4,7 +4,9 @@ ImageExampleGen writes the examples; Transform and the statistics read them.
 """
 
 IMAGE = "image"  # bytes: PNG, uint8, resolution x resolution x channels
-SOURCE = "source"  # only in Transform's output: what a model translates to the image
+# What a model translates to the image: in Transform's output, and with data.source also stored, as
+# a PNG like the image.
+SOURCE = "source"
 LABEL = "label"  # bytes: name of the class folder, UTF-8; empty for images outside folders
 PATH = "path"  # bytes: the source file, relative to the data folder, UTF-8
 SPAN = "span"  # int64: number of the span of the file; 0 without spans
@@ -15,6 +17,8 @@ SOURCE_HEIGHT = "source_height"  # int64: pixels, after EXIF orientation
 SOURCE_BYTES = "source_bytes"  # int64: size of the source file
 MEAN = "mean"  # float: mean of the stored pixels, 0 to 255
 STDDEV = "stddev"  # float: standard deviation of the stored pixels, 0 to 127.5
+SOURCE_MEAN = "source_mean"  # with data.source: mean and standard deviation of SOURCE
+SOURCE_STDDEV = "source_stddev"
 
 TRAIN = "train"  # names of the splits
 EVAL = "eval"

@@ -44,9 +44,9 @@ class ModelOptions(Options):
     )
     source: Use = Field(
         "condition",
-        description="what a source (data.degrade) is to the network: condition shows it beside "
-        "noise, so that every seed gives another answer; map starts from it in place of noise, "
-        "for one answer and a way back",
+        description="what a source (data.source, data.degrade) is to the network: condition shows "
+        "it beside noise, so that every seed gives another answer; map starts from it in place of "
+        "noise, for one answer and a way back",
     )
     source_noise: Fraction = Field(
         0.0,

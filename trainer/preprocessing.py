@@ -30,26 +30,22 @@ def to_uint8(x: tf.Tensor) -> tf.Tensor:
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Decodes and scales the PNG of each example; returns the label unchanged.
+    """Decodes and scales the PNGs of each example; returns the label unchanged.
 
     Args:
-        inputs: `image`, string [N] or [N, 1] (PNG bytes), and `label`, string [N] or [N, 1].
+        inputs: `image`, string [N] or [N, 1] (PNG bytes), and `label`, string [N] or [N, 1]; with
+            `paired` also `source`, string [N] or [N, 1] (PNG bytes).
         custom_config: `resolution` in pixels (a side, or height and width) and `channels` (1 or 3)
             of every image; `conditional` adds the labels of the train split to the graph, as
-            VOCABULARY; `degrade` derives a source from every image (trainer/source/options.py).
+            VOCABULARY; `degrade` derives a source from every image (trainer/source/options.py), and
+            `paired` reads the one that is stored beside it.
 
     Returns:
         `image`, float32 [N, height, width, channels] in [-1, 1], and `label`, string [N]; with
-        `degrade` also `source`, float32 [N, height, width, S] in [-1, 1].
+        sources also `source`, float32 [N, height, width, S] in [-1, 1].
     """
-    channels = custom_config["channels"]
-    shape = [*to_sides(custom_config["resolution"]), channels]
-    pixels = tf.map_fn(
-        lambda png: tf.io.decode_png(png, channels=channels),
-        tf.reshape(inputs[examples.IMAGE], [-1]),
-        fn_output_signature=tf.TensorSpec(shape, tf.uint8),
-    )
-    pixels = tf.ensure_shape(pixels, [None, *shape])
+    shape = [*to_sides(custom_config["resolution"]), custom_config["channels"]]
+    pixels = _decode(inputs[examples.IMAGE], shape)
     label = tf.reshape(inputs[examples.LABEL], [-1])
     if custom_config.get("conditional"):
         # The text format breaks names that contain a line break.
@@ -58,4 +54,16 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
     if custom_config.get("degrade"):
         source = degrade(pixels, parse(custom_config["degrade"]))
         outputs[examples.SOURCE] = to_float(source)
+    if custom_config.get("paired"):
+        outputs[examples.SOURCE] = to_float(_decode(inputs[examples.SOURCE], shape))
     return outputs
+
+
+def _decode(pngs: tf.Tensor, shape: list[int]) -> tf.Tensor:
+    """Decodes PNGs of one shape, string [N] or [N, 1], to uint8 [N, *shape]."""
+    pixels = tf.map_fn(
+        lambda png: tf.io.decode_png(png, channels=shape[-1]),
+        tf.reshape(pngs, [-1]),
+        fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+    )
+    return tf.ensure_shape(pixels, [None, *shape])

@@ -23,7 +23,8 @@ class DriftOptions(Options):
         ge=0,
         le=1,
         description="largest Jensen-Shannon divergence (0 to 1) of mean, stddev, source_width, "
-        "source_height and source_bytes, beyond chance, that is not drift",
+        "source_height and source_bytes, and of source_mean and source_stddev of pairs, beyond "
+        "chance, that is not drift",
     )
     max_feature_distance: float = Field(
         0.03,

@@ -17,6 +17,7 @@ SCALARS = (
     examples.SOURCE_HEIGHT,
     examples.SOURCE_BYTES,
 )
+SOURCE_SCALARS = (examples.SOURCE_MEAN, examples.SOURCE_STDDEV)  # beside those, with data.source
 
 
 class DescribedImage(NamedTuple):
@@ -24,9 +25,9 @@ class DescribedImage(NamedTuple):
 
     Attributes:
         key: hexadecimal digits of a hash; unique.
-        scalars: one value for each of SCALARS.
+        scalars: one value for each of SCALARS, and of an image with a source of SOURCE_SCALARS.
         shape: of its pixels, (height, width, channels).
-        vector: float32 [d], its features.
+        vector: float32 [d], its features; those of a source follow.
     """
 
     key: bytes
@@ -42,7 +43,7 @@ class Sample:
     Attributes:
         space: feature space and image shape; samples of different spaces cannot be compared.
         keys: bytes [N].
-        scalars: float64 [N, len(SCALARS)].
+        scalars: float64 [N, S], in the order of SCALARS and SOURCE_SCALARS.
         vectors: float32 [N, d].
     """
 
@@ -60,8 +61,9 @@ class Sample:
             images: with unique keys, in any order.
         """
         images = sorted(images, key=lambda image: image.key)
+        sources = ", with sources" if len(images[0].scalars) > len(SCALARS) else ""
         return cls(
-            f"{features}, {'x'.join(map(str, images[0].shape))}",
+            f"{features}, {'x'.join(map(str, images[0].shape))}{sources}",
             np.array([image.key for image in images]),
             np.array([image.scalars for image in images], np.float64),
             np.stack([image.vector for image in images]),

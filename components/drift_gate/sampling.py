@@ -1,12 +1,13 @@
 """A Beam transform that samples the new images and describes them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
-from components.drift_gate.sample import SCALARS, DescribedImage, Sample
+from components.drift_gate.sample import SCALARS, SOURCE_SCALARS, DescribedImage, Sample
 from components.features import load_extractor
 from components.features.options import FeatureOptions
 from components.images.records import scattered_key
@@ -65,13 +66,21 @@ class DescribeRecords(beam.DoFn):
     def process(self, records: list[bytes]) -> Iterator[DescribedImage]:
         """Yields the numbers of each image."""
         parsed = [tf.train.Example.FromString(record).features.feature for record in records]
-        pngs = [feature[examples.IMAGE].bytes_list.value[0] for feature in parsed]
-        images = np.stack([tf.io.decode_png(png).numpy() for png in pngs])
+        images, names = _decode(parsed, examples.IMAGE), SCALARS
         with counted(FEATURES, len(images)):
             vectors = self._extract(images)
+            if examples.SOURCE in parsed[0]:
+                names = SCALARS + SOURCE_SCALARS
+                sources = self._extract(_decode(parsed, examples.SOURCE))
+                vectors = np.concatenate([vectors, sources], axis=1)
         for record, feature, image, vector in zip(records, parsed, images, vectors, strict=True):
-            scalars = tuple(_number(feature[name]) for name in SCALARS)
+            scalars = tuple(_number(feature[name]) for name in names)
             yield DescribedImage(scattered_key(record), scalars, image.shape, vector)
+
+
+def _decode(parsed: list[Any], name: str) -> np.ndarray:
+    pngs = [feature[name].bytes_list.value[0] for feature in parsed]
+    return np.stack([tf.io.decode_png(png).numpy() for png in pngs])
 
 
 def _is_of_later_span(record: bytes, after: int) -> bool:

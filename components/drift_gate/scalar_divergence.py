@@ -1,11 +1,13 @@
 """The divergence between scalars of two sets of images, by TFDV's drift comparator."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components.drift_gate.sample import SCALARS
+from components.drift_gate.sample import SCALARS, SOURCE_SCALARS
 
 
 def scalar_divergences(newest: np.ndarray, reference: np.ndarray) -> dict[str, float]:
@@ -15,25 +17,30 @@ def scalar_divergences(newest: np.ndarray, reference: np.ndarray) -> dict[str, f
     bins over the number of images.
 
     Args:
-        newest: float64 [N, len(SCALARS)].
-        reference: float64 [M, len(SCALARS)].
+        newest: float64 [N, S], in the order of SCALARS and SOURCE_SCALARS.
+        reference: float64 [M, S].
     """
+    names = (*SCALARS, *SOURCE_SCALARS)[: newest.shape[1]]
     anomalies = tfdv.validate_statistics(
-        _statistics(newest), _schema(), previous_statistics=_statistics(reference)
+        _statistics(newest, names),
+        _schema(names),
+        previous_statistics=_statistics(reference, names),
     )
     return {
         info.path.step[0]: info.drift_measurements[0].value for info in anomalies.drift_skew_info
     }
 
 
-def _schema() -> schema_pb2.Schema:
+def _schema(names: Sequence[str]) -> schema_pb2.Schema:
     """Requests the divergence of each scalar; the limit depends on chance and is applied later."""
     schema = schema_pb2.Schema()
-    for name in SCALARS:
+    for name in names:
         feature = schema.feature.add(name=name, type=schema_pb2.FLOAT)
         feature.drift_comparator.jensen_shannon_divergence.threshold = 1.0
     return schema
 
 
-def _statistics(scalars: np.ndarray) -> statistics_pb2.DatasetFeatureStatisticsList:
-    return tfdv.generate_statistics_from_dataframe(pd.DataFrame(scalars, columns=list(SCALARS)))
+def _statistics(
+    scalars: np.ndarray, names: Sequence[str]
+) -> statistics_pb2.DatasetFeatureStatisticsList:
+    return tfdv.generate_statistics_from_dataframe(pd.DataFrame(scalars, columns=list(names)))

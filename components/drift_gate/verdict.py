@@ -54,7 +54,7 @@ def judge(newest: Sample | None, reference: Sample | None, options: DriftOptions
     if reference is None:
         return DriftResult((), "not compared: no earlier images", newest)
     if newest.space != reference.space:
-        why = "the earlier images have another size or other features"
+        why = "the earlier images have another size, or other features or sources"
         return DriftResult((), f"not compared: {why}", newest)
     together = reference.merged(newest, options.images)
     sides = f"{len(newest):,} new images against {len(reference):,} earlier ones"

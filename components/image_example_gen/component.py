@@ -22,6 +22,8 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
         names.REQUESTED_SPAN: component_spec.ExecutionParameter(type=str),
         names.WINDOW_OPTIONS: component_spec.ExecutionParameter(type=str),
         names.HOLDOUT: component_spec.ExecutionParameter(type=str),
+        names.SOURCE: component_spec.ExecutionParameter(type=str),
+        names.HOLDOUT_SOURCE: component_spec.ExecutionParameter(type=str),
         names.IMAGE_OPTIONS: component_spec.ExecutionParameter(type=str),
         # The driver sets it.
         names.WINDOW: component_spec.ExecutionParameter(type=str),
@@ -51,6 +53,8 @@ class ImageExampleGen(component.FileBasedExampleGen):
         window: WindowOptions,
         span: str | RuntimeParameter = LATEST,
         holdout: str | None = None,
+        source: str | None = None,
+        holdout_source: str | None = None,
         source_hash: str = "",
     ) -> None:
         """Describes the component; reads nothing.
@@ -62,6 +66,9 @@ class ImageExampleGen(component.FileBasedExampleGen):
             span: the number of the newest span to read, or `latest`.
             holdout: a folder, local or a URI, with the images of the split holdout; equal images in
                 the data are not trained on.
+            source: a folder, local or a URI, with what a model is to translate to the images, under
+                the same names.
+            holdout_source: the same for the images of `holdout`.
             source_hash: hash of the code; a change reruns the component.
         """
         spec = ImageExampleGenSpec(
@@ -69,6 +76,8 @@ class ImageExampleGen(component.FileBasedExampleGen):
             requested_span=span,
             window_options=window.model_dump_json(),
             holdout=holdout or "",
+            source=source or "",
+            holdout_source=holdout_source or "",
             image_options=options.model_dump_json(),
             window="",
             source_hash=source_hash,

@@ -49,7 +49,8 @@ class Driver(driver.Driver):
 
         Raises:
             ImageDataError: no folder is set, the span is invalid or missing, all spans are
-                excluded, or the newest span or the held-out folder has no images.
+                excluded, the newest span or the held-out folder has no images, or the folder of the
+                sources has none for them.
         """
         folder = exec_properties[names.INPUT_BASE]
         if not folder:
@@ -65,9 +66,9 @@ class Driver(driver.Driver):
                 "and no date"
             )
         window = find_window(folder, options.pattern, newest, options.window, options.exclude)
-        files = ImageSource(folder, window).list_files()
-        if exec_properties[names.HOLDOUT]:
-            files += holdout_source(exec_properties[names.HOLDOUT]).list_files()
+        files = ImageSource(folder, window, sources=exec_properties[names.SOURCE]).list_files()
+        if holdout := exec_properties[names.HOLDOUT]:
+            files += holdout_source(holdout, exec_properties[names.HOLDOUT_SOURCE]).list_files()
         return exec_properties | {
             names.WINDOW: json.dumps([[span.number, span.version, span.folder] for span in window]),
             utils.SPAN_PROPERTY_NAME: window[-1].number,

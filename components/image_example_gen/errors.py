@@ -2,6 +2,8 @@
 
 from trainer.common import exit_codes
 
+UNREADABLE = "cannot be read"  # reason of a RejectedImage that may be read another time
+
 
 class ImageDataError(ValueError):
     """The folder, its pattern or its files are not a valid data set; the message is one line."""

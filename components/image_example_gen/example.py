@@ -35,8 +35,12 @@ def to_row(
     source: ImageSource,
     options: ImageOptions,
     split_salt: str = "",
+    before: DecodedImage | None = None,
 ) -> Row:
-    """Builds the row of one image; equal files, images and options give equal bytes."""
+    """Builds the row of one image; equal files, images and options give equal bytes.
+
+    `before` is what a model is to translate to the image, if there is that.
+    """
     sha256 = hashlib.sha256(image.pixels.tobytes()).hexdigest()
     group = split_group(file.path_in_span, sha256, options)
     features = {
@@ -52,6 +56,12 @@ def to_row(
         examples.MEAN: _float(image.pixels.mean()),
         examples.STDDEV: _float(image.pixels.std()),
     }
+    if before:
+        features |= {
+            examples.SOURCE: _bytes(_to_png(before.pixels)),
+            examples.SOURCE_MEAN: _float(before.pixels.mean()),
+            examples.SOURCE_STDDEV: _float(before.pixels.std()),
+        }
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return Row(
         sha256,

@@ -66,10 +66,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             input_dict: empty.
             output_dict: `examples`, one Examples artifact.
             exec_properties: `input_base`, the data folder; `window`, as the driver resolved it;
-                `holdout`, the held-out folder or empty; `image_options`.
+                `holdout`, the held-out folder, and `source` and `holdout_source`, the folders of
+                the sources, or empty; `image_options`.
 
         Raises:
-            ImageDataError: no images, too many rejected files, or an empty split.
+            ImageDataError: no images, too many rejected files, an empty split, or all images are
+                equal to their sources.
         """
         # TFX's components take seconds to import, and `write_examples` needs none of them.
         from tfx.components.util import examples_utils
@@ -89,15 +91,20 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         code = exec_properties.get("source_hash", "")
         report = write_examples(
             self._make_beam_pipeline(),
-            ImageSource(exec_properties[names.INPUT_BASE], window),
+            ImageSource(
+                exec_properties[names.INPUT_BASE], window, sources=exec_properties[names.SOURCE]
+            ),
             options,
             artifact.uri,
             {split: artifact_utils.get_split_uri([artifact], split) for split in splits},
-            holdout=holdout_source(holdout) if holdout else None,
+            holdout=holdout_source(holdout, exec_properties[names.HOLDOUT_SOURCE])
+            if holdout
+            else None,
             code=code,
             # Without a hash of the code, what other code decoded could not be told apart.
             earlier=_earlier_artifacts(artifact.uri) if code else (),
         )
+        reports.check_sources(report, exec_properties[names.SOURCE])
         for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
         remarks = reports.remarks(report, artifact.uri)
@@ -254,7 +261,7 @@ def _plan(
     listings = [each.listing() for each in sources]
     keys = np.concatenate(
         [
-            file_keys(listing.images, each.folder, options, code)
+            file_keys(listing.images, (each.folder, each.sources), options, code)
             for each, listing in zip(sources, listings, strict=True)
         ]
     )

@@ -56,6 +56,7 @@ class ImageFile:
         offset: of its content in the archive, as in `archives.entry`.
         label: that the archive states; empty if it states none.
         archive_size: in bytes; 0 for a file.
+        source: what a model is to translate to the image; None for an image without.
 
     Size and problem of an entry are its own, the time is that of the archive.
     """
@@ -70,14 +71,15 @@ class ImageFile:
     offset: int = 0
     label: str = ""
     archive_size: int = 0
+    source: "ImageFile | None" = None
 
     @property
     def state(self) -> str:
-        """Text that differs if the content may: path, size, time, and the place in an archive."""
+        """Text that differs if the content may: path, size, time, place in an archive, source."""
         text = f"{self.path}\0{self.size}\0{self.mtime_ns}"
-        if not self.entry:
-            return text
-        return f"{text}\0{self.entry}\0{self.offset}\0{self.archive_size}\0{self.label}"
+        if self.entry:
+            text += f"\0{self.entry}\0{self.offset}\0{self.archive_size}\0{self.label}"
+        return f"{text}\0\0{self.source.problem}\0{self.source.state}" if self.source else text
 
     @property
     def archive(self) -> str:

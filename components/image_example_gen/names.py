@@ -12,6 +12,8 @@ REQUESTED_SPAN = "requested_span"  # the number of a span, or LATEST
 WINDOW_OPTIONS = "window_options"  # WindowOptions as JSON
 WINDOW = "window"  # the spans that are read, found by the driver, as JSON
 HOLDOUT = "holdout"  # the folder of data.holdout; empty without one
+SOURCE = "source"  # the folder of data.source; empty without one
+HOLDOUT_SOURCE = "holdout_source"  # the folder of data.holdout_source; empty without one
 IMAGE_OPTIONS = "image_options"  # ImageOptions as JSON
 
 # Properties of the examples, the counts also keys of the report.

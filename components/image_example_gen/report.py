@@ -9,6 +9,7 @@ from components.image_example_gen import names
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import describe_endings
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.pairs.decoding import SAME_PIXELS
 from trainer import examples
 from trainer.common.text import quantity
 
@@ -102,7 +103,7 @@ def to_json(report: dict) -> str:
 
 
 def check_report(report: dict, folder: str, options: ImageOptions) -> None:
-    """Raises an ImageDataError if too many files were rejected or a split is empty.
+    """Raises an ImageDataError if too many files were rejected, or a split is empty.
 
     The newest span is also checked by itself: it may be damaged entirely and still be a small
     fraction of all files.
@@ -117,6 +118,16 @@ def check_report(report: dict, folder: str, options: ImageOptions) -> None:
     for split, images in report["splits"].items():
         if not images:
             raise ImageDataError(f"{folder}: {_empty_split(split, report, options)}")
+
+
+def check_sources(report: dict, sources: str) -> None:
+    """Raises an ImageDataError if all images are equal to their sources, in this folder."""
+    count = report[names.ACCEPTED]
+    if report["notes"].get(SAME_PIXELS) == count:
+        raise ImageDataError(
+            f"{sources}: all {count:,} sources have the pixels of their images, so that there is "
+            "nothing to learn; name another folder in data.source"
+        )
 
 
 def _describe_near_duplicates(counts: Mapping[str, int]) -> str:

@@ -19,6 +19,7 @@ from components.image_example_gen.files import (
     list_folders,
     sort_files,
 )
+from components.image_example_gen.pairs.matching import check_apart, match
 from components.image_example_gen.pattern import (
     MAX_DIGITS,
     PLACEHOLDER,
@@ -57,18 +58,43 @@ class ImageSource:
         folder: the data folder.
         window: its spans to read, ascending, at least one.
         split: the split of all images; None: hashes assign the images to train and eval.
+        sources: folder with what a model is to translate to these images, in the same folders and
+            under the same names; empty for images without.
     """
 
     folder: str
     window: tuple[Span, ...] = (WHOLE_FOLDER,)
     split: str | None = None
+    sources: str = ""
 
     def listing(self, *, names_only: bool = False) -> Listing:
         """Lists the files of the window; `names_only` as in `list_folder`.
 
+        With `sources`, images have theirs, and files without a partner have a problem.
+
         Raises:
-            ImageDataError: the last span of the window has no images, or a folder is unreadable.
+            ImageDataError: the last span of the window has no images, a folder is unreadable, no
+                image has a source, or the sources are not in a folder apart.
         """
+        if not self.sources:
+            return self._list(names_only)
+        folder = self.folder or self.window[-1].folder
+        check_apart(folder, self.sources)
+        found = self._list(names_only)
+        # The paths of a held-out folder begin with it.
+        window = self.window if self.folder else (WHOLE_FOLDER,)
+        others = ImageSource(self.sources, window)._list(names_only)
+        files = match(found.images, others.images, self.sources)
+        if not any(file.source for file in files):
+            raise ImageDataError(
+                f"{self.sources}: no file is named like one in {folder}; a source has the path of "
+                f"its image, up to the ending: found {others.images[0].path_in_span!r} and "
+                f"{found.images[0].path_in_span!r}"
+            )
+        sort_files(files)
+        return Listing(files, found.others + others.others)
+
+    def _list(self, names_only: bool) -> Listing:
         files, others = [], Counter()
         for span in self.window:
             listed = list_folder(
@@ -88,9 +114,9 @@ class ImageSource:
         return self.listing(names_only=names_only).images
 
 
-def holdout_source(folder: str) -> ImageSource:
+def holdout_source(folder: str, sources: str = "") -> ImageSource:
     """Returns the images of a held-out folder; their paths begin with the folder."""
-    return ImageSource("", (Span(0, None, folder.rstrip("/")),), examples.HOLDOUT)
+    return ImageSource("", (Span(0, None, folder.rstrip("/")),), examples.HOLDOUT, sources)
 
 
 def list_spans(folder: str, pattern: str) -> list[Span]:

@@ -39,7 +39,10 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
     locations = Locations.below(config.kubeflow.root)
     try:
         pipeline = create_pipeline(
-            config, locations, read_schema(config.validation.schema_file), features_warning=warning
+            config,
+            locations,
+            read_schema(config.validation.schema_file, paired=config.data.source is not None),
+            features_warning=warning,
         )
         shown = {
             evaluator_names.NODE: Shown(

@@ -25,7 +25,7 @@ def compile_job(config: PipelineConfig, output: Path) -> None:
     """
     config, warning = with_chosen_features(config, functools.partial(failures.say, error=True))
     locations = Locations.below(config.vertex.root)
-    schema = read_schema(config.validation.schema_file)
+    schema = read_schema(config.validation.schema_file, paired=config.data.source is not None)
     try:
         pipeline = create_pipeline(
             config, locations, schema, earlier_models=False, features_warning=warning

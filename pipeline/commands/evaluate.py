@@ -28,6 +28,13 @@ from trainer.common import exit_codes
     help="Training images, for the floor and memorization; default: half of --real, by hash.",
 )
 @click.option(
+    "--source",
+    "sources",
+    metavar="FOLDER",
+    type=UserPath(),
+    help="Sources of --real, under the same names, for a model that was trained with data.source.",
+)
+@click.option(
     "--baseline",
     metavar="MODEL_OR_FOLDER",
     type=UserPath(),
@@ -46,6 +53,7 @@ def evaluate(
     candidate: Path,
     real: Path,
     training: Path | None,
+    sources: Path | None,
     baseline: Path | None,
     arguments: ConfigArguments,
     output: Path | None,
@@ -84,6 +92,7 @@ def evaluate(
             make_console(),
             verbose=verbose,
             notes=notes,
+            sources=sources,
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("this evaluation was discarded") from None

@@ -46,7 +46,8 @@ def translate(
 ) -> None:
     """Translate PNG and JPEG files with a model.
 
-    The model was trained with data.degrade; it takes files as they are, and degrades none.
+    The model was trained with data.source or data.degrade; it takes files as they are, and degrades
+    none.
     """
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console

@@ -12,6 +12,7 @@ import numpy as np
 from components.image_example_gen.decode import DECODE_THREADS, decode
 from components.image_example_gen.errors import ImageDataError, RejectedImage
 from components.image_example_gen.files import ImageFile
+from components.image_example_gen.pairs.decoding import decode_source
 from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.spans import (
     ImageSource,
@@ -71,15 +72,16 @@ def list_files(data: DataConfig) -> list[Listed]:
         StorageError: the storage does not answer, or refuses the credentials.
     """
     window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
-    sources = [ImageSource(data.folder, window)]
+    sources = [ImageSource(data.folder, window, sources=data.source or "")]
     if data.holdout:
-        sources.append(holdout_source(data.holdout))
+        sources.append(holdout_source(data.holdout, data.holdout_source or ""))
     return [Listed(source, source.list_files(names_only=True)) for source in sources]
 
 
 def has_sizes(source: ImageSource) -> bool:
     """Whether the files of a source are listed with sizes and times."""
-    return not needs_tfx(os.path.join(source.folder, source.window[0].folder))
+    folders = (os.path.join(source.folder, source.window[0].folder), source.sources)
+    return not any(map(needs_tfx, folders))
 
 
 def take_sample(
@@ -115,16 +117,23 @@ def take_sample(
             with content:
                 image = decode(content, data)
                 size = content.seek(0, os.SEEK_END)
+            before = None
+            if file.source:
+                before = decode_source(file.source, source_reader, image, data)
         except (RejectedImage, OSError):
             return None
-        row = to_row(file, image, listed.source, data)
+        row = to_row(file, image, listed.source, data, before=before)
         return image.pixels, file.class_label, len(row.example), size
 
     quick = [file for file in listed.files if file.quick]
     count = min(count, len(quick))
     chosen = [quick[i * len(quick) // count] for i in range(count)]
     found, files, taken = [], 0, 0.0
-    with ImageReader(listed.source.folder) as reader, ThreadPoolExecutor(DECODE_THREADS) as threads:
+    with (
+        ImageReader(listed.source.folder) as reader,
+        ImageReader(listed.source.sources) as source_reader,
+        ThreadPoolExecutor(DECODE_THREADS) as threads,
+    ):
         convert(chosen[0], read(chosen[0]))  # the first one also loads Pillow's decoders
         begun = time.monotonic()
         for part in (chosen[i::4] for i in range(min(4, count))):
@@ -161,4 +170,4 @@ def count_used(listed: Listed, data: DataConfig) -> float:
 
 def count_classes(listed: Listed) -> int:
     """The number of labels."""
-    return len({file.class_label for file in listed.files} - {""})
+    return len({file.class_label for file in listed.files if not file.problem} - {""})

@@ -142,11 +142,12 @@ def time_model(
         )
     pixels = tf.constant(fill_batch(images, config.train.batch_size))
     source = config.source
+    before = degrade(pixels, source.degradation) if source and source.degradation else pixels
     batch = to_batch(
         to_float(pixels),
         tf.zeros(len(pixels), tf.int64) if names else None,
         source,
-        to_float(degrade(pixels, source.degradation)) if source else None,
+        to_float(before) if source else None,
     )
     model.fit(
         tf.data.Dataset.from_tensors(batch).repeat(),

@@ -47,6 +47,7 @@ def evaluate_candidate(
     *,
     verbose: bool,
     notes: Sequence[str] = (),
+    sources: Path | None = None,
 ) -> bool:
     """Judges a candidate and prints the result.
 
@@ -62,6 +63,7 @@ def evaluate_candidate(
         console: to print on.
         verbose: whether to show all logs.
         notes: lines to print before the work begins.
+        sources: folder of what a model is to translate to `real`; None: there are none.
 
     Returns:
         Whether the candidate is blessed.
@@ -76,7 +78,7 @@ def evaluate_candidate(
         FeatureError: the feature space is not available.
     """
     _return_freed_memory()
-    inputs = find_inputs(candidate, baseline, real, training, config.evaluate.min_samples)
+    inputs = find_inputs(candidate, baseline, real, training, config.evaluate.min_samples, sources)
     _check_output(output, inputs)
     check_available(config.evaluate.features)
     with (
@@ -112,7 +114,7 @@ def _check_output(output: Path, inputs: Inputs) -> None:
         )
     place = Path(os.path.realpath(output))
     judged = [each.folder for each in (inputs.candidate, inputs.baseline) if each]
-    for folder in filter(None, (*judged, inputs.real, inputs.training)):
+    for folder in filter(None, (*judged, inputs.real, inputs.training, inputs.sources)):
         if place.is_relative_to(os.path.realpath(folder)):
             raise OutputError(
                 f"{output} is inside {folder}, which is compared; name a folder outside with "

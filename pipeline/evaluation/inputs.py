@@ -48,21 +48,28 @@ class Inputs(NamedTuple):
         baseline: the candidate is compared with it; None: with none.
         real: folder of real images.
         training: folder of training images; None: half of `real` stands in for them.
+        sources: folder of what a model is to translate to `real`; None: there are none.
     """
 
     candidate: Judged
     baseline: Judged | None
     real: Path
     training: Path | None
+    sources: Path | None = None
 
 
 def find_inputs(
-    candidate: Path, baseline: Path | None, real: Path, training: Path | None, min_samples: int
+    candidate: Path,
+    baseline: Path | None,
+    real: Path,
+    training: Path | None,
+    min_samples: int,
+    sources: Path | None = None,
 ) -> Inputs:
     """Tells models from folders of images, and checks all of them.
 
     Args:
-        candidate, baseline, real, training: as in `Inputs`.
+        candidate, baseline, real, training, sources: as in `Inputs`.
         min_samples: number of images that a verdict needs.
 
     Raises:
@@ -70,14 +77,15 @@ def find_inputs(
             folder would be compared with itself, or a name is not UTF-8.
         ImageDataError: a folder is missing, or has too few images for a verdict.
     """
-    for folder in filter(None, (candidate, baseline, real, training)):
+    for folder in filter(None, (candidate, baseline, real, training, sources)):
         check_name(folder)
-    for folder in filter(None, (real, training)):
+    for folder in filter(None, (real, training, sources)):
         if not os.path.isdir(folder):
             raise ImageDataError(
                 f"{folder}: {_absence(folder)}; name the folder that holds the images"
             )
-    inputs = Inputs(_judged(candidate), baseline and _judged(baseline), real, training)
+    judged = _judged(candidate), baseline and _judged(baseline)
+    inputs = Inputs(*judged, real, training, sources)
     _check_apart(inputs)
     for judged in filter(None, (inputs.candidate, inputs.baseline)):
         if not judged.is_model:
@@ -141,7 +149,12 @@ def _judged(folder: Path) -> Judged:
 
 def _check_apart(inputs: Inputs) -> None:
     """Raises an InputError if images would be compared with themselves."""
-    candidate, baseline, real, training = inputs
+    candidate, baseline, real, training, sources = inputs
+    if sources:
+        _check_pair(
+            *("--source", sources, "--real", real),
+            "images would be their own sources; name the folder of the sources",
+        )
     if training:
         _check_pair(
             *("--train", training, "--real", real),

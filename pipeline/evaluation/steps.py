@@ -65,6 +65,8 @@ def run(
         judged[sources.BASELINE] = inputs.baseline
     # Referenced to the end, or each step would load the models again.
     samplers = [load_sampler(str(each.folder)) for each in judged.values() if each.is_model]
+    degrade = _degrade(samplers)
+    _check_sources(samplers, inputs.sources)
     options = _image_options(config, samplers, split=inputs.training is None)
     stored = {name: each.folder for name, each in judged.items() if not each.is_model}
     sets = _image_sets(inputs, stored)
@@ -81,7 +83,11 @@ def run(
         with phase(DECODED):
             reports[name] = write_examples(
                 pipeline(example_names.NODE),
-                ImageSource(str(folder), split=splits[0] if len(splits) == 1 else None),
+                ImageSource(
+                    str(folder),
+                    split=splits[0] if len(splits) == 1 else None,
+                    sources=str(inputs.sources or "") if name == "real" else "",
+                ),
                 options,
                 str(scratch / "reports" / name),
                 targets,
@@ -95,7 +101,7 @@ def run(
     check_count(inputs.real, images[examples.EVAL], config.evaluate.min_samples, half)
     graph = str(scratch / "transform_graph")
     with phase("building the graph that decodes images"):
-        write_transform_graph(options.shape, graph, _degrade(samplers))
+        write_transform_graph(options.shape, graph, degrade, paired=inputs.sources is not None)
 
     available = min(images[name] for name in (examples.EVAL, *stored))
     count = min(config.evaluate.samples, available)
@@ -218,16 +224,31 @@ def _degrade(samplers: Sequence[LoadedSampler]) -> str | None:
     """How sources are derived from images, by the models that translate."""
     found = {sampler.source.degrade for sampler in samplers if sampler.source}
     if len(found) > 1:
-        first, second = sorted(found)
+        first, second = sorted(f"data.degrade={each}" if each else "data.source" for each in found)
         raise SamplerError(
-            f"one model undoes {first}, the other {second}; only models with equal sources can be "
-            "compared"
+            f"one model has sources by {first}, the other by {second}; only models with equal "
+            "sources can be compared"
         )
     return next(iter(found), None)
 
 
+def _check_sources(samplers: Sequence[LoadedSampler], sources: Path | None) -> None:
+    """Raises a SamplerError if there are no sources for models of pairs, or sources for others."""
+    paired = any(sampler.source and not sampler.source.degrade for sampler in samplers)
+    if paired and not sources:
+        raise SamplerError(
+            "the model translates images of a folder (data.source): name the folder with the "
+            "sources of --real, under the same names, with --source"
+        )
+    if sources and not paired:
+        raise SamplerError(
+            f"--source {sources}: no model here translates images of a folder (data.source); leave "
+            "it out"
+        )
+
+
 def write_transform_graph(
-    shape: tuple[int, int, int], folder: str, degrade: str | None = None
+    shape: tuple[int, int, int], folder: str, degrade: str | None = None, *, paired: bool = False
 ) -> None:
     """Writes the content of the TransformGraph artifact of an unconditional model.
 
@@ -237,13 +258,24 @@ def write_transform_graph(
         shape: H, W, C of the images.
         folder: to write to.
         degrade: how sources are derived from the images (trainer/source/options.py); None: none.
+        paired: whether sources are stored beside some of the images. Of the others, which nothing
+            translates, they are black.
     """
     raw = dict.fromkeys((examples.IMAGE, examples.LABEL), tf.io.FixedLenFeature([1], tf.string))
+    types = dict.fromkeys(raw, tf.TensorSpec([None, 1], tf.string))
+    if paired:
+        raw[examples.SOURCE] = tf.io.VarLenFeature(tf.string)
+        types[examples.SOURCE] = tf.SparseTensorSpec([None, None], tf.string)
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw))
     metadata_io.write_metadata(metadata, f"{folder}/{tft.TFTransformOutput.RAW_METADATA_DIR}")
-    preprocess = functools.partial(
-        preprocessing.preprocessing_fn,
-        custom_config={"resolution": shape[:2], "channels": shape[2], "degrade": degrade},
-    )
-    types = dict.fromkeys(raw, tf.TensorSpec([None, 1], tf.string))
+    options = {"resolution": shape[:2], "channels": shape[2], "degrade": degrade, "paired": paired}
+
+    def preprocess(inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
+        if paired:
+            black = tf.io.encode_png(tf.zeros(shape, tf.uint8))
+            count = tf.size(inputs[examples.IMAGE], tf.int64)
+            stored = tf.sparse.reset_shape(inputs[examples.SOURCE], [count, 1])
+            inputs = {**inputs, examples.SOURCE: tf.sparse.to_dense(stored, black)}
+        return preprocessing.preprocessing_fn(inputs, options)
+
     impl_helper.analyze_in_place(preprocess, False, raw, types, folder)

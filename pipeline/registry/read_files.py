@@ -1,19 +1,20 @@
 """The files that runs have read, span by span, as the journal keeps them.
 
 A snapshot of a span has, for each of its files, an eight-byte digest of the path in the span's
-folder, the size, the modification time and the place in an archive. The journal keeps the union of
-what runs have read: the same workspace may be used with several folders, and files that were
-removed may come back.
+folder, the size, the modification time and the place in an archive, and of those of its source if
+it has one. The journal keeps the union of what runs have read: the same workspace may be used with
+several folders, and files that were removed may come back.
 TFX is imported for remote folders only.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from hashlib import blake2b
 
 import numpy as np
 
 from components.image_example_gen.files import ImageFile, walk_images
+from components.image_example_gen.pairs.matching import match
 from components.image_example_gen.spans import Span, find_window
 from pipeline.registry.journal import Journal
 
@@ -21,18 +22,28 @@ DIGEST_BYTES = 8
 _DIGEST = np.dtype(">u8")  # numbers in the order of the bytes
 
 
-def snapshot(folder: str, span: Span) -> bytes:
+def snapshot(folder: str, span: Span, sources: str | None = None) -> bytes:
     """The snapshot of a span as it is now; empty if it has no images.
 
+    With a folder of `sources`, an image without its source is not there yet.
+
     Raises:
-        ImageDataError: its folder is missing or unreadable.
+        ImageDataError: its folder, or that of its sources, is missing or unreadable.
     """
-    place = f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/"
-    return digests(b"".join(map(_digest, walk_images(place, Counter())))).tobytes()
+    files = _walk(folder, span)
+    if sources:
+        matched = match(files, _walk(sources, span), sources)
+        files = (file for file in matched if file.source)
+    return digests(b"".join(map(_digest, files))).tobytes()
 
 
 def snapshots(
-    folder: str, pattern: str, newest: int | None, window: int, exclude: Collection[int]
+    folder: str,
+    pattern: str,
+    newest: int | None,
+    window: int,
+    exclude: Collection[int],
+    sources: str | None = None,
 ) -> dict[int, bytes]:
     """The snapshots of the spans that a run reads, by number; `find_window` has the arguments.
 
@@ -40,7 +51,7 @@ def snapshots(
         ImageDataError: the folder or its spans do not match the arguments.
     """
     chosen = find_window(folder, pattern, newest, window, exclude)
-    return {span.number: snapshot(folder, span) for span in chosen}
+    return {span.number: snapshot(folder, span, sources) for span in chosen}
 
 
 def digests(files: bytes) -> np.ndarray:
@@ -54,6 +65,10 @@ def remember(journal: Journal, found: dict[int, bytes]) -> None:
     journal.remember(
         {span: digests(files + before.get(span, b"")).tobytes() for span, files in found.items()}
     )
+
+
+def _walk(folder: str, span: Span) -> Iterator[ImageFile]:
+    return walk_images(f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/", Counter())
 
 
 def _digest(file: ImageFile) -> bytes:

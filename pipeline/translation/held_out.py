@@ -1,5 +1,7 @@
 """Translations of the held-out images of the run that trained a model."""
 
+from typing import Any
+
 import numpy as np
 
 from components.atomic_pusher.versions import MODEL_NOTE
@@ -13,6 +15,7 @@ from trainer.common import exit_codes
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath, to_path
 from trainer.common.text import printable
+from trainer.source.options import Source
 
 DRAWING = "drawing"  # the phase
 SPLIT = f"Split-{examples.EVAL}"  # folder of the examples
@@ -52,30 +55,25 @@ def draw_rows(
     """
     files = _find_examples(workspace, model)
     translator = TranslatingModel(model)
-    images, labels = _read(files, count)
-    import tensorflow as tf
-
-    from trainer.source.degrade import degrade
-
+    images, labels, sources = _read(files, count, translator.source)
     steps = nb_step or translator.nb_step
     size = limit_batch(model, translator.limits, steps, BATCH)
     report(Report(DRAWING, expected=len(images)))
     rows = []
     for start in range(0, len(images), size):
-        part = images[start : start + size]
+        part, before = images[start : start + size], sources[start : start + size]
         with phase(DRAWING):
-            sources = degrade(tf.constant(part), translator.source.degradation).numpy()
             asked = [label or own for own in labels[start : start + size]]
             results = translator.call(
                 "translate",
                 {
-                    "source": sources,
+                    "source": before,
                     "seed": range(seed + start, seed + start + len(part)),
                     "nb_step": steps,
                     "label": [each if each in translator.labels else "" for each in asked],
                 },
             )
-            rows.append(np.stack([sources[..., : part.shape[-1]], results, part], axis=1))
+            rows.append(np.stack([before[..., : part.shape[-1]], results, part], axis=1))
             report(Report(DRAWING, done=len(part)))
     return np.concatenate(rows)
 
@@ -99,13 +97,26 @@ def _find_examples(workspace: Workspace, model: AnyPath) -> list[str]:
     raise missing
 
 
-def _read(files: list[str], count: int) -> tuple[np.ndarray, list[str]]:
-    """The first images, uint8 [N, H, W, C], and their labels."""
+def _read(files: list[str], count: int, source: Source) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """The first images, uint8 [N, H, W, C], their labels, and their sources, uint8 [N, H, W, S]."""
     import tensorflow as tf
 
-    images, labels = [], []
+    from trainer.source.degrade import degrade
+
+    images, labels, sources = [], [], []
     for record in tf.data.TFRecordDataset(files, "GZIP").take(count):
         feature = tf.train.Example.FromString(record.numpy()).features.feature
-        images.append(tf.io.decode_png(feature[examples.IMAGE].bytes_list.value[0]).numpy())
+        images.append(_decode(feature[examples.IMAGE]))
         labels.append(feature[examples.LABEL].bytes_list.value[0].decode())
-    return np.stack(images), labels
+        if source.degradation is None:
+            sources.append(_decode(feature[examples.SOURCE]))
+    found = np.stack(images)
+    if source.degradation is None:
+        return found, labels, np.stack(sources)
+    return found, labels, degrade(tf.constant(found), source.degradation).numpy()
+
+
+def _decode(feature: Any) -> np.ndarray:
+    import tensorflow as tf
+
+    return tf.io.decode_png(feature.bytes_list.value[0]).numpy()

@@ -74,7 +74,7 @@ class TranslatingModel(LoadedModel):
         if source is None:
             raise NotATranslatorError(
                 f"{model} draws images from noise and translates none; train a model with "
-                "data.degrade, for example --set 'data.degrade=downscale 4'"
+                "data.source or data.degrade, for example --set 'data.degrade=downscale 4'"
             )
         metadata = read_metadata(model)
         self.source = source

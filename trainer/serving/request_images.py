@@ -2,7 +2,7 @@
 
 A user has what is to be undone: a small picture, a gray one, one with a hole. So a request is not
 degraded once more, except where every image may be sent: it is reduced for a model that enlarges,
-and its colors are removed for one that adds them.
+and its colors are removed for one that adds them. A model of pairs takes it as it is.
 """
 
 import functools
@@ -161,7 +161,7 @@ def _to_source(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """A source, uint8 [H, W, S], of an image, uint8 [h, w, 4]; and what is wrong with it."""
     height, width, channels = shape
-    kind, amount = source.degradation
+    kind, amount = source.degradation or (None, 0)
     shrink = int(amount) if kind == "downscale" else 1
     below = [int(source.background[i : i + 2], 16) for i in (1, 3, 5)]
     fit = _crop if source.fit == "crop" else functools.partial(_pad, background=below)

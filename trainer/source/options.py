@@ -1,4 +1,4 @@
-"""The source of an image: how it is derived from the image, and how the network uses it."""
+"""The source of an image: where it is from, and how the network uses it."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -71,7 +71,8 @@ class Source(Options):
     alpha channel after the colors: 0 in the hole, whose pixels are gray, and 255 elsewhere.
 
     Attributes:
-        degrade: how sources are derived from images, as `parse` takes it.
+        degrade: how sources are derived from images, as `parse` takes it; None: they are pictures
+            of their own, stored beside the images (data.source).
         use: `condition`: x0 is noise, and the network sees the source beside x_alpha, so that each
             seed gives another answer. `map`: x0 are the colors of the source, so that there is one
             answer, and a way back.
@@ -81,16 +82,21 @@ class Source(Options):
             or all of them, with bars (`pad`).
     """
 
-    degrade: DegradationText
+    degrade: DegradationText | None
     use: Use = "condition"
     noise: float = 0.0
     background: str = "#ffffff"
     fit: Literal["crop", "pad"] = "crop"
 
     @property
-    def degradation(self) -> Degradation:
-        """What is taken away from an image."""
-        return parse(self.degrade)
+    def degradation(self) -> Degradation | None:
+        """What is taken away from an image; None where sources are pictures of their own."""
+        return parse(self.degrade) if self.degrade else None
+
+    @property
+    def has_hole(self) -> bool:
+        """Whether sources have an alpha channel."""
+        return self.degradation is not None and self.degradation.kind == "mask"
 
     @property
     def draws_noise(self) -> bool:
@@ -99,7 +105,7 @@ class Source(Options):
 
     def channels(self, image_channels: int) -> int:
         """The channels of a source, for images with so many."""
-        return image_channels + (self.degradation.kind == "mask")
+        return image_channels + self.has_hole
 
     def seen_channels(self, image_channels: int) -> int:
         """The channels of a source that the network sees beside x_alpha."""

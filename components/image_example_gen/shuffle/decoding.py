@@ -13,7 +13,7 @@ import apache_beam as beam
 
 from components.image_example_gen import names
 from components.image_example_gen.decode import DECODE_THREADS, decode
-from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.errors import UNREADABLE, RejectedImage
 from components.image_example_gen.example import (
     choose_split,
     matches_group,
@@ -23,6 +23,7 @@ from components.image_example_gen.example import (
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.near_duplicates.look import look_of
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.pairs.decoding import decode_source, notes_on
 from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.report import OMITTED
 from components.image_example_gen.shuffle.files import PART_SUFFIX
@@ -43,7 +44,7 @@ from trainer import examples
 FILES_PER_BATCH = 64
 COUNTS = "counts"  # output: ((kind, name), number)
 NOTES, REASONS = "notes", "reasons"  # kinds, beside names.ACCEPTED and names.REJECTED by span
-UNREADABLE = "cannot be read"
+Readers = tuple[ImageReader, ImageReader]  # of images, and of their sources
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,12 @@ class DecodeParts(beam.DoFn):
         source = self._sources[part.source]
         members = part.members()
         results: list[tuple[Member, _Result]] = []
-        with ImageReader(source.folder) as reader:
+        with ImageReader(source.folder) as reader, ImageReader(source.sources) as source_reader:
+            readers = (reader, source_reader)
             for first in range(0, len(members), FILES_PER_BATCH):
                 batch = members[first : first + FILES_PER_BATCH]
                 with counted(DECODED, len(batch)):
-                    results += zip(batch, self._results(batch, source, reader), strict=True)
+                    results += zip(batch, self._results(batch, source, readers), strict=True)
         yield self._write(results)
         counts: Counter[tuple[str, str]] = Counter()
         for member, result in results:
@@ -128,11 +130,11 @@ class DecodeParts(beam.DoFn):
             yield beam.pvalue.TaggedOutput(COUNTS, count)
 
     def _results(
-        self, members: Sequence[Member], source: ImageSource, reader: ImageReader
+        self, members: Sequence[Member], source: ImageSource, readers: Readers
     ) -> list[_Result]:
         results = [self._take_over(member, source) for member in members]
         left = [member.file for member, result in zip(members, results, strict=True) if not result]
-        decode_file = functools.partial(self._decode, source=source, reader=reader)
+        decode_file = functools.partial(self._decode, source=source, readers=readers)
         decoded = self._threads.map(decode_file, left)
         return [result or next(decoded) for result in results]
 
@@ -150,23 +152,27 @@ class DecodeParts(beam.DoFn):
         sha256, look = bytes.fromhex(taken.sha256), bytes.fromhex(taken.look)
         return _Result(taken.outcome, sha256, use, place=place, look=look)
 
-    def _decode(self, file: ImageFile, source: ImageSource, reader: ImageReader) -> _Result:
+    def _decode(self, file: ImageFile, source: ImageSource, readers: Readers) -> _Result:
+        reader, source_reader = readers
         if file.problem:
             return _Result(Outcome(file.problem))
+        before = None
         try:
             with reader.open(file) as stream:
                 image = decode(stream, self._options)
                 if not file.size:
                     file = replace(file, size=stream.seek(0, os.SEEK_END))
+            if file.source:
+                before = decode_source(file.source, source_reader, image, self._options)
         except RejectedImage as reason:
             return _Result(Outcome(str(reason)))
         except OSError as error:
             return _Result(Outcome(f"{UNREADABLE} ({error.strerror})"))
-        row = to_row(file, image, source, self._options, self._split_salt)
+        row = to_row(file, image, source, self._options, self._split_salt, before)
         example = b"" if row.split == OMITTED else row.example
         sha256 = bytes.fromhex(row.sha256)
         look = look_of(image.pixels) if self._is_compared(file, source) else NO_LOOK
-        return _Result(Outcome("", image.notes), sha256, row.split, example, look=look)
+        return _Result(Outcome("", notes_on(image, before)), sha256, row.split, example, look=look)
 
     def _is_compared(self, file: ImageFile, source: ImageSource) -> bool:
         """Whether near-duplicates of an image are searched: nothing else decides its split."""
@@ -183,7 +189,7 @@ class DecodeParts(beam.DoFn):
         rows, end = [], 0
         for member, result in ordered:
             # A later run must try again to read what could not be read.
-            if member.file.problem or result.outcome.reason.startswith(UNREADABLE):
+            if member.file.problem or UNREADABLE in result.outcome.reason:
                 continue
             size = len(result.example)
             use, key = self._uses.index(result.use), bytes.fromhex(member.key)

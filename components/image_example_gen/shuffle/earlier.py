@@ -44,20 +44,20 @@ _UNREADABLE = (OSError, tf.errors.OpError, DamagedRowsError)
 
 
 def file_keys(
-    files: Iterable[ImageFile], folder: str, options: ImageOptions, code: str
+    files: Iterable[ImageFile], folders: tuple[str, str], options: ImageOptions, code: str
 ) -> np.ndarray:
     """Returns the keys of files: of all that determines their examples.
 
     Args:
         files: of one source.
-        folder: of the source.
+        folders: of the images, and of their sources.
         options: how each image is converted.
         code: hash of the code.
 
     Returns:
         uint64 [files, 2].
     """
-    common = [code, PIL.__version__, folder, options.model_dump(exclude=_SELECTING)]
+    common = [code, PIL.__version__, *folders, options.model_dump(exclude=_SELECTING)]
     begin = hashlib.blake2b(json.dumps(common).encode(), digest_size=16)
     keys = bytearray()
     for file in files:

@@ -78,7 +78,7 @@ class Part:
         return [
             Member(
                 order,
-                ImageFile(*file),
+                _to_file(file),
                 key,
                 Taken(*taken[:2], outcomes[taken[2]], *taken[3:]) if taken else None,
             )
@@ -114,7 +114,7 @@ def list_parts(
                 members = list(
                     zip(
                         places.tolist(),
-                        map(_VALUES, images),
+                        map(_to_values, images),
                         [key.tobytes().hex() for key in keys[begin + places]],
                         _taken(known, begin + places),
                         strict=True,
@@ -126,6 +126,16 @@ def list_parts(
                 parts.append(Part(source, len(members), listing))
         begin += len(files)
     return parts
+
+
+def _to_values(file: ImageFile) -> list:
+    *values, source = _VALUES(file)
+    return [*values, source and _to_values(source)]
+
+
+def _to_file(values: Sequence) -> ImageFile:
+    *plain, source = values
+    return ImageFile(*plain, source and _to_file(source))
 
 
 def _taken(known: Known, places: np.ndarray) -> list[tuple | None]:

@@ -195,10 +195,11 @@ def check_sampler(
     """
     sampler = load_sampler(path)
     if sampler.source and sampler.source_shape != source_shape:
-        found = f"have sources {source_shape}" if source_shape else "have none (data.degrade)"
+        none = "have none (data.source, data.degrade)"
+        found = f"have sources {source_shape}" if source_shape else none
+        made = sampler.source.degrade or "data.source"
         raise SamplerError(
-            f"{path} translates sources {sampler.source_shape} of {sampler.source.degrade}, "
-            f"the data {found}"
+            f"{path} translates sources {sampler.source_shape} of {made}, the data {found}"
         )
     drawn = sampler.image_shape()
     if drawn != shape:

@@ -124,6 +124,18 @@ def test_a_run_without_a_folder_names_the_option_for_it(tmp_path):
     assert not (tmp_path / "w").exists()
 
 
+def test_images_that_would_be_their_own_sources_are_an_error_before_a_run(tmp_path):
+    (tmp_path / "1.png").touch()
+    result = iadb(
+        "run", "--data", tmp_path, "--set", f"data.source={tmp_path}", "--preset", "digits"
+    )
+    assert result.exit_code == exit_codes.DATA
+    assert result.output == (
+        f"iadb: {tmp_path}: the sources are in the same folder as their images, {tmp_path}; keep "
+        "images and sources in two folders side by side\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -133,13 +145,17 @@ def test_a_run_without_a_folder_names_the_option_for_it(tmp_path):
         (("--data", "images", "--set", "data.holdout=nope"), "nope: no such folder"),
         (("--data", "images", "--set", "data.pattern=span-{SPAN}"), "images: no folder matches"),
         (("--data", "images", "--set", "data.pattern=nope"), "images/nope: no such folder"),
+        (("--data", "images", "--set", "data.source=nope"), "nope: no such folder"),
+        (("--data", "images", "--set", "data.source=empty"), "empty: no image files below"),
+        (("--data", "images", "--set", "data.source=other"), "other: no file is named like one in"),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, tuple) else "",
 )
 def test_a_run_without_images_ends_before_tfx_starts_and_records_nothing(tmp_path, settings, said):
     (tmp_path / "empty").mkdir()
     (tmp_path / "images").mkdir()
-    for file in ("images/1.png", "file.png"):
+    (tmp_path / "other").mkdir()
+    for file in ("images/1.png", "other/2.png", "file.png"):
         (tmp_path / file).touch()
     code = (
         "import sys\n"

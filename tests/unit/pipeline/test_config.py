@@ -7,7 +7,7 @@ import yaml
 
 from data import emoji
 from pipeline import config
-from pipeline.config import ConfigError, load
+from pipeline.config import ConfigError, DataConfig, load, require_folder
 from pipeline.config_values import presets
 from pipeline.yaml_text import MAX_CHARACTERS, dump, parse, quote
 from trainer.options import EmaOptions
@@ -384,14 +384,23 @@ def test_a_configuration_with_sources_says_how_they_are_used():
             "data.degrade=downscale 3: does not divide data.resol",
         ),
         (["data.degrade=gray"], "data.degrade=gray needs data.channels=3"),
-        (["model.source=map"], "model.source=map needs data.degrade"),
+        (["model.source=map"], "model.source=map needs sources: set data.source or data.degrade"),
+        (["data.source=x", "data.degrade=gray"], "data: source=/"),
+        (["data.source=''"], "data.source: got ''; string should have at least 1 character"),
+        (["data.source=x", "data.holdout=y"], "data: holdout_source must be set where source and"),
+        (["data.holdout=y", "data.holdout_source=x"], "data: holdout_source must be set where so"),
+        (["data.source=x", "data.holdout_source=y"], "data: holdout_source must be set where so"),
+        (
+            ["data.source=x", "train.coupling=optimal_transport"],
+            "train.coupling=optimal_transport ignores which source is of which image",
+        ),
         (
             ["data.degrade=blur 1", "model.source_noise=0.1"],
             "model: source_noise=0.1 needs source=map",
         ),
         (
             ["data.degrade=blur 1", "train.coupling=optimal_transport"],
-            "train.coupling=optimal_transport ignores the sources",
+            "train.coupling=optimal_transport ignores which source is of which image",
         ),
     ],
 )
@@ -399,3 +408,20 @@ def test_a_source_that_does_not_fit_is_reported_in_one_line(overrides, expected)
     found = message(*overrides)
     assert found.startswith(expected)
     assert "\n" not in found
+
+
+def test_the_folder_of_the_sources_makes_pairs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load(overrides=["data.source=low", "data.folder=high", "model.source=map"])
+    assert config.data.source == str(tmp_path / "low")
+    assert config.source.degrade is None
+    assert config.source.use == "map"
+    assert config.source.channels(3) == 3
+
+
+@pytest.mark.parametrize("key", ["source", "holdout_source"])
+def test_a_workspace_inside_the_sources_is_an_error(tmp_path, key):
+    folders = {"folder": "/a", "source": "/b", "holdout": "/c", "holdout_source": "/d"}
+    data = DataConfig(**(folders | {key: str(tmp_path)}))
+    with pytest.raises(ConfigError, match=f"data.{key}: the workspace .* is inside it"):
+        require_folder(data, tmp_path / "workspace")

@@ -44,3 +44,13 @@ def test_a_source_is_the_degraded_image_in_the_same_range():
     np.testing.assert_array_equal(preprocessing.to_uint8(outputs["source"]), expected)
     assert outputs["source"].shape == (2, 4, 4, 4)
     assert "source" not in preprocessing.preprocessing_fn(inputs, config | {"degrade": None})
+
+
+def test_a_stored_source_is_decoded_like_the_image():
+    images = tf.cast(tf.reshape(tf.range(2 * 2 * 4 * 6 * 3), [2, 2, 4, 6, 3]), tf.uint8)
+    pngs = tf.stack([[tf.io.encode_png(each) for each in row] for row in images])
+    inputs = {"image": pngs[0][:, None], "source": pngs[1][:, None], "label": tf.constant(["", ""])}
+    config = {"resolution": [4, 6], "channels": 3, "paired": True}
+    outputs = preprocessing.preprocessing_fn(inputs, config)
+    np.testing.assert_array_equal(preprocessing.to_uint8(outputs["image"]), images[0])
+    np.testing.assert_array_equal(preprocessing.to_uint8(outputs["source"]), images[1])

@@ -15,7 +15,7 @@ from tfx.types.standard_artifacts import Examples
 from components.drift_gate.artifact import DriftVerdict
 from components.drift_gate.executor import DriftError, Executor
 from components.drift_gate.options import DriftOptions
-from components.drift_gate.sample import SCALARS, Sample
+from components.drift_gate.sample import SCALARS, SOURCE_SCALARS, Sample
 from components.features.options import FeatureOptions
 from pipeline.config import BeamConfig
 
@@ -64,17 +64,23 @@ class Gate:
 
 
 def serialize(image, span):
+    """An example; a pair of images has a source and an image."""
+    source, image = image if isinstance(image, tuple) else (None, image)
     image = np.ascontiguousarray(image)
     png = tf.io.encode_png(image).numpy()
     sha256 = hashlib.sha256(image.tobytes()).hexdigest().encode()
     texts = {"image": png, "sha256": sha256, "path": sha256[:9] + b".png"}
+    means = {"mean": image.mean(), "stddev": image.std()}
+    if source is not None:
+        texts["source"] = tf.io.encode_png(np.ascontiguousarray(source)).numpy()
+        means |= {"source_mean": source.mean(), "source_stddev": source.std()}
     numbers = {"span": span, "source_width": 8, "source_height": 8, "source_bytes": len(png)}
     feature = {
         k: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for k, v in texts.items()
     }
     for name, value in numbers.items():
         feature[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-    for name, value in {"mean": image.mean(), "stddev": image.std()}.items():
+    for name, value in means.items():
         feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
@@ -192,3 +198,26 @@ def test_the_memory_between_stages_does_not_grow_with_the_images(gate, digits, k
         for count in (100, 600)
     )
     assert (many - few) / 500 < 2
+
+
+@pytest.mark.parametrize("change", ["none", "image", "source", "light"])
+def test_sources_are_watched_as_well_as_images(gate, digits, change):
+    def pairs(images, change="none"):
+        sources = rotated(images) if change == "source" else images
+        if change == "light":
+            sources = sources // 2
+        return list(zip(sources, rotated(images) if change == "image" else images, strict=True))
+
+    gate.judge({1: pairs(digits[: 2 * DAY])})
+    verdict = gate.judge({2: pairs(digits[2 * DAY : 4 * DAY], change)})
+    assert verdict["drifted"] == (change != "none")
+    names = {found["name"] for found in verdict["differences"]}
+    assert names == {*SCALARS, *SOURCE_SCALARS, "features"}
+    drifted = {found["name"] for found in verdict["differences"] if found["drifted"]}
+    assert ("source_mean" in drifted) == (change == "light")
+
+
+def test_images_with_sources_are_not_compared_with_images_without(gate, digits):
+    gate.judge({1: digits[:DAY]})
+    verdict = gate.judge({2: list(zip(digits[:DAY], digits[:DAY], strict=True))}, on_drift="hold")
+    assert "other features or sources" in verdict["summary"]

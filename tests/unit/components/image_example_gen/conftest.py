@@ -132,6 +132,8 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
         *beam_args: str,
         spans: Sequence[int] = (),
         holdout: str = "",
+        source: str = "",
+        holdout_source: str = "",
         uri: Path | None = None,
         code: str = "code",
         **options,
@@ -147,6 +149,8 @@ def run_executor(tmp_path_factory) -> Callable[..., standard_artifacts.Examples]
             {
                 "input_base": str(folder),
                 "holdout": holdout,
+                "source": source,
+                "holdout_source": holdout_source,
                 "window": json.dumps(window),
                 "source_hash": code,
                 "image_options": ImageOptions(**{"min_size": 1, **options}).model_dump_json(),

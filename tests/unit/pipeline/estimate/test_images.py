@@ -1,4 +1,5 @@
 import os
+import shutil
 import tarfile
 
 import numpy as np
@@ -57,6 +58,17 @@ def test_a_sample_without_an_image_is_an_error(tmp_path):
 def test_the_held_out_folder_is_listed_as_well(data, tmp_path):
     held_out = data.model_copy(update={"holdout": str(tmp_path / "b")})
     assert [len(each.files) for each in list_files(held_out)] == [4, 2]
+
+
+def test_a_sample_of_pairs_has_the_size_of_both(data, tmp_path):
+    alone = take_sample(list_files(data)[0], data)
+    sources = tmp_path.parent / f"{tmp_path.name} sources"
+    shutil.copytree(tmp_path, sources)
+    (sources / "b" / "4.png").unlink()
+    paired = data.model_copy(update={"source": str(sources)})
+    sample = take_sample(list_files(paired)[0], paired)
+    assert sample.accepted == 3 / 4
+    assert sample.example_bytes > 1.5 * alone.example_bytes
 
 
 def test_of_older_spans_a_share_is_written(data, tmp_path):

@@ -56,7 +56,7 @@ def test_a_model_that_draws_from_noise_is_reported(tmp_path):
     assert result.exit_code == 2
     assert result.output.splitlines()[-1] == (
         f"iadb: {tmp_path}/model draws images from noise and translates none; train a model with "
-        "data.degrade, for example --set 'data.degrade=downscale 4'"
+        "data.source or data.degrade, for example --set 'data.degrade=downscale 4'"
     )
 
 

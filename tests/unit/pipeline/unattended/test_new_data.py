@@ -175,3 +175,21 @@ def test_a_look_imports_no_heavy_library(tmp_path):
         "",
         "[]",
     ]
+
+
+def test_an_image_is_new_when_its_source_is_there_or_changes(tmp_path, journal):
+    images, sources = tmp_path / "data", tmp_path / "sources"
+    config = config_of(images, f"data.source={sources}")
+    put(images, "a.png", "b.png")
+    put(sources, "a.jpg", "c.jpg")
+    assert look(config, journal).new == {0: 1}
+    data = config.data
+    found = read_files.snapshots(data.folder, data.pattern, None, 1, (), data.source)
+    read_files.remember(journal, found)
+    assert look(config, journal).new == {}
+    put(sources, "b.jpg")
+    assert look(config, journal).new == {0: 1}
+    os.utime(sources / "a.jpg", ns=(1, 1))
+    assert look(config, journal).new == {0: 2}
+    put(images, "c.png")
+    assert look(config, journal).new == {0: 3}

@@ -32,7 +32,7 @@ def decode(folder, part, partial):
 def one_part(files, partial, artifacts=(), code=""):
     """The part of a few files."""
     partial.mkdir(exist_ok=True)
-    keys = file_keys(files, "images", ImageOptions(), code)
+    keys = file_keys(files, ("images", ""), ImageOptions(), code)
     known = find_known(keys, map(str, artifacts), str(partial))
     (part,) = list_parts([files], keys, known, (64, 64), str(partial))
     return part
@@ -137,7 +137,7 @@ def test_an_example_is_used_again_for_the_same_file_and_code_only(images, killed
     code = "new" if change == "code" else ""
     known = []
     (tmp_path / "next").mkdir()
-    keys = file_keys(files, "images", ImageOptions(), code)
+    keys = file_keys(files, ("images", ""), ImageOptions(), code)
     found = find_known(keys, [str(killed.parent)], str(tmp_path / "next")).found
     known = found.tolist()
     assert known == ([False] * 3 if change == "code" else [True, False, True])
@@ -160,7 +160,9 @@ def test_an_example_is_used_again_for_the_same_file_and_code_only(images, killed
 )
 def test_the_key_of_an_image_in_an_archive_has_all_that_tells_it_from_others(change):
     file = ImageFile("a.tar/x.png", 1, 1, entry=5, offset=512, archive_size=1)
-    keys = file_keys([file, file, replace(file, **change)], "images", ImageOptions(), "").tolist()
+    keys = file_keys(
+        [file, file, replace(file, **change)], ("images", ""), ImageOptions(), ""
+    ).tolist()
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -178,7 +180,7 @@ def test_what_could_not_be_read_is_tried_again(images, killed, tmp_path, file):
     (images / "a.tar").write_bytes(b"changed")
     decode(images, one_part(files, killed), killed)
     (tmp_path / "next").mkdir()
-    keys = file_keys(files, "images", ImageOptions(), "")
+    keys = file_keys(files, ("images", ""), ImageOptions(), "")
     known = find_known(keys, [str(killed.parent)], str(tmp_path / "next"))
     assert known.found.tolist() == [True, True, True, False]
 

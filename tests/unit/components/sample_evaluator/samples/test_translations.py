@@ -92,7 +92,7 @@ def test_a_model_that_translates_fits_data_with_its_sources_alone(tmp_path):
     assert sampler.source.degrade == "mask box"
     assert sampler.source_shape == (8, 8, 2)
     assert not sampler.has(DEBLEND)  # not from x_alpha and alpha alone
-    with pytest.raises(SamplerError, match=r"of mask box, the data have none \(data.degrade\)"):
+    with pytest.raises(SamplerError, match=r"of mask box, the data have none \(data.source, "):
         check_sampler(model, SHAPE, None)
     with pytest.raises(SamplerError, match=r"the data have sources \(8, 8, 1\)"):
         check_sampler(model, SHAPE, (8, 8, 1))

@@ -1,0 +1,80 @@
+"""Finds the source of each image: the file in another folder with the same path, up to the ending.
+
+A name that several files of a folder have, a.jpg and a.png, is no name of a pair.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.files import ImageFile
+from components.image_example_gen.storage.remote import is_remote, join
+
+NO_SOURCE = "no source of this name"
+NO_IMAGE = "no image of this name"
+AMBIGUOUS = "several images or sources of this name, with other endings"
+
+Name = tuple[int, str]  # of a pair: the span, and the path in it without its ending
+
+
+def check_apart(folder: str, sources: str) -> None:
+    """Raises an ImageDataError if images and sources share a folder, or one contains the other."""
+    ours, theirs = _real(folder), _real(sources)
+    if ours == theirs:
+        relation = "in the same folder as"
+    elif theirs.startswith(ours):
+        relation = "inside the folder of"
+    elif ours.startswith(theirs):
+        relation = "in a folder around"
+    else:
+        return
+    raise ImageDataError(
+        f"{sources}: the sources are {relation} their images, {folder}; keep images and sources in "
+        "two folders side by side"
+    )
+
+
+def match(
+    images: Iterable[ImageFile], sources: Iterable[ImageFile], source_folder: str
+) -> list[ImageFile]:
+    """Gives each image its source.
+
+    Files that are not one of a pair are set aside: they have a problem, which says why.
+
+    Args:
+        images: of the data.
+        sources: the files that may be their sources.
+        source_folder: with which the paths of those that are set aside begin.
+
+    Returns:
+        All images, and the sources that are set aside, in any order.
+    """
+    ours, theirs = _by_name(images), _by_name(sources)
+    matched = []
+    for name in ours.keys() | theirs.keys():
+        mine, found = ours.get(name, []), theirs.get(name, [])
+        if len(mine) == len(found) == 1:
+            matched.append(replace(mine[0], source=found[0]))
+            continue
+        alone = (not found and NO_SOURCE) or (not mine and NO_IMAGE) or ""
+        reason = alone if len(mine) + len(found) == 1 else AMBIGUOUS
+        matched += [replace(file, problem=file.problem or reason) for file in mine]
+        matched += [
+            replace(file, path=join(source_folder, file.path), problem=file.problem or reason)
+            for file in found
+        ]
+    return matched
+
+
+def _by_name(files: Iterable[ImageFile]) -> dict[Name, list[ImageFile]]:
+    found = defaultdict(list)
+    for file in files:
+        found[file.span, os.path.splitext(file.path_in_span)[0]].append(file)
+    return found
+
+
+def _real(folder: str) -> str:
+    """The path of a folder without links, with a slash at the end."""
+    return f"{(folder if is_remote(folder) else os.path.realpath(folder)).rstrip('/')}/"
