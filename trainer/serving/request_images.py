@@ -187,11 +187,11 @@ def _to_source(
 
 def _crop(image: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Resizes the largest part in the middle of an image that has the aspect; as `_resize`."""
-    rows, columns = tf.unstack(tf.shape(image, tf.int64)[:2])
-    down = tf.maximum(tf.minimum(rows, columns * height // width), 1)
-    across = tf.maximum(tf.minimum(columns, rows * width // height), 1)
-    top, left = (rows - down) // 2, (columns - across) // 2
-    return _resize(image[top : top + down, left : left + across], height, width)
+    rows, columns = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float64))
+    down = tf.minimum(rows, columns * height / width)
+    across = tf.minimum(columns, rows * width / height)
+    corner = tf.stack([(rows - down) // 2, (columns - across) // 2])
+    return _resize(image, height, width, corner, tf.stack([down, across]))
 
 
 def _pad(
@@ -201,7 +201,8 @@ def _pad(
     rows, columns = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float64))
     down = tf.cast(tf.clip_by_value(tf.round(width * rows / columns), 1, height), tf.int32)
     across = tf.cast(tf.clip_by_value(tf.round(height * columns / rows), 1, width), tf.int32)
-    colors, opacity = _resize(image, down, across)
+    whole = tf.stack([rows, columns])
+    colors, opacity = _resize(image, down, across, tf.zeros_like(whole), whole)
     top, left = (height - down) // 2, (width - across) // 2
     bars = [[top, height - down - top], [left, width - across - left], [0, 0]]
     inside = tf.pad(tf.ones_like(opacity), bars)
@@ -211,16 +212,37 @@ def _pad(
 
 
 def _resize(
-    rgba: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor
+    rgba: tf.Tensor,
+    height: int | tf.Tensor,
+    width: int | tf.Tensor,
+    corner: tf.Tensor,
+    sides: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Resizes an image, uint8 [h, w, 4], so that hidden colors do not bleed into visible ones.
+    """Resizes a part of an image so that hidden colors do not bleed into visible ones.
+
+    Args:
+        rgba: uint8 [h, w, 4].
+        height: of the result.
+        width: of the result.
+        corner: top and left of the part, float64 [2], in pixels and fractions of them.
+        sides: height and width of the part, float64 [2].
 
     Returns:
         Colors, float32 [height, width, 3], 0 to 255, and opacity, float32 [height, width, 1].
     """
     opacity = tf.cast(rgba[..., 3:], tf.float32) / 255.0
     weighted = tf.concat([tf.cast(rgba[..., :3], tf.float32) * opacity, opacity], -1)
-    resized = tf.image.resize(weighted, [height, width], "bicubic", antialias=True)
+    # What tf.image.resize calls, which takes whole images.
+    size = tf.stack([height, width])
+    scale = tf.cast(size, tf.float64) / sides
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=weighted[None],
+        size=size,
+        scale=tf.cast(scale, tf.float32),
+        translation=tf.cast(-corner * scale, tf.float32),
+        kernel_type="keyscubic",
+        antialias=True,
+    )[0]
     opacity = tf.maximum(resized[..., 3:], 0.0)
     colors = tf.math.divide_no_nan(resized[..., :3], opacity)
     return colors, tf.minimum(opacity, 1.0)

@@ -206,3 +206,14 @@ def test_a_progressive_jpeg_is_translated():
 def test_an_opaque_image_has_nothing_to_fill():
     expected = "row 0: nothing to fill: make the pixels of the hole transparent"
     assert expected in error(GOOD, degrade="mask strokes")
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 8), (3, 9), (3, 5), (40, 32)])
+def test_a_source_of_a_pair_is_taken_as_at_ingest(height, width):
+    file = encode(picture(height, width))
+    options = ImageOptions(resolution=SHAPE[:2], min_size=1)
+    ingested = decode(io.BytesIO(file), options).pixels
+    assert differ(read(file, degrade=None)[0], ingested) <= 5
+    transparent = np.dstack([picture(8, 16), np.zeros((8, 16, 1), np.uint8)])
+    found = read(encode(transparent), degrade=None, background="#ff8000")[0]
+    assert np.all(found == [255, 128, 0])
