@@ -19,7 +19,12 @@ from components.image_example_gen.options import MIN_SIDE, ImageOptions, WindowO
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
-from components.sample_evaluator.options import MAX_DIMENSION, EvaluateOptions, images_needed
+from components.sample_evaluator.options import (
+    MAX_DIMENSION,
+    PAIR_METRICS,
+    EvaluateOptions,
+    images_needed,
+)
 from pipeline.config_values import ConfigError, read_values
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.options import RetentionOptions
@@ -198,6 +203,11 @@ class PipelineConfig(Options):
     def _limits_have_images(self) -> "PipelineConfig":
         if self.data.holdout is None and self.evaluate.without_holdout() != self.evaluate:
             raise ValueError("evaluate.thresholds: a metric @holdout needs data.holdout")
+        if self.data.degrade is None and self.evaluate.without_pairs() != self.evaluate:
+            raise ValueError(
+                f"evaluate.thresholds: {', '.join(PAIR_METRICS)} compare results with the images "
+                "that they should be, which needs data.degrade"
+            )
         return self
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
+from components.sample_evaluator import sources
 from pipeline.console.progress import showing
 from pipeline.console.tables import Column, cell, number, print_table
 from pipeline.registry.lineage import Run
@@ -27,6 +28,7 @@ from trainer.common.text import printable
 PROMOTED = "looks good"  # the reason in the command for it, for a person to replace
 STATUS_COLORS = {"passed": "green", "failed": "red", "left out": "yellow"}
 SHOWN = 0.1  # seconds; a phase that takes less is not named
+BESIDE = {sources.SOURCE: "sources", sources.MEAN_ANSWER: "mean answer"}  # of a translation
 WORK = {  # what a node does, for those that can take a while
     example_names.NODE: "converting the images",
     tfx_names.STATISTICS_GEN: "computing statistics of the images",
@@ -182,21 +184,29 @@ def describe_seconds(seconds: Mapping[str, float]) -> str:
 def print_metrics(console: Console, metrics: dict) -> None:
     """Prints one line per metric.
 
-    The floor is the value of training images as samples; the place is how far from it to noise.
+    The floor is the value of training images as samples; the place is how far from it to noise. Of
+    a model that translates, there are also the values of the sources themselves, and of the mean of
+    several answers to each.
     """
+    beside = {
+        key: header
+        for key, header in BESIDE.items()
+        if any(values.get(key) is not None for values in metrics.values())
+    }
     columns = (
         Column(""),
         number("samples"),
         number("baseline", optional=1),
-        number("floor", optional=2),
-        number("noise", optional=4),
-        number("place", optional=3),
+        *(number(header, optional=2) for header in beside.values()),
+        number("floor", optional=3),
+        number("noise", optional=5),
+        number("place", optional=4),
         Column("limits", wraps=10),
     )
     rows = []
     for name, values in metrics.items():
         candidate, *others = (
-            _metric(values[key]) for key in ("candidate", "baseline", "train", "noise")
+            _metric(values.get(key)) for key in ("candidate", "baseline", *beside, "train", "noise")
         )
         limits = _limits(values)
         color = STATUS_COLORS.get(values.get("status"), "default")

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.images.records import example_key
+from components.metrics.pairs.scores import PairScores
 from components.sharing import shared
 from trainer import dataset, examples, preprocessing
 
@@ -21,12 +22,14 @@ class ImageBatch:
         keys: sort the images of a source; unique within it.
         labels: the class of each image, or the one requested from the sampler; may be empty.
         images: uint8 [N, H, W, C].
+        scores: of the images beside the held-out images that they should be; None without such.
     """
 
     source: str
     keys: Sequence[bytes]
     labels: Sequence[str]
     images: np.ndarray
+    scores: PairScores | None = None
 
 
 class DecodeRecords(beam.DoFn):

@@ -15,6 +15,7 @@ from components.images.batches import ImageBatch
 from components.images.views import search_views
 from components.metrics.distances import row_blocks
 from components.metrics.image_statistics import ImageStatistics, statistics_of
+from components.metrics.pairs.scores import PairScores
 from components.progress import FEATURES, counted
 from components.sharing import shared
 
@@ -23,6 +24,7 @@ _VECTOR_TYPE, _DISTANCE_TYPE = np.dtype("<f4"), np.dtype("<f8")
 VIEWED = 64  # images whose views are in memory at a time
 NO_VIEWS = np.empty((1, 0), _VECTOR_TYPE)
 NO_STATISTICS = ImageStatistics(*(np.empty(0, _VECTOR_TYPE) for _ in ImageStatistics._fields))
+NO_SCORES = PairScores(*(np.empty(0, _VECTOR_TYPE) for _ in PairScores._fields))
 
 
 class ImageFeatures(NamedTuple):
@@ -42,6 +44,7 @@ class ImageFeatures(NamedTuple):
             be found.
         mirrored: whether the mirror image is nearest.
         statistics: of the pixels, without the first dimension.
+        scores: of a pair, without the first dimension.
     """
 
     source: str
@@ -54,6 +57,7 @@ class ImageFeatures(NamedTuple):
     views: np.ndarray = NO_VIEWS
     mirrored: bool = False
     statistics: ImageStatistics = NO_STATISTICS
+    scores: PairScores = NO_SCORES
 
 
 class ExtractFeatures(beam.DoFn):
@@ -92,9 +96,11 @@ class ExtractFeatures(beam.DoFn):
             if self._statistics:
                 columns = zip(*statistics_of(batch.images), strict=True)
                 statistics = list(map(ImageStatistics._make, columns))
-        for key, label, image, vector, seen, numbers in zip(
-            batch.keys, batch.labels, batch.images, vectors, views, statistics, strict=True
-        ):
+            scores = [NO_SCORES] * len(vectors)
+            if batch.scores:
+                scores = list(map(PairScores._make, zip(*batch.scores, strict=True)))
+        rows = (batch.keys, batch.labels, batch.images, vectors, views, statistics, scores)
+        for key, label, image, vector, seen, numbers, score in zip(*rows, strict=True):
             yield ImageFeatures(
                 batch.source,
                 key,
@@ -104,6 +110,7 @@ class ExtractFeatures(beam.DoFn):
                 vector=vector,
                 views=seen,
                 statistics=numbers,
+                scores=score,
             )
 
     def _views(self, images: np.ndarray) -> list[np.ndarray]:
@@ -164,6 +171,11 @@ def serialize(features: ImageFeatures) -> bytes:
             name: values.astype(_VECTOR_TYPE).tobytes()
             for name, values in features.statistics._asdict().items()
         },
+        **{
+            name: values.astype(_VECTOR_TYPE).tobytes()
+            for name, values in features.scores._asdict().items()
+            if values.size
+        },
     }
     feature = {
         name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
@@ -200,4 +212,5 @@ def parse(record: bytes) -> ImageFeatures:
         floats("views").reshape(feature["nb_view"].int64_list.value[0], -1),
         bool(feature["mirrored"].int64_list.value[0]),
         ImageStatistics(*map(floats, ImageStatistics._fields)),
+        PairScores(*map(floats, PairScores._fields)) if "psnr" in feature else NO_SCORES,
     )

@@ -20,6 +20,7 @@ from components.metrics.image_statistics.spectrum import spectrum_distance
 from components.metrics.jackknife.leave_out import LeftOut
 from components.metrics.kid import kid, kid_left_out
 from components.metrics.mmd_rbf import mmd_rbf
+from components.metrics.pairs.scores import mean_score
 from components.metrics.sliced_wasserstein import sliced_wasserstein
 
 
@@ -30,14 +31,16 @@ class Metric(NamedTuple):
         function: takes an array of real images [N, d] and one of generated ones [M, d]; raises
             MetricError.
         larger_is_better: true of precision, for example; false of distances.
-        array: which array: features, or one of ImageStatistics.
+        array: which array: features, one of ImageStatistics, or of the scores of pairs.
         left_out: the values that `leave_out` returns, computed together in less time; without it,
             `function` is called for each of them.
     """
 
     function: Callable[[np.ndarray, np.ndarray], float]
     larger_is_better: bool
-    array: Literal["vector", "spectrum", "colors", "layout"] = "vector"
+    array: Literal[
+        "vector", "spectrum", "colors", "layout", "psnr", "ssim", "feature_distance", "consistency"
+    ] = "vector"
     left_out: Callable[[np.ndarray, np.ndarray], LeftOut] | None = None
 
 
@@ -61,7 +64,15 @@ CATALOG: dict[str, Metric] = {
 AT_HOLDOUT = "@holdout"  # suffix of metrics that compare with the images of data.holdout
 HOLDOUT_METRICS = tuple(f"{name}{AT_HOLDOUT}" for name in ("kid", "frechet_distance", "coverage"))
 
+# Of results beside the held-out images that they should be; only a model that translates has them.
+PAIR_METRICS: dict[str, Metric] = {
+    "psnr": Metric(mean_score, larger_is_better=True, array="psnr"),
+    "ssim": Metric(mean_score, larger_is_better=True, array="ssim"),
+    "feature_distance": Metric(mean_score, larger_is_better=False, array="feature_distance"),
+    "consistency": Metric(mean_score, larger_is_better=True, array="consistency"),
+}
+
 
 def get_metric(name: str) -> Metric:
-    """Returns the metric with a name in CATALOG or HOLDOUT_METRICS."""
-    return CATALOG[name.removesuffix(AT_HOLDOUT)]
+    """Returns the metric with a name in CATALOG, HOLDOUT_METRICS or PAIR_METRICS."""
+    return PAIR_METRICS.get(name) or CATALOG[name.removesuffix(AT_HOLDOUT)]

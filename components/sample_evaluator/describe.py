@@ -1,6 +1,7 @@
 """Everything in an evaluation that needs models and images: features to compare, and pictures."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -13,6 +14,7 @@ from components.images.write_grid import WriteGrid
 from components.progress import FEATURES, SAMPLED, expect
 from components.real_features.artifact import SEARCH, file_pattern
 from components.sample_evaluator import names, sources
+from components.sample_evaluator.describe_pairs import describe_pairs, expect_pairs
 from components.sample_evaluator.measure.nearest import FindNearest
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.pictures.error_by_alpha import WriteErrorByAlpha
@@ -21,11 +23,11 @@ from components.sample_evaluator.pictures.trajectories import WriteTrajectories
 from components.sample_evaluator.pictures.worst_samples import WriteWorstSamples
 from components.sample_evaluator.samples.draw import (
     DrawSamples,
-    DrawTranslations,
     batch_seeds,
     draw_noise,
 )
 from trainer import examples
+from trainer.source.options import Source
 
 KNOWN = "known"
 _SPLITS = {
@@ -58,7 +60,7 @@ def describe(
     shape: tuple[int, int, int],
     output: str,
     compared: str,
-    translating: Collection[str] = (),
+    translating: Mapping[str, Source] = MappingProxyType({}),
 ) -> None:
     """Draws the samples; writes the features of all images to be compared, and the pictures.
 
@@ -76,7 +78,7 @@ def describe(
         output: folder for the pictures.
         compared: folder for the features, which `ReadFeatures` reads; those of the training images
             that kinds are learned from are in its folder KNOWN.
-        translating: which of the models translate sources.
+        translating: what the sources are of those models that translate.
     """
     features = {
         source: pipeline
@@ -95,7 +97,8 @@ def describe(
     labels = (
         keyed_labels
         | "Labels" >> beam.Map(lambda found: [label for _, label in found])
-        | "ExpectSamples" >> beam.Map(_expect_samples, len(models))
+        | "ExpectSamples"
+        >> beam.Map(_expect_samples, len(models), shape, translating.get(sources.CANDIDATE))
     )
     seeds = (
         labels
@@ -108,29 +111,26 @@ def describe(
         if source not in translating
     }
     keys = keyed_labels | "Keys" >> beam.Map(lambda found: [key for key, _ in found])
-    for source in translating:
-        judged[source] = (
-            pipeline
-            | f"Sources[{source}]" >> ReadExamples(real.examples[examples.EVAL])
-            | f"Translations[{source}]"
-            >> DrawTranslations(
-                source,
-                models[source],
-                real.transform_graph,
-                keys,
-                options.seed,
-                options.batch_size,
-            )
-        )
+    translations = describe_pairs(
+        pipeline,
+        real.examples[examples.EVAL],
+        real.transform_graph,
+        keys,
+        {source: models[source] for source in translating},
+        options,
+        shape,
+        output,
+    )
+    judged |= translations.results
     for source, folder in stored.items():
         judged[source] = _read_images(pipeline, source, folder, real.transform_graph, options)
     noise = seeds | "Noise" >> beam.Map(draw_noise, sources.NOISE, shape)
     drawn = (
-        [*judged.values(), noise]
+        [*judged.values(), noise, *translations.beside]
         | "Batches" >> beam.Flatten()
         | "Extract" >> beam.ParDo(ExtractFeatures(options.features, list(judged)))
     )
-    samples = drawn | "Judged" >> beam.Filter(lambda image: image.source != sources.NOISE)
+    samples = drawn | "Judged" >> beam.Filter(lambda image, names: image.source in names, [*judged])
     queries = [held_out, samples] | "Queries" >> beam.Flatten()
     training = pipeline | "Search" >> ReadFeatures(file_pattern(real.features, SEARCH))
     nearest = training | FindNearest(queries)
@@ -142,7 +142,8 @@ def describe(
         "queries": nearest | "Measured" >> beam.Keys(),
         sources.TRAIN: floor,
         f"{KNOWN}/{sources.TRAIN}": features[sources.TRAIN],
-        sources.NOISE: drawn | "Rest" >> beam.Filter(lambda image: image.source == sources.NOISE),
+        sources.NOISE: drawn
+        | "Rest" >> beam.Filter(lambda image, names: image.source not in names, [*judged]),
     }
     if sources.HOLDOUT in features:
         written[sources.HOLDOUT] = features[sources.HOLDOUT]
@@ -155,10 +156,14 @@ def describe(
         _write_model_pictures(pipeline, labels, models, real, options.seed, output)
 
 
-def _expect_samples(labels: list[str], nb_model: int) -> list[str]:
+def _expect_samples(
+    labels: list[str], nb_model: int, shape: tuple[int, int, int], source: Source | None
+) -> list[str]:
     """Passes the labels on; each is that of a sample of every model, and of an image of noise."""
     expect(SAMPLED, nb_model * len(labels))
     expect(FEATURES, (nb_model + 1) * len(labels))
+    if source:
+        expect_pairs(len(labels), shape, source)
     return labels
 
 

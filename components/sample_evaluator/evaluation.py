@@ -23,6 +23,7 @@ from components.real_features import names as feature_names
 from components.sample_evaluator import describe, names, sources
 from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.measure.analysis import Analyze
+from components.sample_evaluator.measure.answers import load_answers
 from components.sample_evaluator.measure.eval_config import make_eval_config
 from components.sample_evaluator.measure.kinds import FindKinds, load_kinds, write_kinds
 from components.sample_evaluator.measure.results import SourceResult, load_results
@@ -111,6 +112,13 @@ def evaluate(
     source_shape = _shape(real.transform_graph, examples.SOURCE)
     loaded = {source: _load(model, shape, source_shape) for source, model in models.items()}
     judged, against = (loaded.get(s, _Loaded()) for s in (sources.CANDIDATE, sources.BASELINE))
+    translating = {
+        name: each.sampler.source
+        for name, each in loaded.items()
+        if each.sampler and each.sampler.source
+    }
+    if sources.CANDIDATE not in translating:
+        options = options.without_pairs()
     if against.problem:
         logging.warning("The baseline is not compared: %s", against.problem)
     config = make_eval_config(
@@ -118,6 +126,7 @@ def evaluate(
         baseline=baseline is not None and not against.problem,
         by_label=bool(judged.sampler and judged.sampler.labels),
         holdout=examples.HOLDOUT in real.examples,
+        pairs=sources.CANDIDATE in translating,
     )
     describe_images = functools.partial(
         describe.describe,
@@ -127,7 +136,7 @@ def evaluate(
         options=options,
         shape=shape,
         output=output,
-        translating=[name for name, each in loaded.items() if each.sampler and each.sampler.source],
+        translating=translating,
     )
     _measure(make_pipeline, describe_images, config, real, output)
     results = load_results(output, [spec.name for spec in config.model_specs])
@@ -160,6 +169,7 @@ def evaluate(
         load_spectra(output),
         json.loads(_read_if_there(f"{output}/{names.ERROR_BY_ALPHA_JSON}") or "null"),
         models_before,
+        load_answers(output),
     )
     with phase("writing the report"):
         _write(output, content, real.features)
@@ -246,6 +256,8 @@ def _write(folder: str, content: dict[str, Any], features: str) -> None:
         trajectories=_read_if_there(f"{folder}/{names.TRAJECTORIES_PNG}"),
         worst_samples=_read_if_there(f"{folder}/{names.WORST_SAMPLES_PNG}"),
         missing_kinds=_read_if_there(f"{folder}/{names.MISSING_KINDS_PNG}"),
+        pairs=_read_if_there(f"{folder}/{names.PAIRS_PNG}"),
+        answers=_read_if_there(f"{folder}/{names.ANSWERS_PNG}"),
     )
     html = page.render(content, pictures)
     io_utils.write_string_file(f"{folder}/{names.REPORT_HTML}", html)

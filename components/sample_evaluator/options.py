@@ -25,7 +25,14 @@ MetricName = Literal[
     "kid@holdout",
     "frechet_distance@holdout",
     "coverage@holdout",
+    "psnr",
+    "ssim",
+    "feature_distance",
+    "consistency",
 ]
+# Of results beside the held-out images that they should be, where a model translates. Training
+# images and noise are no results for them, so that there is no place between the two.
+PAIR_METRICS = ("psnr", "ssim", "feature_distance", "consistency")
 
 
 LIMITS = {"strict": 0.5, "default": 1.0, "loose": 2.0}  # factors of every default `max_place`
@@ -168,6 +175,17 @@ class EvaluateOptions(RealFeaturesOptions):
             )
         return self
 
+    @model_validator(mode="after")
+    def _pairs_have_no_place(self) -> "EvaluateOptions":
+        for name in PAIR_METRICS:
+            limit = self.thresholds.get(name)
+            if limit and limit.max_place is not None:
+                raise ValueError(
+                    f"thresholds.{name}.max_place={limit.max_place:g}: results have no place "
+                    "between training images and noise; set minimum, maximum or max_worsening"
+                )
+        return self
+
     @property
     def judged(self) -> dict[MetricName, Threshold]:
         """The thresholds that apply: the defaults, and in their place what is configured."""
@@ -188,4 +206,9 @@ class EvaluateOptions(RealFeaturesOptions):
     def without_holdout(self) -> "EvaluateOptions":
         """Returns options for an evaluation without images of data.holdout."""
         kept = {name: t for name, t in self.thresholds.items() if not name.endswith("@holdout")}
+        return self.model_copy(update={"thresholds": kept})
+
+    def without_pairs(self) -> "EvaluateOptions":
+        """Returns options for an evaluation of a model that does not translate."""
+        kept = {name: t for name, t in self.thresholds.items() if name not in PAIR_METRICS}
         return self.model_copy(update={"thresholds": kept})

@@ -86,7 +86,7 @@ def _compress(image: tf.Tensor, quality: int) -> tf.Tensor:
 def _holes(pixels: tf.Tensor, form: str) -> tf.Tensor:
     """Draws a hole for each image, bool [N, H, W, 1]."""
     _, height, width, channels = pixels.shape
-    draw = _box if form == "box" else _strokes
+    draw = {"box": _box, "half": _half, "strokes": _strokes}[form]
     # The sum of pixels, each times its place, differs for nearly all images that are not equal.
     places = tf.range(1, height * width * channels + 1, dtype=tf.int64)
     flat = tf.reshape(tf.cast(pixels, tf.int64), [-1, height * width * channels])
@@ -106,6 +106,20 @@ def _box(seed: tf.Tensor, height: int, width: int) -> tf.Tensor:
     down = (rows >= first[0]) & (rows < first[0] + size[0])
     across = (columns >= first[1]) & (columns < first[1] + size[1])
     return (down[:, None] & across)[..., None]
+
+
+def _half(seed: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """The left, right, upper or lower half; the larger one of an odd number of pixels is kept."""
+    side = tf.random.stateless_uniform([], seed, 0, 4, tf.int32, alg="philox")
+    rows, columns = tf.range(height)[:, None], tf.range(width)[None]
+    down, across = tf.zeros([height, 1], tf.int32), tf.zeros([1, width], tf.int32)
+    halves = [
+        down + columns < width // 2,
+        down + columns >= width - width // 2,
+        rows + across < height // 2,
+        rows + across >= height - height // 2,
+    ]
+    return tf.gather(tf.stack(halves), side)[..., None]
 
 
 def _strokes(seed: tf.Tensor, height: int, width: int) -> tf.Tensor:

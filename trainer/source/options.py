@@ -6,9 +6,9 @@ from pydantic import AfterValidator
 
 from trainer.common.options import Options
 
-MASKS = ("box", "strokes")
+MASKS = ("box", "half", "strokes")
 ALLOWED = (
-    "downscale FACTOR (a whole number from 2 to 64), gray, mask box, mask strokes, blur PIXELS "
+    "downscale FACTOR (a whole number from 2 to 64), gray, mask box, mask half, mask strokes, blur PIXELS "
     "(0.1 to 100) or jpeg QUALITY (1 to 95)"
 )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.metrics import CATALOG, HOLDOUT_METRICS
+from components.metrics import CATALOG, HOLDOUT_METRICS, PAIR_METRICS
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import (
@@ -22,7 +22,11 @@ LABEL = "label"  # the feature of TFMA's extracts that slices by label refer to
 
 
 def make_eval_config(
-    options: EvaluateOptions, baseline: bool, by_label: bool, holdout: bool = False
+    options: EvaluateOptions,
+    baseline: bool,
+    by_label: bool,
+    holdout: bool = False,
+    pairs: bool = False,
 ) -> config_pb2.EvalConfig:
     """Translates the thresholds for TFMA: they apply to the candidate, over all its samples.
 
@@ -31,10 +35,13 @@ def make_eval_config(
         baseline: whether there are samples of a baseline; without them no change is limited.
         by_label: whether to compute the metrics of each label as well.
         holdout: whether there are images of data.holdout to compare with.
+        pairs: whether samples are results for held-out images.
     """
     judged = [sources.CANDIDATE, *([sources.BASELINE] if baseline else [])]
     real = [sources.REAL, *([sources.HOLDOUT] if holdout else [])]
     compared = [*judged, sources.TRAIN, sources.NOISE]
+    shown = [sources.SOURCE] if pairs else []
+    beside = list(sources.BESIDE_RESULTS) if pairs else []
     slices = [config_pb2.SlicingSpec()]
     if by_label:
         slices.append(config_pb2.SlicingSpec(feature_keys=[LABEL]))
@@ -60,14 +67,21 @@ def make_eval_config(
         ]
     specs = [
         ([sources.CANDIDATE], candidate_only),
-        (compared, list(_comparisons(holdout))),
+        ([*compared, *shown], list(_comparisons(holdout))),
         (judged, [_metric("memorization", MEMORIZED_SHARE, DISTANCE_RATIO, MIRRORED_SHARE)]),
-        ([*compared, *real], [_metric("counts", *COUNTS)]),
+        ([*compared, *real, *beside], [_metric("counts", *COUNTS)]),
     ]
+    if pairs:
+        scores = [_metric("value", name, metric=name) for name in PAIR_METRICS]
+        specs.append(([*judged, *beside], scores))
+        # They are fewer than the results, on which the expected value of KID does not depend.
+        specs.append(
+            ([sources.ANSWER, sources.MEAN_ANSWER], [_metric("value", "kid", metric="kid")])
+        )
     config = config_pb2.EvalConfig(
         model_specs=[
             config_pb2.ModelSpec(name=name, is_baseline=name == sources.BASELINE)
-            for name in [*compared, *real]
+            for name in [*compared, *real, *beside]
         ],
         slicing_specs=slices,
         metrics_specs=[

@@ -8,6 +8,7 @@ import numpy as np
 
 from components.images.features import ImageFeatures
 from components.metrics.image_statistics import ImageStatistics
+from components.metrics.pairs.scores import PairScores
 
 _Gathered = dict[str, list[ImageFeatures]]
 
@@ -24,9 +25,10 @@ class ImageSet(NamedTuple):
     flat: int  # images of a single color
     digests: tuple[bytes, ...]  # SHA-256 of the pixels
     statistics: ImageStatistics  # of the pixels
+    scores: PairScores  # of pairs, [N, 0] if the images are no results
 
     def array(self, name: str) -> np.ndarray:
-        """What a Metric with this `array` compares, float32 [N, k]."""
+        """What a Metric with this `array` compares, float32 [N, k]; not for those of pairs."""
         return self.vectors if name == "vector" else getattr(self.statistics, name)
 
 
@@ -69,4 +71,5 @@ def _image_set(images: list[ImageFeatures]) -> ImageSet:
         statistics=ImageStatistics(
             *map(np.stack, zip(*(image.statistics for image in images), strict=True))
         ),
+        scores=PairScores(*map(np.stack, zip(*(image.scores for image in images), strict=True))),
     )

@@ -8,16 +8,18 @@ so that bundling does not change a result; all metrics are then derived from the
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
 from components.images.features import ImageFeatures
-from components.metrics import AT_HOLDOUT, get_metric
+from components.metrics import AT_HOLDOUT, PAIR_METRICS, get_metric
 from components.metrics.arrays import MetricError
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity, fidelity_and_diversity
 from components.metrics.jackknife.leave_out import leave_out
 from components.metrics.jackknife.worsening import change, worsening
 from components.metrics.kid import kid_over_subsets
 from components.metrics.memorization import memorization_of, spread_of
+from components.metrics.pairs.scores import feature_distances
 from components.metrics.threads import blas_threads
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageSet
@@ -89,9 +91,7 @@ def _computations(
 
 def _value(sets: _Sets, source: str, metric: str) -> Sequence[float]:
     compared = get_metric(metric)
-    real, generated = (
-        _of(sets, name).array(compared.array) for name in (_reference(metric), source)
-    )
+    real, generated = (_array(sets, name, metric) for name in (_reference(metric), source))
     return [compared.function(real, generated)]
 
 
@@ -109,8 +109,7 @@ def _kid_stddev(sets: _Sets, source: str, _: str) -> Sequence[float]:
 def _worsening(sets: _Sets, source: str, metric: str) -> Sequence[float]:
     compared = get_metric(metric)
     real, candidate, baseline = (
-        _of(sets, name).array(compared.array)
-        for name in (_reference(metric), source, sources.BASELINE)
+        _array(sets, name, metric) for name in (_reference(metric), source, sources.BASELINE)
     )
     found = worsening(compared, real, candidate, baseline)
     return found.proven, found.margin
@@ -120,7 +119,7 @@ def _place(sets: _Sets, source: str, metric: str) -> Sequence[float]:
     """Where a metric is between floor and noise, with what the choice of images explains."""
     compared = get_metric(metric)
     real, generated, floor, noise = (
-        _of(sets, name).array(compared.array)
+        _array(sets, name, metric)
         for name in (_reference(metric), source, sources.TRAIN, sources.NOISE)
     )
     count = min(len(generated), len(floor))
@@ -163,6 +162,22 @@ FUNCTIONS: dict[str, Callable[[_Sets, str, str], Sequence[float]]] = {
     "memorization": _memorization,
     "counts": _counts,
 }
+
+
+def _array(sets: _Sets, source: str, metric: str) -> np.ndarray:
+    """What a metric compares of the images of a source, float [N, k]."""
+    found = _of(sets, source)
+    if metric not in PAIR_METRICS:
+        return found.array(get_metric(metric).array)
+    real = _of(sets, sources.REAL)
+    if source == sources.REAL:  # results have scores beside these, which have none
+        return real.vectors
+    if not found.scores.psnr.size:
+        raise MetricError(f"the images of {source} are no results for held-out images")
+    if metric == "feature_distance":
+        # Results are sorted by their seeds, which follow the order of the held-out images.
+        return feature_distances(real.vectors, found.vectors)[:, None]
+    return getattr(found.scores, metric)
 
 
 def _reference(metric: str) -> str:

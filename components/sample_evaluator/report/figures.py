@@ -26,6 +26,8 @@ class Pictures:
         trajectories: one row for each of the first seeds, from noise to image.
         missing_kinds: rows of held-out images of the kinds that are missing among the samples.
         worst_samples: grid of the samples farthest from real images, farthest first.
+        pairs: rows of source, result and image: the best, median and worst results.
+        answers: rows of a source, several answers and the image.
     """
 
     samples: bytes | None = None
@@ -34,6 +36,8 @@ class Pictures:
     trajectories: bytes | None = None
     missing_kinds: bytes | None = None
     worst_samples: bytes | None = None
+    pairs: bytes | None = None
+    answers: bytes | None = None
 
 
 class Figure(NamedTuple):
@@ -56,7 +60,7 @@ class Figures(NamedTuple):
     """The figures of the report.
 
     Attributes:
-        first: samples and held-out images.
+        first: samples and held-out images, and of a model that translates the pairs of them.
         faults: those that show what is wrong.
         others: the rest.
     """
@@ -69,7 +73,8 @@ class Figures(NamedTuple):
 def arrange(pictures: Pictures, summary: Mapping[str, Any]) -> Figures:
     """Arranges all figures that there are."""
     found = dict(_pictures(pictures, summary)) | dict(_spectrum(summary))
-    first = [found.pop(name) for name in ("samples", "real") if name in found]
+    names = ("pairs", "answers", "samples", "real")
+    first = [found.pop(name) for name in names if name in found]
     faults = [found.pop(name) for name in _faults(summary) if name in found]
     return Figures(first, faults, list(found.values()))
 
@@ -109,6 +114,16 @@ def _pictures(pictures: Pictures, summary: Mapping[str, Any]) -> Iterator[tuple[
         "worst_samples": (
             "The samples that are least like real images, the farthest first",
             "Grid of the samples farthest from real images in feature space, the farthest first",
+        ),
+        "pairs": (
+            "Source, result and image, in the first row the best results by PSNR, in the second "
+            "those in the middle, in the third the worst",
+            "Three rows of sources, each followed by its result and the held-out image: the best "
+            "results, those in the middle and the worst",
+        ),
+        "answers": (
+            "The first sources (left), several answers to each, and its image (right)",
+            "Rows of a source, several answers to it and the held-out image",
         ),
         "trajectories": (
             f"From noise (left) to sample (right), one row per seed from {seed}",

@@ -145,9 +145,14 @@ def _values(metric: Mapping[str, Any]) -> str:
         sources.BASELINE: "baseline",
         sources.TRAIN: "training images",
         sources.NOISE: "noise",
+        sources.SOURCE: "the sources themselves",
+        sources.OTHER: "other held-out images",
+        sources.MEAN_ANSWER: "mean of several answers",
     }
     found = [
-        f"{text} {number(metric[key])}" for key, text in names.items() if metric[key] is not None
+        f"{text} {number(metric[key])}"
+        for key, text in names.items()
+        if metric.get(key) is not None
     ]
     return "; ".join([*found, *limits_of(metric)])
 

@@ -12,6 +12,7 @@ from components.features.options import SEARCH_SPACE
 from components.sample_evaluator import sources
 from components.sample_evaluator.report import judged
 from components.sample_evaluator.report.figures import Pictures, arrange
+from components.sample_evaluator.report.pairs import pair_table
 from components.sample_evaluator.report.texts import number, percent
 
 REASONS = 4  # shown; further ones are collapsed, so that a phone shows pictures soon
@@ -52,6 +53,7 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
         judged=shown,
         left_out=list(_left_out(summary, shown)),
         ticks=judged.ticks(),
+        pairs=pair_table(summary),
         metric_rows=list(_metric_rows(summary)),
         spectrum_rows=list(_spectrum_rows(summary.get("spectrum"))),
         kind_rows=list(_kind_rows(summary.get("kinds"))),

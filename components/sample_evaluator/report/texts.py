@@ -76,6 +76,24 @@ _EXPLAINED = {
         "Whether the average sample is light, dark and colored in the same places as the average "
         "held-out image.",
     ),
+    "psnr": Explained(
+        "Nearness to the image, in pixels",
+        "The peak signal-to-noise ratio of each result beside the held-out image that it should "
+        "be, in dB; the mean of all possible answers, which is blurred, has the highest.",
+    ),
+    "ssim": Explained(
+        "Structural similarity to the image",
+        "Whether edges and textures of each result are where they are in the held-out image.",
+    ),
+    "feature_distance": Explained(
+        "Nearness to the image, in features",
+        "The squared distance between the features of each result and of the held-out image: 0 if "
+        "they are equal, 1 if they are as far apart as two held-out images.",
+    ),
+    "consistency": Explained(
+        "Consistency with the source",
+        "Whether each result, degraded as its image was, is the source again (PSNR, in dB).",
+    ),
 }
 
 DETAIL_CHANGE = 0.1  # of the power at the finest scales: less is neither blur nor grain

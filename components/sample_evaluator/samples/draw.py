@@ -1,17 +1,14 @@
-"""Beam transforms that draw uint8 images from seeds: samples, translations and noise."""
+"""Beam transforms that draw uint8 images from seeds: samples and noise."""
 
-import bisect
 from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 import numpy as np
-import tensorflow as tf
 
-from components.images.batches import ImageBatch, load_source_decoder
-from components.images.records import example_key
+from components.images.batches import ImageBatch
 from components.progress import SAMPLED, counted
 from components.sample_evaluator.samples.sampler import load_sampler
-from trainer import examples, preprocessing
+from trainer import preprocessing
 
 Seeds = tuple[list[int], list[str]]  # consecutive seeds, and a label for each
 
@@ -44,72 +41,6 @@ class DrawSamples(beam.DoFn):
         seeds, labels = batch
         with counted(SAMPLED, len(seeds)):
             images = self._sampler.sample(np.array(seeds, np.int64), labels)
-        yield ImageBatch(self._source, [seed_key(seed) for seed in seeds], labels, images)
-
-
-class DrawTranslations(beam.PTransform):
-    """Serialized held-out examples to ImageBatches of results for their sources."""
-
-    def __init__(
-        self,
-        source: str,
-        model: str,
-        transform_graph: str,
-        keys: beam.PCollection,
-        seed: int,
-        batch_size: int,
-    ) -> None:
-        """Describes the results.
-
-        Args:
-            source: of the batches.
-            model: folder of a SavedModel that translates.
-            transform_graph: URI of the TransformGraph artifact.
-            keys: one list, the keys of the examples to take, sorted.
-            seed: of the first one; those of the others follow.
-            batch_size: of the results.
-        """
-        super().__init__()
-        self._translate = _Translate(source, model, transform_graph)
-        self._keys, self._seed, self._batch_size = keys, seed, batch_size
-
-    def expand(self, records: beam.PCollection) -> beam.PCollection:
-        """From serialized tf.Examples."""
-        size = self._batch_size
-        return (
-            records
-            | "Seeds" >> beam.FlatMap(_with_seed, beam.pvalue.AsSingleton(self._keys), self._seed)
-            | beam.BatchElements(min_batch_size=size, max_batch_size=size)
-            | "Translate" >> beam.ParDo(self._translate)
-        )
-
-
-def _with_seed(record: bytes, keys: list[bytes], first: int) -> Iterator[tuple[int, bytes]]:
-    key = example_key(record)
-    place = bisect.bisect_left(keys, key)
-    if keys[place : place + 1] == [key]:
-        yield first + place, record
-
-
-class _Translate(beam.DoFn):
-    """A list of seeds with serialized examples to an ImageBatch."""
-
-    def __init__(self, source: str, model: str, transform_graph: str) -> None:
-        self._source, self._model, self._transform_graph = source, model, transform_graph
-
-    def setup(self) -> None:
-        """Loads the model and the graph, once per process."""
-        self._sampler = load_sampler(self._model)
-        self._decode = load_source_decoder(self._transform_graph)
-
-    def process(self, batch: list[tuple[int, bytes]]) -> Iterator[ImageBatch]:
-        """Yields one ImageBatch."""
-        seeds, records = map(list, zip(*batch, strict=True))
-        parsed = [tf.train.Example.FromString(record).features.feature for record in records]
-        labels = [feature[examples.LABEL].bytes_list.value[0].decode() for feature in parsed]
-        with counted(SAMPLED, len(seeds)):
-            sources = self._decode(records).numpy()
-            images = self._sampler.sample(np.array(seeds, np.int64), labels, sources=sources)
         yield ImageBatch(self._source, [seed_key(seed) for seed in seeds], labels, images)
 
 

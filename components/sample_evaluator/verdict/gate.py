@@ -27,9 +27,12 @@ MAX_REPEATED_EXCESS = 0.2
 EQUAL_SHARE = 0.01  # of samples that are held-out images pixel by pixel, from which this is said
 # By how much of `max_place` a model may be further from the floor than the best earlier one.
 BEST_SLACK = 0.25
+# By how many dB results have to be nearer to their images than other held-out images are.
+MIN_PSNR_GAIN = 0.5
 # By how much a model may exceed training images until it looks too good.
 MAX_PRECISION_EXCESS, MAX_DENSITY_RATIO = 0.1, 1.5
 KINDS = "kinds"  # of images, among the names of what a candidate fails in
+PSNR = "psnr"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +80,8 @@ def judge(
     failed = dict(_failures(results, validation, options, left_out, best or {}))
     if kinds and options.limits != "none" and (lacking := [k for k in kinds.kinds if k.missing]):
         failed[KINDS] = sentences.missing(lacking, kinds.by)
+    if options.limits != "none" and (ignored := _ignored_sources(results)):
+        failed.setdefault(PSNR, ignored)
     problems = [
         *_image_problems(results, options),
         *_sample_problems(results),
@@ -162,6 +167,15 @@ def _failures(
         yield MEMORIZED_SHARE, _memorized_sentence(candidate, options)
     if not (failed or validation.validation_ok or validation.metric_validations_per_slice):
         yield "", "TFMA's validation failed without naming a metric"
+
+
+def _ignored_sources(results: Results) -> str | None:
+    """A sentence on results that could as well be those for other sources."""
+    found = results[sources.CANDIDATE][PSNR].value
+    other = results.get(sources.OTHER, SourceResult())[PSNR].value
+    if found is None or other is None or found >= other + MIN_PSNR_GAIN:
+        return None
+    return sentences.ignored_sources(found, other, MIN_PSNR_GAIN)
 
 
 def _memorized_sentence(candidate: SourceResult, options: EvaluateOptions) -> str:

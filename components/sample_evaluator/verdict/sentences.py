@@ -89,6 +89,15 @@ def memorized(share: float, mirrored: float | None, allowed: float) -> str:
     )
 
 
+def ignored_sources(found: float, other: float, gain: float) -> str:
+    """Results that could as well be those for other sources."""
+    value, unrelated = side_by_side(found, other)
+    return (
+        f"psnr {value} is not {gain:g} above that of other held-out images, {unrelated}: the model "
+        "ignores its sources"
+    )
+
+
 def missing(kinds: Sequence[Kind], by: str) -> str:
     """Classes or clusters of images that are missing among the samples."""
     names = list_some([kind.name for kind in kinds])

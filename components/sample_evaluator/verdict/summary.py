@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from components.metrics import CATALOG, HOLDOUT_METRICS, get_metric
+from components.metrics import CATALOG, HOLDOUT_METRICS, PAIR_METRICS, get_metric
 from components.metrics.kinds.shares import Kinds
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import (
@@ -15,6 +15,7 @@ from components.sample_evaluator.measure.results import (
     SourceResult,
 )
 from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.sources import BESIDE_RESULTS
 from components.sample_evaluator.verdict.gate import ModelVerdict
 from components.sample_evaluator.verdict.history import best_places
 
@@ -56,6 +57,7 @@ def summarize(
     spectrum: Mapping[str, Sequence[float]] | None,
     error_by_alpha: Mapping[str, Any] | None,
     history: Sequence[Mapping[str, Any]],
+    answers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the content of metrics.json.
 
@@ -67,12 +69,16 @@ def summarize(
         spectrum: from `spectra.load_spectra`; None if not measured.
         error_by_alpha: from `error_by_alpha.WriteErrorByAlpha`; None if not measured.
         history: from `history.earlier_metrics`.
+        answers: from `answers.load_answers`; None if not measured.
 
     Returns:
         A dictionary for JSON; missing numbers are None.
     """
     options = setting.options
+    translates = sources.SOURCE in results
     names = [*CATALOG, *(HOLDOUT_METRICS if sources.HOLDOUT in results else ())]
+    if translates:
+        names = [*PAIR_METRICS, *names]
     return {
         "blessed": verdict.blessed,
         "mode": options.bless,
@@ -108,6 +114,7 @@ def summarize(
         },
         "error_by_alpha": error_by_alpha,
         "history": list(history),
+        **({"answers": answers} if translates else {}),
     }
 
 
@@ -140,6 +147,7 @@ def _metric(
     limit = options.judged.get(name)
     return {
         **{source: results.get(source, SourceResult())[name].value for source in _SOURCES},
+        **{source: results[source][name].value for source in BESIDE_RESULTS if source in results},
         "stddev": candidate.stddev,
         "worsening": candidate.worsening,
         "margin": candidate.margin,

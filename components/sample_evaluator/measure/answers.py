@@ -1,0 +1,62 @@
+"""How much the answers of a model to one source differ, in a Beam step beside TFMA's metrics."""
+
+import json
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from tfx.dsl.io import fileio
+
+from components.features.options import FeatureOptions
+from components.images.features import shared_extractor
+from components.metrics.arrays import MetricError
+from components.metrics.pairs.scores import diversity, pixel_diversity
+from components.sample_evaluator import names
+from components.sample_evaluator.samples.translations import Answers
+
+
+class MeasureAnswers(beam.DoFn):
+    """Answers to a file in the folder of an evaluation; writes nothing for one answer."""
+
+    def __init__(self, features: FeatureOptions, output: str) -> None:
+        """Describes the file.
+
+        Args:
+            features: the feature space.
+            output: folder of the evaluation.
+        """
+        self._features, self._output = features, output
+
+    def setup(self) -> None:
+        """Loads the feature space, once per process."""
+        self._extract = shared_extractor(self._features)
+
+    def process(self, answers: Answers) -> None:
+        """Writes the file."""
+        images, count = answers.results.shape[:2]
+        if count < 2:
+            return
+        vectors = self._extract(answers.results.reshape(-1, *answers.results.shape[2:]))
+        try:
+            in_features = diversity(
+                vectors.reshape(images, count, -1), self._extract(answers.images)
+            )
+        except MetricError:  # all held-out images are equal
+            in_features = None
+        found = {
+            "sources": images,
+            "answers": count,
+            "diversity": in_features,
+            "pixel_diversity": pixel_diversity(answers.results),
+        }
+        with FileSystems.create(f"{self._output}/{names.ANSWERS_JSON}", "application/json") as file:
+            file.write(json.dumps(found).encode())
+
+
+def load_answers(output: str) -> dict[str, Any] | None:
+    """Reads what `MeasureAnswers` wrote; None if there is nothing."""
+    path = f"{output}/{names.ANSWERS_JSON}"
+    if not fileio.exists(path):
+        return None
+    with fileio.open(path) as file:
+        return json.load(file)
