@@ -23,6 +23,7 @@ NAMES = (  # quality_against_nfe and evaluation need the weights from time_to_qu
     "ingredients",
     "time_to_quality",
     "quality_against_nfe",
+    "translation",
     "evaluation",
 )
 

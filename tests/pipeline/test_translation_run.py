@@ -1,5 +1,7 @@
 """Runs whose model translates: from a folder to a pushed model, and files through it."""
 
+import json
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -8,6 +10,7 @@ from PIL import Image
 from pipeline.cli import main
 from pipeline.registry import serving
 from tests.pipeline.conftest import NODES, Runs, states
+from trainer.common import exit_codes
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +39,35 @@ def test_a_run_ends_with_a_pushed_model_that_says_how_it_uses_sources(runs):
     metadata = serving.read_metadata(runs.first.pushed)
     assert metadata["source"]["degrade"] == runs.degrade
     assert metadata["metrics"]["held_out_loss"] > 0
+
+
+def test_the_results_are_judged_beside_the_images_that_they_should_be(runs):
+    metrics = runs.first.metrics
+    for name in ("psnr", "ssim", "feature_distance", "consistency"):
+        found = metrics["metrics"][name]
+        assert None not in [found[k] for k in ("candidate", "source", "other", "mean_answer")]
+        assert found["train"] is None
+    assert metrics["answers"]["answers"] == 8  # both use noise
+    assert metrics["answers"]["diversity"] > 0
+    assert "mean answer" in runs.output
+    report = runs.workspace.reports / "latest.html"
+    assert "Results beside their images" in report.read_text("utf-8")
+
+
+def test_evaluate_judges_other_images_in_the_same_way(runs, digits_folder, tmp_path):
+    output = tmp_path / "evaluation"
+    result = iadb(
+        *("evaluate", runs.first.pushed, "--real", digits_folder, "--output", output),
+        *("--set", "evaluate.samples=60", "--set", "evaluate.features=pixels"),
+        *("--set", "evaluate.thresholds.psnr={minimum: 60}"),
+    )
+    assert result.exit_code == exit_codes.NOT_BLESSED, result.output
+    metrics = json.loads((output / "metrics.json").read_text("utf-8"))
+    psnr = metrics["metrics"]["psnr"]
+    assert psnr["status"] == "failed"
+    assert psnr["source"] > psnr["other"]
+    assert metrics["answers"]["sources"] == 60
+    assert (output / "pairs.png").exists()
 
 
 def test_the_model_serves_without_this_project(runs):

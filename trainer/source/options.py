@@ -8,8 +8,8 @@ from trainer.common.options import Options
 
 MASKS = ("box", "half", "strokes")
 ALLOWED = (
-    "downscale FACTOR (a whole number from 2 to 64), gray, mask box, mask half, mask strokes, blur PIXELS "
-    "(0.1 to 100) or jpeg QUALITY (1 to 95)"
+    "downscale FACTOR (a whole number from 2 to 64), gray, mask box, mask half, mask strokes, "
+    "blur PIXELS (0.1 to 100) or jpeg QUALITY (1 to 95)"
 )
 
 Use = Literal["condition", "map"]

@@ -181,6 +181,15 @@ def test_a_folder_may_have_any_name(name):
             "evaluate.thresholds={kid@holdout: {maximum: 1}}",
             "evaluate.thresholds: a metric @holdout needs data.holdout",
         ),
+        (
+            "evaluate.thresholds={psnr: {minimum: 20}}",
+            "evaluate.thresholds: psnr, ssim, feature_distance, consistency compare results with "
+            "the images that they should be, which needs data.degrade",
+        ),
+        (
+            "evaluate.thresholds={ssim: {max_place: 0.2}}",
+            "evaluate: thresholds.ssim.max_place=0.2: results have no place between training",
+        ),
         ("evaluate.limits=lax", "evaluate.limits: got 'lax'; input should be 'strict', 'default'"),
         ("data.holdout=''", "data.holdout: got ''; string should have at least 1 character"),
         ("name=../x", "name: got '../x'; string should match pattern"),

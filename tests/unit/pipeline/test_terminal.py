@@ -116,6 +116,18 @@ def test_metrics_of_earlier_versions_have_no_place():
     assert "%" not in console.file.getvalue()
 
 
+def test_a_translation_stands_beside_its_sources_and_mean_answers():
+    console = Console(file=io.StringIO(), width=200)
+    limits = dict.fromkeys(("minimum", "maximum", "max_worsening", "baseline", "train", "noise"))
+    psnr = {"candidate": 22.5, "source": 21.25, "mean_answer": 24.125, "larger_is_better": True}
+    kid = {"candidate": 0.5, "source": 0.75, "larger_is_better": False}
+    print_metrics(console, {"psnr": limits | psnr, "kid": limits | kid})
+    head, *rows = console.file.getvalue().splitlines()
+    assert "sources  mean answer" in head
+    assert rows[0].split()[2:6] == ["22.50", "–", "21.25", "24.12"]
+    assert rows[1].split()[2:6] == ["0.5000", "–", "0.7500", "–"]
+
+
 def test_what_will_be_judged_is_printed_once_when_the_images_are_known(caplog):
     caplog.set_level(logging.INFO)
     console = Console(file=io.StringIO())

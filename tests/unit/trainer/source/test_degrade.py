@@ -28,7 +28,7 @@ def derive(images, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["downscale 4", "gray", "mask box", "mask strokes", "blur 2", "jpeg 20"]
+    "text", ["downscale 4", "gray", "mask box", "mask half", "mask strokes", "blur 2", "jpeg 20"]
 )
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_source_is_a_picture_of_the_size_that_depends_on_its_image_alone(images, text, channels):
@@ -54,7 +54,7 @@ def test_gray_has_equal_channels_of_the_luminance_of_pillow(images):
     assert np.abs(found[..., 0].astype(int) - expected).max() <= 1
 
 
-@pytest.mark.parametrize("form", ["box", "strokes"])
+@pytest.mark.parametrize("form", ["box", "half", "strokes"])
 def test_a_mask_makes_a_gray_hole_and_leaves_the_rest(images, form):
     sources = derive(images, f"mask {form}")
     hole = sources[..., 3] == 0
@@ -73,6 +73,14 @@ def test_a_box_is_a_rectangle_inside_the_image(images):
         assert mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
         assert HEIGHT // 4 <= len(rows) <= HEIGHT * 0.6 + 1
         assert WIDTH // 4 <= len(columns) <= WIDTH * 0.6 + 1
+
+
+def test_a_half_is_that_of_one_of_the_four_sides():
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 6, 5, 1)).astype(np.uint8)
+    holes = {hole.tobytes() for hole in derive(pixels, "mask half")[..., 1] == 0}
+    left, right, upper, lower = (np.zeros((6, 5), bool) for _ in range(4))
+    left[:, :2] = right[:, 3:] = upper[:3] = lower[3:] = True
+    assert holes == {half.tobytes() for half in (left, right, upper, lower)}
 
 
 def test_images_with_the_same_pixels_elsewhere_have_other_holes(images):

@@ -8,12 +8,23 @@ import tensorflow as tf
 from apache_beam.testing.util import assert_that
 
 from components.images.records import example_key
-from components.sample_evaluator.samples.draw import DrawTranslations
+from components.sample_evaluator import sources
 from components.sample_evaluator.samples.sampler import (
     DEBLEND,
     LoadedSampler,
     SamplerError,
     check_sampler,
+)
+from components.sample_evaluator.samples.translations import (
+    ANSWERED,
+    ANSWERS,
+    NEXT_ANSWER,
+    AnswerSeveral,
+    CompareAnswers,
+    SeedHeldOut,
+    ShowSources,
+    Translate,
+    nb_answered,
 )
 from pipeline.evaluation.steps import write_transform_graph
 from trainer import examples
@@ -80,10 +91,81 @@ def test_each_result_is_that_of_the_source_of_one_held_out_image_in_their_order(
 
     with beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
         wanted = pipeline | "Keys" >> beam.Create([keys])
-        drawn = pipeline | beam.Create([*reversed(records)]) | DrawTranslations(
-            "candidate", model, graph, wanted, 100, 4
-        )  # fmt: skip
+        drawn = (
+            pipeline
+            | beam.Create([*reversed(records)])
+            | SeedHeldOut(wanted, 100)
+            | beam.BatchElements(min_batch_size=4, max_batch_size=4)
+            | beam.ParDo(Translate("candidate", model, graph))
+        )
         assert_that(drawn, check)
+
+
+def started(fn):
+    fn.setup()
+    return fn
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("graph"))
+    write_transform_graph(SHAPE, folder, "mask half")
+    return folder
+
+
+def test_results_and_sources_have_the_scores_of_their_pairs(images, records, graph, tmp_path):
+    model = save(tmp_path / "model", "mask half")
+    seeded = list(enumerate(records))
+    (results,) = started(Translate("candidate", model, graph)).process(seeded)
+    (shown,) = started(ShowSources(model, graph)).process(seeded)
+    assert shown.source == sources.SOURCE
+    derived = degrade(images, parse("mask half")).numpy()
+    np.testing.assert_array_equal(shown.images, derived[..., :1])
+    errors = np.mean((images - derived[..., :1].astype(float)) ** 2, axis=(1, 2, 3))
+    expected = 10 * np.log10(255**2 / errors)
+    np.testing.assert_allclose(shown.scores.psnr[:, 0], expected, rtol=1e-5)
+    np.testing.assert_array_equal(results.images, shown.images)  # its network is zero
+    for found, wanted in zip(results.scores, shown.scores, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_each_of_several_answers_has_a_seed_of_its_own_the_first_that_of_the_result(
+    images, records, graph, tmp_path
+):
+    model = save(tmp_path / "model", "mask half", "condition")
+    seeded = [(100 + number, record) for number, record in enumerate(records)]
+    (answers,) = started(AnswerSeveral(model, graph)).process(seeded[::-1])
+    assert answers.seeds == list(range(100, 109))
+    np.testing.assert_array_equal(answers.images, images)
+    assert answers.results.shape == (9, ANSWERS, *SHAPE)
+    (results,) = started(Translate("candidate", model, graph)).process(seeded)
+    np.testing.assert_array_equal(answers.results[:, 0], results.images)
+    third = [(seed + 2 * NEXT_ANSWER, record) for seed, record in seeded]
+    (results,) = started(Translate("candidate", model, graph)).process(third)
+    np.testing.assert_array_equal(answers.results[:, 2], results.images)
+    batches = {b.source: b for b in started(CompareAnswers(model, graph)).process(answers)}
+    assert set(batches) == {sources.ANSWER, sources.MEAN_ANSWER, sources.OTHER}
+    np.testing.assert_array_equal(batches[sources.ANSWER].images, answers.results[:, 0])
+    mean = answers.results.mean(axis=1).round()
+    np.testing.assert_array_equal(batches[sources.MEAN_ANSWER].images, mean)
+    others = batches[sources.OTHER].images
+    assert {image.tobytes() for image in others} == {image.tobytes() for image in images}
+    assert not any((one == other).all() for one, other in zip(others, images, strict=True))
+
+
+def test_a_map_without_noise_has_one_answer(records, graph, tmp_path):
+    model = save(tmp_path / "model", "mask half")
+    (answers,) = started(AnswerSeveral(model, graph)).process([(0, records[0]), (1, records[1])])
+    assert answers.results.shape == (2, 1, *SHAPE)
+    (other,) = started(CompareAnswers(model, graph)).process(answers)
+    assert other.source == sources.OTHER
+    assert not list(started(AnswerSeveral(model, graph)).process([]))
+
+
+def test_fewer_sources_are_answered_where_images_are_large():
+    assert nb_answered((8, 8, 1)) == nb_answered((64, 64, 3)) == ANSWERED
+    assert nb_answered((256, 256, 3)) == 42
+    assert nb_answered((1024, 1024, 3)) == 8
 
 
 def test_a_model_that_translates_fits_data_with_its_sources_alone(tmp_path):

@@ -280,3 +280,25 @@ def test_a_change_that_few_images_hide_is_no_improvement():
         "none of kid, coverage is better than the baseline's by more than the spread over seeds, "
         "as evaluate.require_improvement requires",
     )
+
+
+@pytest.mark.parametrize(
+    ("psnr", "other", "limits", "ignored"),
+    [
+        (8.31, 8.21, "default", True),
+        (5.0, 8.21, "loose", True),
+        (8.71, 8.2, "default", False),
+        (5.0, 8.21, "none", False),
+        (5.0, None, "default", False),
+    ],
+)
+def test_results_that_could_be_those_of_any_source_are_refused(psnr, other, limits, ignored):
+    values = {"real": source(), "train": source(), "candidate": source(psnr=psnr)}
+    if other is not None:
+        values["other"] = source(psnr=other)
+    thresholds = dict.fromkeys(EvaluateOptions().judged)
+    verdict = judge(values, passing(), EvaluateOptions(limits=limits, thresholds=thresholds))
+    assert verdict.blessed != ignored
+    if ignored:
+        assert verdict.failed == {"psnr": verdict.reasons[0]}
+        assert verdict.reasons[0].endswith("8.21: the model ignores its sources")

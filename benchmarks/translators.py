@@ -1,0 +1,120 @@
+"""Models that enlarge small images, trained for a time: ours both ways, and a regression."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer import preprocessing
+from trainer.networks.unet import build_unet
+from trainer.options import EmaOptions, ModelOptions, SampleOptions, TrainOptions
+from trainer.serving.exported import noise_from_seeds
+from trainer.source.degrade import degrade
+from trainer.source.options import Source, parse
+from trainer.train import build_model
+
+DEGRADATION = "downscale 4"
+BATCH, CHUNK, NB_STEP = 64, 250, 4
+# The half-life of the average of the weights, in images, is short: that of Keras has no warm-up, and
+# keeps something of the first weights.
+LEARNING_RATE, HALF_LIFE = 1e-3, 5_000
+SHUFFLED = 20_000
+
+Translate = Callable[[np.ndarray, int], np.ndarray]  # sources and a first seed to results, uint8
+_Method = tuple[keras.Model, Callable[..., Any], Callable[[tf.Tensor, int], tf.Tensor]]
+
+
+class _Stop(keras.callbacks.Callback):
+    """Ends a training after some seconds; the first step, which compiles, does not count."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds, self.steps = seconds, 0
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Counts the step."""
+        self.steps = batch + 1
+        if not batch:
+            self._end = time.monotonic() + self._seconds
+        self.model.stop_training = time.monotonic() >= self._end
+
+
+def reduce(images: np.ndarray) -> np.ndarray:
+    """The sources of images, uint8 [N, H, W, C]: reduced and enlarged again, both bicubic."""
+    return np.asarray(degrade(tf.constant(images), parse(DEGRADATION)))
+
+
+def train(
+    name: str, network: dict[str, Any], images: np.ndarray, seconds: float, seed: int
+) -> tuple[Translate, int]:
+    """Trains a model from the sources of images to the images.
+
+    Args:
+        name: condition, map or regression.
+        network: as benchmarks/datasets.py has them.
+        images: uint8 [N, H, W, C].
+        seconds: of the training, from its second step on.
+        seed: of weights, order and noise.
+
+    Returns:
+        The model, and the number of its steps.
+    """
+    options = ModelOptions.model_validate(
+        {key: value for key, value in network.items() if key in ModelOptions.model_fields}
+    )
+    build = _regression if name == "regression" else _ours
+    model, to_batch, translate = build(options, images.shape[1:], seed, name)
+
+    def read(x1: tf.Tensor) -> Any:
+        sources = degrade(x1, parse(DEGRADATION))
+        return to_batch(preprocessing.to_float(sources), preprocessing.to_float(x1))
+
+    dataset = tf.data.Dataset.from_tensor_slices(images).shuffle(SHUFFLED, seed).repeat()
+    dataset = dataset.batch(BATCH).map(read, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    stop = _Stop(seconds)
+    model.fit(dataset, steps_per_epoch=10**9, verbose=0, callbacks=[stop])
+
+    def translate_all(sources: np.ndarray, first: int) -> np.ndarray:
+        chunks = range(0, len(sources), CHUNK)
+        parts = [preprocessing.to_float(tf.constant(sources[i : i + CHUNK])) for i in chunks]
+        results = [translate(part, first + i) for part, i in zip(parts, chunks, strict=True)]
+        return np.concatenate([preprocessing.to_uint8(result).numpy() for result in results])
+
+    return translate_all, stop.steps
+
+
+def _ours(options: ModelOptions, shape: tuple[int, int, int], seed: int, use: str) -> _Method:
+    source = Source(degrade=DEGRADATION, use=use)
+    training = TrainOptions(
+        seed=seed,
+        learning_rate=LEARNING_RATE,
+        decay="constant",
+        ema=EmaOptions(half_life=HALF_LIFE),
+    )
+    sampling = SampleOptions(solver="midpoint", grid="uniform")
+    model = build_model(options, training, sampling, shape, source=source)
+    if use == "map":
+        return model, lambda x0, x1: (x0, x1), lambda x0, _: model.transport(x0, NB_STEP)
+
+    def translate(sources: tf.Tensor, first: int) -> tf.Tensor:
+        noise = noise_from_seeds(tf.range(first, first + len(sources), dtype=tf.int64), shape)
+        return model.transport(noise, NB_STEP, source=sources)
+
+    return model, lambda source, x1: {"x1": x1, "source": source}, translate
+
+
+def _regression(options: ModelOptions, shape: tuple[int, int, int], seed: int, _: str) -> _Method:
+    """The U-Net with alpha at 0: it adds to the source what is missing."""
+    keras.utils.set_random_seed(seed)
+    network = build_unet(options, shape)
+    x = keras.Input(shape)
+    model = keras.Model(x, x + network([x, 0.0 * x[:, 0, 0, 0]]))
+    momentum = 0.5 ** (BATCH / HALF_LIFE)
+    optimizer = keras.optimizers.Adam(
+        LEARNING_RATE, global_clipnorm=1.0, use_ema=True, ema_momentum=momentum
+    )
+    model.compile(optimizer, loss="mean_squared_error")
+    return model, lambda source, x1: (source, x1), lambda source, _: model(source, training=False)

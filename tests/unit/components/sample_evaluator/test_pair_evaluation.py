@@ -1,0 +1,145 @@
+"""Evaluations of models that translate, end to end on digits."""
+
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import keras
+import numpy as np
+import pytest
+from evaluator_data import BEAM_ARGS, describe, open_png, write_examples, write_model
+
+from components.features.options import FeatureOptions
+from components.sample_evaluator.describe import RealImages
+from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages, evaluate
+from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.verdict.gate import ModelVerdict
+from pipeline.evaluation.steps import write_transform_graph
+from trainer.ode.solvers import SOLVERS
+from trainer.serving.translator import Translator
+from trainer.source.options import Source
+
+SHAPE = (8, 8, 1)
+HELD_OUT = 60
+OPTIONS = EvaluateOptions(
+    batch_size=32,
+    samples=60,
+    limits="none",
+    features=FeatureOptions(name="pixels"),
+    thresholds={
+        "psnr": Threshold(minimum=10.0, max_worsening=0.5),
+        "feature_distance": Threshold(maximum=0.5),
+    },
+)
+FILES = ("pairs.png", "answers.png", "answers.json")
+
+
+class Outcome(NamedTuple):
+    verdict: ModelVerdict
+    folder: pathlib.Path
+    summary: dict[str, Any]
+
+
+def save(folder, use, degrade="downscale 2"):
+    """Saves a model whose network is zero: it returns x0, that is the source, or noise."""
+    source = Source(degrade=degrade, use=use)
+    x = keras.Input((8, 8, 1 + source.seen_channels(1)))
+    network = keras.Model([x, keras.Input(())], 0.0 * x[..., :1])
+    translator = Translator(source, network, SHAPE, SOLVERS["euler"], 2)
+    translator.save(str(folder), {"nb_step": 2, "source": source.model_dump()})
+    return EvaluatedModel(str(folder), str(folder))
+
+
+@pytest.fixture(scope="module")
+def real(digits, tmp_path_factory):
+    root = tmp_path_factory.mktemp("real")
+    splits = {"eval": digits[:HELD_OUT], "train": digits[HELD_OUT:200]}
+    folder = write_examples(root / "examples", splits)
+    graph = str(root / "graph")
+    write_transform_graph(SHAPE, graph, "downscale 2")
+    (root / "features").mkdir()
+    describe(folder, graph, root / "features", OPTIONS)
+    return RealImages(
+        {split: [f"{folder}/Split-{split}"] for split in splits}, str(root / "features"), graph
+    )
+
+
+@pytest.fixture
+def run(real, tmp_path):
+    def run(candidate, baseline=None, options=OPTIONS, name="output"):
+        output = tmp_path / name
+        output.mkdir()
+        pipeline = lambda: beam.Pipeline(argv=BEAM_ARGS)  # noqa: E731
+        verdict = evaluate(pipeline, real, candidate, baseline, [], options, str(output))
+        text = (output / "metrics.json").read_text("utf-8")
+        return Outcome(verdict, output, json.loads(text, parse_constant=pytest.fail))
+
+    return run
+
+
+def test_a_map_to_the_source_scores_as_the_source_itself(run, tmp_path):
+    model = save(tmp_path / "model", "map")
+    verdict, folder, summary = run(model, save(tmp_path / "other", "map"))
+    assert verdict.blessed, verdict.reasons
+    for name in ("psnr", "ssim", "feature_distance", "consistency", "kid", "frechet_distance"):
+        metric = summary["metrics"][name]
+        assert metric["candidate"] == metric["source"] == metric["baseline"]
+        assert metric.get("mean_answer") is None
+    psnr = summary["metrics"]["psnr"]
+    assert psnr["train"] is psnr["noise"] is psnr["place"] is None
+    assert psnr["worsening"] == pytest.approx(-psnr["margin"])  # there is no difference
+    assert psnr["candidate"] > psnr["other"] + 3
+    assert (psnr["status"], psnr["minimum"]) == ("passed", 10)
+    assert summary["metrics"]["feature_distance"]["other"] == pytest.approx(1, abs=0.2)
+    assert summary["images"]["source"] == summary["images"]["other"] == HELD_OUT
+    assert summary["answers"] is None
+    assert not (folder / "answers.png").exists()
+    height, width = open_png(folder / "pairs.png").shape
+    assert width > 2.5 * height  # three rows of three times three
+    report = (folder / "report.html").read_text("utf-8")
+    assert "Results beside their images" in report
+    assert "Three rows of sources" in report  # the alternative text
+
+
+def test_a_model_that_ignores_its_sources_is_not_blessed(run, tmp_path):
+    model = save(tmp_path / "model", "condition")  # noise, whatever the source
+    options = OPTIONS.model_copy(update={"limits": "loose", "thresholds": {}})
+    verdict, folder, summary = run(model, options=options)
+    assert not verdict.blessed
+    assert "the model ignores its sources" in verdict.failed["psnr"]
+    assert summary["metrics"]["psnr"]["status"] == "failed"
+    answers = summary["answers"]
+    assert (answers["sources"], answers["answers"]) == (HELD_OUT, 8)
+    assert answers["pixel_diversity"] == pytest.approx(np.sqrt(2) * 90, rel=0.15)  # clipped noise
+    psnr = summary["metrics"]["psnr"]
+    assert psnr["answer"] == psnr["candidate"]  # all sources are among the first ones
+    assert psnr["mean_answer"] > psnr["candidate"] + 2  # noise averages out
+    assert all((folder / name).exists() for name in FILES)
+    report = (folder / "report.html").read_text("utf-8")
+    assert "mean of 8 answers" in report
+    again = run(model, options=options, name="again")
+    for part in ("metrics", "answers"):
+        assert again.summary[part] == summary[part]
+    assert (again.folder / "pairs.png").read_bytes() == (folder / "pairs.png").read_bytes()
+
+
+def test_a_model_or_a_folder_that_does_not_translate_is_judged_without_pairs(
+    run, real, digits, tmp_path
+):
+    model = f"{write_model(tmp_path / 'model', digits[300:500])}/Format-Serving"
+    candidates = {
+        "model": EvaluatedModel(model, model),
+        "folder": StoredImages("folder", real.examples["eval"][0]),
+    }
+    for name, candidate in candidates.items():
+        verdict, folder, summary = run(
+            candidate, save(tmp_path / f"baseline {name}", "map"), name=name
+        )
+        assert not verdict.failed
+        assert not verdict.left_out
+        assert "answers" not in summary
+        assert "psnr" not in summary["metrics"]
+        assert "source" not in summary["metrics"]["kid"]
+        assert not any((folder / name).exists() for name in FILES)
+        assert "beside their images" not in (folder / "report.html").read_text("utf-8")
