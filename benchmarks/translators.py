@@ -18,8 +18,8 @@ from trainer.train import build_model
 
 DEGRADATION = "downscale 4"
 BATCH, CHUNK, NB_STEP = 64, 250, 4
-# The half-life of the average of the weights, in images, is short: that of Keras has no warm-up, and
-# keeps something of the first weights.
+# The half-life of the average of the weights, in images, is short: the average of Keras has no
+# warm-up, and keeps something of the first weights.
 LEARNING_RATE, HALF_LIFE = 1e-3, 5_000
 SHUFFLED = 20_000
 

@@ -67,9 +67,9 @@ def real(digits, tmp_path_factory):
 
 @pytest.fixture
 def run(real, tmp_path):
-    def run(candidate, baseline=None, options=OPTIONS, name="output"):
-        output = tmp_path / name
-        output.mkdir()
+    def run(candidate, baseline=None, options=OPTIONS, name="first"):
+        output = tmp_path / "output" / name
+        output.mkdir(parents=True)
         pipeline = lambda: beam.Pipeline(argv=BEAM_ARGS)  # noqa: E731
         verdict = evaluate(pipeline, real, candidate, baseline, [], options, str(output))
         text = (output / "metrics.json").read_text("utf-8")
@@ -114,7 +114,7 @@ def test_a_model_that_ignores_its_sources_is_not_blessed(run, tmp_path):
     assert answers["pixel_diversity"] == pytest.approx(np.sqrt(2) * 90, rel=0.15)  # clipped noise
     psnr = summary["metrics"]["psnr"]
     assert psnr["answer"] == psnr["candidate"]  # all sources are among the first ones
-    assert psnr["mean_answer"] > psnr["candidate"] + 2  # noise averages out
+    assert psnr["mean_answer"] > psnr["candidate"] + 1.5  # noise averages out
     assert all((folder / name).exists() for name in FILES)
     report = (folder / "report.html").read_text("utf-8")
     assert "mean of 8 answers" in report
