@@ -203,7 +203,7 @@ class PipelineConfig(Options):
     def _limits_have_images(self) -> "PipelineConfig":
         if self.data.holdout is None and self.evaluate.without_holdout() != self.evaluate:
             raise ValueError("evaluate.thresholds: a metric @holdout needs data.holdout")
-        if self.data.degrade is None and self.evaluate.without_pairs() != self.evaluate:
+        if self.source is None and self.evaluate.without_pairs() != self.evaluate:
             raise ValueError(
                 f"evaluate.thresholds: {', '.join(PAIR_METRICS)} compare results with the images "
                 "that they should be, which needs data.degrade"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import apache_beam as beam
 import numpy as np
 
-from components.images.features import ImageFeatures
+from components.images.features import NO_SCORES, ImageFeatures
 from components.metrics.image_statistics import ImageStatistics
 from components.metrics.pairs.scores import PairScores
 
@@ -25,7 +25,7 @@ class ImageSet(NamedTuple):
     flat: int  # images of a single color
     digests: tuple[bytes, ...]  # SHA-256 of the pixels
     statistics: ImageStatistics  # of the pixels
-    scores: PairScores  # of pairs, [N, 0] if the images are no results
+    scores: PairScores = NO_SCORES  # of pairs, empty if the images are no results
 
     def array(self, name: str) -> np.ndarray:
         """What a Metric with this `array` compares, float32 [N, k]; not for those of pairs."""
