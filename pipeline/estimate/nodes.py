@@ -14,6 +14,7 @@ from components.real_features import names as feature_names
 from components.real_features.artifact import TRAINING_IMAGES
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.pictures import error_by_alpha
+from components.sample_evaluator.samples.translations import nb_answer, nb_answered
 from pipeline.config import PipelineConfig
 from pipeline.estimate.earlier import Earlier, find_earlier
 from pipeline.estimate.survey import Survey
@@ -181,14 +182,23 @@ def _real_features(features: FeatureTimings, amounts: _Amounts) -> float:
 def _evaluation(
     config: PipelineConfig, features: FeatureTimings, model: ModelTimings, amounts: _Amounts
 ) -> float:
-    """Samples of each model, what describes them and noise, and the error of the network."""
+    """Samples of each model, what describes them and noise, and the error of the network.
+
+    A model that translates draws several answers to some sources, and its sources are described.
+    """
     samples = amounts.models * amounts.compared
+    answers = described = 0
+    if config.source:
+        answered = min(nb_answered(config.data.shape), amounts.compared)
+        answers = answered * nb_answer(config.source.draws_noise)
+        described = amounts.compared + answers
     evaluated = min(error_by_alpha.IMAGES, amounts.compared) * (len(error_by_alpha.EDGES) - 1)
     slopes = solvers.get(config.sample.solver, config.sample.grid).nfe_per_step
     return (
         amounts.models * model.tracing
         + samples * (config.sample.nb_step * model.solver_step + features.held_out)
-        + amounts.compared * features.described
+        + answers * config.sample.nb_step * model.solver_step
+        + (amounts.compared + described) * features.described
         + amounts.models * evaluated * model.solver_step / slopes
     )
 
