@@ -203,11 +203,6 @@ class PipelineConfig(Options):
     def _limits_have_images(self) -> "PipelineConfig":
         if self.data.holdout is None and self.evaluate.without_holdout() != self.evaluate:
             raise ValueError("evaluate.thresholds: a metric @holdout needs data.holdout")
-        if self.source is None and self.evaluate.without_pairs() != self.evaluate:
-            raise ValueError(
-                f"evaluate.thresholds: {', '.join(PAIR_METRICS)} compare results with the images "
-                "that they should be, which needs data.degrade"
-            )
         return self
 
     @model_validator(mode="after")
@@ -342,3 +337,16 @@ def _explain(error: ErrorDetails) -> str:
         return explain(error)
     location = tuple(map(str, error["loc"]))
     return f"{shorten('.'.join(location))}: unknown key; {suggest(PipelineConfig, location)}"
+
+
+def require_sources(config: PipelineConfig) -> None:
+    """Checks that metrics of results with limits can be computed; `iadb evaluate` asks the model.
+
+    Raises:
+        ConfigError: images of the run have no sources.
+    """
+    if config.source is None and config.evaluate.without_pairs() != config.evaluate:
+        raise ConfigError(
+            f"evaluate.thresholds: {', '.join(PAIR_METRICS)} compare results with the images that "
+            "they should be, which needs data.degrade"
+        )

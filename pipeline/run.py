@@ -22,7 +22,13 @@ from components.image_example_gen.storage.remote import needs_tfx
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.verdict.plan import announce
 from pipeline import failures
-from pipeline.config import ConfigError, DataConfig, PipelineConfig, require_folder
+from pipeline.config import (
+    ConfigError,
+    DataConfig,
+    PipelineConfig,
+    require_folder,
+    require_sources,
+)
 from pipeline.console.progress import showing
 from pipeline.estimate.survey import check_space, survey
 from pipeline.estimate.time_left import TimeLeft
@@ -157,6 +163,7 @@ def _prepare(
         The configuration with a feature space by name, the schema, and a warning about that space.
     """
     require_folder(config.data, workspace.folder)
+    require_sources(config)
     schema = read_schema(config.validation.schema_file, paired=config.data.source is not None)
     _refuse_cluster()
     config, warning = with_chosen_features(

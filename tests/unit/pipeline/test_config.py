@@ -7,7 +7,7 @@ import yaml
 
 from data import emoji
 from pipeline import config
-from pipeline.config import ConfigError, DataConfig, load, require_folder
+from pipeline.config import ConfigError, DataConfig, load, require_folder, require_sources
 from pipeline.config_values import presets
 from pipeline.yaml_text import MAX_CHARACTERS, dump, parse, quote
 from trainer.options import EmaOptions
@@ -180,11 +180,6 @@ def test_a_folder_may_have_any_name(name):
         (
             "evaluate.thresholds={kid@holdout: {maximum: 1}}",
             "evaluate.thresholds: a metric @holdout needs data.holdout",
-        ),
-        (
-            "evaluate.thresholds={psnr: {minimum: 20}}",
-            "evaluate.thresholds: psnr, ssim, feature_distance, consistency compare results with "
-            "the images that they should be, which needs data.degrade",
         ),
         (
             "evaluate.thresholds={ssim: {max_place: 0.2}}",
@@ -434,3 +429,11 @@ def test_a_workspace_inside_the_sources_is_an_error(tmp_path, key):
     data = DataConfig(**(folders | {key: str(tmp_path)}))
     with pytest.raises(ConfigError, match=f"data.{key}: the workspace .* is inside it"):
         require_folder(data, tmp_path / "workspace")
+
+
+def test_limits_on_results_need_sources_before_a_run_and_not_before_an_evaluation():
+    limit = "evaluate.thresholds={psnr: {minimum: 20}}"
+    with pytest.raises(ConfigError, match=r"psnr, ssim, .* needs data.source or data.degrade"):
+        require_sources(load("digits", overrides=[limit]))
+    require_sources(load("digits", overrides=[limit, "data.degrade=mask half"]))
+    require_sources(load("digits"))
