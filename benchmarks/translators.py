@@ -68,6 +68,7 @@ def train(
     build = _regression if name == "regression" else _ours
     model, to_batch, translate = build(options, images.shape[1:], seed, name)
 
+    @tf.autograph.experimental.do_not_convert  # it cannot read `match`, and warns
     def read(x1: tf.Tensor) -> Any:
         sources = degrade(x1, parse(DEGRADATION))
         return to_batch(preprocessing.to_float(sources), preprocessing.to_float(x1))
