@@ -348,5 +348,5 @@ def require_sources(config: PipelineConfig) -> None:
     if config.source is None and config.evaluate.without_pairs() != config.evaluate:
         raise ConfigError(
             f"evaluate.thresholds: {', '.join(PAIR_METRICS)} compare results with the images that "
-            "they should be, which needs data.degrade"
+            "they should be, which needs data.source or data.degrade"
         )
