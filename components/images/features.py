@@ -124,24 +124,26 @@ class ExtractFeatures(beam.DoFn):
 
 
 class WriteFeatures(beam.PTransform):
-    """Writes ImageFeatures as tf.Examples into TFRecord files."""
+    """Writes ImageFeatures as tf.Examples into TFRecord files.
 
-    def __init__(self, prefix: str, suffix: str = "") -> None:
+    They are not compressed: of a compressed file, Beam has 16 MiB in memory, and what is in them.
+    """
+
+    def __init__(self, prefix: str) -> None:
         """Describes the files.
 
         Args:
             prefix: the path of each file starts with it.
-            suffix: of each file; `.gz` compresses them.
         """
         super().__init__()
-        self._prefix, self._suffix = prefix, suffix
+        self._prefix = prefix
 
     def expand(self, features: beam.PCollection) -> beam.PCollection:
         """From ImageFeatures to the files written."""
         return (
             features
             | "Serialize" >> beam.Map(serialize)
-            | "Write" >> beam.io.WriteToTFRecord(self._prefix, file_name_suffix=self._suffix)
+            | "Write" >> beam.io.WriteToTFRecord(self._prefix)
         )
 
 

@@ -8,7 +8,6 @@ from tfx.types import artifact, artifact_utils
 
 from components.metrics.kinds.shares import MAX_TRAINING
 
-FILE_SUFFIX = ".gz"
 SEARCH = "search"  # in place of a split: all training images, in SEARCH_SPACE
 # Training images in the files of their split: at least the first so many by key, if there are, and
 # as many as held-out images are compared. Metrics need no more, and networks may be slow.
@@ -34,4 +33,4 @@ def file_prefix(folder: str, split: str) -> str:
 
 def file_pattern(folder: str, split: str) -> str:
     """A pattern that matches these files, for `ReadFeatures`."""
-    return f"{file_prefix(folder, split)}-*{FILE_SUFFIX}"
+    return f"{file_prefix(folder, split)}-*-of-*"

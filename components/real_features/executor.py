@@ -20,7 +20,6 @@ from components.parameters import complete
 from components.progress import FEATURES, Expect
 from components.real_features import names
 from components.real_features.artifact import (
-    FILE_SUFFIX,
     SEARCH,
     TRAINING_IMAGES,
     file_prefix,
@@ -131,5 +130,5 @@ class _Describe(beam.PTransform):
         return (
             batches
             | "Features" >> beam.ParDo(self._extract)
-            | "Write" >> WriteFeatures(self._prefix, FILE_SUFFIX)
+            | "Write" >> WriteFeatures(self._prefix)
         )

@@ -17,7 +17,7 @@ from pipeline.estimate.weights import count_weights
 from pipeline.workspace import Workspace, WorkspaceError
 
 # Bytes, measured (docs/estimate.md):
-SEARCH_BYTES = 700  # of a training image, in the space in which copies are searched
+SEARCH_BYTES = 900  # of a training image, in the space in which copies are searched
 VIEW_BYTES = 512  # of each view of a held-out image or a sample, in that space
 STATISTICS_BYTES = 1_000  # of an image that is compared, beside its views and its vector
 CHECKPOINT_BYTES = 16  # of a weight: itself, its average and two moments

@@ -21,7 +21,7 @@ TRAINING, HELD_OUT = 60, 25  # images
 def read(folder, part):
     """The ImageFeatures in the files of a part, by key."""
     paths = tf.io.gfile.glob(file_pattern(folder, part))
-    records = tf.data.TFRecordDataset(paths, "GZIP").as_numpy_iterator()
+    records = tf.data.TFRecordDataset(paths).as_numpy_iterator()
     found = [parse(record) for record in records]
     assert len({image.key for image in found}) == len(found)
     return {image.key: image for image in found}
