@@ -83,10 +83,20 @@ def alternate(workers: dict[Any, Worker], rounds: int, do: str, **arguments: Any
     Returns:
         The median of the results, which must be numbers, by the worker's key.
     """
-    answers: dict[Hashable, list[float]] = {name: [] for name in workers}
+    answers = take_turns(workers, rounds, do, **arguments)
+    return {name: median(values) for name, values in answers.items()}
+
+
+def take_turns(workers: dict[Any, Worker], rounds: int, do: str, **arguments: Any) -> dict:
+    """Calls all workers in turn, `rounds` times after one round of warm-up.
+
+    Returns:
+        The results of the rounds, a list by the worker's key.
+    """
+    answers: dict[Hashable, list[Any]] = {name: [] for name in workers}
     for turn in range(rounds + 1):
         for name, worker in workers.items():
             answer = worker.ask(do, **arguments)
             if turn:
                 answers[name].append(answer)
-    return {name: median(values) for name, values in answers.items()}
+    return answers
