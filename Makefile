@@ -57,7 +57,7 @@ docs: .venv .venv/docs
 
 # Runs all benchmarks, in about seven hours, of which time_to_quality takes more than four;
 # `make bench NAMES="main_job training_step"` runs some of them, and benchmarks/settings.py names what
-# shortens a run. Comparisons with PyTorch need the environment of `make parity`.
+# shortens a run, or gives it other sizes. Comparisons with PyTorch need the environment of `make parity`.
 bench: .venv .venv-parity/complete
 	$(BIN)/python -m benchmarks $(NAMES)
 

@@ -1,7 +1,7 @@
-"""What the environment changes in the long benchmarks: BENCHMARK_SECONDS, _SEEDS and _TASKS.
+"""What the environment changes in the long benchmarks: BENCHMARK_SECONDS, _SEEDS, _TASKS, _SIZES.
 
 A shortened run tries the benchmark; its figures are not those of a whole run, so it says so and
-leaves out the bars.
+leaves out the bars. Sizes are numbers of images, more or fewer than by default, and keep the bars.
 """
 
 import os
@@ -44,15 +44,27 @@ def chosen(names: Collection[str]) -> list[str]:
     return [name for name in names if not wanted or name in wanted]
 
 
+def sizes(default: Collection[int]) -> list[int]:
+    """Numbers of images, ascending: BENCHMARK_SIZES, separated by commas, or the benchmark's own.
+
+    Raises:
+        BenchmarkError: one of them is not a positive number.
+    """
+    texts = [text for text in os.environ.get("BENCHMARK_SIZES", "").split(",") if text]
+    return sorted({_parse("BENCHMARK_SIZES", text, int) for text in texts} or default)
+
+
 def _positive(variable: str, default: Number) -> Number:
     text = os.environ.get(variable)
-    if not text:
-        return default
+    return _parse(variable, text, type(default)) if text else default
+
+
+def _parse(variable: str, text: str, number: type[Number]) -> Number:
     try:
-        value = type(default)(text)
+        value = number(text)
     except ValueError:
-        value = type(default)(0)
+        value = number(0)
     if not 0 < value < float("inf"):
-        kind = "whole number" if isinstance(default, int) else "number"
+        kind = "whole number" if number is int else "number"
         raise BenchmarkError(f"{variable}={text}: must be a positive {kind}")
     return value

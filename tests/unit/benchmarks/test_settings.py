@@ -10,7 +10,7 @@ NAMES = ("digits", "emoji32")
 
 @pytest.fixture(autouse=True)
 def _unset(monkeypatch):
-    for variable in ("SECONDS", "SEEDS", "TASKS"):
+    for variable in ("SECONDS", "SEEDS", "TASKS", "SIZES"):
         monkeypatch.delenv(f"BENCHMARK_{variable}", raising=False)
 
 
@@ -45,3 +45,16 @@ def test_an_unknown_task_is_named_with_those_that_exist(monkeypatch):
     monkeypatch.setenv("BENCHMARK_TASKS", "digits,emoji")
     with pytest.raises(BenchmarkError, match="=emoji: choose from digits, emoji32"):
         settings.chosen(NAMES)
+
+
+def test_sizes_are_ascending_whole_numbers(monkeypatch):
+    assert settings.sizes((10, 20)) == [10, 20]
+    monkeypatch.setenv("BENCHMARK_SIZES", "1000000,10000,10000")
+    assert settings.sizes((10, 20)) == [10_000, 1_000_000]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1e6"])
+def test_a_size_is_a_positive_whole_number(monkeypatch, text):
+    monkeypatch.setenv("BENCHMARK_SIZES", f"10,{text}")
+    with pytest.raises(BenchmarkError, match=f"BENCHMARK_SIZES={text}: .* whole number"):
+        settings.sizes((10, 20))
