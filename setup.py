@@ -13,6 +13,7 @@ TEST = [
     "pytest==9.2.0",
     "pytest-xdist==3.8.0",
     "ruff==0.17.6",
+    "tritonclient[http]==2.69.0",
     "websockets==17.4",
 ]
 GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]
@@ -25,6 +26,7 @@ KUBEFLOW = [
 ]
 DASHBOARD = ["flask>=3.1,<4", "waitress>=3,<4"]
 S3 = ["boto3>=1.40,<2"]
+SERVE = ["starlette>=1,<2", "uvicorn>=0.54,<1"]
 
 setup(
     name="iadb-tfx",
@@ -41,6 +43,7 @@ setup(
         "pipeline": ["presets/*.yaml", "schema.pbtxt", "schema_of_sources.pbtxt"],
         "pipeline.monitoring.dashboard": ["templates/*"],
         "pipeline.monitoring.model_card": ["card.md.j2"],
+        "pipeline.serve.playground": ["*.css", "*.html", "*.js"],
         "components.image_example_gen.near_duplicates": ["near_duplicates.html.j2"],
         "components.sample_evaluator.report": ["report.html.j2", "report.css.j2"],
     },
@@ -77,6 +80,7 @@ setup(
         "kubeflow": KUBEFLOW,
         "onnx": ONNX,
         "s3": S3,
+        "serve": SERVE,
         "test": TEST,
     },
     entry_points={"console_scripts": ["iadb=pipeline.cli:main"]},

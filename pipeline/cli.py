@@ -21,6 +21,7 @@ from pipeline.commands.run import run
 from pipeline.commands.runs import history, runs, tensorboard
 from pipeline.commands.sample import sample, serve_check
 from pipeline.commands.schedule import notify_test, schedule
+from pipeline.commands.serve import serve
 from pipeline.commands.spans import spans
 from pipeline.commands.translate import translate
 from trainer.common import exit_codes
@@ -70,6 +71,7 @@ def main() -> None:
       iadb data write digits digits/           write a known dataset
       iadb run --preset digits --data digits/  and train on it as the preset sets
       iadb sample                              draw images with the live model
+      iadb serve                               play with it in a browser, and call it over HTTP
       iadb schedule --cron "0 3 * * *" ...     retrain on new images every night
 
     Exit codes: 0 success, 1 unexpected error, 2 wrong usage or configuration, 3 wrong data,
@@ -83,6 +85,7 @@ COMMANDS = (  # the most needed first, as in the help
     run,
     init,
     sample,
+    serve,
     translate,
     export,
     data,

@@ -33,7 +33,7 @@ LAYERS = (
     "pipeline.graph pipeline.terminal",
     "pipeline.estimate",
     "pipeline.cluster pipeline.evaluation pipeline.monitoring pipeline.run pipeline.translation",
-    "iadb pipeline.unattended",
+    "iadb pipeline.serve pipeline.unattended",
     "pipeline.commands",
     "pipeline.cli",
 )
@@ -54,7 +54,7 @@ COMPONENTS = {  # what each imports beside itself; `names` and single modules ar
     "schema_importer": set(),
 }
 MAX_MODULES = 14
-LARGER = {"pipeline/commands": 18}  # one module for each command
+LARGER = {"pipeline/commands": 19}  # one module for each command
 
 
 def read_imports(path):

@@ -1,0 +1,349 @@
+"""The application: which path is answered how, and what a request may cost."""
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.serve import open_inference, tf_serving
+from pipeline.serve.batching import Batcher, Job
+from pipeline.serve.errors import RequestError
+from pipeline.serve.live import Live
+from pipeline.serve.metrics import Metrics
+from pipeline.serve.playground.pages import Playground
+from pipeline.serve.tensors import Signature
+from pipeline.serve.versions import Version
+from trainer.common.text import first_line, printable, shorten
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+MAX_BODY = 32 * 2**20  # bytes of a request
+MAX_BODIES = 256 * 2**20  # bytes of all requests in progress
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+ACCESS = logging.getLogger("iadb.access")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may ask.
+
+    Attributes:
+        token: that requests carry; None for no check.
+        names: allowed values of the header Host; None: any. On loopback they keep a foreign site
+            from pointing a name of its own here.
+    """
+
+    token: str | None
+    names: list[str] | None
+
+
+class Service:
+    """Answers both protocols with one model.
+
+    Args:
+        name: of the model in paths.
+        live: its live version.
+        deadline: seconds that a request may take.
+    """
+
+    def __init__(self, name: str, live: Live, deadline: float) -> None:
+        self.metrics = Metrics()
+        self._name = name
+        self._live = live
+        self._deadline = deadline
+        self._batcher = Batcher(self.metrics.call)
+        self._bytes = 0  # of the bodies of requests in progress
+        self.metrics.watch(live, self._batcher)
+
+    def start(self) -> None:
+        """Begins to load and to call the model."""
+        self._batcher.start()
+        self._live.start()
+
+    def stop(self) -> None:
+        """Ends both, after what they are doing."""
+        self._live.stop()
+        self._batcher.stop()
+
+    def routes(self) -> list[Route]:
+        """The paths of both protocols, of health and of metrics."""
+        v1, v2 = "/v1/models/{name}", "/v2/models/{name}"
+        either = ("", "/versions/{version:int}")
+        found = [
+            Route("/healthz", self._healthy),
+            Route("/readyz", self._ready),
+            Route("/metrics", self._metrics),
+            Route("/v2", self._server),
+            Route("/v2/health/live", self._healthy),
+            Route("/v2/health/ready", self._ready),
+        ]
+        for version in either:
+            found += [
+                Route(f"{v1}{version}:predict", self._predict, methods=["POST"]),
+                Route(f"{v1}{version}/metadata", self._tf_metadata),
+                Route(f"{v1}{version}", self._tf_status),
+                Route(f"{v2}{version}/infer", self._infer, methods=["POST"]),
+                Route(f"{v2}{version}/ready", self._model_ready),
+                Route(f"{v2}{version}", self._model),
+            ]
+        return found
+
+    async def _healthy(self, request: Request) -> Response:
+        return as_json({"live": True})
+
+    async def _ready(self, request: Request) -> Response:
+        self._live.version()
+        return as_json({"ready": True})
+
+    async def _metrics(self, request: Request) -> Response:
+        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def _predict(self, request: Request) -> Response:
+        version = self._version(request)
+        async with _Body(self, request) as body:
+            asked = await run_in_threadpool(tf_serving.parse, body, version)
+            outputs = await self._call(request, version, asked.signature, asked.inputs)
+            content = await run_in_threadpool(
+                lambda: json.dumps(tf_serving.answer(asked, outputs)).encode()
+            )
+        return Response(content, media_type="application/json")
+
+    async def _tf_status(self, request: Request) -> Response:
+        self._check_name(request)
+        return as_json(tf_serving.status(self._live, request.path_params.get("version")))
+
+    async def _tf_metadata(self, request: Request) -> Response:
+        return as_json(tf_serving.metadata(self._name, self._version(request)))
+
+    async def _server(self, request: Request) -> Response:
+        about = {"name": "iadb", "version": "2", "extensions": open_inference.EXTENSIONS}
+        return as_json(about)
+
+    async def _model(self, request: Request) -> Response:
+        return as_json(open_inference.metadata(self._name, self._version(request)))
+
+    async def _model_ready(self, request: Request) -> Response:
+        version = self._version(request)
+        return as_json({"name": self._name, "version": str(version.number), "ready": True})
+
+    async def _infer(self, request: Request) -> Response:
+        version = self._version(request)
+        async with _Body(self, request) as body:
+            length = request.headers.get(open_inference.HEADER_LENGTH)
+            asked = await run_in_threadpool(open_inference.parse, body, length, version)
+            outputs = await self._call(request, version, asked.signature, asked.inputs)
+            content, header = await run_in_threadpool(
+                open_inference.answer, asked, outputs, self._name, version
+            )
+        if header is None:
+            return Response(content, media_type="application/json")
+        return Response(
+            content,
+            media_type="application/octet-stream",
+            headers={open_inference.HEADER_LENGTH: str(header)},
+        )
+
+    def _check_name(self, request: Request) -> None:
+        name = request.path_params["name"]
+        if name != self._name:
+            raise RequestError(
+                f"model {shorten(name)} is not served; {self._name} is (--name)", 404
+            )
+
+    def _version(self, request: Request) -> Version:
+        self._check_name(request)
+        return self._live.version(request.path_params.get("version"))
+
+    async def _call(
+        self,
+        request: Request,
+        version: Version,
+        signature: Signature,
+        inputs: dict[str, np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """Waits for the outputs of a signature."""
+        job = Job(version, signature, inputs, time.monotonic() + self._deadline)
+        request.state.about = f"{version.number} {signature.name} {job.rows}x{job.steps}"
+        self._batcher.submit(job)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(job.answer), self._deadline)
+        except TimeoutError:
+            raise RequestError(
+                f"not done within {self._deadline:g} s; ask for fewer images or steps, or start "
+                "the server with a longer --deadline",
+                504,
+            ) from None
+
+
+class _Body:
+    """The body of a request, which counts as long as the request is in progress."""
+
+    def __init__(self, service: Service, request: Request) -> None:
+        self._service = service
+        self._request = request
+        self._size = 0
+
+    async def __aenter__(self) -> bytes:
+        if encoding := self._request.headers.get("Content-Encoding"):
+            raise RequestError(f"Content-Encoding {shorten(encoding)}: send the plain body", 415)
+        chunks = []
+        try:
+            async for chunk in self._request.stream():
+                self._size += len(chunk)
+                self._service._bytes += len(chunk)
+                if self._size > MAX_BODY:
+                    raise RequestError(f"the body may have at most {MAX_BODY:,} bytes", 413)
+                if self._service._bytes > MAX_BODIES:
+                    raise RequestError("too many bytes are in progress; try again later", 429, 1)
+                chunks.append(chunk)
+        except BaseException:
+            self._service._bytes -= self._size
+            raise
+        return b"".join(chunks)
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._service._bytes -= self._size
+
+
+def make_app(service: Service, page: Playground, access: Access) -> Starlette:
+    """The application, of both protocols and the page."""
+    files = page.files()
+    middleware = [Middleware(_Observed, service.metrics)]
+    if access.names is not None:
+        middleware.append(Middleware(TrustedHostMiddleware, access.names, www_redirect=False))
+    middleware.append(Middleware(_Guard, access.token, {route.path for route in files}))
+    return Starlette(
+        routes=[*service.routes(), *page.routes(), *files],
+        middleware=middleware,
+        exception_handlers={
+            RequestError: _explain,
+            HTTPException: _explain,
+            ClientDisconnect: lambda request, error: Response(status_code=499),
+        },
+    )
+
+
+def as_json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An answer in JSON."""
+    return Response(json.dumps(content), status, headers, "application/json")
+
+
+def _explain(request: Request, error: Exception) -> Response:
+    """An error as both protocols write it."""
+    if isinstance(error, HTTPException):
+        text = f"{error.detail}: {request.method} {printable(shorten(request.url.path))}"
+        return as_json({"error": text}, error.status_code, dict(error.headers or {}))
+    assert isinstance(error, RequestError)
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return as_json({"error": str(error)}, error.status, headers)
+
+
+class _Guard:
+    """Requires the token, except for health and pages, which contain nothing of the model.
+
+    What another site sends from a browser is rejected: it could not read the answer, but occupy the
+    server.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None, pages: set[str]) -> None:
+        self._app = app
+        self._token = token
+        self._open = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", *pages}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refused := self._refuse(Request(scope))):
+            await refused(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _refuse(self, request: Request) -> Response | None:
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        if request.method not in ("GET", "HEAD") and site not in ("none", "same-origin"):
+            return as_json({"error": "requests from other sites are not answered"}, 403)
+        if self._token is None or request.url.path in self._open:
+            return None
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if hmac.compare_digest(given.encode(), self._token.encode()):
+            return None
+        return as_json(
+            {"error": "expected the header Authorization: Bearer TOKEN"},
+            401,
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+
+class _Observed:
+    """Adds headers, answers unexpected errors, writes the access log and counts."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.monotonic(), 0
+        scope["state"] = {**scope.get("state", {}), "about": ""}
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = {name for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *(
+                        (name.lower().encode(), value.encode())
+                        for name, value in HEADERS.items()
+                        if name.lower().encode() not in given
+                    ),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        except Exception as error:
+            ACCESS.exception("request failed")
+            if not status:
+                answer = as_json({"error": f"{type(error).__name__}: {first_line(error)}"}, 500)
+                await answer(scope, receive, observed)
+        finally:
+            self._record(scope, status, time.monotonic() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        protocol = scope["path"].split("/")[1]
+        self._metrics.request(protocol if protocol in ("v1", "v2") else "other", status, seconds)
+        client = scope["client"][0] if scope.get("client") else "-"
+        ACCESS.info(
+            "%s %s %s %d %.1f ms %s",
+            client,
+            scope["method"],
+            printable(shorten(scope["path"])),
+            status,
+            1000 * seconds,
+            scope["state"]["about"],
+        )

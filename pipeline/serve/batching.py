@@ -1,0 +1,195 @@
+"""Requests share calls of a model: those that wait for the same function run together."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from math import ceil
+
+import numpy as np
+
+from pipeline.serve.errors import RequestError
+from pipeline.serve.tensors import Signature
+from pipeline.serve.versions import Version
+
+MAX_WAITING = 128  # requests
+WAIT_SECONDS = 0.002  # of the first request for others to join it
+
+
+@dataclass(eq=False)
+class Job:
+    """A request that waits for a call of the model.
+
+    Args:
+        version: that it began with.
+        signature: to call.
+        inputs: that fit the signature.
+        expires: time.monotonic() after which nobody waits for it.
+
+    Attributes:
+        answer: receives the outputs by name, or an error.
+        rows, steps: of the request.
+        capacity: rows that one call with its solver steps may have.
+
+    Raises:
+        RequestError: it asks for more than the limits of the model.
+    """
+
+    version: Version
+    signature: Signature
+    inputs: Mapping[str, np.ndarray]
+    expires: float
+    answer: Future = field(default_factory=Future)
+
+    def __post_init__(self) -> None:
+        self.rows = max((len(array) for array in self.inputs.values() if array.ndim), default=0)
+        self.steps = self.version.steps(self.signature, self.inputs)
+        self.capacity = self.version.most_rows(self.signature, self.inputs)
+        if self.rows > self.capacity:
+            raise RequestError(
+                f"{self.rows} images in {self.steps} steps: one request may ask for at most "
+                f"{self.capacity} images in as many steps (sample.limits of the model)"
+            )
+
+    @property
+    def work(self) -> int:
+        """What it costs: images times solver steps."""
+        return max(self.rows * self.steps, 1)
+
+    def joins(self, other: "Job") -> bool:
+        """Whether both may be one call: all but the values of their rows is equal."""
+        return (
+            self.version is other.version
+            and self.signature.name == other.signature.name
+            and all(
+                np.array_equal(array, other.inputs[name])
+                for name, array in self.inputs.items()
+                if not array.ndim
+            )
+        )
+
+
+class Batcher:
+    """Calls models in one thread, several requests at a time.
+
+    Args:
+        observe: is called with the jobs and the seconds of each call.
+    """
+
+    def __init__(self, observe: Callable[[Sequence[Job], float], None]) -> None:
+        self._observe = observe
+        self._waiting: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._running = 0  # work of the call in progress
+        self._seconds_per_work = 0.001  # a moving average
+        self._thread = threading.Thread(target=self._run, name="batches", daemon=True)
+
+    def start(self) -> None:
+        """Begins to call."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends when all jobs are done."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    @property
+    def waiting(self) -> int:
+        """The number of jobs that wait."""
+        return len(self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Queues a job.
+
+        Raises:
+            RequestError: too many wait.
+        """
+        with self._changed:
+            if len(self._waiting) >= MAX_WAITING:
+                raise RequestError(
+                    f"{MAX_WAITING} requests are waiting; try again later",
+                    429,
+                    retry_after=self.seconds_to_wait(),
+                )
+            self._waiting.append(job)
+            self._changed.notify()
+
+    def seconds_to_wait(self) -> int:
+        """How long what waits will take, as far as earlier calls tell; at least 1."""
+        work = self._running + sum(job.work for job in self._waiting)
+        return max(ceil(work * self._seconds_per_work), 1)
+
+    def _run(self) -> None:
+        while batch := self._take():
+            started = time.monotonic()
+            self._running = sum(job.work for job in batch)
+            _answer(batch)
+            seconds = time.monotonic() - started
+            self._seconds_per_work += 0.2 * (seconds / self._running - self._seconds_per_work)
+            self._running = 0
+            self._observe(batch, seconds)
+            del batch  # it holds a version
+
+    def _take(self) -> list[Job]:
+        """Waits for jobs; returns some that can be one call, or none at the end."""
+        with self._changed:
+            while not (first := self._next()):
+                if self._stopping:
+                    return []
+                self._changed.wait()
+            batch, rows = [first], first.rows
+            until = time.monotonic() + WAIT_SECONDS
+            while True:
+                for job in [each for each in self._waiting if each.joins(first)]:
+                    if rows + job.rows <= first.capacity:
+                        self._waiting.remove(job)
+                        if _is_wanted(job):
+                            batch.append(job)
+                            rows += job.rows
+                left = until - time.monotonic()
+                if left <= 0 or rows >= first.capacity or self._stopping:
+                    return batch
+                self._changed.wait(left)
+
+    def _next(self) -> Job | None:
+        while self._waiting:
+            if _is_wanted(job := self._waiting.popleft()):
+                return job
+        return None
+
+
+def _is_wanted(job: Job) -> bool:
+    """Whether a client still waits for it; from now on it cannot be canceled."""
+    return time.monotonic() < job.expires and job.answer.set_running_or_notify_cancel()
+
+
+def _answer(batch: Sequence[Job]) -> None:
+    """Calls the model once, or once for each job if one of them is at fault."""
+    try:
+        outputs = _call(batch)
+    except Exception as error:  # TensorFlow raises many types
+        if len(batch) == 1:
+            batch[0].answer.set_exception(error)
+            return
+        for job in batch:
+            _answer([job])
+        return
+    start = 0
+    for job in batch:
+        part = slice(start, start + job.rows)
+        job.answer.set_result({name: array[part] for name, array in outputs.items()})
+        start += job.rows
+
+
+def _call(batch: Sequence[Job]) -> dict[str, np.ndarray]:
+    first = batch[0]
+    inputs = {
+        name: np.concatenate([job.inputs[name] for job in batch]) if array.ndim else array
+        for name, array in first.inputs.items()
+    }
+    return first.version.call(first.signature.name, inputs)

@@ -1,0 +1,101 @@
+"""What the page says about the live model: from its metadata, and from the workspace's records."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from pipeline.monitoring.dashboard.collect import TrainedModel, collect
+from pipeline.serve.versions import DEFAULT_SIGNATURE, Version
+from pipeline.workspace import Workspace
+from trainer.common.text import printable
+
+MAX_LABELS = 2_000
+
+
+class About(BaseModel):
+    """The live model.
+
+    Attributes:
+        name: in paths.
+        version: its number.
+        folder: of the version.
+        shape: height, width and channels of an image.
+        labels: classes that may be asked for; empty for an unconditional model.
+        source: how a model that translates uses its sources; None for one that draws from noise.
+        inputs: of `serving_default`.
+        signatures: names of all.
+        nb_step: solver steps by default.
+        solver, grid, guidance: how the model draws.
+        images, most_steps, states: limits of a request.
+        verdict: of the gate, or what was decided since; None if it is not known.
+        reason: of the verdict.
+        metrics: of its evaluation, those with limits.
+        report: page of its evaluation; None if there is none.
+    """
+
+    name: str
+    version: int
+    folder: str
+    shape: list[int]
+    labels: list[str]
+    source: dict[str, Any] | None
+    inputs: list[str]
+    signatures: list[str]
+    nb_step: int
+    solver: str
+    grid: str
+    guidance: float
+    images: int
+    most_steps: int
+    states: int
+    verdict: str | None = None
+    reason: str | None = None
+    metrics: dict[str, float] = {}
+    has_report: bool = False
+    report: bytes | None = Field(None, exclude=True)
+
+
+def describe(name: str, version: Version, workspace: Workspace | None) -> About:
+    """What is known about a version.
+
+    Args:
+        name: of the model in paths.
+        version: that is live.
+        workspace: whose records are read; None for none.
+    """
+    metadata = version.metadata
+    sample = metadata.get("config", {}).get("sample", {})
+    about = About(
+        name=name,
+        version=version.number,
+        folder=printable(str(version.folder)),
+        shape=list(version.image_shape),
+        labels=metadata.get("labels", [])[:MAX_LABELS],
+        source=metadata.get("source"),
+        inputs=list(version.signatures[DEFAULT_SIGNATURE].inputs),
+        signatures=sorted(version.signatures),
+        nb_step=metadata["nb_step"],
+        solver=sample.get("solver", "unknown"),
+        grid=sample.get("grid", "unknown"),
+        guidance=sample.get("guidance", 1.0),
+        images=version.limits.images,
+        most_steps=version.limits.nb_step,
+        states=version.limits.states,
+    )
+    trained = _record(workspace, version.number) if workspace else None
+    if trained:
+        model, evaluation = trained.model, trained.evaluation
+        about.verdict = model.verdict
+        about.reason = printable(model.promoted or model.reason or "")
+        about.metrics = {key: model.metrics[key] for key in model.limited if key in model.metrics}
+        if evaluation and evaluation.report:
+            about.report = evaluation.files.read(evaluation.report)
+            about.has_report = about.report is not None
+    return about
+
+
+def _record(workspace: Workspace, number: int) -> TrainedModel | None:
+    if not workspace.metadata.exists():
+        return None
+    models = collect(workspace).models
+    return next((each for each in models if number in each.model.versions), None)

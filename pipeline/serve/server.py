@@ -1,0 +1,206 @@
+"""Serves a model on a port until a signal ends it."""
+
+import asyncio
+import gc
+import ipaddress
+import logging
+import logging.handlers
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from pipeline.registry.serving import find_model
+from pipeline.serve.app import ACCESS, Access, Service, make_app
+from pipeline.serve.live import Live, newest
+from pipeline.serve.playground.pages import Playground
+from pipeline.workspace import Workspace
+from trainer.common import exit_codes
+
+LOG_BYTES, LOG_FILES = 10 * 2**20, 4  # of a log, and how many are kept
+MAX_CONNECTIONS = 800  # as far as the 1,024 descriptors allow that a process has by default
+LOGS, ACCESS_LOG = "serve", "access.log"  # below the workspace's logs
+LINE = "%(asctime)s %(message)s"
+
+
+class AddressError(ValueError):
+    """An address that cannot be served on."""
+
+    exit_code = exit_codes.USAGE
+
+
+class ModelLoadError(ValueError):
+    """A model that cannot be served."""
+
+    exit_code = exit_codes.DATA
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What to serve, and where.
+
+    Attributes:
+        workspace: whose live version is served.
+        model: folder of a SavedModel to serve in its place, or None.
+        name: of the model in paths.
+        host, port: to listen on; port 0 for one that is free.
+        token: that requests must carry, or None.
+        deadline: seconds that a request may take.
+    """
+
+    workspace: Workspace
+    model: Path | None
+    name: str
+    host: str
+    port: int
+    token: str | None
+    deadline: float
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reachable from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
+    """Serves until SIGINT or SIGTERM, then ends the requests in progress.
+
+    Args:
+        options: what to serve, and where.
+        say: is called with one line about where it serves, and about each change of the model.
+
+    Raises:
+        AddressError: the address is not available.
+        NoModelError, ModelLoadError: the given model cannot be served.
+        WorkspaceError: the access log cannot be written.
+    """
+    with _listen(options.host, options.port) as listening, _logging_access(options):
+        live = _live(options, say)
+        service = Service(options.name, live, options.deadline)
+        workspace = None if options.model else options.workspace
+        names = [options.host, "localhost"] if is_loopback(options.host) else None
+        page = Playground(options.name, live, workspace)
+        app = make_app(service, page, Access(options.token, names))
+        service.start()
+        try:
+            say(f"{_address(options.host, listening)} until Ctrl-C")
+            if not live.current and not newest(options.workspace.serving):
+                say(live.why_not())
+            _run(app, listening, options.deadline)
+        finally:
+            service.stop()
+
+
+def _live(options: ServeOptions, say: Callable[[str], None]) -> Live:
+    serving = options.workspace.serving
+    if not options.model:
+        waiting = f"no model in {serving} yet; `iadb run` pushes one when it is blessed"
+        return Live(lambda: newest(serving), waiting, say)
+    model = find_model(serving, options.model).resolve()
+    live = Live(lambda: model, "", lambda line: None)
+    live.update()
+    if live.failed:
+        raise ModelLoadError(f"{model} does not load: {live.failed[1]}")
+    return live
+
+
+def _address(host: str, listening: socket.socket) -> str:
+    name = "localhost" if is_loopback(host) else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Args:
+        host: name or address.
+        port: 0 for one that is free.
+
+    Raises:
+        AddressError: the address is not available.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(128)
+        except BaseException:
+            listening.close()
+            raise
+    except OSError as error:
+        raise AddressError(
+            f"cannot serve on {host}, port {port}: {error.strerror}; choose others with --host "
+            "and --port"
+        ) from None
+    return listening
+
+
+def make_server(app: Starlette, patience: float) -> uvicorn.Server:
+    """The HTTP server of the application.
+
+    Args:
+        app: to run.
+        patience: seconds at the end for requests in progress.
+    """
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=max(int(patience), 1),
+    )
+    return uvicorn.Server(config)
+
+
+def _run(app: Starlette, listening: socket.socket, patience: float) -> None:
+    """Answers until a signal."""
+    gc.freeze()  # what is imported stays: collections need not look at it
+    # uvicorn raises the signal again at its end, for the handlers from before.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in handlers:
+            signal.signal(number, lambda *_: None)
+        asyncio.run(make_server(app, patience).serve([listening]))
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _logging_access(options: ServeOptions) -> Iterator[None]:
+    """Writes one line per request below the workspace's logs; nowhere without a workspace."""
+    handler: logging.Handler = logging.NullHandler()
+    if not options.model:
+        folder = options.workspace.logs / LOGS
+        with options.workspace.writing():
+            folder.mkdir(parents=True, exist_ok=True)
+            handler = logging.handlers.RotatingFileHandler(
+                folder / ACCESS_LOG, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1, encoding="utf-8"
+            )
+    handler.setFormatter(logging.Formatter(LINE))
+    ACCESS.propagate = False
+    ACCESS.setLevel(logging.INFO)
+    ACCESS.addHandler(handler)
+    try:
+        yield
+    finally:
+        ACCESS.removeHandler(handler)
+        handler.close()

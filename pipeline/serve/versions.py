@@ -1,0 +1,167 @@
+"""A version of the model, loaded and warmed up."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.registry.serving import read_metadata
+from pipeline.serve.errors import RequestError
+from pipeline.serve.tensors import BYTES, Signature, TensorSpec
+from trainer.common.text import LINE, printable, shorten
+from trainer.limit_options import LimitOptions
+from trainer.names import WARM_UP
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+DEFAULT_SIGNATURE = "serving_default"
+NETWORK = "deblend"  # signature of the network alone, which every model has
+NB_STEP = "nb_step"  # input with the solver steps
+WARM_UP_STEPS = 2
+# In TensorFlow's messages: the node, and the checks of trainer/serving, with the value at fault.
+_NODE = re.compile(r"^\{\{function_node [^}]*\}\} *")
+_CHECK = re.compile(r"assertion failed: \[(.*?)\](?: \[(-?\d+)\])?")
+
+
+class Version:
+    """A SavedModel in memory.
+
+    Its memory is free when the last reference is gone, so that requests keep it while they run.
+
+    Args:
+        folder: of a SavedModel that `iadb run` pushed.
+        number: of the version.
+
+    Attributes:
+        folder, number: as given.
+        metadata: of assets.extra/iadb.json.
+        limits: what one request may ask for.
+        signatures: by name.
+        definitions: the same as TensorFlow's SignatureDef.
+
+    Raises:
+        Exception: TensorFlow cannot load it, or it fails a warm-up request; of many types.
+    """
+
+    def __init__(self, folder: Path, number: int) -> None:
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
+        import tensorflow as tf
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        self.folder = folder
+        self.number = number
+        self.metadata: dict[str, Any] = read_metadata(folder)
+        self.limits = LimitOptions.model_validate(self.metadata["limits"])
+        self._model = tf.saved_model.load(str(folder))
+        stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+        self.definitions: dict[str, Message] = {
+            name: definition
+            for name, definition in stored.meta_graphs[0].signature_def.items()
+            if name in self._model.signatures
+        }
+        self.signatures = {
+            name: Signature(name, _specs(definition.inputs), _specs(definition.outputs))
+            for name, definition in self.definitions.items()
+        }
+        self._warm_up()
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of an image."""
+        return self.signatures[NETWORK].outputs["difference"].shape[1:]
+
+    def signature(self, name: str) -> Signature:
+        """The signature of a name.
+
+        Raises:
+            RequestError: there is none.
+        """
+        if name not in self.signatures:
+            raise RequestError(f'Serving signature key "{shorten(name)}" not found.', 404)
+        return self.signatures[name]
+
+    def steps(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> int:
+        """The solver steps of a request, as far as they are known before it runs."""
+        if NB_STEP in inputs:
+            return int(inputs[NB_STEP])
+        return self.metadata[NB_STEP] if signature.name == DEFAULT_SIGNATURE else 1
+
+    def most_rows(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> int:
+        """How many rows one call with these solver steps may have; 0 if they are too many."""
+        if NB_STEP in inputs:
+            return self.limits.images_of(max(int(inputs[NB_STEP]), 1))
+        return self.limits.images
+
+    def call(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The outputs of a signature, by name.
+
+        Raises:
+            RequestError: the model rejects the inputs.
+        """
+        import tensorflow as tf
+
+        specs = self.signatures[signature].inputs
+        tensors = {
+            name: tf.constant(array, tf.string if specs[name].dtype == BYTES else specs[name].dtype)
+            for name, array in inputs.items()
+        }
+        try:
+            outputs = self._model.signatures[signature](**tensors)
+        except tf.errors.InvalidArgumentError as error:
+            raise RequestError(_reason(error.message)) from None
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+    def _warm_up(self) -> None:
+        """Calls every signature: the first call optimizes its graph, which takes seconds."""
+        requests = {name: _smallest(each) for name, each in self.signatures.items()}
+        for name, inputs in (requests | _stored_requests(self.folder / WARM_UP)).items():
+            self.call(name, inputs)
+
+
+def _specs(tensors: Mapping[str, "Message"]) -> dict[str, TensorSpec]:
+    """The inputs or outputs of a SignatureDef."""
+    import tensorflow as tf
+
+    return {
+        name: TensorSpec(
+            name,
+            np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype),
+            tuple(dim.size if dim.size >= 0 else None for dim in info.tensor_shape.dim),
+        )
+        for name, info in sorted(tensors.items())
+    }
+
+
+def _smallest(signature: Signature) -> dict[str, np.ndarray]:
+    """A request for one image in few steps."""
+    inputs = {}
+    for name, spec in signature.inputs.items():
+        shape = [1 if size is None else size for size in spec.shape]
+        value = b"" if spec.dtype == BYTES else WARM_UP_STEPS if name == NB_STEP else 0
+        inputs[name] = np.full(shape, value, spec.dtype)
+    return inputs
+
+
+def _stored_requests(file: Path) -> dict[str, dict[str, np.ndarray]]:
+    """The requests that a training stored for servers (trainer/serving/warm_up.py)."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    requests = {}
+    for record in tf.data.TFRecordDataset(str(file)) if file.is_file() else ():
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        inputs = {name: tf.make_ndarray(tensor) for name, tensor in log.inputs.items()}
+        requests[log.model_spec.signature_name] = inputs
+    return requests
+
+
+def _reason(message: str) -> str:
+    """What TensorFlow's message says, without its nodes and stack traces."""
+    if found := _CHECK.search(message):
+        return " ".join(part.strip() for part in found.groups() if part)
+    lines = [_NODE.sub("", line) for line in message.strip().splitlines()]
+    return printable(shorten(lines[0], LINE))

@@ -1,0 +1,135 @@
+"""Pushes and rollbacks reach clients, and no request fails on the way."""
+
+import json
+import shutil
+import threading
+import time
+import weakref
+
+import pytest
+
+from components.atomic_pusher.versions import MODEL_NOTE, publish
+from pipeline.serve.live import Live, newest
+from tests.exported_models import write_sampler
+from tests.running_server import PATIENCE, RunningServer
+
+BODY = {"inputs": [5]}
+PREDICT = "/v1/models/iadb:predict"
+
+
+@pytest.fixture(scope="module")
+def other(shared):
+    """A model that draws other images."""
+    return shared("served-other", lambda folder: write_sampler(folder, nb_step=2))
+
+
+def push(model, serving, number=1):
+    return int(publish(model, serving, {MODEL_NOTE: number}).name)
+
+
+def images(server):
+    status, _, answer = server.ask(PREDICT, BODY)
+    assert status == 200, answer
+    return json.dumps(answer["outputs"])
+
+
+def test_a_push_and_a_rollback_are_served(tmp_path, sampler, other):
+    first = push(sampler, tmp_path)
+    with RunningServer(tmp_path) as server:
+        server.wait_for(first)
+        before = images(server)
+        second = push(other, tmp_path)
+        server.wait_for(second)
+        assert images(server) != before
+        back = push(tmp_path / str(first), tmp_path)
+        server.wait_for(back)
+        assert images(server) == before
+        assert [line.partition(",")[0] for line in server.lines] == [
+            f"version {number} is live" for number in (first, second, back)
+        ]
+
+
+def test_nothing_pushed_yet_is_no_reason_not_to_start(tmp_path, sampler):
+    with RunningServer(tmp_path / "serving") as server:
+        for path in ("/readyz", "/v2/health/ready", "/v1/models/iadb", "/v2/models/iadb/ready"):
+            status, headers, answer = server.ask(path)
+            assert (status, answer) == (503, {"error": "no model yet"})
+            assert headers["Retry-After"] == "5"
+        assert server.ask("/healthz")[0] == server.ask("/v2/health/live")[0] == 200
+        server.wait_for(push(sampler, tmp_path / "serving"))
+        assert server.ask("/readyz")[0] == 200
+
+
+def test_a_version_that_does_not_load_is_reported_and_the_old_one_stays(tmp_path, sampler, other):
+    first = push(sampler, tmp_path)
+    with RunningServer(tmp_path) as server:
+        server.wait_for(first)
+        before = images(server)
+        bad = first + 1
+        shutil.copytree(other, tmp_path / "hidden")
+        (tmp_path / "hidden" / "variables" / "variables.index").write_bytes(b"damaged")
+        (tmp_path / "hidden").rename(tmp_path / str(bad))
+        end = time.monotonic() + PATIENCE
+        while not server.live.failed:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        time.sleep(0.2)  # several looks at the folder
+        assert images(server) == before
+        assert len(server.lines) == 2
+        assert server.lines[1].startswith(f"version {bad} does not load: ")
+        assert server.lines[1].endswith(f"; version {first} stays live")
+        found = server.ask("/v1/models/iadb")[2]["model_version_status"]
+        assert [each["state"] for each in found] == ["END", "AVAILABLE"]
+        assert f"iadb_serve_version_failed {float(bad)}".encode() in server.ask("/metrics")[2]
+
+
+def test_the_memory_of_a_replaced_version_is_freed(tmp_path, sampler, other):
+    push(sampler, tmp_path)
+    live = Live(lambda: newest(tmp_path), "", lambda line: None, poll_seconds=0.01)
+    live.start()
+    end = time.monotonic() + PATIENCE
+    while not live.current:
+        time.sleep(0.01)
+    held = live.version()  # by a request
+    models = weakref.ref(held), weakref.ref(held._model)
+    number = push(other, tmp_path)
+    while live.current.number != number:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert held.call("generate", {"seed": [5], "nb_step": 2})
+    assert models[1]() is not None
+    del held
+    while any(model() is not None for model in models):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    live.stop()
+
+
+@pytest.mark.parametrize("swaps", [3, pytest.param(50, marks=pytest.mark.slow)])
+def test_no_request_fails_while_versions_are_swapped(tmp_path, sampler, other, swaps):
+    pushed = [push(sampler, tmp_path)]
+    done, failures, answers = threading.Event(), [], []
+
+    def load():
+        while not done.is_set():
+            status, _, answer = server.ask(PREDICT, BODY)
+            if status == 200:
+                answers.append(json.dumps(answer))
+            else:
+                failures.append((status, answer))
+
+    with RunningServer(tmp_path) as server:
+        server.wait_for(pushed[0])
+        clients = [threading.Thread(target=load) for _ in range(4)]
+        for client in clients:
+            client.start()
+        for swap in range(swaps):
+            pushed.append(push((other, sampler)[swap % 2], tmp_path))
+            server.wait_for(pushed[-1])
+        done.set()
+        for client in clients:
+            client.join()
+        assert server.live.swaps == swaps + 1
+    assert not failures
+    assert len(answers) > 10 * swaps
+    assert len({*answers}) == 2

@@ -1,0 +1,154 @@
+"""Who may ask, how much, and what the server says about itself."""
+
+import logging
+import threading
+import time
+
+import pytest
+
+from pipeline.serve import app, batching
+from tests.running_server import RunningServer
+
+PREDICT = "/v1/models/iadb:predict"
+
+
+@pytest.fixture(scope="module")
+def guarded(versions):
+    """A server that requires a token and is called by one name."""
+    with RunningServer(versions, token="secret", names=["127.0.0.1"]) as running:
+        running.wait_for(7)
+        yield running
+
+
+def test_requests_without_the_token_are_rejected(guarded):
+    for headers in ({}, {"Authorization": "Bearer nope"}, {"Authorization": "Bearer s\xe9cret"}):
+        for path, body in {
+            "/v1/models/iadb": None,
+            "/metrics": None,
+            PREDICT: {"inputs": [5]},
+        }.items():
+            status, answered, answer = guarded.ask(path, body, headers=headers)
+            assert (status, answered["WWW-Authenticate"]) == (401, "Bearer")
+            assert "Authorization: Bearer" in answer["error"]
+    token = {"Authorization": "Bearer secret"}
+    assert guarded.ask(PREDICT, {"inputs": [5]}, headers=token)[0] == 200
+
+
+def test_health_and_the_files_of_the_page_need_no_token(guarded):
+    for path in ("/healthz", "/readyz", "/v2/health/live", "/", "/playground/playground.js"):
+        assert guarded.ask(path)[0] == 200, path
+    for path in ("/playground/model", "/playground/noise?seeds=1", "/playground/report"):
+        assert guarded.ask(path)[0] == 401, path
+
+
+def test_a_foreign_name_for_this_machine_is_rejected(guarded):
+    assert guarded.ask("/healthz", headers={"Host": "foreign.example"})[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200)]
+)
+def test_other_sites_cannot_occupy_the_server(server, site, status):
+    headers = {"Sec-Fetch-Site": site}
+    assert server.ask(PREDICT, {"inputs": [5]}, headers=headers)[0] == status
+
+
+def test_every_answer_is_hardened(server):
+    for path, body in {
+        "/": None,
+        "/nope": None,
+        "/metrics": None,
+        PREDICT: {"inputs": [5]},
+    }.items():
+        headers = server.ask(path, body)[1]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers.get("Server") is None
+
+
+def test_unknown_paths_and_methods_are_errors_in_json(server):
+    assert server.ask("/nope%7f")[2] == {"error": "Not Found: GET /nope\\x7f"}
+    status, headers, answer = server.ask("/v2/models/iadb/infer")
+    assert (status, headers["Allow"]) == (405, "POST")
+    assert "Method Not Allowed" in answer["error"]
+
+
+def test_a_large_body_is_rejected(server, monkeypatch):
+    monkeypatch.setattr(app, "MAX_BODY", 1000)
+    status, _, answer = server.ask(PREDICT, b" " * 1001)
+    assert (status, answer["error"]) == (413, "the body may have at most 1,000 bytes")
+    assert server.ask(PREDICT, b'{"inputs": [5]}' + b" " * 900)[0] == 200
+
+
+def test_too_many_bytes_at_once_are_rejected_and_those_of_the_past_do_not_count(
+    server, monkeypatch
+):
+    monkeypatch.setattr(app, "MAX_BODIES", 1000)
+    for _ in range(3):
+        status, headers, _ = server.ask(PREDICT, b" " * 1001)
+        assert (status, headers["Retry-After"]) == (429, "1")
+        assert server.ask(PREDICT, b'{"inputs": [5]}' + b" " * 900)[0] == 200
+
+
+def test_compressed_bodies_are_rejected(server):
+    headers = {"Content-Encoding": "gzip"}
+    assert server.ask(PREDICT, b"x", headers=headers)[0] == 415
+
+
+def test_a_full_queue_answers_with_a_time(server, monkeypatch):
+    monkeypatch.setattr(batching, "MAX_WAITING", 0)
+    status, headers, answer = server.ask(PREDICT, {"inputs": [5]})
+    assert (status, headers["Retry-After"]) == (429, "1")
+    assert "try again later" in answer["error"]
+
+
+def test_a_deadline_ends_a_request(versions, monkeypatch):
+    with RunningServer(versions, deadline=0.3) as server:
+        server.wait_for(7)
+        go = threading.Event()
+        call = server.live.current.call
+        monkeypatch.setattr(server.live.current, "call", lambda *a: go.wait(60) and call(*a))
+        status, _, answer = server.ask(PREDICT, {"inputs": [5]})
+        go.set()
+        assert (status, answer["error"].partition(";")[0]) == (504, "not done within 0.3 s")
+        assert server.ask(PREDICT, {"inputs": [5]})[0] == 200
+
+
+def test_an_unexpected_error_is_one_line_and_its_traceback_is_logged(server, monkeypatch, caplog):
+    def fail(*arguments):
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr(app.ACCESS, "propagate", True)
+    monkeypatch.setattr(server.live.current, "call", fail)
+    status, _, answer = server.ask(PREDICT, {"inputs": [5]})
+    assert (status, answer) == (500, {"error": "ZeroDivisionError: of all things"})
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_the_access_log_has_a_line_for_each_request(server, monkeypatch, caplog):
+    monkeypatch.setattr(app.ACCESS, "propagate", True)
+    with caplog.at_level(logging.INFO, "iadb.access"):
+        server.ask(PREDICT, {"inputs": [5, 6]})
+        server.ask("/a%0ab")
+        end = time.monotonic() + 60
+        while len(caplog.records) < 2:  # they are written after the answers
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    first, second = [record.getMessage() for record in caplog.records]
+    assert first.startswith(f"127.0.0.1 POST {PREDICT} 200 ")
+    assert first.endswith(" ms 7 serving_default 2x3")
+    assert second.startswith("127.0.0.1 GET /a\\nb 404 ")
+
+
+def test_metrics_count_requests_calls_and_versions(server):
+    server.ask(PREDICT, {"inputs": [5]})
+    text = server.ask("/metrics")[2].decode()
+    assert "\niadb_serve_version 7.0\n" in text
+    assert "\niadb_serve_waiting 0.0\n" in text
+    for name in (
+        'iadb_serve_requests_total{protocol="v1",status="200"}',
+        'iadb_serve_call_seconds_count{signature="serving_default"}',
+        "iadb_serve_call_images_count",
+    ):
+        assert f"\n{name} " in text
