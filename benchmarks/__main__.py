@@ -19,6 +19,7 @@ NAMES = (  # quality_against_nfe and evaluation need the weights from time_to_qu
     "scale",
     "metrics",
     "drift",
+    "serving",
     "training_step",
     "ingredients",
     "time_to_quality",

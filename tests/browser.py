@@ -59,7 +59,7 @@ class Chromium:
                 "--disable-gpu",
                 "--disable-dev-shm-usage",
                 "--hide-scrollbars",
-                "--host-resolver-rules=MAP * ~NOTFOUND",
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 "--remote-debugging-port=0",
                 f"--user-data-dir={profile}",
             ],
@@ -112,6 +112,10 @@ class Chromium:
 
     def open(self, page: pathlib.Path, width: int, scheme: str) -> None:
         """Opens a file in a window `width` pixels wide, in the color scheme light or dark."""
+        self.visit(page.as_uri(), width, scheme)
+
+    def visit(self, url: str, width: int, scheme: str) -> None:
+        """Opens an address as `open` opens a file."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -122,7 +126,7 @@ class Chromium:
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.call("Emulation.setEmulatedMedia", features=[feature])
         self.events.clear()
-        self.call("Page.navigate", url=page.as_uri())
+        self.call("Page.navigate", url=url)
         while not self.reported("Page.loadEventFired"):
             self._receive()
 
@@ -132,7 +136,9 @@ class Chromium:
 
     def evaluate(self, expression: str) -> Any:
         """Evaluates a JavaScript expression in the page."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         if "exceptionDetails" in answer:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']['text']}")
         return answer["result"].get("value")

@@ -5,6 +5,7 @@ digital source type (https://cv.iptc.org/newscodes/digitalsourcetype/), which im
 """
 
 import importlib.metadata
+import zlib
 from xml.sax.saxutils import quoteattr
 
 KEYWORD = "XML:com.adobe.xmp"  # of the chunk iTXt of a PNG (XMP specification, part 3, 1.1.5)
@@ -40,3 +41,10 @@ def template(attributes: str) -> str:
         f' xmp:CreatorTool="iadb-tfx {version}" {attributes}/>'
         '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
     )
+
+
+def png_chunk(packet: str) -> bytes:
+    """A chunk iTXt, uncompressed (PNG specification, 11.3.3.4), with its length and checksum."""
+    content = b"iTXt" + KEYWORD.encode() + b"\0" * 5 + packet.encode()
+    length, crc = len(content) - 4, zlib.crc32(content)
+    return length.to_bytes(4, "big") + content + crc.to_bytes(4, "big")

@@ -21,9 +21,9 @@ class PngEncoder(tf.Module):
 
     def __init__(self, weights: str) -> None:
         super().__init__(name="png")
-        self._without_seed = _chunk(xmp.packet(weights, ""))
+        self._without_seed = xmp.png_chunk(xmp.packet(weights, ""))
         written = xmp.template(f'iadb:weights="{weights}" iadb:seed="{SEED * SEED_WIDTH}')
-        chunk = _chunk(written)
+        chunk = xmp.png_chunk(written)
         place = chunk.index((SEED * SEED_WIDTH).encode())
         self._before, self._after = chunk[:place], chunk[place + SEED_WIDTH : -4]
         self._crc, self._changes = _crc_by_byte(chunk[4:-4], place - 4)
@@ -48,13 +48,6 @@ class PngEncoder(tf.Module):
             changes = tf.gather(self._changes[position], characters[:, position])
             crc = tf.bitwise.bitwise_xor(crc, changes)
         return tf.strings.join([self._before, written, self._after, _big_endian(crc)])
-
-
-def _chunk(packet: str) -> bytes:
-    """A chunk iTXt, uncompressed (PNG specification, 11.3.3.4), with its length and checksum."""
-    content = b"iTXt" + xmp.KEYWORD.encode() + b"\0" * 5 + packet.encode()
-    length, crc = len(content) - 4, zlib.crc32(content)
-    return length.to_bytes(4, "big") + content + crc.to_bytes(4, "big")
 
 
 def _crc_by_byte(content: bytes, place: int) -> tuple[int, np.ndarray]:

@@ -1,5 +1,6 @@
 """What the page says about the live model: from its metadata, and from the workspace's records."""
 
+import base64
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -7,6 +8,7 @@ from pydantic import BaseModel, Field
 from pipeline.monitoring.dashboard.collect import TrainedModel, collect
 from pipeline.serve.versions import DEFAULT_SIGNATURE, Version
 from pipeline.workspace import Workspace
+from trainer.common import xmp
 from trainer.common.text import printable
 
 MAX_LABELS = 2_000
@@ -27,10 +29,12 @@ class About(BaseModel):
         nb_step: solver steps by default.
         solver, grid, guidance: how the model draws.
         images, most_steps, states: limits of a request.
+        mark: in base64, the chunk of a PNG file that says that this model made it.
         verdict: of the gate, or what was decided since; None if it is not known.
         reason: of the verdict.
         metrics: of its evaluation, those with limits.
-        report: page of its evaluation; None if there is none.
+        has_report: whether its evaluation has one.
+        report: the page of it; not part of the JSON.
     """
 
     name: str
@@ -48,6 +52,7 @@ class About(BaseModel):
     images: int
     most_steps: int
     states: int
+    mark: str
     verdict: str | None = None
     reason: str | None = None
     metrics: dict[str, float] = {}
@@ -81,6 +86,7 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         images=version.limits.images,
         most_steps=version.limits.nb_step,
         states=version.limits.states,
+        mark=base64.b64encode(xmp.png_chunk(xmp.packet(metadata.get("weights", ""), ""))).decode(),
     )
     trained = _record(workspace, version.number) if workspace else None
     if trained:

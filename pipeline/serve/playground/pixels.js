@@ -1,1 +1,94 @@
+// Images as arrays of the model, [height, width, channels], on canvases and in files.
 
+const HEADER = 33; // bytes of a PNG before its second chunk
+
+// A canvas with an image of uint8 values.
+export function paint(values, [height, width, channels]) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  for (let pixel = 0; pixel < height * width; pixel++) {
+    for (let channel = 0; channel < 3; channel++) {
+      image.data[4 * pixel + channel] = values[channels * pixel + (channels < 3 ? 0 : channel)];
+    }
+    image.data[4 * pixel + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+// The rows of an output, each as an array of its own.
+export function rows(values, count) {
+  const size = values.length / count;
+  return Array.from({ length: count }, (_, row) => values.subarray(row * size, (row + 1) * size));
+}
+
+// Floats, -1 to 1, as uint8.
+export const toUint8 = values => Uint8Array.from(values, value =>
+  Math.round((Math.min(Math.max(value, -1), 1) + 1) * 127.5));
+
+// Reads a picture as the model sees it: cropped in the middle, resized, on white, uint8.
+export async function readPicture(file, [height, width, channels]) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    throw new Error("This file is not a picture that the browser can read.");
+  }
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  const scale = Math.min(bitmap.width / width, bitmap.height / height);
+  const [across, down] = [width * scale, height * scale];
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, (bitmap.width - across) / 2, (bitmap.height - down) / 2, across, down,
+    0, 0, width, height);
+  const rgba = context.getImageData(0, 0, width, height).data;
+  const values = new Uint8Array(height * width * channels);
+  for (let pixel = 0; pixel < height * width; pixel++) {
+    const [red, green, blue] = rgba.subarray(4 * pixel, 4 * pixel + 3);
+    if (channels === 1) values[pixel] = Math.round(0.299 * red + 0.587 * green + 0.114 * blue);
+    else values.set([red, green, blue], channels * pixel);
+  }
+  return values;
+}
+
+// On the great circle between two noises, as far from the origin as they are.
+export function slerp(from, to, share) {
+  let dot = 0, squareFrom = 0, squareTo = 0;
+  for (let i = 0; i < from.length; i++) {
+    dot += from[i] * to[i];
+    squareFrom += from[i] ** 2;
+    squareTo += to[i] ** 2;
+  }
+  const angle = Math.acos(Math.min(Math.max(dot / Math.sqrt(squareFrom * squareTo || 1), -1), 1));
+  const sine = Math.sin(angle);
+  const [a, b] = sine < 1e-4
+    ? [1 - share, share]
+    : [Math.sin((1 - share) * angle) / sine, Math.sin(share * angle) / sine];
+  return from.map((value, i) => a * value + b * to[i]);
+}
+
+// Saves canvases side by side as a PNG file that says that a model made it.
+export async function save(canvases, name, mark) {
+  const [{ width, height }] = canvases;
+  const columns = Math.ceil(Math.sqrt(canvases.length));
+  const whole = document.createElement("canvas");
+  whole.width = columns * width;
+  whole.height = Math.ceil(canvases.length / columns) * height;
+  const context = whole.getContext("2d");
+  canvases.forEach((canvas, i) =>
+    context.drawImage(canvas, (i % columns) * width, Math.floor(i / columns) * height));
+  const blob = await new Promise(resolve => whole.toBlob(resolve, "image/png"));
+  const chunk = Uint8Array.from(atob(mark), character => character.charCodeAt(0));
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([blob.slice(0, HEADER), chunk, blob.slice(HEADER)]));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

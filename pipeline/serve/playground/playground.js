@@ -1,1 +1,243 @@
+// The page: reads its controls, asks for images and shows them. Names are text, never markup.
 
+import { ask, files, hasToken, infer, int64, setToken, steps, strings, tensor } from "./client.js";
+import { paint, readPicture, rows, save, slerp, toUint8 } from "./pixels.js";
+
+const FRAMES = 9; // of a walk
+const CLASS_LENGTH = 60; // characters of a class that are shown
+const MAX_SEED = 2 ** 32;
+const $ = id => document.getElementById(id);
+
+let about; // what the server says about the live model
+let drawn = []; // canvases of the grid
+let chosen = null; // seed of the large image
+
+const make = (tag, text = "", properties = {}) =>
+  Object.assign(document.createElement(tag), { textContent: text, ...properties });
+const short = text => (text.length > CLASS_LENGTH ? `${text.slice(0, CLASS_LENGTH - 1)}…` : text);
+const number = id => {
+  const { valueAsNumber: value, min, max } = $(id);
+  if (Number.isSafeInteger(value) && !(min && value < min) && !(max && value > max)) return value;
+  const name = $(id).closest("label").firstChild.textContent.trim();
+  const limits = max ? `, ${min} to ${max}` : "";
+  throw new Error(`${name}: expected a whole number${limits}.`);
+};
+const labels = count => (about.labels.length ? [strings("label", Array(count).fill($("label").value))] : []);
+const range = (start, count) => Array.from({ length: count }, (_, i) => start + i);
+
+// Runs an action once at a time; says what it does, and what went wrong.
+async function act(text, action) {
+  const controls = [...document.querySelectorAll("form button, form input, form select, section button")];
+  const before = document.activeElement;
+  $("problem").hidden = true;
+  $("status").textContent = text;
+  controls.forEach(each => { each.disabled = true; });
+  try {
+    await action();
+  } catch (error) {
+    $("problem").textContent = error.message;
+    $("problem").hidden = false;
+    if (error.status === 401) $("access").hidden = false;
+  } finally {
+    controls.forEach(each => { each.disabled = false; });
+    $("status").textContent = "";
+    if (document.activeElement === document.body) before?.focus();
+  }
+}
+
+async function call(signature, inputs) {
+  const answer = await infer(about.name, signature, inputs);
+  if (answer.version !== about.version) await describe(); // another model went live
+  return answer;
+}
+
+async function describe() {
+  about = await (await ask("/playground/model")).json();
+  const verdict = make("span", about.verdict ?? "verdict unknown");
+  verdict.className = { blessed: "good", promoted: "good", "not blessed": "bad", withdrawn: "bad" }[about.verdict] ?? "quiet";
+  const sign = { blessed: "✓ ", promoted: "▲ ", "not blessed": "✗ ", withdrawn: "□ " }[about.verdict] ?? "";
+  verdict.prepend(sign);
+  const parts = [`${about.name}, version ${about.version}: `, verdict];
+  if (about.has_report && !hasToken()) parts.push(" · ", make("a", "report", { href: "/playground/report" }));
+  $("model").replaceChildren(...parts);
+  const [height, width, channels] = about.shape;
+  const facts = {
+    Images: `${width}x${height}, ${channels === 1 ? "gray" : "color"}`,
+    Solver: `${about.solver}, ${about.nb_step} steps (${about.grid}) by default`,
+    Guidance: about.labels.length ? String(about.guidance) : "none: the model has no classes",
+    Limits: `${about.images} images, ${about.most_steps} steps, ${about.states} images times steps`,
+    Verdict: about.reason || "not recorded here",
+    ...Object.fromEntries(Object.entries(about.metrics).map(([name, value]) => [name, value.toPrecision(4)])),
+    Folder: about.folder,
+  };
+  $("facts").replaceChildren(...Object.entries(facts).flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
+  offer();
+}
+
+// Shows the controls that the model has.
+function offer() {
+  const translates = about.source !== null;
+  const seeded = about.inputs.includes("seed");
+  $("picture-field").hidden = !translates;
+  $("steps-field").hidden = translates; // files are translated in the model's own steps
+  $("seed").closest("label").hidden = $("surprise").hidden = !seeded;
+  $("count").closest("label").hidden = !seeded;
+  $("go").textContent = translates ? "Translate" : "Draw";
+  $("count").max = about.images;
+  $("steps").max = about.most_steps;
+  if (!$("steps").value) $("steps").value = about.nb_step;
+  if (translates && $("count").value === "16") $("count").value = 4;
+  $("label-field").hidden = !about.labels.length;
+  const kept = $("label").value;
+  const any = make("option", "any", { value: "" });
+  $("label").replaceChildren(any, ...about.labels.map(name => make("option", short(name), { value: name })));
+  $("label").value = about.labels.includes(kept) ? kept : "";
+  for (const id of ["about", "draw"]) $(id).hidden = false;
+  for (const id of ["walk", "own"]) $(id).hidden = translates;
+}
+
+async function draw() {
+  const seed = number("seed"), count = number("count"), nbStep = number("steps");
+  const seeds = range(seed, count);
+  const inputs = [int64("seed", seeds), steps(nbStep), ...labels(count)];
+  const { values } = await call("generate", inputs);
+  show(rows(values, count).map(each => paint(each, about.shape)), seeds);
+  await enlarge(seed);
+}
+
+async function translate() {
+  const file = $("picture").files[0];
+  if (!file) throw new Error("Choose a picture first.");
+  const seeded = about.inputs.includes("seed");
+  const count = seeded ? number("count") : 1;
+  const seeds = range(seeded ? number("seed") : 0, count);
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const inputs = [files("image_bytes", bytes, count), ...(seeded ? [int64("seed", seeds)] : []), ...labels(count)];
+  const { values } = await call("serving_default", inputs);
+  const pictures = values.map(png => new File([png], "result.png", { type: "image/png" }));
+  const images = await Promise.all(pictures.map(each => readPicture(each, about.shape)));
+  show(images.map(each => paint(each, about.shape)), seeds);
+  player($("large"), images, () => `answer of seed ${seeds[0]}`, "translated.png");
+}
+
+function show(canvases, seeds) {
+  drawn = canvases;
+  $("grid").replaceChildren(...canvases.map((canvas, i) => {
+    const button = make("button", "", { type: "button" });
+    button.dataset.seed = seeds[i];
+    button.setAttribute("aria-label", `Seed ${seeds[i]}`);
+    button.append(canvas);
+    button.addEventListener("click", () => (about.source ? null : act("Following the path …", () => enlarge(seeds[i]))));
+    return button;
+  }));
+  $("drawn").hidden = false;
+}
+
+// Shows an image large, with its path from noise.
+async function enlarge(seed) {
+  const nbStep = Math.min(number("steps"), about.states);
+  const { values, shape } = await call("trajectory", [int64("seed", [seed]), steps(nbStep), ...labels(1)]);
+  const states = rows(values, shape[1]);
+  chosen = seed;
+  $("large-title").textContent = `Seed ${seed}`;
+  const text = state => `after ${state} of ${states.length - 1} steps`;
+  player($("large"), states, text, `seed-${seed}.png`, states.length - 1);
+  for (const each of $("grid").children) each.setAttribute("aria-pressed", String(Number(each.dataset.seed) === seed));
+}
+
+async function noise(seeds) {
+  const answer = await ask(`/playground/noise?seeds=${seeds.join(",")}`);
+  return rows(new Float32Array(await answer.arrayBuffer()), seeds.length);
+}
+
+// The images of noises, each uint8.
+async function transport(noises) {
+  const values = new Float32Array(noises.length * noises[0].length);
+  noises.forEach((each, i) => values.set(each, i * each.length));
+  const x0 = tensor("x0", "FP32", [noises.length, ...about.shape], values);
+  const answer = await call("transport", [x0, steps(number("steps")), ...labels(noises.length)]);
+  return rows(toUint8(answer.values), noises.length);
+}
+
+const between = (from, to) => range(0, FRAMES).map(i => slerp(from, to, i / (FRAMES - 1)));
+const percent = frame => Math.round((100 * frame) / (FRAMES - 1));
+
+async function walk() {
+  const seeds = [number("from"), number("to")];
+  const images = await transport(between(...await noise(seeds)));
+  player($("walk"), images, frame => `${percent(frame)} % of the way from seed ${seeds[0]} to seed ${seeds[1]}`,
+    `walk-${seeds.join("-")}.png`);
+}
+
+async function invert() {
+  const file = $("own-picture").files[0];
+  if (!file) throw new Error("Choose a picture first.");
+  const seed = number("mix");
+  const picture = await readPicture(file, about.shape);
+  const image = tensor("image", "UINT8", [1, ...about.shape], picture);
+  const { values: x0 } = await call("invert", [image, steps(number("steps")), ...labels(1)]);
+  const [other] = await noise([seed]);
+  const images = await transport(between(x0, other));
+  const errors = picture.map((value, i) => Math.abs(value - images[0][i]));
+  const mean = errors.reduce((sum, value) => sum + value, 0) / errors.length;
+  const shown = { "Your picture": picture, "Its noise": toUint8(x0.map(value => value / 3)), "Reconstruction": images[0] };
+  $("inverted").replaceChildren(...Object.entries(shown).map(([name, values]) => {
+    const figure = make("figure");
+    figure.append(paint(values, about.shape), make("figcaption", name));
+    return figure;
+  }));
+  $("inverted").hidden = false;
+  $("error-of-picture").textContent =
+    `Error of the reconstruction: ${mean.toFixed(1)} gray levels of 255 on average, ${Math.max(...errors)} at most.`;
+  player($("own"), images, frame => `${percent(frame)} % of the way to seed ${seed}`, `mixed-with-${seed}.png`);
+}
+
+// Images behind a slider.
+function player(section, images, text, file, first = 0) {
+  const frame = make("div", "", { className: "frame" });
+  const slider = make("input", "", { type: "range", min: 0, max: images.length - 1, value: first });
+  slider.setAttribute("aria-label", "Position");
+  slider.hidden = images.length === 1;
+  const caption = make("output");
+  const button = make("button", "Download as PNG", { type: "button" });
+  const turn = () => {
+    frame.replaceChildren(paint(images[slider.value], about.shape));
+    caption.textContent = text(Number(slider.value));
+    slider.setAttribute("aria-valuetext", caption.textContent);
+  };
+  slider.addEventListener("input", turn);
+  button.addEventListener("click", () => save([...frame.children], file, about.mark));
+  turn();
+  const line = make("p");
+  line.append(button);
+  section.querySelector(".player").replaceChildren(frame, slider, caption, line);
+  section.hidden = false;
+}
+
+function on(form, text, action) {
+  $(form).addEventListener("submit", event => {
+    event.preventDefault();
+    act(text, action);
+  });
+}
+
+on("draw", "Drawing …", () => (about.source ? translate() : draw()));
+on("walk-form", "Walking …", walk);
+on("own-form", "Inverting …", invert);
+on("access", "Asking …", async () => {
+  setToken($("token").value);
+  $("access").hidden = true;
+  await describe();
+});
+$("surprise").addEventListener("click", () => {
+  $("seed").value = Math.floor(Math.random() * MAX_SEED);
+  $("draw").requestSubmit();
+});
+$("save-grid").addEventListener("click", () => save(drawn, "images.png", about.mark));
+$("walk-from").addEventListener("click", () => { $("from").value = chosen; $("walk-form").requestSubmit(); });
+$("walk-to").addEventListener("click", () => { $("to").value = chosen; $("walk-form").requestSubmit(); });
+
+act("Asking which model is live …", async () => {
+  await describe();
+  if (!about.source) await draw();
+});

@@ -1,0 +1,260 @@
+"""The page in a browser: every control does what it says, on a phone and a desk."""
+
+import base64
+import io
+import json
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tests.browser import LEAST_CONTRAST, READABLE
+from tests.exported_models import write_sampler
+from tests.running_server import RunningServer
+
+PHONE, DESK = 390, 1200  # widths in pixels
+HOSTILE = ["<img src=x onerror=alert(1)>", "a" * 300, 'x" onclick="alert(1)', "{{7*7}}"]
+PATIENCE = 60
+# The gray values of a canvas.
+GRAY = """(() => {{
+  const canvas = document.querySelector('{}');
+  const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  return [...data].filter((_, i) => i % 4 === 0);
+}})()"""
+# Keeps what the page would save, in place of saving it.
+CATCH = """
+window.saved = [];
+URL.createObjectURL = blob => { window.blob = blob; return 'blob:kept'; };
+HTMLAnchorElement.prototype.click = function () { window.saved.push(this.download); };
+"""
+SAVED = """window.blob.arrayBuffer().then(content => {
+  let text = ''; for (const byte of new Uint8Array(content)) text += String.fromCharCode(byte);
+  return btoa(text);
+})"""
+
+
+@pytest.fixture(scope="module")
+def signatures(sampler):
+    return tf.saved_model.load(str(sampler)).signatures
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    write_sampler(folder / "1", labels=HOSTILE)
+    with RunningServer(folder) as running:
+        running.wait_for(1)
+        yield running
+
+
+class Page:
+    """The playground in a browser."""
+
+    def __init__(self, chromium, server, width=DESK, scheme="light"):
+        self.browser = chromium
+        chromium.visit(f"http://127.0.0.1:{server.port}/", width, scheme)
+        self.until("document.getElementById('status').textContent === ''")
+
+    def js(self, expression):
+        return self.browser.evaluate(expression)
+
+    def until(self, condition):
+        end = time.monotonic() + PATIENCE
+        while not self.js(condition):
+            assert time.monotonic() < end, (condition, self.js("document.body.innerText"))
+            time.sleep(0.02)
+
+    def set(self, **values):
+        for name, value in values.items():
+            place = f"document.getElementById({json.dumps(name)})"
+            self.js(f"{place}.value = {json.dumps(str(value))}")
+
+    def press(self, selector):
+        self.js(f"document.querySelector({json.dumps(selector)}).click()")
+        self.until("document.getElementById('status').textContent === ''")
+
+    def gray(self, selector):
+        return np.array(self.js(GRAY.format(selector)), np.uint8).reshape(8, 8, 1)
+
+    def problem(self):
+        place = "document.getElementById('problem')"
+        return self.js(f"{place}.hidden ? '' : {place}.textContent")
+
+    def text(self, selector):
+        return self.js(f"document.querySelector({json.dumps(selector)}).textContent")
+
+    def choose(self, selector, file):
+        document = self.browser.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.browser.call("DOM.querySelector", nodeId=document, selector=selector)["nodeId"]
+        self.browser.call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])
+
+    def assert_quiet(self):
+        reported = self.browser.reported
+        assert reported("Log.entryAdded", "Runtime.exceptionThrown") == []
+        assert reported("Runtime.consoleAPICalled", "Page.javascriptDialogOpening") == []
+
+
+def generate(signatures, seed, nb_step=3):
+    seeds = tf.constant([seed], tf.int64)
+    return signatures["generate"](seed=seeds, nb_step=tf.constant(nb_step))["image"][0].numpy()
+
+
+def assert_equal(shown, expected, tolerance=0):
+    assert np.max(np.abs(shown.astype(int) - expected.astype(int))) <= tolerance
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_the_page_fits_its_window_and_can_be_read(chromium, server, hostile, width, scheme):
+    for each in (server, hostile):
+        page = Page(chromium, each, width, scheme)
+        page.press("#walk-form button")
+        page.js("document.querySelector('details').open = true")
+        assert page.js("document.documentElement.scrollWidth") <= width
+        assert page.js(LEAST_CONTRAST) >= READABLE
+        corner = chromium.screenshot()[0, 0]
+        assert np.all(corner > 230 if scheme == "light" else corner < 40)
+        page.assert_quiet()
+
+
+def test_it_opens_with_the_images_of_the_first_seeds(chromium, server, signatures):
+    page = Page(chromium, server)
+    assert page.js("document.querySelectorAll('#grid canvas').length") == 16
+    assert_equal(page.gray("#grid button:nth-child(3) canvas"), generate(signatures, 2), 1)
+    assert "version 7" in page.text("#model")
+    assert "euler, 3 steps" in page.text("#facts")
+    page.assert_quiet()
+
+
+def test_seed_count_and_steps_choose_the_images(chromium, server, signatures):
+    page = Page(chromium, server)
+    page.set(seed=41, count=3, steps=5)
+    page.press("#go")
+    assert page.js("document.querySelectorAll('#grid canvas').length") == 3
+    assert_equal(page.gray("#grid button:nth-child(2) canvas"), generate(signatures, 42, 5), 1)
+    assert page.js("document.querySelector('#large input').max") == "5"
+
+
+def test_surprise_me_draws_another_seed(chromium, server):
+    page = Page(chromium, server)
+    page.press("#surprise")
+    seed = int(page.js("document.getElementById('seed').value"))
+    assert seed != 0
+    assert page.text("#large-title") == f"Seed {seed}"
+
+
+def test_a_slider_goes_from_noise_to_the_image(chromium, server, signatures):
+    page = Page(chromium, server)
+    page.press("#grid button:nth-child(5)")
+    seeds, steps = tf.constant([4], tf.int64), tf.constant(3)
+    states = signatures["trajectory"](seed=seeds, nb_step=steps)["trajectory"][0].numpy()
+    assert_equal(page.gray("#large canvas"), states[3], 1)
+    assert page.js("document.querySelector('#grid [aria-pressed=true]').dataset.seed") == "4"
+    slider = "document.querySelector('#large input')"
+    page.js(f"{slider}.value = 1; {slider}.dispatchEvent(new Event('input'))")
+    assert_equal(page.gray("#large canvas"), states[1], 1)
+    assert page.text("#large output") == "after 1 of 3 steps"
+
+
+def test_a_walk_begins_and_ends_with_the_images_of_its_seeds(chromium, server, signatures):
+    page = Page(chromium, server)
+    page.press("#grid button:nth-child(3)")
+    page.press("#walk-from")
+    page.press("#grid button:nth-child(7)")
+    page.press("#walk-to")
+    slider = "document.querySelector('#walk .player input')"
+    assert_equal(page.gray("#walk canvas"), generate(signatures, 2), 1)
+    page.js(f"{slider}.value = {slider}.max; {slider}.dispatchEvent(new Event('input'))")
+    assert_equal(page.gray("#walk canvas"), generate(signatures, 6), 1)
+    assert page.text("#walk output") == "100 % of the way from seed 2 to seed 6"
+
+
+def test_a_picture_is_inverted_reconstructed_and_mixed(chromium, server, signatures, tmp_path):
+    image = generate(signatures, 9)
+    picture = tmp_path / "picture.png"
+    Image.fromarray(image[..., 0]).save(picture)
+    page = Page(chromium, server)
+    page.choose("#own-picture", picture)
+    page.set(mix=5)
+    page.press("#own-form button")
+    assert page.problem() == ""
+    assert_equal(page.gray("#inverted figure:nth-child(1) canvas"), image)
+    x0 = signatures["invert"](image=tf.constant(image[None]), nb_step=tf.constant(3))["x0"]
+    x1 = signatures["transport"](x0=x0, nb_step=tf.constant(3))["x1"][0].numpy()
+    expected = np.round((np.clip(x1, -1, 1) + 1) * 127.5)
+    assert_equal(page.gray("#inverted figure:nth-child(3) canvas"), expected, 1)
+    error = np.abs(expected - image).mean()
+    assert abs(float(page.text("#error-of-picture").split()[4]) - error) < 0.2
+    slider = "document.querySelector('#own .player input')"
+    page.js(f"{slider}.value = {slider}.max; {slider}.dispatchEvent(new Event('input'))")
+    assert_equal(page.gray("#own .player canvas"), generate(signatures, 5), 1)
+
+
+def test_downloads_are_marked_png_files(chromium, server, signatures):
+    page = Page(chromium, server)
+    page.js(CATCH)
+    page.press("#large .player button")
+    page.until("window.saved.length === 1")
+    assert page.js("window.saved[0]") == "seed-0.png"
+    with Image.open(io.BytesIO(base64.b64decode(page.js(SAVED)))) as file:
+        assert "trainedAlgorithmicMedia" in file.info["XML:com.adobe.xmp"]
+        assert_equal(np.array(file.convert("L"))[..., None], generate(signatures, 0), 1)
+    page.press("#save-grid")
+    page.until("window.saved.length === 2")
+    with Image.open(io.BytesIO(base64.b64decode(page.js(SAVED)))) as file:
+        assert file.size == (32, 32)
+
+
+def test_wrong_values_and_missing_pictures_are_explained(chromium, server):
+    page = Page(chromium, server)
+    for values, text in (
+        ({"count": 0}, "Images: expected a whole number, 1 to 256."),
+        ({"count": 4, "seed": "1.5"}, "Seed: expected a whole number."),
+        ({"seed": "", "count": 4}, "Seed: expected a whole number."),
+    ):
+        page.set(**values)
+        page.js("document.getElementById('draw').noValidate = true")
+        page.press("#go")
+        assert page.problem() == text
+    page.press("#own-form button")
+    assert page.problem() == "Choose a picture first."
+
+
+def test_hostile_classes_are_text_and_choose_the_image(chromium, hostile):
+    page = Page(chromium, hostile)
+    options = page.js("[...document.getElementById('label').options].map(option => option.value)")
+    assert options == ["", *HOSTILE]
+    before = page.gray("#grid canvas")
+    page.set(label=HOSTILE[0])
+    page.press("#go")
+    assert page.problem() == ""
+    assert np.any(page.gray("#grid canvas") != before)
+    assert page.js("document.querySelectorAll('main img').length") == 0
+    page.assert_quiet()
+
+
+def test_a_token_is_asked_for(chromium, versions):
+    with RunningServer(versions, token="secret") as server:
+        server.wait_for(7)
+        page = Page(chromium, server)
+        assert page.js("document.getElementById('access').hidden") is False
+        page.set(token="secret")
+        page.press("#access button")
+        assert "version 7" in page.text("#model")
+        page.js("sessionStorage.clear()")
+
+
+def test_the_keys_reach_every_control(chromium, server):
+    page = Page(chromium, server)
+    seen = set()
+    for _ in range(40):
+        for kind in ("keyDown", "keyUp"):
+            chromium.call(
+                "Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9
+            )
+        seen.add(page.js("document.activeElement.id || document.activeElement.textContent"))
+    assert {"seed", "surprise", "count", "steps", "Draw", "walk-from", "own-picture"} <= seen | {
+        page.text("#go") if "go" in seen else ""
+    }

@@ -1,0 +1,111 @@
+"""`iadb serve` as a process."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.cli import main
+from trainer.common import exit_codes
+
+PATIENCE = 180
+
+
+def serve(*options, **environment):
+    command = CliRunner(env={"IADB_SERVE_TOKEN": None, **environment})
+    return command.invoke(main, ["serve", *map(str, options)])
+
+
+@pytest.fixture
+def workspace(tmp_path, sampler):
+    (tmp_path / "serving").mkdir()
+    shutil.copytree(sampler, tmp_path / "serving" / "7")
+    return tmp_path
+
+
+@contextlib.contextmanager
+def running(workspace, *options):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "serve", "--port", "0", "--workspace", workspace]
+        + list(options),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def port_of(process):
+    return int(re.fullmatch(r"http://localhost:(\d+) until Ctrl-C\n", process.stdout.readline())[1])
+
+
+def test_a_request_in_progress_is_answered_before_the_end(workspace):
+    with running(workspace) as process:
+        port = port_of(process)
+        assert process.stdout.readline().startswith("version 7 is live, loaded in ")
+        body = {"signature_name": "generate", "inputs": {"seed": [0] * 16, "nb_step": 1000}}
+        answers = []
+
+        def ask():
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+            connection.request("POST", "/v1/models/iadb:predict", json.dumps(body))
+            answers.append(connection.getresponse().status)
+
+        client = threading.Thread(target=ask)
+        client.start()
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=PATIENCE)
+        client.join()
+        assert (process.returncode, output, answers) == (0, "", [200])
+    log = (workspace / "logs" / "serve" / "access.log").read_text()
+    assert re.search(r"POST /v1/models/iadb:predict 200 [\d.]+ ms 7 generate 16x1000\n", log)
+
+
+def test_an_occupied_port_is_one_line(workspace):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = serve("--workspace", workspace, "--port", taken.getsockname()[1])
+    assert result.exit_code == exit_codes.USAGE
+    assert "Address already in use; choose others with --host and --port" in result.output
+    assert result.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--workspace", "nowhere"], "no such folder"),
+        (["--workspace", "nowhere", "--model", "nowhere"], "not a model that `iadb run` pushed"),
+        (["--host", "0.0.0.0"], "set IADB_SERVE_TOKEN"),
+        (["--host", "no.such.host.invalid", "--workspace", "."], "set IADB_SERVE_TOKEN"),
+        (["--name", "a/b"], "expected up to 64 letters"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(tmp_path, monkeypatch, options, text):
+    monkeypatch.chdir(tmp_path)
+    result = serve(*options)
+    assert result.exit_code == exit_codes.USAGE
+    assert text in result.output.replace("\n", " ")
+
+
+def test_a_model_that_does_not_load_is_one_line(workspace):
+    (workspace / "serving" / "7" / "saved_model.pb").write_bytes(b"damaged")
+    result = serve("--workspace", workspace, "--model", workspace / "serving" / "7", "--port", 0)
+    assert result.exit_code == exit_codes.DATA
+    assert "7 does not load: " in result.output
+    assert result.output.count("\n") == 1
