@@ -1,4 +1,4 @@
-"""What `iadb serve` costs beside a direct call of the model, alternating; and over many requests."""
+"""What `iadb serve` costs beside direct calls of the model, alternating; and over many requests."""
 
 import contextlib
 import http.client

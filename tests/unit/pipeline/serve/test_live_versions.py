@@ -1,6 +1,7 @@
 """Pushes and rollbacks reach clients, and no request fails on the way."""
 
 import json
+import re
 import shutil
 import threading
 import time
@@ -80,7 +81,10 @@ def test_a_version_that_does_not_load_is_reported_and_the_old_one_stays(tmp_path
         assert server.lines[1].endswith(f"; version {first} stays live")
         found = server.ask("/v1/models/iadb")[2]["model_version_status"]
         assert [each["state"] for each in found] == ["END", "AVAILABLE"]
-        assert f"iadb_serve_version_failed {float(bad)}".encode() in server.ask("/metrics")[2]
+        (failed,) = re.findall(
+            r"\niadb_serve_version_failed (.*)\n", server.ask("/metrics")[2].decode()
+        )
+        assert float(failed) == bad
 
 
 def test_the_memory_of_a_replaced_version_is_freed(tmp_path, sampler, other):

@@ -35,10 +35,9 @@ def workspace(tmp_path, sampler):
 
 
 @contextlib.contextmanager
-def running(workspace, *options):
+def running(workspace):
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "serve", "--port", "0", "--workspace", workspace]
-        + list(options),
+        [sys.executable, "-m", "pipeline.cli", "serve", "--port", "0", "--workspace", workspace],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
