@@ -23,6 +23,7 @@ from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 
 LOG_BYTES, LOG_FILES = 10 * 2**20, 4  # of a log, and how many are kept
+KEEP_ALIVE = 75  # seconds that an idle connection stays open, since clients keep them in a pool
 MAX_CONNECTIONS = 800  # as far as the 1,024 descriptors allow that a process has by default
 LOGS, ACCESS_LOG = "serve", "access.log"  # below the workspace's logs
 LINE = "%(asctime)s %(message)s"
@@ -165,6 +166,7 @@ def make_server(app: Starlette, patience: float) -> uvicorn.Server:
         proxy_headers=False,
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=max(int(patience), 1),
     )
     return uvicorn.Server(config)

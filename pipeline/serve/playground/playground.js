@@ -93,7 +93,7 @@ function offer() {
   $("label").replaceChildren(any, ...about.labels.map(name => make("option", short(name), { value: name })));
   $("label").value = about.labels.includes(kept) ? kept : "";
   for (const id of ["about", "draw"]) $(id).hidden = false;
-  for (const id of ["walk", "own"]) $(id).hidden = translates;
+  for (const id of ["walk", "own", "walk-from", "walk-to"]) $(id).hidden = translates;
 }
 
 async function draw() {
@@ -101,7 +101,7 @@ async function draw() {
   const seeds = range(seed, count);
   const inputs = [int64("seed", seeds), steps(nbStep), ...labels(count)];
   const { values } = await call("generate", inputs);
-  show(rows(values, count).map(each => paint(each, about.shape)), seeds);
+  show(rows(values, count), seeds, i => act("Following the path …", () => enlarge(seeds[i])));
   await enlarge(seed);
 }
 
@@ -116,21 +116,30 @@ async function translate() {
   const { values } = await call("serving_default", inputs);
   const pictures = values.map(png => new File([png], "result.png", { type: "image/png" }));
   const images = await Promise.all(pictures.map(each => readPicture(each, about.shape)));
-  show(images.map(each => paint(each, about.shape)), seeds);
-  player($("large"), images, () => `answer of seed ${seeds[0]}`, "translated.png");
+  const select = i => {
+    player($("large"), [images[i]], () => (seeded ? `answer of seed ${seeds[i]}` : "the answer"), `translated-${seeds[i]}.png`);
+    press(seeds[i]);
+  };
+  show(images, seeds, select);
+  select(0);
 }
 
-function show(canvases, seeds) {
-  drawn = canvases;
-  $("grid").replaceChildren(...canvases.map((canvas, i) => {
+// Shows images in the grid; a click on one selects it.
+function show(images, seeds, select) {
+  drawn = images.map(each => paint(each, about.shape));
+  $("grid").replaceChildren(...drawn.map((canvas, i) => {
     const button = make("button", "", { type: "button" });
     button.dataset.seed = seeds[i];
     button.setAttribute("aria-label", `Seed ${seeds[i]}`);
     button.append(canvas);
-    button.addEventListener("click", () => (about.source ? null : act("Following the path …", () => enlarge(seeds[i]))));
+    button.addEventListener("click", () => select(i));
     return button;
   }));
   $("drawn").hidden = false;
+}
+
+function press(seed) {
+  for (const each of $("grid").children) each.setAttribute("aria-pressed", String(Number(each.dataset.seed) === seed));
 }
 
 // Shows an image large, with its path from noise.
@@ -142,7 +151,7 @@ async function enlarge(seed) {
   $("large-title").textContent = `Seed ${seed}`;
   const text = state => `after ${state} of ${states.length - 1} steps`;
   player($("large"), states, text, `seed-${seed}.png`, states.length - 1);
-  for (const each of $("grid").children) each.setAttribute("aria-pressed", String(Number(each.dataset.seed) === seed));
+  press(seed);
 }
 
 async function noise(seeds) {

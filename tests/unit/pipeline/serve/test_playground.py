@@ -11,8 +11,9 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.browser import LEAST_CONTRAST, READABLE
-from tests.exported_models import write_sampler
+from tests.exported_models import write_sampler, write_translator
 from tests.running_server import RunningServer
+from trainer.source.options import Source
 
 PHONE, DESK = 390, 1200  # widths in pixels
 HOSTILE = ["<img src=x onerror=alert(1)>", "a" * 300, 'x" onclick="alert(1)', "{{7*7}}"]
@@ -47,6 +48,15 @@ def hostile(tmp_path_factory):
     with RunningServer(folder) as running:
         running.wait_for(1)
         yield running
+
+
+@pytest.fixture(scope="module")
+def translating(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("translating")
+    write_translator(folder / "1", Source(degrade="gray"), (8, 8, 3))
+    with RunningServer(folder) as running:
+        running.wait_for(1)
+        yield folder / "1", running
 
 
 class Page:
@@ -233,6 +243,31 @@ def test_hostile_classes_are_text_and_choose_the_image(chromium, hostile):
     assert np.any(page.gray("#grid canvas") != before)
     assert page.js("document.querySelectorAll('main img').length") == 0
     page.assert_quiet()
+
+
+def test_a_model_that_translates_is_given_a_picture(chromium, translating, tmp_path):
+    folder, server = translating
+    picture = tmp_path / "picture.png"
+    colors = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    Image.fromarray(colors).save(picture)
+    page = Page(chromium, server)
+    for absent in ("steps-field", "walk", "own", "walk-from"):
+        assert page.js(f"document.getElementById('{absent}').hidden"), absent
+    page.press("#go")
+    assert page.problem() == "Choose a picture first."
+    page.choose("#picture", picture)
+    page.set(seed=5, count=2)
+    page.press("#go")
+    assert page.problem() == ""
+    page.press("#grid button:nth-child(2)")
+    assert page.text("#large output") == "answer of seed 6"
+    model = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    files = tf.constant([picture.read_bytes()] * 2)
+    answers = model(image_bytes=files, seed=tf.constant([5, 6], tf.int64))["image_bytes"]
+    assert_equal(page.gray("#large canvas"), tf.io.decode_png(answers[1]).numpy()[..., :1], 1)
+    page.choose("#picture", __file__)
+    page.press("#go")
+    assert "neither a PNG nor a JPEG file" in page.problem()
 
 
 def test_a_token_is_asked_for(chromium, versions):
