@@ -135,9 +135,11 @@ class Model:
         (Song et al., "Denoising Diffusion Implicit Models", 2021, section 5.3).
 
         Args:
-            first, last: seeds, or x0 as `invert` returns them, float32 [H, W, C].
+            first: a seed, or x0 as `invert` returns it, float32 [H, W, C].
+            last: as `first`.
             count: number of images, both ends included.
-            nb_step, label: as of `sample`.
+            nb_step: as of `sample`.
+            label: as of `sample`.
 
         Raises:
             ValueError: as of `transport`.
