@@ -14,6 +14,7 @@ import tensorflow_transform as tft
 
 from trainer import examples
 from trainer.labels import NO_LABEL, LabelEncoder, TooFewClassesError
+from trainer.ode.noise import noise_from_seeds
 from trainer.preprocessing import VOCABULARY
 from trainer.source.options import Source
 from trainer.step.tuning import without_tuning
@@ -36,6 +37,8 @@ class TrainingData:
         split: the configuration keys that determine which images are held out. A warm start
             requires a base model with the same ones, so that it has seen no image held out now.
         source: where the images have sources, how these are used.
+        pairs: whether each image is what a teacher drew from the noise of its `seed`; the network
+            then learns to map that noise to it.
     """
 
     files: Sequence[str]
@@ -45,6 +48,7 @@ class TrainingData:
     labels: Sequence[str] = ()
     split: Mapping[str, Any] | None = None
     source: Source | None = None
+    pairs: bool = False
 
 
 def load_preprocessor(transform_graph: str) -> Preprocess:
@@ -119,13 +123,14 @@ def train_dataset(
     shuffle_buffer: int = 10_000,
     labels: Sequence[str] = (),
     source: Source | None = None,
+    pairs: bool = False,
     part: tf.distribute.InputContext = WHOLE,
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches of x1, float32 [N, H, W, C] in [-1, 1].
 
-    With labels or sources, batches are dictionaries of `x1`, `label`, int64 [N] (class ids as in
-    trainer/labels.py), and `source`, float32 [N, H, W, S], or in its place `x0`, float32
-    [N, H, W, C], where sources are mapped to images.
+    With labels, sources or pairs, batches are dictionaries of `x1`, `label`, int64 [N] (class ids
+    as in trainer/labels.py), and `source`, float32 [N, H, W, S], or in its place `x0`, float32
+    [N, H, W, C], where sources are mapped to images or a pair has the noise of a seed.
 
     Each epoch has its own order; batches cross epoch boundaries, so no image is dropped.
 
@@ -144,6 +149,7 @@ def train_dataset(
             a buffer smaller than the data still mixes well.
         labels: names of the classes of a conditional model.
         source: how sources are used; None for images without.
+        pairs: as in TrainingData; excludes `flip`, since noise has no mirror image in a network.
         part: index and number of workers, and number of replicas; by default one worker reads all.
 
     Raises:
@@ -166,7 +172,7 @@ def train_dataset(
     nb_local = batch_size // part.num_input_pipelines
     first = part.input_pipeline_id * nb_local
     nb_replica_rows = part.get_per_replica_batch_size(batch_size)
-    read_example = _reader(preprocess, labels, source)
+    read_example = _reader(preprocess, labels, source, pairs)
 
     def split(rows: tf.Tensor) -> tf.Tensor:
         return tf.reshape(rows[first : first + nb_local], [-1, nb_replica_rows])
@@ -196,6 +202,7 @@ def held_out_dataset(
     count: int,
     labels: Sequence[str] = (),
     source: Source | None = None,
+    pairs: bool = False,
 ) -> tf.data.Dataset:
     """Returns the first images of a split, in batches as those of `train_dataset`.
 
@@ -208,16 +215,18 @@ def held_out_dataset(
         count: number of images, if there are as many.
         labels: names of the classes of a conditional model.
         source: how sources are used; None for images without.
+        pairs: as in TrainingData.
     """
     records = read_records(files).take(count).batch(batch_size)
-    return records.map(_reader(preprocess, labels, source)).with_options(without_tuning())
+    return records.map(_reader(preprocess, labels, source, pairs)).with_options(without_tuning())
 
 
 def first_images(
     data: TrainingData, files: Sequence[str], batch_size: int, count: int
 ) -> tf.data.Dataset:
     """Returns the first `count` images of files of the data, as `held_out_dataset` does."""
-    return held_out_dataset(files, data.preprocess, batch_size, count, data.labels, data.source)
+    how = (data.labels, data.source, data.pairs)
+    return held_out_dataset(files, data.preprocess, batch_size, count, *how)
 
 
 def to_batch(
@@ -225,6 +234,7 @@ def to_batch(
     label: tf.Tensor | None,
     source: Source | None,
     sources: tf.Tensor | None,
+    x0: tf.Tensor | None = None,
 ) -> tf.Tensor | dict[str, tf.Tensor]:
     """Makes a batch as `train_dataset` describes it.
 
@@ -233,8 +243,9 @@ def to_batch(
         label: class ids, int64 [N], for a conditional model.
         source: how sources are used; None for images without.
         sources: float32 [N, H, W, S], of images with.
+        x0: float32 [N, H, W, C], of pairs.
     """
-    batch = {"x1": x1}
+    batch = {"x1": x1} if x0 is None else {"x0": x0, "x1": x1}
     if source:
         seen = source.use == "condition"
         batch |= {"source": sources} if seen else {"x0": sources[..., : x1.shape[-1]]}
@@ -244,7 +255,7 @@ def to_batch(
 
 
 def _reader(
-    preprocess: Preprocess, labels: Sequence[str], source: Source | None
+    preprocess: Preprocess, labels: Sequence[str], source: Source | None, pairs: bool
 ) -> Callable[..., tf.Tensor | dict[str, tf.Tensor]]:
     """A function from serialized examples, and which of them to mirror, to a batch."""
     encode = LabelEncoder(labels) if labels else None
@@ -260,11 +271,19 @@ def _reader(
                 return x
             return tf.where(mirrored[:, None, None, None], tf.reverse(x, axis=[2]), x)
 
+        x1 = pixels(examples.IMAGE)
         return to_batch(
-            pixels(examples.IMAGE),
+            x1,
             encode(features[examples.LABEL]) if encode else None,
             source,
             pixels(examples.SOURCE) if source else None,
+            noise_from_seeds(_seeds(serialized), tuple(x1.shape[1:])) if pairs else None,
         )
 
     return read
+
+
+def _seeds(serialized: tf.Tensor) -> tf.Tensor:
+    """The seeds of serialized pairs, int64 [N], which Transform's graph knows nothing of."""
+    spec = {examples.SEED: tf.io.FixedLenFeature([], tf.int64)}
+    return tf.io.parse_example(serialized, spec)[examples.SEED]

@@ -23,6 +23,7 @@ import tensorflow as tf
 from trainer.guidance import beside
 from trainer.ode import solvers
 from trainer.ode.sampling import SamplingModel
+from trainer.options import AlphaDensity
 from trainer.step.batches import Batch, unpack
 from trainer.step.coupling import optimal_transport
 from trainer.step.draws import Draws, blend_noise, draw, draw_for
@@ -62,8 +63,9 @@ class IADBModel(SamplingModel):
         solver: a Solver (trainer.ode.solvers.get) or a name in trainer.ode.solvers.SOLVERS.
         seed: seed of noise and alpha. Both depend only on it and on the number of steps, so a
             resumed training continues exactly as an uninterrupted one.
-        alpha_density: `uniform` as in the paper, or `logit_normal`, which trains more in the middle
-            of the path (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 3.1).
+        alpha_density: `uniform` as in the paper; `logit_normal`, which trains more in the middle
+            of the path (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 3.1); or
+            `u_shaped`, more at its ends (trainer/step/draws.py).
         coupling: `independent` as in the paper, or `optimal_transport` (trainer/step/coupling.py),
             which pairs noise and data within a batch, with labels within each class; pairs
             (x0, x1) in the data are kept.
@@ -85,7 +87,7 @@ class IADBModel(SamplingModel):
         ema: ExponentialMovingAverage | None = None,
         solver: str | solvers.Solver = "euler",
         seed: int = 0,
-        alpha_density: Literal["uniform", "logit_normal"] = "uniform",
+        alpha_density: AlphaDensity = "uniform",
         coupling: Literal["independent", "optimal_transport"] = "independent",
         nb_class: int = 0,
         label_dropout: float = 0.1,

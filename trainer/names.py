@@ -2,6 +2,7 @@
 
 # In a SavedModel, where servers ignore extra files:
 METADATA = "assets.extra/iadb.json"
+TEACHER = "teacher"  # key in it: the sampler SavedModel that a student was distilled from
 WARM_UP = "assets.extra/tf_serving_warmup_requests"  # except this one, by its name
 NETWORK = "assets.extra/network.onnx"  # the network alone, as ONNX
 FINGERPRINT = "fingerprint.pb"  # by TensorFlow, with a random id for each SavedModel

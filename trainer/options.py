@@ -14,6 +14,7 @@ from trainer.source.options import Use
 
 PIXEL_WIDTH = 16  # channels of each pixel before the last layer of a network with patches
 
+AlphaDensity = Literal["uniform", "logit_normal", "u_shaped"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -132,10 +133,10 @@ class TrainOptions(Options):
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="data type of the computation; weights are always float32"
     )
-    alpha_density: Literal["uniform", "logit_normal"] = Field(
+    alpha_density: AlphaDensity = Field(
         "uniform",
         description="distribution of alpha in training; logit_normal trains more in the middle of "
-        "the path",
+        "the path, u_shaped at its ends",
     )
     coupling: Literal["independent", "optimal_transport"] = Field(
         "independent",

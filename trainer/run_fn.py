@@ -17,6 +17,7 @@ from trainer.common.text import first_line
 from trainer.fit.checkpoint_lock import checkpoints_locked
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
+from trainer.names import TEACHER
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving import onnx_network
 from trainer.serving.export import exported_model
@@ -43,11 +44,13 @@ def run_fn(fn_args: FnArgs) -> None:
             are held out), `license` of the images if one is stated, `checkpoints` (a folder that
             survives a failed run, whose outputs TFX deletes), `latest_samples` (a PNG, rewritten as
             the training goes on) and `source_hash`.
-            `base_model` is the sampler of the model that a warm start begins from.
+            With `student`, the examples are pairs, and `base_model` is the sampler of the teacher
+            that drew them; otherwise it is that of the model that a warm start begins from.
 
     Raises:
         ValueError: as `choose_strategy` and `train` do.
         TooFewClassesError: the model is conditional, but the images have fewer than 2 labels.
+        MisfitError: the weights of the teacher cannot be read, or are of another network.
         CheckpointsInUseError: another process trains the same model on the same images.
     """
     strategy = choose_strategy()  # before Transform's graph initializes TensorFlow's devices
@@ -63,6 +66,7 @@ def run_fn(fn_args: FnArgs) -> None:
         labels=dataset.load_labels(graph) if model_options.conditional else [],
         split=config["split"],
         source=Source.model_validate(config["source"]) if config.get("source") else None,
+        pairs=bool(config.get("student")),
     )
     key = state_key(config, fn_args.train_files, fn_args.base_model)
     state = f"{config['checkpoints']}/{key}"
@@ -95,6 +99,8 @@ def run_fn(fn_args: FnArgs) -> None:
     }
     if license_of_images := config.get("license"):
         metadata["license"] = license_of_images
+    if data.pairs:
+        metadata[TEACHER] = fn_args.base_model
     if data.source:
         metadata["source"] = data.source.model_dump()
     exported = exported_model(

@@ -16,7 +16,7 @@ from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoin
 from trainer.fit.held_out_loss import HeldOutLoss
 from trainer.fit.latest_samples import LatestSamples
 from trainer.fit.sample_grid import make_grid
-from trainer.fit.warm_start import warm_start
+from trainer.fit.warm_start import load_weights, warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
 from trainer.iadb import IADBModel
 from trainer.networks.unet import build_unet
@@ -59,6 +59,7 @@ def build_model(
     shape: tuple[int, int, int],
     nb_class: int = 0,
     source: Source | None = None,
+    pairs: bool = False,
 ) -> IADBModel:
     """Builds and compiles the model that the options describe, with weights drawn from the seed.
 
@@ -69,6 +70,7 @@ def build_model(
         shape: (H, W, C) of an image.
         nb_class: number of classes of a conditional model.
         source: how sources are used; None for images without.
+        pairs: the images are a teacher's, and those drawn without a label have none already.
     """
     keras.utils.set_random_seed(train.seed)
     source_channels = source.seen_channels(shape[-1]) if source else 0
@@ -82,7 +84,7 @@ def build_model(
         alpha_density=train.alpha_density,
         coupling=train.coupling,
         nb_class=nb_class,
-        label_dropout=train.label_dropout,
+        label_dropout=0.0 if pairs else train.label_dropout,
         guidance=sample.guidance,
         source_channels=source_channels,
         pair_noise=source.noise if source else 0.0,
@@ -133,7 +135,8 @@ def train(
     """Trains from the newest readable checkpoint in the folder, or else from the start.
 
     A new training starts from the weights beside `base_model`, a sampler SavedModel, if
-    `train_options.warm_start` is set and they fit; otherwise from weights drawn from the seed.
+    `train_options.warm_start` is set and they fit; otherwise from weights drawn from the seed. A
+    training on pairs starts from the average of `base_model`, the teacher that drew them.
 
     `latest_samples` is the path or URI of a PNG, which shows samples as the training goes on.
 
@@ -146,6 +149,7 @@ def train(
         SystemExit: on SIGTERM, which a preempted pod receives, after saving the state.
         TrainingDivergedError: the loss or a weight is not finite; lower train.learning_rate.
         WorkerLostError: another worker ended with an error or by a signal.
+        MisfitError: the weights of the teacher cannot be read, or are of another network.
     """
     _check_replicas(train_options, strategy.num_replicas_in_sync)
     chief = is_chief(strategy)
@@ -162,10 +166,15 @@ def train(
             data.shape,
             len(data.labels),
             data.source,
+            data.pairs,
         )
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
         if checkpoints.restore(report):
             report(f"resuming from step {checkpoints.step:,}")
+        elif data.pairs:
+            load_weights(model, base_model, model_options, data.shape, data.labels, data.split)
+            model.network.set_weights(model.ema_network.get_weights())
+            checkpoints.warm_started_from = base_model
         elif train_options.warm_start:
             checkpoints.warm_started_from = warm_start(
                 model,
@@ -297,6 +306,7 @@ def _batches(
             shuffle_buffer=options.shuffle_buffer,
             labels=data.labels,
             source=data.source,
+            pairs=data.pairs,
             part=part,
         )
     )

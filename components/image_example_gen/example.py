@@ -41,33 +41,70 @@ def to_row(
 
     `before` is what a model is to translate to the image, if there is that.
     """
-    sha256 = hashlib.sha256(image.pixels.tobytes()).hexdigest()
+    sha256 = pixel_hash(image.pixels)
     group = split_group(file.path_in_span, sha256, options)
-    features = {
-        examples.IMAGE: _bytes(_to_png(image.pixels)),
-        examples.LABEL: _bytes(file.class_label.encode()),
-        examples.PATH: _bytes(file.path.encode()),
-        examples.SHA256: _bytes(sha256.encode()),
-        examples.GROUP: _bytes(group.encode()),
-        examples.SPAN: _int64(file.span),
-        examples.SOURCE_WIDTH: _int64(image.source_width),
-        examples.SOURCE_HEIGHT: _int64(image.source_height),
-        examples.SOURCE_BYTES: _int64(file.size),
-        examples.MEAN: _float(image.pixels.mean()),
-        examples.STDDEV: _float(image.pixels.std()),
-    }
+    example = image_example(
+        image.pixels,
+        sha256,
+        label=file.class_label,
+        path=file.path,
+        group=group,
+        span=file.span,
+        source=(image.source_width, image.source_height, file.size),
+    )
     if before:
-        features |= {
-            examples.SOURCE: _bytes(_to_png(before.pixels)),
-            examples.SOURCE_MEAN: _float(before.pixels.mean()),
-            examples.SOURCE_STDDEV: _float(before.pixels.std()),
-        }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
+        feature = example.features.feature
+        feature[examples.SOURCE].CopyFrom(_bytes(_to_png(before.pixels)))
+        feature[examples.SOURCE_MEAN].CopyFrom(_float(before.pixels.mean()))
+        feature[examples.SOURCE_STDDEV].CopyFrom(_float(before.pixels.std()))
     return Row(
         sha256,
         choose_split(group, file.span, source, options, split_salt),
         example.SerializeToString(deterministic=True),
     )
+
+
+def pixel_hash(pixels: np.ndarray) -> str:
+    """Returns the SHA-256 of pixels, as 64 hexadecimal digits."""
+    return hashlib.sha256(pixels.tobytes()).hexdigest()
+
+
+def image_example(
+    pixels: np.ndarray,
+    sha256: str,
+    *,
+    label: str,
+    path: str,
+    group: str | None = None,
+    span: int = 0,
+    source: tuple[int, int, int] = (0, 0, 0),
+) -> tf.train.Example:
+    """Builds the example of one image (trainer/examples.py).
+
+    Args:
+        pixels: uint8 [H, W, C].
+        sha256: their `pixel_hash`.
+        label: name of its class; may be empty.
+        path: where it is from.
+        group: the split key; by default the hash.
+        span: number of the span of the file.
+        source: width, height and bytes of the file; zeros for an image that was not read from one.
+    """
+    width, height, size = source
+    features = {
+        examples.IMAGE: _bytes(_to_png(pixels)),
+        examples.LABEL: _bytes(label.encode()),
+        examples.PATH: _bytes(path.encode()),
+        examples.SHA256: _bytes(sha256.encode()),
+        examples.GROUP: _bytes((sha256 if group is None else group).encode()),
+        examples.SPAN: _int64(span),
+        examples.SOURCE_WIDTH: _int64(width),
+        examples.SOURCE_HEIGHT: _int64(height),
+        examples.SOURCE_BYTES: _int64(size),
+        examples.MEAN: _float(pixels.mean()),
+        examples.STDDEV: _float(pixels.std()),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features))
 
 
 def split_group(path: str, sha256: str, options: ImageOptions) -> str:

@@ -8,8 +8,8 @@ import tensorflow as tf
 from trainer import preprocessing
 from trainer.common.image_grid import image_grid
 from trainer.dataset import TrainingData, first_images
+from trainer.ode.noise import noise_from_seeds
 from trainer.ode.sampling import SamplingModel
-from trainer.serving.exported import noise_from_seeds
 from trainer.step.draws import blend_noise
 
 GRID_SIDE = 8  # images along each side of a grid, or rows of translations

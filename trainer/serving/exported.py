@@ -30,15 +30,6 @@ NB_STEP = tf.TensorSpec([], tf.int32, "nb_step")
 ALPHA = tf.TensorSpec([None], tf.float32, "alpha")
 
 
-def noise_from_seeds(seeds: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
-    """Draws Gaussian noise, float32 [N, *shape], from int64 [N] seeds; equal on all devices."""
-    return tf.map_fn(
-        lambda seed: tf.random.stateless_normal(shape, tf.stack([seed, 0]), alg="philox"),
-        seeds,
-        fn_output_signature=tf.TensorSpec(shape, tf.float32),
-    )
-
-
 def digest(network: keras.Model) -> str:
     """Returns 16 hexadecimal digits that tell the weights of a network from others."""
     weights = hashlib.sha256()

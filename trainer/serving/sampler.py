@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from trainer import preprocessing
 from trainer.ode import solvers
+from trainer.ode.noise import noise_from_seeds
 from trainer.serving import request_checks
 from trainer.serving.exported import (
     ALPHA,
@@ -15,7 +16,6 @@ from trainer.serving.exported import (
     SEED,
     ExportedModel,
     Signatures,
-    noise_from_seeds,
 )
 
 

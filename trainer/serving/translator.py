@@ -12,6 +12,7 @@ import tensorflow as tf
 from trainer import preprocessing
 from trainer.limit_options import LimitOptions
 from trainer.ode import solvers
+from trainer.ode.noise import noise_from_seeds
 from trainer.serving import request_checks
 from trainer.serving.exported import (
     ALPHA,
@@ -19,7 +20,6 @@ from trainer.serving.exported import (
     SEED,
     ExportedModel,
     Signatures,
-    noise_from_seeds,
 )
 from trainer.serving.request_images import read_sources
 from trainer.source.options import Source

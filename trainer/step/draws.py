@@ -1,8 +1,13 @@
 """What training and evaluation draw at random for a batch: noise, alphas, and labels to drop."""
 
-from typing import Literal, NamedTuple
+import math
+from typing import NamedTuple
 
 import tensorflow as tf
+
+from trainer.options import AlphaDensity
+
+U_STEEPNESS = 4.0  # of the density u_shaped, as published
 
 
 class Draws(NamedTuple):
@@ -22,7 +27,7 @@ class Draws(NamedTuple):
 def draw(
     seed: tf.Tensor,
     shape: tf.Tensor,
-    alpha_density: Literal["uniform", "logit_normal"],
+    alpha_density: AlphaDensity,
     label_dropout: float,
 ) -> Draws:
     """Draws what one step of a training needs.
@@ -34,12 +39,24 @@ def draw(
         label_dropout: share of the images without their label.
     """
     for_noise, for_alpha, for_labels = tf.unstack(tf.random.split(seed, num=3))
-    if alpha_density == "uniform":
-        alpha = tf.random.stateless_uniform(shape[:1], for_alpha)
-    else:
+    if alpha_density == "logit_normal":
         alpha = tf.sigmoid(tf.random.stateless_normal(shape[:1], for_alpha))
+    else:
+        alpha = tf.random.stateless_uniform(shape[:1], for_alpha)
+        if alpha_density == "u_shaped":
+            alpha = u_shaped(alpha)
     unlabeled = tf.random.stateless_uniform(shape[:1], for_labels) < label_dropout
     return Draws(tf.random.stateless_normal(shape, for_noise), alpha, unlabeled)
+
+
+def u_shaped(uniform: tf.Tensor) -> tf.Tensor:
+    """Maps uniform numbers in [0, 1] to the density cosh(U_STEEPNESS (alpha - 1/2)) on [0, 1].
+
+    It is the inverse of the density's distribution function. Lee et al., "Improving the Training of
+    Rectified Flows" (2024, arXiv 2405.20320): straight paths are hardest to learn at their ends.
+    """
+    half = U_STEEPNESS / 2
+    return 0.5 + tf.asinh((2.0 * uniform - 1.0) * math.sinh(half)) / U_STEEPNESS
 
 
 def blend_noise(x0: tf.Tensor, noise: tf.Tensor, share: float) -> tf.Tensor:

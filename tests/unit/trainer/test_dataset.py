@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from trainer import dataset
 from trainer.labels import TooFewClassesError
+from trainer.ode.noise import noise_from_seeds
 from trainer.source.options import Source
 
 COUNT, BATCH = 10, 4
@@ -171,3 +172,35 @@ def test_held_out_batches_have_labels_and_sources(files):
         "source": (3, 1, 2, 2),
         "label": (3,),
     }
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Eight pairs whose image, 1x2x1, is the seed in its left pixel."""
+    path = str(tmp_path / "pairs.gz")
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for seed in range(8):
+            feature = tf.train.Feature(int64_list=tf.train.Int64List(value=[seed]))
+            features = tf.train.Features(feature={"seed": feature})
+            writer.write(tf.train.Example(features=features).SerializeToString())
+    return [path]
+
+
+def pair_image(serialized):
+    spec = {"seed": tf.io.FixedLenFeature([], tf.int64)}
+    seed = tf.cast(tf.io.parse_example(serialized, spec)["seed"], tf.float32)
+    image = tf.ensure_shape(tf.stack([seed, 0 * seed], 1)[:, None, :, None], [None, 1, 2, 1])
+    return {"image": image, "label": tf.fill(tf.shape(seed), "even")}
+
+
+@pytest.mark.parametrize("labels", [(), ("even", "odd")])
+def test_each_image_of_a_pair_has_the_noise_of_its_seed(pairs, labels):
+    ds = dataset.train_dataset(pairs, pair_image, BATCH, seed=0, labels=labels, pairs=True)
+    batch = next(iter(ds))
+    seeds = tf.cast(batch["x1"][:, 0, 0, 0], tf.int64)
+    np.testing.assert_array_equal(batch["x0"], noise_from_seeds(seeds, (1, 2, 1)))
+    assert ("label" in batch) == bool(labels)
+    held_out = dataset.held_out_dataset(pairs, pair_image, BATCH, 3, labels, None, True)
+    (batch,) = held_out
+    noise = noise_from_seeds(tf.range(3, dtype=tf.int64), (1, 2, 1))
+    np.testing.assert_array_equal(batch["x0"], noise)

@@ -12,8 +12,8 @@ from tests.small_network import build_unet
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
+from trainer.ode.noise import noise_from_seeds
 from trainer.options import ModelOptions
-from trainer.serving.exported import noise_from_seeds
 from trainer.serving.sampler import Sampler
 
 SHAPE = (8, 8, 3)
