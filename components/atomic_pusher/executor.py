@@ -10,6 +10,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
 from components.atomic_pusher import names, versions
+from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import is_withdrawn
 from trainer.common.remote_path import to_path
 
@@ -38,6 +39,8 @@ class Executor(executor.Executor):
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
         source = self.GetModelPath(input_dict)
         notes = {versions.MODEL_NOTE: model.id}
+        if model.has_custom_property(trainer_names.TEACHER):
+            notes[versions.TEACHER_NOTE] = model.get_int_custom_property(trainer_names.TEACHER)
         version = str(versions.publish(to_path(source), to_path(serving), notes))
         # Unlike TFX's Pusher, this makes no third copy beside the Model and the version. The file
         # keeps the folder, which TFX's cache requires, in existence on object stores.

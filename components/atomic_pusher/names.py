@@ -1,6 +1,7 @@
 """Names under which AtomicPusher and what it makes are found; they are those of TFX's Pusher."""
 
 NODE = "Pusher"
+STUDENT_NODE = "StudentPusher"
 MODEL_BLESSING = "model_blessing"  # input
 PUSHED_MODEL = "pushed_model"  # output
 VERSION_FILE = "version.txt"  # in its root: where the version lies

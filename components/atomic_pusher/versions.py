@@ -21,6 +21,7 @@ from trainer.common.remote_path import AnyPath, RemotePath, list_files
 METADATA = Path(names.METADATA)  # beside saved_model.pb
 SAVED_MODEL = "saved_model.pb"
 MODEL_NOTE = "model"  # key of the metadata: the Model's id in ML Metadata
+TEACHER_NOTE = "teacher_model"  # key of the metadata of a student: the id of its teacher
 ROLLBACK_NOTE = "rollback_of"  # key of the metadata: the version that a rollback restored
 
 _NUMBER = re.compile("[0-9]{1,18}")  # TensorFlow Serving uses 64-bit integers

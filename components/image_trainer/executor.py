@@ -1,6 +1,7 @@
 """Trains like TFX's GenericExecutor, in this process or, on a cluster, in several pods."""
 
 import hashlib
+import json
 from typing import Any
 
 from tfx import types
@@ -29,12 +30,18 @@ class Executor(executor.GenericExecutor):
     ) -> None:
         """Calls the training function here or in the workers of a TFJob (job_options.py).
 
+        The Model of a student is marked as such, so that no run takes it for a teacher.
+
         Raises:
             ParameterError: `steps` is out of range.
             TFJobError: the workers could not be started, or one failed.
             RuntimeError: no model was exported.
         """
         job_options = read_job_options()
+        config = json.loads(exec_properties[names.CUSTOM_CONFIG])
+        if config.get(names.STUDENT_KEY):
+            (model,), (teacher,) = output_dict[names.MODEL], input_dict[names.BASE_MODEL]
+            model.set_int_custom_property(names.TEACHER, teacher.id)
         if job_options is None:
             super().Do(input_dict, output_dict, exec_properties)
             return

@@ -1,6 +1,7 @@
 """Names under which ImageTrainer and what it makes are found; most are those of TFX's Trainer."""
 
 NODE = "Trainer"
+STUDENT = "Student"  # the node that trains on pairs
 
 # Inputs and outputs.
 EXAMPLES = "examples"
@@ -11,4 +12,6 @@ MODEL_RUN = "model_run"
 MODEL_TYPE = "Model"  # of the artifact
 SERVING = "Format-Serving"  # in the root of a Model: the sampler SavedModel
 CUSTOM_CONFIG = "custom_config"  # execution property: options as JSON
+STUDENT_KEY = "student"  # of these options: the examples are pairs, the base model the teacher
+TEACHER = "teacher"  # custom property of a student's Model: the id of its teacher's
 STEPS = "steps"  # execution property: batches trained on

@@ -16,6 +16,7 @@ from components.real_features.artifact import SEARCH, file_pattern
 from components.sample_evaluator import names, sources
 from components.sample_evaluator.describe_pairs import describe_pairs, expect_pairs
 from components.sample_evaluator.measure.nearest import FindNearest
+from components.sample_evaluator.measure.seed_distance import WriteSeedDistances
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.pictures.error_by_alpha import WriteErrorByAlpha
 from components.sample_evaluator.pictures.nearest_pairs import WriteNearestPairs
@@ -61,6 +62,7 @@ def describe(
     output: str,
     compared: str,
     translating: Mapping[str, Source] = MappingProxyType({}),
+    student: bool = False,
 ) -> None:
     """Draws the samples; writes the features of all images to be compared, and the pictures.
 
@@ -79,6 +81,8 @@ def describe(
         compared: folder for the features, which `ReadFeatures` reads; those of the training images
             that kinds are learned from are in its folder KNOWN.
         translating: what the sources are of those models that translate.
+        student: whether the candidate learned from the baseline, which it is compared with seed by
+            seed.
     """
     features = {
         source: pipeline
@@ -152,6 +156,8 @@ def describe(
         _ = part | f"Write[{name}]" >> WriteFeatures(f"{compared}/{name}")
     if sources.CANDIDATE in judged:
         _write_sample_pictures(pipeline, judged[sources.CANDIDATE], nearest, real, output)
+    if student and models.keys() == {sources.CANDIDATE, sources.BASELINE}:
+        _ = judged | WriteSeedDistances(output)
     if sources.CANDIDATE in models:
         _write_model_pictures(pipeline, labels, models, real, options.seed, output)
 

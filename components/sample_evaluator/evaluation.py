@@ -27,6 +27,7 @@ from components.sample_evaluator.measure.answers import load_answers
 from components.sample_evaluator.measure.eval_config import make_eval_config
 from components.sample_evaluator.measure.kinds import FindKinds, load_kinds, write_kinds
 from components.sample_evaluator.measure.results import SourceResult, load_results
+from components.sample_evaluator.measure.seed_distance import load_seed_distance
 from components.sample_evaluator.measure.spectra import WriteSpectra, load_spectra
 from components.sample_evaluator.measure.tfma_metrics import METRICS
 from components.sample_evaluator.options import EvaluateOptions
@@ -137,6 +138,7 @@ def evaluate(
         shape=shape,
         output=output,
         translating=translating,
+        student=bool(judged.sampler and judged.sampler.teacher),
     )
     _measure(make_pipeline, describe_images, config, real, output)
     results = load_results(output, [spec.name for spec in config.model_specs])
@@ -171,6 +173,7 @@ def evaluate(
         models_before,
         load_answers(output),
     )
+    content["seed_distance"] = load_seed_distance(output)
     with phase("writing the report"):
         _write(output, content, real.features)
     return verdict

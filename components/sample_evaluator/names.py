@@ -3,6 +3,7 @@
 from trainer.names import METADATA
 
 NODE = "SampleEvaluator"
+STUDENT_NODE = "StudentEvaluator"
 MODEL = "model"  # input
 SIGNATURE = "generate"  # of a sampler SavedModel; others are optional
 TRANSLATE = "translate"  # in its place where a model translates sources
@@ -27,6 +28,7 @@ ANSWERS_JSON = "answers.json"
 ERROR_BY_ALPHA_JSON = "error_by_alpha.json"
 KINDS_JSON = "kinds.json"
 SPECTRA_JSON = "spectra.json"
+SEED_DISTANCE_JSON = "seed_distance.json"  # of a student
 
 BLESSING = "blessing"  # output
 BLESSING_TYPE = "ModelBlessing"

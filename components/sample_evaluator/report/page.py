@@ -18,7 +18,7 @@ from components.sample_evaluator.report.texts import number, percent
 REASONS = 4  # shown; further ones are collapsed, so that a phone shows pictures soon
 
 # What metrics.json may have or lack, beside its other parts.
-_OPTIONAL = ("kinds", "warnings", "features_warning")
+_OPTIONAL = ("kinds", "warnings", "features_warning", "seed_distance")
 
 
 def render(summary: Mapping[str, Any], pictures: Pictures) -> str:

@@ -16,7 +16,7 @@ from trainer.common.text import first_line, list_some
 from trainer.common.validation import explain
 from trainer.labels import NO_LABEL
 from trainer.limit_options import LimitOptions
-from trainer.names import METADATA
+from trainer.names import METADATA, TEACHER
 from trainer.source.options import Source
 
 # Optional signatures:
@@ -37,6 +37,7 @@ class LoadedSampler:
         nb_step: solver steps, from the metadata of the model.
         labels: known labels of a conditional model; empty for others.
         source: what a model that translates expects; None for one that draws from noise alone.
+        teacher: the sampler that a student was distilled from; None for other models.
 
     Batches may be larger than the model accepts in one call; they are split.
     """
@@ -48,7 +49,7 @@ class LoadedSampler:
             SamplerError: the model or its metadata is missing, damaged, or of another kind.
         """
         self._path = path
-        self.nb_step, self.labels, self._limits, self.source = _read_metadata(path)
+        self.nb_step, self.labels, self._limits, self.source, self.teacher = _read_metadata(path)
         self._signature = TRANSLATE if self.source else SIGNATURE
         try:
             with phase("loading the model"):
@@ -207,8 +208,10 @@ def check_sampler(
     return sampler
 
 
-def _read_metadata(path: str) -> tuple[int, list[str], LimitOptions | None, Source | None]:
-    """The model's `nb_step`, `labels`, and `limits` and `source`, None if it has none."""
+def _read_metadata(
+    path: str,
+) -> tuple[int, list[str], LimitOptions | None, Source | None, str | None]:
+    """The model's `nb_step`, `labels`, and, None if it has none, `limits`, `source`, `teacher`."""
     file = f"{path}/{METADATA}"
     if not tf.io.gfile.isdir(path):
         raise SamplerError(f"{path}: no such folder")
@@ -219,6 +222,7 @@ def _read_metadata(path: str) -> tuple[int, list[str], LimitOptions | None, Sour
             metadata: dict[str, Any] = json.load(stream)
         nb_step, labels = metadata["nb_step"], metadata.get("labels", [])
         limits, source = metadata.get("limits"), metadata.get("source")
+        teacher = metadata.get(TEACHER)
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         raise SamplerError(f"{file} contains no nb_step: {first_line(error)}") from error
     if type(nb_step) is not int or nb_step < 1:
@@ -230,6 +234,6 @@ def _read_metadata(path: str) -> tuple[int, list[str], LimitOptions | None, Sour
     except ValidationError as error:
         raise SamplerError(f"{file} contains limits: {explain(error.errors()[0])}") from error
     try:
-        return nb_step, labels, limits, source and Source.model_validate(source)
+        return nb_step, labels, limits, source and Source.model_validate(source), teacher
     except ValidationError as error:
         raise SamplerError(f"{file} contains source: {explain(error.errors()[0])}") from error

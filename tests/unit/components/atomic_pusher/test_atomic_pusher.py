@@ -9,6 +9,7 @@ from tfx.types.standard_artifacts import Model, ModelBlessing, PushedModel
 from tfx.utils import proto_utils
 
 from components.atomic_pusher import executor, names, versions
+from components.image_trainer.names import TEACHER
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from tests.recorded import write_model
 from trainer.names import WARM_UP
@@ -16,7 +17,7 @@ from trainer.names import WARM_UP
 
 @pytest.fixture
 def push(tmp_path):
-    def push_to(serving, *, blessed=True, withdrawn=False):
+    def push_to(serving, *, blessed=True, withdrawn=False, teacher=None):
         """Runs the executor on a model with the id 7; returns the PushedModel."""
         model, blessing, pushed = Model(), ModelBlessing(), PushedModel()
         model.uri, pushed.uri = str(tmp_path / "model"), str(tmp_path / "pushed")
@@ -25,6 +26,8 @@ def push(tmp_path):
             write_model(tmp_path / "model" / "Format-Serving")
         if withdrawn:
             model.set_string_custom_property(WITHDRAWN_PROPERTY, "draws only noise")
+        if teacher:
+            model.set_int_custom_property(TEACHER, teacher)
         blessing.set_int_custom_property("blessed", int(blessed))
         destination = pusher_pb2.PushDestination()
         destination.filesystem.base_directory = str(serving)
@@ -76,3 +79,9 @@ def test_on_an_object_store_the_file_that_servers_require_is_written_last(push, 
         assert json.load(file)["model"] == 7
     second = push(serving).get_string_custom_property("pushed_version")
     assert int(second) > int(first)
+
+
+def test_the_version_of_a_student_names_its_teacher(push, tmp_path):
+    push(tmp_path / "serving", teacher=5)
+    [version] = versions.complete_versions(tmp_path / "serving")
+    assert json.loads((version / versions.METADATA).read_text())["teacher_model"] == 5

@@ -39,3 +39,10 @@ def test_a_second_blessing_does_not_make_a_model_newer():
     models = [model(1), model(2)]
     blessings = [blessing(11, of=1), blessing(12, of=2), blessing(13, of=1)]
     assert found(models, blessings) == [(1, 13), (2, 12)]
+
+
+def test_a_student_is_neither_a_baseline_nor_a_start():
+    student = model(2)
+    student.set_int_custom_property("teacher", 1)
+    models = [model(1), student]
+    assert found(models, [blessing(11, of=1), blessing(12, of=2)]) == [(1, 11)]

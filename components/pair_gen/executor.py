@@ -1,0 +1,57 @@
+"""The TFX executor of PairGen: a model in, examples with seeds out."""
+
+import hashlib
+import json
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.pair_gen import names
+from components.pair_gen.options import PairOptions
+from components.pair_gen.pairs import chunks_of, draw_pairs
+from components.sample_evaluator.samples.sampler import load_sampler
+from trainer import examples
+
+SPLITS = (examples.TRAIN, examples.EVAL)
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Executor of PairGen."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Draws the pairs that an earlier, stopped run has not drawn yet, and publishes all.
+
+        Raises:
+            SamplerError: the model cannot be sampled.
+        """
+        options = PairOptions.model_validate_json(exec_properties[names.OPTIONS])
+        model = artifact_utils.get_single_instance(input_dict[names.MODEL])
+        is_old = path_utils.is_old_model_artifact(model)
+        sampler = path_utils.serving_model_path(model.uri, is_old)
+        images = artifact_utils.get_split_uris(input_dict[names.EXAMPLES], examples.TRAIN)
+        # TFX deletes what a failed run wrote: the partial folder is elsewhere, and found again.
+        drawn_from = [sampler, images, options.unlabeled, exec_properties["source_hash"]]
+        key = hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()[:16]
+        partial = f"{options.partial}/{key}"
+        conditional = bool(load_sampler(sampler).labels)
+        draw_pairs(
+            self._make_beam_pipeline(), sampler, options, partial, images if conditional else []
+        )
+        pairs = artifact_utils.get_single_instance(output_dict[names.PAIRS])
+        pairs.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        for split in SPLITS:
+            fileio.makedirs(artifact_utils.get_split_uri([pairs], split))
+        for chunk in chunks_of(options.pairs):
+            folder = artifact_utils.get_split_uri([pairs], chunk.split)
+            fileio.rename(f"{partial}/{chunk.file}", f"{folder}/{chunk.file}", overwrite=True)
+        fileio.rmtree(partial)
+        pairs.set_int_custom_property(names.PAIRS, options.pairs)

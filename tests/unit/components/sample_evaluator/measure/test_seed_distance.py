@@ -1,0 +1,41 @@
+import apache_beam as beam
+import numpy as np
+import pytest
+
+from components.images.batches import ImageBatch
+from components.sample_evaluator import sources
+from components.sample_evaluator.measure.seed_distance import (
+    WriteSeedDistances,
+    load_seed_distance,
+)
+
+
+def batch(source, first, levels):
+    images = np.stack([np.full([2, 2, 1], level, np.uint8) for level in levels])
+    keys = [(first + i).to_bytes(8, "big") for i in range(len(levels))]
+    return ImageBatch(source, keys, [""] * len(levels), images)
+
+
+def measure(folder, candidate, baseline):
+    with beam.Pipeline() as pipeline:
+        batches = {
+            name: pipeline | name >> beam.Create(found)
+            for name, found in ((sources.CANDIDATE, candidate), (sources.BASELINE, baseline))
+        }
+        _ = batches | WriteSeedDistances(str(folder))
+    return load_seed_distance(str(folder))
+
+
+def test_images_are_compared_with_those_of_the_same_seed_whatever_the_order(tmp_path):
+    candidate = [batch(sources.CANDIDATE, 0, [10, 20]), batch(sources.CANDIDATE, 2, [30, 250])]
+    baseline = [batch(sources.BASELINE, 2, [30, 255]), batch(sources.BASELINE, 0, [10, 23])]
+    found = measure(tmp_path, candidate, baseline)
+    assert found["by_seed"] == [0, 3, 0, 5]
+    assert (found["mean"], found["largest"]) == (2, 5)
+    assert found["other_seeds"] == pytest.approx((13 + 10 + 225 + 220) / 4)
+    assert "2 gray levels" in found["sentence"]
+    assert "at most 5" in found["sentence"]
+
+
+def test_nothing_is_read_where_nothing_was_compared(tmp_path):
+    assert load_seed_distance(str(tmp_path)) is None
