@@ -11,6 +11,7 @@ from pipeline.commands.clean import clean
 from pipeline.commands.config import config
 from pipeline.commands.dashboard import dashboard
 from pipeline.commands.data import data
+from pipeline.commands.distill import distill
 from pipeline.commands.evaluate import digest, evaluate
 from pipeline.commands.export import export
 from pipeline.commands.features import features
@@ -91,6 +92,7 @@ COMMANDS = (  # the most needed first, as in the help
     data,
     config,
     evaluate,
+    distill,
     models,
     rollback,
     promote,

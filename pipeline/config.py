@@ -17,6 +17,8 @@ from components.drift_gate.options import DriftOptions
 from components.image_example_gen import names as example_names
 from components.image_example_gen.options import MIN_SIDE, ImageOptions, WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
+from components.pair_gen import names as pair_names
+from components.pair_gen.options import DistillOptions
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.options import (
@@ -135,6 +137,8 @@ class BeamConfig(Options):
             tfx_names.TRANSFORM,
             feature_names.NODE,
             evaluator_names.NODE,
+            pair_names.NODE,
+            evaluator_names.STUDENT_NODE,
         ],
         tuple[str, ...],
     ] = Field(default_factory=dict, description="options of single components, in place of those")
@@ -171,6 +175,9 @@ class PipelineConfig(Options):
     sample: SampleOptions = Field(SampleOptions(), description="how images are drawn")
     evaluate: EvaluateOptions = Field(
         EvaluateOptions(), description="how the quality of samples is judged"
+    )
+    distill: DistillOptions = Field(
+        DistillOptions(), description="a faster student of each blessed model"
     )
     schedule: ScheduleOptions = Field(
         ScheduleOptions(), description="when new data start an unattended run"
@@ -243,6 +250,21 @@ class PipelineConfig(Options):
             )
         if kind == "gray" and self.data.channels == 1:
             raise ValueError("data.degrade=gray needs data.channels=3; these images are gray")
+        return self
+
+    @model_validator(mode="after")
+    def _students_draw_from_noise(self) -> "PipelineConfig":
+        if self.distill.enabled and self.source is not None:
+            raise ValueError(
+                "distill.enabled=true needs a model that draws images from noise alone; unset "
+                "data.degrade and data.source, or set it to false"
+            )
+        limits = self.sample.limits
+        if self.distill.enabled and not limits.images_of(self.distill.nfe):
+            raise ValueError(
+                f"distill.nfe={self.distill.nfe} exceeds sample.limits.nb_step={limits.nb_step} or "
+                f"sample.limits.states={limits.states}; raise them or lower nfe"
+            )
         return self
 
     @property

@@ -7,6 +7,7 @@ import re
 import click
 
 from components.image_trainer import names as trainer_names
+from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from trainer.common import exit_codes
@@ -32,6 +33,9 @@ BATCH_SIZES = {  # which decide how much memory a node takes
     trainer_names.NODE: "train.batch_size",
     feature_names.NODE: "evaluate.batch_size",
     evaluator_names.NODE: "evaluate.batch_size",
+    pair_names.NODE: "evaluate.batch_size",
+    trainer_names.STUDENT: "train.batch_size",
+    evaluator_names.STUDENT_NODE: "evaluate.batch_size",
 }
 PATH = re.compile(r"""(?<![\w./:])/[\w.@+-][^\s;:,'"]*""")  # absolute, in a text
 

@@ -11,6 +11,7 @@ from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.experimental.conditionals.conditional import Cond
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2
@@ -43,40 +44,14 @@ from components.schema_importer import names as schema_names
 from components.schema_importer.component import SchemaImporter
 from components.source_hash import source_hash
 from pipeline.config import ConfigError, PipelineConfig
-from pipeline.workspace import LATEST_SAMPLES
+from pipeline.distillation.nodes import TRAINING, Teacher, student_nodes
+from pipeline.workspace import Locations
 from trainer.common.options import Options
 from trainer.common.resolution import from_sides
 
-# Modules that Transform and Trainer import by name, and whose code is theirs.
-PREPROCESSING = "trainer.preprocessing"
-TRAINING = "trainer.run_fn"
+PREPROCESSING = "trainer.preprocessing"  # Transform imports it by name: its code is Transform's
 
 OptionsT = TypeVar("OptionsT", bound=Options)
-
-
-@dataclass(frozen=True)
-class Locations:
-    """URIs that a pipeline reads from and writes to.
-
-    Attributes:
-        artifacts: what the components produce.
-        checkpoints: states of trainings, which outlive a failed run.
-        serving: pushed models.
-        latest_samples: a PNG with samples of the network that trains.
-        push: changed to push once more a model that the cache takes for pushed.
-    """
-
-    artifacts: str
-    checkpoints: str
-    serving: str
-    latest_samples: str
-    push: str = ""
-
-    @classmethod
-    def below(cls, root: str) -> "Locations":
-        """Those of a pipeline whose every node reaches one folder or bucket."""
-        names = ("artifacts", "checkpoints", "serving", LATEST_SAMPLES)
-        return cls(*(f"{root}/{name}" for name in names))
 
 
 def create_pipeline(
@@ -242,22 +217,27 @@ def _training_nodes(
         run_fn=f"{TRAINING}.run_fn",
         steps=RuntimeParameter("steps", int, config.train.steps),
         base_model=base_model.outputs[trainer_names.MODEL] if base_model else None,
-        custom_config={
-            "model": config.model.model_dump(mode="json"),
-            "train": config.train.model_dump(mode="json", exclude={"steps"}),
-            "sample": config.sample.model_dump(mode="json"),
-            **({"source": config.source.model_dump()} if config.source else {}),
-            "resolution": from_sides(config.data.resolution),
-            "channels": config.data.channels,
-            "split": _split(config),
-            **({"license": config.data.license} if config.data.license else {}),
-            "checkpoints": locations.checkpoints,
-            "latest_samples": locations.latest_samples,
-            "source_hash": source_hash(TRAINING),
-        },
+        custom_config=_training_config(config, locations),
     ).with_id(trainer_names.NODE)
     trainer.add_upstream_nodes(data.checks)
     return [trainer, base_model] if base_model else [trainer]
+
+
+def _training_config(config: PipelineConfig, locations: Locations) -> dict[str, Any]:
+    """The `custom_config` of trainer/run_fn.py."""
+    return {
+        "model": config.model.model_dump(mode="json"),
+        "train": config.train.model_dump(mode="json", exclude={"steps"}),
+        "sample": config.sample.model_dump(mode="json"),
+        **({"source": config.source.model_dump()} if config.source else {}),
+        "resolution": from_sides(config.data.resolution),
+        "channels": config.data.channels,
+        "split": _split(config),
+        **({"license": config.data.license} if config.data.license else {}),
+        "checkpoints": locations.checkpoints,
+        "latest_samples": locations.latest_samples,
+        "source_hash": source_hash(TRAINING),
+    }
 
 
 def _split(config: PipelineConfig) -> dict[str, Any]:
@@ -316,8 +296,24 @@ def _judging_nodes(
         ),
         custom_config={"push": locations.push},
     ).with_id(pusher_names.NODE)
-    nodes = [real_features, evaluator, pusher]
-    return [*nodes, baseline] if baseline else nodes
+    nodes = [real_features, evaluator, pusher, *([baseline] if baseline else [])]
+    if config.distill.enabled:
+        teacher = Teacher(
+            model=model,
+            examples=data.examples,
+            transform_graph=data.transform_graph,
+            features=real_features.outputs[feature_names.FEATURES],
+            evaluation=evaluator.outputs[evaluator_names.EVALUATION],
+            config=_training_config(config, locations),
+        )
+        blessing = evaluator.outputs[evaluator_names.BLESSING].future()[0]
+        with Cond(blessing.custom_property(evaluator_names.BLESSED) == 1):
+            students = student_nodes(
+                teacher, config.distill, config.evaluate, samples, locations, features_warning
+            )
+        students[0].add_upstream_node(pusher)  # a teacher is live while its student trains
+        nodes += students
+    return nodes
 
 
 def _select(options: type[OptionsT], values: Options) -> OptionsT:

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -39,12 +40,15 @@ from pipeline.registry.journal import Journal
 from pipeline.registry.outcome import recording
 from pipeline.runners import gpu
 from pipeline.schema import read_schema
-from pipeline.terminal import NodeLines, print_summary
-from pipeline.workspace import Workspace
+from pipeline.terminal import LATEST, LATEST_STUDENT, NodeLines, print_summary
+from pipeline.workspace import Locations, Workspace
 from trainer.common.files import atomic_write, open_below
 from trainer.common.signals import stop_on_signals
 from trainer.examples import EVAL
 from trainer.fit.tf_config import read_tf_config
+
+if TYPE_CHECKING:
+    from tfx.orchestration.pipeline import Pipeline
 
 
 def run_pipeline(
@@ -107,14 +111,18 @@ def run_pipeline(
             with suppress(OSError):  # what else is there, the training reports
                 workspace.latest_samples.unlink()  # of an earlier run
             run = _run(config, workspace, runner, schema, gpus, lines, warning)
-            live = serving.find_live(workspace.serving, run.model)
+            live = serving.find_live(workspace.serving, run.served.model)
+            # One of `iadb distill`, or of a run with other settings, has taken over.
+            live = live or serving.find_live_student(workspace.serving, run.model_number)
             if run.pushable and live is None:
                 # TFX's cache holds the push, but the live version is another one, or missing.
                 console.print("  the model is blessed but not live: pushing it again")
                 again = _run(config, workspace, runner, schema, gpus, lines, warning, push=log.stem)
-                live = again.pushed
+                live = again.served.pushed
             if run.evaluation:
                 _keep_pictures(run.evaluation, workspace, console)
+            if run.student and run.student.evaluation:
+                keep_report(run.student.evaluation, workspace, LATEST_STUDENT)
             if run.blessed is not None:
                 read = {span: files for span, files in found.items() if span in run.spans}
                 _remember(workspace, read, console)
@@ -270,22 +278,33 @@ def _run(
     with showing(lines.console, "starting TensorFlow and TFX"):
         from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
-        from pipeline.graph import Locations, create_pipeline
+        from pipeline.graph import create_pipeline
 
-        locations = Locations(
-            artifacts=str(workspace.artifacts),
-            checkpoints=str(workspace.checkpoints),
-            serving=str(workspace.serving),
-            latest_samples=str(workspace.latest_samples),
-            push=push,
-        )
+        locations = Locations.of(workspace, push)
         metadata = sqlite_metadata_connection_config(str(workspace.metadata))
         pipeline = create_pipeline(
             config, locations, schema, metadata, features_warning=features_warning
         )
-        run = import_module(f"pipeline.runners.{runner}").run
+    return launch(pipeline, runner, lines, gpus, workspace)
+
+
+def launch(
+    pipeline: "Pipeline", runner: str, lines: NodeLines, gpus: str | None, workspace: Workspace
+) -> lineage.Run:
+    """Runs a TFX pipeline in a workspace and returns its record.
+
+    Args:
+        pipeline: its metadata are those of the workspace.
+        runner: name of a module in pipeline/runners.
+        lines: receives the progress.
+        gpus: what pipeline.runners.gpu.hide returned.
+        workspace: of the run.
+
+    Raises:
+        Exception: what the first failing node raised.
+    """
     try:
-        run(pipeline, lines, gpus)
+        import_module(f"pipeline.runners.{runner}").run(pipeline, lines, gpus)
     except BaseException as error:
         # Runners wrap the error of a node, which is the clearer one.
         cause = lines.error or error
@@ -302,8 +321,7 @@ def _keep_pictures(evaluation: Path, workspace: Workspace, console: Console) -> 
 
     Also the samples, if there are any and their place is free: a run does not fail over them.
     """
-    for name in (f"{evaluation.name}.html", "latest.html"):
-        _copy(evaluation, evaluator_names.REPORT_HTML, workspace.reports / name)
+    keep_report(evaluation, workspace, LATEST)
     if not (evaluation / evaluator_names.SAMPLES_PNG).exists():
         return  # the model cannot be sampled, which the verdict says
     try:
@@ -312,6 +330,12 @@ def _keep_pictures(evaluation: Path, workspace: Workspace, console: Console) -> 
         reason = error.strerror or error
         line = f"  samples cannot be written to {workspace.latest_samples}: {reason}"
         console.print(line, markup=False, soft_wrap=True)
+
+
+def keep_report(evaluation: Path, workspace: Workspace, latest: str) -> None:
+    """Copies a report to the workspace, under the evaluation's name and as `latest`."""
+    for name in (f"{evaluation.name}.html", latest):
+        _copy(evaluation, evaluator_names.REPORT_HTML, workspace.reports / name)
 
 
 def _copy(evaluation: Path, name: str, target: Path) -> None:

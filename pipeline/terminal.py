@@ -15,6 +15,7 @@ from components import names as tfx_names
 from components.atomic_pusher import names as pusher_names
 from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
+from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator import sources
@@ -23,8 +24,9 @@ from pipeline.console.tables import Column, cell, number, print_table
 from pipeline.registry.lineage import Run
 from pipeline.workspace import Workspace
 from trainer.common.phases import OTHER, Phases
-from trainer.common.text import printable
+from trainer.common.text import printable, quantity
 
+LATEST, LATEST_STUDENT = "latest.html", "latest_student.html"  # copies of the newest reports
 PROMOTED = "looks good"  # the reason in the command for it, for a person to replace
 STATUS_COLORS = {"passed": "green", "failed": "red", "left out": "yellow"}
 SHOWN = 0.1  # seconds; a phase that takes less is not named
@@ -37,6 +39,9 @@ WORK = {  # what a node does, for those that can take a while
     feature_names.NODE: "computing features of the real images",
     evaluator_names.NODE: "judging the model",
     pusher_names.NODE: "copying the model",
+    pair_names.NODE: "drawing images for a student to learn from",
+    evaluator_names.STUDENT_NODE: "judging the student",
+    pusher_names.STUDENT_NODE: "copying the student",
 }
 
 
@@ -87,6 +92,10 @@ class NodeLines:
                 self.console.print(f"  {line}", markup=False, soft_wrap=True)
             self._announce = list
 
+    def skipped(self, node_id: str) -> None:
+        """Prints that the node had nothing to do."""
+        self._line("[dim]-[/]", node_id, "[dim]skipped[/]")
+
     def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
         """Prints that the node failed; the reason comes last, after all lines."""
         self.error = error
@@ -104,7 +113,7 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
     Args:
         console: to print on.
         run: a completed run.
-        live: the served version that is the run's model, if it is live.
+        live: the served version that is the run's model or its student, if it is live.
         workspace: of the run.
     """
     console.print()
@@ -127,13 +136,33 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
         _row(console, "Model", f"[red]withdrawn[/]: {escape(run.withdrawn)}")
     else:
         _row(console, "Model", escape(str(live)) if live else "not pushed")
-    _row(console, "Report", escape(str(workspace.reports / "latest.html")))
+    _row(console, "Report", escape(str(workspace.reports / LATEST)))
+    if run.student and run.student.metrics:
+        print_student(console, run.student, workspace)
     if run.blessed is False and run.model and not run.withdrawn:
         _row(console, "Next", "look at its images, or push it all the same:")
         sample = ["iadb", "sample", "--model", str(run.model)]
         promote = ["iadb", "promote", str(run.model_number), "--workspace", str(workspace.folder)]
         for command in (sample, [*promote, "--reason", PROMOTED]):
             _row(console, "", escape(shlex.join(command)))
+
+
+def print_student(console: Console, student: Run, workspace: Workspace) -> None:
+    """Prints the verdict on a student, and how far it is from its teacher.
+
+    Args:
+        console: to print on.
+        student: a completed run, as `Run.student` has it.
+        workspace: of the run.
+    """
+    metrics = student.metrics
+    verdict = "[green]blessed[/]" if student.blessed else "[red]not blessed[/], the teacher stays"
+    steps = quantity(metrics["nb_step"], "step")
+    text = f"{steps}, {verdict}: {escape('; '.join(metrics['reasons']))}"
+    _prose(console, "Student", text)
+    if distance := metrics.get("seed_distance"):
+        _prose(console, "", escape(distance["sentence"]))
+    _row(console, "", escape(str(workspace.reports / LATEST_STUDENT)))
 
 
 def print_verdict(console: Console, metrics: dict) -> None:

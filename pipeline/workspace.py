@@ -28,6 +28,42 @@ class NoWorkspaceError(ValueError):
 
 
 @dataclass(frozen=True)
+class Locations:
+    """URIs that a pipeline reads from and writes to.
+
+    Attributes:
+        artifacts: what the components produce.
+        checkpoints: states of trainings, which outlive a failed run.
+        serving: pushed models.
+        latest_samples: a PNG with samples of the network that trains.
+        push: changed to push once more a model that the cache takes for pushed.
+    """
+
+    artifacts: str
+    checkpoints: str
+    serving: str
+    latest_samples: str
+    push: str = ""
+
+    @classmethod
+    def below(cls, root: str) -> "Locations":
+        """Those of a pipeline whose every node reaches one folder or bucket."""
+        names = ("artifacts", "checkpoints", "serving", LATEST_SAMPLES)
+        return cls(*(f"{root}/{name}" for name in names))
+
+    @classmethod
+    def of(cls, workspace: "Workspace", push: str = "") -> "Locations":
+        """Those in a workspace on this machine."""
+        return cls(
+            artifacts=str(workspace.artifacts),
+            checkpoints=str(workspace.checkpoints),
+            serving=str(workspace.serving),
+            latest_samples=str(workspace.latest_samples),
+            push=push,
+        )
+
+
+@dataclass(frozen=True)
 class Workspace:
     """The paths below the folder, and locks for its users."""
 

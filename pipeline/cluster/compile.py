@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Set
 from pathlib import Path
 
 from components.image_trainer import names as trainer_names
@@ -45,12 +46,12 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
             read_schema(config.validation.schema_file, paired=config.data.source is not None),
             features_warning=warning,
         )
-        shown = {
-            evaluator_names.NODE: Shown(
-                output=evaluator_names.EVALUATION, html=evaluator_names.REPORT_HTML
-            )
-        }
-        write_package(pipeline, _options(config), output, shown, _retention(config))
+        evaluation = Shown(output=evaluator_names.EVALUATION, html=evaluator_names.REPORT_HTML)
+        shown = {evaluator_names.NODE: evaluation}
+        if config.distill.enabled:
+            shown[evaluator_names.STUDENT_NODE] = evaluation
+        nodes = {node.id for node in pipeline.components}
+        write_package(pipeline, _options(config, nodes), output, shown, _retention(config))
     except KubeflowCompileError as error:
         raise ConfigError(f"kubeflow: {error}") from None
 
@@ -68,11 +69,11 @@ def _retention(config: PipelineConfig) -> LastTask:
     )
 
 
-def _options(config: PipelineConfig) -> KubeflowOptions:
+def _options(config: PipelineConfig, present: Set[str]) -> KubeflowOptions:
     """The runner's options, with GPUs and workers for the nodes that use them."""
     options = config.kubeflow
     nodes = dict(options.nodes)
-    for node_id in GPU_NODES:
+    for node_id in GPU_NODES & present:
         asked = nodes.get(node_id, NodeOptions()).model_dump(exclude_unset=True)
         nodes[node_id] = NodeOptions.model_validate({"gpu": options.gpu, **asked})
     options = options.model_copy(update={"nodes": nodes})

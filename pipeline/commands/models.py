@@ -149,6 +149,8 @@ def _state(model: "RegisteredModel") -> str:
     from trainer.common.text import shorten
 
     live = "[bold green]live[/], " if model.live else ""
+    if model.teacher is not None:
+        live += f"student of {model.teacher}, "
     verdict = model.verdict
     if verdict == "withdrawn":
         return f"{live}[red]withdrawn[/]: {escape(model.withdrawn)}"

@@ -39,8 +39,8 @@ class DiskNeed:
         examples: the converted images.
         converted: these again, while they are converted.
         features: of images, and of samples while they are compared.
-        training: checkpoints.
-        models: the new model, and the served copy of it.
+        training: checkpoints, and the pairs of a student.
+        models: the new model and its student, and the served copies of them.
     """
 
     examples: int
@@ -93,14 +93,17 @@ def disk_need(
     examples = round(images * example_bytes)
     has_network = config.train.precision == "float32" and not config.source
     per_weight = MODEL_BYTES + NETWORK_BYTES * has_network
+    models = 2 if config.distill.enabled else 1
+    pairs = config.distill.pairs if config.distill.enabled else 0
     return DiskNeed(
         examples=examples,
         converted=examples,
         features=round(images) * SEARCH_BYTES
         + ROLES * compared * (views * VIEW_BYTES + STATISTICS_BYTES + vector),
         # A new checkpoint is complete before an old one is removed.
-        training=(config.train.checkpoint.keep + 1) * CHECKPOINT_BYTES * weights,
-        models=per_weight * weights + GRAPH_BYTES,
+        training=models * (config.train.checkpoint.keep + 1) * CHECKPOINT_BYTES * weights
+        + round(pairs * example_bytes),
+        models=models * (per_weight * weights + GRAPH_BYTES),
     )
 
 

@@ -4,12 +4,14 @@ What cannot be timed without running the node is as measured on 2 cores (docs/es
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components import names as tfx_names
 from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
+from components.pair_gen import names as pair_names
+from components.pair_gen.pairs import HELD_OUT
 from components.real_features import names as feature_names
 from components.real_features.artifact import TRAINING_IMAGES
 from components.sample_evaluator import names as evaluator_names
@@ -40,8 +42,12 @@ PER_NODE = {
     feature_names.NODE: 1.0,
     trainer_names.NODE: 2.0,
     evaluator_names.NODE: 12.0,
+    pair_names.NODE: 1.0,
+    trainer_names.STUDENT: 2.0,
+    evaluator_names.STUDENT_NODE: 12.0,
     OTHERS: 1.0,
 }
+STUDENTS = {pair_names.NODE, trainer_names.STUDENT, evaluator_names.STUDENT_NODE}
 WRITING, STATISTICS, READING, LABELS = 0.0001, 0.00015, 0.0002, 0.00005
 
 
@@ -146,15 +152,16 @@ def _time(
     ingest = found.files * found.sample.seconds + images * WRITING
     seconds[example_names.NODE] = (PER_NODE[example_names.NODE] + ingest, TIMED)
     needed = {feature_names.NODE, trainer_names.NODE, evaluator_names.NODE} - known
+    needed |= (STUDENTS & found.planned.properties.keys()) - known
     if not needed:
         return seconds
     strategy = choose_strategy()  # before anything else starts TensorFlow's devices
-    if needed & {feature_names.NODE, evaluator_names.NODE}:
+    if needed & {feature_names.NODE, evaluator_names.NODE, evaluator_names.STUDENT_NODE}:
         features = time_features(config.evaluate, found.sample.images)
         memory[feature_names.NODE] = features.memory
         work = _real_features(features, amounts)
         seconds[feature_names.NODE] = (PER_NODE[feature_names.NODE] + work, TIMED)
-    if needed & {trainer_names.NODE, evaluator_names.NODE}:
+    if needed & {trainer_names.NODE, evaluator_names.NODE, *STUDENTS}:
         labels = class_names(found.sample)
         model = time_model(
             config, strategy, found.sample.images, labels, config.evaluate.batch_size
@@ -166,6 +173,18 @@ def _time(
             memory[evaluator_names.NODE] = model.sampling_memory
             work = _evaluation(config, features, model, amounts)
             seconds[evaluator_names.NODE] = (PER_NODE[evaluator_names.NODE] + work, TIMED)
+        if pair_names.NODE in needed:
+            work = (config.distill.pairs + HELD_OUT) * config.sample.nb_step * model.solver_step
+            seconds[pair_names.NODE] = (PER_NODE[pair_names.NODE] + work, TIMED)
+        if trainer_names.STUDENT in needed:
+            train = config.train.model_copy(update={"steps": config.distill.steps})
+            work = training_seconds(config.model_copy(update={"train": train}), model)
+            seconds[trainer_names.STUDENT] = (PER_NODE[trainer_names.STUDENT] + work, TIMED)
+        if evaluator_names.STUDENT_NODE in needed:
+            # As for two teachers: the few steps of a student are the lesser part.
+            work = _evaluation(config, features, model, replace(amounts, models=2))
+            node = evaluator_names.STUDENT_NODE
+            seconds[node] = (PER_NODE[node] + work, TIMED)
     return seconds
 
 
@@ -212,8 +231,13 @@ def _scaled(
     recorded = {each.id: each.properties for each in earlier.run.nodes}[node]
     if node == trainer_names.NODE:
         ratio = config.train.steps / recorded[trainer_names.STEPS]
-    elif node == evaluator_names.NODE:
+    elif node == trainer_names.STUDENT:
+        ratio = config.distill.steps / recorded[trainer_names.STEPS]
+    elif node == pair_names.NODE:
+        ratio = 1.0
+    elif node in (evaluator_names.NODE, evaluator_names.STUDENT_NODE):
         held_out = files * config.data.eval_percent // 100
-        compared = min(recorded["samples"], held_out) * earlier.models
-        ratio = amounts.compared * amounts.models / max(compared, 1)
+        teacher = node == evaluator_names.NODE  # a student is always compared with one model
+        compared = min(recorded["samples"], held_out) * (earlier.models if teacher else 1)
+        ratio = amounts.compared * (amounts.models if teacher else 1) / max(compared, 1)
     return earlier.seconds * ratio

@@ -19,7 +19,7 @@ from pipeline.estimate.images import (
     take_sample,
 )
 from pipeline.registry import lineage
-from pipeline.workspace import Workspace
+from pipeline.workspace import Locations, Workspace
 
 if TYPE_CHECKING:  # its import starts TFX
     from pipeline.estimate.earlier import Planned
@@ -87,17 +87,13 @@ def survey(
     listed = list_files(config.data)
     begun = time.monotonic()
     from pipeline.estimate.earlier import find_cached, plan
-    from pipeline.graph import Locations, create_pipeline
+    from pipeline.graph import create_pipeline
 
     starting = time.monotonic() - begun
     sample = take_sample(listed[0], config.data)
-    locations = Locations(
-        str(workspace.artifacts),
-        str(workspace.checkpoints),
-        str(workspace.serving),
-        str(workspace.latest_samples),
+    pipeline = create_pipeline(
+        config, Locations.of(workspace), schema, features_warning=features_warning
     )
-    pipeline = create_pipeline(config, locations, schema, features_warning=features_warning)
     planned = plan(pipeline, listed)
     runs = lineage.runs(lineage.connect(workspace.metadata)) if workspace.metadata.exists() else []
     cached = frozenset(find_cached(planned, runs))

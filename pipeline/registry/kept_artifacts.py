@@ -66,7 +66,7 @@ def _used(store: MetadataStore, blessings: Collection[int], last: int | None) ->
 def _choosable_models(store: MetadataStore, models: Sequence[RegisteredModel]) -> set[int]:
     """The models that the resolvers of the next run may choose, in each pipeline."""
     examples = {model.number: {model.examples} - {None} for model in models}
-    eligible = {model.number for model in models if not model.withdrawn}
+    eligible = {m.number for m in models if not m.withdrawn and m.teacher is None}
     found = set()
     for pipeline in store.get_contexts_by_type("pipeline"):
         artifacts = store.get_artifacts_by_context(pipeline.id)

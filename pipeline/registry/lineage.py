@@ -7,7 +7,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,11 @@ STATES = {
     mlmd.Execution.CANCELED: "interrupted",
 }
 RESULT_PROPERTY = "result"  # of a run's context: its result as JSON (outcome.py)
+TEACHER_NODES = {  # by the nodes that do the same for a student
+    trainer_names.STUDENT: trainer_names.NODE,
+    evaluator_names.STUDENT_NODE: evaluator_names.NODE,
+    pusher_names.STUDENT_NODE: pusher_names.NODE,
+}
 # Of artifacts that an execution completed, whether their files still exist or not.
 PUBLISHED = {mlmd.Artifact.LIVE, mlmd.Artifact.MARKED_FOR_DELETION, mlmd.Artifact.DELETED}
 
@@ -178,6 +183,24 @@ class Run:
         return self._property(trainer_names.NODE, trainer_names.MODEL, WITHDRAWN_PROPERTY)
 
     @property
+    def student(self) -> "Run | None":
+        """This run with its student in place of the model; None where there is none.
+
+        A run of `iadb distill` has the student for its model, and no other.
+        """
+        if (trainer_names.STUDENT, trainer_names.MODEL) not in self.artifacts:
+            return None
+        others = {k: v for k, v in self.artifacts.items() if k[0] not in TEACHER_NODES.values()}
+        renamed = {(TEACHER_NODES.get(node, node), key): v for (node, key), v in others.items()}
+        return replace(self, artifacts=renamed)
+
+    @property
+    def served(self) -> "Run":
+        """This run with the model that it makes live if it is pushable: a student takes over."""
+        student = self.student
+        return student if student and student.pushable else self
+
+    @property
     def pushable(self) -> bool:
         """Whether the model may be served: blessed, and not withdrawn since."""
         return bool(self.blessed) and self.withdrawn is None
@@ -269,6 +292,8 @@ def runs(store: MetadataStore, last: int | None = None) -> list[Run]:
             node_id = node_ids[execution.id]
             run.nodes.append(_node(node_id, execution))
             run.artifacts |= {(node_id, key): each for key, each in outputs[execution.id].items()}
+        if run.model_number is None:  # of `iadb distill`, whose only model is a student
+            run = run.student or run
         if run.nodes or run.result:
             found.append(run)
     return found

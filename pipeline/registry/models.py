@@ -59,6 +59,7 @@ class RegisteredModel:
         spans: all of these images, ascending.
         examples: id of the artifact that holds them.
         parent: number of the model that a warm start was from, or None.
+        teacher: number of the model that a student was distilled from, or None.
         versions: the complete ones in the serving folder, lowest first.
         live: whether the highest version of the folder is one of them.
     """
@@ -80,6 +81,7 @@ class RegisteredModel:
     spans: tuple[int, ...]
     examples: int | None
     parent: int | None
+    teacher: int | None
     versions: tuple[int, ...]
     live: bool
 
@@ -141,6 +143,7 @@ def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]
                 spans=tuple(json.loads(data.get(example_names.SPANS, "[]"))),
                 examples=inputs[number].get(trainer_names.EXAMPLES),
                 parent=inputs[number].get(trainer_names.BASE_MODEL),
+                teacher=about.get(trainer_names.TEACHER),
                 versions=tuple(versions[number]),
                 live=number == live,
             )

@@ -140,7 +140,8 @@ def _result(
     else:
         exit_code = 0 if run.pushable else exit_codes.NOT_BLESSED
         message = f"withdrawn: {run.withdrawn}" if run.withdrawn else run.reason or "no reason"
-    live = serving.find_live(workspace.serving, run.model) if run.model else None
+    live = serving.find_live(workspace.serving, run.served.model) if run.model else None
+    live = live or serving.find_live_student(workspace.serving, run.model_number)
     report = workspace.reports / f"{run.evaluation.name}.html" if run.evaluation else None
     return RunResult(
         outcome=outcome_of(exit_code),

@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from components.atomic_pusher.versions import METADATA, SAVED_MODEL, complete_versions
+from components.atomic_pusher.versions import (
+    METADATA,
+    SAVED_MODEL,
+    TEACHER_NOTE,
+    complete_versions,
+)
 from trainer.common import exit_codes, xmp
 from trainer.common.files import atomic_write
 from trainer.common.image_grid import grid_png, image_grid
@@ -90,6 +95,16 @@ def find_live(serving: AnyPath, model: AnyPath) -> AnyPath | None:
     # TensorFlow writes a random id into the fingerprint of each SavedModel.
     same = (live / FINGERPRINT).read_bytes() == (model / FINGERPRINT).read_bytes()
     return live if same else None
+
+
+def find_live_student(serving: AnyPath, teacher: int | None) -> AnyPath | None:
+    """The newest version if it is a student of the model with this number, else None."""
+    try:
+        live = latest_model(serving)
+        notes = read_metadata(live)
+    except (NoModelError, OSError, ValueError):  # there is none, or one of another program
+        return None
+    return live if teacher is not None and notes.get(TEACHER_NOTE) == teacher else None
 
 
 def read_metadata(model: AnyPath) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import Any
 from google.protobuf import message
 
 from components.image_trainer import names as trainer_names
+from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
@@ -30,7 +31,14 @@ from trainer.common import exit_codes
 from trainer.common.progress import listening, report
 from trainer.common.signals import stop_on_signals
 
-GPU_NODES = {trainer_names.NODE, feature_names.NODE, evaluator_names.NODE}
+GPU_NODES = {
+    feature_names.NODE,
+    trainer_names.NODE,
+    evaluator_names.NODE,
+    pair_names.NODE,
+    trainer_names.STUDENT,
+    evaluator_names.STUDENT_NODE,
+}
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
 DEVICES = "/dev/nvidia[0-9]*"

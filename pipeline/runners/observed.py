@@ -34,6 +34,9 @@ class Observer(Protocol):
     def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
         """A node has succeeded; `cached` if its outputs came from TFX's cache."""
 
+    def skipped(self, node_id: str) -> None:
+        """A node was not run, since its condition is false."""
+
     def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
         """A node has failed, or was interrupted."""
 
@@ -74,6 +77,10 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
             )
             try:
                 info = super().launch()
+                if self._system_node_handler is None and info.execution_id is None:
+                    _log(node_id, "skipped", time.monotonic() - started)
+                    observer.skipped(node_id)
+                    return info
                 if self._system_node_handler is None and not info.output_dict:
                     # TFX logs an unresolved input and skips the node.
                     raise NodeError(f"{node_id}: its inputs could not be resolved")

@@ -42,6 +42,13 @@ def test_an_estimate_times_what_no_earlier_run_tells_and_writes_nothing(tmp_path
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.slow
+def test_the_nodes_of_a_student_are_timed_too(tmp_path, digits_folder):
+    found = sources(estimate(tmp_path / "workspace", digits_folder, "distill.enabled=true"))
+    students = {"PairGen", "Student", "StudentEvaluator"}
+    assert {node for node, source in found.items() if source == "timed"} == {*TIMED} | students
+
+
 def test_a_run_that_was_made_before_is_cached_and_another_training_known_from_it(trained):
     runs = trained.workspace, trained.data
     found = sources(estimate(runs[0].folder, runs[1]))

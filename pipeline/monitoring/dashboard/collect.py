@@ -186,7 +186,8 @@ def _trained_models(
     datasets: Mapping[int, IngestedImages],
 ) -> list[TrainedModel]:
     trained_by, evaluations = {}, {}
-    for run in runs:
+    students = [run.student for run in runs if run.student]
+    for run in (*runs, *students):
         model = run.artifacts.get((trainer_names.NODE, trainer_names.MODEL))
         if model:
             trained_by.setdefault(model.id, run)  # later runs took it from the cache

@@ -128,9 +128,9 @@ def test_a_folder_may_have_any_name(name):
     [
         ("train.stepz=4", "train.stepz: unknown key; did you mean steps?"),
         ("resolution=32", "resolution: unknown key; did you mean data.resolution or"),
-        ("steps=500", "steps: unknown key; did you mean train.steps?"),
-        ("stepz=500", "stepz: unknown key; did you mean train.steps?"),
-        ("data.steps=500", "data.steps: unknown key; did you mean train.steps?"),
+        ("steps=500", "steps: unknown key; did you mean train.steps or distill.steps?"),
+        ("stepz=500", "stepz: unknown key; did you mean train.steps or distill.steps?"),
+        ("data.steps=500", "data.steps: unknown key; did you mean train.steps or distill.steps?"),
         (
             "kubeflow.nodes.Trainer.cpus=2",
             "kubeflow.nodes.Trainer.cpus: unknown key; did you mean cpu?",
@@ -437,3 +437,19 @@ def test_limits_on_results_need_sources_before_a_run_and_not_before_an_evaluatio
         require_sources(load("digits", overrides=[limit]))
     require_sources(load("digits", overrides=[limit, "data.degrade=mask half"]))
     require_sources(load("digits"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (["data.degrade=gray", "data.channels=3"], "needs a model that draws images from noise"),
+        (["distill.nfe=1000000"], "distill.nfe=1000000 exceeds sample.limits.nb_step"),
+        (["distill.pairs=0"], "distill.pairs"),
+        (["distill.steps=1"], "distill.steps"),
+    ],
+)
+def test_a_distillation_that_cannot_be_is_rejected(overrides, problem):
+    with pytest.raises(ConfigError) as error:
+        load(overrides=["distill.enabled=true", *overrides])
+    assert problem in str(error.value)
+    assert "\n" not in str(error.value)

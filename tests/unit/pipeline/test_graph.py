@@ -1,4 +1,5 @@
 import functools
+import json
 import shutil
 
 import pytest
@@ -170,3 +171,34 @@ def test_a_changed_line_runs_the_nodes_again_whose_results_it_decides(
     nodes_after, name, old, nodes
 ):
     assert nodes_after(name, old, f"{old}0") == nodes
+
+
+STUDENT_NODES = ("PairGen", "Student", "StudentEvaluator", "StudentPusher")
+
+
+def test_a_student_is_made_only_of_a_blessed_model_and_after_its_push():
+    nodes = {n.pipeline_node.node_info.id: n.pipeline_node for n in compile_ir().nodes}
+    assert not nodes.keys() & set(STUDENT_NODES)
+    ir = compile_ir("distill.enabled=true")
+    nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
+    for name in STUDENT_NODES:
+        (condition,) = nodes[name].inputs.conditionals.values()
+        assert "blessed" in str(condition.placeholder_expression)
+    assert not nodes["Pusher"].inputs.conditionals
+    assert "Pusher" in nodes["PairGen"].upstream_nodes
+    assert list(nodes)[-4:] == list(STUDENT_NODES)
+
+
+def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_steps():
+    overrides = ("distill.enabled=true", "distill.nfe=3", "distill.steps=77", "train.flip=true")
+    config = load("digits", overrides=["data.folder=/images", *overrides, "sample.guidance=1"])
+    nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
+    teacher, student = (
+        json.loads(nodes[name].exec_properties["custom_config"]) for name in ("Trainer", "Student")
+    )
+    assert (teacher.get("student"), student["student"]) == (None, True)
+    for same in ("model", "split", "resolution", "source_hash", "checkpoints"):
+        assert teacher[same] == student[same]
+    assert (teacher["train"]["flip"], student["train"]["flip"]) == (True, False)
+    assert (student["sample"]["solver"], student["sample"]["nb_step"]) == ("euler", 3)
+    assert nodes["Student"].exec_properties["steps"] == 77

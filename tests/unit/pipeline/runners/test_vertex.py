@@ -107,7 +107,9 @@ def test_image_example_gen_has_the_driver_of_image_folders(job):
 def test_gpu_nodes_get_gpus_and_all_nodes_cpu_and_memory(job):
     resources = {name: each["resources"] for name, each in containers(job).items()}
     gpus = {name: each["accelerator"] for name, each in resources.items() if "accelerator" in each}
-    assert gpus == {key: {"type": "NVIDIA_TESLA_T4", "count": "2"} for key in GPU_NODES}
+    assert gpus == {
+        key: {"type": "NVIDIA_TESLA_T4", "count": "2"} for key in GPU_NODES & UPSTREAM.keys()
+    }
     assert {(each["cpuLimit"], each["memoryLimit"]) for each in resources.values()} == {(8.0, 32.0)}
 
 
@@ -166,3 +168,11 @@ def test_a_root_outside_cloud_storage_is_rejected(root):
 @pytest.mark.parametrize("kind", [DataVerdict, DriftVerdict, ImageFeatures])
 def test_vertex_finds_the_type_of_an_artifact_by_its_name(kind):
     assert import_utils.import_class_by_path(kind.TYPE_NAME) is kind
+
+
+def test_a_student_depends_on_the_blessing_of_its_teacher(tmp_path):
+    job = write(tmp_path / "job.json", "distill.enabled=true")
+    tasks = job["pipelineSpec"]["root"]["dag"]["tasks"]
+    for name in ("PairGen", "Student", "StudentEvaluator", "StudentPusher"):
+        assert "blessed" in tasks[name]["triggerPolicy"]["condition"]
+    assert "triggerPolicy" not in tasks["Pusher"]

@@ -1,0 +1,1 @@
+"""Distillation: a student with few network evaluations for each blessed model."""

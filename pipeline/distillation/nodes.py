@@ -1,0 +1,126 @@
+"""The nodes that distill a model into a student, judge it against its teacher and push it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.proto import pusher_pb2
+from tfx.types.channel import BaseChannel
+
+from components.atomic_pusher import names as pusher_names
+from components.atomic_pusher.component import AtomicPusher
+from components.image_trainer import names as trainer_names
+from components.image_trainer.component import ImageTrainer
+from components.pair_gen import names as pair_names
+from components.pair_gen.component import PairGen
+from components.pair_gen.options import DistillOptions, PairOptions
+from components.sample_evaluator import names as evaluator_names
+from components.sample_evaluator.component import SampleEvaluator
+from components.sample_evaluator.options import EvaluateOptions
+from components.source_hash import source_hash
+from pipeline.workspace import Locations
+
+TRAINING = "trainer.run_fn"  # the module that trains students as well as teachers
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A model to distill, what it was trained on, and how it was judged.
+
+    Attributes:
+        model: the Model.
+        examples: that it was trained on.
+        transform_graph: of these.
+        features: of their images, from RealFeatures.
+        evaluation: of the model.
+        config: the `custom_config` of its training (trainer/run_fn.py).
+    """
+
+    model: BaseChannel
+    examples: BaseChannel
+    transform_graph: BaseChannel
+    features: BaseChannel
+    evaluation: BaseChannel
+    config: dict[str, Any]
+
+
+def student_nodes(
+    teacher: Teacher,
+    distill: DistillOptions,
+    evaluate: EvaluateOptions,
+    samples: int | RuntimeParameter,
+    locations: Locations,
+    features_warning: str = "",
+) -> list[BaseNode]:
+    """Returns PairGen, the student's Trainer, its SampleEvaluator and its Pusher, in this order.
+
+    Args:
+        teacher: what the student is distilled from and compared with.
+        distill: pairs, steps, network evaluations.
+        evaluate: how the teacher was judged. A student need not be better than its teacher.
+        samples: as many as the teacher was judged by.
+        locations: where everything is.
+        features_warning: about the feature space, for the report.
+    """
+    training = teacher.config["train"]
+    pair_gen = PairGen(
+        model=teacher.model,
+        examples=teacher.examples,
+        options=PairOptions(
+            pairs=distill.pairs,
+            unlabeled=training["label_dropout"],
+            batch_size=evaluate.batch_size,
+            partial=locations.checkpoints,
+        ),
+        source_hash=source_hash("components.pair_gen.executor"),
+    )
+    trainer = ImageTrainer(
+        examples=pair_gen.outputs[pair_names.PAIRS],
+        transform_graph=teacher.transform_graph,
+        run_fn=f"{TRAINING}.run_fn",
+        steps=distill.steps,
+        base_model=teacher.model,
+        custom_config={
+            **teacher.config,
+            trainer_names.STUDENT_KEY: True,
+            "train": {
+                **training,
+                "learning_rate": distill.learning_rate,
+                "warmup_steps": None,
+                "alpha_density": distill.alpha_density,
+                "coupling": "independent",
+                "flip": False,
+                "warm_start": False,
+            },
+            # Guidance is part of the images that the student learns from.
+            "sample": {**teacher.config["sample"], **few_steps(distill.nfe), "guidance": 1.0},
+        },
+    ).with_id(trainer_names.STUDENT)
+    student = trainer.outputs[trainer_names.MODEL]
+    evaluator = SampleEvaluator(
+        examples=teacher.examples,
+        features=teacher.features,
+        transform_graph=teacher.transform_graph,
+        model=student,
+        baseline=teacher.model,
+        history=teacher.evaluation,
+        options=evaluate.model_copy(update={"require_improvement": False}),
+        samples=samples,
+        features_warning=features_warning,
+        source_hash=source_hash("components.sample_evaluator.executor"),
+    ).with_id(evaluator_names.STUDENT_NODE)
+    pusher = AtomicPusher(
+        model=student,
+        model_blessing=evaluator.outputs[evaluator_names.BLESSING],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=locations.serving)
+        ),
+        custom_config={"push": locations.push},
+    ).with_id(pusher_names.STUDENT_NODE)
+    return [pair_gen, trainer, evaluator, pusher]
+
+
+def few_steps(nfe: int) -> dict[str, Any]:
+    """The solver, grid and steps of a student: on nearly straight paths, Euler's method is best."""
+    return {"solver": "euler", "grid": "uniform", "nb_step": nfe}

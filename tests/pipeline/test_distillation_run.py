@@ -1,0 +1,125 @@
+"""Runs that distill each blessed model: pairs, student, the gate between the two, the push."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from components.atomic_pusher import names as pusher_names
+from components.image_trainer import names as trainer_names
+from components.pair_gen import names as pair_names
+from components.sample_evaluator import names as evaluator_names
+from pipeline.cli import main
+from pipeline.registry import lineage, serving
+from pipeline.registry.models import load_models
+from tests.pipeline.conftest import RESOLVERS, Runs, states
+
+pytestmark = pytest.mark.slow
+
+TINY = (
+    "distill.enabled=true",
+    "distill.alpha_density=u_shaped",
+    "distill.pairs=64",
+    "distill.steps=4",
+    "distill.nfe=1",
+)
+STUDENTS = (
+    pair_names.NODE,
+    trainer_names.STUDENT,
+    evaluator_names.STUDENT_NODE,
+    pusher_names.STUDENT_NODE,
+)
+
+
+def student_states(run):
+    return [states(run).get(node) for node in STUDENTS]
+
+
+def models(runs):
+    return load_models(lineage.connect(runs.workspace.metadata), runs.workspace.serving)
+
+
+@pytest.fixture(scope="module")
+def distilled(tmp_path_factory, digits_folder):
+    runs = Runs(tmp_path_factory.mktemp("distilled"), digits_folder)
+    runs.first = runs.run(*TINY)
+    runs.first_output = runs.output
+    return runs
+
+
+def test_a_blessed_student_is_live_with_its_own_steps_and_names_its_teacher(distilled):
+    assert student_states(distilled.first) == ["done"] * 4
+    teacher, student = models(distilled)
+    assert student.teacher == teacher.number
+    assert (teacher.live, student.live) == (False, True)
+    live = serving.latest_model(distilled.workspace.serving)
+    metadata = serving.read_metadata(live)
+    assert metadata["teacher_model"] == teacher.number
+    assert metadata["teacher"] == str(teacher.folder)
+    assert (metadata["solver"], metadata["nb_step"], metadata["nfe"]) == ("euler", 1, 1)
+    assert metadata["config"]["train"]["alpha_density"] == "u_shaped"
+
+
+def test_the_student_is_compared_with_its_teacher_seed_by_seed(distilled):
+    evaluation = distilled.first.student.evaluation
+    metrics = json.loads((evaluation / evaluator_names.METRICS_JSON).read_text())
+    assert metrics["baseline"]["uri"] == str(distilled.first.model.parent)
+    assert len(metrics["seed_distance"]["by_seed"]) == metrics["samples"]
+    sentence = metrics["seed_distance"]["sentence"]
+    assert sentence in (evaluation / evaluator_names.REPORT_HTML).read_text()
+    assert "1 step, blessed" in distilled.first_output.replace("\n", " ")
+    assert distilled.first.metrics["seed_distance"] is None
+
+
+def test_models_shows_the_pair(distilled):
+    result = CliRunner().invoke(main, ["models", "--workspace", str(distilled.workspace.folder)])
+    teacher, _ = models(distilled)
+    assert f"live, student of {teacher.number}, blessed" in " ".join(result.output.split())
+
+
+def test_a_second_run_finds_everything_in_the_cache_and_pushes_nothing(distilled):
+    again = distilled.run(*TINY)
+    cached = {state for node, state in states(again).items() if node not in RESOLVERS}
+    assert cached == {"cached"}
+    assert len(models(distilled)) == 2
+    assert models(distilled)[1].live
+
+
+def test_distill_makes_another_student_that_later_runs_leave_live(distilled):
+    teacher, _ = models(distilled)
+    folder = str(distilled.workspace.folder)
+    options = ["--nfe", "2", "--pairs", "32", "--steps", "3"]
+    arguments = ["distill", str(teacher.number), "--workspace", folder, *options]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "2 steps, blessed" in result.output
+    newest = models(distilled)[-1]
+    assert (newest.teacher, newest.live, newest.parent) == (teacher.number, True, teacher.number)
+    record = distilled.last()
+    assert (record.model_number, record.blessed) == (newest.number, True)
+    result = CliRunner().invoke(main, ["runs", "--workspace", folder])
+    assert result.exit_code == 0, result.output
+    live = serving.latest_model(distilled.workspace.serving)
+    distilled.run()  # without a student of its own
+    assert serving.latest_model(distilled.workspace.serving) == live
+    assert len(models(distilled)) == 3
+
+
+def test_a_student_that_is_worse_is_not_pushed_and_the_teacher_stays(distilled, tmp_path):
+    runs = distilled.copy(tmp_path / "worse")
+    worse = "evaluate.thresholds.kid={maximum: 100.0, max_worsening: 0.0}"
+    run = runs.run(*TINY, "distill.learning_rate=1.0", worse)
+    assert run.blessed
+    assert run.student.blessed is False
+    assert "worse than the baseline" in run.student.reason
+    assert "the teacher stays" in runs.output
+    # The baseline of the teacher is no student, although one is the newest blessed model.
+    assert run.pushed == serving.latest_model(runs.workspace.serving)
+
+
+def test_no_student_follows_a_model_that_is_not_blessed(tmp_path, digits_folder):
+    runs = Runs(tmp_path, digits_folder)
+    run = runs.run(*TINY, "evaluate.bless=never")
+    assert student_states(run) == [None] * 4
+    assert "StudentPusher      skipped" in runs.output
+    assert (run.student, run.pushed) == (None, None)
