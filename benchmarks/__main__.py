@@ -25,6 +25,7 @@ NAMES = (  # quality_against_nfe and evaluation need the weights from time_to_qu
     "time_to_quality",
     "quality_against_nfe",
     "translation",
+    "distillation",
     "evaluation",
 )
 

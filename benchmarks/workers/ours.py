@@ -12,19 +12,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+import apache_beam as beam
 import keras
 import numpy as np
 import tensorflow as tf
 from serve import THREADS, serve
 
+from components.pair_gen.options import PairOptions
+from components.pair_gen.pairs import draw_pairs
 from trainer import examples, preprocessing
 from trainer.dataset import TrainingData
+from trainer.fit.warm_start import save_weights
 from trainer.guidance import vector_field
 from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
 from trainer.ode import solvers
+from trainer.ode.noise import noise_from_seeds
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.serving.exported import noise_from_seeds
 from trainer.serving.sampler import Sampler
 from trainer.train import build_model
 from trainer.train import train as train_on_files
@@ -153,6 +157,45 @@ def fit(images: str, options: dict, folder: str) -> dict:
     return {"seconds": seconds, "cpu_seconds": cpu_seconds, "steps": trained.metrics["steps"]}
 
 
+def distill(options: dict, pairs: int, nb_step: int, folder: str) -> dict:
+    """Distills the network that draws samples, as a pipeline does; it then is the student's.
+
+    Args:
+        options: TrainOptions of the student.
+        pairs: number of pairs.
+        nb_step: midpoint steps that the teacher draws each with.
+        folder: for all files.
+
+    Returns:
+        Seconds of the pairs and of the training.
+    """
+    global model
+    teacher = f"{folder}/teacher/Format-Serving"
+    metadata = {"nb_step": nb_step, "shape": SHAPE, "split": None}
+    metadata["config"] = {"model": OPTIONS.model_dump(mode="json")}
+    Sampler(model.ema_network, SHAPE, "midpoint", nb_step).save(teacher, metadata)
+    save_weights(model, teacher)
+    started = time.monotonic()
+    drawn = PairOptions(pairs=pairs, unlabeled=0, batch_size=256, partial=folder)
+    draw_pairs(beam.Pipeline(), teacher, drawn, f"{folder}/pairs")
+    seconds = time.monotonic() - started
+    started = time.monotonic()
+    files = sorted(map(str, Path(folder, "pairs").glob(f"{examples.TRAIN}-*.gz")))
+    trained = train_on_files(
+        TrainingData(files, _preprocess, SHAPE, pairs=True),
+        tf.distribute.get_strategy(),
+        model_options=OPTIONS,
+        train_options=TrainOptions.model_validate(options),
+        sample_options=SampleOptions(),
+        checkpoints_folder=f"{folder}/student",
+        log_folder=f"{folder}/student/logs",
+        latest_samples=f"{folder}/student.png",
+        base_model=teacher,
+    )
+    model = trained.model
+    return {"pairs": seconds, "training": time.monotonic() - started}
+
+
 def _write_records(images: np.ndarray, path: str) -> None:
     with tf.io.TFRecordWriter(path, tf.io.TFRecordOptions("GZIP")) as writer:
         for image in images:
@@ -193,5 +236,5 @@ def export(folder: str, nb_step: int) -> None:
     Sampler(model.ema_network, SHAPE, "euler", nb_step).save(folder, {"nb_step": nb_step})
 
 
-CALLS = (parameters, peak, train, sample, sample_eagerly, fit, load, draw, export)
+CALLS = (parameters, peak, train, sample, sample_eagerly, fit, load, draw, export, distill)
 serve({f.__name__: f for f in CALLS})

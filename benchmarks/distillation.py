@@ -1,0 +1,184 @@
+"""Quality against network evaluations (NFE) of a student and of its teacher, in equal seconds.
+
+A teacher is trained for half of the seconds. In the other half it draws pairs, and a student learns
+from them. What the student is compared with is a teacher that was trained for all of the seconds.
+All draw with Euler's method, and the teachers with midpoint steps too, which their students cannot
+use better; images are drawn from the same seeds.
+
+On one core each, so that the machine may be busy. BENCHMARK_SECONDS, BENCHMARK_SEEDS and
+BENCHMARK_TASKS (digits, fashion_mnist) change what is run (benchmarks/settings.py). What an
+interrupted run has measured is not measured again.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+
+from benchmarks import datasets, settings
+from benchmarks.alternating import Worker
+from benchmarks.judging import Judge
+from benchmarks.measure import RESULTS, Figure
+from benchmarks.rows import Rows, code_hash
+from data.errors import DataError
+from trainer import preprocessing
+from trainer.options import TrainOptions
+
+SEEDS, BATCH, TRIAL_STEPS, HELD_OUT = 3, 64, 60, 2048
+NFE = (1, 2, 4, 8, 16, 32)
+PAIR_STEPS = 6  # midpoint steps of the teacher for each pair
+PAIR_SHARE = 0.5  # of the seconds of a student; the rest is its training
+STUDENT = {"learning_rate": 5e-4}  # as in DistillOptions
+ROWS = RESULTS / "distillation.jsonl"
+SOLVERS = {"euler": 1, "midpoint": 2}  # with the NFE of a step
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to learn.
+
+    Attributes:
+        network: of teacher and student.
+        seconds: for all: the teacher, the pairs and the student.
+        samples: that are judged.
+    """
+
+    network: dict[str, Any]
+    seconds: float
+    samples: int
+
+
+TASKS = {
+    "digits": Task(datasets.DIGITS_NETWORK, 480, 1437),
+    "fashion_mnist": Task(datasets.FASHION_NETWORK, 2400, 2048),
+}
+
+
+def figures() -> Iterator[Figure]:
+    """Trains teachers and students, seed by seed, and prints a table for each metric."""
+    for name in settings.chosen(TASKS):
+        task = TASKS[name]
+        seconds, seeds = settings.seconds(task.seconds), settings.seeds(SEEDS)
+        try:
+            train, held_out = datasets.load(name)
+        except DataError as error:
+            print(f"  {name} skipped: {error}", flush=True)
+            continue
+        judge = Judge(train, held_out[:HELD_OUT], task.samples)
+        rows, found = Rows(ROWS), []
+        for seed in range(seeds):
+            key = {"task": name, "seconds": seconds, "seed": seed, "code": code_hash()}
+            row = rows.find(key)
+            if row is None:
+                row = _measure(task, seconds, seed, train, judge)
+                rows.add(key, row)
+            found.append(row)
+            print(f"  {name}, seed {seed}: {row['seconds']}", flush=True)
+        whole = seconds >= task.seconds and seeds >= SEEDS
+        yield from _table(f"{name}, {seconds:g} s x {seeds}", found, judge, whole)
+
+
+def _measure(
+    task: Task, seconds: float, seed: int, train: np.ndarray, judge: Judge
+) -> dict[str, Any]:
+    """Trains a teacher in half of the seconds and its student, and a teacher in all of them."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        np.save(folder / "train.npy", train)
+        core = min(os.sched_getaffinity(0))
+        worker = Worker("ours.py", json.dumps(task.network), cores=[core])
+        worker.ask("train", batch_size=BATCH, steps=3)  # compiles
+        step = worker.ask("train", batch_size=BATCH, steps=TRIAL_STEPS) / TRIAL_STEPS
+        worker.ask("sample", batch_size=256, nb_step=2)
+        image = worker.ask("sample", batch_size=256, nb_step=16) / 256 / 16
+        distances: dict[str, Any] = {}
+        spent: dict[str, float] = {}
+        for name, share in (("teacher", 1.0), ("half", 0.5)):
+            (folder / name).mkdir()
+            options = _options(seconds * share / step, seed)
+            fitted = worker.ask(
+                "fit", images=str(folder / "train.npy"), options=options, folder=str(folder / name)
+            )
+            spent[name] = fitted["seconds"]
+            distances[name] = _distances(worker, folder, task.samples, judge, SOLVERS)
+        half = seconds / 2
+        result = worker.ask(
+            "distill",
+            options=_options(half * (1 - PAIR_SHARE) / step, seed) | STUDENT,
+            pairs=int(half * PAIR_SHARE / image / (2 * PAIR_STEPS)),
+            nb_step=PAIR_STEPS,
+            folder=str(folder),
+        )
+        spent |= result
+        distances["student"] = _distances(worker, folder, task.samples, judge, ("euler",))
+        worker.close()
+    return {"seconds": {k: round(v, 1) for k, v in spent.items()}, "distances": distances}
+
+
+def _options(steps: float, seed: int) -> dict[str, Any]:
+    given = {"steps": max(2, int(steps)), "seed": seed, "grid_every": 1_000_000}
+    return json.loads(TrainOptions.model_validate(given).model_dump_json())
+
+
+def _distances(
+    worker: Worker, folder: Path, count: int, judge: Judge, chosen: Any
+) -> dict[str, dict[str, float]]:
+    """The distances above the floor by "SOLVER NFE"."""
+    found = {}
+    for solver in chosen:
+        for nfe in NFE:
+            if nfe < SOLVERS[solver]:
+                continue
+            path = str(folder / "samples.npy")
+            how = {"solver": solver, "grid": "uniform", "nb_step": nfe // SOLVERS[solver]}
+            worker.ask("draw", path=path, count=count, batch_size=256, **how)
+            samples = preprocessing.to_uint8(np.load(path)).numpy()
+            found[f"{solver} {nfe}"] = judge.above_floor(samples)
+    return found
+
+
+def _table(about: str, found: list[dict[str, Any]], judge: Judge, whole: bool) -> Iterator[Figure]:
+    """Prints the mean and standard deviation over the seeds; yields those with bars."""
+    for metric, floor in judge.floor.items():
+        print(f"  {about}: {metric} above the floor of {floor:,.4g}")
+        print(f"  {'':<10}{'solver':<10}" + "".join(f"{nfe:>16} NFE" for nfe in NFE))
+        for name in ("teacher", "half", "student"):
+            for solver in SOLVERS if name != "student" else ("euler",):
+                cells = [_cell(_values(found, name, solver, nfe, metric)) for nfe in NFE]
+                print(f"  {name:<10}{solver:<10}" + "".join(f"{c:>20}" for c in cells), flush=True)
+        at = {
+            (name, nfe): _values(found, name, "euler", nfe, metric)
+            for name in ("teacher", "student")
+            for nfe in NFE
+        }
+        teacher, noise = mean(at["teacher", 32]), _spread(at["teacher", 32])
+        bars = {
+            4: ("within the teacher's noise at 32", teacher + noise),
+            2: ("twice the teacher's at 32", 2 * teacher),
+            1: ("a fifth of the teacher's at 1", mean(at["teacher", 1]) / 5),
+        }
+        for nfe, (bar, limit) in bars.items():
+            value = mean(at["student", nfe])
+            reached = value <= limit if whole else None
+            yield Figure(f"{about}: {metric}, student, {nfe} NFE", value, "", bar, reached)
+
+
+def _values(
+    found: list[dict[str, Any]], name: str, solver: str, nfe: int, metric: str
+) -> list[float]:
+    key = f"{solver} {nfe}"
+    return [row["distances"][name][key][metric] for row in found if key in row["distances"][name]]
+
+
+def _cell(values: list[float]) -> str:
+    return f"{mean(values):.4g} ± {_spread(values):.2g}" if values else "-"
+
+
+def _spread(values: list[float]) -> float:
+    return stdev(values) if len(values) > 1 else float("nan")
