@@ -39,6 +39,7 @@ def count_weights(
     if options.patch > 1:
         total += _layer(x, PIXEL_WIDTH * options.patch**2, 9)
         x = PIXEL_WIDTH + seen
+        total += _layer(embedded, image_channels)
     return total + _layer(x, image_channels, 9)
 
 

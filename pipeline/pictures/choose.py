@@ -54,7 +54,6 @@ CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
         "model.patch": 2,
         "model.channels": [64, 128],
         "model.attention": [False, True],
-        "model.norm_groups": 8,
         "train.learning_rate": 0.001,
     },
 }
@@ -159,7 +158,7 @@ def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, A
         for key in ("model.channels", "model.attention"):
             network[key] = network[key][:-1]
     precision = "bfloat16" if machine.gpus and size == LARGEST_WITH_GPU else "float32"
-    return {"model.patch": 1, **network, "model.norm_groups": 32, "train.precision": precision}
+    return {"model.patch": 1, **network, "train.precision": precision}
 
 
 def _unit(network: Mapping[str, Any]) -> int:

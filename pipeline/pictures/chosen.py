@@ -40,7 +40,6 @@ KEYS = {
     "data.eval_percent",
     "model.channels",
     "model.attention",
-    "model.norm_groups",
     "model.patch",
     "train.steps",
     "train.batch_size",

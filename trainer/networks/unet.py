@@ -7,7 +7,7 @@ diffusers' weights and outputs.
 
 With `patch` above 1, squares of pixels become channels at the input and pixels again at the output
 (Hoogeboom, Heek and Salimans, "simple diffusion", ICML 2023, section 3.3). The last layer then
-works on pixels, or samples would show the squares.
+works on pixels, and a share of x_alpha is added, or samples would show the squares.
 """
 
 from collections.abc import Iterator
@@ -135,7 +135,20 @@ def _build(
         x = layers.Concatenate()([x, image])
     x = layers.Conv2D(shape[-1], 3, padding="same", name="conv_out")(x)
     x = layers.Activation("linear", dtype="float32", name="difference")(x)
+    if options.patch > 1:
+        x = layers.Add(dtype="float32")([x, _share(image, time, shape[-1])])
     return keras.Model(inputs, x, name="unet")
+
+
+def _share(image: keras.KerasTensor, time: keras.KerasTensor, channels: int) -> keras.KerasTensor:
+    """A share of x_alpha that depends on alpha, [N, H, W, C]; at first none.
+
+    What alternates from pixel to pixel over the whole image is, in patches, the mean of a channel.
+    Group normalization hides it from the network, which then leaves the noise there as it is.
+    """
+    share = layers.Dense(channels, kernel_initializer="zeros", dtype="float32", name="share")(time)
+    x_alpha = image if image.shape[-1] == channels else image[..., :channels]
+    return layers.Multiply(dtype="float32")([layers.Reshape((1, 1, channels))(share), x_alpha])
 
 
 def _to_patches(image: keras.KerasTensor, side: int) -> keras.KerasTensor:

@@ -53,6 +53,19 @@ def test_patches_keep_each_pixel_in_its_place():
     )
 
 
+def test_a_network_of_patches_moves_what_group_normalization_hides():
+    """The mean of a channel in patches; with one channel a group, nothing else could move it."""
+    options = SMALL.model_copy(update={"patch": 2, "norm_groups": SMALL.channels[0]})
+    network = build_unet(options, (16, 16, 3), source_channels=2)
+    kernel, bias = network.get_layer("share").get_weights()
+    assert not kernel.any() and not bias.any()  # so that it starts as any network
+    x = tf.random.stateless_normal([2, 16, 16, 5], [0, 0])
+    alpha = tf.constant([0.25, 0.5])
+    before = network([x, alpha]).numpy()
+    network.get_layer("share").set_weights([kernel, bias - 1.5])
+    np.testing.assert_allclose(network([x, alpha]), before - 1.5 * x[..., :3], atol=1e-5)
+
+
 def test_a_network_of_patches_answers_in_pixels_at_a_quarter_of_the_work():
     patched = build_unet(SMALL.model_copy(update={"patch": 2}), (16, 16, 3))
     assert patched.get_layer("conv_in").output.shape == (None, 8, 8, 8)
