@@ -16,7 +16,9 @@ from pipeline.translation.model import LoadedModel, TranslatingModel, find_sourc
 from pipeline.workspace import Workspace
 from trainer.common.image_grid import encode_png
 from trainer.light.noise import noise_from_seeds
+from trainer.light.sampler import to_uint8
 from trainer.limit_options import LimitOptions
+from trainer.serving.model_error import reason
 
 PARALLEL = 1e-4  # radians: below, an arc is a line
 FLOAT_BATCH = 64  # images that are transported or inverted at a time
@@ -73,7 +75,7 @@ class Model:
         Raises:
             ValueError: the model translates, does not know the label, or takes fewer steps.
         """
-        self._check("sample", label)
+        self._check("sample", label, count=count, nb_step=nb_step)
         return serving.draw_samples(
             self.folder, range(seed, seed + count), nb_step, label=label, draw=self._generate
         )
@@ -86,7 +88,7 @@ class Model:
         Raises:
             ValueError: as of `sample`.
         """
-        self._check("trajectory", label)
+        self._check("trajectory", label, count=count, nb_step=nb_step)
         return serving.draw_trajectories(
             self.folder, range(seed, seed + count), nb_step, label=label, draw=self._trajectory
         )
@@ -103,9 +105,9 @@ class Model:
         Raises:
             ValueError: as of `sample`, or x0 has another shape.
         """
-        self._check("transport", label, x0)
+        self._check("transport", label, x0, nb_step=nb_step)
         x1 = self._solve("transport", "x0", np.asarray(x0, np.float32), nb_step, label)
-        return np.round((np.clip(x1, -1, 1) + 1) * 127.5).astype(np.uint8)
+        return to_uint8(x1)
 
     def invert(
         self, images: np.ndarray, *, nb_step: int | None = None, label: str = ""
@@ -115,7 +117,7 @@ class Model:
         Raises:
             ValueError: as of `sample`, or the images have another shape or type.
         """
-        self._check("invert", label, images)
+        self._check("invert", label, images, nb_step=nb_step)
         if np.asarray(images).dtype != np.uint8:
             raise ValueError(f"expected images of type uint8, got {np.asarray(images).dtype}")
         return self._solve("invert", "image", np.asarray(images), nb_step, label)
@@ -144,8 +146,14 @@ class Model:
         Raises:
             ValueError: as of `transport`.
         """
-        ends = [self.noise(seed=x)[0] if np.ndim(x) == 0 else np.asarray(x) for x in (first, last)]
-        self._check("interpolate", label, np.stack(ends))
+        if any(np.asarray(x).dtype.kind in "ui" for x in (first, last) if np.ndim(x)):
+            raise ValueError("expected seeds or x0 of type float; images become x0 by invert")
+        ends = [
+            self.noise(seed=x)[0] if np.ndim(x) == 0 else np.asarray(x, np.float32)
+            for x in (first, last)
+        ]
+        for end in ends:
+            self._check("interpolate", label, end[np.newaxis], count=count)
         return self.transport(_arc(*ends, count), nb_step=nb_step, label=label)
 
     def translate(
@@ -182,13 +190,24 @@ class Model:
         ]
         return np.stack(results) if results else np.empty((0, *self.shape), np.uint8)
 
-    def _check(self, name: str, label: str, rows: np.ndarray | None = None) -> None:
+    def _check(
+        self,
+        name: str,
+        label: str,
+        rows: np.ndarray | None = None,
+        *,
+        count: int = 1,
+        nb_step: int | None = None,
+    ) -> None:
         if self._source:
             raise ValueError(f"{self!r} translates images: call translate, not {name}")
         self._check_label(label)
+        for what, number in (("count", count), ("nb_step", nb_step)):
+            if number is not None and number < 1:
+                raise ValueError(f"{what}={number}: expected at least 1")
         if rows is not None and np.shape(rows)[1:] != self.shape:
             raise ValueError(
-                f"expected rows of shape {self.shape}, got an array of shape {np.shape(rows)}"
+                f"expected an array of shape {('N', *self.shape)}, got {np.shape(rows)}"
             )
 
     def _check_label(self, label: str) -> None:
@@ -203,21 +222,16 @@ class Model:
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
             inputs = {name: batch, "nb_step": nb_step, "label": [label] * len(batch)}
-            results.append(self._saved_model.call(signature, inputs))
+            results.append(_call(self._saved_model, signature, inputs))
         return np.concatenate(results)
 
     def _translate(self, files: list[bytes], seed: int, label: str) -> list[bytes]:
-        import tensorflow as tf
-
         rows = {
             "image_bytes": files,
             "seed": range(seed, seed + len(files)),
             "label": [label] * len(files),
         }
-        try:
-            return list(self._translator.call("serving_default", rows))
-        except tf.errors.InvalidArgumentError as error:
-            raise ValueError(error.message) from None
+        return list(_call(self._translator, "serving_default", rows))
 
     @cached_property
     def _generate(self) -> serving.Draw:
@@ -236,6 +250,15 @@ class Model:
         return TranslatingModel(self.folder)
 
 
+def _call(model: LoadedModel, signature: str, inputs: dict[str, Any]) -> np.ndarray:
+    import tensorflow as tf
+
+    try:
+        return model.call(signature, inputs)
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(reason(error.message)) from None
+
+
 def _arc(first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
     """`count` points on the arc between two, spherical linear interpolation."""
     share = np.linspace(0, 1, count)[:, None, None, None]
@@ -251,6 +274,11 @@ def _read(image: str | os.PathLike[str] | bytes | np.ndarray) -> bytes:
     if isinstance(image, bytes):
         return image
     if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3:
+            raise ValueError(
+                "expected images of type uint8 and shape (height, width, C), got "
+                f"{image.dtype} {image.shape}"
+            )
         return encode_png(image)
     return Path(image).read_bytes()
 

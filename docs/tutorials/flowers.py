@@ -22,6 +22,7 @@ from components.image_example_gen.options import ImageOptions
 from pipeline.config import PipelineConfig, load
 from pipeline.registry.serving import write_gif
 from trainer import preprocessing
+from trainer.common import xmp
 from trainer.train import build_model
 
 
@@ -60,7 +61,8 @@ def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> No
     model.fit(images, steps_per_epoch=config.train.steps)
     x0 = tf.random.stateless_normal([count, *config.data.shape], seed=[0, 0])
     _, trajectory = model.sample_iadb(x0, nb_step=config.sample.nb_step)
-    write_gif(preprocessing.to_uint8(trajectory).numpy().swapaxes(0, 1), output)
+    frames = preprocessing.to_uint8(trajectory).numpy().swapaxes(0, 1)
+    write_gif(frames, output, xmp.packet(weights="", seeds=""))  # marked as made by a model
 
 
 @click.command()

@@ -33,6 +33,6 @@ def distill(model: int, workspace: Workspace, verbose: bool, **given: Any) -> No
 
     options = DistillOptions(**{name: value for name, value in given.items() if value is not None})
     blessed = distill_model(workspace, model, options, make_console(), verbose=verbose)
-    model_card.write_missing(workspace)
+    model_card.write_after_push(workspace)
     if not blessed:
         sys.exit(exit_codes.NOT_BLESSED)

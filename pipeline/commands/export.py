@@ -30,6 +30,8 @@ def export(model: Path | None, workspace: Workspace, kind: str, output: Path | N
     x1 - x0; the file says which solver, grid and noise make images with it. For the hub, a new
     folder gets the SavedModel with its model card as README.md.
     """
+    if kind == "onnx":
+        require_library("tf2onnx", "onnx")
     from pipeline.registry import serving
 
     output = output or Path(OUTPUTS[kind])
@@ -44,7 +46,6 @@ def export(model: Path | None, workspace: Workspace, kind: str, output: Path | N
 
 
 def _export_network(model: Path, output: Path) -> None:
-    require_library("tf2onnx", "onnx")
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
     from pipeline.logs import logging_to

@@ -99,7 +99,7 @@ def promote(model: int, workspace: Workspace, reason: str) -> None:
     with showing(make_console(), f"promoting {model}"):
         live = live_model.promote(workspace, model, reason)
         if isinstance(live, Path):  # a local workspace, whose records the card is made of
-            model_card.write_missing(workspace)
+            model_card.write_after_push(workspace)
     click.echo(f"live: {live}")
 
 

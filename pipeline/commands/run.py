@@ -81,16 +81,12 @@ def run(
     from pipeline.console.tables import make_console
     from pipeline.monitoring.model_card import write as model_card
     from pipeline.run import run_pipeline
-    from trainer.common.text import first_line
 
     console = make_console()
     blessed = run_pipeline(
         config, workspace, runner, console, verbose=verbose, result=result, check=check
     )
-    try:
-        model_card.write_missing(workspace)
-    except OSError as error:  # the run is complete without
-        failures.say(f"no model card was written: {first_line(error)}", error=True)
+    model_card.write_after_push(workspace)
     if not blessed:
         sys.exit(exit_codes.NOT_BLESSED)
 

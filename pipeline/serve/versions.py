@@ -1,7 +1,6 @@
 """A version of the model, loaded and warmed up."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,10 @@ import numpy as np
 from pipeline.registry.serving import read_metadata
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES, Signature, TensorSpec
-from trainer.common.text import LINE, printable, shorten
+from trainer.common.text import shorten
 from trainer.limit_options import LimitOptions
 from trainer.names import WARM_UP
+from trainer.serving.model_error import reason
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -23,8 +23,6 @@ NETWORK = "deblend"  # signature of the network alone, which every model has
 NB_STEP = "nb_step"  # input with the solver steps
 WARM_UP_STEPS = 2
 # In TensorFlow's messages: the node, and the checks of trainer/serving, with the value at fault.
-_NODE = re.compile(r"^\{\{function_node [^}]*\}\} *")
-_CHECK = re.compile(r"assertion failed: \[(.*?)\](?: \[(-?\d+)\])?")
 
 
 class Version:
@@ -112,7 +110,7 @@ class Version:
         try:
             outputs = self._model.signatures[signature](**tensors)
         except tf.errors.InvalidArgumentError as error:
-            raise RequestError(_reason(error.message)) from None
+            raise RequestError(reason(error.message)) from None
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
     def _warm_up(self) -> None:
@@ -157,11 +155,3 @@ def _stored_requests(file: Path) -> dict[str, dict[str, np.ndarray]]:
         inputs = {name: tf.make_ndarray(tensor) for name, tensor in log.inputs.items()}
         requests[log.model_spec.signature_name] = inputs
     return requests
-
-
-def _reason(message: str) -> str:
-    """What TensorFlow's message says, without its nodes and stack traces."""
-    if found := _CHECK.search(message):
-        return " ".join(part.strip() for part in found.groups() if part)
-    lines = [_NODE.sub("", line) for line in message.strip().splitlines()]
-    return printable(shorten(lines[0], LINE))

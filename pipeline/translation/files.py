@@ -12,10 +12,11 @@ from trainer.common.files import atomic_write
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
 from trainer.common.text import first_line, printable, quantity, shorten
+from trainer.serving.model_error import reason
 
 TRANSLATING = "translating"  # the phase
 OF_ONE_FILE = {errno.ENAMETOOLONG, errno.EISDIR}  # errors in writing after which others may succeed
-ROW = re.compile(r"image_bytes, row \d+: ([^\"\]]+)")  # in the error of a model
+ROW = re.compile(r"^image_bytes, row \d+: ")  # in the error of a model
 
 
 class TranslationError(ValueError):
@@ -121,8 +122,7 @@ def _translate(
     except OSError as error:
         return error.strerror or first_line(error)
     except tf.errors.InvalidArgumentError as error:
-        found = ROW.search(str(error))
-        return found.group(1).strip() if found else first_line(error)
+        return ROW.sub("", reason(error.message))
     try:
         for path, result in zip(paths, results, strict=True):
             with atomic_write(path) as partial:

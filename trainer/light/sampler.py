@@ -62,13 +62,13 @@ class LightSampler:
             label: name of a class, of all images; empty for none. Other models ignore it.
         """
         x0 = noise_from_seeds(seeds, self._shape)
-        return _to_uint8(solve(self._method, self._field(len(seeds), label), x0, nb_step))
+        return to_uint8(solve(self._method, self._field(len(seeds), label), x0, nb_step))
 
     def trajectory(self, seeds: np.ndarray, nb_step: int, label: str) -> np.ndarray:
         """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; see `generate`."""
         x0 = noise_from_seeds(seeds, self._shape)
         states = trajectory(self._method, self._field(len(seeds), label), x0, nb_step)
-        return _to_uint8(states.swapaxes(0, 1))
+        return to_uint8(states.swapaxes(0, 1))
 
     def _field(self, count: int, label: str) -> VectorField:
         """The network as trainer.guidance.vector_field."""
@@ -119,5 +119,6 @@ def _load(file: Path) -> tuple[Any, dict[str, Any]]:
     return session, about
 
 
-def _to_uint8(x: np.ndarray) -> np.ndarray:
+def to_uint8(x: np.ndarray) -> np.ndarray:
+    """Converts float [...] in about [-1, 1] to uint8."""
     return np.round((np.clip(x, -1, 1) + 1) * HALF_RANGE).astype(np.uint8)

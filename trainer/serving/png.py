@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from trainer.common import xmp
 
+REST = 2**31 - 1  # bytes, of a file to its end
 HEADER = 33  # bytes of the signature and of the chunk IHDR, which is the first
 SEED = "\0"  # stands for the seed in a packet; no XML contains it
 SEED_WIDTH = 21  # characters of the longest int64, and its closing quote
@@ -35,7 +36,11 @@ class PngEncoder(tf.Module):
         )
         chunk = self._without_seed if seed is None else self._with_seed(seed)
         return tf.strings.join(
-            [tf.strings.substr(files, 0, HEADER), chunk, tf.strings.substr(files, HEADER, -1)]
+            [
+                tf.strings.substr(files, 0, HEADER),
+                chunk,
+                tf.strings.substr(files, HEADER, 2**31 - 1),
+            ]
         )
 
     def _with_seed(self, seed: tf.Tensor) -> tf.Tensor:

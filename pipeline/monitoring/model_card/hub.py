@@ -30,6 +30,9 @@ def lay_out(version: Path, folder: Path, workspace: Workspace) -> None:
     Raises:
         HubError: the folder is not empty, or the version has no card and none can be made.
     """
+    folder = folder.resolve()  # a link, or `.`, has no name to write beside
+    if folder.is_relative_to(version.resolve()):
+        raise HubError(f"{folder} lies in the model; name another folder with -o")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise HubError(f"{folder} is there already; name a new folder with -o")
     if not (version / MODEL_CARD).exists() and workspace.metadata.exists():

@@ -15,11 +15,12 @@ from pydantic import BaseModel, ValidationError
 
 from components.atomic_pusher.versions import complete_versions
 from components.sample_evaluator import names as evaluator_names
+from pipeline import failures
 from pipeline.monitoring.dashboard.collect import TrainedModel, collect
 from pipeline.registry.serving import read_metadata
 from pipeline.workspace import Workspace
 from trainer.common.files import atomic_write
-from trainer.common.text import printable
+from trainer.common.text import first_line, printable
 from trainer.names import MODEL_CARD
 
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
@@ -94,6 +95,9 @@ def render(trained: TrainedModel, about: About, *, has_samples: bool) -> str:
         if found
         else Judgement()
     )
+    if not judgement.metrics:  # its files were removed, or moved with the workspace
+        recorded = trained.model.metrics
+        judgement.metrics = {metric: Measured(candidate=recorded[metric]) for metric in recorded}
     kinds = judgement.kinds.kinds if judgement.kinds else []
     return _TEMPLATE.render(
         head=yaml.safe_dump(_head(about, judgement, name), sort_keys=False, allow_unicode=True),
@@ -109,6 +113,14 @@ def render(trained: TrainedModel, about: About, *, has_samples: bool) -> str:
         kinds=kinds[:LISTED],
         nb_hidden_kind=max(0, len(kinds) - LISTED),
     )
+
+
+def write_after_push(workspace: Workspace) -> None:
+    """Writes the cards that are missing, or says why not: a model is live with or without one."""
+    try:
+        write_missing(workspace)
+    except Exception as error:
+        failures.say(f"no model card was written: {first_line(error)}", error=True)
 
 
 def write_missing(workspace: Workspace) -> None:

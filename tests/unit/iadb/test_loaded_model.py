@@ -112,21 +112,31 @@ def test_images_of_any_size_and_files_are_translated(translator, tmp_path):
     [
         (lambda model: model.sample(label="cow"), "label 'cow': unknown"),
         (lambda model: model.sample(nb_step=9999), "9999 solver steps: .* takes at most"),
-        (lambda model: model.transport(np.zeros([8, 8, 3])), r"expected rows of shape \(8, 8, 3\)"),
+        (
+            lambda model: model.transport(np.zeros([8, 8, 3])),
+            r"shape \('N', 8, 8, 3\), got \(8, 8, 3\)",
+        ),
         (lambda model: model.invert(np.zeros([1, 8, 8, 3])), "expected images of type uint8"),
+        (lambda model: model.sample(0), "count=0: expected at least 1"),
+        (lambda model: model.sample(nb_step=0), "nb_step=0: expected at least 1"),
+        (lambda model: model.transport(np.full([1, *SHAPE], np.nan)), "x0 contains NaN"),
+        (lambda model: model.interpolate(np.zeros(SHAPE, np.uint8), 0), "become x0 by invert"),
         (lambda model: model.translate([]), "draws images from noise; it translates none"),
     ],
 )
 def test_what_a_model_cannot_do_is_one_line(model, call, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as raised:
         call(model)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_translator_does_not_draw_and_says_which_file_is_no_image(translator):
     with pytest.raises(ValueError, match="translates images: call translate, not sample"):
         translator.sample()
-    with pytest.raises(ValueError, match="row 1: neither a PNG nor a JPEG"):
+    with pytest.raises(ValueError, match=r"^image_bytes, row 1: neither a PNG nor a JPEG file$"):
         translator.translate([encode_png(np.zeros([8, 8, 3], np.uint8)), b"text"])
+    with pytest.raises(ValueError, match="expected images of type uint8 and shape"):
+        translator.translate([np.zeros([8, 8], np.uint8)])
 
 
 def test_samples_need_no_tensorflow_beside_a_network(workspace):

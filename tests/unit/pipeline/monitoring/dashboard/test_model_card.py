@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 
 import pytest
 import yaml
 from dashboard_story import HOSTILE, record_everything
 from huggingface_hub import ModelCard
 
+from pipeline.monitoring.model_card import write
 from pipeline.monitoring.model_card.hub import HubError, lay_out
 from pipeline.monitoring.model_card.write import write_missing
 from pipeline.workspace import Workspace
@@ -66,6 +68,18 @@ def test_the_head_has_license_task_and_metrics(story, version):
     assert {metric["type"] for metric in result["metrics"]} == {"kid"}
 
 
+def test_without_the_files_of_the_evaluation_the_recorded_metrics_are_shown(story, version):
+    shutil.rmtree(story.workspace.artifacts / "SampleEvaluator")
+    card = card_of(story, version)
+    assert "| kid | " in card and "As recorded" in card and "Not judged" not in card
+    assert "samples.png" not in card
+
+
+def test_the_mark_is_named_only_where_the_model_writes_it(story, version):
+    write_about(version, weights=None)
+    assert "trainedAlgorithmicMedia" not in card_of(story, version)
+
+
 def test_a_license_without_an_identifier_is_named(story, version):
     write_about(version, license="Ask the photographer: <mail>")
     head = head_of(card_of(story, version))
@@ -114,6 +128,17 @@ def test_a_version_of_another_workspace_is_reported(version, tmp_path):
     with pytest.raises(HubError, match=r"has no MODEL_CARD.md, .* --workspace"):
         lay_out(version, tmp_path / "hub", Workspace(tmp_path / "other"))
     assert not (tmp_path / "hub").exists()
+
+
+def test_no_folder_in_the_model_itself_is_made(story, version):
+    with pytest.raises(HubError, match="lies in the model"):
+        lay_out(version, version / "hub", story.workspace)
+
+
+def test_a_run_goes_on_without_a_card(story, version, monkeypatch, capsys):
+    monkeypatch.setattr(write, "render", lambda *args, **kwargs: 1 / 0)
+    write.write_after_push(story.workspace)
+    assert capsys.readouterr().err == "no model card was written: division by zero\n"
 
 
 def test_a_card_that_is_there_stays_as_it_is(story, version):
