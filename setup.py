@@ -26,7 +26,7 @@ KUBEFLOW = [
 ]
 DASHBOARD = ["flask>=3.1,<4", "waitress>=3,<4"]
 S3 = ["boto3>=1.40,<2"]
-SERVE = ["starlette>=1,<2", "uvicorn>=0.54,<1"]
+SERVE = ["starlette>=1.10,<2", "uvicorn>=0.54,<1"]
 
 setup(
     name="iadb-tfx",

@@ -35,7 +35,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     show_default=True,
     type=click.FloatRange(0.1, 3600),
     metavar="SECONDS",
-    help="Time that a request may take.",
+    help="Time that a request may take, from its header to its answer.",
 )
 def serve(
     workspace: Workspace, model: Path | None, name: str, host: str, port: int, deadline: float
@@ -50,7 +50,7 @@ def serve(
         require_library(library, "serve")
     from pipeline.serve import server
 
-    token = os.environ.get(TOKEN)
+    token = os.environ.get(TOKEN) or None  # empty as one sets it to have none
     if not token and not server.is_loopback(host):
         raise click.UsageError(
             f"--host {host}: others can reach it; set {TOKEN} to a secret that requests then "

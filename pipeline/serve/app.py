@@ -5,7 +5,8 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,7 @@ class Service:
     Args:
         name: of the model in paths.
         live: its live version.
-        deadline: seconds that a request may take.
+        deadline: seconds that a request may take, from its header to its answer.
     """
 
     def __init__(self, name: str, live: Live, deadline: float) -> None:
@@ -112,7 +113,8 @@ class Service:
         return found
 
     async def _healthy(self, request: Request) -> Response:
-        return as_json({"live": True})
+        alive = self._batcher.alive and self._live.alive  # else only a restart helps
+        return as_json({"live": alive}, 200 if alive else 503)
 
     async def _ready(self, request: Request) -> Response:
         self._live.version()
@@ -123,7 +125,7 @@ class Service:
 
     async def _predict(self, request: Request) -> Response:
         version = self._version(request)
-        async with _Body(self, request) as body:
+        async with self._in_time(), _Body(self, request) as body:
             asked = await run_in_threadpool(tf_serving.parse, body, version)
             outputs = await self._call(request, version, asked.signature, asked.inputs)
             content = await run_in_threadpool(
@@ -151,7 +153,7 @@ class Service:
 
     async def _infer(self, request: Request) -> Response:
         version = self._version(request)
-        async with _Body(self, request) as body:
+        async with self._in_time(), _Body(self, request) as body:
             length = request.headers.get(open_inference.HEADER_LENGTH)
             asked = await run_in_threadpool(open_inference.parse, body, length, version)
             outputs = await self._call(request, version, asked.signature, asked.inputs)
@@ -177,6 +179,19 @@ class Service:
         self._check_name(request)
         return self._live.version(request.path_params.get("version"))
 
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """Ends a request after the deadline, also one whose body arrives slowly."""
+        try:
+            async with asyncio.timeout(self._deadline):
+                yield
+        except TimeoutError:
+            raise RequestError(
+                f"not done within {self._deadline:g} s; ask for fewer images or steps, or start "
+                "the server with a longer --deadline",
+                504,
+            ) from None
+
     async def _call(
         self,
         request: Request,
@@ -189,13 +204,9 @@ class Service:
         request.state.about = f"{version.number} {signature.name} {job.rows}x{job.steps}"
         self._batcher.submit(job)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(job.answer), self._deadline)
-        except TimeoutError:
-            raise RequestError(
-                f"not done within {self._deadline:g} s; ask for fewer images or steps, or start "
-                "the server with a longer --deadline",
-                504,
-            ) from None
+            return await asyncio.wrap_future(job.answer)
+        finally:
+            self._batcher.drop(job)
 
 
 class _Body:
@@ -254,7 +265,7 @@ def as_json(content: Any, status: int = 200, headers: dict[str, str] | None = No
 def _explain(request: Request, error: Exception) -> Response:
     """An error as both protocols write it."""
     if isinstance(error, HTTPException):
-        text = f"{error.detail}: {request.method} {printable(shorten(request.url.path))}"
+        text = f"{error.detail}: {request.method} {printable(shorten(request.scope['path']))}"
         return as_json({"error": text}, error.status_code, dict(error.headers or {}))
     assert isinstance(error, RequestError)
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
@@ -283,10 +294,12 @@ class _Guard:
         site = request.headers.get("Sec-Fetch-Site", "none")
         if request.method not in ("GET", "HEAD") and site not in ("none", "same-origin"):
             return as_json({"error": "requests from other sites are not answered"}, 403)
-        if self._token is None or request.url.path in self._open:
+        # request.url is made from the header Host too, which a client chooses.
+        if self._token is None or request.scope["path"] in self._open:
             return None
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if hmac.compare_digest(given.encode(), self._token.encode()):
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        right = hmac.compare_digest(given.strip().encode(), self._token.encode())
+        if scheme.lower() == "bearer" and right:
             return None
         return as_json(
             {"error": "expected the header Authorization: Bearer TOKEN"},
@@ -335,7 +348,7 @@ class _Observed:
             self._record(scope, status, time.monotonic() - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        protocol = scope["path"].split("/")[1]
+        protocol = scope["path"].lstrip("/").partition("/")[0]  # OPTIONS has a path *
         self._metrics.request(protocol if protocol in ("v1", "v2") else "other", status, seconds)
         client = scope["client"][0] if scope.get("client") else "-"
         ACCESS.info(

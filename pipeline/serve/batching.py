@@ -99,6 +99,11 @@ class Batcher:
         self._thread.join()
 
     @property
+    def alive(self) -> bool:
+        """Whether jobs are called."""
+        return self._thread.is_alive()
+
+    @property
     def waiting(self) -> int:
         """The number of jobs that wait."""
         return len(self._waiting)
@@ -118,6 +123,12 @@ class Batcher:
                 )
             self._waiting.append(job)
             self._changed.notify()
+
+    def drop(self, job: Job) -> None:
+        """Takes a job out of the queue, if it is still there, so that others get its place."""
+        with self._changed:
+            if job in self._waiting:
+                self._waiting.remove(job)
 
     def seconds_to_wait(self) -> int:
         """How long what waits will take, as far as earlier calls tell; at least 1."""
@@ -171,19 +182,35 @@ def _is_wanted(job: Job) -> bool:
 def _answer(batch: Sequence[Job]) -> None:
     """Calls the model once, or once for each job if one of them is at fault."""
     try:
-        outputs = _call(batch)
+        parts = _split(_call(batch), batch)
     except Exception as error:  # TensorFlow raises many types
         if len(batch) == 1:
-            batch[0].answer.set_exception(error)
+            # Frames of a traceback refer to jobs, which refer to the error: a cycle that would keep
+            # the version.
+            batch[0].answer.set_exception(error.with_traceback(None))
             return
         for job in batch:
             _answer([job])
         return
-    start = 0
-    for job in batch:
-        part = slice(start, start + job.rows)
-        job.answer.set_result({name: array[part] for name, array in outputs.items()})
-        start += job.rows
+    for job, part in zip(batch, parts, strict=True):
+        job.answer.set_result(part)
+
+
+def _split(
+    outputs: Mapping[str, np.ndarray], batch: Sequence[Job]
+) -> list[Mapping[str, np.ndarray]]:
+    """The outputs of each job: its rows, or all of them if it was called alone.
+
+    Raises:
+        ValueError: outputs of several jobs are not one row for each of theirs.
+    """
+    if len(batch) == 1:
+        return [outputs]
+    *starts, rows = np.cumsum([job.rows for job in batch])
+    if any(array.shape[:1] != (rows,) for array in outputs.values()):
+        raise ValueError("outputs do not have the rows of the inputs")
+    parts = {name: np.split(array, starts) for name, array in outputs.items()}
+    return [{name: parts[name][index] for name in outputs} for index in range(len(batch))]
 
 
 def _call(batch: Sequence[Job]) -> dict[str, np.ndarray]:

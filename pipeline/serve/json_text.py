@@ -10,7 +10,8 @@ import numpy as np
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES
 
-MAX_VALUES = 2**24  # in an answer: as JSON they take some 100 bytes each while they are written
+MAX_VALUES = 2**21  # in an answer: as JSON they take some 100 bytes each while they are written
+MAX_DEPTH = 32  # of nested lists
 B64 = "b64"  # key of an object in place of bytes
 
 
@@ -36,14 +37,17 @@ def is_bytes(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {B64}
 
 
-def decode(value: Any) -> Any:
+def decode(value: Any, depth: int = MAX_DEPTH) -> Any:
     """Replaces strings and {"b64": ...} by bytes in nested lists.
 
     Raises:
-        RequestError: the base64, or a string, is invalid.
+        RequestError: the base64, or a string, is invalid, or lists are nested more than `depth`
+            deep.
     """
     if isinstance(value, list):
-        return [decode(each) for each in value]
+        if not depth:
+            raise RequestError(f"lists are nested more than {MAX_DEPTH} deep")
+        return [decode(each, depth - 1) for each in value]
     try:
         if isinstance(value, str):
             return value.encode()

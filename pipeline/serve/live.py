@@ -49,7 +49,7 @@ class Live:
         self.failed: tuple[int, str] | None = None
         self.swaps = 0
         self._tried = 0.0
-        self._freed = threading.Event()
+        self._replaced: list[weakref.ref[Version]] = []  # versions that may be in memory
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="versions", daemon=True)
 
@@ -61,6 +61,11 @@ class Live:
         """Ends the thread, after the load in progress."""
         self._stop.set()
         self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Whether pushes are followed."""
+        return self._thread.is_alive()
 
     def version(self, number: int | None = None) -> Version:
         """The live version.
@@ -87,21 +92,37 @@ class Live:
         return self._waiting_for
 
     def _follow(self) -> None:
+        trouble = ""
         while True:
-            self.update()
-            if self._freed.is_set():
-                self._freed.clear()
-                gc.collect()  # a SavedModel refers to itself
+            try:
+                self.update()
+                trouble = ""
+            except Exception as error:  # whatever it is, the next look may succeed
+                known, trouble = trouble, printable(first_line(error))
+                if trouble != known:
+                    self._report(f"versions cannot be followed: {trouble}")
+            self._free()
             if self._stop.wait(self._poll_seconds):
                 return
 
+    def _free(self) -> None:
+        """Frees replaced versions that no request holds.
+
+        A SavedModel refers to itself, and so does an error by way of its traceback, which may hold
+        a version. What is found to be gone gets one more collection, of its SavedModel.
+        """
+        if self._replaced:
+            held = [version for version in self._replaced if version() is not None]
+            gc.collect()
+            self._replaced = held
+
     def update(self) -> None:
-        """Loads the newest version, unless it is live, and puts it in the place of the old one."""
-        try:
-            folder = self._find()
-        except OSError as error:
-            self._report(f"versions cannot be listed: {first_line(error)}")
-            return
+        """Loads the newest version, unless it is live, and puts it in the place of the old one.
+
+        Raises:
+            OSError: the versions cannot be listed.
+        """
+        folder = self._find()
         if folder is None:
             return
         number = version_number(folder)
@@ -126,7 +147,8 @@ class Live:
             return
         finally:
             self._loading = None
-        weakref.finalize(version, self._freed.set)
+        if self.current is not None:
+            self._replaced.append(weakref.ref(self.current))
         self.current, self.failed = version, None
         self.swaps += 1
         seconds = time.monotonic() - self._tried

@@ -1,7 +1,6 @@
 """Serves a model on a port until a signal ends it."""
 
 import asyncio
-import gc
 import ipaddress
 import logging
 import logging.handlers
@@ -51,7 +50,7 @@ class ServeOptions:
         name: of the model in paths.
         host, port: to listen on; port 0 for one that is free.
         token: that requests must carry, or None.
-        deadline: seconds that a request may take.
+        deadline: seconds that a request may take, from its header to its answer.
     """
 
     workspace: Workspace
@@ -71,6 +70,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def names_of(host: str) -> list[str] | None:
+    """The values of the header Host that requests to an address may have; None: any."""
+    return ["localhost", "[::1]", _in_url(host)] if is_loopback(host) else None
+
+
 def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
     """Serves until SIGINT or SIGTERM, then ends the requests in progress.
 
@@ -87,9 +91,8 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
         live = _live(options, say)
         service = Service(options.name, live, options.deadline)
         workspace = None if options.model else options.workspace
-        names = [options.host, "localhost"] if is_loopback(options.host) else None
         page = Playground(options.name, live, workspace)
-        app = make_app(service, page, Access(options.token, names))
+        app = make_app(service, page, Access(options.token, names_of(options.host)))
         service.start()
         try:
             say(f"{_address(options.host, listening)} until Ctrl-C")
@@ -114,8 +117,13 @@ def _live(options: ServeOptions, say: Callable[[str], None]) -> Live:
 
 
 def _address(host: str, listening: socket.socket) -> str:
-    name = "localhost" if is_loopback(host) else f"[{host}]" if ":" in host else host
+    # localhost may stand for another address than the one that is listened on, except this one.
+    name = "localhost" if host == "127.0.0.1" else _in_url(host)
     return f"http://{name}:{listening.getsockname()[1]}"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -174,7 +182,6 @@ def make_server(app: Starlette, patience: float) -> uvicorn.Server:
 
 def _run(app: Starlette, listening: socket.socket, patience: float) -> None:
     """Answers until a signal."""
-    gc.freeze()  # what is imported stays: collections need not look at it
     # uvicorn raises the signal again at its end, for the handlers from before.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

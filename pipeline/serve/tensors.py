@@ -111,13 +111,16 @@ def array_of(name: str, values: Any) -> np.ndarray:
         RequestError: the lists are ragged, or contain something else.
     """
     try:
-        array = np.array(values)
-        if array.dtype.kind == "S":  # which would lose zeros at the end
-            array = np.array(values, BYTES)
-        if array.dtype == BYTES and all(isinstance(each, bytes) for each in array.flat):
+        # As objects first: otherwise each string would take as much memory as the longest, and lose
+        # zeros at its end.
+        array = np.array(values, BYTES)
+        types = {*map(type, array.flat)}
+        if types == {bytes}:
             return array
-        if array.dtype.kind in "biuf":
-            return array
+        if types <= {bool, int, float}:
+            array = np.array(values)
+            if array.dtype.kind in "biuf":
+                return array
     except (ValueError, OverflowError):  # ragged; beyond 64 bits
         pass
     raise RequestError(

@@ -63,9 +63,12 @@ def answer(request: Request, outputs: dict[str, np.ndarray]) -> dict[str, Any]:
     """The JSON of an answer: in rows or columns, without names where there is one output.
 
     Raises:
-        RequestError: it would be too large.
+        RequestError: it would be too large, or an output has no rows.
     """
     json_text.check_size(outputs)
+    for name, array in outputs.items():
+        if request.in_rows and not array.ndim:
+            raise RequestError(f'{name} has no rows: use the columnar format, "inputs"')
     columns = {name: json_text.encode(name, array) for name, array in outputs.items()}
     if not request.in_rows:
         return {"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}

@@ -189,6 +189,7 @@ async function invert() {
   const images = await transport(between(x0, other));
   const errors = picture.map((value, i) => Math.abs(value - images[0][i]));
   const mean = errors.reduce((sum, value) => sum + value, 0) / errors.length;
+  const most = errors.reduce((found, value) => Math.max(found, value), 0);
   const shown = { "Your picture": picture, "Its noise": toUint8(x0.map(value => value / 3)), "Reconstruction": images[0] };
   $("inverted").replaceChildren(...Object.entries(shown).map(([name, values]) => {
     const figure = make("figure");
@@ -197,7 +198,7 @@ async function invert() {
   }));
   $("inverted").hidden = false;
   $("error-of-picture").textContent =
-    `Error of the reconstruction: ${mean.toFixed(1)} gray levels of 255 on average, ${Math.max(...errors)} at most.`;
+    `Error of the reconstruction: ${mean.toFixed(1)} gray levels of 255 on average, ${most} at most.`;
   player($("own"), images, frame => `${percent(frame)} % of the way to seed ${seed}`, `mixed-with-${seed}.png`);
 }
 

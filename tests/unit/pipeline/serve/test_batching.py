@@ -118,6 +118,34 @@ def test_what_nobody_waits_for_any_more_is_not_called(batcher, version):
         canceled.answer.result(LATER)
 
 
+def test_outputs_without_rows_are_those_of_a_call_of_its_own(batcher):
+    class Summing(StandInVersion):
+        def call(self, name, inputs):
+            return {**super().call(name, inputs), "sum": np.array(inputs["seed"].sum())}
+
+    version = Summing()
+    jobs = [job(version, 0), job(version, 1, 2), job(version, 3)]
+    submit(batcher, *jobs)
+    assert [each.answer.result(LATER)["sum"] for each in jobs] == [0, 3, 3]
+    assert [images(each) for each in jobs] == [[1], [2, 3], [4]]
+    assert version.calls == [[0], [1, 2, 3], [1, 2], [3]]
+    assert batcher.alive
+
+
+def test_a_request_that_was_given_up_leaves_its_place(batcher, version):
+    given_up, waits = job(version, 1), job(version, 2)
+    batcher.submit(job(version, 0))
+    assert version.began.wait(LATER)
+    batcher.submit(given_up)
+    batcher.submit(waits)
+    for _ in range(2):
+        batcher.drop(given_up)
+        assert batcher.waiting == 1
+    version.go.set()
+    assert images(waits) == [3]
+    assert version.calls == [[0], [2]]
+
+
 def test_a_full_queue_rejects_with_a_time(batcher, version):
     batcher.submit(job(version, 0))
     assert version.began.wait(LATER)

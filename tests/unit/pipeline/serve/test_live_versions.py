@@ -1,5 +1,6 @@
 """Pushes and rollbacks reach clients, and no request fails on the way."""
 
+import gc
 import json
 import re
 import shutil
@@ -107,6 +108,48 @@ def test_the_memory_of_a_replaced_version_is_freed(tmp_path, sampler, other):
         assert time.monotonic() < end
         time.sleep(0.01)
     live.stop()
+
+
+def test_a_rejected_request_does_not_keep_a_replaced_version(tmp_path, sampler, other):
+    first = push(sampler, tmp_path)
+    rejected = {"signature_name": "generate", "inputs": {"seed": [5], "nb_step": 0}}
+    with RunningServer(tmp_path) as server:
+        server.wait_for(first)
+        gc.collect()
+        gc.disable()  # which might free it by chance
+        try:
+            assert server.ask(PREDICT, rejected)[0] == 400
+            version = server.live.current
+            models = weakref.ref(version), weakref.ref(version._model)
+            del version
+            server.wait_for(push(other, tmp_path))
+            end = time.monotonic() + PATIENCE
+            while any(model() is not None for model in models):
+                assert time.monotonic() < end
+                time.sleep(0.01)
+        finally:
+            gc.enable()
+
+
+def test_a_look_that_fails_is_reported_once_and_others_follow(tmp_path, sampler):
+    looks = []
+
+    def find():
+        looks.append(len(looks))
+        if len(looks) < 4:
+            raise RuntimeError("of all things\nand more")
+        return sampler
+
+    lines = []
+    live = Live(find, "", lines.append, poll_seconds=0.01)
+    live.start()
+    end = time.monotonic() + PATIENCE
+    while not live.current:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    live.stop()
+    assert lines[0] == "versions cannot be followed: of all things"
+    assert [line.partition(",")[0] for line in lines[1:]] == ["version 1 is live"]
 
 
 @pytest.mark.parametrize("swaps", [3, pytest.param(50, marks=pytest.mark.slow)])

@@ -1,12 +1,14 @@
 """Who may ask, how much, and what the server says about itself."""
 
 import logging
+import socket
 import threading
 import time
 
 import pytest
 
 from pipeline.serve import app, batching
+from pipeline.serve.server import names_of
 from tests.running_server import RunningServer
 
 PREDICT = "/v1/models/iadb:predict"
@@ -21,7 +23,8 @@ def guarded(versions):
 
 
 def test_requests_without_the_token_are_rejected(guarded):
-    for headers in ({}, {"Authorization": "Bearer nope"}, {"Authorization": "Bearer s\xe9cret"}):
+    given = (None, "Bearer nope", "Bearer s\xe9cret", "secret", "Basic secret", "Bearer")
+    for headers in ({"Authorization": each} if each else {} for each in given):
         for path, body in {
             "/v1/models/iadb": None,
             "/metrics": None,
@@ -30,8 +33,9 @@ def test_requests_without_the_token_are_rejected(guarded):
             status, answered, answer = guarded.ask(path, body, headers=headers)
             assert (status, answered["WWW-Authenticate"]) == (401, "Bearer")
             assert "Authorization: Bearer" in answer["error"]
-    token = {"Authorization": "Bearer secret"}
-    assert guarded.ask(PREDICT, {"inputs": [5]}, headers=token)[0] == 200
+    for scheme in ("Bearer", "bearer"):
+        token = {"Authorization": f"{scheme} secret"}
+        assert guarded.ask(PREDICT, {"inputs": [5]}, headers=token)[0] == 200
 
 
 def test_health_and_the_files_of_the_page_need_no_token(guarded):
@@ -39,6 +43,31 @@ def test_health_and_the_files_of_the_page_need_no_token(guarded):
         assert guarded.ask(path)[0] == 200, path
     for path in ("/playground/model", "/playground/noise?seeds=1", "/playground/report"):
         assert guarded.ask(path)[0] == 401, path
+
+
+def test_the_header_host_is_no_way_around_the_token(tmp_path):
+    with RunningServer(tmp_path / "serving", token="secret") as server:
+        headers = {"Host": "x/healthz?"}
+        assert server.ask("/metrics", headers=headers)[0] == 401
+        token = {"Authorization": "Bearer secret"}
+        error = server.ask("/nope", headers=headers | token)[2]["error"]
+        assert error == "Not Found: GET /nope"
+
+
+@pytest.mark.parametrize("host", ["::1", "0:0:0:0:0:0:0:1", "127.0.0.1", "localhost"])
+def test_a_loopback_address_is_a_name_of_this_machine(tmp_path, host):
+    asked = "[::1]" if ":" in host else host
+    with RunningServer(tmp_path / "serving", names=names_of(host)) as server:
+        assert server.ask("/healthz", headers={"Host": f"{asked}:8501"})[0] == 200
+        assert server.ask("/healthz", headers={"Host": "[::2]:8501"})[0] == 400
+
+
+def test_a_server_that_calls_no_model_any_more_is_not_healthy(tmp_path):
+    with RunningServer(tmp_path / "serving") as server:
+        assert server.ask("/healthz")[0] == 200
+        server.service._batcher.stop()
+        for path in ("/healthz", "/v2/health/live"):
+            assert server.ask(path)[::2] == (503, {"live": False})
 
 
 def test_a_foreign_name_for_this_machine_is_rejected(guarded):
@@ -109,10 +138,22 @@ def test_a_deadline_ends_a_request(versions, monkeypatch):
         go = threading.Event()
         call = server.live.current.call
         monkeypatch.setattr(server.live.current, "call", lambda *a: go.wait(60) and call(*a))
-        status, _, answer = server.ask(PREDICT, {"inputs": [5]})
+        for _ in ("called", "waiting"):
+            status, _, answer = server.ask(PREDICT, {"inputs": [5]})
+            assert (status, answer["error"].partition(";")[0]) == (504, "not done within 0.3 s")
+        assert server.service._batcher.waiting == 0
         go.set()
-        assert (status, answer["error"].partition(";")[0]) == (504, "not done within 0.3 s")
         assert server.ask(PREDICT, {"inputs": [5]})[0] == 200
+
+
+def test_the_deadline_includes_the_body(versions):
+    with RunningServer(versions, deadline=0.3) as server:
+        server.wait_for(7)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+            head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n"
+            client.sendall(head.encode() + b'{"inputs"')
+            assert client.recv(1000).startswith(b"HTTP/1.1 504 ")
+        assert server.service._bytes == 0
 
 
 def test_an_unexpected_error_is_one_line_and_its_traceback_is_logged(server, monkeypatch, caplog):
@@ -131,14 +172,17 @@ def test_the_access_log_has_a_line_for_each_request(server, monkeypatch, caplog)
     with caplog.at_level(logging.INFO, "iadb.access"):
         server.ask(PREDICT, {"inputs": [5, 6]})
         server.ask("/a%0ab")
+        server.ask("*", method="OPTIONS")
         end = time.monotonic() + 60
-        while len(lines := [m for m in caplog.messages if " /a\\nb " in m or "2x3" in m]) < 2:
+        marks = ("2x3", " /a\\nb ", " * ")
+        while len(lines := [m for m in caplog.messages if any(mark in m for mark in marks)]) < 3:
             assert time.monotonic() < end  # lines are written after the answers
             time.sleep(0.01)
-    first, second = lines
+    first, second, third = lines
     assert first.startswith(f"127.0.0.1 POST {PREDICT} 200 ")
     assert first.endswith(" ms 7 serving_default 2x3")
     assert second.startswith("127.0.0.1 GET /a\\nb 404 ")
+    assert third.startswith("127.0.0.1 OPTIONS * 404 ")
 
 
 def test_metrics_count_requests_calls_and_versions(server):

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
+from pipeline.serve import server
 from trainer.common import exit_codes
 
 PATIENCE = 180
@@ -75,6 +76,22 @@ def test_a_request_in_progress_is_answered_before_the_end(workspace):
         assert (process.returncode, output, answers) == (0, "", [200])
     log = (workspace / "logs" / "serve" / "access.log").read_text()
     assert re.search(r"POST /v1/models/iadb:predict 200 [\d.]+ ms 7 generate 16x1000\n", log)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"), [("127.0.0.1", "localhost"), ("127.0.0.2", "127.0.0.2"), ("::1", "[::1]")]
+)
+def test_the_address_is_the_one_that_is_listened_on(host, name):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        assert server._address(host, listening) == f"http://{name}:{port}"
+
+
+def test_an_empty_token_is_none(workspace, monkeypatch):
+    found = []
+    monkeypatch.setattr(server, "serve", lambda options, say: found.append(options.token))
+    assert serve("--workspace", workspace, IADB_SERVE_TOKEN="").exit_code == 0
+    assert found == [None]
 
 
 def test_an_occupied_port_is_one_line(workspace):

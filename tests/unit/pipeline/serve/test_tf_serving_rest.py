@@ -8,6 +8,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from pipeline.serve import tf_serving
+from pipeline.serve.errors import RequestError
+
 PREDICT = "/v1/models/iadb:predict"
 
 
@@ -128,6 +131,7 @@ def generate_body(**inputs):
     [
         (b"{", "JSON of the request: "),
         (b"[" * 100_000, "nested too deeply"),
+        (b'{"inputs": ' + b"[" * 900 + b"]" * 900 + b"}", "nested more than 32 deep"),
         (b'{"inputs": [1e999]}', "expected a whole number"),
         (b'{"inputs": "\\ud800"}', "invalid string"),
         ({"instances": []}, "at least one row"),
@@ -160,6 +164,14 @@ def test_a_wrong_request_is_explained_in_one_line(server, body, text):
     assert text in error
     assert "\n" not in error
     assert len(error) < 400
+
+
+def test_an_output_without_rows_is_answered_in_columns_only():
+    outputs = {"image": np.zeros([2, 4]), "sum": np.array(3)}
+    columns = tf_serving.answer(tf_serving.Request(None, {}, in_rows=False), outputs)
+    assert columns["outputs"]["sum"] == 3
+    with pytest.raises(RequestError, match="sum has no rows"):
+        tf_serving.answer(tf_serving.Request(None, {}, in_rows=True), outputs)
 
 
 def test_an_unknown_signature_and_an_unknown_model_are_not_found(server):

@@ -1,0 +1,54 @@
+"""Arrays of what requests contain, and what JSON may contain."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from pipeline.serve import json_text
+from pipeline.serve.errors import RequestError
+from pipeline.serve.tensors import BYTES, array_of
+
+
+def test_strings_take_no_more_memory_than_they_have():
+    values = [b"x" * 2**20, *[b"\0"] * 2**14]
+    tracemalloc.start()
+    array = array_of("label", values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert array.dtype == BYTES
+    assert list(array) == values
+    assert peak < 2**19
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [([1, 2], np.int64), ([1, 2.5], np.float64), ([True], bool), ([], np.float64), (5, np.int64)],
+)
+def test_numbers_have_their_own_type(values, dtype):
+    array = array_of("x", values)
+    assert array.dtype == dtype
+    assert array.tolist() == values
+
+
+@pytest.mark.parametrize(
+    "values", [[b"a", 1], [[b"a"], [b"b", b"c"]], [b"a", [b"b"]], [[1], [2, 3]], [None], [{}]]
+)
+def test_mixed_values_and_unequal_lists_are_rejected(values):
+    with pytest.raises(RequestError, match="numbers or strings in lists of equal lengths"):
+        array_of("x", values)
+
+
+def test_lists_in_json_are_nested_at_most_32_deep():
+    value = "a"
+    for _ in range(32):
+        value = [value]
+    json_text.decode(value)
+    with pytest.raises(RequestError, match="nested more than 32 deep"):
+        json_text.decode([value])
+
+
+def test_an_answer_in_json_has_at_most_two_million_numbers():
+    json_text.check_size({"x": np.zeros(2**21, bool)})
+    with pytest.raises(RequestError, match="at most 2,097,152 as JSON"):
+        json_text.check_size({"x": np.zeros(2**21 + 1, bool)})
