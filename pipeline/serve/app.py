@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -45,6 +46,15 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 ACCESS = logging.getLogger("iadb.access")
+
+
+class VersionConvertor(IntegerConvertor):
+    """The number of a version in a path; Python refuses to read thousands of digits."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("version", VersionConvertor())
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,7 @@ class Service:
     def routes(self) -> list[Route]:
         """The paths of both protocols, of health and of metrics."""
         v1, v2 = "/v1/models/{name}", "/v2/models/{name}"
-        either = ("", "/versions/{version:int}")
+        either = ("", "/versions/{version:version}")
         found = [
             Route("/healthz", self._healthy),
             Route("/readyz", self._ready),

@@ -98,6 +98,7 @@ def test_the_status_names_the_live_version(server):
         {"version": "7", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
     ]
     assert server.ask("/v1/models/iadb/versions/7")[2] == answer
+    assert server.ask(f"/v1/models/iadb/versions/{'9' * 5000}")[0] == 404
 
 
 def test_a_version_may_be_named(server, model):
