@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from trainer import preprocessing
 from trainer.networks.unet import build_unet
+from trainer.ode.noise import noise_from_seeds
 from trainer.options import EmaOptions, ModelOptions, SampleOptions, TrainOptions
-from trainer.serving.exported import noise_from_seeds
 from trainer.source.degrade import degrade
 from trainer.source.options import Source, parse
 from trainer.train import build_model
