@@ -18,7 +18,7 @@ from trainer.common import exit_codes
 @click.option("--steps", type=click.IntRange(2), help="Batches to train the student on.")
 @click.option("-v", "--verbose", is_flag=True, help="Show all logs, not only write them to a file.")
 def distill(model: int, workspace: Workspace, verbose: bool, **given: Any) -> None:
-    """Distill a blessed model into a student that needs few network evaluations.
+    """Distill a model into a student that draws in few steps.
 
     The model draws images from known noise, and the student learns to reach them in few steps. It
     is judged against the model on the same seeds, by the limits that the model was judged by. If it
