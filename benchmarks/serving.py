@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import BenchmarkError, Figure
+from benchmarks.process_tree import resident_mib
 from components.atomic_pusher.versions import MODEL_NOTE, complete_versions, publish
 
 PREDICT = "/v1/models/iadb:predict"
@@ -103,14 +104,8 @@ def _memory(pid: int, ask: Callable[[list[int]], None]) -> Iterator[Figure]:
     warm = REQUESTS // 10
     for seed in range(warm):
         ask([seed])
-    before = _resident(pid)
+    before = resident_mib(pid)
     for seed in range(warm, REQUESTS):
         ask([seed])
     yield Figure(f"memory after {warm:,} requests", before, "MiB")
-    yield Figure(f"memory after {REQUESTS:,} requests", _resident(pid), "MiB")
-
-
-def _resident(pid: int) -> float:
-    """Resident memory of a process in MiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+    yield Figure(f"memory after {REQUESTS:,} requests", resident_mib(pid), "MiB")

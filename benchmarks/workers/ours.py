@@ -30,7 +30,7 @@ from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving.sampler import Sampler
-from trainer.train import build_model
+from trainer.train import Trained, build_model
 from trainer.train import train as train_on_files
 
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)
@@ -141,16 +141,7 @@ def fit(images: str, options: dict, folder: str) -> dict:
     if not records.exists():  # else an earlier call has written them, and rivals need not wait
         _write_records(np.load(images), str(records))
     started, started_cpu = time.monotonic(), time.process_time()
-    trained = train_on_files(
-        TrainingData([str(records)], _preprocess, SHAPE),
-        tf.distribute.get_strategy(),
-        model_options=OPTIONS,
-        train_options=TrainOptions.model_validate(options),
-        sample_options=SampleOptions(),
-        checkpoints_folder=f"{folder}/checkpoints",
-        log_folder=f"{folder}/logs",
-        latest_samples=f"{folder}/latest.png",
-    )
+    trained = _train_on_files(TrainingData([str(records)], _preprocess, SHAPE), options, folder)
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - started_cpu
     model = trained.model
     model.ema_network.save_weights(f"{folder}/ema.weights.h5")
@@ -181,19 +172,25 @@ def distill(options: dict, pairs: int, nb_step: int, folder: str) -> dict:
     seconds = time.monotonic() - started
     started = time.monotonic()
     files = sorted(map(str, Path(folder, "pairs").glob(f"{examples.TRAIN}-*.gz")))
-    trained = train_on_files(
-        TrainingData(files, _preprocess, SHAPE, pairs=True),
+    data = TrainingData(files, _preprocess, SHAPE, pairs=True)
+    model = _train_on_files(data, options, f"{folder}/student", teacher).model
+    return {"pairs": seconds, "training": time.monotonic() - started}
+
+
+def _train_on_files(
+    data: TrainingData, options: dict, folder: str, base_model: str | None = None
+) -> Trained:
+    return train_on_files(
+        data,
         tf.distribute.get_strategy(),
         model_options=OPTIONS,
         train_options=TrainOptions.model_validate(options),
         sample_options=SampleOptions(),
-        checkpoints_folder=f"{folder}/student",
-        log_folder=f"{folder}/student/logs",
-        latest_samples=f"{folder}/student.png",
-        base_model=teacher,
+        checkpoints_folder=f"{folder}/checkpoints",
+        log_folder=f"{folder}/logs",
+        latest_samples=f"{folder}/latest.png",
+        base_model=base_model,
     )
-    model = trained.model
-    return {"pairs": seconds, "training": time.monotonic() - started}
 
 
 def _write_records(images: np.ndarray, path: str) -> None:

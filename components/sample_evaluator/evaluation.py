@@ -22,12 +22,11 @@ from components.images.records import ReadExamples
 from components.real_features import names as feature_names
 from components.sample_evaluator import describe, names, sources
 from components.sample_evaluator.describe import RealImages
+from components.sample_evaluator.files import read_if_there, read_json_if_there
 from components.sample_evaluator.measure.analysis import Analyze
-from components.sample_evaluator.measure.answers import load_answers
 from components.sample_evaluator.measure.eval_config import make_eval_config
 from components.sample_evaluator.measure.kinds import FindKinds, load_kinds, write_kinds
 from components.sample_evaluator.measure.results import SourceResult, load_results
-from components.sample_evaluator.measure.seed_distance import load_seed_distance
 from components.sample_evaluator.measure.spectra import WriteSpectra, load_spectra
 from components.sample_evaluator.measure.tfma_metrics import METRICS
 from components.sample_evaluator.options import EvaluateOptions
@@ -169,11 +168,11 @@ def evaluate(
         verdict,
         kinds,
         load_spectra(output),
-        json.loads(_read_if_there(f"{output}/{names.ERROR_BY_ALPHA_JSON}") or "null"),
+        read_json_if_there(f"{output}/{names.ERROR_BY_ALPHA_JSON}"),
         models_before,
-        load_answers(output),
+        read_json_if_there(f"{output}/{names.ANSWERS_JSON}"),
     )
-    content["seed_distance"] = load_seed_distance(output)
+    content["seed_distance"] = read_json_if_there(f"{output}/{names.SEED_DISTANCE_JSON}")
     with phase("writing the report"):
         _write(output, content, real.features)
     return verdict
@@ -253,21 +252,14 @@ def _write(folder: str, content: dict[str, Any], features: str) -> None:
     text = json.dumps(content, indent=2, allow_nan=False)
     io_utils.write_string_file(f"{folder}/{names.METRICS_JSON}", text + "\n")
     pictures = page.Pictures(
-        samples=_read_if_there(f"{folder}/{names.SAMPLES_PNG}"),
-        real=_read_if_there(f"{features}/{feature_names.REAL_PNG}"),
-        nearest_pairs=_read_if_there(f"{folder}/{names.NEAREST_PAIRS_PNG}"),
-        trajectories=_read_if_there(f"{folder}/{names.TRAJECTORIES_PNG}"),
-        worst_samples=_read_if_there(f"{folder}/{names.WORST_SAMPLES_PNG}"),
-        missing_kinds=_read_if_there(f"{folder}/{names.MISSING_KINDS_PNG}"),
-        pairs=_read_if_there(f"{folder}/{names.PAIRS_PNG}"),
-        answers=_read_if_there(f"{folder}/{names.ANSWERS_PNG}"),
+        samples=read_if_there(f"{folder}/{names.SAMPLES_PNG}"),
+        real=read_if_there(f"{features}/{feature_names.REAL_PNG}"),
+        nearest_pairs=read_if_there(f"{folder}/{names.NEAREST_PAIRS_PNG}"),
+        trajectories=read_if_there(f"{folder}/{names.TRAJECTORIES_PNG}"),
+        worst_samples=read_if_there(f"{folder}/{names.WORST_SAMPLES_PNG}"),
+        missing_kinds=read_if_there(f"{folder}/{names.MISSING_KINDS_PNG}"),
+        pairs=read_if_there(f"{folder}/{names.PAIRS_PNG}"),
+        answers=read_if_there(f"{folder}/{names.ANSWERS_PNG}"),
     )
     html = page.render(content, pictures)
     io_utils.write_string_file(f"{folder}/{names.REPORT_HTML}", html)
-
-
-def _read_if_there(path: str) -> bytes | None:
-    if not fileio.exists(path):
-        return None
-    with fileio.open(path, "rb") as file:
-        return file.read()

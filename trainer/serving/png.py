@@ -39,7 +39,7 @@ class PngEncoder(tf.Module):
             [
                 tf.strings.substr(files, 0, HEADER),
                 chunk,
-                tf.strings.substr(files, HEADER, 2**31 - 1),
+                tf.strings.substr(files, HEADER, REST),
             ]
         )
 

@@ -1,11 +1,9 @@
 """How much the answers of a model to one source differ, in a Beam step beside TFMA's metrics."""
 
 import json
-from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from tfx.dsl.io import fileio
 
 from components.features.options import FeatureOptions
 from components.images.features import shared_extractor
@@ -51,12 +49,3 @@ class MeasureAnswers(beam.DoFn):
         }
         with FileSystems.create(f"{self._output}/{names.ANSWERS_JSON}", "application/json") as file:
             file.write(json.dumps(found).encode())
-
-
-def load_answers(output: str) -> dict[str, Any] | None:
-    """Reads what `MeasureAnswers` wrote; None if there is nothing."""
-    path = f"{output}/{names.ANSWERS_JSON}"
-    if not fileio.exists(path):
-        return None
-    with fileio.open(path) as file:
-        return json.load(file)

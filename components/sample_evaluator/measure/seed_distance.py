@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.io.filesystems import FileSystems
-from tfx.dsl.io import fileio
 
 from components.images.batches import ImageBatch
 from components.sample_evaluator import names, sources
@@ -81,12 +79,3 @@ def _write(found: list[tuple[bytes, np.ndarray, np.ndarray]], output: str) -> No
     )
     with FileSystems.create(f"{output}/{names.SEED_DISTANCE_JSON}", "application/json") as file:
         file.write(json.dumps(content).encode())
-
-
-def load_seed_distance(output: str) -> dict[str, Any] | None:
-    """Reads what `WriteSeedDistances` wrote, in gray levels; None if the model is no student."""
-    path = f"{output}/{names.SEED_DISTANCE_JSON}"
-    if not fileio.exists(path):
-        return None
-    with fileio.open(path) as file:
-        return json.load(file)

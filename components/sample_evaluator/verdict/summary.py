@@ -69,7 +69,7 @@ def summarize(
         spectrum: from `spectra.load_spectra`; None if not measured.
         error_by_alpha: from `error_by_alpha.WriteErrorByAlpha`; None if not measured.
         history: from `history.earlier_metrics`.
-        answers: from `answers.load_answers`; None if not measured.
+        answers: from `answers.MeasureAnswers`; None if not measured.
 
     Returns:
         A dictionary for JSON; missing numbers are None.

@@ -1,6 +1,5 @@
 import io
 import json
-import shutil
 import subprocess
 import zlib
 
@@ -9,6 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.programs import find_program
 from trainer.common import xmp
 from trainer.serving.png import PngEncoder
 
@@ -65,11 +65,11 @@ def test_no_images_are_no_files(encode):
     assert encode(tf.zeros([0, 2, 2, 1], tf.uint8), tf.zeros([0], tf.int64)).shape == (0,)
 
 
-@pytest.mark.skipif(not shutil.which("exiftool"), reason="needs exiftool")
 def test_exiftool_reads_the_mark_and_finds_no_fault(encode, tmp_path):
     (file,) = encode(tf.zeros([1, 2, 2, 3], tf.uint8), tf.constant([7], tf.int64)).numpy()
     (tmp_path / "image.png").write_bytes(file)
-    command = ["exiftool", "-json", "-validate", "-warning", "-XMP:all", tmp_path / "image.png"]
+    exiftool = find_program("exiftool", "libimage-exiftool-perl")
+    command = [exiftool, "-json", "-validate", "-warning", "-XMP:all", tmp_path / "image.png"]
     (found,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     assert found["Validate"] == "OK"
     assert "Warning" not in found

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 
 from components.images.batches import ImageBatch
-from components.sample_evaluator import sources
+from components.sample_evaluator import names, sources
+from components.sample_evaluator.files import read_json_if_there
 from components.sample_evaluator.measure.seed_distance import (
     WriteSeedDistances,
-    load_seed_distance,
 )
 
 
@@ -23,7 +23,7 @@ def measure(folder, candidate, baseline):
             for name, found in ((sources.CANDIDATE, candidate), (sources.BASELINE, baseline))
         }
         _ = batches | WriteSeedDistances(str(folder))
-    return load_seed_distance(str(folder))
+    return read_json_if_there(f"{folder}/{names.SEED_DISTANCE_JSON}")
 
 
 def test_images_are_compared_with_those_of_the_same_seed_whatever_the_order(tmp_path):
@@ -38,4 +38,4 @@ def test_images_are_compared_with_those_of_the_same_seed_whatever_the_order(tmp_
 
 
 def test_nothing_is_read_where_nothing_was_compared(tmp_path):
-    assert load_seed_distance(str(tmp_path)) is None
+    assert read_json_if_there(f"{tmp_path}/{names.SEED_DISTANCE_JSON}") is None
