@@ -10,6 +10,8 @@ import pytest
 from components.image_example_gen.errors import ImageDataError, StorageError
 from tests.s3_server import BUCKET, CUT, DENIED, REFUSED, THROTTLED
 
+# The tests below write into folders of their own: beside the artifacts of other tests, what these
+# have read of the same objects would be used again, and no request would fail.
 FOLDER, ARCHIVES = f"s3://{BUCKET}/forty", f"s3://{BUCKET}/archives"
 
 
@@ -31,16 +33,20 @@ def contents(artifact):
 
 
 def test_images_in_s3_become_the_examples_of_the_same_images_in_a_folder(
-    forty, forty_in_s3, run_executor
+    forty, forty_in_s3, run_executor, tmp_path
 ):
     forty_in_s3.fail(THROTTLED, "cats/03.png", times=1)
     forty_in_s3.fail(CUT, "dogs/02.png", times=1)
-    assert contents(run_executor(FOLDER, resolution=12)) == contents(forty[1])
+    artifact = run_executor(FOLDER, resolution=12, uri=tmp_path / "examples")
+    assert contents(artifact) == contents(forty[1])
 
 
-def test_an_image_that_may_not_be_read_is_rejected_with_its_reason(forty_in_s3, run_executor):
+def test_an_image_that_may_not_be_read_is_rejected_with_its_reason(
+    forty_in_s3, run_executor, tmp_path
+):
     forty_in_s3.fail(DENIED, "cats/03.png")
-    report = json.loads(contents(run_executor(FOLDER, resolution=12))["rejected.json"])
+    artifact = run_executor(FOLDER, resolution=12, uri=tmp_path / "examples")
+    report = json.loads(contents(artifact)["rejected.json"])
     assert report["rejected_files"] == [["cats/03.png", "cannot be read (Permission denied)"]]
 
 
@@ -61,10 +67,13 @@ def test_an_image_that_could_not_be_read_is_read_by_the_next_run_and_no_other(
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("fault", [CUT, THROTTLED, REFUSED])
-def test_no_image_is_rejected_because_the_storage_fails(forty_in_s3, run_executor, fault, workers):
+def test_no_image_is_rejected_because_the_storage_fails(
+    forty_in_s3, run_executor, fault, workers, tmp_path
+):
     forty_in_s3.fail(fault, "dogs/02.png")
+    uri = tmp_path / "examples"
     with pytest.raises(StorageError) as raised:
-        run_executor(FOLDER, f"--direct_num_workers={workers}", resolution=12)
+        run_executor(FOLDER, f"--direct_num_workers={workers}", resolution=12, uri=uri)
     assert not isinstance(raised.value, ImageDataError)
     assert str(raised.value).startswith(f"{FOLDER}/dogs/02.png: ")
     assert "\n" not in str(raised.value)
@@ -94,11 +103,12 @@ def archives_in_s3(forty, server, faulty):
 
 
 def test_archives_in_s3_are_read_in_blocks_and_not_image_by_image(
-    forty, archives_in_s3, run_executor
+    forty, archives_in_s3, run_executor, tmp_path
 ):
     archives_in_s3.fail(CUT, "a.tar", times=1)
     archives_in_s3.fail(THROTTLED, "b.parquet", times=1)
-    report = json.loads(contents(run_executor(ARCHIVES, resolution=12))["rejected.json"])
+    artifact = run_executor(ARCHIVES, resolution=12, uri=tmp_path / "examples")
+    report = json.loads(contents(artifact)["rejected.json"])
     assert report == json.loads(contents(forty[1])["rejected.json"])
     assert len(archives_in_s3.requests) < 15
 
@@ -106,9 +116,9 @@ def test_archives_in_s3_are_read_in_blocks_and_not_image_by_image(
 @pytest.mark.parametrize("archive", ["a.tar", "b.parquet"])
 @pytest.mark.parametrize("fault", [CUT, REFUSED])
 def test_no_archive_is_rejected_because_the_storage_fails(
-    archives_in_s3, run_executor, fault, archive
+    archives_in_s3, run_executor, fault, archive, tmp_path
 ):
     archives_in_s3.fail(fault, f"GET /{BUCKET}/archives/{archive}")
     with pytest.raises(StorageError, match=f"{ARCHIVES}/{archive}: ") as raised:
-        run_executor(ARCHIVES, resolution=12)
+        run_executor(ARCHIVES, resolution=12, uri=tmp_path / "examples")
     assert "\n" not in str(raised.value)
