@@ -57,7 +57,6 @@ def translate(
 
     model = serving.find_model(workspace.serving, model)
     planned = plan_outputs(files, output, answers)
-    output.mkdir(parents=True, exist_ok=True)
     notes: list[str] = []
     try:
         with (

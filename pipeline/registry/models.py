@@ -29,7 +29,7 @@ from pipeline.registry.lineage import (
     properties,
     recorded_at,
 )
-from pipeline.registry.serving import read_metadata
+from pipeline.registry.serving import NoModelError, read_metadata
 from trainer.common.files import open_below
 from trainer.common.remote_path import AnyPath, to_path
 
@@ -195,7 +195,8 @@ def _model_of(version: AnyPath) -> int | None:
                 notes = json.load(file)
         else:  # a bucket has no links
             notes = read_metadata(version)
-    except (OSError, ValueError, RecursionError):  # the last: JSON that is nested too deeply
+    # RecursionError: JSON that is nested too deeply.
+    except (OSError, ValueError, RecursionError, NoModelError):
         return None
     number = notes.get(MODEL_NOTE) if isinstance(notes, dict) else None
     return number if isinstance(number, int) else None

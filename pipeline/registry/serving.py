@@ -24,7 +24,7 @@ from trainer.common.files import atomic_write
 from trainer.common.image_grid import grid_png, image_grid
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
-from trainer.common.text import list_some, shorten
+from trainer.common.text import first_line, list_some, shorten
 from trainer.light.network_file import NetworkFileError
 from trainer.light.sampler import LightSampler, has_network
 from trainer.limit_options import LimitOptions
@@ -102,14 +102,29 @@ def find_live_student(serving: AnyPath, teacher: int | None) -> AnyPath | None:
     try:
         live = latest_model(serving)
         notes = read_metadata(live)
-    except (NoModelError, OSError, ValueError):  # there is none, or one of another program
+    except (NoModelError, OSError):  # there is none, or one of another program
         return None
     return live if teacher is not None and notes.get(TEACHER_NOTE) == teacher else None
 
 
 def read_metadata(model: AnyPath) -> dict[str, Any]:
-    """The metadata beside a model: its configuration, its training, its default nb_step."""
-    return json.loads((model / METADATA).read_text("utf-8"))
+    """The metadata beside a model: its configuration, its training, its default nb_step.
+
+    Raises:
+        NoModelError: the file is damaged.
+        OSError: it cannot be read.
+    """
+    file = model / METADATA
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("not an object")
+    except (ValueError, RecursionError) as error:
+        raise NoModelError(
+            f"{file} is damaged ({first_line(error)}); choose another version with --model, or "
+            "make one live with `iadb promote`"
+        ) from error
+    return content
 
 
 def check_label(model: Path, label: str) -> None:

@@ -70,7 +70,7 @@ def translate_files(
 
     Args:
         model: folder of a SavedModel that translates.
-        planned: as of `plan_outputs`; the folder exists.
+        planned: as of `plan_outputs`; their folders are made once the model is known to do it.
         seed: of the first answer to each file; those of the others follow.
         label: of all images, for a conditional model; empty for none.
         warn: receives a line about each file that cannot be translated.
@@ -89,6 +89,8 @@ def translate_files(
     translator = TranslatingModel(model)
     answers = max((len(paths) for paths in planned.values()), default=0)
     _check_answers(translator, answers)
+    for folder in {path.parent for paths in planned.values() for path in paths}:
+        folder.mkdir(parents=True, exist_ok=True)
     bad = 0
     report(Report(TRANSLATING, expected=len(planned)))
     for file, paths in planned.items():

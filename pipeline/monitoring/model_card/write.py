@@ -17,7 +17,7 @@ from components.atomic_pusher.versions import complete_versions
 from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
 from pipeline.monitoring.dashboard.collect import TrainedModel, collect
-from pipeline.registry.serving import read_metadata
+from pipeline.registry.serving import NoModelError, read_metadata
 from pipeline.workspace import Workspace
 from trainer.common.files import atomic_write
 from trainer.common.text import first_line, printable
@@ -142,8 +142,8 @@ def write_missing(workspace: Workspace) -> None:
 def _write(trained: TrainedModel, version: Path) -> None:
     try:
         about = About.model_validate(read_metadata(version))
-    except ValidationError:
-        return  # not of a training of this project
+    except (ValidationError, NoModelError):
+        return  # damaged, or not of a training of this project
     found = trained.evaluation
     samples = found.files.read(found.samples) if found and found.samples else None
     if samples:

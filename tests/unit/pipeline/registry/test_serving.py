@@ -39,6 +39,17 @@ def test_without_a_version_the_error_says_what_makes_one(tmp_path, folder):
         serving.latest_model(tmp_path / folder)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "9" * 5000, "[" * 100_000, "\udcff"])
+def test_damaged_metadata_are_reported_in_one_line_with_their_file(tmp_path, content):
+    file = tmp_path / METADATA
+    file.parent.mkdir()
+    file.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(serving.NoModelError) as error:
+        serving.read_metadata(tmp_path)
+    assert str(error.value).startswith(f"{file} is damaged (")
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_grid_is_written_as_png_whole_or_not_at_all(tmp_path, channels):
     images = np.random.default_rng(0).integers(0, 256, (5, 80, 80, channels), np.uint8)

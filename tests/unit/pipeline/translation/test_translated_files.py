@@ -58,6 +58,7 @@ def test_a_model_that_draws_from_noise_is_reported(tmp_path):
         f"iadb: {tmp_path}/model draws images from noise and translates none; train a model with "
         "data.source or data.degrade, for example --set 'data.degrade=downscale 4'"
     )
+    assert not (tmp_path / "out").exists()
 
 
 STEPS = 100
