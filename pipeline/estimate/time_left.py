@@ -1,14 +1,16 @@
 """About how long a run still takes, from the moment that its network trains.
 
-Judging the model is what remains then. It is estimated from the run itself, so that the first one
-in a workspace has an estimate too: from the training steps on this machine as busy as it is, and
-from the time that the features of the real images took.
+What remains then is judging the model and, if it is distilled, its student. It is estimated from
+the run itself, so that the first one in a workspace has an estimate too: from the training steps on
+this machine as busy as it is, and from the time that the features of the real images took.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
+from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
@@ -23,6 +25,26 @@ STEP_COST = 3  # of a training step, in evaluations of the network on as many im
 Remark = Callable[[Phases], str]
 
 
+class _Judging(NamedTuple):
+    """What judging models takes.
+
+    Attributes:
+        fixed: seconds, however many they are.
+        images: that each of them draws.
+        models: the number of them.
+        evaluations: of the network for an image.
+    """
+
+    fixed: float
+    images: int
+    models: int
+    evaluations: int
+
+    def seconds(self, evaluation: float) -> float:
+        """Time of judging; `evaluation`: seconds of the network for an image."""
+        return self.fixed + self.models * self.images * self.evaluations * evaluation
+
+
 class TimeLeft:
     """Describes how long a run still takes.
 
@@ -33,25 +55,27 @@ class TimeLeft:
 
     def __init__(self, config: PipelineConfig, workspace: Workspace) -> None:
         self._config, self._workspace = config, workspace
-        self._judging: float | None = None  # seconds of SampleEvaluator; None if not known
+        # Seconds of the nodes after the training, in their order; empty while they are not known.
+        self._following: dict[str, float] = {}
 
     def of_node(self, node: str) -> Remark:
         """Returns what describes the time left while a node runs; empty where it is not known."""
         if node == trainer_names.NODE:
-            fixed, images = self._survey()
+            judging = self._survey()
 
             def left(phases: Phases) -> float | None:
                 training = phases.find(TRAINING)
                 if training is None or not training.rate:
                     return None
                 step = 1 / training.rate
-                self._judging = fixed + images * step / self._config.train.batch_size / STEP_COST
-                return (training.total - training.done) * step + self._judging
-        elif node == evaluator_names.NODE and self._judging is not None:
-            judging = self._judging
+                self._following = self._after_training(judging, step)
+                return (training.total - training.done) * step + sum(self._following.values())
+        elif node in self._following:
+            nodes = list(self._following)
+            seconds = sum(self._following[each] for each in nodes[nodes.index(node) :])
 
             def left(phases: Phases) -> float | None:
-                return judging - phases.elapsed()
+                return seconds - phases.elapsed()
         else:
             return lambda phases: ""
 
@@ -62,8 +86,19 @@ class TimeLeft:
 
         return describe
 
-    def _survey(self) -> tuple[float, int]:
-        """What judging takes: seconds, and evaluations of the network on an image."""
+    def _after_training(self, judging: _Judging, step: float) -> dict[str, float]:
+        evaluation = step / self._config.train.batch_size / STEP_COST
+        following = {evaluator_names.NODE: judging.seconds(evaluation)}
+        distill = self._config.distill
+        if distill.enabled:  # of a blessed model, which this one may become
+            following[pair_names.NODE] = distill.pairs * judging.evaluations * evaluation
+            following[trainer_names.STUDENT] = distill.steps * step
+            # With its teacher; the few evaluations of a student are the lesser part.
+            both = judging._replace(models=2)
+            following[evaluator_names.STUDENT_NODE] = both.seconds(evaluation)
+        return following
+
+    def _survey(self) -> _Judging:
         # They start TensorFlow, which runs by now.
         from pipeline.estimate.nodes import OTHERS, PER_NODE
         from trainer.guidance import evaluations_per_slope
@@ -80,7 +115,10 @@ class TimeLeft:
         evaluate, sample = self._config.evaluate, self._config.sample
         accepted = runs[-1].images(example_names.ACCEPTED) or 0
         compared = min(evaluate.samples, accepted * self._config.data.eval_percent // 100)
-        models = 1 + any(run.blessed for run in runs)
         evaluations = solvers.nfe(solvers.get(sample.solver, sample.grid), sample.nb_step)
-        evaluations *= evaluations_per_slope(sample.guidance)
-        return fixed, models * compared * evaluations
+        return _Judging(
+            fixed,
+            images=compared,
+            models=1 + any(run.blessed for run in runs),
+            evaluations=evaluations * evaluations_per_slope(sample.guidance),
+        )
