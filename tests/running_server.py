@@ -26,7 +26,7 @@ class RunningServer:
 
     def __init__(self, folder, token=None, names=None, workspace=None, deadline=60.0):
         self.lines = []
-        self.live = Live(lambda: newest(folder), "no model yet", self.lines.append, 0.02)
+        self.live = Live(lambda: newest(folder), self.lines.append, 0.02)
         self.service = Service("iadb", self.live, deadline)
         page = Playground("iadb", self.live, workspace)
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -1,14 +1,11 @@
 """The application: which path is answered how, and what a request may cost."""
 
 import asyncio
-import hmac
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
@@ -20,32 +17,22 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.serve import open_inference, tf_serving
 from pipeline.serve.batching import Batcher, Job
 from pipeline.serve.errors import RequestError
 from pipeline.serve.live import Live
 from pipeline.serve.metrics import Metrics
+from pipeline.serve.middleware import Guard, Observed, as_json
 from pipeline.serve.playground.pages import Playground
 from pipeline.serve.tensors import Signature
 from pipeline.serve.versions import Version
-from trainer.common.text import first_line, printable, shorten
+from trainer.common.text import printable, shorten
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 MAX_BODY = 32 * 2**20  # bytes of a request
 MAX_BODIES = 256 * 2**20  # bytes of all requests in progress
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-ACCESS = logging.getLogger("iadb.access")
 
 
 class VersionConvertor(IntegerConvertor):
@@ -213,10 +200,23 @@ class Service:
         job = Job(version, signature, inputs, time.monotonic() + self._deadline)
         request.state.about = f"{version.number} {signature.name} {job.rows}x{job.steps}"
         self._batcher.submit(job)
+        answer = asyncio.wrap_future(job.answer)
+        gone = asyncio.create_task(_disconnect(request))
         try:
-            return await asyncio.wrap_future(job.answer)
+            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise ClientDisconnect
+            return answer.result()
         finally:
+            gone.cancel()
+            answer.cancel()
             self._batcher.drop(job)
+
+
+async def _disconnect(request: Request) -> None:
+    """Returns when the client of a request, whose body has been read, has closed its connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 class _Body:
@@ -252,10 +252,10 @@ class _Body:
 def make_app(service: Service, page: Playground, access: Access) -> Starlette:
     """The application, of both protocols and the page."""
     files = page.files()
-    middleware = [Middleware(_Observed, service.metrics)]
+    middleware = [Middleware(Observed, service.metrics)]
     if access.names is not None:
         middleware.append(Middleware(TrustedHostMiddleware, access.names, www_redirect=False))
-    middleware.append(Middleware(_Guard, access.token, {route.path for route in files}))
+    middleware.append(Middleware(Guard, access.token, {route.path for route in files}))
     return Starlette(
         routes=[*service.routes(), *page.routes(), *files],
         middleware=middleware,
@@ -267,11 +267,6 @@ def make_app(service: Service, page: Playground, access: Access) -> Starlette:
     )
 
 
-def as_json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """An answer in JSON."""
-    return Response(json.dumps(content), status, headers, "application/json")
-
-
 def _explain(request: Request, error: Exception) -> Response:
     """An error as both protocols write it."""
     if isinstance(error, HTTPException):
@@ -280,93 +275,3 @@ def _explain(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return as_json({"error": str(error)}, error.status, headers)
-
-
-class _Guard:
-    """Requires the token, except for health and pages, which contain nothing of the model.
-
-    What another site sends from a browser is rejected: it could not read the answer, but occupy the
-    server.
-    """
-
-    def __init__(self, app: ASGIApp, token: str | None, pages: set[str]) -> None:
-        self._app = app
-        self._token = token
-        self._open = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", *pages}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (refused := self._refuse(Request(scope))):
-            await refused(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-    def _refuse(self, request: Request) -> Response | None:
-        site = request.headers.get("Sec-Fetch-Site", "none")
-        if request.method not in ("GET", "HEAD") and site not in ("none", "same-origin"):
-            return as_json({"error": "requests from other sites are not answered"}, 403)
-        # request.url is made from the header Host too, which a client chooses.
-        if self._token is None or request.scope["path"] in self._open:
-            return None
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        right = hmac.compare_digest(given.strip().encode(), self._token.encode())
-        if scheme.lower() == "bearer" and right:
-            return None
-        return as_json(
-            {"error": "expected the header Authorization: Bearer TOKEN"},
-            401,
-            {"WWW-Authenticate": "Bearer"},
-        )
-
-
-class _Observed:
-    """Adds headers, answers unexpected errors, writes the access log and counts."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, status = time.monotonic(), 0
-        scope["state"] = {**scope.get("state", {}), "about": ""}
-
-        async def observed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                given = {name for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *(
-                        (name.lower().encode(), value.encode())
-                        for name, value in HEADERS.items()
-                        if name.lower().encode() not in given
-                    ),
-                ]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, observed)
-        except Exception as error:
-            ACCESS.exception("request failed")
-            if not status:
-                answer = as_json({"error": f"{type(error).__name__}: {first_line(error)}"}, 500)
-                await answer(scope, receive, observed)
-        finally:
-            self._record(scope, status, time.monotonic() - started)
-
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        protocol = scope["path"].lstrip("/").partition("/")[0]  # OPTIONS has a path *
-        self._metrics.request(protocol if protocol in ("v1", "v2") else "other", status, seconds)
-        client = scope["client"][0] if scope.get("client") else "-"
-        ACCESS.info(
-            "%s %s %s %d %.1f ms %s",
-            client,
-            scope["method"],
-            printable(shorten(scope["path"])),
-            status,
-            1000 * seconds,
-            scope["state"]["about"],
-        )

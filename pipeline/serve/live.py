@@ -24,7 +24,6 @@ class Live:
 
     Args:
         find: returns the folder of the live version, or None if there is none yet.
-        waiting_for: what to do while there is none, in one line.
         report: is called with one line about each change.
 
     Attributes:
@@ -36,12 +35,10 @@ class Live:
     def __init__(
         self,
         find: Callable[[], Path | None],
-        waiting_for: str,
         report: Callable[[str], None],
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._find = find
-        self._waiting_for = waiting_for
         self._report = report
         self._poll_seconds = poll_seconds
         self.current: Version | None = None
@@ -78,18 +75,18 @@ class Live:
         """
         version = self.current
         if version is None:
-            raise RequestError(self.why_not(), 503, retry_after=5)
+            raise RequestError(self._why_not(), 503, retry_after=5)
         if number not in (None, version.number):
             raise RequestError(f"version {number} is not served; version {version.number} is", 404)
         return version
 
-    def why_not(self) -> str:
-        """Why no version is live, in one line."""
+    def _why_not(self) -> str:
+        """Why no version is live, in one line for anyone, without paths of this machine."""
         if self._loading is not None:
             return f"version {self._loading} is being loaded"
         if self.failed:
-            return "version {} does not load: {}".format(*self.failed)
-        return self._waiting_for
+            return f"version {self.failed[0]} does not load; the output of the server says why"
+        return "no model was pushed yet"
 
     def _follow(self) -> None:
         trouble = ""

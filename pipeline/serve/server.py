@@ -15,8 +15,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from pipeline.registry.serving import find_model
-from pipeline.serve.app import ACCESS, Access, Service, make_app
+from pipeline.serve.app import Access, Service, make_app
 from pipeline.serve.live import Live, newest
+from pipeline.serve.middleware import ACCESS
 from pipeline.serve.playground.pages import Playground
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
@@ -24,7 +25,7 @@ from trainer.common import exit_codes
 LOG_BYTES, LOG_FILES = 10 * 2**20, 4  # of a log, and how many are kept
 KEEP_ALIVE = 75  # seconds that an idle connection stays open, since clients keep them in a pool
 MAX_CONNECTIONS = 800  # as far as the 1,024 descriptors allow that a process has by default
-LOGS, ACCESS_LOG = "serve", "access.log"  # below the workspace's logs
+LOGS = "serve"  # below the workspace's logs
 LINE = "%(asctime)s %(message)s"
 
 
@@ -87,7 +88,10 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
         NoModelError, ModelLoadError: the given model cannot be served.
         WorkspaceError: the access log cannot be written.
     """
-    with _listen(options.host, options.port) as listening, _logging_access(options):
+    with (
+        _listen(options.host, options.port) as listening,
+        _logging_access(options, listening.getsockname()[1]),
+    ):
         live = _live(options, say)
         service = Service(options.name, live, options.deadline)
         workspace = None if options.model else options.workspace
@@ -96,8 +100,9 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
         service.start()
         try:
             say(f"{_address(options.host, listening)} until Ctrl-C")
-            if not live.current and not newest(options.workspace.serving):
-                say(live.why_not())
+            serving = options.workspace.serving
+            if not live.current and not newest(serving):
+                say(f"no model in {serving} yet; `iadb run` pushes one when it is blessed")
             _run(app, listening, options.deadline)
         finally:
             service.stop()
@@ -106,10 +111,9 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
 def _live(options: ServeOptions, say: Callable[[str], None]) -> Live:
     serving = options.workspace.serving
     if not options.model:
-        waiting = f"no model in {serving} yet; `iadb run` pushes one when it is blessed"
-        return Live(lambda: newest(serving), waiting, say)
+        return Live(lambda: newest(serving), say)
     model = find_model(serving, options.model).resolve()
-    live = Live(lambda: model, "", lambda line: None)
+    live = Live(lambda: model, lambda line: None)
     live.update()
     if live.failed:
         raise ModelLoadError(f"{model} does not load: {live.failed[1]}")
@@ -194,15 +198,22 @@ def _run(app: Starlette, listening: socket.socket, patience: float) -> None:
 
 
 @contextmanager
-def _logging_access(options: ServeOptions) -> Iterator[None]:
-    """Writes one line per request below the workspace's logs; nowhere without a workspace."""
+def _logging_access(options: ServeOptions, port: int) -> Iterator[None]:
+    """Writes one line per request below the workspace's logs; nowhere without a workspace.
+
+    Each server of a workspace has a file of its own, since one of them would move it away while
+    another writes.
+    """
     handler: logging.Handler = logging.NullHandler()
     if not options.model:
         folder = options.workspace.logs / LOGS
         with options.workspace.writing():
             folder.mkdir(parents=True, exist_ok=True)
             handler = logging.handlers.RotatingFileHandler(
-                folder / ACCESS_LOG, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1, encoding="utf-8"
+                folder / f"access-{port}.log",
+                maxBytes=LOG_BYTES,
+                backupCount=LOG_FILES - 1,
+                encoding="utf-8",
             )
     handler.setFormatter(logging.Formatter(LINE))
     ACCESS.propagate = False

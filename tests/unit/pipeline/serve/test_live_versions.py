@@ -55,11 +55,26 @@ def test_nothing_pushed_yet_is_no_reason_not_to_start(tmp_path, sampler):
     with RunningServer(tmp_path / "serving") as server:
         for path in ("/readyz", "/v2/health/ready", "/v1/models/iadb", "/v2/models/iadb/ready"):
             status, headers, answer = server.ask(path)
-            assert (status, answer) == (503, {"error": "no model yet"})
+            assert (status, answer) == (503, {"error": "no model was pushed yet"})
             assert headers["Retry-After"] == "5"
         assert server.ask("/healthz")[0] == server.ask("/v2/health/live")[0] == 200
         server.wait_for(push(sampler, tmp_path / "serving"))
         assert server.ask("/readyz")[0] == 200
+
+
+def test_who_asks_for_health_is_not_told_a_folder(tmp_path):
+    (tmp_path / "1" / "assets.extra").mkdir(parents=True)
+    (tmp_path / "1" / "saved_model.pb").write_bytes(b"damaged")
+    with RunningServer(tmp_path) as server:
+        end = time.monotonic() + PATIENCE
+        while not server.live.failed:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        for path in ("/readyz", "/v2/health/ready"):
+            status, _, answer = server.ask(path)
+            expected = "version 1 does not load; the output of the server says why"
+            assert (status, answer) == (503, {"error": expected})
+        assert any("does not load: " in line for line in server.lines)
 
 
 def test_a_version_that_does_not_load_is_reported_and_the_old_one_stays(tmp_path, sampler, other):
@@ -90,7 +105,7 @@ def test_a_version_that_does_not_load_is_reported_and_the_old_one_stays(tmp_path
 
 def test_the_memory_of_a_replaced_version_is_freed(tmp_path, sampler, other):
     push(sampler, tmp_path)
-    live = Live(lambda: newest(tmp_path), "", lambda line: None, poll_seconds=0.01)
+    live = Live(lambda: newest(tmp_path), lambda line: None, poll_seconds=0.01)
     live.start()
     end = time.monotonic() + PATIENCE
     while not live.current:
@@ -141,7 +156,7 @@ def test_a_look_that_fails_is_reported_once_and_others_follow(tmp_path, sampler)
         return sampler
 
     lines = []
-    live = Live(find, "", lines.append, poll_seconds=0.01)
+    live = Live(find, lines.append, poll_seconds=0.01)
     live.start()
     end = time.monotonic() + PATIENCE
     while not live.current:

@@ -1,5 +1,6 @@
 """Who may ask, how much, and what the server says about itself."""
 
+import json
 import logging
 import socket
 import threading
@@ -7,7 +8,7 @@ import time
 
 import pytest
 
-from pipeline.serve import app, batching
+from pipeline.serve import app, batching, middleware
 from pipeline.serve.server import names_of
 from tests.running_server import RunningServer
 
@@ -146,6 +147,44 @@ def test_a_deadline_ends_a_request(versions, monkeypatch):
         assert server.ask(PREDICT, {"inputs": [5]})[0] == 200
 
 
+def test_work_for_a_client_that_is_gone_is_dropped(versions, monkeypatch):
+    with RunningServer(versions) as server:
+        server.wait_for(7)
+        go, calls = threading.Event(), []
+        call = server.live.current.call
+
+        def wait(name, inputs):
+            calls.append(inputs["seed"].tolist())
+            assert go.wait(60)
+            return call(name, inputs)
+
+        def until(condition):
+            end = time.monotonic() + 60
+            while not condition():
+                assert time.monotonic() < end
+                time.sleep(0.01)
+
+        def send(seed):
+            client = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+            body = json.dumps({"inputs": [seed]})
+            head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+            client.sendall((head + body).encode())
+            return client
+
+        monkeypatch.setattr(server.live.current, "call", wait)
+        with send(5) as stays:
+            until(lambda: calls)
+            gone = send(6)
+            until(lambda: server.service._batcher.waiting == 1)
+            gone.close()
+            until(lambda: server.service._batcher.waiting == 0)
+            go.set()
+            assert stays.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert server.ask(PREDICT, {"inputs": [7]})[0] == 200
+        assert calls == [[5], [7]]
+        assert server.service._bytes == 0
+
+
 def test_the_deadline_includes_the_body(versions):
     with RunningServer(versions, deadline=0.3) as server:
         server.wait_for(7)
@@ -160,7 +199,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_logged(server, mon
     def fail(*arguments):
         raise ZeroDivisionError("of all things")
 
-    monkeypatch.setattr(app.ACCESS, "propagate", True)
+    monkeypatch.setattr(middleware.ACCESS, "propagate", True)
     monkeypatch.setattr(server.live.current, "call", fail)
     status, _, answer = server.ask(PREDICT, {"inputs": [5]})
     assert (status, answer) == (500, {"error": "ZeroDivisionError: of all things"})
@@ -168,7 +207,7 @@ def test_an_unexpected_error_is_one_line_and_its_traceback_is_logged(server, mon
 
 
 def test_the_access_log_has_a_line_for_each_request(server, monkeypatch, caplog):
-    monkeypatch.setattr(app.ACCESS, "propagate", True)
+    monkeypatch.setattr(middleware.ACCESS, "propagate", True)
     with caplog.at_level(logging.INFO, "iadb.access"):
         server.ask(PREDICT, {"inputs": [5, 6]})
         server.ask("/a%0ab")

@@ -74,7 +74,7 @@ def test_a_request_in_progress_is_answered_before_the_end(workspace):
         output, _ = process.communicate(timeout=PATIENCE)
         client.join()
         assert (process.returncode, output, answers) == (0, "", [200])
-    log = (workspace / "logs" / "serve" / "access.log").read_text()
+    log = (workspace / "logs" / "serve" / f"access-{port}.log").read_text()
     assert re.search(r"POST /v1/models/iadb:predict 200 [\d.]+ ms 7 generate 16x1000\n", log)
 
 
