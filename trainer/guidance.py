@@ -3,14 +3,18 @@
 Ho and Salimans, "Classifier-Free Diffusion Guidance" (2022, arXiv 2207.12598).
 """
 
-import keras
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
 from trainer.ode.runge_kutta import VectorField
 
+if TYPE_CHECKING:
+    import keras  # whose import takes seconds, which a server needs not wait for
+
 
 def vector_field(
-    network: keras.Model,
+    network: "keras.Model",
     label: tf.Tensor | None = None,
     nb_class: int = 0,
     guidance: float = 1.0,

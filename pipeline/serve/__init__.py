@@ -2,6 +2,6 @@
 
 `versions` loads models, `live` follows what is live, `batching` lets requests share calls of a
 model, `solving` draws with the solver that a request chooses, `tf_serving` and `open_inference`
-translate the two protocols, `app` answers requests, `middleware` guards and logs them, `server` runs
-it on a port.
+translate the two protocols, `app` answers requests, `middleware` guards and logs them, `server`
+runs it on a port.
 """

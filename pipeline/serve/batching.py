@@ -1,5 +1,6 @@
 """Requests share calls of a model: those that wait for the same function run together."""
 
+import logging
 import threading
 import time
 from collections import deque
@@ -7,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from math import ceil
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from pipeline.serve.versions import Version
 
 MAX_WAITING = 128  # requests
 WAIT_SECONDS = 0.002  # of the first request for others to join it
+LOG = logging.getLogger("iadb.access.batches")
 
 
 @dataclass(eq=False)
@@ -30,7 +33,8 @@ class Job:
 
     Attributes:
         answer: receives the outputs by name, or an error.
-        rows, steps: of the request.
+        rows: images of the request.
+        steps: of the model's own solver, which cost as much as those of the request.
         capacity: rows that one call with its solver steps may have.
 
     Raises:
@@ -50,7 +54,8 @@ class Job:
         if self.rows > self.capacity:
             raise RequestError(
                 f"{self.rows} images in {self.steps} steps: one request may ask for at most "
-                f"{self.capacity} images in as many steps (sample.limits of the model)"
+                f"{self.capacity} images in as many steps (sample.limits of the model, in steps "
+                "of its own solver)"
             )
 
     @property
@@ -63,12 +68,13 @@ class Job:
         return (
             self.version is other.version
             and self.signature.name == other.signature.name
-            and all(
-                np.array_equal(array, other.inputs[name])
-                for name, array in self.inputs.items()
-                if not array.ndim
-            )
+            and self._settings == other._settings
         )
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """The inputs that apply to all rows."""
+        return {name: array.item() for name, array in self.inputs.items() if not array.ndim}
 
 
 class Batcher:
@@ -143,7 +149,10 @@ class Batcher:
             seconds = time.monotonic() - started
             self._seconds_per_work += 0.2 * (seconds / self._running - self._seconds_per_work)
             self._running = 0
-            self._observe(batch, seconds)
+            try:
+                self._observe(batch, seconds)
+            except Exception:  # whatever it is, requests are answered without it
+                LOG.exception("a call of the model was not observed")
             del batch  # it holds a version
 
     def _take(self) -> list[Job]:

@@ -122,11 +122,11 @@ def parse(body: bytes, header_length: str | None, version: Version) -> Request:
     signature = version.signature(content.parameters.signature_name)
     arrays, rest = {}, memoryview(body)[length:]
     for each in content.inputs:
-        spec = signature.inputs.get(each.name)
+        spec = signature.takes.get(each.name)
         if spec is None or each.name in arrays:
             raise RequestError(
                 f"input {each.name[:80]}: {'given twice' if spec else 'unknown'}; "
-                f"{signature.name} takes {list_some(sorted(signature.inputs))}"
+                f"{signature.name} takes {list_some(sorted(signature.takes))}"
             )
         if each.datatype != DATATYPES[spec.dtype]:
             raise RequestError(

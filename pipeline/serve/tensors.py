@@ -1,13 +1,16 @@
 """The inputs and outputs of a signature, and the arrays that requests give for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.serve.errors import RequestError
 from trainer.common.text import list_some, printable, shorten
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 BYTES = np.dtype(object)  # of strings, whose elements are bytes
 
@@ -53,6 +56,12 @@ class TensorSpec:
             raise RequestError(f"{self.name}: expected strings")
         return self._cast(array)
 
+    def tensor(self, array: np.ndarray) -> "tf.Tensor":
+        """The constant of an array that fits."""
+        import tensorflow as tf
+
+        return tf.constant(array, tf.string if self.dtype == BYTES else self.dtype)
+
     def _cast(self, array: np.ndarray) -> np.ndarray:
         wanted = "a number" if self.dtype.kind == "f" else "a whole number"
         kinds = "iuf" if self.dtype.kind == "f" else "iu"
@@ -75,11 +84,18 @@ class Signature:
     Attributes:
         name: of the signature.
         inputs, outputs: its tensors by name.
+        optional: further inputs, which a request may leave out.
     """
 
     name: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+    optional: Mapping[str, TensorSpec] = field(default_factory=dict)
+
+    @property
+    def takes(self) -> Mapping[str, TensorSpec]:
+        """All inputs by name."""
+        return {**self.inputs, **self.optional}
 
     def check(self, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the inputs of a request as the model takes them.
@@ -88,15 +104,15 @@ class Signature:
             RequestError: they are not those of the signature.
         """
         for problem, names in {
-            "unknown": given.keys() - self.inputs.keys(),
+            "unknown": given.keys() - self.takes.keys(),
             "missing": self.inputs.keys() - given.keys(),
         }.items():
             if names:
                 raise RequestError(
                     f"{problem} input {list_some(sorted(map(shorten, names)))}; {self.name} takes "
-                    f"{list_some(sorted(self.inputs))}"
+                    f"{list_some(sorted(self.takes))}"
                 )
-        arrays = {name: spec.check(given[name]) for name, spec in self.inputs.items()}
+        arrays = {name: self.takes[name].check(array) for name, array in given.items()}
         rows = {name: len(array) for name, array in arrays.items() if array.ndim}
         if len({*rows.values()}) > 1:
             counts = ", ".join(f"{count} of {name}" for name, count in rows.items())

@@ -124,8 +124,8 @@ def _columns(rows: Any, signature: Signature) -> Any:
     names = rows[0].keys()
     if any(not isinstance(row, dict) or row.keys() != names for row in rows):
         raise RequestError('"instances": expected the same inputs in every row')
-    for name in names & signature.inputs.keys():
-        if not signature.inputs[name].shape:
+    for name in names & signature.takes.keys():
+        if not signature.takes[name].shape:
             raise RequestError(f'{name} has no rows: use the columnar format, "inputs"')
     return {name: [row[name] for row in rows] for name in names}
 

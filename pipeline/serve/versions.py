@@ -1,11 +1,13 @@
 """A version of the model, loaded and warmed up."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from pipeline.registry.serving import read_metadata
 from pipeline.serve.errors import RequestError
@@ -13,16 +15,20 @@ from pipeline.serve.tensors import BYTES, Signature, TensorSpec
 from trainer.common.text import shorten
 from trainer.limit_options import LimitOptions
 from trainer.names import WARM_UP
+from trainer.options import SampleOptions
 from trainer.serving.model_error import reason
+from trainer.source.options import Source
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from pipeline.serve.solving import Solving
+
 DEFAULT_SIGNATURE = "serving_default"
 NETWORK = "deblend"  # signature of the network alone, which every model has
+READ_SOURCE = "read_source"  # of models that translate: what they see of files; not exported
 NB_STEP = "nb_step"  # input with the solver steps
 WARM_UP_STEPS = 2
-# In TensorFlow's messages: the node, and the checks of trainer/serving, with the value at fault.
 
 
 class Version:
@@ -38,8 +44,10 @@ class Version:
         folder, number: as given.
         metadata: of assets.extra/iadb.json.
         limits: what one request may ask for.
+        source: how a model that translates uses its sources; None for one that draws from noise.
         signatures: by name.
-        definitions: the same as TensorFlow's SignatureDef.
+        definitions: those that are exported, as TensorFlow's SignatureDef.
+        solving: of requests that choose how; None for a model that does not say how it samples.
 
     Raises:
         Exception: TensorFlow cannot load it, or it fails a warm-up request; of many types.
@@ -54,6 +62,8 @@ class Version:
         self.number = number
         self.metadata: dict[str, Any] = read_metadata(folder)
         self.limits = LimitOptions.model_validate(self.metadata["limits"])
+        source = self.metadata.get("source")
+        self.source = source and Source.model_validate(source)
         self._model = tf.saved_model.load(str(folder))
         stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
         self.definitions: dict[str, Message] = {
@@ -65,12 +75,27 @@ class Version:
             name: Signature(name, _specs(definition.inputs), _specs(definition.outputs))
             for name, definition in self.definitions.items()
         }
+        self._functions: dict[str, Callable[..., dict[str, tf.Tensor]]] = {
+            name: self._model.signatures[name] for name in self.definitions
+        }
+        self.solving = self._solving()
+        if self.solving:
+            for name, each in self.signatures.items():
+                if NB_STEP in each.inputs:
+                    self.signatures[name] = replace(each, optional=self.solving.inputs)
+        if self.source:
+            self._add_read_source(self.source)
         self._warm_up()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C) of an image."""
         return self.signatures[NETWORK].outputs["difference"].shape[1:]
+
+    @property
+    def source_shape(self) -> tuple[int, int, int]:
+        """(H, W, S) of a source; only of a model that translates."""
+        return self.signatures[READ_SOURCE].outputs["source"].shape[1:]
 
     def signature(self, name: str) -> Signature:
         """The signature of a name.
@@ -83,7 +108,13 @@ class Version:
         return self.signatures[name]
 
     def steps(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> int:
-        """The solver steps of a request, as far as they are known before it runs."""
+        """The solver steps that a request costs, as far as they are known before it runs.
+
+        Raises:
+            RequestError: it chooses a solver or guidance that does not exist.
+        """
+        if NB_STEP in inputs and self.solving:
+            return self.solving.own_steps(int(inputs[NB_STEP]), self.solving.choice(inputs))
         if NB_STEP in inputs:
             return int(inputs[NB_STEP])
         return self.metadata[NB_STEP] if signature.name == DEFAULT_SIGNATURE else 1
@@ -91,7 +122,7 @@ class Version:
     def most_rows(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> int:
         """How many rows one call with these solver steps may have; 0 if they are too many."""
         if NB_STEP in inputs:
-            return self.limits.images_of(max(int(inputs[NB_STEP]), 1))
+            return self.limits.images_of(max(self.steps(signature, inputs), 1))
         return self.limits.images
 
     def call(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -102,20 +133,50 @@ class Version:
         """
         import tensorflow as tf
 
-        specs = self.signatures[signature].inputs
-        tensors = {
-            name: tf.constant(array, tf.string if specs[name].dtype == BYTES else specs[name].dtype)
-            for name, array in inputs.items()
-        }
+        solving, specs = self.solving, self.signatures[signature].inputs
         try:
-            outputs = self._model.signatures[signature](**tensors)
+            if solving and (choice := solving.choice(inputs)) != solving.own:
+                return solving.call(signature, inputs, choice)
+            tensors = {name: spec.tensor(inputs[name]) for name, spec in specs.items()}
+            outputs = self._functions[signature](**tensors)
         except tf.errors.InvalidArgumentError as error:
             raise RequestError(reason(error.message)) from None
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
+    def _solving(self) -> "Solving | None":
+        from pipeline.serve.solving import Solving
+
+        try:
+            sample = SampleOptions.model_validate(self.metadata["config"]["sample"])
+        except (KeyError, TypeError, ValidationError):  # of an earlier version
+            return None
+        network = self.signatures[NETWORK]
+        return Solving(sample, network, self._functions[NETWORK], self.source)
+
+    def _add_read_source(self, source: Source) -> None:
+        import tensorflow as tf
+
+        from trainer.serving.request_images import read_sources
+
+        shape = self.image_shape
+
+        files = tf.TensorSpec([None], tf.string, "image_bytes")
+
+        @tf.function(input_signature=[files], autograph=False)
+        def read(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"source": read_sources(image_bytes, shape, source)}
+
+        sides = (None, *shape[:2], source.channels(shape[2]))
+        self._functions[READ_SOURCE] = read
+        self.signatures[READ_SOURCE] = Signature(
+            READ_SOURCE,
+            {"image_bytes": TensorSpec("image_bytes", BYTES, (None,))},
+            {"source": TensorSpec("source", np.dtype(np.uint8), sides)},
+        )
+
     def _warm_up(self) -> None:
-        """Calls every signature: the first call optimizes its graph, which takes seconds."""
-        requests = {name: _smallest(each) for name, each in self.signatures.items()}
+        """Calls what is exported: the first call optimizes a graph, which takes seconds."""
+        requests = {name: _smallest(self.signatures[name]) for name in self.definitions}
         for name, inputs in (requests | _stored_requests(self.folder / WARM_UP)).items():
             self.call(name, inputs)
 

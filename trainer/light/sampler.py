@@ -119,6 +119,11 @@ def _load(file: Path) -> tuple[Any, dict[str, Any]]:
     return session, about
 
 
+def to_float(pixels: np.ndarray) -> np.ndarray:
+    """Converts uint8 [...] to float32 in [-1, 1]."""
+    return (pixels / HALF_RANGE - 1).astype(np.float32)
+
+
 def to_uint8(x: np.ndarray) -> np.ndarray:
     """Converts float [...] in about [-1, 1] to uint8."""
     return np.round((np.clip(x, -1, 1) + 1) * HALF_RANGE).astype(np.uint8)

@@ -98,6 +98,20 @@ def test_a_call_has_as_many_rows_as_the_model_takes(batcher, version):
     assert version.calls == [[0], [0, 1, 2, 3, 4, 9], [0, 1, 2, 3]]
 
 
+def test_a_call_that_cannot_be_observed_is_answered_and_others_follow(version, caplog):
+    def fail(jobs, seconds):
+        raise ZeroDivisionError("of all things")
+
+    batcher = Batcher(fail)
+    batcher.start()
+    version.go.set()
+    for _ in range(2):
+        batcher.submit(each := job(version, 1))
+        assert images(each) == [2]
+    batcher.stop()
+    assert caplog.text.count("ZeroDivisionError: of all things") == 2
+
+
 def test_a_request_at_fault_fails_alone(batcher, version):
     jobs = [job(version, 0), job(version, 1), job(version, -1), job(version, 2)]
     submit(batcher, *jobs)

@@ -1,0 +1,203 @@
+"""Requests that choose solver and guidance, against models that were exported with them."""
+
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tritonclient import http as triton
+
+from pipeline.serve.errors import RequestError
+from pipeline.serve.versions import Version
+from tests.exported_models import write_sampler, write_translator
+from trainer.names import METADATA
+from trainer.source.options import Source
+
+PREDICT = "/v1/models/iadb:predict"
+HEUN = {"solver": np.array(b"heun", object), "guidance": np.array(2.5)}
+STEPS = np.array(5, np.int32)
+RNG = np.random.default_rng(0)
+X0 = RNG.normal(size=(3, 8, 8, 1)).astype(np.float32)
+IMAGE = RNG.integers(0, 256, (3, 8, 8, 1), np.uint8)
+SEED = np.array([4, 5, 6])
+
+
+def strings(*values):
+    return np.array(values, object)
+
+
+LABEL = strings(b"3", b"", b"7")
+
+
+@pytest.fixture(scope="module")
+def version(conditional_sampler):
+    """A model with Euler's method and no guidance."""
+    return Version(conditional_sampler, 1)
+
+
+@pytest.fixture(scope="module")
+def guided(shared):
+    """The same network with what HEUN chooses."""
+    return Version(
+        shared(
+            "served-guided",
+            lambda folder: write_sampler(folder, labels=["3", "7"], solver="heun", guidance=2.5),
+        ),
+        1,
+    )
+
+
+def assert_close(found, expected):
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+        tolerance = 1 if array.dtype == np.uint8 else 1e-5
+        difference = found[name].astype(np.float64) - array
+        assert np.max(np.abs(difference), initial=0) <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("signature", "inputs"),
+    [
+        ("generate", {"seed": SEED}),
+        ("trajectory", {"seed": SEED}),
+        ("transport", {"x0": X0}),
+        ("invert", {"image": IMAGE}),
+    ],
+)
+def test_a_choice_gives_what_a_model_exported_with_it_gives(version, guided, signature, inputs):
+    inputs = {**inputs, "nb_step": STEPS, "label": LABEL}
+    chosen = version.call(signature, {**inputs, **HEUN})
+    assert_close(chosen, guided.call(signature, inputs))
+    own = version.call(signature, inputs)
+    assert any(np.any(chosen[name] != own[name]) for name in own)
+
+
+def test_the_models_own_choice_is_called_in_its_graph(version, monkeypatch):
+    monkeypatch.setattr(version.solving, "call", None)
+    inputs = {"seed": SEED, "nb_step": STEPS, "label": LABEL}
+    own = {"solver": np.array(b"euler", object), "guidance": np.array(1.0)}
+    assert_close(version.call("generate", {**inputs, **own}), version.call("generate", inputs))
+
+
+def test_no_images_are_chosen_too(version):
+    inputs = {"seed": SEED[:0], "nb_step": STEPS, "label": LABEL[:0], **HEUN}
+    assert version.call("generate", inputs)["image"].shape == (0, 8, 8, 1)
+
+
+def test_rest_takes_a_choice(conditional, guided):
+    inputs = {"seed": SEED.tolist(), "nb_step": 5, "label": ["3", "", "7"]}
+    body = {"inputs": {**inputs, "solver": "heun", "guidance": 2.5}, "signature_name": "generate"}
+    status, _, answer = conditional.ask(PREDICT, body)
+    assert status == 200, answer
+    expected = guided.call("generate", {"seed": SEED, "nb_step": STEPS, "label": LABEL})["image"]
+    assert np.max(np.abs(np.array(answer["outputs"]) - expected.astype(int))) <= 1
+
+
+def test_the_open_inference_protocol_takes_a_choice(conditional, guided):
+    given = {
+        "seed": ("INT64", SEED),
+        "nb_step": ("INT32", STEPS[None]),
+        "label": ("BYTES", LABEL),
+        "solver": ("BYTES", strings(b"heun")),
+        "guidance": ("FP64", np.array([2.5])),
+    }
+    tensors = []
+    for name, (datatype, array) in given.items():
+        tensors.append(triton.InferInput(name, array.shape, datatype))
+        tensors[-1].set_data_from_numpy(array)
+    with triton.InferenceServerClient(f"127.0.0.1:{conditional.port}") as client:
+        answer = client.infer("iadb", tensors, parameters={"signature_name": "generate"})
+    expected = guided.call("generate", {"seed": SEED, "nb_step": STEPS, "label": LABEL})["image"]
+    assert np.max(np.abs(answer.as_numpy("image").astype(int) - expected)) <= 1
+
+
+def test_the_limits_count_network_evaluations(version, conditional):
+    signature = version.signatures["generate"]
+    for choice, cost in (({}, 1), ({"solver": np.array(b"rk4", object)}, 4), (HEUN, 4)):
+        inputs = {"nb_step": np.array(100, np.int32), **choice}
+        assert version.steps(signature, inputs) == 100 * cost
+        assert version.most_rows(signature, inputs) == min(16_384 // (100 * cost), 256)
+    body = {"seed": [0] * 60, "label": [""] * 60, "nb_step": 100, "solver": "heun", "guidance": 2}
+    answer = conditional.ask(PREDICT, {"signature_name": "generate", "inputs": body})
+    assert answer[0] == 400
+    assert "60 images in 400 steps: one request may ask for at most 40 images" in answer[2]["error"]
+
+
+def test_a_cheaper_solver_gets_no_more_steps(guided):
+    inputs = {"nb_step": STEPS, "solver": np.array(b"euler", object), "guidance": np.array(1.0)}
+    assert guided.steps(guided.signatures["generate"], inputs) == 5
+
+
+@pytest.mark.parametrize(
+    ("choice", "text"),
+    [
+        (
+            {"solver": "nope\n<b>"},
+            "solver: expected euler, midpoint, heun, rk4, bosh3, dopri5; ",
+        ),
+        ({"solver": 5}, "solver: expected strings"),
+        ({"solver": ["heun", "rk4"]}, "solver: expected shape [], got [2]"),
+        ({"guidance": -1}, "guidance: expected a number of at least 0; got -1.0"),
+        ({"guidance": 1e999}, "guidance: expected a number of at least 0; got inf"),
+        ({"guidance": "2"}, "guidance: expected a number"),
+        ({"solver": "heun", "nb_step": 0}, "nb_step must be at least 1"),
+        ({"solver": "heun", "label": ["8"]}, "3, 7"),
+        ({"solver": "heun", "label": ["3", "7"]}, "as many rows"),
+    ],
+)
+def test_a_wrong_choice_is_explained_in_one_line(conditional, choice, text):
+    inputs = {"seed": [5], "nb_step": 3, "label": ["3"], **choice}
+    body = {"signature_name": "generate", "inputs": inputs}
+    status, _, answer = conditional.ask(PREDICT, body)
+    assert status == 400
+    assert text in answer["error"]
+    assert "\n" not in answer["error"]
+
+
+def test_without_classes_there_is_no_guidance(server):
+    inputs = {"seed": [5], "nb_step": 3, "guidance": 2}
+    body = {"signature_name": "generate", "inputs": inputs}
+    assert server.ask(PREDICT, body)[2]["error"] == (
+        "unknown input guidance; generate takes nb_step, seed, solver"
+    )
+
+
+def test_a_model_that_does_not_say_how_it_samples_is_served_without_a_choice(tmp_path, sampler):
+    shutil.copytree(sampler, tmp_path / "1")
+    about = json.loads((tmp_path / "1" / METADATA).read_text())
+    (tmp_path / "1" / METADATA).write_text(json.dumps({**about, "config": {}}))
+    version = Version(tmp_path / "1", 1)
+    inputs = {"seed": SEED, "nb_step": STEPS}
+    assert version.call("generate", version.signatures["generate"].check(inputs))
+    with pytest.raises(RequestError, match="unknown input solver"):
+        version.signatures["generate"].check({**inputs, "solver": HEUN["solver"]})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Source(degrade="mask box"),
+        Source(degrade="gray", use="map", noise=0.2),
+    ],
+    ids=["condition", "map"],
+)
+def test_a_model_that_translates_takes_a_choice_and_reads_sources(tmp_path, source):
+    write_translator(tmp_path / "euler", source, (8, 8, 3))
+    write_translator(tmp_path / "rk4", source, (8, 8, 3), solver="rk4")
+    euler, rk4 = (Version(tmp_path / name, 1) for name in ("euler", "rk4"))
+    file = io.BytesIO()
+    Image.fromarray(RNG.integers(0, 200, (9, 12, 4), np.uint8)).save(file, "PNG")
+    files = {"image_bytes": strings(file.getvalue())}
+    read = euler.call("read_source", files)["source"]
+    assert read.shape == (1, *euler.source_shape)
+    inputs = {"source": read, "seed": SEED[:1], "nb_step": np.array(3, np.int32)}
+    (served,) = euler.call("serving_default", {**files, "seed": SEED[:1]})["image_bytes"]
+    translated = euler.call("translate", inputs)["image"][0]
+    np.testing.assert_array_equal(tf.io.decode_png(served), translated)
+    for signature in ("translate", "trajectory"):
+        chosen = euler.call(signature, {**inputs, "solver": np.array(b"rk4", object)})
+        assert_close(chosen, rk4.call(signature, inputs))
