@@ -10,6 +10,7 @@ from pipeline.serve.versions import DEFAULT_SIGNATURE, Version
 from pipeline.workspace import Workspace
 from trainer.common import xmp
 from trainer.common.text import printable
+from trainer.ode.tableaus import TABLEAUS
 
 MAX_LABELS = 2_000
 
@@ -24,10 +25,12 @@ class About(BaseModel):
         shape: height, width and channels of an image.
         labels: classes that may be asked for; empty for an unconditional model.
         source: how a model that translates uses its sources; None for one that draws from noise.
+        source_shape: height, width and channels of a source; None without.
         inputs: of `serving_default`.
         signatures: names of all.
         nb_step: solver steps by default.
-        solver, grid, guidance: how the model draws.
+        solver, grid, guidance: how the model draws by itself.
+        solvers: those that a request may choose; none of a model that does not say how it draws.
         images, most_steps, states: limits of a request.
         mark: in base64, the chunk of a PNG file that says that this model made it.
         verdict: of the gate, or what was decided since; None if it is not known.
@@ -43,12 +46,14 @@ class About(BaseModel):
     shape: list[int]
     labels: list[str]
     source: dict[str, Any] | None
+    source_shape: list[int] | None
     inputs: list[str]
     signatures: list[str]
     nb_step: int
     solver: str
     grid: str
     guidance: float
+    solvers: list[str]
     images: int
     most_steps: int
     states: int
@@ -77,12 +82,14 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         shape=list(version.image_shape),
         labels=metadata.get("labels", [])[:MAX_LABELS],
         source=metadata.get("source"),
+        source_shape=list(version.source_shape) if version.source else None,
         inputs=list(version.signatures[DEFAULT_SIGNATURE].inputs),
         signatures=sorted(version.signatures),
         nb_step=metadata["nb_step"],
         solver=sample.get("solver", "unknown"),
         grid=sample.get("grid", "unknown"),
         guidance=sample.get("guidance", 1.0),
+        solvers=list(TABLEAUS) if version.solving else [],
         images=version.limits.images,
         most_steps=version.limits.nb_step,
         states=version.limits.states,

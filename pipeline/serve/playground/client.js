@@ -35,20 +35,16 @@ export async function ask(path, options = {}) {
 }
 
 export const int64 = (name, values) => ({ name, datatype: "INT64", shape: [values.length], data: values });
-export const steps = value => ({ name: "nb_step", datatype: "INT32", shape: [], data: [value] });
+export const scalar = (name, datatype, value) => ({ name, datatype, shape: [], data: [value] });
 export const strings = (name, values) => ({ name, datatype: "BYTES", shape: [values.length], data: values });
 export const tensor = (name, datatype, shape, values) =>
   ({ name, datatype, shape, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) });
 
-// The same file, once for each row.
-export function files(name, file, count) {
-  const bytes = new Uint8Array(count * (4 + file.length));
-  for (let row = 0; row < count; row++) {
-    const start = row * (4 + file.length);
-    new DataView(bytes.buffer).setUint32(start, file.length, true);
-    bytes.set(file, start + 4);
-  }
-  return { name, datatype: "BYTES", shape: [count], bytes };
+export function file(name, content) {
+  const bytes = new Uint8Array(4 + content.length);
+  new DataView(bytes.buffer).setUint32(0, content.length, true);
+  bytes.set(content, 4);
+  return { name, datatype: "BYTES", shape: [1], bytes };
 }
 
 // Calls a signature; returns its one output as { values, shape, version }.
@@ -65,18 +61,6 @@ export async function infer(model, signature, inputs) {
   const length = Number(answer.headers.get(LENGTH));
   const about = JSON.parse(new TextDecoder().decode(content.slice(0, length)));
   const [{ datatype, shape }] = about.outputs;
-  const rest = content.slice(length);
-  const values = datatype === "BYTES" ? split(rest) : new ARRAYS[datatype](rest);
+  const values = new ARRAYS[datatype](content.slice(length));
   return { values, shape, version: Number(about.model_version) };
-}
-
-function split(content) {
-  const view = new DataView(content);
-  const found = [];
-  for (let start = 0; start < content.byteLength;) {
-    const end = start + 4 + view.getUint32(start, true);
-    found.push(new Uint8Array(content, start + 4, end - start - 4));
-    start = end;
-  }
-  return found;
 }

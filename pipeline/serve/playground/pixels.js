@@ -1,6 +1,7 @@
 // Images as arrays of the model, [height, width, channels], on canvases and in files.
 
 const HEADER = 33; // bytes of a PNG before its second chunk
+const KEPT = 60_000; // milliseconds that a file is kept for a browser which asks where to save it
 
 // A canvas with an image of uint8 values.
 export function paint(values, [height, width, channels]) {
@@ -23,6 +24,13 @@ export function paint(values, [height, width, channels]) {
 export function rows(values, count) {
   const size = values.length / count;
   return Array.from({ length: count }, (_, row) => values.subarray(row * size, (row + 1) * size));
+}
+
+// Arrays of equal lengths as the rows of one.
+export function stack(arrays) {
+  const whole = new arrays[0].constructor(arrays.length * arrays[0].length);
+  arrays.forEach((each, row) => whole.set(each, row * each.length));
+  return whole;
 }
 
 // Floats, -1 to 1, as uint8.
@@ -90,5 +98,5 @@ export async function save(canvases, name, mark) {
   link.href = URL.createObjectURL(new Blob([blob.slice(0, HEADER), chunk, blob.slice(HEADER)]));
   link.download = name;
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
 }

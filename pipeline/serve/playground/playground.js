@@ -1,7 +1,7 @@
 // The page: reads its controls, asks for images and shows them. Names are text, never markup.
 
-import { ask, files, hasToken, infer, int64, setToken, steps, strings, tensor } from "./client.js";
-import { paint, readPicture, rows, save, slerp, toUint8 } from "./pixels.js";
+import { ask, file, hasToken, infer, int64, scalar, setToken, strings, tensor } from "./client.js";
+import { paint, readPicture, rows, save, slerp, stack, toUint8 } from "./pixels.js";
 
 const FRAMES = 9; // of a walk
 const CLASS_LENGTH = 60; // characters of a class that are shown
@@ -16,12 +16,16 @@ const make = (tag, text = "", properties = {}) =>
   Object.assign(document.createElement(tag), { textContent: text, ...properties });
 const short = text => (text.length > CLASS_LENGTH ? `${text.slice(0, CLASS_LENGTH - 1)}…` : text);
 const number = id => {
-  const { valueAsNumber: value, min, max } = $(id);
-  if (Number.isSafeInteger(value) && !(min && value < min) && !(max && value > max)) return value;
+  const { valueAsNumber: value, min, max, step } = $(id);
+  const whole = step !== "any";
+  const fits = whole ? Number.isSafeInteger(value) : Number.isFinite(value);
+  if (fits && !(min && value < min) && !(max && value > max)) return value;
   const name = $(id).closest("label").firstChild.textContent.trim();
-  const limits = max ? `, ${min} to ${max}` : "";
-  throw new Error(`${name}: expected a whole number${limits}.`);
+  const limits = max ? `, ${min} to ${max}` : min ? `, at least ${min}` : "";
+  throw new Error(`${name}: expected a ${whole ? "whole " : ""}number${limits}.`);
 };
+const seeded = () => about.inputs.includes("seed");
+const guided = () => about.solvers.length > 0 && about.labels.length > 0;
 const labels = count => (about.labels.length ? [strings("label", Array(count).fill($("label").value))] : []);
 const range = (start, count) => Array.from({ length: count }, (_, i) => start + i);
 
@@ -77,54 +81,65 @@ async function describe() {
 // Shows the controls that the model has.
 function offer() {
   const translates = about.source !== null;
-  const seeded = about.inputs.includes("seed");
   $("picture-field").hidden = !translates;
-  $("steps-field").hidden = translates; // files are translated in the model's own steps
-  $("seed").closest("label").hidden = $("surprise").hidden = !seeded;
-  $("count").closest("label").hidden = !seeded;
+  $("seed").closest("label").hidden = $("surprise").hidden = !seeded();
+  $("count").closest("label").hidden = !seeded();
   $("go").textContent = translates ? "Translate" : "Draw";
   $("count").max = about.images;
   $("steps").max = about.most_steps;
   if (!$("steps").value) $("steps").value = about.nb_step;
   if (translates && $("count").value === "16") $("count").value = 4;
+  $("solver-field").hidden = !about.solvers.length;
+  fill("solver", about.solvers.map(name => make("option", name)), about.solver);
+  $("guidance-field").hidden = !guided();
+  if (!$("guidance").value) $("guidance").value = about.guidance;
   $("label-field").hidden = !about.labels.length;
-  const kept = $("label").value;
   const any = make("option", "any", { value: "" });
-  $("label").replaceChildren(any, ...about.labels.map(name => make("option", short(name), { value: name })));
-  $("label").value = about.labels.includes(kept) ? kept : "";
+  fill("label", [any, ...about.labels.map(name => make("option", short(name), { value: name }))], "");
   for (const id of ["about", "draw"]) $(id).hidden = false;
   for (const id of ["walk", "own", "walk-from", "walk-to"]) $(id).hidden = translates;
 }
 
+// Replaces the options of a list, and keeps what is selected if it is still there.
+function fill(id, options, fallback) {
+  const kept = $(id).value;
+  $(id).replaceChildren(...options);
+  $(id).value = options.some(each => each.value === kept) ? kept : fallback;
+}
+
+// The steps, and the solver and guidance where others are chosen than the model's own.
+function solving(nbStep = number("steps")) {
+  const inputs = [scalar("nb_step", "INT32", nbStep)];
+  const solver = $("solver").value;
+  if (about.solvers.length && solver !== about.solver) inputs.push(strings("solver", [solver]));
+  if (guided() && number("guidance") !== about.guidance) inputs.push(scalar("guidance", "FP64", number("guidance")));
+  return inputs;
+}
+
+// What images begin with: the source, for a model that translates, seeds and classes.
+const beginning = (seeds, source) => [
+  ...(source ? [tensor("source", "UINT8", [seeds.length, ...about.source_shape], stack(seeds.map(() => source)))] : []),
+  ...(seeded() ? [int64("seed", seeds)] : []),
+  ...labels(seeds.length),
+];
+
 async function draw() {
-  const seed = number("seed"), count = number("count"), nbStep = number("steps");
-  const seeds = range(seed, count);
-  const inputs = [int64("seed", seeds), steps(nbStep), ...labels(count)];
-  const { values } = await call("generate", inputs);
-  show(rows(values, count), seeds, i => act("Following the path …", () => enlarge(seeds[i])));
-  await enlarge(seed);
+  const source = about.source ? await readSource() : null;
+  const seeds = range(seeded() ? number("seed") : 0, seeded() ? number("count") : 1);
+  const { values } = await call(source ? "translate" : "generate", [...beginning(seeds, source), ...solving()]);
+  show(rows(values, seeds.length), seeds, seed => act("Following the path …", () => enlarge(seed, source)));
+  await enlarge(seeds[0], source);
 }
 
-async function translate() {
-  const file = $("picture").files[0];
-  if (!file) throw new Error("Choose a picture first.");
-  const seeded = about.inputs.includes("seed");
-  const count = seeded ? number("count") : 1;
-  const seeds = range(seeded ? number("seed") : 0, count);
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  const inputs = [files("image_bytes", bytes, count), ...(seeded ? [int64("seed", seeds)] : []), ...labels(count)];
-  const { values } = await call("serving_default", inputs);
-  const pictures = values.map(png => new File([png], "result.png", { type: "image/png" }));
-  const images = await Promise.all(pictures.map(each => readPicture(each, about.shape)));
-  const select = i => {
-    player($("large"), [images[i]], () => (seeded ? `answer of seed ${seeds[i]}` : "the answer"), `translated-${seeds[i]}.png`);
-    press(seeds[i]);
-  };
-  show(images, seeds, select);
-  select(0);
+// What the model sees of the chosen picture.
+async function readSource() {
+  const picture = $("picture").files[0];
+  if (!picture) throw new Error("Choose a picture first.");
+  const content = new Uint8Array(await picture.arrayBuffer());
+  return (await call("read_source", [file("image_bytes", content)])).values;
 }
 
-// Shows images in the grid; a click on one selects it.
+// Shows images in the grid; a click on one selects its seed.
 function show(images, seeds, select) {
   drawn = images.map(each => paint(each, about.shape));
   $("grid").replaceChildren(...drawn.map((canvas, i) => {
@@ -132,7 +147,7 @@ function show(images, seeds, select) {
     button.dataset.seed = seeds[i];
     button.setAttribute("aria-label", `Seed ${seeds[i]}`);
     button.append(canvas);
-    button.addEventListener("click", () => select(i));
+    button.addEventListener("click", () => select(seeds[i]));
     return button;
   }));
   $("drawn").hidden = false;
@@ -142,15 +157,15 @@ function press(seed) {
   for (const each of $("grid").children) each.setAttribute("aria-pressed", String(Number(each.dataset.seed) === seed));
 }
 
-// Shows an image large, with its path from noise.
-async function enlarge(seed) {
+// Shows an image large, with its path from noise or from its source.
+async function enlarge(seed, source) {
   const nbStep = Math.min(number("steps"), about.states);
-  const { values, shape } = await call("trajectory", [int64("seed", [seed]), steps(nbStep), ...labels(1)]);
+  const { values, shape } = await call("trajectory", [...beginning([seed], source), ...solving(nbStep)]);
   const states = rows(values, shape[1]);
   chosen = seed;
-  $("large-title").textContent = `Seed ${seed}`;
+  $("large-title").textContent = seeded() ? `Seed ${seed}` : "Result";
   const text = state => `after ${state} of ${states.length - 1} steps`;
-  player($("large"), states, text, `seed-${seed}.png`, states.length - 1);
+  player($("large"), states, text, `${source ? "translated" : "seed"}-${seed}.png`, states.length - 1);
   press(seed);
 }
 
@@ -161,10 +176,8 @@ async function noise(seeds) {
 
 // The images of noises, each uint8.
 async function transport(noises) {
-  const values = new Float32Array(noises.length * noises[0].length);
-  noises.forEach((each, i) => values.set(each, i * each.length));
-  const x0 = tensor("x0", "FP32", [noises.length, ...about.shape], values);
-  const answer = await call("transport", [x0, steps(number("steps")), ...labels(noises.length)]);
+  const x0 = tensor("x0", "FP32", [noises.length, ...about.shape], stack(noises));
+  const answer = await call("transport", [x0, ...solving(), ...labels(noises.length)]);
   return rows(toUint8(answer.values), noises.length);
 }
 
@@ -184,7 +197,7 @@ async function invert() {
   const seed = number("mix");
   const picture = await readPicture(file, about.shape);
   const image = tensor("image", "UINT8", [1, ...about.shape], picture);
-  const { values: x0 } = await call("invert", [image, steps(number("steps")), ...labels(1)]);
+  const { values: x0 } = await call("invert", [image, ...solving(), ...labels(1)]);
   const [other] = await noise([seed]);
   const images = await transport(between(x0, other));
   const errors = picture.map((value, i) => Math.abs(value - images[0][i]));
@@ -231,7 +244,7 @@ function on(form, text, action) {
   });
 }
 
-on("draw", "Drawing …", () => (about.source ? translate() : draw()));
+on("draw", "Drawing …", draw);
 on("walk-form", "Walking …", walk);
 on("own-form", "Inverting …", invert);
 on("access", "Asking …", async () => {

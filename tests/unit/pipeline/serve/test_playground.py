@@ -27,6 +27,8 @@ GRAY = """(() => {{
 # Keeps what the page would save, in place of saving it.
 CATCH = """
 window.saved = [];
+window.revoked = [];
+URL.revokeObjectURL = url => window.revoked.push(url);
 URL.createObjectURL = blob => { window.blob = blob; return 'blob:kept'; };
 HTMLAnchorElement.prototype.click = function () { window.saved.push(this.download); };
 """
@@ -147,6 +149,36 @@ def test_seed_count_and_steps_choose_the_images(chromium, server, signatures):
     assert page.js("document.querySelector('#large input').max") == "5"
 
 
+def test_solver_and_guidance_choose_the_images(chromium, conditional):
+    page = Page(chromium, conditional)
+    page.set(seed=41, count=2, label="7", solver="heun", guidance="2.5")
+    page.press("#go")
+    assert page.problem() == ""
+    inputs = {
+        "seed": np.array([42]),
+        "nb_step": np.array(3, np.int32),
+        "label": np.array([b"7"], object),
+    }
+    version = conditional.live.current
+    own = version.call("generate", inputs)["image"][0]
+    inputs |= {"solver": np.array(b"heun", object), "guidance": np.array(2.5)}
+    expected = version.call("generate", inputs)["image"][0]
+    assert np.any(np.abs(own.astype(int) - expected) > 1)
+    assert_equal(page.gray("#grid button:nth-child(2) canvas"), expected, 1)
+    page.press("#grid button:nth-child(2)")
+    assert_equal(page.gray("#large canvas"), expected, 1)
+    page.js("document.getElementById('draw').noValidate = true")
+    page.set(guidance="-1")
+    page.press("#go")
+    assert page.problem() == "Guidance: expected a number, at least 0."
+
+
+def test_a_model_without_classes_has_no_guidance(chromium, server):
+    page = Page(chromium, server)
+    assert page.js("document.getElementById('guidance-field').hidden")
+    assert page.js("document.getElementById('solver').value") == "euler"
+
+
 def test_surprise_me_draws_another_seed(chromium, server):
     page = Page(chromium, server)
     page.press("#surprise")
@@ -211,6 +243,7 @@ def test_downloads_are_marked_png_files(chromium, server, signatures):
     with Image.open(io.BytesIO(base64.b64decode(page.js(SAVED)))) as file:
         assert "trainedAlgorithmicMedia" in file.info["XML:com.adobe.xmp"]
         assert_equal(np.array(file.convert("L"))[..., None], generate(signatures, 0), 1)
+    assert page.js("window.revoked") == []  # a browser may ask first where to save a file
     page.press("#save-grid")
     page.until("window.saved.length === 2")
     with Image.open(io.BytesIO(base64.b64decode(page.js(SAVED)))) as file:
@@ -232,16 +265,24 @@ def test_wrong_values_and_missing_pictures_are_explained(chromium, server):
     assert page.problem() == "Choose a picture first."
 
 
-def test_hostile_classes_are_text_and_choose_the_image(chromium, hostile):
-    page = Page(chromium, hostile)
-    options = page.js("[...document.getElementById('label').options].map(option => option.value)")
-    assert options == ["", *HOSTILE]
-    before = page.gray("#grid canvas")
-    page.set(label=HOSTILE[0])
-    page.press("#go")
-    assert page.problem() == ""
-    assert np.any(page.gray("#grid canvas") != before)
-    assert page.js("document.querySelectorAll('main img').length") == 0
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_hostile_classes_are_text_and_choose_the_image(chromium, hostile, width):
+    page = Page(chromium, hostile, width)
+    options = "[...document.getElementById('label').options]"
+    assert page.js(f"{options}.map(option => option.value)") == ["", *HOSTILE]
+    texts = [name if len(name) <= 60 else name[:59] + "…" for name in HOSTILE]
+    assert page.js(f"{options}.map(option => option.textContent)") == ["any", *texts]
+    page.set(count=1)
+    shown = [page.gray("#grid canvas")]
+    for label in HOSTILE:
+        page.set(label=label)
+        page.press("#go")
+        assert page.problem() == ""
+        shown.append(page.gray("#grid canvas"))
+        assert np.any(shown[-1] != shown[-2])
+    elements = "document.querySelectorAll('img, iframe, object, svg, body script, [onclick]')"
+    assert page.js(f"{elements}.length") == 0
+    assert page.js("document.documentElement.scrollWidth") <= width
     page.assert_quiet()
 
 
@@ -251,7 +292,7 @@ def test_a_model_that_translates_is_given_a_picture(chromium, translating, tmp_p
     colors = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     Image.fromarray(colors).save(picture)
     page = Page(chromium, server)
-    for absent in ("steps-field", "walk", "own", "walk-from"):
+    for absent in ("walk", "own", "walk-from"):
         assert page.js(f"document.getElementById('{absent}').hidden"), absent
     page.press("#go")
     assert page.problem() == "Choose a picture first."
@@ -260,14 +301,42 @@ def test_a_model_that_translates_is_given_a_picture(chromium, translating, tmp_p
     page.press("#go")
     assert page.problem() == ""
     page.press("#grid button:nth-child(2)")
-    assert page.text("#large output") == "answer of seed 6"
+    assert page.text("#large-title") == "Seed 6"
     model = tf.saved_model.load(str(folder)).signatures["serving_default"]
     files = tf.constant([picture.read_bytes()] * 2)
     answers = model(image_bytes=files, seed=tf.constant([5, 6], tf.int64))["image_bytes"]
-    assert_equal(page.gray("#large canvas"), tf.io.decode_png(answers[1]).numpy()[..., :1], 1)
+    answer = tf.io.decode_png(answers[1]).numpy()[..., :1]
+    assert_equal(page.gray("#grid button:nth-child(2) canvas"), answer, 1)
+    assert_equal(page.gray("#large canvas"), answer, 1)
     page.choose("#picture", __file__)
     page.press("#go")
     assert "neither a PNG nor a JPEG file" in page.problem()
+
+
+def test_a_slider_goes_from_a_source_to_its_result(chromium, tmp_path):
+    write_translator(tmp_path / "1", Source(degrade="gray", use="map"), (8, 8, 3))
+    picture = tmp_path / "picture.png"
+    colors = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    Image.fromarray(colors).save(picture)
+    with RunningServer(tmp_path) as server:
+        server.wait_for(1)
+        page = Page(chromium, server)
+        assert page.js("document.getElementById('seed').closest('label').hidden")
+        page.choose("#picture", picture)
+        page.set(steps=4, solver="midpoint")
+        page.press("#go")
+        assert page.problem() == ""
+        version = server.live.current
+        files = np.array([picture.read_bytes()], object)
+        source = version.call("read_source", {"image_bytes": files})["source"]
+        inputs = {"nb_step": np.array(4, np.int32), "solver": np.array(b"midpoint", object)}
+        states = version.call("trajectory", {"source": source, **inputs})["trajectory"][0]
+        assert_equal(page.gray("#large canvas"), states[4][..., :1], 1)
+        slider = "document.querySelector('#large .player input')"
+        page.js(f"{slider}.value = 0; {slider}.dispatchEvent(new Event('input'))")
+        assert_equal(page.gray("#large canvas"), source[0, ..., :1])
+        assert page.text("#large output") == "after 0 of 4 steps"
+        page.assert_quiet()
 
 
 def test_a_token_is_asked_for(chromium, versions):
@@ -290,6 +359,5 @@ def test_the_keys_reach_every_control(chromium, server):
                 "Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9
             )
         seen.add(page.js("document.activeElement.id || document.activeElement.textContent"))
-    assert {"seed", "surprise", "count", "steps", "Draw", "walk-from", "own-picture"} <= seen | {
-        page.text("#go") if "go" in seen else ""
-    }
+    keys = {"seed", "surprise", "count", "steps", "solver", "Draw", "walk-from", "own-picture"}
+    assert keys <= seen | {page.text("#go") if "go" in seen else ""}
