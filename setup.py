@@ -58,6 +58,7 @@ setup(
         "croniter>=7,<8",
         "imagehash>=4.3,<5",
         "jinja2>=3.1,<4",
+        "markdown-it-py>=4,<5",
         "markupsafe>=3,<4",
         "matplotlib>=3.10,<4",
         "numpy>=2,<3",

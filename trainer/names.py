@@ -7,3 +7,4 @@ WARM_UP = "assets.extra/tf_serving_warmup_requests"  # except this one, by its n
 NETWORK = "assets.extra/network.onnx"  # the network alone, as ONNX
 FINGERPRINT = "fingerprint.pb"  # by TensorFlow, with a random id for each SavedModel
 MODEL_CARD = "MODEL_CARD.md"  # in a pushed version
+CARD_SAMPLES = "samples.png"  # beside it, a grid

@@ -25,6 +25,7 @@ from pipeline.registry.history import RUN, Event, events
 from pipeline.registry.journal import Attempt, HeldSpan, Journal
 from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.workspace import Workspace
+from trainer.names import MODEL_CARD
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class TrainedModel:
         run: that trained it.
         dataset: that it was trained on.
         evaluation: the latest one of it.
+        card: in its newest version that has one; None without.
         configuration: values by key, such as train.batch_size.
     """
 
@@ -72,6 +74,7 @@ class TrainedModel:
     run: lineage.Run | None
     dataset: IngestedImages | None
     evaluation: Evaluation | None
+    card: Path | None
     configuration: Mapping[str, Any]
 
     @property
@@ -209,10 +212,17 @@ def _trained_models(
                 run=run,
                 dataset=datasets.get(model.examples),
                 evaluation=evaluations.get(model.number),
+                card=_card(model, workspace),
                 configuration=configurations[model.number],
             )
         )
     return found
+
+
+def _card(model: RegisteredModel, workspace: Workspace) -> Path | None:
+    files = WorkspaceFiles(workspace.folder)
+    cards = [workspace.serving / str(number) / MODEL_CARD for number in reversed(model.versions)]
+    return next(filter(files.has, cards), None)
 
 
 def _evaluation(artifact: mlmd.Artifact, workspace: Workspace) -> Evaluation:

@@ -21,12 +21,11 @@ from pipeline.registry.serving import NoModelError, read_metadata
 from pipeline.workspace import Workspace
 from trainer.common.files import atomic_write
 from trainer.common.text import first_line, printable
-from trainer.names import MODEL_CARD
+from trainer.names import CARD_SAMPLES, MODEL_CARD
 
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.-]*")  # of a license, as the hub lists them
 LISTED = 50  # kinds of images
-SAMPLES = "samples.png"
 
 
 class About(BaseModel):
@@ -147,7 +146,7 @@ def _write(trained: TrainedModel, version: Path) -> None:
     found = trained.evaluation
     samples = found.files.read(found.samples) if found and found.samples else None
     if samples:
-        with atomic_write(version / SAMPLES) as partial:
+        with atomic_write(version / CARD_SAMPLES) as partial:
             partial.write_bytes(samples)
     card = render(trained, about, has_samples=bool(samples))
     with atomic_write(version / MODEL_CARD) as partial:
