@@ -13,10 +13,10 @@ from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
-from tfx.dsl.io import fileio
 
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.shuffle.earlier import Known
+from components.image_example_gen.shuffle.files import open_file
 from components.image_example_gen.shuffle.rows import Outcome, read_outcomes
 
 _VALUES = attrgetter(*(field.name for field in fields(ImageFile)))
@@ -72,7 +72,7 @@ class Part:
 
     def members(self) -> list[Member]:
         """Reads the list of the images."""
-        with fileio.open(self.listing) as file:
+        with open_file(self.listing) as file:
             outcomes, members = json.load(file)
         outcomes = read_outcomes(outcomes)
         return [
@@ -115,14 +115,15 @@ def list_parts(
                     zip(
                         places.tolist(),
                         map(_to_values, images),
-                        [key.tobytes().hex() for key in keys[begin + places]],
+                        _to_hex(keys[begin + places]),
                         _taken(known, begin + places),
                         strict=True,
                     )
                 )
                 listing = os.path.join(partial, f"{len(parts):06}.json")
-                with fileio.open(listing, "w") as file:
-                    file.write(json.dumps([known.outcomes, members]))  # faster than json.dump
+                content = json.dumps([known.outcomes, members])  # faster than json.dump
+                with open_file(listing, "wb") as file:
+                    file.write(content.encode())
                 parts.append(Part(source, len(members), listing))
         begin += len(files)
     return parts
@@ -141,12 +142,13 @@ def _to_file(values: Sequence) -> ImageFile:
 def _taken(known: Known, places: np.ndarray) -> list[tuple | None]:
     """What is known of images that are known; otherwise nothing."""
     rows = known.rows[places]
-    return [
-        (row["sha256"].tobytes().hex(), row["look"].tobytes().hex(), *numbers) if found else None
-        for row, numbers, found in zip(
-            rows,
-            rows[["outcome", "file", "offset", "size"]].tolist(),
-            known.found[places].tolist(),
-            strict=True,
-        )
-    ]
+    numbers = (rows[name].tolist() for name in ("outcome", "file", "offset", "size"))
+    taken = zip(_to_hex(rows["sha256"]), _to_hex(rows["look"]), *numbers, strict=True)
+    return [each if found else None for each, found in zip(taken, known.found[places], strict=True)]
+
+
+def _to_hex(column: np.ndarray) -> list[str]:
+    """The bytes of each row, in hexadecimal."""
+    text = column.tobytes().hex()
+    width = len(text) // len(column)
+    return [text[begin : begin + width] for begin in range(0, len(text), width)]

@@ -8,14 +8,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
 import apache_beam as beam
 import tensorflow as tf
-from tfx.dsl.io import fileio
 
 from components.image_example_gen import names
 from components.image_example_gen.example import with_group
 from components.image_example_gen.near_duplicates.decided import Decided, read_decided
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.report import IN_HOLDOUT, LEFT_OUT
-from components.image_example_gen.shuffle.files import INDEX, INDEX_SUFFIX, complete_file
+from components.image_example_gen.shuffle.files import (
+    INDEX,
+    INDEX_SUFFIX,
+    complete_file,
+    open_file,
+)
 from components.image_example_gen.shuffle.rows import (
     NO_HASH,
     NO_LOOK,
@@ -225,7 +229,7 @@ def read_examples(
     """
     ordered = sorted((files.get(each[0].file, each[1]), each[0].offset, each) for each in rows)
     for name, in_file in itertools.groupby(ordered, lambda each: each[0]):
-        with fileio.open(os.path.join(partial, name), "rb") as file:
+        with open_file(os.path.join(partial, name)) as file:
             content = gunzip(file.read()) if is_gzip(name) else b""
             for _, offset, located in in_file:
                 size = located[0].size
