@@ -14,7 +14,7 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -34,7 +34,8 @@ from components.image_example_gen.storage.remote import (
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 )
-_LISTED = SUFFIXES.union(ARCHIVES)
+_IMAGES = tuple(SUFFIXES)
+_LISTED = (*_IMAGES, *ARCHIVES)
 NO_ENDING = "none"
 SHOWN_ENDINGS = 5
 QUICK_ROWS = 16  # at the beginning of a row group
@@ -228,8 +229,9 @@ def fingerprint(files: Iterable[ImageFile]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _ends(name: str, endings: Collection[str]) -> bool:
-    return os.path.splitext(name)[1].lower() in endings
+def _ends(name: str, endings: tuple[str, ...]) -> bool:
+    """Whether a name that does not begin with a dot has one of the endings."""
+    return name.lower().endswith(endings)
 
 
 def _entries(root: str, archive: ImageFile, others: Counter[str]) -> Iterator[ImageFile]:
@@ -237,7 +239,7 @@ def _entries(root: str, archive: ImageFile, others: Counter[str]) -> Iterator[Im
     for name, size, offset, label, problem in list_entries(join(root, archive.path)):
         if not name:
             yield replace(archive, problem=problem)
-        elif problem or _ends(name, SUFFIXES) or archive.path.lower().endswith(PARQUET):
+        elif problem or _ends(name, _IMAGES) or archive.path.lower().endswith(PARQUET):
             shown = printable_path(name)
             yield ImageFile(
                 f"{archive.path}/{shown}",
@@ -283,7 +285,7 @@ def _walk_remote(root: str, others: Counter[str], names_only: bool) -> Iterator[
         if _ends(path, ARCHIVES):
             found = stated or storage.stat(join(root, path))
             yield from _entries(root, ImageFile(path, *found), others)
-        elif not _ends(path, SUFFIXES):
+        elif not _ends(path, _IMAGES):
             others[_ending(path)] += 1
         elif stated or names_only:
             yield ImageFile(path, *(stated or ()))

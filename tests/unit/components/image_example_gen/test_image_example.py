@@ -5,7 +5,13 @@ import pytest
 import tensorflow as tf
 
 from components.image_example_gen.decode import DecodedImage
-from components.image_example_gen.example import is_taken, split_of, to_row
+from components.image_example_gen.example import (
+    image_example,
+    is_taken,
+    split_of,
+    to_row,
+    with_group,
+)
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource, Span
@@ -73,3 +79,17 @@ def test_label_and_group_depend_on_the_path_in_the_span():
         assert features["group"].bytes_list.value == [b"person3"]
         assert features["path"].bytes_list.value == [f"{folder}/{path}".encode()]
         assert features["span"].int64_list.value == [number]
+
+
+@pytest.mark.parametrize("group", ["f" * 64, "cats", "a" * 10, ""])
+@pytest.mark.parametrize("path", ["x.png", "\n\x05group\x12D\nB\n@" + "f" * 64])
+def test_an_example_with_another_group_differs_in_nothing_else(group, path):
+    def example(group):
+        made = image_example(pixels, "a" * 64, label="", path=path, group=group)
+        return made.SerializeToString(deterministic=True)
+
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    first = example("a" * 64)
+    assert with_group(first, "a" * 64) == first
+    assert with_group(first, group) == example(group)
+    assert with_group(example(group), group) == example(group)
