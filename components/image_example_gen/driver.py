@@ -9,11 +9,11 @@ from tfx.orchestration import data_types
 
 from components.image_example_gen import names
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import fingerprint
 from components.image_example_gen.options import WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.image_example_gen.spans import (
     ImageSource,
+    Offer,
     find_window,
     holdout_source,
 )
@@ -66,12 +66,13 @@ class Driver(driver.Driver):
                 "and no date"
             )
         window = find_window(folder, options.pattern, newest, options.window, options.exclude)
-        files = ImageSource(folder, window, sources=exec_properties[names.SOURCE]).list_files()
+        sources = [ImageSource(folder, window, sources=exec_properties[names.SOURCE])]
         if holdout := exec_properties[names.HOLDOUT]:
-            files += holdout_source(holdout, exec_properties[names.HOLDOUT_SOURCE]).list_files()
+            sources.append(holdout_source(holdout, exec_properties[names.HOLDOUT_SOURCE]))
+        self._offer = Offer(sources)  # a driver exists until its node has ended
         return exec_properties | {
             names.WINDOW: json.dumps([[span.number, span.version, span.folder] for span in window]),
             utils.SPAN_PROPERTY_NAME: window[-1].number,
             utils.VERSION_PROPERTY_NAME: window[-1].version,
-            utils.FINGERPRINT_PROPERTY_NAME: fingerprint(files),
+            utils.FINGERPRINT_PROPERTY_NAME: self._offer.fingerprint,
         }

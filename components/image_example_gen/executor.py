@@ -45,7 +45,12 @@ from components.image_example_gen.shuffle.shards import (
     shard_count,
     shard_groups,
 )
-from components.image_example_gen.spans import ImageSource, holdout_source, parse_window
+from components.image_example_gen.spans import (
+    ImageSource,
+    holdout_source,
+    parse_window,
+    take_listings,
+)
 from components.progress import DECODED, expect
 from trainer import examples
 from trainer.common.signals import find_stop
@@ -74,6 +79,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 equal to their sources.
         """
         # TFX's components take seconds to import, and `write_examples` needs none of them.
+        from tfx.components.example_gen import utils
         from tfx.components.util import examples_utils
 
         self._log_startup(input_dict, output_dict, exec_properties)
@@ -103,6 +109,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             code=code,
             # Without a hash of the code, what other code decoded could not be told apart.
             earlier=_earlier_artifacts(artifact.uri) if code else (),
+            fingerprint=exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME, ""),
         )
         reports.check_sources(report, exec_properties[names.SOURCE])
         for name in names.COUNTS:
@@ -122,6 +129,7 @@ def write_examples(
     *,
     code: str = "",
     earlier: Sequence[str] = (),
+    fingerprint: str = "",
 ) -> dict[str, Any]:
     """Converts image files to examples and writes the report.
 
@@ -136,6 +144,7 @@ def write_examples(
         code: hash of the code; what other code has decoded is not used.
         earlier: folders of artifacts, finished or not, whose examples are used again where the
             files, the options and the code are the same; the first ones are preferred.
+        fingerprint: of the files that the driver has found; empty without a driver.
 
     Returns:
         The report, as `report.make_report` makes it.
@@ -150,7 +159,7 @@ def write_examples(
     sources = [source, *([holdout] if holdout else [])]
     uses = [*split_folders, reports.OMITTED, names.REJECTED]
     with _partial_folder(output) as partial:
-        plan = _plan(sources, options, code, partial, earlier)
+        plan = _plan(sources, options, code, partial, earlier, fingerprint)
         shards = shard_count(plan.files, options)
         expect(DECODED, plan.files)
         decode = DecodeParts(sources, options, split_salt, uses, partial)
@@ -256,9 +265,10 @@ def _plan(
     code: str,
     partial: str,
     artifacts: Iterable[str],
+    fingerprint: str,
 ) -> _Plan:
-    """Lists the files, once, and finds which ones earlier runs have decoded."""
-    listings = [each.listing() for each in sources]
+    """Lists the files, unless the driver has, and finds which ones earlier runs have decoded."""
+    listings = take_listings(sources, fingerprint)
     keys = np.concatenate(
         [
             file_keys(listing.images, (each.folder, each.sources), options, code)

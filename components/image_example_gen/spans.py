@@ -5,6 +5,7 @@ Reads only folder names, and imports neither TFX nor TensorFlow for local folder
 
 import json
 import os
+import weakref
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import (
     ImageFile,
     Listing,
+    fingerprint,
     list_folder,
     list_folders,
     sort_files,
@@ -117,6 +119,49 @@ class ImageSource:
 def holdout_source(folder: str, sources: str = "") -> ImageSource:
     """Returns the images of a held-out folder; their paths begin with the folder."""
     return ImageSource("", (Span(0, None, folder.rstrip("/")),), examples.HOLDOUT, sources)
+
+
+class Offer:
+    """What the driver has listed, for an executor in the same process; gone with this object.
+
+    TFX hands over nothing but text.
+
+    Args:
+        sources: to list.
+
+    Attributes:
+        fingerprint: of the files.
+
+    Raises:
+        ImageDataError: as `ImageSource.listing`.
+    """
+
+    def __init__(self, sources: Sequence[ImageSource]) -> None:
+        self._listings = [source.listing() for source in sources]
+        self.fingerprint = fingerprint(file for each in self._listings for file in each.images)
+        _offers[self.fingerprint, tuple(sources)] = self
+
+    def take(self) -> list[Listing]:
+        """Returns the listings, which are then no longer kept."""
+        listings, self._listings = self._listings, []
+        return listings
+
+
+_offers: weakref.WeakValueDictionary[tuple, Offer] = weakref.WeakValueDictionary()
+
+
+def take_listings(sources: Sequence[ImageSource], found: str) -> list[Listing]:
+    """Returns the listings that the driver has made, or makes them.
+
+    Args:
+        sources: to list.
+        found: the fingerprint of what the driver has listed, maybe on another machine.
+
+    Raises:
+        ImageDataError: as `ImageSource.listing`.
+    """
+    offer = _offers.pop((found, tuple(sources)), None)
+    return offer.take() if offer else [source.listing() for source in sources]
 
 
 def list_spans(folder: str, pattern: str) -> list[Span]:

@@ -1,12 +1,17 @@
 import os
+from pathlib import Path
 
 import pytest
+from tfx.types import standard_artifacts
 
+from components.image_example_gen import spans
 from components.image_example_gen.component import ImageExampleGen
 from components.image_example_gen.driver import LATEST, Driver
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.executor import Executor
 from components.image_example_gen.options import ImageOptions, WindowOptions
 from components.image_example_gen.spans import parse_window
+from pipeline.config import BeamConfig
 
 
 def resolve(folder, pattern="", span=None, holdout=None, **window):
@@ -166,3 +171,72 @@ def test_the_component_carries_options_and_source_hash():
     assert WindowOptions.model_validate_json(properties["window_options"]) == window
     assert properties["requested_span"] == "3"
     assert set(component.outputs) == {"examples"}
+
+
+@pytest.fixture
+def node(image_folder, tmp_path):
+    """Two functions: resolve, with a driver as TFX keeps it, and execute -> the bytes written."""
+    options = ImageOptions(resolution=8, min_size=1, max_rejected=0.5)
+    component = ImageExampleGen(str(image_folder), options, WindowOptions(), source_hash="code")
+    driver = Driver(None)
+
+    def execute(number, properties):
+        artifact = standard_artifacts.Examples()
+        artifact.uri = str(tmp_path / "examples" / str(number))
+        context = Executor.Context(beam_pipeline_args=BeamConfig().arguments("ImageExampleGen"))
+        Executor(context).Do({}, {"examples": [artifact]}, properties)
+        root = Path(artifact.uri)
+        return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+    def resolve():
+        return driver.resolve_exec_properties(dict(component.exec_properties), None, None)
+
+    return resolve, execute
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """The folders that are listed, as the test runs."""
+    folders = []
+    list_folder = spans.list_folder
+
+    def recorded(folder, **options):
+        folders.append(folder)
+        return list_folder(folder, **options)
+
+    monkeypatch.setattr(spans, "list_folder", recorded)
+    return folders
+
+
+def test_the_executor_in_the_process_of_the_driver_does_not_list_again(node, listed):
+    resolve, execute = node
+    properties = resolve()
+    first = execute(1, properties)
+    assert len(listed) == 1
+    assert execute(2, properties) == first
+    assert len(listed) == 2
+
+
+def test_an_executor_takes_no_listing_of_another_time(node, image_folder, noise):
+    resolve, execute = node
+    old = resolve()
+    noise(99).save(image_folder / "cats/99.png")
+    assert b'"files": 40' in execute(1, old)["rejected.json"]
+    new = resolve()
+    assert b'"files": 41' in execute(2, old)["rejected.json"]
+    assert b'"files": 41' in execute(3, new)["rejected.json"]
+
+
+def test_a_file_that_changes_after_the_driver_is_decoded_again_in_the_next_run(
+    node, image_folder, noise
+):
+    resolve, execute = node
+    execute(1, resolve())
+    before = resolve()
+    noise(77).save(image_folder / "cats/01.png")
+    (image_folder / "dogs/02.png").unlink()
+    execute(2, before)
+    again = execute(3, resolve())
+    for number in (1, 2, 3):
+        (image_folder.parent / "examples" / str(number)).rename(image_folder.parent / str(number))
+    assert again == execute(4, resolve())

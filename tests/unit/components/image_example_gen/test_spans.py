@@ -9,9 +9,11 @@ from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import (
     ImageSource,
+    Offer,
     Span,
     choose_window,
     list_spans,
+    take_listings,
 )
 
 THREE = [Span(1, None, "1"), Span(2, None, "2"), Span(5, None, "5")]
@@ -226,3 +228,16 @@ def test_spans_and_their_files_are_listed_without_tensorflow_and_without_tfx(tmp
     command = [sys.executable, "-c", code, str(tmp_path)]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert output.split("\n")[:2] == ["1/x.png", "set()"]
+
+
+def test_a_listing_is_taken_once_and_is_gone_with_what_offers_it(tmp_path):
+    source = ImageSource(str(tmp_path))
+    touch(tmp_path, "1.png")
+    kept, gone = Offer([source]), Offer([ImageSource(f"{tmp_path}/")])
+    touch(tmp_path, "2.png")
+    found = kept.fingerprint
+    assert gone.fingerprint == found
+    del gone
+    assert len(take_listings([ImageSource(f"{tmp_path}/")], found)[0].images) == 2
+    assert len(take_listings([source], found)[0].images) == 1
+    assert len(take_listings([source], found)[0].images) == 2
