@@ -9,6 +9,7 @@ TEST = [
     "flask-cors==6.0.5",
     "huggingface-hub==2.4.0",
     "kubernetes-validate==1.37.0",
+    "mlflow-skinny==3.17.2",
     "moto[s3]==5.2.5",
     "pytest==9.2.0",
     "pytest-xdist==3.8.0",

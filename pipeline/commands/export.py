@@ -8,7 +8,7 @@ import click
 from pipeline.commands.shared_options import WORKSPACE, OutputPath, UserPath, require_library
 from pipeline.workspace import Workspace
 
-OUTPUTS = {"onnx": "network.onnx", "hub": "hub"}  # by format, what is written
+OUTPUTS = {"onnx": "network.onnx", "hub": "hub", "mlflow": "mlflow"}  # by format, what is written
 
 
 @click.command()
@@ -20,29 +20,37 @@ OUTPUTS = {"onnx": "network.onnx", "hub": "hub"}  # by format, what is written
     default="onnx",
     show_default=True,
     type=click.Choice(list(OUTPUTS)),
-    help="onnx: the network in a file; hub: a folder for huggingface.co.",
+    help="onnx: the network; hub, mlflow: a folder for those tools.",
 )
-@click.option("-o", "--output", type=OutputPath(), help="Default: network.onnx or hub.")
+@click.option(
+    "-o", "--output", type=OutputPath(), help="Default: network.onnx, or the name of the format."
+)
 def export(model: Path | None, workspace: Workspace, kind: str, output: Path | None) -> None:
     """Write a model for other programs and places.
 
     MODEL is the folder of a SavedModel; default: the newest version. As onnx, its network computes
-    x1 - x0; the file says which solver, grid and noise make images with it. For the hub, a new
-    folder gets the SavedModel with its model card as README.md.
+    x1 - x0; the file says which solver, grid and noise make images with it. For huggingface.co, a
+    new folder gets the SavedModel with its model card as README.md; as mlflow, what
+    `mlflow models serve` loads.
     """
     if kind == "onnx":
         require_library("tf2onnx", "onnx")
     from pipeline.registry import serving
 
     output = output or Path(OUTPUTS[kind])
-    if kind == "hub":
-        from pipeline.monitoring.model_card import hub
+    model = serving.find_model(workspace.serving, model)
+    if kind == "onnx":
+        _export_network(model, output)
+    elif kind == "hub":
+        from pipeline.export import hub
 
-        model = serving.find_model(workspace.serving, model)
         hub.lay_out(model, output, workspace)
         click.echo(f"{model} with its model card: {output}")
-        return
-    _export_network(serving.find_model(workspace.serving, model), output)
+    else:
+        from pipeline.export import mlflow_model
+
+        mlflow_model.lay_out(model, output)
+        click.echo(f"{model} for MLflow: {output}")
 
 
 def _export_network(model: Path, output: Path) -> None:

@@ -33,7 +33,7 @@ LAYERS = (
     "pipeline.graph pipeline.terminal",
     "pipeline.estimate",
     "pipeline.cluster pipeline.evaluation pipeline.monitoring pipeline.run pipeline.translation",
-    "pipeline.distillation",
+    "pipeline.distillation pipeline.export",
     "iadb pipeline.serve pipeline.unattended",
     "pipeline.commands",
     "pipeline.cli",

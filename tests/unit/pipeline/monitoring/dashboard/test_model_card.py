@@ -9,8 +9,9 @@ import yaml
 from dashboard_story import HOSTILE, record_everything
 from huggingface_hub import ModelCard
 
+from pipeline.export.hub import lay_out
+from pipeline.export.new_folder import ExportError
 from pipeline.monitoring.model_card import write
-from pipeline.monitoring.model_card.hub import HubError, lay_out
 from pipeline.monitoring.model_card.write import write_missing
 from pipeline.workspace import Workspace
 from trainer.names import METADATA, MODEL_CARD
@@ -120,18 +121,18 @@ def test_the_folder_for_the_hub_has_the_card_as_readme_and_the_model(story, vers
 def test_nothing_in_a_folder_is_replaced(story, version, tmp_path):
     (tmp_path / "hub").mkdir()
     (tmp_path / "hub" / "mine.txt").touch()
-    with pytest.raises(HubError, match="name a new folder with -o"):
+    with pytest.raises(ExportError, match="name a new folder with -o"):
         lay_out(version, tmp_path / "hub", story.workspace)
 
 
 def test_a_version_of_another_workspace_is_reported(version, tmp_path):
-    with pytest.raises(HubError, match=r"has no MODEL_CARD.md, .* --workspace"):
+    with pytest.raises(ExportError, match=r"has no MODEL_CARD.md, .* --workspace"):
         lay_out(version, tmp_path / "hub", Workspace(tmp_path / "other"))
     assert not (tmp_path / "hub").exists()
 
 
 def test_no_folder_in_the_model_itself_is_made(story, version):
-    with pytest.raises(HubError, match="lies in the model"):
+    with pytest.raises(ExportError, match="lies in the model"):
         lay_out(version, version / "hub", story.workspace)
 
 

@@ -1,0 +1,1 @@
+"""Folders with a pushed model as other tools expect it."""

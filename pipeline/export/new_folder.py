@@ -1,0 +1,50 @@
+"""A folder that an export writes, which appears when it is complete."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trainer.common import exit_codes
+from trainer.names import WARM_UP
+
+
+class ExportError(ValueError):
+    """A model that cannot be laid out, or a folder that is taken."""
+
+    exit_code = exit_codes.USAGE
+
+
+@contextmanager
+def new_folder(folder: Path, version: Path) -> Iterator[Path]:
+    """Gives a hidden folder to make and fill, which becomes `folder` unless there is an error.
+
+    Args:
+        folder: to make; may be an empty one.
+        version: folder of the model, which `folder` must not be in.
+
+    Raises:
+        ExportError: the folder is not empty, or lies in the model.
+    """
+    folder = folder.resolve()  # a link, or `.`, has no name to write beside
+    if folder.is_relative_to(version.resolve()):
+        raise ExportError(f"{folder} lies in the model; name another folder with -o")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExportError(f"{folder} is there already; name a new folder with -o")
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        yield partial
+        partial.replace(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def copy_model(version: Path, folder: Path) -> None:
+    """Copies a pushed version to a folder to make, without what is hidden or only servers read."""
+
+    def leave_out(_: str, names: list[str]) -> list[str]:
+        return [name for name in names if name.startswith(".") or name == Path(WARM_UP).name]
+
+    shutil.copytree(version, folder, ignore=leave_out)

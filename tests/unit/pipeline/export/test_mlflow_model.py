@@ -1,0 +1,168 @@
+"""The folder for MLflow, loaded and served by MLflow itself, without this project."""
+
+import base64
+import contextlib
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+from click.testing import CliRunner
+from PIL import Image
+
+from pipeline.cli import main
+from tests.exported_models import write_sampler, write_translator
+from trainer.source.options import Source
+
+ALONE = {
+    **os.environ,
+    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # MLflow looks for uvicorn there
+    "PYTHONPATH": "",
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # without it, MLflow reports its use
+}
+LOAD = """
+import sys
+import mlflow.pyfunc, pandas
+rows = pandas.DataFrame({"seed": [0, 5], "label": ["", "cat"]})
+for number, png in enumerate(mlflow.pyfunc.load_model(sys.argv[1]).predict(rows)["image_bytes"]):
+    open(f"{number}.png", "wb").write(png)
+assert not {"iadb", "pipeline", "trainer", "tfx"} & sys.modules.keys()
+"""
+PATIENCE = 120  # seconds for the server to start
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A workspace with one version, of a conditional model."""
+    folder = tmp_path_factory.mktemp("workspace")
+    write_sampler(folder / "serving/7", labels=("cat", "dog"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(workspace):
+    """The version as a folder for MLflow."""
+    folder = workspace / "exported"
+    result = export(workspace, folder)
+    assert (result.exit_code, result.output) == (
+        0,
+        f"{workspace / 'serving/7'} for MLflow: {folder}\n",
+    )
+    return folder
+
+
+def export(workspace, folder):
+    arguments = ["--workspace", workspace, "--format", "mlflow", "-o", folder]
+    return CliRunner().invoke(main, ["export", *map(str, arguments)])
+
+
+def images_of(workspace, seeds, labels):
+    model = tf.saved_model.load(str(workspace / "serving/7"))
+    generate = model.signatures["generate"]
+    seeds = tf.constant(seeds, tf.int64)
+    return generate(seed=seeds, label=tf.constant(labels), nb_step=tf.constant(3))["image"].numpy()
+
+
+def decode(png):
+    return np.asarray(Image.open(io.BytesIO(png)))[..., None]
+
+
+def test_mlflow_loads_the_folder_and_draws_the_images_of_seeds(workspace, exported, tmp_path):
+    command = [sys.executable, "-c", LOAD, exported]
+    subprocess.run(command, cwd=tmp_path, env=ALONE, check=True, capture_output=True)
+    found = [decode((tmp_path / f"{number}.png").read_bytes()) for number in range(2)]
+    np.testing.assert_array_equal(found, images_of(workspace, [0, 5], ["", "cat"]))
+
+
+@pytest.mark.slow
+def test_mlflow_serves_the_folder(workspace, exported, tmp_path):
+    with serving(exported, tmp_path) as ask:
+        rows = [{"seed": 0, "label": ""}, {"seed": 5, "label": "cat"}]
+        answers = ask({"dataframe_records": rows})["predictions"]
+        found = [decode(base64.b64decode(answer["image_bytes"])) for answer in answers]
+        np.testing.assert_array_equal(found, images_of(workspace, [0, 5], ["", "cat"]))
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            ask({"dataframe_records": [{"seed": 0, "label": "unicorn"}]})
+
+
+@contextlib.contextmanager
+def serving(folder, place):
+    """A server of MLflow, and a function that asks it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    arguments = ["-m", folder, "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", *arguments]
+    address = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(command, cwd=place, env=ALONE, start_new_session=True)
+    try:
+        end = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{address}/ping", timeout=10)
+                break
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.2)
+
+        def ask(body):
+            head = {"Content-Type": "application/json"}
+            request = urllib.request.Request(
+                f"{address}/invocations", json.dumps(body).encode(), head
+            )
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+
+        yield ask
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)  # the server is its child
+        process.wait()
+
+
+def columns_of(folder):
+    """The names and types of inputs that MLflow checks."""
+    inputs = yaml.safe_load((folder / "MLmodel").read_text())["signature"]["inputs"]
+    return {column["name"]: column["type"] for column in json.loads(inputs)}
+
+
+@pytest.mark.parametrize(
+    ("use", "expected"),
+    [
+        ("condition", {"image_bytes": "binary", "seed": "long"}),
+        ("map", {"image_bytes": "binary"}),
+    ],
+)
+def test_a_model_that_translates_takes_the_inputs_of_its_signature(tmp_path, use, expected):
+    source = Source(use=use, degrade="gray")
+    write_translator(tmp_path / "serving/7", source)
+    assert export(tmp_path, tmp_path / "exported").exit_code == 0
+    signature = tf.saved_model.load(str(tmp_path / "serving/7")).signatures["serving_default"]
+    assert columns_of(tmp_path / "exported") == expected
+    assert signature.structured_input_signature[1].keys() == expected.keys()
+
+
+def test_the_folder_names_what_it_needs_for_each_manager_of_environments(exported):
+    flavor = yaml.safe_load((exported / "MLmodel").read_text())["flavors"]["python_function"]
+    python, conda = (
+        yaml.safe_load((exported / flavor["env"][manager]).read_text())
+        for manager in ("virtualenv", "conda")
+    )
+    needed = (exported / "requirements.txt").read_text().splitlines()
+    assert f"tensorflow=={tf.__version__}" in needed
+    assert python["dependencies"] == ["-r requirements.txt"]
+    assert conda["dependencies"][-1] == {"pip": needed}
+    assert f"python={python['python']}" in conda["dependencies"]
+
+
+def test_a_folder_that_is_there_is_not_replaced(workspace, exported):
+    result = export(workspace, exported)
+    assert result.exit_code == 2 and "name a new folder with -o" in result.output
