@@ -96,5 +96,5 @@ def expect_pairs(held_out: int, shape: tuple[int, int, int], source: Source) -> 
     """Adds the work on what stands beside the results of a candidate to the totals."""
     answered, answers = min(held_out, nb_answered(shape)), nb_answer(source.draws_noise)
     expect(SAMPLED, answers * answered)
-    compared = (answered if answered > 1 else 0) + (2 * answered if answers > 1 else 0)
-    expect(FEATURES, held_out + compared)
+    compared = 1 + (answered > 1) + (answers > 1)
+    expect(FEATURES, held_out + compared * answered)

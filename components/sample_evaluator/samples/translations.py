@@ -154,15 +154,15 @@ class AnswerSeveral(HeldOutFn):
 class CompareAnswers(HeldOutFn):
     """Answers to the ImageBatches that stand beside the results.
 
-    They are one answer to each source, the mean of all answers, and other held-out images.
+    They are one answer to each source, the mean of all answers, and other held-out images, with
+    which the answers to the same sources are compared.
     """
 
     def process(self, answers: Answers) -> Iterator[ImageBatch]:
-        """Yields one ImageBatch each; only the last if there is but one answer, or one source."""
+        """Yields one ImageBatch each, of those that there are."""
         seeds, labels, images, sources_, results = answers
-        compared = {}
+        compared = {sources.ANSWER: results[:, 0]}
         if results.shape[1] > 1:
-            compared[sources.ANSWER] = results[:, 0]
             mean = np.stack([each.mean(axis=0) for each in results])
             compared[sources.MEAN_ANSWER] = mean.round().astype(np.uint8)
         if len(images) > 1:

@@ -171,8 +171,11 @@ def _failures(
 
 def _ignored_sources(results: Results) -> str | None:
     """A sentence on results that could as well be those for other sources."""
-    found = results[sources.CANDIDATE][PSNR].value
-    other = results.get(sources.OTHER, SourceResult())[PSNR].value
+    # Both are for the same sources; all results would be for more of them.
+    found, other = (
+        results.get(source, SourceResult())[PSNR].value
+        for source in (sources.ANSWER, sources.OTHER)
+    )
     if found is None or other is None or found >= other + MIN_PSNR_GAIN:
         return None
     return sentences.ignored_sources(found, other, MIN_PSNR_GAIN)

@@ -157,8 +157,8 @@ def test_a_map_without_noise_has_one_answer(records, graph, tmp_path):
     model = save(tmp_path / "model", "mask half")
     (answers,) = started(AnswerSeveral(model, graph)).process([(0, records[0]), (1, records[1])])
     assert answers.results.shape == (2, 1, *SHAPE)
-    (other,) = started(CompareAnswers(model, graph)).process(answers)
-    assert other.source == sources.OTHER
+    answer, other = started(CompareAnswers(model, graph)).process(answers)
+    assert (answer.source, other.source) == (sources.ANSWER, sources.OTHER)
     assert not list(started(AnswerSeveral(model, graph)).process([]))
 
 
