@@ -68,7 +68,12 @@ class DataConfig(ImageOptions, WindowOptions):
         None,
         min_length=1,
         description="folder of images, or a URI, that the model learns to translate to those of "
-        "folder; the source of an image has the same relative path, up to the ending",
+        "folder",
+    )
+    pairing: Literal["name", "none"] = Field(
+        "name",
+        description="which source is of which image. name: that with the same relative path, up to "
+        "the ending; none: of none, so that the model learns to map one set of images to another",
     )
     holdout_source: str | None = Field(
         None, min_length=1, description="the sources of the images of holdout, like source"
@@ -92,12 +97,26 @@ class DataConfig(ImageOptions, WindowOptions):
                 f"source={shorten(self.source)} and degrade={self.degrade} are both set; sources "
                 "are either files or derived from the images"
             )
-        if bool(self.holdout_source) != bool(self.holdout and self.source):
+        if self.pairing == "none" and not self.source:
             raise ValueError(
-                "holdout_source must be set where source and holdout are, and only there: it holds "
-                "the sources of the images of holdout"
+                "pairing=none needs source, the folder of images that are to be translated"
+            )
+        if bool(self.holdout_source) != bool(self.holdout and self.paired_source):
+            raise ValueError(
+                "holdout_source must be set where source and holdout are, with pairing=name, and "
+                "only there: it holds the sources of the images of holdout"
             )
         return self
+
+    @property
+    def paired_source(self) -> str | None:
+        """The folder of sources that are paired with images by name."""
+        return self.source if self.pairing == "name" else None
+
+    @property
+    def unpaired_source(self) -> str | None:
+        """The folder of sources that are not paired with images."""
+        return self.source if self.pairing == "none" else None
 
     @model_validator(mode="after")
     def _spans_have_a_pattern(self) -> "DataConfig":
@@ -235,7 +254,12 @@ class PipelineConfig(Options):
                     "data.degrade"
                 )
             return self
-        if self.train.coupling != "independent":
+        if not self.source.paired and self.source.use != "map":
+            raise ValueError(
+                "data.pairing=none needs model.source=map: no source belongs to an image, so that "
+                "a network could learn nothing from seeing one"
+            )
+        if self.source.paired and self.train.coupling != "independent":
             raise ValueError(
                 f"train.coupling={self.train.coupling} ignores which source is of which image; use "
                 "independent"
@@ -278,6 +302,7 @@ class PipelineConfig(Options):
             noise=self.model.source_noise,
             background=self.data.background,
             fit=self.data.fit,
+            paired=self.data.pairing == "name",
         )
 
 
@@ -365,10 +390,11 @@ def require_sources(config: PipelineConfig) -> None:
     """Checks that metrics of results with limits can be computed; `iadb evaluate` asks the model.
 
     Raises:
-        ConfigError: images of the run have no sources.
+        ConfigError: images of the run have no sources of their own.
     """
-    if config.source is None and config.evaluate.without_pairs() != config.evaluate:
+    paired = config.source is not None and config.source.paired
+    if not paired and config.evaluate.without_pairs() != config.evaluate:
         raise ConfigError(
             f"evaluate.thresholds: {', '.join(PAIR_METRICS)} compare results with the images that "
-            "they should be, which needs data.source or data.degrade"
+            "they should be, which needs data.source, paired by name, or data.degrade"
         )

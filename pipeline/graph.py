@@ -123,7 +123,8 @@ def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Dat
         window=_select(WindowOptions, data),
         span=RuntimeParameter("span", str, span),
         holdout=data.holdout,
-        source=data.source,
+        source=data.paired_source,
+        unpaired_source=data.unpaired_source,
         holdout_source=data.holdout_source,
         source_hash=source_hash("components.image_example_gen.executor"),
     )
@@ -154,7 +155,7 @@ def _data_nodes(config: PipelineConfig, schema: str, earlier_runs: bool) -> _Dat
             "channels": data.channels,
             "conditional": config.model.conditional,
             **({"degrade": data.degrade} if data.degrade else {}),
-            **({"paired": True} if data.source else {}),
+            **({"paired": True} if data.paired_source else {}),
             "source_hash": source_hash(PREPROCESSING),
         },
         materialize=False,

@@ -18,7 +18,12 @@ from rich.console import Console
 from components.features import check_available
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import check_has_images, count_images
-from components.image_example_gen.spans import ImageSource, find_window, holdout_source
+from components.image_example_gen.spans import (
+    ImageSource,
+    find_window,
+    holdout_source,
+    unpaired_sources,
+)
 from components.image_example_gen.storage.remote import needs_tfx
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.verdict.plan import announce
@@ -172,7 +177,9 @@ def _prepare(
     """
     require_folder(config.data, workspace.folder)
     require_sources(config)
-    schema = read_schema(config.validation.schema_file, paired=config.data.source is not None)
+    schema = read_schema(
+        config.validation.schema_file, paired=config.data.paired_source is not None
+    )
     _refuse_cluster()
     config, warning = with_chosen_features(
         config, functools.partial(console.print, markup=False, soft_wrap=True)
@@ -187,8 +194,11 @@ def _check_images(data: DataConfig) -> None:
     if not needs_tfx(data.folder):
         window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
         check_has_images(os.path.join(data.folder, window[-1].folder).rstrip("/") or "/")
-        if data.source and not needs_tfx(data.source):
+        if data.paired_source and not needs_tfx(data.source):
             ImageSource(data.folder, window, sources=data.source).listing(names_only=True)
+    if data.unpaired_source and not needs_tfx(data.source):
+        unpaired_sources(data.source, data.folder)
+        check_has_images(data.source)
     if data.holdout and not needs_tfx(data.holdout):
         check_has_images(data.holdout)
         if data.holdout_source and not needs_tfx(data.holdout_source):
@@ -213,15 +223,16 @@ def _snapshots(config: PipelineConfig) -> dict[int, bytes]:
     data = config.data
     with suppress(ImageDataError):  # which the run itself will report
         return read_files.snapshots(
-            *(data.folder, data.pattern, data.span, data.window, data.exclude), data.source
+            *(data.folder, data.pattern, data.span, data.window, data.exclude), data.paired_source
         )
     return {}
 
 
 def _count_files(found: dict[int, bytes], data: DataConfig) -> int:
-    """The number of files in snapshots and in the held-out folder."""
-    held_out = count_images(data.holdout, sys.maxsize) if data.holdout else 0
-    return held_out + sum(len(files) // read_files.DIGEST_BYTES for files in found.values())
+    """The number of files in snapshots, in the held-out folder and in that of unpaired sources."""
+    others = filter(None, (data.holdout, data.unpaired_source))
+    counted = sum(count_images(folder, sys.maxsize) for folder in others)
+    return counted + sum(len(files) // read_files.DIGEST_BYTES for files in found.values())
 
 
 def _tell_of_kill(workspace: Workspace, console: Console) -> None:

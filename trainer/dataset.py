@@ -39,6 +39,8 @@ class TrainingData:
         source: where the images have sources, how these are used.
         pairs: whether each image is what a teacher drew from the noise of its `seed`; the network
             then learns to map that noise to it.
+        sources: files of the sources of images that are not paired with theirs (Source.paired).
+        held_out_sources: the same beside `held_out`.
     """
 
     files: Sequence[str]
@@ -49,6 +51,8 @@ class TrainingData:
     split: Mapping[str, Any] | None = None
     source: Source | None = None
     pairs: bool = False
+    sources: Sequence[str] = ()
+    held_out_sources: Sequence[str] = ()
 
 
 def load_preprocessor(transform_graph: str) -> Preprocess:
@@ -124,6 +128,7 @@ def train_dataset(
     labels: Sequence[str] = (),
     source: Source | None = None,
     pairs: bool = False,
+    sources: Sequence[str] = (),
     part: tf.distribute.InputContext = WHOLE,
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches of x1, float32 [N, H, W, C] in [-1, 1].
@@ -150,15 +155,62 @@ def train_dataset(
         labels: names of the classes of a conditional model.
         source: how sources are used; None for images without.
         pairs: as in TrainingData; excludes `flip`, since noise has no mirror image in a network.
+        sources: as in TrainingData; they have an order and flips of their own.
         part: index and number of workers, and number of replicas; by default one worker reads all.
 
     Raises:
         ValueError: the files hold no example.
     """
+    first_row = start_step * batch_size
+    streams = [_endless(files, seed, first_row, shuffle_buffer)]
+    if sources:  # with the same seed, as many sources as images would be the same pairs each epoch
+        streams.append(_endless(sources, seed + 1, first_row, shuffle_buffer))
+    nb_local = batch_size // part.num_input_pipelines
+    first = part.input_pipeline_id * nb_local
+    nb_replica_rows = part.get_per_replica_batch_size(batch_size)
+    read_example = _reader(preprocess, labels, source, pairs)
+
+    def split(rows: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(rows[first : first + nb_local], [-1, nb_replica_rows])
+
+    def draw_flips(number: tf.Tensor) -> tf.Tensor:
+        seeds = tf.stack([tf.constant(seed, tf.int64), number])
+        return tf.random.stateless_uniform([batch_size], seeds) < 0.5
+
+    def add_flips(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        *records, step = batch
+        flips = (draw_flips(step), draw_flips(-1 - step))
+        # strict=False: there may be no sources.
+        return tuple(split(each) for pair in zip(records, flips, strict=False) for each in pair)
+
+    def read(
+        serialized: tf.Tensor,
+        mirrored: tf.Tensor,
+        others: tf.Tensor | None = None,
+        others_mirrored: tf.Tensor | None = None,
+    ) -> tf.Tensor | dict[str, tf.Tensor]:
+        if not flip:
+            mirrored = others_mirrored = None
+        return read_example(serialized, others, mirrored, others_mirrored)
+
+    steps = tf.data.Dataset.counter(start_step)
+    batches = (stream.batch(batch_size, drop_remainder=True) for stream in streams)
+    return (
+        tf.data.Dataset.zip(*batches, steps)
+        .map(add_flips)
+        .unbatch()
+        .map(read, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+        .with_options(without_tuning())
+    )
+
+
+def _endless(files: Sequence[str], seed: int, first: int, shuffle_buffer: int) -> tf.data.Dataset:
+    """All records in a new order in each epoch, from the row `first` on."""
     nb_example = count_records(files)
     if not nb_example:
         raise ValueError("the train split holds no example")
-    epoch, offset = divmod(start_step * batch_size, nb_example)
+    epoch, offset = divmod(first, nb_example)
 
     def shuffled(epoch: tf.Tensor) -> tf.data.Dataset:
         # `shuffle` accepts a tensor as seed only if the seed of the graph, local to this trace, is
@@ -168,31 +220,7 @@ def train_dataset(
             shuffle_buffer, seed=epoch, reshuffle_each_iteration=False
         )
 
-    endless = tf.data.Dataset.range(epoch, tf.int64.max).flat_map(shuffled).skip(offset)
-    nb_local = batch_size // part.num_input_pipelines
-    first = part.input_pipeline_id * nb_local
-    nb_replica_rows = part.get_per_replica_batch_size(batch_size)
-    read_example = _reader(preprocess, labels, source, pairs)
-
-    def split(rows: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(rows[first : first + nb_local], [-1, nb_replica_rows])
-
-    def draw_flips(step: tf.Tensor) -> tf.Tensor:
-        seeds = tf.stack([tf.constant(seed, tf.int64), step])
-        return tf.random.stateless_uniform([batch_size], seeds) < 0.5
-
-    def read(serialized: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
-        return read_example(serialized, mirrored if flip else None)
-
-    steps = tf.data.Dataset.counter(start_step)
-    batches = tf.data.Dataset.zip(endless.batch(batch_size, drop_remainder=True), steps)
-    return (
-        batches.map(lambda serialized, step: (split(serialized), split(draw_flips(step))))
-        .unbatch()
-        .map(read, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
-        .with_options(without_tuning())
-    )
+    return tf.data.Dataset.range(epoch, tf.int64.max).flat_map(shuffled).skip(offset)
 
 
 def held_out_dataset(
@@ -203,6 +231,7 @@ def held_out_dataset(
     labels: Sequence[str] = (),
     source: Source | None = None,
     pairs: bool = False,
+    sources: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Returns the first images of a split, in batches as those of `train_dataset`.
 
@@ -216,16 +245,21 @@ def held_out_dataset(
         labels: names of the classes of a conditional model.
         source: how sources are used; None for images without.
         pairs: as in TrainingData.
+        sources: as in TrainingData; the first ones, again and again if they are fewer.
     """
-    records = read_records(files).take(count).batch(batch_size)
-    return records.map(_reader(preprocess, labels, source, pairs)).with_options(without_tuning())
+    records = read_records(files).take(count)
+    if sources:
+        records = tf.data.Dataset.zip(records, read_records(sources).repeat())
+    read = _reader(preprocess, labels, source, pairs)
+    return records.batch(batch_size).map(read).with_options(without_tuning())
 
 
 def first_images(
     data: TrainingData, files: Sequence[str], batch_size: int, count: int
 ) -> tf.data.Dataset:
     """Returns the first `count` images of files of the data, as `held_out_dataset` does."""
-    how = (data.labels, data.source, data.pairs)
+    sources = data.sources if files is data.files else data.held_out_sources
+    how = (data.labels, data.source, data.pairs, sources)
     return held_out_dataset(files, data.preprocess, batch_size, count, *how)
 
 
@@ -257,26 +291,35 @@ def to_batch(
 def _reader(
     preprocess: Preprocess, labels: Sequence[str], source: Source | None, pairs: bool
 ) -> Callable[..., tf.Tensor | dict[str, tf.Tensor]]:
-    """A function from serialized examples, and which of them to mirror, to a batch."""
+    """A function from serialized examples to a batch.
+
+    It also takes those of sources that are not paired with them, and which of both to mirror.
+    """
     encode = LabelEncoder(labels) if labels else None
 
+    def mirror(x: tf.Tensor, mirrored: tf.Tensor | None) -> tf.Tensor:
+        if mirrored is None:
+            return x
+        return tf.where(mirrored[:, None, None, None], tf.reverse(x, axis=[2]), x)
+
     def read(
-        serialized: tf.Tensor, mirrored: tf.Tensor | None = None
+        serialized: tf.Tensor,
+        others: tf.Tensor | None = None,
+        mirrored: tf.Tensor | None = None,
+        others_mirrored: tf.Tensor | None = None,
     ) -> tf.Tensor | dict[str, tf.Tensor]:
         features = preprocess(serialized)
-
-        def pixels(name: str) -> tf.Tensor:
-            x = features[name]
-            if mirrored is None:
-                return x
-            return tf.where(mirrored[:, None, None, None], tf.reverse(x, axis=[2]), x)
-
-        x1 = pixels(examples.IMAGE)
+        x1 = mirror(features[examples.IMAGE], mirrored)
+        sources = None
+        if others is not None:
+            sources = mirror(preprocess(others)[examples.IMAGE], others_mirrored)
+        elif source:
+            sources = mirror(features[examples.SOURCE], mirrored)
         return to_batch(
             x1,
             encode(features[examples.LABEL]) if encode else None,
             source,
-            pixels(examples.SOURCE) if source else None,
+            sources,
             noise_from_seeds(_seeds(serialized), tuple(x1.shape[1:])) if pairs else None,
         )
 

@@ -23,4 +23,7 @@ SEED = "seed"  # int64: only in pairs of a teacher: the image was drawn from the
 
 TRAIN = "train"  # names of the splits
 EVAL = "eval"
+# With data.pairing=none, the images of data.source: what a model translates, in splits of its own.
+SOURCE_TRAIN = "source_train"
+SOURCE_EVAL = "source_eval"
 HOLDOUT = "holdout"  # only with data.holdout: a fixed set that is never trained on

@@ -67,8 +67,9 @@ class IADBModel(SamplingModel):
             of the path (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 3.1); or
             `u_shaped`, more at its ends (trainer/step/draws.py).
         coupling: `independent` as in the paper, or `optimal_transport` (trainer/step/coupling.py),
-            which pairs noise and data within a batch, with labels within each class; pairs
-            (x0, x1) in the data are kept.
+            which couples x0 and data within a batch, with labels within each class.
+        paired: whether the x0 of a batch (x0, x1) belongs to its x1, so that `coupling` keeps it.
+            Otherwise it is drawn independently, and coupled as noise is.
         nb_class: number of classes of a conditional network; 0 if the network takes no label.
         label_dropout: fraction of a batch that is trained without its label.
         guidance: weight of classifier-free guidance in sampling: 1 samples without guidance, 0
@@ -89,6 +90,7 @@ class IADBModel(SamplingModel):
         seed: int = 0,
         alpha_density: AlphaDensity = "uniform",
         coupling: Literal["independent", "optimal_transport"] = "independent",
+        paired: bool = True,
         nb_class: int = 0,
         label_dropout: float = 0.1,
         guidance: float = 1.0,
@@ -106,6 +108,7 @@ class IADBModel(SamplingModel):
         self.seed = seed
         self.alpha_density = alpha_density
         self.coupling = coupling
+        self.paired = paired
         self.label_dropout = label_dropout
         self.pair_noise = pair_noise
         # Not the optimizer's iterations, which skip steps whose float16 gradients overflowed.
@@ -163,10 +166,13 @@ class IADBModel(SamplingModel):
         shape = tf.concat([[nb_row * nb_replica], tf.shape(x1)[1:]], 0)
         noise, alpha, unlabeled = self.draw(shape)
         alpha = alpha[part]
-        if x0 is None and self.coupling == "optimal_transport":
-            every = [None if each is None else replicas.all_gather(each, 0) for each in (x1, label)]
-            noise = optimal_transport(noise, *every)
+        kept = x0 is not None and self.paired
         x0 = noise[part] if x0 is None else blend_noise(x0, noise[part], self.pair_noise)
+        if self.coupling == "optimal_transport" and not kept:
+            every = (
+                each if each is None else replicas.all_gather(each, 0) for each in (x0, x1, label)
+            )
+            x0 = optimal_transport(*every)[part]
         a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
         inputs = [beside((1.0 - a) * x0 + a * x1, source), alpha]
         if self.nb_class:
@@ -278,6 +284,7 @@ class IADBModel(SamplingModel):
             "seed": self.seed,
             "alpha_density": self.alpha_density,
             "coupling": self.coupling,
+            "paired": self.paired,
             "nb_class": self.nb_class,
             "label_dropout": self.label_dropout,
             "guidance": self.guidance,

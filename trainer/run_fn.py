@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from trainer import dataset
+from trainer import dataset, examples
 from trainer.common.progress import phase
 from trainer.common.resolution import to_sides
 from trainer.common.text import first_line
@@ -58,6 +58,8 @@ def run_fn(fn_args: FnArgs) -> None:
     model_options = ModelOptions.model_validate(config["model"])
     sample = SampleOptions.model_validate(config["sample"])
     graph = fn_args.transform_graph_path
+    source = Source.model_validate(config["source"]) if config.get("source") else None
+    apart = source is not None and not source.paired
     data = dataset.TrainingData(
         files=_find(fn_args.train_files),
         held_out=_find(fn_args.eval_files),
@@ -65,8 +67,12 @@ def run_fn(fn_args: FnArgs) -> None:
         shape=(*to_sides(config["resolution"]), config["channels"]),
         labels=dataset.load_labels(graph) if model_options.conditional else [],
         split=config["split"],
-        source=Source.model_validate(config["source"]) if config.get("source") else None,
+        source=source,
         pairs=bool(config.get("student")),
+        sources=_find(_other_split(fn_args.train_files, examples.SOURCE_TRAIN)) if apart else (),
+        held_out_sources=_find(_other_split(fn_args.eval_files, examples.SOURCE_EVAL))
+        if apart
+        else (),
     )
     key = state_key(config, fn_args.train_files, fn_args.base_model)
     state = f"{config['checkpoints']}/{key}"
@@ -93,7 +99,7 @@ def run_fn(fn_args: FnArgs) -> None:
         "split": config["split"],
         "metrics": trained.metrics,
         "warm_started_from": trained.warm_started_from,
-        "data_fingerprint": dataset.fingerprint(data.files),
+        "data_fingerprint": dataset.fingerprint([*data.files, *data.sources]),
         "source_hash": config["source_hash"],
         "version": importlib.metadata.version("iadb-tfx"),
     }
@@ -146,6 +152,14 @@ def _write_network(exported: ExportedModel, folder: str) -> None:
 
 def _find(patterns: list[str]) -> list[str]:
     return sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern))
+
+
+def _other_split(patterns: list[str], split: str) -> list[str]:
+    """The patterns of the files of another split of the same artifacts.
+
+    TFX passes on those of one split for training and of one for evaluation alone.
+    """
+    return [f"{pattern.rsplit('/', 2)[0]}/Split-{split}/*" for pattern in patterns]
 
 
 def _copy(source: str, target: str) -> None:

@@ -83,6 +83,7 @@ def build_model(
         seed=train.seed,
         alpha_density=train.alpha_density,
         coupling=train.coupling,
+        paired=source is None or source.paired,
         nb_class=nb_class,
         label_dropout=0.0 if pairs else train.label_dropout,
         guidance=sample.guidance,
@@ -307,6 +308,7 @@ def _batches(
             labels=data.labels,
             source=data.source,
             pairs=data.pairs,
+            sources=data.sources,
             part=part,
         )
     )

@@ -23,6 +23,7 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
         names.WINDOW_OPTIONS: component_spec.ExecutionParameter(type=str),
         names.HOLDOUT: component_spec.ExecutionParameter(type=str),
         names.SOURCE: component_spec.ExecutionParameter(type=str),
+        names.UNPAIRED_SOURCE: component_spec.ExecutionParameter(type=str),
         names.HOLDOUT_SOURCE: component_spec.ExecutionParameter(type=str),
         names.IMAGE_OPTIONS: component_spec.ExecutionParameter(type=str),
         # The driver sets it.
@@ -55,6 +56,7 @@ class ImageExampleGen(component.FileBasedExampleGen):
         holdout: str | None = None,
         source: str | None = None,
         holdout_source: str | None = None,
+        unpaired_source: str | None = None,
         source_hash: str = "",
     ) -> None:
         """Describes the component; reads nothing.
@@ -69,6 +71,8 @@ class ImageExampleGen(component.FileBasedExampleGen):
             source: a folder, local or a URI, with what a model is to translate to the images, under
                 the same names.
             holdout_source: the same for the images of `holdout`.
+            unpaired_source: in place of `source`, a folder with sources under any names, which are
+                converted to the splits source_train and source_eval.
             source_hash: hash of the code; a change reruns the component.
         """
         spec = ImageExampleGenSpec(
@@ -77,6 +81,7 @@ class ImageExampleGen(component.FileBasedExampleGen):
             window_options=window.model_dump_json(),
             holdout=holdout or "",
             source=source or "",
+            unpaired_source=unpaired_source or "",
             holdout_source=holdout_source or "",
             image_options=options.model_dump_json(),
             window="",

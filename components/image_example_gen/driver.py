@@ -16,6 +16,7 @@ from components.image_example_gen.spans import (
     Offer,
     find_window,
     holdout_source,
+    unpaired_sources,
 )
 
 LATEST = "latest"
@@ -69,6 +70,8 @@ class Driver(driver.Driver):
         sources = [ImageSource(folder, window, sources=exec_properties[names.SOURCE])]
         if holdout := exec_properties[names.HOLDOUT]:
             sources.append(holdout_source(holdout, exec_properties[names.HOLDOUT_SOURCE]))
+        if unpaired := exec_properties[names.UNPAIRED_SOURCE]:
+            sources.append(unpaired_sources(unpaired, folder))
         self._offer = Offer(sources)  # a driver exists until its node has ended
         return exec_properties | {
             names.WINDOW: json.dumps([[span.number, span.version, span.folder] for span in window]),

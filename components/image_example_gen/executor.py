@@ -34,6 +34,7 @@ from components.image_example_gen.near_duplicates.decided import (
 )
 from components.image_example_gen.near_duplicates.stage import FindNearDuplicates
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.pairs.decoding import of_any_size
 from components.image_example_gen.shuffle.decoding import COUNTS, NOTES, REASONS, DecodeParts
 from components.image_example_gen.shuffle.earlier import file_keys, find_known
 from components.image_example_gen.shuffle.files import INDEX, PARTIAL, complete_file
@@ -50,10 +51,14 @@ from components.image_example_gen.spans import (
     holdout_source,
     parse_window,
     take_listings,
+    unpaired_sources,
 )
 from components.progress import DECODED, expect
 from trainer import examples
 from trainer.common.signals import find_stop
+
+# The splits of sources that are not paired with images, by those of images.
+SOURCE_SPLITS = {examples.TRAIN: examples.SOURCE_TRAIN, examples.EVAL: examples.SOURCE_EVAL}
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -71,8 +76,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             input_dict: empty.
             output_dict: `examples`, one Examples artifact.
             exec_properties: `input_base`, the data folder; `window`, as the driver resolved it;
-                `holdout`, the held-out folder, and `source` and `holdout_source`, the folders of
-                the sources, or empty; `image_options`.
+                `holdout`, the held-out folder, or empty; `source`, `holdout_source` and
+                `unpaired_source`, the folders of sources, or empty; `image_options`.
 
         Raises:
             ImageDataError: no images, too many rejected files, an empty split, or all images are
@@ -85,21 +90,25 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         options = ImageOptions.model_validate_json(exec_properties[names.IMAGE_OPTIONS])
         window = parse_window(exec_properties[names.WINDOW])
-        holdout = exec_properties[names.HOLDOUT]
+        images = ImageSource(
+            exec_properties[names.INPUT_BASE], window, sources=exec_properties[names.SOURCE]
+        )
+        holdout, unpaired = exec_properties[names.HOLDOUT], exec_properties[names.UNPAIRED_SOURCE]
         splits = [examples.TRAIN, examples.EVAL, *([examples.HOLDOUT] if holdout else [])]
+        of_sources = list(SOURCE_SPLITS.values()) if unpaired else []
         artifact = artifact_utils.get_single_instance(output_dict[names.EXAMPLES])
-        artifact.split_names = artifact_utils.encode_split_names(splits)
+        artifact.split_names = artifact_utils.encode_split_names([*splits, *of_sources])
         examples_utils.set_payload_format(artifact, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(artifact, "tfrecords_gzip")
         artifact.set_string_custom_property(
             names.SPANS, json.dumps([span.number for span in window])
         )
         code = exec_properties.get("source_hash", "")
+        # Without a hash of the code, what other code decoded could not be told apart.
+        earlier = _earlier_artifacts(artifact.uri) if code else []
         report = write_examples(
             self._make_beam_pipeline(),
-            ImageSource(
-                exec_properties[names.INPUT_BASE], window, sources=exec_properties[names.SOURCE]
-            ),
+            images,
             options,
             artifact.uri,
             {split: artifact_utils.get_split_uri([artifact], split) for split in splits},
@@ -107,14 +116,28 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             if holdout
             else None,
             code=code,
-            # Without a hash of the code, what other code decoded could not be told apart.
-            earlier=_earlier_artifacts(artifact.uri) if code else (),
+            earlier=earlier,
             fingerprint=exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME, ""),
         )
-        reports.check_sources(report, exec_properties[names.SOURCE])
+        reports.check_sources(report, images.sources)
+        remarks = reports.remarks(report, artifact.uri)
+        if unpaired:
+            output = os.path.join(artifact.uri, names.SOURCES_FOLDER)
+            found = write_examples(
+                self._make_beam_pipeline(),
+                unpaired_sources(unpaired, images.folder),
+                of_any_size(options),
+                output,
+                {
+                    split: artifact_utils.get_split_uri([artifact], name)
+                    for split, name in SOURCE_SPLITS.items()
+                },
+                code=code,
+                earlier=[os.path.join(each, names.SOURCES_FOLDER) for each in earlier],
+            )
+            remarks += reports.remarks_on_sources(found, output)
         for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
-        remarks = reports.remarks(report, artifact.uri)
         artifact.set_string_custom_property(names.REMARKS, json.dumps(remarks))
 
 
@@ -220,7 +243,7 @@ def write_examples(
         logging.info("Rejected: %s", json.dumps([path, reason]))
     for remark in reports.remarks(report):
         logging.info("%s", remark)
-    reports.check_report(report, source.folder, options)
+    reports.check_report(report, source.root, options)
     logging.info("%s", {name: report[name] for name in names.COUNTS})
     return report
 

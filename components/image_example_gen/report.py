@@ -97,6 +97,14 @@ def remarks(report: dict, folder: str = "") -> list[str]:
     return lines
 
 
+def remarks_on_sources(report: dict, folder: str) -> list[str]:
+    """Returns lines about sources with a report of their own, in the folder of the report."""
+    lines = [f"{report[names.ACCEPTED]:,} of {quantity(report[names.FILES], 'file')} accepted"]
+    if report[names.REJECTED]:
+        lines[0] += f": {os.path.join(folder, names.REJECTED_JSON)}"
+    return [f"sources: {line}" for line in (*lines, *remarks(report, folder))]
+
+
 def to_json(report: dict) -> str:
     """Returns the report as JSON in ASCII, which escapes control characters in file names."""
     return json.dumps(report, indent=1)

@@ -69,6 +69,11 @@ class ImageSource:
     split: str | None = None
     sources: str = ""
 
+    @property
+    def root(self) -> str:
+        """The folder of all images; that of the one span where their paths begin with it."""
+        return self.folder or self.window[-1].folder
+
     def listing(self, *, names_only: bool = False) -> Listing:
         """Lists the files of the window; `names_only` as in `list_folder`.
 
@@ -80,8 +85,7 @@ class ImageSource:
         """
         if not self.sources:
             return self._list(names_only)
-        folder = self.folder or self.window[-1].folder
-        check_apart(folder, self.sources)
+        check_apart(self.root, self.sources)
         found = self._list(names_only)
         # The paths of a held-out folder begin with it.
         window = self.window if self.folder else (WHOLE_FOLDER,)
@@ -89,8 +93,8 @@ class ImageSource:
         files = match(found.images, others.images, self.sources)
         if not any(file.source for file in files):
             raise ImageDataError(
-                f"{self.sources}: no file is named like one in {folder}; a source has the path of "
-                f"its image, up to the ending: found {others.images[0].path_in_span!r} and "
+                f"{self.sources}: no file is named like one in {self.root}; a source has the path "
+                f"of its image, up to the ending: found {others.images[0].path_in_span!r} and "
                 f"{found.images[0].path_in_span!r}"
             )
         sort_files(files)
@@ -119,6 +123,22 @@ class ImageSource:
 def holdout_source(folder: str, sources: str = "") -> ImageSource:
     """Returns the images of a held-out folder; their paths begin with the folder."""
     return ImageSource("", (Span(0, None, folder.rstrip("/")),), examples.HOLDOUT, sources)
+
+
+def unpaired_sources(folder: str, images: str) -> ImageSource:
+    """Returns the sources of images that are not paired with theirs; their paths begin with it.
+
+    They are all images below the folder: spans are those of the images alone.
+
+    Args:
+        folder: of the sources.
+        images: the data folder.
+
+    Raises:
+        ImageDataError: one of the folders is the other, or in it.
+    """
+    check_apart(images, folder)
+    return ImageSource("", (Span(0, None, folder.rstrip("/")),))
 
 
 class Offer:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
+import tensorflow as tf
 from tfx import types
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
@@ -27,6 +28,7 @@ from components.real_features.artifact import (
 )
 from components.real_features.options import RealFeaturesOptions
 from trainer import examples
+from trainer.dataset import count_records
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -65,19 +67,28 @@ def write_features(
 ) -> None:
     """Writes the features of real images and a grid of held-out ones.
 
+    Of unpaired sources nothing is written, but if fewer are held out than images, only as many
+    images are compared, since there is one result for each source.
+
     Workers share the files of the examples among them: each is read, decoded and described at one
     place, since an in-process runner keeps in memory whatever it shuffles.
 
     Args:
         pipeline: empty; it is run.
-        folders: of the examples by split: train, eval, and holdout if there is one.
+        folders: of the examples by split: train, eval, and holdout if there is one; source_train
+            and source_eval of unpaired sources.
         options: number of held-out images, feature space.
         transform_graph: URI of the TransformGraph artifact.
         output: folder for the features.
     """
+    compared = options.samples
+    if unpaired := folders.get(examples.SOURCE_EVAL):
+        compared = min(compared, _count(unpaired))
     with pipeline:
         for split, uris in folders.items():
-            count = max(options.samples, TRAINING_IMAGES if split == examples.TRAIN else 0)
+            if split in (examples.SOURCE_TRAIN, examples.SOURCE_EVAL):
+                continue
+            count = max(compared, TRAINING_IMAGES if split == examples.TRAIN else 0)
             first, again = read_twice(pipeline, split, uris)
             if split == examples.TRAIN:
                 first |= "ExpectAll" >> beam.ParDo(Expect(FEATURES))
@@ -96,6 +107,11 @@ def write_features(
                     | "DecodeAll" >> _Decode(split, options.batch_size, transform_graph)
                     | "DescribeAll" >> _Describe(SEARCH_SPACE, output, SEARCH, statistics=False)
                 )
+
+
+def _count(folders: Sequence[str]) -> int:
+    patterns = [f"{folder}/*" for folder in folders]
+    return count_records([path for each in patterns for path in tf.io.gfile.glob(each)])
 
 
 class _Decode(beam.PTransform):

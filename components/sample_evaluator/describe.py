@@ -42,7 +42,8 @@ class RealImages(NamedTuple):
     """The real images.
 
     Attributes:
-        examples: folders of their examples by split: train, eval, and holdout if there is one.
+        examples: folders of their examples by split: train, eval, and holdout if there is one;
+            source_eval if a model translates sources that are not paired with images.
         features: folder that `real_features.executor.write_features` wrote.
         transform_graph: URI of the TransformGraph artifact.
     """
@@ -68,7 +69,8 @@ def describe(
 
     As many samples are drawn as there are held-out images. A conditional model draws each sample
     with the label of one held-out image, so that classes occur in the proportions of the data. A
-    model that translates draws each from the source of one.
+    model that translates draws each from the source of one or, of sources that are not paired, from
+    one of these.
 
     Args:
         pipeline: empty; it is not run.
@@ -114,12 +116,11 @@ def describe(
         for source, model in models.items()
         if source not in translating
     }
-    keys = keyed_labels | "Keys" >> beam.Map(lambda found: [key for key, _ in found])
     translations = describe_pairs(
         pipeline,
-        real.examples[examples.EVAL],
+        real.examples,
         real.transform_graph,
-        keys,
+        keyed_labels,
         {source: models[source] for source in translating},
         options,
         shape,

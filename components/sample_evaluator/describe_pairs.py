@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import apache_beam as beam
 
-from components.images.records import ReadExamples
+from components.images.records import ReadExamples, read_twice
 from components.progress import FEATURES, SAMPLED, expect
 from components.sample_evaluator import names, sources
 from components.sample_evaluator.measure.answers import MeasureAnswers
@@ -15,11 +15,13 @@ from components.sample_evaluator.samples.translations import (
     AnswerSeveral,
     CompareAnswers,
     SeedHeldOut,
+    SeedSources,
     ShowSources,
     Translate,
     nb_answer,
     nb_answered,
 )
+from trainer import examples
 from trainer.source.options import Source
 
 
@@ -37,9 +39,9 @@ class Translations(NamedTuple):
 
 def describe_pairs(
     pipeline: beam.Pipeline,
-    held_out: list[str],
+    folders: Mapping[str, list[str]],
     transform_graph: str,
-    keys: beam.PCollection,
+    keyed_labels: beam.PCollection,
     models: Mapping[str, str],
     options: EvaluateOptions,
     shape: tuple[int, int, int],
@@ -49,9 +51,10 @@ def describe_pairs(
 
     Args:
         pipeline: is not run.
-        held_out: folders of the held-out examples.
+        folders: of the examples by split: eval, and source_eval of unpaired sources.
         transform_graph: URI of the TransformGraph artifact.
-        keys: one list, the keys of the examples to take, sorted.
+        keyed_labels: one list, the keys of the held-out images to compare with, sorted, and their
+            labels.
         models: folders of SavedModels that translate, by source of images.
         options: features, seed.
         shape: H, W, C of the images.
@@ -59,35 +62,40 @@ def describe_pairs(
     """
     if not models:
         return Translations({}, [])
-    seeded = (
-        pipeline
-        | "HeldOutRecords" >> ReadExamples(held_out)
-        | "SeedHeldOut" >> SeedHeldOut(keys, options.seed)
-    )
+    unpaired = folders.get(examples.SOURCE_EVAL)
+    if unpaired:
+        labels = keyed_labels | "LabelsOfResults" >> beam.Map(lambda found: [v for _, v in found])
+        records = read_twice(pipeline, "Sources", unpaired)
+        seeded = records | "SeedSources" >> SeedSources(labels, options.seed)
+    else:
+        keys = keyed_labels | "Keys" >> beam.Map(lambda found: [key for key, _ in found])
+        records = pipeline | "HeldOutRecords" >> ReadExamples(folders[examples.EVAL])
+        seeded = records | "SeedHeldOut" >> SeedHeldOut(keys, options.seed)
+    data = {"transform_graph": transform_graph, "paired": not unpaired}
     size = options.batch_size
     batches = seeded | "Translated" >> beam.BatchElements(min_batch_size=size, max_batch_size=size)
     results = {
-        name: batches | f"Translate[{name}]" >> beam.ParDo(Translate(name, model, transform_graph))
+        name: batches | f"Translate[{name}]" >> beam.ParDo(Translate(name, model, **data))
         for name, model in models.items()
     }
     candidate = models.get(sources.CANDIDATE)
     if candidate is None:
         return Translations(results, [])
     _ = (results[sources.CANDIDATE], seeded) | "WritePairs" >> WritePairs(
-        candidate, transform_graph, f"{output}/{names.PAIRS_PNG}"
+        candidate, path=f"{output}/{names.PAIRS_PNG}", **data
     )
     end = options.seed + nb_answered(shape)
     answers = (
         seeded
         | "FirstSources" >> beam.Filter(lambda pair: pair[0] < end)
         | "GatherSources" >> beam.combiners.ToList()
-        | "Answer" >> beam.ParDo(AnswerSeveral(candidate, transform_graph))
+        | "Answer" >> beam.ParDo(AnswerSeveral(candidate, **data))
     )
     _ = answers | "ShowAnswers" >> beam.Map(write_answers, f"{output}/{names.ANSWERS_PNG}")
     _ = answers | "MeasureAnswers" >> beam.ParDo(MeasureAnswers(options.features, output))
     beside = [
-        batches | "ShowSources" >> beam.ParDo(ShowSources(candidate, transform_graph)),
-        answers | "CompareAnswers" >> beam.ParDo(CompareAnswers(candidate, transform_graph)),
+        batches | "ShowSources" >> beam.ParDo(ShowSources(candidate, **data)),
+        answers | "CompareAnswers" >> beam.ParDo(CompareAnswers(candidate, **data)),
     ]
     return Translations(results, beside)
 
@@ -96,5 +104,5 @@ def expect_pairs(held_out: int, shape: tuple[int, int, int], source: Source) -> 
     """Adds the work on what stands beside the results of a candidate to the totals."""
     answered, answers = min(held_out, nb_answered(shape)), nb_answer(source.draws_noise)
     expect(SAMPLED, answers * answered)
-    compared = 1 + (answered > 1) + (answers > 1)
+    compared = (source.paired and answered > 1) + (source.paired or answers > 1) + (answers > 1)
     expect(FEATURES, held_out + compared * answered)

@@ -109,7 +109,8 @@ def evaluate(
     models = {name: each for name, each in compared.items() if isinstance(each, EvaluatedModel)}
     stored = {name: each for name, each in compared.items() if isinstance(each, StoredImages)}
     shape = _shape(real.transform_graph, examples.IMAGE)
-    source_shape = _shape(real.transform_graph, examples.SOURCE)
+    unpaired = examples.SOURCE_EVAL in real.examples
+    source_shape = shape if unpaired else _shape(real.transform_graph, examples.SOURCE)
     loaded = {source: _load(model, shape, source_shape) for source, model in models.items()}
     judged, against = (loaded.get(s, _Loaded()) for s in (sources.CANDIDATE, sources.BASELINE))
     translating = {
@@ -117,7 +118,8 @@ def evaluate(
         for name, each in loaded.items()
         if each.sampler and each.sampler.source
     }
-    if sources.CANDIDATE not in translating:
+    pairs = sources.CANDIDATE in translating and not unpaired
+    if not pairs:
         options = options.without_pairs()
     if against.problem:
         logging.warning("The baseline is not compared: %s", against.problem)
@@ -126,7 +128,8 @@ def evaluate(
         baseline=baseline is not None and not against.problem,
         by_label=bool(judged.sampler and judged.sampler.labels),
         holdout=examples.HOLDOUT in real.examples,
-        pairs=sources.CANDIDATE in translating,
+        translates=sources.CANDIDATE in translating,
+        pairs=pairs,
     )
     describe_images = functools.partial(
         describe.describe,

@@ -9,7 +9,7 @@ NOISE = "noise"  # clipped Gaussian noise from the same seeds: the result withou
 
 # Beside the results of a candidate that translates:
 SOURCE = "source"  # the sources themselves, without their mask
-OTHER = "other"  # other held-out images: results of a model that ignores its sources
+OTHER = "other"  # other held-out images: results of a model that ignores its sources; of pairs
 ANSWER = "answer"  # one answer of the candidate to each of the first sources
 MEAN_ANSWER = "mean_answer"  # the mean of several answers to each of these
 BESIDE_RESULTS = (SOURCE, OTHER, ANSWER, MEAN_ANSWER)

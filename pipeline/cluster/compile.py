@@ -43,7 +43,9 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
         pipeline = create_pipeline(
             config,
             locations,
-            read_schema(config.validation.schema_file, paired=config.data.source is not None),
+            read_schema(
+                config.validation.schema_file, paired=config.data.paired_source is not None
+            ),
             features_warning=warning,
         )
         evaluation = Shown(output=evaluator_names.EVALUATION, html=evaluator_names.REPORT_HTML)

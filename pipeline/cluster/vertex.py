@@ -26,7 +26,9 @@ def compile_job(config: PipelineConfig, output: Path) -> None:
     require_sources(config)
     config, warning = with_chosen_features(config, functools.partial(failures.say, error=True))
     locations = Locations.below(config.vertex.root)
-    schema = read_schema(config.validation.schema_file, paired=config.data.source is not None)
+    schema = read_schema(
+        config.validation.schema_file, paired=config.data.paired_source is not None
+    )
     try:
         pipeline = create_pipeline(
             config, locations, schema, earlier_models=False, features_warning=warning

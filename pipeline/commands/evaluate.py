@@ -32,7 +32,8 @@ from trainer.common import exit_codes
     "sources",
     metavar="FOLDER",
     type=UserPath(),
-    help="Sources of --real, under the same names, for a model that was trained with data.source.",
+    help="Sources, for a model that was trained with data.source; of pairs, those of --real, under "
+    "the same names.",
 )
 @click.option(
     "--baseline",

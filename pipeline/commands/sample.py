@@ -50,7 +50,8 @@ def sample(
 ) -> None:
     """Draw images from a model as a PNG grid.
 
-    A model that translates draws from held-out images: rows of source, result and image.
+    A model that translates draws from held-out sources: rows of source, result and image, which
+    sources that are not paired with images (data.pairing=none) lack.
     """
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
@@ -115,9 +116,9 @@ def _show_translations(
     ):
         rows = draw_rows(workspace, model, count, seed, steps, label)
         mark = serving.mark(model, range(seed, seed + len(rows)))
-        columns = 3 * (1 + (len(rows) - 1) // ROWS)
+        columns = rows.shape[1] * (1 + (len(rows) - 1) // ROWS)
         serving.write_grid(rows.reshape(-1, *rows.shape[2:]), output, mark, columns)
-    click.echo(f"{len(rows)} held-out images translated by {model}, from seed {seed}: {output}")
+    click.echo(f"{len(rows)} held-out sources translated by {model}, from seed {seed}: {output}")
 
 
 @click.command("serve-check")

@@ -89,7 +89,7 @@ def disk_need(
     views = 2 + len(SHIFTS) * (MIN_SHIFTED <= min(height, width) <= MAX_SHIFTED)
     vector = 4 * (config.evaluate.features.dimension(shape) or DIMENSION)
     if example_bytes is None:
-        example_bytes = math.prod(shape) * (2 if config.data.source else 1) + OF_EXAMPLE
+        example_bytes = math.prod(shape) * (2 if config.data.paired_source else 1) + OF_EXAMPLE
     examples = round(images * example_bytes)
     has_network = config.train.precision == "float32" and not config.source
     per_weight = MODEL_BYTES + NETWORK_BYTES * has_network

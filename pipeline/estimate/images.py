@@ -18,6 +18,7 @@ from components.image_example_gen.spans import (
     ImageSource,
     find_window,
     holdout_source,
+    unpaired_sources,
 )
 from components.image_example_gen.storage.remote import needs_tfx
 from pipeline.config import DataConfig
@@ -65,16 +66,18 @@ class NoSampleError(ImageDataError):
 
 
 def list_files(data: DataConfig) -> list[Listed]:
-    """Lists the files of the window, and those of the held-out folder if there is one.
+    """Lists the files of the window, and those of the held-out folder and of unpaired sources.
 
     Raises:
         ImageDataError: a folder is missing or unreadable, or has no images.
         StorageError: the storage does not answer, or refuses the credentials.
     """
     window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
-    sources = [ImageSource(data.folder, window, sources=data.source or "")]
+    sources = [ImageSource(data.folder, window, sources=data.paired_source or "")]
     if data.holdout:
         sources.append(holdout_source(data.holdout, data.holdout_source or ""))
+    if data.unpaired_source:
+        sources.append(unpaired_sources(data.unpaired_source, data.folder))
     return [Listed(source, source.list_files(names_only=True)) for source in sources]
 
 

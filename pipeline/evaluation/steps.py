@@ -21,6 +21,7 @@ from components.features.choice import choose_features
 from components.image_example_gen import names as example_names
 from components.image_example_gen.executor import write_examples
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.pairs.decoding import of_any_size
 from components.image_example_gen.spans import ImageSource
 from components.images.features import shared_extractor
 from components.progress import DECODED, FEATURES
@@ -65,11 +66,14 @@ def run(
         judged[sources.BASELINE] = inputs.baseline
     # Referenced to the end, or each step would load the models again.
     samplers = [load_sampler(str(each.folder)) for each in judged.values() if each.is_model]
-    degrade = _degrade(samplers)
+    degrade, paired = _kind_of_sources(samplers)
     _check_sources(samplers, inputs.sources)
+    beside = inputs.sources if paired else None
     options = _image_options(config, samplers, split=inputs.training is None)
     stored = {name: each.folder for name, each in judged.items() if not each.is_model}
     sets = _image_sets(inputs, stored)
+    if inputs.sources and not paired:
+        sets["sources"] = (inputs.sources, [examples.SOURCE_EVAL])
     scratch = output / "scratch"
     features, warning = choose_features(config.evaluate.features, options.shape, report)
 
@@ -86,9 +90,9 @@ def run(
                 ImageSource(
                     str(folder),
                     split=splits[0] if len(splits) == 1 else None,
-                    sources=str(inputs.sources or "") if name == "real" else "",
+                    sources=str(beside or "") if name == "real" else "",
                 ),
-                options,
+                of_any_size(options) if name == "sources" else options,
                 str(scratch / "reports" / name),
                 targets,
                 SPLIT_SALT,
@@ -97,13 +101,16 @@ def run(
     images = {split: n for report in reports.values() for split, n in report["splits"].items()}
     for name in stored:
         check_count(stored[name], images[name], config.evaluate.min_samples)
+    if examples.SOURCE_EVAL in images:
+        check_count(inputs.sources, images[examples.SOURCE_EVAL], config.evaluate.min_samples)
     half = "" if inputs.training else " in the half to compare with"
     check_count(inputs.real, images[examples.EVAL], config.evaluate.min_samples, half)
     graph = str(scratch / "transform_graph")
     with phase("building the graph that decodes images"):
-        write_transform_graph(options.shape, graph, degrade, paired=inputs.sources is not None)
+        write_transform_graph(options.shape, graph, degrade, paired=beside is not None)
 
-    available = min(images[name] for name in (examples.EVAL, *stored))
+    compared = [examples.EVAL, *stored, *({examples.SOURCE_EVAL} & images.keys())]
+    available = min(images[name] for name in compared)
     count = min(config.evaluate.samples, available)
     evaluate_options = config.evaluate.without_holdout().model_copy(
         update={"samples": count, "features": features}
@@ -112,7 +119,8 @@ def run(
         report(line)
     features_folder = scratch / "features"
     features_folder.mkdir()
-    examples_folders = {split: [str(scratch / split)] for split in (examples.TRAIN, examples.EVAL)}
+    splits = {examples.TRAIN, *compared} - stored.keys()
+    examples_folders = {split: [str(scratch / split)] for split in sorted(splits)}
     with phase(FEATURES):
         _extractor = shared_extractor(evaluate_options.features)  # also referenced to the end
         write_features(
@@ -220,27 +228,37 @@ def _describe(
             )
 
 
-def _degrade(samplers: Sequence[LoadedSampler]) -> str | None:
-    """How sources are derived from images, by the models that translate."""
-    found = {sampler.source.degrade for sampler in samplers if sampler.source}
+def _kind_of_sources(samplers: Sequence[LoadedSampler]) -> tuple[str | None, bool]:
+    """How models derive sources from images, and whether each image has a source of its own."""
+    found = {
+        (sampler.source.degrade, sampler.source.paired) for sampler in samplers if sampler.source
+    }
     if len(found) > 1:
-        first, second = sorted(f"data.degrade={each}" if each else "data.source" for each in found)
+        first, second = sorted(
+            f"data.degrade={degrade}" if degrade else f"data.source{'' if paired else ' unpaired'}"
+            for degrade, paired in found
+        )
         raise SamplerError(
             f"one model has sources by {first}, the other by {second}; only models with equal "
             "sources can be compared"
         )
-    return next(iter(found), None)
+    return next(iter(found), (None, True))
 
 
 def _check_sources(samplers: Sequence[LoadedSampler], sources: Path | None) -> None:
-    """Raises a SamplerError if there are no sources for models of pairs, or sources for others."""
-    paired = any(sampler.source and not sampler.source.degrade for sampler in samplers)
-    if paired and not sources:
-        raise SamplerError(
-            "the model translates images of a folder (data.source): name the folder with the "
-            "sources of --real, under the same names, with --source"
+    """Raises a SamplerError if models lack a folder of sources, or take none from a folder."""
+    taken = [each.source for each in samplers if each.source and not each.source.degrade]
+    if taken and not sources:
+        which = (
+            "the sources of --real, under the same names,"
+            if taken[0].paired
+            else "images to translate (data.pairing=none)"
         )
-    if sources and not paired:
+        raise SamplerError(
+            f"the model translates images of a folder (data.source): name the folder with {which} "
+            "with --source"
+        )
+    if sources and not taken:
         raise SamplerError(
             f"--source {sources}: no model here translates images of a folder (data.source); leave "
             "it out"

@@ -18,7 +18,6 @@ from trainer.common.text import printable
 from trainer.source.options import Source
 
 DRAWING = "drawing"  # the phase
-SPLIT = f"Split-{examples.EVAL}"  # folder of the examples
 BATCH = 64
 
 
@@ -47,14 +46,16 @@ def draw_rows(
         label: of all images, for a conditional model; empty for their own.
 
     Returns:
-        Source without its mask, result and image, uint8 [N, 3, H, W, C].
+        Source without its mask, result and image, uint8 [N, 3, H, W, C]; of sources that are not
+        paired with images [N, 2, H, W, C], without the image.
 
     Raises:
         NoHeldOutImagesError: the workspace has no record of the model, or no images any more.
         TooManyStepsError: nb_step exceeds the limits of the model.
     """
-    files = _find_examples(workspace, model)
     translator = TranslatingModel(model)
+    paired = translator.source.paired
+    files = _find_examples(workspace, model, examples.EVAL if paired else examples.SOURCE_EVAL)
     images, labels, sources = _read(files, count, translator.source)
     steps = nb_step or translator.nb_step
     size = limit_batch(model, translator.limits, steps, BATCH)
@@ -73,13 +74,14 @@ def draw_rows(
                     "label": [each if each in translator.labels else "" for each in asked],
                 },
             )
-            rows.append(np.stack([before[..., : part.shape[-1]], results, part], axis=1))
+            shown = [before[..., : part.shape[-1]], results, *([part] if paired else [])]
+            rows.append(np.stack(shown, axis=1))
             report(Report(DRAWING, done=len(part)))
     return np.concatenate(rows)
 
 
-def _find_examples(workspace: Workspace, model: AnyPath) -> list[str]:
-    """The files with the held-out images of the run that trained a model."""
+def _find_examples(workspace: Workspace, model: AnyPath, split: str) -> list[str]:
+    """The files of a split of the run that trained a model."""
     missing = NoHeldOutImagesError(
         f"{model} translates images, and those held out by the run that trained it are not in "
         f"{printable(str(workspace.folder))}; translate files: `iadb translate FILES`"
@@ -91,14 +93,17 @@ def _find_examples(workspace: Workspace, model: AnyPath) -> list[str]:
     for each in load_models(store, workspace.serving):
         if number == each.number or each.folder.resolve() == model.resolve():
             found = store.get_artifacts_by_id([each.examples] if each.examples else [])
-            folders = [to_path(artifact.uri) / SPLIT for artifact in found]
+            folders = [to_path(artifact.uri) / f"Split-{split}" for artifact in found]
             if files := [str(file) for folder in folders for file in sorted(folder.glob("*"))]:
                 return files
     raise missing
 
 
 def _read(files: list[str], count: int, source: Source) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """The first images, uint8 [N, H, W, C], their labels, and their sources, uint8 [N, H, W, S]."""
+    """The first images, uint8 [N, H, W, C], their labels, and their sources, uint8 [N, H, W, S].
+
+    Without pairs the files are of sources, in place of the images too.
+    """
     import tensorflow as tf
 
     from trainer.source.degrade import degrade
@@ -108,9 +113,11 @@ def _read(files: list[str], count: int, source: Source) -> tuple[np.ndarray, lis
         feature = tf.train.Example.FromString(record.numpy()).features.feature
         images.append(_decode(feature[examples.IMAGE]))
         labels.append(feature[examples.LABEL].bytes_list.value[0].decode())
-        if source.degradation is None:
+        if source.degradation is None and source.paired:
             sources.append(_decode(feature[examples.SOURCE]))
     found = np.stack(images)
+    if not source.paired:
+        return found, labels, found
     if source.degradation is None:
         return found, labels, np.stack(sources)
     return found, labels, degrade(tf.constant(found), source.degradation).numpy()

@@ -140,7 +140,7 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     states = [
         _compare(
             span,
-            None if span.number in closed else snapshot(data.folder, span, data.source),
+            None if span.number in closed else snapshot(data.folder, span, data.paired_source),
             remembered,
             span in window,
             held.get(span.number),

@@ -24,7 +24,7 @@ class SampleGrid:
         label: class ids, int64 [N], for a conditional model.
         source: float32 [N, H, W, S], for a network that sees one.
         before, after: images to show to the left and right of each sample, float32 [N, H, W, C] in
-            [-1, 1]: for a translation the source and the image that it was derived from.
+            [-1, 1]: for a translation the source and, of pairs, the image that it should be.
     """
 
     x0: tf.Tensor
@@ -42,9 +42,10 @@ class SampleGrid:
         x1 = model.transport(x0, nb_step, label, source)
         if before is None:
             return image_grid(preprocessing.to_uint8(x1).numpy())
-        rows = tf.stack([before, x1, after], axis=1)
+        shown = [before, x1] if after is None else [before, x1, after]
+        rows = tf.stack(shown, axis=1)
         images = preprocessing.to_uint8(tf.reshape(rows, [-1, *x1.shape[1:]]))
-        return image_grid(images.numpy(), columns=3)
+        return image_grid(images.numpy(), columns=len(shown))
 
 
 def make_grid(data: TrainingData) -> SampleGrid:
@@ -60,4 +61,5 @@ def make_grid(data: TrainingData) -> SampleGrid:
     noise = noise_from_seeds(tf.range(len(batch["x1"]), dtype=tf.int64), data.shape)
     x0 = blend_noise(batch["x0"], noise, data.source.noise) if "x0" in batch else noise
     shown = batch["x0"] if "x0" in batch else batch["source"][..., : data.shape[-1]]
-    return SampleGrid(x0, batch.get("label"), batch.get("source"), shown, batch["x1"])
+    image = batch["x1"] if data.source.paired else None
+    return SampleGrid(x0, batch.get("label"), batch.get("source"), shown, image)

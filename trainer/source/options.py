@@ -80,6 +80,8 @@ class Source(Options):
         background: color of transparent pixels, as #RRGGBB, where they are no hole, and of bars.
         fit: what happens to images of another aspect, as in ingest: their center is kept (`crop`),
             or all of them, with bars (`pad`).
+        paired: whether each image has a source of its own. Otherwise sources and images are two
+            densities, drawn independently (data.pairing=none); `map` only.
     """
 
     degrade: DegradationText | None
@@ -87,6 +89,7 @@ class Source(Options):
     noise: float = 0.0
     background: str = "#ffffff"
     fit: Literal["crop", "pad"] = "crop"
+    paired: bool = True
 
     @property
     def degradation(self) -> Degradation | None:

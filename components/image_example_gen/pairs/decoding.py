@@ -19,8 +19,6 @@ def decode_source(
 ) -> DecodedImage:
     """Decodes the source of an image by the same geometry.
 
-    It may be much smaller than the image: `min_size` does not apply to it.
-
     Args:
         file: of the source.
         reader: of the folder of the sources.
@@ -36,7 +34,7 @@ def decode_source(
         if file.problem:
             raise RejectedImage(file.problem)
         with reader.open(file) as stream:
-            source = decode(stream, options.model_copy(update={"min_size": 1}))
+            source = decode(stream, of_any_size(options))
     except RejectedImage as reason:
         raise RejectedImage(f"{IN_SOURCE}{reason}") from None
     except OSError as error:
@@ -44,6 +42,11 @@ def decode_source(
     if not _agree(image, source):
         raise RejectedImage(OTHER_ASPECT)
     return source
+
+
+def of_any_size(options: ImageOptions) -> ImageOptions:
+    """The options of sources, which may be much smaller than images: `min_size` does not apply."""
+    return options.model_copy(update={"min_size": 1})
 
 
 def notes_on(image: DecodedImage, source: DecodedImage | None) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """How much the answers of a model to one source differ, in a Beam step beside TFMA's metrics."""
 
+import contextlib
 import json
 
 import apache_beam as beam
@@ -34,13 +35,13 @@ class MeasureAnswers(beam.DoFn):
         images, count = answers.results.shape[:2]
         if count < 2:
             return
-        vectors = self._extract(answers.results.reshape(-1, *answers.results.shape[2:]))
-        try:
-            in_features = diversity(
-                vectors.reshape(images, count, -1), self._extract(answers.images)
-            )
-        except MetricError:  # all held-out images are equal
-            in_features = None
+        in_features = None
+        if answers.images is not None:
+            with contextlib.suppress(MetricError):  # all held-out images are equal
+                vectors = self._extract(answers.results.reshape(-1, *answers.results.shape[2:]))
+                in_features = diversity(
+                    vectors.reshape(images, count, -1), self._extract(answers.images)
+                )
         found = {
             "sources": images,
             "answers": count,

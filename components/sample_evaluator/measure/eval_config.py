@@ -26,6 +26,7 @@ def make_eval_config(
     baseline: bool,
     by_label: bool,
     holdout: bool = False,
+    translates: bool = False,
     pairs: bool = False,
 ) -> config_pb2.EvalConfig:
     """Translates the thresholds for TFMA: they apply to the candidate, over all its samples.
@@ -35,13 +36,18 @@ def make_eval_config(
         baseline: whether there are samples of a baseline; without them no change is limited.
         by_label: whether to compute the metrics of each label as well.
         holdout: whether there are images of data.holdout to compare with.
-        pairs: whether samples are results for held-out images.
+        translates: whether samples are results for sources.
+        pairs: whether these are the sources of held-out images.
     """
     judged = [sources.CANDIDATE, *([sources.BASELINE] if baseline else [])]
     real = [sources.REAL, *([sources.HOLDOUT] if holdout else [])]
     compared = [*judged, sources.TRAIN, sources.NOISE]
-    shown = [sources.SOURCE] if pairs else []
-    beside = list(sources.BESIDE_RESULTS) if pairs else []
+    shown = [sources.SOURCE] if translates else []
+    beside = [
+        name
+        for name in (sources.BESIDE_RESULTS if translates else ())
+        if pairs or name != sources.OTHER
+    ]
     slices = [config_pb2.SlicingSpec()]
     if by_label:
         slices.append(config_pb2.SlicingSpec(feature_keys=[LABEL]))
@@ -74,6 +80,7 @@ def make_eval_config(
     if pairs:
         scores = [_metric("value", name, metric=name) for name in PAIR_METRICS]
         specs.append(([*judged, *beside], scores))
+    if translates:
         # They are fewer than the results, on which the expected value of KID does not depend.
         specs.append(
             ([sources.ANSWER, sources.MEAN_ANSWER], [_metric("value", "kid", metric="kid")])

@@ -17,21 +17,22 @@ ANSWERED_ROWS = 6
 class WritePairs(beam.PTransform):
     """Writes a PNG grid of source, result and image: the best results, the median, the worst.
 
-    Each row has up to PAIRS results with the source before and the image behind. They are ranked by
-    PSNR and drawn again from their seeds: all the others need not be kept. Without results, nothing
-    is written.
+    Each row has up to PAIRS results with the source before and, of pairs, the image behind. They
+    are ranked by PSNR, without pairs by seed, and drawn again from their seeds: all the others need
+    not be kept. Without results, nothing is written.
     """
 
-    def __init__(self, model: str, transform_graph: str, path: str) -> None:
+    def __init__(self, model: str, transform_graph: str, path: str, *, paired: bool = True) -> None:
         """Describes the picture.
 
         Args:
             model: folder of the SavedModel that drew the results.
             transform_graph: URI of the TransformGraph artifact.
             path: of the PNG file.
+            paired: as of HeldOutFn.
         """
         super().__init__()
-        self._draw = _DrawPairs(model, transform_graph, path)
+        self._draw = _DrawPairs(model, transform_graph, path, paired=paired)
 
     def expand(self, inputs: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
         """From ImageBatches of results with scores, and the seeded examples that they are of."""
@@ -51,7 +52,8 @@ class WritePairs(beam.PTransform):
 
 
 def _scores(batch: ImageBatch) -> Iterator[tuple[float, int]]:
-    for value, key in zip(batch.scores.psnr[:, 0], batch.keys, strict=True):
+    values = batch.scores.psnr[:, 0] if batch.scores else np.zeros(len(batch.keys))
+    for value, key in zip(values, batch.keys, strict=True):
         yield float(value), int.from_bytes(key)
 
 
@@ -71,8 +73,8 @@ def _pick(pair: Seeded, rows: Sequence[Sequence[int]]) -> Iterator[Seeded]:
 class _DrawPairs(HeldOutFn):
     """The list of the seeded examples to show, and the rows of their seeds, to a file."""
 
-    def __init__(self, model: str, transform_graph: str, path: str) -> None:
-        super().__init__(model, transform_graph)
+    def __init__(self, model: str, transform_graph: str, path: str, *, paired: bool = True) -> None:
+        super().__init__(model, transform_graph, paired=paired)
         self._path = path
 
     def process(self, batch: list[Seeded], rows: list[list[int]]) -> None:
@@ -81,14 +83,15 @@ class _DrawPairs(HeldOutFn):
             return
         seeds, labels, images, sources = self.read(batch)
         results = self.sampler.sample(np.array(seeds, np.int64), labels, sources=sources)
-        shown = np.stack([sources[..., : images.shape[-1]], results, images], axis=1)
+        parts = [sources[..., : results.shape[-1]], results, *([] if images is None else [images])]
+        shown = np.stack(parts, axis=1)
         cells = [shown[seeds.index(seed)] for row in rows for seed in row]
         with FileSystems.create(self._path, "image/png") as file:
-            file.write(grid_png(np.concatenate(cells), columns=3 * len(rows[0])))
+            file.write(grid_png(np.concatenate(cells), columns=len(parts) * len(rows[0])))
 
 
 def write_answers(answers: Answers, path: str) -> None:
-    """Writes a PNG grid of the first sources: source, answers and image; none for one answer.
+    """Writes a PNG grid of the first sources: source, answers and any image; none for one answer.
 
     Args:
         answers: to the sources.
@@ -96,8 +99,10 @@ def write_answers(answers: Answers, path: str) -> None:
     """
     if answers.results.shape[1] < 2:
         return
-    _, _, images, sources, results = (each[:ANSWERED_ROWS] for each in answers)
-    shown = [sources[:, None, ..., : images.shape[-1]], results, images[:, None]]
-    cells = np.concatenate(shown, axis=1)
+    _, _, images, sources, results = answers
+    shown = [sources[:, None, ..., : results.shape[-1]], results]
+    if images is not None:
+        shown.append(images[:, None])
+    cells = np.concatenate([each[:ANSWERED_ROWS] for each in shown], axis=1)
     with FileSystems.create(path, "image/png") as file:
         file.write(grid_png(cells.reshape(-1, *cells.shape[2:]), columns=cells.shape[1]))

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from components.sample_evaluator import sources
 from components.sample_evaluator.report.judged import SPECTRUM, copies_too_much, failed
+from components.sample_evaluator.report.pairs import has_pairs
 from components.sample_evaluator.report.texts import sharpness
 
 # What these say about samples, a picture of the farthest samples does not show.
@@ -26,8 +27,8 @@ class Pictures:
         trajectories: one row for each of the first seeds, from noise to image.
         missing_kinds: rows of held-out images of the kinds that are missing among the samples.
         worst_samples: grid of the samples farthest from real images, farthest first.
-        pairs: rows of source, result and image: the best, median and worst results.
-        answers: rows of a source, several answers and the image.
+        pairs: rows of source, result and, of pairs, image: the best, median and worst results.
+        answers: rows of a source, several answers and, of pairs, the image.
     """
 
     samples: bytes | None = None
@@ -92,6 +93,31 @@ def _faults(summary: Mapping[str, Any]) -> Iterator[str]:
         yield "worst_samples"
 
 
+# Captions and alternative texts of the pictures of results beside their sources.
+_PAIRED = {
+    "pairs": (
+        "Source, result and image, in the first row the best results by PSNR, in the second those "
+        "in the middle, in the third the worst",
+        "Three rows of sources, each followed by its result and the held-out image: the best "
+        "results, those in the middle and the worst",
+    ),
+    "answers": (
+        "The first sources (left), several answers to each, and its image (right)",
+        "Rows of a source, several answers to it and the held-out image",
+    ),
+}
+_UNPAIRED = {
+    "pairs": (
+        "Source and result of some held-out sources, chosen by hash",
+        "Three rows of sources, each followed by its result",
+    ),
+    "answers": (
+        "The first sources (left), and several answers to each",
+        "Rows of a source and several answers to it",
+    ),
+}
+
+
 def _pictures(pictures: Pictures, summary: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     seed, count = summary["seed"], summary["images"].get(sources.CANDIDATE)
     # Without solver steps, the candidate is a folder of images.
@@ -115,16 +141,7 @@ def _pictures(pictures: Pictures, summary: Mapping[str, Any]) -> Iterator[tuple[
             "The samples that are least like real images, the farthest first",
             "Grid of the samples farthest from real images in feature space, the farthest first",
         ),
-        "pairs": (
-            "Source, result and image, in the first row the best results by PSNR, in the second "
-            "those in the middle, in the third the worst",
-            "Three rows of sources, each followed by its result and the held-out image: the best "
-            "results, those in the middle and the worst",
-        ),
-        "answers": (
-            "The first sources (left), several answers to each, and its image (right)",
-            "Rows of a source, several answers to it and the held-out image",
-        ),
+        **(_PAIRED if has_pairs(summary) else _UNPAIRED),
         "trajectories": (
             f"From noise (left) to sample (right), one row per seed from {seed}",
             "Grid of trajectories: each row goes from noise to a sample",

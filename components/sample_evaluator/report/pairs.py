@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from components.metrics import PAIR_METRICS
 from components.sample_evaluator import sources
 from components.sample_evaluator.report.texts import number, percent
 
@@ -20,11 +21,13 @@ class PairTable(NamedTuple):
     """A table, and what it says, in sentences.
 
     Attributes:
+        title: of the table.
         heads: of the columns.
         rows: a metric with its direction, and its numbers.
         sentences: on the columns, and on how much answers differ.
     """
 
+    title: str
     heads: list[str]
     rows: list[list[str]]
     sentences: list[str]
@@ -50,16 +53,28 @@ def pair_table(summary: Mapping[str, Any]) -> PairTable | None:
         for name, metric in metrics.items()
     ]
     heads = ["metric", *(_COLUMNS[column] for column in shown)]
-    return PairTable(heads, rows, list(_sentences(summary)))
+    title = f"Results beside their {'images' if has_pairs(summary) else 'sources'}"
+    return PairTable(title, heads, rows, list(_sentences(summary)))
+
+
+def has_pairs(summary: Mapping[str, Any]) -> bool:
+    """Whether results were compared each with the image that it should be."""
+    return any(name in summary["metrics"] for name in PAIR_METRICS)
 
 
 def _sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     images, answers = summary["images"], summary.get("answers")
-    yield (
-        "psnr, ssim and feature_distance compare each result with the image that it should be, "
-        "consistency with its source, after it is degraded in the same way. The sources themselves "
-        "are what the network gets, enlarged if they are small."
-    )
+    if has_pairs(summary):
+        yield (
+            "psnr, ssim and feature_distance compare each result with the image that it should be, "
+            "consistency with its source, after it is degraded in the same way. The sources "
+            "themselves are what the network gets, enlarged if they are small."
+        )
+    else:
+        yield (
+            "All are compared with the held-out images as a whole: no image is that of a source. "
+            "The sources themselves are what a model would return that changes nothing."
+        )
     if images.get(sources.OTHER):
         yield (
             f"Other held-out images, {images[sources.OTHER]} of them, are what a model has that "
@@ -68,8 +83,8 @@ def _sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     if answers:
         yield (
             f"One answer each, and the mean of {answers['answers']} answers each, are those to the "
-            f"first {answers['sources']} sources. The mean is nearest to the image in pixels, and "
-            "blurred where answers differ."
+            f"first {answers['sources']} sources. The mean is blurred where answers differ, "
+            "although it is the nearest to any image in pixels."
         )
         found = f"{number(answers['pixel_diversity'])} gray levels (root mean square)"
         if answers["diversity"] is not None:

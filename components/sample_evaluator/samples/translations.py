@@ -32,14 +32,14 @@ class Answers(NamedTuple):
     Attributes:
         seeds: of the first answers; those of the others are NEXT_ANSWER apart.
         labels: of the images; may be empty.
-        images: the held-out images, uint8 [N, H, W, C].
+        images: the held-out images, uint8 [N, H, W, C]; None where sources are not paired.
         sources: uint8 [N, H, W, S].
         results: uint8 [N, K, H, W, C]; K is 1 for a model with one answer to each source.
     """
 
     seeds: list[int]
     labels: list[str]
-    images: np.ndarray
+    images: np.ndarray | None
     sources: np.ndarray
     results: np.ndarray
 
@@ -69,30 +69,72 @@ def _with_seed(record: bytes, keys: list[bytes], first: int) -> Iterator[Seeded]
         yield first + place, record
 
 
+class SeedSources(beam.PTransform):
+    """Serialized examples of unpaired sources to pairs of a seed and an example.
+
+    The first ones by key are taken, one for each held-out image, whose label they get.
+    """
+
+    def __init__(self, labels: beam.PCollection, first: int) -> None:
+        """Describes the seeds.
+
+        Args:
+            labels: one list, those of the held-out images in the order of their keys.
+            first: the first seed; the others follow.
+        """
+        super().__init__()
+        self._labels, self._first = labels, first
+
+    @beam.typehints.no_annotations  # Beam checks those of single collections only
+    def expand(self, readings: tuple[beam.PCollection, beam.PCollection]) -> beam.PCollection:
+        """From the same serialized tf.Examples, read twice (records.py)."""
+        records, again = readings
+        labels = beam.pvalue.AsSingleton(self._labels)
+        keys = (
+            records
+            | "Key" >> beam.Map(example_key)
+            | "Gather" >> beam.combiners.ToList()
+            | "Sort" >> beam.Map(lambda found, labels: sorted(found)[: len(labels)], labels)
+        )
+        seeded = again | beam.FlatMap(_with_seed, beam.pvalue.AsSingleton(keys), self._first)
+        return seeded | "Label" >> beam.Map(_with_label, labels, self._first)
+
+
+def _with_label(pair: Seeded, labels: list[str], first: int) -> Seeded:
+    seed, record = pair
+    example = tf.train.Example.FromString(record)
+    example.features.feature[examples.LABEL].bytes_list.value[0] = labels[seed - first].encode()
+    return seed, example.SerializeToString(deterministic=True)
+
+
 class HeldOutFn(beam.DoFn):
     """What the transforms of seeded examples share: the model, and the decoders of examples."""
 
-    def __init__(self, model: str, transform_graph: str) -> None:
+    def __init__(self, model: str, transform_graph: str, *, paired: bool = True) -> None:
         """Describes model and data.
 
         Args:
             model: folder of a SavedModel that translates.
             transform_graph: URI of the TransformGraph artifact.
+            paired: whether the examples are images with their sources; else they are sources.
         """
-        self._model, self._transform_graph = model, transform_graph
+        self._model, self._transform_graph, self._paired = model, transform_graph, paired
 
     def setup(self) -> None:
         """Loads the model and the graph, once per process."""
         self.sampler = load_sampler(self._model)
         self._decode_image = load_decoder(self._transform_graph)
-        self._decode_source = load_source_decoder(self._transform_graph)
+        if self._paired:
+            self._decode_source = load_source_decoder(self._transform_graph)
 
-    def read(self, batch: list[Seeded]) -> tuple[list[int], list[str], np.ndarray, np.ndarray]:
-        """Seeds, labels, images and sources."""
+    def read(
+        self, batch: list[Seeded]
+    ) -> tuple[list[int], list[str], np.ndarray | None, np.ndarray]:
+        """Seeds, labels, images, None where sources are not paired, and sources."""
         seeds, records = map(list, zip(*batch, strict=True))
-        images, sources_ = (
-            decode(records).numpy() for decode in (self._decode_image, self._decode_source)
-        )
+        images, sources_ = None, self._decode_image(records).numpy()
+        if self._paired:
+            images, sources_ = sources_, self._decode_source(records).numpy()
         return seeds, [_label(record) for record in records], images, sources_
 
     def _batch(
@@ -100,20 +142,24 @@ class HeldOutFn(beam.DoFn):
         name: str,
         seeds: list[int],
         labels: list[str],
-        images: np.ndarray,
+        images: np.ndarray | None,
         sources_: np.ndarray,
         results: np.ndarray,
     ) -> ImageBatch:
-        scores = score_pairs(images, results, sources_, self.sampler.source.degradation)
+        scores = None
+        if images is not None:
+            scores = score_pairs(images, results, sources_, self.sampler.source.degradation)
         return ImageBatch(name, [seed_key(seed) for seed in seeds], labels, results, scores)
 
 
 class Translate(HeldOutFn):
     """A list of seeded examples to an ImageBatch of results for their sources, with scores."""
 
-    def __init__(self, source: str, model: str, transform_graph: str) -> None:
+    def __init__(
+        self, source: str, model: str, transform_graph: str, *, paired: bool = True
+    ) -> None:
         """Describes the results; `source` is that of the batches."""
-        super().__init__(model, transform_graph)
+        super().__init__(model, transform_graph, paired=paired)
         self._source = source
 
     def process(self, batch: list[Seeded]) -> Iterator[ImageBatch]:
@@ -130,7 +176,7 @@ class ShowSources(HeldOutFn):
     def process(self, batch: list[Seeded]) -> Iterator[ImageBatch]:
         """Yields one ImageBatch."""
         seeds, labels, images, sources_ = self.read(batch)
-        results = sources_[..., : images.shape[-1]]
+        results = sources_[..., : sources_.shape[-1] - self.sampler.source.has_hole]
         yield self._batch(sources.SOURCE, seeds, labels, images, sources_, results)
 
 
@@ -161,11 +207,13 @@ class CompareAnswers(HeldOutFn):
     def process(self, answers: Answers) -> Iterator[ImageBatch]:
         """Yields one ImageBatch each, of those that there are."""
         seeds, labels, images, sources_, results = answers
-        compared = {sources.ANSWER: results[:, 0]}
-        if results.shape[1] > 1:
+        several, compared = results.shape[1] > 1, {}
+        if several or images is not None:
+            compared[sources.ANSWER] = results[:, 0]
+        if several:
             mean = np.stack([each.mean(axis=0) for each in results])
             compared[sources.MEAN_ANSWER] = mean.round().astype(np.uint8)
-        if len(images) > 1:
+        if images is not None and len(images) > 1:
             # Not the neighbors: equal images have equal hashes, and stand together.
             compared[sources.OTHER] = np.roll(images, len(images) // 2, axis=0)
         for name, each in compared.items():

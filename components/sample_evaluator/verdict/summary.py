@@ -77,7 +77,7 @@ def summarize(
     options = setting.options
     translates = sources.SOURCE in results
     names = [*CATALOG, *(HOLDOUT_METRICS if sources.HOLDOUT in results else ())]
-    if translates:
+    if sources.OTHER in results:
         names = [*PAIR_METRICS, *names]
     return {
         "blessed": verdict.blessed,

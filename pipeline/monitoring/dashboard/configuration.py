@@ -45,6 +45,8 @@ def load_configurations(
 def _of_data(made: Mapping[str, Any]) -> dict[str, Any]:
     folders = {"folder": example_names.INPUT_BASE, "source": example_names.SOURCE}
     folder = {key: made[name] for key, name in folders.items() if made.get(name)}
+    if unpaired := made.get(example_names.UNPAIRED_SOURCE):
+        folder |= {"source": unpaired, "pairing": "none"}
     window, images = example_names.WINDOW_OPTIONS, example_names.IMAGE_OPTIONS
     return dict(_flatten("data", folder | _parse(made, window) | _parse(made, images)))
 

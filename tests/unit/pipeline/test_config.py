@@ -376,6 +376,7 @@ def test_a_configuration_with_sources_says_how_they_are_used():
         "noise": 0.0,
         "background": plain.data.background,
         "fit": "crop",
+        "paired": True,
     }
 
 
@@ -391,6 +392,12 @@ def test_a_configuration_with_sources_says_how_they_are_used():
         (["model.source=map"], "model.source=map needs sources: set data.source or data.degrade"),
         (["data.source=x", "data.degrade=gray"], "data: source=/"),
         (["data.source=''"], "data.source: got ''; string should have at least 1 character"),
+        (["data.pairing=none"], "data: pairing=none needs source, the folder of images that are"),
+        (["data.source=x", "data.pairing=none"], "data.pairing=none needs model.source=map: no s"),
+        (
+            ["data.source=x", "data.pairing=none", "data.holdout=y", "data.holdout_source=z"],
+            "data: holdout_source must be set where source and holdout are, with pairing=name",
+        ),
         (["data.source=x", "data.holdout=y"], "data: holdout_source must be set where source and"),
         (["data.holdout=y", "data.holdout_source=x"], "data: holdout_source must be set where so"),
         (["data.source=x", "data.holdout_source=y"], "data: holdout_source must be set where so"),
@@ -423,6 +430,16 @@ def test_the_folder_of_the_sources_makes_pairs(tmp_path, monkeypatch):
     assert config.source.channels(3) == 3
 
 
+def test_the_folder_of_unpaired_sources_makes_none():
+    unpaired = ("data.source=low", "data.pairing=none", "model.source=map", "data.holdout=other")
+    config = load(overrides=[*unpaired, "train.coupling=optimal_transport"])
+    assert not config.source.paired
+    assert config.data.paired_source is None
+    assert config.data.unpaired_source == config.data.source
+    with pytest.raises(ConfigError, match=r"needs data\.source, paired by name, or data\.degrade"):
+        require_sources(load(overrides=[*unpaired, "evaluate.thresholds.psnr={minimum: 9}"]))
+
+
 @pytest.mark.parametrize("key", ["source", "holdout_source"])
 def test_a_workspace_inside_the_sources_is_an_error(tmp_path, key):
     folders = {"folder": "/a", "source": "/b", "holdout": "/c", "holdout_source": "/d"}
@@ -433,7 +450,7 @@ def test_a_workspace_inside_the_sources_is_an_error(tmp_path, key):
 
 def test_limits_on_results_need_sources_before_a_run_and_not_before_an_evaluation():
     limit = "evaluate.thresholds={psnr: {minimum: 20}}"
-    with pytest.raises(ConfigError, match=r"psnr, ssim, .* needs data.source or data.degrade"):
+    with pytest.raises(ConfigError, match=r"psnr, ssim, .* needs data\.source, paired by name"):
         require_sources(load("digits", overrides=[limit]))
     require_sources(load("digits", overrides=[limit, "data.degrade=mask half"]))
     require_sources(load("digits"))

@@ -175,6 +175,67 @@ def test_held_out_batches_have_labels_and_sources(files):
 
 
 @pytest.fixture
+def others(tmp_path):
+    """As many records as there are images; record i contains 100 + i."""
+    path = str(tmp_path / "sources.gz")
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for number in range(100, 100 + COUNT):
+            writer.write(str(number).encode())
+    return [path]
+
+
+UNPAIRED = Source(degrade=None, use="map", paired=False)
+
+
+def read_unpaired(files, others, batches, **kwargs):
+    """The numbers of x0 and of x1, and the two arrays."""
+    kwargs = {"seed": 0, "shuffle_buffer": COUNT, "source": UNPAIRED, "sources": others} | kwargs
+    ds = dataset.train_dataset(files, preprocess, BATCH, **kwargs).take(batches)
+    x0, x1 = (np.stack([batch[key] for batch in ds]) for key in ("x0", "x1"))
+    return numbers(x0), numbers(x1), x0, x1
+
+
+def test_unpaired_sources_have_an_order_of_their_own_in_each_epoch(files, others):
+    x0, x1, *_ = read_unpaired(files, others, 10)
+    assert sorted(x0[:COUNT]) == list(range(100, 100 + COUNT))
+    epochs = [set(zip(x0[i : i + COUNT], x1[i : i + COUNT], strict=True)) for i in (0, COUNT)]
+    assert len(epochs[0] & epochs[1]) < COUNT / 2  # not the same pairs again
+    assert x1 == numbers(read(files, 10))
+
+
+def test_fewer_sources_than_images_are_read_more_often(files, others):
+    x0, x1, *_ = read_unpaired(others, files[1:], 5)
+    assert {x0.count(number) for number in range(6, COUNT)} == {5}
+    assert {x1.count(number) for number in range(100, 100 + COUNT)} == {2}
+
+
+@pytest.mark.parametrize("start", [1, 3, 7])
+def test_reading_unpaired_sources_resumes_where_it_stopped(files, others, start):
+    *_, x0, x1 = read_unpaired(files, others, 10, flip=True)
+    *_, rest0, rest1 = read_unpaired(files, others, 10 - start, flip=True, start_step=start)
+    np.testing.assert_array_equal(rest0, x0[start:])
+    np.testing.assert_array_equal(rest1, x1[start:])
+
+
+def test_unpaired_sources_are_mirrored_independently(files, others):
+    *_, x0, x1 = read_unpaired(files, others, 100, flip=True)
+    mirrored = np.stack([each[:, :, 0, 0, 0].ravel() == -1 for each in (x0, x1)])
+    assert np.abs(np.corrcoef(mirrored)[0, 1]) < 0.2
+    assert ((mirrored.mean(1) > 0.4) & (mirrored.mean(1) < 0.6)).all()
+
+
+def test_held_out_images_have_the_first_unpaired_sources(files, others):
+    ds = dataset.held_out_dataset(files, preprocess, 4, 7, (), UNPAIRED, sources=others[:1])
+    batches = list(ds)
+    assert [numbers(batch["x0"].numpy()[None]) for batch in batches] == [
+        [100, 101, 102, 103],
+        [104, 105, 106],
+    ]
+    (batch,) = dataset.held_out_dataset(others, preprocess, 8, 6, (), UNPAIRED, sources=files[1:])
+    assert numbers(batch["x0"].numpy()[None]) == [6, 7, 8, 9, 6, 7]
+
+
+@pytest.fixture
 def pairs(tmp_path):
     """Eight pairs whose image, 1x2x1, is the seed in its left pixel."""
     path = str(tmp_path / "pairs.gz")

@@ -117,6 +117,19 @@ def test_a_training_with_optimal_transport_reaches_the_data_too():
     np.testing.assert_allclose(np.mean(x1, 0), (3.0, -1.0), atol=0.15)
 
 
+@pytest.mark.parametrize("paired", [True, False])
+def test_optimal_transport_couples_a_given_x0_only_if_it_is_not_paired(paired):
+    x1 = points(64)
+    x, alpha = keras.Input((2,)), keras.Input(())
+    zero = keras.Model([x, alpha], 0.0 * keras.layers.Dense(2)(x))
+    model = IADBModel(zero, rank=2, coupling="optimal_transport", paired=paired)
+    model.compile(optimizer="sgd")
+    data = tf.data.Dataset.from_tensors((np.roll(x1, 1, axis=0), x1))
+    (loss,) = model.fit(data, verbose=0).history["loss"]
+    distance = np.mean((np.roll(x1, 1, axis=0) - x1) ** 2)
+    assert loss == pytest.approx(distance if paired else 0.0)  # coupled, each is its own x0
+
+
 def test_a_weight_that_the_network_does_not_use_is_unchanged():
     x, alpha = keras.Input((2,)), keras.Input(())
     layer = keras.layers.Dense(2)
@@ -181,14 +194,17 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         ends += net.get_weights()
     conditional.append(ends)
 
-    with strategy.scope():
-        keras.utils.set_random_seed(0)
-        x, alpha = keras.Input((2,)), keras.Input(())
-        net = keras.Model([x, alpha], keras.layers.Dense(2)(x))
-        model = IADBModel(net, rank=2, coupling="optimal_transport")
-        model.compile(optimizer=keras.optimizers.SGD(1e-2))
-    model.fit(tf.data.Dataset.from_tensor_slices(x1).batch(16), epochs=3, verbose=0)
-    paired.append(net.get_weights())
+    ends = []
+    for given in (x1, (x1[::-1], x1)):
+        with strategy.scope():
+            keras.utils.set_random_seed(0)
+            x, alpha = keras.Input((2,)), keras.Input(())
+            net = keras.Model([x, alpha], keras.layers.Dense(2)(x))
+            model = IADBModel(net, rank=2, coupling="optimal_transport", paired=False)
+            model.compile(optimizer=keras.optimizers.SGD(1e-2))
+        model.fit(tf.data.Dataset.from_tensor_slices(given).batch(16), epochs=3, verbose=0)
+        ends += net.get_weights()
+    paired.append(ends)
 for one, two in [*zip(*weights, strict=True), *zip(*conditional, strict=True), *zip(*paired)]:
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
 """

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,28 @@ def fn_args(tmp_path, transform_graph, small_network):
             "source_hash": "0" * 16,
         },
     )
+
+
+def test_sources_that_are_not_paired_are_read_from_splits_of_their_own(fn_args, monkeypatch):
+    found = []
+
+    def train(data, *_, **__):
+        found.append(data)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainer.run_fn.train", train)
+    folder = Path(fn_args.train_files[0]).parent
+    for name in ("train", "eval", "source_train", "source_eval"):
+        shutil.copytree(folder, folder.parent / "1" / f"Split-{name}")
+    fn_args.train_files = [f"{folder.parent}/1/Split-train/*"]
+    fn_args.eval_files = [f"{folder.parent}/1/Split-eval/*"]
+    for paired in (True, False):
+        fn_args.custom_config["source"] = {"degrade": None, "use": "map", "paired": paired}
+        with pytest.raises(KeyboardInterrupt):
+            run_fn(fn_args)
+    assert not found[0].sources
+    assert found[1].sources == [f"{folder.parent}/1/Split-source_train/1.gz"]
+    assert found[1].held_out_sources == [f"{folder.parent}/1/Split-source_eval/1.gz"]
 
 
 @pytest.mark.parametrize(("precision", "there"), [("float32", True), ("bfloat16", False)])

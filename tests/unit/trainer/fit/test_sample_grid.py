@@ -36,6 +36,18 @@ def preprocess(serialized):
     return {"image": image, "label": label, "source": tf.concat([-image, 0 * image + 1], -1)}
 
 
+def test_unpaired_sources_are_shown_without_an_image(files):
+    source = Source(degrade=None, use="map", paired=False)
+    data = TrainingData(
+        files, preprocess, SHAPE, held_out=files[:], source=source, held_out_sources=files
+    )
+    grid = make_grid(data)
+    np.testing.assert_allclose(grid.before[:, 0, 0, 0], np.arange(8) / 10, atol=1e-6)
+    assert grid.after is None
+    rows = grid.draw(Drawn(), 1)
+    assert rows.shape[0] > 3 * rows.shape[1]  # eight rows of two
+
+
 def test_without_sources_samples_are_of_fixed_noise_and_all_labels(files):
     grid = make_grid(TrainingData(files, preprocess, SHAPE, labels=["cat", "dog"]))
     assert grid.x0.shape == (64, *SHAPE)

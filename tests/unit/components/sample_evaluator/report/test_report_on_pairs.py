@@ -48,6 +48,18 @@ def test_where_a_source_has_one_answer_there_is_no_diversity():
     assert "iversity" not in " ".join(table.sentences)
 
 
+def test_results_for_sources_of_no_image_have_no_partner_to_stand_beside():
+    summary = make_pairs()
+    del summary["metrics"]["psnr"]
+    summary["images"].pop("other")
+    table = pair_table(summary)
+    assert table.title == "Results beside their sources"
+    assert table.rows == [["kid ↓", "0.01", "0.4", "0.02", "0.3"]]
+    assert "psnr" not in " ".join(table.sentences)
+    (figure, *_) = arrange(Pictures(pairs=b"1", samples=b"3", real=b"4"), summary).first
+    assert figure.caption.startswith("Source and result")
+
+
 def test_a_model_that_does_not_translate_has_no_table():
     assert pair_table(make_summary()) is None
     assert "beside their images" not in page.render(make_summary(), make_pictures())

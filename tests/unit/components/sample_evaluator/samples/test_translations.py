@@ -22,6 +22,7 @@ from components.sample_evaluator.samples.translations import (
     AnswerSeveral,
     CompareAnswers,
     SeedHeldOut,
+    SeedSources,
     ShowSources,
     Translate,
     nb_answered,
@@ -160,6 +161,46 @@ def test_a_map_without_noise_has_one_answer(records, graph, tmp_path):
     answer, other = started(CompareAnswers(model, graph)).process(answers)
     assert (answer.source, other.source) == (sources.ANSWER, sources.OTHER)
     assert not list(started(AnswerSeveral(model, graph)).process([]))
+
+
+def test_unpaired_sources_are_seeded_in_their_order_and_get_the_labels_of_images(records):
+    expected = sorted(map(example_key, records))[:3]
+
+    def check(seeded):
+        found = sorted(seeded)
+        assert [(seed, example_key(record)) for seed, record in found] == [
+            (10 + place, key) for place, key in enumerate(expected)
+        ]
+        labels = [
+            tf.train.Example.FromString(record).features.feature[examples.LABEL].bytes_list.value
+            for _, record in found
+        ]
+        assert [each[0] for each in labels] == [b"a", b"b", b""]
+
+    with beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
+        labels = pipeline | "Labels" >> beam.Create([["a", "b", ""]])
+        readings = tuple(
+            pipeline | f"Read{number}" >> beam.Create(each)
+            for number, each in enumerate((records[::-1], records))
+        )
+        assert_that(readings | SeedSources(labels, 10), check)
+
+
+def test_results_for_unpaired_sources_have_no_scores(images, records, tmp_path):
+    model, graph = save(tmp_path / "model", "gray"), str(tmp_path / "graph")
+    write_transform_graph(SHAPE, graph)
+    seeded = list(enumerate(records))
+    (shown,) = started(ShowSources(model, graph, paired=False)).process(seeded)
+    np.testing.assert_array_equal(shown.images, images)
+    (results,) = started(Translate("candidate", model, graph, paired=False)).process(seeded)
+    np.testing.assert_array_equal(results.images, images)  # its network is zero
+    assert shown.scores is results.scores is None
+    (answers,) = started(AnswerSeveral(model, graph, paired=False)).process(seeded)
+    assert answers.images is None
+    assert not list(started(CompareAnswers(model, graph, paired=False)).process(answers))
+    several = answers._replace(results=np.repeat(answers.results, 2, axis=1))
+    compared = list(started(CompareAnswers(model, graph, paired=False)).process(several))
+    assert [each.source for each in compared] == [sources.ANSWER, sources.MEAN_ANSWER]
 
 
 def test_fewer_sources_are_answered_where_images_are_large():
