@@ -50,7 +50,7 @@ from components.image_example_gen.spans import (
     ImageSource,
     holdout_source,
     parse_window,
-    take_listings,
+    take_listing,
     unpaired_sources,
 )
 from components.progress import DECODED, expect
@@ -104,6 +104,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             names.SPANS, json.dumps([span.number for span in window])
         )
         code = exec_properties.get("source_hash", "")
+        found = exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME, "")
         # Without a hash of the code, what other code decoded could not be told apart.
         earlier = _earlier_artifacts(artifact.uri) if code else []
         report = write_examples(
@@ -117,13 +118,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             else None,
             code=code,
             earlier=earlier,
-            fingerprint=exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME, ""),
+            fingerprint=found,
         )
         reports.check_sources(report, images.sources)
         remarks = reports.remarks(report, artifact.uri)
         if unpaired:
             output = os.path.join(artifact.uri, names.SOURCES_FOLDER)
-            found = write_examples(
+            of_unpaired = write_examples(
                 self._make_beam_pipeline(),
                 unpaired_sources(unpaired, images.folder),
                 of_any_size(options),
@@ -134,8 +135,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 },
                 code=code,
                 earlier=[os.path.join(each, names.SOURCES_FOLDER) for each in earlier],
+                fingerprint=found,
             )
-            remarks += reports.remarks_on_sources(found, output)
+            remarks += reports.remarks_on_sources(of_unpaired, output)
         for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
         artifact.set_string_custom_property(names.REMARKS, json.dumps(remarks))
@@ -291,7 +293,7 @@ def _plan(
     fingerprint: str,
 ) -> _Plan:
     """Lists the files, unless the driver has, and finds which ones earlier runs have decoded."""
-    listings = take_listings(sources, fingerprint)
+    listings = [take_listing(source, fingerprint) for source in sources]
     keys = np.concatenate(
         [
             file_keys(listing.images, (each.folder, each.sources), options, code)

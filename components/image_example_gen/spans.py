@@ -157,31 +157,32 @@ class Offer:
     """
 
     def __init__(self, sources: Sequence[ImageSource]) -> None:
-        self._listings = [source.listing() for source in sources]
-        self.fingerprint = fingerprint(file for each in self._listings for file in each.images)
-        _offers[self.fingerprint, tuple(sources)] = self
+        self._listings = {source: source.listing() for source in sources}
+        files = (file for each in self._listings.values() for file in each.images)
+        self.fingerprint = fingerprint(files)
+        for source in sources:
+            _offers[self.fingerprint, source] = self
 
-    def take(self) -> list[Listing]:
-        """Returns the listings, which are then no longer kept."""
-        listings, self._listings = self._listings, []
-        return listings
+    def take(self, source: ImageSource) -> Listing:
+        """Returns the listing of a source, which is then no longer kept."""
+        return self._listings.pop(source)
 
 
 _offers: weakref.WeakValueDictionary[tuple, Offer] = weakref.WeakValueDictionary()
 
 
-def take_listings(sources: Sequence[ImageSource], found: str) -> list[Listing]:
-    """Returns the listings that the driver has made, or makes them.
+def take_listing(source: ImageSource, found: str) -> Listing:
+    """Returns the listing that the driver has made, or makes it.
 
     Args:
-        sources: to list.
-        found: the fingerprint of what the driver has listed, maybe on another machine.
+        source: to list.
+        found: the fingerprint of all that the driver has listed, maybe on another machine.
 
     Raises:
         ImageDataError: as `ImageSource.listing`.
     """
-    offer = _offers.pop((found, tuple(sources)), None)
-    return offer.take() if offer else [source.listing() for source in sources]
+    offer = _offers.pop((found, source), None)
+    return offer.take(source) if offer else source.listing()
 
 
 def list_spans(folder: str, pattern: str) -> list[Span]:

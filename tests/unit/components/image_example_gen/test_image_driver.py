@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -174,10 +175,14 @@ def test_the_component_carries_options_and_source_hash():
 
 
 @pytest.fixture
-def node(image_folder, tmp_path):
+def node(image_folder, tmp_path, request):
     """Two functions: resolve, with a driver as TFX keeps it, and execute -> the bytes written."""
     options = ImageOptions(resolution=8, min_size=1, max_rejected=0.5)
-    component = ImageExampleGen(str(image_folder), options, WindowOptions(), source_hash="code")
+    settings = {"source_hash": "code"}
+    if getattr(request, "param", "") == "unpaired":
+        settings["unpaired_source"] = str(tmp_path / "sources")
+        shutil.copytree(image_folder, tmp_path / "sources")
+    component = ImageExampleGen(str(image_folder), options, WindowOptions(), **settings)
     driver = Driver(None)
 
     def execute(number, properties):
@@ -208,13 +213,14 @@ def listed(monkeypatch):
     return folders
 
 
-def test_the_executor_in_the_process_of_the_driver_does_not_list_again(node, listed):
+@pytest.mark.parametrize(("node", "folders"), [("", 1), ("unpaired", 2)], indirect=["node"])
+def test_the_executor_in_the_process_of_the_driver_does_not_list_again(node, listed, folders):
     resolve, execute = node
     properties = resolve()
     first = execute(1, properties)
-    assert len(listed) == 1
+    assert len(listed) == folders
     assert execute(2, properties) == first
-    assert len(listed) == 2
+    assert len(listed) == 2 * folders
 
 
 def test_an_executor_takes_no_listing_of_another_time(node, image_folder, noise):

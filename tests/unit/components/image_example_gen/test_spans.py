@@ -13,7 +13,7 @@ from components.image_example_gen.spans import (
     Span,
     choose_window,
     list_spans,
-    take_listings,
+    take_listing,
 )
 
 THREE = [Span(1, None, "1"), Span(2, None, "2"), Span(5, None, "5")]
@@ -238,6 +238,6 @@ def test_a_listing_is_taken_once_and_is_gone_with_what_offers_it(tmp_path):
     found = kept.fingerprint
     assert gone.fingerprint == found
     del gone
-    assert len(take_listings([ImageSource(f"{tmp_path}/")], found)[0].images) == 2
-    assert len(take_listings([source], found)[0].images) == 1
-    assert len(take_listings([source], found)[0].images) == 2
+    assert len(take_listing(ImageSource(f"{tmp_path}/"), found).images) == 2
+    assert len(take_listing(source, found).images) == 1
+    assert len(take_listing(source, found).images) == 2
