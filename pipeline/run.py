@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from components.features import check_available
+from components.image_example_gen import names as example_names
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import check_has_images, count_images
 from components.image_example_gen.spans import (
@@ -48,6 +49,7 @@ from pipeline.schema import read_schema
 from pipeline.terminal import LATEST, LATEST_STUDENT, NodeLines, print_summary
 from pipeline.workspace import Locations, Workspace
 from trainer.common.files import atomic_write, open_below
+from trainer.common.remote_path import AnyPath
 from trainer.common.signals import stop_on_signals
 from trainer.examples import EVAL
 from trainer.fit.tf_config import read_tf_config
@@ -257,14 +259,24 @@ def _claim(workspace: Workspace, check: int | None, run_id: str) -> None:
 
 
 def _announce(config: PipelineConfig, workspace: Workspace) -> list[str]:
-    """Says what will be judged, once the images are known; nothing if their report is missing."""
+    """Says what will be judged, once the images are known; nothing if a report is missing."""
     (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
     try:
-        held_out = json.loads(run.rejected_report.read_text("ascii"))["splits"][EVAL]
+        report = run.rejected_report
+        images = sources = _held_out(report)
+        if config.data.unpaired_source:
+            sources = _held_out(report.parent / example_names.SOURCES_FOLDER / report.name)
     except (AttributeError, KeyError, OSError, ValueError):
         logging.exception("The report on the images cannot be read.")
         return []
-    return announce(config.evaluate, held_out, config.data.shape)
+    lines = announce(config.evaluate, min(images, sources), config.data.shape)
+    if sources < images:
+        lines.append(f"as many as sources are held out, each of which has one result: {sources:,}")
+    return lines
+
+
+def _held_out(report: AnyPath) -> int:
+    return json.loads(report.read_text("ascii"))["splits"][EVAL]
 
 
 def _remember(workspace: Workspace, read: dict[int, bytes], console: Console) -> None:

@@ -68,15 +68,20 @@ class DiskNeed:
 
 
 def disk_need(
-    config: PipelineConfig, images: float, example_bytes: float | None = None, nb_class: int = 0
+    config: PipelineConfig,
+    images: int,
+    example_bytes: float | None = None,
+    nb_class: int = 0,
+    sources: int = 0,
 ) -> DiskNeed:
     """Estimates what a run writes.
 
     Args:
         config: of the run.
-        images: how many it writes.
+        images: how many it writes, with the sources.
         example_bytes: mean size of an example; None for the most that is possible.
         nb_class: number of classes of a conditional model.
+        sources: how many of the images are sources without pairs, which have no features.
     """
     height, width, channels = shape = config.data.shape
     weights = count_weights(
@@ -85,7 +90,7 @@ def disk_need(
         nb_class,
         config.source.seen_channels(channels) if config.source else 0,
     )
-    compared = min(config.evaluate.samples, round(images) * config.data.eval_percent // 100)
+    compared = min(config.evaluate.samples, images * config.data.eval_percent // 100)
     views = 2 + len(SHIFTS) * (MIN_SHIFTED <= min(height, width) <= MAX_SHIFTED)
     vector = 4 * (config.evaluate.features.dimension(shape) or DIMENSION)
     if example_bytes is None:
@@ -98,7 +103,7 @@ def disk_need(
     return DiskNeed(
         examples=examples,
         converted=examples,
-        features=round(images) * SEARCH_BYTES
+        features=(images - sources) * SEARCH_BYTES
         + ROLES * compared * (views * VIEW_BYTES + STATISTICS_BYTES + vector),
         # A new checkpoint is complete before an old one is removed.
         training=models * (config.train.checkpoint.keep + 1) * CHECKPOINT_BYTES * weights

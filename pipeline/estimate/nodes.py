@@ -124,10 +124,14 @@ def estimate_nodes(config: PipelineConfig, found: Survey) -> list[NodeEstimate]:
 def _amounts(config: PipelineConfig, found: Survey) -> _Amounts:
     data, *_ = (round(len(each.files) * found.sample.accepted) for each in found.listed)
     held_out = data * config.data.eval_percent // 100
+    results = held_out
+    if config.data.unpaired_source:  # the last of what is listed
+        sources = round(len(found.listed[-1].files) * found.sample.accepted)
+        results = min(held_out, sources * config.data.eval_percent // 100)
     return _Amounts(
         images=round(found.files * found.sample.accepted),
         training=data - held_out,
-        compared=min(config.evaluate.samples, held_out),
+        compared=min(config.evaluate.samples, results),
         models=1 + any(run.blessed for run in found.runs),
     )
 

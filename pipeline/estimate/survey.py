@@ -97,9 +97,10 @@ def survey(
     planned = plan(pipeline, listed)
     runs = lineage.runs(lineage.connect(workspace.metadata)) if workspace.metadata.exists() else []
     cached = frozenset(find_cached(planned, runs))
-    images = sample.accepted * sum(count_used(each, config.data) for each in listed)
+    counts = [round(sample.accepted * count_used(each, config.data)) for each in listed]
+    sources = counts[-1] if config.data.unpaired_source else 0
     classes = count_classes(listed[0]) if config.model.conditional else 0
-    need = disk_need(config, images, sample.example_bytes, classes).without(cached)
+    need = disk_need(config, sum(counts), sample.example_bytes, classes, sources).without(cached)
     if (workspace.artifacts / example_names.NODE / example_names.EXAMPLES).exists():
         # Images of earlier runs are not converted again; how many these are is not known.
         need = replace(need, converted=0)

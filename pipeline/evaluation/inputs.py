@@ -90,7 +90,7 @@ def find_inputs(
     for judged in filter(None, (inputs.candidate, inputs.baseline)):
         if not judged.is_model:
             check_count(judged.folder, count_images(str(judged.folder), min_samples), min_samples)
-    for folder in filter(None, (training, real)):
+    for folder in filter(None, (training, real, sources)):
         check_has_images(str(folder))
     check_count(real, count_images(str(real), min_samples), min_samples)
     return inputs

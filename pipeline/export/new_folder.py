@@ -1,11 +1,13 @@
 """A folder that an export writes, which appears when it is complete."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from trainer.common import exit_codes
+from trainer.common.text import printable
 from trainer.names import WARM_UP
 
 
@@ -31,7 +33,7 @@ def new_folder(folder: Path, version: Path) -> Iterator[Path]:
         raise ExportError(f"{folder} lies in the model; name another folder with -o")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} is there already; name a new folder with -o")
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")  # others may export there
     shutil.rmtree(partial, ignore_errors=True)
     try:
         yield partial
@@ -42,7 +44,13 @@ def new_folder(folder: Path, version: Path) -> Iterator[Path]:
 
 
 def copy_model(version: Path, folder: Path) -> None:
-    """Copies a pushed version to a folder to make, without what is hidden or only servers read."""
+    """Copies a pushed version to a folder to make, without what is hidden or only servers read.
+
+    Raises:
+        ExportError: the version contains a link, which may lead to anything of this machine.
+    """
+    if link := next((path for path in sorted(version.rglob("*")) if path.is_symlink()), None):
+        raise ExportError(f"{printable(str(link))} is a link; replace it by what it leads to")
 
     def leave_out(_: str, names: list[str]) -> list[str]:
         return [name for name in names if name.startswith(".") or name == Path(WARM_UP).name]

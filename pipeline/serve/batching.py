@@ -51,7 +51,8 @@ class Job:
         self.rows = max((len(array) for array in self.inputs.values() if array.ndim), default=0)
         self.steps = self.version.steps(self.signature, self.inputs)
         self.capacity = self.version.most_rows(self.signature, self.inputs)
-        if self.rows > self.capacity:
+        # Without images as well: the loop over the steps would run as often.
+        if self.rows > self.capacity or not self.capacity:
             raise RequestError(
                 f"{self.rows} images in {self.steps} steps: one request may ask for at most "
                 f"{self.capacity} images in as many steps (sample.limits of the model, in steps "

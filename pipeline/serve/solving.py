@@ -6,7 +6,6 @@ alone, so the solvers of trainer/ode work on it here as they do in the graph, fo
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +22,7 @@ from trainer.options import SampleOptions
 from trainer.source.options import Source
 from trainer.step.draws import blend_noise
 
+MAX_GUIDANCE = 1000  # beyond any use, and far from what float32 cannot hold
 SOLVER = TensorSpec("solver", BYTES, ())
 GUIDANCE = TensorSpec("guidance", np.dtype(np.float64), ())
 
@@ -90,8 +90,8 @@ class Solving:
                 raise RequestError(f"solver: expected {known}; got {printable(shorten(solver))}")
         if GUIDANCE.name in inputs:
             guidance = inputs[GUIDANCE.name].item()
-            if not (isfinite(guidance) and guidance >= 0):
-                raise RequestError(f"guidance: expected a number of at least 0; got {guidance}")
+            if not 0 <= guidance <= MAX_GUIDANCE:  # false for NaN
+                raise RequestError(f"guidance: expected 0 to {MAX_GUIDANCE}; got {guidance}")
         return Choice(solver, guidance)
 
     def own_steps(self, nb_step: int, choice: Choice) -> int:

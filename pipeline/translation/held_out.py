@@ -112,7 +112,8 @@ def _read(files: list[str], count: int, source: Source) -> tuple[np.ndarray, lis
     for record in tf.data.TFRecordDataset(files, "GZIP").take(count):
         feature = tf.train.Example.FromString(record.numpy()).features.feature
         images.append(_decode(feature[examples.IMAGE]))
-        labels.append(feature[examples.LABEL].bytes_list.value[0].decode())
+        label = feature[examples.LABEL].bytes_list.value[0] if source.paired else b""
+        labels.append(label.decode())
         if source.degradation is None and source.paired:
             sources.append(_decode(feature[examples.SOURCE]))
     found = np.stack(images)

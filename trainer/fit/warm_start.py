@@ -132,6 +132,8 @@ def _description(
         "data.degrade": source and source.degrade,
         "model.source": source and source.use,
         "model.source_noise": source and source.noise,
+        # Sources without pairs are held out by themselves: a model of pairs may have seen them.
+        "data.pairing": "none" if source and not source.paired else "name",
         **(split or {}),
     }
 

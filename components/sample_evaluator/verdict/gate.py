@@ -194,7 +194,9 @@ def _image_problems(results: Results, options: EvaluateOptions) -> Iterator[str]
     if count < options.min_samples:
         few = "is too few" if count == 1 else "are too few"
         found = quantity(count, "held-out image")
-        yield f"{found} {few}: at least {options.min_samples} are required"
+        unpaired = sources.SOURCE in results and sources.OTHER not in results
+        both = ", of images and of sources" if unpaired else ""
+        yield f"{found} {few}: at least {options.min_samples} are required{both}"
 
 
 def _sample_problems(results: Results) -> Iterator[str]:
@@ -204,7 +206,11 @@ def _sample_problems(results: Results) -> Iterator[str]:
         return
     if candidate.distinct_images == 1:
         yield f"all {count} samples are the same image"
-    excess = real.distinct_images / real.images - candidate.distinct_images / count
+    given = results.get(sources.SOURCE)
+    shares = [real.distinct_images / real.images]
+    if given and given.images and sources.MEAN_ANSWER not in results:
+        shares.append(given.distinct_images / given.images)  # equal sources have equal results
+    excess = min(shares) - candidate.distinct_images / count
     if candidate.distinct_images > 1 and excess > MAX_REPEATED_EXCESS:
         yield (
             f"{count - candidate.distinct_images} of {count} samples repeat others pixel by pixel: "

@@ -18,6 +18,8 @@ from pipeline.monitoring.dashboard.files import WorkspaceFiles
 from trainer.common.text import printable
 from trainer.names import CARD_SAMPLES
 
+# A card has a few kB, and lists 50 classes at most; its samples are 64 images.
+MAX_CARD, MAX_SAMPLES = 64 << 10, 32 << 20  # bytes
 _HEAD = re.compile(r"\A---\n(.*?\n)---\n", re.DOTALL)
 
 
@@ -35,16 +37,17 @@ class Card:
 
 
 def read_card(workspace: Path, file: Path) -> Card | None:
-    """Returns the card in a file of a workspace; None if it was removed."""
+    """Returns the card in a file of a workspace; None if it was removed, or is too large."""
     files = WorkspaceFiles(workspace)
-    content = files.read(file)
+    content = files.read(file, MAX_CARD)
     if content is None:
         return None
     lines = content.decode(errors="replace").splitlines()
     text = "".join(f"{printable(line)}\n" for line in lines)
     head = _HEAD.match(text)
     body = text[head.end() :] if head else text
-    return Card(head[1] if head else "", _to_html(body, files.read(file.with_name(CARD_SAMPLES))))
+    samples = files.read(file.with_name(CARD_SAMPLES), MAX_SAMPLES)
+    return Card(head[1] if head else "", _to_html(body, samples))
 
 
 def _to_html(text: str, samples: bytes | None) -> Markup:

@@ -198,3 +198,9 @@ def test_jobs_are_done_before_the_end(version):
     submit(batcher, *jobs)
     batcher.stop()
     assert all(each.answer.done() for each in jobs)
+
+
+def test_more_steps_than_allowed_are_rejected_without_images_too():
+    assert job(StandInVersion(most_rows=1)).rows == 0
+    with pytest.raises(RequestError, match="0 images in 3000 steps"):
+        job(StandInVersion(most_rows=0), nb_step=3000)

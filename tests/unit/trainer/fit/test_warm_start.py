@@ -333,6 +333,14 @@ def test_another_use_of_sources_is_reported(base):
     ]
 
 
+def test_a_model_of_pairs_is_no_base_for_sources_without_pairs(base):
+    source = Source(degrade=None, use="map", paired=False)
+    lines = []
+    warm_start(build(options()), base[0], options(), SHAPE, [], SPLIT, lines.append, source)
+    assert 'data.pairing="name"' in lines[0].partition("; this configuration has ")[0]
+    assert 'data.pairing="none"' in lines[0].partition("; this configuration has ")[2]
+
+
 def train_student(folder, base):
     """Takes one step that is too small to see, on pairs."""
     path = str(folder / "pairs.gz")

@@ -189,6 +189,31 @@ def test_samples_that_are_all_the_same_block():
     assert verdict.reasons == ("all 200 samples are the same image",)
 
 
+@pytest.mark.parametrize(
+    ("given", "blessed"),
+    [
+        ({}, False),
+        ({"source": source(distinct=140)}, True),
+        ({"source": source(distinct=140), "mean_answer": source()}, False),
+        ({"source": source(distinct=190)}, False),
+    ],
+    ids=["no sources", "equal sources", "several answers to each", "other sources"],
+)
+def test_equal_results_are_expected_of_equal_sources_alone(given, blessed):
+    candidate = source(distinct=140, kid=0.0)
+    values = {"real": source(), "train": source(), "candidate": candidate, **given}
+    verdict = judge(values, passing(), OPTIONS)
+    assert verdict.blessed == blessed
+    assert blessed or "60 of 200 samples repeat others" in verdict.reasons[0]
+
+
+def test_of_unpaired_sources_enough_must_be_held_out_as_well():
+    few = source(images=5)
+    values = {"real": few, "train": source(), "candidate": few, "source": few}
+    (reason,) = judge(values, passing(), OPTIONS).reasons
+    assert reason.endswith("are required, of images and of sources")
+
+
 @pytest.mark.parametrize("bless", ["auto", "always"])
 def test_a_candidate_that_cannot_be_sampled_is_never_blessed(bless):
     options = OPTIONS.model_copy(update={"bless": bless})

@@ -5,6 +5,7 @@ import html.parser
 import pytest
 from dashboard_story import HOSTILE, HOSTILE_CARD, record_everything
 
+from pipeline.monitoring.dashboard import card
 from pipeline.monitoring.dashboard.card import read_card
 from pipeline.monitoring.dashboard.collect import collect
 from trainer.names import CARD_SAMPLES, MODEL_CARD
@@ -28,8 +29,8 @@ class Elements(html.parser.HTMLParser):
         self.text += data
 
 
-def elements_of(folder, card, samples=PNG):
-    (folder / MODEL_CARD).write_text(card, "utf-8")
+def elements_of(folder, text, samples=PNG):
+    (folder / MODEL_CARD).write_text(text, "utf-8")
     if samples:
         (folder / CARD_SAMPLES).write_bytes(samples)
     return Elements(str(read_card(folder, folder / MODEL_CARD).body))
@@ -69,9 +70,16 @@ def test_its_samples_are_in_the_page(tmp_path):
 
 def test_the_head_is_apart_from_the_text(tmp_path):
     (tmp_path / MODEL_CARD).write_text("---\nlicense: <b>\n---\n\n# Model\n")
-    card = read_card(tmp_path, tmp_path / MODEL_CARD)
-    assert (card.head, card.body) == ("license: <b>\n", "<h1>Model</h1>\n")
+    found = read_card(tmp_path, tmp_path / MODEL_CARD)
+    assert (found.head, found.body) == ("license: <b>\n", "<h1>Model</h1>\n")
     assert read_card(tmp_path, tmp_path / "other.md") is None
+
+
+def test_what_is_too_large_for_a_page_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(card, "MAX_SAMPLES", 10)
+    assert "img" not in dict(elements_of(tmp_path, "![a](samples.png)").found)
+    (tmp_path / MODEL_CARD).write_text("x" * (card.MAX_CARD + 1))
+    assert read_card(tmp_path, tmp_path / MODEL_CARD) is None
 
 
 def test_the_page_of_a_model_links_to_its_card(story):
