@@ -52,7 +52,9 @@ def test_all_training_images_can_be_searched_and_some_compared(
         np.testing.assert_array_equal([image.vector for image in found.values()], pixels(shown))
         views = np.stack([image.views for image in found.values()], axis=1)
         if split == examples.EVAL:
-            np.testing.assert_array_equal(views, [search(shown), search(shown[:, :, ::-1])])
+            mirrored = search(shown[:, :, ::-1])
+            # In batches of another size, some processors round differently.
+            np.testing.assert_allclose(views, [search(shown), mirrored], rtol=1e-4, atol=1e-6)
         else:
             assert views.size == 0
     images = {example_key(serialize(image)): image for image in splits[examples.TRAIN]}
