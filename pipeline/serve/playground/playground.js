@@ -21,7 +21,7 @@ const number = id => {
   const fits = whole ? Number.isSafeInteger(value) : Number.isFinite(value);
   if (fits && !(min && value < min) && !(max && value > max)) return value;
   const name = $(id).closest("label").firstChild.textContent.trim();
-  const limits = max ? `, ${min} to ${max}` : min ? `, at least ${min}` : "";
+  const limits = max ? `, ${min} to ${max}` : "";
   throw new Error(`${name}: expected a ${whole ? "whole " : ""}number${limits}.`);
 };
 const seeded = () => about.inputs.includes("seed");

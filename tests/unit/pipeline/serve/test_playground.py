@@ -170,7 +170,7 @@ def test_solver_and_guidance_choose_the_images(chromium, conditional):
     page.js("document.getElementById('draw').noValidate = true")
     page.set(guidance="-1")
     page.press("#go")
-    assert page.problem() == "Guidance: expected a number, at least 0."
+    assert page.problem() == "Guidance: expected a number, 0 to 1000."
 
 
 def test_a_model_without_classes_has_no_guidance(chromium, server):
