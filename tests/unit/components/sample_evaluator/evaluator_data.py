@@ -15,7 +15,9 @@ import trainer.serving.sampler
 from components.real_features.artifact import ImageFeatures
 from components.real_features.executor import Executor
 from components.real_features.options import RealFeaturesOptions
+from components.sample_evaluator.describe import RealImages
 from pipeline.config import BeamConfig
+from pipeline.evaluation.steps import write_transform_graph
 from tests.stock_sampler import StockSampler
 from trainer.names import METADATA
 
@@ -103,6 +105,18 @@ class LabelSampler(tf.Module):
         index = tf.where(label[:, None] == self._labels[None])[:, 1]
         tf.debugging.assert_equal(tf.size(index), tf.size(label))
         return {"image": tf.gather(self._stock, index)}
+
+
+def real_images(root, splits, options, degradation=None):
+    """Writes splits {name: images}, their TransformGraph and their features; returns RealImages."""
+    folder, features = write_examples(root / "examples", splits), root / "features"
+    graph = str(root / "graph")
+    write_transform_graph(SHAPE, graph, degradation)
+    features.mkdir()
+    describe(folder, graph, features, options)
+    return RealImages(
+        {split: [f"{folder}/Split-{split}"] for split in splits}, str(features), graph
+    )
 
 
 def write_model(folder, stock, labels=None):

@@ -8,14 +8,12 @@ import apache_beam as beam
 import keras
 import numpy as np
 import pytest
-from evaluator_data import BEAM_ARGS, describe, open_png, write_examples, write_model
+from evaluator_data import BEAM_ARGS, open_png, real_images, write_model
 
 from components.features.options import FeatureOptions
-from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages, evaluate
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import ModelVerdict
-from pipeline.evaluation.steps import write_transform_graph
 from trainer.ode.solvers import SOLVERS
 from trainer.serving.translator import Translator
 from trainer.source.options import Source
@@ -55,14 +53,7 @@ def save(folder, use, degrade="downscale 2"):
 def real(digits, tmp_path_factory):
     root = tmp_path_factory.mktemp("real")
     splits = {"eval": digits[:HELD_OUT], "train": digits[HELD_OUT:200]}
-    folder = write_examples(root / "examples", splits)
-    graph = str(root / "graph")
-    write_transform_graph(SHAPE, graph, "downscale 2")
-    (root / "features").mkdir()
-    describe(folder, graph, root / "features", OPTIONS)
-    return RealImages(
-        {split: [f"{folder}/Split-{split}"] for split in splits}, str(root / "features"), graph
-    )
+    return real_images(root, splits, OPTIONS, "downscale 2")
 
 
 @pytest.fixture

@@ -5,13 +5,11 @@ import json
 import apache_beam as beam
 import keras
 import pytest
-from evaluator_data import BEAM_ARGS, describe, open_png, write_examples, write_model
+from evaluator_data import BEAM_ARGS, open_png, real_images, write_model
 
 from components.features.options import FeatureOptions
-from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
 from components.sample_evaluator.options import EvaluateOptions, Threshold
-from pipeline.evaluation.steps import write_transform_graph
 from trainer.ode.solvers import SOLVERS
 from trainer.serving.translator import Translator
 from trainer.source.options import Source
@@ -47,15 +45,9 @@ def real(digits, tmp_path_factory):
         "source_eval": 255 - digits[200 : 200 + SOURCES],
         "source_train": 255 - digits[300:310],
     }
-    folder = write_examples(root / "examples", splits)
-    graph = str(root / "graph")
-    write_transform_graph(SHAPE, graph)
-    (root / "features").mkdir()
-    describe(folder, graph, root / "features", OPTIONS)
+    images = real_images(root, splits, OPTIONS)
     assert not list((root / "features").glob("source_*"))
-    return RealImages(
-        {split: [f"{folder}/Split-{split}"] for split in splits}, str(root / "features"), graph
-    )
+    return images
 
 
 def run(real, candidate, baseline, output):
