@@ -13,10 +13,11 @@ from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
+from tfx.dsl.io import fileio
 
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.shuffle.earlier import Known
-from components.image_example_gen.shuffle.files import open_file
+from components.image_example_gen.shuffle.files import open_to_read
 from components.image_example_gen.shuffle.rows import Outcome, read_outcomes
 
 _VALUES = attrgetter(*(field.name for field in fields(ImageFile)))
@@ -72,7 +73,7 @@ class Part:
 
     def members(self) -> list[Member]:
         """Reads the list of the images."""
-        with open_file(self.listing) as file:
+        with open_to_read(self.listing) as file:
             outcomes, members = json.load(file)
         outcomes = read_outcomes(outcomes)
         return [
@@ -122,7 +123,7 @@ def list_parts(
                 )
                 listing = os.path.join(partial, f"{len(parts):06}.json")
                 content = json.dumps([known.outcomes, members])  # faster than json.dump
-                with open_file(listing, "wb") as file:
+                with fileio.open(listing, "wb") as file:
                     file.write(content.encode())
                 parts.append(Part(source, len(members), listing))
         begin += len(files)

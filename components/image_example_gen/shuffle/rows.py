@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from tfx.dsl.io import fileio
 
-from components.image_example_gen.shuffle.files import complete_file, open_file
+from components.image_example_gen.shuffle.files import complete_file, open_to_read
 
 LOOK_BYTES = 18
 _ROW = struct.Struct(f">32sQB16sHIQI{LOOK_BYTES}sI")
@@ -139,7 +140,7 @@ def write_rows(path: str, partial: str, rows: Rows, examples: Collection[bytes] 
     """Writes a file of rows, atomically; `partial` as in `complete_file`."""
     summary = json.dumps([rows.outcomes, rows.files]).encode()
     start, checksum = 0, 0
-    with complete_file(path, partial) as unfinished, open_file(unfinished, "wb") as file:
+    with complete_file(path, partial) as unfinished, fileio.open(unfinished, "wb") as file:
         for example in examples:
             file.write(example)
             checksum = zlib.crc32(example, checksum)
@@ -157,7 +158,7 @@ def read_rows(path: str) -> Rows:
         DamagedRowsError: the file is damaged.
         OSError, tf.errors.OpError: it cannot be read.
     """
-    with open_file(path) as file:
+    with open_to_read(path) as file:
         start, end, _, checksum = _read_footer(file)
         file.seek(start)
         content = file.read()[: -_FOOTER.size]
@@ -174,7 +175,7 @@ def check_examples(path: str) -> None:
         DamagedRowsError: the examples are damaged.
         OSError, tf.errors.OpError: it cannot be read.
     """
-    with open_file(path) as file:
+    with open_to_read(path) as file:
         if is_gzip(path):
             _check_gzip(file, path)
             return

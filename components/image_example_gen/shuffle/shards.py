@@ -18,7 +18,7 @@ from components.image_example_gen.shuffle.files import (
     INDEX,
     INDEX_SUFFIX,
     complete_file,
-    open_file,
+    open_to_read,
 )
 from components.image_example_gen.shuffle.rows import (
     NO_HASH,
@@ -229,7 +229,7 @@ def read_examples(
     """
     ordered = sorted((files.get(each[0].file, each[1]), each[0].offset, each) for each in rows)
     for name, in_file in itertools.groupby(ordered, lambda each: each[0]):
-        with open_file(os.path.join(partial, name)) as file:
+        with open_to_read(os.path.join(partial, name)) as file:
             content = gunzip(file.read()) if is_gzip(name) else b""
             for _, offset, located in in_file:
                 size = located[0].size
