@@ -26,8 +26,11 @@ class DotProductAttention(layers.Layer):
         super().__init__(**kwargs)
         self.heads = heads
 
-    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
-        """Returns [N, T, C]."""
+    def call(self, inputs: list[tf.Tensor], training: bool | None = None) -> tf.Tensor:
+        """Returns [N, T, C]; with `training=False` without the hand-written gradient.
+
+        A SavedModel would hold that gradient, which takes as long to write as all the rest.
+        """
         _, length, channels = inputs[0].shape
         query, key, value = (
             tf.transpose(
@@ -35,7 +38,10 @@ class DotProductAttention(layers.Layer):
             )
             for x in inputs
         )
-        attended = _attend(query, key, value)
+        if training is False:
+            attended, _ = _attend(query, key, value)
+        else:
+            attended = tf.custom_gradient(_attend)(query, key, value)
         return tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [-1, length, channels])
 
     def get_config(self) -> dict:
@@ -43,7 +49,6 @@ class DotProductAttention(layers.Layer):
         return super().get_config() | {"heads": self.heads}
 
 
-@tf.custom_gradient
 def _attend(
     q: tf.Tensor, k: tf.Tensor, v: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]]:

@@ -33,10 +33,19 @@ class GroupNorm(layers.Layer):
         self.gamma = self.add_weight(name="gamma", initializer="ones", **exact)
         self.beta = self.add_weight(name="beta", initializer="zeros", **exact)
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Normalizes x; computes in float32 and returns the type of x."""
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Normalizes x; computes in float32 and returns the type of x.
+
+        With `training=False`, without the hand-written gradient: a SavedModel would hold it, which
+        takes as long to write as all the rest.
+        """
         gamma, beta = (tf.convert_to_tensor(w) for w in (self.gamma, self.beta))
-        y = _group_norm(tf.cast(x, tf.float32), gamma, beta, self.groups, self.epsilon)
+        normalize = _group_norm(x.shape, self.groups, self.epsilon)
+        inputs = tf.cast(x, tf.float32), gamma, beta
+        if training is False:
+            y, _ = normalize(*inputs)
+        else:
+            y = tf.custom_gradient(normalize)(*inputs)
         return tf.cast(y, x.dtype)
 
     def get_config(self) -> dict:
@@ -45,15 +54,16 @@ class GroupNorm(layers.Layer):
 
 
 def _group_norm(
-    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, groups: int, epsilon: float
-) -> tf.Tensor:
-    height, width, channels = x.shape[1:]
+    shape: tf.TensorShape, groups: int, epsilon: float
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Callable]]:
+    """Returns a function of x, gamma and beta, to the normalized x and its gradient."""
+    height, width, channels = shape[1:]
     share = channels // groups
     count = float(height * width * share)  # values of a group in one image
 
     def spread(t: tf.Tensor) -> tf.Tensor:
         """Spreads [N, groups, 1 or share] over the channels, [N, 1, 1, C]."""
-        t = tf.broadcast_to(t, [tf.shape(x)[0], groups, share])
+        t = tf.broadcast_to(t, [tf.shape(t)[0], groups, share])
         return tf.reshape(t, [-1, 1, 1, channels])
 
     def by_group(t: tf.Tensor) -> tf.Tensor:
@@ -64,7 +74,6 @@ def _group_norm(
         """Returns the means of groups, [N, groups, 1], from their sums, [N, groups, share]."""
         return tf.reduce_sum(t, 2, keepdims=True) / count
 
-    @tf.custom_gradient
     def normalize(
         x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]]:
@@ -85,4 +94,4 @@ def _group_norm(
 
         return x * spread(r * gamma) + spread(beta - m * r * gamma), gradient
 
-    return normalize(x, gamma, beta)
+    return normalize

@@ -18,6 +18,7 @@ from keras import layers
 
 from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
+from trainer.networks.silu import Silu
 from trainer.options import PIXEL_WIDTH, ModelOptions
 
 EPSILON = 1e-5  # of every GroupNorm
@@ -127,11 +128,11 @@ def _build(
             x = layers.UpSampling2D(2, interpolation="nearest")(x)
             x = layers.Conv2D(width, 3, padding="same", name=f"up{level}_upsample")(x)
 
-    x = layers.Activation("silu")(_norm(x, options, "norm_out"))
+    x = Silu()(_norm(x, options, "norm_out"))
     if options.patch > 1:
         width = PIXEL_WIDTH * options.patch**2
         x = layers.Conv2D(width, 3, padding="same", name="conv_patches")(x)
-        x = layers.Activation("silu")(_from_patches(x, options.patch))
+        x = Silu()(_from_patches(x, options.patch))
         x = layers.Concatenate()([x, image])
     x = layers.Conv2D(shape[-1], 3, padding="same", name="conv_out")(x)
     x = layers.Activation("linear", dtype="float32", name="difference")(x)
@@ -188,7 +189,7 @@ def _embedding(
         )
         x = layers.Add()([x, classes(*label)])
     # In diffusers every use of the embedding starts with this activation; here it is done once.
-    return layers.Activation("silu")(x)
+    return Silu()(x)
 
 
 def _norm(x: keras.KerasTensor, options: ModelOptions, name: str) -> keras.KerasTensor:
@@ -198,11 +199,11 @@ def _norm(x: keras.KerasTensor, options: ModelOptions, name: str) -> keras.Keras
 def _residual(
     x: keras.KerasTensor, time: keras.KerasTensor, width: int, options: ModelOptions, name: str
 ) -> keras.KerasTensor:
-    h = layers.Activation("silu")(_norm(x, options, f"{name}_norm0"))
+    h = Silu()(_norm(x, options, f"{name}_norm0"))
     h = layers.Conv2D(width, 3, padding="same", name=f"{name}_conv0")(h)
     t = layers.Dense(width, name=f"{name}_time")(time)
     h = layers.Add()([h, layers.Reshape((1, 1, width))(t)])
-    h = layers.Activation("silu")(_norm(h, options, f"{name}_norm1"))
+    h = Silu()(_norm(h, options, f"{name}_norm1"))
     if options.dropout:
         h = layers.Dropout(options.dropout)(h)
     h = layers.Conv2D(width, 3, padding="same", name=f"{name}_conv1")(h)

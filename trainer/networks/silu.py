@@ -1,0 +1,20 @@
+"""SiLU, without TensorFlow's hand-written gradient where nothing is trained.
+
+Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), section 2.
+"""
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+
+@keras.saving.register_keras_serializable("iadb")
+class Silu(layers.Layer):
+    """The activation x sigmoid(x).
+
+    TensorFlow's own keeps x alone for the gradient. A SavedModel would hold that gradient.
+    """
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Returns the activations, of the shape and type of x."""
+        return x * tf.sigmoid(x) if training is False else tf.nn.silu(x)
