@@ -22,6 +22,8 @@ from tests.programs import find_program
 # The longest files start first: a long one at the end would run alone.
 LONGEST_FIRST = (
     "test_kubeflow_run.py",
+    "test_paired_run.py",
+    "test_distillation_run.py",
     "test_month.py",
     "test_kubeflow_runner.py",
     "test_interruptions.py",

@@ -20,6 +20,8 @@ from tests.pipeline.conftest import NODES, RESOLVERS, TINY, states
 from tests.postgres import Postgres
 from trainer.common import exit_codes
 
+pytestmark = pytest.mark.slow
+
 EVERY = {*NODES, "BaseModel"}
 STEPS = 400  # long enough to be stopped in
 
@@ -107,21 +109,11 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def one_process(tmp_path_factory, digits_folder):
-    """Three runs: on an empty database, on the same data, and on a new span."""
-    folder = tmp_path_factory.mktemp("kubeflow")
-    with Postgres.running() as postgres:
-        place = Place(folder, InProcessCluster, digits_folder, postgres)
-        place.run("first")
-        place.run("second")
-        place.add_span()
-        place.run("third")
-        yield place
+def place(tmp_path_factory, digits_folder):
+    """Three runs: on an empty database, on the same data, and on a new span.
 
-
-@pytest.fixture(scope="module")
-def processes(tmp_path_factory, digits_folder):
-    """The same runs; the third with a process per task, and with faults."""
+    The third has a process per task, and faults.
+    """
     folder = tmp_path_factory.mktemp("kubeflow")
     with Postgres.running() as postgres:
         place = Place(folder, InProcessCluster, digits_folder, postgres)
@@ -146,13 +138,6 @@ def processes(tmp_path_factory, digits_folder):
         )
         place.run("third", before, steps=STEPS)
         yield place
-
-
-@pytest.fixture(
-    scope="module", params=["one_process", pytest.param("processes", marks=pytest.mark.slow)]
-)
-def place(request):
-    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -205,25 +190,23 @@ def test_the_last_task_of_a_run_removes_what_is_not_kept(place):
     assert removed.startswith("would remove\n")
 
 
-@pytest.mark.slow
-def test_a_killed_training_resumes_from_its_checkpoint_and_publishes_once(processes):
-    step, killed = processes.killed
+def test_a_killed_training_resumes_from_its_checkpoint_and_publishes_once(place):
+    step, killed = place.killed
     assert killed.code == -signal.SIGKILL
-    later, terminated = processes.terminated
+    later, terminated = place.terminated
     assert later > step
     assert f"resuming from step {step:,}" in terminated.text
     assert terminated.code == 128 + signal.SIGTERM
     assert terminated.text.strip().splitlines()[-1].startswith("Trainer: terminated")
-    third = processes.runs()["third"]
+    third = place.runs()["third"]
     assert [node.id for node in third.nodes].count("Trainer") == 1
     assert read_metadata(third.model)["metrics"]["steps"] == STEPS
     assert read_metadata(third.model)["metrics"]["resumed_from_step"] >= later
 
 
-@pytest.mark.slow
-def test_tasks_wait_for_a_database_that_restarts(processes):
-    assert processes.waited.startswith("  waiting: no metadata database metadata on 127.0.0.1:")
-    assert processes.done["third"]["Transform"].code == 0
+def test_tasks_wait_for_a_database_that_restarts(place):
+    assert place.waited.startswith("  waiting: no metadata database metadata on 127.0.0.1:")
+    assert place.done["third"]["Transform"].code == 0
 
 
 def test_no_credential_is_in_the_package_or_in_what_tasks_write(place):
@@ -233,20 +216,17 @@ def test_no_credential_is_in_the_package_or_in_what_tasks_write(place):
         assert not any(password in task.text for task in done.values())
 
 
-@pytest.mark.slow
-def test_a_full_volume_is_reported_in_one_line(processes):
-    mount = f'mount -t tmpfs -o size=16k tmpfs {processes.folder / "artifacts"} && exec "$@"'
+def test_a_full_volume_is_reported_in_one_line(place):
+    mount = f'mount -t tmpfs -o size=16k tmpfs {place.folder / "artifacts"} && exec "$@"'
     prefix = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
-    cluster = processes.cluster
-    process = cluster.start_task(processes.package, "ImageExampleGen", "full", prefix, span="1")
+    cluster = place.cluster
+    process = cluster.start_task(place.package, "ImageExampleGen", "full", prefix, span="1")
     done = cluster.end_task("ImageExampleGen", "full", process)
     assert done.code == exit_codes.WORKSPACE, done.text
     assert done.text.strip().splitlines()[-1].startswith("ImageExampleGen: the disk is full: ")
 
 
-@pytest.mark.slow
-def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(processes):
-    place = processes
+def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(place):
     place.use(InProcessCluster)
     runs = place.runs()
     first, third = (runs[name].artifacts["Trainer", "model"].id for name in ("first", "third"))

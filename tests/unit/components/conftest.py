@@ -1,8 +1,12 @@
-"""Real images, scikit-learn's digits."""
+"""Real images, scikit-learn's digits, and a quicker Beam."""
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+
+from tests.quick_beam import remember_signatures
+
+remember_signatures()
 
 
 @pytest.fixture(scope="session")
