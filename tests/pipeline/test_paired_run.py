@@ -41,8 +41,8 @@ def runs(tmp_path_factory, digits_folder):
         negative(file).save(target)
     Image.new("L", (4, 4)).save(sources / "alone.png")
     runs = Runs(folder / "workspace", images)
-    runs.sources, runs.files, runs.use = sources, files, "condition"
-    runs.settings = (f"data.source={sources}", f"model.source={runs.use}")
+    runs.sources, runs.files = sources, files
+    runs.settings = (f"data.source={sources}", "model.source=condition")
     runs.first = runs.run(*runs.settings)
     return runs
 
@@ -51,7 +51,7 @@ def test_a_run_ends_with_a_pushed_model_that_says_how_it_uses_sources(runs):
     assert states(runs.first) == dict.fromkeys(NODES, "done")
     metadata = serving.read_metadata(runs.first.pushed)
     assert metadata["source"]["degrade"] is None
-    assert metadata["source"]["use"] == runs.use
+    assert metadata["source"]["use"] == "condition"
     assert metadata["metrics"]["held_out_loss"] > 0
 
 

@@ -13,6 +13,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from trainer.networks.gradients import while_training
+
 
 @keras.saving.register_keras_serializable("iadb")
 class DotProductAttention(layers.Layer):
@@ -27,10 +29,7 @@ class DotProductAttention(layers.Layer):
         self.heads = heads
 
     def call(self, inputs: list[tf.Tensor], training: bool | None = None) -> tf.Tensor:
-        """Returns [N, T, C]; with `training=False` without the hand-written gradient.
-
-        A SavedModel would hold that gradient, which takes as long to write as all the rest.
-        """
+        """Returns [N, T, C]."""
         _, length, channels = inputs[0].shape
         query, key, value = (
             tf.transpose(
@@ -38,10 +37,7 @@ class DotProductAttention(layers.Layer):
             )
             for x in inputs
         )
-        if training is False:
-            attended, _ = _attend(query, key, value)
-        else:
-            attended = tf.custom_gradient(_attend)(query, key, value)
+        attended = while_training(_attend, training)(query, key, value)
         return tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [-1, length, channels])
 
     def get_config(self) -> dict:

@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from trainer.networks.gradients import while_training
+
 
 @keras.saving.register_keras_serializable("iadb")
 class GroupNorm(layers.Layer):
@@ -34,18 +36,10 @@ class GroupNorm(layers.Layer):
         self.beta = self.add_weight(name="beta", initializer="zeros", **exact)
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Normalizes x; computes in float32 and returns the type of x.
-
-        With `training=False`, without the hand-written gradient: a SavedModel would hold it, which
-        takes as long to write as all the rest.
-        """
+        """Normalizes x; computes in float32 and returns the type of x."""
         gamma, beta = (tf.convert_to_tensor(w) for w in (self.gamma, self.beta))
         normalize = _group_norm(x.shape, self.groups, self.epsilon)
-        inputs = tf.cast(x, tf.float32), gamma, beta
-        if training is False:
-            y, _ = normalize(*inputs)
-        else:
-            y = tf.custom_gradient(normalize)(*inputs)
+        y = while_training(normalize, training)(tf.cast(x, tf.float32), gamma, beta)
         return tf.cast(y, x.dtype)
 
     def get_config(self) -> dict:

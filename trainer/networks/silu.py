@@ -12,7 +12,7 @@ from keras import layers
 class Silu(layers.Layer):
     """The activation x sigmoid(x).
 
-    TensorFlow's own keeps x alone for the gradient. A SavedModel would hold that gradient.
+    TensorFlow's own has a gradient that keeps x alone; gradients.py says when such a one is used.
     """
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
