@@ -1,8 +1,10 @@
 """The command `iadb`. Heavy libraries are imported by the commands that need them."""
 
+import contextlib
 import os
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import IO, Any
 
 import click
 
@@ -26,10 +28,43 @@ from pipeline.commands.serve import serve
 from pipeline.commands.spans import spans
 from pipeline.commands.translate import translate
 from trainer.common import exit_codes
+from trainer.common.text import printable
+
+
+class WrongUsage(click.UsageError):
+    """A wrong use of a command, as one line."""
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Prints the line."""
+        click.echo(self.message, file=file, err=file is None)
+
+
+@contextlib.contextmanager
+def usage_in_one_line() -> Iterator[None]:
+    """Turns what click says of a wrong use in several lines into one."""
+    try:
+        yield
+    except click.UsageError as error:
+        if type(error).show is not click.UsageError.show:
+            raise  # the help, which `iadb` alone prints
+        place = error.ctx.command_path if error.ctx else "iadb"
+        if similar := getattr(error, "possibilities", None):
+            text = f"{error.message.rstrip('.')}; did you mean {' or '.join(similar)}?"
+        else:
+            # A list of choices has a line for each.
+            text = f"{' '.join(error.format_message().split()).rstrip('.')}; see {place} --help"
+        if text[1:2].islower():
+            text = text[0].lower() + text[1:]
+        raise WrongUsage(printable(f"{place}: {text}"), error.ctx) from None
 
 
 class IadbGroup(click.Group):
     """Reports an error in one line, with an exit code by its cause."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parses the options before the command."""
+        with usage_in_one_line():
+            return super().make_context(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order they were added."""
@@ -38,7 +73,8 @@ class IadbGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
         try:
-            return super().invoke(ctx)
+            with usage_in_one_line():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except (Exception, KeyboardInterrupt) as error:

@@ -109,6 +109,34 @@ def test_config_schema_prints_a_json_schema():
     assert json.loads(iadb("config", "schema").output)["properties"]["train"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("run --foo", "iadb run: no such option '--foo'; see iadb run --help"),
+        ("run --workspce w", "iadb run: no such option '--workspce'; did you mean --workspace?"),
+        ("--foo", "iadb: no such option '--foo'; see iadb --help"),
+        ("evaluat", "iadb: no such command 'evaluat'; did you mean evaluate?"),
+        ("data write", "iadb data write: missing argument 'NAME'; see iadb data write --help"),
+        (
+            "serve --port 70000",
+            "iadb serve: invalid value for '--port': 70000 is not in the range 0<=x<=65535; see "
+            "iadb serve --help",
+        ),
+        (
+            "run --estimate --if-new-data",
+            "iadb run: --estimate cannot be combined with --if-new-data; see iadb run --help",
+        ),
+    ],
+)
+def test_a_wrong_use_of_a_command_ends_with_code_2_and_one_line(arguments, said):
+    result = CliRunner().invoke(main, arguments.split(), prog_name="iadb")
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"{said}\n")
+
+
+def test_without_a_command_the_help_is_printed():
+    assert iadb().output == iadb("--help").output
+
+
 def test_a_wrong_configuration_ends_with_code_2_and_one_line():
     result = iadb("config", "show", "--set", "train.stepz=7")
     assert result.exit_code == 2

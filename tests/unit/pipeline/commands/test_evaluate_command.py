@@ -117,7 +117,7 @@ def test_a_missing_folder_of_images_is_wrong_data(evaluate, option):
 def test_real_images_are_required():
     result = iadb("evaluate", "somewhere")
     assert result.exit_code == 2
-    assert "Missing option '--real'" in result.output
+    assert "missing option '--real'" in result.output
 
 
 def test_a_folder_without_images_is_wrong_data(evaluate):

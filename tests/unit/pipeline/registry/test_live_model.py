@@ -190,7 +190,7 @@ def test_a_reason_is_one_line_that_can_be_shown(tmp_path, command, reason):
 def test_a_version_is_a_number_and_no_path(tmp_path, command, version):
     result = iadb(command, version, "--workspace", tmp_path, "--reason", "x")
     assert result.exit_code == 2
-    assert f"Invalid value for '{'VERSION_OR_MODEL' if command == 'promote' else '[VERSION]'}'" in (
+    assert f"invalid value for '{'VERSION_OR_MODEL' if command == 'promote' else '[VERSION]'}'" in (
         result.output
     )
 
