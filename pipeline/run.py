@@ -1,7 +1,6 @@
 """One run of the pipeline, from the configuration to the summary: `iadb run`."""
 
 import functools
-import json
 import logging
 import os
 import shutil
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from components.features import check_available
-from components.image_example_gen import names as example_names
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import check_has_images, count_images
 from components.image_example_gen.spans import (
@@ -37,6 +35,7 @@ from pipeline.config import (
     require_sources,
 )
 from pipeline.console.progress import showing
+from pipeline.estimate.held_out import held_out
 from pipeline.estimate.survey import check_space, survey
 from pipeline.estimate.time_left import TimeLeft
 from pipeline.features import with_chosen_features
@@ -49,9 +48,7 @@ from pipeline.schema import read_schema
 from pipeline.terminal import LATEST, LATEST_STUDENT, NodeLines, print_summary
 from pipeline.workspace import Locations, Workspace
 from trainer.common.files import atomic_write, open_below
-from trainer.common.remote_path import AnyPath
 from trainer.common.signals import stop_on_signals
-from trainer.examples import EVAL
 from trainer.fit.tf_config import read_tf_config
 
 if TYPE_CHECKING:
@@ -262,21 +259,16 @@ def _announce(config: PipelineConfig, workspace: Workspace) -> list[str]:
     """Says what will be judged, once the images are known; nothing if a report is missing."""
     (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
     try:
-        report = run.rejected_report
-        images = sources = _held_out(report)
+        images = sources = held_out(run)
         if config.data.unpaired_source:
-            sources = _held_out(report.parent / example_names.SOURCES_FOLDER / report.name)
-    except (AttributeError, KeyError, OSError, ValueError):
+            sources = held_out(run, sources=True)
+    except (KeyError, OSError, ValueError):
         logging.exception("The report on the images cannot be read.")
         return []
     lines = announce(config.evaluate, min(images, sources), config.data.shape)
     if sources < images:
         lines.append(f"as many as sources are held out, each of which has one result: {sources:,}")
     return lines
-
-
-def _held_out(report: AnyPath) -> int:
-    return json.loads(report.read_text("ascii"))["splits"][EVAL]
 
 
 def _remember(workspace: Workspace, read: dict[int, bytes], console: Console) -> None:

@@ -90,7 +90,9 @@ def disk_need(
         nb_class,
         config.source.seen_channels(channels) if config.source else 0,
     )
-    compared = min(config.evaluate.samples, images * config.data.eval_percent // 100)
+    own = images - sources
+    held_out = min(own, sources or own) * config.data.eval_percent // 100
+    compared = min(config.evaluate.samples, held_out)
     views = 2 + len(SHIFTS) * (MIN_SHIFTED <= min(height, width) <= MAX_SHIFTED)
     vector = 4 * (config.evaluate.features.dimension(shape) or DIMENSION)
     if example_bytes is None:
@@ -103,7 +105,7 @@ def disk_need(
     return DiskNeed(
         examples=examples,
         converted=examples,
-        features=(images - sources) * SEARCH_BYTES
+        features=own * SEARCH_BYTES
         + ROLES * compared * (views * VIEW_BYTES + STATISTICS_BYTES + vector),
         # A new checkpoint is complete before an old one is removed.
         training=models * (config.train.checkpoint.keep + 1) * CHECKPOINT_BYTES * weights

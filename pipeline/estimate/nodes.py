@@ -75,8 +75,8 @@ class _Amounts:
     """How much there is to do.
 
     Attributes:
-        images: that are accepted.
-        training: of these, in the train split.
+        images: that are accepted, with sources.
+        training: of these without sources, in the train split.
         compared: held-out images, and so many samples.
         models: that draw samples.
     """
@@ -125,8 +125,8 @@ def _amounts(config: PipelineConfig, found: Survey) -> _Amounts:
     data, *_ = (round(len(each.files) * found.sample.accepted) for each in found.listed)
     held_out = data * config.data.eval_percent // 100
     results = held_out
-    if config.data.unpaired_source:  # the last of what is listed
-        sources = round(len(found.listed[-1].files) * found.sample.accepted)
+    if found.sources:
+        sources = round(found.sources * found.sample.accepted)
         results = min(held_out, sources * config.data.eval_percent // 100)
     return _Amounts(
         images=round(found.files * found.sample.accepted),
@@ -230,8 +230,8 @@ def _scaled(
     earlier: Earlier, node: str, config: PipelineConfig, found: Survey, amounts: _Amounts
 ) -> float:
     """The seconds of an earlier run in proportion to the amounts of this one."""
-    files = earlier.run.images(example_names.FILES) or found.files
-    ratio = found.files / files
+    files = earlier.run.images(example_names.FILES) or found.images  # without unpaired sources
+    ratio = found.images / files
     recorded = {each.id: each.properties for each in earlier.run.nodes}[node]
     if node == trainer_names.NODE:
         ratio = config.train.steps / recorded[trainer_names.STEPS]

@@ -33,7 +33,8 @@ class Survey:
     """What was found.
 
     Attributes:
-        listed: the images, and those of data.holdout if it is set.
+        listed: the images, those of data.holdout if it is set, and last sources without pairs.
+        sources: the number of files of these; 0 without them.
         sample: some of them, converted.
         cached: ids of the nodes that the cache will answer.
         planned: the nodes of the run.
@@ -44,6 +45,7 @@ class Survey:
     """
 
     listed: Sequence[Listed]
+    sources: int
     sample: Sample
     cached: frozenset[str]
     planned: "Planned"
@@ -54,8 +56,13 @@ class Survey:
 
     @property
     def files(self) -> int:
-        """The number of image files."""
+        """The number of files that are converted."""
         return sum(len(each.files) for each in self.listed)
+
+    @property
+    def images(self) -> int:
+        """The number of image files, without those of sources that are not paired with them."""
+        return self.files - self.sources
 
     def require_space(self, workspace: Workspace) -> None:
         """Refuses a run that surely does not fit on the disk of its workspace.
@@ -104,7 +111,17 @@ def survey(
     if (workspace.artifacts / example_names.NODE / example_names.EXAMPLES).exists():
         # Images of earlier runs are not converted again; how many these are is not known.
         need = replace(need, converted=0)
-    return Survey(listed, sample, cached, planned, runs, need, free_bytes(workspace), starting)
+    return Survey(
+        listed=listed,
+        sources=len(listed[-1].files) if config.data.unpaired_source else 0,
+        sample=sample,
+        cached=cached,
+        planned=planned,
+        runs=runs,
+        need=need,
+        free=free_bytes(workspace),
+        starting=starting,
+    )
 
 
 def check_space(

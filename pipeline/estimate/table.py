@@ -65,8 +65,9 @@ def _describe_images(config: PipelineConfig, found: Survey) -> str:
     if unknown:
         amount = f"about {amount}"
     height, width = config.data.resolution
+    sources = f" and {found.sources:,} sources" if found.sources else ""
     text = (
-        f"{printable(config.data.folder)}: {found.files:,} images, {amount}; "
+        f"{printable(config.data.folder)}: {found.images:,} images{sources}, {amount}; "
         f"as examples of {width}x{height} {size(sample.example_bytes)} each"
     )
     if sample.accepted < 1:

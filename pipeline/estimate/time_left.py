@@ -5,6 +5,7 @@ the run itself, so that the first one in a workspace has an estimate too: from t
 this machine as busy as it is, and from the time that the features of the real images took.
 """
 
+import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
+from pipeline.estimate.held_out import held_out
 from pipeline.registry import lineage
 from pipeline.workspace import Workspace
 from trainer.common.phases import Phases, roughly
@@ -115,6 +117,11 @@ class TimeLeft:
         evaluate, sample = self._config.evaluate, self._config.sample
         accepted = runs[-1].images(example_names.ACCEPTED) or 0
         compared = min(evaluate.samples, accepted * self._config.data.eval_percent // 100)
+        if self._config.data.unpaired_source:
+            try:
+                compared = min(compared, held_out(runs[-1], sources=True))
+            except (KeyError, OSError, ValueError):
+                logging.exception("The report on the sources cannot be read.")
         evaluations = solvers.nfe(solvers.get(sample.solver, sample.grid), sample.nb_step)
         return _Judging(
             fixed,

@@ -7,6 +7,7 @@ from components.image_trainer import names as trainer_names
 from pipeline.config import load
 from pipeline.estimate.disk import (
     OTHER_BYTES,
+    SEARCH_BYTES,
     DiskNeed,
     disk_need,
     free_bytes,
@@ -48,6 +49,17 @@ def test_a_student_takes_as_much_as_its_teacher_and_the_pairs():
     both = disk_need(load("digits", overrides=overrides), 1000, example_bytes=400)
     assert both.models == 2 * alone.models
     assert both.training == 2 * alone.training + 5000 * 400
+
+
+def test_of_the_smaller_of_images_and_sources_so_many_are_compared():
+    config = load("digits", overrides=["evaluate.samples=10000", "data.eval_percent=20"])
+
+    def compared(images, sources):
+        need = disk_need(config, images + sources, example_bytes=400, sources=sources)
+        return need.features - images * SEARCH_BYTES
+
+    assert compared(1000, 500) == compared(500, 500) == compared(500, 1000) == compared(500, 0)
+    assert compared(1000, 1000) == 2 * compared(1000, 500)
 
 
 def test_a_run_that_cannot_do_is_refused_in_one_line(tmp_path):

@@ -1,10 +1,13 @@
+import json
 import subprocess
 import sys
 
 import pytest
 
+from components.image_example_gen.names import REJECTED_JSON, SOURCES_FOLDER
 from pipeline.config import load
 from pipeline.estimate.time_left import TimeLeft
+from pipeline.registry import lineage
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
 from trainer.common import phases as phases_module
@@ -60,6 +63,17 @@ def test_what_is_left_is_the_training_and_the_judging_of_the_model(tmp_path, clo
     assert describe(train(clock)) == "about 18 min left of the run"
     # 997 steps of a second, 359 x 32 evaluations of a third of a 64th, and 13 seconds.
     assert round((997 + 359 * 32 / 64 / 3 + 13) / MINUTE) == 18
+
+
+def test_fewer_sources_than_images_are_held_out_leave_less_to_judge(tmp_path, clock):
+    unpaired = ("data.source=horses", "data.pairing=none", "model.source=map")
+    everything = judging(clock, recorded(tmp_path / "a", *unpaired), 20.0)
+    left = recorded(tmp_path / "b", *unpaired)
+    (run,) = lineage.runs(lineage.connect(Workspace(tmp_path / "b").metadata))
+    report = run.rejected_report.parent / SOURCES_FOLDER / REJECTED_JSON
+    report.parent.mkdir(parents=True)
+    report.write_text(json.dumps({"splits": {"train": 36, "eval": 4}}))
+    assert judging(clock, left, 20.0) < everything / 10
 
 
 def test_a_model_to_compare_with_and_guidance_double_the_samples(tmp_path, clock):
