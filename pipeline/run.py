@@ -16,14 +16,7 @@ from rich.console import Console
 
 from components.features import check_available
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import check_has_images, count_images
-from components.image_example_gen.spans import (
-    ImageSource,
-    find_window,
-    holdout_source,
-    unpaired_sources,
-)
-from components.image_example_gen.storage.remote import needs_tfx
+from components.image_example_gen.files import count_images
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.verdict.plan import announce
 from pipeline import failures
@@ -40,6 +33,7 @@ from pipeline.estimate.survey import check_space, survey
 from pipeline.estimate.time_left import TimeLeft
 from pipeline.features import with_chosen_features
 from pipeline.logs import logging_to
+from pipeline.pictures.check import check_images
 from pipeline.registry import lineage, read_files, serving
 from pipeline.registry.journal import Journal
 from pipeline.registry.outcome import recording
@@ -184,24 +178,8 @@ def _prepare(
         config, functools.partial(console.print, markup=False, soft_wrap=True)
     )
     check_available(config.evaluate.features)
-    _check_images(config.data)
+    check_images(config.data)
     return config, schema, warning
-
-
-def _check_images(data: DataConfig) -> None:
-    """Checks local folders and S3 before anything is started or recorded; TFX starts slowly."""
-    if not needs_tfx(data.folder):
-        window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
-        check_has_images(os.path.join(data.folder, window[-1].folder).rstrip("/") or "/")
-        if data.paired_source and not needs_tfx(data.source):
-            ImageSource(data.folder, window, sources=data.source).listing(names_only=True)
-    if data.unpaired_source and not needs_tfx(data.source):
-        unpaired_sources(data.source, data.folder)
-        check_has_images(data.source)
-    if data.holdout and not needs_tfx(data.holdout):
-        check_has_images(data.holdout)
-        if data.holdout_source and not needs_tfx(data.holdout_source):
-            holdout_source(data.holdout, data.holdout_source).listing(names_only=True)
 
 
 def _refuse_cluster() -> None:

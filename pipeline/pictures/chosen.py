@@ -20,6 +20,7 @@ from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
 from pipeline.logs import logging_to
+from pipeline.pictures.check import check_images
 from pipeline.pictures.choose import choose, choose_images, choose_network, this_machine
 from pipeline.pictures.look import Pictures, look
 from pipeline.workspace import Workspace
@@ -128,7 +129,7 @@ def configure_run(
 
     Raises:
         ConfigError: an override or the kept choice is not valid, or the workspace lies in the data.
-        ImageDataError: as in `configure`.
+        ImageDataError: as in `configure`, and as in `check_images` before a choice is kept.
         WorkspaceError: the workspace cannot be written.
     """
     data = _read_data(overrides)
@@ -144,6 +145,7 @@ def configure_run(
         return config
     choice = configure(overrides)
     if keep:
+        check_images(choice.config.data)
         _keep(choice, workspace)
     for line in choice.lines:
         report(line)

@@ -154,6 +154,14 @@ def test_nothing_is_kept_for_a_folder_without_images(place, tmp_path):
     assert not place.workspace.folder.exists()
 
 
+def test_nothing_is_kept_for_sources_that_are_rejected(place, tmp_path):
+    with pytest.raises(ImageDataError, match="the sources are in the same folder"):
+        place.run(f"data.source={quote(str(place.images))}")
+    with pytest.raises(ImageDataError):
+        place.run(f"data.source={quote(str(tmp_path / 'missing'))}")
+    assert not place.workspace.folder.exists()
+
+
 def test_an_override_that_is_wrong_is_reported_before_the_images_are_looked_at(tmp_path):
     for override in ("data.resolution=3", "data=5", "data.folders=x"):
         with pytest.raises(ConfigError, match=r"^data"):

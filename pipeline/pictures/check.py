@@ -1,0 +1,34 @@
+"""Checks the folders of a run before anything is started, kept or recorded."""
+
+import os
+
+from components.image_example_gen.files import check_has_images
+from components.image_example_gen.spans import (
+    ImageSource,
+    find_window,
+    holdout_source,
+    unpaired_sources,
+)
+from components.image_example_gen.storage.remote import needs_tfx
+from pipeline.config import DataConfig
+
+
+def check_images(data: DataConfig) -> None:
+    """Checks local folders and S3, of images, held-out ones and sources; TFX starts slowly.
+
+    Raises:
+        ImageDataError: a folder is missing or unreadable or has no images, no image has a source,
+            or images and sources are not in folders apart.
+    """
+    if not needs_tfx(data.folder):
+        window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
+        check_has_images(os.path.join(data.folder, window[-1].folder).rstrip("/") or "/")
+        if data.paired_source and not needs_tfx(data.source):
+            ImageSource(data.folder, window, sources=data.source).listing(names_only=True)
+    if data.unpaired_source and not needs_tfx(data.source):
+        unpaired_sources(data.source, data.folder)
+        check_has_images(data.source)
+    if data.holdout and not needs_tfx(data.holdout):
+        check_has_images(data.holdout)
+        if data.holdout_source and not needs_tfx(data.holdout_source):
+            holdout_source(data.holdout, data.holdout_source).listing(names_only=True)
