@@ -229,7 +229,7 @@ def _load(arguments: ConfigArguments) -> "PipelineConfig":
     from pipeline.config_values import ConfigError
 
     try:
-        return arguments.load_or_choose()
+        return arguments.load_or_choose(cluster=True)
     except ImageDataError as error:
         raise ConfigError(
             f"{error}; to choose for images that this machine cannot read, name a configuration "

@@ -127,8 +127,11 @@ class ConfigArguments:
 
         return load(self.preset, self.file, self.overrides)
 
-    def load_or_choose(self) -> "PipelineConfig":
+    def load_or_choose(self, *, cluster: bool = False) -> "PipelineConfig":
         """The configuration; where none is given, one for the images, which it reports.
+
+        Args:
+            cluster: whether the choice is for the machines of a cluster, and not for this one.
 
         Raises:
             ConfigError: the configuration is not valid.
@@ -136,9 +139,9 @@ class ConfigArguments:
         """
         if not self.is_default:
             return self.load()
-        from pipeline.pictures.chosen import configure
+        from pipeline.pictures.chosen import configure, configure_for_cluster
 
-        choice = configure(self.overrides)
+        choice = (configure_for_cluster if cluster else configure)(self.overrides)
         for line in choice.lines:
             failures.say(line, error=True)
         return choice.config

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.image_trainer import names as trainer_names
 from pipeline.pictures.look import BLACK, WHITE, Pictures
 from pipeline.runners import gpu
+from pipeline.runners.kubeflow.config import KubeflowConfig
 from trainer.common.resolution import from_sides
 
 SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # longer sides of the images
@@ -81,6 +83,7 @@ WITHOUT_GPU: Mapping[int, Mapping[str, Any]] = {
         "sample.nb_step": 16,
     },
 }
+CLUSTER_CORES = 2  # those of its nodes are not known; the lengths of trainings are meant for 2
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -105,6 +108,13 @@ def this_machine() -> Machine:
     return Machine(
         len(os.sched_getaffinity(0)), len(gpus.split(",")) if gpus else 0, _multiplies_bfloat16()
     )
+
+
+def cluster_machine(kubeflow: KubeflowConfig) -> Machine:
+    """What trains on a cluster, as far as its options tell: any CPU, or the GPUs asked for."""
+    trainer = kubeflow.nodes.get(trainer_names.NODE)
+    own = trainer is not None and "gpu" in trainer.model_fields_set
+    return Machine(CLUSTER_CORES, trainer.gpu if own else kubeflow.gpu)
 
 
 def _multiplies_bfloat16() -> bool:

@@ -8,9 +8,9 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -21,13 +21,24 @@ from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
 from pipeline.logs import logging_to
 from pipeline.pictures.check import check_images
-from pipeline.pictures.choose import choose, choose_images, choose_network, this_machine
+from pipeline.pictures.choose import (
+    Machine,
+    choose,
+    choose_images,
+    choose_network,
+    cluster_machine,
+    this_machine,
+)
 from pipeline.pictures.look import Pictures, look
+from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.workspace import Workspace
 from pipeline.yaml_text import MAX_CHARACTERS, YamlError, parse, quote
 from trainer.common.files import atomic_write, open_below
+from trainer.common.options import Options
 from trainer.common.resolution import to_sides
-from trainer.common.text import first_line, list_some, printable
+from trainer.common.text import first_line, list_some, printable, quantity
+
+OptionsT = TypeVar("OptionsT", bound=Options)
 
 FOLDER, PATTERN = "data.folder", "data.pattern"
 RESOLUTION = "data.resolution"
@@ -73,13 +84,14 @@ class Choice:
     values: Mapping[str, Any]
 
 
-def configure(overrides: Sequence[str]) -> Choice:
+def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choice:
     """Looks at the folder of images that overrides name, and chooses the configuration for it.
 
     Without a folder, nothing is chosen, and the defaults hold.
 
     Args:
         overrides: `key=value`, on top of the choice; the network follows a data.resolution in them.
+        machine: that will train; None for this one.
 
     Raises:
         ConfigError: an override is not valid.
@@ -91,14 +103,25 @@ def configure(overrides: Sequence[str]) -> Choice:
         return Choice(load(overrides=overrides), lines, {})
     pictures = _look(data)
     kept = {FOLDER: data.folder, PATTERN: data.pattern}
-    chosen = choose(pictures, this_machine())
-    values = {**kept, **chosen}
-    config = _load(values, overrides, data)
+    machine = machine or this_machine()
+    values = {**kept, **choose(pictures, machine)}
+    config = _load(values, overrides, data, machine)
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         f"chosen for them: {_describe(values, config, overrides)}",
     )
     return Choice(config, lines, values)
+
+
+def configure_for_cluster(overrides: Sequence[str]) -> Choice:
+    """As `configure`, but for a cluster: this machine, which only submits, decides nothing."""
+    machine = cluster_machine(_read_section("kubeflow", KubeflowConfig, overrides))
+    choice = configure(overrides, machine)
+    if not choice.values:
+        return choice
+    gpus = quantity(machine.gpus, "GPU") if machine.gpus else "any CPU"
+    line = f"for {gpus} on the cluster (kubeflow.gpu), not for this machine"
+    return replace(choice, lines=(*choice.lines, line))
 
 
 def configure_images(folder: str, overrides: Sequence[str]) -> Choice:
@@ -107,7 +130,7 @@ def configure_images(folder: str, overrides: Sequence[str]) -> Choice:
     pictures = _look(data)
     resolution = choose(pictures, this_machine())[RESOLUTION]
     values = choose_images(pictures, to_sides(resolution))
-    config = _load(values, overrides, data)
+    config = _load(values, overrides, data, this_machine())
     seen = f"{printable(data.folder)}: {printable(pictures.describe())}"
     return Choice(config, (f"{seen}: {_describe(values, config, overrides)}",), values)
 
@@ -137,7 +160,7 @@ def configure_run(
     file = workspace.chosen
     values = _read_kept(workspace, data)
     if values is not None:
-        config = _load(values, overrides, data)
+        config = _load(values, overrides, data, this_machine())
         report(
             f"{printable(data.folder)}: as chosen earlier, {_describe(values, config, overrides)}"
         )
@@ -172,21 +195,26 @@ def _look(data: DataConfig) -> Pictures:
 
 
 def _read_data(overrides: Sequence[str]) -> DataConfig:
-    """The section `data` by itself: the others may be valid only together with a choice."""
+    return _read_section("data", DataConfig, overrides)
+
+
+def _read_section(name: str, kind: type[OptionsT], overrides: Sequence[str]) -> OptionsT:
+    """A section by itself: others may be valid only together with a choice."""
     try:
-        data = DataConfig.model_validate(read_values(None, None, overrides).get("data", {}))
+        return kind.model_validate(read_values(None, None, overrides).get(name, {}))
     except ValidationError:
         load(overrides=overrides)  # raises the same as a ConfigError
         raise
-    return data
 
 
-def _load(values: Mapping[str, Any], overrides: Sequence[str], data: DataConfig) -> PipelineConfig:
+def _load(
+    values: Mapping[str, Any], overrides: Sequence[str], data: DataConfig, machine: Machine
+) -> PipelineConfig:
     """The choice below the overrides, with the network for the resolution that these set."""
     network = {}
     is_set = RESOLUTION[5:] in data.model_fields_set
     if is_set and data.resolution != to_sides(values[RESOLUTION]):
-        network = choose_network(data.resolution, this_machine())
+        network = choose_network(data.resolution, machine)
     return load(overrides=[*_as_overrides({**values, **network}), *overrides])
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from pipeline.cli import main
 from trainer.common import exit_codes
@@ -49,6 +50,12 @@ def test_compile_writes_a_package_and_prints_its_parameters(iadb, package_file, 
     assert output.read_bytes() == package_file.read_bytes()
     assert printed.startswith(f"{output}: 2 tasks, digest ")
     assert printed.endswith("runtime parameters: data_folder, steps\n")
+
+
+def test_what_is_chosen_for_images_is_for_the_machines_of_the_cluster(iadb, tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "1.png")
+    printed = iadb("compile", "--data", tmp_path, "-o", tmp_path / "package.yaml")
+    assert "\nfor 1 GPU on the cluster (kubeflow.gpu), not for this machine\n" in printed
 
 
 def test_compile_into_a_missing_folder_exits_with_code_2(iadb, tmp_path):

@@ -8,8 +8,15 @@ from PIL import Image
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.reading import ImageReader
 from pipeline.config import ConfigError, load
+from pipeline.pictures import chosen as chosen_module
 from pipeline.pictures import look
-from pipeline.pictures.chosen import configure, configure_images, configure_run
+from pipeline.pictures.choose import Machine
+from pipeline.pictures.chosen import (
+    configure,
+    configure_for_cluster,
+    configure_images,
+    configure_run,
+)
 from pipeline.workspace import Workspace, WorkspaceError
 from pipeline.yaml_text import quote
 
@@ -172,6 +179,29 @@ def test_without_a_folder_the_defaults_hold():
     choice = configure(["train.steps=7"])
     assert choice.config == load(overrides=["train.steps=7"])
     assert choice.lines == ("no --preset, --config or --data: the defaults apply",)
+
+
+def test_for_a_cluster_this_machine_decides_nothing(place, monkeypatch):
+    fill(place.images, 50, side=64)
+    folder = f"data.folder={quote(str(place.images))}"
+
+    def chosen(*overrides):
+        choice = configure_for_cluster([folder, *overrides])
+        *_, said = choice.lines
+        train = choice.config.train
+        return choice.config.data.resolution[0], train.precision, train.steps, said
+
+    expected = []
+    for machine in (Machine(1, 0), Machine(64, 8), Machine(64, 0, bfloat16=True)):
+        monkeypatch.setattr(chosen_module, "this_machine", lambda machine=machine: machine)
+        expected.append((chosen("kubeflow.gpu=0"), chosen()))
+    assert expected[0] == expected[1] == expected[2]
+    (on_cpu, on_gpu) = expected[0]
+    assert on_cpu[:2] == (32, "float32")
+    assert on_cpu[3] == "for any CPU on the cluster (kubeflow.gpu), not for this machine"
+    assert on_gpu[:2] == (64, "bfloat16")
+    assert on_gpu[3] == "for 1 GPU on the cluster (kubeflow.gpu), not for this machine"
+    assert chosen("kubeflow.nodes={Trainer: {gpu: 0}}") == on_cpu
 
 
 def test_images_to_judge_set_only_how_they_are_converted(place):
