@@ -110,6 +110,11 @@ class Workspace:
         return self.folder / "logs"
 
     @property
+    def access_logs(self) -> Path:
+        """The logs of requests to `iadb serve`, a few files per port."""
+        return self.logs / "serve"
+
+    @property
     def results(self) -> Path:
         """The results, one JSON file per run (registry/outcome.py)."""
         return self.folder / "results"

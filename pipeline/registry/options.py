@@ -18,4 +18,4 @@ class RetentionOptions(Options):
     runs: Kept = Field(20, description="runs whose artifacts are kept, with all they depend on")
     checkpoints: Kept = Field(3, description="trainings whose checkpoints are kept")
     reports: Kept = Field(100, description="reports of evaluations")
-    logs: Kept = Field(100, description="logs and results of runs")
+    logs: Kept = Field(100, description="logs and results of runs, access logs of `iadb serve`")

@@ -91,6 +91,7 @@ def clean(
             RemovalKind.LOG: [
                 *_older(workspace.logs.glob("*.log"), options.logs),
                 *_older(workspace.logs.glob("*.jsonl"), options.logs),
+                *_older(workspace.access_logs.glob("access-*.log*"), options.logs),
                 *_older(workspace.results.glob("*"), options.logs),
             ],
         }

@@ -25,7 +25,6 @@ from trainer.common import exit_codes
 LOG_BYTES, LOG_FILES = 10 * 2**20, 4  # of a log, and how many are kept
 KEEP_ALIVE = 75  # seconds that an idle connection stays open, since clients keep them in a pool
 MAX_CONNECTIONS = 800  # as far as the 1,024 descriptors allow that a process has by default
-LOGS = "serve"  # below the workspace's logs
 LINE = "%(asctime)s %(message)s"
 
 
@@ -206,7 +205,7 @@ def _logging_access(options: ServeOptions, port: int) -> Iterator[None]:
     """
     handler: logging.Handler = logging.NullHandler()
     if not options.model:
-        folder = options.workspace.logs / LOGS
+        folder = options.workspace.access_logs
         with options.workspace.writing():
             folder.mkdir(parents=True, exist_ok=True)
             handler = logging.handlers.RotatingFileHandler(

@@ -313,6 +313,7 @@ def test_the_newest_checkpoints_reports_logs_and_results_are_kept(recorded, work
             checkpoint,
             workspace.reports / f"{i}.html",
             workspace.logs / f"{i}.log",
+            workspace.access_logs / f"access-{i}.log",
             workspace.results / f"{i}.json",
         ):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -326,7 +327,9 @@ def test_the_newest_checkpoints_reports_logs_and_results_are_kept(recorded, work
         "3.html",
         "latest.html",
     }
-    assert {path.name for path in workspace.logs.iterdir()} == {"1.log", "2.log", "3.log"}
+    assert {path.name for path in workspace.logs.glob("*.log")} == {"1.log", "2.log", "3.log"}
+    requests = {path.stem for path in workspace.access_logs.iterdir()}
+    assert requests == {"access-1", "access-2", "access-3"}
     assert {path.stem for path in workspace.results.iterdir()} == {"1", "2", "3"}
 
 
