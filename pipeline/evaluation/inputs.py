@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import check_has_images, count_images
+from components.image_example_gen.storage.remote import relate
 from components.sample_evaluator.names import NOT_A_SAMPLER
 from components.sample_evaluator.options import MIN_IMAGES
 from trainer.common import exit_codes
@@ -17,7 +18,7 @@ from trainer.names import METADATA
 
 SAVED_MODEL = "saved_model.pb"
 EXPECTED = "name a SavedModel or a folder of images"
-
+RELATIONS = {"same": "the same folder as", "inside": "inside", "around": "a folder around"}
 
 _ITSELF = "images would be compared with themselves; name a folder of other images"
 
@@ -175,13 +176,7 @@ def _check_apart(inputs: Inputs) -> None:
 
 def _check_pair(one: str, folder: Path, other: str, other_folder: Path, problem: str) -> None:
     """Raises an InputError if two folders are the same, or one is inside the other."""
-    inner, outer = Path(os.path.realpath(folder)), Path(os.path.realpath(other_folder))
-    if inner == outer:
-        relation = "the same folder as"
-    elif inner.is_relative_to(outer):
-        relation = "inside"
-    elif outer.is_relative_to(inner):
-        relation = "a folder around"
-    else:
-        return
-    raise InputError(f"{one} {folder} is {relation} {other} {other_folder}: {problem}")
+    if relation := relate(str(folder), str(other_folder)):
+        raise InputError(
+            f"{one} {folder} is {RELATIONS[relation]} {other} {other_folder}: {problem}"
+        )

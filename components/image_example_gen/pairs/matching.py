@@ -10,10 +10,15 @@ from dataclasses import replace
 
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import ImageFile
-from components.image_example_gen.storage.remote import is_remote, join
+from components.image_example_gen.storage.remote import join, relate
 
 NO_SOURCE = "no source of this name"
 NO_IMAGE = "no image of this name"
+RELATIONS = {  # of sources to their images
+    "same": "in the same folder as",
+    "inside": "inside the folder of",
+    "around": "in a folder around",
+}
 AMBIGUOUS = "several images or sources of this name, with other endings"
 
 Name = tuple[int, str]  # of a pair: the span, and the path in it without its ending
@@ -21,19 +26,11 @@ Name = tuple[int, str]  # of a pair: the span, and the path in it without its en
 
 def check_apart(folder: str, sources: str) -> None:
     """Raises an ImageDataError if images and sources share a folder, or one contains the other."""
-    ours, theirs = _real(folder), _real(sources)
-    if ours == theirs:
-        relation = "in the same folder as"
-    elif theirs.startswith(ours):
-        relation = "inside the folder of"
-    elif ours.startswith(theirs):
-        relation = "in a folder around"
-    else:
-        return
-    raise ImageDataError(
-        f"{sources}: the sources are {relation} their images, {folder}; keep images and sources in "
-        "two folders side by side"
-    )
+    if relation := relate(sources, folder):
+        raise ImageDataError(
+            f"{sources}: the sources are {RELATIONS[relation]} their images, {folder}; keep images "
+            "and sources in two folders side by side"
+        )
 
 
 def match(
@@ -73,8 +70,3 @@ def _by_name(files: Iterable[ImageFile]) -> dict[Name, list[ImageFile]]:
     for file in files:
         found[file.span, os.path.splitext(file.path_in_span)[0]].append(file)
     return found
-
-
-def _real(folder: str) -> str:
-    """The path of a folder without links, with a slash at the end."""
-    return f"{(folder if is_remote(folder) else os.path.realpath(folder)).rstrip('/')}/"

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
+Relation = Literal["same", "inside", "around"]  # of a folder to another
 MAX_IMAGE_BYTES = 256 << 20  # an image behind a URI is read whole, before it is decoded
 
 
@@ -81,6 +82,16 @@ def join(folder: str, path: str) -> str:
     return os.path.join(folder, path)
 
 
+def relate(folder: str, other: str) -> Relation | None:
+    """How one folder lies to another, links followed; None: apart. Each is local or a URI."""
+    one, two = _real(folder), _real(other)
+    if one == two:
+        return "same"
+    if one.startswith(two):
+        return "inside"
+    return "around" if two.startswith(one) else None
+
+
 def is_folder(path: str) -> bool:
     """Whether a local path or a URI is a folder or a link to one."""
     return storage_of(path).is_folder(path) if is_remote(path) else os.path.isdir(path)
@@ -89,3 +100,8 @@ def is_folder(path: str) -> bool:
 def exists(path: str) -> bool:
     """Whether there is something at a local path or a URI."""
     return storage_of(path).exists(path) if is_remote(path) else os.path.exists(path)
+
+
+def _real(folder: str) -> str:
+    """The path of a folder without links, with a slash at the end."""
+    return f"{(folder if is_remote(folder) else os.path.realpath(folder)).rstrip('/')}/"
