@@ -1,12 +1,10 @@
-"""The network as the vector field of the ODE, with classifier-free guidance.
-
-Ho and Salimans, "Classifier-Free Diffusion Guidance" (2022, arXiv 2207.12598).
-"""
+"""The network as the vector field of the ODE, with classifier-free guidance."""
 
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from trainer.ode.guidance import evaluations_per_slope, guide
 from trainer.ode.runge_kutta import VectorField
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ def vector_field(
         x = beside(x, source)
         twice = [tf.concat([x, x], 0), tf.concat([alpha, alpha], 0), labels]
         with_label, without = tf.split(network(twice, training=False), 2)
-        return without + guidance * (with_label - without)
+        return guide(with_label, without, guidance)
 
     return field
 
@@ -48,8 +46,3 @@ def vector_field(
 def beside(x: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
     """Returns x, float32 [N, ..., C], with the source as further channels, if there is one."""
     return x if source is None else tf.concat([x, source], -1)
-
-
-def evaluations_per_slope(guidance: float) -> int:
-    """Network evaluations per evaluation of the field: 2 with guidance, else 1."""
-    return 1 if guidance == 1.0 else 2

@@ -12,7 +12,8 @@ A network may see a source beside x_alpha, as further channels; or x0 is the sou
 (x0, x1), with a share of noise blended in.
 
 A conditional network also takes the label, or a class id that stands for no label. Sampling may
-then use classifier-free guidance (trainer/guidance.py), d = d_none + guidance (d_label - d_none).
+then use classifier-free guidance, d = d_none + guidance (d_label - d_none), of
+trainer/ode/guidance.py.
 """
 
 from typing import Any, Literal

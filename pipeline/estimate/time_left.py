@@ -103,8 +103,8 @@ class TimeLeft:
     def _survey(self) -> _Judging:
         # They start TensorFlow, which runs by now.
         from pipeline.estimate.nodes import OTHERS, PER_NODE
-        from trainer.guidance import evaluations_per_slope
         from trainer.ode import solvers
+        from trainer.ode.guidance import evaluations_per_slope
 
         runs = lineage.runs(lineage.connect(self._workspace.metadata), last=RUNS)
         features = [

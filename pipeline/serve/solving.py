@@ -13,11 +13,11 @@ import tensorflow as tf
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES, Signature, TensorSpec
 from trainer.common.text import printable, shorten
-from trainer.guidance import evaluations_per_slope
 from trainer.labels import NO_LABEL
 from trainer.light.noise import noise_from_seeds
 from trainer.light.sampler import to_float, to_uint8
 from trainer.ode import solvers
+from trainer.ode.guidance import evaluations_per_slope, guide
 from trainer.options import SampleOptions
 from trainer.source.options import Source
 from trainer.step.draws import blend_noise
@@ -147,6 +147,6 @@ class Solving:
 
         def field(x: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
             without = self._evaluate(x_alpha=x, alpha=alpha, **unlabeled)["difference"]
-            return without + guidance * (network(x, alpha) - without)
+            return guide(network(x, alpha), without, guidance)
 
         return field

@@ -17,6 +17,7 @@ from trainer.light.network_file import NetworkFileError
 from trainer.light.noise import noise_from_seeds
 from trainer.light.solve import Method, VectorField, solve, trajectory
 from trainer.names import FINGERPRINT, NETWORK
+from trainer.ode.guidance import evaluations_per_slope, guide
 
 INPUTS = ["x_alpha", "alpha", "label"]  # the last of a conditional network only
 NEEDED = {"solver", "grid", "rtol", "atol", "guidance", "labels", "precision", "fingerprint"}
@@ -76,14 +77,14 @@ class LightSampler:
             return self._evaluate
         none = len(self._labels)  # the id of no label
         ids = np.full(count, self._labels.index(label) if label else none, np.int64)
-        if self._guidance == 1:
+        if evaluations_per_slope(self._guidance) == 1:
             return lambda x, alpha: self._evaluate(x, alpha, ids)
         ids = np.concatenate([ids, np.full(count, none)])
 
         def field(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
             twice = [np.concatenate([rows, rows]) for rows in (x, alpha)]
             with_label, without = np.split(self._evaluate(*twice, ids), 2)
-            return without + self._guidance * (with_label - without)
+            return guide(with_label, without, self._guidance)
 
         return field
 

@@ -14,11 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import preprocessing
-from trainer.guidance import evaluations_per_slope, vector_field
+from trainer.guidance import vector_field
 from trainer.labels import NO_LABEL, LabelEncoder
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
+from trainer.ode.guidance import evaluations_per_slope
 from trainer.serving import request_checks, warm_up
 from trainer.serving.png import PngEncoder
 
