@@ -12,6 +12,7 @@ from trainer.common.text import list_some, printable, shorten
 if TYPE_CHECKING:
     import tensorflow as tf
 
+SOURCE = "source"  # the input of which one row may serve all rows of the others
 BYTES = np.dtype(object)  # of strings, whose elements are bytes
 
 
@@ -100,6 +101,8 @@ class Signature:
     def check(self, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the inputs of a request as the model takes them.
 
+        A single source is repeated: each copy in a request would take part of its size.
+
         Raises:
             RequestError: they are not those of the signature.
         """
@@ -114,6 +117,11 @@ class Signature:
                 )
         arrays = {name: self.takes[name].check(array) for name, array in given.items()}
         rows = {name: len(array) for name, array in arrays.items() if array.ndim}
+        if rows.get(SOURCE) == 1 and (others := rows.keys() - {SOURCE}):
+            rows[SOURCE] = max(rows[name] for name in others)
+            source = arrays[SOURCE]
+            # A view: it takes the memory of one.
+            arrays[SOURCE] = np.broadcast_to(source, (rows[SOURCE], *source.shape[1:]))
         if len({*rows.values()}) > 1:
             counts = ", ".join(f"{count} of {name}" for name, count in rows.items())
             raise RequestError(f"expected as many rows of each input, got {counts}")

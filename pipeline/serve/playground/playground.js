@@ -118,7 +118,7 @@ function solving(nbStep = number("steps")) {
 
 // What images begin with: the source, for a model that translates, seeds and classes.
 const beginning = (seeds, source) => [
-  ...(source ? [tensor("source", "UINT8", [seeds.length, ...about.source_shape], stack(seeds.map(() => source)))] : []),
+  ...(source ? [tensor("source", "UINT8", [1, ...about.source_shape], source)] : []), // of all seeds
   ...(seeded() ? [int64("seed", seeds)] : []),
   ...labels(seeds.length),
 ];
