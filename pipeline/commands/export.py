@@ -1,6 +1,5 @@
 """The command `iadb export`."""
 
-import os
 from pathlib import Path
 
 import click
@@ -40,7 +39,13 @@ def export(model: Path | None, workspace: Workspace, kind: str, output: Path | N
     output = output or Path(OUTPUTS[kind])
     model = serving.find_model(workspace.serving, model)
     if kind == "onnx":
-        _export_network(model, output)
+        from pipeline.console.tables import make_console
+        from pipeline.export.network import export_network
+
+        if output.is_dir():
+            raise click.BadParameter(f"{output} is a folder", param_hint="--output")
+        export_network(model, output, make_console())
+        click.echo(f"network of {model}: {output}")
     elif kind == "hub":
         from pipeline.export import hub
 
@@ -51,24 +56,3 @@ def export(model: Path | None, workspace: Workspace, kind: str, output: Path | N
 
         mlflow_model.lay_out(model, output)
         click.echo(f"{model} for MLflow: {output}")
-
-
-def _export_network(model: Path, output: Path) -> None:
-    from pipeline.console.progress import showing
-    from pipeline.console.tables import make_console
-    from pipeline.logs import logging_to
-    from trainer.common.files import atomic_write
-    from trainer.common.progress import phase
-
-    if output.is_dir():
-        raise click.BadParameter(f"{output} is a folder", param_hint="--output")
-    with (
-        logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
-        showing(make_console(), f"onnx of {model}"),
-    ):
-        with phase("starting TensorFlow"):
-            from trainer.serving.onnx_network import convert_saved_model
-        content = convert_saved_model(str(model))
-        with atomic_write(output) as partial:
-            partial.write_bytes(content)
-    click.echo(f"network of {model}: {output}")

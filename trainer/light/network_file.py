@@ -14,6 +14,8 @@ METADATA is JSON:
 import hashlib
 from pathlib import Path
 
+from trainer.names import FINGERPRINT
+
 METADATA = "iadb"
 NOISE = "tf.random.stateless_normal(shape, [seed, 0], alg='philox')"
 
@@ -29,6 +31,15 @@ class NetworkFileError(ValueError):
 def seal(model: bytes) -> bytes:
     """Appends the digest to a serialized ONNX model."""
     return model + _ENTRY + hashlib.sha256(model).hexdigest().encode()
+
+
+def fingerprint(model: Path) -> str:
+    """What names the SavedModel in a folder in the metadata of its file.
+
+    Raises:
+        OSError: the model has no fingerprint.
+    """
+    return hashlib.sha256((model / FINGERPRINT).read_bytes()).hexdigest()
 
 
 def read(file: Path) -> bytes:

@@ -1,12 +1,15 @@
+from unittest.mock import Mock
+
 import numpy as np
 import onnxruntime
 import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from tests.exported_models import write_sampler
+from tests.exported_models import write_sampler, write_with_network
 from trainer.common import exit_codes
-from trainer.names import METADATA
+from trainer.names import FINGERPRINT, METADATA, NETWORK
+from trainer.serving import onnx_network
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +34,24 @@ def test_the_network_of_a_model_is_written_as_onnx(workspace, tmp_path, named):
     feed = {"x_alpha": np.ones((2, 8, 8, 1), np.float32), "alpha": np.ones(2, np.float32)}
     assert session.run(["difference"], feed)[0].shape == (2, 8, 8, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["network.onnx"]
+
+
+def test_the_network_beside_a_model_is_copied_if_it_is_of_this_model(tmp_path, monkeypatch):
+    convert = Mock(return_value=b"converted")
+    monkeypatch.setattr(onnx_network, "convert_saved_model", convert)
+    model, file = tmp_path / "model", tmp_path / "network.onnx"
+    write_with_network(model)
+    result = iadb_export(model, "-o", file)
+    assert (result.exit_code, result.output) == (0, f"network of {model}: {file}\n")
+    assert file.read_bytes() == (model / NETWORK).read_bytes()
+    convert.assert_not_called()
+
+    (model / FINGERPRINT).write_bytes(b"of another model")
+    assert iadb_export(model, "-o", file).exit_code == 0
+    assert file.read_bytes() == b"converted"
+    (model / NETWORK).write_bytes(b"damaged")
+    assert iadb_export(model, "-o", file).exit_code == 0
+    assert convert.call_count == 2
 
 
 def test_what_is_no_model_is_an_error_of_one_line(tmp_path):

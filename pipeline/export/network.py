@@ -1,0 +1,54 @@
+"""The network of a model as ONNX: what its training has written beside it, or converted now."""
+
+import json
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.console.progress import showing
+from pipeline.logs import logging_to
+from trainer.common.files import atomic_write
+from trainer.common.progress import phase
+from trainer.light import network_file
+from trainer.names import NETWORK
+
+
+def export_network(model: Path, output: Path, console: Console) -> None:
+    """Writes the network of a model to a file.
+
+    Args:
+        model: folder of a sampler SavedModel.
+        output: file to write.
+        console: shows what takes long.
+
+    Raises:
+        trainer.serving.onnx_network.ExportError: the model does not load, or is no sampler.
+    """
+    content = _network_beside(model) or _convert(model, console)
+    with atomic_write(output) as partial:
+        partial.write_bytes(content)
+
+
+def _network_beside(model: Path) -> bytes | None:
+    """The content of the file beside a model; None if there is none of this model."""
+    import onnx
+
+    try:
+        content = network_file.read(model / NETWORK)
+        entries = onnx.ModelProto.FromString(content).metadata_props
+        about = json.loads({each.key: each.value for each in entries}[network_file.METADATA])
+        same = about["fingerprint"] == network_file.fingerprint(model)
+    except (OSError, ValueError, KeyError):  # also what is damaged
+        return None
+    return content if same else None
+
+
+def _convert(model: Path, console: Console) -> bytes:
+    with (
+        logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
+        showing(console, f"onnx of {model}"),
+    ):
+        with phase("starting TensorFlow"):
+            from trainer.serving.onnx_network import convert_saved_model
+        return convert_saved_model(str(model))
