@@ -1,6 +1,7 @@
 """The TFX executor of DriftGate: samples the new images, compares them, warns or holds them."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from absl import logging
@@ -13,16 +14,16 @@ from components.drift_gate import names
 from components.drift_gate.options import DriftOptions
 from components.drift_gate.sample import Sample
 from components.drift_gate.sampling import WriteSample
-from components.drift_gate.verdict import judge
+from components.drift_gate.verdict import DriftResult, judge
 from components.features import check_available
 from components.features.options import FeatureOptions
 from components.images.records import read_twice
 from trainer.common import exit_codes
-from trainer.examples import EVAL, TRAIN
+from trainer.examples import EVAL, SOURCE_EVAL, SOURCE_TRAIN, TRAIN
 
 
 class DriftError(ValueError):
-    """The new images differ too much from earlier ones and are held for review."""
+    """The new images or sources differ too much from earlier ones and are held for review."""
 
     exit_code = exit_codes.HELD
 
@@ -39,7 +40,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Writes the verdict and the reference of the next comparison.
 
         Raises:
-            DriftError: the images have drifted, and `on_drift` is hold.
+            DriftError: the images or their sources have drifted, and `on_drift` is hold.
             FeatureError: the weights of the feature space are missing or not the pinned ones.
         """
         options = DriftOptions.model_validate_json(exec_properties["options"])
@@ -52,38 +53,51 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         span = examples.get_int_custom_property(names.SPAN)
         seen = before.get_int_custom_property(names.SPAN) if before else -1
         after = seen if seen < span else -1  # without spans, all images are new each time
-        newest = self._draw(examples, after, options.images, features, output.uri)
-        reference = _load(f"{before.uri}/{names.REFERENCE_NPZ}") if before else None
-        verdict = judge(newest, reference, options)
+
+        def compare(kind: str, splits: Sequence[str], after: int, prefix: str = "") -> DriftResult:
+            uris = [artifact_utils.get_split_uri([examples], split) for split in splits]
+            target = f"{output.uri}/{prefix}{names.NEWEST_NPZ}"
+            newest = self._draw(uris, after, options.images, features, target)
+            earlier = _load(f"{before.uri}/{prefix}{names.REFERENCE_NPZ}") if before else None
+            result = judge(newest, earlier, options, kind)
+            if result.reference:
+                result.reference.save(f"{output.uri}/{prefix}{names.REFERENCE_NPZ}")
+            return result
+
+        results = {"images": compare("images", (TRAIN, EVAL), after)}
+        if SOURCE_TRAIN in artifact_utils.decode_split_names(examples.split_names):
+            # They have no spans.
+            results["sources"] = compare(
+                "sources", (SOURCE_TRAIN, SOURCE_EVAL), -1, names.OF_SOURCES
+            )
+        summary = "; ".join(result.summary for result in results.values())
+        drifted = [kind for kind, result in results.items() if result.drifted]
+        content = {**results["images"].to_json(), "drifted": bool(drifted), "summary": summary}
+        if "sources" in results:
+            content["sources"] = results["sources"].to_json()
         with fileio.open(f"{output.uri}/{names.VERDICT_JSON}", "w") as file:
-            json.dump(verdict.to_json(), file, indent=2)
-        if verdict.reference:
-            verdict.reference.save(f"{output.uri}/{names.REFERENCE_NPZ}")
-        output.set_int_custom_property(names.DRIFTED, int(verdict.drifted))
-        output.set_string_custom_property(names.SUMMARY, verdict.summary)
+            json.dump(content, file, indent=2)
+        output.set_int_custom_property(names.DRIFTED, int(bool(drifted)))
+        output.set_string_custom_property(names.SUMMARY, summary)
         output.set_string_custom_property(names.REFERENCE, before.uri if before else "")
         output.set_int_custom_property(names.EXAMPLES, examples.id)
         output.set_int_custom_property(names.SPAN, span)
-        if verdict.drifted and options.on_drift == "hold":
+        if drifted and options.on_drift == "hold":
             raise DriftError(
-                f"the images of span {span} drifted: {verdict.summary}. To accept them: "
+                f"the {' and '.join(drifted)} of span {span} drifted: {summary}. To accept them: "
                 f"`iadb spans release {span}`; to continue regardless: drift.on_drift=warn"
             )
-        logging.log(
-            logging.WARNING if verdict.drifted else logging.INFO, "Drift: %s", verdict.summary
-        )
+        logging.log(logging.WARNING if drifted else logging.INFO, "Drift: %s", summary)
 
     def _draw(
         self,
-        examples: types.Artifact,
+        uris: Sequence[str],
         after: int,
         size: int,
         features: FeatureOptions,
-        folder: str,
+        target: str,
     ) -> Sample | None:
-        """Samples the images of spans after one, except those of data.holdout."""
-        uris = [artifact_utils.get_split_uri([examples], split) for split in (TRAIN, EVAL)]
-        target = f"{folder}/{names.NEWEST_NPZ}"
+        """Samples the images of spans after one, in the folders of some splits, to a file."""
         with self._make_beam_pipeline() as pipeline:
             _ = read_twice(pipeline, "New", uris) | WriteSample(after, size, features, target)
         return _load(target)

@@ -8,6 +8,7 @@ VERDICT = "verdict"  # output
 VERDICT_JSON = "verdict.json"  # the comparison with all numbers
 NEWEST_NPZ = "newest.npz"  # the Sample of the new images
 REFERENCE_NPZ = "reference.npz"  # the Sample to compare the next images with
+OF_SOURCES = "sources_"  # before the names of the samples of sources without pairs
 
 # Its custom properties.
 DRIFTED = "drifted"  # 1 or 0

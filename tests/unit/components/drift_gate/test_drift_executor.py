@@ -35,16 +35,20 @@ class Gate:
     def __init__(self, folder):
         self._folder, self._number, self.last = folder, 0, None
 
-    def judge(self, spans, features="random_conv", **options):
-        """Judges spans {number: images}; returns the verdict and its folder."""
+    def judge(self, spans, features="random_conv", sources=None, **options):
+        """Judges spans {number: images}, and sources without pairs; returns the verdict."""
         self._number += 1
         folder = self._folder / str(self._number)
         examples, verdict = Examples(), DriftVerdict()
         examples.id, examples.uri, verdict.uri = self._number, str(folder), str(folder / "verdict")
-        examples.split_names = artifact_utils.encode_split_names(["train", "eval"])
         examples.set_int_custom_property("span", max(spans))
         records = [serialize(image, span) for span, images in spans.items() for image in images]
-        for split, part in (("train", records[::2]), ("eval", records[1::2])):
+        splits = {"train": records[::2], "eval": records[1::2]}
+        if sources is not None:
+            records = [serialize(image, 0) for image in sources]
+            splits |= {"source_train": records[::2], "source_eval": records[1::2]}
+        examples.split_names = artifact_utils.encode_split_names([*splits])
+        for split, part in splits.items():
             write_records(folder / f"Split-{split}" / "data.gz", part)
         Path(verdict.uri).mkdir()
         Executor(BaseBeamExecutor.Context(BeamConfig().arguments("DriftGate"))).Do(
@@ -215,6 +219,23 @@ def test_sources_are_watched_as_well_as_images(gate, digits, change):
     assert names == {*SCALARS, *SOURCE_SCALARS, "features"}
     drifted = {found["name"] for found in verdict["differences"] if found["drifted"]}
     assert ("source_mean" in drifted) == (change == "light")
+
+
+def test_sources_without_pairs_are_watched_by_themselves(gate, digits):
+    first = gate.judge({1: digits[: 2 * DAY]}, sources=digits[300:420])
+    assert first["summary"] == "not compared: no earlier images; not compared: no earlier sources"
+    same = gate.judge({2: digits[2 * DAY : 4 * DAY]}, sources=digits[300:480], on_drift="hold")
+    assert same["summary"] == (
+        "no drift: 120 new images against 120 earlier ones; "
+        "no drift: 180 new sources against 120 earlier ones"
+    )
+    assert len(Sample.load(f"{gate.last.uri}/sources_reference.npz")) == 180
+    new = {3: digits[4 * DAY : 5 * DAY]}
+    with pytest.raises(DriftError, match=r"^the sources of span 3 drifted: no drift: 60 new im"):
+        gate.judge(new, sources=rotated(digits[480:600]), on_drift="hold")
+    verdict = gate.judge(new, sources=rotated(digits[480:600]))
+    assert verdict["drifted"] and verdict["sources"]["drifted"]
+    assert not any(found["drifted"] for found in verdict["differences"])
 
 
 def test_images_with_sources_are_not_compared_with_images_without(gate, digits):
