@@ -6,10 +6,10 @@ from typing import Any
 
 from absl import logging
 from tfx import types
-from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
+from components.beam_executor import BeamExecutor
 from components.drift_gate import names
 from components.drift_gate.options import DriftOptions
 from components.drift_gate.sample import Sample
@@ -28,7 +28,7 @@ class DriftError(ValueError):
     exit_code = exit_codes.HELD
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Executor of DriftGate."""
 
     def Do(

@@ -18,11 +18,11 @@ import apache_beam as beam
 import numpy as np
 from absl import logging
 from tfx import types
-from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
+from components.beam_executor import BeamExecutor
 from components.image_example_gen import names
 from components.image_example_gen import report as reports
 from components.image_example_gen.errors import find_storage_error
@@ -61,7 +61,7 @@ from trainer.common.signals import find_stop
 SOURCE_SPLITS = {examples.TRAIN: examples.SOURCE_TRAIN, examples.EVAL: examples.SOURCE_EVAL}
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Writes the splits and the report on rejected files."""
 
     def Do(

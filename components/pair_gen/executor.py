@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 from tfx import types
-from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components.beam_executor import BeamExecutor
 from components.pair_gen import names
 from components.pair_gen.options import PairOptions
 from components.pair_gen.pairs import chunks_of, draw_pairs
@@ -19,7 +19,7 @@ from trainer import examples
 SPLITS = (examples.TRAIN, examples.EVAL)
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Executor of PairGen."""
 
     def Do(

@@ -7,9 +7,9 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 from tfx import types
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
+from components.beam_executor import BeamExecutor
 from components.features import check_available
 from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.images.batches import DecodeRecords
@@ -31,7 +31,7 @@ from trainer import examples
 from trainer.dataset import count_records
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Executor of RealFeatures."""
 
     def Do(

@@ -6,11 +6,11 @@ from typing import Any
 from absl import logging
 from tfx import types
 from tfx.components.evaluator import constants
-from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from components.beam_executor import BeamExecutor
 from components.parameters import complete
 from components.real_features.artifact import split_folders
 from components.sample_evaluator import names, sources
@@ -20,7 +20,7 @@ from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.verdict import gate
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Executor of SampleEvaluator."""
 
     def Do(

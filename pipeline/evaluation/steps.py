@@ -17,6 +17,7 @@ import tensorflow_transform as tft
 from tensorflow_transform import impl_helper
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
+from components.beam_options import BeamOptions
 from components.features.choice import choose_features
 from components.image_example_gen import names as example_names
 from components.image_example_gen.executor import write_examples
@@ -35,7 +36,6 @@ from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, load_sampler
 from components.sample_evaluator.verdict.plan import announce
 from pipeline.config import PipelineConfig
-from pipeline.evaluation.beam_options import BeamOptions
 from pipeline.evaluation.inputs import Inputs, Judged, check_count
 from trainer import examples, preprocessing
 from trainer.common.progress import phase

@@ -2,7 +2,7 @@ import copy
 
 from apache_beam.options.pipeline_options import DirectOptions, TypeOptions
 
-from pipeline.evaluation.beam_options import BeamOptions
+from components.beam_options import BeamOptions
 
 
 def test_a_view_is_parsed_once_and_shows_later_changes():
