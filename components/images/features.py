@@ -12,6 +12,7 @@ import tensorflow as tf
 from components.features import load_extractor
 from components.features.options import SEARCH_SPACE, FeatureOptions
 from components.images.batches import ImageBatch
+from components.images.records import ReadRecords, find_files
 from components.images.views import search_views
 from components.metrics.distances import row_blocks
 from components.metrics.image_statistics import ImageStatistics, statistics_of
@@ -148,7 +149,7 @@ class WriteFeatures(beam.PTransform):
 
 
 class ReadFeatures(beam.PTransform):
-    """Reads the ImageFeatures in all files that match a pattern."""
+    """Reads the ImageFeatures in all files that match a pattern; there must be one."""
 
     def __init__(self, pattern: str) -> None:
         super().__init__()
@@ -156,7 +157,10 @@ class ReadFeatures(beam.PTransform):
 
     def expand(self, root: beam.Pipeline) -> beam.PCollection:
         """From a pipeline to ImageFeatures."""
-        return root | beam.io.ReadFromTFRecord(self._pattern) | "Parse" >> beam.Map(parse)
+        paths = find_files(self._pattern)
+        if not paths:
+            raise FileNotFoundError(f"no features of images: {self._pattern}")
+        return root | ReadRecords(paths) | "Parse" >> beam.Map(parse)
 
 
 def serialize(features: ImageFeatures) -> bytes:

@@ -1,12 +1,16 @@
 """Stored examples as serialized tf.Examples, and their keys."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
 import tensorflow as tf
+from apache_beam.io.filesystems import FileSystems
 
 from trainer import examples
+
+BUFFER_BYTES = 2**20  # of a file, read at a time
+BATCH = 64  # records of a file in memory at a time
 
 
 def example_key(record: bytes) -> bytes:
@@ -32,13 +36,33 @@ class ReadExamples(beam.PTransform):
 
     def expand(self, root: beam.Pipeline) -> beam.PCollection:
         """From a pipeline to serialized tf.Examples."""
-        # Names of files are shuffled. Flatten would join the folders too, but an in-process runner
-        # keeps in memory what it flattens.
-        return (
-            root
-            | beam.Create([f"{folder}/*" for folder in self._folders])
-            | beam.io.ReadAllFromTFRecord()
-        )
+        patterns = [f"{folder}/*" for folder in self._folders]
+        return root | ReadRecords([path for each in patterns for path in find_files(each)])
+
+
+class ReadRecords(beam.PTransform):
+    """Reads the records of TFRecord files; those whose names end with .gz are gzipped.
+
+    Workers share the files among them. Beam's own transforms take more steps, as if the files could
+    be split, and with few records the steps decide how long a pipeline takes.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__()
+        self._paths = paths
+
+    def expand(self, root: beam.Pipeline) -> beam.PCollection:
+        """From a pipeline to bytes."""
+        pairs = [(path, None) for path in self._paths]
+        # Grouped, each path is at one of the workers.
+        files = root | beam.Create(pairs, reshuffle=False) | beam.GroupByKey()
+        return files | "Read" >> beam.FlatMapTuple(_read)
+
+
+def find_files(pattern: str) -> list[str]:
+    """Lists the files whose paths match a pattern, in any of Beam's file systems."""
+    [found] = FileSystems.match([pattern])
+    return [file.path for file in found.metadata_list]
 
 
 def read_twice(
@@ -51,6 +75,23 @@ def read_twice(
         label: of the transforms; unique in the pipeline.
         folders: as of ReadExamples.
     """
-    first = pipeline | f"Read[{label}]" >> ReadExamples(folders)
-    again = pipeline | f"ReadAgain[{label}]" >> ReadExamples(folders)
+    # Of files that were shared once, an in-process runner would keep the second reading in memory.
+    records = ReadExamples(folders)
+    first = pipeline | f"Read[{label}]" >> records
+    again = pipeline | f"ReadAgain[{label}]" >> records
     return first, again
+
+
+def _read(path: str, _: Iterable[None]) -> Iterator[bytes]:
+    """Yields the records of a file.
+
+    Raises:
+        ValueError: the file is damaged or cannot be read; the message names it.
+    """
+    compression = "GZIP" if path.endswith(".gz") else ""
+    records = tf.data.TFRecordDataset(path, compression, buffer_size=BUFFER_BYTES)
+    try:
+        for batch in records.batch(BATCH).as_numpy_iterator():
+            yield from batch.tolist()
+    except tf.errors.OpError as error:
+        raise ValueError(f"{path}: {error.message}") from error
