@@ -45,12 +45,12 @@ class TakeFirst(beam.PTransform):
         runner holds all elements until then: large ones are to be read twice.
         """
         all_elements, again = readings
-        limit = self._limit or again.pipeline | beam.Create([self._count])
+        limit = beam.pvalue.AsSingleton(self._limit) if self._limit else self._count
         smallest = (
             all_elements
             | "Keys" >> beam.Map(self._key)
             | "Smallest" >> beam.combiners.Top.Smallest(self._count)
-            | "Limit" >> beam.Map(_cut, beam.pvalue.AsSingleton(limit), self._work)
+            | "Limit" >> beam.Map(_cut, limit, self._work)
         )
         return again | "Keep" >> beam.Filter(
             lambda element, keys, key=self._key: bool(keys) and key(element) <= keys[-1],

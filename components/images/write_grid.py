@@ -27,7 +27,7 @@ class WriteGrid(beam.PTransform):
         return (
             batches
             | "Select" >> beam.Filter(lambda batch, source: batch.source == source, self._source)
-            | "Gather" >> beam.CombineGlobally(_First(GRID_SIDE**2))
+            | "Gather" >> beam.CombineGlobally(_First(GRID_SIDE**2)).without_defaults()
             | "Write" >> beam.Map(_write_grid, self._path)
         )
 

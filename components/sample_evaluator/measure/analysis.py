@@ -23,20 +23,23 @@ class Analyze(beam.PTransform):
 
     def expand(self, features: beam.PCollection) -> Any:
         """From the ImageFeatures of all sources."""
-        config = self._eval_config
+        config, output = self._eval_config, self._output
+        slices = tfma.extractors.SliceKeyExtractor(eval_config=config, materialize=False)
+        evaluator = tfma.evaluators.MetricsPlotsAndValidationsEvaluator(eval_config=config)
+        # There are no plots nor attributions; tfma.ExtractAndEvaluate also counts bytes.
+        paths = {
+            key: f"{output}/{key}" for key in (constants.METRICS_KEY, constants.VALIDATIONS_KEY)
+        }
         return (
             features
             | "Extracts" >> beam.Map(make_extracts)
-            | tfma.ExtractAndEvaluate(
-                extractors=[
-                    tfma.extractors.SliceKeyExtractor(eval_config=config, materialize=False)
-                ],
-                evaluators=[
-                    tfma.evaluators.MetricsPlotsAndValidationsEvaluator(eval_config=config)
-                ],
-            )
+            | slices.stage_name >> slices.ptransform
+            | evaluator.stage_name >> evaluator.ptransform
             | tfma.WriteResults(
-                writers=tfma.default_writers(output_path=self._output, eval_config=config)
+                writers=[
+                    tfma.writers.EvalConfigWriter(output, config),
+                    tfma.writers.MetricsPlotsAndValidationsWriter(paths, config),
+                ]
             )
         )
 

@@ -46,7 +46,8 @@ class FindNearest(beam.PTransform):
         None if there are no training images.
         """
         queries = beam.pvalue.AsSingleton(
-            self._queries | beam.combiners.ToList() | "Sort" >> beam.Map(_sort)
+            self._queries | beam.combiners.ToList().without_defaults() | "Sort" >> beam.Map(_sort),
+            default_value=[],
         )
         return (
             training

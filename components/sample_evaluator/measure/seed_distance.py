@@ -37,7 +37,7 @@ class WriteSeedDistances(beam.PTransform):
             keyed
             | beam.CoGroupByKey()
             | "Distances" >> beam.FlatMapTuple(_distances)
-            | "AllDistances" >> beam.combiners.ToList()
+            | "AllDistances" >> beam.combiners.ToList().without_defaults()
             | "WriteDistances" >> beam.Map(_write, self._output)
         )
 

@@ -34,7 +34,7 @@ class WriteSpectra(beam.PTransform):
             | "Spectrum" >> beam.Map(lambda image: (image.source, image.statistics.spectrum))
             | "BySource" >> beam.GroupByKey()
             | "Stack" >> beam.MapTuple(lambda source, spectra: (source, np.stack(list(spectra))))
-            | "AllSpectra" >> beam.combiners.ToDict()
+            | "AllSpectra" >> beam.combiners.ToDict().without_defaults()
             | "WriteSpectra" >> beam.Map(_write, self._output)
         )
 

@@ -74,7 +74,7 @@ class WriteErrorByAlpha(beam.PTransform):
             [*sums, images | "Pixels" >> beam.Map(_sum_pixels)]
             | beam.Flatten()
             | "Sum" >> beam.CombinePerKey(beam.combiners.TupleCombineFn(sum, sum))
-            | "Gather" >> beam.combiners.ToDict()
+            | "Gather" >> beam.combiners.ToDict().without_defaults()
             | "Write" >> beam.Map(_write, self._path)
         )
 

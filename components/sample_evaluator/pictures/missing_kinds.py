@@ -43,7 +43,7 @@ class WriteMissingKinds(beam.PTransform):
             | "Pick" >> beam.FlatMap(_pick, rows)
             | "Decode" >> beam.ParDo(DecodeRecords(sources.REAL, self._transform_graph))
             | "Keyed" >> beam.FlatMap(_keyed)
-            | "Gather" >> beam.combiners.ToDict()
+            | "Gather" >> beam.combiners.ToDict().without_defaults()
             | "Write" >> beam.Map(_write, rows, self._path)
         )
 

@@ -67,7 +67,7 @@ class WriteNearestPairs(beam.PTransform):
             [samples, picked]
             | beam.Flatten()
             | "Select" >> beam.FlatMap(_select, found)
-            | "Gather" >> beam.combiners.ToDict()
+            | "Gather" >> beam.combiners.ToDict().without_defaults()
             | "Write" >> beam.Map(_write, found, self._path)
         )
 

@@ -45,7 +45,7 @@ class WriteWorstSamples(beam.PTransform):
         return (
             samples
             | "Select" >> beam.FlatMap(_select, distances)
-            | "Gather" >> beam.combiners.ToDict()
+            | "Gather" >> beam.combiners.ToDict().without_defaults()
             | "Write" >> beam.Map(_write, distances, self._path)
         )
 
