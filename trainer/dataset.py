@@ -70,6 +70,7 @@ def load_preprocessor(transform_graph: str) -> Preprocess:
     spec = output.raw_feature_spec()
     layer = output.transform_features_layer()
 
+    @tf.autograph.experimental.do_not_convert  # it would take seconds to rewrite TFT's code
     def preprocess(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         return layer(tf.io.parse_example(serialized, spec))
 

@@ -35,7 +35,7 @@ def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
     return make_extractor(
         options.name,
         lambda images: (resize(images, side, side) - MEAN) / STDDEV,
-        tf.function(network),
+        tf.function(network, autograph=False),
     )
 
 

@@ -26,7 +26,7 @@ def load(options: FeatureOptions) -> Callable[[np.ndarray], np.ndarray]:
     """Builds the network, which has no settings and no stored weights."""
     kernels, projection = make_weights()
 
-    @tf.function
+    @tf.function(autograph=False)
     def network(x: tf.Tensor) -> tf.Tensor:
         """From float32 [N, 64, 64, 3] around [-1, 1] to float32 [N, 128]."""
         for kernel in kernels[:-1]:

@@ -79,7 +79,7 @@ def load_decoder(transform_graph: str) -> Callable[[list[bytes]], tf.Tensor]:
 def _decoder(transform_graph: str, name: str) -> Callable[[list[bytes]], tf.Tensor]:
     preprocess = dataset.load_preprocessor(transform_graph)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def decode(records: tf.Tensor) -> tf.Tensor:
         return preprocessing.to_uint8(preprocess(records)[name])
 

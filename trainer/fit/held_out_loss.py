@@ -44,7 +44,9 @@ class HeldOutLoss(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Makes the function that measures a batch."""
-        self._losses = tf.function(lambda batch: self.model.held_out_losses(batch)[0])
+        self._losses = tf.function(
+            lambda batch: self.model.held_out_losses(batch)[0], autograph=False
+        )
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
         """Measures the loss if that is due."""

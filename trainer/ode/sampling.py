@@ -118,11 +118,12 @@ class SamplingModel(keras.Model):
             rows.append(tf.convert_to_tensor(source, tf.float32))
         return call_for_any_size(function, tf.cast(nb_step, tf.int32), rows, axis)
 
-    @tf.function
+    # The loops of the solvers are TensorFlow's: AutoGraph has nothing to rewrite.
+    @tf.function(autograph=False)
     def _transport(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
         return solvers.solve(self.solver, self._field(*conditions), x0, nb_step).x
 
-    @tf.function
+    @tf.function(autograph=False)
     def _trajectory(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
         return solvers.trajectory(self.solver, self._field(*conditions), x0, nb_step)
 

@@ -149,8 +149,9 @@ class ExportedModel(tf.Module):
         conditional model `labels`, the names of the classes.
         """
         label = [tf.TensorSpec([None], tf.string, "label")] if self._encode else []
+        # No code here branches on tensors, which AutoGraph would take seconds to rewrite.
         signatures = {
-            name: tf.function(function).get_concrete_function(
+            name: tf.function(function, autograph=False).get_concrete_function(
                 **{spec.name: spec for spec in (*specs, *label)}
             )
             for name, (function, specs) in self.signatures().items()
@@ -178,7 +179,7 @@ def _one_graph(
     if conditional:
         specs.append(tf.TensorSpec([None], tf.int64))
 
-    @tf.function(input_signature=specs)
+    @tf.function(input_signature=specs, autograph=False)
     def evaluate(*inputs: tf.Tensor) -> tf.Tensor:
         # A convolution of no images gets a wrong shape from oneDNN, so there is always one.
         count = tf.shape(inputs[0])[0]
