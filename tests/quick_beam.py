@@ -1,8 +1,13 @@
-"""Beam without a fifth of its cost: it inspects the same methods again for each transform."""
+"""Beam without a fifth of its cost.
+
+It inspects the same methods again for each transform, and to measure what it caches, it walks
+through all modules.
+"""
 
 import inspect
 from weakref import WeakKeyDictionary
 
+from apache_beam.runners.worker import statecache
 from apache_beam.transforms import core
 from apache_beam.typehints import decorators
 
@@ -21,6 +26,7 @@ def _get_signature(function):
     return found[bound]
 
 
-def remember_signatures():
-    """Has Beam inspect each function once, in this process."""
+def quicken():
+    """Has Beam, in this process, inspect each function once and measure nothing that it caches."""
     decorators.get_signature = core.get_signature = _get_signature
+    statecache.get_deep_size = lambda *objects: 1

@@ -14,10 +14,10 @@ from pipeline.registry import lineage
 from pipeline.run import run_pipeline
 from pipeline.workspace import Workspace
 from tests.postgres import Postgres
-from tests.quick_beam import remember_signatures
+from tests.quick_beam import quicken
 from tests.recorded import OUTPUTS
 
-remember_signatures()
+quicken()
 
 TINY = (
     "model.channels=[8]",

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from tests.quick_beam import remember_signatures
+from tests.quick_beam import quicken
 
-remember_signatures()
+quicken()
 
 
 @pytest.fixture(scope="session")
