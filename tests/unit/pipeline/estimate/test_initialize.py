@@ -7,6 +7,7 @@ from PIL import Image
 
 from pipeline.cli import main
 from pipeline.config import load
+from pipeline.estimate import timings as timings_of_models
 from pipeline.estimate import training
 from pipeline.estimate.timings import ModelTimings
 from pipeline.pictures.chosen import configure
@@ -114,8 +115,11 @@ def test_what_cannot_be_done_is_said_in_one_line(folder, timed, arguments, code,
     assert (result.exit_code, error in result.output) == (code, True), result.output
 
 
-def test_a_step_is_timed_on_the_images(folder):
-    config = configure([f"data.folder={quote(str(folder))}", "train.batch_size=8"]).config
+def test_a_step_is_timed_on_the_images(folder, monkeypatch):
+    monkeypatch.setattr(timings_of_models, "STEP_SECONDS", 0.0)
+    small = ["train.batch_size=8", "model.channels=[8]", "model.attention=[false]"]
+    small += ["model.blocks=1", "model.norm_groups=4"]
+    config = configure([f"data.folder={quote(str(folder))}", *small]).config
     timings = training.time_training(config)
     assert timings.step > 0
     ten = config.train.model_copy(update={"steps": config.train.steps + 10})

@@ -1,5 +1,6 @@
 """The images of a request as sources: what a user has for each degradation."""
 
+import functools
 import io
 import zlib
 
@@ -31,9 +32,15 @@ def encode(pixels, kind="PNG", **options):
     return file.getvalue()
 
 
+@functools.cache
+def trace(shape, **options):
+    """The graph that reads sources, which takes longer to make than to use."""
+    signature = [tf.TensorSpec([None], tf.string)]
+    return tf.function(lambda rows: read_sources(rows, shape, Source(**options)), signature)
+
+
 def read(*files, degrade="blur 1", shape=SHAPE, **options):
-    trace = tf.function(lambda rows: read_sources(rows, shape, Source(degrade=degrade, **options)))
-    return trace(tf.constant(files, tf.string)).numpy()
+    return trace(shape, degrade=degrade, **options)(tf.constant(files, tf.string)).numpy()
 
 
 def error(*files, **options):
