@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import shutil
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -23,6 +22,8 @@ from planted_models import read_digits, split
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import channel_utils, standard_artifacts
 
+from benchmarks.gate.verdicts import describe as describe_images
+from benchmarks.gate.verdicts import judge
 from components.features.errors import FeatureError
 from components.features.options import FeatureOptions
 from components.real_features.artifact import ImageFeatures
@@ -36,17 +37,21 @@ from trainer.common.image_grid import image_grid
 from trainer.common.progress import listening
 
 HELD_OUT = 150  # images; pixels of digits have 64 dimensions, so that 128 are needed
+PIXELS = FeatureOptions(name="pixels")
 OPTIONS = EvaluateOptions(
     batch_size=64,
     min_samples=100,
     samples=200,
     limits="none",
-    features=FeatureOptions(name="pixels"),
+    features=PIXELS,
     thresholds={
         "kid": Threshold(maximum=0.05, max_worsening=0.01),
         "frechet_distance": Threshold(maximum=20),
     },
 )
+
+
+BY_PLACE = EvaluateOptions(batch_size=64, samples=200, features=PIXELS)
 
 
 class Outcome(NamedTuple):
@@ -88,8 +93,10 @@ def described(transform_graph, tmp_path_factory):
     return describe_once
 
 
-@pytest.fixture
-def evaluate(example_folder, described, transform_graph, tmp_path):
+@pytest.fixture(scope="module")
+def evaluate(example_folder, described, transform_graph, tmp_path_factory):
+    """Runs SampleEvaluator on a model, into a new folder."""
+
     def artifact(kind, uri, number):
         result = kind()
         result.uri, result.id = str(uri), number
@@ -109,7 +116,7 @@ def evaluate(example_folder, described, transform_graph, tmp_path):
                 for i, uri in enumerate(history)
             ],
         }
-        output = tmp_path / "output"
+        output = tmp_path_factory.mktemp("output")
         blessing = artifact(standard_artifacts.ModelBlessing, output / "blessing", 5)
         evaluation = artifact(standard_artifacts.ModelEvaluation, output / "evaluation", 6)
         for made in (blessing, evaluation):
@@ -154,9 +161,16 @@ def disturb(images, deviation):
     return np.clip(np.round(images + noise), 0, 255).astype(np.uint8)
 
 
-def test_a_good_model_is_blessed(evaluate, good_stock, digits, tmp_path):
-    outcome = evaluate(write_model(tmp_path / "model", good_stock))
-    assert outcome.summary["blessed"]
+@pytest.fixture(scope="module")
+def good(evaluate, good_stock, tmp_path_factory):
+    """The first model, judged by the default limits."""
+    return evaluate(write_model(tmp_path_factory.mktemp("good"), good_stock), options=BY_PLACE)
+
+
+def test_a_good_model_is_blessed_by_its_place(good, good_stock):
+    outcome = good
+    assert outcome.summary["blessed"], outcome.summary["reasons"]
+    assert outcome.summary["left_out"] == []
     assert outcome.summary["baseline"] == {"uri": None, "status": "there is none yet"}
     assert outcome.summary["nb_step"] == NB_STEP
     assert set(outcome.summary["images"].values()) == {HELD_OUT}
@@ -171,8 +185,12 @@ def test_a_good_model_is_blessed(evaluate, good_stock, digits, tmp_path):
     assert abs(kid["train"]) < 0.05
     assert kid["noise"] > 1
     assert kid["baseline"] is None
-    assert kid["status"] == "passed"
-    assert outcome.reason.startswith("kid ")
+    assert "kid " in outcome.reason
+    for name, limit in BY_PLACE.judged.items():
+        found = outcome.summary["metrics"][name]
+        assert found["status"] == "passed"
+        assert found["place"] - found["place_margin"] < limit.max_place
+        assert found["best_place"] is None
     np.testing.assert_array_equal(
         open_png(outcome.folder / "samples.png"), image_grid(good_stock[:100]).squeeze()
     )
@@ -181,16 +199,43 @@ def test_a_good_model_is_blessed(evaluate, good_stock, digits, tmp_path):
     assert tfma.load_validation_result(str(outcome.folder)).validation_ok
 
 
-def test_all_that_an_evaluation_has_to_do_is_known_and_reported(
-    evaluate, good_stock, described, example_folder, tmp_path
-):
+def test_a_worse_model_is_compared_with_the_best_earlier_one(evaluate, good, good_stock, tmp_path):
+    worse = write_model(tmp_path / "worse", disturb(good_stock, 90))
+    outcome = evaluate(worse, options=BY_PLACE, history=[good.folder])
+    assert not outcome.summary["blessed"]
+    for name in BY_PLACE.judged:
+        found, best = (each.summary["metrics"][name] for each in (outcome, good))
+        assert found["best_place"] == pytest.approx(best["place"] + best["place_margin"])
+    spectrum = outcome.summary["metrics"]["spectrum_distance"]
+    assert spectrum["status"] == "failed"
+    assert "of the way from that of training images" in spectrum["sentence"]
+    assert spectrum["sentence"] in outcome.summary["reasons"]
+    [entry] = outcome.summary["history"]
+    assert entry["model"] == good.summary["model"]["uri"]
+    assert entry["metrics"]["kid"] == good.summary["metrics"]["kid"]["candidate"]
+
+
+@pytest.fixture(scope="module")
+def beside_an_equal(evaluate, good_stock, described, example_folder, tmp_path_factory):
+    """A model beside an equal baseline, and all that was reported while it was evaluated."""
     described(example_folder, OPTIONS)
-    models = (write_model(tmp_path / name, good_stock) for name in ("model", "baseline"))
-    reports = []
+    root, reports = tmp_path_factory.mktemp("models"), []
+    models = [write_model(root / name, good_stock) for name in ("model", "baseline")]
     with listening(reports.append):
-        evaluate(*models)
+        return evaluate(*models), reports
+
+
+def test_an_equal_baseline_does_not_block(beside_an_equal):
+    summary = beside_an_equal[0].summary
+    kid = summary["metrics"]["kid"]
+    assert summary["blessed"]
+    assert summary["baseline"]["status"] == "compared"
+    assert kid["candidate"] == kid["baseline"]
+
+
+def test_all_that_an_evaluation_has_to_do_is_known_and_reported(beside_an_equal):
     done, expected, blocks = Counter(), Counter(), Counter()
-    for change in reports:
+    for change in beside_an_equal[1]:
         done[change.phase] += change.done
         expected[change.phase] += change.expected
         blocks[change.phase] += change.entered
@@ -216,14 +261,14 @@ def test_a_failed_evaluation_leaves_no_features_behind(evaluate, good_stock, tmp
     written = []
 
     def fail(analyze, features):
-        written.extend((tmp_path / "output" / "evaluation" / "compared_images").iterdir())
+        written.extend(pathlib.Path(analyze._output, "compared_images").iterdir())
         raise ArithmeticError
 
     monkeypatch.setattr(Analyze, "expand", fail)
     with pytest.raises(ArithmeticError):
         evaluate(write_model(tmp_path / "model", good_stock))
     assert written
-    assert not (tmp_path / "output" / "evaluation" / "compared_images").exists()
+    assert not written[0].parent.exists()
 
 
 @pytest.mark.slow
@@ -235,7 +280,6 @@ def test_the_same_images_in_other_files_give_the_same_metrics(
     model = write_model(tmp_path / "model", good_stock)
     options = OPTIONS.model_copy(update={"samples": 120})
     first = evaluate(model, options=options).summary
-    shutil.rmtree(tmp_path / "output")
     second = evaluate(
         model, options=options.model_copy(update={"batch_size": 17}), folder=other
     ).summary
@@ -243,92 +287,76 @@ def test_the_same_images_in_other_files_give_the_same_metrics(
     assert first["metrics"] == second["metrics"]
 
 
-def test_the_images_held_out_for_good_are_compared_as_those_of_the_data_are(
+def test_the_images_held_out_for_good_are_compared_and_judged_as_those_of_the_data_are(
     evaluate, good_stock, digits, tmp_path
 ):
-    held_out = digits[:140]
-    splits = {"eval": held_out, "train": digits[HELD_OUT:500], "holdout": held_out}
-    limits = {"kid@holdout": Threshold(max_worsening=0.0), "coverage@holdout": Threshold(minimum=0)}
-    options = OPTIONS.model_copy(update={"samples": 140, "thresholds": limits})
+    holdout = disturb(digits[500:650], 100)
+    splits = {"eval": digits[:HELD_OUT], "train": digits[HELD_OUT:500], "holdout": holdout}
+    limits = OPTIONS.thresholds | {
+        "kid@holdout": Threshold(maximum=0.05, max_worsening=0.0),
+        "coverage@holdout": Threshold(minimum=0),
+    }
+    options = OPTIONS.model_copy(update={"thresholds": limits})
     model = write_model(tmp_path / "model", good_stock)
     folder = write_examples(tmp_path / "examples", splits)
     outcome = evaluate(model, write_model(tmp_path / "base", good_stock), options, folder)
     metrics = outcome.summary["metrics"]
-    assert outcome.summary["blessed"]
-    assert "kid@holdout " in outcome.reason
-    assert outcome.summary["images"]["holdout"] == 140
-    for name in ("kid", "frechet_distance", "coverage"):
-        for source in ("candidate", "baseline", "train", "noise"):
-            assert metrics[f"{name}@holdout"][source] == metrics[name][source] is not None
+    assert outcome.summary["images"]["holdout"] == len(holdout)
+    value = metrics["kid@holdout"]["candidate"]
+    assert outcome.summary["reasons"] == [f"kid@holdout {value:.4g} exceeds 0.05"]
+    assert metrics["kid@holdout"]["status"] == "failed"
     assert metrics["kid@holdout"]["worsening"] <= 0
+    drawn = draw_noise((list(range(HELD_OUT)), [""] * HELD_OUT), NOISE, (8, 8, 1)).images
+    shown = {
+        "real": holdout,
+        "train": splits["train"],
+        "candidate": good_stock[:HELD_OUT],
+        "baseline": good_stock[:HELD_OUT],
+        "noise": drawn,
+    }
+    described = {source: describe_images(PIXELS, images) for source, images in shown.items()}
+    compared = judge(described, OPTIONS).results["candidate"].metrics
+    for name in ("kid", "frechet_distance", "coverage"):
+        assert metrics[f"{name}@holdout"]["candidate"] == pytest.approx(compared[name].value)
+        for source in ("baseline", "train", "noise"):
+            assert metrics[f"{name}@holdout"][source] is not None
     assert "kid@holdout" in (outcome.folder / "report.html").read_text("utf-8")
 
 
-def test_a_model_that_resembles_what_is_held_out_for_good_too_little_is_not_blessed(
-    evaluate, good_stock, digits, tmp_path
-):
-    splits = {"eval": digits[:HELD_OUT], "train": digits[HELD_OUT:500]}
-    folder = write_examples(
-        tmp_path / "examples", splits | {"holdout": disturb(digits[500:650], 100)}
-    )
-    limits = OPTIONS.thresholds | {"kid@holdout": Threshold(maximum=0.05)}
-    options = OPTIONS.model_copy(update={"thresholds": limits})
-    outcome = evaluate(write_model(tmp_path / "model", good_stock), None, options, folder)
-    value = outcome.summary["metrics"]["kid@holdout"]["candidate"]
-    assert outcome.summary["reasons"] == [f"kid@holdout {value:.4g} exceeds 0.05"]
-    assert outcome.summary["metrics"]["kid@holdout"]["status"] == "failed"
-
-
-def test_noise_is_not_blessed_and_the_reason_names_the_numbers(evaluate, tmp_path):
-    noise = draw_noise((list(range(1000, 1200)), [""] * 200), NOISE, (8, 8, 1)).images
-    outcome = evaluate(write_model(tmp_path / "model", noise))
-    assert not outcome.summary["blessed"]
-    kid = outcome.summary["metrics"]["kid"]
-    assert kid["status"] == "failed"
-    assert f"kid {kid['candidate']:.4g} exceeds 0.05" in outcome.summary["reasons"]
-
-
-def test_constant_images_are_not_blessed_even_within_the_thresholds(evaluate, tmp_path):
-    options = OPTIONS.model_copy(update={"thresholds": {"kid": Threshold(maximum=100)}})
-    black = np.zeros((5, 8, 8, 1), np.uint8)
-    outcome = evaluate(write_model(tmp_path / "model", black), options=options)
-    assert outcome.summary["reasons"][:2] == [
-        f"all {HELD_OUT} samples are the same image",
-        f"{HELD_OUT} of {HELD_OUT} samples are a single color (held-out images: 0), "
-        "as from a network that returns NaN",
-    ]
-
-
-def test_a_better_baseline_blocks_a_worse_model(evaluate, good_stock, tmp_path):
-    options = OPTIONS.model_copy(
-        update={"thresholds": {"kid": Threshold(maximum=1, max_worsening=0.0)}}
-    )
-    worse = write_model(tmp_path / "model", disturb(good_stock, 50))
-    baseline = write_model(tmp_path / "baseline", good_stock)
-    outcome = evaluate(worse, baseline, options)
-    kid = outcome.summary["metrics"]["kid"]
-    assert outcome.summary["baseline"] == {"uri": baseline, "status": "compared"}
-    assert kid["candidate"] - kid["baseline"] - kid["margin"] == pytest.approx(kid["worsening"])
-    assert kid["worsening"] > 0
-    difference, margin = kid["worsening"] + kid["margin"], kid["margin"]
-    assert outcome.summary["reasons"] == [
-        f"kid {kid['candidate']:.4g} is worse than the baseline's {kid['baseline']:.4g} by "
-        f"{difference:.4g}: more than {margin:.4g}, the allowed 0 plus the spread over seeds"
-    ]
-
-
-def test_the_feature_space_that_is_named_is_what_is_compared(evaluate, good_stock, tmp_path):
+@pytest.fixture(scope="module")
+def overruled(evaluate, good_stock, tmp_path_factory):
+    """A model judged in other features, never blessed, beside a baseline that is missing."""
     options = OPTIONS.model_copy(
         update={
             "features": FeatureOptions(name="random_conv"),
             "thresholds": {"kid": Threshold(maximum=0.5)},
+            "bless": "never",
         }
     )
-    summary = evaluate(write_model(tmp_path / "model", good_stock), options=options).summary
-    assert summary["features"] == "random_conv"
-    assert summary["blessed"]
+    model = write_model(tmp_path_factory.mktemp("model"), good_stock)
+    return evaluate(model, f"{model} that is missing", options)
+
+
+def test_the_feature_space_that_is_named_is_what_is_compared(overruled):
+    assert overruled.summary["features"] == "random_conv"
     needed = "150 images are too few for 128 feature dimensions"
-    assert needed in summary["metrics"]["frechet_distance"]["unavailable"]
+    assert needed in overruled.summary["metrics"]["frechet_distance"]["unavailable"]
+
+
+def test_a_baseline_that_cannot_be_compared_is_reported_and_does_not_block(overruled):
+    assert overruled.reason.startswith(
+        "evaluate.bless=never overrides the limits, which the model meets"
+    )
+    assert overruled.summary["metrics"]["kid"]["baseline"] is None
+    assert overruled.summary["baseline"]["uri"].endswith("that is missing")
+    status = overruled.summary["baseline"]["status"]
+    assert status.startswith("not compared: ") and status.endswith("no such folder")
+    assert status in (overruled.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_blessing_can_be_forced_and_the_reason_says_so(overruled):
+    assert not overruled.summary["blessed"]
+    assert overruled.summary["metrics"]["kid"]["status"] == "passed"
 
 
 def test_weights_that_changed_since_the_run_began_stop_it(evaluate, good_stock, tmp_path):
@@ -342,85 +370,6 @@ def test_weights_that_changed_since_the_run_began_stop_it(evaluate, good_stock, 
         )
 
 
-def test_an_equal_baseline_does_not_block(evaluate, good_stock, tmp_path):
-    model = write_model(tmp_path / "model", good_stock)
-    outcome = evaluate(model, write_model(tmp_path / "baseline", good_stock))
-    kid = outcome.summary["metrics"]["kid"]
-    assert outcome.summary["blessed"]
-    assert kid["candidate"] == kid["baseline"]
-
-
-def test_copies_of_training_images_are_not_blessed(evaluate, digits, tmp_path):
-    outcome = evaluate(write_model(tmp_path / "model", digits[HELD_OUT:500]))
-    assert outcome.summary["memorization"]["candidate"] == {
-        "share": 1.0,
-        "mirrored_share": 0.0,
-        "distance_ratio": 0.0,
-    }
-    assert outcome.summary["reasons"] == [
-        "100% of the samples are closer to a training image than held-out images are: "
-        "at most 40% allowed"
-    ]
-
-
-def test_mirrored_copies_of_training_images_are_not_blessed(evaluate, digits, tmp_path):
-    outcome = evaluate(write_model(tmp_path / "model", digits[HELD_OUT:500, :, ::-1]))
-    assert outcome.summary["memorization"]["candidate"] == {
-        "share": 1.0,
-        "mirrored_share": 1.0,
-        "distance_ratio": 0.0,
-    }
-    assert (
-        "100% of the samples are copies of training images, 100% of them mirrored: "
-        "at most 40% allowed"
-    ) in outcome.summary["reasons"]
-    page = (outcome.folder / "report.html").read_text(encoding="utf-8")
-    assert "mirrored where that is nearer" in page
-
-
-def test_a_collapsed_model_is_not_blessed(evaluate, good_stock, tmp_path):
-    limits = {"coverage": Threshold(max_place=0.5)}
-    options = OPTIONS.model_copy(update={"thresholds": limits})
-    outcome = evaluate(write_model(tmp_path / "model", good_stock[:5]), options=options)
-    repeated, reason = outcome.summary["reasons"]
-    assert repeated.endswith("samples repeat others pixel by pixel: only 5 are different")
-    assert reason.startswith("coverage ")
-    assert "% of the way from that of training images" in reason
-
-
-def test_by_default_a_model_is_judged_by_its_place_and_by_the_best_earlier_one(
-    evaluate, good_stock, tmp_path
-):
-    options = EvaluateOptions(batch_size=64, samples=200, features=FeatureOptions(name="pixels"))
-    good = evaluate(write_model(tmp_path / "good", good_stock), options=options).summary
-    assert good["blessed"], good["reasons"]
-    assert good["left_out"] == []
-    for name, limit in options.judged.items():
-        found = good["metrics"][name]
-        assert found["status"] == "passed"
-        assert found["place"] - found["place_margin"] < limit.max_place
-        assert found["best_place"] is None
-    earlier = (tmp_path / "output").rename(tmp_path / "earlier") / "evaluation"
-    worse = write_model(tmp_path / "worse", disturb(good_stock, 90))
-    outcome = evaluate(worse, options=options, history=[earlier])
-    assert not outcome.summary["blessed"]
-    for name in options.judged:
-        found, best = (each["metrics"][name] for each in (outcome.summary, good))
-        assert found["best_place"] == pytest.approx(best["place"] + best["place_margin"])
-    spectrum = outcome.summary["metrics"]["spectrum_distance"]
-    assert spectrum["status"] == "failed"
-    assert "of the way from that of training images" in spectrum["sentence"]
-    assert spectrum["sentence"] in outcome.summary["reasons"]
-
-
-@pytest.mark.parametrize("bless", ["always", "never"])
-def test_a_blessing_can_be_forced_and_the_reason_says_so(evaluate, good_stock, tmp_path, bless):
-    options = OPTIONS.model_copy(update={"bless": bless})
-    outcome = evaluate(write_model(tmp_path / "model", good_stock), options=options)
-    assert outcome.summary["blessed"] == (bless == "always")
-    assert outcome.reason.startswith(f"evaluate.bless={bless} overrides the limits")
-
-
 def test_a_model_with_every_signature_shows_all_there_is_to_see(evaluate, good_stock, tmp_path):
     model = write_network_model(tmp_path / "model")
     outcome = evaluate(model, write_model(tmp_path / "baseline", good_stock))
@@ -428,21 +377,15 @@ def test_a_model_with_every_signature_shows_all_there_is_to_see(evaluate, good_s
     assert errors["images"] == HELD_OUT
     assert len(errors["candidate"]) == len(errors["ceiling"]) == 10
     assert errors["baseline"] is None  # it only draws
-    assert outcome.summary["history"] == []
     for name in ("samples", "nearest_pairs", "trajectories", "worst_samples"):
         assert (outcome.folder / f"{name}.png").exists()
     page = (outcome.folder / "report.html").read_text(encoding="utf-8")
     assert page.count("<img ") == 6
     assert page.count("<svg ") == 3  # the error by alpha, the spectrum, the bar of the copies
-
-
-def test_the_history_holds_the_earlier_evaluations(evaluate, good_stock, tmp_path):
-    first = evaluate(write_model(tmp_path / "first", good_stock))
-    earlier = (tmp_path / "output").rename(tmp_path / "earlier") / "evaluation"
-    outcome = evaluate(write_model(tmp_path / "second", good_stock[::-1]), history=[earlier])
-    [entry] = outcome.summary["history"]
-    assert entry["model"] == first.summary["model"]["uri"]
-    assert entry["metrics"]["kid"] == first.summary["metrics"]["kid"]["candidate"]
+    kid = outcome.summary["metrics"]["kid"]
+    assert not outcome.summary["blessed"]  # what the network draws is as bad as noise
+    assert kid["status"] == "failed"
+    assert f"kid {kid['candidate']:.4g} exceeds 0.05" in outcome.summary["reasons"]
 
 
 def label_of(image):
@@ -508,32 +451,6 @@ def test_a_class_that_the_samples_lack_is_named_and_shown(evaluate, tmp_path):
         assert (tile == threes[..., 0]).all(axis=(1, 2)).any()
     assert outcome.summary["metrics"]["spectrum_distance"]["candidate"] < 0.1
     assert outcome.summary["metrics"]["spectrum_distance"]["noise"] > 1
-
-
-@pytest.mark.parametrize(
-    ("damage", "status"),
-    [
-        ("missing", "no such folder"),
-        pytest.param("unreadable", "does not load as a SavedModel", marks=pytest.mark.slow),
-        pytest.param("incompatible", "draws images (4, 4, 1)", marks=pytest.mark.slow),
-    ],
-)
-def test_a_baseline_that_cannot_be_compared_is_reported_and_does_not_block(
-    evaluate, good_stock, tmp_path, damage, status
-):
-    model = write_model(tmp_path / "model", good_stock)
-    shown = good_stock[:, ::2, ::2] if damage == "incompatible" else good_stock
-    baseline = write_model(tmp_path / "baseline", shown)
-    if damage == "missing":
-        shutil.rmtree(baseline)
-    if damage == "unreadable":
-        pathlib.Path(baseline, "Format-Serving", "saved_model.pb").write_bytes(b"garbage")
-    outcome = evaluate(model, baseline)
-    assert outcome.summary["blessed"]
-    assert outcome.summary["metrics"]["kid"]["baseline"] is None
-    assert outcome.summary["baseline"]["uri"] == baseline
-    assert status in outcome.summary["baseline"]["status"]
-    assert status in (outcome.folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_candidate_that_cannot_be_sampled_is_not_blessed(evaluate, good_stock, tmp_path):
