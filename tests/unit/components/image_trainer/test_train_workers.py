@@ -20,6 +20,7 @@ CUSTOM_CONFIG = {
     "train": TrainOptions(warmup_steps=1, batch_size=8, grid_every=1000),
     "sample": SampleOptions(nb_step=2),
 }
+JOINING = "tests.unit.components.image_trainer.joining_run_fn.run_fn"
 SMALL = "tests.unit.components.image_trainer.small_run_fn.run_fn"
 PUBLIC = "trainer.run_fn.run_fn"
 
@@ -58,9 +59,22 @@ def custom_config(folder):
     }
 
 
-@pytest.mark.parametrize("run_fn", [SMALL, pytest.param(PUBLIC, marks=pytest.mark.slow)])
-def test_two_workers_train_one_model_and_the_chief_exports_it(folder, cluster, capfd, run_fn):
-    model = train(folder, run_fn, custom_config(folder), 3)
+def test_two_workers_meet_and_the_chief_writes_the_model(folder, cluster, capfd):
+    model = train(folder, JOINING, custom_config(folder), 3)
+    assert (model / "trained").read_text() == "3 steps by 2 workers"
+    assert_two_workers_ran(cluster, capfd)
+
+
+def assert_two_workers_ran(cluster, capfd):
+    output = capfd.readouterr().out
+    for index in range(2):
+        assert f"  worker {index}:   waiting for all 2 workers of TF_CONFIG" in output
+    assert len(cluster.created) == 1
+
+
+@pytest.mark.slow
+def test_two_workers_train_one_model_and_the_chief_exports_it(folder, cluster, capfd):
+    model = train(folder, PUBLIC, custom_config(folder), 3)
     sampler = tf.saved_model.load(str(model))
     images = sampler.signatures["generate"](
         seed=tf.constant([1, 2], tf.int64), nb_step=tf.constant(2)
@@ -68,10 +82,7 @@ def test_two_workers_train_one_model_and_the_chief_exports_it(folder, cluster, c
     assert images.shape == (2, 4, 4, 1)
     assert serving.read_metadata(model)["config"]["train"]["steps"] == 3
     assert list(folder.glob("checkpoints/*/ckpt-3.index"))
-    output = capfd.readouterr().out
-    for index in range(2):
-        assert f"  worker {index}:   waiting for all 2 workers of TF_CONFIG" in output
-    assert len(cluster.created) == 1
+    assert_two_workers_ran(cluster, capfd)
     assert not list(folder.glob("model_run/*.pkl"))
 
 

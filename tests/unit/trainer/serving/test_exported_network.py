@@ -43,10 +43,10 @@ def distance(found, expected):
     return np.abs(found - expected).max() / np.abs(expected).max()
 
 
-def preset_network(name, precision, nb_class):
+def preset_network(name, precision, nb_class, **changes):
     options = config.load(name)
     shape = (*to_sides(options.data.resolution), options.data.channels)
-    network = build_unet(options.model, shape, precision, nb_class)
+    network = build_unet(options.model.model_copy(update=changes), shape, precision, nb_class)
     return randomize(network, 0.02), shape
 
 
@@ -60,18 +60,18 @@ def export(network, shape, labels, folder):
 
 
 @pytest.mark.parametrize(
-    ("preset", "labels"),
+    ("preset", "labels", "changes"),
     [
-        ("digits", LABELS),
+        ("digits", LABELS, {"channels": (8, 16), "blocks": 1, "norm_groups": 4}),
         *(
-            pytest.param(preset, labels, marks=pytest.mark.slow)
+            pytest.param(preset, labels, {}, marks=pytest.mark.slow)
             # The conversion of larger networks takes more memory than a test should.
             for preset, labels in (("digits", []), ("fashion_mnist", LABELS), ("emoji32", LABELS))
         ),
     ],
 )
-def test_the_networks_of_presets_compute_the_same_in_onnx(preset, labels, tmp_path):
-    network, shape = preset_network(preset, "float32", len(labels))
+def test_the_networks_of_presets_compute_the_same_in_onnx(preset, labels, changes, tmp_path):
+    network, shape = preset_network(preset, "float32", len(labels), **changes)
     feed = inputs(shape, len(labels))
     expected = evaluate(network, feed)
     assert np.abs(expected).max() > 0.1
