@@ -32,15 +32,17 @@ def digits():
 class Gate:
     """Runs DriftGate on one span after the other, each verdict the reference of the next."""
 
-    def __init__(self, folder):
-        self._folder, self._number, self.last = folder, 0, None
+    def __init__(self, folder, last=None):
+        """`last`: the verdict on the spans before."""
+        self._folder, self._number, self.last = folder, last.id if last else 0, last
 
     def judge(self, spans, features="random_conv", sources=None, **options):
         """Judges spans {number: images}, and sources without pairs; returns the verdict."""
         self._number += 1
         folder = self._folder / str(self._number)
         examples, verdict = Examples(), DriftVerdict()
-        examples.id, examples.uri, verdict.uri = self._number, str(folder), str(folder / "verdict")
+        examples.uri, verdict.uri = str(folder), str(folder / "verdict")
+        examples.id = verdict.id = self._number
         examples.set_int_custom_property("span", max(spans))
         records = [serialize(image, span) for span, images in spans.items() for image in images]
         splits = {"train": records[::2], "eval": records[1::2]}
@@ -101,45 +103,60 @@ def gate(tmp_path):
     return Gate(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def first_days(digits, tmp_path_factory):
+    """Gates that have judged a first span, by its days."""
+    gates = {days: Gate(tmp_path_factory.mktemp("first")) for days in (1, 5)}
+    for days, gate in gates.items():
+        gate.judge({1: digits[: days * DAY]}, on_drift="hold")
+    return gates
+
+
+@pytest.fixture
+def after_one_day(first_days, tmp_path):
+    """A gate that judges a second span."""
+    return Gate(tmp_path, first_days[1].last)
+
+
+@pytest.fixture
+def after_five_days(first_days, tmp_path):
+    """A gate that judges a second span, after a first one of five days."""
+    return Gate(tmp_path, first_days[5].last)
+
+
 def rotated(images):
     return np.rot90(images, axes=(1, 2))
 
 
-def test_the_first_images_pass_and_are_the_reference_of_the_next(gate, digits):
-    verdict = gate.judge({1: digits[:DAY]}, on_drift="hold")
+def test_the_first_images_pass_and_are_the_reference_of_the_next(first_days):
+    gate = first_days[1]
+    verdict = json.loads(Path(gate.last.uri, "verdict.json").read_text())
     assert not verdict["drifted"]
     assert verdict["summary"] == "not compared: no earlier images"
     assert len(gate.reference) == DAY
 
 
-def test_images_like_those_before_pass_and_join_the_reference(gate, digits):
-    gate.judge({1: digits[: 5 * DAY]})
-    verdict = gate.judge({2: digits[5 * DAY : 6 * DAY]}, on_drift="hold")
+def test_images_like_those_before_pass_and_join_the_reference(after_five_days, digits):
+    verdict = after_five_days.judge({2: digits[5 * DAY : 6 * DAY]}, on_drift="hold")
     assert verdict["summary"] == "no drift: 60 new images against 300 earlier ones"
     assert [found["name"] for found in verdict["differences"]] == [*sorted(SCALARS), "features"]
-    assert len(gate.reference) == 6 * DAY
-    assert gate.last.get_int_custom_property("drifted") == 0
+    assert len(after_five_days.reference) == 6 * DAY
+    assert after_five_days.last.get_int_custom_property("drifted") == 0
 
 
-def test_rotated_images_drift_in_features_alone_and_the_run_continues(gate, digits):
-    gate.judge({1: digits[: 5 * DAY]})
+def test_rotated_images_drift_in_features_alone_and_are_not_reported_again(after_five_days, digits):
+    gate = after_five_days
     verdict = gate.judge({2: rotated(digits[5 * DAY : 6 * DAY])})
     assert [found["name"] for found in verdict["differences"] if found["drifted"]] == ["features"]
     assert gate.last.get_int_custom_property("drifted") == 1
     assert gate.last.get_string_custom_property("summary").startswith("features 0.")
-
-
-def test_an_accepted_drift_is_not_reported_again(gate, digits):
-    gate.judge({1: digits[: 5 * DAY]})
-    gate.judge({2: rotated(digits[5 * DAY : 6 * DAY])})
     assert len(gate.reference) == DAY
     assert not gate.judge({3: rotated(digits[6 * DAY : 7 * DAY])})["drifted"]
 
 
-def test_held_images_stop_the_run_with_one_line_that_names_the_remedy(gate, digits):
-    gate.judge({1: digits[: 5 * DAY]})
+def test_held_images_stop_the_run_with_one_line_that_names_the_remedy(after_five_days, digits):
     with pytest.raises(DriftError) as error:
-        gate.judge({2: 255 - digits[5 * DAY : 6 * DAY]}, on_drift="hold")
+        after_five_days.judge({2: 255 - digits[5 * DAY : 6 * DAY]}, on_drift="hold")
     text = str(error.value)
     assert text.startswith("the images of span 2 drifted: ")
     assert "mean 1 (limit 0." in text
@@ -148,19 +165,18 @@ def test_held_images_stop_the_run_with_one_line_that_names_the_remedy(gate, digi
     assert "\n" not in text
 
 
-def test_only_spans_that_the_reference_has_not_seen_are_compared(gate, digits):
-    gate.judge({1: digits[: 5 * DAY]})
+def test_only_spans_that_the_reference_has_not_seen_are_compared(after_five_days, digits):
     window = {1: digits[: 5 * DAY], 2: rotated(digits[300:360]), 3: rotated(digits[360:420])}
-    verdict = gate.judge(window)
+    verdict = after_five_days.judge(window)
     assert verdict["drifted"]
     assert verdict["summary"].endswith(": 120 new images against 300 earlier ones")
 
 
 def test_without_spans_all_images_are_compared_each_time(gate, digits):
-    gate.judge({0: digits[: 5 * DAY]})
-    verdict = gate.judge({0: digits[: 6 * DAY]})
-    assert verdict["summary"] == "no drift: 360 new images against 300 earlier ones"
-    assert len(gate.reference) == 6 * DAY
+    gate.judge({0: digits[:DAY]})
+    verdict = gate.judge({0: digits[: 2 * DAY]})
+    assert verdict["summary"] == "no drift: 120 new images against 60 earlier ones"
+    assert len(gate.reference) == 2 * DAY
 
 
 def test_of_many_images_a_sample_is_compared_and_the_same_each_time(gate, digits):
@@ -175,20 +191,18 @@ def test_of_many_images_a_sample_is_compared_and_the_same_each_time(gate, digits
     assert len(gate.reference) == 100
 
 
-def test_too_few_images_are_not_compared_and_join_the_reference(gate, digits):
-    gate.judge({1: digits[:DAY]})
-    verdict = gate.judge({2: rotated(digits[DAY : DAY + 5])}, on_drift="hold")
+def test_too_few_images_are_not_compared_and_join_the_reference(after_one_day, digits):
+    verdict = after_one_day.judge({2: rotated(digits[DAY : DAY + 5])}, on_drift="hold")
     assert verdict["summary"] == (
         "not compared: 5 new images against 60 earlier ones, at least 20 each required"
     )
-    assert len(gate.reference) == DAY + 5
+    assert len(after_one_day.reference) == DAY + 5
 
 
-def test_another_feature_space_starts_anew(gate, digits):
-    gate.judge({1: digits[:DAY]})
-    verdict = gate.judge({2: digits[DAY : 2 * DAY]}, features="pixels", on_drift="hold")
+def test_another_feature_space_starts_anew(after_one_day, digits):
+    verdict = after_one_day.judge({2: digits[DAY : 2 * DAY]}, features="pixels", on_drift="hold")
     assert verdict["summary"].startswith("not compared: the earlier images have another size")
-    assert len(gate.reference) == DAY
+    assert len(after_one_day.reference) == DAY
 
 
 def test_images_that_are_all_equal_are_not_compared(gate):
@@ -204,15 +218,24 @@ def test_the_memory_between_stages_does_not_grow_with_the_images(gate, digits, k
     assert (many - few) / 500 < 2
 
 
-@pytest.mark.parametrize("change", ["none", "image", "source", "light"])
-def test_sources_are_watched_as_well_as_images(gate, digits, change):
-    def pairs(images, change="none"):
-        sources = rotated(images) if change == "source" else images
-        if change == "light":
-            sources = sources // 2
-        return list(zip(sources, rotated(images) if change == "image" else images, strict=True))
+def pairs(images, change="none"):
+    sources = rotated(images) if change == "source" else images
+    if change == "light":
+        sources = sources // 2
+    return list(zip(sources, rotated(images) if change == "image" else images, strict=True))
 
+
+@pytest.fixture(scope="module")
+def first_pairs(digits, tmp_path_factory):
+    """A gate that has judged a first span of pairs."""
+    gate = Gate(tmp_path_factory.mktemp("first_pairs"))
     gate.judge({1: pairs(digits[: 2 * DAY])})
+    return gate
+
+
+@pytest.mark.parametrize("change", ["none", "image", "source", "light"])
+def test_sources_are_watched_as_well_as_images(first_pairs, digits, tmp_path, change):
+    gate = Gate(tmp_path, first_pairs.last)
     verdict = gate.judge({2: pairs(digits[2 * DAY : 4 * DAY], change)})
     assert verdict["drifted"] == (change != "none")
     names = {found["name"] for found in verdict["differences"]}
@@ -238,7 +261,8 @@ def test_sources_without_pairs_are_watched_by_themselves(gate, digits):
     assert not any(found["drifted"] for found in verdict["differences"])
 
 
-def test_images_with_sources_are_not_compared_with_images_without(gate, digits):
-    gate.judge({1: digits[:DAY]})
-    verdict = gate.judge({2: list(zip(digits[:DAY], digits[:DAY], strict=True))}, on_drift="hold")
+def test_images_with_sources_are_not_compared_with_images_without(after_one_day, digits):
+    verdict = after_one_day.judge(
+        {2: list(zip(digits[:DAY], digits[:DAY], strict=True))}, on_drift="hold"
+    )
     assert "other features or sources" in verdict["summary"]
