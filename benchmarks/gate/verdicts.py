@@ -4,6 +4,7 @@ TFMA's computations are run in this process on the features of the images, those
 and judged by TFMA's validation and the gate: so what decides is the real thing, in about a second.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -46,13 +47,20 @@ def describe(
 ) -> list[ImageFeatures]:
     """Computes what the metrics read of images uint8 [N, H, W, C]."""
     found: list[ImageFeatures] = []
-    extract = ExtractFeatures(features, searched=[""])
-    extract.setup()
+    extract = _extractor(features)
     for start in range(0, len(images), BATCH):
         part = images[start : start + BATCH]
         named = [""] * len(part) if labels is None else list(labels[start : start + BATCH])
         found += extract.process(ImageBatch("", [b""] * len(part), named, part))
     return found
+
+
+@functools.lru_cache(maxsize=2)
+def _extractor(features: FeatureOptions) -> ExtractFeatures:
+    """Kept, because loading and compiling a feature space takes longer than describing images."""
+    extract = ExtractFeatures(features, searched=[""])
+    extract.setup()
+    return extract
 
 
 def describe_noise(
