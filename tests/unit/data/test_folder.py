@@ -95,7 +95,7 @@ def test_a_killed_write_leaves_only_complete_images(tmp_path):
         "write_images(pathlib.Path(sys.argv[1]), images)\n"
     )
     writer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 200
     while not (tmp_path / "5.png").exists() and time.monotonic() < deadline:
         time.sleep(0.001)
     writer.kill()

@@ -76,10 +76,16 @@ def test_the_pods_are_made_of_the_template_and_belong_to_this_pod(cluster, monke
 
 
 def test_the_last_line_of_the_worker_that_failed_first_is_the_error(
-    cluster, job_options, monkeypatch
+    cluster, job_options, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(tfjob, "POLL_SECONDS", 4)  # both have ended at the next poll
-    code = INDEX + "import time; assert index == 0, 'no luck'; time.sleep(1); raise OSError('lost')"
+    code = (
+        f"import json, os, pathlib, time; failed = pathlib.Path({str(tmp_path / 'failed')!r})\n"
+        "if json.loads(os.environ['TF_CONFIG'])['task']['index']:\n"
+        "    failed.touch(); raise AssertionError('no luck')\n"
+        "while not failed.exists(): time.sleep(0.01)\n"
+        "time.sleep(1); raise OSError('lost')"
+    )
     with pytest.raises(tfjob.TFJobError) as error:
         run(job_options, code)
     assert str(error.value) == (

@@ -14,6 +14,7 @@ from trainer.common.signals import stop_on_signals
 STUBBORN = """
 import pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 pathlib.Path(sys.argv[1]).touch()
 time.sleep(600)
 """
@@ -24,6 +25,7 @@ def end(number, frame):
     sys.exit(9)
 signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGINT, end)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 pathlib.Path(sys.argv[1]).touch()
 time.sleep(600)
 """
@@ -44,7 +46,7 @@ def test_lines_that_cannot_be_forwarded_to_a_full_disk_do_not_stop_the_child():
     program = f"""
 import sys
 from pipeline.unattended.supervisor import supervise
-print(supervise([sys.executable, "-c", {child!r}], timeout=20))
+print(supervise([sys.executable, "-c", {child!r}], timeout=200))
 """
     with open("/dev/full", "w") as full:
         result = subprocess.run(
@@ -71,14 +73,24 @@ def test_a_child_that_the_kernel_may_have_killed_is_said_to_have_run_out_of_memo
     )
 
 
+@pytest.fixture
+def prepared():
+    """SIGTERM reaches a child when it is prepared, however long its start takes."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # which a child inherits
+    yield
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+
+@pytest.mark.usefixtures("prepared")
 def test_a_child_that_takes_too_long_is_asked_to_end(tmp_path):
-    ended = supervise(python(ORDERLY, tmp_path / "said"), timeout=2)
+    ended = supervise(python(ORDERLY, tmp_path / "said"), timeout=0.5)
     assert (ended.code, ended.timed_out) == (9, True)
     assert (tmp_path / "said").read_text() == "SIGTERM"
 
 
+@pytest.mark.usefixtures("prepared")
 def test_a_child_that_does_not_end_is_killed(tmp_path):
-    ended = supervise(python(STUBBORN, tmp_path / "said"), timeout=2, grace=0.2)
+    ended = supervise(python(STUBBORN, tmp_path / "said"), timeout=0.5, grace=0.2)
     assert ended == Ended(137, "killed by SIGKILL", timed_out=True)
 
 
