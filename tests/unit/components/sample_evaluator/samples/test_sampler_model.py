@@ -56,8 +56,11 @@ def test_batches_beyond_the_limits_of_the_model_are_split(tmp_path):
     labels = ["dog", "", "cat"] * 25
     images = sampler.sample(np.arange(75), labels)  # at most 16 per call
     assert images.shape == (75, *SHAPE)
-    np.testing.assert_array_equal(images[40:45], sampler.sample(np.arange(40, 45), labels[40:45]))
-    np.testing.assert_array_equal(sampler.trajectory(np.arange(75), labels)[:, -1], images)
+    some = sampler.sample(np.arange(40, 45), labels[40:45])
+    last = sampler.trajectory(np.arange(75), labels)[:, -1]
+    # Rounding may differ between batches.
+    np.testing.assert_allclose(images[40:45].astype(int), some, atol=1)
+    np.testing.assert_allclose(images.astype(int), last, atol=1)
     found = sampler.deblend(np.ones((75, *SHAPE)), np.linspace(0, 1, 75), labels)
     assert found.shape == (75, *SHAPE)
     with pytest.raises(tf.errors.InvalidArgumentError, match="at most 16 nb_step"):
