@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pipeline.config import load
 from pipeline.registry import lineage
 from pipeline.run import run_pipeline
 from pipeline.workspace import Workspace
+from tests.pipeline.stand_ins import quick_network
 from tests.postgres import Postgres
 from tests.quick_beam import quicken
 from tests.recorded import OUTPUTS
@@ -42,11 +44,15 @@ RESOLVERS = {drift_names.REFERENCE_NODE, resolver_names.BASELINE}
 
 
 class Runs:
-    """Runs the pipeline on the digits in one workspace, in this process."""
+    """Runs the pipeline on the digits in one workspace, in this process.
 
-    def __init__(self, folder: Path, data: Path) -> None:
+    A small network takes the place of the U-Net, unless `unet` is set.
+    """
+
+    def __init__(self, folder: Path, data: Path, unet: bool = False) -> None:
         self.workspace = Workspace(folder)
         self.data = data
+        self.unet = unet
         self.output = ""
 
     def config(self, *overrides):
@@ -56,8 +62,10 @@ class Runs:
         """Runs once; returns the run as ML Metadata has it."""
         out = io.StringIO()
         console = Console(file=out, width=120)
+        config = self.config(*overrides)
         try:
-            run_pipeline(self.config(*overrides), self.workspace, runner, console, verbose=False)
+            with nullcontext() if self.unet else quick_network():
+                run_pipeline(config, self.workspace, runner, console, verbose=False)
         finally:
             self.output = out.getvalue()
         return self.last()
@@ -68,9 +76,11 @@ class Runs:
     def copy(self, folder: Path) -> "Runs":
         """A copy of the workspace, for more runs; artifacts of earlier ones stay where they are.
 
-        Trainer and Pusher run again there, since their folders are others.
+        Trainer and Pusher run again there, since their folders are others. The checkpoints, which
+        may be of the other network, are left out.
         """
-        shutil.copytree(self.workspace.folder, folder)
+        without = shutil.ignore_patterns("checkpoints")
+        shutil.copytree(self.workspace.folder, folder, ignore=without)
         return Runs(folder, self.data)
 
 
@@ -80,10 +90,13 @@ def states(run):
 
 @pytest.fixture(scope="session")
 def trained(shared, digits_folder):
-    """A workspace with one finished run, `first`, and its output; for all processes, read-only."""
+    """A workspace with one finished run of a U-Net, `first`, and its output.
+
+    For all processes, read-only.
+    """
 
     def train(folder):
-        runs = Runs(folder / "workspace", digits_folder)
+        runs = Runs(folder / "workspace", digits_folder, unet=True)
         runs.run()
         (folder / "output").write_text(runs.output)
 

@@ -1,4 +1,4 @@
-"""Quick stand-ins for sampler, training and evaluation, where their surroundings are tested."""
+"""Quick stand-ins for network, sampler, training and evaluation, to test their surroundings."""
 
 import contextlib
 import functools
@@ -14,8 +14,10 @@ from tensorflow.core.protobuf import fingerprint_pb2
 from components.sample_evaluator import executor
 from components.sample_evaluator.verdict import history
 from components.sample_evaluator.verdict.gate import ModelVerdict
+from tests import small_network
 from trainer import run_fn
 from trainer.names import METADATA
+from trainer.serving import onnx_network
 from trainer.serving.sampler import Sampler
 
 SHAPE = (8, 8, 1)
@@ -39,10 +41,26 @@ def save_sampler(folder, seed=0, labels=()):
 
 
 @contextlib.contextmanager
+def quick_network():
+    """Replaces the U-Net, whose traces take seconds, and leaves out its conversion to ONNX."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.train.build_unet", small_network.build_unet)
+        patch.setattr(onnx_network, "can_convert", lambda: False)
+        yield
+
+
+@contextlib.contextmanager
 def quick_training(folder):
     """Replaces the training: every model has the same weights, and an identity of its own."""
     sampler = Path(folder) / "sampler"
     save_sampler(sampler)
+    with copied_training(sampler):
+        yield
+
+
+@contextlib.contextmanager
+def copied_training(sampler):
+    """Replaces the training: every model has the weights of this one, and another identity."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_fn, "run_fn", functools.partial(_copy_sampler, sampler))
         yield

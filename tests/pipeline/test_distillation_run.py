@@ -12,7 +12,8 @@ from components.sample_evaluator import names as evaluator_names
 from pipeline.cli import main
 from pipeline.registry import lineage, serving
 from pipeline.registry.models import load_models
-from tests.pipeline.conftest import RESOLVERS, Runs, states
+from tests.pipeline.conftest import RESOLVERS, states
+from tests.pipeline.stand_ins import quick_evaluation, quick_network
 
 pytestmark = pytest.mark.slow
 
@@ -40,8 +41,9 @@ def models(runs):
 
 
 @pytest.fixture(scope="module")
-def distilled(tmp_path_factory, digits_folder):
-    runs = Runs(tmp_path_factory.mktemp("distilled"), digits_folder)
+def distilled(trained, tmp_path_factory):
+    """A copy of the workspace, in which the next model has a student."""
+    runs = trained.copy(tmp_path_factory.mktemp("distilled") / "workspace")
     runs.first = runs.run(*TINY)
     runs.first_output = runs.output
     return runs
@@ -49,7 +51,7 @@ def distilled(tmp_path_factory, digits_folder):
 
 def test_a_blessed_student_is_live_with_its_own_steps_and_names_its_teacher(distilled):
     assert student_states(distilled.first) == ["done"] * 4
-    teacher, student = models(distilled)
+    *_, teacher, student = models(distilled)
     assert student.teacher == teacher.number
     assert (teacher.live, student.live) == (False, True)
     live = serving.latest_model(distilled.workspace.serving)
@@ -73,24 +75,27 @@ def test_the_student_is_compared_with_its_teacher_seed_by_seed(distilled):
 
 def test_models_shows_the_pair(distilled):
     result = CliRunner().invoke(main, ["models", "--workspace", str(distilled.workspace.folder)])
-    teacher, _ = models(distilled)
+    *_, teacher, _ = models(distilled)
     assert f"live, student of {teacher.number}, blessed" in " ".join(result.output.split())
 
 
 def test_a_second_run_finds_everything_in_the_cache_and_pushes_nothing(distilled):
+    before = models(distilled)
     again = distilled.run(*TINY)
     cached = {state for node, state in states(again).items() if node not in RESOLVERS}
     assert cached == {"cached"}
-    assert len(models(distilled)) == 2
-    assert models(distilled)[1].live
+    assert len(models(distilled)) == len(before)
+    assert models(distilled)[-1].live
 
 
 def test_distill_makes_another_student_that_later_runs_leave_live(distilled):
-    teacher, _ = models(distilled)
+    before = models(distilled)
+    teacher = before[-2]
     folder = str(distilled.workspace.folder)
     options = ["--nfe", "2", "--pairs", "32", "--steps", "3"]
     arguments = ["distill", str(teacher.number), "--workspace", folder, *options]
-    result = CliRunner().invoke(main, arguments)
+    with quick_network():
+        result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "2 steps, blessed" in result.output
     newest = models(distilled)[-1]
@@ -102,24 +107,25 @@ def test_distill_makes_another_student_that_later_runs_leave_live(distilled):
     live = serving.latest_model(distilled.workspace.serving)
     distilled.run()  # without a student of its own
     assert serving.latest_model(distilled.workspace.serving) == live
-    assert len(models(distilled)) == 3
+    assert len(models(distilled)) == len(before) + 1
 
 
-def test_a_student_that_is_worse_is_not_pushed_and_the_teacher_stays(distilled, tmp_path):
-    runs = distilled.copy(tmp_path / "worse")
+def test_a_student_that_is_worse_is_not_pushed_and_the_teacher_stays(distilled):
     worse = "evaluate.thresholds.kid={maximum: 100.0, max_worsening: 0.0}"
-    run = runs.run(*TINY, "distill.learning_rate=1.0", worse)
+    # Another teacher of the same weights, from the checkpoint of the first.
+    run = distilled.run(*TINY, "train.log_every=7", "distill.learning_rate=1.0", worse)
     assert run.blessed
     assert run.student.blessed is False
     assert "worse than the baseline" in run.student.reason
-    assert "the teacher stays" in runs.output
+    assert "the teacher stays" in distilled.output
     # The baseline of the teacher is no student, although one is the newest blessed model.
-    assert run.pushed == serving.latest_model(runs.workspace.serving)
+    assert run.metrics["baseline"]["uri"] == str(distilled.first.model.parent)
+    assert run.pushed == serving.latest_model(distilled.workspace.serving)
 
 
-def test_no_student_follows_a_model_that_is_not_blessed(tmp_path, digits_folder):
-    runs = Runs(tmp_path, digits_folder)
-    run = runs.run(*TINY, "evaluate.bless=never")
+def test_no_student_follows_a_model_that_is_not_blessed(distilled):
+    with quick_evaluation(distilled.first.evaluation):
+        run = distilled.run(*TINY, "evaluate.thresholds.kid.maximum=0.0001")
     assert student_states(run) == [None] * 4
-    assert "StudentPusher      skipped" in runs.output
+    assert "StudentPusher      skipped" in distilled.output
     assert (run.student, run.pushed) == (None, None)
