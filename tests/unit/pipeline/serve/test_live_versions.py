@@ -9,11 +9,14 @@ import time
 import weakref
 
 import pytest
+import tensorflow as tf
 
 from components.atomic_pusher.versions import MODEL_NOTE, publish
 from pipeline.serve.live import Live, newest
 from tests.exported_models import write_sampler
 from tests.running_server import PATIENCE, RunningServer
+from trainer.limit_options import LimitOptions
+from trainer.names import METADATA
 
 BODY = {"inputs": [5]}
 PREDICT = "/v1/models/iadb:predict"
@@ -167,9 +170,44 @@ def test_a_look_that_fails_is_reported_once_and_others_follow(tmp_path, sampler)
     assert [line.partition(",")[0] for line in lines[1:]] == ["version 1 is live"]
 
 
-@pytest.mark.parametrize("swaps", [3, pytest.param(50, marks=pytest.mark.slow)])
-def test_no_request_fails_while_versions_are_swapped(tmp_path, sampler, other, swaps):
-    pushed = [push(sampler, tmp_path)]
+class OneColor(tf.Module):
+    """Draws images of one color."""
+
+    def __init__(self, color):
+        super().__init__()
+        self._color = color
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "seed")])
+    def draw(self, seed):
+        return {"image": tf.fill([tf.size(seed), 8, 8, 1], tf.constant(self._color, tf.uint8))}
+
+
+@pytest.fixture
+def one_color(tmp_path):
+    """Two models that load in an instant."""
+    folders = []
+    for color in (0, 255):
+        model = OneColor(color)
+        folders.append(tmp_path / "models" / str(color))
+        tf.saved_model.save(model, str(folders[-1]), {"serving_default": model.draw})
+        (folders[-1] / METADATA).parent.mkdir(exist_ok=True)
+        metadata = {"nb_step": 1, "limits": LimitOptions().model_dump()}
+        (folders[-1] / METADATA).write_text(json.dumps(metadata))
+    return folders
+
+
+@pytest.fixture
+def two_samplers(sampler, other):
+    return sampler, other
+
+
+@pytest.mark.parametrize(
+    ("models", "swaps"),
+    [("two_samplers", 3), pytest.param("one_color", 50, marks=pytest.mark.slow)],
+)
+def test_no_request_fails_while_versions_are_swapped(tmp_path, request, models, swaps):
+    models, serving = request.getfixturevalue(models), tmp_path / "serving"
+    pushed = [push(models[0], serving)]
     done, failures, answers = threading.Event(), [], []
 
     def load():
@@ -179,14 +217,15 @@ def test_no_request_fails_while_versions_are_swapped(tmp_path, sampler, other, s
                 answers.append(json.dumps(answer))
             else:
                 failures.append((status, answer))
+            time.sleep(0.01)  # of which the versions to load have the use
 
-    with RunningServer(tmp_path) as server:
+    with RunningServer(serving) as server:
         server.wait_for(pushed[0])
         clients = [threading.Thread(target=load) for _ in range(4)]
         for client in clients:
             client.start()
         for swap in range(swaps):
-            pushed.append(push((other, sampler)[swap % 2], tmp_path))
+            pushed.append(push(models[(swap + 1) % 2], serving))
             server.wait_for(pushed[-1])
         done.set()
         for client in clients:
