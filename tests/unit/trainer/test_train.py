@@ -11,114 +11,160 @@ import tensorflow as tf
 from trainer.fit.checkpoint_files import list_steps
 
 TRAIN = """
+import functools
 import json
+import os
 import sys
 import numpy as np
 import tensorflow as tf
-devices, precision, steps, folder = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
-network, options = sys.argv[5], json.loads(sys.argv[6])
+trainings = json.loads(sys.argv[1])
 cpu = tf.config.list_physical_devices("CPU")[0]
-configuration = [tf.config.LogicalDeviceConfiguration()] * devices
+most = max(each["devices"] for each in trainings)
+configuration = [tf.config.LogicalDeviceConfiguration()] * most
 tf.config.set_logical_device_configuration(cpu, configuration)
 import trainer.train
 from tests import small_network
 from trainer.dataset import TrainingData
+from trainer.networks.unet import build_unet
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-if network == "small":
-    trainer.train.build_unet = small_network.build_unet
-
-records = [str(number) for number in range(32)]
-with tf.io.TFRecordWriter(f"{folder}/records.gz", "GZIP") as writer:
-    for record in records:
-        writer.write(record)
 
 def preprocess(serialized):
     numbers = tf.strings.to_number(serialized) / 16 - 1
     return {"image": tf.broadcast_to(numbers[:, None, None, None], [tf.shape(numbers)[0], 4, 4, 1])}
 
-names = [f"CPU:{i}" for i in range(devices)]
-strategy = tf.distribute.MirroredStrategy(names) if devices > 1 else tf.distribute.get_strategy()
-trained = trainer.train.train(
-    TrainingData([f"{folder}/records.gz"], preprocess, (4, 4, 1)),
-    strategy,
-    model_options=ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4),
-    train_options=TrainOptions(
-        steps=steps, warmup_steps=1, batch_size=8, precision=precision, seed=3, decay="constant",
-        checkpoint={"every_seconds": 1}, **options,
-    ),
-    sample_options=SampleOptions(nb_step=2),
-    checkpoints_folder=f"{folder}/state",
-    log_folder=f"{folder}/logs",
-    latest_samples=f"{folder}/latest.png",
-)
-print(trained.metrics["resumed_from_step"])
-weights = trained.model.network.get_weights() + trained.model.ema_network.get_weights()
-np.savez(f"{folder}/weights{steps}-{devices}.npz", *weights)
+@functools.cache  # a second one for the same devices would number its reductions from the start
+def choose_strategy(devices):
+    names = [f"CPU:{i}" for i in range(devices)]
+    return tf.distribute.MirroredStrategy(names) if devices > 1 else tf.distribute.get_strategy()
+
+def train(folder, steps, devices, precision, network, options):
+    os.makedirs(folder, exist_ok=True)
+    with tf.io.TFRecordWriter(f"{folder}/records.gz", "GZIP") as writer:
+        for number in range(32):
+            writer.write(str(number))
+    strategy = choose_strategy(devices)
+    trainer.train.build_unet = small_network.build_unet if network == "small" else build_unet
+    trained = trainer.train.train(
+        TrainingData([f"{folder}/records.gz"], preprocess, (4, 4, 1)),
+        strategy,
+        model_options=ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4),
+        train_options=TrainOptions(
+            steps=steps, warmup_steps=1, batch_size=8, precision=precision, seed=3,
+            decay="constant", checkpoint={"every_seconds": 1}, **options,
+        ),
+        sample_options=SampleOptions(nb_step=2),
+        checkpoints_folder=f"{folder}/state",
+        log_folder=f"{folder}/logs",
+        latest_samples=f"{folder}/latest.png",
+    )
+    weights = trained.model.network.get_weights() + trained.model.ema_network.get_weights()
+    np.savez(f"{folder}/weights.npz", *weights)
+    return trained.metrics["resumed_from_step"]
+
+results = []
+for each in trainings:
+    try:
+        results.append(train(**each))
+    except Exception as error:
+        results.append(f"{type(error).__name__}: {error}")
+print(json.dumps(results))
 """
 
 
-def start(*arguments, network="small", **options):
-    command = [sys.executable, "-c", TRAIN, *map(str, arguments), network, json.dumps(options)]
+def training(folder, steps, devices=1, precision="float32", network="small", **options):
+    """Arguments of a training; the small network is that of tests/small_network.py."""
+    return {
+        "folder": str(folder),
+        "steps": steps,
+        "devices": devices,
+        "precision": precision,
+        "network": network,
+        "options": options,
+    }
+
+
+def start(*trainings):
+    """Starts a process with these trainings, one after another."""
+    command = [sys.executable, "-c", TRAIN, json.dumps(trainings)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def train(*arguments, network="small"):
-    process = start(*arguments, network=network)
-    out, err = process.communicate(timeout=200)
+def train(*trainings):
+    """Trains in one process; returns what it printed, and from which step each went on.
+
+    In the place of the step, a training that failed has its error.
+    """
+    process = start(*trainings)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err[-2000:]
-    return out
+    return out, json.loads(out.splitlines()[-1])
 
 
-def weights(folder, name):
-    with np.load(folder / f"weights{name}.npz", allow_pickle=False) as arrays:
+def weights(folder):
+    with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
         return [arrays[key] for key in arrays.files]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of several trainings, what they printed and how each went, by name."""
+    folder = tmp_path_factory.mktemp("trainings")
+    trainings = {
+        "one": training(folder / "one", 6, network="U-Net"),
+        "two": training(folder / "two", 6, devices=2, network="U-Net"),
+        "straight": training(folder / "straight", 6, devices=2),
+        "stopped": training(folder / "stopped", 3, devices=2),
+        "resumed": training(folder / "stopped", 6, devices=2),
+        "bfloat16": training(folder / "bfloat16", 4, precision="bfloat16", network="U-Net"),
+        "float16": training(folder / "float16", 4, 2, precision="float16", network="U-Net"),
+        "undivided": training(folder / "undivided", 2, devices=3),
+        "accumulated": training(folder / "accumulated", 2, devices=2, accumulate=2),
+    }
+    printed, results = train(*trainings.values())
+    return folder, printed, dict(zip(trainings, results, strict=True))
+
+
 @pytest.mark.slow
-def test_two_replicas_reach_the_weights_of_one_even_when_resumed(tmp_path):
-    network = "U-Net"
-    for name in ("one", "straight", "stopped"):
-        (tmp_path / name).mkdir()
-    train(1, "float32", 6, tmp_path / "one", network=network)
-    train(2, "float32", 6, tmp_path / "straight", network=network)
-    train(2, "float32", 3, tmp_path / "stopped", network=network)
-    out = train(2, "float32", 6, tmp_path / "stopped", network=network)
-    assert out.startswith("  resuming from step 3\n")
-    assert out.endswith("\n3\n")
-    straight, stopped = (weights(tmp_path / name, "6-2") for name in ("straight", "stopped"))
+def test_two_replicas_reach_the_weights_of_one(trained):
+    folder, _, results = trained
+    assert results["one"] == results["two"] == 0
     # Steps are 1e-3; where a gradient is mere rounding error, Adam takes about 1e-5.
-    for one, other in zip(weights(tmp_path / "one", "6-1"), straight, strict=True):
+    for one, other in zip(weights(folder / "one"), weights(folder / "two"), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_resumed_replicas_reach_the_weights_of_those_that_never_stopped(trained):
+    folder, printed, results = trained
+    assert (results["straight"], results["stopped"], results["resumed"]) == (0, 0, 3)
+    assert printed.count("  resuming from step 3\n") == 1
+    straight, stopped = (weights(folder / name) for name in ("straight", "stopped"))
     for one, other in zip(straight, stopped, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("precision", "devices", "network"),
-    [("bfloat16", 1, "U-Net"), ("float16", 2, "small"), ("float16", 2, "U-Net")],
-)
-def test_low_precision_trains_to_finite_weights(tmp_path, precision, devices, network):
-    train(devices, precision, 4, tmp_path, network=network)
-    assert all(np.isfinite(array).all() for array in weights(tmp_path, f"4-{devices}"))
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])  # the second on two replicas
+def test_the_unet_trains_to_finite_weights_in_low_precision(trained, precision):
+    folder, _, results = trained
+    assert results[precision] == 0
+    assert all(np.isfinite(array).all() for array in weights(folder / precision))
 
 
 @pytest.mark.slow
-def test_a_batch_that_the_replicas_do_not_divide_is_rejected(tmp_path):
-    process = start(3, "float32", 2, tmp_path)
-    _, err = process.communicate(timeout=200)
-    assert "train.batch_size=8 is not divisible by the 3 replicas" in err
+def test_a_batch_that_the_replicas_do_not_divide_is_rejected(trained):
+    expected = "ValueError: train.batch_size=8 is not divisible by the 3 replicas"
+    assert trained[2]["undivided"].startswith(expected)
 
 
 @pytest.mark.slow
-def test_accumulating_gradients_on_several_replicas_is_rejected(tmp_path):
-    process = start(2, "float32", 2, tmp_path, accumulate=2)
-    _, err = process.communicate(timeout=200)
-    assert "train.accumulate=2 needs a single replica, but there are 2" in err
+def test_accumulating_gradients_on_several_replicas_is_rejected(trained):
+    expected = "ValueError: train.accumulate=2 needs a single replica, but there are 2"
+    assert trained[2]["accumulated"].startswith(expected)
 
 
 def test_sigterm_saves_a_finite_state_of_low_precision_and_terminates_the_process(tmp_path):
-    process = start(1, "bfloat16", 100_000, tmp_path)
+    process = start(training(tmp_path, 100_000, precision="bfloat16"))
     state = str(tmp_path / "state")
     deadline = time.monotonic() + 300
     while not list_steps(state) and time.monotonic() < deadline:
