@@ -12,7 +12,8 @@ from components.image_example_gen.pairs.matching import NO_IMAGE, NO_SOURCE
 from pipeline.cli import main
 from pipeline.registry import serving
 from pipeline.translation.held_out import draw_rows
-from tests.pipeline.conftest import NODES, Runs, states
+from tests.pipeline.conftest import NODES, TINY, Runs, states
+from tests.pipeline.stand_ins import quick_evaluation, quick_network
 from trainer.common import exit_codes
 
 pytestmark = pytest.mark.slow
@@ -106,10 +107,12 @@ def test_the_model_is_judged_on_other_pairs(runs, tmp_path):
 
 
 def test_an_estimate_looks_at_pairs(runs, tmp_path):
-    result = iadb(
-        *("run", "--estimate", "--preset", "digits", "--data", runs.data),
-        *("--workspace", tmp_path / "new", "--set", f"data.source={runs.sources}"),
-    )
+    with quick_network():
+        result = iadb(
+            *("run", "--estimate", "--preset", "digits", "--data", runs.data),
+            *("--workspace", tmp_path / "new"),
+            *(word for setting in (*TINY, *runs.settings) for word in ("--set", setting)),
+        )
     assert result.exit_code == 0, result.output
     assert "Trainer" in result.output
 
@@ -121,6 +124,7 @@ def test_a_changed_source_is_read_and_the_next_model_starts_from_the_last(runs, 
     target = (sources / runs.files[1].relative_to(runs.data)).with_suffix(".bmp")
     Image.new("L", (4, 4), 255).save(target)
     settings = [*runs.settings, f"data.source={sources}", "train.warm_start=true"]
-    last = other.run(*settings)
+    with quick_evaluation(runs.first.evaluation):
+        last = other.run(*settings)
     assert states(last)["ImageExampleGen"] == "done"  # not cached
     assert serving.read_metadata(last.model)["warm_started_from"] == str(runs.first.model)

@@ -11,7 +11,8 @@ from PIL import Image
 from pipeline.cli import main
 from pipeline.registry import serving
 from pipeline.translation.held_out import draw_rows
-from tests.pipeline.conftest import NODES, Runs, states
+from tests.pipeline.conftest import NODES, TINY, Runs, states
+from tests.pipeline.stand_ins import quick_evaluation, quick_network
 from trainer.common import exit_codes
 
 pytestmark = pytest.mark.slow
@@ -124,11 +125,12 @@ def test_the_model_is_judged_on_other_folders(runs, tmp_path):
 
 
 def test_an_estimate_looks_at_both_folders(runs, tmp_path):
-    result = iadb(
-        *("run", "--estimate", "--preset", "digits", "--data", runs.data),
-        *("--workspace", tmp_path / "new"),
-        *(word for setting in runs.settings for word in ("--set", setting)),
-    )
+    with quick_network():
+        result = iadb(
+            *("run", "--estimate", "--preset", "digits", "--data", runs.data),
+            *("--workspace", tmp_path / "new"),
+            *(word for setting in (*TINY, *runs.settings) for word in ("--set", setting)),
+        )
     assert result.exit_code == 0, result.output
     assert "Trainer" in result.output
 
@@ -138,7 +140,8 @@ def test_a_new_source_is_read_and_the_next_model_starts_from_the_last(runs, tmp_
     assert states(same)["ImageExampleGen"] == "cached"
     other = runs.copy(tmp_path / "copy")
     Image.new("L", (4, 4), 255).save(runs.sources / "white.png")
-    last = other.run(*runs.settings, "train.warm_start=true")
+    with quick_evaluation(runs.first.evaluation):
+        last = other.run(*runs.settings, "train.warm_start=true")
     assert states(last)["ImageExampleGen"] == "done"
     assert serving.read_metadata(last.model)["warm_started_from"] == str(runs.first.model)
 
