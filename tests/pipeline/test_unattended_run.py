@@ -6,23 +6,17 @@ import sys
 import pytest
 
 from pipeline.registry.journal import Journal
-from pipeline.registry.lineage import connect, runs
-from pipeline.registry.models import load_models
-from pipeline.registry.names import Outcome
 from pipeline.workspace import Workspace
 from tests.pipeline.conftest import TINY
 from trainer.common import exit_codes
 
-# Whole runs in child processes; tests/unit/pipeline/unattended are quick.
+# Whole runs in child processes. More of them: test_month.py; quick: tests/unit/pipeline/unattended.
 pytestmark = pytest.mark.slow
 
 SETTINGS = (
     *TINY,
     "data.pattern=span-{SPAN}",
-    "data.window=2",
     "data.eval_percent=40",  # frechet_distance needs more held-out images than pixels
-    "train.warm_start=true",
-    "schedule.challenger_every=2",
     "schedule.retry_wait_seconds=0",
     "schedule.min_free_gb=0",
 )
@@ -60,7 +54,7 @@ def place(tmp_path_factory, digits_folder):
     place.arrive(1)
     place.checks = [place.check(), place.check()]
     place.arrive(2, good=False)
-    place.checks.append(place.check("data.window=1"))
+    place.checks.append(place.check())
     return place
 
 
@@ -76,19 +70,3 @@ def test_a_bad_span_is_held(place):
     code, output = place.checks[2]
     assert code == exit_codes.HELD, output
     assert "599 of 599 files rejected" in place.journal.held_spans()[2].reason
-
-
-def test_a_challenger_is_trained_in_its_turn(place):
-    place.arrive(3)
-    code, output = place.check()
-    attempt = place.journal.attempts()[-1]
-    assert attempt.outcome in (Outcome.BLESSED, Outcome.NOT_BLESSED), output
-    assert attempt.exit_code == code
-    assert (attempt.tries, attempt.from_scratch) == (2, True)
-    assert attempt.message.startswith("599 new images in span 3; held (see `iadb spans`): 2; ")
-    assert "; from scratch: " in attempt.message
-    store = connect(place.workspace.metadata)
-    assert list(attempt.runs) == [run.id for run in runs(store, last=2)]
-    warm, challenger = load_models(store, place.workspace.serving)[-2:]
-    assert warm.parent is not None and challenger.parent is None
-    assert {warm.span, challenger.span} == {3}
