@@ -23,8 +23,8 @@ test: .venv
 	$(PYTEST) -m "not slow" --ignore tests/pipeline
 	$(PYTEST) -m "not slow" tests/pipeline
 
-# The remaining tests: every kill, Beam's portable protocol, days of the month, and one process per
-# Kubeflow task.
+# The remaining tests: every kill, Beam's portable protocol, days of the month, and Kubeflow tasks
+# in processes of their own.
 test-slow: .venv
 	$(PYTEST) -m slow
 

@@ -17,6 +17,7 @@ from pipeline.registry import lineage
 from pipeline.registry.serving import latest_model, read_metadata
 from tests.kubeflow_cluster import InProcessCluster, ProcessCluster, TaskPackage
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, states
+from tests.pipeline.stand_ins import quick_evaluation
 from tests.postgres import Postgres
 from trainer.common import exit_codes
 
@@ -112,7 +113,7 @@ class Place:
 def place(tmp_path_factory, digits_folder):
     """Three runs: on an empty database, on the same data, and on a new span.
 
-    The third has a process per task, and faults.
+    The third has faults, and some of its tasks have processes of their own.
     """
     folder = tmp_path_factory.mktemp("kubeflow")
     with Postgres.running() as postgres:
@@ -120,22 +121,32 @@ def place(tmp_path_factory, digits_folder):
         place.run("first")
         place.run("second")
         place.add_span()
-        place.use(ProcessCluster)
         before = {}
-        for name in ("ImageExampleGen", "SchemaImporter", "StatisticsGen"):
-            before[name] = place.cluster.run_task(place.package, name, "third", steps=STEPS)
+
+        def run_tasks(kind, *names):
+            place.use(kind)
+            for name in names:
+                before[name] = place.cluster.run_task(place.package, name, "third", steps=STEPS)
+
+        run_tasks(InProcessCluster, "ImageExampleGen", "SchemaImporter", "StatisticsGen")
+        place.use(ProcessCluster)
         # The database is down when a task starts.
         postgres.stop()
         process = place.task("Transform", "third", steps=STEPS)
         place.waited = next(line for line in process.stdout if "waiting" in line)
         postgres.start()
         before["Transform"] = place.cluster.end_task("Transform", "third", process)
-        for name in ("ExampleValidator", "DataGate", "DriftReference", "DriftGate", "BaseModel"):
-            before[name] = place.cluster.run_task(place.package, name, "third", steps=STEPS)
+        run_tasks(InProcessCluster, "ExampleValidator", "DataGate", "DriftReference", "DriftGate")
+        run_tasks(InProcessCluster, "RealFeatures", "BaseModel")
+        place.use(ProcessCluster)
         place.killed = place.training_stopped_by(signal.SIGKILL, "third", beyond=0)
         place.terminated = place.training_stopped_by(
             signal.SIGTERM, "third", beyond=place.killed[0]
         )
+        run_tasks(ProcessCluster, "Trainer")
+        run_tasks(InProcessCluster, "Baseline")
+        run_tasks(ProcessCluster, "SampleEvaluator")
+        place.use(InProcessCluster)
         place.run("third", before, steps=STEPS)
         yield place
 
@@ -219,6 +230,7 @@ def test_no_credential_is_in_the_package_or_in_what_tasks_write(place):
 def test_a_full_volume_is_reported_in_one_line(place):
     mount = f'mount -t tmpfs -o size=16k tmpfs {place.folder / "artifacts"} && exec "$@"'
     prefix = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+    place.use(ProcessCluster)
     cluster = place.cluster
     process = cluster.start_task(place.package, "ImageExampleGen", "full", prefix, span="1")
     done = cluster.end_task("ImageExampleGen", "full", process)
@@ -226,14 +238,15 @@ def test_a_full_volume_is_reported_in_one_line(place):
     assert done.text.strip().splitlines()[-1].startswith("ImageExampleGen: the disk is full: ")
 
 
-def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(place):
-    place.use(InProcessCluster)
+def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(place, trained):
     runs = place.runs()
     first, third = (runs[name].artifacts["Trainer", "model"].id for name in ("first", "third"))
     assert live_models(place) == {first: False, third: True}
     place.iadb("rollback", "--reason", "six fingers")
+    place.use(InProcessCluster)
     assert live_models(place) == {first: True, third: False}
-    place.run("fourth", steps=13)
+    with quick_evaluation(trained.first.evaluation):
+        place.run("fourth", steps=13)
     fourth = place.runs()["fourth"]
     assert read_metadata(fourth.model)["warm_started_from"] == str(runs["first"].model)
     blessing = fourth.artifacts["SampleEvaluator", "blessing"]
@@ -242,7 +255,8 @@ def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(plac
     assert live_models(place) == {first: False, third: False, number: True}
     removed = place.iadb("clean", "--set", "retention.runs=1")
     assert removed.startswith("removed\n")
-    place.run("fifth", steps=13)
+    with quick_evaluation(trained.first.evaluation):
+        place.run("fifth", steps=13)
     again = states(place.runs()["fifth"])
     assert again["Trainer"] == "cached"
 

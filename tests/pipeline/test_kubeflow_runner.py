@@ -32,9 +32,9 @@ class Place:
     """A cluster with the small pipeline's package and data."""
 
     def __init__(self, folder, kind, postgres):
-        self.folder = folder
-        self.cluster = kind(folder, {"census": postgres.secret})
+        self.folder, self.postgres = folder, postgres
         self.runs = []
+        self.use(kind)
         options = KubeflowOptions(
             image="image",
             metadata_secret="census",
@@ -43,6 +43,9 @@ class Place:
         pipeline = census.create(folder / "artifacts", folder / "data")
         write_package(pipeline, options, folder / "census.yaml", {"Count": Shown("total", "")})
         self.package = TaskPackage(folder / "census.yaml")
+
+    def use(self, kind):
+        self.cluster = kind(self.folder, {"census": self.postgres.secret})
 
     def add_span(self, number):
         span = self.folder / "data" / f"span-{number}"
@@ -54,12 +57,16 @@ class Place:
     scope="module", params=[InProcessCluster, pytest.param(ProcessCluster, marks=pytest.mark.slow)]
 )
 def place(request, tmp_path_factory):
-    """A cluster, a package and the results of two runs; a span was added after the first."""
+    """A cluster, a package and the results of two runs; a span was added after the first.
+
+    The first alone may have a process per task.
+    """
     with Postgres.running() as postgres:
         place = Place(tmp_path_factory.mktemp("census"), request.param, postgres)
         place.add_span(1)
         place.runs.append(place.cluster.run(place.package, "first", weight=2))
         place.add_span(2)
+        place.use(InProcessCluster)
         place.runs.append(place.cluster.run(place.package, "second", weight=census.LARGE))
         # As if Kubeflow lost a pod after its end.
         place.again = place.cluster.run_task(place.package, "Before", "second", weight=1)
