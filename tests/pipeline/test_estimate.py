@@ -11,8 +11,10 @@ from pipeline.config import load
 from pipeline.estimate.survey import check_space
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.pipeline.conftest import TINY
+from tests.pipeline.stand_ins import quick_network
 
 TIMED = ("starting", "ImageExampleGen", "RealFeatures", "Trainer", "SampleEvaluator")
+STUDENTS = ("PairGen", "Student", "StudentEvaluator")
 
 
 def estimate(workspace, data, *overrides):
@@ -20,7 +22,8 @@ def estimate(workspace, data, *overrides):
     arguments = ["run", "--estimate", "--preset", "digits", "--data", data]
     arguments += ["--workspace", workspace]
     arguments += [f"--set={each}" for each in (*TINY, *overrides)]
-    result = CliRunner().invoke(main, list(map(str, arguments)))
+    with quick_network():
+        result = CliRunner().invoke(main, list(map(str, arguments)))
     assert result.exit_code == 0, result.output
     return [line.split() for line in result.output.splitlines()]
 
@@ -32,21 +35,14 @@ def sources(lines):
 
 
 def test_an_estimate_times_what_no_earlier_run_tells_and_writes_nothing(tmp_path, digits_folder):
-    lines = estimate(tmp_path / "workspace", digits_folder)
+    lines = estimate(tmp_path / "workspace", digits_folder, "distill.enabled=true")
     found = sources(lines)
-    assert {node for node, source in found.items() if source == "timed"} == {*TIMED}
+    assert {node for node, source in found.items() if source == "timed"} == {*TIMED, *STUDENTS}
     assert found["StatisticsGen"] == found["others"] == "typical"
     assert ["1,797", "images,"] in (line[1:3] for line in lines)
     assert lines[-1][0] == "disk"
     assert lines[-1][-1] == "free"
     assert not os.listdir(tmp_path)
-
-
-@pytest.mark.slow
-def test_the_nodes_of_a_student_are_timed_too(tmp_path, digits_folder):
-    found = sources(estimate(tmp_path / "workspace", digits_folder, "distill.enabled=true"))
-    students = {"PairGen", "Student", "StudentEvaluator"}
-    assert {node for node, source in found.items() if source == "timed"} == {*TIMED} | students
 
 
 def test_a_run_that_was_made_before_is_cached_and_another_training_known_from_it(trained):

@@ -1,7 +1,6 @@
 """Rectangular pictures from a folder to a sampler, a sample and a verdict outside the pipeline."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +8,10 @@ from click.testing import CliRunner
 from PIL import Image, ImageDraw
 
 from pipeline.cli import main
-from pipeline.registry import serving
+from pipeline.registry import lineage, serving
 from pipeline.workspace import Workspace
 from tests.pipeline.conftest import TINY
+from tests.pipeline.stand_ins import quick_evaluation, quick_network
 from trainer.common import exit_codes
 
 HEIGHT, WIDTH = 16, 24
@@ -50,8 +50,14 @@ def write_shapes(folder, count=300, size=(48, 32)):
         image.save(folder / f"{i:03}.jpg", exif=exif, quality=95)
 
 
+@pytest.fixture
+def network():
+    with quick_network():
+        yield
+
+
 @pytest.mark.slow
-def test_rectangles_go_from_a_folder_to_a_verdict(tmp_path):
+def test_rectangles_go_from_a_folder_to_a_verdict(tmp_path, network):
     pictures, workspace = tmp_path / "pictures", tmp_path / "workspace"
     write_shapes(pictures)
     command = ("run", "--preset", "digits", "--data", pictures, "--workspace", workspace, *SETTINGS)
@@ -70,20 +76,24 @@ def test_rectangles_go_from_a_folder_to_a_verdict(tmp_path):
     expected = (2 * (2 * WIDTH + gap) + gap, 2 * (2 * HEIGHT + gap) + gap)
     assert Image.open(tmp_path / "4.png").size == expected
 
-    # The same model, and a folder of pictures of another size, against the same pictures.
+    # A folder of pictures of another size and the same model, against the same pictures.
     write_shapes(tmp_path / "others", 100, size=(30, 40))
-    for candidate in (model, tmp_path / "others"):
-        out = tmp_path / f"judged {Path(candidate).name}"
-        judged = iadb(
-            "evaluate", candidate, "--real", pictures, "--preset", "digits", *SETTINGS, "-o", out
-        )
-        assert judged.exit_code in (0, exit_codes.NOT_BLESSED), judged.output
-        assert json.loads((out / "metrics.json").read_text())["shape"] == [HEIGHT, WIDTH, 1]
+    out = tmp_path / "judged"
+    judged = iadb(
+        *("evaluate", tmp_path / "others", "--baseline", model, "--real", pictures),
+        *("--preset", "digits", *SETTINGS, "-o", out),
+    )
+    assert judged.exit_code in (0, exit_codes.NOT_BLESSED), judged.output
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["shape"] == [HEIGHT, WIDTH, 1]
+    assert metrics["baseline"]["status"] == "compared"
 
     again = iadb(*command)
     assert "Trainer            cached" in again.output
     # The live model has another shape: it is no baseline, and no start of a training.
-    square = iadb(*command, "--set=data.resolution=16", "--set=train.warm_start=true")
+    [run] = lineage.runs(lineage.connect(Workspace(workspace).metadata), last=1)
+    with quick_evaluation(run.evaluation):
+        square = iadb(*command, "--set=data.resolution=16", "--set=train.warm_start=true")
     assert square.exit_code == 0, square.output
     assert (
         "cold start: the latest blessed model has data.resolution=[16, 24]; this configuration has "

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipeline.cli import main
 from tests.pipeline.conftest import TINY
+from tests.pipeline.stand_ins import quick_network
 from trainer.common import exit_codes
 
 NETWORK = [f"--set={setting}" for setting in TINY if not setting.startswith("evaluate.")]
@@ -28,8 +29,14 @@ def write_pictures(folder):
         Image.fromarray(pixels).save(folder / f"{i:03}.png")
 
 
+@pytest.fixture
+def network():
+    with quick_network():
+        yield
+
+
 @pytest.mark.slow
-def test_a_hundred_pictures_run_to_a_verdict_without_a_configuration(tmp_path):
+def test_a_hundred_pictures_run_to_a_verdict_without_a_configuration(tmp_path, network):
     write_pictures(tmp_path / "pictures")
     command = ("run", "--data", tmp_path / "pictures", "--workspace", tmp_path / "my models")
     first = iadb(*command, *NETWORK)
