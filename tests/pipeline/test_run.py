@@ -130,7 +130,7 @@ def test_a_change_of_the_trainers_code_runs_it_again(runs, quick, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_model_that_misses_its_threshold_is_reported_and_not_pushed(runs):
+def test_a_model_that_misses_its_threshold_is_reported_and_not_pushed(runs, quick):
     before = sorted(runs.workspace.serving.iterdir())
     run = runs.run("evaluate.thresholds.kid.maximum=0.0001")
     assert run.blessed is False
@@ -193,21 +193,11 @@ def test_runs_are_listed_oldest_first(trained, runs):
 
 
 @pytest.mark.slow
-def test_the_beam_runner_runs_every_node_on_the_same_examples(trained, tmp_path):
-    other = Runs(tmp_path / "workspace", trained.data)
-    with quick_training(tmp_path), quick_evaluation(trained.first.evaluation):
-        run = other.run(runner="beam")
-    assert states(run) == dict.fromkeys(NODES, "done")
-    assert serving.find_live(other.workspace.serving, run.model)
-    local, beam = (sorted(_examples(each).glob("Split-*/*.gz")) for each in (trained.first, run))
-    assert [path.read_bytes() for path in local] == [path.read_bytes() for path in beam]
-
-
-@pytest.mark.slow
 def test_beam_runner_and_local_runner_come_to_the_same_result(trained, tmp_path, digits_folder):
-    other = Runs(tmp_path, digits_folder)
+    other = Runs(tmp_path, digits_folder, unet=True)
     run = other.run(runner="beam")
     assert states(run) == dict.fromkeys(NODES, "done")
+    assert serving.find_live(other.workspace.serving, run.model)
     for name, values in trained.first.metrics["metrics"].items():
         assert run.metrics["metrics"][name]["candidate"] == pytest.approx(values["candidate"])
     local, beam = (sorted(_examples(each).glob("Split-*/*.gz")) for each in (trained.first, run))
