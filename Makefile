@@ -57,8 +57,8 @@ docs: .venv .venv/docs
 
 # Runs all benchmarks, in about seven hours, of which time_to_quality takes more than four;
 # `make bench NAMES="main_job training_step"` runs some of them, and benchmarks/settings.py names what
-# shortens a run, or gives it other sizes. Comparisons with PyTorch need the environment of `make parity`.
-bench: .venv .venv-parity/complete
+# shortens a run, or gives it other sizes. PyTorch and MLServer have environments of their own.
+bench: .venv .venv-parity/complete .venv-mlserver/complete
 	$(BIN)/python -m benchmarks $(NAMES)
 
 # Compares the network with diffusers' UNet2DModel, and the metrics with clean-fid, torch-fidelity
@@ -82,6 +82,11 @@ month: .venv
 .venv-parity/complete: tests/parity/requirements.txt
 	$(PYTHON) -m venv --clear .venv-parity
 	.venv-parity/bin/python -m pip install --quiet --disable-pip-version-check -r tests/parity/requirements.txt
+	@touch $@
+
+.venv-mlserver/complete: benchmarks/mlserver/requirements.txt
+	$(PYTHON) -m venv --clear .venv-mlserver
+	.venv-mlserver/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/mlserver/requirements.txt
 	@touch $@
 
 # Builds the image of the nodes on a cluster; TARGET=gpu includes the CUDA libraries. BUILD_OPTIONS
@@ -115,4 +120,4 @@ lock: .venv
 	printf '%s\n' mkdocs mkdocs-click mkdocs-gen-files mkdocs-material 'mkdocstrings[python]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file docs/requirements.lock -
 
 clean:
-	rm -rf .venv .venv-checkov .venv-parity build *.egg-info
+	rm -rf .venv .venv-checkov .venv-mlserver .venv-parity build *.egg-info

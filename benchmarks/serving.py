@@ -1,27 +1,24 @@
-"""What `iadb serve` costs beside direct calls of the model, alternating; and over many requests."""
+"""What `iadb serve` costs beside MLServer and direct calls, alternating; and over many requests."""
 
 import contextlib
-import http.client
-import json
 import os
-import re
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.measure import BenchmarkError, Figure
 from benchmarks.process_tree import resident_mib
-from components.atomic_pusher.versions import MODEL_NOTE, complete_versions, publish
+from benchmarks.servers import Ask, direct_call, iadb_serve, mlserver
+from components.atomic_pusher.versions import complete_versions
 
-PREDICT = "/v1/models/iadb:predict"
 REPEATS = int(os.environ.get("BENCHMARK_REPEATS", "60"))  # single images; a tenth of 64 each
 REQUESTS = int(os.environ.get("BENCHMARK_REQUESTS", "10000"))
 IMAGES = 64
+CLIENTS = 16
 
 
 def figures() -> Iterator[Figure]:
@@ -29,51 +26,21 @@ def figures() -> Iterator[Figure]:
     versions = complete_versions(Path("workspace/serving"))
     if not versions:
         raise BenchmarkError("no model in workspace/serving: `make run` trains one")
-    with tempfile.TemporaryDirectory() as folder, _server(versions[-1], Path(folder)) as server:
-        process, started, ask = server
-        ask([0])
-        yield Figure("start to first image", time.monotonic() - started, "s")
-        yield from _against_direct_calls(versions[-1], ask)
-        yield from _memory(process.pid, ask)
+    model = versions[-1]
+    with contextlib.ExitStack() as stack:
+        servers = {}
+        asks = {}
+        for name, start in {"iadb serve": iadb_serve, "MLServer": mlserver}.items():
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            started = time.monotonic()
+            servers[name], asks[name] = stack.enter_context(start(model, folder))
+            asks[name]([0])
+            yield Figure(f"start to first image, {name}", time.monotonic() - started, "s")
+        yield from _alternating(asks | {"direct call": direct_call(model)})
+        yield from _memory(servers["iadb serve"].pid, asks["iadb serve"])
 
 
-@contextlib.contextmanager
-def _server(
-    model: Path, folder: Path
-) -> Iterator[tuple[subprocess.Popen, float, Callable[[list[int]], None]]]:
-    """A server, when it was started, and a function that asks it for the images of seeds."""
-    publish(model, folder / "serving", {MODEL_NOTE: 1})
-    command = [sys.executable, "-m", "pipeline.cli", "serve", "--port", "0"]
-    started = time.monotonic()
-    with subprocess.Popen(
-        [*command, "--workspace", str(folder)], stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            port = re.search(r":(\d+) ", process.stdout.readline())[1]
-            process.stdout.readline()  # the version is live
-            connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=600)
-
-            def ask(seeds: list[int]) -> None:
-                connection.request("POST", PREDICT, json.dumps({"instances": seeds}))
-                answer = connection.getresponse()
-                content = json.loads(answer.read())
-                if answer.status != 200 or len(content["predictions"]) != len(seeds):
-                    raise BenchmarkError(f"the server answered {answer.status}: {content}")
-
-            yield process, started, ask
-        finally:
-            process.terminate()
-
-
-def _against_direct_calls(model: Path, ask: Callable[[list[int]], None]) -> Iterator[Figure]:
-    import tensorflow as tf
-
-    signature = tf.saved_model.load(str(model)).signatures["serving_default"]
-
-    def call(seeds: list[int]) -> None:
-        signature(seed=tf.constant(seeds, tf.int64))["image_bytes"].numpy()
-
-    ways = {"served": ask, "direct call": call}
+def _alternating(ways: dict[str, Ask]) -> Iterator[Figure]:
     single = _alternate(ways, 1, REPEATS)
     for name, seconds in single.items():
         yield Figure(f"one image, {name}, p50", 1000 * float(np.median(seconds)), "ms")
@@ -82,13 +49,26 @@ def _against_direct_calls(model: Path, ask: Callable[[list[int]], None]) -> Iter
     rates = {name: IMAGES / float(np.median(seconds)) for name, seconds in many.items()}
     for name, rate in rates.items():
         yield Figure(f"{IMAGES} images, {name}", rate, "images/s")
-    share = rates["served"] / rates["direct call"]
+    share = rates["iadb serve"] / rates["direct call"]
     yield Figure("served, as a share of direct calls", share, "", ">= 0.9", share >= 0.9)
+    del ways["direct call"]
+    crowds = {name: _crowd(way) for name, way in ways.items()}
+    for name, seconds in _alternate(crowds, CLIENTS, max(REPEATS // 10, 3)).items():
+        rate = CLIENTS / float(np.median(seconds))
+        yield Figure(f"{CLIENTS} clients with an image each, {name}", rate, "images/s")
 
 
-def _alternate(
-    ways: dict[str, Callable[[list[int]], None]], images: int, repeats: int
-) -> dict[str, list[float]]:
+def _crowd(ask: Ask) -> Ask:
+    """Asks for each seed in a request of its own, all at once."""
+
+    def ask_at_once(seeds: list[int]) -> None:
+        with ThreadPoolExecutor(len(seeds)) as clients:
+            list(clients.map(lambda seed: ask([seed]), seeds))
+
+    return ask_at_once
+
+
+def _alternate(ways: dict[str, Ask], images: int, repeats: int) -> dict[str, list[float]]:
     """Seconds of each call, after one that is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for repeat in range(repeats + 1):
@@ -100,7 +80,7 @@ def _alternate(
     return seconds
 
 
-def _memory(pid: int, ask: Callable[[list[int]], None]) -> Iterator[Figure]:
+def _memory(pid: int, ask: Ask) -> Iterator[Figure]:
     warm = REQUESTS // 10
     for seed in range(warm):
         ask([seed])
