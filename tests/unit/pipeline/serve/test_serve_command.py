@@ -60,15 +60,17 @@ def test_a_request_in_progress_is_answered_before_the_end(workspace):
         port = port_of(process)
         assert process.stdout.readline().startswith("version 7 is live, loaded in ")
         body = {"signature_name": "generate", "inputs": {"seed": [0] * 16, "nb_step": 1000}}
-        answers = []
+        answers, sent = [], threading.Event()
 
         def ask():
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
             connection.request("POST", "/v1/models/iadb:predict", json.dumps(body))
+            sent.set()
             answers.append(connection.getresponse().status)
 
         client = threading.Thread(target=ask)
         client.start()
+        assert sent.wait(PATIENCE)
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=PATIENCE)
