@@ -54,13 +54,6 @@ def quick_training(folder):
     """Replaces the training: every model has the same weights, and an identity of its own."""
     sampler = Path(folder) / "sampler"
     save_sampler(sampler)
-    with copied_training(sampler):
-        yield
-
-
-@contextlib.contextmanager
-def copied_training(sampler):
-    """Replaces the training: every model has the weights of this one, and another identity."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_fn, "run_fn", functools.partial(_copy_sampler, sampler))
         yield

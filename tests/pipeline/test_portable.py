@@ -15,7 +15,6 @@ import pytest
 import tensorflow_data_validation as tfdv
 
 from tests.pipeline.conftest import Runs, states
-from tests.pipeline.stand_ins import copied_training
 
 
 def free_port():
@@ -79,9 +78,8 @@ def statistics(run, split):
 def test_external_workers_find_the_same_examples_statistics_and_metrics(
     trained, tmp_path, digits_folder, beam_options
 ):
-    runs = Runs(tmp_path / "workspace", digits_folder)
-    with copied_training(trained.first.model):
-        run = runs.run(f"beam.options={beam_options}")
+    runs = Runs(tmp_path, digits_folder, unet=True)
+    run = runs.run(f"beam.options={beam_options}")
     assert set(states(run).values()) == {"done"}
     for one, other in zip(example_files(trained.first), example_files(run), strict=True):
         assert one.name == other.name
