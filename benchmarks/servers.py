@@ -39,9 +39,11 @@ def iadb_serve(model: Path, folder: Path) -> Iterator[tuple[subprocess.Popen, As
         [*command, "--workspace", str(folder)], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            port = re.search(r":(\d+) ", process.stdout.readline())[1]
-            process.stdout.readline()  # the version is live
-            yield process, _client(int(port))
+            port = re.search(r":(\d+) ", process.stdout.readline())
+            if not port or not process.stdout.readline():  # the version is live
+                raise BenchmarkError(f"iadb serve ended with code {process.wait()}")
+            with _client(int(port[1])) as ask:
+                yield process, ask
         finally:
             process.terminate()
 
@@ -83,7 +85,8 @@ def mlserver(model: Path, folder: Path) -> Iterator[tuple[subprocess.Popen, Ask]
     ):
         try:
             _wait_until_ready(port, process, folder / "log")
-            yield process, _client(port)
+            with _client(port) as ask:
+                yield process, ask
         finally:
             process.terminate()
 
@@ -99,25 +102,26 @@ def _free_ports(count: int) -> list[int]:
 def _wait_until_ready(port: int, process: subprocess.Popen, log: Path) -> None:
     last = time.monotonic() + STARTING
     while time.monotonic() < last and process.poll() is None:
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.RequestException):
             if requests.get(f"http://127.0.0.1:{port}/v2/models/iadb/ready", timeout=10).ok:
                 return
         time.sleep(0.1)
     raise BenchmarkError(f"MLServer is not ready after {STARTING:.0f} s: {log.read_text()[-2000:]}")
 
 
-def _client(port: int) -> Ask:
+@contextlib.contextmanager
+def _client(port: int) -> Iterator[Ask]:
     url = f"http://127.0.0.1:{port}/v2/models/iadb/infer"
-    session = requests.Session()  # replaces a connection that the server has closed as idle
-    session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+    with requests.Session() as session:  # replaces a connection that the server has closed as idle
+        session.mount("http://", HTTPAdapter(pool_maxsize=CONNECTIONS))
 
-    def ask(seeds: list[int]) -> None:
-        seed = {"name": "seed", "shape": [len(seeds)], "datatype": "INT64", "data": seeds}
-        answer = session.post(url, json={"inputs": [seed]}, timeout=600)
-        if not answer.ok or len(answer.json()["outputs"][0]["data"]) != len(seeds):
-            raise BenchmarkError(f"the server answered {answer.status_code}: {answer.text[:500]}")
+        def ask(seeds: list[int]) -> None:
+            seed = {"name": "seed", "shape": [len(seeds)], "datatype": "INT64", "data": seeds}
+            answer = session.post(url, json={"inputs": [seed]}, timeout=600)
+            if not answer.ok or len(answer.json()["outputs"][0]["data"]) != len(seeds):
+                raise BenchmarkError(f"the server answered {answer.status_code}: {answer.text}")
 
-    return ask
+        yield ask
 
 
 def direct_call(model: Path) -> Ask:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import IO, Any
@@ -30,6 +31,10 @@ from pipeline.commands.translate import translate
 from trainer.common import exit_codes
 from trainer.common.text import printable
 
+PROGRAM = "iadb"
+CAPITALIZED = ("Got ", "Invalid ", "Missing ", "No such ", "Option ")  # sentences of click
+LINE_END = re.compile(r"\s*\n\s*")
+
 
 class WrongUsage(click.UsageError):
     """A wrong use of a command, as one line."""
@@ -40,20 +45,28 @@ class WrongUsage(click.UsageError):
 
 
 @contextlib.contextmanager
-def usage_in_one_line() -> Iterator[None]:
-    """Turns what click says of a wrong use in several lines into one."""
+def usage_in_one_line(group: click.Context | None = None) -> Iterator[None]:
+    """Turns what click says of a wrong use in several lines into one.
+
+    Args:
+        group: that runs one of its commands; None while it is made.
+    """
     try:
         yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
     except click.UsageError as error:
-        if type(error).show is not click.UsageError.show:
-            raise  # the help, which `iadb` alone prints
-        place = error.ctx.command_path if error.ctx else "iadb"
+        if error.ctx:
+            place = error.ctx.command_path
+        else:  # of an option without its value, click does not say the command
+            place = f"{PROGRAM} {group.invoked_subcommand}" if group else PROGRAM
         if similar := getattr(error, "possibilities", None):
             text = f"{error.message.rstrip('.')}; did you mean {' or '.join(similar)}?"
         else:
             # A list of choices has a line for each.
-            text = f"{' '.join(error.format_message().split()).rstrip('.')}; see {place} --help"
-        if text[1:2].islower():
+            text = LINE_END.sub(" ", error.format_message()).rstrip(".")
+            text = f"{text}; see {place} --help"
+        if text.startswith(CAPITALIZED):
             text = text[0].lower() + text[1:]
         raise WrongUsage(printable(f"{place}: {text}"), error.ctx) from None
 
@@ -73,7 +86,7 @@ class IadbGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
         try:
-            with usage_in_one_line():
+            with usage_in_one_line(ctx):
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise

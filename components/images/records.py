@@ -1,5 +1,6 @@
 """Stored examples as serialized tf.Examples, and their keys."""
 
+import glob
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -36,7 +37,7 @@ class ReadExamples(beam.PTransform):
 
     def expand(self, root: beam.Pipeline) -> beam.PCollection:
         """From a pipeline to serialized tf.Examples."""
-        patterns = [f"{folder}/*" for folder in self._folders]
+        patterns = [f"{glob.escape(folder)}/*" for folder in self._folders]
         return root | ReadRecords([path for each in patterns for path in find_files(each)])
 
 

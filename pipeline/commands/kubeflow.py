@@ -176,7 +176,7 @@ def schedule(
     from pipeline.unattended.cron import next_times, to_kubeflow
 
     if (cron is None) != delete:
-        raise click.UsageError("Either --cron or --delete is required.")
+        raise click.UsageError("either --cron or --delete is required")
     config = arguments.load() if delete else _load(arguments)
     name = name or config.name
     if delete:

@@ -241,6 +241,8 @@ def _scaled(
         ratio = 1.0
     elif node in (evaluator_names.NODE, evaluator_names.STUDENT_NODE):
         held_out = files * config.data.eval_percent // 100
+        if found.sources:
+            held_out = min(held_out, found.sources * config.data.eval_percent // 100)
         teacher = node == evaluator_names.NODE  # a student is always compared with one model
         compared = min(recorded["samples"], held_out) * (earlier.models if teacher else 1)
         ratio = amounts.compared * (amounts.models if teacher else 1) / max(compared, 1)

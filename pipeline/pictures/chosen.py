@@ -120,7 +120,7 @@ def configure_for_cluster(overrides: Sequence[str]) -> Choice:
     if not choice.values:
         return choice
     gpus = quantity(machine.gpus, "GPU") if machine.gpus else "any CPU"
-    line = f"for {gpus} on the cluster (kubeflow.gpu), not for this machine"
+    line = f"for {gpus} on the cluster, not for this machine"
     return replace(choice, lines=(*choice.lines, line))
 
 

@@ -9,6 +9,7 @@ What can be removed is found in the workspace itself; ML Metadata only decides w
 Imports neither TFX nor TensorFlow.
 """
 
+import contextlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -196,7 +197,8 @@ def _stat_files(path: AnyPath) -> Iterator[Any]:
     if _is_folder(path):
         yield from (file.lstat() for file in list_files(path))
     else:
-        yield path.lstat()
+        with contextlib.suppress(FileNotFoundError):  # a server moves its logs at any time
+            yield path.lstat()
 
 
 def _removal(kind: RemovalKind, path: AnyPath) -> Removal:
@@ -210,4 +212,5 @@ def _remove(removals: Iterable[Removal]) -> None:
         elif _is_folder(removal.path):
             remove_tree(removal.path)
         else:
-            removal.path.unlink()
+            with contextlib.suppress(FileNotFoundError):
+                removal.path.unlink()

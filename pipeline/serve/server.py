@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import logging.handlers
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -196,6 +197,17 @@ def _run(app: Starlette, listening: socket.socket, patience: float) -> None:
             signal.signal(number, handler)
 
 
+class _AccessLog(logging.handlers.RotatingFileHandler):
+    """A file that is made again after it was removed: `iadb clean` knows no servers."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes a line."""
+        if self.stream and not os.path.exists(self.baseFilename):
+            self.stream.close()
+            self.stream = None
+        super().emit(record)
+
+
 @contextmanager
 def _logging_access(options: ServeOptions, port: int) -> Iterator[None]:
     """Writes one line per request below the workspace's logs; nowhere without a workspace.
@@ -208,7 +220,7 @@ def _logging_access(options: ServeOptions, port: int) -> Iterator[None]:
         folder = options.workspace.access_logs
         with options.workspace.writing():
             folder.mkdir(parents=True, exist_ok=True)
-            handler = logging.handlers.RotatingFileHandler(
+            handler = _AccessLog(
                 folder / f"access-{port}.log",
                 maxBytes=LOG_BYTES,
                 backupCount=LOG_FILES - 1,

@@ -117,14 +117,15 @@ class Signature:
                 )
         arrays = {name: self.takes[name].check(array) for name, array in given.items()}
         rows = {name: len(array) for name, array in arrays.items() if array.ndim}
-        if rows.get(SOURCE) == 1 and (others := rows.keys() - {SOURCE}):
-            rows[SOURCE] = max(rows[name] for name in others)
+        single_source = rows.get(SOURCE) == 1
+        counts = {count for name, count in rows.items() if not (single_source and name == SOURCE)}
+        if len(counts) > 1:
+            got = ", ".join(f"{count} of {name}" for name, count in rows.items())
+            raise RequestError(f"expected as many rows of each input, got {got}")
+        if single_source and counts:
             source = arrays[SOURCE]
             # A view: it takes the memory of one.
-            arrays[SOURCE] = np.broadcast_to(source, (rows[SOURCE], *source.shape[1:]))
-        if len({*rows.values()}) > 1:
-            counts = ", ".join(f"{count} of {name}" for name, count in rows.items())
-            raise RequestError(f"expected as many rows of each input, got {counts}")
+            arrays[SOURCE] = np.broadcast_to(source, (counts.pop(), *source.shape[1:]))
         return arrays
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import json
 import os
@@ -117,6 +118,7 @@ def test_config_schema_prints_a_json_schema():
         ("--foo", "iadb: no such option '--foo'; see iadb --help"),
         ("evaluat", "iadb: no such command 'evaluat'; did you mean evaluate?"),
         ("data write", "iadb data write: missing argument 'NAME'; see iadb data write --help"),
+        ("run --set", "iadb run: option '--set' requires an argument; see iadb run --help"),
         (
             "serve --port 70000",
             "iadb serve: invalid value for '--port': 70000 is not in the range 0<=x<=65535; see "
@@ -131,6 +133,16 @@ def test_config_schema_prints_a_json_schema():
 def test_a_wrong_use_of_a_command_ends_with_code_2_and_one_line(arguments, said):
     result = CliRunner().invoke(main, arguments.split(), prog_name="iadb")
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"{said}\n")
+
+
+def test_a_wrong_use_of_a_command_names_a_file_as_it_was_given(tmp_path):
+    path = tmp_path / "Two  spaces.yaml"
+    path.touch()
+    result = CliRunner().invoke(main, ["init", str(tmp_path), "-o", str(path)])
+    assert f"{path} exists: choose another --output" in result.stderr
+    with contextlib.chdir(tmp_path):
+        result = CliRunner().invoke(main, ["init", ".", "-o", path.name], prog_name="iadb")
+    assert result.stderr.startswith("iadb init: Two  spaces.yaml exists: ")
 
 
 def test_without_a_command_the_help_is_printed():

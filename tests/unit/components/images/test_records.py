@@ -20,10 +20,10 @@ def write(path, records):
 
 
 def test_all_records_of_the_folders_are_read_gzipped_or_not(tmp_path):
-    write(tmp_path / "a" / "0", RECORDS[:90])
-    write(tmp_path / "a" / "1.gz", RECORDS[90:150])
+    write(tmp_path / "a[1]" / "0", RECORDS[:90])
+    write(tmp_path / "a[1]" / "1.gz", RECORDS[90:150])
     write(tmp_path / "b" / "0.gz", RECORDS[150:])
-    folders = [str(tmp_path / name) for name in ("a", "b", "missing")]
+    folders = [str(tmp_path / name) for name in ("a[1]", "b", "missing")]
     with beam.Pipeline(argv=ARGS) as pipeline:
         assert_that(pipeline | ReadExamples(folders), equal_to(RECORDS))
         first, again = read_twice(pipeline, "Twice", folders[:1])

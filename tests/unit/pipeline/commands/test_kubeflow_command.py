@@ -55,7 +55,7 @@ def test_compile_writes_a_package_and_prints_its_parameters(iadb, package_file, 
 def test_what_is_chosen_for_images_is_for_the_machines_of_the_cluster(iadb, tmp_path):
     Image.new("L", (8, 8)).save(tmp_path / "1.png")
     printed = iadb("compile", "--data", tmp_path, "-o", tmp_path / "package.yaml")
-    assert "\nfor 1 GPU on the cluster (kubeflow.gpu), not for this machine\n" in printed
+    assert "\nfor 1 GPU on the cluster, not for this machine\n" in printed
 
 
 def test_compile_into_a_missing_folder_exits_with_code_2(iadb, tmp_path):

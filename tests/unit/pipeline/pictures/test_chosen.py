@@ -198,9 +198,9 @@ def test_for_a_cluster_this_machine_decides_nothing(place, monkeypatch):
     assert expected[0] == expected[1] == expected[2]
     (on_cpu, on_gpu) = expected[0]
     assert on_cpu[:2] == (32, "float32")
-    assert on_cpu[3] == "for any CPU on the cluster (kubeflow.gpu), not for this machine"
+    assert on_cpu[3] == "for any CPU on the cluster, not for this machine"
     assert on_gpu[:2] == (64, "bfloat16")
-    assert on_gpu[3] == "for 1 GPU on the cluster (kubeflow.gpu), not for this machine"
+    assert on_gpu[3] == "for 1 GPU on the cluster, not for this machine"
     assert chosen("kubeflow.nodes={Trainer: {gpu: 0}}") == on_cpu
 
 

@@ -68,6 +68,8 @@ def test_a_request_in_progress_is_answered_before_the_end(workspace):
             sent.set()
             answers.append(connection.getresponse().status)
 
+        log = workspace / "logs" / "serve" / f"access-{port}.log"
+        log.unlink()  # as `iadb clean` may do
         client = threading.Thread(target=ask)
         client.start()
         assert sent.wait(PATIENCE)
@@ -76,8 +78,8 @@ def test_a_request_in_progress_is_answered_before_the_end(workspace):
         output, _ = process.communicate(timeout=PATIENCE)
         client.join()
         assert (process.returncode, output, answers) == (0, "", [200])
-    log = (workspace / "logs" / "serve" / f"access-{port}.log").read_text()
-    assert re.search(r"POST /v1/models/iadb:predict 200 [\d.]+ ms 7 generate 16x1000\n", log)
+    line = r"POST /v1/models/iadb:predict 200 [\d.]+ ms 7 generate 16x1000\n"
+    assert re.search(line, log.read_text())
 
 
 @pytest.mark.parametrize(
