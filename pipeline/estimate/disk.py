@@ -13,6 +13,7 @@ from components.images.views import MAX_SHIFTED, MIN_SHIFTED, SHIFTS
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
+from pipeline.estimate.held_out import expected
 from pipeline.estimate.weights import count_weights
 from pipeline.workspace import Workspace, WorkspaceError
 
@@ -91,8 +92,7 @@ def disk_need(
         config.source.seen_channels(channels) if config.source else 0,
     )
     own = images - sources
-    held_out = min(own, sources or own) * config.data.eval_percent // 100
-    compared = min(config.evaluate.samples, held_out)
+    compared = min(config.evaluate.samples, expected(own, sources, config.data.eval_percent))
     views = 2 + len(SHIFTS) * (MIN_SHIFTED <= min(height, width) <= MAX_SHIFTED)
     vector = 4 * (config.evaluate.features.dimension(shape) or DIMENSION)
     if example_bytes is None:

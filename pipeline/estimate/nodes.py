@@ -19,6 +19,7 @@ from components.sample_evaluator.pictures import error_by_alpha
 from components.sample_evaluator.samples.translations import nb_answer, nb_answered
 from pipeline.config import PipelineConfig
 from pipeline.estimate.earlier import Earlier, find_earlier
+from pipeline.estimate.held_out import expected
 from pipeline.estimate.survey import Survey
 from pipeline.estimate.timings import (
     FeatureTimings,
@@ -123,15 +124,12 @@ def estimate_nodes(config: PipelineConfig, found: Survey) -> list[NodeEstimate]:
 
 def _amounts(config: PipelineConfig, found: Survey) -> _Amounts:
     data, *_ = (round(len(each.files) * found.sample.accepted) for each in found.listed)
-    held_out = data * config.data.eval_percent // 100
-    results = held_out
-    if found.sources:
-        sources = round(found.sources * found.sample.accepted)
-        results = min(held_out, sources * config.data.eval_percent // 100)
+    sources = round(found.sources * found.sample.accepted)
+    percent = config.data.eval_percent
     return _Amounts(
         images=round(found.files * found.sample.accepted),
-        training=data - held_out,
-        compared=min(config.evaluate.samples, results),
+        training=data - expected(data, 0, percent),
+        compared=min(config.evaluate.samples, expected(data, sources, percent)),
         models=1 + any(run.blessed for run in found.runs),
     )
 
@@ -240,9 +238,7 @@ def _scaled(
     elif node == pair_names.NODE:
         ratio = 1.0
     elif node in (evaluator_names.NODE, evaluator_names.STUDENT_NODE):
-        held_out = files * config.data.eval_percent // 100
-        if found.sources:
-            held_out = min(held_out, found.sources * config.data.eval_percent // 100)
+        held_out = expected(files, found.sources, config.data.eval_percent)
         teacher = node == evaluator_names.NODE  # a student is always compared with one model
         compared = min(recorded["samples"], held_out) * (earlier.models if teacher else 1)
         ratio = amounts.compared * (amounts.models if teacher else 1) / max(compared, 1)
