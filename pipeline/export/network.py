@@ -11,7 +11,7 @@ from pipeline.logs import logging_to
 from trainer.common.files import atomic_write
 from trainer.common.progress import phase
 from trainer.light import network_file
-from trainer.names import NETWORK
+from trainer.names import FINGERPRINT, NETWORK
 
 
 def export_network(model: Path, output: Path, console: Console) -> None:
@@ -38,7 +38,8 @@ def _network_beside(model: Path) -> bytes | None:
         content = network_file.read(model / NETWORK)
         entries = onnx.ModelProto.FromString(content).metadata_props
         about = json.loads({each.key: each.value for each in entries}[network_file.METADATA])
-        same = about["fingerprint"] == network_file.fingerprint(model)
+        fingerprint = network_file.fingerprint((model / FINGERPRINT).read_bytes())
+        same = about["fingerprint"] == fingerprint
     except (OSError, ValueError, KeyError):  # also what is damaged
         return None
     return content if same else None

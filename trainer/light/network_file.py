@@ -14,8 +14,6 @@ METADATA is JSON:
 import hashlib
 from pathlib import Path
 
-from trainer.names import FINGERPRINT
-
 METADATA = "iadb"
 NOISE = "tf.random.stateless_normal(shape, [seed, 0], alg='philox')"
 
@@ -33,13 +31,9 @@ def seal(model: bytes) -> bytes:
     return model + _ENTRY + hashlib.sha256(model).hexdigest().encode()
 
 
-def fingerprint(model: Path) -> str:
-    """What names the SavedModel in a folder in the metadata of its file.
-
-    Raises:
-        OSError: the model has no fingerprint.
-    """
-    return hashlib.sha256((model / FINGERPRINT).read_bytes()).hexdigest()
+def fingerprint(content: bytes) -> str:
+    """What names a SavedModel in the metadata, from the content of its fingerprint.pb."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def read(file: Path) -> bytes:

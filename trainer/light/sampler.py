@@ -15,7 +15,7 @@ from trainer.light import network_file
 from trainer.light.network_file import NetworkFileError
 from trainer.light.noise import noise_from_seeds
 from trainer.light.solve import Method, VectorField, solve, trajectory
-from trainer.names import NETWORK
+from trainer.names import FINGERPRINT, NETWORK
 from trainer.ode.guidance import evaluations_per_slope, guide
 
 INPUTS = ["x_alpha", "alpha", "label"]  # the last of a conditional network only
@@ -43,7 +43,7 @@ class LightSampler:
     def __init__(self, model: Path) -> None:
         file = model / NETWORK
         self._session, about = _load(file)
-        if about["fingerprint"] != network_file.fingerprint(model):
+        if about["fingerprint"] != network_file.fingerprint((model / FINGERPRINT).read_bytes()):
             raise NetworkFileError(f"{file} was exported from another model")
         if about["precision"] != "float32":
             raise NetworkFileError(f"{file} computes in float32, its model in {about['precision']}")

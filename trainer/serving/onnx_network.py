@@ -5,7 +5,6 @@ computes in float32 whatever the precision of the model, since onnxruntime has f
 bits on a CPU. Constants of the graph stay as the model has rounded them.
 """
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -116,7 +115,7 @@ def _describe(folder: str) -> dict[str, Any]:
     except (KeyError, TypeError, ValidationError) as error:
         raise ExportError(f"{folder}/{METADATA} does not say how the model samples") from error
     with tf.io.gfile.GFile(f"{folder}/{FINGERPRINT}", "rb") as file:
-        fingerprint = hashlib.sha256(file.read()).hexdigest()
+        fingerprint = network_file.fingerprint(file.read())
     return {
         **sample.model_dump(exclude={"limits"}),
         "noise": network_file.NOISE,
