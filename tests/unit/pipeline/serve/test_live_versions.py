@@ -201,6 +201,14 @@ def two_samplers(sampler, other):
     return sampler, other
 
 
+def wait_for_more(answers, count=5):
+    """Waits until requests that began after this call were answered; four clients ask at once."""
+    enough, end = len(answers) + count, time.monotonic() + PATIENCE
+    while len(answers) < enough:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize(
     ("models", "swaps"),
     [("two_samplers", 3), pytest.param("one_color", 50, marks=pytest.mark.slow)],
@@ -227,10 +235,10 @@ def test_no_request_fails_while_versions_are_swapped(tmp_path, request, models, 
         for swap in range(swaps):
             pushed.append(push(models[(swap + 1) % 2], serving))
             server.wait_for(pushed[-1])
+            wait_for_more(answers)
         done.set()
         for client in clients:
             client.join()
         assert server.live.swaps == swaps + 1
     assert not failures
-    assert len(answers) > 10 * swaps
     assert len({*answers}) == 2
