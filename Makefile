@@ -114,7 +114,7 @@ kubeflow-e2e: .venv kubeflow-image
 # Run this only after changing the dependencies in setup.py. The GPU image adds the CUDA libraries to
 # the packages of every other installation, and the site adds its generator. checkov is alone.
 lock: .venv
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra dashboard --extra kubeflow --extra onnx --extra s3 --extra serve --extra test --python-version 3.11 setup.py --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --extra dashboard --extra kubeflow --extra onnx --extra s3 --extra serve --extra svg --extra test --python-version 3.11 setup.py --output-file requirements.lock
 	echo 'tensorflow[and-cuda]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file kubeflow/requirements-gpu.lock -
 	echo checkov | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 --output-file .ci/checkov.lock -
 	printf '%s\n' mkdocs mkdocs-click mkdocs-gen-files mkdocs-material 'mkdocstrings[python]' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --constraint requirements.lock --python-version 3.11 --output-file docs/requirements.lock -

@@ -28,6 +28,7 @@ KUBEFLOW = [
 DASHBOARD = ["flask>=3.1,<4", "waitress>=3,<4"]
 S3 = ["boto3>=1.40,<2"]
 SERVE = ["starlette>=1.10,<2", "uvicorn>=0.54,<1"]
+SVG = ["resvg-py>=0.5,<0.6"]
 
 setup(
     name="iadb-tfx",
@@ -83,6 +84,7 @@ setup(
         "onnx": ONNX,
         "s3": S3,
         "serve": SERVE,
+        "svg": SVG,
         "test": TEST,
     },
     entry_points={"console_scripts": ["iadb=pipeline.cli:main"]},

