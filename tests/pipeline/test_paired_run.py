@@ -12,6 +12,7 @@ from components.image_example_gen.pairs.matching import NO_IMAGE, NO_SOURCE
 from pipeline.cli import main
 from pipeline.registry import serving
 from pipeline.translation.held_out import draw_rows
+from pipeline.translation.model import LoadedModel
 from tests.pipeline.conftest import NODES, TINY, Runs, states
 from tests.pipeline.stand_ins import quick_evaluation, quick_network
 from trainer.common import exit_codes
@@ -46,6 +47,14 @@ def runs(tmp_path_factory, digits_folder):
     runs.settings = (f"data.source={sources}", "model.source=condition")
     runs.first = runs.run(*runs.settings)
     return runs
+
+
+@pytest.fixture(scope="module")
+def mapped(runs, tmp_path_factory):
+    """A copy of the workspace, in which the next model has the sources as x0."""
+    mapped = runs.copy(tmp_path_factory.mktemp("mapped") / "workspace")
+    mapped.first = mapped.run(*runs.settings, "model.source=map")
+    return mapped
 
 
 def test_a_run_ends_with_a_pushed_model_that_says_how_it_uses_sources(runs):
@@ -87,6 +96,49 @@ def test_files_are_translated_as_they_are(runs, tmp_path):
     assert result.exit_code == 0, result.output
     with Image.open(out / "small.png") as translated:
         assert translated.size == (8, 8)
+
+
+def test_the_same_examples_give_a_pushed_model_that_maps_sources(mapped):
+    found = states(mapped.first)
+    assert found["ImageExampleGen"] == "cached"
+    assert (found["Trainer"], found["SampleEvaluator"], found["Pusher"]) == ("done",) * 3
+    metadata = serving.read_metadata(mapped.first.pushed)
+    assert metadata["source"]["use"] == "map"
+    assert metadata["source"]["paired"] is True
+
+
+def test_the_one_answer_to_a_source_is_judged_beside_its_image(mapped):
+    metrics = mapped.first.metrics
+    for name in ("psnr", "ssim", "feature_distance"):
+        found = metrics["metrics"][name]
+        assert None not in [found[k] for k in ("candidate", "source", "other", "answer")]
+        assert found["mean_answer"] is None
+    assert metrics["answers"] is None  # there is one to each source
+
+
+def test_files_are_mapped_to_images_and_back(mapped, runs, tmp_path):
+    files = [tmp_path / f"{number}.png" for number in range(8)]
+    for file, image in zip(files, runs.files, strict=False):
+        negative(image, 8).save(file)
+    out = tmp_path / "out"
+    result = iadb("translate", *files, "--workspace", mapped.workspace.folder, "-o", out)
+    assert result.exit_code == 0, result.output
+    model = LoadedModel(mapped.first.pushed)
+    sources, translated = (
+        np.stack([np.asarray(Image.open(folder / file.name)) for file in files])[..., np.newaxis]
+        for folder in (tmp_path, out)
+    )
+    images = model.call("translate", {"source": sources, "nb_step": 2})
+    np.testing.assert_array_equal(images, translated)
+    images = model.call("translate", {"source": sources, "nb_step": 32})
+    back = model.call("invert", {"image": images, "nb_step": 32})
+    errors, changes = (np.abs(x.astype(float) - sources).mean() for x in (back, images))
+    assert errors < changes / 8  # about 1 and 35 gray levels
+
+
+def test_the_mapping_model_serves_without_this_project(mapped):
+    result = iadb("serve-check", "--workspace", mapped.workspace.folder)
+    assert result.exit_code == 0, result.output
 
 
 def test_the_model_is_judged_on_other_pairs(runs, tmp_path):
