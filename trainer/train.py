@@ -27,11 +27,6 @@ from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.replicas import has_several_workers
 
 HELD_OUT = 256  # images whose loss is measured
-# That of 0 is 1, the variance of the noise, plus the mean square of pixels in [-1, 1].
-ABOUT_LOSS = (
-    "loss: between 1 and 2 for a network that predicts 0; it falls fast, then slowly, and never to "
-    "0, while samples go on improving"
-)
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,18 @@ class Trained:
     model: IADBModel
     metrics: dict[str, float | None]
     warm_started_from: str | None
+
+
+def about_loss(source: Source | None) -> str:
+    """What to expect of the loss, in one line, of images that have such sources or none."""
+    if source and source.use == "map":
+        zero = "the mean square of image minus source"
+    else:  # 1, the variance of the noise, plus the mean square of pixels in [-1, 1]
+        zero = "between 1 and 2"
+    return (
+        f"loss: {zero} for a network that predicts 0; it falls fast, then slowly, and never to 0, "
+        "while samples go on improving"
+    )
 
 
 def build_model(
@@ -201,7 +208,7 @@ def train(
         callbacks = [held_out, board, latest, *callbacks, _saving(checkpoints, train_options)]
     started = time.monotonic()
     if start_step < train_options.steps:
-        report(ABOUT_LOSS)
+        report(about_loss(data.source))
         _fit(model, data, strategy, train_options, checkpoints, callbacks)
     return Trained(
         model,
