@@ -112,10 +112,15 @@ class Model:
     def invert(
         self, images: np.ndarray, *, nb_step: int | None = None, label: str = ""
     ) -> np.ndarray:
-        """Maps images, uint8 [N, H, W, C], to the x0, float32 [N, H, W, C], that leads to them.
+        """Maps images, uint8 [N, H, W, C], to what leads to them.
+
+        Returns:
+            Their x0, float32 [N, H, W, C], or, if the model maps sources (`model.source=map`), the
+            sources, uint8 [N, H, W, C].
 
         Raises:
-            ValueError: as of `sample`, or the images have another shape or type.
+            ValueError: the sources are a condition of the model, it does not know the label, takes
+                fewer steps, or the images have another shape or type.
         """
         self._check("invert", label, images, nb_step=nb_step)
         if np.asarray(images).dtype != np.uint8:
@@ -199,7 +204,8 @@ class Model:
         count: int = 1,
         nb_step: int | None = None,
     ) -> None:
-        if self._source:
+        maps_back = name == "invert" and self._source and self._source.use == "map"
+        if self._source and not maps_back:
             raise ValueError(f"{self!r} translates images: call translate, not {name}")
         self._check_label(label)
         for what, number in (("count", count), ("nb_step", nb_step)):
@@ -218,7 +224,7 @@ class Model:
         self, signature: str, name: str, rows: np.ndarray, nb_step: int | None, label: str
     ) -> np.ndarray:
         nb_step, size = serving.within_limits(self.folder, nb_step, FLOAT_BATCH)
-        results = [np.empty((0, *self.shape), np.float32)]
+        results = [np.empty((0, *self.shape), np.uint8 if self._source else np.float32)]
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
             inputs = {name: batch, "nb_step": nb_step, "label": [label] * len(batch)}

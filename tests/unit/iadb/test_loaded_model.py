@@ -133,10 +133,24 @@ def test_what_a_model_cannot_do_is_one_line(model, call, message):
 def test_a_translator_does_not_draw_and_says_which_file_is_no_image(translator):
     with pytest.raises(ValueError, match="translates images: call translate, not sample"):
         translator.sample()
+    with pytest.raises(ValueError, match="translates images: call translate, not invert"):
+        translator.invert(np.zeros([1, *SHAPE], np.uint8))
     with pytest.raises(ValueError, match=r"^image_bytes, row 1: neither a PNG nor a JPEG file$"):
         translator.translate([encode_png(np.zeros([8, 8, 3], np.uint8)), b"text"])
     with pytest.raises(ValueError, match="expected images of type uint8 and shape"):
         translator.translate([np.zeros([8, 8], np.uint8)])
+
+
+def test_a_model_that_maps_sources_inverts_images_to_them(tmp_path):
+    write_translator(tmp_path, Source(degrade=None, use="map"), SHAPE, nb_step=64)
+    model = iadb.load(tmp_path)
+    sources = np.random.default_rng(0).integers(64, 192, (2, *SHAPE), np.uint8)
+    images = model.translate(list(sources))
+    back = model.invert(images)
+    assert back.dtype == np.uint8
+    changes, errors = (np.abs(x.astype(float) - sources).mean() for x in (images, back))
+    assert errors < changes / 8
+    assert model.invert(images[:0]).shape == (0, *SHAPE)
 
 
 def test_samples_need_no_tensorflow_beside_a_network(workspace):
