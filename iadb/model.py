@@ -14,7 +14,9 @@ from components.atomic_pusher.versions import SAVED_MODEL
 from pipeline.registry import serving
 from pipeline.translation.model import LoadedModel, TranslatingModel, find_source
 from pipeline.workspace import Workspace
+from trainer.common import exit_codes
 from trainer.common.image_grid import encode_png
+from trainer.light.mark import read_mark
 from trainer.light.noise import noise_from_seeds
 from trainer.light.sampler import to_uint8
 from trainer.limit_options import LimitOptions
@@ -22,6 +24,13 @@ from trainer.serving.model_error import reason
 
 PARALLEL = 1e-4  # radians: below, an arc is a line
 FLOAT_BATCH = 64  # images that are transported or inverted at a time
+INVERSION_STEPS = 32  # at least, to find a mark: a student's few lead back to another x0
+
+
+class NoMarkError(ValueError):
+    """A model that sets no mark in the pixels."""
+
+    exit_code = exit_codes.USAGE
 
 
 def load(folder: str | os.PathLike[str]) -> "Model":
@@ -63,6 +72,7 @@ class Model:
         self.labels: list[str] = self.metadata.get("labels", [])
         self.nb_step: int = self.metadata["nb_step"]
         self._source = find_source(folder)
+        self._mark = read_mark(self.metadata)
 
     def __repr__(self) -> str:
         return f"iadb.load({str(self.folder)!r})"
@@ -95,7 +105,7 @@ class Model:
 
     def noise(self, count: int = 1, *, seed: int = 0) -> np.ndarray:
         """Returns the x0 of seeds, float32 [count, H, W, C]."""
-        return noise_from_seeds(np.arange(seed, seed + count), self.shape)
+        return noise_from_seeds(np.arange(seed, seed + count), self.shape, self._mark)
 
     def transport(
         self, x0: np.ndarray, *, nb_step: int | None = None, label: str = ""
@@ -126,6 +136,33 @@ class Model:
         if np.asarray(images).dtype != np.uint8:
             raise ValueError(f"expected images of type uint8, got {np.asarray(images).dtype}")
         return self._solve("invert", "image", np.asarray(images), nb_step, label)
+
+    def find_mark(
+        self, images: np.ndarray, *, nb_step: int | None = None, label: str = ""
+    ) -> np.ndarray:
+        """Looks for the mark that this model sets in the pixels (`sample.mark`).
+
+        Args:
+            images: uint8 [N, H, W, C].
+            nb_step: solver steps back to x0; by default the model's, but not fewer than 32.
+            label: with which the images were drawn, of a conditional model; empty for none.
+
+        Returns:
+            float64 [N], for each image the chance that another key agrees with it at least as
+            well. Of images without the mark, one in a hundred has at most 0.01.
+
+        Raises:
+            ValueError: as of `invert`, or the model sets no mark (NoMarkError).
+        """
+        if not self._mark:
+            raise NoMarkError(
+                f"{self.folder} sets no mark in the pixels; `iadb run --set sample.mark=NUMBER` "
+                "makes a model that does"
+            )
+        limits = LimitOptions.model_validate(self.metadata["limits"])
+        least = min(INVERSION_STEPS, limits.nb_step, limits.states)
+        x0 = self.invert(images, nb_step=nb_step or max(self.nb_step, least), label=label)
+        return self._mark.p_values(x0)
 
     def interpolate(
         self,

@@ -291,6 +291,15 @@ class PipelineConfig(Options):
             )
         return self
 
+    @model_validator(mode="after")
+    def _marks_are_in_noise(self) -> "PipelineConfig":
+        if self.sample.mark is not None and self.source is not None:
+            raise ValueError(
+                f"sample.mark={self.sample.mark} needs a model that draws images from noise alone; "
+                "unset data.degrade and data.source, or unset sample.mark"
+            )
+        return self
+
     @property
     def source(self) -> Source | None:
         """How images get sources, and how the network uses them; None for images without."""

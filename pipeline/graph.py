@@ -229,7 +229,7 @@ def _training_config(config: PipelineConfig, locations: Locations) -> dict[str, 
     return {
         "model": config.model.model_dump(mode="json"),
         "train": config.train.model_dump(mode="json", exclude={"steps"}),
-        "sample": config.sample.model_dump(mode="json"),
+        "sample": config.sample.model_dump(mode="json", exclude_none=True),
         **({"source": config.source.model_dump()} if config.source else {}),
         "resolution": from_sides(config.data.resolution),
         "channels": config.data.channels,

@@ -22,7 +22,9 @@ def randomize(network: keras.Model, scale: float) -> keras.Model:
     return network
 
 
-def write_sampler(folder, network=None, shape=SHAPE, labels=(), precision="float32", **sample):
+def write_sampler(
+    folder, network=None, shape=SHAPE, labels=(), precision="float32", mark=None, **sample
+):
     """Writes a sampler with the metadata that run_fn writes; returns it."""
     options = SampleOptions(**{"nb_step": 3, **sample})
     if network is None:
@@ -30,9 +32,8 @@ def write_sampler(folder, network=None, shape=SHAPE, labels=(), precision="float
         network = build_unet(OPTIONS, shape, precision, nb_class=len(labels))
         randomize(network, 0.1)
     solver = solvers.get(options.solver, options.grid, rtol=options.rtol, atol=options.atol)
-    sampler = Sampler(
-        network, shape, solver, options.nb_step, labels, options.guidance, options.limits
-    )
+    how = (options.nb_step, labels, options.guidance, options.limits)
+    sampler = Sampler(network, shape, solver, *how, mark=mark)
     sampler.save(str(folder), {**metadata(options, precision), "shape": shape})
     return sampler
 

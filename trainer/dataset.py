@@ -14,6 +14,7 @@ import tensorflow_transform as tft
 
 from trainer import examples
 from trainer.labels import NO_LABEL, LabelEncoder, TooFewClassesError
+from trainer.light.mark import Mark
 from trainer.ode.noise import noise_from_seeds
 from trainer.preprocessing import VOCABULARY
 from trainer.source.options import Source
@@ -41,6 +42,7 @@ class TrainingData:
             then learns to map that noise to it.
         sources: files of the sources of images that are not paired with theirs (Source.paired).
         held_out_sources: the same beside `held_out`.
+        mark: that the model sets in the noise of seeds, and that of the pairs has.
     """
 
     files: Sequence[str]
@@ -53,6 +55,7 @@ class TrainingData:
     pairs: bool = False
     sources: Sequence[str] = ()
     held_out_sources: Sequence[str] = ()
+    mark: Mark | None = None
 
 
 def load_preprocessor(transform_graph: str) -> Preprocess:
@@ -130,6 +133,7 @@ def train_dataset(
     source: Source | None = None,
     pairs: bool = False,
     sources: Sequence[str] = (),
+    mark: Mark | None = None,
     part: tf.distribute.InputContext = WHOLE,
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches of x1, float32 [N, H, W, C] in [-1, 1].
@@ -157,6 +161,7 @@ def train_dataset(
         source: how sources are used; None for images without.
         pairs: as in TrainingData; excludes `flip`, since noise has no mirror image in a network.
         sources: as in TrainingData; they have an order and flips of their own.
+        mark: as in TrainingData.
         part: index and number of workers, and number of replicas; by default one worker reads all.
 
     Raises:
@@ -169,7 +174,7 @@ def train_dataset(
     nb_local = batch_size // part.num_input_pipelines
     first = part.input_pipeline_id * nb_local
     nb_replica_rows = part.get_per_replica_batch_size(batch_size)
-    read_example = _reader(preprocess, labels, source, pairs)
+    read_example = _reader(preprocess, labels, source, pairs, mark)
 
     def split(rows: tf.Tensor) -> tf.Tensor:
         return tf.reshape(rows[first : first + nb_local], [-1, nb_replica_rows])
@@ -233,6 +238,7 @@ def held_out_dataset(
     source: Source | None = None,
     pairs: bool = False,
     sources: Sequence[str] = (),
+    mark: Mark | None = None,
 ) -> tf.data.Dataset:
     """Returns the first images of a split, in batches as those of `train_dataset`.
 
@@ -247,11 +253,12 @@ def held_out_dataset(
         source: how sources are used; None for images without.
         pairs: as in TrainingData.
         sources: as in TrainingData; the first ones, again and again if they are fewer.
+        mark: as in TrainingData.
     """
     records = read_records(files).take(count)
     if sources:
         records = tf.data.Dataset.zip(records, read_records(sources).repeat())
-    read = _reader(preprocess, labels, source, pairs)
+    read = _reader(preprocess, labels, source, pairs, mark)
     return records.batch(batch_size).map(read).with_options(without_tuning())
 
 
@@ -260,7 +267,7 @@ def first_images(
 ) -> tf.data.Dataset:
     """Returns the first `count` images of files of the data, as `held_out_dataset` does."""
     sources = data.sources if files is data.files else data.held_out_sources
-    how = (data.labels, data.source, data.pairs, sources)
+    how = (data.labels, data.source, data.pairs, sources, data.mark)
     return held_out_dataset(files, data.preprocess, batch_size, count, *how)
 
 
@@ -290,7 +297,11 @@ def to_batch(
 
 
 def _reader(
-    preprocess: Preprocess, labels: Sequence[str], source: Source | None, pairs: bool
+    preprocess: Preprocess,
+    labels: Sequence[str],
+    source: Source | None,
+    pairs: bool,
+    mark: Mark | None,
 ) -> Callable[..., tf.Tensor | dict[str, tf.Tensor]]:
     """A function from serialized examples to a batch.
 
@@ -311,18 +322,15 @@ def _reader(
     ) -> tf.Tensor | dict[str, tf.Tensor]:
         features = preprocess(serialized)
         x1 = mirror(features[examples.IMAGE], mirrored)
-        sources = None
+        sources = x0 = None
+        if pairs:
+            x0 = noise_from_seeds(_seeds(serialized), tuple(x1.shape[1:]), mark)
         if others is not None:
             sources = mirror(preprocess(others)[examples.IMAGE], others_mirrored)
         elif source:
             sources = mirror(features[examples.SOURCE], mirrored)
-        return to_batch(
-            x1,
-            encode(features[examples.LABEL]) if encode else None,
-            source,
-            sources,
-            noise_from_seeds(_seeds(serialized), tuple(x1.shape[1:])) if pairs else None,
-        )
+        label = encode(features[examples.LABEL]) if encode else None
+        return to_batch(x1, label, source, sources, x0)
 
     return read
 

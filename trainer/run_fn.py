@@ -17,6 +17,7 @@ from trainer.common.text import first_line
 from trainer.fit.checkpoint_lock import checkpoints_locked
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
+from trainer.light.mark import Mark
 from trainer.names import TEACHER
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving import onnx_network
@@ -73,6 +74,7 @@ def run_fn(fn_args: FnArgs) -> None:
         held_out_sources=_find(_other_split(fn_args.eval_files, examples.SOURCE_EVAL))
         if apart
         else (),
+        mark=Mark(key=sample.mark) if sample.mark is not None else None,
     )
     key = state_key(config, fn_args.train_files, fn_args.base_model)
     state = f"{config['checkpoints']}/{key}"
@@ -118,6 +120,7 @@ def run_fn(fn_args: FnArgs) -> None:
         data.labels,
         sample.guidance,
         sample.limits,
+        mark=data.mark,
     )
     with phase("writing the sampler"):
         exported.save(fn_args.serving_model_dir, metadata)

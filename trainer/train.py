@@ -316,6 +316,7 @@ def _batches(
             source=data.source,
             pairs=data.pairs,
             sources=data.sources,
+            mark=data.mark,
             part=part,
         )
     )

@@ -14,6 +14,7 @@ from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES, Signature, TensorSpec
 from trainer.common.text import printable, shorten
 from trainer.labels import NO_LABEL
+from trainer.light.mark import Mark
 from trainer.light.noise import noise_from_seeds
 from trainer.light.sampler import to_float, to_uint8
 from trainer.ode import solvers
@@ -54,6 +55,7 @@ class Solving:
         network: the signature `deblend`.
         evaluate: calls that signature.
         source: how a model that translates uses its sources; None for one that draws from noise.
+        mark: that the model sets in the noise of seeds; None for none.
 
     Attributes:
         own: the choice that is in the graph.
@@ -66,6 +68,7 @@ class Solving:
         network: Signature,
         evaluate: Callable[..., Mapping[str, tf.Tensor]],
         source: Source | None,
+        mark: Mark | None,
     ) -> None:
         self.own = Choice(sample.solver, sample.guidance)
         self.inputs = {SOLVER.name: SOLVER}
@@ -75,6 +78,7 @@ class Solving:
         self._network = network
         self._evaluate = evaluate
         self._source = source
+        self._mark = mark
 
     def choice(self, inputs: Mapping[str, np.ndarray]) -> Choice:
         """What a request chooses.
@@ -125,7 +129,7 @@ class Solving:
         shape = self._network.outputs["difference"].shape[1:]
         noise = None
         if "seed" in inputs:
-            noise = tf.constant(noise_from_seeds(inputs["seed"], shape))
+            noise = tf.constant(noise_from_seeds(inputs["seed"], shape, self._mark))
         if not self._source or self._source.use == "condition":
             return noise
         colors = inputs["source"][..., : shape[-1]]  # without a mask

@@ -13,6 +13,7 @@ from pipeline.registry.serving import read_metadata
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES, Signature, TensorSpec
 from trainer.common.text import shorten
+from trainer.light.mark import read_mark
 from trainer.limit_options import LimitOptions
 from trainer.names import WARM_UP
 from trainer.options import SampleOptions
@@ -45,6 +46,7 @@ class Version:
         metadata: of assets.extra/iadb.json.
         limits: what one request may ask for.
         source: how a model that translates uses its sources; None for one that draws from noise.
+        mark: that it sets in the noise of seeds; None for none.
         signatures: by name.
         definitions: those that are exported, as TensorFlow's SignatureDef.
         solving: of requests that choose how; None for a model that does not say how it samples.
@@ -64,6 +66,7 @@ class Version:
         self.limits = LimitOptions.model_validate(self.metadata["limits"])
         source = self.metadata.get("source")
         self.source = source and Source.model_validate(source)
+        self.mark = read_mark(self.metadata)
         self._model = tf.saved_model.load(str(folder))
         stored = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
         self.definitions: dict[str, Message] = {
@@ -151,7 +154,7 @@ class Version:
         except (KeyError, TypeError, ValidationError):  # of an earlier version
             return None
         network = self.signatures[NETWORK]
-        return Solving(sample, network, self._functions[NETWORK], self.source)
+        return Solving(sample, network, self._functions[NETWORK], self.source, self.mark)
 
     def _add_read_source(self, source: Source) -> None:
         import tensorflow as tf

@@ -56,7 +56,7 @@ def make_grid(data: TrainingData) -> SampleGrid:
     if data.source is None:
         images = tf.range(GRID_SIDE**2, dtype=tf.int64)
         label = images % len(data.labels) if data.labels else None
-        return SampleGrid(noise_from_seeds(images, data.shape), label)
+        return SampleGrid(noise_from_seeds(images, data.shape, data.mark), label)
     batch = next(iter(first_images(data, data.held_out or data.files, GRID_SIDE, GRID_SIDE)))
     noise = noise_from_seeds(tf.range(len(batch["x1"]), dtype=tf.int64), data.shape)
     x0 = blend_noise(batch["x0"], noise, data.source.noise) if "x0" in batch else noise

@@ -12,6 +12,7 @@ import numpy as np
 
 from trainer.common.text import first_line, list_some
 from trainer.light import network_file
+from trainer.light.mark import read_mark
 from trainer.light.network_file import NetworkFileError
 from trainer.light.noise import noise_from_seeds
 from trainer.light.solve import Method, VectorField, solve, trajectory
@@ -38,6 +39,9 @@ class LightSampler:
         NetworkFileError: the network is damaged, was exported from another model, or computes
             in another precision than its model, which would change the images; or onnxruntime is
             installed but does not start.
+
+    Attributes:
+        mark: that is set in the noise of seeds; None for none.
     """
 
     def __init__(self, model: Path) -> None:
@@ -50,6 +54,7 @@ class LightSampler:
         self._shape = tuple(self._session.get_inputs()[0].shape[1:])
         self._labels = about["labels"]
         self._guidance = about["guidance"]
+        self.mark = read_mark(about)
         self._method = Method(**{key: about[key] for key in ("solver", "grid", "rtol", "atol")})
 
     def generate(self, seeds: np.ndarray, nb_step: int, label: str) -> np.ndarray:
@@ -60,12 +65,12 @@ class LightSampler:
             nb_step: solver steps.
             label: name of a class, of all images; empty for none. Other models ignore it.
         """
-        x0 = noise_from_seeds(seeds, self._shape)
+        x0 = noise_from_seeds(seeds, self._shape, self.mark)
         return to_uint8(solve(self._method, self._field(len(seeds), label), x0, nb_step))
 
     def trajectory(self, seeds: np.ndarray, nb_step: int, label: str) -> np.ndarray:
         """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; see `generate`."""
-        x0 = noise_from_seeds(seeds, self._shape)
+        x0 = noise_from_seeds(seeds, self._shape, self.mark)
         states = trajectory(self._method, self._field(len(seeds), label), x0, nb_step)
         return to_uint8(states.swapaxes(0, 1))
 

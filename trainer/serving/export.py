@@ -2,19 +2,23 @@
 
 from typing import Any
 
+from trainer.light.mark import Mark
 from trainer.serving.exported import ExportedModel
 from trainer.serving.sampler import Sampler
 from trainer.serving.translator import Translator
 from trainer.source.options import Source
 
 
-def exported_model(source: Source | None, *args: Any, **kwargs: Any) -> ExportedModel:
+def exported_model(
+    source: Source | None, *args: Any, mark: Mark | None = None, **kwargs: Any
+) -> ExportedModel:
     """Returns a Translator, or without sources a Sampler.
 
     Args:
         source: what the sources are, and how they are used; None for a model without.
         args, kwargs: those of ExportedModel.
+        mark: that is set in the noise of seeds, of a model without sources; None for none.
     """
     if source:
         return Translator(source, *args, **kwargs)
-    return Sampler(*args, **kwargs)
+    return Sampler(*args, mark=mark, **kwargs)

@@ -117,8 +117,9 @@ def _describe(folder: str) -> dict[str, Any]:
     with tf.io.gfile.GFile(f"{folder}/{FINGERPRINT}", "rb") as file:
         fingerprint = network_file.fingerprint(file.read())
     return {
-        **sample.model_dump(exclude={"limits"}),
+        **sample.model_dump(exclude={"limits", "mark"}),
         "noise": network_file.NOISE,
+        **({"mark": metadata["mark"]} if "mark" in metadata else {}),
         "labels": metadata.get("labels", []),
         "precision": precision,
         "fingerprint": fingerprint,

@@ -3,10 +3,13 @@
 An image depends only on its seed and not on its batch, so a server may batch requests.
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from trainer import preprocessing
+from trainer.light.mark import Mark
 from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
 from trainer.serving import request_checks
@@ -20,7 +23,21 @@ from trainer.serving.exported import (
 
 
 class Sampler(ExportedModel):
-    """The ODE between noise and images; the arguments are those of ExportedModel."""
+    """The ODE between noise and images.
+
+    Args:
+        args, kwargs: those of ExportedModel.
+        mark: that is set in the noise of seeds; None for none.
+    """
+
+    def __init__(self, *args: Any, mark: Mark | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._mark = mark
+
+    def save(self, folder: str, metadata: dict[str, Any]) -> None:
+        """Writes the SavedModel as ExportedModel does, and the mark, if there is one, as `mark`."""
+        mark = {"mark": self._mark.model_dump()} if self._mark else {}
+        super().save(folder, {**metadata, **mark})
 
     def generate(
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
@@ -54,7 +71,7 @@ class Sampler(ExportedModel):
     ) -> dict[str, tf.Tensor]:
         """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; seed int64 [N]."""
         seed, nb_step = request_checks.within_steps(self._limits, seed, nb_step)
-        x0 = noise_from_seeds(seed, self._shape)
+        x0 = noise_from_seeds(seed, self._shape, self._mark)
         return self._trajectory(self._field(x0, label), x0, nb_step)
 
     def deblend(
@@ -70,7 +87,7 @@ class Sampler(ExportedModel):
         return self._evaluate_at(x_alpha, alpha, label)
 
     def _draw(self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
-        x0 = noise_from_seeds(seed, self._shape)
+        x0 = noise_from_seeds(seed, self._shape, self._mark)
         x1 = solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x
         return preprocessing.to_uint8(x1)
 

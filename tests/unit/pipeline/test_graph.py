@@ -202,3 +202,14 @@ def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_s
     assert (teacher["train"]["flip"], student["train"]["flip"]) == (True, False)
     assert (student["sample"]["solver"], student["sample"]["nb_step"]) == ("euler", 3)
     assert nodes["Student"].exec_properties["steps"] == 77
+
+
+@pytest.mark.parametrize("mark", [None, 0, 7])
+def test_teacher_and_student_set_the_same_mark_and_without_one_nothing_changes(mark):
+    overrides = ["data.folder=/images", "distill.enabled=true"]
+    overrides += [] if mark is None else [f"sample.mark={mark}"]
+    pipeline = create_pipeline(load("digits", overrides=overrides), LOCATIONS, schema="")
+    nodes = {node.id: node for node in pipeline.components}
+    for name in ("Trainer", "Student"):
+        sample = json.loads(nodes[name].exec_properties["custom_config"])["sample"]
+        assert sample.get("mark", "none") == ("none" if mark is None else mark)

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from trainer import dataset
 from trainer.labels import TooFewClassesError
+from trainer.light.mark import Mark
 from trainer.ode.noise import noise_from_seeds
 from trainer.source.options import Source
 
@@ -265,3 +266,14 @@ def test_each_image_of_a_pair_has_the_noise_of_its_seed(pairs, labels):
     (batch,) = held_out
     noise = noise_from_seeds(tf.range(3, dtype=tf.int64), (1, 2, 1))
     np.testing.assert_array_equal(batch["x0"], noise)
+
+
+def test_the_noise_of_pairs_has_the_mark_that_the_teacher_has_set(pairs):
+    mark = Mark(key=7, highest=0)
+    data = dataset.TrainingData(pairs, pair_image, (1, 2, 1), held_out=pairs, pairs=True, mark=mark)
+    ds = dataset.train_dataset(pairs, pair_image, BATCH, seed=0, pairs=True, mark=mark)
+    for batch in (next(iter(ds)), next(iter(dataset.first_images(data, pairs, BATCH, 3)))):
+        seeds = tf.cast(batch["x1"][:, 0, 0, 0], tf.int64)
+        expected = noise_from_seeds(seeds, (1, 2, 1), mark)
+        np.testing.assert_allclose(batch["x0"], expected, atol=1e-6)
+        assert np.abs(batch["x0"] - noise_from_seeds(seeds, (1, 2, 1))).max() > 0.01

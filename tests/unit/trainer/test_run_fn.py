@@ -10,6 +10,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline.registry import serving
 from trainer.fit.checkpoint_lock import CheckpointsInUseError
+from trainer.light.mark import read_mark
 from trainer.light.sampler import LightSampler, has_network
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.run_fn import run_fn, state_key
@@ -102,6 +103,19 @@ def test_the_network_is_beside_a_model_that_computes_as_it_does(fn_args, precisi
     if there:
         images = LightSampler(model).generate(np.arange(5), 2, "")
         assert images.shape == (5, 1, 1, 1)
+
+
+@pytest.mark.parametrize("key", [None, 0, 7])
+def test_the_mark_of_the_configuration_is_in_the_model_and_its_metadata(fn_args, key):
+    sample = SampleOptions(nb_step=2, mark=key)
+    fn_args.custom_config["sample"] = sample.model_dump(mode="json", exclude_none=True)
+    run_fn(fn_args)
+    model = Path(fn_args.serving_model_dir)
+    metadata = serving.read_metadata(model)
+    expected = None if key is None else {"key": key, "lowest": 0.0, "highest": 2.0}
+    assert metadata.get("mark") == expected
+    assert metadata["config"]["sample"].get("mark") == key
+    assert LightSampler(model).mark == read_mark(metadata)
 
 
 def test_a_network_that_takes_too_much_memory_to_convert_is_not_beside_its_model(

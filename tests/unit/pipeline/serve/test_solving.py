@@ -13,6 +13,7 @@ from tritonclient import http as triton
 from pipeline.serve.errors import RequestError
 from pipeline.serve.versions import Version
 from tests.exported_models import write_sampler, write_translator
+from trainer.light.mark import Mark
 from trainer.names import METADATA
 from trainer.source.options import Source
 
@@ -74,6 +75,15 @@ def test_a_choice_gives_what_a_model_exported_with_it_gives(version, guided, sig
     assert_close(chosen, guided.call(signature, inputs))
     own = version.call(signature, inputs)
     assert any(np.any(chosen[name] != own[name]) for name in own)
+
+
+def test_a_choice_keeps_the_mark_of_the_model(tmp_path):
+    for solver in ("euler", "heun"):
+        write_sampler(tmp_path / solver, solver=solver, mark=Mark(key=7))
+    version, expected = (Version(tmp_path / solver, 1) for solver in ("euler", "heun"))
+    inputs = {"seed": SEED, "nb_step": STEPS}
+    chosen = version.call("generate", {**inputs, "solver": HEUN["solver"]})
+    assert_close(chosen, expected.call("generate", inputs))
 
 
 def test_the_models_own_choice_is_called_in_its_graph(version, monkeypatch):

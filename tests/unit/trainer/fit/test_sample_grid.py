@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from trainer.dataset import TrainingData
 from trainer.fit.sample_grid import SampleGrid, make_grid
+from trainer.light.mark import Mark
 from trainer.source.options import Source
 
 SHAPE = (4, 4, 1)
@@ -53,6 +54,12 @@ def test_without_sources_samples_are_of_fixed_noise_and_all_labels(files):
     assert grid.x0.shape == (64, *SHAPE)
     assert grid.label.numpy().tolist() == [0, 1] * 32
     assert grid.before is None
+
+
+def test_samples_have_the_mark_of_those_that_the_model_will_draw(files):
+    mark = Mark(key=7)
+    grid = make_grid(TrainingData(files, preprocess, SHAPE, mark=mark))
+    assert np.all(mark.p_values(grid.x0.numpy()) < 1e-6)
 
 
 @pytest.mark.parametrize("use", ["condition", "map"])

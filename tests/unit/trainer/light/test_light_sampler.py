@@ -6,7 +6,9 @@ import onnx
 import pytest
 import tensorflow as tf
 
-from tests.exported_models import write_with_network
+from tests.exported_models import OPTIONS, write_with_network
+from tests.small_network import build_unet
+from trainer.light.mark import Mark
 from trainer.light.network_file import NetworkFileError, seal
 from trainer.light.sampler import LightSampler, has_network
 from trainer.names import FINGERPRINT, NETWORK
@@ -20,6 +22,7 @@ MODELS = {
     "conditional": {"labels": LABELS, "solver": "heun", "grid": "late"},
     "rectangle": {"shape": (6, 10, 3)},
     "guided": {"labels": LABELS, "guidance": 2.5},
+    "marked": {"shape": (6, 10, 3), "mark": Mark(key=7)},
 }
 
 
@@ -58,6 +61,15 @@ def test_labels_and_seeds_make_different_images(model):
     assert len({image.tobytes() for image in images}) == len(SEEDS)
     if model.name.startswith(("conditional", "guided")):
         assert np.any(images != light.generate(SEEDS, 3, "cat"))
+
+
+def test_a_mark_is_set_in_the_noise(tmp_path):
+    network = build_unet(OPTIONS, (8, 8, 1))
+    images = []
+    for mark in (None, Mark(key=7), Mark(key=8)):
+        write_with_network(tmp_path, network=network, mark=mark)
+        images.append(LightSampler(tmp_path).generate(SEEDS, 3, "").tobytes())
+    assert len(set(images)) == 3
 
 
 def test_a_model_without_a_network_has_none(plain, tmp_path):
