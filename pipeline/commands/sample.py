@@ -1,12 +1,14 @@
-"""The commands `iadb sample` and `iadb serve-check`."""
+"""The commands `iadb sample`, `iadb find-mark` and `iadb serve-check`."""
 
 import os
 from pathlib import Path
 
 import click
 
+from pipeline import failures
 from pipeline.commands.shared_options import SEED, WORKSPACE, OutputFile, UserPath
 from pipeline.workspace import Workspace
+from trainer.common.text import printable, quantity
 
 ROWS = 16  # of source, result and image below each other
 MODEL = click.option(
@@ -119,6 +121,50 @@ def _show_translations(
         columns = rows.shape[1] * (1 + (len(rows) - 1) // ROWS)
         serving.write_grid(rows.reshape(-1, *rows.shape[2:]), output, mark, columns)
     click.echo(f"{len(rows)} held-out sources translated by {model}, from seed {seed}: {output}")
+
+
+@click.command("find-mark")
+@click.argument("files", nargs=-1, required=True, type=UserPath(exists=True, dir_okay=False))
+@WORKSPACE
+@MODEL
+@click.option(
+    "--label",
+    default="",
+    metavar="NAME",
+    help="Class with which the images were drawn, if the model is conditional.",
+)
+def find_mark(
+    files: tuple[Path, ...], workspace: Workspace, model: Path | None, label: str
+) -> None:
+    """Say which image files a model has drawn.
+
+    By the mark in the pixels, which models set that were made with sample.mark. p is the chance
+    that another key agrees with an image at least as well: the mark is found if it is at most 0.01,
+    as with one in a hundred images without it.
+    """
+    import iadb
+    from pipeline.console.progress import showing
+    from pipeline.console.tables import make_console
+    from pipeline.logs import logging_to
+    from pipeline.marks.find import FALSE_POSITIVES, UnreadableFilesError, find_marks
+    from pipeline.registry import serving
+
+    model = serving.find_model(workspace.serving, model)
+    notes: list[str] = []
+    with (
+        logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
+        showing(make_console(), f"looking for the mark of {model}"),
+    ):
+        values = find_marks(iadb.Model(model), files, label, notes.append)
+    for file, p in values.items():
+        found = "mark found" if p <= FALSE_POSITIVES else "no mark found"
+        click.echo(f"{printable(str(file))}: {found}, p = {p:.2g}")
+    for note in notes:
+        failures.say(note, error=True)
+    if notes:
+        raise UnreadableFilesError(
+            f"{quantity(len(notes), 'file')} of {len(notes) + len(values):,} could not be read"
+        )
 
 
 @click.command("serve-check")

@@ -35,6 +35,7 @@ LAYERS = (
     "pipeline.cluster pipeline.evaluation pipeline.monitoring pipeline.run pipeline.translation",
     "pipeline.distillation pipeline.export",
     "iadb pipeline.serve pipeline.unattended",
+    "pipeline.marks",
     "pipeline.commands",
     "pipeline.cli",
 )

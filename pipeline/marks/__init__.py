@@ -1,0 +1,1 @@
+"""The mark in the pixels of images that a model has drawn."""
