@@ -1,9 +1,8 @@
-"""Whether a pattern in the noise x0 is found again in the image, and what it costs.
+"""Whether a mark in the noise x0 is found again in the image, and what it costs.
 
-As Wen et al., "Tree-Ring Watermarks", 2023 (arXiv 2305.20030): some coefficients of the Fourier
-transform of x0 get the values of a key. To find the mark, an image is inverted, and the distance of
-these coefficients from the key is compared with those of images without the mark: real ones, and
-generated ones. The threshold lets at most 1% of either pass, after the same treatment.
+Some coefficients of the Fourier transform of x0 get the values of a key: those of `sample.mark`,
+and others for comparison (trainer/light/mark.py). To find the mark, an image is inverted. Images
+without it, real and generated, show how many are taken for marked after the same treatment.
 
 Beside it, what is found without a mark: the noise of one of many known seeds.
 """
@@ -20,39 +19,24 @@ from benchmarks import datasets
 from benchmarks.measure import BenchmarkError, Figure
 from components.features.pixels import pixels
 from components.metrics.kid import kid
+from pipeline.marks.find import FALSE_POSITIVES
+from trainer.light.mark import Mark
 from trainer.light.noise import noise_from_seeds
 
 KEYS, PER_KEY, UNMARKED = 4, 200, 1000
+DATASETS = {  # by shape; the presets have the same names
+    (8, 8, 1): "digits",
+    (32, 32, 1): "fashion_mnist",
+    (32, 32, 3): "emoji32",
+}
 KNOWN = (500, 100_000)  # seeds
-FALSE_POSITIVES = 0.01
 ENOUGH = 0.9  # share found, untouched, of a mark that is worth offering
-AXES = (1, 2)
 FAR = 10**6  # where no other seed of this benchmark is
-
-
-@dataclass(frozen=True)
-class Variant:
-    """Which coefficients get which values.
-
-    Attributes:
-        name: of the variant.
-        lowest: frequency, in periods per image, with `highest` the ones that are set.
-        highest: both are included.
-        rings: whether all coefficients of a frequency, rounded, have the same value.
-    """
-
-    name: str
-    lowest: float
-    highest: float
-    rings: bool = False
-
-
-VARIANTS = (
-    Variant("pattern to 2", 0, 2),
-    Variant("pattern to 3", 0, 3),
-    Variant("rings to 3", 0, 3, rings=True),
-    Variant("pattern of 3 to 4", 3, 4),
-)
+VARIANTS = {  # by name, the frequencies that are set; those of sample.mark first
+    "to 2": {},
+    "to 3": {"highest": 3},
+    "3 to 4": {"lowest": 3, "highest": 4},
+}
 
 
 @dataclass(frozen=True)
@@ -61,10 +45,13 @@ class Tried:
 
     Attributes:
         found: shares of the marked images that were found, by treatment.
+        taken: shares of the real and of the generated images without the mark that were taken for
+            marked, in turn, by treatment.
         kids: of the marked images.
     """
 
     found: dict[str, list[float]]
+    taken: dict[str, list[float]]
     kids: list[float]
 
 
@@ -74,10 +61,11 @@ def figures() -> Iterator[Figure]:
         model = iadb.load("workspace")
     except ValueError as error:
         raise BenchmarkError(f"{error}: `make run` trains one") from None
-    real = np.concatenate(datasets.load("digits"))
-    if real.shape[1:] != model.shape:
-        raise BenchmarkError("the model in workspace draws no digits of 8x8: `make run` trains one")
-    unmarked = model.sample(UNMARKED)
+    if model.shape not in DATASETS:
+        known = " or ".join(DATASETS.values())
+        raise BenchmarkError(f"the model in workspace is none of the preset {known}")
+    real = np.concatenate(datasets.load(DATASETS[model.shape]))
+    unmarked = model.transport(noise_from_seeds(np.arange(UNMARKED), model.shape))
     features = pixels(real)
     parts = np.split(pixels(unmarked), UNMARKED // PER_KEY)
     yield _kid_figure("no mark", [kid(features, part) for part in parts])
@@ -89,17 +77,20 @@ def figures() -> Iterator[Figure]:
         for name, (real_x0, x0) in inverted.items():
             share = share_of_known_seeds(real_x0, x0, count)
             yield Figure(f"no mark, {name}: found among {count:,} seeds", share, "")
-    for variant in VARIANTS:
-        yield from _figures_of(variant, try_variant(model, variant, features, inverted))
+    for name, frequencies in VARIANTS.items():
+        yield from _figures_of(name, try_variant(model, frequencies, features, inverted))
 
 
-def _figures_of(variant: Variant, tried: Tried) -> Iterator[Figure]:
+def _figures_of(variant: str, tried: Tried) -> Iterator[Figure]:
     for treatment, shares in tried.found.items():
         share = float(np.mean(shares))
         bar = (f">= {ENOUGH}", share >= ENOUGH) if treatment == UNTOUCHED else ()
-        name = f"{variant.name}, {treatment}: found, of the worst key {min(shares):.0%}"
+        name = f"{variant}, {treatment}: found, of the worst key {min(shares):.0%}"
         yield Figure(name, share, "", *bar)
-    yield _kid_figure(variant.name, tried.kids)
+        taken = tried.taken[treatment]
+        name = f"{variant}, {treatment}: taken for marked, at most {max(taken):.1%}"
+        yield Figure(name, float(np.mean(taken)), "")
+    yield _kid_figure(variant, tried.kids)
 
 
 def _kid_figure(name: str, values: list[float]) -> Figure:
@@ -109,7 +100,7 @@ def _kid_figure(name: str, values: list[float]) -> Figure:
 
 def try_variant(
     model: iadb.Model,
-    variant: Variant,
+    frequencies: dict[str, float],
     real: np.ndarray,
     inverted: dict[str, list[np.ndarray]],
 ) -> Tried:
@@ -117,23 +108,25 @@ def try_variant(
 
     Args:
         model: draws, and inverts.
-        variant: of the mark.
+        frequencies: as of Mark.
         real: pixels of real images, for the KID.
         inverted: by treatment, x0 of several sets of images without the mark.
     """
-    where = mask(model.shape, variant)
-    tried = Tried({name: [] for name in TREATMENTS}, [])
-    for seed in range(KEYS):
-        key = draw_key(model.shape, variant, seed)
-        x0 = model.noise(PER_KEY, seed=UNMARKED + seed * PER_KEY)
-        images = model.transport(mark(x0, where, key))
+    tried = Tried({name: [] for name in TREATMENTS}, {name: [] for name in TREATMENTS}, [])
+    for number in range(KEYS):
+        mark = Mark(key=FAR + number, **frequencies)
+        first = UNMARKED + number * PER_KEY
+        seeds = np.arange(first, first + PER_KEY)
+        images = model.transport(noise_from_seeds(seeds, model.shape, mark))
         tried.kids.append(kid(real, pixels(images)))
         for name, treat in TREATMENTS.items():
-            unmarked = [distances(x0, where, key) for x0 in inverted[name]]
-            limit = min(np.quantile(each, FALSE_POSITIVES) for each in unmarked)
-            marked = distances(model.invert(treat(images)), where, key)
-            tried.found[name].append(float(np.mean(marked < limit)))
+            tried.found[name].append(_share(mark, model.invert(treat(images))))
+            tried.taken[name] += [_share(mark, x0) for x0 in inverted[name]]
     return tried
+
+
+def _share(mark: Mark, x0: np.ndarray) -> float:
+    return float(np.mean(mark.p_values(x0) <= FALSE_POSITIVES))
 
 
 def share_of_known_seeds(real: np.ndarray, generated: np.ndarray, count: int) -> float:
@@ -158,42 +151,6 @@ def _directions(x0: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def mask(shape: tuple[int, int, int], variant: Variant) -> np.ndarray:
-    """Which coefficients a variant sets, bool [H, W]."""
-    frequency = _frequency(shape)
-    return (frequency >= variant.lowest) & (frequency <= variant.highest)
-
-
-def draw_key(shape: tuple[int, int, int], variant: Variant, seed: int) -> np.ndarray:
-    """Draws the values of a key, complex [H, W, C], which noise could have."""
-    generator = np.random.default_rng(seed)
-    noise = generator.standard_normal(shape)
-    if variant.rings:
-        rings = np.round(_frequency(shape)).astype(int)
-        values = noise.reshape(-1, shape[2])[: rings.max() + 1] * np.sqrt(rings.size)
-        return values[rings].astype(complex)
-    return np.fft.fft2(noise, axes=(0, 1))
-
-
-def mark(x0: np.ndarray, where: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Sets the coefficients of noise, float32 [N, H, W, C], to those of the key."""
-    spectrum = np.fft.fft2(x0, axes=AXES)
-    spectrum[:, where] = key[where]
-    return np.fft.ifft2(spectrum, axes=AXES).real.astype(np.float32)
-
-
-def distances(x0: np.ndarray, where: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Mean distances of the coefficients of noise, [N, H, W, C], from those of the key, [N]."""
-    spectrum = np.fft.fft2(x0, axes=AXES)
-    return np.abs(spectrum[:, where] - key[where]).mean(axis=(1, 2))
-
-
-def _frequency(shape: tuple[int, int, int]) -> np.ndarray:
-    """Periods per image of each coefficient, [H, W]."""
-    rows, columns = (np.fft.fftfreq(side, 1 / side) for side in shape[:2])
-    return np.hypot(rows[:, None], columns)
-
-
 def _save_as_jpeg(images: np.ndarray) -> np.ndarray:
     """Compresses images, uint8 [N, H, W, C], as JPEG of quality 90."""
 
@@ -213,8 +170,9 @@ def _crop(images: np.ndarray) -> np.ndarray:
 
 
 def _each(images: np.ndarray, change: Callable[[Image.Image], Image.Image]) -> np.ndarray:
-    changed = [np.asarray(change(Image.fromarray(image.squeeze(-1)))) for image in images]
-    return np.stack(changed)[..., None]
+    gray = images.shape[-1] == 1
+    pictures = [Image.fromarray(image[..., 0] if gray else image) for image in images]
+    return np.stack([np.asarray(change(each)) for each in pictures]).reshape(images.shape)
 
 
 UNTOUCHED = "untouched"

@@ -1,4 +1,4 @@
-"""The mark in x0: what is set is found again, and other noise is not taken for it."""
+"""The benchmark of the mark in x0: what is set is found again, and other noise is not."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,10 @@ from benchmarks.mark_in_noise import (
     UNTOUCHED,
     VARIANTS,
     Tried,
-    distances,
-    draw_key,
-    mark,
-    mask,
     share_of_known_seeds,
     try_variant,
 )
+from trainer.light.mark import Mark
 from trainer.light.noise import noise_from_seeds
 from trainer.light.sampler import to_uint8
 
@@ -25,10 +22,11 @@ SHAPE = (8, 8, 1)
 class Scaled:
     """A model whose images are the noise itself, scaled and rounded."""
 
-    shape = SHAPE
+    def __init__(self, shape=SHAPE):
+        self.shape = shape
 
     def noise(self, count, *, seed):
-        return noise_from_seeds(np.arange(seed, seed + count), SHAPE)
+        return noise_from_seeds(np.arange(seed, seed + count), self.shape)
 
     def transport(self, x0):
         return to_uint8(x0 / 4)
@@ -37,45 +35,33 @@ class Scaled:
         return (images / np.float32(127.5) - 1) * 4
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
-def test_marked_noise_is_real_and_has_the_coefficients_of_the_key(variant):
-    where, key = mask(SHAPE, variant), draw_key(SHAPE, variant, seed=1)
-    x0 = Scaled().noise(100, seed=0)
-    marked = mark(x0, where, key)
-    assert marked.dtype == np.float32
-    np.testing.assert_allclose(distances(marked, where, key), 0, atol=1e-4)
-    assert distances(x0, where, key).min() > 1
-    np.testing.assert_allclose(np.fft.fft2(marked - x0, axes=(1, 2))[:, ~where], 0, atol=1e-4)
-
-
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
-def test_keys_differ_and_are_as_strong_as_noise(variant):
-    where = mask(SHAPE, variant)
-    keys = np.stack([draw_key(SHAPE, variant, seed)[where] for seed in range(400)])
-    assert np.mean(np.abs(keys) ** 2) == pytest.approx(64, rel=0.2)
-    assert not np.allclose(keys[0], keys[1])
-
-
+@pytest.mark.parametrize("shape", [SHAPE, (8, 8, 3)])
 @pytest.mark.parametrize("marked", [True, False])
-def test_nearly_all_marked_noise_is_found_and_one_in_a_hundred_others(monkeypatch, marked):
+def test_nearly_all_marked_noise_is_found_and_one_in_a_hundred_others(monkeypatch, marked, shape):
     if not marked:
-        monkeypatch.setattr(mark_in_noise, "mark", lambda x0, where, key: x0)
-    model = Scaled()
+        monkeypatch.setattr(Mark, "set_in", lambda mark, x0: x0)
+    model = Scaled(shape)
     unmarked = model.transport(model.noise(1000, seed=0))
-    real = np.random.default_rng(0).normal(size=(300, 64))
+    real = np.random.default_rng(0).normal(size=(300, np.prod(shape)))
     inverted = {name: [model.invert(treat(unmarked))] for name, treat in TREATMENTS.items()}
-    tried = try_variant(model, VARIANTS[0], real, inverted)
+    tried = try_variant(model, VARIANTS["to 2"], real, inverted)
     expected = 1 if marked else 0.01
     assert np.mean(tried.found[UNTOUCHED]) == pytest.approx(expected, abs=0.01)
-    assert len(tried.kids) == len(tried.found[UNTOUCHED])
+    assert np.mean(tried.taken[UNTOUCHED]) == pytest.approx(0.01, abs=0.01)
+    assert len(tried.kids) == len(tried.found[UNTOUCHED]) == len(tried.taken[UNTOUCHED])
+
+
+def test_the_first_variant_is_what_models_set():
+    assert Mark(key=1, **next(iter(VARIANTS.values()))) == Mark(key=1)
 
 
 def test_a_variant_that_is_found_often_enough_reaches_the_bar():
     found = {name: [0.85, 0.97] for name in TREATMENTS}
+    taken = {name: [0.01, 0.02] for name in TREATMENTS}
     reached = {
-        f.name: f.reached for f in mark_in_noise._figures_of(VARIANTS[0], Tried(found, [0, 1]))
+        f.name: f.reached for f in mark_in_noise._figures_of("to 2", Tried(found, taken, [0, 1]))
     }
-    assert [value for name, value in reached.items() if UNTOUCHED in name] == [True]
+    assert [v for name, v in reached.items() if f"{UNTOUCHED}: found" in name] == [True]
     assert sum(value is not None for value in reached.values()) == 1
 
 
