@@ -49,11 +49,11 @@ class Mark(Options):
     def p_values(self, x0: np.ndarray) -> np.ndarray:
         """The chances that another key agrees with noise at least as well, float64 [N].
 
-        For noise that was drawn without the key, each value is as likely as any other: among
-        images without the mark, one in a hundred has at most 0.01. This needs no images to compare
-        with. Noise and key agree by the cosine of the angle between their coefficients; those of a
-        key drawn at random have any direction in d dimensions, where (1 - cosine) / 2 has a beta
-        distribution with both parameters (d - 1) / 2.
+        Noise and key agree by the cosine of the angle between their coefficients. Those of a key
+        drawn at random have any direction in d dimensions, where (1 - cosine) / 2 has a beta
+        distribution with both parameters (d - 1) / 2; so no images to compare with are needed. Of
+        normal noise without the mark, one in a hundred has at most 0.01, whatever the key. Of x0
+        with a direction of their own, one key in a hundred has.
 
         Args:
             x0: float32 [N, H, W, C], to which images were mapped back.
