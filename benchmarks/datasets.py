@@ -37,11 +37,12 @@ EMOJI_NETWORK = {  # as in the preset emoji32
     "side": 32,
     "image_channels": 3,
     "patch": 2,
+    "prediction": "gaussian",
     "channels": (64, 128),
     "blocks": 2,
     "attention": (False, True),
     "attention_head_dim": 8,
-    "norm_groups": 8,
+    "norm_groups": 32,
 }
 EMOJI_PEER_NETWORK = {  # for peers without patches; a few more weights than ours
     "side": 32,

@@ -46,6 +46,7 @@ OPTIONS = {
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # changes of network and options
     "as in the preset": ({}, {}),
     "model.patch=1": ({"patch": 1}, {}),
+    "model.prediction=difference": ({"prediction": "difference"}, {}),
     "model.dropout=0.1": ({"dropout": 0.1}, {}),
     "train.precision=float32": ({}, {"precision": "float32"}),
     "train.alpha_density=logit_normal": ({}, {"alpha_density": "logit_normal"}),

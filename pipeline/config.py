@@ -254,6 +254,10 @@ class PipelineConfig(Options):
                     "data.degrade"
                 )
             return self
+        if self.source.use == "map" and self.model.prediction == "gaussian":
+            raise ValueError(
+                "model.prediction=gaussian needs noise as x0; with model.source=map use difference"
+            )
         if not self.source.paired and self.source.use != "map":
             raise ValueError(
                 "data.pairing=none needs model.source=map: no source belongs to an image, so that "

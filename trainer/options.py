@@ -32,6 +32,12 @@ class ModelOptions(Options):
         description="side of the squares of pixels that the network sees as one; 2 does a quarter "
         "of the work at full resolution",
     )
+    prediction: Literal["difference", "gaussian"] = Field(
+        "difference",
+        description="what the last layer predicts: the difference x1 - x0; or the mean and "
+        "variance of each pixel of the image, from which the difference from noise follows: this "
+        "leaves less noise in flat areas",
+    )
     attention: tuple[bool, ...] = Field(
         (False, True),
         description="for each level, whether self-attention follows its residual blocks",

@@ -36,6 +36,8 @@ def count_weights(
             x = width
         total += _layer(width, width, 9) if level else 0
     total += _norm(x)
+    if options.prediction == "gaussian":
+        return total + _layer(x, 2 * image_channels * options.patch**2, 9)
     if options.patch > 1:
         total += _layer(x, PIXEL_WIDTH * options.patch**2, 9)
         x = PIXEL_WIDTH + seen

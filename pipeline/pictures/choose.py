@@ -54,6 +54,7 @@ NETWORKS: Mapping[int, Mapping[str, Any]] = {
 CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
     32: {
         "model.patch": 2,
+        "model.prediction": "gaussian",
         "model.channels": [64, 128],
         "model.attention": [False, True],
         "train.learning_rate": 0.001,
@@ -61,7 +62,7 @@ CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
 }
 # Steps per core on a CPU, so that 2 cores take about two minutes at 8x8, a quarter of an hour at
 # 16x16 and an hour at 32x32, up to the steps with a GPU.
-CPU_STEPS = {8: 500, 16: 1000, 32: 4000, 64: 2000}
+CPU_STEPS = {8: 500, 16: 1000, 32: 3000, 64: 2000}
 TRAININGS: Mapping[int, Mapping[str, Any]] = {
     8: {"train.steps": 1000, "train.batch_size": 64},
     16: {"train.steps": 10_000, "train.batch_size": 64},
@@ -168,7 +169,12 @@ def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, A
         for key in ("model.channels", "model.attention"):
             network[key] = network[key][:-1]
     precision = "bfloat16" if machine.gpus and size == LARGEST_WITH_GPU else "float32"
-    return {"model.patch": 1, **network, "train.precision": precision}
+    return {
+        "model.patch": 1,
+        "model.prediction": "difference",
+        **network,
+        "train.precision": precision,
+    }
 
 
 def _unit(network: Mapping[str, Any]) -> int:

@@ -37,6 +37,7 @@ from trainer.common.files import atomic_write, open_below
 from trainer.common.options import Options
 from trainer.common.resolution import to_sides
 from trainer.common.text import first_line, list_some, printable, quantity
+from trainer.options import ModelOptions
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -53,6 +54,7 @@ KEYS = {
     "model.channels",
     "model.attention",
     "model.patch",
+    "model.prediction",
     "train.steps",
     "train.batch_size",
     "train.learning_rate",
@@ -215,6 +217,8 @@ def _load(
     is_set = RESOLUTION[5:] in data.model_fields_set
     if is_set and data.resolution != to_sides(values[RESOLUTION]):
         network = choose_network(data.resolution, machine)
+    if _read_section("model", ModelOptions, overrides).source == "map":
+        network["model.prediction"] = "difference"  # the other one is from noise alone
     return load(overrides=[*_as_overrides({**values, **network}), *overrides])
 
 

@@ -6,8 +6,9 @@ optional self-attention after every block, and one attention block in the middle
 diffusers' weights and outputs.
 
 With `patch` above 1, squares of pixels become channels at the input and pixels again at the output
-(Hoogeboom, Heek and Salimans, "simple diffusion", ICML 2023, section 3.3). The last layer then
-works on pixels, and a share of x_alpha is added, or samples would show the squares.
+(Hoogeboom, Heek and Salimans, "simple diffusion", ICML 2023, section 3.3). Where the network
+predicts the difference itself, the last layer then works on pixels, and a share of x_alpha is
+added, or samples would show the squares.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from keras import layers
 
 from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
+from trainer.networks.local_gaussian import LocalGaussian
 from trainer.networks.silu import Silu
 from trainer.options import PIXEL_WIDTH, ModelOptions
 
@@ -129,26 +131,40 @@ def _build(
             x = layers.Conv2D(width, 3, padding="same", name=f"up{level}_upsample")(x)
 
     x = Silu()(_norm(x, options, "norm_out"))
+    channels = shape[-1]
+    x_alpha = image if not source_channels else image[..., :channels]
+    if options.prediction == "gaussian":
+        width = 2 * channels * options.patch**2
+        x = layers.Conv2D(width, 3, padding="same", name="conv_out")(x)
+        x = LocalGaussian(name="difference")([_from_patches(x, options.patch), x_alpha, inputs[1]])
+    else:
+        x = _difference(x, image, channels, options)
+        if options.patch > 1:
+            x = layers.Add(dtype="float32")([x, _share(x_alpha, time)])
+    return keras.Model(inputs, x, name="unet")
+
+
+def _difference(
+    x: keras.KerasTensor, image: keras.KerasTensor, channels: int, options: ModelOptions
+) -> keras.KerasTensor:
+    """The last layers of a network that predicts the difference itself, [N, H, W, C]."""
     if options.patch > 1:
         width = PIXEL_WIDTH * options.patch**2
         x = layers.Conv2D(width, 3, padding="same", name="conv_patches")(x)
         x = Silu()(_from_patches(x, options.patch))
         x = layers.Concatenate()([x, image])
-    x = layers.Conv2D(shape[-1], 3, padding="same", name="conv_out")(x)
-    x = layers.Activation("linear", dtype="float32", name="difference")(x)
-    if options.patch > 1:
-        x = layers.Add(dtype="float32")([x, _share(image, time, shape[-1])])
-    return keras.Model(inputs, x, name="unet")
+    x = layers.Conv2D(channels, 3, padding="same", name="conv_out")(x)
+    return layers.Activation("linear", dtype="float32", name="difference")(x)
 
 
-def _share(image: keras.KerasTensor, time: keras.KerasTensor, channels: int) -> keras.KerasTensor:
+def _share(x_alpha: keras.KerasTensor, time: keras.KerasTensor) -> keras.KerasTensor:
     """A share of x_alpha that depends on alpha, [N, H, W, C]; at first none.
 
     What alternates from pixel to pixel over the whole image is, in patches, the mean of a channel.
     Group normalization hides it from the network, which then leaves the noise there as it is.
     """
+    channels = x_alpha.shape[-1]
     share = layers.Dense(channels, kernel_initializer="zeros", dtype="float32", name="share")(time)
-    x_alpha = image if image.shape[-1] == channels else image[..., :channels]
     return layers.Multiply(dtype="float32")([layers.Reshape((1, 1, channels))(share), x_alpha])
 
 

@@ -399,6 +399,10 @@ def test_a_configuration_with_sources_says_how_they_are_used():
             "sample.mark=0 needs a model that draws images from noise alone; unset data.degrade",
         ),
         (["data.source=x", "data.degrade=gray"], "data: source=/"),
+        (
+            ["data.degrade=blur 1", "model.source=map", "model.prediction=gaussian"],
+            "model.prediction=gaussian needs noise as x0; with model.source=map use difference",
+        ),
         (["data.source=''"], "data.source: got ''; string should have at least 1 character"),
         (["data.pairing=none"], "data: pairing=none needs source, the folder of images that are"),
         (["data.source=x", "data.pairing=none"], "data.pairing=none needs model.source=map: no s"),

@@ -9,8 +9,11 @@ def test_the_published_network_has_as_many_weights_as_published():
     assert count_weights(PUBLISHED, 3) == 113_673_219
 
 
-@pytest.mark.parametrize(("nb_class", "patch"), [(0, 1), (3, 2)])
-def test_the_weights_of_a_network_are_those_that_it_is_built_with(nb_class, patch):
+@pytest.mark.parametrize(
+    ("nb_class", "patch", "prediction"),
+    [(0, 1, "difference"), (3, 2, "difference"), (0, 1, "gaussian"), (3, 2, "gaussian")],
+)
+def test_the_weights_of_a_network_are_those_that_it_is_built_with(nb_class, patch, prediction):
     options = ModelOptions(
         channels=(8, 16, 8),
         attention=(False, True, True),
@@ -18,6 +21,7 @@ def test_the_weights_of_a_network_are_those_that_it_is_built_with(nb_class, patc
         norm_groups=4,
         blocks=1,
         patch=patch,
+        prediction=prediction,
         conditional=nb_class > 0,
     )
     built = build_unet(options, (8, 8, 3), nb_class=nb_class)

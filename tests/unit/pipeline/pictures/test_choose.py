@@ -139,6 +139,7 @@ def test_every_choice_is_a_valid_configuration(side, machine, files, aspect):
 def test_networks_and_learning_rates_are_those_of_the_presets(side, machine, preset):
     chosen, known = choose(replace(of_size(side), files=100_000), machine), load(preset)
     assert chosen["model.patch"] == known.model.patch
+    assert chosen["model.prediction"] == known.model.prediction
     assert tuple(chosen["model.channels"]) == known.model.channels
     assert tuple(chosen["model.attention"]) == known.model.attention
     assert chosen["train.learning_rate"] == known.train.learning_rate

@@ -88,6 +88,16 @@ def test_the_network_follows_a_resolution_that_is_set(place):
         assert (config.model.patch, config.model.channels) == (1, (32,))
 
 
+def test_a_source_that_is_mapped_gets_a_network_that_needs_no_noise(tmp_path):
+    place = Place(tmp_path)
+    fill(place.images, 20, side=40)
+    images = f"data.folder={quote(str(place.images))}"
+    cpu = Machine(cores=2, gpus=0)
+    assert configure([images], cpu).config.model.prediction == "gaussian"
+    mapped = configure([images, "data.degrade=gray", "model.source=map"], cpu)
+    assert mapped.config.model.prediction == "difference"
+
+
 def test_a_rectangle_is_chosen_kept_and_replaced(place):
     for path in place.images.iterdir():
         Image.open(path).resize((60, 80)).save(path)

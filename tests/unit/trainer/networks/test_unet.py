@@ -75,6 +75,27 @@ def test_a_network_of_patches_answers_in_pixels_at_a_quarter_of_the_work():
     assert patched([x, tf.fill([2], 0.5)]).shape == x.shape
 
 
+@pytest.mark.parametrize("patch", [1, 2])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_network_that_predicts_pixels_gives_the_difference_and_can_be_cloned(patch, precision):
+    options = SMALL.model_copy(update={"patch": patch, "prediction": "gaussian"})
+    network = build_unet(options, (16, 8, 3), precision, nb_class=2, source_channels=1)
+    x = tf.random.stateless_normal([3, 16, 8, 4], [0, 0])
+    inputs = [x, tf.constant([0.0, 0.5, 1.0]), tf.constant([0, 1, 2], tf.int64)]
+    difference = network(inputs)
+    assert (difference.shape, difference.dtype) == ((3, 16, 8, 3), tf.float32)
+    # At alpha = 0, x_alpha is the noise that is to be taken away; at 1 it is the image.
+    last = network.get_layer("difference").input[0]
+    mean = keras.Model(network.inputs, last)(inputs)[..., :3]
+    np.testing.assert_allclose(
+        difference[0], tf.cast(mean[0], tf.float32) - x[0, ..., :3], atol=1e-5
+    )
+    np.testing.assert_allclose(difference[2], x[2, ..., :3], atol=1e-5)
+    clone = keras.models.clone_model(network)
+    clone.set_weights(network.get_weights())
+    np.testing.assert_allclose(clone(inputs), difference, atol=1e-6)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_weights_and_output_are_float32_at_any_precision(precision):
     network = build_unet(SMALL, (8, 8, 1), precision)
