@@ -42,10 +42,11 @@ from components.image_example_gen.shuffle.parts import Part, list_parts
 from components.image_example_gen.shuffle.shards import (
     USES,
     WriteShards,
-    part_sizes,
+    part_size,
     shard_count,
     shard_groups,
 )
+from components.image_example_gen.shuffle.taking_over import TakenOver, TakeOver
 from components.image_example_gen.spans import (
     ImageSource,
     holdout_source,
@@ -184,12 +185,10 @@ def write_examples(
     sources = [source, *([holdout] if holdout else [])]
     uses = [*split_folders, reports.OMITTED, names.REJECTED]
     with _partial_folder(output) as partial:
-        plan = _plan(sources, options, code, partial, earlier, fingerprint)
-        shards = shard_count(plan.files, options)
-        expect(DECODED, plan.files)
+        plan = _plan(sources, options, split_salt, uses, code, partial, earlier, fingerprint)
         decode = DecodeParts(sources, options, split_salt, uses, partial)
         split = functools.partial(split_of, eval_percent=options.eval_percent, salt=split_salt)
-        write = WriteShards(output, split_folders, uses, partial, plan.taken, shards, split)
+        write = WriteShards(output, split_folders, uses, partial, plan.taken, plan.shards, split)
         with pipeline:
             decoded = (
                 pipeline
@@ -198,7 +197,8 @@ def write_examples(
                 | "SpreadParts" >> beam.Reshuffle()
                 | "Decode" >> beam.ParDo(decode).with_outputs(names.REJECTED, COUNTS, main="names")
             )
-            all_counts, near = [decoded[COUNTS]], None
+            counted_before = pipeline | "CountsBefore" >> beam.Create(plan.counts.items())
+            all_counts, near = [decoded[COUNTS], counted_before], None
             if options.near_duplicates != "off" and source.split is None:
                 write_decided(os.path.join(partial, EARLIER), partial, join_earlier(earlier))
                 find = FindNearDuplicates(
@@ -217,7 +217,7 @@ def write_examples(
                     near = beam.pvalue.AsSingleton(compared.decided)
             written = (
                 pipeline
-                | "Shards" >> beam.Create(shard_groups(shards))
+                | "Shards" >> beam.Create(shard_groups(plan.shards))
                 | "SpreadShards" >> beam.Reshuffle()
                 | "WriteShards" >> beam.ParDo(write, beam.pvalue.AsList(decoded.names), near)
             )
@@ -226,8 +226,11 @@ def write_examples(
                 | "Counts" >> beam.Flatten()
                 | "SumCounts" >> beam.CombinePerKey(sum)
             )
-            first = decoded[names.REJECTED] | "FirstRejected" >> beam.combiners.Top.Smallest(
-                reports.MAX_REJECTED_FILES
+            rejected_before = pipeline | "RejectedBefore" >> beam.Create(plan.rejected)
+            first = (
+                [decoded[names.REJECTED], rejected_before]
+                | "Rejected" >> beam.Flatten()
+                | "FirstRejected" >> beam.combiners.Top.Smallest(reports.MAX_REJECTED_FILES)
             )
             _ = first | "WriteReport" >> beam.Map(
                 write_report,
@@ -269,30 +272,36 @@ def _partial_folder(output: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be read.
+    """What is to be done.
 
     Attributes:
-        files: their number.
-        skipped: counts of other files.
-        parts: of the files.
-        taken: names of the files with examples of earlier runs, by number.
+        shards: number of shards.
+        skipped: counts of files that are not images.
+        parts: of the files to decode.
+        taken: the others, which were taken over from earlier runs.
+        counts: of those, by kind and name.
+        rejected: (path, reason) of the first ones of those that are no images.
     """
 
-    files: int
+    shards: int
     skipped: Counter[str]
     parts: list[Part]
-    taken: Mapping[int, str]
+    taken: TakenOver
+    counts: Counter[tuple[str, str]]
+    rejected: list[tuple[str, str]]
 
 
 def _plan(
     sources: Sequence[ImageSource],
     options: ImageOptions,
+    split_salt: str,
+    uses: Sequence[str],
     code: str,
     partial: str,
     artifacts: Iterable[str],
     fingerprint: str,
 ) -> _Plan:
-    """Lists the files, unless the driver has, and finds which ones earlier runs have decoded."""
+    """Lists the files, unless the driver has, and takes over what earlier runs have decoded."""
     listings = [take_listing(source, fingerprint) for source in sources]
     keys = np.concatenate(
         [
@@ -302,10 +311,16 @@ def _plan(
     )
     known = find_known(keys, artifacts, partial)
     logging.info("%d of %d files are known from earlier runs", np.sum(known.found), len(keys))
-    sizes = part_sizes(int(np.sum(~known.found)), options)
-    parts = list_parts([listing.images for listing in listings], keys, known, sizes, partial)
+    expect(DECODED, len(keys))
+    take_over = TakeOver(known, options, split_salt, uses)
+    for each, listing in zip(sources, listings, strict=True):
+        take_over.add(each, listing.images, by_span=each is sources[0])
+    shards = shard_count(len(keys), options)
+    taken = take_over.write(shard_groups(shards), partial)
+    size = part_size(int(np.sum(~known.found)), options)
+    parts = list_parts([listing.images for listing in listings], keys, known.found, size, partial)
     skipped = sum((listing.others for listing in listings), Counter())
-    return _Plan(len(keys), skipped, parts, known.files)
+    return _Plan(shards, skipped, parts, taken, take_over.counts, take_over.rejected)
 
 
 def _earlier_artifacts(uri: str) -> list[str]:

@@ -25,10 +25,11 @@ from components.image_example_gen.near_duplicates.grouping import (
 from components.image_example_gen.near_duplicates.page import MAX_GROUPS, MAX_SHOWN, write_page
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.report import GROUPS, IMAGES, NEAR_DUPLICATES, SEPARATED
+from components.image_example_gen.shuffle.contents import Contents
 from components.image_example_gen.shuffle.decoding import COUNTS
 from components.image_example_gen.shuffle.files import INDEX
-from components.image_example_gen.shuffle.rows import LOOK_BYTES, ROW_TYPE, read_rows, unpack
-from components.image_example_gen.shuffle.shards import Located, read_examples
+from components.image_example_gen.shuffle.rows import LOOK_BYTES, ROW_TYPE, read_rows, sort_rows
+from components.image_example_gen.shuffle.taking_over import TakenOver
 from trainer import examples
 
 
@@ -43,7 +44,7 @@ class FindNearDuplicates(beam.DoFn):
         split_salt: as in `example.split_of`.
         uses: the splits, names of counts, and REJECTED, by the number in a row.
         partial: folder of the parts.
-        files: names of the files in it with examples of earlier runs, by number.
+        taken: what was taken over from earlier runs.
         earlier: what earlier runs decided, a file in `partial`.
     """
 
@@ -54,7 +55,7 @@ class FindNearDuplicates(beam.DoFn):
         split_salt: str,
         uses: Sequence[str],
         partial: str,
-        files: dict[int, str],
+        taken: TakenOver,
         earlier: str,
     ) -> None:
         super().__init__()
@@ -63,12 +64,12 @@ class FindNearDuplicates(beam.DoFn):
         self._split_salt = split_salt
         self._uses = list(uses)
         self._partial = partial
-        self._files = files
+        self._taken = taken
         self._earlier = earlier
 
     def process(self, _: None, parts: Iterable[str]) -> Iterator[Any]:
         """Compares the images of all parts."""
-        parts = sorted(parts)
+        parts = [*parts, *self._taken.parts.values()]
         images = self._read(parts, of_holdout=False)
         groups = group(images, read_decided(os.path.join(self._partial, self._earlier)))
         follows = np.flatnonzero((groups != images.sha256).any(axis=1))
@@ -106,7 +107,8 @@ class FindNearDuplicates(beam.DoFn):
         sha256, spans = [no_hashes()], [np.zeros(0, np.uint32)]
         looks = [np.zeros((0, LOOK_BYTES), np.uint8)]
         holdout = np.array([use == examples.HOLDOUT for use in self._uses])
-        for _, rows in self._compared_rows(parts):
+        for part in parts:
+            rows = _compared(_all_rows(os.path.join(self._partial, part)))
             rows = rows[holdout[rows["use"]] == of_holdout]
             sha256.append(np.ascontiguousarray(rows["sha256"]).view(np.uint8).reshape(-1, 32))
             looks.append(rows["look"].copy())  # a view would keep the rows
@@ -116,13 +118,6 @@ class FindNearDuplicates(beam.DoFn):
         order = np.lexsort((found.spans, begins))
         order = order[np.unique(begins[order], return_index=True)[1]]
         return Looks(found.sha256[order], found.looks[order], found.spans[order])
-
-    def _compared_rows(self, parts: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
-        """The rows of the images to compare, of each part."""
-        for part in parts:
-            packed = read_rows(os.path.join(self._partial, part)).packed
-            rows = np.frombuffer(packed, ROW_TYPE)
-            yield part, rows[rows["look"].any(axis=1)]
 
     def _separated(self, decided: Decided) -> int:
         """How many images are in another split than the leader of their group."""
@@ -155,13 +150,24 @@ class FindNearDuplicates(beam.DoFn):
 
     def _examples(self, images: Sequence[int], parts: Sequence[str]) -> dict[int, bytes]:
         """The examples of those images that have one, by the first bytes of the hash."""
-        rows: dict[int, Located] = {}
-        for part, compared in self._compared_rows(parts):
-            begins = compared["sha256"][:, 0]
-            wanted = (compared["size"] > 0) & np.isin(begins, images)
-            for image, row in zip(
-                begins[wanted].tolist(), unpack(compared[wanted].tobytes()), strict=True
-            ):
-                rows[image] = min(rows.get(image, (row, part)), (row, part))
-        read = dict(read_examples(rows.values(), self._partial, self._files))
-        return {image: read[located] for image, located in rows.items()}
+        contents = Contents(self._partial, self._taken.files)
+        rows = sort_rows(
+            [contents.rows(part, lambda rows: _chosen(rows, images)) for part in parts]
+        )
+        found, first = np.unique(rows["sha256"][:, 0], return_index=True)
+        return dict(zip(found.tolist(), contents.examples(rows[first]), strict=True))
+
+
+def _all_rows(path: str) -> np.ndarray:
+    return np.frombuffer(read_rows(path).packed, ROW_TYPE)
+
+
+def _compared(rows: np.ndarray) -> np.ndarray:
+    """The rows of the images to compare."""
+    return rows[rows["look"].any(axis=1)]
+
+
+def _chosen(rows: np.ndarray, images: Sequence[int]) -> np.ndarray:
+    """Those rows of images to compare that have an example, by the first bytes of the hash."""
+    compared = _compared(rows)
+    return compared[(compared["size"] > 0) & np.isin(compared["sha256"][:, 0], images)]

@@ -1,4 +1,4 @@
-"""Decodes the images of a part to the examples in its file, unless an earlier run did."""
+"""Decodes the images of a part to the examples in its file."""
 
 import functools
 import os
@@ -14,12 +14,7 @@ import apache_beam as beam
 from components.image_example_gen import names
 from components.image_example_gen.decode import DECODE_THREADS, decode
 from components.image_example_gen.errors import UNREADABLE, RejectedImage
-from components.image_example_gen.example import (
-    choose_split,
-    matches_group,
-    split_group,
-    to_row,
-)
+from components.image_example_gen.example import matches_group, to_row
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.near_duplicates.look import look_of
 from components.image_example_gen.options import ImageOptions
@@ -49,14 +44,13 @@ Readers = tuple[ImageReader, ImageReader]  # of images, and of their sources
 
 @dataclass(frozen=True)
 class _Result:
-    """An image that was decoded or taken over.
+    """An image that was decoded.
 
     Attributes:
         outcome: of its decoding.
         sha256: hash of the pixels; NO_HASH of a rejected file.
         use: its split, the name of its count, or REJECTED.
-        example: empty if it was taken over, or is not used.
-        place: file, offset and size of an example that was taken over.
+        example: empty if it is not used.
         look: perceptual hash of the pixels, or NO_LOOK.
     """
 
@@ -64,7 +58,6 @@ class _Result:
     sha256: bytes = NO_HASH
     use: str = names.REJECTED
     example: bytes = b""
-    place: tuple[int, int, int] = (0, 0, 0)
     look: bytes = NO_LOOK
 
 
@@ -105,16 +98,18 @@ class DecodeParts(beam.DoFn):
         self._threads.shutdown()
 
     def process(self, part: Part) -> Iterator[Any]:
-        """Decodes the images of a part that are not known, and writes its file."""
+        """Decodes the images of a part, and writes its file."""
         source = self._sources[part.source]
         members = part.members()
         results: list[tuple[Member, _Result]] = []
         with ImageReader(source.folder) as reader, ImageReader(source.sources) as source_reader:
             readers = (reader, source_reader)
+            decode_file = functools.partial(self._decode, source=source, readers=readers)
             for first in range(0, len(members), FILES_PER_BATCH):
                 batch = members[first : first + FILES_PER_BATCH]
                 with counted(DECODED, len(batch)):
-                    results += zip(batch, self._results(batch, source, readers), strict=True)
+                    files = [member.file for member in batch]
+                    results += zip(batch, self._threads.map(decode_file, files), strict=True)
         yield self._write(results)
         counts: Counter[tuple[str, str]] = Counter()
         for member, result in results:
@@ -128,29 +123,6 @@ class DecodeParts(beam.DoFn):
                 counts[kind, str(member.file.span)] += 1
         for count in counts.items():
             yield beam.pvalue.TaggedOutput(COUNTS, count)
-
-    def _results(
-        self, members: Sequence[Member], source: ImageSource, readers: Readers
-    ) -> list[_Result]:
-        results = [self._take_over(member, source) for member in members]
-        left = [member.file for member, result in zip(members, results, strict=True) if not result]
-        decode_file = functools.partial(self._decode, source=source, readers=readers)
-        decoded = self._threads.map(decode_file, left)
-        return [result or next(decoded) for result in results]
-
-    def _take_over(self, member: Member, source: ImageSource) -> _Result | None:
-        taken = member.taken
-        if not taken:
-            return None
-        if taken.outcome.reason:
-            return _Result(taken.outcome)
-        group = split_group(member.file.path_in_span, taken.sha256, self._options)
-        use = choose_split(group, member.file.span, source, self._options, self._split_salt)
-        if not taken.size and use != OMITTED:
-            return None  # that run had no use for the example
-        place = (taken.file, taken.offset, taken.size)
-        sha256, look = bytes.fromhex(taken.sha256), bytes.fromhex(taken.look)
-        return _Result(taken.outcome, sha256, use, place=place, look=look)
 
     def _decode(self, file: ImageFile, source: ImageSource, readers: Readers) -> _Result:
         reader, source_reader = readers
@@ -194,8 +166,7 @@ class DecodeParts(beam.DoFn):
             size = len(result.example)
             use, key = self._uses.index(result.use), bytes.fromhex(member.key)
             outcome = outcomes.setdefault(result.outcome, len(outcomes))
-            place = (0, end, size) if size else result.place
-            about = (*place, result.look, member.file.span)
+            about = (0, end if size else 0, size, result.look, member.file.span)
             rows.append(Row(result.sha256, member.order, use, key, outcome, *about))
             end += size
         name = f"{uuid.uuid4().hex}{PART_SUFFIX}"

@@ -41,6 +41,8 @@ _FOOTER = struct.Struct(">QQII4s")
 _VERSION = b"row2"  # of the format; the rows of others are not read
 _CHUNK = 2**20
 _GZIP = 31  # zlib's number for a gzip file
+_GZIP_HEADER, _BLOCK_HEADER = 10, 5  # bytes
+_STORED, _LAST_STORED = 0, 1  # first bytes of blocks
 _HASHES = 2**64  # what the shards divide
 NO_HASH = bytes(32)  # of a rejected file
 NO_LOOK = bytes(LOOK_BYTES)  # of an image that is compared with no other
@@ -121,19 +123,37 @@ def unpack(rows: bytes) -> Iterator[Row]:
     return map(Row._make, _ROW.iter_unpack(rows))
 
 
-def divide(rows: bytes, first: int, last: int, shards: int) -> list[bytes]:
-    """Divides packed rows, sorted by hash, into the shards from `first` to before `last` of all.
+def sort_rows(tables: Sequence[np.ndarray]) -> np.ndarray:
+    """Joins tables of rows, each ROW_TYPE [n], at least one, and sorts all rows."""
+    # Numbers have their highest byte first, so that the bytes are in the order of the attributes.
+    as_bytes = f"V{_ROW.size}"
+    return np.sort(np.concatenate([table.view(as_bytes) for table in tables])).view(ROW_TYPE)
+
+
+def divide(rows: np.ndarray, edges: Sequence[int], shards: int) -> list[np.ndarray]:
+    """Divides a table of rows, sorted by hash, where some shards begin; as `bounds`."""
+    places = bounds(rows["sha256"][:, 0], edges, shards)
+    return [rows[a:b] for a, b in itertools.pairwise(places)]
+
+
+def bounds(begins: np.ndarray, edges: Sequence[int], shards: int) -> list[int]:
+    """Returns where shards begin.
 
     A shard is a range of hashes. So what is together in a shard is together in the shards of a run
     with more images.
+
+    Args:
+        begins: the first 64 bits of hashes, sorted.
+        edges: numbers of shards, ascending; after the last one comes their number, as the end.
+        shards: number of all.
+
+    Returns:
+        For each edge, the place of the first hash.
     """
-    hashes = np.frombuffer(rows, ROW_TYPE)["sha256"][:, 0]
     # Rounded up. The last shard of all ends at no 64-bit number.
-    starts = [-(-shard * _HASHES // shards) for shard in range(first, min(last + 1, shards))]
-    bounds = np.searchsorted(hashes, np.array(starts, np.uint64)).tolist()
-    if last == shards:
-        bounds.append(len(hashes))
-    return [rows[a * _ROW.size : b * _ROW.size] for a, b in itertools.pairwise(bounds)]
+    starts = [-(-edge * _HASHES // shards) for edge in edges if edge < shards]
+    places = np.searchsorted(begins, np.array(starts, np.uint64)).tolist()
+    return [*places, *[len(begins)] * (len(edges) - len(starts))]
 
 
 def write_rows(path: str, partial: str, rows: Rows, examples: Collection[bytes] = ()) -> None:
@@ -195,12 +215,19 @@ def is_gzip(path: str) -> bool:
 
 
 def gunzip(content: bytes) -> bytes:
-    """Decompresses a shard.
+    """Decompresses a shard that `check_examples` has found complete.
 
-    Raises:
-        zlib.error: it is damaged.
+    Shards are stored, not compressed (RFC 1951, 3.2.4); to join their blocks takes a fifth of the
+    time that zlib takes.
     """
-    return zlib.decompress(content, _GZIP, len(content))
+    view, blocks, place = memoryview(content), [], _GZIP_HEADER
+    while (kind := content[place]) in (_STORED, _LAST_STORED):
+        begin = place + _BLOCK_HEADER
+        place = begin + int.from_bytes(view[place + 1 : place + 3], "little")
+        blocks.append(view[begin:place])
+        if kind == _LAST_STORED:
+            return b"".join(blocks)
+    return zlib.decompress(content, _GZIP)
 
 
 def _check_gzip(file: Any, path: str) -> None:

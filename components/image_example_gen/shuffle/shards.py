@@ -4,9 +4,10 @@ import itertools
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
+import numpy as np
 import tensorflow as tf
 
 from components.image_example_gen import names
@@ -14,26 +15,17 @@ from components.image_example_gen.example import with_group
 from components.image_example_gen.near_duplicates.decided import Decided, read_decided
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.report import IN_HOLDOUT, LEFT_OUT
-from components.image_example_gen.shuffle.files import (
-    INDEX,
-    INDEX_SUFFIX,
-    complete_file,
-    open_to_read,
-)
+from components.image_example_gen.shuffle.contents import Contents
+from components.image_example_gen.shuffle.files import INDEX, INDEX_SUFFIX, complete_file
 from components.image_example_gen.shuffle.rows import (
     NO_HASH,
-    NO_LOOK,
     Outcome,
-    Row,
     Rows,
     divide,
-    gunzip,
-    is_gzip,
-    pack,
-    read_rows,
-    unpack,
+    sort_rows,
     write_rows,
 )
+from components.image_example_gen.shuffle.taking_over import TakenOver
 from trainer import examples
 
 # A shard is sorted in memory; these limit its images and its bytes of pixels, approximately.
@@ -42,14 +34,14 @@ BYTES_PER_SHARD = 64 * 2**20
 # A part is at most as large. Smaller ones occupy more workers, and less of them is lost if a run is
 # killed; from larger ones, a shard is read faster.
 PARTS, MIN_IMAGES_PER_PART = 64, 64
-GROUPS = 64  # of shards that a worker writes one after the other: it reads all rows for each group
+GROUPS = 64  # of shards that a worker writes one after the other: each reads the rows of all parts
 # Around a record in a TFRecord file: its length and checksums.
 BEFORE_RECORD, AFTER_RECORD = 12, 4
 # Images that equal one in these splits are not trained on; their counts have these names. An equal
-# image in eval belongs to another group (group_pattern).
-_SPARED = {examples.HOLDOUT: IN_HOLDOUT, examples.EVAL: LEFT_OUT}
+# image in eval belongs to another group (group_pattern). The last reason counts.
+_SPARED = {examples.EVAL: LEFT_OUT, examples.HOLDOUT: IN_HOLDOUT}
+_DIVIDED = (examples.TRAIN, examples.EVAL)  # splits between which groups are divided
 USES = "uses"  # kind of the counts of images by split, or by the name of the count
-Located = tuple[Row, str]  # with the name of the part
 
 
 def shard_count(files: int, options: ImageOptions) -> int:
@@ -63,18 +55,9 @@ def shard_groups(shards: int) -> list[tuple[int, int]]:
     return [(first, min(first + size, shards)) for first in range(0, shards, size)]
 
 
-def part_sizes(files: int, options: ImageOptions) -> tuple[int, int]:
-    """Returns the number of files of a part.
-
-    Args:
-        files: number of files to decode.
-        options: how each image is converted.
-
-    Returns:
-        That of a part of them, and that of a part of files that are known.
-    """
-    largest = _shard_size(options)
-    return min(max(MIN_IMAGES_PER_PART, files // PARTS), largest), IMAGES_PER_SHARD
+def part_size(files: int, options: ImageOptions) -> int:
+    """Returns the number of files of a part, of a number of files to decode."""
+    return min(max(MIN_IMAGES_PER_PART, files // PARTS), _shard_size(options))
 
 
 def _shard_size(options: ImageOptions) -> int:
@@ -91,7 +74,7 @@ class WriteShards(beam.DoFn):
         split_folders: folders of the examples, by split.
         uses: the splits, names of counts, and REJECTED, by the number in a row.
         partial: folder of the parts.
-        files: names of the files in it with examples of earlier runs, by number.
+        taken: what was taken over from earlier runs.
         shards: number of shards.
         split: split of a group, by its name.
     """
@@ -102,7 +85,7 @@ class WriteShards(beam.DoFn):
         split_folders: Mapping[str, str],
         uses: Sequence[str],
         partial: str,
-        files: Mapping[int, str],
+        taken: TakenOver,
         shards: int,
         split: Callable[[str], str],
     ) -> None:
@@ -111,7 +94,7 @@ class WriteShards(beam.DoFn):
         self._split_folders = split_folders
         self._uses = list(uses)
         self._partial = partial
-        self._files = files
+        self._taken = taken
         self._shards = shards
         self._split = split
 
@@ -126,118 +109,96 @@ class WriteShards(beam.DoFn):
             decided: name of the file in `partial` with the groups of near-duplicates.
         """
         near = read_decided(os.path.join(self._partial, decided)) if decided else None
-        outcomes = {}
-        in_shards = defaultdict(list)
-        for part in parts:
-            rows = read_rows(os.path.join(self._partial, part))
-            outcomes[part] = rows.outcomes
-            for shard, packed in enumerate(divide(rows.packed, *group, self._shards), group[0]):
-                in_shards[shard].append((part, packed))
-        for shard in range(*group):
-            located = sorted(
-                (row, part) for part, packed in in_shards[shard] for row in unpack(packed)
-            )
-            yield from self._write(shard, located, outcomes, near)
+        contents = Contents(self._partial, self._taken.files)
+        taken = [self._taken.parts[group]] if self._taken.parts else []
+        rows = sort_rows(
+            [
+                contents.rows(part, lambda rows: divide(rows, group, self._shards)[0])
+                for part in (*parts, *taken)
+            ]
+        )
+        edges = range(group[0], group[1] + 1)
+        for shard, some in enumerate(divide(rows, edges, self._shards), group[0]):
+            yield from self._write(shard, some, contents, near)
 
     def _write(
+        self, shard: int, rows: np.ndarray, contents: Contents, near: Decided | None
+    ) -> Iterator[tuple[tuple[str, str], int]]:
+        hashes = [sha256.tobytes() for sha256 in rows["sha256"]]
+        between = (hashes[0], hashes[-1]) if hashes else (NO_HASH, NO_HASH)
+        groups = near.groups_between(*between) if near else {}
+        compared = rows["look"].any(axis=1)
+        for place in np.flatnonzero(compared).tolist() if groups else ():
+            if hashes[place] in groups and self._uses[rows["use"][place]] in _DIVIDED:
+                split = self._split(groups[hashes[place]].hex())
+                rows["use"][place] = self._uses.index(split)
+        uses = [self._uses[use] for use in rows["use"].tolist()]
+        by_hash = list(zip(hashes, uses, strict=True))
+        data = [sha256 for sha256, use in by_hash if use not in (names.REJECTED, examples.HOLDOUT)]
+        yield (USES, names.DUPLICATES), sum(a == b for a, b in itertools.pairwise(data))
+        spared = {
+            sha256: reason
+            for split, reason in _SPARED.items()
+            for sha256, use in by_hash
+            if use == split
+        }
+        if near:
+            spared |= dict.fromkeys(near.held_out_between(*between), IN_HOLDOUT)
+        used = defaultdict(list)
+        for place, (sha256, use) in enumerate(by_hash):
+            used[spared.get(sha256, use) if use == examples.TRAIN else use].append(place)
+        for use, places in used.items():
+            if use != names.REJECTED:
+                yield (USES, use), len(places)
+
+        wanted = [place for split in self._split_folders for place in used[split]]
+        found = dict(zip(wanted, contents.examples(rows[wanted]), strict=True))
+        if near:
+            for place in np.flatnonzero(compared).tolist():
+                if place in found:  # an earlier run may have had another group for it
+                    group = groups.get(hashes[place], hashes[place]).hex()
+                    found[place] = with_group(found[place], group)
+        self._write_files(shard, rows, used, found, contents.outcomes)
+
+    def _write_files(
         self,
         shard: int,
-        rows: Sequence[Located],
-        outcomes: Mapping[str, Sequence[Outcome]],
-        near: Decided | None,
-    ) -> Iterator[tuple[tuple[str, str], int]]:
-        bounds = (rows[0][0].sha256, rows[-1][0].sha256) if rows else (NO_HASH, NO_HASH)
-        groups = near.groups_between(*bounds) if near else None
-        if near:
-            rows = [(self._moved(row, groups), part) for row, part in rows]
-        accepted = [each for each in rows if self._uses[each[0].use] != names.REJECTED]
-        data = [row for row, _ in accepted if self._uses[row.use] != examples.HOLDOUT]
-        equal = sum(a.sha256 == b.sha256 for a, b in itertools.pairwise(data))
-        yield (USES, names.DUPLICATES), equal
-        held_out = {
-            split: {row.sha256 for row, _ in accepted if self._uses[row.use] == split}
-            for split in _SPARED
-        }
-        if near:
-            held_out[examples.HOLDOUT] |= near.held_out_between(*bounds)
-        used = defaultdict(list)
-        for located in accepted:
-            used[self._use(located[0], held_out)].append(located)
-        for use, found in used.items():
-            yield (USES, use), len(found)
-        wanted = [each for split in self._split_folders for each in used[split]]
-        read = {
-            each: self._with_group(example, each[0], groups)
-            for each, example in read_examples(wanted, self._partial, self._files)
-        }
+        rows: np.ndarray,
+        used: Mapping[str, Sequence[int]],
+        found: Mapping[int, bytes],
+        outcomes: Sequence[Outcome],
+    ) -> None:
+        """Writes the files of a shard and their index.
+
+        Args:
+            shard: its number.
+            rows: of all its images; they are changed to those of the index.
+            used: places of the images by their use.
+            found: examples by place.
+            outcomes: of images.
+        """
         name = f"{shard:05}-of-{self._shards:05}"
-        places, files = {}, []
+        rows["file"] = rows["offset"] = rows["size"] = 0
+        files = []
         for split, folder in self._split_folders.items():
             path = os.path.join(folder, f"data_tfrecord-{name}.gz")
-            write_records(path, [read[each] for each in used[split]], self._partial)
+            records = [found[place] for place in used[split]]
+            write_records(path, records, self._partial)
             files.append(os.path.relpath(path, self._output))
-            end = 0
-            for each in used[split]:
-                size = len(read[each])
-                places[each] = len(files), end + BEFORE_RECORD, size
-                end += BEFORE_RECORD + size + AFTER_RECORD
-        numbers: dict[Outcome, int] = {}
-        index = []
-        for each in rows:
-            row, part = each
-            file, offset, size = places.get(each, (0, 0, 0))
-            outcome = numbers.setdefault(outcomes[part][row.outcome], len(numbers))
-            index.append(row._replace(outcome=outcome, file=file, offset=offset, size=size))
+            sizes = np.array([len(record) for record in records], int)
+            ends = np.cumsum(BEFORE_RECORD + sizes + AFTER_RECORD)
+            rows["file"][used[split]] = len(files)
+            rows["offset"][used[split]] = ends - AFTER_RECORD - sizes
+            rows["size"][used[split]] = sizes
+        numbers: dict[int, int] = {}
+        rows["outcome"] = [
+            numbers.setdefault(number, len(numbers)) for number in rows["outcome"].tolist()
+        ]
         write_rows(
             os.path.join(self._output, INDEX, f"{name}{INDEX_SUFFIX}"),
             self._partial,
-            Rows(pack(index), list(numbers), files),
+            Rows(rows.tobytes(), [outcomes[number] for number in numbers], files),
         )
-
-    def _moved(self, row: Row, groups: Mapping[bytes, bytes]) -> Row:
-        """A row in the split of its group."""
-        group = groups.get(row.sha256) if row.look != NO_LOOK else None
-        if group is None or self._uses[row.use] not in (examples.TRAIN, examples.EVAL):
-            return row
-        return row._replace(use=self._uses.index(self._split(group.hex())))
-
-    def _with_group(self, example: bytes, row: Row, groups: Mapping[bytes, bytes] | None) -> bytes:
-        """An example with its group, which an earlier run may have had another one for."""
-        if groups is None or row.look == NO_LOOK:
-            return example
-        return with_group(example, groups.get(row.sha256, row.sha256).hex())
-
-    def _use(self, row: Row, held_out: Mapping[str, Set[bytes]]) -> str:
-        """Returns the split of a row, or the name of the count of its exclusion."""
-        use = self._uses[row.use]
-        if use == examples.TRAIN:
-            for split, reason in _SPARED.items():
-                if row.sha256 in held_out[split]:
-                    return reason
-        return use
-
-
-def read_examples(
-    rows: Iterable[Located], partial: str, files: Mapping[int, str]
-) -> Iterator[tuple[Located, bytes]]:
-    """Reads the examples of rows, one file after the other.
-
-    Args:
-        rows: that have examples.
-        partial: folder of the parts.
-        files: names of the files in it with examples of earlier runs, by number.
-    """
-    ordered = sorted((files.get(each[0].file, each[1]), each[0].offset, each) for each in rows)
-    for name, in_file in itertools.groupby(ordered, lambda each: each[0]):
-        with open_to_read(os.path.join(partial, name)) as file:
-            content = gunzip(file.read()) if is_gzip(name) else b""
-            for _, offset, located in in_file:
-                size = located[0].size
-                if content:
-                    yield located, content[offset : offset + size]
-                else:
-                    file.seek(offset)
-                    yield located, file.read(size)
 
 
 def write_records(path: str, records: Iterable[bytes], partial: str) -> None:

@@ -4,6 +4,7 @@ import pickle
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from components.image_example_gen.example import split_of
@@ -14,6 +15,7 @@ from components.image_example_gen.shuffle.earlier import file_keys, find_known
 from components.image_example_gen.shuffle.parts import Part, list_parts
 from components.image_example_gen.shuffle.rows import read_rows, unpack
 from components.image_example_gen.shuffle.shards import WriteShards
+from components.image_example_gen.shuffle.taking_over import TakenOver, TakeOver
 from components.image_example_gen.spans import ImageSource
 
 USES = ["train", "eval", "omitted", "rejected"]
@@ -29,13 +31,21 @@ def decode(folder, part, partial):
     return rows, [each.value for each in outputs if each.tag == "rejected"]
 
 
-def one_part(files, partial, artifacts=(), code=""):
+def one_part(files, partial):
     """The part of a few files."""
     partial.mkdir(exist_ok=True)
-    keys = file_keys(files, ("images", ""), ImageOptions(), code)
-    known = find_known(keys, map(str, artifacts), str(partial))
-    (part,) = list_parts([files], keys, known, (64, 64), str(partial))
+    keys = keys_of(files)
+    (part,) = list_parts([files], keys, np.zeros(len(files), bool), 64, str(partial))
     return part
+
+
+def keys_of(files, code=""):
+    return file_keys(files, ("images", ""), ImageOptions(), code)
+
+
+def known_from(killed, files, partial, code=""):
+    partial.mkdir(exist_ok=True)
+    return find_known(keys_of(files, code), [str(killed.parent)], str(partial))
 
 
 def decode_one(folder, path, partial):
@@ -65,10 +75,6 @@ def listed(folder):
     return [ImageFile(path.name, path.stat().st_size, 1) for path in sorted(folder.iterdir())]
 
 
-def is_known(part):
-    return [member.taken is not None for member in part.members()]
-
-
 def test_a_file_without_permission_is_rejected_with_that_reason(
     open_to_all, unprivileged, noise, tmp_path
 ):
@@ -96,13 +102,44 @@ def test_what_a_killed_run_decoded_is_taken_over_without_its_images(images, kill
     assert rejected == [("text.png", "not an image")]
     for path in images.iterdir():
         path.unlink()
-    part = one_part(files, tmp_path / "next", [tmp_path / "gone", killed.parent])
-    rows, again = decode(images, part, tmp_path / "next")
-    assert again == rejected
+    take_over = TakeOver(known_from(killed, files, tmp_path / "next"), ImageOptions(), "", USES)
+    take_over.add(ImageSource(str(images)), files, by_span=True)
+    assert take_over.rejected == rejected
+    assert take_over.counts == {
+        ("reasons", "not an image"): 1,
+        ("accepted", "0"): 3,
+        ("rejected", "0"): 1,
+    }
+    taken = take_over.write([(0, 1)], str(tmp_path / "next"))
+    rows = list(unpack(read_rows(str(tmp_path / "next" / taken.parts[0, 1])).packed))
     assert [row._replace(file=0) for row in rows] == first
-    (taken,) = (tmp_path / "next").glob("*.taken")
+    (name,) = taken.files.values()
     (examples,) = killed.glob("*.part")
-    assert taken.read_bytes() == examples.read_bytes()
+    assert (tmp_path / "next" / name).read_bytes() == examples.read_bytes()
+
+
+def test_rows_that_are_taken_over_are_in_the_file_of_their_group_of_shards(
+    images, killed, tmp_path
+):
+    files = listed(images)
+    first, _ = decode(images, one_part(files, killed), killed)
+    take_over = TakeOver(known_from(killed, files, tmp_path / "next"), ImageOptions(), "", USES)
+    take_over.add(ImageSource(str(images)), files, by_span=True)
+    groups = [(0, 2), (2, 16), (16, 256)]
+    taken = take_over.write(groups, str(tmp_path / "next"))
+    for (begin, end), name in taken.parts.items():
+        rows = list(unpack(read_rows(str(tmp_path / "next" / name)).packed))
+        expected = [row for row in first if begin <= row.sha256[0] < end]
+        assert [row._replace(file=0) for row in rows] == expected
+    assert list(taken.parts) == groups
+
+
+def test_nothing_is_written_where_nothing_is_known(images, tmp_path, killed):
+    files = listed(images)
+    take_over = TakeOver(known_from(killed, files, tmp_path / "next"), ImageOptions(), "", USES)
+    take_over.add(ImageSource(str(images)), files, by_span=True)
+    assert take_over.write([(0, 1)], str(tmp_path / "next")) == TakenOver()
+    assert not list((tmp_path / "next").iterdir())
 
 
 def test_a_part_that_was_written_in_half_or_removed_meanwhile_is_decoded_again(
@@ -118,9 +155,8 @@ def test_a_part_that_was_written_in_half_or_removed_meanwhile_is_decoded_again(
         file.unlink()
         if damaged is not None:
             file.write_bytes(damaged)
-        part = one_part(files, tmp_path / "next", [killed.parent])
-        assert not any(is_known(part))
-        assert decode(images, part, tmp_path / "next") == (first, [])
+        assert not known_from(killed, files, tmp_path / "next").found.any()
+        assert decode(images, one_part(files, tmp_path / "next"), tmp_path / "next") == (first, [])
 
 
 @pytest.mark.parametrize("change", ["size", "time", "name", "code"])
@@ -135,12 +171,8 @@ def test_an_example_is_used_again_for_the_same_file_and_code_only(images, killed
         "code": file,
     }[change]
     code = "new" if change == "code" else ""
-    known = []
-    (tmp_path / "next").mkdir()
-    keys = file_keys(files, ("images", ""), ImageOptions(), code)
-    found = find_known(keys, [str(killed.parent)], str(tmp_path / "next")).found
-    known = found.tolist()
-    assert known == ([False] * 3 if change == "code" else [True, False, True])
+    found = known_from(killed, files, tmp_path / "next", code).found.tolist()
+    assert found == ([False] * 3 if change == "code" else [True, False, True])
 
 
 @pytest.mark.parametrize(
@@ -160,9 +192,7 @@ def test_an_example_is_used_again_for_the_same_file_and_code_only(images, killed
 )
 def test_the_key_of_an_image_in_an_archive_has_all_that_tells_it_from_others(change):
     file = ImageFile("a.tar/x.png", 1, 1, entry=5, offset=512, archive_size=1)
-    keys = file_keys(
-        [file, file, replace(file, **change)], ("images", ""), ImageOptions(), ""
-    ).tolist()
+    keys = keys_of([file, file, replace(file, **change)]).tolist()
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -179,9 +209,7 @@ def test_what_could_not_be_read_is_tried_again(images, killed, tmp_path, file):
     files = [*listed(images), file]
     (images / "a.tar").write_bytes(b"changed")
     decode(images, one_part(files, killed), killed)
-    (tmp_path / "next").mkdir()
-    keys = file_keys(files, ("images", ""), ImageOptions(), "")
-    known = find_known(keys, [str(killed.parent)], str(tmp_path / "next"))
+    known = known_from(killed, files, tmp_path / "next")
     assert known.found.tolist() == [True, True, True, False]
 
 
@@ -201,7 +229,7 @@ def test_the_list_of_a_part_gives_the_files_back(tmp_path):
 
 def test_the_functions_of_the_pipeline_pickle_for_workers():
     fn = pickle.loads(pickle.dumps(DecodeParts([ImageSource("x")], ImageOptions(), "", USES, "")))
-    write = WriteShards("output", {"train": "x"}, USES, "partial", {1: "x.gz"}, 3, split_of)
+    write = WriteShards("output", {"train": "x"}, USES, "partial", TakenOver(), 3, split_of)
     part = Part(0, 1, "list")
     assert isinstance(pickle.loads(pickle.dumps(fn)), DecodeParts)
     assert isinstance(pickle.loads(pickle.dumps(write)), WriteShards)

@@ -7,7 +7,7 @@ from tfx.types import standard_artifacts
 
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.shuffle.shards import (
-    part_sizes,
+    part_size,
     shard_count,
     shard_groups,
     write_records,
@@ -23,11 +23,13 @@ def test_a_shard_is_bounded_in_images_and_in_bytes(files, resolution, shards):
 
 
 @pytest.mark.parametrize(
-    ("files", "resolution", "size"),
+    ("files", "resolution", "expected"),
     [(1, 64, 64), (6_400, 64, 100), (10**6, 64, 1000), (10**6, 1024, 21)],
 )
-def test_a_part_is_a_share_of_the_files_and_at_most_as_large_as_a_shard(files, resolution, size):
-    assert part_sizes(files, ImageOptions(resolution=resolution)) == (size, 1000)
+def test_a_part_is_a_share_of_the_files_and_at_most_as_large_as_a_shard(
+    files, resolution, expected
+):
+    assert part_size(files, ImageOptions(resolution=resolution)) == expected
 
 
 def test_tfx_reads_the_shards_and_an_empty_one_among_them(tmp_path):
