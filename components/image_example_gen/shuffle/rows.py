@@ -4,7 +4,8 @@ Rows are in files, which begin with examples, if they have any:
 
     examples | rows | summary, as JSON | footer: where rows and summary begin, and checksums
 
-There are two kinds: parts (parts.py), and the index of a shard of a finished artifact (shards.py).
+There are three kinds: parts (parts.py), what a run takes over from earlier ones (taking_over.py),
+and the index of a shard of a finished artifact (shards.py).
 """
 
 import itertools
@@ -105,7 +106,7 @@ class Rows:
         packed: from `pack`.
         outcomes: of images.
         files: paths of the files with examples, relative to the artifact, by their number less 1;
-            empty in a part, whose numbers only its run knows.
+            empty in a part, and in what is taken over, whose numbers only its run knows.
     """
 
     packed: bytes

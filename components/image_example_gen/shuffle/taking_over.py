@@ -22,7 +22,8 @@ from components.image_example_gen.shuffle.decoding import NOTES, REASONS
 from components.image_example_gen.shuffle.earlier import Known
 from components.image_example_gen.shuffle.rows import Rows, bounds, write_rows
 from components.image_example_gen.spans import ImageSource
-from components.progress import DECODED, counted
+from components.progress import DECODED
+from trainer.common.progress import Report, phase, report
 
 IMAGES_AT_A_TIME = 1000
 
@@ -79,8 +80,10 @@ class TakeOver:
         orders = np.flatnonzero(self._known.found[begin : self._end])
         for first in range(0, len(orders), IMAGES_AT_A_TIME):
             some = orders[first : first + IMAGES_AT_A_TIME]
-            with counted(DECODED, len(some)):
+            with phase(DECODED):
                 self._choose(source, files, begin, some)
+                kept = int(np.count_nonzero(self._known.found[begin + some]))
+                report(Report(DECODED, done=kept))  # the others are decoded, and counted then
         taken = orders[self._known.found[begin + orders]]
         numbers = self._known.rows["outcome"][begin + taken]
         for number, count in _count(numbers):

@@ -12,6 +12,8 @@ from PIL import Image
 
 from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.shuffle import earlier
+from components.progress import DECODED
+from trainer.common.progress import listening
 
 DAY = {"resolution": 8, "max_rejected": 0.5}
 
@@ -155,8 +157,15 @@ def test_images_that_older_share_left_out_are_known_without_their_examples(inges
     decoded.clear()
     ingest(2, older_share=0.3)
     assert not decoded
-    everything = ingest(3)
+    reports = []
+    with listening(reports.append):
+        everything = ingest(3)
     assert 5 < len(decoded) < 32
+    done, expected = (
+        sum(getattr(each, name) for each in reports if each.phase == DECODED)
+        for name in ("done", "expected")
+    )
+    assert done == expected > len(decoded)  # none is counted twice
     assert everything == ingest(1, alone=True)
 
 
