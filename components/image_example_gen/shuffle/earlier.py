@@ -121,7 +121,7 @@ class _Search:
     def add(self, rows: Rows, path: str, artifact: str) -> None:
         """Adds the rows of a file of an artifact, where nothing better is known."""
         table = np.frombuffer(rows.packed, ROW_TYPE)
-        # The numbers in a part, of examples that its run has taken over, are known to that run.
+        # In parts of earlier versions, what their run had taken over has numbers known to it alone.
         table = table[table["file"] <= len(rows.files)]
         places = np.searchsorted(self._sorted, table["key"][:, 0])
         places = self._order[np.minimum(places, len(self._order) - 1)]
