@@ -37,7 +37,6 @@ from trainer.common.files import atomic_write, open_below
 from trainer.common.options import Options
 from trainer.common.resolution import to_sides
 from trainer.common.text import first_line, list_some, printable, quantity
-from trainer.options import ModelOptions
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -217,7 +216,9 @@ def _load(
     is_set = RESOLUTION[5:] in data.model_fields_set
     if is_set and data.resolution != to_sides(values[RESOLUTION]):
         network = choose_network(data.resolution, machine)
-    if _read_section("model", ModelOptions, overrides).source == "map":
+    # Not as ModelOptions: channels may be valid only together with the attention that was chosen.
+    model = read_values(None, None, overrides).get("model")
+    if isinstance(model, Mapping) and model.get("source") == "map":
         network["model.prediction"] = "difference"  # the other one is from noise alone
     return load(overrides=[*_as_overrides({**values, **network}), *overrides])
 

@@ -98,6 +98,15 @@ def test_a_source_that_is_mapped_gets_a_network_that_needs_no_noise(tmp_path):
     assert mapped.config.model.prediction == "difference"
 
 
+def test_the_channels_of_a_chosen_network_can_be_set_alone(tmp_path):
+    place = Place(tmp_path)
+    fill(place.images, 20, side=40)
+    gpu = Machine(cores=2, gpus=1)
+    images = f"data.folder={quote(str(place.images))}"
+    chosen = configure([images, "model.channels=[64,128,256]"], gpu).config.model
+    assert (chosen.channels, len(chosen.attention)) == ((64, 128, 256), 3)
+
+
 def test_a_rectangle_is_chosen_kept_and_replaced(place):
     for path in place.images.iterdir():
         Image.open(path).resize((60, 80)).save(path)
