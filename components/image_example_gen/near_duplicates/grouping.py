@@ -66,22 +66,25 @@ def group(images: Looks, earlier: Earlier) -> np.ndarray:
     stages = np.where(recorded >= 0, 1, np.where(seen, 0, 2)).astype(np.uint8)
     order = np.lexsort((begins, images.spans, stages))
     ends = np.searchsorted(stages[order], [0, 1], "right")
-    search = Search(images.looks[order])
-
-    groups = images.sha256.copy()
     follows = order[ends[0] : ends[1]]
-    groups[follows] = earlier.groups[recorded[follows]]
+    groups_before = earlier.groups[recorded[follows]]
     # The first follower of a leader that is gone leads.
-    names, first = np.unique(first_bytes(groups[follows]), return_index=True)
+    names, first = np.unique(first_bytes(groups_before), return_index=True)
     gone = _find(names, np.sort(begins[order[: ends[0]]])) < 0
     old = np.concatenate([np.arange(ends[0]), ends[0] + np.sort(first[gone])])
-
     new = np.arange(ends[1], len(order))
+    # The search takes most of the memory, and what is not needed beside it need not be there.
+    del begins, recorded, seen, stages
+
+    search = Search(images.looks[order])
     search.compare(new, old)
     leaders = np.zeros(len(order), bool)
     _choose_leaders(search, leaders, ends[1], len(order))
     near, nearest = search.nearest()
+    del search
     joins = new[near[new]]
+    groups = images.sha256.copy()
+    groups[follows] = groups_before
     groups[order[joins]] = groups[order[nearest[joins]]]
     return groups
 
