@@ -6,6 +6,7 @@ import numpy as np
 from tests.small_network import build_unet
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions
+from trainer.serving.exported import ExportedGuide
 from trainer.serving.onnx_network import write_network
 from trainer.serving.sampler import Sampler
 from trainer.serving.translator import Translator
@@ -33,7 +34,8 @@ def write_sampler(
         randomize(network, 0.1)
     solver = solvers.get(options.solver, options.grid, rtol=options.rtol, atol=options.atol)
     how = (options.nb_step, labels, options.guidance, options.limits)
-    sampler = Sampler(network, shape, solver, *how, mark=mark)
+    guide = _guide(network, options.autoguidance)
+    sampler = Sampler(network, shape, solver, *how, mark=mark, guide=guide)
     sampler.save(str(folder), {**metadata(options, precision), "shape": shape})
     return sampler
 
@@ -44,12 +46,21 @@ def write_translator(folder, source, shape=SHAPE, **sample):
     keras.utils.set_random_seed(0)
     network = build_unet(OPTIONS, shape, source_channels=source.seen_channels(shape[-1]))
     randomize(network, 0.1)
-    translator = Translator(
-        source, network, shape, options.solver, options.nb_step, limits=options.limits
-    )
+    guide = _guide(network, options.autoguidance)
+    how = (options.solver, options.nb_step)
+    translator = Translator(source, network, shape, *how, limits=options.limits, guide=guide)
     about = {**metadata(options), "shape": shape, "source": source.model_dump()}
     translator.save(str(folder), about)
     return translator
+
+
+def _guide(network, autoguidance):
+    """Another network of the same kind, in place of the network early in its training."""
+    if autoguidance == 1.0:
+        return None
+    early = keras.models.clone_model(network)
+    early.set_weights([0.9 * weight for weight in network.get_weights()])
+    return ExportedGuide(early, autoguidance)
 
 
 def metadata(sample, precision="float32"):

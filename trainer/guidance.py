@@ -1,5 +1,6 @@
-"""The network as the vector field of the ODE, with classifier-free guidance."""
+"""The network as the vector field of the ODE, with guidance."""
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
@@ -11,8 +12,26 @@ if TYPE_CHECKING:
     import keras  # whose import takes seconds, which a server needs not wait for
 
 
+# As a Keras model is called: a list of inputs, and `training`.
+Network = Callable[..., tf.Tensor]
+
+
+def autoguided(network: Network, early: Network, weight: float | tf.Tensor) -> Network:
+    """Returns the network guided by itself, as it was early in its training.
+
+    Args:
+        network, early: map the same inputs to the difference.
+        weight: of autoguidance; 1 stands for the network alone.
+    """
+
+    def evaluate(inputs: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
+        return guide(network(inputs, training=training), early(inputs, training=training), weight)
+
+    return evaluate
+
+
 def vector_field(
-    network: "keras.Model",
+    network: "keras.Model | Network",
     label: tf.Tensor | None = None,
     nb_class: int = 0,
     guidance: float = 1.0,

@@ -13,7 +13,8 @@ A network may see a source beside x_alpha, as further channels; or x0 is the sou
 
 A conditional network also takes the label, or a class id that stands for no label. Sampling may
 then use classifier-free guidance, d = d_none + guidance (d_label - d_none), of
-trainer/ode/guidance.py.
+trainer/ode/guidance.py. Autoguidance needs no label: the network as it was early in its training
+takes the place of d_none.
 """
 
 from typing import Any, Literal
@@ -29,6 +30,7 @@ from trainer.step.batches import Batch, unpack
 from trainer.step.coupling import optimal_transport
 from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
+from trainer.step.guiding import GuidingNetwork
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
 from trainer.step.replicas import has_several_workers, share_gradients
 from trainer.step.tuning import without_tuning
@@ -55,6 +57,9 @@ class IADBModel(SamplingModel):
         model.fit(dataset, epochs=10)                  # batches of {"x1": x1, "source": source}
         x1, trajectory = model.sample_iadb(x0, nb_step=128, source=source)
 
+        guide = GuidingNetwork(network, after=500)      # of trainer.step.guiding: as in step 500
+        model = IADBModel(network, guide=guide, autoguidance=2.0)
+
     Args:
         network: any Keras model from [x float [N, ...], alpha float [N]] to a tensor shaped as x.
             A conditional one takes [x, alpha, label int64 [N]] with labels from 0 to nb_class;
@@ -79,6 +84,14 @@ class IADBModel(SamplingModel):
         source_channels: channels of the source that the network sees beside x; 0: none.
         pair_noise: share of noise that is blended into the x0 of pairs, 0 to 1. In sampling, x0 is
             taken as it is passed.
+        guide: keeps the network that draws samples, `ema.network` or `network`, as it is early in
+            the training.
+        autoguidance: weight of autoguidance in sampling, with a guide: 1 samples without it. Any
+            other value doubles the network evaluations.
+
+    Raises:
+        ValueError: autoguidance is used without a guide, or the guide is of another network than
+            draws samples.
     """
 
     def __init__(
@@ -98,11 +111,29 @@ class IADBModel(SamplingModel):
         nb_step: int = 128,
         source_channels: int = 0,
         pair_noise: float = 0.0,
+        guide: GuidingNetwork | None = None,
+        autoguidance: float = 1.0,
         **kwargs: object,
     ) -> None:
+        if autoguidance != 1.0 and not guide:
+            raise ValueError(f"autoguidance={autoguidance:g} needs a guide: pass a GuidingNetwork")
+        if guide and guide.source is not (ema.network if ema else network):
+            raise ValueError(
+                "the guide is of another network than draws samples: make it of "
+                f"{'ema.network' if ema else 'network'}"
+            )
         average = ema.network if ema else None
         super().__init__(
-            network, average, solver, nb_class, guidance, nb_step, source_channels, **kwargs
+            network,
+            average,
+            solver,
+            nb_class,
+            guidance,
+            nb_step,
+            source_channels,
+            guide,
+            autoguidance,
+            **kwargs,
         )
         self.rank = rank
         self.ema = ema
@@ -201,6 +232,8 @@ class IADBModel(SamplingModel):
             images_seen = tf.cast(self.step + 1, tf.float32) * batch_size
             self.ema.update(images_seen=images_seen, batch_size=batch_size)
         self.step.assign_add(1)
+        if self.guide:
+            self.guide.update(self.step)
         loss = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, loss)
         losses = tf.reduce_mean(squares, axis=list(range(1, self.rank)))
         sums, counts = replicas.all_reduce(tf.distribute.ReduceOp.SUM, sum_by_alpha(losses, alpha))
@@ -292,6 +325,8 @@ class IADBModel(SamplingModel):
             "nb_step": self.nb_step,
             "source_channels": self.source_channels,
             "pair_noise": self.pair_noise,
+            "guide": self.guide and {"after": self.guide.after},
+            "autoguidance": self.autoguidance,
         }
 
     @classmethod
@@ -299,5 +334,8 @@ class IADBModel(SamplingModel):
         """Builds a model from the result of `get_config`."""
         network = keras.saving.deserialize_keras_object(config["network"], custom_objects)
         ema = config["ema"] and ExponentialMovingAverage(network, **config["ema"])
+        drawing = ema.network if ema else network
+        given = config.get("guide")  # of an earlier version: none
+        guide = given and GuidingNetwork(drawing, **given)
         solver = solvers.get(**config["solver"])
-        return cls(**config | {"network": network, "ema": ema, "solver": solver})
+        return cls(**config | {"network": network, "ema": ema, "guide": guide, "solver": solver})

@@ -21,7 +21,7 @@ from trainer.light.mark import Mark
 from trainer.names import TEACHER
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving import onnx_network
-from trainer.serving.export import exported_model
+from trainer.serving.export import exported_guide, exported_model
 from trainer.serving.exported import ExportedModel
 from trainer.source.options import Source
 from trainer.train import train
@@ -111,6 +111,7 @@ def run_fn(fn_args: FnArgs) -> None:
         metadata[TEACHER] = fn_args.base_model
     if data.source:
         metadata["source"] = data.source.model_dump()
+    guide = exported_guide(trained.model)
     exported = exported_model(
         data.source,
         trained.model.sampling_network,
@@ -121,13 +122,15 @@ def run_fn(fn_args: FnArgs) -> None:
         sample.guidance,
         sample.limits,
         mark=data.mark,
+        guide=guide,
     )
     with phase("writing the sampler"):
         exported.save(fn_args.serving_model_dir, metadata)
         save_weights(trained.model, fn_args.serving_model_dir)
     # In another precision than the model's, it would draw other images than are served.
     same = config["train"]["precision"] == "float32" and not data.source
-    small = trained.model.network.count_params() <= MAX_CONVERTED
+    weights = trained.model.network.count_params() * (2 if guide else 1)
+    small = weights <= MAX_CONVERTED
     if same and small and onnx_network.can_convert():
         _write_network(exported, fn_args.serving_model_dir)
     _copy(f"{state}/logs", fn_args.model_run_dir)

@@ -24,6 +24,7 @@ from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
 from trainer.step.ema import ExponentialMovingAverage
+from trainer.step.guiding import GuidingNetwork
 from trainer.step.replicas import has_several_workers
 
 HELD_OUT = 256  # images whose loss is measured
@@ -82,10 +83,11 @@ def build_model(
     keras.utils.set_random_seed(train.seed)
     source_channels = source.seen_channels(shape[-1]) if source else 0
     network = build_unet(model, shape, train.precision, nb_class, source_channels)
+    ema = ExponentialMovingAverage(network, train.ema.half_life, train.ema.warmup)
     iadb = IADBModel(
         network,
         rank=4,
-        ema=ExponentialMovingAverage(network, train.ema.half_life, train.ema.warmup),
+        ema=ema,
         solver=solvers.get(sample.solver, sample.grid, rtol=sample.rtol, atol=sample.atol),
         seed=train.seed,
         alpha_density=train.alpha_density,
@@ -96,6 +98,9 @@ def build_model(
         guidance=sample.guidance,
         source_channels=source_channels,
         pair_noise=source.noise if source else 0.0,
+        # Guidance is part of the images that a student learns from.
+        guide=None if pairs else GuidingNetwork(ema.network, train.guide_step),
+        autoguidance=sample.autoguidance,
     )
     optimizer = _optimizer(train)
     # Float16 gradients underflow unless the loss is scaled.

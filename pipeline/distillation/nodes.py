@@ -94,7 +94,12 @@ def student_nodes(
                 "warm_start": False,
             },
             # Guidance is part of the images that the student learns from.
-            "sample": {**teacher.config["sample"], **few_steps(distill.nfe), "guidance": 1.0},
+            "sample": {
+                **teacher.config["sample"],
+                **few_steps(distill.nfe),
+                "guidance": 1.0,
+                "autoguidance": 1.0,
+            },
         },
     ).with_id(trainer_names.STUDENT)
     student = trainer.outputs[trainer_names.MODEL]

@@ -21,8 +21,9 @@ from pipeline.workspace import Workspace, WorkspaceError
 SEARCH_BYTES = 900  # of a training image, in the space in which copies are searched
 VIEW_BYTES = 512  # of each view of a held-out image or a sample, in that space
 STATISTICS_BYTES = 1_000  # of an image that is compared, beside its views and its vector
-CHECKPOINT_BYTES = 16  # of a weight: itself, its average and two moments
-MODEL_BYTES = 17  # of a weight: raw, averaged, in the sampler, and in its served copy
+CHECKPOINT_BYTES = 20  # of a weight: itself, its average, its guide and two moments
+MODEL_BYTES = 21  # of a weight: raw, averaged, as guide, in the sampler, and in its served copy
+GUIDE_BYTES = 8  # of a weight in a sampler that draws with its guide, and in its served copy
 NETWORK_BYTES = 8  # of a weight in float32: as ONNX beside the sampler and its copy
 GRAPH_BYTES = 7_600_000  # of the two copies of a sampler, beside the weights
 OTHER_BYTES = 4_000_000  # statistics, verdicts, reports, logs, metadata
@@ -99,7 +100,13 @@ def disk_need(
         example_bytes = math.prod(shape) * (2 if config.data.paired_source else 1) + OF_EXAMPLE
     examples = round(images * example_bytes)
     has_network = config.train.precision == "float32" and not config.source
-    per_weight = MODEL_BYTES + NETWORK_BYTES * has_network
+    networks = 1 if config.sample.autoguidance == 1.0 else 2
+    per_network = weights * NETWORK_BYTES * has_network + GRAPH_BYTES
+
+    def model_bytes(networks: int) -> int:
+        per_weight = MODEL_BYTES + GUIDE_BYTES * (networks - 1)
+        return weights * per_weight + networks * per_network
+
     models = 2 if config.distill.enabled else 1
     pairs = config.distill.pairs if config.distill.enabled else 0
     return DiskNeed(
@@ -110,7 +117,8 @@ def disk_need(
         # A new checkpoint is complete before an old one is removed.
         training=models * (config.train.checkpoint.keep + 1) * CHECKPOINT_BYTES * weights
         + round(pairs * example_bytes),
-        models=models * (per_weight * weights + GRAPH_BYTES),
+        # A student has no guide.
+        models=model_bytes(networks) + (models - 1) * model_bytes(1),
     )
 
 

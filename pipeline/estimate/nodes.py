@@ -31,6 +31,7 @@ from pipeline.estimate.timings import (
 from pipeline.estimate.training import class_names, training_seconds
 from trainer.fit.workers import choose_strategy
 from trainer.ode import solvers
+from trainer.ode.guidance import evaluations_per_slope
 
 CACHED, TIMED, TYPICAL = "cached", "timed", "typical"  # where an estimate is from
 STARTING, OTHERS = "starting", "others"  # rows that are not nodes
@@ -214,13 +215,15 @@ def _evaluation(
         answers = answered * nb_answer(config.source.draws_noise)
         described = amounts.compared + answers
     evaluated = min(error_by_alpha.IMAGES, amounts.compared) * (len(error_by_alpha.EDGES) - 1)
-    slopes = solvers.get(config.sample.solver, config.sample.grid).nfe_per_step
+    sample = config.sample
+    evaluations = solvers.get(sample.solver, sample.grid).nfe_per_step
+    evaluations *= evaluations_per_slope(sample.guidance, sample.autoguidance)
     return (
         amounts.models * model.tracing
         + samples * (config.sample.nb_step * model.solver_step + features.held_out)
         + answers * config.sample.nb_step * model.solver_step
         + (amounts.compared + described) * features.described
-        + amounts.models * evaluated * model.solver_step / slopes
+        + amounts.models * evaluated * model.solver_step / evaluations
     )
 
 

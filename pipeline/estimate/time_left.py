@@ -127,5 +127,5 @@ class TimeLeft:
             fixed,
             images=compared,
             models=1 + any(run.blessed for run in runs),
-            evaluations=evaluations * evaluations_per_slope(sample.guidance),
+            evaluations=evaluations * evaluations_per_slope(sample.guidance, sample.autoguidance),
         )

@@ -20,7 +20,7 @@ from trainer import examples
 from trainer.dataset import to_batch
 from trainer.iadb import IADBModel
 from trainer.preprocessing import to_float
-from trainer.serving.export import exported_model
+from trainer.serving.export import exported_guide, exported_model
 from trainer.source.degrade import degrade
 from trainer.train import build_model
 
@@ -189,6 +189,7 @@ def _drawing(
         labels,
         config.sample.guidance,
         config.sample.limits,
+        guide=exported_guide(model),
     )
     function, specs = exported.signatures()["translate" if config.source else "generate"]
     specs = [*specs, *([tf.TensorSpec([None], tf.string, "label")] if labels else [])]

@@ -13,6 +13,7 @@ from typing import Any
 
 PROJECT = {"pipeline", "components", "trainer", "data"}
 METADATA = "assets.extra/iadb.json"
+NETWORKS = {"deblend", "slope"}  # signatures; the second of models with autoguidance
 COUNT, STEPS = 3, 2  # images and solver steps of each call
 
 Inputs = dict[str, Any]  # tensors by name
@@ -85,8 +86,9 @@ def check_sampler(signatures: Mapping[str, Any], call: Callable[..., Any], label
     states = call("trajectory", seed=seed, nb_step=steps)
     assert states.shape == (COUNT, STEPS + 1, *size), "trajectory: nb_step + 1 states per image"
     assert bool(tf.reduce_all(states[:, -1] == image)), "trajectory: ends where generate does"
-    difference = call("deblend", x_alpha=x0, alpha=tf.zeros(COUNT))
-    assert difference.shape == x0.shape, "deblend: one difference per x_alpha"
+    for name in sorted(NETWORKS & signatures.keys()):
+        difference = call(name, x_alpha=x0, alpha=tf.zeros(COUNT))
+        assert difference.shape == x0.shape, f"{name}: one difference per x_alpha"
     return {"seed": seed}
 
 
@@ -111,8 +113,9 @@ def check_translator(
     assert states.shape == (COUNT, STEPS + 1, *size), "trajectory: nb_step + 1 states per image"
     assert bool(tf.reduce_all(states[:, -1] == image)), "trajectory: ends where translate does"
     x_alpha = tf.zeros([COUNT, *size])
-    difference = call("deblend", x_alpha=x_alpha, alpha=tf.zeros(COUNT), **condition)
-    assert difference.shape == x_alpha.shape, "deblend: one difference per x_alpha"
+    for name in sorted(NETWORKS & signatures.keys()):
+        difference = call(name, x_alpha=x_alpha, alpha=tf.zeros(COUNT), **condition)
+        assert difference.shape == x_alpha.shape, f"{name}: one difference per x_alpha"
     if source["use"] == "map":
         back = call("invert", image=image, nb_step=steps)
         assert back.shape == image.shape, "invert: one source per image"

@@ -1,7 +1,8 @@
 """Solves the ODE of a model with the solver and the guidance that a request chooses.
 
 The graph of a model has those that it was exported with. The signature `deblend` is its network
-alone, so the solvers of trainer/ode work on it here as they do in the graph, for any model.
+alone, or `slope` with autoguidance, so the solvers of trainer/ode work on it here as they do in the
+graph, for any model.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,7 +53,7 @@ class Solving:
 
     Args:
         sample: how the model samples by itself; its grid and tolerances hold for every choice.
-        network: the signature `deblend`.
+        network: the signature `deblend`, or `slope` of a model that draws with autoguidance.
         evaluate: calls that signature.
         source: how a model that translates uses its sources; None for one that draws from noise.
         mark: that the model sets in the noise of seeds; None for none.

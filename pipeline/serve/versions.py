@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SIGNATURE = "serving_default"
 NETWORK = "deblend"  # signature of the network alone, which every model has
+SLOPE = "slope"  # signature of the network with autoguidance, of models that draw with it
 READ_SOURCE = "read_source"  # of models that translate: what they see of files; not exported
 NB_STEP = "nb_step"  # input with the solver steps
 WARM_UP_STEPS = 2
@@ -153,8 +154,8 @@ class Version:
             sample = SampleOptions.model_validate(self.metadata["config"]["sample"])
         except (KeyError, TypeError, ValidationError):  # of an earlier version
             return None
-        network = self.signatures[NETWORK]
-        return Solving(sample, network, self._functions[NETWORK], self.source, self.mark)
+        name = SLOPE if SLOPE in self.signatures else NETWORK
+        return Solving(sample, self.signatures[name], self._functions[name], self.source, self.mark)
 
     def _add_read_source(self, source: Source) -> None:
         import tensorflow as tf

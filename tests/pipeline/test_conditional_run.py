@@ -16,7 +16,7 @@ DIGITS = [str(digit) for digit in range(10)]
 def conditional(trained, tmp_path_factory):
     """A copy of the workspace, in which the next model is conditional."""
     runs = trained.copy(tmp_path_factory.mktemp("conditional") / "workspace")
-    runs.first = runs.run("model.conditional=true", "sample.guidance=1.5")
+    runs.first = runs.run("model.conditional=true", "sample.guidance=1.5", "sample.autoguidance=2")
     return runs
 
 
@@ -29,7 +29,8 @@ def test_the_labels_of_the_folders_reach_the_pushed_model(conditional):
     assert (found["Transform"], found["Trainer"], found["Pusher"]) == ("done",) * 3
     metadata = serving.read_metadata(conditional.first.pushed)
     assert metadata["labels"] == DIGITS
-    assert metadata["nfe"] == 4  # two steps of Euler, each of two branches
+    # Two steps of Euler, each of two branches, each of the network and its guide.
+    assert metadata["nfe"] == 8
     assert metadata["config"]["model"]["conditional"] is True
 
 

@@ -1,8 +1,8 @@
 """Checkpoints: the full state of a training, from which a killed process resumes.
 
 Noise, alpha and the order of the data depend only on the seed and the step, so the state consists
-of the variables of network, average and optimizer, and the number of steps. A checkpoint also
-records which model the training started from.
+of the variables of network, average, guide and optimizer, and the number of steps. A checkpoint
+also records which model the training started from.
 """
 
 import json
@@ -51,6 +51,7 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(
             network=[v.value for v in model.network.variables],
             average=[v.value for v in model.ema_network.variables] if model.ema_network else [],
+            guide=[v.value for v in _guide(model)],
             step=model.step.value,
             optimizer=[v.value for v in model.optimizer.variables],
             origin=self._origin,
@@ -117,6 +118,10 @@ class Checkpoints:
         valid = [step for step in steps if step <= self.step and step not in self._damaged]
         later = {step for step in steps if step > self.step}
         checkpoint_files.remove_others(self._folder, kept={*valid[-self._keep :], *later})
+
+
+def _guide(model: IADBModel) -> list[keras.Variable]:
+    return [*model.guide.network.variables, model.guide.ready] if model.guide else []
 
 
 def _find_damage(path: str) -> str | None:

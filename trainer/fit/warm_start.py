@@ -1,9 +1,9 @@
 """Starts a training from the weights of an earlier model instead of random ones.
 
-Beside a sampler SavedModel are the network's raw weights and their moving average. Training
-continues from the raw weights, and the average from the earlier average; its warm-up counts images
-from zero again (trainer/step/ema.py), so it follows the new weights within the first steps.
-Optimizer, learning-rate schedule and step start anew.
+Beside a sampler SavedModel are the network's raw weights, their moving average, and the guide,
+which the new training keeps as it is. Training continues from the raw weights, and the average from
+the earlier average; its warm-up counts images from zero again (trainer/step/ema.py), so it follows
+the new weights within the first steps. Optimizer, learning-rate schedule and step start anew.
 """
 
 import json
@@ -24,6 +24,7 @@ from trainer.source.options import Source
 
 RAW = "raw.weights.h5"
 AVERAGE = "ema.weights.h5"
+GUIDE = "guide.weights.h5"
 # Options of the network that do not affect its weights; those of a source are compared as Source.
 WITHOUT_WEIGHTS = {"dropout", "source", "source_noise"}
 
@@ -33,11 +34,13 @@ class MisfitError(ValueError):
 
 
 def save_weights(model: IADBModel, sampler: str) -> None:
-    """Writes the raw and averaged weights of a model beside its sampler SavedModel."""
+    """Writes the raw and averaged weights of a model, and its guide's, beside its SavedModel."""
     folder = _weights_folder(sampler)
     tf.io.gfile.makedirs(folder)
     model.network.save_weights(f"{folder}/{RAW}")
     model.ema_network.save_weights(f"{folder}/{AVERAGE}")
+    if model.guide:
+        model.guide.network.save_weights(f"{folder}/{GUIDE}")
 
 
 def warm_start(
@@ -74,6 +77,11 @@ def warm_start(
         report(f"cold start: {misfit}")
         return None
     report(f"warm start from the latest blessed model, {base}")
+    if model.autoguidance != 1.0 and not int(model.guide.ready):
+        report(
+            "it is of an earlier version and has no guide: sample.autoguidance has little effect, "
+            "since the guide of this training begins from trained weights"
+        )
     return base
 
 
@@ -86,7 +94,9 @@ def load_weights(
     split: Mapping[str, Any] | None = None,
     source: Source | None = None,
 ) -> None:
-    """Loads the base's raw weights into the network and its average into the average.
+    """Loads the base's raw weights into the network, its average into the average, and its guide.
+
+    A base of an earlier version has no guide; the training then keeps one of its own.
 
     The arguments are those of `warm_start`.
 
@@ -106,6 +116,9 @@ def load_weights(
     source = keras.models.clone_model(model.network)
     raw = _read_weights(source, f"{_weights_folder(base)}/{RAW}")
     average = _read_weights(source, f"{_weights_folder(base)}/{AVERAGE}")
+    if model.guide and _kept_guide(base):
+        model.guide.network.set_weights(_read_weights(source, f"{_weights_folder(base)}/{GUIDE}"))
+        model.guide.ready.assign(1)
     model.network.set_weights(raw)
     model.ema_network.set_weights(average)
 
@@ -138,17 +151,25 @@ def _description(
     }
 
 
+def _kept_guide(base: str) -> bool:
+    """Whether the training of the base kept a guide; those of earlier versions did not."""
+    return "guide_after" in _read_metadata(base)["config"].get("train", {})
+
+
+def _read_metadata(base: str) -> dict[str, Any]:
+    with tf.io.gfile.GFile(f"{base}/{METADATA}") as file:
+        return json.load(file)
+
+
 def _read_description(base: str) -> dict[str, Any]:
-    path = f"{base}/{METADATA}"
     try:
-        with tf.io.gfile.GFile(path) as file:
-            metadata = json.load(file)
+        metadata = _read_metadata(base)
         options = ModelOptions.model_validate(metadata["config"]["model"])
         labels, split = metadata.get("labels", []), metadata["split"]
         source = metadata.get("source") and Source.model_validate(metadata["source"])
         return _description(options, metadata["shape"], labels, split, source)
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(f"{base}/{METADATA}", error) from error
 
 
 def _read_weights(network: keras.Model, path: str) -> list:

@@ -4,7 +4,8 @@ A SHA-256 of all bytes before it is the last entry of the file's metadata, since
 may be concatenated: any program for ONNX reads the file, and a damaged one is recognized. The entry
 METADATA is JSON:
 
-    solver, grid, nb_step, rtol, atol, guidance: how the model samples
+    solver, grid, nb_step, rtol, atol, guidance: how the model samples; autoguidance is part of the
+        network
     noise: how x0 follows from a seed
     mark: which coefficients of it have the values of a key (trainer/light/mark.py), if any have
     labels: names of the classes in the order of their ids; the id of no label follows them

@@ -1,6 +1,9 @@
-"""Classifier-free guidance, of arrays and tensors alike.
+"""Guidance, of arrays and tensors alike: away from a worse network, beyond a better one.
 
-Ho and Salimans, "Classifier-Free Diffusion Guidance" (2022, arXiv 2207.12598).
+Classifier-free guidance goes away from the network without a label: Ho and Salimans,
+"Classifier-Free Diffusion Guidance" (2022, arXiv 2207.12598). Autoguidance goes away from the
+network as it was early in its training: Karras et al., "Guiding a Diffusion Model with a Bad
+Version of Itself" (NeurIPS 2024, arXiv 2406.02507).
 """
 
 from typing import TypeVar
@@ -8,16 +11,21 @@ from typing import TypeVar
 ArrayT = TypeVar("ArrayT")  # of NumPy or a tensor
 
 
-def guide(with_label: ArrayT, without: ArrayT, guidance: float) -> ArrayT:
-    """The field from what the network says with a label and without one, of equal shapes.
+def guide(better: ArrayT, worse: ArrayT, weight: float) -> ArrayT:
+    """The field from what two networks, or one in two ways, say of the same states.
 
     Args:
-        with_label, without: outputs of the network.
-        guidance: weight; with 1 the field is `with_label`, with 0 `without`.
+        better, worse: outputs of equal shapes.
+        weight: with 1 the field is `better`, with 0 `worse`.
     """
-    return without + guidance * (with_label - without)
+    return worse + weight * (better - worse)
 
 
-def evaluations_per_slope(guidance: float) -> int:
-    """Network evaluations per evaluation of the field: 2 with guidance, else 1."""
-    return 1 if guidance == 1.0 else 2
+def evaluations_per_slope(guidance: float, autoguidance: float = 1.0) -> int:
+    """Network evaluations per evaluation of the field: twice as many for each kind of guidance.
+
+    Args:
+        guidance: weight of classifier-free guidance; 1 stands for none.
+        autoguidance: weight of autoguidance; 1 stands for none.
+    """
+    return 2 ** sum(weight != 1.0 for weight in (guidance, autoguidance))

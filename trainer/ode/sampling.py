@@ -1,14 +1,17 @@
 """A Keras model that maps x0 to x1 by the ODE of its network."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
-from trainer.guidance import vector_field
+from trainer.guidance import autoguided, vector_field
 from trainer.ode import solvers
 from trainer.ode.any_size import call_for_any_size
 from trainer.ode.runge_kutta import VectorField
+
+if TYPE_CHECKING:
+    from trainer.step.guiding import GuidingNetwork
 
 
 class SamplingModel(keras.Model):
@@ -24,6 +27,8 @@ class SamplingModel(keras.Model):
         guidance: weight of classifier-free guidance.
         nb_step: number of solver steps of `predict`.
         source_channels: channels of a source that the network sees beside x; 0: none.
+        guide: the network early in its training, for autoguidance; None: there is none.
+        autoguidance: weight of autoguidance; 1: none.
     """
 
     def __init__(
@@ -35,6 +40,8 @@ class SamplingModel(keras.Model):
         guidance: float,
         nb_step: int,
         source_channels: int = 0,
+        guide: "GuidingNetwork | None" = None,
+        autoguidance: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -42,6 +49,10 @@ class SamplingModel(keras.Model):
         self.solver = solvers.get(solver)
         self.nb_class, self.guidance, self.nb_step = nb_class, guidance, nb_step
         self.source_channels = source_channels
+        self.guide, self.autoguidance = guide, autoguidance
+        # Keras saves what it finds in attributes of a model.
+        self.guide_network = guide.network if guide else None
+        self.guide_ready = guide.ready if guide else None
 
     @property
     def sampling_network(self) -> keras.Model:
@@ -133,4 +144,6 @@ class SamplingModel(keras.Model):
         label = next(left) if self.nb_class else None
         source = next(left) if self.source_channels else None
         network = self.sampling_network
+        if self.guide and self.autoguidance != 1.0:
+            network = autoguided(network, self.guide.network, self.guide.weight(self.autoguidance))
         return vector_field(network, label, self.nb_class, self.guidance, source)

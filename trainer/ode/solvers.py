@@ -4,8 +4,8 @@
     x1 = solve(solver, field, x0, nb_step).x
     x0 = solve(solver, field, x1, nb_step, backward=True).x
 
-Costs are numbers of network evaluations (NFE), by which solvers are compared. With classifier-free
-guidance the field evaluates the network twice where one is counted here (trainer/guidance.py).
+Costs are numbers of network evaluations (NFE), by which solvers are compared. With guidance the
+field evaluates networks twice or four times where one is counted here (trainer/guidance.py).
 """
 
 from collections.abc import Callable

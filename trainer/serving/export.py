@@ -3,7 +3,8 @@
 from typing import Any
 
 from trainer.light.mark import Mark
-from trainer.serving.exported import ExportedModel
+from trainer.ode.sampling import SamplingModel
+from trainer.serving.exported import ExportedGuide, ExportedModel
 from trainer.serving.sampler import Sampler
 from trainer.serving.translator import Translator
 from trainer.source.options import Source
@@ -22,3 +23,10 @@ def exported_model(
     if source:
         return Translator(source, *args, **kwargs)
     return Sampler(*args, mark=mark, **kwargs)
+
+
+def exported_guide(model: SamplingModel) -> ExportedGuide | None:
+    """The guide that a model is exported with; None if it draws without autoguidance."""
+    if model.guide is None or model.autoguidance == 1.0:
+        return None
+    return ExportedGuide(model.guide.network, model.autoguidance)

@@ -7,6 +7,7 @@ the batch, so a server may batch requests.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import preprocessing
-from trainer.guidance import vector_field
+from trainer.guidance import Network, autoguided, vector_field
 from trainer.labels import NO_LABEL, LabelEncoder
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
@@ -31,11 +32,25 @@ NB_STEP = tf.TensorSpec([], tf.int32, "nb_step")
 ALPHA = tf.TensorSpec([None], tf.float32, "alpha")
 
 
-def digest(network: keras.Model) -> str:
-    """Returns 16 hexadecimal digits that tell the weights of a network from others."""
+@dataclass(frozen=True)
+class ExportedGuide:
+    """The network early in its training, which guides the one that draws.
+
+    Attributes:
+        network: takes what the other takes.
+        autoguidance: its weight.
+    """
+
+    network: keras.Model
+    autoguidance: float
+
+
+def digest(*networks: keras.Model) -> str:
+    """Returns 16 hexadecimal digits that tell the weights of networks from others."""
     weights = hashlib.sha256()
-    for each in network.get_weights():
-        weights.update(np.ascontiguousarray(each))
+    for network in networks:
+        for each in network.get_weights():
+            weights.update(np.ascontiguousarray(each))
     return weights.hexdigest()[:16]
 
 
@@ -58,10 +73,11 @@ class ExportedModel(tf.Module):
         guidance: weight of classifier-free guidance.
         limits: what one call of a signature may ask for; by default those of LimitOptions.
         source_channels: channels of a source that the network sees beside x; 0: none.
+        guide: for autoguidance; None for none.
 
     Attributes:
-        evaluate: the network as a function of x_alpha, alpha and, if conditional, the class id,
-            int64 [N]; also of the loaded SavedModel, for exports.
+        evaluate: the network, with autoguidance, as a function of x_alpha, alpha and, if
+            conditional, the class id, int64 [N]; also of the loaded SavedModel, for exports.
     """
 
     def __init__(
@@ -74,20 +90,28 @@ class ExportedModel(tf.Module):
         guidance: float = 1.0,
         limits: LimitOptions | None = None,
         source_channels: int = 0,
+        guide: ExportedGuide | None = None,
     ) -> None:
         super().__init__(name="sampler")
         height, width, channels = shape
         seen = (height, width, channels + source_channels)
-        self.evaluate = _one_graph(network, seen, conditional=bool(labels))
-        self._network = network  # tracked: its weights are saved
+        self._alone = self.evaluate = _one_graph(network, seen, conditional=bool(labels))
+        networks = [network]
+        if guide:
+            networks.append(guide.network)
+            early = _one_graph(guide.network, seen, conditional=bool(labels))
+            both = autoguided(_calling(self._alone), _calling(early), guide.autoguidance)
+            self.evaluate = _one_graph(both, seen, conditional=bool(labels))
+        self._networks = networks  # tracked: their weights are saved
         self._names = tuple(labels)
         self._encode = LabelEncoder(labels) if labels else None
         self._guidance = guidance
+        self._autoguidance = guide.autoguidance if guide else 1.0
         self._shape = shape
         self._solver = solvers.get(solver)
         self._nb_step = nb_step
         self._limits = limits or LimitOptions()
-        self._weights = digest(network)
+        self._weights = digest(*networks)
         self._to_png = PngEncoder(self._weights)
 
     def signatures(self) -> Signatures:
@@ -103,22 +127,22 @@ class ExportedModel(tf.Module):
 
     def _evaluate_at(
         self,
+        graph: tf.types.experimental.ConcreteFunction,
         x_alpha: tf.Tensor,
         alpha: tf.Tensor,
         label: tf.Tensor | None,
         source: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """The network without guidance, which does not minimize the error that it learns."""
         x_alpha = request_checks.finite(request_checks.within(self._limits, x_alpha), "x_alpha")
         alpha = request_checks.one_per_image(alpha, x_alpha, "alpha")
-        field = vector_field(self._call_network, self._ids(x_alpha, label), source=source)
+        field = vector_field(_calling(graph), self._ids(x_alpha, label), source=source)
         return {"difference": field(x_alpha, request_checks.finite(alpha, "alpha"))}
 
     def _field(
         self, x: tf.Tensor, label: tf.Tensor | None, source: tf.Tensor | None = None
     ) -> solvers.VectorField:
         ids = self._ids(x, label)
-        return vector_field(self._call_network, ids, len(self._names), self._guidance, source)
+        return vector_field(_calling(self.evaluate), ids, len(self._names), self._guidance, source)
 
     def _invert(self, image: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
         """Maps images, uint8 [N, H, W, C], back to x0, float32 [N, H, W, C]."""
@@ -133,8 +157,12 @@ class ExportedModel(tf.Module):
         states = solvers.trajectory(self._solver, field, x0, nb_step)
         return {"trajectory": preprocessing.to_uint8(tf.transpose(states, [1, 0, 2, 3, 4]))}
 
-    def _call_network(self, inputs: Sequence[tf.Tensor], training: bool) -> tf.Tensor:
-        return self.evaluate(*inputs)
+    def _slope(self, function: Callable, specs: Sequence[tf.TensorSpec]) -> Signatures:
+        """The signature `slope`, for programs that solve the ODE themselves.
+
+        Without autoguidance, `deblend` tells them the same.
+        """
+        return {} if self._autoguidance == 1.0 else {"slope": (function, specs)}
 
     def _ids(self, x: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor | None:
         if not self._encode:
@@ -157,7 +185,9 @@ class ExportedModel(tf.Module):
             for name, (function, specs) in self.signatures().items()
         }
         tf.saved_model.save(self, folder, signatures=signatures)
-        nfe = solvers.nfe(self._solver, self._nb_step) * evaluations_per_slope(self._guidance)
+        nfe = solvers.nfe(self._solver, self._nb_step) * evaluations_per_slope(
+            self._guidance, self._autoguidance
+        )
         metadata = {**metadata, "nfe": nfe, "limits": self._limits.model_dump()}
         metadata["weights"] = self._weights
         if self._encode:
@@ -168,11 +198,22 @@ class ExportedModel(tf.Module):
             json.dump(metadata, file, indent=2, sort_keys=True)
         labels = {"label": np.array([NO_LABEL])} if self._encode else {}
         requests = {name: {**inputs, **labels} for name, inputs in self._warm_up().items()}
+        if "slope" in signatures:
+            requests["slope"] = requests["deblend"]
         warm_up.write_requests(folder, requests)
 
 
+def _calling(graph: tf.types.experimental.ConcreteFunction) -> Network:
+    """A graph in place of the Keras model that it is of."""
+
+    def call(inputs: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
+        return graph(*inputs)
+
+    return call
+
+
 def _one_graph(
-    network: keras.Model, shape: tuple[int, int, int], *, conditional: bool
+    network: Network, shape: tuple[int, int, int], *, conditional: bool
 ) -> tf.types.experimental.ConcreteFunction:
     """The network as one function, which the SavedModel holds once for all signatures."""
     specs = [tf.TensorSpec([None, *shape], tf.float32), tf.TensorSpec([None], tf.float32)]

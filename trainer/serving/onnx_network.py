@@ -1,8 +1,9 @@
 """The network of a sampler as ONNX, for programs without TensorFlow.
 
-It is the network alone: the loop of a solver takes ten times as long in a graph of ONNX. It
-computes in float32 whatever the precision of the model, since onnxruntime has few operations of 16
-bits on a CPU. Constants of the graph stay as the model has rounded them.
+It is the network, with autoguidance if the model draws with it, and not the loop of a solver, which
+takes ten times as long in a graph of ONNX. It computes in float32 whatever the precision of the
+model, since onnxruntime has few operations of 16 bits on a CPU. Constants of the graph stay as the
+model has rounded them.
 """
 
 import importlib.util
@@ -117,7 +118,7 @@ def _describe(folder: str) -> dict[str, Any]:
     with tf.io.gfile.GFile(f"{folder}/{FINGERPRINT}", "rb") as file:
         fingerprint = network_file.fingerprint(file.read())
     return {
-        **sample.model_dump(exclude={"limits", "mark"}),
+        **sample.model_dump(exclude={"limits", "mark", "autoguidance"}),
         "noise": network_file.NOISE,
         **({"mark": metadata["mark"]} if "mark" in metadata else {}),
         "labels": metadata.get("labels", []),

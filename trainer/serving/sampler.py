@@ -84,7 +84,13 @@ class Sampler(ExportedModel):
             alpha: float32 [N], 0 to 1.
             label: string [N], for a conditional network.
         """
-        return self._evaluate_at(x_alpha, alpha, label)
+        return self._evaluate_at(self._alone, x_alpha, alpha, label)
+
+    def slope(
+        self, x_alpha: tf.Tensor, alpha: tf.Tensor, label: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Evaluates the network as `deblend` does, with autoguidance."""
+        return self._evaluate_at(self.evaluate, x_alpha, alpha, label)
 
     def _draw(self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
         x0 = noise_from_seeds(seed, self._shape, self._mark)
@@ -103,6 +109,7 @@ class Sampler(ExportedModel):
             "invert": (self.invert, [image, NB_STEP]),
             "trajectory": (self.trajectory, [SEED, NB_STEP]),
             "deblend": (self.deblend, [x_alpha, ALPHA]),
+            **self._slope(self.slope, [x_alpha, ALPHA]),
         }
 
     def _warm_up(self) -> dict[str, dict[str, np.ndarray]]:

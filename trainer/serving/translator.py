@@ -18,6 +18,7 @@ from trainer.serving.exported import (
     ALPHA,
     NB_STEP,
     SEED,
+    ExportedGuide,
     ExportedModel,
     Signatures,
 )
@@ -33,7 +34,7 @@ class Translator(ExportedModel):
 
     Args:
         source: what the sources are, and how the network uses them.
-        network, shape, solver, nb_step, labels, guidance, limits: as of ExportedModel.
+        network, shape, solver, nb_step, labels, guidance, limits, guide: as of ExportedModel.
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class Translator(ExportedModel):
         labels: Sequence[str] = (),
         guidance: float = 1.0,
         limits: LimitOptions | None = None,
+        guide: ExportedGuide | None = None,
     ) -> None:
         height, width, channels = shape
         seen = source.seen_channels(channels)
-        super().__init__(network, shape, solver, nb_step, labels, guidance, limits, seen)
+        super().__init__(network, shape, solver, nb_step, labels, guidance, limits, seen, guide)
         self._source = source
         self._source_shape = (height, width, source.channels(channels))
 
@@ -112,11 +114,17 @@ class Translator(ExportedModel):
             source: uint8 [N, H, W, S], for a network that sees it.
             label: string [N], for a conditional network.
         """
-        seen = None
-        if source is not None:
-            source = request_checks.one_per_image(source, x_alpha, "source")
-            seen = preprocessing.to_float(source)
-        return self._evaluate_at(x_alpha, alpha, label, seen)
+        return self._evaluate_at(self._alone, x_alpha, alpha, label, _seen(source, x_alpha))
+
+    def slope(
+        self,
+        x_alpha: tf.Tensor,
+        alpha: tf.Tensor,
+        source: tf.Tensor | None = None,
+        label: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Evaluates the network as `deblend` does, with autoguidance."""
+        return self._evaluate_at(self.evaluate, x_alpha, alpha, label, _seen(source, x_alpha))
 
     def _solve(
         self,
@@ -150,11 +158,13 @@ class Translator(ExportedModel):
         source = tf.TensorSpec([None, *self._source_shape], tf.uint8, "source")
         x_alpha = tf.TensorSpec([None, *self._shape], tf.float32, "x_alpha")
         image = tf.TensorSpec([None, *self._shape], tf.uint8, "image")
+        network = [x_alpha, ALPHA, *([source] if condition else [])]
         signatures = {
             "serving_default": (self.serve, [file, *seed]),
             "translate": (self.translate, [source, NB_STEP, *seed]),
             "trajectory": (self.trajectory, [source, NB_STEP, *seed]),
-            "deblend": (self.deblend, [x_alpha, ALPHA, *([source] if condition else [])]),
+            "deblend": (self.deblend, network),
+            **self._slope(self.slope, network),
         }
         if not condition:
             signatures["invert"] = (self.invert, [image, NB_STEP])
@@ -171,3 +181,10 @@ class Translator(ExportedModel):
         if self._source.use == "condition":
             deblend["source"] = np.zeros([1, *self._source_shape], np.uint8)
         return {"serving_default": {"image_bytes": np.array([file]), **seed}, "deblend": deblend}
+
+
+def _seen(source: tf.Tensor | None, x_alpha: tf.Tensor) -> tf.Tensor | None:
+    """What the network sees of the sources of a request, float32 [N, H, W, S]."""
+    if source is None:
+        return None
+    return preprocessing.to_float(request_checks.one_per_image(source, x_alpha, "source"))

@@ -29,7 +29,7 @@ class About(BaseModel):
         inputs: of `serving_default`.
         signatures: names of all.
         nb_step: solver steps by default.
-        solver, grid, guidance: how the model draws by itself.
+        solver, grid, guidance, autoguidance: how the model draws by itself.
         solvers: those that a request may choose; none of a model that does not say how it draws.
         images, most_steps, states: limits of a request.
         mark: in base64, the chunk of a PNG file that says that this model made it.
@@ -53,6 +53,7 @@ class About(BaseModel):
     solver: str
     grid: str
     guidance: float
+    autoguidance: float
     solvers: list[str]
     images: int
     most_steps: int
@@ -89,6 +90,7 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         solver=sample.get("solver", "unknown"),
         grid=sample.get("grid", "unknown"),
         guidance=sample.get("guidance", 1.0),
+        autoguidance=sample.get("autoguidance", 1.0),
         solvers=list(TABLEAUS) if version.solving else [],
         images=version.limits.images,
         most_steps=version.limits.nb_step,

@@ -69,6 +69,7 @@ async function describe() {
     Images: `${width}x${height}, ${channels === 1 ? "gray" : "color"}`,
     Solver: `${about.solver}, ${about.nb_step} steps (${about.grid}) by default`,
     Guidance: about.labels.length ? String(about.guidance) : "none: the model has no classes",
+    ...(about.autoguidance === 1 ? {} : { Autoguidance: String(about.autoguidance) }),
     Limits: `${about.images} images, ${about.most_steps} steps, ${about.states} images times steps`,
     Verdict: about.reason || "not recorded here",
     ...Object.fromEntries(Object.entries(about.metrics).map(([name, value]) => [name, value.toPrecision(4)])),

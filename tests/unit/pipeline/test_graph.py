@@ -191,7 +191,8 @@ def test_a_student_is_made_only_of_a_blessed_model_and_after_its_push():
 
 def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_steps():
     overrides = ("distill.enabled=true", "distill.nfe=3", "distill.steps=77", "train.flip=true")
-    config = load("digits", overrides=["data.folder=/images", *overrides, "sample.guidance=1"])
+    overrides += ("model.conditional=true", "sample.guidance=1.5", "sample.autoguidance=2")
+    config = load("digits", overrides=["data.folder=/images", *overrides])
     nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
     teacher, student = (
         json.loads(nodes[name].exec_properties["custom_config"]) for name in ("Trainer", "Student")
@@ -201,6 +202,10 @@ def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_s
         assert teacher[same] == student[same]
     assert (teacher["train"]["flip"], student["train"]["flip"]) == (True, False)
     assert (student["sample"]["solver"], student["sample"]["nb_step"]) == ("euler", 3)
+    weights = [
+        (each["sample"]["guidance"], each["sample"]["autoguidance"]) for each in (teacher, student)
+    ]
+    assert weights == [(1.5, 2.0), (1.0, 1.0)]
     assert nodes["Student"].exec_properties["steps"] == 77
 
 

@@ -162,6 +162,7 @@ import numpy as np, tensorflow as tf, keras
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from trainer.step.ema import ExponentialMovingAverage
+from trainer.step.guiding import GuidingNetwork
 from trainer.iadb import IADBModel
 x1 = np.float32(np.random.default_rng(0).normal(2.0, 0.1, (64, 2)))
 label = np.arange(64) % 3
@@ -173,11 +174,16 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         x, alpha = keras.Input((2,)), keras.Input(())
         h = keras.layers.Concatenate()([x, keras.layers.Reshape((1,))(alpha)])
         net = keras.Model([x, alpha], keras.layers.Dense(2)(keras.layers.Dense(8, "tanh")(h)))
-        model = IADBModel(net, rank=2, ema=ExponentialMovingAverage(net, 100, 0.5))
+        ema = ExponentialMovingAverage(net, 100, 0.5)
+        guide = GuidingNetwork(ema.network, after=5)
+        model = IADBModel(net, rank=2, ema=ema, guide=guide, autoguidance=2.0)
         # The gradients are larger.
         model.compile(optimizer=keras.optimizers.SGD(1e-2, global_clipnorm=0.1))
     logs = model.fit(tf.data.Dataset.from_tensor_slices(x1).batch(16), epochs=3, verbose=0).history
-    averages = model.ema_network.get_weights()
+    averages = model.ema_network.get_weights() + guide.network.get_weights()
+    assert int(guide.ready) == 1
+    with strategy.scope():
+        averages.append(model.transport(x1, 2).numpy())
     weights.append(net.get_weights() + averages + logs["loss"] + logs["gradient_norm"])
 
     ends = []

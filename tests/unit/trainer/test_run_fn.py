@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline.registry import serving
+from tests.small_network import build_unet
 from trainer.fit.checkpoint_lock import CheckpointsInUseError
 from trainer.light.mark import read_mark
 from trainer.light.sampler import LightSampler, has_network
@@ -116,6 +117,39 @@ def test_the_mark_of_the_configuration_is_in_the_model_and_its_metadata(fn_args,
     assert metadata.get("mark") == expected
     assert metadata["config"]["sample"].get("mark") == key
     assert LightSampler(model).mark == read_mark(metadata)
+
+
+def test_autoguidance_can_be_set_after_a_training_which_is_not_repeated(fn_args):
+    run_fn(fn_args)
+    model = Path(fn_args.serving_model_dir)
+    alone = LightSampler(model).generate(np.arange(5), 2, "")
+    shutil.rmtree(model)
+    guided = SampleOptions(nb_step=2, autoguidance=100.0).model_dump(mode="json")
+    fn_args.custom_config["sample"] = guided
+    run_fn(fn_args)
+    metadata = serving.read_metadata(model)
+    assert metadata["metrics"]["resumed_from_step"] == metadata["metrics"]["steps"] == 2
+    assert metadata["nfe"] == 4
+    signatures = tf.saved_model.load(str(model)).signatures
+    assert "slope" in signatures
+    drawn = signatures["generate"](seed=tf.range(5, dtype=tf.int64), nb_step=tf.constant(2))
+    light = LightSampler(model).generate(np.arange(5), 2, "")
+    assert np.abs(drawn["image"].numpy().astype(int) - light).max() <= 1
+    assert np.any(light != alone)
+    assert serving.check(model).returncode == 0
+
+
+@pytest.mark.parametrize(("autoguidance", "there"), [(1.0, True), (2.0, False)])
+def test_both_networks_of_an_autoguided_model_count_for_the_memory_of_a_conversion(
+    fn_args, monkeypatch, autoguidance, there
+):
+    sample = SampleOptions(nb_step=2, autoguidance=autoguidance)
+    fn_args.custom_config["sample"] = sample.model_dump(mode="json")
+    options = ModelOptions.model_validate(fn_args.custom_config["model"])
+    weights = build_unet(options, (1, 1, 1)).count_params()
+    monkeypatch.setattr("trainer.run_fn.MAX_CONVERTED", weights)
+    run_fn(fn_args)
+    assert has_network(Path(fn_args.serving_model_dir)) == there
 
 
 def test_a_network_that_takes_too_much_memory_to_convert_is_not_beside_its_model(

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from trainer.limit_options import LimitOptions
 from trainer.ode.step_grids import GRIDS
 from trainer.ode.tableaus import TABLEAUS
-from trainer.options import SampleOptions
+from trainer.options import SampleOptions, TrainOptions
 
 
 def choices(name):
@@ -38,3 +38,22 @@ def test_as_many_images_are_allowed_as_every_limit_allows():
 def test_steps_beyond_the_limits_of_a_request_are_rejected(limits):
     with pytest.raises(ValidationError, match=r"nb_step=1000 exceeds limits.*999"):
         SampleOptions(nb_step=1000, limits=limits)
+
+
+@pytest.mark.parametrize("weight", [-1, float("nan"), float("inf"), 101])
+def test_a_weight_of_autoguidance_beyond_any_use_is_rejected(weight):
+    with pytest.raises(ValidationError, match="autoguidance"):
+        SampleOptions(autoguidance=weight)
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, float("nan")])
+def test_a_guide_is_kept_within_the_training(share):
+    with pytest.raises(ValidationError, match="guide_after"):
+        TrainOptions(guide_after=share)
+
+
+@pytest.mark.parametrize(
+    ("steps", "share", "step"), [(1000, 0.08, 80), (1, 0.08, 1), (1, 0.99, 1), (10, 0.99, 10)]
+)
+def test_the_guide_is_kept_after_a_share_of_the_steps(steps, share, step):
+    assert TrainOptions(steps=steps, warmup_steps=0, guide_after=share).guide_step == step

@@ -97,3 +97,10 @@ def test_a_disk_that_does_not_know_its_size_is_no_limit(tmp_path, monkeypatch):
 )
 def test_a_number_of_bytes_has_a_unit(count, text):
     assert size(count) == text
+
+
+def test_a_model_that_draws_with_its_guide_takes_the_disk_of_both():
+    alone = disk_need(load("digits"), 1000, example_bytes=400)
+    both = disk_need(load("digits", overrides=["sample.autoguidance=2"]), 1000, example_bytes=400)
+    assert 1.4 * alone.models < both.models < 2 * alone.models
+    assert both.training == alone.training

@@ -77,6 +77,27 @@ def test_a_choice_gives_what_a_model_exported_with_it_gives(version, guided, sig
     assert any(np.any(chosen[name] != own[name]) for name in own)
 
 
+@pytest.mark.parametrize("translates", [False, True])
+def test_a_choice_keeps_the_autoguidance_of_the_model(translates, tmp_path):
+    source = Source(degrade="gray") if translates else None
+
+    def version(folder, **sample):
+        if source:
+            write_translator(tmp_path / folder, source, **sample)
+        else:
+            write_sampler(tmp_path / folder, **sample)
+        return Version(tmp_path / folder, 1)
+
+    euler = version("1", solver="euler", autoguidance=2.0)
+    heun = version("2", solver="heun", autoguidance=2.0)
+    alone = version("3", solver="heun")
+    inputs = {"seed": SEED, "nb_step": STEPS} | ({"source": IMAGE} if source else {})
+    signature = "translate" if source else "generate"
+    chosen = euler.call(signature, {**inputs, "solver": HEUN["solver"]})
+    assert_close(chosen, heun.call(signature, inputs))
+    assert np.any(chosen["image"] != alone.call(signature, inputs)["image"])
+
+
 def test_a_choice_keeps_the_mark_of_the_model(tmp_path):
     for solver in ("euler", "heun"):
         write_sampler(tmp_path / solver, solver=solver, mark=Mark(key=7))

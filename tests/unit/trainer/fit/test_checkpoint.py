@@ -22,7 +22,7 @@ BATCHES = tf.data.Dataset.from_tensors(tf.zeros([2, 4, 4, 1])).repeat()
 
 
 def model(precision="float32"):
-    train = TrainOptions(steps=100, warmup_steps=2, precision=precision)
+    train = TrainOptions(steps=100, warmup_steps=2, guide_after=0.05, precision=precision)
     return build_model(MODEL, train, SampleOptions(), (4, 4, 1))
 
 
@@ -31,7 +31,8 @@ def fit(model, steps):
 
 
 def state(model):
-    variables = model.network.variables + model.ema_network.variables + model.optimizer.variables
+    variables = model.network.variables + model.ema_network.variables
+    variables += [*model.guide.network.variables, model.guide.ready, *model.optimizer.variables]
     return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
 
 

@@ -9,7 +9,15 @@ import pytest
 import tensorflow as tf
 
 from trainer.dataset import TrainingData
-from trainer.fit.warm_start import AVERAGE, RAW, MisfitError, load_weights, save_weights, warm_start
+from trainer.fit.warm_start import (
+    AVERAGE,
+    GUIDE,
+    RAW,
+    MisfitError,
+    load_weights,
+    save_weights,
+    warm_start,
+)
 from trainer.names import METADATA
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving.sampler import Sampler
@@ -80,7 +88,7 @@ def base(tmp_path_factory, files, small_network):
     folder = tmp_path_factory.mktemp("base")
     model = run(files, folder, warm=False, steps=400, seed=1).model
     sampler = str(folder / "model" / "Format-Serving")
-    config = {"model": options().model_dump(mode="json")}
+    config = {"model": options().model_dump(mode="json"), "train": {"guide_after": 0.08}}
     metadata = {"shape": SHAPE, "config": config, "split": SPLIT}
     Sampler(model.sampling_network, SHAPE, "euler", nb_step=2).save(sampler, metadata)
     save_weights(model, sampler)
@@ -220,7 +228,7 @@ def truncate(path):
 
 
 @pytest.mark.parametrize("damage", [remove, truncate])
-@pytest.mark.parametrize("name", [RAW, AVERAGE])
+@pytest.mark.parametrize("name", [RAW, AVERAGE, GUIDE])
 def test_damaged_weights_are_reported_and_leave_the_model_unchanged(base, tmp_path, name, damage):
     sampler, network = copy_of(base, tmp_path)
     damage(network / name)
@@ -384,3 +392,27 @@ def test_a_student_without_the_weights_of_its_teacher_is_an_error(base, tmp_path
     (folder / AVERAGE).unlink()
     with pytest.raises(MisfitError, match=AVERAGE):
         train_student(tmp_path, sampler)
+
+
+def test_a_warm_training_keeps_the_guide_of_its_base(base, warm, cold):
+    guides = [model.guide.network.get_weights() for model in (base[1], warm[0].model, cold.model)]
+    for ours, warmed, own in zip(*guides, strict=True):
+        np.testing.assert_array_equal(warmed, ours)
+        assert np.any(own != ours)
+
+
+def test_a_base_of_an_earlier_version_has_no_guide_and_the_training_keeps_its_own(base, tmp_path):
+    sampler, folder = copy_of(base, tmp_path)
+    (folder / GUIDE).unlink()
+    path = Path(sampler, METADATA)
+    metadata = json.loads(path.read_text())
+    del metadata["config"]["train"]
+    path.write_text(json.dumps(metadata))
+    lines = []
+    model = build(options())
+    assert warm_start(model, sampler, options(), SHAPE, [], SPLIT, lines.append) == sampler
+    assert int(model.guide.ready) == 0
+    assert len(lines) == 1
+    model.autoguidance = 2.0
+    warm_start(model, sampler, options(), SHAPE, [], SPLIT, lines.append)
+    assert "has no guide: sample.autoguidance has little effect" in lines[-1]

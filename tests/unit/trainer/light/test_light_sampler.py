@@ -22,6 +22,8 @@ MODELS = {
     "conditional": {"labels": LABELS, "solver": "heun", "grid": "late"},
     "rectangle": {"shape": (6, 10, 3)},
     "guided": {"labels": LABELS, "guidance": 2.5},
+    "autoguided": {"autoguidance": 2.0},
+    "guided twice": {"labels": LABELS, "guidance": 1.5, "autoguidance": 2.0},
     "marked": {"shape": (6, 10, 3), "mark": Mark(key=7)},
 }
 

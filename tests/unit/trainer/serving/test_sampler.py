@@ -14,6 +14,7 @@ from trainer.names import METADATA
 from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
 from trainer.options import ModelOptions
+from trainer.serving.exported import ExportedGuide, digest
 from trainer.serving.sampler import Sampler
 
 SHAPE = (8, 8, 3)
@@ -215,3 +216,42 @@ def test_transport_undoes_invert(sampler, name):
     assert np.abs(x0 - (image / 127.5 - 1)).max() > 0.5  # it moved
     gray_level = 1 / 127.5
     np.testing.assert_allclose(x1, image / 127.5 - 1, atol=1e-5 if name == "rk4" else gray_level)
+
+
+@pytest.fixture(scope="module")
+def autoguided(tmp_path_factory):
+    """A model that draws with autoguidance, its network and its guide."""
+    folder = str(tmp_path_factory.mktemp("autoguided") / "1")
+    options = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
+    keras.utils.set_random_seed(0)
+    network, early = build_unet(options, SHAPE), build_unet(options, SHAPE)
+    sampler = Sampler(network, SHAPE, "euler", nb_step=3, guide=ExportedGuide(early, 2.0))
+    sampler.save(folder, {"nb_step": 3})
+    return folder, network, early
+
+
+def test_an_autoguided_model_goes_beyond_its_network_away_from_the_early_one(autoguided):
+    folder, network, early = autoguided
+    model = tf.saved_model.load(folder)
+    x = np.random.default_rng(0).normal(size=(2, *SHAPE)).astype(np.float32)
+    alpha = np.float32([0.0, 0.0])
+    d, d_early = (each([x, alpha]).numpy() for each in (network, early))
+    assert np.abs(d - d_early).max() > 0.1
+    call = {name: model.signatures[name] for name in ("deblend", "slope", "transport")}
+    alone = call["deblend"](x_alpha=x, alpha=alpha)["difference"]
+    np.testing.assert_allclose(alone, d, atol=1e-5)
+    slope = call["slope"](x_alpha=x, alpha=alpha)["difference"]
+    np.testing.assert_allclose(slope, d_early + 2.0 * (d - d_early), atol=1e-5)
+    x1 = call["transport"](x0=x, nb_step=1)["x1"]
+    np.testing.assert_allclose(x1, x + slope, atol=1e-5)
+
+
+def test_an_autoguided_model_counts_the_evaluations_of_both_networks(autoguided, saved):
+    folder, network, early = autoguided
+    metadata = [json.loads((pathlib.Path(each) / METADATA).read_text()) for each in (folder, saved)]
+    assert [each["nfe"] for each in metadata] == [3 * 2, 3 * 2]  # Euler twice, Heun once
+    assert metadata[0]["weights"] not in (digest(network), digest(early))
+
+
+def test_a_model_without_autoguidance_has_no_signature_slope(saved):
+    assert "slope" not in tf.saved_model.load(saved).signatures

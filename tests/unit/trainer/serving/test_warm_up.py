@@ -7,18 +7,31 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tests.small_network import build_unet
 from trainer.names import WARM_UP
 from trainer.options import ModelOptions
+from trainer.serving.exported import ExportedGuide
 from trainer.serving.sampler import Sampler
 
 SHAPE = (4, 4, 3)
 MODEL = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
 
 
-@pytest.fixture(scope="module", params=[(), ("cat", "dog")], ids=["plain", "conditional"])
+@pytest.fixture(scope="module", params=["plain", "conditional", "autoguided"])
 def saved(request, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("model"))
-    network = build_unet(MODEL, (4, 4, 3), nb_class=len(request.param))
-    Sampler(network, SHAPE, "euler", 2, request.param).save(folder, {"nb_step": 2})
+    labels = ("cat", "dog") if request.param == "conditional" else ()
+    network = build_unet(MODEL, (4, 4, 3), nb_class=len(labels))
+    guide = ExportedGuide(network, 2.0) if request.param == "autoguided" else None
+    Sampler(network, SHAPE, "euler", 2, labels, guide=guide).save(folder, {"nb_step": 2})
     return folder
+
+
+@pytest.fixture
+def batched(saved):
+    """The signatures that run where requests are batched."""
+    return {
+        name
+        for name, function in tf.saved_model.load(saved).signatures.items()
+        if all(spec.shape.rank for spec in function.structured_input_signature[1].values())
+    }
 
 
 def requests(folder):
@@ -31,13 +44,14 @@ def requests(folder):
         yield request.model_spec.signature_name, given
 
 
-def test_every_warm_up_request_gets_one_image(saved):
+def test_every_warm_up_request_gets_one_image(saved, batched):
     signatures = tf.saved_model.load(saved).signatures
     shapes = {}
     for name, given in requests(saved):
         (answer,) = signatures[name](**given).values()
         shapes[name] = tuple(answer.shape)
-    assert shapes == {"serving_default": (1,), "deblend": (1, *SHAPE)}
+    networks = dict.fromkeys(batched - {"serving_default"}, (1, *SHAPE))
+    assert shapes == {"serving_default": (1,), **networks}
 
 
 def test_every_warm_up_request_runs_where_requests_are_batched(saved):
@@ -45,11 +59,8 @@ def test_every_warm_up_request_runs_where_requests_are_batched(saved):
         assert all(tensor.shape.rank >= 1 for tensor in given.values()), name
 
 
-def test_warm_up_requests_cover_every_signature_that_runs_where_requests_are_batched(saved):
-    batched = {
-        name
-        for name, function in tf.saved_model.load(saved).signatures.items()
-        if all(spec.shape.rank for spec in function.structured_input_signature[1].values())
-    }
-    assert [name for name, _ in requests(saved)] == ["serving_default", "deblend"]
-    assert batched == {"serving_default", "deblend"}
+def test_warm_up_requests_cover_every_signature_that_runs_where_requests_are_batched(
+    saved, batched
+):
+    assert {name for name, _ in requests(saved)} == batched
+    assert {"serving_default", "deblend"} <= batched

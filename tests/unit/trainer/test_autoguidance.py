@@ -1,0 +1,95 @@
+"""Samples that are guided by the network as it was early in its training."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.iadb import IADBModel
+from trainer.networks.mlp import build_mlp
+from trainer.step.ema import ExponentialMovingAverage
+from trainer.step.guiding import GuidingNetwork
+
+AFTER, STEPS = 3, 8
+X0 = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
+
+
+def make(autoguidance=2.5, average=True):
+    keras.utils.set_random_seed(0)
+    network = build_mlp(dim=2, width=8)
+    ema = ExponentialMovingAverage(network, half_life=100, warmup=0) if average else None
+    guide = GuidingNetwork(ema.network if ema else network, after=AFTER)
+    model = IADBModel(network, rank=2, ema=ema, guide=guide, autoguidance=autoguidance, nb_step=4)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    return model
+
+
+def fit(model, steps, **compiled):
+    if compiled:
+        model.compile(optimizer=keras.optimizers.Adam(1e-2), **compiled)
+    batch = 3 + np.random.default_rng(1).normal(size=(64, 2)).astype(np.float32)
+    model.fit(tf.data.Dataset.from_tensors(batch).repeat(), steps_per_epoch=steps, verbose=0)
+    return model
+
+
+def one_step(model):
+    """What a single Euler step adds to x0: the field at alpha = 0."""
+    return model.transport(X0, 1).numpy() - X0
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_samples_go_beyond_the_network_away_from_that_of_the_early_step(average):
+    early = fit(make(average=average), AFTER).sampling_network
+    model = fit(make(average=average), STEPS)
+    inputs = [X0, np.zeros(5, np.float32)]
+    d, d_early = model.sampling_network(inputs).numpy(), early(inputs).numpy()
+    assert np.abs(d - d_early).max() > 0.01
+    np.testing.assert_allclose(one_step(model), d_early + 2.5 * (d - d_early), atol=1e-5)
+
+
+def test_until_then_the_network_draws_alone():
+    model = fit(make(), AFTER - 1)
+    alone = model.sampling_network([X0, np.zeros(5, np.float32)]).numpy()
+    np.testing.assert_allclose(one_step(model), alone, atol=1e-6)
+
+
+def test_the_loss_is_that_of_the_network_alone():
+    guided, alone = (fit(make(weight), STEPS) for weight in (2.5, 1.0))
+    data = tf.data.Dataset.from_tensors(X0 + 3)
+    assert guided.evaluate(data, verbose=0) == alone.evaluate(data, verbose=0)
+
+
+def test_a_saved_model_has_its_guide(tmp_path):
+    model = fit(make(), STEPS)
+    model.save(tmp_path / "model.keras")
+    restored = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(restored.predict(X0, verbose=0), model.predict(X0, verbose=0))
+
+
+def test_autoguidance_without_a_guide_is_rejected():
+    with pytest.raises(ValueError, match="autoguidance=2 needs a guide: pass a GuidingNetwork"):
+        IADBModel(build_mlp(dim=2, width=8), rank=2, autoguidance=2.0)
+
+
+def test_a_guide_of_another_network_than_draws_samples_is_rejected():
+    network = build_mlp(dim=2, width=8)
+    ema = ExponentialMovingAverage(network, half_life=100, warmup=0)
+    guide = GuidingNetwork(network, after=3)
+    with pytest.raises(ValueError, match=r"make it of ema\.network"):
+        IADBModel(network, rank=2, ema=ema, guide=guide)
+
+
+@pytest.mark.parametrize("how", [{"steps_per_execution": 4}, {"run_eagerly": True}])
+def test_the_guide_is_the_same_however_steps_are_run(how):
+    alone, other = fit(make(), STEPS), fit(make(), STEPS, **how)
+    for expected, found in zip(
+        alone.guide.network.get_weights(), other.guide.network.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_compiled_step_keeps_a_guide():
+    model = fit(make(), STEPS, jit_compile=True)
+    assert int(model.guide.ready) == 1
+    guide, last = model.guide.network.get_weights(), model.sampling_network.get_weights()
+    assert any(np.any(a != b) for a, b in zip(guide, last, strict=True))

@@ -1,0 +1,65 @@
+"""The network as it was early in its training, which guides the finished one in sampling.
+
+Karras et al., "Guiding a Diffusion Model with a Bad Version of Itself" (NeurIPS 2024, arXiv
+2406.02507): where the two differ, the finished network is on the way to what it has not fully
+learned. Autoguidance goes further in that direction (trainer/ode/guidance.py).
+"""
+
+import keras
+import tensorflow as tf
+
+
+class GuidingNetwork:
+    """Keeps a copy of a network as it was after a number of steps.
+
+    Args:
+        source: the network that draws samples, built; Keras must be able to clone it.
+        after: steps of the training after which the copy is taken, at least 1.
+
+    Raises:
+        ValueError: the network is not built, or `after` is below 1.
+
+    Attributes:
+        network: the copy.
+        ready: int64 [], a variable, 1 once the copy has been taken, before that 0.
+    """
+
+    def __init__(self, source: keras.Model, after: int) -> None:
+        if not source.built:
+            raise ValueError(
+                "the network has no weights yet: call it once before its guide is made"
+            )
+        if after < 1:
+            raise ValueError(f"after={after} must be at least 1, the first step of a training")
+        self.source = source
+        self.network = keras.models.clone_model(source)
+        self.network.set_weights(source.get_weights())
+        self.network.trainable = False
+        self.after = after
+        self.ready = keras.Variable(
+            0, dtype="int64", trainable=False, name="ready", aggregation="only_first_replica"
+        )
+
+    def update(self, step: tf.Tensor) -> None:
+        """Takes the copy once, in the step `after`; call it in a replica context.
+
+        Args:
+            step: int64 [], the steps so far.
+        """
+        now = tf.logical_and(tf.greater_equal(step, self.after), tf.equal(self.ready.value, 0))
+        tf.distribute.get_replica_context().merge_call(self._update, args=(now,))
+
+    def weight(self, autoguidance: float) -> tf.Tensor:
+        """The weight of autoguidance, float32 []: 1, for none, until the copy has been taken."""
+        return tf.where(tf.equal(self.ready.value, 1), tf.cast(autoguidance, tf.float32), 1.0)
+
+    def _update(self, strategy: tf.distribute.Strategy, now: tf.Tensor) -> None:
+        def move(copy: tf.Variable, weight: tf.Variable, now: tf.Tensor) -> None:
+            tf.cond(now, lambda: copy.assign(weight), lambda: tf.identity(copy))
+
+        def mark(ready: tf.Variable, now: tf.Tensor) -> None:
+            ready.assign(tf.maximum(ready, tf.cast(now, tf.int64)))
+
+        for copy, weight in zip(self.network.weights, self.source.weights, strict=True):
+            strategy.extended.update(copy.value, move, args=(weight.value, now))
+        strategy.extended.update(self.ready.value, mark, args=(now,))
