@@ -40,6 +40,12 @@ class GuidingNetwork:
             0, dtype="int64", trainable=False, name="ready", aggregation="only_first_replica"
         )
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the copy has been taken; outside of graphs."""
+        # A replicated variable does not convert to a number itself.
+        return bool(self.ready.value.numpy())
+
     def update(self, step: tf.Tensor) -> None:
         """Takes the copy once, in the step `after`; call it in a replica context.
 

@@ -90,6 +90,6 @@ def test_the_guide_is_the_same_however_steps_are_run(how):
 
 def test_a_compiled_step_keeps_a_guide():
     model = fit(make(), STEPS, jit_compile=True)
-    assert int(model.guide.ready) == 1
+    assert model.guide.is_ready
     guide, last = model.guide.network.get_weights(), model.sampling_network.get_weights()
     assert any(np.any(a != b) for a, b in zip(guide, last, strict=True))

@@ -411,7 +411,7 @@ def test_a_base_of_an_earlier_version_has_no_guide_and_the_training_keeps_its_ow
     lines = []
     model = build(options())
     assert warm_start(model, sampler, options(), SHAPE, [], SPLIT, lines.append) == sampler
-    assert int(model.guide.ready) == 0
+    assert not model.guide.is_ready
     assert len(lines) == 1
     model.autoguidance = 2.0
     warm_start(model, sampler, options(), SHAPE, [], SPLIT, lines.append)

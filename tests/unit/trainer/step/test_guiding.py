@@ -27,9 +27,9 @@ def test_the_guide_is_the_network_after_the_given_step():
     for step in range(1, 6):
         set_value(source, step)
         guide.update(tf.constant(step, tf.int64))
-        ready.append(int(guide.ready))
+        ready.append(guide.is_ready)
     assert value(guide.network) == 3.0
-    assert ready == [0, 0, 1, 1, 1]
+    assert ready == [False, False, True, True, True]
     assert not guide.network.trainable_variables
 
 
@@ -54,7 +54,7 @@ def test_a_guide_that_joins_a_training_later_is_taken_at_once():
     source = network(7.0)
     guide = GuidingNetwork(source, after=3)
     guide.update(tf.constant(100, tf.int64))
-    assert (value(guide.network), int(guide.ready)) == (7.0, 1)
+    assert (value(guide.network), guide.is_ready) == (7.0, True)
 
 
 def test_a_guide_of_no_step_or_of_a_network_without_weights_is_rejected():
