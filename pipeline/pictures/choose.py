@@ -82,7 +82,6 @@ WITHOUT_GPU: Mapping[int, Mapping[str, Any]] = {
         "train.ema.half_life": 50_000,
         "sample.solver": "midpoint",
         "sample.nb_step": 16,
-        "sample.autoguidance": 2.0,
     },
 }
 CLUSTER_CORES = 2  # those of its nodes are not known; the lengths of trainings are meant for 2

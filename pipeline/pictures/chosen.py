@@ -42,7 +42,6 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 
 FOLDER, PATTERN = "data.folder", "data.pattern"
 RESOLUTION = "data.resolution"
-AUTOGUIDANCE = "sample.autoguidance"
 # What a choice may set. A file in the workspace can set nothing else, such as what is executed.
 KEYS = {
     FOLDER,
@@ -62,7 +61,6 @@ KEYS = {
     "train.ema.half_life",
     "sample.nb_step",
     "sample.solver",
-    AUTOGUIDANCE,
     "sample.limits.images",
     "sample.limits.states",
 }
@@ -222,8 +220,6 @@ def _load(
     model = read_values(None, None, overrides).get("model")
     if isinstance(model, Mapping) and model.get("source") == "map":
         network["model.prediction"] = "difference"  # the other one is from noise alone
-    if AUTOGUIDANCE in values and (data.source or data.degrade):
-        network[AUTOGUIDANCE] = 1.0  # clearer answers may be further from the source
     return load(overrides=[*_as_overrides({**values, **network}), *overrides])
 
 

@@ -98,15 +98,6 @@ def test_a_source_that_is_mapped_gets_a_network_that_needs_no_noise(tmp_path):
     assert mapped.config.model.prediction == "difference"
 
 
-def test_images_from_noise_are_chosen_to_be_clear_and_translations_to_be_near(tmp_path):
-    place = Place(tmp_path)
-    fill(place.images, 20, side=40)
-    images = f"data.folder={quote(str(place.images))}"
-    cpu = Machine(cores=2, gpus=0)
-    assert configure([images], cpu).config.sample.autoguidance > 1
-    assert configure([images, "data.degrade=gray"], cpu).config.sample.autoguidance == 1
-
-
 def test_the_channels_of_a_chosen_network_can_be_set_alone(tmp_path):
     place = Place(tmp_path)
     fill(place.images, 20, side=40)
