@@ -238,8 +238,8 @@ class SampleOptions(Options):
         ge=0,
         le=MAX_AUTOGUIDANCE,
         description="weight of autoguidance, d = d_early + autoguidance (d - d_early), with the "
-        "network early in its training (train.guide_after): 1.5 to 2.5 make pictures clearer; "
-        "1: none, any other value doubles the network evaluations",
+        "network early in its training (train.guide_after): after a long one, 2 makes pictures "
+        "clearer; 1: none, any other value doubles the network evaluations",
     )
     rtol: float = Field(
         1e-3, gt=0, description="relative error tolerance per step of bosh3 and dopri5"
