@@ -220,8 +220,8 @@ def _evaluation(
     evaluations *= evaluations_per_slope(sample.guidance, sample.autoguidance)
     return (
         amounts.models * model.tracing
-        + samples * (config.sample.nb_step * model.solver_step + features.held_out)
-        + answers * config.sample.nb_step * model.solver_step
+        + samples * (sample.nb_step * model.solver_step + features.held_out)
+        + answers * sample.nb_step * model.solver_step
         + (amounts.compared + described) * features.described
         + amounts.models * evaluated * model.solver_step / evaluations
     )

@@ -133,6 +133,10 @@ class ExportedModel(tf.Module):
         label: tf.Tensor | None,
         source: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
+        """A graph at the states of a request, without classifier-free guidance.
+
+        Guidance does not minimize the error that the network learns.
+        """
         x_alpha = request_checks.finite(request_checks.within(self._limits, x_alpha), "x_alpha")
         alpha = request_checks.one_per_image(alpha, x_alpha, "alpha")
         field = vector_field(_calling(graph), self._ids(x_alpha, label), source=source)

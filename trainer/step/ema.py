@@ -7,6 +7,8 @@ limits the half-life to a fraction of the images seen, so early weights fade qui
 import keras
 import tensorflow as tf
 
+from trainer.step.frozen_copy import frozen_copy
+
 
 class ExponentialMovingAverage:
     """Keeps a second network whose weights are the average of the first one's.
@@ -21,14 +23,8 @@ class ExponentialMovingAverage:
     """
 
     def __init__(self, network: keras.Model, half_life: int, warmup: float) -> None:
-        if not network.built:
-            raise ValueError(
-                "the network has no weights yet: call it once before its average is made"
-            )
         self.source = network
-        self.network = keras.models.clone_model(network)
-        self.network.set_weights(network.get_weights())
-        self.network.trainable = False
+        self.network = frozen_copy(network, "average")
         self.half_life = half_life
         self.warmup = warmup
 

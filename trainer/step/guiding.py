@@ -8,6 +8,8 @@ learned. Autoguidance goes further in that direction (trainer/ode/guidance.py).
 import keras
 import tensorflow as tf
 
+from trainer.step.frozen_copy import frozen_copy
+
 
 class GuidingNetwork:
     """Keeps a copy of a network as it was after a number of steps.
@@ -25,16 +27,10 @@ class GuidingNetwork:
     """
 
     def __init__(self, source: keras.Model, after: int) -> None:
-        if not source.built:
-            raise ValueError(
-                "the network has no weights yet: call it once before its guide is made"
-            )
         if after < 1:
             raise ValueError(f"after={after} must be at least 1, the first step of a training")
         self.source = source
-        self.network = keras.models.clone_model(source)
-        self.network.set_weights(source.get_weights())
-        self.network.trainable = False
+        self.network = frozen_copy(source, "guide")
         self.after = after
         self.ready = keras.Variable(
             0, dtype="int64", trainable=False, name="ready", aggregation="only_first_replica"
