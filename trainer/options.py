@@ -121,7 +121,10 @@ class TrainOptions(Options):
 
     steps: PositiveInt = Field(1000, description="number of batches to train on")
     batch_size: PositiveInt = Field(64, description="images per step, over all replicas")
-    optimizer: Literal["adam", "adamw"] = Field("adam", description="optimization algorithm")
+    optimizer: Literal["muon", "adam", "adamw"] = Field(
+        "muon",
+        description="optimization algorithm; muon needs about half of the steps of adam",
+    )
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay; adamw only")
     accumulate: PositiveInt = Field(
         1, description="number of batches whose gradients are averaged for each weight update"

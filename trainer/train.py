@@ -19,12 +19,13 @@ from trainer.fit.sample_grid import make_grid
 from trainer.fit.warm_start import load_weights, warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
 from trainer.iadb import IADBModel
-from trainer.networks.unet import build_unet
+from trainer.networks.unet import FIRST_AND_LAST, build_unet
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
+from trainer.step.muon import ConvolutionalMuon
 from trainer.step.replicas import has_several_workers
 
 HELD_OUT = 256  # images whose loss is measured
@@ -118,9 +119,11 @@ def _optimizer(train: TrainOptions) -> keras.optimizers.Optimizer:
         "global_clipnorm": train.clip_norm,
         "gradient_accumulation_steps": train.accumulate if train.accumulate > 1 else None,
     }
+    if train.optimizer == "adam":
+        return keras.optimizers.Adam(**arguments)
     if train.optimizer == "adamw":
         return keras.optimizers.AdamW(weight_decay=train.weight_decay, **arguments)
-    return keras.optimizers.Adam(**arguments)
+    return ConvolutionalMuon(exclude_layers=FIRST_AND_LAST, **arguments)
 
 
 def _learning_rate(train: TrainOptions) -> keras.optimizers.schedules.LearningRateSchedule:

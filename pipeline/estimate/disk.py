@@ -21,7 +21,9 @@ from pipeline.workspace import Workspace, WorkspaceError
 SEARCH_BYTES = 900  # of a training image, in the space in which copies are searched
 VIEW_BYTES = 512  # of each view of a held-out image or a sample, in that space
 STATISTICS_BYTES = 1_000  # of an image that is compared, beside its views and its vector
-CHECKPOINT_BYTES = 20  # of a weight: itself, its average, its guide and two moments
+CHECKPOINT_BYTES = 12  # of a weight: itself, its average and its guide
+MOMENT_BYTES = 4  # of a weight, for each average of its gradients
+MOMENTS = {"muon": 1, "adam": 2, "adamw": 2}
 MODEL_BYTES = 21  # of a weight: raw, averaged, as guide, in the sampler, and in its served copy
 GUIDE_BYTES = 8  # of a weight in a sampler that draws with its guide, and in its served copy
 NETWORK_BYTES = 8  # of a weight in float32: as ONNX beside the sampler and its copy
@@ -102,6 +104,7 @@ def disk_need(
     has_network = config.train.precision == "float32" and not config.source
     networks = 1 if config.sample.autoguidance == 1.0 else 2
     per_network = weights * NETWORK_BYTES * has_network + GRAPH_BYTES
+    checkpoint = weights * (CHECKPOINT_BYTES + MOMENT_BYTES * MOMENTS[config.train.optimizer])
 
     def model_bytes(networks: int) -> int:
         per_weight = MODEL_BYTES + GUIDE_BYTES * (networks - 1)
@@ -115,7 +118,7 @@ def disk_need(
         features=own * SEARCH_BYTES
         + ROLES * compared * (views * VIEW_BYTES + STATISTICS_BYTES + vector),
         # A new checkpoint is complete before an old one is removed.
-        training=models * (config.train.checkpoint.keep + 1) * CHECKPOINT_BYTES * weights
+        training=models * (config.train.checkpoint.keep + 1) * checkpoint
         + round(pairs * example_bytes),
         # A student has no guide.
         models=model_bytes(networks) + (models - 1) * model_bytes(1),

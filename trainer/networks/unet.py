@@ -25,6 +25,7 @@ from trainer.options import PIXEL_WIDTH, ModelOptions
 
 EPSILON = 1e-5  # of every GroupNorm
 MAX_PERIOD = 10_000.0  # longest wave of the sinusoidal embedding
+FIRST_AND_LAST = ("conv_in", "conv_out", "share")  # layers that touch pixels
 
 # The network of the official IADB code (Heitz et al., SIGGRAPH 2023) for 64x64 RGB images:
 # 113,673,219 parameters.

@@ -192,7 +192,7 @@ def test_a_folder_may_have_any_name(name):
         ("train.steps=yes", "train.steps: got 'yes'; input should be a valid integer"),
         ("train.learning_rate=.inf", "train.learning_rate: got inf; input should be a finite"),
         ("data.folder=''", "data.folder: got ''; string should have at least 1 character"),
-        ("train.weight_decay=0.1", "train: weight_decay=0.1 requires optimizer=adamw, got adam"),
+        ("train.weight_decay=0.1", "train: weight_decay=0.1 requires optimizer=adamw, got muon"),
         ("sample.mark=true", "sample: mark: got True; a boolean is not allowed here"),
         ("sample.mark=-1", "sample.mark: got -1; input should be greater than or equal to 0"),
         ("sample.mark=9007199254740992", "sample.mark: got 9007199254740992; input should be less"),
