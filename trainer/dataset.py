@@ -138,9 +138,10 @@ def train_dataset(
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches of x1, float32 [N, H, W, C] in [-1, 1].
 
-    With labels, sources or pairs, batches are dictionaries of `x1`, `label`, int64 [N] (class ids
-    as in trainer/labels.py), and `source`, float32 [N, H, W, S], or in its place `x0`, float32
-    [N, H, W, C], where sources are mapped to images or a pair has the noise of a seed.
+    With labels, sources, pairs or flips, batches are dictionaries of `x1`, `label`, int64 [N]
+    (class ids as in trainer/labels.py), `mirrored`, bool [N], and `source`, float32 [N, H, W, S],
+    or in its place `x0`, float32 [N, H, W, C], where sources are mapped to images or a pair has the
+    noise of a seed.
 
     Each epoch has its own order; batches cross epoch boundaries, so no image is dropped.
 
@@ -277,6 +278,7 @@ def to_batch(
     source: Source | None,
     sources: tf.Tensor | None,
     x0: tf.Tensor | None = None,
+    mirrored: tf.Tensor | None = None,
 ) -> tf.Tensor | dict[str, tf.Tensor]:
     """Makes a batch as `train_dataset` describes it.
 
@@ -286,6 +288,7 @@ def to_batch(
         source: how sources are used; None for images without.
         sources: float32 [N, H, W, S], of images with.
         x0: float32 [N, H, W, C], of pairs.
+        mirrored: bool [N], which images are mirrored, where some are.
     """
     batch = {"x1": x1} if x0 is None else {"x0": x0, "x1": x1}
     if source:
@@ -293,6 +296,8 @@ def to_batch(
         batch |= {"source": sources} if seen else {"x0": sources[..., : x1.shape[-1]]}
     if label is not None:
         batch["label"] = label
+    if mirrored is not None:
+        batch["mirrored"] = mirrored
     return batch if len(batch) > 1 else x1
 
 
@@ -330,7 +335,7 @@ def _reader(
         elif source:
             sources = mirror(features[examples.SOURCE], mirrored)
         label = encode(features[examples.LABEL]) if encode else None
-        return to_batch(x1, label, source, sources, x0)
+        return to_batch(x1, label, source, sources, x0, mirrored)
 
     return read
 

@@ -23,6 +23,7 @@ import keras
 import tensorflow as tf
 
 from trainer.guidance import beside
+from trainer.networks.mirroring import tell
 from trainer.ode import solvers
 from trainer.ode.sampling import SamplingModel
 from trainer.options import AlphaDensity
@@ -176,8 +177,9 @@ class IADBModel(SamplingModel):
         """Takes one step on a batch of x1, float32 [N, ...], or of pairs (x0, x1).
 
         Batches may be dictionaries of `x1`, `label` (int [N], 0 to nb_class; for a conditional
-        network), `source` (float32 [N, ..., source_channels]; for a network that sees one) and, for
-        pairs, `x0`.
+        network), `source` (float32 [N, ..., source_channels]; for a network that sees one), for
+        pairs `x0`, and `mirrored` (bool [N]; for a network that reads it from alpha by
+        trainer/networks/mirroring.py).
 
         Returns:
             `loss`, float32 [], and `gradient_norm`, float32 [], before clipping, of the global
@@ -189,7 +191,8 @@ class IADBModel(SamplingModel):
         """
         replicas = tf.distribute.get_replica_context()
         nb_replica = replicas.num_replicas_in_sync
-        x0, x1, label, source = unpack(data, self.rank, self.nb_class, self.source_channels)
+        batch = unpack(data, self.rank, self.nb_class, self.source_channels)
+        x0, x1, label, source, mirrored = batch
         nb_row = tf.shape(x1)[0]
         index = tf.cast(replicas.replica_id_in_sync_group, tf.int32)
         part = slice(index * nb_row, (index + 1) * nb_row)
@@ -205,8 +208,7 @@ class IADBModel(SamplingModel):
                 each if each is None else replicas.all_gather(each, 0) for each in (x0, x1, label)
             )
             x0 = optimal_transport(*every)[part]
-        a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
-        inputs = [beside((1.0 - a) * x0 + a * x1, source), alpha]
+        inputs = self._blend(x0, x1, alpha, source, mirrored)
         if self.nb_class:
             none = tf.constant(self.nb_class, tf.int64)
             inputs.append(tf.where(unlabeled[part], none, tf.cast(label, tf.int64)))
@@ -277,16 +279,29 @@ class IADBModel(SamplingModel):
         Returns:
             Losses, float32 [N], and alphas, float32 [N].
         """
-        x0, x1, label, source = unpack(data, self.rank, self.nb_class, self.source_channels)
+        batch = unpack(data, self.rank, self.nb_class, self.source_channels)
+        x0, x1, label, source, mirrored = batch
         drawn = draw_for(x1, self.seed)
         alpha = drawn.alpha
         x0 = drawn.noise if x0 is None else blend_noise(x0, drawn.noise, self.pair_noise)
-        a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
-        inputs = [beside((1.0 - a) * x0 + a * x1, source), alpha]
+        inputs = self._blend(x0, x1, alpha, source, mirrored)
         if self.nb_class:
             inputs.append(tf.cast(label, tf.int64))
         squares = tf.square(self.sampling_network(inputs, training=False) - (x1 - x0))
         return tf.reduce_mean(squares, axis=list(range(1, self.rank))), alpha
+
+    def _blend(
+        self,
+        x0: tf.Tensor,
+        x1: tf.Tensor,
+        alpha: tf.Tensor,
+        source: tf.Tensor | None,
+        mirrored: tf.Tensor | None,
+    ) -> list[tf.Tensor]:
+        """Returns x_alpha with the source beside it, and alpha, as the network takes them."""
+        a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
+        x_alpha = beside((1.0 - a) * x0 + a * x1, source)
+        return [x_alpha, alpha if mirrored is None else tell(alpha, mirrored)]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

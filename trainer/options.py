@@ -160,7 +160,11 @@ class TrainOptions(Options):
         description="fraction of images that a conditional network is trained on without their "
         "label; sampling without a label and guidance require it",
     )
-    flip: bool = Field(False, description="random horizontal flips; unsuitable for digits or text")
+    flip: bool = Field(
+        False,
+        description="also train on images mirrored left to right; the network is told which, and "
+        "samples are not mirrored",
+    )
     ema: EmaOptions = Field(EmaOptions(), description="moving average of the weights")
     guide_after: float = Field(
         0.08,

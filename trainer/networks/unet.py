@@ -20,6 +20,7 @@ from keras import layers
 from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
 from trainer.networks.local_gaussian import LocalGaussian
+from trainer.networks.mirroring import told
 from trainer.networks.silu import Silu
 from trainer.options import PIXEL_WIDTH, ModelOptions
 
@@ -43,7 +44,8 @@ PUBLISHED = ModelOptions(
 class SinusoidalEmbedding(layers.Layer):
     """Embeds alpha, float [N], as cosines and sines of geometric frequencies, float32 [N, dim].
 
-    If dim is odd, the last value is zero.
+    If dim is odd, the last value is zero. Those of a mirrored image (trainer/networks/mirroring.py)
+    have the opposite sign.
     """
 
     def __init__(self, dim: int, scale: float, **kwargs: object) -> None:
@@ -53,10 +55,12 @@ class SinusoidalEmbedding(layers.Layer):
     def call(self, alpha: keras.KerasTensor) -> keras.KerasTensor:
         """Embeds a batch of alphas."""
         ops = keras.ops
+        alpha, mirrored = told(alpha)
         half = self.dim // 2
         exponents = ops.arange(half, dtype="float32") / half
         angles = self.scale * alpha[:, None] * ops.exp(-ops.log(MAX_PERIOD) * exponents)[None]
         waves = ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=-1)
+        waves = ops.where(mirrored[:, None], -waves, waves)
         return ops.pad(waves, [[0, 0], [0, 1]]) if self.dim % 2 else waves
 
     def get_config(self) -> dict:
@@ -85,7 +89,8 @@ def build_unet(
 
     Returns:
         A model from [x float32 [N, H, W, C + source_channels], alpha float32 [N]] to the deblended
-        difference x1 - x0, float32 [N, H, W, C]. With classes it takes a third input, label
+        difference x1 - x0, float32 [N, H, W, C]. In training alpha also tells whether an image is
+        mirrored (trainer/networks/mirroring.py). With classes it takes a third input, label
         int64 [N], 0 to nb_class; nb_class stands for no label.
     """
     with _dtype_policy(precision):

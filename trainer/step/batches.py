@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-# x1, (x0, x1), or {"x1"} with any of "x0", "label" (for a conditional network) and "source" (for a
-# network that sees one).
+# x1, (x0, x1), or {"x1"} with any of "x0", "label" (for a conditional network), "source" (for a
+# network that sees one) and "mirrored" (for one that is told of it).
 Batch = tf.Tensor | tuple[tf.Tensor, ...] | dict[str, tf.Tensor]
 
 
@@ -16,6 +16,7 @@ class Unpacked(NamedTuple):
     x1: tf.Tensor
     label: tf.Tensor | None
     source: tf.Tensor | None
+    mirrored: tf.Tensor | None
 
 
 def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> Unpacked:
@@ -28,8 +29,8 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
         source_channels: last axis of the source that the network sees; 0 if it sees none.
 
     Returns:
-        x0 and x1, float32 [N, ...], label, an integer tensor [N], and source, float32
-        [N, ..., source_channels].
+        x0 and x1, float32 [N, ...], label, an integer tensor [N], source, float32
+        [N, ..., source_channels], and mirrored, bool [N].
 
     Raises:
         ValueError: the batch has no label for a conditional network, or has one for another; the
@@ -37,13 +38,13 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
             values, which are probably not scaled.
     """
     if isinstance(data, dict):
-        x0, x1, label, source = (data.get(key) for key in ("x0", "x1", "label", "source"))
+        x0, x1, label, source, mirrored = (data.get(key) for key in Unpacked._fields)
     else:
         parts = data if isinstance(data, tuple) else (data,)
         *x0, x1 = (part for part in parts if part is not None)  # Keras adds None in train_on_batch
         if len(x0) > 1:
             raise ValueError("a batch is x1 or (x0, x1): IADB takes no sample weights")
-        x0, label, source = (x0[0] if x0 else None), None, None
+        x0, label, source, mirrored = (x0[0] if x0 else None), None, None, None
     if (label is not None) != bool(nb_class):
         expected = "dictionaries of x1 and label" if nb_class else "x1 or (x0, x1)"
         raise ValueError(f"nb_class={nb_class} needs batches of {expected}")
@@ -58,4 +59,4 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
         )
     x1 = tf.ensure_shape(tf.cast(x1, tf.float32), [None] * rank)
     x0, source = (None if t is None else tf.cast(t, tf.float32) for t in (x0, source))
-    return Unpacked(x0, x1, label, source)
+    return Unpacked(x0, x1, label, source, mirrored)

@@ -33,8 +33,8 @@ def preprocess(serialized):
 
 def read(files, batches, **kwargs):
     kwargs = {"seed": 0, "shuffle_buffer": COUNT} | kwargs
-    ds = dataset.train_dataset(files, preprocess, BATCH, **kwargs)
-    return np.stack([batch.numpy() for batch in ds.take(batches)])
+    ds = dataset.train_dataset(files, preprocess, BATCH, **kwargs).take(batches)
+    return np.stack([batch["x1"] if kwargs.get("flip") else batch for batch in ds])
 
 
 def numbers(images):
@@ -64,6 +64,12 @@ def test_about_half_of_the_images_are_flipped(files):
     images = read(files, 100, flip=True)
     flipped = np.mean(images[:, :, 0, 0, 0] == -1)
     assert 0.4 < flipped < 0.6
+
+
+def test_a_batch_tells_which_of_its_images_are_flipped(files):
+    ds = dataset.train_dataset(files, preprocess, BATCH, seed=0, shuffle_buffer=COUNT, flip=True)
+    for batch in ds.take(5):
+        np.testing.assert_array_equal(batch["mirrored"], batch["x1"][:, 0, 0, 0] == -1)
 
 
 def test_by_default_no_image_is_flipped(files):
@@ -157,7 +163,7 @@ def test_a_source_is_beside_its_image_and_mirrored_with_it(files, use, key, flip
     batches = dataset.train_dataset(files, with_source, BATCH, seed=0, flip=flip, source=source)
     mirrored = set()
     for batch in batches.take(5):
-        assert batch.keys() == {"x1", key}
+        assert batch.keys() == ({"x1", key, "mirrored"} if flip else {"x1", key})
         x1, given = batch["x1"].numpy(), batch[key].numpy()
         assert given.shape[-1] == (2 if use == "condition" else 1)
         np.testing.assert_array_equal(given[..., :1], x1 + 100)
