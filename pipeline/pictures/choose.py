@@ -25,6 +25,9 @@ MAX_ASPECT = 2  # of the sides that are chosen
 HELD_OUT = 200  # images, if they are at most MAX_EVAL_PERCENT
 MIN_EVAL_PERCENT, MAX_EVAL_PERCENT = 20, 50
 MAX_EPOCHS = 1000  # beyond, a network has long begun to repeat its training images
+# Passes over the images from which a network also learns from mirrored ones: with fewer, what it
+# has seen of them is not what limits it.
+FLIP_EPOCHS = 50
 MIN_STEPS = 1000
 MIN_BATCH = 8
 
@@ -62,7 +65,7 @@ CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
 }
 # Steps per core on a CPU, so that 2 cores take about two minutes at 8x8, a quarter of an hour at
 # 16x16 and an hour at 32x32, up to the steps with a GPU.
-CPU_STEPS = {8: 500, 16: 1000, 32: 3000, 64: 2000}
+CPU_STEPS = {8: 500, 16: 1000, 32: 2500, 64: 2000}
 TRAININGS: Mapping[int, Mapping[str, Any]] = {
     8: {"train.steps": 1000, "train.batch_size": 64},
     16: {"train.steps": 10_000, "train.batch_size": 64},
@@ -127,8 +130,6 @@ def _multiplies_bfloat16() -> bool:
 
 def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
     """Chooses values of the configuration; every other key keeps its default.
-
-    Flips stay off: that a mirrored image is as good as the original is not to be seen.
 
     Returns:
         Values by key with dots, such as data.resolution.
@@ -217,4 +218,5 @@ def _choose_training(images: int, resolution: int, machine: Machine) -> dict[str
     if not machine.gpus:
         steps = min(steps, machine.cores * CPU_STEPS[resolution])
     steps = max(min(steps, MAX_EPOCHS * images // batch), MIN_STEPS)
-    return training | {"train.steps": steps, "train.batch_size": batch}
+    flip = steps * batch > FLIP_EPOCHS * images
+    return training | {"train.steps": steps, "train.batch_size": batch, "train.flip": flip}

@@ -56,6 +56,7 @@ KEYS = {
     "model.prediction",
     "train.steps",
     "train.batch_size",
+    "train.flip",
     "train.learning_rate",
     "train.precision",
     "train.ema.half_life",

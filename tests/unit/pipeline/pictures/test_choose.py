@@ -116,6 +116,11 @@ def test_few_pictures_are_trained_on_for_fewer_steps_in_smaller_batches():
     assert 1000 <= few["train.steps"] < many["train.steps"] == 2 * CPU_STEPS[32]
 
 
+def test_images_that_are_seen_often_are_also_mirrored():
+    assert choose(replace(PHOTOS, files=4000), CPU)["train.flip"]
+    assert not choose(replace(PHOTOS, files=40_000), CPU)["train.flip"]
+
+
 @pytest.mark.parametrize("machine", [CPU, GPU], ids=["cpu", "gpu"])
 @pytest.mark.parametrize("side", [8, 16, 32, 64])
 @pytest.mark.parametrize(("files", "aspect"), [(1, 1), (100, 1.2), (100, 0.01), (100_000, 1.6)])
@@ -123,7 +128,6 @@ def test_every_choice_is_a_valid_configuration(side, machine, files, aspect):
     pictures = replace(of_size(side), files=files, narrow=aspect, aspect=aspect, wide=aspect)
     chosen = choose(pictures, machine)
     config = load(overrides=[f"{key}={json.dumps(value)}" for key, value in chosen.items()])
-    assert not config.train.flip
     assert config.evaluate == load().evaluate
 
 
