@@ -39,6 +39,7 @@ OPTIONS = {
     "batch_size": 64,
     "precision": "bfloat16",
     "ema": {"half_life": 50_000},
+    "flip": True,
     "grid_every": 1_000_000,  # no samples while it trains
 }
 
@@ -51,7 +52,8 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # changes of net
     "train.precision=float32": ({}, {"precision": "float32"}),
     "train.alpha_density=logit_normal": ({}, {"alpha_density": "logit_normal"}),
     "train.coupling=optimal_transport": ({}, {"coupling": "optimal_transport"}),
-    "train.flip=true": ({}, {"flip": True}),
+    "train.flip=false": ({}, {"flip": False}),
+    "train.optimizer=adam": ({}, {"optimizer": "adam"}),
     "train.ema.half_life=500": ({}, {"ema": {"half_life": 500}}),
     # In a short training the warm-up limits the half-life: a larger one has no effect without this.
     "train.ema.warmup=0.2": ({}, {"ema": OPTIONS["ema"] | {"warmup": 0.2}}),

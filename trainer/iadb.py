@@ -23,12 +23,12 @@ import keras
 import tensorflow as tf
 
 from trainer.guidance import beside
-from trainer.networks.mirroring import tell
+from trainer.networks.mirrored import encode_mirrored
 from trainer.ode import solvers
 from trainer.ode.sampling import SamplingModel
 from trainer.options import AlphaDensity
 from trainer.step.batches import Batch, unpack
-from trainer.step.coupling import optimal_transport
+from trainer.step.coupling import groups, optimal_transport
 from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
@@ -74,7 +74,7 @@ class IADBModel(SamplingModel):
             of the path (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 3.1); or
             `u_shaped`, more at its ends (trainer/step/draws.py).
         coupling: `independent` as in the paper, or `optimal_transport` (trainer/step/coupling.py),
-            which couples x0 and data within a batch, with labels within each class.
+            which couples x0 and data within a batch, in each class, and mirrored images apart.
         paired: whether the x0 of a batch (x0, x1) belongs to its x1, so that `coupling` keeps it.
             Otherwise it is drawn independently, and coupled as noise is.
         nb_class: number of classes of a conditional network; 0 if the network takes no label.
@@ -179,7 +179,7 @@ class IADBModel(SamplingModel):
         Batches may be dictionaries of `x1`, `label` (int [N], 0 to nb_class; for a conditional
         network), `source` (float32 [N, ..., source_channels]; for a network that sees one), for
         pairs `x0`, and `mirrored` (bool [N]; for a network that reads it from alpha by
-        trainer/networks/mirroring.py).
+        trainer/networks/mirrored.py).
 
         Returns:
             `loss`, float32 [], and `gradient_norm`, float32 [], before clipping, of the global
@@ -204,9 +204,8 @@ class IADBModel(SamplingModel):
         kept = x0 is not None and self.paired
         x0 = noise[part] if x0 is None else blend_noise(x0, noise[part], self.pair_noise)
         if self.coupling == "optimal_transport" and not kept:
-            every = (
-                each if each is None else replicas.all_gather(each, 0) for each in (x0, x1, label)
-            )
+            coupled = (x0, x1, groups(label, mirrored))
+            every = (each if each is None else replicas.all_gather(each, 0) for each in coupled)
             x0 = optimal_transport(*every)[part]
         inputs = self._blend(x0, x1, alpha, source, mirrored)
         if self.nb_class:
@@ -301,7 +300,7 @@ class IADBModel(SamplingModel):
         """Returns x_alpha with the source beside it, and alpha, as the network takes them."""
         a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
         x_alpha = beside((1.0 - a) * x0 + a * x1, source)
-        return [x_alpha, alpha if mirrored is None else tell(alpha, mirrored)]
+        return [x_alpha, alpha if mirrored is None else encode_mirrored(alpha, mirrored)]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -1,9 +1,10 @@
 """A peer: a loop that trains the same network in PyTorch as well and as fast as it can.
 
-It has what ours has: alpha scaled to the embedding, the mean of squares as loss, Adam, a linear
-warm-up and a cosine decay of the learning rate, clipped gradients, an average of the weights with a
-warm-up, and midpoint steps. Weights and images are channels last, Adam is fused, and the fastest of
-PyTorch's modes in a short trial trains. Runs in the environment of `make parity` as
+It has what ours has: alpha scaled to the embedding, the mean of squares as loss, a linear warm-up
+and a cosine decay of the learning rate, clipped gradients, an average of the weights with a
+warm-up, and midpoint steps. But it has Adam, and does not see which images are mirrored. Weights
+and images are channels last, Adam is fused, and the fastest of PyTorch's modes in a short trial
+trains. Runs in the environment of `make parity` as
 `strong.py NETWORK`, with the network as for official.py.
 """
 

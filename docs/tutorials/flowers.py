@@ -13,7 +13,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from pathlib import Path
 
 import click
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -45,13 +44,24 @@ def read_images(folder: Path, options: ImageOptions) -> np.ndarray:
 
 
 def batches(images: np.ndarray, config: PipelineConfig) -> tf.data.Dataset:
-    """Returns endless shuffled batches in [-1, 1], float32 [batch_size, H, W, C]."""
+    """Returns endless shuffled batches of x1 in [-1, 1], float32 [batch_size, H, W, C].
+
+    With `train.flip` also of `mirrored`, bool [batch_size], which the network sees.
+    """
     dataset = tf.data.Dataset.from_tensor_slices(images)
     dataset = dataset.shuffle(len(images), seed=config.train.seed).repeat()
     dataset = dataset.batch(config.train.batch_size).map(preprocessing.to_float)
     if config.train.flip:
-        dataset = dataset.map(keras.layers.RandomFlip("horizontal", seed=config.train.seed))
+        dataset = tf.data.Dataset.zip(dataset, tf.data.Dataset.random(config.train.seed)).map(
+            mirror
+        )
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def mirror(x1: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Mirrors half of the images of a batch left to right."""
+    mirrored = tf.random.stateless_uniform(tf.shape(x1)[:1], tf.stack([seed, 0])) < 0.5
+    return {"x1": tf.where(mirrored[:, None, None, None], x1[:, :, ::-1], x1), "mirrored": mirrored}
 
 
 def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> None:

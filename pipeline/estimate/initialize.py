@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -10,7 +11,7 @@ from components.image_example_gen.storage.remote import is_remote
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
-from pipeline.pictures.choose import this_machine
+from pipeline.pictures.choose import sees_often, this_machine
 from pipeline.pictures.chosen import Choice, configure
 from pipeline.pictures.expected import describe_expected
 from pipeline.yaml_text import dump, quote
@@ -18,10 +19,11 @@ from trainer.common.files import atomic_write
 from trainer.common.phases import duration
 from trainer.common.text import printable, quantity
 
+FLIP = "train.flip"
 # Written beside what is chosen and set: what a person looks for first.
 OTHERS = (
     "data.near_duplicates",
-    "train.flip",
+    FLIP,
     "train.precision",
     "evaluate.limits",
     "evaluate.features.name",
@@ -82,17 +84,22 @@ def _fit_to_time(
         if hours is not None:
             steps = steps_within(config, timings, hours * HOUR)
             if steps < MIN_STEPS:
-                least = training_seconds(_with_steps(config, MIN_STEPS), timings)
+                least = training_seconds(_with_training(config, steps=MIN_STEPS), timings)
                 raise ConfigError(
                     f"--hours {hours:g} allow {max(steps, 0)} training steps; give at least "
                     f"{least / HOUR:.2f} for {MIN_STEPS}, or lower data.resolution"
                 )
-            config = _with_steps(config, _rounded(steps))
+            config = _with_training(config, steps=_rounded(steps))
+            if FLIP not in (each.partition("=")[0] for each in overrides):
+                flip = sees_often(
+                    choice.trained_images, config.train.steps, config.train.batch_size
+                )
+                config = _with_training(config, flip=flip)
         return training_seconds(config, timings), config
 
 
-def _with_steps(config: PipelineConfig, steps: int) -> PipelineConfig:
-    return config.model_copy(update={"train": config.train.model_copy(update={"steps": steps})})
+def _with_training(config: PipelineConfig, **values: Any) -> PipelineConfig:
+    return config.model_copy(update={"train": config.train.model_copy(update=values)})
 
 
 def _rounded(steps: int) -> int:

@@ -25,9 +25,7 @@ MAX_ASPECT = 2  # of the sides that are chosen
 HELD_OUT = 200  # images, if they are at most MAX_EVAL_PERCENT
 MIN_EVAL_PERCENT, MAX_EVAL_PERCENT = 20, 50
 MAX_EPOCHS = 1000  # beyond, a network has long begun to repeat its training images
-# Passes over the images from which a network also learns from mirrored ones: with fewer, what it
-# has seen of them is not what limits it.
-FLIP_EPOCHS = 50
+FLIP_EPOCHS = 50  # passes over the images above which these are also mirrored
 MIN_STEPS = 1000
 MIN_BATCH = 8
 
@@ -135,14 +133,22 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
         Values by key with dots, such as data.resolution.
     """
     longer, resolution = _choose_resolution(pictures, machine)
-    percent = -(-100 * HELD_OUT // max(pictures.usable, 1))
-    percent = min(max(percent, MIN_EVAL_PERCENT), MAX_EVAL_PERCENT)
     return {
         **choose_images(pictures, resolution),
-        "data.eval_percent": percent,
+        "data.eval_percent": _eval_percent(pictures),
         **choose_network(resolution, machine),
-        **_choose_training(pictures.usable * (100 - percent) // 100, longer, machine),
+        **_choose_training(trained_images(pictures), longer, machine),
     }
+
+
+def trained_images(pictures: Pictures) -> int:
+    """How many of the images are not held out."""
+    return pictures.usable * (100 - _eval_percent(pictures)) // 100
+
+
+def _eval_percent(pictures: Pictures) -> int:
+    percent = -(-100 * HELD_OUT // max(pictures.usable, 1))
+    return min(max(percent, MIN_EVAL_PERCENT), MAX_EVAL_PERCENT)
 
 
 def choose_images(pictures: Pictures, resolution: tuple[int, int]) -> dict[str, Any]:
@@ -218,5 +224,10 @@ def _choose_training(images: int, resolution: int, machine: Machine) -> dict[str
     if not machine.gpus:
         steps = min(steps, machine.cores * CPU_STEPS[resolution])
     steps = max(min(steps, MAX_EPOCHS * images // batch), MIN_STEPS)
-    flip = steps * batch > FLIP_EPOCHS * images
+    flip = sees_often(images, steps, batch)
     return training | {"train.steps": steps, "train.batch_size": batch, "train.flip": flip}
+
+
+def sees_often(images: int, steps: int, batch_size: int) -> bool:
+    """Whether a training sees images so often that it should see them mirrored as well."""
+    return steps * batch_size > FLIP_EPOCHS * images

@@ -28,6 +28,7 @@ from pipeline.pictures.choose import (
     choose_network,
     cluster_machine,
     this_machine,
+    trained_images,
 )
 from pipeline.pictures.look import Pictures, look
 from pipeline.runners.kubeflow.config import KubeflowConfig
@@ -79,11 +80,13 @@ class Choice:
         config: the choice with the overrides.
         lines: what was seen and chosen.
         values: what was chosen, by key with dots; to be kept.
+        trained_images: how many images it was chosen for, without those that are held out.
     """
 
     config: PipelineConfig
     lines: tuple[str, ...]
     values: Mapping[str, Any]
+    trained_images: int = 0
 
 
 def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choice:
@@ -112,7 +115,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         f"chosen for them: {_describe(values, config, overrides)}",
     )
-    return Choice(config, lines, values)
+    return Choice(config, lines, values, trained_images(pictures))
 
 
 def configure_for_cluster(overrides: Sequence[str]) -> Choice:

@@ -20,7 +20,7 @@ from keras import layers
 from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
 from trainer.networks.local_gaussian import LocalGaussian
-from trainer.networks.mirroring import told
+from trainer.networks.mirrored import decode_mirrored
 from trainer.networks.silu import Silu
 from trainer.options import PIXEL_WIDTH, ModelOptions
 
@@ -44,7 +44,7 @@ PUBLISHED = ModelOptions(
 class SinusoidalEmbedding(layers.Layer):
     """Embeds alpha, float [N], as cosines and sines of geometric frequencies, float32 [N, dim].
 
-    If dim is odd, the last value is zero. Those of a mirrored image (trainer/networks/mirroring.py)
+    If dim is odd, the last value is zero. Those of a mirrored image (trainer/networks/mirrored.py)
     have the opposite sign.
     """
 
@@ -55,7 +55,7 @@ class SinusoidalEmbedding(layers.Layer):
     def call(self, alpha: keras.KerasTensor) -> keras.KerasTensor:
         """Embeds a batch of alphas."""
         ops = keras.ops
-        alpha, mirrored = told(alpha)
+        alpha, mirrored = decode_mirrored(alpha)
         half = self.dim // 2
         exponents = ops.arange(half, dtype="float32") / half
         angles = self.scale * alpha[:, None] * ops.exp(-ops.log(MAX_PERIOD) * exponents)[None]
@@ -89,8 +89,8 @@ def build_unet(
 
     Returns:
         A model from [x float32 [N, H, W, C + source_channels], alpha float32 [N]] to the deblended
-        difference x1 - x0, float32 [N, H, W, C]. In training alpha also tells whether an image is
-        mirrored (trainer/networks/mirroring.py). With classes it takes a third input, label
+        difference x1 - x0, float32 [N, H, W, C]. In training alpha also has whether an image is
+        mirrored (trainer/networks/mirrored.py). With classes it takes a third input, label
         int64 [N], 0 to nb_class; nb_class stands for no label.
     """
     with _dtype_policy(precision):

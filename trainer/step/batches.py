@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-# x1, (x0, x1), or {"x1"} with any of "x0", "label" (for a conditional network), "source" (for a
-# network that sees one) and "mirrored" (for one that is told of it).
+# x1, (x0, x1), or {"x1"} with any of "x0", "label" (for a conditional network), "source" and
+# "mirrored" (for a network that sees them).
 Batch = tf.Tensor | tuple[tf.Tensor, ...] | dict[str, tf.Tensor]
 
 

@@ -3,10 +3,11 @@
 Tong et al., "Improving and generalizing flow-based generative models with minibatch optimal
 transport" (TMLR 2024), section 3.2. The paper of IADB pairs them independently.
 
-With labels, each class is paired by itself, as Cheng and Schwing do for discrete conditions ("The
-curse of conditions: analyzing and improving optimal transport for conditional flow-based
-generation", 2025, arXiv 2503.10636). Over all classes, those whose images lie in one direction
-would be trained on the noise of that direction alone, but sampled from all of it.
+With labels, each class is paired by itself, and so are mirrored images, as Cheng and Schwing do for
+discrete conditions ("The curse of conditions: analyzing and improving optimal transport for
+conditional flow-based generation", 2025, arXiv 2503.10636). Over all classes, those whose images
+lie in one direction would be trained on the noise of that direction alone, but sampled from all of
+it.
 """
 
 import numpy as np
@@ -14,14 +15,14 @@ import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 
 
-def optimal_transport(x0: tf.Tensor, x1: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+def optimal_transport(x0: tf.Tensor, x1: tf.Tensor, group: tf.Tensor | None = None) -> tf.Tensor:
     """Permutes the rows of x0 to minimize the sum of squared distances to the rows of x1.
 
     Args:
         x0: float32 [N, ...].
         x1: float32, shaped as x0.
-        label: int [N]; rows are permuted among those of the same label only, so that noise and
-            label stay independent. A class with one row in the batch keeps it.
+        group: int [N], as `groups` returns it; rows are permuted within each group only, so that
+            noise and group stay independent. A group with one row in the batch keeps it.
 
     Returns:
         The rows of x0 in their new order.
@@ -30,15 +31,28 @@ def optimal_transport(x0: tf.Tensor, x1: tf.Tensor, label: tf.Tensor | None = No
     flat1 = tf.reshape(x1, [tf.shape(x1)[0], -1])
     # |a - b|^2 without the terms that are equal for every permutation.
     cost = -tf.matmul(flat1, flat0, transpose_b=True)
-    if label is None:
-        label = tf.zeros(tf.shape(x0)[:1], tf.int64)
-    order = tf.numpy_function(_assign, [cost, label], tf.int64)
+    if group is None:
+        group = tf.zeros(tf.shape(x0)[:1], tf.int64)
+    order = tf.numpy_function(_assign, [cost, group], tf.int64)
     return tf.ensure_shape(tf.gather(x0, order), x0.shape)
 
 
-def _assign(cost: np.ndarray, label: np.ndarray) -> np.ndarray:
-    order = np.empty(len(label), np.int64)
-    for each in np.unique(label):
-        (rows,) = np.nonzero(label == each)
+def groups(label: tf.Tensor | None, mirrored: tf.Tensor | None) -> tf.Tensor | None:
+    """Returns a number for what the network sees beside x_alpha, int64 [N]; None if it is nothing.
+
+    Args:
+        label: int [N].
+        mirrored: bool [N].
+    """
+    if mirrored is None:
+        return label
+    twice = 0 if label is None else 2 * tf.cast(label, tf.int64)
+    return twice + tf.cast(mirrored, tf.int64)
+
+
+def _assign(cost: np.ndarray, group: np.ndarray) -> np.ndarray:
+    order = np.empty(len(group), np.int64)
+    for each in np.unique(group):
+        (rows,) = np.nonzero(group == each)
         order[rows] = rows[linear_sum_assignment(cost[np.ix_(rows, rows)])[1]]
     return order

@@ -6,6 +6,7 @@ neural networks", 2024; scale of the update: Liu et al., arXiv 2502.16982). The 
 layer, embeddings and vectors are left to Adam, as both papers do.
 """
 
+import re
 from collections.abc import Sequence
 
 import keras
@@ -14,13 +15,16 @@ from keras import ops
 # Root mean square of an update, as a share of the learning rate. Of Adam's updates it is about 0.2,
 # with which both take the same learning rate; more was better here (docs/training.md).
 UPDATE_SIZE = 0.5
+# Polynomials that are multiplied at a time. With all of them, the square would not stay positive
+# where products are rounded as on the tensor cores of a GPU (TF32), and updates would be wrong.
+MULTIPLIED = 2
 
 
 @keras.saving.register_keras_serializable("iadb")
 class ConvolutionalMuon(keras.optimizers.Muon):
-    """Keras's Muon, which leaves kernels of convolutions to Adam, with these as matrices as well.
+    """Keras's Muon, but for kernels of convolutions as well, which Keras leaves to Adam.
 
-    A kernel [height, width, in, out] is a matrix [height * width * in, out].
+    A kernel [height, width, in, out] is taken as a matrix [height * width * in, out].
     """
 
     def __init__(
@@ -36,7 +40,7 @@ class ConvolutionalMuon(keras.optimizers.Muon):
 
         Args:
             learning_rate: of Muon and Adam.
-            exclude_layers: parts of the paths of variables that are left to Adam.
+            exclude_layers: regular expressions for the paths of variables that are left to Adam.
             rms_rate: root mean square of an update of a matrix, as a share of the learning rate.
             weight_decay: of the matrices.
             adam_weight_decay: of the rest.
@@ -52,10 +56,9 @@ class ConvolutionalMuon(keras.optimizers.Muon):
         )
 
     def _should_use_adamw(self, variable: keras.Variable) -> bool:
-        path = variable.path.lower()
-        excluded = any(name in path for name in self.exclude_layers)
-        embedding = self.exclude_embeddings and "embedding" in path
-        return len(variable.shape) not in (2, 4) or excluded or embedding
+        if len(variable.shape) != 4:
+            return super()._should_use_adamw(variable)
+        return any(re.search(layer, variable.path) for layer in self.exclude_layers)
 
     def _muon_update_step(
         self,
@@ -74,16 +77,17 @@ class ConvolutionalMuon(keras.optimizers.Muon):
         """Makes a matrix nearly orthogonal, by polynomials of its smaller square.
 
         Keras's own computes X <- (a + b X X' + c (X X')^2) X in each step. All of these polynomials
-        commute, so that here they are multiplied first: kernels of convolutions are long.
+        commute, so that here some are multiplied first: kernels of convolutions are long.
         """
         wide = x.shape[0] <= x.shape[1]
         x = x if wide else ops.transpose(x)
         x = x / (ops.norm(x) + self.epsilon)
         one = ops.eye(x.shape[0], dtype=x.dtype)
-        square, product = x @ ops.transpose(x), one
-        for _ in range(steps):
-            factor = self.muon_a * one + self.muon_b * square + self.muon_c * square @ square
-            square = factor @ square @ factor
-            product = factor @ product
-        x = product @ x
+        for first in range(0, steps, MULTIPLIED):
+            square, product = x @ ops.transpose(x), one
+            for _ in range(min(MULTIPLIED, steps - first)):
+                factor = self.muon_a * one + self.muon_b * square + self.muon_c * square @ square
+                square = factor @ square @ factor
+                product = factor @ product
+            x = product @ x
         return x if wide else ops.transpose(x)

@@ -51,6 +51,15 @@ def test_a_student_takes_as_much_as_its_teacher_and_the_pairs():
     assert both.training == 2 * alone.training + 5000 * 400
 
 
+@pytest.mark.parametrize(("optimizer", "share"), [("adam", 1.0), ("adamw", 1.0), ("muon", 0.8)])
+def test_the_checkpoints_of_muon_have_one_moment_less(optimizer, share):
+    by_adam, by_it = (
+        disk_need(load("digits", overrides=[f"train.optimizer={name}"]), 1000).training
+        for name in ("adam", optimizer)
+    )
+    assert by_it == share * by_adam
+
+
 def test_of_the_smaller_of_images_and_sources_so_many_are_compared():
     config = load("digits", overrides=["evaluate.samples=10000", "data.eval_percent=20"])
 

@@ -73,6 +73,15 @@ def test_the_training_takes_the_hours_that_are_given(folder, timed):
     assert f"{config.train.steps:,} steps of 64 images take about 1 h " in result.output
 
 
+@pytest.mark.parametrize(("batch_size", "flip"), [(64, True), (8, False)])
+def test_images_are_mirrored_if_the_hours_allow_many_passes(folder, timed, batch_size, flip):
+    arguments = ("--hours", 0.011, "--set", f"train.batch_size={batch_size}")
+    init(folder, *arguments)
+    assert load(file=folder.parent / "iadb.yaml").train.flip == flip
+    init(folder, *arguments, "--set", f"train.flip={not flip}", "--force")
+    assert load(file=folder.parent / "iadb.yaml").train.flip != flip
+
+
 def test_hours_that_are_too_short_write_nothing(folder, timed):
     result = init(folder, "--hours", 0.001)
     assert result.exit_code == 2

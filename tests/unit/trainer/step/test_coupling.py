@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.step.coupling import optimal_transport
+from trainer.step.coupling import groups, optimal_transport
 
 
 def test_optimal_transport_pairs_noise_and_data_at_the_least_cost():
@@ -52,3 +52,18 @@ def test_noise_and_label_are_independent_only_if_each_class_is_paired_by_itself(
         assert (left, right) == pytest.approx((0.0, 0.0), abs=0.05)
     else:  # the means of the halves of a normal distribution
         assert (left, right) == pytest.approx((-0.8, 0.8), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("label", "mirrored", "expected"),
+    [
+        (None, None, None),
+        ([3, 0, 3, 0], None, [3, 0, 3, 0]),
+        (None, [False, True, True, False], [0, 1, 1, 0]),
+        ([3, 0, 3, 0], [False, True, True, False], [6, 1, 7, 0]),
+    ],
+)
+def test_a_group_is_of_one_class_and_either_mirrored_or_not(label, mirrored, expected):
+    given = (None if each is None else tf.constant(each) for each in (label, mirrored))
+    found = groups(*given)
+    assert found is None if expected is None else found.numpy().tolist() == expected

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.step.muon import UPDATE_SIZE, ConvolutionalMuon
+from trainer.train import build_model
 
 RATE = 1e-2
 
@@ -25,14 +27,15 @@ def draw(shape: tuple[int, ...]) -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(3, 3, 8, 16), (1, 1, 16, 4), (24, 12)])
 def test_matrices_and_kernels_move_alike_in_all_directions_of_the_gradient(shape):
-    # One direction of the gradient is a hundred times as strong as the others.
-    gradient = draw(shape)
-    gradient[..., 0] *= 100.0
+    # One direction of the gradient is a hundred times as strong as the others, whose signs it sets.
+    gradient = draw(shape) + 100.0
     moved = step(ConvolutionalMuon(RATE), "kernel", shape, gradient)
     matrix = moved.reshape(-1, shape[-1])
     singular = np.linalg.svd(matrix, compute_uv=False)
     assert singular.min() > 0.3 * singular.max()
     assert np.vdot(moved, gradient) < 0
+    by_adam = step(keras.optimizers.Adam(RATE), "kernel", shape, gradient).reshape(matrix.shape)
+    assert np.linalg.svd(by_adam, compute_uv=False)[1] < 0.1 * np.linalg.norm(by_adam)
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 8, 16), (3, 3, 32, 8), (24, 48)])
@@ -57,6 +60,43 @@ def test_a_matrix_is_made_orthogonal_as_by_keras(shape):
     ours = ConvolutionalMuon().zeropower_via_newtonschulz5(matrix, 5)
     theirs = keras.optimizers.Muon().zeropower_via_newtonschulz5(matrix, 5)
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "error"), [("float32", 1e-4), ("bfloat16", 0.3)])
+def test_a_nearly_singular_matrix_is_made_orthogonal_with_rounded_products(dtype, error):
+    """The tensor cores of a GPU round float32 as well, though less than bfloat16."""
+    generator = np.random.default_rng(0)
+    left, _ = np.linalg.qr(generator.normal(size=(32, 32)))
+    right, _ = np.linalg.qr(generator.normal(size=(288, 32)))
+    matrix = (left / np.arange(1, 33) ** 2) @ right.T
+    expected, found = (
+        optimizer.zeropower_via_newtonschulz5(keras.ops.convert_to_tensor(matrix, of), 5)
+        for optimizer, of in ((keras.optimizers.Muon(), "float32"), (ConvolutionalMuon(), dtype))
+    )
+    difference = keras.ops.cast(found, "float32") - expected
+    assert keras.ops.norm(difference) < error * keras.ops.norm(expected)
+
+
+@pytest.mark.parametrize("prediction", ["difference", "gaussian"])
+@pytest.mark.parametrize("patch", [1, 2])
+def test_adam_moves_the_first_and_the_last_layer_of_the_network_embeddings_and_vectors(
+    prediction, patch
+):
+    options = ModelOptions(
+        channels=(8,), attention=(True,), norm_groups=4, patch=patch, prediction=prediction
+    )
+    model = build_model(options, TrainOptions(), SampleOptions(), (8, 8, 1), nb_class=2)
+    weights = model.network.trainable_variables
+    model.optimizer.build(weights)
+    velocities = model.optimizer.adam_velocities
+    by_adam = {
+        weight.path.rpartition("/")[0]
+        for weight, velocity in zip(weights, velocities, strict=True)
+        if velocity is not None and len(weight.shape) > 1
+    }
+    share = {"share"} if patch > 1 and prediction == "difference" else set()
+    assert by_adam == {"class_embedding", "conv_in", "conv_out", *share}
+    assert all(v is not None for w, v in zip(weights, velocities, strict=True) if len(w.shape) == 1)
 
 
 def test_nothing_decays_unless_asked_for():

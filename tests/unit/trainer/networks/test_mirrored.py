@@ -1,4 +1,4 @@
-"""What a network is told of mirrored images."""
+"""How a network sees which images are mirrored."""
 
 import keras
 import numpy as np
@@ -6,23 +6,23 @@ import pytest
 import tensorflow as tf
 
 from trainer.iadb import IADBModel
-from trainer.networks.mirroring import tell, told
+from trainer.networks.mirrored import decode_mirrored, encode_mirrored
 from trainer.networks.unet import SinusoidalEmbedding, build_unet
 from trainer.options import ModelOptions
 
 SHAPE = (4, 4, 1)
 
 
-def test_what_is_told_is_read_again():
+def test_what_is_encoded_is_decoded_again():
     alpha, mirrored = np.float32([0, 0, 0.25, 1, 1]), np.array([True, False, True, True, False])
-    read_alpha, read_mirrored = told(tell(alpha, mirrored))
+    read_alpha, read_mirrored = decode_mirrored(encode_mirrored(alpha, mirrored))
     np.testing.assert_allclose(read_alpha, alpha)
     np.testing.assert_array_equal(read_mirrored, mirrored)
 
 
-def test_an_alpha_that_is_not_told_stays_as_it_is():
+def test_an_alpha_of_no_mirrored_image_stays_as_it_is():
     alpha = np.float32([-1e-6, 0.0, 1 / 3, 1.0, 1.0 + 1e-6])
-    read, mirrored = told(alpha)
+    read, mirrored = decode_mirrored(alpha)
     np.testing.assert_array_equal(read, alpha)
     assert not np.any(mirrored)
 
@@ -32,14 +32,14 @@ def test_the_embedding_of_a_mirrored_image_is_the_opposite(dim):
     alpha = np.float32([0.0, 0.3, 1.0])
     embed = SinusoidalEmbedding(dim, 1000.0)
     plain = embed(alpha)
-    mirrored = embed(tell(alpha, np.array([True, True, False])))
+    mirrored = embed(encode_mirrored(alpha, np.array([True, True, False])))
     np.testing.assert_allclose(mirrored[:2], -plain[:2], atol=1e-3)
     np.testing.assert_array_equal(mirrored[2], plain[2])
 
 
 @pytest.mark.parametrize("prediction", ["difference", "gaussian"])
 def test_samples_are_not_mirrored_though_half_of_the_training_images_are(prediction):
-    """Of one image, whose left half is black; untold, half of the samples would be mirrored."""
+    """Of one image, whose left half is black; without the flag, half of them would be."""
     keras.utils.set_random_seed(0)
     options = ModelOptions(
         channels=(16,), attention=(False,), blocks=1, norm_groups=4, prediction=prediction
