@@ -6,6 +6,8 @@ from typing import Any
 
 from tfx.components.example_gen import driver, utils
 from tfx.orchestration import data_types
+from tfx.orchestration.portable.data_types import ExecutionInfo
+from tfx.proto.orchestration import driver_output_pb2
 
 from components.image_example_gen import names
 from components.image_example_gen.errors import ImageDataError
@@ -39,6 +41,14 @@ def parse_span(text: str) -> int | None:
 
 class Driver(driver.Driver):
     """Replaces TFX's driver of file-based ExampleGens, which supports only one span."""
+
+    def run(self, execution_info: ExecutionInfo) -> driver_output_pb2.DriverOutput:
+        """Resolves the execution properties; the examples record the folder that they are from."""
+        output = super().run(execution_info)
+        (examples,) = output.output_artifacts[names.EXAMPLES].artifacts
+        folder = execution_info.exec_properties[names.INPUT_BASE]
+        examples.custom_properties[names.INPUT_BASE].string_value = folder
+        return output
 
     def resolve_exec_properties(
         self,

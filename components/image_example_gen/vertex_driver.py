@@ -48,6 +48,7 @@ def resolve(
     outputs = entrypoint.parse_raw_artifact_dict(executor_input.outputs.artifacts, name_from_id)
     examples = artifact_utils.get_single_instance(outputs[names.EXAMPLES])
     driver.update_output_artifact(properties, examples.mlmd_artifact)
+    examples.set_string_custom_property(names.INPUT_BASE, properties[names.INPUT_BASE])
     resolved = {key: properties[key] for key in RESOLVED if properties[key] is not None}
     output = pipeline_spec_pb2.ExecutorOutput()
     json_format.ParseDict({"parameterValues": resolved}, output)

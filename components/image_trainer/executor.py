@@ -30,7 +30,8 @@ class Executor(executor.GenericExecutor):
     ) -> None:
         """Calls the training function here or in the workers of a TFJob (job_options.py).
 
-        The Model of a student is marked as such, so that no run takes it for a teacher.
+        The Model records that which it started from. That of a student is marked as such, so that
+        no run takes it for a teacher.
 
         Raises:
             ParameterError: `steps` is out of range.
@@ -39,9 +40,11 @@ class Executor(executor.GenericExecutor):
         """
         job_options = read_job_options()
         config = json.loads(exec_properties[names.CUSTOM_CONFIG])
-        if config.get(names.STUDENT_KEY):
-            (model,), (teacher,) = output_dict[names.MODEL], input_dict[names.BASE_MODEL]
-            model.set_int_custom_property(names.TEACHER, teacher.id)
+        if base_model := input_dict.get(names.BASE_MODEL):
+            (model,), (base,) = output_dict[names.MODEL], base_model
+            model.set_int_custom_property(names.STARTED_FROM, base.id)
+            if config.get(names.STUDENT_KEY):
+                model.set_int_custom_property(names.TEACHER, base.id)
         if job_options is None:
             super().Do(input_dict, output_dict, exec_properties)
             return

@@ -3,9 +3,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tfx.orchestration.portable.data_types import ExecutionInfo
 from tfx.types import standard_artifacts
 
-from components.image_example_gen import spans
+from components.image_example_gen import names, spans
 from components.image_example_gen.component import ImageExampleGen
 from components.image_example_gen.driver import LATEST, Driver
 from components.image_example_gen.errors import ImageDataError
@@ -160,6 +161,18 @@ def test_the_fingerprint_follows_the_images_that_are_held_out(make_images):
     assert len(set(seen)) == 3
     with pytest.raises(ImageDataError, match="none: no such folder"):
         resolve(folder / "data", holdout=f"{folder}/none")
+
+
+def test_the_examples_record_the_folder_that_they_are_from(make_images):
+    folder = make_images("1.png")
+    component = ImageExampleGen(str(folder), ImageOptions(), WindowOptions())
+    node = ExecutionInfo(
+        exec_properties=dict(component.exec_properties),
+        output_dict={names.EXAMPLES: [standard_artifacts.Examples()]},
+    )
+    (examples,) = Driver(None).run(node).output_artifacts[names.EXAMPLES].artifacts
+    assert examples.custom_properties[names.INPUT_BASE].string_value == str(folder)
+    assert examples.custom_properties[names.SPAN].int_value == 0
 
 
 def test_the_component_carries_options_and_source_hash():

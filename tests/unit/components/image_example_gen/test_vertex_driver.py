@@ -73,6 +73,7 @@ def test_the_driver_finds_the_window_and_the_executor_reads_it(
     (examples,) = found["artifacts"]["examples"]["artifacts"]
     assert examples["name"] == "projects/1/artifacts/2"
     assert examples["metadata"]["custom:span"] == 2
+    assert examples["metadata"]["input_base"] == str(tmp_path / "images")
 
     # Vertex AI replaces the parameters by the driver's output.
     given = json.loads(arguments[1])

@@ -8,10 +8,11 @@ from components.image_trainer.component import ImageTrainer
 from components.image_trainer.executor import Executor
 
 
-def train(folder, run_fn, custom_config, steps):
+def train(folder, run_fn, custom_config, steps, *, model=None, **inputs):
     """Runs it on `examples` and `transform_graph` in a folder; returns the path of the model.
 
-    The model goes to `model`, the logs to `model_run`.
+    The model goes to `model`, the logs to `model_run`. The artifact of the model and further inputs
+    are those that are given.
     """
     component = ImageTrainer(
         examples=channel_utils.as_channel([standard_artifacts.Examples()]),
@@ -20,11 +21,14 @@ def train(folder, run_fn, custom_config, steps):
         custom_config=custom_config,
         steps=steps,
     )
-    inputs = {
+    inputs |= {
         "examples": standard_artifacts.Examples(),
         "transform_graph": standard_artifacts.TransformGraph(),
     }
-    outputs = {"model": standard_artifacts.Model(), "model_run": standard_artifacts.ModelRun()}
+    outputs = {
+        "model": model or standard_artifacts.Model(),
+        "model_run": standard_artifacts.ModelRun(),
+    }
     for key, artifact in (inputs | outputs).items():
         artifact.uri = str(folder / key)
     inputs["examples"].split_names = artifact_utils.encode_split_names(["train", "eval"])
