@@ -44,8 +44,8 @@ setup(
     package_data={
         "pipeline": ["presets/*.yaml", "schema.pbtxt", "schema_of_sources.pbtxt"],
         "pipeline.monitoring.dashboard": ["templates/*"],
-        "pipeline.monitoring.model_card": ["card.md.j2"],
         "pipeline.serve.playground": ["*.css", "*.html", "*.js"],
+        "components.atomic_pusher": ["card.md.j2"],
         "components.image_example_gen.near_duplicates": ["near_duplicates.html.j2"],
         "components.sample_evaluator.report": ["report.html.j2", "report.css.j2"],
     },

@@ -292,6 +292,8 @@ def _judging_nodes(
     pusher = AtomicPusher(
         model=model,
         model_blessing=evaluator.outputs[evaluator_names.BLESSING],
+        evaluation=evaluator.outputs[evaluator_names.EVALUATION],
+        examples=data.examples,
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=locations.serving)
         ),

@@ -1,5 +1,6 @@
 """Pushes like TFX's Pusher, but readers never see an incomplete version."""
 
+import functools
 from typing import Any
 
 from absl import logging
@@ -10,8 +11,11 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
 from components.atomic_pusher import names, versions
+from components.atomic_pusher.pushed_card import write_card
+from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.resolvers.withdrawal import is_withdrawn
+from components.sample_evaluator import names as evaluator_names
 from trainer.common.remote_path import to_path
 
 
@@ -24,7 +28,10 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the model as a new highest version if it is blessed and was not withdrawn."""
+        """Pushes the model as a new highest version if it is blessed and was not withdrawn.
+
+        The version appears with its model card.
+        """
         pushed = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]
         )
@@ -41,7 +48,16 @@ class Executor(executor.Executor):
         notes = {versions.MODEL_NOTE: model.id}
         if model.has_custom_property(trainer_names.TEACHER):
             notes[versions.TEACHER_NOTE] = model.get_int_custom_property(trainer_names.TEACHER)
-        version = str(versions.publish(to_path(source), to_path(serving), notes))
+        add_card = functools.partial(
+            write_card,
+            model=model,
+            blessing=artifact_utils.get_single_instance(
+                input_dict[standard_component_specs.MODEL_BLESSING_KEY]
+            ),
+            evaluation=artifact_utils.get_single_instance(input_dict[evaluator_names.EVALUATION]),
+            examples=artifact_utils.get_single_instance(input_dict[example_names.EXAMPLES]),
+        )
+        version = str(versions.publish(to_path(source), to_path(serving), notes, add_card))
         # Unlike TFX's Pusher, this makes no third copy beside the Model and the version. The file
         # keeps the folder, which TFX's cache requires, in existence on object stores.
         io_utils.write_string_file(f"{pushed.uri}/{names.VERSION_FILE}", version)

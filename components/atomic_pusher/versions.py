@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,12 @@ def next_number(names: Iterable[str]) -> int:
     return max([int(time.time()), *(number + 1 for number in numbers)])
 
 
-def publish(model: AnyPath, serving: AnyPath, notes: Mapping[str, Any]) -> AnyPath:
+def publish(
+    model: AnyPath,
+    serving: AnyPath,
+    notes: Mapping[str, Any],
+    add_files: Callable[[AnyPath], None] = lambda version: None,
+) -> AnyPath:
     """Copies a SavedModel to a new highest version, which appears atomically.
 
     A killed process leaves a hidden folder, which the next call removes. In an object store, it
@@ -66,12 +71,14 @@ def publish(model: AnyPath, serving: AnyPath, notes: Mapping[str, Any]) -> AnyPa
         serving: folder of the versions, on a file system with atomic renames or in an object store;
             created if missing.
         notes: entries to add to the metadata of the version.
+        add_files: called with the folder of the version, which has its metadata, before it is
+            complete; may write further files.
 
     Returns:
         The folder of the version.
     """
     if isinstance(serving, RemotePath):
-        return _publish_remotely(model, serving, notes)
+        return _publish_remotely(model, serving, notes, add_files)
     serving.mkdir(parents=True, exist_ok=True)
     with locked(serving / _LOCK):
         for left in partial_versions(serving):
@@ -82,6 +89,7 @@ def publish(model: AnyPath, serving: AnyPath, notes: Mapping[str, Any]) -> AnyPa
             _copy(model, hidden)
             metadata = json.loads((hidden / METADATA).read_text("utf-8"))
             (hidden / METADATA).write_text(add_notes(metadata, notes), "utf-8")
+            add_files(hidden)
             # A power failure may keep the renamed folder and lose its content.
             for path in (*hidden.rglob("*"), hidden):
                 sync(path)
@@ -111,7 +119,12 @@ def add_notes(metadata: Mapping[str, Any], notes: Mapping[str, Any]) -> str:
     return json.dumps({**metadata, **notes}, indent=2, sort_keys=True)
 
 
-def _publish_remotely(model: AnyPath, serving: RemotePath, notes: Mapping[str, Any]) -> RemotePath:
+def _publish_remotely(
+    model: AnyPath,
+    serving: RemotePath,
+    notes: Mapping[str, Any],
+    add_files: Callable[[AnyPath], None],
+) -> RemotePath:
     serving.mkdir(parents=True, exist_ok=True)
     version = serving / str(next_number(path.name for path in serving.iterdir()))
     last = model / SAVED_MODEL
@@ -121,6 +134,7 @@ def _publish_remotely(model: AnyPath, serving: RemotePath, notes: Mapping[str, A
     metadata = json.loads((model / METADATA).read_text("utf-8"))
     (version / METADATA).parent.mkdir(parents=True, exist_ok=True)
     (version / METADATA).write_text(add_notes(metadata, notes), "utf-8")
+    add_files(version)
     (version / SAVED_MODEL).copy_from(last)
     return version
 

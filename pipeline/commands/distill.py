@@ -29,10 +29,8 @@ def distill(model: int, workspace: Workspace, verbose: bool, **given: Any) -> No
     from components.pair_gen.options import DistillOptions
     from pipeline.console.tables import make_console
     from pipeline.distillation.distill import distill_model
-    from pipeline.monitoring.model_card import write as model_card
 
     options = DistillOptions(**{name: value for name, value in given.items() if value is not None})
     blessed = distill_model(workspace, model, options, make_console(), verbose=verbose)
-    model_card.write_after_push(workspace)
     if not blessed:
         sys.exit(exit_codes.NOT_BLESSED)

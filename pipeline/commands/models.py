@@ -93,13 +93,13 @@ def promote(model: int, workspace: Workspace, reason: str) -> None:
     workspace.check_exists()
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
-    from pipeline.monitoring.model_card import write as model_card
+    from pipeline.monitoring.model_card import write_after_promotion
     from pipeline.registry import live_model
 
     with showing(make_console(), f"promoting {model}"):
         live = live_model.promote(workspace, model, reason)
         if isinstance(live, Path):  # a local workspace, whose records the card is made of
-            model_card.write_after_push(workspace)
+            write_after_promotion(workspace)
     click.echo(f"live: {live}")
 
 

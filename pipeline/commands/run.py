@@ -79,14 +79,12 @@ def run(
         return
     config = arguments.load_for_run(workspace)
     from pipeline.console.tables import make_console
-    from pipeline.monitoring.model_card import write as model_card
     from pipeline.run import run_pipeline
 
     console = make_console()
     blessed = run_pipeline(
         config, workspace, runner, console, verbose=verbose, result=result, check=check
     )
-    model_card.write_after_push(workspace)
     if not blessed:
         sys.exit(exit_codes.NOT_BLESSED)
 

@@ -118,6 +118,8 @@ def student_nodes(
     pusher = AtomicPusher(
         model=student,
         model_blessing=evaluator.outputs[evaluator_names.BLESSING],
+        evaluation=evaluator.outputs[evaluator_names.EVALUATION],
+        examples=teacher.examples,
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=locations.serving)
         ),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.export.new_folder import ExportError, copy_model, new_folder
-from pipeline.monitoring.model_card.write import write_missing
+from pipeline.monitoring.model_card import write_missing
 from pipeline.workspace import Workspace
 from trainer.names import MODEL_CARD
 

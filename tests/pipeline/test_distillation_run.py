@@ -14,6 +14,7 @@ from pipeline.registry import lineage, serving
 from pipeline.registry.models import load_models
 from tests.pipeline.conftest import RESOLVERS, states
 from tests.pipeline.stand_ins import quick_evaluation, quick_network
+from trainer.names import MODEL_CARD
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +61,17 @@ def test_a_blessed_student_is_live_with_its_own_steps_and_names_its_teacher(dist
     assert metadata["teacher"] == str(teacher.folder)
     assert (metadata["solver"], metadata["nb_step"], metadata["nfe"]) == ("euler", 1, 1)
     assert metadata["config"]["train"]["alpha_density"] == "u_shaped"
+
+
+def test_teacher_and_student_have_cards_of_their_own(distilled):
+    *_, teacher, student = models(distilled)
+    for model, parent in ((teacher, None), (student, teacher)):
+        version = distilled.workspace.serving / str(model.versions[-1])
+        card = (version / MODEL_CARD).read_text("utf-8")
+        assert f"# Model {model.number}\n" in card
+        assert "| images | 1,797, including " in card
+        assert ("started from" in card) == bool(parent)
+        assert not parent or f"| started from | model {parent.number} |" in card
 
 
 def test_the_student_is_compared_with_its_teacher_seed_by_seed(distilled):

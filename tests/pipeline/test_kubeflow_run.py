@@ -20,6 +20,7 @@ from tests.pipeline.conftest import NODES, RESOLVERS, TINY, states
 from tests.pipeline.stand_ins import quick_evaluation
 from tests.postgres import Postgres
 from trainer.common import exit_codes
+from trainer.names import CARD_SAMPLES, MODEL_CARD
 
 pytestmark = pytest.mark.slow
 
@@ -167,6 +168,17 @@ def test_a_run_has_the_results_of_a_local_run_to_six_digits(place, runs, trained
     for count in ("files", "accepted", "rejected", "duplicates"):
         assert first.images(count) == local.images(count)
     assert place.live["first"] == first.pushed
+
+
+def test_pushed_versions_have_the_cards_of_their_models(runs):
+    first, third = (
+        (runs[name].pushed / MODEL_CARD).read_text("utf-8") for name in ("first", "third")
+    )
+    assert "| folder | data |" in first and "| spans | 1 to 1 |" in first
+    assert "started from" not in first
+    assert f"| started from | model {runs['first'].model_number} |" in third
+    samples = (runs["first"].evaluation / "samples.png").read_bytes()
+    assert (runs["first"].pushed / CARD_SAMPLES).read_bytes() == samples
 
 
 def test_a_second_run_finds_everything_in_the_cache(runs):

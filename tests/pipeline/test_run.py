@@ -15,6 +15,7 @@ from pipeline.registry.names import Outcome
 from pipeline.registry.outcome import read_result
 from tests.pipeline.conftest import NODES, RESOLVERS, Runs, states
 from tests.pipeline.stand_ins import quick_evaluation, quick_training
+from trainer.names import CARD_SAMPLES, MODEL_CARD
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,19 @@ def test_a_folder_of_images_becomes_a_pushed_sampler(trained):
     images = serving.draw_samples(model, range(5))
     assert images.shape == (5, 8, 8, 1)
     assert images.dtype == np.uint8
+
+
+def test_a_pushed_version_has_the_card_of_its_model(trained):
+    card = (trained.first.pushed / MODEL_CARD).read_text("utf-8")
+    assert f"# Model {trained.first.model_number}\n" in card
+    assert f"| folder | {trained.data.name} |" in card
+    assert "| images | 1,797, including " in card
+    assert "| train.steps | 12 |" in card
+    kid = trained.first.metrics["metrics"]["kid"]["candidate"]
+    assert f"| kid | {kid:.4g} |" in card
+    samples = trained.first.evaluation / "samples.png"
+    assert (trained.first.pushed / CARD_SAMPLES).read_bytes() == samples.read_bytes()
+    assert "spans" not in card
 
 
 def test_the_summary_names_images_metrics_verdict_model_and_report(trained):

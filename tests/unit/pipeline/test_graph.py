@@ -173,6 +173,29 @@ def test_a_changed_line_runs_the_nodes_again_whose_results_it_decides(
     assert nodes_after(name, old, f"{old}0") == nodes
 
 
+def test_each_pusher_takes_what_the_card_of_its_own_model_is_made_of():
+    nodes = {n.pipeline_node.node_info.id: n for n in compile_ir("distill.enabled=true").nodes}
+    for pusher, trainer, evaluator in (
+        ("Pusher", "Trainer", "SampleEvaluator"),
+        ("StudentPusher", "Student", "StudentEvaluator"),
+    ):
+        inputs = nodes[pusher].pipeline_node.inputs.inputs
+        producers = {
+            key: channel.producer_node_query.id
+            for key, taken in inputs.items()
+            for channel in taken.channels
+        }
+        assert (
+            producers.items()
+            >= {
+                "model": trainer,
+                "model_blessing": evaluator,
+                "evaluation": evaluator,
+                "examples": "ImageExampleGen",
+            }.items()
+        )
+
+
 STUDENT_NODES = ("PairGen", "Student", "StudentEvaluator", "StudentPusher")
 
 

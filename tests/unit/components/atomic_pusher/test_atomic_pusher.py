@@ -4,41 +4,9 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from tfx.dsl.io import fileio
-from tfx.proto import pusher_pb2
-from tfx.types.standard_artifacts import Model, ModelBlessing, PushedModel
-from tfx.utils import proto_utils
 
-from components.atomic_pusher import executor, names, versions
-from components.image_trainer.names import TEACHER
-from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
-from tests.recorded import write_model
-from trainer.names import WARM_UP
-
-
-@pytest.fixture
-def push(tmp_path):
-    def push_to(serving, *, blessed=True, withdrawn=False, teacher=None):
-        """Runs the executor on a model with the id 7; returns the PushedModel."""
-        model, blessing, pushed = Model(), ModelBlessing(), PushedModel()
-        model.uri, pushed.uri = str(tmp_path / "model"), str(tmp_path / "pushed")
-        model.id = 7
-        if not (tmp_path / "model").exists():
-            write_model(tmp_path / "model" / "Format-Serving")
-        if withdrawn:
-            model.set_string_custom_property(WITHDRAWN_PROPERTY, "draws only noise")
-        if teacher:
-            model.set_int_custom_property(TEACHER, teacher)
-        blessing.set_int_custom_property("blessed", int(blessed))
-        destination = pusher_pb2.PushDestination()
-        destination.filesystem.base_directory = str(serving)
-        executor.Executor().Do(
-            {"model": [model], "model_blessing": [blessing]},
-            {names.PUSHED_MODEL: [pushed]},
-            {"push_destination": proto_utils.proto_to_json(destination)},
-        )
-        return pushed
-
-    return push_to
+from components.atomic_pusher import names, versions
+from trainer.names import CARD_SAMPLES, MODEL_CARD, WARM_UP
 
 
 def test_a_blessed_model_becomes_a_version_that_records_its_model(push, tmp_path):
@@ -74,6 +42,7 @@ def test_on_an_object_store_the_file_that_servers_require_is_written_last(push, 
     last, found = steps[-1]
     assert last == versions.SAVED_MODEL
     assert {"fingerprint.pb", "iadb.json", WARM_UP.rpartition("/")[2]} <= set(found)
+    assert {MODEL_CARD, CARD_SAMPLES} <= set(found)
     assert versions.SAVED_MODEL not in found
     with fileio.open(f"{serving}/{first}/{versions.METADATA}") as file:
         assert json.load(file)["model"] == 7

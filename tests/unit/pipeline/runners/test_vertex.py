@@ -33,7 +33,7 @@ UPSTREAM = {
     "Trainer": {"ImageExampleGen", "Transform", "DataGate"},
     "RealFeatures": {"ImageExampleGen", "Transform", "DataGate"},
     "SampleEvaluator": {"ImageExampleGen", "Transform", "Trainer", "RealFeatures"},
-    "Pusher": {"Trainer", "SampleEvaluator"},
+    "Pusher": {"ImageExampleGen", "Trainer", "SampleEvaluator"},
 }
 
 
@@ -65,6 +65,11 @@ def test_the_job_has_the_nodes_of_the_pipeline_in_their_order(job):
     tasks = job["pipelineSpec"]["root"]["dag"]["tasks"]
     assert {name: set(task.get("dependentTasks", ())) for name, task in tasks.items()} == UPSTREAM
     assert all(task["cachingOptions"] == {"enableCache": True} for task in tasks.values())
+
+
+def test_the_pusher_gets_what_the_card_is_made_of(job):
+    inputs = job["pipelineSpec"]["root"]["dag"]["tasks"]["Pusher"]["inputs"]["artifacts"]
+    assert inputs.keys() == {"model", "model_blessing", "evaluation", "examples"}
 
 
 def test_runtime_parameters_have_the_configuration_as_default(job):

@@ -9,10 +9,10 @@ import yaml
 from dashboard_story import HOSTILE, record_everything
 from huggingface_hub import ModelCard
 
+from components.atomic_pusher import card
 from pipeline.export.hub import lay_out
 from pipeline.export.new_folder import ExportError
-from pipeline.monitoring.model_card import write
-from pipeline.monitoring.model_card.write import write_missing
+from pipeline.monitoring.model_card import write_after_promotion, write_missing
 from pipeline.workspace import Workspace
 from trainer.names import METADATA, MODEL_CARD
 
@@ -144,9 +144,9 @@ def test_no_folder_in_the_model_itself_is_made(story, version):
         lay_out(version, version / "hub", story.workspace)
 
 
-def test_a_run_goes_on_without_a_card(story, version, monkeypatch, capsys):
-    monkeypatch.setattr(write, "render", lambda *args, **kwargs: 1 / 0)
-    write.write_after_push(story.workspace)
+def test_a_promotion_goes_on_without_a_card(story, version, monkeypatch, capsys):
+    monkeypatch.setattr(card, "render", lambda made_of: 1 / 0)
+    write_after_promotion(story.workspace)
     assert capsys.readouterr().err == "no model card was written: division by zero\n"
 
 

@@ -111,7 +111,14 @@ def test_tasks_are_named_as_nodes_and_wait_for_those_they_need(package):
         "ImageExampleGen",
         "Transform",
     }
-    assert "SampleEvaluator" in package.upstream["Pusher"]
+    assert set(package.upstream["Pusher"]) == {"ImageExampleGen", "Trainer", "SampleEvaluator"}
+
+
+def test_the_pusher_gets_what_the_card_is_made_of(package):
+    arguments = package.container("Pusher")["args"]
+    (node,) = json.loads(arguments[arguments.index("--ir") + 1])["nodes"]
+    inputs = node["pipelineNode"]["inputs"]["inputs"]
+    assert inputs.keys() == {"model", "model_blessing", "evaluation", "examples"}
 
 
 def test_the_spec_is_that_of_open_source_kubeflow_with_its_cache_off(package):

@@ -1,0 +1,232 @@
+"""The model card: what a model is, what it was made of, and how good it was found, as Markdown.
+
+Its head is the metadata of a Hugging Face model card, so that a copy of the file is a README there:
+https://huggingface.co/docs/hub/model-cards. Text from data is escaped, and stays in one line.
+Imports neither TFX nor TensorFlow.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from trainer.common.files import atomic_write
+from trainer.common.remote_path import AnyPath, RemotePath
+from trainer.common.text import printable
+from trainer.names import CARD_SAMPLES, MODEL_CARD
+
+MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
+IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.-]*")  # of a license, as the hub lists them
+LISTED = 50  # kinds of images
+
+
+class About(BaseModel):
+    """What the card has of the metadata beside a SavedModel (trainer/run_fn.py)."""
+
+    shape: tuple[int, int, int]
+    version: str = "of an unknown version"
+    config: dict[str, dict[str, Any]] = {}
+    nfe: int | None = None
+    labels: list[str] = []
+    source: dict[str, Any] | None = None
+    weights: str | None = None
+    mark: dict[str, Any] | None = None
+    license: str | None = None
+
+
+class Measured(BaseModel):
+    """A metric in metrics.json."""
+
+    candidate: float | None = None
+    train: float | None = None
+    noise: float | None = None
+    larger_is_better: bool = False
+
+
+class Kind(BaseModel):
+    """A kind of images in metrics.json: a class, or a cluster where there are none."""
+
+    name: str
+    held_out: float | None = None
+    expected: float | None = None
+    estimated: float | None = None
+    missing: bool = False
+
+
+class Kinds(BaseModel):
+    """The kinds of images in metrics.json."""
+
+    by: str = ""
+    kinds: list[Kind] = []
+
+
+class Judgement(BaseModel):
+    """What the card has of metrics.json (sample_evaluator/verdict/summary.py)."""
+
+    reasons: list[str] = []
+    warnings: list[str] = []
+    evaluated: str = ""
+    features: str = ""
+    samples: int | None = None
+    metrics: dict[str, Measured] = {}
+    memorization: dict[str, Any] | None = None
+    kinds: Kinds | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that a model was trained and judged on.
+
+    Attributes:
+        source: the data folder or its URI, of which the card has the last name; empty if unknown.
+        accepted, rejected, duplicates: counts of files.
+        splits: number of images by split.
+        spans: ascending; empty if the data have none.
+    """
+
+    source: str
+    accepted: int
+    rejected: int
+    duplicates: int
+    splits: Mapping[str, int]
+    spans: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card is made of.
+
+    Attributes:
+        number: of the model.
+        about: the metadata beside its SavedModel.
+        trained: when the training was recorded; None if unknown.
+        verdict: blessed, promoted and the like.
+        reason: of the gate's verdict; empty without one.
+        promoted: the reason of a promotion; empty without one.
+        promoted_by: the user who promoted it.
+        parent: number of the model that the training started from; None without one.
+        images: None if they were not recorded.
+        judgement: of the gate.
+        samples: a grid as PNG; None without one.
+    """
+
+    number: int
+    about: About
+    trained: datetime | None
+    verdict: str
+    reason: str
+    promoted: str
+    promoted_by: str
+    parent: int | None
+    images: Images | None
+    judgement: Judgement
+    samples: bytes | None
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return f"Model {self.number}"
+
+
+def read_judgement(content: bytes | None, recorded: Mapping[str, float]) -> Judgement:
+    """Parses metrics.json.
+
+    Args:
+        content: of the file; None if it is missing.
+        recorded: metrics in ML Metadata by name, for a file that is missing, damaged or without
+            metrics.
+    """
+    try:
+        judgement = Judgement.model_validate_json(content or b"{}")
+    except ValidationError:
+        judgement = Judgement()
+    if not judgement.metrics:
+        judgement.metrics = {name: Measured(candidate=recorded[name]) for name in recorded}
+    return judgement
+
+
+def render(card: Card) -> str:
+    """Returns the card as Markdown with a head in YAML."""
+    judgement = card.judgement
+    kinds = judgement.kinds.kinds if judgement.kinds else []
+    return _TEMPLATE.render(
+        head=yaml.safe_dump(_head(card), sort_keys=False, allow_unicode=True),
+        card=card,
+        about=card.about,
+        images=card.images,
+        folder=Path(card.images.source).name if card.images else "",
+        settings={
+            f"{section}.{name}": value
+            for section, values in card.about.config.items()
+            for name, value in values.items()
+        },
+        judgement=judgement,
+        copied=((judgement.memorization or {}).get("candidate") or {}).get("share"),
+        kinds=kinds[:LISTED],
+        nb_hidden_kind=max(0, len(kinds) - LISTED),
+    )
+
+
+def write(card: Card, version: AnyPath) -> None:
+    """Writes the card and its samples to the folder of a version; each file appears atomically.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    samples = {CARD_SAMPLES: card.samples} if card.samples else {}
+    for name, content in {**samples, MODEL_CARD: render(card).encode()}.items():
+        if isinstance(version, RemotePath):
+            (version / name).write_bytes(content)
+        else:
+            with atomic_write(version / name) as partial:
+                partial.write_bytes(content)
+
+
+def _head(card: Card) -> dict[str, Any]:
+    task = "image-to-image" if card.about.source else "unconditional-image-generation"
+    stated = card.about.license or "unknown"
+    identified = IDENTIFIER.fullmatch(stated)
+    head = {"license": stated} if identified else {"license": "other", "license_name": stated}
+    head |= {"library_name": "tf-keras", "pipeline_tag": task, "tags": ["iadb", "diffusion", "tfx"]}
+    metrics = [
+        {"type": metric, "value": measured.candidate, "name": metric}
+        for metric, measured in card.judgement.metrics.items()
+        if measured.candidate is not None
+    ]
+    if metrics:
+        dataset = {"name": "held-out images", "type": "images"}
+        results = [{"task": {"type": task}, "dataset": dataset, "metrics": metrics}]
+        head["model-index"] = [{"name": card.name, "results": results}]
+    return head
+
+
+def _escape(text: object) -> str:
+    """Text from data as Markdown in one line, without markup."""
+    return MARKUP.sub(r"\\\1", printable(str(text)))
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _sides(shape: Sequence[int]) -> str:
+    height, width, channels = shape
+    return f"{width}x{height} in {'color' if channels == 3 else 'gray'}"
+
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    autoescape=False,  # Markdown: `text` escapes
+    keep_trailing_newline=True,
+)
+_ENVIRONMENT.filters |= {"text": _escape, "number": _number, "sides": _sides}
+_TEMPLATE = _ENVIRONMENT.get_template("card.md.j2")

@@ -1,1 +1,0 @@
-"""The model card: what a model is, what it was made of, and how good it was found, as Markdown."""

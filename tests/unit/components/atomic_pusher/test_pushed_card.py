@@ -1,0 +1,159 @@
+"""The card that a push writes into its version."""
+
+import json
+import re
+
+import pytest
+
+from components.atomic_pusher import card
+from components.atomic_pusher.names import PUSHED
+from components.atomic_pusher.versions import SAVED_MODEL, complete_versions
+from trainer.common.remote_path import RemotePath
+from trainer.names import CARD_SAMPLES, METADATA, MODEL_CARD
+
+HOSTILE = '<script>alert("x")</script>\n# x | [y](javascript:alert(1)) \x1b[2J\u202e $x^2$'
+
+
+@pytest.fixture
+def pushed_version(push, tmp_path):
+    def push_one(**options):
+        """Pushes to a new folder; returns the version."""
+        pushed = push(tmp_path / "serving", **options)
+        assert pushed.get_int_custom_property(PUSHED) == 1
+        [version] = complete_versions(tmp_path / "serving")
+        return version
+
+    return push_one
+
+
+def change(path, **values):
+    """Replaces values of a JSON file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def card_of(version):
+    return (version / MODEL_CARD).read_text("utf-8")
+
+
+def test_a_push_writes_the_card_with_data_training_metrics_and_samples(pushed_version, tmp_path):
+    version = pushed_version(started_from=5)
+    text = card_of(version)
+    for expected in (
+        "# Model 7\n",
+        "8x8 in gray",
+        "| trained | 2027-01-15 |",
+        "| verdict | blessed |",
+        "| license | cc-by-4.0 |",
+        "| folder | digits |",
+        "| images | 1,797, including 2 duplicates |",
+        "| rejected | 3 |",
+        "| in eval | 197 |",
+        "| spans | 1 to 2 |",
+        "| train.steps | 12 |",
+        "| network evaluations per image | 32 |",
+        "| started from | model 5 |",
+        "200 samples against as many held-out images",
+        "| kid | 0.0123 | -0.0009 | 1.952 | lower |",
+        "(samples.png)",
+    ):
+        assert expected in text, expected
+    assert "/home/me" not in text
+    samples = (tmp_path / "evaluation" / "samples.png").read_bytes()
+    assert (version / CARD_SAMPLES).read_bytes() == samples
+
+
+def test_the_card_is_there_before_the_version_is(push, tmp_path, monkeypatch):
+    seen = []
+    write = card.write
+
+    def watched(made_of, folder):
+        write(made_of, folder)
+        seen.append((folder / MODEL_CARD).exists() and not complete_versions(tmp_path / "serving"))
+
+    monkeypatch.setattr(card, "write", watched)
+    push(tmp_path / "serving")
+    assert seen == [True]
+
+
+def test_in_an_object_store_the_card_is_there_before_the_file_that_servers_require(
+    push, monkeypatch
+):
+    serving = "ram://pushed_card/serving"
+    seen = []
+    write = card.write
+
+    def watched(made_of, folder):
+        write(made_of, folder)
+        seen.append(((folder / MODEL_CARD).is_file(), (folder / SAVED_MODEL).is_file()))
+
+    monkeypatch.setattr(card, "write", watched)
+    push(serving)
+    assert seen == [(True, False)]
+    [version] = complete_versions(RemotePath(serving))
+    assert (version / CARD_SAMPLES).read_bytes().startswith(b"\x89PNG")
+
+
+def test_two_pushes_of_a_model_write_the_same_card(push, tmp_path):
+    for _ in range(2):
+        push(tmp_path / "serving")
+    first, second = map(card_of, complete_versions(tmp_path / "serving"))
+    assert first == second
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"metrics": 1}', b"\xff"])
+def test_without_metrics_json_the_recorded_metrics_are_shown(pushed_version, tmp_path, content):
+    path = tmp_path / "evaluation" / "metrics.json"
+    path.unlink() if content is None else path.write_bytes(content)
+    text = card_of(pushed_version())
+    assert "As recorded" in text and "| kid | 0.0125 | – | – | lower |" in text
+
+
+def test_without_samples_the_card_has_no_picture(pushed_version, tmp_path):
+    (tmp_path / "evaluation" / "samples.png").unlink()
+    version = pushed_version()
+    assert "samples.png" not in card_of(version)
+    assert not (version / CARD_SAMPLES).exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b'{"accepted": "many"}'])
+def test_without_the_report_on_the_files_the_card_says_so(pushed_version, tmp_path, content):
+    path = tmp_path / "examples" / "rejected.json"
+    path.unlink() if content is None else path.write_bytes(content)
+    assert "## Data\n\nNot recorded.\n" in card_of(pushed_version())
+
+
+def test_a_folder_without_spans_has_none_in_the_card(pushed_version, tmp_path):
+    by_span = {"0": {"accepted": 1797, "rejected": 3}}
+    change(tmp_path / "examples" / "rejected.json", by_span=by_span)
+    assert "spans" not in card_of(pushed_version())
+
+
+def test_names_from_the_data_become_no_markup_and_no_further_line(pushed_version, tmp_path):
+    kinds = {"by": HOSTILE, "kinds": [{"name": HOSTILE, "held_out": 0.5, "missing": True}]}
+    change(tmp_path / "evaluation" / "metrics.json", kinds=kinds, warnings=[HOSTILE])
+    change(tmp_path / "examples" / "rejected.json", splits={HOSTILE: 1})
+    change(tmp_path / "model" / "Format-Serving" / METADATA, labels=[HOSTILE], license=HOSTILE)
+    body = card_of(pushed_version()).split("---\n", 2)[2]  # the head is YAML
+    assert not re.search(r"(?<!\\)<script", body)
+    assert not re.search(r"(?<!\\)\]\(javascript", body)
+    assert "\x1b" not in body and "\u202e" not in body
+    rows = [line for line in body.splitlines() if "script" in line]
+    assert len(rows) == 5  # license, split, warning, "by", kind
+    assert all(line.endswith(("|", "$", ":")) for line in rows)
+
+
+@pytest.mark.parametrize("fault", [OSError("no space left"), ZeroDivisionError("division by zero")])
+def test_a_push_without_a_card_says_why_in_one_line(pushed_version, monkeypatch, capsys, fault):
+    def fail(made_of):
+        raise fault
+
+    monkeypatch.setattr(card, "render", fail)
+    version = pushed_version()
+    assert not (version / MODEL_CARD).exists()
+    assert capsys.readouterr().out == f"  no model card was written: {fault}\n"
+
+
+def test_a_model_of_another_training_is_pushed_without_a_card(pushed_version, tmp_path, capsys):
+    (tmp_path / "model" / "Format-Serving" / METADATA).write_text('{"nb_step": 4}')
+    assert not (pushed_version() / MODEL_CARD).exists()
+    assert capsys.readouterr().out.startswith("  no model card was written: 1 validation error")
