@@ -61,7 +61,7 @@ CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
         "train.learning_rate": 0.001,
     },
 }
-# Steps per core on a CPU, so that 2 cores take about two minutes at 8x8, a quarter of an hour at
+# Steps per core on a CPU, so that 2 cores take about three minutes at 8x8, a quarter of an hour at
 # 16x16 and an hour at 32x32, up to the steps with a GPU.
 CPU_STEPS = {8: 500, 16: 1000, 32: 2500, 64: 2000}
 TRAININGS: Mapping[int, Mapping[str, Any]] = {

@@ -40,9 +40,9 @@ MEASURED = (
     Measured(
         "32x32",
         "3,391 emoji in color (preset emoji32)",
-        "6,000 steps, 80 minutes on 2 busy cores with bfloat16",
-        "most are complete faces, figures and flags; in KID at 7% of the way to noise; not "
-        "blessed, for its coverage and missing kinds",
+        "5,000 steps, 70 minutes on 2 busy cores with bfloat16",
+        "most are complete faces, figures and flags; in KID at 3% of the way to noise; not "
+        "blessed, for two missing kinds",
     ),
 )
 
