@@ -60,8 +60,20 @@ def test_images_of_any_size_become_batches(tutorial, tmp_path, preset):
     flowers = tutorial("flowers")
     images = flowers.read_images(tmp_path, config.data)
     assert images.shape == (2, 64, 64, 3)
-    (x1,) = flowers.batches(images, config).take(1)
-    np.testing.assert_array_equal(x1, np.broadcast_to(np.float32([1, -1, -1]), (3, 64, 64, 3)))
+    (batch,) = flowers.batches(images, config).take(1)
+    red = np.broadcast_to(np.float32([1, -1, -1]), (3, 64, 64, 3))
+    np.testing.assert_array_equal(batch["x1"], red)
+
+
+def test_a_batch_has_which_of_its_images_are_mirrored(tutorial):
+    config = load("emoji", overrides=["train.batch_size=8"])
+    images = np.zeros((5, 64, 64, 3), "uint8")
+    images[:, :, :32] = 255
+    seen = set()
+    for batch in tutorial("flowers").batches(images, config).take(4):
+        np.testing.assert_array_equal(batch["mirrored"], batch["x1"][:, 0, 0, 0] == -1)
+        seen |= set(batch["mirrored"].numpy().tolist())
+    assert seen == {True, False}
 
 
 def test_a_folder_without_images_is_told(tutorial, tmp_path):

@@ -6,6 +6,7 @@ neural networks", 2024; scale of the update: Liu et al., arXiv 2502.16982). The 
 layer, embeddings and vectors are left to Adam, as both papers do.
 """
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -69,7 +70,9 @@ class ConvolutionalMuon(keras.optimizers.Muon):
     ) -> None:
         self.assign_add(m, ops.add(gradient, m * (self.momentum - 1)))
         momentum = ops.add(gradient, self.momentum * m) if self.nesterov else m
-        matrix = ops.reshape(momentum, (-1, variable.shape[-1]))
+        # Of some gradients TensorFlow does not know the shape.
+        *rows, columns = variable.shape
+        matrix = ops.reshape(momentum, (math.prod(rows), columns))
         update = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(matrix, self.ns_steps))
         self.assign_sub(variable, ops.reshape(update, variable.shape))
 
