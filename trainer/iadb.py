@@ -173,6 +173,13 @@ class IADBModel(SamplingModel):
             x = x.with_options(without_tuning())
         return super().fit(x, *args, **kwargs)
 
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Keras averages a batch over replicas here, which it cannot for dictionaries, to build the
+        # model. Of this one, only the optimizer may not be built.
+        if self._distribute_strategy and self.optimizer and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.network.trainable_variables)
+
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Takes one step on a batch of x1, float32 [N, ...], or of pairs (x0, x1).
 
