@@ -16,8 +16,7 @@ import jinja2
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from trainer.common.files import atomic_write
-from trainer.common.remote_path import AnyPath, RemotePath
+from trainer.common.remote_path import AnyPath, write_atomically
 from trainer.common.text import printable
 from trainer.names import CARD_SAMPLES, MODEL_CARD
 
@@ -181,11 +180,7 @@ def write(card: Card, version: AnyPath) -> None:
     """
     samples = {CARD_SAMPLES: card.samples} if card.samples else {}
     for name, content in {**samples, MODEL_CARD: render(card).encode()}.items():
-        if isinstance(version, RemotePath):
-            (version / name).write_bytes(content)
-        else:
-            with atomic_write(version / name) as partial:
-                partial.write_bytes(content)
+        write_atomically(version / name, content)
 
 
 def _head(card: Card) -> dict[str, Any]:

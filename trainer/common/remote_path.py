@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from types import ModuleType, SimpleNamespace
 
+from trainer.common.files import atomic_write
+
 
 class RemotePath(PurePosixPath):
     """A path such as gs://bucket/folder. There are no links, and a folder is what has contents."""
@@ -110,6 +112,15 @@ def list_files(folder: AnyPath) -> Iterator[AnyPath]:
     walk = _files().walk if isinstance(folder, RemotePath) else os.walk
     for below, _, names in walk(str(folder)):
         yield from (type(folder)(below, name) for name in names)
+
+
+def write_atomically(path: AnyPath, content: bytes) -> None:
+    """Writes a file, which appears when it is complete."""
+    if isinstance(path, RemotePath):
+        path.write_bytes(content)
+    else:
+        with atomic_write(path) as partial:
+            partial.write_bytes(content)
 
 
 def remove_tree(folder: AnyPath) -> None:

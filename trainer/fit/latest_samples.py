@@ -7,9 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.common.files import atomic_write
 from trainer.common.image_grid import encode_png
-from trainer.common.remote_path import RemotePath, to_path
+from trainer.common.remote_path import to_path, write_atomically
 from trainer.common.text import first_line
 from trainer.fit.callbacks import TensorBoardLog
 
@@ -67,11 +66,7 @@ class LatestSamples(keras.callbacks.Callback):
     def _write(self, picture: np.ndarray) -> None:
         png = encode_png(picture)
         try:
-            if isinstance(self._path, RemotePath):
-                self._path.write_bytes(png)
-            else:
-                with atomic_write(self._path) as partial:
-                    partial.write_bytes(png)
+            write_atomically(self._path, png)
         except (OSError, tf.errors.OpError) as error:
             self._failed = True
             reason = getattr(error, "strerror", None) or first_line(error)
