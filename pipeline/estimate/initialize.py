@@ -9,6 +9,7 @@ from rich.console import Console
 
 from components.image_example_gen.storage.remote import is_remote
 from pipeline.config import ConfigError, PipelineConfig
+from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
 from pipeline.pictures.choose import sees_often, this_machine
@@ -19,11 +20,10 @@ from trainer.common.files import atomic_write
 from trainer.common.phases import duration
 from trainer.common.text import printable, quantity
 
-FLIP = "train.flip"
 # Written beside what is chosen and set: what a person looks for first.
 OTHERS = (
     "data.near_duplicates",
-    FLIP,
+    "train.flip",
     "train.precision",
     "evaluate.limits",
     "evaluate.features.name",
@@ -90,7 +90,7 @@ def _fit_to_time(
                     f"{least / HOUR:.2f} for {MIN_STEPS}, or lower data.resolution"
                 )
             config = _with_training(config, steps=_rounded(steps))
-            if FLIP not in (each.partition("=")[0] for each in overrides):
+            if "flip" not in read_values(None, None, overrides).get("train", {}):
                 flip = sees_often(
                     choice.trained_images, config.train.steps, config.train.batch_size
                 )

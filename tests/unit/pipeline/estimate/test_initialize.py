@@ -78,8 +78,9 @@ def test_images_are_mirrored_if_the_hours_allow_many_passes(folder, timed, batch
     arguments = ("--hours", 0.011, "--set", f"train.batch_size={batch_size}")
     init(folder, *arguments)
     assert load(file=folder.parent / "iadb.yaml").train.flip == flip
-    init(folder, *arguments, "--set", f"train.flip={not flip}", "--force")
-    assert load(file=folder.parent / "iadb.yaml").train.flip != flip
+    for override in (f"train.flip={not flip}", f"train={{flip: {not flip}}}"):
+        init(folder, *arguments, "--set", override, "--force")
+        assert load(file=folder.parent / "iadb.yaml").train.flip != flip
 
 
 def test_hours_that_are_too_short_write_nothing(folder, timed):
