@@ -18,6 +18,7 @@ from trainer.light.mark import Mark
 from trainer.ode.noise import noise_from_seeds
 from trainer.preprocessing import VOCABULARY
 from trainer.source.options import Source
+from trainer.step import augmenting
 from trainer.step.tuning import without_tuning
 
 Preprocess = Callable[[tf.Tensor], dict[str, tf.Tensor]]
@@ -128,6 +129,7 @@ def train_dataset(
     seed: int,
     start_step: int = 0,
     flip: bool = False,
+    augment: float = 0.0,
     shuffle_buffer: int = 10_000,
     labels: Sequence[str] = (),
     source: Source | None = None,
@@ -138,10 +140,10 @@ def train_dataset(
 ) -> tf.data.Dataset:
     """Returns endless shuffled batches of x1, float32 [N, H, W, C] in [-1, 1].
 
-    With labels, sources, pairs or flips, batches are dictionaries of `x1`, `label`, int64 [N]
-    (class ids as in trainer/labels.py), `mirrored`, bool [N], and `source`, float32 [N, H, W, S],
-    or in its place `x0`, float32 [N, H, W, C], where sources are mapped to images or a pair has the
-    noise of a seed.
+    With labels, sources, pairs or augmentation, batches are dictionaries of `x1`, `label`,
+    int64 [N] (class ids as in trainer/labels.py), `augmentation`, int64 [N] (codes as in
+    trainer/networks/augmentations.py), and `source`, float32 [N, H, W, S], or in its place `x0`,
+    float32 [N, H, W, C], where sources are mapped to images or a pair has the noise of a seed.
 
     Each epoch has its own order; batches cross epoch boundaries, so no image is dropped.
 
@@ -153,15 +155,16 @@ def train_dataset(
         files: gzipped TFRecord files of the train split.
         preprocess: as `load_preprocessor` returns it.
         batch_size: images per batch over all replicas; divisible by the number of replicas.
-        seed: seed of order and flips.
+        seed: seed of order and augmentation.
         start_step: batches already trained on; reading starts after them.
         flip: mirror every image and its source left to right with probability one half.
+        augment: probability of each other transform of an image and its source (TrainOptions).
         shuffle_buffer: encoded images in memory. Examples are stored in the order of their hash, so
             a buffer smaller than the data still mixes well.
         labels: names of the classes of a conditional model.
         source: how sources are used; None for images without.
-        pairs: as in TrainingData; excludes `flip`, since noise has no mirror image in a network.
-        sources: as in TrainingData; they have an order and flips of their own.
+        pairs: as in TrainingData; excludes `flip` and `augment`, which noise cannot follow.
+        sources: as in TrainingData; they have an order of their own.
         mark: as in TrainingData.
         part: index and number of workers, and number of replicas; by default one worker reads all.
 
@@ -180,31 +183,24 @@ def train_dataset(
     def split(rows: tf.Tensor) -> tf.Tensor:
         return tf.reshape(rows[first : first + nb_local], [-1, nb_replica_rows])
 
-    def draw_flips(number: tf.Tensor) -> tf.Tensor:
-        seeds = tf.stack([tf.constant(seed, tf.int64), number])
-        return tf.random.stateless_uniform([batch_size], seeds) < 0.5
+    def draw(step: tf.Tensor) -> tf.Tensor:
+        seeds = tf.stack([tf.constant(seed, tf.int64), step])
+        return augmenting.draw_augmentations(seeds, batch_size, flip, augment)
 
-    def add_flips(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def add_augmentations(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
         *records, step = batch
-        flips = (draw_flips(step), draw_flips(-1 - step))
-        # strict=False: there may be no sources.
-        return tuple(split(each) for pair in zip(records, flips, strict=False) for each in pair)
+        drawn = [draw(step)] if flip or augment else []
+        return tuple(split(each) for each in (*drawn, *records))
 
-    def read(
-        serialized: tf.Tensor,
-        mirrored: tf.Tensor,
-        others: tf.Tensor | None = None,
-        others_mirrored: tf.Tensor | None = None,
-    ) -> tf.Tensor | dict[str, tf.Tensor]:
-        if not flip:
-            mirrored = others_mirrored = None
-        return read_example(serialized, others, mirrored, others_mirrored)
+    def read(*rows: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
+        *drawn, serialized = rows[:-1] if sources else rows
+        return read_example(serialized, rows[-1] if sources else None, *drawn)
 
     steps = tf.data.Dataset.counter(start_step)
     batches = (stream.batch(batch_size, drop_remainder=True) for stream in streams)
     return (
         tf.data.Dataset.zip(*batches, steps)
-        .map(add_flips)
+        .map(add_augmentations)
         .unbatch()
         .map(read, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
@@ -278,7 +274,7 @@ def to_batch(
     source: Source | None,
     sources: tf.Tensor | None,
     x0: tf.Tensor | None = None,
-    mirrored: tf.Tensor | None = None,
+    augmentation: tf.Tensor | None = None,
 ) -> tf.Tensor | dict[str, tf.Tensor]:
     """Makes a batch as `train_dataset` describes it.
 
@@ -288,7 +284,7 @@ def to_batch(
         source: how sources are used; None for images without.
         sources: float32 [N, H, W, S], of images with.
         x0: float32 [N, H, W, C], of pairs.
-        mirrored: bool [N], which images are mirrored, where some are.
+        augmentation: codes, int64 [N], where images are augmented.
     """
     batch = {"x1": x1} if x0 is None else {"x0": x0, "x1": x1}
     if source:
@@ -296,8 +292,8 @@ def to_batch(
         batch |= {"source": sources} if seen else {"x0": sources[..., : x1.shape[-1]]}
     if label is not None:
         batch["label"] = label
-    if mirrored is not None:
-        batch["mirrored"] = mirrored
+    if augmentation is not None:
+        batch["augmentation"] = augmentation
     return batch if len(batch) > 1 else x1
 
 
@@ -310,32 +306,30 @@ def _reader(
 ) -> Callable[..., tf.Tensor | dict[str, tf.Tensor]]:
     """A function from serialized examples to a batch.
 
-    It also takes those of sources that are not paired with them, and which of both to mirror.
+    It also takes those of sources that are not paired with them, and how to augment both.
+    Both alike, or a network would be asked for images from more than the sources that are there.
     """
     encode = LabelEncoder(labels) if labels else None
-
-    def mirror(x: tf.Tensor, mirrored: tf.Tensor | None) -> tf.Tensor:
-        if mirrored is None:
-            return x
-        return tf.where(mirrored[:, None, None, None], tf.reverse(x, axis=[2]), x)
 
     def read(
         serialized: tf.Tensor,
         others: tf.Tensor | None = None,
-        mirrored: tf.Tensor | None = None,
-        others_mirrored: tf.Tensor | None = None,
+        augmentation: tf.Tensor | None = None,
     ) -> tf.Tensor | dict[str, tf.Tensor]:
+        def augmented(x: tf.Tensor) -> tf.Tensor:
+            return x if augmentation is None else augmenting.augment(x, augmentation)
+
         features = preprocess(serialized)
-        x1 = mirror(features[examples.IMAGE], mirrored)
+        x1 = augmented(features[examples.IMAGE])
         sources = x0 = None
         if pairs:
             x0 = noise_from_seeds(_seeds(serialized), tuple(x1.shape[1:]), mark)
         if others is not None:
-            sources = mirror(preprocess(others)[examples.IMAGE], others_mirrored)
+            sources = augmented(preprocess(others)[examples.IMAGE])
         elif source:
-            sources = mirror(features[examples.SOURCE], mirrored)
+            sources = augmented(features[examples.SOURCE])
         label = encode(features[examples.LABEL]) if encode else None
-        return to_batch(x1, label, source, sources, x0, mirrored)
+        return to_batch(x1, label, source, sources, x0, augmentation)
 
     return read
 

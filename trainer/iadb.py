@@ -23,7 +23,7 @@ import keras
 import tensorflow as tf
 
 from trainer.guidance import beside
-from trainer.networks.mirrored import encode_mirrored
+from trainer.networks import augmentations
 from trainer.ode import solvers
 from trainer.ode.sampling import SamplingModel
 from trainer.options import AlphaDensity
@@ -74,7 +74,8 @@ class IADBModel(SamplingModel):
             of the path (Esser et al., "Scaling Rectified Flow Transformers", 2024, section 3.1); or
             `u_shaped`, more at its ends (trainer/step/draws.py).
         coupling: `independent` as in the paper, or `optimal_transport` (trainer/step/coupling.py),
-            which couples x0 and data within a batch, in each class, and mirrored images apart.
+            which couples x0 and data within a batch, among images of one class and
+            augmentation.
         paired: whether the x0 of a batch (x0, x1) belongs to its x1, so that `coupling` keeps it.
             Otherwise it is drawn independently, and coupled as noise is.
         nb_class: number of classes of a conditional network; 0 if the network takes no label.
@@ -185,8 +186,8 @@ class IADBModel(SamplingModel):
 
         Batches may be dictionaries of `x1`, `label` (int [N], 0 to nb_class; for a conditional
         network), `source` (float32 [N, ..., source_channels]; for a network that sees one), for
-        pairs `x0`, and `mirrored` (bool [N]; for a network that reads it from alpha by
-        trainer/networks/mirrored.py).
+        pairs `x0`, and `augmentation` (int [N]; a code as of trainer/networks/augmentations.py, for
+        a network that reads it from alpha).
 
         Returns:
             `loss`, float32 [], and `gradient_norm`, float32 [], before clipping, of the global
@@ -199,7 +200,7 @@ class IADBModel(SamplingModel):
         replicas = tf.distribute.get_replica_context()
         nb_replica = replicas.num_replicas_in_sync
         batch = unpack(data, self.rank, self.nb_class, self.source_channels)
-        x0, x1, label, source, mirrored = batch
+        x0, x1, label, source, augmentation = batch
         nb_row = tf.shape(x1)[0]
         index = tf.cast(replicas.replica_id_in_sync_group, tf.int32)
         part = slice(index * nb_row, (index + 1) * nb_row)
@@ -211,10 +212,10 @@ class IADBModel(SamplingModel):
         kept = x0 is not None and self.paired
         x0 = noise[part] if x0 is None else blend_noise(x0, noise[part], self.pair_noise)
         if self.coupling == "optimal_transport" and not kept:
-            coupled = (x0, x1, groups(label, mirrored))
+            coupled = (x0, x1, groups(label, augmentation))
             every = (each if each is None else replicas.all_gather(each, 0) for each in coupled)
             x0 = optimal_transport(*every)[part]
-        inputs = self._blend(x0, x1, alpha, source, mirrored)
+        inputs = self._blend(x0, x1, alpha, source, augmentation)
         if self.nb_class:
             none = tf.constant(self.nb_class, tf.int64)
             inputs.append(tf.where(unlabeled[part], none, tf.cast(label, tf.int64)))
@@ -286,11 +287,11 @@ class IADBModel(SamplingModel):
             Losses, float32 [N], and alphas, float32 [N].
         """
         batch = unpack(data, self.rank, self.nb_class, self.source_channels)
-        x0, x1, label, source, mirrored = batch
+        x0, x1, label, source, augmentation = batch
         drawn = draw_for(x1, self.seed)
         alpha = drawn.alpha
         x0 = drawn.noise if x0 is None else blend_noise(x0, drawn.noise, self.pair_noise)
-        inputs = self._blend(x0, x1, alpha, source, mirrored)
+        inputs = self._blend(x0, x1, alpha, source, augmentation)
         if self.nb_class:
             inputs.append(tf.cast(label, tf.int64))
         squares = tf.square(self.sampling_network(inputs, training=False) - (x1 - x0))
@@ -302,12 +303,14 @@ class IADBModel(SamplingModel):
         x1: tf.Tensor,
         alpha: tf.Tensor,
         source: tf.Tensor | None,
-        mirrored: tf.Tensor | None,
+        augmentation: tf.Tensor | None,
     ) -> list[tf.Tensor]:
         """Returns x_alpha with the source beside it, and alpha, as the network takes them."""
         a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
         x_alpha = beside((1.0 - a) * x0 + a * x1, source)
-        return [x_alpha, alpha if mirrored is None else encode_mirrored(alpha, mirrored)]
+        if augmentation is not None:
+            alpha = augmentations.encode(alpha, augmentation)
+        return [x_alpha, alpha]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

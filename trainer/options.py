@@ -152,7 +152,7 @@ class TrainOptions(Options):
     coupling: Literal["independent", "optimal_transport"] = Field(
         "independent",
         description="how noise and images are paired within a batch; optimal_transport straightens "
-        "the paths, within each class and apart for mirrored images",
+        "the paths, within each class and each augmentation",
     )
     label_dropout: float = Field(
         0.1,
@@ -165,6 +165,14 @@ class TrainOptions(Options):
         False,
         description="also train on images mirrored left to right; the network sees which they are, "
         "and samples are not mirrored",
+    )
+    augment: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="probability of each of four transforms of a training image: a shift right or "
+        "left and one up or down by up to an eighth of a side, a zoom by a fifth, a rotation by 15 "
+        "degrees; the network sees them, and samples have none; for few images, 0.15",
     )
     ema: EmaOptions = Field(EmaOptions(), description="moving average of the weights")
     guide_after: float = Field(

@@ -319,6 +319,7 @@ def _batches(
             seed=options.seed,
             start_step=start_step,
             flip=options.flip,
+            augment=options.augment,
             shuffle_buffer=options.shuffle_buffer,
             labels=data.labels,
             source=data.source,

@@ -10,6 +10,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,6 +23,8 @@ from pipeline.config import PipelineConfig, load
 from pipeline.registry.serving import write_gif
 from trainer import preprocessing
 from trainer.common import xmp
+from trainer.options import TrainOptions
+from trainer.step import augmenting
 from trainer.train import build_model
 
 
@@ -46,22 +49,23 @@ def read_images(folder: Path, options: ImageOptions) -> np.ndarray:
 def batches(images: np.ndarray, config: PipelineConfig) -> tf.data.Dataset:
     """Returns endless shuffled batches of x1 in [-1, 1], float32 [batch_size, H, W, C].
 
-    With `train.flip` also of `mirrored`, bool [batch_size], which the network sees.
+    With `train.flip` or `train.augment` also of `augmentation`, int64 [batch_size], which the
+    network sees.
     """
     dataset = tf.data.Dataset.from_tensor_slices(images)
     dataset = dataset.shuffle(len(images), seed=config.train.seed).repeat()
     dataset = dataset.batch(config.train.batch_size).map(preprocessing.to_float)
-    if config.train.flip:
-        dataset = tf.data.Dataset.zip(dataset, tf.data.Dataset.random(config.train.seed)).map(
-            mirror
-        )
+    if config.train.flip or config.train.augment:
+        seeds = tf.data.Dataset.random(config.train.seed).batch(2)
+        dataset = tf.data.Dataset.zip(dataset, seeds).map(partial(augment, options=config.train))
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def mirror(x1: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Mirrors half of the images of a batch left to right."""
-    mirrored = tf.random.stateless_uniform(tf.shape(x1)[:1], tf.stack([seed, 0])) < 0.5
-    return {"x1": tf.where(mirrored[:, None, None, None], x1[:, :, ::-1], x1), "mirrored": mirrored}
+def augment(x1: tf.Tensor, seed: tf.Tensor, options: TrainOptions) -> dict[str, tf.Tensor]:
+    """Augments a batch as the Trainer does."""
+    codes = augmenting.draw_augmentations(seed, tf.shape(x1)[0], options.flip, options.augment)
+    x1 = augmenting.augment(x1, codes)
+    return {"x1": x1, "augmentation": codes}
 
 
 def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> None:

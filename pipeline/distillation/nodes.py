@@ -91,6 +91,7 @@ def student_nodes(
                 "alpha_density": distill.alpha_density,
                 "coupling": "independent",
                 "flip": False,
+                "augment": 0.0,
                 "warm_start": False,
             },
             # Guidance is part of the images that the student learns from.

@@ -65,15 +65,18 @@ def test_images_of_any_size_become_batches(tutorial, tmp_path, preset):
     np.testing.assert_array_equal(batch["x1"], red)
 
 
-def test_a_batch_has_which_of_its_images_are_mirrored(tutorial):
-    config = load("emoji", overrides=["train.batch_size=8"])
+def test_a_batch_has_how_its_images_are_augmented(tutorial):
     images = np.zeros((5, 64, 64, 3), "uint8")
     images[:, :, :32] = 255
-    seen = set()
-    for batch in tutorial("flowers").batches(images, config).take(4):
-        np.testing.assert_array_equal(batch["mirrored"], batch["x1"][:, 0, 0, 0] == -1)
-        seen |= set(batch["mirrored"].numpy().tolist())
-    assert seen == {True, False}
+    for augment, others in ((0, False), (0.15, True)):
+        config = load("emoji", overrides=["train.batch_size=8", f"train.augment={augment}"])
+        seen = set()
+        for batch in tutorial("flowers").batches(images, config).take(4):
+            codes = batch["augmentation"].numpy()
+            left = batch["x1"].numpy()[:, :, :32].mean((1, 2, 3))
+            np.testing.assert_array_equal(codes % 2, left < 0)
+            seen |= set(codes.tolist())
+        assert {0, 1} < seen if others else {0, 1} == seen
 
 
 def test_a_folder_without_images_is_told(tutorial, tmp_path):

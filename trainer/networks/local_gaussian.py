@@ -18,7 +18,7 @@ import math
 import keras
 from keras import ops
 
-from trainer.networks.mirrored import decode_mirrored
+from trainer.networks.augmentations import decode
 
 DEVIATION = 0.5  # of a pixel around its mean at the start of a training; sigma_data of the paper
 # 0.01 is about one level of 255. Below, k would grow without bound towards alpha = 1.
@@ -42,7 +42,7 @@ class LocalGaussian(keras.layers.Layer):
         mean, log_variance = ops.split(parameters, 2, axis=-1)
         log_deviation = ops.clip(0.5 * log_variance + math.log(DEVIATION), *LOG_DEVIATIONS)
         variance = ops.exp(2.0 * log_deviation)
-        a = decode_mirrored(alpha)[0][:, None, None, None]
+        a = decode(alpha)[0][:, None, None, None]
         k = (a * variance - (1.0 - a)) / (a * a * variance + (1.0 - a) ** 2)
         return mean + k * (x_alpha - a * mean)
 

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
+import numpy as np
 from keras import layers
 
 from trainer.networks.attention import DotProductAttention
+from trainer.networks.augmentations import LEVELS, decode, describe
 from trainer.networks.group_norm import GroupNorm
 from trainer.networks.local_gaussian import LocalGaussian
-from trainer.networks.mirrored import decode_mirrored
 from trainer.networks.silu import Silu
 from trainer.options import PIXEL_WIDTH, ModelOptions
 
@@ -44,23 +45,27 @@ PUBLISHED = ModelOptions(
 class SinusoidalEmbedding(layers.Layer):
     """Embeds alpha, float [N], as cosines and sines of geometric frequencies, float32 [N, dim].
 
-    If dim is odd, the last value is zero. Those of a mirrored image (trainer/networks/mirrored.py)
-    have the opposite sign.
+    If dim is odd, the last value is zero. Those of a mirrored image have the opposite sign, and
+    each other transform moves them in a direction of its own (trainer/networks/augmentations.py).
     """
 
     def __init__(self, dim: int, scale: float, **kwargs: object) -> None:
         super().__init__(dtype="float32", **kwargs)
         self.dim, self.scale = dim, scale
+        # Any that differ. They are not among the weights, so they follow from a formula.
+        places = np.outer(np.arange(1, len(LEVELS)), np.arange(1, dim // 2 * 2 + 1) ** 2)
+        self._directions = np.cos(places).astype(np.float32)
 
     def call(self, alpha: keras.KerasTensor) -> keras.KerasTensor:
         """Embeds a batch of alphas."""
         ops = keras.ops
-        alpha, mirrored = decode_mirrored(alpha)
+        alpha, code = decode(alpha)
+        mirrored, others = ops.split(describe(code), [1], axis=1)
         half = self.dim // 2
         exponents = ops.arange(half, dtype="float32") / half
         angles = self.scale * alpha[:, None] * ops.exp(-ops.log(MAX_PERIOD) * exponents)[None]
         waves = ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=-1)
-        waves = ops.where(mirrored[:, None], -waves, waves)
+        waves = ops.where(mirrored > 0, -waves, waves) + ops.matmul(others, self._directions)
         return ops.pad(waves, [[0, 0], [0, 1]]) if self.dim % 2 else waves
 
     def get_config(self) -> dict:
@@ -89,8 +94,8 @@ def build_unet(
 
     Returns:
         A model from [x float32 [N, H, W, C + source_channels], alpha float32 [N]] to the deblended
-        difference x1 - x0, float32 [N, H, W, C]. In training alpha also has whether an image is
-        mirrored (trainer/networks/mirrored.py). With classes it takes a third input, label
+        difference x1 - x0, float32 [N, H, W, C]. In training alpha also has how an image is
+        augmented (trainer/networks/augmentations.py). With classes it takes a third input, label
         int64 [N], 0 to nb_class; nb_class stands for no label.
     """
     with _dtype_policy(precision):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 # x1, (x0, x1), or {"x1"} with any of "x0", "label" (for a conditional network), "source" and
-# "mirrored" (for a network that sees them).
+# "augmentation" (for a network that sees them).
 Batch = tf.Tensor | tuple[tf.Tensor, ...] | dict[str, tf.Tensor]
 
 
@@ -16,7 +16,7 @@ class Unpacked(NamedTuple):
     x1: tf.Tensor
     label: tf.Tensor | None
     source: tf.Tensor | None
-    mirrored: tf.Tensor | None
+    augmentation: tf.Tensor | None
 
 
 def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> Unpacked:
@@ -30,21 +30,25 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
 
     Returns:
         x0 and x1, float32 [N, ...], label, an integer tensor [N], source, float32
-        [N, ..., source_channels], and mirrored, bool [N].
+        [N, ..., source_channels], and augmentation, an integer tensor [N].
 
     Raises:
         ValueError: the batch has no label for a conditional network, or has one for another; the
-            same for the source of a network that sees one; or x1 has another rank, or integer
-            values, which are probably not scaled.
+            same for the source of a network that sees one; or it has an unknown key; or x1 has
+            another rank, or integer values, which are probably not scaled.
     """
     if isinstance(data, dict):
-        x0, x1, label, source, mirrored = (data.get(key) for key in Unpacked._fields)
+        if unknown := sorted(data.keys() - set(Unpacked._fields)):
+            raise ValueError(
+                f"a batch has {', '.join(unknown)}; its keys are {', '.join(Unpacked._fields)}"
+            )
+        x0, x1, label, source, augmentation = (data.get(key) for key in Unpacked._fields)
     else:
         parts = data if isinstance(data, tuple) else (data,)
         *x0, x1 = (part for part in parts if part is not None)  # Keras adds None in train_on_batch
         if len(x0) > 1:
             raise ValueError("a batch is x1 or (x0, x1): IADB takes no sample weights")
-        x0, label, source, mirrored = (x0[0] if x0 else None), None, None, None
+        x0, label, source, augmentation = (x0[0] if x0 else None), None, None, None
     if (label is not None) != bool(nb_class):
         expected = "dictionaries of x1 and label" if nb_class else "x1 or (x0, x1)"
         raise ValueError(f"nb_class={nb_class} needs batches of {expected}")
@@ -59,4 +63,4 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
         )
     x1 = tf.ensure_shape(tf.cast(x1, tf.float32), [None] * rank)
     x0, source = (None if t is None else tf.cast(t, tf.float32) for t in (x0, source))
-    return Unpacked(x0, x1, label, source, mirrored)
+    return Unpacked(x0, x1, label, source, augmentation)

@@ -3,8 +3,8 @@
 Tong et al., "Improving and generalizing flow-based generative models with minibatch optimal
 transport" (TMLR 2024), section 3.2. The paper of IADB pairs them independently.
 
-With labels, each class is paired by itself, and so are mirrored images, as Cheng and Schwing do for
-discrete conditions ("The curse of conditions: analyzing and improving optimal transport for
+With labels, each class is paired by itself, and so is each augmentation, as Cheng and Schwing do
+for discrete conditions ("The curse of conditions: analyzing and improving optimal transport for
 conditional flow-based generation", 2025, arXiv 2503.10636). Over all classes, those whose images
 lie in one direction would be trained on the noise of that direction alone, but sampled from all of
 it.
@@ -13,6 +13,8 @@ it.
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
+
+from trainer.networks.augmentations import COUNT
 
 
 def optimal_transport(x0: tf.Tensor, x1: tf.Tensor, group: tf.Tensor | None = None) -> tf.Tensor:
@@ -37,17 +39,17 @@ def optimal_transport(x0: tf.Tensor, x1: tf.Tensor, group: tf.Tensor | None = No
     return tf.ensure_shape(tf.gather(x0, order), x0.shape)
 
 
-def groups(label: tf.Tensor | None, mirrored: tf.Tensor | None) -> tf.Tensor | None:
+def groups(label: tf.Tensor | None, augmentation: tf.Tensor | None) -> tf.Tensor | None:
     """Returns a number for what the network sees beside x_alpha, int64 [N]; None if it is nothing.
 
     Args:
         label: int [N].
-        mirrored: bool [N].
+        augmentation: codes as of trainer/networks/augmentations.py, int [N].
     """
-    if mirrored is None:
+    if augmentation is None:
         return label
-    twice = 0 if label is None else 2 * tf.cast(label, tf.int64)
-    return twice + tf.cast(mirrored, tf.int64)
+    first = 0 if label is None else COUNT * tf.cast(label, tf.int64)
+    return first + tf.cast(augmentation, tf.int64)
 
 
 def _assign(cost: np.ndarray, group: np.ndarray) -> np.ndarray:

@@ -214,6 +214,7 @@ def test_a_student_is_made_only_of_a_blessed_model_and_after_its_push():
 
 def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_steps():
     overrides = ("distill.enabled=true", "distill.nfe=3", "distill.steps=77", "train.flip=true")
+    overrides += ("train.augment=0.2",)
     overrides += ("model.conditional=true", "sample.guidance=1.5", "sample.autoguidance=2")
     config = load("digits", overrides=["data.folder=/images", *overrides])
     nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
@@ -224,6 +225,7 @@ def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_s
     for same in ("model", "split", "resolution", "source_hash", "checkpoints"):
         assert teacher[same] == student[same]
     assert (teacher["train"]["flip"], student["train"]["flip"]) == (True, False)
+    assert (teacher["train"]["augment"], student["train"]["augment"]) == (0.2, 0)
     assert (student["sample"]["solver"], student["sample"]["nb_step"]) == ("euler", 3)
     weights = [
         (each["sample"]["guidance"], each["sample"]["autoguidance"]) for each in (teacher, student)

@@ -7,6 +7,7 @@ from trainer.labels import TooFewClassesError
 from trainer.light.mark import Mark
 from trainer.ode.noise import noise_from_seeds
 from trainer.source.options import Source
+from trainer.step.augmenting import augment
 
 COUNT, BATCH = 10, 4
 
@@ -54,9 +55,9 @@ def test_the_seed_determines_the_order(files):
 
 @pytest.mark.parametrize("start", [1, 2, 3, 7])
 def test_reading_resumes_where_it_stopped(files, start):
-    whole = read(files, 10, flip=True)
+    whole = read(files, 10, flip=True, augment=0.5)
     np.testing.assert_array_equal(
-        whole[start:], read(files, 10 - start, flip=True, start_step=start)
+        whole[start:], read(files, 10 - start, flip=True, augment=0.5, start_step=start)
     )
 
 
@@ -69,7 +70,19 @@ def test_about_half_of_the_images_are_flipped(files):
 def test_a_batch_tells_which_of_its_images_are_flipped(files):
     ds = dataset.train_dataset(files, preprocess, BATCH, seed=0, shuffle_buffer=COUNT, flip=True)
     for batch in ds.take(5):
-        np.testing.assert_array_equal(batch["mirrored"], batch["x1"][:, 0, 0, 0] == -1)
+        np.testing.assert_array_equal(batch["augmentation"], batch["x1"][:, 0, 0, 0] == -1)
+
+
+def test_a_batch_tells_how_its_images_are_augmented(files):
+    kwargs = {"seed": 0, "shuffle_buffer": COUNT}
+    plain = dataset.train_dataset(files, preprocess, BATCH, **kwargs)
+    augmented = dataset.train_dataset(files, preprocess, BATCH, augment=0.5, **kwargs)
+    codes = set()
+    for x1, batch in zip(plain, augmented.take(20), strict=False):
+        np.testing.assert_array_equal(batch["x1"], augment(x1, batch["augmentation"]))
+        codes |= set(batch["augmentation"].numpy().tolist())
+    assert len(codes) > 10
+    assert not any(code % 2 for code in codes)  # none is mirrored
 
 
 def test_by_default_no_image_is_flipped(files):
@@ -163,7 +176,7 @@ def test_a_source_is_beside_its_image_and_mirrored_with_it(files, use, key, flip
     batches = dataset.train_dataset(files, with_source, BATCH, seed=0, flip=flip, source=source)
     mirrored = set()
     for batch in batches.take(5):
-        assert batch.keys() == ({"x1", key, "mirrored"} if flip else {"x1", key})
+        assert batch.keys() == ({"x1", key, "augmentation"} if flip else {"x1", key})
         x1, given = batch["x1"].numpy(), batch[key].numpy()
         assert given.shape[-1] == (2 if use == "condition" else 1)
         np.testing.assert_array_equal(given[..., :1], x1 + 100)
@@ -224,11 +237,11 @@ def test_reading_unpaired_sources_resumes_where_it_stopped(files, others, start)
     np.testing.assert_array_equal(rest1, x1[start:])
 
 
-def test_unpaired_sources_are_mirrored_independently(files, others):
+def test_unpaired_sources_are_mirrored_as_the_images_beside_them(files, others):
     *_, x0, x1 = read_unpaired(files, others, 100, flip=True)
     mirrored = np.stack([each[:, :, 0, 0, 0].ravel() == -1 for each in (x0, x1)])
-    assert np.abs(np.corrcoef(mirrored)[0, 1]) < 0.2
-    assert ((mirrored.mean(1) > 0.4) & (mirrored.mean(1) < 0.6)).all()
+    np.testing.assert_array_equal(*mirrored)
+    assert 0.4 < mirrored[0].mean() < 0.6
 
 
 def test_held_out_images_have_the_first_unpaired_sources(files, others):

@@ -253,6 +253,7 @@ def test_a_loss_that_would_be_ignored_is_rejected(arguments, error):
         (np.zeros((8, 2), np.uint8), "integer values .uint8.; scale images"),
         (np.zeros((8, 2, 3), np.float32), "needs batches with 2 axes"),
         ({"x1": points(8), "label": np.zeros(8)}, "nb_class=0 needs batches of x1"),
+        ({"x1": points(8), "mirrored": np.zeros(8)}, "a batch has mirrored; its keys are x0, x1, "),
     ],
 )
 def test_a_batch_of_another_kind_is_rejected(data, error):

@@ -40,6 +40,7 @@ def options(steps):
         clip_norm=0.1,  # the gradients of this network are larger
         seed=3,
         flip=True,
+        augment=0.3,
         shuffle_buffer=16,
         log_every=1,
         checkpoint={"every_images": 400, "every_seconds": 1000},

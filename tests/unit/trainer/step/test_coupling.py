@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.networks.augmentations import COUNT
 from trainer.step.coupling import groups, optimal_transport
 
 
@@ -55,15 +56,15 @@ def test_noise_and_label_are_independent_only_if_each_class_is_paired_by_itself(
 
 
 @pytest.mark.parametrize(
-    ("label", "mirrored", "expected"),
+    ("label", "augmentation", "expected"),
     [
         (None, None, None),
         ([3, 0, 3, 0], None, [3, 0, 3, 0]),
-        (None, [False, True, True, False], [0, 1, 1, 0]),
-        ([3, 0, 3, 0], [False, True, True, False], [6, 1, 7, 0]),
+        (None, [0, 1, 7, 0], [0, 1, 7, 0]),
+        ([1, 0, 1, 0], [0, 1, 7, 0], [COUNT, 1, COUNT + 7, 0]),
     ],
 )
-def test_a_group_is_of_one_class_and_either_mirrored_or_not(label, mirrored, expected):
-    given = (None if each is None else tf.constant(each) for each in (label, mirrored))
+def test_a_group_is_of_one_class_and_one_augmentation(label, augmentation, expected):
+    given = (None if each is None else tf.constant(each) for each in (label, augmentation))
     found = groups(*given)
     assert found is None if expected is None else found.numpy().tolist() == expected
