@@ -12,7 +12,7 @@ from pipeline.config import ConfigError, PipelineConfig
 from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
-from pipeline.pictures.choose import sees_often, this_machine
+from pipeline.pictures.choose import choose_augmentation, choose_autoguidance, this_machine
 from pipeline.pictures.chosen import Choice, configure
 from pipeline.pictures.expected import describe_expected
 from pipeline.yaml_text import dump, quote
@@ -24,6 +24,8 @@ from trainer.common.text import printable, quantity
 OTHERS = (
     "data.near_duplicates",
     "train.flip",
+    "train.augment",
+    "sample.autoguidance",
     "train.precision",
     "evaluate.limits",
     "evaluate.features.name",
@@ -90,12 +92,25 @@ def _fit_to_time(
                     f"{least / HOUR:.2f} for {MIN_STEPS}, or lower data.resolution"
                 )
             config = _with_training(config, steps=_rounded(steps))
-            if "flip" not in read_values(None, None, overrides).get("train", {}):
-                flip = sees_often(
-                    choice.trained_images, config.train.steps, config.train.batch_size
-                )
-                config = _with_training(config, flip=flip)
+            config = _follow_steps(config, choice, overrides)
         return training_seconds(config, timings), config
+
+
+def _follow_steps(
+    config: PipelineConfig, choice: Choice, overrides: Sequence[str]
+) -> PipelineConfig:
+    """The configuration with what is chosen by the steps of its training and not set."""
+    train = config.train
+    chosen = {
+        **choose_augmentation(choice.trained_images, train.steps, train.batch_size),
+        **choose_autoguidance(config.model.prediction, train.steps, config.source is not None),
+    }
+    for key, value in chosen.items():
+        name, _, option = key.partition(".")
+        if option not in read_values(None, None, overrides).get(name, {}):
+            section = getattr(config, name).model_copy(update={option: value})
+            config = config.model_copy(update={name: section})
+    return config
 
 
 def _with_training(config: PipelineConfig, **values: Any) -> PipelineConfig:

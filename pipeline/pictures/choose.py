@@ -24,8 +24,14 @@ OBLONG = 1.2
 MAX_ASPECT = 2  # of the sides that are chosen
 HELD_OUT = 200  # images, if they are at most MAX_EVAL_PERCENT
 MIN_EVAL_PERCENT, MAX_EVAL_PERCENT = 20, 50
-MAX_EPOCHS = 1000  # beyond, a network has long begun to repeat its training images
+MAX_EPOCHS = 400  # beyond, a network has long begun to repeat its training images
 FLIP_EPOCHS = 50  # passes over the images above which these are also mirrored
+AUGMENT_EPOCHS = 100  # passes above which they are also augmented in other ways
+AUGMENT = 0.15
+# After as many steps, a guide (train.guide_after) has learned enough; of a shorter training, it
+# drives colors to their extremes.
+AUTOGUIDED_STEPS = 4000
+AUTOGUIDANCE = 1.5
 MIN_STEPS = 1000
 MIN_BATCH = 8
 
@@ -133,11 +139,18 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
         Values by key with dots, such as data.resolution.
     """
     longer, resolution = _choose_resolution(pictures, machine)
+    images = trained_images(pictures)
+    network, training = (
+        choose_network(resolution, machine),
+        _choose_training(images, longer, machine),
+    )
     return {
         **choose_images(pictures, resolution),
         "data.eval_percent": _eval_percent(pictures),
-        **choose_network(resolution, machine),
-        **_choose_training(trained_images(pictures), longer, machine),
+        **network,
+        **training,
+        **choose_augmentation(images, training["train.steps"], training["train.batch_size"]),
+        **choose_autoguidance(network["model.prediction"], training["train.steps"]),
     }
 
 
@@ -224,10 +237,19 @@ def _choose_training(images: int, resolution: int, machine: Machine) -> dict[str
     if not machine.gpus:
         steps = min(steps, machine.cores * CPU_STEPS[resolution])
     steps = max(min(steps, MAX_EPOCHS * images // batch), MIN_STEPS)
-    flip = sees_often(images, steps, batch)
-    return training | {"train.steps": steps, "train.batch_size": batch, "train.flip": flip}
+    return training | {"train.steps": steps, "train.batch_size": batch}
 
 
-def sees_often(images: int, steps: int, batch_size: int) -> bool:
-    """Whether a training sees images so often that it should see them mirrored as well."""
-    return steps * batch_size > FLIP_EPOCHS * images
+def choose_augmentation(images: int, steps: int, batch_size: int) -> dict[str, Any]:
+    """How images are augmented, of which a training sees each again and again."""
+    passes = steps * batch_size / max(images, 1)
+    return {
+        "train.flip": passes > FLIP_EPOCHS,
+        "train.augment": AUGMENT if passes > AUGMENT_EPOCHS else 0.0,
+    }
+
+
+def choose_autoguidance(prediction: str, steps: int, sources: bool = False) -> dict[str, Any]:
+    """How clear samples are drawn: with the network of emoji32, without sources, as was tried."""
+    tried = prediction == "gaussian" and steps >= AUTOGUIDED_STEPS and not sources
+    return {"sample.autoguidance": AUTOGUIDANCE if tried else 1.0}

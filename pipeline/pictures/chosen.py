@@ -24,6 +24,7 @@ from pipeline.pictures.check import check_images
 from pipeline.pictures.choose import (
     Machine,
     choose,
+    choose_autoguidance,
     choose_images,
     choose_network,
     cluster_machine,
@@ -43,6 +44,7 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 
 FOLDER, PATTERN = "data.folder", "data.pattern"
 RESOLUTION = "data.resolution"
+AUTOGUIDANCE = "sample.autoguidance"
 # What a choice may set. A file in the workspace can set nothing else, such as what is executed.
 KEYS = {
     FOLDER,
@@ -58,11 +60,13 @@ KEYS = {
     "train.steps",
     "train.batch_size",
     "train.flip",
+    "train.augment",
     "train.learning_rate",
     "train.precision",
     "train.ema.half_life",
     "sample.nb_step",
     "sample.solver",
+    AUTOGUIDANCE,
     "sample.limits.images",
     "sample.limits.states",
 }
@@ -215,16 +219,22 @@ def _read_section(name: str, kind: type[OptionsT], overrides: Sequence[str]) -> 
 def _load(
     values: Mapping[str, Any], overrides: Sequence[str], data: DataConfig, machine: Machine
 ) -> PipelineConfig:
-    """The choice below the overrides, with the network for the resolution that these set."""
-    network = {}
+    """The choice below the overrides, with what follows from the resolution and steps of these."""
+    following = {}
     is_set = RESOLUTION[5:] in data.model_fields_set
     if is_set and data.resolution != to_sides(values[RESOLUTION]):
-        network = choose_network(data.resolution, machine)
+        following = choose_network(data.resolution, machine)
     # Not as ModelOptions: channels may be valid only together with the attention that was chosen.
     model = read_values(None, None, overrides).get("model")
     if isinstance(model, Mapping) and model.get("source") == "map":
-        network["model.prediction"] = "difference"  # the other one is from noise alone
-    return load(overrides=[*_as_overrides({**values, **network}), *overrides])
+        following["model.prediction"] = "difference"  # the other one is from noise alone
+    if values.get(AUTOGUIDANCE, 1.0) != 1.0:
+        following[AUTOGUIDANCE] = 1.0
+        config = load(overrides=[*_as_overrides({**values, **following}), *overrides])
+        following |= choose_autoguidance(
+            config.model.prediction, config.train.steps, config.source is not None
+        )
+    return load(overrides=[*_as_overrides({**values, **following}), *overrides])
 
 
 def _as_overrides(values: Mapping[str, Any]) -> Iterator[str]:

@@ -61,7 +61,7 @@ def test_each_key_has_a_comment_and_the_rest_is_left_out(folder, timed):
     keys = [i for i, line in enumerate(lines) if ":" in line and not line.lstrip().startswith("#")]
     assert all(lines[i - 1].lstrip().startswith("# ") for i in keys)
     written = {lines[i].split(":")[0].strip() for i in keys}
-    assert {"resolution", "channels", "steps", "flip", "limits"} < written
+    assert {"resolution", "channels", "steps", "flip", "augment", "autoguidance"} < written
     assert not written & {"kubeflow", "solver", "seed"}
 
 
@@ -74,10 +74,13 @@ def test_the_training_takes_the_hours_that_are_given(folder, timed):
 
 
 @pytest.mark.parametrize(("batch_size", "flip"), [(64, True), (8, False)])
-def test_images_are_mirrored_if_the_hours_allow_many_passes(folder, timed, batch_size, flip):
-    arguments = ("--hours", 0.011, "--set", f"train.batch_size={batch_size}")
+def test_images_are_augmented_if_the_hours_allow_many_passes(folder, timed, batch_size, flip):
+    arguments = ("--hours", 0.02, "--set", f"train.batch_size={batch_size}")
     init(folder, *arguments)
-    assert load(file=folder.parent / "iadb.yaml").train.flip == flip
+    train = load(file=folder.parent / "iadb.yaml").train
+    assert (train.flip, bool(train.augment)) == (flip, flip)
+    init(folder, *arguments, "--set", "train.augment=0.3", "--force")
+    assert load(file=folder.parent / "iadb.yaml").train.augment == 0.3
     for override in (f"train.flip={not flip}", f"train={{flip: {not flip}}}"):
         init(folder, *arguments, "--set", override, "--force")
         assert load(file=folder.parent / "iadb.yaml").train.flip != flip

@@ -7,6 +7,8 @@ import pytest
 
 from pipeline.config import load
 from pipeline.pictures.choose import (
+    AUGMENT,
+    AUTOGUIDANCE,
     CPU_NETWORKS,
     CPU_STEPS,
     NETWORKS,
@@ -116,9 +118,28 @@ def test_few_pictures_are_trained_on_for_fewer_steps_in_smaller_batches():
     assert 1000 <= few["train.steps"] < many["train.steps"] == 2 * CPU_STEPS[32]
 
 
-def test_images_that_are_seen_often_are_also_mirrored():
-    assert choose(replace(PHOTOS, files=4000), CPU)["train.flip"]
-    assert not choose(replace(PHOTOS, files=40_000), CPU)["train.flip"]
+@pytest.mark.parametrize(
+    ("files", "flip", "augment"), [(3000, True, AUGMENT), (6000, True, 0), (40_000, False, 0)]
+)
+def test_images_that_are_seen_often_are_augmented(files, flip, augment):
+    chosen = choose(replace(PHOTOS, files=files), CPU)
+    assert (chosen["train.flip"], chosen["train.augment"]) == (flip, augment)
+
+
+@pytest.mark.parametrize(
+    ("files", "machine", "weight"),
+    [
+        (3000, CPU, AUTOGUIDANCE),
+        (100, CPU, 1),  # a short training
+        (3000, replace(CPU, cores=1), 1),
+        (3000, GPU, 1),  # another network
+    ],
+)
+def test_long_trainings_of_the_network_of_emoji32_are_drawn_with_autoguidance(
+    files, machine, weight
+):
+    pictures = replace(of_size(32), files=files)
+    assert choose(pictures, machine)["sample.autoguidance"] == weight
 
 
 @pytest.mark.parametrize("machine", [CPU, GPU], ids=["cpu", "gpu"])

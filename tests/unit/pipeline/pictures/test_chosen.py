@@ -10,7 +10,7 @@ from components.image_example_gen.reading import ImageReader
 from pipeline.config import ConfigError, load
 from pipeline.pictures import chosen as chosen_module
 from pipeline.pictures import look
-from pipeline.pictures.choose import Machine
+from pipeline.pictures.choose import AUTOGUIDANCE, Machine
 from pipeline.pictures.chosen import (
     configure,
     configure_for_cluster,
@@ -96,6 +96,26 @@ def test_a_source_that_is_mapped_gets_a_network_that_needs_no_noise(tmp_path):
     assert configure([images], cpu).config.model.prediction == "gaussian"
     mapped = configure([images, "data.degrade=gray", "model.source=map"], cpu)
     assert mapped.config.model.prediction == "difference"
+
+
+@pytest.mark.parametrize(
+    ("override", "weight"),
+    [
+        ("data.channels=3", AUTOGUIDANCE),
+        ("train.steps=900", 1),
+        ("model.prediction=difference", 1),
+        ("data.degrade=gray", 1),
+        ("sample.autoguidance=3", 3),
+    ],
+)
+def test_autoguidance_is_chosen_for_what_it_was_tried_with(tmp_path, monkeypatch, override, weight):
+    monkeypatch.setattr("pipeline.pictures.choose.AUTOGUIDED_STEPS", 1000)
+    place = Place(tmp_path)
+    fill(place.images, 20, side=40)
+    images = f"data.folder={quote(str(place.images))}"
+    choice = configure([images, override], Machine(cores=2, gpus=0))
+    assert choice.values["sample.autoguidance"] == AUTOGUIDANCE
+    assert choice.config.sample.autoguidance == weight
 
 
 def test_the_channels_of_a_chosen_network_can_be_set_alone(tmp_path):
