@@ -4,7 +4,6 @@ Everything here is a function of its arguments: the same seed gives the same ord
 training continues from the position it had reached.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +16,10 @@ from trainer.labels import NO_LABEL, LabelEncoder, TooFewClassesError
 from trainer.light.mark import Mark
 from trainer.ode.noise import noise_from_seeds
 from trainer.preprocessing import VOCABULARY
+from trainer.records import Preprocess, count_records, read_records
 from trainer.source.options import Source
 from trainer.step import augmenting
 from trainer.step.tuning import without_tuning
-
-Preprocess = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
 WHOLE = tf.distribute.InputContext()  # one worker with one replica
 
@@ -32,7 +30,7 @@ class TrainingData:
 
     Attributes:
         files: gzipped TFRecord files of the train split.
-        preprocess: as `load_preprocessor` returns it.
+        preprocess: as `load_preprocessor` of trainer/records.py returns it.
         shape: (H, W, C) of an image.
         held_out: files of the eval split, whose loss is measured now and then.
         labels: names of the classes of a conditional model, in the order of their ids.
@@ -59,28 +57,6 @@ class TrainingData:
     mark: Mark | None = None
 
 
-def load_preprocessor(transform_graph: str) -> Preprocess:
-    """Loads Transform's graph, the only definition of how an example becomes an image.
-
-    Args:
-        transform_graph: the URI of a TransformGraph artifact.
-
-    Returns:
-        A function from serialized tf.Examples, string [N], to `image`, float32 [N, H, W, C] in
-        [-1, 1], and `label`, string [N]; where images have sources, also `source`, float32
-        [N, H, W, S] in [-1, 1].
-    """
-    output = tft.TFTransformOutput(transform_graph)
-    spec = output.raw_feature_spec()
-    layer = output.transform_features_layer()
-
-    @tf.autograph.experimental.do_not_convert  # it would take seconds to rewrite TFT's code
-    def preprocess(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        return layer(tf.io.parse_example(serialized, spec))
-
-    return preprocess
-
-
 def load_labels(transform_graph: str) -> list[str]:
     """Loads the labels of the train split, sorted, so that ids do not depend on their frequency.
 
@@ -99,26 +75,6 @@ def load_labels(transform_graph: str) -> list[str]:
             "class into its own folder below data.folder, or set model.conditional=false"
         )
     return labels
-
-
-def read_records(files: Sequence[str]) -> tf.data.Dataset:
-    """Reads serialized tf.Examples, string [], from gzipped TFRecord files in the given order."""
-    return tf.data.TFRecordDataset(files, compression_type="GZIP", buffer_size=2**20)
-
-
-def count_records(files: Sequence[str]) -> int:
-    """Counts the examples in the files by reading them."""
-    return int(read_records(files).reduce(tf.constant(0, tf.int64), lambda n, _: n + 1).numpy())
-
-
-def fingerprint(files: Sequence[str]) -> str:
-    """Returns the SHA-256 of the files' content as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for path in files:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            while block := file.read(2**20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def train_dataset(
@@ -153,7 +109,7 @@ def train_dataset(
 
     Args:
         files: gzipped TFRecord files of the train split.
-        preprocess: as `load_preprocessor` returns it.
+        preprocess: as `load_preprocessor` of trainer/records.py returns it.
         batch_size: images per batch over all replicas; divisible by the number of replicas.
         seed: seed of order and augmentation.
         start_step: batches already trained on; reading starts after them.
@@ -243,7 +199,7 @@ def held_out_dataset(
 
     Args:
         files: gzipped TFRecord files.
-        preprocess: as `load_preprocessor` returns it.
+        preprocess: as `load_preprocessor` of trainer/records.py returns it.
         batch_size: images per batch; the last one may have fewer.
         count: number of images, if there are as many.
         labels: names of the classes of a conditional model.

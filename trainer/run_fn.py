@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from trainer import dataset, examples
+from trainer import dataset, examples, records
 from trainer.common.progress import phase
 from trainer.common.resolution import to_sides
 from trainer.common.text import first_line
@@ -64,7 +64,7 @@ def run_fn(fn_args: FnArgs) -> None:
     data = dataset.TrainingData(
         files=_find(fn_args.train_files),
         held_out=_find(fn_args.eval_files),
-        preprocess=dataset.load_preprocessor(graph),
+        preprocess=records.load_preprocessor(graph),
         shape=(*to_sides(config["resolution"]), config["channels"]),
         labels=dataset.load_labels(graph) if model_options.conditional else [],
         split=config["split"],
@@ -101,7 +101,7 @@ def run_fn(fn_args: FnArgs) -> None:
         "split": config["split"],
         "metrics": trained.metrics,
         "warm_started_from": trained.warm_started_from,
-        "data_fingerprint": dataset.fingerprint([*data.files, *data.sources]),
+        "data_fingerprint": records.fingerprint([*data.files, *data.sources]),
         "source_hash": config["source_hash"],
         "version": importlib.metadata.version("iadb-tfx"),
     }

@@ -11,7 +11,8 @@ from serve import serve
 
 from benchmarks.process_tree import processor_seconds
 from pipeline.registry import lineage
-from trainer.dataset import load_preprocessor, train_dataset
+from trainer.dataset import train_dataset
+from trainer.records import load_preprocessor
 
 WORKSPACE, BATCH = Path(sys.argv[1]), int(sys.argv[2])
 

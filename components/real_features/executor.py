@@ -28,7 +28,7 @@ from components.real_features.artifact import (
 )
 from components.real_features.options import RealFeaturesOptions
 from trainer import examples
-from trainer.dataset import count_records
+from trainer.records import count_records
 
 
 class Executor(BeamExecutor):

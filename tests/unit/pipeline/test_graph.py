@@ -154,7 +154,8 @@ def test_a_changed_comment_or_docstring_runs_nothing_again_and_keeps_the_checkpo
 @pytest.mark.parametrize(
     ("name", "old", "nodes"),
     [
-        ("trainer/dataset.py", "2**20", {"RealFeatures", "Trainer", "SampleEvaluator"}),
+        ("trainer/records.py", "2**20", {"RealFeatures", "Trainer", "SampleEvaluator"}),
+        ("trainer/step/augmenting.py", "15", {"Trainer"}),
         ("trainer/networks/unet.py", "10_00", {"Trainer"}),
         ("trainer/options.py", "class ModelOptions", {"Trainer"}),
         ("components/image_example_gen/decode.py", "255", {"ImageExampleGen"}),

@@ -1,0 +1,51 @@
+"""Files of serialized examples, and how an example becomes an image."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+Preprocess = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+
+def read_records(files: Sequence[str]) -> tf.data.Dataset:
+    """Reads serialized tf.Examples, string [], from gzipped TFRecord files in the given order."""
+    return tf.data.TFRecordDataset(files, compression_type="GZIP", buffer_size=2**20)
+
+
+def count_records(files: Sequence[str]) -> int:
+    """Counts the examples in the files by reading them."""
+    return int(read_records(files).reduce(tf.constant(0, tf.int64), lambda n, _: n + 1).numpy())
+
+
+def fingerprint(files: Sequence[str]) -> str:
+    """Returns the SHA-256 of the files' content as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in files:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def load_preprocessor(transform_graph: str) -> Preprocess:
+    """Loads Transform's graph, the only definition of how an example becomes an image.
+
+    Args:
+        transform_graph: the URI of a TransformGraph artifact.
+
+    Returns:
+        A function from serialized tf.Examples, string [N], to `image`, float32 [N, H, W, C] in
+        [-1, 1], and `label`, string [N]; where images have sources, also `source`, float32
+        [N, H, W, S] in [-1, 1].
+    """
+    output = tft.TFTransformOutput(transform_graph)
+    spec = output.raw_feature_spec()
+    layer = output.transform_features_layer()
+
+    @tf.autograph.experimental.do_not_convert  # it would take seconds to rewrite TFT's code
+    def preprocess(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        return layer(tf.io.parse_example(serialized, spec))
+
+    return preprocess
