@@ -40,7 +40,6 @@ OPTIONS = {
     "precision": "bfloat16",
     "ema": {"half_life": 50_000},
     "flip": True,
-    "augment": 0.15,
     "grid_every": 1_000_000,  # no samples while it trains
 }
 
@@ -54,7 +53,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # changes of net
     "train.alpha_density=logit_normal": ({}, {"alpha_density": "logit_normal"}),
     "train.coupling=optimal_transport": ({}, {"coupling": "optimal_transport"}),
     "train.flip=false": ({}, {"flip": False}),
-    "train.augment=0.0": ({}, {"augment": 0.0}),
+    "train.augment=0.15": ({}, {"augment": 0.15}),
     "train.optimizer=adam": ({}, {"optimizer": "adam"}),
     "train.ema.half_life=500": ({}, {"ema": {"half_life": 500}}),
     # In a short training the warm-up limits the half-life: a larger one has no effect without this.

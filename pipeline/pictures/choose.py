@@ -24,9 +24,9 @@ OBLONG = 1.2
 MAX_ASPECT = 2  # of the sides that are chosen
 HELD_OUT = 200  # images, if they are at most MAX_EVAL_PERCENT
 MIN_EVAL_PERCENT, MAX_EVAL_PERCENT = 20, 50
-MAX_EPOCHS = 400  # beyond, a network has long begun to repeat its training images
+MAX_EPOCHS = 1000  # beyond, a network has long begun to repeat its training images
 FLIP_EPOCHS = 50  # passes over the images above which these are also mirrored
-AUGMENT_EPOCHS = 100  # passes above which they are also augmented in other ways
+AUGMENT_EPOCHS = 200  # above, they are also shifted, zoomed and rotated: samples would be copies
 AUGMENT = 0.15
 # After as many steps, a guide (train.guide_after) has learned enough; of a shorter training, it
 # drives colors to their extremes.

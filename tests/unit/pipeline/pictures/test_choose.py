@@ -119,7 +119,7 @@ def test_few_pictures_are_trained_on_for_fewer_steps_in_smaller_batches():
 
 
 @pytest.mark.parametrize(
-    ("files", "flip", "augment"), [(3000, True, AUGMENT), (6000, True, 0), (40_000, False, 0)]
+    ("files", "flip", "augment"), [(1500, True, AUGMENT), (3000, True, 0), (40_000, False, 0)]
 )
 def test_images_that_are_seen_often_are_augmented(files, flip, augment):
     chosen = choose(replace(PHOTOS, files=files), CPU)
