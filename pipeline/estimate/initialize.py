@@ -12,8 +12,8 @@ from pipeline.config import ConfigError, PipelineConfig
 from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
-from pipeline.pictures.choose import choose_augmentation, choose_autoguidance, this_machine
-from pipeline.pictures.chosen import Choice, configure
+from pipeline.pictures.choose import choose_augmentation, this_machine
+from pipeline.pictures.chosen import Choice, autoguidance_for, configure
 from pipeline.pictures.expected import describe_expected
 from pipeline.yaml_text import dump, quote
 from trainer.common.files import atomic_write
@@ -103,7 +103,7 @@ def _follow_steps(
     train = config.train
     chosen = {
         **choose_augmentation(choice.trained_images, train.steps, train.batch_size),
-        **choose_autoguidance(config.model.prediction, train.steps, config.source is not None),
+        **autoguidance_for(config),
     }
     for key, value in chosen.items():
         name, _, option = key.partition(".")

@@ -140,10 +140,8 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
     """
     longer, resolution = _choose_resolution(pictures, machine)
     images = trained_images(pictures)
-    network, training = (
-        choose_network(resolution, machine),
-        _choose_training(images, longer, machine),
-    )
+    network = choose_network(resolution, machine)
+    training = _choose_training(images, longer, machine)
     return {
         **choose_images(pictures, resolution),
         "data.eval_percent": _eval_percent(pictures),
@@ -249,7 +247,14 @@ def choose_augmentation(images: int, steps: int, batch_size: int) -> dict[str, A
     }
 
 
-def choose_autoguidance(prediction: str, steps: int, sources: bool = False) -> dict[str, Any]:
-    """How clear samples are drawn: with the network of emoji32, without sources, as was tried."""
-    tried = prediction == "gaussian" and steps >= AUTOGUIDED_STEPS and not sources
+def choose_autoguidance(prediction: str, steps: int, plain: bool = True) -> dict[str, Any]:
+    """How clear samples are drawn.
+
+    Args:
+        prediction: of the network; that of emoji32 was tried.
+        steps: of the training.
+        plain: whether samples have neither sources nor guidance, which were not tried, nor a mark,
+            which would not be found.
+    """
+    tried = prediction == "gaussian" and steps >= AUTOGUIDED_STEPS and plain
     return {"sample.autoguidance": AUTOGUIDANCE if tried else 1.0}

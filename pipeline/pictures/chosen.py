@@ -228,13 +228,17 @@ def _load(
     model = read_values(None, None, overrides).get("model")
     if isinstance(model, Mapping) and model.get("source") == "map":
         following["model.prediction"] = "difference"  # the other one is from noise alone
-    if values.get(AUTOGUIDANCE, 1.0) != 1.0:
-        following[AUTOGUIDANCE] = 1.0
-        config = load(overrides=[*_as_overrides({**values, **following}), *overrides])
-        following |= choose_autoguidance(
-            config.model.prediction, config.train.steps, config.source is not None
-        )
+    config = load(overrides=[*_as_overrides({**values, **following}), *overrides])
+    if AUTOGUIDANCE not in values:
+        return config
+    following |= autoguidance_for(config)
     return load(overrides=[*_as_overrides({**values, **following}), *overrides])
+
+
+def autoguidance_for(config: PipelineConfig) -> dict[str, Any]:
+    """What `choose_autoguidance` chooses for the rest of a configuration."""
+    plain = config.source is None and config.sample.mark is None and config.sample.guidance == 1.0
+    return choose_autoguidance(config.model.prediction, config.train.steps, plain)
 
 
 def _as_overrides(values: Mapping[str, Any]) -> Iterator[str]:

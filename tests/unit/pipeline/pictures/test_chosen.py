@@ -99,23 +99,36 @@ def test_a_source_that_is_mapped_gets_a_network_that_needs_no_noise(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("override", "weight"),
+    ("overrides", "weight"),
     [
         ("data.channels=3", AUTOGUIDANCE),
         ("train.steps=900", 1),
         ("model.prediction=difference", 1),
         ("data.degrade=gray", 1),
+        ("model.conditional=true sample.guidance=2", 1),
+        ("sample.mark=5", 1),
         ("sample.autoguidance=3", 3),
     ],
 )
-def test_autoguidance_is_chosen_for_what_it_was_tried_with(tmp_path, monkeypatch, override, weight):
+def test_autoguidance_is_chosen_for_what_it_was_tried_with(
+    tmp_path, monkeypatch, overrides, weight
+):
     monkeypatch.setattr("pipeline.pictures.choose.AUTOGUIDED_STEPS", 1000)
     place = Place(tmp_path)
     fill(place.images, 20, side=40)
     images = f"data.folder={quote(str(place.images))}"
-    choice = configure([images, override], Machine(cores=2, gpus=0))
+    choice = configure([images, *overrides.split()], Machine(cores=2, gpus=0))
     assert choice.values["sample.autoguidance"] == AUTOGUIDANCE
     assert choice.config.sample.autoguidance == weight
+
+
+def test_autoguidance_follows_steps_that_are_set_beyond_the_chosen_ones(tmp_path):
+    place = Place(tmp_path)
+    fill(place.images, 20, side=40)
+    images = f"data.folder={quote(str(place.images))}"
+    choice = configure([images, "train.steps=4000"], Machine(cores=2, gpus=0))
+    assert choice.values["sample.autoguidance"] == 1
+    assert choice.config.sample.autoguidance == AUTOGUIDANCE
 
 
 def test_the_channels_of_a_chosen_network_can_be_set_alone(tmp_path):
