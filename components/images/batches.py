@@ -10,7 +10,8 @@ import tensorflow as tf
 from components.images.records import example_key
 from components.metrics.pairs.scores import PairScores
 from components.sharing import shared
-from trainer import examples, preprocessing, records
+from trainer import examples, preprocessing
+from trainer.records import load_preprocessor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,7 @@ def load_decoder(transform_graph: str) -> Callable[[list[bytes]], tf.Tensor]:
 
 
 def _decoder(transform_graph: str, name: str) -> Callable[[list[bytes]], tf.Tensor]:
-    preprocess = records.load_preprocessor(transform_graph)
+    preprocess = load_preprocessor(transform_graph)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def decode(records: tf.Tensor) -> tf.Tensor:

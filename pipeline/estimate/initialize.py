@@ -105,9 +105,10 @@ def _follow_steps(
         **choose_augmentation(choice.trained_images, train.steps, train.batch_size),
         **autoguidance_for(config),
     }
+    given = read_values(None, None, overrides)
     for key, value in chosen.items():
         name, _, option = key.partition(".")
-        if option not in read_values(None, None, overrides).get(name, {}):
+        if option not in given.get(name, {}):
             section = getattr(config, name).model_copy(update={option: value})
             config = config.model_copy(update={name: section})
     return config
