@@ -250,8 +250,8 @@ class _Pair:
     def draw_peer(self) -> None:
         """Writes FOLDER/<rival>.npy."""
         if self.rival == "strong":
-            grid = np.linspace(0, 1, NFE // 2 + 1, dtype=np.float32)
-            steps = {"alphas": np.asarray(GRIDS[self.task.grid](grid)).tolist()}
+            uniform = np.linspace(0, 1, NFE // 2 + 1, dtype=np.float32)
+            steps = {"alphas": GRIDS[self.task.grid](uniform, np).tolist()}
         else:
             steps = {"nb_step": NFE}
         path = str(self.folder / f"{self.rival}.npy")
