@@ -83,7 +83,9 @@ def read_header(stream: BinaryIO, options: ImageOptions) -> ImageHeader:
     return ImageHeader(width, height, image.format == "JPEG", image.has_transparency_data)
 
 
-def decode(stream: BinaryIO, options: ImageOptions) -> DecodedImage:
+def decode(
+    stream: BinaryIO, options: ImageOptions, partner: tuple[int, int] | None = None
+) -> DecodedImage:
     """Decodes the first frame, orients it, fits it to the resolution and resizes it.
 
     Colors are converted to sRGB from the profile in the file. Transparent pixels get the background
@@ -93,6 +95,8 @@ def decode(stream: BinaryIO, options: ImageOptions) -> DecodedImage:
     Args:
         stream: the file, seekable, at its start.
         options: resolution, fit, channels, background and size limits.
+        partner: width and height of another picture of the same: what `fit` keeps of that is kept
+            of this one, to fractions of a pixel.
 
     Raises:
         RejectedImage: the file is empty, not an image, damaged, or outside the size limits.
@@ -100,10 +104,12 @@ def decode(stream: BinaryIO, options: ImageOptions) -> DecodedImage:
     image = _open(stream, options)
     # Conversion needs several copies of an image, so large ones are converted one at a time.
     with _LARGE if image.width * image.height > LARGE_PIXELS else contextlib.nullcontext():
-        return _convert(image, options)
+        return _convert(image, options, partner)
 
 
-def _convert(image: Image.Image, options: ImageOptions) -> DecodedImage:
+def _convert(
+    image: Image.Image, options: ImageOptions, partner: tuple[int, int] | None
+) -> DecodedImage:
     notes = []
     profile = image.info.get("icc_profile")
     stored = image.size
@@ -120,7 +126,9 @@ def _convert(image: Image.Image, options: ImageOptions) -> DecodedImage:
     flat = flatten(plain, options.background)
     if options.channels == 1:
         flat = flat.convert("L")
-    box, size = fit(width, height, options)
+    box, size = fit(*(partner or (width, height)), options)
+    if partner:
+        box = tuple(side * (width, height)[i % 2] / partner[i % 2] for i, side in enumerate(box))
     if scale > 1:
         box = _scale(box, (width, height), flat.size, scale, orientation)
     small = flat.resize(size, Image.Resampling.BICUBIC, box, REDUCING_GAP)

@@ -28,7 +28,7 @@ from components.image_example_gen.pattern import (
     folder_expression,
     has_spans,
 )
-from components.image_example_gen.storage.remote import is_folder
+from components.image_example_gen.storage.remote import is_folder, join
 from trainer import examples
 
 EPOCH = date(1970, 1, 1)
@@ -89,7 +89,7 @@ class ImageSource:
         found = self._list(names_only)
         # The paths of a held-out folder begin with it.
         window = self.window if self.folder else (WHOLE_FOLDER,)
-        others = ImageSource(self.sources, window)._list(names_only)
+        others = ImageSource(self.sources, self._with_sources(window))._list(names_only)
         files = match(found.images, others.images, self.sources)
         if not any(file.source for file in files):
             raise ImageDataError(
@@ -99,6 +99,11 @@ class ImageSource:
             )
         sort_files(files)
         return Listing(files, found.others + others.others)
+
+    def _with_sources(self, window: tuple[Span, ...]) -> tuple[Span, ...]:
+        """The spans of a window that have a folder of sources, and the last in any case."""
+        *earlier, last = window
+        return (*(span for span in earlier if may_have_sources(self.sources, span)), last)
 
     def _list(self, names_only: bool) -> Listing:
         files, others = [], Counter()
@@ -118,6 +123,11 @@ class ImageSource:
     def list_files(self, *, names_only: bool = False) -> list[ImageFile]:
         """Lists the image files of the window, sorted by path, as `listing` does."""
         return self.listing(names_only=names_only).images
+
+
+def may_have_sources(sources: str, span: Span) -> bool:
+    """Whether a span has a folder of sources, or there is none at all, which is an error."""
+    return is_folder(join(sources, span.folder)) or not is_folder(sources)
 
 
 def holdout_source(folder: str, sources: str = "") -> ImageSource:

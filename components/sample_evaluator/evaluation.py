@@ -145,11 +145,13 @@ def evaluate(
     _measure(make_pipeline, describe_images, config, real, output)
     results = load_results(output, [spec.name for spec in config.model_specs])
     validation = tfma.load_validation_result(output)
+    task = history.task_of(translating.get(sources.CANDIDATE))
     models_before = history.earlier_metrics(
         earlier,
         options.features,
         results[sources.REAL].images,
         results.get(sources.HOLDOUT, SourceResult()).images,
+        task,
     )
     kinds = load_kinds(output)
     best = history.best_places(models_before)
@@ -163,6 +165,7 @@ def evaluate(
         features_warning,
         folders or {},
         shape,
+        task,
         datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     )
     content = summary.summarize(

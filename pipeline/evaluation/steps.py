@@ -165,7 +165,10 @@ def _compared(name: str, judged: Judged, scratch: Path) -> EvaluatedModel | Stor
 def _image_options(
     config: PipelineConfig, samplers: Sequence[LoadedSampler], *, split: bool
 ) -> ImageOptions:
-    """The options of ImageExampleGen; a model brings its own resolution and channels."""
+    """The options of ImageExampleGen; a model brings its own resolution and channels.
+
+    One that translates also brings what its requests are fitted and composited by.
+    """
     update: dict[str, Any] = {"eval_percent": SPLIT_PERCENT} if split else {}
     shapes = [sampler.image_shape() for sampler in samplers]
     if len(set(shapes)) > 1:
@@ -181,6 +184,8 @@ def _image_options(
                 "can be compared"
             )
         update |= {"resolution": (height, width), "channels": channels}
+    if samplers and (source := samplers[0].source):
+        update |= {"fit": source.fit, "background": source.background}
     data = config.data.model_dump(include=set(ImageOptions.model_fields))
     return ImageOptions.model_validate(data | update)
 

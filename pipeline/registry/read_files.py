@@ -15,7 +15,7 @@ import numpy as np
 
 from components.image_example_gen.files import ImageFile, walk_images
 from components.image_example_gen.pairs.matching import match
-from components.image_example_gen.spans import Span, find_window
+from components.image_example_gen.spans import Span, find_window, may_have_sources
 from pipeline.registry.journal import Journal
 
 DIGEST_BYTES = 8
@@ -28,11 +28,12 @@ def snapshot(folder: str, span: Span, sources: str | None = None) -> bytes:
     With a folder of `sources`, an image without its source is not there yet.
 
     Raises:
-        ImageDataError: its folder, or that of its sources, is missing or unreadable.
+        ImageDataError: its folder, or that of all sources, is missing or unreadable.
     """
     files = _walk(folder, span)
     if sources:
-        matched = match(files, _walk(sources, span), sources)
+        there = _walk(sources, span) if may_have_sources(sources, span) else ()
+        matched = match(files, there, sources)
         files = (file for file in matched if file.source)
     return digests(b"".join(map(_digest, files))).tobytes()
 

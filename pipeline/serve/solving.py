@@ -22,7 +22,7 @@ from trainer.ode import solvers
 from trainer.ode.guidance import evaluations_per_slope, guide
 from trainer.options import SampleOptions
 from trainer.source.options import Source
-from trainer.step.draws import blend_noise
+from trainer.step.draws import blend_noise, part_of_source
 
 MAX_GUIDANCE = 1000  # beyond any use, and far from what float32 cannot hold
 SOLVER = TensorSpec("solver", BYTES, ())
@@ -115,7 +115,9 @@ class Solving:
         if signature == "invert":
             x1 = tf.constant(to_float(inputs["image"]))
             x0 = solvers.solve(solver, field, x1, nb_step, backward=True).x.numpy()
-            return {"source": to_uint8(x0)} if self._source else {"x0": x0}
+            if not self._source:
+                return {"x0": x0}
+            return {"source": to_uint8(part_of_source(x0, self._source.noise))}
         x0 = self._start(inputs)
         if signature == "trajectory":
             states = solvers.trajectory(solver, field, x0, nb_step).numpy()

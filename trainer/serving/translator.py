@@ -24,7 +24,7 @@ from trainer.serving.exported import (
 )
 from trainer.serving.request_images import read_sources
 from trainer.source.options import Source
-from trainer.step.draws import blend_noise
+from trainer.step.draws import blend_noise, part_of_source
 
 
 class Translator(ExportedModel):
@@ -84,8 +84,12 @@ class Translator(ExportedModel):
     def invert(
         self, image: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        """Maps images, uint8 [N, H, W, C], back to sources, uint8 [N, H, W, C], without a mask."""
-        return {"source": preprocessing.to_uint8(self._invert(image, nb_step, label))}
+        """Maps images, uint8 [N, H, W, C], back to sources, uint8 [N, H, W, C], without a mask.
+
+        The noise of `model.source_noise` stays in them.
+        """
+        x0 = self._invert(image, nb_step, label)
+        return {"source": preprocessing.to_uint8(part_of_source(x0, self._source.noise))}
 
     def trajectory(
         self,

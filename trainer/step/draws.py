@@ -64,6 +64,11 @@ def blend_noise(x0: tf.Tensor, noise: tf.Tensor, share: float) -> tf.Tensor:
     return (1.0 - share) * x0 + share * noise if share else x0
 
 
+def part_of_source(x0: tf.Tensor, share: float) -> tf.Tensor:
+    """The inverse of `blend_noise` for noise of 0: what is known of x0 where the noise is not."""
+    return x0 / (1.0 - share) if share else x0
+
+
 def draw_for(x1: tf.Tensor, seed: int) -> Draws:
     """Draws what a measurement on x1, float32 [N, ...], needs, from the seed and x1 alone.
 

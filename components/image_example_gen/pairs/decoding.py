@@ -34,7 +34,8 @@ def decode_source(
         if file.problem:
             raise RejectedImage(file.problem)
         with reader.open(file) as stream:
-            source = decode(stream, of_any_size(options))
+            size = image.source_width, image.source_height
+            source = decode(stream, of_any_size(options), size)
     except RejectedImage as reason:
         raise RejectedImage(f"{IN_SOURCE}{reason}") from None
     except OSError as error:

@@ -1,9 +1,11 @@
 """Finds the source of each image: the file in another folder with the same path, up to the ending.
 
-A name that several files of a folder have, a.jpg and a.png, is no name of a pair.
+A name that several files of a folder have, a.jpg and a.png, is no name of a pair. Macs write é as
+two characters, others as one: to a reader these names are equal, and so they are here.
 """
 
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -68,5 +70,6 @@ def match(
 def _by_name(files: Iterable[ImageFile]) -> dict[Name, list[ImageFile]]:
     found = defaultdict(list)
     for file in files:
-        found[file.span, os.path.splitext(file.path_in_span)[0]].append(file)
+        name = unicodedata.normalize("NFC", os.path.splitext(file.path_in_span)[0])
+        found[file.span, name].append(file)
     return found

@@ -12,6 +12,7 @@ from tfx import types
 from components.features.options import FeatureOptions, identity
 from components.metrics import AT_HOLDOUT
 from components.sample_evaluator import names, sources
+from trainer.source.options import Source
 
 
 class _Metric(pydantic.BaseModel):
@@ -31,6 +32,7 @@ class _Evaluation(pydantic.BaseModel):
     feature_settings: dict[str, Any] = {}
     samples: int
     images: dict[str, int] = {}
+    task: dict[str, Any] | None = None
     model: _Model
     metrics: dict[str, _Metric]
 
@@ -40,11 +42,13 @@ def earlier_metrics(
     features: FeatureOptions,
     samples: int,
     holdout: int = 0,
+    task: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Reads the metrics of earlier evaluations that can be compared with this one.
 
     Metrics depend on the feature space including its weights, and the Frechet distance on the
-    number of images as well. Evaluations that differ in these are skipped, as are unreadable ones.
+    number of images as well; and what a model translates may be nearly the image, or hardly show
+    it. Evaluations that differ in these are skipped, as are unreadable ones.
     If only the number of samples differs, KID to the images of data.holdout is still included.
 
     Args:
@@ -53,6 +57,7 @@ def earlier_metrics(
         samples: number of samples of this evaluation.
         holdout: number of images of data.holdout in this evaluation; the metrics that compare with
             these are skipped in evaluations with another number.
+        task: of the model of this evaluation, from `task_of`.
 
     Returns:
         In the order of `evaluations`: `model`, the URI; `evaluated`, the day (ISO 8601, UTC);
@@ -76,7 +81,7 @@ def earlier_metrics(
             if _is_comparable(name, found.samples == samples, same_holdout)
         }
         values = {name: metric.candidate for name, metric in comparable.items()}
-        if space != features.identity or not values:
+        if space != features.identity or found.task != task or not values:
             continue
         milliseconds = artifact.mlmd_artifact.create_time_since_epoch
         evaluated = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
@@ -93,6 +98,11 @@ def earlier_metrics(
             }
         )
     return entries
+
+
+def task_of(source: Source | None) -> dict[str, Any] | None:
+    """What a model translates to images, for JSON; None for a model that draws from noise alone."""
+    return source and {"degrade": source.degrade, "paired": source.paired}
 
 
 def _is_comparable(metric: str, same_samples: bool, same_holdout: bool) -> bool:

@@ -35,6 +35,7 @@ class Setting(NamedTuple):
         features_warning: about the feature space; empty without one.
         folders: where the images are, by what they are.
         shape: H, W, C of the images.
+        task: from `history.task_of`.
         evaluated: date and time in UTC (ISO 8601).
     """
 
@@ -46,6 +47,7 @@ class Setting(NamedTuple):
     features_warning: str
     folders: Mapping[str, str]
     shape: tuple[int, int, int]
+    task: Mapping[str, Any] | None
     evaluated: str
 
 
@@ -88,6 +90,7 @@ def summarize(
         "limits": options.limits,
         "evaluated": setting.evaluated,
         "shape": list(setting.shape),
+        "task": setting.task,
         "features": options.features.name,
         "feature_settings": options.features.settings,
         "features_warning": setting.features_warning or None,

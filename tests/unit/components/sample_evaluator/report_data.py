@@ -47,6 +47,7 @@ def make_summary(**changes):
         "features_warning": "random_conv hardly sees faces: name a trained network",
         "evaluated": "2026-05-14T09:41:27+00:00",
         "shape": [32, 32, 3],
+        "task": None,
         "folders": {
             "candidate": "/workspace/artifacts/Trainer/model/31",
             "real": "/srv/pictures",

@@ -98,6 +98,16 @@ def test_a_choice_keeps_the_autoguidance_of_the_model(translates, tmp_path):
     assert np.any(chosen["image"] != alone.call(signature, inputs)["image"])
 
 
+def test_a_choice_leads_back_to_sources_of_full_contrast(tmp_path):
+    source = Source(degrade="gray", use="map", noise=0.5)
+    for solver in ("euler", "heun"):
+        write_translator(tmp_path / solver, source, solver=solver)
+    version, expected = (Version(tmp_path / solver, 1) for solver in ("euler", "heun"))
+    inputs = {"image": IMAGE, "nb_step": STEPS}
+    chosen = version.call("invert", {**inputs, "solver": HEUN["solver"]})
+    assert_close(chosen, expected.call("invert", inputs))
+
+
 def test_a_choice_keeps_the_mark_of_the_model(tmp_path):
     for solver in ("euler", "heun"):
         write_sampler(tmp_path / solver, solver=solver, mark=Mark(key=7))

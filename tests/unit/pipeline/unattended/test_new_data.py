@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -193,3 +194,17 @@ def test_an_image_is_new_when_its_source_is_there_or_changes(tmp_path, journal):
     assert look(config, journal).new == {0: 2}
     put(images, "c.png")
     assert look(config, journal).new == {0: 3}
+
+
+def test_a_span_without_a_folder_of_sources_has_nothing_new(tmp_path, journal):
+    images, sources = tmp_path / "data", tmp_path / "sources"
+    config = config_of(images, f"data.source={sources}", "data.pattern=span-{SPAN}")
+    put(images / "span-1", "a.png")
+    put(images / "span-2", "a.png", "b.png")
+    put(sources / "span-2", "a.jpg", "b.jpg")
+    found = look(config, journal)
+    assert [(span.number, span.images) for span in found.spans] == [(1, 0), (2, 2)]
+    assert found.new == {2: 2}
+    shutil.rmtree(sources)
+    with pytest.raises(ImageDataError, match="no such folder"):
+        look(config, journal)

@@ -10,6 +10,7 @@ from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2
 
 from pipeline.registry import serving
+from trainer import preprocessing
 from trainer.limit_options import LimitOptions
 from trainer.names import WARM_UP
 from trainer.serving.translator import Translator
@@ -119,6 +120,17 @@ def test_a_map_has_one_answer_and_a_way_back(models):
     back = call(models["map"], "invert", image=tf.constant(image), nb_step=64)
     assert inside.mean() > 0.9
     assert np.median(np.abs(back.astype(int) - source.numpy())) <= 3
+
+
+def test_the_way_back_has_the_contrast_of_sources(tmp_path):
+    network = build(NOISY)
+    network.set_weights([np.zeros_like(weights) for weights in network.get_weights()])
+    Translator(NOISY, network, SHAPE, "euler", 3).save(str(tmp_path), {})
+    model = tf.saved_model.load(str(tmp_path))
+    # Without a difference, x0 is x1: what is 3/4 of a source of contrast 1.
+    image = tf.constant(preprocessing.to_uint8(tf.fill([1, *SHAPE], 0.75 * 0.5)))
+    back = call(model, "invert", image=image, nb_step=4)
+    assert np.all(np.abs(back.astype(int) - preprocessing.to_uint8(0.5).numpy()) <= 1)
 
 
 def test_a_share_of_noise_gives_several_answers_near_each_other(models):

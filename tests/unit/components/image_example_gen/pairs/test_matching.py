@@ -39,6 +39,13 @@ def test_files_without_a_partner_are_set_aside():
     assert aside == {"b.png": NO_SOURCE, "/sources/c.png": NO_IMAGE, "/sources/x/b.png": NO_IMAGE}
 
 
+def test_accents_of_macs_are_those_of_others():
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    pairs, aside = matched([f"{decomposed}/1.png"], [f"{composed}/1.jpg"])
+    assert pairs == {f"{decomposed}/1.png": f"{composed}/1.jpg"}
+    assert not aside
+
+
 def test_a_name_of_several_files_of_a_folder_is_none():
     pairs, aside = matched(
         ["a.png", "a.jpg", "b.png", "c.png"], ["a.png", "b.png", "b.gif", "c.png"]
@@ -70,6 +77,22 @@ def test_names_are_those_in_the_span(noise, tmp_path):
         "span-2/a.png": None,
         f"{tmp_path}/source/span-2/b.png": None,
     }
+
+
+def test_an_earlier_span_may_have_no_folder_of_sources(noise, tmp_path):
+    for place in ("data/span-1/a.png", "data/span-2/a.png", "source/span-2/a.jpg"):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise(0).save(path)
+    earlier, newest = Span(1, None, "span-1"), Span(2, None, "span-2")
+    data, sources = str(tmp_path / "data"), str(tmp_path / "source")
+    files = ImageSource(data, (earlier, newest), sources=sources).list_files()
+    assert {file.path: file.problem for file in files} == {
+        "span-1/a.png": NO_SOURCE,
+        "span-2/a.png": "",
+    }
+    with pytest.raises(ImageDataError, match="source/span-1: no such folder"):
+        ImageSource(data, (earlier,), sources=sources).list_files()
 
 
 def test_held_out_images_have_their_own_folder_of_sources(noise, tmp_path):

@@ -131,6 +131,23 @@ def test_sizes_may_differ_and_aspects_may_not(
     assert report_of(artifact)["reasons"] == ({} if accepted else {OTHER_ASPECT: 1})
 
 
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+@pytest.mark.parametrize("size", [(100, 64), (86, 129), (64, 64)])
+def test_a_source_of_another_size_shows_the_same_part(
+    image_folder, sources, run_executor, size, fit
+):
+    """A cut of whole pixels would shift a source of an odd size by half of a large one."""
+    width, height = size
+    small = Image.fromarray(np.linspace(40, 215, width // 4 * 4, dtype=np.uint8)[None])
+    large = small.resize((width // 4 * 4, height // 4 * 4), Image.Resampling.BILINEAR)
+    large.save(image_folder / "ramp.png")
+    large.resize((width // 4, height // 4), Image.Resampling.BOX).save(sources / "ramp.png")
+    artifact = run_executor(image_folder, source=str(sources), resolution=32, channels=1, fit=fit)
+    row = read_all(artifact)["ramp.png"]
+    shown, before = (pixels(row[name]).astype(int) for name in (examples.IMAGE, examples.SOURCE))
+    assert np.abs(shown - before)[:, 4:-4].max() <= 1
+
+
 def test_a_pair_lies_on_the_side_of_its_image(image_folder, sources, run_executor):
     """Equal images are together although their sources differ; the sources decide nothing."""
     for number in range(10):

@@ -183,6 +183,13 @@ def test_samples_that_look_better_than_real_images_are_a_warning(measured, warne
         assert text.startswith(beginning)
 
 
+def test_results_for_held_out_sources_may_be_nearer_to_real_images_than_others():
+    results = placed(0.1, precision=0.95, density=1.6)
+    assert len(judge(results, passing(), OPTIONS).warnings) == 2
+    results["other"] = source(kid=0.2)
+    assert not judge(results, passing(), OPTIONS).warnings
+
+
 def kinds(by, *missing, present=("cat",)):
     return Kinds(
         by,

@@ -6,7 +6,8 @@ import pytest
 from tfx.types.standard_artifacts import ModelEvaluation
 
 from components.features.options import FeatureOptions
-from components.sample_evaluator.verdict.history import best_places, earlier_metrics
+from components.sample_evaluator.verdict.history import best_places, earlier_metrics, task_of
+from trainer.source.options import Source
 
 PIXELS = FeatureOptions(name="pixels")
 AT_HOLDOUT = {"kid@holdout": {"candidate": 0.02}, "coverage@holdout": {"candidate": 0.9}}
@@ -81,6 +82,27 @@ def test_a_feature_space_of_the_same_name_with_other_weights_or_settings_is_anot
         for name, space in (("other", other), ("same", features))
     ]
     assert [entry["model"] for entry in earlier_metrics(made, features, 200)] == ["same"]
+
+
+def test_models_that_translate_something_else_are_left_out(evaluation):
+    tasks = {
+        "noise": None,
+        "small": task_of(Source(degrade="downscale 2")),
+        "tiny": task_of(Source(degrade="downscale 8")),
+        "folder": task_of(Source(degrade=None)),
+        "tiny, mapped": task_of(Source(degrade="downscale 8", use="map")),
+    }
+    made = [
+        evaluation(name, json.dumps(json.loads(content(name)) | {"task": task}))
+        for name, task in tasks.items()
+    ]
+    for name, expected in (
+        ("noise", ["noise"]),
+        ("tiny", ["tiny", "tiny, mapped"]),
+        ("folder", ["folder"]),
+    ):
+        found = earlier_metrics(made, PIXELS, 200, task=tasks[name])
+        assert [entry["model"] for entry in found] == expected
 
 
 def test_weights_may_lie_elsewhere(evaluation):

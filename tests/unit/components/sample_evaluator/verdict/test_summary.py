@@ -44,6 +44,7 @@ def summarize_values(candidate, baseline=None, by_label=MappingProxyType({}), ki
         "",
         {"training": "/srv/pictures"},
         (8, 8, 1),
+        {"degrade": "gray", "paired": True},
         "2026-11-26T15:00:00+00:00",
     )
     verdict = ModelVerdict(
