@@ -157,6 +157,7 @@ def _measure(
         for side, result in results.items():
             samples = preprocessing.to_uint8(np.load(folder / f"{side}.npy")).numpy()
             result |= judge.above_floor(samples)
+        RESULTS.mkdir(exist_ok=True)
         shutil.copy(folder / "ema.weights.h5", RESULTS / f"{task.name}.weights.h5")
     return results
 

@@ -22,6 +22,7 @@ from components.image_example_gen.spans import (
 )
 from components.image_example_gen.storage.remote import needs_tfx
 from pipeline.config import DataConfig
+from trainer.common.text import shorten
 
 SAMPLE = 64  # images
 MAX_SECONDS = 3.0  # for them; photographs of many megapixels take long
@@ -105,10 +106,13 @@ def take_sample(
     # Its import takes seconds.
     from components.image_example_gen.example import to_row
 
+    problems: list[str] = []
+
     def read(file: ImageFile) -> BinaryIO | None:
         try:
             return None if file.problem else reader.open(file)
-        except (RejectedImage, OSError):
+        except (RejectedImage, OSError) as reason:
+            problems.append(f"{shorten(file.path)!r} ({reason})")
             return None
 
     def convert(
@@ -123,7 +127,8 @@ def take_sample(
             before = None
             if file.source:
                 before = decode_source(file.source, source_reader, image, data)
-        except (RejectedImage, OSError):
+        except (RejectedImage, OSError) as reason:
+            problems.append(f"{shorten(file.path)!r} ({reason})")
             return None
         row = to_row(file, image, listed.source, data, before=before)
         return image.pixels, file.class_label, len(row.example), size
@@ -150,7 +155,10 @@ def take_sample(
                 break
     accepted = [each for each in found if each is not None]
     if not accepted:
-        raise NoSampleError(f"{data.folder}: none of {files:,} sampled files would be accepted")
+        example = f", such as {problems[0]}" if problems else ""
+        raise NoSampleError(
+            f"{data.folder}: none of {files:,} sampled files would be accepted{example}"
+        )
     images, labels, example_bytes, file_bytes = zip(*accepted, strict=True)
     return Sample(
         images=np.stack(images),

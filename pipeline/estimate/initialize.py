@@ -5,20 +5,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from components.image_example_gen.storage.remote import is_remote
+from components.sample_evaluator.verdict.plan import announce
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
-from pipeline.pictures.choose import choose_augmentation, this_machine
+from pipeline.pictures.choose import choose_augmentation
 from pipeline.pictures.chosen import Choice, autoguidance_for, configure
 from pipeline.pictures.expected import describe_expected
+from pipeline.pictures.machine import this_machine
 from pipeline.yaml_text import dump, quote
 from trainer.common.files import atomic_write
 from trainer.common.phases import duration
 from trainer.common.text import printable, quantity
+from trainer.options import TrainOptions
 
 # Written beside what is chosen and set: what a person looks for first.
 OTHERS = (
@@ -55,8 +59,8 @@ def initialize(
     place = folder if is_remote(folder) else str(Path(folder).absolute())
     overrides = (*overrides, f"data.folder={quote(place)}")
     choice = configure(overrides)
-    seen, _ = choice.lines
-    _say(console, seen)
+    seen, _, *warnings = choice.lines
+    _say(console, "\n".join([seen, *warnings]))
     seconds, config = _fit_to_time(choice, overrides, hours, console)
     machine = this_machine()
     cores = quantity(machine.cores, "core")
@@ -66,11 +70,18 @@ def initialize(
         f"about {duration(seconds)} here"
     )
     keys = {*choice.values, *OTHERS, *(each.partition("=")[0] for each in overrides)}
-    expected = [*describe_expected()]
+    expected = [*_warn_of_few(config, choice), *describe_expected()]
     with atomic_write(file) as partial:
         partial.write_text(_head(seen, taken, *expected) + dump(config, keys), "utf-8")
     _say(console, "\n".join([taken, *expected, f"written to {file}"]))
     _say(console, f"next: iadb run --config {printable(str(file))}")
+
+
+def _warn_of_few(config: PipelineConfig, choice: Choice) -> list[str]:
+    """Says that too few images will be held out for any model to be blessed."""
+    if config.data.holdout or choice.held_out_images >= config.evaluate.min_samples:
+        return []
+    return announce(config.evaluate, choice.held_out_images, config.data.shape)
 
 
 def _fit_to_time(
@@ -93,6 +104,7 @@ def _fit_to_time(
                 )
             config = _with_training(config, steps=_rounded(steps))
             config = _follow_steps(config, choice, overrides)
+            _check(config, hours)
         return training_seconds(config, timings), config
 
 
@@ -116,6 +128,15 @@ def _follow_steps(
 
 def _with_training(config: PipelineConfig, **values: Any) -> PipelineConfig:
     return config.model_copy(update={"train": config.train.model_copy(update=values)})
+
+
+def _check(config: PipelineConfig, hours: float) -> None:
+    """Raises a ConfigError if what is set of the training does not fit to its steps."""
+    try:
+        TrainOptions.model_validate(config.train.model_dump())
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"--hours {hours:g}: train: {problem}") from None
 
 
 def _rounded(steps: int) -> int:

@@ -5,17 +5,11 @@ emoji at 64x64 with a GPU have the networks, learning rates and lengths of train
 here.
 """
 
-import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.image_trainer import names as trainer_names
 from pipeline.pictures.look import BLACK, WHITE, Pictures
-from pipeline.runners import gpu
-from pipeline.runners.kubeflow.config import KubeflowConfig
+from pipeline.pictures.machine import Machine
 from trainer.common.resolution import from_sides
 
 SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # longer sides of the images
@@ -57,8 +51,11 @@ NETWORKS: Mapping[int, Mapping[str, Any]] = {
         "train.learning_rate": 0.0002,
     },
 }
-# Without a GPU, where both sides of the images allow it: half of the work at twice the width.
+# Those without a GPU.
 CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
+    8: NETWORKS[8],
+    16: NETWORKS[16],
+    # Where both sides of the images allow it: half of the work at twice the width.
     32: {
         "model.patch": 2,
         "model.prediction": "gaussian",
@@ -91,45 +88,6 @@ WITHOUT_GPU: Mapping[int, Mapping[str, Any]] = {
         "sample.nb_step": 16,
     },
 }
-CLUSTER_CORES = 2  # those of its nodes are not known; the lengths of trainings are meant for 2
-CPU_INFO = Path("/proc/cpuinfo")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What computes.
-
-    Attributes:
-        cores: number of CPU cores.
-        gpus: number of GPUs.
-        bfloat16: whether the CPU multiplies numbers of this type; others are slower with it.
-    """
-
-    cores: int
-    gpus: int
-    bfloat16: bool = False
-
-
-def this_machine() -> Machine:
-    """The cores and GPUs that this process may use."""
-    gpus = gpu.find()
-    return Machine(
-        len(os.sched_getaffinity(0)), len(gpus.split(",")) if gpus else 0, _multiplies_bfloat16()
-    )
-
-
-def cluster_machine(kubeflow: KubeflowConfig) -> Machine:
-    """What trains on a cluster, as far as its options tell: any CPU, or the GPUs asked for."""
-    trainer = kubeflow.nodes.get(trainer_names.NODE)
-    own = trainer is not None and "gpu" in trainer.model_fields_set
-    return Machine(CLUSTER_CORES, trainer.gpu if own else kubeflow.gpu)
-
-
-def _multiplies_bfloat16() -> bool:
-    try:
-        return bool(re.search(r"\b(avx512|amx)_bf16\b", CPU_INFO.read_text("utf-8")))
-    except OSError:  # not on Linux
-        return False
 
 
 def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
@@ -176,23 +134,36 @@ def choose_images(pictures: Pictures, resolution: tuple[int, int]) -> dict[str, 
 def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, Any]:
     """The network for a resolution, with its learning rate and precision.
 
-    Of one that cannot be halved as often as the network has levels, the upper levels are left.
+    Above the largest size that was tried, patches keep work and memory as they are there. Of a
+    network that cannot be halved as often as it has levels, the upper levels are left.
     """
-    size = max(r for r in NETWORKS if r <= max(*resolution, SMALLEST))
-    on_cpu = None if machine.gpus else CPU_NETWORKS.get(size)
-    if on_cpu and not any(side % _unit(on_cpu) for side in resolution):
-        return {**on_cpu, "train.precision": "bfloat16" if machine.bfloat16 else "float32"}
-    network = dict(NETWORKS[size])
+    longer = max(*resolution, SMALLEST)
+    networks = NETWORKS if machine.gpus else CPU_NETWORKS
+    size = max(r for r in networks if r <= longer)
+    network = {"model.patch": 1, "model.prediction": "difference", **networks[size]}
+    on_gpu = machine.gpus > 0 and size == LARGEST_WITH_GPU
+    on_cpu = machine.bfloat16 and size == LARGEST and not machine.gpus
+    for patch in _patches(network["model.patch"], longer // size):
+        wider = {"model.patch": patch, "model.prediction": "gaussian"} if patch > 1 else {}
+        if not any(side % _unit({**network, **wider}) for side in resolution):
+            return {**network, **wider, "train.precision": _precision(on_gpu or on_cpu)}
+    network = {"model.patch": 1, "model.prediction": "difference", **NETWORKS[size]}
     while any(side % _unit(network) for side in resolution):
         for key in ("model.channels", "model.attention"):
             network[key] = network[key][:-1]
-    precision = "bfloat16" if machine.gpus and size == LARGEST_WITH_GPU else "float32"
-    return {
-        "model.patch": 1,
-        "model.prediction": "difference",
-        **network,
-        "train.precision": precision,
-    }
+    return {**network, "train.precision": _precision(on_gpu)}
+
+
+def _precision(is_faster: bool) -> str:
+    return "bfloat16" if is_faster else "float32"
+
+
+def _patches(tried: int, times: int) -> Iterator[int]:
+    """The sides of patches for images `times` as large as those that were tried, largest first."""
+    while times > 1:
+        yield tried * 2 ** (times.bit_length() - 1)
+        times //= 2
+    yield tried
 
 
 def _unit(network: Mapping[str, Any]) -> int:
@@ -225,12 +196,17 @@ def _choose_sides(pictures: Pictures, longer: int) -> tuple[int, int]:
 
 
 def _choose_training(images: int, resolution: int, machine: Machine) -> dict[str, Any]:
-    """The training on a number of images; a batch has at most as many, rounded to a power of 2."""
+    """The training on a number of images.
+
+    A batch has at most as many, rounded to a power of 2 and to a multiple of the number of GPUs.
+    """
     for_machine = (WITH_GPU if machine.gpus else WITHOUT_GPU).get(resolution, {})
     training = {**TRAININGS[resolution], **for_machine}
     batch = training["train.batch_size"]
     while batch > max(images, MIN_BATCH):
         batch //= 2
+    replicas = max(machine.gpus, 1)
+    batch = max(batch // replicas, 1) * replicas
     steps = training["train.steps"]
     if not machine.gpus:
         steps = min(steps, machine.cores * CPU_STEPS[resolution])

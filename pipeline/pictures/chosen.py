@@ -22,16 +22,15 @@ from pipeline.console.tables import make_console
 from pipeline.logs import logging_to
 from pipeline.pictures.check import check_images
 from pipeline.pictures.choose import (
-    Machine,
     choose,
     choose_autoguidance,
     choose_images,
     choose_network,
-    cluster_machine,
-    this_machine,
     trained_images,
 )
 from pipeline.pictures.look import Pictures, look
+from pipeline.pictures.machine import Machine, cluster_machine, this_machine
+from pipeline.runners import gpu
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.workspace import Workspace
 from pipeline.yaml_text import MAX_CHARACTERS, YamlError, parse, quote
@@ -85,12 +84,14 @@ class Choice:
         lines: what was seen and chosen.
         values: what was chosen, by key with dots; to be kept.
         trained_images: how many images it was chosen for, without those that are held out.
+        held_out_images: about how many of them will be held out.
     """
 
     config: PipelineConfig
     lines: tuple[str, ...]
     values: Mapping[str, Any]
     trained_images: int = 0
+    held_out_images: int = 0
 
 
 def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choice:
@@ -118,8 +119,10 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         f"chosen for them: {_describe(values, config, overrides)}",
+        *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
-    return Choice(config, lines, values, trained_images(pictures))
+    trained = trained_images(pictures)
+    return Choice(config, lines, values, trained, pictures.usable - trained)
 
 
 def configure_for_cluster(overrides: Sequence[str]) -> Choice:

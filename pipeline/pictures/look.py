@@ -28,6 +28,7 @@ from trainer.common.text import shorten
 
 SAMPLE, REMOTE_SAMPLE = 300, 32  # files that are opened
 MAX_DECODED = 30_000_000  # pixels in all: about a second on one core
+MIN_DECODED = 8  # images, however large: one of another kind must not decide for all
 JPEG_REDUCTION = 4  # how many times fewer pixels a JPEG counts, as it is decoded at reduced scale
 SIDE = 32  # pixels, of the decoded images
 BLACK, WHITE = "#000000", "#ffffff"
@@ -240,18 +241,16 @@ def _read(
 def _look_at_colors(
     headers: Mapping[_Place, ImageHeader], read: Callable[..., _Colors | None]
 ) -> list[_Colors]:
-    """Decodes images within MAX_DECODED, or the smallest if they are all larger."""
+    """Decodes images within MAX_DECODED, and at least MIN_DECODED."""
     costs = {
         place: header.width * header.height // (JPEG_REDUCTION if header.jpeg else 1)
         for place, header in headers.items()
     }
     chosen, left = [], MAX_DECODED
     for place, cost in costs.items():
-        if cost <= left:
+        if cost <= left or len(chosen) < MIN_DECODED:
             chosen.append(place)
             left -= cost
-    if not chosen:
-        chosen = sorted(costs, key=costs.get)[:1]
     found = [
         read(place, _transparent_colors if headers[place].may_be_transparent else _opaque_colors)
         for place in chosen

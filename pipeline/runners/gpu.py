@@ -15,7 +15,9 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from ctypes.util import find_library
 from importlib import import_module
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -43,6 +45,11 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
 DEVICES = "/dev/nvidia[0-9]*"
 REPORT, LINE, RESULT, FAILURE = range(4)
+CUDA_LIBRARIES = ("nvidia", "cudnn")  # a package, and a library of the system
+MISSING_LIBRARIES = (
+    "TensorFlow finds no CUDA libraries, the GPU stays idle: in the folder of the project, run "
+    ".venv/bin/uv pip install -e '.[gpu]'"
+)
 PROJECT = {"components", "data", "pipeline", "trainer"}  # packages whose errors keep their class
 
 
@@ -61,6 +68,12 @@ def find() -> str | None:
     if visible in ("", HIDDEN) or not devices:
         return None
     return visible or ",".join(str(index) for index in range(len(devices)))
+
+
+def has_libraries() -> bool:
+    """Whether there are CUDA libraries, without which TensorFlow does not compute on a GPU."""
+    package, library = CUDA_LIBRARIES
+    return bool(find_spec(package) or find_library(library))
 
 
 def hide() -> str | None:
@@ -210,10 +223,7 @@ def _run(
 
     logging.set_verbosity(logging.INFO)
     if not tf.config.list_physical_devices("GPU"):
-        print(
-            "  TensorFlow finds no CUDA libraries, the GPU stays idle: in the "
-            "folder of the project, run: pip install '.[gpu]'"
-        )
+        print(f"  {MISSING_LIBRARIES}")
     try:
         executor_spec = getattr(executable_spec_pb2, spec_type).FromString(spec)
         operator = launcher.DEFAULT_EXECUTOR_OPERATORS[type(executor_spec)](executor_spec)

@@ -86,6 +86,16 @@ def test_images_are_augmented_if_the_hours_allow_many_passes(folder, timed, batc
         assert load(file=folder.parent / "iadb.yaml").train.flip != flip
 
 
+def test_images_that_are_too_few_for_a_verdict_are_said_to_be(folder, timed):
+    for path in sorted(folder.iterdir())[30:]:
+        path.unlink()
+    result = init(folder)
+    assert "15 held-out images of 16x16 in color: fewer than evaluate.min_samples=20" in (
+        result.output
+    )
+    assert result.exit_code == 0
+
+
 def test_hours_that_are_too_short_write_nothing(folder, timed):
     result = init(folder, "--hours", 0.001)
     assert result.exit_code == 2
@@ -116,6 +126,11 @@ def test_a_file_that_is_there_is_replaced_by_force_alone(folder, timed):
         (["."], 3, "no image files below this folder"),
         (["IMAGES", "--set", "train.stepz=1"], 2, "train.stepz: unknown key"),
         (["IMAGES", "--hours", "1", "--set", "train.steps=9"], 2, "--hours sets train.steps"),
+        (
+            ["IMAGES", "--hours", "0.01", "--set", "train.warmup_steps=5000"],
+            2,
+            "--hours 0.01: train: warmup_steps=5000 must be below steps=",
+        ),
         (["IMAGES", "--hours", "nan"], 2, "nan is not a number of hours"),
         (["IMAGES", "--hours", "inf"], 2, "'--hours': inf is not in the range"),
         (["IMAGES", "-o", "no/such/mine.yaml"], 2, "no folder no/such"),

@@ -10,13 +10,14 @@ from components.image_example_gen.reading import ImageReader
 from pipeline.config import ConfigError, load
 from pipeline.pictures import chosen as chosen_module
 from pipeline.pictures import look
-from pipeline.pictures.choose import AUTOGUIDANCE, Machine
+from pipeline.pictures.choose import AUTOGUIDANCE
 from pipeline.pictures.chosen import (
     configure,
     configure_for_cluster,
     configure_images,
     configure_run,
 )
+from pipeline.pictures.machine import Machine
 from pipeline.workspace import Workspace, WorkspaceError
 from pipeline.yaml_text import quote
 

@@ -1,0 +1,53 @@
+"""What a training runs on: the cores and GPUs that a configuration is chosen for."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.image_trainer import names as trainer_names
+from pipeline.runners import gpu
+from pipeline.runners.kubeflow.config import KubeflowConfig
+
+CLUSTER_CORES = 2  # those of its nodes are not known; the lengths of trainings are meant for 2
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes.
+
+    Attributes:
+        cores: number of CPU cores.
+        gpus: number of GPUs that TensorFlow can use.
+        bfloat16: whether the CPU multiplies numbers of this type; others are slower with it.
+        idle_gpus: number of further GPUs, on which TensorFlow cannot compute for want of libraries.
+    """
+
+    cores: int
+    gpus: int
+    bfloat16: bool = False
+    idle_gpus: int = 0
+
+
+def this_machine() -> Machine:
+    """The cores and GPUs that this process may use; a container may have a share of the cores."""
+    from joblib import cpu_count
+
+    visible = gpu.find()
+    found = len(visible.split(",")) if visible else 0
+    usable = found if found and gpu.has_libraries() else 0
+    return Machine(cpu_count(), usable, _multiplies_bfloat16(), found - usable)
+
+
+def cluster_machine(kubeflow: KubeflowConfig) -> Machine:
+    """What trains on a cluster, as far as its options tell: any CPU, or the GPUs asked for."""
+    trainer = kubeflow.nodes.get(trainer_names.NODE)
+    own = trainer is not None and "gpu" in trainer.model_fields_set
+    return Machine(CLUSTER_CORES, trainer.gpu if own else kubeflow.gpu)
+
+
+def _multiplies_bfloat16() -> bool:
+    try:
+        return bool(re.search(r"\b(avx512|amx)_bf16\b", CPU_INFO.read_text("utf-8")))
+    except OSError:  # not on Linux
+        return False

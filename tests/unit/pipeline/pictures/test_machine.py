@@ -1,0 +1,37 @@
+"""What is found on the machine."""
+
+import pytest
+
+from pipeline.pictures.machine import this_machine
+from pipeline.runners import gpu
+
+
+@pytest.mark.parametrize(("flags", "expected"), [("avx512_bf16", True), ("avx512f bf16x", False)])
+def test_the_machine_says_whether_it_multiplies_bfloat16(tmp_path, monkeypatch, flags, expected):
+    (tmp_path / "cpuinfo").write_text(f"flags : fpu {flags} amx_tile\n")
+    monkeypatch.setattr("pipeline.pictures.machine.CPU_INFO", tmp_path / "cpuinfo")
+    assert this_machine().bfloat16 is expected
+    (tmp_path / "cpuinfo").unlink()
+    assert this_machine().bfloat16 is False
+
+
+def test_a_hidden_gpu_does_not_count(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert this_machine().gpus == this_machine().idle_gpus == 0
+    assert this_machine().cores >= 1
+
+
+@pytest.mark.parametrize(("installed", "gpus", "idle"), [(True, 2, 0), (False, 0, 2)])
+def test_gpus_without_their_libraries_are_idle(tmp_path, monkeypatch, installed, gpus, idle):
+    for number in range(2):
+        (tmp_path / f"nvidia{number}").touch()
+    monkeypatch.setattr(gpu, "DEVICES", f"{tmp_path}/nvidia[0-9]*")
+    monkeypatch.setattr(gpu, "CUDA_LIBRARIES", ("json" if installed else "no_such", "no-such"))
+    monkeypatch.delenv(gpu.VISIBLE)
+    found = this_machine()
+    assert (found.gpus, found.idle_gpus) == (gpus, idle)
+
+
+def test_a_share_of_the_cores_counts(monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert this_machine().cores == 1
