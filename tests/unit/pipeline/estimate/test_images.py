@@ -51,9 +51,7 @@ def test_files_that_would_be_rejected_lower_the_share(data, tmp_path):
 def test_a_sample_without_an_image_is_an_error(tmp_path):
     (tmp_path / "1.png").write_text("no image")
     data = DataConfig(folder=str(tmp_path))
-    with pytest.raises(
-        NoSampleError, match=r"none of 1 sampled files .*'1.png' \(not"
-    ):
+    with pytest.raises(NoSampleError, match=r"none of 1 sampled files .*'1.png' \(not"):
         take_sample(list_files(data)[0], data)
 
 

@@ -161,16 +161,24 @@ def test_an_image_above_max_pixels_is_not_decoded(save, see):
 
 
 def test_of_large_images_as_many_are_decoded_as_time_allows(save, see, monkeypatch):
-    monkeypatch.setattr(looking, "MAX_DECODED", 150)
     for i in range(10):
         save(f"{i}.png", noise(i, 10, 10))
     decoded, decode = [], looking.decode
     monkeypatch.setattr(looking, "decode", lambda *args: decoded.append(1) or decode(*args))
-    assert see().gray
-    assert len(decoded) == 1
-    monkeypatch.setattr(looking, "MAX_DECODED", 1)
-    assert see().gray
-    assert len(decoded) == 2
+    for least, most, expected in ((1, 350, 3), (1, 1, 1), (5, 350, 5)):
+        monkeypatch.setattr(looking, "MIN_DECODED", least)
+        monkeypatch.setattr(looking, "MAX_DECODED", most)
+        decoded.clear()
+        assert see().gray
+        assert len(decoded) == expected
+
+
+def test_a_single_large_gray_image_does_not_decide_for_all(save, see, monkeypatch):
+    monkeypatch.setattr(looking, "MAX_DECODED", 100)
+    save("0.png", noise(0, 10, 10))
+    for i in range(1, 10):
+        save(f"{i}.png", noise(i, 10, 10, 3))
+    assert not see().gray
 
 
 def test_of_many_files_an_even_sample_is_opened(save, see, monkeypatch):
