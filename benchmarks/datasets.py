@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from components.image_example_gen.decode import decode
 from components.image_example_gen.example import split_group, split_of
+from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.options import ImageOptions
 from data import digits, emoji, fashion_mnist
 from trainer import examples

@@ -19,7 +19,7 @@ from components.drift_gate.sample import DescribedImage, Sample
 from components.drift_gate.verdict import DriftResult, judge
 from components.features import load_extractor
 from components.features.options import FeatureOptions
-from components.image_example_gen.decode import decode
+from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.options import ImageOptions
 from data.folder import encode_png
 

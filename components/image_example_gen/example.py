@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from components.image_example_gen.decode import DecodedImage
 from components.image_example_gen.files import ImageFile
+from components.image_example_gen.image_file.decode import DecodedImage
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.report import OMITTED
 from components.image_example_gen.spans import ImageSource

@@ -17,7 +17,8 @@ import click
 import numpy as np
 import tensorflow as tf
 
-from components.image_example_gen.decode import RejectedImage, decode
+from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.options import ImageOptions
 from pipeline.config import PipelineConfig, load
 from pipeline.registry.serving import write_gif

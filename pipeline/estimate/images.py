@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from components.image_example_gen.decode import DECODE_THREADS, decode
 from components.image_example_gen.errors import ImageDataError, RejectedImage
 from components.image_example_gen.files import ImageFile
+from components.image_example_gen.image_file.decode import DECODE_THREADS, decode
 from components.image_example_gen.pairs.decoding import decode_source
 from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.spans import (

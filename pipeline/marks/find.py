@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 import iadb
-from components.image_example_gen.decode import decode
 from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.options import ImageOptions
 from trainer.common import exit_codes
 from trainer.common.progress import Report, phase, report

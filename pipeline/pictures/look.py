@@ -16,9 +16,10 @@ from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 
-from components.image_example_gen.decode import ImageHeader, RejectedImage, decode, read_header
-from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.errors import ImageDataError, RejectedImage
 from components.image_example_gen.files import ImageFile, list_images
+from components.image_example_gen.image_file.decode import decode
+from components.image_example_gen.image_file.header import ImageHeader, read_header
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.spans import find_window

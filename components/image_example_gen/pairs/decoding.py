@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from components.image_example_gen.decode import DecodedImage, decode
 from components.image_example_gen.errors import UNREADABLE, RejectedImage
 from components.image_example_gen.files import ImageFile
+from components.image_example_gen.image_file.decode import DecodedImage, decode
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reading import ImageReader
 

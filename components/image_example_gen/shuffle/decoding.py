@@ -12,10 +12,10 @@ from typing import Any
 import apache_beam as beam
 
 from components.image_example_gen import names
-from components.image_example_gen.decode import DECODE_THREADS, decode
 from components.image_example_gen.errors import UNREADABLE, RejectedImage
 from components.image_example_gen.example import matches_group, to_row
 from components.image_example_gen.files import ImageFile
+from components.image_example_gen.image_file.decode import DECODE_THREADS, decode
 from components.image_example_gen.near_duplicates.look import look_of
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.pairs.decoding import decode_source, notes_on

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.image_example_gen.decode import DecodedImage
 from components.image_example_gen.example import (
     image_example,
     is_taken,
@@ -13,6 +12,7 @@ from components.image_example_gen.example import (
     with_group,
 )
 from components.image_example_gen.files import ImageFile
+from components.image_example_gen.image_file.decode import DecodedImage
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.spans import ImageSource, Span
 

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.image_example_gen.decode import NEARLY_BLACK, PROFILE_IGNORED
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.image_file.decode import NEARLY_BLACK, PROFILE_IGNORED
 from components.image_example_gen.shuffle import decoding
 from components.image_example_gen.shuffle.shards import WriteShards
 from components.progress import DECODED

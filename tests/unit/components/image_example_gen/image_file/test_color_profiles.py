@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from components.image_example_gen.decode import MAX_PROFILE_BYTES, PROFILE_IGNORED, decode
+from components.image_example_gen.image_file.colors import MAX_PROFILE_BYTES
+from components.image_example_gen.image_file.decode import (
+    PROFILE_IGNORED,
+    decode,
+)
 from components.image_example_gen.options import ImageOptions
 
 SIZE = (16, 16)

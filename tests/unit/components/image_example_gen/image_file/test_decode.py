@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from components.image_example_gen.decode import NEARLY_BLACK, RejectedImage, decode, flatten
+from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.image_file.colors import flatten
+from components.image_example_gen.image_file.decode import (
+    NEARLY_BLACK,
+    decode,
+)
 from components.image_example_gen.options import ImageOptions
 
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, JpegImagePlugin
 
-from components.image_example_gen.decode import RejectedImage, decode, fit, read_header
+from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.image_file.decode import decode, fit
+from components.image_example_gen.image_file.header import read_header
 from components.image_example_gen.options import ImageOptions
 
 ORIENTATIONS = range(1, 9)

@@ -1,0 +1,1 @@
+"""One image file: its header, its pixels, its colors."""

@@ -1,0 +1,82 @@
+"""Converts the colors of decoded images to 8 bits per channel in sRGB."""
+
+import io
+from functools import lru_cache
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+
+from components.image_example_gen.errors import RejectedImage
+
+MAX_PROFILE_BYTES = 4 << 20
+PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # by the color space of a profile
+# Otherwise a PNG with a profile of more than 1 MiB would be rejected.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+MAX_SAMPLE_VALUES = (341, 281)  # TIFF tags: SMaxSampleValue, MaxSampleValue
+WHITES = {(2**bits - 1,) for bits in range(9, 16)}  # of fewer than 16 bits
+
+
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scales modes with more than 8 bits per channel; returns others unchanged."""
+    if image.mode.startswith("I"):
+        # Mode I also holds 16-bit values; for 32-bit integers the value of white is unknown.
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise RejectedImage("integer pixels outside 0 to 65535: save it with 8 or 16 bits")
+        white = _stated_white(image)
+        if values.max() > white:
+            white = 65535
+        scaled = (values.astype(np.uint32) * 255 + white // 2) // white
+    elif image.mode == "F":
+        values = np.asarray(image)
+        if not (values.min() >= 0 and values.max() <= 255):
+            raise RejectedImage("float pixels outside 0 to 255: save it with 8 or 16 bits")
+        scaled = np.rint(values * (255.0 if values.max() <= 1 else 1.0))
+    else:
+        return image
+    gray = Image.fromarray(scaled.astype(np.uint8))
+    transparent = image.info.get("transparency")
+    if transparent is not None:
+        gray.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return gray
+
+
+def _stated_white(image: Image.Image) -> int:
+    """The value of white of 16-bit pixels; the tags of a TIFF may state fewer bits."""
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(ExifTags.Base.BitsPerSample) == (12,):
+        return 4095
+    stated = [tags.get(tag) for tag in MAX_SAMPLE_VALUES]
+    return next((int(value[0]) for value in stated if value in WHITES), 65535)
+
+
+def flatten(image: Image.Image, background: str) -> Image.Image:
+    """Converts an image with 8 bits per channel, in any mode, to RGB on the background color."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    below = Image.new("RGBA", image.size, background)
+    return Image.alpha_composite(below, image.convert("RGBA")).convert("RGB")
+
+
+def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Converts an image with 8 bits per channel to RGB or RGBA; raises any exception."""
+    transform = _transform_to_srgb(profile)
+    mode = transform.input_mode
+    is_gray, is_cmyk = image.mode in ("1", "L", "LA"), image.mode == "CMYK"
+    if (mode == "CMYK") != is_cmyk or (mode == "L" and not is_gray):
+        raise ValueError("the profile is for another mode")
+    opaque = not image.has_transparency_data
+    source = image if opaque else image.convert("RGBA")
+    converted = transform.apply(source.convert(mode))
+    if not opaque:
+        converted.putalpha(source.getchannel("A"))
+    return converted
+
+
+@lru_cache(maxsize=8)  # most images of a folder have the same profile
+def _transform_to_srgb(profile: bytes) -> ImageCms.ImageCmsTransform:
+    if len(profile) > MAX_PROFILE_BYTES:
+        raise ValueError("the profile is too large")
+    opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    mode = PROFILE_MODES[opened.profile.xcolor_space.strip()]
+    return ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")

@@ -1,0 +1,107 @@
+"""Opens an image file: its size and orientation, before the pixels are decoded."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.options import ImageOptions
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+# EXIF orientations that swap width and height, or show the right or lower edge first.
+TURNED, MIRRORED_X, MIRRORED_Y = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a file says of its image before the pixels.
+
+    Attributes:
+        width: in pixels, after EXIF orientation, if that is before the pixels.
+        height: the same.
+        jpeg: whether it is a JPEG, which can be decoded at reduced scale.
+        may_be_transparent: whether it has an alpha channel or a transparent color.
+    """
+
+    width: int
+    height: int
+    jpeg: bool
+    may_be_transparent: bool
+
+
+def read_header(stream: BinaryIO, options: ImageOptions) -> ImageHeader:
+    """Reads the header of an image file; the arguments and errors of `decode`."""
+    image = open_image(stream, options)
+    width, height = oriented_size(image.size, stated_orientation(image))
+    return ImageHeader(width, height, image.format == "JPEG", image.has_transparency_data)
+
+
+def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:
+    """Reads only the header, to reject a decompression bomb before it is decoded."""
+    too_large = RejectedImage(f"more than max_pixels {options.max_pixels}")
+    start = stream.read(12)
+    if not start:
+        raise RejectedImage("empty file")
+    stream.seek(0)
+    try:
+        image = Image.open(stream, formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise too_large from None
+    except Exception as error:
+        raise _unreadable(start, error) from error
+    if image.width * image.height > options.max_pixels:
+        raise too_large
+    # Whether it is turned may be known only after decoding.
+    shorter, longer = sorted(image.size)
+    if shorter < min(options.smallest) or longer < max(options.smallest):
+        raise _too_small(options)
+    return image
+
+
+def check_size(width: int, height: int, options: ImageOptions) -> None:
+    """Raises a RejectedImage if an image is smaller than the options allow."""
+    least_height, least_width = options.smallest
+    if height < least_height or width < least_width:
+        raise _too_small(options)
+
+
+def _too_small(options: ImageOptions) -> RejectedImage:
+    height, width = options.smallest
+    pixels = f"{width} pixels" if height == width else f"{width}x{height} pixels"
+    return RejectedImage(f"smaller than {pixels} (min_size, by default half of resolution)")
+
+
+def _unreadable(start: bytes, error: Exception) -> RejectedImage:
+    """Names the format of a file that cannot be opened, by its first 12 bytes."""
+    if start[4:8] == b"ftyp" and start[8:] in HEIC_BRANDS:
+        return RejectedImage("HEIC is not read: convert it to JPEG or PNG")
+    if not isinstance(error, UnidentifiedImageError):
+        return damage(error)
+    if start.startswith((b"II*\0", b"MM\0*")):
+        return RejectedImage(
+            "TIFF that is damaged or of an unsupported kind (float color?): save it with 8 or "
+            "16 bits"
+        )
+    return RejectedImage("not an image")
+
+
+def damage(error: Exception) -> RejectedImage:
+    """Pillow's parsers raise almost any exception on damaged bytes, with various messages."""
+    return RejectedImage("truncated" if "truncated" in str(error).lower() else "damaged")
+
+
+def stated_orientation(image: Image.Image) -> int:
+    """The EXIF orientation, if it is before the pixels; `getexif` would decode those of a PNG."""
+    exif = Image.Exif()
+    with contextlib.suppress(Exception):
+        exif.load(image.info.get("exif"))
+        return exif.get(ExifTags.Base.Orientation, 1)
+    return 1
+
+
+def oriented_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Width and height as an image is shown, of those in the file."""
+    return size[::-1] if orientation in TURNED else size
