@@ -11,8 +11,10 @@ import numpy as np
 from PIL import Image
 
 from components.atomic_pusher.versions import SAVED_MODEL
+from components.image_example_gen.errors import RejectedImage
 from pipeline.registry import serving
 from pipeline.translation.model import LoadedModel, TranslatingModel, find_source
+from pipeline.translation.requests import to_request
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 from trainer.common.image_grid import encode_png
@@ -208,8 +210,8 @@ class Model:
         """Translates images, as `iadb translate` does.
 
         Args:
-            images: paths or contents of PNG or JPEG files, or arrays uint8 [height, width, C] of
-                any size, with C 1, 3 or, with a hole, 4.
+            images: paths or contents of image files, in the formats that ingest reads, or arrays
+                uint8 [height, width, C] of any size, with C 1, 3 or, with a hole, 4.
             seed: of the first result, where a source has several; those of the others follow.
             label: of all results, for a conditional model.
 
@@ -223,7 +225,7 @@ class Model:
         if not self._source:
             raise ValueError(f"{self!r} draws images from noise; it translates none")
         self._check_label(label)
-        files = [_read(image) for image in images]
+        files = [_read(image, row, self.shape) for row, image in enumerate(images)]
         size = LimitOptions.model_validate(self.metadata["limits"]).images
         results = [
             _pixels(result, self.shape)
@@ -313,9 +315,9 @@ def _arc(first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
     return ((weights[0] * first + weights[1] * last) / np.sin(angle)).astype(np.float32)
 
 
-def _read(image: str | os.PathLike[str] | bytes | np.ndarray) -> bytes:
-    if isinstance(image, bytes):
-        return image
+def _read(
+    image: str | os.PathLike[str] | bytes | np.ndarray, row: int, shape: tuple[int, int, int]
+) -> bytes:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3:
             raise ValueError(
@@ -323,7 +325,11 @@ def _read(image: str | os.PathLike[str] | bytes | np.ndarray) -> bytes:
                 f"{image.dtype} {image.shape}"
             )
         return encode_png(image)
-    return Path(image).read_bytes()
+    content = image if isinstance(image, bytes) else Path(image).read_bytes()
+    try:
+        return to_request(content, shape)
+    except RejectedImage as reason:
+        raise ValueError(f"images, row {row}: {reason}") from None
 
 
 def _pixels(png: bytes, shape: tuple[int, int, int]) -> np.ndarray:

@@ -5,8 +5,10 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from components.image_example_gen.errors import RejectedImage
 from pipeline.registry.serving import check_label
 from pipeline.translation.model import TranslatingModel
+from pipeline.translation.requests import to_request
 from trainer.common import exit_codes
 from trainer.common.files import atomic_write
 from trainer.common.progress import Report, phase, report
@@ -116,11 +118,13 @@ def _translate(
     count = len(paths)
     try:
         rows = {
-            "image_bytes": [file.read_bytes()] * count,
+            "image_bytes": [to_request(file.read_bytes(), translator.shape)] * count,
             "seed": range(seed, seed + count),
             "label": [label] * count,
         }
         results = translator.call("serving_default", rows)
+    except RejectedImage as problem:
+        return str(problem)
     except OSError as error:
         return error.strerror or first_line(error)
     except tf.errors.InvalidArgumentError as error:

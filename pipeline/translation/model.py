@@ -59,6 +59,7 @@ class TranslatingModel(LoadedModel):
 
     Attributes:
         source: what its sources are.
+        shape: (H, W, C) of its images.
         labels: the classes that it knows; empty for an unconditional model.
         nb_step: solver steps by default.
         limits: what one request may ask for.
@@ -78,6 +79,7 @@ class TranslatingModel(LoadedModel):
             )
         metadata = read_metadata(model)
         self.source = source
+        self.shape: tuple[int, int, int] = tuple(metadata["shape"])
         self.labels: list[str] = metadata.get("labels", [])
         self.nb_step: int = metadata["nb_step"]
         self.limits = LimitOptions.model_validate(metadata["limits"])

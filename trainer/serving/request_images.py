@@ -10,9 +10,8 @@ import functools
 import tensorflow as tf
 
 from trainer.source import degrade
-from trainer.source.options import Source
+from trainer.source.options import MAX_PIXELS, Source
 
-MAX_PIXELS = 2**24  # of a file, before it is decoded; one takes up to 60 bytes a pixel
 MAX_SCANS = 100  # of a JPEG: one of 31 bytes may take as long as a whole image
 
 JPEG = b"\xff\xd8\xff"

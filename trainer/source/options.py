@@ -14,6 +14,8 @@ ALLOWED = (
 
 Use = Literal["condition", "map"]
 
+MAX_PIXELS = 2**24  # of a file in a request; decoding takes up to 60 bytes for each
+
 
 class Degradation(NamedTuple):
     """What is taken away from an image.

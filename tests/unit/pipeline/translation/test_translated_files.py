@@ -72,7 +72,9 @@ def model(tmp_path_factory):
     x = keras.Input((8, 8, 2))
     network = keras.Model([x, keras.Input(())], 0.0 * x[..., :1])
     translator = Translator(source, network, (8, 8, 1), "euler", STEPS, limits=limits)
-    translator.save(str(folder), {"nb_step": STEPS, "source": source.model_dump()})
+    translator.save(
+        str(folder), {"nb_step": STEPS, "shape": (8, 8, 1), "source": source.model_dump()}
+    )
     return folder
 
 
@@ -102,6 +104,13 @@ def test_a_file_that_cannot_be_read_or_written_does_not_keep_the_others_from_it(
     assert sorted(path.name for path in out.iterdir()) == ["folder.png", "good.png"]
 
 
+def test_files_in_all_formats_of_ingest_are_translated(model, tmp_path):
+    names = ("a.webp", "b.tiff", "c.bmp", "d.gif", "e.png", "f.jpg")
+    files = [write_picture(tmp_path / name) for name in names]
+    out = tmp_path / "out"
+    assert translate_files(model, plan_outputs(files, out, 1), 0, "", pytest.fail) == len(names)
+
+
 def test_the_reason_of_each_bad_file_reaches_the_terminal(model, tmp_path, monkeypatch, capfd):
     file = tmp_path / "x.png"
     file.write_bytes(b"x")
@@ -112,7 +121,7 @@ def test_the_reason_of_each_bad_file_reaches_the_terminal(model, tmp_path, monke
             main(["translate", str(file), f"--model={model}", f"-o={tmp_path}/out"])
     assert stop.value.code == 3
     assert capfd.readouterr().err.splitlines()[-2:] == [
-        f"{file}: neither a PNG nor a JPEG file",
+        f"{file}: not an image",
         "iadb: 1 file of 1 could not be translated; the others were",
     ]
 

@@ -1,0 +1,51 @@
+"""Image files as a model that translates takes them: PNG or JPEG, upright, in sRGB.
+
+The graph of the exported model decodes these alone. What else ingest reads is converted here, by
+its code, so that a file that a model was trained on can also be sent to it.
+"""
+
+import io
+import math
+
+from PIL import Image
+
+from components.image_example_gen.image_file.decode import decode_as_shown
+from components.image_example_gen.image_file.header import open_image, stated_orientation
+from components.image_example_gen.options import ImageOptions
+from trainer.source.options import MAX_PIXELS
+
+PLAIN = {"PNG": {"1", "L", "LA", "P", "RGB", "RGBA"}, "JPEG": {"L", "RGB"}}  # modes by format
+
+
+def to_request(content: bytes, shape: tuple[int, int, int]) -> bytes:
+    """Returns an image file as it is if the model reads it like ingest, and else as PNG.
+
+    A JPEG that is converted, and what has more pixels than the model takes, is reduced.
+
+    Args:
+        content: of the file.
+        shape: (H, W, C) of the images of the model.
+
+    Raises:
+        RejectedImage: it is not an image, damaged, or too large for ingest as well.
+    """
+    options = ImageOptions(resolution=shape[:2], min_size=1)
+    if _is_plain(open_image(io.BytesIO(content), options)):
+        return content
+    image = decode_as_shown(io.BytesIO(content), options)
+    if image.mode not in PLAIN["PNG"]:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if (times := image.width * image.height / MAX_PIXELS) > 1:
+        size = (max(int(side / math.sqrt(times)), 1) for side in image.size)
+        image = image.resize(tuple(size), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    png = io.BytesIO()
+    image.save(png, "PNG", compress_level=1)
+    return png.getvalue()
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Whether a file that was opened, not yet decoded, is read by the model as by ingest."""
+    if image.mode not in PLAIN.get(image.format, ()) or "icc_profile" in image.info:
+        return False
+    upright = image.format == "JPEG" or stated_orientation(image) == 1
+    return upright and image.width * image.height <= MAX_PIXELS

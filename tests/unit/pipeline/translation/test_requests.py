@@ -1,0 +1,110 @@
+"""Image files as they are sent to a model that translates."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageCms
+
+from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.image_file.decode import decode
+from components.image_example_gen.options import ImageOptions
+from pipeline.translation import requests
+from pipeline.translation.requests import to_request
+
+SHAPE = (16, 16, 3)
+
+
+def picture(mode="RGB", size=(40, 30)):
+    values = np.random.default_rng(0).integers(0, 256, (6, 8, 4), np.uint8)
+    return Image.fromarray(values).resize(size, Image.Resampling.BICUBIC).convert(mode)
+
+
+def stored(image, kind, **options):
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def turned():
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    return exif
+
+
+def ingested(content):
+    return decode(io.BytesIO(content), ImageOptions(resolution=16, min_size=1)).pixels.astype(int)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("RGB", "PNG"), ("RGBA", "PNG"), ("L", "PNG"), ("P", "PNG"), ("RGB", "JPEG"), ("L", "JPEG")],
+)
+def test_what_the_model_reads_is_sent_as_it_is(mode, kind):
+    content = stored(picture(mode), kind)
+    assert to_request(content, SHAPE) is content
+
+
+def test_the_model_turns_a_jpeg_itself():
+    content = stored(picture(), "JPEG", exif=turned())
+    assert to_request(content, SHAPE) is content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        stored(picture("RGBA"), "WEBP", lossless=True),
+        stored(picture(), "AVIF", quality=100),
+        stored(picture(), "TIFF"),
+        stored(picture("CMYK"), "JPEG"),
+        stored(picture(), "PNG", exif=turned()),
+        stored(picture("P"), "GIF"),
+    ],
+    ids=["webp", "avif", "tiff", "cmyk", "turned png", "gif"],
+)
+def test_other_files_are_sent_as_ingest_decodes_them(content):
+    sent = to_request(content, SHAPE)
+    with Image.open(io.BytesIO(sent)) as image:
+        assert image.format == "PNG"
+    np.testing.assert_array_equal(ingested(sent), ingested(content))
+
+
+def test_colors_are_converted_from_the_profile_of_a_file():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    wide = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    content = stored(picture(), "PNG", icc_profile=wide.tobytes())
+    sent = to_request(content, SHAPE)
+    assert sent != content
+    assert np.abs(ingested(sent) - ingested(content)).max() <= 1
+    ignored = stored(picture(), "PNG", icc_profile=profile.tobytes())
+    np.testing.assert_array_equal(ingested(to_request(ignored, SHAPE)), ingested(ignored))
+
+
+def test_a_hole_stays_transparent():
+    image = picture("RGBA")
+    image.putalpha(Image.fromarray(np.where(np.eye(30, 40) > 0, 0, 255).astype(np.uint8)))
+    with Image.open(io.BytesIO(to_request(stored(image, "WEBP", lossless=True), SHAPE))) as sent:
+        np.testing.assert_array_equal(sent.getchannel("A"), image.getchannel("A"))
+
+
+def test_what_is_larger_than_the_model_takes_is_reduced(monkeypatch):
+    monkeypatch.setattr(requests, "MAX_PIXELS", 40 * 30)
+    content = stored(picture(size=(100, 75)), "PNG")
+    sent = to_request(content, SHAPE)
+    with Image.open(io.BytesIO(sent)) as image:
+        assert image.size == (40, 30)
+    assert np.abs(ingested(sent) - ingested(content)).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty file"),
+        (b"text", "not an image"),
+        (b"\0\0\0\x18ftypheic", "HEIC is not read: convert it to JPEG or PNG"),
+        (stored(picture(), "WEBP")[:60], "damaged|truncated"),
+    ],
+)
+def test_what_is_no_image_is_rejected_with_the_reason(content, reason):
+    with pytest.raises(RejectedImage, match=reason):
+        to_request(content, SHAPE)
