@@ -91,6 +91,7 @@ def _ours(options: ModelOptions, shape: tuple[int, int, int], seed: int, use: st
     source = Source(degrade=DEGRADATION, use=use)
     training = TrainOptions(
         seed=seed,
+        optimizer="adam",  # as the regression has
         learning_rate=LEARNING_RATE,
         decay="constant",
         ema=EmaOptions(half_life=HALF_LIFE),
