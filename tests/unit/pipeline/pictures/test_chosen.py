@@ -84,7 +84,7 @@ def test_the_network_follows_a_resolution_that_is_set(place):
         assert (config.model.patch, config.model.channels) == (2, (64, 128))
         assert config.train.learning_rate == 0.001
         config, _ = place.run("data.resolution=64")
-        assert (config.train.learning_rate, config.train.precision) == (0.0002, "float32")
+        assert (config.model.patch, config.train.learning_rate) == (4, 0.001)
         config, _ = place.run("data.resolution=31")
         assert (config.model.patch, config.model.channels) == (1, (32,))
 
@@ -153,7 +153,7 @@ def test_a_rectangle_is_chosen_kept_and_replaced(place):
     assert "; set: data.resolution=[32,24]\n" in said
     assert load(file=place.workspace.chosen) == first
     other, _ = place.run("data.resolution=[18,64]")
-    assert (other.data.resolution, other.model.channels) == ((18, 64), (64, 128))
+    assert (other.data.resolution, other.model.channels) == ((18, 64), (32, 64))
     assert place.run("data.resolution=16")[0].data.resolution == (16, 16)
 
 
