@@ -8,13 +8,14 @@ from tfx.proto import pusher_pb2
 from tfx.types import channel, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
+from components.atomic_pusher import names
 from components.atomic_pusher.executor import Executor
 from components.image_example_gen import names as example_names
 from components.sample_evaluator import names as evaluator_names
 
 
 class AtomicPusherSpec(standard_component_specs.PusherSpec):
-    """The inputs of TFX's Pusher and what the card is made of."""
+    """The inputs of TFX's Pusher, what the card is made of, and the teacher of a student."""
 
     INPUTS = {
         **standard_component_specs.PusherSpec.INPUTS,
@@ -22,11 +23,14 @@ class AtomicPusherSpec(standard_component_specs.PusherSpec):
             type=standard_artifacts.ModelEvaluation
         ),
         example_names.EXAMPLES: component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        names.TEACHER: component_spec.ChannelParameter(
+            type=standard_artifacts.Model, optional=True
+        ),
     }
 
 
 class AtomicPusher(Pusher):
-    """Pushes a blessed model that was not withdrawn.
+    """Pushes a blessed model that was not withdrawn, nor its teacher.
 
     The arguments include no hash of the source, because a changed pusher must not push again.
 
@@ -37,6 +41,7 @@ class AtomicPusher(Pusher):
         examples: the images that it was judged on, for its card.
         push_destination: the folder of the versions.
         custom_config: a changed value pushes again.
+        teacher: that the model was distilled from; None for other models.
 
     Outputs:
         pushed_model: that of TFX's Pusher, with version.txt in place of a copy of the model.
@@ -53,12 +58,14 @@ class AtomicPusher(Pusher):
         examples: channel.BaseChannel,
         push_destination: pusher_pb2.PushDestination,
         custom_config: dict[str, Any],
+        teacher: channel.BaseChannel | None = None,
     ) -> None:
         spec = AtomicPusherSpec(
             model=model,
             model_blessing=model_blessing,
             evaluation=evaluation,
             examples=examples,
+            teacher=teacher,
             push_destination=push_destination,
             custom_config=json_utils.dumps(custom_config),
             pushed_model=channel.Channel(type=standard_artifacts.PushedModel),

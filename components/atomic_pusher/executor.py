@@ -30,7 +30,7 @@ class Executor(executor.Executor):
     ) -> None:
         """Pushes the model as a new highest version if it is blessed and was not withdrawn.
 
-        The version appears with its model card.
+        Nor is a student whose teacher was withdrawn. The version appears with its model card.
         """
         pushed = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]
@@ -65,9 +65,10 @@ class Executor(executor.Executor):
         logging.info("Pushed version %s.", version)
 
     def CheckBlessing(self, input_dict: dict[str, list[types.Artifact]]) -> bool:
-        """Whether the model may be pushed."""
-        (model,) = input_dict[standard_component_specs.MODEL_KEY]
-        if is_withdrawn(model):
-            logging.info("The model on %s was withdrawn.", model.uri)
-            return False
+        """Whether the model may be pushed: the faults of a teacher are those of its student."""
+        teacher = input_dict.get(names.TEACHER) or []
+        for model in (*input_dict[standard_component_specs.MODEL_KEY], *teacher):
+            if is_withdrawn(model):
+                logging.info("The model on %s was withdrawn.", model.uri)
+                return False
         return super().CheckBlessing(input_dict)

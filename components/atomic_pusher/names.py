@@ -3,6 +3,7 @@
 NODE = "Pusher"
 STUDENT_NODE = "StudentPusher"
 MODEL_BLESSING = "model_blessing"  # input
+TEACHER = "teacher"  # input, of a student's pusher: the Model that it was distilled from
 PUSHED_MODEL = "pushed_model"  # output
 VERSION_FILE = "version.txt"  # in its root: where the version lies
 

@@ -125,6 +125,7 @@ def student_nodes(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=locations.serving)
         ),
         custom_config={"push": locations.push},
+        teacher=teacher.model,
     ).with_id(pusher_names.STUDENT_NODE)
     return [pair_gen, trainer, evaluator, pusher]
 

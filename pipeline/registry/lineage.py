@@ -198,7 +198,7 @@ class Run:
     def served(self) -> "Run":
         """This run with the model that it makes live if it is pushable: a student takes over."""
         student = self.student
-        return student if student and student.pushable else self
+        return student if student and student.pushable and not self.withdrawn else self
 
     @property
     def pushable(self) -> bool:

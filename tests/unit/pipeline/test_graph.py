@@ -197,6 +197,14 @@ def test_each_pusher_takes_what_the_card_of_its_own_model_is_made_of():
         )
 
 
+def test_only_the_pusher_of_a_student_sees_its_teacher():
+    nodes = {n.pipeline_node.node_info.id: n for n in compile_ir("distill.enabled=true").nodes}
+    teacher, own = (nodes[n].pipeline_node.inputs.inputs for n in ("StudentPusher", "Pusher"))
+    (channel,) = teacher[pusher_names.TEACHER].channels
+    assert channel.producer_node_query.id == trainer_names.NODE
+    assert pusher_names.TEACHER not in own
+
+
 STUDENT_NODES = ("PairGen", "Student", "StudentEvaluator", "StudentPusher")
 
 

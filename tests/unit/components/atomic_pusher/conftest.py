@@ -56,7 +56,15 @@ def push(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
 
-    def push_to(serving, *, blessed=True, withdrawn=False, teacher=None, started_from=None):
+    def push_to(
+        serving,
+        *,
+        blessed=True,
+        withdrawn=False,
+        teacher=None,
+        teacher_withdrawn=False,
+        started_from=None,
+    ):
         """Returns the PushedModel."""
         model, blessing, pushed = Model(), ModelBlessing(), PushedModel()
         evaluation, examples = ModelEvaluation(), Examples()
@@ -66,8 +74,12 @@ def push(tmp_path):
         model.mlmd_artifact.create_time_since_epoch = 1_800_000_000_000
         if withdrawn:
             model.set_string_custom_property(WITHDRAWN_PROPERTY, "draws only noise")
+        inputs = {}
         if teacher:
             model.set_int_custom_property(TEACHER, teacher)
+            inputs[names.TEACHER] = [Model()]
+            if teacher_withdrawn:
+                inputs[names.TEACHER][0].set_string_custom_property(WITHDRAWN_PROPERTY, "noise")
         if started_from:
             model.set_int_custom_property(STARTED_FROM, started_from)
         blessing.set_int_custom_property("blessed", int(blessed))
@@ -82,6 +94,7 @@ def push(tmp_path):
                 "model_blessing": [blessing],
                 "evaluation": [evaluation],
                 "examples": [examples],
+                **inputs,
             },
             {names.PUSHED_MODEL: [pushed]},
             {"push_destination": proto_utils.proto_to_json(destination)},

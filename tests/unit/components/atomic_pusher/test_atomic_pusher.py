@@ -19,8 +19,11 @@ def test_a_blessed_model_becomes_a_version_that_records_its_model(push, tmp_path
     assert [path.read_text() for path in Path(pushed.uri).iterdir()] == [str(version)]
 
 
-@pytest.mark.parametrize("state", [{"blessed": False}, {"withdrawn": True}])
-def test_a_model_that_is_not_blessed_or_was_withdrawn_is_not_pushed(push, tmp_path, state):
+@pytest.mark.parametrize(
+    "state",
+    [{"blessed": False}, {"withdrawn": True}, {"teacher": 5, "teacher_withdrawn": True}],
+)
+def test_a_model_that_must_not_be_served_is_not_pushed(push, tmp_path, state):
     pushed = push(tmp_path / "serving", **state)
     assert pushed.get_int_custom_property("pushed") == 0
     assert not (tmp_path / "serving").exists()

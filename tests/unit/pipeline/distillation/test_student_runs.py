@@ -49,6 +49,13 @@ def test_a_student_is_served_only_if_it_is_blessed_and_was_not_withdrawn(student
     assert run.served.model_number == served
 
 
+def test_no_student_of_a_withdrawn_teacher_is_served():
+    teacher = made(TEACHER, 1, blessed=True, withdrawn="blurred")
+    run = Run("id", artifacts=teacher | made(STUDENT, 2, blessed=True))
+    assert (run.student.pushable, run.pushable) == (True, False)
+    assert run.served is run
+
+
 def test_a_run_of_a_student_alone_is_read_as_a_run_of_that_model():
     run = Run("id", artifacts=made(STUDENT, 2, blessed=False))
     assert run.model_number is None
