@@ -18,7 +18,6 @@ from components.image_example_gen import names as example_names
 from components.image_example_gen.options import MIN_SIDE, ImageOptions, WindowOptions
 from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.pair_gen import names as pair_names
-from components.pair_gen.options import DistillOptions
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.options import (
@@ -28,6 +27,7 @@ from components.sample_evaluator.options import (
     images_needed,
 )
 from pipeline.config_values import ConfigError, read_values
+from pipeline.distillation.options import DistillOptions
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.options import RetentionOptions
 from pipeline.runners.kubeflow.config import KubeflowConfig

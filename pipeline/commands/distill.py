@@ -26,9 +26,9 @@ def distill(model: int, workspace: Workspace, verbose: bool, **given: Any) -> No
     the section `distill` of the configuration.
     """
     workspace.check_exists()
-    from components.pair_gen.options import DistillOptions
     from pipeline.console.tables import make_console
     from pipeline.distillation.distill import distill_model
+    from pipeline.distillation.options import DistillOptions
 
     options = DistillOptions(**{name: value for name, value in given.items() if value is not None})
     blessed = distill_model(workspace, model, options, make_console(), verbose=verbose)

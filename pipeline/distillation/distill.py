@@ -15,12 +15,12 @@ from rich.console import Console
 
 from components import names as tfx_names
 from components.image_trainer import names as trainer_names
-from components.pair_gen.options import DistillOptions
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.options import EvaluateOptions
 from pipeline.config import BeamConfig
 from pipeline.console.progress import showing
+from pipeline.distillation.options import DistillOptions
 from pipeline.logs import logging_to
 from pipeline.registry import lineage, serving
 from pipeline.registry.models import RegisteredModel, by_model, load_models

@@ -14,11 +14,12 @@ from components.image_trainer import names as trainer_names
 from components.image_trainer.component import ImageTrainer
 from components.pair_gen import names as pair_names
 from components.pair_gen.component import PairGen
-from components.pair_gen.options import DistillOptions, PairOptions
+from components.pair_gen.options import PairOptions
 from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.options import EvaluateOptions
 from components.source_hash import source_hash
+from pipeline.distillation.options import DistillOptions
 from pipeline.workspace import Locations
 
 TRAINING = "trainer.run_fn"  # the module that trains students as well as teachers
