@@ -38,7 +38,8 @@ class Executor(BeamExecutor):
         is_old = path_utils.is_old_model_artifact(model)
         sampler = path_utils.serving_model_path(model.uri, is_old)
         images = artifact_utils.get_split_uris(input_dict[names.EXAMPLES], examples.TRAIN)
-        # TFX deletes what a failed run wrote: the partial folder is elsewhere, and found again.
+        # TFX deletes what a failed run wrote: the partial folder is elsewhere, and found again. It
+        # goes when all of it is copied.
         drawn_from = [sampler, images, options.unlabeled, exec_properties["source_hash"]]
         key = hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()[:16]
         partial = f"{options.partial}/{key}"
@@ -52,6 +53,6 @@ class Executor(BeamExecutor):
             fileio.makedirs(artifact_utils.get_split_uri([pairs], split))
         for chunk in chunks_of(options.pairs):
             folder = artifact_utils.get_split_uri([pairs], chunk.split)
-            fileio.rename(f"{partial}/{chunk.file}", f"{folder}/{chunk.file}", overwrite=True)
-        fileio.rmtree(partial)
+            fileio.copy(f"{partial}/{chunk.file}", f"{folder}/{chunk.file}", overwrite=True)
         pairs.set_int_custom_property(names.PAIRS, options.pairs)
+        fileio.rmtree(partial)

@@ -43,7 +43,7 @@ class DiskNeed:
         examples: the converted images.
         converted: these again, while they are converted.
         features: of images, and of samples while they are compared.
-        training: checkpoints, and the pairs of a student.
+        training: checkpoints, and the pairs of a student, twice while they are published.
         models: the new model and its student, and the served copies of them.
     """
 
@@ -119,7 +119,7 @@ def disk_need(
         + ROLES * compared * (views * VIEW_BYTES + STATISTICS_BYTES + vector),
         # A new checkpoint is complete before an old one is removed.
         training=models * (config.train.checkpoint.keep + 1) * checkpoint
-        + round(pairs * example_bytes),
+        + round(2 * pairs * example_bytes),
         # A student has no guide.
         models=model_bytes(networks) + (models - 1) * model_bytes(1),
     )

@@ -43,12 +43,12 @@ def test_the_most_that_images_can_take_is_more_than_what_they_take():
     assert most.models == measured.models
 
 
-def test_a_student_takes_as_much_as_its_teacher_and_the_pairs():
+def test_a_student_takes_as_much_as_its_teacher_and_its_pairs_twice():
     alone = disk_need(load("digits"), 1000, example_bytes=400)
     overrides = ["distill.enabled=true", "distill.pairs=5000"]
     both = disk_need(load("digits", overrides=overrides), 1000, example_bytes=400)
     assert both.models == 2 * alone.models
-    assert both.training == 2 * alone.training + 5000 * 400
+    assert both.training == 2 * alone.training + 2 * 5000 * 400
 
 
 @pytest.mark.parametrize(("optimizer", "share"), [("adam", 1.0), ("adamw", 1.0), ("muon", 0.8)])
