@@ -44,10 +44,19 @@ def read(file: Path) -> bytes:
     Raises:
         NetworkFileError: it cannot be read, or is not what `seal` made.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise NetworkFileError(f"{file}: {error.strerror}") from error
+    content = read_bytes(file)
     if seal(content[:-_LENGTH]) != content:
         raise NetworkFileError(f"{file} is damaged")
     return content
+
+
+def read_bytes(file: Path) -> bytes:
+    """Returns the content of a file that is needed to use a network.
+
+    Raises:
+        NetworkFileError: it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise NetworkFileError(f"{file}: {error.strerror}") from error

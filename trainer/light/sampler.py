@@ -37,8 +37,8 @@ class LightSampler:
 
     Raises:
         NetworkFileError: the network is damaged, was exported from another model, or computes
-            in another precision than its model, which would change the images; or onnxruntime is
-            installed but does not start.
+            in another precision than its model, which would change the images; the model has no
+            fingerprint to know it by; or onnxruntime is installed but does not start.
 
     Attributes:
         mark: that is set in the noise of seeds; None for none.
@@ -47,7 +47,8 @@ class LightSampler:
     def __init__(self, model: Path) -> None:
         file = model / NETWORK
         self._session, about = _load(file)
-        if about["fingerprint"] != network_file.fingerprint((model / FINGERPRINT).read_bytes()):
+        saved = network_file.read_bytes(model / FINGERPRINT)
+        if about["fingerprint"] != network_file.fingerprint(saved):
             raise NetworkFileError(f"{file} was exported from another model")
         if about["precision"] != "float32":
             raise NetworkFileError(f"{file} computes in float32, its model in {about['precision']}")

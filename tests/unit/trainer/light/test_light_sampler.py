@@ -133,6 +133,13 @@ def test_the_network_of_another_model_is_an_error(plain, tmp_path):
         LightSampler(folder)
 
 
+def test_a_network_beside_a_model_without_a_fingerprint_is_an_error_of_one_line(plain, tmp_path):
+    folder = shutil.copytree(plain, tmp_path / "model")
+    (folder / FINGERPRINT).unlink()
+    with pytest.raises(NetworkFileError, match=r"^\S+fingerprint.pb: No such file or directory$"):
+        LightSampler(folder)
+
+
 def test_the_network_of_a_model_of_16_bits_is_an_error(tmp_path):
     write_with_network(tmp_path, precision="bfloat16")
     with pytest.raises(NetworkFileError, match="computes in float32, its model in bfloat16"):
