@@ -157,9 +157,9 @@ def print_student(console: Console, student: Run, workspace: Workspace) -> None:
     """
     metrics = student.metrics
     verdict = "[green]blessed[/]" if student.blessed else "[red]not blessed[/], the teacher stays"
-    steps = quantity(metrics["nb_step"], "step")
-    text = f"{steps}, {verdict}: {escape('; '.join(metrics['reasons']))}"
-    _prose(console, "Student", text)
+    # A student that cannot be sampled has no steps.
+    steps = f"{quantity(metrics['nb_step'], 'step')}, " if metrics["nb_step"] else ""
+    _prose(console, "Student", f"{steps}{verdict}: {escape('; '.join(metrics['reasons']))}")
     if distance := metrics.get("seed_distance"):
         _prose(console, "", escape(distance["sentence"]))
     _row(console, "", escape(str(workspace.reports / LATEST_STUDENT)))

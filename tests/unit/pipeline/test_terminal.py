@@ -20,6 +20,7 @@ from pipeline.terminal import (
     NodeLines,
     print_evaluation,
     print_metrics,
+    print_student,
     print_summary,
     print_verdict,
 )
@@ -163,6 +164,39 @@ def test_a_run_that_is_not_blessed_ends_with_the_next_two_commands(tmp_path):
     for command in commands:
         name, *arguments = command[1:]
         main.commands[name].make_parser(click.Context(main)).parse_args(arguments)
+
+
+@pytest.fixture
+def of_student(tmp_path):
+    """A function: the verdict on a student and its steps -> the printed lines."""
+
+    def make(*, blessed, nb_step):
+        run, folder = Run("id"), tmp_path / "evaluation"
+        folder.mkdir()
+        content = {"nb_step": nb_step, "reasons": ["[because]"]}
+        (folder / evaluator_names.METRICS_JSON).write_text(json.dumps(content))
+        for node, key in (
+            (evaluator_names.NODE, evaluator_names.EVALUATION),
+            (evaluator_names.NODE, evaluator_names.BLESSING),
+            (trainer_names.NODE, trainer_names.MODEL),
+        ):
+            artifact = mlmd.Artifact(id=8, state=mlmd.Artifact.LIVE, uri=str(folder))
+            artifact.custom_properties[evaluator_names.BLESSED].int_value = int(blessed)
+            run.artifacts[node, key] = artifact
+        console = Console(file=io.StringIO(), width=200)
+        print_student(console, run, Workspace(tmp_path))
+        return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+    return make
+
+
+def test_the_verdict_on_a_student_names_its_steps(of_student):
+    assert of_student(blessed=True, nb_step=4)[0] == "Student  4 steps, blessed: [because]"
+
+
+def test_a_student_that_could_not_be_sampled_has_no_steps(of_student):
+    first = of_student(blessed=False, nb_step=None)[0]
+    assert first == "Student  not blessed, the teacher stays: [because]"
 
 
 def test_each_pipeline_run_is_announced_once_when_its_first_node_starts():
