@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -61,7 +62,8 @@ def run_pipeline(
 ) -> bool:
     """Runs the pipeline once, prints a summary and writes the result (registry/outcome.py).
 
-    Once a model was judged, its images count as read (registry/read_files.py).
+    Once a model was judged, its images count as read (registry/read_files.py), also if its student
+    fails.
 
     Args:
         config: of the run.
@@ -108,7 +110,11 @@ def run_pipeline(
             check_space(config, workspace, schema, warning, _count_files(found, config.data))
             with suppress(OSError):  # what else is there, the training reports
                 workspace.latest_samples.unlink()  # of an earlier run
-            run = _run(config, workspace, runner, schema, gpus, lines, warning)
+            try:
+                run = _run(config, workspace, runner, schema, gpus, lines, warning)
+            except Exception:
+                _keep_if_decided(workspace, found, lines.run_ids, console)
+                raise
             live = serving.find_live(workspace.serving, run.served.model)
             # One of `iadb distill`, or of a run with other settings, has taken over.
             live = live or serving.find_live_student(workspace.serving, run.model_number)
@@ -117,13 +123,7 @@ def run_pipeline(
                 console.print("  the model is blessed but not live: pushing it again")
                 again = _run(config, workspace, runner, schema, gpus, lines, warning, push=log.stem)
                 live = again.served.pushed
-            if run.evaluation:
-                _keep_pictures(run.evaluation, workspace, console)
-            if run.student and run.student.evaluation:
-                keep_report(run.student.evaluation, workspace, LATEST_STUDENT)
-            if run.blessed is not None:
-                read = {span: files for span, files in found.items() if span in run.spans}
-                _remember(workspace, read, console)
+            _keep(run, workspace, found, console)
         print_summary(console, run, live, workspace)
     return run.pushable
 
@@ -307,6 +307,34 @@ def launch(
         raise cause from None
     (made,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
     return made
+
+
+def _keep_if_decided(
+    workspace: Workspace, found: dict[int, bytes], run_ids: Sequence[str], console: Console
+) -> None:
+    """Keeps what came of a run that failed when its model was pushed or passed over.
+
+    A student failed, which is no reason to read the images again.
+    """
+    try:
+        for run in lineage.runs(lineage.connect(workspace.metadata), last=1):
+            if run.id in run_ids and run.is_decided:
+                _keep(run, workspace, found, console)
+    except Exception:  # the run ends with its own error
+        logging.exception("What came of the run could not be kept.")
+
+
+def _keep(
+    run: lineage.Run, workspace: Workspace, found: dict[int, bytes], console: Console
+) -> None:
+    """Keeps reports and pictures of a run in the workspace, and which of the files it has read."""
+    if run.evaluation:
+        _keep_pictures(run.evaluation, workspace, console)
+    if run.student and run.student.evaluation:
+        keep_report(run.student.evaluation, workspace, LATEST_STUDENT)
+    if run.blessed is not None:
+        read = {span: files for span, files in found.items() if span in run.spans}
+        _remember(workspace, read, console)
 
 
 def _keep_pictures(evaluation: Path, workspace: Workspace, console: Console) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from components.atomic_pusher import names as pusher_names
 from pipeline.registry.journal import Attempt
 from pipeline.registry.lineage import Run
 from pipeline.registry.models import RegisteredModel
@@ -78,7 +77,7 @@ def run_event(run: Run) -> Event:
     outcome, message = None, ""
     if failed:
         outcome, message = Outcome.FAILED, f"{failed[0]} failed"
-    elif run.blessed is not None and _got_to_its_end(run):
+    elif run.blessed is not None and run.is_decided:
         outcome = Outcome.BLESSED if run.blessed else Outcome.NOT_BLESSED
         message = run.reason or ""
     return Event(
@@ -91,12 +90,6 @@ def run_event(run: Run) -> Event:
         runs=(run.id,),
         models=() if run.model_number is None else (run.model_number,),
     )
-
-
-def _got_to_its_end(run: Run) -> bool:
-    """Whether the Pusher, which comes last, has pushed the model or passed it over."""
-    ended = {node.id for node in run.nodes if node.state in ("done", "cached")}
-    return pusher_names.NODE in ended
 
 
 def _check(attempt: Attempt, runs: dict[str, Run]) -> Event:

@@ -206,6 +206,12 @@ class Run:
         return bool(self.blessed) and self.withdrawn is None
 
     @property
+    def is_decided(self) -> bool:
+        """Whether the Pusher has pushed the model or passed it over; a student may follow."""
+        ended = {node.id for node in self.nodes if node.state in ("done", "cached")}
+        return pusher_names.NODE in ended
+
+    @property
     def pushed(self) -> AnyPath | None:
         """Where the model was pushed; None where it was not."""
         if self._property(pusher_names.NODE, pusher_names.PUSHED_MODEL, pusher_names.PUSHED) != 1:

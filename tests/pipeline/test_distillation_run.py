@@ -7,13 +7,17 @@ from click.testing import CliRunner
 
 from components.atomic_pusher import names as pusher_names
 from components.image_trainer import names as trainer_names
+from components.pair_gen import executor as pair_executor
 from components.pair_gen import names as pair_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.cli import main
 from pipeline.registry import lineage, serving
 from pipeline.registry.models import load_models
+from pipeline.registry.outcome import parse_result
+from pipeline.terminal import LATEST
 from tests.pipeline.conftest import RESOLVERS, states
 from tests.pipeline.stand_ins import quick_evaluation, quick_network
+from trainer.common import exit_codes
 from trainer.names import MODEL_CARD
 
 pytestmark = pytest.mark.slow
@@ -141,3 +145,19 @@ def test_no_student_follows_a_model_that_is_not_blessed(distilled):
     assert student_states(run) == [None] * 4
     assert "StudentPusher      skipped" in distilled.output
     assert (run.student, run.pushed) == (None, None)
+
+
+def test_a_student_that_fails_leaves_its_teacher_judged_and_live(distilled, monkeypatch):
+    def fail(*_):
+        raise MemoryError("out of memory")
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(pair_executor, "draw_pairs", fail)
+        distilled.run(*TINY, "train.log_every=9")
+    run = distilled.last()
+    assert parse_result(run.result).exit_code == exit_codes.UNEXPECTED
+    assert run.pushed == serving.latest_model(distilled.workspace.serving)
+    report = (distilled.workspace.reports / LATEST).read_bytes()
+    assert report == (run.evaluation / evaluator_names.REPORT_HTML).read_bytes()
+    again = distilled.run(*TINY, "train.log_every=9")
+    assert (states(again)[trainer_names.NODE], student_states(again)) == ("cached", ["done"] * 4)

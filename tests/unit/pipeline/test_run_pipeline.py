@@ -4,7 +4,9 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.console import Console
 
-from pipeline.run import _claim, _keep_pictures, _remember, _tell_of_kill
+from pipeline.registry import lineage
+from pipeline.registry.journal import Journal
+from pipeline.run import _claim, _keep_if_decided, _keep_pictures, _remember, _tell_of_kill
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
 
@@ -97,3 +99,25 @@ def test_samples_that_are_a_link_are_not_copied(judged, tmp_path, capsys):
     _keep_pictures(evaluation, workspace, Console())
     assert not workspace.latest_samples.exists()
     assert "samples cannot be written" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_a_run_whose_student_fails_keeps_its_report_and_has_read_its_images(tmp_path, decided):
+    workspace = Workspace(tmp_path)
+    with workspace.locked():
+        recorded = Recorded(workspace.metadata, workspace.artifacts)
+        recorded.run(pushed=decided)
+        (run,) = lineage.runs(recorded.store)
+        run.evaluation.mkdir(parents=True)
+        (run.evaluation / "report.html").write_bytes(b"report")
+        _keep_if_decided(workspace, {0: b"12345678"}, [run.id], Console())
+    kept = [path.name for path in workspace.reports.iterdir()]
+    assert ("latest.html" in kept) == decided
+    assert Journal(workspace.journal).snapshots() == ({0: b"12345678"} if decided else {})
+
+
+def test_a_run_that_fails_before_its_first_node_keeps_nothing_of_an_earlier_one(tmp_path):
+    workspace = Workspace(tmp_path)
+    Recorded(workspace.metadata, workspace.artifacts).run()
+    _keep_if_decided(workspace, {0: b"12345678"}, [], Console())
+    assert not workspace.reports.exists()
