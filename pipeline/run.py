@@ -35,9 +35,9 @@ from pipeline.estimate.time_left import TimeLeft
 from pipeline.features import with_chosen_features
 from pipeline.logs import logging_to
 from pipeline.pictures.check import check_images
-from pipeline.registry import lineage, read_files, serving
+from pipeline.registry import lineage, read_files
 from pipeline.registry.journal import Journal
-from pipeline.registry.outcome import recording
+from pipeline.registry.outcome import find_version, recording
 from pipeline.runners import gpu
 from pipeline.schema import read_schema
 from pipeline.terminal import LATEST, LATEST_STUDENT, NodeLines, print_summary
@@ -115,9 +115,7 @@ def run_pipeline(
             except Exception:
                 _keep_if_decided(workspace, found, lines.run_ids, console)
                 raise
-            live = serving.find_live(workspace.serving, run.served.model)
-            # One of `iadb distill`, or of a run with other settings, has taken over.
-            live = live or serving.find_live_student(workspace.serving, run.model_number)
+            live = find_version(run, workspace.serving)
             if run.pushable and live is None:
                 # TFX's cache holds the push, but the live version is another one, or missing.
                 console.print("  the model is blessed but not live: pushing it again")

@@ -19,6 +19,7 @@ from pipeline.registry.names import Outcome
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 from trainer.common.files import atomic_write
+from trainer.common.remote_path import AnyPath
 
 _OUTCOMES = {
     0: Outcome.BLESSED,
@@ -91,6 +92,23 @@ def parse_result(text: str | bytes | None) -> RunResult | None:
         return None
 
 
+def find_version(run: lineage.Run, folder: AnyPath) -> AnyPath | None:
+    """The live version if it is the model that a run makes live; None if it is another one.
+
+    A run without a student to push also accepts one of its model that `iadb distill`, or a run
+    with other settings, has made.
+
+    Args:
+        run: a run.
+        folder: of the versions.
+    """
+    served = run.served
+    live = serving.find_live(folder, served.model) if served.model else None
+    if live is None and served is run:
+        live = serving.find_live_student(folder, run.model_number)
+    return live
+
+
 @contextmanager
 def recording(
     workspace: Workspace, file: Path, log: Path, run_ids: Sequence[str]
@@ -140,8 +158,7 @@ def _result(
     else:
         exit_code = 0 if run.pushable else exit_codes.NOT_BLESSED
         message = f"withdrawn: {run.withdrawn}" if run.withdrawn else run.reason or "no reason"
-    live = serving.find_live(workspace.serving, run.served.model) if run.model else None
-    live = live or serving.find_live_student(workspace.serving, run.model_number)
+    live = find_version(run, workspace.serving)
     report = workspace.reports / f"{run.evaluation.name}.html" if run.evaluation else None
     return RunResult(
         outcome=outcome_of(exit_code),

@@ -124,6 +124,9 @@ def test_distill_makes_another_student_that_later_runs_leave_live(distilled):
     distilled.run()  # without a student of its own
     assert serving.latest_model(distilled.workspace.serving) == live
     assert len(models(distilled)) == len(before) + 1
+    distilled.run(*TINY)  # its own is another
+    assert models(distilled)[-2].live
+    assert "pushing it again" in distilled.output
 
 
 def test_a_student_that_is_worse_is_not_pushed_and_the_teacher_stays(distilled):

@@ -1,14 +1,19 @@
+import json
+
 import pytest
 from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher import names as pusher_names
+from components.atomic_pusher.versions import complete_versions
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.cli import main
 from pipeline.registry.lineage import Run
+from pipeline.registry.outcome import find_version
 from pipeline.workspace import Workspace
-from tests.recorded import Recorded, set_property
+from tests.recorded import Recorded, set_property, write_model
+from trainer.names import FINGERPRINT, METADATA
 
 TEACHER = (trainer_names.NODE, evaluator_names.NODE, pusher_names.NODE)
 STUDENT = (trainer_names.STUDENT, evaluator_names.STUDENT_NODE, pusher_names.STUDENT_NODE)
@@ -47,6 +52,33 @@ def test_a_student_is_served_only_if_it_is_blessed_and_was_not_withdrawn(student
     assert (run.model_number, run.student.model_number) == (1, 2)
     assert run.student.blessed is student["blessed"]
     assert run.served.model_number == served
+
+
+def serve(folder, fingerprint, teacher=None):
+    """Adds a version; returns it."""
+    version = write_model(folder / str(1 + len(complete_versions(folder))))
+    (version / FINGERPRINT).write_text(fingerprint)
+    (version / METADATA).write_text(json.dumps({"teacher_model": teacher}))
+    return version
+
+
+def test_a_live_student_of_other_settings_is_accepted_only_without_an_own_one(tmp_path):
+    artifacts = made(TEACHER, 1, blessed=True) | made(STUDENT, 2, blessed=True)
+    for node in (trainer_names.NODE, trainer_names.STUDENT):
+        artifact = artifacts[node, trainer_names.MODEL]
+        artifact.uri = str(tmp_path / node)
+        folder = write_model(tmp_path / node / trainer_names.SERVING)
+        (folder / FINGERPRINT).write_text(node)
+    run = Run("id", artifacts=artifacts)
+    alone = Run("id", artifacts={k: v for k, v in artifacts.items() if k[0] in TEACHER})
+    serving = tmp_path / "serving"
+    assert find_version(run, serving) is None
+    other = serve(serving, "another student", teacher=1)
+    assert (find_version(run, serving), find_version(alone, serving)) == (None, other)
+    own = serve(serving, trainer_names.STUDENT, teacher=1)
+    assert (find_version(run, serving), find_version(alone, serving)) == (own, own)
+    serve(serving, "another model")
+    assert (find_version(run, serving), find_version(alone, serving)) == (None, None)
 
 
 def test_no_student_of_a_withdrawn_teacher_is_served():
