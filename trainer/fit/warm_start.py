@@ -111,7 +111,7 @@ def load_weights(
             ", ".join(f"{name}={json.dumps(values.get(name))}" for name in differing)
             for values in (ours, theirs)
         )
-        raise MisfitError(f"the latest blessed model has {there}; this configuration has {here}")
+        raise MisfitError(f"the model {base} has {there}; this configuration has {here}")
     # Loaded into a separate network first: a damaged file must not leave a half-loaded model.
     source = keras.models.clone_model(model.network)
     raw = _read_weights(source, f"{_weights_folder(base)}/{RAW}")
@@ -184,4 +184,4 @@ def _read_weights(network: keras.Model, path: str) -> list:
 def _unreadable(path: str, error: Exception) -> MisfitError:
     if isinstance(error, ValidationError):
         error = ValueError(explain(error.errors()[0]))
-    return MisfitError(f"{path} of the latest blessed model cannot be read ({first_line(error)})")
+    return MisfitError(f"{path} cannot be read ({first_line(error)})")

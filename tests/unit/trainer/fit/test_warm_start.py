@@ -203,9 +203,7 @@ def test_another_network_is_reported_and_started_cold(base, changes, there, here
     before = weights(model)
     lines = []
     assert warm_start(model, base[0], options(**changes), SHAPE, [], SPLIT, lines.append) is None
-    assert lines == [
-        f"cold start: the latest blessed model has {there}; this configuration has {here}"
-    ]
+    assert lines == [f"cold start: the model {base[0]} has {there}; this configuration has {here}"]
     assert_equal(weights(model), before)
 
 
@@ -214,7 +212,7 @@ def test_another_image_shape_is_reported(base, sides, resolution):
     with pytest.raises(MisfitError) as error:
         load_weights(build(options()), base[0], options(), (*sides, 3), [], SPLIT)
     assert str(error.value) == (
-        "the latest blessed model has data.resolution=4, data.channels=1; "
+        f"the model {base[0]} has data.resolution=4, data.channels=1; "
         f"this configuration has data.resolution={resolution}, data.channels=3"
     )
 
@@ -237,7 +235,7 @@ def test_damaged_weights_are_reported_and_leave_the_model_unchanged(base, tmp_pa
     lines = []
     assert warm_start(model, sampler, options(), SHAPE, [], SPLIT, lines.append) is None
     (line,) = lines
-    assert line.startswith(f"cold start: {network / name} of the latest blessed model cannot be")
+    assert line.startswith(f"cold start: {network / name} cannot be read (")
     assert "\n" not in line
     assert_equal(weights(model), before)
 
@@ -257,7 +255,7 @@ def test_weights_of_another_network_than_the_metadata_describe_leave_the_model_u
     build(options(blocks=2)).ema_network.save_weights(network / AVERAGE)
     model = build(options())
     before = weights(model)
-    with pytest.raises(MisfitError, match=r"ema\.weights\.h5 of the latest blessed model cannot"):
+    with pytest.raises(MisfitError, match=r"ema\.weights\.h5 cannot be read"):
         load_weights(model, sampler, options(), SHAPE, [], SPLIT)
     assert_equal(weights(model), before)
 
@@ -281,7 +279,7 @@ def test_metadata_that_do_not_describe_a_network_are_reported_in_one_line(base, 
         path.write_text(content)
     with pytest.raises(MisfitError) as error:
         load_weights(build(options()), sampler, options(), SHAPE, [], SPLIT)
-    assert str(error.value).startswith(f"{path} of the latest blessed model cannot be read (")
+    assert str(error.value).startswith(f"{path} cannot be read (")
     assert "\n" not in str(error.value)
 
 
@@ -289,8 +287,7 @@ def test_another_split_is_reported_because_the_base_may_have_seen_held_out_image
     with pytest.raises(MisfitError) as error:
         load_weights(build(options()), base[0], options(), SHAPE, [], {"data.eval_percent": 20})
     assert str(error.value) == (
-        "the latest blessed model has data.eval_percent=10; "
-        "this configuration has data.eval_percent=20"
+        f"the model {base[0]} has data.eval_percent=10; this configuration has data.eval_percent=20"
     )
 
 
@@ -325,7 +322,7 @@ def test_other_classes_are_reported(base):
     with pytest.raises(MisfitError) as error:
         load_weights(build(options()), base[0], options(), SHAPE, ["cat", "dog"], SPLIT)
     assert str(error.value) == (
-        'the latest blessed model has labels=[]; this configuration has labels=["cat", "dog"]'
+        f'the model {base[0]} has labels=[]; this configuration has labels=["cat", "dog"]'
     )
 
 
@@ -335,7 +332,7 @@ def test_another_use_of_sources_is_reported(base):
     found = warm_start(build(options()), base[0], options(), SHAPE, [], SPLIT, lines.append, source)
     assert found is None
     assert lines == [
-        "cold start: the latest blessed model has data.degrade=null, model.source=null, "
+        f"cold start: the model {base[0]} has data.degrade=null, model.source=null, "
         'model.source_noise=null; this configuration has data.degrade="downscale 2", '
         'model.source="map", model.source_noise=0.0'
     ]
