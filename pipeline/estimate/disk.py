@@ -125,6 +125,28 @@ def disk_need(
     )
 
 
+def student_need(
+    config: PipelineConfig, images: int, example_bytes: float | None = None
+) -> DiskNeed:
+    """Estimates what the distillation of a model writes that is there, like its images.
+
+    Args:
+        config: of a run that would distill it, as in `disk_need`, like the others.
+        images: that it was trained and judged on.
+        example_bytes: mean size of an example; None for the most that is possible.
+    """
+    no_student = config.distill.model_copy(update={"enabled": False})
+    alone = config.model_copy(update={"distill": no_student})
+    both, teacher = (disk_need(each, images, example_bytes) for each in (config, alone))
+    return replace(
+        both,
+        examples=0,
+        converted=0,
+        training=both.training - teacher.training,
+        models=both.models - teacher.models,
+    )
+
+
 def free_bytes(workspace: Workspace) -> int:
     """The free space of the disk that a workspace is on, or will be.
 

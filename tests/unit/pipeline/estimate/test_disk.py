@@ -13,6 +13,7 @@ from pipeline.estimate.disk import (
     free_bytes,
     require_space,
     size,
+    student_need,
 )
 from pipeline.workspace import Workspace, WorkspaceError
 from trainer.common import exit_codes
@@ -49,6 +50,15 @@ def test_a_student_takes_as_much_as_its_teacher_and_its_pairs_twice():
     both = disk_need(load("digits", overrides=overrides), 1000, example_bytes=400)
     assert both.models == 2 * alone.models
     assert both.training == 2 * alone.training + 2 * 5000 * 400
+
+
+def test_a_student_of_a_model_that_is_there_takes_no_examples_and_no_second_teacher():
+    overrides = ["distill.enabled=true", "distill.pairs=5000"]
+    alone = disk_need(load("digits"), 1000, example_bytes=400)
+    need = student_need(load("digits", overrides=overrides), 1000, example_bytes=400)
+    assert (need.examples, need.converted) == (0, 0)
+    assert (need.features, need.models) == (alone.features, alone.models)
+    assert need.training == alone.training + 2 * 5000 * 400
 
 
 @pytest.mark.parametrize(("optimizer", "share"), [("adam", 1.0), ("adamw", 1.0), ("muon", 0.8)])

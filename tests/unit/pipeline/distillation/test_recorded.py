@@ -1,0 +1,73 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from components.sample_evaluator import names as evaluator_names
+from pipeline.config import PipelineConfig, load
+from pipeline.distillation.distill import _check_space
+from pipeline.distillation.options import DistillOptions
+from pipeline.distillation.recorded import DistillError, RecordedTeacher, configure
+from pipeline.workspace import Workspace, WorkspaceError
+from trainer.common.resolution import from_sides
+
+
+def record(config: PipelineConfig, examples=Path("examples")) -> RecordedTeacher:
+    """What the records say of a model that a run with a configuration has made."""
+    options = config.evaluate.model_dump(mode="json", exclude={"samples"})
+    return RecordedTeacher(
+        number=7,
+        pipeline="iadb",
+        ids={},
+        config={
+            "model": config.model.model_dump(mode="json"),
+            "train": config.train.model_dump(mode="json", exclude={"steps"}),
+            "sample": config.sample.model_dump(mode="json", exclude_none=True),
+            "resolution": from_sides(config.data.resolution),
+            "channels": config.data.channels,
+            "split": {"data.eval_percent": config.data.eval_percent, "data.holdout": None},
+        },
+        evaluation={
+            evaluator_names.OPTIONS: json.dumps(options),
+            "samples": config.evaluate.samples,
+        },
+        images=1000,
+        examples=examples,
+    )
+
+
+def test_the_configuration_of_a_recorded_model_is_that_of_its_run():
+    run = load("fashion_mnist", overrides=["train.batch_size=32", "evaluate.samples=321"])
+    made = configure(record(run), DistillOptions(nfe=2))
+    for section in ("model", "sample", "evaluate"):
+        assert getattr(made, section) == getattr(run, section)
+    assert (made.data.shape, made.data.eval_percent) == (run.data.shape, run.data.eval_percent)
+    assert made.train.batch_size == 32
+    assert (made.distill.nfe, made.distill.enabled) == (2, True)
+
+
+def test_a_teacher_with_a_warm_up_longer_than_the_default_training_can_be_distilled():
+    run = load("digits", overrides=["train.steps=50000", "train.warmup_steps=2000"])
+    assert configure(record(run), DistillOptions()).train.warmup_steps is None
+
+
+def test_more_network_evaluations_than_the_limits_of_the_model_are_refused_in_one_line():
+    with pytest.raises(DistillError) as refused:
+        configure(record(load("digits")), DistillOptions(nfe=2000))
+    assert str(refused.value) == (
+        "model 7: distill.nfe=2000 exceeds sample.limits.nb_step=1000 or "
+        "sample.limits.states=16384; raise them or lower nfe"
+    )
+
+
+def test_a_disk_that_is_too_small_for_a_student_is_refused_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "data.gz").write_bytes(b"0" * 400_000)
+    teacher = record(load("digits"), tmp_path / "examples")
+    config = configure(teacher, DistillOptions(pairs=10_000_000))
+    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: 10**9)
+    with pytest.raises(
+        WorkspaceError, match=r"a student of model 7 needs about 8\.\d GB \(.* --pairs"
+    ):
+        _check_space(teacher, config, Workspace(tmp_path))
+    _check_space(teacher, configure(teacher, DistillOptions(pairs=1000)), Workspace(tmp_path))
