@@ -132,10 +132,7 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
         print_verdict(console, run.metrics)
     else:
         _row(console, "Verdict", "[red]not blessed[/]")
-    if run.withdrawn:
-        _row(console, "Model", f"[red]withdrawn[/]: {escape(run.withdrawn)}")
-    else:
-        _row(console, "Model", escape(str(live)) if live else "not pushed")
+    print_model(console, run, live)
     _row(console, "Report", escape(str(workspace.reports / LATEST)))
     if run.student and run.student.metrics:
         print_student(console, run.student, workspace)
@@ -163,6 +160,14 @@ def print_student(console: Console, student: Run, workspace: Workspace) -> None:
     if distance := metrics.get("seed_distance"):
         _prose(console, "", escape(distance["sentence"]))
     _row(console, "", escape(str(workspace.reports / LATEST_STUDENT)))
+
+
+def print_model(console: Console, run: Run, live: Path | None) -> None:
+    """Prints where the model of a run is live, or that it was withdrawn or not pushed."""
+    if run.withdrawn:
+        _row(console, "Model", f"[red]withdrawn[/]: {escape(run.withdrawn)}")
+    else:
+        _row(console, "Model", escape(str(live)) if live else "not pushed")
 
 
 def print_verdict(console: Console, metrics: dict) -> None:

@@ -18,12 +18,12 @@ from pipeline.distillation.recorded import RecordedTeacher, configure, find_teac
 from pipeline.estimate.disk import free_bytes, size, student_need
 from pipeline.estimate.survey import SURE
 from pipeline.logs import logging_to
-from pipeline.registry import lineage, serving
+from pipeline.registry import lineage
 from pipeline.registry.models import load_models
-from pipeline.registry.outcome import recording
+from pipeline.registry.outcome import find_version, recording
 from pipeline.run import keep_report, launch
 from pipeline.runners import gpu
-from pipeline.terminal import LATEST_STUDENT, NodeLines, print_student
+from pipeline.terminal import LATEST_STUDENT, NodeLines, print_model, print_student
 from pipeline.workspace import Locations, Workspace, WorkspaceError
 from trainer.common.signals import stop_on_signals
 
@@ -43,7 +43,8 @@ def distill_model(
 ) -> bool:
     """Distills a blessed model into a student, judges it against the model and pushes it.
 
-    A run that was stopped is completed by calling this again.
+    A run that was stopped is completed by calling this again. A student that was live before and
+    may be served is then pushed again.
 
     Args:
         workspace: that no run uses.
@@ -80,12 +81,14 @@ def distill_model(
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
             gpus = gpu.hide()
             run = _run(teacher, config, workspace, gpus, lines)
+            live = find_version(run, workspace.serving)
+            if run.pushable and live is None:
+                console.print("  the student is blessed but not live: pushing it again")
+                live = _run(teacher, config, workspace, gpus, lines, push=log.stem).pushed
             if run.evaluation:
                 keep_report(run.evaluation, workspace, LATEST_STUDENT)
         print_student(console, run, workspace)
-        live = serving.find_live(workspace.serving, run.model)
-        pushed = str(live) if live else str(run.pushed or "not pushed")
-        console.print(f"Model    {pushed}", markup=False, soft_wrap=True)
+        print_model(console, run, live)
     return run.pushable
 
 
@@ -107,9 +110,10 @@ def _run(
     workspace: Workspace,
     gpus: str | None,
     lines: NodeLines,
+    push: str = "",
 ) -> lineage.Run:
     with showing(lines.console, "starting TensorFlow and TFX"):
-        pipeline = _pipeline(teacher, config, Locations.of(workspace), workspace)
+        pipeline = _pipeline(teacher, config, Locations.of(workspace, push), workspace)
     return launch(pipeline, "local", lines, gpus, workspace)
 
 

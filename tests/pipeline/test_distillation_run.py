@@ -45,6 +45,16 @@ def models(runs):
     return load_models(lineage.connect(runs.workspace.metadata), runs.workspace.serving)
 
 
+def distill(runs, teacher):
+    """Distills a model by `iadb distill`, always with the same options."""
+    options = ["--nfe", "2", "--pairs", "32", "--steps", "3"]
+    folder = str(runs.workspace.folder)
+    with quick_network():
+        return CliRunner().invoke(
+            main, ["distill", str(teacher.number), "--workspace", folder, *options]
+        )
+
+
 @pytest.fixture(scope="module")
 def distilled(trained, tmp_path_factory):
     """A copy of the workspace, in which the next model has a student."""
@@ -108,10 +118,7 @@ def test_distill_makes_another_student_that_later_runs_leave_live(distilled):
     before = models(distilled)
     teacher = before[-2]
     folder = str(distilled.workspace.folder)
-    options = ["--nfe", "2", "--pairs", "32", "--steps", "3"]
-    arguments = ["distill", str(teacher.number), "--workspace", folder, *options]
-    with quick_network():
-        result = CliRunner().invoke(main, arguments)
+    result = distill(distilled, teacher)
     assert result.exit_code == 0, result.output
     assert "2 steps, blessed" in result.output
     newest = models(distilled)[-1]
@@ -124,9 +131,35 @@ def test_distill_makes_another_student_that_later_runs_leave_live(distilled):
     distilled.run()  # without a student of its own
     assert serving.latest_model(distilled.workspace.serving) == live
     assert len(models(distilled)) == len(before) + 1
-    distilled.run(*TINY)  # its own is another
-    assert models(distilled)[-2].live
+
+
+def test_a_run_that_has_another_student_pushes_that_again(distilled):
+    distilled.run(*TINY)
+    *_, own, _ = models(distilled)
+    assert own.live
     assert "pushing it again" in distilled.output
+
+
+def test_distill_pushes_its_student_again(distilled):
+    *_, teacher, _, student = models(distilled)
+    result = distill(distilled, teacher)
+    assert result.exit_code == 0, result.output
+    assert "pushing it again" in result.output
+    *_, again = models(distilled)
+    assert (again.number, again.live) == (student.number, True)
+    assert str(serving.latest_model(distilled.workspace.serving)) in result.output
+
+
+def test_distill_does_not_push_a_withdrawn_student_again(distilled):
+    folder = str(distilled.workspace.folder)
+    result = CliRunner().invoke(main, ["rollback", "--workspace", folder, "--reason", "blurred"])
+    assert result.exit_code == 0, result.output
+    *_, teacher, own, withdrawn = models(distilled)
+    assert (own.live, withdrawn.withdrawn) == (True, "blurred")
+    result = distill(distilled, teacher)
+    assert result.exit_code == exit_codes.NOT_BLESSED
+    assert "Model    withdrawn: blurred" in result.output
+    assert models(distilled)[-2].live
 
 
 def test_a_student_that_is_worse_is_not_pushed_and_the_teacher_stays(distilled):
