@@ -227,8 +227,12 @@ class PipelineConfig(Options):
 
     @model_validator(mode="after")
     def _limits_have_images(self) -> "PipelineConfig":
-        if self.data.holdout is None and self.evaluate.without_holdout() != self.evaluate:
+        if self.data.holdout is not None:
+            return self
+        if self.evaluate.without_holdout() != self.evaluate:
             raise ValueError("evaluate.thresholds: a metric @holdout needs data.holdout")
+        if any(name.endswith("@holdout") for name in self.distill.max_worsening):
+            raise ValueError("distill.max_worsening: a metric @holdout needs data.holdout")
         return self
 
     @model_validator(mode="after")

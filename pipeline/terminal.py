@@ -136,12 +136,7 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
     _row(console, "Report", escape(str(workspace.reports / LATEST)))
     if run.student and run.student.metrics:
         print_student(console, run.student, workspace)
-    if run.blessed is False and run.model and not run.withdrawn:
-        _row(console, "Next", "look at its images, or push it all the same:")
-        sample = ["iadb", "sample", "--model", str(run.model)]
-        promote = ["iadb", "promote", str(run.model_number), "--workspace", str(workspace.folder)]
-        for command in (sample, [*promote, "--reason", PROMOTED]):
-            _row(console, "", escape(shlex.join(command)))
+    _print_next(console, run, workspace)
 
 
 def print_student(console: Console, student: Run, workspace: Workspace) -> None:
@@ -160,6 +155,18 @@ def print_student(console: Console, student: Run, workspace: Workspace) -> None:
     if distance := metrics.get("seed_distance"):
         _prose(console, "", escape(distance["sentence"]))
     _row(console, "", escape(str(workspace.reports / LATEST_STUDENT)))
+    _print_next(console, student, workspace)
+
+
+def _print_next(console: Console, run: Run, workspace: Workspace) -> None:
+    """Prints the commands that follow a rejection: to look at the model, and to push it."""
+    if run.blessed is not False or run.model is None or run.withdrawn:
+        return
+    _row(console, "Next", "look at its images, or push it all the same:")
+    sample = ["iadb", "sample", "--model", str(run.model)]
+    promote = ["iadb", "promote", str(run.model_number), "--workspace", str(workspace.folder)]
+    for command in (sample, [*promote, "--reason", PROMOTED]):
+        _row(console, "", escape(shlex.join(command)))
 
 
 def print_model(console: Console, run: Run, live: Path | None) -> None:

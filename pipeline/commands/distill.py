@@ -8,6 +8,28 @@ import click
 from pipeline.commands.shared_options import WORKSPACE
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
+from trainer.common.text import shorten
+
+
+def _by_metric(
+    ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str] | None:
+    """The numbers by the name of their metric, still as text; None without any."""
+    from pydantic import ValidationError
+
+    from pipeline.distillation.options import DistillOptions
+    from trainer.common.validation import explain_reason
+
+    values = {}
+    for each in given:
+        name, _, number = each.partition("=")
+        values[name] = number
+        try:
+            DistillOptions(max_worsening={name: number})
+        except ValidationError as error:
+            reason = explain_reason(error.errors()[0])
+            raise click.BadParameter(f"{shorten(repr(each))}: {reason}") from None
+    return values or None
 
 
 @click.command()
@@ -16,14 +38,23 @@ from trainer.common import exit_codes
 @click.option("--nfe", type=click.IntRange(1), help="Network evaluations for an image.")
 @click.option("--pairs", type=click.IntRange(1), help="Images that the model draws to learn from.")
 @click.option("--steps", type=click.IntRange(2), help="Batches to train the student on.")
+@click.option(
+    "--max-worsening",
+    multiple=True,
+    metavar="METRIC=NUMBER",
+    callback=_by_metric,
+    help="How much worse than the model it may be, for example kid=0.005; may be repeated.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show all logs, not only write them to a file.")
 def distill(model: int, workspace: Workspace, verbose: bool, **given: Any) -> None:
     """Distill a model into a student that draws in few steps.
 
     The model draws images from known noise, and the student learns to reach them in few steps. It
     is judged against the model on the same seeds, by the limits that the model was judged by. If it
-    is not worse, it becomes live; otherwise nothing changes. What is not given has the default of
-    the section `distill` of the configuration.
+    is not worse, it becomes live; otherwise nothing changes.
+
+    Options that are omitted have the built-in defaults of the section `distill`, whatever the
+    configuration of the model's run sets; `iadb config show` prints them.
     """
     workspace.check_exists()
     from pipeline.console.tables import make_console

@@ -59,7 +59,7 @@ def student_nodes(
     Args:
         teacher: what the student is distilled from and compared with.
         distill: pairs, steps, network evaluations.
-        evaluate: how the teacher was judged. A student need not be better than its teacher.
+        evaluate: how the teacher was judged.
         samples: as many as the teacher was judged by.
         locations: where everything is.
         features_warning: about the feature space, for the report.
@@ -112,7 +112,7 @@ def student_nodes(
         model=student,
         baseline=teacher.model,
         history=teacher.evaluation,
-        options=evaluate.model_copy(update={"require_improvement": False}),
+        options=distill.judging(evaluate),
         samples=samples,
         features_warning=features_warning,
         source_hash=source_hash("components.sample_evaluator.executor"),

@@ -199,6 +199,10 @@ def test_a_student_that_could_not_be_sampled_has_no_steps(of_student):
     assert first == "Student  not blessed, the teacher stays: [because]"
 
 
+def test_a_rejected_student_ends_with_the_command_that_makes_it_live_all_the_same(of_student):
+    assert of_student(blessed=False, nb_step=4)[-1].split()[:3] == ["iadb", "promote", "8"]
+
+
 def test_each_pipeline_run_is_announced_once_when_its_first_node_starts():
     begun = []
     lines = NodeLines(Console(file=io.StringIO()), begun.append)

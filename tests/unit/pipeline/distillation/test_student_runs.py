@@ -101,8 +101,8 @@ def recorded(tmp_path):
     return Recorded(workspace.metadata, workspace.artifacts)
 
 
-def distill(tmp_path, number):
-    arguments = ["distill", str(number), "--workspace", str(tmp_path / "workspace")]
+def distill(tmp_path, number, *options):
+    arguments = ["distill", str(number), "--workspace", str(tmp_path / "workspace"), *options]
     return CliRunner().invoke(main, arguments)
 
 
@@ -119,6 +119,14 @@ def test_what_cannot_be_distilled_is_said_in_one_line(recorded, tmp_path):
     ):
         result = distill(tmp_path, number)
         assert (result.exit_code, result.output) == (2, f"iadb: {problem}\n")
+
+
+@pytest.mark.parametrize("given", ["kid", "kid=much", "kid=-1", "kidd=0.1", "psnr=1"])
+def test_a_worsening_that_makes_no_sense_is_a_usage_error(recorded, tmp_path, given):
+    model = recorded.run()
+    result = distill(tmp_path, model, "--max-worsening", given)
+    assert result.exit_code == 2
+    assert f"invalid value for '--max-worsening': '{given}': " in result.output
 
 
 def test_a_folder_without_runs_is_not_taken_for_a_workspace(tmp_path):
