@@ -54,7 +54,7 @@ class RegisteredModel:
         withdrawn_at: when it was withdrawn, in ISO format.
         metrics: of its latest evaluation, by name.
         limited: the metrics that had limits in it.
-        images: accepted ones that it was trained and judged on.
+        images: accepted ones that it, or the teacher of a student, was trained and judged on.
         span: the newest of these images.
         spans: all of these images, ascending.
         examples: id of the artifact that holds them.
@@ -108,10 +108,10 @@ def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]
         if a.state in PUBLISHED
     }
     inputs = _inputs_by_output(store, artifacts)
-    read = {
+    ids = {
         each[trainer_names.EXAMPLES] for each in inputs.values() if trainer_names.EXAMPLES in each
     }
-    examples = {artifact.id: properties(artifact) for artifact in store.get_artifacts_by_id(read)}
+    examples = {artifact.id: properties(artifact) for artifact in store.get_artifacts_by_id(ids)}
     blessings = by_model(store.get_artifacts_by_type(evaluator_names.BLESSING_TYPE))
     evaluations = by_model(store.get_artifacts_by_type(evaluator_names.EVALUATION_TYPE))
     limited = _limited_metrics(store, [found[-1].id for found in evaluations.values()])
@@ -119,7 +119,10 @@ def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]
     models = []
     for number, artifact in sorted(artifacts.items()):
         about = properties(artifact)
-        data = examples.get(inputs[number].get(trainer_names.EXAMPLES), {})
+        teacher = about.get(trainer_names.TEACHER)
+        # What a student was trained on are images that its teacher drew.
+        read = inputs.get(teacher or number, {}).get(trainer_names.EXAMPLES)
+        data = examples.get(read, {})
         evaluation = evaluations[number][-1] if number in evaluations else None
         given = [properties(blessing) for blessing in blessings[number]]
         verdict = _last(each for each in given if PROMOTER_PROPERTY not in each)
@@ -141,9 +144,9 @@ def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]
                 images=data.get(example_names.ACCEPTED),
                 span=data.get(example_names.SPAN),
                 spans=tuple(json.loads(data.get(example_names.SPANS, "[]"))),
-                examples=inputs[number].get(trainer_names.EXAMPLES),
+                examples=read,
                 parent=inputs[number].get(trainer_names.BASE_MODEL),
-                teacher=about.get(trainer_names.TEACHER),
+                teacher=teacher,
                 versions=tuple(versions[number]),
                 live=number == live,
             )

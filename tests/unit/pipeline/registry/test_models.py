@@ -4,11 +4,12 @@ import pytest
 from click.testing import CliRunner
 
 from components.atomic_pusher.versions import METADATA, publish
+from components.image_trainer.names import TEACHER
 from pipeline.cli import main
 from pipeline.registry import lineage
 from pipeline.registry.models import load_models
 from pipeline.workspace import Workspace
-from tests.recorded import OUTPUTS, Recorded, write_model
+from tests.recorded import OUTPUTS, Recorded, set_property, write_model
 
 
 @pytest.fixture
@@ -40,6 +41,16 @@ def test_a_model_has_its_verdict_metrics_data_and_parent(recorded, workspace):
     assert second.images == 1797
     assert second.metrics == {"kid": 0.5, "coverage": 0.9, "recall": 0.8}
     assert second.limited == ("kid", "coverage")
+
+
+def test_the_data_of_a_student_are_those_of_its_teacher(recorded, workspace):
+    teacher, student = recorded.run(span=3), recorded.run(span=4)
+    artifacts = recorded.store.get_artifacts_by_id([student])
+    set_property(artifacts[0].custom_properties[TEACHER], teacher)
+    recorded.store.put_artifacts(artifacts)
+    first, second = models(workspace)
+    assert (second.number, second.teacher) == (student, teacher)
+    assert (second.images, second.span, second.examples) == (1797, 3, first.examples)
 
 
 def test_metrics_are_sorted_by_name_at_every_read(recorded, workspace):
