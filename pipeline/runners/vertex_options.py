@@ -25,6 +25,7 @@ class VertexOptions(Options):
     gpu: int = Field(
         1,
         ge=0,
-        description="GPUs of each node that uses them (Trainer, RealFeatures and SampleEvaluator)",
+        description="GPUs of each node that uses them (Trainer, RealFeatures and SampleEvaluator; "
+        "for students PairGen, Student and StudentEvaluator)",
     )
     gpu_type: GpuType = Field("NVIDIA_L4", description="type of the GPUs, as named by Vertex AI")
