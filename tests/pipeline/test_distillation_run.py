@@ -197,3 +197,15 @@ def test_a_student_that_fails_leaves_its_teacher_judged_and_live(distilled, monk
     assert report == (run.evaluation / evaluator_names.REPORT_HTML).read_bytes()
     again = distilled.run(*TINY, "train.log_every=9")
     assert (states(again)[trainer_names.NODE], student_states(again)) == ("cached", ["done"] * 4)
+
+
+def test_after_a_rollback_past_teacher_and_student_no_new_student_is_pushed(distilled):
+    first, folder = models(distilled)[0], str(distilled.workspace.folder)
+    result = CliRunner().invoke(main, ["rollback", str(first.number), "--workspace", folder])
+    assert result.exit_code == 0, result.output
+    live = serving.latest_model(distilled.workspace.serving)
+    run = distilled.run(*TINY)
+    assert (states(run)[trainer_names.NODE], run.withdrawn) == ("cached", "rolled back")
+    assert run.student is None or run.student.pushed is None
+    assert serving.latest_model(distilled.workspace.serving) == live
+    assert parse_result(run.result).exit_code == exit_codes.NOT_BLESSED
