@@ -134,7 +134,8 @@ def train_dataset(
     nb_local = batch_size // part.num_input_pipelines
     first = part.input_pipeline_id * nb_local
     nb_replica_rows = part.get_per_replica_batch_size(batch_size)
-    read_example = _reader(preprocess, labels, source, pairs, mark)
+    encode = LabelEncoder(labels) if labels else None
+    read_example = _reader(preprocess, encode, source, pairs, mark)
 
     def split(rows: tf.Tensor) -> tf.Tensor:
         return tf.reshape(rows[first : first + nb_local], [-1, nb_replica_rows])
@@ -202,7 +203,8 @@ def held_out_dataset(
         preprocess: as `load_preprocessor` of trainer/records.py returns it.
         batch_size: images per batch; the last one may have fewer.
         count: number of images, if there are as many.
-        labels: names of the classes of a conditional model.
+        labels: names of the classes of a conditional model. An image of another class, which only
+            held-out images may have, has no label.
         source: how sources are used; None for images without.
         pairs: as in TrainingData.
         sources: as in TrainingData; the first ones, again and again if they are fewer.
@@ -211,7 +213,8 @@ def held_out_dataset(
     records = read_records(files).take(count)
     if sources:
         records = tf.data.Dataset.zip(records, read_records(sources).repeat())
-    read = _reader(preprocess, labels, source, pairs, mark)
+    encode = LabelEncoder(labels).encode_known if labels else None
+    read = _reader(preprocess, encode, source, pairs, mark)
     return records.batch(batch_size).map(read).with_options(without_tuning())
 
 
@@ -255,7 +258,7 @@ def to_batch(
 
 def _reader(
     preprocess: Preprocess,
-    labels: Sequence[str],
+    encode: Callable[[tf.Tensor], tf.Tensor] | None,
     source: Source | None,
     pairs: bool,
     mark: Mark | None,
@@ -265,7 +268,6 @@ def _reader(
     It also takes those of sources that are not paired with them, and how to augment both.
     Both alike, or a network would be asked for images from more than the sources that are there.
     """
-    encode = LabelEncoder(labels) if labels else None
 
     def read(
         serialized: tf.Tensor,

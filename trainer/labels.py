@@ -45,3 +45,7 @@ class LabelEncoder(tf.Module):
         message = f"unknown label; known: {self._allowed}; empty for none; got"
         tf.debugging.Assert(tf.equal(tf.size(unknown), 0), [message, unknown])
         return ids
+
+    def encode_known(self, label: tf.Tensor) -> tf.Tensor:
+        """Returns the class ids, int64 [N], of labels, string [N]; unknown ones count as none."""
+        return self(tf.where(self._table.lookup(label) < 0, NO_LABEL, label))

@@ -194,6 +194,12 @@ def test_held_out_batches_have_labels_and_sources(files):
     }
 
 
+def test_a_held_out_image_of_a_class_that_no_training_image_has_counts_as_unlabeled(files):
+    (batch,) = dataset.held_out_dataset(files, preprocess, COUNT, COUNT, ["even", "small"])
+    ids = [0 if number % 2 == 0 else 2 for number in numbers(batch["x1"].numpy()[None])]
+    np.testing.assert_array_equal(batch["label"], ids)
+
+
 @pytest.fixture
 def others(tmp_path):
     """As many records as there are images; record i contains 100 + i."""

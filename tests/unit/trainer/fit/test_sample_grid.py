@@ -82,6 +82,13 @@ def test_without_held_out_images_those_of_the_training_are_shown(files):
     assert len(grid.after) == 8
 
 
+def test_the_result_of_a_source_whose_class_is_unknown_is_drawn_without_a_label(files):
+    source = Source(degrade="mask box")
+    data = TrainingData([], preprocess, SHAPE, files, labels=["dog", "fox"], source=source)
+    grid = make_grid(data)
+    assert grid.label.numpy().tolist() == [2] * 8
+
+
 def test_a_grid_of_translations_has_rows_of_source_result_and_image():
     ones = tf.ones([2, 64, 64, 1])
     grid = SampleGrid(-ones, None, tf.concat([ones, ones], -1), ones, -ones)
