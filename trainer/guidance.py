@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 Network = Callable[..., tf.Tensor]
 
 
+def evaluate(network: Network, inputs: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
+    """Returns the output of a network as float32, also under a policy of mixed precision."""
+    return tf.cast(network(inputs, training=training), tf.float32)
+
+
 def autoguided(network: Network, early: Network, weight: float | tf.Tensor) -> Network:
     """Returns the network guided by itself, as it was early in its training.
 
@@ -24,10 +29,11 @@ def autoguided(network: Network, early: Network, weight: float | tf.Tensor) -> N
         weight: of autoguidance; 1 stands for the network alone.
     """
 
-    def evaluate(inputs: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
-        return guide(network(inputs, training=training), early(inputs, training=training), weight)
+    def guided(inputs: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
+        better, worse = (evaluate(each, inputs, training) for each in (network, early))
+        return guide(better, worse, weight)
 
-    return evaluate
+    return guided
 
 
 def vector_field(
@@ -48,15 +54,15 @@ def vector_field(
             leaves it in both branches.
     """
     if label is None:
-        return lambda x, alpha: network([beside(x, source), alpha], training=False)
+        return lambda x, alpha: evaluate(network, [beside(x, source), alpha])
     if evaluations_per_slope(guidance) == 1:
-        return lambda x, alpha: network([beside(x, source), alpha, label], training=False)
+        return lambda x, alpha: evaluate(network, [beside(x, source), alpha, label])
     labels = tf.concat([label, tf.fill(tf.shape(label), tf.constant(nb_class, tf.int64))], 0)
 
     def field(x: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
         x = beside(x, source)
         twice = [tf.concat([x, x], 0), tf.concat([alpha, alpha], 0), labels]
-        with_label, without = tf.split(network(twice, training=False), 2)
+        with_label, without = tf.split(evaluate(network, twice), 2)
         return guide(with_label, without, guidance)
 
     return field

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from trainer.guidance import beside
+from trainer.guidance import beside, evaluate
 from trainer.networks import augmentations
 from trainer.ode import solvers
 from trainer.ode.sampling import SamplingModel
@@ -221,7 +221,7 @@ class IADBModel(SamplingModel):
             inputs.append(tf.where(unlabeled[part], none, tf.cast(label, tf.int64)))
 
         with tf.GradientTape() as tape:
-            difference = self.network(inputs, training=True)
+            difference = evaluate(self.network, inputs, training=True)
             squares = tf.square(difference - (x1 - x0))
             loss = tf.reduce_mean(squares)
             scaled = self.optimizer.scale_loss(loss / nb_replica)
@@ -294,7 +294,7 @@ class IADBModel(SamplingModel):
         inputs = self._blend(x0, x1, alpha, source, augmentation)
         if self.nb_class:
             inputs.append(tf.cast(label, tf.int64))
-        squares = tf.square(self.sampling_network(inputs, training=False) - (x1 - x0))
+        squares = tf.square(evaluate(self.sampling_network, inputs) - (x1 - x0))
         return tf.reduce_mean(squares, axis=list(range(1, self.rank))), alpha
 
     def _blend(

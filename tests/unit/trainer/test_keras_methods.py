@@ -223,6 +223,26 @@ def test_images_of_other_precision_are_trained_on_and_measured(dtype):
     assert np.isfinite(model.evaluate(batches, verbose=0))
 
 
+@pytest.fixture
+def mixed_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.usefixtures("mixed_precision")
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_a_network_whose_output_has_half_the_bits_can_be_used(method):
+    network = Own()
+    assert network([tf.zeros([1, 2]), tf.zeros([1])]).dtype == "bfloat16"
+    model = IADBModel(network, rank=2, nb_step=2)
+    model.compile(optimizer="adam")
+    found = getattr(model, method)(points(64), verbose=0)
+    found = found.history["loss"] if method == "fit" else found
+    assert np.isfinite(found).all()
+
+
 class OwnSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule that cannot be saved."""
 
