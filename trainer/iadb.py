@@ -33,7 +33,7 @@ from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
-from trainer.step.replicas import has_several_workers, share_gradients
+from trainer.step.replicas import has_several_workers, place_in_batch, share_gradients
 from trainer.step.tuning import without_tuning
 
 REPLACED = ("loss", "loss_weights", "metrics", "weighted_metrics")  # arguments of compile
@@ -201,12 +201,10 @@ class IADBModel(SamplingModel):
         nb_replica = replicas.num_replicas_in_sync
         batch = unpack(data, self.rank, self.nb_class, self.source_channels)
         x0, x1, label, source, augmentation = batch
-        nb_row = tf.shape(x1)[0]
-        index = tf.cast(replicas.replica_id_in_sync_group, tf.int32)
-        part = slice(index * nb_row, (index + 1) * nb_row)
         # Each replica draws for the global batch and takes its part, so the numbers do not depend
         # on how many replicas share the work.
-        shape = tf.concat([[nb_row * nb_replica], tf.shape(x1)[1:]], 0)
+        nb_row, part = place_in_batch(tf.shape(x1)[0])
+        shape = tf.concat([[nb_row], tf.shape(x1)[1:]], 0)
         noise, alpha, unlabeled = self.draw(shape)
         alpha = alpha[part]
         kept = x0 is not None and self.paired
@@ -223,8 +221,9 @@ class IADBModel(SamplingModel):
         with tf.GradientTape() as tape:
             difference = evaluate(self.network, inputs, training=True)
             squares = tf.square(difference - (x1 - x0))
-            loss = tf.reduce_mean(squares)
-            scaled = self.optimizer.scale_loss(loss / nb_replica)
+            # The share of this replica in the mean over the global batch: 0 if it has no rows.
+            loss = tf.reduce_sum(squares) / tf.reduce_prod(tf.cast(shape, tf.float32))
+            scaled = self.optimizer.scale_loss(loss)
         weights = self.network.trainable_variables
         found = zip(tape.gradient(scaled, weights), weights, strict=True)
         used = [(g, weight) for g, weight in found if g is not None]
@@ -237,13 +236,13 @@ class IADBModel(SamplingModel):
         )
 
         if self.ema:
-            batch_size = tf.cast(tf.shape(x1)[0] * nb_replica, tf.float32)
+            batch_size = tf.cast(nb_row, tf.float32)
             images_seen = tf.cast(self.step + 1, tf.float32) * batch_size
             self.ema.update(images_seen=images_seen, batch_size=batch_size)
         self.step.assign_add(1)
         if self.guide:
             self.guide.update(self.step)
-        loss = replicas.all_reduce(tf.distribute.ReduceOp.MEAN, loss)
+        loss = replicas.all_reduce(tf.distribute.ReduceOp.SUM, loss)
         losses = tf.reduce_mean(squares, axis=list(range(1, self.rank)))
         sums, counts = replicas.all_reduce(tf.distribute.ReduceOp.SUM, sum_by_alpha(losses, alpha))
         self.loss_tracker.update_state(loss)

@@ -11,6 +11,24 @@ def has_several_workers(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
+def place_in_batch(nb_row: tf.Tensor) -> tuple[tf.Tensor, slice]:
+    """Returns the number of rows of the global batch, int32 [], and which are of this replica.
+
+    Replicas may differ in their rows: in the last batch of an epoch, some may have none.
+
+    Args:
+        nb_row: rows of this replica, int32 [].
+    """
+    replicas = tf.distribute.get_replica_context()
+    if replicas.num_replicas_in_sync == 1:
+        return nb_row, slice(None)
+    index = tf.cast(replicas.replica_id_in_sync_group, tf.int32)
+    own = tf.one_hot(index, replicas.num_replicas_in_sync) * tf.cast(nb_row, tf.float32)
+    counts = tf.cast(replicas.all_reduce(tf.distribute.ReduceOp.SUM, own), tf.int32)
+    first = tf.reduce_sum(counts[:index])
+    return tf.reduce_sum(counts), slice(first, first + nb_row)
+
+
 def share_gradients(
     gradients: Sequence[tf.Tensor], optimizer: keras.optimizers.Optimizer, nb_replica: int
 ) -> Sequence[tf.Tensor]:

@@ -179,7 +179,8 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         model = IADBModel(net, rank=2, ema=ema, guide=guide, autoguidance=2.0)
         # The gradients are larger.
         model.compile(optimizer=keras.optimizers.SGD(1e-2, global_clipnorm=0.1))
-    logs = model.fit(tf.data.Dataset.from_tensor_slices(x1).batch(16), epochs=3, verbose=0).history
+    data = tf.data.Dataset.from_tensor_slices(x1[:49]).batch(16)  # one replica has none of the last
+    logs = model.fit(data, epochs=3, verbose=0).history
     averages = model.ema_network.get_weights() + guide.network.get_weights()
     assert guide.is_ready
     with strategy.scope():
@@ -196,8 +197,8 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
             net = keras.Model(inputs, keras.layers.Dense(2)(h))
             model = IADBModel(net, rank=2, nb_class=3, label_dropout=0.5, coupling=coupling)
             model.compile(optimizer=keras.optimizers.SGD(1e-2, global_clipnorm=0.1))
-        data = tf.data.Dataset.from_tensor_slices({"x1": x1, "label": label}).batch(16)
-        model.fit(data, epochs=3, verbose=0)
+        data = tf.data.Dataset.from_tensor_slices({"x1": x1[:61], "label": label[:61]})
+        model.fit(data.batch(16), epochs=3, verbose=0)  # of the last batch, they have 8 and 5
         ends += net.get_weights()
     conditional.append(ends)
 
@@ -218,6 +219,6 @@ for one, two in [*zip(*weights, strict=True), *zip(*conditional, strict=True), *
 
 
 @pytest.mark.slow
-def test_two_replicas_reach_the_weights_and_the_average_of_one():
+def test_two_replicas_reach_the_weights_and_the_average_of_one_whatever_the_last_batch():
     result = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
