@@ -13,7 +13,7 @@ from trainer.common.signals import stop_on_signals
 from trainer.dataset import TrainingData, first_images, train_dataset
 from trainer.fit.callbacks import RaiseLostStop, ReportProgress, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
-from trainer.fit.held_out_loss import HeldOutLoss
+from trainer.fit.held_out_loss import HeldOutLoss, interval
 from trainer.fit.latest_samples import LatestSamples
 from trainer.fit.sample_grid import make_grid
 from trainer.fit.warm_start import load_weights, warm_start
@@ -211,7 +211,8 @@ def train(
         images = None
         if data.held_out:
             images = first_images(data, data.held_out, train_options.batch_size, HELD_OUT)
-        held_out = HeldOutLoss(images, board, train_options.grid_every, report)
+        every = interval(train_options.steps, train_options.grid_every)
+        held_out = HeldOutLoss(images, board, every, report)
         latest = LatestSamples(latest_samples, board, report)
         callbacks = [held_out, board, latest, *callbacks, _saving(checkpoints, train_options)]
     started = time.monotonic()

@@ -11,6 +11,13 @@ from trainer.fit.callbacks import TensorBoardLog
 
 RISE = 1.02  # times the least loss, beyond which it has risen
 PATIENCE = 2  # measurements in a row
+MEASUREMENTS = 20  # of a training, or one at each grid of samples if that is more
+LEAST_STEPS = 25  # between measurements, unless grids are closer
+
+
+def interval(steps: int, grid_every: int) -> int:
+    """Returns the steps between measurements of a training with so many steps and grids."""
+    return min(grid_every, max(steps // MEASUREMENTS, LEAST_STEPS))
 
 
 class HeldOutLoss(keras.callbacks.Callback):

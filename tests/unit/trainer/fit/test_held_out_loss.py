@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.dataset import held_out_dataset
-from trainer.fit.held_out_loss import HeldOutLoss
+from trainer.fit.held_out_loss import HeldOutLoss, interval
 
 
 class Model(keras.Model):
@@ -81,6 +81,14 @@ def test_a_loss_that_rises_and_stays_above_its_least_is_reported_once():
 @pytest.mark.parametrize("factors", [[2.0, 1.0, 1.5, 0.9, 1.5, 0.8], [1.0, 1.01, 1.015, 1.01]])
 def test_a_single_rise_or_a_small_one_is_not_reported(factors):
     assert measure(factors)[2] == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "grid_every", "expected"),
+    [(100, 500, 25), (1_000, 500, 50), (1_560, 500, 78), (50_000, 500, 500), (1_000, 10, 10)],
+)
+def test_also_a_short_training_measures_often_enough_to_see_a_rise(steps, grid_every, expected):
+    assert interval(steps, grid_every) == expected
 
 
 def test_without_images_nothing_is_measured():
