@@ -27,7 +27,7 @@ from trainer.networks import augmentations
 from trainer.ode import solvers
 from trainer.ode.sampling import SamplingModel
 from trainer.options import AlphaDensity
-from trainer.step.batches import Batch, unpack
+from trainer.step.batches import Batch, reject_weights, unpack
 from trainer.step.coupling import groups, optimal_transport
 from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
@@ -164,8 +164,10 @@ class IADBModel(SamplingModel):
         """Trains as keras.Model.fit does; a tf.data.Dataset is not tuned while it is read.
 
         Raises:
-            ValueError: the model was compiled with a loss or metrics, which would have no effect.
+            ValueError: the model was compiled with a loss or metrics, or images are weighted, which
+                would have no effect.
         """
+        reject_weights(kwargs)
         # Not get_compile_config, which needs an optimizer that can be saved.
         compiled = self._compile_config.config if self.compiled else {}
         if given := [key for key in REPLACED if compiled.get(key)]:
@@ -173,6 +175,15 @@ class IADBModel(SamplingModel):
         if isinstance(x, tf.data.Dataset):
             x = x.with_options(without_tuning())
         return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Measures the loss as keras.Model.evaluate does.
+
+        Raises:
+            ValueError: images are weighted, which would have no effect.
+        """
+        reject_weights(kwargs)
+        return super().evaluate(x, *args, **kwargs)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras averages a batch over replicas here, which it cannot for dictionaries, to build the

@@ -95,13 +95,14 @@ class SamplingModel(keras.Model):
         """Returns the x1 of `sample_iadb` alone; its memory does not grow with nb_step."""
         return self._any_size(self._transport, x0, nb_step, label, source, axis=0)
 
-    def predict_step(self, data: tf.Tensor | dict[str, tf.Tensor]) -> tf.Tensor:
+    def predict_step(self, data: Any) -> tf.Tensor:
         """Maps a batch of x0, float32 [N, ...], to x1 in `nb_step` steps (algorithm 4).
 
         It also takes dictionaries of `x0` and, as the network does, `label`, int [N], 0 to
-        nb_class, and `source`, float32 [N, ..., source_channels].
+        nb_class, and `source`, float32 [N, ..., source_channels]. Of a tuple, it takes the first.
         """
-        parts = data if isinstance(data, dict) else {"x0": data}
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        parts = x if isinstance(x, dict) else {"x0": x}
         return self.transport(parts["x0"], self.nb_step, parts.get("label"), parts.get("source"))
 
     def _any_size(

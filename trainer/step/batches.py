@@ -1,7 +1,9 @@
 """What Keras passes to a step: x1, pairs (x0, x1), or dictionaries with labels or sources."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
 # x1, (x0, x1), or {"x1"} with any of "x0", "label" (for a conditional network), "source" and
@@ -19,11 +21,22 @@ class Unpacked(NamedTuple):
     augmentation: tf.Tensor | None
 
 
+def reject_weights(arguments: Mapping[str, Any]) -> None:
+    """Checks arguments of a method of Keras, some of which it would silently drop.
+
+    Raises:
+        ValueError: there are weights of images among them.
+    """
+    weights = ("sample_weight", "class_weight")
+    if given := [name for name in weights if arguments.get(name) is not None]:
+        raise ValueError(f"IADB weighs all images alike: leave out {', '.join(given)}")
+
+
 def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> Unpacked:
     """Takes a batch apart.
 
     Args:
-        data: the batch.
+        data: the batch, also as `train_on_batch` passes it, with None for what it lacks.
         rank: of x1.
         nb_class: number of classes of the network; 0 if it takes no label.
         source_channels: last axis of the source that the network sees; 0 if it sees none.
@@ -34,21 +47,26 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
 
     Raises:
         ValueError: the batch has no label for a conditional network, or has one for another; the
-            same for the source of a network that sees one; or it has an unknown key; or x1 has
-            another rank, or integer values, which are probably not scaled.
+            same for the source of a network that sees one; or it has sample weights, no x1, a list
+            in place of a tensor, or an unknown key; or x1 has another rank, or integer values,
+            which are probably not scaled.
     """
-    if isinstance(data, dict):
-        if unknown := sorted(data.keys() - set(Unpacked._fields)):
-            raise ValueError(
-                f"a batch has {', '.join(unknown)}; its keys are {', '.join(Unpacked._fields)}"
-            )
-        x0, x1, label, source, augmentation = (data.get(key) for key in Unpacked._fields)
+    first, second, weight = keras.utils.unpack_x_y_sample_weight(data)
+    reject_weights({"sample_weight": weight})
+    if isinstance(first, dict) and second is None:
+        parts = first
     else:
-        parts = data if isinstance(data, tuple) else (data,)
-        *x0, x1 = (part for part in parts if part is not None)  # Keras adds None in train_on_batch
-        if len(x0) > 1:
-            raise ValueError("a batch is x1 or (x0, x1): IADB takes no sample weights")
-        x0, label, source, augmentation = (x0[0] if x0 else None), None, None, None
+        parts = {"x1": first} if second is None else {"x0": first, "x1": second}
+    nested = any(isinstance(part, (dict, list, tuple)) for part in parts.values())
+    if nested or parts.get("x1") is None:
+        raise ValueError(
+            "a batch is x1, a pair (x0, x1) or a dictionary with x1; pass pairs as fit(x0, x1)"
+        )
+    if unknown := sorted(parts.keys() - set(Unpacked._fields)):
+        raise ValueError(
+            f"a batch has {', '.join(unknown)}; its keys are {', '.join(Unpacked._fields)}"
+        )
+    x0, x1, label, source, augmentation = (parts.get(key) for key in Unpacked._fields)
     if (label is not None) != bool(nb_class):
         expected = "dictionaries of x1 and label" if nb_class else "x1 or (x0, x1)"
         raise ValueError(f"nb_class={nb_class} needs batches of {expected}")

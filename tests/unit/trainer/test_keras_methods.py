@@ -85,6 +85,14 @@ def test_predict_maps_noise_to_samples():
     np.testing.assert_allclose(model.predict(x0, verbose=0), x1, atol=1e-6)
 
 
+def test_predict_takes_a_batch_and_the_first_of_what_a_dataset_has():
+    model, x0 = compiled(), points(8, center=0.0)
+    expected = model.predict(x0, verbose=0)
+    np.testing.assert_allclose(model.predict_on_batch(x0), expected, atol=1e-6)
+    pairs = tf.data.Dataset.from_tensor_slices((x0, points(8))).batch(4)
+    np.testing.assert_allclose(model.predict(pairs, verbose=0), expected, atol=1e-6)
+
+
 def test_predict_takes_labels():
     x, alpha, label = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
     network = keras.Model([x, alpha, label], keras.layers.Embedding(4, 2)(label))
@@ -268,8 +276,24 @@ def test_a_loss_that_would_be_ignored_is_rejected(arguments, error):
 
 
 @pytest.mark.parametrize(
+    ("method", "weights"),
+    [
+        ("fit", {"sample_weight": np.ones(8)}),
+        ("fit", {"class_weight": {0: 2.0}}),
+        ("evaluate", {"sample_weight": np.ones(8)}),
+        ("train_on_batch", {"sample_weight": np.ones(8)}),
+        ("test_on_batch", {"y": points(8), "sample_weight": np.ones(8)}),
+    ],
+)
+def test_weights_of_images_that_would_be_ignored_are_rejected(method, weights):
+    with pytest.raises(ValueError, match="IADB weighs all images alike: leave out "):
+        getattr(compiled(), method)(points(8), **weights)
+
+
+@pytest.mark.parametrize(
     ("data", "error"),
     [
+        ([points(8), points(8)], "pass pairs as fit.x0, x1."),
         (np.zeros((8, 2), np.uint8), "integer values .uint8.; scale images"),
         (np.zeros((8, 2, 3), np.float32), "needs batches with 2 axes"),
         ({"x1": points(8), "label": np.zeros(8)}, "nb_class=0 needs batches of x1"),
