@@ -34,7 +34,7 @@ from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
 from trainer.step.replicas import has_several_workers, place_in_batch, share_gradients
-from trainer.step.tuning import without_tuning
+from trainer.step.tuning import untuned
 
 REPLACED = ("loss", "loss_weights", "metrics", "weighted_metrics")  # arguments of compile
 
@@ -161,7 +161,7 @@ class IADBModel(SamplingModel):
         self.built = True  # else Keras would call this model symbolically
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Trains as keras.Model.fit does; a tf.data.Dataset is not tuned while it is read.
+        """Trains as keras.Model.fit does.
 
         Raises:
             ValueError: the model was compiled with a loss or metrics, or images are weighted, which
@@ -172,9 +172,9 @@ class IADBModel(SamplingModel):
         compiled = self._compile_config.config if self.compiled else {}
         if given := [key for key in REPLACED if compiled.get(key)]:
             raise ValueError(f"IADB has its own loss: compile without {', '.join(given)}")
-        if isinstance(x, tf.data.Dataset):
-            x = x.with_options(without_tuning())
-        return super().fit(x, *args, **kwargs)
+        if "validation_data" in kwargs:
+            kwargs["validation_data"] = untuned(kwargs["validation_data"])
+        return super().fit(untuned(x), *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Measures the loss as keras.Model.evaluate does.
@@ -183,7 +183,11 @@ class IADBModel(SamplingModel):
             ValueError: images are weighted, which would have no effect.
         """
         reject_weights(kwargs)
-        return super().evaluate(x, *args, **kwargs)
+        return super().evaluate(untuned(x), *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Maps x0 to samples as keras.Model.predict does, by `predict_step`."""
+        return super().predict(untuned(x), *args, **kwargs)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras averages a batch over replicas here, which it cannot for dictionaries, to build the

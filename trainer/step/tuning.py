@@ -1,5 +1,7 @@
 """How a dataset is read while Keras trains on it."""
 
+from typing import Any
+
 import tensorflow as tf
 
 
@@ -11,3 +13,8 @@ def without_tuning() -> tf.data.Options:
     options = tf.data.Options()
     options.autotune.enabled = False
     return options
+
+
+def untuned(data: Any) -> Any:
+    """Returns a tf.data.Dataset that is not tuned while it is read; other data as they are."""
+    return data.with_options(without_tuning()) if isinstance(data, tf.data.Dataset) else data

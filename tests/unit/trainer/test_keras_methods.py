@@ -85,6 +85,21 @@ def test_predict_maps_noise_to_samples():
     np.testing.assert_allclose(model.predict(x0, verbose=0), x1, atol=1e-6)
 
 
+def test_datasets_are_not_tuned_while_they_are_read(monkeypatch):
+    passed = []
+
+    def read(self, x, **kwargs):
+        passed.extend([x, *kwargs.values()])
+
+    for method in ("fit", "evaluate", "predict"):
+        monkeypatch.setattr(keras.Model, method, read)
+    model, data = compiled(), tf.data.Dataset.from_tensor_slices(points(8)).batch(4)
+    model.fit(data, validation_data=data)
+    model.evaluate(data)
+    model.predict(data)
+    assert [each.options().autotune.enabled for each in passed] == [False] * 4
+
+
 def test_predict_takes_a_batch_and_the_first_of_what_a_dataset_has():
     model, x0 = compiled(), points(8, center=0.0)
     expected = model.predict(x0, verbose=0)
