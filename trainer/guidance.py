@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 Network = Callable[..., tf.Tensor]
 
 
-def evaluate(network: Network, inputs: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
+def evaluate_network(
+    network: Network, inputs: Sequence[tf.Tensor], training: bool = False
+) -> tf.Tensor:
     """Returns the output of a network as float32, also under a policy of mixed precision."""
     return tf.cast(network(inputs, training=training), tf.float32)
 
@@ -30,7 +32,7 @@ def autoguided(network: Network, early: Network, weight: float | tf.Tensor) -> N
     """
 
     def guided(inputs: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
-        better, worse = (evaluate(each, inputs, training) for each in (network, early))
+        better, worse = (evaluate_network(each, inputs, training) for each in (network, early))
         return guide(better, worse, weight)
 
     return guided
@@ -54,15 +56,15 @@ def vector_field(
             leaves it in both branches.
     """
     if label is None:
-        return lambda x, alpha: evaluate(network, [beside(x, source), alpha])
+        return lambda x, alpha: evaluate_network(network, [beside(x, source), alpha])
     if evaluations_per_slope(guidance) == 1:
-        return lambda x, alpha: evaluate(network, [beside(x, source), alpha, label])
+        return lambda x, alpha: evaluate_network(network, [beside(x, source), alpha, label])
     labels = tf.concat([label, tf.fill(tf.shape(label), tf.constant(nb_class, tf.int64))], 0)
 
     def field(x: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
         x = beside(x, source)
         twice = [tf.concat([x, x], 0), tf.concat([alpha, alpha], 0), labels]
-        with_label, without = tf.split(evaluate(network, twice), 2)
+        with_label, without = tf.split(evaluate_network(network, twice), 2)
         return guide(with_label, without, guidance)
 
     return field

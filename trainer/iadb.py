@@ -22,7 +22,7 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from trainer.guidance import beside, evaluate
+from trainer.guidance import beside, evaluate_network
 from trainer.networks import augmentations
 from trainer.ode import solvers
 from trainer.ode.sampling import SamplingModel
@@ -234,7 +234,7 @@ class IADBModel(SamplingModel):
             inputs.append(tf.where(unlabeled[part], none, tf.cast(label, tf.int64)))
 
         with tf.GradientTape() as tape:
-            difference = evaluate(self.network, inputs, training=True)
+            difference = evaluate_network(self.network, inputs, training=True)
             squares = tf.square(difference - (x1 - x0))
             # The share of this replica in the mean over the global batch: 0 if it has no rows.
             loss = tf.reduce_sum(squares) / tf.reduce_prod(tf.cast(shape, tf.float32))
@@ -308,7 +308,7 @@ class IADBModel(SamplingModel):
         inputs = self._blend(x0, x1, alpha, source, augmentation)
         if self.nb_class:
             inputs.append(tf.cast(label, tf.int64))
-        squares = tf.square(evaluate(self.sampling_network, inputs) - (x1 - x0))
+        squares = tf.square(evaluate_network(self.sampling_network, inputs) - (x1 - x0))
         return tf.reduce_mean(squares, axis=list(range(1, self.rank))), alpha
 
     def _blend(

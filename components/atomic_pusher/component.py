@@ -30,7 +30,7 @@ class AtomicPusherSpec(standard_component_specs.PusherSpec):
 
 
 class AtomicPusher(Pusher):
-    """Pushes a blessed model that was not withdrawn, nor its teacher.
+    """Pushes a blessed model, if neither it nor its teacher was withdrawn.
 
     The arguments include no hash of the source, because a changed pusher must not push again.
 

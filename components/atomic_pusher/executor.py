@@ -28,9 +28,9 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the model as a new highest version if it is blessed and was not withdrawn.
+        """Pushes a blessed model as a new highest version, with its model card.
 
-        Nor is a student whose teacher was withdrawn. The version appears with its model card.
+        It is not pushed if it was withdrawn, or if it is a student whose teacher was.
         """
         pushed = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]

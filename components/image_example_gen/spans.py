@@ -127,7 +127,8 @@ class ImageSource:
 
 def may_have_sources(sources: str, span: Span) -> bool:
     """Whether a span has a folder of sources, or there is none at all, which is an error."""
-    return is_folder(join(sources, span.folder)) or not is_folder(sources)
+    there = join(sources, span.folder) if span.folder else sources
+    return is_folder(there) or not is_folder(sources)
 
 
 def holdout_source(folder: str, sources: str = "") -> ImageSource:

@@ -13,8 +13,8 @@ from trainer.common.text import shorten
 
 def _by_metric(
     ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]
-) -> dict[str, str] | None:
-    """The numbers by the name of their metric, still as text; None without any."""
+) -> dict[str, float] | None:
+    """The numbers by the name of their metric; None without any."""
     from pydantic import ValidationError
 
     from pipeline.distillation.options import DistillOptions
@@ -23,9 +23,8 @@ def _by_metric(
     values = {}
     for each in given:
         name, _, number = each.partition("=")
-        values[name] = number
         try:
-            DistillOptions(max_worsening={name: number})
+            values |= DistillOptions(max_worsening={name: number}).max_worsening
         except ValidationError as error:
             reason = explain_reason(error.errors()[0])
             raise click.BadParameter(f"{shorten(repr(each))}: {reason}") from None

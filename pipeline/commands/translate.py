@@ -44,7 +44,7 @@ def translate(
     answers: int,
     label: str,
 ) -> None:
-    """Translate PNG and JPEG files with a model.
+    """Translate image files with a model.
 
     The model was trained with data.source or data.degrade; it takes files as they are, and degrades
     none.

@@ -1,4 +1,4 @@
-"""A model that is there, as the records of its workspace describe it, to be distilled."""
+"""An existing model to distill, as recorded in its workspace."""
 
 import json
 from pathlib import Path

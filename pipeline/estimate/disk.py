@@ -128,10 +128,10 @@ def disk_need(
 def student_need(
     config: PipelineConfig, images: int, example_bytes: float | None = None
 ) -> DiskNeed:
-    """Estimates what the distillation of a model writes that is there, like its images.
+    """Estimates the space for distilling an existing model, whose images are already stored.
 
     Args:
-        config: of a run that would distill it, as in `disk_need`, like the others.
+        config: of a run that would train and distill it.
         images: that it was trained and judged on.
         example_bytes: mean size of an example; None for the most that is possible.
     """

@@ -22,6 +22,7 @@ from pipeline.yaml_text import dump, quote
 from trainer.common.files import atomic_write
 from trainer.common.phases import duration
 from trainer.common.text import printable, quantity
+from trainer.common.validation import explain_reason
 from trainer.options import TrainOptions
 
 # Written beside what is chosen and set: what a person looks for first.
@@ -135,8 +136,8 @@ def _check(config: PipelineConfig, hours: float) -> None:
     try:
         TrainOptions.model_validate(config.train.model_dump())
     except ValidationError as error:
-        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"--hours {hours:g}: train: {problem}") from None
+        reason = explain_reason(error.errors()[0])
+        raise ConfigError(f"--hours {hours:g}: train: {reason}") from None
 
 
 def _rounded(steps: int) -> int:

@@ -3,9 +3,11 @@
 from pipeline.config import PipelineConfig
 from pipeline.estimate.images import Sample, list_files, take_sample
 from pipeline.estimate.timings import ModelTimings, time_model
+from trainer.fit.held_out_loss import MEASUREMENTS
 from trainer.fit.sample_grid import GRID_SIDE
 from trainer.fit.workers import choose_strategy
 from trainer.labels import NO_LABEL
+from trainer.train import HELD_OUT
 
 SIGNATURES = 5  # of the sampler that is written; its graph is traced for each
 CHECKPOINT_SECONDS = 0.3
@@ -29,7 +31,7 @@ def class_names(sample: Sample) -> list[str]:
 
 
 def training_seconds(config: PipelineConfig, timings: ModelTimings) -> float:
-    """Steps, grids of samples for TensorBoard, checkpoints, and the sampler that is written."""
+    """Steps, held-out losses, grids of samples, checkpoints, and the sampler that is written."""
     fixed, per_step = _costs(config, timings)
     return fixed + config.train.steps * per_step
 
@@ -46,5 +48,7 @@ def _costs(config: PipelineConfig, timings: ModelTimings) -> tuple[float, float]
     samples = GRID_SIDE if config.source else GRID_SIDE**2
     grid = samples * config.sample.nb_step * timings.solver_step
     checkpoints = timings.step / train.checkpoint.every_seconds * CHECKPOINT_SECONDS
-    fixed = timings.building + grid + SIGNATURES * timings.tracing
+    # A step goes through the network twice more, for the gradients.
+    measuring = MEASUREMENTS * HELD_OUT / train.batch_size * timings.step / 3
+    fixed = timings.building + grid + measuring + SIGNATURES * timings.tracing
     return fixed, timings.step + grid / train.grid_every + checkpoints

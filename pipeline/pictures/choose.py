@@ -5,7 +5,7 @@ emoji at 64x64 with a GPU have the networks, learning rates and lengths of train
 here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.pictures.look import BLACK, WHITE, Pictures
@@ -134,8 +134,9 @@ def choose_images(pictures: Pictures, resolution: tuple[int, int]) -> dict[str, 
 def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, Any]:
     """The network for a resolution, with its learning rate and precision.
 
-    Above the largest size that was tried, patches keep work and memory as they are there. Of a
-    network that cannot be halved as often as it has levels, the upper levels are left.
+    Above the largest size that was tried, larger patches keep work and memory as they are there, as
+    far as the sides can be divided by them. Of a network that cannot be halved as often as it has
+    levels, the upper levels are left.
     """
     longer = max(*resolution, SMALLEST)
     networks = NETWORKS if machine.gpus else CPU_NETWORKS
@@ -143,7 +144,8 @@ def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, A
     network = {"model.patch": 1, "model.prediction": "difference", **networks[size]}
     on_gpu = machine.gpus > 0 and size == LARGEST_WITH_GPU
     on_cpu = machine.bfloat16 and size == LARGEST and not machine.gpus
-    for patch in _patches(network["model.patch"], longer // size):
+    for times in range(longer // size, 0, -1):
+        patch = times * network["model.patch"]
         wider = {"model.patch": patch, "model.prediction": "gaussian"} if patch > 1 else {}
         if not any(side % _unit({**network, **wider}) for side in resolution):
             return {**network, **wider, "train.precision": _precision(on_gpu or on_cpu)}
@@ -156,14 +158,6 @@ def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, A
 
 def _precision(is_faster: bool) -> str:
     return "bfloat16" if is_faster else "float32"
-
-
-def _patches(tried: int, times: int) -> Iterator[int]:
-    """The sides of patches for images `times` as large as those that were tried, largest first."""
-    while times > 1:
-        yield tried * 2 ** (times.bit_length() - 1)
-        times //= 2
-    yield tried
 
 
 def _unit(network: Mapping[str, Any]) -> int:

@@ -121,8 +121,8 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         f"chosen for them: {_describe(values, config, overrides)}",
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
-    trained = trained_images(pictures)
-    return Choice(config, lines, values, trained, pictures.usable - trained)
+    held_out = pictures.usable * config.data.eval_percent // 100
+    return Choice(config, lines, values, trained_images(pictures), held_out)
 
 
 def configure_for_cluster(overrides: Sequence[str]) -> Choice:

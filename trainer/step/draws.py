@@ -65,7 +65,7 @@ def blend_noise(x0: tf.Tensor, noise: tf.Tensor, share: float) -> tf.Tensor:
 
 
 def part_of_source(x0: tf.Tensor, share: float) -> tf.Tensor:
-    """The inverse of `blend_noise` for noise of 0: what is known of x0 where the noise is not."""
+    """Returns the x0 of pairs from what `blend_noise` returned; the noise stays in it."""
     return x0 / (1.0 - share) if share else x0
 
 

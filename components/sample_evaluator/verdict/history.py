@@ -10,7 +10,7 @@ from absl import logging
 from tfx import types
 
 from components.features.options import FeatureOptions, identity
-from components.metrics import AT_HOLDOUT
+from components.metrics import AT_HOLDOUT, PAIR_METRICS
 from components.sample_evaluator import names, sources
 from trainer.source.options import Source
 
@@ -81,6 +81,8 @@ def earlier_metrics(
             if _is_comparable(name, found.samples == samples, same_holdout)
         }
         values = {name: metric.candidate for name, metric in comparable.items()}
+        if found.task is None and PAIR_METRICS.keys() & found.metrics.keys():
+            continue  # earlier versions did not record the tasks of models that translate
         if space != features.identity or found.task != task or not values:
             continue
         milliseconds = artifact.mlmd_artifact.create_time_since_epoch

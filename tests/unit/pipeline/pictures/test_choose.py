@@ -197,23 +197,26 @@ def test_a_network_with_patches_is_chosen_only_on_a_cpu_for_sides_that_allow_it(
 
 
 @pytest.mark.parametrize(
-    ("resolution", "machine", "patch"),
+    ("resolution", "machine", "patch", "longer"),
     [
-        ((64, 64), CPU, 4),
-        ((256, 192), CPU, 16),
-        ((96, 96), CPU, 4),
-        ((100, 100), CPU, 2),
-        ((64, 64), GPU, 1),
-        ((128, 128), GPU, 2),
-        ((256, 256), GPU, 4),
-        ((192, 256), GPU, 4),
-        ((200, 200), GPU, 1),
+        ((64, 64), CPU, 4, 16),
+        ((256, 192), CPU, 16, 16),
+        ((96, 96), CPU, 6, 16),
+        ((1000, 1000), CPU, 50, 20),
+        ((100, 100), CPU, 2, 50),  # cannot be divided by more
+        ((64, 64), GPU, 1, 64),
+        ((128, 128), GPU, 2, 64),
+        ((256, 256), GPU, 4, 64),
+        ((192, 256), GPU, 4, 64),
+        ((200, 200), GPU, 1, 200),  # nor can these
     ],
 )
-def test_larger_images_have_larger_patches_and_cost_no_more(resolution, machine, patch):
+def test_larger_images_have_larger_patches(resolution, machine, patch, longer):
+    """Of as many patches as the tried sizes have, where the sides can be divided by them."""
     largest = 64 if machine.gpus else 32
     network = choose_network(resolution, machine)
     assert network["model.patch"] == patch
+    assert max(resolution) // patch == longer
     assert network["model.prediction"] == ("difference" if patch == 1 else "gaussian")
     tried = choose_network((largest, largest), machine)
     assert network["model.channels"] == tried["model.channels"]

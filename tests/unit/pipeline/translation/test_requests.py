@@ -70,13 +70,15 @@ def test_other_files_are_sent_as_ingest_decodes_them(content):
 
 
 def test_colors_are_converted_from_the_profile_of_a_file():
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-    wide = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    content = stored(picture(), "PNG", icc_profile=wide.tobytes())
+    srgb, lab = (
+        ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes() for name in ("sRGB", "LAB")
+    )
+    swapped = srgb.replace(b"rXYZ", b"?XYZ").replace(b"bXYZ", b"rXYZ").replace(b"?XYZ", b"bXYZ")
+    content = stored(Image.new("RGB", (20, 20), (200, 100, 30)), "PNG", icc_profile=swapped)
     sent = to_request(content, SHAPE)
-    assert sent != content
-    assert np.abs(ingested(sent) - ingested(content)).max() <= 1
-    ignored = stored(picture(), "PNG", icc_profile=profile.tobytes())
+    assert np.abs(ingested(sent)[8, 8] - (30, 100, 200)).max() <= 2
+    np.testing.assert_array_equal(ingested(sent), ingested(content))
+    ignored = stored(picture(), "PNG", icc_profile=lab)
     np.testing.assert_array_equal(ingested(to_request(ignored, SHAPE)), ingested(ignored))
 
 

@@ -11,7 +11,13 @@ from components.image_example_gen.files import (
     list_images,
 )
 from components.image_example_gen.reading import ImageReader
-from components.image_example_gen.spans import ImageSource, Span, list_spans
+from components.image_example_gen.spans import (
+    WHOLE_FOLDER,
+    ImageSource,
+    Span,
+    list_spans,
+    may_have_sources,
+)
 from components.image_example_gen.storage import s3
 from tests.s3_server import BUCKET, CUT, DENIED, REFUSED, THROTTLED
 
@@ -66,6 +72,15 @@ def test_spans_are_the_folders_of_a_bucket(faulty, server):
     assert list_spans(folder, "span-{SPAN}") == [Span(1, None, "span-1"), Span(2, None, "span-2")]
     source = ImageSource(folder, (Span(2, None, "span-2"),))
     assert [file.path for file in source.list_files()] == ["span-2/cats/b.png"]
+
+
+def test_sources_of_a_bucket_are_found_with_and_without_spans(faulty, server):
+    put(server, "sources/span-2/a.png")
+    sources = f"s3://{BUCKET}/sources"
+    assert may_have_sources(sources, WHOLE_FOLDER)
+    assert may_have_sources(sources, Span(2, None, "span-2"))
+    assert not may_have_sources(sources, Span(1, None, "span-1"))
+    assert may_have_sources(f"s3://{BUCKET}/none", Span(1, None, "span-1"))  # an error elsewhere
 
 
 def test_an_object_that_is_replaced_within_a_second_has_another_time(faulty, server):

@@ -105,6 +105,14 @@ def test_models_that_translate_something_else_are_left_out(evaluation):
         assert [entry["model"] for entry in found] == expected
 
 
+def test_evaluations_of_earlier_versions_have_no_task_and_are_left_out(evaluation):
+    found = json.loads(content("translates"))
+    found["metrics"]["psnr"] = {"candidate": 20.0}
+    made = [evaluation("a", json.dumps(found)), evaluation("b", content("draws"))]
+    assert [entry["model"] for entry in earlier_metrics(made, PIXELS, 200)] == ["draws"]
+    assert not earlier_metrics(made, PIXELS, 200, task=task_of(Source(degrade="gray")))
+
+
 def test_weights_may_lie_elsewhere(evaluation):
     name, digest = "keras:MobileNetV2", "a" * 64
     here, there = (
