@@ -92,20 +92,16 @@ def test_sample_shows_source_and_result_in_rows(runs, tmp_path):
 
 
 def test_files_are_translated_as_they_are(runs, tmp_path):
-    result = iadb(
-        *("translate", runs.sources / "0.bmp", "--workspace", runs.workspace.folder),
-        *("-o", tmp_path / "out"),
-    )
-    assert result.exit_code == exit_codes.DATA  # neither PNG nor JPEG
     with Image.open(runs.sources / "0.bmp") as image:
         image.save(tmp_path / "small.png")
     result = iadb(
-        *("translate", tmp_path / "small.png", "--workspace", runs.workspace.folder),
-        *("-o", tmp_path / "out"),
+        *("translate", runs.sources / "0.bmp", tmp_path / "small.png"),
+        *("--workspace", runs.workspace.folder, "-o", tmp_path / "out"),
     )
     assert result.exit_code == 0, result.output
-    with Image.open(tmp_path / "out" / "small.png") as translated:
-        assert translated.size == (8, 8)
+    results = [Image.open(tmp_path / "out" / name) for name in ("0.png", "small.png")]
+    assert [translated.size for translated in results] == [(8, 8), (8, 8)]
+    assert results[0].tobytes() == results[1].tobytes()  # of the same pixels
 
 
 def test_the_model_is_judged_on_other_folders(runs, tmp_path):
