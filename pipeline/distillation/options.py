@@ -60,8 +60,8 @@ class DistillOptions(Options):
         """
         found = _allow(evaluate, self.max_worsening)
         if all(limit.max_worsening is None for limit in found.judged.values()):
-            compared = {k: v.max_worsening for k, v in DEFAULTS.items()}
-            found = _allow(found, {k: v for k, v in compared.items() if v is not None})
+            compared = ((name, limit.max_worsening) for name, limit in DEFAULTS.items())
+            found = _allow(found, {name: most for name, most in compared if most is not None})
         bless = "auto" if evaluate.bless == "always" else evaluate.bless
         return found.model_copy(update={"require_improvement": False, "bless": bless})
 

@@ -146,9 +146,11 @@ def choose_network(resolution: tuple[int, int], machine: Machine) -> dict[str, A
     on_cpu = machine.bfloat16 and size == LARGEST and not machine.gpus
     for times in range(longer // size, 0, -1):
         patch = times * network["model.patch"]
-        wider = {"model.patch": patch, "model.prediction": "gaussian"} if patch > 1 else {}
-        if not any(side % _unit({**network, **wider}) for side in resolution):
-            return {**network, **wider, "train.precision": _precision(on_gpu or on_cpu)}
+        patched = {**network, "model.patch": patch}
+        if patch > 1:
+            patched["model.prediction"] = "gaussian"
+        if not any(side % _unit(patched) for side in resolution):
+            return {**patched, "train.precision": _precision(on_gpu or on_cpu)}
     network = {"model.patch": 1, "model.prediction": "difference", **NETWORKS[size]}
     while any(side % _unit(network) for side in resolution):
         for key in ("model.channels", "model.attention"):

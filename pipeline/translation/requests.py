@@ -9,7 +9,7 @@ import math
 
 from PIL import Image
 
-from components.image_example_gen.image_file.decode import decode_as_shown
+from components.image_example_gen.image_file.decode import REDUCING_GAP, decode_as_shown
 from components.image_example_gen.image_file.header import open_image, stated_orientation
 from components.image_example_gen.options import ImageOptions
 from trainer.source.options import MAX_PIXELS
@@ -37,7 +37,7 @@ def to_request(content: bytes, shape: tuple[int, int, int]) -> bytes:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if (times := image.width * image.height / MAX_PIXELS) > 1:
         size = (max(int(side / math.sqrt(times)), 1) for side in image.size)
-        image = image.resize(tuple(size), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        image = image.resize(tuple(size), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
     png = io.BytesIO()
     image.save(png, "PNG", compress_level=1)
     return png.getvalue()
