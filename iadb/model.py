@@ -22,6 +22,7 @@ from trainer.light.mark import read_mark
 from trainer.light.noise import noise_from_seeds
 from trainer.light.sampler import to_uint8
 from trainer.limit_options import LimitOptions
+from trainer.names import FIXED_STEPS, TEACHER
 from trainer.serving.model_error import reason
 
 PARALLEL = 1e-4  # radians: below, an arc is a line
@@ -131,10 +132,15 @@ class Model:
             sources, uint8 [N, H, W, C].
 
         Raises:
-            ValueError: the sources are a condition of the model, it does not know the label, takes
-                fewer steps, or the images have another shape or type.
+            ValueError: the sources are a condition of the model, its steps are fixed, it does not
+                know the label, takes fewer steps, or the images have another shape or type.
         """
         self._check("invert", label, images, nb_step=nb_step)
+        if self.metadata.get(FIXED_STEPS):
+            raise ValueError(
+                f"{self!r} is a student that knows its own steps alone: invert with its teacher "
+                f"{self.metadata.get(TEACHER)}, or distill with distill.method=reflow"
+            )
         if np.asarray(images).dtype != np.uint8:
             raise ValueError(f"expected images of type uint8, got {np.asarray(images).dtype}")
         return self._solve("invert", "image", np.asarray(images), nb_step, label)

@@ -286,13 +286,26 @@ class PipelineConfig(Options):
 
     @model_validator(mode="after")
     def _students_draw_from_noise(self) -> "PipelineConfig":
-        if self.distill.enabled and self.source is not None:
+        if not self.distill.enabled:
+            return self
+        if self.source is not None:
             raise ValueError(
                 "distill.enabled=true needs a model that draws images from noise alone; unset "
                 "data.degrade and data.source, or set it to false"
             )
+        if self.distill.method == "steps" and self.sample.mark is not None:
+            raise ValueError(
+                "distill.method=steps: its students cannot be inverted, which finding the mark of "
+                "sample.mark needs; use auto or reflow"
+            )
+        density = self.distill.alpha_density
+        if density != "uniform" and self.distill.method_for(self.sample.mark) == "steps":
+            raise ValueError(
+                f"distill.alpha_density={density}: a student by steps has fixed alphas; leave it "
+                "out, or set distill.method=reflow"
+            )
         limits = self.sample.limits
-        if self.distill.enabled and not limits.images_of(self.distill.nfe):
+        if not limits.images_of(self.distill.nfe):
             raise ValueError(
                 f"distill.nfe={self.distill.nfe} exceeds sample.limits.nb_step={limits.nb_step} or "
                 f"sample.limits.states={limits.states}; raise them or lower nfe"

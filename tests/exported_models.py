@@ -24,7 +24,14 @@ def randomize(network: keras.Model, scale: float) -> keras.Model:
 
 
 def write_sampler(
-    folder, network=None, shape=SHAPE, labels=(), precision="float32", mark=None, **sample
+    folder,
+    network=None,
+    shape=SHAPE,
+    labels=(),
+    precision="float32",
+    mark=None,
+    fixed_steps=False,
+    **sample,
 ):
     """Writes a sampler with the metadata that run_fn writes; returns it."""
     options = SampleOptions(**{"nb_step": 3, **sample})
@@ -35,7 +42,8 @@ def write_sampler(
     solver = solvers.get(options.solver, options.grid, rtol=options.rtol, atol=options.atol)
     how = (options.nb_step, labels, options.guidance, options.limits)
     guide = _guide(network, options.autoguidance)
-    sampler = Sampler(network, shape, solver, *how, mark=mark, guide=guide)
+    about = {"mark": mark, "guide": guide, "fixed_steps": fixed_steps}
+    sampler = Sampler(network, shape, solver, *how, **about)
     sampler.save(str(folder), {**metadata(options, precision), "shape": shape})
     return sampler
 

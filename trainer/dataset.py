@@ -14,7 +14,7 @@ import tensorflow_transform as tft
 from trainer import examples
 from trainer.labels import NO_LABEL, LabelEncoder, TooFewClassesError
 from trainer.light.mark import Mark
-from trainer.ode.noise import noise_from_seeds
+from trainer.pairs import Pairs, draw_segments, read_pairs
 from trainer.preprocessing import VOCABULARY
 from trainer.records import Preprocess, count_records, read_records
 from trainer.source.options import Source
@@ -37,8 +37,8 @@ class TrainingData:
         split: the configuration keys that determine which images are held out. A warm start
             requires a base model with the same ones, so that it has seen no image held out now.
         source: where the images have sources, how these are used.
-        pairs: whether each image is what a teacher drew from the noise of its `seed`; the network
-            then learns to map that noise to it.
+        pairs: where each image is what a teacher drew from the noise of its `seed`, what the
+            network learns from that; None for other images.
         sources: files of the sources of images that are not paired with theirs (Source.paired).
         held_out_sources: the same beside `held_out`.
         mark: that the model sets in the noise of seeds, and that of the pairs has.
@@ -51,7 +51,7 @@ class TrainingData:
     labels: Sequence[str] = ()
     split: Mapping[str, Any] | None = None
     source: Source | None = None
-    pairs: bool = False
+    pairs: Pairs | None = None
     sources: Sequence[str] = ()
     held_out_sources: Sequence[str] = ()
     mark: Mark | None = None
@@ -89,7 +89,7 @@ def train_dataset(
     shuffle_buffer: int = 10_000,
     labels: Sequence[str] = (),
     source: Source | None = None,
-    pairs: bool = False,
+    pairs: Pairs | None = None,
     sources: Sequence[str] = (),
     mark: Mark | None = None,
     part: tf.distribute.InputContext = WHOLE,
@@ -100,6 +100,7 @@ def train_dataset(
     int64 [N] (class ids as in trainer/labels.py), `augmentation`, int64 [N] (codes as in
     trainer/networks/augmentations.py), and `source`, float32 [N, H, W, S], or in its place `x0`,
     float32 [N, H, W, C], where sources are mapped to images or a pair has the noise of a seed.
+    Those of pairs with segments also have `alpha`, float32 [N] (trainer/pairs.py).
 
     Each epoch has its own order; batches cross epoch boundaries, so no image is dropped.
 
@@ -142,11 +143,13 @@ def train_dataset(
 
     def draw(step: tf.Tensor) -> tf.Tensor:
         seeds = tf.stack([tf.constant(seed, tf.int64), step])
+        if pairs:
+            return draw_segments(seeds, batch_size, pairs.segments)
         return augmenting.draw_augmentations(seeds, batch_size, flip, augment)
 
-    def add_augmentations(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def add_drawn(*batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
         *records, step = batch
-        drawn = [draw(step)] if flip or augment else []
+        drawn = [draw(step)] if flip or augment or pairs else []
         return tuple(split(each) for each in (*drawn, *records))
 
     def read(*rows: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
@@ -157,7 +160,7 @@ def train_dataset(
     batches = (stream.batch(batch_size, drop_remainder=True) for stream in streams)
     return (
         tf.data.Dataset.zip(*batches, steps)
-        .map(add_augmentations)
+        .map(add_drawn)
         .unbatch()
         .map(read, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
@@ -190,7 +193,7 @@ def held_out_dataset(
     count: int,
     labels: Sequence[str] = (),
     source: Source | None = None,
-    pairs: bool = False,
+    pairs: Pairs | None = None,
     sources: Sequence[str] = (),
     mark: Mark | None = None,
 ) -> tf.data.Dataset:
@@ -232,20 +235,18 @@ def to_batch(
     label: tf.Tensor | None,
     source: Source | None,
     sources: tf.Tensor | None,
-    x0: tf.Tensor | None = None,
     augmentation: tf.Tensor | None = None,
 ) -> tf.Tensor | dict[str, tf.Tensor]:
-    """Makes a batch as `train_dataset` describes it.
+    """Makes a batch of other images than pairs, as `train_dataset` describes it.
 
     Args:
         x1: float32 [N, H, W, C].
         label: class ids, int64 [N], for a conditional model.
         source: how sources are used; None for images without.
         sources: float32 [N, H, W, S], of images with.
-        x0: float32 [N, H, W, C], of pairs.
         augmentation: codes, int64 [N], where images are augmented.
     """
-    batch = {"x1": x1} if x0 is None else {"x0": x0, "x1": x1}
+    batch = {"x1": x1}
     if source:
         seen = source.use == "condition"
         batch |= {"source": sources} if seen else {"x0": sources[..., : x1.shape[-1]]}
@@ -260,39 +261,35 @@ def _reader(
     preprocess: Preprocess,
     encode: Callable[[tf.Tensor], tf.Tensor] | None,
     source: Source | None,
-    pairs: bool,
+    pairs: Pairs | None,
     mark: Mark | None,
 ) -> Callable[..., tf.Tensor | dict[str, tf.Tensor]]:
     """A function from serialized examples to a batch.
 
-    It also takes those of sources that are not paired with them, and how to augment both.
-    Both alike, or a network would be asked for images from more than the sources that are there.
+    It also takes those of sources that are not paired with them, and how to augment both, or the
+    segments of pairs. Sources are augmented as their images are, or a network would be asked for
+    images from more than the sources that are there.
     """
 
     def read(
         serialized: tf.Tensor,
         others: tf.Tensor | None = None,
-        augmentation: tf.Tensor | None = None,
+        drawn: tf.Tensor | None = None,
     ) -> tf.Tensor | dict[str, tf.Tensor]:
         def augmented(x: tf.Tensor) -> tf.Tensor:
-            return x if augmentation is None else augmenting.augment(x, augmentation)
+            return x if drawn is None else augmenting.augment(x, drawn)
 
         features = preprocess(serialized)
-        x1 = augmented(features[examples.IMAGE])
-        sources = x0 = None
+        label = encode(features[examples.LABEL]) if encode else None
         if pairs:
-            x0 = noise_from_seeds(_seeds(serialized), tuple(x1.shape[1:]), mark)
+            batch = read_pairs(serialized, features[examples.IMAGE], pairs, mark, drawn)
+            return batch if label is None else batch | {"label": label}
+        x1 = augmented(features[examples.IMAGE])
+        sources = None
         if others is not None:
             sources = augmented(preprocess(others)[examples.IMAGE])
         elif source:
             sources = augmented(features[examples.SOURCE])
-        label = encode(features[examples.LABEL]) if encode else None
-        return to_batch(x1, label, source, sources, x0, augmentation)
+        return to_batch(x1, label, source, sources, drawn)
 
     return read
-
-
-def _seeds(serialized: tf.Tensor) -> tf.Tensor:
-    """The seeds of serialized pairs, int64 [N], which Transform's graph knows nothing of."""
-    spec = {examples.SEED: tf.io.FixedLenFeature([], tf.int64)}
-    return tf.io.parse_example(serialized, spec)[examples.SEED]

@@ -200,9 +200,9 @@ class IADBModel(SamplingModel):
         """Takes one step on a batch of x1, float32 [N, ...], or of pairs (x0, x1).
 
         Batches may be dictionaries of `x1`, `label` (int [N], 0 to nb_class; for a conditional
-        network), `source` (float32 [N, ..., source_channels]; for a network that sees one), for
-        pairs `x0`, and `augmentation` (int [N]; a code as of trainer/networks/augmentations.py, for
-        a network that reads it from alpha).
+        network), `source` (float32 [N, ..., source_channels]; for a network that sees one), `x0`
+        for pairs, `alpha` (float32 [N]; without it, alphas are drawn), and `augmentation` (int [N];
+        a code as of trainer/networks/augmentations.py, for a network that reads it from alpha).
 
         Returns:
             `loss`, float32 [], and `gradient_norm`, float32 [], before clipping, of the global
@@ -215,13 +215,13 @@ class IADBModel(SamplingModel):
         replicas = tf.distribute.get_replica_context()
         nb_replica = replicas.num_replicas_in_sync
         batch = unpack(data, self.rank, self.nb_class, self.source_channels)
-        x0, x1, label, source, augmentation = batch
+        x0, x1, alpha, label, source, augmentation = batch
         # Each replica draws for the global batch and takes its part, so the numbers do not depend
         # on how many replicas share the work.
         nb_row, part = place_in_batch(tf.shape(x1)[0])
         shape = tf.concat([[nb_row], tf.shape(x1)[1:]], 0)
-        noise, alpha, unlabeled = self.draw(shape)
-        alpha = alpha[part]
+        noise, drawn_alpha, unlabeled = self.draw(shape)
+        alpha = drawn_alpha[part] if alpha is None else alpha
         kept = x0 is not None and self.paired
         x0 = noise[part] if x0 is None else blend_noise(x0, noise[part], self.pair_noise)
         if self.coupling == "optimal_transport" and not kept:
@@ -301,9 +301,9 @@ class IADBModel(SamplingModel):
             Losses, float32 [N], and alphas, float32 [N].
         """
         batch = unpack(data, self.rank, self.nb_class, self.source_channels)
-        x0, x1, label, source, augmentation = batch
+        x0, x1, alpha, label, source, augmentation = batch
         drawn = draw_for(x1, self.seed)
-        alpha = drawn.alpha
+        alpha = drawn.alpha if alpha is None else alpha
         x0 = drawn.noise if x0 is None else blend_noise(x0, drawn.noise, self.pair_noise)
         inputs = self._blend(x0, x1, alpha, source, augmentation)
         if self.nb_class:

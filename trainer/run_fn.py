@@ -20,6 +20,7 @@ from trainer.fit.workers import choose_strategy, is_chief
 from trainer.light.mark import Mark
 from trainer.names import TEACHER
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.pairs import Pairs
 from trainer.serving import onnx_network
 from trainer.serving.export import exported_guide, exported_model
 from trainer.serving.exported import ExportedModel
@@ -45,8 +46,9 @@ def run_fn(fn_args: FnArgs) -> None:
             are held out), `license` of the images if one is stated, `checkpoints` (a folder that
             survives a failed run, whose outputs TFX deletes), `latest_samples` (a PNG, rewritten as
             the training goes on) and `source_hash`.
-            With `student`, the examples are pairs, and `base_model` is the sampler of the teacher
-            that drew them; otherwise it is that of the model that a warm start begins from.
+            With `student`, the method of its distillation, the examples are pairs, and `base_model`
+            is the sampler of the teacher that drew them; otherwise it is that of the model that a
+            warm start begins from.
 
     Raises:
         ValueError: as `choose_strategy` and `train` do.
@@ -69,7 +71,7 @@ def run_fn(fn_args: FnArgs) -> None:
         labels=dataset.load_labels(graph) if model_options.conditional else [],
         split=config["split"],
         source=source,
-        pairs=bool(config.get("student")),
+        pairs=_pairs(config.get("student"), sample),
         sources=_find(_other_split(fn_args.train_files, examples.SOURCE_TRAIN)) if apart else (),
         held_out_sources=_find(_other_split(fn_args.eval_files, examples.SOURCE_EVAL))
         if apart
@@ -123,6 +125,7 @@ def run_fn(fn_args: FnArgs) -> None:
         sample.limits,
         mark=data.mark,
         guide=guide,
+        fixed_steps=data.pairs is not None and data.pairs.fixed_steps,
     )
     with phase("writing the sampler"):
         exported.save(fn_args.serving_model_dir, metadata)
@@ -143,9 +146,15 @@ def state_key(config: dict[str, Any], train_files: list[str], base_model: str | 
     """
     train_options = {k: v for k, v in config["train"].items() if k not in WITHOUT_EFFECT}
     parts = [config[key] for key in ("model", "resolution", "channels", "source_hash")]
-    parts += [config["source"]] if config.get("source") else []
+    parts += [config[key] for key in ("source", "student") if config.get(key)]
     text = json.dumps([train_options, parts, train_files, base_model], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _pairs(method: str | None, sample: SampleOptions) -> Pairs | None:
+    if method is None:
+        return None
+    return Pairs.of_steps(sample.nb_step, sample.grid) if method == "steps" else Pairs()
 
 
 def _write_network(exported: ExportedModel, folder: str) -> None:

@@ -182,7 +182,7 @@ def train(
             data.shape,
             len(data.labels),
             data.source,
-            data.pairs,
+            pairs=data.pairs is not None,
         )
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
         if checkpoints.restore(report):

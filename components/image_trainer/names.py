@@ -12,7 +12,9 @@ MODEL_RUN = "model_run"
 MODEL_TYPE = "Model"  # of the artifact
 SERVING = "Format-Serving"  # in the root of a Model: the sampler SavedModel
 CUSTOM_CONFIG = "custom_config"  # execution property: options as JSON
-STUDENT_KEY = "student"  # of these options: the examples are pairs, the base model the teacher
+# Of these options: the method of the student (trainer/run_fn.py). The examples are pairs then, and
+# the base model is its teacher.
+STUDENT_KEY = "student"
 TEACHER = "teacher"  # custom property of a student's Model: the id of its teacher's
 STARTED_FROM = "started_from"  # custom property of a Model: the id of that which it started from
 STEPS = "steps"  # execution property: batches trained on

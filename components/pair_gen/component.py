@@ -33,7 +33,7 @@ class PairGen(base_beam_component.BaseBeamComponent):
 
     Outputs:
         pairs: Examples as ImageExampleGen writes them (trainer/examples.py), with the `seed` of
-            each image and the splits train and eval.
+            each image, the `states` between segments, and the splits train and eval.
     """
 
     SPEC_CLASS = PairGenSpec

@@ -13,7 +13,7 @@ from components.beam_executor import BeamExecutor
 from components.pair_gen import names
 from components.pair_gen.options import PairOptions
 from components.pair_gen.pairs import chunks_of, draw_pairs
-from components.sample_evaluator.samples.sampler import load_sampler
+from components.pair_gen.path import TeacherPath
 from trainer import examples
 
 SPLITS = (examples.TRAIN, examples.EVAL)
@@ -40,10 +40,11 @@ class Executor(BeamExecutor):
         images = artifact_utils.get_split_uris(input_dict[names.EXAMPLES], examples.TRAIN)
         # TFX deletes what a failed run wrote: the partial folder is elsewhere, and found again. It
         # goes when all of it is copied.
-        drawn_from = [sampler, images, options.unlabeled, exec_properties["source_hash"]]
+        code = exec_properties["source_hash"]
+        drawn_from = [sampler, images, options.unlabeled, options.segments, code]
         key = hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()[:16]
         partial = f"{options.partial}/{key}"
-        conditional = bool(load_sampler(sampler).labels)
+        conditional = bool(TeacherPath(sampler, options.segments).labels)
         draw_pairs(
             self._make_beam_pipeline(), sampler, options, partial, images if conditional else []
         )

@@ -10,12 +10,19 @@ class PairOptions(Options):
 
     Attributes:
         pairs: number of pairs to train on.
+        segments: that the path of each is divided into, whose ends are kept.
         unlabeled: share of the pairs that a conditional teacher draws without a label.
         batch_size: images that it draws at a time.
         partial: folder for the pairs of a run that was stopped.
     """
 
     pairs: PositiveInt
+    segments: PositiveInt
     unlabeled: float = Field(ge=0, le=1)
     batch_size: PositiveInt
     partial: str
+
+
+def steps_per_segment(nb_step: int, segments: int) -> int:
+    """Solver steps of a teacher in each segment, so that all are at least its own nb_step."""
+    return -(-nb_step // segments)

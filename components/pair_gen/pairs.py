@@ -17,10 +17,11 @@ from tfx.dsl.io import fileio
 from components.image_example_gen.example import image_example, pixel_hash
 from components.images.records import ReadExamples
 from components.pair_gen.options import PairOptions
+from components.pair_gen.path import TeacherPath
 from components.progress import SAMPLED, counted, expect
-from components.sample_evaluator.samples.sampler import load_sampler
 from trainer import examples
 from trainer.labels import NO_LABEL
+from trainer.light.sampler import to_uint8
 
 FIRST_SEED = 2**32  # above all seeds of evaluations and of requests that people make
 CHUNK = 1024  # pairs in a file
@@ -68,7 +69,7 @@ def draw_pairs(
     Args:
         pipeline: empty; it is run.
         model: folder of the sampler SavedModel.
-        options: number of pairs, share without a label, batch size.
+        options: number of pairs, segments, share without a label, batch size.
         folder: for the files; created if missing.
         labeled: for a conditional model, folders of the examples whose labels it draws.
 
@@ -123,7 +124,7 @@ class _DrawChunk(beam.DoFn):
 
     def setup(self) -> None:
         """Loads the model, once per process."""
-        self._sampler = load_sampler(self._model)
+        self._path = TeacherPath(self._model, self._options.segments)
 
     def process(self, chunk: Chunk, counts: Counts) -> None:
         """Draws batch by batch, so that memory does not grow with the chunk."""
@@ -135,16 +136,21 @@ class _DrawChunk(beam.DoFn):
 
     def _draw(self, chunk: Chunk, counts: Counts) -> Iterator[bytes]:
         seeds = range(chunk.first, chunk.first + chunk.count)
-        for start in range(0, chunk.count, self._options.batch_size):
-            batch = seeds[start : start + self._options.batch_size]
+        size = min(self._options.batch_size, self._path.batch_limit)
+        for start in range(0, chunk.count, size):
+            batch = seeds[start : start + size]
             labels = [choose_label(seed, counts, self._options.unlabeled) for seed in batch]
             with counted(SAMPLED, len(batch)):
-                images = self._sampler.sample(np.array(batch, np.int64), labels)
-            for seed, label, image in zip(batch, labels, images, strict=True):
-                yield _pair(seed, label, image)
+                paths = self._path.states(np.array(batch, np.int64), labels)
+            for seed, label, states in zip(batch, labels, paths, strict=True):
+                yield _pair(seed, label, states)
 
 
-def _pair(seed: int, label: str, image: np.ndarray) -> bytes:
+def _pair(seed: int, label: str, states: np.ndarray) -> bytes:
+    image = to_uint8(states[-1])
     example = image_example(image, pixel_hash(image), label=label, path=f"seed {seed}")
-    example.features.feature[examples.SEED].int64_list.value.append(seed)
+    feature = example.features.feature
+    feature[examples.SEED].int64_list.value.append(seed)
+    if len(between := states[1:-1]):
+        feature[examples.STATES].bytes_list.value.append(between.astype("<f2").tobytes())
     return example.SerializeToString(deterministic=True)

@@ -35,6 +35,11 @@ def _by_metric(
 @click.argument("model", metavar="VERSION_OR_MODEL", type=click.IntRange(1))
 @WORKSPACE
 @click.option("--nfe", type=click.IntRange(1), help="Network evaluations for an image.")
+@click.option(
+    "--method",
+    type=click.Choice(["auto", "steps", "reflow"]),
+    help="How the student learns; see distill.method.",
+)
 @click.option("--pairs", type=click.IntRange(1), help="Images that the model draws to learn from.")
 @click.option("--steps", type=click.IntRange(2), help="Batches to train the student on.")
 @click.option(

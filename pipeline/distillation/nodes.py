@@ -22,6 +22,7 @@ from components.source_hash import source_hash
 from pipeline.distillation.options import DistillOptions
 from pipeline.workspace import Locations
 
+SHUFFLED = 1024
 TRAINING = "trainer.run_fn"  # the module that trains students as well as teachers
 
 
@@ -64,12 +65,15 @@ def student_nodes(
         locations: where everything is.
         features_warning: about the feature space, for the report.
     """
-    training = teacher.config["train"]
+    training, sample = teacher.config["train"], teacher.config["sample"]
+    method = distill.method_for(sample.get("mark"))
+    grid = sample.get("grid", "uniform")  # not recorded by earlier versions
     pair_gen = PairGen(
         model=teacher.model,
         examples=teacher.examples,
         options=PairOptions(
             pairs=distill.pairs,
+            segments=distill.segments_for(sample.get("mark")),
             unlabeled=training["label_dropout"],
             batch_size=evaluate.batch_size,
             partial=locations.checkpoints,
@@ -84,7 +88,7 @@ def student_nodes(
         base_model=teacher.model,
         custom_config={
             **teacher.config,
-            trainer_names.STUDENT_KEY: True,
+            trainer_names.STUDENT_KEY: method,
             "train": {
                 **training,
                 "learning_rate": distill.learning_rate,
@@ -93,12 +97,17 @@ def student_nodes(
                 "coupling": "independent",
                 "flip": False,
                 "augment": 0.0,
+                # Pairs are drawn at random, and those with states are large.
+                "shuffle_buffer": min(training["shuffle_buffer"], SHUFFLED),
                 "warm_start": False,
             },
             # Guidance is part of the images that the student learns from.
             "sample": {
-                **teacher.config["sample"],
-                **few_steps(distill.nfe),
+                **sample,
+                # On straight segments, Euler's method is best; those of the teacher's grid differ.
+                "solver": "euler",
+                "grid": grid if method == "steps" else "uniform",
+                "nb_step": distill.nfe,
                 "guidance": 1.0,
                 "autoguidance": 1.0,
             },
@@ -129,8 +138,3 @@ def student_nodes(
         teacher=teacher.model,
     ).with_id(pusher_names.STUDENT_NODE)
     return [pair_gen, trainer, evaluator, pusher]
-
-
-def few_steps(nfe: int) -> dict[str, Any]:
-    """The solver, grid and steps of a student: on nearly straight paths, Euler's method is best."""
-    return {"solver": "euler", "grid": "uniform", "nb_step": nfe}

@@ -1,7 +1,7 @@
 """Options of the distillation: a student that needs few network evaluations, from its teacher."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -27,12 +27,19 @@ class DistillOptions(Options):
     pairs: PositiveInt = Field(
         20_000, description="number of images that the teacher draws for the student to learn from"
     )
+    method: Literal["auto", "steps", "reflow"] = Field(
+        "auto",
+        description="steps: the student learns where each of its `nfe` steps has to lead; reflow: "
+        "it learns straight paths, which are less exact in few steps, but any number can be taken, "
+        "and back; auto: steps, or reflow if sample.mark is set, since marks are found on the way "
+        "back",
+    )
     steps: int = Field(2000, ge=2, description="number of batches to train the student on")
     nfe: PositiveInt = Field(4, description="network evaluations of the student for an image")
     alpha_density: AlphaDensity = Field(
-        "uniform", description="distribution of alpha in the training of the student"
+        "uniform", description="distribution of alpha in the training of a student by reflow"
     )
-    learning_rate: float = Field(5e-4, gt=0, description="peak learning rate of the student")
+    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of the student")
     max_worsening: dict[MetricName, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
         description="by how much a student may be worse than its teacher, beyond the spread over "
@@ -48,6 +55,16 @@ class DistillOptions(Options):
                     "are not distilled; leave it out"
                 )
         return self
+
+    def method_for(self, mark: int | None) -> Literal["steps", "reflow"]:
+        """The method, of models that set this mark or none."""
+        if self.method == "auto":
+            return "steps" if mark is None else "reflow"
+        return self.method
+
+    def segments_for(self, mark: int | None) -> int:
+        """Segments of the path of each pair, of models that set this mark or none."""
+        return self.nfe if self.method_for(mark) == "steps" else 1
 
     def judging(self, evaluate: EvaluateOptions) -> EvaluateOptions:
         """How a student is judged.

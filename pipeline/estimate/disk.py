@@ -31,6 +31,7 @@ GRAPH_BYTES = 7_600_000  # of the two copies of a sampler, beside the weights
 OTHER_BYTES = 4_000_000  # statistics, verdicts, reports, logs, metadata
 OF_EXAMPLE = 1_000  # at most, of an example beside its pixels
 DIMENSION = 2048  # of vectors, where only their network knows it
+STATE_BYTES = 2  # of a number in a state on the path of a pair
 UNITS = ("B", "kB", "MB", "GB")
 ROLES = 4  # held-out images, samples, training images and noise are compared
 
@@ -112,6 +113,8 @@ def disk_need(
 
     models = 2 if config.distill.enabled else 1
     pairs = config.distill.pairs if config.distill.enabled else 0
+    between = config.distill.segments_for(config.sample.mark) - 1
+    pair_bytes = example_bytes + STATE_BYTES * math.prod(shape) * between
     return DiskNeed(
         examples=examples,
         converted=examples,
@@ -119,7 +122,7 @@ def disk_need(
         + ROLES * compared * (views * VIEW_BYTES + STATISTICS_BYTES + vector),
         # A new checkpoint is complete before an old one is removed.
         training=models * (config.train.checkpoint.keep + 1) * checkpoint
-        + round(2 * pairs * example_bytes),
+        + round(2 * pairs * pair_bytes),
         # A student has no guide.
         models=model_bytes(networks) + (models - 1) * model_bytes(1),
     )

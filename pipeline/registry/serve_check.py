@@ -54,7 +54,8 @@ def main(folder: str) -> None:
     if "source" in metadata:
         request = check_translator(signatures, metadata["source"], call)
     else:
-        request = check_sampler(signatures, call, label)
+        fixed = metadata["nb_step"] if metadata.get("fixed_steps") else None
+        request = check_sampler(signatures, call, label, fixed)
     if names:
         try:
             signatures["serving_default"](**request, label=tf.fill([COUNT], "\n".join(names)))
@@ -64,8 +65,13 @@ def main(folder: str) -> None:
             raise AssertionError("serving_default: rejects an unknown label")
 
 
-def check_sampler(signatures: Mapping[str, Any], call: Callable[..., Any], label: Inputs) -> Inputs:
-    """Checks a model that draws from seeds; returns a request for `serving_default`."""
+def check_sampler(
+    signatures: Mapping[str, Any], call: Callable[..., Any], label: Inputs, fixed: int | None
+) -> Inputs:
+    """Checks a model that draws from seeds; returns a request for `serving_default`.
+
+    One with fixed steps always takes so many of them, and cannot be inverted.
+    """
     import tensorflow as tf
 
     seed, steps = tf.range(COUNT, dtype=tf.int64), tf.constant(STEPS)
@@ -79,12 +85,15 @@ def check_sampler(signatures: Mapping[str, Any], call: Callable[..., Any], label
     png = call("serving_default", seed=seed)
     decoded = tf.io.decode_png(png[0], channels=size[-1])
     assert decoded.shape == size, "serving_default: a PNG of the image's size"
-    x0 = call("invert", image=image, nb_step=steps)
-    assert x0.shape == image.shape, "invert: one x0 per image"
+    x0 = tf.zeros(image.shape)
+    if not fixed:
+        x0 = call("invert", image=image, nb_step=steps)
+        assert x0.shape == image.shape, "invert: one x0 per image"
     x1 = call("transport", x0=x0, nb_step=steps)
     assert x1.shape == image.shape, "transport: one x1 per x0"
     states = call("trajectory", seed=seed, nb_step=steps)
-    assert states.shape == (COUNT, STEPS + 1, *size), "trajectory: nb_step + 1 states per image"
+    taken = fixed or STEPS
+    assert states.shape == (COUNT, taken + 1, *size), "trajectory: a state more than steps"
     assert bool(tf.reduce_all(states[:, -1] == image)), "trajectory: ends where generate does"
     for name in sorted(NETWORKS & signatures.keys()):
         difference = call(name, x_alpha=x0, alpha=tf.zeros(COUNT))

@@ -15,7 +15,7 @@ from pipeline.serve.tensors import BYTES, Signature, TensorSpec
 from trainer.common.text import shorten
 from trainer.light.mark import read_mark
 from trainer.limit_options import LimitOptions
-from trainer.names import WARM_UP
+from trainer.names import FIXED_STEPS, WARM_UP
 from trainer.options import SampleOptions
 from trainer.serving.model_error import reason
 from trainer.source.options import Source
@@ -50,7 +50,8 @@ class Version:
         mark: that it sets in the noise of seeds; None for none.
         signatures: by name.
         definitions: those that are exported, as TensorFlow's SignatureDef.
-        solving: of requests that choose how; None for a model that does not say how it samples.
+        solving: of requests that choose how; None for a model that does not say how it samples,
+            or whose steps are fixed.
 
     Raises:
         Exception: TensorFlow cannot load it, or it fails a warm-up request; of many types.
@@ -153,6 +154,8 @@ class Version:
         try:
             sample = SampleOptions.model_validate(self.metadata["config"]["sample"])
         except (KeyError, TypeError, ValidationError):  # of an earlier version
+            return None
+        if self.metadata.get(FIXED_STEPS):
             return None
         name = SLOPE if SLOPE in self.signatures else NETWORK
         return Solving(sample, self.signatures[name], self._functions[name], self.source, self.mark)

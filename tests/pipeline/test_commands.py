@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.cli import main
+from tests.exported_models import write_sampler
 
 
 def iadb(*args):
@@ -33,6 +34,13 @@ def test_serve_check_calls_every_signature_without_this_project(trained):
     for name in ("serving_default", "generate", "transport", "invert", "trajectory", "deblend"):
         assert name in result.output
     assert result.output.strip().endswith("serves")
+
+
+def test_serve_check_takes_a_student_of_fixed_steps(tmp_path):
+    write_sampler(tmp_path, fixed_steps=True, nb_step=1)
+    result = iadb("serve-check", "--model", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "transport" in result.output and "invert" not in result.output
 
 
 def test_serve_check_tells_what_does_not_serve(tmp_path):

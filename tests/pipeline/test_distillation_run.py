@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 TINY = (
     "distill.enabled=true",
+    "distill.method=reflow",
     "distill.alpha_density=u_shaped",
     "distill.pairs=64",
     "distill.steps=4",
@@ -123,6 +124,8 @@ def test_distill_makes_another_student_that_later_runs_leave_live(distilled):
     assert "2 steps, blessed" in result.output
     newest = models(distilled)[-1]
     assert (newest.teacher, newest.live, newest.parent) == (teacher.number, True, teacher.number)
+    assert "fixed_steps" not in serving.read_metadata(before[-1].folder)  # by reflow
+    assert serving.read_metadata(newest.folder)["fixed_steps"]
     record = distilled.last()
     assert (record.model_number, record.blessed) == (newest.number, True)
     result = CliRunner().invoke(main, ["runs", "--workspace", folder])

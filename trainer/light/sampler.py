@@ -16,7 +16,7 @@ from trainer.light.mark import read_mark
 from trainer.light.network_file import NetworkFileError
 from trainer.light.noise import noise_from_seeds
 from trainer.light.solve import Method, VectorField, solve, trajectory
-from trainer.names import FINGERPRINT, NETWORK
+from trainer.names import FINGERPRINT, FIXED_STEPS, NETWORK
 from trainer.ode.guidance import evaluations_per_slope, guide
 
 INPUTS = ["x_alpha", "alpha", "label"]  # the last of a conditional network only
@@ -55,6 +55,8 @@ class LightSampler:
         self._shape = tuple(self._session.get_inputs()[0].shape[1:])
         self._labels = about["labels"]
         self._guidance = about["guidance"]
+        # Files of earlier versions do not say it; none of theirs has fixed steps.
+        self._fixed = about["nb_step"] if about.get(FIXED_STEPS) else None
         self.mark = read_mark(about)
         self._method = Method(**{key: about[key] for key in ("solver", "grid", "rtol", "atol")})
 
@@ -63,16 +65,18 @@ class LightSampler:
 
         Args:
             seeds: int64 [N].
-            nb_step: solver steps.
+            nb_step: solver steps; a model with fixed steps takes its own.
             label: name of a class, of all images; empty for none. Other models ignore it.
         """
         x0 = noise_from_seeds(seeds, self._shape, self.mark)
-        return to_uint8(solve(self._method, self._field(len(seeds), label), x0, nb_step))
+        steps = self._fixed or nb_step
+        return to_uint8(solve(self._method, self._field(len(seeds), label), x0, steps))
 
     def trajectory(self, seeds: np.ndarray, nb_step: int, label: str) -> np.ndarray:
-        """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; see `generate`."""
+        """Draws the states from noise to image, uint8 [N, steps + 1, H, W, C]; see `generate`."""
         x0 = noise_from_seeds(seeds, self._shape, self.mark)
-        states = trajectory(self._method, self._field(len(seeds), label), x0, nb_step)
+        steps = self._fixed or nb_step
+        states = trajectory(self._method, self._field(len(seeds), label), x0, steps)
         return to_uint8(states.swapaxes(0, 1))
 
     def _field(self, count: int, label: str) -> VectorField:

@@ -11,7 +11,11 @@ from trainer.source.options import Source
 
 
 def exported_model(
-    source: Source | None, *args: Any, mark: Mark | None = None, **kwargs: Any
+    source: Source | None,
+    *args: Any,
+    mark: Mark | None = None,
+    fixed_steps: bool = False,
+    **kwargs: Any,
 ) -> ExportedModel:
     """Returns a Translator, or without sources a Sampler.
 
@@ -19,10 +23,11 @@ def exported_model(
         source: what the sources are, and how they are used; None for a model without.
         args, kwargs: those of ExportedModel.
         mark: that is set in the noise of seeds, of a model without sources; None for none.
+        fixed_steps: as in Sampler, of a model without sources.
     """
     if source:
         return Translator(source, *args, **kwargs)
-    return Sampler(*args, mark=mark, **kwargs)
+    return Sampler(*args, mark=mark, fixed_steps=fixed_steps, **kwargs)
 
 
 def exported_guide(model: SamplingModel) -> ExportedGuide | None:

@@ -21,7 +21,7 @@ from trainer.common import exit_codes
 from trainer.common.progress import phase
 from trainer.common.text import first_line
 from trainer.light import network_file
-from trainer.names import FINGERPRINT, METADATA, NETWORK
+from trainer.names import FINGERPRINT, FIXED_STEPS, METADATA, NETWORK
 from trainer.options import SampleOptions
 
 OPSET = 18
@@ -120,6 +120,7 @@ def _describe(folder: str) -> dict[str, Any]:
     return {
         **sample.model_dump(exclude={"limits", "mark", "autoguidance"}),
         "noise": network_file.NOISE,
+        "fixed_steps": metadata.get(FIXED_STEPS, False),
         **({"mark": metadata["mark"]} if "mark" in metadata else {}),
         "labels": metadata.get("labels", []),
         "precision": precision,

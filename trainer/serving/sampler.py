@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from trainer import preprocessing
 from trainer.light.mark import Mark
+from trainer.names import FIXED_STEPS
 from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
 from trainer.serving import request_checks
@@ -28,23 +29,29 @@ class Sampler(ExportedModel):
     Args:
         args, kwargs: those of ExportedModel.
         mark: that is set in the noise of seeds; None for none.
+        fixed_steps: whether the network knows no alphas but those at which its own steps begin.
+            Then it takes these whatever `nb_step` a request has, and there is no `invert`.
     """
 
-    def __init__(self, *args: Any, mark: Mark | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, mark: Mark | None = None, fixed_steps: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._mark = mark
+        self._fixed_steps = fixed_steps
 
     def save(self, folder: str, metadata: dict[str, Any]) -> None:
-        """Writes the SavedModel as ExportedModel does, and the mark, if there is one, as `mark`."""
+        """Writes the SavedModel as ExportedModel does, with `mark` and `fixed_steps`, if any."""
         mark = {"mark": self._mark.model_dump()} if self._mark else {}
-        super().save(folder, {**metadata, **mark})
+        fixed = {FIXED_STEPS: True} if self._fixed_steps else {}
+        super().save(folder, {**metadata, **mark, **fixed})
 
     def generate(
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Draws images, uint8 [N, H, W, C], from seeds, int64 [N]."""
         seed, nb_step = request_checks.within_steps(self._limits, seed, nb_step)
-        return {"image": self._draw(seed, nb_step, label)}
+        return {"image": self._draw(seed, self._taken(nb_step), label)}
 
     def serve(self, seed: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Draws marked PNG files, string [N], from seeds, int64 [N]; REST sends base64."""
@@ -57,7 +64,7 @@ class Sampler(ExportedModel):
     ) -> dict[str, tf.Tensor]:
         """Maps x0, float32 [N, H, W, C], to x1, float32 [N, H, W, C] in about [-1, 1]."""
         x0, nb_step = request_checks.within_steps(self._limits, x0, nb_step)
-        x0 = request_checks.finite(x0, "x0")
+        x0, nb_step = request_checks.finite(x0, "x0"), self._taken(nb_step)
         return {"x1": solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x}
 
     def invert(
@@ -72,7 +79,7 @@ class Sampler(ExportedModel):
         """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; seed int64 [N]."""
         seed, nb_step = request_checks.within_steps(self._limits, seed, nb_step)
         x0 = noise_from_seeds(seed, self._shape, self._mark)
-        return self._trajectory(self._field(x0, label), x0, nb_step)
+        return self._trajectory(self._field(x0, label), x0, self._taken(nb_step))
 
     def deblend(
         self, x_alpha: tf.Tensor, alpha: tf.Tensor, label: tf.Tensor | None = None
@@ -92,6 +99,10 @@ class Sampler(ExportedModel):
         """Evaluates the network as `deblend` does, with autoguidance."""
         return self._evaluate_at(self.evaluate, x_alpha, alpha, label)
 
+    def _taken(self, nb_step: tf.Tensor) -> tf.Tensor:
+        """The steps that are taken for a request of nb_step."""
+        return tf.constant(self._nb_step) if self._fixed_steps else nb_step
+
     def _draw(self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
         x0 = noise_from_seeds(seed, self._shape, self._mark)
         x1 = solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x
@@ -102,11 +113,12 @@ class Sampler(ExportedModel):
         x0 = tf.TensorSpec([None, *self._shape], tf.float32, "x0")
         x_alpha = tf.TensorSpec([None, *self._shape], tf.float32, "x_alpha")
         image = tf.TensorSpec([None, *self._shape], tf.uint8, "image")
+        invert = {} if self._fixed_steps else {"invert": (self.invert, [image, NB_STEP])}
         return {
             "serving_default": (self.serve, [SEED]),
             "generate": (self.generate, [SEED, NB_STEP]),
             "transport": (self.transport, [x0, NB_STEP]),
-            "invert": (self.invert, [image, NB_STEP]),
+            **invert,
             "trajectory": (self.trajectory, [SEED, NB_STEP]),
             "deblend": (self.deblend, [x_alpha, ALPHA]),
             **self._slope(self.slope, [x_alpha, ALPHA]),

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-# x1, (x0, x1), or {"x1"} with any of "x0", "label" (for a conditional network), "source" and
-# "augmentation" (for a network that sees them).
+# x1, (x0, x1), or {"x1"} with any of "x0", "alpha", "label" (for a conditional network), "source"
+# and "augmentation" (for a network that sees them).
 Batch = tf.Tensor | tuple[tf.Tensor, ...] | dict[str, tf.Tensor]
 
 
@@ -16,6 +16,7 @@ class Unpacked(NamedTuple):
 
     x0: tf.Tensor | None
     x1: tf.Tensor
+    alpha: tf.Tensor | None
     label: tf.Tensor | None
     source: tf.Tensor | None
     augmentation: tf.Tensor | None
@@ -42,8 +43,8 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
         source_channels: last axis of the source that the network sees; 0 if it sees none.
 
     Returns:
-        x0 and x1, float32 [N, ...], label, an integer tensor [N], source, float32
-        [N, ..., source_channels], and augmentation, an integer tensor [N].
+        x0 and x1, float32 [N, ...], alpha, float32 [N], label, an integer tensor [N], source,
+        float32 [N, ..., source_channels], and augmentation, an integer tensor [N].
 
     Raises:
         ValueError: the batch has no label for a conditional network, or has one for another; the
@@ -66,7 +67,7 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
         raise ValueError(
             f"a batch has {', '.join(unknown)}; its keys are {', '.join(Unpacked._fields)}"
         )
-    x0, x1, label, source, augmentation = (parts.get(key) for key in Unpacked._fields)
+    x0, x1, alpha, label, source, augmentation = (parts.get(key) for key in Unpacked._fields)
     if (label is not None) != bool(nb_class):
         expected = "dictionaries of x1 and label" if nb_class else "x1 or (x0, x1)"
         raise ValueError(f"nb_class={nb_class} needs batches of {expected}")
@@ -80,5 +81,5 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
             f"x1 has integer values ({x1.dtype.name}); scale images to [-1, 1] as float32"
         )
     x1 = tf.ensure_shape(tf.cast(x1, tf.float32), [None] * rank)
-    x0, source = (None if t is None else tf.cast(t, tf.float32) for t in (x0, source))
-    return Unpacked(x0, x1, label, source, augmentation)
+    x0, alpha, source = (None if t is None else tf.cast(t, tf.float32) for t in (x0, alpha, source))
+    return Unpacked(x0, x1, alpha, label, source, augmentation)

@@ -16,7 +16,7 @@ from trainer.common.text import first_line, list_some
 from trainer.common.validation import explain
 from trainer.labels import NO_LABEL
 from trainer.limit_options import LimitOptions
-from trainer.names import METADATA, TEACHER
+from trainer.names import FIXED_STEPS, METADATA, TEACHER
 from trainer.source.options import Source
 
 # Optional signatures:
@@ -38,6 +38,7 @@ class LoadedSampler:
         labels: known labels of a conditional model; empty for others.
         source: what a model that translates expects; None for one that draws from noise alone.
         teacher: the sampler that a student was distilled from; None for other models.
+        metadata: of the model, all of it.
 
     Batches may be larger than the model accepts in one call; they are split.
     """
@@ -49,7 +50,10 @@ class LoadedSampler:
             SamplerError: the model or its metadata is missing, damaged, or of another kind.
         """
         self._path = path
-        self.nb_step, self.labels, self._limits, self.source, self.teacher = _read_metadata(path)
+        self.metadata, self._limits, self.source = _read_metadata(path)
+        self.nb_step: int = self.metadata["nb_step"]
+        self.labels: list[str] = self.metadata.get("labels", [])
+        self.teacher: str | None = self.metadata.get(TEACHER)
         self._signature = TRANSLATE if self.source else SIGNATURE
         try:
             with phase("loading the model"):
@@ -112,8 +116,18 @@ class LoadedSampler:
         height, width, channels = image.shape[1:]
         return height, width, channels
 
+    @property
+    def network(self) -> Any:
+        """The SavedModel, whose `evaluate` is that of ExportedModel, except in earlier versions."""
+        return self._model
+
     def has(self, signature: str) -> bool:
-        """Whether the model has an optional signature, TRAJECTORY or DEBLEND, without a source."""
+        """Whether the model has an optional signature, TRAJECTORY or DEBLEND, without a source.
+
+        That of a model with fixed steps is no DEBLEND: it makes sense at few alphas.
+        """
+        if signature == DEBLEND and self.metadata.get(FIXED_STEPS):
+            return False
         return not self.source and signature in self._model.signatures
 
     def trajectory(self, seeds: np.ndarray, labels: Sequence[str]) -> np.ndarray:
@@ -208,10 +222,8 @@ def check_sampler(
     return sampler
 
 
-def _read_metadata(
-    path: str,
-) -> tuple[int, list[str], LimitOptions | None, Source | None, str | None]:
-    """The model's `nb_step`, `labels`, and, None if it has none, `limits`, `source`, `teacher`."""
+def _read_metadata(path: str) -> tuple[dict[str, Any], LimitOptions | None, Source | None]:
+    """The metadata of a model, and its limits and source, None if it has none."""
     file = f"{path}/{METADATA}"
     if not tf.io.gfile.isdir(path):
         raise SamplerError(f"{path}: no such folder")
@@ -222,7 +234,6 @@ def _read_metadata(
             metadata: dict[str, Any] = json.load(stream)
         nb_step, labels = metadata["nb_step"], metadata.get("labels", [])
         limits, source = metadata.get("limits"), metadata.get("source")
-        teacher = metadata.get(TEACHER)
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
         raise SamplerError(f"{file} contains no nb_step: {first_line(error)}") from error
     if type(nb_step) is not int or nb_step < 1:
@@ -234,6 +245,6 @@ def _read_metadata(
     except ValidationError as error:
         raise SamplerError(f"{file} contains limits: {explain(error.errors()[0])}") from error
     try:
-        return nb_step, labels, limits, source and Source.model_validate(source), teacher
+        return metadata, limits, source and Source.model_validate(source)
     except ValidationError as error:
         raise SamplerError(f"{file} contains source: {explain(error.errors()[0])}") from error

@@ -10,6 +10,7 @@ from pipeline.serve.versions import DEFAULT_SIGNATURE, Version
 from pipeline.workspace import Workspace
 from trainer.common import xmp
 from trainer.common.text import printable
+from trainer.names import FIXED_STEPS
 from trainer.ode.tableaus import TABLEAUS
 
 MAX_LABELS = 2_000
@@ -31,6 +32,7 @@ class About(BaseModel):
         nb_step: solver steps by default.
         solver, grid, guidance, autoguidance: how the model draws by itself.
         solvers: those that a request may choose; none of a model that does not say how it draws.
+        fixed_steps: whether it always takes `nb_step`.
         images, most_steps, states: limits of a request.
         mark: in base64, the chunk of a PNG file that says that this model made it.
         verdict: of the gate, or what was decided since; None if it is not known.
@@ -50,6 +52,7 @@ class About(BaseModel):
     inputs: list[str]
     signatures: list[str]
     nb_step: int
+    fixed_steps: bool
     solver: str
     grid: str
     guidance: float
@@ -87,6 +90,7 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
         inputs=list(version.signatures[DEFAULT_SIGNATURE].inputs),
         signatures=sorted(version.signatures),
         nb_step=metadata["nb_step"],
+        fixed_steps=bool(metadata.get(FIXED_STEPS)),
         solver=sample.get("solver", "unknown"),
         grid=sample.get("grid", "unknown"),
         guidance=sample.get("guidance", 1.0),

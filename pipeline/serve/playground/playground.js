@@ -87,6 +87,7 @@ function offer() {
   $("count").closest("label").hidden = !seeded();
   $("go").textContent = translates ? "Translate" : "Draw";
   $("count").max = about.images;
+  $("steps").closest("label").hidden = about.fixed_steps;
   $("steps").max = about.most_steps;
   if (!$("steps").value) $("steps").value = about.nb_step;
   if (translates && $("count").value === "16") $("count").value = 4;
@@ -98,7 +99,8 @@ function offer() {
   const any = make("option", "any", { value: "" });
   fill("label", [any, ...about.labels.map(name => make("option", short(name), { value: name }))], "");
   for (const id of ["about", "draw"]) $(id).hidden = false;
-  for (const id of ["walk", "own", "walk-from", "walk-to"]) $(id).hidden = translates;
+  for (const id of ["walk", "walk-from", "walk-to"]) $(id).hidden = translates;
+  $("own").hidden = translates || !about.signatures.includes("invert");
 }
 
 // Replaces the options of a list, and keeps what is selected if it is still there.

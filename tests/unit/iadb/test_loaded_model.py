@@ -51,6 +51,16 @@ def test_a_folder_without_a_model_is_reported(tmp_path, name):
         iadb.load(tmp_path / name)
 
 
+@pytest.mark.parametrize("write", [write_sampler, write_with_network])
+def test_a_student_of_fixed_steps_takes_them_and_is_not_inverted(tmp_path, write):
+    write(tmp_path, shape=SHAPE, fixed_steps=True, nb_step=2)
+    student = iadb.load(tmp_path)
+    np.testing.assert_array_equal(student.sample(2, nb_step=9), student.sample(2))
+    assert student.trajectory(2, nb_step=9).shape == (2, 3, *SHAPE)
+    with pytest.raises(ValueError, match=r"knows its own steps alone: invert with its teacher"):
+        student.invert(np.zeros((1, *SHAPE), np.uint8))
+
+
 def test_samples_are_those_of_the_command(model):
     images = model.sample(20, seed=3, label="dog")
     expected = serving.draw_samples(model.folder, range(3, 23), label="dog")

@@ -230,7 +230,8 @@ def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_s
     teacher, student = (
         json.loads(nodes[name].exec_properties["custom_config"]) for name in ("Trainer", "Student")
     )
-    assert (teacher.get("student"), student["student"]) == (None, True)
+    assert (teacher.get("student"), student["student"]) == (None, "steps")
+    assert json.loads(nodes["PairGen"].exec_properties["options"])["segments"] == 3
     for same in ("model", "split", "resolution", "source_hash", "checkpoints"):
         assert teacher[same] == student[same]
     assert (teacher["train"]["flip"], student["train"]["flip"]) == (True, False)
@@ -252,3 +253,15 @@ def test_teacher_and_student_set_the_same_mark_and_without_one_nothing_changes(m
     for name in ("Trainer", "Student"):
         sample = json.loads(nodes[name].exec_properties["custom_config"])["sample"]
         assert sample.get("mark", "none") == ("none" if mark is None else mark)
+    student = json.loads(nodes["Student"].exec_properties["custom_config"])
+    assert student["student"] == ("steps" if mark is None else "reflow")  # whose mark can be found
+
+
+def test_a_student_steps_on_the_grid_of_its_teacher_whose_paths_are_cut_there():
+    overrides = ["data.folder=/images", "distill.enabled=true", "sample.grid=late"]
+    for method, grid, segments in (("steps", "late", 4), ("reflow", "uniform", 1)):
+        config = load("digits", overrides=[*overrides, f"distill.method={method}"])
+        nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, "").components}
+        student = json.loads(nodes["Student"].exec_properties["custom_config"])
+        assert student["sample"]["grid"] == grid
+        assert json.loads(nodes["PairGen"].exec_properties["options"])["segments"] == segments

@@ -6,6 +6,7 @@ from trainer import dataset
 from trainer.labels import TooFewClassesError
 from trainer.light.mark import Mark
 from trainer.ode.noise import noise_from_seeds
+from trainer.pairs import Pairs
 from trainer.source.options import Source
 from trainer.step.augmenting import augment
 
@@ -282,21 +283,46 @@ def pair_image(serialized):
 
 @pytest.mark.parametrize("labels", [(), ("even", "odd")])
 def test_each_image_of_a_pair_has_the_noise_of_its_seed(pairs, labels):
-    ds = dataset.train_dataset(pairs, pair_image, BATCH, seed=0, labels=labels, pairs=True)
+    ds = dataset.train_dataset(pairs, pair_image, BATCH, seed=0, labels=labels, pairs=Pairs())
     batch = next(iter(ds))
     seeds = tf.cast(batch["x1"][:, 0, 0, 0], tf.int64)
     np.testing.assert_array_equal(batch["x0"], noise_from_seeds(seeds, (1, 2, 1)))
     assert ("label" in batch) == bool(labels)
-    held_out = dataset.held_out_dataset(pairs, pair_image, BATCH, 3, labels, None, True)
+    held_out = dataset.held_out_dataset(pairs, pair_image, BATCH, 3, labels, None, Pairs())
     (batch,) = held_out
     noise = noise_from_seeds(tf.range(3, dtype=tf.int64), (1, 2, 1))
     np.testing.assert_array_equal(batch["x0"], noise)
 
 
+def test_the_segments_of_pairs_are_drawn_anew_for_each_step_and_go_on_where_a_training_stopped(
+    tmp_path,
+):
+    path = str(tmp_path / "pairs.gz")
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for seed in range(8):
+            features = tf.train.Features()
+            features.feature["seed"].int64_list.value.append(seed)
+            states = np.zeros(3 * 2, "<f2").tobytes()
+            features.feature["states"].bytes_list.value.append(states)
+            writer.write(tf.train.Example(features=features).SerializeToString())
+
+    def alphas(start, count):
+        ds = dataset.train_dataset(
+            [path], pair_image, BATCH, seed=0, start_step=start, pairs=Pairs.of_steps(4, "uniform")
+        )
+        return [batch["alpha"].numpy().tolist() for batch in ds.take(count)]
+
+    whole = alphas(0, 12)
+    assert {alpha for batch in whole for alpha in batch} == {0.0, 0.25, 0.5, 0.75}
+    assert whole[0] != whole[1]
+    assert alphas(4, 8) == whole[4:]
+
+
 def test_the_noise_of_pairs_has_the_mark_that_the_teacher_has_set(pairs):
     mark = Mark(key=7, highest=0)
-    data = dataset.TrainingData(pairs, pair_image, (1, 2, 1), held_out=pairs, pairs=True, mark=mark)
-    ds = dataset.train_dataset(pairs, pair_image, BATCH, seed=0, pairs=True, mark=mark)
+    how = {"pairs": Pairs(), "mark": mark}
+    data = dataset.TrainingData(pairs, pair_image, (1, 2, 1), held_out=pairs, **how)
+    ds = dataset.train_dataset(pairs, pair_image, BATCH, seed=0, **how)
     for batch in (next(iter(ds)), next(iter(dataset.first_images(data, pairs, BATCH, 3)))):
         seeds = tf.cast(batch["x1"][:, 0, 0, 0], tf.int64)
         expected = noise_from_seeds(seeds, (1, 2, 1), mark)

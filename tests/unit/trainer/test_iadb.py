@@ -100,6 +100,17 @@ def test_each_step_logs_its_gradient_norm_and_adds_its_losses_by_alpha():
     assert history["loss"][0] == pytest.approx(keep.logs["loss"])
 
 
+def test_a_batch_may_choose_its_alphas():
+    model = IADBModel(network(2), rank=2)
+    model.compile(optimizer="adam")
+    batch = {"x0": points(64, (0, 0)), "x1": points(64), "alpha": np.full(64, 0.34, np.float32)}
+    data = tf.data.Dataset.from_tensors(batch)
+    model.fit(data, verbose=0)
+    assert np.flatnonzero(np.isfinite(model.loss_by_alpha.result())).tolist() == [3]
+    _, alpha = model.held_out_losses({key: tf.constant(value) for key, value in batch.items()})
+    np.testing.assert_array_equal(alpha, batch["alpha"])
+
+
 def test_logit_normal_alphas_are_denser_in_the_middle_of_the_path():
     def middle(density):
         model = IADBModel(network(2), rank=2, alpha_density=density)

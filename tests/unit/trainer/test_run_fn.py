@@ -32,6 +32,11 @@ def test_trainings_from_different_base_models_have_separate_checkpoints():
     assert state_key(CONFIG, ["examples/1"], "model/1") in keys
 
 
+def test_students_by_different_methods_have_separate_checkpoints():
+    configs = [CONFIG, *(CONFIG | {"student": method} for method in ("steps", "reflow"))]
+    assert len({state_key(config, ["pairs/1"], "model/1") for config in configs}) == 3
+
+
 def test_logging_options_do_not_separate_checkpoints():
     other = CONFIG | {"train": CONFIG["train"] | {"log_every": 6}}
     assert state_key(other, ["examples/1"], None) == state_key(CONFIG, ["examples/1"], None)
@@ -93,6 +98,24 @@ def test_sources_that_are_not_paired_are_read_from_splits_of_their_own(fn_args, 
     assert not found[0].sources
     assert found[1].sources == [f"{folder.parent}/1/Split-source_train/1.gz"]
     assert found[1].held_out_sources == [f"{folder.parent}/1/Split-source_eval/1.gz"]
+
+
+@pytest.mark.parametrize(
+    ("method", "alphas"), [(None, None), ("steps", (0.0, 0.5, 1.0)), ("reflow", ())]
+)
+def test_a_student_learns_by_the_method_of_its_distillation(fn_args, monkeypatch, method, alphas):
+    found = []
+
+    def train(data, *_, **__):
+        found.append(data.pairs and data.pairs.alphas)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainer.run_fn.train", train)
+    if method:
+        fn_args.custom_config["student"] = method
+    with pytest.raises(KeyboardInterrupt):
+        run_fn(fn_args)
+    assert found == [alphas]
 
 
 @pytest.mark.parametrize(("precision", "there"), [("float32", True), ("bfloat16", False)])

@@ -1,4 +1,6 @@
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +28,9 @@ from components.sample_evaluator.samples.sampler import SamplerError, load_sampl
 from tests.exported_models import SHAPE, write_sampler
 from trainer import examples
 from trainer.common.progress import listening
+from trainer.light.mark import Mark
+from trainer.light.sampler import to_uint8
+from trainer.names import METADATA
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +53,10 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(pairs, "HELD_OUT", 4)
 
 
-def options(folder, count=20, unlabeled=0.0):
-    return PairOptions(pairs=count, unlabeled=unlabeled, batch_size=3, partial=str(folder))
+def options(folder, count=20, unlabeled=0.0, segments=1):
+    return PairOptions(
+        pairs=count, segments=segments, unlabeled=unlabeled, batch_size=3, partial=str(folder)
+    )
 
 
 def draw(model, folder, labeled=(), **given):
@@ -89,6 +96,50 @@ def test_pairs_have_all_features_of_examples(sampler, tmp_path):
     stored = image_example(pixels, pixel_hash(pixels), label="", path="a.png").features.feature
     assert ours.keys() - stored.keys() == {examples.SEED}
     assert stored.keys() <= ours.keys()
+
+
+@pytest.mark.parametrize(("segments", "nb_step"), [(3, 3), (2, 4), (5, 5)])
+@pytest.mark.parametrize(
+    "sample", [{}, {"solver": "heun", "grid": "late"}, {"solver": "bosh3", "nb_step": 3}]
+)
+def test_each_pair_has_the_states_between_the_segments_of_its_path(
+    tmp_path, sample, segments, nb_step
+):
+    sampler = str(tmp_path / "model")
+    write_sampler(sampler, mark=Mark(key=3), **sample)  # of 3 steps
+    draw(sampler, tmp_path / "pairs", segments=segments, count=5)
+    served = tf.saved_model.load(sampler).signatures["trajectory"]
+    for feature in read(tmp_path / "pairs")[examples.TRAIN]:
+        states = np.frombuffer(feature[examples.STATES].bytes_list.value[0], "<f2")
+        states = states.astype(np.float32).reshape(segments - 1, *SHAPE)
+        path = served(seed=tf.constant(seeds([feature])), nb_step=tf.constant(nb_step))
+        expected = path["trajectory"][0, :: nb_step // segments].numpy().astype(int)
+        np.testing.assert_allclose(to_uint8(states).astype(int), expected[1:-1], atol=1)
+        image = tf.io.decode_png(feature[examples.IMAGE].bytes_list.value[0]).numpy().astype(int)
+        np.testing.assert_allclose(image, expected[-1], atol=1)
+        assert np.abs(states).max() > 1  # which images cannot hold
+
+
+def test_a_guided_model_draws_pairs_with_its_guidance(tmp_path):
+    how = {"labels": ("cat", "dog"), "guidance": 2.0, "autoguidance": 1.5, "solver": "midpoint"}
+    write_sampler(tmp_path / "model", **how)
+    write_examples(tmp_path, ["dog"] * 6)
+    draw(str(tmp_path / "model"), tmp_path / "pairs", [str(tmp_path)], count=4)
+    for feature in read(tmp_path / "pairs")[examples.TRAIN]:
+        png = tf.io.decode_png(feature[examples.IMAGE].bytes_list.value[0]).numpy().astype(int)
+        model = load_sampler(str(tmp_path / "model"))
+        expected = model.sample(np.array(seeds([feature])), ["dog"])[0]
+        np.testing.assert_allclose(png, expected.astype(int), atol=1)
+
+
+def test_a_model_of_an_earlier_version_is_reported(sampler, tmp_path):
+    shutil.copytree(sampler, tmp_path / "old")
+    about = tmp_path / "old" / METADATA
+    metadata = json.loads(about.read_text())
+    del metadata["config"]
+    about.write_text(json.dumps(metadata))
+    with pytest.raises(SamplerError, match="is of an earlier version, which draws no pairs"):
+        draw(str(tmp_path / "old"), tmp_path / "pairs")
 
 
 def test_a_second_run_draws_only_what_is_missing_and_gets_the_same_bytes(sampler, tmp_path):
@@ -159,7 +210,7 @@ from components.pair_gen import pairs
 from components.pair_gen.options import PairOptions
 pairs.CHUNK, pairs.HELD_OUT = 8, 4
 model, folder = sys.argv[1:]
-options = PairOptions(pairs=40_000, unlabeled=0.0, batch_size=3, partial=folder)
+options = PairOptions(pairs=40_000, segments=1, unlabeled=0.0, batch_size=3, partial=folder)
 pairs.draw_pairs(beam.Pipeline(), model, options, folder)
 """
 

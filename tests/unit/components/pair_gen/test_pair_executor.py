@@ -20,7 +20,7 @@ def pair_gen(tmp_path, monkeypatch):
     images.split_names = artifact_utils.encode_split_names(["train", "eval"])
     write_sampler(tmp_path / "model" / "Format-Serving")
     partial = str(tmp_path / "checkpoints")
-    options = PairOptions(pairs=20, unlabeled=0.0, batch_size=8, partial=partial)
+    options = PairOptions(pairs=20, segments=1, unlabeled=0.0, batch_size=8, partial=partial)
 
     def run(folder):
         drawn = Examples()

@@ -73,6 +73,26 @@ def test_other_metrics_and_numbers_are_refused(given):
         DistillOptions(max_worsening=given)
 
 
+@pytest.mark.parametrize(
+    ("given", "mark", "method"),
+    [("auto", None, "steps"), ("auto", 0, "reflow"), ("reflow", None, "reflow")],
+)
+def test_students_can_be_inverted_where_that_finds_a_mark(given, mark, method):
+    assert DistillOptions(method=given).method_for(mark) == method
+
+
+def test_a_mark_that_could_not_be_found_is_a_configuration_error():
+    with pytest.raises(ConfigError, match=r"distill\.method=steps: its students"):
+        load("digits", overrides=["distill.enabled=true", "distill.method=steps", "sample.mark=3"])
+
+
+def test_a_density_of_alphas_that_a_student_by_steps_does_not_draw_is_a_configuration_error():
+    overrides = ["distill.enabled=true", "distill.alpha_density=u_shaped"]
+    with pytest.raises(ConfigError, match=r"distill\.alpha_density=u_shaped: a student by steps"):
+        load("digits", overrides=overrides)
+    load("digits", overrides=[*overrides, "distill.method=reflow"])
+
+
 def test_a_metric_of_held_out_images_needs_their_folder():
     with pytest.raises(ConfigError, match=r"max_worsening: a metric @holdout needs data\.holdout"):
         load("digits", overrides=["distill.max_worsening={kid@holdout: 0.1}"])

@@ -67,7 +67,7 @@ def test_a_disk_that_is_too_small_for_a_student_is_refused_in_one_line(tmp_path,
     config = configure(teacher, DistillOptions(pairs=10_000_000))
     monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: 10**9)
     with pytest.raises(
-        WorkspaceError, match=r"a student of model 7 needs about 8\.\d GB \(.* --pairs"
+        WorkspaceError, match=r"a student of model 7 needs about 1\d GB \(.* --pairs"
     ):
         _check_space(teacher, config, Workspace(tmp_path))
     _check_space(teacher, configure(teacher, DistillOptions(pairs=1000)), Workspace(tmp_path))

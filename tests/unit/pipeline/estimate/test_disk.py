@@ -49,7 +49,10 @@ def test_a_student_takes_as_much_as_its_teacher_and_its_pairs_twice():
     overrides = ["distill.enabled=true", "distill.pairs=5000"]
     both = disk_need(load("digits", overrides=overrides), 1000, example_bytes=400)
     assert both.models == 2 * alone.models
-    assert both.training == 2 * alone.training + 2 * 5000 * 400
+    states = 3 * 8 * 8 * 2  # in half precision, between four segments
+    assert both.training == 2 * alone.training + 2 * 5000 * (400 + states)
+    reflow = disk_need(load("digits", overrides=[*overrides, "distill.method=reflow"]), 1000, 400)
+    assert reflow.training == 2 * alone.training + 2 * 5000 * 400
 
 
 def test_a_student_of_a_model_that_is_there_takes_no_examples_and_no_second_teacher():
@@ -58,7 +61,7 @@ def test_a_student_of_a_model_that_is_there_takes_no_examples_and_no_second_teac
     need = student_need(load("digits", overrides=overrides), 1000, example_bytes=400)
     assert (need.examples, need.converted) == (0, 0)
     assert (need.features, need.models) == (alone.features, alone.models)
-    assert need.training == alone.training + 2 * 5000 * 400
+    assert need.training == alone.training + 2 * 5000 * (400 + 3 * 8 * 8 * 2)
 
 
 @pytest.mark.parametrize(("optimizer", "share"), [("adam", 1.0), ("adamw", 1.0), ("muon", 0.8)])

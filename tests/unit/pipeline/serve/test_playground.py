@@ -313,6 +313,25 @@ def test_a_model_that_translates_is_given_a_picture(chromium, translating, tmp_p
     assert "neither a PNG nor a JPEG file" in page.problem()
 
 
+def test_a_student_of_fixed_steps_draws_and_offers_neither_solvers_nor_the_way_back(
+    chromium, tmp_path
+):
+    write_sampler(tmp_path / "1", fixed_steps=True, nb_step=1)
+    with RunningServer(tmp_path) as running:
+        running.wait_for(1)
+        page = Page(chromium, running)
+        shown = {
+            name: not page.js(f"document.getElementById('{name}').hidden")
+            for name in ("walk", "own", "solver-field")
+        }
+        assert shown == {"walk": True, "own": False, "solver-field": False}
+        assert page.js("document.getElementById('steps').closest('label').hidden")
+        page.set(seed=3, count=1)
+        page.press("#go")
+        signature = tf.saved_model.load(str(tmp_path / "1")).signatures
+        assert_equal(page.gray("#grid canvas"), generate(signature, 3, nb_step=1), 1)
+
+
 def test_a_slider_goes_from_a_source_to_its_result(chromium, tmp_path):
     write_translator(tmp_path / "1", Source(degrade="gray", use="map"), (8, 8, 3))
     picture = tmp_path / "picture.png"

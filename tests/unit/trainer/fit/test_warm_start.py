@@ -20,6 +20,7 @@ from trainer.fit.warm_start import (
 )
 from trainer.names import METADATA
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.pairs import Pairs
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
 from trainer.train import build_model, train
@@ -359,7 +360,7 @@ def train_student(folder, base):
         return {"image": tf.ones([tf.shape(serialized)[0], *SHAPE])}
 
     return train(
-        TrainingData([path], white, SHAPE, split=SPLIT, pairs=True),
+        TrainingData([path], white, SHAPE, split=SPLIT, pairs=Pairs()),
         tf.distribute.get_strategy(),
         model_options=options(),
         train_options=TrainOptions(

@@ -127,6 +127,7 @@ def test_the_file_says_how_images_are_made_with_it(model):
         "atol": 0.5,
         "guidance": 2.0,
         "labels": LABELS,
+        "fixed_steps": False,
         "noise": "tf.random.stateless_normal(shape, [seed, 0], alg='philox')",
         "precision": "float32",
     }

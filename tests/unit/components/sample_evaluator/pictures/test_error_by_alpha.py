@@ -16,6 +16,7 @@ from components.sample_evaluator.pictures.error_by_alpha import (
     ceiling,
 )
 from components.sample_evaluator.sources import BASELINE, CANDIDATE
+from tests.exported_models import write_sampler
 
 KNOWN = ["cat", "dog"]
 SEED = 3
@@ -90,6 +91,14 @@ def test_a_baseline_that_does_not_deblend_is_left_out(
     found = measure({CANDIDATE: baseline, BASELINE: only_draws}, digits[:5], tmp_path / "e.json")
     assert found["baseline"] is None
     assert len(found["candidate"]) == len(EDGES) - 1
+
+
+def test_a_student_of_few_alphas_has_no_errors_by_alpha(measure, baseline, digits, tmp_path):
+    student = tmp_path / "student" / "Format-Serving"
+    write_sampler(student, shape=SHAPE, fixed_steps=True)
+    path = tmp_path / "e.json"
+    found = {CANDIDATE: str(student.parent), BASELINE: baseline}
+    assert measure(found, digits[:5], path) is None
 
 
 def test_without_errors_of_the_candidate_nothing_is_written(
