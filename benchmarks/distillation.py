@@ -1,9 +1,9 @@
-"""Quality against network evaluations (NFE) of a student and of its teacher, in equal seconds.
+"""Quality against network evaluations (NFE) of students and of their teacher, in equal seconds.
 
-A teacher is trained for half of the seconds. In the other half it draws pairs, and a student learns
-from them. What the student is compared with is a teacher that was trained for all of the seconds.
-All draw with Euler's method, and the teachers with midpoint steps too, which their students cannot
-use better; images are drawn from the same seeds.
+A teacher is trained for half of the seconds. In the other half it draws pairs, and a student of 1,
+2 or 4 evaluations learns from them, each anew. What the students are compared with is a teacher
+that was trained for all of the seconds, and that draws with Euler's method and with midpoint steps.
+Images are drawn from the same seeds.
 
 On one core each, so that the machine may be busy. BENCHMARK_SECONDS, BENCHMARK_SEEDS and
 BENCHMARK_TASKS (digits, fashion_mnist) change what is run (benchmarks/settings.py). What an
@@ -13,7 +13,7 @@ interrupted run has measured is not measured again.
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -26,15 +26,17 @@ from benchmarks.alternating import Worker
 from benchmarks.judging import Judge
 from benchmarks.measure import RESULTS, Figure
 from benchmarks.rows import Rows, code_hash
+from components.pair_gen.options import steps_per_segment
 from data.errors import DataError
 from trainer import preprocessing
 from trainer.options import TrainOptions
 
 SEEDS, BATCH, TRIAL_STEPS, HELD_OUT = 3, 64, 60, 2048
 NFE = (1, 2, 4, 8, 16, 32)
+STUDENTS = (4, 2, 1)  # NFE, each of a student
 PAIR_STEPS = 6  # midpoint steps of the teacher for each pair
-PAIR_SHARE = 0.5  # of the seconds of a student; the rest is its training
-STUDENT = {"learning_rate": 5e-4}  # as in DistillOptions
+PAIR_SHARE = 0.4  # of the seconds of a student; the rest is its training
+STUDENT = {"learning_rate": 1e-3}  # as in DistillOptions
 ROWS = RESULTS / "distillation.jsonl"
 SOLVERS = {"euler": 1, "midpoint": 2}  # with the NFE of a step
 
@@ -45,7 +47,7 @@ class Task:
 
     Attributes:
         network: of teacher and student.
-        seconds: for all: the teacher, the pairs and the student.
+        seconds: for all: the teacher, the pairs and a student.
         samples: that are judged.
     """
 
@@ -87,7 +89,7 @@ def figures() -> Iterator[Figure]:
 def _measure(
     task: Task, seconds: float, seed: int, train: np.ndarray, judge: Judge
 ) -> dict[str, Any]:
-    """Trains a teacher in half of the seconds and its student, and a teacher in all of them."""
+    """Trains a teacher in half of the seconds and its students, and one in all of them."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         np.save(folder / "train.npy", train)
@@ -106,17 +108,24 @@ def _measure(
                 "fit", images=str(folder / "train.npy"), options=options, folder=str(folder / name)
             )
             spent[name] = fitted["seconds"]
-            distances[name] = _distances(worker, folder, task.samples, judge, SOLVERS)
+            evaluations = NFE if name == "teacher" else NFE[-1:]
+            distances[name] = _distances(worker, folder, task.samples, judge, SOLVERS, evaluations)
         half = seconds / 2
-        result = worker.ask(
-            "distill",
-            options=_options(half * (1 - PAIR_SHARE) / step, seed) | STUDENT,
-            pairs=int(half * PAIR_SHARE / image / (2 * PAIR_STEPS)),
-            nb_step=PAIR_STEPS,
-            folder=str(folder),
-        )
-        spent |= result
-        distances["student"] = _distances(worker, folder, task.samples, judge, ("euler",))
+        distances["student"] = {}
+        for nfe in STUDENTS:
+            worker.ask("load", weights=str(folder / "half" / "ema.weights.h5"))
+            nb_step = nfe * steps_per_segment(PAIR_STEPS, nfe)
+            result = worker.ask(
+                "distill",
+                options=_options(half * (1 - PAIR_SHARE) / step, seed) | STUDENT,
+                nfe=nfe,
+                pairs=int(half * PAIR_SHARE / image / (2 * nb_step)),
+                nb_step=nb_step,
+                folder=str(folder / str(nfe)),
+            )
+            spent |= {f"{part}, student of {nfe}": value for part, value in result.items()}
+            found = _distances(worker, folder, task.samples, judge, ("euler",), [nfe])
+            distances["student"] |= found
         worker.close()
     return {"seconds": {k: round(v, 1) for k, v in spent.items()}, "distances": distances}
 
@@ -127,12 +136,17 @@ def _options(steps: float, seed: int) -> dict[str, Any]:
 
 
 def _distances(
-    worker: Worker, folder: Path, count: int, judge: Judge, chosen: Any
+    worker: Worker,
+    folder: Path,
+    count: int,
+    judge: Judge,
+    chosen: Collection[str],
+    evaluations: Collection[int],
 ) -> dict[str, dict[str, float]]:
     """The distances above the floor by "SOLVER NFE"."""
     found = {}
     for solver in chosen:
-        for nfe in NFE:
+        for nfe in evaluations:
             if nfe < SOLVERS[solver]:
                 continue
             path = str(folder / "samples.npy")
@@ -154,8 +168,8 @@ def _table(about: str, found: list[dict[str, Any]], judge: Judge, whole: bool) -
                 print(f"  {name:<10}{solver:<10}" + "".join(f"{c:>20}" for c in cells), flush=True)
         at = {
             (name, nfe): _values(found, name, "euler", nfe, metric)
-            for name in ("teacher", "student")
-            for nfe in NFE
+            for name, evaluations in (("teacher", NFE), ("student", STUDENTS))
+            for nfe in evaluations
         }
         teacher, noise = mean(at["teacher", 32]), _spread(at["teacher", 32])
         bars = {

@@ -29,6 +29,7 @@ from trainer.networks.group_norm import GroupNorm
 from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.pairs import Pairs
 from trainer.serving.sampler import Sampler
 from trainer.train import Trained, build_model
 from trainer.train import train as train_on_files
@@ -148,31 +149,33 @@ def fit(images: str, options: dict, folder: str) -> dict:
     return {"seconds": seconds, "cpu_seconds": cpu_seconds, "steps": trained.metrics["steps"]}
 
 
-def distill(options: dict, pairs: int, nb_step: int, folder: str) -> dict:
+def distill(options: dict, nfe: int, pairs: int, nb_step: int, folder: str) -> dict:
     """Distills the network that draws samples, as a pipeline does; it then is the student's.
 
     Args:
         options: TrainOptions of the student.
+        nfe: its network evaluations.
         pairs: number of pairs.
         nb_step: midpoint steps that the teacher draws each with.
-        folder: for all files.
+        folder: for all files; new.
 
     Returns:
         Seconds of the pairs and of the training.
     """
     global model
     teacher = f"{folder}/teacher/Format-Serving"
-    metadata = {"nb_step": nb_step, "shape": SHAPE, "split": None}
-    metadata["config"] = {"model": OPTIONS.model_dump(mode="json")}
+    sample = SampleOptions(solver="midpoint", nb_step=nb_step)
+    config = {"model": OPTIONS.model_dump(mode="json"), "sample": sample.model_dump(mode="json")}
+    metadata = {"nb_step": nb_step, "shape": SHAPE, "split": None, "config": config}
     Sampler(model.ema_network, SHAPE, "midpoint", nb_step).save(teacher, metadata)
     save_weights(model, teacher)
     started = time.monotonic()
-    drawn = PairOptions(pairs=pairs, unlabeled=0, batch_size=256, partial=folder)
+    drawn = PairOptions(pairs=pairs, segments=nfe, unlabeled=0, batch_size=256, partial=folder)
     draw_pairs(beam.Pipeline(), teacher, drawn, f"{folder}/pairs")
     seconds = time.monotonic() - started
     started = time.monotonic()
     files = sorted(map(str, Path(folder, "pairs").glob(f"{examples.TRAIN}-*.gz")))
-    data = TrainingData(files, _preprocess, SHAPE, pairs=True)
+    data = TrainingData(files, _preprocess, SHAPE, pairs=Pairs.of_steps(nfe, "uniform"))
     model = _train_on_files(data, options, f"{folder}/student", teacher).model
     return {"pairs": seconds, "training": time.monotonic() - started}
 
