@@ -85,6 +85,8 @@ class Model:
     ) -> np.ndarray:
         """Draws images, uint8 [count, H, W, C], of the seeds from `seed` on.
 
+        A student with fixed steps takes its own, here and in the other methods.
+
         Raises:
             ValueError: the model translates, does not know the label, or takes fewer steps.
         """

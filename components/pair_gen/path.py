@@ -49,12 +49,13 @@ class TeacherPath:
             ) from error
         self._sampler, self._evaluate = sampler, evaluate  # which lives no longer than its model
         self.labels = sampler.labels
-        self.batch_limit = max(1, sample.limits.images_of(sample.nb_step))
         self._mark = read_mark(metadata)
         self._guidance = sample.guidance
         self._solver = solvers.get(sample.solver, sample.grid, rtol=sample.rtol, atol=sample.atol)
         self._segments = segments
         self._steps = steps_per_segment(sample.nb_step, segments)
+        limits = sample.limits
+        self.batch_limit = max(1, min(limits.images, limits.states // (segments * self._steps)))
 
     def states(self, seeds: np.ndarray, labels: Sequence[str]) -> np.ndarray:
         """Draws the image of each seed.
@@ -83,7 +84,7 @@ class TeacherPath:
             self._guidance,
         )
         x = noise_from_seeds(seeds, self._shape, self._mark)
-        if self._solver.adaptive:
+        if self._solver.adaptive and self._segments > 1:
             nb_step = tf.constant(self._segments * self._steps)
             states = solvers.trajectory(self._solver, field, x, nb_step)[:: self._steps]
         else:
@@ -91,7 +92,10 @@ class TeacherPath:
         return tf.transpose(states, [1, 0, 2, 3, 4])
 
     def _follow(self, field: VectorField, x: tf.Tensor) -> list[tf.Tensor]:
-        """The states at the ends of the segments, from x on; the memory holds no others."""
+        """The states at the ends of the segments, from x on; the memory holds no others.
+
+        An adaptive solver goes from 0 to 1 on any grid, so it needs a single segment.
+        """
         states = [x]
         for segment in range(self._segments):
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.pair_gen import names as pair_names
+from components.pair_gen.options import steps_per_segment
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
@@ -93,7 +94,11 @@ class TimeLeft:
         following = {evaluator_names.NODE: judging.seconds(evaluation)}
         distill = self._config.distill
         if distill.enabled:  # of a blessed model, which this one may become
-            following[pair_names.NODE] = distill.pairs * judging.evaluations * evaluation
+            sample = self._config.sample
+            segments = distill.segments_for(sample.mark)
+            steps = segments * steps_per_segment(sample.nb_step, segments)
+            evaluations = judging.evaluations * steps / sample.nb_step
+            following[pair_names.NODE] = distill.pairs * evaluations * evaluation
             following[trainer_names.STUDENT] = distill.steps * step
             # With its teacher; the few evaluations of a student are the lesser part.
             both = judging._replace(models=2)

@@ -28,7 +28,7 @@ from trainer.common.text import first_line, list_some, shorten
 from trainer.light.network_file import NetworkFileError
 from trainer.light.sampler import LightSampler, has_network
 from trainer.limit_options import LimitOptions
-from trainer.names import FINGERPRINT
+from trainer.names import FINGERPRINT, FIXED_STEPS
 
 _log = logging.getLogger(__name__)
 
@@ -201,11 +201,14 @@ def draw_trajectories(
 def within_limits(model: Path, nb_step: int | None, batch_size: int) -> tuple[int, int]:
     """The steps and the batch size to ask a model for.
 
+    A student with fixed steps takes its own, whatever it is asked for.
+
     Raises:
         TooManyStepsError: nb_step exceeds the limits of the model.
     """
     metadata = read_metadata(model)
-    nb_step = nb_step or metadata["nb_step"]
+    if nb_step is None or metadata.get(FIXED_STEPS):
+        nb_step = metadata["nb_step"]
     if "limits" in metadata:
         limits = LimitOptions.model_validate(metadata["limits"])
         batch_size = limit_batch(model, limits, nb_step, batch_size)

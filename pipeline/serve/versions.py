@@ -120,9 +120,10 @@ class Version:
         """
         if NB_STEP in inputs and self.solving:
             return self.solving.own_steps(int(inputs[NB_STEP]), self.solving.choice(inputs))
-        if NB_STEP in inputs:
+        if NB_STEP in inputs and not self.metadata.get(FIXED_STEPS):
             return int(inputs[NB_STEP])
-        return self.metadata[NB_STEP] if signature.name == DEFAULT_SIGNATURE else 1
+        own = NB_STEP in inputs or signature.name == DEFAULT_SIGNATURE
+        return self.metadata[NB_STEP] if own else 1
 
     def most_rows(self, signature: Signature, inputs: Mapping[str, np.ndarray]) -> int:
         """How many rows one call with these solver steps may have; 0 if they are too many."""

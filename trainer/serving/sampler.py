@@ -50,8 +50,8 @@ class Sampler(ExportedModel):
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Draws images, uint8 [N, H, W, C], from seeds, int64 [N]."""
-        seed, nb_step = request_checks.within_steps(self._limits, seed, nb_step)
-        return {"image": self._draw(seed, self._taken(nb_step), label)}
+        seed, nb_step = request_checks.within_steps(self._limits, seed, self._taken(nb_step))
+        return {"image": self._draw(seed, nb_step, label)}
 
     def serve(self, seed: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Draws marked PNG files, string [N], from seeds, int64 [N]; REST sends base64."""
@@ -63,8 +63,8 @@ class Sampler(ExportedModel):
         self, x0: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Maps x0, float32 [N, H, W, C], to x1, float32 [N, H, W, C] in about [-1, 1]."""
-        x0, nb_step = request_checks.within_steps(self._limits, x0, nb_step)
-        x0, nb_step = request_checks.finite(x0, "x0"), self._taken(nb_step)
+        x0, nb_step = request_checks.within_steps(self._limits, x0, self._taken(nb_step))
+        x0 = request_checks.finite(x0, "x0")
         return {"x1": solvers.solve(self._solver, self._field(x0, label), x0, nb_step).x}
 
     def invert(
@@ -77,9 +77,9 @@ class Sampler(ExportedModel):
         self, seed: tf.Tensor, nb_step: tf.Tensor, label: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Draws the states from noise to image, uint8 [N, nb_step + 1, H, W, C]; seed int64 [N]."""
-        seed, nb_step = request_checks.within_steps(self._limits, seed, nb_step)
+        seed, nb_step = request_checks.within_steps(self._limits, seed, self._taken(nb_step))
         x0 = noise_from_seeds(seed, self._shape, self._mark)
-        return self._trajectory(self._field(x0, label), x0, self._taken(nb_step))
+        return self._trajectory(self._field(x0, label), x0, nb_step)
 
     def deblend(
         self, x_alpha: tf.Tensor, alpha: tf.Tensor, label: tf.Tensor | None = None

@@ -31,7 +31,8 @@ class About(BaseModel):
         signatures: names of all.
         nb_step: solver steps by default.
         solver, grid, guidance, autoguidance: how the model draws by itself.
-        solvers: those that a request may choose; none of a model that does not say how it draws.
+        solvers: those that a request may choose; none of a model that does not say how it draws,
+            or that has fixed steps.
         fixed_steps: whether it always takes `nb_step`.
         images, most_steps, states: limits of a request.
         mark: in base64, the chunk of a PNG file that says that this model made it.

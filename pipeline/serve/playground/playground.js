@@ -67,7 +67,7 @@ async function describe() {
   const [height, width, channels] = about.shape;
   const facts = {
     Images: `${width}x${height}, ${channels === 1 ? "gray" : "color"}`,
-    Solver: `${about.solver}, ${about.nb_step} steps (${about.grid}) by default`,
+    Solver: `${about.solver}, ${about.nb_step} steps (${about.grid})${about.fixed_steps ? "" : " by default"}`,
     Guidance: about.labels.length ? String(about.guidance) : "none: the model has no classes",
     ...(about.autoguidance === 1 ? {} : { Autoguidance: String(about.autoguidance) }),
     Limits: `${about.images} images, ${about.most_steps} steps, ${about.states} images times steps`,
@@ -89,7 +89,7 @@ function offer() {
   $("count").max = about.images;
   $("steps").closest("label").hidden = about.fixed_steps;
   $("steps").max = about.most_steps;
-  if (!$("steps").value) $("steps").value = about.nb_step;
+  if (about.fixed_steps || !$("steps").value) $("steps").value = about.nb_step;
   if (translates && $("count").value === "16") $("count").value = 4;
   $("solver-field").hidden = !about.solvers.length;
   fill("solver", about.solvers.map(name => make("option", name)), about.solver);

@@ -307,10 +307,11 @@ def test_the_segments_of_pairs_are_drawn_anew_for_each_step_and_go_on_where_a_tr
             writer.write(tf.train.Example(features=features).SerializeToString())
 
     def alphas(start, count):
-        ds = dataset.train_dataset(
-            [path], pair_image, BATCH, seed=0, start_step=start, pairs=Pairs.of_steps(4, "uniform")
-        )
-        return [batch["alpha"].numpy().tolist() for batch in ds.take(count)]
+        how = {"pairs": Pairs.of_steps(4, "uniform"), "labels": ("even", "odd")}
+        ds = dataset.train_dataset([path], pair_image, BATCH, seed=0, start_step=start, **how)
+        batches = list(ds.take(count))
+        assert all(np.all(batch["label"] == 0) for batch in batches)
+        return [batch["alpha"].numpy().tolist() for batch in batches]
 
     whole = alphas(0, 12)
     assert {alpha for batch in whole for alpha in batch} == {0.0, 0.25, 0.5, 0.75}

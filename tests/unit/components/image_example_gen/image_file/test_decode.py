@@ -315,12 +315,18 @@ def test_a_drafted_jpeg_is_not_shifted_whatever_its_orientation(photograph, orie
 
 def test_a_large_jpeg_is_decoded_faster_than_it_is_loaded(photograph):
     data = encoded(photograph(1501, 1003), "JPEG")
-    start = time.process_time()
-    Image.open(io.BytesIO(data)).load()
-    full = time.process_time() - start
-    start = time.process_time()
-    pixels_of(data, 32)
-    assert time.process_time() - start < full
+
+    def fastest(work):
+        """The least processor time of several, since the first ones and a busy core take longer."""
+        seconds = []
+        for _ in range(5):
+            start = time.process_time()
+            work()
+            seconds.append(time.process_time() - start)
+        return min(seconds)
+
+    full = fastest(lambda: Image.open(io.BytesIO(data)).load())
+    assert fastest(lambda: pixels_of(data, 32)) < full
 
 
 def stored_pngs():
