@@ -26,7 +26,7 @@ from benchmarks.alternating import Worker
 from benchmarks.judging import Judge
 from benchmarks.measure import RESULTS, Figure
 from benchmarks.rows import Rows, code_hash
-from components.pair_gen.options import steps_per_segment
+from components.pair_gen.options import steps_per_pair
 from data.errors import DataError
 from trainer import preprocessing
 from trainer.options import TrainOptions
@@ -114,7 +114,7 @@ def _measure(
         distances["student"] = {}
         for nfe in STUDENTS:
             worker.ask("load", weights=str(folder / "half" / "ema.weights.h5"))
-            nb_step = nfe * steps_per_segment(PAIR_STEPS, nfe)
+            nb_step = steps_per_pair(PAIR_STEPS, nfe)
             result = worker.ask(
                 "distill",
                 options=_options(half * (1 - PAIR_SHARE) / step, seed) | STUDENT,

@@ -26,3 +26,8 @@ class PairOptions(Options):
 def steps_per_segment(nb_step: int, segments: int) -> int:
     """Solver steps of a teacher in each segment, so that all are at least its own nb_step."""
     return -(-nb_step // segments)
+
+
+def steps_per_pair(nb_step: int, segments: int) -> int:
+    """Solver steps of a teacher in all segments: its own nb_step, raised to a multiple of them."""
+    return segments * steps_per_segment(nb_step, segments)

@@ -11,7 +11,7 @@ from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.pair_gen import names as pair_names
-from components.pair_gen.options import steps_per_segment
+from components.pair_gen.options import steps_per_pair
 from components.pair_gen.pairs import HELD_OUT
 from components.real_features import names as feature_names
 from components.real_features.artifact import TRAINING_IMAGES
@@ -179,7 +179,7 @@ def _time(
             seconds[evaluator_names.NODE] = (PER_NODE[evaluator_names.NODE] + work, TIMED)
         if pair_names.NODE in needed:
             segments = config.distill.segments_for(config.sample.mark)
-            nb_step = segments * steps_per_segment(config.sample.nb_step, segments)
+            nb_step = steps_per_pair(config.sample.nb_step, segments)
             work = (config.distill.pairs + HELD_OUT) * nb_step * model.solver_step
             seconds[pair_names.NODE] = (PER_NODE[pair_names.NODE] + work, TIMED)
         if trainer_names.STUDENT in needed:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.pair_gen import names as pair_names
-from components.pair_gen.options import steps_per_segment
+from components.pair_gen.options import steps_per_pair
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
@@ -96,9 +96,9 @@ class TimeLeft:
         if distill.enabled:  # of a blessed model, which this one may become
             sample = self._config.sample
             segments = distill.segments_for(sample.mark)
-            steps = segments * steps_per_segment(sample.nb_step, segments)
-            evaluations = judging.evaluations * steps / sample.nb_step
-            following[pair_names.NODE] = distill.pairs * evaluations * evaluation
+            longer = steps_per_pair(sample.nb_step, segments) / sample.nb_step
+            drawing = judging.evaluations * longer * evaluation
+            following[pair_names.NODE] = distill.pairs * drawing
             following[trainer_names.STUDENT] = distill.steps * step
             # With its teacher; the few evaluations of a student are the lesser part.
             both = judging._replace(models=2)
