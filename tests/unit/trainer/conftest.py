@@ -22,8 +22,8 @@ def small_network():
 
 @pytest.fixture
 def transform_graph(tmp_path):
-    """Makes the graph for images, 1x1, with these labels; returns its URI."""
-    png = tf.io.encode_png(tf.zeros([1, 1, 1], tf.uint8)).numpy()
+    """Makes the graph for images, 2x2, with these labels; returns its URI."""
+    png = tf.io.encode_png(tf.zeros([2, 2, 1], tf.uint8)).numpy()
     metadata = dataset_metadata.DatasetMetadata(
         schema_utils.schema_from_feature_spec(
             {name: tf.io.FixedLenFeature([1], tf.string) for name in ("image", "label")}
@@ -32,7 +32,7 @@ def transform_graph(tmp_path):
 
     def make(labels, conditional):
         folder = str(tmp_path / "graph")
-        config = {"resolution": 1, "channels": 1, "conditional": conditional}
+        config = {"resolution": 2, "channels": 1, "conditional": conditional}
         preprocess = functools.partial(preprocessing.preprocessing_fn, custom_config=config)
         rows = [{"image": [png], "label": [label.encode()]} for label in labels]
         with (

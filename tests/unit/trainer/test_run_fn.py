@@ -48,8 +48,8 @@ def feature(value):
 
 @pytest.fixture
 def fn_args(tmp_path, transform_graph, small_network):
-    """Arguments of a training of two steps on black images, 1x1."""
-    png = tf.io.encode_png(tf.zeros([1, 1, 1], tf.uint8)).numpy()
+    """Arguments of a training of two steps on black images, 2x2."""
+    png = tf.io.encode_png(tf.zeros([2, 2, 1], tf.uint8)).numpy()
     features = tf.train.Features(feature={"image": feature(png), "label": feature(b"")})
     (tmp_path / "examples").mkdir()
     with tf.io.TFRecordWriter(str(tmp_path / "examples" / "1.gz"), "GZIP") as writer:
@@ -68,7 +68,7 @@ def fn_args(tmp_path, transform_graph, small_network):
             "model": model.model_dump(mode="json"),
             "train": train.model_dump(mode="json"),
             "sample": SampleOptions(nb_step=2).model_dump(mode="json"),
-            "resolution": 1,
+            "resolution": 2,
             "channels": 1,
             "split": {},
             "checkpoints": str(tmp_path / "checkpoints"),
@@ -126,7 +126,7 @@ def test_the_network_is_beside_a_model_that_computes_as_it_does(fn_args, precisi
     assert has_network(model) == there
     if there:
         images = LightSampler(model).generate(np.arange(5), 2, "")
-        assert images.shape == (5, 1, 1, 1)
+        assert images.shape == (5, 2, 2, 1)
 
 
 @pytest.mark.parametrize("key", [None, 0, 7])
@@ -169,7 +169,7 @@ def test_both_networks_of_an_autoguided_model_count_for_the_memory_of_a_conversi
     sample = SampleOptions(nb_step=2, autoguidance=autoguidance)
     fn_args.custom_config["sample"] = sample.model_dump(mode="json")
     options = ModelOptions.model_validate(fn_args.custom_config["model"])
-    weights = build_unet(options, (1, 1, 1)).count_params()
+    weights = build_unet(options, (2, 2, 1)).count_params()
     monkeypatch.setattr("trainer.run_fn.MAX_CONVERTED", weights)
     run_fn(fn_args)
     assert has_network(Path(fn_args.serving_model_dir)) == there
