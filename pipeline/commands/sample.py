@@ -69,6 +69,8 @@ def sample(
     model = serving.find_model(workspace.serving, model)
     if label:
         serving.check_label(model, label)
+    if steps:
+        serving.check_steps(model, steps)
     if find_source(model):
         if gif:
             raise click.BadParameter("shows the path from noise alone", param_hint="--gif")

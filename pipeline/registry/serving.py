@@ -24,7 +24,7 @@ from trainer.common.files import atomic_write
 from trainer.common.image_grid import grid_png, image_grid
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
-from trainer.common.text import first_line, list_some, shorten
+from trainer.common.text import first_line, list_some, quantity, shorten
 from trainer.light.network_file import NetworkFileError
 from trainer.light.sampler import LightSampler, has_network
 from trainer.limit_options import LimitOptions
@@ -50,6 +50,12 @@ class NoModelError(RuntimeError):
 
 class UnknownLabelError(ValueError):
     """A label that is unknown to the model."""
+
+    exit_code = exit_codes.USAGE
+
+
+class FixedStepsError(ValueError):
+    """Other solver steps than those that a student has learned."""
 
     exit_code = exit_codes.USAGE
 
@@ -138,6 +144,14 @@ def check_label(model: Path, label: str) -> None:
         close = difflib.get_close_matches(shorten(label), labels, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {list_some(labels)}"
         raise UnknownLabelError(f"label {shorten(repr(label))}: unknown; {hint}")
+
+
+def check_steps(model: Path, nb_step: int) -> None:
+    """Raises FixedStepsError if the model takes its own solver steps and no others."""
+    metadata = read_metadata(model)
+    if metadata.get(FIXED_STEPS) and nb_step != metadata["nb_step"]:
+        own = quantity(metadata["nb_step"], "solver step")
+        raise FixedStepsError(f"{model} is a student of {own}, and takes no other number of them")
 
 
 def draw_samples(

@@ -9,6 +9,7 @@ from PIL import Image
 from components.source_hash import PACKAGES
 from pipeline.cli import main
 from pipeline.registry import serve_check, serving
+from tests.exported_models import write_sampler
 from tests.small_network import build_unet
 from trainer.common import xmp
 from trainer.common.image_grid import image_grid
@@ -163,6 +164,18 @@ def test_all_images_of_a_sample_have_the_label_that_is_asked_for(names, tmp_path
     assert result.exit_code == 0, result.output
     grid = np.asarray(Image.open(tmp_path / "grid.png"))
     assert grid[4, 4] == grid[4, -5] == len(label)
+
+
+def test_a_student_is_not_asked_for_other_steps_than_its_own(tmp_path):
+    write_sampler(tmp_path / "student", shape=(8, 8, 1), fixed_steps=True, nb_step=2)
+    refused = iadb_sample(tmp_path / "student", tmp_path, "--count", 3, "--steps", 3)
+    assert refused.exit_code == 2
+    assert refused.output == (
+        f"iadb: {tmp_path / 'student'} is a student of 2 solver steps, and takes no other number "
+        "of them\n"
+    )
+    drawn = iadb_sample(tmp_path / "student", tmp_path, "--count", 3, "--steps", 2)
+    assert drawn.exit_code == 0, drawn.output
 
 
 def test_an_unknown_label_is_reported_with_the_known_ones(names, tmp_path):
