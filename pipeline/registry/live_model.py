@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.atomic_pusher.versions import MODEL_NOTE, ROLLBACK_NOTE, publish
+from components.atomic_pusher.versions import MODEL_NOTE, ROLLBACK_NOTE, TEACHER_NOTE, publish
 from components.resolvers.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
 from components.sample_evaluator import names as evaluator_names
 from pipeline.registry import lineage, serving
@@ -113,7 +113,10 @@ def promote(workspace: Workspace, number: int, reason: str) -> AnyPath:
         if result.returncode:
             raise LiveModelError(f"model {model.number}: {serving.describe_failure(result)}")
         _bless(store, model, workspace.artifacts, reason)
-        return publish(model.folder, workspace.serving, {MODEL_NOTE: model.number})
+        notes = {MODEL_NOTE: model.number}
+        if model.teacher is not None:
+            notes[TEACHER_NOTE] = model.teacher
+        return publish(model.folder, workspace.serving, notes)
 
 
 def _connect(workspace: Workspace) -> MetadataStore:

@@ -9,12 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from components.atomic_pusher.versions import METADATA, complete_versions
+from components.image_trainer import names as trainer_names
 from pipeline.cli import main
-from pipeline.registry import lineage, live_model
+from pipeline.registry import lineage, live_model, serving
 from pipeline.registry.live_model import LiveModelError, promote, rollback
 from pipeline.registry.models import load_models
 from pipeline.workspace import Workspace, WorkspaceError
-from tests.recorded import Recorded, write_model
+from tests.recorded import Recorded, set_property, write_model
 
 KILLED = """
 import os, signal, sys
@@ -163,6 +164,21 @@ def test_a_model_that_does_not_serve_is_not_promoted(served):
     assert len(str(error.value).splitlines()) == 1
     assert place.live() == place.numbers[0]
     assert place.models()[number].promoted is None
+
+
+def test_a_promoted_student_is_found_as_that_of_its_teacher(served, monkeypatch):
+    monkeypatch.setattr(serving, "check", lambda model: subprocess.CompletedProcess([], 0))
+    place = served(1)
+    (teacher,) = place.numbers
+    student = place.recorded.run(blessed=False)
+    (artifact,) = place.recorded.store.get_artifacts_by_id([student])
+    set_property(artifact.custom_properties[trainer_names.TEACHER], teacher)
+    place.recorded.store.put_artifacts([artifact])
+    write_model(place.models()[student].folder)
+    version = promote(place.workspace, student, "fast enough")
+    assert place.live() == student
+    assert serving.find_live_student(place.workspace.serving, teacher) == version
+    assert serving.find_live_student(place.workspace.serving, student) is None
 
 
 def test_a_user_without_a_name_can_promote(monkeypatch):
