@@ -163,9 +163,10 @@ def _print_next(console: Console, run: Run, workspace: Workspace) -> None:
     if run.blessed is not False or run.model is None or run.withdrawn:
         return
     _row(console, "Next", "look at its images, or push it all the same:")
-    sample = ["iadb", "sample", "--model", str(run.model)]
-    promote = ["iadb", "promote", str(run.model_number), "--workspace", str(workspace.folder)]
-    for command in (sample, [*promote, "--reason", PROMOTED]):
+    where = ["--workspace", str(workspace.folder)]  # a translator finds its sources there
+    sample = ["iadb", "sample", "--model", str(run.model), *where]
+    promote = ["iadb", "promote", str(run.model_number), *where, "--reason", PROMOTED]
+    for command in (sample, promote):
         _row(console, "", escape(shlex.join(command)))
 
 

@@ -141,7 +141,7 @@ def test_what_will_be_judged_is_printed_once_when_the_images_are_known(caplog):
     assert caplog.messages == ["[red]2 held out", "enough"]
 
 
-def test_a_run_that_is_not_blessed_ends_with_the_next_two_commands(tmp_path):
+def test_a_run_that_is_not_blessed_ends_with_two_commands_on_its_workspace(tmp_path):
     folder = tmp_path / "it's"
     made = {
         trainer_names.NODE: (trainer_names.MODEL, {}),
@@ -159,8 +159,9 @@ def test_a_run_that_is_not_blessed_ends_with_the_next_two_commands(tmp_path):
     console = Console(file=io.StringIO(), width=40)
     print_summary(console, run, None, Workspace(folder))
     commands = [shlex.split(line) for line in console.file.getvalue().splitlines()[-2:]]
-    assert commands[0] == ["iadb", "sample", "--model", str(run.model)]
-    assert commands[1][:5] == ["iadb", "promote", "7", "--workspace", str(folder)]
+    where = ["--workspace", str(folder)]
+    assert commands[0] == ["iadb", "sample", "--model", str(run.model), *where]
+    assert commands[1][:5] == ["iadb", "promote", "7", *where]
     for command in commands:
         name, *arguments = command[1:]
         main.commands[name].make_parser(click.Context(main)).parse_args(arguments)
