@@ -148,7 +148,8 @@ def print_student(console: Console, student: Run, workspace: Workspace) -> None:
         workspace: of the run.
     """
     metrics = student.metrics
-    verdict = "[green]blessed[/]" if student.blessed else "[red]not blessed[/], the teacher stays"
+    refused = "[red]not blessed[/], the live model stays"
+    verdict = "[green]blessed[/]" if student.blessed else refused
     # A student that cannot be sampled has no steps.
     steps = f"{quantity(metrics['nb_step'], 'step')}, " if metrics["nb_step"] else ""
     _prose(console, "Student", f"{steps}{verdict}: {escape('; '.join(metrics['reasons']))}")

@@ -172,7 +172,7 @@ def test_a_student_that_is_worse_is_not_pushed_and_the_teacher_stays(distilled):
     assert run.blessed
     assert run.student.blessed is False
     assert "worse than the baseline" in run.student.reason
-    assert "the teacher stays" in distilled.output
+    assert "the live model stays" in distilled.output
     # The baseline of the teacher is no student, although one is the newest blessed model.
     assert run.metrics["baseline"]["uri"] == str(distilled.first.model.parent)
     assert run.pushed == serving.latest_model(distilled.workspace.serving)

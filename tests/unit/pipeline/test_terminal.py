@@ -197,7 +197,7 @@ def test_the_verdict_on_a_student_names_its_steps(of_student):
 
 def test_a_student_that_could_not_be_sampled_has_no_steps(of_student):
     first = of_student(blessed=False, nb_step=None)[0]
-    assert first == "Student  not blessed, the teacher stays: [because]"
+    assert first == "Student  not blessed, the live model stays: [because]"
 
 
 def test_a_rejected_student_ends_with_the_command_that_makes_it_live_all_the_same(of_student):
