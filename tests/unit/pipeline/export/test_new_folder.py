@@ -1,8 +1,11 @@
+import json
 import os
 
 import pytest
 
 from pipeline.export.new_folder import ExportError, copy_model, new_folder
+from tests.recorded import write_model
+from trainer.names import METADATA
 
 
 def test_another_export_to_the_same_place_leaves_this_one_alone(tmp_path, monkeypatch):
@@ -25,3 +28,35 @@ def test_a_model_with_a_link_is_not_copied(tmp_path, target):
     with pytest.raises(ExportError, match=r"variables/x\\n is a link; replace it"):
         copy_model(tmp_path / "1", tmp_path / "2")
     assert not (tmp_path / "2").exists()
+
+
+@pytest.mark.parametrize(
+    ("about", "copied"),
+    [
+        (
+            {
+                "teacher": "/home/me/model/5/Format-Serving",
+                "warm_started_from": "gs://mine/model/4/Format-Serving",
+                "split": {"data.holdout": "/home/me/cats/", "data.eval_percent": 20},
+            },
+            {
+                "teacher": "Format-Serving",
+                "warm_started_from": "Format-Serving",
+                "split": {"data.holdout": "cats", "data.eval_percent": 20},
+            },
+        ),
+        *(
+            (unchanged, unchanged)
+            for unchanged in (
+                {"warm_started_from": None, "split": {"data.holdout": None}},
+                {"nb_step": 4},
+            )
+        ),
+    ],
+)
+def test_a_copy_has_no_paths_of_this_machine_in_its_metadata(tmp_path, about, copied):
+    version = write_model(tmp_path / "1")
+    (version / METADATA).write_text(json.dumps(about))
+    copy_model(version, tmp_path / "2")
+    assert json.loads((tmp_path / "2" / METADATA).read_text()) == copied
+    assert json.loads((version / METADATA).read_text()) == about

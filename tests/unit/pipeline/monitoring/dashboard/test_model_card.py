@@ -122,7 +122,8 @@ def test_text_from_data_becomes_no_markup_and_no_further_line(story, version):
 def test_the_folder_for_the_hub_has_the_card_as_readme_and_the_model(story, version, tmp_path):
     lay_out(version, tmp_path / "hub", story.workspace)
     assert (tmp_path / "hub" / "README.md").read_text() == card_of(story, version)
-    assert (tmp_path / "hub" / METADATA).read_bytes() == (version / METADATA).read_bytes()
+    about, copied = ((each / METADATA).read_text() for each in (version, tmp_path / "hub"))
+    assert json.loads(copied) == json.loads(about)
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
