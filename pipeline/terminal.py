@@ -154,7 +154,7 @@ def print_student(console: Console, student: Run, workspace: Workspace) -> None:
     steps = f"{quantity(metrics['nb_step'], 'step')}, " if metrics["nb_step"] else ""
     _prose(console, "Student", f"{steps}{verdict}: {escape('; '.join(metrics['reasons']))}")
     if distance := metrics.get("seed_distance"):
-        _prose(console, "", escape(distance["sentence"]))
+        _prose(console, "", f"the baseline is its teacher: {escape(distance['sentence'])}")
     _row(console, "", escape(str(workspace.reports / LATEST_STUDENT)))
     _print_next(console, student, workspace)
 

@@ -83,7 +83,7 @@ def describe(
         compared: folder for the features, which `ReadFeatures` reads; those of the training images
             that kinds are learned from are in its folder KNOWN.
         translating: what the sources are of those models that translate.
-        student: whether the candidate learned from the baseline, which it is compared with seed by
+        student: whether the candidate is a student, which is compared with the baseline seed by
             seed.
     """
     features = {

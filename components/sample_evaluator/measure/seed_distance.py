@@ -1,4 +1,7 @@
-"""How far a student's images are from those that its teacher draws from the same seeds."""
+"""How far a student's images are from those that the baseline draws from the same seeds.
+
+In a pipeline, the baseline is the student's teacher.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -74,7 +77,7 @@ def _write(found: list[tuple[bytes, np.ndarray, np.ndarray]], output: str) -> No
     }
     content["sentence"] = (
         f"an image is {content['mean']:.3g} gray levels (root mean square) from the one that the "
-        f"teacher draws from the same seed, at most {content['largest']:.3g}, and "
+        f"baseline draws from the same seed, at most {content['largest']:.3g}, and "
         f"{content['other_seeds']:.3g} from those of other seeds"
     )
     with FileSystems.create(f"{output}/{names.SEED_DISTANCE_JSON}", "application/json") as file:

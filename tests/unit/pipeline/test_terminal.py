@@ -171,10 +171,10 @@ def test_a_run_that_is_not_blessed_ends_with_two_commands_on_its_workspace(tmp_p
 def of_student(tmp_path):
     """A function: the verdict on a student and its steps -> the printed lines."""
 
-    def make(*, blessed, nb_step):
+    def make(*, blessed, nb_step, **measured):
         run, folder = Run("id"), tmp_path / "evaluation"
         folder.mkdir()
-        content = {"nb_step": nb_step, "reasons": ["[because]"]}
+        content = {"nb_step": nb_step, "reasons": ["[because]"], **measured}
         (folder / evaluator_names.METRICS_JSON).write_text(json.dumps(content))
         for node, key in (
             (evaluator_names.NODE, evaluator_names.EVALUATION),
@@ -198,6 +198,11 @@ def test_the_verdict_on_a_student_names_its_steps(of_student):
 def test_a_student_that_could_not_be_sampled_has_no_steps(of_student):
     first = of_student(blessed=False, nb_step=None)[0]
     assert first == "Student  not blessed, the live model stays: [because]"
+
+
+def test_the_baseline_of_a_student_is_its_teacher(of_student):
+    lines = of_student(blessed=True, nb_step=4, seed_distance={"sentence": "2 [levels]"})
+    assert lines[1].strip() == "the baseline is its teacher: 2 [levels]"
 
 
 def test_a_rejected_student_ends_with_the_command_that_makes_it_live_all_the_same(of_student):

@@ -18,6 +18,7 @@ OPTIONAL = (  # parts that may be null
     "memorization",
     "classes",
     "error_by_alpha",
+    "seed_distance",
 )
 HOSTILE = '<script>alert("x")</script><img src=http://example.com/x>'
 
@@ -168,6 +169,7 @@ def make_summary(**changes):
             "baseline": [0.32 + 0.01 * i for i in range(10)],
             "ceiling": [0.5 + 0.02 * i for i in range(10)],
         },
+        "seed_distance": {"sentence": "an image is 7.1 gray levels from the one of the same seed"},
         "history": [
             {
                 "model": f"/workspace/artifacts/Trainer/model/{i}",

@@ -34,6 +34,7 @@ def test_images_are_compared_with_those_of_the_same_seed_whatever_the_order(tmp_
     assert (found["mean"], found["largest"]) == (2, 5)
     assert found["other_seeds"] == pytest.approx((13 + 10 + 225 + 220) / 4)
     assert "2 gray levels" in found["sentence"]
+    assert "the one that the baseline draws from the same seed" in found["sentence"]
     assert "at most 5" in found["sentence"]
 
 

@@ -80,6 +80,12 @@ def test_a_warning_about_the_feature_space_follows_the_verdict():
     assert "Warning" not in render(make_summary(), Pictures())
 
 
+def test_the_baseline_of_a_student_is_called_its_teacher_only_in_a_pipeline(page):
+    said = "This model is a student, and in a pipeline the baseline is its teacher:"
+    assert f"<p>{said}\nan image is 7.1 gray levels" in page
+    assert "is a student" not in render(make_bare_summary(), Pictures())
+
+
 def test_headings_name_the_sections_in_their_order(page):
     assert Elements(page).headings == [
         ("h1", "✗ Not blessed"),
