@@ -42,6 +42,7 @@ from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import ALLOWED, DegradationText, Source
 
 MAX_ERRORS = 20  # that are shown
+SPAN_KEYS = ("span", "window", "exclude", "older_share")  # of data; need a pattern
 
 
 class DataConfig(ImageOptions, WindowOptions):
@@ -120,7 +121,7 @@ class DataConfig(ImageOptions, WindowOptions):
 
     @model_validator(mode="after")
     def _spans_have_a_pattern(self) -> "DataConfig":
-        for name in ("span", "window", "exclude", "older_share"):
+        for name in SPAN_KEYS:
             value = getattr(self, name)
             if value != type(self).model_fields[name].default and not has_spans(self.pattern):
                 raise ValueError(

@@ -65,9 +65,13 @@ def evaluate(
     MODEL_OR_FOLDER is a sampler SavedModel, such as a version in workspace/serving, or a folder of
     images to judge in place of its samples. Metrics, report and verdict are the same as in a
     pipeline. --baseline takes the place of the latest blessed model: the candidate must not be
-    worse. Only the sections data, evaluate and beam of the configuration apply; a model brings its
-    own resolution and channels. Without --preset and --config, the defaults apply, and images in a
-    folder are compared at a resolution that a look at --real chooses.
+    worse. Without --preset and --config, the defaults apply, and images in a folder are compared at
+    a resolution that a look at --real chooses.
+
+    Of the configuration, the sections evaluate and beam apply, and these keys of data: resolution
+    and channels (a model brings its own), fit, background, min_size, max_pixels, max_rejected, and
+    where --real is halved, group_pattern and near_duplicates. With data.pattern, it is rejected:
+    all images in a folder are read, so name the folder of one span.
     """
     try:
         from components.image_example_gen.errors import ImageDataError

@@ -20,7 +20,7 @@ from components.features import check_available
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
 from pipeline.console.progress import showing
-from pipeline.evaluation.inputs import Inputs, check_name, find_inputs
+from pipeline.evaluation.inputs import Inputs, check_name, check_without_pattern, find_inputs
 from pipeline.evaluation.lazy_imports import UNUSED, import_lazily
 from pipeline.failures import OutputError, describe
 from pipeline.logs import logging_to
@@ -56,8 +56,8 @@ def evaluate_candidate(
         baseline: the same, to compare the candidate with; None: with none.
         real: folder of the images to compare with.
         training: folder of training images; None: half of `real` stands in for them.
-        config: its sections `data` (a model brings its own resolution and channels), `evaluate` and
-            `beam` apply.
+        config: its sections `evaluate` and `beam` apply, and of `data` how images are converted and
+            halved (a model brings its own resolution and channels).
         output: new folder for the results; after a failure it does not exist. Of wrong images and
             unexpected errors, the log remains beside it, in `OUTPUT.failed.log`.
         console: to print on.
@@ -69,6 +69,7 @@ def evaluate_candidate(
         Whether the candidate is blessed.
 
     Raises:
+        ConfigError: `config` has a pattern for the images.
         InputError: candidate or baseline is neither a model nor a folder of images, or a folder
             would be compared with itself.
         SamplerError: a model cannot be sampled, or draws images of another shape than the other.
@@ -78,6 +79,7 @@ def evaluate_candidate(
         FeatureError: the feature space is not available.
     """
     _return_freed_memory()
+    check_without_pattern(config.data)
     inputs = find_inputs(candidate, baseline, real, training, config.evaluate.min_samples, sources)
     _check_output(output, inputs)
     check_available(config.evaluate.features)

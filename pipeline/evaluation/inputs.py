@@ -3,7 +3,9 @@
 TensorFlow takes seconds to start and images take minutes to read, so nothing here needs them.
 """
 
+import json
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +14,10 @@ from components.image_example_gen.files import check_has_images, count_images
 from components.image_example_gen.storage.remote import relate
 from components.sample_evaluator.names import NOT_A_SAMPLER
 from components.sample_evaluator.options import MIN_IMAGES
+from pipeline.config import SPAN_KEYS, DataConfig
+from pipeline.config_values import ConfigError
 from trainer.common import exit_codes
-from trainer.common.text import quantity
+from trainer.common.text import quantity, shorten
 from trainer.names import METADATA
 
 SAVED_MODEL = "saved_model.pb"
@@ -103,6 +107,22 @@ def check_name(folder: Path) -> None:
         str(folder.absolute()).encode()
     except UnicodeEncodeError:
         raise InputError(f"{folder}: the name is not UTF-8; rename the folder") from None
+
+
+def check_without_pattern(data: DataConfig) -> None:
+    """Raises a ConfigError if images have a pattern, which applies to none of the folders."""
+    if not data.pattern:
+        return
+    defaults = {name: DataConfig.model_fields[name].default for name in ("pattern", *SPAN_KEYS)}
+    without = [
+        shlex.join(["--set", f"data.{name}={json.dumps(default)}"])
+        for name, default in defaults.items()
+        if getattr(data, name) != default
+    ]
+    raise ConfigError(
+        f"data.pattern: got {shorten(repr(data.pattern))}; `iadb evaluate` reads all images in a "
+        f"folder, whatever their span: name the folder of one, and add {' '.join(without)}"
+    )
 
 
 def check_count(folder: Path, images: int, min_samples: int, part: str = "") -> None:

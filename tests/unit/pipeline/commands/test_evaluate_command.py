@@ -1,6 +1,7 @@
 """`iadb evaluate` reports wrong arguments and leaves nothing behind."""
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -250,6 +251,19 @@ def test_an_output_folder_that_cannot_be_created_is_reported(evaluate):
 def test_a_wrong_setting_is_reported_before_anything_else(evaluate):
     code, said = evaluate("nothing", "--set", "evaluate.sample=3")
     assert (code, said) == (2, "iadb: evaluate.sample: unknown key; did you mean samples?\n")
+
+
+def test_a_configuration_with_spans_is_rejected_with_what_to_add(evaluate):
+    spans = ("--set", "data.pattern=span-{SPAN}", "--set", "data.window=0", "--set", "data.span=5")
+    code, said = evaluate("other", *spans)
+    added = "--set 'data.pattern=\"\"' --set data.span=null --set data.window=1"
+    assert (code, said) == (
+        2,
+        "iadb: data.pattern: got 'span-{SPAN}'; `iadb evaluate` reads all images in a folder, "
+        f"whatever their span: name the folder of one, and add {added}\n",
+    )
+    code, said = evaluate("nothing", *spans, *shlex.split(added))
+    assert said.startswith("iadb: nothing: no such folder")
 
 
 def test_of_wrong_images_the_log_that_names_them_all_is_kept(folders):
