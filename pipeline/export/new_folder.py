@@ -69,7 +69,7 @@ def copy_model(version: Path, folder: Path) -> None:
 
 def _without_paths(about: dict[str, Any]) -> dict[str, Any]:
     """The metadata of a model with the last names of folders in place of their paths."""
-    split = about.get("split", {})
+    split = about.get("split") or {}
     folders = ((about, TEACHER), (about, "warm_started_from"), (split, "data.holdout"))
     for section, key in folders:
         if section.get(key):
