@@ -9,6 +9,8 @@ from trainer.common import exit_codes
 from trainer.common.files import LockHeldError, holding
 
 LATEST_SAMPLES = "latest.png"
+PATTERN = "*?[\\"
+IS_PATTERN = f"{' '.join(PATTERN)} in a path are read as a pattern"
 
 
 class WorkspaceError(RuntimeError):
@@ -25,6 +27,11 @@ class NoWorkspaceError(ValueError):
     """A folder that is no workspace, for example by a slip in its name."""
 
     exit_code = exit_codes.USAGE
+
+
+def is_pattern(path: str) -> bool:
+    """Whether Beam and TensorFlow would expand a path; IS_PATTERN is what a message says of it."""
+    return not set(PATTERN).isdisjoint(path)
 
 
 @dataclass(frozen=True)

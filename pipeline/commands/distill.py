@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pipeline.commands.shared_options import WORKSPACE
+from pipeline.commands.shared_options import WORKSPACE_TO_RUN_IN
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 from trainer.common.text import shorten
@@ -33,7 +33,7 @@ def _by_metric(
 
 @click.command()
 @click.argument("model", metavar="VERSION_OR_MODEL", type=click.IntRange(1))
-@WORKSPACE
+@WORKSPACE_TO_RUN_IN
 @click.option("--nfe", type=click.IntRange(1), help="Network evaluations for an image.")
 @click.option(
     "--method",

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline import failures
-from pipeline.commands.shared_options import DATA, WORKSPACE, ConfigArguments, config_options
+from pipeline.commands.shared_options import (
+    DATA,
+    WORKSPACE_TO_RUN_IN,
+    ConfigArguments,
+    config_options,
+)
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 
@@ -20,7 +25,7 @@ QUIET = {0, exit_codes.NOT_BLESSED}  # exit codes that are no failures
 @click.command()
 @config_options
 @DATA
-@WORKSPACE
+@WORKSPACE_TO_RUN_IN
 @click.option(
     "--runner",
     default="local",

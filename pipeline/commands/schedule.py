@@ -3,14 +3,20 @@
 import click
 
 from pipeline import failures
-from pipeline.commands.shared_options import DATA, WORKSPACE, ConfigArguments, config_options
+from pipeline.commands.shared_options import (
+    DATA,
+    WORKSPACE,
+    WORKSPACE_TO_RUN_IN,
+    ConfigArguments,
+    config_options,
+)
 from pipeline.workspace import Workspace
 
 
 @click.command()
 @config_options
 @DATA
-@WORKSPACE
+@WORKSPACE_TO_RUN_IN
 @click.option(
     "--cron",
     required=True,

@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import failures
-from pipeline.registry.shared_workspace import local_workspace, open_workspace
+from pipeline.registry.shared_workspace import (
+    local_workspace,
+    open_workspace,
+    workspace_to_run_in,
+)
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 from trainer.common.text import printable
@@ -61,14 +66,19 @@ class OutputFile(OutputPath):
         return path
 
 
-WORKSPACE = click.option(
-    "--workspace",
-    default="workspace",
-    show_default=True,
-    metavar="FOLDER",
-    callback=lambda ctx, parameter, folder: local_workspace(folder),
-    help="Folder for everything that runs write.",
-)
+def _workspace(make: Callable[[str], Workspace]) -> Callable[[Any], Any]:
+    return click.option(
+        "--workspace",
+        default="workspace",
+        show_default=True,
+        metavar="FOLDER",
+        callback=lambda ctx, parameter, folder: make(folder),
+        help="Folder for everything that runs write.",
+    )
+
+
+WORKSPACE = _workspace(local_workspace)
+WORKSPACE_TO_RUN_IN = _workspace(workspace_to_run_in)
 METADATA_URL = "postgresql://USER@HOST:PORT/DATABASE"
 DATA = click.option(
     "--data", "folder", metavar="FOLDER", help="Image folder; short for --set data.folder=FOLDER."

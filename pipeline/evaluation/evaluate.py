@@ -25,13 +25,13 @@ from pipeline.evaluation.lazy_imports import UNUSED, import_lazily
 from pipeline.failures import OutputError, describe
 from pipeline.logs import logging_to
 from pipeline.terminal import print_evaluation
+from pipeline.workspace import IS_PATTERN, is_pattern
 from trainer.common import exit_codes
 from trainer.common.progress import phase
 from trainer.common.signals import find_stop, stop_on_signals
 from trainer.common.text import printable
 
 LOG = "evaluate.log"
-PATTERN = "*?[\\"  # Beam expands them in the paths of what it wrote before
 ALLOCATOR_THRESHOLD = 256 * 1024  # bytes
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # parameters of <malloc.h>
 
@@ -109,11 +109,8 @@ def evaluate_candidate(
 def _check_output(output: Path, inputs: Inputs) -> None:
     """Raises an OutputError if results cannot be read there, or would be among what is compared."""
     check_name(output)
-    if set(PATTERN) & set(str(output)):
-        raise OutputError(
-            f"{output}: {' '.join(PATTERN)} in a path are read as a pattern; name another folder "
-            "with --output"
-        )
+    if is_pattern(str(output)):
+        raise OutputError(f"{output}: {IS_PATTERN}; name another folder with --output")
     place = Path(os.path.realpath(output))
     judged = [each.folder for each in (inputs.candidate, inputs.baseline) if each]
     for folder in filter(None, (*judged, inputs.real, inputs.training, inputs.sources)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.workspace import InUseError, NoWorkspaceError, Workspace
+from pipeline.workspace import IS_PATTERN, InUseError, NoWorkspaceError, Workspace, is_pattern
 from trainer.common import exit_codes
 from trainer.common.remote_path import to_path
 
@@ -89,6 +89,21 @@ def local_workspace(folder: str, advice: str = "") -> Workspace:
     if "://" in folder:
         raise PlaceError(f"--workspace {folder}: local runs need a folder of this machine{advice}")
     return Workspace(Path(folder).expanduser().resolve())
+
+
+def workspace_to_run_in(folder: str) -> Workspace:
+    """The workspace that local runs are about to write.
+
+    Args:
+        folder: ~ is the home directory.
+
+    Raises:
+        PlaceError: the folder is in a bucket, or its absolute path is read as a pattern.
+    """
+    workspace = local_workspace(folder)
+    if is_pattern(str(workspace.folder)):
+        raise PlaceError(f"--workspace {workspace.folder}: {IS_PATTERN}; choose another folder")
+    return workspace
 
 
 def open_workspace(folder: str, metadata: str | None) -> Workspace:

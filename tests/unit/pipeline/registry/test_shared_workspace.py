@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -325,3 +326,34 @@ def test_a_bucket_without_a_database_is_rejected_and_no_folder_is_made(
     assert "local runs need a folder of this machine" in result.output
     assert ("--metadata" in result.output) == (command == "models")  # `run` has no such option
     assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("command", ["run", "run --estimate", "schedule --cron '0 3 * * *'"])
+@pytest.mark.parametrize("name", ["ws [v2]", "w*", "w?", "w\\s"])
+def test_a_run_in_a_path_that_is_read_as_a_pattern_is_rejected_and_no_folder_is_made(
+    tmp_path, command, name
+):
+    place = "--data", str(tmp_path), "--workspace", str(tmp_path / name)
+    result = CliRunner().invoke(main, [*shlex.split(command), *place])
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output == (
+        f"iadb: --workspace {tmp_path / name}: * ? [ \\ in a path are read as a pattern; choose "
+        "another folder\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_above_the_workspace_may_make_its_path_a_pattern(tmp_path, monkeypatch):
+    (tmp_path / "mine [v2]" / "workspace").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "mine [v2]")
+    result = CliRunner().invoke(main, ["distill", "1"])
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output.startswith(f"iadb: --workspace {tmp_path}/mine [v2]/workspace: * ? [")
+
+
+def test_a_workspace_that_was_moved_to_a_path_like_a_pattern_can_be_read(tmp_path):
+    folder = tmp_path / "backup [v2]"
+    folder.mkdir()
+    Recorded(folder / "metadata.sqlite", folder / "artifacts").run()
+    result = CliRunner().invoke(main, ["models", "--workspace", str(folder), "--json"])
+    assert [model["number"] for model in json.loads(result.output)]
