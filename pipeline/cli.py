@@ -127,7 +127,8 @@ def main() -> None:
     Exit codes: 0 success, 1 unexpected error, 2 wrong usage or configuration, 3 wrong data,
     4 cannot write: workspace in use, read-only or full, 5 model not blessed or withdrawn,
     6 Kubeflow is unreachable, rejects the request, or the run failed there, 7 data held for
-    review, 124 timed out, 130 interrupted, 143 terminated.
+    review, 8 the storage of the images does not answer, or refuses the credentials, 124 timed
+    out, 130 interrupted, 143 terminated.
     """
 
 

@@ -2,6 +2,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -56,6 +57,12 @@ def test_help_lists_the_commands_that_are_needed_most_first():
     lines = iadb("--help").output.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in lines][:3] == ["run", "init", "sample"]
     assert not any(line.endswith("...") for line in lines)
+
+
+def test_help_lists_every_exit_code():
+    codes = {code for name, code in vars(exit_codes).items() if name.isupper() and name != "CAUSES"}
+    listed = iadb("--help").output.partition("Exit codes:")[2].partition("Options:")[0]
+    assert {int(code) for code in re.findall(r"\b\d+\b", listed)} == {0, *codes}
 
 
 def test_config_show_prints_the_resolved_configuration():
