@@ -40,7 +40,7 @@ from pipeline.registry.journal import Journal
 from pipeline.registry.outcome import find_version, recording
 from pipeline.runners import gpu
 from pipeline.schema import read_schema
-from pipeline.terminal import LATEST, LATEST_STUDENT, NodeLines, print_summary
+from pipeline.terminal import LATEST, LATEST_STUDENT, NodeLines, print_log, print_summary
 from pipeline.workspace import Locations, Workspace
 from trainer.common.files import atomic_write, open_below
 from trainer.common.signals import stop_on_signals
@@ -89,7 +89,7 @@ def run_pipeline(
     config, schema, warning = _prepare(config, workspace, console)
     with workspace.locked():
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
-        console.print(f"[dim]log: {log}[/]", soft_wrap=True)
+        print_log(console, log)
         _tell_of_kill(workspace, console)
         lines = NodeLines(
             console,

@@ -107,6 +107,11 @@ class NodeLines:
         self.console.print(f"{mark} {node_id:<18} {text}")
 
 
+def print_log(console: Console, log: Path) -> None:
+    """Prints where the log of a run is."""
+    console.print(f"[dim]log: {escape(str(log))}[/]", soft_wrap=True)
+
+
 def print_summary(console: Console, run: Run, live: Path | None, workspace: Workspace) -> None:
     """Prints the result of a run: images, drift, metrics, verdict, and where the files are.
 

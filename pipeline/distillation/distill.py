@@ -23,7 +23,7 @@ from pipeline.registry.models import load_models
 from pipeline.registry.outcome import find_version, recording
 from pipeline.run import keep_report, launch
 from pipeline.runners import gpu
-from pipeline.terminal import LATEST_STUDENT, NodeLines, print_model, print_student
+from pipeline.terminal import LATEST_STUDENT, NodeLines, print_log, print_model, print_student
 from pipeline.workspace import Locations, Workspace, WorkspaceError
 from trainer.common.signals import stop_on_signals
 
@@ -70,7 +70,7 @@ def distill_model(
         config = configure(teacher, options)
         check_available(config.evaluate.features)
         _check_space(teacher, config, workspace)
-        console.print(f"[dim]log: {log}[/]", soft_wrap=True)
+        print_log(console, log)
         lines = NodeLines(console)
         result = workspace.results / f"{log.stem}.json"
         with (

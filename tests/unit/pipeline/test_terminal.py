@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import shlex
+from pathlib import Path
 
 import click
 import pytest
@@ -19,6 +20,7 @@ from pipeline.registry.lineage import Run
 from pipeline.terminal import (
     NodeLines,
     print_evaluation,
+    print_log,
     print_metrics,
     print_student,
     print_summary,
@@ -216,6 +218,14 @@ def test_each_pipeline_run_is_announced_once_when_its_first_node_starts():
         lines.started(node, run)
         lines.finished(node, 1.0, cached=False)
     assert begun == lines.run_ids == ["a", "b"]
+
+
+@pytest.mark.parametrize("folder", ["a[v2]", "a[", "[", "a\\["])
+def test_brackets_in_the_path_of_a_log_are_no_markup(folder):
+    console = Console(file=io.StringIO(), width=200)
+    log = Path(f"/{folder}/x]/1.log")
+    print_log(console, log)
+    assert console.file.getvalue() == f"log: {log}\n"
 
 
 def test_names_of_evaluated_folders_do_not_control_the_terminal(tmp_path):
