@@ -35,6 +35,7 @@ from pipeline.estimate.time_left import TimeLeft
 from pipeline.features import with_chosen_features
 from pipeline.logs import logging_to
 from pipeline.pictures.check import check_images
+from pipeline.pictures.machine import this_machine
 from pipeline.registry import lineage, read_files
 from pipeline.registry.journal import Journal
 from pipeline.registry.outcome import find_version, recording
@@ -45,6 +46,7 @@ from pipeline.workspace import Locations, Workspace
 from trainer.common.files import atomic_write, open_below
 from trainer.common.signals import stop_on_signals
 from trainer.fit.tf_config import read_tf_config
+from trainer.options import TrainOptions
 
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
@@ -81,7 +83,7 @@ def run_pipeline(
         FeatureError: the weights of the feature space are missing or differ from the pinned ones.
         ImageDataError: a local folder, or the newest span to read, is missing or has no images.
         ConfigError: no folder of images is set, the workspace lies in it, the schema file is
-            invalid, or TF_CONFIG names several workers.
+            invalid, TF_CONFIG names several workers, or the GPUs cannot share a training.
         WorkspaceError: the workspace is in use or read-only, or its disk has not the space that the
             run needs.
         Exception: what the first failing node raised.
@@ -172,6 +174,7 @@ def _prepare(
         config.validation.schema_file, paired=config.data.paired_source is not None
     )
     _refuse_cluster()
+    check_gpus(config.train)
     config, warning = with_chosen_features(
         config, functools.partial(console.print, markup=False, soft_wrap=True)
     )
@@ -190,6 +193,26 @@ def _refuse_cluster() -> None:
         raise ConfigError(
             f"TF_CONFIG names {nb_worker} workers, and `iadb run` trains in one process: unset it, "
             "or have each worker call trainer.run_fn.run_fn"
+        )
+
+
+def check_gpus(options: TrainOptions) -> None:
+    """Checks that the GPUs of this machine can share a training, which would only fail late.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    gpus = this_machine().gpus
+    fewer = f"or hide GPUs with {gpu.VISIBLE}"
+    if gpus and options.batch_size % gpus:
+        raise ConfigError(
+            f"train.batch_size={options.batch_size} is not divisible by the {gpus} GPUs that share "
+            f"a batch: set it to a multiple of {gpus}, {fewer}"
+        )
+    if gpus > 1 and options.accumulate > 1:
+        raise ConfigError(
+            f"train.accumulate={options.accumulate} needs a single GPU, but there are {gpus}: set "
+            f"it to 1, {fewer}"
         )
 
 

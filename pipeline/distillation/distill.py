@@ -21,7 +21,7 @@ from pipeline.logs import logging_to
 from pipeline.registry import lineage
 from pipeline.registry.models import load_models
 from pipeline.registry.outcome import find_version, recording
-from pipeline.run import keep_report, launch
+from pipeline.run import check_gpus, keep_report, launch
 from pipeline.runners import gpu
 from pipeline.terminal import LATEST_STUDENT, NodeLines, print_log, print_model, print_student
 from pipeline.workspace import Locations, Workspace, WorkspaceError
@@ -58,6 +58,7 @@ def distill_model(
 
     Raises:
         DistillError: there is no such model, it cannot be distilled, or not by these options.
+        ConfigError: the GPUs cannot share a training with the model's batches.
         FeatureError: the weights of the feature space are missing or differ from the pinned ones.
         WorkspaceError: the workspace is in use or read-only, or its disk has not the space that a
             student needs.
@@ -68,6 +69,7 @@ def distill_model(
         store = lineage.connect(workspace.metadata)
         teacher = find_teacher(store, load_models(store, workspace.serving), number)
         config = configure(teacher, options)
+        check_gpus(config.train)
         check_available(config.evaluate.features)
         _check_space(teacher, config, workspace)
         print_log(console, log)

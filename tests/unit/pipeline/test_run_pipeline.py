@@ -1,14 +1,26 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.console import Console
 
+from pipeline.cli import main
+from pipeline.pictures.machine import Machine
 from pipeline.registry import lineage
 from pipeline.registry.journal import Journal
-from pipeline.run import _claim, _keep_if_decided, _keep_pictures, _remember, _tell_of_kill
+from pipeline.run import (
+    _claim,
+    _keep_if_decided,
+    _keep_pictures,
+    _remember,
+    _tell_of_kill,
+    check_gpus,
+)
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
+from trainer.common import exit_codes
+from trainer.options import TrainOptions
 
 
 def test_images_whose_reading_cannot_be_recorded_stay_new_and_the_run_goes_on(tmp_path, capsys):
@@ -47,6 +59,47 @@ def test_a_run_says_of_the_last_one_that_it_was_killed(tmp_path, capsys, killed)
 def test_a_first_run_has_no_last_one(tmp_path, capsys):
     _tell_of_kill(Workspace(tmp_path), Console())
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("setting", "gpus", "reason"),
+    [
+        (
+            "batch_size=9",
+            2,
+            "train.batch_size=9 is not divisible by the 2 GPUs that share a batch: set it to a "
+            "multiple of 2",
+        ),
+        (
+            "accumulate=2",
+            4,
+            "train.accumulate=2 needs a single GPU, but there are 4: set it to 1",
+        ),
+    ],
+)
+def test_gpus_that_cannot_share_a_training_are_refused_before_anything_starts(
+    tmp_path, monkeypatch, setting, gpus, reason
+):
+    monkeypatch.setattr("pipeline.run.this_machine", lambda: Machine(2, gpus))
+    (tmp_path / "images").mkdir()
+    place = "--data", str(tmp_path / "images"), "--workspace", str(tmp_path / "workspace")
+    result = CliRunner().invoke(main, ["run", "--preset=digits", f"--set=train.{setting}", *place])
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output == f"iadb: {reason}, or hide GPUs with CUDA_VISIBLE_DEVICES\n"
+    assert not (tmp_path / "workspace").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "gpus"),
+    [
+        ({"batch_size": 9, "accumulate": 2}, 0),
+        ({"batch_size": 9, "accumulate": 2}, 1),
+        ({"batch_size": 8}, 2),
+    ],
+)
+def test_gpus_that_can_share_a_training_are_accepted(monkeypatch, options, gpus):
+    monkeypatch.setattr("pipeline.run.this_machine", lambda: Machine(2, gpus, idle_gpus=2))
+    check_gpus(TrainOptions(**options))
 
 
 @pytest.fixture

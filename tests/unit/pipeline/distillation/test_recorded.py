@@ -2,13 +2,16 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from components.sample_evaluator import names as evaluator_names
-from pipeline.config import PipelineConfig, load
-from pipeline.distillation.distill import _check_space
+from pipeline.config import ConfigError, PipelineConfig, load
+from pipeline.distillation.distill import _check_space, distill_model
 from pipeline.distillation.options import DistillOptions
 from pipeline.distillation.recorded import DistillError, RecordedTeacher, configure
+from pipeline.pictures.machine import Machine
 from pipeline.workspace import Workspace, WorkspaceError
+from tests.recorded import Recorded
 from trainer.common.resolution import from_sides
 
 
@@ -71,3 +74,12 @@ def test_a_disk_that_is_too_small_for_a_student_is_refused_in_one_line(tmp_path,
     ):
         _check_space(teacher, config, Workspace(tmp_path))
     _check_space(teacher, configure(teacher, DistillOptions(pairs=1000)), Workspace(tmp_path))
+
+
+def test_gpus_that_cannot_share_the_batches_of_the_teacher_are_refused(tmp_path, monkeypatch):
+    Recorded(tmp_path / "metadata.sqlite", tmp_path / "artifacts")
+    teacher = record(load("digits", overrides=["train.batch_size=9"]))
+    monkeypatch.setattr("pipeline.distillation.distill.find_teacher", lambda *_: teacher)
+    monkeypatch.setattr("pipeline.run.this_machine", lambda: Machine(2, 2))
+    with pytest.raises(ConfigError, match=r"^train\.batch_size=9 is not divisible by the 2 GPUs"):
+        distill_model(Workspace(tmp_path), 7, DistillOptions(), Console(), verbose=False)
