@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from trainer.common.options import Options
 
 Bucket = Annotated[
-    str, StringConstraints(pattern=r"^gs://[a-z0-9][-a-z0-9._]+[a-z0-9](/[^\s/]+)*$")
+    str, StringConstraints(pattern=r"^gs://[a-z0-9][-a-z0-9._]+[a-z0-9](/[^\s/*?\[\\]+)*$")
 ]
 GpuType = Annotated[str, StringConstraints(pattern=r"^NVIDIA_[A-Z0-9_]+$")]
 

@@ -3,6 +3,7 @@
 from pydantic import Field, field_validator
 
 from pipeline.runners.kubeflow.options import Image, KubeflowOptions, MetadataSecret, Name, Volumes
+from pipeline.workspace import IS_PATTERN, is_pattern
 from trainer.common.text import shorten
 
 
@@ -39,4 +40,6 @@ class KubeflowConfig(KubeflowOptions):
             )
         if not separator and not root.startswith("/"):
             raise ValueError("expected an absolute folder on a volume, or gs://bucket/folder")
+        if is_pattern(root):
+            raise ValueError(IS_PATTERN)
         return root.rstrip("/")

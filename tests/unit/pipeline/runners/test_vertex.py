@@ -163,7 +163,7 @@ def test_a_job_writes_only_below_the_configured_root(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "root", ["/mnt/iadb", "s3://bucket/iadb", "gs://", "gs://b b/c", "gs://b/"]
+    "root", ["/mnt/iadb", "s3://bucket/iadb", "gs://", "gs://b b/c", "gs://b/", "gs://bucket/[v2]"]
 )
 def test_a_root_outside_cloud_storage_is_rejected(root):
     with pytest.raises(ConfigError, match=r"^vertex\.root: got "):

@@ -25,6 +25,13 @@ def test_a_relative_folder_is_rejected():
     assert "expected an absolute folder on a volume" in message("kubeflow.root=iadb")
 
 
+@pytest.mark.parametrize("root", ["/mnt/iadb[2]", "gs://bucket/a*"])
+def test_a_root_that_is_read_as_a_pattern_is_rejected(root):
+    assert message(f"kubeflow.root='{root}'") == (
+        f"kubeflow.root: got '{root}'; * ? [ \\ in a path are read as a pattern"
+    )
+
+
 @pytest.mark.parametrize(
     "name",
     ["IADB_WEBHOOK", "DATABASE_URL", "GITHUB_PAT", "WANDB_KEY", "DB_PASS", "MYSQL_PWD", "AUTH"],
