@@ -59,7 +59,6 @@ def sample(
     from pipeline.console.tables import make_console
     from pipeline.logs import logging_to
     from pipeline.registry import serving
-    from pipeline.runners import gpu
     from pipeline.translation.model import find_source
 
     if gif and count > serving.GIF_IMAGES:
@@ -78,8 +77,7 @@ def sample(
         return
     seeds = range(seed, seed + count)
     notes: list[str] = []
-    # TensorFlow would use a GPU; without one, onnxruntime starts sooner.
-    how = {"label": label, "light": gpu.find() is None, "warn": notes.append}
+    how = {"label": label, "warn": notes.append}
     with (
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
         showing(make_console(), f"{count} samples of {model}"),

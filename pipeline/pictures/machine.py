@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.image_trainer import names as trainer_names
-from pipeline.runners import gpu
 from pipeline.runners.kubeflow.config import KubeflowConfig
+from trainer.light import gpus
 
 CLUSTER_CORES = 2  # those of its nodes are not known; the lengths of trainings are meant for 2
 CPU_INFO = Path("/proc/cpuinfo")
@@ -33,9 +33,9 @@ def this_machine() -> Machine:
     """The cores and GPUs that this process may use; a container may have a share of the cores."""
     from joblib import cpu_count
 
-    visible = gpu.find()
+    visible = gpus.find()
     found = len(visible.split(",")) if visible else 0
-    usable = found if found and gpu.has_libraries() else 0
+    usable = found if found and gpus.has_libraries() else 0
     return Machine(cpu_count(), usable, _multiplies_bfloat16(), found - usable)
 
 

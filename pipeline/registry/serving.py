@@ -25,6 +25,7 @@ from trainer.common.image_grid import grid_png, image_grid
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
 from trainer.common.text import first_line, list_some, quantity, shorten
+from trainer.light import gpus
 from trainer.light.network_file import NetworkFileError
 from trainer.light.sampler import LightSampler, has_network
 from trainer.limit_options import LimitOptions
@@ -161,7 +162,7 @@ def draw_samples(
     batch_size: int = 256,
     label: str = "",
     *,
-    light: bool = True,
+    light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
     draw: Draw | None = None,
 ) -> np.ndarray:
@@ -174,7 +175,7 @@ def draw_samples(
         batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
         label: of all images, for a conditional model; empty for none.
         light: draw on the CPU without TensorFlow, if the network is beside the model as ONNX and
-            onnxruntime is installed.
+            onnxruntime is installed; None: unless there is a GPU, which TensorFlow uses.
         warn: is called with one line if that network cannot be used, and TensorFlow draws.
         draw: the model, if `load_drawing` has loaded it already.
 
@@ -193,7 +194,7 @@ def draw_trajectories(
     batch_size: int = 16,
     label: str = "",
     *,
-    light: bool = True,
+    light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
     draw: Draw | None = None,
 ) -> np.ndarray:
@@ -230,9 +231,14 @@ def within_limits(model: Path, nb_step: int | None, batch_size: int) -> tuple[in
 
 
 def load_drawing(
-    name: str, model: Path, light: bool = True, warn: Callable[[str], None] = _log.warning
+    name: str,
+    model: Path,
+    light: bool | None = None,
+    warn: Callable[[str], None] = _log.warning,
 ) -> Draw:
     """Loads a signature of a model, `generate` or `trajectory`; see `draw_samples`."""
+    if light is None:  # without a GPU, onnxruntime starts sooner than TensorFlow
+        light = gpus.find() is None
     if light and has_network(model):
         try:
             with phase("loading the model"):

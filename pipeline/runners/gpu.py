@@ -7,7 +7,6 @@ is passed on to the process of the run, as (kind, content): the first one with R
 the last.
 """
 
-import glob
 import io
 import multiprocessing
 import os
@@ -15,9 +14,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from ctypes.util import find_library
 from importlib import import_module
-from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -32,6 +29,7 @@ from pipeline.parent_death import die_with_parent
 from trainer.common import exit_codes
 from trainer.common.progress import listening, report
 from trainer.common.signals import stop_on_signals
+from trainer.light import gpus
 
 GPU_NODES = {
     feature_names.NODE,
@@ -41,11 +39,7 @@ GPU_NODES = {
     trainer_names.STUDENT,
     evaluator_names.STUDENT_NODE,
 }
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-HIDDEN = "-1"
-DEVICES = "/dev/nvidia[0-9]*"
 REPORT, LINE, RESULT, FAILURE = range(4)
-CUDA_LIBRARIES = ("nvidia", "cudnn")  # a package, and a library of the system
 MISSING_LIBRARIES = (
     "TensorFlow finds no CUDA libraries, the GPU stays idle: in the folder of the project, run "
     ".venv/bin/uv pip install -e '.[gpu]'"
@@ -61,30 +55,15 @@ class ExecutorProcessError(RuntimeError):
         self.exit_code = exit_code
 
 
-def find() -> str | None:
-    """Returns the GPUs that this process may use, as CUDA_VISIBLE_DEVICES; None without one."""
-    visible = os.environ.get(VISIBLE)
-    devices = glob.glob(DEVICES)
-    if visible in ("", HIDDEN) or not devices:
-        return None
-    return visible or ",".join(str(index) for index in range(len(devices)))
-
-
-def has_libraries() -> bool:
-    """Whether there are CUDA libraries, without which TensorFlow does not compute on a GPU."""
-    package, library = CUDA_LIBRARIES
-    return bool(find_spec(package) or find_library(library))
-
-
 def hide() -> str | None:
     """Hides the GPUs from this process; to be called before TensorFlow starts.
 
     Returns:
         CUDA_VISIBLE_DEVICES for GPU_NODES, or None if there is no GPU.
     """
-    visible = find()
+    visible = gpus.find()
     if visible is not None:
-        os.environ[VISIBLE] = HIDDEN
+        os.environ[gpus.VISIBLE] = gpus.HIDDEN
     return visible
 
 
@@ -213,7 +192,7 @@ def _run(
     os.setpgrp()  # Ctrl-C reaches it once, through its parent
     die_with_parent(parent)
     sys.stdout = sender = _Sender(connection)
-    os.environ[VISIBLE] = visible
+    os.environ[gpus.VISIBLE] = visible
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     import tensorflow as tf
     from absl import logging

@@ -3,7 +3,6 @@
 import pytest
 
 from pipeline.pictures.machine import this_machine
-from pipeline.runners import gpu
 
 
 @pytest.mark.parametrize(("flags", "expected"), [("avx512_bf16", True), ("avx512f bf16x", False)])
@@ -25,9 +24,10 @@ def test_a_hidden_gpu_does_not_count(monkeypatch):
 def test_gpus_without_their_libraries_are_idle(tmp_path, monkeypatch, installed, gpus, idle):
     for number in range(2):
         (tmp_path / f"nvidia{number}").touch()
-    monkeypatch.setattr(gpu, "DEVICES", f"{tmp_path}/nvidia[0-9]*")
-    monkeypatch.setattr(gpu, "CUDA_LIBRARIES", ("json" if installed else "no_such", "no-such"))
-    monkeypatch.delenv(gpu.VISIBLE)
+    monkeypatch.setattr("trainer.light.gpus.DEVICES", f"{tmp_path}/nvidia[0-9]*")
+    libraries = ("json" if installed else "no_such", "no-such")
+    monkeypatch.setattr("trainer.light.gpus.CUDA_LIBRARIES", libraries)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     found = this_machine()
     assert (found.gpus, found.idle_gpus) == (gpus, idle)
 

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import iadb
 from pipeline.cli import main
 from pipeline.registry import serving
 from tests.exported_models import write_with_network
@@ -65,9 +66,24 @@ def test_a_damaged_network_is_reported_in_one_line_and_tensorflow_draws(model, t
     assert (tmp_path / "grid.png").is_file() and (tmp_path / "way.gif").is_file()
 
 
-def test_on_a_machine_with_a_gpu_tensorflow_draws(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.runners.gpu.find", lambda: "0")
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda model: serving.draw_samples(model, range(2)),
+        lambda model: serving.draw_trajectories(model, range(2)),
+        lambda model: iadb.load(model).sample(2),
+        lambda model: iadb.load(model).trajectory(2),
+    ],
+)
+def test_on_a_machine_with_a_gpu_tensorflow_draws(model, monkeypatch, draw):
+    monkeypatch.setattr("trainer.light.gpus.find", lambda: "0")
     monkeypatch.setattr(serving, "LightSampler", None)  # would fail
+    assert len(draw(model)) == 2
+
+
+def test_the_command_leaves_the_choice_of_what_draws_to_the_machine(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("trainer.light.gpus.find", lambda: "0")
+    monkeypatch.setattr(serving, "LightSampler", None)
     assert iadb_sample(model, tmp_path, "--count", 1).exit_code == 0
 
 

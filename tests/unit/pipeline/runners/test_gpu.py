@@ -20,6 +20,7 @@ from pipeline.runners import gpu
 from trainer.common import exit_codes
 from trainer.common.progress import Report, listening
 from trainer.labels import TooFewClassesError
+from trainer.light import gpus
 
 EXECUTORS = """
 import errno
@@ -283,9 +284,9 @@ def test_gpus_are_hidden_from_this_process_and_left_to_the_nodes(
 ):
     for name in devices:
         (tmp_path / name).touch()
-    monkeypatch.setattr(gpu, "DEVICES", str(tmp_path / "nvidia[0-9]*"))
-    monkeypatch.delenv(gpu.VISIBLE, raising=False)
+    monkeypatch.setattr(gpus, "DEVICES", str(tmp_path / "nvidia[0-9]*"))
+    monkeypatch.delenv(gpus.VISIBLE, raising=False)
     if visible is not None:
-        monkeypatch.setenv(gpu.VISIBLE, visible)
+        monkeypatch.setenv(gpus.VISIBLE, visible)
     assert gpu.hide() == for_nodes
-    assert os.environ.get(gpu.VISIBLE) == for_this_process
+    assert os.environ.get(gpus.VISIBLE) == for_this_process
