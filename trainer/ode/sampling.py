@@ -13,6 +13,8 @@ from trainer.ode.runge_kutta import VectorField
 if TYPE_CHECKING:
     from trainer.step.guiding import GuidingNetwork
 
+INPUTS = ("x0", "label", "source")  # keys of a dictionary for `predict`
+
 
 class SamplingModel(keras.Model):
     """Solves dx/dalpha = d(x, alpha), algorithm 4 of the paper; IADBModel trains d.
@@ -100,10 +102,20 @@ class SamplingModel(keras.Model):
 
         It also takes dictionaries of `x0` and, as the network does, `label`, int [N], 0 to
         nb_class, and `source`, float32 [N, ..., source_channels]. Of a tuple, it takes the first.
+
+        Raises:
+            ValueError: a dictionary has no x0, or an unknown key.
         """
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         parts = x if isinstance(x, dict) else {"x0": x}
-        return self.transport(parts["x0"], self.nb_step, parts.get("label"), parts.get("source"))
+        if unknown := sorted(parts.keys() - set(INPUTS)):
+            raise ValueError(
+                f"predict was given {', '.join(unknown)}; its keys are {', '.join(INPUTS)}"
+            )
+        if parts.get("x0") is None:
+            raise ValueError("predict takes x0, or a dictionary with x0")
+        x0, label, source = (parts.get(key) for key in INPUTS)
+        return self.transport(x0, self.nb_step, label, source)
 
     def _any_size(
         self,

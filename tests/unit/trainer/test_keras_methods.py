@@ -119,6 +119,18 @@ def test_predict_takes_labels():
     assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        (["x0", "lable"], "predict was given lable; its keys are x0, label, source"),
+        (["label"], "predict takes x0, or a dictionary with x0"),
+    ],
+)
+def test_predict_rejects_a_dictionary_with_an_unknown_key_or_without_x0(given, error):
+    with pytest.raises(ValueError, match=error):
+        compiled().predict(dict.fromkeys(given, points(4)), verbose=0)
+
+
 @pytest.mark.parametrize("average", [True, False])
 def test_a_saved_model_samples_as_before_and_trains_on(tmp_path, average):
     model = compiled(average=average, solver=solvers.get("heun", "late", rtol=0.5), seed=3)
