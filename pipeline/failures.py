@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import re
+from collections.abc import Iterator
 
 import click
 
@@ -37,6 +38,7 @@ BATCH_SIZES = {  # which decide how much memory a node takes
     trainer_names.STUDENT: "train.batch_size",
     evaluator_names.STUDENT_NODE: "evaluate.batch_size",
 }
+RESUMES = "the next run resumes from here"
 PATH = re.compile(r"""(?<![\w./:])/[\w.@+-][^\s;:,'"]*""")  # absolute, in a text
 
 
@@ -44,6 +46,18 @@ class OutputError(ValueError):
     """An output folder that exists, holds something else, or cannot be created."""
 
     exit_code = exit_codes.USAGE
+
+
+@contextlib.contextmanager
+def resumable() -> Iterator[None]:
+    """Adds to a Ctrl-C or SIGTERM inside that the next run resumes, which `describe` then says."""
+    try:
+        yield
+    except BaseException as error:
+        stop = find_stop(error)
+        if stop and RESUMES not in getattr(stop, "__notes__", ()):
+            stop.add_note(RESUMES)
+        raise
 
 
 def describe(error: BaseException) -> tuple[int, str]:
@@ -60,11 +74,12 @@ def describe(error: BaseException) -> tuple[int, str]:
 
 def _describe(error: BaseException) -> tuple[int, str]:
     stop = find_stop(error)
-    if isinstance(stop, SystemExit):
-        return exit_codes.TERMINATED, "terminated; the next run resumes from here"
     if stop:
-        reason = str(stop) or "the next run resumes from here"
-        return exit_codes.INTERRUPTED, f"interrupted; {reason}"
+        terminated = isinstance(stop, SystemExit)
+        code = exit_codes.TERMINATED if terminated else exit_codes.INTERRUPTED
+        reason = "" if terminated else str(stop)
+        reasons = [reason] if reason else getattr(stop, "__notes__", [])
+        return code, "; ".join(["terminated" if terminated else "interrupted", *reasons])
     text = str(error).strip()
     code = getattr(error, "exit_code", None)
     if code is not None:

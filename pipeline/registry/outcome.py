@@ -124,7 +124,8 @@ def recording(
     """
     started, error = datetime.now().astimezone(), None
     try:
-        yield
+        with failures.resumable():
+            yield
     except BaseException as raised:
         error = raised
         raise

@@ -61,7 +61,7 @@ def check(
     begun, number, found = now(), 0, {}
     with ExitStack() as stack:
         try:
-            with stop_on_signals():
+            with failures.resumable(), stop_on_signals():
                 stack.enter_context(workspace.checking())
                 _end_cut_off(journal, begun, report)
                 finding = look(config, journal)

@@ -253,7 +253,7 @@ def main(arguments: Sequence[str]) -> int:
     logging.set_verbosity(logging.WARNING)
     warnings.simplefilter("ignore", DeprecationWarning)  # TFX's own
     try:
-        with stop_on_signals():
+        with failures.resumable(), stop_on_signals():
             pipeline = read_node(given.ir, given.node, given.run_id, given.parameter)
             database = Database.of_url(patience_seconds=PATIENCE_SECONDS)
             store = PostgreSQLMetadata(database)

@@ -88,11 +88,27 @@ FULL, FREE = "the disk is full", "free some space"
         ),
         (KeyError("x"), exit_codes.UNEXPECTED, "KeyError: 'x'"),
         (ValueError("one\ntwo"), exit_codes.UNEXPECTED, "ValueError: one"),
-        (KeyboardInterrupt(), 130, "interrupted; the next run resumes from here"),
+        (KeyboardInterrupt(), exit_codes.INTERRUPTED, "interrupted"),
+        (KeyboardInterrupt("bye"), exit_codes.INTERRUPTED, "interrupted; bye"),
+        (SystemExit(143), exit_codes.TERMINATED, "terminated"),
     ],
 )
 def test_a_failure_has_a_code_by_its_cause_and_a_line(error, code, text):
     assert failures.describe(error) == (code, text)
+
+
+@pytest.mark.parametrize(
+    ("stop", "text"),
+    [
+        (KeyboardInterrupt(), "interrupted; the next run resumes from here"),
+        (KeyboardInterrupt("bye"), "interrupted; bye"),
+        (SystemExit(143), "terminated; the next run resumes from here"),
+    ],
+)
+def test_only_a_stop_of_what_can_be_resumed_says_so(stop, text):
+    with pytest.raises(RuntimeError) as caught, failures.resumable(), failures.resumable():
+        raise RuntimeError("of Beam") from stop
+    assert failures.describe(caught.value)[1] == text
 
 
 @pytest.mark.parametrize(

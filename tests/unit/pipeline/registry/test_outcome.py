@@ -4,6 +4,7 @@ import pytest
 
 from components.drift_gate.executor import DriftError
 from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
+from pipeline.failures import RESUMES
 from pipeline.registry import lineage
 from pipeline.registry.names import Outcome
 from pipeline.registry.outcome import parse_result, read_result, recording
@@ -74,8 +75,9 @@ def test_a_run_whose_model_was_withdrawn_is_not_blessed(recorded, record):
     [
         (DriftError("other images"), Outcome.HELD, exit_codes.HELD, "other images"),
         (ValueError("no good"), Outcome.FAILED, 1, "ValueError: no good"),
+        (KeyboardInterrupt(), Outcome.INTERRUPTED, 130, f"interrupted; {RESUMES}"),
         (KeyboardInterrupt("bye"), Outcome.INTERRUPTED, 130, "interrupted; bye"),
-        (SystemExit(143), Outcome.INTERRUPTED, 143, "terminated; the next run resumes from here"),
+        (SystemExit(143), Outcome.INTERRUPTED, 143, f"terminated; {RESUMES}"),
     ],
 )
 def test_a_run_that_fails_leaves_a_result_and_its_error(
