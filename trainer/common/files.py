@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import secrets
 import socket
 import stat
 import time
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+PARTS = ".*.partial"  # pattern of the files that killed processes leave, beside those to write
 HOLDER_LENGTH = 200  # bytes at most, of a holder's name in its lock file
 
 
@@ -22,16 +24,19 @@ class LockHeldError(RuntimeError):
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a path beside `path` to write to, which replaces `path` at the end.
 
-    On an error the written part is removed and `path` stays as it was. A killed process leaves the
-    part, which the next one replaces.
+    On an error the written part is removed and `path` stays as it was. Of several writers at once,
+    each has a part of its own, and the last one to end wins. A killed process leaves its part.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    partial.unlink(missing_ok=True)  # a link would lead the writer to another file
+    # Short, so that any name that `path` can have is possible; the number of a process may be that
+    # of another one in another container.
+    partial = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         yield partial
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and str(error.filename) == str(partial):
+            error.filename = str(path)  # which the user knows
         raise
 
 

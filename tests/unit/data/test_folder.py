@@ -37,9 +37,10 @@ def test_a_half_written_folder_is_completed_and_correct_files_are_not_touched(tm
         os.utime(path, (1, 1))
     (tmp_path / "a/0.png").unlink()
     (tmp_path / "a/1.png").write_bytes(b"o")
-    (tmp_path / "a/.0.png.partial").write_bytes(b"ze")  # left by a killed process
+    left = "a/.123-89abcdef.partial"  # by a killed process; hidden files are no images
+    (tmp_path / left).write_bytes(b"ze")
     assert write_images(tmp_path, IMAGES) == 3
-    assert files_in(tmp_path) == dict(IMAGES)
+    assert files_in(tmp_path) == dict(IMAGES) | {left: b"ze"}
     assert [name for name, when in times(tmp_path).items() if when == 10**9] == ["2.png"]
 
 

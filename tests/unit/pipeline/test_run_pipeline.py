@@ -133,10 +133,9 @@ def test_without_samples_a_run_keeps_those_drawn_while_it_trained(judged, capsys
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("name", ["latest.png", ".latest.png.partial"])
-def test_a_run_goes_on_where_a_folder_is_in_the_place_of_the_samples(judged, capsys, name):
+def test_a_run_goes_on_where_a_folder_is_in_the_place_of_the_samples(judged, capsys):
     workspace, evaluation = judged
-    (workspace.folder / name).mkdir()
+    workspace.latest_samples.mkdir()
     _keep_pictures(evaluation, workspace, Console())
     assert (workspace.reports / "latest.html").read_bytes() == b"report"
     assert capsys.readouterr().out == (

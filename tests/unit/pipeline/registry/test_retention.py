@@ -16,6 +16,7 @@ from pipeline.registry.options import RetentionOptions
 from pipeline.registry.retention import RemovalKind, clean
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.recorded import OUTPUTS, Recorded
+from trainer.common.files import atomic_write
 
 SIZE = 1000  # bytes of the file in each artifact
 KILLED = """
@@ -252,8 +253,14 @@ def test_leftovers_of_killed_runs_and_of_tfx_are_removed(recorded, workspace):
     for folder in left:
         folder.mkdir(parents=True)
         (folder / "file").touch()
+    workspace.reports.mkdir()
+    for file in (workspace.reports / "latest.html", workspace.latest_samples):
+        with atomic_write(file) as part:
+            part.touch()
+        part.touch()  # as if its writer had been killed
+        left.append(part)
     clean(workspace, RetentionOptions())
-    assert not [folder for folder in left if folder.exists()]
+    assert not [path for path in left if path.exists()]
     assert_that_files_and_metadata_agree(workspace)
 
 

@@ -87,21 +87,29 @@ def test_answers_are_limited_by_the_images_of_a_request_alone(model, tmp_path):
 
 
 def test_a_file_that_cannot_be_read_or_written_does_not_keep_the_others_from_it(model, tmp_path):
-    names = ("missing.png", "folder.png", f"{'x' * 250}.png", "good.png")
+    names = ("missing.png", "folder.png", f"{'x' * 250}.tiff", f"{'y' * 251}.png")
     files = [tmp_path / name for name in names]
     for file in files[1:]:
         write_picture(file)
     out = tmp_path / "out"
     (out / "folder.png").mkdir(parents=True)
     lines = []
-    with pytest.raises(UnreadableImageError, match="3 files of 4 could not be translated"):
+    with pytest.raises(UnreadableImageError, match="2 files of 4 could not be translated"):
         translate_files(model, plan_outputs(files, out, 1), 0, "", lines.append)
     assert lines[:2] == [
         f"{files[0]}: No such file or directory",
         f"{files[1]}: cannot write folder.png: Is a directory",
     ]
-    assert lines[2].endswith(": File name too long")
-    assert sorted(path.name for path in out.iterdir()) == ["folder.png", "good.png"]
+    written = sorted(path.name for path in out.iterdir())
+    assert written == ["folder.png", f"{'x' * 250}.png", f"{'y' * 251}.png"]
+
+
+def test_a_name_that_is_too_long_with_its_number_is_reported(model, tmp_path):
+    file, lines = write_picture(tmp_path / f"{'x' * 250}.png"), []
+    with pytest.raises(UnreadableImageError):
+        translate_files(model, plan_outputs([file], tmp_path, 2), 0, "", lines.append)
+    assert lines[0].endswith(": File name too long")
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_files_in_all_formats_of_ingest_are_translated(model, tmp_path):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from trainer.common.files import atomic_write, holding, locked, open_below
+from trainer.common.files import PARTS, atomic_write, holding, locked, open_below
 
 
 def test_the_file_is_replaced_only_at_the_end(tmp_path):
@@ -29,7 +29,18 @@ def test_an_error_leaves_the_file_as_it_was(tmp_path, error):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_part_of_a_killed_process_is_overwritten(tmp_path):
+def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path):
+    path = tmp_path / "grid.png"
+    with atomic_write(path) as one:
+        one.write_text("one")
+        with atomic_write(path) as other:
+            other.write_text("other")
+        assert path.read_text() == "other"
+    assert path.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_part_of_a_killed_process_is_found_by_its_pattern_and_not_in_the_way(tmp_path):
     path = tmp_path / "grid.png"
     with atomic_write(path) as left:
         left.write_text("old")
@@ -37,20 +48,21 @@ def test_a_part_of_a_killed_process_is_overwritten(tmp_path):
     with atomic_write(path) as partial:
         partial.write_text("new")
     assert path.read_text() == "new"
+    assert list(tmp_path.glob(PARTS)) == [left]
+
+
+def test_a_file_is_written_whatever_name_it_may_have(tmp_path):
+    path = tmp_path / ("x" * 255)
+    with atomic_write(path) as partial:
+        partial.write_text("new")
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_link_in_place_of_a_part_is_not_followed(tmp_path):
-    path, other = tmp_path / "grid.png", tmp_path / "other"
-    other.write_text("kept")
-    with atomic_write(path) as partial:
-        pass_by = partial
-        partial.touch()
-    pass_by.symlink_to(other)
-    with atomic_write(path) as partial:
+def test_an_error_names_the_file_and_not_its_part(tmp_path):
+    path = tmp_path / "missing" / "grid.png"
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(path) as partial:
         partial.write_text("new")
-    assert (path.read_text(), other.read_text()) == ("new", "kept")
-    assert not path.is_symlink()
+    assert caught.value.filename == str(path)
 
 
 @pytest.mark.parametrize("lock", [locked, holding])
