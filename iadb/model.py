@@ -13,7 +13,7 @@ from PIL import Image
 from components.atomic_pusher.versions import SAVED_MODEL
 from components.image_example_gen.errors import RejectedImage
 from pipeline.registry import serving
-from pipeline.translation.model import LoadedModel, TranslatingModel, find_source
+from pipeline.translation.model import LoadedModel, find_source
 from pipeline.translation.requests import to_request
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
@@ -284,7 +284,7 @@ class Model:
             "seed": range(seed, seed + len(files)),
             "label": [label] * len(files),
         }
-        return list(_call(self._translator, "serving_default", rows))
+        return list(_call(self._saved_model, "serving_default", rows))
 
     @cached_property
     def _generate(self) -> serving.Draw:
@@ -297,10 +297,6 @@ class Model:
     @cached_property
     def _saved_model(self) -> LoadedModel:
         return LoadedModel(self.folder)
-
-    @cached_property
-    def _translator(self) -> TranslatingModel:
-        return TranslatingModel(self.folder)
 
 
 def _call(model: LoadedModel, signature: str, inputs: dict[str, Any]) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.image_example_gen.errors import RejectedImage
 from pipeline.registry.serving import check_label
-from pipeline.translation.model import TranslatingModel
+from pipeline.translation.model import About, LoadedModel, read_about
 from pipeline.translation.requests import to_request
 from trainer.common import exit_codes
 from trainer.common.files import atomic_write
@@ -88,16 +88,17 @@ def translate_files(
     """
     if label:
         check_label(model, label)
-    translator = TranslatingModel(model)
+    about = read_about(model)
     answers = max((len(paths) for paths in planned.values()), default=0)
-    _check_answers(translator, answers)
+    _check_answers(about, answers)
+    translator = LoadedModel(model)
     for folder in {path.parent for paths in planned.values() for path in paths}:
         folder.mkdir(parents=True, exist_ok=True)
     bad = 0
     report(Report(TRANSLATING, expected=len(planned)))
     for file, paths in planned.items():
         with phase(TRANSLATING):
-            problem = _translate(translator, file, paths, seed, label)
+            problem = _translate(translator, about.shape, file, paths, seed, label)
             if problem:
                 bad += 1
                 warn(f"{printable(str(file))}: {problem}")
@@ -110,7 +111,12 @@ def translate_files(
 
 
 def _translate(
-    translator: TranslatingModel, file: Path, paths: Sequence[Path], seed: int, label: str
+    translator: LoadedModel,
+    shape: tuple[int, int, int],
+    file: Path,
+    paths: Sequence[Path],
+    seed: int,
+    label: str,
 ) -> str | None:
     """Writes the answers to a file; returns why that is impossible, in a few words."""
     import tensorflow as tf
@@ -118,7 +124,7 @@ def _translate(
     count = len(paths)
     try:
         rows = {
-            "image_bytes": [to_request(file.read_bytes(), translator.shape)] * count,
+            "image_bytes": [to_request(file.read_bytes(), shape)] * count,
             "seed": range(seed, seed + count),
             "label": [label] * count,
         }
@@ -140,12 +146,12 @@ def _translate(
     return None
 
 
-def _check_answers(translator: TranslatingModel, answers: int) -> None:
-    if answers > 1 and not translator.source.draws_noise:
+def _check_answers(about: About, answers: int) -> None:
+    if answers > 1 and not about.source.draws_noise:
         raise TranslationError(
             "--answers: this model maps a source to one answer (model.source=map)"
         )
-    limit = translator.limits.images
+    limit = about.limits.images
     if answers > limit:
         raise TranslationError(
             f"--answers {answers}: the model draws at most {limit} in one request "

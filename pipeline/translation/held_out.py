@@ -8,7 +8,7 @@ from components.atomic_pusher.versions import MODEL_NOTE
 from pipeline.registry import lineage
 from pipeline.registry.models import load_models
 from pipeline.registry.serving import limit_batch, read_metadata
-from pipeline.translation.model import TranslatingModel
+from pipeline.translation.model import LoadedModel, read_about
 from pipeline.workspace import Workspace
 from trainer import examples
 from trainer.common import exit_codes
@@ -53,12 +53,13 @@ def draw_rows(
         NoHeldOutImagesError: the workspace has no record of the model, or no images any more.
         TooManyStepsError: nb_step exceeds the limits of the model.
     """
-    translator = TranslatingModel(model)
-    paired = translator.source.paired
+    about = read_about(model)
+    paired = about.source.paired
+    steps = nb_step or about.nb_step
+    size = limit_batch(model, about.limits, steps, BATCH)
     files = _find_examples(workspace, model, examples.EVAL if paired else examples.SOURCE_EVAL)
-    images, labels, sources = _read(files, count, translator.source)
-    steps = nb_step or translator.nb_step
-    size = limit_batch(model, translator.limits, steps, BATCH)
+    translator = LoadedModel(model)
+    images, labels, sources = _read(files, count, about.source)
     report(Report(DRAWING, expected=len(images)))
     rows = []
     for start in range(0, len(images), size):
@@ -71,7 +72,7 @@ def draw_rows(
                     "source": before,
                     "seed": range(seed + start, seed + start + len(part)),
                     "nb_step": steps,
-                    "label": [each if each in translator.labels else "" for each in asked],
+                    "label": [each if each in about.labels else "" for each in asked],
                 },
             )
             shown = [before[..., : part.shape[-1]], results, *([part] if paired else [])]

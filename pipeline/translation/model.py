@@ -1,7 +1,8 @@
-"""A SavedModel as the commands use it, and one that translates."""
+"""A SavedModel as the commands use it, and what is known of one that translates."""
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.registry.serving import read_metadata
@@ -22,6 +23,47 @@ def find_source(model: AnyPath) -> Source | None:
     """What the sources of a model are, from its metadata; None for one that draws from noise."""
     source = read_metadata(model).get("source")
     return Source.model_validate(source) if source else None
+
+
+@dataclass(frozen=True)
+class About:
+    """What the metadata of a model that translates say.
+
+    Attributes:
+        source: what its sources are.
+        shape: (H, W, C) of its images.
+        labels: the classes that it knows; empty for an unconditional model.
+        nb_step: solver steps by default.
+        limits: what one request may ask for.
+    """
+
+    source: Source
+    shape: tuple[int, int, int]
+    labels: tuple[str, ...]
+    nb_step: int
+    limits: LimitOptions
+
+
+def read_about(model: AnyPath) -> About:
+    """Reads the metadata of a model that translates, without TensorFlow.
+
+    Raises:
+        NotATranslatorError: it draws from noise alone.
+    """
+    source = find_source(model)
+    if source is None:
+        raise NotATranslatorError(
+            f"{model} draws images from noise and translates none; train a model with "
+            "data.source or data.degrade, for example --set 'data.degrade=downscale 4'"
+        )
+    metadata = read_metadata(model)
+    return About(
+        source=source,
+        shape=tuple(metadata["shape"]),
+        labels=tuple(metadata.get("labels", ())),
+        nb_step=metadata["nb_step"],
+        limits=LimitOptions.model_validate(metadata["limits"]),
+    )
 
 
 class LoadedModel:
@@ -52,35 +94,3 @@ class LoadedModel:
         given = {name: tf.constant(rows[name], spec.dtype) for name, spec in taken.items()}
         (output,) = function(**given).values()
         return output.numpy()
-
-
-class TranslatingModel(LoadedModel):
-    """A SavedModel that translates sources.
-
-    Attributes:
-        source: what its sources are.
-        shape: (H, W, C) of its images.
-        labels: the classes that it knows; empty for an unconditional model.
-        nb_step: solver steps by default.
-        limits: what one request may ask for.
-    """
-
-    def __init__(self, model: AnyPath) -> None:
-        """Loads the SavedModel in a folder.
-
-        Raises:
-            NotATranslatorError: it draws from noise alone.
-        """
-        source = find_source(model)
-        if source is None:
-            raise NotATranslatorError(
-                f"{model} draws images from noise and translates none; train a model with "
-                "data.source or data.degrade, for example --set 'data.degrade=downscale 4'"
-            )
-        metadata = read_metadata(model)
-        self.source = source
-        self.shape: tuple[int, int, int] = tuple(metadata["shape"])
-        self.labels: list[str] = metadata.get("labels", [])
-        self.nb_step: int = metadata["nb_step"]
-        self.limits = LimitOptions.model_validate(metadata["limits"])
-        super().__init__(model)

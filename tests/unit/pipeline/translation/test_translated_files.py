@@ -1,5 +1,6 @@
 """Names of translated files; what can be wrong with them is found before a model is loaded."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from components.atomic_pusher.versions import METADATA
 from pipeline.cli import main
 from pipeline.translation.files import (
     TranslationError,
@@ -86,6 +88,13 @@ def test_answers_are_limited_by_the_images_of_a_request_alone(model, tmp_path):
         translate_files(model, plan_outputs([file], tmp_path, 17), 0, "", pytest.fail)
 
 
+def test_what_the_metadata_rule_out_is_reported_before_tensorflow_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.translation.files.LoadedModel", None)  # would fail
+    write_about(tmp_path, Source(degrade="gray", use="map"))
+    with pytest.raises(TranslationError, match="maps a source to one answer"):
+        translate_files(tmp_path, plan_outputs([OUT / "x.png"], tmp_path, 2), 0, "", pytest.fail)
+
+
 def test_a_file_that_cannot_be_read_or_written_does_not_keep_the_others_from_it(model, tmp_path):
     names = ("missing.png", "folder.png", f"{'x' * 250}.tiff", f"{'y' * 251}.png")
     files = [tmp_path / name for name in names]
@@ -132,6 +141,13 @@ def test_the_reason_of_each_bad_file_reaches_the_terminal(model, tmp_path, monke
         f"{file}: not an image",
         "iadb: 1 file of 1 could not be translated; the others were",
     ]
+
+
+def write_about(folder, source):
+    """Writes the metadata of a model that translates, and no model."""
+    about = {"source": source.model_dump(), "shape": (8, 8, 3), "nb_step": 3, "limits": {}}
+    (folder / METADATA).parent.mkdir()
+    (folder / METADATA).write_text(json.dumps(about))
 
 
 def write_picture(path):
