@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from components.atomic_pusher.versions import MODEL_NOTE
+from components.atomic_pusher.versions import METADATA, MODEL_NOTE
 from pipeline.registry import lineage
-from pipeline.registry.models import load_models
+from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.registry.serving import limit_batch, read_metadata
 from pipeline.translation.model import LoadedModel, read_about
 from pipeline.workspace import Workspace
@@ -90,14 +90,29 @@ def _find_examples(workspace: Workspace, model: AnyPath, split: str) -> list[str
     if not workspace.metadata.exists():
         raise missing
     store = lineage.connect(workspace.metadata)
-    number = read_metadata(model).get(MODEL_NOTE)
     for each in load_models(store, workspace.serving):
-        if number == each.number or each.folder.resolve() == model.resolve():
+        if _is_copy(model, each, workspace.serving):
             found = store.get_artifacts_by_id([each.examples] if each.examples else [])
             folders = [to_path(artifact.uri) / f"Split-{split}" for artifact in found]
             if files := [str(file) for folder in folders for file in sorted(folder.glob("*"))]:
                 return files
     raise missing
+
+
+def _is_copy(model: AnyPath, known: RegisteredModel, serving: AnyPath) -> bool:
+    """Whether a folder holds a model of the workspace, or a copy of it elsewhere.
+
+    A copy has its number and weights: the first models of two workspaces may have one number.
+    """
+    own = [known.folder, *(serving / str(version) for version in known.versions)]
+    if model.resolve() in [folder.resolve() for folder in own]:
+        return True
+    notes = read_metadata(model)
+    weights = notes.get("weights")
+    if notes.get(MODEL_NOTE) != known.number or not weights:
+        return False
+    there = [folder for folder in own if (folder / METADATA).is_file()]
+    return any(read_metadata(folder).get("weights") == weights for folder in there)
 
 
 def _read(files: list[str], count: int, source: Source) -> tuple[np.ndarray, list[str], np.ndarray]:

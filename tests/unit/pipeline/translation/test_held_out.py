@@ -1,13 +1,16 @@
 """Which held-out images `iadb sample` shows with a model that translates, without any model."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
-from components.atomic_pusher.versions import METADATA
+from components.atomic_pusher.versions import METADATA, MODEL_NOTE
 from pipeline.registry.serving import TooManyStepsError
-from pipeline.translation.held_out import NoHeldOutImagesError, draw_rows
+from pipeline.translation.held_out import NoHeldOutImagesError, _find_examples, draw_rows
 from pipeline.workspace import Workspace
+from tests.recorded import Recorded
 from trainer.source.options import Source
 
 
@@ -19,10 +22,45 @@ def model(tmp_path, monkeypatch):
     return tmp_path / "model"
 
 
-def write_about(folder):
+def write_about(folder, **notes):
     about = {"source": Source(degrade="gray").model_dump(), "shape": (8, 8, 3), "nb_step": 3}
     (folder / METADATA).parent.mkdir(parents=True, exist_ok=True)
-    (folder / METADATA).write_text(json.dumps({**about, "limits": {}}))
+    (folder / METADATA).write_text(json.dumps({**about, "limits": {}, **notes}))
+
+
+@pytest.fixture
+def pushed(tmp_path):
+    """A workspace with held-out images, and the version of its model."""
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.folder.mkdir()
+    recorded = Recorded(workspace.metadata, workspace.artifacts)
+    number = recorded.run()
+    version = workspace.serving / str(recorded.push(number, workspace.serving))
+    write_about(version, **{MODEL_NOTE: number, "weights": "0123"})
+    (artifact,) = recorded.store.get_artifacts_by_type("Examples")
+    held_out = Path(artifact.uri) / "Split-eval" / "images.gz"
+    held_out.parent.mkdir(parents=True)
+    held_out.touch()
+    return workspace, version, str(held_out)
+
+
+def test_held_out_images_of_a_version_and_of_its_copy_elsewhere_are_found(pushed, tmp_path):
+    workspace, version, held_out = pushed
+    copy = shutil.copytree(version, tmp_path / "copy")
+    for model in (version, copy):
+        assert _find_examples(workspace, model, "eval") == [held_out]
+
+
+def test_another_model_that_has_the_same_number_in_its_workspace_is_not_taken_for_it(
+    pushed, tmp_path
+):
+    workspace, version, _ = pushed
+    other = shutil.copytree(version, tmp_path / "other")
+    notes = json.loads((version / METADATA).read_text())
+    for weights in ("4567", ""):  # of older models they are not known
+        (other / METADATA).write_text(json.dumps({**notes, "weights": weights}))
+        with pytest.raises(NoHeldOutImagesError, match="the run that trained it are not in"):
+            _find_examples(workspace, other, "eval")
 
 
 def test_missing_images_and_too_many_steps_are_reported_before_tensorflow_starts(model, tmp_path):
