@@ -70,10 +70,11 @@ def sample(
         serving.check_label(model, label)
     if steps:
         serving.check_steps(model, steps)
-    if find_source(model):
+    if source := find_source(model):
         if gif:
             raise click.BadParameter("shows the path from noise alone", param_hint="--gif")
-        _show_translations(workspace, model, count, seed, steps, label, output)
+        first = seed if source.draws_noise else None
+        _show_translations(workspace, model, count, first, steps, label, output)
         return
     seeds = range(seed, seed + count)
     notes: list[str] = []
@@ -101,11 +102,12 @@ def _show_translations(
     workspace: Workspace,
     model: Path,
     count: int,
-    seed: int,
+    seed: int | None,
     steps: int | None,
     label: str,
     output: Path,
 ) -> None:
+    """Writes the grid; the seed is None where a source has one answer."""
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
     from pipeline.logs import logging_to
@@ -116,11 +118,13 @@ def _show_translations(
         logging_to(Path(os.devnull), verbose=False),
         showing(make_console(), f"translations by {model}"),
     ):
-        rows = draw_rows(workspace, model, count, seed, steps, label)
-        mark = serving.mark(model, range(seed, seed + len(rows)))
+        rows = draw_rows(workspace, model, count, seed or 0, steps, label)
+        seeds = None if seed is None else range(seed, seed + len(rows))
+        mark = serving.mark(model, seeds)
         columns = rows.shape[1] * (1 + (len(rows) - 1) // ROWS)
         serving.write_grid(rows.reshape(-1, *rows.shape[2:]), output, mark, columns)
-    click.echo(f"{len(rows)} held-out sources translated by {model}, from seed {seed}: {output}")
+    start = "" if seed is None else f", from seed {seed}"
+    click.echo(f"{len(rows)} held-out sources translated by {model}{start}: {output}")
 
 
 @click.command("find-mark")

@@ -24,7 +24,9 @@ from trainer.common.text import quantity
     type=UserPath(file_okay=False),
     help="Folder for the results, NAME.png each; made if it is missing.",
 )
-@click.option("--seed", default=0, show_default=True, type=SEED, help="First seed.")
+@click.option(
+    "--seed", show_default="0", type=SEED, help="First seed, if the model gives several results."
+)
 @click.option(
     "--answers",
     default=1,
@@ -40,7 +42,7 @@ def translate(
     workspace: Workspace,
     model: Path | None,
     output: Path,
-    seed: int,
+    seed: int | None,
     answers: int,
     label: str,
 ) -> None:

@@ -308,9 +308,11 @@ def describe_failure(result: subprocess.CompletedProcess) -> str:
     return f"does not serve: {(result.stderr.strip().splitlines() or ['no message'])[-1]}"
 
 
-def mark(model: AnyPath, seeds: range) -> str:
-    """The XMP packet for images that a model draws from seeds (trainer/common/xmp.py)."""
+def mark(model: AnyPath, seeds: range | None) -> str:
+    """The XMP packet for images that a model draws, from seeds or none (trainer/common/xmp.py)."""
     weights = read_metadata(model).get("weights", "")  # which older models do not have
+    if not seeds:
+        return xmp.packet(weights, "")
     return xmp.packet(weights, f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"{seeds[0]}")
 
 

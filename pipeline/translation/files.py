@@ -64,7 +64,7 @@ def plan_outputs(files: Sequence[Path], output: Path, answers: int) -> dict[Path
 def translate_files(
     model: AnyPath,
     planned: dict[Path, list[Path]],
-    seed: int,
+    seed: int | None,
     label: str,
     warn: Callable[[str], None],
 ) -> int:
@@ -73,7 +73,7 @@ def translate_files(
     Args:
         model: folder of a SavedModel that translates.
         planned: as of `plan_outputs`; their folders are made once the model is known to do it.
-        seed: of the first answer to each file; those of the others follow.
+        seed: of the first answer to each file, 0 if None; those of the others follow.
         label: of all images, for a conditional model; empty for none.
         warn: receives a line about each file that cannot be translated.
 
@@ -83,14 +83,15 @@ def translate_files(
     Raises:
         NotATranslatorError: the model draws from noise alone.
         UnknownLabelError: the model does not know the label.
-        TranslationError: more answers are asked for than the model gives.
+        TranslationError: more answers are asked for than the model gives, or a seed where it
+            gives one.
         UnreadableImageError: some files cannot be translated; all others were.
     """
     if label:
         check_label(model, label)
     about = read_about(model)
     answers = max((len(paths) for paths in planned.values()), default=0)
-    _check_answers(about, answers)
+    _check_answers(about, answers, seed)
     translator = LoadedModel(model)
     for folder in {path.parent for paths in planned.values() for path in paths}:
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +99,7 @@ def translate_files(
     report(Report(TRANSLATING, expected=len(planned)))
     for file, paths in planned.items():
         with phase(TRANSLATING):
-            problem = _translate(translator, about.shape, file, paths, seed, label)
+            problem = _translate(translator, about.shape, file, paths, seed or 0, label)
             if problem:
                 bad += 1
                 warn(f"{printable(str(file))}: {problem}")
@@ -146,10 +147,12 @@ def _translate(
     return None
 
 
-def _check_answers(about: About, answers: int) -> None:
-    if answers > 1 and not about.source.draws_noise:
+def _check_answers(about: About, answers: int, seed: int | None) -> None:
+    given = {"--answers": answers > 1, "--seed": seed is not None}
+    if any(given.values()) and not about.source.draws_noise:
+        options = " and ".join(option for option, is_given in given.items() if is_given)
         raise TranslationError(
-            "--answers: this model maps a source to one answer (model.source=map)"
+            f"{options}: this model maps a source to one answer (model.source=map)"
         )
     limit = about.limits.images
     if answers > limit:

@@ -1,8 +1,14 @@
+import json
+
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
+from components.atomic_pusher.versions import METADATA, SAVED_MODEL
 from pipeline.cli import main
 from trainer.common import exit_codes
+from trainer.source.options import Source
 
 
 @pytest.mark.parametrize(
@@ -17,3 +23,25 @@ def test_what_cannot_be_written_or_drawn_is_refused_at_once(arguments, message):
     result = CliRunner().invoke(main, ["sample", *map(str, arguments)])
     assert result.exit_code == exit_codes.USAGE
     assert message in result.output
+
+
+@pytest.mark.parametrize(("noise", "seeds"), [(0.5, b"7 to 8"), (0.0, None)])
+def test_seeds_are_named_only_where_a_source_has_several_answers(
+    tmp_path, monkeypatch, noise, seeds
+):
+    source = Source(degrade="gray", use="map", noise=noise)
+    (tmp_path / METADATA).parent.mkdir()
+    (tmp_path / METADATA).write_text(json.dumps({"source": source.model_dump()}))
+    (tmp_path / SAVED_MODEL).touch()
+    rows = np.zeros([2, 3, 8, 8, 3], np.uint8)
+    monkeypatch.setattr("pipeline.translation.held_out.draw_rows", lambda *given: rows)
+    grid = tmp_path / "grid.png"
+    result = CliRunner().invoke(
+        main, ["sample", f"--model={tmp_path}", "--seed=7", "-o", str(grid)]
+    )
+    assert result.exit_code == 0, result.output
+    start = ", from seed 7" if seeds else ""
+    assert result.output == f"2 held-out sources translated by {tmp_path}{start}: {grid}\n"
+    with Image.open(grid) as image:
+        assert (b"iadb:seed" in image.info["xmp"]) == bool(seeds)
+        assert (seeds or b"") in image.info["xmp"]

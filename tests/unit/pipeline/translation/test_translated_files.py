@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from components.atomic_pusher.versions import METADATA
+from components.atomic_pusher.versions import METADATA, SAVED_MODEL
 from pipeline.cli import main
 from pipeline.translation.files import (
     TranslationError,
@@ -19,6 +19,7 @@ from pipeline.translation.files import (
     translate_files,
 )
 from tests.pipeline.stand_ins import save_sampler
+from trainer.common import exit_codes
 from trainer.limit_options import LimitOptions
 from trainer.serving.translator import Translator
 from trainer.source.options import Source
@@ -88,11 +89,25 @@ def test_answers_are_limited_by_the_images_of_a_request_alone(model, tmp_path):
         translate_files(model, plan_outputs([file], tmp_path, 17), 0, "", pytest.fail)
 
 
-def test_what_the_metadata_rule_out_is_reported_before_tensorflow_starts(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        (["--answers", "2"], "--answers"),
+        (["--seed", "0"], "--seed"),
+        (["--seed", "7", "--answers", "2"], "--answers and --seed"),
+    ],
+)
+def test_a_model_of_one_answer_takes_neither_seed_nor_answers_and_is_not_loaded_for_that(
+    tmp_path, monkeypatch, given, options
+):
     monkeypatch.setattr("pipeline.translation.files.LoadedModel", None)  # would fail
-    write_about(tmp_path, Source(degrade="gray", use="map"))
-    with pytest.raises(TranslationError, match="maps a source to one answer"):
-        translate_files(tmp_path, plan_outputs([OUT / "x.png"], tmp_path, 2), 0, "", pytest.fail)
+    write_about(tmp_path / "model", Source(degrade="gray", use="map"))
+    arguments = [f"{write_picture(tmp_path / 'x.png')}", f"--model={tmp_path}/model"]
+    result = CliRunner().invoke(main, ["translate", *arguments, "-o", f"{tmp_path}/out", *given])
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output == (
+        f"iadb: {options}: this model maps a source to one answer (model.source=map)\n"
+    )
 
 
 def test_a_file_that_cannot_be_read_or_written_does_not_keep_the_others_from_it(model, tmp_path):
@@ -146,7 +161,8 @@ def test_the_reason_of_each_bad_file_reaches_the_terminal(model, tmp_path, monke
 def write_about(folder, source):
     """Writes the metadata of a model that translates, and no model."""
     about = {"source": source.model_dump(), "shape": (8, 8, 3), "nb_step": 3, "limits": {}}
-    (folder / METADATA).parent.mkdir()
+    (folder / METADATA).parent.mkdir(parents=True)
+    (folder / SAVED_MODEL).touch()
     (folder / METADATA).write_text(json.dumps(about))
 
 
