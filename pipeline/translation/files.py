@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from components.image_example_gen.errors import RejectedImage
+from pipeline.failures import WORKSPACE_ERRNO, OutputError
 from pipeline.registry.serving import check_label
 from pipeline.translation.model import About, LoadedModel, read_about
 from pipeline.translation.requests import to_request
@@ -72,7 +73,7 @@ def translate_files(
 
     Args:
         model: folder of a SavedModel that translates.
-        planned: as of `plan_outputs`; their folders are made once the model is known to do it.
+        planned: as of `plan_outputs`; their folders are made before the model is loaded.
         seed: of the first answer to each file, 0 if None; those of the others follow.
         label: of all images, for a conditional model; empty for none.
         warn: receives a line about each file that cannot be translated.
@@ -85,6 +86,7 @@ def translate_files(
         UnknownLabelError: the model does not know the label.
         TranslationError: more answers are asked for than the model gives, or a seed where it
             gives one.
+        OutputError: a folder cannot be made, for another reason than the disk and permissions.
         UnreadableImageError: some files cannot be translated; all others were.
     """
     if label:
@@ -92,9 +94,9 @@ def translate_files(
     about = read_about(model)
     answers = max((len(paths) for paths in planned.values()), default=0)
     _check_answers(about, answers, seed)
-    translator = LoadedModel(model)
     for folder in {path.parent for paths in planned.values() for path in paths}:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
+    translator = LoadedModel(model)
     bad = 0
     report(Report(TRANSLATING, expected=len(planned)))
     for file, paths in planned.items():
@@ -109,6 +111,16 @@ def translate_files(
             f"{quantity(bad, 'file')} of {len(planned):,} could not be translated; the others were"
         )
     return len(planned)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in WORKSPACE_ERRNO:
+            raise
+        place = printable(str(folder))
+        raise OutputError(f"{place} cannot be created: {error.strerror}") from None
 
 
 def _translate(

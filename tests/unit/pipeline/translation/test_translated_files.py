@@ -1,5 +1,6 @@
 """Names of translated files; what can be wrong with them is found before a model is loaded."""
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -54,7 +55,7 @@ def test_a_model_that_draws_from_noise_is_reported(tmp_path):
     (tmp_path / "x.png").write_bytes(b"x")
     result = CliRunner().invoke(
         main,
-        ["translate", f"{tmp_path}/x.png", f"--model={tmp_path}/model", f"-o={tmp_path}/out"],
+        ["translate", f"{tmp_path}/x.png", f"--model={tmp_path}/model", "-o", f"{tmp_path}/out"],
     )
     assert result.exit_code == 2
     assert result.output.splitlines()[-1] == (
@@ -62,6 +63,24 @@ def test_a_model_that_draws_from_noise_is_reported(tmp_path):
         "data.source or data.degrade, for example --set 'data.degrade=downscale 4'"
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_reported_before_tensorflow_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.translation.files.LoadedModel", None)  # would fail
+    write_about(tmp_path / "model", Source(degrade="gray"))
+    file = write_picture(tmp_path / "x.png")
+    arguments = ["translate", str(file), f"--model={tmp_path}/model", "-o", f"{file}/new"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output == f"iadb: {file}/new cannot be created: Not a directory\n"
+
+    def full(self, **options):
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    result = CliRunner().invoke(main, [*arguments[:-1], f"{tmp_path}/new"])
+    assert result.exit_code == exit_codes.WORKSPACE
+    assert result.output == f"iadb: the disk is full: {tmp_path}/new; free some space\n"
 
 
 STEPS = 100
@@ -150,7 +169,7 @@ def test_the_reason_of_each_bad_file_reaches_the_terminal(model, tmp_path, monke
     with open(2, "w", closefd=False) as stderr, monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", stderr)
         with pytest.raises(SystemExit) as stop:
-            main(["translate", str(file), f"--model={model}", f"-o={tmp_path}/out"])
+            main(["translate", str(file), f"--model={model}", "-o", f"{tmp_path}/out"])
     assert stop.value.code == 3
     assert capfd.readouterr().err.splitlines()[-2:] == [
         f"{file}: not an image",
