@@ -13,6 +13,7 @@ from PIL import Image
 from components.atomic_pusher.versions import SAVED_MODEL
 from components.image_example_gen.errors import RejectedImage
 from pipeline.registry import serving
+from pipeline.translation.files import ROW
 from pipeline.translation.model import LoadedModel, find_source
 from pipeline.translation.requests import to_request
 from pipeline.workspace import Workspace
@@ -227,18 +228,20 @@ class Model:
             uint8 [N, H, W, C].
 
         Raises:
-            ValueError: the model does not translate, does not know the label, or a file is no
-                such image.
+            ValueError: the model does not translate, does not know the label, a file is no such
+                image, or there is one in place of several.
         """
         if not self._source:
             raise ValueError(f"{self!r} draws images from noise; it translates none")
+        if isinstance(images, str | bytes | os.PathLike):
+            raise ValueError(f"expected a list of images, got one {type(images).__name__}")
         self._check_label(label)
         files = [_read(image, row, self.shape) for row, image in enumerate(images)]
         size = LimitOptions.model_validate(self.metadata["limits"]).images
         results = [
             _pixels(result, self.shape)
             for start in range(0, len(files), size)
-            for result in self._translate(files[start : start + size], seed + start, label)
+            for result in self._translate(files[start : start + size], start, seed, label)
         ]
         return np.stack(results) if results else np.empty((0, *self.shape), np.uint8)
 
@@ -278,13 +281,18 @@ class Model:
             results.append(_call(self._saved_model, signature, inputs))
         return np.concatenate(results)
 
-    def _translate(self, files: list[bytes], seed: int, label: str) -> list[bytes]:
+    def _translate(self, files: list[bytes], start: int, seed: int, label: str) -> list[bytes]:
+        """Translates the files from row `start` on, which errors name."""
         rows = {
             "image_bytes": files,
-            "seed": range(seed, seed + len(files)),
+            "seed": range(seed + start, seed + start + len(files)),
             "label": [label] * len(files),
         }
-        return list(_call(self._saved_model, "serving_default", rows))
+        try:
+            return list(_call(self._saved_model, "serving_default", rows))
+        except ValueError as error:
+            named = ROW.sub(lambda row: f"images, row {start + int(row[1])}: ", str(error))
+            raise ValueError(named) from None
 
     @cached_property
     def _generate(self) -> serving.Draw:

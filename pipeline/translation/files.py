@@ -19,7 +19,7 @@ from trainer.serving.model_error import reason
 
 TRANSLATING = "translating"  # the phase
 OF_ONE_FILE = {errno.ENAMETOOLONG, errno.EISDIR}  # errors in writing after which others may succeed
-ROW = re.compile(r"^image_bytes, row \d+: ")  # in the error of a model
+ROW = re.compile(r"^image_bytes, row (\d+): ")  # in the error of a model
 
 
 class TranslationError(ValueError):

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,6 +150,19 @@ def test_a_translator_does_not_draw_and_says_which_file_is_no_image(translator):
         translator.translate([encode_png(np.zeros([8, 8, 3], np.uint8)), b"text"])
     with pytest.raises(ValueError, match="expected images of type uint8 and shape"):
         translator.translate([np.zeros([8, 8], np.uint8)])
+
+
+def test_a_damaged_file_is_named_by_its_row_among_all(translator):
+    image = encode_png(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"^images, row 18: damaged or truncated") as raised:
+        translator.translate([*[image] * 18, image[:-30], image])  # of 16 in a request
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("one", ["image.png", b"image", Path("image.png")])
+def test_one_image_in_place_of_a_list_is_reported(translator, one):
+    with pytest.raises(ValueError, match=r"^expected a list of images, got one "):
+        translator.translate(one)
 
 
 def test_a_model_that_maps_sources_inverts_images_to_them(tmp_path):
