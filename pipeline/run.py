@@ -46,6 +46,7 @@ from pipeline.workspace import Locations, Workspace
 from trainer.common.files import atomic_write, open_below
 from trainer.common.signals import stop_on_signals
 from trainer.fit.tf_config import read_tf_config
+from trainer.light.gpus import VISIBLE
 from trainer.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def check_gpus(options: TrainOptions) -> None:
         ConfigError: they cannot.
     """
     gpus = this_machine().gpus
-    fewer = f"or hide GPUs with {gpu.VISIBLE}"
+    fewer = f"or hide GPUs with {VISIBLE}"
     if gpus and options.batch_size % gpus:
         raise ConfigError(
             f"train.batch_size={options.batch_size} is not divisible by the {gpus} GPUs that share "
