@@ -14,7 +14,7 @@ from pipeline.config import ConfigError, PipelineConfig
 from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
-from pipeline.pictures.choose import choose_augmentation
+from pipeline.pictures.choose import choose_augmentation, most_steps
 from pipeline.pictures.chosen import Choice, autoguidance_for, configure
 from pipeline.pictures.expected import describe_expected
 from pipeline.pictures.machine import this_machine
@@ -62,7 +62,7 @@ def initialize(
     choice = configure(overrides)
     seen, _, *warnings = choice.lines
     _say(console, "\n".join([seen, *warnings]))
-    seconds, config = _fit_to_time(choice, overrides, hours, console)
+    seconds, config, shortened = _fit_to_time(choice, overrides, hours, console)
     machine = this_machine()
     cores = quantity(machine.cores, "core")
     gpus = quantity(machine.gpus, "GPU") if machine.gpus else "no GPU"
@@ -71,7 +71,7 @@ def initialize(
         f"about {duration(seconds)} here"
     )
     keys = {*choice.values, *OTHERS, *(each.partition("=")[0] for each in overrides)}
-    expected = [*_warn_of_few(config, choice), *describe_expected()]
+    expected = [*shortened, *_warn_of_few(config, choice), *describe_expected()]
     with atomic_write(file) as partial:
         partial.write_text(_head(seen, taken, *expected) + dump(config, keys), "utf-8")
     _say(console, "\n".join([taken, *expected, f"written to {file}"]))
@@ -87,10 +87,11 @@ def _warn_of_few(config: PipelineConfig, choice: Choice) -> list[str]:
 
 def _fit_to_time(
     choice: Choice, overrides: Sequence[str], hours: float | None, console: Console
-) -> tuple[float, PipelineConfig]:
-    """The seconds of the training, and the configuration with as many steps as fit."""
+) -> tuple[float, PipelineConfig, list[str]]:
+    """The seconds of the training, the configuration with as many steps as fit, and why fewer."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     config = choice.config
+    shortened = []
     with logging_to(Path(os.devnull), verbose=False), showing(console, "timing training steps"):
         from pipeline.estimate.training import steps_within, time_training, training_seconds
 
@@ -103,10 +104,16 @@ def _fit_to_time(
                     f"--hours {hours:g} allow {max(steps, 0)} training steps; give at least "
                     f"{least / HOUR:.2f} for {MIN_STEPS}, or lower data.resolution"
                 )
-            config = _with_training(config, steps=_rounded(steps))
+            most = most_steps(choice.trained_images, config.train.batch_size)
+            if steps > most:
+                shortened = [
+                    f"--hours {hours:g} allow {_rounded(steps):,} steps; {most:,} are enough for "
+                    f"{quantity(choice.trained_images, 'image')} to train on"
+                ]
+            config = _with_training(config, steps=min(_rounded(steps), most))
             config = _follow_steps(config, choice, overrides)
             _check(config, hours)
-        return training_seconds(config, timings), config
+        return training_seconds(config, timings), config, shortened
 
 
 def _follow_steps(

@@ -206,8 +206,13 @@ def _choose_training(images: int, resolution: int, machine: Machine) -> dict[str
     steps = training["train.steps"]
     if not machine.gpus:
         steps = min(steps, machine.cores * CPU_STEPS[resolution])
-    steps = max(min(steps, MAX_EPOCHS * images // batch), MIN_STEPS)
+    steps = min(max(steps, MIN_STEPS), most_steps(images, batch))
     return training | {"train.steps": steps, "train.batch_size": batch}
+
+
+def most_steps(images: int, batch_size: int) -> int:
+    """The steps of MAX_EPOCHS passes over a number of images, and no less than MIN_STEPS."""
+    return max(MAX_EPOCHS * images // batch_size, MIN_STEPS)
 
 
 def choose_augmentation(images: int, steps: int, batch_size: int) -> dict[str, Any]:

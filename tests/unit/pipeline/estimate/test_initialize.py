@@ -66,11 +66,31 @@ def test_each_key_has_a_comment_and_the_rest_is_left_out(folder, timed):
 
 
 def test_the_training_takes_the_hours_that_are_given(folder, timed):
-    result = init(folder, "--hours", 2)
+    result = init(folder, "--hours", 0.05)
     config = load(file=folder.parent / "iadb.yaml")
     seconds = training.training_seconds(config, TIMINGS)
-    assert 0.9 * 7200 < seconds <= 7200
-    assert f"{config.train.steps:,} steps of 64 images take about 1 h " in result.output
+    assert 0.9 * 180 < seconds <= 180
+    assert f"{config.train.steps:,} steps of 64 images take about 2 min " in result.output
+    assert "--hours" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("count", "arguments", "steps"),
+    [
+        (300, (), 1000 * 150 // 64),
+        (300, ("--set", "train.batch_size=8"), 1000 * 150 // 8),
+        (20, (), 1000 * 10 // 8),
+        (4, (), 1000),
+    ],
+)
+def test_more_hours_than_a_small_folder_needs_are_not_used(folder, timed, count, arguments, steps):
+    for path in sorted(folder.iterdir())[count:]:
+        path.unlink()
+    result = init(folder, "--hours", 8, *arguments)
+    file = folder.parent / "iadb.yaml"
+    assert load(file=file).train.steps == steps
+    line = f" steps; {steps:,} are enough for {count // 2} images to train on"
+    assert line in result.output and line in file.read_text()
 
 
 @pytest.mark.parametrize(("batch_size", "flip"), [(64, True), (4, False)])
