@@ -1,5 +1,6 @@
 """Writes the configuration for a folder of images, from a look at them and at the machine."""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,10 +100,10 @@ def _fit_to_time(
         if hours is not None:
             steps = steps_within(config, timings, hours * HOUR)
             if steps < MIN_STEPS:
-                least = training_seconds(_with_training(config, steps=MIN_STEPS), timings)
+                least = training_seconds(_with_training(config, steps=MIN_STEPS), timings) / HOUR
                 raise ConfigError(
                     f"--hours {hours:g} allow {max(steps, 0)} training steps; give at least "
-                    f"{least / HOUR:.2f} for {MIN_STEPS}, or lower data.resolution"
+                    f"{math.ceil(100 * least) / 100:g} for {MIN_STEPS}, or lower data.resolution"
                 )
             most = most_steps(choice.trained_images, config.train.batch_size)
             if steps > most:

@@ -1,5 +1,8 @@
 """The configuration that `iadb init` writes for a folder of images."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -121,6 +124,15 @@ def test_hours_that_are_too_short_write_nothing(folder, timed):
     assert result.exit_code == 2
     assert "--hours 0.001 allow 0 training steps; give at least 0.01 for 100" in result.output
     assert not (folder.parent / "iadb.yaml").exists()
+
+
+def test_the_hours_that_an_error_names_are_enough(folder, monkeypatch):
+    slow = replace(TIMINGS, step=0.5)
+    monkeypatch.setattr(training, "time_training", lambda config: slow)
+    result = init(folder, "--hours", 0.001)
+    least = re.search(r"give at least (\S+) for 100", result.output)[1]
+    assert init(folder, "--hours", least).exit_code == 0
+    assert load(file=folder.parent / "iadb.yaml").train.steps >= 100
 
 
 def test_what_is_set_is_kept(folder, timed):
