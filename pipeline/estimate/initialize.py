@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import ValidationError
 from rich.console import Console
 
-from components.image_example_gen.storage.remote import is_remote
 from components.sample_evaluator.verdict.plan import announce
 from pipeline.config import ConfigError, PipelineConfig
 from pipeline.config_values import read_values
@@ -46,20 +45,19 @@ def initialize(
     """Looks at images and the machine, times training steps, and writes a configuration.
 
     Args:
-        folder: of the images; also a URI.
+        folder: data.folder, of the images.
         overrides: `key=value`, on top of what is chosen.
         hours: that the training may take; None for as many steps as are chosen.
         file: to write.
         console: to print on.
 
     Raises:
-        ConfigError: the folder is a file, an override is not valid, or the time is too short.
+        ConfigError: the folder or an override is not valid, or the time is too short.
         ImageDataError: the folder is missing or unreadable, or has no images that can be read.
         OSError: the file cannot be written.
         KeyboardInterrupt: on Ctrl-C; nothing is written.
     """
-    place = folder if is_remote(folder) else str(Path(folder).absolute())
-    overrides = (*overrides, f"data.folder={quote(place)}")
+    overrides = (*overrides, f"data.folder={quote(folder)}")
     choice = configure(overrides)
     seen, _, *warnings = choice.lines
     _say(console, "\n".join([seen, *warnings]))

@@ -51,6 +51,14 @@ def test_the_file_has_what_a_run_without_configuration_would_choose(folder, time
     assert "next: iadb run --config mine.yaml" in result.output
 
 
+def test_the_folder_is_read_as_that_of_a_run(folder, timed, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    init(f"~/{folder.name}", "-o", "home.yaml")
+    init(folder.name, "-o", "relative.yaml")
+    for name in ("home.yaml", "relative.yaml"):
+        assert load(file=folder.parent / name).data.folder == str(folder)
+
+
 def test_what_became_of_other_trainings_is_printed_and_in_the_comments(folder, timed):
     output = init(folder).output
     head = (folder.parent / "iadb.yaml").read_text().splitlines()
@@ -155,6 +163,7 @@ def test_a_file_that_is_there_is_replaced_by_force_alone(folder, timed):
     ("arguments", "code", "error"),
     [
         (["missing"], 3, "missing"),
+        ([""], 2, "data.folder: got ''"),
         (["."], 3, "no image files below this folder"),
         (["IMAGES", "--set", "train.stepz=1"], 2, "train.stepz: unknown key"),
         (["IMAGES", "--hours", "1", "--set", "train.steps=9"], 2, "--hours sets train.steps"),
