@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def initialize(
     with atomic_write(file) as partial:
         partial.write_text(_head(seen, taken, *expected) + dump(config, keys), "utf-8")
     _say(console, "\n".join([taken, *expected, f"written to {file}"]))
-    _say(console, f"next: iadb run --config {printable(str(file))}")
+    _say(console, f"next: {printable(shlex.join(['iadb', 'run', '--config', str(file)]))}")
 
 
 def _warn_of_few(config: PipelineConfig, choice: Choice) -> list[str]:

@@ -1,6 +1,7 @@
 """The configuration that `iadb init` writes for a folder of images."""
 
 import re
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -57,6 +58,12 @@ def test_the_folder_is_read_as_that_of_a_run(folder, timed, monkeypatch):
     init(folder.name, "-o", "relative.yaml")
     for name in ("home.yaml", "relative.yaml"):
         assert load(file=folder.parent / name).data.folder == str(folder)
+
+
+def test_the_next_command_can_be_copied(folder, timed):
+    output = init(folder, "-o", "my file.yaml").output
+    *_, command = output.splitlines()
+    assert shlex.split(command) == ["next:", "iadb", "run", "--config", "my file.yaml"]
 
 
 def test_what_became_of_other_trainings_is_printed_and_in_the_comments(folder, timed):
