@@ -13,6 +13,7 @@ from pipeline.pictures.machine import Machine
 from trainer.common.resolution import from_sides
 
 SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # longer sides of the images
+MIN_SHARE = 0.8  # of a side, that most images have: those of 28 pixels are enlarged to 32
 # The ratio of the sides, of three in four images, from which a square would lose too much of them.
 OBLONG = 1.2
 MAX_ASPECT = 2  # of the sides that are chosen
@@ -170,12 +171,12 @@ def _unit(network: Mapping[str, Any]) -> int:
 def _choose_resolution(pictures: Pictures, machine: Machine) -> tuple[int, tuple[int, int]]:
     """The largest power of two for the longer side, and both sides, height first.
 
-    Most images have as many pixels; few have less than half of them, and are rejected.
+    Most images have about as many pixels; few have less than half of them, and are rejected.
     """
     longer = LARGEST_WITH_GPU if machine.gpus else LARGEST
     while longer > SMALLEST:
         shorter = min(_choose_sides(pictures, longer))
-        if shorter <= min(pictures.median, 2 * pictures.low):
+        if shorter <= min(pictures.median / MIN_SHARE, 2 * pictures.low):
             break
         longer //= 2
     return longer, _choose_sides(pictures, longer)

@@ -50,15 +50,22 @@ def resolution(pictures, machine=CPU):
     [
         (4000, CPU, 32),
         (4000, GPU, 64),
-        (63, GPU, 32),
-        (31, CPU, 16),
-        (15, CPU, 8),
+        (52, GPU, 64),
+        (51, GPU, 32),
+        (26, CPU, 32),
+        (25, CPU, 16),
+        (13, CPU, 16),
+        (12, CPU, 8),
         (8, CPU, 8),
         (3, CPU, 8),
     ],
 )
 def test_the_resolution_is_the_largest_that_images_and_machine_allow(side, machine, expected):
     assert resolution(of_size(side), machine) == expected
+
+
+def test_the_images_of_fashion_mnist_get_the_resolution_of_its_preset():
+    assert choose(of_size(28), CPU)["data.resolution"] == load("fashion_mnist").data.resolution[0]
 
 
 def test_no_resolution_is_chosen_at_which_many_images_would_be_rejected_as_too_small():
