@@ -12,7 +12,7 @@ from pipeline.estimate.disk import size
 from pipeline.estimate.nodes import CACHED, NodeEstimate
 from pipeline.estimate.survey import Survey
 from trainer.common.phases import duration
-from trainer.common.text import printable
+from trainer.common.text import percentage, printable
 
 BRIEF = 10  # seconds, below which a time has a decimal
 
@@ -71,7 +71,7 @@ def _describe_images(config: PipelineConfig, found: Survey) -> str:
         f"as examples of {width}x{height} {size(sample.example_bytes)} each"
     )
     if sample.accepted < 1:
-        text += f"; {1 - sample.accepted:.0%} of a sample would be rejected"
+        text += f"; {percentage(1 - sample.accepted)} of a sample would be rejected"
     return text
 
 

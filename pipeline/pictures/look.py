@@ -25,7 +25,7 @@ from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.spans import find_window
 from components.image_example_gen.storage.remote import is_remote
 from pipeline.config import DataConfig
-from trainer.common.text import shorten
+from trainer.common.text import percentage, shorten
 
 SAMPLE, REMOTE_SAMPLE = 300, 32  # files that are opened
 MAX_DECODED = 30_000_000  # pixels in all: about a second on one core
@@ -110,7 +110,7 @@ class Pictures:
         if self.transparent:
             text += ", some transparent"
         if self.problem:
-            text += f"; {1 - self.readable:.0%} cannot be read: {self.problem}"
+            text += f"; {percentage(1 - self.readable)} cannot be read: {self.problem}"
         return text
 
     def _size(self, shorter: int) -> str:

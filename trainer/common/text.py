@@ -18,6 +18,12 @@ def quantity(count: int, unit: str) -> str:
     return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
 
 
+def percentage(share: float) -> str:
+    """A share between 0 and 1 in whole percent, which is neither 0% nor 100%."""
+    text = f"{share:.0%}"
+    return {"0%": "under 1%", "100%": "over 99%"}.get(text, text) if 0 < share < 1 else text
+
+
 def side_by_side(value: float, limit: float, digits: int = 4) -> tuple[str, str]:
     """Both numbers with as many significant digits, at least `digits`, as tell them apart."""
     texts = f"{value:.{digits}g}", f"{limit:.{digits}g}"

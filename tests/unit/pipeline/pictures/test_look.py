@@ -132,6 +132,13 @@ def test_files_that_cannot_be_read_are_counted_and_one_is_named(tmp_path, save, 
     assert seen.describe().endswith("; 25% cannot be read: 'a\\nb.png' (not an image)")
 
 
+def test_one_bad_file_among_many_is_counted(tmp_path, save, see):
+    for i in range(299):
+        save(f"{i}.png", noise(i, 8, 8, 3))
+    (tmp_path / "images" / "bad.png").write_bytes(b"no image")
+    assert "; under 1% cannot be read: 'bad.png'" in see().describe()
+
+
 def test_a_truncated_image_is_found_although_its_header_is_valid(tmp_path, save, see):
     save("1.png", noise(0, 64, 64, 3))
     content = (tmp_path / "images" / "1.png").read_bytes()

@@ -1,6 +1,6 @@
 import pytest
 
-from trainer.common.text import first_line, list_some, quantity, side_by_side
+from trainer.common.text import first_line, list_some, percentage, quantity, side_by_side
 
 
 def test_a_few_names_are_all_listed():
@@ -17,6 +17,20 @@ def test_control_characters_in_names_are_escaped():
 
 def test_one_is_not_a_plural():
     assert [quantity(n, "image") for n in (0, 1, 1200)] == ["0 images", "1 image", "1,200 images"]
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0, "0%"),
+        (1 / 300, "under 1%"),
+        (0.25, "25%"),
+        (299 / 300, "over 99%"),
+        (1, "100%"),
+    ],
+)
+def test_a_small_share_is_not_none_and_a_large_one_not_all(share, expected):
+    assert percentage(share) == expected
 
 
 @pytest.mark.parametrize(
