@@ -11,6 +11,7 @@ from pipeline.console.tables import Column, cell, number, print_table
 from pipeline.estimate.disk import size
 from pipeline.estimate.nodes import CACHED, NodeEstimate
 from pipeline.estimate.survey import Survey
+from pipeline.pictures.check import warn_of_rejected
 from trainer.common.phases import duration
 from trainer.common.text import percentage, printable
 
@@ -28,7 +29,9 @@ def print_estimate(
         found: about it.
         nodes: their estimates.
     """
-    console.print(_describe_images(config, found), markup=False, soft_wrap=True)
+    rejected = warn_of_rejected(1 - found.sample.accepted, config.data)
+    for line in (_describe_images(config, found), *rejected):
+        console.print(line, markup=False, soft_wrap=True)
     columns = (
         Column("node"),
         number("time"),

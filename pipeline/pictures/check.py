@@ -32,3 +32,11 @@ def check_images(data: DataConfig) -> None:
         check_has_images(data.holdout)
         if data.holdout_source and not needs_tfx(data.holdout_source):
             holdout_source(data.holdout, data.holdout_source).listing(names_only=True)
+
+
+def warn_of_rejected(share: float, data: DataConfig) -> list[str]:
+    """Says that a run stops if this share of its files is rejected; no line if it does not."""
+    if share <= data.max_rejected:
+        return []
+    allowed = f"{100 * data.max_rejected:g}%"
+    return [f"a run stops if so many are rejected: data.max_rejected allows {allowed}"]

@@ -20,7 +20,7 @@ from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
 from pipeline.logs import logging_to
-from pipeline.pictures.check import check_images
+from pipeline.pictures.check import check_images, warn_of_rejected
 from pipeline.pictures.choose import (
     choose,
     choose_autoguidance,
@@ -119,6 +119,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         f"chosen for them: {_describe(values, config, overrides)}",
+        *warn_of_rejected(1 - pictures.readable, config.data),
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
     held_out = pictures.usable * config.data.eval_percent // 100

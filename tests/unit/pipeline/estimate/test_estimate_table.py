@@ -12,13 +12,13 @@ from pipeline.workspace import Workspace
 
 
 def described(tmp_path, *overrides):
-    """The line on the images of a run."""
+    """The lines on a run."""
     config = load("digits", overrides=[f"data.folder={tmp_path / 'images'}", *overrides])
     found = survey(config, Workspace(tmp_path / "workspace"), schema="", features_warning="")
     console = Console(file=io.StringIO(), width=200)
     node = NodeEstimate("others", 1.0, None, None, "typical")
     print_estimate(console, config, found, [node])
-    return console.file.getvalue().splitlines()[0]
+    return console.file.getvalue()
 
 
 def write(folder, count):
@@ -33,3 +33,13 @@ def test_sources_without_pairs_are_counted_beside_the_images(tmp_path):
     assert f"{tmp_path}/images: 4 images, " in described(tmp_path)
     unpaired = (f"data.source={tmp_path / 'sources'}", "data.pairing=none", "model.source=map")
     assert f"{tmp_path}/images: 4 images and 3 sources, " in described(tmp_path, *unpaired)
+
+
+def test_more_rejected_files_than_a_run_allows_are_reported(tmp_path):
+    write(tmp_path / "images", 8)
+    for i in range(2):
+        (tmp_path / "images" / f"bad{i}.png").write_bytes(b"no image")
+    stops = "\na run stops if so many are rejected: data.max_rejected allows 10%\n"
+    said = described(tmp_path)
+    assert "20% of a sample would be rejected" in said and stops in said
+    assert stops not in described(tmp_path, "data.max_rejected=0.3")

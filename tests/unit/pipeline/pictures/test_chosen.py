@@ -65,6 +65,16 @@ def test_a_choice_is_made_once_and_kept_while_the_folder_grows(place):
     assert place.run()[0].data.resolution == (32, 32)
 
 
+def test_more_unreadable_files_than_a_run_allows_are_reported(place):
+    stops = "a run stops if so many are rejected: data.max_rejected allows 10%"
+    (place.images / "bad0.png").write_bytes(b"no image")
+    assert stops not in place.run()[1]
+    for i in range(1, 5):
+        (place.images / f"bad{i}.png").write_bytes(b"no image")
+    place.workspace.chosen.unlink()
+    assert stops in place.run()[1].splitlines()
+
+
 def test_the_kept_choice_is_a_configuration_file(place):
     config, _ = place.run()
     assert load(file=place.workspace.chosen) == config
