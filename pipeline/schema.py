@@ -1,5 +1,6 @@
 """The schema of the examples: the project's own, or the user's."""
 
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -38,6 +39,11 @@ def read_schema(file: str | None, *, paired: bool = False) -> str:
     if paired and SOURCE not in (feature.name for feature in schema.feature):
         return f"{text}\n{_own(OF_SOURCES)}"
     return text
+
+
+def min_images() -> int:
+    """The number of images that the project's own schema requires in each split."""
+    return int(re.search(r"min_examples_count: (\d+)", _own("schema.pbtxt"))[1])
 
 
 def _own(name: str) -> str:

@@ -10,7 +10,10 @@ from components.image_example_gen.spans import (
     unpaired_sources,
 )
 from components.image_example_gen.storage.remote import needs_tfx
-from pipeline.config import DataConfig
+from pipeline.config import DataConfig, ValidationConfig
+from pipeline.schema import min_images
+
+ENOUGH = 1.5  # times the required images: a hash divides them, seldom exactly
 
 
 def check_images(data: DataConfig) -> None:
@@ -40,3 +43,21 @@ def warn_of_rejected(share: float, data: DataConfig) -> list[str]:
         return []
     allowed = f"{100 * data.max_rejected:g}%"
     return [f"a run stops if so many are rejected: data.max_rejected allows {allowed}"]
+
+
+def warn_of_too_few(trained: int, held_out: int, validation: ValidationConfig) -> list[str]:
+    """Says that a run stops, or may stop, for too few images; no line if they suffice.
+
+    Args:
+        trained: about how many images will be trained on.
+        held_out: about how many will be held out.
+        validation: of the run; a schema of one's own may require another number.
+    """
+    required = min_images()
+    strict = validation.schema_file is None and validation.on_anomaly == "stop"
+    if not strict or min(trained, held_out) >= ENOUGH * required:
+        return []
+    return [
+        f"a run stops with fewer than {required} images to train on or {required} held out: here "
+        f"are about {trained} and {held_out}"
+    ]

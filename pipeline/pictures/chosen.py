@@ -20,7 +20,7 @@ from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
 from pipeline.logs import logging_to
-from pipeline.pictures.check import check_images, warn_of_rejected
+from pipeline.pictures.check import check_images, warn_of_rejected, warn_of_too_few
 from pipeline.pictures.choose import (
     choose,
     choose_autoguidance,
@@ -116,13 +116,14 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     machine = machine or this_machine()
     values = {**kept, **choose(pictures, machine)}
     config = _load(values, overrides, data, machine)
+    held_out = pictures.usable * config.data.eval_percent // 100
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         f"chosen for them: {_describe(values, config, overrides)}",
         *warn_of_rejected(1 - pictures.readable, config.data),
+        *warn_of_too_few(pictures.usable - held_out, held_out, config.validation),
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
-    held_out = pictures.usable * config.data.eval_percent // 100
     return Choice(config, lines, values, trained_images(pictures), held_out)
 
 

@@ -75,6 +75,18 @@ def test_more_unreadable_files_than_a_run_allows_are_reported(place):
     assert stops in place.run()[1].splitlines()
 
 
+def test_too_few_images_for_a_run_are_reported(place):
+    stops = "a run stops with fewer than 10 images to train on or 10 held out: here are about "
+    assert f"\n{stops}10 and 10\n" in place.run()[1]
+    place.workspace.chosen.unlink()
+    assert stops not in place.run("validation.on_anomaly=warn")[1]
+    fill(place.images, 30)
+    place.workspace.chosen.unlink()
+    assert stops not in place.run()[1]
+    place.workspace.chosen.unlink()
+    assert f"\n{stops}24 and 6\n" in place.run("data.eval_percent=20")[1]
+
+
 def test_the_kept_choice_is_a_configuration_file(place):
     config, _ = place.run()
     assert load(file=place.workspace.chosen) == config
