@@ -37,6 +37,7 @@ LOW_PERCENTILE = 5  # of the sizes
 MAX_SPREAD = 10  # levels of 255 between the channels of a gray pixel, such as JPEG leaves
 GRAY_PIXELS = 99  # percentage of the pixels of a gray image
 GRAY_IMAGES = 0.98  # share of the images of a gray folder
+MIN_GRAY = 100  # decoded images, or all, that decide for gray where the headers do not say so
 TRANSPARENT_IMAGES = 0.05  # share from which a folder counts as transparent
 MIN_ALPHA = 0.95  # below this a pixel is transparent
 BRIGHT = 200  # mean level of what is visible, from which it vanishes on white
@@ -166,10 +167,12 @@ def look(data: DataConfig) -> Pictures:
     narrow, aspect, wide = np.percentile(
         [header.width / header.height for header in headers.values()], [25, 50, 75]
     ).tolist()
+    readable = 1 - len(problems) / len(sample)
+    suffice = len(colors) >= min(MIN_GRAY, round(readable * len(places)))
     bright = [each.brightness for each in colors if each.brightness is not None]
     return Pictures(
         files=len(places),
-        readable=1 - len(problems) / len(sample),
+        readable=readable,
         problem=problems[0] if problems else "",
         smallest=int(sides[0]),
         low=int(np.percentile(sides, LOW_PERCENTILE, method="lower")),
@@ -178,7 +181,7 @@ def look(data: DataConfig) -> Pictures:
         aspect=aspect,
         narrow=narrow,
         wide=wide,
-        gray=sum(each.gray for each in colors) >= GRAY_IMAGES * len(colors),
+        gray=_are_gray(colors) and (suffice or _are_gray([*headers.values()])),
         transparent=len(bright) > TRANSPARENT_IMAGES * len(colors),
         bright=bool(bright) and float(np.mean(bright)) > BRIGHT,
         classes=len({_class_of(place) for place in places} - {""}),
@@ -274,6 +277,10 @@ def _transparent_colors(stream: BinaryIO, options: ImageOptions) -> _Colors:
     alpha = 1 - (white - black) / 255
     brightness = black.sum() / max(alpha.sum(), 1) if alpha.min() < MIN_ALPHA else None
     return _Colors(_is_gray(black), brightness)
+
+
+def _are_gray(images: Sequence[_Colors | ImageHeader]) -> bool:
+    return sum(each.gray for each in images) >= GRAY_IMAGES * len(images)
 
 
 def _is_gray(pixels: np.ndarray) -> bool:

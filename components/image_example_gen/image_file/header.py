@@ -24,19 +24,22 @@ class ImageHeader:
         height: the same.
         jpeg: whether it is a JPEG, which can be decoded at reduced scale.
         may_be_transparent: whether it has an alpha channel or a transparent color.
+        gray: whether it can hold no color.
     """
 
     width: int
     height: int
     jpeg: bool
     may_be_transparent: bool
+    gray: bool
 
 
 def read_header(stream: BinaryIO, options: ImageOptions) -> ImageHeader:
     """Reads the header of an image file; the arguments and errors of `decode`."""
     image = open_image(stream, options)
     width, height = oriented_size(image.size, stated_orientation(image))
-    return ImageHeader(width, height, image.format == "JPEG", image.has_transparency_data)
+    gray = Image.getmodebase(image.mode) == "L"
+    return ImageHeader(width, height, image.format == "JPEG", image.has_transparency_data, gray)
 
 
 def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:

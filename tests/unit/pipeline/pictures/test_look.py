@@ -188,6 +188,21 @@ def test_a_single_large_gray_image_does_not_decide_for_all(save, see, monkeypatc
     assert not see().gray
 
 
+@pytest.mark.parametrize(
+    ("mode", "least", "gray"),
+    [("RGB", 5, False), ("RGB", 3, True), ("L", 5, True), ("LA", 5, True)],
+)
+def test_few_decoded_images_decide_for_gray_only_if_the_headers_say_so(
+    save, see, monkeypatch, mode, least, gray
+):
+    monkeypatch.setattr(looking, "MAX_DECODED", 350)
+    monkeypatch.setattr(looking, "MIN_DECODED", 1)
+    monkeypatch.setattr(looking, "MIN_GRAY", least)
+    for i in range(10):
+        save(f"{i}.png", Image.fromarray(noise(i, 10, 10)).convert(mode))
+    assert see().gray == gray
+
+
 def test_of_many_files_an_even_sample_is_opened(save, see, monkeypatch):
     monkeypatch.setattr(looking, "SAMPLE", 5)
     for i in range(50):
