@@ -177,6 +177,12 @@ def test_networks_and_learning_rates_are_those_of_the_presets(side, machine, pre
     assert chosen["train.steps"] == known.train.steps
 
 
+def test_with_a_gpu_at_32x32_batch_half_life_and_solver_are_the_defaults():
+    chosen = choose(replace(of_size(32), files=100_000), GPU)
+    assert chosen["train.batch_size"] == 64
+    assert not {"train.ema.half_life", "sample.solver", "sample.nb_step"} & chosen.keys()
+
+
 def test_a_cpu_trains_in_bfloat16_where_it_multiplies_it():
     with_it = replace(CPU, bfloat16=True)
     assert choose(PHOTOS, with_it)["train.precision"] == "bfloat16"
