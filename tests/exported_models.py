@@ -41,7 +41,7 @@ def write_sampler(
         randomize(network, 0.1)
     solver = solvers.get(options.solver, options.grid, rtol=options.rtol, atol=options.atol)
     how = (options.nb_step, labels, options.guidance, options.limits)
-    guide = _guide(network, options.autoguidance)
+    guide = _guide(network, options)
     about = {"mark": mark, "guide": guide, "fixed_steps": fixed_steps}
     sampler = Sampler(network, shape, solver, *how, **about)
     sampler.save(str(folder), {**metadata(options, precision), "shape": shape})
@@ -54,7 +54,7 @@ def write_translator(folder, source, shape=SHAPE, **sample):
     keras.utils.set_random_seed(0)
     network = build_unet(OPTIONS, shape, source_channels=source.seen_channels(shape[-1]))
     randomize(network, 0.1)
-    guide = _guide(network, options.autoguidance)
+    guide = _guide(network, options)
     how = (options.solver, options.nb_step)
     translator = Translator(source, network, shape, *how, limits=options.limits, guide=guide)
     about = {**metadata(options), "shape": shape, "source": source.model_dump()}
@@ -62,13 +62,13 @@ def write_translator(folder, source, shape=SHAPE, **sample):
     return translator
 
 
-def _guide(network, autoguidance):
+def _guide(network, options):
     """Another network of the same kind, in place of the network early in its training."""
-    if autoguidance == 1.0:
+    if options.autoguidance == 1.0:
         return None
     early = keras.models.clone_model(network)
     early.set_weights([0.9 * weight for weight in network.get_weights()])
-    return ExportedGuide(early, autoguidance)
+    return ExportedGuide(early, options.autoguidance, options.autoguidance_interval)
 
 
 def metadata(sample, precision="float32"):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from trainer.ode.guidance import evaluations_per_slope, guide
+from trainer.ode.guidance import WHOLE, Interval, evaluations_per_slope, guide
 from trainer.ode.runge_kutta import VectorField
 
 if TYPE_CHECKING:
@@ -23,17 +23,24 @@ def evaluate_network(
     return tf.cast(network(inputs, training=training), tf.float32)
 
 
-def autoguided(network: Network, early: Network, weight: float | tf.Tensor) -> Network:
+def autoguided(
+    network: Network, early: Network, weight: float | tf.Tensor, interval: Interval = WHOLE
+) -> Network:
     """Returns the network guided by itself, as it was early in its training.
 
     Args:
-        network, early: map the same inputs to the difference.
+        network, early: map the same inputs, of which alpha is the second, to the difference.
         weight: of autoguidance; 1 stands for the network alone.
+        interval: of the alphas at which the network is guided.
     """
 
     def guided(inputs: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
         better, worse = (evaluate_network(each, inputs, training) for each in (network, early))
-        return guide(better, worse, weight)
+        if interval == WHOLE:
+            return guide(better, worse, weight)
+        alpha = tf.reshape(inputs[1], [-1] + [1] * (len(better.shape) - 1))
+        inside = tf.logical_and(alpha >= interval[0], alpha <= interval[1])
+        return tf.where(inside, guide(better, worse, weight), better)
 
     return guided
 

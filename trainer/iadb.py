@@ -25,6 +25,7 @@ import tensorflow as tf
 from trainer.guidance import beside, evaluate_network
 from trainer.networks import augmentations
 from trainer.ode import solvers
+from trainer.ode.guidance import WHOLE, Interval
 from trainer.ode.sampling import SamplingModel
 from trainer.options import AlphaDensity
 from trainer.step.batches import Batch, reject_weights, unpack
@@ -90,6 +91,7 @@ class IADBModel(SamplingModel):
             the training.
         autoguidance: weight of autoguidance in sampling, with a guide: 1 samples without it. Any
             other value doubles the network evaluations.
+        autoguidance_interval: of the alphas at which samples have it.
 
     Raises:
         ValueError: autoguidance is used without a guide, or the guide is of another network than
@@ -115,6 +117,7 @@ class IADBModel(SamplingModel):
         pair_noise: float = 0.0,
         guide: GuidingNetwork | None = None,
         autoguidance: float = 1.0,
+        autoguidance_interval: Interval = WHOLE,
         **kwargs: object,
     ) -> None:
         if autoguidance != 1.0 and not guide:
@@ -135,6 +138,7 @@ class IADBModel(SamplingModel):
             source_channels,
             guide,
             autoguidance,
+            autoguidance_interval,
             **kwargs,
         )
         self.rank = rank
@@ -365,6 +369,7 @@ class IADBModel(SamplingModel):
             "pair_noise": self.pair_noise,
             "guide": self.guide and {"after": self.guide.after},
             "autoguidance": self.autoguidance,
+            "autoguidance_interval": list(self.autoguidance_interval),
         }
 
     @classmethod

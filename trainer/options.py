@@ -17,6 +17,7 @@ PIXEL_WIDTH = 16  # channels of each pixel before the last layer of a network wi
 
 AlphaDensity = Literal["uniform", "logit_normal", "u_shaped"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class ModelOptions(Options):
@@ -257,6 +258,11 @@ class SampleOptions(Options):
         "network early in its training (train.guide_after): after a long one, 2 makes pictures "
         "clearer; 1: none, any other value doubles the network evaluations",
     )
+    autoguidance_interval: tuple[Alpha, Alpha] = Field(
+        (0.0, 1.0),
+        description="part of the way from noise (0) to image (1) on which there is autoguidance; "
+        "in its middle, [0.2, 0.8], weights above 2 leave colors as they are",
+    )
     rtol: float = Field(
         1e-3, gt=0, description="relative error tolerance per step of bosh3 and dopri5"
     )
@@ -275,6 +281,15 @@ class SampleOptions(Options):
     limits: LimitOptions = Field(
         LimitOptions(), description="what one request may ask of the exported sampler"
     )
+
+    @model_validator(mode="after")
+    def _interval_ascends(self) -> "SampleOptions":
+        low, high = self.autoguidance_interval
+        if low >= high:
+            raise ValueError(
+                f"autoguidance_interval={[low, high]} must have a start below its end, of 0 to 1"
+            )
+        return self
 
     @model_validator(mode="after")
     def _steps_are_within_the_limits(self) -> "SampleOptions":

@@ -102,6 +102,7 @@ def build_model(
         # Guidance is part of the images that a student learns from.
         guide=None if pairs else GuidingNetwork(ema.network, train.guide_step),
         autoguidance=sample.autoguidance,
+        autoguidance_interval=sample.autoguidance_interval,
     )
     optimizer = _optimizer(train)
     # Float16 gradients underflow unless the loss is scaled.

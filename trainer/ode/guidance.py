@@ -3,10 +3,15 @@
 Classifier-free guidance goes away from the network without a label: Ho and Salimans,
 "Classifier-Free Diffusion Guidance" (2022, arXiv 2207.12598). Autoguidance goes away from the
 network as it was early in its training: Karras et al., "Guiding a Diffusion Model with a Bad
-Version of Itself" (NeurIPS 2024, arXiv 2406.02507).
+Version of Itself" (NeurIPS 2024, arXiv 2406.02507). Either may be left to a part of the way:
+Kynkaanniemi et al., "Applying Guidance in a Limited Interval Improves Sample and Distribution
+Quality in Diffusion Models" (NeurIPS 2024, arXiv 2404.07724).
 """
 
 from typing import TypeVar
+
+Interval = tuple[float, float]  # alphas, of which the ends belong to it
+WHOLE: Interval = (0.0, 1.0)
 
 ArrayT = TypeVar("ArrayT")  # of NumPy or a tensor
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from trainer.guidance import autoguided, vector_field
 from trainer.ode import solvers
 from trainer.ode.any_size import call_for_any_size
+from trainer.ode.guidance import WHOLE, Interval
 from trainer.ode.runge_kutta import VectorField
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class SamplingModel(keras.Model):
         source_channels: channels of a source that the network sees beside x; 0: none.
         guide: the network early in its training, for autoguidance; None: there is none.
         autoguidance: weight of autoguidance; 1: none.
+        autoguidance_interval: of the alphas at which samples have it.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class SamplingModel(keras.Model):
         source_channels: int = 0,
         guide: "GuidingNetwork | None" = None,
         autoguidance: float = 1.0,
+        autoguidance_interval: Interval = WHOLE,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -52,6 +55,7 @@ class SamplingModel(keras.Model):
         self.nb_class, self.guidance, self.nb_step = nb_class, guidance, nb_step
         self.source_channels = source_channels
         self.guide, self.autoguidance = guide, autoguidance
+        self.autoguidance_interval = tuple(autoguidance_interval)  # a list in a saved model
         # Keras saves what it finds in attributes of a model.
         self.guide_network = guide.network if guide else None
         self.guide_ready = guide.ready if guide else None
@@ -158,5 +162,6 @@ class SamplingModel(keras.Model):
         source = next(left) if self.source_channels else None
         network = self.sampling_network
         if self.guide and self.autoguidance != 1.0:
-            network = autoguided(network, self.guide.network, self.guide.weight(self.autoguidance))
+            weight = self.guide.weight(self.autoguidance)
+            network = autoguided(network, self.guide.network, weight, self.autoguidance_interval)
         return vector_field(network, label, self.nb_class, self.guidance, source)

@@ -34,4 +34,4 @@ def exported_guide(model: SamplingModel) -> ExportedGuide | None:
     """The guide that a model is exported with; None if it draws without autoguidance."""
     if model.guide is None or model.autoguidance == 1.0:
         return None
-    return ExportedGuide(model.guide.network, model.autoguidance)
+    return ExportedGuide(model.guide.network, model.autoguidance, model.autoguidance_interval)

@@ -20,7 +20,7 @@ from trainer.labels import NO_LABEL, LabelEncoder
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 from trainer.ode import solvers
-from trainer.ode.guidance import evaluations_per_slope
+from trainer.ode.guidance import WHOLE, Interval, evaluations_per_slope
 from trainer.serving import request_checks, warm_up
 from trainer.serving.png import PngEncoder
 
@@ -39,10 +39,12 @@ class ExportedGuide:
     Attributes:
         network: takes what the other takes.
         autoguidance: its weight.
+        interval: of the alphas at which it guides.
     """
 
     network: keras.Model
     autoguidance: float
+    interval: Interval = WHOLE
 
 
 def digest(*networks: keras.Model) -> str:
@@ -100,7 +102,9 @@ class ExportedModel(tf.Module):
         if guide:
             networks.append(guide.network)
             early = _one_graph(guide.network, seen, conditional=bool(labels))
-            both = autoguided(_calling(self._alone), _calling(early), guide.autoguidance)
+            both = autoguided(
+                _calling(self._alone), _calling(early), guide.autoguidance, guide.interval
+            )
             self.evaluate = _one_graph(both, seen, conditional=bool(labels))
         self._networks = networks  # tracked: their weights are saved
         self._names = tuple(labels)

@@ -118,7 +118,7 @@ def _describe(folder: str) -> dict[str, Any]:
     with tf.io.gfile.GFile(f"{folder}/{FINGERPRINT}", "rb") as file:
         fingerprint = network_file.fingerprint(file.read())
     return {
-        **sample.model_dump(exclude={"limits", "mark", "autoguidance"}),
+        **sample.model_dump(exclude={"limits", "mark", "autoguidance", "autoguidance_interval"}),
         "noise": network_file.NOISE,
         "fixed_steps": metadata.get(FIXED_STEPS, False),
         **({"mark": metadata["mark"]} if "mark" in metadata else {}),

@@ -14,12 +14,20 @@ AFTER, STEPS = 3, 8
 X0 = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
 
 
-def make(autoguidance=2.5, average=True):
+def make(autoguidance=2.5, average=True, interval=(0.0, 1.0)):
     keras.utils.set_random_seed(0)
     network = build_mlp(dim=2, width=8)
     ema = ExponentialMovingAverage(network, half_life=100, warmup=0) if average else None
     guide = GuidingNetwork(ema.network if ema else network, after=AFTER)
-    model = IADBModel(network, rank=2, ema=ema, guide=guide, autoguidance=autoguidance, nb_step=4)
+    model = IADBModel(
+        network,
+        rank=2,
+        ema=ema,
+        guide=guide,
+        autoguidance=autoguidance,
+        autoguidance_interval=interval,
+        nb_step=4,
+    )
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
     return model
 
@@ -47,6 +55,18 @@ def test_samples_go_beyond_the_network_away_from_that_of_the_early_step(average)
     np.testing.assert_allclose(one_step(model), d_early + 2.5 * (d - d_early), atol=1e-5)
 
 
+def test_outside_of_its_interval_there_is_no_autoguidance():
+    everywhere, late, alone = (
+        fit(make(**how), STEPS) for how in ({}, {"interval": (0.5, 1.0)}, {"autoguidance": 1.0})
+    )
+    np.testing.assert_allclose(one_step(late), one_step(alone), atol=1e-6)  # at alpha = 0
+    middle, *_ = np.diff(late.sample_iadb(X0, 2)[1], axis=0)[1:]  # at alpha = 0.5
+    halfway = X0 + one_step(alone) / 2
+    slopes = [model._field()(halfway, np.full(5, 0.5, np.float32)) for model in (everywhere, alone)]
+    np.testing.assert_allclose(2 * middle, slopes[0], atol=1e-5)
+    assert np.abs(slopes[0] - slopes[1]).max() > 0.01
+
+
 def test_until_then_the_network_draws_alone():
     model = fit(make(), AFTER - 1)
     alone = model.sampling_network([X0, np.zeros(5, np.float32)]).numpy()
@@ -59,8 +79,9 @@ def test_the_loss_is_that_of_the_network_alone():
     assert guided.evaluate(data, verbose=0) == alone.evaluate(data, verbose=0)
 
 
-def test_a_saved_model_has_its_guide(tmp_path):
-    model = fit(make(), STEPS)
+@pytest.mark.parametrize("interval", [(0.0, 1.0), (0.2, 0.6)])
+def test_a_saved_model_has_its_guide(tmp_path, interval):
+    model = fit(make(interval=interval), STEPS)
     model.save(tmp_path / "model.keras")
     restored = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(restored.predict(X0, verbose=0), model.predict(X0, verbose=0))

@@ -46,6 +46,14 @@ def test_a_weight_of_autoguidance_beyond_any_use_is_rejected(weight):
         SampleOptions(autoguidance=weight)
 
 
+@pytest.mark.parametrize(
+    "interval", [(0.8, 0.2), (0.5, 0.5), (-0.1, 1), (0, 1.1), (0, float("nan"))]
+)
+def test_an_interval_of_autoguidance_that_is_no_part_of_the_way_is_rejected(interval):
+    with pytest.raises(ValidationError, match="autoguidance_interval"):
+        SampleOptions(autoguidance_interval=interval)
+
+
 @pytest.mark.parametrize("share", [0, 1, -0.1, float("nan")])
 def test_a_guide_is_kept_within_the_training(share):
     with pytest.raises(ValidationError, match="guide_after"):

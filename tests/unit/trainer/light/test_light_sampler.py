@@ -23,6 +23,7 @@ MODELS = {
     "rectangle": {"shape": (6, 10, 3)},
     "guided": {"labels": LABELS, "guidance": 2.5},
     "autoguided": {"autoguidance": 2.0},
+    "autoguided in the middle": {"autoguidance": 3.0, "autoguidance_interval": (0.2, 0.8)},
     "guided twice": {"labels": LABELS, "guidance": 1.5, "autoguidance": 2.0},
     "marked": {"shape": (6, 10, 3), "mark": Mark(key=7)},
 }
