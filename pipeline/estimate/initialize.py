@@ -104,13 +104,14 @@ def _fit_to_time(
                     f"--hours {hours:g} allow {max(steps, 0)} training steps; give at least "
                     f"{math.ceil(100 * least) / 100:g} for {MIN_STEPS}, or lower data.resolution"
                 )
+            steps = _rounded(steps)
             most = most_steps(choice.trained_images, config.train.batch_size)
             if steps > most:
                 shortened = [
-                    f"--hours {hours:g} allow {_rounded(steps):,} steps; {most:,} are enough for "
+                    f"--hours {hours:g} allow {steps:,} steps; {most:,} are enough for "
                     f"{quantity(choice.trained_images, 'image')} to train on"
                 ]
-            config = _with_training(config, steps=min(_rounded(steps), most))
+            config = _with_training(config, steps=min(steps, most))
             config = _follow_steps(config, choice, overrides)
             _check(config, hours)
         return training_seconds(config, timings), config, shortened

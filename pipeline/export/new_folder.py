@@ -49,7 +49,7 @@ def new_folder(folder: Path, version: Path) -> Iterator[Path]:
 def copy_model(version: Path, folder: Path) -> None:
     """Copies a pushed version to a folder to make, without what is hidden or only servers read.
 
-    Of folders of this machine, the metadata of the copy has the last names.
+    Of folders of this machine, the metadata of the copy has the last part of the path.
 
     Raises:
         NoModelError: the metadata of the version are damaged.
@@ -61,17 +61,25 @@ def copy_model(version: Path, folder: Path) -> None:
     def leave_out(_: str, names: list[str]) -> list[str]:
         return [name for name in names if name.startswith(".") or name == Path(WARM_UP).name]
 
-    about = serving.read_metadata(version)
-    shutil.copytree(version, folder, ignore=leave_out)
-    content = json.dumps(_without_paths(about), indent=2, sort_keys=True)
-    (folder / METADATA).write_text(content, "utf-8")
+    about = _without_paths(serving.read_metadata(version))
+
+    def copy(source: str, target: str) -> None:
+        if Path(source) == version / METADATA:
+            Path(target).write_text(json.dumps(about, indent=2, sort_keys=True), "utf-8")
+        else:
+            shutil.copy2(source, target)
+
+    shutil.copytree(version, folder, ignore=leave_out, copy_function=copy)
 
 
 def _without_paths(about: dict[str, Any]) -> dict[str, Any]:
-    """The metadata of a model with the last names of folders in place of their paths."""
+    """The metadata of a model without where folders are on this machine."""
     split = about.get("split") or {}
-    folders = ((about, TEACHER), (about, "warm_started_from"), (split, "data.holdout"))
-    for section, key in folders:
+    for section, key, kept in (
+        (about, TEACHER, 3),  # model/5/Format-Serving
+        (about, "warm_started_from", 3),
+        (split, "data.holdout", 1),
+    ):
         if section.get(key):
-            section[key] = Path(section[key]).name
+            section[key] = "/".join(Path(section[key]).parts[-kept:])
     return about

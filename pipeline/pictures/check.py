@@ -13,6 +13,7 @@ from components.image_example_gen.storage.remote import needs_tfx
 from pipeline.config import DataConfig, ValidationConfig
 from pipeline.schema import min_images
 
+ROUNDING = 1e-9  # in a share
 ENOUGH = 1.5  # times the required images: a hash divides them, seldom exactly
 
 
@@ -39,7 +40,7 @@ def check_images(data: DataConfig) -> None:
 
 def warn_of_rejected(share: float, data: DataConfig) -> list[str]:
     """Says that a run stops if this share of its files is rejected; no line if it does not."""
-    if share <= data.max_rejected:
+    if share <= data.max_rejected + ROUNDING:
         return []
     allowed = f"{100 * data.max_rejected:g}%"
     return [f"a run stops if so many are rejected: data.max_rejected allows {allowed}"]

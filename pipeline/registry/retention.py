@@ -26,7 +26,7 @@ from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.registry.options import RetentionOptions
 from pipeline.workspace import Workspace
 from trainer.common.files import PARTS
-from trainer.common.remote_path import AnyPath, list_files, remove_tree
+from trainer.common.remote_path import AnyPath, RemotePath, list_files, remove_tree
 
 _SYSTEM = ".system"  # below the folder of a node: TFX's own files, unused after the run
 _STATE_KEY = re.compile("[0-9a-f]{16}")  # names the checkpoints of a training (trainer/run_fn.py)
@@ -161,8 +161,9 @@ def _mark_deleted(store: MetadataStore, removals: Iterable[Removal], workspace: 
 def _remnants(workspace: Workspace) -> Iterator[AnyPath]:
     """What killed processes left behind, and TFX's own files of runs that have ended."""
     yield from versions.partial_versions(workspace.serving)
-    for folder in (workspace.folder, workspace.reports):
-        yield from folder.glob(PARTS)
+    if not isinstance(workspace.folder, RemotePath):  # whose files are written whole
+        for folder in (workspace.folder, workspace.reports):
+            yield from folder.glob(PARTS)
     for node in _folders(workspace.artifacts):
         for kind in _folders(node / _SYSTEM):
             yield from _folders(kind)

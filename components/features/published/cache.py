@@ -11,7 +11,7 @@ from components.features.errors import FeatureError
 from components.features.published import safetensors
 from components.features.published.spec import PublishedWeights
 from trainer.common import exit_codes
-from trainer.common.files import atomic_write, locked, sync
+from trainer.common.files import PARTS, atomic_write, locked, sync
 
 FOLDER = "iadb-tfx"
 LOCK = ".lock"
@@ -84,9 +84,12 @@ def save(weights: PublishedWeights, tensors: Mapping[str, np.ndarray]) -> Path:
     file = cached_file(weights)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with locked(file.parent / LOCK), atomic_write(file) as partial:
-            partial.write_bytes(content)
-            sync(partial)
+        with locked(file.parent / LOCK):
+            for part in file.parent.glob(PARTS):  # of killed processes
+                part.unlink()
+            with atomic_write(file) as partial:
+                partial.write_bytes(content)
+                sync(partial)
     except OSError as error:
         raise CacheError(
             f"cannot write {file}: {error.strerror}; free some space there, or set IADB_CACHE to a "

@@ -40,8 +40,8 @@ def test_a_model_with_a_link_is_not_copied(tmp_path, target):
                 "split": {"data.holdout": "/home/me/cats/", "data.eval_percent": 20},
             },
             {
-                "teacher": "Format-Serving",
-                "warm_started_from": "Format-Serving",
+                "teacher": "model/5/Format-Serving",
+                "warm_started_from": "model/4/Format-Serving",
                 "split": {"data.holdout": "cats", "data.eval_percent": 20},
             },
         ),
@@ -60,3 +60,15 @@ def test_a_copy_has_no_paths_of_this_machine_in_its_metadata(tmp_path, about, co
     copy_model(version, tmp_path / "2")
     assert json.loads((tmp_path / "2" / METADATA).read_text()) == copied
     assert json.loads((version / METADATA).read_text()) == about
+
+
+def test_a_model_that_cannot_be_written_is_copied(tmp_path):
+    version = write_model(tmp_path / "1")
+    (version / METADATA).write_text('{"teacher": "/home/me/model/5/Format-Serving"}')
+    for path in (version / METADATA, *version.rglob("*.pb")):
+        path.chmod(0o444)
+    copy_model(version, tmp_path / "2")
+    assert json.loads((tmp_path / "2" / METADATA).read_text()) == {
+        "teacher": "model/5/Format-Serving"
+    }
+    assert (tmp_path / "2" / METADATA).stat().st_mode & 0o200

@@ -10,6 +10,7 @@ from components.image_example_gen.reading import ImageReader
 from pipeline.config import ConfigError, load
 from pipeline.pictures import chosen as chosen_module
 from pipeline.pictures import look
+from pipeline.pictures.check import warn_of_rejected
 from pipeline.pictures.choose import AUTOGUIDANCE
 from pipeline.pictures.chosen import (
     configure,
@@ -73,6 +74,12 @@ def test_more_unreadable_files_than_a_run_allows_are_reported(place):
         (place.images / f"bad{i}.png").write_bytes(b"no image")
     place.workspace.chosen.unlink()
     assert stops in place.run()[1].splitlines()
+
+
+def test_as_many_unreadable_files_as_a_run_allows_are_not_reported():
+    allowed = load(overrides=["data.folder=x", "data.max_rejected=0.05"]).data
+    assert warn_of_rejected(1 - (1 - 15 / 300), allowed) == []
+    assert warn_of_rejected(16 / 300, allowed)
 
 
 def test_too_few_images_for_a_run_are_reported(place):

