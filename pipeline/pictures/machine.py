@@ -1,15 +1,12 @@
 """What a training runs on: the cores and GPUs that a configuration is chosen for."""
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from components.image_trainer import names as trainer_names
 from pipeline.runners.kubeflow.config import KubeflowConfig
-from trainer.light import gpus
+from trainer.light import cpu, gpus
 
 CLUSTER_CORES = 2  # those of its nodes are not known; the lengths of trainings are meant for 2
-CPU_INFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ def this_machine() -> Machine:
     visible = gpus.find()
     found = len(visible.split(",")) if visible else 0
     usable = found if found and gpus.has_libraries() else 0
-    return Machine(cpu_count(), usable, _multiplies_bfloat16(), found - usable)
+    return Machine(cpu_count(), usable, cpu.multiplies("bfloat16"), found - usable)
 
 
 def cluster_machine(kubeflow: KubeflowConfig) -> Machine:
@@ -44,10 +41,3 @@ def cluster_machine(kubeflow: KubeflowConfig) -> Machine:
     trainer = kubeflow.nodes.get(trainer_names.NODE)
     own = trainer is not None and "gpu" in trainer.model_fields_set
     return Machine(CLUSTER_CORES, trainer.gpu if own else kubeflow.gpu)
-
-
-def _multiplies_bfloat16() -> bool:
-    try:
-        return bool(re.search(r"\b(avx512|amx)_bf16\b", CPU_INFO.read_text("utf-8")))
-    except OSError:  # not on Linux
-        return False
