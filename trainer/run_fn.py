@@ -15,6 +15,7 @@ from trainer.common.progress import phase
 from trainer.common.resolution import to_sides
 from trainer.common.text import first_line
 from trainer.fit.checkpoint_lock import checkpoints_locked
+from trainer.fit.precision import resolve_precision
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
 from trainer.light.mark import Mark
@@ -57,7 +58,12 @@ def run_fn(fn_args: FnArgs) -> None:
         CheckpointsInUseError: another process trains the same model on the same images.
     """
     strategy = choose_strategy()  # before Transform's graph initializes TensorFlow's devices
-    config = fn_args.custom_config
+    train_options, remark = resolve_precision(
+        TrainOptions.model_validate(fn_args.custom_config["train"]), strategy
+    )
+    if remark and is_chief(strategy):
+        print(f"  {remark}", flush=True)
+    config = _with_precision(fn_args.custom_config, train_options.precision)
     model_options = ModelOptions.model_validate(config["model"])
     sample = SampleOptions.model_validate(config["sample"])
     graph = fn_args.transform_graph_path
@@ -85,7 +91,7 @@ def run_fn(fn_args: FnArgs) -> None:
             data,
             strategy,
             model_options=model_options,
-            train_options=TrainOptions.model_validate(config["train"]),
+            train_options=train_options,
             sample_options=sample,
             checkpoints_folder=state,
             log_folder=f"{state}/logs",
@@ -149,6 +155,11 @@ def state_key(config: dict[str, Any], train_files: list[str], base_model: str | 
     parts += [config[key] for key in ("source", "student") if config.get(key)]
     text = json.dumps([train_options, parts, train_files, base_model], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _with_precision(config: dict[str, Any], precision: str) -> dict[str, Any]:
+    """The configuration with the precision that the model is trained in, in place of `auto`."""
+    return config | {"train": config["train"] | {"precision": precision}}
 
 
 def _pairs(method: str | None, sample: SampleOptions) -> Pairs | None:

@@ -153,7 +153,8 @@ def train(
 
     A new training starts from the weights beside `base_model`, a sampler SavedModel, if
     `train_options.warm_start` is set and they fit; otherwise from weights drawn from the seed. A
-    training on pairs starts from the average of `base_model`, the teacher that drew them.
+    training on pairs starts from the average of `base_model`, the teacher that drew them. The
+    precision of `train_options` is resolved (trainer/fit/precision.py).
 
     `latest_samples` is the path or URI of a PNG, which shows samples as the training goes on.
 

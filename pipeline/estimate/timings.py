@@ -18,6 +18,7 @@ from components.real_features.options import RealFeaturesOptions
 from pipeline.config import PipelineConfig
 from trainer import examples
 from trainer.dataset import to_batch
+from trainer.fit.precision import resolve_precision
 from trainer.iadb import IADBModel
 from trainer.preprocessing import to_float
 from trainer.serving.export import exported_guide, exported_model
@@ -136,10 +137,9 @@ def time_model(
 
     begun = time.monotonic()
     shape = config.data.shape
+    train, _ = resolve_precision(config.train, strategy)
     with strategy.scope():
-        model = build_model(
-            config.model, config.train, config.sample, shape, len(names), config.source
-        )
+        model = build_model(config.model, train, config.sample, shape, len(names), config.source)
     pixels = tf.constant(fill_batch(images, config.train.batch_size))
     source = config.source
     before = degrade(pixels, source.degradation) if source and source.degradation else pixels

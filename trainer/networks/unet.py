@@ -87,8 +87,8 @@ def build_unet(
     Args:
         options: widths, depth, attention.
         shape: (H, W, C) of an image, with H and W divisible by patch * 2 ** (levels - 1).
-        precision: data type of the computation: float32, bfloat16 or float16; variables are
-            float32.
+        precision: data type of the computation: float32, bfloat16 or float16, not auto
+            (trainer/fit/precision.py); variables are float32.
         nb_class: number of classes that the network is conditioned on; 0: none.
         source_channels: channels of a source that follow those of the image at the input; 0: none.
 

@@ -129,6 +129,24 @@ def test_the_network_is_beside_a_model_that_computes_as_it_does(fn_args, precisi
         assert images.shape == (5, 2, 2, 1)
 
 
+@pytest.mark.parametrize(("supported", "precision"), [(False, "float32"), (True, "bfloat16")])
+def test_the_precision_that_was_chosen_is_that_of_the_model_and_its_checkpoints(
+    fn_args, monkeypatch, capfd, supported, precision
+):
+    monkeypatch.setattr("trainer.light.cpu.multiplies", lambda name: supported)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
+    config = fn_args.custom_config
+    config["train"]["precision"] = "auto"
+    run_fn(fn_args)
+    assert f"  train.precision=auto: {precision}, " in capfd.readouterr().out
+    model = Path(fn_args.serving_model_dir)
+    assert serving.read_metadata(model)["config"]["train"]["precision"] == precision
+    assert has_network(model) == (precision == "float32")
+    set_to_it = config | {"train": config["train"] | {"precision": precision}}
+    key = state_key(set_to_it, fn_args.train_files, None)
+    assert [each.name for each in Path(config["checkpoints"]).iterdir() if each.is_dir()] == [key]
+
+
 @pytest.mark.parametrize("key", [None, 0, 7])
 def test_the_mark_of_the_configuration_is_in_the_model_and_its_metadata(fn_args, key):
     sample = SampleOptions(nb_step=2, mark=key)

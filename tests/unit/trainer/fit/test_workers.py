@@ -19,7 +19,9 @@ from tests.small_network import build_unet
 from trainer.dataset import TrainingData
 from trainer.fit.checkpoint import Checkpoints
 from trainer.fit.checkpoint_files import list_steps
+from trainer.fit.precision import resolve_precision
 from trainer.fit.workers import check_same_start, choose_strategy, is_chief
+from trainer.light import cpu
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.train import build_model, train
 
@@ -81,7 +83,12 @@ def work(folder, index):
     """Runs the stages of one worker, which is killed in the last."""
     trainer.train.build_unet = build_unet
     strategy = choose_strategy()
-    seen = {"chief": is_chief(strategy)}
+    seen = {"chief": is_chief(strategy), "precisions": []}
+    for supporting in (0, 1), (0,):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cpu, "multiplies", lambda name, those=supporting: index in those)
+            resolved, _ = resolve_precision(TrainOptions(precision="auto"), strategy)
+        seen["precisions"].append(resolved.precision)
 
     def failure(*arguments):
         with pytest.raises(Exception) as caught:
@@ -230,6 +237,12 @@ def test_only_the_chief_writes(seen, folder):
     assert not (folder / "state1").exists()
     assert not (folder / "logs1").exists()
     assert seen[1]["metrics"]["loss"] is None
+
+
+@pytest.mark.slow
+def test_workers_train_in_bfloat16_if_all_of_them_multiply_it(seen):
+    for worker in seen:
+        assert worker["precisions"] == ["bfloat16", "float32"]
 
 
 @pytest.mark.slow
