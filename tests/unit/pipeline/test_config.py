@@ -35,6 +35,11 @@ def test_every_preset_is_valid_for_any_number_of_steps(preset):
 
 
 @pytest.mark.parametrize("preset", presets())
+def test_no_preset_is_emulated_on_any_machine(preset):
+    assert load(preset).train.precision in ("auto", "float32")
+
+
+@pytest.mark.parametrize("preset", presets())
 def test_what_is_shown_loads_to_the_same_configuration(preset, tmp_path):
     file = tmp_path / "config.yaml"
     settings = (
