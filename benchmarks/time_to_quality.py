@@ -77,7 +77,7 @@ TASKS = {
             datasets.EMOJI_NETWORK,
             seconds=1800,
             samples=1024,
-            options={"precision": "bfloat16", "ema": {"half_life": 50_000}, "flip": True},
+            options={"precision": "auto", "ema": {"half_life": 50_000}, "flip": True},
             peer_network=datasets.EMOJI_PEER_NETWORK,
             grid="uniform",
         ),

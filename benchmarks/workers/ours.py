@@ -22,6 +22,7 @@ from components.pair_gen.options import PairOptions
 from components.pair_gen.pairs import draw_pairs
 from trainer import examples, preprocessing
 from trainer.dataset import TrainingData
+from trainer.fit.precision import resolve_precision
 from trainer.fit.warm_start import save_weights
 from trainer.guidance import vector_field
 from trainer.networks.attention import DotProductAttention
@@ -41,9 +42,13 @@ SHAPE = (NETWORK["side"], NETWORK["side"], NETWORK["image_channels"])
 OPTIONS = ModelOptions.model_validate(
     {k: v for k, v in NETWORK.items() if k in ModelOptions.model_fields}
 )
-TRAINING = TrainOptions.model_validate_json(sys.argv[2] if len(sys.argv) > 2 else "{}")
 
 
+def _resolved(options: TrainOptions) -> TrainOptions:
+    return resolve_precision(options, tf.distribute.get_strategy())[0]
+
+
+TRAINING = _resolved(TrainOptions.model_validate_json(sys.argv[2] if len(sys.argv) > 2 else "{}"))
 model = build_model(OPTIONS, TRAINING, SampleOptions(), SHAPE)
 
 
@@ -187,7 +192,7 @@ def _train_on_files(
         data,
         tf.distribute.get_strategy(),
         model_options=OPTIONS,
-        train_options=TrainOptions.model_validate(options),
+        train_options=_resolved(TrainOptions.model_validate(options)),
         sample_options=SampleOptions(),
         checkpoints_folder=f"{folder}/checkpoints",
         log_folder=f"{folder}/logs",
