@@ -28,6 +28,11 @@ from trainer.common.text import printable, quantity
 
 LATEST, LATEST_STUDENT = "latest.html", "latest_student.html"  # copies of the newest reports
 PROMOTED = "looks good"  # the reason in the command for it, for a person to replace
+# What may help against any verdict; by cause, it is in docs/evaluation.md.
+BETTER = (
+    "train longer (--set train.steps=...), add pictures, or widen the limits (--set "
+    "evaluate.limits=loose, without a new training)"
+)
 STATUS_COLORS = {"passed": "green", "failed": "red", "left out": "yellow"}
 SHOWN = 0.1  # seconds; a phase that takes less is not named
 BESIDE = {sources.SOURCE: "sources", sources.MEAN_ANSWER: "mean answer"}  # of a translation
@@ -141,7 +146,7 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
     _row(console, "Report", escape(str(workspace.reports / LATEST)))
     if run.student and run.student.metrics:
         print_student(console, run.student, workspace)
-    _print_next(console, run, workspace)
+    _print_next(console, run, workspace, advice=BETTER)
 
 
 def print_student(console: Console, student: Run, workspace: Workspace) -> None:
@@ -164,11 +169,16 @@ def print_student(console: Console, student: Run, workspace: Workspace) -> None:
     _print_next(console, student, workspace)
 
 
-def _print_next(console: Console, run: Run, workspace: Workspace) -> None:
-    """Prints the commands that follow a rejection: to look at the model, and to push it."""
+def _print_next(console: Console, run: Run, workspace: Workspace, advice: str = "") -> None:
+    """Prints what follows a rejection: advice, and the commands to look at the model and push it.
+
+    The advice for a model does not help its student.
+    """
     if run.blessed is not False or run.model is None or run.withdrawn:
         return
-    _row(console, "Next", "look at its images, or push it all the same:")
+    if advice:
+        _prose(console, "Next", advice)
+    _row(console, "" if advice else "Next", "look at its images, or push it all the same:")
     where = ["--workspace", str(workspace.folder)]  # a translator finds its sources there
     sample = ["iadb", "sample", "--model", str(run.model), *where]
     promote = ["iadb", "promote", str(run.model_number), *where, "--reason", PROMOTED]

@@ -16,6 +16,7 @@ from components.image_example_gen import names
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.cli import main
+from pipeline.config import load
 from pipeline.registry.lineage import Run
 from pipeline.terminal import (
     NodeLines,
@@ -143,8 +144,20 @@ def test_what_will_be_judged_is_printed_once_when_the_images_are_known(caplog):
     assert caplog.messages == ["[red]2 held out", "enough"]
 
 
-def test_a_run_that_is_not_blessed_ends_with_two_commands_on_its_workspace(tmp_path):
-    folder = tmp_path / "it's"
+@pytest.fixture
+def rejected(tmp_path):
+    """A function: the width of the terminal -> a run that is not blessed, its printed lines."""
+
+    def make(width):
+        run, folder = _rejected_run(tmp_path / "it's"), tmp_path / "it's"
+        console = Console(file=io.StringIO(), width=width)
+        print_summary(console, run, None, Workspace(folder))
+        return run, console.file.getvalue().splitlines()
+
+    return make
+
+
+def _rejected_run(folder):
     made = {
         trainer_names.NODE: (trainer_names.MODEL, {}),
         evaluator_names.NODE: (evaluator_names.BLESSING, {evaluator_names.BLESSED: 0}),
@@ -158,15 +171,29 @@ def test_a_run_that_is_not_blessed_ends_with_two_commands_on_its_workspace(tmp_p
     run.artifacts[names.NODE, names.EXAMPLES] = mlmd.Artifact(state=mlmd.Artifact.LIVE)
     for name, count in COUNTS.items():
         run.artifacts[names.NODE, names.EXAMPLES].custom_properties[name].int_value = count
-    console = Console(file=io.StringIO(), width=40)
-    print_summary(console, run, None, Workspace(folder))
-    commands = [shlex.split(line) for line in console.file.getvalue().splitlines()[-2:]]
-    where = ["--workspace", str(folder)]
+    return run
+
+
+def test_a_run_that_is_not_blessed_ends_with_two_commands_on_its_workspace(rejected, tmp_path):
+    run, lines = rejected(width=40)
+    commands = [shlex.split(line) for line in lines[-2:]]
+    where = ["--workspace", str(tmp_path / "it's")]
     assert commands[0] == ["iadb", "sample", "--model", str(run.model), *where]
     assert commands[1][:5] == ["iadb", "promote", "7", *where]
     for command in commands:
         name, *arguments = command[1:]
         main.commands[name].make_parser(click.Context(main)).parse_args(arguments)
+
+
+def test_a_run_that_is_not_blessed_names_keys_that_may_change_the_verdict(rejected):
+    _, lines = rejected(width=200)
+    assert sum(line.startswith("Next") for line in lines) == 1
+    advice = lines[-4]
+    assert advice.startswith("Next     train longer (--set train.steps=...), add pictures, or ")
+    found = re.findall(r"--set ([\w.]+=[\w]+|[\w.]+)", advice)
+    assert found == ["train.steps", "evaluate.limits=loose"]
+    config = load(overrides=["train.steps=2000", found[1]])
+    assert config.evaluate.judged["kid"].max_place > load().evaluate.judged["kid"].max_place
 
 
 @pytest.fixture
@@ -208,7 +235,10 @@ def test_the_baseline_of_a_student_is_its_teacher(of_student):
 
 
 def test_a_rejected_student_ends_with_the_command_that_makes_it_live_all_the_same(of_student):
-    assert of_student(blessed=False, nb_step=4)[-1].split()[:3] == ["iadb", "promote", "8"]
+    lines = of_student(blessed=False, nb_step=4)
+    assert lines[-1].split()[:3] == ["iadb", "promote", "8"]
+    assert lines[-3] == "Next     look at its images, or push it all the same:"
+    assert "train.steps" not in "".join(lines)
 
 
 def test_each_pipeline_run_is_announced_once_when_its_first_node_starts():
