@@ -4,6 +4,7 @@ import difflib
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from components.atomic_pusher.versions import (
     TEACHER_NOTE,
     complete_versions,
 )
+from components.image_trainer import names as trainer_names
+from pipeline.workspace import Workspace
 from trainer.common import exit_codes, xmp
 from trainer.common.files import atomic_write
 from trainer.common.image_grid import grid_png, image_grid
@@ -75,8 +78,37 @@ def latest_model(serving: AnyPath) -> AnyPath:
     """
     versions = complete_versions(serving)
     if not versions:
-        raise NoModelError(f"no model in {serving}; `iadb run` pushes one when it is blessed")
+        raise NoModelError(f"no model in {serving}{what_makes_one(serving)}")
     return versions[-1]
+
+
+def what_makes_one(serving: AnyPath) -> str:
+    """What a folder without versions waits for, and how to get at a trained model before."""
+    trained = newest_trained(serving)
+    if trained is None:
+        return "; `iadb run` pushes one when it is blessed"
+    workspace = shlex.quote(str(serving.parent))
+    return (
+        f", though some were trained: `iadb models --workspace {workspace}` lists them, `iadb "
+        f"sample --model {shlex.quote(str(trained))}` draws from the newest, and `iadb promote` "
+        "makes one live although it is not blessed"
+    )
+
+
+def newest_trained(serving: AnyPath) -> Path | None:
+    """The newest sampler that runs of the same workspace trained, pushed or not.
+
+    None without one, and in a bucket, which is not searched.
+    """
+    if not isinstance(serving, Path):
+        return None
+    models = Workspace(serving.parent).artifacts / trainer_names.NODE / trainer_names.MODEL
+    found = [
+        file.parent
+        for file in models.glob(f"*/{trainer_names.SERVING}/{SAVED_MODEL}")
+        if file.parent.parent.name.isdecimal()  # the number of an execution
+    ]
+    return max(found, key=lambda folder: int(folder.parent.name), default=None)
 
 
 def find_model(serving: AnyPath, model: Path | None) -> AnyPath:

@@ -25,6 +25,8 @@ class Live:
     Args:
         find: returns the folder of the live version, or None if there is none yet.
         report: is called with one line about each change.
+        poll_seconds: between two looks for another version.
+        has_trained: whether there are trained models, of which none need be live.
 
     Attributes:
         current: the live version; None before the first is loaded.
@@ -37,8 +39,10 @@ class Live:
         find: Callable[[], Path | None],
         report: Callable[[str], None],
         poll_seconds: float = POLL_SECONDS,
+        has_trained: Callable[[], bool] = lambda: False,
     ) -> None:
         self._find = find
+        self._has_trained = has_trained
         self._report = report
         self._poll_seconds = poll_seconds
         self.current: Version | None = None
@@ -86,6 +90,11 @@ class Live:
             return f"version {self._loading} is being loaded"
         if self.failed:
             return f"version {self.failed[0]} does not load; the output of the server says why"
+        if self._has_trained():
+            return (
+                "no model was pushed yet, though some were trained: `iadb models` lists them, and "
+                "`iadb promote` makes one live"
+            )
         return "no model was pushed yet"
 
     def _follow(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
-from pipeline.registry.serving import find_model
+from pipeline.registry.serving import find_model, newest_trained, what_makes_one
 from pipeline.serve.app import Access, Service, make_app
 from pipeline.serve.live import Live, newest
 from pipeline.serve.middleware import ACCESS
@@ -102,7 +102,7 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
             say(f"{_address(options.host, listening)} until Ctrl-C")
             serving = options.workspace.serving
             if not live.current and not newest(serving):
-                say(f"no model in {serving} yet; `iadb run` pushes one when it is blessed")
+                say(f"no model in {serving} yet{what_makes_one(serving)}")
             _run(app, listening, options.deadline)
         finally:
             service.stop()
@@ -111,7 +111,9 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
 def _live(options: ServeOptions, say: Callable[[str], None]) -> Live:
     serving = options.workspace.serving
     if not options.model:
-        return Live(lambda: newest(serving), say)
+        return Live(
+            lambda: newest(serving), say, has_trained=lambda: newest_trained(serving) is not None
+        )
     model = find_model(serving, options.model).resolve()
     live = Live(lambda: model, lambda line: None)
     live.update()

@@ -1,5 +1,7 @@
 import json
+import shlex
 
+import click
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -38,6 +40,32 @@ def test_the_newest_complete_version_is_the_latest(tmp_path):
 def test_without_a_version_the_error_says_what_makes_one(tmp_path, folder):
     with pytest.raises(serving.NoModelError, match="`iadb run` pushes one"):
         serving.latest_model(tmp_path / folder)
+
+
+def train(workspace, execution):
+    return version(workspace / "artifacts" / "Trainer" / "model" / execution, "Format-Serving")
+
+
+def test_without_a_version_the_newest_trained_model_is_named(tmp_path):
+    workspace = tmp_path / "it's"
+    for execution in ("9", "10", "copy"):
+        train(workspace, execution)
+    with pytest.raises(serving.NoModelError) as error:
+        serving.latest_model(workspace / "serving")
+    commands = [shlex.split(each) for each in str(error.value).split("`")[1::2]]
+    newest = workspace / "artifacts" / "Trainer" / "model" / "10" / "Format-Serving"
+    assert commands == [
+        ["iadb", "models", "--workspace", str(workspace)],
+        ["iadb", "sample", "--model", str(newest)],
+        ["iadb", "promote"],
+    ]
+    for _, name, *arguments in commands[:2]:
+        main.commands[name].make_parser(click.Context(main)).parse_args(arguments)
+
+
+def test_a_training_that_was_not_completed_is_no_model(tmp_path):
+    (tmp_path / "artifacts" / "Trainer" / "model" / "9" / "Format-Serving").mkdir(parents=True)
+    assert serving.newest_trained(tmp_path / "serving") is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "9" * 5000, "[" * 100_000, "\udcff"])

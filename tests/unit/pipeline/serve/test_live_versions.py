@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from components.atomic_pusher.versions import MODEL_NOTE, publish
+from pipeline.serve.errors import RequestError
 from pipeline.serve.live import Live, newest
 from tests.exported_models import write_sampler
 from tests.running_server import PATIENCE, RunningServer
@@ -52,6 +53,20 @@ def test_a_push_and_a_rollback_are_served(tmp_path, sampler, other):
         assert [line.partition(",")[0] for line in server.lines] == [
             f"version {number} is live" for number in (first, second, back)
         ]
+
+
+def test_a_server_of_models_that_are_all_rejected_says_what_makes_one_live(tmp_path):
+    live = Live(lambda: None, print, has_trained=lambda: (tmp_path / "trained").exists())
+    with pytest.raises(RequestError) as before:
+        live.version()
+    (tmp_path / "trained").touch()
+    with pytest.raises(RequestError) as after:
+        live.version()
+    assert str(before.value) == "no model was pushed yet"
+    assert str(after.value) == (
+        "no model was pushed yet, though some were trained: `iadb models` lists them, and `iadb "
+        "promote` makes one live"
+    )
 
 
 def test_nothing_pushed_yet_is_no_reason_not_to_start(tmp_path, sampler):

@@ -18,6 +18,8 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.serve import server
+from pipeline.serve.errors import RequestError
+from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 
 PATIENCE = 180
@@ -121,6 +123,18 @@ def test_what_cannot_be_served_is_one_line(tmp_path, monkeypatch, options, text)
     result = serve(*options)
     assert result.exit_code == exit_codes.USAGE
     assert text in result.output.replace("\n", " ")
+
+
+def test_a_workspace_of_rejected_models_is_served_with_what_makes_one_live(tmp_path):
+    model = tmp_path / "artifacts" / "Trainer" / "model" / "9" / "Format-Serving"
+    model.mkdir(parents=True)
+    options = server.ServeOptions(Workspace(tmp_path), None, "iadb", "localhost", 0, None, 1.0)
+    live = server._live(options, print)
+    with pytest.raises(RequestError, match=r"no model was pushed yet$"):
+        live.version()
+    (model / "saved_model.pb").touch()
+    with pytest.raises(RequestError, match="`iadb promote` makes one live"):
+        live.version()
 
 
 def test_a_model_that_does_not_load_is_one_line(workspace):
