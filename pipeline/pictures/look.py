@@ -34,6 +34,9 @@ JPEG_REDUCTION = 4  # how many times fewer pixels a JPEG counts, as it is decode
 SIDE = 32  # pixels, of the decoded images
 BLACK, WHITE = "#000000", "#ffffff"
 LOW_PERCENTILE = 5  # of the sizes
+# The ratio of the sides, of three in four images, from which a rectangle is chosen (choose.py).
+OBLONG = 1.2
+TURNED = 0.05  # share of images turned against the others from which it is said
 MAX_SPREAD = 10  # levels of 255 between the channels of a gray pixel, such as JPEG leaves
 GRAY_PIXELS = 99  # percentage of the pixels of a gray image
 GRAY_IMAGES = 0.98  # share of the images of a gray folder
@@ -71,6 +74,7 @@ class Pictures:
         classes: number of first-level folders with images; 0 if all images lie in one place.
         spans: a data.pattern for which all images would lie in spans; empty if there is none, or
             if a pattern is set.
+        turned: share of images that are upright where most are landscape, or the other way round.
     """
 
     files: int
@@ -88,6 +92,7 @@ class Pictures:
     bright: bool
     classes: int
     spans: str = ""
+    turned: float = 0.0
 
     @property
     def usable(self) -> int:
@@ -110,6 +115,12 @@ class Pictures:
             text += f"; the folders look like spans: data.pattern={self.spans!r} reads the newest"
         if self.transparent:
             text += ", some transparent"
+        if self.turned >= TURNED and (self.narrow >= OBLONG or self.wide <= 1 / OBLONG):
+            which = "upright" if self.aspect > 1 else "landscape"
+            text += (
+                f"; {percentage(self.turned)} of them {which}: data.fit=crop cuts these to the "
+                "shape of the others, data.fit=pad keeps them whole"
+            )
         if self.problem:
             text += f"; {percentage(1 - self.readable)} cannot be read: {self.problem}"
         return text
@@ -164,9 +175,8 @@ def look(data: DataConfig) -> Pictures:
             f"{len(problems):,} of {len(places):,}: {problems[0]}"
         )
     sides = np.sort([min(header.width, header.height) for header in headers.values()])
-    narrow, aspect, wide = np.percentile(
-        [header.width / header.height for header in headers.values()], [25, 50, 75]
-    ).tolist()
+    aspects = np.array([header.width / header.height for header in headers.values()])
+    narrow, aspect, wide = np.percentile(aspects, [25, 50, 75]).tolist()
     readable = 1 - len(problems) / len(sample)
     suffice = len(colors) >= min(MIN_GRAY, round(readable * len(places)))
     bright = [each.brightness for each in colors if each.brightness is not None]
@@ -186,6 +196,7 @@ def look(data: DataConfig) -> Pictures:
         bright=bool(bright) and float(np.mean(bright)) > BRIGHT,
         classes=len({_class_of(place) for place in places} - {""}),
         spans="" if data.pattern else _find_spans(places),
+        turned=float(np.mean((aspects - 1) * (aspect - 1) < 0)),
     )
 
 

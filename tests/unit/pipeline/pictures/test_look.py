@@ -12,6 +12,7 @@ from PIL import ExifTags, Image
 from components.image_example_gen.errors import ImageDataError
 from pipeline.config import DataConfig
 from pipeline.pictures import look as looking
+from pipeline.pictures.choose import OBLONG
 from pipeline.pictures.look import look
 
 
@@ -81,6 +82,37 @@ def test_different_aspects_are_reported(save, see):
     assert seen.describe() == (
         "5 color pictures of 30x30 in 2 folders, half of them 1 to 1.1 times as wide as high"
     )
+
+
+@pytest.mark.parametrize(
+    ("most", "few", "which"), [((40, 30), (30, 40), "upright"), ((30, 40), (40, 30), "landscape")]
+)
+@pytest.mark.parametrize(("count", "share"), [(1, None), (2, "5%"), (8, "20%")])
+def test_images_turned_against_the_others_are_reported_from_a_twentieth(
+    save, see, most, few, which, count, share
+):
+    for i in range(40):
+        width, height = few if i < count else most
+        save(f"{i:02}.png", np.zeros((height, width), np.uint8))
+    text = f"40 gray pictures of {most[0]}x{most[1]}"
+    if share:
+        text += (
+            f"; {share} of them {which}: data.fit=crop cuts these to the shape of the others, "
+            "data.fit=pad keeps them whole"
+        )
+    assert see().describe() == text
+
+
+@pytest.mark.parametrize("size", [(30, 30), (33, 30)])
+def test_upright_images_are_not_reported_among_those_that_become_squares(save, see, size):
+    for i in range(10):
+        width, height = size if i else (30, 40)
+        save(f"{i}.png", np.zeros((height, width), np.uint8))
+    assert "upright" not in see().describe()
+
+
+def test_rectangles_are_chosen_from_the_same_ratio_on():
+    assert looking.OBLONG == OBLONG
 
 
 @pytest.mark.parametrize("kind", ["jpg", "webp", "png", "tif"])
