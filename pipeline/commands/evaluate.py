@@ -25,7 +25,8 @@ from trainer.common import exit_codes
     "training",
     metavar="FOLDER",
     type=UserPath(),
-    help="Training images, for the floor and memorization; default: half of --real, by hash.",
+    help="Training images, for the floor and memorization; default: those of --real that a model's "
+    "training did not hold out; for folders of images, half of --real, by hash.",
 )
 @click.option(
     "--source",
@@ -70,7 +71,9 @@ def evaluate(
 
     Of the configuration, the sections evaluate and beam apply, and these keys of data: resolution
     and channels (a model brings its own), fit, background, min_size, max_pixels, max_rejected, and
-    where --real is halved, group_pattern and near_duplicates. With data.pattern, it is rejected:
+    without --train, group_pattern and near_duplicates. Then a model is compared with those images
+    of --real that its training held out, by its own data.eval_percent; what is set here has
+    precedence. With data.pattern, it is rejected:
     all images in a folder are read, so name the folder of one span.
     """
     try:

@@ -55,9 +55,10 @@ def evaluate_candidate(
         candidate: folder of a sampler SavedModel, or of images.
         baseline: the same, to compare the candidate with; None: with none.
         real: folder of the images to compare with.
-        training: folder of training images; None: half of `real` stands in for them.
+        training: folder of training images; None: a part of `real` stands in for them
+            (division.py).
         config: its sections `evaluate` and `beam` apply, and of `data` how images are converted and
-            halved (a model brings its own resolution and channels).
+            divided (a model brings its own resolution and channels).
         output: new folder for the results; after a failure it does not exist. Of wrong images and
             unexpected errors, the log remains beside it, in `OUTPUT.failed.log`.
         console: to print on.

@@ -52,7 +52,7 @@ class Inputs(NamedTuple):
         candidate: is judged.
         baseline: the candidate is compared with it; None: with none.
         real: folder of real images.
-        training: folder of training images; None: half of `real` stands in for them.
+        training: folder of training images; None: a part of `real` stands in for them.
         sources: folder of what a model is to translate to `real`; None: there are none.
     """
 

@@ -4,6 +4,7 @@ Each calls the function of the component that does the same in a pipeline, so th
 of a run on the same images.
 """
 
+import contextlib
 import functools
 import json
 import shutil
@@ -20,6 +21,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, sche
 from components.beam_options import BeamOptions
 from components.features.choice import choose_features
 from components.image_example_gen import names as example_names
+from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.executor import write_examples
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.pairs.decoding import of_any_size
@@ -36,6 +38,7 @@ from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, load_sampler
 from components.sample_evaluator.verdict.plan import announce
 from pipeline.config import PipelineConfig
+from pipeline.evaluation.division import Division, divide
 from pipeline.evaluation.inputs import Inputs, Judged, check_count
 from trainer import examples, preprocessing
 from trainer.common.progress import phase
@@ -43,8 +46,6 @@ from trainer.common.signals import raise_lost_stop
 from trainer.common.text import quantity
 
 IMAGES_JSON = "images.json"  # which files of each folder were accepted and rejected
-SPLIT_PERCENT = 50  # of a single folder of real images: the share to compare with
-SPLIT_SALT = "evaluate:"  # else all images that a pipeline held out would be compared
 
 
 def run(
@@ -69,7 +70,16 @@ def run(
     degrade, paired = _kind_of_sources(samplers)
     _check_sources(samplers, inputs.sources)
     beside = inputs.sources if paired else None
-    options = _image_options(config, samplers, split=inputs.training is None)
+    division = None
+    if not inputs.training:
+        folders = [each.folder for each in judged.values() if each.is_model]
+        found = {
+            folder: sampler.metadata for folder, sampler in zip(folders, samplers, strict=True)
+        }
+        division = divide(config.data, found)
+        if division.line:
+            report(division.line)
+    options = _image_options(config, samplers, division)
     stored = {name: each.folder for name, each in judged.items() if not each.is_model}
     sets = _image_sets(inputs, stored)
     if inputs.sources and not paired:
@@ -84,7 +94,7 @@ def run(
     reports = {}
     for name, (folder, splits) in sets.items():
         targets = {split: str(scratch / split) for split in splits}
-        with phase(DECODED):
+        with phase(DECODED), _naming_train(division, str(scratch / "reports" / name)):
             reports[name] = write_examples(
                 pipeline(example_names.NODE),
                 ImageSource(
@@ -95,7 +105,7 @@ def run(
                 of_any_size(options) if name == "sources" else options,
                 str(scratch / "reports" / name),
                 targets,
-                SPLIT_SALT,
+                division.salt if division else "",
             )
     (output / IMAGES_JSON).write_text(json.dumps(reports, indent=1), "ascii")
     images = {split: n for report in reports.values() for split, n in report["splits"].items()}
@@ -103,8 +113,11 @@ def run(
         check_count(stored[name], images[name], config.evaluate.min_samples)
     if examples.SOURCE_EVAL in images:
         check_count(inputs.sources, images[examples.SOURCE_EVAL], config.evaluate.min_samples)
-    half = "" if inputs.training else " in the half to compare with"
-    check_count(inputs.real, images[examples.EVAL], config.evaluate.min_samples, half)
+    part = ""
+    if division:
+        held_out = " that the training held out"
+        part = held_out if division.by_training else " in the half to compare with"
+    check_count(inputs.real, images[examples.EVAL], config.evaluate.min_samples, part)
     graph = str(scratch / "transform_graph")
     with phase("building the graph that decodes images"):
         write_transform_graph(options.shape, graph, degrade, paired=beside is not None)
@@ -145,16 +158,43 @@ def run(
         evaluate_options,
         str(output),
         features_warning=warning,
-        folders=_folders(inputs),
+        folders=_folders(inputs, division),
     )
     shutil.rmtree(scratch)
     return list(_describe(sets, reports, evaluate_options, judged))
 
 
-def _folders(inputs: Inputs) -> dict[str, str]:
-    half = f"half of {inputs.real}, by hash"
-    training = str(inputs.training) if inputs.training else half
-    return {"held-out images": str(inputs.real) if inputs.training else half, "training": training}
+@contextlib.contextmanager
+def _naming_train(division: Division | None, reports: str) -> Iterator[None]:
+    """Adds a way out to the error that no image, or every image, is one that a training held out.
+
+    Args:
+        division: of the real images.
+        reports: folder of the report of those that are read in the block.
+    """
+    try:
+        yield
+    except ImageDataError as error:
+        file = Path(reports) / example_names.REJECTED_JSON
+        if not division or not division.by_training or not file.exists():
+            raise
+        if all(json.loads(file.read_text("utf-8"))["splits"].values()):
+            raise
+        raise ImageDataError(
+            f"{error}; or name the images that the model was trained on with --train, and others "
+            "with --real"
+        ) from error
+
+
+def _folders(inputs: Inputs, division: Division | None) -> dict[str, str]:
+    real = str(inputs.real)
+    if division is None:
+        found = real, str(inputs.training)
+    elif division.by_training:
+        found = f"those of {real} that the training held out", f"the others of {real}"
+    else:
+        found = (f"half of {real}, by hash",) * 2
+    return dict(zip(("held-out images", "training"), found, strict=True))
 
 
 def _compared(name: str, judged: Judged, scratch: Path) -> EvaluatedModel | StoredImages:
@@ -163,13 +203,13 @@ def _compared(name: str, judged: Judged, scratch: Path) -> EvaluatedModel | Stor
 
 
 def _image_options(
-    config: PipelineConfig, samplers: Sequence[LoadedSampler], *, split: bool
+    config: PipelineConfig, samplers: Sequence[LoadedSampler], division: Division | None
 ) -> ImageOptions:
     """The options of ImageExampleGen; a model brings its own resolution and channels.
 
     One that translates also brings what its requests are fitted and composited by.
     """
-    update: dict[str, Any] = {"eval_percent": SPLIT_PERCENT} if split else {}
+    update: dict[str, Any] = dict(division.options) if division else {}
     shapes = [sampler.image_shape() for sampler in samplers]
     if len(set(shapes)) > 1:
         raise SamplerError(

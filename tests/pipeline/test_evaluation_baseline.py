@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from components.image_example_gen.example import pixel_hash, split_of
 from pipeline.cli import main
 from tests.stock_sampler import StockSampler
 from trainer.common import exit_codes
@@ -23,11 +24,11 @@ SETTINGS = (
 )
 
 
-def write_model(folder, stock):
+def write_model(folder, stock, **metadata):
     sampler = StockSampler(stock[..., None])
     tf.saved_model.save(sampler, str(folder), signatures={"generate": sampler.generate})
     (folder / METADATA).parent.mkdir(exist_ok=True)
-    (folder / METADATA).write_text(json.dumps({"nb_step": 1}))
+    (folder / METADATA).write_text(json.dumps({"nb_step": 1, **metadata}))
 
 
 def write_images(folder, stock):
@@ -48,6 +49,7 @@ def judged(tmp_path_factory):
     write_images(folder / "noisy", noisy[400:600])
     write_model(folder / "clean_model", digits[600:900])
     write_model(folder / "small_model", digits[:, ::2, ::2])
+    write_model(folder / "recorded", digits[600:900], split={"data.eval_percent": 30})
     return folder
 
 
@@ -79,6 +81,18 @@ def test_a_folder_that_is_worse_than_a_model_is_not_blessed(evaluate, judged):
         f"the baseline: {metrics['samples']} samples of {judged / 'clean_model'}, seeds 0 to"
         in (result.output)
     )
+
+
+def test_what_the_training_of_the_baseline_held_out_is_compared(evaluate, judged, tmp_path):
+    result, _ = evaluate("noisy", "recorded")
+    assert result.exit_code == exit_codes.NOT_BLESSED, result.output
+    held_out = 0
+    for file in (judged / "real").iterdir():
+        with Image.open(file) as image:
+            held_out += split_of(pixel_hash(np.array(image)[..., None]), 30) == "eval"
+    splits = json.loads((tmp_path / "out" / "images.json").read_text())["real"]["splits"]
+    assert splits == {"train": 400 - held_out, "eval": held_out}
+    assert "compared: images that the training held out, by data.eval_percent=30" in result.output
 
 
 def test_a_folder_that_is_better_than_another_is_blessed_and_copies_are_counted(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -123,6 +124,30 @@ def test_a_folder_is_compared_with_half_of_another_and_a_bad_file_is_named(split
     assert "solver steps" not in page
     # Other images of the same data: as near as training images are.
     assert metrics["metrics"]["coverage"]["candidate"] > 0.9
+
+
+def test_a_model_is_compared_with_what_its_training_held_out(trained, tmp_path):
+    out = tmp_path / "out"
+    settings = [f"--set={override}" for override in TINY]
+    where = ("--real", trained.data, "-o", out)
+    result = iadb("evaluate", trained.first.pushed, "--preset", "digits", *settings, *where)
+    assert result.exit_code == 0, result.output
+    examples_folder = Path(trained.first.artifacts["ImageExampleGen", "examples"].uri)
+    expected = json.loads((examples_folder / "rejected.json").read_text())["splits"]
+    assert json.loads((out / "images.json").read_text())["real"]["splits"] == expected
+    assert "compared: images that the training held out, by data.eval_percent=20" in result.output
+    folders = read_metrics(out)["folders"]
+    assert folders["held-out images"] == f"those of {trained.data} that the training held out"
+
+
+def test_a_folder_of_held_out_images_alone_says_to_name_those_of_the_training(
+    trained, splits, tmp_path
+):
+    where = ("--real", splits / examples.EVAL, "-o", tmp_path / "out")
+    result = iadb("evaluate", trained.first.pushed, "--preset", "digits", *where)
+    assert result.exit_code == exit_codes.DATA
+    assert "no image is in the train split" in result.output
+    assert "name the images that the model was trained on with --train" in result.output
 
 
 @pytest.mark.slow

@@ -1,0 +1,96 @@
+"""How a single folder of real images is divided, into those to compare with and the others.
+
+A model was trained on most of the images of its folder. What is compared must be what its training
+held out, by the same hash; for folders of images, any half will do.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from components.image_example_gen.options import ImageOptions
+from pipeline.config import DataConfig
+from trainer.common.text import printable, shorten
+
+HALF = 50  # percent
+HALF_SALT = "evaluate:"  # else all images that a pipeline held out would be compared
+EVAL_PERCENT, NEAR_DUPLICATES = "eval_percent", "near_duplicates"
+KEYS = (EVAL_PERCENT, "group_pattern", NEAR_DUPLICATES)  # of data: which images are held out
+
+
+class Division(NamedTuple):
+    """How a folder is divided.
+
+    Attributes:
+        options: of ImageExampleGen, by name.
+        salt: of the hash, as in `example.split_of`.
+        by_training: whether those to compare with are those that a training held out.
+        line: about it, for a person; empty if there is no model.
+    """
+
+    options: Mapping[str, Any]
+    salt: str
+    by_training: bool
+    line: str
+
+
+def divide(data: DataConfig, models: Mapping[Path, Mapping[str, Any]]) -> Division:
+    """Divides by the split that the models record; what `data` sets explicitly has precedence.
+
+    Args:
+        data: of the configuration.
+        models: the metadata of each model, by its folder; the candidate comes first.
+    """
+    if not models:
+        return Division({EVAL_PERCENT: HALF}, HALF_SALT, by_training=False, line="")
+    found = {folder: _recorded(metadata) for folder, metadata in models.items()}
+    recorded = [split for split in found.values() if split]
+    is_set = {key: getattr(data, key) for key in KEYS if key in data.model_fields_set}
+    missing = [printable(str(folder)) for folder, split in found.items() if not split]
+    if not recorded and EVAL_PERCENT not in is_set:
+        line = (
+            f"warning: {missing[0]} does not say which images its training held out, so images "
+            "that it was trained on may be compared; name these with --train, or set "
+            "data.eval_percent to that of the training"
+        )
+        return Division({EVAL_PERCENT: HALF}, HALF_SALT, by_training=False, line=line)
+    common = dict(recorded[0]) if recorded else {}
+    if recorded:  # images of a smaller percentage are among those of a larger one
+        common[EVAL_PERCENT] = min(split[EVAL_PERCENT] for split in recorded)
+    options = {**common, **is_set}
+    line = f"compared: images that the training held out, by {_describe(options)}"
+    if not any(metadata.get("source") for metadata in models.values()):  # else the model has them
+        line += f" and its data.fit and data.background, here {data.fit} and {data.background}"
+    if other := {key: value for key, value in common.items() if options[key] != value}:
+        line = f"warning: {line}, as is set; the training had {_describe(other)}"
+    elif missing:
+        line = f"warning: {line}; {', '.join(missing)} does not record it"
+    elif any(_grouping(split) != _grouping(recorded[0]) for split in recorded):
+        line = f"warning: {line}; the training of the baseline grouped images otherwise"
+    return Division(options, "", by_training=True, line=line)
+
+
+def _recorded(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What decides which images a training held out; None if the model does not record it."""
+    split = metadata.get("split")
+    if not isinstance(split, Mapping) or f"data.{EVAL_PERCENT}" not in split:
+        return None
+    # Only a training whose images were grouped records this key.
+    values = {f"data.{NEAR_DUPLICATES}": "off", "data.group_pattern": None, **split}
+    try:
+        options = ImageOptions(**{key: values[f"data.{key}"] for key in KEYS})
+    except ValidationError:
+        return None
+    return {key: getattr(options, key) for key in KEYS}
+
+
+def _grouping(split: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(split[key] for key in KEYS if key != EVAL_PERCENT)
+
+
+def _describe(options: Mapping[str, Any]) -> str:
+    texts = (f"data.{key}={shorten(json.dumps(value))}" for key, value in options.items() if value)
+    return ", ".join(texts)
