@@ -101,6 +101,7 @@ function offer() {
   for (const id of ["about", "draw"]) $(id).hidden = false;
   for (const id of ["walk", "walk-from", "walk-to"]) $(id).hidden = translates;
   $("own").hidden = translates || !about.signatures.includes("invert");
+  $("rough").hidden = about.autoguidance === 1;
 }
 
 // Replaces the options of a list, and keeps what is selected if it is still there.

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import time
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from pipeline.config import load
 from tests.browser import LEAST_CONTRAST, READABLE
 from tests.exported_models import write_sampler, write_translator
 from tests.running_server import RunningServer
@@ -47,6 +49,15 @@ def signatures(sampler):
 def hostile(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
     write_sampler(folder / "1", labels=HOSTILE)
+    with RunningServer(folder) as running:
+        running.wait_for(1)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def autoguided(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("autoguided")
+    write_sampler(folder / "1", autoguidance=1.5)
     with RunningServer(folder) as running:
         running.wait_for(1)
         yield running
@@ -232,6 +243,25 @@ def test_a_picture_is_inverted_reconstructed_and_mixed(chromium, server, signatu
     slider = "document.querySelector('#own .player input')"
     page.js(f"{slider}.value = {slider}.max; {slider}.dispatchEvent(new Event('input'))")
     assert_equal(page.gray("#own .player canvas"), generate(signatures, 5), 1)
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_a_model_with_autoguidance_says_that_inversion_is_rough(
+    chromium, server, autoguided, width
+):
+    rough = "document.getElementById('rough')"
+    page = Page(chromium, server, width)
+    assert page.js(f"{rough}.hidden")
+    page = Page(chromium, autoguided, width)
+    assert not page.js(f"{rough}.hidden")
+    assert page.js(f"{rough}.offsetHeight") > 0
+    assert page.js("document.documentElement.scrollWidth") <= width
+    assert page.js(LEAST_CONTRAST) >= READABLE
+    text = page.text("#rough")
+    (setting,) = re.findall(r"--set (\S+)", text)
+    assert load(overrides=[setting]).sample.autoguidance == 1
+    assert "needs no training" in text
+    page.assert_quiet()
 
 
 def test_downloads_are_marked_png_files(chromium, server, signatures):
