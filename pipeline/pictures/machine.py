@@ -1,5 +1,7 @@
 """What a training runs on: the cores and GPUs that a configuration is chosen for."""
 
+import contextlib
+import warnings
 from dataclasses import dataclass
 
 from components.image_trainer import names as trainer_names
@@ -14,7 +16,7 @@ class Machine:
     """What computes.
 
     Attributes:
-        cores: number of CPU cores.
+        cores: number of CPU cores; two threads of one are not twice as fast.
         gpus: number of GPUs that TensorFlow can use.
         bfloat16: whether the CPU multiplies numbers of this type; others are slower with it.
         idle_gpus: number of further GPUs, on which TensorFlow cannot compute for want of libraries.
@@ -28,12 +30,10 @@ class Machine:
 
 def this_machine() -> Machine:
     """The cores and GPUs that this process may use; a container may have a share of the cores."""
-    from joblib import cpu_count
-
     visible = gpus.find()
     found = len(visible.split(",")) if visible else 0
     usable = found if found and gpus.has_libraries() else 0
-    return Machine(cpu_count(), usable, cpu.multiplies("bfloat16"), found - usable)
+    return Machine(_count_cores(), usable, cpu.multiplies("bfloat16"), found - usable)
 
 
 def cluster_machine(kubeflow: KubeflowConfig) -> Machine:
@@ -41,3 +41,12 @@ def cluster_machine(kubeflow: KubeflowConfig) -> Machine:
     trainer = kubeflow.nodes.get(trainer_names.NODE)
     own = trainer is not None and "gpu" in trainer.model_fields_set
     return Machine(CLUSTER_CORES, trainer.gpu if own else kubeflow.gpu)
+
+
+def _count_cores() -> int:
+    from joblib import cpu_count
+
+    # Where it cannot tell cores from threads, for want of lscpu, it says so at length.
+    with warnings.catch_warnings(), contextlib.redirect_stderr(None):
+        warnings.simplefilter("ignore")
+        return cpu_count(only_physical_cores=True)

@@ -1,5 +1,7 @@
 """What is found on the machine."""
 
+import os
+
 import pytest
 
 from pipeline.pictures.machine import this_machine
@@ -28,6 +30,23 @@ def test_gpus_without_their_libraries_are_idle(tmp_path, monkeypatch, installed,
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     found = this_machine()
     assert (found.gpus, found.idle_gpus) == (gpus, idle)
+
+
+def test_the_threads_of_a_core_count_once(monkeypatch):
+    context = "joblib.externals.loky.backend.context"
+    monkeypatch.setattr(f"{context}._cpu_count_user", lambda cpus: cpus)
+    monkeypatch.setattr(f"{context}._count_physical_cores", lambda: (3, None))
+    assert this_machine().cores == 3
+
+
+def test_cores_that_cannot_be_told_from_threads_are_counted_quietly(monkeypatch, capfd, recwarn):
+    context = "joblib.externals.loky.backend.context"
+    monkeypatch.setattr(f"{context}._cpu_count_user", lambda cpus: cpus)
+    failure = ("not found", FileNotFoundError("no lscpu"))
+    monkeypatch.setattr(f"{context}._count_physical_cores", lambda: failure)
+    assert this_machine().cores == os.cpu_count()
+    assert not capfd.readouterr().err
+    assert not recwarn.list
 
 
 def test_a_share_of_the_cores_counts(monkeypatch):
