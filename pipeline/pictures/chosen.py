@@ -179,6 +179,10 @@ def configure_run(
             f"{printable(data.folder)}: as chosen earlier, {_describe(values, config, overrides)}"
         )
         report(f"kept in {file}; remove it to choose again")
+        if _is_for_another_machine(values, config):
+            report(
+                "the network was chosen for another machine; it may be slow or small for this one"
+            )
         return config
     choice = configure(overrides)
     if keep:
@@ -191,6 +195,13 @@ def configure_run(
         arguments = printable(shlex.join([data.folder, *settings]))
         report(f"kept in {file} for later runs; to edit: iadb init {arguments} -o mine.yaml")
     return choice.config
+
+
+def _is_for_another_machine(values: Mapping[str, Any], config: PipelineConfig) -> bool:
+    if config.data.resolution != to_sides(values[RESOLUTION]):  # the network follows it
+        return False
+    here = choose_network(config.data.resolution, this_machine())
+    return any(values.get(key, here[key]) != here[key] for key in ("model.channels", "model.patch"))
 
 
 def _keep(choice: Choice, workspace: Workspace) -> None:

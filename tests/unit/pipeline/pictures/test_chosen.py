@@ -186,6 +186,20 @@ def test_a_rectangle_is_chosen_kept_and_replaced(place):
     assert place.run("data.resolution=16")[0].data.resolution == (16, 16)
 
 
+def test_a_network_that_was_chosen_for_another_machine_is_reported(tmp_path, monkeypatch):
+    place = Place(tmp_path)
+    fill(place.images, 50, side=64)
+    text = "the network was chosen for another machine; it may be slow or small for this one"
+    monkeypatch.setattr(chosen_module, "this_machine", lambda: Machine(2, 1))
+    assert text not in place.run()[1]
+    assert text not in place.run()[1]
+    monkeypatch.setattr(chosen_module, "this_machine", lambda: Machine(2, 0))
+    config, said = place.run()
+    assert config.model.channels == (64, 128, 256, 256)
+    assert text in said
+    assert text not in place.run("data.resolution=32")[1]
+
+
 def test_another_folder_gets_a_choice_of_its_own(place, tmp_path):
     place.run()
     fill(tmp_path / "other", 3, side=9)
@@ -281,7 +295,7 @@ def test_for_a_cluster_this_machine_decides_nothing(place, monkeypatch):
     (on_cpu, on_gpu) = expected[0]
     assert on_cpu[:2] == (32, "float32")
     assert on_cpu[3] == "for any CPU on the cluster, not for this machine"
-    assert on_gpu[:2] == (64, "bfloat16")
+    assert on_gpu[:2] == (64, "auto")
     assert on_gpu[3] == "for 1 GPU on the cluster, not for this machine"
     assert chosen("kubeflow.nodes={Trainer: {gpu: 0}}") == on_cpu
 
