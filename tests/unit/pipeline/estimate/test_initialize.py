@@ -84,20 +84,20 @@ def test_each_key_has_a_comment_and_the_rest_is_left_out(folder, timed):
 
 
 def test_the_training_takes_the_hours_that_are_given(folder, timed):
-    result = init(folder, "--hours", 0.05)
+    result = init(folder, "--hours", 0.05, "--set", "train.batch_size=16")
     config = load(file=folder.parent / "iadb.yaml")
     seconds = training.training_seconds(config, TIMINGS)
     assert 0.9 * 180 < seconds <= 180
-    assert f"{config.train.steps:,} steps of 64 images take about 2 min " in result.output
+    assert f"{config.train.steps:,} steps of 16 images take about 2 min " in result.output
     assert "--hours" not in result.output
 
 
 @pytest.mark.parametrize(
     ("count", "arguments", "steps"),
     [
-        (300, (), 1000 * 150 // 64),
-        (300, ("--set", "train.batch_size=8"), 1000 * 150 // 8),
-        (20, (), 1000 * 10 // 8),
+        (300, ("--set", "train.batch_size=32"), 400 * 150 // 32),
+        (300, ("--set", "train.batch_size=8"), 400 * 150 // 8),
+        (300, (), 1000),
         (4, (), 1000),
     ],
 )

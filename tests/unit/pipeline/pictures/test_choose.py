@@ -11,6 +11,7 @@ from pipeline.pictures.choose import (
     AUTOGUIDANCE,
     CPU_NETWORKS,
     CPU_STEPS,
+    FLOAT32_STEPS,
     NETWORKS,
     choose,
     choose_network,
@@ -121,11 +122,21 @@ def test_bright_pictures_with_transparency_get_a_black_background():
 def test_few_pictures_are_trained_on_for_fewer_steps_in_smaller_batches():
     few, many = (choose(replace(PHOTOS, files=files), CPU) for files in (100, 5000))
     assert (few["train.batch_size"], many["train.batch_size"]) == (32, 64)
-    assert 1000 <= few["train.steps"] < many["train.steps"] == 2 * CPU_STEPS[32]
+    assert few["train.steps"] == 1000
+    assert many["train.steps"] == 2 * FLOAT32_STEPS[32]
+
+
+def test_a_cpu_that_multiplies_bfloat16_takes_more_steps():
+    quick = replace(CPU, bfloat16=True)
+    pictures = replace(of_size(32), files=5000)
+    assert choose(pictures, quick)["train.steps"] == 2 * CPU_STEPS[32]
+    assert choose(pictures, CPU)["train.steps"] == 2 * FLOAT32_STEPS[32] < 2 * CPU_STEPS[32]
+    small = replace(of_size(16), files=5000)
+    assert choose(small, quick)["train.steps"] == choose(small, CPU)["train.steps"]
 
 
 @pytest.mark.parametrize(
-    ("files", "flip", "augment"), [(1500, True, AUGMENT), (3000, True, 0), (40_000, False, 0)]
+    ("files", "flip", "augment"), [(700, True, AUGMENT), (1500, True, 0), (40_000, False, 0)]
 )
 def test_images_that_are_seen_often_are_augmented(files, flip, augment):
     chosen = choose(replace(PHOTOS, files=files), CPU)
@@ -185,10 +196,10 @@ def test_with_a_gpu_at_32x32_batch_half_life_and_solver_are_the_defaults():
 
 def test_a_cpu_trains_in_bfloat16_where_it_multiplies_it():
     with_it = replace(CPU, bfloat16=True)
-    assert choose(PHOTOS, with_it)["train.precision"] == "bfloat16"
+    assert choose(PHOTOS, with_it)["train.precision"] == "auto"
     assert choose(PHOTOS, CPU)["train.precision"] == "float32"
     assert choose(of_size(16), with_it)["train.precision"] == "float32"
-    assert choose_network((64, 64), with_it)["train.precision"] == "bfloat16"
+    assert choose_network((64, 64), with_it)["train.precision"] == "auto"
     assert choose_network((62, 62), with_it)["train.precision"] == "float32"
 
 

@@ -12,7 +12,6 @@ from PIL import ExifTags, Image
 from components.image_example_gen.errors import ImageDataError
 from pipeline.config import DataConfig
 from pipeline.pictures import look as looking
-from pipeline.pictures.choose import OBLONG
 from pipeline.pictures.look import look
 
 
@@ -109,10 +108,6 @@ def test_upright_images_are_not_reported_among_those_that_become_squares(save, s
         width, height = size if i else (30, 40)
         save(f"{i}.png", np.zeros((height, width), np.uint8))
     assert "upright" not in see().describe()
-
-
-def test_rectangles_are_chosen_from_the_same_ratio_on():
-    assert looking.OBLONG == OBLONG
 
 
 @pytest.mark.parametrize("kind", ["jpg", "webp", "png", "tif"])
