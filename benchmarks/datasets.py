@@ -1,17 +1,23 @@
-"""The images of the benchmarks, split in train and held-out arrays, and their networks."""
+"""The images and pairs of the benchmarks, train and held-out arrays, and their networks."""
 
+import contextlib
 import os
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.example import split_group, split_of
 from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.options import ImageOptions
-from data import digits, emoji, fashion_mnist
+from components.image_example_gen.pairs.decoding import decode_source
+from components.image_example_gen.reading import ImageReader
+from components.image_example_gen.spans import ImageSource
+from data import digits, emoji, emoji_flat, fashion_mnist
 from trainer import examples
 
 DIGITS_NETWORK = {  # as in the preset
@@ -56,6 +62,18 @@ EMOJI_PEER_NETWORK = {  # for peers without patches; a few more weights than our
 EMOJI = {"emoji16": 16, "emoji32": 32}  # side in pixels
 
 
+class Pairs(NamedTuple):
+    """Images, and what a model is to translate to them, in the same order.
+
+    Attributes:
+        sources: uint8 [N, H, W, C].
+        images: uint8 [N, H, W, C].
+    """
+
+    sources: np.ndarray
+    images: np.ndarray
+
+
 def load(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Loads train and held-out images, uint8 [N, H, W, C], in an order without meaning.
 
@@ -82,8 +100,22 @@ def load(name: str) -> tuple[np.ndarray, np.ndarray]:
             files = [sorted(Path(folder).rglob(f"{part}_*.png")) for part in ("train", "t10k")]
             frame = [(0, 0), (2, 2), (2, 2), (0, 0)]
             parts = [np.pad(np.stack(list(map(_read, paths))), frame) for paths in files]
-        # The files are sorted by class, which a shuffle buffer would not mix.
-        return tuple(np.random.default_rng(0).permutation(part) for part in parts)
+        return tuple(map(_mix, parts))
+
+
+def load_flat_to_3d(side: int) -> tuple[Pairs, Pairs]:
+    """Loads train and held-out Fluent emoji, flat as sources and 3D as images, as `load` does.
+
+    The environment variable EMOJI_FLAT names the tarball of the flat ones.
+
+    Raises:
+        DataError: a tarball is not found, or the renderer of the flat ones is missing.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        images, sources = Path(folder, "3d"), Path(folder, "flat")
+        emoji.write(images, os.environ.get("EMOJI"))
+        emoji_flat.write(sources, os.environ.get("EMOJI_FLAT"))
+        return tuple(Pairs(*map(_mix, part)) for part in split_pairs(images, sources, side))
 
 
 def split_by_group(folder: Path, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +124,7 @@ def split_by_group(folder: Path, side: int) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Train and held-out images, uint8 [N, side, side, 3].
     """
-    options = ImageOptions(resolution=side, channels=3, group_pattern=emoji.GROUP_PATTERN)
+    options = _emoji_options(side)
     splits: dict[str, list[np.ndarray]] = defaultdict(list)
     for path in sorted(folder.glob("*.webp")):
         group = split_group(path.name, "", options)
@@ -100,6 +132,46 @@ def split_by_group(folder: Path, side: int) -> tuple[np.ndarray, np.ndarray]:
             image = decode(stream, options).pixels
         splits[split_of(group, options.eval_percent)].append(image)
     return np.stack(splits[examples.TRAIN]), np.stack(splits[examples.EVAL])
+
+
+def split_pairs(folder: Path, sources: Path, side: int) -> tuple[Pairs, Pairs]:
+    """Pairs, decodes and splits the emoji in two folders as ImageExampleGen does.
+
+    Files that are not one of a pair, or whose partner has another aspect, are left out.
+
+    Returns:
+        Train and held-out pairs of side x side pixels, in color.
+    """
+    options = _emoji_options(side)
+    splits: dict[str, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
+    with ImageReader(str(folder)) as reader, ImageReader(str(sources)) as source_reader:
+        for file in ImageSource(str(folder), sources=str(sources)).list_files():
+            if file.source is None:
+                continue
+            with reader.open(file) as stream:
+                image = decode(stream, options)
+            with contextlib.suppress(RejectedImage):
+                source = decode_source(file.source, source_reader, image, options)
+                group = split_group(file.path, "", options)
+                pair = source.pixels, image.pixels
+                splits[split_of(group, options.eval_percent)].append(pair)
+    train, held_out = (
+        Pairs(*map(np.stack, zip(*splits[name], strict=True)))
+        for name in (examples.TRAIN, examples.EVAL)
+    )
+    return train, held_out
+
+
+def _emoji_options(side: int) -> ImageOptions:
+    return ImageOptions(resolution=side, channels=3, group_pattern=emoji.GROUP_PATTERN)
+
+
+def _mix(images: np.ndarray) -> np.ndarray:
+    """Orders images by chance, equally in each call: files may be sorted by class.
+
+    A shuffle buffer would not mix them.
+    """
+    return np.random.default_rng(0).permutation(images)
 
 
 def _read(path: Path) -> np.ndarray:

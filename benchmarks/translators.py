@@ -1,4 +1,4 @@
-"""Models that enlarge small images, trained for a time: ours both ways, and a regression."""
+"""Models that translate sources to images, trained for a time: ours both ways, and a regression."""
 
 import time
 from collections.abc import Callable
@@ -8,15 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.datasets import Pairs
 from trainer import preprocessing
 from trainer.networks.unet import build_unet
 from trainer.ode.noise import noise_from_seeds
 from trainer.options import EmaOptions, ModelOptions, SampleOptions, TrainOptions
-from trainer.source.degrade import degrade
-from trainer.source.options import Source, parse
+from trainer.source.options import Source
 from trainer.train import build_model
 
-DEGRADATION = "downscale 4"
 BATCH, CHUNK, NB_STEP = 64, 250, 4
 # The half-life of the average of the weights, in images, is short: the average of Keras has no
 # warm-up, and keeps something of the first weights.
@@ -42,20 +41,15 @@ class _Stop(keras.callbacks.Callback):
         self.model.stop_training = time.monotonic() >= self._end
 
 
-def reduce(images: np.ndarray) -> np.ndarray:
-    """The sources of images, uint8 [N, H, W, C]: reduced and enlarged again, both bicubic."""
-    return np.asarray(degrade(tf.constant(images), parse(DEGRADATION)))
-
-
 def train(
-    name: str, network: dict[str, Any], images: np.ndarray, seconds: float, seed: int
+    name: str, network: dict[str, Any], pairs: Pairs, seconds: float, seed: int
 ) -> tuple[Translate, int]:
-    """Trains a model from the sources of images to the images.
+    """Trains a model from sources to their images.
 
     Args:
         name: condition, map or regression.
         network: as benchmarks/datasets.py has them.
-        images: uint8 [N, H, W, C].
+        pairs: to learn from.
         seconds: of the training, from its second step on.
         seed: of weights, order and noise.
 
@@ -66,14 +60,12 @@ def train(
         {key: value for key, value in network.items() if key in ModelOptions.model_fields}
     )
     build = _regression if name == "regression" else _ours
-    model, to_batch, translate = build(options, images.shape[1:], seed, name)
+    model, to_batch, translate = build(options, pairs.images.shape[1:], seed, name)
 
-    @tf.autograph.experimental.do_not_convert  # it cannot read `match`, and warns
-    def read(x1: tf.Tensor) -> Any:
-        sources = degrade(x1, parse(DEGRADATION))
-        return to_batch(preprocessing.to_float(sources), preprocessing.to_float(x1))
+    def read(source: tf.Tensor, x1: tf.Tensor) -> Any:
+        return to_batch(preprocessing.to_float(source), preprocessing.to_float(x1))
 
-    dataset = tf.data.Dataset.from_tensor_slices(images).shuffle(SHUFFLED, seed).repeat()
+    dataset = tf.data.Dataset.from_tensor_slices(tuple(pairs)).shuffle(SHUFFLED, seed).repeat()
     dataset = dataset.batch(BATCH).map(read, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
     stop = _Stop(seconds)
     model.fit(dataset, steps_per_epoch=10**9, verbose=0, callbacks=[stop])
@@ -88,7 +80,7 @@ def train(
 
 
 def _ours(options: ModelOptions, shape: tuple[int, int, int], seed: int, use: str) -> _Method:
-    source = Source(degrade=DEGRADATION, use=use)
+    source = Source(degrade=None, use=use)  # wherever they are from
     training = TrainOptions(
         seed=seed,
         optimizer="adam",  # as the regression has

@@ -36,6 +36,37 @@ def test_variants_of_an_emoji_are_in_the_same_split_as_in_the_pipeline(folder):
     assert {(part.dtype, part.shape[1:]) for part in parts} == {(np.dtype("uint8"), (16, 16, 3))}
 
 
+@pytest.fixture
+def flat(tmp_path_factory, folder):
+    """Sources of the emoji in `folder`, of another size, each with a color of its own."""
+    sources = tmp_path_factory.mktemp("flat")
+    for number, path in enumerate(sorted(folder.glob("*.webp"))):
+        image = Image.new("RGBA", (20, 20), (0, 8 * number, 0, 255))
+        image.save(sources / f"{path.stem}.png")
+    return sources
+
+
+def test_pairs_have_the_split_of_their_images_and_the_sources_of_their_names(folder, flat):
+    parts = datasets.split_pairs(folder, flat, 16)
+    alone = datasets.split_by_group(folder, 16)
+    names = [path.stem for path in sorted(folder.glob("*.webp"))]
+    for part, images in zip(parts, alone, strict=True):
+        np.testing.assert_array_equal(part.images, images)
+        assert part.sources.shape == part.images.shape
+        for source, image in zip(part.sources, part.images, strict=True):
+            base = names[source[0, 0, 1] // 8].partition("-")[0]
+            assert image[0, 0, 0] == pytest.approx(20 * BASES.index(base), abs=1)
+
+
+def test_files_without_a_partner_of_the_same_aspect_are_left_out(folder, flat):
+    count = len(BASES) * len(TONES)
+    (flat / "2764.png").unlink()
+    Image.new("RGB", (20, 40)).save(flat / "23.png")
+    Image.new("RGB", (20, 20)).save(flat / "1f999.png")
+    parts = datasets.split_pairs(folder, flat, 16)
+    assert sum(len(part.images) for part in parts) == count - 2
+
+
 def test_transparent_pixels_are_white(tmp_path):
     for base in BASES:
         Image.new("RGBA", (40, 40), (0, 0, 0, 0)).save(tmp_path / f"{base}.webp", lossless=True)
@@ -46,6 +77,8 @@ def test_a_missing_tarball_is_an_error_that_a_benchmark_skips(monkeypatch, tmp_p
     monkeypatch.setenv("EMOJI", str(tmp_path / "missing.tgz"))
     with pytest.raises(DataError, match=r"missing\.tgz"):
         datasets.load("emoji32")
+    with pytest.raises(DataError, match=r"missing\.tgz"):
+        datasets.load_flat_to_3d(32)
 
 
 def test_digits_are_split_and_mixed():

@@ -1,10 +1,13 @@
-"""The comparison of translations: what counts as ahead, and that all of them train."""
+"""The comparison of translations: what counts as ahead, and that all of them train and run."""
 
 import numpy as np
 import pytest
 
 from benchmarks import translation
-from benchmarks.translators import reduce, train
+from benchmarks.datasets import Pairs
+from benchmarks.translation import Task, reduce
+from benchmarks.translators import train
+from data.errors import DataError
 
 NETWORK = {"channels": (8,), "blocks": 1, "attention": (False,), "norm_groups": 4}
 
@@ -23,7 +26,7 @@ def measured(psnr, ssim, kid):
 )
 def test_ours_has_to_be_ahead_of_both_but_for_some_psnr(ours, reached):
     found = {
-        "bicubic": [measured(20, 0.7, 0.5)],
+        "source": [measured(20, 0.7, 0.5)],
         "condition": [ours, ours],
         "map": [measured(0, 0, 9)] * 2,
         "regression": [measured(23, 0.9, 0.2)] * 2,
@@ -35,13 +38,40 @@ def test_ours_has_to_be_ahead_of_both_but_for_some_psnr(ours, reached):
     assert all(figure.reached is None for figure in shortened)
 
 
+@pytest.fixture
+def pairs():
+    images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1)).astype(np.uint8)
+    return Pairs(reduce(images), images)
+
+
+def test_many_images_are_reduced_as_few_are(pairs, monkeypatch):
+    monkeypatch.setattr(translation, "CHUNK", 30)
+    np.testing.assert_array_equal(reduce(pairs.images), pairs.sources)
+
+
+@pytest.mark.parametrize("degrade", [reduce, None])
+def test_only_answers_to_derived_sources_can_be_degraded_again(pairs, degrade):
+    task = Task(lambda: (pairs, pairs), NETWORK, degrade)
+    row = translation._several(lambda sources, _: sources, pairs.images, pairs.sources, task)
+    assert ("consistency" in row) == (degrade is not None)
+    assert row["psnr of single answers"] == row["psnr of mean answers"] < 58
+
+
+def test_a_task_without_its_files_is_skipped(monkeypatch, capsys):
+    def load():
+        raise DataError("no file flat.tgz")
+
+    monkeypatch.setattr(translation, "TASKS", {"flat_to_3d": Task(load, NETWORK, None)})
+    assert list(translation.figures()) == []
+    assert "flat_to_3d skipped: no file flat.tgz" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["condition", "map", "regression"])
-def test_each_is_trained_for_a_time_and_translates_sources_of_any_number(name):
-    images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 1)).astype(np.uint8)
-    translate, steps = train(name, NETWORK, images, seconds=1, seed=0)
+def test_each_is_trained_for_a_time_and_translates_sources_of_any_number(name, pairs):
+    translate, steps = train(name, NETWORK, pairs, seconds=1, seed=0)
     assert steps > 1
-    sources = reduce(images)[:7]
+    sources = pairs.sources[:7]
     results = translate(sources, 0)
     assert (results.shape, results.dtype) == (sources.shape, np.uint8)
     np.testing.assert_array_equal(translate(sources, 0), results)
