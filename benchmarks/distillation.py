@@ -5,24 +5,29 @@ A teacher is trained for half of the seconds. In the other half it draws pairs, 
 that was trained for all of the seconds, and that draws with Euler's method and with midpoint steps.
 Images are drawn from the same seeds.
 
-On one core each, so that the machine may be busy. BENCHMARK_SECONDS, BENCHMARK_SEEDS and
-BENCHMARK_TASKS (digits, fashion_mnist) change what is run (benchmarks/settings.py). What an
-interrupted run has measured is not measured again.
+Then, images per second at equal quality: those of each student, and of the teacher with the fewest
+evaluations that bring its KID within the student's spread over seeds. Exported samplers serve them
+in turn. Their weights are untrained, since an evaluation takes the same time with any.
+
+On one core each, so that the machine may be busy; the samplers have all. BENCHMARK_SECONDS,
+BENCHMARK_SEEDS and BENCHMARK_TASKS (digits, fashion_mnist) change what is run
+(benchmarks/settings.py), fewer seconds also the number of samples. What an interrupted run has
+measured is not measured again, except for images per second.
 """
 
 import json
 import os
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
-from typing import Any
+from statistics import mean, median, stdev
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks import datasets, settings
-from benchmarks.alternating import Worker
+from benchmarks.alternating import Worker, take_turns
 from benchmarks.judging import Judge
 from benchmarks.measure import RESULTS, Figure
 from benchmarks.rows import Rows, code_hash
@@ -31,7 +36,7 @@ from data.errors import DataError
 from trainer import preprocessing
 from trainer.options import TrainOptions
 
-SEEDS, BATCH, TRIAL_STEPS, HELD_OUT = 3, 64, 60, 2048
+SEEDS, BATCH, TRIAL_STEPS = 3, 64, 60
 NFE = (1, 2, 4, 8, 16, 32)
 STUDENTS = (4, 2, 1)  # NFE, each of a student
 PAIR_STEPS = 6  # midpoint steps of the teacher for each pair
@@ -39,6 +44,9 @@ PAIR_SHARE = 0.4  # of the seconds of a student; the rest is its training
 STUDENT = {"learning_rate": 1e-3}  # as in DistillOptions
 ROWS = RESULTS / "distillation.jsonl"
 SOLVERS = {"euler": 1, "midpoint": 2}  # with the NFE of a step
+MIN_SAMPLES = 64  # however much a run is shortened
+SERVED, ROUNDS = 64, 10  # images of a request; requests to each sampler
+TIMES_AS_FAST = 5  # at equal quality, the best of the students
 
 
 @dataclass(frozen=True)
@@ -48,12 +56,24 @@ class Task:
     Attributes:
         network: of teacher and student.
         seconds: for all: the teacher, the pairs and a student.
-        samples: that are judged.
+        samples: that are judged, by as many held-out images or all that there are.
     """
 
     network: dict[str, Any]
     seconds: float
     samples: int
+
+    def within(self, seconds: float) -> "Task":
+        """The task in other seconds, and if these are fewer with a like share of the samples."""
+        share = min(1.0, seconds / self.seconds)
+        return replace(self, seconds=seconds, samples=max(MIN_SAMPLES, int(share * self.samples)))
+
+
+class Way(NamedTuple):
+    """How images are drawn."""
+
+    solver: str
+    nfe: int
 
 
 TASKS = {
@@ -63,32 +83,36 @@ TASKS = {
 
 
 def figures() -> Iterator[Figure]:
-    """Trains teachers and students, seed by seed, and prints a table for each metric."""
+    """Trains teachers and students, seed by seed, prints a table for each metric, and serves."""
     for name in settings.chosen(TASKS):
-        task = TASKS[name]
-        seconds, seeds = settings.seconds(task.seconds), settings.seeds(SEEDS)
+        seeds, of_whole = settings.seeds(SEEDS), TASKS[name].seconds
+        task = TASKS[name].within(settings.seconds(of_whole))
+        whole = task.seconds >= of_whole and seeds >= SEEDS
+        if not whole:
+            of_seconds = f"{task.seconds:g} of {of_whole:g} s"
+            print(f"  {name} shortened to {of_seconds} and {seeds} of {SEEDS} seeds: no bars")
         try:
             train, held_out = datasets.load(name)
         except DataError as error:
             print(f"  {name} skipped: {error}", flush=True)
             continue
-        judge = Judge(train, held_out[:HELD_OUT], task.samples)
+        judge = Judge(train, held_out[: task.samples], task.samples)
         rows, found = Rows(ROWS), []
         for seed in range(seeds):
-            key = {"task": name, "seconds": seconds, "seed": seed, "code": code_hash()}
+            key = {"task": name, "seconds": task.seconds, "seed": seed, "code": code_hash()}
             row = rows.find(key)
             if row is None:
-                row = _measure(task, seconds, seed, train, judge)
+                row = _measure(task, seed, train, judge)
                 rows.add(key, row)
             found.append(row)
             print(f"  {name}, seed {seed}: {row['seconds']}", flush=True)
-        whole = seconds >= task.seconds and seeds >= SEEDS
-        yield from _table(f"{name}, {seconds:g} s x {seeds}", found, judge, whole)
+        about = f"{name}, {task.seconds:g} s x {seeds}"
+        yield from _table(about, found, judge, whole)
+        metric = next(metric for metric in judge.floor if metric.startswith("kid"))
+        yield from _serve(about, task.network, found, metric, whole)
 
 
-def _measure(
-    task: Task, seconds: float, seed: int, train: np.ndarray, judge: Judge
-) -> dict[str, Any]:
+def _measure(task: Task, seed: int, train: np.ndarray, judge: Judge) -> dict[str, Any]:
     """Trains a teacher in half of the seconds and its students, and one in all of them."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -103,14 +127,14 @@ def _measure(
         spent: dict[str, float] = {}
         for name, share in (("teacher", 1.0), ("half", 0.5)):
             (folder / name).mkdir()
-            options = _options(seconds * share / step, seed)
+            options = _options(task.seconds * share / step, seed)
             fitted = worker.ask(
                 "fit", images=str(folder / "train.npy"), options=options, folder=str(folder / name)
             )
             spent[name] = fitted["seconds"]
             evaluations = NFE if name == "teacher" else NFE[-1:]
             distances[name] = _distances(worker, folder, task.samples, judge, SOLVERS, evaluations)
-        half = seconds / 2
+        half = task.seconds / 2
         distances["student"] = {}
         for nfe in STUDENTS:
             worker.ask("load", weights=str(folder / "half" / "ema.weights.h5"))
@@ -119,7 +143,7 @@ def _measure(
                 "distill",
                 options=_options(half * (1 - PAIR_SHARE) / step, seed) | STUDENT,
                 nfe=nfe,
-                pairs=int(half * PAIR_SHARE / image / (2 * nb_step)),
+                pairs=max(BATCH, int(half * PAIR_SHARE / image / (2 * nb_step))),
                 nb_step=nb_step,
                 folder=str(folder / str(nfe)),
             )
@@ -179,8 +203,61 @@ def _table(about: str, found: list[dict[str, Any]], judge: Judge, whole: bool) -
         }
         for nfe, (bar, limit) in bars.items():
             value = mean(at["student", nfe])
-            reached = value <= limit if whole else None
-            yield Figure(f"{about}: {metric}, student, {nfe} NFE", value, "", bar, reached)
+            judged = (bar, value <= limit) if whole else ("", None)
+            yield Figure(f"{about}: {metric}, student, {nfe} NFE", value, "", *judged)
+
+
+def _serve(
+    about: str, network: dict[str, Any], found: list[dict[str, Any]], metric: str, whole: bool
+) -> Iterator[Figure]:
+    """Compares each student with the teacher that is as good, in images per second."""
+    best = 0.0
+    for nfe in STUDENTS:
+        ways = {"student": Way("euler", nfe), "teacher": as_good(found, nfe, metric)}
+        seconds = _time(network, ways)
+        for name, (solver, evaluations) in ways.items():
+            rate = SERVED / median(seconds[name])
+            yield Figure(f"{about}: {name}, {solver}, {evaluations} NFE", rate, "images/s")
+        rounds = zip(seconds["teacher"], seconds["student"], strict=True)
+        ratio = median(teacher / student for teacher, student in rounds)
+        yield Figure(f"{about}: student of {nfe} to a teacher as good", ratio, "times")
+        best = max(best, ratio)
+    judged = (f"at least {TIMES_AS_FAST}", best >= TIMES_AS_FAST) if whole else ("", None)
+    yield Figure(f"{about}: best student to a teacher as good", best, "times", *judged)
+
+
+def as_good(found: list[dict[str, Any]], nfe: int, metric: str) -> Way:
+    """With what the teacher is as good as the student of `nfe`: the fewest evaluations.
+
+    As good is a mean that is no larger than that of the student and its spread over seeds. If the
+    teacher is not, the most evaluations that were measured. Of two solvers, the nearer one.
+    """
+    student = _values(found, "student", "euler", nfe, metric)
+    limit = mean(student) + (_spread(student) if len(student) > 1 else 0.0)
+    distances = {
+        Way(solver, evaluations): mean(values)
+        for solver in SOLVERS
+        for evaluations in NFE
+        if (values := _values(found, "teacher", solver, evaluations, metric))
+    }
+    enough = [way for way, distance in distances.items() if distance <= limit]
+    enough = enough or [way for way in distances if way.nfe == max(NFE)]
+    return min(enough, key=lambda way: (way.nfe, distances[way]))
+
+
+def _time(network: dict[str, Any], ways: dict[str, Way]) -> dict[str, list[float]]:
+    """Seconds of requests for SERVED images to exported samplers, which take turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        exporter = Worker("ours.py", json.dumps(network))
+        for name, (solver, nfe) in ways.items():
+            nb_step = nfe // SOLVERS[solver]
+            exporter.ask("export", folder=f"{folder}/{name}", solver=solver, nb_step=nb_step)
+        exporter.close()
+        workers = {name: Worker("exported_sampler.py", f"{folder}/{name}") for name in ways}
+        seconds = take_turns(workers, ROUNDS, "draw", images=SERVED)
+        for worker in workers.values():
+            worker.close()
+    return seconds
 
 
 def _values(

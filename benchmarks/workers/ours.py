@@ -236,9 +236,9 @@ def draw(path: str, count: int, batch_size: int, solver: str, grid: str, nb_step
     return seconds
 
 
-def export(folder: str, nb_step: int) -> None:
-    """Writes the sampler SavedModel with Euler's method."""
-    Sampler(model.ema_network, SHAPE, "euler", nb_step).save(folder, {"nb_step": nb_step})
+def export(folder: str, nb_step: int, solver: str = "euler") -> None:
+    """Writes the sampler SavedModel."""
+    Sampler(model.ema_network, SHAPE, solver, nb_step).save(folder, {"nb_step": nb_step})
 
 
 CALLS = (parameters, peak, train, sample, sample_eagerly, fit, load, draw, export, distill)
