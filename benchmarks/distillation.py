@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import datasets, settings
-from benchmarks.alternating import Worker, take_turns
+from benchmarks.alternating import Worker
 from benchmarks.judging import Judge
 from benchmarks.measure import RESULTS, Figure
 from benchmarks.rows import Rows, code_hash
@@ -211,16 +211,16 @@ def _serve(
     about: str, network: dict[str, Any], found: list[dict[str, Any]], metric: str, whole: bool
 ) -> Iterator[Figure]:
     """Compares each student with the teacher that is as good, in images per second."""
+    pairs = [(Way("euler", nfe), as_good(found, nfe, metric)) for nfe in STUDENTS]
+    seconds = _time(network, {way for pair in pairs for way in pair})
     best = 0.0
-    for nfe in STUDENTS:
-        ways = {"student": Way("euler", nfe), "teacher": as_good(found, nfe, metric)}
-        seconds = _time(network, ways)
-        for name, (solver, evaluations) in ways.items():
-            rate = SERVED / median(seconds[name])
-            yield Figure(f"{about}: {name}, {solver}, {evaluations} NFE", rate, "images/s")
-        rounds = zip(seconds["teacher"], seconds["student"], strict=True)
-        ratio = median(teacher / student for teacher, student in rounds)
-        yield Figure(f"{about}: student of {nfe} to a teacher as good", ratio, "times")
+    for student, teacher in pairs:
+        for name, way in (("student", student), ("teacher", teacher)):
+            rate = SERVED / median(seconds[way])
+            yield Figure(f"{about}: {name}, {way.solver}, {way.nfe} NFE", rate, "images/s")
+        rounds = zip(seconds[teacher], seconds[student], strict=True)
+        ratio = median(before / after for before, after in rounds)
+        yield Figure(f"{about}: student of {student.nfe} to a teacher as good", ratio, "times")
         best = max(best, ratio)
     judged = (f"at least {TIMES_AS_FAST}", best >= TIMES_AS_FAST) if whole else ("", None)
     yield Figure(f"{about}: best student to a teacher as good", best, "times", *judged)
@@ -245,18 +245,23 @@ def as_good(found: list[dict[str, Any]], nfe: int, metric: str) -> Way:
     return min(enough, key=lambda way: (way.nfe, distances[way]))
 
 
-def _time(network: dict[str, Any], ways: dict[str, Way]) -> dict[str, list[float]]:
+def _time(network: dict[str, Any], ways: Collection[Way]) -> dict[Way, list[float]]:
     """Seconds of requests for SERVED images to exported samplers, which take turns."""
-    with tempfile.TemporaryDirectory() as folder:
+    seconds: dict[Way, list[float]] = {way: [] for way in ways}
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = {way: f"{temporary}/{way.solver}-{way.nfe}" for way in ways}
         exporter = Worker("ours.py", json.dumps(network))
-        for name, (solver, nfe) in ways.items():
-            nb_step = nfe // SOLVERS[solver]
-            exporter.ask("export", folder=f"{folder}/{name}", solver=solver, nb_step=nb_step)
+        for way, folder in folders.items():
+            nb_step = way.nfe // SOLVERS[way.solver]
+            exporter.ask("export", folder=folder, solver=way.solver, nb_step=nb_step)
         exporter.close()
-        workers = {name: Worker("exported_sampler.py", f"{folder}/{name}") for name in ways}
-        seconds = take_turns(workers, ROUNDS, "draw", images=SERVED)
-        for worker in workers.values():
-            worker.close()
+        server = Worker("exported_sampler.py")
+        for turn in range(ROUNDS + 1):
+            for way, folder in folders.items():
+                taken = server.ask("draw", folder=folder, images=SERVED)
+                if turn:  # the first loads and warms up
+                    seconds[way].append(taken)
+        server.close()
     return seconds
 
 

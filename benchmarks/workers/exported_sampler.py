@@ -1,9 +1,6 @@
-"""Draws with the sampler SavedModel of a model: `exported_sampler.py FOLDER`.
+"""Draws with sampler SavedModels, by TensorFlow alone, without this project."""
 
-Uses TensorFlow only, not this project.
-"""
-
-import sys
+import functools
 import time
 
 import tensorflow as tf
@@ -11,11 +8,12 @@ from serve import THREADS, serve
 
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)
 tf.config.threading.set_inter_op_parallelism_threads(THREADS)
-model = tf.saved_model.load(sys.argv[1])
+load = functools.cache(tf.saved_model.load)
 
 
-def draw(images: int) -> float:
-    """Times a request for PNG files, in seconds."""
+def draw(folder: str, images: int) -> float:
+    """Times a request for PNG files to the model in a folder, in seconds."""
+    model = load(folder)
     seeds = tf.range(images, dtype=tf.int64)
     started = time.monotonic()
     model.signatures["serving_default"](seed=seeds)["image_bytes"].numpy()
