@@ -82,9 +82,10 @@ def test_each_seed_has_the_image_that_the_model_serves_for_it(sampler, tmp_path)
     found = read(tmp_path)
     assert seeds(found[examples.EVAL]) == list(range(FIRST_SEED, FIRST_SEED + 4))
     assert sorted(seeds(found[examples.TRAIN])) == list(range(FIRST_SEED + 4, FIRST_SEED + 24))
+    served = load_sampler(sampler)
     for feature in found[examples.TRAIN]:
         png = feature[examples.IMAGE].bytes_list.value[0]
-        expected = load_sampler(sampler).sample(np.array(seeds([feature])), [""])[0]
+        expected = served.sample(np.array(seeds([feature])), [""])[0]
         np.testing.assert_array_equal(tf.io.decode_png(png), expected)
         assert feature[examples.LABEL].bytes_list.value == [b""]
 
@@ -98,17 +99,25 @@ def test_pairs_have_all_features_of_examples(sampler, tmp_path):
     assert stored.keys() <= ours.keys()
 
 
-@pytest.mark.parametrize(("segments", "nb_step"), [(3, 3), (2, 4), (5, 5)])
-@pytest.mark.parametrize(
-    "sample", [{}, {"solver": "heun", "grid": "late"}, {"solver": "bosh3", "nb_step": 3}]
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"solver": "heun", "grid": "late"}, {"solver": "bosh3", "nb_step": 3}],
+    ids=["default", "heun", "bosh3"],
 )
+def marked(request, tmp_path_factory):
+    """The folder of a marked model of 3 steps, and what it serves."""
+    folder = str(tmp_path_factory.mktemp("marked") / "model")
+    write_sampler(folder, mark=Mark(key=3), **request.param)
+    return folder, tf.saved_model.load(folder)
+
+
+@pytest.mark.parametrize(("segments", "nb_step"), [(3, 3), (2, 4), (5, 5)])
 def test_each_pair_has_the_states_between_the_segments_of_its_path(
-    tmp_path, sample, segments, nb_step
+    tmp_path, marked, segments, nb_step
 ):
-    sampler = str(tmp_path / "model")
-    write_sampler(sampler, mark=Mark(key=3), **sample)  # of 3 steps
+    sampler, model = marked
     draw(sampler, tmp_path / "pairs", segments=segments, count=5)
-    served = tf.saved_model.load(sampler).signatures["trajectory"]
+    served = model.signatures["trajectory"]
     for feature in read(tmp_path / "pairs")[examples.TRAIN]:
         states = np.frombuffer(feature[examples.STATES].bytes_list.value[0], "<f2")
         states = states.astype(np.float32).reshape(segments - 1, *SHAPE)
@@ -125,9 +134,9 @@ def test_a_guided_model_draws_pairs_with_its_guidance(tmp_path):
     write_sampler(tmp_path / "model", **how)
     write_examples(tmp_path, ["dog"] * 6)
     draw(str(tmp_path / "model"), tmp_path / "pairs", [str(tmp_path)], count=4)
+    model = load_sampler(str(tmp_path / "model"))
     for feature in read(tmp_path / "pairs")[examples.TRAIN]:
         png = tf.io.decode_png(feature[examples.IMAGE].bytes_list.value[0]).numpy().astype(int)
-        model = load_sampler(str(tmp_path / "model"))
         expected = model.sample(np.array(seeds([feature])), ["dog"])[0]
         np.testing.assert_allclose(png, expected.astype(int), atol=1)
 
@@ -181,9 +190,10 @@ def test_a_conditional_model_draws_the_labels_of_the_data(conditional, tmp_path)
     found = read(tmp_path / "all")[examples.TRAIN]
     labels = Counter(each[examples.LABEL].bytes_list.value[0] for each in found)
     assert set(labels) == {b"", b"dog"}
+    served = load_sampler(conditional)
     for feature in found[:4]:
         label = feature[examples.LABEL].bytes_list.value[0].decode()
-        expected = load_sampler(conditional).sample(np.array(seeds([feature])), [label])[0]
+        expected = served.sample(np.array(seeds([feature])), [label])[0]
         png = feature[examples.IMAGE].bytes_list.value[0]
         np.testing.assert_array_equal(tf.io.decode_png(png), expected)
 
