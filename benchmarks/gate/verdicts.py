@@ -43,11 +43,23 @@ class Judged(NamedTuple):
 
 
 def describe(
-    features: FeatureOptions, images: np.ndarray, labels: Sequence[str] | None = None
+    features: FeatureOptions,
+    images: np.ndarray,
+    labels: Sequence[str] | None = None,
+    *,
+    searched: bool = True,
 ) -> list[ImageFeatures]:
-    """Computes what the metrics read of images uint8 [N, H, W, C]."""
+    """Computes what the metrics read of images uint8 [N, H, W, C].
+
+    Args:
+        features: the feature space.
+        images: the images.
+        labels: the class of each image; None for none.
+        searched: whether copies are searched among or beside them. The views for it take most of
+            the time.
+    """
     found: list[ImageFeatures] = []
-    extract = _extractor(features)
+    extract = _extractor(features, searched)
     for start in range(0, len(images), BATCH):
         part = images[start : start + BATCH]
         named = [""] * len(part) if labels is None else list(labels[start : start + BATCH])
@@ -55,10 +67,10 @@ def describe(
     return found
 
 
-@functools.lru_cache(maxsize=2)
-def _extractor(features: FeatureOptions) -> ExtractFeatures:
+@functools.lru_cache(maxsize=4)
+def _extractor(features: FeatureOptions, searched: bool) -> ExtractFeatures:
     """Kept, because loading and compiling a feature space takes longer than describing images."""
-    extract = ExtractFeatures(features, searched=[""])
+    extract = ExtractFeatures(features, searched=[""] if searched else [])
     extract.setup()
     return extract
 
@@ -66,9 +78,12 @@ def _extractor(features: FeatureOptions) -> ExtractFeatures:
 def describe_noise(
     features: FeatureOptions, count: int, shape: tuple[int, int, int]
 ) -> list[ImageFeatures]:
-    """Describes the noise that an evaluation draws from its first seeds."""
+    """Describes the noise that an evaluation draws from its first seeds.
+
+    As there, no copies are searched among it.
+    """
     batch = draw_noise((list(range(count)), [""] * count), sources.NOISE, shape)
-    return describe(features, batch.images)
+    return describe(features, batch.images, searched=False)
 
 
 def judge(

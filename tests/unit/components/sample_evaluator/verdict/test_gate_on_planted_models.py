@@ -5,9 +5,10 @@
 
 import pytest
 from beam_verdicts import Evaluator
+from described_once import DescribedOnce
 from planted_models import RIGHT, plant
 
-from benchmarks.gate.verdicts import describe, describe_noise, judge
+from benchmarks.gate.verdicts import describe_noise, judge
 from components.features.options import FeatureOptions
 from components.sample_evaluator import sources
 from components.sample_evaluator.options import EvaluateOptions
@@ -21,21 +22,26 @@ OPTIONS = {
 }
 
 
+@pytest.fixture(scope="module")
+def describe():
+    return DescribedOnce()
+
+
 @pytest.fixture(scope="module", params=OPTIONS)
-def verdicts(request):
+def verdicts(request, describe):
     """Verdicts by model, one per seed."""
     options = OPTIONS[request.param]
     found = {name: [] for name in RIGHT}
     for seed in range(SEEDS):
         stock, models = plant(seed)
-        shown = described(stock, options)
+        shown = described(stock, options, describe)
         for name, pixels in models.items():
             candidate = {sources.CANDIDATE: describe(options.features, pixels)}
             found[name].append(judge(shown | candidate, options).verdict)
     return found
 
 
-def described(stock, options):
+def described(stock, options, describe):
     """The features of a stock by source, and of noise."""
     count, *shape = stock[sources.REAL].shape
     found = {source: describe(options.features, pixels) for source, pixels in stock.items()}
@@ -59,9 +65,9 @@ def test_the_reason_is_the_fault(verdicts, model, reason):
     assert all(reason in " ".join(verdict.reasons) for verdict in verdicts[model])
 
 
-def test_a_whole_evaluation_says_the_same(tmp_path):
+def test_a_whole_evaluation_says_the_same(tmp_path, describe):
     model = "slightly worse"
     stock, models = plant(0)
-    shown = described(stock | {sources.CANDIDATE: models[model]}, DIGITS)
+    shown = described(stock | {sources.CANDIDATE: models[model]}, DIGITS, describe)
     evaluator = Evaluator(stock, DIGITS, tmp_path)
     assert evaluator.judge(model, models[model]) == judge(shown, DIGITS).verdict

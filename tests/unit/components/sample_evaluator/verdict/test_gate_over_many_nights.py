@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from described_once import DescribedOnce
 from planted_models import BASELINE_NOISE, HELD_OUT, TRAINING, noisy, read_digits, split
 
-from benchmarks.gate.verdicts import describe, describe_noise, judge, places
+from benchmarks.gate.verdicts import describe_noise, judge, places
 from components.features.options import FeatureOptions
 from components.sample_evaluator import sources
 from components.sample_evaluator.options import DEFAULTS, EvaluateOptions, Threshold
@@ -19,6 +20,8 @@ ANCHORED = DEFAULT.model_copy(
     }
 )
 BEST = "best earlier model"
+
+describe = DescribedOnce()
 
 
 class Nights:
