@@ -23,8 +23,7 @@ def randomize(network: keras.Model, scale: float) -> keras.Model:
     return network
 
 
-def write_sampler(
-    folder,
+def make_sampler(
     network=None,
     shape=SHAPE,
     labels=(),
@@ -33,8 +32,8 @@ def write_sampler(
     fixed_steps=False,
     **sample,
 ):
-    """Writes a sampler with the metadata that run_fn writes; returns it."""
-    options = SampleOptions(**{"nb_step": 3, **sample})
+    """Makes a sampler, whose functions can be called without writing it, which takes seconds."""
+    options = _sample_options(sample)
     if network is None:
         keras.utils.set_random_seed(0)
         network = build_unet(OPTIONS, shape, precision, nb_class=len(labels))
@@ -43,23 +42,40 @@ def write_sampler(
     how = (options.nb_step, labels, options.guidance, options.limits)
     guide = _guide(network, options)
     about = {"mark": mark, "guide": guide, "fixed_steps": fixed_steps}
-    sampler = Sampler(network, shape, solver, *how, **about)
-    sampler.save(str(folder), {**metadata(options, precision), "shape": shape})
+    return Sampler(network, shape, solver, *how, **about)
+
+
+def write_sampler(folder, network=None, shape=SHAPE, precision="float32", **arguments):
+    """Writes what `make_sampler` makes with the metadata that run_fn writes; returns it."""
+    sampler = make_sampler(network, shape, precision=precision, **arguments)
+    of_model = {"labels", "mark", "fixed_steps"}
+    sample = {name: value for name, value in arguments.items() if name not in of_model}
+    about = metadata(_sample_options(sample), precision)
+    sampler.save(str(folder), {**about, "shape": shape})
     return sampler
 
 
-def write_translator(folder, source, shape=SHAPE, **sample):
-    """Writes a model that translates; returns it. `source` as of Translator."""
-    options = SampleOptions(**{"nb_step": 3, **sample})
+def make_translator(source, shape=SHAPE, **sample):
+    """Makes a model that translates, without writing it. `source` as of Translator."""
+    options = _sample_options(sample)
     keras.utils.set_random_seed(0)
     network = build_unet(OPTIONS, shape, source_channels=source.seen_channels(shape[-1]))
     randomize(network, 0.1)
     guide = _guide(network, options)
     how = (options.solver, options.nb_step)
-    translator = Translator(source, network, shape, *how, limits=options.limits, guide=guide)
-    about = {**metadata(options), "shape": shape, "source": source.model_dump()}
-    translator.save(str(folder), about)
+    return Translator(source, network, shape, *how, limits=options.limits, guide=guide)
+
+
+def write_translator(folder, source, shape=SHAPE, **sample):
+    """Writes what `make_translator` makes; returns it."""
+    translator = make_translator(source, shape, **sample)
+    about = metadata(_sample_options(sample))
+    translator.save(str(folder), {**about, "shape": shape, "source": source.model_dump()})
     return translator
+
+
+def _sample_options(given):
+    return SampleOptions(**{"nb_step": 3, **given})
 
 
 def _guide(network, options):
