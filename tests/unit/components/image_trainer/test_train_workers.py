@@ -25,11 +25,12 @@ SMALL = "tests.unit.components.image_trainer.small_run_fn.run_fn"
 PUBLIC = "trainer.run_fn.run_fn"
 
 
-@pytest.fixture
-def folder(tmp_path, cluster, job_options, monkeypatch):
-    """A folder with examples, on which trainings run in two workers."""
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """A folder with examples and their transform graph; read-only."""
+    folder = tmp_path_factory.mktemp("inputs")
     for split in ("train", "eval"):
-        path = tmp_path / "examples" / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz"
+        path = folder / "examples" / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz"
         path.parent.mkdir(parents=True)
         with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
             for value in range(16):
@@ -41,7 +42,15 @@ def folder(tmp_path, cluster, job_options, monkeypatch):
                 }
                 example = tf.train.Example(features=tf.train.Features(feature=features))
                 writer.write(example.SerializeToString())
-    write_transform_graph((4, 4, 1), str(tmp_path / "transform_graph"))
+    write_transform_graph((4, 4, 1), str(folder / "transform_graph"))
+    return folder
+
+
+@pytest.fixture
+def folder(inputs, tmp_path, cluster, job_options, monkeypatch):
+    """A folder with examples, on which trainings run in two workers."""
+    for name in ("examples", "transform_graph"):
+        (tmp_path / name).symlink_to(inputs / name)
     monkeypatch.setenv(VARIABLE, job_options.model_dump_json())
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     return tmp_path
