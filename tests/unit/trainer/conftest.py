@@ -20,9 +20,9 @@ def small_network():
         yield
 
 
-@pytest.fixture
-def transform_graph(tmp_path):
-    """Makes the graph for images, 2x2, with these labels; returns its URI."""
+@pytest.fixture(scope="module")
+def transform_graph(tmp_path_factory):
+    """Makes the graph for images, 2x2, with these labels, once; returns its URI. Read-only."""
     png = tf.io.encode_png(tf.zeros([2, 2, 1], tf.uint8)).numpy()
     metadata = dataset_metadata.DatasetMetadata(
         schema_utils.schema_from_feature_spec(
@@ -30,14 +30,15 @@ def transform_graph(tmp_path):
         )
     )
 
+    @functools.cache
     def make(labels, conditional):
-        folder = str(tmp_path / "graph")
+        folder = str(tmp_path_factory.mktemp("graph"))
         config = {"resolution": 2, "channels": 1, "conditional": conditional}
         preprocess = functools.partial(preprocessing.preprocessing_fn, custom_config=config)
         rows = [{"image": [png], "label": [label.encode()]} for label in labels]
         with (
             beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline,
-            tft_beam.Context(temp_dir=str(tmp_path / "temp")),
+            tft_beam.Context(temp_dir=str(tmp_path_factory.mktemp("tft"))),
         ):
             raw = (pipeline | beam.Create(rows), metadata)
             _ = raw | tft_beam.AnalyzeDataset(preprocess) | tft_beam.WriteTransformFn(folder)

@@ -113,12 +113,12 @@ def test_an_unknown_label_is_an_error_that_lists_the_classes(files):
 )
 def test_fewer_than_two_labels_are_an_error_with_a_remedy(transform_graph, found, message):
     with pytest.raises(TooFewClassesError, match=message) as error:
-        dataset.load_labels(transform_graph([*found, "", ""], conditional=True))
+        dataset.load_labels(transform_graph((*found, "", ""), conditional=True))
     assert "\n" not in str(error.value)
 
 
 def test_labels_are_sorted_however_many_images_each_has(transform_graph):
-    labels = ["b", "a", "b", "", "two\nlines", "b", "é", "é"]
+    labels = ("b", "a", "b", "", "two\nlines", "b", "é", "é")
     assert dataset.load_labels(transform_graph(labels, conditional=True)) == [
         "a",
         "b",
@@ -129,7 +129,7 @@ def test_labels_are_sorted_however_many_images_each_has(transform_graph):
 
 def test_the_graph_of_an_unconditional_model_holds_no_vocabulary(transform_graph):
     with pytest.raises(ValueError, match="does not exist"):
-        dataset.load_labels(transform_graph(["a", "b"], conditional=False))
+        dataset.load_labels(transform_graph(("a", "b"), conditional=False))
 
 
 @pytest.mark.parametrize(("workers", "replicas"), [(1, 2), (2, 2), (2, 4), (4, 4)])

@@ -1,3 +1,4 @@
+import copy
 import shutil
 import subprocess
 import sys
@@ -46,23 +47,22 @@ def feature(value):
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
 
-@pytest.fixture
-def fn_args(tmp_path, transform_graph, small_network):
+def make_arguments(folder, transform_graph):
     """Arguments of a training of two steps on black images, 2x2."""
     png = tf.io.encode_png(tf.zeros([2, 2, 1], tf.uint8)).numpy()
     features = tf.train.Features(feature={"image": feature(png), "label": feature(b"")})
-    (tmp_path / "examples").mkdir()
-    with tf.io.TFRecordWriter(str(tmp_path / "examples" / "1.gz"), "GZIP") as writer:
+    (folder / "examples").mkdir()
+    with tf.io.TFRecordWriter(str(folder / "examples" / "1.gz"), "GZIP") as writer:
         for _ in range(4):
             writer.write(tf.train.Example(features=features).SerializeToString())
     model = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
     train = TrainOptions(steps=2, warmup_steps=0, decay="constant", batch_size=4)
     return FnArgs(
-        train_files=[str(tmp_path / "examples" / "*")],
-        eval_files=[str(tmp_path / "examples" / "*")],
-        transform_graph_path=transform_graph(["", ""], conditional=False),
-        serving_model_dir=str(tmp_path / "model" / "Format-Serving"),
-        model_run_dir=str(tmp_path / "model_run"),
+        train_files=[str(folder / "examples" / "*")],
+        eval_files=[str(folder / "examples" / "*")],
+        transform_graph_path=transform_graph(("", ""), conditional=False),
+        serving_model_dir=str(folder / "model" / "Format-Serving"),
+        model_run_dir=str(folder / "model_run"),
         base_model=None,
         custom_config={
             "model": model.model_dump(mode="json"),
@@ -71,11 +71,34 @@ def fn_args(tmp_path, transform_graph, small_network):
             "resolution": 2,
             "channels": 1,
             "split": {},
-            "checkpoints": str(tmp_path / "checkpoints"),
-            "latest_samples": str(tmp_path / "latest.png"),
+            "checkpoints": str(folder / "checkpoints"),
+            "latest_samples": str(folder / "latest.png"),
             "source_hash": "0" * 16,
         },
     )
+
+
+@pytest.fixture
+def fn_args(tmp_path, transform_graph, small_network):
+    """Arguments of a training that was not begun."""
+    return make_arguments(tmp_path, transform_graph)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, transform_graph, small_network):
+    """Arguments of a training that has ended, whose model is there."""
+    made = make_arguments(tmp_path_factory.mktemp("trained"), transform_graph)
+    run_fn(made)
+    return made
+
+
+@pytest.fixture
+def resumed(trained, tmp_path):
+    """Arguments of a training that has ended, for another model of the same weights."""
+    made = copy.deepcopy(trained)
+    made.serving_model_dir = str(tmp_path / "model" / "Format-Serving")
+    made.model_run_dir = str(tmp_path / "model_run")
+    return made
 
 
 def test_sources_that_are_not_paired_are_read_from_splits_of_their_own(fn_args, monkeypatch):
@@ -118,15 +141,9 @@ def test_a_student_learns_by_the_method_of_its_distillation(fn_args, monkeypatch
     assert found == [alphas]
 
 
-@pytest.mark.parametrize(("precision", "there"), [("float32", True), ("bfloat16", False)])
-def test_the_network_is_beside_a_model_that_computes_as_it_does(fn_args, precision, there):
-    fn_args.custom_config["train"]["precision"] = precision
-    run_fn(fn_args)
-    model = Path(fn_args.serving_model_dir)
-    assert has_network(model) == there
-    if there:
-        images = LightSampler(model).generate(np.arange(5), 2, "")
-        assert images.shape == (5, 2, 2, 1)
+def test_the_network_is_beside_a_model_that_computes_as_it_does(trained):
+    images = LightSampler(Path(trained.serving_model_dir)).generate(np.arange(5), 2, "")
+    assert images.shape == (5, 2, 2, 1)
 
 
 @pytest.mark.parametrize(("supported", "precision"), [(False, "float32"), (True, "bfloat16")])
@@ -147,12 +164,7 @@ def test_the_precision_that_was_chosen_is_that_of_the_model_and_its_checkpoints(
     assert [each.name for each in Path(config["checkpoints"]).iterdir() if each.is_dir()] == [key]
 
 
-@pytest.mark.parametrize("key", [None, 0, 7])
-def test_the_mark_of_the_configuration_is_in_the_model_and_its_metadata(fn_args, key):
-    sample = SampleOptions(nb_step=2, mark=key)
-    fn_args.custom_config["sample"] = sample.model_dump(mode="json", exclude_none=True)
-    run_fn(fn_args)
-    model = Path(fn_args.serving_model_dir)
+def assert_marked(model, key):
     metadata = serving.read_metadata(model)
     expected = None if key is None else {"key": key, "lowest": 0.0, "highest": 2.0}
     assert metadata.get("mark") == expected
@@ -160,14 +172,25 @@ def test_the_mark_of_the_configuration_is_in_the_model_and_its_metadata(fn_args,
     assert LightSampler(model).mark == read_mark(metadata)
 
 
-def test_autoguidance_can_be_set_after_a_training_which_is_not_repeated(fn_args):
-    run_fn(fn_args)
-    model = Path(fn_args.serving_model_dir)
-    alone = LightSampler(model).generate(np.arange(5), 2, "")
-    shutil.rmtree(model)
+@pytest.mark.parametrize(("key", "arguments"), [(0, "resumed"), (7, "fn_args")])
+def test_the_mark_of_the_configuration_is_in_the_model_and_its_metadata(request, key, arguments):
+    arguments = request.getfixturevalue(arguments)
+    sample = SampleOptions(nb_step=2, mark=key)
+    arguments.custom_config["sample"] = sample.model_dump(mode="json", exclude_none=True)
+    run_fn(arguments)
+    assert_marked(Path(arguments.serving_model_dir), key)
+
+
+def test_without_a_mark_in_the_configuration_there_is_none_in_the_model(trained):
+    assert_marked(Path(trained.serving_model_dir), None)
+
+
+def test_autoguidance_can_be_set_after_a_training_which_is_not_repeated(trained, resumed):
+    alone = LightSampler(Path(trained.serving_model_dir)).generate(np.arange(5), 2, "")
     guided = SampleOptions(nb_step=2, autoguidance=100.0).model_dump(mode="json")
-    fn_args.custom_config["sample"] = guided
-    run_fn(fn_args)
+    resumed.custom_config["sample"] = guided
+    run_fn(resumed)
+    model = Path(resumed.serving_model_dir)
     metadata = serving.read_metadata(model)
     assert metadata["metrics"]["resumed_from_step"] == metadata["metrics"]["steps"] == 2
     assert metadata["nfe"] == 4
@@ -182,33 +205,33 @@ def test_autoguidance_can_be_set_after_a_training_which_is_not_repeated(fn_args)
 
 @pytest.mark.parametrize(("autoguidance", "there"), [(1.0, True), (2.0, False)])
 def test_both_networks_of_an_autoguided_model_count_for_the_memory_of_a_conversion(
-    fn_args, monkeypatch, autoguidance, there
+    resumed, monkeypatch, autoguidance, there
 ):
     sample = SampleOptions(nb_step=2, autoguidance=autoguidance)
-    fn_args.custom_config["sample"] = sample.model_dump(mode="json")
-    options = ModelOptions.model_validate(fn_args.custom_config["model"])
+    resumed.custom_config["sample"] = sample.model_dump(mode="json")
+    options = ModelOptions.model_validate(resumed.custom_config["model"])
     weights = build_unet(options, (2, 2, 1)).count_params()
     monkeypatch.setattr("trainer.run_fn.MAX_CONVERTED", weights)
-    run_fn(fn_args)
-    assert has_network(Path(fn_args.serving_model_dir)) == there
+    run_fn(resumed)
+    assert has_network(Path(resumed.serving_model_dir)) == there
 
 
 def test_a_network_that_takes_too_much_memory_to_convert_is_not_beside_its_model(
-    fn_args, monkeypatch
+    resumed, monkeypatch
 ):
     monkeypatch.setattr("trainer.run_fn.MAX_CONVERTED", 1)
-    run_fn(fn_args)
-    assert not has_network(Path(fn_args.serving_model_dir))
+    run_fn(resumed)
+    assert not has_network(Path(resumed.serving_model_dir))
 
 
-def test_a_model_is_complete_where_its_network_cannot_be_converted(fn_args, monkeypatch, caplog):
+def test_a_model_is_complete_where_its_network_cannot_be_converted(resumed, monkeypatch, caplog):
     def fail(evaluate, folder):
         raise ValueError("too large\nfor ONNX")
 
     monkeypatch.setattr(onnx_network, "convert", fail)
-    run_fn(fn_args)
+    run_fn(resumed)
     assert "the network is not beside the model as ONNX: too large" in caplog.text
-    model = Path(fn_args.serving_model_dir)
+    model = Path(resumed.serving_model_dir)
     assert not has_network(model)
     assert serving.check(model).returncode == 0
 
