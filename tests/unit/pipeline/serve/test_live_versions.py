@@ -29,6 +29,32 @@ def other(shared):
     return shared("served-other", lambda folder: write_sampler(folder, nb_step=2))
 
 
+class OneColor(tf.Module):
+    """Draws images of one color."""
+
+    def __init__(self, color):
+        super().__init__()
+        self._color = color
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "seed")])
+    def draw(self, seed):
+        return {"image": tf.fill([tf.size(seed), 8, 8, 1], tf.constant(self._color, tf.uint8))}
+
+
+@pytest.fixture(scope="module")
+def one_color(tmp_path_factory):
+    """Two models that load in an instant."""
+    folders, root = [], tmp_path_factory.mktemp("models")
+    for name, color in (("black", 0), ("white", 255)):
+        model = OneColor(color)
+        folders.append(root / name)
+        tf.saved_model.save(model, str(folders[-1]), {"serving_default": model.draw})
+        (folders[-1] / METADATA).parent.mkdir(exist_ok=True)
+        metadata = {"nb_step": 1, "limits": LimitOptions().model_dump()}
+        (folders[-1] / METADATA).write_text(json.dumps(metadata))
+    return folders
+
+
 def push(model, serving, number=1):
     return int(publish(model, serving, {MODEL_NOTE: number}).name)
 
@@ -39,12 +65,12 @@ def images(server):
     return json.dumps(answer["outputs"])
 
 
-def test_a_push_and_a_rollback_are_served(tmp_path, sampler, other):
-    first = push(sampler, tmp_path)
+def test_a_push_and_a_rollback_are_served(tmp_path, one_color):
+    first = push(one_color[0], tmp_path)
     with RunningServer(tmp_path) as server:
         server.wait_for(first)
         before = images(server)
-        second = push(other, tmp_path)
+        second = push(one_color[1], tmp_path)
         server.wait_for(second)
         assert images(server) != before
         back = push(tmp_path / str(first), tmp_path)
@@ -69,14 +95,14 @@ def test_a_server_of_models_that_are_all_rejected_says_what_makes_one_live(tmp_p
     )
 
 
-def test_nothing_pushed_yet_is_no_reason_not_to_start(tmp_path, sampler):
+def test_nothing_pushed_yet_is_no_reason_not_to_start(tmp_path, one_color):
     with RunningServer(tmp_path / "serving") as server:
         for path in ("/readyz", "/v2/health/ready", "/v1/models/iadb", "/v2/models/iadb/ready"):
             status, headers, answer = server.ask(path)
             assert (status, answer) == (503, {"error": "no model was pushed yet"})
             assert headers["Retry-After"] == "5"
         assert server.ask("/healthz")[0] == server.ask("/v2/health/live")[0] == 200
-        server.wait_for(push(sampler, tmp_path / "serving"))
+        server.wait_for(push(one_color[0], tmp_path / "serving"))
         assert server.ask("/readyz")[0] == 200
 
 
@@ -95,8 +121,8 @@ def test_who_asks_for_health_is_not_told_a_folder(tmp_path):
         assert any("does not load: " in line for line in server.lines)
 
 
-def test_a_version_that_does_not_load_is_reported_and_the_old_one_stays(tmp_path, sampler, other):
-    first = push(sampler, tmp_path)
+def test_a_version_that_does_not_load_is_reported_and_the_old_one_stays(tmp_path, one_color, other):
+    first = push(one_color[0], tmp_path)
     with RunningServer(tmp_path) as server:
         server.wait_for(first)
         before = images(server)
@@ -164,16 +190,16 @@ def test_a_rejected_request_does_not_keep_a_replaced_version(tmp_path, sampler, 
             gc.enable()
 
 
-def test_a_look_that_fails_is_reported_once_and_others_follow(tmp_path, sampler):
+def test_a_look_that_fails_is_reported_once_and_others_follow(one_color):
     looks = []
 
     def find():
         looks.append(len(looks))
         if len(looks) < 4:
             raise RuntimeError("of all things\nand more")
-        return sampler
+        return model
 
-    lines = []
+    (model, _), lines = one_color, []
     live = Live(find, lines.append, poll_seconds=0.01)
     live.start()
     end = time.monotonic() + PATIENCE
@@ -183,32 +209,6 @@ def test_a_look_that_fails_is_reported_once_and_others_follow(tmp_path, sampler)
     live.stop()
     assert lines[0] == "versions cannot be followed: of all things"
     assert [line.partition(",")[0] for line in lines[1:]] == ["version 1 is live"]
-
-
-class OneColor(tf.Module):
-    """Draws images of one color."""
-
-    def __init__(self, color):
-        super().__init__()
-        self._color = color
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "seed")])
-    def draw(self, seed):
-        return {"image": tf.fill([tf.size(seed), 8, 8, 1], tf.constant(self._color, tf.uint8))}
-
-
-@pytest.fixture
-def one_color(tmp_path):
-    """Two models that load in an instant."""
-    folders = []
-    for color in (0, 255):
-        model = OneColor(color)
-        folders.append(tmp_path / "models" / str(color))
-        tf.saved_model.save(model, str(folders[-1]), {"serving_default": model.draw})
-        (folders[-1] / METADATA).parent.mkdir(exist_ok=True)
-        metadata = {"nb_step": 1, "limits": LimitOptions().model_dump()}
-        (folders[-1] / METADATA).write_text(json.dumps(metadata))
-    return folders
 
 
 @pytest.fixture
