@@ -174,9 +174,8 @@ def test_each_label_has_values_of_its_own(results):
             assert found[name].value == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("order", [1, 2])
-def test_the_order_changes_nothing(results, tmp_path, order):
-    again = analyze(str(tmp_path), make_features(), order, by_label=True)
+def test_the_order_changes_nothing(results, tmp_path):
+    again = analyze(str(tmp_path), make_features(), order=1, by_label=True)
     assert again == results[1]
 
 
@@ -256,21 +255,16 @@ def test_limits_that_are_kept_pass(tmp_path):
     assert failures(str(tmp_path)) == (True, set())
 
 
-@pytest.mark.parametrize(
-    ("limits", "failed"),
-    [
-        ({"kid": Threshold(max_worsening=0.0)}, {"kid_worsening"}),
-        ({"precision": Threshold(minimum=1.01)}, {"precision"}),
-    ],
-)
-def test_worsenings_and_minima_fail(tmp_path, limits, failed):
+def test_worsenings_and_minima_fail(tmp_path):
+    limits = {"kid": Threshold(max_worsening=0.0), "precision": Threshold(minimum=1.01)}
     stock = make_features()
     stock[sources.CANDIDATE] = [
         one._replace(source=sources.CANDIDATE, vector=3 * one.vector)
         for one in stock[sources.BASELINE]
     ]
     analyze(str(tmp_path), stock, thresholds=limits, max_memorized=1.0)
-    assert failures(str(tmp_path)) == (False, {(name, sources.CANDIDATE) for name in failed})
+    failed = {("kid_worsening", sources.CANDIDATE), ("precision", sources.CANDIDATE)}
+    assert failures(str(tmp_path)) == (False, failed)
 
 
 def test_a_metric_that_cannot_be_computed_leaves_its_reason(tmp_path):
