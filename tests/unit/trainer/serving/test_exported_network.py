@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import onnxruntime
@@ -106,16 +107,21 @@ def model(tmp_path_factory):
     return folder
 
 
-def test_a_saved_model_is_converted_as_its_training_would(model, tmp_path):
+@pytest.fixture(scope="module")
+def converted(model):
+    """The network of the model as ONNX."""
+    return convert_saved_model(str(model))
+
+
+def test_a_saved_model_is_converted_as_its_training_would(converted, tmp_path):
     write_with_network(tmp_path, labels=LABELS)
     feed = inputs((8, 8, 1), len(LABELS), count=5)
-    found = run(convert_saved_model(str(model)), feed)
+    found = run(converted, feed)
     np.testing.assert_allclose(found, run((tmp_path / NETWORK).read_bytes(), feed), atol=1e-6)
 
 
-def test_the_file_says_how_images_are_made_with_it(model):
-    content = convert_saved_model(str(model))
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+def test_the_file_says_how_images_are_made_with_it(converted):
+    session = onnxruntime.InferenceSession(converted, providers=["CPUExecutionProvider"])
     entries = session.get_modelmeta().custom_metadata_map
     about = json.loads(entries[network_file.METADATA])
     assert len(about.pop("fingerprint")) == 64
@@ -133,10 +139,9 @@ def test_the_file_says_how_images_are_made_with_it(model):
     }
 
 
-def test_any_number_of_rows_is_computed_also_none(model):
-    content = convert_saved_model(str(model))
+def test_any_number_of_rows_is_computed_also_none(converted):
     for count in (0, 1, 7):
-        assert run(content, inputs((8, 8, 1), 2, count)).shape == (count, 8, 8, 1)
+        assert run(converted, inputs((8, 8, 1), 2, count)).shape == (count, 8, 8, 1)
 
 
 class Earlier(tf.Module):
@@ -157,11 +162,11 @@ def test_a_model_that_cannot_be_exported_is_an_error_of_one_line(what, model, tm
         (tmp_path / "saved_model.pb").write_bytes(b"junk")
         expected = "does not load as a SavedModel"
     elif what == "unknown":
-        write_sampler(tmp_path)
+        shutil.copytree(model, tmp_path, dirs_exist_ok=True)
         (tmp_path / METADATA).write_text("{}")
         expected = "does not say how the model samples"
     else:
-        write_sampler(tmp_path)
+        shutil.copytree(model, tmp_path, dirs_exist_ok=True)
         (tmp_path / METADATA).write_text('{"source": {"degrade": "gray"}}')
         expected = "translates images: only networks that draw them are exported"
     with pytest.raises(ExportError, match=expected) as error:
