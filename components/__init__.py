@@ -2,6 +2,8 @@
 
 from importlib import import_module
 
+import trainer  # noqa: F401  sets options of TensorFlow, before TFX imports it
+
 # Vertex AI knows an artifact's type by its TYPE_NAME alone, and imports it as package.Class.
 _ARTIFACT_TYPES = {
     "DataVerdict": "components.data_gate.component",

@@ -28,7 +28,7 @@ from trainer.common.text import printable, quantity
 
 LATEST, LATEST_STUDENT = "latest.html", "latest_student.html"  # copies of the newest reports
 PROMOTED = "looks good"  # the reason in the command for it, for a person to replace
-# What may help against any verdict; by cause, it is in docs/evaluation.md.
+# What may help where a metric is too far on the way to noise; docs/evaluation.md has it by cause.
 BETTER = (
     "train longer (--set train.steps=...), add pictures, or widen the limits (--set "
     "evaluate.limits=loose, without a new training)"
@@ -146,7 +146,14 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
     _row(console, "Report", escape(str(workspace.reports / LATEST)))
     if run.student and run.student.metrics:
         print_student(console, run.student, workspace)
-    _print_next(console, run, workspace, advice=BETTER)
+    _print_next(console, run, workspace, advice=advise(run.metrics))
+
+
+def advise(metrics: dict | None) -> str:
+    """What may help a model that is not blessed; empty if it depends on the cause."""
+    found = metrics["metrics"].values() if metrics else ()
+    too_far = any(each["status"] == "failed" and each["max_place"] is not None for each in found)
+    return BETTER if too_far else ""
 
 
 def print_student(console: Console, student: Run, workspace: Workspace) -> None:

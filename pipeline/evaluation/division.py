@@ -49,6 +49,8 @@ def divide(data: DataConfig, models: Mapping[Path, Mapping[str, Any]]) -> Divisi
     found = {folder: _recorded(metadata) for folder, metadata in models.items()}
     recorded = [split for split in found.values() if split]
     is_set = {key: getattr(data, key) for key in KEYS if key in data.model_fields_set}
+    if is_set.get(NEAR_DUPLICATES) == "warn":  # which holds out the same images
+        is_set[NEAR_DUPLICATES] = "off"
     missing = [printable(str(folder)) for folder, split in found.items() if not split]
     if not recorded and EVAL_PERCENT not in is_set:
         line = (
@@ -63,7 +65,7 @@ def divide(data: DataConfig, models: Mapping[Path, Mapping[str, Any]]) -> Divisi
     options = {**common, **is_set}
     line = f"compared: images that the training held out, by {_describe(options)}"
     if not any(metadata.get("source") for metadata in models.values()):  # else the model has them
-        line += f" and its data.fit and data.background, here {data.fit} and {data.background}"
+        line += f", if its data.fit and data.background were {data.fit} and {data.background}"
     if other := {key: value for key, value in common.items() if options[key] != value}:
         line = f"warning: {line}, as is set; the training had {_describe(other)}"
     elif missing:

@@ -94,7 +94,8 @@ def run(
     reports = {}
     for name, (folder, splits) in sets.items():
         targets = {split: str(scratch / split) for split in splits}
-        with phase(DECODED), _naming_train(division, str(scratch / "reports" / name)):
+        of_real = division if name == "real" else None
+        with phase(DECODED), _naming_train(of_real, str(scratch / "reports" / name)):
             reports[name] = write_examples(
                 pipeline(example_names.NODE),
                 ImageSource(
@@ -178,7 +179,8 @@ def _naming_train(division: Division | None, reports: str) -> Iterator[None]:
         file = Path(reports) / example_names.REJECTED_JSON
         if not division or not division.by_training or not file.exists():
             raise
-        if all(json.loads(file.read_text("utf-8"))["splits"].values()):
+        found = json.loads(file.read_text("utf-8"))["splits"].values()
+        if all(found) or not any(found):
             raise
         raise ImageDataError(
             f"{error}; or name the images that the model was trained on with --train, and others "

@@ -179,10 +179,8 @@ def configure_run(
             f"{printable(data.folder)}: as chosen earlier, {_describe(values, config, overrides)}"
         )
         report(f"kept in {file}; remove it to choose again")
-        if _is_for_another_machine(values, config):
-            report(
-                "the network was chosen for another machine; it may be slow or small for this one"
-            )
+        if _differs_from_a_new_choice(config, overrides):
+            report("the network was chosen for another machine, or by an earlier version")
         return config
     choice = configure(overrides)
     if keep:
@@ -197,11 +195,11 @@ def configure_run(
     return choice.config
 
 
-def _is_for_another_machine(values: Mapping[str, Any], config: PipelineConfig) -> bool:
-    if config.data.resolution != to_sides(values[RESOLUTION]):  # the network follows it
-        return False
+def _differs_from_a_new_choice(config: PipelineConfig, overrides: Sequence[str]) -> bool:
     here = choose_network(config.data.resolution, this_machine())
-    return any(values.get(key, here[key]) != here[key] for key in ("model.channels", "model.patch"))
+    kept = {"model.channels": list(config.model.channels), "model.patch": config.model.patch}
+    is_set = dict(_flatten(read_values(None, None, overrides)))
+    return any(value != here[key] for key, value in kept.items() if key not in is_set)
 
 
 def _keep(choice: Choice, workspace: Workspace) -> None:
@@ -245,10 +243,16 @@ def _load(
     if isinstance(model, Mapping) and model.get("source") == "map":
         following["model.prediction"] = "difference"  # the other one is from noise alone
     config = load(overrides=[*_as_overrides({**values, **following}), *overrides])
-    if AUTOGUIDANCE not in values:
+    autoguidance = autoguidance_for(config)
+    # What an earlier version chose stays as it was.
+    if AUTOGUIDANCE not in values or autoguidance == autoguidance_for(_load_alone(values)):
         return config
-    following |= autoguidance_for(config)
+    following |= autoguidance
     return load(overrides=[*_as_overrides({**values, **following}), *overrides])
+
+
+def _load_alone(values: Mapping[str, Any]) -> PipelineConfig:
+    return load(overrides=[*_as_overrides(values)])
 
 
 def autoguidance_for(config: PipelineConfig) -> dict[str, Any]:
@@ -277,7 +281,7 @@ def _read_kept(workspace: Workspace, data: DataConfig) -> dict[str, Any] | None:
             raise ValueError(f"unexpected {list_some(unknown)}")
         if missing := sorted({FOLDER, PATTERN, RESOLUTION} - values.keys()):
             raise ValueError(f"no {list_some(missing)}")
-        load(overrides=[*_as_overrides(values)])
+        _load_alone(values)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -1,6 +1,7 @@
 """What a training runs on: the cores and GPUs that a configuration is chosen for."""
 
 import contextlib
+import io
 import warnings
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ class Machine:
     """What computes.
 
     Attributes:
-        cores: number of CPU cores; two threads of one are not twice as fast.
+        cores: number of CPU cores; the threads of one count once where all of them can be used.
         gpus: number of GPUs that TensorFlow can use.
         bfloat16: whether the CPU multiplies numbers of this type; others are slower with it.
         idle_gpus: number of further GPUs, on which TensorFlow cannot compute for want of libraries.
@@ -47,6 +48,6 @@ def _count_cores() -> int:
     from joblib import cpu_count
 
     # Where it cannot tell cores from threads, for want of lscpu, it says so at length.
-    with warnings.catch_warnings(), contextlib.redirect_stderr(None):
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         return cpu_count(only_physical_cores=True)

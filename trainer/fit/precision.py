@@ -7,8 +7,8 @@ from trainer.options import TrainOptions
 from trainer.step.replicas import has_several_workers
 
 CAPABILITY = (8, 0)  # of GPUs that multiply bfloat16
-# Of an emulated step, against float32; bfloat16: 19.8 s against 2.2 s (preset emoji32, AVX2).
-SLOWER = {"bfloat16": "about nine times slower", "float16": "much slower"}
+# Of an emulated step, against float32; bfloat16: 22.8 s against 1.6 s (preset emoji32, AVX2).
+SLOWER = {"bfloat16": "more than ten times slower", "float16": "much slower"}
 
 
 def resolve_precision(

@@ -19,7 +19,9 @@ from pipeline.cli import main
 from pipeline.config import load
 from pipeline.registry.lineage import Run
 from pipeline.terminal import (
+    BETTER,
     NodeLines,
+    advise,
     print_evaluation,
     print_log,
     print_metrics,
@@ -185,11 +187,26 @@ def test_a_run_that_is_not_blessed_ends_with_two_commands_on_its_workspace(rejec
         main.commands[name].make_parser(click.Context(main)).parse_args(arguments)
 
 
-def test_a_run_that_is_not_blessed_names_keys_that_may_change_the_verdict(rejected):
+@pytest.mark.parametrize("advice", ["", "try this"])
+def test_advice_and_the_commands_follow_a_rejection(rejected, monkeypatch, advice):
+    monkeypatch.setattr("pipeline.terminal.advise", lambda metrics: advice)
     _, lines = rejected(width=200)
-    assert sum(line.startswith("Next") for line in lines) == 1
-    advice = lines[-4]
-    assert advice.startswith("Next     train longer (--set train.steps=...), add pictures, or ")
+    assert [line for line in lines if line.startswith("Next")] == [
+        f"Next     {advice or 'look at its images, or push it all the same:'}"
+    ]
+    assert lines[-3].endswith("look at its images, or push it all the same:")
+
+
+def test_advice_is_given_where_a_metric_is_too_far_on_the_way_to_noise():
+    def found(status):
+        return {"metrics": {"kid": {"status": status, "max_place": 0.15}}}
+
+    assert advise(found("failed")) == BETTER
+    assert advise(found("passed")) == advise(None) == ""
+
+
+def test_the_keys_in_the_advice_may_change_the_verdict():
+    advice = BETTER
     found = re.findall(r"--set ([\w.]+=[\w]+|[\w.]+)", advice)
     assert found == ["train.steps", "evaluate.limits=loose"]
     config = load(overrides=["train.steps=2000", found[1]])

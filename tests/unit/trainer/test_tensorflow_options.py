@@ -10,7 +10,7 @@ NAME = "TF_ENABLE_ONEDNN_OPTS"
 
 
 @pytest.mark.parametrize(
-    "package", ["iadb", "pipeline.cli", "pipeline.runners.kubeflow", "trainer"]
+    "package", ["components", "iadb", "pipeline.cli", "pipeline.runners.kubeflow", "trainer"]
 )
 @pytest.mark.parametrize(("given", "expected"), [(None, "1"), ("0", "0")])
 def test_onednn_is_on_unless_the_environment_says_otherwise(package, given, expected):

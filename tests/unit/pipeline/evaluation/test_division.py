@@ -35,7 +35,7 @@ def test_nothing_is_compared_that_the_training_of_the_model_saw(percent):
     assert division.by_training
     assert division.line == (
         f"compared: images that the training held out, by data.eval_percent={percent}, "
-        'data.near_duplicates="group" and its data.fit and data.background, here crop and #ffffff'
+        'data.near_duplicates="group", if its data.fit and data.background were crop and #ffffff'
     )
 
 
@@ -67,6 +67,14 @@ def test_what_is_set_has_precedence_and_the_difference_is_reported():
     assert division.line.startswith("warning: compared: ")
     assert division.line.endswith(", as is set; the training had data.eval_percent=20")
     assert not divide(DataConfig(eval_percent=20), {MODEL: metadata(20)}).line.startswith("warning")
+
+
+@pytest.mark.parametrize("value", ["off", "warn"])
+def test_near_duplicates_that_are_not_grouped_are_no_difference(value):
+    recorded = metadata(20, near_duplicates=None)
+    division = divide(DataConfig(near_duplicates=value), {MODEL: recorded})
+    assert division.line.startswith("compared: ")
+    assert division.options["near_duplicates"] == "off"
 
 
 @pytest.mark.parametrize(

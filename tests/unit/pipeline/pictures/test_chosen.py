@@ -189,7 +189,7 @@ def test_a_rectangle_is_chosen_kept_and_replaced(place):
 def test_a_network_that_was_chosen_for_another_machine_is_reported(tmp_path, monkeypatch):
     place = Place(tmp_path)
     fill(place.images, 50, side=64)
-    text = "the network was chosen for another machine; it may be slow or small for this one"
+    text = "the network was chosen for another machine, or by an earlier version"
     monkeypatch.setattr(chosen_module, "this_machine", lambda: Machine(2, 1))
     assert text not in place.run()[1]
     assert text not in place.run()[1]
@@ -197,7 +197,24 @@ def test_a_network_that_was_chosen_for_another_machine_is_reported(tmp_path, mon
     config, said = place.run()
     assert config.model.channels == (64, 128, 256, 256)
     assert text in said
+    network = ("model.channels=[64,128]", "model.attention=[false,true]", "model.patch=4")
+    assert text not in place.run(*network)[1]
     assert text not in place.run("data.resolution=32")[1]
+
+
+def test_the_autoguidance_that_is_kept_stays_until_what_it_follows_is_set(tmp_path):
+    place = Place(tmp_path)
+    fill(place.images, 20, side=40)
+    place.run()
+    file = place.workspace.chosen
+    kept = yaml.safe_load(file.read_text())
+    kept["train"]["steps"], kept["sample"]["autoguidance"] = 2500, 1.0  # of an earlier version
+    file.write_text(yaml.safe_dump(kept))
+    assert place.run()[0].sample.autoguidance == 1
+    assert place.run("train.steps=3000")[0].sample.autoguidance == 1
+    kept["train"]["steps"] = 1000
+    file.write_text(yaml.safe_dump(kept))
+    assert place.run("train.steps=3000")[0].sample.autoguidance == AUTOGUIDANCE
 
 
 def test_another_folder_gets_a_choice_of_its_own(place, tmp_path):

@@ -68,8 +68,8 @@ def test_gpus_decide_whatever_the_cpu_multiplies(resolve, gpus, precision):
 
 def test_emulation_is_reported_in_one_line_with_the_way_out(resolve):
     assert resolve("bfloat16")[1] == (
-        "train.precision=bfloat16 is emulated on this CPU, about nine times slower than float32; "
-        "to change it: --set train.precision=float32, or auto"
+        "train.precision=bfloat16 is emulated on this CPU, more than ten times slower than "
+        "float32; to change it: --set train.precision=float32, or auto"
     )
     assert "float16 is emulated on this CPU" in resolve("float16")[1]
     assert resolve("float32")[1] == ""
