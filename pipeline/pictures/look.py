@@ -34,7 +34,7 @@ JPEG_REDUCTION = 4  # how many times fewer pixels a JPEG counts, as it is decode
 SIDE = 32  # pixels, of the decoded images
 BLACK, WHITE = "#000000", "#ffffff"
 LOW_PERCENTILE = 5  # of the sizes
-# The ratio of the sides, of three in four images, from which a rectangle is chosen (choose.py).
+# The ratio of the sides, of three in four images, from which a square would lose too much of them.
 OBLONG = 1.2
 TURNED = 0.05  # share of images turned against the others from which it is said
 MAX_SPREAD = 10  # levels of 255 between the channels of a gray pixel, such as JPEG leaves
@@ -95,6 +95,11 @@ class Pictures:
     turned: float = 0.0
 
     @property
+    def are_oblong(self) -> bool:
+        """Whether a rectangle suits them better than a square."""
+        return self.narrow >= OBLONG or self.wide <= 1 / OBLONG
+
+    @property
     def usable(self) -> int:
         """An estimate of the number of images, without those that cannot be read."""
         return round(self.files * self.readable)
@@ -115,7 +120,7 @@ class Pictures:
             text += f"; the folders look like spans: data.pattern={self.spans!r} reads the newest"
         if self.transparent:
             text += ", some transparent"
-        if self.turned >= TURNED and (self.narrow >= OBLONG or self.wide <= 1 / OBLONG):
+        if self.turned >= TURNED and self.are_oblong:
             which = "upright" if self.aspect > 1 else "landscape"
             text += (
                 f"; {percentage(self.turned)} of them {which}: data.fit=crop cuts these to the "

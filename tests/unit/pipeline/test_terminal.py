@@ -206,8 +206,7 @@ def test_advice_is_given_where_a_metric_is_too_far_on_the_way_to_noise():
 
 
 def test_the_keys_in_the_advice_may_change_the_verdict():
-    advice = BETTER
-    found = re.findall(r"--set ([\w.]+=[\w]+|[\w.]+)", advice)
+    found = re.findall(r"--set ([\w.]+=[\w]+|[\w.]+)", BETTER)
     assert found == ["train.steps", "evaluate.limits=loose"]
     config = load(overrides=["train.steps=2000", found[1]])
     assert config.evaluate.judged["kid"].max_place > load().evaluate.judged["kid"].max_place
