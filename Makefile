@@ -55,7 +55,7 @@ docs: .venv .venv/docs
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r docs/requirements.lock
 	@touch $@
 
-# Runs all benchmarks, in about seven hours, of which time_to_quality takes more than four;
+# Runs all benchmarks, in most of a day: time_to_quality, translation and distillation take hours;
 # `make bench NAMES="main_job training_step"` runs some of them, and benchmarks/settings.py names what
 # shortens a run, or gives it other sizes. PyTorch and MLServer have environments of their own.
 bench: .venv .venv-parity/complete .venv-mlserver/complete

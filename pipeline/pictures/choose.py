@@ -63,8 +63,8 @@ CPU_NETWORKS: Mapping[int, Mapping[str, Any]] = {
         "train.learning_rate": 0.001,
     },
 }
-# Steps per core on a CPU, so that 2 cores take about three minutes at 8x8, a quarter of an hour at
-# 16x16 and an hour at 32x32, up to the steps with a GPU.
+# Steps per core on a CPU, so that 2 cores take three to five minutes at 8x8, a quarter of an hour
+# at 16x16 and an hour at 32x32, up to the steps with a GPU.
 CPU_STEPS = {8: 500, 16: 1000, 32: 2500}
 FLOAT32_STEPS = {32: 1000}  # where there is no bfloat16, which trains more than twice as fast
 TRAININGS: Mapping[int, Mapping[str, Any]] = {

@@ -28,7 +28,7 @@ MEASURED = (
     Measured(
         "8x8",
         "1,797 gray digits",
-        "1,000 steps, two to three minutes on 2 cores",
+        "1,000 steps, two to five minutes on 2 cores",
         "blessed; of 1,000 with labels, a classifier recognizes 98%",
     ),
     Measured(
