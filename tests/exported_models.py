@@ -27,7 +27,6 @@ def make_sampler(
     network=None,
     shape=SHAPE,
     labels=(),
-    precision="float32",
     mark=None,
     fixed_steps=False,
     **sample,
@@ -36,7 +35,7 @@ def make_sampler(
     options = _sample_options(sample)
     if network is None:
         keras.utils.set_random_seed(0)
-        network = build_unet(OPTIONS, shape, precision, nb_class=len(labels))
+        network = build_unet(OPTIONS, shape, nb_class=len(labels))
         randomize(network, 0.1)
     solver = solvers.get(options.solver, options.grid, rtol=options.rtol, atol=options.atol)
     how = (options.nb_step, labels, options.guidance, options.limits)
@@ -45,12 +44,12 @@ def make_sampler(
     return Sampler(network, shape, solver, *how, **about)
 
 
-def write_sampler(folder, network=None, shape=SHAPE, precision="float32", **arguments):
+def write_sampler(folder, network=None, shape=SHAPE, **arguments):
     """Writes what `make_sampler` makes with the metadata that run_fn writes; returns it."""
-    sampler = make_sampler(network, shape, precision=precision, **arguments)
+    sampler = make_sampler(network, shape, **arguments)
     of_model = {"labels", "mark", "fixed_steps"}
     sample = {name: value for name, value in arguments.items() if name not in of_model}
-    about = metadata(_sample_options(sample), precision)
+    about = metadata(_sample_options(sample))
     sampler.save(str(folder), {**about, "shape": shape})
     return sampler
 
@@ -87,10 +86,9 @@ def _guide(network, options):
     return ExportedGuide(early, options.autoguidance, options.autoguidance_interval)
 
 
-def metadata(sample, precision="float32"):
+def metadata(sample):
     """What run_fn writes about a model, as far as an export needs it."""
-    config = {"sample": sample.model_dump(), "train": {"precision": precision}}
-    return {"nb_step": sample.nb_step, "config": config}
+    return {"nb_step": sample.nb_step, "config": {"sample": sample.model_dump()}}
 
 
 def write_with_network(folder, **arguments):

@@ -144,8 +144,9 @@ class TrainOptions(Options):
     clip_norm: float = Field(1.0, gt=0, description="maximum global norm of the gradients")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "float32",
-        description="data type of the computation; weights are always float32; auto: bfloat16 on "
-        "GPUs or a CPU that multiply it, else float32",
+        description="data type of the training's computation; weights are always float32, and the "
+        "model that is exported computes in it; auto: bfloat16 on GPUs or a CPU that multiply it, "
+        "else float32",
     )
     alpha_density: AlphaDensity = Field(
         "uniform",

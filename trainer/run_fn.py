@@ -136,11 +136,8 @@ def run_fn(fn_args: FnArgs) -> None:
     with phase("writing the sampler"):
         exported.save(fn_args.serving_model_dir, metadata)
         save_weights(trained.model, fn_args.serving_model_dir)
-    # In another precision than the model's, it would draw other images than are served.
-    same = config["train"]["precision"] == "float32" and not data.source
     weights = trained.model.network.count_params() * (2 if guide else 1)
-    small = weights <= MAX_CONVERTED
-    if same and small and onnx_network.can_convert():
+    if not data.source and weights <= MAX_CONVERTED and onnx_network.can_convert():
         _write_network(exported, fn_args.serving_model_dir)
     _copy(f"{state}/logs", fn_args.model_run_dir)
 

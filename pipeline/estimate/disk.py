@@ -102,10 +102,8 @@ def disk_need(
     if example_bytes is None:
         example_bytes = math.prod(shape) * (2 if config.data.paired_source else 1) + OF_EXAMPLE
     examples = round(images * example_bytes)
-    may_be_float32 = config.train.precision in ("float32", "auto")
-    has_network = may_be_float32 and not config.source
     networks = 1 if config.sample.autoguidance == 1.0 else 2
-    per_network = weights * NETWORK_BYTES * has_network + GRAPH_BYTES
+    per_network = weights * NETWORK_BYTES * (not config.source) + GRAPH_BYTES
     checkpoint = weights * (CHECKPOINT_BYTES + MOMENT_BYTES * MOMENTS[config.train.optimizer])
 
     def model_bytes(networks: int) -> int:

@@ -10,7 +10,6 @@ METADATA is JSON:
     noise: how x0 follows from a seed
     mark: which coefficients of it have the values of a key (trainer/light/mark.py), if any have
     labels: names of the classes in the order of their ids; the id of no label follows them
-    precision: in which the model computes; the file does so in float32
     fingerprint: SHA-256 of the fingerprint of the SavedModel
 """
 

@@ -20,7 +20,7 @@ from trainer.names import FINGERPRINT, FIXED_STEPS, NETWORK
 from trainer.ode.guidance import evaluations_per_slope, guide
 
 INPUTS = ["x_alpha", "alpha", "label"]  # the last of a conditional network only
-NEEDED = {"solver", "grid", "rtol", "atol", "guidance", "labels", "precision", "fingerprint"}
+NEEDED = {"solver", "grid", "rtol", "atol", "guidance", "labels", "fingerprint"}
 HALF_RANGE = 127.5  # trainer/preprocessing.py, which needs TensorFlow
 
 
@@ -36,9 +36,8 @@ class LightSampler:
         model: folder of a sampler SavedModel with a network beside it.
 
     Raises:
-        NetworkFileError: the network is damaged, was exported from another model, or computes
-            in another precision than its model, which would change the images; the model has no
-            fingerprint to know it by; or onnxruntime is installed but does not start.
+        NetworkFileError: the network is damaged, or was exported from another model; the model
+            has no fingerprint to know it by; or onnxruntime is installed but does not start.
 
     Attributes:
         mark: that is set in the noise of seeds; None for none.
@@ -50,8 +49,6 @@ class LightSampler:
         saved = network_file.read_bytes(model / FINGERPRINT)
         if about["fingerprint"] != network_file.fingerprint(saved):
             raise NetworkFileError(f"{file} was exported from another model")
-        if about["precision"] != "float32":
-            raise NetworkFileError(f"{file} computes in float32, its model in {about['precision']}")
         self._shape = tuple(self._session.get_inputs()[0].shape[1:])
         self._labels = about["labels"]
         self._guidance = about["guidance"]

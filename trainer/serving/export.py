@@ -1,6 +1,12 @@
-"""The model that a training exports: one that draws images, or one that translates sources."""
+"""The model that a training exports: one that draws images, or one that translates sources.
+
+It computes in float32 in whatever precision it was trained: it draws the same images on all
+hardware, and without TensorFlow. Most CPUs would emulate 16 bits.
+"""
 
 from typing import Any
+
+import keras
 
 from trainer.light.mark import Mark
 from trainer.ode.sampling import SamplingModel
@@ -12,6 +18,7 @@ from trainer.source.options import Source
 
 def exported_model(
     source: Source | None,
+    network: keras.Model,
     *args: Any,
     mark: Mark | None = None,
     fixed_steps: bool = False,
@@ -21,17 +28,39 @@ def exported_model(
 
     Args:
         source: what the sources are, and how they are used; None for a model without.
-        args, kwargs: those of ExportedModel.
+        network: whose weights are exported.
+        args, kwargs: the other arguments of ExportedModel.
         mark: that is set in the noise of seeds, of a model without sources; None for none.
         fixed_steps: as in Sampler, of a model without sources.
     """
     if source:
-        return Translator(source, *args, **kwargs)
-    return Sampler(*args, mark=mark, fixed_steps=fixed_steps, **kwargs)
+        return Translator(source, in_float32(network), *args, **kwargs)
+    return Sampler(in_float32(network), *args, mark=mark, fixed_steps=fixed_steps, **kwargs)
 
 
 def exported_guide(model: SamplingModel) -> ExportedGuide | None:
     """The guide that a model is exported with; None if it draws without autoguidance."""
     if model.guide is None or model.autoguidance == 1.0:
         return None
-    return ExportedGuide(model.guide.network, model.autoguidance, model.autoguidance_interval)
+    network = in_float32(model.guide.network)
+    return ExportedGuide(network, model.autoguidance, model.autoguidance_interval)
+
+
+def in_float32(network: keras.Model) -> keras.Model:
+    """Returns a network with the same weights that computes in float32: itself if it does."""
+    if not any(map(_is_mixed, network.layers)):
+        return network
+    copy = keras.models.clone_model(network, clone_function=_layer_in_float32)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _layer_in_float32(layer: keras.Layer) -> keras.Layer:
+    config = layer.get_config()
+    if _is_mixed(layer):
+        config["dtype"] = "float32"
+    return type(layer).from_config(config)
+
+
+def _is_mixed(layer: keras.Layer) -> bool:
+    return layer.dtype_policy.name.startswith("mixed_")

@@ -1,9 +1,7 @@
 """The network of a sampler as ONNX, for programs without TensorFlow.
 
 It is the network, with autoguidance if the model draws with it, and not the loop of a solver, which
-takes ten times as long in a graph of ONNX. It computes in float32 whatever the precision of the
-model, since onnxruntime has few operations of 16 bits on a CPU. Constants of the graph stay as the
-model has rounded them.
+takes ten times as long in a graph of ONNX.
 """
 
 import importlib.util
@@ -11,7 +9,6 @@ import json
 import os
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from pydantic import ValidationError
 from tensorflow.core.framework import graph_pb2, types_pb2
@@ -27,7 +24,7 @@ from trainer.options import SampleOptions
 OPSET = 18
 INPUTS = ("x_alpha", "alpha", "label")
 OUTPUT = "difference"
-HALF = {types_pb2.DT_BFLOAT16, types_pb2.DT_HALF}
+HALF = {types_pb2.DT_BFLOAT16, types_pb2.DT_HALF}  # in which models of earlier versions compute
 
 
 class ExportError(ValueError):
@@ -80,7 +77,7 @@ def convert(evaluate: tf.types.experimental.ConcreteFunction, folder: str) -> by
         and in a conditional model label, int64 [N]; its output is difference, float32 [N, H, W, C].
 
     Raises:
-        ExportError: the metadata do not say how the model samples.
+        ExportError: the metadata do not say how the model samples, or it computes in 16 bits.
     """
     # Else tf2onnx copies the graph before each optimization, to go on if one fails: twice the time.
     os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
@@ -89,7 +86,11 @@ def convert(evaluate: tf.types.experimental.ConcreteFunction, folder: str) -> by
     about = _describe(folder)
     frozen = convert_variables_to_constants_v2(evaluate)
     graph = frozen.graph.as_graph_def()
-    _compute_in_float32(graph)
+    if _computes_in_16_bits(graph):
+        raise ExportError(
+            f"{folder} computes in 16 bits: it was trained by an earlier version; train a model "
+            "with this one"
+        )
     inputs, outputs = ([t.name for t in tensors] for tensors in (frozen.inputs, frozen.outputs))
     names = [*INPUTS[: len(inputs)], OUTPUT]
     model, _ = tf2onnx.convert.from_graph_def(
@@ -112,7 +113,6 @@ def _describe(folder: str) -> dict[str, Any]:
         raise ExportError(f"{folder} translates images: only networks that draw them are exported")
     try:
         sample = SampleOptions.model_validate(metadata["config"]["sample"])
-        precision = metadata["config"]["train"]["precision"]
     except (KeyError, TypeError, ValidationError) as error:
         raise ExportError(f"{folder}/{METADATA} does not say how the model samples") from error
     with tf.io.gfile.GFile(f"{folder}/{FINGERPRINT}", "rb") as file:
@@ -123,18 +123,9 @@ def _describe(folder: str) -> dict[str, Any]:
         "fixed_steps": metadata.get(FIXED_STEPS, False),
         **({"mark": metadata["mark"]} if "mark" in metadata else {}),
         "labels": metadata.get("labels", []),
-        "precision": precision,
         "fingerprint": fingerprint,
     }
 
 
-def _compute_in_float32(graph: graph_pb2.GraphDef) -> None:
-    """Replaces types of 16 bits by float32 in all nodes, which leaves casts without effect."""
-    for attr in (attr for node in graph.node for attr in node.attr.values()):
-        if attr.type in HALF:
-            attr.type = types_pb2.DT_FLOAT
-        elif attr.tensor.dtype in HALF:
-            values = tf.make_ndarray(attr.tensor).astype(np.float32)
-            attr.tensor.CopyFrom(tf.make_tensor_proto(values))
-        elif HALF.intersection(attr.list.type):
-            attr.list.type[:] = [types_pb2.DT_FLOAT if t in HALF else t for t in attr.list.type]
+def _computes_in_16_bits(graph: graph_pb2.GraphDef) -> bool:
+    return any(attr.type in HALF for node in graph.node for attr in node.attr.values())

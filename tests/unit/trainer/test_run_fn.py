@@ -147,7 +147,7 @@ def test_the_network_is_beside_a_model_that_computes_as_it_does(trained):
 
 
 @pytest.mark.parametrize(("supported", "precision"), [(False, "float32"), (True, "bfloat16")])
-def test_the_precision_that_was_chosen_is_that_of_the_model_and_its_checkpoints(
+def test_the_precision_that_was_chosen_is_that_of_the_training_and_its_checkpoints(
     fn_args, monkeypatch, capfd, supported, precision
 ):
     monkeypatch.setattr("trainer.light.cpu.multiplies", lambda name: supported)
@@ -158,7 +158,7 @@ def test_the_precision_that_was_chosen_is_that_of_the_model_and_its_checkpoints(
     assert f"  train.precision=auto: {precision}, " in capfd.readouterr().out
     model = Path(fn_args.serving_model_dir)
     assert serving.read_metadata(model)["config"]["train"]["precision"] == precision
-    assert has_network(model) == (precision == "float32")
+    assert has_network(model)
     set_to_it = config | {"train": config["train"] | {"precision": precision}}
     key = state_key(set_to_it, fn_args.train_files, None)
     assert [each.name for each in Path(config["checkpoints"]).iterdir() if each.is_dir()] == [key]

@@ -73,14 +73,6 @@ def test_the_checkpoints_of_muon_have_one_moment_less(optimizer, share):
     assert by_it == share * by_adam
 
 
-def test_a_precision_that_the_trainer_chooses_takes_as_much_as_the_larger():
-    most, automatic, least = (
-        disk_need(load("digits", overrides=[f"train.precision={name}"]), 1000).models
-        for name in ("float32", "auto", "bfloat16")
-    )
-    assert most == automatic > least
-
-
 def test_of_the_smaller_of_images_and_sources_so_many_are_compared():
     config = load("digits", overrides=["evaluate.samples=10000", "data.eval_percent=20"])
 

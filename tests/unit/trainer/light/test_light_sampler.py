@@ -139,9 +139,3 @@ def test_a_network_beside_a_model_without_a_fingerprint_is_an_error_of_one_line(
     (folder / FINGERPRINT).unlink()
     with pytest.raises(NetworkFileError, match=r"^\S+fingerprint.pb: No such file or directory$"):
         LightSampler(folder)
-
-
-def test_the_network_of_a_model_of_16_bits_is_an_error(tmp_path):
-    write_with_network(tmp_path, precision="bfloat16")
-    with pytest.raises(NetworkFileError, match="computes in float32, its model in bfloat16"):
-        LightSampler(tmp_path)

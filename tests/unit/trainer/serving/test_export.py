@@ -1,0 +1,47 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.exported_models import randomize
+from trainer.networks.unet import build_unet
+from trainer.options import ModelOptions
+from trainer.serving.export import exported_guide, in_float32
+
+
+def build(precision, nb_class=0, **options):
+    small = ModelOptions(
+        channels=(8, 16), attention=(False, True), blocks=1, norm_groups=4, **options
+    )
+    return randomize(build_unet(small, (8, 8, 3), precision, nb_class), 0.05)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    ("nb_class", "options"), [(0, {"patch": 2}), (3, {"patch": 2, "prediction": "gaussian"})]
+)
+def test_a_network_trained_in_16_bits_computes_as_one_in_float32(precision, nb_class, options):
+    network, exact = (build(each, nb_class, **options) for each in (precision, "float32"))
+    exact.set_weights(network.get_weights())
+    inputs = [tf.random.normal([4, 8, 8, 3]), tf.random.uniform([4]), tf.range(4)]
+    inputs = inputs[: 3 if nb_class else 2]
+    expected = exact(inputs, training=False).numpy()
+    assert np.abs(network(inputs, training=False) - expected).max() > 1e-3
+    np.testing.assert_array_equal(in_float32(network)(inputs, training=False), expected)
+
+
+def test_a_network_in_float32_is_not_copied():
+    network = build("float32")
+    assert in_float32(network) is network
+
+
+def test_the_guide_of_a_model_computes_in_float32_as_well():
+    network = build("bfloat16")
+    guiding = SimpleNamespace(network=network)
+    model = SimpleNamespace(guide=guiding, autoguidance=2.0, autoguidance_interval=(0.2, 0.8))
+    guide = exported_guide(model)
+    assert {layer.compute_dtype for layer in guide.network.layers} == {"float32"}
+    assert (guide.autoguidance, guide.interval) == (2.0, (0.2, 0.8))
+    model.autoguidance = 1.0
+    assert exported_guide(model) is None
