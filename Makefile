@@ -6,6 +6,10 @@ ENGINE ?= $(if $(shell command -v docker),docker,podman)
 IMAGE ?= localhost/iadb-tfx:0.1.0
 TARGET ?= cpu
 
+# Some machines set this: each of hundreds of processes would then compile 5,500 modules, in ten
+# seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-slow lint manifests docs bench parity gate month kubeflow-image kubeflow-e2e lock clean .venv
 
 # The main job: from a folder of scikit-learn's digits to a gated, pushed sampler.
