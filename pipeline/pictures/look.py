@@ -118,6 +118,8 @@ class Pictures:
             text += f", half of them {narrow} to {wide} times as wide as high"
         if self.spans:
             text += f"; the folders look like spans: data.pattern={self.spans!r} reads the newest"
+        elif self.classes > 1:
+            text += "; with model.conditional=true, the folders are classes to draw from"
         if self.transparent:
             text += ", some transparent"
         if self.turned >= TURNED and self.are_oblong:

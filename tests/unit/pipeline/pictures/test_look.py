@@ -45,7 +45,8 @@ def test_sizes_classes_and_color_are_seen(save, see):
     assert (seen.files, seen.smallest, seen.median, seen.largest) == (3, 10, 20, 30)
     assert (seen.aspect, seen.gray, seen.transparent, seen.classes) == (2, False, False, 2)
     assert seen.describe() == (
-        "3 color pictures of about 40x20 (shorter sides 10 to 30 pixels) in 2 folders"
+        "3 color pictures of about 40x20 (shorter sides 10 to 30 pixels) in 2 folders; "
+        "with model.conditional=true, the folders are classes to draw from"
     )
 
 
@@ -65,7 +66,9 @@ def test_folders_that_look_like_spans_are_reported(save, see, folders, pattern):
         save(f"{folder}/1.png", noise(0, 8, 8, 3))
     assert see().spans == pattern
     text = f"; the folders look like spans: data.pattern={pattern!r} reads the newest"
-    assert see().describe().endswith(text) == bool(pattern)
+    described = see().describe()
+    assert described.endswith(text) == bool(pattern)
+    assert ("model.conditional=true" in described) == (not pattern and len(folders) > 1)
 
 
 def test_spans_are_not_reported_where_a_pattern_is_set(save, see):
@@ -79,7 +82,8 @@ def test_different_aspects_are_reported(save, see):
     seen = see()
     assert (seen.narrow, seen.aspect) == (1, 1)
     assert seen.describe() == (
-        "5 color pictures of 30x30 in 2 folders, half of them 1 to 1.1 times as wide as high"
+        "5 color pictures of 30x30 in 2 folders, half of them 1 to 1.1 times as wide as high; "
+        "with model.conditional=true, the folders are classes to draw from"
     )
 
 
