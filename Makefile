@@ -6,8 +6,8 @@ ENGINE ?= $(if $(shell command -v docker),docker,podman)
 IMAGE ?= localhost/iadb-tfx:0.1.0
 TARGET ?= cpu
 
-# Some machines set this: each of hundreds of processes would then compile 5,500 modules, in ten
-# seconds.
+# Where this is set, Python compiles 5,500 modules in each process that imports TensorFlow and TFX,
+# which takes ten seconds. The installation imports them once, for processes that make does not start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test test-slow lint manifests docs bench parity gate month kubeflow-image kubeflow-e2e lock clean .venv
@@ -113,6 +113,7 @@ kubeflow-e2e: .venv kubeflow-image
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	-@$(BIN)/python -c "import pipeline.graph, pipeline.runners.local, trainer.run_fn" >/dev/null 2>&1
 	@touch $@
 
 # Run this only after changing the dependencies in setup.py. The GPU image adds the CUDA libraries to
