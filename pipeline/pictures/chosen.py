@@ -32,12 +32,13 @@ from pipeline.pictures.look import Pictures, look
 from pipeline.pictures.machine import Machine, cluster_machine, this_machine
 from pipeline.runners import gpu
 from pipeline.runners.kubeflow.config import KubeflowConfig
+from pipeline.schema import min_images
 from pipeline.workspace import Workspace
 from pipeline.yaml_text import MAX_CHARACTERS, YamlError, parse, quote
 from trainer.common.files import atomic_write, open_below
 from trainer.common.options import Options
 from trainer.common.resolution import to_sides
-from trainer.common.text import first_line, list_some, printable, quantity
+from trainer.common.text import first_line, list_some, percentage, printable, quantity
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -85,6 +86,7 @@ class Choice:
         values: what was chosen, by key with dots; to be kept.
         trained_images: how many images it was chosen for, without those that are held out.
         held_out_images: about how many of them will be held out.
+        stops: whether a run will probably stop because of the images.
     """
 
     config: PipelineConfig
@@ -92,6 +94,7 @@ class Choice:
     values: Mapping[str, Any]
     trained_images: int = 0
     held_out_images: int = 0
+    stops: bool = False
 
 
 def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choice:
@@ -117,14 +120,31 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     values = {**kept, **choose(pictures, machine)}
     config = _load(values, overrides, data, machine)
     held_out = pictures.usable * config.data.eval_percent // 100
+    trained = pictures.usable - held_out
+    rejected = _warn_of_rejected(pictures, config.data)
+    too_few = warn_of_too_few(trained, held_out, config.validation)
+    stops = bool(rejected) or (bool(too_few) and min(trained, held_out) < min_images())
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         f"chosen for them: {_describe(values, config, overrides)}",
-        *warn_of_rejected(1 - pictures.readable, config.data),
-        *warn_of_too_few(pictures.usable - held_out, held_out, config.validation),
+        *rejected,
+        *too_few,
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
-    return Choice(config, lines, values, trained_images(pictures), held_out)
+    return Choice(config, lines, values, trained_images(pictures), held_out, stops)
+
+
+def _warn_of_rejected(pictures: Pictures, data: DataConfig) -> list[str]:
+    height, width = data.smallest
+    small = pictures.smaller_than(height, width)
+    lines = warn_of_rejected(1 - pictures.readable * (1 - small), data)
+    if not lines or not small:
+        return lines
+    reason = (
+        f"{percentage(small)} of them are less than {width} wide or {height} high, and will be "
+        "rejected: data.min_size, by default half of data.resolution"
+    )
+    return [reason, *lines]
 
 
 def configure_for_cluster(overrides: Sequence[str]) -> Choice:
@@ -180,9 +200,11 @@ def configure_run(
         )
         report(f"kept in {file}; remove it to choose again")
         if _differs_from_a_new_choice(config, overrides):
-            report("the network was chosen for another machine, or by an earlier version")
+            report("it was chosen for another machine, or by an earlier version")
         return config
     choice = configure(overrides)
+    # Of images that a run rejects, others will come, which the choice may not suit.
+    keep = keep and not choice.stops
     if keep:
         check_images(choice.config.data)
         _keep(choice, workspace)
@@ -197,7 +219,11 @@ def configure_run(
 
 def _differs_from_a_new_choice(config: PipelineConfig, overrides: Sequence[str]) -> bool:
     here = choose_network(config.data.resolution, this_machine())
-    kept = {"model.channels": list(config.model.channels), "model.patch": config.model.patch}
+    kept = {
+        "model.channels": list(config.model.channels),
+        "model.patch": config.model.patch,
+        "train.precision": config.train.precision,
+    }
     is_set = dict(_flatten(read_values(None, None, overrides)))
     return any(value != here[key] for key, value in kept.items() if key not in is_set)
 

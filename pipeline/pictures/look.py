@@ -42,6 +42,7 @@ GRAY_PIXELS = 99  # percentage of the pixels of a gray image
 GRAY_IMAGES = 0.98  # share of the images of a gray folder
 MIN_GRAY = 100  # decoded images, or all, that decide for gray where the headers do not say so
 TRANSPARENT_IMAGES = 0.05  # share from which a folder counts as transparent
+SPLITS = {"train", "training", "val", "valid", "validation", "eval", "test"}  # no names of classes
 MIN_ALPHA = 0.95  # below this a pixel is transparent
 BRIGHT = 200  # mean level of what is visible, from which it vanishes on white
 SPANS = {  # values of data.pattern, and what the paths of images in such folders begin with
@@ -71,7 +72,9 @@ class Pictures:
         gray: whether nearly all images are gray.
         transparent: whether some images have transparent pixels.
         bright: whether what is visible of those is nearly white.
-        classes: number of first-level folders with images; 0 if all images lie in one place.
+        classes: their names, of first-level folders or in archives; empty if there are none.
+        sizes: (height, width) of the images in the sample.
+        labeled: whether archives name some of the classes.
         spans: a data.pattern for which all images would lie in spans; empty if there is none, or
             if a pattern is set.
         turned: share of images that are upright where most are landscape, or the other way round.
@@ -90,7 +93,9 @@ class Pictures:
     gray: bool
     transparent: bool
     bright: bool
-    classes: int
+    classes: frozenset[str]
+    sizes: tuple[tuple[int, int], ...]
+    labeled: bool = False
     spans: str = ""
     turned: float = 0.0
 
@@ -104,6 +109,10 @@ class Pictures:
         """An estimate of the number of images, without those that cannot be read."""
         return round(self.files * self.readable)
 
+    def smaller_than(self, height: int, width: int) -> float:
+        """An estimate of the share, of those that can be read, that is less high or less wide."""
+        return sum(h < height or w < width for h, w in self.sizes) / len(self.sizes)
+
     def describe(self) -> str:
         """What was seen, in one line."""
         color = "gray" if self.gray else "color"
@@ -111,15 +120,17 @@ class Pictures:
         if self.largest > self.smallest:
             size = f"about {size} (shorter sides {self.smallest:,} to {self.largest:,} pixels)"
         text = f"{self.files:,} {color} picture{'' if self.files == 1 else 's'} of {size}"
-        if self.classes > 1:
-            text += f" in {self.classes:,} folders"
+        if len(self.classes) > 1:
+            what = "classes" if self.labeled else "folders"
+            text += f" in {len(self.classes):,} {what}"
         narrow, wide = f"{self.narrow:.2g}", f"{self.wide:.2g}"
         if narrow != wide:
             text += f", half of them {narrow} to {wide} times as wide as high"
         if self.spans:
             text += f"; the folders look like spans: data.pattern={self.spans!r} reads the newest"
-        elif self.classes > 1:
-            text += "; with model.conditional=true, the folders are classes to draw from"
+        elif len(self.classes) > 1 and not self.classes <= SPLITS:
+            what = "one class" if self.labeled else "one folder"
+            text += f"; model.conditional=true trains a model that can draw {what} at a time"
         if self.transparent:
             text += ", some transparent"
         if self.turned >= TURNED and self.are_oblong:
@@ -201,7 +212,9 @@ def look(data: DataConfig) -> Pictures:
         gray=_are_gray(colors) and (suffice or _are_gray([*headers.values()])),
         transparent=len(bright) > TRANSPARENT_IMAGES * len(colors),
         bright=bool(bright) and float(np.mean(bright)) > BRIGHT,
-        classes=len({_class_of(place) for place in places} - {""}),
+        classes=frozenset({place.file.class_label for place in places} - {""}),
+        sizes=tuple((header.height, header.width) for header in headers.values()),
+        labeled=any(place.file.label for place in places),
         spans="" if data.pattern else _find_spans(places),
         turned=float(np.mean((aspects - 1) * (aspect - 1) < 0)),
     )
@@ -224,10 +237,6 @@ def _find_spans(places: Sequence[_Place]) -> str:
         if all(beginning.match(place.file.path) for place in places)
     )
     return next(fitting, "")
-
-
-def _class_of(place: _Place) -> str:
-    return place.file.class_label
 
 
 def _choose_evenly(places: Sequence[_Place], count: int) -> list[_Place]:

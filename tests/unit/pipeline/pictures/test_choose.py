@@ -34,7 +34,8 @@ PHOTOS = Pictures(
     gray=False,
     transparent=False,
     bright=False,
-    classes=0,
+    classes=frozenset(),
+    sizes=((128, 128),),
 )
 
 

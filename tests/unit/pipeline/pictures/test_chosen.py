@@ -91,7 +91,24 @@ def test_too_few_images_for_a_run_are_reported(place):
     place.workspace.chosen.unlink()
     assert stops not in place.run()[1]
     place.workspace.chosen.unlink()
-    assert f"\n{stops}24 and 6\n" in place.run("data.eval_percent=20")[1]
+    assert f"{stops}24 and 6" in place.run("data.eval_percent=20")[1].splitlines()
+
+
+def test_a_choice_for_images_that_a_run_would_reject_is_not_kept(place):
+    for path in sorted(place.images.iterdir())[15:]:
+        path.unlink()
+    assert place.run()[1].endswith("here are about 8 and 7")
+    assert not place.workspace.chosen.exists()
+    fill(place.images, 20)
+    small = place.run("data.resolution=64")[1].splitlines()
+    assert (
+        "100% of them are less than 32 wide or 32 high, and will be rejected: data.min_size, by "
+        "default half of data.resolution"
+    ) in small
+    assert "a run stops if so many are rejected: data.max_rejected allows 10%" in small
+    assert not place.workspace.chosen.exists()
+    place.run()
+    assert place.workspace.chosen.exists()
 
 
 def test_the_kept_choice_is_a_configuration_file(place):
@@ -189,7 +206,7 @@ def test_a_rectangle_is_chosen_kept_and_replaced(place):
 def test_a_network_that_was_chosen_for_another_machine_is_reported(tmp_path, monkeypatch):
     place = Place(tmp_path)
     fill(place.images, 50, side=64)
-    text = "the network was chosen for another machine, or by an earlier version"
+    text = "it was chosen for another machine, or by an earlier version"
     monkeypatch.setattr(chosen_module, "this_machine", lambda: Machine(2, 1))
     assert text not in place.run()[1]
     assert text not in place.run()[1]
@@ -198,7 +215,8 @@ def test_a_network_that_was_chosen_for_another_machine_is_reported(tmp_path, mon
     assert config.model.channels == (64, 128, 256, 256)
     assert text in said
     network = ("model.channels=[64,128]", "model.attention=[false,true]", "model.patch=4")
-    assert text not in place.run(*network)[1]
+    assert text in place.run(*network)[1]
+    assert text not in place.run(*network, "train.precision=float32")[1]
     assert text not in place.run("data.resolution=32")[1]
 
 
@@ -219,7 +237,7 @@ def test_the_autoguidance_that_is_kept_stays_until_what_it_follows_is_set(tmp_pa
 
 def test_another_folder_gets_a_choice_of_its_own(place, tmp_path):
     place.run()
-    fill(tmp_path / "other", 3, side=9)
+    fill(tmp_path / "other", 30, side=9)
     assert place.run(images=tmp_path / "other")[0].data.resolution == (8, 8)
     assert yaml.safe_load(place.workspace.chosen.read_text())["data"]["resolution"] == 8
 

@@ -43,11 +43,23 @@ def test_sizes_classes_and_color_are_seen(save, see):
         save(f"class {i % 2}/deeper/{i}.png", noise(i, height, width, 3))
     seen = see()
     assert (seen.files, seen.smallest, seen.median, seen.largest) == (3, 10, 20, 30)
-    assert (seen.aspect, seen.gray, seen.transparent, seen.classes) == (2, False, False, 2)
+    assert (seen.aspect, seen.gray, seen.transparent) == (2, False, False)
+    assert seen.classes == {"class 0", "class 1"}
     assert seen.describe() == (
         "3 color pictures of about 40x20 (shorter sides 10 to 30 pixels) in 2 folders; "
-        "with model.conditional=true, the folders are classes to draw from"
+        "model.conditional=true trains a model that can draw one folder at a time"
     )
+    assert [seen.smaller_than(*size) for size in ((10, 20), (20, 20), (10, 41))] == [
+        0,
+        1 / 3,
+        2 / 3,
+    ]
+
+
+def test_folders_of_splits_are_no_classes(save, see):
+    for name in ("train", "val"):
+        save(f"{name}/1.png", noise(0, 8, 8, 3))
+    assert see().describe() == "2 color pictures of 8x8 in 2 folders"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +95,7 @@ def test_different_aspects_are_reported(save, see):
     assert (seen.narrow, seen.aspect) == (1, 1)
     assert seen.describe() == (
         "5 color pictures of 30x30 in 2 folders, half of them 1 to 1.1 times as wide as high; "
-        "with model.conditional=true, the folders are classes to draw from"
+        "model.conditional=true trains a model that can draw one folder at a time"
     )
 
 
@@ -246,7 +258,7 @@ def test_only_the_spans_of_the_window_are_looked_at(save, see):
     for span, side in ((1, 8), (2, 16), (3, 32)):
         save(f"span-{span}/1.png", noise(span, side, side, 3))
     seen = see(pattern="span-{SPAN}", window=2)
-    assert (seen.files, seen.smallest, seen.classes) == (2, 16, 0)
+    assert (seen.files, seen.smallest, seen.classes) == (2, 16, set())
 
 
 def test_images_in_archives_are_looked_at_like_files(tmp_path, save, see):
@@ -262,5 +274,8 @@ def test_images_in_archives_are_looked_at_like_files(tmp_path, save, see):
     for name in ("cats/1.png", "dogs/2.png", "3.png"):
         (folder / name).unlink()
     seen = see()
-    assert (seen.files, seen.readable, seen.classes) == (42, 1, 3)
+    assert (seen.files, seen.readable, seen.classes) == (42, 1, {"birds", "cats", "dogs"})
+    assert "in 3 classes; model.conditional=true trains a model that can draw one class" in (
+        seen.describe()
+    )
     assert (seen.smallest, seen.median, seen.largest) == (10, 30, 30)
