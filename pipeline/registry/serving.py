@@ -207,7 +207,7 @@ def draw_samples(
         batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
         label: of all images, for a conditional model; empty for none.
         light: draw on the CPU without TensorFlow, if the network is beside the model as ONNX and
-            onnxruntime is installed; None: unless there is a GPU, which TensorFlow uses.
+            onnxruntime is installed; None: unless there is a GPU that TensorFlow can use.
         warn: is called with one line if that network cannot be used, and TensorFlow draws.
         draw: the model, if `load_drawing` has loaded it already.
 
@@ -270,7 +270,7 @@ def load_drawing(
 ) -> Draw:
     """Loads a signature of a model, `generate` or `trajectory`; see `draw_samples`."""
     if light is None:  # without a GPU, onnxruntime starts sooner than TensorFlow
-        light = gpus.find() is None
+        light = gpus.find() is None or not gpus.has_libraries()
     if light and has_network(model):
         try:
             with phase("loading the model"):

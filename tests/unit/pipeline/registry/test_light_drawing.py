@@ -77,12 +77,21 @@ def test_a_damaged_network_is_reported_in_one_line_and_tensorflow_draws(model, t
 )
 def test_on_a_machine_with_a_gpu_tensorflow_draws(model, monkeypatch, draw):
     monkeypatch.setattr("trainer.light.gpus.find", lambda: "0")
+    monkeypatch.setattr("trainer.light.gpus.has_libraries", lambda: True)
     monkeypatch.setattr(serving, "LightSampler", None)  # would fail
     assert len(draw(model)) == 2
 
 
+def test_a_gpu_without_libraries_is_none(model, monkeypatch):
+    monkeypatch.setattr("trainer.light.gpus.find", lambda: "0")
+    monkeypatch.setattr("trainer.light.gpus.has_libraries", lambda: False)
+    monkeypatch.setattr("tensorflow.saved_model.load", None)  # would fail
+    assert len(serving.draw_samples(model, range(2))) == 2
+
+
 def test_the_command_leaves_the_choice_of_what_draws_to_the_machine(model, tmp_path, monkeypatch):
     monkeypatch.setattr("trainer.light.gpus.find", lambda: "0")
+    monkeypatch.setattr("trainer.light.gpus.has_libraries", lambda: True)
     monkeypatch.setattr(serving, "LightSampler", None)
     assert iadb_sample(model, tmp_path, "--count", 1).exit_code == 0
 
