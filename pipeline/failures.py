@@ -90,6 +90,8 @@ def _describe(error: BaseException) -> tuple[int, str]:
         for line in text.splitlines():
             if phrase in line:
                 return exit_codes.WORKSPACE, _cannot_write(meaning, _place(line))
+    if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which is not imported here
+        return exit_codes.UNEXPECTED, _out_of_memory(text)
     return exit_codes.UNEXPECTED, f"{type(error).__name__}: {first_line(error)}"
 
 
@@ -105,6 +107,13 @@ def describe_kill(node_id: str | None = None) -> str:
         f"killed by SIGKILL, probably because the memory ran out: {lower}end other programs, or "
         "use a machine with more memory"
     )
+
+
+def _out_of_memory(text: str) -> str:
+    """What TensorFlow says of memory that ran out, mostly a GPU's, below lines on the graph."""
+    reason = next((line for line in text.splitlines() if "OOM" in line), text.partition("\n")[0])
+    sizes = " or ".join(sorted({*BATCH_SIZES.values()}))
+    return f"the memory ran out: lower {sizes} ({reason[:LINE]})"
 
 
 def _place(line: str) -> str:

@@ -21,6 +21,9 @@ from trainer.iadb import IADBModel
 class TrainingDivergedError(RuntimeError):
     """The loss or a weight is not finite; the last valid checkpoint is kept."""
 
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: lower train.learning_rate")
+
 
 class _Origin(tf.train.experimental.PythonState):
     """The model that a training started from, as part of its checkpoints."""

@@ -6,6 +6,7 @@ import sys
 
 import apache_beam as beam
 import pytest
+import tensorflow as tf
 
 from components.data_gate.executor import DataAnomalyError
 from components.drift_gate.executor import DriftError
@@ -88,6 +89,14 @@ FULL, FREE = "the disk is full", "free some space"
         ),
         (KeyError("x"), exit_codes.UNEXPECTED, "KeyError: 'x'"),
         (ValueError("one\ntwo"), exit_codes.UNEXPECTED, "ValueError: one"),
+        (
+            tf.errors.ResourceExhaustedError(
+                None, None, "Graph execution error:\n\nOOM when allocating tensor with shape[9]\n"
+            ),
+            exit_codes.UNEXPECTED,
+            "the memory ran out: lower evaluate.batch_size or train.batch_size (OOM when "
+            "allocating tensor with shape[9])",
+        ),
         (KeyboardInterrupt(), exit_codes.INTERRUPTED, "interrupted"),
         (KeyboardInterrupt("bye"), exit_codes.INTERRUPTED, "interrupted; bye"),
         (SystemExit(143), exit_codes.TERMINATED, "terminated"),
