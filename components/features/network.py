@@ -1,8 +1,9 @@
 """Common parts of feature networks: RGB images, antialiased resizing, batches of one size."""
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -98,8 +99,6 @@ def make_extractor(
         A function from uint8 [N, H, W, 1 or 3] to float32 [N, d]. It raises FeatureError if the
         network rejects the images or returns something else.
     """
-    # With TF32, GPUs round to ten bits and features would depend on the worker.
-    tf.config.experimental.enable_tensor_float_32_execution(False)
 
     def extract(images: np.ndarray) -> np.ndarray:
         rgb = to_rgb(images)
@@ -110,10 +109,25 @@ def make_extractor(
             return _run(name, network, prepare(filled))[: len(part)]
 
         # What surrounds the products of a network runs on one core.
-        with ThreadPoolExecutor(min(MAX_THREADS, len(os.sched_getaffinity(0)))) as pool:
+        with (
+            _without_tf32(),
+            ThreadPoolExecutor(min(MAX_THREADS, len(os.sched_getaffinity(0)))) as pool,
+        ):
             return np.concatenate(list(pool.map(describe, range(0, len(rgb), batch_size))))
 
     return extract
+
+
+@contextlib.contextmanager
+def _without_tf32() -> Iterator[None]:
+    """With TF32, GPUs round to ten bits, and features would depend on the worker."""
+    switches = tf.config.experimental
+    allowed = switches.tensor_float_32_execution_enabled()
+    switches.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        switches.enable_tensor_float_32_execution(allowed)
 
 
 def _run(name: str, network: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from components.features.errors import FeatureError
@@ -50,6 +51,23 @@ def test_gray_is_repeated():
 def test_other_arrays_than_images_are_rejected(images):
     with pytest.raises(FeatureError, match=r"must be uint8 \[N, H, W, 1 or 3\]"):
         to_rgb(images)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_tf32_is_off_while_features_are_computed(allowed):
+    switches = tf.config.experimental
+    before, seen = switches.tensor_float_32_execution_enabled(), []
+
+    def network(batch):
+        seen.append(switches.tensor_float_32_execution_enabled())
+        return batch.reshape(len(batch), -1)
+
+    switches.enable_tensor_float_32_execution(allowed)
+    try:
+        make_extractor("x", np.asarray, network)(random_images(2, 4, 4, 3))
+        assert (seen, switches.tensor_float_32_execution_enabled()) == ([False], allowed)
+    finally:
+        switches.enable_tensor_float_32_execution(before)
 
 
 def test_the_network_sees_batches_of_one_size_and_each_image_once():
