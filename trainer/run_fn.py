@@ -19,6 +19,7 @@ from trainer.fit.precision import resolve_precision
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
 from trainer.light.mark import Mark
+from trainer.light.network_file import MAX_WEIGHTS
 from trainer.names import TEACHER
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.pairs import Pairs
@@ -30,8 +31,6 @@ from trainer.train import train
 
 _log = logging.getLogger(__name__)
 
-# Weights: a conversion takes many times their memory, and the training must not end for it.
-MAX_CONVERTED = 20_000_000
 WITHOUT_EFFECT = {"checkpoint", "log_every", "grid_every"}  # keys of `train`, on the weights
 
 
@@ -137,7 +136,7 @@ def run_fn(fn_args: FnArgs) -> None:
         exported.save(fn_args.serving_model_dir, metadata)
         save_weights(trained.model, fn_args.serving_model_dir)
     weights = trained.model.network.count_params() * (2 if guide else 1)
-    if not data.source and weights <= MAX_CONVERTED and onnx_network.can_convert():
+    if not data.source and weights <= MAX_WEIGHTS and onnx_network.can_convert():
         _write_network(exported, fn_args.serving_model_dir)
     _copy(f"{state}/logs", fn_args.model_run_dir)
 

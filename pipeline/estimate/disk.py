@@ -16,6 +16,7 @@ from pipeline.config import PipelineConfig
 from pipeline.estimate.held_out import expected
 from pipeline.estimate.weights import count_weights
 from pipeline.workspace import Workspace, WorkspaceError
+from trainer.light.network_file import MAX_WEIGHTS
 
 # Bytes, measured (docs/estimate.md):
 SEARCH_BYTES = 900  # of a training image, in the space in which copies are searched
@@ -103,12 +104,13 @@ def disk_need(
         example_bytes = math.prod(shape) * (2 if config.data.paired_source else 1) + OF_EXAMPLE
     examples = round(images * example_bytes)
     networks = 1 if config.sample.autoguidance == 1.0 else 2
-    per_network = weights * NETWORK_BYTES * (not config.source) + GRAPH_BYTES
     checkpoint = weights * (CHECKPOINT_BYTES + MOMENT_BYTES * MOMENTS[config.train.optimizer])
 
     def model_bytes(networks: int) -> int:
         per_weight = MODEL_BYTES + GUIDE_BYTES * (networks - 1)
-        return weights * per_weight + networks * per_network
+        if not config.source and networks * weights <= MAX_WEIGHTS:
+            per_weight += networks * NETWORK_BYTES
+        return weights * per_weight + networks * GRAPH_BYTES
 
     models = 2 if config.distill.enabled else 1
     pairs = config.distill.pairs if config.distill.enabled else 0

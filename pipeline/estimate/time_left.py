@@ -17,6 +17,7 @@ from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
 from pipeline.estimate.held_out import held_out
+from pipeline.pictures.machine import this_machine
 from pipeline.registry import lineage
 from pipeline.workspace import Workspace
 from trainer.common.phases import Phases, roughly
@@ -24,6 +25,7 @@ from trainer.common.progress import TRAINING
 
 RUNS = 20  # newest, in which the time of what the cache holds is looked for
 STEP_COST = 3  # of a training step, in evaluations of the network on as many images
+FLOAT32_COST = 2.5  # of an evaluation in float32, in those in 16 bits, where these are multiplied
 
 Remark = Callable[[Phases], str]
 
@@ -90,7 +92,7 @@ class TimeLeft:
         return describe
 
     def _after_training(self, judging: _Judging, step: float) -> dict[str, float]:
-        evaluation = step / self._config.train.batch_size / STEP_COST
+        evaluation = step / self._config.train.batch_size / STEP_COST * _sampling_cost(self._config)
         following = {evaluator_names.NODE: judging.seconds(evaluation)}
         distill = self._config.distill
         if distill.enabled:  # of a blessed model, which this one may become
@@ -134,3 +136,11 @@ class TimeLeft:
             models=1 + any(run.blessed for run in runs),
             evaluations=evaluations * evaluations_per_slope(sample.guidance, sample.autoguidance),
         )
+
+
+def _sampling_cost(config: PipelineConfig) -> float:
+    """What an evaluation costs in sampling, on one device in float32, in those of a training."""
+    machine = this_machine()
+    precision = config.train.precision
+    in_16_bits = machine.gpus or machine.bfloat16 if precision == "auto" else precision != "float32"
+    return max(machine.gpus, 1) * (FLOAT32_COST if in_16_bits else 1.0)

@@ -59,7 +59,8 @@ class ModelTimings:
         building: of the network, with the compilation of a step.
         step: of one training step.
         tracing: of the function that draws samples, with a first image.
-        solver_step: of a step of the solver, per image.
+        solver_step: of a step of the solver, per image, by the model that is exported.
+        grid_step: the same by the network in training.
         memory: peak of this process after the training steps, in bytes.
         sampling_memory: the same after samples were drawn.
     """
@@ -68,6 +69,7 @@ class ModelTimings:
     step: float
     tracing: float
     solver_step: float
+    grid_step: float
     memory: int
     sampling_memory: int
 
@@ -160,12 +162,16 @@ def time_model(
     draw = _drawing(config, model, shape, names)
     count = min(drawn, config.sample.limits.images_of(config.sample.nb_step))
     tracing = _seconds(lambda: draw(1, 1))
-    drawing = _seconds(lambda: draw(count, SOLVER_STEPS))
+    solver_step = _seconds(lambda: draw(count, SOLVER_STEPS)) / SOLVER_STEPS / count
+    grid_step = solver_step
+    if train.precision != "float32":
+        grid_step = _time_grid(model, (count, *shape), conditional=bool(names))
     return ModelTimings(
         building=max(ends[0] - begun - step, 0.0),
         step=step,
         tracing=tracing,
-        solver_step=drawing / SOLVER_STEPS / count,
+        solver_step=solver_step,
+        grid_step=grid_step,
         memory=memory,
         sampling_memory=peak_memory(),
     )
@@ -205,6 +211,19 @@ def _drawing(
         traced(**rows, nb_step=tf.constant(nb_step))["image"].numpy()
 
     return draw
+
+
+def _time_grid(model: IADBModel, shape: tuple[int, int, int, int], conditional: bool) -> float:
+    """Seconds of a solver step per image, of [N, H, W, C] drawn in the precision of a training."""
+    label = tf.zeros(shape[:1], tf.int64) if conditional else None
+    seen = model.source_channels
+    source = tf.zeros([*shape[:3], seen]) if seen else None
+
+    def draw(nb_step: int) -> None:
+        model.transport(tf.zeros(shape), tf.constant(nb_step), label, source).numpy()
+
+    draw(1)
+    return _seconds(lambda: draw(SOLVER_STEPS)) / SOLVER_STEPS / shape[0]
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -46,7 +46,7 @@ def _costs(config: PipelineConfig, timings: ModelTimings) -> tuple[float, float]
     """Seconds of a training without its steps, and per step."""
     train = config.train
     samples = GRID_SIDE if config.source else GRID_SIDE**2
-    grid = samples * config.sample.nb_step * timings.solver_step
+    grid = samples * config.sample.nb_step * timings.grid_step
     checkpoints = timings.step / train.checkpoint.every_seconds * CHECKPOINT_SECONDS
     # A step goes through the network twice more, for the gradients.
     measuring = MEASUREMENTS * HELD_OUT / train.batch_size * timings.step / 3

@@ -17,6 +17,8 @@ import hashlib
 from pathlib import Path
 
 METADATA = "iadb"
+# Weights: a conversion takes many times their memory, and a training must not end for it.
+MAX_WEIGHTS = 20_000_000
 NOISE = "tf.random.stateless_normal(shape, [seed, 0], alg='philox')"
 
 # Field 14 of a ModelProto, metadata_props: a key and a value of 64 characters.

@@ -6,6 +6,9 @@ from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from pipeline.config import load
 from pipeline.estimate.disk import (
+    GRAPH_BYTES,
+    MODEL_BYTES,
+    NETWORK_BYTES,
     OTHER_BYTES,
     SEARCH_BYTES,
     DiskNeed,
@@ -15,8 +18,10 @@ from pipeline.estimate.disk import (
     size,
     student_need,
 )
+from pipeline.estimate.weights import count_weights
 from pipeline.workspace import Workspace, WorkspaceError
 from trainer.common import exit_codes
+from trainer.light.network_file import MAX_WEIGHTS
 
 NEED = DiskNeed(
     examples=900_000_000, converted=900_000_000, features=1_000, training=2_000, models=3_000
@@ -71,6 +76,17 @@ def test_the_checkpoints_of_muon_have_one_moment_less(optimizer, share):
         for name in ("adam", optimizer)
     )
     assert by_it == share * by_adam
+
+
+def test_only_networks_that_are_converted_take_space_as_onnx():
+    small, large = (load("digits", overrides=[f"model.channels=[{c},{c}]"]) for c in (160, 256))
+    weights = [count_weights(config.model, 1) for config in (small, large)]
+    assert weights[0] < MAX_WEIGHTS < weights[1]
+    per_weight = [
+        (disk_need(config, 1000).models - GRAPH_BYTES) / count
+        for config, count in zip((small, large), weights, strict=True)
+    ]
+    assert per_weight == [MODEL_BYTES + NETWORK_BYTES, MODEL_BYTES]
 
 
 def test_of_the_smaller_of_images_and_sources_so_many_are_compared():

@@ -18,7 +18,7 @@ from pipeline.pictures.chosen import configure
 from pipeline.pictures.expected import describe_expected
 from pipeline.yaml_text import quote
 
-TIMINGS = ModelTimings(10.0, 0.1, 1.0, 0.001, 0, 0)
+TIMINGS = ModelTimings(10.0, 0.1, 1.0, 0.001, 0.001, 0, 0)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -6,7 +7,9 @@ import pytest
 
 from components.image_example_gen.names import REJECTED_JSON, SOURCES_FOLDER
 from pipeline.config import load
+from pipeline.estimate import time_left
 from pipeline.estimate.time_left import TimeLeft
+from pipeline.pictures.machine import Machine
 from pipeline.registry import lineage
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
@@ -54,7 +57,8 @@ def train(clock, seconds=1.0, steps=1000, done=3):
 def judging(clock, left, seconds=1.0):
     """Minutes that remain of a run when all steps but one are done."""
     text = left.of_node("Trainer")(train(clock, seconds, steps=4))
-    return int(text.removeprefix("about ").removesuffix(" min left of the run"))
+    parts = re.findall(r"(\d+) (h|min)", text)
+    return sum(int(number) * {"h": 60, "min": 1}[unit] for number, unit in parts)
 
 
 def test_what_is_left_is_the_training_and_the_judging_of_the_model(tmp_path, clock):
@@ -85,6 +89,27 @@ def test_a_model_to_compare_with_and_guidance_double_the_samples(tmp_path, clock
     assert judging(clock, recorded(tmp_path / "c", *overrides), 20.0) == pytest.approx(
         2 * alone, abs=2
     )
+
+
+@pytest.mark.parametrize(
+    ("machine", "precision", "times"),
+    [
+        (Machine(2, 0, bfloat16=True), "float32", 1),
+        (Machine(2, 0, bfloat16=True), "auto", 2.5),
+        (Machine(2, 0), "auto", 1),
+        (Machine(2, 0), "bfloat16", 2.5),
+        (Machine(2, 4), "auto", 10),
+        (Machine(2, 4), "float32", 4),
+    ],
+)
+def test_samples_are_drawn_in_float32_on_one_device(
+    tmp_path, clock, monkeypatch, machine, precision, times
+):
+    monkeypatch.setattr(time_left, "this_machine", lambda: Machine(2, 0))
+    alone = judging(clock, recorded(tmp_path / "a"), 20.0)
+    monkeypatch.setattr(time_left, "this_machine", lambda: machine)
+    found = judging(clock, recorded(tmp_path / "b", f"train.precision={precision}"), 20.0)
+    assert found == pytest.approx(times * alone, rel=0.1)
 
 
 def test_while_the_model_is_judged_the_time_left_falls_to_nothing(tmp_path, clock):
