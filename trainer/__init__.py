@@ -1,4 +1,4 @@
-"""The model: IADB, its networks, solvers and training. Only run_fn.py imports TFX."""
+"""The model: IADB, its networks, solvers and training. None of it imports TFX."""
 
 import os
 

@@ -2,30 +2,34 @@
 
     python -m components.image_trainer.worker CALL
 
-CALL is the URI of a file with the function and its FnArgs, as `write_call` writes it.
+CALL is the URI of a file with the function and its FnArgs, as `write_call` writes it. TFX's
+components, which FnArgs is among, take seconds to import: the function is called with an object
+that has the same attributes.
 """
 
 import json
 import os
 import sys
 import traceback
-from typing import NoReturn
+from importlib import import_module
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, NoReturn
 
 import attr
-from tfx.components.trainer.fn_args_utils import FnArgs
-from tfx.components.util import udf_utils
 from tfx.dsl.io import fileio
-from tfx.types import standard_component_specs
 from tfx.utils import io_utils
 
 from trainer.common import exit_codes
 from trainer.common.progress_lines import printing
 
-RUN_FN = standard_component_specs.RUN_FN_KEY
+if TYPE_CHECKING:
+    from tfx.components.trainer.fn_args_utils import FnArgs
+
+RUN_FN = "run_fn"
 FN_ARGS = "fn_args"
 
 
-def write_call(uri: str, run_fn: str, fn_args: FnArgs) -> None:
+def write_call(uri: str, run_fn: str, fn_args: "FnArgs") -> None:
     """Writes a call as JSON.
 
     Args:
@@ -41,8 +45,9 @@ def make_call(uri: str) -> None:
     """Makes the call that `write_call` wrote."""
     with fileio.open(uri) as file:
         call = json.load(file)
+    module, _, name = call[RUN_FN].rpartition(".")
     with printing("training"):
-        udf_utils.get_fn(call, RUN_FN)(FnArgs(**call[FN_ARGS]))
+        getattr(import_module(module), name)(SimpleNamespace(**call[FN_ARGS]))
 
 
 def main(uri: str) -> int:

@@ -5,7 +5,6 @@ from typing import Any
 
 from absl import logging
 from tfx import types
-from tfx.components.evaluator import constants
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
@@ -88,22 +87,13 @@ def _write_blessing(
     model: types.Artifact,
     baseline: types.Artifact | None,
 ) -> None:
-    blessing.set_string_custom_property(
-        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri
-    )
+    blessing.set_string_custom_property(names.MODEL_URI, model.uri)
     blessing.set_int_custom_property(names.MODEL_ID, model.id)
     if baseline is not None:
-        blessing.set_string_custom_property(
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
-        )
-        blessing.set_int_custom_property(
-            constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id
-        )
-    blessing.set_int_custom_property(
-        names.BLESSED,
-        constants.BLESSED_VALUE if verdict.blessed else constants.NOT_BLESSED_VALUE,
-    )
+        blessing.set_string_custom_property(names.BASELINE_URI, baseline.uri)
+        blessing.set_int_custom_property(names.BASELINE_ID, baseline.id)
+    blessing.set_int_custom_property(names.BLESSED, int(verdict.blessed))
     blessing.set_string_custom_property(names.REASON, "; ".join(verdict.reasons))
-    name = constants.BLESSED_FILE_NAME if verdict.blessed else constants.NOT_BLESSED_FILE_NAME
+    name = names.BLESSED_FILE if verdict.blessed else names.NOT_BLESSED_FILE
     io_utils.write_string_file(f"{blessing.uri}/{name}", "")
     logging.info("%s: %s", name, "; ".join(verdict.reasons))

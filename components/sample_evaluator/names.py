@@ -32,9 +32,11 @@ SEED_DISTANCE_JSON = "seed_distance.json"  # of a student
 
 BLESSING = "blessing"  # output
 BLESSING_TYPE = "ModelBlessing"
-BLESSED_FILE = "BLESSED"
+BLESSED_FILE, NOT_BLESSED_FILE = "BLESSED", "NOT_BLESSED"
 
 # Custom properties.
 MODEL_ID = "current_model_id"  # of blessing and evaluation
+MODEL_URI = "current_model"  # of a blessing
+BASELINE_ID, BASELINE_URI = "baseline_model_id", "baseline_model"  # of a blessing
 BLESSED = "blessed"  # of a blessing: 1 or 0
 REASON = "reason"  # of a blessing

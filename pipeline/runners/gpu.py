@@ -45,6 +45,12 @@ MISSING_LIBRARIES = (
     ".venv/bin/uv pip install -e '.[gpu]'"
 )
 PROJECT = {"components", "data", "pipeline", "trainer"}  # packages whose errors keep their class
+# By the kind of specification. The launcher has them too, and takes seconds to import: it needs all
+# components of TFX.
+OPERATORS = {
+    "PythonClassExecutableSpec": "python_executor_operator.PythonExecutorOperator",
+    "BeamExecutableSpec": "beam_executor_operator.BeamExecutorOperator",
+}
 
 
 class ExecutorProcessError(RuntimeError):
@@ -196,16 +202,19 @@ def _run(
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     import tensorflow as tf
     from absl import logging
-    from tfx.orchestration.portable import data_types, launcher
+    from tfx.orchestration.portable import data_types
     from tfx.proto.orchestration import executable_spec_pb2
     from tfx.proto.orchestration.execution_invocation_pb2 import ExecutionInvocation
+    from tfx.types import standard_artifacts  # noqa: F401  those that the executor is given
 
     logging.set_verbosity(logging.INFO)
     if not tf.config.list_physical_devices("GPU"):
         print(f"  {MISSING_LIBRARIES}")
     try:
         executor_spec = getattr(executable_spec_pb2, spec_type).FromString(spec)
-        operator = launcher.DEFAULT_EXECUTOR_OPERATORS[type(executor_spec)](executor_spec)
+        module, _, name = OPERATORS[spec_type].rpartition(".")
+        operator_class = getattr(import_module(f"tfx.orchestration.portable.{module}"), name)
+        operator = operator_class(executor_spec)
         execution_info = data_types.ExecutionInfo.from_proto(ExecutionInvocation.FromString(info))
         with listening(lambda change: sender.send(REPORT, change)):
             output = operator.run_executor(execution_info)

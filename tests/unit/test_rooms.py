@@ -157,6 +157,16 @@ for name in {modules}:
     subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=True)
 
 
+@pytest.mark.parametrize("component", ["pair_gen", "real_features", "sample_evaluator"])
+def test_executors_with_a_process_of_their_own_need_no_components_of_tfx(component):
+    below, waiting = set(), [f"components.{component}.executor"]
+    while waiting:
+        below.add(name := waiting.pop())
+        waiting += (each for each in IMPORTS[name] if each in FILES and each not in below)
+    slow = ("tfx.components", "tfx.types.standard_component_specs", "tfx.v1")  # by seconds
+    assert not {name for module in below for name in IMPORTS[module] if name.startswith(slow)}
+
+
 @pytest.mark.parametrize("package", ["components", "pipeline", "trainer"])
 def test_a_folder_has_about_a_dozen_modules(package):
     folders = [path.parent for path in FILES.values() if path.name == "__init__.py"]

@@ -84,8 +84,12 @@ def test_nodes_and_outputs_have_the_names_that_records_are_read_by():
 
 def test_records_have_the_names_that_tfx_gives_them():
     assert evaluator_names.MODEL_ID == constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
+    assert evaluator_names.MODEL_URI == constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY
+    assert evaluator_names.BASELINE_ID == constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY
+    assert evaluator_names.BASELINE_URI == constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
     assert evaluator_names.BLESSED == constants.ARTIFACT_PROPERTY_BLESSED_KEY
     assert evaluator_names.BLESSED_FILE == constants.BLESSED_FILE_NAME
+    assert evaluator_names.NOT_BLESSED_FILE == constants.NOT_BLESSED_FILE_NAME
     assert path_utils.serving_model_dir("model") == f"model/{trainer_names.SERVING}"
     assert trainer_names.BASE_MODEL == standard_component_specs.BASE_MODEL_KEY
     assert pusher_names.MODEL_BLESSING == standard_component_specs.MODEL_BLESSING_KEY
