@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from components.features import check_available
+from components.garbage import without_garbage_collection
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import count_images
 from components.sample_evaluator import names as evaluator_names
@@ -290,7 +291,10 @@ def _run(
     features_warning: str,
     push: str = "",
 ) -> lineage.Run:
-    with showing(lines.console, "starting TensorFlow and TFX"):
+    with (
+        showing(lines.console, "starting TensorFlow and TFX"),
+        without_garbage_collection(),
+    ):
         from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
         from pipeline.graph import create_pipeline

@@ -5,6 +5,8 @@
 CALL is the URI of a file with the function and its FnArgs, as `write_call` writes it. TFX's
 components, which FnArgs is among, take seconds to import: the function is called with an object
 that has the same attributes.
+
+Whatever imports TensorFlow is imported in the functions below, where no garbage is collected.
 """
 
 import json
@@ -16,9 +18,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, NoReturn
 
 import attr
-from tfx.dsl.io import fileio
-from tfx.utils import io_utils
 
+from components.garbage import without_garbage_collection
 from trainer.common import exit_codes
 from trainer.common.progress_lines import printing
 
@@ -37,17 +38,23 @@ def write_call(uri: str, run_fn: str, fn_args: "FnArgs") -> None:
         run_fn: dotted name of the function.
         fn_args: its argument; `data_accessor`, which holds functions, is not written.
     """
+    from tfx.utils import io_utils
+
     values = attr.asdict(fn_args, filter=lambda field, _: field.name != "data_accessor")
     io_utils.write_string_file(uri, json.dumps({RUN_FN: run_fn, FN_ARGS: values}, indent=2))
 
 
 def make_call(uri: str) -> None:
     """Makes the call that `write_call` wrote."""
-    with fileio.open(uri) as file:
-        call = json.load(file)
-    module, _, name = call[RUN_FN].rpartition(".")
+    with without_garbage_collection():
+        from tfx.dsl.io import fileio
+
+        with fileio.open(uri) as file:
+            call = json.load(file)
+        module, _, name = call[RUN_FN].rpartition(".")
+        function = getattr(import_module(module), name)
     with printing("training"):
-        getattr(import_module(module), name)(SimpleNamespace(**call[FN_ARGS]))
+        function(SimpleNamespace(**call[FN_ARGS]))
 
 
 def main(uri: str) -> int:

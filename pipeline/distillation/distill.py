@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from components.features import check_available
+from components.garbage import without_garbage_collection
 from pipeline.config import BeamConfig, PipelineConfig
 from pipeline.console.progress import showing
 from pipeline.distillation.options import DistillOptions
@@ -114,7 +115,10 @@ def _run(
     lines: NodeLines,
     push: str = "",
 ) -> lineage.Run:
-    with showing(lines.console, "starting TensorFlow and TFX"):
+    with (
+        showing(lines.console, "starting TensorFlow and TFX"),
+        without_garbage_collection(),
+    ):
         pipeline = _pipeline(teacher, config, Locations.of(workspace, push), workspace)
     return launch(pipeline, "local", lines, gpus, workspace)
 

@@ -4,7 +4,6 @@ import contextlib
 import ctypes
 import errno
 import functools
-import gc
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from components.features import check_available
+from components.garbage import without_garbage_collection
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
 from pipeline.console.progress import showing
@@ -96,7 +96,7 @@ def evaluate_candidate(
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a training may use the GPU
         # TensorFlow Transform needs Keras 2; this keeps TensorFlow from importing Keras 3 as well.
         os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-        with phase("starting TensorFlow"), _without_garbage_collection():
+        with phase("starting TensorFlow"), without_garbage_collection():
             import_lazily(*UNUSED)
             from pipeline.evaluation import steps
         report = functools.partial(console.print, markup=False, soft_wrap=True)
@@ -133,20 +133,6 @@ def _return_freed_memory() -> None:
         mallopt(TRIM_THRESHOLD, ALLOCATOR_THRESHOLD)
         mallopt(MMAP_THRESHOLD, ALLOCATOR_THRESHOLD)
         mallopt(ARENA_MAX, 1)
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Collects no garbage in the block, and never examines again what exists at its end.
-
-    Libraries create millions of objects that stay. Each collection would visit them all.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @contextmanager

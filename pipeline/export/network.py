@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from components.garbage import without_garbage_collection
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
 from trainer.common.files import atomic_write
@@ -50,6 +51,6 @@ def _convert(model: Path, console: Console) -> bytes:
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
         showing(console, f"onnx of {model}"),
     ):
-        with phase("starting TensorFlow"):
+        with phase("starting TensorFlow"), without_garbage_collection():
             from trainer.serving.onnx_network import convert_saved_model
         return convert_saved_model(str(model))

@@ -20,6 +20,7 @@ from typing import Any
 
 from google.protobuf import message
 
+from components.garbage import without_garbage_collection
 from components.image_trainer import names as trainer_names
 from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
@@ -200,21 +201,23 @@ def _run(
     sys.stdout = sender = _Sender(connection)
     os.environ[gpus.VISIBLE] = visible
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
-    import tensorflow as tf
-    from absl import logging
-    from tfx.orchestration.portable import data_types
-    from tfx.proto.orchestration import executable_spec_pb2
-    from tfx.proto.orchestration.execution_invocation_pb2 import ExecutionInvocation
-    from tfx.types import standard_artifacts  # noqa: F401  those that the executor is given
+    with without_garbage_collection():
+        import tensorflow as tf
+        from absl import logging
+        from tfx.orchestration.portable import data_types
+        from tfx.proto.orchestration import executable_spec_pb2
+        from tfx.proto.orchestration.execution_invocation_pb2 import ExecutionInvocation
+        from tfx.types import standard_artifacts  # noqa: F401  those that the executor is given
 
     logging.set_verbosity(logging.INFO)
     if not tf.config.list_physical_devices("GPU"):
         print(f"  {MISSING_LIBRARIES}")
     try:
         executor_spec = getattr(executable_spec_pb2, spec_type).FromString(spec)
-        module, _, name = OPERATORS[spec_type].rpartition(".")
-        operator_class = getattr(import_module(f"tfx.orchestration.portable.{module}"), name)
-        operator = operator_class(executor_spec)
+        with without_garbage_collection():  # it imports the executor
+            module, _, name = OPERATORS[spec_type].rpartition(".")
+            operator_class = getattr(import_module(f"tfx.orchestration.portable.{module}"), name)
+            operator = operator_class(executor_spec)
         execution_info = data_types.ExecutionInfo.from_proto(ExecutionInvocation.FromString(info))
         with listening(lambda change: sender.send(REPORT, change)):
             output = operator.run_executor(execution_info)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
+from components.garbage import without_garbage_collection
 from pipeline.registry.serving import read_metadata
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES, Signature, TensorSpec
@@ -59,8 +60,9 @@ class Version:
 
     def __init__(self, folder: Path, number: int) -> None:
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # beside a training
-        import tensorflow as tf
-        from tensorflow.core.protobuf import saved_model_pb2
+        with without_garbage_collection():
+            import tensorflow as tf
+            from tensorflow.core.protobuf import saved_model_pb2
 
         self.folder = folder
         self.number = number

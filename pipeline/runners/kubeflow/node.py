@@ -1,4 +1,4 @@
-"""Runs one node of a TFX pipeline: the entry point of a task's container.
+"""Runs one node of a TFX pipeline, in the container of a task (task.py).
 
     python -m pipeline.runners.kubeflow.node --node ID --ir JSON --run-id ID
         [--parameter NAME VALUE]... [--show OUTPUT HTML PAGE EXECUTOR_INPUT]

@@ -31,7 +31,7 @@ QUIET = {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}  # errors of C++ 
 MAX_ARGUMENTS = 32 * 1024  # bytes per task; Argo keeps them in annotations and in etcd
 MAX_PACKAGE = 512 * 1024
 # -P: a folder `pipeline` in the container's working directory would hide the package.
-ENTRY_POINT = ["python", "-P", "-m", "pipeline.runners.kubeflow.node"]
+ENTRY_POINT = ["python", "-P", "-m", "pipeline.runners.kubeflow.task"]
 RUN_ID, REPORT, METRICS = RESERVED = ("run_id", "report", "metrics")  # of every component
 RETRY_DAYS = 30  # Argo counts them from the start of the first attempt, training included
 SET_BY_TFX = (constants.PIPELINE_RUN_ID_PARAMETER_NAME, constants.PIPELINE_ROOT_PARAMETER_NAME)
