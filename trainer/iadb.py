@@ -195,8 +195,9 @@ class IADBModel(SamplingModel):
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras averages a batch over replicas here, which it cannot for dictionaries, to build the
-        # model. Of this one, only the optimizer may not be built.
-        if self._distribute_strategy and self.optimizer and not self.optimizer.built:
+        # model. Of this one, only the optimizer may not be built; if the first step built it, this
+        # would be traced twice.
+        if self.optimizer and not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.network.trainable_variables)
 

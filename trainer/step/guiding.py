@@ -56,12 +56,14 @@ class GuidingNetwork:
         return tf.where(tf.equal(self.ready.value, 1), tf.cast(autoguidance, tf.float32), 1.0)
 
     def _update(self, strategy: tf.distribute.Strategy, now: tf.Tensor) -> None:
-        def move(copy: tf.Variable, weight: tf.Variable, now: tf.Tensor) -> None:
-            tf.cond(now, lambda: copy.assign(weight), lambda: tf.identity(copy))
+        def assign(variable: tf.Variable, value: tf.Tensor) -> None:
+            variable.assign(value)
 
-        def mark(ready: tf.Variable, now: tf.Tensor) -> None:
-            ready.assign(tf.maximum(ready, tf.cast(now, tf.int64)))
+        def take() -> None:
+            for copy, weight in zip(self.network.weights, self.source.weights, strict=True):
+                strategy.extended.update(copy.value, assign, args=(weight.value,))
+            strategy.extended.update(self.ready.value, assign, args=(1,))
 
-        for copy, weight in zip(self.network.weights, self.source.weights, strict=True):
-            strategy.extended.update(copy.value, move, args=(weight.value, now))
-        strategy.extended.update(self.ready.value, mark, args=(now,))
+        # All replicas are at the same step. One branch for all weights: to trace one for each takes
+        # seconds.
+        tf.cond(strategy.experimental_local_results(now)[0], take, lambda: None)
