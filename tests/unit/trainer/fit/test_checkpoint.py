@@ -1,4 +1,5 @@
 import pathlib
+import shutil
 
 import keras
 import numpy as np
@@ -92,6 +93,32 @@ def train_and_save(folder, steps, keep=3):
     return trained
 
 
+@pytest.fixture(scope="module")
+def five_saved(tmp_path_factory):
+    """A folder of the checkpoints of the first five steps of one training; read-only."""
+    folder = tmp_path_factory.mktemp("saved")
+    train_and_save(folder, 5, keep=5)
+    return folder
+
+
+@pytest.fixture
+def copy_saved(five_saved, tmp_path):
+    """Copies the checkpoints of some of the first five steps into tmp_path."""
+
+    def copy(*steps):
+        for step in steps:
+            for path in five_saved.glob(f"ckpt-{step}.*"):
+                shutil.copy(path, tmp_path)
+
+    return copy
+
+
+@pytest.fixture(scope="module")
+def resumed_often():
+    """A model that restores one checkpoint after the other, so that its step is traced once."""
+    return model()
+
+
 def empty(path):
     path.write_bytes(b"")
 
@@ -104,8 +131,8 @@ def flip_a_byte(path):
 
 @pytest.mark.parametrize("file", ["ckpt-3.index", "ckpt-3.data-00000-of-00001"])
 @pytest.mark.parametrize("damage", [flip_a_byte, empty, pathlib.Path.unlink])
-def test_after_any_damage_the_previous_checkpoint_is_restored(tmp_path, file, damage):
-    train_and_save(tmp_path, 3)
+def test_after_any_damage_the_previous_checkpoint_is_restored(tmp_path, copy_saved, file, damage):
+    copy_saved(1, 2, 3)
     damage(tmp_path / file)
     lines = []
     restored = Checkpoints(str(tmp_path), model(), keep=3)
@@ -126,14 +153,13 @@ def test_after_any_damage_the_previous_checkpoint_is_restored(tmp_path, file, da
     ],
     ids=["empty", "torn", "of missing checkpoints", "of other folders"],
 )
-def test_a_wrong_list_of_checkpoints_does_not_matter(tmp_path, text):
-    train_and_save(tmp_path, 2)
+def test_a_wrong_list_of_checkpoints_does_not_matter(tmp_path, copy_saved, resumed_often, text):
+    copy_saved(1, 2)
     (tmp_path / "checkpoint").write_text(text)
-    resumed = model()
-    checkpoints = Checkpoints(str(tmp_path), resumed, keep=3)
+    checkpoints = Checkpoints(str(tmp_path), resumed_often, keep=3)
     assert checkpoints.restore()
     assert checkpoints.step == 2
-    fit(resumed, 1)
+    fit(resumed_often, 1)
     checkpoints.save()
     assert list_steps(str(tmp_path)) == [1, 2, 3]
 
@@ -154,29 +180,31 @@ def test_the_next_checkpoint_removes_what_killed_writes_left(tmp_path):
     ]
 
 
-def test_a_damaged_newer_checkpoint_does_not_replace_a_valid_older_one(tmp_path):
-    train_and_save(tmp_path, 5)
+def test_a_damaged_newer_checkpoint_does_not_replace_a_valid_older_one(
+    tmp_path, copy_saved, resumed_often
+):
+    copy_saved(3, 4, 5)
     for step in (4, 5):
         flip_a_byte(tmp_path / f"ckpt-{step}.data-00000-of-00001")
-    resumed = model()
-    checkpoints = Checkpoints(str(tmp_path), resumed, keep=1)
+    checkpoints = Checkpoints(str(tmp_path), resumed_often, keep=1)
     assert checkpoints.restore()
-    fit(resumed, 1)
+    fit(resumed_often, 1)
     checkpoints.save()
     # What cannot be read now may be readable again, so it stays until it is passed.
     assert list_steps(str(tmp_path)) == [4, 5]
-    fit(resumed, 2)
+    fit(resumed_often, 2)
     checkpoints.save()
     assert list_steps(str(tmp_path)) == [6]
 
 
-def test_a_damaged_checkpoint_that_was_passed_is_none_of_those_to_keep(tmp_path):
-    train_and_save(tmp_path, 2)
+def test_a_damaged_checkpoint_that_was_passed_is_none_of_those_to_keep(
+    tmp_path, copy_saved, resumed_often
+):
+    copy_saved(1, 2)
     flip_a_byte(tmp_path / "ckpt-2.data-00000-of-00001")
-    resumed = model()
-    checkpoints = Checkpoints(str(tmp_path), resumed, keep=2)
+    checkpoints = Checkpoints(str(tmp_path), resumed_often, keep=2)
     assert checkpoints.restore()
-    fit(resumed, 2)
+    fit(resumed_often, 2)
     checkpoints.save()
     assert list_steps(str(tmp_path)) == [1, 3]
 
@@ -187,8 +215,8 @@ def written(path):
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def test_a_step_that_is_on_disk_is_not_written_again(tmp_path):
-    train_and_save(tmp_path, 1)
+def test_a_step_that_is_on_disk_is_not_written_again(tmp_path, copy_saved):
+    copy_saved(1)
     index = tmp_path / "ckpt-1.index"
     before = written(index)
     checkpoints = Checkpoints(str(tmp_path), model(), keep=1)
