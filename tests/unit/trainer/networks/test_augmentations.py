@@ -69,7 +69,7 @@ def test_samples_are_not_mirrored_though_half_of_the_training_images_are(predict
     mirrored = np.arange(64) % 2 == 0
     image[mirrored] = image[mirrored, :, ::-1]
     batch = {"x1": image, "augmentation": mirrored.astype("int64")}
-    model.fit(tf.data.Dataset.from_tensors(batch).repeat(), steps_per_epoch=150, verbose=0)
+    model.fit(tf.data.Dataset.from_tensors(batch).repeat(), steps_per_epoch=50, verbose=0)
     samples = model.predict(np.random.default_rng(0).normal(size=(64, *SHAPE)), verbose=0)
     left, right = samples[:, :, :2].mean((1, 2, 3)), samples[:, :, 2:].mean((1, 2, 3))
     assert np.mean(left < right) > 0.95
