@@ -99,19 +99,32 @@ def test_pairs_have_all_features_of_examples(sampler, tmp_path):
     assert stored.keys() <= ours.keys()
 
 
-@pytest.fixture(
-    scope="module",
-    params=[{}, {"solver": "heun", "grid": "late"}, {"solver": "bosh3", "nb_step": 3}],
-    ids=["default", "heun", "bosh3"],
-)
+SAMPLES = {
+    "default": {},
+    "heun": {"solver": "heun", "grid": "late"},
+    "bosh3": {"solver": "bosh3", "nb_step": 3},
+}
+
+
+@pytest.fixture(scope="module")
 def marked(request, tmp_path_factory):
     """The folder of a marked model of 3 steps, and what it serves."""
     folder = str(tmp_path_factory.mktemp("marked") / "model")
-    write_sampler(folder, mark=Mark(key=3), **request.param)
+    write_sampler(folder, mark=Mark(key=3), **SAMPLES[request.param])
     return folder, tf.saved_model.load(folder)
 
 
-@pytest.mark.parametrize(("segments", "nb_step"), [(3, 3), (2, 4), (5, 5)])
+@pytest.mark.parametrize(
+    ("marked", "segments", "nb_step"),
+    [
+        ("default", 3, 3),
+        ("default", 2, 4),
+        ("default", 5, 5),
+        ("heun", 2, 4),
+        ("bosh3", 3, 3),
+    ],
+    indirect=["marked"],
+)
 def test_each_pair_has_the_states_between_the_segments_of_its_path(
     tmp_path, marked, segments, nb_step
 ):
