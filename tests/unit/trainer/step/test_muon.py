@@ -83,7 +83,12 @@ def test_adam_moves_the_first_and_the_last_layer_of_the_network_embeddings_and_v
     prediction, patch
 ):
     options = ModelOptions(
-        channels=(8,), attention=(True,), norm_groups=4, patch=patch, prediction=prediction
+        channels=(8,),
+        attention=(True,),
+        blocks=1,
+        norm_groups=4,
+        patch=patch,
+        prediction=prediction,
     )
     model = build_model(options, TrainOptions(), SampleOptions(), (8, 8, 1), nb_class=2)
     weights = model.network.trainable_variables
