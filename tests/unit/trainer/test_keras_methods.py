@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -150,15 +152,18 @@ def test_a_solver_without_a_name_cannot_be_saved(tmp_path):
         make(solver=own).save(tmp_path / "model.keras")
 
 
+@functools.cache
+def trained_weights(coupling, **how):
+    model = make(coupling=coupling)
+    model.compile(optimizer="adam", **how)
+    model.fit(points(), batch_size=32, verbose=0)
+    return model.network.get_weights()
+
+
 @pytest.mark.parametrize("coupling", ["independent", "optimal_transport"])
 @pytest.mark.parametrize("how", [{"steps_per_execution": 4}, {"run_eagerly": True}])
 def test_steps_train_the_same_however_they_are_run(coupling, how):
-    weights = []
-    for arguments in ({}, how):
-        model = make(coupling=coupling)
-        model.compile(optimizer="adam", **arguments)
-        model.fit(points(), batch_size=32, verbose=0)
-        weights.append(model.network.get_weights())
+    weights = trained_weights(coupling), trained_weights(coupling, **how)
     for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
