@@ -6,8 +6,7 @@ import onnx
 import pytest
 import tensorflow as tf
 
-from tests.exported_models import OPTIONS, write_with_network
-from tests.small_network import build_unet
+from tests.exported_models import write_with_network
 from trainer.light.mark import Mark
 from trainer.light.network_file import NetworkFileError, seal
 from trainer.light.sampler import LightSampler, has_network
@@ -66,12 +65,11 @@ def test_labels_and_seeds_make_different_images(model):
         assert np.any(images != light.generate(SEEDS, 3, "cat"))
 
 
-def test_a_mark_is_set_in_the_noise(tmp_path):
-    network = build_unet(OPTIONS, (8, 8, 1))
-    images = []
-    for mark in (None, Mark(key=7), Mark(key=8)):
-        write_with_network(tmp_path, network=network, mark=mark)
-        images.append(LightSampler(tmp_path).generate(SEEDS, 3, "").tobytes())
+def test_a_mark_is_set_in_the_noise(plain, tmp_path):
+    folders = [plain, tmp_path / "7", tmp_path / "8"]
+    for folder in folders[1:]:  # with the weights of `plain`
+        write_with_network(folder, mark=Mark(key=int(folder.name)))
+    images = [LightSampler(folder).generate(SEEDS, 3, "").tobytes() for folder in folders]
     assert len(set(images)) == 3
 
 
