@@ -1,5 +1,6 @@
 """Requests that choose solver and guidance, against models that were exported with them."""
 
+import functools
 import io
 import json
 import shutil
@@ -31,6 +32,13 @@ IMAGE = RNG.integers(0, 256, (3, 8, 8, 1), np.uint8)
 SEED = np.array([4, 5, 6])
 
 
+COLOR = (8, 8, 3)  # shape of the images of the models that translate
+SOURCES = {
+    "condition": Source(degrade="mask box"),
+    "map": Source(degrade="gray", use="map", noise=0.5),
+}
+
+
 def strings(*values):
     return np.array(values, object)
 
@@ -54,6 +62,30 @@ def guided(shared):
         ),
         1,
     )
+
+
+@pytest.fixture(scope="module")
+def translating(tmp_path_factory):
+    """Models that translate with Euler's method, by the name of their source."""
+
+    @functools.cache
+    def make(name):
+        folder = tmp_path_factory.mktemp("translating") / "1"
+        write_translator(folder, SOURCES[name], COLOR, solver="euler")
+        return Version(folder, 1)
+
+    return make
+
+
+OF_MODEL = {"autoguidance": 2.0, "mark": Mark(key=7)}
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """A model with Euler's method, autoguidance and a mark."""
+    folder = tmp_path_factory.mktemp("marked") / "1"
+    write_sampler(folder, solver="euler", **OF_MODEL)
+    return Version(folder, 1)
 
 
 def assert_close(found, expected):
@@ -88,40 +120,35 @@ def test_a_choice_gives_what_a_model_exported_with_it_gives(version, guided, sig
     assert any(np.any(chosen[name] != own[name]) for name in own)
 
 
-@pytest.mark.parametrize("translates", [False, True])
-def test_a_choice_keeps_the_autoguidance_of_the_model(translates, tmp_path):
-    source = Source(degrade="gray") if translates else None
-
-    def make(**sample):
-        return make_translator(source, **sample) if source else make_sampler(**sample)
-
-    euler = {"solver": "euler", "autoguidance": 2.0}
-    if source:
-        write_translator(tmp_path / "1", source, **euler)
-    else:
-        write_sampler(tmp_path / "1", **euler)
-    inputs = {"seed": SEED, "nb_step": STEPS} | ({"source": IMAGE} if source else {})
-    signature = "translate" if source else "generate"
-    chosen = Version(tmp_path / "1", 1).call(signature, {**inputs, "solver": HEUN["solver"]})
-    assert_close(chosen, outputs(make(solver="heun", autoguidance=2.0), signature, inputs))
-    alone = outputs(make(solver="heun"), signature, inputs)
+def test_a_choice_keeps_the_autoguidance_of_a_model_that_translates(tmp_path):
+    source = Source(degrade="gray")
+    write_translator(tmp_path / "1", source, solver="euler", autoguidance=2.0)
+    inputs = {"seed": SEED, "nb_step": STEPS, "source": IMAGE}
+    chosen = Version(tmp_path / "1", 1).call("translate", {**inputs, "solver": HEUN["solver"]})
+    guided, alone = (
+        outputs(make_translator(source, solver="heun", **how), "translate", inputs)
+        for how in ({"autoguidance": 2.0}, {})
+    )
+    assert_close(chosen, guided)
     assert np.any(chosen["image"] != alone["image"])
 
 
-def test_a_choice_leads_back_to_sources_of_full_contrast(tmp_path):
-    source = Source(degrade="gray", use="map", noise=0.5)
-    write_translator(tmp_path / "1", source, solver="euler")
-    inputs = {"image": IMAGE, "nb_step": STEPS}
-    chosen = Version(tmp_path / "1", 1).call("invert", {**inputs, "solver": HEUN["solver"]})
-    assert_close(chosen, outputs(make_translator(source, solver="heun"), "invert", inputs))
+def test_a_choice_leads_back_to_sources_of_full_contrast(translating):
+    inputs = {"image": np.repeat(IMAGE, 3, axis=-1), "nb_step": STEPS}
+    chosen = translating("map").call("invert", {**inputs, "solver": HEUN["solver"]})
+    heun = make_translator(SOURCES["map"], COLOR, solver="heun")
+    assert_close(chosen, outputs(heun, "invert", inputs))
 
 
-def test_a_choice_keeps_the_mark_of_the_model(tmp_path):
-    mark = Mark(key=7)
-    write_sampler(tmp_path / "1", solver="euler", mark=mark)
+def test_a_choice_keeps_the_autoguidance_and_the_mark_of_the_model(marked):
     inputs = {"seed": SEED, "nb_step": STEPS}
-    chosen = Version(tmp_path / "1", 1).call("generate", {**inputs, "solver": HEUN["solver"]})
-    assert_close(chosen, outputs(make_sampler(solver="heun", mark=mark), "generate", inputs))
+    chosen = marked.call("generate", {**inputs, "solver": HEUN["solver"]})
+    both = make_sampler(solver="heun", **OF_MODEL)
+    assert_close(chosen, outputs(both, "generate", inputs))
+    for name in OF_MODEL:
+        others = {other: value for other, value in OF_MODEL.items() if other != name}
+        without = outputs(make_sampler(solver="heun", **others), "generate", inputs)
+        assert np.any(chosen["image"] != without["image"]), name
 
 
 def test_the_models_own_choice_is_called_in_its_graph(version, monkeypatch):
@@ -227,18 +254,10 @@ def test_a_model_that_does_not_say_how_it_samples_is_served_without_a_choice(tmp
         version.signatures["generate"].check({**inputs, "solver": HEUN["solver"]})
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        Source(degrade="mask box"),
-        Source(degrade="gray", use="map", noise=0.2),
-    ],
-    ids=["condition", "map"],
-)
-def test_a_model_that_translates_takes_a_choice_and_reads_sources(tmp_path, source):
-    write_translator(tmp_path / "euler", source, (8, 8, 3))
-    euler = Version(tmp_path / "euler", 1)
-    rk4 = make_translator(source, (8, 8, 3), solver="rk4")
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_model_that_translates_takes_a_choice_and_reads_sources(translating, name):
+    euler = translating(name)
+    rk4 = make_translator(SOURCES[name], COLOR, solver="rk4")
     file = io.BytesIO()
     Image.fromarray(RNG.integers(0, 200, (9, 12, 4), np.uint8)).save(file, "PNG")
     files = {"image_bytes": strings(file.getvalue())}
