@@ -246,22 +246,22 @@ with checkpoints_locked(sys.argv[1]):
 
 
 def test_a_second_training_of_the_same_model_names_the_first_and_waits_for_its_end(
-    fn_args, tmp_path
+    resumed, tmp_path
 ):
-    key = state_key(fn_args.custom_config, fn_args.train_files, None)
-    folder = f"{tmp_path}/checkpoints/{key}"
+    key = state_key(resumed.custom_config, resumed.train_files, None)
+    folder = f"{resumed.custom_config['checkpoints']}/{key}"
     command = [sys.executable, "-c", HOLD, folder]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout.readline() == "locked\n"
         with pytest.raises(CheckpointsInUseError) as error:
-            run_fn(fn_args)
+            run_fn(resumed)
         assert str(error.value).startswith(
             f"checkpoints {folder} are in use by process {first.pid} on "
         )
         assert len(str(error.value).splitlines()) == 1
         assert not (tmp_path / "model").exists()
         first.kill()
-    run_fn(fn_args)
+    run_fn(resumed)
     assert (tmp_path / "model").exists()
 
 
