@@ -38,6 +38,7 @@ BATCH_SIZES = {  # which decide how much memory a node takes
     trainer_names.STUDENT: "train.batch_size",
     evaluator_names.STUDENT_NODE: "evaluate.batch_size",
 }
+OUT_OF_MEMORY = "OOM when allocating"  # TensorFlow's wording, mostly of a GPU's
 RESUMES = "the next run resumes from here"
 PATH = re.compile(r"""(?<![\w./:])/[\w.@+-][^\s;:,'"]*""")  # absolute, in a text
 
@@ -90,8 +91,10 @@ def _describe(error: BaseException) -> tuple[int, str]:
         for line in text.splitlines():
             if phrase in line:
                 return exit_codes.WORKSPACE, _cannot_write(meaning, _place(line))
-    if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which is not imported here
-        return exit_codes.UNEXPECTED, _out_of_memory(text)
+    if out_of_memory := next((line for line in text.splitlines() if OUT_OF_MEMORY in line), ""):
+        sizes = " or ".join(sorted({*BATCH_SIZES.values()}))
+        reason = f"the memory ran out: lower {sizes} ({out_of_memory[:LINE]})"
+        return exit_codes.UNEXPECTED, reason
     return exit_codes.UNEXPECTED, f"{type(error).__name__}: {first_line(error)}"
 
 
@@ -107,13 +110,6 @@ def describe_kill(node_id: str | None = None) -> str:
         f"killed by SIGKILL, probably because the memory ran out: {lower}end other programs, or "
         "use a machine with more memory"
     )
-
-
-def _out_of_memory(text: str) -> str:
-    """What TensorFlow says of memory that ran out, mostly a GPU's, below lines on the graph."""
-    reason = next((line for line in text.splitlines() if "OOM" in line), text.partition("\n")[0])
-    sizes = " or ".join(sorted({*BATCH_SIZES.values()}))
-    return f"the memory ran out: lower {sizes} ({reason[:LINE]})"
 
 
 def _place(line: str) -> str:

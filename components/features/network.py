@@ -1,9 +1,9 @@
 """Common parts of feature networks: RGB images, antialiased resizing, batches of one size."""
 
-import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -110,7 +110,7 @@ def make_extractor(
 
         # What surrounds the products of a network runs on one core.
         with (
-            _without_tf32(),
+            _without_tf32,
             ThreadPoolExecutor(min(MAX_THREADS, len(os.sched_getaffinity(0)))) as pool,
         ):
             return np.concatenate(list(pool.map(describe, range(0, len(rgb), batch_size))))
@@ -118,16 +118,31 @@ def make_extractor(
     return extract
 
 
-@contextlib.contextmanager
-def _without_tf32() -> Iterator[None]:
-    """With TF32, GPUs round to ten bits, and features would depend on the worker."""
-    switches = tf.config.experimental
-    allowed = switches.tensor_float_32_execution_enabled()
-    switches.enable_tensor_float_32_execution(False)
-    try:
-        yield
-    finally:
-        switches.enable_tensor_float_32_execution(allowed)
+class _WithoutTF32:
+    """Switches TF32 off: GPUs would round to ten bits, and features would depend on the worker.
+
+    The switch is that of the process. The first thread inside turns it, and the last one turns it
+    back.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._allowed = threading.Lock(), 0, True
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._allowed = tf.config.experimental.tensor_float_32_execution_enabled()
+                tf.config.experimental.enable_tensor_float_32_execution(False)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                tf.config.experimental.enable_tensor_float_32_execution(self._allowed)
+
+
+_without_tf32 = _WithoutTF32()
 
 
 def _run(name: str, network: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray) -> np.ndarray:

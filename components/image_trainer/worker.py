@@ -4,7 +4,7 @@
 
 CALL is the URI of a file with the function and its FnArgs, as `write_call` writes it. TFX's
 components, which FnArgs is among, take seconds to import: the function is called with an object
-that has the same attributes.
+that has the same attributes except `data_accessor`.
 
 Whatever imports TensorFlow is imported in the functions below, where no garbage is collected.
 """

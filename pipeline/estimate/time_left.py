@@ -60,6 +60,7 @@ class TimeLeft:
 
     def __init__(self, config: PipelineConfig, workspace: Workspace) -> None:
         self._config, self._workspace = config, workspace
+        self._sampling_cost = _sampling_cost(config)  # before a run hides its GPUs
         # Seconds of the nodes after the training, in their order; empty while they are not known.
         self._following: dict[str, float] = {}
 
@@ -92,7 +93,7 @@ class TimeLeft:
         return describe
 
     def _after_training(self, judging: _Judging, step: float) -> dict[str, float]:
-        evaluation = step / self._config.train.batch_size / STEP_COST * _sampling_cost(self._config)
+        evaluation = step / self._config.train.batch_size / STEP_COST * self._sampling_cost
         following = {evaluator_names.NODE: judging.seconds(evaluation)}
         distill = self._config.distill
         if distill.enabled:  # of a blessed model, which this one may become
@@ -141,6 +142,5 @@ class TimeLeft:
 def _sampling_cost(config: PipelineConfig) -> float:
     """What an evaluation costs in sampling, on one device in float32, in those of a training."""
     machine = this_machine()
-    precision = config.train.precision
-    in_16_bits = machine.gpus or machine.bfloat16 if precision == "auto" else precision != "float32"
+    in_16_bits = config.train.precision != "float32" and (machine.gpus or machine.bfloat16)
     return max(machine.gpus, 1) * (FLOAT32_COST if in_16_bits else 1.0)

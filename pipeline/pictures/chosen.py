@@ -76,6 +76,9 @@ HEADER = """\
 """
 
 
+CLASSES = "to draw images of one class, by the name of its folder: --set model.conditional=true"
+
+
 @dataclass(frozen=True)
 class Choice:
     """A configuration without --preset and --config, and what to tell a person about it.
@@ -124,9 +127,11 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     rejected = _warn_of_rejected(pictures, config.data)
     too_few = warn_of_too_few(trained, held_out, config.validation)
     stops = bool(rejected) or (bool(too_few) and min(trained, held_out) < min_images())
+    classes = pictures.have_classes and not config.model.conditional
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         f"chosen for them: {_describe(values, config, overrides)}",
+        *([CLASSES] if classes else []),
         *rejected,
         *too_few,
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),

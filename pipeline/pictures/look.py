@@ -105,6 +105,12 @@ class Pictures:
         return self.narrow >= OBLONG or self.wide <= 1 / OBLONG
 
     @property
+    def have_classes(self) -> bool:
+        """Whether their folders or archives seem to sort them by what they show."""
+        names = {name.lower() for name in self.classes}
+        return len(names) > 1 and not self.spans and not names <= SPLITS
+
+    @property
     def usable(self) -> int:
         """An estimate of the number of images, without those that cannot be read."""
         return round(self.files * self.readable)
@@ -126,13 +132,10 @@ class Pictures:
         narrow, wide = f"{self.narrow:.2g}", f"{self.wide:.2g}"
         if narrow != wide:
             text += f", half of them {narrow} to {wide} times as wide as high"
-        if self.spans:
-            text += f"; the folders look like spans: data.pattern={self.spans!r} reads the newest"
-        elif len(self.classes) > 1 and not self.classes <= SPLITS:
-            what = "one class" if self.labeled else "one folder"
-            text += f"; model.conditional=true trains a model that can draw {what} at a time"
         if self.transparent:
             text += ", some transparent"
+        if self.spans:
+            text += f"; the folders look like spans: data.pattern={self.spans!r} reads the newest"
         if self.turned >= TURNED and self.are_oblong:
             which = "upright" if self.aspect > 1 else "landscape"
             text += (

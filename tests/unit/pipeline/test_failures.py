@@ -97,6 +97,11 @@ FULL, FREE = "the disk is full", "free some space"
             "the memory ran out: lower evaluate.batch_size or train.batch_size (OOM when "
             "allocating tensor with shape[9])",
         ),
+        (
+            tf.errors.ResourceExhaustedError(None, None, "/file; Too many open files"),
+            exit_codes.UNEXPECTED,
+            "ResourceExhaustedError: /file; Too many open files",
+        ),
         (KeyboardInterrupt(), exit_codes.INTERRUPTED, "interrupted"),
         (KeyboardInterrupt("bye"), exit_codes.INTERRUPTED, "interrupted; bye"),
         (SystemExit(143), exit_codes.TERMINATED, "terminated"),

@@ -111,6 +111,18 @@ def test_a_choice_for_images_that_a_run_would_reject_is_not_kept(place):
     assert place.workspace.chosen.exists()
 
 
+def test_a_run_says_how_to_draw_by_class_where_there_are_folders(place):
+    text = "to draw images of one class, by the name of its folder: --set model.conditional=true"
+    assert text not in place.run()[1]
+    place.workspace.chosen.unlink()
+    for i, path in enumerate(sorted(place.images.iterdir())):
+        (place.images / "ab"[i % 2]).mkdir(exist_ok=True)
+        path.rename(place.images / "ab"[i % 2] / path.name)
+    assert text in place.run()[1].splitlines()
+    place.workspace.chosen.unlink()
+    assert text not in place.run("model.conditional=true")[1]
+
+
 def test_the_kept_choice_is_a_configuration_file(place):
     config, _ = place.run()
     assert load(file=place.workspace.chosen) == config

@@ -265,7 +265,8 @@ def test_workers_that_start_from_different_weights_refuse_to_train(seen):
 def test_a_divergence_stops_every_worker_at_the_same_step(seen, folder):
     for worker in seen:
         assert worker["diverged"] == (
-            "TrainingDivergedError: the loss is nan at step 1: lower train.learning_rate"
+            "TrainingDivergedError: the loss is nan at step 1: lower train.learning_rate, of a "
+            "student distill.learning_rate"
         )
     assert not (folder / "diverged").exists()
 
