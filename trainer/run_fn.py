@@ -18,7 +18,7 @@ from trainer.fit.precision import resolve_precision
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
 from trainer.light.mark import Mark
-from trainer.light.network_file import MAX_WEIGHTS
+from trainer.light.network_file import belongs_beside
 from trainer.names import TEACHER
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.pairs import Pairs
@@ -138,7 +138,7 @@ def run_fn(fn_args: "FnArgs") -> None:
         exported.save(fn_args.serving_model_dir, metadata)
         save_weights(trained.model, fn_args.serving_model_dir)
     weights = trained.model.network.count_params() * (2 if guide else 1)
-    if not data.source and weights <= MAX_WEIGHTS and onnx_network.can_convert():
+    if belongs_beside(weights, data.source is not None) and onnx_network.can_convert():
         _write_network(exported, fn_args.serving_model_dir)
     _copy(f"{state}/logs", fn_args.model_run_dir)
 

@@ -16,7 +16,7 @@ from pipeline.config import PipelineConfig
 from pipeline.estimate.held_out import expected
 from pipeline.estimate.weights import count_weights
 from pipeline.workspace import Workspace, WorkspaceError
-from trainer.light.network_file import MAX_WEIGHTS
+from trainer.light.network_file import belongs_beside
 
 # Bytes, measured (docs/estimate.md):
 SEARCH_BYTES = 900  # of a training image, in the space in which copies are searched
@@ -108,7 +108,7 @@ def disk_need(
 
     def model_bytes(networks: int) -> int:
         per_weight = MODEL_BYTES + GUIDE_BYTES * (networks - 1)
-        if not config.source and networks * weights <= MAX_WEIGHTS:
+        if belongs_beside(networks * weights, config.source is not None):
             per_weight += networks * NETWORK_BYTES
         return weights * per_weight + networks * GRAPH_BYTES
 

@@ -30,6 +30,16 @@ class NetworkFileError(ValueError):
     """An exported network cannot be used; the message gives file and reason in one line."""
 
 
+def belongs_beside(weights: int, translates: bool) -> bool:
+    """Whether a training writes the network beside its model.
+
+    Args:
+        weights: of the network, and of its guide if it is exported with one.
+        translates: whether the model translates images.
+    """
+    return not translates and weights <= MAX_WEIGHTS
+
+
 def seal(model: bytes) -> bytes:
     """Appends the digest to a serialized ONNX model."""
     return model + _ENTRY + hashlib.sha256(model).hexdigest().encode()

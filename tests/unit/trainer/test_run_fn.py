@@ -211,7 +211,7 @@ def test_both_networks_of_an_autoguided_model_count_for_the_memory_of_a_conversi
     resumed.custom_config["sample"] = sample.model_dump(mode="json")
     options = ModelOptions.model_validate(resumed.custom_config["model"])
     weights = build_unet(options, (2, 2, 1)).count_params()
-    monkeypatch.setattr("trainer.run_fn.MAX_WEIGHTS", weights)
+    monkeypatch.setattr("trainer.light.network_file.MAX_WEIGHTS", weights)
     run_fn(resumed)
     assert has_network(Path(resumed.serving_model_dir)) == there
 
@@ -219,7 +219,7 @@ def test_both_networks_of_an_autoguided_model_count_for_the_memory_of_a_conversi
 def test_a_network_that_takes_too_much_memory_to_convert_is_not_beside_its_model(
     resumed, monkeypatch
 ):
-    monkeypatch.setattr("trainer.run_fn.MAX_WEIGHTS", 1)
+    monkeypatch.setattr("trainer.light.network_file.MAX_WEIGHTS", 1)
     run_fn(resumed)
     assert not has_network(Path(resumed.serving_model_dir))
 
