@@ -11,10 +11,10 @@ from components.source_hash import source_hash
 from trainer.common.files import atomic_write
 
 
-def code_hash() -> str:
-    """Identifies the code of trainer and workers: what other code has measured is not reused."""
+def code_hash(*files: Path) -> str:
+    """Identifies the code of trainer, workers and files: what other code measured is not reused."""
     digest = hashlib.sha256(source_hash("trainer.train").encode())
-    for file in sorted(WORKERS.glob("*.py")):
+    for file in (*sorted(WORKERS.glob("*.py")), *files):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -1,4 +1,7 @@
-"""Models that translate sources to images, trained for a time: ours both ways, and a regression."""
+"""Models that translate sources to images, trained for a time: ours both ways, and a regression.
+
+Ours have the optimizer of every training, Muon, the regression has Keras's Adam.
+"""
 
 import time
 from collections.abc import Callable
@@ -12,22 +15,26 @@ from benchmarks.datasets import Pairs
 from trainer import preprocessing
 from trainer.networks.unet import build_unet
 from trainer.ode.noise import noise_from_seeds
+from trainer.ode.sampling import SamplingModel
 from trainer.options import EmaOptions, ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
 from trainer.train import build_model
 
-BATCH, CHUNK, NB_STEP = 64, 250, 4
+BATCH, CHUNK = 64, 250
 # The half-life of the average of the weights, in images, is short: the average of Keras has no
 # warm-up, and keeps something of the first weights.
 LEARNING_RATE, HALF_LIFE = 1e-3, 5_000
 SHUFFLED = 20_000
+MANY, FEW = "midpoint", "euler"
+NB_STEP = {MANY: 4, FEW: 4}  # 8 and 4 evaluations of the network
 
-Translate = Callable[[np.ndarray, int], np.ndarray]  # sources and a first seed to results, uint8
-_Method = tuple[keras.Model, Callable[..., Any], Callable[[tf.Tensor, int], tf.Tensor]]
+# Sources, uint8, a first seed, and MANY or FEW evaluations to results, uint8.
+Translate = Callable[[np.ndarray, int, str], np.ndarray]
+_Method = tuple[keras.Model, Callable[..., Any], Callable[[tf.Tensor, int, str], tf.Tensor]]
 
 
 class _Stop(keras.callbacks.Callback):
-    """Ends a training after some seconds; the first step, which compiles, does not count."""
+    """Ends a training after some processor time, without that of the first step, which compiles."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -37,8 +44,8 @@ class _Stop(keras.callbacks.Callback):
         """Counts the step."""
         self.steps = batch + 1
         if not batch:
-            self._end = time.monotonic() + self._seconds
-        self.model.stop_training = time.monotonic() >= self._end
+            self._end = time.process_time() + self._seconds
+        self.model.stop_training = time.process_time() >= self._end
 
 
 def train(
@@ -50,7 +57,7 @@ def train(
         name: condition, map or regression.
         network: as benchmarks/datasets.py has them.
         pairs: to learn from.
-        seconds: of the training, from its second step on.
+        seconds: processor time of the training, from its second step on.
         seed: of weights, order and noise.
 
     Returns:
@@ -70,10 +77,12 @@ def train(
     stop = _Stop(seconds)
     model.fit(dataset, steps_per_epoch=10**9, verbose=0, callbacks=[stop])
 
-    def translate_all(sources: np.ndarray, first: int) -> np.ndarray:
+    def translate_all(sources: np.ndarray, first: int, solver: str) -> np.ndarray:
         chunks = range(0, len(sources), CHUNK)
         parts = [preprocessing.to_float(tf.constant(sources[i : i + CHUNK])) for i in chunks]
-        results = [translate(part, first + i) for part, i in zip(parts, chunks, strict=True)]
+        results = [
+            translate(part, first + i, solver) for part, i in zip(parts, chunks, strict=True)
+        ]
         return np.concatenate([preprocessing.to_uint8(result).numpy() for result in results])
 
     return translate_all, stop.steps
@@ -83,19 +92,33 @@ def _ours(options: ModelOptions, shape: tuple[int, int, int], seed: int, use: st
     source = Source(degrade=None, use=use)  # wherever they are from
     training = TrainOptions(
         seed=seed,
-        optimizer="adam",  # as the regression has
         learning_rate=LEARNING_RATE,
         decay="constant",
         ema=EmaOptions(half_life=HALF_LIFE),
     )
-    sampling = SampleOptions(solver="midpoint", grid="uniform")
-    model = build_model(options, training, sampling, shape, source=source)
+    model = build_model(options, training, SampleOptions(), shape, source=source)
+    samplers = {
+        solver: SamplingModel(
+            model.network,
+            model.ema_network,
+            solver,
+            nb_class=0,
+            guidance=1.0,
+            nb_step=nb_step,
+            source_channels=model.source_channels,
+        )
+        for solver, nb_step in NB_STEP.items()
+    }
     if use == "map":
-        return model, lambda x0, x1: (x0, x1), lambda x0, _: model.transport(x0, NB_STEP)
+        return (
+            model,
+            lambda x0, x1: (x0, x1),
+            lambda x0, _, solver: samplers[solver].transport(x0, NB_STEP[solver]),
+        )
 
-    def translate(sources: tf.Tensor, first: int) -> tf.Tensor:
+    def translate(sources: tf.Tensor, first: int, solver: str) -> tf.Tensor:
         noise = noise_from_seeds(tf.range(first, first + len(sources), dtype=tf.int64), shape)
-        return model.transport(noise, NB_STEP, source=sources)
+        return samplers[solver].transport(noise, NB_STEP[solver], source=sources)
 
     return model, lambda source, x1: {"x1": x1, "source": source}, translate
 
@@ -111,4 +134,4 @@ def _regression(options: ModelOptions, shape: tuple[int, int, int], seed: int, _
         LEARNING_RATE, global_clipnorm=1.0, use_ema=True, ema_momentum=momentum
     )
     model.compile(optimizer, loss="mean_squared_error")
-    return model, lambda source, x1: (source, x1), lambda source, _: model(source, training=False)
+    return model, lambda source, x1: (source, x1), lambda source, *_: model(source, training=False)

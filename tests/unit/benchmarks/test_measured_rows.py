@@ -33,9 +33,10 @@ def test_another_file_is_refused_by_name(tmp_path, text):
         Rows(path)
 
 
-def test_the_hash_covers_the_workers(tmp_path, monkeypatch):
+def test_the_hash_covers_the_workers_and_the_files_of_a_benchmark(tmp_path, monkeypatch):
     before = code_hash()
     assert before == code_hash()
     (tmp_path / "ours.py").write_text("changed")
+    assert code_hash(tmp_path / "ours.py") != before
     monkeypatch.setattr("benchmarks.rows.WORKERS", tmp_path)
     assert code_hash() != before
