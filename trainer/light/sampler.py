@@ -21,6 +21,8 @@ from trainer.ode.guidance import evaluations_per_slope, guide
 
 INPUTS = ["x_alpha", "alpha", "label"]  # the last of a conditional network only
 NEEDED = {"solver", "grid", "rtol", "atol", "guidance", "labels", "fingerprint"}
+# Pixels that the network sees at once: of many more, what it computes takes gigabytes.
+AT_ONCE = 16_384
 HALF_RANGE = 127.5  # trainer/preprocessing.py, which needs TensorFlow
 
 
@@ -94,8 +96,13 @@ class LightSampler:
         return field
 
     def _evaluate(self, *inputs: np.ndarray) -> np.ndarray:
-        [difference] = self._session.run(None, dict(zip(INPUTS, inputs, strict=False)))
-        return difference
+        height, width, _ = self._shape
+        size = max(1, AT_ONCE // (height * width))
+        differences = []
+        for first in range(0, len(inputs[0]), size):
+            rows = [each[first : first + size] for each in inputs]
+            differences += self._session.run(None, dict(zip(INPUTS, rows, strict=False)))
+        return np.concatenate(differences)
 
 
 def _load(file: Path) -> tuple[Any, dict[str, Any]]:

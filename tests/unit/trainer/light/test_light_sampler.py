@@ -65,6 +65,28 @@ def test_labels_and_seeds_make_different_images(model):
         assert np.any(images != light.generate(SEEDS, 3, "cat"))
 
 
+@pytest.mark.parametrize("labels", [(), LABELS])
+def test_the_network_sees_few_images_at_once_whatever_the_batch(tmp_path, monkeypatch, labels):
+    write_with_network(tmp_path, labels=labels, guidance=2.5 if labels else 1.0)
+    light = LightSampler(tmp_path)
+    expected = light.generate(SEEDS, 3, "").astype(int)
+    seen = []
+
+    class Session:
+        def run(self, outputs, inputs, run=light._session.run):
+            seen.append({len(each) for each in inputs.values()})
+            return run(outputs, inputs)
+
+    light._session = Session()
+    height, width, _ = light._shape
+    monkeypatch.setattr("trainer.light.sampler.AT_ONCE", 3 * height * width)
+    assert np.abs(light.generate(SEEDS, 3, "") - expected).max() <= 1
+    rows = len(SEEDS) * (2 if labels else 1)
+    assert all(len(sizes) == 1 for sizes in seen)  # the same rows of each input
+    assert max(map(max, seen)) == 3
+    assert sum(map(max, seen)) == 3 * rows  # in each of the steps
+
+
 def test_a_mark_is_set_in_the_noise(plain, tmp_path):
     folders = [plain, tmp_path / "7", tmp_path / "8"]
     for folder in folders[1:]:  # with the weights of `plain`
