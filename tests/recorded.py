@@ -42,6 +42,10 @@ OUTPUTS = {  # of each node, by key: the type of the artifact
     },
     pusher_names.NODE: {pusher_names.PUSHED_MODEL: "PushedModel"},
 }
+STUDENT_NODES = {  # with the nodes that have the same outputs
+    trainer_names.STUDENT: trainer_names.NODE,
+    evaluator_names.STUDENT_NODE: evaluator_names.NODE,
+}
 OPTIONS = json.dumps(
     {
         "limits": "none",
@@ -143,6 +147,35 @@ class Recorded:
             self._node(run, pusher_names.NODE, inputs, {pusher_names.PUSHED_MODEL: about})
         return model
 
+    def student(self, teacher, *, blessed=True, reason="kid 0.02 exceeds 0.01", alone=False):
+        """Records a student that was judged: in the newest run, or alone, as by `iadb distill`.
+
+        Returns:
+            The id of its Model.
+        """
+        for node in STUDENT_NODES:
+            if node not in self._contexts:
+                kind = mlmd.ExecutionType(name=node)
+                self._execution_types[node] = self.store.put_execution_type(kind)
+                self._contexts[node] = self._context("node", f"{PIPELINE}.{node}")
+        self._nb_run += alone
+        name = f"run-{self._nb_run:05}"
+        if alone:
+            run = self._context("pipeline_run", name)
+        else:
+            run = self.store.get_context_by_type_and_name("pipeline_run", name)
+        inputs = {trainer_names.BASE_MODEL: teacher}
+        outputs = {trainer_names.MODEL: {trainer_names.TEACHER: teacher}}
+        made = self._node(run, trainer_names.STUDENT, inputs, outputs)
+        about = {evaluator_names.MODEL_ID: made[trainer_names.MODEL]}
+        verdict = {evaluator_names.BLESSED: int(blessed), evaluator_names.REASON: reason}
+        outputs = {
+            evaluator_names.EVALUATION: about,
+            evaluator_names.BLESSING: {**about, **verdict},
+        }
+        self._node(run, evaluator_names.STUDENT_NODE, made, outputs)
+        return made[trainer_names.MODEL]
+
     def push(self, model, serving):
         """Publishes a version of a Model, as the Pusher does; returns its number."""
         (artifact,) = self.store.get_artifacts_by_id([model])
@@ -166,8 +199,9 @@ class Recorded:
                 pairs += [(artifact, _event(kind, key)) for key in keys]
         for key, properties in outputs.items():
             uri = f"{self.artifacts}/{node}/{key}/{run.name}"
+            kind = OUTPUTS[STUDENT_NODES.get(node, node)][key]
             artifact = mlmd.Artifact(
-                type_id=self._artifact_types[OUTPUTS[node][key]], uri=uri, state=mlmd.Artifact.LIVE
+                type_id=self._artifact_types[kind], uri=uri, state=mlmd.Artifact.LIVE
             )
             for name, value in properties.items():
                 set_property(artifact.custom_properties[name], value)

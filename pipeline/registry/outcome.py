@@ -38,7 +38,7 @@ class RunResult:
     Attributes:
         outcome: blessed, not blessed (or withdrawn since), held, failed or interrupted.
         exit_code: of `iadb run`.
-        message: the reason of the verdict, or of the failure.
+        message: the reason of the verdict, and the verdict on a student; or of the failure.
         started, ended: aware.
         runs: TFX's ids of the pipeline runs: none if it failed before the first node, two if a
             blessed model had to be pushed again.
@@ -47,7 +47,10 @@ class RunResult:
         model: number of the model, as in `iadb models`; None if none was trained.
         blessed: the verdict of the gate; None if the model was not evaluated.
         withdrawn: why the model was withdrawn; None if it was not.
-        version: number of the version in serving/ that has the model; None if it is not live.
+        student: number of the model that was distilled from it; None if there is none.
+        student_blessed: the verdict of the gate on the student; None if it was not evaluated.
+        version: number of the version in serving/ that has the model or its student; None if
+            neither is live.
         report: of the evaluation, as HTML.
         log: of the run.
     """
@@ -63,6 +66,8 @@ class RunResult:
     model: int | None = None
     blessed: bool | None = None
     withdrawn: str | None = None
+    student: int | None = None
+    student_blessed: bool | None = None
     version: int | None = None
     report: Path | None = None
     log: Path | None = None
@@ -158,7 +163,8 @@ def _result(
         exit_code, message = failures.describe(error)
     else:
         exit_code = 0 if run.pushable else exit_codes.NOT_BLESSED
-        message = f"withdrawn: {run.withdrawn}" if run.withdrawn else run.reason or "no reason"
+        message = _verdict(run)
+    student = run.student
     live = find_version(run, workspace.serving)
     report = workspace.reports / f"{run.evaluation.name}.html" if run.evaluation else None
     return RunResult(
@@ -173,10 +179,26 @@ def _result(
         model=run.model_number,
         blessed=run.blessed,
         withdrawn=run.withdrawn,
+        student=student.model_number if student else None,
+        student_blessed=student.blessed if student else None,
         version=int(live.name) if live else None,
         report=report if report and report.exists() else None,
         log=log,
     )
+
+
+def _verdict(run: lineage.Run) -> str:
+    """The verdict on the model and, if there is one, on its student."""
+    if run.withdrawn:
+        return f"withdrawn: {run.withdrawn}"
+    message, student = run.reason or "no reason", run.student
+    if student is None or student.blessed is None:
+        return message
+    if student.withdrawn:
+        return f"{message}; student withdrawn: {student.withdrawn}"
+    if student.blessed:
+        return f"{message}; student blessed"
+    return f"{message}; student not blessed: {student.reason or 'no reason'}"
 
 
 def _write(result: RunResult, file: Path) -> None:

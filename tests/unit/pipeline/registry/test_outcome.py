@@ -71,6 +71,28 @@ def test_a_run_whose_model_was_withdrawn_is_not_blessed(recorded, record):
 
 
 @pytest.mark.parametrize(
+    ("blessed", "stated"), [(True, "blessed"), (False, "not blessed: kid 0.02 exceeds 0.01")]
+)
+def test_a_result_states_the_verdict_on_the_student_beside_that_on_its_teacher(
+    recorded, record, blessed, stated
+):
+    teacher = recorded.run()
+    student = recorded.student(teacher, blessed=blessed)
+    result = record(lambda: None, "run-00001")
+    assert (result.outcome, result.exit_code) == (Outcome.BLESSED, 0)
+    assert result.message == f"kid 0.01 is at most 0.02; student {stated}"
+    assert (result.model, result.blessed) == (teacher, True)
+    assert (result.student, result.student_blessed) == (student, blessed)
+
+
+def test_a_result_of_a_distillation_alone_is_that_of_the_student(recorded, record):
+    student = recorded.student(recorded.run(), blessed=False, alone=True)
+    result = record(lambda: None, "run-00002")
+    assert (result.outcome, result.message) == (Outcome.NOT_BLESSED, "kid 0.02 exceeds 0.01")
+    assert (result.model, result.blessed, result.student) == (student, False, None)
+
+
+@pytest.mark.parametrize(
     ("error", "outcome", "code", "message"),
     [
         (DriftError("other images"), Outcome.HELD, exit_codes.HELD, "other images"),
