@@ -129,10 +129,10 @@ def find_live(serving: AnyPath, model: AnyPath) -> AnyPath | None:
     """The newest version if it is a copy of the given SavedModel, else None."""
     try:
         live = latest_model(serving)
-    except NoModelError:
+        # TensorFlow writes a random id into the fingerprint of each SavedModel.
+        same = (live / FINGERPRINT).read_bytes() == (model / FINGERPRINT).read_bytes()
+    except (NoModelError, OSError):  # there is none, or one without a fingerprint
         return None
-    # TensorFlow writes a random id into the fingerprint of each SavedModel.
-    same = (live / FINGERPRINT).read_bytes() == (model / FINGERPRINT).read_bytes()
     return live if same else None
 
 

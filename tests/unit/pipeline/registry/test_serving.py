@@ -16,7 +16,7 @@ from tests.small_network import build_unet
 from trainer.common import xmp
 from trainer.common.image_grid import image_grid
 from trainer.limit_options import LimitOptions
-from trainer.names import METADATA
+from trainer.names import FINGERPRINT, METADATA
 from trainer.options import ModelOptions
 from trainer.serving.sampler import Sampler
 
@@ -34,6 +34,16 @@ def test_the_newest_complete_version_is_the_latest(tmp_path):
     version(tmp_path, "11", complete=False)
     version(tmp_path, "copy-of-12")
     assert serving.latest_model(tmp_path) == newest
+
+
+def test_a_version_without_a_fingerprint_is_not_taken_for_the_model(tmp_path):
+    model = version(tmp_path, "model")
+    live = version(tmp_path / "serving", "1")
+    assert serving.find_live(tmp_path / "serving", model) is None
+    (model / FINGERPRINT).write_bytes(b"a")
+    assert serving.find_live(tmp_path / "serving", model) is None
+    (live / FINGERPRINT).write_bytes(b"a")
+    assert serving.find_live(tmp_path / "serving", model) == live
 
 
 @pytest.mark.parametrize("folder", ["missing", "."])
