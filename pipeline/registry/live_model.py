@@ -45,7 +45,8 @@ def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Any
         The folder of the new version, and the numbers of the models it withdrew.
 
     Raises:
-        LiveModelError: the model does not exist, has no version left, is live, or was withdrawn.
+        LiveModelError: the model does not exist, has no version left, is live, or it or its
+            teacher was withdrawn.
         WorkspaceError: the workspace is in use, read-only or full.
     """
     store = _connect(workspace)
@@ -60,7 +61,7 @@ def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Any
                     f"model {target.number}: has no version in {workspace.serving}; "
                     "`iadb models` lists the versions"
                 )
-            _check_may_go_live(target)
+            _check_may_go_live(target, models)
         version = target.versions[-1]
         bad = [
             model.number
@@ -86,14 +87,15 @@ def promote(workspace: Workspace, number: int, reason: str) -> AnyPath:
         The folder of the new version.
 
     Raises:
-        LiveModelError: the model does not exist, was not judged, is blessed, withdrawn or live, or
-            cannot be served.
+        LiveModelError: the model does not exist, was not judged, is blessed, withdrawn or live, a
+            student of a withdrawn model, or cannot be served.
         WorkspaceError: the workspace is in use, read-only or full.
     """
     store = _connect(workspace)
     with workspace.locked():
-        model = _find(load_models(store, workspace.serving), number)
-        _check_may_go_live(model)
+        models = load_models(store, workspace.serving)
+        model = _find(models, number)
+        _check_may_go_live(model, models)
         if model.versions:
             raise LiveModelError(
                 f"model {model.number}: was live as version {model.versions[-1]}; "
@@ -136,20 +138,35 @@ def _find(models: Sequence[RegisteredModel], number: int) -> RegisteredModel:
 
 def _before_live(models: Sequence[RegisteredModel]) -> RegisteredModel:
     earlier = [
-        model for model in models if model.versions and not model.live and not model.withdrawn
+        model
+        for model in models
+        if model.versions
+        and not (model.live or model.withdrawn or _withdrawn_teacher(model, models))
     ]
     if not earlier:
         raise LiveModelError("there is no earlier version to roll back to; see `iadb models`")
     return max(earlier, key=lambda model: model.versions[-1])
 
 
-def _check_may_go_live(model: RegisteredModel) -> None:
+def _withdrawn_teacher(
+    model: RegisteredModel, models: Sequence[RegisteredModel]
+) -> RegisteredModel | None:
+    """The teacher of a student, if it was withdrawn: its faults are those of the student."""
+    return next((each for each in models if each.number == model.teacher and each.withdrawn), None)
+
+
+def _check_may_go_live(model: RegisteredModel, models: Sequence[RegisteredModel]) -> None:
     if model.live:
         raise LiveModelError(f"model {model.number}: is live, as version {model.versions[-1]}")
     if model.withdrawn:
         raise LiveModelError(
             f"model {model.number}: was withdrawn at {model.withdrawn_at} ({model.withdrawn}); "
             "train a new one with `iadb run`"
+        )
+    if teacher := _withdrawn_teacher(model, models):
+        raise LiveModelError(
+            f"model {model.number}: is a student of model {teacher.number}, which was withdrawn at "
+            f"{teacher.withdrawn_at} ({teacher.withdrawn}); distill another one with `iadb distill`"
         )
 
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from components.atomic_pusher.versions import METADATA, complete_versions
 from components.image_trainer import names as trainer_names
+from components.resolvers.withdrawal import WITHDRAWN_AT_PROPERTY, WITHDRAWN_PROPERTY
 from pipeline.cli import main
 from pipeline.registry import lineage, live_model, serving
 from pipeline.registry.live_model import LiveModelError, promote, rollback
@@ -179,6 +180,27 @@ def test_a_promoted_student_is_found_as_that_of_its_teacher(served, monkeypatch)
     assert place.live() == student
     assert serving.find_live_student(place.workspace.serving, teacher) == version
     assert serving.find_live_student(place.workspace.serving, student) is None
+
+
+def test_a_student_of_a_withdrawn_teacher_is_not_made_live(served):
+    place = served(1)
+    teacher = place.recorded.run()
+    pushed, refused = (place.recorded.student(teacher, blessed=each) for each in (True, False))
+    place.push(pushed)
+    live = place.recorded.run()
+    place.push(live)
+    [artifact] = place.recorded.store.get_artifacts_by_id([teacher])
+    set_property(artifact.custom_properties[WITHDRAWN_PROPERTY], "six fingers")
+    set_property(artifact.custom_properties[WITHDRAWN_AT_PROPERTY], "2027-01-15")
+    place.recorded.store.put_artifacts([artifact])
+    message = f"is a student of model {teacher}, which was withdrawn at 2027-01-15 .six fingers.; "
+    for action, number in ((promote, refused), (rollback, pushed)):
+        with pytest.raises(LiveModelError, match=f"^model {number}: {message}") as error:
+            action(place.workspace, number, "because")
+        assert len(str(error.value).splitlines()) == 1
+    assert place.live() == live
+    rollback(place.workspace, None, "bad")
+    assert place.live() == place.numbers[0]
 
 
 def test_a_user_without_a_name_can_promote(monkeypatch):
