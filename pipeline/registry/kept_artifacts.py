@@ -34,7 +34,9 @@ def kept_artifacts(
     """
     blessings = by_model(store.get_artifacts_by_type(evaluator_names.BLESSING_TYPE))
     evaluations = by_model(store.get_artifacts_by_type(evaluator_names.EVALUATION_TYPE))
-    used = _used(store, {each.id for given in blessings.values() for each in given}, last)
+    students = {model.number for model in models if model.teacher is not None}
+    verdicts = {a.id for number in blessings.keys() - students for a in blessings[number]}
+    used = _used(store, verdicts, last)
     kept_models = {*served, *_choosable_models(store, models)}
     kept_models |= used & {model.number for model in models}
     kept = used | kept_models
@@ -43,11 +45,16 @@ def kept_artifacts(
     return kept
 
 
-def _used(store: MetadataStore, blessings: Collection[int], last: int | None) -> set[int]:
+def _used(store: MetadataStore, verdicts: Collection[int], last: int | None) -> set[int]:
     """The artifacts that the newest runs read or made, at least one run with a verdict among them.
 
-    If the newest runs all failed on their data, the next one is compared with what an earlier one
-    left.
+    If the newest runs all failed on their data, or only distilled a model, the next one is compared
+    with what an earlier one left.
+
+    Args:
+        store: of ML Metadata.
+        verdicts: ids of the blessings of models that are no students.
+        last: number of newest runs; None for all.
     """
     used, judged = set(), False
     for i, run in enumerate(reversed(run_contexts(store))):
@@ -56,7 +63,7 @@ def _used(store: MetadataStore, blessings: Collection[int], last: int | None) ->
             break
         executions = [execution.id for execution in store.get_executions_by_context(run.id)]
         artifacts = {e.artifact_id for e in store.get_events_by_execution_ids(executions)}
-        with_verdict = not artifacts.isdisjoint(blessings)
+        with_verdict = not artifacts.isdisjoint(verdicts)
         if newest or with_verdict:
             used |= artifacts
         judged |= with_verdict

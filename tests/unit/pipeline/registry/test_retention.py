@@ -182,6 +182,13 @@ def test_if_the_newest_runs_have_no_verdict_the_last_with_one_is_kept(recorded, 
     assert live_models(workspace) == {judged, *failed[-2:]}
 
 
+def test_the_verdict_on_a_student_alone_is_not_one_of_a_run_to_compare_with(recorded, workspace):
+    judged = recorded.run()
+    recorded.student(judged, alone=True)
+    clean(workspace, RetentionOptions(runs=1))
+    assert "components.DriftVerdict" in {each.type for each in live_artifacts(workspace).values()}
+
+
 def share_examples(recorded, model, other):
     """Makes the examples of one Model an input of the other's training, too."""
     examples = {each.number: each.examples for each in load_models(recorded.store, Path("none"))}
