@@ -7,6 +7,7 @@ import bisect
 import itertools
 import uuid
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -20,6 +21,7 @@ from components.pair_gen.options import PairOptions
 from components.pair_gen.path import TeacherPath
 from components.progress import SAMPLED, counted, expect
 from trainer import examples
+from trainer.common.files import sync
 from trainer.labels import NO_LABEL
 from trainer.light.sampler import to_uint8
 
@@ -132,6 +134,8 @@ class _DrawChunk(beam.DoFn):
         with tf.io.TFRecordWriter(unfinished, "GZIP") as writer:
             for record in self._draw(chunk, counts):
                 writer.write(record)
+        if "://" not in self._folder:  # a power failure may keep the new name and lose the content
+            sync(Path(unfinished))
         fileio.rename(unfinished, f"{self._folder}/{chunk.file}", overwrite=True)
 
     def _draw(self, chunk: Chunk, counts: Counts) -> Iterator[bytes]:

@@ -27,6 +27,7 @@ from components.pair_gen.pairs import (
 from components.sample_evaluator.samples.sampler import SamplerError, load_sampler
 from tests.exported_models import SHAPE, write_sampler
 from trainer import examples
+from trainer.common.files import sync
 from trainer.common.progress import listening
 from trainer.light.mark import Mark
 from trainer.light.sampler import to_uint8
@@ -174,6 +175,18 @@ def test_a_second_run_draws_only_what_is_missing_and_gets_the_same_bytes(sampler
         draw(sampler, tmp_path)
     assert sum(each.done for each in reports) == sum(each.expected for each in reports) == 8
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.gz")} == first
+
+
+def test_a_chunk_is_on_disk_before_it_has_its_name(sampler, tmp_path, monkeypatch):
+    synced = []
+
+    def watched(path):
+        synced.append((path.parent, path.stat().st_size > 0, len(list(tmp_path.glob("*.gz")))))
+        sync(path)
+
+    monkeypatch.setattr(pairs, "sync", watched)
+    draw(sampler, tmp_path, count=1)
+    assert synced == [(tmp_path, True, 0), (tmp_path, True, 1)]
 
 
 def test_chunks_cover_all_seeds_once():
