@@ -26,12 +26,15 @@ LISTED = 50  # kinds of images
 
 
 class About(BaseModel):
-    """What the card has of the metadata beside a SavedModel (trainer/run_fn.py)."""
+    """What the card has of the metadata beside a SavedModel (trainer/run_fn.py, versions.py)."""
 
     shape: tuple[int, int, int]
     version: str = "of an unknown version"
     config: dict[str, dict[str, Any]] = {}
     nfe: int | None = None
+    nb_step: int | None = None
+    teacher_model: int | None = None
+    fixed_steps: bool = False
     labels: list[str] = []
     source: dict[str, Any] | None = None
     weights: str | None = None

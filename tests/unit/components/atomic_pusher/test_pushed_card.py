@@ -58,8 +58,27 @@ def test_a_push_writes_the_card_with_data_training_metrics_and_samples(pushed_ve
     ):
         assert expected in text, expected
     assert "/home/me" not in text
+    assert "student" not in text
     samples = (tmp_path / "evaluation" / "samples.png").read_bytes()
     assert (version / CARD_SAMPLES).read_bytes() == samples
+
+
+@pytest.mark.parametrize(
+    ("steps", "stated"),
+    [
+        ({"nb_step": 4, "fixed_steps": True}, "its own 4 steps, whatever `nb_step` is, and has no"),
+        ({"nb_step": 1, "fixed_steps": True}, "its own 1 step, whatever `nb_step` is, and has no"),
+        ({"nb_step": 4}, ""),
+    ],
+)
+def test_the_card_of_a_student_names_its_teacher_and_its_steps_if_they_are_fixed(
+    pushed_version, tmp_path, steps, stated
+):
+    change(tmp_path / "model" / "Format-Serving" / METADATA, **steps)
+    text = card_of(pushed_version(teacher=5))
+    assert "\nA student of model 5: it learned from images that model 5 drew.\n" in text
+    assert stated in text
+    assert ("`invert`" in text) == bool(stated)
 
 
 def test_the_card_is_there_before_the_version_is(push, tmp_path, monkeypatch):
