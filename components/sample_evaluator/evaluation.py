@@ -34,6 +34,7 @@ from components.sample_evaluator.pictures.missing_kinds import WriteMissingKinds
 from components.sample_evaluator.report import page
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, check_sampler
 from components.sample_evaluator.verdict import gate, history, summary
+from components.sample_evaluator.verdict.student import limits_of_student
 from trainer import examples
 from trainer.common.progress import Report, phase, report
 
@@ -82,6 +83,7 @@ def evaluate(
     *,
     features_warning: str = "",
     folders: Mapping[str, str] | None = None,
+    by_teacher: bool = False,
 ) -> gate.ModelVerdict:
     """Compares a candidate with real images and judges it.
 
@@ -100,6 +102,8 @@ def evaluate(
         output: folder for metrics.json, report.html, its pictures and TFMA's results.
         features_warning: about the feature space; may be empty.
         folders: where the images are, by what they are, for the report.
+        by_teacher: whether the candidate is a student and the baseline its teacher. It is then
+            compared with no other models, and rejected by no limit that its teacher misses.
 
     Raises:
         FeatureError: the weights of the feature space are missing or not the pinned ones.
@@ -154,8 +158,12 @@ def evaluate(
         task,
     )
     kinds = load_kinds(output)
-    best = history.best_places(models_before)
-    verdict = gate.judge(results, validation, options, judged.problem, kinds, best)
+    best, dropped = history.best_places(models_before), {}
+    if by_teacher:
+        best = {}
+        if sources.BASELINE in results:
+            options, dropped = limits_of_student(results, options)
+    verdict = gate.judge(results, validation, options, judged.problem, kinds, best, dropped)
     setting = summary.Setting(
         options,
         judged.sampler and judged.sampler.nb_step,

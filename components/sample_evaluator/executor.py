@@ -10,6 +10,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.beam_executor import BeamExecutor
+from components.image_trainer import names as trainer_names
 from components.parameters import complete
 from components.real_features.artifact import split_folders
 from components.sample_evaluator import names, sources
@@ -56,6 +57,7 @@ class Executor(BeamExecutor):
             evaluation.uri,
             features_warning=exec_properties.get("features_warning", ""),
             folders={"examples": input_dict["examples"][0].uri},
+            by_teacher=model.has_custom_property(trainer_names.TEACHER),
         )
         evaluation.set_int_custom_property(names.MODEL_ID, model.id)
         _record_metrics(evaluation)

@@ -15,7 +15,7 @@ from components.sample_evaluator.measure.results import (
     SourceResult,
     tfma_name,
 )
-from components.sample_evaluator.options import EvaluateOptions
+from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict import sentences
 from trainer.common.text import quantity
 
@@ -62,6 +62,7 @@ def judge(
     candidate_problem: str | None = None,
     kinds: Kinds | None = None,
     best: Mapping[str, float] | None = None,
+    dropped: Mapping[str, str] | None = None,
 ) -> ModelVerdict:
     """Judges a candidate by TFMA's validation, the number of images and faults of the samples.
 
@@ -72,11 +73,13 @@ def judge(
         candidate_problem: why the candidate cannot be sampled. Such a model is never blessed.
         kinds: which kinds of images the candidate draws; None if that is not known.
         best: the best place of earlier blessed models by metric, with its error on top.
+        dropped: sentences by the name of each metric that has lost a limit since TFMA's validation,
+            from `student.limits_of_student`.
     """
     if candidate_problem is not None:
         problem = f"the candidate cannot be sampled: {candidate_problem}"
         return ModelVerdict(False, (*_image_problems(results, options), problem))
-    left_out = dict(_left_out(results, options))
+    left_out = {**(dropped or {}), **dict(_left_out(results, options))}
     failed = dict(_failures(results, validation, options, left_out, best or {}))
     if kinds and options.limits != "none" and (lacking := [k for k in kinds.kinds if k.missing]):
         failed[KINDS] = sentences.missing(lacking, kinds.by)
@@ -148,9 +151,9 @@ def _failures(
         if found.value is None:
             if name not in left_out:
                 yield name, sentences.unavailable(name, found)
-        elif name in failed:
+        elif name in failed and _is_beyond_bounds(found.value, limit):
             yield name, sentences.beyond_bounds(name, found, limit)
-        elif found.proven_place is not None and tfma_name(name, "proven_place") in failed:
+        elif tfma_name(name, "proven_place") in failed and _is_beyond_place(found, limit):
             yield name, sentences.too_near_to_noise(name, found, floor[name], limit)
         # A baseline without a value rejects nothing; nor does an error that needs more images.
         elif (
@@ -167,6 +170,19 @@ def _failures(
         yield MEMORIZED_SHARE, _memorized_sentence(candidate, options)
     if not (failed or validation.validation_ok or validation.metric_validations_per_slice):
         yield "", "TFMA's validation failed without naming a metric"
+
+
+def _is_beyond_bounds(value: float, limit: Threshold) -> bool:
+    """Whether a value is beyond its bounds. Those of a student may not be those of TFMA."""
+    lowest, highest = limit.minimum, limit.maximum
+    return (lowest is not None and value < lowest) or (highest is not None and value > highest)
+
+
+def _is_beyond_place(found: MetricResult, limit: Threshold) -> bool:
+    """Whether a place is beyond its limit. That of a student may not be that of TFMA."""
+    return None not in (found.proven_place, limit.max_place) and (
+        found.proven_place > limit.max_place
+    )
 
 
 def _ignored_sources(results: Results) -> str | None:

@@ -26,6 +26,7 @@ from benchmarks.gate.verdicts import describe as describe_images
 from benchmarks.gate.verdicts import judge
 from components.features.errors import FeatureError
 from components.features.options import FeatureOptions
+from components.image_trainer.names import TEACHER
 from components.real_features.artifact import ImageFeatures
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.executor import Executor
@@ -102,7 +103,9 @@ def evaluate(example_folder, described, transform_graph, tmp_path_factory):
         result.uri, result.id = str(uri), number
         return result
 
-    def run(model, baseline=None, options=OPTIONS, folder=example_folder, history=()):
+    def run(
+        model, baseline=None, options=OPTIONS, folder=example_folder, history=(), student=False
+    ):
         examples = artifact(standard_artifacts.Examples, folder, 1)
         examples.split_names = split_names(folder)
         inputs = {
@@ -116,6 +119,8 @@ def evaluate(example_folder, described, transform_graph, tmp_path_factory):
                 for i, uri in enumerate(history)
             ],
         }
+        if student:
+            inputs["model"][0].set_int_custom_property(TEACHER, 4)
         output = tmp_path_factory.mktemp("output")
         blessing = artifact(standard_artifacts.ModelBlessing, output / "blessing", 5)
         evaluation = artifact(standard_artifacts.ModelEvaluation, output / "evaluation", 6)
@@ -213,6 +218,19 @@ def test_a_worse_model_is_compared_with_the_best_earlier_one(evaluate, good, goo
     [entry] = outcome.summary["history"]
     assert entry["model"] == good.summary["model"]["uri"]
     assert entry["metrics"]["kid"] == good.summary["metrics"]["kid"]["candidate"]
+
+
+def test_a_student_as_good_as_its_teacher_is_blessed_whatever_the_limits(
+    evaluate, good, good_stock, tmp_path
+):
+    noisy = disturb(good_stock, 90)
+    models = [write_model(tmp_path / name, noisy) for name in ("student", "teacher")]
+    outcome = evaluate(*models, BY_PLACE, history=[good.folder], student=True)
+    assert outcome.summary["blessed"], outcome.summary["reasons"]
+    spectrum = outcome.summary["metrics"]["spectrum_distance"]
+    assert spectrum["status"] == "passed"
+    assert spectrum["max_place"] == pytest.approx(spectrum["place"])
+    assert spectrum["max_place"] > BY_PLACE.judged["spectrum_distance"].max_place
 
 
 @pytest.fixture(scope="module")

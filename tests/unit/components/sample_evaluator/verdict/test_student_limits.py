@@ -1,0 +1,96 @@
+"""The limits of a student whose teacher, the baseline, misses some of them."""
+
+import pytest
+from measured import failing, source
+
+from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.verdict.gate import judge
+from components.sample_evaluator.verdict.student import limits_of_student
+
+
+def limited(**thresholds):
+    return EvaluateOptions(samples=200, limits="none", thresholds=thresholds)
+
+
+def beside_teacher(teacher, place=0.5, **student):
+    """Values of a student; KID is 0 of training images and 1 of noise."""
+    measured = {"kid": place, "kid_proven_place": place - 0.02, "kid_place_margin": 0.02}
+    return {
+        "real": source(),
+        "train": source(kid=0.0),
+        "noise": source(kid=1.0),
+        "candidate": source(**measured | student),
+        "baseline": source(kid=teacher),
+    }
+
+
+def judge_student(values, options, *failed):
+    options, dropped = limits_of_student(values, options)
+    return judge(values, failing(*failed), options, dropped=dropped)
+
+
+@pytest.mark.parametrize(
+    ("limits", "failed"),
+    [
+        ({"maximum": 0.3}, "kid"),
+        ({"minimum": 0.7}, "kid"),
+        ({"max_place": 0.3, "max_worsening": 0.0}, "kid_proven_place"),
+    ],
+    ids=["maximum", "minimum", "place"],
+)
+def test_a_limit_that_the_teacher_misses_rejects_no_student(limits, failed):
+    worsening = {"kid_worsening": -0.01, "kid_margin": 0.02}
+    verdict = judge_student(
+        beside_teacher(0.4, **worsening), limited(kid=Threshold(**limits)), failed
+    )
+    assert verdict.blessed
+    field = next(iter(limits))
+    stated = f"without {field}: its teacher misses it as well"
+    assert verdict.left_out == {"kid": f"kid is judged {stated}"}
+    assert not any(f"{limits[field]:g}" in reason for reason in verdict.reasons)
+
+
+def test_a_student_that_is_worse_than_a_teacher_beyond_its_limits_is_rejected():
+    options = limited(kid=Threshold(maximum=0.3, max_place=0.3, max_worsening=0.0))
+    values = beside_teacher(0.4, kid_worsening=0.09, kid_margin=0.01)
+    verdict = judge_student(values, options, "kid", "kid_proven_place", "kid_worsening")
+    assert verdict.reasons == (
+        "kid 0.5 is worse than the baseline's 0.4 by 0.1: more than 0.01, the allowed 0 plus the "
+        "spread over seeds",
+    )
+
+
+@pytest.mark.parametrize(("place", "blessed"), [(0.41, True), (0.43, False)])
+def test_without_a_limit_on_its_change_a_place_must_not_be_beyond_that_of_the_teacher(
+    place, blessed
+):
+    options = limited(kid=Threshold(max_place=0.3))
+    verdict = judge_student(beside_teacher(0.4, place), options, "kid_proven_place")
+    assert verdict.blessed == blessed
+    assert "at most 40%" in verdict.reasons[0]
+    assert not verdict.left_out
+
+
+@pytest.mark.parametrize("teacher", [None, 0.29, 0.31])
+def test_limits_that_the_teacher_meets_within_its_error_stay(teacher):
+    options = limited(kid=Threshold(maximum=0.32, max_place=0.3, max_worsening=0.0))
+    measured = {} if teacher is None else {"kid": teacher}
+    values = {**beside_teacher(0.0), "baseline": source(**measured)}
+    assert limits_of_student(values, options) == (options, {})
+    verdict = judge_student(values, options, "kid_proven_place")
+    assert "at most 30% allowed" in verdict.reasons[0]
+
+
+def test_of_two_bounds_only_the_one_that_the_teacher_misses_is_dropped():
+    options = limited(kid=Threshold(minimum=0.45, maximum=0.55))
+    verdict = judge_student(beside_teacher(0.4, 0.42), options, "kid")
+    assert verdict.reasons == ("kid 0.42 is at most 0.55",)
+    verdict = judge_student(beside_teacher(0.4, 0.6), options, "kid")
+    assert verdict.reasons == ("kid 0.6 exceeds 0.55",)
+
+
+def test_a_student_without_a_value_is_rejected_although_its_teacher_misses_the_limit():
+    values = beside_teacher(0.4)
+    values["candidate"] = source(kid_unavailable="NaN in the features")
+    verdict = judge_student(values, limited(kid=Threshold(maximum=0.3)), "kid")
+    assert verdict.reasons == ("kid cannot be computed: NaN in the features",)
