@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
-from trainer.common.text import first_line, list_some
+from trainer.common.text import first_line, list_some, shorten
+from trainer.common.validation import explain
 from trainer.light import network_file
 from trainer.light.mark import read_mark
 from trainer.light.network_file import NetworkFileError
@@ -18,9 +20,12 @@ from trainer.light.noise import noise_from_seeds
 from trainer.light.solve import Method, VectorField, solve, trajectory
 from trainer.names import FINGERPRINT, FIXED_STEPS, NETWORK
 from trainer.ode.guidance import evaluations_per_slope, guide
+from trainer.ode.step_grids import GRIDS
+from trainer.ode.tableaus import TABLEAUS
 
 INPUTS = ["x_alpha", "alpha", "label"]  # the last of a conditional network only
-NEEDED = {"solver", "grid", "rtol", "atol", "guidance", "labels", "fingerprint"}
+NEEDED = {"solver", "grid", "nb_step", "rtol", "atol", "guidance", "labels", "fingerprint"}
+KNOWN = {"solver": [*TABLEAUS], "grid": [*GRIDS]}
 # Pixels that the network sees at once: of many more, what it computes takes gigabytes.
 AT_ONCE = 16_384
 HALF_RANGE = 127.5  # trainer/preprocessing.py, which needs TensorFlow
@@ -38,8 +43,9 @@ class LightSampler:
         model: folder of a sampler SavedModel with a network beside it.
 
     Raises:
-        NetworkFileError: the network is damaged, or was exported from another model; the model
-            has no fingerprint to know it by; or onnxruntime is installed but does not start.
+        NetworkFileError: the network is damaged, of another version, or was exported from another
+            model; the model has no fingerprint to know it by; or onnxruntime is installed but does
+            not start.
 
     Attributes:
         mark: that is set in the noise of seeds; None for none.
@@ -56,7 +62,11 @@ class LightSampler:
         self._guidance = about["guidance"]
         # Files of earlier versions do not say it; none of theirs has fixed steps.
         self._fixed = about["nb_step"] if about.get(FIXED_STEPS) else None
-        self.mark = read_mark(about)
+        try:
+            self.mark = read_mark(about)
+        except ValidationError as error:
+            reason = explain(error.errors()[0])
+            raise NetworkFileError(f"{file} is of another version: mark: {reason}") from error
         self._method = Method(**{key: about[key] for key in ("solver", "grid", "rtol", "atol")})
 
     def generate(self, seeds: np.ndarray, nb_step: int, label: str) -> np.ndarray:
@@ -123,12 +133,17 @@ def _load(file: Path) -> tuple[Any, dict[str, Any]]:
         session = onnxruntime.InferenceSession(
             content, settings, providers=["CPUExecutionProvider"]
         )
-        about = json.loads(session.get_modelmeta().custom_metadata_map[network_file.METADATA])
+        entry = session.get_modelmeta().custom_metadata_map[network_file.METADATA]
+        about: dict[str, Any] = dict(json.loads(entry))
     except Exception as error:  # onnxruntime raises many types
         raise NetworkFileError(f"{file} does not load: {first_line(error)}") from error
     if missing := NEEDED - about.keys():
         lacking = list_some(sorted(missing))
         raise NetworkFileError(f"{file} is of another version: it lacks {lacking}")
+    for key, known in KNOWN.items():
+        if about[key] not in known:
+            unknown = f"the {key} {shorten(repr(about[key]))} is unknown"
+            raise NetworkFileError(f"{file} is of another version: {unknown}")
     return session, about
 
 

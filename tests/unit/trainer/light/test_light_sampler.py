@@ -1,3 +1,4 @@
+import json
 import shutil
 import sys
 
@@ -144,6 +145,28 @@ def test_a_network_of_another_kind_or_version_is_an_error_of_one_line(plain, tmp
     del network.metadata_props[1]  # the digest
     (folder / NETWORK).write_bytes(seal(network.SerializeToString()))
     with pytest.raises(NetworkFileError, match="another version: it lacks atol, fingerprint, guid"):
+        LightSampler(folder)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"solver": "rk8"}, "the solver 'rk8' is unknown"),
+        ({"grid": "early"}, "the grid 'early' is unknown"),
+        ({"grid": ["late"]}, r"the grid \['late'\] is unknown"),
+        ({"mark": {"key": 7, "depth": 2}}, "mark: depth: got 2; extra inputs are not permitted"),
+    ],
+)
+def test_a_network_that_is_sampled_in_a_later_way_is_an_error_of_one_line(
+    plain, tmp_path, changed, message
+):
+    folder = shutil.copytree(plain, tmp_path / "model")
+    network = onnx.load(plain / NETWORK)
+    entry = network.metadata_props[0]
+    entry.value = json.dumps({**json.loads(entry.value), **changed})
+    del network.metadata_props[1]  # the digest
+    (folder / NETWORK).write_bytes(seal(network.SerializeToString()))
+    with pytest.raises(NetworkFileError, match=rf"network.onnx is of another version: {message}$"):
         LightSampler(folder)
 
 
