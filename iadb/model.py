@@ -44,15 +44,15 @@ def load(folder: str | os.PathLike[str]) -> "Model":
         folder: a workspace, a version in its folder `serving`, or any copy of one.
 
     Raises:
-        ValueError: the folder is neither, or the workspace has no model yet.
+        ValueError: the folder is neither, the workspace has no model yet, or the metadata of the
+            model are missing or damaged.
     """
     folder = Path(folder)
     is_model = (folder / SAVED_MODEL).is_file()
     try:
-        model = serving.find_model(Workspace(folder).serving, folder if is_model else None)
+        return Model(serving.find_model(Workspace(folder).serving, folder if is_model else None))
     except serving.NoModelError as error:
         raise ValueError(str(error)) from None
-    return Model(model)
 
 
 class Model:
@@ -71,12 +71,13 @@ class Model:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.metadata: dict[str, Any] = serving.read_metadata(folder)
+        self.metadata: dict[str, Any] = serving.read_metadata(folder, "nb_step", "shape")
         self.shape: tuple[int, int, int] = tuple(self.metadata["shape"])
         self.labels: list[str] = self.metadata.get("labels", [])
         self.nb_step: int = self.metadata["nb_step"]
         self._source = find_source(folder)
         self._mark = read_mark(self.metadata)
+        self._limits = LimitOptions.model_validate(self.metadata.get("limits", {}))
 
     def __repr__(self) -> str:
         return f"iadb.load({str(self.folder)!r})"
@@ -170,8 +171,7 @@ class Model:
                 f"{self.folder} sets no mark in the pixels; `iadb run --set sample.mark=NUMBER` "
                 "makes a model that does"
             )
-        limits = LimitOptions.model_validate(self.metadata["limits"])
-        least = min(INVERSION_STEPS, limits.nb_step, limits.states)
+        least = min(INVERSION_STEPS, self._limits.nb_step, self._limits.states)
         x0 = self.invert(images, nb_step=nb_step or max(self.nb_step, least), label=label)
         return self._mark.p_values(x0)
 
@@ -237,7 +237,7 @@ class Model:
             raise ValueError(f"expected a list of images, got one {type(images).__name__}")
         self._check_label(label)
         files = [_read(image, row, self.shape) for row, image in enumerate(images)]
-        size = LimitOptions.model_validate(self.metadata["limits"]).images
+        size = self._limits.images
         results = [
             _pixels(result, self.shape)
             for start in range(0, len(files), size)

@@ -1,7 +1,6 @@
 """The served model, in a numbered version of the serving folder, and samples drawn from one."""
 
 import difflib
-import json
 import logging
 import os
 import shlex
@@ -33,6 +32,7 @@ from trainer.light.network_file import NetworkFileError
 from trainer.light.sampler import LightSampler, has_network
 from trainer.limit_options import LimitOptions
 from trainer.names import FINGERPRINT, FIXED_STEPS
+from trainer.serving import model_metadata
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ Draw = Callable[[np.ndarray, int, str], np.ndarray]
 
 
 class NoModelError(RuntimeError):
-    """No model was pushed yet."""
+    """No model was pushed yet, or a folder holds none that can be used."""
 
     exit_code = exit_codes.USAGE
 
@@ -146,24 +146,25 @@ def find_live_student(serving: AnyPath, teacher: int | None) -> AnyPath | None:
     return live if teacher is not None and notes.get(TEACHER_NOTE) == teacher else None
 
 
-def read_metadata(model: AnyPath) -> dict[str, Any]:
+def read_metadata(model: AnyPath, *needed: str) -> dict[str, Any]:
     """The metadata beside a model: its configuration, its training, its default nb_step.
 
+    Args:
+        model: folder of a SavedModel.
+        needed: the fields without which the caller cannot use the model.
+
     Raises:
-        NoModelError: the file is damaged.
+        NoModelError: the file is missing or damaged, or lacks a field that is needed.
         OSError: it cannot be read.
     """
     file = model / METADATA
+    instead = "choose another version with --model, or make one live with `iadb promote`"
     try:
-        content = json.loads(file.read_text("utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("not an object")
-    except (ValueError, RecursionError) as error:
-        raise NoModelError(
-            f"{file} is damaged ({first_line(error)}); choose another version with --model, or "
-            "make one live with `iadb promote`"
-        ) from error
-    return content
+        return model_metadata.parse(file.read_text("utf-8"), *needed)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NoModelError(f"{file} is missing; {instead}") from error
+    except ValueError as error:  # also what is not UTF-8
+        raise NoModelError(f"{file} is damaged ({first_line(error)}); {instead}") from error
 
 
 def check_label(model: Path, label: str) -> None:
@@ -181,7 +182,7 @@ def check_label(model: Path, label: str) -> None:
 
 def check_steps(model: Path, nb_step: int) -> None:
     """Raises FixedStepsError if the model takes its own solver steps and no others."""
-    metadata = read_metadata(model)
+    metadata = read_metadata(model, "nb_step")
     if metadata.get(FIXED_STEPS) and nb_step != metadata["nb_step"]:
         own = quantity(metadata["nb_step"], "solver step")
         raise FixedStepsError(f"{model} is a student of {own}, and takes no other number of them")
@@ -253,7 +254,7 @@ def within_limits(model: Path, nb_step: int | None, batch_size: int) -> tuple[in
     Raises:
         TooManyStepsError: nb_step exceeds the limits of the model.
     """
-    metadata = read_metadata(model)
+    metadata = read_metadata(model, "nb_step")
     if nb_step is None or metadata.get(FIXED_STEPS):
         nb_step = metadata["nb_step"]
     if "limits" in metadata:

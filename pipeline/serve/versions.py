@@ -66,7 +66,7 @@ class Version:
 
         self.folder = folder
         self.number = number
-        self.metadata: dict[str, Any] = read_metadata(folder)
+        self.metadata: dict[str, Any] = read_metadata(folder, "nb_step", "limits")
         self.limits = LimitOptions.model_validate(self.metadata["limits"])
         source = self.metadata.get("source")
         self.source = source and Source.model_validate(source)

@@ -56,7 +56,7 @@ def read_about(model: AnyPath) -> About:
             f"{model} draws images from noise and translates none; train a model with "
             "data.source or data.degrade, for example --set 'data.degrade=downscale 4'"
         )
-    metadata = read_metadata(model)
+    metadata = read_metadata(model, "nb_step", "shape", "limits")
     return About(
         source=source,
         shape=tuple(metadata["shape"]),

@@ -20,6 +20,7 @@ from trainer.common.text import first_line
 from trainer.light import network_file
 from trainer.names import FINGERPRINT, FIXED_STEPS, METADATA, NETWORK
 from trainer.options import SampleOptions
+from trainer.serving import model_metadata
 
 OPSET = 18
 INPUTS = ("x_alpha", "alpha", "label")
@@ -107,14 +108,22 @@ def convert(evaluate: tf.types.experimental.ConcreteFunction, folder: str) -> by
 
 def _describe(folder: str) -> dict[str, Any]:
     """The metadata of the file."""
-    with tf.io.gfile.GFile(f"{folder}/{METADATA}") as file:
-        metadata = json.load(file)
-    if "source" in metadata:
+    path = f"{folder}/{METADATA}"
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            metadata = model_metadata.parse(file.read())
+    except tf.errors.NotFoundError as error:
+        raise ExportError(f"{path} is missing; export another version") from error
+    except ValueError as error:  # also what is not UTF-8
+        raise ExportError(
+            f"{path} is damaged ({first_line(error)}); export another version"
+        ) from error
+    if metadata.get("source"):
         raise ExportError(f"{folder} translates images: only networks that draw them are exported")
     try:
         sample = SampleOptions.model_validate(metadata["config"]["sample"])
     except (KeyError, TypeError, ValidationError) as error:
-        raise ExportError(f"{folder}/{METADATA} does not say how the model samples") from error
+        raise ExportError(f"{path} does not say how the model samples") from error
     with tf.io.gfile.GFile(f"{folder}/{FINGERPRINT}", "rb") as file:
         fingerprint = network_file.fingerprint(file.read())
     return {

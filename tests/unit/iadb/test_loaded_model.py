@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import iadb
+from components.atomic_pusher.versions import METADATA, SAVED_MODEL
 from pipeline.registry import serving
 from tests.exported_models import write_sampler, write_translator, write_with_network
 from trainer.common.image_grid import encode_png
@@ -50,6 +51,26 @@ def test_a_model_says_what_it_draws(model):
 def test_a_folder_without_a_model_is_reported(tmp_path, name):
     with pytest.raises(ValueError, match=r"no model in .*; `iadb run` pushes one"):
         iadb.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "iadb.json is missing"),
+        ("[]", r"iadb.json is damaged \(not an object\)"),
+        ('{"nb_step": 4}', r"iadb.json is damaged \(shape: missing\)"),
+        ('{"nb_step": 4, "shape": 5}', r"iadb.json is damaged \(shape: got 5; input should be"),
+    ],
+)
+def test_damaged_or_missing_metadata_are_a_value_error(tmp_path, content, message):
+    version = tmp_path / "serving" / "1"
+    (version / "assets.extra").mkdir(parents=True)
+    (version / SAVED_MODEL).touch()
+    if content:
+        (version / METADATA).write_text(content)
+    with pytest.raises(ValueError, match=message) as raised:
+        iadb.load(tmp_path)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("write", [write_sampler, write_with_network])

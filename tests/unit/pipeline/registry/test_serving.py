@@ -89,6 +89,36 @@ def test_damaged_metadata_are_reported_in_one_line_with_their_file(tmp_path, con
     assert "\n" not in str(error.value)
 
 
+def test_missing_metadata_are_reported_with_their_file(tmp_path):
+    with pytest.raises(serving.NoModelError, match=r"^\S+iadb.json is missing; choose another v"):
+        serving.read_metadata(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{}", "nb_step: missing"),
+        ('{"nb_step": 0}', "nb_step: got 0; input should be greater than or equal to 1"),
+        ('{"nb_step": 4, "labels": "abc"}', "labels: got 'abc'; input should be a valid list"),
+        ('{"nb_step": 4, "limits": [1]}', "limits: got [1]; input should be"),
+        ('{"nb_step": 4, "source": "x"}', "source: got 'x'; input should be"),
+        ('{"nb_step": 4, "mark": [1]}', "mark: got [1]; input should be"),
+    ],
+)
+def test_the_command_names_the_field_that_is_damaged(tmp_path, content, reason):
+    version(tmp_path, "model")
+    file = tmp_path / "model" / METADATA
+    file.parent.mkdir()
+    file.write_text(content)
+    result = CliRunner().invoke(main, ["sample", "--model", str(tmp_path / "model")])
+    assert result.exit_code == 2
+    assert result.output.startswith(f"iadb: {file} is damaged ({reason}")
+    assert result.output.endswith(
+        "; choose another version with --model, or make one live with `iadb promote`\n"
+    )
+    assert result.output.count("\n") == 1
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_grid_is_written_as_png_whole_or_not_at_all(tmp_path, channels):
     images = np.random.default_rng(0).integers(0, 256, (5, 80, 80, channels), np.uint8)

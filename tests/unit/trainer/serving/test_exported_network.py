@@ -147,7 +147,7 @@ class Earlier(tf.Module):
         return {"image": tf.zeros([len(seed), 8, 8, 1], tf.uint8)}
 
 
-@pytest.mark.parametrize("what", ["earlier", "damaged", "unknown", "translator"])
+@pytest.mark.parametrize("what", ["earlier", "damaged", "unknown", "translator", "metadata"])
 def test_a_model_that_cannot_be_exported_is_an_error_of_one_line(what, model, tmp_path):
     if what == "earlier":
         module = Earlier()
@@ -160,6 +160,10 @@ def test_a_model_that_cannot_be_exported_is_an_error_of_one_line(what, model, tm
         shutil.copytree(model, tmp_path, dirs_exist_ok=True)
         (tmp_path / METADATA).write_text("{}")
         expected = "does not say how the model samples"
+    elif what == "metadata":
+        shutil.copytree(model, tmp_path, dirs_exist_ok=True)
+        (tmp_path / METADATA).write_text('{"nb_step": 4')
+        expected = r"iadb.json is damaged \(Expecting .*\); export another version$"
     else:
         shutil.copytree(model, tmp_path, dirs_exist_ok=True)
         (tmp_path / METADATA).write_text('{"source": {"degrade": "gray"}}')
