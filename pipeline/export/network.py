@@ -34,6 +34,7 @@ def export_network(model: Path, output: Path, console: Console) -> None:
 def _network_beside(model: Path) -> bytes | None:
     """The content of the file beside a model; None if there is none of this model."""
     import onnx
+    from google.protobuf.message import DecodeError
 
     try:
         content = network_file.read(model / NETWORK)
@@ -41,7 +42,7 @@ def _network_beside(model: Path) -> bytes | None:
         about = json.loads({each.key: each.value for each in entries}[network_file.METADATA])
         fingerprint = network_file.fingerprint((model / FINGERPRINT).read_bytes())
         same = about["fingerprint"] == fingerprint
-    except (OSError, ValueError, KeyError):  # also what is damaged
+    except (OSError, ValueError, KeyError, TypeError, DecodeError):  # also what is damaged
         return None
     return content if same else None
 
