@@ -1,6 +1,7 @@
 """A pushed model: images from seeds, from noise, from other images, and back."""
 
 import io
+import operator
 import os
 from collections.abc import Sequence
 from functools import cached_property
@@ -28,6 +29,7 @@ from trainer.serving.model_error import reason
 
 PARALLEL = 1e-4  # radians: below, an arc is a line
 FLOAT_BATCH = 64  # images that are transported or inverted at a time
+LEAST_SEED, LAST_SEED = -(2**63), 2**63 - 1  # int64, as models take them
 INVERSION_STEPS = 32  # at least, to find a mark: a student's few lead back to another x0
 
 
@@ -90,11 +92,12 @@ class Model:
         A student with fixed steps takes its own, here and in the other methods.
 
         Raises:
-            ValueError: the model translates, does not know the label, or takes fewer steps.
+            ValueError: the model translates, does not know the label, takes fewer steps, or a seed
+                is no int64.
         """
         self._check("sample", label, count=count, nb_step=nb_step)
         return serving.draw_samples(
-            self.folder, range(seed, seed + count), nb_step, label=label, draw=self._generate
+            self.folder, _seeds(seed, count), nb_step, label=label, draw=self._generate
         )
 
     def trajectory(
@@ -107,12 +110,17 @@ class Model:
         """
         self._check("trajectory", label, count=count, nb_step=nb_step)
         return serving.draw_trajectories(
-            self.folder, range(seed, seed + count), nb_step, label=label, draw=self._trajectory
+            self.folder, _seeds(seed, count), nb_step, label=label, draw=self._trajectory
         )
 
     def noise(self, count: int = 1, *, seed: int = 0) -> np.ndarray:
-        """Returns the x0 of seeds, float32 [count, H, W, C]."""
-        return noise_from_seeds(np.arange(seed, seed + count), self.shape, self._mark)
+        """Returns the x0 of seeds, float32 [count, H, W, C].
+
+        Raises:
+            ValueError: a seed is no int64.
+        """
+        seeds = np.array(_seeds(seed, count), np.int64)
+        return noise_from_seeds(seeds, self.shape, self._mark)
 
     def transport(
         self, x0: np.ndarray, *, nb_step: int | None = None, label: str = ""
@@ -229,13 +237,14 @@ class Model:
 
         Raises:
             ValueError: the model does not translate, does not know the label, a file is no such
-                image, or there is one in place of several.
+                image, there is one in place of several, or a seed is no int64.
         """
         if not self._source:
             raise ValueError(f"{self!r} draws images from noise; it translates none")
         if isinstance(images, str | bytes | os.PathLike):
             raise ValueError(f"expected a list of images, got one {type(images).__name__}")
         self._check_label(label)
+        _seeds(seed, len(images))
         files = [_read(image, row, self.shape) for row, image in enumerate(images)]
         size = self._limits.images
         results = [
@@ -305,6 +314,18 @@ class Model:
     @cached_property
     def _saved_model(self) -> LoadedModel:
         return LoadedModel(self.folder)
+
+
+def _seeds(first: int, count: int) -> range:
+    """The seeds of so many images."""
+    first = operator.index(first)  # those of NumPy wrap around
+    seeds = range(first, first + count)
+    if seeds and not LEAST_SEED <= seeds[0] <= seeds[-1] <= LAST_SEED:
+        raise ValueError(
+            f"seed={first}: expected seeds from {LEAST_SEED} to {LAST_SEED}, got {seeds[0]} to "
+            f"{seeds[-1]}"
+        )
+    return seeds
 
 
 def _call(model: LoadedModel, signature: str, inputs: dict[str, Any]) -> np.ndarray:

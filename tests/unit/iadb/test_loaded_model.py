@@ -149,6 +149,10 @@ def test_images_of_any_size_and_files_are_translated(translator, tmp_path):
             r"shape \('N', 8, 8, 3\), got \(8, 8, 3\)",
         ),
         (lambda model: model.invert(np.zeros([1, 8, 8, 3])), "expected images of type uint8"),
+        (lambda model: model.sample(2, seed=2**63 - 1), f"got {2**63 - 1} to {2**63}$"),
+        (lambda model: model.trajectory(2, seed=2**63 - 1), f"^seed={2**63 - 1}: expected seeds "),
+        (lambda model: model.noise(2, seed=np.int64(2**63 - 1)), f"^seed={2**63 - 1}: expected "),
+        (lambda model: model.interpolate(0, -(2**63) - 1), f"^seed={-(2**63) - 1}: expected "),
         (lambda model: model.sample(0), "count=0: expected at least 1"),
         (lambda model: model.sample(nb_step=0), "nb_step=0: expected at least 1"),
         (lambda model: model.transport(np.full([1, *SHAPE], np.nan)), "x0 contains NaN"),
@@ -169,6 +173,8 @@ def test_a_translator_does_not_draw_and_says_which_file_is_no_image(translator):
         translator.invert(np.zeros([1, *SHAPE], np.uint8))
     with pytest.raises(ValueError, match=r"^images, row 1: not an image$"):
         translator.translate([encode_png(np.zeros([8, 8, 3], np.uint8)), b"text"])
+    with pytest.raises(ValueError, match=f"^seed={2**63}: expected seeds from "):
+        translator.translate([np.zeros([8, 8, 3], np.uint8)], seed=2**63)
     with pytest.raises(ValueError, match="expected images of type uint8 and shape"):
         translator.translate([np.zeros([8, 8], np.uint8)])
 
