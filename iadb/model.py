@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from components.atomic_pusher.versions import SAVED_MODEL
+from components.atomic_pusher.versions import SAVED_MODEL, TEACHER_NOTE
 from components.image_example_gen.errors import RejectedImage
 from pipeline.registry import serving
 from pipeline.translation.files import ROW
@@ -149,9 +149,12 @@ class Model:
         """
         self._check("invert", label, images, nb_step=nb_step)
         if self.metadata.get(FIXED_STEPS):
+            number, path = self.metadata.get(TEACHER_NOTE), self.metadata.get(TEACHER)
+            # The path is that of the training, which may be gone, or of another machine.
+            teacher = f"model {number} (`iadb models`)" if number is not None else path
             raise ValueError(
-                f"{self!r} is a student that knows its own steps alone: invert with its teacher "
-                f"{self.metadata.get(TEACHER)}, or distill with distill.method=reflow"
+                f"{self!r} is a student that knows its own steps alone: invert with its teacher, "
+                f"{teacher}, or distill with distill.method=reflow"
             )
         if np.asarray(images).dtype != np.uint8:
             raise ValueError(f"expected images of type uint8, got {np.asarray(images).dtype}")

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,23 @@ def test_a_student_of_fixed_steps_takes_them_and_is_not_inverted(tmp_path, write
     assert student.trajectory(2, nb_step=9).shape == (2, 3, *SHAPE)
     with pytest.raises(ValueError, match=r"knows its own steps alone: invert with its teacher"):
         student.invert(np.zeros((1, *SHAPE), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("notes", "teacher"),
+    [
+        ({"teacher_model": 5}, "model 5 (`iadb models`)"),  # a pushed one
+        ({}, "artifacts/5/Format-Serving"),
+    ],
+)
+def test_the_teacher_of_a_student_is_named_by_its_number(tmp_path, notes, teacher):
+    (tmp_path / METADATA).parent.mkdir()
+    about = {"nb_step": 2, "shape": SHAPE, "fixed_steps": True, **notes}
+    about["teacher"] = "artifacts/5/Format-Serving"
+    (tmp_path / METADATA).write_text(json.dumps(about))
+    with pytest.raises(ValueError) as raised:
+        iadb.Model(tmp_path).invert(np.zeros((1, *SHAPE), np.uint8))
+    assert f" with its teacher, {teacher}, or distill with " in str(raised.value)
 
 
 def test_samples_are_those_of_the_command(model):
