@@ -73,6 +73,11 @@ PAIR_METRICS: dict[str, Metric] = {
 }
 
 
+# The same of results for the sources of data.holdout.
+HOLDOUT_PAIR_METRICS = tuple(f"{name}{AT_HOLDOUT}" for name in PAIR_METRICS)
+
+
 def get_metric(name: str) -> Metric:
-    """Returns the metric with a name in CATALOG, HOLDOUT_METRICS or PAIR_METRICS."""
-    return PAIR_METRICS.get(name) or CATALOG[name.removesuffix(AT_HOLDOUT)]
+    """Returns the metric with a name in CATALOG or PAIR_METRICS, or with AT_HOLDOUT after it."""
+    base = name.removesuffix(AT_HOLDOUT)
+    return PAIR_METRICS.get(base) or CATALOG[base]

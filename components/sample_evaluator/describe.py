@@ -70,7 +70,8 @@ def describe(
     As many samples are drawn as there are held-out images. A conditional model draws each sample
     with the label of one held-out image, so that classes occur in the proportions of the data. A
     model that translates draws each from the source of one or, of sources that are not paired, from
-    one of these.
+    one of these; if they are paired, it also draws one from the source of each image of
+    data.holdout to be compared.
 
     Args:
         pipeline: empty; it is not run.
@@ -125,6 +126,7 @@ def describe(
         options,
         shape,
         output,
+        features.get(sources.HOLDOUT),
     )
     judged |= translations.results
     for source, folder in stored.items():

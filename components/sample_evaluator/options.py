@@ -29,11 +29,15 @@ MetricName = Literal[
     "ssim",
     "feature_distance",
     "consistency",
+    "psnr@holdout",
+    "ssim@holdout",
+    "feature_distance@holdout",
+    "consistency@holdout",
 ]
 # Of results beside the held-out images that they should be, where a model translates. Training
 # images and noise are no results for them, so that there is no place between the two.
 PAIR_METRICS = ("psnr", "ssim", "feature_distance", "consistency")
-
+_AT_HOLDOUT = "@holdout"
 
 LIMITS = {"strict": 0.5, "default": 1.0, "loose": 2.0}  # factors of every default `max_place`
 GROUPS = 10  # of images, in the jackknife, which leaves out one of them at a time
@@ -115,6 +119,11 @@ def images_needed(metric: str, dimension: int | None) -> int | None:
     return max(math.ceil(without_a_group * GROUPS / (GROUPS - 1)), MIN_IMAGES)
 
 
+def is_of_pairs(metric: str) -> bool:
+    """Whether a metric compares results with the images that they should be, by its name."""
+    return metric.removesuffix(_AT_HOLDOUT) in PAIR_METRICS
+
+
 def judged_names(stored: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the metrics with limits, from options as JSON of this version or an earlier."""
     thresholds = stored["thresholds"]
@@ -177,9 +186,8 @@ class EvaluateOptions(RealFeaturesOptions):
 
     @model_validator(mode="after")
     def _pairs_have_no_place(self) -> "EvaluateOptions":
-        for name in PAIR_METRICS:
-            limit = self.thresholds.get(name)
-            if limit and limit.max_place is not None:
+        for name, limit in self.thresholds.items():
+            if is_of_pairs(name) and limit and limit.max_place is not None:
                 raise ValueError(
                     f"thresholds.{name}.max_place={limit.max_place:g}: results have no place "
                     "between training images and noise; set minimum, maximum or max_worsening"
@@ -205,10 +213,10 @@ class EvaluateOptions(RealFeaturesOptions):
 
     def without_holdout(self) -> "EvaluateOptions":
         """Returns options for an evaluation without images of data.holdout."""
-        kept = {name: t for name, t in self.thresholds.items() if not name.endswith("@holdout")}
+        kept = {name: t for name, t in self.thresholds.items() if not name.endswith(_AT_HOLDOUT)}
         return self.model_copy(update={"thresholds": kept})
 
     def without_pairs(self) -> "EvaluateOptions":
         """Returns options for an evaluation of a model that does not translate."""
-        kept = {name: t for name, t in self.thresholds.items() if name not in PAIR_METRICS}
+        kept = {name: t for name, t in self.thresholds.items() if not is_of_pairs(name)}
         return self.model_copy(update={"thresholds": kept})

@@ -7,10 +7,10 @@ from pydantic import Field, PositiveInt, model_validator
 
 from components.sample_evaluator.options import (
     DEFAULTS,
-    PAIR_METRICS,
     EvaluateOptions,
     MetricName,
     Threshold,
+    is_of_pairs,
 )
 from trainer.common.options import Options
 from trainer.options import AlphaDensity
@@ -48,8 +48,8 @@ class DistillOptions(Options):
 
     @model_validator(mode="after")
     def _students_do_not_translate(self) -> "DistillOptions":
-        for name in PAIR_METRICS:
-            if name in self.max_worsening:
+        for name in self.max_worsening:
+            if is_of_pairs(name):
                 raise ValueError(
                     f"max_worsening.{name}: is a metric of translations, and models that translate "
                     "are not distilled; leave it out"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.metrics import CATALOG, HOLDOUT_METRICS, PAIR_METRICS
+from components.metrics import CATALOG, HOLDOUT_METRICS, HOLDOUT_PAIR_METRICS, PAIR_METRICS
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import (
@@ -80,6 +80,9 @@ def make_eval_config(
     if pairs:
         scores = [_metric("value", name, metric=name) for name in PAIR_METRICS]
         specs.append(([*judged, *beside], scores))
+    if pairs and holdout:
+        scores = [_metric("value", name, metric=name) for name in HOLDOUT_PAIR_METRICS]
+        specs.append(([*judged, *shown], scores))
     if translates:
         # They are fewer than the results, on which the expected value of KID does not depend.
         specs.append(

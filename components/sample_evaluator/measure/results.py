@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 
-from components.metrics import CATALOG, HOLDOUT_METRICS, PAIR_METRICS
+from components.metrics import CATALOG, HOLDOUT_METRICS, HOLDOUT_PAIR_METRICS, PAIR_METRICS
 
 MEMORIZED_SHARE = "memorized_share"
 DISTANCE_RATIO = "distance_ratio"
 MIRRORED_SHARE = "mirrored_share"
 COUNTS = ("images", "flat_images", "distinct_images", "equal_images")
 _METRICS = (
-    *(*CATALOG, *HOLDOUT_METRICS, *PAIR_METRICS),
+    *(*CATALOG, *HOLDOUT_METRICS, *PAIR_METRICS, *HOLDOUT_PAIR_METRICS),
     *(MEMORIZED_SHARE, DISTANCE_RATIO, MIRRORED_SHARE),
 )
 

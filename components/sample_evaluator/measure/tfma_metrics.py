@@ -1,8 +1,10 @@
 """The metrics of sample quality as TFMA metrics.
 
 TFMA's models are the sources of images: each is compared with the source `real`, or with `holdout`
-if the metric's name says so. The features of all images are gathered once and sorted by their keys,
-so that bundling does not change a result; all metrics are then derived from them.
+if the metric's name says so. Of a model that translates pairs, `holdout` is compared with the
+results for its own sources: `candidate@holdout`, for example. The features of all images are
+gathered once and sorted by their keys, so that bundling does not change a result; all metrics are
+then derived from them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +14,7 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
 from components.images.features import ImageFeatures
-from components.metrics import AT_HOLDOUT, PAIR_METRICS, get_metric
+from components.metrics import AT_HOLDOUT, get_metric
 from components.metrics.arrays import MetricError
 from components.metrics.fidelity_and_diversity import FidelityAndDiversity, fidelity_and_diversity
 from components.metrics.jackknife.leave_out import leave_out
@@ -24,6 +26,7 @@ from components.metrics.threads import blas_threads
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageSet
 from components.sample_evaluator.measure.results import tfma_name
+from components.sample_evaluator.options import is_of_pairs
 from trainer.common.progress import Report, phase, report
 
 METRICS = "metrics"  # the phase
@@ -166,23 +169,33 @@ FUNCTIONS: dict[str, Callable[[_Sets, str, str], Sequence[float]]] = {
 
 def _array(sets: _Sets, source: str, metric: str) -> np.ndarray:
     """What a metric compares of the images of a source, float [N, k]."""
-    found = _of(sets, source)
-    if metric not in PAIR_METRICS:
-        return found.array(get_metric(metric).array)
-    real = _of(sets, sources.REAL)
-    if source == sources.REAL:  # results have scores beside these, which have none
+    found, array = _of(sets, _compared(sets, source, metric)), get_metric(metric).array
+    if not is_of_pairs(metric):
+        return found.array(array)
+    reference = _reference(metric)
+    real = _of(sets, reference)
+    if source == reference:  # results have scores beside these, which have none
         return real.vectors
     if not found.scores.psnr.size:
         raise MetricError(f"the images of {source} are no results for held-out images")
-    if metric == "feature_distance":
+    if array == "feature_distance":
         # Results are sorted by their seeds, which follow the order of the held-out images.
         return feature_distances(real.vectors, found.vectors)[:, None]
-    return getattr(found.scores, metric)
+    return getattr(found.scores, array)
 
 
 def _reference(metric: str) -> str:
     """The source of real images that a metric compares with."""
     return sources.HOLDOUT if metric.endswith(AT_HOLDOUT) else sources.REAL
+
+
+def _compared(sets: _Sets, source: str, metric: str) -> str:
+    """The source of the images that a metric compares: results for data.holdout if there are any.
+
+    What draws from no source has none, and its images are compared with any reference.
+    """
+    at_holdout = f"{source}{AT_HOLDOUT}"
+    return at_holdout if metric.endswith(AT_HOLDOUT) and at_holdout in sets else source
 
 
 def _of(sets: _Sets, source: str) -> ImageSet:

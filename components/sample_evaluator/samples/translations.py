@@ -173,11 +173,18 @@ class Translate(HeldOutFn):
 class ShowSources(HeldOutFn):
     """A list of seeded examples to an ImageBatch of their sources in place of results."""
 
+    def __init__(
+        self, source: str, model: str, transform_graph: str, *, paired: bool = True
+    ) -> None:
+        """Describes the images; `source` is that of the batches."""
+        super().__init__(model, transform_graph, paired=paired)
+        self._source = source
+
     def process(self, batch: list[Seeded]) -> Iterator[ImageBatch]:
         """Yields one ImageBatch."""
         seeds, labels, images, sources_ = self.read(batch)
         results = sources_[..., : sources_.shape[-1] - self.sampler.source.has_hole]
-        yield self._batch(sources.SOURCE, seeds, labels, images, sources_, results)
+        yield self._batch(self._source, seeds, labels, images, sources_, results)
 
 
 class AnswerSeveral(HeldOutFn):

@@ -10,8 +10,9 @@ from absl import logging
 from tfx import types
 
 from components.features.options import FeatureOptions, identity
-from components.metrics import AT_HOLDOUT, PAIR_METRICS
+from components.metrics import AT_HOLDOUT, HOLDOUT_PAIR_METRICS, PAIR_METRICS
 from components.sample_evaluator import names, sources
+from components.sample_evaluator.options import is_of_pairs
 from trainer.source.options import Source
 
 
@@ -49,7 +50,8 @@ def earlier_metrics(
     Metrics depend on the feature space including its weights, and the Frechet distance on the
     number of images as well; and what a model translates may be nearly the image, or hardly show
     it. Evaluations that differ in these are skipped, as are unreadable ones.
-    If only the number of samples differs, KID to the images of data.holdout is still included.
+    If only the number of samples differs, KID to the images of data.holdout is still included, and
+    so are the metrics of pairs there.
 
     Args:
         evaluations: ModelEvaluation artifacts, oldest first.
@@ -75,6 +77,8 @@ def earlier_metrics(
             continue
         space = identity(found.features, found.feature_settings)
         same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout
+        if task and task["paired"] and not found.metrics.keys() & HOLDOUT_PAIR_METRICS:
+            same_holdout = False  # earlier versions compared it with results for other sources
         comparable = {
             name: metric
             for name, metric in found.metrics.items()
@@ -110,8 +114,11 @@ def task_of(source: Source | None) -> dict[str, Any] | None:
 def _is_comparable(metric: str, same_samples: bool, same_holdout: bool) -> bool:
     if not metric.endswith(AT_HOLDOUT):
         return same_samples
-    # The expected value of KID does not depend on the number of samples (Binkowski et al. 2018).
-    return same_holdout and (same_samples or metric == f"kid{AT_HOLDOUT}")
+    if not same_holdout:
+        return False
+    # The expected value of KID does not depend on the number of samples (Binkowski et al. 2018);
+    # there are as many pairs as images of data.holdout.
+    return same_samples or metric == f"kid{AT_HOLDOUT}" or is_of_pairs(metric)
 
 
 def best_places(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:

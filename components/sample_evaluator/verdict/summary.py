@@ -3,7 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from components.metrics import CATALOG, HOLDOUT_METRICS, PAIR_METRICS, get_metric
+from components.metrics import (
+    CATALOG,
+    HOLDOUT_METRICS,
+    HOLDOUT_PAIR_METRICS,
+    PAIR_METRICS,
+    get_metric,
+)
 from components.metrics.kinds.shares import Kinds
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import (
@@ -78,9 +84,13 @@ def summarize(
     """
     options = setting.options
     translates = sources.SOURCE in results
-    names = [*CATALOG, *(HOLDOUT_METRICS if sources.HOLDOUT in results else ())]
-    if sources.OTHER in results:
-        names = [*PAIR_METRICS, *names]
+    pairs, holdout = sources.OTHER in results, sources.HOLDOUT in results
+    names = [
+        *(PAIR_METRICS if pairs else ()),
+        *CATALOG,
+        *(HOLDOUT_METRICS if holdout else ()),
+        *(HOLDOUT_PAIR_METRICS if pairs and holdout else ()),
+    ]
     return {
         "blessed": verdict.blessed,
         "mode": options.bless,

@@ -7,7 +7,7 @@ import pydantic
 import pytest
 
 from components.features.options import KERAS_NETWORKS, FeatureOptions
-from components.metrics import CATALOG, HOLDOUT_METRICS, PAIR_METRICS
+from components.metrics import CATALOG, HOLDOUT_METRICS, HOLDOUT_PAIR_METRICS, PAIR_METRICS
 from components.sample_evaluator.options import EvaluateOptions, MetricName
 
 SHA256 = "0" * 64
@@ -94,7 +94,8 @@ def test_the_networks_are_those_of_keras_but_the_ones_it_builds_wrongly():
 
 
 def test_the_options_offer_the_metrics_that_there_are():
-    assert set(typing.get_args(MetricName)) == {*CATALOG, *HOLDOUT_METRICS, *PAIR_METRICS}
+    of_pairs = {*PAIR_METRICS, *HOLDOUT_PAIR_METRICS}
+    assert set(typing.get_args(MetricName)) == {*CATALOG, *HOLDOUT_METRICS, *of_pairs}
 
 
 def test_the_same_weights_are_the_same_features_wherever_they_are():

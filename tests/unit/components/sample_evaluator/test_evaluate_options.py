@@ -107,8 +107,9 @@ def test_without_a_held_out_folder_its_metrics_are_not_judged():
 
 
 def test_a_model_that_does_not_translate_is_not_judged_by_pairs():
-    given = EvaluateOptions(thresholds={"psnr": Threshold(minimum=20.0), "recall": None})
-    assert given.judged["psnr"].minimum == 20
+    limit = Threshold(minimum=20.0)
+    given = EvaluateOptions(thresholds={"psnr": limit, "psnr@holdout": limit, "recall": None})
+    assert given.judged["psnr"].minimum == given.judged["psnr@holdout"].minimum == 20
     assert given.without_pairs().thresholds == {"recall": None}
     assert given.without_pairs().judged == DEFAULTS
 

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections import Counter
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -14,6 +15,7 @@ from components.features.options import FeatureOptions
 from components.sample_evaluator.evaluation import EvaluatedModel, StoredImages, evaluate
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import ModelVerdict
+from trainer.common.progress import listening
 from trainer.ode.solvers import SOLVERS
 from trainer.serving.translator import Translator
 from trainer.source.options import Source
@@ -58,7 +60,7 @@ def real(digits, tmp_path_factory):
 
 @pytest.fixture
 def run(real, tmp_path):
-    def run(candidate, baseline=None, options=OPTIONS):
+    def run(candidate, baseline=None, options=OPTIONS, real=real):
         output = tmp_path / "output"
         output.mkdir()
         pipeline = lambda: beam.Pipeline(argv=BEAM_ARGS)  # noqa: E731
@@ -91,6 +93,44 @@ def test_a_map_to_the_source_scores_as_the_source_itself(run, tmp_path):
     report = (folder / "report.html").read_text("utf-8")
     assert "Results beside their images" in report
     assert "Three rows of sources" in report  # the alternative text
+
+
+def test_the_fixed_images_are_compared_with_results_for_their_own_sources(run, digits, tmp_path):
+    """Whatever the images show that are held out of the data."""
+    splits = {"eval": 255 - digits[:40], "train": digits[100:200], "holdout": digits[40:90]}
+    options = OPTIONS.model_copy(
+        update={
+            "thresholds": {
+                "kid@holdout": Threshold(maximum=0.05, max_worsening=0.0),
+                "psnr@holdout": Threshold(minimum=58, max_worsening=0.0),
+            }
+        }
+    )
+    real = real_images(tmp_path / "real", splits, options, "gray")
+    # Digits have no colors to lose: what returns its sources is right.
+    models = [save(tmp_path / name, "map", "gray") for name in ("model", "baseline")]
+    done, expected = Counter(), Counter()
+
+    def count(change):
+        done[change.phase] += change.done
+        expected[change.phase] += change.expected
+
+    with listening(count):
+        verdict, _, summary = run(*models, options, real)
+    assert verdict.blessed, verdict.reasons
+    kid, psnr = (summary["metrics"][name] for name in options.thresholds)
+    assert kid["candidate"] == kid["source"] == kid["baseline"] < kid["train"] < 0.05 < kid["noise"]
+    assert psnr["candidate"] == psnr["source"] == psnr["baseline"] == pytest.approx(58.9, abs=0.1)
+    assert psnr["train"] is None
+    for metric in (kid, psnr):
+        assert (metric["status"], metric["worsening"]) == ("passed", 0)
+    consistency, distance = (
+        summary["metrics"][f"{name}@holdout"] for name in ("consistency", "feature_distance")
+    )
+    assert (consistency["candidate"], distance["candidate"]) == (psnr["candidate"], 0)
+    # Two models and an answer to each source; noise and sources, answers and others beside them.
+    assert done["sampling"] == expected["sampling"] == 2 * (40 + 50) + 40
+    assert done["features"] == expected["features"] == (3 + 1) * 40 + (2 + 1) * 50 + 2 * 40
 
 
 def test_a_model_that_ignores_its_sources_is_not_blessed(run, tmp_path):

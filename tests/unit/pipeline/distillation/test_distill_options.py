@@ -67,7 +67,10 @@ def test_no_student_is_blessed_without_a_comparison(teacher, student):
     assert (judged.bless, judged.require_improvement) == (student, False)
 
 
-@pytest.mark.parametrize("given", [{"kidd": 0.1}, {"kid": -0.1}, {"kid": "much"}, {"psnr": 1.0}])
+@pytest.mark.parametrize(
+    "given",
+    [{"kidd": 0.1}, {"kid": -0.1}, {"kid": "much"}, {"psnr": 1.0}, {"psnr@holdout": 1.0}],
+)
 def test_other_metrics_and_numbers_are_refused(given):
     with pytest.raises(ValidationError, match=f"max_worsening.{next(iter(given))}"):
         DistillOptions(max_worsening=given)

@@ -118,7 +118,7 @@ def test_results_and_sources_have_the_scores_of_their_pairs(images, records, gra
     model = save(tmp_path / "model", "mask half")
     seeded = list(enumerate(records))
     (results,) = started(Translate("candidate", model, graph)).process(seeded)
-    (shown,) = started(ShowSources(model, graph)).process(seeded)
+    (shown,) = started(ShowSources(sources.SOURCE, model, graph)).process(seeded)
     assert shown.source == sources.SOURCE
     derived = degrade(images, parse("mask half")).numpy()
     np.testing.assert_array_equal(shown.images, derived[..., :1])
@@ -190,7 +190,7 @@ def test_results_for_unpaired_sources_have_no_scores(images, records, tmp_path):
     model, graph = save(tmp_path / "model", "gray"), str(tmp_path / "graph")
     write_transform_graph(SHAPE, graph)
     seeded = list(enumerate(records))
-    (shown,) = started(ShowSources(model, graph, paired=False)).process(seeded)
+    (shown,) = started(ShowSources(sources.SOURCE, model, graph, paired=False)).process(seeded)
     np.testing.assert_array_equal(shown.images, images)
     (results,) = started(Translate("candidate", model, graph, paired=False)).process(seeded)
     np.testing.assert_array_equal(results.images, images)  # its network is zero

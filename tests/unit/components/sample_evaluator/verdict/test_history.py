@@ -142,6 +142,25 @@ def test_metrics_that_other_images_or_numbers_of_samples_change_are_skipped(
     }
 
 
+def test_fixed_images_are_not_compared_with_results_for_other_sources_as_in_earlier_versions(
+    evaluation,
+):
+    task = task_of(Source(degrade="gray"))
+    found = json.loads(content("earlier", holdout=50)) | {"task": task}
+    made = [evaluation("earlier", json.dumps(found))]
+    for samples in (200, 300):
+        found |= {"model": {"uri": f"of {samples}"}, "samples": samples}
+        found["metrics"]["psnr@holdout"] = {"candidate": 20.0}
+        made.append(evaluation(str(samples), json.dumps(found)))
+    history = earlier_metrics(made, PIXELS, 200, 50, task)
+    fixed = {"kid@holdout": 0.02, "psnr@holdout": 20.0}
+    assert {entry["model"]: entry["metrics"] for entry in history} == {
+        "earlier": {"kid": 0.01},
+        "of 200": {"kid": 0.01, **fixed, "coverage@holdout": 0.9},
+        "of 300": fixed,
+    }
+
+
 def placed(uri, **places):
     """The content of an evaluation whose metrics have places; a pair is (place, margin)."""
     found = json.loads(content(uri))
