@@ -82,12 +82,14 @@ class _Amounts:
         training: of these without sources, in the train split.
         compared: held-out images, and so many samples.
         models: that draw samples.
+        holdout: images of data.holdout whose sources each model translates as well.
     """
 
     images: int
     training: int
     compared: int
     models: int
+    holdout: int
 
 
 def estimate_nodes(config: PipelineConfig, found: Survey) -> list[NodeEstimate]:
@@ -125,14 +127,16 @@ def estimate_nodes(config: PipelineConfig, found: Survey) -> list[NodeEstimate]:
 
 
 def _amounts(config: PipelineConfig, found: Survey) -> _Amounts:
-    data, *_ = (round(len(each.files) * found.sample.accepted) for each in found.listed)
+    data, *others = (round(len(each.files) * found.sample.accepted) for each in found.listed)
     sources = round(found.sources * found.sample.accepted)
     percent = config.data.eval_percent
+    translated = config.data.holdout and config.source and config.source.paired
     return _Amounts(
         images=round(found.files * found.sample.accepted),
         training=data - expected(data, 0, percent),
         compared=min(config.evaluate.samples, expected(data, sources, percent)),
         models=1 + any(run.blessed for run in found.runs),
+        holdout=min(config.evaluate.samples, others[0]) if translated else 0,
     )
 
 
@@ -210,13 +214,14 @@ def _evaluation(
     """Samples of each model, what describes them and noise, and the error of the network.
 
     A model that translates draws several answers to some sources, and its sources are described.
+    Of pairs, it also draws results for the sources of data.holdout.
     """
-    samples = amounts.models * amounts.compared
+    samples = amounts.models * (amounts.compared + amounts.holdout)
     answers = described = 0
     if config.source:
         answered = min(nb_answered(config.data.shape), amounts.compared)
         answers = answered * nb_answer(config.source.draws_noise)
-        described = amounts.compared + answers
+        described = amounts.compared + amounts.holdout + answers
     evaluated = min(error_by_alpha.IMAGES, amounts.compared) * (len(error_by_alpha.EDGES) - 1)
     sample = config.sample
     evaluations = solvers.get(sample.solver, sample.grid).nfe_per_step
