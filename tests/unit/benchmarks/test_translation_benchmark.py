@@ -35,8 +35,10 @@ def test_ours_has_to_be_ahead_of_both_but_for_some_psnr(ours, reached):
     figures = list(translation._figures("clothes", found, whole=True))
     few = [f.reached for f in figures if ", condition, 4 evaluations" in f.name]
     assert few == reached
-    assert [f.reached for f in figures if ", condition ±" in f.name] == [False] * 4
-    assert all(f.reached is None for f in figures if ", condition" not in f.name)
+    for far in ("condition", "map"):
+        assert [f.reached for f in figures if f", {far} ±" in f.name] == [False] * 4
+    beside = [f for f in figures if f.name.endswith(", source") or ", regression" in f.name]
+    assert [f.reached for f in beside] == [None] * 8
     shortened = translation._figures("clothes", found, whole=False)
     assert all(figure.reached is None for figure in shortened)
 
