@@ -4,10 +4,11 @@ The graph of the exported model decodes these alone. What else ingest reads is c
 its code, so that a file that a model was trained on can also be sent to it.
 """
 
+import contextlib
 import io
 import math
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from components.image_example_gen.image_file.decode import REDUCING_GAP, decode_as_shown
 from components.image_example_gen.image_file.header import open_image, stated_orientation
@@ -47,5 +48,16 @@ def _is_plain(image: Image.Image) -> bool:
     """Whether a file that was opened, not yet decoded, is read by the model as by ingest."""
     if image.mode not in PLAIN.get(image.format, ()) or "icc_profile" in image.info:
         return False
-    upright = image.format == "JPEG" or stated_orientation(image) == 1
-    return upright and image.width * image.height <= MAX_PIXELS
+    if image.width * image.height > MAX_PIXELS:
+        return False
+    found = _orientation(image)
+    # The model turns a JPEG itself, but by EXIF alone.
+    return found == 1 or (image.format == "JPEG" and stated_orientation(image) == found)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The orientation that ingest applies: by EXIF, before or after the pixels, or by XMP."""
+    # A damaged file is rejected when its pixels are needed.
+    with contextlib.suppress(Exception):
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    return 1

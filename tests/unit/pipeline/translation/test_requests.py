@@ -1,10 +1,12 @@
 """Image files as they are sent to a model that translates."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.image_file.decode import decode
@@ -30,6 +32,23 @@ def turned():
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     return exif
+
+
+XMP = '<rdf:Description tiff:Orientation="6"/>'  # the part of a packet that is read
+
+
+def turned_by_text(keyword, text):
+    info = PngInfo()
+    info.add_itxt(keyword, text)
+    return stored(picture(), "PNG", pnginfo=info)
+
+
+def turned_after_the_pixels():
+    """A PNG with a chunk of EXIF after those of the pixels."""
+    data = b"eXIf" + turned().tobytes().removeprefix(b"Exif\0\0")
+    chunk = (len(data) - 4).to_bytes(4, "big") + data + zlib.crc32(data).to_bytes(4, "big")
+    content = stored(picture(), "PNG")
+    return content[:-12] + chunk + content[-12:]  # before the last one, which is empty
 
 
 def ingested(content):
@@ -66,6 +85,23 @@ def test_other_files_are_sent_as_ingest_decodes_them(content):
     sent = to_request(content, SHAPE)
     with Image.open(io.BytesIO(sent)) as image:
         assert image.format == "PNG"
+    np.testing.assert_array_equal(ingested(sent), ingested(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        turned_by_text("Raw profile type exif", f"\nexif\n1\n{turned().tobytes().hex()}"),
+        turned_after_the_pixels(),
+        turned_by_text("XML:com.adobe.xmp", XMP),
+        stored(picture(), "JPEG", xmp=XMP.encode()),
+    ],
+    ids=["text", "after the pixels", "xmp", "xmp in jpeg"],
+)
+def test_what_ingest_turns_for_another_reason_than_exif_in_front_is_sent_upright(content):
+    sent = to_request(content, SHAPE)
+    with Image.open(io.BytesIO(sent)) as image:
+        assert image.size == (30, 40)
     np.testing.assert_array_equal(ingested(sent), ingested(content))
 
 
