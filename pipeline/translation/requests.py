@@ -17,6 +17,8 @@ from trainer.source.options import MAX_PIXELS
 
 PLAIN = {"PNG": {"1", "L", "LA", "P", "RGB", "RGBA"}, "JPEG": {"L", "RGB"}}  # modes by format
 
+SMOOTH = {"L", "LA", "RGB", "RGBA"}  # modes in which Pillow averages pixels to reduce an image
+
 
 def to_request(content: bytes, shape: tuple[int, int, int]) -> bytes:
     """Returns an image file as it is if the model reads it like ingest, and else as PNG.
@@ -34,9 +36,10 @@ def to_request(content: bytes, shape: tuple[int, int, int]) -> bytes:
     if _is_plain(open_image(io.BytesIO(content), options)):
         return content
     image = decode_as_shown(io.BytesIO(content), options)
-    if image.mode not in PLAIN["PNG"]:
+    times = image.width * image.height / MAX_PIXELS
+    if image.mode not in (SMOOTH if times > 1 else PLAIN["PNG"]):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if (times := image.width * image.height / MAX_PIXELS) > 1:
+    if times > 1:
         size = (max(int(side / math.sqrt(times)), 1) for side in image.size)
         image = image.resize(tuple(size), Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
     png = io.BytesIO()

@@ -134,6 +134,19 @@ def test_what_is_larger_than_the_model_takes_is_reduced(monkeypatch):
     assert np.abs(ingested(sent) - ingested(content)).mean() < 4
 
 
+@pytest.mark.parametrize("mode", ["1", "P"])
+def test_bitmaps_and_palettes_are_reduced_as_smoothly_as_other_pictures(monkeypatch, mode):
+    monkeypatch.setattr(requests, "MAX_PIXELS", 20 * 20)
+    checks = Image.fromarray((np.indices((200, 200)).sum(0) % 2 * 255).astype(np.uint8)).convert(
+        mode
+    )
+    for content in (stored(checks, "PNG"), stored(checks, "PNG", transparency=0)):
+        with Image.open(io.BytesIO(to_request(content, SHAPE))) as image:
+            assert image.size == (20, 20)
+            averages = np.asarray(image.getchannel(image.getbands()[-1]))[2:-2, 2:-2]
+        assert np.abs(averages.astype(int) - 127).max() <= 2
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
