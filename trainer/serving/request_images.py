@@ -23,6 +23,8 @@ TURNED, MIRRORED_X, MIRRORED_Y = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 EXIF_BYTES = 65_536  # at the start of a JPEG
 # The entry of the orientation in EXIF, up to its value, with the lower or the higher byte first.
 ENTRIES = (b"\x12\x01\x03\x00\x01\x00\x00\x00", b"\x01\x12\x00\x03\x00\x00\x00\x01\x00")
+NO_HOLE = "nothing to fill: make the pixels of the hole transparent"
+NARROW_HOLE = "the hole is narrower than half a pixel of the model: make it wider"
 
 
 def read_sources(files: tf.Tensor, shape: tuple[int, int, int], source: Source) -> tf.Tensor:
@@ -178,19 +180,34 @@ def _to_source(
     elif kind == "mask":
         hole = opacity < 0.5
         pixels = degrade.with_hole(pixels, hole[None])
-        problem = tf.where(
-            tf.reduce_any(hole), "", "nothing to fill: make the pixels of the hole transparent"
-        )
+        problem = tf.where(tf.reduce_any(hole), "", _why_no_hole(rgba, shape, source))
     return pixels[0], problem
 
 
+def _why_no_hole(rgba: tf.Tensor, shape: tuple[int, int, int], source: Source) -> tf.Tensor:
+    """Why an image, uint8 [h, w, 4], has no hole as a source."""
+    is_clear = rgba[..., 3] < 128
+    if source.fit == "crop":
+        corner, sides = _middle(rgba, *shape[:2])
+        (top, left), (bottom, right) = (
+            tf.unstack(tf.cast(edges, tf.int32)) for edges in (corner, tf.math.ceil(corner + sides))
+        )
+        is_clear = is_clear[top:bottom, left:right]
+    return tf.where(tf.reduce_any(is_clear), NARROW_HOLE, NO_HOLE)
+
+
 def _crop(image: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Resizes the largest part in the middle of an image that has the aspect; as `_resize`."""
+    """Resizes the part of an image that is kept of it; as `_resize`."""
+    return _resize(image, height, width, *_middle(image, height, width))
+
+
+def _middle(image: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Corner and sides, as of `_resize`, of the largest part in the middle that has the aspect."""
     rows, columns = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float64))
     down = tf.minimum(rows, columns * height / width)
     across = tf.minimum(columns, rows * width / height)
     corner = tf.stack([(rows - down) // 2, (columns - across) // 2])
-    return _resize(image, height, width, corner, tf.stack([down, across]))
+    return corner, tf.stack([down, across])
 
 
 def _pad(

@@ -215,6 +215,20 @@ def test_an_opaque_image_has_nothing_to_fill():
     assert expected in error(GOOD, degrade="mask strokes")
 
 
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_a_hole_that_vanishes_in_the_size_of_the_model_is_too_narrow(fit):
+    image = np.full([200, 320, 4], 255, np.uint8)
+    image[100, :, 3] = 0
+    expected = "row 0: the hole is narrower than half a pixel of the model: make it wider"
+    assert expected in error(encode(image), degrade="mask strokes", fit=fit)
+
+
+def test_what_is_transparent_outside_the_middle_is_no_hole():
+    image = np.full([200, 320, 4], 255, np.uint8)
+    image[0, :, 3] = 0  # of the 20 rows above the middle
+    assert "row 0: nothing to fill" in error(encode(image), degrade="mask strokes")
+
+
 @pytest.mark.parametrize(("height", "width"), [(4, 8), (3, 9), (3, 5), (40, 32)])
 def test_a_source_of_a_pair_is_taken_as_at_ingest(height, width):
     file = encode(picture(height, width))
