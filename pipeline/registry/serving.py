@@ -87,11 +87,11 @@ def what_makes_one(serving: AnyPath) -> str:
     trained = newest_trained(serving)
     if trained is None:
         return "; `iadb run` pushes one when it is blessed"
-    workspace = shlex.quote(str(serving.parent))
+    where = shlex.join(["--workspace", str(serving.parent)])  # a translator has its sources there
     return (
-        f", though some were trained: `iadb models --workspace {workspace}` lists them, `iadb "
-        f"sample --model {shlex.quote(str(trained))}` draws from the newest, and `iadb promote` "
-        "makes one live although it is not blessed"
+        f", though some were trained: `iadb models {where}` lists them, `iadb sample --model "
+        f"{shlex.quote(str(trained))} {where}` draws from the newest, and `iadb promote` makes one "
+        "live although it is not blessed"
     )
 
 

@@ -66,7 +66,7 @@ def test_without_a_version_the_newest_trained_model_is_named(tmp_path):
     newest = workspace / "artifacts" / "Trainer" / "model" / "10" / "Format-Serving"
     assert commands == [
         ["iadb", "models", "--workspace", str(workspace)],
-        ["iadb", "sample", "--model", str(newest)],
+        ["iadb", "sample", "--model", str(newest), "--workspace", str(workspace)],
         ["iadb", "promote"],
     ]
     for _, name, *arguments in commands[:2]:
