@@ -29,7 +29,7 @@ class TranslationError(ValueError):
 
 
 class UnreadableImageError(ValueError):
-    """Some of the files could not be translated; the others were."""
+    """Some or all of the files could not be translated; the others were."""
 
     exit_code = exit_codes.DATA
 
@@ -107,8 +107,9 @@ def translate_files(
                 warn(f"{printable(str(file))}: {problem}")
             report(Report(TRANSLATING, done=1))
     if bad:
+        rest = "; the others were" if bad < len(planned) else ""
         raise UnreadableImageError(
-            f"{quantity(bad, 'file')} of {len(planned):,} could not be translated; the others were"
+            f"{quantity(bad, 'file')} of {len(planned):,} could not be translated{rest}"
         )
     return len(planned)
 
