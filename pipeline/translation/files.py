@@ -1,6 +1,7 @@
 """Translates image files."""
 
 import errno
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,12 +44,13 @@ def plan_outputs(files: Sequence[Path], output: Path, answers: int) -> dict[Path
     """
     planned: dict[Path, list[Path]] = {}
     taken: dict[Path, Path] = {}
-    inputs = {file.resolve() for file in files}
+    # Path.resolve raises a RuntimeError on a link to itself.
+    inputs = {os.path.realpath(file) for file in files}
     for file in dict.fromkeys(files):
         ends = [""] if answers == 1 else [f"-{number}" for number in range(1, answers + 1)]
         planned[file] = [output / f"{file.stem}{end}.png" for end in ends]
         for path in planned[file]:
-            if path.resolve() in inputs:
+            if os.path.realpath(path) in inputs:
                 raise TranslationError(
                     f"{printable(str(path))} would be replaced by a translation; name another "
                     "folder with -o"

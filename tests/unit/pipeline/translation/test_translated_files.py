@@ -50,6 +50,18 @@ def test_a_file_is_never_replaced_by_its_translation(tmp_path):
         plan_outputs([file], tmp_path / "." / "", 1)
 
 
+@pytest.mark.parametrize(("name", "reason"), [("loop", "File exists"), ("loop/new", "Too many")])
+def test_a_folder_that_is_a_link_to_itself_is_reported_in_one_line(tmp_path, name, reason):
+    write_about(tmp_path / "model", Source(degrade="gray"))
+    (tmp_path / "loop").symlink_to("loop")
+    file = write_picture(tmp_path / "x.png")
+    arguments = ["translate", str(file), f"--model={tmp_path}/model", "-o", f"{tmp_path}/{name}"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == exit_codes.USAGE
+    assert result.output.startswith(f"iadb: {tmp_path}/{name} cannot be created: {reason}")
+    assert result.output.count("\n") == 1
+
+
 def test_a_model_that_draws_from_noise_is_reported(tmp_path):
     save_sampler(tmp_path / "model")
     (tmp_path / "x.png").write_bytes(b"x")
