@@ -239,8 +239,8 @@ class Model:
             uint8 [N, H, W, C].
 
         Raises:
-            ValueError: the model does not translate, does not know the label, a file is no such
-                image, there is one in place of several, or a seed is no int64.
+            ValueError: the model does not translate, does not know the label, a file or an array
+                is no such image, there is one in place of several, or a seed is no int64.
         """
         if not self._source:
             raise ValueError(f"{self!r} draws images from noise; it translates none")
@@ -355,9 +355,10 @@ def _read(
     image: str | os.PathLike[str] | bytes | np.ndarray, row: int, shape: tuple[int, int, int]
 ) -> bytes:
     if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3:
+        is_image = image.ndim == 3 and image.size > 0 and image.shape[2] in (1, 3, 4)
+        if image.dtype != np.uint8 or not is_image:
             raise ValueError(
-                "expected images of type uint8 and shape (height, width, C), got "
+                "expected images of type uint8 and shape (height, width, C), with C 1, 3 or 4, got "
                 f"{image.dtype} {image.shape}"
             )
         return encode_png(image)

@@ -193,8 +193,13 @@ def test_a_translator_does_not_draw_and_says_which_file_is_no_image(translator):
         translator.translate([encode_png(np.zeros([8, 8, 3], np.uint8)), b"text"])
     with pytest.raises(ValueError, match=f"^seed={2**63}: expected seeds from "):
         translator.translate([np.zeros([8, 8, 3], np.uint8)], seed=2**63)
-    with pytest.raises(ValueError, match="expected images of type uint8 and shape"):
-        translator.translate([np.zeros([8, 8], np.uint8)])
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (0, 8, 3), (8, 0, 3), (8, 8, 0), (8, 8, 2), (8, 8, 5)])
+def test_an_array_that_is_no_image_is_reported_with_its_shape(translator, shape):
+    with pytest.raises(ValueError, match=r"^expected images of type uint8 and shape") as raised:
+        translator.translate([np.zeros(shape, np.uint8)])
+    assert str(raised.value).endswith(f"got uint8 {shape}")
 
 
 def test_a_damaged_file_is_named_by_its_row_among_all(translator):
