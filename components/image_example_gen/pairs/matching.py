@@ -7,7 +7,7 @@ two characters, others as one: to a reader these names are equal, and so they ar
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from components.image_example_gen.errors import ImageDataError
@@ -22,6 +22,7 @@ RELATIONS = {  # of sources to their images
     "around": "in a folder around",
 }
 AMBIGUOUS = "several images or sources of this name, with other endings"
+OTHER_ACCENTS = "several images or sources of this name, with accents stored in two ways"
 
 Name = tuple[int, str]  # of a pair: the span, and the path in it without its ending
 
@@ -58,7 +59,7 @@ def match(
             matched.append(replace(mine[0], source=found[0]))
             continue
         alone = (not found and NO_SOURCE) or (not mine and NO_IMAGE) or ""
-        reason = alone if len(mine) + len(found) == 1 else AMBIGUOUS
+        reason = alone if len(mine) + len(found) == 1 else _ambiguity(mine, found)
         matched += [replace(file, problem=file.problem or reason) for file in mine]
         matched += [
             replace(file, path=join(source_folder, file.path), problem=file.problem or reason)
@@ -70,6 +71,15 @@ def match(
 def _by_name(files: Iterable[ImageFile]) -> dict[Name, list[ImageFile]]:
     found = defaultdict(list)
     for file in files:
-        name = unicodedata.normalize("NFC", os.path.splitext(file.path_in_span)[0])
-        found[file.span, name].append(file)
+        found[file.span, unicodedata.normalize("NFC", _stem(file))].append(file)
     return found
+
+
+def _stem(file: ImageFile) -> str:
+    return os.path.splitext(file.path_in_span)[0]
+
+
+def _ambiguity(images: Sequence[ImageFile], sources: Sequence[ImageFile]) -> str:
+    """Why several files have one name, in a folder or in both."""
+    same = all(len(set(map(_stem, files))) <= 1 for files in (images, sources))
+    return AMBIGUOUS if same else OTHER_ACCENTS

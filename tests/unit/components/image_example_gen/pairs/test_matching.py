@@ -8,6 +8,7 @@ from components.image_example_gen.pairs.matching import (
     AMBIGUOUS,
     NO_IMAGE,
     NO_SOURCE,
+    OTHER_ACCENTS,
     check_apart,
     match,
 )
@@ -54,6 +55,14 @@ def test_a_name_of_several_files_of_a_folder_is_none():
     assert aside == dict.fromkeys(
         ["a.png", "a.jpg", "/sources/a.png", "b.png", "/sources/b.png", "/sources/b.gif"], AMBIGUOUS
     )
+
+
+def test_a_name_whose_accents_a_folder_stores_in_two_ways_is_none():
+    twice = ["caf\u00e9.png", "cafe\u0301.png"]
+    for images, sources in ((twice, ["a.png"]), (["a.png"], twice)):
+        pairs, aside = matched([*images, "b.png"], [*sources, "b.png"])
+        assert pairs == {"b.png": "b.png"}
+        assert list(aside.values()).count(OTHER_ACCENTS) == 2
 
 
 def test_a_file_that_cannot_be_opened_keeps_its_reason():
