@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,8 +11,12 @@ from components.atomic_pusher.names import PUSHED
 from components.atomic_pusher.versions import SAVED_MODEL, complete_versions
 from trainer.common.remote_path import RemotePath
 from trainer.names import CARD_SAMPLES, METADATA, MODEL_CARD
+from trainer.source.options import Source
 
 HOSTILE = '<script>alert("x")</script>\n# x | [y](javascript:alert(1)) \x1b[2J\u202e $x^2$'
+
+UNDOES = "Translates images of 8x8 in gray: undoes downscale 4."
+FROM_PICTURES = "Translates pictures of another folder to images of 8x8 in gray."
 
 
 @pytest.fixture
@@ -79,6 +84,36 @@ def test_the_card_of_a_student_names_its_teacher_and_its_steps_if_they_are_fixed
     assert "\nA student of model 5: it learned from images that model 5 drew.\n" in text
     assert stated in text
     assert ("`invert`" in text) == bool(stated)
+
+
+@pytest.mark.parametrize(
+    ("source", "labels", "sentence", "inputs"),
+    [
+        (Source(degrade="downscale 4"), [], UNDOES, {"seed"}),
+        (Source(degrade="downscale 4", use="map", noise=0.1), [], UNDOES, {"seed"}),
+        (Source(degrade=None, use="map"), [], FROM_PICTURES, set()),
+        (Source(degrade=None), ["cat"], FROM_PICTURES, {"seed", "label"}),
+    ],
+)
+def test_the_card_of_a_translator_says_what_it_undoes_and_calls_it_with_all_that_it_takes(
+    pushed_version, tmp_path, source, labels, sentence, inputs
+):
+    metadata = tmp_path / "model" / "Format-Serving" / METADATA
+    change(metadata, source=source.model_dump(), labels=labels)
+    text = card_of(pushed_version())
+    assert f"\n{sentence}\n" in text
+    called = {}
+
+    def translate(**given):
+        called.update(given)
+        return {"image_bytes": [SimpleNamespace(numpy=bytes)]}
+
+    model = SimpleNamespace(signatures={"serving_default": translate})
+    fake = SimpleNamespace(constant=lambda *given: given, int64=None)
+    code = text.split("```python\n")[1].split("```")[0]
+    calls = code[code.index("inputs =") :]
+    exec(calls, {"tf": fake, "model": model, "files": [b""]})
+    assert called.keys() == {"image_bytes"} | inputs
 
 
 def test_the_card_is_there_before_the_version_is(push, tmp_path, monkeypatch):
