@@ -226,7 +226,7 @@ def _image_options(
                 "can be compared"
             )
         update |= {"resolution": (height, width), "channels": channels}
-    if samplers and (source := samplers[0].source):
+    if source := next((each.source for each in samplers if each.source), None):
         update |= {"fit": source.fit, "background": source.background}
     data = config.data.model_dump(include=set(ImageOptions.model_fields))
     return ImageOptions.model_validate(data | update)
