@@ -34,6 +34,7 @@ from components.image_example_gen.near_duplicates.decided import (
 )
 from components.image_example_gen.near_duplicates.stage import FindNearDuplicates
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.pairs.copies import count_copies
 from components.image_example_gen.pairs.decoding import of_any_size
 from components.image_example_gen.shuffle.decoding import COUNTS, NOTES, REASONS, DecodeParts
 from components.image_example_gen.shuffle.earlier import file_keys, find_known
@@ -81,8 +82,8 @@ class Executor(BeamExecutor):
                 `unpaired_source`, the folders of sources, or empty; `image_options`.
 
         Raises:
-            ImageDataError: no images, too many rejected files, an empty split, or all images are
-                equal to their sources.
+            ImageDataError: no images, too many rejected files, an empty split, or all sources are
+                equal to their images, or where they are not paired, to some images.
         """
         # TFX's components take seconds to import, and `write_examples` needs none of them.
         from tfx.components.example_gen import utils
@@ -138,7 +139,9 @@ class Executor(BeamExecutor):
                 earlier=[os.path.join(each, names.SOURCES_FOLDER) for each in earlier],
                 fingerprint=found,
             )
-            remarks += reports.remarks_on_sources(of_unpaired, output)
+            copies = count_copies(artifact.uri, output)
+            reports.check_copies(copies, of_unpaired, unpaired)
+            remarks += reports.remarks_on_sources(of_unpaired, output, copies)
         for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
         artifact.set_string_custom_property(names.REMARKS, json.dumps(remarks))

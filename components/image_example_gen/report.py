@@ -20,6 +20,7 @@ OMITTED = "omitted"
 NEAR_DUPLICATES = "near_duplicates"  # their counts are:
 IMAGES, GROUPS, SEPARATED = "images", "groups", "separated"
 MAX_REJECTED_FILES = 10_000  # listed in the report; all are counted
+IN_CONFIGURATION = "in data.source"  # where the folder of sources is named
 SHOWN = 3  # files and reasons in an error message
 # Pictures that are not read, by their endings; all other files are taken for labels and the like.
 UNREAD_PICTURES = re.compile(
@@ -97,11 +98,19 @@ def remarks(report: dict, folder: str = "") -> list[str]:
     return lines
 
 
-def remarks_on_sources(report: dict, folder: str) -> list[str]:
-    """Returns lines about sources with a report of their own, in the folder of the report."""
+def remarks_on_sources(report: dict, folder: str, copies: int) -> list[str]:
+    """Returns lines about sources with a report of their own.
+
+    Args:
+        report: on the sources.
+        folder: of the report.
+        copies: the number of sources whose pixels an image has.
+    """
     lines = [f"{report[names.ACCEPTED]:,} of {quantity(report[names.FILES], 'file')} accepted"]
     if report[names.REJECTED]:
         lines[0] += f": {os.path.join(folder, names.REJECTED_JSON)}"
+    if copies:
+        lines.append(f"{copies:,} of {report[names.ACCEPTED]:,} have the pixels of an image")
     return [f"sources: {line}" for line in (*lines, *remarks(report, folder))]
 
 
@@ -128,13 +137,34 @@ def check_report(report: dict, folder: str, options: ImageOptions) -> None:
             raise ImageDataError(f"{folder}: {_empty_split(split, report, options)}")
 
 
-def check_sources(report: dict, sources: str) -> None:
-    """Raises an ImageDataError if all images are equal to their sources, in this folder."""
-    count = report[names.ACCEPTED]
-    if report["notes"].get(SAME_PIXELS) == count:
+def check_sources(report: dict, sources: str, where: str = IN_CONFIGURATION) -> None:
+    """Raises an ImageDataError if all images are equal to their sources.
+
+    Args:
+        report: on the images.
+        sources: folder of the sources.
+        where: another one is to be named.
+    """
+    _check_differ(report["notes"].get(SAME_PIXELS, 0), report, sources, "their images", where)
+
+
+def check_copies(copies: int, report: dict, sources: str, where: str = IN_CONFIGURATION) -> None:
+    """Raises an ImageDataError if all sources that are not paired are images as well.
+
+    Args:
+        copies: the number of sources whose pixels an image has.
+        report: on the sources.
+        sources: their folder.
+        where: another one is to be named.
+    """
+    _check_differ(copies, report, sources, "images", where)
+
+
+def _check_differ(copies: int, report: dict, sources: str, images: str, where: str) -> None:
+    if copies == report[names.ACCEPTED]:
         raise ImageDataError(
-            f"{sources}: all {count:,} sources have the pixels of their images, so that there is "
-            "nothing to learn; name another folder in data.source"
+            f"{sources}: all {copies:,} sources have the pixels of {images}, so that there is "
+            f"nothing to translate; name another folder {where}"
         )
 
 

@@ -21,9 +21,11 @@ from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, sche
 from components.beam_options import BeamOptions
 from components.features.choice import choose_features
 from components.image_example_gen import names as example_names
+from components.image_example_gen import report as image_reports
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.executor import write_examples
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.pairs.copies import count_copies
 from components.image_example_gen.pairs.decoding import of_any_size
 from components.image_example_gen.spans import ImageSource
 from components.images.features import shared_extractor
@@ -45,6 +47,7 @@ from trainer.common.progress import phase
 from trainer.common.signals import raise_lost_stop
 from trainer.common.text import quantity
 
+BY_OPTION = "with --source"
 IMAGES_JSON = "images.json"  # which files of each folder were accepted and rejected
 
 
@@ -108,6 +111,12 @@ def run(
                 targets,
                 division.salt if division else "",
             )
+    if beside:
+        image_reports.check_sources(reports["real"], str(beside), BY_OPTION)
+    elif inputs.sources:
+        folders = (str(scratch / "reports" / name) for name in ("real", "sources"))
+        copies = count_copies(*folders)
+        image_reports.check_copies(copies, reports["sources"], str(inputs.sources), BY_OPTION)
     (output / IMAGES_JSON).write_text(json.dumps(reports, indent=1), "ascii")
     images = {split: n for report in reports.values() for split, n in report["splits"].items()}
     for name in stored:

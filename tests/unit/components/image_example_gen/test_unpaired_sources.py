@@ -1,6 +1,7 @@
 """From two folders that share no names to splits of images and splits of sources."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,24 @@ def test_a_later_run_decodes_new_sources_alone(
     assert decoded == [str(sources / "red.png")]
     for split in SPLITS[:2]:
         assert records(first, split) == records(second, split)
+
+
+def test_sources_that_are_all_images_end_the_run_and_some_are_a_remark(
+    image_folder, sources, run_executor, tmp_path
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(image_folder / "cats", copy)
+    with pytest.raises(ImageDataError) as error:
+        run_executor(image_folder, unpaired_source=str(copy), resolution=12)
+    assert str(error.value) == (
+        f"{copy}: all 20 sources have the pixels of images, so that there is nothing to translate; "
+        "name another folder in data.source"
+    )
+    shutil.copytree(sources, copy, dirs_exist_ok=True)
+    (copy / "x.png").write_bytes(b"x")
+    artifact = run_executor(image_folder, unpaired_source=str(copy), resolution=12)
+    remarks = json.loads(artifact.get_string_custom_property(names.REMARKS))
+    assert "sources: 20 of 70 have the pixels of an image" in remarks
 
 
 @pytest.mark.parametrize("place", ["same", "inside", "around", "empty", "missing"])

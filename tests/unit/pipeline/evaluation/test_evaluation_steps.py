@@ -1,9 +1,16 @@
 """The images of an evaluation outside a pipeline, and what is found wrong with them."""
 
+import shutil
 from types import SimpleNamespace
 
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.image_example_gen.errors import ImageDataError
 from pipeline.config import load
 from pipeline.evaluation import steps
+from pipeline.evaluation.inputs import Inputs, Judged
 from trainer.source.options import Source
 
 
@@ -18,3 +25,23 @@ def test_images_are_fitted_as_those_of_whichever_model_translates():
         options = steps._image_options(load(), samplers, None)
         assert (options.fit, options.background) == ("pad", "#ff8000")
     assert steps._image_options(load(), [sampler()], None).fit == "crop"
+
+
+@pytest.mark.parametrize(("paired", "images"), [(True, "their images"), (False, "images")])
+def test_a_copy_of_the_images_is_no_folder_of_sources(tmp_path, monkeypatch, paired, images):
+    real, copy, output = (tmp_path / name for name in ("real", "copy", "output"))
+    real.mkdir()
+    for seed in range(40):
+        pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+        Image.fromarray(pixels).save(real / f"{seed}.png")
+    shutil.copytree(real, copy)
+    output.mkdir()
+    translator = sampler(Source(degrade=None, use="map", paired=paired))
+    monkeypatch.setattr(steps, "load_sampler", lambda folder: translator)
+    inputs = Inputs(Judged(tmp_path / "model", True), None, real, None, copy)
+    with pytest.raises(ImageDataError) as error:
+        steps.run(inputs, load(), output, print)
+    assert str(error.value) == (
+        f"{copy}: all 40 sources have the pixels of {images}, so that there is nothing to "
+        "translate; name another folder with --source"
+    )
