@@ -31,7 +31,7 @@ class ModelMetadata(BaseModel):
     limits: LimitOptions = LimitOptions()
     mark: Mark | None = None
     source: Source | None = None
-    weights: str = ""
+    weights: str | None = None
     teacher: str | None = None
     warm_started_from: str | None = None
     config: dict[str, dict[str, Any]] = {}

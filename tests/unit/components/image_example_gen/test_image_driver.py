@@ -188,13 +188,14 @@ def test_the_component_carries_options_and_source_hash():
 
 
 @pytest.fixture
-def node(image_folder, tmp_path, request):
+def node(image_folder, tmp_path, request, noise):
     """Two functions: resolve, with a driver as TFX keeps it, and execute -> the bytes written."""
     options = ImageOptions(resolution=8, min_size=1, max_rejected=0.5)
     settings = {"source_hash": "code"}
     if getattr(request, "param", "") == "unpaired":
         settings["unpaired_source"] = str(tmp_path / "sources")
         shutil.copytree(image_folder, tmp_path / "sources")
+        noise(98).save(tmp_path / "sources/cats/01.png")  # else all would be copies
     component = ImageExampleGen(str(image_folder), options, WindowOptions(), **settings)
     driver = Driver(None)
 

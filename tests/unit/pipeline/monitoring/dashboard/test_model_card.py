@@ -105,10 +105,10 @@ def test_the_hub_reads_the_metrics_of_a_card(story, version):
 
 
 def test_a_model_that_translates_says_so(story, version):
-    write_about(version, source={"use": "condition"}, labels=[])
+    write_about(version, source={"degrade": "gray", "use": "condition"}, labels=[])
     card = card_of(story, version)
     assert head_of(card)["pipeline_tag"] == "image-to-image"
-    assert "Translates images" in card and "image_bytes=files" in card
+    assert "Translates images" in card and '"image_bytes": files' in card
 
 
 def test_text_from_data_becomes_no_markup_and_no_further_line(story, version):
