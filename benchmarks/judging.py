@@ -16,9 +16,21 @@ from components.metrics.frechet_distance import ROWS_PER_DIMENSION, frechet_dist
 from components.metrics.kid import kid
 
 # Small images are resized as `evaluate.features: auto` does it.
-SPACES = (FeatureOptions(name="efficientnet-lite0", resolution=112), FeatureOptions(name="pixels"))
+TRAINED = FeatureOptions(name="efficientnet-lite0", resolution=112)
+SPACES = (TRAINED, FeatureOptions(name="pixels"))
+Extract = Callable[[np.ndarray], np.ndarray]  # uint8 [N, H, W, C] to float32 [N, d]
 # Of a Gaussian: a few hundred held-out images do not determine one in all 1,280 dimensions.
 COMPONENTS = 128
+
+
+def load_available(options: FeatureOptions) -> Extract | None:
+    """Loads a feature space; without its weights, says that it is skipped."""
+    try:
+        check_available(options)
+    except FeatureError as error:
+        print(f"  {options.name} skipped: {error}", flush=True)
+        return None
+    return load_extractor(options)
 
 
 @dataclass(frozen=True)
@@ -26,12 +38,12 @@ class _Space:
     """A feature space with the held-out images in it.
 
     Attributes:
-        extract: uint8 [N, H, W, C] to float32 [N, d].
+        extract: to the vectors of images.
         real: float32 [M, d].
         directions: principal components of the training images, float32 [d, k].
     """
 
-    extract: Callable[[np.ndarray], np.ndarray]
+    extract: Extract
     real: np.ndarray
     directions: np.ndarray
 
@@ -59,12 +71,9 @@ class Judge:
         self._spaces: dict[str, _Space] = {}
         self.floor: dict[str, float] = {}
         for options in SPACES:
-            try:
-                check_available(options)
-            except FeatureError as error:
-                print(f"  {options.name} skipped: {error}", flush=True)
+            extract = load_available(options)
+            if extract is None:
                 continue
-            extract = load_extractor(options)
             features, real = extract(train[rows]), extract(held_out)
             most = min(COMPONENTS, min(count, len(real)) // ROWS_PER_DIMENSION)
             space = _Space(extract, real, _principal_components(features, most))

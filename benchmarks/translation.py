@@ -25,11 +25,11 @@ import tensorflow as tf
 
 from benchmarks import datasets, settings, translators
 from benchmarks.datasets import Pairs
+from benchmarks.judging import TRAINED, load_available
 from benchmarks.measure import RESULTS, Figure
 from benchmarks.rows import Rows, code_hash
 from benchmarks.translators import FEW, MANY, Translate
-from components.features import check_available, load_extractor
-from components.features.errors import FeatureError
+from components.features import load_extractor
 from components.features.options import FeatureOptions
 from components.metrics.frechet_distance import frechet_distance
 from components.metrics.kid import kid
@@ -47,8 +47,6 @@ CONDITION, MAP, REGRESSION, SOURCE = "condition", "map", "regression", "source"
 OF_FEW = ", 4 evaluations"  # added to a name
 MAX_BEHIND = 1.5  # dB of PSNR behind the regression
 RANDOM = FeatureOptions(name="random_conv")
-# Small images are resized as `evaluate.features: auto` does it.
-TRAINED = FeatureOptions(name="efficientnet-lite0", resolution=112)
 
 _Row = dict[str, float]
 
@@ -143,16 +141,8 @@ def _print(about: str, row: _Row) -> None:
 
 def _judge(held_out: np.ndarray) -> Callable[[np.ndarray], _Row]:
     """Compares results with their images, in two feature spaces if the trained one is there."""
-    extract = load_extractor(RANDOM)
-    real = extract(held_out)
-    try:
-        check_available(TRAINED)
-    except FeatureError as error:
-        print(f"  {TRAINED.name} skipped: {error}", flush=True)
-        trained = None
-    else:
-        trained = load_extractor(TRAINED)
-        trained_real = trained(held_out)
+    extract, trained = load_extractor(RANDOM), load_available(TRAINED)
+    real, trained_real = extract(held_out), trained and trained(held_out)
 
     def judge(results: np.ndarray) -> _Row:
         vectors = extract(results)

@@ -25,8 +25,8 @@ BATCH, CHUNK = 64, 250
 # warm-up, and keeps something of the first weights.
 LEARNING_RATE, HALF_LIFE = 1e-3, 5_000
 SHUFFLED = 20_000
-MANY, FEW = "midpoint", "euler"
-NB_STEP = {MANY: 4, FEW: 4}  # 8 and 4 evaluations of the network
+MANY, FEW = "midpoint", "euler"  # 8 and 4 evaluations of the network, in
+NB_STEP = 4
 
 # Sources, uint8, a first seed, and MANY or FEW evaluations to results, uint8.
 Translate = Callable[[np.ndarray, int, str], np.ndarray]
@@ -104,21 +104,21 @@ def _ours(options: ModelOptions, shape: tuple[int, int, int], seed: int, use: st
             solver,
             nb_class=0,
             guidance=1.0,
-            nb_step=nb_step,
+            nb_step=NB_STEP,
             source_channels=model.source_channels,
         )
-        for solver, nb_step in NB_STEP.items()
+        for solver in (MANY, FEW)
     }
     if use == "map":
         return (
             model,
             lambda x0, x1: (x0, x1),
-            lambda x0, _, solver: samplers[solver].transport(x0, NB_STEP[solver]),
+            lambda x0, _, solver: samplers[solver].transport(x0, NB_STEP),
         )
 
     def translate(sources: tf.Tensor, first: int, solver: str) -> tf.Tensor:
         noise = noise_from_seeds(tf.range(first, first + len(sources), dtype=tf.int64), shape)
-        return samplers[solver].transport(noise, NB_STEP[solver], source=sources)
+        return samplers[solver].transport(noise, NB_STEP, source=sources)
 
     return model, lambda source, x1: {"x1": x1, "source": source}, translate
 
