@@ -158,11 +158,9 @@ def evaluate(
         task,
     )
     kinds = load_kinds(output)
-    best, dropped = history.best_places(models_before), {}
-    if by_teacher:
-        best = {}
-        if sources.BASELINE in results:
-            options, dropped = limits_of_student(results, options)
+    best, dropped = {} if by_teacher else history.best_places(models_before), {}
+    if by_teacher and sources.BASELINE in results:
+        options, dropped = limits_of_student(results, options)
     verdict = gate.judge(results, validation, options, judged.problem, kinds, best, dropped)
     setting = summary.Setting(
         options,

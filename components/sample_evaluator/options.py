@@ -78,6 +78,12 @@ class Threshold(Options):
             )
         return self
 
+    def missed_bounds(self, value: float) -> list[str]:
+        """The names of those of `minimum` and `maximum` that a value is beyond."""
+        below = self.minimum is not None and value < self.minimum
+        above = self.maximum is not None and value > self.maximum
+        return ["minimum"] * below + ["maximum"] * above
+
 
 # What is judged without settings: `make gate` measures what these detect and what they refuse
 # wrongly (docs/evaluation.md).

@@ -151,7 +151,7 @@ def _failures(
         if found.value is None:
             if name not in left_out:
                 yield name, sentences.unavailable(name, found)
-        elif name in failed and _is_beyond_bounds(found.value, limit):
+        elif name in failed and limit.missed_bounds(found.value):  # a student's are not all TFMA's
             yield name, sentences.beyond_bounds(name, found, limit)
         elif tfma_name(name, "proven_place") in failed and _is_beyond_place(found, limit):
             yield name, sentences.too_near_to_noise(name, found, floor[name], limit)
@@ -170,12 +170,6 @@ def _failures(
         yield MEMORIZED_SHARE, _memorized_sentence(candidate, options)
     if not (failed or validation.validation_ok or validation.metric_validations_per_slice):
         yield "", "TFMA's validation failed without naming a metric"
-
-
-def _is_beyond_bounds(value: float, limit: Threshold) -> bool:
-    """Whether a value is beyond its bounds. Those of a student may not be those of TFMA."""
-    lowest, highest = limit.minimum, limit.maximum
-    return (lowest is not None and value < lowest) or (highest is not None and value > highest)
 
 
 def _is_beyond_place(found: MetricResult, limit: Threshold) -> bool:

@@ -1,7 +1,5 @@
 """The limits of a student: it has to be no worse than its teacher, which may miss some itself."""
 
-from collections.abc import Iterator
-
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import Results
 from components.sample_evaluator.options import EvaluateOptions, Threshold
@@ -28,7 +26,8 @@ def limits_of_student(
     for name, limit in options.judged.items():
         if results[sources.CANDIDATE][name].value is None:
             continue  # which rejects the student by itself
-        changed = dict.fromkeys(_missed_bounds(name, results, limit))
+        of_teacher = results[sources.BASELINE][name].value
+        changed = dict.fromkeys([] if of_teacher is None else limit.missed_bounds(of_teacher))
         place = _missed_place(name, results, limit)
         if place is not None:
             changed["max_place"] = place if limit.max_worsening is None else None
@@ -38,16 +37,6 @@ def limits_of_student(
         if lost := [field for field, value in changed.items() if value is None]:
             dropped[name] = sentences.left_out(name, "its teacher misses it as well", lost)
     return options.model_copy(update={"thresholds": thresholds}), dropped
-
-
-def _missed_bounds(name: str, results: Results, limit: Threshold) -> Iterator[str]:
-    value = results[sources.BASELINE][name].value
-    if value is None:
-        return
-    if limit.minimum is not None and value < limit.minimum:
-        yield "minimum"
-    if limit.maximum is not None and value > limit.maximum:
-        yield "maximum"
 
 
 def _missed_place(name: str, results: Results, limit: Threshold) -> float | None:
