@@ -4,19 +4,21 @@ The graph of the exported model decodes these alone. What else ingest reads is c
 its code, so that a file that a model was trained on can also be sent to it.
 """
 
-import contextlib
 import io
 import math
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 from components.image_example_gen.image_file.decode import REDUCING_GAP, decode_as_shown
-from components.image_example_gen.image_file.header import open_image, stated_orientation
+from components.image_example_gen.image_file.header import (
+    applied_orientation,
+    open_image,
+    stated_orientation,
+)
 from components.image_example_gen.options import ImageOptions
 from trainer.source.options import MAX_PIXELS
 
 PLAIN = {"PNG": {"1", "L", "LA", "P", "RGB", "RGBA"}, "JPEG": {"L", "RGB"}}  # modes by format
-
 SMOOTH = {"L", "LA", "RGB", "RGBA"}  # modes in which Pillow averages pixels to reduce an image
 
 
@@ -53,14 +55,6 @@ def _is_plain(image: Image.Image) -> bool:
         return False
     if image.width * image.height > MAX_PIXELS:
         return False
-    found = _orientation(image)
+    found = applied_orientation(image)
     # The model turns a JPEG itself, but by EXIF alone.
     return found == 1 or (image.format == "JPEG" and stated_orientation(image) == found)
-
-
-def _orientation(image: Image.Image) -> int:
-    """The orientation that ingest applies: by EXIF, before or after the pixels, or by XMP."""
-    # A damaged file is rejected when its pixels are needed.
-    with contextlib.suppress(Exception):
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-    return 1

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 
 from components.image_example_gen.image_file.colors import flatten, to_eight_bits, to_srgb
 from components.image_example_gen.image_file.header import (
     MIRRORED_X,
     MIRRORED_Y,
+    applied_orientation,
     check_size,
     damage,
     open_image,
@@ -207,10 +208,8 @@ def _load(image: Image.Image, options: ImageOptions) -> float:
 
 def _orient(image: Image.Image) -> int:
     """Applies the EXIF orientation in place and returns it."""
-    orientation = 1
-    # The pixels may be valid although the EXIF block is damaged.
-    with contextlib.suppress(Exception):
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    orientation = applied_orientation(image)
+    with contextlib.suppress(Exception):  # as there
         ImageOps.exif_transpose(image, in_place=True)
     return orientation
 

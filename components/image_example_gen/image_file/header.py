@@ -105,6 +105,14 @@ def stated_orientation(image: Image.Image) -> int:
     return 1
 
 
+def applied_orientation(image: Image.Image) -> int:
+    """The orientation that ingest applies: by EXIF, before or after the pixels, or by XMP."""
+    # The pixels may be valid although the EXIF block is damaged.
+    with contextlib.suppress(Exception):
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    return 1
+
+
 def oriented_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """Width and height as an image is shown, of those in the file."""
     return size[::-1] if orientation in TURNED else size
