@@ -204,49 +204,57 @@ def test_a_good_model_is_blessed_by_its_place(good, good_stock):
     assert tfma.load_validation_result(str(outcome.folder)).validation_ok
 
 
-def test_a_worse_model_is_compared_with_the_best_earlier_one(evaluate, good, good_stock, tmp_path):
-    worse = write_model(tmp_path / "worse", disturb(good_stock, 90))
-    outcome = evaluate(worse, options=BY_PLACE, history=[good.folder])
-    assert not outcome.summary["blessed"]
+def test_a_model_is_compared_with_the_best_earlier_one_and_a_student_blessed_beside_its_teacher(
+    evaluate, good, good_stock, tmp_path
+):
+    """Whatever the limits, which neither of them keeps."""
+    noisy = disturb(good_stock, 90)
+    models = [write_model(tmp_path / name, noisy) for name in ("student", "teacher")]
+    outcome = evaluate(*models, BY_PLACE, history=[good.folder], student=True)
+    assert outcome.summary["blessed"], outcome.summary["reasons"]
     for name in BY_PLACE.judged:
         found, best = (each.summary["metrics"][name] for each in (outcome, good))
         assert found["best_place"] == pytest.approx(best["place"] + best["place_margin"])
     spectrum = outcome.summary["metrics"]["spectrum_distance"]
-    assert spectrum["status"] == "failed"
-    assert "of the way from that of training images" in spectrum["sentence"]
-    assert spectrum["sentence"] in outcome.summary["reasons"]
+    assert spectrum["status"] == "passed"
+    assert spectrum["max_place"] == pytest.approx(spectrum["place"])
+    assert spectrum["max_place"] > BY_PLACE.judged["spectrum_distance"].max_place
     [entry] = outcome.summary["history"]
     assert entry["model"] == good.summary["model"]["uri"]
     assert entry["metrics"]["kid"] == good.summary["metrics"]["kid"]["candidate"]
 
 
-def test_a_student_as_good_as_its_teacher_is_blessed_whatever_the_limits(
-    evaluate, good, good_stock, tmp_path
-):
-    noisy = disturb(good_stock, 90)
-    models = [write_model(tmp_path / name, noisy) for name in ("student", "teacher")]
-    outcome = evaluate(*models, BY_PLACE, history=[good.folder], student=True)
-    assert outcome.summary["blessed"], outcome.summary["reasons"]
-    spectrum = outcome.summary["metrics"]["spectrum_distance"]
-    assert spectrum["status"] == "passed"
-    assert spectrum["max_place"] == pytest.approx(spectrum["place"])
-    assert spectrum["max_place"] > BY_PLACE.judged["spectrum_distance"].max_place
+@pytest.fixture(scope="module")
+def holdout(digits):
+    """Images held out for good, unlike all others."""
+    return disturb(digits[500:650], 100)
 
 
 @pytest.fixture(scope="module")
-def beside_an_equal(evaluate, good_stock, described, example_folder, tmp_path_factory):
-    """A model beside an equal baseline, and all that was reported while it was evaluated."""
-    described(example_folder, OPTIONS)
+def beside_an_equal(evaluate, good_stock, described, digits, holdout, tmp_path_factory):
+    """A model beside an equal baseline, and all that was reported while it was evaluated.
+
+    Its one fault is that the images held out for good are others than it draws.
+    """
     root, reports = tmp_path_factory.mktemp("models"), []
+    splits = {"eval": digits[:HELD_OUT], "train": digits[HELD_OUT:500], "holdout": holdout}
+    folder = write_examples(root / "examples", splits)
+    limits = OPTIONS.thresholds | {
+        "kid@holdout": Threshold(maximum=0.05, max_worsening=0.0),
+        "coverage@holdout": Threshold(minimum=0),
+    }
+    options = OPTIONS.model_copy(update={"thresholds": limits})
+    described(folder, options)
     models = [write_model(root / name, good_stock) for name in ("model", "baseline")]
     with listening(reports.append):
-        return evaluate(*models), reports
+        return evaluate(*models, options, folder), reports
 
 
 def test_an_equal_baseline_does_not_block(beside_an_equal):
     summary = beside_an_equal[0].summary
     kid = summary["metrics"]["kid"]
-    assert summary["blessed"]
+    assert kid["status"] == "passed"
+    assert not [reason for reason in summary["reasons"] if "@holdout" not in reason]
     assert summary["baseline"]["status"] == "compared"
     assert kid["candidate"] == kid["baseline"]
 
@@ -306,18 +314,9 @@ def test_the_same_images_in_other_files_give_the_same_metrics(
 
 
 def test_the_images_held_out_for_good_are_compared_and_judged_as_those_of_the_data_are(
-    evaluate, good_stock, digits, tmp_path
+    beside_an_equal, good_stock, digits, holdout
 ):
-    holdout = disturb(digits[500:650], 100)
-    splits = {"eval": digits[:HELD_OUT], "train": digits[HELD_OUT:500], "holdout": holdout}
-    limits = OPTIONS.thresholds | {
-        "kid@holdout": Threshold(maximum=0.05, max_worsening=0.0),
-        "coverage@holdout": Threshold(minimum=0),
-    }
-    options = OPTIONS.model_copy(update={"thresholds": limits})
-    model = write_model(tmp_path / "model", good_stock)
-    folder = write_examples(tmp_path / "examples", splits)
-    outcome = evaluate(model, write_model(tmp_path / "base", good_stock), options, folder)
+    outcome = beside_an_equal[0]
     metrics = outcome.summary["metrics"]
     assert outcome.summary["images"]["holdout"] == len(holdout)
     value = metrics["kid@holdout"]["candidate"]
@@ -327,7 +326,7 @@ def test_the_images_held_out_for_good_are_compared_and_judged_as_those_of_the_da
     drawn = draw_noise((list(range(HELD_OUT)), [""] * HELD_OUT), NOISE, (8, 8, 1)).images
     shown = {
         "real": holdout,
-        "train": splits["train"],
+        "train": digits[HELD_OUT:500],
         "candidate": good_stock[:HELD_OUT],
         "baseline": good_stock[:HELD_OUT],
         "noise": drawn,
