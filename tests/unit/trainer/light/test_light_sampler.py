@@ -1,3 +1,4 @@
+import functools
 import json
 import shutil
 import sys
@@ -20,28 +21,35 @@ MODELS = {
     "midpoint": {"solver": "midpoint", "grid": "cosine"},
     "adaptive": {"solver": "bosh3", "nb_step": 12},
     "conditional": {"labels": LABELS, "solver": "heun", "grid": "late"},
-    "rectangle": {"shape": (6, 10, 3)},
     "guided": {"labels": LABELS, "guidance": 2.5},
-    "autoguided": {"autoguidance": 2.0},
     "autoguided in the middle": {"autoguidance": 3.0, "autoguidance_interval": (0.2, 0.8)},
     "guided twice": {"labels": LABELS, "guidance": 1.5, "autoguidance": 2.0},
-    "marked": {"shape": (6, 10, 3), "mark": Mark(key=7)},
+    "marked rectangle": {"shape": (6, 10, 3), "mark": Mark(key=7)},
 }
 
 
-@pytest.fixture(scope="module", params=MODELS)
-def model(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp(request.param)
-    write_with_network(folder, **MODELS[request.param])
-    return folder
+@pytest.fixture(scope="module")
+def write(tmp_path_factory):
+    """A function: name -> the folder of that model, which is written once."""
+
+    @functools.cache
+    def write_once(name):
+        folder = tmp_path_factory.mktemp(name)
+        write_with_network(folder, **MODELS[name])
+        return folder
+
+    return write_once
+
+
+@pytest.fixture(params=MODELS)
+def model(request, write):
+    return write(request.param)
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory):
+def plain(write):
     """A model to copy from."""
-    folder = tmp_path_factory.mktemp("plain")
-    write_with_network(folder)
-    return folder
+    return write("euler")
 
 
 def test_images_and_trajectories_are_those_of_the_model_within_one_gray_level(model):
@@ -66,10 +74,9 @@ def test_labels_and_seeds_make_different_images(model):
         assert np.any(images != light.generate(SEEDS, 3, "cat"))
 
 
-@pytest.mark.parametrize("labels", [(), LABELS])
-def test_the_network_sees_few_images_at_once_whatever_the_batch(tmp_path, monkeypatch, labels):
-    write_with_network(tmp_path, labels=labels, guidance=2.5 if labels else 1.0)
-    light = LightSampler(tmp_path)
+@pytest.mark.parametrize(("name", "passes"), [("euler", 1), ("guided", 2)])
+def test_the_network_sees_few_images_at_once_whatever_the_batch(write, monkeypatch, name, passes):
+    light = LightSampler(write(name))
     expected = light.generate(SEEDS, 3, "").astype(int)
     seen = []
 
@@ -82,18 +89,34 @@ def test_the_network_sees_few_images_at_once_whatever_the_batch(tmp_path, monkey
     height, width, _ = light._shape
     monkeypatch.setattr("trainer.light.sampler.AT_ONCE", 3 * height * width)
     assert np.abs(light.generate(SEEDS, 3, "") - expected).max() <= 1
-    rows = len(SEEDS) * (2 if labels else 1)
+    rows = len(SEEDS) * passes
     assert all(len(sizes) == 1 for sizes in seen)  # the same rows of each input
     assert max(map(max, seen)) == 3
     assert sum(map(max, seen)) == 3 * rows  # in each of the steps
 
 
-def test_a_mark_is_set_in_the_noise(plain, tmp_path):
-    folders = [plain, tmp_path / "7", tmp_path / "8"]
-    for folder in folders[1:]:  # with the weights of `plain`
-        write_with_network(folder, mark=Mark(key=int(folder.name)))
+def test_a_mark_is_set_in_the_noise(write, tmp_path):
+    marked = write("marked rectangle")
+    mark = read_about(marked)["mark"]
+    folders = [marked]
+    for name, other in (("8", {**mark, "key": 8}), ("none", None)):
+        folders.append(shutil.copytree(marked, tmp_path / name))
+        change(folders[-1], mark=other)
     images = [LightSampler(folder).generate(SEEDS, 3, "").tobytes() for folder in folders]
     assert len(set(images)) == 3
+
+
+def read_about(folder):
+    """What the network says about its model."""
+    return json.loads(onnx.load(folder / NETWORK).metadata_props[0].value)
+
+
+def change(folder, **changed):
+    """Changes what the network says about its model."""
+    network = onnx.load(folder / NETWORK)
+    network.metadata_props[0].value = json.dumps({**read_about(folder), **changed})
+    del network.metadata_props[1]  # the digest
+    (folder / NETWORK).write_bytes(seal(network.SerializeToString()))
 
 
 def test_a_model_without_a_network_has_none(plain, tmp_path):
@@ -161,11 +184,7 @@ def test_a_network_that_is_sampled_in_a_later_way_is_an_error_of_one_line(
     plain, tmp_path, changed, message
 ):
     folder = shutil.copytree(plain, tmp_path / "model")
-    network = onnx.load(plain / NETWORK)
-    entry = network.metadata_props[0]
-    entry.value = json.dumps({**json.loads(entry.value), **changed})
-    del network.metadata_props[1]  # the digest
-    (folder / NETWORK).write_bytes(seal(network.SerializeToString()))
+    change(folder, **changed)
     with pytest.raises(NetworkFileError, match=rf"network.onnx is of another version: {message}$"):
         LightSampler(folder)
 
