@@ -36,7 +36,7 @@ def write_forty(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def noise() -> Callable[..., Image.Image]:
     """The function make_noise."""
     return make_noise

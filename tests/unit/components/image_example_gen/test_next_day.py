@@ -18,10 +18,10 @@ from trainer.common.progress import listening
 DAY = {"resolution": 8, "max_rejected": 0.5}
 
 
-@pytest.fixture
-def days(tmp_path, noise):
+@pytest.fixture(scope="module")
+def original(tmp_path_factory, noise):
     """A data folder with two spans: duplicates, a copy across them, rejected files, a note."""
-    folder = tmp_path / "days"
+    folder = tmp_path_factory.mktemp("original") / "days"
     for span, seeds in ((1, range(30)), (2, range(20, 40))):
         for seed in seeds:
             path = folder / f"span-{span}" / ("cats" if seed % 2 else "dogs") / f"{seed:02}.png"
@@ -30,6 +30,28 @@ def days(tmp_path, noise):
         (folder / f"span-{span}/text.png").write_text("not pixels")
         Image.new("L", (12, 12), span).save(folder / f"span-{span}/dark.png")
     return folder
+
+
+@pytest.fixture
+def days(original):
+    """A copy of the data folder that the test may change; all are in the same place."""
+    folder = original.parent.parent / "days"
+    yield shutil.copytree(original, folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def first_artifact(original, tmp_path_factory, run_executor):
+    """What an ingest of both spans wrote that saw no other."""
+    folder = original.parent.parent / "days"
+    shutil.copytree(original, folder)
+    try:
+        artifact = run_executor(
+            folder, uri=tmp_path_factory.mktemp("first") / "1", spans=(1, 2), **DAY
+        )
+    finally:
+        shutil.rmtree(folder)
+    return Path(artifact.uri)
 
 
 def write_archive(path, images, time):
@@ -82,11 +104,20 @@ def ingest(days, tmp_path, run_executor):
         uri = tmp_path / ("alone" if alone else "examples") / str(number)
         uri.mkdir(parents=True)
         artifact = run_executor(days, uri=uri, spans=spans, **{**DAY, **options})
-        root = Path(artifact.uri)
-        assert not (root / ".partial").exists()
-        return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+        return contents(Path(artifact.uri))
 
     return run
+
+
+def contents(root):
+    assert not (root / ".partial").exists()
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def first(first_artifact, days, tmp_path):
+    """The bytes that the run with the number 1 wrote."""
+    return contents(shutil.copytree(first_artifact, tmp_path / "examples" / "1"))
 
 
 def test_the_next_span_is_decoded_and_the_others_are_not(ingest, decoded):
@@ -98,18 +129,18 @@ def test_the_next_span_is_decoded_and_the_others_are_not(ingest, decoded):
     assert second == ingest(1, alone=True, spans=[1, 2])
 
 
-def test_an_unchanged_window_is_not_opened_and_its_rejections_are_reported_again(ingest, decoded):
-    first = ingest(1)
-    decoded.clear()
+def test_an_unchanged_window_is_not_opened_and_its_rejections_are_reported_again(
+    first, ingest, decoded
+):
     assert ingest(2) == first
     assert not decoded
     assert b"span-1/text.png" in first["rejected.json"]
     assert b"nearly black" in first["rejected.json"]
 
 
-def test_a_changed_file_is_decoded_again_and_a_removed_one_disappears(ingest, decoded, days, noise):
-    ingest(1)
-    decoded.clear()
+def test_a_changed_file_is_decoded_again_and_a_removed_one_disappears(
+    first, ingest, decoded, days, noise
+):
     noise(77).save(days / "span-1/cats/01.png")
     (days / "span-1/dogs/02.png").unlink()
     (days / "span-2/text.png").unlink()
@@ -124,9 +155,7 @@ def test_a_changed_file_is_decoded_again_and_a_removed_one_disappears(ingest, de
     [{"eval_percent": 50}, {"older_share": 0.3}, {"max_rejected": 0.9}],
     ids=lambda options: next(iter(options)),
 )
-def test_options_that_only_choose_examples_decode_nothing(ingest, decoded, options):
-    ingest(1)
-    decoded.clear()
+def test_options_that_only_choose_examples_decode_nothing(first, ingest, decoded, options):
     again = ingest(2, **options)
     assert not decoded
     assert again == ingest(1, alone=True, **options)
@@ -135,7 +164,6 @@ def test_options_that_only_choose_examples_decode_nothing(ingest, decoded, optio
 @pytest.mark.parametrize(
     "options",
     [
-        {"resolution": 9},
         {"resolution": [8, 9]},
         {"fit": "pad"},
         {"min_size": 2},
@@ -144,15 +172,15 @@ def test_options_that_only_choose_examples_decode_nothing(ingest, decoded, optio
     ],
     ids=lambda options: next(iter(options)),
 )
-def test_other_options_or_code_decode_everything(ingest, decoded, options):
-    ingest(1)
-    decoded.clear()
+def test_other_options_or_code_decode_everything(first, ingest, decoded, options):
     again = ingest(2, **options)
     assert len(decoded) == 54
     assert again == ingest(1, alone=True, **options)
 
 
-def test_images_that_older_share_left_out_are_known_without_their_examples(ingest, decoded):
+def test_images_that_older_share_left_out_are_known_without_their_examples(
+    first_artifact, ingest, decoded
+):
     ingest(1, older_share=0.3)
     decoded.clear()
     ingest(2, older_share=0.3)
@@ -166,7 +194,7 @@ def test_images_that_older_share_left_out_are_known_without_their_examples(inges
         for name in ("done", "expected")
     )
     assert done == expected > len(decoded)  # none is counted twice
-    assert everything == ingest(1, alone=True)
+    assert everything == contents(first_artifact)
 
 
 def test_groups_and_held_out_images_are_as_after_a_full_decode(ingest, days, tmp_path):
@@ -181,9 +209,7 @@ def test_groups_and_held_out_images_are_as_after_a_full_decode(ingest, days, tmp
 
 @pytest.mark.parametrize("damage", ["half", "bit", "empty", "gone"])
 @pytest.mark.parametrize("file", ["Split-train/data_tfrecord-00000-of-00001.gz", ".index"])
-def test_a_damaged_artifact_is_decoded_again(ingest, decoded, tmp_path, file, damage):
-    first = ingest(1)
-    decoded.clear()
+def test_a_damaged_artifact_is_decoded_again(first, ingest, decoded, tmp_path, file, damage):
     path = tmp_path / "examples" / "1" / file
     if path.is_dir():
         (path,) = path.iterdir()
@@ -199,10 +225,8 @@ def test_a_damaged_artifact_is_decoded_again(ingest, decoded, tmp_path, file, da
 
 
 def test_an_artifact_that_is_removed_while_a_run_uses_it_does_no_harm(
-    ingest, decoded, tmp_path, monkeypatch
+    first, ingest, decoded, tmp_path, monkeypatch
 ):
-    first = ingest(1)
-    decoded.clear()
     find_known = earlier._Search.secure
 
     def remove_after(self, partial):
@@ -215,9 +239,7 @@ def test_an_artifact_that_is_removed_while_a_run_uses_it_does_no_harm(
     assert not decoded
 
 
-def test_a_file_system_without_links_gets_copies(ingest, decoded, monkeypatch):
-    first = ingest(1)
-    decoded.clear()
+def test_a_file_system_without_links_gets_copies(first, ingest, decoded, monkeypatch):
 
     def refuse(*_):
         raise OSError("no links")
@@ -241,8 +263,11 @@ def test_archives_of_the_next_span_are_decoded_and_those_of_earlier_ones_are_not
     assert not decoded
 
 
-@pytest.mark.parametrize("name", ["a.tar", "b.parquet"])
-@pytest.mark.parametrize(("images", "time"), [(3, 10**18 + 1), (20, 10**18)], ids=["time", "size"])
+@pytest.mark.parametrize(
+    ("name", "images", "time"),
+    [("a.tar", 3, 10**18 + 1), ("b.parquet", 20, 10**18)],
+    ids=["time", "size"],
+)
 def test_a_replaced_archive_is_decoded_again_whole_and_no_other(
     archives, ingest, decoded, days, noise, name, images, time
 ):
