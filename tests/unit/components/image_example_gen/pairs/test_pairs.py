@@ -41,20 +41,31 @@ def report_of(artifact):
     return json.loads(Path(artifact.uri, "rejected.json").read_text("ascii"))
 
 
-@pytest.fixture
-def sources(image_folder):
-    """A folder with a source of each of the forty images: its negative, at half the size."""
-    folder = image_folder.parent / "sources"
-    for path in image_folder.rglob("*.png"):
-        target = (folder / path.relative_to(image_folder)).with_suffix(".bmp")
+def write_sources(images, folder):
+    """Writes a source of each of the forty images: its negative, at half the size."""
+    for path in images.rglob("*.png"):
+        target = (folder / path.relative_to(images)).with_suffix(".bmp")
         target.parent.mkdir(parents=True, exist_ok=True)
         negative = 255 - np.asarray(Image.open(path))
         Image.fromarray(negative).resize((6, 6), Image.Resampling.BOX).save(target)
     return folder
 
 
-def test_an_example_has_the_source_beside_the_image(image_folder, sources, run_executor):
-    artifact = run_executor(image_folder, source=str(sources), resolution=12)
+@pytest.fixture
+def sources(image_folder):
+    """A folder of sources that the test may change."""
+    return write_sources(image_folder, image_folder.parent / "sources")
+
+
+@pytest.fixture(scope="module")
+def paired(forty, tmp_path_factory, run_executor):
+    """The sources of forty images, and the artifact of these pairs; read-only."""
+    folder = write_sources(forty[0], tmp_path_factory.mktemp("paired") / "sources")
+    return folder, run_executor(forty[0], source=str(folder), resolution=12)
+
+
+def test_an_example_has_the_source_beside_the_image(paired):
+    sources, artifact = paired
     rows = read_all(artifact)
     assert len(rows) == 40
     for path, row in rows.items():
@@ -65,13 +76,10 @@ def test_an_example_has_the_source_beside_the_image(image_folder, sources, run_e
         assert row[examples.SOURCE_STDDEV].float_list.value[0] == pytest.approx(expected.std())
 
 
-def test_everything_else_is_as_without_sources(image_folder, sources, run_executor):
-    without, paired = (
-        read_all(run_executor(image_folder, resolution=12, source=source))
-        for source in ("", str(sources))
-    )
+def test_everything_else_is_as_without_sources(forty, paired):
+    without, rows = (read_all(artifact) for _, artifact in (forty, paired))
     added = {examples.SOURCE, examples.SOURCE_MEAN, examples.SOURCE_STDDEV}
-    for path, row in paired.items():
+    for path, row in rows.items():
         assert row.keys() - without[path].keys() == added
         for name in without[path]:
             assert row[name] == without[path][name]
@@ -109,43 +117,48 @@ def test_each_side_is_turned_as_its_own_exif_states(image_folder, sources, run_e
     np.testing.assert_array_equal(pixels(row[examples.SOURCE]), pixels(row[examples.IMAGE]))
 
 
-@pytest.mark.parametrize(
-    ("image", "source", "accepted"),
-    [
-        ((28, 21), (7, 5), True),  # rounded to whole pixels
-        ((28, 28), (7, 7), True),
-        ((300, 200), (75, 50), True),
-        ((100, 67), (1600, 1067), True),
-        ((300, 200), (200, 300), False),
-        ((400, 300), (320, 180), False),
-        ((300, 200), (90, 50), False),
-    ],
-)
-def test_sizes_may_differ_and_aspects_may_not(
-    image_folder, sources, run_executor, image, source, accepted
-):
-    Image.new("RGB", image, "red").save(image_folder / "pair.png")
-    Image.new("RGB", source, "blue").save(sources / "pair.png")
+SAME_ASPECT = [  # sizes of an image and its source
+    ((28, 21), (7, 5)),  # rounded to whole pixels
+    ((28, 28), (7, 7)),
+    ((300, 200), (75, 50)),
+    ((100, 67), (1600, 1067)),
+]
+ANOTHER_ASPECT = [
+    ((300, 200), (200, 300)),
+    ((400, 300), (320, 180)),
+    ((300, 200), (90, 50)),
+]
+
+
+def test_sizes_may_differ_and_aspects_may_not(image_folder, sources, run_executor):
+    for number, (image, source) in enumerate(SAME_ASPECT + ANOTHER_ASPECT):
+        Image.new("RGB", image, (255, number, 0)).save(image_folder / f"pair{number}.png")
+        Image.new("RGB", source, "blue").save(sources / f"pair{number}.png")
     artifact = run_executor(image_folder, source=str(sources), resolution=12)
-    assert ("pair.png" in read_all(artifact)) == accepted
-    assert report_of(artifact)["reasons"] == ({} if accepted else {OTHER_ASPECT: 1})
+    accepted = {path for path in read_all(artifact) if path.startswith("pair")}
+    assert accepted == {f"pair{number}.png" for number in range(len(SAME_ASPECT))}
+    assert report_of(artifact)["reasons"] == {OTHER_ASPECT: len(ANOTHER_ASPECT)}
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
-@pytest.mark.parametrize("size", [(100, 64), (86, 129), (64, 64)])
-def test_a_source_of_another_size_shows_the_same_part(
-    image_folder, sources, run_executor, size, fit
-):
+def test_a_source_of_another_size_shows_the_same_part(image_folder, sources, run_executor, fit):
     """A cut of whole pixels would shift a source of an odd size by half of a large one."""
-    width, height = size
-    small = Image.fromarray(np.linspace(40, 215, width // 4 * 4, dtype=np.uint8)[None])
-    large = small.resize((width // 4 * 4, height // 4 * 4), Image.Resampling.BILINEAR)
-    large.save(image_folder / "ramp.png")
-    large.resize((width // 4, height // 4), Image.Resampling.BOX).save(sources / "ramp.png")
+    sizes = [(100, 64), (86, 129), (64, 64)]
+    for number, (width, height) in enumerate(sizes):
+        ramp = np.linspace(40 + number, 215, width // 4 * 4, dtype=np.uint8)
+        small = Image.fromarray(ramp[None])
+        large = small.resize((width // 4 * 4, height // 4 * 4), Image.Resampling.BILINEAR)
+        name = f"ramp{number}.png"
+        large.save(image_folder / name)
+        large.resize((width // 4, height // 4), Image.Resampling.BOX).save(sources / name)
     artifact = run_executor(image_folder, source=str(sources), resolution=32, channels=1, fit=fit)
-    row = read_all(artifact)["ramp.png"]
-    shown, before = (pixels(row[name]).astype(int) for name in (examples.IMAGE, examples.SOURCE))
-    assert np.abs(shown - before)[:, 4:-4].max() <= 1
+    rows = read_all(artifact)
+    for number in range(len(sizes)):
+        row = rows[f"ramp{number}.png"]
+        shown, before = (
+            pixels(row[name]).astype(int) for name in (examples.IMAGE, examples.SOURCE)
+        )
+        assert np.abs(shown - before)[:, 4:-4].max() <= 1
 
 
 def test_a_pair_lies_on_the_side_of_its_image(image_folder, sources, run_executor):
@@ -210,12 +223,10 @@ def test_an_example_is_used_again_only_with_the_same_source(
     assert report_of(again) == report_of(fresh)
 
 
-def test_sources_may_be_in_archives_of_the_same_names(
-    image_folder, sources, run_executor, tmp_path
-):
-    expected = read_all(run_executor(image_folder, source=str(sources), resolution=12))
+def test_sources_may_be_in_archives_of_the_same_names(forty, paired, run_executor, tmp_path):
+    expected = read_all(paired[1])
     folders = []
-    for folder in (image_folder, sources):
+    for folder in (forty[0], paired[0]):
         packed = tmp_path / f"packed {folder.name}"
         packed.mkdir()
         shutil.make_archive(str(packed / "all"), "tar", folder)
