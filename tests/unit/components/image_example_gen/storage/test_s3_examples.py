@@ -65,8 +65,7 @@ def test_an_image_that_could_not_be_read_is_read_by_the_next_run_and_no_other(
     ]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("fault", [CUT, THROTTLED, REFUSED])
+@pytest.mark.parametrize(("fault", "workers"), [(CUT, 1), (THROTTLED, 2), (REFUSED, 1)])
 def test_no_image_is_rejected_because_the_storage_fails(
     forty_in_s3, run_executor, fault, workers, tmp_path
 ):
@@ -113,8 +112,7 @@ def test_archives_in_s3_are_read_in_blocks_and_not_image_by_image(
     assert len(archives_in_s3.requests) < 15
 
 
-@pytest.mark.parametrize("archive", ["a.tar", "b.parquet"])
-@pytest.mark.parametrize("fault", [CUT, REFUSED])
+@pytest.mark.parametrize(("fault", "archive"), [(CUT, "a.tar"), (REFUSED, "b.parquet")])
 def test_no_archive_is_rejected_because_the_storage_fails(
     archives_in_s3, run_executor, fault, archive, tmp_path
 ):
