@@ -57,11 +57,12 @@ def test_an_empty_folder_restores_nothing(tmp_path):
     assert not Checkpoints(str(tmp_path), model(), keep=2).restore()
 
 
-def test_only_the_newest_are_kept(tmp_path):
-    trained = model()
-    checkpoints = Checkpoints(str(tmp_path), trained, keep=2)
-    for _ in range(4):
-        fit(trained, 1)
+def test_only_the_newest_are_kept(tmp_path, copy_saved, resumed_often):
+    copy_saved(1)
+    checkpoints = Checkpoints(str(tmp_path), resumed_often, keep=2)
+    assert checkpoints.restore()
+    for _ in range(3):
+        fit(resumed_often, 1)
         checkpoints.save()
     assert sorted(path.name for path in tmp_path.glob("*.index")) == [
         "ckpt-3.index",
@@ -74,12 +75,12 @@ def test_only_the_newest_are_kept(tmp_path):
     [(1000, float("inf"), [7]), (1000, 2.5, [3, 6, 7]), (0, 1000, [1, 2, 3, 4, 5, 6, 7])],
 )
 def test_checkpoints_are_written_when_due_by_time_or_steps_and_at_the_end(
-    tmp_path, every_seconds, every_steps, saved
+    tmp_path, not_begun, resumed_often, every_seconds, every_steps, saved
 ):
-    trained = model()
-    checkpoints = Checkpoints(str(tmp_path), trained, keep=9)
+    assert Checkpoints(str(not_begun), resumed_often, keep=1).restore()
+    checkpoints = Checkpoints(str(tmp_path), resumed_often, keep=9)
     saving = SaveCheckpoints(checkpoints, every_seconds, every_steps)
-    trained.fit(BATCHES, steps_per_epoch=7, verbose=0, callbacks=[saving])
+    resumed_often.fit(BATCHES, steps_per_epoch=7, verbose=0, callbacks=[saving])
     assert sorted(tmp_path.glob("*.index")) == [tmp_path / f"ckpt-{step}.index" for step in saved]
 
 
@@ -114,6 +115,14 @@ def copy_saved(five_saved, tmp_path):
 
 
 @pytest.fixture(scope="module")
+def not_begun(tmp_path_factory):
+    """A folder of a checkpoint before the first step."""
+    folder = tmp_path_factory.mktemp("not_begun")
+    Checkpoints(str(folder), model(), keep=1).save()
+    return folder
+
+
+@pytest.fixture(scope="module")
 def resumed_often():
     """A model that restores one checkpoint after the other, so that its step is traced once."""
     return model()
@@ -131,11 +140,13 @@ def flip_a_byte(path):
 
 @pytest.mark.parametrize("file", ["ckpt-3.index", "ckpt-3.data-00000-of-00001"])
 @pytest.mark.parametrize("damage", [flip_a_byte, empty, pathlib.Path.unlink])
-def test_after_any_damage_the_previous_checkpoint_is_restored(tmp_path, copy_saved, file, damage):
+def test_after_any_damage_the_previous_checkpoint_is_restored(
+    tmp_path, copy_saved, resumed_often, file, damage
+):
     copy_saved(1, 2, 3)
     damage(tmp_path / file)
     lines = []
-    restored = Checkpoints(str(tmp_path), model(), keep=3)
+    restored = Checkpoints(str(tmp_path), resumed_often, keep=3)
     assert restored.restore(lines.append)
     assert restored.step == 2
     # Without its index, a checkpoint is one that was never completed.
@@ -164,15 +175,17 @@ def test_a_wrong_list_of_checkpoints_does_not_matter(tmp_path, copy_saved, resum
     assert list_steps(str(tmp_path)) == [1, 2, 3]
 
 
-def test_the_next_checkpoint_removes_what_killed_writes_left(tmp_path):
-    trained = train_and_save(tmp_path, 2, keep=1)
+def test_the_next_checkpoint_removes_what_killed_writes_left(tmp_path, copy_saved, resumed_often):
+    copy_saved(2)
+    checkpoints = Checkpoints(str(tmp_path), resumed_often, keep=1)
+    assert checkpoints.restore()
     (tmp_path / "ckpt-2_temp").mkdir()
     (tmp_path / "ckpt-2_temp" / "part-00000-of-00001.index").touch()
     (tmp_path / "ckpt-9_temp").mkdir()
     (tmp_path / "ckpt-9.data-00000-of-00001").touch()
     (tmp_path / "logs").mkdir()
-    fit(trained, 1)
-    Checkpoints(str(tmp_path), trained, keep=1).save()
+    fit(resumed_often, 1)
+    checkpoints.save()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "ckpt-3.data-00000-of-00001",
         "ckpt-3.index",
@@ -215,11 +228,11 @@ def written(path):
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def test_a_step_that_is_on_disk_is_not_written_again(tmp_path, copy_saved):
+def test_a_step_that_is_on_disk_is_not_written_again(tmp_path, copy_saved, resumed_often):
     copy_saved(1)
     index = tmp_path / "ckpt-1.index"
     before = written(index)
-    checkpoints = Checkpoints(str(tmp_path), model(), keep=1)
+    checkpoints = Checkpoints(str(tmp_path), resumed_often, keep=1)
     assert checkpoints.restore()
     checkpoints.save()
     assert written(index) == before
@@ -235,11 +248,8 @@ def test_checkpoints_in_a_bucket_are_found_and_removed():
         np.testing.assert_array_equal(a, b)
 
 
-def test_if_every_checkpoint_is_damaged_the_training_starts_anew(tmp_path):
-    trained = model()
-    checkpoints = Checkpoints(str(tmp_path), trained, keep=1)
-    fit(trained, 1)
-    checkpoints.save()
+def test_if_every_checkpoint_is_damaged_the_training_starts_anew(tmp_path, copy_saved):
+    copy_saved(1)
     flip_a_byte(tmp_path / "ckpt-1.data-00000-of-00001")
     fresh = model()
     before = state(fresh)
@@ -250,14 +260,15 @@ def test_if_every_checkpoint_is_damaged_the_training_starts_anew(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_valid_state(tmp_path):
-    trained = model()
-    checkpoints = Checkpoints(str(tmp_path), trained, keep=2)
-    fit(trained, 2)
-    checkpoints.save()
+def test_a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_valid_state(
+    tmp_path, copy_saved, resumed_often
+):
+    copy_saved(2)
+    checkpoints = Checkpoints(str(tmp_path), resumed_often, keep=2)
+    assert checkpoints.restore()
     poisoned = tf.data.Dataset.from_tensors(tf.fill([2, 4, 4, 1], float("nan"))).repeat()
     with pytest.raises(TrainingDivergedError, match="the loss is nan at step 3"):
-        trained.fit(
+        resumed_often.fit(
             poisoned,
             steps_per_epoch=5,
             verbose=0,
