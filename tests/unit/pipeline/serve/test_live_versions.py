@@ -14,19 +14,12 @@ import tensorflow as tf
 from components.atomic_pusher.versions import MODEL_NOTE, publish
 from pipeline.serve.errors import RequestError
 from pipeline.serve.live import Live, newest
-from tests.exported_models import write_sampler
 from tests.running_server import PATIENCE, RunningServer
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
 
 BODY = {"inputs": [5]}
 PREDICT = "/v1/models/iadb:predict"
-
-
-@pytest.fixture(scope="module")
-def other(shared):
-    """A model that draws other images."""
-    return shared("served-other", lambda folder: write_sampler(folder, nb_step=2))
 
 
 class OneColor(tf.Module):
@@ -121,13 +114,15 @@ def test_who_asks_for_health_is_not_told_a_folder(tmp_path):
         assert any("does not load: " in line for line in server.lines)
 
 
-def test_a_version_that_does_not_load_is_reported_and_the_old_one_stays(tmp_path, one_color, other):
+def test_a_version_that_does_not_load_is_reported_and_the_old_one_stays(
+    tmp_path, one_color, sampler
+):
     first = push(one_color[0], tmp_path)
     with RunningServer(tmp_path) as server:
         server.wait_for(first)
         before = images(server)
         bad = first + 1
-        shutil.copytree(other, tmp_path / "hidden")
+        shutil.copytree(sampler, tmp_path / "hidden")
         (tmp_path / "hidden" / "variables" / "variables.index").write_bytes(b"damaged")
         (tmp_path / "hidden").rename(tmp_path / str(bad))
         end = time.monotonic() + PATIENCE
@@ -147,7 +142,7 @@ def test_a_version_that_does_not_load_is_reported_and_the_old_one_stays(tmp_path
         assert float(failed) == bad
 
 
-def test_the_memory_of_a_replaced_version_is_freed(tmp_path, sampler, other):
+def test_the_memory_of_a_replaced_version_is_freed(tmp_path, sampler, one_color):
     push(sampler, tmp_path)
     live = Live(lambda: newest(tmp_path), lambda line: None, poll_seconds=0.01)
     live.start()
@@ -156,7 +151,7 @@ def test_the_memory_of_a_replaced_version_is_freed(tmp_path, sampler, other):
         time.sleep(0.01)
     held = live.version()  # by a request
     models = weakref.ref(held), weakref.ref(held._model)
-    number = push(other, tmp_path)
+    number = push(one_color[0], tmp_path)
     while live.current.number != number:
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -169,7 +164,7 @@ def test_the_memory_of_a_replaced_version_is_freed(tmp_path, sampler, other):
     live.stop()
 
 
-def test_a_rejected_request_does_not_keep_a_replaced_version(tmp_path, sampler, other):
+def test_a_rejected_request_does_not_keep_a_replaced_version(tmp_path, sampler, one_color):
     first = push(sampler, tmp_path)
     rejected = {"signature_name": "generate", "inputs": {"seed": [5], "nb_step": 0}}
     with RunningServer(tmp_path) as server:
@@ -181,7 +176,7 @@ def test_a_rejected_request_does_not_keep_a_replaced_version(tmp_path, sampler, 
             version = server.live.current
             models = weakref.ref(version), weakref.ref(version._model)
             del version
-            server.wait_for(push(other, tmp_path))
+            server.wait_for(push(one_color[0], tmp_path))
             end = time.monotonic() + PATIENCE
             while any(model() is not None for model in models):
                 assert time.monotonic() < end
@@ -212,8 +207,8 @@ def test_a_look_that_fails_is_reported_once_and_others_follow(one_color):
 
 
 @pytest.fixture
-def two_samplers(sampler, other):
-    return sampler, other
+def slow_to_load(one_color, sampler):
+    return one_color[0], sampler
 
 
 def wait_for_more(answers, count=5):
@@ -226,7 +221,7 @@ def wait_for_more(answers, count=5):
 
 @pytest.mark.parametrize(
     ("models", "swaps"),
-    [("two_samplers", 2), pytest.param("one_color", 50, marks=pytest.mark.slow)],
+    [("slow_to_load", 2), pytest.param("one_color", 50, marks=pytest.mark.slow)],
 )
 def test_no_request_fails_while_versions_are_swapped(tmp_path, request, models, swaps):
     models, serving = request.getfixturevalue(models), tmp_path / "serving"
