@@ -17,10 +17,8 @@ MARK = Mark(key=7)
 LABELS = ["cat", "dog"]
 MODELS = {  # of networks that leave x0 as it is, up to a value of the label
     "gray": {"shape": (8, 8, 1)},
-    "rectangle": {"shape": (6, 10, 3)},
-    "conditional": {"shape": (8, 8, 3), "labels": LABELS},
     "guided": {"shape": (8, 8, 1), "labels": LABELS, "guidance": 2.0},
-    "one_step": {"shape": (8, 8, 3), "nb_step": 1},
+    "rectangle in one step": {"shape": (6, 10, 3), "nb_step": 1},
     "few_allowed": {"shape": (8, 8, 1), "limits": {"nb_step": 16}},
 }
 
@@ -43,14 +41,16 @@ def write(folder, mark=MARK, **options):
     return iadb.load(folder)
 
 
-@pytest.fixture(scope="module", params=MODELS)
-def model(request, tmp_path_factory):
-    return write(tmp_path_factory.mktemp(request.param), **MODELS[request.param])
-
-
 @pytest.fixture(scope="module")
 def gray(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("gray"), shape=(8, 8, 1))
+    return write(tmp_path_factory.mktemp("gray"), **MODELS["gray"])
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request, gray, tmp_path_factory):
+    if request.param == "gray":
+        return gray
+    return write(tmp_path_factory.mktemp("model"), **MODELS[request.param])
 
 
 @pytest.fixture(scope="module")
