@@ -17,9 +17,12 @@ def build(precision, nb_class=0, **options):
     return randomize(build_unet(small, (8, 8, 3), precision, nb_class), 0.05)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 @pytest.mark.parametrize(
-    ("nb_class", "options"), [(0, {"patch": 2}), (3, {"patch": 2, "prediction": "gaussian"})]
+    ("precision", "nb_class", "options"),
+    [
+        ("float16", 0, {"patch": 2}),
+        ("bfloat16", 3, {"patch": 2, "prediction": "gaussian"}),
+    ],
 )
 def test_a_network_trained_in_16_bits_computes_as_one_in_float32(precision, nb_class, options):
     network, exact = (build(each, nb_class, **options) for each in (precision, "float32"))

@@ -7,12 +7,13 @@ import pytest
 import tensorflow as tf
 
 from pipeline import config
+from tests import small_network
 from tests.exported_models import metadata, randomize, write_sampler, write_with_network
 from trainer.common.resolution import to_sides
 from trainer.light import network_file
 from trainer.names import FINGERPRINT, METADATA, NETWORK
 from trainer.networks.unet import build_unet
-from trainer.options import SampleOptions
+from trainer.options import ModelOptions, SampleOptions
 from trainer.serving.onnx_network import ExportError, convert, convert_saved_model
 from trainer.serving.sampler import Sampler
 
@@ -88,8 +89,8 @@ def test_the_networks_of_presets_compute_the_same_in_onnx(preset, labels, change
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_a_model_of_16_bits_of_an_earlier_version_is_an_error(precision, tmp_path):
-    small = {"channels": (8, 16), "blocks": 1, "norm_groups": 4}
-    network, shape = preset_network("digits", precision, 0, **small)
+    options = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
+    network, shape = small_network.build_unet(options, (8, 8, 1), precision), (8, 8, 1)
     with pytest.raises(ExportError, match="computes in 16 bits: it was trained by an earlier vers"):
         export(network, shape, [], tmp_path)
 
