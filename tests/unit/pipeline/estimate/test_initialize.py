@@ -1,7 +1,9 @@
 """The configuration that `iadb init` writes for a folder of images."""
 
+import os
 import re
 import shlex
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -17,20 +19,25 @@ from pipeline.estimate.timings import ModelTimings
 from pipeline.pictures.chosen import configure
 from pipeline.pictures.expected import describe_expected
 from pipeline.yaml_text import quote
+from tests import small_network
 
 TIMINGS = ModelTimings(10.0, 0.1, 1.0, 0.001, 0.001, 0, 0)
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder of images, beside which the command runs."""
-    images = tmp_path / "my ☃\nimages"
-    images.mkdir()
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
     for i in range(300):
         noise = np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8)
-        Image.fromarray(noise).save(images / f"{i:04}.png")
+        Image.fromarray(noise).save(folder / f"{i:04}.png")
+    return folder
+
+
+@pytest.fixture
+def folder(images, tmp_path, monkeypatch):
+    """A folder of images, beside which the command runs."""
     monkeypatch.chdir(tmp_path)
-    return images
+    return shutil.copytree(images, tmp_path / "my ☃\nimages", copy_function=os.link)
 
 
 @pytest.fixture
@@ -193,6 +200,7 @@ def test_what_cannot_be_done_is_said_in_one_line(folder, timed, arguments, code,
 
 def test_a_step_is_timed_on_the_images(folder, monkeypatch):
     monkeypatch.setattr(timings_of_models, "STEP_SECONDS", 0.0)
+    monkeypatch.setattr("trainer.train.build_unet", small_network.build_unet)
     small = ["train.batch_size=8", "model.channels=[8]", "model.attention=[false]"]
     small += ["model.blocks=1", "model.norm_groups=4"]
     config = configure([f"data.folder={quote(str(folder))}", *small]).config
