@@ -14,6 +14,7 @@ from tests.small_network import build_unet
 from trainer.fit.checkpoint_lock import CheckpointsInUseError
 from trainer.light.mark import read_mark
 from trainer.light.sampler import LightSampler, has_network
+from trainer.names import NETWORK
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.run_fn import run_fn, state_key
 from trainer.serving import onnx_network
@@ -86,10 +87,20 @@ def fn_args(tmp_path, transform_graph, small_network):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, transform_graph, small_network):
-    """Arguments of a training that has ended, whose model is there."""
+    """Arguments of a training that has ended, whose model is there.
+
+    Its network has just as many weights as are converted.
+    """
     made = make_arguments(tmp_path_factory.mktemp("trained"), transform_graph)
-    run_fn(made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.light.network_file.MAX_WEIGHTS", count_weights(made))
+        run_fn(made)
     return made
+
+
+def count_weights(fn_args):
+    options = ModelOptions.model_validate(fn_args.custom_config["model"])
+    return build_unet(options, (2, 2, 1)).count_params()
 
 
 @pytest.fixture
@@ -146,22 +157,42 @@ def test_the_network_is_beside_a_model_that_computes_as_it_does(trained):
     assert images.shape == (5, 2, 2, 1)
 
 
-@pytest.mark.parametrize(("supported", "precision"), [(False, "float32"), (True, "bfloat16")])
-def test_the_precision_that_was_chosen_is_that_of_the_training_and_its_checkpoints(
-    fn_args, monkeypatch, capfd, supported, precision
-):
-    monkeypatch.setattr("trainer.light.cpu.multiplies", lambda name: supported)
+@pytest.fixture
+def chosen(fn_args, monkeypatch):
+    """Arguments of a training that chooses its precision."""
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
-    config = fn_args.custom_config
-    config["train"]["precision"] = "auto"
-    run_fn(fn_args)
-    assert f"  train.precision=auto: {precision}, " in capfd.readouterr().out
-    model = Path(fn_args.serving_model_dir)
-    assert serving.read_metadata(model)["config"]["train"]["precision"] == precision
+    fn_args.custom_config["train"]["precision"] = "auto"
+    return fn_args
+
+
+def test_the_precision_that_was_chosen_is_that_of_the_training_and_its_checkpoints(
+    chosen, monkeypatch, capfd
+):
+    monkeypatch.setattr("trainer.light.cpu.multiplies", lambda name: True)
+    config = chosen.custom_config
+    run_fn(chosen)
+    assert "  train.precision=auto: bfloat16, " in capfd.readouterr().out
+    model = Path(chosen.serving_model_dir)
+    assert serving.read_metadata(model)["config"]["train"]["precision"] == "bfloat16"
     assert has_network(model)
-    set_to_it = config | {"train": config["train"] | {"precision": precision}}
-    key = state_key(set_to_it, fn_args.train_files, None)
+    set_to_it = config | {"train": config["train"] | {"precision": "bfloat16"}}
+    key = state_key(set_to_it, chosen.train_files, None)
     assert [each.name for each in Path(config["checkpoints"]).iterdir() if each.is_dir()] == [key]
+
+
+def test_where_bfloat16_is_not_supported_the_training_is_in_float32(chosen, monkeypatch, capfd):
+    found = []
+
+    def train(*_, train_options, **__):
+        found.append(train_options.precision)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainer.light.cpu.multiplies", lambda name: False)
+    monkeypatch.setattr("trainer.run_fn.train", train)
+    with pytest.raises(KeyboardInterrupt):
+        run_fn(chosen)
+    assert "  train.precision=auto: float32, " in capfd.readouterr().out
+    assert found == ["float32"]
 
 
 def assert_marked(model, key):
@@ -172,13 +203,11 @@ def assert_marked(model, key):
     assert LightSampler(model).mark == read_mark(metadata)
 
 
-@pytest.mark.parametrize(("key", "arguments"), [(0, "resumed"), (7, "fn_args")])
-def test_the_mark_of_the_configuration_is_in_the_model_and_its_metadata(request, key, arguments):
-    arguments = request.getfixturevalue(arguments)
-    sample = SampleOptions(nb_step=2, mark=key)
-    arguments.custom_config["sample"] = sample.model_dump(mode="json", exclude_none=True)
-    run_fn(arguments)
-    assert_marked(Path(arguments.serving_model_dir), key)
+def test_the_mark_of_the_configuration_is_in_the_model_and_its_metadata(resumed):
+    sample = SampleOptions(nb_step=2, mark=0)
+    resumed.custom_config["sample"] = sample.model_dump(mode="json", exclude_none=True)
+    run_fn(resumed)
+    assert_marked(Path(resumed.serving_model_dir), 0)
 
 
 def test_without_a_mark_in_the_configuration_there_is_none_in_the_model(trained):
@@ -203,37 +232,31 @@ def test_autoguidance_can_be_set_after_a_training_which_is_not_repeated(trained,
     assert serving.check(model).returncode == 0
 
 
-@pytest.mark.parametrize(("autoguidance", "there"), [(1.0, True), (2.0, False)])
 def test_both_networks_of_an_autoguided_model_count_for_the_memory_of_a_conversion(
-    resumed, monkeypatch, autoguidance, there
+    trained, resumed, monkeypatch
 ):
-    sample = SampleOptions(nb_step=2, autoguidance=autoguidance)
+    sample = SampleOptions(nb_step=2, autoguidance=2.0)
     resumed.custom_config["sample"] = sample.model_dump(mode="json")
-    options = ModelOptions.model_validate(resumed.custom_config["model"])
-    weights = build_unet(options, (2, 2, 1)).count_params()
-    monkeypatch.setattr("trainer.light.network_file.MAX_WEIGHTS", weights)
-    run_fn(resumed)
-    assert has_network(Path(resumed.serving_model_dir)) == there
-
-
-def test_a_network_that_takes_too_much_memory_to_convert_is_not_beside_its_model(
-    resumed, monkeypatch
-):
-    monkeypatch.setattr("trainer.light.network_file.MAX_WEIGHTS", 1)
+    monkeypatch.setattr("trainer.light.network_file.MAX_WEIGHTS", count_weights(resumed))
     run_fn(resumed)
     assert not has_network(Path(resumed.serving_model_dir))
+    assert has_network(Path(trained.serving_model_dir))
 
 
-def test_a_model_is_complete_where_its_network_cannot_be_converted(resumed, monkeypatch, caplog):
+def test_a_model_is_complete_where_its_network_cannot_be_converted(
+    trained, resumed, monkeypatch, caplog
+):
     def fail(evaluate, folder):
         raise ValueError("too large\nfor ONNX")
 
     monkeypatch.setattr(onnx_network, "convert", fail)
     run_fn(resumed)
     assert "the network is not beside the model as ONNX: too large" in caplog.text
-    model = Path(resumed.serving_model_dir)
-    assert not has_network(model)
-    assert serving.check(model).returncode == 0
+    files, expected = (
+        {path.relative_to(folder.parent) for path in folder.parent.rglob("*")}
+        for folder in (Path(each.serving_model_dir) for each in (resumed, trained))
+    )
+    assert files == expected - {Path("Format-Serving", NETWORK)}
 
 
 HOLD = """
