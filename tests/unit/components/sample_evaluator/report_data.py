@@ -1,5 +1,7 @@
 """The content of a complete report, as an example of the page's data contract."""
 
+import functools
+
 import numpy as np
 
 from components.sample_evaluator.report.figures import Pictures
@@ -191,6 +193,7 @@ def make_bare_summary(**changes):
     return make_summary(**{**absent, **empty, "baseline": baseline, **changes})
 
 
+@functools.cache
 def make_pictures():
     """Every picture, of noise."""
     images = np.random.default_rng(0).integers(0, 256, (100, 16, 16, 3), np.uint8)
