@@ -71,7 +71,7 @@ def test_thirty_candidates_each_a_little_worse_than_the_last_are_stopped():
 def test_models_are_compared_with_the_best_earlier_one_beside_the_limit():
     limits = {"kid": Threshold(max_place=0.1, max_worsening=None)}
     options = ANCHORED.model_copy(update={"thresholds": ANCHORED.thresholds | limits})
-    levels = FALLING[::4]
+    levels = FALLING[::6]
     anchored = judge_all(Nights(options), levels)
     free = judge_all(Nights(options, anchored=False), levels)
     assert anchored[0].blessed
@@ -82,7 +82,7 @@ def test_models_are_compared_with_the_best_earlier_one_beside_the_limit():
 
 @pytest.mark.parametrize(
     ("options", "nights"),
-    [(ANCHORED, 12), pytest.param(DEFAULT, NIGHTS, marks=pytest.mark.slow)],
+    [(ANCHORED, 8), pytest.param(DEFAULT, NIGHTS, marks=pytest.mark.slow)],
     ids=["kid", "defaults"],
 )
 def test_equal_candidates_are_not_stopped_by_the_best_of_them(options, nights):
