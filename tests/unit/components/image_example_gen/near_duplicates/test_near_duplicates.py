@@ -27,11 +27,25 @@ def write_shots(folder, photograph, shots, scenes=range(SCENES), first=0):
             image.save(folder / f"scene{scene:02}-{shot}.png")
 
 
-@pytest.fixture
-def shots(tmp_path, photograph):
-    """A folder of bursts."""
-    write_shots(tmp_path / "images", photograph, SHOTS)
-    return tmp_path / "images"
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory, photograph):
+    """A folder of bursts; read-only."""
+    folder = tmp_path_factory.mktemp("shots") / "images"
+    write_shots(folder, photograph, SHOTS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def grouped(shots, tmp_path_factory, run_executor):
+    """The artifact of these images; read-only. No other is beside it."""
+    return run_executor(shots, uri=tmp_path_factory.mktemp("grouped") / "1", **OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def off(shots, tmp_path_factory, run_executor):
+    """The same without a search for near-duplicates."""
+    uri = tmp_path_factory.mktemp("off") / "1"
+    return run_executor(shots, uri=uri, near_duplicates="off", **OPTIONS)
 
 
 @pytest.fixture
@@ -75,8 +89,8 @@ def scenes_in_two_splits(found):
     return sum(len(each) > 1 for each in splits.values())
 
 
-def test_the_shots_of_a_burst_are_in_one_split_and_group(shots, ingest):
-    artifact = ingest(1, shots)
+def test_the_shots_of_a_burst_are_in_one_split_and_group(grouped):
+    artifact = grouped
     found = read(artifact)
     assert len(found) == SCENES * SHOTS
     assert scenes_in_two_splits(found) == 0
@@ -86,15 +100,14 @@ def test_the_shots_of_a_burst_are_in_one_split_and_group(shots, ingest):
     assert remark == f"120 near-duplicates in 40 groups: {artifact.uri}/near_duplicates.html"
 
 
-def test_off_leaves_no_trace_and_the_split_to_the_hash_of_each_image(shots, ingest):
-    artifact = ingest(1, shots, near_duplicates="off")
-    assert scenes_in_two_splits(read(artifact)) > 10
-    assert "near_duplicates" not in report_of(artifact)
-    assert not list(Path(artifact.uri).rglob("*near*"))
+def test_off_leaves_no_trace_and_the_split_to_the_hash_of_each_image(off):
+    assert scenes_in_two_splits(read(off)) > 10
+    assert "near_duplicates" not in report_of(off)
+    assert not list(Path(off.uri).rglob("*near*"))
 
 
-def test_warn_counts_and_shows_but_changes_no_example(shots, ingest):
-    off, warn = ingest(1, shots, near_duplicates="off"), ingest(2, shots, near_duplicates="warn")
+def test_warn_counts_and_shows_but_changes_no_example(shots, off, ingest):
+    warn = ingest(1, shots, near_duplicates="warn")
     examples = [
         {name: data for name, data in contents(each).items() if name.startswith("Split-")}
         for each in (off, warn)
@@ -108,18 +121,17 @@ def test_warn_counts_and_shows_but_changes_no_example(shots, ingest):
 
 
 def test_the_same_bytes_come_from_several_workers_and_other_names(
-    shots, ingest, run_executor, tmp_path
+    shots, grouped, ingest, run_executor, tmp_path
 ):
-    first = ingest(1, shots)
     two = ("--direct_running_mode=multi_threading", "--direct_num_workers=2")
     again = run_executor(shots, *two, **OPTIONS)
-    assert contents(again) == contents(first)
+    assert contents(again) == contents(grouped)
     renamed = tmp_path / "renamed"
     renamed.mkdir()
     for path in shots.iterdir():
         shutil.copy(path, renamed / f"{hash(path.name) % 10**9}{path.name}")
-    groups = sorted(group for _, group in read(first).values())
-    assert sorted(group for _, group in read(ingest(3, renamed)).values()) == groups
+    groups = sorted(group for _, group in read(grouped).values())
+    assert sorted(group for _, group in read(ingest(1, renamed)).values()) == groups
 
 
 @pytest.mark.parametrize("code", ["code", "new"])
@@ -153,13 +165,13 @@ def test_images_stay_where_they_are_when_the_first_of_their_group_leaves_the_win
     assert scenes_in_two_splits(later) == 0
 
 
-def test_a_damaged_record_of_earlier_groups_is_ignored(shots, ingest):
-    first = ingest(1, shots)
-    record = Path(first.uri) / ".index" / DECIDED
+def test_a_damaged_record_of_earlier_groups_is_ignored(shots, grouped, ingest, tmp_path):
+    first = shutil.copytree(grouped.uri, tmp_path / "examples" / "1")
+    record = first / ".index" / DECIDED
     whole = record.read_bytes()
     for number, content in enumerate((b"", b"PK", whole[: len(whole) // 2], b"\x80\x04."), 2):
         record.write_bytes(content)
-        assert read(ingest(number, shots)) == read(first)
+        assert read(ingest(number, shots)) == read(grouped)
 
 
 def test_images_like_held_out_ones_are_not_trained_on(tmp_path, photograph, shots, ingest):
