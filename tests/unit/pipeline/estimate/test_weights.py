@@ -10,10 +10,12 @@ def test_the_published_network_has_as_many_weights_as_published():
 
 
 @pytest.mark.parametrize(
-    ("nb_class", "patch", "prediction"),
-    [(0, 1, "difference"), (3, 2, "difference"), (0, 1, "gaussian"), (3, 2, "gaussian")],
+    ("nb_class", "patch", "prediction", "source_channels"),
+    [(3, 2, "difference", 0), (0, 1, "gaussian", 0), (3, 2, "gaussian", 4)],
 )
-def test_the_weights_of_a_network_are_those_that_it_is_built_with(nb_class, patch, prediction):
+def test_the_weights_of_a_network_are_those_that_it_is_built_with(
+    nb_class, patch, prediction, source_channels
+):
     options = ModelOptions(
         channels=(8, 16, 8),
         attention=(False, True, True),
@@ -24,7 +26,6 @@ def test_the_weights_of_a_network_are_those_that_it_is_built_with(nb_class, patc
         prediction=prediction,
         conditional=nb_class > 0,
     )
-    built = build_unet(options, (8, 8, 3), nb_class=nb_class)
-    assert count_weights(options, 3, nb_class) == built.count_params()
-    seeing = build_unet(options, (8, 8, 3), nb_class=nb_class, source_channels=4)
-    assert count_weights(options, 3, nb_class, 4) == seeing.count_params()
+    inputs = {"nb_class": nb_class, "source_channels": source_channels}
+    built = build_unet(options, (8, 8, 3), **inputs).count_params()
+    assert count_weights(options, 3, nb_class, source_channels) == built
