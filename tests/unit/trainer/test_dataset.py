@@ -54,12 +54,11 @@ def test_the_seed_determines_the_order(files):
     assert numbers(read(files, 5)) != numbers(read(files, 5, seed=1))
 
 
-@pytest.mark.parametrize("start", [1, 2, 3, 7])
-def test_reading_resumes_where_it_stopped(files, start):
+def test_reading_resumes_where_it_stopped(files):
     whole = read(files, 10, flip=True, augment=0.5)
-    np.testing.assert_array_equal(
-        whole[start:], read(files, 10 - start, flip=True, augment=0.5, start_step=start)
-    )
+    for start in (1, 3, 7):
+        rest = read(files, 10 - start, flip=True, augment=0.5, start_step=start)
+        np.testing.assert_array_equal(rest, whole[start:])
 
 
 def test_about_half_of_the_images_are_flipped(files):
@@ -132,7 +131,7 @@ def test_the_graph_of_an_unconditional_model_holds_no_vocabulary(transform_graph
         dataset.load_labels(transform_graph(("a", "b"), conditional=False))
 
 
-@pytest.mark.parametrize(("workers", "replicas"), [(1, 2), (2, 2), (2, 4), (4, 4)])
+@pytest.mark.parametrize(("workers", "replicas"), [(1, 2), (2, 4)])
 def test_the_parts_of_a_batch_add_up_to_the_batch_of_one_worker(files, workers, replicas):
     local = replicas // workers
     whole = read(files, 6, flip=True, start_step=2)
@@ -170,8 +169,10 @@ def with_source(serialized):
     return features | {"source": tf.concat([image + 100, 2 * image], -1)}
 
 
-@pytest.mark.parametrize(("use", "key"), [("condition", "source"), ("map", "x0")])
-@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize(
+    ("use", "key", "flip"),
+    [("condition", "source", False), ("condition", "source", True), ("map", "x0", True)],
+)
 def test_a_source_is_beside_its_image_and_mirrored_with_it(files, use, key, flip):
     source = Source(degrade="mask box", use=use)
     batches = dataset.train_dataset(files, with_source, BATCH, seed=0, flip=flip, source=source)
@@ -236,12 +237,12 @@ def test_fewer_sources_than_images_are_read_more_often(files, others):
     assert {x1.count(number) for number in range(100, 100 + COUNT)} == {2}
 
 
-@pytest.mark.parametrize("start", [1, 3, 7])
-def test_reading_unpaired_sources_resumes_where_it_stopped(files, others, start):
+def test_reading_unpaired_sources_resumes_where_it_stopped(files, others):
     *_, x0, x1 = read_unpaired(files, others, 10, flip=True)
-    *_, rest0, rest1 = read_unpaired(files, others, 10 - start, flip=True, start_step=start)
-    np.testing.assert_array_equal(rest0, x0[start:])
-    np.testing.assert_array_equal(rest1, x1[start:])
+    for start in (1, 7):
+        *_, rest0, rest1 = read_unpaired(files, others, 10 - start, flip=True, start_step=start)
+        np.testing.assert_array_equal(rest0, x0[start:])
+        np.testing.assert_array_equal(rest1, x1[start:])
 
 
 def test_unpaired_sources_are_mirrored_as_the_images_beside_them(files, others):
