@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -14,9 +16,12 @@ from trainer.options import ModelOptions
 
 SMALL = ModelOptions(channels=(8, 16), attention=(False, True), blocks=1, norm_groups=4)
 
+# For tests that leave its weights as they are.
+build_once = functools.cache(functools.partial(build_unet, SMALL))
+
 
 def test_the_output_is_shaped_as_the_image_and_depends_on_alpha():
-    network = build_unet(SMALL, (8, 8, 3))
+    network = build_once((8, 8, 3))
     x = tf.random.stateless_normal([2, 8, 8, 3], [0, 0])
     early, late = (network([x, tf.fill([2], alpha)]) for alpha in (0.1, 0.9))
     assert early.shape == (2, 8, 8, 3)
@@ -24,7 +29,7 @@ def test_the_output_is_shaped_as_the_image_and_depends_on_alpha():
 
 
 def test_one_image_does_not_depend_on_the_others_of_its_batch():
-    network = build_unet(SMALL, (8, 8, 1))
+    network = build_once((8, 8, 1))
     x = tf.random.stateless_normal([4, 8, 8, 1], [0, 0])
     together = network([x, tf.fill([4], 0.5)])
     alone = network([x[2:3], tf.fill([1], 0.5)])
@@ -34,7 +39,8 @@ def test_one_image_does_not_depend_on_the_others_of_its_batch():
 @pytest.mark.parametrize(("sides", "patch"), [((8, 12), 1), ((16, 4), 2)])
 def test_a_rectangle_is_deblended_with_the_weights_of_a_square(sides, patch):
     options = SMALL.model_copy(update={"patch": patch})
-    network, square = (build_unet(options, (*each, 3)) for each in (sides, (8, 8)))
+    square = build_once((8, 8, 3)) if patch == 1 else build_unet(options, (8, 8, 3))
+    network = build_unet(options, (*sides, 3))
     network.set_weights(square.get_weights())
     x = tf.random.stateless_normal([2, *sides, 3], [0, 0])
     upright = network([x, tf.fill([2], 0.5)])
@@ -94,38 +100,16 @@ def test_a_network_that_predicts_pixels_gives_the_difference_and_can_be_cloned(p
     np.testing.assert_allclose(clone(inputs), difference, atol=1e-6)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
-def test_weights_and_output_are_float32_at_any_precision(precision):
-    network = build_unet(SMALL, (8, 8, 1), precision)
-    assert {v.dtype for v in network.trainable_variables} == {"float32"}
-    assert network([tf.zeros([1, 8, 8, 1]), tf.zeros([1])]).dtype == tf.float32
-    computed = {layer.compute_dtype for layer in network.layers}
-    assert precision in computed
-    assert keras.config.dtype_policy().name == "float32"
-
-
 def test_attention_adds_weights_at_its_levels():
     without = SMALL.model_copy(update={"attention": (False, False)})
-    assert (
-        build_unet(SMALL, (8, 8, 1)).count_params() > build_unet(without, (8, 8, 1)).count_params()
-    )
+    fewer = build_unet(without, (8, 8, 1)).count_params()
+    assert build_once((8, 8, 1)).count_params() > fewer
 
 
-def test_a_network_can_be_cloned():
-    network = build_unet(SMALL, (8, 8, 1))
-    clone = keras.models.clone_model(network)
-    clone.set_weights(network.get_weights())
-    inputs = [tf.ones([1, 8, 8, 1]), tf.fill([1], 0.3)]
-    np.testing.assert_allclose(network(inputs), clone(inputs), atol=1e-6)
-
-
-def test_a_conditional_network_distinguishes_labels_from_the_start():
-    differences = between_labels(build_unet(SMALL, (8, 8, 1), nb_class=3))
-    assert differences[~np.eye(4, dtype=bool)].min() > 0.01
-
-
-def test_a_conditional_network_learns_each_label_separately():
+def test_a_conditional_network_distinguishes_labels_from_the_start_and_learns_each_separately():
     network = build_unet(SMALL, (8, 8, 1), nb_class=3)
+    differences = between_labels(network)
+    assert differences[~np.eye(4, dtype=bool)].min() > 0.01
     embedding = network.get_layer("class_embedding")
     assert embedding.embeddings.shape == (3 + 1, 4 * 8)
     embedding.embeddings.assign(tf.concat([tf.zeros([3, 32]), tf.ones([1, 32])], 0))
@@ -140,14 +124,35 @@ def between_labels(network):
     return np.abs(outputs[:, None] - outputs[None]).max(axis=(2, 3, 4))
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_a_conditional_network_takes_every_label_at_low_precision(precision):
-    network = build_unet(SMALL, (8, 8, 1), precision, nb_class=300)
+@pytest.fixture(scope="module", params=["bfloat16", "float16"])
+def low_precision(request):
+    """A precision, and a conditional network of it."""
+    return request.param, build_unet(SMALL, (8, 8, 1), request.param, nb_class=300)
+
+
+def test_weights_and_output_are_float32_at_low_precision(low_precision):
+    precision, network = low_precision
+    assert {v.dtype for v in network.trainable_variables} == {"float32"}
+    inputs = [tf.zeros([1, 8, 8, 1]), tf.zeros([1]), tf.zeros([1], tf.int64)]
+    assert network(inputs).dtype == tf.float32
+    assert precision in {layer.compute_dtype for layer in network.layers}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_a_conditional_network_takes_every_label_at_low_precision(low_precision):
+    _, network = low_precision
     labels = tf.constant([0, 299, 300], tf.int64)  # bfloat16 cannot represent 299
     network.get_layer("class_embedding").embeddings.assign(tf.eye(301, 32) + 1.0)
     output = network([tf.zeros([3, 8, 8, 1]), tf.zeros([3]), labels])
-    assert output.dtype == tf.float32
     assert np.isfinite(output).all()
+
+
+def test_alpha_is_embedded_in_float32_at_low_precision(low_precision):
+    _, network = low_precision
+    time = keras.Model(network.inputs[1], network.get_layer("time_sinusoids").output)
+    # Equal in bfloat16 and, times 1000, in float16.
+    first, second = time(tf.constant([0.75, 0.7501]))
+    assert np.abs(first - second).max() > 0.01
 
 
 def test_the_embedding_holds_cosines_then_sines_of_falling_frequencies():
@@ -162,14 +167,6 @@ def test_an_embedding_of_odd_length_ends_in_a_zero():
     np.testing.assert_allclose(values[0], [np.cos(0.25), np.sin(0.25), 0.0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_alpha_is_embedded_in_float32_at_any_precision(precision):
-    network = build_unet(SMALL, (8, 8, 1), precision)
-    time = keras.Model(network.inputs, network.get_layer("time_sinusoids").output)
-    close = tf.constant([0.75, 0.7501])  # equal in bfloat16 and, times 1000, in float16
-    first, second = time([tf.zeros([2, 8, 8, 1]), close])
-    assert np.abs(first - second).max() > 0.01
-
-
+@pytest.mark.slow
 def test_the_published_network_has_the_size_of_the_official_one():
     assert build_unet(PUBLISHED, (64, 64, 3)).count_params() == 113_673_219
