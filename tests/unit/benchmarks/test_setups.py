@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import ingredients, time_to_quality
-from trainer.networks.unet import build_unet
+from pipeline.estimate.weights import count_weights
 from trainer.options import ModelOptions, TrainOptions
 
 
@@ -13,8 +13,7 @@ def model_options(network):
 
 
 def weights(network):
-    shape = (network["side"], network["side"], network["image_channels"])
-    return build_unet(model_options(network), shape).count_params()
+    return count_weights(model_options(network), network["image_channels"])
 
 
 @pytest.mark.parametrize("task", time_to_quality.TASKS.values(), ids=lambda task: task.name)
