@@ -50,7 +50,7 @@ def test_pairs_map_one_density_to_another():
     np.testing.assert_allclose(np.mean(mapped, 0), (1.0, 1.0), atol=0.15)
 
 
-@pytest.mark.parametrize("shape", [(2,), (5, 2), (4, 4, 2), (3, 4, 4, 2)])
+@pytest.mark.parametrize("shape", [(2,), (3, 4, 4, 2)])
 def test_ranks_two_to_five_train_and_sample(shape):
     model = IADBModel(network(*shape), rank=len(shape) + 1)
     model.compile(optimizer="adam")
@@ -123,7 +123,8 @@ def test_logit_normal_alphas_are_denser_in_the_middle_of_the_path():
 
 
 def test_a_training_with_optimal_transport_reaches_the_data_too():
-    model, _ = trained(tf.data.Dataset.from_tensor_slices(points()), coupling="optimal_transport")
+    data = tf.data.Dataset.from_tensor_slices(points(2048))
+    model, _ = trained(data, coupling="optimal_transport")
     x1, _ = model.sample_iadb(tf.random.stateless_normal([500, 2], [0, 1]), nb_step=4)
     np.testing.assert_allclose(np.mean(x1, 0), (3.0, -1.0), atol=0.15)
 
