@@ -18,9 +18,9 @@ from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import MEMORIZED_SHARE, MIRRORED_SHARE
 from components.sample_evaluator.options import EvaluateOptions
 
-SEEDS = 5  # `make gate` tries more
-TRAINING, HELD_OUT = 500, 260  # images
-FEW = 130  # of each source, for a whole evaluation
+SEEDS = 2  # `make gate` tries more
+TRAINING, HELD_OUT = 300, 260  # images
+FEW = 130  # of each source but TRAIN, where they are copies
 SETS = {
     "digits": lambda: read_digits().pixels[: TRAINING + 3 * HELD_OUT],
     "shapes": lambda: draw_shapes(TRAINING + 2 * HELD_OUT),
@@ -74,7 +74,7 @@ PIXELS = EvaluateOptions(features=FeatureOptions(name="pixels"))
 
 @pytest.fixture(scope="module")
 def stock():
-    parts = np.split(draw_shapes(TRAINING + 2 * HELD_OUT), [TRAINING, TRAINING + HELD_OUT])
+    parts = np.split(draw_shapes(TRAINING + 2 * FEW), [TRAINING, TRAINING + FEW])
     return dict(zip((sources.TRAIN, sources.REAL, sources.BASELINE), parts, strict=True))
 
 
@@ -83,11 +83,11 @@ def shown(stock):
     """The features of the stock and of noise, by source."""
     found = {source: describe(PIXELS.features, images) for source, images in stock.items()}
     shape = stock[sources.REAL].shape[1:]
-    return found | {sources.NOISE: describe_noise(PIXELS.features, HELD_OUT, shape)}
+    return found | {sources.NOISE: describe_noise(PIXELS.features, FEW, shape)}
 
 
 def judge_copies(stock, shown, change):
-    copies = describe(PIXELS.features, change(stock[sources.TRAIN][:HELD_OUT]))
+    copies = describe(PIXELS.features, change(stock[sources.TRAIN][:FEW]))
     return judge(shown | {sources.CANDIDATE: copies}, PIXELS)
 
 
