@@ -12,6 +12,7 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples
 
+from components.drift_gate import comparison
 from components.drift_gate.artifact import DriftVerdict
 from components.drift_gate.executor import DriftError, Executor
 from components.drift_gate.options import DriftOptions
@@ -27,6 +28,23 @@ def digits():
     """All digits in a fixed random order, uint8 [1797, 8, 8, 1]."""
     images = np.round(load_digits().images / 16 * 255).astype(np.uint8)[..., None]
     return np.random.default_rng(0).permutation(images)
+
+
+ALL_DIVISIONS = comparison.DIVISIONS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_divisions():
+    """Chance is measured in fewer divisions, which take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "DIVISIONS", 8)
+        yield
+
+
+@pytest.fixture
+def all_divisions(monkeypatch):
+    """Chance is measured as in a run."""
+    monkeypatch.setattr(comparison, "DIVISIONS", ALL_DIVISIONS)
 
 
 class Gate:
@@ -62,7 +80,13 @@ class Gate:
             },
         )
         self.last = verdict
-        return json.loads((folder / "verdict" / "verdict.json").read_text())
+        return self.written
+
+    @property
+    def written(self):
+        """The newest verdict, also one that stopped the run."""
+        path = self._folder / str(self._number) / "verdict" / "verdict.json"
+        return json.loads(path.read_text())
 
     @property
     def reference(self):
@@ -136,6 +160,7 @@ def test_the_first_images_pass_and_are_the_reference_of_the_next(first_days):
     assert len(gate.reference) == DAY
 
 
+@pytest.mark.usefixtures("all_divisions")
 def test_images_like_those_before_pass_and_join_the_reference(after_five_days, digits):
     verdict = after_five_days.judge({2: digits[5 * DAY : 6 * DAY]}, on_drift="hold")
     assert verdict["summary"] == "no drift: 60 new images against 300 earlier ones"
@@ -146,15 +171,16 @@ def test_images_like_those_before_pass_and_join_the_reference(after_five_days, d
 
 def test_rotated_images_drift_in_features_alone_and_are_not_reported_again(gate, digits):
     space = {"features": "random_conv"}
-    gate.judge({1: digits[: 5 * DAY]}, **space)
-    verdict = gate.judge({2: rotated(digits[5 * DAY : 6 * DAY])}, **space)
+    gate.judge({1: digits[: 3 * DAY]}, **space)
+    verdict = gate.judge({2: rotated(digits[3 * DAY : 4 * DAY])}, **space)
     assert [found["name"] for found in verdict["differences"] if found["drifted"]] == ["features"]
     assert gate.last.get_int_custom_property("drifted") == 1
     assert gate.last.get_string_custom_property("summary").startswith("features 0.")
     assert len(gate.reference) == DAY
-    assert not gate.judge({3: rotated(digits[6 * DAY : 7 * DAY])}, **space)["drifted"]
+    assert not gate.judge({3: rotated(digits[4 * DAY : 5 * DAY])}, **space)["drifted"]
 
 
+@pytest.mark.usefixtures("all_divisions")
 def test_held_images_stop_the_run_with_one_line_that_names_the_remedy(after_five_days, digits):
     with pytest.raises(DriftError) as error:
         after_five_days.judge({2: 255 - digits[5 * DAY : 6 * DAY]}, on_drift="hold")
@@ -183,13 +209,13 @@ def test_without_spans_all_images_are_compared_each_time(gate, digits):
 def test_of_many_images_a_sample_is_compared_and_the_same_each_time(gate, digits):
     first = Gate(gate._folder / "again")
     for each in (gate, first):
-        each.judge({1: digits[:500]}, images=100)
+        each.judge({1: digits[:200]}, images=50)
     assert gate.reference.keys.tolist() == first.reference.keys.tolist()
-    assert len(gate.reference) == 100
-    assert gate.judge({2: digits[500:900]}, images=100)["summary"] == (
-        "no drift: 100 new images against 100 earlier ones"
+    assert len(gate.reference) == 50
+    assert gate.judge({2: digits[200:360]}, images=50)["summary"] == (
+        "no drift: 50 new images against 50 earlier ones"
     )
-    assert len(gate.reference) == 100
+    assert len(gate.reference) == 50
 
 
 def test_too_few_images_are_not_compared_and_join_the_reference(after_one_day, digits):
@@ -231,14 +257,14 @@ def pairs(images, change="none"):
 def first_pairs(digits, tmp_path_factory):
     """A gate that has judged a first span of pairs."""
     gate = Gate(tmp_path_factory.mktemp("first_pairs"))
-    gate.judge({1: pairs(digits[: 2 * DAY])})
+    gate.judge({1: pairs(digits[:DAY])})
     return gate
 
 
 @pytest.mark.parametrize("change", ["none", "image", "source", "light"])
 def test_sources_are_watched_as_well_as_images(first_pairs, digits, tmp_path, change):
     gate = Gate(tmp_path, first_pairs.last)
-    verdict = gate.judge({2: pairs(digits[2 * DAY : 4 * DAY], change)})
+    verdict = gate.judge({2: pairs(digits[DAY : 2 * DAY], change)})
     assert verdict["drifted"] == (change != "none")
     names = {found["name"] for found in verdict["differences"]}
     assert names == {*SCALARS, *SOURCE_SCALARS, "features"}
@@ -247,18 +273,18 @@ def test_sources_are_watched_as_well_as_images(first_pairs, digits, tmp_path, ch
 
 
 def test_sources_without_pairs_are_watched_by_themselves(gate, digits):
-    first = gate.judge({1: digits[: 2 * DAY]}, sources=digits[300:420])
+    first = gate.judge({1: digits[:DAY]}, sources=digits[300:360])
     assert first["summary"] == "not compared: no earlier images; not compared: no earlier sources"
-    same = gate.judge({2: digits[2 * DAY : 4 * DAY]}, sources=digits[300:480], on_drift="hold")
+    same = gate.judge({2: digits[DAY : 2 * DAY]}, sources=digits[300:390], on_drift="hold")
     assert same["summary"] == (
-        "no drift: 120 new images against 120 earlier ones; "
-        "no drift: 180 new sources against 120 earlier ones"
+        "no drift: 60 new images against 60 earlier ones; "
+        "no drift: 90 new sources against 60 earlier ones"
     )
-    assert len(Sample.load(f"{gate.last.uri}/sources_reference.npz")) == 180
-    new = {3: digits[4 * DAY : 5 * DAY]}
+    assert len(Sample.load(f"{gate.last.uri}/sources_reference.npz")) == 90
+    new = {3: digits[2 * DAY : 3 * DAY]}
     with pytest.raises(DriftError, match=r"^the sources of span 3 drifted: no drift: 60 new im"):
-        gate.judge(new, sources=rotated(digits[480:600]), on_drift="hold")
-    verdict = gate.judge(new, sources=rotated(digits[480:600]))
+        gate.judge(new, sources=rotated(digits[480:540]), on_drift="hold")
+    verdict = gate.written
     assert verdict["drifted"] and verdict["sources"]["drifted"]
     assert not any(found["drifted"] for found in verdict["differences"])
 
