@@ -18,8 +18,9 @@ run: .venv
 	$(BIN)/iadb run --preset digits --data $(WORKSPACE)/data/digits --workspace $(WORKSPACE)
 
 # Runs tests in two processes. The tests of a file share fixtures, so they run in the same process.
-# tests/conftest.py starts the longest files first.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
+# tests/conftest.py starts the longest files first. A process that crashes ends the run: pytest-xdist
+# would start another, and then wait for ever for tests that have ended.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 10
 
 # Fast tests of every capability. tests/pipeline runs separately, because TFX and TensorFlow release
 # little memory.
