@@ -17,7 +17,7 @@ trainer/ode/guidance.py. Autoguidance needs no label: the network as it was earl
 takes the place of d_none.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -34,6 +34,7 @@ from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
+from trainer.step.model_arguments import Coupling, check_guidance, check_training
 from trainer.step.replicas import has_several_workers, place_in_batch, share_gradients
 from trainer.step.tuning import untuned
 
@@ -94,8 +95,8 @@ class IADBModel(SamplingModel):
         autoguidance_interval: of the alphas at which samples have it.
 
     Raises:
-        ValueError: autoguidance is used without a guide, or the guide is of another network than
-            draws samples.
+        ValueError: an argument is none of those above; autoguidance is used without a guide, or
+            guidance without classes; or the guide is of another network than draws samples.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class IADBModel(SamplingModel):
         solver: str | solvers.Solver = "euler",
         seed: int = 0,
         alpha_density: AlphaDensity = "uniform",
-        coupling: Literal["independent", "optimal_transport"] = "independent",
+        coupling: Coupling = "independent",
         paired: bool = True,
         nb_class: int = 0,
         label_dropout: float = 0.1,
@@ -120,8 +121,8 @@ class IADBModel(SamplingModel):
         autoguidance_interval: Interval = WHOLE,
         **kwargs: object,
     ) -> None:
-        if autoguidance != 1.0 and not guide:
-            raise ValueError(f"autoguidance={autoguidance:g} needs a guide: pass a GuidingNetwork")
+        check_training(rank, alpha_density, coupling, label_dropout, pair_noise)
+        check_guidance(guidance, nb_class, autoguidance, autoguidance_interval, guide is not None)
         if guide and guide.source is not (ema.network if ema else network):
             raise ValueError(
                 "the guide is of another network than draws samples: make it of "
@@ -169,13 +170,10 @@ class IADBModel(SamplingModel):
 
         Raises:
             ValueError: the model was compiled with a loss or metrics, or images are weighted, which
-                would have no effect.
+                would have no effect; or the network has no weights yet, as one that is subclassed
+                before it is called.
         """
         reject_weights(kwargs)
-        # Not get_compile_config, which needs an optimizer that can be saved.
-        compiled = self._compile_config.config if self.compiled else {}
-        if given := [key for key in REPLACED if compiled.get(key)]:
-            raise ValueError(f"IADB has its own loss: compile without {', '.join(given)}")
         if "validation_data" in kwargs:
             kwargs["validation_data"] = untuned(kwargs["validation_data"])
         return super().fit(untuned(x), *args, **kwargs)
@@ -194,10 +192,17 @@ class IADBModel(SamplingModel):
         return super().predict(untuned(x), *args, **kwargs)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Keras averages a batch over replicas here, which it cannot for dictionaries, to build the
+        # Every method that trains or measures comes here. Not get_compile_config, which needs an
+        # optimizer that can be saved.
+        compiled = self._compile_config.config if self.compiled else {}
+        if given := [key for key in REPLACED if compiled.get(key)]:
+            raise ValueError(f"IADB has its own loss: compile without {', '.join(given)}")
+        # Keras averages a batch over replicas, which it cannot for dictionaries, to build the
         # model. Of this one, only the optimizer may not be built; if the first step built it, this
         # would be traced twice.
         if self.optimizer and not self.optimizer.built:
+            if not self.network.built:
+                raise ValueError("the network has no weights yet: call it once before training")
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.network.trainable_variables)
 
@@ -239,8 +244,7 @@ class IADBModel(SamplingModel):
             inputs.append(tf.where(unlabeled[part], none, tf.cast(label, tf.int64)))
 
         with tf.GradientTape() as tape:
-            difference = evaluate_network(self.network, inputs, training=True)
-            squares = tf.square(difference - (x1 - x0))
+            squares = self._squares(self.network, inputs, x1 - x0, training=True)
             # The share of this replica in the mean over the global batch: 0 if it has no rows.
             loss = tf.reduce_sum(squares) / tf.reduce_prod(tf.cast(shape, tf.float32))
             scaled = self.optimizer.scale_loss(loss)
@@ -313,8 +317,24 @@ class IADBModel(SamplingModel):
         inputs = self._blend(x0, x1, alpha, source, augmentation)
         if self.nb_class:
             inputs.append(tf.cast(label, tf.int64))
-        squares = tf.square(evaluate_network(self.sampling_network, inputs) - (x1 - x0))
+        squares = self._squares(self.sampling_network, inputs, x1 - x0)
         return tf.reduce_mean(squares, axis=list(range(1, self.rank))), alpha
+
+    def _squares(
+        self,
+        network: keras.Model,
+        inputs: list[tf.Tensor],
+        expected: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """The squared errors of a network for the difference x1 - x0, float32 [N, ...]."""
+        difference = evaluate_network(network, inputs, training)
+        if not difference.shape.is_compatible_with(expected.shape):
+            raise ValueError(
+                f"the network returns {difference.shape} for x_alpha of {expected.shape}; it must "
+                "return the shape of x_alpha"
+            )
+        return tf.square(difference - expected)
 
     def _blend(
         self,

@@ -8,6 +8,7 @@ import tensorflow as tf
 from trainer.guidance import autoguided, vector_field
 from trainer.ode import solvers
 from trainer.ode.any_size import call_for_any_size
+from trainer.ode.arguments import check_steps, to_float, to_labels
 from trainer.ode.guidance import WHOLE, Interval
 from trainer.ode.runge_kutta import VectorField
 
@@ -33,6 +34,9 @@ class SamplingModel(keras.Model):
         guide: the network early in its training, for autoguidance; None: there is none.
         autoguidance: weight of autoguidance; 1: none.
         autoguidance_interval: of the alphas at which samples have it.
+
+    Raises:
+        ValueError: the solver is unknown, or nb_step is no whole number above 0.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class SamplingModel(keras.Model):
         autoguidance_interval: Interval = WHOLE,
         **kwargs: Any,
     ) -> None:
+        check_steps(nb_step)
         super().__init__(**kwargs)
         self.network, self.ema_network = network, average
         self.solver = solvers.get(solver)
@@ -78,7 +83,8 @@ class SamplingModel(keras.Model):
             x0: float32 [N, ...].
             nb_step: number of solver steps, at least 1; for an adaptive solver the maximum of
                 attempted steps.
-            label: int [N], 0 to nb_class, for a conditional network; without it, no label.
+            label: int [N], 0 to nb_class, or one for all rows, for a conditional network; without
+                it, no label.
             source: float32 [N, ..., source_channels], for a network that sees one.
 
         Returns:
@@ -86,7 +92,8 @@ class SamplingModel(keras.Model):
 
         Raises:
             ValueError: a label is passed to a network that takes none; or a source to one that sees
-                none, or none to one that does.
+                none, or none to one that does; or x0 or source have whole numbers; or labels or
+                nb_step are not as above.
         """
         states = self._any_size(self._trajectory, x0, nb_step, label, source, axis=1)
         return states[-1], states
@@ -138,12 +145,13 @@ class SamplingModel(keras.Model):
                 f"source_channels={self.source_channels} decides whether a source is passed; "
                 f"got {given}"
             )
-        rows = [tf.convert_to_tensor(x0, tf.float32)]
+        check_steps(nb_step)
+        rows = [to_float("x0", x0)]
         if self.nb_class:
-            label = tf.fill(tf.shape(x0)[:1], self.nb_class) if label is None else label
-            rows.append(tf.cast(label, tf.int64))
+            label = self.nb_class if label is None else label
+            rows.append(to_labels(label, rows[0], self.nb_class))
         if source is not None:
-            rows.append(tf.convert_to_tensor(source, tf.float32))
+            rows.append(to_float("source", source))
         return call_for_any_size(function, tf.cast(nb_step, tf.int32), rows, axis)
 
     # The loops of the solvers are TensorFlow's: AutoGraph has nothing to rewrite.

@@ -54,9 +54,16 @@ SOLVERS = {name: Solver(tableau) for name, tableau in TABLEAUS.items()}
 def get(
     solver: str | Solver, grid: str = "uniform", *, rtol: float = 1e-3, atol: float = 1e-3
 ) -> Solver:
-    """Returns the solver with these names (in TABLEAUS and GRIDS), or a Solver unchanged."""
+    """Returns the solver with these names (in TABLEAUS and GRIDS), or a Solver unchanged.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
     if isinstance(solver, Solver):
         return solver
+    for about, name, known in (("solver", solver, TABLEAUS), ("grid", grid, GRIDS)):
+        if name not in known:
+            raise ValueError(f"{about} {name!r} is unknown; choose from {', '.join(known)}")
     return Solver(TABLEAUS[solver], GRIDS[grid], rtol, atol)
 
 

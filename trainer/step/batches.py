@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from trainer.ode.arguments import to_float
+
 # x1, (x0, x1), or {"x1"} with any of "x0", "alpha", "label" (for a conditional network), "source"
 # and "augmentation" (for a network that sees them).
 Batch = tf.Tensor | tuple[tf.Tensor, ...] | dict[str, tf.Tensor]
@@ -49,8 +51,9 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
     Raises:
         ValueError: the batch has no label for a conditional network, or has one for another; the
             same for the source of a network that sees one; or it has sample weights, no x1, a list
-            in place of a tensor, or an unknown key; or x1 has another rank, or integer values,
-            which are probably not scaled.
+            in place of a tensor, or an unknown key; or x1 has another rank, x0 another shape than
+            x1; or x0, x1 or source have whole numbers, which are probably not scaled; or labels
+            have others, or are not one for each image.
     """
     first, second, weight = keras.utils.unpack_x_y_sample_weight(data)
     reject_weights({"sample_weight": weight})
@@ -74,12 +77,20 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
     if (source is not None) != bool(source_channels):
         expected = "dictionaries of x1 and source" if source_channels else "no source"
         raise ValueError(f"source_channels={source_channels} needs batches of {expected}")
+    x0, x1, alpha, source = (
+        None if part is None else to_float(name, part)
+        for name, part in {"x0": x0, "x1": x1, "alpha": alpha, "source": source}.items()
+    )
     if x1.shape.rank not in (None, rank):
         raise ValueError(f"rank={rank} needs batches with {rank} axes, but x1 has {x1.shape}")
-    if not x1.dtype.is_floating:
-        raise ValueError(
-            f"x1 has integer values ({x1.dtype.name}); scale images to [-1, 1] as float32"
-        )
-    x1 = tf.ensure_shape(tf.cast(x1, tf.float32), [None] * rank)
-    x0, alpha, source = (None if t is None else tf.cast(t, tf.float32) for t in (x0, alpha, source))
+    x1 = tf.ensure_shape(x1, [None] * rank)
+    if x0 is not None and not x0.shape.is_compatible_with(x1.shape):
+        raise ValueError(f"x0 has the shape {x0.shape}, but x1 has {x1.shape}")
+    if label is not None:
+        label = tf.convert_to_tensor(label)
+        if not label.dtype.is_integer or label.shape.rank not in (None, 1):
+            raise ValueError(
+                f"labels are one whole number for each image; got {label.dtype.name} of the shape "
+                f"{label.shape}"
+            )
     return Unpacked(x0, x1, alpha, label, source, augmentation)

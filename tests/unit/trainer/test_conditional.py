@@ -181,3 +181,24 @@ def test_a_label_for_a_network_that_takes_none_is_rejected(network):
     model = IADBModel(network, rank=2)
     with pytest.raises(ValueError, match="the network takes none"):
         model.sample_iadb(tf.zeros([4, 2]), 2, label=tf.zeros([4], tf.int64))
+
+
+def test_one_label_is_that_of_all_rows(network):
+    model = IADBModel(network, rank=2, nb_class=NONE)
+    x0 = tf.random.stateless_normal([3, 2], [0, 1])
+    np.testing.assert_array_equal(model.transport(x0, 4, 1), model.transport(x0, 4, [1, 1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("label", "error"),
+    [
+        ([0.7, 0.0, 0.0], "labels are whole numbers from 0 to 3, got float32"),
+        ([0, 1], r"labels have shape \(2,\) for 3 rows: pass one for each"),
+        ([0, 1, 4], "label 4 is beyond 0 to 3, which stands for no label"),
+        (-1, "label -1 is beyond 0 to 3"),
+    ],
+)
+def test_labels_that_there_are_not_are_rejected(network, label, error):
+    model = IADBModel(network, rank=2, nb_class=NONE)
+    with pytest.raises(ValueError, match=error):
+        model.transport(tf.zeros([3, 2]), 4, label)

@@ -306,15 +306,13 @@ def test_an_optimizer_that_cannot_be_saved_trains():
     assert len(model.fit(points(), verbose=0).history["loss"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error"),
-    [({"loss": "mse"}, "compile without loss"), ({"metrics": ["mse"]}, "compile without metrics")],
-)
-def test_a_loss_that_would_be_ignored_is_rejected(arguments, error):
+@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
+@pytest.mark.parametrize("arguments", [{"loss": "mse"}, {"metrics": ["mse"]}])
+def test_a_loss_that_would_be_ignored_is_rejected(arguments, method):
     model = make()
     model.compile(optimizer="adam", **arguments)
-    with pytest.raises(ValueError, match=error):
-        model.fit(points(), verbose=0)
+    with pytest.raises(ValueError, match=f"compile without {next(iter(arguments))}"):
+        getattr(model, method)(points(8))
 
 
 @pytest.mark.parametrize(
@@ -336,7 +334,9 @@ def test_weights_of_images_that_would_be_ignored_are_rejected(used, method, weig
     ("data", "error"),
     [
         ([points(8), points(8)], "pass pairs as fit.x0, x1."),
-        (np.zeros((8, 2), np.uint8), "integer values .uint8.; scale images"),
+        (np.zeros((8, 2), np.uint8), "x1 has values of uint8; scale images"),
+        ({"x0": np.zeros((8, 2), np.uint8), "x1": points(8)}, "x0 has values of uint8; scale"),
+        ({"x0": points(8)[:, :1], "x1": points(8)}, r"x0 has the shape .* 1\), but x1 has .* 2\)"),
         (np.zeros((8, 2, 3), np.float32), "needs batches with 2 axes"),
         ({"x1": points(8), "label": np.zeros(8)}, "nb_class=0 needs batches of x1"),
         ({"x1": points(8), "mirrored": np.zeros(8)}, "a batch has mirrored; its keys are x0, x1, "),
@@ -345,3 +345,68 @@ def test_weights_of_images_that_would_be_ignored_are_rejected(used, method, weig
 def test_a_batch_of_another_kind_is_rejected(data, error):
     with pytest.raises(ValueError, match=error):
         compiled().fit(data, verbose=0)
+
+
+@pytest.mark.parametrize("label", [np.full(8, 0.7), np.zeros((8, 1), np.int64)])
+def test_labels_are_whole_numbers_one_for_each_image(label):
+    model = IADBModel(build_mlp(2, width=16, depth=1), rank=2, nb_class=3)
+    model.compile(optimizer="adam")
+    with pytest.raises(ValueError, match="labels are one whole number for each image; got "):
+        model.fit({"x1": points(8), "label": label}, verbose=0)
+
+
+class Narrow(keras.Model):
+    """Returns one value for each point, whatever its dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+
+    def call(self, inputs):
+        return self.dense(inputs[0])
+
+
+def test_a_network_that_returns_another_shape_is_rejected():
+    network = Narrow()
+    network([tf.zeros([1, 2]), tf.zeros([1])])
+    model = IADBModel(network, rank=2)
+    model.compile(optimizer="adam")
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"the network returns .*1\) for x_alpha of .*2\)"):
+            method(points(8), verbose=0)
+
+
+def test_a_network_without_weights_is_to_be_called_before_training():
+    model = IADBModel(Narrow(), rank=2)
+    model.compile(optimizer="adam")
+    with pytest.raises(ValueError, match="no weights yet: call it once before training"):
+        model.fit(points(8), verbose=0)
+
+
+@pytest.mark.parametrize("data", [points(8).astype(np.float64), (points(8), points(8))])
+def test_steps_that_are_run_eagerly_take_arrays(data):
+    model = make()
+    model.compile(optimizer="adam", run_eagerly=True)
+    given = data if isinstance(data, tuple) else (data,)
+    assert np.isfinite(model.train_on_batch(*given)).all()
+    assert np.isfinite(model.test_on_batch(*given)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"coupling": "ot"}, "coupling='ot' is unknown; choose from independent, optimal_tra"),
+        ({"alpha_density": "normal"}, "alpha_density='normal' is unknown; choose from uniform, "),
+        ({"solver": "eular"}, "solver 'eular' is unknown; choose from euler, "),
+        ({"label_dropout": 2.0}, "label_dropout=2.0 must be from 0 to 1"),
+        ({"pair_noise": -1.0}, "pair_noise=-1.0 must be from 0 to 1"),
+        ({"autoguidance_interval": (1, 0)}, r"autoguidance_interval=\[1, 0\] must have a start"),
+        ({"rank": 0}, "rank=0 must be at least 2"),
+        ({"guidance": 3.0}, "guidance=3 needs a conditional network: pass nb_class"),
+        ({"nb_step": 0}, "nb_step=0 must be a whole number of at least 1"),
+        ({"nb_step": 2.5}, "nb_step=2.5 must be a whole number of at least 1"),
+    ],
+)
+def test_a_choice_that_would_be_ignored_is_rejected(arguments, error):
+    with pytest.raises(ValueError, match=error):
+        IADBModel(build_mlp(2, width=16, depth=1), **{"rank": 2} | arguments)

@@ -87,3 +87,21 @@ def test_samples_can_be_drawn_inside_a_graph(model):
     x1, states = model.sample_iadb(points(5), nb_step=4)
     for found, expected in zip(draw(points(5)), (x1, x1, states), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_x0_may_have_any_precision(model):
+    x0 = np.random.default_rng(0).random((3, 2))
+    drawn = [model.transport(given, 4) for given in (x0, tf.constant(x0), np.float32(x0))]
+    np.testing.assert_array_equal(drawn[0], drawn[2])
+    np.testing.assert_array_equal(drawn[1], drawn[2])
+
+
+@pytest.mark.parametrize("nb_step", [0, -1, 2.5, tf.constant(0)])
+def test_a_number_of_steps_that_is_none_is_rejected(model, nb_step):
+    with pytest.raises(ValueError, match=r"nb_step=.* must be a whole number of at least 1"):
+        model.sample_iadb(points(3), nb_step)
+
+
+def test_whole_numbers_are_no_x0(model):
+    with pytest.raises(ValueError, match="x0 has values of uint8; scale images"):
+        model.predict(np.zeros((3, 2), np.uint8), verbose=0)

@@ -1,0 +1,64 @@
+"""Checks what users pass to a model, which TensorFlow would broadcast, truncate or trace."""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def to_float(name: str, values: Any) -> tf.Tensor:
+    """Returns values as a float32 tensor.
+
+    Args:
+        name: of the argument, for the error.
+        values: a tensor, or what tf.convert_to_tensor takes.
+
+    Raises:
+        ValueError: they are whole numbers or no numbers; images of bytes are probably not scaled.
+    """
+    tensor = tf.convert_to_tensor(values)
+    if not tensor.dtype.is_floating:
+        raise ValueError(
+            f"{name} has values of {tensor.dtype.name}; scale images to [-1, 1] as float32"
+        )
+    return tf.cast(tensor, tf.float32)
+
+
+def to_labels(values: Any, x: tf.Tensor, nb_class: int) -> tf.Tensor:
+    """Returns the labels of the rows of x, int64 [N].
+
+    Args:
+        values: whole numbers [N]; or one for all.
+        x: [N, ...].
+        nb_class: which stands for no label, and is the largest.
+
+    Raises:
+        ValueError: they are no whole numbers, of another shape, or, where they are known before
+            they are computed with, beyond 0 to nb_class.
+    """
+    label = tf.convert_to_tensor(values)
+    if not label.dtype.is_integer:
+        raise ValueError(f"labels are whole numbers from 0 to {nb_class}, got {label.dtype.name}")
+    if label.shape.rank == 0:
+        label = tf.fill(tf.shape(x)[:1], label)
+    if not label.shape.is_compatible_with(x.shape[:1]):
+        raise ValueError(
+            f"labels have shape {label.shape} for {x.shape[0]} rows: pass one for each"
+        )
+    if tf.executing_eagerly() and len(label):
+        low, high = int(tf.reduce_min(label)), int(tf.reduce_max(label))
+        if low < 0 or high > nb_class:
+            wrong = low if low < 0 else high
+            raise ValueError(f"label {wrong} is beyond 0 to {nb_class}, which stands for no label")
+    return tf.cast(label, tf.int64)
+
+
+def check_steps(nb_step: Any) -> None:
+    """Checks a number of solver steps, unless it is computed in a graph.
+
+    Raises:
+        ValueError: it is no whole number above 0.
+    """
+    if tf.is_tensor(nb_step) and not hasattr(nb_step, "numpy"):
+        return
+    if int(nb_step) != nb_step or nb_step < 1:
+        raise ValueError(f"nb_step={nb_step} must be a whole number of at least 1")

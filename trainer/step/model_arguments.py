@@ -1,0 +1,56 @@
+"""Checks the choices that IADBModel is made with, of which some would otherwise have no effect."""
+
+from typing import Literal, get_args
+
+from trainer.ode.guidance import Interval
+from trainer.options import AlphaDensity
+
+Coupling = Literal["independent", "optimal_transport"]
+
+
+def check_training(
+    rank: int, alpha_density: str, coupling: str, label_dropout: float, pair_noise: float
+) -> None:
+    """Checks what a training depends on.
+
+    Raises:
+        ValueError: an argument is none of those that IADBModel lists.
+    """
+    if rank < 2:
+        raise ValueError(f"rank={rank} must be at least 2, that of a batch of points")
+    for name, value, choices in (
+        ("alpha_density", alpha_density, get_args(AlphaDensity)),
+        ("coupling", coupling, get_args(Coupling)),
+    ):
+        if value not in choices:
+            raise ValueError(f"{name}={value!r} is unknown; choose from {', '.join(choices)}")
+    for name, share in (("label_dropout", label_dropout), ("pair_noise", pair_noise)):
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name}={share} must be from 0 to 1")
+
+
+def check_guidance(
+    guidance: float, nb_class: int, autoguidance: float, interval: Interval, guided: bool
+) -> None:
+    """Checks how samples are guided.
+
+    Args:
+        guidance: weight of classifier-free guidance.
+        nb_class: number of classes of the network.
+        autoguidance: its weight.
+        interval: of the alphas at which samples have it.
+        guided: whether there is a guide for it.
+
+    Raises:
+        ValueError: there is no class or guide for a weight, or the interval is empty or beyond 0
+            to 1.
+    """
+    if guidance != 1.0 and not nb_class:
+        raise ValueError(f"guidance={guidance:g} needs a conditional network: pass nb_class")
+    if autoguidance != 1.0 and not guided:
+        raise ValueError(f"autoguidance={autoguidance:g} needs a guide: pass a GuidingNetwork")
+    start, end = interval
+    if not 0 <= start < end <= 1:
+        raise ValueError(
+            f"autoguidance_interval={[start, end]} must have a start below its end, of 0 to 1"
+        )
