@@ -1,6 +1,7 @@
 """The command `iadb init`."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -44,7 +45,7 @@ def init(
     """
     if hours is not None and math.isnan(hours):  # which is within any range
         raise click.BadParameter("nan is not a number of hours", param_hint="--hours")
-    if hours is not None and any(each.startswith("train.steps=") for each in overrides):
+    if hours is not None and _sets_steps(overrides):
         raise click.UsageError("--hours sets train.steps: leave out one of the two")
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists: choose another --output, or use --force")
@@ -52,3 +53,11 @@ def init(
     from pipeline.estimate.initialize import initialize
 
     initialize(folder, overrides, hours, output, make_console())
+
+
+def _sets_steps(overrides: tuple[str, ...]) -> bool:
+    """Whether one of them is train.steps, or a train with steps."""
+    from pipeline.config_values import read_values
+
+    train = read_values(None, None, overrides).get("train")
+    return isinstance(train, Mapping) and "steps" in train

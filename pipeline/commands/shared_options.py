@@ -37,13 +37,15 @@ class UserPath(click.Path):
 
 
 class OutputPath(UserPath):
-    """A file or folder to write: where it will lie must exist before the work for it begins."""
+    """A file or folder to write; that it can be written is seen before the work for it begins."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Returns the path, or reports that the folder above it is missing."""
+        """Returns the path, or reports that the folder above it is missing or cannot be written."""
         path = super().convert(value, param, ctx)
         if not path.parent.is_dir():
             self.fail(f"no folder {path.parent}", param, ctx)
+        if not os.access(path.parent, os.W_OK):
+            self.fail(f"the folder {path.parent} cannot be written", param, ctx)
         return path
 
 

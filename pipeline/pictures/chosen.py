@@ -26,7 +26,6 @@ from pipeline.pictures.choose import (
     choose_autoguidance,
     choose_images,
     choose_network,
-    trained_images,
 )
 from pipeline.pictures.look import Pictures, look
 from pipeline.pictures.machine import Machine, cluster_machine, this_machine
@@ -78,6 +77,8 @@ HEADER = """\
 
 CLASSES = "to draw images of one class, by the name of its folder: --set model.conditional=true"
 
+LEAST_KEPT = 0.6  # of the area of a typical picture, without a remark
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -127,16 +128,20 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     rejected = _warn_of_rejected(pictures, config.data)
     too_few = warn_of_too_few(trained, held_out, config.validation)
     stops = bool(rejected) or (bool(too_few) and min(trained, held_out) < min_images())
+    no_classes = _warn_of_no_classes(pictures, config)
+    stops = stops or bool(no_classes)
     classes = pictures.have_classes and not config.model.conditional
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         f"chosen for them: {_describe(values, config, overrides)}",
         *([CLASSES] if classes else []),
+        *no_classes,
+        *_warn_of_cut(pictures, config.data),
         *rejected,
         *too_few,
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
-    return Choice(config, lines, values, trained_images(pictures), held_out, stops)
+    return Choice(config, lines, values, trained, held_out, stops)
 
 
 def _warn_of_rejected(pictures: Pictures, data: DataConfig) -> list[str]:
@@ -150,6 +155,28 @@ def _warn_of_rejected(pictures: Pictures, data: DataConfig) -> list[str]:
         "rejected: data.min_size, by default half of data.resolution"
     )
     return [reason, *lines]
+
+
+def _warn_of_no_classes(pictures: Pictures, config: PipelineConfig) -> list[str]:
+    if not config.model.conditional or len(pictures.classes) > 1:
+        return []
+    return [
+        "a run stops without classes: model.conditional=true needs images in at least 2 folders "
+        "below data.folder, one for each"
+    ]
+
+
+def _warn_of_cut(pictures: Pictures, data: DataConfig) -> list[str]:
+    """Says that most pictures lose much of their area; no line if they do not."""
+    height, width = data.shape[:2]
+    shapes = sorted((pictures.aspect, width / height))
+    kept = shapes[0] / shapes[1]
+    if data.fit != "crop" or kept >= LEAST_KEPT:
+        return []
+    return [
+        f"data.fit=crop keeps {percentage(kept)} of a typical one; data.fit=pad keeps all of it, "
+        "with bars at its sides"
+    ]
 
 
 def configure_for_cluster(overrides: Sequence[str]) -> Choice:

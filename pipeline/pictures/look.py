@@ -122,10 +122,13 @@ class Pictures:
     def describe(self) -> str:
         """What was seen, in one line."""
         color = "gray" if self.gray else "color"
-        size = self._size(self.median)
-        if self.largest > self.smallest:
-            size = f"about {size} (shorter sides {self.smallest:,} to {self.largest:,} pixels)"
-        text = f"{self.files:,} {color} picture{'' if self.files == 1 else 's'} of {size}"
+        size, sides = f"of {self._size(self.median)}", f"{self.smallest:,} to {self.largest:,}"
+        if self.narrow <= 1 / OBLONG and self.wide >= OBLONG:  # no picture is as their median
+            shorter = sides if self.largest > self.smallest else f"{self.median:,}"
+            size = f"with shorter sides of {shorter} pixels"
+        elif self.largest > self.smallest:
+            size = f"of about {self._size(self.median)} (shorter sides {sides} pixels)"
+        text = f"{self.files:,} {color} picture{'' if self.files == 1 else 's'} {size}"
         if len(self.classes) > 1:
             what = "classes" if self.labeled else "folders"
             text += f" in {len(self.classes):,} {what}"

@@ -78,5 +78,6 @@ class HeldOutLoss(keras.callbacks.Callback):
             self._report(
                 f"the loss of held-out images has risen from {self._least:.4f} at step "
                 f"{self._least_step:,} to {self.loss:.4f} at step {step:,}: the network begins to "
-                "repeat its training images; train fewer steps, or on more images"
+                "repeat its training images; train fewer steps, on more images, or with "
+                "a larger train.augment"
             )

@@ -181,6 +181,7 @@ def test_a_file_that_is_there_is_replaced_by_force_alone(folder, timed):
         (["."], 3, "no image files below this folder"),
         (["IMAGES", "--set", "train.stepz=1"], 2, "train.stepz: unknown key"),
         (["IMAGES", "--hours", "1", "--set", "train.steps=9"], 2, "--hours sets train.steps"),
+        (["IMAGES", "--hours", "1", "--set", "train={steps: 9}"], 2, "--hours sets train.steps"),
         (
             ["IMAGES", "--hours", "0.01", "--set", "train.warmup_steps=500"],
             2,

@@ -123,6 +123,32 @@ def test_a_run_says_how_to_draw_by_class_where_there_are_folders(place):
     assert text not in place.run("model.conditional=true")[1]
 
 
+def test_a_run_that_will_lack_classes_is_reported_before_it_starts_and_keeps_nothing(place):
+    _, said = place.run("model.conditional=true")
+    assert "a run stops without classes: model.conditional=true needs images in at least 2" in said
+    assert not place.workspace.chosen.exists()
+
+
+@pytest.mark.parametrize(
+    ("fit", "said"),
+    [
+        ("crop", "data.fit=crop keeps 40% of a typical one; data.fit=pad keeps all of it"),
+        ("pad", ""),
+    ],
+)
+def test_a_crop_that_leaves_out_most_of_the_pictures_is_reported(tmp_path, fit, said):
+    for i in range(20):
+        Image.new("RGB", (200, 40), (i, 0, 0)).save(tmp_path / f"{i}.png")
+    lines = configure([f"data.folder={tmp_path}", f"data.fit={fit}"]).lines
+    assert [line for line in lines if line.startswith(said)] if said else "keeps" not in str(lines)
+
+
+def test_the_held_out_share_that_is_set_counts(place):
+    fill(place.images, 100)
+    overrides = [f"data.folder={quote(str(place.images))}", "data.eval_percent=5"]
+    assert configure(overrides).trained_images == 95
+
+
 def test_the_kept_choice_is_a_configuration_file(place):
     config, _ = place.run()
     assert load(file=place.workspace.chosen) == config

@@ -277,3 +277,9 @@ def test_images_in_archives_are_looked_at_like_files(tmp_path, save, see):
     assert seen.have_classes
     assert " in 3 classes" in seen.describe()
     assert (seen.smallest, seen.median, seen.largest) == (10, 30, 30)
+
+
+def test_of_upright_and_landscape_pictures_the_shorter_sides_are_stated(save, see):
+    for i in range(8):
+        save(f"{i}.png", noise(i, *((60, 90) if i % 2 else (90, 60)), 3))
+    assert see().describe().startswith("8 color pictures with shorter sides of 60 pixels, half of")
