@@ -223,14 +223,16 @@ def _snapshots(config: PipelineConfig) -> dict[int, bytes]:
     data = config.data
     with suppress(ImageDataError):  # which the run itself will report
         return read_files.snapshots(
-            *(data.folder, data.pattern, data.span, data.window, data.exclude), data.paired_source
+            data.folder, data, data.span, data.paired_source, data.unpaired_source
         )
     return {}
 
 
 def _count_files(found: dict[int, bytes], data: DataConfig) -> int:
-    """The number of files in snapshots, in the held-out folder and in that of unpaired sources."""
-    others = filter(None, (data.holdout, data.unpaired_source))
+    """The number of files in snapshots, in the held-out folder, and of sources in no snapshot."""
+    others = [data.holdout] if data.holdout else []
+    if data.unpaired_source and not read_files.sources_share_spans(data):
+        others.append(data.unpaired_source)
     counted = sum(count_images(folder, sys.maxsize) for folder in others)
     return counted + sum(len(files) // read_files.DIGEST_BYTES for files in found.values())
 
@@ -359,7 +361,8 @@ def _keep(
     if run.student and run.student.evaluation:
         keep_report(run.student.evaluation, workspace, LATEST_STUDENT)
     if run.blessed is not None:
-        read = {span: files for span, files in found.items() if span in run.spans}
+        spans = {*run.spans, *run.source_spans}
+        read = {span: files for span, files in found.items() if span in spans}
         _remember(workspace, read, console)
 
 

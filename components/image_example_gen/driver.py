@@ -1,6 +1,5 @@
 """Resolves the spans of the window and the fingerprint of their files before the executor runs."""
 
-import json
 import re
 from typing import Any
 
@@ -16,10 +15,10 @@ from components.image_example_gen.pattern import MAX_DIGITS, has_spans
 from components.image_example_gen.spans import (
     ImageSource,
     Offer,
-    find_window,
     holdout_source,
     unpaired_sources,
 )
+from components.image_example_gen.windows import find_windows, window_text
 
 LATEST = "latest"
 
@@ -56,7 +55,7 @@ class Driver(driver.Driver):
         pipeline_info: data_types.PipelineInfo,
         component_info: data_types.ComponentInfo,
     ) -> dict[str, Any]:
-        """Finds the window that ends with the requested span.
+        """Finds the windows of images and of unpaired sources that end with the requested span.
 
         Raises:
             ImageDataError: no folder is set, the span is invalid or missing, all spans are
@@ -76,16 +75,18 @@ class Driver(driver.Driver):
                 f"span {newest} was requested, but the pattern {options.pattern!r} has no {{SPAN}} "
                 "and no date"
             )
-        window = find_window(folder, options.pattern, newest, options.window, options.exclude)
-        sources = [ImageSource(folder, window, sources=exec_properties[names.SOURCE])]
+        unpaired = exec_properties[names.UNPAIRED_SOURCE]
+        windows = find_windows(folder, options, newest, unpaired)
+        sources = [ImageSource(folder, windows.images, sources=exec_properties[names.SOURCE])]
         if holdout := exec_properties[names.HOLDOUT]:
             sources.append(holdout_source(holdout, exec_properties[names.HOLDOUT_SOURCE]))
-        if unpaired := exec_properties[names.UNPAIRED_SOURCE]:
-            sources.append(unpaired_sources(unpaired, folder))
+        if unpaired:
+            sources.append(unpaired_sources(unpaired, folder, windows.sources))
         self._offer = Offer(sources)  # a driver exists until its node has ended
         return exec_properties | {
-            names.WINDOW: json.dumps([[span.number, span.version, span.folder] for span in window]),
-            utils.SPAN_PROPERTY_NAME: window[-1].number,
-            utils.VERSION_PROPERTY_NAME: window[-1].version,
+            names.WINDOW: window_text(windows.images),
+            names.SOURCE_WINDOW: window_text(windows.sources),
+            utils.SPAN_PROPERTY_NAME: windows.images[-1].number,
+            utils.VERSION_PROPERTY_NAME: windows.images[-1].version,
             utils.FINGERPRINT_PROPERTY_NAME: self._offer.fingerprint,
         }

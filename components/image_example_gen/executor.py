@@ -50,11 +50,12 @@ from components.image_example_gen.shuffle.shards import (
 from components.image_example_gen.shuffle.taking_over import TakenOver, TakeOver
 from components.image_example_gen.spans import (
     ImageSource,
+    Span,
     holdout_source,
-    parse_window,
     take_listing,
     unpaired_sources,
 )
+from components.image_example_gen.windows import parse_window
 from components.progress import DECODED, expect
 from trainer import examples
 from trainer.common.signals import find_stop
@@ -77,9 +78,10 @@ class Executor(BeamExecutor):
         Args:
             input_dict: empty.
             output_dict: `examples`, one Examples artifact.
-            exec_properties: `input_base`, the data folder; `window`, as the driver resolved it;
-                `holdout`, the held-out folder, or empty; `source`, `holdout_source` and
-                `unpaired_source`, the folders of sources, or empty; `image_options`.
+            exec_properties: `input_base`, the data folder; `window` and `source_window`, as the
+                driver resolved them; `holdout`, the held-out folder, or empty; `source`,
+                `holdout_source` and `unpaired_source`, the folders of sources, or empty;
+                `image_options`.
 
         Raises:
             ImageDataError: no images, too many rejected files, an empty split, or all sources are
@@ -102,9 +104,7 @@ class Executor(BeamExecutor):
         artifact.split_names = artifact_utils.encode_split_names([*splits, *of_sources])
         examples_utils.set_payload_format(artifact, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(artifact, "tfrecords_gzip")
-        artifact.set_string_custom_property(
-            names.SPANS, json.dumps([span.number for span in window])
-        )
+        _set_spans(artifact, names.SPANS, window)
         code = exec_properties.get("source_hash", "")
         found = exec_properties.get(utils.FINGERPRINT_PROPERTY_NAME, "")
         # Without a hash of the code, what other code decoded could not be told apart.
@@ -125,10 +125,13 @@ class Executor(BeamExecutor):
         reports.check_sources(report, images.sources)
         remarks = reports.remarks(report, artifact.uri)
         if unpaired:
+            source_window = parse_window(exec_properties[names.SOURCE_WINDOW])
+            _set_spans(artifact, names.SOURCE_SPANS, source_window)
+            artifact.set_int_custom_property(names.SOURCE_SPAN, source_window[-1].number)
             output = os.path.join(artifact.uri, names.SOURCES_FOLDER)
             of_unpaired = write_examples(
                 self._make_beam_pipeline(),
-                unpaired_sources(unpaired, images.folder),
+                unpaired_sources(unpaired, images.folder, source_window),
                 of_any_size(options),
                 output,
                 {
@@ -145,6 +148,10 @@ class Executor(BeamExecutor):
         for name in names.COUNTS:
             artifact.set_int_custom_property(name, report[name])
         artifact.set_string_custom_property(names.REMARKS, json.dumps(remarks))
+
+
+def _set_spans(artifact: types.Artifact, name: str, window: Sequence[Span]) -> None:
+    artifact.set_string_custom_property(name, json.dumps([span.number for span in window]))
 
 
 def write_examples(

@@ -43,6 +43,11 @@ def has_spans(pattern: str) -> bool:
     return bool(names)
 
 
+def is_dated(pattern: str) -> bool:
+    """Whether the spans of a valid pattern are days."""
+    return "{YYYY}" in pattern
+
+
 def folder_expression(part: str) -> re.Pattern[str]:
     """Compiles one part of a pattern; placeholders match digits, all else itself."""
     expression, end = "", 0

@@ -3,12 +3,12 @@
 Reads only folder names, and imports neither TFX nor TensorFlow for local folders.
 """
 
-import json
+import itertools
 import os
 import weakref
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import PurePosixPath
 
@@ -71,8 +71,12 @@ class ImageSource:
 
     @property
     def root(self) -> str:
-        """The folder of all images; that of the one span where their paths begin with it."""
-        return self.folder or self.window[-1].folder
+        """The folder of all images; where their paths begin with it, what those of spans share."""
+        if self.folder:
+            return self.folder
+        parts = zip(*(span.folder.split("/") for span in self.window), strict=False)
+        shared = itertools.takewhile(lambda names: len(set(names)) == 1, parts)
+        return "/".join(first for first, *_ in shared)
 
     def listing(self, *, names_only: bool = False) -> Listing:
         """Lists the files of the window; `names_only` as in `list_folder`.
@@ -136,20 +140,20 @@ def holdout_source(folder: str, sources: str = "") -> ImageSource:
     return ImageSource("", (Span(0, None, folder.rstrip("/")),), examples.HOLDOUT, sources)
 
 
-def unpaired_sources(folder: str, images: str) -> ImageSource:
-    """Returns the sources of images that are not paired with theirs; their paths begin with it.
-
-    They are all images below the folder: spans are those of the images alone.
+def unpaired_sources(folder: str, images: str, window: Sequence[Span]) -> ImageSource:
+    """Returns sources that are not paired with images; their paths begin with the folder.
 
     Args:
         folder: of the sources.
         images: the data folder.
+        window: the spans to read, with folders below that of the sources.
 
     Raises:
         ImageDataError: one of the folders is the other, or in it.
     """
     check_apart(images, folder)
-    return ImageSource("", (Span(0, None, folder.rstrip("/")),))
+    within = (replace(span, folder=join(folder, span.folder).rstrip("/")) for span in window)
+    return ImageSource("", tuple(within))
 
 
 class Offer:
@@ -233,55 +237,6 @@ def list_spans(folder: str, pattern: str) -> list[Span]:
         )
     # Sorted by version too, so the latest version of a span replaces earlier ones.
     return list({number: found[number, version] for number, version in sorted(found)}.values())
-
-
-def find_window(
-    folder: str, pattern: str, newest: int | None, window: int, exclude: Collection[int]
-) -> tuple[Span, ...]:
-    """The spans of a data folder that a run reads: arguments and errors of the two functions."""
-    return tuple(choose_window(list_spans(folder, pattern), newest, window, exclude))
-
-
-def choose_window(
-    spans: Sequence[Span], newest: int | None, window: int, exclude: Collection[int]
-) -> list[Span]:
-    """Chooses the spans that a run reads.
-
-    Args:
-        spans: as `list_spans` returns them.
-        newest: number of the last span to read; None for the latest that is not excluded.
-        window: number of spans to read, counted back from there without excluded ones; 0 for all.
-        exclude: numbers of the spans to skip.
-
-    Returns:
-        At least one span, ascending.
-
-    Raises:
-        ImageDataError: `newest` is missing or excluded, or all spans are excluded.
-    """
-    if newest is not None and newest in exclude:
-        raise ImageDataError(
-            f"span {newest} was requested but is excluded: remove it from data.exclude or request "
-            "another span"
-        )
-    if newest is not None and newest not in (span.number for span in spans):
-        raise ImageDataError(
-            f"span {newest} was requested but has no folder; the spans range from "
-            f"{spans[0].number} to {spans[-1].number}"
-        )
-    chosen = [
-        span
-        for span in spans
-        if span.number not in exclude and (newest is None or span.number <= newest)
-    ]
-    if not chosen:
-        raise ImageDataError("all spans are excluded: remove one from data.exclude")
-    return chosen[-window:]
-
-
-def parse_window(text: str) -> tuple[Span, ...]:
-    """Returns the spans in ImageExampleGen's property `window`."""
-    return tuple(Span(*span) for span in json.loads(text))
 
 
 def _matches(

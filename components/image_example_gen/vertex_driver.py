@@ -24,6 +24,7 @@ RESOLVED = (
     utils.VERSION_PROPERTY_NAME,
     utils.FINGERPRINT_PROPERTY_NAME,
     names.WINDOW,
+    names.SOURCE_WINDOW,
 )
 
 

@@ -12,7 +12,7 @@ from pipeline.workspace import Workspace
 if TYPE_CHECKING:
     from pipeline.unattended.new_data import SpanState
 
-JSON_KEYS = ("number", "folder", "images", "new", "trained", "late", "in_window")
+JSON_KEYS = ("number", "folder", "images", "sources", "new", "trained", "late", "in_window")
 
 
 @click.group(invoke_without_command=True)
@@ -42,12 +42,18 @@ def spans(
         ]
         click.echo(json.dumps(listed, indent=2))
         return
-    columns = number("span"), text("folder"), number("images"), text("state")
+    sources = any(span.sources is not None for span in found)
+    columns = (
+        *(number("span"), text("folder"), number("images")),
+        *([number("sources")] if sources else []),
+        text("state"),
+    )
     rows = [
         (
             cell(span.number),
             cell(span.folder or None),
             cell(span.images, ","),
+            *([cell(span.sources, ",")] if sources else []),
             cell(_describe(span)),
         )
         for span in found
@@ -91,4 +97,6 @@ def _describe(span: "SpanState") -> str:
         words.append("released")
     if not span.in_window:
         words.append("outside data.window")
+    elif span.outside:
+        words.append(f"{span.outside:,} of them outside data.window")
     return ", ".join(words) or "empty"

@@ -7,7 +7,7 @@ takes a time in proportion to them.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from tfx.orchestration.pipeline import Pipeline
 
 from components.image_example_gen import names as example_names
 from components.image_example_gen.files import fingerprint
+from components.image_example_gen.windows import window_text
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.estimate.images import Listed
@@ -44,6 +45,7 @@ AMOUNTS = {
     example_names.HOLDOUT,
     example_names.INPUT_BASE,
     example_names.REQUESTED_SPAN,
+    example_names.SOURCE_WINDOW,
     example_names.WINDOW,
     example_names.WINDOW_OPTIONS,
     FINGERPRINT_PROPERTY_NAME,
@@ -94,9 +96,14 @@ def plan(pipeline: Pipeline, listed: Sequence[Listed]) -> Planned:
         }
         for node in nodes
     }
-    window = listed[0].source.window
+    unpaired = properties[example_names.NODE][example_names.UNPAIRED_SOURCE]
+    sources = [
+        replace(span, folder=span.folder.removeprefix(unpaired.rstrip("/")).lstrip("/"))
+        for span in (listed[-1].source.window if unpaired else ())
+    ]
     properties[example_names.NODE] |= {
-        example_names.WINDOW: [[span.number, span.version, span.folder] for span in window],
+        example_names.WINDOW: _parse(window_text(listed[0].source.window)),
+        example_names.SOURCE_WINDOW: _parse(window_text(sources)),
         FINGERPRINT_PROPERTY_NAME: fingerprint(file for each in listed for file in each.files),
     }
     upstream = {

@@ -16,11 +16,11 @@ from components.image_example_gen.pairs.decoding import decode_source
 from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.spans import (
     ImageSource,
-    find_window,
     holdout_source,
     unpaired_sources,
 )
 from components.image_example_gen.storage.remote import needs_tfx
+from components.image_example_gen.windows import find_windows
 from pipeline.config import DataConfig
 from trainer.common.text import shorten
 
@@ -67,18 +67,18 @@ class NoSampleError(ImageDataError):
 
 
 def list_files(data: DataConfig) -> list[Listed]:
-    """Lists the files of the window, and those of the held-out folder and of unpaired sources.
+    """Lists the files of the windows, of images and of unpaired sources, and those held out.
 
     Raises:
         ImageDataError: a folder is missing or unreadable, or has no images.
         StorageError: the storage does not answer, or refuses the credentials.
     """
-    window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
-    sources = [ImageSource(data.folder, window, sources=data.paired_source or "")]
+    windows = find_windows(data.folder, data, data.span, data.unpaired_source)
+    sources = [ImageSource(data.folder, windows.images, sources=data.paired_source or "")]
     if data.holdout:
         sources.append(holdout_source(data.holdout, data.holdout_source or ""))
     if data.unpaired_source:
-        sources.append(unpaired_sources(data.unpaired_source, data.folder))
+        sources.append(unpaired_sources(data.unpaired_source, data.folder, windows.sources))
     return [Listed(source, source.list_files(names_only=True)) for source in sources]
 
 

@@ -1,15 +1,18 @@
 """Checks the folders of a run before anything is started, kept or recorded."""
 
-import os
+from collections.abc import Sequence
 
 from components.image_example_gen.files import check_has_images
+from components.image_example_gen.pairs.matching import check_apart
+from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import (
+    WHOLE_FOLDER,
     ImageSource,
-    find_window,
+    Span,
     holdout_source,
-    unpaired_sources,
 )
-from components.image_example_gen.storage.remote import needs_tfx
+from components.image_example_gen.storage.remote import join, needs_tfx
+from components.image_example_gen.windows import find_windows
 from pipeline.config import DataConfig, ValidationConfig
 from pipeline.schema import min_images
 
@@ -21,17 +24,19 @@ def check_images(data: DataConfig) -> None:
     """Checks local folders and S3, of images, held-out ones and sources; TFX starts slowly.
 
     Raises:
-        ImageDataError: a folder is missing or unreadable or has no images, no image has a source,
-            or images and sources are not in folders apart.
+        ImageDataError: a folder is missing or unreadable or has no images, no span is left to read,
+            no image has a source, or images and sources are not in folders apart.
     """
-    if not needs_tfx(data.folder):
-        window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
-        check_has_images(os.path.join(data.folder, window[-1].folder).rstrip("/") or "/")
+    numbered = bool(data.unpaired_source) and has_spans(data.source_pattern)
+    sources = (WHOLE_FOLDER,)
+    if not any(map(needs_tfx, (data.folder, *([data.source] if numbered else [])))):
+        images, sources = find_windows(data.folder, data, data.span, data.unpaired_source)
+        check_has_images(_newest(data.folder, images))
         if data.paired_source and not needs_tfx(data.source):
-            ImageSource(data.folder, window, sources=data.source).listing(names_only=True)
+            ImageSource(data.folder, images, sources=data.source).listing(names_only=True)
     if data.unpaired_source and not needs_tfx(data.source):
-        unpaired_sources(data.source, data.folder)
-        check_has_images(data.source)
+        check_apart(data.folder, data.source)
+        check_has_images(_newest(data.source, sources))
     if data.holdout and not needs_tfx(data.holdout):
         check_has_images(data.holdout)
         if data.holdout_source and not needs_tfx(data.holdout_source):
@@ -62,3 +67,7 @@ def warn_of_too_few(trained: int, held_out: int, validation: ValidationConfig) -
         f"a run stops with fewer than {required} images to train on or {required} held out: here "
         f"are about {trained} and {held_out}"
     ]
+
+
+def _newest(folder: str, window: Sequence[Span]) -> str:
+    return join(folder, window[-1].folder).rstrip("/") or "/"

@@ -22,8 +22,8 @@ from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.image_file.header import ImageHeader, read_header
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reading import ImageReader
-from components.image_example_gen.spans import find_window
 from components.image_example_gen.storage.remote import is_remote
+from components.image_example_gen.windows import find_windows
 from pipeline.config import DataConfig
 from trainer.common.text import percentage, shorten
 
@@ -227,7 +227,7 @@ def look(data: DataConfig) -> Pictures:
 
 
 def _list_places(data: DataConfig) -> list[_Place]:
-    window = find_window(data.folder, data.pattern, data.span, data.window, data.exclude)
+    window = find_windows(data.folder, data, data.span, data.unpaired_source).images
     places = []
     for span in window:
         folder = os.path.join(data.folder, span.folder).rstrip("/") or "/"

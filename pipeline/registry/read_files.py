@@ -2,20 +2,24 @@
 
 A snapshot of a span has, for each of its files, an eight-byte digest of the path in the span's
 folder, the size, the modification time and the place in an archive, and of those of its source if
-it has one. The journal keeps the union of what runs have read: the same workspace may be used with
+it has one. Sources that are not paired with images have digests of their own, in the same snapshot.
+The journal keeps the union of what runs have read: the same workspace may be used with
 several folders, and files that were removed may come back.
 TFX is imported for remote folders only.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
 
 import numpy as np
 
 from components.image_example_gen.files import ImageFile, walk_images
+from components.image_example_gen.options import WindowOptions
 from components.image_example_gen.pairs.matching import match
-from components.image_example_gen.spans import Span, find_window, may_have_sources
+from components.image_example_gen.pattern import has_spans
+from components.image_example_gen.spans import Span, may_have_sources
+from components.image_example_gen.windows import find_windows
 from pipeline.registry.journal import Journal
 
 DIGEST_BYTES = 8
@@ -23,7 +27,7 @@ _DIGEST = np.dtype(">u8")  # numbers in the order of the bytes
 
 
 def snapshot(folder: str, span: Span, sources: str | None = None) -> bytes:
-    """The snapshot of a span as it is now; empty if it has no images.
+    """The snapshot of the images of a span as they are now; empty if it has none.
 
     With a folder of `sources`, an image without its source is not there yet.
 
@@ -38,21 +42,51 @@ def snapshot(folder: str, span: Span, sources: str | None = None) -> bytes:
     return digests(b"".join(map(_digest, files))).tobytes()
 
 
-def snapshots(
-    folder: str,
-    pattern: str,
-    newest: int | None,
-    window: int,
-    exclude: Collection[int],
-    sources: str | None = None,
-) -> dict[int, bytes]:
-    """The snapshots of the spans that a run reads, by number; `find_window` has the arguments.
+def snapshot_of_sources(folder: str, span: Span) -> bytes:
+    """The snapshot of the sources of a span that are not paired with images.
 
     Raises:
-        ImageDataError: the folder or its spans do not match the arguments.
+        ImageDataError: its folder is missing or unreadable.
     """
-    chosen = find_window(folder, pattern, newest, window, exclude)
-    return {span.number: snapshot(folder, span, sources) for span in chosen}
+    found = (_digest(file, b"source") for file in _walk(folder, span))
+    return digests(b"".join(found)).tobytes()
+
+
+def sources_share_spans(options: WindowOptions) -> bool:
+    """Whether sources that are not paired with images belong to the spans of the images.
+
+    If neither have spans, both belong to span 0. If the images alone have, sources belong to none,
+    are in no snapshot, and new ones start no run.
+    """
+    return has_spans(options.source_pattern) == has_spans(options.pattern)
+
+
+def snapshots(
+    folder: str,
+    options: WindowOptions,
+    newest: int | None,
+    paired: str | None = None,
+    unpaired: str | None = None,
+) -> dict[int, bytes]:
+    """The snapshots of the spans that a run reads, by number.
+
+    Args:
+        folder: as in `find_windows`, like the next two.
+        options: which folders below it are read.
+        newest: number of the last span.
+        paired: folder of sources that are paired with images, if there are any.
+        unpaired: folder of those that are not, if there are any.
+
+    Raises:
+        ImageDataError: the folders or their spans do not match the arguments.
+    """
+    windows = find_windows(folder, options, newest, unpaired)
+    found = {span.number: snapshot(folder, span, paired) for span in windows.images}
+    if unpaired and sources_share_spans(options):
+        for span in windows.sources:
+            before = found.get(span.number, b"")
+            found[span.number] = digests(before + snapshot_of_sources(unpaired, span)).tobytes()
+    return found
 
 
 def digests(files: bytes) -> np.ndarray:
@@ -72,5 +106,5 @@ def _walk(folder: str, span: Span) -> Iterator[ImageFile]:
     return walk_images(f"{folder.rstrip('/')}/{span.folder}".rstrip("/") or "/", Counter())
 
 
-def _digest(file: ImageFile) -> bytes:
-    return blake2b(file.state.encode(), digest_size=DIGEST_BYTES).digest()
+def _digest(file: ImageFile, kind: bytes = b"") -> bytes:
+    return blake2b(file.state.encode(), digest_size=DIGEST_BYTES, person=kind).digest()

@@ -1,12 +1,20 @@
 """Finds images that no run has read yet. TFX is imported for remote folders only."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from components.image_example_gen.pattern import has_spans
-from components.image_example_gen.spans import Span, choose_window, list_spans
+from components.image_example_gen.spans import Span, list_spans
+from components.image_example_gen.windows import Windows, choose_windows
 from pipeline.config import PipelineConfig
 from pipeline.registry.journal import HeldSpan, Journal
-from pipeline.registry.read_files import digests, snapshot
+from pipeline.registry.read_files import (
+    digests,
+    snapshot,
+    snapshot_of_sources,
+    sources_share_spans,
+)
+from trainer.common.text import quantity
 
 SPANS_SHOWN = 5  # spans that a line names one by one
 
@@ -15,25 +23,38 @@ SPANS_SHOWN = 5  # spans that a line names one by one
 class SpanState:
     """A span, compared with what runs have read of it.
 
+    Sources count that are not paired with images, but belong to the same spans.
+
     Attributes:
         number: of the span; 0 if the data have no spans.
-        folder: relative to the data folder.
+        folder: of its images, relative to the data folder; empty also if it has sources alone.
         images: number of image files; None if the span is not read, as it is held or excluded.
-        new: number of those that no run has read.
+        sources: number of source files; None like `images`, and if no sources count.
+        new: number of those files that no run has read.
+        new_images: number of the images among these that the next run reads.
+        new_sources: number of the sources among these that the next run reads.
         trained: whether a run has read some of it.
-        late: whether the new ones arrived after a run had read a later span.
-        in_window: whether the next run reads it.
+        late: whether new files arrived after a run had read a later span.
+        in_window: whether the next run reads some of it.
         held: when and why it was held, and when it was released; None if it never was.
     """
 
     number: int
     folder: str
     images: int | None
+    sources: int | None
     new: int
+    new_images: int
+    new_sources: int
     trained: bool
     late: bool
     in_window: bool
     held: HeldSpan | None
+
+    @property
+    def outside(self) -> int:
+        """Number of the new files that are outside the window of their folder."""
+        return self.new - self.new_images - self.new_sources
 
 
 @dataclass(frozen=True)
@@ -50,18 +71,20 @@ class Finding:
 
     @property
     def new(self) -> dict[int, int]:
-        """Number of new images by span, for the spans that the next run reads."""
-        return {span.number: span.new for span in self.spans if span.in_window and span.new}
+        """Number of new images and sources by span, of those that the next run reads."""
+        counts = {span.number: span.new_images + span.new_sources for span in self.spans}
+        return {number: count for number, count in counts.items() if count}
 
     @property
     def late(self) -> dict[int, int]:
         """Those of them that arrived after a run had read a later span."""
-        return {span.number: span.new for span in self.spans if span.in_window and span.late}
+        late = {span.number for span in self.spans if span.late}
+        return {number: count for number, count in self.new.items() if number in late}
 
     @property
     def outside(self) -> dict[int, int]:
-        """Number of new images by span, for the spans that are too old for the next run."""
-        return {span.number: span.new for span in self.spans if span.new and not span.in_window}
+        """Number of new images and sources by span, of those too old for the next run."""
+        return {span.number: span.outside for span in self.spans if span.outside}
 
     @property
     def held(self) -> tuple[SpanState, ...]:
@@ -83,9 +106,12 @@ class Finding:
     @property
     def text(self) -> str:
         """A summary in one line."""
-        total = sum(self.new.values())
-        found = f"{total:,} new image{'' if total == 1 else 's'}" if total else "no new images"
-        if self.numbered and total:
+        images = sum(span.new_images for span in self.spans)
+        sources = sum(span.new_sources for span in self.spans)
+        counts = {"new image": images, "new source": sources}
+        found = " and ".join(quantity(n, kind) for kind, n in counts.items() if n)
+        found = found or "no new images"
+        if self.numbered and self.new:
             found += self._where()
         elif self.numbered and self.newest is not None:
             found += f", the newest span is {self.newest}"
@@ -124,49 +150,72 @@ class Finding:
 
 
 def look(config: PipelineConfig, journal: Journal) -> Finding:
-    """Compares the files of the data folder with what the journal remembers.
+    """Compares the files of the data folders with what the journal remembers.
 
     Raises:
-        ImageDataError: the folder or its spans do not match the configuration.
+        ImageDataError: a folder or its spans do not match the configuration.
     """
     data = config.data
     held = journal.held_spans()
     remembered = journal.snapshots()
-    spans = list_spans(data.folder, data.pattern)
+    images, sources = list_spans(data.folder, data.pattern), []
+    if data.unpaired_source and sources_share_spans(data):
+        sources = list_spans(data.source, data.source_pattern)
     closed = {number for number, span in held.items() if span.released is None} | {*data.exclude}
-    window: list[Span] = []
-    if not closed.issuperset(span.number for span in spans):
-        window = choose_window(spans, data.span, data.window, closed)
-    states = [
-        _compare(
-            span,
-            None if span.number in closed else snapshot(data.folder, span, data.paired_source),
-            remembered,
-            span in window,
-            held.get(span.number),
+    windows = Windows((), ())
+    if all(_some_are_open(spans, closed) for spans in (images, sources) if spans):
+        windows = choose_windows(images, sources, data.span, data.window, closed)
+    image_of = {span.number: span for span in images}
+    source_of = {span.number: span for span in sources}
+    states = []
+    for number in sorted(image_of.keys() | source_of.keys()):
+        image_span, source_span = image_of.get(number), source_of.get(number)
+        found: list[bytes | None] = [None, None]
+        if number not in closed:
+            found[0] = snapshot(data.folder, image_span, data.paired_source) if image_span else b""
+            if sources:
+                found[1] = snapshot_of_sources(data.source, source_span) if source_span else b""
+        states.append(
+            _compare(
+                image_span or Span(number, None, ""),
+                found,
+                (image_span in windows.images, source_span in windows.sources),
+                remembered,
+                held.get(number),
+            )
         )
-        for span in spans
-    ]
     return Finding(tuple(states), has_spans(data.pattern))
+
+
+def _some_are_open(spans: Sequence[Span], closed: Collection[int]) -> bool:
+    return any(span.number not in closed for span in spans)
 
 
 def _compare(
     span: Span,
-    files: bytes | None,
+    found: Sequence[bytes | None],
+    in_window: Sequence[bool],
     remembered: dict[int, bytes],
-    in_window: bool,
     held: HeldSpan | None,
 ) -> SpanState:
+    """Compares a span; `found` and `in_window` are of its images and of its sources."""
     read = remembered.get(span.number, b"")
-    new = len(digests((files or b"") + read)) - len(digests(read))
+    images, sources = (None if files is None else len(digests(files)) for files in found)
+    new = [len(digests((files or b"") + read)) - len(digests(read)) for files in found]
+    new_images, new_sources = (
+        count if reads else 0 for count, reads in zip(new, in_window, strict=True)
+    )
     trained = span.number in remembered
     return SpanState(
         number=span.number,
         folder=span.folder,
-        images=None if files is None else len(digests(files)),
-        new=new,
+        images=images,
+        sources=sources,
+        new=sum(new),
+        new_images=new_images,
+        new_sources=new_sources,
         trained=trained,
-        late=trained and new > 0 and span.number < max(remembered),
-        in_window=in_window,
+        late=trained and sum(new) > 0 and span.number < max(remembered),
+        in_window=any(in_window),
         held=held,
     )

@@ -49,8 +49,7 @@ class Place:
         file = self.workspace.results / f"{run_id}.json"
         log = self.workspace.logs / f"{run_id}.log"
         with self.workspace.locked(), recording(self.workspace, file, log, [run_id]):
-            keys = data.folder, data.pattern, data.span, data.window, data.exclude
-            found = read_files.snapshots(*keys)
+            found = read_files.snapshots(data.folder, data, data.span)
             model = self.recorded.run(**options)
             write_model(self.workspace.artifacts / "Trainer" / "model" / run_id / SERVING)
             if options.get("blessed", True) is None:

@@ -8,15 +8,14 @@ import tensorflow as tf
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import (
+    WHOLE_FOLDER,
     ImageSource,
     Offer,
     Span,
-    choose_window,
     list_spans,
     take_listing,
+    unpaired_sources,
 )
-
-THREE = [Span(1, None, "1"), Span(2, None, "2"), Span(5, None, "5")]
 
 
 @pytest.fixture
@@ -158,42 +157,6 @@ def test_a_remote_folder_has_spans_like_a_local_one():
     ]
 
 
-@pytest.mark.parametrize(
-    ("newest", "window", "exclude", "expected"),
-    [
-        (None, 1, (), [5]),
-        (None, 2, (), [2, 5]),
-        (None, 9, (), [1, 2, 5]),
-        (None, 0, (), [1, 2, 5]),
-        (2, 1, (), [2]),
-        (2, 0, (), [1, 2]),
-        (None, 1, (5, 7), [2]),
-        (None, 2, {2}, [1, 5]),
-        (5, 2, {2}, [1, 5]),
-    ],
-)
-def test_a_window_ends_with_the_newest_span_and_skips_excluded_ones(
-    newest, window, exclude, expected
-):
-    chosen = choose_window(THREE, newest, window, exclude)
-    assert [span.number for span in chosen] == expected
-
-
-@pytest.mark.parametrize(
-    ("newest", "exclude", "message"),
-    [
-        (3, (), "span 3 was requested but has no folder; the spans range from 1 to 5"),
-        (2, (2,), "span 2 was requested but is excluded"),
-        (3, (3,), "span 3 was requested but is excluded"),
-        (None, (1, 2, 5), "all spans are excluded"),
-    ],
-)
-def test_an_impossible_window_is_a_one_line_error(newest, exclude, message):
-    with pytest.raises(ImageDataError, match=message) as error:
-        choose_window(THREE, newest, 1, exclude)
-    assert one_line(error)
-
-
 def test_the_paths_of_a_window_are_relative_to_the_data_folder(tmp_path):
     touch(tmp_path, "in/1/cats/x.png", "in/2/cats/x.png", "in/2/y.png", "in/3/z.png")
     window = list_spans(str(tmp_path), "in/{SPAN}")[:2]
@@ -215,6 +178,20 @@ def test_an_older_span_may_be_empty_but_not_the_newest(make_folders):
     assert [file.path for file in ImageSource(folder, window).list_files()] == ["2/x.png"]
     with pytest.raises(ImageDataError, match="1: no image files"):
         ImageSource(folder, window[:1]).list_files()
+
+
+def test_sources_without_pairs_have_paths_that_begin_with_their_folder(tmp_path):
+    touch(tmp_path, "in/1/cats/x.png", "in/2/y.png")
+    window = list_spans(str(tmp_path), "in/{SPAN}")
+    source = unpaired_sources(f"{tmp_path}/", f"{tmp_path}-images", window)
+    assert [(file.path, file.path_in_span, file.span) for file in source.list_files()] == [
+        (f"{tmp_path}/in/1/cats/x.png", "cats/x.png", 1),
+        (f"{tmp_path}/in/2/y.png", "y.png", 2),
+    ]
+    assert source.root == f"{tmp_path}/in"
+    whole = unpaired_sources(f"{tmp_path}/", f"{tmp_path}-images", [WHOLE_FOLDER])
+    assert whole.list_files()[0].path_in_span == "in/1/cats/x.png"
+    assert whole.root == str(tmp_path)
 
 
 def test_spans_and_their_files_are_listed_without_tensorflow_and_without_tfx(tmp_path):

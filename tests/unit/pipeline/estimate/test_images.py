@@ -55,6 +55,25 @@ def test_a_sample_without_an_image_is_an_error(tmp_path):
         take_sample(list_files(data)[0], data)
 
 
+def test_sources_of_the_window_are_listed_and_older_ones_count_in_part(data, tmp_path):
+    sources = tmp_path.parent / f"{tmp_path.name}-sources"
+    for name in ("1/x.png", "2/x.png", "2/y.png", "3/x.png"):
+        (sources / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tmp_path / "a" / "1.png", sources / name)
+    for number, name in enumerate("ab", 2):
+        (tmp_path / name).rename(tmp_path / f"span-{number}")
+    changes = {
+        **{"pattern": "span-{SPAN}", "source_pattern": "{SPAN}", "window": 2, "older_share": 0.5},
+        **{"source": str(sources), "pairing": "none"},
+    }
+    unpaired = data.model_copy(update=changes)
+    images, listed = list_files(unpaired)
+    assert [len(images.files), len(listed.files)] == [4, 3]
+    assert [count_used(each, unpaired) for each in (images, listed)] == [3, 2]
+    _, listed = list_files(unpaired.model_copy(update={"span": 2}))
+    assert [file.span for file in listed.files] == [1, 2, 2]
+
+
 def test_the_held_out_folder_is_listed_as_well(data, tmp_path):
     held_out = data.model_copy(update={"holdout": str(tmp_path / "b")})
     assert [len(each.files) for each in list_files(held_out)] == [4, 2]
