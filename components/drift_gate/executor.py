@@ -1,6 +1,7 @@
 """The TFX executor of DriftGate: samples the new images, compares them, warns or holds them."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,13 +51,15 @@ class Executor(BeamExecutor):
         before = next(iter(input_dict.get("reference") or []), None)
         output = artifact_utils.get_single_instance(output_dict[names.VERDICT])
 
-        span = examples.get_int_custom_property(names.SPAN)
-        seen = before.get_int_custom_property(names.SPAN) if before else -1
-        after = seen if seen < span else -1  # without spans, all images are new each time
-
-        def compare(kind: str, splits: Sequence[str], after: int, prefix: str = "") -> DriftResult:
+        def compare(
+            kind: str, span_name: str, splits: Sequence[str], prefix: str = ""
+        ) -> DriftResult:
             uris = [artifact_utils.get_split_uri([examples], split) for split in splits]
             target = f"{output.uri}/{prefix}{names.NEWEST_NPZ}"
+            span = examples.get_int_custom_property(span_name)
+            output.set_int_custom_property(span_name, span)
+            seen = before.get_int_custom_property(span_name) if before else -1
+            after = seen if span and seen <= span else -1  # without spans, all are new each time
             newest = self._draw(uris, after, options.images, features, target)
             earlier = _load(f"{before.uri}/{prefix}{names.REFERENCE_NPZ}") if before else None
             result = judge(newest, earlier, options, kind)
@@ -64,12 +67,10 @@ class Executor(BeamExecutor):
                 result.reference.save(f"{output.uri}/{prefix}{names.REFERENCE_NPZ}")
             return result
 
-        results = {"images": compare("images", (TRAIN, EVAL), after)}
+        results = {"images": compare("images", names.SPAN, (TRAIN, EVAL))}
         if SOURCE_TRAIN in artifact_utils.decode_split_names(examples.split_names):
-            # They have no spans.
-            results["sources"] = compare(
-                "sources", (SOURCE_TRAIN, SOURCE_EVAL), -1, names.OF_SOURCES
-            )
+            splits = SOURCE_TRAIN, SOURCE_EVAL
+            results["sources"] = compare("sources", names.SOURCE_SPAN, splits, names.OF_SOURCES)
         summary = "; ".join(result.summary for result in results.values())
         drifted = [kind for kind, result in results.items() if result.drifted]
         content = {**results["images"].to_json(), "drifted": bool(drifted), "summary": summary}
@@ -81,11 +82,15 @@ class Executor(BeamExecutor):
         output.set_string_custom_property(names.SUMMARY, summary)
         output.set_string_custom_property(names.REFERENCE, before.uri if before else "")
         output.set_int_custom_property(names.EXAMPLES, examples.id)
-        output.set_int_custom_property(names.SPAN, span)
         if drifted and options.on_drift == "hold":
+            by_span = defaultdict(list)
+            for kind in drifted:
+                by_span[_span_of(kind, examples)].append(kind)
+            spans = sorted(by_span)
+            what = " and ".join(f"the {' and '.join(by_span[n])} of span {n}" for n in spans)
             raise DriftError(
-                f"the {' and '.join(drifted)} of span {span} drifted: {summary}. To accept them: "
-                f"`iadb spans release {span}`; to continue regardless: drift.on_drift=warn"
+                f"{what} drifted: {summary}. To accept them: `iadb spans release "
+                f"{' '.join(map(str, spans))}`; to continue regardless: drift.on_drift=warn"
             )
         logging.log(logging.WARNING if drifted else logging.INFO, "Drift: %s", summary)
 
@@ -101,6 +106,12 @@ class Executor(BeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             _ = read_twice(pipeline, "New", uris) | WriteSample(after, size, features, target)
         return _load(target)
+
+
+def _span_of(kind: str, examples: types.Artifact) -> int:
+    """The span under which images or sources are held; sources may have none of their own."""
+    span = examples.get_int_custom_property(names.SOURCE_SPAN) if kind == "sources" else 0
+    return span or examples.get_int_custom_property(names.SPAN)
 
 
 def _load(uri: str) -> Sample | None:

@@ -15,4 +15,5 @@ DRIFTED = "drifted"  # 1 or 0
 SUMMARY = "summary"  # one line
 REFERENCE = "reference"  # URI of the DriftVerdict compared with; may be empty
 EXAMPLES = "examples"  # id of the judged Examples
-SPAN = "span"  # their newest span; 0 for data without spans
+SPAN = "span"  # their newest span of images; 0 for data without spans
+SOURCE_SPAN = "source_span"  # that of sources without pairs; 0 without spans

@@ -7,11 +7,12 @@ from components.drift_gate import names
 
 
 class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
-    """Resolves the DriftVerdict of the newest earlier span, or of other examples without spans.
+    """Resolves the DriftVerdict of the newest earlier spans, or of other examples without spans.
 
     A repeated run thus has the same reference and a cached verdict, and data are never compared
-    with themselves, even if the same span is read again. Held data never become a reference: TFX
-    does not publish the outputs of a failed node.
+    with themselves, even if the same spans are read again. Where sources have spans of their own,
+    neither those nor the spans of images may be later. Held data never become a reference: TFX does
+    not publish the outputs of a failed node.
 
     The channels are `verdict` (all verdicts) and `examples` (the current).
     """
@@ -21,12 +22,26 @@ class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
     ) -> dict[str, list[types.Artifact]]:
         """Returns `verdict`, empty if there is none, and `examples`."""
         (examples,) = input_dict["examples"]
-        span = examples.get_int_custom_property(names.SPAN)
+        now = _newest_spans(examples)
         earlier = [
             verdict
             for verdict in input_dict[names.VERDICT]
             if verdict.get_int_custom_property(names.EXAMPLES) != examples.id
-            and (span == 0 or verdict.get_int_custom_property(names.SPAN) < span)
+            and _are_earlier(_newest_spans(verdict), now)
         ]
-        earlier.sort(key=lambda v: (v.get_int_custom_property(names.SPAN), v.id))
+        earlier.sort(key=lambda v: (_newest_spans(v), v.id))
         return {names.VERDICT: earlier[-1:], "examples": input_dict["examples"]}
+
+
+def _newest_spans(artifact: types.Artifact) -> tuple[int, int]:
+    """The newest span of images and that of sources; 0 for those without spans."""
+    images, sources = map(artifact.get_int_custom_property, (names.SPAN, names.SOURCE_SPAN))
+    return images, sources
+
+
+def _are_earlier(spans: tuple[int, int], now: tuple[int, int]) -> bool:
+    numbered = [(span, newest) for span, newest in zip(spans, now, strict=True) if newest]
+    return not numbered or (
+        all(span <= newest for span, newest in numbered)
+        and any(span < newest for span, newest in numbered)
+    )

@@ -55,7 +55,10 @@ class Gate:
         self._folder, self._number, self.last = folder, last.id if last else 0, last
 
     def judge(self, spans, features="pixels", sources=None, **options):
-        """Judges spans {number: images}, and sources without pairs; returns the verdict."""
+        """Judges spans {number: images}, and sources without pairs; returns the verdict.
+
+        Sources are images, or have spans of their own {number: images}.
+        """
         self._number += 1
         folder = self._folder / str(self._number)
         examples, verdict = Examples(), DriftVerdict()
@@ -65,7 +68,9 @@ class Gate:
         records = [serialize(image, span) for span, images in spans.items() for image in images]
         splits = {"train": records[::2], "eval": records[1::2]}
         if sources is not None:
-            records = [serialize(image, 0) for image in sources]
+            by_span = sources if isinstance(sources, dict) else {0: sources}
+            examples.set_int_custom_property("source_span", max(by_span))
+            records = [serialize(image, span) for span, part in by_span.items() for image in part]
             splits |= {"source_train": records[::2], "source_eval": records[1::2]}
         examples.split_names = artifact_utils.encode_split_names([*splits])
         for split, part in splits.items():
@@ -287,6 +292,25 @@ def test_sources_without_pairs_are_watched_by_themselves(gate, digits):
     verdict = gate.written
     assert verdict["drifted"] and verdict["sources"]["drifted"]
     assert not any(found["drifted"] for found in verdict["differences"])
+
+
+def test_of_sources_with_spans_those_are_compared_that_the_reference_has_not_seen(gate, digits):
+    window = {1: digits[:DAY]}
+    first = {3: digits[300:420]}
+    gate.judge(window, sources=first)
+    verdict = gate.judge(window, sources={**first, 5: digits[420:480]}, on_drift="hold")
+    assert verdict["summary"] == (
+        "not compared: no new images; no drift: 60 new sources against 120 earlier ones"
+    )
+    assert len(gate.reference) == DAY
+    window[2] = 255 - digits[DAY : 2 * DAY]
+    sources = {5: digits[420:480], 6: 255 - digits[480:540]}
+    with pytest.raises(DriftError) as error:
+        gate.judge(window, sources=sources, on_drift="hold")
+    text = str(error.value)
+    assert text.startswith("the images of span 2 and the sources of span 6 drifted: ")
+    assert "60 new sources against 180 earlier ones" in text
+    assert "`iadb spans release 2 6`" in text
 
 
 def test_images_with_sources_are_not_compared_with_images_without(after_one_day, digits):
