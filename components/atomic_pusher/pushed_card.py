@@ -1,5 +1,6 @@
 """The card of a model that is pushed, from the artifacts that it was judged by."""
 
+import json
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -84,15 +85,21 @@ def _images(examples: types.Artifact) -> card.Images | None:
         report = FileReport.model_validate_json(content or b"")
     except ValueError:
         return None
-    spans = sorted(report.by_span)
+    source_spans = examples.get_string_custom_property(example_names.SOURCE_SPANS)
     return card.Images(
         source=examples.get_string_custom_property(example_names.INPUT_BASE),
         accepted=report.accepted,
         rejected=report.rejected,
         duplicates=report.duplicates,
         splits=report.splits,
-        spans=[] if spans == [0] else spans,  # a folder without spans is counted as span 0
+        spans=_without_whole(sorted(report.by_span)),
+        source_spans=_without_whole(json.loads(source_spans or "[]")),
     )
+
+
+def _without_whole(spans: list[int]) -> list[int]:
+    """The spans of a folder; none for one without, which counts as span 0."""
+    return [] if spans == [0] else spans
 
 
 def _metrics(evaluation: types.Artifact) -> dict[str, float]:

@@ -67,9 +67,9 @@ class Story:
 
     def write(self, run, node, key, name, content):
         """Writes a file of an artifact."""
-        folder = self.workspace.artifacts / node / key / run
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
+        path = self.workspace.artifacts / node / key / run / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
     def write_evaluation(self, run):
         """Writes the files of a run's evaluation."""
