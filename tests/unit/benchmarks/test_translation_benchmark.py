@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from benchmarks import translation
+from benchmarks import translation, translators
 from benchmarks.datasets import Pairs
 from benchmarks.translation import Task, reduce
 from benchmarks.translators import FEW, MANY, train
 from data.errors import DataError
+from tests.small_network import build_unet
 
 NETWORK = {"channels": (8,), "blocks": 1, "attention": (False,), "norm_groups": 4}
 
@@ -101,7 +102,9 @@ def test_what_was_measured_is_not_measured_again(pairs, monkeypatch, tmp_path, c
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["condition", "map", "regression"])
-def test_each_is_trained_for_a_time_and_translates_sources_of_any_number(name, pairs):
+def test_each_is_trained_for_a_time_and_translates_sources_of_any_number(name, pairs, monkeypatch):
+    monkeypatch.setattr("trainer.train.build_unet", build_unet)
+    monkeypatch.setattr(translators, "build_unet", build_unet)
     translate, steps = train(name, NETWORK, pairs, seconds=1, seed=0)
     assert steps > 1
     sources = pairs.sources[:7]
