@@ -221,7 +221,7 @@ def wait_for_more(answers, count=5):
 
 @pytest.mark.parametrize(
     ("models", "swaps"),
-    [("slow_to_load", 2), pytest.param("one_color", 50, marks=pytest.mark.slow)],
+    [("slow_to_load", 2), pytest.param("one_color", 12, marks=pytest.mark.slow)],
 )
 def test_no_request_fails_while_versions_are_swapped(tmp_path, request, models, swaps):
     models, serving = request.getfixturevalue(models), tmp_path / "serving"
