@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-
-AT_ONCE = 2
 
 
 @dataclass
@@ -89,22 +86,14 @@ class ProcessCluster:
         before: Mapping[str, TaskResult] | None = None,
         **parameters: Any,
     ) -> dict[str, TaskResult]:
-        """Runs all tasks except those in `before`, at most two at a time.
+        """Runs all tasks except those in `before`, one after another.
 
         Tasks whose upstream tasks failed do not run and are not in the result.
         """
         done = dict(before or {})
-        running: dict[Future, str] = {}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            while True:
-                for name in _ready(package, done):
-                    if name not in running.values():
-                        future = pool.submit(self.run_task, package, name, run_id, **parameters)
-                        running[future] = name
-                if not running:
-                    return done
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    done[running.pop(future)] = future.result()
+        while ready := _ready(package, done):
+            done[ready[0]] = self.run_task(package, ready[0], run_id, **parameters)
+        return done
 
     def run_task(
         self, package: TaskPackage, name: str, run_id: str, **parameters: Any
@@ -234,23 +223,7 @@ class ProcessCluster:
 
 
 class InProcessCluster(ProcessCluster):
-    """Runs the tasks one after another in this process, which has imported TFX already."""
-
-    def run(
-        self,
-        package: TaskPackage,
-        run_id: str,
-        before: Mapping[str, TaskResult] | None = None,
-        **parameters: Any,
-    ) -> dict[str, TaskResult]:
-        """Runs all tasks except those in `before`.
-
-        Tasks whose upstream tasks failed do not run and are not in the result.
-        """
-        done = dict(before or {})
-        while ready := _ready(package, done):
-            done[ready[0]] = self.run_task(package, ready[0], run_id, **parameters)
-        return done
+    """Runs the tasks in this process, which has imported TFX already."""
 
     def run_task(
         self, package: TaskPackage, name: str, run_id: str, **parameters: Any

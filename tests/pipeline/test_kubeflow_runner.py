@@ -47,6 +47,17 @@ class Place:
     def use(self, kind):
         self.cluster = kind(self.folder, {"census": self.postgres.secret})
 
+    def run_first_tasks(self, run_id, **parameters):
+        """Runs the two that wait for nothing at once, then another."""
+        roots = {
+            name: self.cluster.start_task(self.package, name, run_id, **parameters)
+            for name in ("CsvExampleGen", "Before")
+        }
+        done = {
+            name: self.cluster.end_task(name, run_id, process) for name, process in roots.items()
+        }
+        return done | {"Count": self.cluster.run_task(self.package, "Count", run_id, **parameters)}
+
     def add_span(self, number):
         span = self.folder / "data" / f"span-{number}"
         span.mkdir(parents=True)
@@ -59,14 +70,17 @@ class Place:
 def place(request, tmp_path_factory):
     """A cluster, a package and the results of two runs; a span was added after the first.
 
-    The first alone may have a process per task.
+    The first tasks of the first may have processes of their own.
     """
     with Postgres.running() as postgres:
         place = Place(tmp_path_factory.mktemp("census"), request.param, postgres)
         place.add_span(1)
-        place.runs.append(place.cluster.run(place.package, "first", weight=2))
+        before = {}
+        if request.param is ProcessCluster:
+            before = place.run_first_tasks("first", weight=2)
+            place.use(InProcessCluster)
+        place.runs.append(place.cluster.run(place.package, "first", before, weight=2))
         place.add_span(2)
-        place.use(InProcessCluster)
         place.runs.append(place.cluster.run(place.package, "second", weight=census.LARGE))
         # As if Kubeflow lost a pod after its end.
         place.again = place.cluster.run_task(place.package, "Before", "second", weight=1)
