@@ -10,7 +10,7 @@ from components.features.options import FeatureOptions
 from components.sample_evaluator import sources
 from components.sample_evaluator.options import DEFAULTS, EvaluateOptions, Threshold
 
-NIGHTS, STEP = 30, 2  # gray levels of noise that a night adds
+NIGHTS, STEP = 15, 4  # gray levels of noise that a night adds
 SPACE = FeatureOptions(name="pixels")
 DEFAULT = EvaluateOptions(features=SPACE)
 # The place of KID alone, so that nothing but the best earlier model stops a candidate.
@@ -60,7 +60,7 @@ FALLING = [BASELINE_NOISE + STEP * night for night in range(NIGHTS)]
 
 
 @pytest.mark.slow
-def test_thirty_candidates_each_a_little_worse_than_the_last_are_stopped():
+def test_candidates_each_a_little_worse_than_the_last_are_stopped():
     verdicts = judge_all(Nights(DEFAULT), FALLING)
     assert verdicts[0].blessed
     blessed = [level for level, found in zip(FALLING, verdicts, strict=True) if found.blessed]
@@ -71,7 +71,7 @@ def test_thirty_candidates_each_a_little_worse_than_the_last_are_stopped():
 def test_models_are_compared_with_the_best_earlier_one_beside_the_limit():
     limits = {"kid": Threshold(max_place=0.1, max_worsening=None)}
     options = ANCHORED.model_copy(update={"thresholds": ANCHORED.thresholds | limits})
-    levels = FALLING[::6]
+    levels = FALLING[::3]
     anchored = judge_all(Nights(options), levels)
     free = judge_all(Nights(options, anchored=False), levels)
     assert anchored[0].blessed
