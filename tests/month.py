@@ -34,8 +34,10 @@ from pipeline.registry.journal import Attempt, Journal
 from pipeline.registry.models import RegisteredModel, load_models
 from pipeline.registry.names import Outcome
 from pipeline.unattended.check import check as check_for_new_data
+from pipeline.unattended.runs import IADB
 from pipeline.workspace import Workspace
 from tests import month_images
+from tests.quick_iadb import QUICK_IADB
 from trainer.common import exit_codes
 
 START = datetime(2026, 3, 2, 3, 0, tzinfo=timezone.utc)  # the first night
@@ -114,13 +116,22 @@ class Night:
 
 
 class Month:
-    """The arriving data and the workspace, below one folder."""
+    """The arriving data and the workspace, below one folder.
+
+    With `quick`, a small network takes the place of the U-Net.
+    """
 
     def __init__(
-        self, folder: Path, calendar: Mapping[int, Event], days: int, overrides: Sequence[str] = ()
+        self,
+        folder: Path,
+        calendar: Mapping[int, Event],
+        days: int,
+        overrides: Sequence[str] = (),
+        quick: bool = False,
     ) -> None:
         self.folder = folder
         self.overrides = overrides
+        self.quick = quick
         self.calendar = calendar
         self.days = days
         self.workspace = Workspace(folder / "workspace")
@@ -182,6 +193,7 @@ class Month:
         command = [sys.executable, "-m", "tests.month", str(self.folder)]
         command += ["--night", (START + timedelta(days=day - 1, hours=hour)).isoformat()]
         command += [f"--set={override}" for override in self.overrides]
+        command += ["--quick"] if self.quick else []
         with (
             (self.folder / f"day-{day:02}.log").open("a") as log,
             subprocess.Popen(
@@ -262,6 +274,7 @@ def _night(month: Month, now: datetime) -> int:
         cause="schedule",
         report=lambda line: print(line, flush=True),
         now=lambda: now,
+        iadb=QUICK_IADB if month.quick else IADB,
     )
     print(f"{result.outcome}: {result.message}", flush=True)
     return result.exit_code
@@ -286,8 +299,11 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--night", type=datetime.fromisoformat, help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    month = Month(arguments.folder.resolve(), MONTH, arguments.days, arguments.overrides)
+    month = Month(
+        arguments.folder.resolve(), MONTH, arguments.days, arguments.overrides, arguments.quick
+    )
     if arguments.night:
         sys.exit(_night(month, arguments.night))
     month.folder.mkdir(parents=True)
