@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +18,7 @@ from pipeline.registry import lineage
 from pipeline.registry.serving import latest_model, read_metadata
 from tests.kubeflow_cluster import InProcessCluster, ProcessCluster, TaskPackage
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, states
-from tests.pipeline.stand_ins import quick_evaluation
+from tests.pipeline.stand_ins import quick_evaluation, quick_network
 from tests.postgres import Postgres
 from trainer.common import exit_codes
 from trainer.names import CARD_SAMPLES, MODEL_CARD
@@ -25,7 +26,23 @@ from trainer.names import CARD_SAMPLES, MODEL_CARD
 pytestmark = pytest.mark.slow
 
 EVERY = {*NODES, "BaseModel"}
-STEPS = 400  # long enough to be stopped in
+STEPS = 1500  # long enough to be stopped in
+# In place of `-P -m pipeline.runners.kubeflow.task`: the same, with the small network.
+QUICK_TASK = (
+    "-c",
+    f"import runpy, sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
+    "from tests.pipeline.stand_ins import quick_network\n"
+    "with quick_network(): runpy.run_module('pipeline.runners.kubeflow.task', run_name='__main__')",
+)
+
+
+class QuickCluster(ProcessCluster):
+    """A cluster with a process per task, of which the Trainer's trains the small network."""
+
+    def _command(self, package, name, run_id, parameters):
+        command = super()._command(package, name, run_id, parameters)
+        assert command[1:4] == ["-P", "-m", "pipeline.runners.kubeflow.task"]
+        return [command[0], *QUICK_TASK, *command[4:]] if name == "Trainer" else command
 
 
 class Place:
@@ -40,7 +57,7 @@ class Place:
             f"data.folder={self.data}",
             "data.pattern=span-{SPAN}",
             "train.warm_start=true",
-            "train.checkpoint.every_seconds=1",
+            f"train.checkpoint.every_images={32 * 100}",
             f"train.grid_every={STEPS}",
             f"kubeflow.root={folder}",
             f"kubeflow.volumes={{iadb: {folder}}}",
@@ -117,7 +134,7 @@ def place(tmp_path_factory, digits_folder):
     The third has faults, and some of its tasks have processes of their own.
     """
     folder = tmp_path_factory.mktemp("kubeflow")
-    with Postgres.running() as postgres:
+    with Postgres.running() as postgres, quick_network():
         place = Place(folder, InProcessCluster, digits_folder, postgres)
         place.run("first")
         place.run("second")
@@ -139,13 +156,12 @@ def place(tmp_path_factory, digits_folder):
         before["Transform"] = place.cluster.end_task("Transform", "third", process)
         run_tasks(InProcessCluster, "ExampleValidator", "DataGate", "DriftReference", "DriftGate")
         run_tasks(InProcessCluster, "RealFeatures", "BaseModel")
-        place.use(ProcessCluster)
+        place.use(QuickCluster)
         place.killed = place.training_stopped_by(signal.SIGKILL, "third", beyond=0)
         place.terminated = place.training_stopped_by(
             signal.SIGTERM, "third", beyond=place.killed[0]
         )
-        run_tasks(ProcessCluster, "Trainer")
-        run_tasks(InProcessCluster, "Baseline")
+        run_tasks(InProcessCluster, "Trainer", "Baseline")
         run_tasks(ProcessCluster, "SampleEvaluator")
         place.use(InProcessCluster)
         place.run("third", before, steps=STEPS)
@@ -157,8 +173,8 @@ def runs(place):
     return place.runs()
 
 
-def test_a_run_has_the_results_of_a_local_run_to_six_digits(place, runs, trained):
-    first, local = runs["first"], trained.first
+def test_a_run_has_the_results_of_a_local_run_to_six_digits(place, runs, trained_small):
+    first, local = runs["first"], trained_small.first
     assert states(first) == dict.fromkeys(EVERY, "done")
     assert first.blessed is True
     assert set(first.artifacts) >= set(local.artifacts)
@@ -250,14 +266,14 @@ def test_a_full_volume_is_reported_in_one_line(place):
     assert done.text.strip().splitlines()[-1].startswith("ImageExampleGen: the disk is full: ")
 
 
-def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(place, trained):
+def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(place, trained_small):
     runs = place.runs()
     first, third = (runs[name].artifacts["Trainer", "model"].id for name in ("first", "third"))
     assert live_models(place) == {first: False, third: True}
     place.iadb("rollback", "--reason", "six fingers")
     place.use(InProcessCluster)
     assert live_models(place) == {first: True, third: False}
-    with quick_evaluation(trained.first.evaluation):
+    with quick_evaluation(trained_small.first.evaluation):
         place.run("fourth", steps=13)
     fourth = place.runs()["fourth"]
     assert read_metadata(fourth.model)["warm_started_from"] == str(runs["first"].model)
@@ -267,7 +283,7 @@ def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(plac
     assert live_models(place) == {first: False, third: False, number: True}
     removed = place.iadb("clean", "--set", "retention.runs=1")
     assert removed.startswith("removed\n")
-    with quick_evaluation(trained.first.evaluation):
+    with quick_evaluation(trained_small.first.evaluation):
         place.run("fifth", steps=13)
     again = states(place.runs()["fifth"])
     assert again["Trainer"] == "cached"
