@@ -1,10 +1,9 @@
-"""Every Beam component through Beam's portable protocol, with workers in processes of their own.
+"""Every Beam component through Beam's portable protocol, with workers in another process.
 
 This is what Flink and Spark speak: a job service takes the pipeline, and starts each worker
 through an external worker pool.
 """
 
-import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,15 @@ import pytest
 import tensorflow_data_validation as tfdv
 
 from tests.pipeline.conftest import Runs, states
+
+# Workers are threads of the pool, whose process imports TensorFlow and TFX once.
+POOL = """
+import sys
+from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
+_, server = BeamFnExternalWorkerPoolServicer.start(port=int(sys.argv[1]))
+server.wait_for_termination()
+"""
+JOB_SERVICE = "apache_beam.runners.portability.local_job_service_main"
 
 
 def free_port():
@@ -37,20 +45,15 @@ def wait_for(port, process):
 def beam_options(tmp_path_factory):
     """Starts a job service and a worker pool; gives the options that lead to them."""
     folder = tmp_path_factory.mktemp("beam")
-    bin_folder = Path(sys.executable).parent
-    # Workers are started as `python`.
-    environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}"}
     job_port, pool_port = free_port(), free_port()
-    modules = {
-        job_port: ("portability.local_job_service_main", "-p", job_port),
-        pool_port: ("worker.worker_pool_main", "--service_port", pool_port),
-    }
+    commands = {job_port: ("-m", JOB_SERVICE, "-p"), pool_port: ("-c", POOL)}
     processes = []
-    for port, (module, *arguments) in modules.items():
-        with (folder / f"{module}.log").open("w") as log:
-            command = [sys.executable, "-m", f"apache_beam.runners.{module}", *map(str, arguments)]
-            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
+    for port, arguments in commands.items():
+        with (folder / f"{port}.log").open("w") as log:
+            command = [sys.executable, *arguments, str(port)]
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         processes.append(process)
+    for port, process in zip(commands, processes, strict=True):
         wait_for(port, process)
     yield [
         "--runner=PortableRunner",
@@ -75,22 +78,22 @@ def statistics(run, split):
 
 
 @pytest.mark.slow
-def test_external_workers_find_the_same_examples_statistics_and_metrics(
-    trained, tmp_path, digits_folder, beam_options
+def test_workers_of_another_process_find_the_same_examples_statistics_and_metrics(
+    trained_small, tmp_path, digits_folder, beam_options
 ):
-    runs = Runs(tmp_path, digits_folder, unet=True)
+    runs, local = Runs(tmp_path, digits_folder), trained_small.first
     run = runs.run(f"beam.options={beam_options}")
     assert set(states(run).values()) == {"done"}
-    for one, other in zip(example_files(trained.first), example_files(run), strict=True):
+    for one, other in zip(example_files(local), example_files(run), strict=True):
         assert one.name == other.name
         assert one.read_bytes() == other.read_bytes()
     for split in ("train", "eval"):
-        expected = statistics(trained.first, split)
+        expected = statistics(local, split)
         found = statistics(run, split)
         assert found.keys() == expected.keys()
         for name, values in expected.items():
             assert found[name] == pytest.approx(values, rel=1e-9), name
-    for name, values in trained.first.metrics["metrics"].items():
+    for name, values in local.metrics["metrics"].items():
         found = run.metrics["metrics"][name]
         assert found["unavailable"] == values["unavailable"]
         for model in ("candidate", "train", "noise"):
