@@ -12,7 +12,7 @@ from pipeline.cli import main
 from pipeline.registry import serving
 from pipeline.translation.held_out import draw_rows
 from tests.pipeline.conftest import NODES, TINY, Runs, states
-from tests.pipeline.stand_ins import quick_evaluation, quick_network
+from tests.pipeline.stand_ins import quick_network
 from trainer.common import exit_codes
 
 pytestmark = pytest.mark.slow
@@ -77,11 +77,6 @@ def test_results_are_judged_by_the_held_out_images_as_a_whole(runs):
     assert "Three rows of sources, each followed by its result" in report
 
 
-def test_the_model_serves_without_this_project(runs):
-    result = iadb("serve-check", "--workspace", runs.workspace.folder)
-    assert result.exit_code == 0, result.output
-
-
 def test_sample_shows_source_and_result_in_rows(runs, tmp_path):
     grid = tmp_path / "rows.png"
     result = iadb("sample", "--workspace", runs.workspace.folder, "-o", grid, "--count", 4)
@@ -129,17 +124,6 @@ def test_an_estimate_looks_at_both_folders(runs, tmp_path):
         )
     assert result.exit_code == 0, result.output
     assert "Trainer" in result.output
-
-
-def test_a_new_source_is_read_and_the_next_model_starts_from_the_last(runs, tmp_path):
-    same = runs.run(*runs.settings)
-    assert states(same)["ImageExampleGen"] == "cached"
-    other = runs.copy(tmp_path / "copy")
-    Image.new("L", (4, 4), 255).save(runs.sources / "white.png")
-    with quick_evaluation(runs.first.evaluation):
-        last = other.run(*runs.settings, "train.warm_start=true")
-    assert states(last)["ImageExampleGen"] == "done"
-    assert serving.read_metadata(last.model)["warm_started_from"] == str(runs.first.model)
 
 
 @pytest.mark.parametrize(
