@@ -8,10 +8,10 @@ from click.testing import CliRunner
 from PIL import Image, ImageDraw
 
 from pipeline.cli import main
-from pipeline.registry import lineage, serving
+from pipeline.registry import serving
 from pipeline.workspace import Workspace
 from tests.pipeline.conftest import TINY
-from tests.pipeline.stand_ins import quick_evaluation, quick_network
+from tests.pipeline.stand_ins import quick_network
 from trainer.common import exit_codes
 
 HEIGHT, WIDTH = 16, 24
@@ -61,8 +61,6 @@ def test_rectangles_go_from_a_folder_to_a_verdict(tmp_path, network):
     pictures, workspace = tmp_path / "pictures", tmp_path / "workspace"
     write_shapes(pictures)
     command = ("run", "--preset", "digits", "--data", pictures, "--workspace", workspace, *SETTINGS)
-    estimated = iadb(*command, "--estimate")
-    assert "as examples of 24x16 " in estimated.output, estimated.output
     first = iadb(*command)
     assert first.exit_code == 0, first.output
     assert "held-out images of 24x16 in gray" in first.output
@@ -90,11 +88,3 @@ def test_rectangles_go_from_a_folder_to_a_verdict(tmp_path, network):
 
     again = iadb(*command)
     assert "Trainer            cached" in again.output
-    # The live model has another shape: it is no baseline, and no start of a training.
-    [run] = lineage.runs(lineage.connect(Workspace(workspace).metadata), last=1)
-    with quick_evaluation(run.evaluation):
-        square = iadb(*command, "--set=data.resolution=16", "--set=train.warm_start=true")
-    assert square.exit_code == 0, square.output
-    assert (
-        " has data.resolution=[16, 24]; this configuration has data.resolution=16"
-    ) in square.output
