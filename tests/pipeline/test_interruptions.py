@@ -21,16 +21,17 @@ from pipeline.registry.outcome import read_result
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.pipeline.conftest import NODES, RESOLVERS, TINY, Runs, states
 from tests.pipeline.stand_ins import quick_evaluation, quick_training
+from tests.quick_iadb import QUICK_IADB
 from tests.small_disk import needs_mount, on_disk
 from trainer.common import exit_codes
 
 COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 
-def iadb(*args, **kwargs):
+def iadb(*args, command=COMMAND, **kwargs):
     """Starts `iadb` in a process of its own, which a test may kill."""
     return subprocess.Popen(
-        [*COMMAND, *map(str, args)],
+        [*command, *map(str, args)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -63,12 +64,17 @@ def wait_for_checkpoint(workspace, process, beyond=0):
 
 @pytest.mark.slow
 def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
-    trained, tmp_path, digits_folder
+    trained_small, tmp_path, digits_folder
 ):
-    overrides = ["train.steps=400", "train.checkpoint.every_seconds=1", "train.grid_every=400"]
+    overrides = [
+        *("train.steps=1000", "train.batch_size=8", "train.grid_every=1000"),
+        "train.checkpoint.every_images=400",
+    ]
+    trained_small.copy(tmp_path / "killed")  # which has read the images
     step = 0
     for each in (signal.SIGINT, signal.SIGKILL):
-        process = iadb(*run_arguments(tmp_path / "killed", digits_folder, *overrides))
+        arguments = run_arguments(tmp_path / "killed", digits_folder, *overrides)
+        process = iadb(*arguments, command=QUICK_IADB)
         step = wait_for_checkpoint(tmp_path / "killed", process, beyond=step)
         process.send_signal(each)
         output, error = process.communicate(timeout=600)
@@ -77,12 +83,12 @@ def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
             assert "interrupted; the next run resumes from here" in error
             assert "Traceback" not in output + error
 
-    # The images were read before; the checkpoints are those of another workspace.
+    # The checkpoints are those of another workspace.
     without = shutil.ignore_patterns("checkpoints")
     shutil.copytree(tmp_path / "killed", tmp_path / "straight", ignore=without)
-    with quick_evaluation(trained.first.evaluation):
+    with quick_evaluation(trained_small.first.evaluation):
         for name in ("killed", "straight"):
-            Runs(tmp_path / name, digits_folder, unet=True).run(*overrides)
+            Runs(tmp_path / name, digits_folder).run(*overrides)
     assert metadata(tmp_path / "killed")["metrics"]["resumed_from_step"] >= step
     assert metadata(tmp_path / "straight")["metrics"]["resumed_from_step"] == 0
     assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
@@ -123,7 +129,7 @@ QUICK = {"SchemaImporter", "ExampleValidator", "DataGate", "Pusher"}  # done bef
     ],
 )
 def test_after_ctrl_c_in_any_component_the_next_run_goes_on(
-    trained, tmp_path, digits_folder, monkeypatch, nodes
+    finished, tmp_path, digits_folder, monkeypatch, nodes
 ):
     runs = Runs(tmp_path / "workspace", digits_folder)
     run_executor = launcher.Launcher._run_executor
@@ -146,7 +152,7 @@ def test_after_ctrl_c_in_any_component_the_next_run_goes_on(
         *before, stopped = runs.last().nodes
         assert (stopped.id, stopped.state) == (node_id, "interrupted")
         assert {node.state for node in before} <= {"done", "cached"}
-    with quick_training(tmp_path), quick_evaluation(trained.first.evaluation):
+    with quick_training(tmp_path), quick_evaluation(finished.first.evaluation):
         run = runs.run()
     assert set(states(run).values()) <= {"done", "cached"}
     assert run.pushed is not None
