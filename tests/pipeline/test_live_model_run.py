@@ -11,11 +11,11 @@ from tests.pipeline.stand_ins import quick_evaluation, quick_training
 
 
 @pytest.fixture(scope="module")
-def runs(trained, tmp_path_factory):
+def runs(finished, tmp_path_factory):
     """A copy of the workspace, in which two more models were blessed and pushed."""
     folder = tmp_path_factory.mktemp("copy")
-    with quick_training(folder), quick_evaluation(trained.first.evaluation):
-        runs = trained.copy(folder / "workspace")
+    with quick_training(folder), quick_evaluation(finished.first.evaluation):
+        runs = finished.copy(folder / "workspace")
         runs.good, runs.bad = runs.run(), runs.run("train.seed=1")
         yield runs
 

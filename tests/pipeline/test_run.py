@@ -19,20 +19,20 @@ from trainer.names import CARD_SAMPLES, MODEL_CARD
 
 
 @pytest.fixture(scope="module")
-def runs(trained, tmp_path_factory):
+def runs(finished, tmp_path_factory):
     """A copy of the workspace with one more run, and quick trainings from there on."""
     folder = tmp_path_factory.mktemp("runs")
-    runs = trained.copy(folder / "workspace")
+    runs = finished.copy(folder / "workspace")
     with quick_training(folder):
-        with quick_evaluation(trained.first.evaluation):
+        with quick_evaluation(finished.first.evaluation):
             runs.run()
         yield runs
 
 
 @pytest.fixture
-def quick(trained):
+def quick(finished):
     """Makes evaluations quick as well."""
-    with quick_evaluation(trained.first.evaluation):
+    with quick_evaluation(finished.first.evaluation):
         yield
 
 
@@ -198,23 +198,25 @@ def test_a_schema_file_that_is_none_is_told_before_anything_starts(tmp_path, dig
         runs.run(f"validation.schema_file={tmp_path}/schema.pbtxt")
 
 
-def test_runs_are_listed_oldest_first(trained, runs):
+def test_runs_are_listed_oldest_first(finished, runs):
     store = lineage.connect(runs.workspace.metadata)
     found = lineage.runs(store)
     assert len(found) > 1
-    assert found[0].id == trained.first.id
+    assert found[0].id == finished.first.id
     assert [run.started for run in found] == sorted(run.started for run in found)
 
 
 @pytest.mark.slow
-def test_beam_runner_and_local_runner_come_to_the_same_result(trained, tmp_path, digits_folder):
-    other = Runs(tmp_path, digits_folder, unet=True)
+def test_beam_runner_and_local_runner_come_to_the_same_result(
+    trained_small, tmp_path, digits_folder
+):
+    other, first = Runs(tmp_path, digits_folder), trained_small.first
     run = other.run(runner="beam")
     assert states(run) == dict.fromkeys(NODES, "done")
     assert serving.find_live(other.workspace.serving, run.model)
-    for name, values in trained.first.metrics["metrics"].items():
+    for name, values in first.metrics["metrics"].items():
         assert run.metrics["metrics"][name]["candidate"] == pytest.approx(values["candidate"])
-    local, beam = (sorted(_examples(each).glob("Split-*/*.gz")) for each in (trained.first, run))
+    local, beam = (sorted(_examples(each).glob("Split-*/*.gz")) for each in (first, run))
     assert [path.read_bytes() for path in local] == [path.read_bytes() for path in beam]
 
 
