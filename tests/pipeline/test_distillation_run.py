@@ -57,9 +57,9 @@ def distill(runs, teacher):
 
 
 @pytest.fixture(scope="module")
-def distilled(trained, tmp_path_factory):
+def distilled(trained_small, tmp_path_factory):
     """A copy of the workspace, in which the next model has a student."""
-    runs = trained.copy(tmp_path_factory.mktemp("distilled") / "workspace")
+    runs = trained_small.copy(tmp_path_factory.mktemp("distilled") / "workspace")
     runs.first = runs.run(*TINY)
     runs.first_output = runs.output
     return runs
@@ -190,7 +190,8 @@ def test_a_student_that_fails_leaves_its_teacher_judged_and_live(distilled, monk
     def fail(*_):
         raise MemoryError("out of memory")
 
-    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+    quick = quick_evaluation(distilled.first.student.evaluation)
+    with quick, monkeypatch.context() as patch, pytest.raises(MemoryError):
         patch.setattr(pair_executor, "draw_pairs", fail)
         distilled.run(*TINY, "train.log_every=9")
     run = distilled.last()
@@ -198,7 +199,8 @@ def test_a_student_that_fails_leaves_its_teacher_judged_and_live(distilled, monk
     assert run.pushed == serving.latest_model(distilled.workspace.serving)
     report = (distilled.workspace.reports / LATEST).read_bytes()
     assert report == (run.evaluation / evaluator_names.REPORT_HTML).read_bytes()
-    again = distilled.run(*TINY, "train.log_every=9")
+    with quick_evaluation(distilled.first.student.evaluation):
+        again = distilled.run(*TINY, "train.log_every=9")
     assert (states(again)[trainer_names.NODE], student_states(again)) == ("cached", ["done"] * 4)
 
 
@@ -207,7 +209,8 @@ def test_after_a_rollback_past_teacher_and_student_no_new_student_is_pushed(dist
     result = CliRunner().invoke(main, ["rollback", str(first.number), "--workspace", folder])
     assert result.exit_code == 0, result.output
     live = serving.latest_model(distilled.workspace.serving)
-    run = distilled.run(*TINY)
+    with quick_evaluation(distilled.first.student.evaluation):
+        run = distilled.run(*TINY)
     assert (states(run)[trainer_names.NODE], run.withdrawn) == ("cached", "rolled back")
     assert run.student is None or run.student.pushed is None
     assert serving.latest_model(distilled.workspace.serving) == live
