@@ -31,10 +31,10 @@ def read_metrics(folder):
 
 
 @pytest.fixture(scope="module")
-def splits(trained, tmp_path_factory):
-    """The images of the trained workspace as folders, one a split, under their own paths."""
+def splits(finished, tmp_path_factory):
+    """The images of the finished workspace as folders, one a split, under their own paths."""
     folder = tmp_path_factory.mktemp("splits")
-    artifact = trained.first.artifacts["ImageExampleGen", "examples"].uri
+    artifact = finished.first.artifacts["ImageExampleGen", "examples"].uri
     for split in (examples.TRAIN, examples.EVAL):
         files = tf.io.gfile.glob(f"{artifact}/Split-{split}/*.gz")
         for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
