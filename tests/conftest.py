@@ -26,6 +26,9 @@ LONGEST_FIRST = (
     "test_kubeflow_run.py",
     "test_evaluator_executor.py",
     "test_month.py",
+    "test_distillation_run.py",
+    "test_paired_run.py",
+    "test_workers.py",
     "test_run.py",
     "test_interruptions.py",
     "test_gpu.py",
@@ -33,10 +36,8 @@ LONGEST_FIRST = (
     "test_gate_on_copies.py",
     "test_unattended_run.py",
     "test_kubeflow_runner.py",
-    "test_distillation_run.py",
     "test_train.py",
     "test_unpaired_run.py",
-    "test_paired_run.py",
     "test_portable.py",
     "test_translation_run.py",
     "test_warm_start_run.py",
@@ -51,7 +52,6 @@ LONGEST_FIRST = (
     "test_run_fn.py",
     "test_gate_on_planted_models.py",
     "test_live_versions.py",
-    "test_workers.py",
     "test_iadb.py",
 )
 
