@@ -14,8 +14,8 @@ from pipeline.cli import main
 from pipeline.registry import serving
 from pipeline.translation.held_out import draw_rows
 from pipeline.translation.model import LoadedModel
-from tests.pipeline.conftest import NODES, TINY, Runs, states
-from tests.pipeline.stand_ins import quick_evaluation, quick_network
+from tests.pipeline.conftest import NODES, Runs, states
+from tests.pipeline.stand_ins import quick_evaluation
 from trainer.common import exit_codes
 
 pytestmark = pytest.mark.slow
@@ -38,6 +38,9 @@ def runs(tmp_path_factory, digits_folder):
     images, sources = folder / "digits", folder / "negatives"
     shutil.copytree(digits_folder, images)
     files = sorted(images.rglob("*.png"))
+    for file in files[1::2]:
+        file.unlink()
+    files = files[::2]
     for file in files[1:]:
         target = (sources / file.relative_to(images)).with_suffix(".bmp")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -137,11 +140,6 @@ def test_files_are_mapped_to_images_and_back(mapped, runs, tmp_path):
     assert errors < changes / 8  # about 1 and 35 gray levels
 
 
-def test_the_mapping_model_serves_without_this_project(mapped):
-    result = iadb("serve-check", "--workspace", mapped.workspace.folder)
-    assert result.exit_code == 0, result.output
-
-
 def test_the_model_is_judged_on_other_pairs(runs, tmp_path):
     command = (
         *("evaluate", runs.first.pushed, "--preset", "digits", "--real", runs.data),
@@ -157,17 +155,6 @@ def test_the_model_is_judged_on_other_pairs(runs, tmp_path):
     images = json.loads((tmp_path / "evaluation" / "images.json").read_text("ascii"))
     assert images["real"]["reasons"] == {NO_SOURCE: 1, NO_IMAGE: 1}
     assert images["training"]["reasons"] == {}
-
-
-def test_an_estimate_looks_at_pairs(runs, tmp_path):
-    with quick_network():
-        result = iadb(
-            *("run", "--estimate", "--preset", "digits", "--data", runs.data),
-            *("--workspace", tmp_path / "new"),
-            *(word for setting in (*TINY, *runs.settings) for word in ("--set", setting)),
-        )
-    assert result.exit_code == 0, result.output
-    assert "Trainer" in result.output
 
 
 def test_a_changed_source_is_read_and_the_next_model_starts_from_the_last(runs, tmp_path):
