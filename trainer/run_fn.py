@@ -44,10 +44,11 @@ def run_fn(fn_args: "FnArgs") -> None:
     Args:
         fn_args: as TFX fills them. `custom_config` holds the sections `model`, `train` and `sample`
             as dictionaries, `source` (Source) where images have sources, `resolution` and
-            `channels` of the images, `split` (the configuration keys that determine which images
-            are held out), `license` of the images if one is stated, `checkpoints` (a folder that
-            survives a failed run, whose outputs TFX deletes), `latest_samples` (a PNG, rewritten as
-            the training goes on) and `source_hash`.
+            `channels` of the images, `conversion` (how files became these: `fit`, `background`),
+            `split` (the configuration keys that determine which images are held out), `license` of
+            the images if one is stated, `checkpoints` (a folder that survives a failed run, whose
+            outputs TFX deletes), `latest_samples` (a PNG, rewritten as the training goes on) and
+            `source_hash`.
             With `student`, the method of its distillation, the examples are pairs, and `base_model`
             is the sampler of the teacher that drew them; otherwise it is that of the model that a
             warm start begins from.
@@ -107,6 +108,7 @@ def run_fn(fn_args: "FnArgs") -> None:
         "grid": sample.grid,
         "shape": data.shape,
         "config": {section: config[section] for section in ("model", "train", "sample")},
+        "conversion": config.get("conversion", {}),  # of an earlier version's teacher: none
         "split": config["split"],
         "metrics": trained.metrics,
         "warm_started_from": trained.warm_started_from,

@@ -24,6 +24,8 @@ class About(BaseModel):
         version: its number.
         folder: of the version.
         shape: height, width and channels of an image.
+        fit: crop or pad, as files became images for its training.
+        background: color of transparent pixels and of bars, as #RRGGBB.
         labels: classes that may be asked for; empty for an unconditional model.
         source: how a model that translates uses its sources; None for one that draws from noise.
         source_shape: height, width and channels of a source; None without.
@@ -47,6 +49,8 @@ class About(BaseModel):
     version: int
     folder: str
     shape: list[int]
+    fit: str
+    background: str
     labels: list[str]
     source: dict[str, Any] | None
     source_shape: list[int] | None
@@ -80,11 +84,14 @@ def describe(name: str, version: Version, workspace: Workspace | None) -> About:
     """
     metadata = version.metadata
     sample = metadata.get("config", {}).get("sample", {})
+    conversion = metadata.get("conversion", {})  # of an earlier version: not known
     about = About(
         name=name,
         version=version.number,
         folder=printable(str(version.folder)),
         shape=list(version.image_shape),
+        fit=conversion.get("fit", "crop"),
+        background=conversion.get("background", "#ffffff"),
         labels=metadata.get("labels", [])[:MAX_LABELS],
         source=metadata.get("source"),
         source_shape=list(version.source_shape) if version.source else None,

@@ -37,8 +37,8 @@ export function stack(arrays) {
 export const toUint8 = values => Uint8Array.from(values, value =>
   Math.round((Math.min(Math.max(value, -1), 1) + 1) * 127.5));
 
-// Reads a picture as the model sees it: cropped in the middle, resized, on white, uint8.
-export async function readPicture(file, [height, width, channels]) {
+// Reads a picture as the model sees it, uint8: on its background, resized, and cropped or padded.
+export async function readPicture(file, { shape: [height, width, channels], fit, background }) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
@@ -49,13 +49,13 @@ export async function readPicture(file, [height, width, channels]) {
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.fillStyle = "white";
+  context.fillStyle = background;
   context.fillRect(0, 0, width, height);
-  const scale = Math.min(bitmap.width / width, bitmap.height / height);
-  const [across, down] = [width * scale, height * scale];
+  const fill = fit === "pad" ? Math.min : Math.max;
+  const scale = fill(width / bitmap.width, height / bitmap.height);
+  const [across, down] = [bitmap.width * scale, bitmap.height * scale];
   context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, (bitmap.width - across) / 2, (bitmap.height - down) / 2, across, down,
-    0, 0, width, height);
+  context.drawImage(bitmap, (width - across) / 2, (height - down) / 2, across, down);
   const rgba = context.getImageData(0, 0, width, height).data;
   const values = new Uint8Array(height * width * channels);
   for (let pixel = 0; pixel < height * width; pixel++) {

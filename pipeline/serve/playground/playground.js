@@ -199,7 +199,7 @@ async function invert() {
   const file = $("own-picture").files[0];
   if (!file) throw new Error("Choose a picture first.");
   const seed = number("mix");
-  const picture = await readPicture(file, about.shape);
+  const picture = await readPicture(file, about);
   const image = tensor("image", "UINT8", [1, ...about.shape], picture);
   const { values: x0 } = await call("invert", [image, ...solving(), ...labels(1)]);
   const [other] = await noise([seed]);

@@ -236,8 +236,9 @@ def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_s
     )
     assert (teacher.get("student"), student["student"]) == (None, "steps")
     assert json.loads(nodes["PairGen"].exec_properties["options"])["segments"] == 3
-    for same in ("model", "split", "resolution", "source_hash", "checkpoints"):
+    for same in ("model", "conversion", "split", "resolution", "source_hash", "checkpoints"):
         assert teacher[same] == student[same]
+    assert teacher["conversion"] == {"fit": "crop", "background": "#000000"}
     assert (teacher["train"]["flip"], student["train"]["flip"]) == (True, False)
     assert (teacher["train"]["augment"], student["train"]["augment"]) == (0.2, 0)
     assert (student["sample"]["solver"], student["sample"]["nb_step"]) == ("euler", 3)

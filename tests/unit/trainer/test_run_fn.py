@@ -71,6 +71,7 @@ def make_arguments(folder, transform_graph):
             "sample": SampleOptions(nb_step=2).model_dump(mode="json"),
             "resolution": 2,
             "channels": 1,
+            "conversion": {"fit": "pad", "background": "#000000"},
             "split": {},
             "checkpoints": str(folder / "checkpoints"),
             "latest_samples": str(folder / "latest.png"),

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 import time
 
 import numpy as np
@@ -15,6 +16,7 @@ from pipeline.config import load
 from tests.browser import LEAST_CONTRAST, READABLE
 from tests.exported_models import write_sampler, write_translator
 from tests.running_server import RunningServer
+from trainer.names import METADATA
 from trainer.source.options import Source
 
 PHONE, DESK = 390, 1200  # widths in pixels
@@ -336,6 +338,25 @@ def test_a_model_that_translates_is_given_a_picture(chromium, translating, tmp_p
     page.choose("#picture", __file__)
     page.press("#go")
     assert "neither a PNG nor a JPEG file" in page.problem()
+
+
+def test_a_picture_is_fitted_as_the_images_of_the_training_were(chromium, sampler, tmp_path):
+    version = shutil.copytree(sampler, tmp_path / "serving" / "1")
+    about = json.loads((version / METADATA).read_text())
+    about["conversion"] = {"fit": "pad", "background": "#000000"}
+    (version / METADATA).write_text(json.dumps(about))
+    white = np.full((4, 8, 4), 255, np.uint8)
+    white[:, :3, 3] = 0  # transparent
+    Image.fromarray(white).save(tmp_path / "icon.png")
+    with RunningServer(tmp_path / "serving") as running:
+        running.wait_for(1)
+        page = Page(chromium, running)
+        page.choose("#own-picture", tmp_path / "icon.png")
+        page.press("#own-form button")
+        assert page.problem() == ""
+        expected = np.zeros((8, 8, 1), np.uint8)
+        expected[2:6, 3:] = 255
+        assert_equal(page.gray("#inverted figure:nth-child(1) canvas"), expected)
 
 
 def test_a_student_of_fixed_steps_draws_and_offers_neither_solvers_nor_the_way_back(
