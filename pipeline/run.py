@@ -112,8 +112,6 @@ def run_pipeline(
             gpus = gpu.hide()
             found = _snapshots(config)
             check_space(config, workspace, schema, warning, _count_files(found, config.data))
-            with suppress(OSError):  # what else is there, the training reports
-                workspace.latest_samples.unlink()  # of an earlier run
             try:
                 run = _run(config, workspace, runner, schema, gpus, lines, warning)
             except Exception:

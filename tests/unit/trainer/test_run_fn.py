@@ -200,6 +200,7 @@ def assert_marked(model, key):
     metadata = serving.read_metadata(model)
     expected = None if key is None else {"key": key, "lowest": 0.0, "highest": 2.0}
     assert metadata.get("mark") == expected
+    assert metadata["conversion"] == {"fit": "pad", "background": "#000000"}
     assert metadata["config"]["sample"].get("mark") == key
     assert LightSampler(model).mark == read_mark(metadata)
 
