@@ -201,7 +201,7 @@ class IADBModel(SamplingModel):
         # model. Of this one, only the optimizer may not be built; if the first step built it, this
         # would be traced twice.
         if self.optimizer and not self.optimizer.built:
-            if not self.network.built:
+            if not self.network.trainable_variables:
                 raise ValueError("the network has no weights yet: call it once before training")
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.network.trainable_variables)
@@ -402,4 +402,6 @@ class IADBModel(SamplingModel):
         given = config.get("guide")  # of an earlier version: none
         guide = given and GuidingNetwork(drawing, **given)
         solver = solvers.get(**config["solver"])
+        if not config["nb_class"]:
+            config = config | {"guidance": 1.0}  # without effect, earlier versions took any
         return cls(**config | {"network": network, "ema": ema, "guide": guide, "solver": solver})

@@ -59,9 +59,12 @@ class Executor(BeamExecutor):
             span = examples.get_int_custom_property(span_name)
             output.set_int_custom_property(span_name, span)
             seen = before.get_int_custom_property(span_name) if before else -1
-            after = seen if span and seen <= span else -1  # without spans, all are new each time
+            # A reference without spans may hold the images that have them now.
+            comparable = before is not None and bool(seen) == bool(span)
+            # Without spans, all are new each time.
+            after = seen if comparable and span and seen <= span else -1
             newest = self._draw(uris, after, options.images, features, target)
-            earlier = _load(f"{before.uri}/{prefix}{names.REFERENCE_NPZ}") if before else None
+            earlier = _load(f"{before.uri}/{prefix}{names.REFERENCE_NPZ}") if comparable else None
             result = judge(newest, earlier, options, kind)
             if result.reference:
                 result.reference.save(f"{output.uri}/{prefix}{names.REFERENCE_NPZ}")

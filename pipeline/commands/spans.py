@@ -34,10 +34,14 @@ def spans(
 
     config = arguments.load()
     require_folder(config.data, workspace.folder)
-    found = look(config, Journal(workspace.journal)).spans
+    finding = look(config, Journal(workspace.journal))
+    found = finding.spans
     if as_json:
         listed = [
-            {**{key: getattr(span, key) for key in JSON_KEYS}, "state": _describe(span)}
+            {
+                **{key: getattr(span, key) for key in JSON_KEYS},
+                "state": _describe(span, finding.closed),
+            }
             for span in found
         ]
         click.echo(json.dumps(listed, indent=2))
@@ -54,7 +58,7 @@ def spans(
             cell(span.folder or None),
             cell(span.images, ","),
             *([cell(span.sources, ",")] if sources else []),
-            cell(_describe(span)),
+            cell(_describe(span, finding.closed)),
         )
         for span in found
     ]
@@ -84,8 +88,13 @@ def release(numbers: tuple[int, ...], workspace: Workspace) -> None:
     click.echo(f"released: {', '.join(map(str, numbers))}")
 
 
-def _describe(span: "SpanState") -> str:
-    """What became of a span, and what the next run does with it, in a few words."""
+def _describe(span: "SpanState", closed: str) -> str:
+    """What became of a span, and what the next run does with it, in a few words.
+
+    Args:
+        span: to describe.
+        closed: as in Finding.
+    """
     if span.held and not span.held.released:
         return f"held: {span.held.reason}"
     if span.images is None:
@@ -95,7 +104,9 @@ def _describe(span: "SpanState") -> str:
         words.append(f"{span.new:,} {'late' if span.late else 'new'}")
     if span.held:
         words.append("released")
-    if not span.in_window:
+    if closed:
+        words.append(f"not read: all spans of {closed} are held or excluded")
+    elif not span.in_window:
         words.append("outside data.window")
     elif span.outside:
         words.append(f"{span.outside:,} of them outside data.window")

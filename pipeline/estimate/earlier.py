@@ -33,6 +33,7 @@ Properties = Mapping[str, Any]
 AMOUNTS = {
     "checkpoints",
     "features_warning",
+    "conversion",  # compared with the options of ImageExampleGen
     "latest_samples",
     "push",
     "push_destination",

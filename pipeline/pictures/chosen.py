@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -167,15 +168,15 @@ def _warn_of_no_classes(pictures: Pictures, config: PipelineConfig) -> list[str]
 
 
 def _warn_of_cut(pictures: Pictures, data: DataConfig) -> list[str]:
-    """Says that most pictures lose much of their area; no line if they do not."""
+    """Says that a typical picture loses much of its area; no line if it does not."""
     height, width = data.shape[:2]
-    shapes = sorted((pictures.aspect, width / height))
-    kept = shapes[0] / shapes[1]
+    ratios = [(w / h) / (width / height) for h, w in pictures.sizes]
+    kept = median(min(ratio, 1 / ratio) for ratio in ratios)
     if data.fit != "crop" or kept >= LEAST_KEPT:
         return []
     return [
-        f"data.fit=crop keeps {percentage(kept)} of a typical one; data.fit=pad keeps all of it, "
-        "with bars at its sides"
+        f"data.fit=crop keeps {percentage(kept)} of a typical picture; data.fit=pad keeps all of "
+        "it, with bars at its sides"
     ]
 
 

@@ -64,10 +64,13 @@ class Finding:
     Attributes:
         spans: all spans, ascending.
         numbered: whether the data have spans; otherwise the whole folder is span 0.
+        closed: images or sources, of two folders, if all spans of one are held or excluded, so
+            that no run can read the others; empty otherwise.
     """
 
     spans: tuple[SpanState, ...]
     numbered: bool
+    closed: str = ""
 
     @property
     def new(self) -> dict[int, int]:
@@ -84,6 +87,8 @@ class Finding:
     @property
     def outside(self) -> dict[int, int]:
         """Number of new images and sources by span, of those too old for the next run."""
+        if self.closed:
+            return {}
         return {span.number: span.outside for span in self.spans if span.outside}
 
     @property
@@ -118,6 +123,8 @@ class Finding:
         if self.outside:
             spans = ", ".join(map(str, [*self.outside][-SPANS_SHOWN:]))
             found += f"; {sum(self.outside.values()):,} in spans outside data.window: {spans}"
+        if self.closed and self.numbered:
+            found += f"; all spans of {self.closed} are held or excluded"
         if self.held and self.numbered:  # the reasons were reported when they were held
             numbers = ", ".join(str(span.number) for span in self.held[-SPANS_SHOWN:])
             found += f"; held (see `iadb spans`): {numbers}"
@@ -162,8 +169,10 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     if data.unpaired_source and sources_share_spans(data):
         sources = list_spans(data.source, data.source_pattern)
     closed = {number for number, span in held.items() if span.released is None} | {*data.exclude}
+    folders = {"images": images, "sources": sources}
+    blocking = [kind for kind, spans in folders.items() if spans and _are_closed(spans, closed)]
     windows = Windows((), ())
-    if all(_some_are_open(spans, closed) for spans in (images, sources) if spans):
+    if not blocking:
         windows = choose_windows(images, sources, data.span, data.window, closed)
     image_of = {span.number: span for span in images}
     source_of = {span.number: span for span in sources}
@@ -184,11 +193,13 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
                 held.get(number),
             )
         )
-    return Finding(tuple(states), has_spans(data.pattern))
+    return Finding(
+        tuple(states), has_spans(data.pattern), " and ".join(blocking if sources else [])
+    )
 
 
-def _some_are_open(spans: Sequence[Span], closed: Collection[int]) -> bool:
-    return any(span.number not in closed for span in spans)
+def _are_closed(spans: Sequence[Span], closed: Collection[int]) -> bool:
+    return all(span.number in closed for span in spans)
 
 
 def _compare(

@@ -15,7 +15,9 @@ def to_float(name: str, values: Any) -> tf.Tensor:
     Raises:
         ValueError: they are whole numbers or no numbers; images of bytes are probably not scaled.
     """
-    tensor = tf.convert_to_tensor(values)
+    # Whole numbers that someone has written are no bytes of images.
+    written = isinstance(values, (int, list, tuple))
+    tensor = tf.convert_to_tensor(values, tf.float32 if written else None)
     if not tensor.dtype.is_floating:
         raise ValueError(
             f"{name} has values of {tensor.dtype.name}; scale images to [-1, 1] as float32"
@@ -27,7 +29,7 @@ def to_labels(values: Any, x: tf.Tensor, nb_class: int) -> tf.Tensor:
     """Returns the labels of the rows of x, int64 [N].
 
     Args:
-        values: whole numbers [N]; or one for all.
+        values: whole numbers [N], also bool; or one for all.
         x: [N, ...].
         nb_class: which stands for no label, and is the largest.
 
@@ -36,8 +38,11 @@ def to_labels(values: Any, x: tf.Tensor, nb_class: int) -> tf.Tensor:
             they are computed with, beyond 0 to nb_class.
     """
     label = tf.convert_to_tensor(values)
+    label = tf.cast(label, tf.int64) if label.dtype.is_bool else label
     if not label.dtype.is_integer:
-        raise ValueError(f"labels are whole numbers from 0 to {nb_class}, got {label.dtype.name}")
+        raise ValueError(
+            f"labels are whole numbers from 0 to {nb_class}, got {label.dtype.name}: cast them"
+        )
     if label.shape.rank == 0:
         label = tf.fill(tf.shape(x)[:1], label)
     if not label.shape.is_compatible_with(x.shape[:1]):
@@ -58,7 +63,11 @@ def check_steps(nb_step: Any) -> None:
     Raises:
         ValueError: it is no whole number above 0.
     """
-    if tf.is_tensor(nb_step) and not hasattr(nb_step, "numpy"):
+    if isinstance(nb_step, (tf.Tensor, tf.Variable)) and not tf.executing_eagerly():
         return
-    if int(nb_step) != nb_step or nb_step < 1:
+    try:
+        is_valid = int(nb_step) == nb_step and nb_step >= 1
+    except (TypeError, ValueError, OverflowError):  # of what is no number, not a number, infinite
+        is_valid = False
+    if not is_valid:
         raise ValueError(f"nb_step={nb_step} must be a whole number of at least 1")

@@ -88,6 +88,7 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
         raise ValueError(f"x0 has the shape {x0.shape}, but x1 has {x1.shape}")
     if label is not None:
         label = tf.convert_to_tensor(label)
+        label = tf.cast(label, tf.int64) if label.dtype.is_bool else label
         if not label.dtype.is_integer or label.shape.rank not in (None, 1):
             raise ValueError(
                 f"labels are one whole number for each image; got {label.dtype.name} of the shape "

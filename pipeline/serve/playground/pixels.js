@@ -53,9 +53,14 @@ export async function readPicture(file, { shape: [height, width, channels], fit,
   context.fillRect(0, 0, width, height);
   const fill = fit === "pad" ? Math.min : Math.max;
   const scale = fill(width / bitmap.width, height / bitmap.height);
-  const [across, down] = [bitmap.width * scale, bitmap.height * scale];
+  let [across, down] = [bitmap.width * scale, bitmap.height * scale];
+  let [left, top] = [(width - across) / 2, (height - down) / 2];
+  if (fit === "pad") { // whole pixels, or the bars would blend with the picture
+    [across, down] = [across, down].map(side => Math.max(Math.round(side), 1));
+    [left, top] = [Math.floor((width - across) / 2), Math.floor((height - down) / 2)];
+  }
   context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, (width - across) / 2, (height - down) / 2, across, down);
+  context.drawImage(bitmap, left, top, across, down);
   const rgba = context.getImageData(0, 0, width, height).data;
   const values = new Uint8Array(height * width * channels);
   for (let pixel = 0; pixel < height * width; pixel++) {

@@ -383,6 +383,28 @@ def test_a_network_without_weights_is_to_be_called_before_training():
         model.fit(points(8), verbose=0)
 
 
+class Wrapping(keras.Model):
+    """Has weights before it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = build_mlp(2, width=16, depth=1)
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+def test_a_network_that_has_weights_trains_without_a_call_before():
+    model = IADBModel(Wrapping(), rank=2)
+    model.compile(optimizer="adam")
+    assert len(model.fit(points(8), verbose=0).history["loss"]) == 1
+
+
+def test_a_guidance_without_classes_of_an_earlier_version_is_left_out():
+    config = make(average=False).get_config() | {"guidance": 2.0}
+    assert IADBModel.from_config(config).guidance == 1.0
+
+
 @pytest.mark.parametrize("data", [points(8).astype(np.float64), (points(8), points(8))])
 def test_steps_that_are_run_eagerly_take_arrays(data):
     model = make()

@@ -96,7 +96,7 @@ def test_x0_may_have_any_precision(model):
     np.testing.assert_array_equal(drawn[1], drawn[2])
 
 
-@pytest.mark.parametrize("nb_step", [0, -1, 2.5, tf.constant(0)])
+@pytest.mark.parametrize("nb_step", [0, -1, 2.5, np.inf, np.nan, None, tf.constant(0)])
 def test_a_number_of_steps_that_is_none_is_rejected(model, nb_step):
     with pytest.raises(ValueError, match=r"nb_step=.* must be a whole number of at least 1"):
         model.sample_iadb(points(3), nb_step)
@@ -105,3 +105,16 @@ def test_a_number_of_steps_that_is_none_is_rejected(model, nb_step):
 def test_whole_numbers_are_no_x0(model):
     with pytest.raises(ValueError, match="x0 has values of uint8; scale images"):
         model.predict(np.zeros((3, 2), np.uint8), verbose=0)
+
+
+def test_points_may_be_written_as_a_list_and_steps_be_a_variable(model):
+    steps = tf.Variable(4)
+
+    @tf.function
+    def draw(x0):
+        return model.transport(x0, steps)
+
+    x0 = [[0, 0], [1, 1]]
+    expected = model.transport(np.float32(x0), 4)
+    np.testing.assert_allclose(model.transport(x0, steps), expected, rtol=1e-6)
+    np.testing.assert_allclose(draw(np.float32(x0)), expected, rtol=1e-6)

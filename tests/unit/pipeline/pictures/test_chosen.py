@@ -132,7 +132,7 @@ def test_a_run_that_will_lack_classes_is_reported_before_it_starts_and_keeps_not
 @pytest.mark.parametrize(
     ("fit", "said"),
     [
-        ("crop", "data.fit=crop keeps 40% of a typical one; data.fit=pad keeps all of it"),
+        ("crop", "data.fit=crop keeps 40% of a typical picture; data.fit=pad keeps all of it"),
         ("pad", ""),
     ],
 )

@@ -276,7 +276,9 @@ def test_where_no_sources_are_left_nothing_is_read(both, journal):
         put(folder, "a.png")
     journal.hold(2, "the sources drifted", NOW)
     found = look(configured(), journal)
-    assert (found.new, found.newest) == ({}, None)
+    assert (found.new, found.newest, found.outside) == ({}, None, {})
+    blocked = "all spans of sources are held or excluded; held (see `iadb spans`): 2"
+    assert found.text == f"no new images; {blocked}"
 
 
 def test_new_sources_without_spans_start_a_run_where_images_have_none_either(both, journal):
