@@ -27,14 +27,14 @@ from trainer.networks import augmentations
 from trainer.ode import solvers
 from trainer.ode.guidance import WHOLE, Interval
 from trainer.ode.sampling import SamplingModel
-from trainer.options import AlphaDensity
+from trainer.options import AlphaDensity, Coupling
 from trainer.step.batches import Batch, reject_weights, unpack
 from trainer.step.coupling import groups, optimal_transport
 from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
-from trainer.step.model_arguments import Coupling, check_guidance, check_training
+from trainer.step.model_arguments import check_guidance, check_training
 from trainer.step.replicas import has_several_workers, place_in_batch, share_gradients
 from trainer.step.tuning import untuned
 

@@ -16,6 +16,7 @@ MAX_AUTOGUIDANCE = 100  # beyond any use
 PIXEL_WIDTH = 16  # channels of each pixel before the last layer of a network with patches
 
 AlphaDensity = Literal["uniform", "logit_normal", "u_shaped"]
+Coupling = Literal["independent", "optimal_transport"]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Alpha = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -153,7 +154,7 @@ class TrainOptions(Options):
         description="distribution of alpha in training; logit_normal trains more in the middle of "
         "the path, u_shaped at its ends",
     )
-    coupling: Literal["independent", "optimal_transport"] = Field(
+    coupling: Coupling = Field(
         "independent",
         description="how noise and images are paired within a batch; optimal_transport straightens "
         "the paths, within each class and each augmentation",

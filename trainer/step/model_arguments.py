@@ -1,11 +1,9 @@
 """Checks the choices that IADBModel is made with, of which some would otherwise have no effect."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 from trainer.ode.guidance import Interval
-from trainer.options import AlphaDensity
-
-Coupling = Literal["independent", "optimal_transport"]
+from trainer.options import AlphaDensity, Coupling
 
 
 def check_training(
