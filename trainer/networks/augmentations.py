@@ -10,12 +10,22 @@ more. trainer/step/augmenting.py applies it to images.
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 # Levels of each transform, of which the first leaves the image as it is: whether it is mirrored,
 # and how far it is shifted to the right and down, zoomed and rotated.
 LEVELS = {"mirrored": 2, "right": 5, "down": 5, "zoom": 3, "rotation": 3}
 COUNT = math.prod(LEVELS.values())  # of codes: so few that alpha beside one is right to 1e-4
+
+
+def _degrees() -> np.ndarray:
+    """The degrees of each code, float32 [COUNT, 5], looked up: a network does so at every step."""
+    level = np.stack(np.unravel_index(np.arange(COUNT), tuple(LEVELS.values()), order="F"), axis=-1)
+    return (np.ceil(level / 2) * np.where(level % 2, 1, -1)).astype(np.float32)
+
+
+DEGREES = _degrees()
 
 
 def encode(alpha: keras.KerasTensor, code: keras.KerasTensor) -> keras.KerasTensor:
@@ -39,11 +49,4 @@ def describe(code: keras.KerasTensor) -> keras.KerasTensor:
     Returns:
         0 for a transform that leaves the image as it is; levels 1, 2, 3, 4 stand for 1, -1, 2, -2.
     """
-    rest = ops.cast(code, "float32")
-    degrees = []
-    for levels in LEVELS.values():
-        level = ops.mod(rest, levels)
-        rest = ops.floor(rest / levels)
-        size = ops.ceil(level / 2)
-        degrees.append(ops.where(ops.equal(ops.mod(level, 2), 1), size, -size))
-    return ops.stack(degrees, axis=-1)
+    return ops.take(DEGREES, ops.cast(code, "int32"), axis=0)
