@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import logging
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -13,7 +14,7 @@ from trainer import dataset, examples, records
 from trainer.common.progress import phase
 from trainer.common.resolution import to_sides
 from trainer.common.text import first_line
-from trainer.fit.checkpoint_lock import checkpoints_locked
+from trainer.fit.folder_lock import folder_locked
 from trainer.fit.precision import resolve_precision
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 WITHOUT_EFFECT = {"checkpoint", "log_every", "grid_every"}  # keys of `train`, on the weights
+TRAINS = "trains the same model on the same images"
 
 
 def run_fn(fn_args: "FnArgs") -> None:
@@ -57,7 +59,7 @@ def run_fn(fn_args: "FnArgs") -> None:
         ValueError: as `choose_strategy` and `train` do.
         TooFewClassesError: the model is conditional, but the images have fewer than 2 labels.
         MisfitError: the weights of the teacher cannot be read, or are of another network.
-        CheckpointsInUseError: another process trains the same model on the same images.
+        FolderInUseError: another process trains the same model on the same images.
     """
     strategy = choose_strategy()  # before Transform's graph initializes TensorFlow's devices
     train_options, remark = resolve_precision(
@@ -86,9 +88,11 @@ def run_fn(fn_args: "FnArgs") -> None:
         else (),
         mark=Mark(key=sample.mark) if sample.mark is not None else None,
     )
-    key = state_key(config, fn_args.train_files, fn_args.base_model)
+    # Pairs that are published again have the same names, which say what they were drawn from.
+    read = [Path(file).name for file in data.files] if data.pairs else fn_args.train_files
+    key = state_key(config, read, fn_args.base_model)
     state = f"{config['checkpoints']}/{key}"
-    with checkpoints_locked(state) if is_chief(strategy) else nullcontext():
+    with folder_locked(state, TRAINS) if is_chief(strategy) else nullcontext():
         trained = train(
             data,
             strategy,
@@ -145,7 +149,7 @@ def run_fn(fn_args: "FnArgs") -> None:
     _copy(f"{state}/logs", fn_args.model_run_dir)
 
 
-def state_key(config: dict[str, Any], train_files: list[str], base_model: str | None) -> str:
+def state_key(config: dict[str, Any], read: list[str], base_model: str | None) -> str:
     """Hashes what the checkpoints depend on: configuration, code, examples and base model.
 
     They do not depend on how often something is logged or saved, nor on how samples are drawn.
@@ -153,7 +157,7 @@ def state_key(config: dict[str, Any], train_files: list[str], base_model: str | 
     train_options = {k: v for k, v in config["train"].items() if k not in WITHOUT_EFFECT}
     parts = [config[key] for key in ("model", "resolution", "channels", "source_hash")]
     parts += [config[key] for key in ("source", "student") if config.get(key)]
-    text = json.dumps([train_options, parts, train_files, base_model], sort_keys=True)
+    text = json.dumps([train_options, parts, read, base_model], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -175,7 +175,7 @@ def distill(options: dict, nfe: int, pairs: int, nb_step: int, folder: str) -> d
     Sampler(model.ema_network, SHAPE, "midpoint", nb_step).save(teacher, metadata)
     save_weights(model, teacher)
     started = time.monotonic()
-    drawn = PairOptions(pairs=pairs, segments=nfe, unlabeled=0, batch_size=256, partial=folder)
+    drawn = PairOptions(pairs=pairs, segments=nfe, unlabeled=0, batch_size=256, folder=folder)
     draw_pairs(beam.Pipeline(), teacher, drawn, f"{folder}/pairs")
     seconds = time.monotonic() - started
     started = time.monotonic()

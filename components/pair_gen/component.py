@@ -28,7 +28,7 @@ class PairGen(base_beam_component.BaseBeamComponent):
         model: the Model that draws, with its own solver and steps.
         examples: Examples that it was trained on. A conditional model draws its labels in their
             proportions.
-        options: how many pairs, and where those of a stopped run are.
+        options: how many pairs, and where those that were drawn are.
         source_hash: of the code; a new one draws again.
 
     Outputs:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from typing import Any
 
 from tfx import types
@@ -15,6 +16,7 @@ from components.pair_gen.options import PairOptions
 from components.pair_gen.pairs import chunks_of, draw_pairs
 from components.pair_gen.path import TeacherPath
 from trainer import examples
+from trainer.fit.folder_lock import folder_locked
 
 SPLITS = (examples.TRAIN, examples.EVAL)
 
@@ -28,9 +30,10 @@ class Executor(BeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Draws the pairs that an earlier, stopped run has not drawn yet, and publishes all.
+        """Draws the pairs that no earlier run has drawn, and publishes all.
 
         Raises:
+            FolderInUseError: another process draws the same pairs.
             SamplerError: the model cannot be sampled.
         """
         options = PairOptions.model_validate_json(exec_properties[names.OPTIONS])
@@ -38,22 +41,33 @@ class Executor(BeamExecutor):
         is_old = path_utils.is_old_model_artifact(model)
         sampler = path_utils.serving_model_path(model.uri, is_old)
         images = artifact_utils.get_split_uris(input_dict[names.EXAMPLES], examples.TRAIN)
-        # TFX deletes what a failed run wrote: the partial folder is elsewhere, and found again. It
-        # goes when all of it is copied.
+        # TFX deletes what a failed run wrote, and runs this again for each verdict on the model,
+        # which does not change the pairs. So they are in a folder of their own, and found again.
         code = exec_properties["source_hash"]
         drawn_from = [sampler, images, options.unlabeled, options.segments, code]
         key = hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()[:16]
-        partial = f"{options.partial}/{key}"
+        folder = f"{options.folder}/{names.PAIRS}-{key}"
         conditional = bool(TeacherPath(sampler, options.segments).labels)
-        draw_pairs(
-            self._make_beam_pipeline(), sampler, options, partial, images if conditional else []
-        )
+        with folder_locked(folder, "draws the same pairs"):
+            draw_pairs(
+                self._make_beam_pipeline(), sampler, options, folder, images if conditional else []
+            )
         pairs = artifact_utils.get_single_instance(output_dict[names.PAIRS])
         pairs.split_names = artifact_utils.encode_split_names(list(SPLITS))
         for split in SPLITS:
             fileio.makedirs(artifact_utils.get_split_uri([pairs], split))
         for chunk in chunks_of(options.pairs):
-            folder = artifact_utils.get_split_uri([pairs], chunk.split)
-            fileio.copy(f"{partial}/{chunk.file}", f"{folder}/{chunk.file}", overwrite=True)
+            published = artifact_utils.get_split_uri([pairs], chunk.split)
+            # With the key, the names of the files tell the pairs from all others (trainer/run_fn).
+            _share(f"{folder}/{chunk.file}", f"{published}/{key}-{chunk.file}")
         pairs.set_int_custom_property(names.PAIRS, options.pairs)
-        fileio.rmtree(partial)
+
+
+def _share(source: str, target: str) -> None:
+    """Links a file to a second name, or copies it where there are no links."""
+    if fileio.exists(target):
+        fileio.remove(target)
+    try:
+        os.link(source, target)
+    except OSError:
+        fileio.copy(source, target)

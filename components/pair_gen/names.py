@@ -4,4 +4,5 @@ NODE = "PairGen"
 MODEL = "model"  # input: the teacher
 EXAMPLES = "examples"  # input: the images that it was trained on
 PAIRS = "pairs"  # output, and a property of it: how many there are
+PAIRS_TYPE = "Examples"  # of the artifact
 OPTIONS = "options"  # execution property: PairOptions as JSON

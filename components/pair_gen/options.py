@@ -13,14 +13,14 @@ class PairOptions(Options):
         segments: that the path of each is divided into, whose ends are kept.
         unlabeled: share of the pairs that a conditional teacher draws without a label.
         batch_size: images that it draws at a time.
-        partial: folder for the pairs of a run that was stopped.
+        folder: for folders of pairs, which outlive the run that drew them.
     """
 
     pairs: PositiveInt
     segments: PositiveInt
     unlabeled: float = Field(ge=0, le=1)
     batch_size: PositiveInt
-    partial: str
+    folder: str
 
 
 def steps_per_segment(nb_step: int, segments: int) -> int:

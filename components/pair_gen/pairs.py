@@ -1,6 +1,7 @@
 """Draws pairs in chunks of consecutive seeds, each a file that appears when it is complete.
 
-A run that was stopped has lost no more than the chunks that its workers were drawing.
+A run that was stopped has lost no more than the chunks that its workers were drawing. Another run
+draws what is missing, so a folder grows with the number of pairs.
 """
 
 import bisect
@@ -27,6 +28,7 @@ from trainer.light.sampler import to_uint8
 
 FIRST_SEED = 2**32  # above all seeds of evaluations and of requests that people make
 CHUNK = 1024  # pairs in a file
+UNFINISHED = "unfinished-"  # begins the name of a file that is being written
 HELD_OUT = 256  # pairs beside those to train on, whose loss the training measures
 
 Counts = list[tuple[str, int]]  # labels with the number of their images, sorted
@@ -72,13 +74,15 @@ def draw_pairs(
         pipeline: empty; it is run.
         model: folder of the sampler SavedModel.
         options: number of pairs, segments, share without a label, batch size.
-        folder: for the files; created if missing.
+        folder: for the files, in which no other process writes; created if missing.
         labeled: for a conditional model, folders of the examples whose labels it draws.
 
     Raises:
         SamplerError: the model cannot be sampled.
     """
     fileio.makedirs(folder)
+    for unfinished in fileio.glob(f"{folder}/{UNFINISHED}*"):
+        fileio.remove(unfinished)
     missing = [c for c in chunks_of(options.pairs) if not fileio.exists(f"{folder}/{c.file}")]
     expect(SAMPLED, sum(chunk.count for chunk in missing))
     with pipeline:
@@ -130,7 +134,7 @@ class _DrawChunk(beam.DoFn):
 
     def process(self, chunk: Chunk, counts: Counts) -> None:
         """Draws batch by batch, so that memory does not grow with the chunk."""
-        unfinished = f"{self._folder}/.{uuid.uuid4().hex}"
+        unfinished = f"{self._folder}/{UNFINISHED}{uuid.uuid4().hex}"
         with tf.io.TFRecordWriter(unfinished, "GZIP") as writer:
             for record in self._draw(chunk, counts):
                 writer.write(record)

@@ -76,7 +76,7 @@ def student_nodes(
             segments=distill.segments_for(sample.get("mark")),
             unlabeled=training["label_dropout"],
             batch_size=evaluate.batch_size,
-            partial=locations.checkpoints,
+            folder=locations.checkpoints,
         ),
         source_hash=source_hash("components.pair_gen.executor"),
     )

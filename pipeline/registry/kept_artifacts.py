@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.pair_gen import names as pair_names
 from components.resolvers.choice import Blessing, choosable, order_blessed
 from components.sample_evaluator import names as evaluator_names
 from pipeline.registry.lineage import run_contexts
@@ -16,6 +17,7 @@ def kept_artifacts(
     models: Sequence[RegisteredModel],
     served: Collection[int],
     last: int | None,
+    last_pairs: int | None,
 ) -> set[int]:
     """The ids of the artifacts to keep.
 
@@ -27,10 +29,12 @@ def kept_artifacts(
         models: all that it knows.
         served: numbers of the models that are live or can be again.
         last: number of newest runs whose artifacts are kept; None for all.
+        last_pairs: number of artifacts with the pairs of a student, of which only its training
+            reads; None for all.
 
     Returns:
-        Everything these runs read or made, and each model that is served or that a resolver may
-        choose, with its blessings and its latest evaluation.
+        Everything these runs read or made, but for older pairs, and each model that is served or
+        that a resolver may choose, with its blessings and its latest evaluation.
     """
     blessings = by_model(store.get_artifacts_by_type(evaluator_names.BLESSING_TYPE))
     evaluations = by_model(store.get_artifacts_by_type(evaluator_names.EVALUATION_TYPE))
@@ -42,7 +46,25 @@ def kept_artifacts(
     kept = used | kept_models
     for number in kept_models:
         kept |= {artifact.id for artifact in (*blessings[number], *evaluations[number][-1:])}
-    return kept
+    return kept - _older_pairs(store, last_pairs)
+
+
+def _older_pairs(store: MetadataStore, keep: int | None) -> set[int]:
+    """All artifacts of pairs but the few that were used last."""
+    examples = store.get_artifacts_by_type(pair_names.PAIRS_TYPE)
+    pairs = {each.id for each in examples if pair_names.PAIRS in each.custom_properties}
+    newest: list[int] = []
+    for run in reversed(run_contexts(store)):
+        if keep is None or len(newest) >= keep:
+            break
+        newest += (_of_run(store, run.id) & pairs).difference(newest)
+    return set() if keep is None else pairs.difference(newest)
+
+
+def _of_run(store: MetadataStore, run: int) -> set[int]:
+    """The artifacts that a run read or made."""
+    executions = [execution.id for execution in store.get_executions_by_context(run)]
+    return {event.artifact_id for event in store.get_events_by_execution_ids(executions)}
 
 
 def _used(store: MetadataStore, verdicts: Collection[int], last: int | None) -> set[int]:
@@ -61,8 +83,7 @@ def _used(store: MetadataStore, verdicts: Collection[int], last: int | None) -> 
         newest = last is None or i < last
         if judged and not newest:
             break
-        executions = [execution.id for execution in store.get_executions_by_context(run.id)]
-        artifacts = {e.artifact_id for e in store.get_events_by_execution_ids(executions)}
+        artifacts = _of_run(store, run.id)
         with_verdict = not artifacts.isdisjoint(verdicts)
         if newest or with_verdict:
             used |= artifacts

@@ -20,6 +20,7 @@ from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.atomic_pusher import versions
+from components.pair_gen import names as pair_names
 from pipeline.registry import lineage
 from pipeline.registry.kept_artifacts import kept_artifacts
 from pipeline.registry.models import RegisteredModel, load_models
@@ -29,7 +30,8 @@ from trainer.common.files import PARTS
 from trainer.common.remote_path import AnyPath, RemotePath, list_files, remove_tree
 
 _SYSTEM = ".system"  # below the folder of a node: TFX's own files, unused after the run
-_STATE_KEY = re.compile("[0-9a-f]{16}")  # names the checkpoints of a training (trainer/run_fn.py)
+# Folders of checkpoints: of trainings (trainer/run_fn.py), and of pairs (components/pair_gen).
+_TRAINING, _PAIRS = re.compile("[0-9a-f]{16}"), re.compile(f"{pair_names.PAIRS}-[0-9a-f]{{16}}")
 
 
 class RemovalKind(StrEnum):
@@ -84,11 +86,15 @@ def clean(
         models = load_models(store, workspace.serving)
         surplus = _surplus_versions(models, options.versions)
         served = [model.number for model in models if set(model.versions) - surplus]
-        kept = kept_artifacts(store, models, served, options.runs)
+        kept = kept_artifacts(store, models, served, options.runs, options.checkpoints)
         found = {
             RemovalKind.VERSION: [workspace.serving / str(each) for each in sorted(surplus)],
             RemovalKind.REMNANT: _remnants(workspace),
-            RemovalKind.CHECKPOINT: _older(_trainings(workspace), options.checkpoints),
+            RemovalKind.CHECKPOINT: [
+                folder
+                for name in (_TRAINING, _PAIRS)
+                for folder in _older(_named(workspace.checkpoints, name), options.checkpoints)
+            ],
             RemovalKind.REPORT: _older(workspace.reports.glob("[0-9]*.html"), options.reports),
             RemovalKind.LOG: [
                 *_older(workspace.logs.glob("*.log"), options.logs),
@@ -169,9 +175,8 @@ def _remnants(workspace: Workspace) -> Iterator[AnyPath]:
             yield from _folders(kind)
 
 
-def _trainings(workspace: Workspace) -> list[AnyPath]:
-    folders = _folders(workspace.checkpoints)
-    return [folder for folder in folders if _STATE_KEY.fullmatch(folder.name)]
+def _named(folder: AnyPath, name: re.Pattern[str]) -> list[AnyPath]:
+    return [each for each in _folders(folder) if name.fullmatch(each.name)]
 
 
 def _folders(folder: AnyPath) -> list[AnyPath]:

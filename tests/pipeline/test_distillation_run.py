@@ -204,6 +204,15 @@ def test_a_student_that_fails_leaves_its_teacher_judged_and_live(distilled, monk
     assert (states(again)[trainer_names.NODE], student_states(again)) == ("cached", ["done"] * 4)
 
 
+def test_another_verdict_on_the_teacher_draws_no_pair_and_trains_nothing(distilled, monkeypatch):
+    monkeypatch.setattr("components.pair_gen.pairs._pair", None)  # which a pair that is drawn calls
+    limit = "evaluate.thresholds.kid.maximum=50.0"
+    with quick_evaluation(distilled.first.student.evaluation):
+        run = distilled.run(*TINY, "train.log_every=9", limit)
+    assert (states(run)[trainer_names.NODE], student_states(run)) == ("cached", ["done"] * 4)
+    assert serving.read_metadata(run.student.model)["metrics"]["resumed_from_step"] == 4
+
+
 def test_after_a_rollback_past_teacher_and_student_no_new_student_is_pushed(distilled):
     first, folder = models(distilled)[0], str(distilled.workspace.folder)
     result = CliRunner().invoke(main, ["rollback", str(first.number), "--workspace", folder])

@@ -11,7 +11,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline.registry import serving
 from tests.small_network import build_unet
-from trainer.fit.checkpoint_lock import CheckpointsInUseError
+from trainer.fit.folder_lock import FolderInUseError
 from trainer.light.mark import read_mark
 from trainer.light.sampler import LightSampler, has_network
 from trainer.names import NETWORK
@@ -263,8 +263,8 @@ def test_a_model_is_complete_where_its_network_cannot_be_converted(
 
 HOLD = """
 import sys, time
-from trainer.fit.checkpoint_lock import checkpoints_locked
-with checkpoints_locked(sys.argv[1]):
+from trainer.fit.folder_lock import folder_locked
+with folder_locked(sys.argv[1], "trains"):
     print("locked", flush=True)
     time.sleep(600)
 """
@@ -278,11 +278,9 @@ def test_a_second_training_of_the_same_model_names_the_first_and_waits_for_its_e
     command = [sys.executable, "-c", HOLD, folder]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout.readline() == "locked\n"
-        with pytest.raises(CheckpointsInUseError) as error:
+        with pytest.raises(FolderInUseError) as error:
             run_fn(resumed)
-        assert str(error.value).startswith(
-            f"checkpoints {folder} are in use by process {first.pid} on "
-        )
+        assert str(error.value).startswith(f"{folder} is in use by process {first.pid} on ")
         assert len(str(error.value).splitlines()) == 1
         assert not (tmp_path / "model").exists()
         first.kill()

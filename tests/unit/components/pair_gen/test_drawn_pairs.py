@@ -67,7 +67,7 @@ def drawn(sampler, small_chunks, tmp_path_factory):
 
 def options(folder, count=20, unlabeled=0.0, segments=1):
     return PairOptions(
-        pairs=count, segments=segments, unlabeled=unlabeled, batch_size=3, partial=str(folder)
+        pairs=count, segments=segments, unlabeled=unlabeled, batch_size=3, folder=str(folder)
     )
 
 
@@ -236,7 +236,7 @@ from components.pair_gen import pairs
 from components.pair_gen.options import PairOptions
 pairs.CHUNK, pairs.HELD_OUT = 8, 4
 model, folder = sys.argv[1:]
-options = PairOptions(pairs=40_000, segments=1, unlabeled=0.0, batch_size=3, partial=folder)
+options = PairOptions(pairs=40_000, segments=1, unlabeled=0.0, batch_size=3, folder=folder)
 pairs.draw_pairs(beam.Pipeline(), model, options, folder)
 """
 

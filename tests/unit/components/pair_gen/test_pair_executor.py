@@ -8,6 +8,7 @@ from components.pair_gen.options import PairOptions
 from components.pair_gen.pairs import chunks_of
 from pipeline.config import BeamConfig
 from tests.exported_models import write_sampler
+from trainer.fit.folder_lock import FolderInUseError, folder_locked
 
 
 @pytest.fixture
@@ -19,8 +20,8 @@ def pair_gen(tmp_path, monkeypatch):
     model.uri, images.uri = str(tmp_path / "model"), str(tmp_path / "images")
     images.split_names = artifact_utils.encode_split_names(["train", "eval"])
     write_sampler(tmp_path / "model" / "Format-Serving")
-    partial = str(tmp_path / "checkpoints")
-    options = PairOptions(pairs=20, segments=1, unlabeled=0.0, batch_size=8, partial=partial)
+    folder = str(tmp_path / "checkpoints")
+    options = PairOptions(pairs=20, segments=1, unlabeled=0.0, batch_size=8, folder=folder)
 
     def run(folder):
         drawn = Examples()
@@ -35,28 +36,56 @@ def pair_gen(tmp_path, monkeypatch):
     return run
 
 
-def test_pairs_are_published_and_their_partial_folder_is_removed(pair_gen, tmp_path):
+def published(folder):
+    return {f"{path.parent.name}/{path.name}": path for path in folder.rglob("*.gz")}
+
+
+def test_pairs_are_published_under_names_that_say_what_they_were_drawn_from(pair_gen, tmp_path):
     drawn = pair_gen("pairs")
-    found = {f"{path.parent.name}/{path.name}" for path in (tmp_path / "pairs").rglob("*.gz")}
-    assert found == {f"Split-{chunk.split}/{chunk.file}" for chunk in chunks_of(20)}
+    (kept,) = (tmp_path / "checkpoints").iterdir()
+    key = kept.name.removeprefix("pairs-")
+    expected = {f"Split-{chunk.split}/{key}-{chunk.file}" for chunk in chunks_of(20)}
+    assert published(tmp_path / "pairs").keys() == expected
     assert drawn.get_int_custom_property(names.PAIRS) == 20
-    assert not list((tmp_path / "checkpoints").iterdir())
 
 
-def test_pairs_that_could_not_be_published_are_not_drawn_again(pair_gen, tmp_path, monkeypatch):
-    copied = []
-
-    def copy_one(source, *_, **__):
-        if copied:
-            raise OSError("No space left on device")
-        copied.append(source)
-
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
-        patch.setattr(executor.fileio, "copy", copy_one)
-        pair_gen("failed")
-    kept = {path: path.read_bytes() for path in (tmp_path / "checkpoints").rglob("*.gz")}
-    assert {path.name for path in kept} == {chunk.file for chunk in chunks_of(20)}
-    monkeypatch.setattr(pairs, "_pair", None)  # which a pair that is drawn calls
+def test_pairs_are_drawn_once_and_stored_once(pair_gen, tmp_path, monkeypatch):
     pair_gen("pairs")
-    published = {path.name: path.read_bytes() for path in (tmp_path / "pairs").rglob("*.gz")}
-    assert published == {path.name: content for path, content in kept.items()}
+    monkeypatch.setattr(pairs, "_pair", None)  # which a pair that is drawn calls
+    pair_gen("again")
+    first, second = (published(tmp_path / folder) for folder in ("pairs", "again"))
+    assert first.keys() == second.keys()
+    assert all(second[name].samefile(path) for name, path in first.items())
+
+
+def test_pairs_are_copied_where_there_are_no_links(pair_gen, tmp_path, monkeypatch):
+    def no_link(*_):
+        raise OSError("Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(executor.os, "link", no_link)
+        pair_gen("pairs")
+    pair_gen("again")
+    copied, linked = (
+        {name: path.read_bytes() for name, path in published(tmp_path / folder).items()}
+        for folder in ("pairs", "again")
+    )
+    assert copied == linked
+
+
+def test_what_a_killed_run_left_unfinished_is_removed(pair_gen, tmp_path):
+    pair_gen("pairs")
+    (kept,) = (tmp_path / "checkpoints").iterdir()
+    (kept / f"{pairs.UNFINISHED}0").write_bytes(b"half of a chunk")
+    pair_gen("again")
+    assert not list(kept.glob(f"{pairs.UNFINISHED}*"))
+
+
+def test_two_processes_do_not_draw_the_same_pairs(pair_gen, tmp_path):
+    pair_gen("pairs")
+    (kept,) = (tmp_path / "checkpoints").iterdir()
+    with (
+        folder_locked(str(kept), "draws"),
+        pytest.raises(FolderInUseError, match="draws the same pairs"),
+    ):
+        pair_gen("again")

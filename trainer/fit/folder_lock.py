@@ -1,4 +1,4 @@
-"""Keeps two trainings from writing to one folder of checkpoints."""
+"""Keeps two processes from writing to one folder of checkpoints, or of pairs."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,20 +10,24 @@ from trainer.common.files import LockHeldError, holding
 LOCK = ".lock"
 
 
-class CheckpointsInUseError(RuntimeError):
-    """Another process trains the same model."""
+class FolderInUseError(RuntimeError):
+    """Another process does the same work."""
 
     exit_code = exit_codes.WORKSPACE
 
 
 @contextmanager
-def checkpoints_locked(folder: str) -> Iterator[None]:
-    """Holds a folder of checkpoints, which is created, until the process ends at the latest.
+def folder_locked(folder: str, work: str) -> Iterator[None]:
+    """Holds a folder, which is created, until the process ends at the latest.
 
     Object stores have no locks, so a folder there is not held.
 
+    Args:
+        folder: to hold.
+        work: what the process that holds it does, for the message.
+
     Raises:
-        CheckpointsInUseError: another process holds it; the message says which.
+        FolderInUseError: another process holds it; the message says which.
     """
     with ExitStack() as stack:
         if "://" not in folder:
@@ -31,8 +35,7 @@ def checkpoints_locked(folder: str) -> Iterator[None]:
             try:
                 stack.enter_context(holding(Path(folder) / LOCK))
             except LockHeldError as holder:
-                raise CheckpointsInUseError(
-                    f"checkpoints {folder} are in use by {holder}, which trains the same model on "
-                    "the same images; wait for it to end"
+                raise FolderInUseError(
+                    f"{folder} is in use by {holder}, which {work}; wait for it to end"
                 ) from None
         yield
