@@ -173,7 +173,7 @@ def _prepare(
     schema = read_schema(
         config.validation.schema_file, paired=config.data.paired_source is not None
     )
-    _refuse_cluster()
+    refuse_cluster("iadb run")
     check_gpus(config.train)
     config, warning = with_chosen_features(
         config, functools.partial(console.print, markup=False, soft_wrap=True)
@@ -183,16 +183,20 @@ def _prepare(
     return config, schema, warning
 
 
-def _refuse_cluster() -> None:
-    """Rejects TF_CONFIG with several workers: only the first would find the artifacts."""
+def refuse_cluster(command: str) -> None:
+    """Rejects TF_CONFIG with several workers: only the first would find the artifacts.
+
+    Raises:
+        ConfigError: there are several, or the variable is not valid.
+    """
     try:
         nb_worker = read_tf_config().nb_worker
     except ValueError as error:
         raise ConfigError(str(error)) from None
     if nb_worker > 1:
         raise ConfigError(
-            f"TF_CONFIG names {nb_worker} workers, and `iadb run` trains in one process: unset it, "
-            "or have each worker call trainer.run_fn.run_fn"
+            f"TF_CONFIG names {nb_worker} workers, and `{command}` trains in one process: unset "
+            "it, or have each worker call trainer.run_fn.run_fn"
         )
 
 

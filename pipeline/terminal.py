@@ -21,6 +21,7 @@ from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator import sources
 from pipeline.console.progress import showing
 from pipeline.console.tables import Column, cell, number, print_table
+from pipeline.registry import serving
 from pipeline.registry.lineage import Run
 from pipeline.workspace import Workspace
 from trainer.common.phases import OTHER, Phases
@@ -165,15 +166,24 @@ def print_student(console: Console, student: Run, workspace: Workspace) -> None:
         workspace: of the run.
     """
     metrics = student.metrics
-    refused = "[red]not blessed[/], the live model stays"
-    verdict = "[green]blessed[/]" if student.blessed else refused
+    live = student.model and serving.find_live(workspace.serving, student.model)
+    promoted = bool(live) and not student.blessed
+    if student.withdrawn:
+        verdict = f"[red]withdrawn[/] ({escape(student.withdrawn)})"
+    elif promoted:
+        verdict = "not blessed, but promoted: it is live"
+    elif student.blessed:
+        verdict = "[green]blessed[/]"
+    else:
+        verdict = "[red]not blessed[/], the live model stays"
     # A student that cannot be sampled has no steps.
     steps = f"{quantity(metrics['nb_step'], 'step')}, " if metrics["nb_step"] else ""
     _prose(console, "Student", f"{steps}{verdict}: {escape('; '.join(metrics['reasons']))}")
     if distance := metrics.get("seed_distance"):
         _prose(console, "", f"the baseline is its teacher: {escape(distance['sentence'])}")
     _row(console, "", escape(str(workspace.reports / LATEST_STUDENT)))
-    _print_next(console, student, workspace)
+    if not promoted:
+        _print_next(console, student, workspace)
 
 
 def _print_next(console: Console, run: Run, workspace: Workspace, advice: str = "") -> None:

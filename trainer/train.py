@@ -29,6 +29,9 @@ from trainer.step.muon import ConvolutionalMuon
 from trainer.step.replicas import has_several_workers
 
 HELD_OUT = 256  # images whose loss is measured
+# What helps a network that begins to repeat them.
+REPEATED_IMAGES = "train fewer steps, on more images, or with a larger train.augment"
+REPEATED_PAIRS = "train fewer distill.steps, or on more distill.pairs"
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,8 @@ def train(
         if data.held_out:
             images = first_images(data, data.held_out, train_options.batch_size, HELD_OUT)
         every = interval(train_options.steps, train_options.grid_every)
-        held_out = HeldOutLoss(images, board, every, report)
+        advice = REPEATED_PAIRS if data.pairs else REPEATED_IMAGES
+        held_out = HeldOutLoss(images, board, every, advice, report)
         latest = LatestSamples(latest_samples, board, report)
         callbacks = [held_out, board, latest, *callbacks, _saving(checkpoints, train_options)]
     started = time.monotonic()

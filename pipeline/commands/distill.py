@@ -43,6 +43,17 @@ def _by_metric(
 @click.option("--pairs", type=click.IntRange(1), help="Images that the model draws to learn from.")
 @click.option("--steps", type=click.IntRange(2), help="Batches to train the student on.")
 @click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    help="Peak learning rate of the student.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    help="Images that are drawn, trained on and judged at a time; by default as by the model's "
+    "run. Fewer take less memory.",
+)
+@click.option(
     "--max-worsening",
     multiple=True,
     metavar="METRIC=NUMBER",
@@ -50,14 +61,16 @@ def _by_metric(
     help="How much worse than the model it may be, for example kid=0.005; may be repeated.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show all logs, not only write them to a file.")
-def distill(model: int, workspace: Workspace, verbose: bool, **given: Any) -> None:
+def distill(
+    model: int, workspace: Workspace, batch_size: int | None, verbose: bool, **given: Any
+) -> None:
     """Distill a model into a student that draws in few steps.
 
     The model draws images from known noise, and the student learns to reach them in few steps. It
     is judged against the model on the same seeds, by the limits that the model was judged by. If it
     is not worse, it becomes live; otherwise nothing changes.
 
-    Options that are omitted have the built-in defaults of the section `distill`, whatever the
+    Other options that are omitted have the built-in defaults of the section `distill`, whatever the
     configuration of the model's run sets; `iadb config show` prints them.
     """
     workspace.check_exists()
@@ -66,6 +79,9 @@ def distill(model: int, workspace: Workspace, verbose: bool, **given: Any) -> No
     from pipeline.distillation.options import DistillOptions
 
     options = DistillOptions(**{name: value for name, value in given.items() if value is not None})
-    blessed = distill_model(workspace, model, options, make_console(), verbose=verbose)
+    console = make_console()
+    blessed = distill_model(
+        workspace, model, options, console, batch_size=batch_size, verbose=verbose
+    )
     if not blessed:
         sys.exit(exit_codes.NOT_BLESSED)

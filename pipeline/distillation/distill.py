@@ -22,7 +22,7 @@ from pipeline.logs import logging_to
 from pipeline.registry import lineage
 from pipeline.registry.models import load_models
 from pipeline.registry.outcome import find_version, recording
-from pipeline.run import check_gpus, keep_report, launch
+from pipeline.run import check_gpus, keep_report, launch, refuse_cluster
 from pipeline.runners import gpu
 from pipeline.terminal import LATEST_STUDENT, NodeLines, print_log, print_model, print_student
 from pipeline.workspace import Locations, Workspace, WorkspaceError
@@ -40,6 +40,7 @@ def distill_model(
     options: DistillOptions,
     console: Console,
     *,
+    batch_size: int | None = None,
     verbose: bool,
 ) -> bool:
     """Distills a blessed model into a student, judges it against the model and pushes it.
@@ -52,6 +53,8 @@ def distill_model(
         number: of the model, or of a version of it.
         options: pairs, steps, network evaluations.
         console: to print on.
+        batch_size: images that are drawn, trained on and judged at a time; None: as by the run
+            that made the model.
         verbose: show all logs on standard error.
 
     Returns:
@@ -59,7 +62,8 @@ def distill_model(
 
     Raises:
         DistillError: there is no such model, it cannot be distilled, or not by these options.
-        ConfigError: the GPUs cannot share a training with the model's batches.
+        ConfigError: the GPUs cannot share a training with the model's batches, or TF_CONFIG names
+            several workers.
         FeatureError: the weights of the feature space are missing or differ from the pinned ones.
         WorkspaceError: the workspace is in use or read-only, or its disk has not the space that a
             student needs.
@@ -69,7 +73,8 @@ def distill_model(
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         store = lineage.connect(workspace.metadata)
         teacher = find_teacher(store, load_models(store, workspace.serving), number)
-        config = configure(teacher, options)
+        config = configure(teacher, options, batch_size)
+        refuse_cluster("iadb distill")
         check_gpus(config.train)
         check_available(config.evaluate.features)
         _check_space(teacher, config, workspace)
@@ -98,7 +103,14 @@ def distill_model(
 def _check_space(teacher: RecordedTeacher, config: PipelineConfig, workspace: Workspace) -> None:
     stored = sum(path.stat().st_size for path in teacher.examples.rglob("*") if path.is_file())
     example = stored / teacher.images if teacher.images else None
-    need, free = student_need(config, teacher.images, example).peak, free_bytes(workspace)
+    # What is newer than the teacher may be of this student, begun by a run that was stopped.
+    there = sum(
+        path.stat().st_size
+        for path in workspace.checkpoints.rglob("*")
+        if path.is_file() and path.stat().st_mtime > teacher.trained
+    )
+    need = max(student_need(config, teacher.images, example).peak - there, 0)
+    free = free_bytes(workspace)
     if SURE * need > free:
         raise WorkspaceError(
             f"workspace {workspace.folder}: {size(free)} are free on its disk, and a student of "

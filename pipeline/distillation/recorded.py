@@ -38,6 +38,7 @@ class RecordedTeacher(NamedTuple):
         evaluation: properties of the execution that judged it.
         images: how many it was trained and judged on.
         examples: the folder that holds them.
+        trained: when it was, in seconds since the epoch.
     """
 
     number: int
@@ -47,6 +48,7 @@ class RecordedTeacher(NamedTuple):
     evaluation: dict[str, Any]
     images: int
     examples: Path
+    trained: float
 
 
 def find_teacher(
@@ -109,18 +111,23 @@ def find_teacher(
         evaluation=properties[evaluation.id],
         images=lineage.properties(examples).get(example_names.ACCEPTED, 0),
         examples=Path(examples.uri),
+        trained=artifacts[ids["model"]].create_time_since_epoch / 1000,
     )
 
 
-def configure(teacher: RecordedTeacher, options: DistillOptions) -> PipelineConfig:
+def configure(
+    teacher: RecordedTeacher, options: DistillOptions, batch_size: int | None = None
+) -> PipelineConfig:
     """The configuration by which a run would have trained, judged and distilled a model.
 
-    Where the records have no value, it has the default.
+    Where the records have no value, it has the default. A `batch_size` takes the place of those
+    that they have.
 
     Raises:
         DistillError: the options do not fit the model.
     """
     config, evaluation = teacher.config, teacher.evaluation
+    batch = {} if batch_size is None else {"batch_size": batch_size}
     split = {key.removeprefix("data."): value for key, value in config.get("split", {}).items()}
     try:
         return PipelineConfig.model_validate(
@@ -132,11 +139,12 @@ def configure(teacher: RecordedTeacher, options: DistillOptions) -> PipelineConf
                 },
                 "model": config["model"],
                 # The steps are not recorded here, and a warm-up may be longer than the default.
-                "train": {**config["train"], "warmup_steps": None},
+                "train": {**config["train"], "warmup_steps": None, **batch},
                 "sample": config["sample"],
                 "evaluate": {
                     **json.loads(evaluation[evaluator_names.OPTIONS]),
                     "samples": evaluation["samples"],
+                    **batch,
                 },
                 "distill": {**options.model_dump(), "enabled": True},
             }

@@ -10,6 +10,7 @@ from pathlib import Path
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.images.views import MAX_SHIFTED, MIN_SHIFTED, SHIFTS
+from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
@@ -45,8 +46,9 @@ class DiskNeed:
         examples: the converted images.
         converted: these again, while they are converted.
         features: of images, and of samples while they are compared.
-        training: checkpoints, and the pairs of a student, twice while they are published.
-        models: the new model and its student, and the served copies of them.
+        training: checkpoints.
+        models: the new model and its served copy.
+        student: its pairs, its checkpoints, its model and the served copy.
     """
 
     examples: int
@@ -54,11 +56,12 @@ class DiskNeed:
     features: int
     training: int
     models: int
+    student: int
 
     @property
     def peak(self) -> int:
         """The most that is there at one time."""
-        later = self.features + self.training + self.models
+        later = self.features + self.training + self.models + self.student
         return self.examples + max(self.converted, later) + OTHER_BYTES
 
     def without(self, cached: Set[str]) -> "DiskNeed":
@@ -69,6 +72,7 @@ class DiskNeed:
             "features": {feature_names.NODE, evaluator_names.NODE},
             "training": {trainer_names.NODE},
             "models": {trainer_names.NODE},
+            "student": {pair_names.NODE, trainer_names.STUDENT},
         }
         return replace(self, **{part: 0 for part, nodes in done.items() if nodes <= cached})
 
@@ -112,20 +116,19 @@ def disk_need(
             per_weight += networks * NETWORK_BYTES
         return weights * per_weight + networks * GRAPH_BYTES
 
-    models = 2 if config.distill.enabled else 1
-    pairs = config.distill.pairs if config.distill.enabled else 0
+    # A new checkpoint is complete before an old one is removed.
+    training = (config.train.checkpoint.keep + 1) * checkpoint
     between = config.distill.segments_for(config.sample.mark) - 1
-    pair_bytes = example_bytes + STATE_BYTES * math.prod(shape) * between
+    pairs = config.distill.pairs * (example_bytes + STATE_BYTES * math.prod(shape) * between)
     return DiskNeed(
         examples=examples,
         converted=examples,
         features=own * SEARCH_BYTES
         + ROLES * compared * (views * VIEW_BYTES + STATISTICS_BYTES + vector),
-        # A new checkpoint is complete before an old one is removed.
-        training=models * (config.train.checkpoint.keep + 1) * checkpoint
-        + round(2 * pairs * pair_bytes),
-        # A student has no guide.
-        models=model_bytes(networks) + (models - 1) * model_bytes(1),
+        training=training,
+        models=model_bytes(networks),
+        # It has no guide.
+        student=(round(pairs) + training + model_bytes(1)) * config.distill.enabled,
     )
 
 
@@ -139,16 +142,9 @@ def student_need(
         images: that it was trained and judged on.
         example_bytes: mean size of an example; None for the most that is possible.
     """
-    no_student = config.distill.model_copy(update={"enabled": False})
-    alone = config.model_copy(update={"distill": no_student})
-    both, teacher = (disk_need(each, images, example_bytes) for each in (config, alone))
-    return replace(
-        both,
-        examples=0,
-        converted=0,
-        training=both.training - teacher.training,
-        models=both.models - teacher.models,
-    )
+    distill = config.distill.model_copy(update={"enabled": True})
+    need = disk_need(config.model_copy(update={"distill": distill}), images, example_bytes)
+    return replace(need, examples=0, converted=0, training=0, models=0)
 
 
 def free_bytes(workspace: Workspace) -> int:

@@ -112,6 +112,7 @@ def estimate_nodes(config: PipelineConfig, found: Survey) -> list[NodeEstimate]:
         example_names.NODE: found.need.examples,
         feature_names.NODE: found.need.features,
         trainer_names.NODE: found.need.training + found.need.models,
+        trainer_names.STUDENT: found.need.student,
     }
     for node in PER_NODE:
         if node in found.cached:

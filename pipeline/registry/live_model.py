@@ -103,9 +103,10 @@ def promote(workspace: Workspace, number: int, reason: str) -> AnyPath:
             )
         if model.blessed is not False:
             state = "was not judged" if model.blessed is None else "is blessed"
-            raise LiveModelError(
-                f"model {model.number}: {state}; `iadb run` with its configuration completes it"
-            )
+            command = "`iadb run` with its configuration"
+            if model.teacher is not None:
+                command += f" or `iadb distill {model.teacher}`, as it was begun,"
+            raise LiveModelError(f"model {model.number}: {state}; {command} completes it")
         if not model.folder.exists():
             raise LiveModelError(
                 f"model {model.number}: its files were removed according to retention.runs; train "

@@ -22,7 +22,10 @@ class TrainingDivergedError(RuntimeError):
     """The loss or a weight is not finite; the last valid checkpoint is kept."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: lower train.learning_rate, of a student distill.learning_rate")
+        super().__init__(
+            f"{what}: lower train.learning_rate, of a student distill.learning_rate (`iadb distill "
+            "--learning-rate`)"
+        )
 
 
 class _Origin(tf.train.experimental.PythonState):

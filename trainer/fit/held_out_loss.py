@@ -30,6 +30,7 @@ class HeldOutLoss(keras.callbacks.Callback):
         images: batches as `IADBModel.fit` takes them; None measures nothing.
         board: writes the loss as the scalar `held_out_loss`, at the step where it is.
         every: steps between measurements; one more follows at the end.
+        advice: what helps when the loss has risen.
         report: is called once, with a line for a person, when the loss has risen.
 
     Attributes:
@@ -41,11 +42,13 @@ class HeldOutLoss(keras.callbacks.Callback):
         images: tf.data.Dataset | None,
         board: TensorBoardLog,
         every: int,
+        advice: str,
         report: Callable[[str], None],
     ) -> None:
         super().__init__()
         self.loss: float | None = None
         self._images, self._board, self._every, self._report = images, board, every, report
+        self._advice = advice
         self._least, self._least_step = np.inf, 0
         self._risen = 0  # measurements in a row
 
@@ -78,6 +81,5 @@ class HeldOutLoss(keras.callbacks.Callback):
             self._report(
                 f"the loss of held-out images has risen from {self._least:.4f} at step "
                 f"{self._least_step:,} to {self.loss:.4f} at step {step:,}: the network begins to "
-                "repeat its training images; train fewer steps, on more images, or with "
-                "a larger train.augment"
+                f"repeat its training images; {self._advice}"
             )

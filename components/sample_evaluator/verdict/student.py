@@ -12,7 +12,7 @@ def limits_of_student(
     """Drops the limits that the teacher misses in the same evaluation.
 
     A teacher that was promoted misses some, and so would every student of it. `max_worsening`
-    stays; the `max_place` of a metric without one becomes the place of the teacher.
+    stays; the limits of a metric without one become what the teacher has.
 
     Args:
         results: of all sources; the baseline is the teacher.
@@ -26,8 +26,7 @@ def limits_of_student(
     for name, limit in options.judged.items():
         if results[sources.CANDIDATE][name].value is None:
             continue  # which rejects the student by itself
-        of_teacher = results[sources.BASELINE][name].value
-        changed = dict.fromkeys([] if of_teacher is None else limit.missed_bounds(of_teacher))
+        changed = _missed_bounds(name, results, limit)
         place = _missed_place(name, results, limit)
         if place is not None:
             changed["max_place"] = place if limit.max_worsening is None else None
@@ -37,6 +36,19 @@ def limits_of_student(
         if lost := [field for field, value in changed.items() if value is None]:
             dropped[name] = sentences.left_out(name, "its teacher misses it as well", lost)
     return options.model_copy(update={"thresholds": thresholds}), dropped
+
+
+def _missed_bounds(name: str, results: Results, limit: Threshold) -> dict[str, float | None]:
+    """What replaces the bounds that the teacher misses: its value, but for the spread over seeds.
+
+    None where `max_worsening` says how much worse than the teacher the student may be.
+    """
+    teacher, spread = results[sources.BASELINE][name].value, results[sources.CANDIDATE][name].margin
+    missed = [] if teacher is None else limit.missed_bounds(teacher)
+    if limit.max_worsening is not None:
+        return dict.fromkeys(missed)
+    loosest = {"minimum": -(spread or 0.0), "maximum": spread or 0.0}
+    return {bound: teacher + loosest[bound] for bound in missed}
 
 
 def _missed_place(name: str, results: Results, limit: Threshold) -> float | None:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from components.image_example_gen import names
 from components.image_trainer import names as trainer_names
+from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from components.sample_evaluator import names as evaluator_names
 from pipeline.cli import main
 from pipeline.config import load
@@ -216,7 +217,7 @@ def test_the_keys_in_the_advice_may_change_the_verdict():
 def of_student(tmp_path):
     """A function: the verdict on a student and its steps -> the printed lines."""
 
-    def make(*, blessed, nb_step, **measured):
+    def make(*, blessed, nb_step, withdrawn=None, **measured):
         run, folder = Run("id"), tmp_path / "evaluation"
         folder.mkdir()
         content = {"nb_step": nb_step, "reasons": ["[because]"], **measured}
@@ -228,6 +229,8 @@ def of_student(tmp_path):
         ):
             artifact = mlmd.Artifact(id=8, state=mlmd.Artifact.LIVE, uri=str(folder))
             artifact.custom_properties[evaluator_names.BLESSED].int_value = int(blessed)
+            if withdrawn:
+                artifact.custom_properties[WITHDRAWN_PROPERTY].string_value = withdrawn
             run.artifacts[node, key] = artifact
         console = Console(file=io.StringIO(), width=200)
         print_student(console, run, Workspace(tmp_path))
@@ -243,6 +246,18 @@ def test_the_verdict_on_a_student_names_its_steps(of_student):
 def test_a_student_that_could_not_be_sampled_has_no_steps(of_student):
     first = of_student(blessed=False, nb_step=None)[0]
     assert first == "Student  not blessed, the live model stays: [because]"
+
+
+def test_a_student_that_was_promoted_is_said_to_be_live(of_student, monkeypatch):
+    monkeypatch.setattr("pipeline.registry.serving.find_live", lambda serving, model: model)
+    lines = of_student(blessed=False, nb_step=4)
+    assert lines[0] == "Student  4 steps, not blessed, but promoted: it is live: [because]"
+    assert not any("iadb promote" in line for line in lines)
+
+
+def test_a_student_that_was_withdrawn_is_said_to_be(of_student):
+    lines = of_student(blessed=True, nb_step=4, withdrawn="six [fingers]")
+    assert lines[0] == "Student  4 steps, withdrawn (six [fingers]): [because]"
 
 
 def test_the_baseline_of_a_student_is_its_teacher(of_student):

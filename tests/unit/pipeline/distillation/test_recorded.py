@@ -1,4 +1,6 @@
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from pipeline.config import ConfigError, PipelineConfig, load
 from pipeline.distillation.distill import _check_space, distill_model
 from pipeline.distillation.options import DistillOptions
 from pipeline.distillation.recorded import DistillError, RecordedTeacher, configure
+from pipeline.estimate.disk import student_need
 from pipeline.pictures.machine import Machine
 from pipeline.workspace import Workspace, WorkspaceError
 from tests.recorded import Recorded
@@ -36,6 +39,7 @@ def record(config: PipelineConfig, examples=Path("examples")) -> RecordedTeacher
         },
         images=1000,
         examples=examples,
+        trained=time.time(),
     )
 
 
@@ -46,6 +50,8 @@ def test_the_configuration_of_a_recorded_model_is_that_of_its_run():
         assert getattr(made, section) == getattr(run, section)
     assert (made.data.shape, made.data.eval_percent) == (run.data.shape, run.data.eval_percent)
     assert made.train.batch_size == 32
+    smaller = configure(record(run), DistillOptions(nfe=2), batch_size=8)
+    assert (smaller.train.batch_size, smaller.evaluate.batch_size) == (8, 8)
     assert (made.distill.nfe, made.distill.enabled) == (2, True)
 
 
@@ -70,10 +76,24 @@ def test_a_disk_that_is_too_small_for_a_student_is_refused_in_one_line(tmp_path,
     config = configure(teacher, DistillOptions(pairs=10_000_000))
     monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: 10**9)
     with pytest.raises(
-        WorkspaceError, match=r"a student of model 7 needs about 1\d GB \(.* --pairs"
+        WorkspaceError, match=r"a student of model 7 needs about 7.9 GB \(.* --pairs"
     ):
         _check_space(teacher, config, Workspace(tmp_path))
     _check_space(teacher, configure(teacher, DistillOptions(pairs=1000)), Workspace(tmp_path))
+
+
+def test_what_a_stopped_run_has_drawn_is_not_asked_for_again(tmp_path, monkeypatch):
+    teacher = record(load("digits"))
+    config = configure(teacher, DistillOptions(pairs=1000))
+    need = student_need(config, teacher.images).peak
+    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: need // 2)
+    chunk = tmp_path / "checkpoints" / "pairs-0123456789abcdef" / "train-0-1000.gz"
+    chunk.parent.mkdir(parents=True)
+    chunk.write_bytes(bytes(need // 2))
+    _check_space(teacher, config, Workspace(tmp_path))
+    os.utime(chunk, (teacher.trained - 1, teacher.trained - 1))  # of an earlier teacher
+    with pytest.raises(WorkspaceError):
+        _check_space(teacher, config, Workspace(tmp_path))
 
 
 def test_gpus_that_cannot_share_the_batches_of_the_teacher_are_refused(tmp_path, monkeypatch):

@@ -1,9 +1,11 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
+from components.pair_gen import names as pair_names
 from pipeline.config import load
 from pipeline.estimate.disk import (
     GRAPH_BYTES,
@@ -24,7 +26,12 @@ from trainer.common import exit_codes
 from trainer.light.network_file import MAX_WEIGHTS
 
 NEED = DiskNeed(
-    examples=900_000_000, converted=900_000_000, features=1_000, training=2_000, models=3_000
+    examples=900_000_000,
+    converted=900_000_000,
+    features=1_000,
+    training=2_000,
+    models=3_000,
+    student=4_000,
 )
 
 
@@ -33,13 +40,14 @@ def test_examples_are_there_twice_while_they_are_converted():
 
 
 def test_what_comes_later_counts_where_it_is_more():
-    assert DiskNeed(10, 10, 20, 30, 40).peak == 100 + OTHER_BYTES
+    assert DiskNeed(10, 10, 20, 30, 40, 50).peak == 150 + OTHER_BYTES
 
 
 def test_what_is_cached_needs_nothing():
     cached = {example_names.NODE, trainer_names.NODE}
-    assert NEED.without(cached) == DiskNeed(0, 0, 1_000, 0, 0)
+    assert NEED.without(cached) == DiskNeed(0, 0, 1_000, 0, 0, 4_000)
     assert NEED.without(set()) == NEED
+    assert NEED.without({*cached, pair_names.NODE, trainer_names.STUDENT}).student == 0
 
 
 def test_the_most_that_images_can_take_is_more_than_what_they_take():
@@ -49,24 +57,24 @@ def test_the_most_that_images_can_take_is_more_than_what_they_take():
     assert most.models == measured.models
 
 
-def test_a_student_takes_as_much_as_its_teacher_and_its_pairs_twice():
+def test_a_student_takes_as_much_as_its_teacher_and_its_pairs():
     alone = disk_need(load("digits"), 1000, example_bytes=400)
     overrides = ["distill.enabled=true", "distill.pairs=5000"]
     both = disk_need(load("digits", overrides=overrides), 1000, example_bytes=400)
-    assert both.models == 2 * alone.models
     states = 3 * 8 * 8 * 2  # in half precision, between four segments
-    assert both.training == 2 * alone.training + 2 * 5000 * (400 + states)
+    assert both.student == alone.training + alone.models + 5000 * (400 + states)
+    assert replace(both, student=0) == alone
     reflow = disk_need(load("digits", overrides=[*overrides, "distill.method=reflow"]), 1000, 400)
-    assert reflow.training == 2 * alone.training + 2 * 5000 * 400
+    assert reflow.student == alone.training + alone.models + 5000 * 400
 
 
 def test_a_student_of_a_model_that_is_there_takes_no_examples_and_no_second_teacher():
     overrides = ["distill.enabled=true", "distill.pairs=5000"]
     alone = disk_need(load("digits"), 1000, example_bytes=400)
     need = student_need(load("digits", overrides=overrides), 1000, example_bytes=400)
-    assert (need.examples, need.converted) == (0, 0)
-    assert (need.features, need.models) == (alone.features, alone.models)
-    assert need.training == alone.training + 2 * 5000 * (400 + 3 * 8 * 8 * 2)
+    assert (need.examples, need.converted, need.training, need.models) == (0, 0, 0, 0)
+    assert need.features == alone.features
+    assert need.student == alone.training + alone.models + 5000 * (400 + 3 * 8 * 8 * 2)
 
 
 @pytest.mark.parametrize(("optimizer", "share"), [("adam", 1.0), ("adamw", 1.0), ("muon", 0.8)])

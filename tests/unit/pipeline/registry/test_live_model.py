@@ -132,6 +132,8 @@ def test_a_model_that_cannot_go_live_is_rejected_and_nothing_changes(served, act
     else:
         rejected[unpushed] = "is blessed; `iadb run` with its configuration"
         rejected[place.recorded.run(blessed=None)] = "was not judged; `iadb run`"
+        student = place.recorded.student(place.numbers[0])
+        rejected[student] = f"is blessed; .* or `iadb distill {place.numbers[0]}`, as it was begun,"
     for number, message in rejected.items():
         with pytest.raises(LiveModelError, match=message) as error:
             action(place.workspace, number, "because")

@@ -45,7 +45,7 @@ def measure(factors, *, every=1, start_step=0, images=(1.0, 2.0, 6.0)):
     x1 = tf.reshape(tf.constant(images), (-1, 1, 1, 1))
     board, lines = Board(start_step), []
     held_out = HeldOutLoss(
-        tf.data.Dataset.from_tensor_slices(x1).batch(2), board, every, lines.append
+        tf.data.Dataset.from_tensor_slices(x1).batch(2), board, every, "train less", lines.append
     )
 
     def count(batch, logs):
@@ -76,6 +76,7 @@ def test_a_loss_that_rises_and_stays_above_its_least_is_reported_once():
     assert line.startswith(
         "the loss of held-out images has risen from 3.0000 at step 12 to 4.8000 at step 14: "
     )
+    assert line.endswith("; train less")
 
 
 @pytest.mark.parametrize("factors", [[2.0, 1.0, 1.5, 0.9, 1.5, 0.8], [1.0, 1.01, 1.015, 1.01]])
@@ -93,7 +94,7 @@ def test_also_a_short_training_measures_often_enough_to_see_a_rise(steps, grid_e
 
 def test_without_images_nothing_is_measured():
     board = Board(0)
-    held_out = HeldOutLoss(None, board, 1, print)
+    held_out = HeldOutLoss(None, board, 1, "", print)
     data = tf.data.Dataset.from_tensors(tf.zeros([1, 1]))
     Model([1.0]).fit(data, verbose=0, callbacks=[held_out])
     assert (held_out.loss, board.written) == (None, {})

@@ -32,8 +32,8 @@ def judge_student(values, options, *failed):
 @pytest.mark.parametrize(
     ("limits", "failed"),
     [
-        ({"maximum": 0.3}, "kid"),
-        ({"minimum": 0.7}, "kid"),
+        ({"maximum": 0.3, "max_worsening": 0.0}, "kid"),
+        ({"minimum": 0.7, "max_worsening": 0.0}, "kid"),
         ({"max_place": 0.3, "max_worsening": 0.0}, "kid_proven_place"),
     ],
     ids=["maximum", "minimum", "place"],
@@ -60,6 +60,25 @@ def test_a_student_that_is_worse_than_a_teacher_beyond_its_limits_is_rejected():
     )
 
 
+@pytest.mark.parametrize(
+    ("limits", "value", "blessed"),
+    [
+        ({"maximum": 0.3}, 0.41, True),
+        ({"maximum": 0.3}, 0.43, False),
+        ({"minimum": 0.7}, 0.39, True),
+        ({"minimum": 0.7}, 0.37, False),
+    ],
+)
+def test_without_a_limit_on_its_change_a_value_must_not_be_beyond_that_of_the_teacher(
+    limits, value, blessed
+):
+    values = beside_teacher(0.4, value, kid_worsening=-0.01, kid_margin=0.02)
+    verdict = judge_student(values, limited(kid=Threshold(**limits)), "kid")
+    assert verdict.blessed == blessed
+    assert "0.42" in verdict.reasons[0] or "0.38" in verdict.reasons[0]
+    assert not verdict.left_out
+
+
 @pytest.mark.parametrize(("place", "blessed"), [(0.41, True), (0.43, False)])
 def test_without_a_limit_on_its_change_a_place_must_not_be_beyond_that_of_the_teacher(
     place, blessed
@@ -81,10 +100,10 @@ def test_limits_that_the_teacher_meets_within_its_error_stay(teacher):
     assert "at most 30% allowed" in verdict.reasons[0]
 
 
-def test_of_two_bounds_only_the_one_that_the_teacher_misses_is_dropped():
+def test_of_two_bounds_only_the_one_that_the_teacher_misses_changes():
     options = limited(kid=Threshold(minimum=0.45, maximum=0.55))
     verdict = judge_student(beside_teacher(0.4, 0.42), options, "kid")
-    assert verdict.reasons == ("kid 0.42 is at most 0.55",)
+    assert verdict.blessed
     verdict = judge_student(beside_teacher(0.4, 0.6), options, "kid")
     assert verdict.reasons == ("kid 0.6 exceeds 0.55",)
 
