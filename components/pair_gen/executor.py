@@ -49,7 +49,7 @@ class Executor(BeamExecutor):
         folder = f"{options.folder}/{names.PAIRS}-{key}"
         conditional = bool(TeacherPath(sampler, options.segments).labels)
         with folder_locked(folder, "draws the same pairs"):
-            draw_pairs(
+            drawn = draw_pairs(
                 self._make_beam_pipeline(), sampler, options, folder, images if conditional else []
             )
         pairs = artifact_utils.get_single_instance(output_dict[names.PAIRS])
@@ -61,6 +61,7 @@ class Executor(BeamExecutor):
             # With the key, the names of the files tell the pairs from all others (trainer/run_fn).
             _share(f"{folder}/{chunk.file}", f"{published}/{key}-{chunk.file}")
         pairs.set_int_custom_property(names.PAIRS, options.pairs)
+        pairs.set_int_custom_property(names.DRAWN, drawn)
 
 
 def _share(source: str, target: str) -> None:

@@ -67,7 +67,7 @@ def draw_pairs(
     options: PairOptions,
     folder: str,
     labeled: Sequence[str] = (),
-) -> None:
+) -> int:
     """Draws the chunks that are not in a folder yet.
 
     Args:
@@ -77,6 +77,9 @@ def draw_pairs(
         folder: for the files, in which no other process writes; created if missing.
         labeled: for a conditional model, folders of the examples whose labels it draws.
 
+    Returns:
+        The number of pairs in these chunks.
+
     Raises:
         SamplerError: the model cannot be sampled.
     """
@@ -84,7 +87,8 @@ def draw_pairs(
     for unfinished in fileio.glob(f"{folder}/{UNFINISHED}*"):
         fileio.remove(unfinished)
     missing = [c for c in chunks_of(options.pairs) if not fileio.exists(f"{folder}/{c.file}")]
-    expect(SAMPLED, sum(chunk.count for chunk in missing))
+    count = sum(chunk.count for chunk in missing)
+    expect(SAMPLED, count)
     with pipeline:
         if labeled and missing:
             records = pipeline | ReadExamples(labeled)
@@ -98,6 +102,7 @@ def draw_pairs(
             | beam.Reshuffle()
             | beam.ParDo(_DrawChunk(model, options, folder), beam.pvalue.AsSingleton(counts))
         )
+    return count
 
 
 def choose_label(seed: int, counts: Counts, unlabeled: float) -> str:

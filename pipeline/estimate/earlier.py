@@ -22,8 +22,10 @@ from components.image_example_gen import names as example_names
 from components.image_example_gen.files import fingerprint
 from components.image_example_gen.windows import window_text
 from components.image_trainer import names as trainer_names
+from components.pair_gen import names as pair_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.estimate.images import Listed
+from pipeline.registry import lineage
 from pipeline.registry.lineage import Node, Run
 from trainer.common.remote_path import to_path
 from trainer.names import METADATA
@@ -50,6 +52,12 @@ AMOUNTS = {
     example_names.WINDOW,
     example_names.WINDOW_OPTIONS,
     FINGERPRINT_PROPERTY_NAME,
+}
+# Nodes that draw with a model, by the node that trains it.
+SAMPLED_FROM = {
+    pair_names.NODE: trainer_names.NODE,
+    evaluator_names.NODE: trainer_names.NODE,
+    evaluator_names.STUDENT_NODE: trainer_names.STUDENT,
 }
 
 
@@ -122,7 +130,8 @@ def find_cached(planned: Planned, runs: Sequence[Run]) -> set[str]:
 def find_earlier(planned: Planned, runs: Sequence[Run]) -> dict[str, Earlier]:
     """For each node, the newest execution that did the same work on other amounts, if any.
 
-    A training that was resumed does not count: part of its time is missing.
+    Trainings that were resumed do not count, nor pairs of which earlier runs have drawn some: part
+    of their time is missing.
     """
     found = {}
     blessed = False
@@ -132,7 +141,7 @@ def find_earlier(planned: Planned, runs: Sequence[Run]) -> dict[str, Earlier]:
         for node in run.nodes:
             if node.state != "done" or not _is_same_work(node.id, planned, recorded):
                 continue
-            if node.id != trainer_names.NODE or _is_whole(run):
+            if _is_whole(node.id, run):
                 found[node.id] = Earlier(node.seconds, node.started, run, models)
     return found
 
@@ -174,9 +183,8 @@ def _is_same_work(node: str, planned: Planned, recorded: Mapping[str, Properties
     options = example_names.IMAGE_OPTIONS
     if node not in planned.properties or not same(example_names.NODE, options):
         return False
-    if node == evaluator_names.NODE:
-        config = trainer_names.CUSTOM_CONFIG
-        parts = [same(trainer_names.NODE, config, part) for part in ("model", "sample")]
+    if sampled := SAMPLED_FROM.get(node):
+        parts = [same(sampled, trainer_names.CUSTOM_CONFIG, part) for part in ("model", "sample")]
         return all(parts) and same(node)
     return same(node)
 
@@ -189,12 +197,16 @@ def _without_amounts(properties: Any) -> Any:
     }
 
 
-def _is_whole(run: Run) -> bool:
-    """Whether the training of a run began and ended in it; False if its files were removed."""
-    if run.model is None:
-        return False
+def _is_whole(node: str, run: Run) -> bool:
+    """Whether what a node of a run made began and ended in it; False if its files were removed."""
+    if node == pair_names.NODE:
+        pairs = lineage.properties(run.artifacts.get((node, pair_names.PAIRS)))
+        return pairs.get(pair_names.DRAWN, 0) > pairs.get(pair_names.PAIRS, 0)
+    if node not in (trainer_names.NODE, trainer_names.STUDENT):
+        return True
+    trained = run.student if node == trainer_names.STUDENT else run
     try:
-        metadata = json.loads((to_path(str(run.model)) / METADATA).read_text("utf-8"))
+        metadata = json.loads((to_path(str(trained.model)) / METADATA).read_text("utf-8"))
         return metadata["metrics"]["resumed_from_step"] == 0
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -47,12 +47,13 @@ def test_pairs_are_published_under_names_that_say_what_they_were_drawn_from(pair
     expected = {f"Split-{chunk.split}/{key}-{chunk.file}" for chunk in chunks_of(20)}
     assert published(tmp_path / "pairs").keys() == expected
     assert drawn.get_int_custom_property(names.PAIRS) == 20
+    assert drawn.get_int_custom_property(names.DRAWN) == 20 + pairs.HELD_OUT
 
 
 def test_pairs_are_drawn_once_and_stored_once(pair_gen, tmp_path, monkeypatch):
     pair_gen("pairs")
     monkeypatch.setattr(pairs, "_pair", None)  # which a pair that is drawn calls
-    pair_gen("again")
+    assert pair_gen("again").get_int_custom_property(names.DRAWN) == 0
     first, second = (published(tmp_path / folder) for folder in ("pairs", "again"))
     assert first.keys() == second.keys()
     assert all(second[name].samefile(path) for name, path in first.items())
