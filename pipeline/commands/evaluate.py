@@ -72,8 +72,8 @@ def evaluate(
     Of the configuration, the sections evaluate and beam apply, and these keys of data: resolution
     and channels (a model brings its own), fit, background, min_size, max_pixels, max_rejected, and
     without --train, eval_percent (of a model), group_pattern and near_duplicates. Then a model is
-    compared with those images of --real that its training held out, as it records them; what is
-    set here has precedence. With data.pattern, it is rejected: all images in a folder are read, so
+    compared with those images of --real that its training held out. It records these, fit and
+    background; what is set here has precedence. With data.pattern, it is rejected: all images in a folder are read, so
     name the folder of one span.
     """
     try:

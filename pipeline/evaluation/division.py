@@ -4,8 +4,9 @@ A model was trained on most of the images of its folder. What is compared must b
 held out, by the same hash; for folders of images, any half will do.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ HALF = 50  # percent
 HALF_SALT = "evaluate:"  # else all images that a pipeline held out would be compared
 EVAL_PERCENT, NEAR_DUPLICATES = "eval_percent", "near_duplicates"
 KEYS = (EVAL_PERCENT, "group_pattern", NEAR_DUPLICATES)  # of data: which images are held out
+CONVERSION = ("fit", "background")  # of data: how images are converted, which moves their hashes
 
 
 class Division(NamedTuple):
@@ -64,15 +66,41 @@ def divide(data: DataConfig, models: Mapping[Path, Mapping[str, Any]]) -> Divisi
         common[EVAL_PERCENT] = min(split[EVAL_PERCENT] for split in recorded)
     options = {**common, **is_set}
     line = f"compared: images that the training held out, by {_describe(options)}"
-    if not any(metadata.get("source") for metadata in models.values()):  # else the model has them
+    converted = recorded_conversion(models.values())
+    if not converted:  # of an earlier version
         line += f", if its data.fit and data.background were {data.fit} and {data.background}"
-    if other := {key: value for key, value in common.items() if options[key] != value}:
+    other = {key: value for key, value in common.items() if options[key] != value}
+    other |= {
+        key: value
+        for key, value in converted.items()
+        if key in data.model_fields_set and getattr(data, key) != value
+    }
+    if other:
         line = f"warning: {line}, as is set; the training had {_describe(other)}"
     elif missing:
         line = f"warning: {line}; {', '.join(missing)} does not record it"
     elif any(_grouping(split) != _grouping(recorded[0]) for split in recorded):
         line = f"warning: {line}; the training of the baseline grouped images otherwise"
     return Division(options, "", by_training=True, line=line)
+
+
+def recorded_conversion(models: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+    """How the images of a training were converted, CONVERSION by name.
+
+    Args:
+        models: metadata. One that translates has precedence, since it converts its requests so,
+            then the first.
+
+    Returns:
+        The options of ImageExampleGen; empty if no model records them.
+    """
+    recorded = [metadata.get(key) for key in ("source", "conversion") for metadata in models]
+    for found in recorded:
+        if isinstance(found, Mapping):
+            with contextlib.suppress(ValidationError):
+                options = ImageOptions(**{key: found[key] for key in CONVERSION if key in found})
+                return {key: getattr(options, key) for key in CONVERSION if key in found}
+    return {}
 
 
 def _recorded(metadata: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -40,7 +40,7 @@ from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, load_sampler
 from components.sample_evaluator.verdict.plan import announce
 from pipeline.config import PipelineConfig
-from pipeline.evaluation.division import Division, divide
+from pipeline.evaluation.division import Division, divide, recorded_conversion
 from pipeline.evaluation.inputs import Inputs, Judged, check_count
 from trainer import examples, preprocessing
 from trainer.common.progress import phase
@@ -218,7 +218,8 @@ def _image_options(
 ) -> ImageOptions:
     """The options of ImageExampleGen; a model brings its own resolution and channels.
 
-    One that translates also brings what its requests are fitted and composited by.
+    It also brings how the images of its training were fitted and composited, which `data` may set
+    otherwise unless the model translates: then its requests are converted in the same way.
     """
     update: dict[str, Any] = dict(division.options) if division else {}
     shapes = [sampler.image_shape() for sampler in samplers]
@@ -235,8 +236,9 @@ def _image_options(
                 "can be compared"
             )
         update |= {"resolution": (height, width), "channels": channels}
-    if source := next((each.source for each in samplers if each.source), None):
-        update |= {"fit": source.fit, "background": source.background}
+    is_set = set() if any(each.source for each in samplers) else config.data.model_fields_set
+    converted = recorded_conversion([each.metadata for each in samplers])
+    update |= {key: value for key, value in converted.items() if key not in is_set}
     data = config.data.model_dump(include=set(ImageOptions.model_fields))
     return ImageOptions.model_validate(data | update)
 

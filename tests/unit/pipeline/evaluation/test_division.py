@@ -39,6 +39,15 @@ def test_nothing_is_compared_that_the_training_of_the_model_saw(percent):
     )
 
 
+def test_the_conversion_is_that_of_the_training_and_what_is_set_is_reported():
+    recorded = metadata(20, conversion={"fit": "pad", "background": "#000000"})
+    line = divide(DataConfig(), {MODEL: recorded}).line
+    assert line.endswith('data.eval_percent=20, data.near_duplicates="group"')
+    line = divide(DataConfig(fit="crop", background="#000000"), {MODEL: recorded}).line
+    assert line.startswith("warning: compared: ")
+    assert line.endswith(', as is set; the training had data.fit="pad"')
+
+
 def test_of_two_models_only_what_both_trainings_held_out_is_compared():
     for percents in ((20, 35), (35, 20)):
         models = zip((MODEL, OTHER), map(metadata, percents), strict=True)
