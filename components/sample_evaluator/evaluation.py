@@ -156,6 +156,7 @@ def evaluate(
         results[sources.REAL].images,
         results.get(sources.HOLDOUT, SourceResult()).images,
         task,
+        shape,
     )
     kinds = load_kinds(output)
     best, dropped = {} if by_teacher else history.best_places(models_before), {}

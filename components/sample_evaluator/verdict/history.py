@@ -32,6 +32,7 @@ class _Evaluation(pydantic.BaseModel):
     features: str
     feature_settings: dict[str, Any] = {}
     samples: int
+    shape: list[int] | None = None
     images: dict[str, int] = {}
     task: dict[str, Any] | None = None
     model: _Model
@@ -44,12 +45,14 @@ def earlier_metrics(
     samples: int,
     holdout: int = 0,
     task: Mapping[str, Any] | None = None,
+    shape: Sequence[int] | None = None,
 ) -> list[dict[str, Any]]:
     """Reads the metrics of earlier evaluations that can be compared with this one.
 
     Metrics depend on the feature space including its weights, and the Frechet distance on the
-    number of images as well; and what a model translates may be nearly the image, or hardly show
-    it. Evaluations that differ in these are skipped, as are unreadable ones.
+    number of images as well; what a model translates may be nearly the image, or hardly show it;
+    and images of another shape have other places. Evaluations that differ in these are skipped, as
+    are unreadable ones.
     If only the number of samples differs, KID to the images of data.holdout is still included, and
     so are the metrics of pairs there.
 
@@ -60,6 +63,7 @@ def earlier_metrics(
         holdout: number of images of data.holdout in this evaluation; the metrics that compare with
             these are skipped in evaluations with another number.
         task: of the model of this evaluation, from `task_of`.
+        shape: H, W, C of its images; None: of any.
 
     Returns:
         In the order of `evaluations`: `model`, the URI; `evaluated`, the day (ISO 8601, UTC);
@@ -88,6 +92,8 @@ def earlier_metrics(
         if found.task is None and PAIR_METRICS.keys() & found.metrics.keys():
             continue  # earlier versions did not record the tasks of models that translate
         if space != features.identity or found.task != task or not values:
+            continue
+        if None not in (shape, found.shape) and found.shape != list(shape):
             continue
         milliseconds = artifact.mlmd_artifact.create_time_since_epoch
         evaluated = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)

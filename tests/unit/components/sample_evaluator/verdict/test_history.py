@@ -193,3 +193,13 @@ def test_places_of_other_numbers_of_images_are_not_the_best(evaluation):
         evaluation("same", placed("models/2", kid=(0.1, 0.0))),
     ]
     assert best_places(earlier_metrics(made, PIXELS, 200)) == {"kid": 0.1}
+
+
+def test_images_of_another_shape_are_left_out(evaluation):
+    shapes = {"smaller": [8, 8, 1], "same": [16, 16, 1], "earlier": None}
+    made = [
+        evaluation(name, json.dumps(json.loads(content(name)) | {"shape": shape}))
+        for name, shape in shapes.items()
+    ]
+    found = earlier_metrics(made, PIXELS, 200, shape=(16, 16, 1))
+    assert [entry["model"] for entry in found] == ["same", "earlier"]
