@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from components.image_example_gen import names as example_names
-from trainer.examples import EVAL
+from trainer.examples import EVAL, TRAIN
 
 if TYPE_CHECKING:
     from pipeline.registry.lineage import Run
@@ -28,9 +28,18 @@ def held_out(run: "Run", *, sources: bool = False) -> int:
         OSError: the run has no report, or it cannot be read.
         ValueError, KeyError: it is damaged.
     """
+    return _count(run, EVAL, sources)
+
+
+def trained(run: "Run") -> int:
+    """The number of training images; raises what `held_out` raises."""
+    return _count(run, TRAIN)
+
+
+def _count(run: "Run", split: str, sources: bool = False) -> int:
     report = run.rejected_report
     if report is None:
         raise FileNotFoundError("the run has not written its images")
     if sources:
         report = report.parent / example_names.SOURCES_FOLDER / report.name
-    return json.loads(report.read_text("ascii"))["splits"][EVAL]
+    return json.loads(report.read_text("ascii"))["splits"][split]

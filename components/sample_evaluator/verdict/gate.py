@@ -79,7 +79,8 @@ def judge(
     if candidate_problem is not None:
         problem = f"the candidate cannot be sampled: {candidate_problem}"
         return ModelVerdict(False, (*_image_problems(results, options), problem))
-    left_out = {**(dropped or {}), **dict(_left_out(results, options))}
+    unjudged = dict(_left_out(results, options))
+    left_out = {**(dropped or {}), **unjudged}
     failed = dict(_failures(results, validation, options, left_out, best or {}))
     if kinds and options.limits != "none" and (lacking := [k for k in kinds.kinds if k.missing]):
         failed[KINDS] = sentences.missing(lacking, kinds.by)
@@ -91,7 +92,10 @@ def judge(
         *failed.values(),
         *_improvement_problems(results, options, failed),
     ]
-    reasons = problems or list(_kept_limits(results, options)) or [sentences.NO_OTHER_LIMIT]
+    kept = list(_kept_limits(results, options))
+    if unjudged and not kept and not problems:
+        problems = [sentences.nothing_judged(next(iter(unjudged.values())))]
+    reasons = problems or kept or [sentences.NO_OTHER_LIMIT]
     blessed = not problems
     if options.bless != "auto":
         found = "misses" if problems else "meets"
@@ -200,13 +204,17 @@ def _memorized_sentence(candidate: SourceResult, options: EvaluateOptions) -> st
 
 
 def _image_problems(results: Results, options: EvaluateOptions) -> Iterator[str]:
-    count = results[sources.REAL].images
-    if count < options.min_samples:
-        few = "is too few" if count == 1 else "are too few"
-        found = quantity(count, "held-out image")
-        unpaired = sources.SOURCE in results and sources.OTHER not in results
-        both = ", of images and of sources" if unpaired else ""
-        yield f"{found} {few}: at least {options.min_samples} are required{both}"
+    unpaired = sources.SOURCE in results and sources.OTHER not in results
+    both = ", of images and of sources" if unpaired else ""
+    for source, images, more in (
+        (sources.REAL, "held-out image", both),
+        (sources.TRAIN, "training image", ": their distances are the floor of all"),
+    ):
+        count = results[source].images
+        if count < options.min_samples:
+            few = "is too few" if count == 1 else "are too few"
+            required = f"at least {options.min_samples} are required"
+            yield f"{quantity(count, images)} {few}: {required}{more}"
 
 
 def _sample_problems(results: Results) -> Iterator[str]:

@@ -25,17 +25,25 @@ def left_out(
     return {name: images for name, images in needed.items() if images is None or images > count}
 
 
-def announce(options: EvaluateOptions, held_out: int, shape: tuple[int, int, int]) -> list[str]:
+def announce(
+    options: EvaluateOptions,
+    held_out: int,
+    shape: tuple[int, int, int],
+    trained: int | None = None,
+) -> list[str]:
     """Says what the evaluation of a run will be able to judge.
 
     Args:
         options: of the evaluation, with the feature space that will be used.
         held_out: number of held-out images.
         shape: H, W, C of the images.
+        trained: number of training images, whose distance is the floor; None: enough.
 
     Returns:
         Lines for a person.
     """
+    if trained is not None and trained < options.min_samples:
+        return [f"{quantity(trained, 'training image')}: {_too_few(options, trained)}"]
     height, width, channels = shape
     images = f"{quantity(held_out, 'held-out image')} of {width}x{height} in "
     images += "gray" if channels == 1 else "color"

@@ -11,6 +11,11 @@ NOT_FINITE = "the value is not finite"
 NO_OTHER_LIMIT = "it does not copy more training images than is allowed, and no other limit applies"
 
 
+def nothing_judged(example: str) -> str:
+    """All limits were left out, so that noise would pass."""
+    return f"no limit could be applied: {example}"
+
+
 def unavailable(name: str, found: MetricResult) -> str:
     """A metric that cannot be computed of the candidate, though of training images."""
     return f"{name} cannot be computed: {found.unavailable or NOT_FINITE}"

@@ -141,6 +141,14 @@ def test_too_few_held_out_images_block_a_good_model():
     assert verdict.reasons == ("99 held-out images are too few: at least 100 are required",)
 
 
+def test_too_few_training_images_block_as_well_for_there_is_no_floor():
+    values = {"real": source(), "train": source(images=99), "candidate": source(kid=0.0)}
+    assert judge(values, passing(), OPTIONS).reasons == (
+        "99 training images are too few: at least 100 are required: their distances are the floor "
+        "of all",
+    )
+
+
 def test_one_held_out_image_is_not_said_to_be_several():
     values = {"real": source(images=1), "train": source(), "candidate": source(images=1, kid=0.0)}
     reasons = judge(values, passing(), OPTIONS).reasons

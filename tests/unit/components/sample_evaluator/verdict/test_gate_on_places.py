@@ -1,9 +1,12 @@
 """What the gate says about places between training images and noise, and about kinds of images."""
 
+import dataclasses
+
 import pytest
 from measured import failing, passing, source
 
 from components.metrics.kinds.shares import Kind, Kinds
+from components.sample_evaluator.measure.results import MetricResult
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import BEST_SLACK, judge
 
@@ -125,7 +128,7 @@ def test_a_place_that_cannot_be_told_leaves_the_other_limits():
 
 
 def test_an_error_that_needs_more_images_than_the_value_is_left_out_and_refuses_nothing():
-    limit = Threshold(max_place=0.1, max_worsening=0.0)
+    limit, other = Threshold(max_place=0.1, max_worsening=0.0), Threshold(maximum=0.5)
     why = "234 images are too few for 128 feature dimensions: at least 256 are needed"
     values = placed(0.1)
     values["train"] = source(frechet_distance=0.2)
@@ -136,9 +139,15 @@ def test_an_error_that_needs_more_images_than_the_value_is_left_out_and_refuses_
         frechet_distance_worsening_unavailable=why,
     )
     failed = failing("frechet_distance_proven_place", "frechet_distance_worsening")
-    verdict = judge(values, failed, changing(frechet_distance=limit))
+    values["candidate"] = dataclasses.replace(
+        values["candidate"], metrics=values["candidate"].metrics | {"kid": MetricResult(0.1)}
+    )
+    verdict = judge(values, failed, changing(frechet_distance=limit, kid=other))
     assert verdict.blessed
     assert verdict.left_out == {"frechet_distance": f"frechet_distance is not judged: {why}"}
+    verdict = judge(values, failed, changing(frechet_distance=limit))
+    assert not verdict.blessed  # as noise would be
+    assert verdict.reasons == (f"no limit could be applied: frechet_distance is not judged: {why}",)
     bounded = limit.model_copy(update={"maximum": 1.0})
     verdict = judge(values, failed, changing(frechet_distance=bounded))
     assert verdict.left_out["frechet_distance"] == (

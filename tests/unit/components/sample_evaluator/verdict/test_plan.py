@@ -55,6 +55,12 @@ def test_it_is_said_what_will_be_judged(held_out, said):
     assert announce(UNTRAINED, held_out, GRAY) == said
 
 
+def test_too_few_training_images_are_said_to_be():
+    (said,) = announce(UNTRAINED, 300, GRAY, trained=15)
+    assert said.startswith("15 training images: fewer than evaluate.min_samples=20, no model will")
+    assert announce(UNTRAINED, 300, GRAY, trained=20) == announce(UNTRAINED, 300, GRAY)
+
+
 def test_one_image_is_singular():
     (said,) = announce(UNTRAINED, 1, COLOR)
     assert said.startswith("1 held-out image of 32x32 in color: ")
