@@ -30,7 +30,7 @@ from pipeline.config import (
     require_sources,
 )
 from pipeline.console.progress import showing
-from pipeline.estimate.held_out import held_out
+from pipeline.estimate.held_out import held_out, trained
 from pipeline.estimate.survey import check_space, survey
 from pipeline.estimate.time_left import TimeLeft
 from pipeline.features import with_chosen_features
@@ -261,16 +261,21 @@ def _claim(workspace: Workspace, check: int | None, run_id: str) -> None:
 
 
 def _announce(config: PipelineConfig, workspace: Workspace) -> list[str]:
-    """Says what will be judged, once the images are known; nothing if a report is missing."""
+    """Says what is unusual about the images, and what will be judged by them.
+
+    Nothing about the latter if their report is missing.
+    """
     (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
     try:
         images = sources = held_out(run)
         if config.data.unpaired_source:
             sources = held_out(run, sources=True)
+        to_train = trained(run)
     except (KeyError, OSError, ValueError):
         logging.exception("The report on the images cannot be read.")
-        return []
-    lines = announce(config.evaluate, min(images, sources), config.data.shape)
+        return run.image_remarks
+    lines = run.image_remarks
+    lines += announce(config.evaluate, min(images, sources), config.data.shape, to_train)
     if sources < images:
         lines.append(f"as many as sources are held out, each of which has one result: {sources:,}")
     return lines

@@ -36,6 +36,11 @@ SUFFIXES = frozenset(
 )
 _IMAGES = tuple(SUFFIXES)
 _LISTED = (*_IMAGES, *ARCHIVES)
+# Pictures that are not read, by their endings; all other files are taken for labels and the like.
+UNREAD_PICTURES = re.compile(
+    r"\.(heic|heif|hif|jp2|j2k|jpx|jxl|svg|psd|eps|ico|tga|ppm|pgm|exr|hdr"
+    r"|dng|cr2|cr3|nef|arw|orf|raf|rw2)"
+)
 NO_ENDING = "none"
 SHOWN_ENDINGS = 5
 QUICK_ROWS = 16  # at the beginning of a row group
@@ -191,6 +196,11 @@ def count_images(folder: str, at_most: int) -> int:
     """Counts the image files that `walk_images` yields; stops at `at_most`."""
     files = walk_images(folder, Counter(), names_only=True)
     return sum(1 for _ in itertools.islice(files, at_most))
+
+
+def unread(counts: Mapping[str, int]) -> dict[str, int]:
+    """Those of the counts of other files by ending that are pictures of a kind that is not read."""
+    return {ending: n for ending, n in counts.items() if UNREAD_PICTURES.fullmatch(ending)}
 
 
 def describe_endings(counts: Mapping[str, int]) -> str:

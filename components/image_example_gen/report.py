@@ -2,12 +2,11 @@
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 
 from components.image_example_gen import names
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import describe_endings
+from components.image_example_gen.files import describe_endings, unread
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.pairs.decoding import SAME_PIXELS
 from trainer import examples
@@ -19,14 +18,10 @@ IN_HOLDOUT = "in_holdout"
 OMITTED = "omitted"
 NEAR_DUPLICATES = "near_duplicates"  # their counts are:
 IMAGES, GROUPS, SEPARATED = "images", "groups", "separated"
+MANY_NEAR_DUPLICATES = 0.25  # of the images; grouping them is not meant for so many
 MAX_REJECTED_FILES = 10_000  # listed in the report; all are counted
 IN_CONFIGURATION = "in data.source"  # where the folder of sources is named
 SHOWN = 3  # files and reasons in an error message
-# Pictures that are not read, by their endings; all other files are taken for labels and the like.
-UNREAD_PICTURES = re.compile(
-    r"\.(heic|heif|hif|jp2|j2k|jpx|jxl|svg|psd|eps|ico|tga|ppm|pgm|exr|hdr"
-    r"|dng|cr2|cr3|nef|arw|orf|raf|rw2)"
-)
 
 
 def make_report(
@@ -83,15 +78,16 @@ def remarks(report: dict, folder: str = "") -> list[str]:
 
     With the folder of the artifact, they name the page of near-duplicates in it.
     """
-    pictures, others = {}, {}
-    for ending, count in report["skipped"].items():
-        (pictures if UNREAD_PICTURES.fullmatch(ending) else others)[ending] = count
+    skipped = report["skipped"]
+    others = {ending: n for ending, n in skipped.items() if ending not in unread(skipped)}
     lines = []
-    if pictures:
+    if pictures := unread(skipped):
         lines.append(f"not read: {describe_endings(pictures)}; convert them to JPEG or PNG")
-    if near := _describe_near_duplicates(report.get(NEAR_DUPLICATES, {})):
+    counts = report.get(NEAR_DUPLICATES, {})
+    if near := _describe_near_duplicates(counts):
         page = os.path.join(folder, names.NEAR_DUPLICATES_HTML)
         lines.append(f"{near}: {page}" if folder else near)
+        lines += _warn_of_grouping(counts, report[names.ACCEPTED])
     lines += [f"{n:,} of the accepted images: {note}" for note, n in report["notes"].items()]
     if others:
         lines.append(f"ignored: {describe_endings(others)}")
@@ -175,6 +171,15 @@ def _describe_near_duplicates(counts: Mapping[str, int]) -> str:
     if separated := counts.get(SEPARATED):
         return f"{found}, {separated:,} of them in another split (data.near_duplicates is warn)"
     return found
+
+
+def _warn_of_grouping(counts: Mapping[str, int], accepted: int) -> list[str]:
+    if SEPARATED in counts or counts.get(IMAGES, 0) <= MANY_NEAR_DUPLICATES * accepted:
+        return []
+    return [
+        "with so many near-duplicates in groups, other kinds of images are held out than are "
+        "trained on; if they are no copies of each other, set data.near_duplicates=off"
+    ]
 
 
 def _by_frequency(counts: Mapping[str, int]) -> dict[str, int]:

@@ -10,6 +10,7 @@ import math
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, TypeVar
@@ -17,7 +18,12 @@ from typing import BinaryIO, NamedTuple, TypeVar
 import numpy as np
 
 from components.image_example_gen.errors import ImageDataError, RejectedImage
-from components.image_example_gen.files import ImageFile, list_images
+from components.image_example_gen.files import (
+    ImageFile,
+    describe_endings,
+    list_folder,
+    unread,
+)
 from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.image_file.header import ImageHeader, read_header
 from components.image_example_gen.options import ImageOptions
@@ -78,6 +84,8 @@ class Pictures:
         spans: a data.pattern for which all images would lie in spans; empty if there is none, or
             if a pattern is set.
         turned: share of images that are upright where most are landscape, or the other way round.
+        unread: how many other files are pictures that are not read, by their endings; empty if
+            there are none.
     """
 
     files: int
@@ -98,6 +106,7 @@ class Pictures:
     labeled: bool = False
     spans: str = ""
     turned: float = 0.0
+    unread: str = ""
 
     @property
     def are_oblong(self) -> bool:
@@ -147,6 +156,8 @@ class Pictures:
             )
         if self.problem:
             text += f"; {percentage(1 - self.readable)} cannot be read: {self.problem}"
+        if self.unread:
+            text += f"; not read: {self.unread}; convert them to JPEG or PNG"
         return text
 
     def _size(self, shorter: int) -> str:
@@ -182,7 +193,7 @@ def look(data: DataConfig) -> Pictures:
         ImageDataError: a folder is missing or unreadable, has no images, or none can be read.
         StorageError: the storage does not answer, or refuses the credentials.
     """
-    places = _list_places(data)
+    places, others = _list_places(data)
     quick = [place for place in places if place.file.quick]
     sample = _choose_evenly(quick, REMOTE_SAMPLE if is_remote(data.folder) else SAMPLE)
     options = ImageOptions(resolution=SIDE, min_size=1, max_pixels=data.max_pixels)
@@ -223,17 +234,20 @@ def look(data: DataConfig) -> Pictures:
         labeled=any(place.file.label for place in places),
         spans="" if data.pattern else _find_spans(places),
         turned=float(np.mean((aspects - 1) * (aspect - 1) < 0)),
+        unread=describe_endings(unread(others)),
     )
 
 
-def _list_places(data: DataConfig) -> list[_Place]:
+def _list_places(data: DataConfig) -> tuple[list[_Place], Counter[str]]:
+    """The images, and the numbers of other files by their endings."""
     window = find_windows(data.folder, data, data.span, data.unpaired_source).images
-    places = []
+    places, others = [], Counter[str]()
     for span in window:
         folder = os.path.join(data.folder, span.folder).rstrip("/") or "/"
-        listed = list_images(folder, required=span is window[-1], names_only=True)
-        places += [_Place(folder, file) for file in listed]
-    return places
+        listed = list_folder(folder, required=span is window[-1], names_only=True)
+        places += [_Place(folder, file) for file in listed.images]
+        others += listed.others
+    return places, others
 
 
 def _find_spans(places: Sequence[_Place]) -> str:

@@ -181,6 +181,13 @@ def test_one_bad_file_among_many_is_counted(tmp_path, save, see):
     assert "; under 1% cannot be read: 'bad.png'" in see().describe()
 
 
+def test_pictures_of_a_kind_that_is_not_read_are_counted(tmp_path, save, see):
+    save("1.png", noise(0, 8, 8, 3))
+    for name in ("1.heic", "2.HEIC", "labels.csv"):
+        (tmp_path / "images" / name).touch()
+    assert see().describe().endswith("; not read: 2 .heic; convert them to JPEG or PNG")
+
+
 def test_a_truncated_image_is_found_although_its_header_is_valid(tmp_path, save, see):
     save("1.png", noise(0, 64, 64, 3))
     content = (tmp_path / "images" / "1.png").read_bytes()

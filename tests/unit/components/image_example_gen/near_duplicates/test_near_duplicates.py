@@ -96,8 +96,9 @@ def test_the_shots_of_a_burst_are_in_one_split_and_group(grouped):
     assert scenes_in_two_splits(found) == 0
     assert len({group for _, group in found.values()}) == SCENES
     assert report_of(artifact)["near_duplicates"] == {"groups": SCENES, "images": SCENES * SHOTS}
-    (remark,) = json.loads(artifact.get_string_custom_property("remarks"))
+    remark, advice = json.loads(artifact.get_string_custom_property("remarks"))
     assert remark == f"120 near-duplicates in 40 groups: {artifact.uri}/near_duplicates.html"
+    assert advice.endswith("if they are no copies of each other, set data.near_duplicates=off")
 
 
 def test_off_leaves_no_trace_and_the_split_to_the_hash_of_each_image(off):
