@@ -95,7 +95,7 @@ def _parse_override(override: str) -> dict[str, Any]:
             f"--set {shorten(override)}: expected KEY=VALUE, for example train.steps=500"
         )
     try:
-        value = parse(text)
+        value = text if text.startswith("#") else parse(text)  # a color, and no comment
     except YamlError as error:
         hint = "; put text that begins with { or [ in quotes" if text[:1] in ("{", "[") else ""
         raise ConfigError(f"--set {shorten(override)}: {error}{hint}") from None

@@ -71,8 +71,9 @@ def load_labels(transform_graph: str) -> list[str]:
     if len(labels) < 2:
         found_labels = f"found only {labels[0]!r}" if labels else "found none"
         raise TooFewClassesError(
-            f"model.conditional=true needs images with at least 2 labels, {found_labels}: put each "
-            "class into its own folder below data.folder, or set model.conditional=false"
+            f"model.conditional=true needs training images with at least 2 labels, {found_labels}: "
+            "put each class into its own folder below data.folder, with more images than the few "
+            "that may all be held out, or set model.conditional=false"
         )
     return labels
 

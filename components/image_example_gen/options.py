@@ -26,6 +26,12 @@ def _resolution(value: Any) -> tuple[int, int]:
     return height, width
 
 
+def _quoted(value: Any) -> Any:
+    if value is None:  # YAML takes a # and what follows for a comment
+        raise ValueError('a color in YAML needs quotes, for example "#ffffff"')
+    return value
+
+
 def _hex_color(value: str) -> str:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
         raise ValueError("expected a color as #RRGGBB, for example #ffffff")
@@ -84,7 +90,7 @@ class ImageOptions(Options):
         "them, with bars in the background color",
     )
     channels: Literal[1, 3] = Field(3, description="3 for RGB, 1 for grayscale")
-    background: Annotated[str, AfterValidator(_hex_color)] = Field(
+    background: Annotated[str, BeforeValidator(_quoted), AfterValidator(_hex_color)] = Field(
         "#ffffff", description="color of transparent pixels and of the bars of pad, as #RRGGBB"
     )
     min_size: int | None = Field(

@@ -73,8 +73,8 @@ def evaluate(
     and channels (a model brings its own), fit, background, min_size, max_pixels, max_rejected, and
     without --train, eval_percent (of a model), group_pattern and near_duplicates. Then a model is
     compared with those images of --real that its training held out. It records these, fit and
-    background; what is set here has precedence. With data.pattern, it is rejected: all images in a folder are read, so
-    name the folder of one span.
+    background; what is set here has precedence. With data.pattern, it is rejected: all images in a
+    folder are read, so name the folder of one span.
     """
     try:
         from components.image_example_gen.errors import ImageDataError

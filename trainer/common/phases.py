@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from trainer.common.progress import Report
 
 OTHER = "other"  # the time outside all phases
+INSTANT = 0.05  # seconds, too short for a rate
 RATE_REPORTS = 100  # number of last reports that a rate covers
 
 
@@ -77,7 +78,8 @@ class Phase:
         # The first units include loading and compiling: as soon as there are others, those count.
         start, before = self._ends[0] if len(self._ends) > 1 else (self.since, 0)
         end, after = self._ends[-1]
-        return (after - before) / (end - start) if end > start else 0.0
+        # A report at the beginning, as of a training that was resumed, says nothing of the rate.
+        return (after - before) / (end - start) if end - start > INSTANT else 0.0
 
 
 class Phases:

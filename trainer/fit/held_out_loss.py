@@ -76,6 +76,8 @@ class HeldOutLoss(keras.callbacks.Callback):
         self._board.write("held_out_loss", self.loss, step)
         if self.loss < self._least:
             self._least, self._least_step = self.loss, step
+        if self._risen >= PATIENCE:  # as has been reported
+            return
         self._risen = self._risen + 1 if self.loss > RISE * self._least else 0
         if self._risen == PATIENCE:
             self._report(

@@ -149,6 +149,10 @@ def test_a_folder_may_have_any_name(name):
         ("train.steps=0", "train.steps: got 0; input should be greater than 0"),
         ("sample.solver=rk5", "sample.solver: got 'rk5'; input should be 'euler', 'midpoint'"),
         ("data.background=red", "data.background: got 'red'; expected a color as #RRGGBB"),
+        (
+            "data.background=",
+            "data.background: got None; a color in YAML needs quotes, for example",
+        ),
         ("data.channels=2", "data.channels: got 2; input should be 1 or 3"),
         ("model.norm_groups=7", "model: norm_groups=7 does not divide the width 32"),
         ("model.attention=[true]", "model: attention has 1 levels, but channels has 2"),
@@ -513,3 +517,7 @@ def test_a_distillation_that_cannot_be_is_rejected(overrides, problem):
         load(overrides=["distill.enabled=true", *overrides])
     assert problem in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_color_on_the_command_line_needs_no_quotes():
+    assert load(overrides=["data.background=#ff8000"]).data.background == "#ff8000"

@@ -57,6 +57,16 @@ def test_the_first_units_count_for_the_rate_only_until_there_are_others(phases, 
     assert phases.describe().endswith("20/30 images · 10/s · 1 s left")
 
 
+def test_what_is_done_at_once_has_no_rate_yet(phases, clock):
+    report(Report("training", expected=2000))
+    clock.advance(1e-5)
+    done(1500, "training")  # of a training that is resumed
+    assert phases.describe().endswith("training 1,500/2,000 images")
+    clock.advance(10)
+    done(10, "training")
+    assert phases.describe().endswith("1,510/2,000 images · 1.0/s · 8 min 10 s left")
+
+
 def test_a_second_round_has_its_own_count_and_rate(phases, clock):
     for _ in range(2):
         report(Report("features", expected=30))

@@ -71,7 +71,7 @@ def test_a_resumed_training_measures_at_the_same_steps():
 
 
 def test_a_loss_that_rises_and_stays_above_its_least_is_reported_once():
-    _, _, lines = measure([2.0, 1.0, 1.5, 1.6, 1.7, 1.8], start_step=10)
+    _, _, lines = measure([2.0, 1.0, 1.5, 1.6, 1.0, 1.7, 1.8], start_step=10)
     (line,) = lines
     assert line.startswith(
         "the loss of held-out images has risen from 3.0000 at step 12 to 4.8000 at step 14: "
