@@ -10,7 +10,7 @@ TARGET ?= cpu
 # which takes ten seconds. The installation imports them once, for processes that make does not start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-slow lint manifests docs bench parity gate month kubeflow-image kubeflow-e2e lock clean .venv
+.PHONY: run test test-slow test-all lint manifests docs bench parity gate month kubeflow-image kubeflow-e2e lock clean .venv
 
 # The main job: from a folder of scikit-learn's digits to a gated, pushed sampler.
 run: .venv
@@ -32,6 +32,11 @@ test: .venv
 # in processes of their own.
 test-slow: .venv
 	$(PYTEST) -m slow
+
+# Both, in less time: what fast and slow tests of a process share, they import and train once.
+test-all: .venv
+	$(PYTEST) --ignore tests/pipeline
+	$(PYTEST) tests/pipeline
 
 lint: .venv
 	$(BIN)/ruff check .
