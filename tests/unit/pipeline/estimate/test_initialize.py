@@ -104,7 +104,7 @@ def test_the_training_takes_the_hours_that_are_given(folder, timed):
     [
         (300, ("--set", "train.batch_size=32"), 400 * 150 // 32),
         (300, ("--set", "train.batch_size=8"), 400 * 150 // 8),
-        (300, (), 1000),
+        (300, (), 400 * 150 // 32),
         (4, (), 1000),
     ],
 )

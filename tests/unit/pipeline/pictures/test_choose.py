@@ -121,8 +121,8 @@ def test_bright_pictures_with_transparency_get_a_black_background():
 
 
 def test_few_pictures_are_trained_on_for_fewer_steps_in_smaller_batches():
-    few, many = (choose(replace(PHOTOS, files=files), CPU) for files in (100, 5000))
-    assert (few["train.batch_size"], many["train.batch_size"]) == (32, 64)
+    few, many = (choose(replace(PHOTOS, files=files), CPU) for files in (50, 5000))
+    assert (few["train.batch_size"], many["train.batch_size"]) == (16, 32)
     assert few["train.steps"] == 1000
     assert many["train.steps"] == 2 * FLOAT32_STEPS[32]
 
