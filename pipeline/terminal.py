@@ -57,8 +57,8 @@ class NodeLines:
     Args:
         console: to print on.
         begun: is called with the id of each run before its first node starts.
-        announce: returns lines on what will be judged; they are printed once, when ImageExampleGen
-            has finished.
+        announce: returns lines on the images and what will be judged; they are printed once, when
+            ImageExampleGen has finished.
         remark: returns, for the id of a node, what is shown beside its progress (Phases).
 
     Attributes:
@@ -90,7 +90,7 @@ class NodeLines:
         self._shown.enter_context(showing(self.console, f"{node_id}{work}", self._remark(node_id)))
 
     def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
-        """Prints that the node succeeded, and what will be judged once the images are known."""
+        """Prints that the node succeeded, and what is known once the images are."""
         self._line("[green]✓[/]", node_id, "[dim]cached[/]" if cached else f"{seconds:.1f} s")
         if node_id == example_names.NODE:
             for line in self._announce():

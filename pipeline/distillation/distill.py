@@ -12,6 +12,7 @@ from rich.console import Console
 
 from components.features import check_available
 from components.garbage import without_garbage_collection
+from components.pair_gen import names as pair_names
 from pipeline.config import BeamConfig, PipelineConfig
 from pipeline.console.progress import showing
 from pipeline.distillation.options import DistillOptions
@@ -103,13 +104,14 @@ def distill_model(
 def _check_space(teacher: RecordedTeacher, config: PipelineConfig, workspace: Workspace) -> None:
     stored = sum(path.stat().st_size for path in teacher.examples.rglob("*") if path.is_file())
     example = stored / teacher.images if teacher.images else None
-    # What is newer than the teacher may be of this student, begun by a run that was stopped.
+    # Pairs that are newer than the teacher may be its own, drawn by a run that was stopped.
     there = sum(
         path.stat().st_size
-        for path in workspace.checkpoints.rglob("*")
-        if path.is_file() and path.stat().st_mtime > teacher.trained
+        for path in workspace.checkpoints.glob(f"{pair_names.PAIRS}-*/*")
+        if path.stat().st_mtime > teacher.trained
     )
-    need = max(student_need(config, teacher.images, example).peak - there, 0)
+    needed = student_need(config, teacher.images, example)
+    need = needed.peak - min(there, needed.student)
     free = free_bytes(workspace)
     if SURE * need > free:
         raise WorkspaceError(

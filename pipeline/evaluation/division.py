@@ -70,17 +70,20 @@ def divide(data: DataConfig, models: Mapping[Path, Mapping[str, Any]]) -> Divisi
     if not converted:  # of an earlier version
         line += f", if its data.fit and data.background were {data.fit} and {data.background}"
     other = {key: value for key, value in common.items() if options[key] != value}
-    other |= {
-        key: value
-        for key, value in converted.items()
-        if key in data.model_fields_set and getattr(data, key) != value
-    }
+    if not any(metadata.get("source") for metadata in models.values()):  # which nothing replaces
+        other |= {
+            key: value
+            for key, value in converted.items()
+            if key in data.model_fields_set and getattr(data, key) != value
+        }
     if other:
         line = f"warning: {line}, as is set; the training had {_describe(other)}"
     elif missing:
         line = f"warning: {line}; {', '.join(missing)} does not record it"
     elif any(_grouping(split) != _grouping(recorded[0]) for split in recorded):
         line = f"warning: {line}; the training of the baseline grouped images otherwise"
+    elif any(recorded_conversion([each]) not in ({}, converted) for each in models.values()):
+        line = f"warning: {line}; the training of the baseline converted images otherwise"
     return Division(options, "", by_training=True, line=line)
 
 
@@ -99,7 +102,8 @@ def recorded_conversion(models: Collection[Mapping[str, Any]]) -> dict[str, Any]
         if isinstance(found, Mapping):
             with contextlib.suppress(ValidationError):
                 options = ImageOptions(**{key: found[key] for key in CONVERSION if key in found})
-                return {key: getattr(options, key) for key in CONVERSION if key in found}
+                if values := {key: getattr(options, key) for key in CONVERSION if key in found}:
+                    return values
     return {}
 
 

@@ -128,8 +128,9 @@ def run(
         held_out = " that the training held out"
         part = held_out if division.by_training else " in the half to compare with"
     check_count(inputs.real, images[examples.EVAL], config.evaluate.min_samples, part)
-    if inputs.training:
-        check_count(inputs.training, images[examples.TRAIN], config.evaluate.min_samples)
+    others = "" if inputs.training else " in the other part"
+    folder = inputs.training or inputs.real
+    check_count(folder, images[examples.TRAIN], config.evaluate.min_samples, others)
     graph = str(scratch / "transform_graph")
     with phase("building the graph that decodes images"):
         write_transform_graph(options.shape, graph, degrade, paired=beside is not None)

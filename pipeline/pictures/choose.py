@@ -22,7 +22,8 @@ FLIP_EPOCHS = 50  # passes over the images above which these are also mirrored
 AUGMENT_EPOCHS = 200  # above, they are also shifted, zoomed and rotated: samples would be copies
 AUGMENT = 0.15
 # After as many steps, a guide (train.guide_after) has learned enough; of a shorter training, it
-# drives colors to their extremes. Tried with 2,000 steps of 64 images, and not with those of 32.
+# drives colors to their extremes. 2,000 steps of 64 images were enough, and 1,000 were not; 2,000
+# of 32 were not tried.
 AUTOGUIDED_STEPS = 2400
 AUTOGUIDANCE = 1.5
 MIN_STEPS = 1000

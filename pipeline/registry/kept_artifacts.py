@@ -53,18 +53,15 @@ def _older_pairs(store: MetadataStore, keep: int | None) -> set[int]:
     """All artifacts of pairs but the few that were used last."""
     examples = store.get_artifacts_by_type(pair_names.PAIRS_TYPE)
     pairs = {each.id for each in examples if pair_names.PAIRS in each.custom_properties}
-    newest: list[int] = []
-    for run in reversed(run_contexts(store)):
-        if keep is None or len(newest) >= keep:
-            break
-        newest += (_of_run(store, run.id) & pairs).difference(newest)
-    return set() if keep is None else pairs.difference(newest)
+    if keep is None or len(pairs) <= keep:
+        return set()
+    events = store.get_events_by_artifact_ids(list(pairs))
+    used = {each.artifact_id: each.execution_id for each in sorted(events, key=_execution)}
+    return pairs.difference(sorted(used, key=used.__getitem__)[-keep:])
 
 
-def _of_run(store: MetadataStore, run: int) -> set[int]:
-    """The artifacts that a run read or made."""
-    executions = [execution.id for execution in store.get_executions_by_context(run)]
-    return {event.artifact_id for event in store.get_events_by_execution_ids(executions)}
+def _execution(event: mlmd.Event) -> int:
+    return event.execution_id
 
 
 def _used(store: MetadataStore, verdicts: Collection[int], last: int | None) -> set[int]:
@@ -83,7 +80,8 @@ def _used(store: MetadataStore, verdicts: Collection[int], last: int | None) -> 
         newest = last is None or i < last
         if judged and not newest:
             break
-        artifacts = _of_run(store, run.id)
+        executions = [execution.id for execution in store.get_executions_by_context(run.id)]
+        artifacts = {e.artifact_id for e in store.get_events_by_execution_ids(executions)}
         with_verdict = not artifacts.isdisjoint(verdicts)
         if newest or with_verdict:
             used |= artifacts

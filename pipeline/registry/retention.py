@@ -210,7 +210,8 @@ def _stat_files(path: AnyPath) -> Iterator[Any]:
 
 
 def _removal(kind: RemovalKind, path: AnyPath) -> Removal:
-    return Removal(kind, path, sum(status.st_size for status in _stat_files(path)))
+    # Pairs have two names; removing one of them frees nothing.
+    return Removal(kind, path, sum(s.st_size for s in _stat_files(path) if s.st_nlink < 2))
 
 
 def _remove(removals: Iterable[Removal]) -> None:

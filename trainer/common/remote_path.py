@@ -49,9 +49,9 @@ class RemotePath(PurePosixPath):
             yield RemotePath(path)
 
     def lstat(self) -> SimpleNamespace:
-        """`st_size` in bytes, and `st_mtime` in seconds since 1970."""
+        """`st_size` in bytes, `st_mtime` in seconds since 1970, and `st_nlink`, 1."""
         found = _files().stat(str(self))
-        return SimpleNamespace(st_size=found.length, st_mtime=found.mtime_nsec / 1e9)
+        return SimpleNamespace(st_size=found.length, st_mtime=found.mtime_nsec / 1e9, st_nlink=1)
 
     def read_bytes(self) -> bytes:
         """The content of the file.

@@ -49,4 +49,5 @@ def describe(code: keras.KerasTensor) -> keras.KerasTensor:
     Returns:
         0 for a transform that leaves the image as it is; levels 1, 2, 3, 4 stand for 1, -1, 2, -2.
     """
-    return ops.take(DEGREES, ops.cast(code, "int32"), axis=0)
+    # Of an alpha that is none, as clients may send it, the code is any.
+    return ops.take(DEGREES, ops.clip(ops.cast(code, "int32"), 0, COUNT - 1), axis=0)

@@ -215,6 +215,7 @@ def _image_problems(results: Results, options: EvaluateOptions) -> Iterator[str]
             few = "is too few" if count == 1 else "are too few"
             required = f"at least {options.min_samples} are required"
             yield f"{quantity(count, images)} {few}: {required}{more}"
+            return  # no more training images are compared than are held out
 
 
 def _sample_problems(results: Results) -> Iterator[str]:

@@ -51,9 +51,11 @@ def announce(
         return [f"{images}: {_too_few(options, held_out)}"]
     missing = left_out(options, held_out, shape)
     judged = [name for name in options.judged if name not in missing]
-    lines = [
-        f"{images}: judged by {', '.join(judged) or 'copies alone'} in {options.features.name}"
-    ]
+    if missing and not judged:
+        lines = [f"{images}: no limit can be applied, no model will be blessed"]
+    else:
+        by = ", ".join(judged) or "copies alone"
+        lines = [f"{images}: judged by {by} in {options.features.name}"]
     return lines + [_without(name, needed, options) for name, needed in missing.items()]
 
 

@@ -39,16 +39,13 @@ def limits_of_student(
 
 
 def _missed_bounds(name: str, results: Results, limit: Threshold) -> dict[str, float | None]:
-    """What replaces the bounds that the teacher misses: its value, but for the spread over seeds.
+    """What replaces the bounds that the teacher misses: its value.
 
     None where `max_worsening` says how much worse than the teacher the student may be.
     """
-    teacher, spread = results[sources.BASELINE][name].value, results[sources.CANDIDATE][name].margin
+    teacher = results[sources.BASELINE][name].value
     missed = [] if teacher is None else limit.missed_bounds(teacher)
-    if limit.max_worsening is not None:
-        return dict.fromkeys(missed)
-    loosest = {"minimum": -(spread or 0.0), "maximum": spread or 0.0}
-    return {bound: teacher + loosest[bound] for bound in missed}
+    return dict.fromkeys(missed, teacher if limit.max_worsening is None else None)
 
 
 def _missed_place(name: str, results: Results, limit: Threshold) -> float | None:

@@ -48,6 +48,20 @@ def test_the_conversion_is_that_of_the_training_and_what_is_set_is_reported():
     assert line.endswith(', as is set; the training had data.fit="pad"')
 
 
+def test_two_models_whose_images_were_converted_otherwise_are_a_warning():
+    padded, cropped = (
+        metadata(20, conversion={"fit": fit, "background": "#ffffff"}) for fit in ("pad", "crop")
+    )
+    line = divide(DataConfig(), {MODEL: padded, OTHER: cropped}).line
+    assert line.startswith("warning: ")
+    assert line.endswith("the training of the baseline converted images otherwise")
+    unknown = metadata(20, conversion={})  # of an earlier version
+    assert not divide(DataConfig(), {MODEL: unknown, OTHER: cropped}).line.startswith("warning")
+    translator = metadata(20, source={"fit": "pad", "background": "#ffffff"})
+    line = divide(DataConfig(fit="crop"), {MODEL: translator}).line
+    assert not line.startswith("warning")
+
+
 def test_of_two_models_only_what_both_trainings_held_out_is_compared():
     for percents in ((20, 35), (35, 20)):
         models = zip((MODEL, OTHER), map(metadata, percents), strict=True)

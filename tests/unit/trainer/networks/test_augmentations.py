@@ -37,6 +37,13 @@ def test_every_code_has_degrees_of_its_own():
     assert degrees.max(0).tolist() == [1, 2, 2, 1, 1]
 
 
+def test_an_alpha_that_is_none_spoils_its_own_row_alone():
+    alpha = np.float32([0.3, np.nan, -1e9])
+    embedded = np.asarray(SinusoidalEmbedding(4, 1000.0)(alpha))
+    assert np.isfinite(embedded[0]).all()
+    assert np.isnan(embedded[1]).any()
+
+
 @pytest.mark.parametrize("dim", [4, 5])
 def test_the_embedding_of_a_mirrored_image_is_the_opposite(dim):
     alpha = np.float32([0.0, 0.3, 1.0])

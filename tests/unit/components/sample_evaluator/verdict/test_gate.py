@@ -149,6 +149,13 @@ def test_too_few_training_images_block_as_well_for_there_is_no_floor():
     )
 
 
+def test_of_too_few_held_out_images_the_training_images_are_not_named_as_well():
+    few = source(images=99)
+    reasons = judge({"real": few, "train": few, "candidate": few}, passing(), OPTIONS).reasons
+    assert reasons[0] == "99 held-out images are too few: at least 100 are required"
+    assert not any("training images are" in reason for reason in reasons)
+
+
 def test_one_held_out_image_is_not_said_to_be_several():
     values = {"real": source(images=1), "train": source(), "candidate": source(images=1, kid=0.0)}
     reasons = judge(values, passing(), OPTIONS).reasons

@@ -61,6 +61,13 @@ def test_too_few_training_images_are_said_to_be():
     assert announce(UNTRAINED, 300, GRAY, trained=20) == announce(UNTRAINED, 300, GRAY)
 
 
+def test_a_run_whose_limits_need_more_images_is_said_to_bless_no_model():
+    alone = {"frechet_distance": Threshold(maximum=1.0)}
+    options = UNTRAINED.model_copy(update={"limits": "none", "thresholds": alone})
+    first, _ = announce(options, 200, GRAY)
+    assert first.endswith("in gray: no limit can be applied, no model will be blessed")
+
+
 def test_one_image_is_singular():
     (said,) = announce(UNTRAINED, 1, COLOR)
     assert said.startswith("1 held-out image of 32x32 in color: ")
