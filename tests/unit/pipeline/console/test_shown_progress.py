@@ -40,7 +40,8 @@ def refresh(console):
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_a_terminal_shows_work_count_and_note_in_any_width(width):
+def test_a_terminal_shows_work_count_and_note_in_any_width(width, monkeypatch):
+    monkeypatch.setattr("trainer.common.phases.INSTANT", 0)  # so that there is a rate
     lines = screen(width)
     assert max(map(len, lines)) <= width + 20  # with control codes
     text = re.sub(r"\s+", " ", "\n".join(lines))

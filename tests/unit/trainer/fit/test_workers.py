@@ -266,7 +266,7 @@ def test_a_divergence_stops_every_worker_at_the_same_step(seen, folder):
     for worker in seen:
         assert worker["diverged"] == (
             "TrainingDivergedError: the loss is nan at step 1: lower train.learning_rate, of a "
-            "student distill.learning_rate"
+            "student distill.learning_rate (`iadb distill --learning-rate`)"
         )
     assert not (folder / "diverged").exists()
 
