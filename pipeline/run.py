@@ -266,6 +266,7 @@ def _announce(config: PipelineConfig, workspace: Workspace) -> list[str]:
     Nothing about the latter if their report is missing.
     """
     (run,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
+    lines = run.image_remarks
     try:
         images = sources = held_out(run)
         if config.data.unpaired_source:
@@ -273,8 +274,7 @@ def _announce(config: PipelineConfig, workspace: Workspace) -> list[str]:
         to_train = trained(run)
     except (KeyError, OSError, ValueError):
         logging.exception("The report on the images cannot be read.")
-        return run.image_remarks
-    lines = run.image_remarks
+        return lines
     lines += announce(config.evaluate, min(images, sources), config.data.shape, to_train)
     if sources < images:
         lines.append(f"as many as sources are held out, each of which has one result: {sources:,}")

@@ -166,8 +166,8 @@ def print_student(console: Console, student: Run, workspace: Workspace) -> None:
         workspace: of the run.
     """
     metrics = student.metrics
-    live = student.model and serving.find_live(workspace.serving, student.model)
-    promoted = bool(live) and not student.blessed
+    refused = student.model is not None and not student.blessed
+    promoted = refused and serving.find_live(workspace.serving, student.model) is not None
     if student.withdrawn:
         verdict = f"[red]withdrawn[/] ({escape(student.withdrawn)})"
     elif promoted:

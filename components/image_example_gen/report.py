@@ -78,10 +78,10 @@ def remarks(report: dict, folder: str = "") -> list[str]:
 
     With the folder of the artifact, they name the page of near-duplicates in it.
     """
-    skipped = report["skipped"]
-    others = {ending: n for ending, n in skipped.items() if ending not in unread(skipped)}
+    pictures = unread(report["skipped"])
+    others = {ending: n for ending, n in report["skipped"].items() if ending not in pictures}
     lines = []
-    if pictures := unread(skipped):
+    if pictures:
         lines.append(f"not read: {describe_endings(pictures)}; convert them to JPEG or PNG")
     counts = report.get(NEAR_DUPLICATES, {})
     if near := _describe_near_duplicates(counts):

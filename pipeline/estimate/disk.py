@@ -128,7 +128,7 @@ def disk_need(
         training=training,
         models=model_bytes(networks),
         # It has no guide.
-        student=(round(pairs) + training + model_bytes(1)) * config.distill.enabled,
+        student=round(pairs) + training + model_bytes(1) if config.distill.enabled else 0,
     )
 
 
@@ -142,8 +142,7 @@ def student_need(
         images: that it was trained and judged on.
         example_bytes: mean size of an example; None for the most that is possible.
     """
-    distill = config.distill.model_copy(update={"enabled": True})
-    need = disk_need(config.model_copy(update={"distill": distill}), images, example_bytes)
+    need = disk_need(config, images, example_bytes)
     return replace(need, examples=0, converted=0, training=0, models=0)
 
 

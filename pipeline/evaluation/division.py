@@ -66,44 +66,47 @@ def divide(data: DataConfig, models: Mapping[Path, Mapping[str, Any]]) -> Divisi
         common[EVAL_PERCENT] = min(split[EVAL_PERCENT] for split in recorded)
     options = {**common, **is_set}
     line = f"compared: images that the training held out, by {_describe(options)}"
-    converted = recorded_conversion(models.values())
+    converted = _recorded_conversion(models.values())
     if not converted:  # of an earlier version
         line += f", if its data.fit and data.background were {data.fit} and {data.background}"
-    other = {key: value for key, value in common.items() if options[key] != value}
-    if not any(metadata.get("source") for metadata in models.values()):  # which nothing replaces
-        other |= {
-            key: value
-            for key, value in converted.items()
-            if key in data.model_fields_set and getattr(data, key) != value
-        }
-    if other:
+    used = options | conversion(data, models.values())
+    if other := {key: value for key, value in (common | converted).items() if used[key] != value}:
         line = f"warning: {line}, as is set; the training had {_describe(other)}"
     elif missing:
         line = f"warning: {line}; {', '.join(missing)} does not record it"
     elif any(_grouping(split) != _grouping(recorded[0]) for split in recorded):
         line = f"warning: {line}; the training of the baseline grouped images otherwise"
-    elif any(recorded_conversion([each]) not in ({}, converted) for each in models.values()):
+    elif any(_recorded_conversion([each]) not in ({}, converted) for each in models.values()):
         line = f"warning: {line}; the training of the baseline converted images otherwise"
     return Division(options, "", by_training=True, line=line)
 
 
-def recorded_conversion(models: Collection[Mapping[str, Any]]) -> dict[str, Any]:
-    """How the images of a training were converted, CONVERSION by name.
+def conversion(data: DataConfig, models: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+    """How images are converted to compare models with them.
 
     Args:
-        models: metadata. One that translates has precedence, since it converts its requests so,
-            then the first.
+        data: of the configuration; what it sets has precedence, unless a model translates, which
+            converts its requests as its training did.
+        models: metadata.
 
     Returns:
-        The options of ImageExampleGen; empty if no model records them.
+        Of CONVERSION by name, what the trainings record.
     """
-    recorded = [metadata.get(key) for key in ("source", "conversion") for metadata in models]
-    for found in recorded:
-        if isinstance(found, Mapping):
-            with contextlib.suppress(ValidationError):
-                options = ImageOptions(**{key: found[key] for key in CONVERSION if key in found})
-                if values := {key: getattr(options, key) for key in CONVERSION if key in found}:
-                    return values
+    recorded = _recorded_conversion(models)
+    if any(metadata.get("source") for metadata in models):
+        return recorded
+    is_set = data.model_fields_set
+    return {key: getattr(data, key) if key in is_set else recorded[key] for key in recorded}
+
+
+def _recorded_conversion(models: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the first model that translates records, or else the first; empty if none does."""
+    for found in [metadata.get(key) for key in ("source", "conversion") for metadata in models]:
+        known = found if isinstance(found, Mapping) else {}
+        given = {key: known[key] for key in CONVERSION if key in known}
+        with contextlib.suppress(ValidationError):
+            if given:
+                return ImageOptions(**given).model_dump(include=set(given))
     return {}
 
 

@@ -40,7 +40,7 @@ from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.samples.sampler import LoadedSampler, SamplerError, load_sampler
 from components.sample_evaluator.verdict.plan import announce
 from pipeline.config import PipelineConfig
-from pipeline.evaluation.division import Division, divide, recorded_conversion
+from pipeline.evaluation.division import Division, conversion, divide
 from pipeline.evaluation.inputs import Inputs, Judged, check_count
 from trainer import examples, preprocessing
 from trainer.common.progress import phase
@@ -239,9 +239,7 @@ def _image_options(
                 "can be compared"
             )
         update |= {"resolution": (height, width), "channels": channels}
-    is_set = set() if any(each.source for each in samplers) else config.data.model_fields_set
-    converted = recorded_conversion([each.metadata for each in samplers])
-    update |= {key: value for key, value in converted.items() if key not in is_set}
+    update |= conversion(config.data, [each.metadata for each in samplers])
     data = config.data.model_dump(include=set(ImageOptions.model_fields))
     return ImageOptions.model_validate(data | update)
 

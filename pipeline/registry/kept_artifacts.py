@@ -56,12 +56,8 @@ def _older_pairs(store: MetadataStore, keep: int | None) -> set[int]:
     if keep is None or len(pairs) <= keep:
         return set()
     events = store.get_events_by_artifact_ids(list(pairs))
-    used = {each.artifact_id: each.execution_id for each in sorted(events, key=_execution)}
-    return pairs.difference(sorted(used, key=used.__getitem__)[-keep:])
-
-
-def _execution(event: mlmd.Event) -> int:
-    return event.execution_id
+    last_first = sorted(events, key=lambda event: event.execution_id, reverse=True)
+    return pairs.difference([*dict.fromkeys(event.artifact_id for event in last_first)][:keep])
 
 
 def _used(store: MetadataStore, verdicts: Collection[int], last: int | None) -> set[int]:
