@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from benchmarks.datasets import Pairs
 from trainer import preprocessing
+from trainer.build import build_model
 from trainer.networks.unet import build_unet
 from trainer.ode.noise import noise_from_seeds
 from trainer.ode.sampling import SamplingModel
 from trainer.options import EmaOptions, ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
-from trainer.train import build_model
 
 BATCH, CHUNK = 64, 250
 # The half-life of the average of the weights, in images, is short: the average of Keras has no

@@ -14,12 +14,12 @@ import tensorflow_transform as tft
 from trainer import examples
 from trainer.labels import NO_LABEL, LabelEncoder, TooFewClassesError
 from trainer.light.mark import Mark
-from trainer.pairs import Pairs, draw_segments, read_pairs
 from trainer.preprocessing import VOCABULARY
 from trainer.records import Preprocess, count_records, read_records
 from trainer.source.options import Source
 from trainer.step import augmenting
 from trainer.step.tuning import without_tuning
+from trainer.student.pairs import Pairs, draw_segments, read_pairs
 
 WHOLE = tf.distribute.InputContext()  # one worker with one replica
 
@@ -101,7 +101,7 @@ def train_dataset(
     int64 [N] (class ids as in trainer/labels.py), `augmentation`, int64 [N] (codes as in
     trainer/networks/augmentations.py), and `source`, float32 [N, H, W, S], or in its place `x0`,
     float32 [N, H, W, C], where sources are mapped to images or a pair has the noise of a seed.
-    Those of pairs with segments also have `alpha`, float32 [N] (trainer/pairs.py).
+    Those of pairs with segments also have `alpha`, float32 [N] (trainer/student/pairs.py).
 
     Each epoch has its own order; batches cross epoch boundaries, so no image is dropped.
 

@@ -22,11 +22,11 @@ from trainer.light.mark import Mark
 from trainer.light.network_file import belongs_beside
 from trainer.names import TEACHER
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.pairs import Pairs
 from trainer.serving import onnx_network
 from trainer.serving.export import exported_guide, exported_model
 from trainer.serving.exported import ExportedModel
 from trainer.source.options import Source
+from trainer.student.pairs import Pairs
 from trainer.train import train
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Trains IADB on examples: model, optimizer, loop, checkpoints. Reads files and knows no TFX."""
+"""Trains IADB on examples: loop, callbacks, checkpoints. Reads files and knows no TFX."""
 
 import math
 import time
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from trainer.build import build_model
 from trainer.common.progress import phase
 from trainer.common.signals import stop_on_signals
 from trainer.dataset import TrainingData, first_images, train_dataset
@@ -19,13 +20,8 @@ from trainer.fit.sample_grid import make_grid
 from trainer.fit.warm_start import load_weights, warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
 from trainer.iadb import IADBModel
-from trainer.networks.unet import FIRST_AND_LAST, build_unet
-from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
-from trainer.step.ema import ExponentialMovingAverage
-from trainer.step.guiding import GuidingNetwork
-from trainer.step.muon import ConvolutionalMuon
 from trainer.step.replicas import has_several_workers
 
 HELD_OUT = 256  # images whose loss is measured
@@ -61,82 +57,6 @@ def about_loss(source: Source | None) -> str:
     return (
         f"loss: {zero} for a network that predicts 0; it falls fast, then slowly, and never to 0, "
         "while samples go on improving"
-    )
-
-
-def build_model(
-    model: ModelOptions,
-    train: TrainOptions,
-    sample: SampleOptions,
-    shape: tuple[int, int, int],
-    nb_class: int = 0,
-    source: Source | None = None,
-    pairs: bool = False,
-) -> IADBModel:
-    """Builds and compiles the model that the options describe, with weights drawn from the seed.
-
-    Args:
-        model: the network.
-        train: precision, optimizer, average and seed.
-        sample: the solver.
-        shape: (H, W, C) of an image.
-        nb_class: number of classes of a conditional model.
-        source: how sources are used; None for images without.
-        pairs: the images are a teacher's, and those drawn without a label have none already.
-    """
-    keras.utils.set_random_seed(train.seed)
-    source_channels = source.seen_channels(shape[-1]) if source else 0
-    network = build_unet(model, shape, train.precision, nb_class, source_channels)
-    ema = ExponentialMovingAverage(network, train.ema.half_life, train.ema.warmup)
-    iadb = IADBModel(
-        network,
-        rank=4,
-        ema=ema,
-        solver=solvers.get(sample.solver, sample.grid, rtol=sample.rtol, atol=sample.atol),
-        seed=train.seed,
-        alpha_density=train.alpha_density,
-        coupling=train.coupling,
-        paired=source is None or source.paired,
-        nb_class=nb_class,
-        label_dropout=0.0 if pairs else train.label_dropout,
-        guidance=sample.guidance,
-        source_channels=source_channels,
-        pair_noise=source.noise if source else 0.0,
-        # Guidance is part of the images that a student learns from.
-        guide=None if pairs else GuidingNetwork(ema.network, train.guide_step),
-        autoguidance=sample.autoguidance,
-        autoguidance_interval=sample.autoguidance_interval,
-    )
-    optimizer = _optimizer(train)
-    # Float16 gradients underflow unless the loss is scaled.
-    iadb.compile(
-        optimizer=keras.optimizers.LossScaleOptimizer(optimizer)
-        if train.precision == "float16"
-        else optimizer
-    )
-    return iadb
-
-
-def _optimizer(train: TrainOptions) -> keras.optimizers.Optimizer:
-    arguments = {
-        "learning_rate": _learning_rate(train),
-        "global_clipnorm": train.clip_norm,
-        "gradient_accumulation_steps": train.accumulate if train.accumulate > 1 else None,
-    }
-    if train.optimizer == "adam":
-        return keras.optimizers.Adam(**arguments)
-    if train.optimizer == "adamw":
-        return keras.optimizers.AdamW(weight_decay=train.weight_decay, **arguments)
-    return ConvolutionalMuon(exclude_layers=FIRST_AND_LAST, **arguments)
-
-
-def _learning_rate(train: TrainOptions) -> keras.optimizers.schedules.LearningRateSchedule:
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        warmup_target=train.learning_rate,
-        warmup_steps=train.warmup,
-        decay_steps=train.steps - train.warmup,
-        alpha=0.0 if train.decay == "cosine" else 1.0,
     )
 
 

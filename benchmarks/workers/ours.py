@@ -21,6 +21,7 @@ from serve import THREADS, serve
 from components.pair_gen.options import PairOptions
 from components.pair_gen.pairs import draw_pairs
 from trainer import examples, preprocessing
+from trainer.build import build_model
 from trainer.dataset import TrainingData
 from trainer.fit.precision import resolve_precision
 from trainer.fit.warm_start import save_weights
@@ -30,9 +31,9 @@ from trainer.networks.group_norm import GroupNorm
 from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.pairs import Pairs
 from trainer.serving.sampler import Sampler
-from trainer.train import Trained, build_model
+from trainer.student.pairs import Pairs
+from trainer.train import Trained
 from trainer.train import train as train_on_files
 
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)

@@ -23,10 +23,10 @@ from components.image_example_gen.options import ImageOptions
 from pipeline.config import PipelineConfig, load
 from pipeline.registry.serving import write_gif
 from trainer import preprocessing
+from trainer.build import build_model
 from trainer.common import xmp
 from trainer.options import TrainOptions
 from trainer.step import augmenting
-from trainer.train import build_model
 
 
 def read_images(folder: Path, options: ImageOptions) -> np.ndarray:

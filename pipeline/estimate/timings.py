@@ -17,13 +17,13 @@ from components.images.features import ExtractFeatures
 from components.real_features.options import RealFeaturesOptions
 from pipeline.config import PipelineConfig
 from trainer import examples
+from trainer.build import build_model
 from trainer.dataset import to_batch
 from trainer.fit.precision import resolve_precision
 from trainer.iadb import IADBModel
 from trainer.preprocessing import to_float
 from trainer.serving.export import exported_guide, exported_model
 from trainer.source.degrade import degrade
-from trainer.train import build_model
 
 MIN_STEPS, MAX_STEPS = 4, 40  # of a training, after the first one
 STEP_SECONDS = 4.0  # of training, if that many steps take less

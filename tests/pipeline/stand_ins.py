@@ -44,7 +44,7 @@ def save_sampler(folder, seed=0, labels=()):
 def quick_network():
     """Replaces the U-Net, whose traces take seconds, and leaves out its conversion to ONNX."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainer.train.build_unet", small_network.build_unet)
+        patch.setattr("trainer.build.build_unet", small_network.build_unet)
         patch.setattr(onnx_network, "can_convert", lambda: False)
         yield
 

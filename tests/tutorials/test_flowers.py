@@ -42,7 +42,7 @@ def test_noise_becomes_digits(tutorial, digits_folder, tmp_path):
 
 
 def test_the_command_takes_a_preset_and_steps(tutorial, digits_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("trainer.train.build_unet", build_unet)
+    monkeypatch.setattr("trainer.build.build_unet", build_unet)
     gif = tmp_path / "way.gif"
     arguments = ["--preset", "digits", "--data", digits_folder, "--steps", 2, "--output", gif]
     result = CliRunner().invoke(tutorial("flowers").main, list(map(str, arguments)))

@@ -103,7 +103,7 @@ def test_what_was_measured_is_not_measured_again(pairs, monkeypatch, tmp_path, c
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["condition", "map", "regression"])
 def test_each_is_trained_for_a_time_and_translates_sources_of_any_number(name, pairs, monkeypatch):
-    monkeypatch.setattr("trainer.train.build_unet", build_unet)
+    monkeypatch.setattr("trainer.build.build_unet", build_unet)
     monkeypatch.setattr(translators, "build_unet", build_unet)
     translate, steps = train(name, NETWORK, pairs, seconds=1, seed=0)
     assert steps > 1

@@ -16,7 +16,7 @@ from trainer import preprocessing
 def small_network():
     """Trains a small network in place of the U-Net, whose traces take seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainer.train.build_unet", small.build_unet)
+        patch.setattr("trainer.build.build_unet", small.build_unet)
         yield
 
 

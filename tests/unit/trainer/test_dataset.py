@@ -6,9 +6,9 @@ from trainer import dataset
 from trainer.labels import TooFewClassesError
 from trainer.light.mark import Mark
 from trainer.ode.noise import noise_from_seeds
-from trainer.pairs import Pairs
 from trainer.source.options import Source
 from trainer.step.augmenting import augment
+from trainer.student.pairs import Pairs
 
 COUNT, BATCH = 10, 4
 

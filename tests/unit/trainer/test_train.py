@@ -26,6 +26,7 @@ configuration = [tf.config.LogicalDeviceConfiguration()] * most
 tf.config.set_logical_device_configuration(cpu, configuration)
 # It takes longer than these few steps.
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+import trainer.build
 import trainer.train
 from tests import small_network
 from trainer.dataset import TrainingData
@@ -47,7 +48,7 @@ def train(folder, steps, devices, precision, network, options):
         for number in range(32):
             writer.write(str(number))
     strategy = choose_strategy(devices)
-    trainer.train.build_unet = small_network.build_unet if network == "small" else build_unet
+    trainer.build.build_unet = small_network.build_unet if network == "small" else build_unet
     trained = trainer.train.train(
         TrainingData([f"{folder}/records.gz"], preprocess, (4, 4, 1)),
         strategy,

@@ -201,7 +201,7 @@ def test_what_cannot_be_done_is_said_in_one_line(folder, timed, arguments, code,
 
 def test_a_step_is_timed_on_the_images(folder, monkeypatch):
     monkeypatch.setattr(timings_of_models, "STEP_SECONDS", 0.0)
-    monkeypatch.setattr("trainer.train.build_unet", small_network.build_unet)
+    monkeypatch.setattr("trainer.build.build_unet", small_network.build_unet)
     small = ["train.batch_size=8", "model.channels=[8]", "model.attention=[false]"]
     small += ["model.blocks=1", "model.norm_groups=4"]
     config = configure([f"data.folder={quote(str(folder))}", *small]).config

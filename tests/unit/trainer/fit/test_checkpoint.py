@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.build import build_model
 from trainer.fit.checkpoint import (
     Checkpoints,
     RaiseOnDivergence,
@@ -14,7 +15,6 @@ from trainer.fit.checkpoint import (
 )
 from trainer.fit.checkpoint_files import list_steps
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.train import build_model
 
 pytestmark = pytest.mark.usefixtures("small_network")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.build import build_model
 from trainer.dataset import TrainingData
 from trainer.fit.warm_start import (
     AVERAGE,
@@ -20,10 +21,10 @@ from trainer.fit.warm_start import (
 )
 from trainer.names import METADATA
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.pairs import Pairs
 from trainer.serving.sampler import Sampler
 from trainer.source.options import Source
-from trainer.train import build_model, train
+from trainer.student.pairs import Pairs
+from trainer.train import train
 
 pytestmark = pytest.mark.usefixtures("small_network")
 

@@ -14,8 +14,9 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-import trainer.train
+import trainer.build
 from tests.small_network import build_unet
+from trainer.build import build_model
 from trainer.dataset import TrainingData
 from trainer.fit.checkpoint import Checkpoints
 from trainer.fit.checkpoint_files import list_steps
@@ -23,7 +24,7 @@ from trainer.fit.precision import resolve_precision
 from trainer.fit.workers import check_same_start, choose_strategy, is_chief
 from trainer.light import cpu
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.train import build_model, train
+from trainer.train import train
 
 pytestmark = pytest.mark.usefixtures("small_network")
 
@@ -81,7 +82,7 @@ def variables(model):
 
 def work(folder, index):
     """Runs the stages of one worker, which is killed in the last."""
-    trainer.train.build_unet = build_unet
+    trainer.build.build_unet = build_unet
     strategy = choose_strategy()
     seen = {"chief": is_chief(strategy), "precisions": []}
     for supporting in (0, 1), (0,):
@@ -112,7 +113,7 @@ def work(folder, index):
 
 def train_on(folder, index):
     """Trains until this worker or the other is killed."""
-    trainer.train.build_unet = build_unet
+    trainer.build.build_unet = build_unet
     run(folder, choose_strategy(), 10**6, "endless", f"endless_logs{index}")
 
 

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from trainer.build import build_model
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.step.muon import UPDATE_SIZE, ConvolutionalMuon
-from trainer.train import build_model
 
 RATE = 1e-2
 

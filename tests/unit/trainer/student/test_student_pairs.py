@@ -5,7 +5,7 @@ import tensorflow as tf
 from trainer import examples
 from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
-from trainer.pairs import Pairs, draw_segments, read_pairs
+from trainer.student.pairs import Pairs, draw_segments, read_pairs
 
 SHAPE = (1, 2, 1)
 ALPHAS = (0.0, 0.25, 1.0)

@@ -1,0 +1,1 @@
+"""What a student is, and what it learns of its teacher."""
