@@ -27,7 +27,7 @@ from components.sample_evaluator.options import (
     images_needed,
 )
 from pipeline.config_values import ConfigError, read_values
-from pipeline.distillation.options import DistillOptions
+from pipeline.distillation.options import PAIRS, DistillOptions
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.options import RetentionOptions
 from pipeline.runners.kubeflow.config import KubeflowConfig
@@ -307,16 +307,22 @@ class PipelineConfig(Options):
                 "distill.enabled=true needs a model that draws images from noise alone; unset "
                 "data.degrade and data.source, or set it to false"
             )
-        if self.distill.method == "steps" and self.sample.mark is not None:
+        distill, mark = self.distill, self.sample.mark
+        method = distill.method_for(mark)
+        if method != "reflow" and mark is not None:
             raise ValueError(
-                "distill.method=steps: its students cannot be inverted, which finding the mark of "
-                "sample.mark needs; use auto or reflow"
+                f"distill.method={method}: its students cannot be inverted, which finding the mark "
+                "of sample.mark needs; use auto or reflow"
             )
-        density = self.distill.alpha_density
-        if density != "uniform" and self.distill.method_for(self.sample.mark) == "steps":
+        if distill.alpha_density != "uniform" and method != "reflow":
             raise ValueError(
-                f"distill.alpha_density={density}: a student by steps has fixed alphas; leave it "
-                "out, or set distill.method=reflow"
+                f"distill.alpha_density={distill.alpha_density}: a student by {method} has alphas "
+                "of its own; leave it out, or set distill.method=reflow"
+            )
+        if distill.pairs != PAIRS and not distill.pairs_for(mark):
+            raise ValueError(
+                f"distill.pairs={distill.pairs}: a student by {method} learns without pairs; leave "
+                "it out, or set distill.method=steps (`iadb distill --method steps`)"
             )
         limits = self.sample.limits
         if not limits.images_of(self.distill.nfe):

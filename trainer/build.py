@@ -55,6 +55,12 @@ def build_model(
         autoguidance=sample.autoguidance,
         autoguidance_interval=sample.autoguidance_interval,
     )
+    compile_model(iadb, train)
+    return iadb
+
+
+def compile_model(iadb: IADBModel, train: TrainOptions) -> None:
+    """Compiles a model with the optimizer that the options describe."""
     optimizer = _optimizer(train)
     # Float16 gradients underflow unless the loss is scaled.
     iadb.compile(
@@ -62,7 +68,6 @@ def build_model(
         if train.precision == "float16"
         else optimizer
     )
-    return iadb
 
 
 def _optimizer(train: TrainOptions) -> keras.optimizers.Optimizer:

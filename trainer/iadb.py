@@ -242,12 +242,13 @@ class IADBModel(SamplingModel):
         if self.nb_class:
             none = tf.constant(self.nb_class, tf.int64)
             inputs.append(tf.where(unlabeled[part], none, tf.cast(label, tf.int64)))
+        inputs, expected = self._lesson(inputs, x1 - x0, nb_row, part)
 
         with tf.GradientTape() as tape:
-            squares = self._squares(self.network, inputs, x1 - x0, training=True)
+            squares = self._squares(self.network, inputs, expected, training=True)
             # The share of this replica in the mean over the global batch: 0 if it has no rows.
-            loss = tf.reduce_sum(squares) / tf.reduce_prod(tf.cast(shape, tf.float32))
-            scaled = self.optimizer.scale_loss(loss)
+            count = tf.reduce_prod(tf.cast(shape, tf.float32))
+            scaled = self.optimizer.scale_loss(tf.reduce_sum(self._weigh(squares)) / count)
         weights = self.network.trainable_variables
         found = zip(tape.gradient(scaled, weights), weights, strict=True)
         used = [(g, weight) for g, weight in found if g is not None]
@@ -266,7 +267,7 @@ class IADBModel(SamplingModel):
         self.step.assign_add(1)
         if self.guide:
             self.guide.update(self.step)
-        loss = replicas.all_reduce(tf.distribute.ReduceOp.SUM, loss)
+        loss = replicas.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(squares) / count)
         losses = tf.reduce_mean(squares, axis=list(range(1, self.rank)))
         sums, counts = replicas.all_reduce(tf.distribute.ReduceOp.SUM, sum_by_alpha(losses, alpha))
         self.loss_tracker.update_state(loss)
@@ -320,6 +321,16 @@ class IADBModel(SamplingModel):
         squares = self._squares(self.sampling_network, inputs, x1 - x0)
         return tf.reduce_mean(squares, axis=list(range(1, self.rank))), alpha
 
+    def _lesson(
+        self, inputs: list[tf.Tensor], difference: tf.Tensor, nb_row: tf.Tensor, part: slice
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """What the network gets and should return; `part` of `nb_row` rows is on this replica."""
+        return inputs, difference
+
+    def _weigh(self, squares: tf.Tensor) -> tf.Tensor:
+        """The errors that are minimized, float32 [N, ...], of the squared ones."""
+        return squares
+
     def _squares(
         self,
         network: keras.Model,
@@ -327,7 +338,7 @@ class IADBModel(SamplingModel):
         expected: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
-        """The squared errors of a network for the difference x1 - x0, float32 [N, ...]."""
+        """The squared errors of a network for what it should return, float32 [N, ...]."""
         difference = evaluate_network(network, inputs, training)
         if not difference.shape.is_compatible_with(expected.shape):
             raise ValueError(

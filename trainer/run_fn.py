@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+MEAN_FLOW = "mean_flow"  # the method without pairs
+FIXED = {"steps", MEAN_FLOW}  # methods whose students take their own steps and no others
 WITHOUT_EFFECT = {"checkpoint", "log_every", "grid_every"}  # keys of `train`, on the weights
 TRAINS = "trains the same model on the same images"
 
@@ -51,9 +53,9 @@ def run_fn(fn_args: "FnArgs") -> None:
             the images if one is stated, `checkpoints` (a folder that survives a failed run, whose
             outputs TFX deletes), `latest_samples` (a PNG, rewritten as the training goes on) and
             `source_hash`.
-            With `student`, the method of its distillation, the examples are pairs, and `base_model`
-            is the sampler of the teacher that drew them; otherwise it is that of the model that a
-            warm start begins from.
+            With `student`, the method of its distillation, `base_model` is the sampler of the
+            teacher, and the examples are pairs that it drew, except for MEAN_FLOW; otherwise it is
+            that of the model that a warm start begins from.
 
     Raises:
         ValueError: as `choose_strategy` and `train` do.
@@ -73,6 +75,7 @@ def run_fn(fn_args: "FnArgs") -> None:
     graph = fn_args.transform_graph_path
     source = Source.model_validate(config["source"]) if config.get("source") else None
     apart = source is not None and not source.paired
+    method = config.get("student")
     data = dataset.TrainingData(
         files=_find(fn_args.train_files),
         held_out=_find(fn_args.eval_files),
@@ -81,7 +84,7 @@ def run_fn(fn_args: "FnArgs") -> None:
         labels=dataset.load_labels(graph) if model_options.conditional else [],
         split=config["split"],
         source=source,
-        pairs=_pairs(config.get("student"), sample),
+        pairs=_pairs(method, sample),
         sources=_find(_other_split(fn_args.train_files, examples.SOURCE_TRAIN)) if apart else (),
         held_out_sources=_find(_other_split(fn_args.eval_files, examples.SOURCE_EVAL))
         if apart
@@ -103,6 +106,7 @@ def run_fn(fn_args: "FnArgs") -> None:
             log_folder=f"{state}/logs",
             latest_samples=config["latest_samples"],
             base_model=fn_args.base_model,
+            mean_flow=method == MEAN_FLOW,
         )
     if not is_chief(strategy):
         return
@@ -122,7 +126,7 @@ def run_fn(fn_args: "FnArgs") -> None:
     }
     if license_of_images := config.get("license"):
         metadata["license"] = license_of_images
-    if data.pairs:
+    if method:
         metadata[TEACHER] = fn_args.base_model
     if data.source:
         metadata["source"] = data.source.model_dump()
@@ -138,7 +142,7 @@ def run_fn(fn_args: "FnArgs") -> None:
         sample.limits,
         mark=data.mark,
         guide=guide,
-        fixed_steps=data.pairs is not None and data.pairs.fixed_steps,
+        fixed_steps=method in FIXED,
     )
     with phase("writing the sampler"):
         exported.save(fn_args.serving_model_dir, metadata)
@@ -167,7 +171,7 @@ def _with_precision(config: dict[str, Any], precision: str) -> dict[str, Any]:
 
 
 def _pairs(method: str | None, sample: SampleOptions) -> Pairs | None:
-    if method is None:
+    if method in (None, MEAN_FLOW):
         return None
     return Pairs.of_steps(sample.nb_step, sample.grid) if method == "steps" else Pairs()
 

@@ -23,11 +23,13 @@ from trainer.iadb import IADBModel
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
 from trainer.step.replicas import has_several_workers
+from trainer.student.build import build_student
 
 HELD_OUT = 256  # images whose loss is measured
 # What helps a network that begins to repeat them.
 REPEATED_IMAGES = "train fewer steps, on more images, or with a larger train.augment"
 REPEATED_PAIRS = "train fewer distill.steps, or on more distill.pairs"
+REPEATED_STATES = "train fewer distill.steps"
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,15 @@ def train(
     log_folder: str,
     latest_samples: str,
     base_model: str | None = None,
+    mean_flow: bool = False,
 ) -> Trained:
     """Trains from the newest readable checkpoint in the folder, or else from the start.
 
     A new training starts from the weights beside `base_model`, a sampler SavedModel, if
     `train_options.warm_start` is set and they fit; otherwise from weights drawn from the seed. A
-    training on pairs starts from the average of `base_model`, the teacher that drew them. The
-    precision of `train_options` is resolved (trainer/fit/precision.py).
+    training on pairs starts from the average of `base_model`, the teacher that drew them. So does
+    one by `mean_flow`, without pairs (trainer/student/mean_flow.py). The precision of
+    `train_options` is resolved (trainer/fit/precision.py).
 
     `latest_samples` is the path or URI of a PNG, which shows samples as the training goes on.
 
@@ -100,18 +104,23 @@ def train(
             print(f"  {line}", flush=True)
 
     with strategy.scope(), phase("building the network"):
-        model = build_model(
-            model_options,
-            train_options,
-            sample_options,
-            data.shape,
-            len(data.labels),
-            data.source,
-            pairs=data.pairs is not None,
-        )
+        if mean_flow:
+            model = build_student(data, model_options, train_options, sample_options, base_model)
+        else:
+            model = build_model(
+                model_options,
+                train_options,
+                sample_options,
+                data.shape,
+                len(data.labels),
+                data.source,
+                pairs=data.pairs is not None,
+            )
         checkpoints = Checkpoints(checkpoints_folder, model, train_options.checkpoint.keep)
         if checkpoints.restore(report):
             report(f"resuming from step {checkpoints.step:,}")
+        elif mean_flow:
+            checkpoints.warm_started_from = base_model
         elif data.pairs:
             load_weights(model, base_model, model_options, data.shape, data.labels, data.split)
             model.network.set_weights(model.ema_network.get_weights())
@@ -137,7 +146,8 @@ def train(
         if data.held_out:
             images = first_images(data, data.held_out, train_options.batch_size, HELD_OUT)
         every = interval(train_options.steps, train_options.grid_every)
-        advice = REPEATED_PAIRS if data.pairs else REPEATED_IMAGES
+        repeated = REPEATED_PAIRS if data.pairs else REPEATED_IMAGES
+        advice = REPEATED_STATES if mean_flow else repeated
         held_out = HeldOutLoss(images, board, every, advice, report)
         latest = LatestSamples(latest_samples, board, report)
         callbacks = [held_out, board, latest, *callbacks, _saving(checkpoints, train_options)]

@@ -37,10 +37,14 @@ def _by_metric(
 @click.option("--nfe", type=click.IntRange(1), help="Network evaluations for an image.")
 @click.option(
     "--method",
-    type=click.Choice(["auto", "steps", "reflow"]),
+    type=click.Choice(["auto", "mean_flow", "steps", "reflow"]),
     help="How the student learns; see distill.method.",
 )
-@click.option("--pairs", type=click.IntRange(1), help="Images that the model draws to learn from.")
+@click.option(
+    "--pairs",
+    type=click.IntRange(1),
+    help="Images that the model draws for students by steps or reflow.",
+)
 @click.option("--steps", type=click.IntRange(2), help="Batches to train the student on.")
 @click.option(
     "--learning-rate",
@@ -66,9 +70,9 @@ def distill(
 ) -> None:
     """Distill a model into a student that draws in few steps.
 
-    The model draws images from known noise, and the student learns to reach them in few steps. It
-    is judged against the model on the same seeds, by the limits that the model was judged by. If it
-    is not worse, it becomes live; otherwise nothing changes.
+    The student learns from the model where longer steps lead. It is judged against the model on the
+    same seeds, by the limits that the model was judged by. If it is not worse, it becomes live;
+    otherwise nothing changes.
 
     Other options that are omitted have the built-in defaults of the section `distill`, whatever the
     configuration of the model's run sets; `iadb config show` prints them.

@@ -104,20 +104,22 @@ def distill_model(
 def _check_space(teacher: RecordedTeacher, config: PipelineConfig, workspace: Workspace) -> None:
     stored = sum(path.stat().st_size for path in teacher.examples.rglob("*") if path.is_file())
     example = stored / teacher.images if teacher.images else None
+    pairs = config.distill.pairs_for(config.sample.mark)
     # Pairs that are newer than the teacher may be its own, drawn by a run that was stopped.
     there = sum(
         path.stat().st_size
         for path in workspace.checkpoints.glob(f"{pair_names.PAIRS}-*/*")
-        if path.stat().st_mtime > teacher.trained
+        if pairs and path.stat().st_mtime > teacher.trained
     )
     needed = student_need(config, teacher.images, example)
     need = needed.peak - min(there, needed.student)
     free = free_bytes(workspace)
     if SURE * need > free:
+        takes, advice = ("pairs, ", " or lower --pairs") if pairs else ("", "")
         raise WorkspaceError(
             f"workspace {workspace.folder}: {size(free)} are free on its disk, and a student of "
-            f"model {teacher.number} needs about {size(need)} (pairs, checkpoints, the model and "
-            "features): free some space or lower --pairs"
+            f"model {teacher.number} needs about {size(need)} ({takes}checkpoints, the model and "
+            f"features): free some space{advice}"
         )
 
 

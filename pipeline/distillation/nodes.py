@@ -55,63 +55,24 @@ def student_nodes(
     locations: Locations,
     features_warning: str = "",
 ) -> list[BaseNode]:
-    """Returns PairGen, the student's Trainer, its SampleEvaluator and its Pusher, in this order.
+    """Returns PairGen, if there are pairs, the student's Trainer, SampleEvaluator and Pusher.
 
     Args:
         teacher: what the student is distilled from and compared with.
-        distill: pairs, steps, network evaluations.
+        distill: method, pairs, steps, network evaluations.
         evaluate: how the teacher was judged.
         samples: as many as the teacher was judged by.
         locations: where everything is.
         features_warning: about the feature space, for the report.
     """
-    training, sample = teacher.config["train"], teacher.config["sample"]
-    method = distill.method_for(sample.get("mark"))
-    grid = sample.get("grid", "uniform")  # not recorded by earlier versions
-    pair_gen = PairGen(
-        model=teacher.model,
-        examples=teacher.examples,
-        options=PairOptions(
-            pairs=distill.pairs,
-            segments=distill.segments_for(sample.get("mark")),
-            unlabeled=training["label_dropout"],
-            batch_size=evaluate.batch_size,
-            folder=locations.checkpoints,
-        ),
-        source_hash=source_hash("components.pair_gen.executor"),
-    )
+    pairs = _pair_nodes(teacher, distill, evaluate, locations)
     trainer = ImageTrainer(
-        examples=pair_gen.outputs[pair_names.PAIRS],
+        examples=pairs[0].outputs[pair_names.PAIRS] if pairs else teacher.examples,
         transform_graph=teacher.transform_graph,
         run_fn=f"{TRAINING}.run_fn",
         steps=distill.steps,
         base_model=teacher.model,
-        custom_config={
-            **teacher.config,
-            trainer_names.STUDENT_KEY: method,
-            "train": {
-                **training,
-                "learning_rate": distill.learning_rate,
-                "warmup_steps": None,
-                "alpha_density": distill.alpha_density,
-                "coupling": "independent",
-                "flip": False,
-                "augment": 0.0,
-                # Pairs are drawn at random, and those with states are large.
-                "shuffle_buffer": min(training["shuffle_buffer"], SHUFFLED),
-                "warm_start": False,
-            },
-            # Guidance is part of the images that the student learns from.
-            "sample": {
-                **sample,
-                # On straight segments, Euler's method is best; those of the teacher's grid differ.
-                "solver": "euler",
-                "grid": grid if method == "steps" else "uniform",
-                "nb_step": distill.nfe,
-                "guidance": 1.0,
-                "autoguidance": 1.0,
-            },
-        },
+        custom_config=_training_config(teacher.config, distill),
     ).with_id(trainer_names.STUDENT)
     student = trainer.outputs[trainer_names.MODEL]
     evaluator = SampleEvaluator(
@@ -137,4 +98,62 @@ def student_nodes(
         custom_config={"push": locations.push},
         teacher=teacher.model,
     ).with_id(pusher_names.STUDENT_NODE)
-    return [pair_gen, trainer, evaluator, pusher]
+    return [*pairs, trainer, evaluator, pusher]
+
+
+def _pair_nodes(
+    teacher: Teacher, distill: DistillOptions, evaluate: EvaluateOptions, locations: Locations
+) -> list[PairGen]:
+    """PairGen, or nothing for a student that learns without pairs."""
+    mark = teacher.config["sample"].get("mark")
+    if not distill.pairs_for(mark):
+        return []
+    pair_gen = PairGen(
+        model=teacher.model,
+        examples=teacher.examples,
+        options=PairOptions(
+            pairs=distill.pairs,
+            segments=distill.segments_for(mark),
+            unlabeled=teacher.config["train"]["label_dropout"],
+            batch_size=evaluate.batch_size,
+            folder=locations.checkpoints,
+        ),
+        source_hash=source_hash("components.pair_gen.executor"),
+    )
+    return [pair_gen]
+
+
+def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[str, Any]:
+    """The `custom_config` of a student's training, from that of its teacher's."""
+    training, sample = config["train"], config["sample"]
+    method = distill.method_for(sample.get("mark"))
+    grid = sample.get("grid", "uniform")  # not recorded by earlier versions
+    train = {
+        **training,
+        "learning_rate": distill.learning_rate,
+        "warmup_steps": None,
+        "alpha_density": distill.alpha_density,
+        "coupling": "independent",
+        # Noise cannot follow what is done to the image of a pair, and samples are not augmented.
+        "flip": False,
+        "augment": 0.0,
+        "warm_start": False,
+    }
+    if method != "mean_flow":
+        # Pairs are drawn at random, and those with states are large.
+        train["shuffle_buffer"] = min(training["shuffle_buffer"], SHUFFLED)
+    return {
+        **config,
+        trainer_names.STUDENT_KEY: method,
+        "train": train,
+        # Guidance is part of what the student learns.
+        "sample": {
+            **sample,
+            # On straight segments, Euler's method is best; those of the teacher's grid differ.
+            "solver": "euler",
+            "grid": "uniform" if method == "reflow" else grid,
+            "nb_step": distill.nfe,
+            "guidance": 1.0,
+            "autoguidance": 1.0,
+        },
+    }

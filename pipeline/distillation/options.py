@@ -15,6 +15,10 @@ from components.sample_evaluator.options import (
 from trainer.common.options import Options
 from trainer.options import AlphaDensity
 
+PAIRS = 20_000  # by default
+
+Method = Literal["mean_flow", "steps", "reflow"]
+
 
 class DistillOptions(Options):
     """A student for each blessed model: as good with few network evaluations, or not pushed."""
@@ -25,14 +29,18 @@ class DistillOptions(Options):
         "is not worse",
     )
     pairs: PositiveInt = Field(
-        20_000, description="number of images that the teacher draws for the student to learn from"
+        PAIRS,
+        description="number of images that the teacher draws for the student to learn from, by "
+        "steps or reflow",
     )
-    method: Literal["auto", "steps", "reflow"] = Field(
+    method: Literal["auto", "mean_flow", "steps", "reflow"] = Field(
         "auto",
-        description="steps: the student learns where each of its `nfe` steps has to lead; reflow: "
-        "it learns straight paths, which are less exact in few steps, but any number can be taken, "
-        "and back; auto: steps, or reflow if sample.mark is set, since marks are found on the way "
-        "back",
+        description="mean_flow: the student learns from the training images and its teacher's "
+        "slopes where a step of any length leads, and takes `nfe` of them; steps: it learns from "
+        "images that its teacher draws where each of its `nfe` steps has to lead; reflow: it "
+        "learns from these straight paths, which are less exact in few steps, but any number can "
+        "be taken, and back; auto: mean_flow, or reflow if sample.mark is set, since marks are "
+        "found on the way back",
     )
     steps: int = Field(2000, ge=2, description="number of batches to train the student on")
     nfe: PositiveInt = Field(4, description="network evaluations of the student for an image")
@@ -56,11 +64,15 @@ class DistillOptions(Options):
                 )
         return self
 
-    def method_for(self, mark: int | None) -> Literal["steps", "reflow"]:
+    def method_for(self, mark: int | None) -> Method:
         """The method, of models that set this mark or none."""
         if self.method == "auto":
-            return "steps" if mark is None else "reflow"
+            return "mean_flow" if mark is None else "reflow"
         return self.method
+
+    def pairs_for(self, mark: int | None) -> int:
+        """How many pairs models draw that set this mark or none."""
+        return 0 if self.method_for(mark) == "mean_flow" else self.pairs
 
     def segments_for(self, mark: int | None) -> int:
         """Segments of the path of each pair, of models that set this mark or none."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
 from components.images.views import MAX_SHIFTED, MIN_SHIFTED, SHIFTS
-from components.pair_gen import names as pair_names
 from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
@@ -72,7 +71,7 @@ class DiskNeed:
             "features": {feature_names.NODE, evaluator_names.NODE},
             "training": {trainer_names.NODE},
             "models": {trainer_names.NODE},
-            "student": {pair_names.NODE, trainer_names.STUDENT},
+            "student": {trainer_names.STUDENT},
         }
         return replace(self, **{part: 0 for part, nodes in done.items() if nodes <= cached})
 
@@ -119,7 +118,8 @@ def disk_need(
     # A new checkpoint is complete before an old one is removed.
     training = (config.train.checkpoint.keep + 1) * checkpoint
     between = config.distill.segments_for(config.sample.mark) - 1
-    pairs = config.distill.pairs * (example_bytes + STATE_BYTES * math.prod(shape) * between)
+    pair_bytes = example_bytes + STATE_BYTES * math.prod(shape) * between
+    pairs = config.distill.pairs_for(config.sample.mark) * pair_bytes
     return DiskNeed(
         examples=examples,
         converted=examples,

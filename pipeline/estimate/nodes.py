@@ -21,6 +21,7 @@ from components.sample_evaluator.samples.translations import nb_answer, nb_answe
 from pipeline.config import PipelineConfig
 from pipeline.estimate.earlier import Earlier, find_earlier
 from pipeline.estimate.held_out import expected
+from pipeline.estimate.students import student_step_cost
 from pipeline.estimate.survey import Survey
 from pipeline.estimate.timings import (
     FeatureTimings,
@@ -189,7 +190,8 @@ def _time(
             seconds[pair_names.NODE] = (PER_NODE[pair_names.NODE] + work, TIMED)
         if trainer_names.STUDENT in needed:
             train = config.train.model_copy(update={"steps": config.distill.steps})
-            work = training_seconds(config.model_copy(update={"train": train}), model)
+            of_student = replace(model, step=model.step * student_step_cost(config))
+            work = training_seconds(config.model_copy(update={"train": train}), of_student)
             seconds[trainer_names.STUDENT] = (PER_NODE[trainer_names.STUDENT] + work, TIMED)
         if evaluator_names.STUDENT_NODE in needed:
             # As for two teachers: the few steps of a student are the lesser part.

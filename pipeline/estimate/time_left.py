@@ -17,6 +17,7 @@ from components.real_features import names as feature_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline.config import PipelineConfig
 from pipeline.estimate.held_out import held_out
+from pipeline.estimate.students import STEP_COST, student_step_cost
 from pipeline.pictures.machine import this_machine
 from pipeline.registry import lineage
 from pipeline.workspace import Workspace
@@ -24,7 +25,6 @@ from trainer.common.phases import Phases, roughly
 from trainer.common.progress import TRAINING
 
 RUNS = 20  # newest, in which the time of what the cache holds is looked for
-STEP_COST = 3  # of a training step, in evaluations of the network on as many images
 FLOAT32_COST = 2.5  # of an evaluation in float32, in those in 16 bits, where these are multiplied
 
 Remark = Callable[[Phases], str]
@@ -101,8 +101,10 @@ class TimeLeft:
             segments = distill.segments_for(sample.mark)
             longer = steps_per_pair(sample.nb_step, segments) / sample.nb_step
             drawing = judging.evaluations * longer * evaluation
-            following[pair_names.NODE] = distill.pairs * drawing
-            following[trainer_names.STUDENT] = distill.steps * step
+            if pairs := distill.pairs_for(sample.mark):
+                following[pair_names.NODE] = pairs * drawing
+            of_student = step * student_step_cost(self._config)
+            following[trainer_names.STUDENT] = distill.steps * of_student
             # With its teacher; the few evaluations of a student are the lesser part.
             both = judging._replace(models=2)
             following[evaluator_names.STUDENT_NODE] = both.seconds(evaluation)

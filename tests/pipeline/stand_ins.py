@@ -45,6 +45,7 @@ def quick_network():
     """Replaces the U-Net, whose traces take seconds, and leaves out its conversion to ONNX."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trainer.build.build_unet", small_network.build_unet)
+        patch.setattr("trainer.student.build.build_unet", small_network.build_unet)
         patch.setattr(onnx_network, "can_convert", lambda: False)
         yield
 

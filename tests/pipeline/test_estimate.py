@@ -14,7 +14,7 @@ from tests.pipeline.conftest import TINY
 from tests.pipeline.stand_ins import quick_network
 
 TIMED = ("starting", "ImageExampleGen", "RealFeatures", "Trainer", "SampleEvaluator")
-STUDENTS = ("PairGen", "Student", "StudentEvaluator")
+STUDENTS = ("Student", "StudentEvaluator")
 
 
 def estimate(workspace, data, *overrides):

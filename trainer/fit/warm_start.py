@@ -19,7 +19,7 @@ from trainer.common.text import first_line
 from trainer.common.validation import explain
 from trainer.iadb import IADBModel
 from trainer.names import METADATA
-from trainer.options import ModelOptions
+from trainer.options import ModelOptions, SampleOptions
 from trainer.source.options import Source
 
 RAW = "raw.weights.h5"
@@ -121,6 +121,18 @@ def load_weights(
         model.guide.ready.assign(1)
     model.network.set_weights(raw)
     model.ema_network.set_weights(average)
+
+
+def read_sampling(base: str) -> SampleOptions:
+    """Reads how a model draws, with its guidance, from the metadata of its SavedModel.
+
+    Raises:
+        MisfitError: the metadata are missing or damaged.
+    """
+    try:
+        return SampleOptions.model_validate(_read_metadata(base)["config"]["sample"])
+    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(f"{base}/{METADATA}", error) from error
 
 
 def _weights_folder(sampler: str) -> str:

@@ -157,14 +157,18 @@ class SamplingModel(keras.Model):
     # The loops of the solvers are TensorFlow's: AutoGraph has nothing to rewrite.
     @tf.function(autograph=False)
     def _transport(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
-        return solvers.solve(self.solver, self._field(*conditions), x0, nb_step).x
+        return solvers.solve(self.solver, self.field(*conditions), x0, nb_step).x
 
     @tf.function(autograph=False)
     def _trajectory(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
-        return solvers.trajectory(self.solver, self._field(*conditions), x0, nb_step)
+        return solvers.trajectory(self.solver, self.field(*conditions), x0, nb_step)
 
-    def _field(self, *conditions: tf.Tensor) -> VectorField:
-        """The network under a label, if it takes one, and a source, if it sees one."""
+    def field(self, *conditions: tf.Tensor) -> VectorField:
+        """The network with its guidance.
+
+        Args:
+            conditions: labels, int64 [N], if it takes any, and sources, if it sees any.
+        """
         left = iter(conditions)
         label = next(left) if self.nb_class else None
         source = next(left) if self.source_channels else None

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 # In that measurement 1.5 has the least error for midpoint, Heun and RK4 at 4, 8 and 16 network
 # evaluations, among 1, 1.5, 2, 3 and powers that shorten the first steps instead.
 LATE_POWER = 1.5
@@ -40,3 +42,9 @@ def late(u: Any, _: ModuleType) -> Any:
 
 
 GRIDS: dict[str, Grid] = {"uniform": uniform, "cosine": cosine, "late": late}
+
+
+def step_ends(nb_step: int, grid: str) -> tuple[float, ...]:
+    """The alphas between which so many steps lead on one of GRIDS, from 0 to 1."""
+    ends = GRIDS[grid](np.arange(nb_step + 1, dtype=np.float32) / np.float32(nb_step), np)
+    return tuple(ends.tolist())

@@ -48,7 +48,7 @@ def exported_guide(model: SamplingModel) -> ExportedGuide | None:
 
 def in_float32(network: keras.Model) -> keras.Model:
     """Returns a network with the same weights that computes in float32: itself if it does."""
-    if not any(map(_is_mixed, network.layers)):
+    if not _is_mixed(network):
         return network
     copy = keras.models.clone_model(network, clone_function=_layer_in_float32)
     copy.set_weights(network.get_weights())
@@ -56,6 +56,8 @@ def in_float32(network: keras.Model) -> keras.Model:
 
 
 def _layer_in_float32(layer: keras.Layer) -> keras.Layer:
+    if isinstance(layer, keras.Model):
+        return in_float32(layer)
     config = layer.get_config()
     if _is_mixed(layer):
         config["dtype"] = "float32"
@@ -63,4 +65,6 @@ def _layer_in_float32(layer: keras.Layer) -> keras.Layer:
 
 
 def _is_mixed(layer: keras.Layer) -> bool:
+    if isinstance(layer, keras.Model):
+        return any(map(_is_mixed, layer.layers))
     return layer.dtype_policy.name.startswith("mixed_")

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import tensorflow as tf
 
 from trainer import examples
 from trainer.light.mark import Mark
 from trainer.ode.noise import noise_from_seeds
-from trainer.ode.step_grids import GRIDS
+from trainer.ode.step_grids import step_ends
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,7 @@ class Pairs:
     @classmethod
     def of_steps(cls, nb_step: int, grid: str) -> "Pairs":
         """Pairs for a student of so many steps, on one of GRIDS."""
-        ends = GRIDS[grid](np.arange(nb_step + 1, dtype=np.float32) / np.float32(nb_step), np)
-        return cls(tuple(ends.tolist()))
+        return cls(step_ends(nb_step, grid))
 
     @property
     def fixed_steps(self) -> bool:

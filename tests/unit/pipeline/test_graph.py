@@ -209,13 +209,14 @@ def test_only_the_pusher_of_a_student_sees_its_teacher():
     assert pusher_names.TEACHER not in own
 
 
+BY_PAIRS = ("distill.enabled=true", "distill.method=steps")
 STUDENT_NODES = ("PairGen", "Student", "StudentEvaluator", "StudentPusher")
 
 
 def test_a_student_is_made_only_of_a_blessed_model_and_after_its_push():
     nodes = {n.pipeline_node.node_info.id: n.pipeline_node for n in compile_ir().nodes}
     assert not nodes.keys() & set(STUDENT_NODES)
-    ir = compile_ir("distill.enabled=true")
+    ir = compile_ir(*BY_PAIRS)
     nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
     for name in STUDENT_NODES:
         (condition,) = nodes[name].inputs.conditionals.values()
@@ -226,7 +227,7 @@ def test_a_student_is_made_only_of_a_blessed_model_and_after_its_push():
 
 
 def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_steps():
-    overrides = ("distill.enabled=true", "distill.nfe=3", "distill.steps=77", "train.flip=true")
+    overrides = (*BY_PAIRS, "distill.nfe=3", "distill.steps=77", "train.flip=true")
     overrides += ("train.augment=0.2",)
     overrides += ("model.conditional=true", "sample.guidance=1.5", "sample.autoguidance=2")
     config = load("digits", overrides=["data.folder=/images", *overrides])
@@ -249,6 +250,25 @@ def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_s
     assert nodes["Student"].exec_properties["steps"] == 77
 
 
+def test_a_student_without_pairs_learns_from_the_images_of_its_teacher():
+    overrides = ("distill.enabled=true", "sample.grid=late", "train.flip=true", "train.augment=0.2")
+    ir = compile_ir(*overrides)
+    nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
+    assert list(nodes)[-3:] == list(STUDENT_NODES[1:])
+    assert "PairGen" not in nodes
+    student = nodes["Student"]
+    (channel,) = student.inputs.inputs["examples"].channels
+    assert channel.producer_node_query.id == "ImageExampleGen"
+    assert {"Pusher", "Trainer"} <= set(student.upstream_nodes)
+    assert student.inputs.conditionals
+    config = load("digits", overrides=["data.folder=/images", *overrides])
+    made = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
+    given = json.loads(made["Student"].exec_properties["custom_config"])
+    assert (given["student"], given["sample"]["grid"]) == ("mean_flow", "late")
+    assert (given["train"]["flip"], given["train"]["augment"]) == (False, 0)
+    assert given["train"]["shuffle_buffer"] == config.train.shuffle_buffer
+
+
 @pytest.mark.parametrize("mark", [None, 0, 7])
 def test_teacher_and_student_set_the_same_mark_and_without_one_nothing_changes(mark):
     overrides = ["data.folder=/images", "distill.enabled=true"]
@@ -259,7 +279,8 @@ def test_teacher_and_student_set_the_same_mark_and_without_one_nothing_changes(m
         sample = json.loads(nodes[name].exec_properties["custom_config"])["sample"]
         assert sample.get("mark", "none") == ("none" if mark is None else mark)
     student = json.loads(nodes["Student"].exec_properties["custom_config"])
-    assert student["student"] == ("steps" if mark is None else "reflow")  # whose mark can be found
+    # Whose mark can be found.
+    assert student["student"] == ("mean_flow" if mark is None else "reflow")
 
 
 def test_a_student_steps_on_the_grid_of_its_teacher_whose_paths_are_cut_there():

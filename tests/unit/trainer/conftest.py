@@ -17,6 +17,7 @@ def small_network():
     """Trains a small network in place of the U-Net, whose traces take seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trainer.build.build_unet", small.build_unet)
+        patch.setattr("trainer.student.build.build_unet", small.build_unet)
         yield
 
 

@@ -85,7 +85,7 @@ def test_outside_of_its_interval_there_is_no_autoguidance():
     np.testing.assert_allclose(one_step(late), one_step(alone), atol=1e-6)  # at alpha = 0
     middle, *_ = np.diff(late.sample_iadb(X0, 2)[1], axis=0)[1:]  # at alpha = 0.5
     halfway = X0 + one_step(alone) / 2
-    slopes = [model._field()(halfway, np.full(5, 0.5, np.float32)) for model in (everywhere, alone)]
+    slopes = [model.field()(halfway, np.full(5, 0.5, np.float32)) for model in (everywhere, alone)]
     np.testing.assert_allclose(2 * middle, slopes[0], atol=1e-5)
     assert np.abs(slopes[0] - slopes[1]).max() > 0.01
 

@@ -12,6 +12,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from pipeline.registry import serving
 from tests.small_network import build_unet
 from trainer.fit.folder_lock import FolderInUseError
+from trainer.fit.warm_start import MisfitError
 from trainer.light.mark import read_mark
 from trainer.light.sampler import LightSampler, has_network
 from trainer.names import NETWORK
@@ -19,6 +20,7 @@ from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.run_fn import run_fn, state_key
 from trainer.serving import onnx_network
 
+METHODS = ("mean_flow", "steps", "reflow")
 CONFIG = {
     "model": {"channels": [8]},
     "train": {"steps": 10, "warm_start": True, "log_every": 5},
@@ -35,8 +37,8 @@ def test_trainings_from_different_base_models_have_separate_checkpoints():
 
 
 def test_students_by_different_methods_have_separate_checkpoints():
-    configs = [CONFIG, *(CONFIG | {"student": method} for method in ("steps", "reflow"))]
-    assert len({state_key(config, ["pairs/1"], "model/1") for config in configs}) == 3
+    configs = [CONFIG, *(CONFIG | {"student": method} for method in METHODS)]
+    assert len({state_key(config, ["pairs/1"], "model/1") for config in configs}) == 4
 
 
 def test_logging_options_do_not_separate_checkpoints():
@@ -136,13 +138,14 @@ def test_sources_that_are_not_paired_are_read_from_splits_of_their_own(fn_args, 
 
 
 @pytest.mark.parametrize(
-    ("method", "alphas"), [(None, None), ("steps", (0.0, 0.5, 1.0)), ("reflow", ())]
+    ("method", "alphas"),
+    [(None, None), ("mean_flow", None), ("steps", (0.0, 0.5, 1.0)), ("reflow", ())],
 )
 def test_a_student_learns_by_the_method_of_its_distillation(fn_args, monkeypatch, method, alphas):
     found = []
 
-    def train(data, *_, **__):
-        found.append(data.pairs and data.pairs.alphas)
+    def train(data, *_, mean_flow, **__):
+        found.append((mean_flow, data.pairs and data.pairs.alphas))
         raise KeyboardInterrupt
 
     monkeypatch.setattr("trainer.run_fn.train", train)
@@ -150,7 +153,50 @@ def test_a_student_learns_by_the_method_of_its_distillation(fn_args, monkeypatch
         fn_args.custom_config["student"] = method
     with pytest.raises(KeyboardInterrupt):
         run_fn(fn_args)
-    assert found == [alphas]
+    assert found == [(method == "mean_flow", alphas)]
+
+
+@pytest.fixture
+def student(trained, tmp_path, transform_graph):
+    """Arguments of a student without pairs, of the model that is there."""
+    made = make_arguments(tmp_path, transform_graph)
+    made.base_model = trained.serving_model_dir
+    sample = SampleOptions(solver="euler", nb_step=4)
+    made.custom_config |= {"student": "mean_flow", "sample": sample.model_dump(mode="json")}
+    return made
+
+
+def test_a_student_without_pairs_is_exported_with_its_own_steps_and_its_teacher(student):
+    run_fn(student)
+    model = Path(student.serving_model_dir)
+    metadata = serving.read_metadata(model)
+    assert (metadata["nb_step"], metadata["nfe"], metadata["fixed_steps"]) == (4, 4, True)
+    assert metadata["teacher"] == metadata["warm_started_from"] == student.base_model
+    sampler = tf.saved_model.load(str(model))
+    assert "invert" not in sampler.signatures
+    generate = sampler.signatures["generate"]
+    drawn = generate(seed=tf.range(5, dtype=tf.int64), nb_step=tf.constant(1))["image"]
+    light = LightSampler(model).generate(np.arange(5), 4, "")
+    assert np.abs(drawn.numpy().astype(int) - light).max() <= 1
+
+
+def test_a_student_without_pairs_that_takes_other_steps_is_not_trained_again(student, tmp_path):
+    run_fn(student)
+    student.custom_config["sample"]["nb_step"] = 1
+    student.serving_model_dir = str(tmp_path / "other" / "Format-Serving")
+    run_fn(student)
+    metadata = serving.read_metadata(Path(student.serving_model_dir))
+    assert metadata["metrics"]["resumed_from_step"] == metadata["metrics"]["steps"] == 2
+    assert metadata["nb_step"] == 1
+
+
+def test_a_student_whose_teacher_was_damaged_is_not_trained(student, tmp_path):
+    damaged = tmp_path / "damaged" / "Format-Serving"
+    shutil.copytree(Path(student.base_model).parent, damaged.parent)
+    (damaged.parent / "network" / "ema.weights.h5").write_bytes(b"no weights")
+    student.base_model = str(damaged)
+    with pytest.raises(MisfitError, match=r"ema\.weights\.h5 cannot be read"):
+        run_fn(student)
 
 
 def test_the_network_is_beside_a_model_that_computes_as_it_does(trained):

@@ -78,21 +78,33 @@ def test_other_metrics_and_numbers_are_refused(given):
 
 @pytest.mark.parametrize(
     ("given", "mark", "method"),
-    [("auto", None, "steps"), ("auto", 0, "reflow"), ("reflow", None, "reflow")],
+    [("auto", None, "mean_flow"), ("auto", 0, "reflow"), ("reflow", None, "reflow")],
 )
 def test_students_can_be_inverted_where_that_finds_a_mark(given, mark, method):
     assert DistillOptions(method=given).method_for(mark) == method
 
 
-def test_a_mark_that_could_not_be_found_is_a_configuration_error():
-    with pytest.raises(ConfigError, match=r"distill\.method=steps: its students"):
-        load("digits", overrides=["distill.enabled=true", "distill.method=steps", "sample.mark=3"])
-
-
-def test_a_density_of_alphas_that_a_student_by_steps_does_not_draw_is_a_configuration_error():
-    overrides = ["distill.enabled=true", "distill.alpha_density=u_shaped"]
-    with pytest.raises(ConfigError, match=r"distill\.alpha_density=u_shaped: a student by steps"):
+@pytest.mark.parametrize("method", ["mean_flow", "steps"])
+def test_a_mark_that_could_not_be_found_is_a_configuration_error(method):
+    overrides = ["distill.enabled=true", f"distill.method={method}", "sample.mark=3"]
+    with pytest.raises(ConfigError, match=rf"distill\.method={method}: its students"):
         load("digits", overrides=overrides)
+
+
+def test_pairs_for_a_student_that_learns_without_are_a_configuration_error():
+    overrides = ["distill.enabled=true", "distill.pairs=500"]
+    with pytest.raises(ConfigError, match=r"distill\.pairs=500: a student by mean_flow learns"):
+        load("digits", overrides=overrides)
+    load("digits", overrides=[*overrides, "distill.method=steps"])
+    load("digits", overrides=[*overrides, "sample.mark=3"])
+
+
+@pytest.mark.parametrize("method", ["mean_flow", "steps"])
+def test_a_density_of_alphas_that_a_student_does_not_draw_is_a_configuration_error(method):
+    overrides = ["distill.enabled=true", "distill.alpha_density=u_shaped"]
+    message = rf"distill\.alpha_density=u_shaped: a student by {method}"
+    with pytest.raises(ConfigError, match=message):
+        load("digits", overrides=[*overrides, f"distill.method={method}"])
     load("digits", overrides=[*overrides, "distill.method=reflow"])
 
 

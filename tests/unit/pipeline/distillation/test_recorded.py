@@ -73,18 +73,20 @@ def test_a_disk_that_is_too_small_for_a_student_is_refused_in_one_line(tmp_path,
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "data.gz").write_bytes(b"0" * 400_000)
     teacher = record(load("digits"), tmp_path / "examples")
-    config = configure(teacher, DistillOptions(pairs=10_000_000))
+    config = configure(teacher, DistillOptions(method="steps", pairs=10_000_000))
     monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: 10**9)
     with pytest.raises(
         WorkspaceError, match=r"a student of model 7 needs about 7.9 GB \(.* --pairs"
     ):
         _check_space(teacher, config, Workspace(tmp_path))
-    _check_space(teacher, configure(teacher, DistillOptions(pairs=1000)), Workspace(tmp_path))
+    _check_space(
+        teacher, configure(teacher, DistillOptions(method="steps", pairs=1000)), Workspace(tmp_path)
+    )
 
 
 def test_what_a_stopped_run_has_drawn_is_not_asked_for_again(tmp_path, monkeypatch):
     teacher = record(load("digits"))
-    config = configure(teacher, DistillOptions(pairs=1000))
+    config = configure(teacher, DistillOptions(method="steps", pairs=1000))
     need = student_need(config, teacher.images).peak
     monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: need // 2)
     chunk = tmp_path / "checkpoints" / "pairs-0123456789abcdef" / "train-0-1000.gz"

@@ -5,7 +5,6 @@ import pytest
 
 from components.image_example_gen import names as example_names
 from components.image_trainer import names as trainer_names
-from components.pair_gen import names as pair_names
 from pipeline.config import load
 from pipeline.estimate.disk import (
     GRAPH_BYTES,
@@ -47,7 +46,7 @@ def test_what_is_cached_needs_nothing():
     cached = {example_names.NODE, trainer_names.NODE}
     assert NEED.without(cached) == DiskNeed(0, 0, 1_000, 0, 0, 4_000)
     assert NEED.without(set()) == NEED
-    assert NEED.without({*cached, pair_names.NODE, trainer_names.STUDENT}).student == 0
+    assert NEED.without({*cached, trainer_names.STUDENT}).student == 0
 
 
 def test_the_most_that_images_can_take_is_more_than_what_they_take():
@@ -59,17 +58,19 @@ def test_the_most_that_images_can_take_is_more_than_what_they_take():
 
 def test_a_student_takes_as_much_as_its_teacher_and_its_pairs():
     alone = disk_need(load("digits"), 1000, example_bytes=400)
-    overrides = ["distill.enabled=true", "distill.pairs=5000"]
+    overrides = ["distill.enabled=true", "distill.method=steps", "distill.pairs=5000"]
     both = disk_need(load("digits", overrides=overrides), 1000, example_bytes=400)
     states = 3 * 8 * 8 * 2  # in half precision, between four segments
     assert both.student == alone.training + alone.models + 5000 * (400 + states)
     assert replace(both, student=0) == alone
     reflow = disk_need(load("digits", overrides=[*overrides, "distill.method=reflow"]), 1000, 400)
     assert reflow.student == alone.training + alone.models + 5000 * 400
+    without_pairs = disk_need(load("digits", overrides=["distill.enabled=true"]), 1000, 400)
+    assert without_pairs.student == alone.training + alone.models
 
 
 def test_a_student_of_a_model_that_is_there_takes_no_examples_and_no_second_teacher():
-    overrides = ["distill.enabled=true", "distill.pairs=5000"]
+    overrides = ["distill.enabled=true", "distill.method=steps", "distill.pairs=5000"]
     alone = disk_need(load("digits"), 1000, example_bytes=400)
     need = student_need(load("digits", overrides=overrides), 1000, example_bytes=400)
     assert (need.examples, need.converted, need.training, need.models) == (0, 0, 0, 0)

@@ -119,18 +119,21 @@ def test_a_resumed_training_tells_nothing(images, tmp_path):
     assert "Trainer" not in find_earlier(plan, [run])
 
 
+BY_PAIRS = ("distill.enabled=true", "distill.method=steps")
+
+
 def test_pairs_and_students_of_other_models_are_other_work(images, tmp_path):
-    run = recorded(planned(images, "distill.enabled=true"), tmp_path)
-    same = find_earlier(planned(images, "distill.enabled=true"), [run])
+    run = recorded(planned(images, *BY_PAIRS), tmp_path)
+    same = find_earlier(planned(images, *BY_PAIRS), [run])
     assert {"PairGen", "Student", "StudentEvaluator"} <= same.keys()
-    slower = find_earlier(planned(images, "distill.enabled=true", "sample.nb_step=64"), [run])
+    slower = find_earlier(planned(images, *BY_PAIRS, "sample.nb_step=64"), [run])
     assert "PairGen" not in slower
-    other = find_earlier(planned(images, "distill.enabled=true", "model.blocks=1"), [run])
+    other = find_earlier(planned(images, *BY_PAIRS, "model.blocks=1"), [run])
     assert not other.keys() & {"PairGen", "Student", "StudentEvaluator"}
 
 
 def test_what_a_stopped_run_left_of_a_student_tells_nothing(images, tmp_path):
-    plan = planned(images, "distill.enabled=true")
+    plan = planned(images, *BY_PAIRS)
     run = recorded(plan, tmp_path, resumed_from=100, drawn=1024)
     known = find_earlier(plan, [run])
     assert not known.keys() & {"PairGen", "Student"}

@@ -128,8 +128,9 @@ def test_while_the_model_is_judged_the_time_left_falls_to_nothing(tmp_path, cloc
 def test_a_student_follows_a_model_that_is_distilled(tmp_path, clock):
     steps = ("sample.nb_step=32", "train.batch_size=64")
     alone = judging(clock, recorded(tmp_path / "a", *steps), 6.0)
-    overrides = ("distill.enabled=true", "distill.pairs=640", "distill.steps=30")
-    left = recorded(tmp_path / "b", *steps, *overrides)
+    overrides = ("distill.enabled=true", "distill.steps=30")
+    by_pairs = ("distill.method=steps", "distill.pairs=640")
+    left = recorded(tmp_path / "b", *steps, *overrides, *by_pairs)
     # 640 x 32 evaluations of a third of a 64th of 6 seconds, 30 steps of 6 seconds, and the
     # teacher judged again with it.
     pairs, student = 640 * 32 * 6 / 64 / 3 / MINUTE, 30 * 6 / MINUTE
@@ -137,6 +138,9 @@ def test_a_student_follows_a_model_that_is_distilled(tmp_path, clock):
     first, last = left.of_node("SampleEvaluator"), left.of_node("StudentEvaluator")
     assert first(Phases("SampleEvaluator")).startswith("about ")
     assert last(Phases("StudentEvaluator")) == f"about {2 * alone} min left of the run"
+    # Without pairs, each step asks the teacher twice more and the student once.
+    without = judging(clock, recorded(tmp_path / "c", *steps, *overrides), 6.0)
+    assert without - 2 * student == pytest.approx(3 * alone, abs=3)
 
 
 def test_before_the_first_steps_nothing_is_said(tmp_path, clock):

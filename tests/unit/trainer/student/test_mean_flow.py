@@ -1,0 +1,161 @@
+"""Students of teachers whose paths are known."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import small_network
+from trainer.iadb import IADBModel
+from trainer.networks.step_length import take_steps
+from trainer.ode.sampling import SamplingModel
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.step.draws import draw_for
+from trainer.student import build
+from trainer.student.mean_flow import MeanFlowModel
+
+SHAPE = (2, 2, 1)
+RANDOM = np.random.default_rng(0)
+IMAGES = RANDOM.choice([-0.8, 0.8], size=(256, *SHAPE)).astype(np.float32)
+
+
+class Slope(keras.layers.Layer):
+    """A known slope, k x, whose paths are x(alpha) = x(0) exp(k alpha); k = 1 + label."""
+
+    def call(self, x, alpha, label=None):
+        growth = 1.0 if label is None else 1.0 + tf.cast(label, tf.float32)
+        return x * tf.reshape(growth * tf.ones_like(alpha), [-1, 1, 1, 1])
+
+
+def known(nb_class=0, guidance=1.0):
+    inputs = [keras.Input(SHAPE), keras.Input(())]
+    if nb_class:
+        inputs.append(keras.Input((), dtype="int64"))
+    network = keras.Model(inputs, Slope()(*inputs))
+    return SamplingModel(network, None, "euler", nb_class, guidance, 8)
+
+
+def perceptron(nb_class=0, width=64):
+    """A network that can learn mean slopes of points: of each pixel by itself."""
+    inputs = [keras.Input((*SHAPE[:2], 2)), keras.Input(())]
+    time = keras.layers.RepeatVector(4)(keras.layers.Reshape((1,))(inputs[1]))
+    parts = [inputs[0], keras.layers.Reshape((2, 2, 1))(time)]
+    if nb_class:
+        inputs.append(keras.Input((), dtype="int64"))
+        label = keras.layers.Embedding(nb_class + 1, 4)(inputs[2])
+        parts.append(keras.layers.Reshape((2, 2, 4))(keras.layers.RepeatVector(4)(label)))
+    x = keras.layers.Concatenate()(parts)
+    for _ in range(2):
+        x = keras.layers.Dense(width, activation="silu")(x)
+    return keras.Model(inputs, keras.layers.Dense(1)(x))
+
+
+def student_of(teacher, steps=(0.0, 1.0), **options):
+    keras.utils.set_random_seed(0)
+    options = {"nb_class": teacher.nb_class, **options}
+    student = MeanFlowModel(perceptron(teacher.nb_class), teacher=teacher, alphas=steps, **options)
+    student.compile(optimizer=keras.optimizers.Adam(5e-3))
+    return student
+
+
+def fit(student, epochs, **rows):
+    data = tf.data.Dataset.from_tensor_slices({"x1": IMAGES, **rows}).repeat().batch(64)
+    student.fit(data, steps_per_epoch=100, epochs=epochs, verbose=0)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    student = student_of(known())
+    fit(student, 5)
+    return student
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_step_of_any_length_ends_where_the_path_of_the_teacher_does(trained, steps):
+    x = RANDOM.normal(size=(64, *SHAPE)).astype(np.float32)
+    network = take_steps(trained.network, [i / steps for i in range(steps + 1)])
+    found = tf.constant(x)
+    for i in range(steps):
+        found += network([found, tf.fill([64], i / steps)]) / steps
+    error = np.sqrt(np.mean((found - np.e * x) ** 2))
+    by_euler = abs((1 + 1 / steps) ** steps - np.e) * np.sqrt(np.mean(x**2))
+    assert error < (0.3 if steps < 5 else 0.8) * by_euler
+
+
+def test_it_draws_by_the_steps_of_its_grid(trained):
+    x = RANDOM.normal(size=(8, *SHAPE)).astype(np.float32)
+    length = np.ones((8, 2, 2, 1), np.float32)
+    slope = trained.network([np.concatenate([x, length], -1), np.zeros(8, np.float32)])
+    np.testing.assert_allclose(trained.transport(x, 1), x + slope, atol=1e-5)
+
+
+def test_the_held_out_loss_is_the_distance_of_both_steps(trained):
+    untrained = student_of(known())
+    before, alpha = untrained.held_out_losses(tf.constant(IMAGES[:16]))
+    after, _ = trained.held_out_losses(tf.constant(IMAGES[:16]))
+    assert np.mean(after) < 0.05 * np.mean(before)
+    np.testing.assert_array_equal(alpha, np.zeros(16))
+    noise = draw_for(tf.constant(IMAGES[:16]), 0).noise
+    expected = (np.e - 1) * noise - (trained.transport(noise, 1) - noise)
+    np.testing.assert_allclose(after, np.mean(expected**2, axis=(1, 2, 3)), atol=0.01)
+
+
+def test_the_held_out_loss_is_measured_at_all_steps_of_the_grid():
+    student = student_of(known(), steps=(0.0, 0.25, 1.0))
+    _, alpha = student.held_out_losses(tf.constant(IMAGES[:5]))
+    np.testing.assert_allclose(alpha, [0.0, 0.25, 0.0, 0.25, 0.0])
+
+
+def test_steps_begin_and_end_on_the_way_and_differ_from_step_to_step():
+    student = student_of(known())
+    begin, length = student._draw_steps(tf.constant(1000))
+    assert np.min(begin) >= 0 and np.min(length) >= 0 and np.max(begin + length) <= 1
+    assert np.max(length) > 0.7
+    np.testing.assert_array_equal(student.draw(tf.constant([1000, 2, 2, 1])).alpha, begin)
+    student.step.assign(1)
+    assert not np.array_equal(student._draw_steps(tf.constant(1000))[0], begin)
+
+
+def test_it_learns_the_guided_slopes_of_each_label():
+    guided = known(nb_class=2, guidance=2.0)
+    student = student_of(guided, label_dropout=0.0)
+    fit(student, 6, label=np.arange(256) % 2)
+    x = RANDOM.normal(size=(64, *SHAPE)).astype(np.float32)
+    ones = np.ones(64, np.int64)
+    # Of slopes (1 + label) x and 3 x without a label: 2 (1 + label) - 3.
+    for label, growth in ((0, -1.0), (1, 1.0)):
+        found = student.transport(x, 1, label * ones)
+        error = np.mean((found - np.exp(growth) * x) ** 2)
+        assert error < 0.1 * np.mean((np.exp(growth) * x - x) ** 2)
+
+
+def test_it_cannot_be_saved_by_keras(tmp_path):
+    with pytest.raises(ValueError, match="Keras cannot save a student"):
+        student_of(known()).save(tmp_path / "model.keras")
+
+
+def test_the_weights_of_the_teacher_are_not_those_of_the_student():
+    teacher = IADBModel(
+        small_network.build_unet(ModelOptions(channels=(32,), attention=(False,)), SHAPE)
+    )
+    student = student_of(teacher)
+    assert len(student.trainable_variables) == len(student.network.trainable_variables)
+
+
+def test_at_first_its_slopes_are_those_of_its_teacher(monkeypatch):
+    monkeypatch.setattr(build, "build_unet", small_network.build_unet)
+    options = ModelOptions(channels=(32,), attention=(False,))
+    keras.utils.set_random_seed(3)
+    teacher = IADBModel(small_network.build_unet(options, SHAPE, nb_class=2), nb_class=2)
+    sample = SampleOptions(solver="euler", nb_step=4, grid="late")
+    student = build.student_of(teacher, options, TrainOptions(), sample, SHAPE)
+    x, label = IMAGES[:6], np.arange(6) % 3
+    draw = functools.partial(IADBModel.transport, x0=x, nb_step=4, label=label)
+    np.testing.assert_allclose(draw(student), teacher_on(teacher, "late", x, label), atol=1e-5)
+
+
+def teacher_on(teacher, grid, x, label):
+    same = SamplingModel(teacher.network, None, build.solvers.get("euler", grid), 2, 1.0, 4)
+    return same.transport(x, 4, label)

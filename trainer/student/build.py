@@ -1,0 +1,62 @@
+"""Builds a student that learns mean slopes, from the weights of its teacher."""
+
+from trainer.build import build_model, compile_model
+from trainer.dataset import TrainingData
+from trainer.fit.warm_start import load_weights, read_sampling
+from trainer.iadb import IADBModel
+from trainer.networks.step_length import widened
+from trainer.networks.unet import build_unet
+from trainer.ode import solvers
+from trainer.ode.step_grids import step_ends
+from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.step.ema import ExponentialMovingAverage
+from trainer.student.mean_flow import MeanFlowModel
+
+
+def build_student(
+    data: TrainingData,
+    model: ModelOptions,
+    train: TrainOptions,
+    sample: SampleOptions,
+    teacher: str,
+) -> MeanFlowModel:
+    """Builds and compiles a student whose slopes are at first those of its teacher.
+
+    Args:
+        data: that it is trained on.
+        model: the network, which is that of the teacher.
+        train: precision, optimizer, average and seed.
+        sample: the steps that the student draws with.
+        teacher: its sampler SavedModel, with the weights beside it.
+
+    Raises:
+        MisfitError: the weights of the teacher cannot be read, or are of another network.
+    """
+    sampling = read_sampling(teacher)
+    learned = build_model(model, train, sampling, data.shape, len(data.labels))
+    load_weights(learned, teacher, model, data.shape, data.labels, data.split)
+    return student_of(learned, model, train, sample, data.shape)
+
+
+def student_of(
+    teacher: IADBModel,
+    model: ModelOptions,
+    train: TrainOptions,
+    sample: SampleOptions,
+    shape: tuple[int, int, int],
+) -> MeanFlowModel:
+    """The student of a teacher that is in memory; `shape` is (H, W, C) of an image."""
+    network = build_unet(model, shape, train.precision, teacher.nb_class, source_channels=1)
+    network.set_weights(widened(teacher.sampling_network.get_weights(), network))
+    student = MeanFlowModel(
+        network,
+        teacher=teacher,
+        alphas=step_ends(sample.nb_step, sample.grid),
+        ema=ExponentialMovingAverage(network, train.ema.half_life, train.ema.warmup),
+        solver=solvers.get(sample.solver, sample.grid),
+        seed=train.seed,
+        nb_class=teacher.nb_class,
+        label_dropout=train.label_dropout,
+    )
+    compile_model(student, train)
+    return student

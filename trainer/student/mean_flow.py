@@ -1,0 +1,132 @@
+"""A student that learns how far its teacher goes in a step of any length, without any pairs.
+
+Where the network of the teacher returns the slope d(x, alpha) of its path, that of the student
+returns the mean slope u(x, alpha, length) from alpha to alpha + length. One step then ends where
+the teacher ends after many. Wherever the way is divided, with y the teacher's state at alpha + h:
+
+    length u(x, alpha, length) = (y - x) + (length - h) u(y, alpha + h, length - h)
+
+As h goes to 0, this becomes the identity of Geng et al., "Mean Flows for One-step Generative
+Modeling" (2025, arXiv 2505.13447, equation 6), which needs derivatives in forward mode. Here h is
+a share of the length: the network is evaluated once more instead, and less of what it learns is
+its own error.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer.guidance import evaluate_network
+from trainer.iadb import IADBModel
+from trainer.networks.step_length import beside_length, take_steps
+from trainer.ode import solvers
+from trainer.ode.sampling import SamplingModel
+from trainer.step.batches import Batch, unpack
+from trainer.step.draws import Draws, draw_for
+
+LOGIT_MEAN = 0.4  # of the alphas between which a step leads, as of the paper, whose time runs back
+FIRST = 1 / 4  # share of a step in which the student follows its teacher
+LEAST_ERROR = 0.01  # added to an error before images are weighted by its inverse
+CHECKED = solvers.get("midpoint")
+CHECK_STEPS = 4  # of the teacher for one of the student, where these are compared
+
+
+class MeanFlowModel(IADBModel):
+    """Learns mean slopes over steps of all lengths; draws by those of a grid.
+
+    Args:
+        network: takes [x, alpha], or [x, alpha, label], with the length of a step as a further
+            channel of x (trainer/networks/step_length.py).
+        teacher: whose slopes, with its guidance, the student learns from.
+        alphas: of the grid, from 0 to 1.
+        kwargs: those of IADBModel.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        *,
+        teacher: SamplingModel,
+        alphas: Sequence[float],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(network, **kwargs)
+        self.alphas = tuple(alphas)
+        # A function, or the weights of the teacher would be among those of this model.
+        self._slope = lambda x, alpha, *label: teacher.field(*label)(x, alpha)
+        self._of_grid = take_steps(super().sampling_network, alphas)
+
+    @property
+    def sampling_network(self) -> keras.Model:
+        """The network that draws samples, which takes the steps of the grid and no others."""
+        return self._of_grid
+
+    def draw(self, shape: tf.Tensor) -> Draws:
+        """Draws noise, the alphas where steps begin, and the labels that are dropped."""
+        begin, _ = self._draw_steps(shape[0])
+        return super().draw(shape)._replace(alpha=begin)
+
+    def held_out_losses(self, data: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        """Compares the student's steps with its teacher's, from states of the images of a batch.
+
+        Returns:
+            Mean squares of the difference between both slopes, float32 [N], and the alphas where
+            the steps begin, float32 [N].
+        """
+        _, x1, _, label, _, _ = unpack(data, self.rank, self.nb_class)
+        grid = tf.constant(self.alphas)
+        row = tf.range(tf.shape(x1)[0]) % (len(self.alphas) - 1)
+        alpha, length = tf.gather(grid, row), tf.gather(grid[1:] - grid[:-1], row)
+        inputs = self._blend(draw_for(x1, self.seed).noise, x1, alpha, None, None)
+        if self.nb_class:
+            inputs.append(tf.cast(label, tf.int64))
+        begin, far = inputs[0], self._spread(length)
+
+        def path(state: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+            return far * self._slope(state, alpha + share * length, *inputs[2:])
+
+        end = solvers.solve(CHECKED, path, begin, tf.constant(CHECK_STEPS)).x
+        squares = self._squares(self.sampling_network, inputs, (end - begin) / far)
+        return tf.reduce_mean(squares, axis=list(range(1, self.rank))), alpha
+
+    def get_config(self) -> dict[str, Any]:
+        """Refuses: Keras cannot save the teacher.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("Keras cannot save a student: export it (trainer/serving/export.py)")
+
+    def _lesson(
+        self, inputs: list[tf.Tensor], difference: tf.Tensor, nb_row: tf.Tensor, part: slice
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """The mean slopes of the steps that were drawn: the teacher's first, then the student's."""
+        x, alpha, *label = inputs
+        _, length = self._draw_steps(nb_row)
+        length = length[part]
+        first = FIRST * length
+        far = self._spread(first)
+        slope = self._slope(x, alpha, *label)  # and by a midpoint step:
+        slope = self._slope(x + far / 2 * slope, alpha + first / 2, *label)
+        there = beside_length(x + far * slope, length - first)
+        rest = evaluate_network(self.network, [there, alpha + first, *label])
+        mean = FIRST * slope + (1 - FIRST) * rest
+        return [beside_length(x, length), alpha, *label], tf.stop_gradient(mean)
+
+    def _weigh(self, squares: tf.Tensor) -> tf.Tensor:
+        # As in the paper: the errors of long steps are far larger, and would hide the others.
+        error = tf.reduce_mean(squares, axis=list(range(1, self.rank)))
+        return squares * self._spread(tf.stop_gradient(1.0 / (error + LEAST_ERROR)))
+
+    def _draw_steps(self, nb_row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where the steps of a batch begin, and their lengths, float32 [N]; each time the same."""
+        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)])
+        seed = tf.random.fold_in(seed, 1)  # apart from noise and labels
+        ends = tf.sigmoid(LOGIT_MEAN + tf.random.stateless_normal([2, nb_row], seed))
+        begin = tf.reduce_min(ends, axis=0)
+        return begin, tf.reduce_max(ends, axis=0) - begin
+
+    def _spread(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(values, [-1] + [1] * (self.rank - 1))
