@@ -1,9 +1,9 @@
 """Quality against network evaluations (NFE) of students and of their teacher, in equal seconds.
 
-A teacher is trained for half of the seconds. In the other half it draws pairs, and a student of 1,
-2 or 4 evaluations learns from them, each anew. What the students are compared with is a teacher
-that was trained for all of the seconds, and that draws with Euler's method and with midpoint steps.
-Images are drawn from the same seeds.
+A teacher is trained for half of the seconds, and in the other half a student by mean flow, which
+then takes 1, 2 or 4 steps. What it is compared with is a teacher that was trained for all of the
+seconds, and that draws with Euler's method and with midpoint steps. Images are drawn from the same
+seeds.
 
 Then, images per second at equal quality: those of each student, and of the teacher with the fewest
 evaluations that bring its KID within the student's spread over seeds. Exported samplers serve them
@@ -31,16 +31,14 @@ from benchmarks.alternating import Worker
 from benchmarks.judging import Judge
 from benchmarks.measure import RESULTS, Figure
 from benchmarks.rows import Rows, code_hash
-from components.pair_gen.options import steps_per_pair
 from data.errors import DataError
 from trainer import preprocessing
 from trainer.options import TrainOptions
 
 SEEDS, BATCH, TRIAL_STEPS = 3, 64, 60
 NFE = (1, 2, 4, 8, 16, 32)
-STUDENTS = (4, 2, 1)  # NFE, each of a student
-PAIR_STEPS = 6  # midpoint steps of the teacher for each pair
-PAIR_SHARE = 0.4  # of the seconds of a student; the rest is its training
+STUDENTS = (4, 2, 1)  # NFE of a student
+STUDENT_STEP = 2  # time of a training step of a student, in those of its teacher
 STUDENT = {"learning_rate": 1e-3}  # as in DistillOptions
 ROWS = RESULTS / "distillation.jsonl"
 SOLVERS = {"euler": 1, "midpoint": 2}  # with the NFE of a step
@@ -55,7 +53,7 @@ class Task:
 
     Attributes:
         network: of teacher and student.
-        seconds: for all: the teacher, the pairs and a student.
+        seconds: for both, the teacher and the student.
         samples: that are judged, by as many held-out images or all that there are.
     """
 
@@ -121,8 +119,6 @@ def _measure(task: Task, seed: int, train: np.ndarray, judge: Judge) -> dict[str
         worker = Worker("ours.py", json.dumps(task.network), cores=[core])
         worker.ask("train", batch_size=BATCH, steps=3)  # compiles
         step = worker.ask("train", batch_size=BATCH, steps=TRIAL_STEPS) / TRIAL_STEPS
-        worker.ask("sample", batch_size=256, nb_step=2)
-        image = worker.ask("sample", batch_size=256, nb_step=16) / 256 / 16
         distances: dict[str, Any] = {}
         spent: dict[str, float] = {}
         for name, share in (("teacher", 1.0), ("half", 0.5)):
@@ -134,22 +130,13 @@ def _measure(task: Task, seed: int, train: np.ndarray, judge: Judge) -> dict[str
             spent[name] = fitted["seconds"]
             evaluations = NFE if name == "teacher" else NFE[-1:]
             distances[name] = _distances(worker, folder, task.samples, judge, SOLVERS, evaluations)
-        half = task.seconds / 2
-        distances["student"] = {}
-        for nfe in STUDENTS:
-            worker.ask("load", weights=str(folder / "half" / "ema.weights.h5"))
-            nb_step = steps_per_pair(PAIR_STEPS, nfe)
-            result = worker.ask(
-                "distill",
-                options=_options(half * (1 - PAIR_SHARE) / step, seed) | STUDENT,
-                nfe=nfe,
-                pairs=max(BATCH, int(half * PAIR_SHARE / image / (2 * nb_step))),
-                nb_step=nb_step,
-                folder=str(folder / str(nfe)),
-            )
-            spent |= {f"{part}, student of {nfe}": value for part, value in result.items()}
-            found = _distances(worker, folder, task.samples, judge, ("euler",), [nfe])
-            distances["student"] |= found
+        spent["student"] = worker.ask(
+            "distill",
+            options=_options(task.seconds / 2 / step / STUDENT_STEP, seed) | STUDENT,
+            records=str(folder / "half" / "train.gz"),
+            folder=str(folder / "student"),
+        )
+        distances["student"] = _distances(worker, folder, task.samples, judge, ("euler",), STUDENTS)
         worker.close()
     return {"seconds": {k: round(v, 1) for k, v in spent.items()}, "distances": distances}
 

@@ -12,14 +12,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import apache_beam as beam
 import keras
 import numpy as np
 import tensorflow as tf
 from serve import THREADS, serve
 
-from components.pair_gen.options import PairOptions
-from components.pair_gen.pairs import draw_pairs
 from trainer import examples, preprocessing
 from trainer.build import build_model
 from trainer.dataset import TrainingData
@@ -28,11 +25,13 @@ from trainer.fit.warm_start import save_weights
 from trainer.guidance import vector_field
 from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
+from trainer.networks.step_length import take_steps
 from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
+from trainer.ode.step_grids import step_ends
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving.sampler import Sampler
-from trainer.student.pairs import Pairs
+from trainer.student.mean_flow import MeanFlowModel
 from trainer.train import Trained
 from trainer.train import train as train_on_files
 
@@ -155,39 +154,32 @@ def fit(images: str, options: dict, folder: str) -> dict:
     return {"seconds": seconds, "cpu_seconds": cpu_seconds, "steps": trained.metrics["steps"]}
 
 
-def distill(options: dict, nfe: int, pairs: int, nb_step: int, folder: str) -> dict:
+def distill(options: dict, records: str, folder: str) -> float:
     """Distills the network that draws samples, as a pipeline does; it then is the student's.
 
     Args:
         options: TrainOptions of the student.
-        nfe: its network evaluations.
-        pairs: number of pairs.
-        nb_step: midpoint steps that the teacher draws each with.
+        records: that `fit` wrote.
         folder: for all files; new.
 
     Returns:
-        Seconds of the pairs and of the training.
+        Seconds of the training.
     """
     global model
     teacher = f"{folder}/teacher/Format-Serving"
-    sample = SampleOptions(solver="midpoint", nb_step=nb_step)
+    sample = SampleOptions()
     config = {"model": OPTIONS.model_dump(mode="json"), "sample": sample.model_dump(mode="json")}
-    metadata = {"nb_step": nb_step, "shape": SHAPE, "split": None, "config": config}
-    Sampler(model.ema_network, SHAPE, "midpoint", nb_step).save(teacher, metadata)
+    metadata = {"nb_step": sample.nb_step, "shape": SHAPE, "split": None, "config": config}
+    Sampler(model.ema_network, SHAPE, sample.solver, sample.nb_step).save(teacher, metadata)
     save_weights(model, teacher)
     started = time.monotonic()
-    drawn = PairOptions(pairs=pairs, segments=nfe, unlabeled=0, batch_size=256, folder=folder)
-    draw_pairs(beam.Pipeline(), teacher, drawn, f"{folder}/pairs")
-    seconds = time.monotonic() - started
-    started = time.monotonic()
-    files = sorted(map(str, Path(folder, "pairs").glob(f"{examples.TRAIN}-*.gz")))
-    data = TrainingData(files, _preprocess, SHAPE, pairs=Pairs.of_steps(nfe, "uniform"))
+    data = TrainingData([records], _preprocess, SHAPE)
     model = _train_on_files(data, options, f"{folder}/student", teacher).model
-    return {"pairs": seconds, "training": time.monotonic() - started}
+    return time.monotonic() - started
 
 
 def _train_on_files(
-    data: TrainingData, options: dict, folder: str, base_model: str | None = None
+    data: TrainingData, options: dict, folder: str, teacher: str | None = None
 ) -> Trained:
     return train_on_files(
         data,
@@ -198,7 +190,8 @@ def _train_on_files(
         checkpoints_folder=f"{folder}/checkpoints",
         log_folder=f"{folder}/logs",
         latest_samples=f"{folder}/latest.png",
-        base_model=base_model,
+        base_model=teacher,
+        mean_flow=teacher is not None,
     )
 
 
@@ -225,7 +218,10 @@ def load(weights: str) -> None:
 
 def draw(path: str, count: int, batch_size: int, solver: str, grid: str, nb_step: int) -> float:
     """Writes samples, float32 [count, H, W, C], to a file; returns the seconds that took."""
-    chosen, field = solvers.get(solver, grid), vector_field(model.ema_network)
+    network = model.ema_network
+    if isinstance(model, MeanFlowModel):
+        network = take_steps(network, step_ends(nb_step, grid))
+    chosen, field = solvers.get(solver, grid), vector_field(network)
     sample = tf.function(lambda x0, nb_step: solvers.solve(chosen, field, x0, nb_step).x)
     started = time.monotonic()
     drawn = []
