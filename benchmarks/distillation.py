@@ -111,7 +111,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _measure(task: Task, seed: int, train: np.ndarray, judge: Judge) -> dict[str, Any]:
-    """Trains a teacher in half of the seconds and its students, and one in all of them."""
+    """Trains a teacher in half of the seconds and its student, and one in all of them."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         np.save(folder / "train.npy", train)

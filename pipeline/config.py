@@ -27,7 +27,7 @@ from components.sample_evaluator.options import (
     images_needed,
 )
 from pipeline.config_values import ConfigError, read_values
-from pipeline.distillation.options import PAIRS, DistillOptions
+from pipeline.distillation.options import DistillOptions
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry.options import RetentionOptions
 from pipeline.runners.kubeflow.config import KubeflowConfig
@@ -319,7 +319,7 @@ class PipelineConfig(Options):
                 f"distill.alpha_density={distill.alpha_density}: a student by {method} has alphas "
                 "of its own; leave it out, or set distill.method=reflow"
             )
-        if distill.pairs != PAIRS and not distill.pairs_for(mark):
+        if "pairs" in distill.model_fields_set and not distill.pairs_for(mark):
             raise ValueError(
                 f"distill.pairs={distill.pairs}: a student by {method} learns without pairs; leave "
                 "it out, or set distill.method=steps (`iadb distill --method steps`)"

@@ -230,7 +230,7 @@ class IADBModel(SamplingModel):
         # on how many replicas share the work.
         nb_row, part = place_in_batch(tf.shape(x1)[0])
         shape = tf.concat([[nb_row], tf.shape(x1)[1:]], 0)
-        noise, drawn_alpha, unlabeled = self.draw(shape)
+        noise, drawn_alpha, unlabeled, length = self.draw(shape)
         alpha = drawn_alpha[part] if alpha is None else alpha
         kept = x0 is not None and self.paired
         x0 = noise[part] if x0 is None else blend_noise(x0, noise[part], self.pair_noise)
@@ -242,7 +242,8 @@ class IADBModel(SamplingModel):
         if self.nb_class:
             none = tf.constant(self.nb_class, tf.int64)
             inputs.append(tf.where(unlabeled[part], none, tf.cast(label, tf.int64)))
-        inputs, expected = self._lesson(inputs, x1 - x0, nb_row, part)
+        length = None if length is None else length[part]
+        inputs, expected = self._lesson(inputs, x1 - x0, length)
 
         with tf.GradientTape() as tape:
             squares = self._squares(self.network, inputs, expected, training=True)
@@ -322,9 +323,9 @@ class IADBModel(SamplingModel):
         return tf.reduce_mean(squares, axis=list(range(1, self.rank))), alpha
 
     def _lesson(
-        self, inputs: list[tf.Tensor], difference: tf.Tensor, nb_row: tf.Tensor, part: slice
+        self, inputs: list[tf.Tensor], difference: tf.Tensor, length: tf.Tensor | None
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """What the network gets and should return; `part` of `nb_row` rows is on this replica."""
+        """What the network gets and should return; asked for outside of the gradient's tape."""
         return inputs, difference
 
     def _weigh(self, squares: tf.Tensor) -> tf.Tensor:

@@ -20,7 +20,7 @@ from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
 from trainer.light.mark import Mark
 from trainer.light.network_file import belongs_beside
-from trainer.names import TEACHER
+from trainer.names import DISTILLED_BY, TEACHER
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving import onnx_network
 from trainer.serving.export import exported_guide, exported_model
@@ -127,7 +127,7 @@ def run_fn(fn_args: "FnArgs") -> None:
     if license_of_images := config.get("license"):
         metadata["license"] = license_of_images
     if method:
-        metadata[TEACHER] = fn_args.base_model
+        metadata |= {TEACHER: fn_args.base_model, DISTILLED_BY: method}
     if data.source:
         metadata["source"] = data.source.model_dump()
     guide = exported_guide(trained.model)

@@ -26,10 +26,24 @@ from trainer.step.replicas import has_several_workers
 from trainer.student.build import build_student
 
 HELD_OUT = 256  # images whose loss is measured
-# What helps a network that begins to repeat them.
-REPEATED_IMAGES = "train fewer steps, on more images, or with a larger train.augment"
-REPEATED_PAIRS = "train fewer distill.steps, or on more distill.pairs"
-REPEATED_STATES = "train fewer distill.steps"
+HELD_OUT_STEPS = 64  # of a student by mean flow, for each of which its teacher takes several steps
+# What it means if that loss rises, and what helps.
+REPEATED_IMAGES = (
+    "the network begins to repeat its training images; train fewer steps, on more images, or with "
+    "a larger train.augment"
+)
+REPEATED_PAIRS = (
+    "the network begins to repeat its pairs; train fewer distill.steps, or on more distill.pairs"
+)
+DEPARTED = (
+    "the student departs from its teacher; lower distill.learning_rate or train fewer distill.steps"
+)
+
+
+ABOUT_STUDENT = (
+    "loss: how far the steps are from where the teacher leads; small from the start, and it falls "
+    "little while samples go on improving"
+)
 
 
 @dataclass(frozen=True)
@@ -144,16 +158,19 @@ def train(
         board = _tensorboard(data, train_options, sample_options, log_folder, start_step)
         images = None
         if data.held_out:
-            images = first_images(data, data.held_out, train_options.batch_size, HELD_OUT)
+            count = HELD_OUT_STEPS if mean_flow else HELD_OUT
+            images = first_images(data, data.held_out, train_options.batch_size, count)
         every = interval(train_options.steps, train_options.grid_every)
-        repeated = REPEATED_PAIRS if data.pairs else REPEATED_IMAGES
-        advice = REPEATED_STATES if mean_flow else repeated
+        if mean_flow:
+            advice = DEPARTED
+        else:
+            advice = REPEATED_PAIRS if data.pairs else REPEATED_IMAGES
         held_out = HeldOutLoss(images, board, every, advice, report)
         latest = LatestSamples(latest_samples, board, report)
         callbacks = [held_out, board, latest, *callbacks, _saving(checkpoints, train_options)]
     started = time.monotonic()
     if start_step < train_options.steps:
-        report(about_loss(data.source))
+        report(ABOUT_STUDENT if mean_flow else about_loss(data.source))
         _fit(model, data, strategy, train_options, checkpoints, callbacks)
     return Trained(
         model,

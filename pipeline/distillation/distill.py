@@ -52,7 +52,7 @@ def distill_model(
     Args:
         workspace: that no run uses.
         number: of the model, or of a version of it.
-        options: pairs, steps, network evaluations.
+        options: method, steps, network evaluations.
         console: to print on.
         batch_size: images that are drawn, trained on and judged at a time; None: as by the run
             that made the model.

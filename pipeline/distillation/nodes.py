@@ -133,13 +133,13 @@ def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[st
         "learning_rate": distill.learning_rate,
         "warmup_steps": None,
         "alpha_density": distill.alpha_density,
-        "coupling": "independent",
         # Noise cannot follow what is done to the image of a pair, and samples are not augmented.
         "flip": False,
         "augment": 0.0,
         "warm_start": False,
     }
-    if method != "mean_flow":
+    if distill.pairs_for(sample.get("mark")):
+        train["coupling"] = "independent"
         # Pairs are drawn at random, and those with states are large.
         train["shuffle_buffer"] = min(training["shuffle_buffer"], SHUFFLED)
     return {
@@ -149,7 +149,8 @@ def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[st
         # Guidance is part of what the student learns.
         "sample": {
             **sample,
-            # On straight segments, Euler's method is best; those of the teacher's grid differ.
+            # One slope is all that a student learns of a step, or of a straight path. Segments of
+            # pairs are those of the teacher's grid.
             "solver": "euler",
             "grid": "uniform" if method == "reflow" else grid,
             "nb_step": distill.nfe,

@@ -15,8 +15,6 @@ from components.sample_evaluator.options import (
 from trainer.common.options import Options
 from trainer.options import AlphaDensity
 
-PAIRS = 20_000  # by default
-
 Method = Literal["mean_flow", "steps", "reflow"]
 
 
@@ -29,11 +27,11 @@ class DistillOptions(Options):
         "is not worse",
     )
     pairs: PositiveInt = Field(
-        PAIRS,
+        20_000,
         description="number of images that the teacher draws for the student to learn from, by "
         "steps or reflow",
     )
-    method: Literal["auto", "mean_flow", "steps", "reflow"] = Field(
+    method: Method | Literal["auto"] = Field(
         "auto",
         description="mean_flow: the student learns from the training images and its teacher's "
         "slopes where a step of any length leads, and takes `nfe` of them; steps: it learns from "

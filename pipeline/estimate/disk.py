@@ -47,7 +47,7 @@ class DiskNeed:
         features: of images, and of samples while they are compared.
         training: checkpoints.
         models: the new model and its served copy.
-        student: its pairs, its checkpoints, its model and the served copy.
+        student: its pairs, if any, its checkpoints, its model and the served copy.
     """
 
     examples: int

@@ -53,8 +53,9 @@ AMOUNTS = {
     example_names.WINDOW_OPTIONS,
     FINGERPRINT_PROPERTY_NAME,
 }
-# Nodes that draw with a model, by the node that trains it.
+# Nodes that draw with a model, or learn how it does, by the node that trains it.
 SAMPLED_FROM = {
+    trainer_names.STUDENT: trainer_names.NODE,
     pair_names.NODE: trainer_names.NODE,
     evaluator_names.NODE: trainer_names.NODE,
     evaluator_names.STUDENT_NODE: trainer_names.STUDENT,

@@ -98,10 +98,9 @@ class TimeLeft:
         distill = self._config.distill
         if distill.enabled:  # of a blessed model, which this one may become
             sample = self._config.sample
-            segments = distill.segments_for(sample.mark)
-            longer = steps_per_pair(sample.nb_step, segments) / sample.nb_step
-            drawing = judging.evaluations * longer * evaluation
             if pairs := distill.pairs_for(sample.mark):
+                longer = steps_per_pair(sample.nb_step, distill.segments_for(sample.mark))
+                drawing = judging.evaluations * longer / sample.nb_step * evaluation
                 following[pair_names.NODE] = pairs * drawing
             of_student = step * student_step_cost(self._config)
             following[trainer_names.STUDENT] = distill.steps * of_student

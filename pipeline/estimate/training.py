@@ -2,6 +2,7 @@
 
 from pipeline.config import PipelineConfig
 from pipeline.estimate.images import Sample, list_files, take_sample
+from pipeline.estimate.students import STEP_COST
 from pipeline.estimate.timings import ModelTimings, time_model
 from trainer.fit.held_out_loss import MEASUREMENTS
 from trainer.fit.sample_grid import GRID_SIDE
@@ -48,7 +49,6 @@ def _costs(config: PipelineConfig, timings: ModelTimings) -> tuple[float, float]
     samples = GRID_SIDE if config.source else GRID_SIDE**2
     grid = samples * config.sample.nb_step * timings.grid_step
     checkpoints = timings.step / train.checkpoint.every_seconds * CHECKPOINT_SECONDS
-    # A step goes through the network twice more, for the gradients.
-    measuring = MEASUREMENTS * HELD_OUT / train.batch_size * timings.step / 3
+    measuring = MEASUREMENTS * HELD_OUT / train.batch_size * timings.step / STEP_COST
     fixed = timings.building + grid + measuring + SIGNATURES * timings.tracing
     return fixed, timings.step + grid / train.grid_every + checkpoints

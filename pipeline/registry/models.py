@@ -122,7 +122,7 @@ def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]
     for number, artifact in sorted(artifacts.items()):
         about = properties(artifact)
         teacher = about.get(trainer_names.TEACHER)
-        # What a student was trained on are images that its teacher drew.
+        # A student may have been trained on images that its teacher drew.
         read = inputs.get(teacher or number, {}).get(trainer_names.EXAMPLES)
         data = examples.get(read, {})
         evaluation = evaluations[number][-1] if number in evaluations else None

@@ -26,6 +26,6 @@ class VertexOptions(Options):
         1,
         ge=0,
         description="GPUs of each node that uses them (Trainer, RealFeatures and SampleEvaluator; "
-        "for students PairGen, Student and StudentEvaluator)",
+        "for students Student, StudentEvaluator and, if there are pairs, PairGen)",
     )
     gpu_type: GpuType = Field("NVIDIA_L4", description="type of the GPUs, as named by Vertex AI")

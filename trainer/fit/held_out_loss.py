@@ -30,7 +30,7 @@ class HeldOutLoss(keras.callbacks.Callback):
         images: batches as `IADBModel.fit` takes them; None measures nothing.
         board: writes the loss as the scalar `held_out_loss`, at the step where it is.
         every: steps between measurements; one more follows at the end.
-        advice: what helps when the loss has risen.
+        advice: what it means that the loss has risen, and what helps.
         report: is called once, with a line for a person, when the loss has risen.
 
     Attributes:
@@ -82,6 +82,5 @@ class HeldOutLoss(keras.callbacks.Callback):
         if self._risen == PATIENCE:
             self._report(
                 f"the loss of held-out images has risen from {self._least:.4f} at step "
-                f"{self._least_step:,} to {self.loss:.4f} at step {step:,}: the network begins to "
-                f"repeat its training images; {self._advice}"
+                f"{self._least_step:,} to {self.loss:.4f} at step {step:,}: {self._advice}"
             )

@@ -17,11 +17,13 @@ class Draws(NamedTuple):
         noise: float32 [N, ...], standard normal.
         alpha: float32 [N], 0 to 1.
         unlabeled: bool [N], whether an image is trained on without its label.
+        length: float32 [N], of steps that begin at alpha; None where there are none.
     """
 
     noise: tf.Tensor
     alpha: tf.Tensor
     unlabeled: tf.Tensor
+    length: tf.Tensor | None = None
 
 
 def draw(

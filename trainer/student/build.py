@@ -3,10 +3,10 @@
 from trainer.build import build_model, compile_model
 from trainer.dataset import TrainingData
 from trainer.fit.warm_start import load_weights, read_sampling
-from trainer.iadb import IADBModel
 from trainer.networks.step_length import widened
 from trainer.networks.unet import build_unet
 from trainer.ode import solvers
+from trainer.ode.sampling import SamplingModel
 from trainer.ode.step_grids import step_ends
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.step.ema import ExponentialMovingAverage
@@ -35,11 +35,23 @@ def build_student(
     sampling = read_sampling(teacher)
     learned = build_model(model, train, sampling, data.shape, len(data.labels))
     load_weights(learned, teacher, model, data.shape, data.labels, data.split)
-    return student_of(learned, model, train, sample, data.shape)
+    # Of the teacher, only what draws stays in memory.
+    drawing = SamplingModel(
+        learned.sampling_network,
+        None,
+        learned.solver,
+        learned.nb_class,
+        learned.guidance,
+        sampling.nb_step,
+        guide=learned.guide if sampling.autoguidance != 1.0 else None,
+        autoguidance=sampling.autoguidance,
+        autoguidance_interval=sampling.autoguidance_interval,
+    )
+    return student_of(drawing, model, train, sample, data.shape)
 
 
 def student_of(
-    teacher: IADBModel,
+    teacher: SamplingModel,
     model: ModelOptions,
     train: TrainOptions,
     sample: SampleOptions,
@@ -55,6 +67,7 @@ def student_of(
         ema=ExponentialMovingAverage(network, train.ema.half_life, train.ema.warmup),
         solver=solvers.get(sample.solver, sample.grid),
         seed=train.seed,
+        coupling=train.coupling,
         nb_class=teacher.nb_class,
         label_dropout=train.label_dropout,
     )

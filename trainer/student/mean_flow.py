@@ -64,9 +64,13 @@ class MeanFlowModel(IADBModel):
         return self._of_grid
 
     def draw(self, shape: tf.Tensor) -> Draws:
-        """Draws noise, the alphas where steps begin, and the labels that are dropped."""
-        begin, _ = self._draw_steps(shape[0])
-        return super().draw(shape)._replace(alpha=begin)
+        """Draws noise, the labels that are dropped, and steps by where they begin and how long."""
+        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)])
+        seed = tf.random.fold_in(seed, 1)  # apart from noise and labels
+        ends = tf.sigmoid(LOGIT_MEAN + tf.random.stateless_normal([2, shape[0]], seed))
+        begin = tf.reduce_min(ends, axis=0)
+        length = tf.reduce_max(ends, axis=0) - begin
+        return super().draw(shape)._replace(alpha=begin, length=length)
 
     def held_out_losses(self, data: Batch) -> tuple[tf.Tensor, tf.Tensor]:
         """Compares the student's steps with its teacher's, from states of the images of a batch.
@@ -100,12 +104,10 @@ class MeanFlowModel(IADBModel):
         raise ValueError("Keras cannot save a student: export it (trainer/serving/export.py)")
 
     def _lesson(
-        self, inputs: list[tf.Tensor], difference: tf.Tensor, nb_row: tf.Tensor, part: slice
+        self, inputs: list[tf.Tensor], difference: tf.Tensor, length: tf.Tensor
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """The mean slopes of the steps that were drawn: the teacher's first, then the student's."""
         x, alpha, *label = inputs
-        _, length = self._draw_steps(nb_row)
-        length = length[part]
         first = FIRST * length
         far = self._spread(first)
         slope = self._slope(x, alpha, *label)  # and by a midpoint step:
@@ -113,20 +115,12 @@ class MeanFlowModel(IADBModel):
         there = beside_length(x + far * slope, length - first)
         rest = evaluate_network(self.network, [there, alpha + first, *label])
         mean = FIRST * slope + (1 - FIRST) * rest
-        return [beside_length(x, length), alpha, *label], tf.stop_gradient(mean)
+        return [beside_length(x, length), alpha, *label], mean
 
     def _weigh(self, squares: tf.Tensor) -> tf.Tensor:
         # As in the paper: the errors of long steps are far larger, and would hide the others.
         error = tf.reduce_mean(squares, axis=list(range(1, self.rank)))
         return squares * self._spread(tf.stop_gradient(1.0 / (error + LEAST_ERROR)))
-
-    def _draw_steps(self, nb_row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Where the steps of a batch begin, and their lengths, float32 [N]; each time the same."""
-        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)])
-        seed = tf.random.fold_in(seed, 1)  # apart from noise and labels
-        ends = tf.sigmoid(LOGIT_MEAN + tf.random.stateless_normal([2, nb_row], seed))
-        begin = tf.reduce_min(ends, axis=0)
-        return begin, tf.reduce_max(ends, axis=0) - begin
 
     def _spread(self, values: tf.Tensor) -> tf.Tensor:
         return tf.reshape(values, [-1] + [1] * (self.rank - 1))

@@ -1,3 +1,4 @@
+import functools
 import json
 import signal
 import subprocess
@@ -27,9 +28,12 @@ tf.config.set_logical_device_configuration(cpu, configuration)
 # It takes longer than these few steps.
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 import trainer.build
+import trainer.student.build
 import trainer.train
 from tests import small_network
 from trainer.dataset import TrainingData
+from trainer.fit.warm_start import save_weights
+from trainer.names import METADATA
 from trainer.networks.unet import build_unet
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 
@@ -42,17 +46,19 @@ def choose_strategy(devices):
     names = [f"CPU:{i}" for i in range(devices)]
     return tf.distribute.MirroredStrategy(names) if devices > 1 else tf.distribute.get_strategy()
 
-def train(folder, steps, devices, precision, network, options):
+def train(folder, steps, devices, precision, network, teacher, options):
     os.makedirs(folder, exist_ok=True)
     with tf.io.TFRecordWriter(f"{folder}/records.gz", "GZIP") as writer:
         for number in range(32):
             writer.write(str(number))
     strategy = choose_strategy(devices)
-    trainer.build.build_unet = small_network.build_unet if network == "small" else build_unet
+    build = small_network.build_unet if network == "small" else build_unet
+    trainer.build.build_unet = trainer.student.build.build_unet = build
+    model = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
     trained = trainer.train.train(
         TrainingData([f"{folder}/records.gz"], preprocess, (4, 4, 1)),
         strategy,
-        model_options=ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4),
+        model_options=model,
         train_options=TrainOptions(
             steps=steps, warmup_steps=1, batch_size=8, precision=precision, seed=3,
             decay="constant", checkpoint={"every_seconds": 1}, **options,
@@ -61,7 +67,15 @@ def train(folder, steps, devices, precision, network, options):
         checkpoints_folder=f"{folder}/state",
         log_folder=f"{folder}/logs",
         latest_samples=f"{folder}/latest.png",
+        base_model=teacher and f"{teacher}/model/Format-Serving",
+        mean_flow=teacher is not None,
     )
+    sampler = f"{folder}/model/Format-Serving"
+    save_weights(trained.model, sampler)
+    os.makedirs(os.path.dirname(f"{sampler}/{METADATA}"), exist_ok=True)
+    config = {"model": model.model_dump(mode="json"), "sample": {}}
+    with open(f"{sampler}/{METADATA}", "w") as file:
+        json.dump({"config": config, "shape": [4, 4, 1], "split": None}, file)
     weights = trained.model.network.get_weights() + trained.model.ema_network.get_weights()
     np.savez(f"{folder}/weights.npz", *weights)
     return trained.metrics["resumed_from_step"]
@@ -76,14 +90,20 @@ print(json.dumps(results))
 """
 
 
-def training(folder, steps, devices=1, precision="float32", network="small", **options):
-    """Arguments of a training; the small network is that of tests/small_network.py."""
+def training(
+    folder, steps, devices=1, precision="float32", network="small", teacher=None, **options
+):
+    """Arguments of a training; the small network is that of tests/small_network.py.
+
+    A teacher is the folder of an earlier one, of which this is a student by mean flow.
+    """
     return {
         "folder": str(folder),
         "steps": steps,
         "devices": devices,
         "precision": precision,
         "network": network,
+        "teacher": teacher and str(teacher),
         "options": options,
     }
 
@@ -114,6 +134,7 @@ def weights(folder):
 def trained(tmp_path_factory):
     """The folder of several trainings, what they printed and how each went, by name."""
     folder = tmp_path_factory.mktemp("trainings")
+    student = functools.partial(training, teacher=folder / "one")
     trainings = {
         "one": training(folder / "one", 6),
         "straight": training(folder / "straight", 6, devices=2),
@@ -123,6 +144,10 @@ def trained(tmp_path_factory):
         "replicas": training(folder / "replicas", 2, 2, precision="float16"),
         "undivided": training(folder / "undivided", 2, devices=3),
         "accumulated": training(folder / "accumulated", 2, devices=2, accumulate=2),
+        "student": student(folder / "student", 4),
+        "student on two": student(folder / "student on two", 2, devices=2),
+        "resumed student": student(folder / "student on two", 4, devices=2),
+        "float16 student": student(folder / "float16 student", 2, precision="float16"),
     }
     printed, results = train(*trainings.values())
     return folder, printed, dict(zip(trainings, results, strict=True))
@@ -138,6 +163,17 @@ def test_two_replicas_reach_the_weights_of_one(trained):
 
 
 @pytest.mark.slow
+def test_students_on_two_replicas_that_are_resumed_reach_the_weights_of_one(trained):
+    folder, printed, results = trained
+    named = ("student", "student on two", "resumed student")
+    assert [results[name] for name in named] == [0, 0, 2]
+    assert printed.count("  resuming from step 2\n") == 1
+    of_one, of_two = (weights(folder / name) for name in named[:2])
+    for one, other in zip(of_one, of_two, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
 def test_resumed_replicas_reach_the_weights_of_those_that_never_stopped(trained):
     folder, printed, results = trained
     assert (results["straight"], results["stopped"], results["resumed"]) == (0, 0, 3)
@@ -148,8 +184,8 @@ def test_resumed_replicas_reach_the_weights_of_those_that_never_stopped(trained)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["U-Net", "replicas"])
-def test_the_unet_and_replicas_train_to_finite_weights_in_float16(trained, name):
+@pytest.mark.parametrize("name", ["U-Net", "replicas", "float16 student"])
+def test_the_unet_replicas_and_students_train_to_finite_weights_in_float16(trained, name):
     folder, _, results = trained
     assert results[name] == 0
     assert all(np.isfinite(array).all() for array in weights(folder / name))

@@ -86,6 +86,14 @@ def test_the_card_of_a_student_names_its_teacher_and_its_steps_if_they_are_fixed
     assert ("`invert`" in text) == bool(stated)
 
 
+def test_the_card_of_a_student_without_pairs_says_what_it_learned_from(pushed_version, tmp_path):
+    change(tmp_path / "model" / "Format-Serving" / METADATA, distilled_by="mean_flow")
+    text = card_of(pushed_version(teacher=5))
+    sentence = "it learned from the training images where steps of that model lead."
+    assert f"\nA student of model 5: {sentence}\n" in text
+    assert "drew" not in text
+
+
 @pytest.mark.parametrize(
     ("source", "labels", "sentence", "inputs"),
     [

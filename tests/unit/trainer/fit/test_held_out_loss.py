@@ -76,7 +76,7 @@ def test_a_loss_that_rises_and_stays_above_its_least_is_reported_once():
     assert line.startswith(
         "the loss of held-out images has risen from 3.0000 at step 12 to 4.8000 at step 14: "
     )
-    assert line.endswith("; train less")
+    assert line.endswith(": train less")
 
 
 @pytest.mark.parametrize("factors", [[2.0, 1.0, 1.5, 0.9, 1.5, 0.8], [1.0, 1.01, 1.015, 1.01]])

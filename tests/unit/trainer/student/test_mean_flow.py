@@ -110,12 +110,12 @@ def test_the_held_out_loss_is_measured_at_all_steps_of_the_grid():
 
 def test_steps_begin_and_end_on_the_way_and_differ_from_step_to_step():
     student = student_of(known())
-    begin, length = student._draw_steps(tf.constant(1000))
+    _, begin, _, length = student.draw(tf.constant([1000, *SHAPE]))
     assert np.min(begin) >= 0 and np.min(length) >= 0 and np.max(begin + length) <= 1
     assert np.max(length) > 0.7
-    np.testing.assert_array_equal(student.draw(tf.constant([1000, 2, 2, 1])).alpha, begin)
+    np.testing.assert_array_equal(student.draw(tf.constant([1000, *SHAPE])).length, length)
     student.step.assign(1)
-    assert not np.array_equal(student._draw_steps(tf.constant(1000))[0], begin)
+    assert not np.array_equal(student.draw(tf.constant([1000, *SHAPE])).alpha, begin)
 
 
 def test_it_learns_the_guided_slopes_of_each_label():
