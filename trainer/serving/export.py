@@ -55,7 +55,7 @@ def in_float32(network: keras.Model) -> keras.Model:
     return copy
 
 
-def _layer_in_float32(layer: keras.Layer) -> keras.Layer:
+def _layer_in_float32(layer: keras.Operation) -> keras.Operation:
     if isinstance(layer, keras.Model):
         return in_float32(layer)
     config = layer.get_config()
@@ -64,7 +64,9 @@ def _layer_in_float32(layer: keras.Layer) -> keras.Layer:
     return type(layer).from_config(config)
 
 
-def _is_mixed(layer: keras.Layer) -> bool:
+def _is_mixed(layer: keras.Operation) -> bool:
     if isinstance(layer, keras.Model):
         return any(map(_is_mixed, layer.layers))
+    if not isinstance(layer, keras.Layer):  # a slice, for example, which has no policy
+        return False
     return layer.dtype_policy.name.startswith("mixed_")

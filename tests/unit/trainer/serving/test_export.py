@@ -10,11 +10,11 @@ from trainer.options import ModelOptions
 from trainer.serving.export import exported_guide, in_float32
 
 
-def build(precision, nb_class=0, **options):
+def build(precision, nb_class=0, source_channels=0, **options):
     small = ModelOptions(
         channels=(8, 16), attention=(False, True), blocks=1, norm_groups=4, **options
     )
-    return randomize(build_unet(small, (8, 8, 3), precision, nb_class), 0.05)
+    return randomize(build_unet(small, (8, 8, 3), precision, nb_class, source_channels), 0.05)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,17 @@ def test_a_network_trained_in_16_bits_computes_as_one_in_float32(precision, nb_c
     inputs = inputs[: 3 if nb_class else 2]
     expected = exact(inputs, training=False).numpy()
     assert np.abs(network(inputs, training=False) - expected).max() > 1e-3
+    np.testing.assert_array_equal(in_float32(network)(inputs, training=False), expected)
+
+
+def test_a_network_that_sees_a_source_beside_patches_computes_in_float32_as_well():
+    network, exact = (
+        build(each, source_channels=1, patch=2, prediction="gaussian")
+        for each in ("bfloat16", "float32")
+    )
+    exact.set_weights(network.get_weights())
+    inputs = [tf.random.normal([4, 8, 8, 4]), tf.random.uniform([4])]
+    expected = exact(inputs, training=False).numpy()
     np.testing.assert_array_equal(in_float32(network)(inputs, training=False), expected)
 
 
