@@ -319,7 +319,9 @@ class PipelineConfig(Options):
                 f"distill.alpha_density={distill.alpha_density}: a student by {method} has alphas "
                 "of its own; leave it out, or set distill.method=reflow"
             )
-        if "pairs" in distill.model_fields_set and not distill.pairs_for(mark):
+        # Not whether they were set: a configuration that is complete has all keys.
+        given = distill.pairs != DistillOptions.model_fields["pairs"].default
+        if given and not distill.pairs_for(mark):
             raise ValueError(
                 f"distill.pairs={distill.pairs}: a student by {method} learns without pairs; leave "
                 "it out, or set distill.method=steps (`iadb distill --method steps`)"

@@ -146,7 +146,7 @@ def configure(
                     "samples": evaluation["samples"],
                     **batch,
                 },
-                "distill": {**options.model_dump(exclude_unset=True), "enabled": True},
+                "distill": {**options.model_dump(), "enabled": True},
             }
         )
     except ValidationError as error:

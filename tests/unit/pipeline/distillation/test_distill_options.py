@@ -97,6 +97,9 @@ def test_pairs_for_a_student_that_learns_without_are_a_configuration_error():
         load("digits", overrides=overrides)
     load("digits", overrides=[*overrides, "distill.method=steps"])
     load("digits", overrides=[*overrides, "sample.mark=3"])
+    load(
+        "digits", overrides=["distill.enabled=true", "distill.pairs=20000"]
+    )  # as in a complete one
 
 
 @pytest.mark.parametrize("method", ["mean_flow", "steps"])
