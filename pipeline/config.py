@@ -324,7 +324,7 @@ class PipelineConfig(Options):
         if given and not distill.pairs_for(mark):
             raise ValueError(
                 f"distill.pairs={distill.pairs}: a student by {method} learns without pairs; leave "
-                "it out, or set distill.method=steps (`iadb distill --method steps`)"
+                "it out, or set distill.method=steps"
             )
         limits = self.sample.limits
         if not limits.images_of(self.distill.nfe):

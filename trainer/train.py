@@ -38,11 +38,9 @@ REPEATED_PAIRS = (
 DEPARTED = (
     "the student departs from its teacher; lower distill.learning_rate or train fewer distill.steps"
 )
-
-
 ABOUT_STUDENT = (
-    "loss: how far the steps are from where the teacher leads; small from the start, and it falls "
-    "little while samples go on improving"
+    "loss: how far each step is from where the teacher's first part of it and shorter steps lead; "
+    "small from the start, and it falls little while samples go on improving"
 )
 
 
@@ -158,8 +156,10 @@ def train(
         board = _tensorboard(data, train_options, sample_options, log_folder, start_step)
         images = None
         if data.held_out:
-            count = HELD_OUT_STEPS if mean_flow else HELD_OUT
-            images = first_images(data, data.held_out, train_options.batch_size, count)
+            size, count = train_options.batch_size, HELD_OUT
+            if mean_flow:  # in one batch, which has all of its steps alike
+                size = count = HELD_OUT_STEPS
+            images = first_images(data, data.held_out, size, count)
         every = interval(train_options.steps, train_options.grid_every)
         if mean_flow:
             advice = DEPARTED

@@ -31,7 +31,7 @@ class DistillOptions(Options):
         description="number of images that the teacher draws for the student to learn from, by "
         "steps or reflow",
     )
-    method: Method | Literal["auto"] = Field(
+    method: Literal["auto", "mean_flow", "steps", "reflow"] = Field(
         "auto",
         description="mean_flow: the student learns from the training images and its teacher's "
         "slopes where a step of any length leads, and takes `nfe` of them; steps: it learns from "

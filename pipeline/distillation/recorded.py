@@ -128,6 +128,11 @@ def configure(
     """
     config, evaluation = teacher.config, teacher.evaluation
     batch = {} if batch_size is None else {"batch_size": batch_size}
+    if "pairs" in options.model_fields_set and not options.pairs_for(config["sample"].get("mark")):
+        raise DistillError(
+            f"model {teacher.number}: a student by mean_flow learns without pairs; leave --pairs "
+            "out, or add --method steps"
+        )
     split = {key.removeprefix("data."): value for key, value in config.get("split", {}).items()}
     try:
         return PipelineConfig.model_validate(

@@ -25,6 +25,7 @@ class HeldOutLoss(keras.callbacks.Callback):
 
     The loss is that of the network that draws samples. While it falls, the network learns what all
     images have in common; when it rises, the network begins to learn its training images by heart.
+    That of a student is its distance to its teacher.
 
     Args:
         images: batches as `IADBModel.fit` takes them; None measures nothing.

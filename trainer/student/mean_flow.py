@@ -118,7 +118,7 @@ class MeanFlowModel(IADBModel):
         return [beside_length(x, length), alpha, *label], mean
 
     def _weigh(self, squares: tf.Tensor) -> tf.Tensor:
-        # As in the paper: the errors of long steps are far larger, and would hide the others.
+        # The paper's, but for the constant: errors of long steps are larger and hid the others.
         error = tf.reduce_mean(squares, axis=list(range(1, self.rank)))
         return squares * self._spread(tf.stop_gradient(1.0 / (error + LEAST_ERROR)))
 

@@ -228,7 +228,7 @@ def test_a_student_is_made_only_of_a_blessed_model_and_after_its_push():
 
 def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_steps():
     overrides = (*BY_PAIRS, "distill.nfe=3", "distill.steps=77", "train.flip=true")
-    overrides += ("train.augment=0.2",)
+    overrides += ("train.augment=0.2", "train.coupling=optimal_transport")
     overrides += ("model.conditional=true", "sample.guidance=1.5", "sample.autoguidance=2")
     config = load("digits", overrides=["data.folder=/images", *overrides])
     nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
@@ -248,10 +248,12 @@ def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_s
     ]
     assert weights == [(1.5, 2.0), (1.0, 1.0)]
     assert nodes["Student"].exec_properties["steps"] == 77
+    assert student["train"]["coupling"] == "independent"
 
 
 def test_a_student_without_pairs_learns_from_the_images_of_its_teacher():
     overrides = ("distill.enabled=true", "sample.grid=late", "train.flip=true", "train.augment=0.2")
+    overrides += ("train.coupling=optimal_transport",)
     ir = compile_ir(*overrides)
     nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
     assert list(nodes)[-3:] == list(STUDENT_NODES[1:])
@@ -266,7 +268,8 @@ def test_a_student_without_pairs_learns_from_the_images_of_its_teacher():
     given = json.loads(made["Student"].exec_properties["custom_config"])
     assert (given["student"], given["sample"]["grid"]) == ("mean_flow", "late")
     assert (given["train"]["flip"], given["train"]["augment"]) == (False, 0)
-    assert given["train"]["shuffle_buffer"] == config.train.shuffle_buffer
+    for kept in ("shuffle_buffer", "coupling"):
+        assert given["train"][kept] == getattr(config.train, kept)
 
 
 @pytest.mark.parametrize("mark", [None, 0, 7])

@@ -188,6 +188,8 @@ def test_a_student_without_pairs_that_takes_other_steps_is_not_trained_again(stu
     metadata = serving.read_metadata(Path(student.serving_model_dir))
     assert metadata["metrics"]["resumed_from_step"] == metadata["metrics"]["steps"] == 2
     assert metadata["nb_step"] == 1
+    images = LightSampler(Path(student.serving_model_dir)).generate(np.arange(5), 1, "")
+    assert images.shape == (5, 2, 2, 1)
 
 
 def test_a_student_whose_teacher_was_damaged_is_not_trained(student, tmp_path):

@@ -84,6 +84,14 @@ def test_students_can_be_inverted_where_that_finds_a_mark(given, mark, method):
     assert DistillOptions(method=given).method_for(mark) == method
 
 
+def test_an_unknown_method_is_refused_in_one_line_with_those_there_are():
+    with pytest.raises(ConfigError) as refused:
+        load("digits", overrides=["distill.method=mean"])
+    assert str(refused.value).splitlines() == [
+        "distill.method: got 'mean'; input should be 'auto', 'mean_flow', 'steps' or 'reflow'"
+    ]
+
+
 @pytest.mark.parametrize("method", ["mean_flow", "steps"])
 def test_a_mark_that_could_not_be_found_is_a_configuration_error(method):
     overrides = ["distill.enabled=true", f"distill.method={method}", "sample.mark=3"]

@@ -69,6 +69,15 @@ def test_more_network_evaluations_than_the_limits_of_the_model_are_refused_in_on
     )
 
 
+def test_pairs_that_a_student_would_not_learn_from_are_refused_in_one_line():
+    with pytest.raises(DistillError) as refused:
+        configure(record(load("digits")), DistillOptions(pairs=20_000))
+    assert str(refused.value) == (
+        "model 7: a student by mean_flow learns without pairs; leave --pairs out, or add "
+        "--method steps"
+    )
+
+
 def test_a_disk_that_is_too_small_for_a_student_is_refused_in_one_line(tmp_path, monkeypatch):
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "data.gz").write_bytes(b"0" * 400_000)
