@@ -175,9 +175,11 @@ def test_vertex_finds_the_type_of_an_artifact_by_its_name(kind):
     assert import_utils.import_class_by_path(kind.TYPE_NAME) is kind
 
 
-def test_a_student_depends_on_the_blessing_of_its_teacher(tmp_path):
-    job = write(tmp_path / "job.json", "distill.enabled=true")
+@pytest.mark.parametrize(("method", "first"), [("auto", ()), ("steps", ("PairGen",))])
+def test_a_student_depends_on_the_blessing_of_its_teacher(tmp_path, method, first):
+    job = write(tmp_path / "job.json", "distill.enabled=true", f"distill.method={method}")
     tasks = job["pipelineSpec"]["root"]["dag"]["tasks"]
-    for name in ("PairGen", "Student", "StudentEvaluator", "StudentPusher"):
+    assert ("PairGen" in tasks) == bool(first)
+    for name in (*first, "Student", "StudentEvaluator", "StudentPusher"):
         assert "blessed" in tasks[name]["triggerPolicy"]["condition"]
     assert "triggerPolicy" not in tasks["Pusher"]
