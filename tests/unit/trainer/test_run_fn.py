@@ -192,6 +192,35 @@ def test_a_student_without_pairs_that_takes_other_steps_is_not_trained_again(stu
     assert images.shape == (5, 2, 2, 1)
 
 
+def test_a_student_learns_from_the_guided_slopes_of_a_teacher_with_autoguidance(
+    student, tmp_path, transform_graph, monkeypatch
+):
+    (tmp_path / "guided").mkdir()
+    teacher = make_arguments(tmp_path / "guided", transform_graph)
+    teacher.custom_config["train"]["guide_after"] = 0.5
+    guidance = {"autoguidance": 3.0, "autoguidance_interval": (0.2, 0.8)}
+    sample = SampleOptions(nb_step=2, **guidance).model_dump(mode="json")
+    teacher.custom_config["sample"] = sample
+    run_fn(teacher)
+    found = []
+
+    def student_of(learned, *_):
+        found.append(learned)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainer.student.build.student_of", student_of)
+    student.base_model = teacher.serving_model_dir
+    with pytest.raises(KeyboardInterrupt):
+        run_fn(student)
+    exported = tf.saved_model.load(teacher.serving_model_dir).signatures["slope"]
+    x = tf.random.stateless_normal([3, 2, 2, 1], [0, 0])
+    alpha = tf.constant([0.1, 0.5, 0.9])
+    slopes = exported(x_alpha=x, alpha=alpha)["difference"]
+    np.testing.assert_allclose(found[0].field()(x, alpha), slopes, atol=1e-5)
+    alone = found[0].network([x, alpha])
+    assert [bool(np.abs(each).max() > 1e-6) for each in slopes - alone] == [False, True, False]
+
+
 def test_a_student_whose_teacher_was_damaged_is_not_trained(student, tmp_path):
     damaged = tmp_path / "damaged" / "Format-Serving"
     shutil.copytree(Path(student.base_model).parent, damaged.parent)
