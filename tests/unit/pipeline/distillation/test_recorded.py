@@ -101,6 +101,7 @@ def test_what_a_stopped_run_has_drawn_is_not_asked_for_again(tmp_path, monkeypat
     chunk = tmp_path / "checkpoints" / "pairs-0123456789abcdef" / "train-0-1000.gz"
     chunk.parent.mkdir(parents=True)
     chunk.write_bytes(bytes(need // 2))
+    os.utime(chunk, (teacher.trained + 1, teacher.trained + 1))  # clocks of file systems are coarse
     _check_space(teacher, config, Workspace(tmp_path))
     os.utime(chunk, (teacher.trained - 1, teacher.trained - 1))  # of an earlier teacher
     with pytest.raises(WorkspaceError):
