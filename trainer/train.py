@@ -156,10 +156,8 @@ def train(
         board = _tensorboard(data, train_options, sample_options, log_folder, start_step)
         images = None
         if data.held_out:
-            size, count = train_options.batch_size, HELD_OUT
-            if mean_flow:  # in one batch, which has all of its steps alike
-                size = count = HELD_OUT_STEPS
-            images = first_images(data, data.held_out, size, count)
+            count = HELD_OUT_STEPS if mean_flow else HELD_OUT
+            images = first_images(data, data.held_out, train_options.batch_size, count)
         every = interval(train_options.steps, train_options.grid_every)
         if mean_flow:
             advice = DEPARTED

@@ -80,10 +80,11 @@ class MeanFlowModel(IADBModel):
             the steps begin, float32 [N].
         """
         _, x1, _, label, _, _ = unpack(data, self.rank, self.nb_class)
-        grid = tf.constant(self.alphas)
-        row = tf.range(tf.shape(x1)[0]) % (len(self.alphas) - 1)
-        alpha, length = tf.gather(grid, row), tf.gather(grid[1:] - grid[:-1], row)
-        inputs = self._blend(draw_for(x1, self.seed).noise, x1, alpha, None, None)
+        drawn, grid = draw_for(x1, self.seed), tf.constant(self.alphas)
+        last = len(self.alphas) - 2
+        step = tf.minimum(tf.cast(drawn.alpha * (last + 1), tf.int32), last)
+        alpha, length = tf.gather(grid, step), tf.gather(grid[1:] - grid[:-1], step)
+        inputs = self._blend(drawn.noise, x1, alpha, None, None)
         if self.nb_class:
             inputs.append(tf.cast(label, tf.int64))
         begin, far = inputs[0], self._spread(length)

@@ -104,8 +104,10 @@ def test_the_held_out_loss_is_the_distance_of_both_steps(trained):
 
 def test_the_held_out_loss_is_measured_at_all_steps_of_the_grid():
     student = student_of(known(), steps=(0.0, 0.25, 1.0))
-    _, alpha = student.held_out_losses(tf.constant(IMAGES[:5]))
-    np.testing.assert_allclose(alpha, [0.0, 0.25, 0.0, 0.25, 0.0])
+    _, alpha = student.held_out_losses(tf.constant(IMAGES[:6]))
+    np.testing.assert_allclose(alpha, [0.0, 0.0, 0.0, 0.25, 0.25, 0.25])
+    alone = [float(student.held_out_losses(tf.constant(each[None]))[1][0]) for each in IMAGES[:16]]
+    assert set(alone) == {0.0, 0.25}
 
 
 def test_steps_begin_and_end_on_the_way_and_differ_from_step_to_step():
