@@ -269,7 +269,7 @@ class IADBModel(SamplingModel):
         if self.guide:
             self.guide.update(self.step)
         loss = replicas.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(squares) / count)
-        losses = tf.reduce_mean(squares, axis=list(range(1, self.rank)))
+        losses = self._by_image(squares)
         sums, counts = replicas.all_reduce(tf.distribute.ReduceOp.SUM, sum_by_alpha(losses, alpha))
         self.loss_tracker.update_state(loss)
         self.gradient_norm_tracker.update_state(gradient_norm)
@@ -320,7 +320,7 @@ class IADBModel(SamplingModel):
         if self.nb_class:
             inputs.append(tf.cast(label, tf.int64))
         squares = self._squares(self.sampling_network, inputs, x1 - x0)
-        return tf.reduce_mean(squares, axis=list(range(1, self.rank))), alpha
+        return self._by_image(squares), alpha
 
     def _lesson(
         self, inputs: list[tf.Tensor], difference: tf.Tensor, length: tf.Tensor | None
@@ -348,6 +348,14 @@ class IADBModel(SamplingModel):
             )
         return tf.square(difference - expected)
 
+    def _by_image(self, values: tf.Tensor) -> tf.Tensor:
+        """The mean of each image, float32 [N], of values, float32 [N, ...]."""
+        return tf.reduce_mean(values, axis=list(range(1, self.rank)))
+
+    def _spread(self, values: tf.Tensor) -> tf.Tensor:
+        """Values, float32 [N], as they are multiplied with images, float32 [N, 1, ...]."""
+        return tf.reshape(values, [-1] + [1] * (self.rank - 1))
+
     def _blend(
         self,
         x0: tf.Tensor,
@@ -357,7 +365,7 @@ class IADBModel(SamplingModel):
         augmentation: tf.Tensor | None,
     ) -> list[tf.Tensor]:
         """Returns x_alpha with the source beside it, and alpha, as the network takes them."""
-        a = tf.reshape(alpha, [-1] + [1] * (self.rank - 1))
+        a = self._spread(alpha)
         x_alpha = beside((1.0 - a) * x0 + a * x1, source)
         if augmentation is not None:
             alpha = augmentations.encode(alpha, augmentation)

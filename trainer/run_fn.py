@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MEAN_FLOW = "mean_flow"  # the method without pairs
-FIXED = {"steps", MEAN_FLOW}  # methods whose students take their own steps and no others
 WITHOUT_EFFECT = {"checkpoint", "log_every", "grid_every"}  # keys of `train`, on the weights
 TRAINS = "trains the same model on the same images"
 
@@ -142,7 +141,7 @@ def run_fn(fn_args: "FnArgs") -> None:
         sample.limits,
         mark=data.mark,
         guide=guide,
-        fixed_steps=method in FIXED,
+        fixed_steps=method == MEAN_FLOW or (data.pairs is not None and data.pairs.fixed_steps),
     )
     with phase("writing the sampler"):
         exported.save(fn_args.serving_model_dir, metadata)

@@ -39,8 +39,8 @@ DEPARTED = (
     "the student departs from its teacher; lower distill.learning_rate or train fewer distill.steps"
 )
 ABOUT_STUDENT = (
-    "loss: how far each step is from where the teacher's first part of it and shorter steps lead; "
-    "small from the start, and it falls little while samples go on improving"
+    "loss: each step against the teacher's first part of it and a shorter step for the rest; small "
+    "from the start, and it falls little while samples go on improving"
 )
 
 

@@ -94,7 +94,7 @@ class MeanFlowModel(IADBModel):
 
         end = solvers.solve(CHECKED, path, begin, tf.constant(CHECK_STEPS)).x
         squares = self._squares(self.sampling_network, inputs, (end - begin) / far)
-        return tf.reduce_mean(squares, axis=list(range(1, self.rank))), alpha
+        return self._by_image(squares), alpha
 
     def get_config(self) -> dict[str, Any]:
         """Refuses: Keras cannot save the teacher.
@@ -120,8 +120,5 @@ class MeanFlowModel(IADBModel):
 
     def _weigh(self, squares: tf.Tensor) -> tf.Tensor:
         # The paper's, but for the constant: errors of long steps are larger and hid the others.
-        error = tf.reduce_mean(squares, axis=list(range(1, self.rank)))
-        return squares * self._spread(tf.stop_gradient(1.0 / (error + LEAST_ERROR)))
-
-    def _spread(self, values: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(values, [-1] + [1] * (self.rank - 1))
+        weight = tf.stop_gradient(1.0 / (self._by_image(squares) + LEAST_ERROR))
+        return squares * self._spread(weight)

@@ -60,22 +60,25 @@ def test_a_teacher_with_a_warm_up_longer_than_the_default_training_can_be_distil
     assert configure(record(run), DistillOptions()).train.warmup_steps is None
 
 
-def test_more_network_evaluations_than_the_limits_of_the_model_are_refused_in_one_line():
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (
+            DistillOptions(nfe=2000),
+            "distill.nfe=2000 exceeds sample.limits.nb_step=1000 or sample.limits.states=16384; "
+            "raise them or lower nfe",
+        ),
+        (
+            DistillOptions(pairs=20_000),
+            "a student by mean_flow learns without pairs; leave --pairs out, or add --method steps",
+        ),
+    ],
+    ids=["evaluations beyond the limits of the model", "pairs that it would not learn from"],
+)
+def test_options_that_do_not_fit_are_refused_in_one_line(options, reason):
     with pytest.raises(DistillError) as refused:
-        configure(record(load("digits")), DistillOptions(nfe=2000))
-    assert str(refused.value) == (
-        "model 7: distill.nfe=2000 exceeds sample.limits.nb_step=1000 or "
-        "sample.limits.states=16384; raise them or lower nfe"
-    )
-
-
-def test_pairs_that_a_student_would_not_learn_from_are_refused_in_one_line():
-    with pytest.raises(DistillError) as refused:
-        configure(record(load("digits")), DistillOptions(pairs=20_000))
-    assert str(refused.value) == (
-        "model 7: a student by mean_flow learns without pairs; leave --pairs out, or add "
-        "--method steps"
-    )
+        configure(record(load("digits")), options)
+    assert str(refused.value) == f"model 7: {reason}"
 
 
 def test_a_disk_that_is_too_small_for_a_student_is_refused_in_one_line(tmp_path, monkeypatch):
