@@ -14,6 +14,7 @@ from trainer.common.signals import stop_on_signals
 from trainer.dataset import TrainingData, first_images, train_dataset
 from trainer.fit.callbacks import RaiseLostStop, ReportProgress, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
+from trainer.fit.course import by_mean_flow, on_images, on_pairs
 from trainer.fit.held_out_loss import HeldOutLoss, interval
 from trainer.fit.latest_samples import LatestSamples
 from trainer.fit.sample_grid import make_grid
@@ -21,27 +22,8 @@ from trainer.fit.warm_start import load_weights, warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
 from trainer.iadb import IADBModel
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
-from trainer.source.options import Source
 from trainer.step.replicas import has_several_workers
 from trainer.student.build import build_student
-
-HELD_OUT = 256  # images whose loss is measured
-HELD_OUT_STEPS = 64  # of a student by mean flow, for each of which its teacher takes several steps
-# What it means if that loss rises, and what helps.
-REPEATED_IMAGES = (
-    "the network begins to repeat its training images; train fewer steps, on more images, or with "
-    "a larger train.augment"
-)
-REPEATED_PAIRS = (
-    "the network begins to repeat its pairs; train fewer distill.steps, or on more distill.pairs"
-)
-DEPARTED = (
-    "the student departs from its teacher; lower distill.learning_rate or train fewer distill.steps"
-)
-ABOUT_STUDENT = (
-    "loss: each step against the teacher's first part of it and a shorter step for the rest; small "
-    "from the start, and it falls little while samples go on improving"
-)
 
 
 @dataclass(frozen=True)
@@ -60,18 +42,6 @@ class Trained:
     model: IADBModel
     metrics: dict[str, float | None]
     warm_started_from: str | None
-
-
-def about_loss(source: Source | None) -> str:
-    """What to expect of the loss, in one line, of images that have such sources or none."""
-    if source and source.use == "map":
-        zero = "the mean square of image minus source"
-    else:  # 1, the variance of the noise, plus the mean square of pixels in [-1, 1]
-        zero = "between 1 and 2"
-    return (
-        f"loss: {zero} for a network that predicts 0; it falls fast, then slowly, and never to 0, "
-        "while samples go on improving"
-    )
 
 
 def train(
@@ -117,8 +87,10 @@ def train(
 
     with strategy.scope(), phase("building the network"):
         if mean_flow:
+            course = by_mean_flow()
             model = build_student(data, model_options, train_options, sample_options, base_model)
         else:
+            course = on_pairs() if data.pairs else on_images(data.source)
             model = build_model(
                 model_options,
                 train_options,
@@ -156,19 +128,14 @@ def train(
         board = _tensorboard(data, train_options, sample_options, log_folder, start_step)
         images = None
         if data.held_out:
-            count = HELD_OUT_STEPS if mean_flow else HELD_OUT
-            images = first_images(data, data.held_out, train_options.batch_size, count)
+            images = first_images(data, data.held_out, train_options.batch_size, course.held_out)
         every = interval(train_options.steps, train_options.grid_every)
-        if mean_flow:
-            advice = DEPARTED
-        else:
-            advice = REPEATED_PAIRS if data.pairs else REPEATED_IMAGES
-        held_out = HeldOutLoss(images, board, every, advice, report)
+        held_out = HeldOutLoss(images, board, every, course.if_it_rises, report)
         latest = LatestSamples(latest_samples, board, report)
         callbacks = [held_out, board, latest, *callbacks, _saving(checkpoints, train_options)]
     started = time.monotonic()
     if start_step < train_options.steps:
-        report(ABOUT_STUDENT if mean_flow else about_loss(data.source))
+        report(course.about_loss)
         _fit(model, data, strategy, train_options, checkpoints, callbacks)
     return Trained(
         model,

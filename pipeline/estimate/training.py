@@ -4,11 +4,11 @@ from pipeline.config import PipelineConfig
 from pipeline.estimate.images import Sample, list_files, take_sample
 from pipeline.estimate.students import STEP_COST
 from pipeline.estimate.timings import ModelTimings, time_model
+from trainer.fit.course import HELD_OUT
 from trainer.fit.held_out_loss import MEASUREMENTS
 from trainer.fit.sample_grid import GRID_SIDE
 from trainer.fit.workers import choose_strategy
 from trainer.labels import NO_LABEL
-from trainer.train import HELD_OUT
 
 SIGNATURES = 5  # of the sampler that is written; its graph is traced for each
 CHECKPOINT_SECONDS = 0.3

@@ -10,8 +10,6 @@ import pytest
 import tensorflow as tf
 
 from trainer.fit.checkpoint_files import list_steps
-from trainer.source.options import Source
-from trainer.train import about_loss
 
 TRAIN = """
 import functools
@@ -221,15 +219,3 @@ def test_sigterm_saves_a_finite_state_of_low_precision_and_terminates_the_proces
     floats = [name for name, kind in reader.get_variable_to_dtype_map().items() if kind.is_floating]
     assert floats
     assert all(np.isfinite(reader.get_tensor(name)).all() for name in floats)
-
-
-@pytest.mark.parametrize(
-    ("source", "zero"),
-    [
-        (None, "between 1 and 2"),
-        (Source(degrade="gray"), "between 1 and 2"),
-        (Source(degrade=None, use="map"), "the mean square of image minus source"),
-    ],
-)
-def test_the_loss_of_no_prediction_depends_on_what_x0_is(source, zero):
-    assert about_loss(source).startswith(f"loss: {zero} for a network that predicts 0; ")

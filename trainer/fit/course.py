@@ -1,0 +1,62 @@
+"""What a training says, and what it measures: on images, on a teacher's pairs, by mean flow."""
+
+from dataclasses import dataclass
+
+from trainer.source.options import Source
+
+HELD_OUT = 256  # images whose loss is measured
+
+
+@dataclass(frozen=True)
+class Course:
+    """What one kind of training differs in from another, once its model is built.
+
+    Attributes:
+        about_loss: what to expect of the loss, in one line.
+        if_it_rises: what a rising loss of held-out images means, and what helps.
+        held_out: how many images that loss is measured on.
+    """
+
+    about_loss: str
+    if_it_rises: str
+    held_out: int = HELD_OUT
+
+
+def on_images(source: Source | None) -> Course:
+    """The course of images that have such sources, or none."""
+    return Course(
+        _about_loss(source),
+        "the network begins to repeat its training images; train fewer steps, on more images, or "
+        "with a larger train.augment",
+    )
+
+
+def on_pairs() -> Course:
+    """The course of a student on pairs that its teacher drew."""
+    return Course(
+        _about_loss(None),
+        "the network begins to repeat its pairs; train fewer distill.steps, or on more "
+        "distill.pairs",
+    )
+
+
+def by_mean_flow() -> Course:
+    """The course of a student that learns from the slopes of its teacher."""
+    return Course(
+        "loss: each step against the teacher's first part of it and a shorter step for the rest; "
+        "small from the start, and it falls little while samples go on improving",
+        "the student departs from its teacher; lower distill.learning_rate or train fewer "
+        "distill.steps",
+        held_out=64,  # for each of which the teacher takes several steps
+    )
+
+
+def _about_loss(source: Source | None) -> str:
+    if source and source.use == "map":
+        zero = "the mean square of image minus source"
+    else:  # 1, the variance of the noise, plus the mean square of pixels in [-1, 1]
+        zero = "between 1 and 2"
+    return (
+        f"loss: {zero} for a network that predicts 0; it falls fast, then slowly, and never to 0, "
+        "while samples go on improving"
+    )
