@@ -265,7 +265,7 @@ class SampleOptions(Options):
     autoguidance_interval: tuple[Alpha, Alpha] = Field(
         (0.0, 1.0),
         description="part of the way from noise (0) to image (1) on which there is autoguidance; "
-        "in its middle, [0.2, 0.8], weights above 2 leave colors as they are",
+        "in its middle, [0.2, 0.8], a weight changes colors less",
     )
     rtol: float = Field(
         1e-3, gt=0, description="relative error tolerance per step of bosh3 and dopri5"

@@ -144,7 +144,7 @@ class EvaluateOptions(RealFeaturesOptions):
     min_samples: int = Field(
         MIN_IMAGES,
         ge=MIN_IMAGES,
-        description="reject all models if there are fewer held-out images",
+        description="reject all models if there are fewer held-out images, or training images",
     )
     limits: Literal["strict", "default", "loose", "none"] = Field(
         "default",

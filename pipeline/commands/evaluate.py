@@ -66,8 +66,8 @@ def evaluate(
     MODEL_OR_FOLDER is a sampler SavedModel, such as a version in workspace/serving, or a folder of
     images to judge in place of its samples. Metrics, report and verdict are the same as in a
     pipeline. --baseline takes the place of the latest blessed model: the candidate must not be
-    worse. Without --preset and --config, the defaults apply, and images in a folder are compared at
-    a resolution that a look at --real chooses.
+    worse. Without --preset and --config, the defaults apply, and images in a folder are
+    converted as a look at --real chooses.
 
     Of the configuration, the sections evaluate and beam apply, and these keys of data: resolution
     and channels (a model brings its own), fit, background, min_size, max_pixels, max_rejected, and

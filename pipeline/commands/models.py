@@ -88,7 +88,7 @@ def rollback(version: int | None, workspace: Workspace, reason: str) -> None:
 def promote(model: int, workspace: Workspace, reason: str) -> None:
     """Make a model live although the gate rejected it.
 
-    The model is first loaded as by `iadb serve-check`. Later models have to beat it.
+    The model is first loaded as by `iadb serve-check`. Later models are compared with it.
     """
     workspace.check_exists()
     from pipeline.console.progress import showing

@@ -48,8 +48,8 @@ def translate(
 ) -> None:
     """Translate image files with a model.
 
-    The model was trained with data.source or data.degrade; it takes files as they are, and degrades
-    none.
+    The model was trained with data.source or data.degrade; files are not degraded, but
+    reduced for a model that enlarges, and freed of colors for one that adds them.
     """
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
