@@ -183,6 +183,7 @@ def evaluate(
         load_spectra(output),
         read_json_if_there(f"{output}/{names.ERROR_BY_ALPHA_JSON}"),
         models_before,
+        best,
         read_json_if_there(f"{output}/{names.ANSWERS_JSON}"),
     )
     content["seed_distance"] = read_json_if_there(f"{output}/{names.SEED_DISTANCE_JSON}")

@@ -52,13 +52,16 @@ def _keyed(batch: ImageBatch) -> _Images:
 def _distances(
     key: bytes, images: dict[str, Iterable[np.ndarray]]
 ) -> Iterator[tuple[bytes, np.ndarray, np.ndarray]]:
-    """The distances in gray levels of the images of a batch, and of each to the next one's."""
+    """The distances in gray levels of the images of a batch, and of each to the next one's.
+
+    In a batch of one image there is no next one, and no distance to it.
+    """
     (candidate,), (baseline,) = images[sources.CANDIDATE], images[sources.BASELINE]
     a, b = (each.astype(np.float32) for each in (candidate, baseline))
     pixels = tuple(range(1, a.ndim))
     same = np.sqrt(np.mean((a - b) ** 2, axis=pixels))
     others = np.sqrt(np.mean((a - np.roll(b, 1, axis=0)) ** 2, axis=pixels))
-    yield key, same, others
+    yield key, same, others if len(a) > 1 else others[:0]
 
 
 def _write(found: list[tuple[bytes, np.ndarray, np.ndarray]], output: str) -> None:
@@ -72,13 +75,14 @@ def _write(found: list[tuple[bytes, np.ndarray, np.ndarray]], output: str) -> No
         "mean": float(same.mean()),
         "median": float(np.median(same)),
         "largest": float(same.max()),
-        "other_seeds": float(others.mean()),
+        "other_seeds": float(others.mean()) if others.size else None,
         "by_seed": [round(float(each), 3) for each in same],
     }
     content["sentence"] = (
         f"an image is {content['mean']:.3g} gray levels (root mean square) from the one that the "
-        f"baseline draws from the same seed, at most {content['largest']:.3g}, and "
-        f"{content['other_seeds']:.3g} from those of other seeds"
+        f"baseline draws from the same seed, at most {content['largest']:.3g}"
     )
+    if others.size:
+        content["sentence"] += f", and {content['other_seeds']:.3g} from those of other seeds"
     with FileSystems.create(f"{output}/{names.SEED_DISTANCE_JSON}", "application/json") as file:
         file.write(json.dumps(content).encode())

@@ -23,7 +23,6 @@ from components.sample_evaluator.measure.results import (
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.sources import BESIDE_RESULTS
 from components.sample_evaluator.verdict.gate import ModelVerdict
-from components.sample_evaluator.verdict.history import best_places
 
 _OF_A_KIND = ("name", "held_out", "expected", "estimated", "missing")
 _SOURCES = (sources.CANDIDATE, sources.BASELINE, sources.TRAIN, sources.NOISE)
@@ -65,6 +64,7 @@ def summarize(
     spectrum: Mapping[str, Sequence[float]] | None,
     error_by_alpha: Mapping[str, Any] | None,
     history: Sequence[Mapping[str, Any]],
+    best: Mapping[str, float],
     answers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the content of metrics.json.
@@ -77,6 +77,7 @@ def summarize(
         spectrum: from `spectra.load_spectra`; None if not measured.
         error_by_alpha: from `error_by_alpha.WriteErrorByAlpha`; None if not measured.
         history: from `history.earlier_metrics`.
+        best: places of the earlier models that the candidate is compared with, by metric.
         answers: from `answers.MeasureAnswers`; None if not measured.
 
     Returns:
@@ -112,9 +113,7 @@ def summarize(
         "equal_to_held_out": results[sources.CANDIDATE].equal_images,
         "model": {"uri": setting.model},
         "baseline": {"uri": setting.baseline, "status": setting.baseline_status},
-        "metrics": {
-            name: _metric(name, results, options, verdict, best_places(history)) for name in names
-        },
+        "metrics": {name: _metric(name, results, options, verdict, best) for name in names},
         "memorization": _memorization(results, options),
         "kinds": kinds and _kinds(kinds),
         "spectrum": spectrum,

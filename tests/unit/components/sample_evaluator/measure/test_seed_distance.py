@@ -38,5 +38,18 @@ def test_images_are_compared_with_those_of_the_same_seed_whatever_the_order(tmp_
     assert "at most 5" in found["sentence"]
 
 
+def test_an_image_alone_in_its_batch_is_not_compared_with_its_own_seed_as_another(tmp_path):
+    candidate, baseline = (
+        [batch(source, i, [level]) for i, level in enumerate(levels)]
+        for source, levels in ((sources.CANDIDATE, [10, 20]), (sources.BASELINE, [10, 26]))
+    )
+    found = measure(tmp_path / "alone", candidate, baseline)
+    assert (found["mean"], found["other_seeds"]) == (3, None)
+    assert found["sentence"].endswith("from the same seed, at most 6")
+    beside = [batch(source, 2, [30, 60]) for source in (sources.CANDIDATE, sources.BASELINE)]
+    found = measure(tmp_path / "beside", [*candidate, beside[0]], [*baseline, beside[1]])
+    assert found["other_seeds"] == 30
+
+
 def test_nothing_is_read_where_nothing_was_compared(tmp_path):
     assert read_json_if_there(f"{tmp_path}/{names.SEED_DISTANCE_JSON}") is None

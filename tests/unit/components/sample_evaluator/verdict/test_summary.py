@@ -56,7 +56,14 @@ def summarize_values(candidate, baseline=None, by_label=MappingProxyType({}), ki
     )
     history = [{"places": {"kid": 0.04}}, {"places": {"kid": 0.03, "coverage": 0.2}}]
     return summarize(
-        setting, results, verdict, kinds, spectrum=None, error_by_alpha=None, history=history
+        setting,
+        results,
+        verdict,
+        kinds,
+        spectrum=None,
+        error_by_alpha=None,
+        history=history,
+        best={"kid": 0.03, "coverage": 0.2},
     )
 
 
