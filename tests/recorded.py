@@ -123,6 +123,8 @@ class Recorded:
         inputs |= {trainer_names.BASE_MODEL: base} if base else {}
         if of is None:
             outputs = {key: {} for key in OUTPUTS[trainer_names.NODE]}
+            if base:
+                outputs[trainer_names.MODEL] = {trainer_names.STARTED_FROM: base}
             model = self._node(run, trainer_names.NODE, inputs, outputs)[trainer_names.MODEL]
         else:
             self._node(run, trainer_names.NODE, inputs, {}, {trainer_names.MODEL: of})
@@ -165,7 +167,8 @@ class Recorded:
         else:
             run = self.store.get_context_by_type_and_name("pipeline_run", name)
         inputs = {trainer_names.BASE_MODEL: teacher}
-        outputs = {trainer_names.MODEL: {trainer_names.TEACHER: teacher}}
+        about = {trainer_names.TEACHER: teacher, trainer_names.STARTED_FROM: teacher}
+        outputs = {trainer_names.MODEL: about}
         made = self._node(run, trainer_names.STUDENT, inputs, outputs)
         about = {evaluator_names.MODEL_ID: made[trainer_names.MODEL]}
         verdict = {evaluator_names.BLESSED: int(blessed), evaluator_names.REASON: reason}

@@ -13,6 +13,7 @@ from components.image_trainer import names
 from components.image_trainer.job_options import JobOptions, read_job_options
 from components.image_trainer.worker import write_call
 from components.parameters import complete
+from trainer.names import METADATA
 from trainer.options import TrainOptions
 
 CALL_FILE = "call.json"
@@ -30,8 +31,8 @@ class Executor(executor.GenericExecutor):
     ) -> None:
         """Calls the training function here or in the workers of a TFJob (job_options.py).
 
-        The Model records that which it started from. That of a student is marked as such, so that
-        no run takes it for a teacher.
+        The Model records that which it started from, if it did. That of a student is marked as
+        such, so that no run takes it for a teacher.
 
         Raises:
             ParameterError: `steps` is out of range.
@@ -40,15 +41,25 @@ class Executor(executor.GenericExecutor):
         """
         job_options = read_job_options()
         config = json.loads(exec_properties[names.CUSTOM_CONFIG])
-        if base_model := input_dict.get(names.BASE_MODEL):
-            (model,), (base,) = output_dict[names.MODEL], base_model
-            model.set_int_custom_property(names.STARTED_FROM, base.id)
-            if config.get(names.STUDENT_KEY):
-                model.set_int_custom_property(names.TEACHER, base.id)
+        (model,) = output_dict[names.MODEL]
+        base = next(iter(input_dict.get(names.BASE_MODEL, [])), None)
+        if config.get(names.STUDENT_KEY):
+            model.set_int_custom_property(names.TEACHER, base.id)
+        fn_args = self._GetFnArgs(input_dict, output_dict, exec_properties)
         if job_options is None:
             super().Do(input_dict, output_dict, exec_properties)
-            return
-        fn_args = self._GetFnArgs(input_dict, output_dict, exec_properties)
+        else:
+            self._train_in_workers(job_options, exec_properties, fn_args)
+        if base and _started_warm(fn_args.serving_model_dir):
+            model.set_int_custom_property(names.STARTED_FROM, base.id)
+
+    def _train_in_workers(
+        self,
+        job_options: JobOptions,
+        exec_properties: dict[str, Any],
+        fn_args: fn_args_utils.FnArgs,
+    ) -> None:
+        """Has the workers of a TFJob call the training function; raises as Do does."""
         run_fn = exec_properties[standard_component_specs.RUN_FN_KEY]
         self._run_workers(job_options, run_fn, fn_args)
         if not fileio.exists(fn_args.serving_model_dir):
@@ -87,3 +98,9 @@ class Executor(executor.GenericExecutor):
         fn_args.train_steps = options.steps
         fn_args.custom_config["train"] = options.model_dump(mode="json")
         return fn_args
+
+
+def _started_warm(sampler: str) -> bool:
+    """Whether a model says that it started from another, and did not turn to a cold start."""
+    with fileio.open(f"{sampler}/{METADATA}", "rb") as file:
+        return json.load(file).get("warm_started_from") is not None

@@ -148,7 +148,7 @@ def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]
                 spans=tuple(json.loads(data.get(example_names.SPANS, "[]"))),
                 source_spans=tuple(json.loads(data.get(example_names.SOURCE_SPANS, "[]"))),
                 examples=read,
-                parent=inputs[number].get(trainer_names.BASE_MODEL),
+                parent=about.get(trainer_names.STARTED_FROM),
                 teacher=teacher,
                 versions=tuple(versions[number]),
                 live=number == live,

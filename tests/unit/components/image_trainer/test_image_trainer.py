@@ -7,29 +7,38 @@ from trainer_data import train
 
 from components.image_trainer import names
 from components.parameters import ParameterError
+from trainer.names import METADATA
 from trainer.options import TrainOptions
 
 TRAIN = TrainOptions(warmup_steps=2).model_dump(mode="json", exclude={"steps"})
 
 
 def run_fn(fn_args):
-    """Writes its arguments to the path of the model."""
-    seen = {"steps": fn_args.train_steps, "train": fn_args.custom_config["train"]}
-    Path(fn_args.serving_model_dir).write_text(json.dumps(seen))
+    """Writes its arguments as the metadata of the model, with the start that they name."""
+    config = fn_args.custom_config
+    seen = {"steps": fn_args.train_steps, "train": config["train"]}
+    metadata = Path(fn_args.serving_model_dir, METADATA)
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text(json.dumps(seen | {"warm_started_from": config.get("start")}))
 
 
 def test_the_steps_of_the_run_reach_the_training_function(tmp_path):
-    seen = json.loads(train(tmp_path, f"{__name__}.run_fn", {"train": TRAIN}, 7).read_text())
-    assert seen == {"steps": 7, "train": TRAIN | {"steps": 7}}
+    model = train(tmp_path, f"{__name__}.run_fn", {"train": TRAIN}, 7)
+    seen = json.loads((model / METADATA).read_text())
+    assert (seen["steps"], seen["train"]) == (7, TRAIN | {"steps": 7})
 
 
-@pytest.mark.parametrize(("student", "teacher"), [(False, 0), (True, 5)])
-def test_a_model_records_that_which_it_started_from(tmp_path, student, teacher):
+@pytest.mark.parametrize(
+    ("student", "start", "recorded", "teacher"),
+    [(False, "model/5", 5, 0), (True, "model/5", 5, 5), (False, None, 0, 0)],
+    ids=["warm", "student", "cold, for the base does not fit"],
+)
+def test_a_model_records_that_which_it_started_from(tmp_path, student, start, recorded, teacher):
     model, base = standard_artifacts.Model(), standard_artifacts.Model()
     base.id = 5
-    config = {"train": TRAIN, names.STUDENT_KEY: student}
+    config = {"train": TRAIN, names.STUDENT_KEY: student, "start": start}
     train(tmp_path, f"{__name__}.run_fn", config, 7, model=model, base_model=base)
-    assert model.get_int_custom_property(names.STARTED_FROM) == 5
+    assert model.get_int_custom_property(names.STARTED_FROM) == recorded
     assert model.get_int_custom_property(names.TEACHER) == teacher
 
 
