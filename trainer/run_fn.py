@@ -5,7 +5,6 @@ import importlib.metadata
 import json
 import logging
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -20,7 +19,7 @@ from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
 from trainer.light.mark import Mark
 from trainer.light.network_file import belongs_beside
-from trainer.names import DISTILLED_BY, TEACHER
+from trainer.names import DISTILLED_BY, METADATA, TEACHER
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving import onnx_network
 from trainer.serving.export import exported_guide, exported_model
@@ -90,9 +89,11 @@ def run_fn(fn_args: "FnArgs") -> None:
         else (),
         mark=Mark(key=sample.mark) if sample.mark is not None else None,
     )
-    # Pairs that are published again have the same names, which say what they were drawn from.
-    read = [Path(file).name for file in data.files] if data.pairs else fn_args.train_files
-    key = state_key(config, read, fn_args.base_model)
+    with phase("reading the examples"):
+        read = records.fingerprint([*data.files, *data.sources])
+    base = fn_args.base_model
+    about_base = _find([f"{base}/{METADATA}"]) if base else []
+    key = state_key(config, read, records.fingerprint(about_base))
     state = f"{config['checkpoints']}/{key}"
     with folder_locked(state, TRAINS) if is_chief(strategy) else nullcontext():
         trained = train(
@@ -104,7 +105,7 @@ def run_fn(fn_args: "FnArgs") -> None:
             checkpoints_folder=state,
             log_folder=f"{state}/logs",
             latest_samples=config["latest_samples"],
-            base_model=fn_args.base_model,
+            base_model=base,
             mean_flow=method == MEAN_FLOW,
         )
     if not is_chief(strategy):
@@ -119,14 +120,14 @@ def run_fn(fn_args: "FnArgs") -> None:
         "split": config["split"],
         "metrics": trained.metrics,
         "warm_started_from": trained.warm_started_from,
-        "data_fingerprint": records.fingerprint([*data.files, *data.sources]),
+        "data_fingerprint": read,
         "source_hash": config["source_hash"],
         "version": importlib.metadata.version("iadb-tfx"),
     }
     if license_of_images := config.get("license"):
         metadata["license"] = license_of_images
     if method:
-        metadata |= {TEACHER: fn_args.base_model, DISTILLED_BY: method}
+        metadata |= {TEACHER: base, DISTILLED_BY: method}
     if data.source:
         metadata["source"] = data.source.model_dump()
     guide = exported_guide(trained.model)
@@ -152,15 +153,21 @@ def run_fn(fn_args: "FnArgs") -> None:
     _copy(f"{state}/logs", fn_args.model_run_dir)
 
 
-def state_key(config: dict[str, Any], read: list[str], base_model: str | None) -> str:
+def state_key(config: dict[str, Any], examples: str, base_model: str) -> str:
     """Hashes what the checkpoints depend on: configuration, code, examples and base model.
 
     They do not depend on how often something is logged or saved, nor on how samples are drawn.
+
+    Args:
+        config: the `custom_config` of run_fn.
+        examples: the fingerprint of those that are trained on. Not their path, which has a number
+            that comes again if the metadata store is restored from a backup.
+        base_model: the fingerprint of its metadata, which have a digest of its weights.
     """
     train_options = {k: v for k, v in config["train"].items() if k not in WITHOUT_EFFECT}
     parts = [config[key] for key in ("model", "resolution", "channels", "source_hash")]
     parts += [config[key] for key in ("source", "student") if config.get(key)]
-    text = json.dumps([train_options, parts, read, base_model], sort_keys=True)
+    text = json.dumps([train_options, parts, examples, base_model], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

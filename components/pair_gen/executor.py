@@ -17,6 +17,8 @@ from components.pair_gen.pairs import chunks_of, draw_pairs
 from components.pair_gen.path import TeacherPath
 from trainer import examples
 from trainer.fit.folder_lock import folder_locked
+from trainer.names import METADATA
+from trainer.records import fingerprint
 
 SPLITS = (examples.TRAIN, examples.EVAL)
 
@@ -44,22 +46,25 @@ class Executor(BeamExecutor):
         # TFX deletes what a failed run wrote, and runs this again for each verdict on the model,
         # which does not change the pairs. So they are in a folder of their own, and found again.
         code = exec_properties["source_hash"]
-        drawn_from = [sampler, images, options.unlabeled, options.segments, code]
+        teacher = TeacherPath(sampler, options.segments)  # kept, or workers would load it again
+        labeled = images if teacher.labels else []
+        # Of content and not of paths: these have numbers that come again if the metadata store is
+        # restored from a backup.
+        files = [path for uri in labeled for path in sorted(fileio.glob(f"{uri}/*"))]
+        read = [fingerprint([f"{sampler}/{METADATA}"]), fingerprint(files)]
+        drawn_from = [read, options.unlabeled, options.segments, code]
         key = hashlib.sha256(json.dumps(drawn_from).encode()).hexdigest()[:16]
         folder = f"{options.folder}/{names.PAIRS}-{key}"
-        conditional = bool(TeacherPath(sampler, options.segments).labels)
         with folder_locked(folder, "draws the same pairs"):
-            drawn = draw_pairs(
-                self._make_beam_pipeline(), sampler, options, folder, images if conditional else []
-            )
+            drawn = draw_pairs(self._make_beam_pipeline(), sampler, options, folder, labeled)
+        del teacher
         pairs = artifact_utils.get_single_instance(output_dict[names.PAIRS])
         pairs.split_names = artifact_utils.encode_split_names(list(SPLITS))
         for split in SPLITS:
             fileio.makedirs(artifact_utils.get_split_uri([pairs], split))
         for chunk in chunks_of(options.pairs):
             published = artifact_utils.get_split_uri([pairs], chunk.split)
-            # With the key, the names of the files tell the pairs from all others (trainer/run_fn).
-            _share(f"{folder}/{chunk.file}", f"{published}/{key}-{chunk.file}")
+            _share(f"{folder}/{chunk.file}", f"{published}/{chunk.file}")
         pairs.set_int_custom_property(names.PAIRS, options.pairs)
         pairs.set_int_custom_property(names.DRAWN, drawn)
 

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils
@@ -40,11 +42,9 @@ def published(folder):
     return {f"{path.parent.name}/{path.name}": path for path in folder.rglob("*.gz")}
 
 
-def test_pairs_are_published_under_names_that_say_what_they_were_drawn_from(pair_gen, tmp_path):
+def test_pairs_are_published_in_their_splits(pair_gen, tmp_path):
     drawn = pair_gen("pairs")
-    (kept,) = (tmp_path / "checkpoints").iterdir()
-    key = kept.name.removeprefix("pairs-")
-    expected = {f"Split-{chunk.split}/{key}-{chunk.file}" for chunk in chunks_of(20)}
+    expected = {f"Split-{chunk.split}/{chunk.file}" for chunk in chunks_of(20)}
     assert published(tmp_path / "pairs").keys() == expected
     assert drawn.get_int_custom_property(names.PAIRS) == 20
     assert drawn.get_int_custom_property(names.DRAWN) == 20 + pairs.HELD_OUT
@@ -57,6 +57,14 @@ def test_pairs_are_drawn_once_and_stored_once(pair_gen, tmp_path, monkeypatch):
     first, second = (published(tmp_path / folder) for folder in ("pairs", "again"))
     assert first.keys() == second.keys()
     assert all(second[name].samefile(path) for name, path in first.items())
+
+
+def test_another_model_at_the_same_path_draws_its_own_pairs(pair_gen, tmp_path):
+    pair_gen("pairs")
+    shutil.rmtree(tmp_path / "model")
+    write_sampler(tmp_path / "model" / "Format-Serving", nb_step=4)
+    drawn = pair_gen("again").get_int_custom_property(names.DRAWN)
+    assert drawn == 20 + pairs.HELD_OUT
 
 
 def test_pairs_are_copied_where_there_are_no_links(pair_gen, tmp_path, monkeypatch):
