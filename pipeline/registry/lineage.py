@@ -215,9 +215,9 @@ class Run:
 
     @property
     def is_decided(self) -> bool:
-        """Whether the Pusher has pushed the model or passed it over; a student may follow."""
+        """Whether a Pusher has pushed the model or passed it over; a student may follow."""
         ended = {node.id for node in self.nodes if node.state in ("done", "cached")}
-        return pusher_names.NODE in ended
+        return bool(ended & {pusher_names.NODE, pusher_names.STUDENT_NODE})
 
     @property
     def pushed(self) -> AnyPath | None:

@@ -169,12 +169,17 @@ def _reason_to_wait(
 
 
 def _is_too_old(config: PipelineConfig, workspace: Workspace, now: datetime) -> bool:
-    """Whether the live model exceeds its maximum age."""
+    """Whether the live model exceeds its maximum age; that of a student is its teacher's."""
     days = config.schedule.max_model_age_days
     if days is None:
         return False
     models = load_models(lineage.connect(workspace.metadata), workspace.serving)
-    return any(model.live and now - model.trained > timedelta(days=days) for model in models)
+    trained = {model.number: model.trained for model in models}
+    return any(
+        now - trained.get(model.teacher, model.trained) > timedelta(days=days)
+        for model in models
+        if model.live
+    )
 
 
 def _free_space(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -14,6 +15,7 @@ import yaml
 
 from pipeline.config import ConfigError, load
 from pipeline.monitoring import webhook
+from pipeline.registry import models
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.unattended.check import check
 from pipeline.workspace import InUseError, Workspace
@@ -328,6 +330,26 @@ def test_a_run_waits_for_enough_images_but_not_beyond_the_age_of_the_model(unatt
     assert unattended.check(*overrides).outcome == Outcome.BLESSED
     unattended.now += timedelta(days=90)
     assert unattended.check(*overrides).outcome == Outcome.NOTHING_NEW
+
+
+def test_a_student_is_as_old_as_its_teacher(unattended, monkeypatch):
+    teacher = unattended.recorded.run()
+    student = unattended.recorded.student(teacher, alone=True)
+    unattended.recorded.push(student, unattended.workspace.serving)
+    unattended.put(1)
+    unattended.now = datetime.now(timezone.utc)
+    overrides = ("schedule.min_new_images=3", "schedule.max_model_age_days=7")
+    assert unattended.check(*overrides).outcome == Outcome.TOO_FEW
+
+    def load_models(*arguments):
+        return [
+            replace(model, trained=model.trained - timedelta(days=8 * (model.number == teacher)))
+            for model in models.load_models(*arguments)
+        ]
+
+    monkeypatch.setattr("pipeline.unattended.check.load_models", load_models)
+    unattended.plan((0,))
+    assert unattended.check(*overrides).outcome == Outcome.BLESSED
 
 
 def test_a_run_that_is_stuck_is_terminated_and_not_retried(unattended):
