@@ -5,6 +5,7 @@ import operator
 import os
 from collections.abc import Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +129,11 @@ class Model:
         """Maps x0, float32 [N, H, W, C], to images, uint8 [N, H, W, C].
 
         Raises:
-            ValueError: as of `sample`, or x0 has another shape.
+            ValueError: as of `sample`, or x0 has another shape or type.
         """
         self._check("transport", label, x0, nb_step=nb_step)
+        if np.asarray(x0).dtype.kind != "f":
+            raise ValueError("expected x0 of type float; images become x0 by invert")
         x1 = self._solve("transport", "x0", np.asarray(x0, np.float32), nb_step, label)
         return to_uint8(x1)
 
@@ -271,8 +274,8 @@ class Model:
             raise ValueError(f"{self!r} translates images: call translate, not {name}")
         self._check_label(label)
         for what, number in (("count", count), ("nb_step", nb_step)):
-            if number is not None and number < 1:
-                raise ValueError(f"{what}={number}: expected at least 1")
+            if number is not None and not (isinstance(number, Integral) and number >= 1):
+                raise ValueError(f"{what}={number!r}: expected a whole number of at least 1")
         if rows is not None and np.shape(rows)[1:] != self.shape:
             raise ValueError(
                 f"expected an array of shape {('N', *self.shape)}, got {np.shape(rows)}"

@@ -23,18 +23,21 @@ import keras
 import tensorflow as tf
 
 from trainer.guidance import beside, evaluate_network
-from trainer.networks import augmentations
+
+# Some only register what saved models consist of, for keras.saving.load_model.
+from trainer.networks import augmentations, mlp, unet  # noqa: F401
 from trainer.ode import solvers
 from trainer.ode.guidance import WHOLE, Interval
 from trainer.ode.sampling import SamplingModel
 from trainer.options import AlphaDensity, Coupling
-from trainer.step.batches import Batch, reject_weights, unpack
+from trainer.step.batches import Batch, check_arrays, reject_weights, unpack
 from trainer.step.coupling import groups, optimal_transport
 from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
 from trainer.step.model_arguments import check_guidance, check_training
+from trainer.step.muon import ConvolutionalMuon  # noqa: F401
 from trainer.step.replicas import has_several_workers, place_in_batch, share_gradients
 from trainer.step.tuning import untuned
 
@@ -128,6 +131,8 @@ class IADBModel(SamplingModel):
                 "the guide is of another network than draws samples: make it of "
                 f"{'ema.network' if ema else 'network'}"
             )
+        if ema and ema.source is not network:
+            raise ValueError("the average is of another network: make it of the one that trains")
         average = ema.network if ema else None
         super().__init__(
             network,
@@ -170,10 +175,11 @@ class IADBModel(SamplingModel):
 
         Raises:
             ValueError: the model was compiled with a loss or metrics, or images are weighted, which
-                would have no effect; or the network has no weights yet, as one that is subclassed
-                before it is called.
+                would have no effect; or a label is beyond those of the network; or the network has
+                no weights yet, as one that is subclassed before it is called.
         """
         reject_weights(kwargs)
+        check_arrays(_parts(x, args[0] if args else kwargs.get("y")), self.nb_class)
         if "validation_data" in kwargs:
             kwargs["validation_data"] = untuned(kwargs["validation_data"])
         return super().fit(untuned(x), *args, **kwargs)
@@ -182,13 +188,20 @@ class IADBModel(SamplingModel):
         """Measures the loss as keras.Model.evaluate does.
 
         Raises:
-            ValueError: images are weighted, which would have no effect.
+            ValueError: images are weighted, which would have no effect, or a label is beyond those
+                of the network.
         """
         reject_weights(kwargs)
+        check_arrays(_parts(x, args[0] if args else kwargs.get("y")), self.nb_class)
         return super().evaluate(untuned(x), *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """Maps x0 to samples as keras.Model.predict does, by `predict_step`."""
+        """Maps x0 to samples as keras.Model.predict does, by `predict_step`.
+
+        Raises:
+            ValueError: a label is beyond those of the network.
+        """
+        check_arrays(x if isinstance(x, dict) else {"x0": x}, self.nb_class)
         return super().predict(untuned(x), *args, **kwargs)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
@@ -202,7 +215,11 @@ class IADBModel(SamplingModel):
         # would be traced twice.
         if self.optimizer and not self.optimizer.built:
             if not self.network.trainable_variables:
-                raise ValueError("the network has no weights yet: call it once before training")
+                raise ValueError(
+                    "the network has no weights that can be trained: all are frozen"
+                    if self.network.weights
+                    else "the network has no weights yet: call it once before training"
+                )
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.network.trainable_variables)
 
@@ -231,6 +248,8 @@ class IADBModel(SamplingModel):
         nb_row, part = place_in_batch(tf.shape(x1)[0])
         shape = tf.concat([[nb_row], tf.shape(x1)[1:]], 0)
         noise, drawn_alpha, unlabeled, length = self.draw(shape)
+        if alpha is not None and length is not None:
+            raise ValueError("this model draws the steps that it learns: leave out alpha")
         alpha = drawn_alpha[part] if alpha is None else alpha
         kept = x0 is not None and self.paired
         x0 = noise[part] if x0 is None else blend_noise(x0, noise[part], self.pair_noise)
@@ -249,7 +268,11 @@ class IADBModel(SamplingModel):
             squares = self._squares(self.network, inputs, expected, training=True)
             # The share of this replica in the mean over the global batch: 0 if it has no rows.
             count = tf.reduce_prod(tf.cast(shape, tf.float32))
-            scaled = self.optimizer.scale_loss(tf.reduce_sum(self._weigh(squares)) / count)
+            minimized = tf.reduce_sum(self._weigh(squares)) / count
+            # Of regularizers, and of layers that add losses; the loss that is reported has none.
+            for added in self.network.losses:
+                minimized += tf.cast(added, tf.float32) / nb_replica
+            scaled = self.optimizer.scale_loss(minimized)
         weights = self.network.trainable_variables
         found = zip(tape.gradient(scaled, weights), weights, strict=True)
         used = [(g, weight) for g, weight in found if g is not None]
@@ -425,3 +448,10 @@ class IADBModel(SamplingModel):
         if not config["nb_class"]:
             config = config | {"guidance": 1.0}  # without effect, earlier versions took any
         return cls(**config | {"network": network, "ema": ema, "guide": guide, "solver": solver})
+
+
+def _parts(x: Any, y: Any) -> Any:
+    """What Keras is given as x and y, by the names of a batch."""
+    if y is None:
+        return x if isinstance(x, dict) else {"x1": x}
+    return {"x0": x, "x1": y}

@@ -25,6 +25,7 @@ from pipeline.registry.serving import write_gif
 from trainer import preprocessing
 from trainer.build import build_model
 from trainer.common import xmp
+from trainer.fit.precision import resolve_precision
 from trainer.options import TrainOptions
 from trainer.step import augmenting
 
@@ -72,7 +73,8 @@ def augment(x1: tf.Tensor, seed: tf.Tensor, options: TrainOptions) -> dict[str, 
 def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> None:
     """Trains on a folder of images and writes the trajectories of `count` samples as a GIF."""
     images = batches(read_images(data, config.data), config)
-    model = build_model(config.model, config.train, config.sample, config.data.shape)
+    train, _ = resolve_precision(config.train, tf.distribute.get_strategy())
+    model = build_model(config.model, train, config.sample, config.data.shape)
     model.fit(images, steps_per_epoch=config.train.steps)
     x0 = tf.random.stateless_normal([count, *config.data.shape], seed=[0, 0])
     _, trajectory = model.sample_iadb(x0, nb_step=config.sample.nb_step)

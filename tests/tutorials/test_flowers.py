@@ -41,14 +41,21 @@ def test_noise_becomes_digits(tutorial, digits_folder, tmp_path):
     assert abs(images.mean() - digits.mean()) < abs(noise.mean() - digits.mean()) / 2
 
 
-def test_the_command_takes_a_preset_and_steps(tutorial, digits_folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("preset", ["digits", "flowers102"])  # whose precision is auto
+def test_the_command_takes_a_preset_and_steps(
+    tutorial, digits_folder, tmp_path, monkeypatch, preset
+):
     monkeypatch.setattr("trainer.build.build_unet", build_unet)
-    gif = tmp_path / "way.gif"
-    arguments = ["--preset", "digits", "--data", digits_folder, "--steps", 2, "--output", gif]
+    gif, data = tmp_path / "way.gif", digits_folder
+    if preset != "digits":
+        data = tmp_path / "flowers"
+        data.mkdir()
+        Image.new("RGB", (64, 64), (255, 0, 0)).save(data / "1.png")
+    arguments = ["--preset", preset, "--data", data, "--steps", 2, "--output", gif]
     result = CliRunner().invoke(tutorial("flowers").main, list(map(str, arguments)))
     assert result.exit_code == 0, result.output
     assert f"from noise to images: {gif}" in result.output
-    assert len(list(frames(gif))) == 33
+    assert len(list(frames(gif))) == load(preset).sample.nb_step + 1
 
 
 @pytest.mark.parametrize("preset", ["flowers102", "emoji"])

@@ -109,24 +109,36 @@ class TensorBoardLog(keras.callbacks.Callback):
         self.step, self.batch_size = start_step, batch_size
         self.log_every, self.grid_every = log_every, grid_every
         self.samples, self.nb_step = samples, nb_step
-        self.writer = tf.summary.create_file_writer(folder, flush_millis=FLUSH_SECONDS * 1000)
+        self._folder = folder
+        self.writer: tf.summary.SummaryWriter | None = None  # while there is a training
         self.mean_loss: float | None = None
         self.grid: np.ndarray | None = None
         self._logs: list[dict] = []  # of the steps since the previous point
         self._timed_steps = 0  # how many of them the rate counts
         self._since: float | None = None  # None until the first step has compiled
+        self._batch = -1  # the last one of the epoch
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Opens an event file."""
+        self.writer = tf.summary.create_file_writer(self._folder, flush_millis=FLUSH_SECONDS * 1000)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Keras counts batches anew in each epoch."""
+        self._batch = -1
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
-        """Writes a point or a grid if one is due."""
-        self.step += 1
+        """Writes a point or a grid if one is due; a batch may end several steps at once."""
+        before, steps = self.step, batch - self._batch
+        self._batch = batch
+        self.step += steps
         self._logs.append(logs)
         if self._since is None:
             self._since = time.monotonic()
         else:
-            self._timed_steps += 1
-        if self.step % self.log_every == 0:
+            self._timed_steps += steps
+        if self.step // self.log_every > before // self.log_every:
             self._write_point()
-        if self.step % self.grid_every == 0:
+        if self.step // self.grid_every > before // self.grid_every:
             self._write_grid()
 
     def on_test_begin(self, logs: dict | None = None) -> None:

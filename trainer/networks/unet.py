@@ -97,7 +97,16 @@ def build_unet(
         difference x1 - x0, float32 [N, H, W, C]. In training alpha also has how an image is
         augmented (trainer/networks/augmentations.py). With classes it takes a third input, label
         int64 [N], 0 to nb_class; nb_class stands for no label.
+
+    Raises:
+        ValueError: H or W is not divisible.
     """
+    multiple = options.patch * 2 ** (len(options.channels) - 1)
+    if any(side % multiple for side in shape[:2]):
+        raise ValueError(
+            f"images of {shape[0]}x{shape[1]} do not fit {len(options.channels)} levels and "
+            f"patches of {options.patch}: both sides must be multiples of {multiple}"
+        )
     with _dtype_policy(precision):
         return _build(options, shape, nb_class, source_channels)
 

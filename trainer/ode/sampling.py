@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from trainer.step.guiding import GuidingNetwork
 
 INPUTS = ("x0", "label", "source")  # keys of a dictionary for `predict`
+# Attributes that decide how samples are drawn, and that may be set between two calls.
+TRACED = ("solver", "guidance", "nb_step", "autoguidance", "autoguidance_interval")
 
 
 class SamplingModel(keras.Model):
@@ -56,7 +58,7 @@ class SamplingModel(keras.Model):
         check_steps(nb_step)
         super().__init__(**kwargs)
         self.network, self.ema_network = network, average
-        self.solver = solvers.get(solver)
+        self.solver = solver
         self.nb_class, self.guidance, self.nb_step = nb_class, guidance, nb_step
         self.source_channels = source_channels
         self.guide, self.autoguidance = guide, autoguidance
@@ -64,6 +66,15 @@ class SamplingModel(keras.Model):
         # Keras saves what it finds in attributes of a model.
         self.guide_network = guide.network if guide else None
         self.guide_ready = guide.ready if guide else None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute. What was traced with another value is traced anew."""
+        super().__setattr__(name, solvers.get(value) if name == "solver" else value)
+        if name in TRACED:
+            # The loops of the solvers are TensorFlow's: AutoGraph has nothing to rewrite.
+            self._transport = tf.function(self._end, autograph=False)
+            self._trajectory = tf.function(self._states, autograph=False)
+            self.predict_function = None
 
     @property
     def sampling_network(self) -> keras.Model:
@@ -154,13 +165,10 @@ class SamplingModel(keras.Model):
             rows.append(to_float("source", source))
         return call_for_any_size(function, tf.cast(nb_step, tf.int32), rows, axis)
 
-    # The loops of the solvers are TensorFlow's: AutoGraph has nothing to rewrite.
-    @tf.function(autograph=False)
-    def _transport(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
+    def _end(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
         return solvers.solve(self.solver, self.field(*conditions), x0, nb_step).x
 
-    @tf.function(autograph=False)
-    def _trajectory(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
+    def _states(self, nb_step: tf.Tensor, x0: tf.Tensor, *conditions: tf.Tensor) -> tf.Tensor:
         return solvers.trajectory(self.solver, self.field(*conditions), x0, nb_step)
 
     def field(self, *conditions: tf.Tensor) -> VectorField:

@@ -1,12 +1,17 @@
 """What Keras passes to a step: x1, pairs (x0, x1), or dictionaries with labels or sources."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from trainer.ode.arguments import to_float
+
+LARGE = 10  # of x0 or x1: probably pixels that are not scaled
+CHECKED = 64  # rows of an array that are looked at for that
 
 # x1, (x0, x1), or {"x1"} with any of "x0", "alpha", "label" (for a conditional network), "source"
 # and "augmentation" (for a network that sees them).
@@ -35,6 +40,40 @@ def reject_weights(arguments: Mapping[str, Any]) -> None:
         raise ValueError(f"IADB weighs all images alike: leave out {', '.join(given)}")
 
 
+def check_arrays(parts: Any, nb_class: int) -> None:
+    """Checks all of what is passed in memory, before steps get it by batches; datasets are not.
+
+    Warns if x0 or x1 are probably not scaled.
+
+    Args:
+        parts: what a batch has by name; anything else is not looked at.
+        nb_class: number of classes of the network.
+
+    Raises:
+        ValueError: a label is beyond 0 to nb_class, or an alpha beyond 0 to 1.
+    """
+    if not isinstance(parts, Mapping):
+        return
+    for name, kinds, low, high in (("label", "iu", 0, nb_class), ("alpha", "f", 0, 1)):
+        values = parts.get(name)
+        if values is None or not np.size(values) or np.asarray(values).dtype.kind not in kinds:
+            continue
+        least, most = np.min(values), np.max(values)
+        if least < low or most > high:
+            wrong = least if least < low else most
+            raise ValueError(f"{name} {wrong} is beyond {low} to {high}")
+    for name in ("x0", "x1"):
+        values = parts.get(name)
+        if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+            largest = np.abs(values[:CHECKED]).max(initial=0)
+            if largest > LARGE:
+                warnings.warn(
+                    f"{name} has values up to {largest:.4g}; scale images to [-1, 1], as noise has "
+                    "a deviation of 1",
+                    stacklevel=4,
+                )
+
+
 def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> Unpacked:
     """Takes a batch apart.
 
@@ -53,7 +92,7 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
             same for the source of a network that sees one; or it has sample weights, no x1, a list
             in place of a tensor, or an unknown key; or x1 has another rank, x0 another shape than
             x1; or x0, x1 or source have whole numbers, which are probably not scaled; or labels
-            have others, or are not one for each image.
+            have others; or labels or alphas are not one for each image.
     """
     first, second, weight = keras.utils.unpack_x_y_sample_weight(data)
     reject_weights({"sample_weight": weight})
@@ -86,6 +125,8 @@ def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> U
     x1 = tf.ensure_shape(x1, [None] * rank)
     if x0 is not None and not x0.shape.is_compatible_with(x1.shape):
         raise ValueError(f"x0 has the shape {x0.shape}, but x1 has {x1.shape}")
+    if alpha is not None and alpha.shape.rank not in (None, 1):
+        raise ValueError(f"alpha is one number for each image; got the shape {alpha.shape}")
     if label is not None:
         label = tf.convert_to_tensor(label)
         label = tf.cast(label, tf.int64) if label.dtype.is_bool else label

@@ -47,7 +47,10 @@ class ExponentialMovingAverage:
 
     def _update(self, strategy: tf.distribute.Strategy, decay: tf.Tensor) -> None:
         def move(average: tf.Variable, weight: tf.Variable, decay: tf.Tensor) -> None:
-            average.assign(weight + decay * (average - weight))
+            if weight.dtype.is_floating:
+                average.assign(weight + tf.cast(decay, weight.dtype) * (average - weight))
+            else:  # such as the count of a Normalization
+                average.assign(weight)
 
         averages = self.network.weights
         for average, weight in zip(averages, self.source.weights, strict=True):

@@ -29,7 +29,7 @@ class LossByAlpha(keras.metrics.Metric):
 
 def sum_by_alpha(losses: tf.Tensor, alpha: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Sums and counts losses, float32 [N], by the part that contains alpha, float32 [N]."""
-    parts = tf.minimum(tf.cast(alpha * ALPHA_BINS, tf.int32), ALPHA_BINS - 1)
+    parts = tf.clip_by_value(tf.cast(alpha * ALPHA_BINS, tf.int32), 0, ALPHA_BINS - 1)
     sums = tf.math.unsorted_segment_sum(losses, parts, ALPHA_BINS)
     counts = tf.math.unsorted_segment_sum(tf.ones_like(losses), parts, ALPHA_BINS)
     return sums, counts

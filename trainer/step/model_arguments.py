@@ -1,5 +1,6 @@
 """Checks the choices that IADBModel is made with, of which some would otherwise have no effect."""
 
+import math
 from typing import get_args
 
 from trainer.ode.guidance import Interval
@@ -40,9 +41,14 @@ def check_guidance(
         guided: whether there is a guide for it.
 
     Raises:
-        ValueError: there is no class or guide for a weight, or the interval is empty or beyond 0
-            to 1.
+        ValueError: a weight or the number of classes is negative, there is no class or guide for a
+            weight, or the interval is empty or beyond 0 to 1.
     """
+    if nb_class < 0:
+        raise ValueError(f"nb_class={nb_class} must be at least 0")
+    for name, weight in (("guidance", guidance), ("autoguidance", autoguidance)):
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"{name}={weight} must be a number of at least 0")
     if guidance != 1.0 and not nb_class:
         raise ValueError(f"guidance={guidance:g} needs a conditional network: pass nb_class")
     if autoguidance != 1.0 and not guided:

@@ -1,4 +1,6 @@
 import functools
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -14,6 +16,7 @@ from trainer.networks.mlp import build_mlp
 from trainer.ode import solvers
 from trainer.ode.tableaus import TABLEAUS
 from trainer.step.ema import ExponentialMovingAverage
+from trainer.step.muon import ConvolutionalMuon
 
 
 def points(n=256, center=3.0, seed=0):
@@ -432,3 +435,133 @@ def test_steps_that_are_run_eagerly_take_arrays(data):
 def test_a_choice_that_would_be_ignored_is_rejected(arguments, error):
     with pytest.raises(ValueError, match=error):
         IADBModel(build_mlp(2, width=16, depth=1), **{"rank": 2} | arguments)
+
+
+LOAD = """
+import sys
+import keras, numpy as np
+import trainer.iadb
+model = keras.saving.load_model(sys.argv[1])
+np.save(sys.argv[2], model.predict(np.ones([3, 2], np.float32), verbose=0))
+model.fit(np.ones([8, 2], np.float32), verbose=0)
+"""
+
+
+def test_a_saved_model_is_loaded_by_a_process_that_imports_nothing_else(tmp_path):
+    model = make()
+    model.compile(optimizer=ConvolutionalMuon(1e-3))
+    model.fit(points(64), verbose=0)
+    model.save(tmp_path / "model.keras")
+    paths = [str(tmp_path / name) for name in ("model.keras", "samples.npy")]
+    subprocess.run([sys.executable, "-c", LOAD, *paths], check=True)
+    expected = model.predict(np.ones([3, 2], np.float32), verbose=0)
+    np.testing.assert_allclose(np.load(paths[1]), expected, atol=1e-6)
+
+
+def test_losses_that_the_network_adds_are_minimized():
+    sizes = []
+    for weight in (0.0, 10.0):
+        keras.utils.set_random_seed(0)
+        x, alpha = keras.Input((2,)), keras.Input(())
+        decay = keras.regularizers.L2(weight)
+        given = keras.layers.Concatenate()([x, keras.layers.Reshape((1,))(alpha)])
+        out = keras.layers.Dense(2, kernel_regularizer=decay)(given)
+        model = IADBModel(keras.Model([x, alpha], out), rank=2)
+        model.compile(optimizer=keras.optimizers.SGD(0.01))
+        model.fit(points(64), epochs=5, verbose=0)
+        sizes.append(float(np.abs(model.network.get_weights()[0]).sum()))
+    assert sizes[1] < sizes[0] / 2
+
+
+def test_how_samples_are_drawn_may_be_set_between_two_calls():
+    model, x0 = compiled(), np.ones([3, 2], np.float32)
+    coarse = model.predict(x0, verbose=0)
+    model.nb_step = 1
+    assert np.abs(model.predict(x0, verbose=0) - coarse).max() > 1e-4
+    euler = model.transport(x0, 2)
+    model.solver = "midpoint"
+    np.testing.assert_array_equal(model.transport(x0, 2), make(solver="midpoint").transport(x0, 2))
+    assert np.abs(model.transport(x0, 2) - euler).max() > 1e-4
+
+
+def by_label():
+    """A network of three classes."""
+    x, alpha, label = keras.Input((2,)), keras.Input(()), keras.Input((), dtype="int64")
+    return keras.Model([x, alpha, label], keras.layers.Embedding(4, 2)(label))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"label": np.array([0, 1, 4])}, "label 4 is beyond 0 to 3"),
+        ({"label": np.array([0, -1, 2])}, "label -1 is beyond 0 to 3"),
+        ({"label": np.zeros(3, int), "alpha": np.float32([0, 1, 3])}, "alpha 3.0 is beyond 0 to 1"),
+        ({"label": np.zeros(3, int), "alpha": np.zeros([3, 1], "f4")}, "alpha is one number for"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_labels_and_alphas_that_the_network_does_not_know_are_one_line(given, message, method):
+    model = IADBModel(by_label(), rank=2, nb_class=3)
+    model.compile(optimizer="sgd")
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)({"x1": points(3), **given}, verbose=0)
+
+
+def test_images_that_are_not_scaled_are_named():
+    with pytest.warns(UserWarning, match=r"x1 has values up to [\d.]+; scale images to \[-1, 1\]"):
+        compiled().fit(points(8, center=200.0), verbose=0)
+
+
+def test_an_average_of_another_network_is_refused():
+    average = ExponentialMovingAverage(build_mlp(2, width=16, depth=1), 500, 0.05)
+    with pytest.raises(ValueError, match="the average is of another network"):
+        IADBModel(build_mlp(2, width=16, depth=1), rank=2, ema=average)
+
+
+def test_a_network_that_is_frozen_is_named():
+    model = compiled()
+    model.network.trainable = False
+    with pytest.raises(ValueError, match="no weights that can be trained: all are frozen"):
+        model.fit(points(8), verbose=0)
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan")])
+def test_weights_of_guidance_are_numbers_of_at_least_0(weight):
+    with pytest.raises(ValueError, match=f"guidance={weight} must be a number of at least 0"):
+        IADBModel(by_label(), rank=2, nb_class=3, guidance=weight)
+
+
+def test_an_average_takes_over_weights_that_are_no_fractions():
+    normal = keras.layers.Normalization()
+    normal.adapt(points(64))
+    x, alpha = keras.Input((2,)), keras.Input(())
+    out = keras.layers.Dense(2)(normal(x))
+    network = keras.Model([x, alpha], out)
+    model = IADBModel(network, rank=2, ema=ExponentialMovingAverage(network, 500, 0.05))
+    model.compile(optimizer="sgd")
+    model.fit(points(64), verbose=0)
+    for average, weight in zip(model.ema_network.weights, network.weights, strict=True):
+        if not weight.trainable:
+            np.testing.assert_array_equal(average, weight)
+
+
+def test_points_are_at_the_steps_of_the_model_when_keras_runs_several_at_once(tmp_path):
+    model = make()
+    model.compile(optimizer="sgd", steps_per_execution=4)
+    board = TensorBoardLog(
+        str(tmp_path),
+        start_step=0,
+        batch_size=8,
+        log_every=6,
+        grid_every=1000,
+        samples=SampleGrid(tf.zeros([4, 8, 8, 1])),
+        nb_step=1,
+    )
+    board.draw = lambda count=None: np.zeros([4, 4, 1], np.uint8)
+    for end in (24, 48):  # also in a second training
+        model.fit(points(96), batch_size=8, epochs=2, verbose=0, callbacks=[board])
+        assert board.step == int(model.step) == end
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    steps = [event.step for event in events.Tensors("loss")]
+    assert steps == [8, 12, 20, 24, 32, 36, 44, 48]

@@ -158,6 +158,7 @@ def test_a_grid_of_a_conditional_model_shows_its_labels(tmp_path):
         nb_step=1,
     )
     board.set_model(Model({"loss": [1.0]}))
+    board.on_train_begin()
     board.on_train_batch_end(0, {"loss": 1.0})
     board.writer.flush()
     events = EventAccumulator(str(tmp_path))
@@ -188,6 +189,7 @@ def test_values_are_fetched_only_when_a_point_is_written(tmp_path):
         nb_step=1,
     )
     board.set_model(Model({"loss": [1.0]}))
+    board.on_train_begin()
     fetched = []
     for step in range(4):
         board.on_train_batch_end(step, {"loss": DeviceValue()})
