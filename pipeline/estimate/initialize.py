@@ -32,6 +32,7 @@ OTHERS = (
     "train.flip",
     "train.augment",
     "sample.autoguidance",
+    "sample.autoguidance_interval",
     "train.precision",
     "evaluate.limits",
     "evaluate.features.name",
@@ -130,6 +131,7 @@ def _follow_steps(
     for key, value in chosen.items():
         name, _, option = key.partition(".")
         if option not in given.get(name, {}):
+            value = tuple(value) if isinstance(value, list) else value  # as pydantic has it
             section = getattr(config, name).model_copy(update={option: value})
             config = config.model_copy(update={name: section})
     return config

@@ -21,11 +21,11 @@ MAX_EPOCHS = 400  # beyond, a network has long begun to repeat its training imag
 FLIP_EPOCHS = 50  # passes over the images above which these are also mirrored
 AUGMENT_EPOCHS = 200  # above, they are also shifted, zoomed and rotated: samples would be copies
 AUGMENT = 0.15
-# After as many steps, a guide (train.guide_after) has learned enough; of a shorter training, it
-# drives colors to their extremes. 2,000 steps of 64 images were enough, and 1,000 were not; 2,000
-# of 32 were not tried.
-AUTOGUIDED_STEPS = 2400
-AUTOGUIDANCE = 1.5
+# The weight of autoguidance after as many steps, and where it is used. A guide (train.guide_after)
+# has to learn first: after 1,000 steps of 64 images, it drove colors to their extremes, and after
+# 2,400 still did with the larger weight (docs/training.md).
+AUTOGUIDANCE = {3500: 3.0, 2400: 2.0}
+INTERVAL = [0.2, 0.8]
 MIN_STEPS = 1000
 MIN_BATCH = 8
 
@@ -241,5 +241,9 @@ def choose_autoguidance(prediction: str, steps: int, plain: bool = True) -> dict
         plain: whether samples have neither sources nor guidance, which were not tried, nor a mark,
             which would not be found.
     """
-    tried = prediction == "gaussian" and steps >= AUTOGUIDED_STEPS and plain
-    return {"sample.autoguidance": AUTOGUIDANCE if tried else 1.0}
+    tried = prediction == "gaussian" and plain
+    weights = [weight for least, weight in AUTOGUIDANCE.items() if tried and steps >= least]
+    return {
+        "sample.autoguidance": weights[0] if weights else 1.0,
+        "sample.autoguidance_interval": INTERVAL if weights else [0.0, 1.0],
+    }

@@ -67,6 +67,7 @@ KEYS = {
     "sample.nb_step",
     "sample.solver",
     AUTOGUIDANCE,
+    "sample.autoguidance_interval",
     "sample.limits.images",
     "sample.limits.states",
 }

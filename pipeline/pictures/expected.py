@@ -48,8 +48,8 @@ MEASURED = (
         "32x32",
         "the same emoji, without a configuration",
         "4,000 steps of 32 images, 65 minutes on 2 busy cores with AVX2 alone",
-        "faces, figures and flags are complete, things are not; in KID at 8% of the way to noise; "
-        "not blessed, for coverage and a missing kind",
+        "faces, figures and flags are complete, things are not; in KID at 6% of the way to noise; "
+        "not blessed, for a missing kind",
     ),
     Measured(
         "32x32",

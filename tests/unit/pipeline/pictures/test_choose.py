@@ -8,10 +8,10 @@ import pytest
 from pipeline.config import load
 from pipeline.pictures.choose import (
     AUGMENT,
-    AUTOGUIDANCE,
     CPU_NETWORKS,
     CPU_STEPS,
     FLOAT32_STEPS,
+    INTERVAL,
     NETWORKS,
     choose,
     choose_network,
@@ -147,7 +147,8 @@ def test_images_that_are_seen_often_are_augmented(files, flip, augment):
 @pytest.mark.parametrize(
     ("files", "machine", "weight"),
     [
-        (3000, CPU, AUTOGUIDANCE),
+        (3000, CPU, 3),
+        (450, CPU, 2),  # 3,087 steps
         (100, CPU, 1),  # a short training
         (3000, replace(CPU, cores=1), 1),
         (3000, GPU, 1),  # another network
@@ -157,7 +158,9 @@ def test_long_trainings_of_the_network_of_emoji32_are_drawn_with_autoguidance(
     files, machine, weight
 ):
     pictures = replace(of_size(32), files=files)
-    assert choose(pictures, machine)["sample.autoguidance"] == weight
+    chosen = choose(pictures, machine)
+    assert chosen["sample.autoguidance"] == weight
+    assert chosen["sample.autoguidance_interval"] == (INTERVAL if weight > 1 else [0, 1])
 
 
 @pytest.mark.parametrize("machine", [CPU, GPU], ids=["cpu", "gpu"])

@@ -11,7 +11,7 @@ from pipeline.config import ConfigError, load
 from pipeline.pictures import chosen as chosen_module
 from pipeline.pictures import look
 from pipeline.pictures.check import warn_of_rejected
-from pipeline.pictures.choose import AUTOGUIDANCE
+from pipeline.pictures.choose import INTERVAL
 from pipeline.pictures.chosen import (
     configure,
     configure_for_cluster,
@@ -186,24 +186,24 @@ def test_a_source_that_is_mapped_gets_a_network_that_needs_no_noise(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "weight"),
     [
-        ("data.channels=3", AUTOGUIDANCE),
+        ("data.channels=3", 3),
         ("train.steps=900", 1),
         ("model.prediction=difference", 1),
         ("data.degrade=gray", 1),
         ("model.conditional=true sample.guidance=2", 1),
         ("sample.mark=5", 1),
-        ("sample.autoguidance=3", 3),
+        ("sample.autoguidance=4", 4),
     ],
 )
 def test_autoguidance_is_chosen_for_what_it_was_tried_with(
     tmp_path, monkeypatch, overrides, weight
 ):
-    monkeypatch.setattr("pipeline.pictures.choose.AUTOGUIDED_STEPS", 1000)
+    monkeypatch.setattr("pipeline.pictures.choose.AUTOGUIDANCE", {1000: 3.0})
     place = Place(tmp_path)
     fill(place.images, 20, side=40)
     images = f"data.folder={quote(str(place.images))}"
     choice = configure([images, *overrides.split()], Machine(cores=2, gpus=0))
-    assert choice.values["sample.autoguidance"] == AUTOGUIDANCE
+    assert choice.values["sample.autoguidance"] == 3
     assert choice.config.sample.autoguidance == weight
 
 
@@ -213,7 +213,8 @@ def test_autoguidance_follows_steps_that_are_set_beyond_the_chosen_ones(tmp_path
     images = f"data.folder={quote(str(place.images))}"
     choice = configure([images, "train.steps=4000"], Machine(cores=2, gpus=0))
     assert choice.values["sample.autoguidance"] == 1
-    assert choice.config.sample.autoguidance == AUTOGUIDANCE
+    assert choice.config.sample.autoguidance == 3
+    assert choice.config.sample.autoguidance_interval == tuple(INTERVAL)
 
 
 def test_the_channels_of_a_chosen_network_can_be_set_alone(tmp_path):
@@ -265,12 +266,14 @@ def test_the_autoguidance_that_is_kept_stays_until_what_it_follows_is_set(tmp_pa
     file = place.workspace.chosen
     kept = yaml.safe_load(file.read_text())
     kept["train"]["steps"], kept["sample"]["autoguidance"] = 2500, 1.0  # of an earlier version
+    del kept["sample"]["autoguidance_interval"]
     file.write_text(yaml.safe_dump(kept))
     assert place.run()[0].sample.autoguidance == 1
     assert place.run("train.steps=3000")[0].sample.autoguidance == 1
     kept["train"]["steps"] = 1000
     file.write_text(yaml.safe_dump(kept))
-    assert place.run("train.steps=3000")[0].sample.autoguidance == AUTOGUIDANCE
+    sample = place.run("train.steps=3000")[0].sample
+    assert (sample.autoguidance, sample.autoguidance_interval) == (2, tuple(INTERVAL))
 
 
 def test_another_folder_gets_a_choice_of_its_own(place, tmp_path):
