@@ -76,15 +76,22 @@ def create_pipeline(
         features_warning: for the report, about the feature space, which is never `auto` here.
 
     Raises:
-        ConfigError: a warm start is asked for, or drift is to be held, without earlier runs.
+        ConfigError: a warm start is asked for, or drift is to be held, without earlier runs; or
+            there are Beam options for a node that this pipeline does not have.
     """
     data = _data_nodes(config, schema, earlier_models)
     trainer, *base_model = _training_nodes(config, locations, data, earlier_models)
     model = trainer.outputs[trainer_names.MODEL]
     judging = _judging_nodes(config, locations, data, model, earlier_models, features_warning)
     nodes = [*data.nodes, trainer, *base_model, *judging]
+    on_beam = [node.id for node in nodes if isinstance(node, BaseBeamComponent)]
+    if unused := sorted(config.beam.components.keys() - set(on_beam)):
+        raise ConfigError(
+            f"beam.components.{unused[0]}: this pipeline has no such node; those on Beam are "
+            f"{', '.join(on_beam)}"
+        )
     for node in nodes:
-        if isinstance(node, BaseBeamComponent):
+        if node.id in on_beam:
             # Options of the pipeline as a whole would come before those of a node, not yield.
             node.with_beam_pipeline_args(config.beam.arguments(node.id))
     return Pipeline(

@@ -16,7 +16,7 @@ from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
 from components.source_hash import PROJECT, source_hash
 from pipeline import graph
-from pipeline.config import load
+from pipeline.config import ConfigError, load
 from pipeline.graph import Locations, create_pipeline
 from tests.recorded import OUTPUTS
 
@@ -249,6 +249,15 @@ def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_s
     assert weights == [(1.5, 2.0), (1.0, 1.0)]
     assert nodes["Student"].exec_properties["steps"] == 77
     assert student["train"]["coupling"] == "independent"
+
+
+@pytest.mark.parametrize("distilled", [(), ("distill.enabled=true",)], ids=["none", "no pairs"])
+def test_beam_options_of_a_node_that_is_not_there_are_an_error(distilled):
+    options = ("beam.components.PairGen=[--runner=FlinkRunner]", *distilled)
+    config = load("digits", overrides=["data.folder=/images", *options])
+    message = r"^beam\.components\.PairGen: this pipeline has no such node; those on Beam are Image"
+    with pytest.raises(ConfigError, match=message):
+        create_pipeline(config, LOCATIONS, schema="")
 
 
 def test_a_student_without_pairs_learns_from_the_images_of_its_teacher():
