@@ -92,8 +92,9 @@ def run_fn(fn_args: "FnArgs") -> None:
     with phase("reading the examples"):
         read = records.fingerprint([*data.files, *data.sources])
     base = fn_args.base_model
-    about_base = _find([f"{base}/{METADATA}"]) if base else []
-    key = state_key(config, read, records.fingerprint(about_base))
+    about_base = f"{base}/{METADATA}"
+    of_base = records.fingerprint([about_base] if base and tf.io.gfile.exists(about_base) else [])
+    key = state_key(config, read, of_base)
     state = f"{config['checkpoints']}/{key}"
     with folder_locked(state, TRAINS) if is_chief(strategy) else nullcontext():
         trained = train(
