@@ -27,8 +27,9 @@ from trainer.guidance import beside, evaluate_network
 # Some only register what saved models consist of, for keras.saving.load_model.
 from trainer.networks import augmentations, mlp, unet  # noqa: F401
 from trainer.ode import solvers
+from trainer.ode.arguments import check_steps
 from trainer.ode.guidance import WHOLE, Interval
-from trainer.ode.sampling import SamplingModel
+from trainer.ode.sampling import TRACED, SamplingModel
 from trainer.options import AlphaDensity, Coupling
 from trainer.step.batches import Batch, check_arrays, reject_weights, unpack
 from trainer.step.coupling import groups, optimal_transport
@@ -169,6 +170,24 @@ class IADBModel(SamplingModel):
         self.loss_by_alpha = LossByAlpha()
         self.supports_jit = coupling == "independent"  # optimal_transport is solved by SciPy
         self.built = True  # else Keras would call this model symbolically
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute.
+
+        Raises:
+            ValueError: it decides how samples are drawn, and the constructor would refuse it.
+        """
+        if name in TRACED and self.built:
+            how = {each: getattr(self, each) for each in TRACED} | {name: value}
+            check_steps(how["nb_step"])
+            check_guidance(
+                how["guidance"],
+                self.nb_class,
+                how["autoguidance"],
+                how["autoguidance_interval"],
+                self.guide is not None,
+            )
+        super().__setattr__(name, value)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as keras.Model.fit does.

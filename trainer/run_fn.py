@@ -163,7 +163,7 @@ def state_key(config: dict[str, Any], examples: str, base_model: str) -> str:
         config: the `custom_config` of run_fn.
         examples: the fingerprint of those that are trained on. Not their path, which has a number
             that comes again if the metadata store is restored from a backup.
-        base_model: the fingerprint of its metadata, which have a digest of its weights.
+        base_model: the fingerprint of its metadata, which differ for each training.
     """
     train_options = {k: v for k, v in config["train"].items() if k not in WITHOUT_EFFECT}
     parts = [config[key] for key in ("model", "resolution", "channels", "source_hash")]

@@ -125,7 +125,7 @@ def _follow_steps(
     train = config.train
     chosen = {
         **choose_augmentation(choice.trained_images, train.steps, train.batch_size),
-        **autoguidance_for(config),
+        **autoguidance_for(config, overrides),
     }
     given = read_values(None, None, overrides)
     for key, value in chosen.items():

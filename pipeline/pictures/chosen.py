@@ -44,7 +44,7 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 
 FOLDER, PATTERN = "data.folder", "data.pattern"
 RESOLUTION = "data.resolution"
-AUTOGUIDANCE = "sample.autoguidance"
+AUTOGUIDANCE, INTERVAL = "sample.autoguidance", "sample.autoguidance_interval"
 # What a choice may set. A file in the workspace can set nothing else, such as what is executed.
 KEYS = {
     FOLDER,
@@ -67,7 +67,7 @@ KEYS = {
     "sample.nb_step",
     "sample.solver",
     AUTOGUIDANCE,
-    "sample.autoguidance_interval",
+    INTERVAL,
     "sample.limits.images",
     "sample.limits.states",
 }
@@ -303,7 +303,7 @@ def _load(
     if isinstance(model, Mapping) and model.get("source") == "map":
         following["model.prediction"] = "difference"  # the other one is from noise alone
     config = load(overrides=[*_as_overrides({**values, **following}), *overrides])
-    autoguidance = autoguidance_for(config)
+    autoguidance = autoguidance_for(config, overrides)
     # What an earlier version chose stays as it was.
     if AUTOGUIDANCE not in values or autoguidance == autoguidance_for(_load_alone(values)):
         return config
@@ -315,8 +315,13 @@ def _load_alone(values: Mapping[str, Any]) -> PipelineConfig:
     return load(overrides=[*_as_overrides(values)])
 
 
-def autoguidance_for(config: PipelineConfig) -> dict[str, Any]:
-    """What `choose_autoguidance` chooses for the rest of a configuration."""
+def autoguidance_for(config: PipelineConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """What `choose_autoguidance` chooses for the rest of a configuration.
+
+    A weight that an override sets is used on the whole way.
+    """
+    if AUTOGUIDANCE[7:] in read_values(None, None, overrides).get("sample", {}):
+        return {INTERVAL: [0.0, 1.0]}
     plain = config.source is None and config.sample.mark is None and config.sample.guidance == 1.0
     return choose_autoguidance(config.model.prediction, config.train.steps, plain)
 

@@ -1,5 +1,6 @@
 """Callbacks of a training: progress, TensorBoard scalars, sample grids, the end by a signal."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -72,10 +73,10 @@ class TensorBoardLog(keras.callbacks.Callback):
     """Writes scalars of the training, and grids of samples.
 
     A point is written every `log_every` steps and at the end of an epoch. It is the mean over the
-    steps since the previous point: `loss`, `gradient_norm` if
-    `train_step` logs it, and `loss_by_alpha/0.0-0.1` to `0.9-1.0`. Each point also has
-    `images_per_second`, without the time of compilation and grids, and the `learning_rate` of the
-    next step.
+    steps since the previous point, of those that Keras runs at once the last: `loss`,
+    `gradient_norm` if `train_step` logs it, and `loss_by_alpha/0.0-0.1` to `0.9-1.0`. Each point
+    also has `images_per_second`, without the time of compilation and grids, and the `learning_rate`
+    of the next step.
 
     The model is an IADBModel. Its metric `loss_by_alpha` is read and reset when a point is written;
     a part of [0, 1] without images since the previous point gets no point.
@@ -119,7 +120,8 @@ class TensorBoardLog(keras.callbacks.Callback):
         self._batch = -1  # the last one of the epoch
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Opens an event file."""
+        """Opens an event file, and forgets what an earlier training has not written."""
+        self._logs, self._timed_steps, self._since = [], 0, None
         self.writer = tf.summary.create_file_writer(self._folder, flush_millis=FLUSH_SECONDS * 1000)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -128,6 +130,8 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
         """Writes a point or a grid if one is due; a batch may end several steps at once."""
+        # The last batch of an epoch may end fewer steps than Keras counts.
+        batch = min(batch, ((self.params or {}).get("steps") or math.inf) - 1)
         before, steps = self.step, batch - self._batch
         self._batch = batch
         self.step += steps
@@ -155,6 +159,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         """Writes the last grid."""
         self._write_grid()
         self.writer.close()
+        self.writer = None
 
     @contextmanager
     def untimed(self) -> Iterator[None]:

@@ -54,11 +54,14 @@ def check_arrays(parts: Any, nb_class: int) -> None:
     """
     if not isinstance(parts, Mapping):
         return
-    for name, kinds, low, high in (("label", "iu", 0, nb_class), ("alpha", "f", 0, 1)):
-        values = parts.get(name)
-        if values is None or not np.size(values) or np.asarray(values).dtype.kind not in kinds:
+    limits = [("alpha", "f", 0, 1), *([("label", "iu", 0, nb_class)] if nb_class else [])]
+    for name, kinds, low, high in limits:
+        if not isinstance(parts.get(name), (np.ndarray, tf.Tensor, list)):
             continue
-        least, most = np.min(values), np.max(values)
+        values = np.asarray(parts[name])
+        if not values.size or values.dtype.kind not in kinds:
+            continue
+        least, most = values.min(), values.max()
         if least < low or most > high:
             wrong = least if least < low else most
             raise ValueError(f"{name} {wrong} is beyond {low} to {high}")
@@ -70,7 +73,7 @@ def check_arrays(parts: Any, nb_class: int) -> None:
                 warnings.warn(
                     f"{name} has values up to {largest:.4g}; scale images to [-1, 1], as noise has "
                     "a deviation of 1",
-                    stacklevel=4,
+                    stacklevel=3,  # of the caller of a method of Keras
                 )
 
 

@@ -508,8 +508,10 @@ def test_labels_and_alphas_that_the_network_does_not_know_are_one_line(given, me
 
 
 def test_images_that_are_not_scaled_are_named():
-    with pytest.warns(UserWarning, match=r"x1 has values up to [\d.]+; scale images to \[-1, 1\]"):
+    message = r"x1 has values up to [\d.]+; scale images to \[-1, 1\]"
+    with pytest.warns(UserWarning, match=message) as found:
         compiled().fit(points(8, center=200.0), verbose=0)
+    assert found[0].filename == __file__
 
 
 def test_an_average_of_another_network_is_refused():
@@ -525,10 +527,36 @@ def test_a_network_that_is_frozen_is_named():
         model.fit(points(8), verbose=0)
 
 
+@pytest.mark.parametrize("name", ["guidance", "autoguidance"])
 @pytest.mark.parametrize("weight", [-1.0, float("nan")])
-def test_weights_of_guidance_are_numbers_of_at_least_0(weight):
-    with pytest.raises(ValueError, match=f"guidance={weight} must be a number of at least 0"):
-        IADBModel(by_label(), rank=2, nb_class=3, guidance=weight)
+def test_weights_of_guidance_are_numbers_of_at_least_0(name, weight):
+    message = f"^{name}={weight} must be a number of at least 0"
+    with pytest.raises(ValueError, match=message):
+        IADBModel(by_label(), rank=2, nb_class=3, **{name: weight})
+    model = IADBModel(by_label(), rank=2, nb_class=3)
+    with pytest.raises(ValueError, match=message):
+        setattr(model, name, weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("autoguidance", 3.0, "needs a guide"),
+        ("guidance", 3.0, "needs a conditional network"),
+        ("autoguidance_interval", (0.8, 0.2), "a start below its end"),
+        ("nb_step", 0, "whole number of at least 1"),
+    ],
+)
+def test_what_the_constructor_refuses_cannot_be_set(used, name, value, message):
+    before = getattr(used, name)
+    with pytest.raises(ValueError, match=message):
+        setattr(used, name, value)
+    assert getattr(used, name) == before
+
+
+def test_a_label_for_a_network_that_takes_none_is_named(used):
+    with pytest.raises(ValueError, match="nb_class=0 needs batches of x1"):
+        used.fit({"x1": points(3), "label": np.array([0, 5, 9])}, verbose=0)
 
 
 def test_an_average_takes_over_weights_that_are_no_fractions():
@@ -538,6 +566,7 @@ def test_an_average_takes_over_weights_that_are_no_fractions():
     out = keras.layers.Dense(2)(normal(x))
     network = keras.Model([x, alpha], out)
     model = IADBModel(network, rank=2, ema=ExponentialMovingAverage(network, 500, 0.05))
+    next(weight for weight in network.weights if weight.name == "count").assign(7)
     model.compile(optimizer="sgd")
     model.fit(points(64), verbose=0)
     for average, weight in zip(model.ema_network.weights, network.weights, strict=True):
@@ -558,10 +587,10 @@ def test_points_are_at_the_steps_of_the_model_when_keras_runs_several_at_once(tm
         nb_step=1,
     )
     board.draw = lambda count=None: np.zeros([4, 4, 1], np.uint8)
-    for end in (24, 48):  # also in a second training
-        model.fit(points(96), batch_size=8, epochs=2, verbose=0, callbacks=[board])
+    for end in (20, 40):  # also in a second training; the last of three executions has two steps
+        model.fit(points(80), batch_size=8, epochs=2, verbose=0, callbacks=[board])
         assert board.step == int(model.step) == end
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     steps = [event.step for event in events.Tensors("loss")]
-    assert steps == [8, 12, 20, 24, 32, 36, 44, 48]
+    assert steps == [8, 10, 14, 18, 20, 24, 30, 38, 40]

@@ -187,6 +187,7 @@ def test_a_source_that_is_mapped_gets_a_network_that_needs_no_noise(tmp_path):
     ("overrides", "weight"),
     [
         ("data.channels=3", 3),
+        ("sample.autoguidance_interval=[0.1,0.9]", 3),
         ("train.steps=900", 1),
         ("model.prediction=difference", 1),
         ("data.degrade=gray", 1),
@@ -205,6 +206,9 @@ def test_autoguidance_is_chosen_for_what_it_was_tried_with(
     choice = configure([images, *overrides.split()], Machine(cores=2, gpus=0))
     assert choice.values["sample.autoguidance"] == 3
     assert choice.config.sample.autoguidance == weight
+    on_part = tuple(INTERVAL) if weight == 3 else (0, 1)
+    given = (0.1, 0.9) if "interval" in overrides else on_part
+    assert choice.config.sample.autoguidance_interval == given
 
 
 def test_autoguidance_follows_steps_that_are_set_beyond_the_chosen_ones(tmp_path):
