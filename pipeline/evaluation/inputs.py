@@ -156,14 +156,15 @@ def _judged(folder: Path) -> Judged:
         if not (folder / METADATA).is_file():
             raise InputError(f"{folder} {NOT_A_SAMPLER}")
         return Judged(folder, is_model=True)
-    if count_images(str(folder), 1):
-        return Judged(folder, is_model=False)
-    versions = sorted(path.parent.name for path in folder.glob(f"*/{SAVED_MODEL}"))
+    # First of all, for beside each model, and in a workspace, are pictures of its samples.
+    versions = [*folder.glob(f"*/{SAVED_MODEL}"), *folder.glob(f"serving/*/{SAVED_MODEL}")]
     if versions:
         raise InputError(
             f"{folder} holds {quantity(len(versions), 'SavedModel')}; name one of them, for "
-            f"example {folder / versions[-1]}"
+            f"example {max(versions).parent}"
         )
+    if count_images(str(folder), 1):
+        return Judged(folder, is_model=False)
     raise InputError(
         f"{folder}: neither a SavedModel (it has no {SAVED_MODEL}) nor a folder of images"
     )

@@ -221,7 +221,7 @@ def configure_run(
     Raises:
         ConfigError: an override or the kept choice is not valid, or the workspace lies in the data.
         ImageDataError: as in `configure`, and as in `check_images` before a choice is kept.
-        WorkspaceError: the workspace cannot be written.
+        WorkspaceError: the workspace is in use or cannot be written.
     """
     data = _read_data(overrides)
     require_folder(data, workspace.folder)
@@ -241,6 +241,7 @@ def configure_run(
     keep = keep and not choice.stops
     if keep:
         check_images(choice.config.data)
+        workspace.check_free()  # or a run that is refused would replace the choice of another
         _keep(choice, workspace)
     for line in choice.lines:
         report(line)
@@ -347,7 +348,7 @@ def _read_kept(workspace: Workspace, data: DataConfig) -> dict[str, Any] | None:
         if missing := sorted({FOLDER, PATTERN, RESOLUTION} - values.keys()):
             raise ValueError(f"no {list_some(missing)}")
         _load_alone(values)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the latter is said of the workspace
         return None
     except OSError as error:
         problem = f"cannot be read: {error.strerror or error}"

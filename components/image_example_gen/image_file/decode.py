@@ -16,6 +16,7 @@ from components.image_example_gen.image_file.header import (
     applied_orientation,
     check_size,
     damage,
+    damage_rejected,
     open_image,
     oriented_size,
     stated_orientation,
@@ -75,7 +76,7 @@ def decode(
         RejectedImage: the file is empty, not an image, damaged, or outside the size limits.
     """
     image = open_image(stream, options)
-    with _one_at_a_time(image):
+    with _one_at_a_time(image), damage_rejected():
         return _convert(image, options, partner)
 
 
@@ -93,8 +94,11 @@ def decode_as_shown(stream: BinaryIO, options: ImageOptions) -> Image.Image:
         RejectedImage: as of `decode`.
     """
     image = open_image(stream, options)
-    with _one_at_a_time(image):
-        return _show(image, options).image
+    with _one_at_a_time(image), damage_rejected():
+        shown = _show(image, options).image
+        if shown.mode == "P":
+            flatten(shown, options.background)  # which shows whether its palette is whole
+        return shown
 
 
 def _one_at_a_time(image: Image.Image) -> contextlib.AbstractContextManager:

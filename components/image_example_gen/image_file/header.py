@@ -1,6 +1,7 @@
 """Opens an image file: its size and orientation, before the pixels are decoded."""
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -39,7 +40,9 @@ def read_header(stream: BinaryIO, options: ImageOptions) -> ImageHeader:
     image = open_image(stream, options)
     width, height = oriented_size(image.size, stated_orientation(image))
     gray = Image.getmodebase(image.mode) == "L"
-    return ImageHeader(width, height, image.format == "JPEG", image.has_transparency_data, gray)
+    with damage_rejected():
+        transparent = image.has_transparency_data
+    return ImageHeader(width, height, image.format == "JPEG", transparent, gray)
 
 
 def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:
@@ -89,6 +92,17 @@ def _unreadable(start: bytes, error: Exception) -> RejectedImage:
             "16 bits"
         )
     return RejectedImage("not an image")
+
+
+@contextlib.contextmanager
+def damage_rejected() -> Iterator[None]:
+    """Rejects a file that Pillow cannot interpret, such as a palette PNG without a palette."""
+    try:
+        yield
+    except (RejectedImage, OSError, MemoryError):  # reasons of their own
+        raise
+    except Exception as error:
+        raise damage(error) from error
 
 
 def damage(error: Exception) -> RejectedImage:

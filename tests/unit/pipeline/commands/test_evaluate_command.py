@@ -82,6 +82,11 @@ def test_of_a_folder_of_models_one_is_to_be_named(evaluate, folders):
     (folders / "serving" / "17" / "saved_model.pb").write_bytes(b"")
     said = "iadb: serving holds 1 SavedModel; name one of them, for example serving/17\n"
     assert evaluate("serving") == (2, said)
+    (folders / "serving" / "17" / "samples.png").write_bytes(b"beside a pushed model")
+    assert evaluate("serving") == (2, said)
+    (folders / "serving").rename(folders / "empty" / "serving")
+    said = "iadb: empty holds 1 SavedModel; name one of them, for example empty/serving/17\n"
+    assert evaluate("empty") == (2, said)
 
 
 def test_a_damaged_model_is_reported_in_one_line(evaluate, folders):

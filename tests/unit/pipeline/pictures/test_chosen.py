@@ -19,7 +19,7 @@ from pipeline.pictures.chosen import (
     configure_run,
 )
 from pipeline.pictures.machine import Machine
-from pipeline.workspace import Workspace, WorkspaceError
+from pipeline.workspace import InUseError, Workspace, WorkspaceError
 from pipeline.yaml_text import quote
 
 
@@ -147,6 +147,15 @@ def test_the_held_out_share_that_is_set_counts(place):
     fill(place.images, 100)
     overrides = [f"data.folder={quote(str(place.images))}", "data.eval_percent=5"]
     assert configure(overrides).trained_images == 95
+
+
+def test_a_run_that_the_workspace_refuses_leaves_the_choice_of_another(place, tmp_path):
+    place.run()
+    kept = place.workspace.chosen.read_text()
+    fill(tmp_path / "other", 30, side=9)
+    with place.workspace.locked(), pytest.raises(InUseError):
+        place.run(images=tmp_path / "other")
+    assert place.workspace.chosen.read_text() == kept
 
 
 def test_the_kept_choice_is_a_configuration_file(place):

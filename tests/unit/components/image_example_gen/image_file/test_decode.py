@@ -3,6 +3,7 @@ import io
 import struct
 import threading
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from components.image_example_gen.image_file.colors import flatten
 from components.image_example_gen.image_file.decode import (
     NEARLY_BLACK,
     decode,
+    decode_as_shown,
 )
 from components.image_example_gen.options import ImageOptions
 
@@ -460,3 +462,34 @@ def test_threads_do_not_affect_one_another(noise):
     for thread in threads:
         thread.join()
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def without_chunk(png, kind):
+    """A PNG without the chunks of a kind."""
+    at, kept = 8, png[:8]
+    while at < len(png):
+        end = at + 12 + int.from_bytes(png[at : at + 4], "big")
+        kept += b"" if png[at + 4 : at + 8] == kind else png[at:end]
+        at = end
+    return kept
+
+
+def with_chunk(png, kind, content):
+    """A PNG with a chunk before its pixels."""
+    at = png.index(b"IDAT") - 4
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return png[:at] + struct.pack(">I", len(content)) + kind + content + checksum + png[at:]
+
+
+@pytest.mark.parametrize("damage", ["no palette", "more transparent colors than there are"])
+def test_a_png_whose_palette_is_damaged_is_rejected(damage):
+    image = flat("P", 1)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    png = encoded(image)
+    if damage == "no palette":
+        png = without_chunk(png, b"PLTE")
+    else:
+        png = with_chunk(png, b"tRNS", bytes(range(256)) + bytes(44))
+    for read in (decode, decode_as_shown):
+        with pytest.raises(RejectedImage, match=r"^damaged$"):
+            read(io.BytesIO(png), ImageOptions(min_size=1, resolution=8, channels=3))
