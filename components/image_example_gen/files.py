@@ -283,7 +283,7 @@ def _no_images(folder: str, others: Mapping[str, int]) -> ImageDataError:
     return ImageDataError(
         f"{folder}: no image files below this folder{found}; image files end in "
         f"{' '.join(sorted(SUFFIXES))}, archives of them in {' '.join(ARCHIVES)}, and links to "
-        "folders are not followed"
+        f"folders are not followed{'; convert them to JPEG or PNG' if unread(others) else ''}"
     )
 
 

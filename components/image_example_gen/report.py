@@ -215,10 +215,13 @@ def _empty_split(split: str, report: dict, options: ImageOptions) -> str:
     if alike := report.get(NEAR_DUPLICATES, {}).get(IMAGES):
         grouped += f" ({alike:,} look alike)"
         other_way = ", or set near_duplicates to warn"
+    images, copies = report[names.ACCEPTED], report[names.DUPLICATES]
+    are = "is" if images == 1 else "are"
+    but = f", of which {copies:,} {'is a copy' if copies == 1 else 'are copies'} of others,"
     return (
-        f"no image is in the {split} split: {report[names.ACCEPTED]} images are too few for "
-        f"eval_percent {options.eval_percent}{grouped}; add images or change eval_percent"
-        f"{other_way}"
+        f"no image is in the {split} split: {quantity(images, 'image')}{but if copies else ''} "
+        f"{are} too few for eval_percent {options.eval_percent}{grouped}; add images or change "
+        f"eval_percent{other_way}"
     )
 
 

@@ -211,7 +211,12 @@ def test_an_empty_split_is_an_error_with_a_remedy(tmp_path, run_executor, noise)
     folder = tmp_path / "one"
     folder.mkdir()
     noise(0).save(folder / "x.png")
-    with pytest.raises(ImageDataError, match="1 images are too few for eval_percent 20; add"):
+    with pytest.raises(ImageDataError, match="1 image is too few for eval_percent 20; add"):
+        run_executor(folder)
+    for name in ("y", "z"):
+        noise(0).save(folder / f"{name}.png")
+    copies = "3 images, of which 2 are copies of others, are too few for eval_percent 20; add"
+    with pytest.raises(ImageDataError, match=copies):
         run_executor(folder)
 
 

@@ -67,6 +67,8 @@ def test_a_folder_with_other_files_only_is_an_error_that_names_them(tmp_path):
     touch(tmp_path / "a" / "x.heic")
     with pytest.raises(ImageDataError, match=r"no image files below this folder, found 1 \.heic;"):
         list_images(str(tmp_path))
+    with pytest.raises(ImageDataError, match=r"; convert them to JPEG or PNG$"):
+        list_images(str(tmp_path))
 
 
 def test_names_with_spaces_and_letters_of_any_script_are_listed(tmp_path):
