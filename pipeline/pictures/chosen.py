@@ -138,12 +138,27 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         f"chosen for them: {_describe(values, config, overrides)}",
         *([CLASSES] if classes else []),
         *no_classes,
+        *_say_what_is_small(pictures, config.data),
         *_warn_of_cut(pictures, config.data),
         *rejected,
         *too_few,
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
     return Choice(config, lines, values, trained, held_out, stops)
+
+
+def _say_what_is_small(pictures: Pictures, data: DataConfig) -> list[str]:
+    """Why the resolution is lower than most images allow: the smallest twentieth would be rejected.
+
+    Only of images that are at least four times as large, where that is a surprise.
+    """
+    side = max(data.resolution)
+    if pictures.median < 4 * side or pictures.low >= side:
+        return []
+    return [
+        f"some are as small as {pictures.low} pixels, and would be rejected at a higher "
+        f"data.resolution; to leave them out: --set {RESOLUTION}={2 * side}, or more"
+    ]
 
 
 def _warn_of_rejected(pictures: Pictures, data: DataConfig) -> list[str]:

@@ -94,6 +94,19 @@ def test_too_few_images_for_a_run_are_reported(place):
     assert f"{stops}24 and 6" in place.run("data.eval_percent=20")[1].splitlines()
 
 
+def test_a_few_small_images_that_lower_the_resolution_are_named(tmp_path):
+    place = Place(tmp_path)
+    text = "some are as small as 9 pixels, and would be rejected at a higher data.resolution"
+    fill(place.images, 40, side=128)
+    assert text not in place.run()[1]
+    for path in sorted(place.images.iterdir())[:3]:
+        Image.new("RGB", (9, 9)).save(path)
+    place.workspace.chosen.unlink()
+    config, said = place.run()
+    assert config.data.resolution == (16, 16)
+    assert f"{text}; to leave them out: --set data.resolution=32, or more" in said
+
+
 def test_a_choice_for_images_that_a_run_would_reject_is_not_kept(place):
     for path in sorted(place.images.iterdir())[15:]:
         path.unlink()
