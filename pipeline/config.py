@@ -227,7 +227,7 @@ class PipelineConfig(Options):
 
     @model_validator(mode="after")
     def _levels_fit_the_resolution(self) -> "PipelineConfig":
-        factor = self.model.patch * 2 ** (len(self.model.channels) - 1)
+        factor = self.model.side_factor
         sides = self.data.resolution
         if any(side % factor for side in sides):
             patches = f"model.patch={self.model.patch} and " if self.model.patch > 1 else ""

@@ -69,6 +69,11 @@ class ModelOptions(Options):
         description="factor on alpha before its sinusoidal embedding; the published code uses 1.0",
     )
 
+    @property
+    def side_factor(self) -> int:
+        """What sides of images are divisible by: each level after the first halves them."""
+        return self.patch * 2 ** (len(self.channels) - 1)
+
     @model_validator(mode="after")
     def _levels_agree(self) -> "ModelOptions":
         if len(self.attention) != len(self.channels):

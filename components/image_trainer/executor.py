@@ -49,36 +49,30 @@ class Executor(executor.GenericExecutor):
         if job_options is None:
             super().Do(input_dict, output_dict, exec_properties)
         else:
-            self._train_in_workers(job_options, exec_properties, fn_args)
+            self._run_workers(job_options, exec_properties, fn_args)
         if base and _started_warm(fn_args.serving_model_dir):
             model.set_int_custom_property(names.STARTED_FROM, base.id)
 
-    def _train_in_workers(
+    def _run_workers(
         self,
         job_options: JobOptions,
         exec_properties: dict[str, Any],
         fn_args: fn_args_utils.FnArgs,
     ) -> None:
         """Has the workers of a TFJob call the training function; raises as Do does."""
-        run_fn = exec_properties[standard_component_specs.RUN_FN_KEY]
-        self._run_workers(job_options, run_fn, fn_args)
+        from components.image_trainer import tfjob  # kubernetes is in the extra kubeflow
+
+        call = f"{fn_args.model_run_dir}/{CALL_FILE}"
+        write_call(call, exec_properties[standard_component_specs.RUN_FN_KEY], fn_args)
+        # The same for every attempt of a run, so that a retry finds the job of an earlier one.
+        run_id = hashlib.sha256(self._context.pipeline_run_id.encode()).hexdigest()[:10]
+        name = f"{self._context.pipeline_info.id[:30]}-train-{run_id}"
+        tfjob.run(name, job_options, [*WORKER, call])
         if not fileio.exists(fn_args.serving_model_dir):
             raise RuntimeError(
                 f"the workers wrote no model to {fn_args.serving_model_dir}: check that they share "
                 "the pipeline's root"
             )
-
-    def _run_workers(
-        self, job_options: JobOptions, run_fn: str, fn_args: fn_args_utils.FnArgs
-    ) -> None:
-        from components.image_trainer import tfjob  # kubernetes is in the extra kubeflow
-
-        call = f"{fn_args.model_run_dir}/{CALL_FILE}"
-        write_call(call, run_fn, fn_args)
-        # The same for every attempt of a run, so that a retry finds the job of an earlier one.
-        run_id = hashlib.sha256(self._context.pipeline_run_id.encode()).hexdigest()[:10]
-        name = f"{self._context.pipeline_info.id[:30]}-train-{run_id}"
-        tfjob.run(name, job_options, [*WORKER, call])
 
     def _GetFnArgs(
         self,

@@ -86,7 +86,7 @@ def build_unet(
 
     Args:
         options: widths, depth, attention.
-        shape: (H, W, C) of an image, with H and W divisible by patch * 2 ** (levels - 1).
+        shape: (H, W, C) of an image, with H and W divisible by options.side_factor.
         precision: data type of the computation: float32, bfloat16 or float16, not auto
             (trainer/fit/precision.py); variables are float32.
         nb_class: number of classes that the network is conditioned on; 0: none.
@@ -101,11 +101,11 @@ def build_unet(
     Raises:
         ValueError: H or W is not divisible.
     """
-    multiple = options.patch * 2 ** (len(options.channels) - 1)
-    if any(side % multiple for side in shape[:2]):
+    factor = options.side_factor
+    if any(side % factor for side in shape[:2]):
         raise ValueError(
             f"images of {shape[0]}x{shape[1]} do not fit {len(options.channels)} levels and "
-            f"patches of {options.patch}: both sides must be multiples of {multiple}"
+            f"patches of {options.patch}: both sides must be multiples of {factor}"
         )
     with _dtype_policy(precision):
         return _build(options, shape, nb_class, source_channels)

@@ -208,17 +208,23 @@ def test_callbacks_of_keras_work(tmp_path):
     assert (tmp_path / "log.csv").read_text().startswith("epoch,gradient_norm,")
 
 
-def test_losses_by_alpha_in_tensorboard_are_those_of_training_alone(tmp_path):
+def without_grids(folder, log_every):
+    """A log of a training on points, which are no images."""
     board = TensorBoardLog(
-        str(tmp_path),
+        str(folder),
         start_step=0,
         batch_size=256,
-        log_every=3,
-        grid_every=100,
+        log_every=log_every,
+        grid_every=1000,
         samples=SampleGrid(tf.zeros([1, 2])),
         nb_step=1,
     )
-    board._write_grid = lambda: None  # points are no images
+    board._write_grid = lambda: None
+    return board
+
+
+def test_losses_by_alpha_in_tensorboard_are_those_of_training_alone(tmp_path):
+    board = without_grids(tmp_path, log_every=3)
     far = points(64, center=1e3)
     compiled().fit(points(512), batch_size=128, epochs=2, validation_data=far, callbacks=[board])
     events = EventAccumulator(str(tmp_path))
@@ -577,16 +583,7 @@ def test_an_average_takes_over_weights_that_are_no_fractions():
 def test_points_are_at_the_steps_of_the_model_when_keras_runs_several_at_once(tmp_path):
     model = make()
     model.compile(optimizer="sgd", steps_per_execution=4)
-    board = TensorBoardLog(
-        str(tmp_path),
-        start_step=0,
-        batch_size=8,
-        log_every=6,
-        grid_every=1000,
-        samples=SampleGrid(tf.zeros([4, 8, 8, 1])),
-        nb_step=1,
-    )
-    board.draw = lambda count=None: np.zeros([4, 4, 1], np.uint8)
+    board = without_grids(tmp_path, log_every=6)
     for end in (20, 40):  # also in a second training; the last of three executions has two steps
         model.fit(points(80), batch_size=8, epochs=2, verbose=0, callbacks=[board])
         assert board.step == int(model.step) == end
