@@ -11,6 +11,7 @@ from pipeline.workspace import Workspace
 from trainer.common.text import printable, quantity
 
 ROWS = 16  # of source, result and image below each other
+COLUMNS = 16  # classes beside each other
 MODEL = click.option(
     "--model",
     type=UserPath(),
@@ -26,7 +27,10 @@ MODEL = click.option(
 @click.option("--seed", default=0, show_default=True, type=SEED, help="First seed.")
 @click.option("--steps", type=click.IntRange(1, 10_000), help="Solver steps; default: the model's.")
 @click.option(
-    "--label", default="", metavar="NAME", help="Class to draw, if the model is conditional."
+    "--label",
+    default="",
+    metavar="NAME",
+    help="Class to draw, if the model is conditional; default: each class in turn.",
 )
 @click.option(
     "-o",
@@ -78,7 +82,10 @@ def sample(
         return
     seeds = range(seed, seed + count)
     notes: list[str] = []
-    how = {"label": label, "warn": notes.append}
+    labels = [label] * count if label else serving.labels_in_turn(model, seeds)
+    classes = len({*labels})
+    columns = classes if 1 < classes <= COLUMNS else None
+    how = {"label": labels, "warn": notes.append}
     with (
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
         showing(make_console(), f"{count} samples of {model}"),
@@ -89,13 +96,16 @@ def sample(
         else:
             images = serving.draw_samples(model, seeds, steps, **how)
         mark = serving.mark(model, seeds)
-        serving.write_grid(images, output, mark)
+        serving.write_grid(images, output, mark, columns)
         if gif:
-            serving.write_gif(trajectories, gif, mark)
+            serving.write_gif(trajectories, gif, mark, columns)
     for note in notes:
         click.echo(f"iadb: {note}", err=True)
     written = f"{output} and {gif}" if gif else output
-    click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {written}")
+    in_turn = f", {classes:,} classes in turn" if classes > 1 else ""
+    click.echo(
+        f"{count} samples of {model}, seeds {seed} to {seed + count - 1}{in_turn}: {written}"
+    )
 
 
 def _show_translations(

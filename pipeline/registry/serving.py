@@ -6,7 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ GIF_FRAMES = 50  # at most: noise does not compress, and finer steps are invisib
 FRAME_MS = 80
 LAST_FRAME_MS = 2000  # time to look at the result
 
-# (seeds int64 [N], nb_step, label) -> uint8 [N, ...]
-Draw = Callable[[np.ndarray, int, str], np.ndarray]
+# (seeds int64 [N], nb_step, N labels) -> uint8 [N, ...]
+Draw = Callable[[np.ndarray, int, Sequence[str]], np.ndarray]
 
 
 class NoModelError(RuntimeError):
@@ -180,6 +180,15 @@ def check_label(model: Path, label: str) -> None:
         raise UnknownLabelError(f"label {shorten(repr(label))}: unknown; {hint}")
 
 
+def labels_in_turn(model: Path, seeds: range) -> list[str]:
+    """A label for each seed, of all classes in turn; empty ones for an unconditional model.
+
+    A conditional model draws better with a label than without: see `train.label_dropout`.
+    """
+    labels = read_metadata(model).get("labels") or [""]
+    return [labels[seed % len(labels)] for seed in seeds]
+
+
 def check_steps(model: Path, nb_step: int) -> None:
     """Raises FixedStepsError if the model takes its own solver steps and no others."""
     metadata = read_metadata(model, "nb_step")
@@ -193,7 +202,7 @@ def draw_samples(
     seeds: range,
     nb_step: int | None = None,
     batch_size: int = 256,
-    label: str = "",
+    label: str | Sequence[str] = "",
     *,
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
@@ -206,7 +215,7 @@ def draw_samples(
         seeds: of the images; an image depends on its seed alone.
         nb_step: solver steps; the model's default if None.
         batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
-        label: of all images, for a conditional model; empty for none.
+        label: of all images, or of each, for a conditional model; empty for none.
         light: draw on the CPU without TensorFlow, if the network is beside the model as ONNX and
             onnxruntime is installed; None: unless there is a GPU that TensorFlow can use.
         warn: is called with one line if that network cannot be used, and TensorFlow draws.
@@ -225,7 +234,7 @@ def draw_trajectories(
     seeds: range,
     nb_step: int | None = None,
     batch_size: int = 16,
-    label: str = "",
+    label: str | Sequence[str] = "",
     *,
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
@@ -287,9 +296,9 @@ def load_drawing(
         signature = tf.saved_model.load(str(model)).signatures[name]
     _, inputs = signature.structured_input_signature
 
-    def draw(seeds: np.ndarray, nb_step: int, label: str) -> np.ndarray:
-        labels = {"label": tf.fill([len(seeds)], label)} if "label" in inputs else {}
-        outputs = signature(seed=tf.constant(seeds), nb_step=tf.constant(nb_step), **labels)
+    def draw(seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:
+        given = {"label": tf.constant([*labels], tf.string)} if "label" in inputs else {}
+        outputs = signature(seed=tf.constant(seeds), nb_step=tf.constant(nb_step), **given)
         (images,) = outputs.values()
         return images.numpy()
 
@@ -297,14 +306,15 @@ def load_drawing(
 
 
 def _in_batches(
-    draw: Draw, seeds: range, nb_step: int, batch_size: int, label: str
+    draw: Draw, seeds: range, nb_step: int, batch_size: int, label: str | Sequence[str]
 ) -> Iterator[np.ndarray]:
     """What is drawn for each batch of seeds."""
+    labels = [label] * len(seeds) if isinstance(label, str) else label
     report(Report(DRAWING, expected=len(seeds)))
     for first in range(0, len(seeds), batch_size):
         batch = np.array(seeds[first : first + batch_size], np.int64)
         with phase(DRAWING):
-            images = draw(batch, nb_step, label)
+            images = draw(batch, nb_step, labels[first : first + batch_size])
             report(Report(DRAWING, done=len(batch)))
         yield images
 
@@ -355,13 +365,15 @@ def write_grid(images: np.ndarray, output: Path, mark: str, columns: int | None 
         partial.write_bytes(grid_png(images, columns, mark))
 
 
-def write_gif(trajectories: np.ndarray, output: Path, mark: str) -> None:
+def write_gif(
+    trajectories: np.ndarray, output: Path, mark: str, columns: int | None = None
+) -> None:
     """Writes trajectories, uint8 [N, T, H, W, C], as one looping GIF, one frame per state.
 
     A frame is a grid (trainer/common/image_grid.py) of the N images; the last one is held longer.
     The mark is the comment of the file, since Pillow writes no XMP to GIF files.
     """
-    frames = _grids(trajectories)
+    frames = _grids(trajectories, columns)
     durations = [FRAME_MS] * (trajectories.shape[1] - 1) + [LAST_FRAME_MS]
     with atomic_write(output) as partial:
         next(frames).save(
@@ -375,7 +387,7 @@ def write_gif(trajectories: np.ndarray, output: Path, mark: str) -> None:
         )
 
 
-def _grids(trajectories: np.ndarray) -> Iterator[Image.Image]:
+def _grids(trajectories: np.ndarray, columns: int | None) -> Iterator[Image.Image]:
     for images in trajectories.swapaxes(0, 1):
-        grid = image_grid(images)
+        grid = image_grid(images, columns)
         yield Image.fromarray(grid[..., 0] if grid.shape[2] == 1 else grid)

@@ -5,6 +5,7 @@ The images are the same within one gray level.
 
 import importlib.util
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,34 +70,35 @@ class LightSampler:
             raise NetworkFileError(f"{file} is of another version: mark: {reason}") from error
         self._method = Method(**{key: about[key] for key in ("solver", "grid", "rtol", "atol")})
 
-    def generate(self, seeds: np.ndarray, nb_step: int, label: str) -> np.ndarray:
+    def generate(self, seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:
         """Draws images, uint8 [N, H, W, C].
 
         Args:
             seeds: int64 [N].
             nb_step: solver steps; a model with fixed steps takes its own.
-            label: name of a class, of all images; empty for none. Other models ignore it.
+            labels: N names of classes; empty for none. Models without classes ignore them.
         """
         x0 = noise_from_seeds(seeds, self._shape, self.mark)
         steps = self._fixed or nb_step
-        return to_uint8(solve(self._method, self._field(len(seeds), label), x0, steps))
+        return to_uint8(solve(self._method, self._field(labels), x0, steps))
 
-    def trajectory(self, seeds: np.ndarray, nb_step: int, label: str) -> np.ndarray:
+    def trajectory(self, seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:
         """Draws the states from noise to image, uint8 [N, steps + 1, H, W, C]; see `generate`."""
         x0 = noise_from_seeds(seeds, self._shape, self.mark)
         steps = self._fixed or nb_step
-        states = trajectory(self._method, self._field(len(seeds), label), x0, steps)
+        states = trajectory(self._method, self._field(labels), x0, steps)
         return to_uint8(states.swapaxes(0, 1))
 
-    def _field(self, count: int, label: str) -> VectorField:
+    def _field(self, labels: Sequence[str]) -> VectorField:
         """The network as trainer.guidance.vector_field."""
         if not self._labels:
             return self._evaluate
         none = len(self._labels)  # the id of no label
-        ids = np.full(count, self._labels.index(label) if label else none, np.int64)
+        of_name = {"": none} | {name: position for position, name in enumerate(self._labels)}
+        ids = np.array([of_name[label] for label in labels], np.int64)
         if evaluations_per_slope(self._guidance) == 1:
             return lambda x, alpha: self._evaluate(x, alpha, ids)
-        ids = np.concatenate([ids, np.full(count, none)])
+        ids = np.concatenate([ids, np.full(len(ids), none)])
 
         def field(x: np.ndarray, alpha: np.ndarray) -> np.ndarray:
             twice = [np.concatenate([rows, rows]) for rows in (x, alpha)]

@@ -181,7 +181,7 @@ def test_a_student_without_pairs_is_exported_with_its_own_steps_and_its_teacher(
     assert "invert" not in sampler.signatures
     generate = sampler.signatures["generate"]
     drawn = generate(seed=tf.range(5, dtype=tf.int64), nb_step=tf.constant(1))["image"]
-    light = LightSampler(model).generate(np.arange(5), 4, "")
+    light = LightSampler(model).generate(np.arange(5), 4, [""] * 5)
     assert np.abs(drawn.numpy().astype(int) - light).max() <= 1
 
 
@@ -193,7 +193,7 @@ def test_a_student_without_pairs_that_takes_other_steps_is_not_trained_again(stu
     metadata = serving.read_metadata(Path(student.serving_model_dir))
     assert metadata["metrics"]["resumed_from_step"] == metadata["metrics"]["steps"] == 2
     assert metadata["nb_step"] == 1
-    images = LightSampler(Path(student.serving_model_dir)).generate(np.arange(5), 1, "")
+    images = LightSampler(Path(student.serving_model_dir)).generate(np.arange(5), 1, [""] * 5)
     assert images.shape == (5, 2, 2, 1)
 
 
@@ -236,7 +236,7 @@ def test_a_student_whose_teacher_was_damaged_is_not_trained(student, tmp_path):
 
 
 def test_the_network_is_beside_a_model_that_computes_as_it_does(trained):
-    images = LightSampler(Path(trained.serving_model_dir)).generate(np.arange(5), 2, "")
+    images = LightSampler(Path(trained.serving_model_dir)).generate(np.arange(5), 2, [""] * 5)
     assert images.shape == (5, 2, 2, 1)
 
 
@@ -299,7 +299,7 @@ def test_without_a_mark_in_the_configuration_there_is_none_in_the_model(trained)
 
 
 def test_autoguidance_can_be_set_after_a_training_which_is_not_repeated(trained, resumed):
-    alone = LightSampler(Path(trained.serving_model_dir)).generate(np.arange(5), 2, "")
+    alone = LightSampler(Path(trained.serving_model_dir)).generate(np.arange(5), 2, [""] * 5)
     guided = SampleOptions(nb_step=2, autoguidance=100.0).model_dump(mode="json")
     resumed.custom_config["sample"] = guided
     run_fn(resumed)
@@ -310,7 +310,7 @@ def test_autoguidance_can_be_set_after_a_training_which_is_not_repeated(trained,
     signatures = tf.saved_model.load(str(model)).signatures
     assert "slope" in signatures
     drawn = signatures["generate"](seed=tf.range(5, dtype=tf.int64), nb_step=tf.constant(2))
-    light = LightSampler(model).generate(np.arange(5), 2, "")
+    light = LightSampler(model).generate(np.arange(5), 2, [""] * 5)
     assert np.abs(drawn["image"].numpy().astype(int) - light).max() <= 1
     assert np.any(light != alone)
     assert serving.check(model).returncode == 0

@@ -223,15 +223,29 @@ def names(tmp_path_factory):
 
 
 @pytest.mark.parametrize("gif", [False, True])
-@pytest.mark.parametrize("label", ["", "ox", "cow"])
+@pytest.mark.parametrize("label", ["ox", "cow"])
 def test_all_images_of_a_sample_have_the_label_that_is_asked_for(names, tmp_path, label, gif):
     arguments = ["--model", names, "-o", tmp_path / "grid.png", "--count", 300 if not gif else 3]
-    arguments += ["--label", label] if label else []
+    arguments += ["--label", label]
     arguments += ["--gif", tmp_path / "way.gif"] if gif else []
     result = CliRunner().invoke(main, ["sample", *map(str, arguments)])
     assert result.exit_code == 0, result.output
     grid = np.asarray(Image.open(tmp_path / "grid.png"))
     assert grid[4, 4] == grid[4, -5] == len(label)
+
+
+@pytest.mark.parametrize("gif", [False, True])
+def test_without_a_label_each_column_has_a_class(names, tmp_path, gif):
+    arguments = ["--seed", 3, "--count", 5, *(["--gif", tmp_path / "way.gif"] if gif else [])]
+    result = iadb_sample(names, tmp_path, *arguments)
+    assert result.exit_code == 0, result.output
+    assert "5 samples of " in result.output and ", 2 classes in turn: " in result.output
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    cells = grid[4::68, 4::68]
+    assert cells[:2].tolist() == [[3, 2], [3, 2]] and cells[2, 0] == 3
+    (tmp_path / "one").mkdir()
+    one = iadb_sample(names, tmp_path / "one", "--count", 1)
+    assert "in turn" not in one.output
 
 
 def test_a_student_is_not_asked_for_other_steps_than_its_own(tmp_path):

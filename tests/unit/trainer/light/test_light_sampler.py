@@ -60,7 +60,7 @@ def test_images_and_trajectories_are_those_of_the_model_within_one_gray_level(mo
             labels = {"label": tf.fill([len(SEEDS)], label)} if takes_label else {}
             inputs = {"seed": tf.constant(SEEDS), "nb_step": tf.constant(7), **labels}
             (expected,) = signatures[name](**inputs).values()
-            found = draw(SEEDS, 7, label)
+            found = draw(SEEDS, 7, [label] * len(SEEDS))
             assert (found.shape, found.dtype) == (expected.shape, np.uint8)
             assert np.abs(found.astype(int) - expected.numpy()).max() <= 1
             assert len(np.unique(found)) > 50
@@ -68,16 +68,16 @@ def test_images_and_trajectories_are_those_of_the_model_within_one_gray_level(mo
 
 def test_labels_and_seeds_make_different_images(model):
     light = LightSampler(model)
-    images = light.generate(SEEDS, 3, "")
+    images = light.generate(SEEDS, 3, [""] * len(SEEDS))
     assert len({image.tobytes() for image in images}) == len(SEEDS)
     if model.name.startswith(("conditional", "guided")):
-        assert np.any(images != light.generate(SEEDS, 3, "cat"))
+        assert np.any(images != light.generate(SEEDS, 3, ["cat"] * len(SEEDS)))
 
 
 @pytest.mark.parametrize(("name", "passes"), [("euler", 1), ("guided", 2)])
 def test_the_network_sees_few_images_at_once_whatever_the_batch(write, monkeypatch, name, passes):
     light = LightSampler(write(name))
-    expected = light.generate(SEEDS, 3, "").astype(int)
+    expected = light.generate(SEEDS, 3, [""] * len(SEEDS)).astype(int)
     seen = []
 
     class Session:
@@ -88,7 +88,7 @@ def test_the_network_sees_few_images_at_once_whatever_the_batch(write, monkeypat
     light._session = Session()
     height, width, _ = light._shape
     monkeypatch.setattr("trainer.light.sampler.AT_ONCE", 3 * height * width)
-    assert np.abs(light.generate(SEEDS, 3, "") - expected).max() <= 1
+    assert np.abs(light.generate(SEEDS, 3, [""] * len(SEEDS)) - expected).max() <= 1
     rows = len(SEEDS) * passes
     assert all(len(sizes) == 1 for sizes in seen)  # the same rows of each input
     assert max(map(max, seen)) == 3
@@ -102,7 +102,8 @@ def test_a_mark_is_set_in_the_noise(write, tmp_path):
     for name, other in (("8", {**mark, "key": 8}), ("none", None)):
         folders.append(shutil.copytree(marked, tmp_path / name))
         change(folders[-1], mark=other)
-    images = [LightSampler(folder).generate(SEEDS, 3, "").tobytes() for folder in folders]
+    unlabeled = [""] * len(SEEDS)
+    images = [LightSampler(folder).generate(SEEDS, 3, unlabeled).tobytes() for folder in folders]
     assert len(set(images)) == 3
 
 
