@@ -26,6 +26,8 @@ AUGMENT = 0.15
 # 2,400 still did with the larger weight (docs/training.md).
 AUTOGUIDANCE = {3500: 3.0, 2400: 2.0}
 INTERVAL = [0.2, 0.8]
+PER_CLASS = 50  # images, on average, from which samples are drawn by class
+SORTED = 0.9  # share of the images that classes have, at least
 MIN_STEPS = 1000
 MIN_BATCH = 8
 
@@ -108,11 +110,23 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
     return {
         **choose_images(pictures, resolution),
         "data.eval_percent": _eval_percent(pictures),
+        "model.conditional": _are_sorted(pictures),
         **network,
         **training,
         **choose_augmentation(images, training["train.steps"], training["train.batch_size"]),
         **choose_autoguidance(network["model.prediction"], training["train.steps"]),
     }
+
+
+def _are_sorted(pictures: Pictures) -> bool:
+    """Whether folders sort the images by what they show, with enough images for each class."""
+    images = sum(pictures.classes.values())
+    return (
+        pictures.have_classes
+        and not pictures.are_numbered
+        and images >= PER_CLASS * len(pictures.classes)
+        and images >= SORTED * pictures.files
+    )
 
 
 def trained_images(pictures: Pictures) -> int:

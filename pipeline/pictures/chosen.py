@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -21,7 +20,7 @@ from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
 from pipeline.logs import logging_to
-from pipeline.pictures.check import check_images, warn_of_rejected, warn_of_too_few
+from pipeline.pictures.check import check_images, warn_of_too_few
 from pipeline.pictures.choose import (
     choose,
     choose_autoguidance,
@@ -30,6 +29,14 @@ from pipeline.pictures.choose import (
 )
 from pipeline.pictures.look import Pictures, look
 from pipeline.pictures.machine import Machine, cluster_machine, this_machine
+from pipeline.pictures.remarks import (
+    say_what_fits_better,
+    say_what_folders_are,
+    say_what_is_small,
+    warn_of_cut,
+    warn_of_no_classes,
+    warn_of_unusable,
+)
 from pipeline.runners import gpu
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.schema import min_images
@@ -38,12 +45,13 @@ from pipeline.yaml_text import MAX_CHARACTERS, YamlError, parse, quote
 from trainer.common.files import atomic_write, open_below
 from trainer.common.options import Options
 from trainer.common.resolution import to_sides
-from trainer.common.text import first_line, list_some, percentage, printable, quantity
+from trainer.common.text import first_line, list_some, printable, quantity
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 FOLDER, PATTERN = "data.folder", "data.pattern"
 RESOLUTION = "data.resolution"
+CONDITIONAL = "model.conditional"
 AUTOGUIDANCE, INTERVAL = "sample.autoguidance", "sample.autoguidance_interval"
 # What a choice may set. A file in the workspace can set nothing else, such as what is executed.
 KEYS = {
@@ -53,6 +61,7 @@ KEYS = {
     "data.channels",
     "data.background",
     "data.eval_percent",
+    CONDITIONAL,
     "model.channels",
     "model.attention",
     "model.patch",
@@ -75,11 +84,6 @@ HEADER = """\
 # Chosen for the images in this folder, and reused by later runs of it that name no configuration.
 # Remove this file, and the next run chooses again. `iadb run --config` also takes it.
 """
-
-
-CLASSES = "to draw images of one class, by the name of its folder: --set model.conditional=true"
-
-LEAST_KEPT = 0.6  # of the area of a typical picture, without a remark
 
 
 @dataclass(frozen=True)
@@ -123,77 +127,29 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     pictures = _look(data)
     kept = {FOLDER: data.folder, PATTERN: data.pattern}
     machine = machine or this_machine()
+    is_set = data.model_fields_set
     values = {**kept, **choose(pictures, machine)}
     config = _load(values, overrides, data, machine)
     held_out = pictures.usable * config.data.eval_percent // 100
     trained = pictures.usable - held_out
-    rejected = _warn_of_rejected(pictures, config.data)
+    rejected = warn_of_unusable(pictures, config.data)
     too_few = warn_of_too_few(trained, held_out, config.validation)
     stops = bool(rejected) or (bool(too_few) and min(trained, held_out) < min_images())
-    no_classes = _warn_of_no_classes(pictures, config)
+    no_classes = warn_of_no_classes(pictures, config)
     stops = stops or bool(no_classes)
-    classes = pictures.have_classes and not config.model.conditional
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
         f"chosen for them: {_describe(values, config, overrides)}",
-        *([CLASSES] if classes else []),
+        *say_what_folders_are(pictures, config),
         *no_classes,
-        *_say_what_is_small(pictures, config.data),
-        *_warn_of_cut(pictures, config.data),
+        *say_what_is_small(pictures, config.data),
+        *(say_what_fits_better(config, machine) if RESOLUTION[5:] in is_set else []),
+        *warn_of_cut(pictures, config.data),
         *rejected,
         *too_few,
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
     return Choice(config, lines, values, trained, held_out, stops)
-
-
-def _say_what_is_small(pictures: Pictures, data: DataConfig) -> list[str]:
-    """Why the resolution is lower than most images allow: the smallest twentieth would be rejected.
-
-    Only of images that are at least four times as large, where that is a surprise.
-    """
-    side = max(data.resolution)
-    if pictures.median < 4 * side or pictures.low >= side:
-        return []
-    return [
-        f"some are as small as {pictures.low} pixels, and would be rejected at a higher "
-        f"data.resolution; to leave them out: --set {RESOLUTION}={2 * side}, or more"
-    ]
-
-
-def _warn_of_rejected(pictures: Pictures, data: DataConfig) -> list[str]:
-    height, width = data.smallest
-    small = pictures.smaller_than(height, width)
-    lines = warn_of_rejected(1 - pictures.readable * (1 - small), data)
-    if not lines or not small:
-        return lines
-    reason = (
-        f"{percentage(small)} of them are less than {width} wide or {height} high, and will be "
-        "rejected: data.min_size, by default half of data.resolution"
-    )
-    return [reason, *lines]
-
-
-def _warn_of_no_classes(pictures: Pictures, config: PipelineConfig) -> list[str]:
-    if not config.model.conditional or len(pictures.classes) > 1:
-        return []
-    return [
-        "a run stops without classes: model.conditional=true needs images in at least 2 folders "
-        "below data.folder, one for each"
-    ]
-
-
-def _warn_of_cut(pictures: Pictures, data: DataConfig) -> list[str]:
-    """Says that a typical picture loses much of its area; no line if it does not."""
-    height, width = data.shape[:2]
-    ratios = [(w / h) / (width / height) for h, w in pictures.sizes]
-    kept = median(min(ratio, 1 / ratio) for ratio in ratios)
-    if data.fit != "crop" or kept >= LEAST_KEPT:
-        return []
-    return [
-        f"data.fit=crop keeps {percentage(kept)} of a typical picture; data.fit=pad keeps all of "
-        "it, with bars at its sides"
-    ]
 
 
 def configure_for_cluster(overrides: Sequence[str]) -> Choice:
@@ -311,9 +267,11 @@ def _load(
 ) -> PipelineConfig:
     """The choice below the overrides, with what follows from the resolution and steps of these."""
     following = {}
+    if data.source is not None or data.degrade is not None:
+        following[CONDITIONAL] = False  # a source says what to draw
     is_set = RESOLUTION[5:] in data.model_fields_set
     if is_set and data.resolution != to_sides(values[RESOLUTION]):
-        following = choose_network(data.resolution, machine)
+        following |= choose_network(data.resolution, machine)
     # Not as ModelOptions: channels may be valid only together with the attention that was chosen.
     model = read_values(None, None, overrides).get("model")
     if isinstance(model, Mapping) and model.get("source") == "map":

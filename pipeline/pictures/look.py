@@ -48,7 +48,9 @@ GRAY_PIXELS = 99  # percentage of the pixels of a gray image
 GRAY_IMAGES = 0.98  # share of the images of a gray folder
 MIN_GRAY = 100  # decoded images, or all, that decide for gray where the headers do not say so
 TRANSPARENT_IMAGES = 0.05  # share from which a folder counts as transparent
-SPLITS = {"train", "training", "val", "valid", "validation", "eval", "test"}  # no names of classes
+# Names of folders that are no classes: parts of a data set, and files by number, hash or year.
+SPLITS = {"train", "training", "val", "valid", "validation", "eval", "test"}
+NUMBERED = re.compile(r"(?:batch|chunk|folder|images?|part|set|shard)?[-_. ]?\d+|[0-9a-f]{2}")
 MIN_ALPHA = 0.95  # below this a pixel is transparent
 BRIGHT = 200  # mean level of what is visible, from which it vanishes on white
 SPANS = {  # values of data.pattern, and what the paths of images in such folders begin with
@@ -78,7 +80,8 @@ class Pictures:
         gray: whether nearly all images are gray.
         transparent: whether some images have transparent pixels.
         bright: whether what is visible of those is nearly white.
-        classes: their names, of first-level folders or in archives; empty if there are none.
+        classes: numbers of files by class, that of first-level folders or in archives; empty if
+            there are none.
         sizes: (height, width) of the images in the sample.
         labeled: whether archives name some of the classes.
         spans: a data.pattern for which all images would lie in spans; empty if there is none, or
@@ -101,7 +104,7 @@ class Pictures:
     gray: bool
     transparent: bool
     bright: bool
-    classes: frozenset[str]
+    classes: Mapping[str, int]
     sizes: tuple[tuple[int, int], ...]
     labeled: bool = False
     spans: str = ""
@@ -115,9 +118,19 @@ class Pictures:
 
     @property
     def have_classes(self) -> bool:
-        """Whether their folders or archives seem to sort them by what they show."""
-        names = {name.lower() for name in self.classes}
-        return len(names) > 1 and not self.spans and not names <= SPLITS
+        """Whether their folders or archives may sort them by what they show."""
+        return len(self.classes) > 1 and not self.spans and not self.have_splits
+
+    @property
+    def have_splits(self) -> bool:
+        """Whether their folders are the splits of a data set."""
+        return len(self.classes) > 1 and {name.lower() for name in self.classes} <= SPLITS
+
+    @property
+    def are_numbered(self) -> bool:
+        """Whether the names of their folders are numbers of more than one digit, or hashes."""
+        names = [name.lower() for name in self.classes]
+        return all(len(name) > 1 and NUMBERED.fullmatch(name) for name in names)
 
     @property
     def usable(self) -> int:
@@ -215,6 +228,7 @@ def look(data: DataConfig) -> Pictures:
     readable = 1 - len(problems) / len(sample)
     suffice = len(colors) >= min(MIN_GRAY, round(readable * len(places)))
     bright = [each.brightness for each in colors if each.brightness is not None]
+    labels = Counter(place.file.class_label for place in places)
     return Pictures(
         files=len(places),
         readable=readable,
@@ -229,7 +243,7 @@ def look(data: DataConfig) -> Pictures:
         gray=_are_gray(colors) and (suffice or _are_gray([*headers.values()])),
         transparent=len(bright) > TRANSPARENT_IMAGES * len(colors),
         bright=bool(bright) and float(np.mean(bright)) > BRIGHT,
-        classes=frozenset({place.file.class_label for place in places} - {""}),
+        classes={label: count for label, count in sorted(labels.items()) if label},
         sizes=tuple((header.height, header.width) for header in headers.values()),
         labeled=any(place.file.label for place in places),
         spans="" if data.pattern else _find_spans(places),

@@ -34,9 +34,13 @@ PHOTOS = Pictures(
     gray=False,
     transparent=False,
     bright=False,
-    classes=frozenset(),
+    classes={},
     sizes=((128, 128),),
 )
+
+
+def by_class(sizes, **others):
+    return replace(PHOTOS, files=sum(sizes.values()), classes=sizes, **others)
 
 
 def of_size(side):
@@ -99,6 +103,24 @@ def test_of_rectangles_only_the_shorter_side_is_limited_by_that_of_the_images():
     pictures = replace(of_size(24), narrow=4 / 3, aspect=4 / 3, wide=4 / 3)
     assert resolution(pictures) == [24, 32]
     assert resolution(of_size(24)) == 16
+
+
+@pytest.mark.parametrize(
+    ("pictures", "chosen"),
+    [
+        (PHOTOS, False),
+        (by_class({"cats": 90, "dogs": 10}), True),
+        (by_class({"cats": 50, "dogs": 49}), False),
+        (by_class({"cats": 1000}), False),
+        (by_class({"train": 1000, "test": 1000}), False),
+        (by_class({"2026-01-01": 1000, "2026-01-02": 1000}, spans="{YYYY}-{MM}-{DD}"), False),
+        (by_class({"0000": 1000, "0001": 1000}), False),
+        (by_class({str(digit): 180 for digit in range(10)}), True),
+        (replace(by_class({"cats": 450, "dogs": 450}), files=1001), False),
+    ],
+)
+def test_samples_are_drawn_by_class_where_folders_sort_enough_images(pictures, chosen):
+    assert choose(pictures, CPU)["model.conditional"] is chosen
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,23 @@ from pipeline.pictures.machine import Machine
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
 from pipeline.yaml_text import quote
 
+CPU = Machine(cores=2, gpus=0)
+
 
 def fill(folder, count, side=16):
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         noise = np.random.default_rng(i).integers(0, 256, (side, side, 3), np.uint8)
         Image.fromarray(noise).save(folder / f"{i:04}.png")
+
+
+def sort_into(place, *names):
+    """Moves the images of a place into folders in turn, and forgets its choice."""
+    for i, path in enumerate(sorted(place.images.iterdir())):
+        folder = place.images / names[i % len(names)]
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
+    place.workspace.chosen.unlink(missing_ok=True)
 
 
 class Place:
@@ -127,13 +138,50 @@ def test_a_choice_for_images_that_a_run_would_reject_is_not_kept(place):
 def test_a_run_says_how_to_draw_by_class_where_there_are_folders(place):
     text = "to draw images of one class, by the name of its folder: --set model.conditional=true"
     assert text not in place.run()[1]
-    place.workspace.chosen.unlink()
-    for i, path in enumerate(sorted(place.images.iterdir())):
-        (place.images / "ab"[i % 2]).mkdir(exist_ok=True)
-        path.rename(place.images / "ab"[i % 2] / path.name)
-    assert text in place.run()[1].splitlines()
+    sort_into(place, "a", "b")
+    config, said = place.run()
+    assert text in said.splitlines() and not config.model.conditional
     place.workspace.chosen.unlink()
     assert text not in place.run("model.conditional=true")[1]
+
+
+def test_classes_with_enough_images_are_drawn_and_said_and_can_be_left_out(place):
+    text = "samples are drawn by class, the name of a folder; without classes: --set model.cond"
+    fill(place.images, 100)
+    sort_into(place, "cats", "dogs")
+    config, said = place.run()
+    assert config.model.conditional and text in said and ", model.conditional=true, " in said
+    assert place.run()[0] == config
+    config, said = place.run("model.conditional=false")
+    assert not config.model.conditional and "; set: model.conditional=false" in said
+    assert not place.run("data.degrade=downscale 2")[0].model.conditional
+
+
+def test_folders_of_splits_are_named(place):
+    sort_into(place, "train", "test")
+    config, said = place.run()
+    assert not config.model.conditional
+    text = "folders of splits are read together, and images are held out anew; to read one: --data "
+    assert text in said and "images/train'" in said
+
+
+@pytest.mark.parametrize(
+    ("resolution", "said"),
+    [
+        (33, "data.resolution=33 has 1 level, the one for data.resolution=32 2: it sees more"),
+        (100, "data.resolution=100 takes about 10 times as long as data.resolution=96, to which"),
+        (96, ""),
+    ],
+)
+def test_a_resolution_to_which_no_good_network_fits_is_reported(tmp_path, resolution, said):
+    fill(tmp_path, 30, side=128)
+    overrides = [f"data.folder={tmp_path}", f"data.resolution={resolution}"]
+    lines = "\n".join(configure(overrides, CPU).lines)
+    assert said in lines
+    assert ("the one for" in lines or "times as long" in lines) == bool(said)
+    if resolution == 100:
+        own = configure([*overrides, "model.channels=[32, 32]"], CPU)
+        assert "times as long" not in "\n".join(own.lines)
 
 
 def test_a_run_that_will_lack_classes_is_reported_before_it_starts_and_keeps_nothing(place):

@@ -1,0 +1,113 @@
+"""What a person should know of the pictures before they are trained on, one line each."""
+
+import os
+import shlex
+from statistics import median
+
+from pipeline.config import DataConfig, PipelineConfig
+from pipeline.pictures.check import warn_of_rejected
+from pipeline.pictures.choose import choose_network
+from pipeline.pictures.look import Pictures
+from pipeline.pictures.machine import Machine
+from trainer.common.resolution import from_sides
+from trainer.common.text import percentage, printable, quantity
+
+LEAST_KEPT = 0.6  # of the area of a typical picture, without a remark
+BY_CLASS = (
+    "samples are drawn by class, the name of a folder; without classes: --set "
+    "model.conditional=false"
+)
+CLASSES = "to draw images of one class, by the name of its folder: --set model.conditional=true"
+SPLITS = "folders of splits are read together, and images are held out anew; to read one: --data "
+MULTIPLE = 16  # of pixels: sides to which networks fit well
+DEARER = 2  # times the work of such a network, from which a resolution is remarked on
+
+
+def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str]:
+    """What the folders do to the samples; no line without folders."""
+    if pictures.have_splits:
+        example = max(pictures.classes, key=lambda name: name.lower().startswith("train"))
+        return [SPLITS + printable(shlex.quote(os.path.join(config.data.folder, example)))]
+    if not pictures.have_classes:
+        return []
+    return [BY_CLASS if config.model.conditional else CLASSES]
+
+
+def say_what_is_small(pictures: Pictures, data: DataConfig) -> list[str]:
+    """Why the resolution is lower than most images allow: the smallest twentieth would be rejected.
+
+    Only of images that are at least four times as large, where that is a surprise.
+    """
+    side = max(data.resolution)
+    if pictures.median < 4 * side or pictures.low >= side:
+        return []
+    return [
+        f"some are as small as {pictures.low} pixels, and would be rejected at a higher "
+        f"data.resolution; to leave them out: --set data.resolution={2 * side}, or more"
+    ]
+
+
+def say_what_fits_better(config: PipelineConfig, machine: Machine) -> list[str]:
+    """Says that a network for the nearest multiples of 16 would have more levels or less work.
+
+    No line if it would have neither, or if the network is another than is chosen.
+    """
+    sides = config.data.resolution
+    fitting = tuple(max(round(side / MULTIPLE), 1) * MULTIPLE for side in sides)
+    ours, other = (choose_network(each, machine) for each in (sides, fitting))
+    if list(config.model.channels) != ours["model.channels"]:
+        return []
+    levels, more = len(ours["model.channels"]), len(other["model.channels"])
+    work, less = (
+        height * width / network["model.patch"] ** 2
+        for (height, width), network in ((sides, ours), (fitting, other))
+    )
+    instead = f"data.resolution={from_sides(fitting)}"
+    if levels < more:
+        return [
+            f"the network for data.resolution={from_sides(sides)} has {quantity(levels, 'level')}, "
+            f"the one for {instead} {more}: it sees more of an image at once"
+        ]
+    if work >= DEARER * less:
+        return [
+            f"data.resolution={from_sides(sides)} takes about {work / less:.0f} times as long as "
+            f"{instead}, to which larger patches fit"
+        ]
+    return []
+
+
+def warn_of_unusable(pictures: Pictures, data: DataConfig) -> list[str]:
+    """Says that a run stops because so many images cannot be read or are too small."""
+    height, width = data.smallest
+    small = pictures.smaller_than(height, width)
+    lines = warn_of_rejected(1 - pictures.readable * (1 - small), data)
+    if not lines or not small:
+        return lines
+    reason = (
+        f"{percentage(small)} of them are less than {width} wide or {height} high, and will be "
+        "rejected: data.min_size, by default half of data.resolution"
+    )
+    return [reason, *lines]
+
+
+def warn_of_no_classes(pictures: Pictures, config: PipelineConfig) -> list[str]:
+    """Says that a run stops because a conditional model has no classes."""
+    if not config.model.conditional or len(pictures.classes) > 1:
+        return []
+    return [
+        "a run stops without classes: model.conditional=true needs images in at least 2 folders "
+        "below data.folder, one for each"
+    ]
+
+
+def warn_of_cut(pictures: Pictures, data: DataConfig) -> list[str]:
+    """Says that a typical picture loses much of its area; no line if it does not."""
+    height, width = data.shape[:2]
+    ratios = [(w / h) / (width / height) for h, w in pictures.sizes]
+    kept = median(min(ratio, 1 / ratio) for ratio in ratios)
+    if data.fit != "crop" or kept >= LEAST_KEPT:
+        return []
+    return [
+        f"data.fit=crop keeps {percentage(kept)} of a typical picture; data.fit=pad keeps all of "
+        "it, with bars at its sides"
+    ]
