@@ -86,32 +86,47 @@ class Model:
         return f"iadb.load({str(self.folder)!r})"
 
     def sample(
-        self, count: int = 16, *, seed: int = 0, nb_step: int | None = None, label: str = ""
+        self,
+        count: int = 16,
+        *,
+        seed: int = 0,
+        nb_step: int | None = None,
+        label: str | None = None,
     ) -> np.ndarray:
         """Draws images, uint8 [count, H, W, C], of the seeds from `seed` on.
 
-        A student with fixed steps takes its own, here and in the other methods.
+        Without a label, a conditional model draws its classes in turn. A student with fixed steps
+        takes its own, here and in the other methods.
 
         Raises:
             ValueError: the model translates, does not know the label, takes fewer steps, or a seed
                 is no int64.
         """
-        self._check("sample", label, count=count, nb_step=nb_step)
+        self._check("sample", label or "", count=count, nb_step=nb_step)
+        labels = None if label is None else [label] * count
         return serving.draw_samples(
-            self.folder, _seeds(seed, count), nb_step, label=label, draw=self._generate
+            self.folder, _seeds(seed, count), nb_step, labels=labels, draw=self._generate
         )
 
     def trajectory(
-        self, count: int = 1, *, seed: int = 0, nb_step: int | None = None, label: str = ""
+        self,
+        count: int = 1,
+        *,
+        seed: int = 0,
+        nb_step: int | None = None,
+        label: str | None = None,
     ) -> np.ndarray:
         """Draws the states from noise to image, uint8 [count, T, H, W, C]; at most 50 of each.
+
+        Without a label, as `sample`.
 
         Raises:
             ValueError: as of `sample`.
         """
-        self._check("trajectory", label, count=count, nb_step=nb_step)
+        self._check("trajectory", label or "", count=count, nb_step=nb_step)
+        labels = None if label is None else [label] * count
         return serving.draw_trajectories(
-            self.folder, _seeds(seed, count), nb_step, label=label, draw=self._trajectory
+            self.folder, _seeds(seed, count), nb_step, labels=labels, draw=self._trajectory
         )
 
     def noise(self, count: int = 1, *, seed: int = 0) -> np.ndarray:

@@ -22,7 +22,7 @@ from trainer.names import CARD_SAMPLES, MODEL_CARD
 
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.-]*")  # of a license, as the hub lists them
-LISTED = 50  # kinds of images
+LISTED = 50  # kinds of images, and classes
 
 
 class About(BaseModel):
@@ -175,6 +175,8 @@ def render(card: Card) -> str:
         copied=((judgement.memorization or {}).get("candidate") or {}).get("share"),
         kinds=kinds[:LISTED],
         nb_hidden_kind=max(0, len(kinds) - LISTED),
+        labels=card.about.labels[:LISTED],
+        nb_hidden_label=max(0, len(card.about.labels) - LISTED),
     )
 
 

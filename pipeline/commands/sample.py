@@ -1,5 +1,6 @@
 """The commands `iadb sample`, `iadb find-mark` and `iadb serve-check`."""
 
+import math
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import click
 from pipeline import failures
 from pipeline.commands.shared_options import SEED, WORKSPACE, OutputFile, UserPath
 from pipeline.workspace import Workspace
-from trainer.common.text import printable, quantity
+from trainer.common.text import list_some, printable, quantity
 
 ROWS = 16  # of source, result and image below each other
 COLUMNS = 16  # classes beside each other
@@ -28,9 +29,8 @@ MODEL = click.option(
 @click.option("--steps", type=click.IntRange(1, 10_000), help="Solver steps; default: the model's.")
 @click.option(
     "--label",
-    default="",
     metavar="NAME",
-    help="Class to draw, if the model is conditional; default: each class in turn.",
+    help="Class to draw, if the model is conditional, or '' for any; default: each in turn.",
 )
 @click.option(
     "-o",
@@ -50,11 +50,13 @@ def sample(
     count: int,
     seed: int,
     steps: int | None,
-    label: str,
+    label: str | None,
     output: Path,
     gif: Path | None,
 ) -> None:
     """Draw images from a model as a PNG grid.
+
+    Classes that are drawn in turn have columns of their own, up to 16 of them.
 
     A model that translates draws from held-out sources: rows of source, result and image, which
     sources that are not paired with images (data.pairing=none) lack.
@@ -78,14 +80,14 @@ def sample(
         if gif:
             raise click.BadParameter("shows the path from noise alone", param_hint="--gif")
         first = seed if source.draws_noise else None
-        _show_translations(workspace, model, count, first, steps, label, output)
+        _show_translations(workspace, model, count, first, steps, label or "", output)
         return
     seeds = range(seed, seed + count)
     notes: list[str] = []
-    labels = [label] * count if label else serving.labels_in_turn(model, seeds)
-    classes = len({*labels})
-    columns = classes if 1 < classes <= COLUMNS else None
-    how = {"label": labels, "warn": notes.append}
+    labels = serving.labels_in_turn(model, seeds) if label is None else [label] * count
+    classes = [*dict.fromkeys(labels)]
+    columns = _columns(count, len(classes)) if 1 < len(classes) <= COLUMNS else None
+    how = {"labels": labels, "warn": notes.append}
     with (
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
         showing(make_console(), f"{count} samples of {model}"),
@@ -102,10 +104,15 @@ def sample(
     for note in notes:
         click.echo(f"iadb: {note}", err=True)
     written = f"{output} and {gif}" if gif else output
-    in_turn = f", {classes:,} classes in turn" if classes > 1 else ""
-    click.echo(
-        f"{count} samples of {model}, seeds {seed} to {seed + count - 1}{in_turn}: {written}"
-    )
+    click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {written}")
+    if len(classes) > 1:
+        in_columns = "in columns, " if columns else ""
+        click.echo(f"classes, {in_columns}in turn: {list_some(classes, COLUMNS)}")
+
+
+def _columns(count: int, classes: int) -> int:
+    """Columns of a nearly square grid in which each column has images of one class."""
+    return classes * max(1, round(math.sqrt(count) / classes))
 
 
 def _show_translations(

@@ -26,8 +26,8 @@ AUGMENT = 0.15
 # 2,400 still did with the larger weight (docs/training.md).
 AUTOGUIDANCE = {3500: 3.0, 2400: 2.0}
 INTERVAL = [0.2, 0.8]
-PER_CLASS = 50  # images, on average, from which samples are drawn by class
-SORTED = 0.9  # share of the images that classes have, at least
+PER_CLASS = 40  # images, from which a class counts
+SORTED = 0.9  # share of the images in such classes, from which samples are drawn by class
 MIN_STEPS = 1000
 MIN_BATCH = 8
 
@@ -119,14 +119,10 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
 
 
 def _are_sorted(pictures: Pictures) -> bool:
-    """Whether folders sort the images by what they show, with enough images for each class."""
-    images = sum(pictures.classes.values())
-    return (
-        pictures.have_classes
-        and not pictures.are_numbered
-        and images >= PER_CLASS * len(pictures.classes)
-        and images >= SORTED * pictures.files
-    )
+    """Whether folders sort nearly all images by what they show, with enough for each class."""
+    large = [count for count in pictures.classes.values() if count >= PER_CLASS]
+    sorted_well = len(large) > 1 and sum(large) >= SORTED * pictures.files
+    return sorted_well and pictures.have_classes and pictures.name_kinds
 
 
 def trained_images(pictures: Pictures) -> int:

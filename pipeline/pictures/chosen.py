@@ -129,6 +129,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     machine = machine or this_machine()
     is_set = data.model_fields_set
     values = {**kept, **choose(pictures, machine)}
+    values[CONDITIONAL] &= _may_have_classes(data)
     config = _load(values, overrides, data, machine)
     held_out = pictures.usable * config.data.eval_percent // 100
     trained = pictures.usable - held_out
@@ -204,7 +205,7 @@ def configure_run(
             f"{printable(data.folder)}: as chosen earlier, {_describe(values, config, overrides)}"
         )
         report(f"kept in {file}; remove it to choose again")
-        if _differs_from_a_new_choice(config, overrides):
+        if CONDITIONAL not in values or _differs_from_a_new_choice(config, overrides):
             report("it was chosen for another machine, or by an earlier version")
         return config
     choice = configure(overrides)
@@ -267,8 +268,8 @@ def _load(
 ) -> PipelineConfig:
     """The choice below the overrides, with what follows from the resolution and steps of these."""
     following = {}
-    if data.source is not None or data.degrade is not None:
-        following[CONDITIONAL] = False  # a source says what to draw
+    if not _may_have_classes(data):
+        following[CONDITIONAL] = False
     is_set = RESOLUTION[5:] in data.model_fields_set
     if is_set and data.resolution != to_sides(values[RESOLUTION]):
         following |= choose_network(data.resolution, machine)
@@ -283,6 +284,15 @@ def _load(
         return config
     following |= autoguidance
     return load(overrides=[*_as_overrides({**values, **following}), *overrides])
+
+
+def _may_have_classes(data: DataConfig) -> bool:
+    """Whether classes would do no harm.
+
+    Sources say what to draw. Spans may have other classes, with which no warm start continues, and
+    images of data.holdout none.
+    """
+    return not (data.source or data.degrade or data.pattern or data.holdout)
 
 
 def _load_alone(values: Mapping[str, Any]) -> PipelineConfig:

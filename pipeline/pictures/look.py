@@ -48,9 +48,15 @@ GRAY_PIXELS = 99  # percentage of the pixels of a gray image
 GRAY_IMAGES = 0.98  # share of the images of a gray folder
 MIN_GRAY = 100  # decoded images, or all, that decide for gray where the headers do not say so
 TRANSPARENT_IMAGES = 0.05  # share from which a folder counts as transparent
-# Names of folders that are no classes: parts of a data set, and files by number, hash or year.
-SPLITS = {"train", "training", "val", "valid", "validation", "eval", "test"}
-NUMBERED = re.compile(r"(?:batch|chunk|folder|images?|part|set|shard)?[-_. ]?\d+|[0-9a-f]{2}")
+# Names of folders, in small letters, that are no classes: splits of a data set (train2017, testA),
+# what belongs to images, numbers, dates and those of cameras (100CANON), and hashes.
+TRAIN = re.compile(r"train(?:ing)?[-_]?(?:\d+|[ab])?")
+HELD_OUT = re.compile(r"(?:val|valid|validation|eval|dev|test|testing)[-_]?(?:\d+|[ab])?")
+BESIDE_IMAGES = {"annotation", "annotations", "labels", "mask", "masks"}
+NUMBERED = re.compile(
+    r"(?:batch|chunk|folder|images?|part|set|shard)?[-_. ]?\d+(?:[-_. ]\d+)*|\d{3}[a-z_]{5}"
+)
+HASH = re.compile(r"[0-9a-f]+")
 MIN_ALPHA = 0.95  # below this a pixel is transparent
 BRIGHT = 200  # mean level of what is visible, from which it vanishes on white
 SPANS = {  # values of data.pattern, and what the paths of images in such folders begin with
@@ -124,13 +130,24 @@ class Pictures:
     @property
     def have_splits(self) -> bool:
         """Whether their folders are the splits of a data set."""
-        return len(self.classes) > 1 and {name.lower() for name in self.classes} <= SPLITS
+        names = [name.lower() for name in self.classes]
+        held_out = sum(HELD_OUT.fullmatch(name) is not None for name in names)
+        trained = any(TRAIN.fullmatch(name) for name in names)
+        return len(names) > 1 and (held_out == len(names) or (trained and held_out > 0))
 
     @property
-    def are_numbered(self) -> bool:
-        """Whether the names of their folders are numbers of more than one digit, or hashes."""
+    def name_kinds(self) -> bool:
+        """Whether the names of their folders may be those of kinds of pictures.
+
+        Numbers are, if some have one digit. Labels in archives always are.
+        """
+        if self.labeled:
+            return True
         names = [name.lower() for name in self.classes]
-        return all(len(name) > 1 and NUMBERED.fullmatch(name) for name in names)
+        numbered = all(len(name) > 1 and NUMBERED.fullmatch(name) for name in names)
+        hashes = len({*map(len, names)}) == 1 and all(HASH.fullmatch(name) for name in names)
+        hashes = hashes and {*map(str.isdigit, "".join(names))} == {True, False}
+        return not (numbered or hashes or BESIDE_IMAGES & {*names})
 
     @property
     def usable(self) -> int:

@@ -13,10 +13,7 @@ from trainer.common.resolution import from_sides
 from trainer.common.text import percentage, printable, quantity
 
 LEAST_KEPT = 0.6  # of the area of a typical picture, without a remark
-BY_CLASS = (
-    "samples are drawn by class, the name of a folder; without classes: --set "
-    "model.conditional=false"
-)
+BY_CLASS = "samples are drawn by class; without classes: --set model.conditional=false"
 CLASSES = "to draw images of one class, by the name of its folder: --set model.conditional=true"
 SPLITS = "folders of splits are read together, and images are held out anew; to read one: --data "
 MULTIPLE = 16  # of pixels: sides to which networks fit well
@@ -25,12 +22,12 @@ DEARER = 2  # times the work of such a network, from which a resolution is remar
 
 def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str]:
     """What the folders do to the samples; no line without folders."""
-    if pictures.have_splits:
+    if config.model.conditional and pictures.have_classes:
+        return [BY_CLASS]
+    if pictures.have_splits and not config.data.pattern and not config.data.holdout:
         example = max(pictures.classes, key=lambda name: name.lower().startswith("train"))
         return [SPLITS + printable(shlex.quote(os.path.join(config.data.folder, example)))]
-    if not pictures.have_classes:
-        return []
-    return [BY_CLASS if config.model.conditional else CLASSES]
+    return [CLASSES] if pictures.have_classes and config.source is None else []
 
 
 def say_what_is_small(pictures: Pictures, data: DataConfig) -> list[str]:

@@ -202,7 +202,7 @@ def draw_samples(
     seeds: range,
     nb_step: int | None = None,
     batch_size: int = 256,
-    label: str | Sequence[str] = "",
+    labels: Sequence[str] | None = None,
     *,
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
@@ -215,7 +215,8 @@ def draw_samples(
         seeds: of the images; an image depends on its seed alone.
         nb_step: solver steps; the model's default if None.
         batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
-        label: of all images, or of each, for a conditional model; empty for none.
+        labels: one for each image of a conditional model, empty for none; by default all classes in
+            turn.
         light: draw on the CPU without TensorFlow, if the network is beside the model as ONNX and
             onnxruntime is installed; None: unless there is a GPU that TensorFlow can use.
         warn: is called with one line if that network cannot be used, and TensorFlow draws.
@@ -226,7 +227,8 @@ def draw_samples(
     """
     nb_step, batch_size = within_limits(model, nb_step, batch_size)
     draw = draw or load_drawing("generate", model, light, warn)
-    return np.concatenate([*_in_batches(draw, seeds, nb_step, batch_size, label)])
+    labels = labels or labels_in_turn(model, seeds)
+    return np.concatenate([*_in_batches(draw, seeds, nb_step, batch_size, labels)])
 
 
 def draw_trajectories(
@@ -234,7 +236,7 @@ def draw_trajectories(
     seeds: range,
     nb_step: int | None = None,
     batch_size: int = 16,
-    label: str | Sequence[str] = "",
+    labels: Sequence[str] | None = None,
     *,
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
@@ -247,8 +249,9 @@ def draw_trajectories(
     """
     nb_step, batch_size = within_limits(model, nb_step, batch_size)
     draw = draw or load_drawing("trajectory", model, light, warn)
+    labels = labels or labels_in_turn(model, seeds)
     trajectories = []
-    for states in _in_batches(draw, seeds, nb_step, batch_size, label):
+    for states in _in_batches(draw, seeds, nb_step, batch_size, labels):
         length = states.shape[1]
         kept = np.linspace(0, length - 1, min(length, GIF_FRAMES)).round().astype(int)
         trajectories.append(states[:, kept])
@@ -306,10 +309,9 @@ def load_drawing(
 
 
 def _in_batches(
-    draw: Draw, seeds: range, nb_step: int, batch_size: int, label: str | Sequence[str]
+    draw: Draw, seeds: range, nb_step: int, batch_size: int, labels: Sequence[str]
 ) -> Iterator[np.ndarray]:
     """What is drawn for each batch of seeds."""
-    labels = [label] * len(seeds) if isinstance(label, str) else label
     report(Report(DRAWING, expected=len(seeds)))
     for first in range(0, len(seeds), batch_size):
         batch = np.array(seeds[first : first + batch_size], np.int64)

@@ -7,10 +7,10 @@ NAME = 80  # characters of a name or a value
 LINE = 300  # characters
 
 
-def list_some(names: Sequence[str]) -> str:
+def list_some(names: Sequence[str], shown: int = SHOWN) -> str:
     """Returns the first names and the number of others, in one line whatever they contain."""
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(printable(shorten(name)) for name in names[:SHOWN]) + more
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return ", ".join(printable(shorten(name)) for name in names[:shown]) + more
 
 
 def quantity(count: int, unit: str) -> str:

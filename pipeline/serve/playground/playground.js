@@ -6,6 +6,7 @@ import { paint, readPicture, rows, save, slerp, stack, toUint8 } from "./pixels.
 const FRAMES = 9; // of a walk
 const CLASS_LENGTH = 60; // characters of a class that are shown
 const MAX_SEED = 2 ** 32;
+const IN_TURN = "\0"; // the name of no class
 const $ = id => document.getElementById(id);
 
 let about; // what the server says about the live model
@@ -26,8 +27,21 @@ const number = id => {
 };
 const seeded = () => about.inputs.includes("seed");
 const guided = () => about.solvers.length > 0 && about.labels.length > 0;
-const labels = count => (about.labels.length ? [strings("label", Array(count).fill($("label").value))] : []);
+const labels = seeds => (about.labels.length ? [strings("label", seeds.map(label))] : []);
 const range = (start, count) => Array.from({ length: count }, (_, i) => start + i);
+
+// The class of a seed, empty for any, as without a seed where classes are drawn in turn.
+function label(seed) {
+  const selected = $("label").value;
+  if (selected !== IN_TURN) return selected;
+  return seed === undefined ? "" : about.labels.at(seed % about.labels.length);
+}
+
+function title(seed) {
+  if (!seeded()) return "Result";
+  const name = about.labels.length ? label(seed) : "";
+  return name ? `Seed ${seed}, ${short(name)}` : `Seed ${seed}`;
+}
 
 // Runs an action once at a time; says what it does, and what went wrong.
 async function act(text, action) {
@@ -97,7 +111,8 @@ function offer() {
   if (!$("guidance").value) $("guidance").value = about.guidance;
   $("label-field").hidden = !about.labels.length;
   const any = make("option", "any", { value: "" });
-  fill("label", [any, ...about.labels.map(name => make("option", short(name), { value: name }))], "");
+  const turns = about.source ? [] : [make("option", "each in turn", { value: IN_TURN })];
+  fill("label", [...turns, any, ...about.labels.map(name => make("option", short(name), { value: name }))], turns.length ? IN_TURN : "");
   for (const id of ["about", "draw"]) $(id).hidden = false;
   for (const id of ["walk", "walk-from", "walk-to"]) $(id).hidden = translates;
   $("own").hidden = translates || !about.signatures.includes("invert");
@@ -106,7 +121,7 @@ function offer() {
 
 // Replaces the options of a list, and keeps what is selected if it is still there.
 function fill(id, options, fallback) {
-  const kept = $(id).value;
+  const kept = $(id).selectedIndex < 0 ? null : $(id).value;
   $(id).replaceChildren(...options);
   $(id).value = options.some(each => each.value === kept) ? kept : fallback;
 }
@@ -124,7 +139,7 @@ function solving(nbStep = number("steps")) {
 const beginning = (seeds, source) => [
   ...(source ? [tensor("source", "UINT8", [1, ...about.source_shape], source)] : []), // of all seeds
   ...(seeded() ? [int64("seed", seeds)] : []),
-  ...labels(seeds.length),
+  ...labels(seeds),
 ];
 
 async function draw() {
@@ -149,7 +164,7 @@ function show(images, seeds, select) {
   $("grid").replaceChildren(...drawn.map((canvas, i) => {
     const button = make("button", "", { type: "button" });
     button.dataset.seed = seeds[i];
-    button.setAttribute("aria-label", `Seed ${seeds[i]}`);
+    button.setAttribute("aria-label", title(seeds[i]));
     button.append(canvas);
     button.addEventListener("click", () => select(seeds[i]));
     return button;
@@ -167,7 +182,7 @@ async function enlarge(seed, source) {
   const { values, shape } = await call("trajectory", [...beginning([seed], source), ...solving(nbStep)]);
   const states = rows(values, shape[1]);
   chosen = seed;
-  $("large-title").textContent = seeded() ? `Seed ${seed}` : "Result";
+  $("large-title").textContent = title(seed);
   const text = state => `after ${state} of ${states.length - 1} steps`;
   player($("large"), states, text, `${source ? "translated" : "seed"}-${seed}.png`, states.length - 1);
   press(seed);
@@ -181,7 +196,7 @@ async function noise(seeds) {
 // The images of noises, each uint8.
 async function transport(noises) {
   const x0 = tensor("x0", "FP32", [noises.length, ...about.shape], stack(noises));
-  const answer = await call("transport", [x0, ...solving(), ...labels(noises.length)]);
+  const answer = await call("transport", [x0, ...solving(), ...labels(noises.map(() => undefined))]);
   return rows(toUint8(answer.values), noises.length);
 }
 
@@ -201,7 +216,7 @@ async function invert() {
   const seed = number("mix");
   const picture = await readPicture(file, about);
   const image = tensor("image", "UINT8", [1, ...about.shape], picture);
-  const { values: x0 } = await call("invert", [image, ...solving(), ...labels(1)]);
+  const { values: x0 } = await call("invert", [image, ...solving(), ...labels([undefined])]);
   const [other] = await noise([seed]);
   const images = await transport(between(x0, other));
   const errors = picture.map((value, i) => Math.abs(value - images[0][i]));

@@ -102,10 +102,17 @@ def test_the_teacher_of_a_student_is_named_by_its_number(tmp_path, notes, teache
 
 
 def test_samples_are_those_of_the_command(model):
-    images = model.sample(20, seed=3, label="dog")
-    expected = serving.draw_samples(model.folder, range(3, 23), label="dog")
-    np.testing.assert_array_equal(images, expected)
+    images = model.sample(20, seed=3)
+    np.testing.assert_array_equal(images, serving.draw_samples(model.folder, range(3, 23)))
     assert (images.dtype, images.shape) == (np.uint8, (20, *SHAPE))
+
+
+def test_without_a_label_the_classes_are_drawn_in_turn(model):
+    images = model.sample(4, seed=1)
+    for i, label in enumerate([*model.labels[1:], *model.labels, *model.labels][:4]):
+        alone = model.sample(1, seed=1 + i, label=label)[0].astype(int)
+        assert np.abs(images[i] - alone).max() <= 1
+    assert np.any(images != model.sample(4, seed=1, label=""))
 
 
 def test_the_noise_of_a_seed_leads_to_its_sample(model):
@@ -130,7 +137,7 @@ def test_an_inverted_sample_leads_back_to_itself(model):
 def test_the_way_between_two_seeds_has_their_samples_at_its_ends(model):
     way = model.interpolate(3, 5, 4)
     assert way.shape == (4, *SHAPE)
-    ends = np.stack([model.sample(1, seed=3)[0], model.sample(1, seed=5)[0]])
+    ends = np.stack([model.sample(1, seed=seed, label="")[0] for seed in (3, 5)])
     assert np.abs(way[[0, -1]].astype(int) - ends).max() <= 1
     between = model.interpolate(model.noise(seed=3)[0], 5, 4)
     np.testing.assert_array_equal(between, way)

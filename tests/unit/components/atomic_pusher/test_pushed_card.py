@@ -124,6 +124,30 @@ def test_the_card_of_a_translator_says_what_it_undoes_and_calls_it_with_all_that
     assert called.keys() == {"image_bytes"} | inputs
 
 
+def test_the_card_of_a_conditional_model_lists_its_classes_and_draws_them_in_turn(
+    pushed_version, tmp_path
+):
+    names = ["cat", *(f"kind {i}" for i in range(60))]
+    metadata = tmp_path / "model" / "Format-Serving" / METADATA
+    change(metadata, labels=names)
+    text = card_of(pushed_version())
+    assert "| classes | cat, kind 0, " in text and ", kind 48 and 11 more |" in text
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / METADATA).write_text(metadata.read_text("utf-8"), "utf-8")
+    called = {}
+
+    def draw(**given):
+        called.update(given)
+        return {"image_bytes": [SimpleNamespace(numpy=bytes)]}
+
+    model = SimpleNamespace(signatures={"serving_default": draw})
+    fake = SimpleNamespace(constant=list, int64=None, range=lambda count, dtype: range(count))
+    code = text.split("```python\n")[1].split("```")[0].replace("FOLDER", str(tmp_path))
+    assert code.startswith("import json\n\nimport tensorflow as tf\n")
+    exec(code[code.index("seeds =") :], {"tf": fake, "model": model, "json": json})
+    assert called["label"] == names[:8]
+
+
 def test_the_card_is_there_before_the_version_is(push, tmp_path, monkeypatch):
     seen = []
     write = card.write
@@ -204,7 +228,7 @@ def test_names_from_the_data_become_no_markup_and_no_further_line(pushed_version
     assert not re.search(r"(?<!\\)\]\(javascript", body)
     assert "\x1b" not in body and "\u202e" not in body
     rows = [line for line in body.splitlines() if "script" in line]
-    assert len(rows) == 5  # license, split, warning, "by", kind
+    assert len(rows) == 6  # license, class, split, warning, "by", kind
     assert all(line.endswith(("|", "$", ":")) for line in rows)
 
 

@@ -109,8 +109,10 @@ def test_of_rectangles_only_the_shorter_side_is_limited_by_that_of_the_images():
     ("pictures", "chosen"),
     [
         (PHOTOS, False),
-        (by_class({"cats": 90, "dogs": 10}), True),
-        (by_class({"cats": 50, "dogs": 49}), False),
+        (by_class({"cats": 90, "dogs": 40}), True),
+        (by_class({"cats": 90, "dogs": 39}), False),
+        (by_class({"cats": 900, "dogs": 900, "one": 1}), True),
+        (by_class({"cats": 900, "dogs": 900} | {str(i): 1 for i in range(500)}), False),
         (by_class({"cats": 1000}), False),
         (by_class({"train": 1000, "test": 1000}), False),
         (by_class({"2026-01-01": 1000, "2026-01-02": 1000}, spans="{YYYY}-{MM}-{DD}"), False),

@@ -146,7 +146,7 @@ def test_a_run_says_how_to_draw_by_class_where_there_are_folders(place):
 
 
 def test_classes_with_enough_images_are_drawn_and_said_and_can_be_left_out(place):
-    text = "samples are drawn by class, the name of a folder; without classes: --set model.cond"
+    text = "samples are drawn by class; without classes: --set model.conditional=false"
     fill(place.images, 100)
     sort_into(place, "cats", "dogs")
     config, said = place.run()
@@ -154,7 +154,25 @@ def test_classes_with_enough_images_are_drawn_and_said_and_can_be_left_out(place
     assert place.run()[0] == config
     config, said = place.run("model.conditional=false")
     assert not config.model.conditional and "; set: model.conditional=false" in said
+
+
+@pytest.mark.parametrize("other", ["data.degrade=downscale 2", "data.holdout=/held-out"])
+def test_sources_and_other_held_out_images_have_no_classes(place, other):
+    fill(place.images, 100)
+    sort_into(place, "cats", "dogs")
+    choice = configure([f"data.folder={quote(str(place.images))}", other])
+    assert not choice.config.model.conditional and not choice.values["model.conditional"]
+    assert ("to draw images of one class" in str(choice.lines)) == ("holdout" in other)
+    place.run()
     assert not place.run("data.degrade=downscale 2")[0].model.conditional
+
+
+def test_a_choice_of_a_version_that_chose_no_classes_is_kept_and_said(place):
+    place.run()
+    file = place.workspace.chosen
+    file.write_text(file.read_text().replace("  conditional: false\n", ""))
+    config, said = place.run()
+    assert not config.model.conditional and "or by an earlier version" in said
 
 
 def test_folders_of_splits_are_named(place):

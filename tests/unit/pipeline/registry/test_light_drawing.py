@@ -47,8 +47,8 @@ main(sys.argv[1:])"""
 
 def test_both_ways_draw_the_same_images_within_one_gray_level(model):
     for draw in (serving.draw_samples, serving.draw_trajectories):
-        one = draw(model, range(5, 25), 4, label="ox")
-        other = draw(model, range(5, 25), 4, label="ox", light=False)
+        one = draw(model, range(5, 25), 4)
+        other = draw(model, range(5, 25), 4, light=False)
         assert (one.shape, one.dtype) == (other.shape, other.dtype)
         assert np.abs(one.astype(int) - other).max() <= 1
         assert len(np.unique(one)) > 20
@@ -60,7 +60,7 @@ def test_a_damaged_network_is_reported_in_one_line_and_tensorflow_draws(model, t
     (folder / NETWORK).write_bytes(content)
     result = iadb_sample(folder, tmp_path, "--count", 3)
     assert result.exit_code == 0
-    warning, line = result.output.splitlines()
+    warning, line, _ = result.output.splitlines()
     assert warning == f"iadb: {folder / NETWORK} is damaged; TensorFlow draws the images"
     assert line.startswith(f"3 samples of {folder}")
     assert (tmp_path / "grid.png").is_file() and (tmp_path / "way.gif").is_file()

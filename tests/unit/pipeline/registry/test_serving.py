@@ -236,16 +236,22 @@ def test_all_images_of_a_sample_have_the_label_that_is_asked_for(names, tmp_path
 
 @pytest.mark.parametrize("gif", [False, True])
 def test_without_a_label_each_column_has_a_class(names, tmp_path, gif):
-    arguments = ["--seed", 3, "--count", 5, *(["--gif", tmp_path / "way.gif"] if gif else [])]
-    result = iadb_sample(names, tmp_path, *arguments)
+    files = ["-o", tmp_path / "grid.png", *(["--gif", tmp_path / "way.gif"] if gif else [])]
+    arguments = ["sample", "--model", names, "--seed", 3, "--count", 16, *files]
+    result = CliRunner().invoke(main, [*map(str, arguments)])
     assert result.exit_code == 0, result.output
-    assert "5 samples of " in result.output and ", 2 classes in turn: " in result.output
+    first, second = result.output.splitlines()
+    assert first.startswith("16 samples of ")
+    assert second == "classes, in columns, in turn: cow, ox"
     grid = np.asarray(Image.open(tmp_path / "grid.png"))
-    cells = grid[4::68, 4::68]
-    assert cells[:2].tolist() == [[3, 2], [3, 2]] and cells[2, 0] == 3
-    (tmp_path / "one").mkdir()
-    one = iadb_sample(names, tmp_path / "one", "--count", 1)
-    assert "in turn" not in one.output
+    assert grid[4::68, 4::68].tolist() == [[3, 2, 3, 2]] * 4
+
+
+def test_a_single_image_and_one_of_any_class_name_no_classes(names, tmp_path):
+    assert "in turn" not in iadb_sample(names, tmp_path, "--count", 1).output
+    result = iadb_sample(names, tmp_path, "--count", 4, "--label", "")
+    assert result.exit_code == 0 and "in turn" not in result.output
+    assert np.asarray(Image.open(tmp_path / "grid.png"))[4, 4] == 0
 
 
 def test_a_student_is_not_asked_for_other_steps_than_its_own(tmp_path):

@@ -16,6 +16,7 @@ from pipeline.config import load
 from tests.browser import LEAST_CONTRAST, READABLE
 from tests.exported_models import write_sampler, write_translator
 from tests.running_server import RunningServer
+from tests.unit.pipeline.serve.conftest import LABELS
 from trainer.names import METADATA
 from trainer.source.options import Source
 
@@ -296,12 +297,16 @@ def test_wrong_values_and_missing_pictures_are_explained(chromium, server):
 def test_hostile_classes_are_text_and_choose_the_image(chromium, hostile):
     page = Page(chromium, hostile, PHONE)
     options = "[...document.getElementById('label').options]"
-    assert page.js(f"{options}.map(option => option.value)") == ["", *HOSTILE]
+    assert page.js(f"{options}.map(option => option.value)") == ["\0", "", *HOSTILE]
     texts = [name if len(name) <= 60 else name[:59] + "…" for name in HOSTILE]
-    assert page.js(f"{options}.map(option => option.textContent)") == ["any", *texts]
+    assert page.js(f"{options}.map(option => option.textContent)") == [
+        "each in turn",
+        "any",
+        *texts,
+    ]
     page.set(count=1)
     shown = [page.gray("#grid canvas")]
-    for label in HOSTILE:
+    for label in ("", *HOSTILE):
         page.set(label=label)
         page.press("#go")
         assert page.problem() == ""
@@ -311,6 +316,28 @@ def test_hostile_classes_are_text_and_choose_the_image(chromium, hostile):
     assert page.js(f"{elements}.length") == 0
     assert page.js("document.documentElement.scrollWidth") <= PHONE
     page.assert_quiet()
+
+
+def test_classes_are_drawn_in_turn_until_one_is_chosen(chromium, conditional):
+    page = Page(chromium, conditional)
+    page.set(seed=-1, count=3)
+    page.press("#go")
+    assert page.problem() == ""
+    for i, seed in enumerate(range(-1, 2)):
+        label = LABELS[seed % len(LABELS)]
+        inputs = {
+            "seed": np.array([seed]),
+            "nb_step": np.array(3, np.int32),
+            "label": np.array([label.encode()], object),
+        }
+        expected = conditional.live.current.call("generate", inputs)["image"][0]
+        cell = f"#grid button:nth-child({i + 1})"
+        assert_equal(page.gray(f"{cell} canvas"), expected, 1)
+        page.press(cell)
+        assert page.text("#large-title") == f"Seed {seed}, {label}"
+    page.set(label="")
+    page.press("#go")
+    assert page.text("#large-title") == "Seed -1"
 
 
 def test_a_model_that_translates_is_given_a_picture(chromium, translating, tmp_path):
