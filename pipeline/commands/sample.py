@@ -1,6 +1,5 @@
 """The commands `iadb sample`, `iadb find-mark` and `iadb serve-check`."""
 
-import math
 import os
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from pipeline.workspace import Workspace
 from trainer.common.text import list_some, printable, quantity
 
 ROWS = 16  # of source, result and image below each other
-COLUMNS = 16  # classes beside each other
 MODEL = click.option(
     "--model",
     type=UserPath(),
@@ -66,6 +64,7 @@ def sample(
     from pipeline.logs import logging_to
     from pipeline.registry import serving
     from pipeline.translation.model import find_source
+    from trainer.common.image_grid import MAX_COLUMNS, columns_of_classes
 
     if gif and count > serving.GIF_IMAGES:
         raise click.BadParameter(
@@ -86,7 +85,7 @@ def sample(
     notes: list[str] = []
     labels = serving.labels_in_turn(model, seeds) if label is None else [label] * count
     classes = [*dict.fromkeys(labels)]
-    columns = _columns(count, len(classes)) if 1 < len(classes) <= COLUMNS else None
+    columns = columns_of_classes(count, len(classes))
     how = {"labels": labels, "warn": notes.append}
     with (
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
@@ -107,12 +106,7 @@ def sample(
     click.echo(f"{count} samples of {model}, seeds {seed} to {seed + count - 1}: {written}")
     if len(classes) > 1:
         in_columns = "in columns, " if columns else ""
-        click.echo(f"classes, {in_columns}in turn: {list_some(classes, COLUMNS)}")
-
-
-def _columns(count: int, classes: int) -> int:
-    """Columns of a nearly square grid in which each column has images of one class."""
-    return classes * max(1, round(math.sqrt(count) / classes))
+        click.echo(f"classes, {in_columns}in turn: {list_some(classes, MAX_COLUMNS)}")
 
 
 def _show_translations(

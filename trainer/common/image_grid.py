@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 from trainer.common import xmp
 
 GAP_GRAY = 128  # visible between black images and between white ones
+MAX_COLUMNS = 16  # classes beside each other
 SMALL = 64  # pixels; smaller images are enlarged to be visible
 
 
@@ -37,6 +38,16 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     cells = cells.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
     grid = cells.reshape(rows * height, columns * width, channels)
     return np.pad(grid, [(0, gap), (0, gap), (0, 0)], constant_values=GAP_GRAY)
+
+
+def columns_of_classes(count: int, classes: int) -> int | None:
+    """Columns of a nearly square grid of images whose classes come in turn, one class in each.
+
+    None, as `image_grid` takes it, without classes or with more than MAX_COLUMNS.
+    """
+    if not 1 < classes <= MAX_COLUMNS:
+        return None
+    return classes * max(1, round(math.sqrt(count) / classes))
 
 
 def grid_png(images: np.ndarray, columns: int | None = None, mark: str = "") -> bytes:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import preprocessing
-from trainer.common.image_grid import image_grid
+from trainer.common.image_grid import columns_of_classes, image_grid
 from trainer.dataset import TrainingData, first_images
 from trainer.ode.noise import noise_from_seeds
 from trainer.ode.sampling import SamplingModel
@@ -25,6 +25,7 @@ class SampleGrid:
         source: float32 [N, H, W, S], for a network that sees one.
         before, after: images to show to the left and right of each sample, float32 [N, H, W, C] in
             [-1, 1]: for a translation the source and, of pairs, the image that it should be.
+        classes: number of classes, if they come in turn; 0 otherwise.
     """
 
     x0: tf.Tensor
@@ -32,6 +33,7 @@ class SampleGrid:
     source: tf.Tensor | None = None
     before: tf.Tensor | None = None
     after: tf.Tensor | None = None
+    classes: int = 0
 
     def draw(self, model: SamplingModel, nb_step: int, count: int | None = None) -> np.ndarray:
         """Draws a grid of all or the first samples, uint8 [height, width, C], in nb_step steps."""
@@ -41,7 +43,8 @@ class SampleGrid:
         )
         x1 = model.transport(x0, nb_step, label, source)
         if before is None:
-            return image_grid(preprocessing.to_uint8(x1).numpy())
+            columns = columns_of_classes(len(x1), self.classes)
+            return image_grid(preprocessing.to_uint8(x1).numpy(), columns)
         shown = [before, x1] if after is None else [before, x1, after]
         rows = tf.stack(shown, axis=1)
         images = preprocessing.to_uint8(tf.reshape(rows, [-1, *x1.shape[1:]]))
@@ -56,7 +59,8 @@ def make_grid(data: TrainingData) -> SampleGrid:
     if data.source is None:
         images = tf.range(GRID_SIDE**2, dtype=tf.int64)
         label = images % len(data.labels) if data.labels else None
-        return SampleGrid(noise_from_seeds(images, data.shape, data.mark), label)
+        x0 = noise_from_seeds(images, data.shape, data.mark)
+        return SampleGrid(x0, label, classes=len(data.labels))
     batch = next(iter(first_images(data, data.held_out or data.files, GRID_SIDE, GRID_SIDE)))
     noise = noise_from_seeds(tf.range(len(batch["x1"]), dtype=tf.int64), data.shape)
     x0 = blend_noise(batch["x0"], noise, data.source.noise) if "x0" in batch else noise

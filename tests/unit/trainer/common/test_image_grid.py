@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from trainer.common.image_grid import GAP_GRAY, image_grid
+from trainer.common.image_grid import GAP_GRAY, columns_of_classes, image_grid
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -35,3 +35,20 @@ def test_a_row_has_the_requested_number_of_images():
     images = np.stack([np.full((80, 80, 1), 10 * i, np.uint8) for i in range(6)])
     centers = image_grid(images, columns=2)[45::85, 45::85, 0]
     assert centers.tolist() == [[0, 10], [20, 30], [40, 50]]
+
+
+@pytest.mark.parametrize(
+    ("count", "classes", "columns"),
+    [
+        (64, 2, 8),
+        (64, 3, 9),
+        (64, 9, 9),
+        (4, 16, 16),
+        (1000, 10, 30),
+        (64, 17, None),
+        (64, 1, None),
+        (64, 0, None),
+    ],
+)
+def test_each_column_of_a_grid_has_one_class_where_there_are_few(count, classes, columns):
+    assert columns_of_classes(count, classes) == columns
