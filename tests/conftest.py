@@ -29,6 +29,8 @@ LONGEST_FIRST = (
     "test_distillation_run.py",
     "test_paired_run.py",
     "test_workers.py",
+    "test_exported_network.py",
+    "test_check.py",
     "test_run.py",
     "test_interruptions.py",
     "test_gpu.py",
