@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -243,10 +244,11 @@ def _keep(choice: Choice, workspace: Workspace) -> None:
 
 
 def _look(data: DataConfig) -> Pictures:
-    if not is_remote(data.folder):
-        return look(data)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow lists and reads gs://
-    with logging_to(Path(os.devnull), verbose=False), showing(make_console(), "looking at images"):
+    quiet: AbstractContextManager = nullcontext()
+    if is_remote(data.folder):  # TensorFlow lists and reads gs://
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+        quiet = logging_to(Path(os.devnull), verbose=False)
+    with quiet, showing(make_console(), "looking at images"):
         return look(data)
 
 
