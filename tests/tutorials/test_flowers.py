@@ -41,14 +41,14 @@ def test_noise_becomes_digits(tutorial, digits_folder, tmp_path):
     assert abs(images.mean() - digits.mean()) < abs(noise.mean() - digits.mean()) / 2
 
 
-@pytest.mark.parametrize("preset", ["digits", "flowers102"])  # whose precision is auto
+@pytest.mark.parametrize("preset", ["digits", "emoji32"])  # whose precision is auto
 def test_the_command_takes_a_preset_and_steps(
     tutorial, digits_folder, tmp_path, monkeypatch, preset
 ):
     monkeypatch.setattr("trainer.build.build_unet", build_unet)
     gif, data = tmp_path / "way.gif", digits_folder
     if preset != "digits":
-        data = tmp_path / "flowers"
+        data = tmp_path / "pictures"
         data.mkdir()
         Image.new("RGB", (64, 64), (255, 0, 0)).save(data / "1.png")
     arguments = ["--preset", preset, "--data", data, "--steps", 2, "--output", gif]
