@@ -1,7 +1,9 @@
-"""What the environment changes in the long benchmarks: BENCHMARK_SECONDS, _SEEDS, _TASKS, _SIZES.
+"""What the environment changes in the long benchmarks: BENCHMARK_SECONDS, _SEEDS, _TASKS, _SIZES,
+_PRECISIONS.
 
 A shortened run tries the benchmark; its figures are not those of a whole run, so it says so and
-leaves out the bars. Sizes are numbers of images, more or fewer than by default, and keep the bars.
+leaves out the bars. Sizes are numbers of images, more or fewer than by default; they and precisions
+keep the bars.
 """
 
 import os
@@ -31,16 +33,16 @@ def seeds(default: int) -> int:
     return _positive("BENCHMARK_SEEDS", default)
 
 
-def chosen(names: Collection[str]) -> list[str]:
-    """Those of `names` that BENCHMARK_TASKS lists, separated by commas; without it, all.
+def chosen(names: Collection[str], variable: str = "BENCHMARK_TASKS") -> list[str]:
+    """Those of `names` that the variable lists, separated by commas; without it, all.
 
     Raises:
         BenchmarkError: it lists another name.
     """
-    wanted = [name for name in os.environ.get("BENCHMARK_TASKS", "").split(",") if name]
+    wanted = [name for name in os.environ.get(variable, "").split(",") if name]
     for name in wanted:
         if name not in names:
-            raise BenchmarkError(f"BENCHMARK_TASKS={name}: choose from {', '.join(names)}")
+            raise BenchmarkError(f"{variable}={name}: choose from {', '.join(names)}")
     return [name for name in names if not wanted or name in wanted]
 
 

@@ -223,7 +223,7 @@ class Model:
             last: as `first`.
             count: number of images, both ends included.
             nb_step: as of `sample`.
-            label: as of `sample`.
+            label: of all images; empty for any class.
 
         Raises:
             ValueError: as of `transport`.

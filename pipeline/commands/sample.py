@@ -28,7 +28,8 @@ MODEL = click.option(
 @click.option(
     "--label",
     metavar="NAME",
-    help="Class to draw, if the model is conditional, or '' for any; default: each in turn.",
+    help="Class to draw, if the model is conditional. Default: each in turn, or of a model that "
+    "translates, that of each image. An empty name is any class.",
 )
 @click.option(
     "-o",

@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -244,11 +244,14 @@ def _keep(choice: Choice, workspace: Workspace) -> None:
 
 
 def _look(data: DataConfig) -> Pictures:
-    quiet: AbstractContextManager = nullcontext()
-    if is_remote(data.folder):  # TensorFlow lists and reads gs://
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-        quiet = logging_to(Path(os.devnull), verbose=False)
-    with quiet, showing(make_console(), "looking at images"):
+    console = make_console()
+    # Lines of progress would stand in a configuration that is written to standard output.
+    shown = showing(console, "looking at images") if console.is_terminal else nullcontext()
+    if not is_remote(data.folder):
+        with shown:
+            return look(data)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow lists and reads gs://
+    with logging_to(Path(os.devnull), verbose=False), showing(console, "looking at images"):
         return look(data)
 
 

@@ -51,10 +51,13 @@ TRANSPARENT_IMAGES = 0.05  # share from which a folder counts as transparent
 # Names of folders, in small letters, that are no classes: splits of a data set (train2017, testA),
 # what belongs to images, numbers, dates and those of cameras (100CANON), and hashes.
 TRAIN = re.compile(r"train(?:ing)?[-_]?(?:\d+|[ab])?")
-HELD_OUT = re.compile(r"(?:val|valid|validation|eval|dev|test|testing)[-_]?(?:\d+|[ab])?")
+OTHER_SPLITS = re.compile(
+    r"(?:val|valid|validation|eval|dev|test|testing|unlabell?ed)[-_]?(?:\d+|[ab])?"
+)
 BESIDE_IMAGES = {"annotation", "annotations", "labels", "mask", "masks"}
 NUMBERED = re.compile(
-    r"(?:batch|chunk|folder|images?|part|set|shard)?[-_. ]?\d+(?:[-_. ]\d+)*|\d{3}[a-z_]{5}"
+    r"(?:batch|chunk|data|folder|fold|group|images?|img|page|part|set|shard|split|video)?[-_. ]?"
+    r"\d+(?:[-_. ]\d+)*|\d{3}[a-z_]{5}"
 )
 HASH = re.compile(r"[0-9a-f]+")
 MIN_ALPHA = 0.95  # below this a pixel is transparent
@@ -131,9 +134,11 @@ class Pictures:
     def have_splits(self) -> bool:
         """Whether their folders are the splits of a data set."""
         names = [name.lower() for name in self.classes]
-        held_out = sum(HELD_OUT.fullmatch(name) is not None for name in names)
-        trained = any(TRAIN.fullmatch(name) for name in names)
-        return len(names) > 1 and (held_out == len(names) or (trained and held_out > 0))
+        trained, others = (
+            sum(pattern.fullmatch(name) is not None for name in names)
+            for pattern in (TRAIN, OTHER_SPLITS)
+        )
+        return len(names) > 1 and (trained + others == len(names) or min(trained, others) > 0)
 
     @property
     def name_kinds(self) -> bool:

@@ -56,7 +56,7 @@ def say_what_fits_better(config: PipelineConfig, machine: Machine) -> list[str]:
         return []
     levels, more = len(ours["model.channels"]), len(other["model.channels"])
     work, less = (
-        height * width / network["model.patch"] ** 2
+        height * width * (network["model.channels"][0] / network["model.patch"]) ** 2
         for (height, width), network in ((sides, ours), (fitting, other))
     )
     instead = f"data.resolution={from_sides(fitting)}"

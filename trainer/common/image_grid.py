@@ -43,9 +43,10 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 def columns_of_classes(count: int, classes: int) -> int | None:
     """Columns of a nearly square grid of images whose classes come in turn, one class in each.
 
-    None, as `image_grid` takes it, without classes or with more than MAX_COLUMNS.
+    None, as `image_grid` takes it, without classes, with more than MAX_COLUMNS, and where no class
+    has two images.
     """
-    if not 1 < classes <= MAX_COLUMNS:
+    if not 1 < classes <= min(MAX_COLUMNS, count - 1):
         return None
     return classes * max(1, round(math.sqrt(count) / classes))
 

@@ -1,5 +1,8 @@
 """The configuration of a run that names none: chosen, kept, reused, and not trusted."""
 
+import contextlib
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import yaml
@@ -175,6 +178,22 @@ def test_a_choice_of_a_version_that_chose_no_classes_is_kept_and_said(place):
     assert not config.model.conditional and "or by an earlier version" in said
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_look_is_shown_on_a_terminal_alone(place, monkeypatch, terminal):
+    titles = []
+
+    @contextlib.contextmanager
+    def showing(console, title):
+        titles.append(title)
+        yield
+
+    console = SimpleNamespace(is_terminal=terminal)
+    monkeypatch.setattr(chosen_module, "make_console", lambda: console)
+    monkeypatch.setattr(chosen_module, "showing", showing)
+    place.run()
+    assert titles == (["looking at images"] if terminal else [])
+
+
 def test_folders_of_splits_are_named(place):
     sort_into(place, "train", "test")
     config, said = place.run()
@@ -189,6 +208,7 @@ def test_folders_of_splits_are_named(place):
         (33, "data.resolution=33 has 1 level, the one for data.resolution=32 2: it sees more"),
         (100, "data.resolution=100 takes about 10 times as long as data.resolution=96, to which"),
         (96, ""),
+        (28, ""),
     ],
 )
 def test_a_resolution_to_which_no_good_network_fits_is_reported(tmp_path, resolution, said):

@@ -102,4 +102,4 @@ def test_classes_that_come_in_turn_have_columns():
     grid = SampleGrid(tf.zeros([6, 64, 64, 1]), tf.range(6, dtype=tf.int64) % 3, classes=3)
     assert grid.draw(Drawn(), 2).shape == (2 * 68 + 4, 3 * 68 + 4, 1)
     alone = SampleGrid(tf.zeros([4, 64, 64, 1]), classes=4)
-    assert alone.draw(Drawn(), 2).shape == (68 + 4, 4 * 68 + 4, 1)
+    assert alone.draw(Drawn(), 2).shape == (2 * 68 + 4, 2 * 68 + 4, 1)
