@@ -62,8 +62,8 @@ def say_what_fits_better(config: PipelineConfig, machine: Machine) -> list[str]:
     instead = f"data.resolution={from_sides(fitting)}"
     if levels < more:
         return [
-            f"the network for data.resolution={from_sides(sides)} has {quantity(levels, 'level')}, "
-            f"the one for {instead} {more}: it sees more of an image at once"
+            f"the network for data.resolution={from_sides(sides)} has {quantity(levels, 'level')}; "
+            f"that for {instead} has {more}, and sees more of an image at once"
         ]
     if work >= DEARER * less:
         return [

@@ -205,7 +205,7 @@ def test_folders_of_splits_are_named(place):
 @pytest.mark.parametrize(
     ("resolution", "said"),
     [
-        (33, "data.resolution=33 has 1 level, the one for data.resolution=32 2: it sees more"),
+        (33, "data.resolution=33 has 1 level; that for data.resolution=32 has 2, and sees more"),
         (100, "data.resolution=100 takes about 10 times as long as data.resolution=96, to which"),
         (96, ""),
         (28, ""),
@@ -216,7 +216,7 @@ def test_a_resolution_to_which_no_good_network_fits_is_reported(tmp_path, resolu
     overrides = [f"data.folder={tmp_path}", f"data.resolution={resolution}"]
     lines = "\n".join(configure(overrides, CPU).lines)
     assert said in lines
-    assert ("the one for" in lines or "times as long" in lines) == bool(said)
+    assert ("; that for" in lines or "times as long" in lines) == bool(said)
     if resolution == 100:
         own = configure([*overrides, "model.channels=[32, 32]"], CPU)
         assert "times as long" not in "\n".join(own.lines)
