@@ -103,9 +103,8 @@ class Model:
                 is no int64.
         """
         self._check("sample", label or "", count=count, nb_step=nb_step)
-        labels = None if label is None else [label] * count
         return serving.draw_samples(
-            self.folder, _seeds(seed, count), nb_step, labels=labels, draw=self._generate
+            self.folder, _seeds(seed, count), nb_step, label=label, draw=self._generate
         )
 
     def trajectory(
@@ -124,9 +123,8 @@ class Model:
             ValueError: as of `sample`.
         """
         self._check("trajectory", label or "", count=count, nb_step=nb_step)
-        labels = None if label is None else [label] * count
         return serving.draw_trajectories(
-            self.folder, _seeds(seed, count), nb_step, labels=labels, draw=self._trajectory
+            self.folder, _seeds(seed, count), nb_step, label=label, draw=self._trajectory
         )
 
     def noise(self, count: int = 1, *, seed: int = 0) -> np.ndarray:

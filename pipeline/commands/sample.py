@@ -84,10 +84,9 @@ def sample(
         return
     seeds = range(seed, seed + count)
     notes: list[str] = []
-    labels = serving.labels_in_turn(model, seeds) if label is None else [label] * count
-    classes = [*dict.fromkeys(labels)]
+    classes = [*dict.fromkeys(serving.labels_of(model, seeds, label))]
     columns = columns_of_classes(count, len(classes))
-    how = {"labels": labels, "warn": notes.append}
+    how = {"label": label, "warn": notes.append}
     with (
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
         showing(make_console(), f"{count} samples of {model}"),

@@ -180,11 +180,14 @@ def check_label(model: Path, label: str) -> None:
         raise UnknownLabelError(f"label {shorten(repr(label))}: unknown; {hint}")
 
 
-def labels_in_turn(model: Path, seeds: range) -> list[str]:
-    """A label for each seed, of all classes in turn; empty ones for an unconditional model.
+def labels_of(model: Path, seeds: range, label: str | None) -> list[str]:
+    """A label for each seed: the given one, or without one each class in turn.
 
-    A conditional model draws better with a label than without: see `train.label_dropout`.
+    Those of an unconditional model are empty. A conditional one draws better with a label than with
+    an empty one: see `train.label_dropout`.
     """
+    if label is not None:
+        return [label] * len(seeds)
     labels = read_metadata(model).get("labels") or [""]
     return [labels[seed % len(labels)] for seed in seeds]
 
@@ -202,7 +205,7 @@ def draw_samples(
     seeds: range,
     nb_step: int | None = None,
     batch_size: int = 256,
-    labels: Sequence[str] | None = None,
+    label: str | None = None,
     *,
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
@@ -215,8 +218,7 @@ def draw_samples(
         seeds: of the images; an image depends on its seed alone.
         nb_step: solver steps; the model's default if None.
         batch_size: images drawn at a time, at most; the limits of the model may allow fewer.
-        labels: one for each image of a conditional model, empty for none; by default all classes in
-            turn.
+        label: of all images of a conditional model, empty for none; by default each class in turn.
         light: draw on the CPU without TensorFlow, if the network is beside the model as ONNX and
             onnxruntime is installed; None: unless there is a GPU that TensorFlow can use.
         warn: is called with one line if that network cannot be used, and TensorFlow draws.
@@ -227,7 +229,7 @@ def draw_samples(
     """
     nb_step, batch_size = within_limits(model, nb_step, batch_size)
     draw = draw or load_drawing("generate", model, light, warn)
-    labels = labels or labels_in_turn(model, seeds)
+    labels = labels_of(model, seeds, label)
     return np.concatenate([*_in_batches(draw, seeds, nb_step, batch_size, labels)])
 
 
@@ -236,7 +238,7 @@ def draw_trajectories(
     seeds: range,
     nb_step: int | None = None,
     batch_size: int = 16,
-    labels: Sequence[str] | None = None,
+    label: str | None = None,
     *,
     light: bool | None = None,
     warn: Callable[[str], None] = _log.warning,
@@ -249,8 +251,7 @@ def draw_trajectories(
     """
     nb_step, batch_size = within_limits(model, nb_step, batch_size)
     draw = draw or load_drawing("trajectory", model, light, warn)
-    labels = labels or labels_in_turn(model, seeds)
-    trajectories = []
+    labels, trajectories = labels_of(model, seeds, label), []
     for states in _in_batches(draw, seeds, nb_step, batch_size, labels):
         length = states.shape[1]
         kept = np.linspace(0, length - 1, min(length, GIF_FRAMES)).round().astype(int)

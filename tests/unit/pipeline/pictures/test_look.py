@@ -38,6 +38,12 @@ def see(tmp_path):
     return lambda **data: look(DataConfig(folder=str(tmp_path / "images"), **data))
 
 
+def save_in(save, folders):
+    """Writes one image into each folder."""
+    for folder in folders:
+        save(f"{folder}/1.png", noise(0, 8, 8, 3))
+
+
 def test_sizes_classes_and_color_are_seen(save, see):
     for i, (width, height) in enumerate([(20, 10), (40, 20), (60, 30)]):
         save(f"class {i % 2}/deeper/{i}.png", noise(i, height, width, 3))
@@ -70,8 +76,7 @@ def test_sizes_classes_and_color_are_seen(save, see):
     ],
 )
 def test_folders_of_splits_are_no_classes(save, see, folders, splits):
-    for name in folders:
-        save(f"{name}/1.png", noise(0, 8, 8, 3))
+    save_in(save, folders)
     assert (see().have_splits, see().have_classes) == (splits, not splits)
 
 
@@ -92,8 +97,7 @@ def test_folders_of_splits_are_no_classes(save, see, folders, splits):
     ],
 )
 def test_folders_by_number_are_no_kinds_of_pictures(save, see, folders, numbered):
-    for folder in folders:
-        save(f"{folder}/1.png", noise(0, 8, 8, 3))
+    save_in(save, folders)
     assert see().name_kinds != numbered
 
 
@@ -109,8 +113,7 @@ def test_folders_by_number_are_no_kinds_of_pictures(save, see, folders, numbered
     ],
 )
 def test_folders_that_look_like_spans_are_reported(save, see, folders, pattern):
-    for folder in folders:
-        save(f"{folder}/1.png", noise(0, 8, 8, 3))
+    save_in(save, folders)
     assert see().spans == pattern
     text = f"; the folders look like spans: data.pattern={pattern!r} reads the newest"
     assert see().describe().endswith(text) == bool(pattern)
