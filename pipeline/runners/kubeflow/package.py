@@ -262,8 +262,8 @@ def _configure(task: dsl.PipelineTask, options: KubeflowOptions, node: NodeOptio
         task.set_memory_request(node.memory).set_memory_limit(node.memory)
     if node.gpu:
         task.set_accelerator_type(node.gpu_type).set_accelerator_limit(node.gpu)
-    for name, value in (QUIET | node.variables).items():
-        task.set_env_variable(name, value)
+    # For each of them, set_env_variable would inspect all frames of the stack, for 50 ms.
+    task.container_spec.env = QUIET | node.variables
     backoff = f"{node.retry_backoff_seconds}s"
     task.set_retry(node.retries, backoff_duration=backoff, backoff_factor=2.0)
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
