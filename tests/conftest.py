@@ -72,9 +72,11 @@ def pytest_runtestloop():
     """Collects garbage from now on, and leaves out what was imported.
 
     Libraries have made millions of objects by now, which stay. To visit them while they were made
-    took two of the nine seconds in which tests start.
+    took two of the nine seconds in which tests start. TensorFlow makes thousands for each function
+    that it traces, few of which go, so it collects less often than Python would.
     """
     gc.freeze()
+    gc.set_threshold(10_000)
     gc.enable()
 
 

@@ -2,7 +2,6 @@
 
 import io
 import shutil
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,13 @@ from pipeline.config import load
 from pipeline.registry import lineage
 from pipeline.run import run_pipeline
 from pipeline.workspace import Workspace
+from tests import quick_beam, quick_tensorflow
 from tests.pipeline.stand_ins import quick_network
 from tests.postgres import Postgres
-from tests.quick_beam import quicken
 from tests.recorded import OUTPUTS
 
-quicken()
+quick_beam.quicken()
+quick_tensorflow.quicken()
 
 TINY = (
     "model.channels=[8]",
@@ -46,13 +46,13 @@ RESOLVERS = {drift_names.REFERENCE_NODE, resolver_names.BASELINE}
 class Runs:
     """Runs the pipeline on the digits in one workspace, in this process.
 
-    A small network takes the place of the U-Net, unless `unet` is set.
+    A small network takes the place of the U-Net. It is converted to ONNX if `convert` is set.
     """
 
-    def __init__(self, folder: Path, data: Path, unet: bool = False) -> None:
+    def __init__(self, folder: Path, data: Path, convert: bool = False) -> None:
         self.workspace = Workspace(folder)
         self.data = data
-        self.unet = unet
+        self.convert = convert
         self.output = ""
 
     def config(self, *overrides):
@@ -64,7 +64,7 @@ class Runs:
         console = Console(file=out, width=120)
         config = self.config(*overrides)
         try:
-            with nullcontext() if self.unet else quick_network():
+            with quick_network(self.convert):
                 run_pipeline(config, self.workspace, runner, console, verbose=False)
         finally:
             self.output = out.getvalue()
@@ -76,8 +76,8 @@ class Runs:
     def copy(self, folder: Path) -> "Runs":
         """A copy of the workspace, for more runs; artifacts of earlier ones stay where they are.
 
-        Trainer and Pusher run again there, since their folders are others. The checkpoints, which
-        may be of the other network, are left out.
+        Trainer and Pusher run again there, since their folders are others. The checkpoints are left
+        out, by which the training would be known to be finished.
         """
         without = shutil.ignore_patterns("checkpoints")
         shutil.copytree(self.workspace.folder, folder, ignore=without)
@@ -90,13 +90,13 @@ def states(run):
 
 @pytest.fixture(scope="session")
 def trained(shared, digits_folder):
-    """A workspace with one finished run of a U-Net, `first`, and its output.
+    """A workspace with one finished run, `first`, and its output; its network is also in ONNX.
 
     For all processes, read-only.
     """
 
     def train(folder):
-        runs = Runs(folder / "workspace", digits_folder, unet=True)
+        runs = Runs(folder / "workspace", digits_folder, convert=True)
         runs.run()
         (folder / "output").write_text(runs.output)
 
@@ -105,25 +105,6 @@ def trained(shared, digits_folder):
     runs.first = runs.last()
     runs.output = (folder / "output").read_text()
     return runs
-
-
-@pytest.fixture(scope="session")
-def trained_small(shared, digits_folder):
-    """A workspace with one finished run of the small network, `first`.
-
-    For all processes, read-only.
-    """
-    folder = shared("trained_small", lambda folder: Runs(folder, digits_folder).run())
-    runs = Runs(folder, digits_folder)
-    runs.first = runs.last()
-    return runs
-
-
-@pytest.fixture(scope="session")
-def finished(request):
-    """`trained` where tests need that, or else `trained_small`, which takes a third of its time."""
-    needed = any("trained" in item.fixturenames for item in request.session.items)
-    return request.getfixturevalue("trained" if needed else "trained_small")
 
 
 @pytest.fixture(scope="module")

@@ -41,12 +41,13 @@ def save_sampler(folder, seed=0, labels=()):
 
 
 @contextlib.contextmanager
-def quick_network():
-    """Replaces the U-Net, whose traces take seconds, and leaves out its conversion to ONNX."""
+def quick_network(convert=False):
+    """Replaces the U-Net, whose traces take seconds; it is converted to ONNX only if asked for."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trainer.build.build_unet", small_network.build_unet)
         patch.setattr("trainer.student.build.build_unet", small_network.build_unet)
-        patch.setattr(onnx_network, "can_convert", lambda: False)
+        if not convert:
+            patch.setattr(onnx_network, "can_convert", lambda: False)
         yield
 
 

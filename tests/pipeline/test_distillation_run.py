@@ -57,9 +57,9 @@ def distill(runs, teacher):
 
 
 @pytest.fixture(scope="module")
-def distilled(trained_small, tmp_path_factory):
+def distilled(trained, tmp_path_factory):
     """A copy of the workspace, in which the next model has a student."""
-    runs = trained_small.copy(tmp_path_factory.mktemp("distilled") / "workspace")
+    runs = trained.copy(tmp_path_factory.mktemp("distilled") / "workspace")
     runs.first = runs.run(*TINY)
     runs.first_output = runs.output
     return runs

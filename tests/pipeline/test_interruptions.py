@@ -64,13 +64,13 @@ def wait_for_checkpoint(workspace, process, beyond=0):
 
 @pytest.mark.slow
 def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
-    trained_small, tmp_path, digits_folder
+    trained, tmp_path, digits_folder
 ):
     overrides = [
         *("train.steps=1000", "train.batch_size=8", "train.grid_every=1000"),
         "train.checkpoint.every_images=400",
     ]
-    trained_small.copy(tmp_path / "killed")  # which has read the images
+    trained.copy(tmp_path / "killed")  # which has read the images
     step = 0
     for each in (signal.SIGINT, signal.SIGKILL):
         arguments = run_arguments(tmp_path / "killed", digits_folder, *overrides)
@@ -86,7 +86,7 @@ def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
     # The checkpoints are those of another workspace.
     without = shutil.ignore_patterns("checkpoints")
     shutil.copytree(tmp_path / "killed", tmp_path / "straight", ignore=without)
-    with quick_evaluation(trained_small.first.evaluation):
+    with quick_evaluation(trained.first.evaluation):
         for name in ("killed", "straight"):
             Runs(tmp_path / name, digits_folder).run(*overrides)
     assert metadata(tmp_path / "killed")["metrics"]["resumed_from_step"] >= step
@@ -129,7 +129,7 @@ QUICK = {"SchemaImporter", "ExampleValidator", "DataGate", "Pusher"}  # done bef
     ],
 )
 def test_after_ctrl_c_in_any_component_the_next_run_goes_on(
-    finished, tmp_path, digits_folder, monkeypatch, nodes
+    trained, tmp_path, digits_folder, monkeypatch, nodes
 ):
     runs = Runs(tmp_path / "workspace", digits_folder)
     run_executor = launcher.Launcher._run_executor
@@ -152,7 +152,7 @@ def test_after_ctrl_c_in_any_component_the_next_run_goes_on(
         *before, stopped = runs.last().nodes
         assert (stopped.id, stopped.state) == (node_id, "interrupted")
         assert {node.state for node in before} <= {"done", "cached"}
-    with quick_training(tmp_path), quick_evaluation(finished.first.evaluation):
+    with quick_training(tmp_path), quick_evaluation(trained.first.evaluation):
         run = runs.run()
     assert set(states(run).values()) <= {"done", "cached"}
     assert run.pushed is not None

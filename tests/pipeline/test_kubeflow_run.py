@@ -173,8 +173,8 @@ def runs(place):
     return place.runs()
 
 
-def test_a_run_has_the_results_of_a_local_run_to_six_digits(place, runs, trained_small):
-    first, local = runs["first"], trained_small.first
+def test_a_run_has_the_results_of_a_local_run_to_six_digits(place, runs, trained):
+    first, local = runs["first"], trained.first
     assert states(first) == dict.fromkeys(EVERY, "done")
     assert first.blessed is True
     assert set(first.artifacts) >= set(local.artifacts)
@@ -266,14 +266,14 @@ def test_a_full_volume_is_reported_in_one_line(place):
     assert done.text.strip().splitlines()[-1].startswith("ImageExampleGen: the disk is full: ")
 
 
-def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(place, trained_small):
+def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(place, trained):
     runs = place.runs()
     first, third = (runs[name].artifacts["Trainer", "model"].id for name in ("first", "third"))
     assert live_models(place) == {first: False, third: True}
     place.iadb("rollback", "--reason", "six fingers")
     place.use(InProcessCluster)
     assert live_models(place) == {first: True, third: False}
-    with quick_evaluation(trained_small.first.evaluation):
+    with quick_evaluation(trained.first.evaluation):
         place.run("fourth", steps=13)
     fourth = place.runs()["fourth"]
     assert read_metadata(fourth.model)["warm_started_from"] == str(runs["first"].model)
@@ -283,7 +283,7 @@ def test_after_a_rollback_the_next_run_starts_from_and_beats_the_live_model(plac
     assert live_models(place) == {first: False, third: False, number: True}
     removed = place.iadb("clean", "--set", "retention.runs=1")
     assert removed.startswith("removed\n")
-    with quick_evaluation(trained_small.first.evaluation):
+    with quick_evaluation(trained.first.evaluation):
         place.run("fifth", steps=13)
     again = states(place.runs()["fifth"])
     assert again["Trainer"] == "cached"

@@ -79,9 +79,9 @@ def statistics(run, split):
 
 @pytest.mark.slow
 def test_workers_of_another_process_find_the_same_examples_statistics_and_metrics(
-    trained_small, tmp_path, digits_folder, beam_options
+    trained, tmp_path, digits_folder, beam_options
 ):
-    runs, local = Runs(tmp_path, digits_folder), trained_small.first
+    runs, local = Runs(tmp_path, digits_folder), trained.first
     run = runs.run(f"beam.options={beam_options}")
     assert set(states(run).values()) == {"done"}
     for one, other in zip(example_files(local), example_files(run), strict=True):

@@ -19,20 +19,20 @@ from trainer.names import CARD_SAMPLES, MODEL_CARD
 
 
 @pytest.fixture(scope="module")
-def runs(finished, tmp_path_factory):
+def runs(trained, tmp_path_factory):
     """A copy of the workspace with one more run, and quick trainings from there on."""
     folder = tmp_path_factory.mktemp("runs")
-    runs = finished.copy(folder / "workspace")
+    runs = trained.copy(folder / "workspace")
     with quick_training(folder):
-        with quick_evaluation(finished.first.evaluation):
+        with quick_evaluation(trained.first.evaluation):
             runs.run()
         yield runs
 
 
 @pytest.fixture
-def quick(finished):
+def quick(trained):
     """Makes evaluations quick as well."""
-    with quick_evaluation(finished.first.evaluation):
+    with quick_evaluation(trained.first.evaluation):
         yield
 
 
@@ -198,19 +198,17 @@ def test_a_schema_file_that_is_none_is_told_before_anything_starts(tmp_path, dig
         runs.run(f"validation.schema_file={tmp_path}/schema.pbtxt")
 
 
-def test_runs_are_listed_oldest_first(finished, runs):
+def test_runs_are_listed_oldest_first(trained, runs):
     store = lineage.connect(runs.workspace.metadata)
     found = lineage.runs(store)
     assert len(found) > 1
-    assert found[0].id == finished.first.id
+    assert found[0].id == trained.first.id
     assert [run.started for run in found] == sorted(run.started for run in found)
 
 
 @pytest.mark.slow
-def test_beam_runner_and_local_runner_come_to_the_same_result(
-    trained_small, tmp_path, digits_folder
-):
-    other, first = Runs(tmp_path, digits_folder), trained_small.first
+def test_beam_runner_and_local_runner_come_to_the_same_result(trained, tmp_path, digits_folder):
+    other, first = Runs(tmp_path, digits_folder), trained.first
     run = other.run(runner="beam")
     assert states(run) == dict.fromkeys(NODES, "done")
     assert serving.find_live(other.workspace.serving, run.model)

@@ -20,12 +20,12 @@ def iadb(*args):
 
 
 @pytest.fixture(scope="module")
-def runs(trained_small, tmp_path_factory):
+def runs(trained, tmp_path_factory):
     """A copy of the workspace, in which the next model is conditional and repairs images.
 
     test_paired_run.py has a model that takes sources as a condition.
     """
-    runs = trained_small.copy(tmp_path_factory.mktemp("translation") / "workspace")
+    runs = trained.copy(tmp_path_factory.mktemp("translation") / "workspace")
     runs.first = runs.run(
         *("data.degrade=mask box", "model.source=map", "model.source_noise=0.1"),
         "model.conditional=true",

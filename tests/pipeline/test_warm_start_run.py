@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, digits_folder, trained_small):
+def runs(tmp_path_factory, digits_folder, trained):
     """Three runs with a warm start asked for: on an empty store, unchanged, with a span more.
 
     The last alone has an evaluation of its own.
@@ -35,7 +35,7 @@ def runs(tmp_path_factory, digits_folder, trained_small):
         if step == "changed":
             later.rename(data / "span-2")
         settings = ("data.pattern=span-{SPAN}", "data.window=2", f"data.holdout={holdout}")
-        quick = quick_evaluation(trained_small.first.evaluation)
+        quick = quick_evaluation(trained.first.evaluation)
         with nullcontext() if step == "changed" else quick:
             runs.found.append(runs.run("train.warm_start=true", *settings))
     return runs

@@ -1,12 +1,13 @@
-"""Real images, scikit-learn's digits, and a quicker Beam."""
+"""Real images, scikit-learn's digits, and a quicker Beam and TensorFlow."""
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from tests.quick_beam import quicken
+from tests import quick_beam, quick_tensorflow
 
-quicken()
+quick_beam.quicken()
+quick_tensorflow.quicken()
 
 
 @pytest.fixture(scope="session")

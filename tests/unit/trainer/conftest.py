@@ -1,4 +1,4 @@
-"""Transform's graph, as the Transform component makes it from labeled images."""
+"""Transform's graph, made as by the Transform component, and a quicker TensorFlow."""
 
 import functools
 
@@ -9,7 +9,10 @@ import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from tests import small_network as small
+from tests.quick_tensorflow import quicken
 from trainer import preprocessing
+
+quicken()
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,13 @@ class OneColor(tf.Module):
         return {"image": tf.fill([tf.size(seed), 8, 8, 1], tf.constant(self._color, tf.uint8))}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_objects():
+    """A server that waits for a version to be free collects garbage, here among few objects."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="module")
 def one_color(tmp_path_factory):
     """Two models that load in an instant."""
