@@ -11,6 +11,8 @@ from tests.pipeline.conftest import states
 
 DIGITS = [str(digit) for digit in range(10)]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def conditional(trained, tmp_path_factory):

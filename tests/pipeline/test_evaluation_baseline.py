@@ -16,6 +16,8 @@ from tests.stock_sampler import StockSampler
 from trainer.common import exit_codes
 from trainer.names import METADATA
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = (
     "data.resolution=8",
     "data.channels=1",

@@ -19,6 +19,8 @@ from tests.pipeline.conftest import TINY
 from trainer import examples
 from trainer.common import exit_codes
 
+pytestmark = pytest.mark.slow
+
 GRAY_8 = ("--set", "data.resolution=8", "--set", "data.channels=1")
 
 
@@ -31,10 +33,10 @@ def read_metrics(folder):
 
 
 @pytest.fixture(scope="module")
-def splits(finished, tmp_path_factory):
+def splits(trained, tmp_path_factory):
     """The images of the finished workspace as folders, one a split, under their own paths."""
     folder = tmp_path_factory.mktemp("splits")
-    artifact = finished.first.artifacts["ImageExampleGen", "examples"].uri
+    artifact = trained.first.artifacts["ImageExampleGen", "examples"].uri
     for split in (examples.TRAIN, examples.EVAL):
         files = tf.io.gfile.glob(f"{artifact}/Split-{split}/*.gz")
         for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():
@@ -150,7 +152,6 @@ def test_a_folder_of_held_out_images_alone_says_to_name_those_of_the_training(
     assert "name the images that the model was trained on with --train" in result.output
 
 
-@pytest.mark.slow
 def test_one_class_is_not_blessed_for_all_ten_and_held_out_images_can_be_halved(splits, tmp_path):
     out = tmp_path / "out"
     one = splits / examples.TRAIN / "3"

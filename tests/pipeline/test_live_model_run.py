@@ -9,13 +9,15 @@ from pipeline.registry.models import load_models
 from tests.pipeline.conftest import states
 from tests.pipeline.stand_ins import quick_evaluation, quick_training
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
-def runs(finished, tmp_path_factory):
+def runs(trained, tmp_path_factory):
     """A copy of the workspace, in which two more models were blessed and pushed."""
     folder = tmp_path_factory.mktemp("copy")
-    with quick_training(folder), quick_evaluation(finished.first.evaluation):
-        runs = finished.copy(folder / "workspace")
+    with quick_training(folder), quick_evaluation(trained.first.evaluation):
+        runs = trained.copy(folder / "workspace")
         runs.good, runs.bad = runs.run(), runs.run("train.seed=1")
         yield runs
 
@@ -65,7 +67,6 @@ def test_a_rolled_back_model_stays_away_and_is_no_baseline(runs):
     assert other.pushed == serving.latest_model(runs.workspace.serving)
 
 
-@pytest.mark.slow
 def test_a_promoted_model_is_live_and_the_baseline_of_the_next(runs):
     too_strict = ("train.seed=3", "evaluate.thresholds.kid.maximum=0.0001")
     refused = runs.run(*too_strict)

@@ -8,6 +8,8 @@ from pipeline.registry.retention import clean
 from tests.pipeline.conftest import RESOLVERS, states
 from tests.pipeline.stand_ins import quick_evaluation, quick_training
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(trained, tmp_path_factory):

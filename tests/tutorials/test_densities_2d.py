@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 
+@pytest.mark.slow
 def test_the_ring_is_mapped_towards_the_moons(tutorial, tmp_path):
     densities_2d = tutorial("densities_2d")
     distances = densities_2d.run(tmp_path / "out", steps=300, nb_point=500)
@@ -36,6 +38,7 @@ def test_the_distance_of_shifted_points_is_that_of_the_shift_over_all_angles(tut
     )
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_distances(tutorial, tmp_path):
     main = tutorial("densities_2d").main
     result = CliRunner().invoke(main, ["--output", str(tmp_path), "--steps", "1"])

@@ -41,6 +41,7 @@ def test_noise_becomes_digits(tutorial, digits_folder, tmp_path):
     assert abs(images.mean() - digits.mean()) < abs(noise.mean() - digits.mean()) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["digits", "emoji32"])  # whose precision is auto
 def test_the_command_takes_a_preset_and_steps(
     tutorial, digits_folder, tmp_path, monkeypatch, preset

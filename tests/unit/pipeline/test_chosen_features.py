@@ -23,6 +23,7 @@ def test_a_configuration_gets_the_space_for_its_images():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("compile_to", "root"),
     [(compile_package, "kubeflow.root=/workspace"), (compile_job, "vertex.root=gs://bucket/root")],

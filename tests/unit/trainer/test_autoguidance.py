@@ -78,6 +78,7 @@ def test_the_network_draws_alone_until_the_early_step_and_away_from_that_of_it_l
     np.testing.assert_allclose(one_step(model), d_early + 2.5 * (d - d_early), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_outside_of_its_interval_there_is_no_autoguidance():
     everywhere, late, alone = (
         trained(**how) for how in ({}, {"interval": (0.5, 1.0)}, {"autoguidance": 1.0})

@@ -42,6 +42,7 @@ def used():
     return compiled()
 
 
+@pytest.mark.slow
 def test_evaluate_gives_the_same_loss_for_the_same_images_and_a_lower_one_after_training():
     model = compiled()
     held_out = points(seed=1)
@@ -182,6 +183,7 @@ def test_steps_train_the_same_however_they_are_run(coupling, how):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coupling", ["independent", "optimal_transport"])
 def test_a_step_can_be_compiled_or_says_that_it_is_not(coupling, recwarn):
     model = make(coupling=coupling)
@@ -453,6 +455,7 @@ model.fit(np.ones([8, 2], np.float32), verbose=0)
 """
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_loaded_by_a_process_that_imports_nothing_else(tmp_path):
     model = make()
     model.compile(optimizer=ConvolutionalMuon(1e-3))

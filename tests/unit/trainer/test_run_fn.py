@@ -171,6 +171,7 @@ def student(trained, tmp_path, transform_graph):
     return made
 
 
+@pytest.mark.slow
 def test_a_student_without_pairs_is_exported_with_its_own_steps_and_its_teacher(student):
     run_fn(student)
     model = Path(student.serving_model_dir)
@@ -185,6 +186,7 @@ def test_a_student_without_pairs_is_exported_with_its_own_steps_and_its_teacher(
     assert np.abs(drawn.numpy().astype(int) - light).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_student_without_pairs_that_takes_other_steps_is_not_trained_again(student, tmp_path):
     run_fn(student)
     student.custom_config["sample"]["nb_step"] = 1
@@ -197,6 +199,7 @@ def test_a_student_without_pairs_that_takes_other_steps_is_not_trained_again(stu
     assert images.shape == (5, 2, 2, 1)
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_the_guided_slopes_of_a_teacher_with_autoguidance(
     student, tmp_path, transform_graph, monkeypatch
 ):
@@ -248,6 +251,7 @@ def chosen(fn_args, monkeypatch):
     return fn_args
 
 
+@pytest.mark.slow
 def test_the_precision_that_was_chosen_is_that_of_the_training_and_its_checkpoints(
     chosen, monkeypatch, capfd
 ):
@@ -298,6 +302,7 @@ def test_without_a_mark_in_the_configuration_there_is_none_in_the_model(trained)
     assert_marked(Path(trained.serving_model_dir), None)
 
 
+@pytest.mark.slow
 def test_autoguidance_can_be_set_after_a_training_which_is_not_repeated(trained, resumed):
     alone = LightSampler(Path(trained.serving_model_dir)).generate(np.arange(5), 2, [""] * 5)
     guided = SampleOptions(nb_step=2, autoguidance=100.0).model_dump(mode="json")

@@ -18,17 +18,16 @@ import os
 import sys
 import numpy as np
 import tensorflow as tf
+from tests import quick_tensorflow, small_network
 trainings = json.loads(sys.argv[1])
 cpu = tf.config.list_physical_devices("CPU")[0]
 most = max(each["devices"] for each in trainings)
 configuration = [tf.config.LogicalDeviceConfiguration()] * most
 tf.config.set_logical_device_configuration(cpu, configuration)
-# It takes longer than these few steps.
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+quick_tensorflow.quicken()
 import trainer.build
 import trainer.student.build
 import trainer.train
-from tests import small_network
 from trainer.dataset import TrainingData
 from trainer.fit.warm_start import save_weights
 from trainer.names import METADATA
@@ -201,6 +200,7 @@ def test_accumulating_gradients_on_several_replicas_is_rejected(trained):
     assert trained[2]["accumulated"].startswith(expected)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_a_finite_state_of_low_precision_and_terminates_the_process(tmp_path):
     process = start(training(tmp_path, 100_000, precision="bfloat16"))
     state = str(tmp_path / "state")

@@ -277,6 +277,7 @@ def test_sources_are_watched_as_well_as_images(first_pairs, digits, tmp_path, ch
     assert ("source_mean" in drifted) == (change == "light")
 
 
+@pytest.mark.slow
 def test_sources_without_pairs_are_watched_by_themselves(gate, digits):
     first = gate.judge({1: digits[:DAY]}, sources=digits[300:360])
     assert first["summary"] == "not compared: no earlier images; not compared: no earlier sources"
@@ -294,6 +295,7 @@ def test_sources_without_pairs_are_watched_by_themselves(gate, digits):
     assert not any(found["drifted"] for found in verdict["differences"])
 
 
+@pytest.mark.slow
 def test_of_sources_with_spans_those_are_compared_that_the_reference_has_not_seen(gate, digits):
     window = {1: digits[:DAY]}
     first = {3: digits[300:420]}

@@ -9,6 +9,7 @@ from components.features import load_extractor
 from components.features.errors import FeatureError
 
 
+@pytest.mark.slow
 def test_features_are_the_pooled_layer_of_the_preprocessed_images(spaces):
     options = spaces["keras"]
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)

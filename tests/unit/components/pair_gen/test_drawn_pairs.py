@@ -129,6 +129,7 @@ def write_marked(tmp_path_factory):
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "segments", "nb_step"),
     [("default", 3, 3), ("default", 2, 4), ("heun", 2, 4), ("bosh3", 3, 3)],
@@ -197,6 +198,7 @@ def write_examples(folder, labels):
             writer.write(example.SerializeToString())
 
 
+@pytest.mark.slow
 def test_a_guided_model_draws_the_labels_of_the_data_with_its_guidance(tmp_path):
     how = {"labels": ("cat", "dog"), "guidance": 2.0, "autoguidance": 1.5, "solver": "midpoint"}
     write_sampler(tmp_path / "model", **how)
@@ -241,6 +243,7 @@ pairs.draw_pairs(beam.Pipeline(), model, options, folder)
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_keeps_the_chunks_that_it_has_drawn(sampler, tmp_path):
     folder = tmp_path / "pairs"
     program = [sys.executable, "-c", KILLED, sampler, str(folder)]

@@ -204,6 +204,7 @@ def test_a_good_model_is_blessed_by_its_place(good, good_stock):
     assert tfma.load_validation_result(str(outcome.folder)).validation_ok
 
 
+@pytest.mark.slow
 def test_a_model_is_compared_with_the_best_earlier_one(evaluate, good, good_stock, tmp_path):
     model = write_model(tmp_path / "model", disturb(good_stock, 90))
     found = evaluate(model, options=BY_PLACE, history=[good.folder]).summary["metrics"]
@@ -212,6 +213,7 @@ def test_a_model_is_compared_with_the_best_earlier_one(evaluate, good, good_stoc
         assert found[name]["best_place"] == pytest.approx(best["place"] + best["place_margin"])
 
 
+@pytest.mark.slow
 def test_a_student_is_blessed_beside_its_teacher_and_compared_with_no_earlier_model(
     evaluate, good, good_stock, tmp_path
 ):
@@ -394,6 +396,7 @@ def test_weights_that_changed_since_the_run_began_stop_it(evaluate, good_stock, 
         )
 
 
+@pytest.mark.slow
 def test_a_model_with_every_signature_shows_all_there_is_to_see(evaluate, good_stock, tmp_path):
     model = write_network_model(tmp_path / "model")
     outcome = evaluate(model, write_model(tmp_path / "baseline", good_stock))
@@ -416,9 +419,8 @@ def label_of(image):
     return ("a", "b", "c")[int(image.sum()) % 3]
 
 
-@pytest.mark.parametrize(
-    "candidate_is_conditional", [True, pytest.param(False, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("candidate_is_conditional", [True, False])
 def test_a_conditional_model_draws_the_labels_of_the_held_out_images(
     evaluate, described, digits, tmp_path, candidate_is_conditional
 ):
@@ -448,6 +450,7 @@ def test_a_conditional_model_draws_the_labels_of_the_held_out_images(
     assert kid[better] < 0.05 < kid[worse]
 
 
+@pytest.mark.slow
 def test_a_class_that_the_samples_lack_is_named_and_shown(evaluate, tmp_path):
     stock = read_digits()
     label_of = {

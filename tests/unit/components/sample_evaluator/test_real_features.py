@@ -64,6 +64,7 @@ def test_all_training_images_can_be_searched_and_some_compared(
     np.testing.assert_array_equal([image.vector for image in found.values()], vectors)
 
 
+@pytest.mark.slow
 def test_the_memory_between_stages_does_not_grow_with_the_images(
     digits, transform_graph, tmp_path, monkeypatch, kept_bytes
 ):

@@ -57,6 +57,7 @@ def run(real, candidate, baseline, output):
     return verdict, json.loads((output / "metrics.json").read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_each_held_out_source_has_a_result_that_is_judged_without_a_partner(real, digits, tmp_path):
     drawn = f"{write_model(tmp_path / 'drawn', digits[300:500])}/Format-Serving"
     output = tmp_path / "output"
@@ -77,6 +78,7 @@ def test_each_held_out_source_has_a_result_that_is_judged_without_a_partner(real
     assert "no image is that of a source" in report
 
 
+@pytest.mark.slow
 def test_several_answers_are_compared_by_their_pixels_alone(real, tmp_path):
     output = tmp_path / "output"
     _, summary = run(real, save(tmp_path / "model", noise=0.5), None, output)

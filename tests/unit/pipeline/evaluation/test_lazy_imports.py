@@ -63,6 +63,7 @@ def test_modules_that_are_loaded_or_missing_stay_as_they_are(package):
     assert "no_such_module" not in sys.modules
 
 
+@pytest.mark.slow
 def test_an_evaluation_loads_none_of_the_unused_libraries():
     code = (
         "import os, sys\n"

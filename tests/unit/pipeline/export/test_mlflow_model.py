@@ -77,6 +77,7 @@ def decode(png):
     return np.asarray(Image.open(io.BytesIO(png)))[..., None]
 
 
+@pytest.mark.slow
 def test_mlflow_loads_the_folder_and_draws_the_images_of_seeds(workspace, exported, tmp_path):
     command = [sys.executable, "-c", LOAD, exported]
     subprocess.run(command, cwd=tmp_path, env=ALONE, check=True, capture_output=True)

@@ -156,6 +156,7 @@ def test_a_workspace_that_a_run_uses_is_left_alone(served, action):
     assert place.live() == place.numbers[1]
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_serve_is_not_promoted(served):
     place = served(1)
     number = place.recorded.run(blessed=False)

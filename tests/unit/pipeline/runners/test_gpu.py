@@ -182,6 +182,7 @@ def fail(executors, monkeypatch, name, **properties):
     return caught.value
 
 
+@pytest.mark.slow
 def test_an_executor_sees_the_gpus_in_a_process_of_its_own_and_what_it_says_reaches_that_of_the_run(
     executors, monkeypatch, capsys
 ):
@@ -198,6 +199,7 @@ def test_an_executor_sees_the_gpus_in_a_process_of_its_own_and_what_it_says_reac
     assert "no newline\n" in printed
 
 
+@pytest.mark.slow
 def test_an_executor_ends_if_what_it_prints_cannot_be_passed_on(executors):
     with open("/dev/full", "w") as full:
         parent = start("PrintsAndSleeps", executors, stdout=full)
@@ -223,6 +225,7 @@ def test_what_several_threads_print_and_a_last_line_without_an_end_arrive():
     assert [receiver.recv(), receiver.recv()] == [(gpu.LINE, "x" * 8000), (gpu.RESULT, b"")]
 
 
+@pytest.mark.slow
 def test_an_error_of_the_project_keeps_its_class_message_and_exit_code(executors, monkeypatch):
     name = f"{ParameterError.__module__}.{ParameterError.__qualname__}"
     error = fail(executors, monkeypatch, "Raises", error=name)

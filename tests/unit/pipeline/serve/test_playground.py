@@ -406,6 +406,7 @@ def test_a_student_of_fixed_steps_draws_and_offers_neither_solvers_nor_the_way_b
         assert_equal(page.gray("#grid canvas"), expected, 1)
 
 
+@pytest.mark.slow
 def test_a_slider_goes_from_a_source_to_its_result(chromium, tmp_path):
     write_translator(tmp_path / "1", Source(degrade="gray", use="map"), (8, 8, 3))
     picture = tmp_path / "picture.png"

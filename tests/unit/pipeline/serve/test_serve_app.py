@@ -133,6 +133,7 @@ def test_a_full_queue_answers_with_a_time(server, monkeypatch):
     assert "try again later" in answer["error"]
 
 
+@pytest.mark.slow
 def test_a_deadline_ends_a_request(versions, monkeypatch):
     with RunningServer(versions, deadline=0.3) as server:
         server.wait_for(7)

@@ -57,6 +57,7 @@ def port_of(process):
     return int(re.fullmatch(r"http://localhost:(\d+) until Ctrl-C\n", process.stdout.readline())[1])
 
 
+@pytest.mark.slow
 def test_a_request_in_progress_is_answered_before_the_end(workspace):
     with running(workspace) as process:
         port = port_of(process)

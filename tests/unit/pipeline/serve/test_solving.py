@@ -120,6 +120,7 @@ def test_a_choice_gives_what_a_model_exported_with_it_gives(version, guided, sig
     assert any(np.any(chosen[name] != own[name]) for name in own)
 
 
+@pytest.mark.slow
 def test_a_choice_keeps_the_autoguidance_of_a_model_that_translates(tmp_path):
     source = Source(degrade="gray")
     write_translator(tmp_path / "1", source, solver="euler", autoguidance=2.0)
@@ -254,6 +255,7 @@ def test_a_model_that_does_not_say_how_it_samples_is_served_without_a_choice(tmp
         version.signatures["generate"].check({**inputs, "solver": HEUN["solver"]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_model_that_translates_takes_a_choice_and_reads_sources(translating, name):
     euler = translating(name)

@@ -165,6 +165,7 @@ def test_the_average_soon_follows_the_new_weights(base, warm):
     assert left < 0.1 * moved
 
 
+@pytest.mark.slow
 def test_a_resumed_warm_training_reaches_the_weights_of_an_uninterrupted_one(
     base, warm, files, tmp_path, capsys
 ):
@@ -312,6 +313,7 @@ def test_a_base_whose_near_duplicates_were_grouped_is_not_used_for_a_split_witho
         load_weights(build(options()), sampler, options(), SHAPE, [], SPLIT)
 
 
+@pytest.mark.slow
 def test_a_resumed_training_remembers_its_base_even_if_the_base_changed_since(
     base, warm, damaged, files, tmp_path, capsys
 ):

@@ -62,6 +62,7 @@ def test_the_embeddings_of_all_augmentations_differ():
     assert apart[~np.eye(COUNT, dtype=bool)].min() > 0.1
 
 
+@pytest.mark.slow
 def test_samples_are_not_mirrored_though_half_of_the_training_images_are():
     """Of one image, whose left half is black; without the flag, half of them would be.
 

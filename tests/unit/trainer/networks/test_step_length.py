@@ -56,6 +56,7 @@ def test_a_network_that_takes_steps_shares_its_weights():
         np.testing.assert_allclose(steps([x, alpha]), expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_is_exported_in_float32_and_can_be_cloned():
     mixed = build_unet(SMALL, (8, 8, 3), "bfloat16", source_channels=1)
     steps = take_steps(frozen_copy(mixed, "average"), GRID)

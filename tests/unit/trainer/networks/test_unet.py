@@ -36,6 +36,7 @@ def test_one_image_does_not_depend_on_the_others_of_its_batch():
     np.testing.assert_allclose(together[2:3], alone, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sides", "patch"), [((8, 12), 1), ((16, 4), 2)])
 def test_a_rectangle_is_deblended_with_the_weights_of_a_square(sides, patch):
     options = SMALL.model_copy(update={"patch": patch})
@@ -80,6 +81,7 @@ def test_a_network_of_patches_answers_in_pixels_at_a_quarter_of_the_work():
     assert patched([x, tf.fill([2], 0.5)]).shape == x.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("patch", "precision"), [(1, "bfloat16"), (2, "float32")])
 def test_a_network_that_predicts_pixels_gives_the_difference_and_can_be_cloned(patch, precision):
     options = SMALL.model_copy(update={"patch": patch, "prediction": "gaussian"})

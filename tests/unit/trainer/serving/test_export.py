@@ -17,6 +17,7 @@ def build(precision, nb_class=0, source_channels=0, **options):
     return randomize(build_unet(small, (8, 8, 3), precision, nb_class, source_channels), 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "nb_class", "options"),
     [
@@ -34,6 +35,7 @@ def test_a_network_trained_in_16_bits_computes_as_one_in_float32(precision, nb_c
     np.testing.assert_array_equal(in_float32(network)(inputs, training=False), expected)
 
 
+@pytest.mark.slow
 def test_a_network_that_sees_a_source_beside_patches_computes_in_float32_as_well():
     network, exact = (
         build(each, source_channels=1, patch=2, prediction="gaussian")

@@ -162,6 +162,7 @@ def saved_conditional(conditional, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_signature_of_a_conditional_model_takes_the_names_of_labels(saved_conditional):
     result = serving.check(pathlib.Path(saved_conditional))
     assert result.returncode == 0, result.stderr[-2000:]

@@ -211,6 +211,7 @@ def test_warm_up_requests_run_where_requests_are_batched(models, folders, name):
     assert warmed == ["serving_default", "deblend"]
 
 
+@pytest.mark.slow
 def test_a_model_is_served_without_this_project(folders):
     result = serving.check(folders["condition"])
     assert result.returncode == 0, result.stderr

@@ -120,6 +120,7 @@ def test_steps_begin_and_end_on_the_way_and_differ_from_step_to_step():
     assert not np.array_equal(student.draw(tf.constant([1000, *SHAPE])).alpha, begin)
 
 
+@pytest.mark.slow
 def test_it_learns_the_guided_slopes_of_each_label():
     guided = known(nb_class=2, guidance=2.0)
     student = student_of(guided, label_dropout=0.0)

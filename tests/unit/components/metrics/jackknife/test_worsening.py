@@ -20,6 +20,7 @@ def test_a_model_is_not_worse_than_itself(name):
     assert found.proven == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["kid", "frechet_distance", "mmd_rbf", "sliced_wasserstein"])
 def test_equal_models_are_hardly_ever_worse(name):
     proven = [

@@ -356,6 +356,7 @@ def test_a_place_is_between_training_images_and_noise_also_if_there_are_few_of_t
         assert found.proven_place == pytest.approx(place - margin, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_candidate_that_is_noise_is_there_and_one_of_training_images_at_the_other_end(tmp_path):
     stock = make_features()
     stock[sources.NOISE] = [one._replace(vector=one.vector + 4) for one in stock[sources.NOISE]]

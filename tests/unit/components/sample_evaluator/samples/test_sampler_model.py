@@ -49,6 +49,7 @@ def test_a_model_deblends_and_shows_its_way_with_the_labels_it_knows(tmp_path):
     np.testing.assert_array_equal(states[:, -1], sampler.sample(np.arange(4), labels))
 
 
+@pytest.mark.slow
 def test_batches_beyond_the_limits_of_the_model_are_split(tmp_path):
     limits = LimitOptions(images=32, nb_step=16, states=256)
     folder = write_network_model(tmp_path, ["cat", "dog"], nb_step=16, limits=limits)

@@ -79,6 +79,7 @@ def records(images):
     return [serialize(number, image) for number, image in enumerate(images)]
 
 
+@pytest.mark.slow
 def test_each_result_is_that_of_the_source_of_one_held_out_image_in_their_order(
     images, records, graph, save
 ):
@@ -138,6 +139,7 @@ def test_results_and_sources_have_the_scores_of_their_pairs(images, records, gra
         np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.slow
 def test_each_of_several_answers_has_a_seed_of_its_own_the_first_that_of_the_result(
     images, records, graph, save
 ):
@@ -194,6 +196,7 @@ def test_unpaired_sources_are_seeded_in_their_order_and_get_the_labels_of_images
         assert_that(readings | SeedSources(labels, 10), check)
 
 
+@pytest.mark.slow
 def test_results_for_unpaired_sources_have_no_scores(images, records, save, tmp_path):
     model, graph = save("gray"), str(tmp_path / "graph")
     write_transform_graph(SHAPE, graph)

@@ -38,6 +38,7 @@ def described(name, space):
     return describe(features, images), noise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "space"),
     [
@@ -123,6 +124,7 @@ def test_copies_are_refused(stock, shown, change, share, mirrored_share):
     assert named == (mirrored_share == 1)
 
 
+@pytest.mark.slow
 def test_a_whole_evaluation_finds_the_same_copies(stock, shown, tmp_path):
     stock = {source: images[:FEW] for source, images in stock.items()}
     shown = {source: images[:FEW] for source, images in shown.items()}

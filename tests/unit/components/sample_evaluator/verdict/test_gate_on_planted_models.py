@@ -66,6 +66,7 @@ def test_the_reason_is_the_fault(verdicts, model, reason):
     assert all(reason in " ".join(verdict.reasons) for verdict in verdicts[model])
 
 
+@pytest.mark.slow
 def test_a_whole_evaluation_says_the_same(tmp_path, describe):
     model = "slightly worse"
     stock, models = plant(0)

@@ -68,6 +68,7 @@ def test_candidates_each_a_little_worse_than_the_last_are_stopped():
     assert not any(found.blessed for found in verdicts[NIGHTS // 2 :])
 
 
+@pytest.mark.slow
 def test_models_are_compared_with_the_best_earlier_one_beside_the_limit():
     limits = {"kid": Threshold(max_place=0.1, max_worsening=None)}
     options = ANCHORED.model_copy(update={"thresholds": ANCHORED.thresholds | limits})

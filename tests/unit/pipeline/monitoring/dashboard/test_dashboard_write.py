@@ -67,6 +67,7 @@ def test_a_failure_leaves_the_earlier_dashboard(story, tmp_path, monkeypatch):
     assert (out / "index.html").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_two_at_once_write_one_whole_dashboard(story, tmp_path):
     record_everything(story, "text")
     site, out = story.site(), tmp_path / "pages"
