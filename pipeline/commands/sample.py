@@ -80,7 +80,7 @@ def sample(
         if gif:
             raise click.BadParameter("shows the path from noise alone", param_hint="--gif")
         first = seed if source.draws_noise else None
-        _show_translations(workspace, model, count, first, steps, label or "", output)
+        _show_translations(workspace, model, count, first, steps, label, output)
         return
     seeds = range(seed, seed + count)
     notes: list[str] = []
@@ -115,7 +115,7 @@ def _show_translations(
     count: int,
     seed: int | None,
     steps: int | None,
-    label: str,
+    label: str | None,
     output: Path,
 ) -> None:
     """Writes the grid; the seed is None where a source has one answer."""

@@ -33,7 +33,7 @@ def draw_rows(
     count: int,
     seed: int,
     nb_step: int | None,
-    label: str,
+    label: str | None,
 ) -> np.ndarray:
     """Translates the first held-out images.
 
@@ -43,7 +43,7 @@ def draw_rows(
         count: number of images, if as many were held out.
         seed: of the first answer; those of the others follow.
         nb_step: solver steps; those of the model if None.
-        label: of all images, for a conditional model; empty for their own.
+        label: of all images, for a conditional model; empty for any, None for their own.
 
     Returns:
         Source without its mask, result and image, uint8 [N, 3, H, W, C]; of sources that are not
@@ -65,7 +65,7 @@ def draw_rows(
     for start in range(0, len(images), size):
         part, before = images[start : start + size], sources[start : start + size]
         with phase(DRAWING):
-            asked = [label or own for own in labels[start : start + size]]
+            asked = [own if label is None else label for own in labels[start : start + size]]
             results = translator.call(
                 "translate",
                 {

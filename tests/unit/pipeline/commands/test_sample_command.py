@@ -25,23 +25,50 @@ def test_what_cannot_be_written_or_drawn_is_refused_at_once(arguments, message):
     assert message in result.output
 
 
+@pytest.fixture
+def translator(tmp_path):
+    """Makes the folder of a model that translates, without what it computes."""
+
+    def make(**source):
+        (tmp_path / METADATA).parent.mkdir()
+        about = {"source": Source(degrade="gray", use="map", **source).model_dump()}
+        (tmp_path / METADATA).write_text(json.dumps(about))
+        (tmp_path / SAVED_MODEL).touch()
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize(("options", "label"), [([], None), (["--label="], "")])
+def test_held_out_images_have_their_own_labels_or_with_an_empty_one_any(
+    translator, monkeypatch, options, label
+):
+    given = []
+
+    def draw_rows(*arguments):
+        given.extend(arguments)
+        return np.zeros([2, 3, 8, 8, 3], np.uint8)
+
+    monkeypatch.setattr("pipeline.translation.held_out.draw_rows", draw_rows)
+    model = translator()
+    grid = str(model / "grid.png")
+    result = CliRunner().invoke(main, ["sample", f"--model={model}", "-o", grid, *options])
+    assert result.exit_code == 0, result.output
+    assert given[-1] == label
+
+
 @pytest.mark.parametrize(("noise", "seeds"), [(0.5, b"7 to 8"), (0.0, None)])
 def test_seeds_are_named_only_where_a_source_has_several_answers(
-    tmp_path, monkeypatch, noise, seeds
+    translator, monkeypatch, noise, seeds
 ):
-    source = Source(degrade="gray", use="map", noise=noise)
-    (tmp_path / METADATA).parent.mkdir()
-    (tmp_path / METADATA).write_text(json.dumps({"source": source.model_dump()}))
-    (tmp_path / SAVED_MODEL).touch()
+    model = translator(noise=noise)
     rows = np.zeros([2, 3, 8, 8, 3], np.uint8)
     monkeypatch.setattr("pipeline.translation.held_out.draw_rows", lambda *given: rows)
-    grid = tmp_path / "grid.png"
-    result = CliRunner().invoke(
-        main, ["sample", f"--model={tmp_path}", "--seed=7", "-o", str(grid)]
-    )
+    grid = model / "grid.png"
+    result = CliRunner().invoke(main, ["sample", f"--model={model}", "--seed=7", "-o", str(grid)])
     assert result.exit_code == 0, result.output
     start = ", from seed 7" if seeds else ""
-    assert result.output == f"2 held-out sources translated by {tmp_path}{start}: {grid}\n"
+    assert result.output == f"2 held-out sources translated by {model}{start}: {grid}\n"
     with Image.open(grid) as image:
         assert (b"iadb:seed" in image.info["xmp"]) == bool(seeds)
         assert (seeds or b"") in image.info["xmp"]

@@ -66,6 +66,6 @@ def test_another_model_that_has_the_same_number_in_its_workspace_is_not_taken_fo
 def test_missing_images_and_too_many_steps_are_reported_before_tensorflow_starts(model, tmp_path):
     workspace = Workspace(tmp_path)
     with pytest.raises(NoHeldOutImagesError, match="translate files: `iadb translate FILES`"):
-        draw_rows(workspace, model, 4, 0, None, "")
+        draw_rows(workspace, model, 4, 0, None, None)
     with pytest.raises(TooManyStepsError, match="9999 solver steps"):
-        draw_rows(workspace, model, 4, 0, 9999, "")
+        draw_rows(workspace, model, 4, 0, 9999, None)
