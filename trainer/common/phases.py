@@ -67,7 +67,9 @@ class Phase:
         if self.note:
             parts.append(self.note)
         if rate and self.total > self.done:
-            parts.append(f"{duration((self.total - self.done) / rate)} left")
+            since = time.monotonic() - self._ends[-1][0]
+            if (left := (self.total - self.done) / rate - since) > 0:
+                parts.append(f"{duration(left)} left")
         return " · ".join(parts)
 
     @property

@@ -57,6 +57,18 @@ def test_the_first_units_count_for_the_rate_only_until_there_are_others(phases, 
     assert phases.describe().endswith("20/30 images · 10/s · 1 s left")
 
 
+def test_the_time_left_goes_on_while_nothing_is_reported_and_never_below_zero(phases, clock):
+    report(Report("sampling", expected=400))
+    for _ in range(3):
+        clock.advance(100)
+        done(100)
+    assert phases.describe().endswith("300/400 images · 1.0/s · 1 min 40 s left")
+    clock.advance(60)
+    assert phases.describe().endswith("300/400 images · 1.0/s · 40 s left")
+    clock.advance(60)
+    assert phases.describe().endswith("300/400 images · 1.0/s")
+
+
 def test_what_is_done_at_once_has_no_rate_yet(phases, clock):
     report(Report("training", expected=2000))
     clock.advance(1e-5)
