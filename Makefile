@@ -22,14 +22,14 @@ run: .venv
 # would start another, and then wait for ever for tests that have ended.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 10
 
-# Fast tests of every capability. tests/pipeline runs separately, because TFX and TensorFlow release
-# little memory.
+# Tests that take no more than a few seconds each. tests/pipeline runs separately, because TFX and
+# TensorFlow release little memory.
 test: .venv
 	$(PYTEST) -m "not slow" --ignore tests/pipeline
 	$(PYTEST) -m "not slow" tests/pipeline
 
-# The remaining tests: every kill, Beam's portable protocol, days of the month, and Kubeflow tasks
-# in processes of their own.
+# The remaining tests, of several seconds or more: among them kills, whole evaluations, workers and
+# Kubeflow tasks in processes of their own, Beam's portable protocol, and days of the month.
 test-slow: .venv
 	$(PYTEST) -m slow
 

@@ -73,7 +73,7 @@ def pytest_runtestloop():
 
     Libraries have made millions of objects by now, which stay. To visit them while they were made
     took two of the nine seconds in which tests start. TensorFlow makes thousands for each function
-    that it traces, few of which go, so it collects less often than Python would.
+    that it traces, few of which become garbage: Python collects less often than by default.
     """
     gc.freeze()
     gc.set_threshold(10_000)

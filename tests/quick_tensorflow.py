@@ -4,5 +4,8 @@ import tensorflow as tf
 
 
 def quicken():
-    """Has TensorFlow, in this process, run each graph as it was traced."""
+    """Has TensorFlow run each graph as it was traced, in all tests of this process.
+
+    Processes that tests start optimize graphs as those of users do.
+    """
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

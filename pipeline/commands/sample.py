@@ -29,7 +29,7 @@ MODEL = click.option(
     "--label",
     metavar="NAME",
     help="Class to draw, if the model is conditional. Default: each in turn, or of a model that "
-    "translates, that of each image. An empty name is any class.",
+    "translates, that of each held-out image, if it has one. An empty name is any class.",
 )
 @click.option(
     "-o",

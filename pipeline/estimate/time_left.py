@@ -75,7 +75,7 @@ class TimeLeft:
                     return None
                 step = 1 / training.rate
                 self._following = self._after_training(judging, step)
-                return (training.total - training.done) * step + sum(self._following.values())
+                return training.left + sum(self._following.values())
         elif node in self._following:
             nodes = list(self._following)
             seconds = sum(self._following[each] for each in nodes[nodes.index(node) :])

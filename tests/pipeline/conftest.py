@@ -77,7 +77,7 @@ class Runs:
         """A copy of the workspace, for more runs; artifacts of earlier ones stay where they are.
 
         Trainer and Pusher run again there, since their folders are others. The checkpoints are left
-        out, by which the training would be known to be finished.
+        out: with them, the training would count as finished.
         """
         without = shutil.ignore_patterns("checkpoints")
         shutil.copytree(self.workspace.folder, folder, ignore=without)

@@ -19,8 +19,6 @@ from tests.pipeline.conftest import TINY
 from trainer import examples
 from trainer.common import exit_codes
 
-pytestmark = pytest.mark.slow
-
 GRAY_8 = ("--set", "data.resolution=8", "--set", "data.channels=1")
 
 
@@ -50,6 +48,7 @@ def splits(trained, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_model_gets_the_numbers_that_the_pipeline_gave_it(trained, splits, tmp_path):
     settings = [f"--set={override}" for override in TINY]
     result = iadb(
@@ -128,6 +127,7 @@ def test_a_folder_is_compared_with_half_of_another_and_a_bad_file_is_named(split
     assert metrics["metrics"]["coverage"]["candidate"] > 0.9
 
 
+@pytest.mark.slow
 def test_a_model_is_compared_with_what_its_training_held_out(trained, tmp_path):
     out = tmp_path / "out"
     settings = [f"--set={override}" for override in TINY]
@@ -142,6 +142,7 @@ def test_a_model_is_compared_with_what_its_training_held_out(trained, tmp_path):
     assert folders["held-out images"] == f"those of {trained.data} that the training held out"
 
 
+@pytest.mark.slow
 def test_a_folder_of_held_out_images_alone_says_to_name_those_of_the_training(
     trained, splits, tmp_path
 ):
@@ -152,6 +153,7 @@ def test_a_folder_of_held_out_images_alone_says_to_name_those_of_the_training(
     assert "name the images that the model was trained on with --train" in result.output
 
 
+@pytest.mark.slow
 def test_one_class_is_not_blessed_for_all_ten_and_held_out_images_can_be_halved(splits, tmp_path):
     out = tmp_path / "out"
     one = splits / examples.TRAIN / "3"
@@ -163,6 +165,7 @@ def test_one_class_is_not_blessed_for_all_ten_and_held_out_images_can_be_halved(
     assert min(halves.values()) > 100
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_leaves_nothing_behind(splits, tmp_path):
     code = "from pipeline.cli import main; main()"
     candidate, real = (str(splits / split) for split in (examples.EVAL, examples.TRAIN))

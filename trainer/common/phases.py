@@ -66,10 +66,8 @@ class Phase:
             parts.append(f"{rate:,.{0 if rate >= 10 else 1}f}/s")
         if self.note:
             parts.append(self.note)
-        if rate and self.total > self.done:
-            since = time.monotonic() - self._ends[-1][0]
-            if (left := (self.total - self.done) / rate - since) > 0:
-                parts.append(f"{duration(left)} left")
+        if left := self.left:
+            parts.append(f"{duration(left)} left")
         return " · ".join(parts)
 
     @property
@@ -82,6 +80,15 @@ class Phase:
         end, after = self._ends[-1]
         # A report at the beginning, as of a training that was resumed, says nothing of the rate.
         return (after - before) / (end - start) if end - start > INSTANT else 0.0
+
+    @property
+    def left(self) -> float:
+        """Seconds until all is done, at the rate so far; 0 if unknown, or if they have passed."""
+        rate = self.rate
+        if not rate or self.done >= self.total:
+            return 0.0
+        since = time.monotonic() - self._ends[-1][0]
+        return max(0.0, (self.total - self.done) / rate - since)
 
 
 class Phases:

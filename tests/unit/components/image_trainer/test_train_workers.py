@@ -67,7 +67,6 @@ def custom_config(folder):
     }
 
 
-@pytest.mark.slow
 def test_two_workers_meet_and_the_chief_writes_the_model(folder, cluster, capfd):
     model = train(folder, JOINING, custom_config(folder), 3)
     assert (model / "trained").read_text() == "3 steps by 2 workers"

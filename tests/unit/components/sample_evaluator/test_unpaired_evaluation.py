@@ -57,7 +57,6 @@ def run(real, candidate, baseline, output):
     return verdict, json.loads((output / "metrics.json").read_text("utf-8"))
 
 
-@pytest.mark.slow
 def test_each_held_out_source_has_a_result_that_is_judged_without_a_partner(real, digits, tmp_path):
     drawn = f"{write_model(tmp_path / 'drawn', digits[300:500])}/Format-Serving"
     output = tmp_path / "output"
