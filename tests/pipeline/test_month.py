@@ -5,17 +5,17 @@ import pytest
 from pipeline.registry import lineage
 from tests.month import Event, Month, check
 
-DAYS = {1: Event.POWER_CUT, 2: Event.ROTATED}
+DAYS = {1: Event.POWER_CUT, 2: Event.ROTATED, 3: Event.KILLED}
 QUICK = ("model.channels=[8]", "model.norm_groups=4", "train.steps=200", "sample.nb_step=2")
 
 
 @pytest.mark.slow
-def test_after_a_power_cut_and_a_drift_nothing_is_lost_and_no_bad_model_is_live(tmp_path):
+def test_after_a_power_cut_a_drift_and_a_kill_nothing_is_lost_and_no_bad_model_live(tmp_path):
     overrides = (*QUICK, "schedule.challenger_every=2")
     month = Month(tmp_path, DAYS, days=3, overrides=overrides, quick=True)
     nights = list(month.nights())
     check(month, nights)
-    assert [len(night.attempts) for night in nights] == [2, 1, 1]
+    assert [len(night.attempts) for night in nights] == [2, 1, 2]
 
     # The second training is followed by one from scratch; neither sees what is held.
     last = nights[-1].attempts[-1]
