@@ -106,7 +106,9 @@ class ExportedModel(tf.Module):
                 _calling(self._alone), _calling(early), guide.autoguidance, guide.interval
             )
             self.evaluate = _one_graph(both, seen, conditional=bool(labels))
-        self._networks = networks  # tracked: their weights are saved
+        # Tracked, so that they are saved. Of Keras's models, TensorFlow would trace and save the
+        # training as well, with its gradients.
+        self._variables = [variable for each in networks for variable in each.variables]
         self._names = tuple(labels)
         self._encode = LabelEncoder(labels) if labels else None
         self._guidance = guidance

@@ -127,12 +127,13 @@ def test_deblend_evaluates_the_network_at_the_alpha_of_each_row(signatures):
     np.testing.assert_allclose(x_alpha + (first + second) / 2, step, atol=1e-5)
 
 
-def test_the_signatures_share_the_network(saved):
+def test_the_signatures_share_the_network_without_what_its_training_needs(saved):
     file = pathlib.Path(saved, "saved_model.pb")
     message = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     functions = message.meta_graphs[0].graph_def.library.function
     networks = [f for f in functions if any(node.op == "Conv2D" for node in f.node_def)]
-    assert len(networks) <= 2  # of six signatures; TensorFlow copies it into the default one
+    assert len(networks) == 1
+    assert not any("Backprop" in node.op for f in functions for node in f.node_def)
 
 
 def test_the_metadata_are_beside_the_model(saved):
