@@ -40,6 +40,10 @@ class DotProductAttention(layers.Layer):
         attended = while_training(_attend, training)(query, key, value)
         return tf.reshape(tf.transpose(attended, [0, 2, 1, 3]), [-1, length, channels])
 
+    def compute_output_shape(self, shapes: list[tuple]) -> tuple:
+        """That of the query, for Keras, which would trace `call` for it."""
+        return shapes[0]
+
     def get_config(self) -> dict:
         """Returns what Keras needs to clone the layer."""
         return super().get_config() | {"heads": self.heads}

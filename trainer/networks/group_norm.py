@@ -42,6 +42,10 @@ class GroupNorm(layers.Layer):
         y = while_training(normalize, training)(tf.cast(x, tf.float32), gamma, beta)
         return tf.cast(y, x.dtype)
 
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """That of x, for Keras, which would trace `call` for it."""
+        return input_shape
+
     def get_config(self) -> dict:
         """Returns what Keras needs to clone the layer."""
         return super().get_config() | {"groups": self.groups, "epsilon": self.epsilon}

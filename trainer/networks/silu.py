@@ -18,3 +18,7 @@ class Silu(layers.Layer):
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Returns the activations, of the shape and type of x."""
         return x * tf.sigmoid(x) if training is False else tf.nn.silu(x)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """That of x, for Keras, which would trace `call` for it."""
+        return input_shape
