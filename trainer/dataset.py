@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from trainer import examples
+from trainer.class_balance import ClassBalance
 from trainer.labels import NO_LABEL, LabelEncoder, TooFewClassesError
 from trainer.light.mark import Mark
 from trainer.preprocessing import VOCABULARY
@@ -89,6 +90,7 @@ def train_dataset(
     augment: float = 0.0,
     shuffle_buffer: int = 10_000,
     labels: Sequence[str] = (),
+    class_balance: float = 0.0,
     source: Source | None = None,
     pairs: Pairs | None = None,
     sources: Sequence[str] = (),
@@ -120,6 +122,8 @@ def train_dataset(
         shuffle_buffer: encoded images in memory. Examples are stored in the order of their hash, so
             a buffer smaller than the data still mixes well.
         labels: names of the classes of a conditional model.
+        class_balance: how often images of small classes are repeated in an epoch (TrainOptions);
+            without labels, none is.
         source: how sources are used; None for images without.
         pairs: as in TrainingData; excludes `flip` and `augment`, which noise cannot follow.
         sources: as in TrainingData; they have an order of their own.
@@ -130,7 +134,8 @@ def train_dataset(
         ValueError: the files hold no example.
     """
     first_row = start_step * batch_size
-    streams = [_endless(files, seed, first_row, shuffle_buffer)]
+    balance = ClassBalance(files, labels, class_balance) if labels and class_balance else None
+    streams = [_endless(files, seed, first_row, shuffle_buffer, balance)]
     if sources:  # with the same seed, as many sources as images would be the same pairs each epoch
         streams.append(_endless(sources, seed + 1, first_row, shuffle_buffer))
     nb_local = batch_size // part.num_input_pipelines
@@ -169,9 +174,15 @@ def train_dataset(
     )
 
 
-def _endless(files: Sequence[str], seed: int, first: int, shuffle_buffer: int) -> tf.data.Dataset:
+def _endless(
+    files: Sequence[str],
+    seed: int,
+    first: int,
+    shuffle_buffer: int,
+    balance: ClassBalance | None = None,
+) -> tf.data.Dataset:
     """All records in a new order in each epoch, from the row `first` on."""
-    nb_example = count_records(files)
+    nb_example = balance.nb_example if balance else count_records(files)
     if not nb_example:
         raise ValueError("the train split holds no example")
     epoch, offset = divmod(first, nb_example)
@@ -180,9 +191,10 @@ def _endless(files: Sequence[str], seed: int, first: int, shuffle_buffer: int) -
         # `shuffle` accepts a tensor as seed only if the seed of the graph, local to this trace, is
         # not zero. The order depends on both.
         tf.random.set_seed(seed + 1)
-        return read_records(files).shuffle(
-            shuffle_buffer, seed=epoch, reshuffle_each_iteration=False
-        )
+        records = read_records(files)
+        if balance:
+            records = balance.repeat(records, epoch)
+        return records.shuffle(shuffle_buffer, seed=epoch, reshuffle_each_iteration=False)
 
     return tf.data.Dataset.range(epoch, tf.int64.max).flat_map(shuffled).skip(offset)
 

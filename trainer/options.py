@@ -171,6 +171,14 @@ class TrainOptions(Options):
         description="fraction of images that a conditional network is trained on without their "
         "label; sampling without a label and guidance require it",
     )
+    class_balance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="how much more often a conditional network sees the images of small classes: a "
+        "class of n images is seen in proportion to n^(1 - class_balance); 0: by its number of "
+        "images, 1: as often as any other; in between, 0.5",
+    )
     flip: bool = Field(
         False,
         description="also train on images mirrored left to right; the network sees which they are, "

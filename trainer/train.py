@@ -241,6 +241,7 @@ def _batches(
             augment=options.augment,
             shuffle_buffer=options.shuffle_buffer,
             labels=data.labels,
+            class_balance=options.class_balance,
             source=data.source,
             pairs=data.pairs,
             sources=data.sources,

@@ -28,6 +28,7 @@ AUTOGUIDANCE = {3500: 3.0, 2400: 2.0}
 INTERVAL = [0.2, 0.8]
 PER_CLASS = 40  # images, from which a class counts
 SORTED = 0.9  # share of the images in such classes, from which samples are drawn by class
+CLASS_BALANCE = 0.5  # small classes would be learned too little, and large ones do not suffer
 MIN_STEPS = 1000
 MIN_BATCH = 8
 
@@ -240,6 +241,11 @@ def choose_augmentation(images: int, steps: int, batch_size: int) -> dict[str, A
         "train.flip": passes > FLIP_EPOCHS,
         "train.augment": AUGMENT if passes > AUGMENT_EPOCHS else 0.0,
     }
+
+
+def choose_class_balance(conditional: bool) -> dict[str, Any]:
+    """How much more often images of small classes are trained on."""
+    return {"train.class_balance": CLASS_BALANCE if conditional else 0.0}
 
 
 def choose_autoguidance(prediction: str, steps: int, plain: bool = True) -> dict[str, Any]:

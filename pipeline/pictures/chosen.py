@@ -25,6 +25,7 @@ from pipeline.pictures.check import check_images, warn_of_too_few
 from pipeline.pictures.choose import (
     choose,
     choose_autoguidance,
+    choose_class_balance,
     choose_images,
     choose_network,
 )
@@ -53,6 +54,7 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 FOLDER, PATTERN = "data.folder", "data.pattern"
 RESOLUTION = "data.resolution"
 CONDITIONAL = "model.conditional"
+CLASS_BALANCE = "train.class_balance"
 AUTOGUIDANCE, INTERVAL = "sample.autoguidance", "sample.autoguidance_interval"
 # What a choice may set. A file in the workspace can set nothing else, such as what is executed.
 KEYS = {
@@ -69,6 +71,7 @@ KEYS = {
     "model.prediction",
     "train.steps",
     "train.batch_size",
+    CLASS_BALANCE,
     "train.flip",
     "train.augment",
     "train.learning_rate",
@@ -131,6 +134,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     is_set = data.model_fields_set
     values = {**kept, **choose(pictures, machine)}
     values[CONDITIONAL] &= _may_have_classes(data)
+    values |= choose_class_balance(values[CONDITIONAL])
     config = _load(values, overrides, data, machine)
     held_out = pictures.usable * config.data.eval_percent // 100
     trained = pictures.usable - held_out
@@ -283,11 +287,12 @@ def _load(
     if isinstance(model, Mapping) and model.get("source") == "map":
         following["model.prediction"] = "difference"  # the other one is from noise alone
     config = load(overrides=[*_as_overrides({**values, **following}), *overrides])
-    autoguidance = autoguidance_for(config, overrides)
     # What an earlier version chose stays as it was.
-    if AUTOGUIDANCE not in values or autoguidance == autoguidance_for(_load_alone(values)):
-        return config
-    following |= autoguidance
+    if CLASS_BALANCE in values:
+        following |= choose_class_balance(config.model.conditional)
+    autoguidance = autoguidance_for(config, overrides)
+    if AUTOGUIDANCE in values and autoguidance != autoguidance_for(_load_alone(values)):
+        following |= autoguidance
     return load(overrides=[*_as_overrides({**values, **following}), *overrides])
 
 

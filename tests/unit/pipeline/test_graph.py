@@ -229,6 +229,7 @@ def test_a_student_is_made_only_of_a_blessed_model_and_after_its_push():
 def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_steps():
     overrides = (*BY_PAIRS, "distill.nfe=3", "distill.steps=77", "train.flip=true")
     overrides += ("train.augment=0.2", "train.coupling=optimal_transport")
+    overrides += ("train.class_balance=0.5",)
     overrides += ("model.conditional=true", "sample.guidance=1.5", "sample.autoguidance=2")
     config = load("digits", overrides=["data.folder=/images", *overrides])
     nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
@@ -249,6 +250,7 @@ def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_s
     assert weights == [(1.5, 2.0), (1.0, 1.0)]
     assert nodes["Student"].exec_properties["steps"] == 77
     assert student["train"]["coupling"] == "independent"
+    assert (teacher["train"]["class_balance"], student["train"]["class_balance"]) == (0.5, 0)
 
 
 @pytest.mark.parametrize("distilled", [(), ("distill.enabled=true",)], ids=["none", "no pairs"])

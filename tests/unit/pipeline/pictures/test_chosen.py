@@ -159,6 +159,20 @@ def test_classes_with_enough_images_are_drawn_and_said_and_can_be_left_out(place
     assert not config.model.conditional and "; set: model.conditional=false" in said
 
 
+def test_small_classes_are_balanced_where_there_are_classes(place):
+    fill(place.images, 100)
+    assert place.run()[0].train.class_balance == 0
+    assert place.run("model.conditional=true")[0].train.class_balance == 0.5
+    sort_into(place, "cats", "dogs")
+    config, said = place.run()
+    assert config.train.class_balance == 0.5 and ", train.class_balance=0.5" in said
+    assert place.run("model.conditional=false")[0].train.class_balance == 0
+    assert place.run("train.class_balance=0.3")[0].train.class_balance == 0.3
+    file = place.workspace.chosen
+    file.write_text(file.read_text().replace("  class_balance: 0.5\n", ""))
+    assert place.run()[0].train.class_balance == 0  # as an earlier version chose it
+
+
 @pytest.mark.parametrize("other", ["data.degrade=downscale 2", "data.holdout=/held-out"])
 def test_sources_and_other_held_out_images_have_no_classes(place, other):
     fill(place.images, 100)
