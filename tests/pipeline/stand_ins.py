@@ -10,12 +10,12 @@ from pathlib import Path
 import keras
 import pytest
 from tensorflow.core.protobuf import fingerprint_pb2
+from tfx.components.util import udf_utils
 
 from components.sample_evaluator import executor
 from components.sample_evaluator.verdict import history
 from components.sample_evaluator.verdict.gate import ModelVerdict
 from tests import small_network
-from trainer import run_fn
 from trainer.names import METADATA
 from trainer.serving import onnx_network
 from trainer.serving.sampler import Sampler
@@ -52,24 +52,31 @@ def quick_network(convert=False):
 
 
 @contextlib.contextmanager
-def quick_training(folder):
-    """Replaces the training: every model has the same weights, and an identity of its own."""
-    sampler = Path(folder) / "sampler"
-    save_sampler(sampler)
+def quick_training(finished):
+    """Replaces the training: every model is a copy of that of a finished run.
+
+    It has an identity of its own, and the values of the training that it stands for.
+    """
+    get_fn = udf_utils.get_fn  # TFX loads the module anew, so that nothing in it can be replaced
+    copy = functools.partial(_copy_model, finished.model)
+
+    def get(properties, name):
+        return copy if name == "run_fn" else get_fn(properties, name)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_fn, "run_fn", functools.partial(_copy_sampler, sampler))
+        patch.setattr(udf_utils, "get_fn", get)
         yield
 
 
-def _copy_sampler(sampler, fn_args):
+def _copy_model(finished, fn_args):
     model = Path(fn_args.serving_model_dir)
-    shutil.copytree(sampler, model)
+    shutil.copytree(finished, model)
     path = model / "fingerprint.pb"
     fingerprint = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
     fingerprint.uuid = str(uuid.uuid4())  # as TensorFlow draws one for every SavedModel
     path.write_bytes(fingerprint.SerializeToString())
     metadata = json.loads((model / METADATA).read_text())
-    metadata["config"] = {"train": fn_args.custom_config["train"]}
+    metadata["config"]["train"] = fn_args.custom_config["train"]
     (model / METADATA).write_text(json.dumps(metadata))
 
 

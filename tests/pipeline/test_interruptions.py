@@ -94,6 +94,7 @@ def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
     assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_terminated_leaves_its_result(tmp_path, digits_folder):
     file = tmp_path / "result.json"
     process = iadb(*run_arguments(tmp_path / "workspace", digits_folder), "--result", file)
@@ -152,7 +153,7 @@ def test_after_ctrl_c_in_any_component_the_next_run_goes_on(
         *before, stopped = runs.last().nodes
         assert (stopped.id, stopped.state) == (node_id, "interrupted")
         assert {node.state for node in before} <= {"done", "cached"}
-    with quick_training(tmp_path), quick_evaluation(trained.first.evaluation):
+    with quick_training(trained.first), quick_evaluation(trained.first.evaluation):
         run = runs.run()
     assert set(states(run).values()) <= {"done", "cached"}
     assert run.pushed is not None
@@ -175,7 +176,10 @@ def test_a_workspace_that_cannot_be_made_is_told_in_one_line(tmp_path):
 @needs_mount
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [("size=40k", "kB are free on its disk"), ("ro", "Read-only file system")],
+    [
+        pytest.param("size=40k", "kB are free on its disk", marks=pytest.mark.slow),
+        ("ro", "Read-only file system"),
+    ],
 )
 def test_a_full_or_read_only_disk_ends_the_run_with_one_line_and_code_4(
     tmp_path, digits_folder, options, reason

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 def runs(trained, tmp_path_factory):
     """A copy of the workspace, in which two more models were blessed and pushed."""
     folder = tmp_path_factory.mktemp("copy")
-    with quick_training(folder), quick_evaluation(trained.first.evaluation):
+    with quick_training(trained.first), quick_evaluation(trained.first.evaluation):
         runs = trained.copy(folder / "workspace")
         runs.good, runs.bad = runs.run(), runs.run("train.seed=1")
         yield runs

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 def runs(trained, tmp_path_factory):
     """A copy of the workspace with two more blessed models, in which little was kept."""
     folder = tmp_path_factory.mktemp("copy")
-    with quick_training(folder), quick_evaluation(trained.first.evaluation):
+    with quick_training(trained.first), quick_evaluation(trained.first.evaluation):
         runs = trained.copy(folder / "workspace")
         runs.first = trained.first
         runs.found = [runs.run(f"train.seed={seed}") for seed in (6, 7)]

@@ -23,7 +23,7 @@ def runs(trained, tmp_path_factory):
     """A copy of the workspace with one more run, and quick trainings from there on."""
     folder = tmp_path_factory.mktemp("runs")
     runs = trained.copy(folder / "workspace")
-    with quick_training(folder):
+    with quick_training(trained.first):
         with quick_evaluation(trained.first.evaluation):
             runs.run()
         yield runs
@@ -115,11 +115,12 @@ def test_a_run_with_nothing_changed_is_cached_in_every_node(runs, quick):
     assert {node for node, state in states(again).items() if state == "done"} == RESOLVERS
 
 
+@pytest.mark.slow
 def test_a_change_of_the_training_runs_trainer_and_what_follows_and_nothing_before(
     trained, tmp_path
 ):
     runs = trained.copy(tmp_path / "workspace")
-    with quick_training(tmp_path):
+    with quick_training(trained.first):
         with quick_evaluation(trained.first.evaluation):
             runs.run()
         run = runs.run("train.seed=1")
