@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 from PIL import Image
 
@@ -36,6 +37,7 @@ def test_serve_check_calls_every_signature_without_this_project(trained):
     assert result.output.strip().endswith("serves")
 
 
+@pytest.mark.slow
 def test_serve_check_takes_a_student_of_fixed_steps(tmp_path):
     write_sampler(tmp_path, fixed_steps=True, nb_step=1)
     result = iadb("serve-check", "--model", tmp_path)
@@ -43,6 +45,7 @@ def test_serve_check_takes_a_student_of_fixed_steps(tmp_path):
     assert "transport" in result.output and "invert" not in result.output
 
 
+@pytest.mark.slow
 def test_serve_check_tells_what_does_not_serve(tmp_path):
     (tmp_path / "assets.extra").mkdir()
     (tmp_path / "assets.extra" / "iadb.json").write_text("{}")

@@ -34,6 +34,7 @@ def sources(lines):
     return {line[0]: line[-1] for line in lines[header + 1 :]}
 
 
+@pytest.mark.slow
 def test_an_estimate_times_what_no_earlier_run_tells_and_writes_nothing(tmp_path, digits_folder):
     lines = estimate(tmp_path / "workspace", digits_folder, "distill.enabled=true")
     found = sources(lines)

@@ -164,6 +164,7 @@ def test_an_unknown_label_is_refused_and_the_known_ones_are_told(conditional):
     assert "3, 7" in refused.value.details()
 
 
+@pytest.mark.slow
 def test_a_new_version_is_taken_up_when_it_is_complete(unconditional, tmp_path):
     folder = tmp_path / "serving"
     shutil.copytree(unconditional[0], folder)

@@ -72,6 +72,7 @@ def test_a_task_without_its_files_is_skipped(monkeypatch, capsys):
     assert "flat_to_3d skipped: no file flat.tgz" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_not_measured_again(pairs, monkeypatch, tmp_path, capsys):
     trained = []
 

@@ -96,6 +96,7 @@ def test_data_that_are_images_and_still_wrong_are_anomalies(
     assert names == found
 
 
+@pytest.mark.slow
 def test_the_memory_does_not_grow_with_the_paths_and_hashes(tmp_path, kept_bytes):
     few, many = (
         kept_bytes(lambda count=count: run(tmp_path / str(count), count)) for count in (2000, 8000)

@@ -126,6 +126,7 @@ def test_the_guide_is_the_same_however_steps_are_run(how):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_compiled_step_keeps_a_guide():
     model = fit(make(), STEPS, jit_compile=True)
     assert model.guide.is_ready

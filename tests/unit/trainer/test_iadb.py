@@ -60,6 +60,7 @@ def test_ranks_two_to_five_train_and_sample(shape):
     assert trajectory.shape == (3, 3, *shape)
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_weights():
     data = tf.data.Dataset.from_tensor_slices(points(512))
     first, second, other = (trained(data, seed=seed)[0].get_weights() for seed in (1, 1, 2))
@@ -122,6 +123,7 @@ def test_logit_normal_alphas_are_denser_in_the_middle_of_the_path():
     assert middle("logit_normal") == pytest.approx(0.728, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_training_with_optimal_transport_reaches_the_data_too():
     data = tf.data.Dataset.from_tensor_slices(points(2048))
     model, _ = trained(data, coupling="optimal_transport")

@@ -142,6 +142,7 @@ def test_predict_rejects_a_dictionary_with_an_unknown_key_or_without_x0(used, gi
         used.predict(dict.fromkeys(given, points(4)), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", [True, False])
 def test_a_saved_model_samples_as_before_and_trains_on(tmp_path, average):
     model = compiled(average=average, solver=solvers.get("heun", "late", rtol=0.5), seed=3)
@@ -196,6 +197,7 @@ def test_a_step_can_be_compiled_or_says_that_it_is_not(coupling, recwarn):
     )
 
 
+@pytest.mark.slow
 def test_callbacks_of_keras_work(tmp_path):
     used = [
         keras.callbacks.EarlyStopping(patience=1),

@@ -321,6 +321,7 @@ def test_autoguidance_can_be_set_after_a_training_which_is_not_repeated(trained,
     assert serving.check(model).returncode == 0
 
 
+@pytest.mark.slow
 def test_both_networks_of_an_autoguided_model_count_for_the_memory_of_a_conversion(
     trained, resumed, monkeypatch
 ):
@@ -357,6 +358,7 @@ with folder_locked(sys.argv[1], "trains"):
 """
 
 
+@pytest.mark.slow
 def test_a_second_training_of_the_same_model_names_the_first_and_waits_for_its_end(
     resumed, tmp_path
 ):

@@ -174,6 +174,7 @@ def test_images_like_those_before_pass_and_join_the_reference(after_five_days, d
     assert after_five_days.last.get_int_custom_property("drifted") == 0
 
 
+@pytest.mark.slow
 def test_rotated_images_drift_in_features_alone_and_are_not_reported_again(gate, digits):
     space = {"features": "random_conv"}
     gate.judge({1: digits[: 3 * DAY]}, **space)

@@ -94,6 +94,7 @@ def test_a_later_run_decodes_new_sources_alone(
         assert records(first, split) == records(second, split)
 
 
+@pytest.mark.slow
 def test_sources_of_spans_have_their_numbers_and_older_ones_count_in_part(
     image_folder, sources, run_executor
 ):

@@ -75,6 +75,7 @@ def test_the_pods_are_made_of_the_template_and_belong_to_this_pod(cluster, monke
     }
 
 
+@pytest.mark.slow
 def test_the_last_line_of_the_worker_that_failed_first_is_the_error(
     cluster, job_options, monkeypatch, tmp_path
 ):

@@ -59,6 +59,7 @@ def test_pairs_are_drawn_once_and_stored_once(pair_gen, tmp_path, monkeypatch):
     assert all(second[name].samefile(path) for name, path in first.items())
 
 
+@pytest.mark.slow
 def test_another_model_at_the_same_path_draws_its_own_pairs(pair_gen, tmp_path):
     pair_gen("pairs")
     shutil.rmtree(tmp_path / "model")
@@ -67,6 +68,7 @@ def test_another_model_at_the_same_path_draws_its_own_pairs(pair_gen, tmp_path):
     assert drawn == 20 + pairs.HELD_OUT
 
 
+@pytest.mark.slow
 def test_pairs_are_copied_where_there_are_no_links(pair_gen, tmp_path, monkeypatch):
     def no_link(*_):
         raise OSError("Operation not permitted")
@@ -82,6 +84,7 @@ def test_pairs_are_copied_where_there_are_no_links(pair_gen, tmp_path, monkeypat
     assert copied == linked
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_unfinished_is_removed(pair_gen, tmp_path):
     pair_gen("pairs")
     (kept,) = (tmp_path / "checkpoints").iterdir()
@@ -90,6 +93,7 @@ def test_what_a_killed_run_left_unfinished_is_removed(pair_gen, tmp_path):
     assert not list(kept.glob(f"{pairs.UNFINISHED}*"))
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_draw_the_same_pairs(pair_gen, tmp_path):
     pair_gen("pairs")
     (kept,) = (tmp_path / "checkpoints").iterdir()

@@ -259,6 +259,7 @@ def beside_an_equal(evaluate, good_stock, described, digits, holdout, tmp_path_f
         return evaluate(*models, options, folder), reports
 
 
+@pytest.mark.slow
 def test_an_equal_baseline_does_not_block(beside_an_equal):
     summary = beside_an_equal[0].summary
     kid = summary["metrics"]["kid"]
@@ -268,6 +269,7 @@ def test_an_equal_baseline_does_not_block(beside_an_equal):
     assert kid["candidate"] == kid["baseline"]
 
 
+@pytest.mark.slow
 def test_all_that_an_evaluation_has_to_do_is_known_and_reported(beside_an_equal):
     done, expected, blocks = Counter(), Counter(), Counter()
     for change in beside_an_equal[1]:
@@ -292,6 +294,7 @@ def _tiles(canvas):
     return [canvas[i : i + 64 : 8, j : j + 64 : 8] for i in corners for j in corners]
 
 
+@pytest.mark.slow
 def test_a_failed_evaluation_leaves_no_features_behind(evaluate, good_stock, tmp_path, monkeypatch):
     written = []
 
@@ -322,6 +325,7 @@ def test_the_same_images_in_other_files_give_the_same_metrics(
     assert first["metrics"] == second["metrics"]
 
 
+@pytest.mark.slow
 def test_the_images_held_out_for_good_are_compared_and_judged_as_those_of_the_data_are(
     beside_an_equal, good_stock, digits, holdout
 ):
@@ -363,12 +367,14 @@ def overruled(evaluate, good_stock, tmp_path_factory):
     return evaluate(model, f"{model} that is missing", options)
 
 
+@pytest.mark.slow
 def test_the_feature_space_that_is_named_is_what_is_compared(overruled):
     assert overruled.summary["features"] == "random_conv"
     needed = "150 images are too few for 128 feature dimensions"
     assert needed in overruled.summary["metrics"]["frechet_distance"]["unavailable"]
 
 
+@pytest.mark.slow
 def test_a_baseline_that_cannot_be_compared_is_reported_and_does_not_block(overruled):
     assert overruled.reason.startswith(
         "evaluate.bless=never overrides the limits, which the model meets"
@@ -380,6 +386,7 @@ def test_a_baseline_that_cannot_be_compared_is_reported_and_does_not_block(overr
     assert status in (overruled.folder / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_blessing_can_be_forced_and_the_reason_says_so(overruled):
     assert not overruled.summary["blessed"]
     assert overruled.summary["metrics"]["kid"]["status"] == "passed"
@@ -480,6 +487,7 @@ def test_a_class_that_the_samples_lack_is_named_and_shown(evaluate, tmp_path):
     assert outcome.summary["metrics"]["spectrum_distance"]["noise"] > 1
 
 
+@pytest.mark.slow
 def test_a_candidate_that_cannot_be_sampled_is_not_blessed(evaluate, good_stock, tmp_path):
     model = write_model(tmp_path / "model", good_stock[:, ::2, ::2])
     outcome = evaluate(model)
@@ -490,7 +498,8 @@ def test_a_candidate_that_cannot_be_sampled_is_not_blessed(evaluate, good_stock,
     assert not (outcome.folder / "samples.png").exists()
 
 
-@pytest.mark.parametrize("count", [0, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [0, 60])
 def test_too_few_held_out_images_block(evaluate, digits, good_stock, tmp_path, count):
     folder = write_examples(
         tmp_path / "examples", {"eval": digits[:count], "train": digits[HELD_OUT:500]}

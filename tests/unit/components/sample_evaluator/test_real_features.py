@@ -27,7 +27,13 @@ def read(folder, part):
     return {image.key: image for image in found}
 
 
-@pytest.mark.parametrize(("samples", "described"), [(10, 20), (30, 30), (100, TRAINING)])
+@pytest.mark.parametrize(
+    ("samples", "described"),
+    [
+        (10, 20),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((30, 30), (100, TRAINING))),
+    ],
+)
 def test_all_training_images_can_be_searched_and_some_compared(
     digits, transform_graph, tmp_path, monkeypatch, samples, described
 ):

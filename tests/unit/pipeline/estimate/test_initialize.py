@@ -199,6 +199,7 @@ def test_what_cannot_be_done_is_said_in_one_line(folder, timed, arguments, code,
     assert (result.exit_code, error in result.output) == (code, True), result.output
 
 
+@pytest.mark.slow
 def test_a_step_is_timed_on_the_images(folder, monkeypatch):
     monkeypatch.setattr(timings_of_models, "STEP_SECONDS", 0.0)
     monkeypatch.setattr("trainer.build.build_unet", small_network.build_unet)

@@ -135,6 +135,7 @@ def columns_of(folder):
     return {column["name"]: column["type"] for column in json.loads(inputs)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("use", "expected"),
     [

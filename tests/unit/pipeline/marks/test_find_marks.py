@@ -46,7 +46,12 @@ def gray(tmp_path_factory):
     return write(tmp_path_factory.mktemp("gray"), **MODELS["gray"])
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.slow if name == "guided" else ()) for name in MODELS
+    ],
+)
 def model(request, gray, tmp_path_factory):
     if request.param == "gray":
         return gray

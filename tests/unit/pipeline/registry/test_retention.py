@@ -380,6 +380,7 @@ def test_with_null_all_are_kept(recorded, workspace):
     assert clean(workspace, RetentionOptions(**everything)) == []
 
 
+@pytest.mark.slow
 def test_a_hundred_runs_take_no_more_space_than_thirty(recorded, workspace):
     options, sizes = RetentionOptions(runs=5, versions=3), {}
     for i in range(100):

@@ -155,11 +155,8 @@ def test_an_executor_does_not_outlive_a_killed_parent(sleeping):
     assert not is_alive(child)
 
 
-@pytest.mark.parametrize(
-    "sleeping",
-    ["Sleeps", pytest.param("ReportsToTheEnd", marks=pytest.mark.slow)],
-    indirect=True,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("sleeping", ["Sleeps", "ReportsToTheEnd"], indirect=True)
 def test_an_interrupt_of_the_parent_alone_reaches_the_executor(sleeping, executors):
     parent, child = sleeping
     parent.send_signal(signal.SIGINT)

@@ -247,6 +247,7 @@ def test_a_picture_is_inverted_reconstructed_and_mixed(chromium, server, signatu
     assert_equal(page.gray("#own .player canvas"), generate(signatures, 5), 1)
 
 
+@pytest.mark.slow
 def test_a_model_with_autoguidance_says_that_inversion_is_rough(chromium, server, autoguided):
     rough = "document.getElementById('rough')"
     page = Page(chromium, server, PHONE)
@@ -340,6 +341,7 @@ def test_classes_are_drawn_in_turn_until_one_is_chosen(chromium, conditional):
     assert page.text("#large-title") == "Seed -1"
 
 
+@pytest.mark.slow
 def test_a_model_that_translates_is_given_a_picture(chromium, translating, tmp_path):
     server = translating
     picture = tmp_path / "picture.png"
@@ -367,6 +369,7 @@ def test_a_model_that_translates_is_given_a_picture(chromium, translating, tmp_p
     assert "neither a PNG nor a JPEG file" in page.problem()
 
 
+@pytest.mark.slow
 def test_a_picture_is_fitted_as_the_images_of_the_training_were(chromium, sampler, tmp_path):
     version = shutil.copytree(sampler, tmp_path / "serving" / "1")
     about = json.loads((version / METADATA).read_text())
@@ -386,6 +389,7 @@ def test_a_picture_is_fitted_as_the_images_of_the_training_were(chromium, sample
         assert_equal(page.gray("#inverted figure:nth-child(1) canvas"), expected)
 
 
+@pytest.mark.slow
 def test_a_student_of_fixed_steps_draws_and_offers_neither_solvers_nor_the_way_back(
     chromium, tmp_path
 ):

@@ -134,6 +134,7 @@ def test_a_choice_keeps_the_autoguidance_of_a_model_that_translates(tmp_path):
     assert np.any(chosen["image"] != alone["image"])
 
 
+@pytest.mark.slow
 def test_a_choice_leads_back_to_sources_of_full_contrast(translating):
     inputs = {"image": np.repeat(IMAGE, 3, axis=-1), "nb_step": STEPS}
     chosen = translating("map").call("invert", {**inputs, "solver": HEUN["solver"]})
@@ -141,6 +142,7 @@ def test_a_choice_leads_back_to_sources_of_full_contrast(translating):
     assert_close(chosen, outputs(heun, "invert", inputs))
 
 
+@pytest.mark.slow
 def test_a_choice_keeps_the_autoguidance_and_the_mark_of_the_model(marked):
     inputs = {"seed": SEED, "nb_step": STEPS}
     chosen = marked.call("generate", {**inputs, "solver": HEUN["solver"]})
@@ -236,6 +238,7 @@ def test_a_wrong_choice_is_explained_in_one_line(conditional, choice, text):
     assert "\n" not in answer["error"]
 
 
+@pytest.mark.slow
 def test_without_classes_there_is_no_guidance(server):
     inputs = {"seed": [5], "nb_step": 3, "guidance": 2}
     body = {"signature_name": "generate", "inputs": inputs}

@@ -37,7 +37,7 @@ def state(model):
     return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.slow)])
 def test_a_restored_training_reaches_the_weights_of_an_uninterrupted_one(tmp_path, precision):
     first = model(precision)
     fit(first, 3)

@@ -148,6 +148,7 @@ def test_network_and_average_start_from_those_of_the_base(base, dropout, precisi
     assert lines == [f"warm start from the latest blessed model, {sampler}"]
 
 
+@pytest.mark.slow
 def test_a_warm_training_reports_it_and_starts_with_a_lower_loss_than_a_cold_one(base, warm, cold):
     trained, _, out = warm
     assert out.startswith(f"  warm start from the latest blessed model, {base[0]}\n")
@@ -156,6 +157,7 @@ def test_a_warm_training_reports_it_and_starts_with_a_lower_loss_than_a_cold_one
     assert trained.metrics["loss"] < 0.7 * cold.metrics["loss"]
 
 
+@pytest.mark.slow
 def test_the_average_soon_follows_the_new_weights(base, warm):
     start = base[1].ema_network.get_weights()
     model = warm[0].model
@@ -178,6 +180,7 @@ def test_a_resumed_warm_training_reaches_the_weights_of_an_uninterrupted_one(
     assert_equal(weights(resumed.model), weights(straight))
 
 
+@pytest.mark.slow
 def test_without_a_base_a_cold_start_is_reported(cold, files, tmp_path, capsys):
     trained = run(files, tmp_path)
     assert capsys.readouterr().out.startswith(
@@ -252,6 +255,7 @@ def damaged(base, files, tmp_path_factory):
     return run(files, folder, sampler), folder, sampler, network
 
 
+@pytest.mark.slow
 def test_a_training_whose_base_is_damaged_starts_cold(cold, damaged):
     trained, *_ = damaged
     assert trained.warm_started_from is None
@@ -406,6 +410,7 @@ def test_a_student_without_the_weights_of_its_teacher_is_an_error(base, tmp_path
         train_student(tmp_path, sampler)
 
 
+@pytest.mark.slow
 def test_a_warm_training_keeps_the_guide_of_its_base(base, warm, cold):
     guides = [model.guide.network.get_weights() for model in (base[1], warm[0].model, cold.model)]
     for ours, warmed, own in zip(*guides, strict=True):

@@ -26,6 +26,7 @@ MODELS = {
     "guided twice": {"labels": LABELS, "guidance": 1.5, "autoguidance": 2.0},
     "marked rectangle": {"shape": (6, 10, 3), "mark": Mark(key=7)},
 }
+QUICK = ("euler", "conditional")  # to write all others takes 20 seconds
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,9 @@ def write(tmp_path_factory):
     return write_once
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(
+    params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in MODELS]
+)
 def model(request, write):
     return write(request.param)
 
@@ -74,7 +77,9 @@ def test_labels_and_seeds_make_different_images(model):
         assert np.any(images != light.generate(SEEDS, 3, ["cat"] * len(SEEDS)))
 
 
-@pytest.mark.parametrize(("name", "passes"), [("euler", 1), ("guided", 2)])
+@pytest.mark.parametrize(
+    ("name", "passes"), [("euler", 1), pytest.param("guided", 2, marks=pytest.mark.slow)]
+)
 def test_the_network_sees_few_images_at_once_whatever_the_batch(write, monkeypatch, name, passes):
     light = LightSampler(write(name))
     expected = light.generate(SEEDS, 3, [""] * len(SEEDS)).astype(int)
@@ -95,6 +100,7 @@ def test_the_network_sees_few_images_at_once_whatever_the_batch(write, monkeypat
     assert sum(map(max, seen)) == 3 * rows  # in each of the steps
 
 
+@pytest.mark.slow
 def test_a_mark_is_set_in_the_noise(write, tmp_path):
     marked = write("marked rectangle")
     mark = read_about(marked)["mark"]

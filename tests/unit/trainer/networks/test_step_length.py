@@ -32,7 +32,13 @@ def test_one_step_has_the_whole_length():
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"patch": 2}, {"patch": 2, "prediction": "gaussian"}], ids=str
+    "changes",
+    [
+        {},
+        pytest.param({"patch": 2}, marks=pytest.mark.slow),
+        pytest.param({"patch": 2, "prediction": "gaussian"}, marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_widened_weights_are_blind_to_the_length_at_first(changes):
     options = SMALL.model_copy(update=changes)
@@ -44,6 +50,7 @@ def test_widened_weights_are_blind_to_the_length_at_first(changes):
     np.testing.assert_allclose(after(inputs), before(inputs), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_that_takes_steps_shares_its_weights():
     network = build_unet(SMALL, (8, 8, 3), source_channels=1)
     steps = take_steps(network, GRID)

@@ -59,6 +59,7 @@ def test_patches_keep_each_pixel_in_its_place():
     )
 
 
+@pytest.mark.slow
 def test_a_network_of_patches_moves_what_group_normalization_hides():
     """The mean of a channel in patches; with one channel a group, nothing else could move it."""
     options = SMALL.model_copy(update={"patch": 2, "norm_groups": SMALL.channels[0]})

@@ -61,22 +61,18 @@ def export(network, shape, labels, folder):
     return convert(sampler.evaluate, str(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "labels", "changes"),
     [
         ("digits", LABELS, {"channels": (8, 16), "blocks": 1, "norm_groups": 4}),
-        *(
-            pytest.param(preset, labels, changes, marks=pytest.mark.slow)
-            # The conversion of larger networks takes more memory than a test should: the last two
-            # are narrower than those of their presets. That of flowers102 is the one of emoji.
-            for preset, labels, changes in (
-                ("digits", [], {}),
-                ("fashion_mnist", LABELS, {}),
-                ("emoji32", LABELS, {}),
-                ("emoji", LABELS, {"channels": (8, 16, 32, 32), "norm_groups": 4}),
-                ("celeba64", [], {"channels": (8, 8, 16, 16, 32), "norm_groups": 4}),
-            )
-        ),
+        ("digits", [], {}),
+        ("fashion_mnist", LABELS, {}),
+        ("emoji32", LABELS, {}),
+        # The conversion of larger networks takes more memory than a test should: the last two are
+        # narrower than those of their presets. That of flowers102 is the one of emoji.
+        ("emoji", LABELS, {"channels": (8, 16, 32, 32), "norm_groups": 4}),
+        ("celeba64", [], {"channels": (8, 8, 16, 16, 32), "norm_groups": 4}),
     ],
 )
 def test_the_networks_of_presets_compute_the_same_in_onnx(preset, labels, changes, tmp_path):

@@ -97,7 +97,9 @@ def test_deblend_needs_one_alpha_per_image(signatures):
         call(signatures, "deblend", given)
 
 
-@pytest.mark.parametrize(("solver", "labels"), [("heun", []), ("bosh3", LABELS)])
+@pytest.mark.parametrize(
+    ("solver", "labels"), [("heun", []), pytest.param("bosh3", LABELS, marks=pytest.mark.slow)]
+)
 def test_an_empty_request_gets_an_empty_answer(tmp_path, solver, labels):
     signatures = load(tmp_path, solver, labels)
     answers = {name: call(signatures, name, inputs(name, 0, 2, labels)) for name in SIGNATURES}

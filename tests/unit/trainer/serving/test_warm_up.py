@@ -14,7 +14,13 @@ SHAPE = (4, 4, 3)
 MODEL = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
 
 
-@pytest.fixture(scope="module", params=["plain", "conditional", "autoguided"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "plain",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("conditional", "autoguided")),
+    ],
+)
 def saved(request, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("model"))
     labels = ("cat", "dog") if request.param == "conditional" else ()

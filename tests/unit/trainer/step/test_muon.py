@@ -77,6 +77,7 @@ def test_a_nearly_singular_matrix_is_made_orthogonal_with_rounded_products(dtype
     assert keras.ops.norm(difference) < error * keras.ops.norm(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("prediction", "patch"), [("gaussian", 1), ("difference", 2)])
 def test_adam_moves_the_first_and_the_last_layer_of_the_network_embeddings_and_vectors(
     prediction, patch

@@ -183,6 +183,7 @@ def test_a_profile_for_color_does_not_apply_to_cmyk():
     assert np.abs(image.pixels.astype(int) - (255, 0, 0)).max() <= 2
 
 
+@pytest.mark.slow
 def test_random_damage_to_a_profile_gives_pixels():
     rng = np.random.default_rng(0)
     for mode, color, whole in (

@@ -51,6 +51,12 @@ SEEN = sorted({*itertools.product(DISTURBANCES, OF_FEATURES, SPACES)} - UNSEEN)
 STEADY = 0.1  # of its value: a metric that changes by less at the first level sees nothing there
 
 
+def marked(cases):
+    """Cases that end in their feature space: those of the network that is trained are slow."""
+    slow = {"trained": pytest.mark.slow}
+    return [pytest.param(*case, marks=slow.get(case[-1], ())) for case in cases]
+
+
 @pytest.fixture(scope="module")
 def images():
     return split(read_digits(), HELD_OUT, OTHERS)
@@ -102,14 +108,14 @@ def badness(metric, real, levels):
     return np.array([sign * CATALOG[metric].function(real, level) for level in levels])
 
 
-@pytest.mark.parametrize(("disturbance", "metric", "space"), SEEN)
+@pytest.mark.parametrize(("disturbance", "metric", "space"), marked(SEEN))
 def test_a_metric_worsens_with_the_disturbance(features, disturbance, metric, space):
     found = badness(metric, *features(space, disturbance))
     assert (np.diff(found) >= 0).all()
     assert found[0] < found[1] < found[-1] or found[0] < found[1] == 0 == found[-1]
 
 
-@pytest.mark.parametrize(("disturbance", "metric", "space"), sorted(UNSEEN))
+@pytest.mark.parametrize(("disturbance", "metric", "space"), marked(sorted(UNSEEN)))
 def test_what_a_metric_does_not_see_is_known(features, disturbance, metric, space):
     real, levels = features(space, disturbance)
     before, after = badness(metric, real, levels[:2])
@@ -129,13 +135,13 @@ def test_statistics_worsen_by_far_with_what_changes_pixels(images, disturbed, me
     assert found[1] > 3 * found[0]
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", marked((space,) for space in SPACES))
 def test_precision_does_not_fall_where_classes_are_missing(features, space):
     found = -badness("precision", *features(space, "missing classes"))
     assert (found >= found[0] - 0.02).all()  # two standard errors of a share of 0.95
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", marked((space,) for space in SPACES))
 def test_memorization_fires_where_the_frechet_distance_improves(images, extractor, space):
     held_out, others = images
     training, drawn = others.pixels[:757], noisy(others.pixels[757:], 48)
@@ -150,7 +156,7 @@ def test_memorization_fires_where_the_frechet_distance_improves(images, extracto
     np.testing.assert_allclose(shares, COPIED, atol=0.02)
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", marked((space,) for space in SPACES))
 @pytest.mark.parametrize("disturbance", DISTURBANCES)
 def test_memorization_does_not_fire_without_copies(images, extractor, features, disturbance, space):
     known = extractor(space)(images[1].pixels[: OTHERS - 1060])

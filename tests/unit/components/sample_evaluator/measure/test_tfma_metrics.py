@@ -276,6 +276,7 @@ def test_limits_that_are_kept_pass(shuffled):
     assert failures(shuffled[0]) == (True, set())
 
 
+@pytest.mark.slow
 def test_worsenings_and_minima_fail(tmp_path):
     limits = {"kid": Threshold(max_worsening=0.0), "precision": Threshold(minimum=1.01)}
     stock = make_features()
@@ -335,7 +336,7 @@ def place_of(metric, stock, count=None):
     return found.difference / abs(span), found.margin / abs(span)
 
 
-@pytest.mark.parametrize("training", [100, 40])
+@pytest.mark.parametrize("training", [pytest.param(100, marks=pytest.mark.slow), 40])
 def test_a_place_is_between_training_images_and_noise_also_if_there_are_few_of_those(
     tmp_path, training
 ):
@@ -371,6 +372,7 @@ def test_a_candidate_that_is_noise_is_there_and_one_of_training_images_at_the_ot
         assert failed - {"spectrum_distance_proven_place", "memorized_share"} == expected
 
 
+@pytest.mark.slow
 def test_without_a_difference_between_noise_and_data_there_is_no_place(tmp_path):
     """However erratic the candidate is."""
     stock = make_features()
@@ -387,6 +389,7 @@ def test_without_a_difference_between_noise_and_data_there_is_no_place(tmp_path)
         assert found[name].proven_place_unavailable == expected
 
 
+@pytest.mark.slow
 def test_an_erratic_candidate_has_a_place_where_noise_can_be_told_from_data(tmp_path):
     stock = make_features()
     stock[sources.NOISE] = [one._replace(vector=one.vector + 2) for one in stock[sources.NOISE]]
@@ -399,6 +402,7 @@ def test_an_erratic_candidate_has_a_place_where_noise_can_be_told_from_data(tmp_
     assert np.isfinite(kid.place)
 
 
+@pytest.mark.slow
 def test_noise_that_is_nearer_than_training_images_is_no_end_of_a_way(tmp_path):
     stock = make_features()
     stock[sources.NOISE] = [one._replace(source=sources.NOISE) for one in stock[sources.REAL]]
@@ -408,6 +412,7 @@ def test_noise_that_is_nearer_than_training_images_is_no_end_of_a_way(tmp_path):
     assert found.place is None
 
 
+@pytest.mark.slow
 def test_too_few_training_images_leave_no_place(tmp_path):
     stock = make_features()
     stock[sources.TRAIN] = stock[sources.TRAIN][:19]

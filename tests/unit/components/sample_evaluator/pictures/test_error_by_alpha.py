@@ -93,6 +93,7 @@ def test_a_baseline_that_does_not_deblend_is_left_out(
     assert len(found["candidate"]) == len(EDGES) - 1
 
 
+@pytest.mark.slow
 def test_a_student_of_few_alphas_has_no_errors_by_alpha(measure, baseline, digits, tmp_path):
     student = tmp_path / "student" / "Format-Serving"
     write_sampler(student, shape=SHAPE, fixed_steps=True)

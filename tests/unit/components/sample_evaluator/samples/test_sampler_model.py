@@ -36,6 +36,7 @@ def test_a_conditional_model_draws_the_labels_it_knows_and_the_others_as_none(tm
     assert check_sampler(serving, SHAPE).nb_step == NB_STEP
 
 
+@pytest.mark.slow
 def test_a_model_deblends_and_shows_its_way_with_the_labels_it_knows(tmp_path):
     sampler = LoadedSampler(f"{write_network_model(tmp_path, ['cat', 'dog'])}/Format-Serving")
     assert sampler.has("deblend")

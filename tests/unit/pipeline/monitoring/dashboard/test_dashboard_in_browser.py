@@ -46,7 +46,7 @@ def every_page(folder):
     return [path for path in sorted(folder.rglob("*.html")) if path.parent.name != "reports"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_every_page_fits_its_window_and_can_be_read(chromium, pages, width, scheme):
     for page in every_page(pages):
