@@ -9,6 +9,7 @@ from trainer import examples
 from trainer.labels import LabelEncoder
 from trainer.records import read_records
 
+MAX_REPEATS = 5  # of an image in an epoch: about as far as was tried; tiny classes would be copied
 _ROWS = 1024  # records that are counted or repeated at once
 _GOLDEN = (5**0.5 - 1) / 2  # multiples of it modulo 1 lie evenly in [0, 1)
 
@@ -16,13 +17,14 @@ _GOLDEN = (5**0.5 - 1) / 2  # multiples of it modulo 1 lie evenly in [0, 1)
 class ClassBalance:
     """Repeats records, so that a class of n images is seen in proportion to n^(1 - balance).
 
-    The largest class keeps its images once in an epoch. An image of a class of which each is due
-    1.5 times is there once or twice, by turns over the epochs, and all epochs are equally long.
+    An epoch has each image of the largest class once, and no image more than MAX_REPEATS times. If
+    those of a class are due 1.5 times, half of them are there twice and the others once, and take
+    turns over the epochs. All epochs have the same length. Images without a label are a class.
 
     Args:
         files: gzipped TFRecord files of the train split; all are read once.
         labels: names of the classes.
-        balance: 0, as many as there are, to 1, the same number of each class; 0.5 is the square
+        balance: from 0, classes as large as they are, to 1, all equally large; 0.5 is the square
             root of Mahajan et al. (arXiv 1805.00932, section 2.2).
     """
 
@@ -31,9 +33,9 @@ class ClassBalance:
         counts = np.zeros(len(labels) + 1, np.int64)
         for records in read_records(files).batch(_ROWS):
             counts += np.bincount(self._classes(records), minlength=len(counts))
-        shares = (counts.max() / np.maximum(counts, 1)) ** balance
+        repeats = (counts.max() / np.maximum(counts, 1)) ** balance
         self._counts = counts
-        self._due = np.rint(counts * shares).astype(np.int64)
+        self._due = np.rint(counts * np.minimum(repeats, MAX_REPEATS)).astype(np.int64)
 
     @property
     def nb_example(self) -> int:
@@ -50,7 +52,7 @@ class ClassBalance:
         start = tf.cast(epoch, tf.float64) * _GOLDEN
         offsets = tf.cast((start - tf.floor(start)) * self._counts, tf.int64)
 
-        def count(seen: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def repeat_rows(seen: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             ids = self._classes(rows)
             is_class = tf.one_hot(ids, len(self._counts), dtype=tf.int64)
             earlier = tf.cumsum(is_class, exclusive=True) + seen
@@ -61,8 +63,8 @@ class ClassBalance:
             copies = ((index + 1) * due + first) // counts - (index * due + first) // counts
             return seen + tf.reduce_sum(is_class, axis=0), tf.repeat(rows, copies)
 
-        nothing = tf.zeros(len(self._counts), tf.int64)
-        return records.batch(_ROWS).scan(nothing, count).unbatch()
+        none_seen = tf.zeros(len(self._counts), tf.int64)
+        return records.batch(_ROWS).scan(none_seen, repeat_rows).unbatch()
 
     def _classes(self, records: tf.Tensor) -> tf.Tensor:
         """Class ids, int64 [N], of serialized tf.Examples, string [N]."""

@@ -120,7 +120,8 @@ def train_dataset(
         flip: mirror every image and its source left to right with probability one half.
         augment: probability of each other transform of an image and its source (TrainOptions).
         shuffle_buffer: encoded images in memory. Examples are stored in the order of their hash, so
-            a buffer smaller than the data still mixes well.
+            a buffer smaller than the data still mixes well; but an image and its copies by
+            `class_balance` spread no further than the buffer.
         labels: names of the classes of a conditional model.
         class_balance: how often images of small classes are repeated in an epoch (TrainOptions);
             without labels, none is.

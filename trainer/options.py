@@ -175,9 +175,10 @@ class TrainOptions(Options):
         0.0,
         ge=0,
         le=1,
-        description="how much more often a conditional network sees the images of small classes: a "
-        "class of n images is seen in proportion to n^(1 - class_balance); 0: by its number of "
-        "images, 1: as often as any other; in between, 0.5",
+        description="how much more often a conditional network is trained on images of small "
+        "classes, up to 5 times: a class of n images is seen in proportion to "
+        "n^(1 - class_balance); 0: to its size, 0.5: to the square root of it, 1: all classes "
+        "equally often",
     )
     flip: bool = Field(
         False,

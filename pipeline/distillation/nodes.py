@@ -140,7 +140,7 @@ def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[st
     }
     if distill.pairs_for(sample.get("mark")):
         train["coupling"] = "independent"
-        train["class_balance"] = 0.0  # they are drawn by class as training images are
+        train["class_balance"] = 0.0  # drawn by class, in proportion
         # Pairs are drawn at random, and those with states are large.
         train["shuffle_buffer"] = min(training["shuffle_buffer"], SHUFFLED)
     return {

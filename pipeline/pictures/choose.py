@@ -28,7 +28,7 @@ AUTOGUIDANCE = {3500: 3.0, 2400: 2.0}
 INTERVAL = [0.2, 0.8]
 PER_CLASS = 40  # images, from which a class counts
 SORTED = 0.9  # share of the images in such classes, from which samples are drawn by class
-CLASS_BALANCE = 0.5  # small classes would be learned too little, and large ones do not suffer
+CLASS_BALANCE = 0.5  # small classes would be learned too little (docs/training.md)
 MIN_STEPS = 1000
 MIN_BATCH = 8
 

@@ -210,7 +210,8 @@ def configure_run(
             f"{printable(data.folder)}: as chosen earlier, {_describe(values, config, overrides)}"
         )
         report(f"kept in {file}; remove it to choose again")
-        if CONDITIONAL not in values or _differs_from_a_new_choice(config, overrides):
+        earlier = {CONDITIONAL, CLASS_BALANCE} - values.keys()
+        if earlier or _differs_from_a_new_choice(config, overrides):
             report("it was chosen for another machine, or by an earlier version")
         return config
     choice = configure(overrides)
@@ -288,8 +289,9 @@ def _load(
         following["model.prediction"] = "difference"  # the other one is from noise alone
     config = load(overrides=[*_as_overrides({**values, **following}), *overrides])
     # What an earlier version chose stays as it was.
-    if CLASS_BALANCE in values:
-        following |= choose_class_balance(config.model.conditional)
+    balance = choose_class_balance(config.model.conditional)
+    if CLASS_BALANCE in values and balance != choose_class_balance(values.get(CONDITIONAL, False)):
+        following |= balance
     autoguidance = autoguidance_for(config, overrides)
     if AUTOGUIDANCE in values and autoguidance != autoguidance_for(_load_alone(values)):
         following |= autoguidance

@@ -55,7 +55,8 @@ def quick_network(convert=False):
 def quick_training(finished):
     """Replaces the training: every model is a copy of that of a finished run.
 
-    It has an identity of its own, and the values of the training that it stands for.
+    It has an identity of its own, and its metadata have the options of the training that it
+    replaces.
     """
     get_fn = udf_utils.get_fn  # TFX loads the module anew, so that nothing in it can be replaced
     copy = functools.partial(_copy_model, finished.model)

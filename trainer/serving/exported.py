@@ -106,8 +106,8 @@ class ExportedModel(tf.Module):
                 _calling(self._alone), _calling(early), guide.autoguidance, guide.interval
             )
             self.evaluate = _one_graph(both, seen, conditional=bool(labels))
-        # Tracked, so that they are saved. Of Keras's models, TensorFlow would trace and save the
-        # training as well, with its gradients.
+        # Tracked, so that they are saved. If the Keras models were, TensorFlow would also trace and
+        # save the network as in training, with its gradients.
         self._variables = [variable for each in networks for variable in each.variables]
         self._names = tuple(labels)
         self._encode = LabelEncoder(labels) if labels else None

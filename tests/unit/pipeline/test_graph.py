@@ -253,6 +253,14 @@ def test_a_student_is_trained_on_pairs_with_the_network_of_its_teacher_and_few_s
     assert (teacher["train"]["class_balance"], student["train"]["class_balance"]) == (0.5, 0)
 
 
+def test_a_student_without_pairs_is_trained_on_small_classes_as_often_as_its_teacher():
+    overrides = ("distill.enabled=true", "model.conditional=true", "train.class_balance=0.5")
+    config = load("digits", overrides=["data.folder=/images", *overrides])
+    nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
+    student = json.loads(nodes["Student"].exec_properties["custom_config"])
+    assert student["train"]["class_balance"] == 0.5
+
+
 @pytest.mark.parametrize("distilled", [(), ("distill.enabled=true",)], ids=["none", "no pairs"])
 def test_beam_options_of_a_node_that_is_not_there_are_an_error(distilled):
     options = ("beam.components.PairGen=[--runner=FlinkRunner]", *distilled)

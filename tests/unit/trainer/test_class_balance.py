@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import class_balance, dataset, examples
+from trainer import class_balance, dataset, examples, train
 from trainer.class_balance import ClassBalance
+from trainer.options import TrainOptions
 from trainer.records import read_records
 
 COUNTS = {"cats": 32, "dogs": 8, "": 5}  # the last ones lie outside folders
@@ -53,7 +54,7 @@ def by_label(paths):
 @pytest.mark.parametrize(
     ("balance", "expected"),
     [
-        (1.0, {"cats": 32, "dogs": 32, "": 32}),
+        (1.0, {"cats": 32, "dogs": 32, "": 25}),  # none more than 5 times
         (0.5, {"cats": 32, "dogs": 16, "": 13}),  # 8 sqrt(32 / 8), 5 sqrt(32 / 5) = 12.6
         (0.0, COUNTS),
     ],
@@ -99,6 +100,19 @@ def test_a_balanced_training_resumes_where_it_stopped(files):
     for before, after in zip(whole[9:], rest, strict=True):
         np.testing.assert_array_equal(before["x1"], after["x1"])
         np.testing.assert_array_equal(before["label"], after["label"])
+
+
+def test_a_training_is_balanced_as_its_options_say(files, monkeypatch):
+    seen = {}
+
+    def train_dataset(*_, **how):
+        seen.update(how)
+        return tf.data.Dataset.range(1)
+
+    monkeypatch.setattr(train, "train_dataset", train_dataset)
+    data = dataset.TrainingData(files, None, (1, 1, 1), labels=LABELS)
+    train._batches(data, tf.distribute.get_strategy(), TrainOptions(class_balance=0.5), 0)
+    assert (seen["labels"], seen["class_balance"]) == (LABELS, 0.5)
 
 
 def test_batches_of_a_balanced_training_have_classes_in_its_proportions(files):

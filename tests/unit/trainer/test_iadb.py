@@ -60,7 +60,6 @@ def test_ranks_two_to_five_train_and_sample(shape):
     assert trajectory.shape == (3, 3, *shape)
 
 
-@pytest.mark.slow
 def test_the_same_seed_trains_the_same_weights():
     data = tf.data.Dataset.from_tensor_slices(points(512))
     first, second, other = (trained(data, seed=seed)[0].get_weights() for seed in (1, 1, 2))

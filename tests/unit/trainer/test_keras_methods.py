@@ -142,7 +142,6 @@ def test_predict_rejects_a_dictionary_with_an_unknown_key_or_without_x0(used, gi
         used.predict(dict.fromkeys(given, points(4)), verbose=0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("average", [True, False])
 def test_a_saved_model_samples_as_before_and_trains_on(tmp_path, average):
     model = compiled(average=average, solver=solvers.get("heun", "late", rtol=0.5), seed=3)

@@ -498,8 +498,7 @@ def test_a_candidate_that_cannot_be_sampled_is_not_blessed(evaluate, good_stock,
     assert not (outcome.folder / "samples.png").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [0, 60])
+@pytest.mark.parametrize("count", [0, pytest.param(60, marks=pytest.mark.slow)])
 def test_too_few_held_out_images_block(evaluate, digits, good_stock, tmp_path, count):
     folder = write_examples(
         tmp_path / "examples", {"eval": digits[:count], "train": digits[HELD_OUT:500]}

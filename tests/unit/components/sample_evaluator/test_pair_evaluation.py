@@ -20,7 +20,6 @@ from trainer.ode.solvers import SOLVERS
 from trainer.serving.translator import Translator
 from trainer.source.options import Source
 
-pytestmark = pytest.mark.slow
 SHAPE = (8, 8, 1)
 HELD_OUT = 60
 OPTIONS = EvaluateOptions(
@@ -72,6 +71,7 @@ def run(real, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_map_to_the_source_scores_as_the_source_itself(run, tmp_path):
     model = save(tmp_path / "model", "map")
     verdict, folder, summary = run(model, save(tmp_path / "other", "map"))
@@ -96,6 +96,7 @@ def test_a_map_to_the_source_scores_as_the_source_itself(run, tmp_path):
     assert "Three rows of sources" in report  # the alternative text
 
 
+@pytest.mark.slow
 def test_the_fixed_images_are_compared_with_results_for_their_own_sources(run, digits, tmp_path):
     """Whatever the images show that are held out of the data."""
     splits = {"eval": 255 - digits[:40], "train": digits[100:200], "holdout": digits[40:90]}
@@ -152,6 +153,7 @@ def test_a_model_that_ignores_its_sources_is_not_blessed(run, tmp_path):
     assert "mean of 8 answers" in report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["model", "folder"])
 def test_a_model_or_a_folder_that_does_not_translate_is_judged_without_pairs(
     run, real, digits, tmp_path, kind

@@ -169,8 +169,11 @@ def test_small_classes_are_balanced_where_there_are_classes(place):
     assert place.run("model.conditional=false")[0].train.class_balance == 0
     assert place.run("train.class_balance=0.3")[0].train.class_balance == 0.3
     file = place.workspace.chosen
-    file.write_text(file.read_text().replace("  class_balance: 0.5\n", ""))
-    assert place.run()[0].train.class_balance == 0  # as an earlier version chose it
+    file.write_text(file.read_text().replace("class_balance: 0.5", "class_balance: 0.2"))
+    assert place.run()[0].train.class_balance == 0.2
+    file.write_text(file.read_text().replace("  class_balance: 0.2\n", ""))
+    config, said = place.run()
+    assert config.train.class_balance == 0 and "or by an earlier version" in said
 
 
 @pytest.mark.parametrize("other", ["data.degrade=downscale 2", "data.holdout=/held-out"])

@@ -192,7 +192,6 @@ def test_a_model_that_is_not_blessed_is_no_failure_and_its_data_are_done_with(un
     assert unattended.check().outcome == Outcome.NOTHING_NEW
 
 
-@pytest.mark.slow
 def test_a_run_that_fails_is_retried_and_then_reported_with_its_own_line(unattended):
     unattended.put(1)
     unattended.plan((1, "iadb: first"), (137,), (1, "iadb: the disk broke"))
