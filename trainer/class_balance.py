@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from trainer import examples
 from trainer.labels import LabelEncoder
+from trainer.options import MAX_REPEATS
 from trainer.records import read_records
 
-MAX_REPEATS = 5  # of an image in an epoch: about as far as was tried; tiny classes would be copied
 _ROWS = 1024  # records that are counted or repeated at once
 _GOLDEN = (5**0.5 - 1) / 2  # multiples of it modulo 1 lie evenly in [0, 1)
 

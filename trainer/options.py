@@ -13,6 +13,8 @@ from trainer.limit_options import LimitOptions
 from trainer.source.options import Use
 
 MAX_AUTOGUIDANCE = 100  # beyond any use
+# Of an image of a small class in an epoch: about as far as was tried; tiny ones would be copied.
+MAX_REPEATS = 5
 PIXEL_WIDTH = 16  # channels of each pixel before the last layer of a network with patches
 
 AlphaDensity = Literal["uniform", "logit_normal", "u_shaped"]
@@ -176,7 +178,7 @@ class TrainOptions(Options):
         ge=0,
         le=1,
         description="how much more often a conditional network is trained on images of small "
-        "classes, up to 5 times: a class of n images is seen in proportion to "
+        f"classes, up to {MAX_REPEATS} times: a class of n images is seen in proportion to "
         "n^(1 - class_balance); 0: to its size, 0.5: to the square root of it, 1: all classes "
         "equally often",
     )
