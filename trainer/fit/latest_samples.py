@@ -15,7 +15,7 @@ from trainer.fit.callbacks import TensorBoardLog
 SAMPLES = 16  # of the grid, that are drawn by time
 FIRST_SECONDS = 30  # after the first step
 EVERY_SECONDS = 120  # after the last picture, at least
-MAX_SHARE = 0.01  # of the time, for those drawn by time
+MAX_SHARE = 0.02  # of the time, for those drawn by time after the first
 
 
 class LatestSamples(keras.callbacks.Callback):
@@ -34,6 +34,7 @@ class LatestSamples(keras.callbacks.Callback):
         self._path, self._board, self._report = to_path(file), board, report
         self._grid: np.ndarray | None = None  # the last one written
         self._due: float | None = None  # None until the first step has compiled
+        self._traced = False  # drawing is, with the first samples
         self._written = self._failed = False
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -48,7 +49,9 @@ class LatestSamples(keras.callbacks.Callback):
         elif begun >= self._due:
             self._write(self._board.draw(SAMPLES))
             now = time.monotonic()
-            self._due = now + max(EVERY_SECONDS, (now - begun) / MAX_SHARE)
+            spent = now - begun if self._traced else 0.0  # mostly spent on tracing
+            self._due = now + max(EVERY_SECONDS, spent / MAX_SHARE)
+            self._traced = True
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Writes the last grid."""

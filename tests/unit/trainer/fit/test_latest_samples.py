@@ -4,7 +4,7 @@ import tensorflow as tf
 from PIL import Image
 
 from trainer.fit import latest_samples
-from trainer.fit.latest_samples import FIRST_SECONDS, SAMPLES, LatestSamples
+from trainer.fit.latest_samples import EVERY_SECONDS, FIRST_SECONDS, SAMPLES, LatestSamples
 
 STEP = 10.0  # seconds
 
@@ -73,7 +73,12 @@ def test_samples_are_drawn_every_two_minutes(tmp_path, clock):
 
 def test_samples_that_take_long_are_drawn_less_often(tmp_path, clock):
     drawn, _ = train(tmp_path / "latest.png", clock, 1000, seconds=20.0)
-    assert len(drawn) * 20.0 < 0.01 * 1000 * STEP + 20.0 + 20.0
+    assert 0.01 < (len(drawn) - 2) * 20.0 / (1000 * STEP) < 0.02
+
+
+def test_the_time_in_which_drawing_is_traced_does_not_postpone_the_second_samples(tmp_path, clock):
+    drawn, _ = train(tmp_path / "latest.png", clock, 40, seconds=20.0)
+    assert np.diff(drawn) == pytest.approx([20.0 + EVERY_SECONDS], abs=STEP)
 
 
 def test_a_grid_of_tensorboard_postpones_the_next_samples(tmp_path, clock):
