@@ -7,6 +7,7 @@ from trainer.networks.unet import FIRST_AND_LAST, build_unet
 from trainer.ode import solvers
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import Source
+from trainer.step.adam import FusedAdam
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
 from trainer.step.muon import ConvolutionalMuon
@@ -77,9 +78,9 @@ def _optimizer(train: TrainOptions) -> keras.optimizers.Optimizer:
         "gradient_accumulation_steps": train.accumulate if train.accumulate > 1 else None,
     }
     if train.optimizer == "adam":
-        return keras.optimizers.Adam(**arguments)
+        return FusedAdam(**arguments)
     if train.optimizer == "adamw":
-        return keras.optimizers.AdamW(weight_decay=train.weight_decay, **arguments)
+        return FusedAdam(weight_decay=train.weight_decay, **arguments)
     return ConvolutionalMuon(exclude_layers=FIRST_AND_LAST, **arguments)
 
 

@@ -31,6 +31,7 @@ from trainer.ode.arguments import check_steps
 from trainer.ode.guidance import WHOLE, Interval
 from trainer.ode.sampling import TRACED, SamplingModel
 from trainer.options import AlphaDensity, Coupling
+from trainer.step.adam import FusedAdam  # noqa: F401
 from trainer.step.batches import Batch, check_arrays, reject_weights, unpack
 from trainer.step.coupling import groups, optimal_transport
 from trainer.step.draws import Draws, blend_noise, draw, draw_for

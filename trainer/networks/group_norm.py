@@ -61,7 +61,8 @@ def _group_norm(
 
     def spread(t: tf.Tensor) -> tf.Tensor:
         """Spreads [N, groups, 1 or share] over the channels, [N, 1, 1, C]."""
-        t = tf.broadcast_to(t, [tf.shape(t)[0], groups, share])
+        if t.shape[-1] != share:
+            t *= tf.ones([share])  # tf.broadcast_to would ask for the size of the batch
         return tf.reshape(t, [-1, 1, 1, channels])
 
     def by_group(t: tf.Tensor) -> tf.Tensor:

@@ -46,12 +46,17 @@ class ExponentialMovingAverage:
         tf.distribute.get_replica_context().merge_call(self._update, args=(decay,))
 
     def _update(self, strategy: tf.distribute.Strategy, decay: tf.Tensor) -> None:
-        def move(average: tf.Variable, weight: tf.Variable, decay: tf.Tensor) -> None:
-            if weight.dtype.is_floating:
-                average.assign(weight + tf.cast(decay, weight.dtype) * (average - weight))
-            else:  # such as the count of a Normalization
-                average.assign(weight)
+        averages, weights = (
+            [weight.value for weight in network.weights] for network in (self.network, self.source)
+        )
 
-        averages = self.network.weights
-        for average, weight in zip(averages, self.source.weights, strict=True):
-            strategy.extended.update(average.value, move, args=(weight.value, decay))
+        def move(_: tf.Variable, decay: tf.Tensor) -> None:
+            for average, weight in zip(averages, weights, strict=True):
+                value = weight.read_value()
+                if value.dtype.is_floating:
+                    value += tf.cast(decay, value.dtype) * (average.read_value() - value)
+                # Others, such as the count of a Normalization, are copied.
+                average.assign(value, read_value=False)
+
+        # Once on each device; the first variable only says which these are.
+        strategy.extended.update(averages[0], move, args=(decay,))

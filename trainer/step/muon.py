@@ -8,10 +8,14 @@ layer, embeddings and vectors are left to Adam, as both papers do.
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 
 import keras
-from keras import ops
+import tensorflow as tf
+
+from trainer.step.adam import update_by_adam
+from trainer.step.joint_update import JointUpdate
 
 # Root mean square of an update, as a share of the learning rate. Of Adam's updates it is about 0.2,
 # with which both take the same learning rate; more was better here (docs/training.md).
@@ -19,13 +23,16 @@ UPDATE_SIZE = 0.5
 # Polynomials that are multiplied at a time. With all of them, the square would not stay positive
 # where products are rounded as on the tensor cores of a GPU (TF32), and updates would be wrong.
 MULTIPLIED = 2
+# Weights of kernels of one shape that are moved together, at most, so that their copies stay small.
+GROUPED = 2**22
 
 
 @keras.saving.register_keras_serializable("iadb")
-class ConvolutionalMuon(keras.optimizers.Muon):
+class ConvolutionalMuon(JointUpdate, keras.optimizers.Muon):
     """Keras's Muon, but for kernels of convolutions as well, which Keras leaves to Adam.
 
-    A kernel [height, width, in, out] is taken as a matrix [height * width * in, out].
+    Variables must be of float32. A kernel [height, width, in, out] is taken as a matrix
+    [height * width * in, out].
     """
 
     def __init__(
@@ -61,36 +68,85 @@ class ConvolutionalMuon(keras.optimizers.Muon):
             return super()._should_use_adamw(variable)
         return any(re.search(layer, variable.path) for layer in self.exclude_layers)
 
-    def _muon_update_step(
-        self,
-        gradient: keras.KerasTensor,
-        variable: keras.Variable,
-        lr: keras.KerasTensor,
-        m: keras.Variable,
-    ) -> None:
-        self.assign_add(m, ops.add(gradient, m * (self.momentum - 1)))
-        momentum = ops.add(gradient, self.momentum * m) if self.nesterov else m
-        # Of some gradients TensorFlow does not know the shape.
-        *rows, columns = variable.shape
-        matrix = ops.reshape(momentum, (math.prod(rows), columns))
-        update = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(matrix, self.ns_steps))
-        self.assign_sub(variable, ops.reshape(update, variable.shape))
-
-    def zeropower_via_newtonschulz5(self, x: keras.KerasTensor, steps: int) -> keras.KerasTensor:
-        """Makes a matrix nearly orthogonal, by polynomials of its smaller square.
+    def orthogonalize(self, x: tf.Tensor) -> tf.Tensor:
+        """Makes matrices [N, rows, columns] nearly orthogonal, by polynomials of their squares.
 
         Keras's own computes X <- (a + b X X' + c (X X')^2) X in each step. All of these polynomials
-        commute, so that here some are multiplied first: kernels of convolutions are long.
+        commute, so that here some are multiplied first: kernels of convolutions are long. Of X X'
+        and X' X, the square is the smaller one.
         """
-        wide = x.shape[0] <= x.shape[1]
-        x = x if wide else ops.transpose(x)
-        x = x / (ops.norm(x) + self.epsilon)
-        one = ops.eye(x.shape[0], dtype=x.dtype)
-        for first in range(0, steps, MULTIPLIED):
-            square, product = x @ ops.transpose(x), one
-            for _ in range(min(MULTIPLIED, steps - first)):
-                factor = self.muon_a * one + self.muon_b * square + self.muon_c * square @ square
+        wide = x.shape[1] <= x.shape[2]
+        x /= tf.norm(x, axis=[1, 2], keepdims=True) + self.epsilon
+        for first in range(0, self.ns_steps, MULTIPLIED):
+            square = _multiply(x, x, transpose_a=not wide, transpose_b=wide)
+            product = factor = self._factor(square)
+            for _ in range(first + 1, min(first + MULTIPLIED, self.ns_steps)):
                 square = factor @ square @ factor
+                factor = self._factor(square)
                 product = factor @ product
-            x = product @ x
-        return x if wide else ops.transpose(x)
+            x = _multiply(product, x) if wide else _multiply(x, product)
+        return x
+
+    def _moments(self) -> tuple[list[keras.Variable], list[keras.Variable | None]]:
+        return self.momentums, self.adam_velocities
+
+    def _move(
+        self,
+        gradients: Sequence[tf.Tensor],
+        variables: Sequence[tf.Variable],
+        momentums: Sequence[tf.Variable],
+        velocities: Sequence[tf.Variable | None],
+        learning_rate: tf.Tensor,
+    ) -> None:
+        """Moves variables with a velocity by Adam, the others, the kernels, shape by shape."""
+        rows = list(zip(gradients, variables, momentums, velocities, strict=True))
+        if by_adam := [row for row in rows if row[-1] is not None]:
+            update_by_adam(
+                *zip(*by_adam, strict=True),
+                learning_rate=learning_rate * self.adam_lr_ratio,
+                step=self.iterations + 1,
+                betas=(self.adam_beta_1, self.adam_beta_2),
+                epsilon=self.epsilon,
+            )
+        by_shape = defaultdict(list)
+        for *row, velocity in rows:
+            if velocity is None:
+                by_shape[tuple(row[1].shape)].append(row)
+        for shape, kernels in by_shape.items():
+            count = max(1, GROUPED // math.prod(shape))
+            for first in range(0, len(kernels), count):
+                group = zip(*kernels[first : first + count], strict=True)
+                self._move_kernels(*group, learning_rate=learning_rate)
+
+    def _move_kernels(
+        self,
+        gradients: Sequence[tf.Tensor],
+        variables: Sequence[tf.Variable],
+        momentums: Sequence[tf.Variable],
+        learning_rate: tf.Tensor,
+    ) -> None:
+        """Moves variables of one shape."""
+        *rows, columns = variables[0].shape
+        shape = [len(variables), math.prod(rows), columns]
+        gradient = tf.reshape(tf.stack(gradients), shape)  # some come without their shape
+        earlier = tf.reshape(tf.stack([each.read_value() for each in momentums]), shape)
+        average = self.momentum * earlier + gradient
+        direction = gradient + self.momentum * average if self.nesterov else average
+        # As Keras's lr_adjust, for several matrices.
+        size = 1.0 if self.rms_rate is None else self.rms_rate * math.sqrt(max(shape[1:]))
+        step = size * learning_rate * self.orthogonalize(direction)
+        shape = [len(variables), *rows, columns]
+        steps, averages = (tf.unstack(tf.reshape(each, shape)) for each in (step, average))
+        for variable, momentum, by, new in zip(variables, momentums, steps, averages, strict=True):
+            variable.assign_sub(by, read_value=False)
+            momentum.assign(new, read_value=False)
+
+    def _factor(self, square: tf.Tensor) -> tf.Tensor:
+        one = tf.eye(square.shape[-1], dtype=square.dtype)
+        return self.muon_a * one + self.muon_b * square + self.muon_c * (square @ square)
+
+
+def _multiply(a: tf.Tensor, b: tf.Tensor, **transposed: bool) -> tf.Tensor:
+    """Products of large matrices, one by one: in batches, they take longer on a CPU."""
+    pairs = zip(tf.unstack(a), tf.unstack(b), strict=True)
+    return tf.stack([tf.linalg.matmul(*pair, **transposed) for pair in pairs])

@@ -51,7 +51,7 @@ def train(folder, steps, devices, precision, network, teacher, options):
     strategy = choose_strategy(devices)
     build = small_network.build_unet if network == "small" else build_unet
     trainer.build.build_unet = trainer.student.build.build_unet = build
-    model = ModelOptions(channels=(8,), attention=(False,), blocks=1, norm_groups=4)
+    model = ModelOptions(channels=(8,), attention=(False,), blocks=2, norm_groups=4)
     trained = trainer.train.train(
         TrainingData([f"{folder}/records.gz"], preprocess, (4, 4, 1)),
         strategy,
@@ -135,6 +135,8 @@ def trained(tmp_path_factory):
     trainings = {
         "one": training(folder / "one", 6),
         "straight": training(folder / "straight", 6, devices=2),
+        "one by adam": training(folder / "one by adam", 3, optimizer="adam"),
+        "two by adam": training(folder / "two by adam", 3, devices=2, optimizer="adam"),
         "stopped": training(folder / "stopped", 3, devices=2),
         "resumed": training(folder / "stopped", 6, devices=2),
         "U-Net": training(folder / "U-Net", 2, precision="float16", network="U-Net"),
@@ -151,11 +153,12 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_two_replicas_reach_the_weights_of_one(trained):
+@pytest.mark.parametrize("names", [("one", "straight"), ("one by adam", "two by adam")])
+def test_two_replicas_reach_the_weights_of_one(trained, names):
     folder, _, results = trained
-    assert results["one"] == results["straight"] == 0
+    assert [results[name] for name in names] == [0, 0]
     # Steps are 1e-3; where a gradient is mere rounding error, Adam takes about 1e-5.
-    for one, other in zip(weights(folder / "one"), weights(folder / "straight"), strict=True):
+    for one, other in zip(*(weights(folder / name) for name in names), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from trainer.build import build_model
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
+from trainer.step import muon
 from trainer.step.muon import UPDATE_SIZE, ConvolutionalMuon
 
 RATE = 1e-2
@@ -44,20 +45,50 @@ def test_an_update_is_as_large_as_the_learning_rate_says(shape):
     assert np.sqrt(np.mean(moved**2)) == pytest.approx(UPDATE_SIZE * RATE, rel=0.2)
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"),
-    [("bias", (8,)), ("conv_out", (3, 3, 8, 3)), ("class_embedding", (10, 8)), ("scale", ())],
-)
-def test_vectors_embeddings_and_excluded_layers_move_as_by_adam(name, shape):
-    gradient = draw(shape)
-    moved = step(ConvolutionalMuon(RATE, exclude_layers=["conv_out"]), name, shape, gradient)
-    np.testing.assert_allclose(moved, step(keras.optimizers.Adam(RATE), name, shape, gradient))
+def test_vectors_embeddings_and_excluded_layers_move_as_by_adam():
+    shapes = {"bias": (8,), "conv_out": (3, 3, 8, 3), "class_embedding": (10, 8), "scale": ()}
+    settings = {"adam_beta_1": 0.5, "adam_beta_2": 0.9, "adam_lr_ratio": 0.5}
+    optimizer = ConvolutionalMuon(RATE, exclude_layers=["conv_out"], epsilon=1e-3, **settings)
+    adam = keras.optimizers.Adam(0.5 * RATE, beta_1=0.5, beta_2=0.9, epsilon=1e-3)
+    ours, theirs = (
+        [keras.Variable(np.zeros(shape, "float32"), name=name) for name, shape in shapes.items()]
+        for _ in range(2)
+    )
+    kernel = keras.Variable(np.zeros((8, 8), "float32"), name="kernel")
+    generator = np.random.default_rng(0)
+    for _ in range(4):
+        drawn = [generator.normal(size=shape).astype("float32") for shape in shapes.values()]
+        gradients = [keras.ops.convert_to_tensor(each) for each in drawn]
+        adam.apply(gradients, theirs)
+        optimizer.apply([keras.ops.ones((8, 8)), *gradients], [kernel, *ours])
+    for our, their in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(our, their, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("grouped", [1, 144, 2**22])  # 144 weights are two of the three kernels
+def test_kernels_that_move_together_move_as_each_alone(grouped, monkeypatch):
+    monkeypatch.setattr(muon, "GROUPED", grouped)
+    shapes = [(3, 3, 2, 4), (8, 4), (3, 3, 2, 4), (4,), (3, 3, 2, 4), (8, 4)]
+    together = ConvolutionalMuon(RATE)
+    variables, alone = (
+        [keras.Variable(np.zeros(shape, "float32")) for shape in shapes] for _ in range(2)
+    )
+    optimizers = [ConvolutionalMuon(RATE) for _ in shapes]
+    generator = np.random.default_rng(0)
+    for _ in range(3):
+        drawn = [generator.normal(size=shape).astype("float32") for shape in shapes]
+        gradients = [keras.ops.convert_to_tensor(each) for each in drawn]
+        together.apply(gradients, variables)
+        for optimizer, gradient, variable in zip(optimizers, gradients, alone, strict=True):
+            optimizer.apply([gradient], [variable])
+    for variable, expected in zip(variables, alone, strict=True):
+        np.testing.assert_allclose(variable, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(288, 32), (16, 144), (32, 32)])
 def test_a_matrix_is_made_orthogonal_as_by_keras(shape):
     matrix = keras.ops.convert_to_tensor(draw(shape))
-    ours = ConvolutionalMuon().zeropower_via_newtonschulz5(matrix, 5)
+    ours = ConvolutionalMuon().orthogonalize(matrix[None])[0]
     theirs = keras.optimizers.Muon().zeropower_via_newtonschulz5(matrix, 5)
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
@@ -69,10 +100,10 @@ def test_a_nearly_singular_matrix_is_made_orthogonal_with_rounded_products(dtype
     left, _ = np.linalg.qr(generator.normal(size=(32, 32)))
     right, _ = np.linalg.qr(generator.normal(size=(288, 32)))
     matrix = (left / np.arange(1, 33) ** 2) @ right.T
-    expected, found = (
-        optimizer.zeropower_via_newtonschulz5(keras.ops.convert_to_tensor(matrix, of), 5)
-        for optimizer, of in ((keras.optimizers.Muon(), "float32"), (ConvolutionalMuon(), dtype))
+    expected = keras.optimizers.Muon().zeropower_via_newtonschulz5(
+        keras.ops.convert_to_tensor(matrix, "float32"), 5
     )
+    found = ConvolutionalMuon().orthogonalize(keras.ops.convert_to_tensor([matrix], dtype))[0]
     difference = keras.ops.cast(found, "float32") - expected
     assert keras.ops.norm(difference) < error * keras.ops.norm(expected)
 

@@ -1,0 +1,69 @@
+"""Optimizers of Keras that move all variables at once, in fewer operations than one by one."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+
+class JointUpdate(keras.optimizers.Optimizer):
+    """Before an optimizer of Keras in the bases of one that has `_moments` and `_move`."""
+
+    def build(self, var_list: Sequence[keras.Variable]) -> None:
+        """Creates the variables of the optimizer.
+
+        Raises:
+            ValueError: a variable is not of float32, as those of networks in mixed precision are.
+        """
+        dtypes = {keras.backend.standardize_dtype(each.dtype) for each in var_list}
+        if others := sorted(dtypes - {"float32"}):
+            raise ValueError(
+                f"{type(self).__name__} moves variables of float32, not of {', '.join(others)}: "
+                "use an optimizer of Keras"
+            )
+        super().build(var_list)
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
+    ) -> None:
+        """Refuses, since variables are not moved one by one.
+
+        Raises:
+            RuntimeError: always; another version of Keras may call this.
+        """
+        raise RuntimeError(
+            "Keras does not call _distributed_tf_update_step: install its version "
+            "of requirements.lock"
+        )
+
+    def _distributed_tf_update_step(
+        self,
+        distribution: tf.distribute.Strategy,
+        grads_and_vars: Sequence[tuple[tf.Tensor, tf.Variable]],
+        learning_rate: tf.Tensor,
+    ) -> None:
+        gradients, variables = zip(*grads_and_vars, strict=True)
+        places = [self._get_variable_index(variable) for variable in variables]
+        moments = [[_value(kind[place]) for place in places] for kind in self._moments()]
+
+        def move(_: tf.Variable, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
+            dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+            self._move(dense, variables, *moments, learning_rate)
+
+        # Once on each device; the first variable only says which these are. There, each variable
+        # stands for its copy on that device.
+        distribution.extended.update(
+            variables[0], move, args=(gradients, learning_rate), group=False
+        )
+
+    def _moments(self) -> tuple[Sequence[keras.Variable | None], ...]:
+        """The lists of variables that the optimizer has for each variable that it moves."""
+        raise NotImplementedError
+
+    def _move(self, *given: object) -> None:
+        """Gets gradients, variables, their moments, kind by kind, and the learning rate."""
+        raise NotImplementedError
+
+
+def _value(variable: keras.Variable | None) -> tf.Variable | None:
+    return None if variable is None else variable.value
