@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 class JointUpdate(keras.optimizers.Optimizer):
-    """Before an optimizer of Keras in the bases of one that has `_moments` and `_move`."""
+    """A base before an optimizer of Keras, for a class that has `_moments` and `_move`."""
 
     def build(self, var_list: Sequence[keras.Variable]) -> None:
         """Creates the variables of the optimizer.
