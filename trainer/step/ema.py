@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from trainer.step.frozen_copy import frozen_copy
+from trainer.step.replicas import update_together
 
 
 class ExponentialMovingAverage:
@@ -50,7 +51,7 @@ class ExponentialMovingAverage:
             [weight.value for weight in network.weights] for network in (self.network, self.source)
         )
 
-        def move(_: tf.Variable, decay: tf.Tensor) -> None:
+        def move(decay: tf.Tensor) -> None:
             for average, weight in zip(averages, weights, strict=True):
                 value = weight.read_value()
                 if value.dtype.is_floating:
@@ -58,5 +59,4 @@ class ExponentialMovingAverage:
                 # Others, such as the count of a Normalization, are copied.
                 average.assign(value, read_value=False)
 
-        # Once on each device; the first variable only says which these are.
-        strategy.extended.update(averages[0], move, args=(decay,))
+        update_together(strategy, averages, move, decay)

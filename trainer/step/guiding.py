@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from trainer.step.frozen_copy import frozen_copy
+from trainer.step.replicas import update_together
 
 
 class GuidingNetwork:
@@ -56,13 +57,18 @@ class GuidingNetwork:
         return tf.where(tf.equal(self.ready.value, 1), tf.cast(autoguidance, tf.float32), 1.0)
 
     def _update(self, strategy: tf.distribute.Strategy, now: tf.Tensor) -> None:
-        def assign(variable: tf.Variable, value: tf.Tensor) -> None:
-            variable.assign(value)
+        copies, weights = (
+            [weight.value for weight in network.weights] for network in (self.network, self.source)
+        )
+        ready = self.ready.value
+
+        def assign() -> None:
+            for copy, weight in zip(copies, weights, strict=True):
+                copy.assign(weight.read_value(), read_value=False)
+            ready.assign(1, read_value=False)
 
         def take() -> None:
-            for copy, weight in zip(self.network.weights, self.source.weights, strict=True):
-                strategy.extended.update(copy.value, assign, args=(weight.value,))
-            strategy.extended.update(self.ready.value, assign, args=(1,))
+            update_together(strategy, [*copies, ready], assign)
 
         # All replicas are at the same step. One branch for all weights: to trace one for each takes
         # seconds.

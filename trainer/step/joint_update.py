@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from trainer.step.replicas import update_together
+
 
 class JointUpdate(keras.optimizers.Optimizer):
     """A base before an optimizer of Keras, for a class that has `_moments` and `_move`."""
@@ -44,24 +46,29 @@ class JointUpdate(keras.optimizers.Optimizer):
     ) -> None:
         gradients, variables = zip(*grads_and_vars, strict=True)
         places = [self._get_variable_index(variable) for variable in variables]
-        moments = [[_value(kind[place]) for place in places] for kind in self._moments()]
-
-        def move(_: tf.Variable, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
-            dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
-            self._move(dense, variables, *moments, learning_rate)
-
-        # Once on each device; the first variable only says which these are. There, each variable
-        # stands for its copy on that device.
-        distribution.extended.update(
-            variables[0], move, args=(gradients, learning_rate), group=False
+        momentums, velocities = (
+            [_value(kind[place]) for place in places] for kind in self._moments()
         )
 
-    def _moments(self) -> tuple[Sequence[keras.Variable | None], ...]:
-        """The lists of variables that the optimizer has for each variable that it moves."""
+        def move(gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
+            dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+            self._move(dense, variables, momentums, velocities, learning_rate)
+
+        update_together(distribution, variables, move, gradients, learning_rate)
+
+    def _moments(self) -> tuple[Sequence[keras.Variable], Sequence[keras.Variable | None]]:
+        """Momentums and velocities, one for each variable that the optimizer was built with."""
         raise NotImplementedError
 
-    def _move(self, *given: object) -> None:
-        """Gets gradients, variables, their moments, kind by kind, and the learning rate."""
+    def _move(
+        self,
+        gradients: Sequence[tf.Tensor],
+        variables: Sequence[tf.Variable],
+        momentums: Sequence[tf.Variable],
+        velocities: Sequence[tf.Variable | None],
+        learning_rate: tf.Tensor,
+    ) -> None:
+        """Moves all variables on one device."""
         raise NotImplementedError
 
 

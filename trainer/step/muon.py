@@ -126,17 +126,17 @@ class ConvolutionalMuon(JointUpdate, keras.optimizers.Muon):
         learning_rate: tf.Tensor,
     ) -> None:
         """Moves variables of one shape."""
-        *rows, columns = variables[0].shape
-        shape = [len(variables), math.prod(rows), columns]
-        gradient = tf.reshape(tf.stack(gradients), shape)  # some come without their shape
-        earlier = tf.reshape(tf.stack([each.read_value() for each in momentums]), shape)
+        *sides, columns = variables[0].shape
+        matrices = [len(variables), math.prod(sides), columns]
+        gradient = tf.reshape(tf.stack(gradients), matrices)  # some come without their shape
+        earlier = tf.reshape(tf.stack([each.read_value() for each in momentums]), matrices)
         average = self.momentum * earlier + gradient
         direction = gradient + self.momentum * average if self.nesterov else average
         # As Keras's lr_adjust, for several matrices.
-        size = 1.0 if self.rms_rate is None else self.rms_rate * math.sqrt(max(shape[1:]))
+        size = 1.0 if self.rms_rate is None else self.rms_rate * math.sqrt(max(matrices[1:]))
         step = size * learning_rate * self.orthogonalize(direction)
-        shape = [len(variables), *rows, columns]
-        steps, averages = (tf.unstack(tf.reshape(each, shape)) for each in (step, average))
+        kernels = [len(variables), *sides, columns]
+        steps, averages = (tf.unstack(tf.reshape(each, kernels)) for each in (step, average))
         for variable, momentum, by, new in zip(variables, momentums, steps, averages, strict=True):
             variable.assign_sub(by, read_value=False)
             momentum.assign(new, read_value=False)

@@ -1,6 +1,7 @@
 """Helpers of a training step whose result does not depend on the number of replicas."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -55,3 +56,21 @@ def share_gradients(
         limit = limits.clipvalue * scale
         gradients = [tf.clip_by_value(g, -limit, limit) for g in gradients]
     return [g / nb_replica for g in gradients]
+
+
+def update_together(
+    strategy: tf.distribute.Strategy,
+    variables: Sequence[tf.Variable],
+    update: Callable[..., None],
+    *args: Any,
+) -> None:
+    """Updates variables on each device at once: one by one, it would take long to trace.
+
+    Args:
+        strategy: of the variables; to be called in its cross-replica context.
+        variables: at least one; they say which devices these are.
+        update: is called once on each device, with what of `args` is there. In it, each variable
+            stands for its copy on that device.
+        args: values for `update`.
+    """
+    strategy.extended.update(variables[0], lambda _, *given: update(*given), args, group=False)

@@ -15,6 +15,7 @@ from trainer.iadb import IADBModel
 from trainer.networks.mlp import build_mlp
 from trainer.ode import solvers
 from trainer.ode.tableaus import TABLEAUS
+from trainer.step.adam import FusedAdam
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.muon import ConvolutionalMuon
 
@@ -457,9 +458,10 @@ model.fit(np.ones([8, 2], np.float32), verbose=0)
 
 
 @pytest.mark.slow
-def test_a_saved_model_is_loaded_by_a_process_that_imports_nothing_else(tmp_path):
+@pytest.mark.parametrize("optimizer", [ConvolutionalMuon, FusedAdam])
+def test_a_saved_model_is_loaded_by_a_process_that_imports_nothing_else(tmp_path, optimizer):
     model = make()
-    model.compile(optimizer=ConvolutionalMuon(1e-3))
+    model.compile(optimizer=optimizer(1e-3))
     model.fit(points(64), verbose=0)
     model.save(tmp_path / "model.keras")
     paths = [str(tmp_path / name) for name in ("model.keras", "samples.npy")]
