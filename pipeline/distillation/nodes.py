@@ -19,7 +19,7 @@ from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.options import EvaluateOptions
 from components.source_hash import source_hash
-from pipeline.distillation.options import DistillOptions
+from pipeline.distillation.options import DistillOptions, Method
 from pipeline.workspace import Locations
 
 SHUFFLED = 1024
@@ -123,11 +123,21 @@ def _pair_nodes(
     return [pair_gen]
 
 
+def _grid(method: Method, sample: dict[str, Any]) -> str:
+    """How a student's steps are spaced (trainer/ode/step_grids.py), by its teacher's SampleOptions.
+
+    Straight paths need no shorter steps anywhere, and pairs are cut where the teacher's steps end.
+    Of mean slopes, those of the last steps, towards the image, are the hardest to learn.
+    """
+    if method == "steps":
+        return sample.get("grid", "uniform")  # not recorded by earlier versions
+    return "late" if method == "mean_flow" else "uniform"
+
+
 def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[str, Any]:
     """The `custom_config` of a student's training, from that of its teacher's."""
     training, sample = config["train"], config["sample"]
     method = distill.method_for(sample.get("mark"))
-    grid = sample.get("grid", "uniform")  # not recorded by earlier versions
     train = {
         **training,
         "learning_rate": distill.learning_rate,
@@ -150,10 +160,9 @@ def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[st
         # Guidance is part of what the student learns.
         "sample": {
             **sample,
-            # One slope is all that a student learns of a step, or of a straight path. Segments of
-            # pairs are those of the teacher's grid.
+            # One slope is all that a student learns of a step, or of a straight path.
             "solver": "euler",
-            "grid": "uniform" if method == "reflow" else grid,
+            "grid": _grid(method, sample),
             "nb_step": distill.nfe,
             "guidance": 1.0,
             "autoguidance": 1.0,

@@ -271,7 +271,7 @@ def test_beam_options_of_a_node_that_is_not_there_are_an_error(distilled):
 
 
 def test_a_student_without_pairs_learns_from_the_images_of_its_teacher():
-    overrides = ("distill.enabled=true", "sample.grid=late", "train.flip=true", "train.augment=0.2")
+    overrides = ("distill.enabled=true", "train.flip=true", "train.augment=0.2")
     overrides += ("train.coupling=optimal_transport",)
     ir = compile_ir(*overrides)
     nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
@@ -285,7 +285,7 @@ def test_a_student_without_pairs_learns_from_the_images_of_its_teacher():
     config = load("digits", overrides=["data.folder=/images", *overrides])
     made = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
     given = json.loads(made["Student"].exec_properties["custom_config"])
-    assert (given["student"], given["sample"]["grid"]) == ("mean_flow", "late")
+    assert given["student"] == "mean_flow"
     assert (given["train"]["flip"], given["train"]["augment"]) == (False, 0)
     for kept in ("shuffle_buffer", "coupling"):
         assert given["train"][kept] == getattr(config.train, kept)
@@ -305,11 +305,13 @@ def test_teacher_and_student_set_the_same_mark_and_without_one_nothing_changes(m
     assert student["student"] == ("mean_flow" if mark is None else "reflow")
 
 
-def test_a_student_steps_on_the_grid_of_its_teacher_whose_paths_are_cut_there():
-    overrides = ["data.folder=/images", "distill.enabled=true", "sample.grid=late"]
-    for method, grid, segments in (("steps", "late", 4), ("reflow", "uniform", 1)):
+def test_only_a_student_by_steps_takes_the_grid_of_its_teacher_whose_paths_are_cut_there():
+    overrides = ["data.folder=/images", "distill.enabled=true", "sample.grid=cosine"]
+    for method, grid in (("steps", "cosine"), ("reflow", "uniform"), ("mean_flow", "late")):
         config = load("digits", overrides=[*overrides, f"distill.method={method}"])
         nodes = {node.id: node for node in create_pipeline(config, LOCATIONS, "").components}
         student = json.loads(nodes["Student"].exec_properties["custom_config"])
         assert student["sample"]["grid"] == grid
-        assert json.loads(nodes["PairGen"].exec_properties["options"])["segments"] == segments
+        if method != "mean_flow":
+            pairs = json.loads(nodes["PairGen"].exec_properties["options"])
+            assert pairs["segments"] == (4 if method == "steps" else 1)
