@@ -8,8 +8,8 @@ the teacher ends after many. Wherever the way is divided, with y the teacher's s
 
 As h goes to 0, this becomes the identity of Geng et al., "Mean Flows for One-step Generative
 Modeling" (2025, arXiv 2505.13447, equation 6), which needs derivatives in forward mode. Here h is
-a share of the length: the network is evaluated once more instead, and less of what it learns is
-its own error.
+a share of the length, and all of a short one: the network is evaluated once more instead, and less
+of what it learns is its own error.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,9 @@ from trainer.step.batches import Batch, unpack
 from trainer.step.draws import Draws, draw_for
 
 LOGIT_MEAN = 0.4  # of the alphas between which a step leads, as of the paper, whose time runs back
-FIRST = 1 / 4  # share of a step in which the student follows its teacher
+LOGIT_DEVIATION = 1.3  # of these; 1 in the paper
+FIRST = 1 / 4  # share of a step in which the student follows its teacher,
+LEAST_FIRST = 1 / 8  # but at least so far, or to the end
 LEAST_ERROR = 0.01  # added to an error before images are weighted by its inverse
 CHECKED = solvers.get("midpoint")
 CHECK_STEPS = 4  # of the teacher for one of the student, where these are compared
@@ -67,7 +69,8 @@ class MeanFlowModel(IADBModel):
         """Draws noise, the labels that are dropped, and steps by where they begin and how long."""
         seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)])
         seed = tf.random.fold_in(seed, 1)  # apart from noise and labels
-        ends = tf.sigmoid(LOGIT_MEAN + tf.random.stateless_normal([2, shape[0]], seed))
+        logits = tf.random.stateless_normal([2, shape[0]], seed, LOGIT_MEAN, LOGIT_DEVIATION)
+        ends = tf.sigmoid(logits)
         begin = tf.reduce_min(ends, axis=0)
         length = tf.reduce_max(ends, axis=0) - begin
         return super().draw(shape)._replace(alpha=begin, length=length)
@@ -109,13 +112,14 @@ class MeanFlowModel(IADBModel):
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """The mean slopes of the steps that were drawn: the teacher's first, then the student's."""
         x, alpha, *label = inputs
-        first = FIRST * length
+        first = tf.maximum(FIRST * length, tf.minimum(LEAST_FIRST, length))
         far = self._spread(first)
         slope = self._slope(x, alpha, *label)  # and by a midpoint step:
         slope = self._slope(x + far / 2 * slope, alpha + first / 2, *label)
         there = beside_length(x + far * slope, length - first)
         rest = evaluate_network(self.network, [there, alpha + first, *label])
-        mean = FIRST * slope + (1 - FIRST) * rest
+        share = self._spread(tf.math.divide_no_nan(first, length))
+        mean = share * slope + (1 - share) * rest
         return [beside_length(x, length), alpha, *label], mean
 
     def _weigh(self, squares: tf.Tensor) -> tf.Tensor:

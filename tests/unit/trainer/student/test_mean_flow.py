@@ -120,6 +120,20 @@ def test_steps_begin_and_end_on_the_way_and_differ_from_step_to_step():
     assert not np.array_equal(student.draw(tf.constant([1000, *SHAPE])).alpha, begin)
 
 
+@pytest.mark.parametrize(("length", "of_teacher"), [(0.1, 1.0), (0.2, 0.625), (0.8, 0.25)])
+def test_the_teacher_leads_a_short_step_to_its_end_and_the_student_a_long_one(length, of_teacher):
+    model = student_of(known())
+    x, alpha, far = tf.constant(IMAGES[:8]), tf.fill([8], 0.1), tf.fill([8], length)
+    (inputs, _), slope = model._lesson([x, alpha], None, far)
+    first = of_teacher * length
+    by_teacher = (1 + first / 2) * x  # a midpoint step
+    rest = tf.fill([8, 2, 2, 1], length - first)
+    there = tf.concat([x + first * by_teacher, rest], -1)
+    by_student = model.network([there, alpha + first])
+    np.testing.assert_allclose(slope, of_teacher * by_teacher + (1 - of_teacher) * by_student, 1e-4)
+    np.testing.assert_allclose(inputs[..., 1], length)
+
+
 @pytest.mark.slow
 def test_it_learns_the_guided_slopes_of_each_label():
     guided = known(nb_class=2, guidance=2.0)
