@@ -63,7 +63,7 @@ class Phase:
         of = f"/{self.total:,}" if self.total else ""
         parts = [f"{self.done:,}{of} {self.unit}".rstrip()]
         if rate := self.rate:
-            parts.append(f"{rate:,.{0 if rate >= 10 else 1}f}/s")
+            parts.append(_pace(rate))
         if self.note:
             parts.append(self.note)
         if left := self.left:
@@ -174,6 +174,13 @@ def duration(seconds: float) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _pace(rate: float) -> str:
+    """Units per second, or if they are fewer than one the time of each."""
+    if rate >= 1:
+        return f"{rate:,.{0 if rate >= 10 else 1}f}/s"
+    return f"{1 / rate:.1f} s each" if rate > 0.1 else f"{duration(1 / rate)} each"
 
 
 def roughly(seconds: float) -> str:

@@ -47,11 +47,23 @@ def test_a_count_has_its_total_its_rate_and_the_time_left(phases, clock):
     assert phases.describe() == "work · 30 s"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "pace"),
+    [(0.04, "25/s"), (0.4, "2.5/s"), (1, "1.0/s"), (2.54, "2.5 s each"), (75, "1 min 15 s each")],
+)
+def test_slow_units_are_described_by_the_time_of_each(phases, clock, seconds, pace):
+    report(Report("training", expected=10, unit="steps"))
+    for _ in range(3):
+        clock.advance(seconds)
+        report(Report("training", done=1, unit="steps"))
+    assert f" 3/10 steps · {pace} · " in phases.describe()
+
+
 def test_the_first_units_count_for_the_rate_only_until_there_are_others(phases, clock):
     report(Report("sampling", expected=30))
     clock.advance(100)  # compiles
     done(10)
-    assert phases.describe().endswith("10/30 images · 0.1/s · 3 min 20 s left")
+    assert phases.describe().endswith("10/30 images · 10 s each · 3 min 20 s left")
     clock.advance(1)
     done(10)
     assert phases.describe().endswith("20/30 images · 10/s · 1 s left")
