@@ -316,6 +316,7 @@ def _judging_nodes(
             features=real_features.outputs[feature_names.FEATURES],
             evaluation=evaluator.outputs[evaluator_names.EVALUATION],
             config=_training_config(config, locations),
+            steps=config.train.steps,
         )
         blessing = evaluator.outputs[evaluator_names.BLESSING].future()[0]
         with Cond(blessing.custom_property(evaluator_names.BLESSED) == 1):

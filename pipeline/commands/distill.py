@@ -45,7 +45,11 @@ def _by_metric(
     type=click.IntRange(1),
     help="Images that the model draws for students by steps or reflow.",
 )
-@click.option("--steps", type=click.IntRange(2), help="Batches to train the student on.")
+@click.option(
+    "--steps",
+    type=click.IntRange(2),
+    help="Batches to train the student on; by default a fifth of its teacher's.",
+)
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),

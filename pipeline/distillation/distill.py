@@ -174,7 +174,7 @@ def _pipeline(
         "train": config.train.model_dump(mode="json", exclude={"steps"}),
     }
     nodes = student_nodes(
-        Teacher(**chosen.outputs, config={**found.config, **here}),
+        Teacher(**chosen.outputs, config={**found.config, **here}, steps=found.steps),
         config.distill,
         config.evaluate,
         config.evaluate.samples,

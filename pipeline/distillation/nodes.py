@@ -37,6 +37,7 @@ class Teacher:
         features: of their images, from RealFeatures.
         evaluation: of the model.
         config: the `custom_config` of its training (trainer/run_fn.py).
+        steps: of that training.
     """
 
     model: BaseChannel
@@ -45,6 +46,7 @@ class Teacher:
     features: BaseChannel
     evaluation: BaseChannel
     config: dict[str, Any]
+    steps: int
 
 
 def student_nodes(
@@ -70,7 +72,7 @@ def student_nodes(
         examples=pairs[0].outputs[pair_names.PAIRS] if pairs else teacher.examples,
         transform_graph=teacher.transform_graph,
         run_fn=f"{TRAINING}.run_fn",
-        steps=distill.steps,
+        steps=distill.steps_for(teacher.steps),
         base_model=teacher.model,
         custom_config=_training_config(teacher.config, distill),
     ).with_id(trainer_names.STUDENT)

@@ -15,6 +15,9 @@ from components.sample_evaluator.options import (
 from trainer.common.options import Options
 from trainer.options import AlphaDensity
 
+STEPS_SHARE = 1 / 5  # steps of a student for one of its teacher's
+LEAST_STEPS = 2  # of which one is a warm-up
+
 Method = Literal["mean_flow", "steps", "reflow"]
 
 
@@ -40,7 +43,11 @@ class DistillOptions(Options):
         "be taken, and back; auto: mean_flow, or reflow if sample.mark is set, since marks are "
         "found on the way back",
     )
-    steps: int = Field(2000, ge=2, description="number of batches to train the student on")
+    steps: int | None = Field(
+        None,
+        ge=LEAST_STEPS,
+        description="number of batches to train the student on; null: a fifth of its teacher's",
+    )
     nfe: PositiveInt = Field(4, description="network evaluations of the student for an image")
     alpha_density: AlphaDensity = Field(
         "uniform", description="distribution of alpha in the training of a student by reflow"
@@ -75,6 +82,10 @@ class DistillOptions(Options):
     def segments_for(self, mark: int | None) -> int:
         """Segments of the path of each pair, of models that set this mark or none."""
         return self.nfe if self.method_for(mark) == "steps" else 1
+
+    def steps_for(self, of_teacher: int) -> int:
+        """Steps of the training of a student, by those of its teacher's."""
+        return self.steps or max(LEAST_STEPS, round(STEPS_SHARE * of_teacher))
 
     def judging(self, evaluate: EvaluateOptions) -> EvaluateOptions:
         """How a student is judged.

@@ -35,6 +35,7 @@ class RecordedTeacher(NamedTuple):
         pipeline: the name of the one that made it.
         ids: of the artifacts to read, by the names of Teacher's channels (nodes.py).
         config: the `custom_config` of its training.
+        steps: of that training.
         evaluation: properties of the execution that judged it.
         images: how many it was trained and judged on.
         examples: the folder that holds them.
@@ -45,6 +46,7 @@ class RecordedTeacher(NamedTuple):
     pipeline: str
     ids: dict[str, int]
     config: dict[str, Any]
+    steps: int
     evaluation: dict[str, Any]
     images: int
     examples: Path
@@ -108,6 +110,7 @@ def find_teacher(
         pipeline=pipeline,
         ids=ids,
         config=config,
+        steps=properties[model.number][trainer_names.STEPS],
         evaluation=properties[evaluation.id],
         images=lineage.properties(examples).get(example_names.ACCEPTED, 0),
         examples=Path(examples.uri),
@@ -143,8 +146,7 @@ def configure(
                     **split,
                 },
                 "model": config["model"],
-                # The steps are not recorded here, and a warm-up may be longer than the default.
-                "train": {**config["train"], "warmup_steps": None, **batch},
+                "train": {**config["train"], "steps": teacher.steps, **batch},
                 "sample": config["sample"],
                 "evaluate": {
                     **json.loads(evaluation[evaluator_names.OPTIONS]),

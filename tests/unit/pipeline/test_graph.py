@@ -286,6 +286,7 @@ def test_a_student_without_pairs_learns_from_the_images_of_its_teacher():
     made = {node.id: node for node in create_pipeline(config, LOCATIONS, schema="").components}
     given = json.loads(made["Student"].exec_properties["custom_config"])
     assert given["student"] == "mean_flow"
+    assert made["Student"].exec_properties["steps"] == config.train.steps // 5
     assert (given["train"]["flip"], given["train"]["augment"]) == (False, 0)
     for kept in ("shuffle_buffer", "coupling"):
         assert given["train"][kept] == getattr(config.train, kept)

@@ -84,6 +84,15 @@ def test_students_can_be_inverted_where_that_finds_a_mark(given, mark, method):
     assert DistillOptions(method=given).method_for(mark) == method
 
 
+@pytest.mark.parametrize(
+    ("given", "of_teacher", "steps"), [(None, 1000, 200), (None, 6, 2), (7, 9, 7)]
+)
+def test_a_student_takes_a_fifth_of_the_steps_of_its_teacher_or_those_that_are_set(
+    given, of_teacher, steps
+):
+    assert DistillOptions(steps=given).steps_for(of_teacher) == steps
+
+
 def test_an_unknown_method_is_refused_in_one_line_with_those_there_are():
     with pytest.raises(ConfigError) as refused:
         load("digits", overrides=["distill.method=mean"])

@@ -33,6 +33,7 @@ def record(config: PipelineConfig, examples=Path("examples")) -> RecordedTeacher
             "channels": config.data.channels,
             "split": {"data.eval_percent": config.data.eval_percent, "data.holdout": None},
         },
+        steps=config.train.steps,
         evaluation={
             evaluator_names.OPTIONS: json.dumps(options),
             "samples": config.evaluate.samples,
@@ -57,7 +58,7 @@ def test_the_configuration_of_a_recorded_model_is_that_of_its_run():
 
 def test_a_teacher_with_a_warm_up_longer_than_the_default_training_can_be_distilled():
     run = load("digits", overrides=["train.steps=50000", "train.warmup_steps=2000"])
-    assert configure(record(run), DistillOptions()).train.warmup_steps is None
+    assert configure(record(run), DistillOptions()).train == run.train
 
 
 @pytest.mark.parametrize(
