@@ -32,6 +32,7 @@ from benchmarks.judging import Judge
 from benchmarks.measure import RESULTS, Figure
 from benchmarks.rows import Rows, code_hash
 from data.errors import DataError
+from pipeline.distillation.options import MEAN_FLOW_GRID
 from trainer import preprocessing
 from trainer.options import TrainOptions
 
@@ -41,7 +42,6 @@ STUDENTS = (4, 2, 1)  # NFE of a student
 SHORTER = 2 / 3  # share of the seconds in which the teacher of a student is trained
 STUDENT_STEP = 2  # time of a training step of a student, in those of its teacher
 STUDENT = {"learning_rate": 1e-3}  # as in DistillOptions
-STUDENT_GRID = "late"  # as in pipeline/distillation/nodes.py
 ROWS = RESULTS / "distillation.jsonl"
 SOLVERS = {"euler": 1, "midpoint": 2}  # with the NFE of a step
 MIN_SAMPLES = 64  # however much a run is shortened
@@ -139,7 +139,7 @@ def _measure(task: Task, seed: int, train: np.ndarray, judge: Judge) -> dict[str
             records=str(folder / "shorter" / "train.gz"),
             folder=str(folder / "student"),
         )
-        distances["student"] = _distances(*judged, ("euler",), STUDENTS, STUDENT_GRID)
+        distances["student"] = _distances(*judged, ("euler",), STUDENTS, MEAN_FLOW_GRID)
         worker.close()
     return {"seconds": {k: round(v, 1) for k, v in spent.items()}, "distances": distances}
 

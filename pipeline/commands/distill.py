@@ -48,7 +48,7 @@ def _by_metric(
 @click.option(
     "--steps",
     type=click.IntRange(2),
-    help="Batches to train the student on; by default a fifth of its teacher's.",
+    help="Batches to train the student on; see distill.steps.",
 )
 @click.option(
     "--learning-rate",

@@ -19,7 +19,7 @@ from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.component import SampleEvaluator
 from components.sample_evaluator.options import EvaluateOptions
 from components.source_hash import source_hash
-from pipeline.distillation.options import DistillOptions, Method
+from pipeline.distillation.options import DistillOptions
 from pipeline.workspace import Locations
 
 SHUFFLED = 1024
@@ -72,7 +72,7 @@ def student_nodes(
         examples=pairs[0].outputs[pair_names.PAIRS] if pairs else teacher.examples,
         transform_graph=teacher.transform_graph,
         run_fn=f"{TRAINING}.run_fn",
-        steps=distill.steps_for(teacher.steps),
+        steps=distill.steps_for(teacher.config["sample"].get("mark"), teacher.steps),
         base_model=teacher.model,
         custom_config=_training_config(teacher.config, distill),
     ).with_id(trainer_names.STUDENT)
@@ -125,21 +125,10 @@ def _pair_nodes(
     return [pair_gen]
 
 
-def _grid(method: Method, sample: dict[str, Any]) -> str:
-    """How a student's steps are spaced (trainer/ode/step_grids.py), by its teacher's SampleOptions.
-
-    Straight paths need no shorter steps anywhere, and pairs are cut where the teacher's steps end.
-    Of mean slopes, those of the last steps, towards the image, are the hardest to learn.
-    """
-    if method == "steps":
-        return sample.get("grid", "uniform")  # not recorded by earlier versions
-    return "late" if method == "mean_flow" else "uniform"
-
-
 def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[str, Any]:
     """The `custom_config` of a student's training, from that of its teacher's."""
     training, sample = config["train"], config["sample"]
-    method = distill.method_for(sample.get("mark"))
+    mark, grid = sample.get("mark"), sample.get("grid", "uniform")  # earlier versions had no grid
     train = {
         **training,
         "learning_rate": distill.learning_rate,
@@ -150,21 +139,21 @@ def _training_config(config: dict[str, Any], distill: DistillOptions) -> dict[st
         "augment": 0.0,
         "warm_start": False,
     }
-    if distill.pairs_for(sample.get("mark")):
+    if distill.pairs_for(mark):
         train["coupling"] = "independent"
         train["class_balance"] = 0.0  # drawn by class, in proportion
         # Pairs are drawn at random, and those with states are large.
         train["shuffle_buffer"] = min(training["shuffle_buffer"], SHUFFLED)
     return {
         **config,
-        trainer_names.STUDENT_KEY: method,
+        trainer_names.STUDENT_KEY: distill.method_for(mark),
         "train": train,
         # Guidance is part of what the student learns.
         "sample": {
             **sample,
             # One slope is all that a student learns of a step, or of a straight path.
             "solver": "euler",
-            "grid": _grid(method, sample),
+            "grid": distill.grid_for(mark, grid),
             "nb_step": distill.nfe,
             "guidance": 1.0,
             "autoguidance": 1.0,

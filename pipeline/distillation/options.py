@@ -15,8 +15,10 @@ from components.sample_evaluator.options import (
 from trainer.common.options import Options
 from trainer.options import AlphaDensity
 
-STEPS_SHARE = 1 / 5  # steps of a student for one of its teacher's
-LEAST_STEPS = 2  # of which one is a warm-up
+LEAST_STEPS = 2
+SHARE_OF_STEPS = 1 / 5  # of the training of a student by mean_flow, in those of its teacher's
+STEPS_ON_PAIRS = 2000  # six passes over the default number of pairs, in batches of 64
+MEAN_FLOW_GRID = "late"
 
 Method = Literal["mean_flow", "steps", "reflow"]
 
@@ -46,7 +48,8 @@ class DistillOptions(Options):
     steps: int | None = Field(
         None,
         ge=LEAST_STEPS,
-        description="number of batches to train the student on; null: a fifth of its teacher's",
+        description="number of batches to train the student on; null: a fifth of its teacher's "
+        "by mean_flow, and 2,000 by steps or reflow",
     )
     nfe: PositiveInt = Field(4, description="network evaluations of the student for an image")
     alpha_density: AlphaDensity = Field(
@@ -83,9 +86,32 @@ class DistillOptions(Options):
         """Segments of the path of each pair, of models that set this mark or none."""
         return self.nfe if self.method_for(mark) == "steps" else 1
 
-    def steps_for(self, of_teacher: int) -> int:
-        """Steps of the training of a student, by those of its teacher's."""
-        return self.steps or max(LEAST_STEPS, round(STEPS_SHARE * of_teacher))
+    def steps_for(self, mark: int | None, of_teacher: int) -> int:
+        """Steps of a student's training, of models that set this mark or none.
+
+        Args:
+            mark: of the teacher.
+            of_teacher: steps of its training.
+        """
+        if self.steps is not None:
+            return self.steps
+        if self.pairs_for(mark):
+            return STEPS_ON_PAIRS
+        return max(LEAST_STEPS, round(SHARE_OF_STEPS * of_teacher))
+
+    def grid_for(self, mark: int | None, of_teacher: str) -> str:
+        """How the steps of a student are spaced (trainer/ode/step_grids.py).
+
+        Pairs are cut on the grid of the teacher, and straight paths need no shorter steps. Students
+        by mean slopes are nearer to their teachers with shorter last steps (docs/decisions.md).
+
+        Args:
+            mark: of the teacher.
+            of_teacher: its grid.
+        """
+        return {"steps": of_teacher, "reflow": "uniform", "mean_flow": MEAN_FLOW_GRID}[
+            self.method_for(mark)
+        ]
 
     def judging(self, evaluate: EvaluateOptions) -> EvaluateOptions:
         """How a student is judged.

@@ -189,7 +189,7 @@ def _time(
             work = (config.distill.pairs + HELD_OUT) * nb_step * model.solver_step
             seconds[pair_names.NODE] = (PER_NODE[pair_names.NODE] + work, TIMED)
         if trainer_names.STUDENT in needed:
-            steps = config.distill.steps_for(config.train.steps)
+            steps = config.distill.steps_for(config.sample.mark, config.train.steps)
             train = config.train.model_copy(update={"steps": steps})
             of_student = replace(model, step=model.step * student_step_cost(config))
             work = training_seconds(config.model_copy(update={"train": train}), of_student)
@@ -249,7 +249,8 @@ def _scaled(
     if node == trainer_names.NODE:
         ratio = config.train.steps / recorded[trainer_names.STEPS]
     elif node == trainer_names.STUDENT:
-        ratio = config.distill.steps_for(config.train.steps) / recorded[trainer_names.STEPS]
+        steps = config.distill.steps_for(config.sample.mark, config.train.steps)
+        ratio = steps / recorded[trainer_names.STEPS]
     elif node == pair_names.NODE:
         ratio = 1.0
     elif node in (evaluator_names.NODE, evaluator_names.STUDENT_NODE):

@@ -103,7 +103,7 @@ class TimeLeft:
                 drawing = judging.evaluations * longer / sample.nb_step * evaluation
                 following[pair_names.NODE] = pairs * drawing
             of_student = step * student_step_cost(self._config)
-            steps = distill.steps_for(self._config.train.steps)
+            steps = distill.steps_for(sample.mark, self._config.train.steps)
             following[trainer_names.STUDENT] = steps * of_student
             # With its teacher; the few evaluations of a student are the lesser part.
             both = judging._replace(models=2)

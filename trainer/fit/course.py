@@ -43,7 +43,7 @@ def on_pairs() -> Course:
 def by_mean_flow() -> Course:
     """The course of a student that learns from the slopes of its teacher."""
     return Course(
-        "loss: each step against the teacher's first part of it and a shorter step for the rest; "
+        "loss: each step against its first part, by the teacher, and a shorter step for any rest; "
         "small from the start, and it falls little while samples go on improving",
         "the student departs from its teacher; lower distill.learning_rate or train fewer "
         "distill.steps",

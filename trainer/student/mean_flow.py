@@ -8,8 +8,8 @@ the teacher ends after many. Wherever the way is divided, with y the teacher's s
 
 As h goes to 0, this becomes the identity of Geng et al., "Mean Flows for One-step Generative
 Modeling" (2025, arXiv 2505.13447, equation 6), which needs derivatives in forward mode. Here h is
-a share of the length, and all of a short one: the network is evaluated once more instead, and less
-of what it learns is its own error.
+a quarter of the length, but at least 1/8, or all of a shorter step: the network is evaluated once
+more instead, and less of what it learns is its own error.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ from trainer.step.draws import Draws, draw_for
 
 LOGIT_MEAN = 0.4  # of the alphas between which a step leads, as of the paper, whose time runs back
 LOGIT_DEVIATION = 1.3  # of these; 1 in the paper
-FIRST = 1 / 4  # share of a step in which the student follows its teacher,
-LEAST_FIRST = 1 / 8  # but at least so far, or to the end
+FIRST = 1 / 4  # share of a step in which the teacher leads
+LEAST_FIRST = 1 / 8  # length in which it leads at least, or to the end of a shorter step
 LEAST_ERROR = 0.01  # added to an error before images are weighted by its inverse
 CHECKED = solvers.get("midpoint")
 CHECK_STEPS = 4  # of the teacher for one of the student, where these are compared

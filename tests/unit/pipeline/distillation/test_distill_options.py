@@ -90,7 +90,12 @@ def test_students_can_be_inverted_where_that_finds_a_mark(given, mark, method):
 def test_a_student_takes_a_fifth_of_the_steps_of_its_teacher_or_those_that_are_set(
     given, of_teacher, steps
 ):
-    assert DistillOptions(steps=given).steps_for(of_teacher) == steps
+    assert DistillOptions(steps=given).steps_for(None, of_teacher) == steps
+
+
+def test_the_steps_of_students_by_pairs_do_not_follow_from_those_of_their_teachers():
+    assert DistillOptions(method="steps").steps_for(None, 50_000) == 2000
+    assert DistillOptions().steps_for(7, 50_000) == 2000
 
 
 def test_an_unknown_method_is_refused_in_one_line_with_those_there_are():

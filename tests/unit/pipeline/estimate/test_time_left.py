@@ -141,6 +141,9 @@ def test_a_student_follows_a_model_that_is_distilled(tmp_path, clock):
     # Without pairs, each step asks the teacher twice more and the student once.
     without = judging(clock, recorded(tmp_path / "c", *steps, *overrides), 6.0)
     assert without - 2 * student == pytest.approx(3 * alone, abs=3)
+    # By default for a fifth of the 1,000 steps of its teacher.
+    default = judging(clock, recorded(tmp_path / "d", *steps, "distill.enabled=true"), 6.0)
+    assert default - 2 * 200 * 6 / MINUTE == pytest.approx(3 * alone, abs=3)
 
 
 def test_before_the_first_steps_nothing_is_said(tmp_path, clock):

@@ -115,6 +115,10 @@ def test_steps_begin_and_end_on_the_way_and_differ_from_step_to_step():
     _, begin, _, length = student.draw(tf.constant([1000, *SHAPE]))
     assert np.min(begin) >= 0 and np.min(length) >= 0 and np.max(begin + length) <= 1
     assert np.max(length) > 0.7
+    ends = np.concatenate([begin, begin + length])
+    logits = np.log(ends / (1 - ends))
+    assert np.mean(logits) == pytest.approx(0.4, abs=0.15)
+    assert np.std(logits) == pytest.approx(1.3, abs=0.1)
     np.testing.assert_array_equal(student.draw(tf.constant([1000, *SHAPE])).length, length)
     student.step.assign(1)
     assert not np.array_equal(student.draw(tf.constant([1000, *SHAPE])).alpha, begin)
