@@ -34,6 +34,11 @@ BETTER = (
     "train longer (--set train.steps=...), add pictures, or widen the limits (--set "
     "evaluate.limits=loose, without a new training)"
 )
+# Of a student, whose teacher passes the same limits or has them dropped; docs/distill.md.
+CLOSER = (
+    "train the student longer (iadb distill --steps, or distill.steps), let it take more steps "
+    "(--nfe, distill.nfe), or allow it to be worse (--max-worsening, distill.max_worsening)"
+)
 STATUS_COLORS = {"passed": "green", "failed": "red", "left out": "yellow"}
 SHOWN = 0.1  # seconds; a phase that takes less is not named
 BESIDE = {sources.SOURCE: "sources", sources.MEAN_ANSWER: "mean answer"}  # of a translation
@@ -157,6 +162,12 @@ def advise(metrics: dict | None) -> str:
     return BETTER if too_far else ""
 
 
+def advise_on_student(metrics: dict) -> str:
+    """What may help a student that is not blessed; empty if no metric is worse than allowed."""
+    failed = any(each["status"] == "failed" for each in metrics.get("metrics", {}).values())
+    return CLOSER if failed else ""
+
+
 def print_student(console: Console, student: Run, workspace: Workspace) -> None:
     """Prints the verdict on a student, and how far it is from its teacher.
 
@@ -183,14 +194,11 @@ def print_student(console: Console, student: Run, workspace: Workspace) -> None:
         _prose(console, "", f"the baseline is its teacher: {escape(distance['sentence'])}")
     _row(console, "", escape(str(workspace.reports / LATEST_STUDENT)))
     if not promoted:
-        _print_next(console, student, workspace)
+        _print_next(console, student, workspace, advice=advise_on_student(metrics))
 
 
 def _print_next(console: Console, run: Run, workspace: Workspace, advice: str = "") -> None:
-    """Prints what follows a rejection: advice, and the commands to look at the model and push it.
-
-    The advice for a model does not help its student.
-    """
+    """Prints what follows a rejection: advice, and commands to look at the model and push it."""
     if run.blessed is not False or run.model is None or run.withdrawn:
         return
     if advice:

@@ -18,9 +18,11 @@ from components.resolvers.withdrawal import WITHDRAWN_PROPERTY
 from components.sample_evaluator import names as evaluator_names
 from pipeline.cli import main
 from pipeline.config import load
+from pipeline.distillation.options import DistillOptions
 from pipeline.registry.lineage import Run
 from pipeline.terminal import (
     BETTER,
+    CLOSER,
     NodeLines,
     advise,
     print_evaluation,
@@ -241,6 +243,22 @@ def of_student(tmp_path):
 
 def test_the_verdict_on_a_student_names_its_steps(of_student):
     assert of_student(blessed=True, nb_step=4)[0] == "Student  4 steps, blessed: [because]"
+
+
+@pytest.mark.parametrize(("status", "advised"), [("failed", True), ("passed", False)])
+def test_a_student_that_misses_a_metric_is_followed_by_what_may_help(of_student, status, advised):
+    lines = of_student(blessed=False, nb_step=4, metrics={"kid": {"status": status}})
+    assert any(line == f"Next     {CLOSER}" for line in lines) is advised
+
+
+def test_the_options_in_the_advice_for_students_are_those_of_the_command_and_the_configuration():
+    parser = main.commands["distill"].make_parser(click.Context(main))
+    options = re.findall(r"(--[a-z-]+)", CLOSER)
+    assert len(options) == 3
+    assert set(options) < set(parser._long_opt)
+    keys = re.findall(r"distill\.(\w+)", CLOSER)
+    assert set(keys) < set(DistillOptions.model_fields)
+    assert len(keys) == 3
 
 
 def test_a_student_that_could_not_be_sampled_has_no_steps(of_student):
