@@ -32,7 +32,7 @@ from benchmarks.judging import Judge
 from benchmarks.measure import RESULTS, Figure
 from benchmarks.rows import Rows, code_hash
 from data.errors import DataError
-from pipeline.distillation.options import MEAN_FLOW_GRID
+from pipeline.distillation.options import MEAN_FLOW_GRID, DistillOptions
 from trainer import preprocessing
 from trainer.options import TrainOptions
 
@@ -41,7 +41,7 @@ NFE = (1, 2, 4, 8, 16, 32)
 STUDENTS = (4, 2, 1)  # NFE of a student
 SHORTER = 2 / 3  # share of the seconds in which the teacher of a student is trained
 STUDENT_STEP = 2  # time of a training step of a student, in those of its teacher
-STUDENT = {"learning_rate": 1e-3}  # as in DistillOptions
+STUDENT = {"learning_rate": DistillOptions().learning_rate}
 ROWS = RESULTS / "distillation.jsonl"
 SOLVERS = {"euler": 1, "midpoint": 2}  # with the NFE of a step
 MIN_SAMPLES = 64  # however much a run is shortened

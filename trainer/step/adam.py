@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from trainer.step.joint_update import JointUpdate
+from trainer.step.joint_update import JointUpdate, Row
 
 
 @keras.saving.register_keras_serializable("iadb")
@@ -29,19 +29,9 @@ class FusedAdam(JointUpdate, keras.optimizers.Adam):
     def _moments(self) -> tuple[list[keras.Variable], list[keras.Variable]]:
         return self._momentums, self._velocities
 
-    def _move(
-        self,
-        gradients: Sequence[tf.Tensor],
-        variables: Sequence[tf.Variable],
-        momentums: Sequence[tf.Variable],
-        velocities: Sequence[tf.Variable],
-        learning_rate: tf.Tensor,
-    ) -> None:
+    def _move(self, rows: Sequence[Row], learning_rate: tf.Tensor) -> None:
         update_by_adam(
-            gradients,
-            variables,
-            momentums,
-            velocities,
+            rows,
             learning_rate=learning_rate,
             step=self.iterations + 1,
             betas=(self.beta_1, self.beta_2),
@@ -50,10 +40,7 @@ class FusedAdam(JointUpdate, keras.optimizers.Adam):
 
 
 def update_by_adam(
-    gradients: Sequence[tf.Tensor],
-    variables: Sequence[tf.Variable],
-    momentums: Sequence[tf.Variable],
-    velocities: Sequence[tf.Variable],
+    rows: Sequence[Row],
     *,
     learning_rate: tf.Tensor,
     step: tf.Tensor,
@@ -65,10 +52,7 @@ def update_by_adam(
     With several replicas, it is to be called in `tf.distribute.Strategy.extended.update`.
 
     Args:
-        gradients: float32, shaped as the variables.
-        variables: float32.
-        momentums: averages of the gradients, shaped as the variables.
-        velocities: averages of their squares.
+        rows: with velocities.
         learning_rate: float [].
         step: int [], counted from 1.
         betas: decays of momentums and velocities.
@@ -77,7 +61,6 @@ def update_by_adam(
     powers = [tf.pow(beta, tf.cast(step, tf.float32)) for beta in betas]
     scalars = [tf.cast(scalar, tf.float32) for scalar in (learning_rate, *betas, *powers, epsilon)]
     rate, beta_1, beta_2, power_1, power_2, added = scalars
-    rows = zip(gradients, variables, momentums, velocities, strict=True)
     for gradient, variable, momentum, velocity in rows:
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,

@@ -1,11 +1,28 @@
 """Optimizers of Keras that move all variables at once, in fewer operations than one by one."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from trainer.step.replicas import update_together
+
+
+class Row(NamedTuple):
+    """What moves one variable, all of one shape; on several devices, a copy on one of them.
+
+    Attributes:
+        gradient: float32.
+        variable: float32.
+        momentum: average of the gradients.
+        velocity: average of their squares, or None if the optimizer has none of this variable.
+    """
+
+    gradient: tf.Tensor
+    variable: tf.Variable
+    momentum: tf.Variable
+    velocity: tf.Variable | None
 
 
 class JointUpdate(keras.optimizers.Optimizer):
@@ -52,7 +69,8 @@ class JointUpdate(keras.optimizers.Optimizer):
 
         def move(gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
             dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
-            self._move(dense, variables, momentums, velocities, learning_rate)
+            rows = zip(dense, variables, momentums, velocities, strict=True)
+            self._move([Row(*row) for row in rows], learning_rate)
 
         update_together(distribution, variables, move, gradients, learning_rate)
 
@@ -60,14 +78,7 @@ class JointUpdate(keras.optimizers.Optimizer):
         """Momentums and velocities, one for each variable that the optimizer was built with."""
         raise NotImplementedError
 
-    def _move(
-        self,
-        gradients: Sequence[tf.Tensor],
-        variables: Sequence[tf.Variable],
-        momentums: Sequence[tf.Variable],
-        velocities: Sequence[tf.Variable | None],
-        learning_rate: tf.Tensor,
-    ) -> None:
+    def _move(self, rows: Sequence[Row], learning_rate: tf.Tensor) -> None:
         """Moves all variables on one device."""
         raise NotImplementedError
 

@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from trainer.step.adam import update_by_adam
-from trainer.step.joint_update import JointUpdate
+from trainer.step.joint_update import JointUpdate, Row
 
 # Root mean square of an update, as a share of the learning rate. Of Adam's updates it is about 0.2,
 # with which both take the same learning rate; more was better here (docs/training.md).
@@ -90,42 +90,28 @@ class ConvolutionalMuon(JointUpdate, keras.optimizers.Muon):
     def _moments(self) -> tuple[list[keras.Variable], list[keras.Variable | None]]:
         return self.momentums, self.adam_velocities
 
-    def _move(
-        self,
-        gradients: Sequence[tf.Tensor],
-        variables: Sequence[tf.Variable],
-        momentums: Sequence[tf.Variable],
-        velocities: Sequence[tf.Variable | None],
-        learning_rate: tf.Tensor,
-    ) -> None:
+    def _move(self, rows: Sequence[Row], learning_rate: tf.Tensor) -> None:
         """Moves variables with a velocity by Adam, the others, the kernels, shape by shape."""
-        rows = list(zip(gradients, variables, momentums, velocities, strict=True))
-        if by_adam := [row for row in rows if row[-1] is not None]:
+        if by_adam := [row for row in rows if row.velocity is not None]:
             update_by_adam(
-                *zip(*by_adam, strict=True),
+                by_adam,
                 learning_rate=learning_rate * self.adam_lr_ratio,
                 step=self.iterations + 1,
                 betas=(self.adam_beta_1, self.adam_beta_2),
                 epsilon=self.epsilon,
             )
         by_shape = defaultdict(list)
-        for *row, velocity in rows:
-            if velocity is None:
-                by_shape[tuple(row[1].shape)].append(row)
+        for row in rows:
+            if row.velocity is None:
+                by_shape[tuple(row.variable.shape)].append(row)
         for shape, kernels in by_shape.items():
             count = max(1, GROUPED // math.prod(shape))
             for first in range(0, len(kernels), count):
-                group = zip(*kernels[first : first + count], strict=True)
-                self._move_kernels(*group, learning_rate=learning_rate)
+                self._move_kernels(kernels[first : first + count], learning_rate)
 
-    def _move_kernels(
-        self,
-        gradients: Sequence[tf.Tensor],
-        variables: Sequence[tf.Variable],
-        momentums: Sequence[tf.Variable],
-        learning_rate: tf.Tensor,
-    ) -> None:
+    def _move_kernels(self, rows: Sequence[Row], learning_rate: tf.Tensor) -> None:
         """Moves variables of one shape."""
+        gradients, variables, momentums, _ = zip(*rows, strict=True)
         *sides, columns = variables[0].shape
         matrices = [len(variables), math.prod(sides), columns]
         gradient = tf.reshape(tf.stack(gradients), matrices)  # some come without their shape
