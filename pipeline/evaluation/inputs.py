@@ -14,6 +14,7 @@ from components.image_example_gen.files import check_has_images, count_images
 from components.image_example_gen.storage.remote import relate
 from components.sample_evaluator.names import NOT_A_SAMPLER
 from components.sample_evaluator.options import MIN_IMAGES
+from components.sample_evaluator.sources import BASELINE, CANDIDATE
 from pipeline.config import SPAN_KEYS, DataConfig
 from pipeline.config_values import ConfigError
 from trainer.common import exit_codes
@@ -61,6 +62,11 @@ class Inputs(NamedTuple):
     real: Path
     training: Path | None
     sources: Path | None = None
+
+    def judged(self) -> dict[str, Judged]:
+        """The candidate, and the baseline if there is one, as the evaluation names them."""
+        baseline = {BASELINE: self.baseline} if self.baseline else {}
+        return {CANDIDATE: self.candidate} | baseline
 
 
 def find_inputs(

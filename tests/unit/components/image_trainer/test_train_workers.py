@@ -10,7 +10,7 @@ from trainer_data import train
 from components.image_trainer.job_options import VARIABLE
 from components.image_trainer.tfjob import TFJobError
 from pipeline import failures
-from pipeline.evaluation.steps import write_transform_graph
+from pipeline.evaluation.transform_graph import write_transform_graph
 from pipeline.registry import serving
 from trainer.common import exit_codes
 from trainer.options import ModelOptions, SampleOptions, TrainOptions

@@ -11,7 +11,7 @@ from components.real_features.executor import write_features
 from components.sample_evaluator import names, sources
 from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
-from pipeline.evaluation.steps import write_transform_graph
+from pipeline.evaluation.transform_graph import write_transform_graph
 from trainer import examples
 
 

@@ -1,7 +1,6 @@
 """The images of an evaluation outside a pipeline, and what is found wrong with them."""
 
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,35 +10,8 @@ from components.image_example_gen.errors import ImageDataError
 from pipeline.config import load
 from pipeline.evaluation import steps
 from pipeline.evaluation.inputs import Inputs, Judged
+from tests.unit.pipeline.evaluation.stand_in import sampler
 from trainer.source.options import Source
-
-
-def sampler(source=None, **conversion):
-    """Stands in for a model that is loaded."""
-    metadata = {"source": source and source.model_dump(), "conversion": conversion}
-    return SimpleNamespace(source=source, image_shape=lambda: (8, 8, 3), metadata=metadata)
-
-
-def test_images_are_fitted_as_those_of_whichever_model_translates():
-    translator = sampler(Source(degrade="gray", fit="pad", background="#ff8000"))
-    other = sampler(fit="crop", background="#000000")
-    for samplers in ([translator], [translator, other], [other, translator]):
-        options = steps._image_options(load(), samplers, None)
-        assert (options.fit, options.background) == ("pad", "#ff8000")
-    assert steps._image_options(load(), [sampler()], None).fit == "crop"
-
-
-def test_images_are_converted_as_those_of_the_training_unless_the_configuration_says_how():
-    samplers = [sampler(fit="pad", background="#000000"), sampler(fit="crop")]
-    options = steps._image_options(load(), samplers, None)
-    assert (options.fit, options.background) == ("pad", "#000000")
-    options = steps._image_options(load(overrides=["data.fit=crop"]), samplers, None)
-    assert (options.fit, options.background) == ("crop", "#000000")
-
-
-@pytest.mark.parametrize("damaged", [{"fit": "stretch"}, {"background": 3}, {"other": 1}])
-def test_a_damaged_record_of_the_conversion_is_left_out(damaged):
-    assert steps._image_options(load(), [sampler(**damaged)], None).fit == "crop"
 
 
 @pytest.mark.parametrize(("paired", "images"), [(True, "their images"), (False, "images")])

@@ -29,7 +29,7 @@ from components.sample_evaluator.samples.translations import (
     Translate,
     nb_answered,
 )
-from pipeline.evaluation.steps import write_transform_graph
+from pipeline.evaluation.transform_graph import write_transform_graph
 from trainer import examples
 from trainer.ode.solvers import SOLVERS
 from trainer.serving.translator import Translator
