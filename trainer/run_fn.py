@@ -17,6 +17,7 @@ from trainer.fit.folder_lock import folder_locked
 from trainer.fit.precision import resolve_precision
 from trainer.fit.warm_start import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
+from trainer.iadb import IADBModel
 from trainer.light.mark import Mark
 from trainer.light.network_file import belongs_beside
 from trainer.names import DISTILLED_BY, METADATA, TEACHER
@@ -26,7 +27,7 @@ from trainer.serving.export import exported_guide, exported_model
 from trainer.serving.exported import ExportedModel
 from trainer.source.options import Source
 from trainer.student.pairs import Pairs
-from trainer.train import train
+from trainer.train import Trained, train
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -70,25 +71,8 @@ def run_fn(fn_args: "FnArgs") -> None:
     config = _with_precision(fn_args.custom_config, train_options.precision)
     model_options = ModelOptions.model_validate(config["model"])
     sample = SampleOptions.model_validate(config["sample"])
-    graph = fn_args.transform_graph_path
-    source = Source.model_validate(config["source"]) if config.get("source") else None
-    apart = source is not None and not source.paired
     method = config.get("student")
-    data = dataset.TrainingData(
-        files=_find(fn_args.train_files),
-        held_out=_find(fn_args.eval_files),
-        preprocess=records.load_preprocessor(graph),
-        shape=(*to_sides(config["resolution"]), config["channels"]),
-        labels=dataset.load_labels(graph) if model_options.conditional else [],
-        split=config["split"],
-        source=source,
-        pairs=_pairs(method, sample),
-        sources=_find(_other_split(fn_args.train_files, examples.SOURCE_TRAIN)) if apart else (),
-        held_out_sources=_find(_other_split(fn_args.eval_files, examples.SOURCE_EVAL))
-        if apart
-        else (),
-        mark=Mark(key=sample.mark) if sample.mark is not None else None,
-    )
+    data = _training_data(fn_args, config, model_options.conditional, sample)
     with phase("reading the examples"):
         read = records.fingerprint([*data.files, *data.sources])
     base = fn_args.base_model
@@ -111,46 +95,10 @@ def run_fn(fn_args: "FnArgs") -> None:
         )
     if not is_chief(strategy):
         return
-    metadata = {
-        "nb_step": sample.nb_step,
-        "solver": sample.solver,
-        "grid": sample.grid,
-        "shape": data.shape,
-        "config": {section: config[section] for section in ("model", "train", "sample")},
-        "conversion": config.get("conversion", {}),  # of an earlier version's teacher: none
-        "split": config["split"],
-        "metrics": trained.metrics,
-        "warm_started_from": trained.warm_started_from,
-        "data_fingerprint": read,
-        "source_hash": config["source_hash"],
-        "version": importlib.metadata.version("iadb-tfx"),
-    }
-    if license_of_images := config.get("license"):
-        metadata["license"] = license_of_images
+    metadata = _metadata(trained, config, sample, data, read)
     if method:
         metadata |= {TEACHER: base, DISTILLED_BY: method}
-    if data.source:
-        metadata["source"] = data.source.model_dump()
-    guide = exported_guide(trained.model)
-    exported = exported_model(
-        data.source,
-        trained.model.sampling_network,
-        data.shape,
-        trained.model.solver,
-        sample.nb_step,
-        data.labels,
-        sample.guidance,
-        sample.limits,
-        mark=data.mark,
-        guide=guide,
-        fixed_steps=method == MEAN_FLOW or (data.pairs is not None and data.pairs.fixed_steps),
-    )
-    with phase("writing the sampler"):
-        exported.save(fn_args.serving_model_dir, metadata)
-        save_weights(trained.model, fn_args.serving_model_dir)
-    weights = trained.model.network.count_params() * (2 if guide else 1)
-    if belongs_beside(weights, data.source is not None) and onnx_network.can_convert():
-        _write_network(exported, fn_args.serving_model_dir)
+    _export(trained.model, data, sample, method, metadata, fn_args.serving_model_dir)
     _copy(f"{state}/logs", fn_args.model_run_dir)
 
 
@@ -175,6 +123,87 @@ def state_key(config: dict[str, Any], examples: str, base_model: str) -> str:
 def _with_precision(config: dict[str, Any], precision: str) -> dict[str, Any]:
     """The configuration with the precision that the model is trained in, in place of `auto`."""
     return config | {"train": config["train"] | {"precision": precision}}
+
+
+def _training_data(
+    fn_args: "FnArgs", config: dict[str, Any], conditional: bool, sample: SampleOptions
+) -> dataset.TrainingData:
+    graph = fn_args.transform_graph_path
+    source = Source.model_validate(config["source"]) if config.get("source") else None
+    files = {"files": fn_args.train_files, "held_out": fn_args.eval_files}
+    if source is not None and not source.paired:
+        files |= {
+            "sources": _other_split(fn_args.train_files, examples.SOURCE_TRAIN),
+            "held_out_sources": _other_split(fn_args.eval_files, examples.SOURCE_EVAL),
+        }
+    return dataset.TrainingData(
+        **{name: _find(patterns) for name, patterns in files.items()},
+        preprocess=records.load_preprocessor(graph),
+        shape=(*to_sides(config["resolution"]), config["channels"]),
+        labels=dataset.load_labels(graph) if conditional else [],
+        split=config["split"],
+        source=source,
+        pairs=_pairs(config.get("student"), sample),
+        mark=Mark(key=sample.mark) if sample.mark is not None else None,
+    )
+
+
+def _metadata(
+    trained: Trained,
+    config: dict[str, Any],
+    sample: SampleOptions,
+    data: dataset.TrainingData,
+    fingerprint: str,
+) -> dict[str, Any]:
+    """What is written beside the model; of a student, its teacher is missing."""
+    license_of_images = config.get("license")
+    return {
+        "nb_step": sample.nb_step,
+        "solver": sample.solver,
+        "grid": sample.grid,
+        "shape": data.shape,
+        "config": {section: config[section] for section in ("model", "train", "sample")},
+        "conversion": config.get("conversion", {}),  # of an earlier version's teacher: none
+        "split": config["split"],
+        "metrics": trained.metrics,
+        "warm_started_from": trained.warm_started_from,
+        "data_fingerprint": fingerprint,
+        "source_hash": config["source_hash"],
+        "version": importlib.metadata.version("iadb-tfx"),
+        **({"license": license_of_images} if license_of_images else {}),
+        **({"source": data.source.model_dump()} if data.source else {}),
+    }
+
+
+def _export(
+    model: IADBModel,
+    data: dataset.TrainingData,
+    sample: SampleOptions,
+    method: str | None,
+    metadata: dict[str, Any],
+    folder: str,
+) -> None:
+    """Writes the sampler, the weights and, if it is small, the network as ONNX."""
+    guide = exported_guide(model)
+    exported = exported_model(
+        data.source,
+        model.sampling_network,
+        data.shape,
+        model.solver,
+        sample.nb_step,
+        data.labels,
+        sample.guidance,
+        sample.limits,
+        mark=data.mark,
+        guide=guide,
+        fixed_steps=method == MEAN_FLOW or (data.pairs is not None and data.pairs.fixed_steps),
+    )
+    with phase("writing the sampler"):
+        exported.save(folder, metadata)
+        save_weights(model, folder)
+    weights = model.network.count_params() * (2 if guide else 1)
+    if belongs_beside(weights, data.source is not None) and onnx_network.can_convert():
+        _write_network(exported, folder)
 
 
 def _pairs(method: str | None, sample: SampleOptions) -> Pairs | None:

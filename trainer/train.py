@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -14,7 +14,7 @@ from trainer.common.signals import stop_on_signals
 from trainer.dataset import TrainingData, first_images, train_dataset
 from trainer.fit.callbacks import RaiseLostStop, ReportProgress, TensorBoardLog
 from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoints
-from trainer.fit.course import by_mean_flow, on_images, on_pairs
+from trainer.fit.course import Course, by_mean_flow, on_images, on_pairs
 from trainer.fit.held_out_loss import HeldOutLoss, interval
 from trainer.fit.latest_samples import LatestSamples
 from trainer.fit.sample_grid import make_grid
@@ -105,20 +105,9 @@ def train(
             report(f"resuming from step {checkpoints.step:,}")
         elif mean_flow:
             checkpoints.warm_started_from = base_model
-        elif data.pairs:
-            load_weights(model, base_model, model_options, data.shape, data.labels, data.split)
-            model.network.set_weights(model.ema_network.get_weights())
-            checkpoints.warm_started_from = base_model
-        elif train_options.warm_start:
-            checkpoints.warm_started_from = warm_start(
-                model,
-                base_model,
-                model_options,
-                data.shape,
-                data.labels,
-                data.split,
-                report,
-                data.source,
+        elif data.pairs or train_options.warm_start:
+            checkpoints.warm_started_from = _start_from(
+                base_model, model, data, model_options, report
             )
     start_step = checkpoints.step
     check_same_start(strategy, start_step, model.network.get_weights())
@@ -126,11 +115,7 @@ def train(
     board = held_out = None
     if chief:
         board = _tensorboard(data, train_options, sample_options, log_folder, start_step)
-        images = None
-        if data.held_out:
-            images = first_images(data, data.held_out, train_options.batch_size, course.held_out)
-        every = interval(train_options.steps, train_options.grid_every)
-        held_out = HeldOutLoss(images, board, every, course.if_it_rises, report)
+        held_out = _held_out_loss(data, train_options, course, board, report)
         latest = LatestSamples(latest_samples, board, report)
         callbacks = [held_out, board, latest, *callbacks, _saving(checkpoints, train_options)]
     started = time.monotonic()
@@ -149,6 +134,30 @@ def train(
         },
         checkpoints.warm_started_from,
     )
+
+
+def _start_from(
+    base_model: str | None,
+    model: IADBModel,
+    data: TrainingData,
+    model_options: ModelOptions,
+    report: Callable[[str], None],
+) -> str | None:
+    """Starts from the average of a teacher, or warm; returns the model whose weights it took."""
+    if not data.pairs:
+        return warm_start(
+            model,
+            base_model,
+            model_options,
+            data.shape,
+            data.labels,
+            data.split,
+            report,
+            data.source,
+        )
+    load_weights(model, base_model, model_options, data.shape, data.labels, data.split)
+    model.network.set_weights(model.ema_network.get_weights())
+    return base_model
 
 
 def _check_replicas(options: TrainOptions, nb_replica: int) -> None:
@@ -181,6 +190,20 @@ def _tensorboard(
         samples=make_grid(data),
         nb_step=sample_options.nb_step,
     )
+
+
+def _held_out_loss(
+    data: TrainingData,
+    options: TrainOptions,
+    course: Course,
+    board: TensorBoardLog,
+    report: Callable[[str], None],
+) -> HeldOutLoss:
+    images = None
+    if data.held_out:
+        images = first_images(data, data.held_out, options.batch_size, course.held_out)
+    every = interval(options.steps, options.grid_every)
+    return HeldOutLoss(images, board, every, course.if_it_rises, report)
 
 
 def _saving(checkpoints: Checkpoints, options: TrainOptions) -> SaveCheckpoints:
