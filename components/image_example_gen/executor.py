@@ -8,14 +8,12 @@ determine the shard of an image, its position in the shard and its split.
 import functools
 import json
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 from absl import logging
 from tfx import types
 from tfx.dsl.io import fileio
@@ -36,27 +34,13 @@ from components.image_example_gen.near_duplicates.stage import FindNearDuplicate
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.pairs.copies import count_copies
 from components.image_example_gen.pairs.decoding import of_any_size
-from components.image_example_gen.shuffle.decoding import COUNTS, NOTES, REASONS, DecodeParts
-from components.image_example_gen.shuffle.earlier import file_keys, find_known
+from components.image_example_gen.shuffle.convert import convert
+from components.image_example_gen.shuffle.decoding import NOTES, REASONS, DecodeParts
 from components.image_example_gen.shuffle.files import INDEX, PARTIAL, complete_file
-from components.image_example_gen.shuffle.parts import Part, list_parts
-from components.image_example_gen.shuffle.shards import (
-    USES,
-    WriteShards,
-    part_size,
-    shard_count,
-    shard_groups,
-)
-from components.image_example_gen.shuffle.taking_over import TakenOver, TakeOver
-from components.image_example_gen.spans import (
-    ImageSource,
-    Span,
-    holdout_source,
-    take_listing,
-    unpaired_sources,
-)
+from components.image_example_gen.shuffle.plan import make_plan
+from components.image_example_gen.shuffle.shards import USES, WriteShards
+from components.image_example_gen.spans import ImageSource, Span, holdout_source, unpaired_sources
 from components.image_example_gen.windows import parse_window
-from components.progress import DECODED, expect
 from trainer import examples
 from trainer.common.signals import find_stop
 
@@ -195,54 +179,21 @@ def write_examples(
     sources = [source, *([holdout] if holdout else [])]
     uses = [*split_folders, reports.OMITTED, names.REJECTED]
     with _partial_folder(output) as partial:
-        plan = _plan(sources, options, split_salt, uses, code, partial, earlier, fingerprint)
+        plan = make_plan(sources, options, split_salt, uses, code, partial, earlier, fingerprint)
         decode = DecodeParts(sources, options, split_salt, uses, partial)
         split = functools.partial(split_of, eval_percent=options.eval_percent, salt=split_salt)
         write = WriteShards(output, split_folders, uses, partial, plan.taken, plan.shards, split)
+        find = None
+        if options.near_duplicates != "off" and source.split is None:
+            write_decided(os.path.join(partial, EARLIER), partial, join_earlier(earlier))
+            find = FindNearDuplicates(
+                output, options, split_salt, uses, partial, plan.taken, EARLIER
+            )
         with pipeline:
-            decoded = (
-                pipeline
-                | "Parts" >> beam.Create(plan.parts)
-                # Otherwise one worker would decode all files.
-                | "SpreadParts" >> beam.Reshuffle()
-                | "Decode" >> beam.ParDo(decode).with_outputs(names.REJECTED, COUNTS, main="names")
+            rejected, counts = convert(
+                pipeline, plan, decode, find, write, group=options.near_duplicates == "group"
             )
-            counted_before = pipeline | "CountsBefore" >> beam.Create(plan.counts.items())
-            all_counts, near = [decoded[COUNTS], counted_before], None
-            if options.near_duplicates != "off" and source.split is None:
-                write_decided(os.path.join(partial, EARLIER), partial, join_earlier(earlier))
-                find = FindNearDuplicates(
-                    output, options, split_salt, uses, partial, plan.taken, EARLIER
-                )
-                compared = (
-                    pipeline
-                    | "Once" >> beam.Create([None])
-                    | "FindNearDuplicates"
-                    >> beam.ParDo(find, beam.pvalue.AsList(decoded.names)).with_outputs(
-                        COUNTS, main="decided"
-                    )
-                )
-                all_counts.append(compared[COUNTS])
-                if options.near_duplicates == "group":
-                    near = beam.pvalue.AsSingleton(compared.decided)
-            written = (
-                pipeline
-                | "Shards" >> beam.Create(shard_groups(plan.shards))
-                | "SpreadShards" >> beam.Reshuffle()
-                | "WriteShards" >> beam.ParDo(write, beam.pvalue.AsList(decoded.names), near)
-            )
-            counts = (
-                [*all_counts, written]
-                | "Counts" >> beam.Flatten()
-                | "SumCounts" >> beam.CombinePerKey(sum)
-            )
-            rejected_before = pipeline | "RejectedBefore" >> beam.Create(plan.rejected)
-            first = (
-                [decoded[names.REJECTED], rejected_before]
-                | "Rejected" >> beam.Flatten()
-                | "FirstRejected" >> beam.combiners.Top.Smallest(reports.MAX_REJECTED_FILES)
-            )
-            _ = first | "WriteReport" >> beam.Map(
+            _ = rejected | "WriteReport" >> beam.Map(
                 write_report,
                 beam.pvalue.AsDict(counts),
                 plan.skipped,
@@ -278,59 +229,6 @@ def _partial_folder(output: str) -> Iterator[str]:
             raise unreachable from error
         raise
     fileio.rmtree(partial)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is to be done.
-
-    Attributes:
-        shards: number of shards.
-        skipped: counts of files that are not images.
-        parts: of the files to decode.
-        taken: the others, which were taken over from earlier runs.
-        counts: of those, by kind and name.
-        rejected: (path, reason) of the first ones of those that are no images.
-    """
-
-    shards: int
-    skipped: Counter[str]
-    parts: list[Part]
-    taken: TakenOver
-    counts: Counter[tuple[str, str]]
-    rejected: list[tuple[str, str]]
-
-
-def _plan(
-    sources: Sequence[ImageSource],
-    options: ImageOptions,
-    split_salt: str,
-    uses: Sequence[str],
-    code: str,
-    partial: str,
-    artifacts: Iterable[str],
-    fingerprint: str,
-) -> _Plan:
-    """Lists the files, unless the driver has, and takes over what earlier runs have decoded."""
-    listings = [take_listing(source, fingerprint) for source in sources]
-    keys = np.concatenate(
-        [
-            file_keys(listing.images, (each.folder, each.sources), options, code)
-            for each, listing in zip(sources, listings, strict=True)
-        ]
-    )
-    known = find_known(keys, artifacts, partial)
-    logging.info("%d of %d files are known from earlier runs", np.sum(known.found), len(keys))
-    expect(DECODED, len(keys))
-    take_over = TakeOver(known, options, split_salt, uses)
-    for each, listing in zip(sources, listings, strict=True):
-        take_over.add(each, listing.images, by_span=each is sources[0])
-    shards = shard_count(len(keys), options)
-    taken = take_over.write(shard_groups(shards), partial)
-    size = part_size(int(np.sum(~known.found)), options)
-    parts = list_parts([listing.images for listing in listings], keys, known.found, size, partial)
-    skipped = sum((listing.others for listing in listings), Counter())
-    return _Plan(shards, skipped, parts, taken, take_over.counts, take_over.rejected)
 
 
 def _earlier_artifacts(uri: str) -> list[str]:
