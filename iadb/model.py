@@ -14,6 +14,8 @@ from PIL import Image
 
 from components.atomic_pusher.versions import SAVED_MODEL, TEACHER_NOTE
 from components.image_example_gen.errors import RejectedImage
+from pipeline.drawing.arguments import check_label, within_limits
+from pipeline.drawing.draw import Draw, draw_samples, draw_trajectories, load_drawing
 from pipeline.registry import serving
 from pipeline.translation.files import ROW
 from pipeline.translation.model import LoadedModel, find_source
@@ -103,7 +105,7 @@ class Model:
                 is no int64.
         """
         self._check("sample", label or "", count=count, nb_step=nb_step)
-        return serving.draw_samples(
+        return draw_samples(
             self.folder, _seeds(seed, count), nb_step, label=label, draw=self._generate
         )
 
@@ -123,7 +125,7 @@ class Model:
             ValueError: as of `sample`.
         """
         self._check("trajectory", label or "", count=count, nb_step=nb_step)
-        return serving.draw_trajectories(
+        return draw_trajectories(
             self.folder, _seeds(seed, count), nb_step, label=label, draw=self._trajectory
         )
 
@@ -296,12 +298,12 @@ class Model:
 
     def _check_label(self, label: str) -> None:
         if label:
-            serving.check_label(self.folder, label)
+            check_label(self.folder, label)
 
     def _solve(
         self, signature: str, name: str, rows: np.ndarray, nb_step: int | None, label: str
     ) -> np.ndarray:
-        nb_step, size = serving.within_limits(self.folder, nb_step, FLOAT_BATCH)
+        nb_step, size = within_limits(self.folder, nb_step, FLOAT_BATCH)
         results = [np.empty((0, *self.shape), np.uint8 if self._source else np.float32)]
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
@@ -323,12 +325,12 @@ class Model:
             raise ValueError(named) from None
 
     @cached_property
-    def _generate(self) -> serving.Draw:
-        return serving.load_drawing("generate", self.folder)
+    def _generate(self) -> Draw:
+        return load_drawing("generate", self.folder)
 
     @cached_property
-    def _trajectory(self) -> serving.Draw:
-        return serving.load_drawing("trajectory", self.folder)
+    def _trajectory(self) -> Draw:
+        return load_drawing("trajectory", self.folder)
 
     @cached_property
     def _saved_model(self) -> LoadedModel:

@@ -21,7 +21,7 @@ from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.options import ImageOptions
 from pipeline.config import PipelineConfig, load
-from pipeline.registry.serving import write_gif
+from pipeline.drawing.picture_files import write_gif
 from trainer import preprocessing
 from trainer.build import build_model
 from trainer.common import xmp

@@ -62,20 +62,21 @@ def sample(
     """
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
+    from pipeline.drawing.arguments import check_label, check_steps, labels_of
+    from pipeline.drawing.draw import draw_samples, draw_trajectories
+    from pipeline.drawing.picture_files import GIF_IMAGES, mark_of, write_gif, write_grid
     from pipeline.logs import logging_to
     from pipeline.registry import serving
     from pipeline.translation.model import find_source
     from trainer.common.image_grid import MAX_COLUMNS, columns_of_classes
 
-    if gif and count > serving.GIF_IMAGES:
-        raise click.BadParameter(
-            f"--gif shows at most {serving.GIF_IMAGES} images", param_hint="--count"
-        )
+    if gif and count > GIF_IMAGES:
+        raise click.BadParameter(f"--gif shows at most {GIF_IMAGES} images", param_hint="--count")
     model = serving.find_model(workspace.serving, model)
     if label:
-        serving.check_label(model, label)
+        check_label(model, label)
     if steps:
-        serving.check_steps(model, steps)
+        check_steps(model, steps)
     if source := find_source(model):
         if gif:
             raise click.BadParameter("shows the path from noise alone", param_hint="--gif")
@@ -84,7 +85,7 @@ def sample(
         return
     seeds = range(seed, seed + count)
     notes: list[str] = []
-    classes = [*dict.fromkeys(serving.labels_of(model, seeds, label))]
+    classes = [*dict.fromkeys(labels_of(model, seeds, label))]
     columns = columns_of_classes(count, len(classes))
     how = {"label": label, "warn": notes.append}
     with (
@@ -92,14 +93,14 @@ def sample(
         showing(make_console(), f"{count} samples of {model}"),
     ):
         if gif:
-            trajectories = serving.draw_trajectories(model, seeds, steps, **how)
+            trajectories = draw_trajectories(model, seeds, steps, **how)
             images = trajectories[:, -1]
         else:
-            images = serving.draw_samples(model, seeds, steps, **how)
-        mark = serving.mark(model, seeds)
-        serving.write_grid(images, output, mark, columns)
+            images = draw_samples(model, seeds, steps, **how)
+        mark = mark_of(model, seeds)
+        write_grid(images, output, mark, columns)
         if gif:
-            serving.write_gif(trajectories, gif, mark, columns)
+            write_gif(trajectories, gif, mark, columns)
     for note in notes:
         click.echo(f"iadb: {note}", err=True)
     written = f"{output} and {gif}" if gif else output
@@ -121,8 +122,8 @@ def _show_translations(
     """Writes the grid; the seed is None where a source has one answer."""
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
+    from pipeline.drawing.picture_files import mark_of, write_grid
     from pipeline.logs import logging_to
-    from pipeline.registry import serving
     from pipeline.translation.held_out import draw_rows
 
     with (
@@ -131,9 +132,9 @@ def _show_translations(
     ):
         rows = draw_rows(workspace, model, count, seed or 0, steps, label)
         seeds = None if seed is None else range(seed, seed + len(rows))
-        mark = serving.mark(model, seeds)
+        mark = mark_of(model, seeds)
         columns = rows.shape[1] * (1 + (len(rows) - 1) // ROWS)
-        serving.write_grid(rows.reshape(-1, *rows.shape[2:]), output, mark, columns)
+        write_grid(rows.reshape(-1, *rows.shape[2:]), output, mark, columns)
     start = "" if seed is None else f", from seed {seed}"
     click.echo(f"{len(rows)} held-out sources translated by {model}{start}: {output}")
 

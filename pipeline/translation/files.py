@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from components.image_example_gen.errors import RejectedImage
+from pipeline.drawing.arguments import check_label
 from pipeline.failures import WORKSPACE_ERRNO, OutputError
-from pipeline.registry.serving import check_label
 from pipeline.translation.model import About, LoadedModel, read_about
 from pipeline.translation.requests import to_request
 from trainer.common import exit_codes

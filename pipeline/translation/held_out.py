@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from components.atomic_pusher.versions import METADATA, MODEL_NOTE
+from pipeline.drawing.arguments import limit_batch
 from pipeline.registry import lineage
 from pipeline.registry.models import RegisteredModel, load_models
-from pipeline.registry.serving import limit_batch, read_metadata
+from pipeline.registry.serving import read_metadata
 from pipeline.translation.model import LoadedModel, read_about
 from pipeline.workspace import Workspace
 from trainer import examples

@@ -14,6 +14,7 @@ from tfx.orchestration.portable import launcher
 
 from pipeline import failures
 from pipeline.cli import main
+from pipeline.drawing.draw import draw_samples
 from pipeline.registry import serving
 from pipeline.registry.lineage import connect, runs
 from pipeline.registry.names import Outcome
@@ -114,7 +115,7 @@ def metadata(workspace):
 
 def weights(workspace):
     (run,) = runs(connect(workspace / "metadata.sqlite"), last=1)
-    images = serving.draw_samples(run.pushed, range(8), 4)
+    images = draw_samples(run.pushed, range(8), 4)
     return images.tolist()
 
 

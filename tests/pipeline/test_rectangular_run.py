@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from PIL import Image, ImageDraw
 
 from pipeline.cli import main
+from pipeline.drawing.draw import draw_samples
 from pipeline.registry import serving
 from pipeline.workspace import Workspace
 from tests.pipeline.conftest import TINY
@@ -66,7 +67,7 @@ def test_rectangles_go_from_a_folder_to_a_verdict(tmp_path, network):
     assert "held-out images of 24x16 in gray" in first.output
     (model,) = Workspace(workspace).serving.glob("[0-9]*")
     assert serving.check(model).returncode == 0
-    assert serving.draw_samples(model, range(3)).shape == (3, HEIGHT, WIDTH, 1)
+    assert draw_samples(model, range(3)).shape == (3, HEIGHT, WIDTH, 1)
 
     drawn = iadb("sample", "--workspace", workspace, "--count", 4, "-o", tmp_path / "4.png")
     assert drawn.exit_code == 0, drawn.output

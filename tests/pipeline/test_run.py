@@ -10,6 +10,7 @@ import pytest
 from components.image_example_gen.errors import ImageDataError
 from pipeline import graph
 from pipeline.config import ConfigError
+from pipeline.drawing.draw import draw_samples
 from pipeline.registry import lineage, serving
 from pipeline.registry.names import Outcome
 from pipeline.registry.outcome import read_result
@@ -43,7 +44,7 @@ def test_a_folder_of_images_becomes_a_pushed_sampler(trained):
     assert trained.first.blessed is True
     model = serving.latest_model(trained.workspace.serving)
     assert trained.first.pushed == model
-    images = serving.draw_samples(model, range(5))
+    images = draw_samples(model, range(5))
     assert images.shape == (5, 8, 8, 1)
     assert images.dtype == np.uint8
 

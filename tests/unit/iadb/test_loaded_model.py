@@ -8,7 +8,7 @@ import pytest
 
 import iadb
 from components.atomic_pusher.versions import METADATA, SAVED_MODEL
-from pipeline.registry import serving
+from pipeline.drawing.draw import draw_samples
 from tests.exported_models import write_sampler, write_translator, write_with_network
 from trainer.common.image_grid import encode_png
 from trainer.source.options import Source
@@ -103,7 +103,7 @@ def test_the_teacher_of_a_student_is_named_by_its_number(tmp_path, notes, teache
 
 def test_samples_are_those_of_the_command(model):
     images = model.sample(20, seed=3)
-    np.testing.assert_array_equal(images, serving.draw_samples(model.folder, range(3, 23)))
+    np.testing.assert_array_equal(images, draw_samples(model.folder, range(3, 23)))
     assert (images.dtype, images.shape) == (np.uint8, (20, *SHAPE))
 
 

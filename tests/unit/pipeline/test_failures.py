@@ -16,7 +16,8 @@ from components.parameters import ParameterError
 from data.errors import DataError
 from pipeline import failures
 from pipeline.config import ConfigError
-from pipeline.registry.serving import NoModelError, UnknownLabelError
+from pipeline.drawing.arguments import UnknownLabelError
+from pipeline.registry.serving import NoModelError
 from pipeline.workspace import InUseError, WorkspaceError
 from tests.small_disk import needs_mount, on_disk
 from trainer.common import exit_codes

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.atomic_pusher.versions import METADATA, MODEL_NOTE
-from pipeline.registry.serving import TooManyStepsError
+from pipeline.drawing.arguments import TooManyStepsError
 from pipeline.translation.held_out import NoHeldOutImagesError, _find_examples, draw_rows
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded

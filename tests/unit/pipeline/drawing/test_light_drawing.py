@@ -6,13 +6,13 @@ import sys
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 import iadb
-from pipeline.cli import main
-from pipeline.registry import serving
+from pipeline.drawing import draw as drawing
+from pipeline.drawing.draw import draw_samples, draw_trajectories
 from tests.exported_models import write_with_network
+from tests.unit.pipeline.drawing.sample_command import iadb_sample
 from trainer.names import NETWORK
 
 LABELS = ["ox", "cow"]
@@ -23,11 +23,6 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     write_with_network(folder, shape=(8, 8, 3), labels=LABELS, limits={"images": 16})
     return folder
-
-
-def iadb_sample(model, folder, *args):
-    files = ("-o", folder / "grid.png", "--gif", folder / "way.gif")
-    return CliRunner().invoke(main, [*map(str, ("sample", "--model", model, *files, *args))])
 
 
 def test_the_program_draws_without_tensorflow(model, tmp_path):
@@ -46,7 +41,7 @@ main(sys.argv[1:])"""
 
 
 def test_both_ways_draw_the_same_images_within_one_gray_level(model):
-    for draw in (serving.draw_samples, serving.draw_trajectories):
+    for draw in (draw_samples, draw_trajectories):
         one = draw(model, range(5, 25), 4)
         other = draw(model, range(5, 25), 4, light=False)
         assert (one.shape, one.dtype) == (other.shape, other.dtype)
@@ -69,8 +64,8 @@ def test_a_damaged_network_is_reported_in_one_line_and_tensorflow_draws(model, t
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda model: serving.draw_samples(model, range(2)),
-        lambda model: serving.draw_trajectories(model, range(2)),
+        lambda model: draw_samples(model, range(2)),
+        lambda model: draw_trajectories(model, range(2)),
         lambda model: iadb.load(model).sample(2),
         lambda model: iadb.load(model).trajectory(2),
     ],
@@ -78,7 +73,7 @@ def test_a_damaged_network_is_reported_in_one_line_and_tensorflow_draws(model, t
 def test_on_a_machine_with_a_gpu_tensorflow_draws(model, monkeypatch, draw):
     monkeypatch.setattr("trainer.light.gpus.find", lambda: "0")
     monkeypatch.setattr("trainer.light.gpus.has_libraries", lambda: True)
-    monkeypatch.setattr(serving, "LightSampler", None)  # would fail
+    monkeypatch.setattr(drawing, "LightSampler", None)  # would fail
     assert len(draw(model)) == 2
 
 
@@ -86,13 +81,13 @@ def test_a_gpu_without_libraries_is_none(model, monkeypatch):
     monkeypatch.setattr("trainer.light.gpus.find", lambda: "0")
     monkeypatch.setattr("trainer.light.gpus.has_libraries", lambda: False)
     monkeypatch.setattr("tensorflow.saved_model.load", None)  # would fail
-    assert len(serving.draw_samples(model, range(2))) == 2
+    assert len(draw_samples(model, range(2))) == 2
 
 
 def test_the_command_leaves_the_choice_of_what_draws_to_the_machine(model, tmp_path, monkeypatch):
     monkeypatch.setattr("trainer.light.gpus.find", lambda: "0")
     monkeypatch.setattr("trainer.light.gpus.has_libraries", lambda: True)
-    monkeypatch.setattr(serving, "LightSampler", None)
+    monkeypatch.setattr(drawing, "LightSampler", None)
     assert iadb_sample(model, tmp_path, "--count", 1).exit_code == 0
 
 

@@ -1,0 +1,1 @@
+"""Images that a model draws, and their files."""
