@@ -22,8 +22,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.guidance import beside, evaluate_network
-
 # Some only register what saved models consist of, for keras.saving.load_model.
 from trainer.networks import augmentations, mlp, unet  # noqa: F401
 from trainer.ode import solvers
@@ -42,6 +40,7 @@ from trainer.step.model_arguments import check_guidance, check_training
 from trainer.step.muon import ConvolutionalMuon  # noqa: F401
 from trainer.step.replicas import has_several_workers, place_in_batch, share_gradients
 from trainer.step.tuning import untuned
+from trainer.vector_field import beside, evaluate_network
 
 REPLACED = ("loss", "loss_weights", "metrics", "weighted_metrics")  # arguments of compile
 

@@ -15,7 +15,7 @@ from trainer.common.resolution import to_sides
 from trainer.common.text import first_line
 from trainer.fit.folder_lock import folder_locked
 from trainer.fit.precision import resolve_precision
-from trainer.fit.warm_start import save_weights
+from trainer.fit.stored_weights import save_weights
 from trainer.fit.workers import choose_strategy, is_chief
 from trainer.iadb import IADBModel
 from trainer.light.mark import Mark

@@ -18,7 +18,8 @@ from trainer.fit.course import Course, by_mean_flow, on_images, on_pairs
 from trainer.fit.held_out_loss import HeldOutLoss, interval
 from trainer.fit.latest_samples import LatestSamples
 from trainer.fit.sample_grid import make_grid
-from trainer.fit.warm_start import load_weights, warm_start
+from trainer.fit.stored_weights import load_weights
+from trainer.fit.warm_start import warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
 from trainer.iadb import IADBModel
 from trainer.options import ModelOptions, SampleOptions, TrainOptions

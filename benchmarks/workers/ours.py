@@ -21,8 +21,7 @@ from trainer import examples, preprocessing
 from trainer.build import build_model
 from trainer.dataset import TrainingData
 from trainer.fit.precision import resolve_precision
-from trainer.fit.warm_start import save_weights
-from trainer.guidance import vector_field
+from trainer.fit.stored_weights import save_weights
 from trainer.networks.attention import DotProductAttention
 from trainer.networks.group_norm import GroupNorm
 from trainer.networks.step_length import take_steps
@@ -34,6 +33,7 @@ from trainer.serving.sampler import Sampler
 from trainer.student.mean_flow import MeanFlowModel
 from trainer.train import Trained
 from trainer.train import train as train_on_files
+from trainer.vector_field import vector_field
 
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)
 tf.config.threading.set_inter_op_parallelism_threads(THREADS)

@@ -11,13 +11,13 @@ from pydantic import ValidationError
 
 from components.pair_gen.options import steps_per_segment
 from components.sample_evaluator.samples.sampler import SamplerError, load_sampler
-from trainer.guidance import vector_field
 from trainer.labels import NO_LABEL
 from trainer.light.mark import read_mark
 from trainer.ode import solvers
 from trainer.ode.noise import noise_from_seeds
 from trainer.ode.runge_kutta import VectorField
 from trainer.options import SampleOptions
+from trainer.vector_field import vector_field
 
 
 class TeacherPath:

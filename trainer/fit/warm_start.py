@@ -6,41 +6,13 @@ the earlier average; its warm-up counts images from zero again (trainer/step/ema
 the new weights within the first steps. Optimizer, learning-rate schedule and step start anew.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import keras
-import tensorflow as tf
-from pydantic import ValidationError
-
-from trainer.common.resolution import from_sides
-from trainer.common.text import first_line
-from trainer.common.validation import explain
+from trainer.fit.stored_weights import MisfitError, load_weights
 from trainer.iadb import IADBModel
-from trainer.names import METADATA
-from trainer.options import ModelOptions, SampleOptions
+from trainer.options import ModelOptions
 from trainer.source.options import Source
-
-RAW = "raw.weights.h5"
-AVERAGE = "ema.weights.h5"
-GUIDE = "guide.weights.h5"
-# Options of the network that do not affect its weights; those of a source are compared as Source.
-WITHOUT_WEIGHTS = {"dropout", "source", "source_noise"}
-
-
-class MisfitError(ValueError):
-    """The earlier weights do not fit this network or cannot be read; the message says why."""
-
-
-def save_weights(model: IADBModel, sampler: str) -> None:
-    """Writes the raw and averaged weights of a model, and its guide's, beside its SavedModel."""
-    folder = _weights_folder(sampler)
-    tf.io.gfile.makedirs(folder)
-    model.network.save_weights(f"{folder}/{RAW}")
-    model.ema_network.save_weights(f"{folder}/{AVERAGE}")
-    if model.guide:
-        model.guide.network.save_weights(f"{folder}/{GUIDE}")
 
 
 def warm_start(
@@ -56,15 +28,9 @@ def warm_start(
     """Loads the weights of the base model if there is one and they fit, and reports it.
 
     Args:
-        model: built from the options, with an average.
-        base: the sampler SavedModel of the base, with the weights beside it; None if there is none.
-        options: options of the network.
-        shape: (H, W, C) of an image.
-        labels: names of the classes of a conditional model, in the order of their ids.
-        split: the configuration keys that determine which images are held out. With others, the
-            base may have been trained on images that are held out now.
+        model, options, shape, labels, split, source: as in `load_weights`.
+        base: the sampler SavedModel of the base; None if there is none.
         report: receives one line on what the training starts from, and why.
-        source: how the model uses sources; None for a model without.
 
     Returns:
         `base`, or None if the model keeps its weights.
@@ -83,117 +49,3 @@ def warm_start(
             "since the guide of this training begins from trained weights"
         )
     return base
-
-
-def load_weights(
-    model: IADBModel,
-    base: str,
-    options: ModelOptions,
-    shape: tuple[int, int, int],
-    labels: Sequence[str],
-    split: Mapping[str, Any] | None = None,
-    source: Source | None = None,
-) -> None:
-    """Loads the base's raw weights into the network, its average into the average, and its guide.
-
-    A base of an earlier version has no guide; the training then keeps one of its own.
-
-    The arguments are those of `warm_start`.
-
-    Raises:
-        MisfitError: the base has another network, image shape, labels, split or use of sources, or
-            one of its files is missing or damaged; the model is unchanged then.
-    """
-    ours, theirs = _description(options, shape, labels, split, source), _read_description(base)
-    differing = [name for name in ours | theirs if ours.get(name) != theirs.get(name)]
-    if differing:
-        here, there = (
-            ", ".join(f"{name}={json.dumps(values.get(name))}" for name in differing)
-            for values in (ours, theirs)
-        )
-        raise MisfitError(f"the model {base} has {there}; this configuration has {here}")
-    # Loaded into a separate network first: a damaged file must not leave a half-loaded model.
-    source = keras.models.clone_model(model.network)
-    raw = _read_weights(source, f"{_weights_folder(base)}/{RAW}")
-    average = _read_weights(source, f"{_weights_folder(base)}/{AVERAGE}")
-    if model.guide and _kept_guide(base):
-        model.guide.network.set_weights(_read_weights(source, f"{_weights_folder(base)}/{GUIDE}"))
-        model.guide.ready.assign(1)
-    model.network.set_weights(raw)
-    model.ema_network.set_weights(average)
-
-
-def read_sampling(base: str) -> SampleOptions:
-    """Reads how a model draws, with its guidance, from the metadata of its SavedModel.
-
-    Raises:
-        MisfitError: the metadata are missing or damaged.
-    """
-    try:
-        return SampleOptions.model_validate(_read_metadata(base)["config"]["sample"])
-    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(f"{base}/{METADATA}", error) from error
-
-
-def _weights_folder(sampler: str) -> str:
-    return f"{sampler.rpartition('/')[0]}/network"
-
-
-def _description(
-    options: ModelOptions,
-    shape: Sequence[int],
-    labels: Sequence[str],
-    split: Mapping[str, Any] | None,
-    source: Source | None,
-) -> dict[str, Any]:
-    """Returns what shape and meaning of the weights depend on, by key of the configuration."""
-    height, width, channels = shape
-    network = options.model_dump(mode="json", exclude=WITHOUT_WEIGHTS)
-    return {
-        **{f"model.{name}": value for name, value in network.items()},
-        "data.resolution": from_sides((height, width)),
-        "data.channels": channels,
-        "labels": list(labels),
-        "data.degrade": source and source.degrade,
-        "model.source": source and source.use,
-        "model.source_noise": source and source.noise,
-        # Sources without pairs are held out by themselves: a model of pairs may have seen them.
-        "data.pairing": "none" if source and not source.paired else "name",
-        **(split or {}),
-    }
-
-
-def _kept_guide(base: str) -> bool:
-    """Whether the training of the base kept a guide; those of earlier versions did not."""
-    return "guide_after" in _read_metadata(base)["config"].get("train", {})
-
-
-def _read_metadata(base: str) -> dict[str, Any]:
-    with tf.io.gfile.GFile(f"{base}/{METADATA}") as file:
-        return json.load(file)
-
-
-def _read_description(base: str) -> dict[str, Any]:
-    try:
-        metadata = _read_metadata(base)
-        options = ModelOptions.model_validate(metadata["config"]["model"])
-        labels, split = metadata.get("labels", []), metadata["split"]
-        source = metadata.get("source") and Source.model_validate(metadata["source"])
-        return _description(options, metadata["shape"], labels, split, source)
-    except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(f"{base}/{METADATA}", error) from error
-
-
-def _read_weights(network: keras.Model, path: str) -> list:
-    try:
-        network.load_weights(path)
-    # h5py and Keras raise many kinds of errors, depending on the damage.
-    except Exception as error:
-        raise _unreadable(path, error) from error
-    return network.get_weights()
-
-
-def _unreadable(path: str, error: Exception) -> MisfitError:
-    if isinstance(error, ValidationError):
-        error = ValueError(explain(error.errors()[0]))
-    return MisfitError(f"{path} cannot be read ({first_line(error)})")

@@ -90,7 +90,7 @@ class LightSampler:
         return to_uint8(states.swapaxes(0, 1))
 
     def _field(self, labels: Sequence[str]) -> VectorField:
-        """The network as trainer.guidance.vector_field."""
+        """The network as trainer.vector_field.vector_field."""
         if not self._labels:
             return self._evaluate
         none = len(self._labels)  # the id of no label

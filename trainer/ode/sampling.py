@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from trainer.guidance import autoguided, vector_field
 from trainer.ode import solvers
 from trainer.ode.any_size import call_for_any_size
 from trainer.ode.arguments import check_steps, to_float, to_labels
 from trainer.ode.guidance import WHOLE, Interval
 from trainer.ode.runge_kutta import VectorField
+from trainer.vector_field import autoguided, vector_field
 
 if TYPE_CHECKING:
     from trainer.step.guiding import GuidingNetwork

@@ -5,7 +5,7 @@
     x0 = solve(solver, field, x1, nb_step, backward=True).x
 
 Costs are numbers of network evaluations (NFE), by which solvers are compared. With guidance the
-field evaluates networks twice or four times where one is counted here (trainer/guidance.py).
+field evaluates networks twice or four times where one is counted here (trainer/vector_field.py).
 """
 
 from collections.abc import Callable

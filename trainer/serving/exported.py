@@ -15,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import preprocessing
-from trainer.guidance import Network, autoguided, vector_field
 from trainer.labels import NO_LABEL, LabelEncoder
 from trainer.limit_options import LimitOptions
 from trainer.names import METADATA
@@ -23,6 +22,7 @@ from trainer.ode import solvers
 from trainer.ode.guidance import WHOLE, Interval, evaluations_per_slope
 from trainer.serving import request_checks, warm_up
 from trainer.serving.png import PngEncoder
+from trainer.vector_field import Network, autoguided, vector_field
 
 # By signature, its function and the specifications of its arguments without the label.
 Signatures = Mapping[str, tuple[Callable[..., dict[str, tf.Tensor]], Sequence[tf.TensorSpec]]]

@@ -2,7 +2,7 @@
 
 from trainer.build import build_model, compile_model
 from trainer.dataset import TrainingData
-from trainer.fit.warm_start import load_weights, read_sampling
+from trainer.fit.stored_weights import load_weights, read_sampling
 from trainer.networks.step_length import widened
 from trainer.networks.unet import build_unet
 from trainer.ode import solvers

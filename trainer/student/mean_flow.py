@@ -18,13 +18,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.guidance import evaluate_network
 from trainer.iadb import IADBModel
 from trainer.networks.step_length import beside_length, take_steps
 from trainer.ode import solvers
 from trainer.ode.sampling import SamplingModel
 from trainer.step.batches import Batch, unpack
 from trainer.step.draws import Draws, draw_for
+from trainer.vector_field import evaluate_network
 
 LOGIT_MEAN = 0.4  # of the alphas between which a step leads, as of the paper, whose time runs back
 LOGIT_DEVIATION = 1.3  # of these; 1 in the paper

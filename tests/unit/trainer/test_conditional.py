@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.guidance import vector_field
 from trainer.iadb import IADBModel
 from trainer.ode import solvers
+from trainer.vector_field import vector_field
 
 CENTERS = np.float32([[3, 0], [-3, 0], [0, 3]])
 NONE = len(CENTERS)

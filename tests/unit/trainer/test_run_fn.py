@@ -12,7 +12,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from pipeline.registry import serving
 from tests.small_network import build_unet
 from trainer.fit.folder_lock import FolderInUseError
-from trainer.fit.warm_start import MisfitError
+from trainer.fit.stored_weights import MisfitError
 from trainer.light.mark import read_mark
 from trainer.light.sampler import LightSampler, has_network
 from trainer.names import NETWORK

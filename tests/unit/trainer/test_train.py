@@ -29,7 +29,7 @@ import trainer.build
 import trainer.student.build
 import trainer.train
 from trainer.dataset import TrainingData
-from trainer.fit.warm_start import save_weights
+from trainer.fit.stored_weights import save_weights
 from trainer.names import METADATA
 from trainer.networks.unet import build_unet
 from trainer.options import ModelOptions, SampleOptions, TrainOptions

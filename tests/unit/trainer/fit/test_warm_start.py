@@ -10,15 +10,15 @@ import tensorflow as tf
 
 from trainer.build import build_model
 from trainer.dataset import TrainingData
-from trainer.fit.warm_start import (
+from trainer.fit.stored_weights import (
     AVERAGE,
     GUIDE,
     RAW,
     MisfitError,
     load_weights,
     save_weights,
-    warm_start,
 )
+from trainer.fit.warm_start import warm_start
 from trainer.names import METADATA
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.serving.sampler import Sampler
