@@ -29,6 +29,7 @@ from pipeline.config import (
     require_folder,
     require_sources,
 )
+from pipeline.console.node_lines import NodeLines
 from pipeline.console.progress import showing
 from pipeline.estimate.held_out import held_out, trained
 from pipeline.estimate.survey import check_space, survey
@@ -42,7 +43,7 @@ from pipeline.registry.journal import Journal
 from pipeline.registry.outcome import find_version, recording
 from pipeline.runners import gpu
 from pipeline.schema import read_schema
-from pipeline.terminal import LATEST, LATEST_STUDENT, NodeLines, print_log, print_summary
+from pipeline.terminal import LATEST, LATEST_STUDENT, print_log, print_summary
 from pipeline.workspace import Locations, Workspace
 from trainer.common.files import atomic_write, open_below
 from trainer.common.signals import stop_on_signals

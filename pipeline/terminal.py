@@ -1,9 +1,7 @@
-"""Output of runs on the terminal: one line per node, and the summary at the end."""
+"""The summary at the end of a run or an evaluation, on the terminal."""
 
-import logging
 import shlex
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -11,20 +9,13 @@ from rich.markup import escape
 from rich.table import Column as RichColumn
 from rich.table import Table
 
-from components import names as tfx_names
-from components.atomic_pusher import names as pusher_names
-from components.drift_gate import names as drift_names
 from components.image_example_gen import names as example_names
-from components.pair_gen import names as pair_names
-from components.real_features import names as feature_names
-from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator import sources
-from pipeline.console.progress import showing
 from pipeline.console.tables import Column, cell, number, print_table
 from pipeline.registry import serving
 from pipeline.registry.lineage import Run
 from pipeline.workspace import Workspace
-from trainer.common.phases import OTHER, Phases
+from trainer.common.phases import OTHER
 from trainer.common.text import printable, quantity
 
 LATEST, LATEST_STUDENT = "latest.html", "latest_student.html"  # copies of the newest reports
@@ -42,80 +33,6 @@ CLOSER = (
 STATUS_COLORS = {"passed": "green", "failed": "red", "left out": "yellow"}
 SHOWN = 0.1  # seconds; a phase that takes less is not named
 BESIDE = {sources.SOURCE: "sources", sources.MEAN_ANSWER: "mean answer"}  # of a translation
-WORK = {  # what a node does, for those that can take a while
-    example_names.NODE: "converting the images",
-    tfx_names.STATISTICS_GEN: "computing statistics of the images",
-    tfx_names.TRANSFORM: "building the graph that decodes the images",
-    drift_names.NODE: "comparing with earlier images",
-    feature_names.NODE: "computing features of the real images",
-    evaluator_names.NODE: "judging the model",
-    pusher_names.NODE: "copying the model",
-    pair_names.NODE: "drawing images for a student to learn from",
-    evaluator_names.STUDENT_NODE: "judging the student",
-    pusher_names.STUDENT_NODE: "copying the student",
-}
-
-
-class NodeLines:
-    """Prints a line for each node when it finishes, and shows its progress while it runs.
-
-    Args:
-        console: to print on.
-        begun: is called with the id of each run before its first node starts.
-        announce: returns lines on the images and what will be judged; they are printed once, when
-            ImageExampleGen has finished.
-        remark: returns, for the id of a node, what is shown beside its progress (Phases).
-
-    Attributes:
-        run_ids: TFX's ids of the runs whose nodes have started.
-        error: what the failed node raised, or None.
-    """
-
-    def __init__(
-        self,
-        console: Console,
-        begun: Callable[[str], None] = lambda run_id: None,
-        announce: Callable[[], list[str]] = list,
-        remark: Callable[[str], Callable[[Phases], str]] = lambda node_id: lambda phases: "",
-    ) -> None:
-        self.console = console
-        self._begun = begun
-        self._announce = announce
-        self._remark = remark
-        self.run_ids: list[str] = []
-        self.error: BaseException | None = None
-        self._shown = ExitStack()
-
-    def started(self, node_id: str, run_id: str) -> None:
-        """Shows that the node runs."""
-        if run_id not in self.run_ids:
-            self.run_ids.append(run_id)
-            self._begun(run_id)
-        work = f": {WORK[node_id]}" if node_id in WORK else ""
-        self._shown.enter_context(showing(self.console, f"{node_id}{work}", self._remark(node_id)))
-
-    def finished(self, node_id: str, seconds: float, *, cached: bool) -> None:
-        """Prints that the node succeeded, and what is known once the images are."""
-        self._line("[green]✓[/]", node_id, "[dim]cached[/]" if cached else f"{seconds:.1f} s")
-        if node_id == example_names.NODE:
-            for line in self._announce():
-                logging.info("%s", line)
-                self.console.print(f"  {line}", markup=False, soft_wrap=True)
-            self._announce = list
-
-    def skipped(self, node_id: str) -> None:
-        """Prints that the node had nothing to do."""
-        self._line("[dim]-[/]", node_id, "[dim]skipped[/]")
-
-    def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
-        """Prints that the node failed; the reason comes last, after all lines."""
-        self.error = error
-        what = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "failed"
-        self._line("[red]✗[/]", node_id, f"[red]{what}[/] after {seconds:.1f} s")
-
-    def _line(self, mark: str, node_id: str, text: str) -> None:
-        self._shown.close()
-        self.console.print(f"{mark} {node_id:<18} {text}")
 
 
 def print_log(console: Console, log: Path) -> None:

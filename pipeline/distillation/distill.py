@@ -14,6 +14,7 @@ from components.features import check_available
 from components.garbage import without_garbage_collection
 from components.pair_gen import names as pair_names
 from pipeline.config import BeamConfig, PipelineConfig
+from pipeline.console.node_lines import NodeLines
 from pipeline.console.progress import showing
 from pipeline.distillation.options import DistillOptions
 from pipeline.distillation.recorded import RecordedTeacher, configure, find_teacher
@@ -25,7 +26,7 @@ from pipeline.registry.models import load_models
 from pipeline.registry.outcome import find_version, recording
 from pipeline.run import check_gpus, keep_report, launch, refuse_cluster
 from pipeline.runners import gpu
-from pipeline.terminal import LATEST_STUDENT, NodeLines, print_log, print_model, print_student
+from pipeline.terminal import LATEST_STUDENT, print_log, print_model, print_student
 from pipeline.workspace import Locations, Workspace, WorkspaceError
 from trainer.common.signals import stop_on_signals
 

@@ -7,7 +7,7 @@ change its resolution, and with it every image and every cached step, from one n
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from components.image_example_gen.storage.remote import is_remote
-from pipeline.config import ConfigError, DataConfig, PipelineConfig, load, require_folder
+from pipeline.config import DataConfig, PipelineConfig, load, require_folder
 from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
@@ -28,6 +28,20 @@ from pipeline.pictures.choose import (
     choose_class_balance,
     choose_images,
     choose_network,
+)
+from pipeline.pictures.kept_choice import (
+    AUTOGUIDANCE,
+    CLASS_BALANCE,
+    CONDITIONAL,
+    FOLDER,
+    INTERVAL,
+    PATTERN,
+    RESOLUTION,
+    as_overrides,
+    flatten,
+    keep_choice,
+    load_alone,
+    read_kept,
 )
 from pipeline.pictures.look import Pictures, look
 from pipeline.pictures.machine import Machine, cluster_machine, this_machine
@@ -43,51 +57,12 @@ from pipeline.runners import gpu
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.schema import min_images
 from pipeline.workspace import Workspace
-from pipeline.yaml_text import MAX_CHARACTERS, YamlError, parse, quote
-from trainer.common.files import atomic_write, open_below
+from pipeline.yaml_text import quote
 from trainer.common.options import Options
 from trainer.common.resolution import to_sides
-from trainer.common.text import first_line, list_some, printable, quantity
+from trainer.common.text import printable, quantity
 
 OptionsT = TypeVar("OptionsT", bound=Options)
-
-FOLDER, PATTERN = "data.folder", "data.pattern"
-RESOLUTION = "data.resolution"
-CONDITIONAL = "model.conditional"
-CLASS_BALANCE = "train.class_balance"
-AUTOGUIDANCE, INTERVAL = "sample.autoguidance", "sample.autoguidance_interval"
-# What a choice may set. A file in the workspace can set nothing else, such as what is executed.
-KEYS = {
-    FOLDER,
-    PATTERN,
-    RESOLUTION,
-    "data.channels",
-    "data.background",
-    "data.eval_percent",
-    CONDITIONAL,
-    "model.channels",
-    "model.attention",
-    "model.patch",
-    "model.prediction",
-    "train.steps",
-    "train.batch_size",
-    CLASS_BALANCE,
-    "train.flip",
-    "train.augment",
-    "train.learning_rate",
-    "train.precision",
-    "train.ema.half_life",
-    "sample.nb_step",
-    "sample.solver",
-    AUTOGUIDANCE,
-    INTERVAL,
-    "sample.limits.images",
-    "sample.limits.states",
-}
-HEADER = """\
-# Chosen for the images in this folder, and reused by later runs of it that name no configuration.
-# Remove this file, and the next run chooses again. `iadb run --config` also takes it.
-"""
 
 
 @dataclass(frozen=True)
@@ -203,7 +178,7 @@ def configure_run(
     data = _read_data(overrides)
     require_folder(data, workspace.folder)
     file = workspace.chosen
-    values = _read_kept(workspace, data)
+    values = read_kept(workspace, data)
     if values is not None:
         config = _load(values, overrides, data, this_machine())
         report(
@@ -220,7 +195,7 @@ def configure_run(
     if keep:
         check_images(choice.config.data)
         workspace.check_free()  # or a run that is refused would replace the choice of another
-        _keep(choice, workspace)
+        keep_choice(choice.values, workspace)
     for line in choice.lines:
         report(line)
     if keep:
@@ -237,15 +212,8 @@ def _differs_from_a_new_choice(config: PipelineConfig, overrides: Sequence[str])
         "model.patch": config.model.patch,
         "train.precision": config.train.precision,
     }
-    is_set = dict(_flatten(read_values(None, None, overrides)))
+    is_set = dict(flatten(read_values(None, None, overrides)))
     return any(value != here[key] for key, value in kept.items() if key not in is_set)
-
-
-def _keep(choice: Choice, workspace: Workspace) -> None:
-    with workspace.writing():
-        workspace.folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(workspace.chosen) as partial:
-            partial.write_text(HEADER + _dump(choice.values), "utf-8")
 
 
 def _look(data: DataConfig) -> Pictures:
@@ -287,15 +255,15 @@ def _load(
     model = read_values(None, None, overrides).get("model")
     if isinstance(model, Mapping) and model.get("source") == "map":
         following["model.prediction"] = "difference"  # the other one is from noise alone
-    config = load(overrides=[*_as_overrides({**values, **following}), *overrides])
+    config = load(overrides=[*as_overrides({**values, **following}), *overrides])
     # What an earlier version chose stays as it was.
     balance = choose_class_balance(config.model.conditional)
     if CLASS_BALANCE in values and balance != choose_class_balance(values.get(CONDITIONAL, False)):
         following |= balance
     autoguidance = autoguidance_for(config, overrides)
-    if AUTOGUIDANCE in values and autoguidance != autoguidance_for(_load_alone(values)):
+    if AUTOGUIDANCE in values and autoguidance != autoguidance_for(load_alone(values)):
         following |= autoguidance
-    return load(overrides=[*_as_overrides({**values, **following}), *overrides])
+    return load(overrides=[*as_overrides({**values, **following}), *overrides])
 
 
 def _may_have_classes(data: DataConfig) -> bool:
@@ -305,10 +273,6 @@ def _may_have_classes(data: DataConfig) -> bool:
     images of data.holdout none.
     """
     return not (data.source or data.degrade or data.pattern or data.holdout)
-
-
-def _load_alone(values: Mapping[str, Any]) -> PipelineConfig:
-    return load(overrides=[*_as_overrides(values)])
 
 
 def autoguidance_for(config: PipelineConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -322,73 +286,12 @@ def autoguidance_for(config: PipelineConfig, overrides: Sequence[str] = ()) -> d
     return choose_autoguidance(config.model.prediction, config.train.steps, plain)
 
 
-def _as_overrides(values: Mapping[str, Any]) -> Iterator[str]:
-    return (f"{key}={_as_yaml(value)}" for key, value in values.items())
-
-
-def _as_yaml(value: Any) -> str:
-    """One line of YAML; of characters beyond 16 bits, JSON has escapes that YAML has not."""
-    return quote(value) if isinstance(value, str) else json.dumps(value)
-
-
-def _read_kept(workspace: Workspace, data: DataConfig) -> dict[str, Any] | None:
-    """Reads the choice that the workspace keeps; None if it has none for the folder."""
-    file = workspace.chosen
-    try:
-        with open_below(workspace.folder, file) as stream:
-            content = stream.read(MAX_CHARACTERS + 1)
-        values = dict(_flatten(parse(content.decode("utf-8")) or {}))
-        if unknown := sorted(values.keys() - KEYS):
-            raise ValueError(f"unexpected {list_some(unknown)}")
-        if missing := sorted({FOLDER, PATTERN, RESOLUTION} - values.keys()):
-            raise ValueError(f"no {list_some(missing)}")
-        _load_alone(values)
-    except (FileNotFoundError, NotADirectoryError):  # the latter is said of the workspace
-        return None
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror or error}"
-    except UnicodeDecodeError:
-        problem = "not UTF-8 text"
-    except YamlError as error:
-        problem = f"line {error.line}: {error}"
-    except ValueError as error:
-        problem = first_line(error)
-    else:
-        same = (values[FOLDER], values[PATTERN]) == (data.folder, data.pattern)
-        return values if same else None
-    raise ConfigError(f"{file}: {problem}; remove it, and the next run chooses again")
-
-
-def _dump(values: Mapping[str, Any], depth: int = 0) -> str:
-    """The values, by key with dots, as a configuration file."""
-    lines, sections = [], {}
-    for key, value in values.items():
-        section, dot, rest = key.partition(".")
-        if dot:
-            sections.setdefault(section, {})[rest] = value
-        else:
-            lines.append(f"{'  ' * depth}{key}: {_as_yaml(value)}\n")
-    for section, content in sections.items():
-        lines.append(f"{'  ' * depth}{section}:\n{_dump(content, depth + 1)}")
-    return "".join(lines)
-
-
 def _describe(values: Mapping[str, Any], config: PipelineConfig, overrides: Sequence[str]) -> str:
     """What holds for the keys of a choice; those that overrides set are named as set."""
-    resolved = dict(_flatten(config.model_dump(mode="json")))
-    given = dict(_flatten(read_values(None, None, overrides)))
+    resolved = dict(flatten(config.model_dump(mode="json")))
+    given = dict(flatten(read_values(None, None, overrides)))
     keys = [key for key in values if key not in (FOLDER, PATTERN)]
     texts = {key: f"{key}={json.dumps(resolved[key], separators=(',', ':'))}" for key in keys}
     chosen = ", ".join(text for key, text in texts.items() if key not in given)
     is_set = ", ".join(text for key, text in texts.items() if key in given)
     return "; set: ".join(filter(None, [chosen or "nothing", is_set]))
-
-
-def _flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(values, Mapping):
-        raise ValueError("expected sections with keys")
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

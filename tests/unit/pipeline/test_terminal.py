@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import re
 import shlex
 from pathlib import Path
@@ -23,7 +22,6 @@ from pipeline.registry.lineage import Run
 from pipeline.terminal import (
     BETTER,
     CLOSER,
-    NodeLines,
     advise,
     print_evaluation,
     print_log,
@@ -135,18 +133,6 @@ def test_a_translation_stands_beside_its_sources_and_mean_answers():
     assert "sources  mean answer" in head
     assert rows[0].split()[2:6] == ["22.50", "–", "21.25", "24.12"]
     assert rows[1].split()[2:6] == ["0.5000", "–", "0.7500", "–"]
-
-
-def test_what_will_be_judged_is_printed_once_when_the_images_are_known(caplog):
-    caplog.set_level(logging.INFO)
-    console = Console(file=io.StringIO())
-    lines = NodeLines(console, announce=lambda: ["[red]2 held out", "enough"])
-    for _ in range(2):
-        lines.finished(names.NODE, 1.0, cached=True)
-    printed = console.file.getvalue().splitlines()
-    assert printed[1:3] == ["  [red]2 held out", "  enough"]
-    assert len(printed) == 4
-    assert caplog.messages == ["[red]2 held out", "enough"]
 
 
 @pytest.fixture
@@ -288,15 +274,6 @@ def test_a_rejected_student_ends_with_the_command_that_makes_it_live_all_the_sam
     assert lines[-1].split()[:3] == ["iadb", "promote", "8"]
     assert lines[-3] == "Next     look at its images, or push it all the same:"
     assert "train.steps" not in "".join(lines)
-
-
-def test_each_pipeline_run_is_announced_once_when_its_first_node_starts():
-    begun = []
-    lines = NodeLines(Console(file=io.StringIO()), begun.append)
-    for node, run in (("ImageExampleGen", "a"), ("Trainer", "a"), ("Pusher", "b")):
-        lines.started(node, run)
-        lines.finished(node, 1.0, cached=False)
-    assert begun == lines.run_ids == ["a", "b"]
 
 
 @pytest.mark.parametrize("folder", ["a[v2]", "a[", "[", "a\\["])

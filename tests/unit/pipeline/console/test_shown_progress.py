@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 from rich.live import _RefreshThread
 
+from pipeline.console.node_lines import NodeLines
 from pipeline.console.progress import showing
-from pipeline.terminal import NodeLines, describe_seconds
+from pipeline.terminal import describe_seconds
 from trainer.common.phases import OTHER
 from trainer.common.progress import Report, phase, report
 

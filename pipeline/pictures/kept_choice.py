@@ -1,0 +1,125 @@
+"""The choice that a workspace keeps, as a configuration file."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pipeline.config import ConfigError, DataConfig, PipelineConfig, load
+from pipeline.workspace import Workspace
+from pipeline.yaml_text import MAX_CHARACTERS, YamlError, parse, quote
+from trainer.common.files import atomic_write, open_below
+from trainer.common.text import first_line, list_some
+
+FOLDER, PATTERN = "data.folder", "data.pattern"
+RESOLUTION = "data.resolution"
+CONDITIONAL = "model.conditional"
+CLASS_BALANCE = "train.class_balance"
+AUTOGUIDANCE, INTERVAL = "sample.autoguidance", "sample.autoguidance_interval"
+# What a choice may set. A file in the workspace can set nothing else, such as what is executed.
+KEYS = {
+    FOLDER,
+    PATTERN,
+    RESOLUTION,
+    "data.channels",
+    "data.background",
+    "data.eval_percent",
+    CONDITIONAL,
+    "model.channels",
+    "model.attention",
+    "model.patch",
+    "model.prediction",
+    "train.steps",
+    "train.batch_size",
+    CLASS_BALANCE,
+    "train.flip",
+    "train.augment",
+    "train.learning_rate",
+    "train.precision",
+    "train.ema.half_life",
+    "sample.nb_step",
+    "sample.solver",
+    AUTOGUIDANCE,
+    INTERVAL,
+    "sample.limits.images",
+    "sample.limits.states",
+}
+HEADER = """\
+# Chosen for the images in this folder, and reused by later runs of it that name no configuration.
+# Remove this file, and the next run chooses again. `iadb run --config` also takes it.
+"""
+
+
+def keep_choice(values: Mapping[str, Any], workspace: Workspace) -> None:
+    """Writes a choice, by key with dots, to the workspace."""
+    with workspace.writing():
+        workspace.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(workspace.chosen) as partial:
+            partial.write_text(HEADER + _dump(values), "utf-8")
+
+
+def read_kept(workspace: Workspace, data: DataConfig) -> dict[str, Any] | None:
+    """Reads the choice that the workspace keeps; None if it has none for the folder."""
+    file = workspace.chosen
+    try:
+        with open_below(workspace.folder, file) as stream:
+            content = stream.read(MAX_CHARACTERS + 1)
+        values = dict(flatten(parse(content.decode("utf-8")) or {}))
+        if unknown := sorted(values.keys() - KEYS):
+            raise ValueError(f"unexpected {list_some(unknown)}")
+        if missing := sorted({FOLDER, PATTERN, RESOLUTION} - values.keys()):
+            raise ValueError(f"no {list_some(missing)}")
+        load_alone(values)
+    except (FileNotFoundError, NotADirectoryError):  # the latter is said of the workspace
+        return None
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or error}"
+    except UnicodeDecodeError:
+        problem = "not UTF-8 text"
+    except YamlError as error:
+        problem = f"line {error.line}: {error}"
+    except ValueError as error:
+        problem = first_line(error)
+    else:
+        same = (values[FOLDER], values[PATTERN]) == (data.folder, data.pattern)
+        return values if same else None
+    raise ConfigError(f"{file}: {problem}; remove it, and the next run chooses again")
+
+
+def _dump(values: Mapping[str, Any], depth: int = 0) -> str:
+    """The values, by key with dots, as a configuration file."""
+    lines, sections = [], {}
+    for key, value in values.items():
+        section, dot, rest = key.partition(".")
+        if dot:
+            sections.setdefault(section, {})[rest] = value
+        else:
+            lines.append(f"{'  ' * depth}{key}: {_as_yaml(value)}\n")
+    for section, content in sections.items():
+        lines.append(f"{'  ' * depth}{section}:\n{_dump(content, depth + 1)}")
+    return "".join(lines)
+
+
+def load_alone(values: Mapping[str, Any]) -> PipelineConfig:
+    """The configuration of a choice without overrides."""
+    return load(overrides=[*as_overrides(values)])
+
+
+def as_overrides(values: Mapping[str, Any]) -> Iterator[str]:
+    """Values, by key with dots, as `key=value`."""
+    return (f"{key}={_as_yaml(value)}" for key, value in values.items())
+
+
+def _as_yaml(value: Any) -> str:
+    """One line of YAML; of characters beyond 16 bits, JSON has escapes that YAML has not."""
+    return quote(value) if isinstance(value, str) else json.dumps(value)
+
+
+def flatten(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Values by key with dots, of sections in sections; a ValueError if they are none."""
+    if not isinstance(values, Mapping):
+        raise ValueError("expected sections with keys")
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
