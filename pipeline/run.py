@@ -3,11 +3,9 @@
 import functools
 import logging
 import os
-import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +17,6 @@ from components.features import check_available
 from components.garbage import without_garbage_collection
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import count_images
-from components.sample_evaluator import names as evaluator_names
 from components.sample_evaluator.verdict.plan import announce
 from pipeline import failures
 from pipeline.config import (
@@ -41,11 +38,11 @@ from pipeline.pictures.machine import this_machine
 from pipeline.registry import lineage, read_files
 from pipeline.registry.journal import Journal
 from pipeline.registry.outcome import find_version, recording
+from pipeline.results.kept import keep_if_decided, keep_results
+from pipeline.results.summary import print_log, print_summary
 from pipeline.runners import gpu
 from pipeline.schema import read_schema
-from pipeline.terminal import LATEST, LATEST_STUDENT, print_log, print_summary
 from pipeline.workspace import Locations, Workspace
-from trainer.common.files import atomic_write, open_below
 from trainer.common.signals import stop_on_signals
 from trainer.fit.tf_config import read_tf_config
 from trainer.light.gpus import VISIBLE
@@ -116,7 +113,7 @@ def run_pipeline(
             try:
                 run = _run(config, workspace, runner, schema, gpus, lines, warning)
             except Exception:
-                _keep_if_decided(workspace, found, lines.run_ids, console)
+                keep_if_decided(workspace, found, lines.run_ids, console)
                 raise
             live = find_version(run, workspace.serving)
             if run.pushable and live is None:
@@ -124,7 +121,7 @@ def run_pipeline(
                 console.print("  the model is blessed but not live: pushing it again")
                 again = _run(config, workspace, runner, schema, gpus, lines, warning, push=log.stem)
                 live = again.served.pushed
-            _keep(run, workspace, found, console)
+            keep_results(run, workspace, found, console)
         print_summary(console, run, live, workspace)
     return run.pushable
 
@@ -282,15 +279,6 @@ def _announce(config: PipelineConfig, workspace: Workspace) -> list[str]:
     return lines
 
 
-def _remember(workspace: Workspace, read: dict[int, bytes], console: Console) -> None:
-    """Records what was read; the model was judged and stays so if the disk is full by now."""
-    try:
-        read_files.remember(Journal(workspace.journal), read)
-    except (OSError, sqlite3.Error) as error:
-        reason = failures.describe(error)[1]
-        console.print(f"  these images stay new: {reason}", markup=False, soft_wrap=True)
-
-
 def _run(
     config: PipelineConfig,
     workspace: Workspace,
@@ -343,63 +331,3 @@ def launch(
         raise cause from None
     (made,) = lineage.runs(lineage.connect(workspace.metadata), last=1)
     return made
-
-
-def _keep_if_decided(
-    workspace: Workspace, found: dict[int, bytes], run_ids: Sequence[str], console: Console
-) -> None:
-    """Keeps what came of a run that failed when its model was pushed or passed over.
-
-    A student failed, which is no reason to read the images again.
-    """
-    try:
-        for run in lineage.runs(lineage.connect(workspace.metadata), last=1):
-            if run.id in run_ids and run.is_decided:
-                _keep(run, workspace, found, console)
-    except Exception:  # the run ends with its own error
-        logging.exception("What came of the run could not be kept.")
-
-
-def _keep(
-    run: lineage.Run, workspace: Workspace, found: dict[int, bytes], console: Console
-) -> None:
-    """Keeps reports and pictures of a run in the workspace, and which of the files it has read."""
-    if run.evaluation:
-        _keep_pictures(run.evaluation, workspace, console)
-    if run.student and run.student.evaluation:
-        keep_report(run.student.evaluation, workspace, LATEST_STUDENT)
-    if run.blessed is not None:
-        spans = {*run.spans, *run.source_spans}
-        read = {span: files for span, files in found.items() if span in spans}
-        _remember(workspace, read, console)
-
-
-def _keep_pictures(evaluation: Path, workspace: Workspace, console: Console) -> None:
-    """Copies the report to the workspace, under the evaluation's name and as the latest.
-
-    Also the samples, if there are any and their place is free: a run does not fail over them.
-    """
-    keep_report(evaluation, workspace, LATEST)
-    if not (evaluation / evaluator_names.SAMPLES_PNG).exists():
-        return  # the model cannot be sampled, which the verdict says
-    try:
-        _copy(evaluation, evaluator_names.SAMPLES_PNG, workspace.latest_samples)
-    except OSError as error:
-        reason = error.strerror or error
-        line = f"  samples cannot be written to {workspace.latest_samples}: {reason}"
-        console.print(line, markup=False, soft_wrap=True)
-
-
-def keep_report(evaluation: Path, workspace: Workspace, latest: str) -> None:
-    """Copies a report to the workspace, under the evaluation's name and as `latest`."""
-    for name in (f"{evaluation.name}.html", latest):
-        _copy(evaluation, evaluator_names.REPORT_HTML, workspace.reports / name)
-
-
-def _copy(evaluation: Path, name: str, target: Path) -> None:
-    with (
-        open_below(evaluation, evaluation / name) as source,  # a link would be copied as its target
-        atomic_write(target) as partial,
-        partial.open("wb") as copy,
-    ):
-        shutil.copyfileobj(source, copy)

@@ -24,9 +24,10 @@ from pipeline.logs import logging_to
 from pipeline.registry import lineage
 from pipeline.registry.models import load_models
 from pipeline.registry.outcome import find_version, recording
-from pipeline.run import check_gpus, keep_report, launch, refuse_cluster
+from pipeline.results.kept import LATEST_STUDENT, keep_report
+from pipeline.results.summary import print_log, print_model, print_student
+from pipeline.run import check_gpus, launch, refuse_cluster
 from pipeline.runners import gpu
-from pipeline.terminal import LATEST_STUDENT, print_log, print_model, print_student
 from pipeline.workspace import Locations, Workspace, WorkspaceError
 from trainer.common.signals import stop_on_signals
 

@@ -24,7 +24,7 @@ from pipeline.evaluation.inputs import Inputs, check_name, check_without_pattern
 from pipeline.evaluation.lazy_imports import UNUSED, import_lazily
 from pipeline.failures import OutputError, describe
 from pipeline.logs import logging_to
-from pipeline.terminal import print_evaluation
+from pipeline.results.summary import print_evaluation
 from pipeline.workspace import IS_PATTERN, is_pattern
 from trainer.common import exit_codes
 from trainer.common.progress import phase

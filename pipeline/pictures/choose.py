@@ -8,8 +8,9 @@ here.
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.pictures.look import BLACK, WHITE, Pictures
+from pipeline.pictures.look import BLACK, WHITE
 from pipeline.pictures.machine import Machine
+from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides
 
 SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # longer sides of the images

@@ -43,7 +43,7 @@ from pipeline.pictures.kept_choice import (
     load_alone,
     read_kept,
 )
-from pipeline.pictures.look import Pictures, look
+from pipeline.pictures.look import look
 from pipeline.pictures.machine import Machine, cluster_machine, this_machine
 from pipeline.pictures.remarks import (
     say_what_fits_better,
@@ -53,6 +53,7 @@ from pipeline.pictures.remarks import (
     warn_of_no_classes,
     warn_of_unusable,
 )
+from pipeline.pictures.seen import Pictures
 from pipeline.runners import gpu
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.schema import min_images

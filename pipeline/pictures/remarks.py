@@ -7,8 +7,8 @@ from statistics import median
 from pipeline.config import DataConfig, PipelineConfig
 from pipeline.pictures.check import warn_of_rejected
 from pipeline.pictures.choose import choose_network
-from pipeline.pictures.look import Pictures
 from pipeline.pictures.machine import Machine
+from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides
 from trainer.common.text import percentage, printable, quantity
 

@@ -14,7 +14,7 @@ from pipeline.cli import main
 from pipeline.registry import lineage, serving
 from pipeline.registry.models import load_models
 from pipeline.registry.outcome import parse_result
-from pipeline.terminal import LATEST
+from pipeline.results.kept import LATEST
 from tests.pipeline.conftest import RESOLVERS, states
 from tests.pipeline.stand_ins import quick_evaluation, quick_network
 from trainer.common import exit_codes

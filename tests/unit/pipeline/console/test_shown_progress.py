@@ -10,7 +10,7 @@ from rich.live import _RefreshThread
 
 from pipeline.console.node_lines import NodeLines
 from pipeline.console.progress import showing
-from pipeline.terminal import describe_seconds
+from pipeline.results.summary import describe_seconds
 from trainer.common.phases import OTHER
 from trainer.common.progress import Report, phase, report
 

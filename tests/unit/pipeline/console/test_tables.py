@@ -15,7 +15,7 @@ from pipeline.commands.kubeflow_tables import print_status
 from pipeline.console.tables import UNLIMITED, Column, cell, number, print_table, text
 from pipeline.registry.journal import Journal
 from pipeline.registry.names import Outcome
-from pipeline.terminal import print_verdict
+from pipeline.results.summary import print_verdict
 from pipeline.workspace import Workspace
 from tests.recorded import Recorded
 

@@ -16,8 +16,8 @@ from pipeline.pictures.choose import (
     choose,
     choose_network,
 )
-from pipeline.pictures.look import Pictures
 from pipeline.pictures.machine import Machine
+from pipeline.pictures.seen import Pictures
 
 CPU, GPU = Machine(cores=2, gpus=0), Machine(cores=16, gpus=1)
 PHOTOS = Pictures(

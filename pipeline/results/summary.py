@@ -14,11 +14,11 @@ from components.sample_evaluator import sources
 from pipeline.console.tables import Column, cell, number, print_table
 from pipeline.registry import serving
 from pipeline.registry.lineage import Run
+from pipeline.results.kept import LATEST, LATEST_STUDENT
 from pipeline.workspace import Workspace
 from trainer.common.phases import OTHER
 from trainer.common.text import printable, quantity
 
-LATEST, LATEST_STUDENT = "latest.html", "latest_student.html"  # copies of the newest reports
 PROMOTED = "looks good"  # the reason in the command for it, for a person to replace
 # What may help where a metric is too far on the way to noise; docs/evaluation.md has it by cause.
 BETTER = (

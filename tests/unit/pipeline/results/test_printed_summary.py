@@ -19,7 +19,7 @@ from pipeline.cli import main
 from pipeline.config import load
 from pipeline.distillation.options import DistillOptions
 from pipeline.registry.lineage import Run
-from pipeline.terminal import (
+from pipeline.results.summary import (
     BETTER,
     CLOSER,
     advise,
@@ -178,7 +178,7 @@ def test_a_run_that_is_not_blessed_ends_with_two_commands_on_its_workspace(rejec
 
 @pytest.mark.parametrize("advice", ["", "try this"])
 def test_advice_and_the_commands_follow_a_rejection(rejected, monkeypatch, advice):
-    monkeypatch.setattr("pipeline.terminal.advise", lambda metrics: advice)
+    monkeypatch.setattr("pipeline.results.summary.advise", lambda metrics: advice)
     _, lines = rejected(width=200)
     assert [line for line in lines if line.startswith("Next")] == [
         f"Next     {advice or 'look at its images, or push it all the same:'}"

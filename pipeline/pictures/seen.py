@@ -1,0 +1,156 @@
+"""What was seen of a folder of images."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trainer.common.text import percentage
+
+# The ratio of the sides, of three in four images, from which a square would lose too much of them.
+OBLONG = 1.2
+TURNED = 0.05  # share of images turned against the others from which it is said
+# Names of folders, in small letters, that are no classes: splits of a data set (train2017, testA),
+# what belongs to images, numbers, dates and those of cameras (100CANON), and hashes.
+TRAIN = re.compile(r"train(?:ing)?[-_]?(?:\d+|[ab])?")
+OTHER_SPLITS = re.compile(
+    r"(?:val|valid|validation|eval|dev|test|testing|unlabell?ed)[-_]?(?:\d+|[ab])?"
+)
+BESIDE_IMAGES = {"annotation", "annotations", "labels", "mask", "masks"}
+NUMBERED = re.compile(
+    r"(?:batch|chunk|data|folder|fold|group|images?|img|page|part|set|shard|split|video)?[-_. ]?"
+    r"\d+(?:[-_. ]\d+)*|\d{3}[a-z_]{5}"
+)
+HASH = re.compile(r"[0-9a-f]+")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What was seen of a folder. Sizes are those of the shorter sides in the sample, in pixels.
+
+    Attributes:
+        files: number of image files.
+        readable: share of the sample that could be opened, above 0 and at most 1.
+        problem: one file that could not, with the reason, in one line; empty if all could.
+        smallest: size of the smallest image.
+        low: a twentieth of the images are smaller.
+        median: half of the images are smaller.
+        largest: size of the largest image.
+        aspect: median ratio of width to height.
+        narrow: a quarter of these ratios are smaller.
+        wide: a quarter of these ratios are larger.
+        gray: whether nearly all images are gray.
+        transparent: whether some images have transparent pixels.
+        bright: whether what is visible of those is nearly white.
+        classes: numbers of files by class, that of first-level folders or in archives; empty if
+            there are none.
+        sizes: (height, width) of the images in the sample.
+        labeled: whether archives name some of the classes.
+        spans: a data.pattern for which all images would lie in spans; empty if there is none, or
+            if a pattern is set.
+        turned: share of images that are upright where most are landscape, or the other way round.
+        unread: how many other files are pictures that are not read, by their endings; empty if
+            there are none.
+    """
+
+    files: int
+    readable: float
+    problem: str
+    smallest: int
+    low: int
+    median: int
+    largest: int
+    aspect: float
+    narrow: float
+    wide: float
+    gray: bool
+    transparent: bool
+    bright: bool
+    classes: Mapping[str, int]
+    sizes: tuple[tuple[int, int], ...]
+    labeled: bool = False
+    spans: str = ""
+    turned: float = 0.0
+    unread: str = ""
+
+    @property
+    def are_oblong(self) -> bool:
+        """Whether a rectangle suits them better than a square."""
+        return self.narrow >= OBLONG or self.wide <= 1 / OBLONG
+
+    @property
+    def have_classes(self) -> bool:
+        """Whether their folders or archives may sort them by what they show."""
+        return len(self.classes) > 1 and not self.spans and not self.have_splits
+
+    @property
+    def have_splits(self) -> bool:
+        """Whether their folders are the splits of a data set."""
+        names = [name.lower() for name in self.classes]
+        trained, others = (
+            sum(pattern.fullmatch(name) is not None for name in names)
+            for pattern in (TRAIN, OTHER_SPLITS)
+        )
+        return len(names) > 1 and (trained + others == len(names) or min(trained, others) > 0)
+
+    @property
+    def name_kinds(self) -> bool:
+        """Whether the names of their folders may be those of kinds of pictures.
+
+        Numbers are, if some have one digit. Labels in archives always are.
+        """
+        if self.labeled:
+            return True
+        names = [name.lower() for name in self.classes]
+        numbered = all(len(name) > 1 and NUMBERED.fullmatch(name) for name in names)
+        hashes = len({*map(len, names)}) == 1 and all(HASH.fullmatch(name) for name in names)
+        hashes = hashes and {*map(str.isdigit, "".join(names))} == {True, False}
+        return not (numbered or hashes or BESIDE_IMAGES & {*names})
+
+    @property
+    def usable(self) -> int:
+        """An estimate of the number of images, without those that cannot be read."""
+        return round(self.files * self.readable)
+
+    def smaller_than(self, height: int, width: int) -> float:
+        """An estimate of the share, of those that can be read, that is less high or less wide."""
+        return sum(h < height or w < width for h, w in self.sizes) / len(self.sizes)
+
+    def describe(self) -> str:
+        """What was seen, in one line."""
+        color = "gray" if self.gray else "color"
+        size, sides = f"of {self._size(self.median)}", f"{self.smallest:,} to {self.largest:,}"
+        if self.narrow <= 1 / OBLONG and self.wide >= OBLONG:  # no picture is as their median
+            shorter = sides if self.largest > self.smallest else f"{self.median:,}"
+            size = f"with shorter sides of {shorter} pixels"
+        elif self.largest > self.smallest:
+            size = f"of about {self._size(self.median)} (shorter sides {sides} pixels)"
+        text = f"{self.files:,} {color} picture{'' if self.files == 1 else 's'} {size}"
+        if len(self.classes) > 1:
+            what = "classes" if self.labeled else "folders"
+            text += f" in {len(self.classes):,} {what}"
+        narrow, wide = f"{self.narrow:.2g}", f"{self.wide:.2g}"
+        if narrow != wide:
+            text += f", half of them {narrow} to {wide} times as wide as high"
+        if self.transparent:
+            text += ", some transparent"
+        if self.spans:
+            text += f"; the folders look like spans: data.pattern={self.spans!r} reads the newest"
+        if self.turned >= TURNED and self.are_oblong:
+            which = "upright" if self.aspect > 1 else "landscape"
+            text += (
+                f"; {percentage(self.turned)} of them {which}: data.fit=crop cuts these to the "
+                "shape of the others, data.fit=pad keeps them whole"
+            )
+        if self.problem:
+            text += f"; {percentage(1 - self.readable)} cannot be read: {self.problem}"
+        if self.unread:
+            text += f"; not read: {self.unread}; convert them to JPEG or PNG"
+        return text
+
+    def _size(self, shorter: int) -> str:
+        wide = self.aspect >= 1
+        return (
+            f"{round(shorter * self.aspect)}x{shorter}"
+            if wide
+            else f"{shorter}x{round(shorter / self.aspect)}"
+        )

@@ -1,0 +1,1 @@
+"""What came of a run or an evaluation, kept and printed."""
