@@ -117,7 +117,7 @@ kubeflow-e2e: .venv kubeflow-image
 	@$(PYTHON) .ci/check_platform.py
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock || { command -v c++ >/dev/null || echo "iadb-tfx: pyfarmhash is compiled where it is installed: install g++" >&2; exit 1; }
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	-@$(BIN)/python -c "import pipeline.graph, pipeline.runners.local, trainer.run_fn" >/dev/null 2>&1
 	@touch $@

@@ -232,6 +232,20 @@ class TrainOptions(Options):
             return self.warmup_steps
         return min(max(100, self.steps // 100), self.steps // 10)
 
+    def check_replicas(self, nb_replica: int) -> None:
+        """Raises a ValueError if so many replicas, the GPUs of all workers, cannot train."""
+        if self.batch_size % nb_replica:
+            raise ValueError(
+                f"train.batch_size={self.batch_size} is not divisible by the {nb_replica} "
+                "replicas (GPUs of all workers) that share a batch"
+            )
+        if self.accumulate > 1 and nb_replica > 1:
+            # Keras decides on an update where TensorFlow's replicas cannot synchronize.
+            raise ValueError(
+                f"train.accumulate={self.accumulate} needs a single replica, but there are "
+                f"{nb_replica}: set it to 1"
+            )
+
     @model_validator(mode="after")
     def _parts_agree(self) -> "TrainOptions":
         if self.warmup >= self.steps:

@@ -79,7 +79,7 @@ def train(
         WorkerLostError: another worker ended with an error or by a signal.
         MisfitError: the weights of the teacher cannot be read, or are of another network.
     """
-    _check_replicas(train_options, strategy.num_replicas_in_sync)
+    train_options.check_replicas(strategy.num_replicas_in_sync)
     chief = is_chief(strategy)
 
     def report(line: str) -> None:
@@ -159,20 +159,6 @@ def _start_from(
     load_weights(model, base_model, model_options, data.shape, data.labels, data.split)
     model.network.set_weights(model.ema_network.get_weights())
     return base_model
-
-
-def _check_replicas(options: TrainOptions, nb_replica: int) -> None:
-    if options.batch_size % nb_replica:
-        raise ValueError(
-            f"train.batch_size={options.batch_size} is not divisible by the {nb_replica} "
-            "replicas (GPUs of all workers) that share a batch"
-        )
-    if options.accumulate > 1 and nb_replica > 1:
-        # Keras decides on an update where TensorFlow's replicas cannot synchronize.
-        raise ValueError(
-            f"train.accumulate={options.accumulate} needs a single replica, but there are "
-            f"{nb_replica}: set it to 1"
-        )
 
 
 def _tensorboard(

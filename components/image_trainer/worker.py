@@ -22,6 +22,7 @@ import attr
 from components.garbage import without_garbage_collection
 from trainer.common import exit_codes
 from trainer.common.progress_lines import printing
+from trainer.light import gpus
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -59,6 +60,8 @@ def make_call(uri: str) -> None:
 
 def main(uri: str) -> int:
     """Makes a call; a failure is the last line of stderr, and its cause the exit code."""
+    if idle := gpus.why_idle():
+        print(idle, flush=True)
     try:
         make_call(uri)
     except SystemExit as stop:

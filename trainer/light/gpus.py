@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
+GIVEN = "IADB_GPUS"  # how many GPUs a pod was given
 DEVICES = "/dev/nvidia[0-9]*"
 CUDA_LIBRARIES = ("nvidia", "cudnn")  # a package, and a library of the system
 
@@ -18,6 +19,20 @@ def find() -> str | None:
     if visible in ("", HIDDEN) or not devices:
         return None
     return visible or ",".join(str(index) for index in range(len(devices)))
+
+
+def why_idle() -> str:
+    """Why the GPUs that a pod was given stay idle; empty if they do not, or there are none."""
+    if os.environ.get(GIVEN, "0") == "0":
+        return ""
+    if find() is None:
+        return "the GPU that was asked for is not visible in this container; computing on the CPU"
+    if not has_libraries():
+        return (
+            "the GPU stays idle, since this image has no CUDA libraries: build it with TARGET=gpu "
+            "(kubeflow/README.md), or set kubeflow.gpu=0"
+        )
+    return ""
 
 
 def has_libraries() -> bool:

@@ -1,6 +1,8 @@
 """The section `kubeflow` of the configuration: options of the runner and of this pipeline."""
 
-from pydantic import Field, field_validator
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.runners.kubeflow.options import Image, KubeflowOptions, MetadataSecret, Name, Volumes
 from pipeline.workspace import IS_PATTERN, is_pattern
@@ -10,7 +12,7 @@ from trainer.common.text import shorten
 class KubeflowConfig(KubeflowOptions):
     """The pipeline on Kubeflow Pipelines."""
 
-    image: Image = "iadb-tfx:0.1.0"
+    image: Image = "localhost/iadb-tfx:0.1.0"
     metadata_secret: MetadataSecret = "iadb-metadata"
     root: str = Field(
         "/mnt/iadb",
@@ -28,6 +30,13 @@ class KubeflowConfig(KubeflowOptions):
     train_workers: int = Field(
         1, ge=1, description="pods that share the training; more than 1 run as a TFJob"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _buckets_need_no_volume(cls, values: Any) -> Any:
+        if isinstance(values, dict) and str(values.get("root", "")).startswith("gs://"):
+            return {"volumes": {}, **values}
+        return values
 
     @field_validator("root")
     @classmethod

@@ -39,6 +39,7 @@ from pipeline.runners.observed import NodeError
 from trainer.common import exit_codes
 from trainer.common.progress_lines import printing
 from trainer.common.signals import stop_on_signals
+from trainer.light import gpus
 
 TYPES = {
     pipeline_pb2.RuntimeParameter.INT: int,
@@ -252,6 +253,8 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     logging.set_verbosity(logging.WARNING)
     warnings.simplefilter("ignore", DeprecationWarning)  # TFX's own
+    if idle := gpus.why_idle():
+        print(f"{given.node}: {idle}", flush=True)
     try:
         with failures.resumable(), stop_on_signals():
             pipeline = read_node(given.ir, given.node, given.run_id, given.parameter)

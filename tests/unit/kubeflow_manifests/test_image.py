@@ -52,5 +52,6 @@ def test_the_build_context_has_every_copied_file():
     ignored = text(".dockerignore").splitlines()
     for path in ("requirements.lock", "kubeflow/excluded-packages.txt", "setup.py", "README.md"):
         assert f"!{path}" in ignored
-    for package in set(re.findall(r'"([a-z]+)\*"', text("setup.py"))):
+    (packages,) = re.findall(r"include=\[(.*)\]", text("setup.py"))
+    for package in re.findall(r'"([a-z]+)\*?"', packages):
         assert f"!{package}" in ignored

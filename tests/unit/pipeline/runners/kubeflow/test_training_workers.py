@@ -1,10 +1,11 @@
 import json
 
+import pytest
 import yaml
 
 from components.image_trainer.job_options import VARIABLE, JobOptions
 from pipeline.cluster.compile import compile_package
-from pipeline.config import load
+from pipeline.config import ConfigError, load
 from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.runners.kubeflow.workers import with_workers
 
@@ -130,3 +131,29 @@ def test_only_the_environment_of_the_trainer_has_the_workers(tmp_path):
     (worker,) = jobs["exec-trainer"].template["spec"]["containers"]
     assert worker["resources"]["limits"] == {"nvidia.com/gpu": "2"}
     assert "accelerator" not in containers["exec-trainer"].get("resources", {})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (
+            ["kubeflow.nodes.Trainer.gpu=3"],
+            "train.batch_size=64 is not divisible by the 3 replicas",
+        ),
+        (["kubeflow.train_workers=3"], "train.batch_size=64 is not divisible by the 3 replicas"),
+        (["kubeflow.train_workers=2", "train.accumulate=2"], "train.accumulate=2 needs a single r"),
+    ],
+)
+def test_replicas_that_cannot_share_a_batch_are_refused_before_anything_starts(
+    tmp_path, overrides, problem
+):
+    given = ["data.folder=/mnt/iadb/data", "train.batch_size=64", *overrides]
+    with pytest.raises(ConfigError, match=f"^kubeflow: {problem}"):
+        compile_package(load("digits", overrides=given), tmp_path / "package.yaml")
+
+
+def test_a_bucket_in_place_of_the_volume_mounts_none_unless_it_is_set():
+    bucket = {"root": "gs://bucket/folder"}
+    assert KubeflowConfig.model_validate({}).volumes == {"iadb": "/mnt/iadb"}
+    assert KubeflowConfig.model_validate(bucket).volumes == {}
+    assert KubeflowConfig.model_validate(bucket | {"volumes": {"a": "/b"}}).volumes == {"a": "/b"}

@@ -1,0 +1,28 @@
+"""GPUs, as far as they are seen without TensorFlow."""
+
+import pytest
+
+from trainer.light import gpus
+
+
+@pytest.mark.parametrize(
+    ("given", "device", "installed", "said"),
+    [
+        (None, False, False, ""),
+        ("0", False, False, ""),
+        ("2", True, True, ""),
+        ("1", False, True, "the GPU that was asked for is not visible in this container; "),
+        ("1", True, False, "the GPU stays idle, since this image has no CUDA libraries: build it"),
+    ],
+)
+def test_a_pod_says_why_its_gpu_stays_idle(tmp_path, monkeypatch, given, device, installed, said):
+    if device:
+        (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(gpus, "DEVICES", f"{tmp_path}/nvidia[0-9]*")
+    monkeypatch.setattr(gpus, "CUDA_LIBRARIES", ("json" if installed else "no_such", "no-such"))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if given is None:
+        monkeypatch.delenv(gpus.GIVEN, raising=False)
+    else:
+        monkeypatch.setenv(gpus.GIVEN, given)
+    assert gpus.why_idle().startswith(said) and bool(gpus.why_idle()) == bool(said)
