@@ -36,13 +36,15 @@ from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
 from trainer.step.guiding import GuidingNetwork
 from trainer.step.loss_by_alpha import LossByAlpha, sum_by_alpha
-from trainer.step.model_arguments import check_guidance, check_training
+from trainer.step.model_arguments import check_guidance, check_trainable, check_training
 from trainer.step.muon import ConvolutionalMuon  # noqa: F401
 from trainer.step.replicas import has_several_workers, place_in_batch, share_gradients
 from trainer.step.tuning import untuned
 from trainer.vector_field import beside, evaluate_network
 
 REPLACED = ("loss", "loss_weights", "metrics", "weighted_metrics")  # arguments of compile
+# Attributes that decide how it is trained, and that may be set between two calls of `fit`.
+TRAINED = ("alpha_density", "coupling", "label_dropout", "paired", "pair_noise", "seed")
 
 
 @keras.saving.register_keras_serializable("iadb")
@@ -172,10 +174,11 @@ class IADBModel(SamplingModel):
         self.built = True  # else Keras would call this model symbolically
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Sets an attribute.
+        """Sets an attribute. Steps that were traced with another value are traced anew.
 
         Raises:
-            ValueError: it decides how samples are drawn, and the constructor would refuse it.
+            ValueError: it decides how samples are drawn, or how the network is trained, and the
+                constructor would refuse it.
         """
         if name in TRACED and self.built:
             how = {each: getattr(self, each) for each in TRACED} | {name: value}
@@ -187,6 +190,14 @@ class IADBModel(SamplingModel):
                 how["autoguidance_interval"],
                 self.guide is not None,
             )
+        if name in TRAINED and self.built:
+            how = {each: getattr(self, each) for each in TRAINED} | {name: value}
+            del how["paired"], how["seed"]
+            check_training(self.rank, **how)
+            self.supports_jit = how["coupling"] == "independent"
+            if self.compiled and not self.supports_jit:
+                self.jit_compile = False
+            self.train_function = self.test_function = None
         super().__setattr__(name, value)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
@@ -198,10 +209,16 @@ class IADBModel(SamplingModel):
                 no weights yet, as one that is subclassed before it is called.
         """
         reject_weights(kwargs)
+        check_trainable(self.network)
         check_arrays(_parts(x, args[0] if args else kwargs.get("y")), self.nb_class)
         if "validation_data" in kwargs:
             kwargs["validation_data"] = untuned(kwargs["validation_data"])
         return super().fit(untuned(x), *args, **kwargs)
+
+    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Takes a step as keras.Model.train_on_batch does; the errors are those of `fit`."""
+        check_trainable(self.network)
+        return super().train_on_batch(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Measures the loss as keras.Model.evaluate does.
@@ -231,16 +248,11 @@ class IADBModel(SamplingModel):
             raise ValueError(f"IADB has its own loss: compile without {', '.join(given)}")
         # Keras averages a batch over replicas, which it cannot for dictionaries, to build the
         # model. Of this one, only the optimizer may not be built; if the first step built it, this
-        # would be traced twice.
-        if self.optimizer and not self.optimizer.built:
-            if not self.network.trainable_variables:
-                raise ValueError(
-                    "the network has no weights that can be trained: all are frozen"
-                    if self.network.weights
-                    else "the network has no weights yet: call it once before training"
-                )
+        # would be traced twice. A frozen network can be measured.
+        weights = self.network.trainable_variables
+        if self.optimizer and not self.optimizer.built and weights:
             with self.distribute_strategy.scope():
-                self.optimizer.build(self.network.trainable_variables)
+                self.optimizer.build(weights)
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
         """Takes one step on a batch of x1, float32 [N, ...], or of pairs (x0, x1).
@@ -313,7 +325,7 @@ class IADBModel(SamplingModel):
         loss = replicas.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(squares) / count)
         losses = self._by_image(squares)
         sums, counts = replicas.all_reduce(tf.distribute.ReduceOp.SUM, sum_by_alpha(losses, alpha))
-        self.loss_tracker.update_state(loss)
+        self.loss_tracker.update_state(loss, sample_weight=tf.cast(nb_row, tf.float32))
         self.gradient_norm_tracker.update_state(gradient_norm)
         self.loss_by_alpha.update_state(sums, counts)
         logs = {"loss": loss, "gradient_norm": gradient_norm}
@@ -357,7 +369,10 @@ class IADBModel(SamplingModel):
         x0, x1, alpha, label, source, augmentation = batch
         drawn = draw_for(x1, self.seed)
         alpha = drawn.alpha if alpha is None else alpha
+        kept = x0 is not None and self.paired
         x0 = drawn.noise if x0 is None else blend_noise(x0, drawn.noise, self.pair_noise)
+        if self.coupling == "optimal_transport" and not kept:
+            x0 = optimal_transport(x0, x1, groups(label, augmentation))
         inputs = self._blend(x0, x1, alpha, source, augmentation)
         if self.nb_class:
             inputs.append(tf.cast(label, tf.int64))
@@ -436,6 +451,8 @@ class IADBModel(SamplingModel):
         """
         return {
             "name": self.name,
+            # By which Keras decides whether the loss is scaled.
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "network": keras.saving.serialize_keras_object(self.network),
             "rank": self.rank,
             "ema": self.ema and {"half_life": self.ema.half_life, "warmup": self.ema.warmup},

@@ -155,7 +155,7 @@ def _metadata(
     data: dataset.TrainingData,
     fingerprint: str,
 ) -> dict[str, Any]:
-    """What is written beside the model; of a student, its teacher is missing."""
+    """What is written beside the model; the caller adds the teacher of a student."""
     license_of_images = config.get("license")
     return {
         "nb_step": sample.nb_step,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
+from tensorflow.python.eager import record
 
 
 def call_for_any_size(
@@ -23,7 +24,12 @@ def call_for_any_size(
     """
     specs = [tf.TensorSpec([None, *row.shape[1:]], row.dtype) for row in rows]
     trace = function.get_concrete_function(tf.TensorSpec([], tf.int32), *specs)
-    if tf.executing_eagerly() and not tf.config.list_logical_devices("GPU") and len(rows[0]) > 1:
+    if (
+        tf.executing_eagerly()
+        and not tf.config.list_logical_devices("GPU")
+        and len(rows[0]) > 1
+        and not record.could_possibly_record()  # a GradientTape does not see other threads
+    ):
         return _in_halves(functools.partial(trace, nb_step), rows, axis)
     return trace(nb_step, *rows)
 

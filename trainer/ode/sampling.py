@@ -126,9 +126,12 @@ class SamplingModel(keras.Model):
         nb_class, and `source`, float32 [N, ..., source_channels]. Of a tuple, it takes the first.
 
         Raises:
-            ValueError: a dictionary has no x0, or an unknown key.
+            ValueError: a dictionary has no x0, or an unknown key; or a conditional network is given
+                a tuple, whose second part could be labels.
         """
-        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, other, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if self.nb_class and other is not None:
+            raise ValueError('predict takes labels in a dictionary: {"x0": x0, "label": label}')
         parts = x if isinstance(x, dict) else {"x0": x}
         if unknown := sorted(parts.keys() - set(INPUTS)):
             raise ValueError(

@@ -20,10 +20,17 @@ class ExponentialMovingAverage:
         warmup: limits the half-life to this fraction of the images seen so far; 0: no limit.
 
     Raises:
-        ValueError: the network is not built.
+        ValueError: the network is not built, or its weights are of low precision, in which an
+            average would stand still.
     """
 
     def __init__(self, network: keras.Model, half_life: int, warmup: float) -> None:
+        dtypes = {keras.backend.standardize_dtype(each.dtype) for each in network.weights}
+        if low := sorted(dtypes & {"bfloat16", "float16"}):
+            raise ValueError(
+                f"weights of {', '.join(low)} cannot be averaged: use the policy mixed_{low[0]}, "
+                "which keeps them in float32"
+            )
         self.source = network
         self.network = frozen_copy(network, "average")
         self.half_life = half_life

@@ -3,6 +3,8 @@
 import math
 from typing import get_args
 
+import keras
+
 from trainer.ode.guidance import Interval
 from trainer.options import AlphaDensity, Coupling
 
@@ -26,6 +28,18 @@ def check_training(
     for name, share in (("label_dropout", label_dropout), ("pair_noise", pair_noise)):
         if not 0 <= share <= 1:
             raise ValueError(f"{name}={share} must be from 0 to 1")
+
+
+def check_trainable(network: keras.Model) -> None:
+    """Checks that there is something to train.
+
+    Raises:
+        ValueError: the network is frozen, or it is subclassed and was not called.
+    """
+    if not network.built and not (network.weights and all(each.built for each in network.layers)):
+        raise ValueError("the network has no weights yet: call it once before training")
+    if not network.trainable_variables:
+        raise ValueError("the network has no weights that can be trained: all are frozen")
 
 
 def check_guidance(

@@ -23,6 +23,14 @@ def build_network():
     return keras.Model([x, alpha, label], keras.layers.Dense(2)(h))
 
 
+def test_labels_are_predicted_from_in_a_dictionary_alone():
+    model = IADBModel(build_network(), rank=2, nb_class=2, nb_step=2)
+    x0, label = tf.zeros([4, 2]), tf.zeros([4], tf.int64)
+    data = tf.data.Dataset.from_tensor_slices((x0, label)).batch(2)
+    with pytest.raises(ValueError, match="predict takes labels in a dictionary"):
+        model.predict(data, verbose=0)
+
+
 def points(n=4096):
     rng = np.random.default_rng(0)
     label = rng.integers(0, NONE, n)

@@ -396,6 +396,25 @@ def test_a_network_without_weights_is_to_be_called_before_training():
         model.fit(points(8), verbose=0)
 
 
+class Half(keras.Model):
+    """Has some weights before it is called, and others after it."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = build_mlp(2, width=16, depth=1), keras.layers.Dense(2)
+
+    def call(self, inputs):
+        return self.head(self.body(inputs))
+
+
+def test_a_network_of_which_a_part_was_not_called_is_named():
+    model = IADBModel(Half(), rank=2)
+    model.compile(optimizer="adam")
+    for train in (model.fit, model.train_on_batch):
+        with pytest.raises(ValueError, match="no weights yet: call it once before training"):
+            train(points(8))
+
+
 class Wrapping(keras.Model):
     """Has weights before it is called."""
 
@@ -535,8 +554,97 @@ def test_an_average_of_another_network_is_refused():
 def test_a_network_that_is_frozen_is_named():
     model = compiled()
     model.network.trainable = False
-    with pytest.raises(ValueError, match="no weights that can be trained: all are frozen"):
-        model.fit(points(8), verbose=0)
+    for train in (model.fit, model.train_on_batch):
+        with pytest.raises(ValueError, match="no weights that can be trained: all are frozen"):
+            train(points(8))
+    assert np.isfinite(model.evaluate(points(8), verbose=0))
+
+
+def test_the_loss_of_an_epoch_is_that_of_its_images_whatever_the_size_of_the_last_batch():
+    model, losses = compiled(), []
+    keep = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: losses.append(float(logs["loss"]))
+    )
+    found = model.fit(points(65), batch_size=64, verbose=0, callbacks=[keep]).history["loss"]
+    assert found == [pytest.approx((64 * losses[0] + losses[1]) / 65, rel=1e-5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("alpha_density", "u_shaped"), ("seed", 5), ("coupling", "optimal_transport")],
+)
+def test_what_decides_the_training_may_be_set_between_two_calls(name, value):
+    changed, same = compiled(), compiled()
+    for model in (changed, same):
+        model.fit(points(64), verbose=0)
+        model.evaluate(points(64), verbose=0)
+    setattr(changed, name, value)
+    made = compiled(**{name: value})
+    made.set_weights(changed.get_weights())
+    made.optimizer.build(made.network.trainable_variables)
+    for old, new in zip(made.optimizer.variables, changed.optimizer.variables, strict=True):
+        old.assign(new)
+    for model in (changed, same, made):
+        model.fit(points(64), verbose=0)
+    weights = [np.concatenate([w.ravel() for w in m.get_weights()]) for m in (changed, same, made)]
+    np.testing.assert_array_equal(weights[0], weights[2])
+    assert np.any(weights[0] != weights[1])
+    assert changed.supports_jit == made.supports_jit
+
+
+def test_a_coupling_that_cannot_be_compiled_ends_the_compilation():
+    model = make()
+    model.compile(optimizer="adam", jit_compile=True)
+    model.coupling = "optimal_transport"
+    assert np.isfinite(model.fit(points(64), verbose=0).history["loss"]).all()
+
+
+@pytest.mark.parametrize(("name", "value"), [("alpha_density", "typo"), ("label_dropout", 2.0)])
+def test_what_decides_the_training_is_checked_when_it_is_set(used, name, value):
+    with pytest.raises(ValueError, match=f"^{name}="):
+        setattr(used, name, value)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_loss_on_other_images_is_that_of_the_pairs_which_the_training_makes(paired):
+    plain = make(average=False, paired=paired)
+    coupled = make(average=False, paired=paired, coupling="optimal_transport")
+    coupled.set_weights(plain.get_weights())
+    x1 = np.random.default_rng(0).normal(0, 1, (64, 2)).astype(np.float32)
+    x0 = x1[np.random.default_rng(1).permutation(64)]
+    of_noise, of_pairs = (
+        [float(tf.reduce_mean(model.held_out_losses(data)[0])) for model in (plain, coupled)]
+        for data in (x1, (x0, x1))
+    )
+    assert of_noise[1] < of_noise[0]
+    assert (of_pairs[1] == of_pairs[0]) == paired
+
+
+def test_a_saved_model_keeps_the_policy_by_which_its_loss_is_scaled(tmp_path):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = IADBModel(build_mlp(2, width=16, depth=1), rank=2)
+        model.compile(optimizer="adam")
+        model.fit(points(64), verbose=0)
+        model.save(tmp_path / "mixed.keras")
+    finally:
+        keras.config.set_dtype_policy(policy)
+    loaded = keras.saving.load_model(tmp_path / "mixed.keras")
+    assert isinstance(loaded.optimizer, keras.optimizers.LossScaleOptimizer)
+    pairs = zip(loaded.optimizer.variables, model.optimizer.variables, strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_samples_have_gradients(used, rows):
+    x0 = tf.constant(points(rows))
+    with tf.GradientTape() as tape:
+        tape.watch(x0)
+        x1 = used.transport(x0, 3)
+    gradient = tape.gradient(x1, x0)
+    assert gradient.shape == [rows, 2]
+    assert np.all(np.isfinite(gradient)) and np.all(np.any(gradient != 0, axis=1))
 
 
 @pytest.mark.parametrize("name", ["guidance", "autoguidance"])

@@ -33,6 +33,14 @@ def test_the_warm_up_limits_the_half_life_to_a_fraction_of_the_images_seen():
     assert float(later) == pytest.approx(0.5 ** (100 / 1e6), rel=1e-5)
 
 
+@pytest.mark.parametrize("policy", ["bfloat16", "float16"])
+def test_weights_of_low_precision_are_not_averaged(policy):
+    layer = keras.layers.Dense(1, dtype=policy)
+    low = keras.Sequential([keras.Input((1,)), layer])
+    with pytest.raises(ValueError, match=f"^weights of {policy} cannot be averaged: use"):
+        ExponentialMovingAverage(low, half_life=10, warmup=0)
+
+
 def test_the_average_is_a_separate_network():
     source = network(2.0)
     ema = ExponentialMovingAverage(source, half_life=10, warmup=0)
