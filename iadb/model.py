@@ -339,7 +339,10 @@ class Model:
 
 def _seeds(first: int, count: int) -> range:
     """The seeds of so many images."""
-    first = operator.index(first)  # those of NumPy wrap around
+    try:
+        first = operator.index(first)  # those of NumPy wrap around
+    except TypeError:
+        raise ValueError(f"seed={first!r}: expected a whole number") from None
     seeds = range(first, first + count)
     if seeds and not LEAST_SEED <= seeds[0] <= seeds[-1] <= LAST_SEED:
         raise ValueError(

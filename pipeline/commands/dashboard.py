@@ -38,15 +38,15 @@ def dashboard(workspace: Workspace, out: Path | None, host: str, port: int) -> N
         count = write(Site(collect(workspace), datetime.now().astimezone()), out)
         click.echo(f"{count} pages: {out / INDEX}")
         return
+    from pipeline.addresses import url
     from pipeline.monitoring.dashboard import server
 
     try:
         listening = server.listen(workspace, host, port)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of a name without an address
+        reason = getattr(error, "strerror", None) or error
         raise click.UsageError(
-            f"cannot serve on {host}, port {port}: {error.strerror}; choose others with --host "
-            "and --port"
+            f"cannot serve on {host}, port {port}: {reason}; choose others with --host and --port"
         ) from None
-    name = "localhost" if server.is_loopback(host) else f"[{host}]" if ":" in host else host
-    click.echo(f"http://{name}:{port} until Ctrl-C")
+    click.echo(f"{url(host, port)} until Ctrl-C")
     listening.run()

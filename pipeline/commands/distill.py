@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from pipeline.commands.shared_options import WORKSPACE_TO_RUN_IN
+from pipeline.commands.shared_options import WORKSPACE_TO_RUN_IN, FiniteRange
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
 from trainer.common.text import shorten
@@ -52,7 +52,7 @@ def _by_metric(
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="Peak learning rate of the student.",
 )
 @click.option(

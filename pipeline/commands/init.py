@@ -1,12 +1,11 @@
 """The command `iadb init`."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from pipeline.commands.shared_options import OutputFile
+from pipeline.commands.shared_options import FiniteRange, OutputFile
 
 MAX_HOURS = 10_000
 
@@ -23,7 +22,7 @@ MAX_HOURS = 10_000
 )
 @click.option(
     "--hours",
-    type=click.FloatRange(0, MAX_HOURS, min_open=True),
+    type=FiniteRange(0, MAX_HOURS, min_open=True),
     help="How long the training may take on this machine.",
 )
 @click.option(
@@ -43,8 +42,6 @@ def init(
     comment on each key, and says how long the training will take. `iadb run --config` takes the
     file.
     """
-    if hours is not None and math.isnan(hours):  # which is within any range
-        raise click.BadParameter("nan is not a number of hours", param_hint="--hours")
     if hours is not None and _sets_steps(overrides):
         raise click.UsageError("--hours sets train.steps: leave out one of the two")
     if output.exists() and not force:

@@ -70,6 +70,8 @@ def sample(
     from pipeline.translation.model import find_source
     from trainer.common.image_grid import MAX_COLUMNS, columns_of_classes
 
+    if gif and gif.absolute() == output.absolute():
+        raise click.BadParameter("is the file of the grid; name another one", param_hint="--gif")
     if gif and count > GIF_IMAGES:
         raise click.BadParameter(f"--gif shows at most {GIF_IMAGES} images", param_hint="--count")
     model = serving.find_model(workspace.serving, model)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.commands.shared_options import WORKSPACE, UserPath, require_library
+from pipeline.commands.shared_options import WORKSPACE, FiniteRange, UserPath, require_library
 from pipeline.workspace import Workspace
 
 TOKEN = "IADB_SERVE_TOKEN"  # environment variable
@@ -33,7 +33,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
     "--deadline",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(0.1, 3600),
+    type=FiniteRange(0.1, 3600),
     metavar="SECONDS",
     help="Time that a request may take, from its header to its answer.",
 )
@@ -48,10 +48,11 @@ def serve(
         raise click.BadParameter("expected up to 64 letters, digits and _ . -", param_hint="--name")
     for library in ("starlette", "uvicorn"):
         require_library(library, "serve")
+    from pipeline.addresses import is_loopback
     from pipeline.serve import server
 
     token = os.environ.get(TOKEN) or None  # empty as one sets it to have none
-    if not token and not server.is_loopback(host):
+    if not token and not is_loopback(host):
         raise click.UsageError(
             f"--host {host}: others can reach it; set {TOKEN} to a secret that requests then "
             "carry (Authorization: Bearer ...), or serve on 127.0.0.1"

@@ -1,7 +1,9 @@
 """Options that several commands of `iadb` share."""
 
+import contextlib
 import functools
 import importlib.util
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from pipeline import failures
 from pipeline.registry.shared_workspace import (
@@ -40,13 +43,26 @@ class OutputPath(UserPath):
     """A file or folder to write; that it can be written is seen before the work for it begins."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Returns the path, or reports that the folder above it is missing or cannot be written."""
+        """Returns the path, or reports that nothing can be written there."""
         path = super().convert(value, param, ctx)
+        if not path.name:
+            self.fail("name what to write", param, ctx)
+        if _is_device(path):  # which would be replaced by a file
+            self.fail(f"{path} is neither a file nor a folder", param, ctx)
         if not path.parent.is_dir():
             self.fail(f"no folder {path.parent}", param, ctx)
         if not os.access(path.parent, os.W_OK):
             self.fail(f"the folder {path.parent} cannot be written", param, ctx)
         return path
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a device, a pipe or a stream of this process is there."""
+    with contextlib.suppress(OSError):  # a folder that may not be searched
+        if path.is_symlink() and os.readlink(path).startswith("/proc/"):
+            return True
+        return path.exists() and not (path.is_file() or path.is_dir())
+    return False
 
 
 class OutputFile(OutputPath):
@@ -66,6 +82,27 @@ class OutputFile(OutputPath):
         if self._suffix and path.suffix.lower() not in ("", self._suffix):
             self.fail(f"{path.name}: only {self._suffix} files are written", param, ctx)
         return path
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; infinity and what is no number are in none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Returns the number, or reports that it is none."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number", param, ctx)
+        return number
+
+
+def refuse_options_before(ctx: click.Context) -> None:
+    """Ends a command whose options stand before that of a subcommand, which would ignore them."""
+    for parameter in ctx.command.params:
+        if ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            option, command = parameter.opts[0], ctx.invoked_subcommand
+            raise click.UsageError(f"{option}: give it after {command}, if it has this option")
 
 
 def _workspace(make: Callable[[str], Workspace]) -> Callable[[Any], Any]:

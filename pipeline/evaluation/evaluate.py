@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import functools
+import itertools
 import json
 import os
 import shutil
@@ -59,8 +60,9 @@ def evaluate_candidate(
             (division.py).
         config: its sections `evaluate` and `beam` apply, and of `data` how images are converted and
             divided (a model brings its own resolution and channels).
-        output: new folder for the results; after a failure it does not exist. Of wrong images and
-            unexpected errors, the log remains beside it, in `OUTPUT.failed.log`.
+        output: new folder for the results; after a failure it does not exist. If another
+            evaluation takes its name meanwhile, a number is added. Of wrong images and unexpected
+            errors, the log remains beside it, in `OUTPUT.failed.log`.
         console: to print on.
         verbose: whether to show all logs.
         notes: lines to print before the work begins.
@@ -102,6 +104,7 @@ def evaluate_candidate(
         report = functools.partial(console.print, markup=False, soft_wrap=True)
         images = steps.run(inputs, config, partial, report)
         seconds = phases.seconds()
+        output = _publish(partial, output)
     metrics = json.loads((output / evaluator_names.METRICS_JSON).read_text("utf-8"))
     print_evaluation(console, images, metrics, seconds, output / evaluator_names.REPORT_HTML)
     return metrics["blessed"]
@@ -137,7 +140,7 @@ def _return_freed_memory() -> None:
 
 @contextmanager
 def _complete_or_absent(output: Path, console: Console) -> Iterator[Path]:
-    """A folder beside the output, renamed to it at the end and removed after a failure.
+    """A folder beside the output, to be renamed to it in the block; removed after a failure.
 
     If one line cannot say all about the failure, the log is kept beside.
     """
@@ -151,7 +154,6 @@ def _complete_or_absent(output: Path, console: Console) -> Iterator[Path]:
     try:
         with stop_on_signals():
             yield partial
-            partial.rename(output)
     except BaseException as error:
         stop = find_stop(error)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
@@ -163,6 +165,18 @@ def _complete_or_absent(output: Path, console: Console) -> Iterator[Path]:
         raise (stop or error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _publish(partial: Path, output: Path) -> Path:
+    """Gives the results their name; one with a number if another evaluation took it meanwhile."""
+    for number in itertools.count(1):
+        target = output if number == 1 else output.with_name(f"{output.name}-{number}")
+        try:
+            return partial.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+    raise AssertionError("unreachable")
 
 
 def _keep_log(partial: Path, output: Path, console: Console) -> None:

@@ -33,6 +33,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 MAX_BODY = 32 * 2**20  # bytes of a request
 MAX_BODIES = 256 * 2**20  # bytes of all requests in progress
+PARSED_AT_ONCE = 2  # bodies: while it is parsed, one takes much memory, and time of all threads
 
 
 class VersionConvertor(IntegerConvertor):
@@ -74,6 +75,7 @@ class Service:
         self._deadline = deadline
         self._batcher = Batcher(self.metrics.call)
         self._bytes = 0  # of the bodies of requests in progress
+        self._parsing = asyncio.Semaphore(PARSED_AT_ONCE)
         self.metrics.watch(live, self._batcher)
 
     def start(self) -> None:
@@ -123,7 +125,8 @@ class Service:
     async def _predict(self, request: Request) -> Response:
         version = self._version(request)
         async with self._in_time(), _Body(self, request) as body:
-            asked = await run_in_threadpool(tf_serving.parse, body, version)
+            async with self._parsing:
+                asked = await run_in_threadpool(tf_serving.parse, body, version)
             outputs = await self._call(request, version, asked.signature, asked.inputs)
             content = await run_in_threadpool(
                 lambda: json.dumps(tf_serving.answer(asked, outputs)).encode()
@@ -152,7 +155,8 @@ class Service:
         version = self._version(request)
         async with self._in_time(), _Body(self, request) as body:
             length = request.headers.get(open_inference.HEADER_LENGTH)
-            asked = await run_in_threadpool(open_inference.parse, body, length, version)
+            async with self._parsing:
+                asked = await run_in_threadpool(open_inference.parse, body, length, version)
             outputs = await self._call(request, version, asked.signature, asked.inputs)
             content, header = await run_in_threadpool(
                 open_inference.answer, asked, outputs, self._name, version

@@ -10,7 +10,8 @@ import numpy as np
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import BYTES
 
-MAX_VALUES = 2**21  # in an answer: as JSON they take some 100 bytes each while they are written
+MAX_VALUES = 2**21  # some 100 bytes each while they are read or written as JSON
+MAX_LISTS = 300_000  # of a request, and objects; as many as 64 images of 64x64 pixels have
 MAX_DEPTH = 32  # of nested lists
 B64 = "b64"  # key of an object in place of bytes
 
@@ -19,8 +20,15 @@ def parse(body: bytes) -> dict[str, Any]:
     """The object in a body.
 
     Raises:
-        RequestError: it is not JSON, or no object.
+        RequestError: it is not JSON, or no object, or has too many values to be read.
     """
+    # Counted before they are read: of 3 bytes each, lists would take 60 times the memory of a body.
+    if body.count(b",") > MAX_VALUES or body.count(b"[") + body.count(b"{") > MAX_LISTS:
+        raise RequestError(
+            f"JSON of the request: at most {MAX_VALUES:,} values in {MAX_LISTS:,} lists; send "
+            "fewer images, or binary data (Open Inference Protocol)",
+            413,
+        )
     try:
         parsed = json.loads(body)
     except RecursionError:

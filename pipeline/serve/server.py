@@ -1,7 +1,6 @@
 """Serves a model on a port until a signal ends it."""
 
 import asyncio
-import ipaddress
 import logging
 import logging.handlers
 import os
@@ -12,9 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pipeline.addresses import names_of, url
 from pipeline.registry.serving import find_model, newest_trained, what_makes_one
 from pipeline.serve.app import Access, Service, make_app
 from pipeline.serve.live import Live, newest
@@ -25,6 +27,7 @@ from trainer.common import exit_codes
 
 LOG_BYTES, LOG_FILES = 10 * 2**20, 4  # of a log, and how many are kept
 KEEP_ALIVE = 75  # seconds that an idle connection stays open, since clients keep them in a pool
+HEADER_SECONDS = 10  # in which the header of a request arrives
 MAX_CONNECTIONS = 800  # as far as the 1,024 descriptors allow that a process has by default
 LINE = "%(asctime)s %(message)s"
 
@@ -63,19 +66,6 @@ class ServeOptions:
     deadline: float
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address is reachable from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def names_of(host: str) -> list[str] | None:
-    """The values of the header Host that requests to an address may have; None: any."""
-    return ["localhost", "[::1]", _in_url(host)] if is_loopback(host) else None
-
-
 def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
     """Serves until SIGINT or SIGTERM, then ends the requests in progress.
 
@@ -99,7 +89,7 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
         app = make_app(service, page, Access(options.token, names_of(options.host)))
         service.start()
         try:
-            say(f"{_address(options.host, listening)} until Ctrl-C")
+            say(f"{url(options.host, listening.getsockname()[1])} until Ctrl-C")
             serving = options.workspace.serving
             if not live.current and not newest(serving):
                 say(f"no model in {serving} yet{what_makes_one(serving)}")
@@ -120,16 +110,6 @@ def _live(options: ServeOptions, say: Callable[[str], None]) -> Live:
     if live.failed:
         raise ModelLoadError(f"{model} does not load: {live.failed[1]}")
     return live
-
-
-def _address(host: str, listening: socket.socket) -> str:
-    # localhost may stand for another address than the one that is listened on, except this one.
-    name = "localhost" if host == "127.0.0.1" else _in_url(host)
-    return f"http://{name}:{listening.getsockname()[1]}"
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -162,6 +142,43 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+class _Protocol(H11Protocol):
+    """HTTP that closes a connection whose next request does not begin, or has no end, in time.
+
+    uvicorn waits for the first request, and for the end of a header, for ever: connections that
+    send nothing would take all that there are.
+    """
+
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begins to wait for the first request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Begins to wait for the rest of a header, or ends it."""
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:  # only a part of the header is there
+            self._wait()
+        else:
+            self._end_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends waiting."""
+        self._end_waiting()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._waiting is None:
+            self._waiting = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _end_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+
 def make_server(app: Starlette, patience: float) -> uvicorn.Server:
     """The HTTP server of the application.
 
@@ -171,7 +188,7 @@ def make_server(app: Starlette, patience: float) -> uvicorn.Server:
     """
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -17,6 +17,7 @@ from pipeline.serve.versions import DEFAULT_SIGNATURE, Version
 from trainer.common.text import list_some
 
 KEYS = {"signature_name", "instances", "inputs"}
+NOT_LOADED = "does not load; the output of the server says why"  # with paths of this machine
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def status(live: Live, number: int | None) -> dict[str, Any]:
     found = []
     failed = live.failed
     if failed and number in (None, failed[0]):
-        found.append(_status(failed[0], "END", "UNKNOWN", failed[1]))
+        found.append(_status(failed[0], "END", "UNKNOWN", NOT_LOADED))
     if not found or number is None:
         try:
             found.append(_status(live.version(number).number, "AVAILABLE", "OK", ""))

@@ -22,7 +22,8 @@ LAYERS = (
     "data",
     "components",
     "pipeline.metadata",
-    "pipeline.console pipeline.failures pipeline.logs pipeline.parent_death pipeline.workspace",
+    "pipeline.addresses pipeline.console pipeline.failures pipeline.logs "
+    "pipeline.parent_death pipeline.workspace",
     "pipeline.unknown_keys pipeline.yaml_text",
     "pipeline.config_values",
     "options",

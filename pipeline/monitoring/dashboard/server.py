@@ -1,6 +1,5 @@
 """The dashboard on a port: the same pages as the files, rendered on request."""
 
-import ipaddress
 import logging
 import threading
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from functools import lru_cache
 import flask
 import waitress
 
+from pipeline.addresses import names_of, without_port
 from pipeline.monitoring import prometheus
 from pipeline.monitoring.dashboard.collect import collect
 from pipeline.monitoring.dashboard.pages import INDEX, Page, Site
@@ -40,18 +40,11 @@ def listen(workspace: Workspace, host: str, port: int) -> waitress.server.BaseWS
 
     Raises:
         OSError: the address or port is not available.
+        ValueError: the name has no address.
     """
     logging.getLogger("waitress").setLevel(logging.ERROR)  # else it logs its address
-    app = make_app(workspace, [host, "localhost"] if is_loopback(host) else None)
+    app = make_app(workspace, names_of(host))
     return waitress.create_server(app, host=host, port=port, ident=None, **LIMITS)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is reachable from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def make_app(workspace: Workspace, names: list[str] | None) -> flask.Flask:
@@ -59,13 +52,17 @@ def make_app(workspace: Workspace, names: list[str] | None) -> flask.Flask:
 
     Args:
         workspace: need not exist yet.
-        names: allowed values of the header Host; None: any. On loopback they keep a foreign site
-            from pointing a name of its own here and reading the pages in a local browser.
+        names: as `names_of` returns them.
     """
     app = flask.Flask(__name__, static_folder=None)
-    app.config["TRUSTED_HOSTS"] = names
     app.url_map.redirect_defaults = False  # serve the first page at / and at its own path
     pages = _Pages(workspace)
+
+    @app.before_request
+    def refuse_other_names() -> None:
+        # Not by TRUSTED_HOSTS, which takes the end of an IPv6 address for a port.
+        if names is not None and without_port(flask.request.headers.get("Host", "")) not in names:
+            flask.abort(400)
 
     @app.get("/", defaults={"path": INDEX}, provide_automatic_options=False)
     @app.get("/<path:path>", provide_automatic_options=False)

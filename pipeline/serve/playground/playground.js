@@ -63,14 +63,26 @@ async function act(text, action) {
   }
 }
 
+// Asks the live model; if it is another one than the page shows, the page shows it from then on.
 async function call(signature, inputs) {
-  const answer = await infer(about.name, signature, inputs);
-  if (answer.version !== about.version) await describe(); // another model went live
+  const shown = about.version;
+  let answer;
+  try {
+    answer = await infer(about.name, signature, inputs);
+  } catch (error) {
+    if (![400, 404].includes(error.status)) throw error;
+    await describe(); // the request may not suit another model
+    if (about.version === shown) throw error;
+    throw new Error(`Version ${about.version} is live now, and the page shows it. Try again.`);
+  }
+  if (answer.version !== shown) await describe();
   return answer;
 }
 
 async function describe() {
+  const before = about;
   about = await (await ask("/playground/model")).json();
+  if (before) forget(before);
   const verdict = make("span", about.verdict ?? "verdict unknown");
   verdict.className = { blessed: "good", promoted: "good", "not blessed": "bad", withdrawn: "bad" }[about.verdict] ?? "quiet";
   const sign = { blessed: "✓ ", promoted: "▲ ", "not blessed": "✗ ", withdrawn: "□ " }[about.verdict] ?? "";
@@ -91,6 +103,13 @@ async function describe() {
   };
   $("facts").replaceChildren(...Object.entries(facts).flatMap(([name, value]) => [make("dt", name), make("dd", value)]));
   offer();
+}
+
+// Empties the controls that still have the defaults of the model before.
+function forget(before) {
+  for (const [id, key] of [["steps", "nb_step"], ["solver", "solver"], ["guidance", "guidance"]]) {
+    if ($(id).value === String(before[key])) $(id).value = "";
+  }
 }
 
 // Shows the controls that the model has.

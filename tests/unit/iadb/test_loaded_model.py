@@ -178,6 +178,7 @@ def test_images_of_any_size_and_files_are_translated(translator, tmp_path):
         (lambda model: model.trajectory(2, seed=2**63 - 1), f"^seed={2**63 - 1}: expected seeds "),
         (lambda model: model.noise(2, seed=np.int64(2**63 - 1)), f"^seed={2**63 - 1}: expected "),
         (lambda model: model.interpolate(0, -(2**63) - 1), f"^seed={-(2**63) - 1}: expected "),
+        (lambda model: model.sample(seed=1.5), r"^seed=1.5: expected a whole number$"),
         (lambda model: model.sample(0), "count=0: expected a whole number of at least 1"),
         (lambda model: model.sample(nb_step=0), "nb_step=0: expected a whole number of at least 1"),
         (lambda model: model.sample(nb_step=2.5), "nb_step=2.5: expected a whole number"),

@@ -299,6 +299,20 @@ def test_a_workspace_before_its_first_run_has_no_runs(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize("option", ["--workspace=elsewhere", "--data=images", "--json"])
+def test_an_option_before_a_subcommand_is_not_ignored(option):
+    result = iadb("spans", option, "release", 5)
+    assert result.exit_code == 2
+    name = option.partition("=")[0]
+    assert result.output.startswith(f"iadb: {name}: give it after release, if it has this option")
+
+
+def test_a_learning_rate_that_is_no_number_is_refused(tmp_path):
+    result = iadb("distill", 1, "--learning-rate", "nan", "--workspace", tmp_path)
+    assert result.exit_code == 2
+    assert "nan is not a finite number" in result.output
+
+
 @pytest.mark.parametrize(
     "command",
     [

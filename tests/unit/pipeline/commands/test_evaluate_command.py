@@ -12,6 +12,7 @@ from PIL import Image
 
 from components.sample_evaluator.options import MIN_IMAGES
 from pipeline.cli import main
+from pipeline.evaluation.evaluate import _publish
 
 ITSELF = "images would be compared with themselves; name a folder of other images"
 # Prints what a call says, and whether it imported TensorFlow.
@@ -228,6 +229,16 @@ def test_names_that_tensorflow_cannot_open_are_reported(evaluate, folders):
 def test_results_never_replace_an_existing_folder(evaluate):
     said = "iadb: empty already exists; name another folder with --output\n"
     assert evaluate("other", output="empty") == (2, said)
+
+
+def test_results_that_another_evaluation_was_faster_than_get_a_number(tmp_path):
+    for number, name in ((1, "out"), (2, "out-2"), (3, "out-3")):
+        partial = tmp_path / f"out.partial-{number}"
+        partial.mkdir()
+        (partial / "metrics.json").write_text(str(number))
+        assert _publish(partial, tmp_path / "out") == tmp_path / name
+        assert (tmp_path / name / "metrics.json").read_text() == str(number)
+        assert not partial.exists()
 
 
 @pytest.mark.parametrize("place", ["real/out", "other/out"])

@@ -17,6 +17,10 @@ from trainer.source.options import Source
         (["-o", "grid.jpg"], "grid.jpg: only .png files are written"),
         (["--gif", "way.png"], "way.png: only .gif files are written"),
         (["--seed", 2**63], "is not in the range"),
+        (["-o", ""], "name what to write"),
+        (["-o", "/dev/null"], "/dev/null is neither a file nor a folder"),
+        (["-o", "/dev/stdout"], "/dev/stdout is neither a file nor a folder"),
+        (["-o", "same", "--gif", "same"], "is the file of the grid; name another one"),
     ],
 )
 def test_what_cannot_be_written_or_drawn_is_refused_at_once(arguments, message):

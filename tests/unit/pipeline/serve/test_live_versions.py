@@ -143,6 +143,9 @@ def test_a_version_that_does_not_load_is_reported_and_the_old_one_stays(
         assert server.lines[1].endswith(f"; version {first} stays live")
         found = server.ask("/v1/models/iadb")[2]["model_version_status"]
         assert [each["state"] for each in found] == ["END", "AVAILABLE"]
+        assert found[0]["status"]["error_message"] == (
+            "does not load; the output of the server says why"
+        )
         (failed,) = re.findall(
             r"\niadb_serve_version_failed (.*)\n", server.ask("/metrics")[2].decode()
         )

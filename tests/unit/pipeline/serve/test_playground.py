@@ -411,6 +411,28 @@ def test_a_student_of_fixed_steps_draws_and_offers_neither_solvers_nor_the_way_b
 
 
 @pytest.mark.slow
+def test_another_model_that_goes_live_is_shown_with_its_own_settings(chromium, tmp_path):
+    write_sampler(tmp_path / "1", fixed_steps=True, nb_step=1)
+    write_sampler(tmp_path / "hidden", labels=LABELS, guidance=2.0, nb_step=4)
+    with RunningServer(tmp_path) as running:
+        running.wait_for(1)
+        page = Page(chromium, running)
+        (tmp_path / "hidden").rename(tmp_path / "2")
+        running.wait_for(2)
+        page.press("#go")
+        assert page.problem() == "Version 2 is live now, and the page shows it. Try again."
+        values = [page.js(f"document.getElementById('{id}').value") for id in ("steps", "guidance")]
+        assert values == ["4", "2"]
+        page.set(seed=3, count=1, label="7")
+        page.press("#go")
+        assert page.problem() == ""
+        inputs = {"seed": np.array([3]), "nb_step": np.array(4, np.int32)}
+        inputs["label"] = np.array([b"7"], object)
+        (expected,) = running.live.current.call("generate", inputs)["image"]
+        assert_equal(page.gray("#grid canvas"), expected, 1)
+
+
+@pytest.mark.slow
 def test_a_slider_goes_from_a_source_to_its_result(chromium, tmp_path):
     write_translator(tmp_path / "1", Source(degrade="gray", use="map"), (8, 8, 3))
     picture = tmp_path / "picture.png"

@@ -1,5 +1,7 @@
 """Who may ask, how much, and what the server says about itself."""
 
+import contextlib
+import http.client
 import json
 import logging
 import socket
@@ -8,8 +10,8 @@ import time
 
 import pytest
 
+from pipeline.addresses import names_of
 from pipeline.serve import app, batching, middleware
-from pipeline.serve.server import names_of
 from tests.running_server import RunningServer
 
 PREDICT = "/v1/models/iadb:predict"
@@ -194,6 +196,28 @@ def test_the_deadline_includes_the_body(versions):
             client.sendall(head.encode() + b'{"inputs"')
             assert client.recv(1000).startswith(b"HTTP/1.1 504 ")
         assert server.service._bytes == 0
+
+
+def test_connections_without_a_whole_header_are_closed_and_others_stay(server, monkeypatch):
+    monkeypatch.setattr("pipeline.serve.server.HEADER_SECONDS", 0.2)
+    kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    with contextlib.closing(kept):
+        for _ in range(2):
+            kept.request("GET", "/healthz")
+            assert json.loads(kept.getresponse().read()) == {"live": True}
+            for begun in (b"", b"GET /healthz HTTP/1.1\r\nHost: "):
+                with socket.create_connection(("127.0.0.1", server.port), timeout=60) as silent:
+                    silent.sendall(begun)
+                    assert silent.recv(1000) == b""
+        kept.sock.sendall(b"GET /healthz")
+        assert kept.sock.recv(1000) == b""
+
+
+@pytest.mark.parametrize("values", [b"[]," * 300_000 + b"[]", b"1," * 2**21 + b"1,1"])
+def test_json_that_would_take_much_memory_is_not_read(server, values):
+    status, _, answer = server.ask(PREDICT, b'{"inputs":[' + values + b"]}")
+    assert status == 413
+    assert "at most 2,097,152 values in 300,000 lists; send fewer images" in answer["error"]
 
 
 def test_an_unexpected_error_is_one_line_and_its_traceback_is_logged(server, monkeypatch, caplog):

@@ -85,15 +85,6 @@ def test_a_request_in_progress_is_answered_before_the_end(workspace):
     assert re.search(line, log.read_text())
 
 
-@pytest.mark.parametrize(
-    ("host", "name"), [("127.0.0.1", "localhost"), ("127.0.0.2", "127.0.0.2"), ("::1", "[::1]")]
-)
-def test_the_address_is_the_one_that_is_listened_on(host, name):
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        assert server._address(host, listening) == f"http://{name}:{port}"
-
-
 def test_an_empty_token_is_none(workspace, monkeypatch):
     found = []
     monkeypatch.setattr(server, "serve", lambda options, say: found.append(options.token))
@@ -117,6 +108,7 @@ def test_an_occupied_port_is_one_line(workspace):
         (["--host", "0.0.0.0"], "set IADB_SERVE_TOKEN"),
         (["--host", "no.such.host.invalid", "--workspace", "."], "set IADB_SERVE_TOKEN"),
         (["--name", "a/b"], "expected up to 64 letters"),
+        (["--deadline", "nan"], "nan is not a finite number"),
     ],
 )
 def test_what_cannot_be_served_is_one_line(tmp_path, monkeypatch, options, text):

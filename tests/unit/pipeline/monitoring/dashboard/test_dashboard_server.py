@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 from dashboard_story import HOSTILE, record_everything
 
+from pipeline.addresses import names_of
 from pipeline.cli import main
 from pipeline.monitoring import prometheus
-from pipeline.monitoring.dashboard.server import LIMITS, is_loopback, make_app
+from pipeline.monitoring.dashboard.server import LIMITS, make_app
 from pipeline.monitoring.dashboard.write import write
 from pipeline.registry.journal import Outcome
 from pipeline.workspace import Workspace
@@ -170,6 +171,11 @@ def test_on_loopback_another_host_name_is_rejected(story, client):
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
     for name in ("localhost:8030", "127.0.0.1:8030"):
         assert client.get("/", headers={"Host": name}).status_code == 200
+    for host in ("::1", "localhost"):
+        client = make_app(story.workspace, names_of(host)).test_client()
+        for name in ("[::1]:8030", "127.0.0.1:8030", "localhost"):
+            assert client.get("/", headers={"Host": name}).status_code == 200
+        assert client.get("/", headers={"Host": "[::2]:8030"}).status_code == 400
     shared = make_app(story.workspace, None).test_client()
     assert shared.get("/", headers={"Host": "pages.example"}).status_code == 200
 
@@ -186,9 +192,15 @@ def test_serving_neither_creates_nor_changes_a_workspace(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_loopback_is_known_by_address_and_name():
-    assert all(map(is_loopback, ("127.0.0.1", "127.0.0.2", "::1", "localhost")))
-    assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.0.7", "pages.example")))
+def test_a_name_without_an_address_is_reported_in_one_line(story, monkeypatch):
+    def listen(*_):
+        raise ValueError("Invalid host/port specified.")
+
+    monkeypatch.setattr("pipeline.monitoring.dashboard.server.listen", listen)
+    options = ["--workspace", str(story.workspace.folder), "--host", "no.such.host"]
+    result = CliRunner().invoke(main, ["dashboard", *options])
+    assert result.exit_code == 2
+    assert "cannot serve on no.such.host, port 8030: Invalid host/port specified." in result.output
 
 
 def test_a_port_in_use_is_reported_in_one_line(story):
