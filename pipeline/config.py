@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from components import names as tfx_names
@@ -90,6 +90,16 @@ class DataConfig(ImageOptions, WindowOptions):
         description="license of the images, for the model card: an identifier such as cc-by-4.0, "
         "or one line of text",
     )
+
+    @field_validator("folder", "holdout", "source", "holdout_source")
+    @classmethod
+    def _names_are_text(cls, folder: str | None) -> str | None:
+        if folder and not folder.isascii():
+            try:
+                folder.encode()
+            except UnicodeEncodeError:
+                raise ValueError("the name is not UTF-8; rename the folder") from None
+        return folder
 
     @model_validator(mode="after")
     def _sources_are_complete(self) -> "DataConfig":

@@ -120,7 +120,18 @@ def _with_absolute_paths(values: dict[str, Any], base: Path) -> dict[str, Any]:
 
 
 def _absolute(path: str, base: Path) -> str:
-    return path if not path or "://" in path else str(base / os.path.expanduser(path))
+    """A path as it is always spelled: what runs keep of a folder is found by its name."""
+    if "://" in path:
+        return path.rstrip("/")
+    if not path:
+        return path
+    absolute = str(base / os.path.expanduser(path))
+    plain = os.path.normpath(absolute)
+    try:
+        same = os.path.realpath(plain) == os.path.realpath(absolute)  # after a link, .. may differ
+    except ValueError:  # a character that no path has
+        same = False
+    return plain if same else absolute
 
 
 def _merge(base: Any, update: Any) -> Any:

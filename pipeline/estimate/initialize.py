@@ -76,7 +76,11 @@ def initialize(
     with atomic_write(file) as partial:
         partial.write_text(_head(seen, taken, *expected) + dump(config, keys), "utf-8")
     _say(console, "\n".join([taken, *expected, f"written to {file}"]))
-    _say(console, f"next: {printable(shlex.join(['iadb', 'run', '--config', str(file)]))}")
+    command = ["iadb", "run", "--config", str(file)]
+    images = Path(config.data.folder).resolve()
+    if Path.cwd().is_relative_to(images):  # so would the default workspace be
+        command += ["--workspace", str(images.with_name("workspace"))]
+    _say(console, f"next: {printable(shlex.join(command))}")
 
 
 def _warn_of_few(config: PipelineConfig, choice: Choice) -> list[str]:

@@ -8,7 +8,7 @@ here.
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.pictures.look import BLACK, WHITE
+from pipeline.pictures.look import BLACK, GRAY, WHITE
 from pipeline.pictures.machine import Machine
 from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides
@@ -122,9 +122,9 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
 
 def _are_sorted(pictures: Pictures) -> bool:
     """Whether folders sort nearly all images by what they show, with enough for each class."""
-    large = [count for count in pictures.classes.values() if count >= PER_CLASS]
+    large = [count for count in pictures.kinds.values() if count >= PER_CLASS]
     sorted_well = len(large) > 1 and sum(large) >= SORTED * pictures.files
-    return sorted_well and pictures.have_classes and pictures.name_kinds
+    return sorted_well and pictures.have_classes
 
 
 def trained_images(pictures: Pictures) -> int:
@@ -140,7 +140,9 @@ def _eval_percent(pictures: Pictures) -> int:
 def choose_images(pictures: Pictures, resolution: tuple[int, int]) -> dict[str, Any]:
     """The values that set how the images are converted."""
     # On white, what is nearly white would vanish.
-    background = BLACK if pictures.transparent and pictures.bright else WHITE
+    background = WHITE
+    if pictures.transparent:
+        background = GRAY if pictures.two_toned else BLACK if pictures.bright else WHITE
     return {
         "data.resolution": from_sides(resolution),
         "data.channels": 1 if pictures.gray else 3,
@@ -184,12 +186,17 @@ def _unit(network: Mapping[str, Any]) -> int:
     return network.get("model.patch", 1) * 2 ** (len(network["model.channels"]) - 1)
 
 
+def largest_resolution(machine: Machine) -> int:
+    """The longer side that is chosen at most."""
+    return LARGEST_WITH_GPU if machine.gpus else LARGEST
+
+
 def _choose_resolution(pictures: Pictures, machine: Machine) -> tuple[int, tuple[int, int]]:
     """The largest power of two for the longer side, and both sides, height first.
 
     Most images have about as many pixels; few have less than half of them, and are rejected.
     """
-    longer = LARGEST_WITH_GPU if machine.gpus else LARGEST
+    longer = largest_resolution(machine)
     while longer > SMALLEST:
         shorter = min(_choose_sides(pictures, longer))
         if shorter <= min(pictures.median / MIN_SHARE, 2 * pictures.low):

@@ -28,6 +28,7 @@ from pipeline.pictures.choose import (
     choose_class_balance,
     choose_images,
     choose_network,
+    largest_resolution,
 )
 from pipeline.pictures.kept_choice import (
     AUTOGUIDANCE,
@@ -124,7 +125,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         f"chosen for them: {_describe(values, config, overrides)}",
         *say_what_folders_are(pictures, config),
         *no_classes,
-        *say_what_is_small(pictures, config.data),
+        *say_what_is_small(pictures, config.data, largest_resolution(machine)),
         *(say_what_fits_better(config, machine) if RESOLUTION[5:] in is_set else []),
         *warn_of_cut(pictures, config.data),
         *rejected,
@@ -225,7 +226,7 @@ def _look(data: DataConfig) -> Pictures:
         with shown:
             return look(data)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow lists and reads gs://
-    with logging_to(Path(os.devnull), verbose=False), showing(console, "looking at images"):
+    with logging_to(Path(os.devnull), verbose=False), shown:
         return look(data)
 
 

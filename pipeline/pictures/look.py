@@ -38,7 +38,7 @@ MAX_DECODED = 30_000_000  # pixels in all: about a second on one core
 MIN_DECODED = 8  # images, however large: one of another kind must not decide for all
 JPEG_REDUCTION = 4  # how many times fewer pixels a JPEG counts, as it is decoded at reduced scale
 SIDE = 32  # pixels, of the decoded images
-BLACK, WHITE = "#000000", "#ffffff"
+BLACK, GRAY, WHITE = "#000000", "#808080", "#ffffff"
 LOW_PERCENTILE = 5  # of the sizes
 MAX_SPREAD = 10  # levels of 255 between the channels of a gray pixel, such as JPEG leaves
 GRAY_PIXELS = 99  # percentage of the pixels of a gray image
@@ -47,6 +47,8 @@ MIN_GRAY = 100  # decoded images, or all, that decide for gray where the headers
 TRANSPARENT_IMAGES = 0.05  # share from which a folder counts as transparent
 MIN_ALPHA = 0.95  # below this a pixel is transparent
 BRIGHT = 200  # mean level of what is visible, from which it vanishes on white
+DARK = 55  # below this, it vanishes on black
+TWO_TONED = 0.1  # share of bright and of dark images among the transparent ones
 SPANS = {  # values of data.pattern, and what the paths of images in such folders begin with
     "span-{SPAN}": re.compile(r"span-\d{1,9}/"),
     "{YYYY}-{MM}-{DD}": re.compile(r"\d{4}-\d{2}-\d{2}/"),
@@ -91,7 +93,8 @@ def look(data: DataConfig) -> Pictures:
         read = functools.partial(_read, readers=readers, options=options, problems=problems)
         headers = {place: header for place in sample if (header := read(place, read_header))}
         colors = _look_at_colors(headers, read)
-    if not colors:
+    seen = [each for each in colors if each is not None]
+    if not seen:
         raise ImageDataError(
             f"{data.folder}: none of the image files that were opened can be read, "
             f"{len(problems):,} of {len(places):,}: {problems[0]}"
@@ -99,9 +102,9 @@ def look(data: DataConfig) -> Pictures:
     sides = np.sort([min(header.width, header.height) for header in headers.values()])
     aspects = np.array([header.width / header.height for header in headers.values()])
     narrow, aspect, wide = np.percentile(aspects, [25, 50, 75]).tolist()
-    readable = 1 - len(problems) / len(sample)
-    suffice = len(colors) >= min(MIN_GRAY, round(readable * len(places)))
-    bright = [each.brightness for each in colors if each.brightness is not None]
+    readable = _share_of_readable(len(sample), len(headers), len(colors), len(seen))
+    suffice = len(seen) >= min(MIN_GRAY, round(readable * len(places)))
+    bright = np.array([each.brightness for each in seen if each.brightness is not None])
     labels = Counter(place.file.class_label for place in places)
     return Pictures(
         files=len(places),
@@ -114,12 +117,13 @@ def look(data: DataConfig) -> Pictures:
         aspect=aspect,
         narrow=narrow,
         wide=wide,
-        gray=_are_gray(colors) and (suffice or _are_gray([*headers.values()])),
-        transparent=len(bright) > TRANSPARENT_IMAGES * len(colors),
-        bright=bool(bright) and float(np.mean(bright)) > BRIGHT,
+        gray=_are_gray(seen) and (suffice or _are_gray([*headers.values()])),
+        transparent=len(bright) > TRANSPARENT_IMAGES * len(seen),
+        bright=bool(len(bright)) and float(np.mean(bright)) > BRIGHT,
+        two_toned=min(np.sum(bright > BRIGHT), np.sum(bright < DARK)) > TWO_TONED * len(bright),
         classes={label: count for label, count in sorted(labels.items()) if label},
         sizes=tuple((header.height, header.width) for header in headers.values()),
-        labeled=any(place.file.label for place in places),
+        labeled=all(place.file.label for place in places if place.file.class_label),
         spans="" if data.pattern else _find_spans(places),
         turned=float(np.mean((aspects - 1) * (aspect - 1) < 0)),
         unread=describe_endings(unread(others)),
@@ -148,11 +152,25 @@ def _find_spans(places: Sequence[_Place]) -> str:
 
 
 def _choose_evenly(places: Sequence[_Place], count: int) -> list[_Place]:
-    """Chooses at most `count` of the sorted files, in an order whose beginning is even as well."""
+    """Chooses at most `count` of the sorted files, in an order whose beginning is even as well.
+
+    One of each of so many equal parts, at random: in equal steps, it could be the masks of all.
+    """
     chosen = min(count, len(places))
     golden = (math.sqrt(5) - 1) / 2
     order = sorted(range(chosen), key=lambda i: i * golden % 1)
-    return [places[i * len(places) // chosen] for i in order]
+    bounds = [i * len(places) // chosen for i in range(chosen + 1)]
+    drawn = np.random.default_rng(0).integers(bounds[:-1], bounds[1:])
+    return [places[drawn[i]] for i in order]
+
+
+def _share_of_readable(opened: int, headers: int, tried: int, decoded: int) -> float:
+    """The share of images that can be read, of those whose headers and pixels were looked at.
+
+    A single one of few that cannot be decoded counts as one of all: it shows no share.
+    """
+    damaged = tried - decoded
+    return headers / opened * (1 - damaged / (tried if damaged > 1 else headers))
 
 
 def _read(
@@ -179,22 +197,25 @@ def _read(
 
 def _look_at_colors(
     headers: Mapping[_Place, ImageHeader], read: Callable[..., _Colors | None]
-) -> list[_Colors]:
-    """Decodes images within MAX_DECODED, and at least MIN_DECODED."""
+) -> list[_Colors | None]:
+    """Decodes images within MAX_DECODED, and at least MIN_DECODED; None: one that is damaged.
+
+    It ends at the first one that is too large: small ones alone would not be like the others.
+    """
     costs = {
         place: header.width * header.height // (JPEG_REDUCTION if header.jpeg else 1)
         for place, header in headers.items()
     }
     chosen, left = [], MAX_DECODED
     for place, cost in costs.items():
-        if cost <= left or len(chosen) < MIN_DECODED:
-            chosen.append(place)
-            left -= cost
-    found = [
+        if cost > left and len(chosen) >= MIN_DECODED:
+            break
+        chosen.append(place)
+        left -= cost
+    return [
         read(place, _transparent_colors if headers[place].may_be_transparent else _opaque_colors)
         for place in chosen
     ]
-    return [colors for colors in found if colors is not None]
 
 
 def _opaque_colors(stream: BinaryIO, options: ImageOptions) -> _Colors:

@@ -1,5 +1,6 @@
 """What a person should know of the pictures before they are trained on, one line each."""
 
+import math
 import os
 import shlex
 from statistics import median
@@ -15,7 +16,7 @@ from trainer.common.text import percentage, printable, quantity
 LEAST_KEPT = 0.6  # of the area of a typical picture, without a remark
 BY_CLASS = "samples are drawn by class; without classes: --set model.conditional=false"
 CLASSES = "to draw images of one class, by the name of its folder: --set model.conditional=true"
-SPLITS = "folders of splits are read together, and images are held out anew; to read one: --data "
+SPLITS = "folders of splits are read together, and images are held out anew"
 MULTIPLE = 16  # of pixels: sides to which networks fit well
 DEARER = 2  # times the work of such a network, from which a resolution is remarked on
 
@@ -25,22 +26,30 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
     if config.model.conditional and pictures.have_classes:
         return [BY_CLASS]
     if pictures.have_splits and not config.data.pattern and not config.data.holdout:
-        example = max(pictures.classes, key=lambda name: name.lower().startswith("train"))
-        return [SPLITS + printable(shlex.quote(os.path.join(config.data.folder, example)))]
+        if pictures.labeled:  # there is no such folder
+            return [SPLITS]
+        example = max(pictures.classes, key=lambda name: "train" in name.lower())
+        one = printable(shlex.quote(os.path.join(config.data.folder, example)))
+        return [f"{SPLITS}; to read one: --data {one}"]
     return [CLASSES] if pictures.have_classes and config.source is None else []
 
 
-def say_what_is_small(pictures: Pictures, data: DataConfig) -> list[str]:
+def say_what_is_small(pictures: Pictures, data: DataConfig, largest: int) -> list[str]:
     """Why the resolution is lower than most images allow: the smallest twentieth would be rejected.
 
-    Only of images that are at least four times as large, where that is a surprise.
+    Only of images that are at least four times as large, where that is a surprise, and below the
+    largest resolution that is chosen on the machine.
     """
     side = max(data.resolution)
-    if pictures.median < 4 * side or pictures.low >= side:
+    if side >= largest or pictures.median < 4 * side or pictures.low >= side:
         return []
+    options = f"--set data.resolution={2 * side}"
+    rejected = pictures.smaller_than(side, side)  # half of that resolution
+    if rejected > data.max_rejected:
+        options += f" --set data.max_rejected={math.ceil(100 * rejected) / 100:g}"
     return [
         f"some are as small as {pictures.low} pixels, and would be rejected at a higher "
-        f"data.resolution; to leave them out: --set data.resolution={2 * side}, or more"
+        f"data.resolution; to leave them out: {options}"
     ]
 
 

@@ -15,10 +15,18 @@ TRAIN = re.compile(r"train(?:ing)?[-_]?(?:\d+|[ab])?")
 OTHER_SPLITS = re.compile(
     r"(?:val|valid|validation|eval|dev|test|testing|unlabell?ed)[-_]?(?:\d+|[ab])?"
 )
-BESIDE_IMAGES = {"annotation", "annotations", "labels", "mask", "masks"}
+# As part of a name, such as DIV2K_train_HR.
+NAMED_SPLIT = re.compile(
+    r"(?:.*[-_ ])?(?:(train|training|trainset)|val|valid|validation|dev|test|testing|testset|pred)"
+    r"(?:[-_ ].*)?"
+)
+BESIDE_IMAGES = {
+    *("annotation", "annotations", "labels", "mask", "masks", "depth", "gt"),
+    *("groundtruth", "ground_truth", "segmentationclass", "segmentationobject"),
+}
 NUMBERED = re.compile(
-    r"(?:batch|chunk|data|folder|fold|group|images?|img|page|part|set|shard|split|video)?[-_. ]?"
-    r"\d+(?:[-_. ]\d+)*|\d{3}[a-z_]{5}"
+    r"(?:batch|chunk|data|folder|fold|group|images?|img|page|part|photos from|set|shard|split"
+    r"|video)?[-_. ]?\d+(?:[-_. x]\d+)*_*|\d{3}[a-z_]{5}|\d{6}_[a-z_]|\d{4}-\d\d-\d\d.*"
 )
 HASH = re.compile(r"[0-9a-f]+")
 
@@ -41,10 +49,11 @@ class Pictures:
         gray: whether nearly all images are gray.
         transparent: whether some images have transparent pixels.
         bright: whether what is visible of those is nearly white.
+        two_toned: whether it is nearly white in some of them, and nearly black in others.
         classes: numbers of files by class, that of first-level folders or in archives; empty if
             there are none.
         sizes: (height, width) of the images in the sample.
-        labeled: whether archives name some of the classes.
+        labeled: whether archives name the classes.
         spans: a data.pattern for which all images would lie in spans; empty if there is none, or
             if a pattern is set.
         turned: share of images that are upright where most are landscape, or the other way round.
@@ -67,6 +76,7 @@ class Pictures:
     bright: bool
     classes: Mapping[str, int]
     sizes: tuple[tuple[int, int], ...]
+    two_toned: bool = False
     labeled: bool = False
     spans: str = ""
     turned: float = 0.0
@@ -90,21 +100,29 @@ class Pictures:
             sum(pattern.fullmatch(name) is not None for name in names)
             for pattern in (TRAIN, OTHER_SPLITS)
         )
-        return len(names) > 1 and (trained + others == len(names) or min(trained, others) > 0)
+        if len(names) > 1 and (trained + others == len(names) or min(trained, others) > 0):
+            return True
+        named = [NAMED_SPLIT.fullmatch(name) for name in names]
+        return all(named) and {each[1] is None for each in named} == {True, False}
 
     @property
-    def name_kinds(self) -> bool:
-        """Whether the names of their folders may be those of kinds of pictures.
+    def kinds(self) -> Mapping[str, int]:
+        """Those of their classes that may be kinds of pictures, by the names of their folders.
 
-        Numbers are, if some have one digit. Labels in archives always are.
+        Numbers and dates are none, but for numbers of which some have one digit. Labels in archives
+        always are.
         """
         if self.labeled:
-            return True
+            return self.classes
         names = [name.lower() for name in self.classes]
-        numbered = all(len(name) > 1 and NUMBERED.fullmatch(name) for name in names)
         hashes = len({*map(len, names)}) == 1 and all(HASH.fullmatch(name) for name in names)
         hashes = hashes and {*map(str.isdigit, "".join(names))} == {True, False}
-        return not (numbered or hashes or BESIDE_IMAGES & {*names})
+        if hashes or BESIDE_IMAGES & {*names}:
+            return {}
+        numbered = {name for name in self.classes if NUMBERED.fullmatch(name.lower())}
+        if any(len(name) == 1 for name in numbered):
+            return self.classes
+        return {name: count for name, count in self.classes.items() if name not in numbered}
 
     @property
     def usable(self) -> int:

@@ -19,6 +19,7 @@ from components.image_example_gen.image_file.header import (
     damage_rejected,
     open_image,
     oriented_size,
+    raise_if_unread,
     stated_orientation,
 )
 from components.image_example_gen.options import ImageOptions
@@ -206,6 +207,7 @@ def _load(image: Image.Image, options: ImageOptions) -> float:
         drafted = image.draft(None, needed)
         image.load()
     except Exception as error:
+        raise_if_unread(error)
         raise damage(error) from error
     return width / drafted[1][2] if drafted else 1
 

@@ -1,6 +1,7 @@
 """Opens an image file: its size and orientation, before the pixels are decoded."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -57,6 +58,7 @@ def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise too_large from None
     except Exception as error:
+        raise_if_unread(error)
         raise _unreadable(start, error) from error
     if image.width * image.height > options.max_pixels:
         raise too_large
@@ -103,6 +105,18 @@ def damage_rejected() -> Iterator[None]:
         raise
     except Exception as error:
         raise damage(error) from error
+
+
+def raise_if_unread(error: Exception) -> None:
+    """Raises an error of the system again, which says nothing about the file.
+
+    Pillow's own errors, which are OSErrors as well, have no number; damaged bytes may lead to a
+    place before the file, which is an invalid argument.
+    """
+    if isinstance(error, MemoryError):
+        raise OSError(errno.ENOMEM, "not enough memory") from error
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        raise error
 
 
 def damage(error: Exception) -> RejectedImage:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.storage.remote import Stat
 
+# Folders of previews and of what was deleted, by network drives, Windows and macOS.
+OF_DEVICES = {"@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__MACOSX"}
+
 Found = tuple[str, Stat | None, str]
 
 
 def walk_local(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
-    """Yields the visible files at any depth, in any order; links to folders are not followed.
+    """Yields the visible files at any depth, in any order; links to folders are problems.
 
     Args:
         root: the folder.
@@ -33,10 +36,12 @@ def walk_local(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
             with os.scandir(os.path.join(root, below)) as entries:
                 for entry in entries:
                     path = os.path.join(below, entry.name)
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") or entry.name in OF_DEVICES:
                         continue
                     if _is_folder(entry):
-                        if not entry.is_symlink():
+                        if entry.is_symlink():
+                            yield printable_path(path), None, "link to a folder: not followed"
+                        else:
                             waiting.append(path)
                     elif wanted(entry.name):
                         yield printable_path(path), *_inspect(entry, real_root)

@@ -109,10 +109,18 @@ def test_link_loops_and_broken_links_are_rejected(tmp_path):
     (tmp_path / "self.png").symlink_to("self.png")
     (tmp_path / "gone.png").symlink_to("nowhere.png")
     assert problems(tmp_path) == {
+        "a/loop": "link to a folder: not followed",
         "a/x.png": "",
         "gone.png": "broken link",
         "self.png": "broken link",
     }
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX", ".git"])
+def test_previews_and_deleted_files_of_devices_are_hidden(tmp_path, name):
+    touch(tmp_path / name / "x.png")
+    touch(tmp_path / "y.png")
+    assert problems(tmp_path) == {"y.png": ""}
 
 
 def test_the_folder_itself_may_be_a_link(tmp_path):

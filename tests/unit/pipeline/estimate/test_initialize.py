@@ -73,6 +73,14 @@ def test_the_next_command_can_be_copied(folder, timed):
     assert shlex.split(command) == ["next:", "iadb", "run", "--config", "my file.yaml"]
 
 
+def test_the_next_command_works_in_the_folder_itself(folder, timed, monkeypatch):
+    monkeypatch.chdir(folder)
+    *_, command = init(".", "-o", "mine.yaml").output.splitlines()
+    workspace = str(folder.with_name("workspace"))
+    expected = ["iadb", "run", "--config", "mine.yaml", "--workspace", workspace]
+    assert shlex.split(command) == ["next:", *expected]
+
+
 def test_what_became_of_other_trainings_is_printed_and_in_the_comments(folder, timed):
     output = init(folder).output
     head = (folder.parent / "iadb.yaml").read_text().splitlines()
@@ -187,7 +195,7 @@ def test_a_file_that_is_there_is_replaced_by_force_alone(folder, timed):
             2,
             "--hours 0.01: train: warmup_steps=500 must be below steps=",
         ),
-        (["IMAGES", "--hours", "nan"], 2, "nan is not a number of hours"),
+        (["IMAGES", "--hours", "nan"], 2, "nan is not a finite number"),
         (["IMAGES", "--hours", "inf"], 2, "'--hours': inf is not in the range"),
         (["IMAGES", "-o", "no/such/mine.yaml"], 2, "no folder no/such"),
     ],

@@ -144,6 +144,15 @@ def test_bright_pictures_with_transparency_get_a_black_background():
     assert (chosen["data.background"], chosen["data.channels"]) == ("#000000", 1)
 
 
+def test_white_pictures_beside_black_ones_get_a_gray_background():
+    chosen = choose(replace(PHOTOS, transparent=True, bright=True, two_toned=True), CPU)
+    assert chosen["data.background"] == "#808080"
+
+
+def test_a_folder_of_few_pictures_does_not_make_dates_classes():
+    assert not choose(by_class({"2019": 500, "2020": 500, "misc": 1}), CPU)["model.conditional"]
+
+
 def test_few_pictures_are_trained_on_for_fewer_steps_in_smaller_batches():
     few, many = (choose(replace(PHOTOS, files=files), CPU) for files in (50, 5000))
     assert (few["train.batch_size"], many["train.batch_size"]) == (16, 32)

@@ -118,7 +118,28 @@ def test_a_few_small_images_that_lower_the_resolution_are_named(tmp_path):
     place.workspace.chosen.unlink()
     config, said = place.run()
     assert config.data.resolution == (16, 16)
-    assert f"{text}; to leave them out: --set data.resolution=32, or more" in said
+    assert f"{text}; to leave them out: --set data.resolution=32" in said.splitlines()
+    for path in sorted(place.images.iterdir())[:6]:
+        Image.new("RGB", (9, 9)).save(path)
+    place.workspace.chosen.unlink()
+    options = "--set data.resolution=32 --set data.max_rejected=0.15"
+    assert f"{text}; to leave them out: {options}" in place.run()[1].splitlines()
+
+
+def test_small_images_that_lower_nothing_are_not_named(tmp_path):
+    place = Place(tmp_path)
+    fill(place.images, 40, side=128)
+    for path in sorted(place.images.iterdir())[:3]:
+        Image.new("RGB", (20, 20)).save(path)
+    config, said = place.run()
+    assert config.data.resolution == (32, 32)
+    assert "some are as small as" not in said
+
+
+def test_a_folder_is_the_same_however_it_is_spelled(place):
+    place.run()
+    again = place.images.parent / "other" / ".." / place.images.name
+    assert "as chosen earlier" in place.run(images=again)[1]
 
 
 def test_a_choice_for_images_that_a_run_would_reject_is_not_kept(place):

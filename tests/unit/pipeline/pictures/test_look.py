@@ -71,8 +71,12 @@ def test_sizes_classes_and_color_are_seen(save, see):
         (("train", "test", "extra"), True),
         (("trainA", "trainB"), True),
         (("train", "unlabeled"), True),
+        (("training_set", "test_set"), True),
+        (("seg_train", "seg_test", "seg_pred"), True),
+        (("DIV2K_train_HR", "DIV2K_valid_HR"), True),
         (("train", "car"), False),
         (("trained", "test"), False),
+        (("steam_train", "bullet_train"), False),
     ],
 )
 def test_folders_of_splits_are_no_classes(save, see, folders, splits):
@@ -81,24 +85,41 @@ def test_folders_of_splits_are_no_classes(save, see, folders, splits):
 
 
 @pytest.mark.parametrize(
-    ("folders", "numbered"),
+    ("folders", "kinds"),
     [
-        (("0", "1", "10"), False),
-        (("n01440764", "n01443537"), False),
-        (("bad", "bed"), False),
-        (("0f", "a0"), True),
-        (("0", "a"), True),
-        (("00000", "01000"), True),
-        (("part-1", "fold 02"), True),
-        (("2025-01", "2025_02_03"), True),
-        (("100CANON", "101CANON"), True),
-        (("images", "masks"), True),
-        (("batch_1", "cats"), False),
+        (("0", "1", "10"), {"0", "1", "10"}),
+        (("n01440764", "n01443537"), {"n01440764", "n01443537"}),
+        (("bad", "bed"), {"bad", "bed"}),
+        (("0f", "a0"), set()),
+        (("0", "a"), set()),
+        (("00000", "01000"), set()),
+        (("part-1", "fold 02"), set()),
+        (("2025-01", "2025_02_03"), set()),
+        (("2025-01-31 Party", "2025-02-03"), set()),
+        (("Photos from 2019", "Photos from 2020"), set()),
+        (("202301__", "202302_a"), set()),
+        (("16x16", "48x48"), set()),
+        (("100CANON", "101CANON"), set()),
+        (("images", "masks"), set()),
+        (("images", "gt"), set()),
+        (("2019", "2020", "misc"), {"misc"}),
+        (("batch_1", "cats", "dogs"), {"cats", "dogs"}),
     ],
 )
-def test_folders_by_number_are_no_kinds_of_pictures(save, see, folders, numbered):
+def test_folders_by_number_are_no_kinds_of_pictures(save, see, folders, kinds):
     save_in(save, folders)
-    assert see().name_kinds != numbered
+    assert see().kinds.keys() == kinds
+
+
+def test_labels_of_archives_are_kinds_but_not_the_folders_beside_them(tmp_path, save, see):
+    save("cats/1.png", noise(0, 8, 8, 3))
+    folder = tmp_path / "images"
+    with tarfile.open(folder / "2020.tar", "w") as tar:
+        tar.add(folder / "cats", "0001")
+    (folder / "cats" / "1.png").unlink()
+    assert see().kinds == {"0001": 1}
+    save_in(save, ["2019", "2020"])
+    assert see().kinds == {}
 
 
 @pytest.mark.parametrize(
@@ -197,6 +218,18 @@ def test_transparency_and_what_would_vanish_on_white_are_seen(save, see, name, l
     assert (see().transparent, see().bright) == (True, bright)
 
 
+@pytest.mark.parametrize(("dark", "two_toned"), [(0, False), (1, False), (3, True), (9, True)])
+def test_pictures_that_would_vanish_on_white_beside_others_on_black_are_seen(
+    save, see, dark, two_toned
+):
+    for i in range(12):
+        level = 0 if i < dark else 255
+        image = Image.new("RGBA", (16, 16))
+        image.paste((level, level, level, 255), (4, 4, 12, 12))
+        save(f"{i}.png", image)
+    assert see().two_toned == two_toned
+
+
 def test_an_opaque_alpha_channel_is_no_transparency(save, see):
     save("1.png", Image.fromarray(noise(0, 16, 16, 3)).convert("RGBA"))
     assert not see().transparent
@@ -266,6 +299,14 @@ def test_of_large_images_as_many_are_decoded_as_time_allows(save, see, monkeypat
         assert len(decoded) == expected
 
 
+def test_small_gray_images_do_not_decide_for_large_ones_in_color(save, see, monkeypatch):
+    monkeypatch.setattr(looking, "MAX_DECODED", 3000)
+    monkeypatch.setattr(looking, "MIN_DECODED", 2)
+    for i in range(200):
+        save(f"{i:03}.png", noise(i, 4, 4) if i % 5 else noise(i, 50, 50, 3))
+    assert not see().gray
+
+
 def test_a_single_large_gray_image_does_not_decide_for_all(save, see, monkeypatch):
     monkeypatch.setattr(looking, "MAX_DECODED", 100)
     save("0.png", noise(0, 10, 10))
@@ -294,7 +335,39 @@ def test_of_many_files_an_even_sample_is_opened(save, see, monkeypatch):
     for i in range(50):
         save(f"{i:02}.png", noise(i, 10 + i, 10 + i))
     seen = see()
-    assert (seen.files, seen.smallest, seen.median, seen.largest) == (50, 10, 30, 50)
+    assert seen.files == 50
+    assert sorted((height - 10) // 10 for height, _ in seen.sizes) == [0, 1, 2, 3, 4]
+
+
+def test_files_in_pairs_are_both_in_the_sample(save, see, monkeypatch):
+    monkeypatch.setattr(looking, "SAMPLE", 20)
+    for i in range(40):
+        side = 32 if i % 2 else 8
+        save(f"{i:02}.png", noise(i, side, side))
+    seen = see()
+    assert (seen.smallest, seen.largest, len(seen.sizes)) == (8, 32, 20)
+
+
+def test_of_large_images_the_damaged_ones_count_among_those_that_were_decoded(
+    tmp_path, save, see, monkeypatch
+):
+    monkeypatch.setattr(looking, "MAX_DECODED", 1)
+    monkeypatch.setattr(looking, "MIN_DECODED", 10)
+    for i in range(40):
+        save(f"{i:02}.png", noise(i, 64, 64, 3))
+    files = sorted((tmp_path / "images").iterdir())
+    files[0].write_bytes(files[0].read_bytes()[:5000])
+    assert see().readable >= 0.97  # one of ten shows no share
+    for file in files[::2]:
+        file.write_bytes(file.read_bytes()[:5000])
+    assert see().readable <= 0.8
+
+
+def test_a_link_to_a_folder_is_named(tmp_path, save, see):
+    save("dogs/1.png", noise(0, 8, 8, 3))
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "images" / "cats").symlink_to(tmp_path / "cats")
+    assert see().problem == "'cats' (link to a folder: not followed)"
 
 
 def test_only_the_spans_of_the_window_are_looked_at(save, see):

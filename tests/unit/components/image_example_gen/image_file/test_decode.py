@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import io
 import struct
@@ -413,6 +414,28 @@ def test_a_truncated_file_is_rejected(kind, save, _, kept, noise):
 def test_a_file_in_no_supported_format_is_rejected(data, reason):
     with pytest.raises(RejectedImage, match=f"^{reason}$"):
         pixels_of(data)
+
+
+class Failing(io.BytesIO):
+    """A file on a disk that fails after some bytes."""
+
+    def __init__(self, content, good, error):
+        super().__init__(content)
+        self.good, self.error = good, error
+
+    def read(self, size=-1):
+        if self.tell() >= self.good:
+            raise self.error
+        return super().read(size)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
+@pytest.mark.parametrize("good", [0, 400])
+def test_an_error_of_the_disk_or_the_machine_is_no_damage(noise, good, error):
+    content = io.BytesIO()
+    noise(0, 64).save(content, "PNG")
+    with pytest.raises(OSError, match=r"Input/output error|not enough memory"):
+        decode(Failing(content.getvalue(), good, error), ImageOptions(resolution=8))
 
 
 def test_a_truncated_jpeg_or_png_is_reported_as_truncated(noise):
