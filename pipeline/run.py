@@ -17,6 +17,7 @@ from components.features import check_available
 from components.garbage import without_garbage_collection
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import count_images
+from components.image_example_gen.pattern import has_spans
 from components.sample_evaluator.verdict.plan import announce
 from pipeline import failures
 from pipeline.config import (
@@ -90,6 +91,7 @@ def run_pipeline(
     """
     config, schema, warning = _prepare(config, workspace, console)
     with workspace.locked():
+        lineage.follow_move(lineage.connect(workspace.metadata), workspace.artifacts)
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         print_log(console, log)
         _tell_of_kill(workspace, console)
@@ -177,8 +179,25 @@ def _prepare(
         config, functools.partial(console.print, markup=False, soft_wrap=True)
     )
     check_available(config.evaluate.features)
+    config = _without_held(config, workspace, console)
     check_images(config.data)
     return config, schema, warning
+
+
+def _without_held(config: PipelineConfig, workspace: Workspace, console: Console) -> PipelineConfig:
+    """Leaves out the spans that are held for review, unless data.span names one; says so."""
+    data = config.data
+    if not has_spans(data.pattern):
+        return config
+    spans = Journal(workspace.journal).held_spans().values()
+    held = {span.number for span in spans if span.released is None} - {data.span, *data.exclude}
+    if not held:
+        return config
+    numbers = " ".join(map(str, sorted(held)))
+    line = f"  held, and not read: span {numbers}; to accept: iadb spans release {numbers}"
+    console.print(line, markup=False, soft_wrap=True)
+    exclude = tuple(sorted({*data.exclude, *held}))
+    return config.model_copy(update={"data": data.model_copy(update={"exclude": exclude})})
 
 
 def refuse_cluster(command: str) -> None:

@@ -94,6 +94,7 @@ class Executor(BeamExecutor):
             raise DriftError(
                 f"{what} drifted: {summary}. To accept them: `iadb spans release "
                 f"{' '.join(map(str, spans))}`; to continue regardless: drift.on_drift=warn"
+                + (f" and data.span={spans[-1]}" if spans[-1] else "")
             )
         logging.log(logging.WARNING if drifted else logging.INFO, "Drift: %s", summary)
 

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import DATA, JSON, WORKSPACE, ConfigArguments, config_options
+from pipeline.commands.shared_options import (
+    DATA,
+    JSON,
+    WORKSPACE,
+    ConfigArguments,
+    config_options,
+    refuse_options_before,
+)
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -26,6 +33,7 @@ def spans(
 ) -> None:
     """List the spans of the data: trained, new or held."""
     if ctx.invoked_subcommand is not None:
+        refuse_options_before(ctx)
         return
     from pipeline.config import require_folder
     from pipeline.console.tables import cell, make_console, number, print_table, text
@@ -71,7 +79,7 @@ def spans(
 def release(numbers: tuple[int, ...], workspace: Workspace) -> None:
     """Accept held spans; 0 is a folder without spans.
 
-    The next check finds them as new data.
+    The next check finds them as new data, if they are within data.window.
     """
     workspace.check_exists()
     from pipeline.registry.journal import Journal
@@ -85,7 +93,8 @@ def release(numbers: tuple[int, ...], workspace: Workspace) -> None:
             )
     for number in numbers:
         journal.release(number, datetime.now(timezone.utc))
-    click.echo(f"released: {', '.join(map(str, numbers))}")
+    released = ", ".join(map(str, numbers))
+    click.echo(f"released: {released}; the next check reads them if they are within data.window")
 
 
 def _describe(span: "SpanState", closed: str) -> str:
@@ -106,6 +115,8 @@ def _describe(span: "SpanState", closed: str) -> str:
         words.append("released")
     if closed:
         words.append(f"not read: all spans of {closed} are held or excluded")
+    elif not span.images and not span.sources:
+        words.append("empty")
     elif not span.in_window:
         words.append("outside data.window")
     elif span.outside:

@@ -8,13 +8,16 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from ml_metadata import MetadataStore
 from prometheus_client import CollectorRegistry, generate_latest, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from components.sample_evaluator.names import BLESSED, BLESSING_TYPE
 from pipeline.monitoring.options import NotifyOptions
 from pipeline.registry import lineage
 from pipeline.registry.journal import Journal
-from pipeline.registry.models import RegisteredModel, load_models
+from pipeline.registry.lineage import properties
+from pipeline.registry.models import PROMOTER_PROPERTY, RegisteredModel, load_models
 from pipeline.registry.names import Outcome
 from pipeline.workspace import Workspace
 
@@ -54,6 +57,7 @@ class _Collector:
             yield from _of_checks(Journal(self._workspace.journal))
         if self._workspace.metadata.exists():
             store = lineage.connect(self._workspace.metadata)
+            yield _of_verdicts(store)
             yield from _of_models(load_models(store, self._workspace.serving))
 
 
@@ -78,15 +82,20 @@ def _of_checks(journal: Journal) -> Iterator[Metric]:
     yield _gauge("held_spans", "Spans held for review.", len(held))
 
 
-def _of_models(models: Sequence[RegisteredModel]) -> Iterator[Metric]:
-    verdicts = {"blessed": True, "not blessed": False}
-    counts = Counter(model.blessed for model in models)
-    yield _counter(
+def _of_verdicts(store: MetadataStore) -> Metric:
+    """All that were ever given: a model that is judged again counts again, so no count falls."""
+    blessings = [properties(each) for each in store.get_artifacts_by_type(BLESSING_TYPE)]
+    by_gate = [each for each in blessings if BLESSED in each and PROMOTER_PROPERTY not in each]
+    counts = Counter(each[BLESSED] == 1 for each in by_gate)
+    return _counter(
         "verdicts",
-        "Models by verdict of the gate.",
+        "Verdicts of the gate.",
         "verdict",
-        {name: counts[blessed] for name, blessed in verdicts.items()},
+        {"blessed": counts[True], "not blessed": counts[False]},
     )
+
+
+def _of_models(models: Sequence[RegisteredModel]) -> Iterator[Metric]:
     live, newest = [model for model in models if model.live], models[-1:]
     yield _gauge(
         "live_model_trained_timestamp_seconds",

@@ -51,6 +51,8 @@ def notify(
         post(options, message(attempt, workspace, results))
     except NotifyError as error:
         logging.getLogger(__name__).warning("%s", error)
+    except Exception as error:  # of a library; its text may have the URL, which is a secret
+        logging.getLogger(__name__).warning("webhook: %s", type(error).__name__)
 
 
 def message(

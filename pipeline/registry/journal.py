@@ -202,8 +202,13 @@ class Journal:
         query = "UPDATE held_spans SET released = ? WHERE span = ? AND released IS NULL"
         return self._write(query, (now.isoformat(), span)).rowcount == 1
 
+    def forget_releases(self, spans: Iterable[int]) -> None:
+        """Forgets that spans were released, once a run has read them: new images are held again."""
+        query = "DELETE FROM held_spans WHERE span = ? AND released IS NOT NULL"
+        self._write(query, *((span,) for span in spans))
+
     def held_spans(self) -> dict[int, HeldSpan]:
-        """All spans that were ever held, including those released since."""
+        """The spans that are held, and those that were released and not read since."""
         with self._open(reading=True) as db:
             rows = db.execute("SELECT * FROM held_spans ORDER BY span").fetchall()
         return {

@@ -286,6 +286,33 @@ def connect(database: "Path | Database") -> MetadataStore:
     return MetadataStore(config)
 
 
+def follow_move(store: MetadataStore, artifacts: AnyPath) -> None:
+    """Records where artifacts are, if the workspace was moved or has another path here.
+
+    Otherwise models would be compared with no earlier ones, since these would not be found.
+
+    Args:
+        store: of a workspace that this process holds.
+        artifacts: folder of the artifacts in it.
+    """
+    if not isinstance(artifacts, Path):
+        return
+    moved = []
+    for artifact in store.get_artifacts():
+        recorded, place = Path(artifact.uri), place_of(artifact, artifacts)
+        if recorded != place and place.exists() and not recorded.exists():
+            artifact.uri = str(place)
+            moved.append(artifact)
+    if moved:
+        store.put_artifacts(moved)
+
+
+def place_of(artifact: mlmd.Artifact, artifacts: AnyPath) -> AnyPath:
+    """The folder of an artifact in the folder of a workspace, even if that was moved since."""
+    *_, below = artifact.uri.rpartition(f"/{artifacts.name}/")
+    return artifacts.joinpath(*below.split("/")[:3])  # node, output key, execution
+
+
 def _is_not_raised(record: logging.LogRecord) -> bool:
     """False for an error that ML Metadata also raises: it logs it with its statement in SQL."""
     return not str(record.msg).startswith("mlmd client %s: ")

@@ -46,11 +46,12 @@ def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Any
 
     Raises:
         LiveModelError: the model does not exist, has no version left, is live, or it or its
-            teacher was withdrawn.
+            teacher was withdrawn or would be.
         WorkspaceError: the workspace is in use, read-only or full.
     """
     store = _connect(workspace)
     with workspace.locked():
+        lineage.follow_move(store, workspace.artifacts)
         models = load_models(store, workspace.serving)
         if number is None:
             target = _before_live(models)
@@ -68,6 +69,11 @@ def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Any
             for model in models
             if not model.withdrawn and model.versions and model.versions[-1] > version
         ]
+        if target.teacher in bad:
+            raise LiveModelError(
+                f"model {target.number}: is a student of model {target.teacher}, which was pushed "
+                "again after it and would be withdrawn; distill another one with `iadb distill`"
+            )
         _withdraw(store, bad, reason)
         notes = {MODEL_NOTE: target.number, ROLLBACK_NOTE: version}
         return publish(workspace.serving / str(version), workspace.serving, notes), bad
@@ -93,6 +99,7 @@ def promote(workspace: Workspace, number: int, reason: str) -> AnyPath:
     """
     store = _connect(workspace)
     with workspace.locked():
+        lineage.follow_move(store, workspace.artifacts)
         models = load_models(store, workspace.serving)
         model = _find(models, number)
         _check_may_go_live(model, models)

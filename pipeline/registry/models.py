@@ -6,7 +6,7 @@ serving folder itself. A dozen calls read a store of a thousand runs; none is ma
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from pipeline.registry.lineage import (
 from pipeline.registry.serving import NoModelError, read_metadata
 from trainer.common.files import open_below
 from trainer.common.remote_path import AnyPath, to_path
+from trainer.names import FINGERPRINT
 
 PROMOTER_PROPERTY = "promoted_by"  # of a promotion's blessing: the user
 PROMOTED_AT_PROPERTY = "promoted_at"  # of a promotion's blessing, in ISO format
@@ -117,7 +118,7 @@ def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]
     blessings = by_model(store.get_artifacts_by_type(evaluator_names.BLESSING_TYPE))
     evaluations = by_model(store.get_artifacts_by_type(evaluator_names.EVALUATION_TYPE))
     limited = _limited_metrics(store, [found[-1].id for found in evaluations.values()])
-    versions, live = _versions_by_model(serving)
+    versions, live = _versions_by_model(serving, artifacts)
     models = []
     for number, artifact in sorted(artifacts.items()):
         about = properties(artifact)
@@ -184,11 +185,15 @@ def _limited_metrics(store: MetadataStore, ids: Collection[int]) -> dict[int, tu
     }
 
 
-def _versions_by_model(serving: AnyPath) -> tuple[dict[int, list[int]], int | None]:
+def _versions_by_model(
+    serving: AnyPath, models: Mapping[int, mlmd.Artifact]
+) -> tuple[dict[int, list[int]], int | None]:
     """The versions of each model, and the live model; None where it is not a known one."""
     versions, live = defaultdict(list), None
     for version in complete_versions(serving):
         live = _model_of(version)
+        if live in models and _is_another(version, to_path(models[live].uri)):
+            live = None
         versions[live].append(int(version.name))
     return versions, live
 
@@ -206,6 +211,20 @@ def _model_of(version: AnyPath) -> int | None:
         return None
     number = notes.get(MODEL_NOTE) if isinstance(notes, dict) else None
     return number if isinstance(number, int) else None
+
+
+def _is_another(version: AnyPath, model: AnyPath) -> bool:
+    """Whether a version is a copy of another model than the one that has its number now.
+
+    Numbers come again if the metadata are restored from a backup.
+    """
+    if not isinstance(version, Path):  # in a bucket, each file is a request
+        return False
+    try:
+        copied = (model / trainer_names.SERVING / FINGERPRINT).read_bytes()
+        return (version / FINGERPRINT).read_bytes() != copied
+    except OSError:  # retention removed one, or it has no fingerprint
+        return False
 
 
 def _last(found: Iterable[dict[str, Any]]) -> dict[str, Any]:

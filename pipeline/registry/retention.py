@@ -132,20 +132,15 @@ def _unkept_folders(
     Folders unknown to ML Metadata are left alone.
     """
     artifacts = store.get_artifacts()
-    known = {_folder(artifact, workspace) for artifact in artifacts}
-    stay = {_folder(a, workspace) for a in artifacts if a.id in kept and _is_live(a)}
+    known = {lineage.place_of(artifact, workspace.artifacts) for artifact in artifacts}
+    live = filter(_is_live, artifacts)
+    stay = {lineage.place_of(a, workspace.artifacts) for a in live if a.id in kept}
     executions = {str(execution.id) for execution in store.get_executions()}
     for node in _folders(workspace.artifacts):
         for key in _folders(node):
             for folder in _folders(key) if key.name != _SYSTEM else ():
                 if folder not in stay and (folder in known or folder.name in executions):
                     yield folder
-
-
-def _folder(artifact: mlmd.Artifact, workspace: Workspace) -> AnyPath:
-    """The folder of an artifact in the workspace, even if the workspace was moved since."""
-    *_, below = artifact.uri.rpartition(f"/{workspace.artifacts.name}/")
-    return workspace.artifacts.joinpath(*below.split("/")[:3])  # node, output key, execution
 
 
 def _is_live(artifact: mlmd.Artifact) -> bool:
@@ -157,7 +152,7 @@ def _mark_deleted(store: MetadataStore, removals: Iterable[Removal], workspace: 
     artifacts = [
         artifact
         for artifact in store.get_artifacts()
-        if _is_live(artifact) and _folder(artifact, workspace) in folders
+        if _is_live(artifact) and lineage.place_of(artifact, workspace.artifacts) in folders
     ]
     for artifact in artifacts:
         artifact.state = mlmd.Artifact.DELETED

@@ -18,12 +18,13 @@ from pipeline.registry.models import load_models
 from pipeline.registry.outcome import RunResult
 from pipeline.registry.retention import clean
 from pipeline.unattended.new_data import Finding, look
-from pipeline.unattended.runs import IADB, CheckRuns, Ending
+from pipeline.unattended.runs import IADB, JUDGED, CheckRuns, Ending
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
 from trainer.common import exit_codes
 from trainer.common.signals import find_stop, stop_on_signals
 
 GB, MB = 1e9, 1e6  # bytes
+CLEANED = {*JUDGED, Outcome.HELD}  # outcomes after which old files are removed
 
 
 def check(
@@ -126,7 +127,8 @@ def _follow_up(
 ) -> None:
     """Frees disk space, writes the metrics and posts to the webhook; failures are reported only."""
     steps = (
-        lambda: _free_space(config, workspace, report) if ended.runs else None,
+        # What was stopped is resumed from what it has written.
+        lambda: _free_space(config, workspace, report) if ended.outcome in CLEANED else None,
         lambda: prometheus.write(workspace, config.notify),
         lambda: webhook.notify(config.notify, ended, results, workspace),
     )

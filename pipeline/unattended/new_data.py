@@ -1,8 +1,9 @@
 """Finds images that no run has read yet. TFX is imported for remote folders only."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import Span, list_spans
 from components.image_example_gen.windows import Windows, choose_windows
@@ -66,11 +67,13 @@ class Finding:
         numbered: whether the data have spans; otherwise the whole folder is span 0.
         closed: images or sources, of two folders, if all spans of one are held or excluded, so
             that no run can read the others; empty otherwise.
+        empty: spans whose folders have no files, or none yet.
     """
 
     spans: tuple[SpanState, ...]
     numbered: bool
     closed: str = ""
+    empty: tuple[int, ...] = ()
 
     @property
     def new(self) -> dict[int, int]:
@@ -168,34 +171,57 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     images, sources = list_spans(data.folder, data.pattern), []
     if data.unpaired_source and sources_share_spans(data):
         sources = list_spans(data.source, data.source_pattern)
-    closed = {number for number, span in held.items() if span.released is None} | {*data.exclude}
+    waiting = {number for number, span in held.items() if span.released is None}
+    closed = waiting | {*data.exclude}
     folders = {"images": images, "sources": sources}
     blocking = [kind for kind, spans in folders.items() if spans and _are_closed(spans, closed)]
-    windows = Windows((), ())
-    if not blocking:
-        windows = choose_windows(images, sources, data.span, data.window, closed)
     image_of = {span.number: span for span in images}
     source_of = {span.number: span for span in sources}
-    states = []
-    for number in sorted(image_of.keys() | source_of.keys()):
+    numbered = has_spans(data.pattern)
+    # Also those whose folders are gone, or a person would look in vain for what is held.
+    numbers = sorted(image_of.keys() | source_of.keys() | (waiting if numbered else set()))
+    found: dict[int, list[bytes | None]] = {number: [None, None] for number in numbers}
+    for number in found.keys() - closed:
         image_span, source_span = image_of.get(number), source_of.get(number)
-        found: list[bytes | None] = [None, None]
-        if number not in closed:
-            found[0] = snapshot(data.folder, image_span, data.paired_source) if image_span else b""
-            if sources:
-                found[1] = snapshot_of_sources(data.source, source_span) if source_span else b""
-        states.append(
-            _compare(
-                image_span or Span(number, None, ""),
-                found,
-                (image_span in windows.images, source_span in windows.sources),
-                remembered,
-                held.get(number),
-            )
+        image_files = snapshot(data.folder, image_span, data.paired_source) if image_span else b""
+        found[number][0] = image_files
+        if sources:
+            found[number][1] = snapshot_of_sources(data.source, source_span) if source_span else b""
+    # A folder that is made before its images come is not the newest span yet.
+    empty = {number for number, files in found.items() if number not in closed and not any(files)}
+    _check_there(data.folder, found, remembered, empty)
+    windows, left_out = Windows((), ()), closed | empty
+    some_left = not any(_are_closed(spans, left_out) for spans in folders.values() if spans)
+    if some_left and data.span not in empty:
+        windows = choose_windows(images, sources, data.span, data.window, left_out)
+    states = [
+        _compare(
+            image_of.get(number) or Span(number, None, ""),
+            found[number],
+            (image_of.get(number) in windows.images, source_of.get(number) in windows.sources),
+            remembered,
+            held.get(number),
         )
+        for number in numbers
+    ]
     return Finding(
-        tuple(states), has_spans(data.pattern), " and ".join(blocking if sources else [])
+        tuple(states), numbered, " and ".join(blocking if sources else []), tuple(sorted(empty))
     )
+
+
+def _check_there(
+    folder: str,
+    found: Mapping[int, Sequence[bytes | None]],
+    remembered: Mapping[int, bytes],
+    empty: Collection[int],
+) -> None:
+    """Raises an ImageDataError if all images that runs have read are gone."""
+    before = sum(len(digests(files)) for files in remembered.values())
+    if before and found and len(empty) == len(found):
+        raise ImageDataError(
+            f"{folder}: there are no images any more, of {quantity(before, 'file')} that runs have "
+            "read; is the folder mounted?"
+        )
 
 
 def _are_closed(spans: Sequence[Span], closed: Collection[int]) -> bool:

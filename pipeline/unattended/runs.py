@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+from components.image_example_gen.errors import ImageDataError
 from pipeline.config import PipelineConfig
+from pipeline.pictures.check import check_images
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.registry.outcome import RunResult, outcome_of, read_result
-from pipeline.unattended.new_data import Finding
+from pipeline.unattended.new_data import Finding, look
 from pipeline.unattended.supervisor import supervise
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
 from pipeline.yaml_text import dump
@@ -83,7 +85,7 @@ class CheckRuns:
         overrides = self._overrides(finding)
         periodic = self._is_challenger_due()
         result = self._run_with_retries(overrides)
-        if result.exit_code in WRONG_DATA:
+        if result.exit_code in WRONG_DATA and self._are_there(finding):
             return self._hold(finding, result.message)
         message, outcome = f"{finding.text}; {result.message}", result.outcome
         if outcome not in JUDGED:
@@ -98,6 +100,21 @@ class CheckRuns:
                 outcome, exit_code = challenger, 0
         return Ending(outcome, message, exit_code)
 
+    def _are_there(self, finding: Finding) -> bool:
+        """Whether all images can still be found: a folder that is gone says nothing about them."""
+        span = {"span": finding.newest} if finding.numbered else {}
+        exclude = tuple(sorted(self._left_out(finding)))
+        try:
+            check_images(self._config.data.model_copy(update={**span, "exclude": exclude}))
+            there = {each.number: each.new for each in look(self._config, self._journal).spans}
+        except ImageDataError:
+            return False
+        return all(there.get(number, 0) >= count for number, count in finding.new.items())
+
+    def _left_out(self, finding: Finding) -> set[int]:
+        """The spans that a run does not read, which are held, excluded or empty."""
+        return {*self._config.data.exclude, *(each.number for each in finding.held), *finding.empty}
+
     def _overrides(self, finding: Finding) -> tuple[str, ...]:
         """Restricts the run to what the check found: no later span and no held one.
 
@@ -106,9 +123,9 @@ class CheckRuns:
         overrides = []
         if finding.numbered:
             overrides.append(f"data.span={finding.newest}")
-        held = [span.number for span in finding.held]
-        if held:
-            overrides.append(f"data.exclude={sorted({*self._config.data.exclude, *held})}")
+        left_out = self._left_out(finding)
+        if finding.numbered and left_out != {*self._config.data.exclude}:
+            overrides.append(f"data.exclude={sorted(left_out)}")
         if self._config.drift.on_drift == "hold" and finding.released:
             overrides.append("drift.on_drift=warn")
         return tuple(overrides)
@@ -176,7 +193,8 @@ class CheckRuns:
         if ended.timed_out and result.outcome not in JUDGED:
             message = (
                 f"terminated: the run took longer than schedule.timeout_hours={hours:g}; the next "
-                "one resumes the training from its last checkpoint"
+                "one resumes the training from its last checkpoint if no images came since, and "
+                "otherwise begins anew: raise schedule.timeout_hours, or lower train.steps"
             )
             code = exit_codes.TIMED_OUT
             result = replace(result, outcome=Outcome.TIMED_OUT, exit_code=code, message=message)

@@ -1,6 +1,7 @@
 import getpass
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -204,6 +205,53 @@ def test_a_student_of_a_withdrawn_teacher_is_not_made_live(served):
     assert place.live() == live
     rollback(place.workspace, None, "bad")
     assert place.live() == place.numbers[0]
+
+
+def test_no_rollback_withdraws_the_teacher_of_the_student_that_it_makes_live(served):
+    place = served(1)
+    (teacher,) = place.numbers
+    student = place.recorded.student(teacher)
+    version = place.push(student)
+    place.push(place.recorded.run())
+    place.push(teacher)  # again, as a run does whose model is not live
+    message = f"is a student of model {teacher}, which was pushed again after it and would be withd"
+    with pytest.raises(LiveModelError, match=message) as error:
+        rollback(place.workspace, version, "six fingers")
+    assert len(str(error.value).splitlines()) == 1
+    assert (place.live(), place.withdrawn()) == (teacher, [])
+
+
+def test_models_of_a_workspace_that_was_moved_are_found(served, tmp_path, monkeypatch):
+    monkeypatch.setattr(serving, "check", lambda model: subprocess.CompletedProcess([], 0))
+    place = served(2)
+    rejected = place.recorded.run(blessed=False)
+    write_model(place.models()[rejected].folder)
+    moved = Workspace(tmp_path / "elsewhere")
+    place.workspace.folder.rename(moved.folder)
+    promote(moved, rejected, "good")
+    store = lineage.connect(moved.metadata)
+    folders = [model.folder for model in load_models(store, moved.serving)]
+    assert all(folder.is_relative_to(moved.folder) and folder.exists() for folder in folders)
+
+
+def test_a_copy_of_a_workspace_leaves_the_records_where_their_files_are(served, tmp_path):
+    place = served(1)
+    copy = Workspace(tmp_path / "copy")
+    shutil.copytree(place.workspace.folder, copy.folder)
+    store = lineage.connect(copy.metadata)
+    before = [artifact.uri for artifact in store.get_artifacts()]
+    lineage.follow_move(store, copy.artifacts)
+    assert [artifact.uri for artifact in store.get_artifacts()] == before
+
+
+def test_a_version_is_not_of_another_model_that_got_its_number_later(served):
+    place = served(2)
+    (folder,) = {place.models()[place.numbers[1]].folder}
+    (folder / "fingerprint.pb").write_text("another training")
+    found = place.models()
+    assert found[place.numbers[0]].versions == (place.versions[0],)
+    assert found[place.numbers[1]].versions == ()
+    assert not any(model.live for model in found.values())
 
 
 def test_a_user_without_a_name_can_promote(monkeypatch):

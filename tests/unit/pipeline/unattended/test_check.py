@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -277,6 +278,50 @@ def test_new_spans_with_wrong_data_are_held_and_later_ones_go_on_without_them(un
     assert settings(unattended.calls[0]) == ["data.span=3"]
 
 
+def test_a_folder_that_waits_for_its_images_is_neither_read_nor_in_the_way(unattended):
+    unattended.put(1)
+    (unattended.data / "span-2").mkdir()
+    unattended.plan((0,))
+    assert unattended.check().outcome == Outcome.BLESSED
+    assert settings(unattended.calls[0]) == ["data.span=1", "data.exclude=[2]"]
+    assert unattended.check().outcome == Outcome.NOTHING_NEW
+    unattended.put(2)
+    unattended.plan((0,))
+    assert unattended.check().outcome == Outcome.BLESSED
+    assert settings(unattended.calls[0]) == ["data.span=2"]
+
+
+def test_images_that_are_gone_are_a_failure_and_not_held(unattended):
+    unattended.put(1)
+    unattended.plan((0,))
+    unattended.check()
+    shutil.rmtree(unattended.data / "span-1")
+    (unattended.data / "span-1").mkdir()
+    ended = unattended.check()
+    assert (ended.outcome, ended.exit_code) == (Outcome.FAILED, exit_codes.DATA)
+    assert "there are no images any more, of 2 files that runs have read; is the" in ended.message
+
+
+def test_new_spans_are_not_held_for_a_folder_that_is_missing(unattended):
+    unattended.put(1)
+    unattended.plan((exit_codes.DATA, "iadb: holdout: no such folder"), (0,))
+    missing = unattended.check(f"data.holdout={unattended.folder / 'holdout'}")
+    assert (missing.outcome, missing.exit_code) == (Outcome.FAILED, exit_codes.DATA)
+    assert unattended.journal.held_spans() == {}
+    assert unattended.check().outcome == Outcome.BLESSED
+
+
+def test_what_a_run_that_was_stopped_has_written_is_kept(unattended, monkeypatch):
+    cleaned = []
+    monkeypatch.setattr("pipeline.unattended.check.clean", lambda *_: cleaned.append(1))
+    unattended.put(1)
+    unattended.plan((exit_codes.INTERRUPTED, "iadb: interrupted"), (0,))
+    unattended.check("schedule.retries=0")
+    assert not cleaned
+    assert unattended.check().outcome == Outcome.BLESSED
+    assert cleaned
+
+
 def test_new_sources_lead_to_a_run_that_reads_them_and_wrong_ones_hold_their_span(unattended):
     def put(span, *names):
         folder = unattended.folder / "sources" / f"{span}"
@@ -536,3 +581,14 @@ def test_what_a_person_released_is_not_held_for_drift_again(unattended):
     unattended.put(2)
     unattended.check("drift.on_drift=hold")
     assert settings(unattended.calls[1]) == ["data.span=2"]
+
+
+def test_what_comes_after_released_data_were_read_is_held_for_drift(unattended):
+    unattended.put(1)
+    unattended.journal.hold(1, "the images drifted", NOW)
+    unattended.journal.release(1, NOW)
+    unattended.plan((0,), (0,))
+    unattended.check("drift.on_drift=hold")
+    unattended.put(1, "late.png")
+    unattended.check("drift.on_drift=hold")
+    assert settings(unattended.calls[1]) == ["data.span=1"]

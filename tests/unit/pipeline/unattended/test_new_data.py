@@ -49,6 +49,18 @@ def spanned(tmp_path):
     return config, lambda number: tmp_path / "data" / f"span-{number}"
 
 
+def test_a_held_span_is_listed_although_its_folder_is_gone(spanned, journal):
+    config, folder = spanned
+    put(folder(1), "a.png")
+    put(folder(2), "b.png")
+    journal.hold(2, "drift", NOW)
+    shutil.rmtree(folder(2))
+    found = look(config, journal)
+    assert [span.number for span in found.spans] == [1, 2]
+    assert [span.number for span in found.held] == [2]
+    assert found.newest == 1
+
+
 def test_all_is_new_at_first_and_nothing_when_it_is_remembered(tmp_path, journal):
     config = config_of(tmp_path / "data")
     put(tmp_path / "data", "a.png", "b.png", "labels.csv")
