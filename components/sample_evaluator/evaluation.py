@@ -127,10 +127,11 @@ def evaluate(
         options = options.without_pairs()
     if against.problem:
         logging.warning("The baseline is not compared: %s", against.problem)
+    labels = judged.sampler.labels if judged.sampler else []
     config = make_eval_config(
         options,
         baseline=baseline is not None and not against.problem,
-        by_label=bool(judged.sampler and judged.sampler.labels),
+        by_label=bool(labels),
         holdout=examples.HOLDOUT in real.examples,
         translates=sources.CANDIDATE in translating,
         pairs=pairs,
@@ -146,7 +147,7 @@ def evaluate(
         translating=translating,
         student=bool(judged.sampler and judged.sampler.teacher),
     )
-    _measure(make_pipeline, describe_images, config, real, output)
+    _measure(make_pipeline, describe_images, config, real, output, labels)
     results = load_results(output, [spec.name for spec in config.model_specs])
     validation = tfma.load_validation_result(output)
     task = history.task_of(translating.get(sources.CANDIDATE))
@@ -198,6 +199,7 @@ def _measure(
     config: config_pb2.EvalConfig,
     real: RealImages,
     output: str,
+    labels: Sequence[str],
 ) -> None:
     """Runs a pipeline that describes the images, and one that computes metrics of the features."""
     compared = f"{output}/{_COMPARED}"
@@ -214,7 +216,7 @@ def _measure(
             features = pipeline | ReadFeatures(f"{compared}/*-of-*")
             _ = features | Analyze(config, output)
             _ = features | WriteSpectra(output)
-            _find_kinds(pipeline, features, compared, real, output)
+            _find_kinds(pipeline, features, compared, real, output, labels)
     finally:
         if fileio.exists(compared):
             fileio.rmtree(compared)
@@ -226,10 +228,11 @@ def _find_kinds(
     compared: str,
     real: RealImages,
     output: str,
+    labels: Sequence[str],
 ) -> None:
     known = pipeline | "Known" >> ReadFeatures(f"{compared}/{describe.KNOWN}/*-of-*")
     judged = features | "Judged" >> beam.Filter(lambda image: image.source != sources.TRAIN)
-    kinds = [known, judged] | "Images" >> beam.Flatten() | FindKinds()
+    kinds = [known, judged] | "Images" >> beam.Flatten() | FindKinds(labels)
     _ = kinds | "WriteKinds" >> beam.Map(write_kinds, output)
     held_out = pipeline | "HeldOutExamples" >> ReadExamples(real.examples[examples.EVAL])
     _ = (kinds, held_out) | WriteMissingKinds(

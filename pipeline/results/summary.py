@@ -75,8 +75,13 @@ def print_summary(console: Console, run: Run, live: Path | None, workspace: Work
 def advise(metrics: dict | None) -> str:
     """What may help a model that is not blessed; empty if it depends on the cause."""
     found = metrics["metrics"].values() if metrics else ()
-    too_far = any(each["status"] == "failed" and each["max_place"] is not None for each in found)
-    return BETTER if too_far else ""
+    return BETTER if any(each["status"] == "failed" and _is_too_far(each) for each in found) else ""
+
+
+def _is_too_far(metric: dict) -> bool:
+    """Whether a metric is beyond its limit on the way to noise, less its error."""
+    place, error, limit = (metric.get(key) for key in ("place", "place_margin", "max_place"))
+    return None not in (place, error, limit) and place - error > limit
 
 
 def advise_on_student(metrics: dict) -> str:

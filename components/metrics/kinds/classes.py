@@ -17,6 +17,8 @@ from components.metrics.kinds.clusters import cluster_shares
 from components.metrics.kinds.shares import (
     MAX_TRAINING,
     MIN_EXPECTED,
+    MIN_IMAGES,
+    MISSING,
     Kinds,
     check_enough,
     kind_of,
@@ -26,6 +28,7 @@ from components.metrics.threads import one_thread
 COMPONENTS = 64  # principal ones that the classifier sees
 STRENGTH = 0.1  # of the fit, C: a low one, so that probabilities are not too sure
 MIN_RECOGNIZED = 0.5  # of the held-out images of a class, or it is not judged
+LEAST_SURE = 0.2  # share of held-out images that is recognized above chance, to judge others by it
 ITERATIONS = 1000
 TOLERANCE = 1e-7  # of the shares
 _LEAST = 1e-12  # probability of a class, so that no image is impossible
@@ -37,11 +40,13 @@ def class_shares(
     real: np.ndarray,
     real_labels: Sequence[str],
     generated: np.ndarray,
+    asked: Sequence[str] = (),
 ) -> Kinds:
     """Estimates the number of generated images of each class.
 
     A linear classifier is fitted to the first MAX_TRAINING training images. Classes that it hardly
-    recognizes among held-out images have no estimate.
+    recognizes among held-out images have no estimate. One that it finds at least half as often
+    among generated images as among held-out ones is not missing.
 
     By clusters instead, if any image has no label, if there is one class only, or if all classes
     are too small or recognized too seldom to be judged.
@@ -52,6 +57,8 @@ def class_shares(
         real: features of held-out images, float [M, d].
         real_labels: M labels.
         generated: float [K, d].
+        asked: K labels that these images were asked for, empty where they were asked for none;
+            empty if that is not known.
 
     Raises:
         MetricError: too few images, or features that differ in d or are not finite.
@@ -74,17 +81,36 @@ def class_shares(
             LogisticRegression(C=STRENGTH, max_iter=300),
         ).fit(train, train_labels)
         classes, priors = np.unique(train_labels, return_counts=True)
-        recognized = classifier.predict(real) == real_labels
+        found_real, found = classifier.predict(real), classifier.predict(generated)
+        recognized = found_real == real_labels
         shares = _estimate(classifier.predict_proba(generated), priors / len(train))
     kinds = []
     for name, share in zip(classes, shares, strict=True):
         examples = np.flatnonzero(real_labels == name)
         is_known = len(examples) and recognized[examples].mean() >= MIN_RECOGNIZED
-        estimated = float(share) * len(generated) if is_known else None
+        estimated = None
+        if is_known:
+            wanted, estimated = float(expected[name]), float(share) * len(generated)
+            beside_real = wanted * float(np.mean(found == name) / np.mean(found_real == name))
+            # Where classes overlap, the correction exaggerates: it may take all from one of two.
+            if estimated < MISSING * wanted and beside_real >= wanted / 2:
+                estimated = beside_real
         kinds.append(kind_of(str(name), examples, float(expected.get(name, 0)), estimated))
     if all(kind.estimated is None or kind.expected < MIN_EXPECTED for kind in kinds):
         return cluster_shares(train, real, generated)
-    return Kinds("class", float(recognized.mean()), tuple(kinds))
+    followed = None
+    labels = np.array(asked, str)
+    if np.sum(labels != "") >= MIN_IMAGES:
+        sure = _above_chance(found_real, real_labels)
+        if sure >= LEAST_SURE:
+            followed = _above_chance(found[labels != ""], labels[labels != ""]) / sure
+    return Kinds("class", float(recognized.mean()), tuple(kinds), followed=followed)
+
+
+def _above_chance(found: np.ndarray, labels: np.ndarray) -> float:
+    """By how much more often labels are found than they would be in any other order."""
+    by_chance = sum(np.mean(found == name) * np.mean(labels == name) for name in np.unique(labels))
+    return float(np.mean(found == labels) - by_chance)
 
 
 def _estimate(probabilities: np.ndarray, priors: np.ndarray) -> np.ndarray:

@@ -43,12 +43,16 @@ class Kinds(NamedTuple):
             clusters.
         kinds: of the training images.
         unavailable: why there are none.
+        followed: how far the generated images are recognized as the classes that they were asked
+            for: 0 as often as by chance, 1 as often as held-out images as theirs; None without
+            classes that were asked for, or if held-out images are hardly recognized.
     """
 
     by: Literal["class", "cluster"] | None = None
     accuracy: float | None = None
     kinds: tuple[Kind, ...] = ()
     unavailable: str | None = None
+    followed: float | None = None
 
 
 def check_enough(**arrays: np.ndarray) -> None:

@@ -4,6 +4,7 @@ TFMA knows a number or text by a name that is known before; kinds are found in t
 """
 
 import json
+from collections.abc import Collection
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -35,18 +36,32 @@ class FoundKinds(NamedTuple):
 class FindKinds(beam.PTransform):
     """Compares the candidate's samples with held-out images, by kinds of training images."""
 
+    def __init__(self, known: Collection[str] = ()) -> None:
+        """Says what samples were asked for.
+
+        Args:
+            known: labels of the candidate, which draws samples with any other label without one.
+        """
+        super().__init__()
+        self._known = known
+
     def expand(self, images: beam.PCollection) -> beam.PCollection:
         """From ImageFeatures of the sources train, real and candidate to one FoundKinds."""
         return (
             images
             | "Needed" >> beam.Filter(lambda image: image.source in _NEEDED)
             | "Gather" >> beam.CombineGlobally(GatherFeatures())
-            | "Find" >> beam.Map(find_kinds)
+            | "Find" >> beam.Map(find_kinds, self._known)
         )
 
 
-def find_kinds(sets: dict[str, ImageSet]) -> FoundKinds:
-    """Finds the kinds of images; those of the samples are estimated from pixels, not requests."""
+def find_kinds(sets: dict[str, ImageSet], known: Collection[str] = ()) -> FoundKinds:
+    """Finds the kinds of images; those of the samples are estimated from pixels, not requests.
+
+    Args:
+        sets: images by source.
+        known: labels of the candidate, as of `FindKinds`.
+    """
     for source in _NEEDED:
         if source not in sets:
             return FoundKinds(Kinds(unavailable=f"there are no images of {source}"), [])
@@ -54,7 +69,12 @@ def find_kinds(sets: dict[str, ImageSet]) -> FoundKinds:
     try:
         with phase("kinds of images"):
             kinds = class_shares(
-                train.vectors, train.labels, real.vectors, real.labels, candidate.vectors
+                train.vectors,
+                train.labels,
+                real.vectors,
+                real.labels,
+                candidate.vectors,
+                [label if label in known else "" for label in candidate.labels],
             )
     except MetricError as error:
         return FoundKinds(Kinds(unavailable=str(error)), [])

@@ -32,6 +32,9 @@ from trainer.common.progress import Report, phase, report
 METRICS = "metrics"  # the phase
 IMAGE = "image"  # the key of the ImageFeatures in TFMA's extracts
 MAX_SUBSET = 1000  # images of a subset that KID's standard deviation is taken over
+# Between floor and noise, at least, in the unit of the metric. The mean image of noise is gray, and
+# so is nearly that of photographs: a hardly visible difference would be a large part of the way.
+LEAST_SPANS = {"layout_distance": 60.0}
 # The leading underscore keeps it out of what TFMA writes.
 _FEATURES = metric_types.MetricKey("_features")
 
@@ -136,6 +139,7 @@ def _place(sets: _Sets, source: str, metric: str) -> Sequence[float]:
         at_noise = leave_out(compared, real, noise[:count])
         if change(compared, at_noise, at_floor).proven <= 0:
             raise MetricError("noise cannot be told from training images")
+    span = max(span, LEAST_SPANS.get(metric.removesuffix(AT_HOLDOUT), 0.0))
     return found.proven / span, found.margin / span
 
 

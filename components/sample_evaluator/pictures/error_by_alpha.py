@@ -36,8 +36,8 @@ _PIXELS = "pixels"
 class WriteErrorByAlpha(beam.PTransform):
     """Writes the errors as JSON: `edges` [11], and by source, and as `ceiling`, errors [10].
 
-    A model without the signature `deblend` has no errors (null). If the candidate is such a model,
-    or if there are no images, nothing is written.
+    A model without the signature `deblend`, or with an answer that is not finite, has no errors
+    (null). If the candidate is such a model, or if there are no images, nothing is written.
     """
 
     def __init__(
@@ -138,7 +138,8 @@ class _MeasureErrors(beam.DoFn):
 
 
 def _write(sums: Mapping[str, tuple[int, np.ndarray]], path: str) -> None:
-    if sources.CANDIDATE not in sums:
+    finite = {source: each for source, each in sums.items() if np.all(np.isfinite(each[1]))}
+    if sources.CANDIDATE not in finite:
         return
     count, (total, squares) = sums[_PIXELS]
     content: dict[str, Any] = {
@@ -147,7 +148,7 @@ def _write(sums: Mapping[str, tuple[int, np.ndarray]], path: str) -> None:
         "ceiling": ceiling(squares / count - (total / count) ** 2),
     }
     for source in (sources.CANDIDATE, sources.BASELINE):
-        found = sums.get(source)
+        found = finite.get(source)
         content[source] = found and (found[1] / found[0]).tolist()
     with FileSystems.create(path, "application/json") as file:
         file.write(json.dumps(content, allow_nan=False).encode())

@@ -41,7 +41,9 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
     edges = summary["error_by_alpha"]["edges"] if errors else []
     pairs = itertools.pairwise(edges)
     class_metrics = _class_metrics(summary["classes"])
-    history_charts = _history_charts(summary) if summary["history"] else {}
+    history = [entry for entry in summary["history"] if entry["metrics"]]  # others have places only
+    summary = {**summary, "history": history}
+    history_charts = _history_charts(summary) if history else {}
     shown = judged.judged_metrics(summary)
     return environment.get_template("report.html.j2").render(
         dict.fromkeys(_OPTIONAL) | summary,

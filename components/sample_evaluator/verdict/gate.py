@@ -1,6 +1,7 @@
 """The verdict: whether a candidate is blessed, with the reasons."""
 
 import dataclasses
+import math
 from collections.abc import Collection, Iterator, Mapping
 
 from tensorflow_model_analysis.proto import validation_result_pb2
@@ -19,14 +20,18 @@ from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict import sentences
 from trainer.common.text import quantity
 
-# The excess of single-colored samples over held-out images, as a share, that rejects a model: NaN
-# in a network becomes such samples in uint8.
+# The excess of single-colored samples over real images, as a share, that rejects a model: NaN in a
+# network becomes such samples in uint8.
 MAX_FLAT_EXCESS = 0.01
+FLAT_DEVIATIONS = 2.5  # of a difference between samples and images that chance may make
 # The excess of samples that repeat others, as a share, that rejects a model: it has collapsed.
 MAX_REPEATED_EXCESS = 0.2
 EQUAL_SHARE = 0.01  # of samples that are held-out images pixel by pixel, from which this is said
 # By how much of `max_place` a model may be further from the floor than the best earlier one.
 BEST_SLACK = 0.25
+# How far samples have to be recognized as the classes that they were asked for: 0 by chance, 1 as
+# held-out images are.
+MIN_FOLLOWED = 0.25
 # By how many dB results have to be nearer to their images than other held-out images are.
 MIN_PSNR_GAIN = 0.5
 # By how much a model may exceed training images until it looks too good.
@@ -84,6 +89,9 @@ def judge(
     failed = dict(_failures(results, validation, options, left_out, best or {}))
     if kinds and options.limits != "none" and (lacking := [k for k in kinds.kinds if k.missing]):
         failed[KINDS] = sentences.missing(lacking, kinds.by)
+    followed = kinds.followed if kinds and options.limits != "none" else None
+    if followed is not None and followed < MIN_FOLLOWED:
+        failed.setdefault(KINDS, sentences.ignored_labels(followed, MIN_FOLLOWED))
     if options.limits != "none" and (ignored := _ignored_sources(results)):
         failed.setdefault(PSNR, ignored)
     problems = [
@@ -227,7 +235,8 @@ def _sample_problems(results: Results) -> Iterator[str]:
         yield f"all {count} samples are the same image"
     given = results.get(sources.SOURCE)
     shares = [real.distinct_images / real.images]
-    if given and given.images and sources.MEAN_ANSWER not in results:
+    several = results.get(sources.MEAN_ANSWER, SourceResult()).images  # answers to each source
+    if given and given.images and not several:
         shares.append(given.distinct_images / given.images)  # equal sources have equal results
     excess = min(shares) - candidate.distinct_images / count
     if candidate.distinct_images > 1 and excess > MAX_REPEATED_EXCESS:
@@ -235,13 +244,24 @@ def _sample_problems(results: Results) -> Iterator[str]:
             f"{count - candidate.distinct_images} of {count} samples repeat others pixel by pixel: "
             f"only {candidate.distinct_images} are different"
         )
-    verb = "is" if candidate.flat_images == 1 else "are"
-    excess = candidate.flat_images / count - real.flat_images / real.images
-    if excess > MAX_FLAT_EXCESS:
+    if candidate.flat_images > _expected_flat(results, count):
+        verb = "is" if candidate.flat_images == 1 else "are"
+        reason = ", as from a network that returns NaN" if 2 * candidate.flat_images > count else ""
         yield (
             f"{candidate.flat_images} of {count} samples {verb} a single color "
-            f"(held-out images: {real.flat_images}), as from a network that returns NaN"
+            f"(held-out images: {real.flat_images}){reason}"
         )
+
+
+def _expected_flat(results: Results, count: int) -> float:
+    """How many of so many samples may be a single color, by real images and by chance.
+
+    Equal images are on one side of the split, so both sides count.
+    """
+    real = [results.get(source, SourceResult()) for source in (sources.REAL, sources.TRAIN)]
+    share = max(each.flat_images / each.images for each in real if each.images)
+    chance = FLAT_DEVIATIONS * math.sqrt(share * (1 - share) * 2 / count)
+    return (share + max(MAX_FLAT_EXCESS, chance)) * count
 
 
 def _improvement_problems(

@@ -15,6 +15,9 @@ from components.sample_evaluator import names, sources
 from components.sample_evaluator.options import is_of_pairs
 from trainer.source.options import Source
 
+# Metrics whose expected place does not depend on the number of images, which grows every night.
+OF_ANY_NUMBER = {"kid", "spectrum_distance", "color_distance", "layout_distance"}
+
 
 class _Metric(pydantic.BaseModel):
     candidate: pydantic.FiniteFloat | None
@@ -54,7 +57,7 @@ def earlier_metrics(
     and images of another shape have other places. Evaluations that differ in these are skipped, as
     are unreadable ones.
     If only the number of samples differs, KID to the images of data.holdout is still included, and
-    so are the metrics of pairs there.
+    so are the metrics of pairs there, and the places of metrics in OF_ANY_NUMBER.
 
     Args:
         evaluations: ModelEvaluation artifacts, oldest first.
@@ -83,15 +86,21 @@ def earlier_metrics(
         same_holdout = found.images.get(sources.HOLDOUT, 0) == holdout
         if task and task["paired"] and not found.metrics.keys() & HOLDOUT_PAIR_METRICS:
             same_holdout = False  # earlier versions compared it with results for other sources
-        comparable = {
-            name: metric
+        same = found.samples == samples
+        values = {
+            name: metric.candidate
             for name, metric in found.metrics.items()
-            if _is_comparable(name, found.samples == samples, same_holdout)
+            if _is_comparable(name, same, same_holdout)
         }
-        values = {name: metric.candidate for name, metric in comparable.items()}
+        places = {
+            name: metric.place + metric.place_margin
+            for name, metric in found.metrics.items()
+            if None not in (metric.place, metric.place_margin)
+            and (name in OF_ANY_NUMBER or _is_comparable(name, same, same_holdout))
+        }
         if found.task is None and PAIR_METRICS.keys() & found.metrics.keys():
             continue  # earlier versions did not record the tasks of models that translate
-        if space != features.identity or found.task != task or not values:
+        if space != features.identity or found.task != task or not (values or places):
             continue
         if None not in (shape, found.shape) and found.shape != list(shape):
             continue
@@ -102,11 +111,7 @@ def earlier_metrics(
                 "model": found.model.uri,
                 "evaluated": evaluated.date().isoformat(),
                 "metrics": {name: value for name, value in values.items() if value is not None},
-                "places": {
-                    name: metric.place + metric.place_margin
-                    for name, metric in comparable.items()
-                    if metric.place is not None and metric.place_margin is not None
-                },
+                "places": places,
             }
         )
     return entries

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from components.metrics.kinds.shares import Kind
 from components.sample_evaluator.measure.results import MetricResult
 from components.sample_evaluator.options import Threshold
-from trainer.common.text import list_some, side_by_side
+from trainer.common.text import list_some, percentage, side_by_side
 
 NOT_FINITE = "the value is not finite"
 NO_OTHER_LIMIT = "it does not copy more training images than is allowed, and no other limit applies"
@@ -100,6 +100,15 @@ def ignored_sources(found: float, other: float, gain: float) -> str:
     return (
         f"psnr {value} is not {gain:g} above that of other held-out images, {unrelated}: the model "
         "ignores its sources"
+    )
+
+
+def ignored_labels(followed: float, least: float) -> str:
+    """Samples that do not show the classes that they were asked for."""
+    return (
+        "the model ignores its labels: a classifier finds the class that was asked for "
+        f"{percentage(max(followed, 0.0))} as far above chance as for held-out images; at least "
+        f"{percentage(least)} are required"
     )
 
 

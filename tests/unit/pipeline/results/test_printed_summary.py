@@ -187,11 +187,14 @@ def test_advice_and_the_commands_follow_a_rejection(rejected, monkeypatch, advic
 
 
 def test_advice_is_given_where_a_metric_is_too_far_on_the_way_to_noise():
-    def found(status):
-        return {"metrics": {"kid": {"status": status, "max_place": 0.15}}}
+    def found(status, place=0.3):
+        kid = {"status": status, "max_place": 0.15, "place": place, "place_margin": 0.1}
+        return {"metrics": {"kid": kid}}
 
     assert advise(found("failed")) == BETTER
     assert advise(found("passed")) == advise(None) == ""
+    # It is worse than the baseline, or beyond another limit.
+    assert advise(found("failed", place=0.2)) == advise(found("failed", place=None)) == ""
 
 
 def test_the_keys_in_the_advice_may_change_the_verdict():

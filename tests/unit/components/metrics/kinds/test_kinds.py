@@ -125,6 +125,37 @@ def test_the_number_of_generated_images_may_differ():
     assert sum(kind.estimated for kind in found.kinds) == pytest.approx(150)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_of_many_classes_that_overlap_none_is_suspected(seed):
+    rng = np.random.default_rng(seed)
+    centers = 0.35 * rng.normal(size=(20, 32))
+
+    def draw(labels):
+        return np.float32(centers[labels] + rng.normal(size=(len(labels), 32)))
+
+    known, held_out = (np.arange(count) % 20 for count in (1200, 400))
+    real = draw(known), known.astype(str), draw(held_out), held_out.astype(str)
+    kinds = class_shares(*real, draw(held_out))
+    assert 0.4 < kinds.accuracy < 0.6
+    assert missing(kinds) == set()
+
+
+def test_samples_of_the_classes_that_they_were_asked_for_are_told_from_others(stock):
+    train, real, (others, labels) = split(stock, 0)
+    generated, asked = others[:300], labels[:300]
+    assert class_shares(*train, *real, generated).followed is None
+    assert class_shares(*train, *real, generated, asked).followed == pytest.approx(1, abs=0.1)
+    shuffled = np.random.default_rng(0).permutation(asked)
+    assert class_shares(*train, *real, generated, shuffled).followed == pytest.approx(0, abs=0.15)
+    some = np.where(np.arange(len(asked)) % 2, asked, "")
+    assert class_shares(*train, *real, generated, some).followed == pytest.approx(1, abs=0.1)
+    few = np.where(np.arange(len(asked)) % 4, "", asked)
+    assert class_shares(*train, *real, generated, few).followed is None
+    names = np.unique(asked)
+    wrong = names[(np.searchsorted(names, asked) + 1) % len(names)]
+    assert class_shares(*train, *real, generated, wrong).followed < 0
+
+
 def test_classes_that_cannot_be_told_apart_are_not_judged():
     rng = np.random.default_rng(0)
     train, real, generated = (rng.standard_normal((n, 8)) for n in (600, 200, 200))

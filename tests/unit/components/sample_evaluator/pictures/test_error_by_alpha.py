@@ -110,6 +110,17 @@ def test_without_errors_of_the_candidate_nothing_is_written(
     assert measure({CANDIDATE: baseline}, digits[:0], path) is None
 
 
+def test_what_is_not_finite_is_no_error(tmp_path):
+    images = (2, np.zeros([2, 8, 8, 1]))
+    good, bad = (2, np.ones(10)), (2, np.full(10, np.nan))
+    sums = {CANDIDATE: bad, BASELINE: good, error_by_alpha._PIXELS: images}
+    error_by_alpha._write(sums, str(tmp_path / "e.json"))
+    assert not (tmp_path / "e.json").exists()  # the gate says what such a model draws
+    error_by_alpha._write(sums | {CANDIDATE: good, BASELINE: bad}, str(tmp_path / "e.json"))
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert (found["candidate"], found["baseline"]) == ([0.5] * 10, None)
+
+
 def test_the_ceiling_is_the_least_error_of_a_linear_guess(monkeypatch):
     monkeypatch.setattr(error_by_alpha, "CEILING_POINTS", 1)  # the middle of each part
     rng = np.random.default_rng(0)

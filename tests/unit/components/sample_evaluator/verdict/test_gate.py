@@ -4,6 +4,7 @@ import pytest
 from measured import failing, passing, source
 from tensorflow_model_analysis.proto import validation_result_pb2
 
+from components.metrics.kinds.shares import Kinds
 from components.sample_evaluator.measure.results import parse
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.verdict.gate import judge
@@ -190,12 +191,41 @@ def test_no_images_at_all_block():
     assert verdict.reasons[0].startswith("0 held-out images are too few")
 
 
-@pytest.mark.parametrize(("flat", "blessed"), [(0, True), (6, True), (7, False), (200, False)])
-def test_single_colored_samples_block_when_held_out_images_have_fewer(flat, blessed):
-    values = {"real": source(flat=4), "train": source(), "candidate": source(flat=flat, kid=0.0)}
+@pytest.mark.parametrize(
+    ("held_out", "trained", "flat", "blessed"),
+    [
+        (0, 0, 2, True),
+        (0, 0, 3, False),
+        (4, 0, 10, True),  # by chance
+        (4, 0, 13, False),
+        (0, 4, 10, True),  # equal images are all on one side
+        (0, 0, 200, False),
+    ],
+)
+def test_single_colored_samples_block_when_real_images_have_fewer(held_out, trained, flat, blessed):
+    candidate = source(flat=flat, kid=0.0)
+    values = {"real": source(flat=held_out), "train": source(flat=trained), "candidate": candidate}
     verdict = judge(values, passing(), OPTIONS)
     assert verdict.blessed == blessed
-    assert blessed or f"{flat} of 200 samples are a single color" in verdict.reasons[0]
+    if not blessed:
+        assert f"{flat} of 200 samples are a single color" in verdict.reasons[0]
+        assert ("returns NaN" in verdict.reasons[0]) == (flat == 200)
+
+
+@pytest.mark.parametrize(
+    ("followed", "limits", "blessed"),
+    [(None, "default", True), (0.3, "default", True), (0.1, "default", False), (0, "none", True)],
+)
+def test_a_model_that_ignores_its_labels_is_blocked(followed, limits, blessed):
+    values = {"real": source(), "train": source(), "candidate": source(kid=0.0)}
+    options = OPTIONS.model_copy(update={"limits": limits})
+    verdict = judge(values, passing(), options, kinds=Kinds("class", 0.9, followed=followed))
+    assert verdict.blessed == blessed
+    if not blessed:
+        assert verdict.reasons == (
+            "the model ignores its labels: a classifier finds the class that was asked for 10% as "
+            "far above chance as for held-out images; at least 25% are required",
+        )
 
 
 def test_samples_that_are_all_the_same_block():
@@ -209,10 +239,11 @@ def test_samples_that_are_all_the_same_block():
     [
         ({}, False),
         ({"source": source(distinct=140)}, True),
+        ({"source": source(distinct=140), "mean_answer": source(images=0)}, True),
         ({"source": source(distinct=140), "mean_answer": source()}, False),
         ({"source": source(distinct=190)}, False),
     ],
-    ids=["no sources", "equal sources", "several answers to each", "other sources"],
+    ids=["no sources", "equal sources", "one answer", "several answers to each", "other sources"],
 )
 def test_equal_results_are_expected_of_equal_sources_alone(given, blessed):
     candidate = source(distinct=140, kid=0.0)

@@ -186,13 +186,18 @@ def test_evaluations_of_earlier_versions_have_no_places(evaluation):
     assert best_places(history) == best_places([]) == {}
 
 
-def test_places_of_other_numbers_of_images_are_not_the_best(evaluation):
-    few = json.loads(placed("models/1", kid=(0.0, 0.0))) | {"samples": 100}
+def test_places_of_other_numbers_of_images_are_the_best_where_they_do_not_depend_on_these(
+    evaluation,
+):
+    nearer, further = ({"kid": (each, 0.0), "coverage": (each, 0.0)} for each in (0.0, 0.1))
+    few = json.loads(placed("models/1", **nearer)) | {"samples": 100}
     made = [
         evaluation("few", json.dumps(few)),
-        evaluation("same", placed("models/2", kid=(0.1, 0.0))),
+        evaluation("same", placed("models/2", **further)),
     ]
-    assert best_places(earlier_metrics(made, PIXELS, 200)) == {"kid": 0.1}
+    found = earlier_metrics(made, PIXELS, 200)
+    assert best_places(found) == {"kid": 0.0, "coverage": 0.1}
+    assert [bool(entry["metrics"]) for entry in found] == [False, True]
 
 
 def test_images_of_another_shape_are_left_out(evaluation):
