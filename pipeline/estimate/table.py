@@ -1,13 +1,12 @@
 """Prints what a run will take."""
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from pipeline.config import PipelineConfig
 from pipeline.console.tables import Column, cell, number, print_table
+from pipeline.estimate.available_memory import available_memory
 from pipeline.estimate.disk import size
 from pipeline.estimate.nodes import CACHED, NodeEstimate
 from pipeline.estimate.survey import Survey
@@ -54,7 +53,7 @@ def print_estimate(
     peak = max(each.memory or 0 for each in nodes)
     for name, text in (
         ("time", _seconds(total)),
-        ("memory", f"{size(peak)} at most, {size(_available_memory())} available"),
+        ("memory", f"{size(peak)} at most, {size(available_memory())} available"),
         ("disk", f"{size(found.need.peak)} at most, {size(found.free)} free"),
     ):
         console.print(f"{name:<8} {text}", highlight=False)
@@ -80,9 +79,3 @@ def _describe_images(config: PipelineConfig, found: Survey) -> str:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < BRIEF else duration(seconds)
-
-
-def _available_memory() -> int:
-    """The memory that programs can use without swapping, in bytes."""
-    found = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text("ascii"))
-    return int(found[1]) * 1024
