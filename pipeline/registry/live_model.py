@@ -17,6 +17,7 @@ from pipeline.registry.models import (
     PROMOTER_PROPERTY,
     RegisteredModel,
     load_models,
+    withdrawn_teacher,
 )
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
@@ -149,18 +150,11 @@ def _before_live(models: Sequence[RegisteredModel]) -> RegisteredModel:
         model
         for model in models
         if model.versions
-        and not (model.live or model.withdrawn or _withdrawn_teacher(model, models))
+        and not (model.live or model.withdrawn or withdrawn_teacher(model, models))
     ]
     if not earlier:
         raise LiveModelError("there is no earlier version to roll back to; see `iadb models`")
     return max(earlier, key=lambda model: model.versions[-1])
-
-
-def _withdrawn_teacher(
-    model: RegisteredModel, models: Sequence[RegisteredModel]
-) -> RegisteredModel | None:
-    """The teacher of a student, if it was withdrawn: its faults are those of the student."""
-    return next((each for each in models if each.number == model.teacher and each.withdrawn), None)
 
 
 def _check_may_go_live(model: RegisteredModel, models: Sequence[RegisteredModel]) -> None:
@@ -171,7 +165,7 @@ def _check_may_go_live(model: RegisteredModel, models: Sequence[RegisteredModel]
             f"model {model.number}: was withdrawn at {model.withdrawn_at} ({model.withdrawn}); "
             "train a new one with `iadb run`"
         )
-    if teacher := _withdrawn_teacher(model, models):
+    if teacher := withdrawn_teacher(model, models):
         raise LiveModelError(
             f"model {model.number}: is a student of model {teacher.number}, which was withdrawn at "
             f"{teacher.withdrawn_at} ({teacher.withdrawn}); distill another one with `iadb distill`"

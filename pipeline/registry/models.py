@@ -6,7 +6,7 @@ serving folder itself. A dozen calls read a store of a thousand runs; none is ma
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -156,6 +156,13 @@ def load_models(store: MetadataStore, serving: AnyPath) -> list[RegisteredModel]
             )
         )
     return models
+
+
+def withdrawn_teacher(
+    model: RegisteredModel, models: Sequence[RegisteredModel]
+) -> RegisteredModel | None:
+    """The teacher of a student, if it was withdrawn: its faults are those of the student."""
+    return next((each for each in models if each.number == model.teacher and each.withdrawn), None)
 
 
 def by_model(artifacts: Iterable[mlmd.Artifact]) -> defaultdict[int, list[mlmd.Artifact]]:

@@ -23,7 +23,7 @@ from components.atomic_pusher import versions
 from components.pair_gen import names as pair_names
 from pipeline.registry import lineage
 from pipeline.registry.kept_artifacts import kept_artifacts
-from pipeline.registry.models import RegisteredModel, load_models
+from pipeline.registry.models import RegisteredModel, load_models, withdrawn_teacher
 from pipeline.registry.options import RetentionOptions
 from pipeline.workspace import Workspace
 from trainer.common.files import PARTS
@@ -119,7 +119,11 @@ def _surplus_versions(models: Sequence[RegisteredModel], keep: int | None) -> se
     if keep is None:
         return set()
     known = {version for model in models for version in model.versions}
-    targets = sorted(m.versions[-1] for m in models if m.versions and not m.withdrawn)
+    targets = sorted(
+        model.versions[-1]
+        for model in models
+        if model.versions and not (model.withdrawn or withdrawn_teacher(model, models))
+    )
     live = {model.versions[-1] for model in models if model.live}
     return known - live - set(targets[-keep:])
 

@@ -155,6 +155,17 @@ def test_a_live_version_is_kept_even_if_its_model_is_withdrawn(recorded, workspa
     assert {model.versions for model in models(workspace)} == {(number,) for number in pushed}
 
 
+def test_students_of_withdrawn_teachers_are_no_versions_to_roll_back_to(recorded, workspace):
+    first, bad = recorded.run(), recorded.run()
+    student = recorded.student(bad)
+    pushed = [recorded.push(each, workspace.serving) for each in (first, bad, student)]
+    live = recorded.push(recorded.run(), workspace.serving)
+    live_model._withdraw(recorded.store, [bad], "six fingers")
+    clean(workspace, RetentionOptions(versions=2))
+    left = {int(path.name) for path in workspace.serving.glob("[0-9]*")}
+    assert left == {pushed[0], live}
+
+
 def test_a_version_from_elsewhere_is_kept(recorded, workspace):
     foreign = workspace.serving / "1"
     foreign.mkdir(parents=True)
