@@ -38,7 +38,7 @@ try:
     )
 except ImportError as error:
     raise StorageError(
-        f"s3:// needs boto3 ({error}): install it with pip install 'iadb-tfx[s3]'"
+        f"s3:// needs boto3 ({error}); in the folder of the project, run: pip install '.[s3]'"
     ) from None
 
 ATTEMPTS = 5  # of a request, and of reading what it returns
