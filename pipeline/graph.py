@@ -251,11 +251,15 @@ def _training_config(config: PipelineConfig, locations: Locations) -> dict[str, 
 
 def _split(config: PipelineConfig) -> dict[str, Any]:
     """Returns what decides which images are held out, by key of the configuration."""
+    data = config.data
     keys = ["eval_percent", "group_pattern", "holdout"]
-    # Otherwise the split is that of models from before there was this key.
-    if config.data.near_duplicates == "group":
+    # Without these, the split is that of models from before there were such keys. The last two
+    # change the pixels, by which images are held out.
+    if data.near_duplicates == "group":
         keys.append("near_duplicates")
-    return {f"data.{key}": getattr(config.data, key) for key in keys}
+    defaults = ImageOptions()
+    keys += [key for key in ("fit", "background") if getattr(data, key) != getattr(defaults, key)]
+    return {f"data.{key}": getattr(data, key) for key in keys}
 
 
 def _judging_nodes(

@@ -178,8 +178,10 @@ def _class_names(schema: pa.Schema) -> list[str]:
         names = stated["info"]["features"][LABEL]["names"]
     except (KeyError, TypeError, ValueError, RecursionError):
         return []
-    valid = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    return [name[:MAX_LABEL] for name in names] if valid else []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return []
+    # JSON may have halves of characters.
+    return [name[:MAX_LABEL].encode(errors="replace").decode() for name in names]
 
 
 def _labels(file: pq.ParquetFile, group: int, names: list[str]) -> Iterator[str]:

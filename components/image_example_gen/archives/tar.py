@@ -21,6 +21,7 @@ from components.image_example_gen.archives.entry import (
     TOO_LARGE,
     Entry,
 )
+from components.image_example_gen.storage.local import OF_DEVICES
 from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES
 
 MAX_HEADER_BYTES = 1 << 20  # of one entry, with long names and attributes
@@ -139,9 +140,9 @@ def _to_entry(info: tarfile.TarInfo, archive_size: int) -> Entry | None:
         if info.isdir() and not names:  # `.` itself
             return None
         return Entry(info.name or "/", problem="name leads out of the archive")
-    if info.isdir() or any(name.startswith(".") for name in names):
+    if info.isdir() or any(name.startswith(".") or name in OF_DEVICES for name in names):
         return None
-    name = "/".join(names)
+    name, label = "/".join(names), names[0] if names[1:] else ""
     problem = ""
     if info.issym() or info.islnk():
         problem = "link in an archive"
@@ -156,8 +157,8 @@ def _to_entry(info: tarfile.TarInfo, archive_size: int) -> Entry | None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        problem = "name is not UTF-8"
-    return Entry(name, info.size, info.offset_data, names[0] if names[1:] else "", problem)
+        problem, label = "name is not UTF-8", ""
+    return Entry(name, info.size, info.offset_data, label, problem)
 
 
 def _read_label(stream: BinaryIO, entry: Entry, ending: str, sample: _Sample) -> None:
@@ -170,6 +171,7 @@ def _read_label(stream: BinaryIO, entry: Entry, ending: str, sample: _Sample) ->
         label = text.strip() if ending == "cls" else _label_of(json.loads(text))
         if len(label) > MAX_LABEL or "\n" in label:
             raise ValueError("not a label")
+        label.encode()  # JSON may have halves of characters
     except (ValueError, RecursionError):
         sample.problem = WRONG_LABELS[ending]
     else:

@@ -4,11 +4,13 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO
 
 from tfx.dsl.io import fileio
 
 from components.image_example_gen.storage.remote import is_remote
+from trainer.common.files import sync
 
 # Folders in an artifact.
 PARTIAL = ".partial"  # while a run works: parts, and what is being written
@@ -37,4 +39,6 @@ def complete_file(path: str, partial: str) -> Iterator[str]:
     """
     unfinished = os.path.join(partial, uuid.uuid4().hex)
     yield unfinished
+    if not is_remote(path):
+        sync(Path(unfinished))  # after a power failure, an empty file would be a valid one
     fileio.rename(unfinished, path, overwrite=True)

@@ -74,6 +74,26 @@ def test_the_first_folder_is_the_label_and_a_tar_is_none(tmp_path):
     assert labels == {"top.tar/x.png": "", "top.tar/dogs/old/y.png": "dogs"}
 
 
+def test_a_folder_whose_name_is_not_utf8_rejects_its_files_alone(tmp_path):
+    content = make_tar(("x.png", b"x"), ("d\udce9t\udce9/y.png", b"y"))
+    assert listed(content)[1] == {"d\udce9t\udce9/y.png": "name is not UTF-8"}
+    (tmp_path / "a.tar").write_bytes(content)
+    states = [file.state.encode() for file in list_images(str(tmp_path))]
+    assert len(states) == 2
+
+
+def test_half_a_character_is_no_label():
+    content = make_tar(("7.jpg", b"x"), ("7.json", b'{"label": "cat \\ud83d"}'), ("8.jpg", b"y"))
+    assert listed(content)[0].keys() == {"8.jpg"}
+
+
+def test_previews_and_deleted_files_in_a_tar_are_left_out():
+    content = make_tar(
+        ("a/x.png", b"x"), ("a/@eaDir/x.png/thumb.png", b"y"), ("#recycle/z.png", b"")
+    )
+    assert listed(content) == ({"a/x.png": "a"}, {})
+
+
 @pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
 def test_labels_of_a_webdataset_are_beside_the_images(tar_format):
     content = make_tar(
