@@ -17,7 +17,7 @@ from trainer.fit.checkpoint import Checkpoints, RaiseOnDivergence, SaveCheckpoin
 from trainer.fit.course import Course, by_mean_flow, on_images, on_pairs
 from trainer.fit.held_out_loss import HeldOutLoss, interval
 from trainer.fit.latest_samples import LatestSamples
-from trainer.fit.sample_grid import make_grid
+from trainer.fit.sample_grid import SampleGrid, make_grid
 from trainer.fit.stored_weights import load_weights
 from trainer.fit.warm_start import warm_start
 from trainer.fit.workers import WorkerLostError, check_same_start, is_chief
@@ -115,10 +115,13 @@ def train(
     callbacks: list[keras.callbacks.Callback] = [RaiseLostStop(), RaiseOnDivergence()]
     board = held_out = None
     if chief:
-        board = _tensorboard(data, train_options, sample_options, log_folder, start_step)
+        at_once = max(1, train_options.batch_size // strategy.num_replicas_in_sync)
+        samples = make_grid(data, at_once)
+        board = _tensorboard(samples, train_options, sample_options, log_folder, start_step)
         held_out = _held_out_loss(data, train_options, course, board, report)
         latest = LatestSamples(latest_samples, board, report)
-        callbacks = [held_out, board, latest, *callbacks, _saving(checkpoints, train_options)]
+        # Saved first: what the others do at the end may fail.
+        callbacks += [_saving(checkpoints, train_options), held_out, board, latest]
     started = time.monotonic()
     if start_step < train_options.steps:
         report(course.about_loss)
@@ -162,7 +165,7 @@ def _start_from(
 
 
 def _tensorboard(
-    data: TrainingData,
+    samples: SampleGrid,
     options: TrainOptions,
     sample_options: SampleOptions,
     folder: str,
@@ -174,7 +177,7 @@ def _tensorboard(
         batch_size=options.batch_size,
         log_every=options.log_every,
         grid_every=options.grid_every,
-        samples=make_grid(data),
+        samples=samples,
         nb_step=sample_options.nb_step,
     )
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.image_example_gen import names as example_names
@@ -111,6 +112,10 @@ def survey(
     if (workspace.artifacts / example_names.NODE / example_names.EXAMPLES).exists():
         # Images of earlier runs are not converted again; how many these are is not known.
         need = replace(need, converted=0)
+    if runs and runs[-1].blessed is None:  # its training goes on from its checkpoints
+        files = filter(Path.is_file, workspace.checkpoints.glob("*/ckpt-*"))
+        there = sum(file.stat().st_size for file in files)
+        need = replace(need, training=max(0, need.training - there))
     return Survey(
         listed=listed,
         sources=len(listed[-1].files) if config.data.unpaired_source else 0,

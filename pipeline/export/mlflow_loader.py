@@ -3,6 +3,9 @@
 MLflow calls `_load_pyfunc` with the folder of the SavedModel.
 """
 
+import json
+from pathlib import Path
+
 import pandas as pd
 import tensorflow as tf
 
@@ -14,6 +17,12 @@ class ServedModel:
         """Loads the SavedModel in a folder."""
         self._model = tf.saved_model.load(folder)  # its signatures do not keep its weights
         self._signature = self._model.signatures["serving_default"]
+        about = json.loads(Path(folder, "assets.extra", "iadb.json").read_text("utf-8"))
+        limits = about.get("limits")
+        # As many as one request may ask for in the model's own steps.
+        self._at_once = (
+            max(1, min(limits["images"], limits["states"] // about["nb_step"])) if limits else None
+        )
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Makes an image for each row.
@@ -24,6 +33,11 @@ class ServedModel:
         Returns:
             The column `image_bytes`, PNG files.
         """
+        size = self._at_once or max(1, len(rows))
+        parts = [rows[first : first + size] for first in range(0, len(rows), size)]
+        return pd.concat([*map(self._predict, parts or [rows])], ignore_index=True)
+
+    def _predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         _, inputs = self._signature.structured_input_signature
         tensors = {name: tf.constant(list(rows[name]), spec.dtype) for name, spec in inputs.items()}
         outputs = self._signature(**tensors)

@@ -114,6 +114,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         self.writer: tf.summary.SummaryWriter | None = None  # while there is a training
         self.mean_loss: float | None = None
         self.grid: np.ndarray | None = None
+        self._drawn = -1  # the step of the last grid
         self._logs: list[dict] = []  # of the steps since the previous point
         self._timed_steps = 0  # how many of them the rate counts
         self._since: float | None = None  # None until the first step has compiled
@@ -156,8 +157,9 @@ class TensorBoardLog(keras.callbacks.Callback):
             self._write_point()
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Writes the last grid."""
-        self._write_grid()
+        """Writes the last grid, unless the last step had one."""
+        if self._drawn != self.step:
+            self._write_grid()
         self.writer.close()
         self.writer = None
 
@@ -205,6 +207,6 @@ class TensorBoardLog(keras.callbacks.Callback):
                 tf.summary.scalar(f"loss_by_alpha/{low:.1f}-{high:.1f}", loss)
 
     def _write_grid(self) -> None:
-        self.grid = self.draw()
+        self.grid, self._drawn = self.draw(), self.step
         with self.writer.as_default(self.step):
             tf.summary.image("samples", self.grid[None])

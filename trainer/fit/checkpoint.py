@@ -116,7 +116,12 @@ class Checkpoints:
             raise TrainingDivergedError(f"a weight is not finite after step {self.step}")
         if self.step == self._stored:
             return
-        self._checkpoint.write(checkpoint_files.path(self._folder, self.step))
+        try:
+            self._checkpoint.write(checkpoint_files.path(self._folder, self.step))
+        except Exception:  # the disk may be full, and would stay so
+            complete = set(checkpoint_files.list_steps(self._folder))
+            checkpoint_files.remove_others(self._folder, kept=complete)
+            raise
         checkpoint_files.sync(self._folder, self.step)
         self._stored = self.step
         self._damaged.discard(self.step)

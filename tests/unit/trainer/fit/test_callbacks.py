@@ -147,6 +147,13 @@ def test_grids_show_the_samples_of_the_fixed_noise(tmp_path):
     assert (grid[4:68, 4:68] == 255).all()
 
 
+def test_the_grid_of_the_last_step_is_drawn_once(tmp_path):
+    train(tmp_path, {"loss": [1.0] * 4}, grid_every=2)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [event.step for event in events.Tensors("samples")] == [2, 4]
+
+
 def test_a_grid_of_a_conditional_model_shows_its_labels(tmp_path):
     board = TensorBoardLog(
         str(tmp_path),

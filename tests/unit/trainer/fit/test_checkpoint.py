@@ -1,3 +1,4 @@
+import errno
 import pathlib
 import shutil
 
@@ -191,6 +192,26 @@ def test_the_next_checkpoint_removes_what_killed_writes_left(tmp_path, copy_save
         "ckpt-3.index",
         "logs",
     ]
+
+
+def test_a_write_that_fails_leaves_nothing_on_the_full_disk(
+    tmp_path, copy_saved, resumed_often, monkeypatch
+):
+    copy_saved(2)
+    checkpoints = Checkpoints(str(tmp_path), resumed_often, keep=2)
+    assert checkpoints.restore()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    fit(resumed_often, 1)
+
+    def write(path):
+        pathlib.Path(f"{path}_temp").mkdir()
+        pathlib.Path(f"{path}_temp", "part").write_bytes(b"a part")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints._checkpoint, "write", write)
+    with pytest.raises(OSError, match="No space left on device"):
+        checkpoints.save()
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_a_damaged_newer_checkpoint_does_not_replace_a_valid_older_one(

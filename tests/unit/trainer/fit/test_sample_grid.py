@@ -51,9 +51,26 @@ def test_unpaired_sources_are_shown_without_an_image(files):
 
 def test_without_sources_samples_are_of_fixed_noise_and_all_labels(files):
     grid = make_grid(TrainingData(files, preprocess, SHAPE, labels=["cat", "dog"]))
+    assert grid.at_once == 64
     assert grid.x0.shape == (64, *SHAPE)
     assert grid.label.numpy().tolist() == [0, 1] * 32
     assert grid.before is None
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 64])
+def test_as_many_samples_are_drawn_at_a_time_as_a_batch_has(files, at_once):
+    drawn = []
+
+    class Counted(Drawn):
+        def transport(self, x0, nb_step, label=None, source=None):
+            drawn.append((len(x0), len(label)))
+            return super().transport(x0, nb_step)
+
+    data = TrainingData(files, preprocess, SHAPE, labels=["cat", "dog"])
+    grid = make_grid(data, at_once)
+    np.testing.assert_array_equal(grid.draw(Counted(), 1), make_grid(data).draw(Drawn(), 1))
+    assert max(drawn) == (at_once, at_once)
+    assert sum(count for count, _ in drawn) == 64
 
 
 def test_samples_have_the_mark_of_those_that_the_model_will_draw(files):
