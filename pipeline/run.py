@@ -190,7 +190,7 @@ def _without_held(config: PipelineConfig, workspace: Workspace, console: Console
     if not has_spans(data.pattern):
         return config
     spans = Journal(workspace.journal).held_spans().values()
-    held = {span.number for span in spans if span.released is None} - {data.span, *data.exclude}
+    held = {span.span for span in spans if span.released is None} - {data.span, *data.exclude}
     if not held:
         return config
     numbers = " ".join(map(str, sorted(held)))

@@ -160,7 +160,7 @@ def test_only_gpu_nodes_get_a_gpu_and_cuda_is_hidden_from_the_others(package):
         hidden = {"name": "CUDA_VISIBLE_DEVICES", "value": "-1"} in container["env"]
         accelerator = container.get("resources", {}).get("accelerator")
         assert bool(accelerator) == (name in GPU_NODES) != hidden
-        assert ({"name": "IADB_GPUS", "value": "1"} in container["env"]) == bool(accelerator)
+        assert ("IADB_GPUS" in {entry["name"] for entry in container["env"]}) == bool(accelerator)
     assert package.container("RealFeatures")["resources"]["accelerator"] == {
         "count": "1",
         "resourceCount": "1",

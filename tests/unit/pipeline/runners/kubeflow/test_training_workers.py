@@ -48,6 +48,7 @@ def test_the_workers_get_the_options_of_the_node():
                     "name": "trainer",
                     "image": "registry/iadb-tfx:1",
                     "env": [
+                        {"name": "IADB_GPUS", "value": "2"},
                         {"name": "TZ", "value": "$(B) {{c}}"},
                         {
                             "name": "KEY",
