@@ -22,7 +22,7 @@ from components.image_example_gen.archives.entry import PARQUET, ROWS
 from components.image_example_gen.archives.entry import SUFFIXES as ARCHIVES
 from components.image_example_gen.archives.listing import list_entries
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.storage.local import OF_DEVICES, printable_path, walk_local
+from components.image_example_gen.storage.local import LINK, OF_DEVICES, printable_path, walk_local
 from components.image_example_gen.storage.remote import (
     exists,
     is_folder,
@@ -118,7 +118,7 @@ class Listing:
         images: the image files, sorted by path.
         others: counts of the visible files that are not images, by the ending in lower case
             (.heic); NO_ENDING for names without one, or with one that is not up to 8 ASCII letters
-            and digits.
+            and digits; LINK for links to folders.
     """
 
     images: list[ImageFile]
@@ -206,13 +206,15 @@ def unread(counts: Mapping[str, int]) -> dict[str, int]:
 def describe_endings(counts: Mapping[str, int]) -> str:
     """Lists the most frequent endings in one line: `10 .heic, 1 without an ending`."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    texts = [
-        f"{count:,} {'without an ending' if ending == NO_ENDING else ending}"
-        for ending, count in ordered[:SHOWN_ENDINGS]
-    ]
+    texts = [f"{count:,} {_named(ending, count)}" for ending, count in ordered[:SHOWN_ENDINGS]]
     if more := sum(count for _, count in ordered[SHOWN_ENDINGS:]):
         texts.append(f"{more:,} others")
     return ", ".join(texts)
+
+
+def _named(ending: str, count: int) -> str:
+    named = {NO_ENDING: "without an ending", LINK: LINK if count == 1 else "links to folders"}
+    return named.get(ending, ending)
 
 
 def list_folders(folder: str) -> list[str]:
@@ -307,6 +309,8 @@ def _walk_local(root: str, others: Counter[str]) -> Iterator[ImageFile]:
     for path, stat, problem in walk_local(root, lambda name: _ends(name, _LISTED)):
         if not problem and _ends(path, ARCHIVES):
             yield from _entries(root, ImageFile(path, *stat), others)
+        elif problem == LINK:
+            others[LINK] += 1
         elif problem or stat:
             yield ImageFile(path, *(stat or ()), problem=problem)
         else:

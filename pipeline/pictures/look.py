@@ -27,6 +27,7 @@ from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.image_file.header import ImageHeader, read_header
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.reading import ImageReader
+from components.image_example_gen.storage.local import LINK
 from components.image_example_gen.storage.remote import is_remote
 from components.image_example_gen.windows import find_windows
 from pipeline.config import DataConfig
@@ -127,6 +128,7 @@ def look(data: DataConfig) -> Pictures:
         spans="" if data.pattern else _find_spans(places),
         turned=float(np.mean((aspects - 1) * (aspect - 1) < 0)),
         unread=describe_endings(unread(others)),
+        links=describe_endings({LINK: others[LINK]}) if others[LINK] else "",
     )
 
 

@@ -59,6 +59,7 @@ class Pictures:
         turned: share of images that are upright where most are landscape, or the other way round.
         unread: how many other files are pictures that are not read, by their endings; empty if
             there are none.
+        links: how many links to folders there are, which are not followed; empty if none.
     """
 
     files: int
@@ -81,6 +82,7 @@ class Pictures:
     spans: str = ""
     turned: float = 0.0
     unread: str = ""
+    links: str = ""
 
     @property
     def are_oblong(self) -> bool:
@@ -163,6 +165,8 @@ class Pictures:
             text += f"; {percentage(1 - self.readable)} cannot be read: {self.problem}"
         if self.unread:
             text += f"; not read: {self.unread}; convert them to JPEG or PNG"
+        if self.links:
+            text += f"; not followed: {self.links}"
         return text
 
     def _size(self, shorter: int) -> str:

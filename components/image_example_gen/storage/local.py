@@ -10,11 +10,13 @@ from components.image_example_gen.storage.remote import Stat
 # Folders of previews and of what was deleted, by network drives, Windows and macOS.
 OF_DEVICES = {"@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__MACOSX"}
 
+LINK = "link to a folder"  # a problem of what is no file
+
 Found = tuple[str, Stat | None, str]
 
 
 def walk_local(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
-    """Yields the visible files at any depth, in any order; links to folders are problems.
+    """Yields the visible files at any depth, in any order, and links to folders.
 
     Args:
         root: the folder.
@@ -22,8 +24,8 @@ def walk_local(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
 
     Yields:
         The path below the folder in printable form; size and time, None if they are not wanted or
-        there is a problem; and the problem, of a file that cannot be opened or a folder that cannot
-        be read; empty if there is none.
+        there is a problem; and the problem, of a file that cannot be opened, a folder that cannot
+        be read or a LINK; empty if there is none.
 
     Raises:
         ImageDataError: the folder itself cannot be read.
@@ -40,7 +42,7 @@ def walk_local(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
                         continue
                     if _is_folder(entry):
                         if entry.is_symlink():
-                            yield printable_path(path), None, "link to a folder: not followed"
+                            yield printable_path(path), None, LINK
                         else:
                             waiting.append(path)
                     elif wanted(entry.name):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.files import (
     ImageFile,
+    check_has_images,
     describe_endings,
     fingerprint,
     list_folder,
@@ -109,11 +110,17 @@ def test_link_loops_and_broken_links_are_rejected(tmp_path):
     (tmp_path / "self.png").symlink_to("self.png")
     (tmp_path / "gone.png").symlink_to("nowhere.png")
     assert problems(tmp_path) == {
-        "a/loop": "link to a folder: not followed",
         "a/x.png": "",
         "gone.png": "broken link",
         "self.png": "broken link",
     }
+
+
+def test_a_link_to_a_folder_is_no_image(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "docs").symlink_to(tmp_path)
+    with pytest.raises(ImageDataError, match="no image files below this folder, found 1 link to a"):
+        check_has_images(str(tmp_path / "images"))
 
 
 @pytest.mark.parametrize("name", ["@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX", ".git"])

@@ -363,11 +363,19 @@ def test_of_large_images_the_damaged_ones_count_among_those_that_were_decoded(
     assert see().readable <= 0.8
 
 
-def test_a_link_to_a_folder_is_named(tmp_path, save, see):
+def test_links_to_folders_are_counted(tmp_path, save, see):
     save("dogs/1.png", noise(0, 8, 8, 3))
     (tmp_path / "cats").mkdir()
     (tmp_path / "images" / "cats").symlink_to(tmp_path / "cats")
-    assert see().problem == "'cats' (link to a folder: not followed)"
+    (tmp_path / "images" / "latest").symlink_to(tmp_path / "cats")
+    assert see().links == "2 links to folders"
+
+
+def test_a_link_to_the_newest_span_leaves_the_others_spans(tmp_path, save, see):
+    for span in (1, 2):
+        save(f"span-{span}/1.png", noise(span, 8, 8, 3))
+    (tmp_path / "images" / "latest").symlink_to("span-2")
+    assert see().spans == "span-{SPAN}"
 
 
 def test_only_the_spans_of_the_window_are_looked_at(save, see):
