@@ -189,7 +189,12 @@ def _without_held(config: PipelineConfig, workspace: Workspace, console: Console
     data = config.data
     if not has_spans(data.pattern):
         return config
-    spans = Journal(workspace.journal).held_spans().values()
+    try:
+        spans = Journal(workspace.journal).held_spans().values()
+    except (OSError, sqlite3.Error) as error:
+        line = f"  held spans are not known, and none is left out: {failures.describe(error)[1]}"
+        console.print(line, markup=False, soft_wrap=True)
+        return config
     held = {span.span for span in spans if span.released is None} - {data.span, *data.exclude}
     if not held:
         return config

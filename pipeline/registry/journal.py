@@ -202,9 +202,12 @@ class Journal:
         query = "UPDATE held_spans SET released = ? WHERE span = ? AND released IS NULL"
         return self._write(query, (now.isoformat(), span)).rowcount == 1
 
-    def forget_releases(self, spans: Iterable[int]) -> None:
-        """Forgets that spans were released, once a run has read them: new images are held again."""
-        query = "DELETE FROM held_spans WHERE span = ? AND released IS NOT NULL"
+    def forget_holds(self, spans: Iterable[int]) -> None:
+        """Forgets that spans were held, once a run has read them: it was released or asked to.
+
+        Later images are compared again.
+        """
+        query = "DELETE FROM held_spans WHERE span = ?"
         self._write(query, *((span,) for span in spans))
 
     def held_spans(self) -> dict[int, HeldSpan]:

@@ -5,6 +5,7 @@ Imports neither TFX nor TensorFlow, so that reading the history takes a second.
 
 import json
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -300,7 +301,8 @@ def follow_move(store: MetadataStore, artifacts: AnyPath) -> None:
     moved = []
     for artifact in store.get_artifacts():
         recorded, place = Path(artifact.uri), place_of(artifact, artifacts)
-        if recorded != place and place.exists() and not recorded.exists():
+        # The earlier place may be one that this user may not look into.
+        if recorded != place and place.exists() and not os.path.exists(recorded):
             artifact.uri = str(place)
             moved.append(artifact)
     if moved:

@@ -151,6 +151,10 @@ def _before_live(models: Sequence[RegisteredModel]) -> RegisteredModel:
         for model in models
         if model.versions
         and not (model.live or model.withdrawn or withdrawn_teacher(model, models))
+        and not any(  # which would be withdrawn
+            teacher.number == model.teacher and teacher.versions[-1:] > model.versions[-1:]
+            for teacher in models
+        )
     ]
     if not earlier:
         raise LiveModelError("there is no earlier version to roll back to; see `iadb models`")

@@ -100,7 +100,7 @@ def remember(journal: Journal, found: dict[int, bytes]) -> None:
     journal.remember(
         {span: digests(files + before.get(span, b"")).tobytes() for span, files in found.items()}
     )
-    journal.forget_releases(found)
+    journal.forget_holds(found)
 
 
 def _walk(folder: str, span: Span) -> Iterator[ImageFile]:

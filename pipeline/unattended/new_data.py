@@ -181,15 +181,18 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     # Also those whose folders are gone, or a person would look in vain for what is held.
     numbers = sorted(image_of.keys() | source_of.keys() | (waiting if numbered else set()))
     found: dict[int, list[bytes | None]] = {number: [None, None] for number in numbers}
+    empty = set()  # a folder that is made before its files come is not the newest span yet
     for number in found.keys() - closed:
         image_span, source_span = image_of.get(number), source_of.get(number)
         image_files = snapshot(data.folder, image_span, data.paired_source) if image_span else b""
         found[number][0] = image_files
         if sources:
             found[number][1] = snapshot_of_sources(data.source, source_span) if source_span else b""
-    # A folder that is made before its images come is not the newest span yet.
-    empty = {number for number, files in found.items() if number not in closed and not any(files)}
-    _check_there(data.folder, found, remembered, empty)
+        folders_of = zip((image_span, source_span), found[number], strict=True)
+        if any(span and not files for span, files in folders_of):
+            empty.add(number)
+    read = {number: files for number, files in remembered.items() if number not in closed}
+    _check_there(data.folder, found.keys() - closed, read, empty)
     windows, left_out = Windows((), ()), closed | empty
     some_left = not any(_are_closed(spans, left_out) for spans in folders.values() if spans)
     if some_left and data.span not in empty:
@@ -211,13 +214,13 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
 
 def _check_there(
     folder: str,
-    found: Mapping[int, Sequence[bytes | None]],
+    looked_at: Collection[int],
     remembered: Mapping[int, bytes],
     empty: Collection[int],
 ) -> None:
     """Raises an ImageDataError if all images that runs have read are gone."""
     before = sum(len(digests(files)) for files in remembered.values())
-    if before and found and len(empty) == len(found):
+    if before and looked_at and len(empty) == len(looked_at):
         raise ImageDataError(
             f"{folder}: there are no images any more, of {quantity(before, 'file')} that runs have "
             "read; is the folder mounted?"

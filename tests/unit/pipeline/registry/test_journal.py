@@ -55,6 +55,14 @@ def test_a_held_span_stays_held_until_it_is_released(journal):
     assert journal.held_spans()[7].released is None
 
 
+def test_a_span_that_was_read_is_held_no_more_whether_it_was_released_or_asked_for(journal):
+    for span in (5, 6, 7):
+        journal.hold(span, "drift", NOW)
+    journal.release(6, LATER)
+    journal.forget_holds([5, 6])
+    assert journal.held_spans().keys() == {7}
+
+
 def test_a_journal_that_another_process_writes_keeps_its_reserve(journal, tmp_path, monkeypatch):
     journal.begin("check", {}, NOW)
     reserve = tmp_path / "workspace" / "journal.reserve"

@@ -221,6 +221,15 @@ def test_no_rollback_withdraws_the_teacher_of_the_student_that_it_makes_live(ser
     assert (place.live(), place.withdrawn()) == (teacher, [])
 
 
+def test_a_rollback_passes_over_a_student_whose_teacher_it_would_withdraw(served):
+    place = served(2)
+    first, teacher = place.numbers
+    place.push(place.recorded.student(teacher))
+    place.push(teacher)
+    rollback(place.workspace, None, "six fingers")
+    assert place.live() == first
+
+
 def test_models_of_a_workspace_that_was_moved_are_found(served, tmp_path, monkeypatch):
     monkeypatch.setattr(serving, "check", lambda model: subprocess.CompletedProcess([], 0))
     place = served(2)

@@ -171,6 +171,36 @@ def test_an_empty_span_has_nothing_new_and_a_missing_folder_is_an_error(spanned,
         look(config_of(folder(9)), journal)
 
 
+@pytest.mark.parametrize("waiting", ["data", "sources"])
+def test_a_span_whose_images_or_sources_have_not_come_is_not_the_newest(tmp_path, journal, waiting):
+    config = config_of(
+        tmp_path / "data",
+        "data.pattern=span-{SPAN}",
+        f"data.source={tmp_path / 'sources'}",
+        "data.source_pattern=span-{SPAN}",
+        "data.pairing=none",
+        "model.source=map",
+    )
+    for folder in ("data", "sources"):
+        put(tmp_path / folder / "span-1", "a.png")
+        put(tmp_path / folder / "span-2", *(["b.png"] if folder != waiting else []))
+    found = look(config, journal)
+    assert (found.newest, found.empty) == (1, (2,))
+
+
+def test_images_that_are_gone_are_missed_beside_a_span_that_is_held(spanned, journal):
+    config, folder = spanned
+    for span in (1, 2):
+        put(folder(span), "a.png")
+    read(config, journal)
+    put(folder(3), "bad.png")
+    journal.hold(3, "drift", NOW)
+    for span in (1, 2):
+        (folder(span) / "a.png").unlink()
+    with pytest.raises(ImageDataError, match="there are no images any more, of 2 files that runs"):
+        look(config, journal)
+
+
 def test_a_look_imports_no_heavy_library(tmp_path):
     put(tmp_path / "data", "a.png")
     code = (
