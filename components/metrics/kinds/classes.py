@@ -98,13 +98,16 @@ def class_shares(
         kinds.append(kind_of(str(name), examples, float(expected.get(name, 0)), estimated))
     if all(kind.estimated is None or kind.expected < MIN_EXPECTED for kind in kinds):
         return cluster_shares(train, real, generated)
-    followed = None
+    result = Kinds("class", float(recognized.mean()), tuple(kinds))
     labels = np.array(asked, str)
-    if np.sum(labels != "") >= MIN_IMAGES:
-        sure = _above_chance(found_real, real_labels)
-        if sure >= LEAST_SURE:
-            followed = _above_chance(found[labels != ""], labels[labels != ""]) / sure
-    return Kinds("class", float(recognized.mean()), tuple(kinds), followed=followed)
+    sure = _above_chance(found_real, real_labels)
+    if np.sum(labels != "") < MIN_IMAGES or sure < LEAST_SURE:
+        return result
+    found, labels = found[labels != ""], labels[labels != ""]
+    return result._replace(
+        followed=_above_chance(found, labels) / sure,
+        followed_error=float(np.std(found == labels)) / sure / len(labels) ** 0.5,
+    )
 
 
 def _above_chance(found: np.ndarray, labels: np.ndarray) -> float:

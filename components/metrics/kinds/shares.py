@@ -46,6 +46,7 @@ class Kinds(NamedTuple):
         followed: how far the generated images are recognized as the classes that they were asked
             for: 0 as often as by chance, 1 as often as held-out images as theirs; None without
             classes that were asked for, or if held-out images are hardly recognized.
+        followed_error: its standard error.
     """
 
     by: Literal["class", "cluster"] | None = None
@@ -53,6 +54,7 @@ class Kinds(NamedTuple):
     kinds: tuple[Kind, ...] = ()
     unavailable: str | None = None
     followed: float | None = None
+    followed_error: float = 0.0
 
 
 def check_enough(**arrays: np.ndarray) -> None:

@@ -90,7 +90,7 @@ def judge(
     if kinds and options.limits != "none" and (lacking := [k for k in kinds.kinds if k.missing]):
         failed[KINDS] = sentences.missing(lacking, kinds.by)
     followed = kinds.followed if kinds and options.limits != "none" else None
-    if followed is not None and followed < MIN_FOLLOWED:
+    if followed is not None and followed + 2 * kinds.followed_error < MIN_FOLLOWED:
         failed.setdefault(KINDS, sentences.ignored_labels(followed, MIN_FOLLOWED))
     if options.limits != "none" and (ignored := _ignored_sources(results)):
         failed.setdefault(PSNR, ignored)
@@ -247,9 +247,11 @@ def _sample_problems(results: Results) -> Iterator[str]:
     if candidate.flat_images > _expected_flat(results, count):
         verb = "is" if candidate.flat_images == 1 else "are"
         reason = ", as from a network that returns NaN" if 2 * candidate.flat_images > count else ""
+        flat = results.get(sources.TRAIN, SourceResult()).flat_images
+        trained = f", training images: {flat}" if flat else ""
         yield (
             f"{candidate.flat_images} of {count} samples {verb} a single color "
-            f"(held-out images: {real.flat_images}){reason}"
+            f"(held-out images: {real.flat_images}{trained}){reason}"
         )
 
 

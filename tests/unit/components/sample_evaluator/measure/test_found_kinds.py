@@ -37,9 +37,9 @@ def make_images(missing="c"):
     return images
 
 
-def find(images, check):
+def find(images, check, known=()):
     with beam.Pipeline(argv=BEAM_ARGS) as pipeline:
-        assert_that(pipeline | beam.Create(images) | FindKinds(), check)
+        assert_that(pipeline | beam.Create(images) | FindKinds(known), check)
 
 
 def arrays(images, source):
@@ -62,6 +62,15 @@ def test_are_those_of_the_pure_function_in_any_order(tmp_path):
     shuffled = [images[i] for i in np.random.default_rng(1).permutation(len(images))]
     find(shuffled, check)
     assert load_kinds(str(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("known", [(), ("a", "b")])
+def test_how_far_labels_are_followed_is_that_of_the_labels_that_the_candidate_knows(known):
+    def check(found):
+        [(kinds, _)] = found
+        assert kinds.followed == (pytest.approx(1, abs=0.3) if known else None)
+
+    find(make_images(), check, known)
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,10 @@ def test_single_colored_samples_block_when_real_images_have_fewer(held_out, trai
     if not blessed:
         assert f"{flat} of 200 samples are a single color" in verdict.reasons[0]
         assert ("returns NaN" in verdict.reasons[0]) == (flat == 200)
+        counts = f"(held-out images: {held_out}" + (
+            f", training images: {trained})" * bool(trained)
+        )
+        assert counts in verdict.reasons[0]
 
 
 @pytest.mark.parametrize(
@@ -226,6 +230,12 @@ def test_a_model_that_ignores_its_labels_is_blocked(followed, limits, blessed):
             "the model ignores its labels: a classifier finds the class that was asked for 10% as "
             "far above chance as for held-out images; at least 25% are required",
         )
+
+
+def test_labels_are_ignored_only_where_that_is_more_than_the_error():
+    values = {"real": source(), "train": source(), "candidate": source(kid=0.0)}
+    kinds = Kinds("class", 0.9, followed=0.1, followed_error=0.1)
+    assert judge(values, passing(), OPTIONS, kinds=kinds).blessed
 
 
 def test_samples_that_are_all_the_same_block():

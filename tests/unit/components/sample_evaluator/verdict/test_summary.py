@@ -176,6 +176,7 @@ def test_contains_the_kinds_of_images():
         "kinds": [dog],
         "unavailable": None,
         "followed": None,
+        "followed_error": 0.0,
     }
     few = summarize_values({"kid": 0.01}, kinds=Kinds(unavailable="too few images"))["kinds"]
     assert (few["kinds"], few["unavailable"]) == ([], "too few images")
