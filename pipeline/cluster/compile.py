@@ -78,10 +78,11 @@ def _options(config: PipelineConfig, present: Set[str]) -> KubeflowOptions:
     for node_id in GPU_NODES & present:
         asked = nodes.get(node_id, NodeOptions()).model_dump(exclude_unset=True)
         nodes[node_id] = NodeOptions.model_validate({"gpu": options.gpu, **asked})
-    try:
-        replicas = max(nodes[trainer_names.NODE].gpu, 1) * options.train_workers
-        config.train.check_replicas(replicas)
-    except ValueError as error:
-        raise ConfigError(f"kubeflow: {error}") from None
+    workers = {trainer_names.NODE: options.train_workers, trainer_names.STUDENT: 1}
+    for node_id in workers.keys() & present:
+        try:
+            config.train.check_replicas(max(nodes[node_id].gpu, 1) * workers[node_id])
+        except ValueError as error:
+            raise ConfigError(f"kubeflow: {node_id}: {error}") from None
     options = options.model_copy(update={"nodes": nodes})
     return with_workers(options, trainer_names.NODE, config.kubeflow.train_workers)

@@ -15,7 +15,9 @@ GpuType = Annotated[str, StringConstraints(pattern=r"^NVIDIA_[A-Z0-9_]+$")]
 class VertexOptions(Options):
     """The pipeline on Vertex AI Pipelines."""
 
-    image: str = Field("iadb-tfx:0.1.0", min_length=1, description="container image of every node")
+    image: str = Field(
+        "localhost/iadb-tfx:0.1.0", min_length=1, description="container image of every node"
+    )
     root: Bucket = Field(
         "gs://bucket/iadb",
         description="gs://bucket/folder for artifacts, checkpoints and pushed models",

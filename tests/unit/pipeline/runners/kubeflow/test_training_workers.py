@@ -141,6 +141,10 @@ def test_only_the_environment_of_the_trainer_has_the_workers(tmp_path):
             ["kubeflow.nodes.Trainer.gpu=3"],
             "train.batch_size=64 is not divisible by the 3 replicas",
         ),
+        (
+            ["distill.enabled=true", "kubeflow.nodes.Student.gpu=3"],
+            "train.batch_size=64 is not divisible by the 3 replicas",
+        ),
         (["kubeflow.train_workers=3"], "train.batch_size=64 is not divisible by the 3 replicas"),
         (["kubeflow.train_workers=2", "train.accumulate=2"], "train.accumulate=2 needs a single r"),
     ],
@@ -149,7 +153,7 @@ def test_replicas_that_cannot_share_a_batch_are_refused_before_anything_starts(
     tmp_path, overrides, problem
 ):
     given = ["data.folder=/mnt/iadb/data", "train.batch_size=64", *overrides]
-    with pytest.raises(ConfigError, match=f"^kubeflow: {problem}"):
+    with pytest.raises(ConfigError, match=f"^kubeflow: (Trainer|Student): {problem}"):
         compile_package(load("digits", overrides=given), tmp_path / "package.yaml")
 
 
