@@ -197,8 +197,12 @@ class IADBModel(SamplingModel):
             self.supports_jit = how["coupling"] == "independent"
             if self.compiled and not self.supports_jit:
                 self.jit_compile = False
-            self.train_function = self.test_function = None
         super().__setattr__(name, value)
+        if name in TRAINED and self.built:  # also in the middle of a training, by a callback
+            if self.train_function is not None:
+                self.make_train_function(force=True)
+            if self.test_function is not None:
+                self.make_test_function(force=True)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains as keras.Model.fit does.

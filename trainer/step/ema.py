@@ -25,7 +25,8 @@ class ExponentialMovingAverage:
     """
 
     def __init__(self, network: keras.Model, half_life: int, warmup: float) -> None:
-        dtypes = {keras.backend.standardize_dtype(each.dtype) for each in network.weights}
+        trained = network.trainable_variables
+        dtypes = {keras.backend.standardize_dtype(each.dtype) for each in trained}
         if low := sorted(dtypes & {"bfloat16", "float16"}):
             raise ValueError(
                 f"weights of {', '.join(low)} cannot be averaged: use the policy mixed_{low[0]}, "

@@ -592,6 +592,17 @@ def test_what_decides_the_training_may_be_set_between_two_calls(name, value):
     assert changed.supports_jit == made.supports_jit
 
 
+def test_a_callback_may_set_what_decides_the_training():
+    def change(epoch):
+        model.alpha_density = "u_shaped"
+
+    model = compiled()
+    callback = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: change(epoch))
+    given = {"validation_data": points(64), "epochs": 2, "callbacks": [callback]}
+    found = model.fit(points(64), verbose=0, **given).history
+    assert np.isfinite([*found["loss"], *found["val_loss"]]).all()
+
+
 def test_a_coupling_that_cannot_be_compiled_ends_the_compilation():
     model = make()
     model.compile(optimizer="adam", jit_compile=True)
