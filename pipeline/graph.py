@@ -253,12 +253,8 @@ def _split(config: PipelineConfig) -> dict[str, Any]:
     """Returns what decides which images are held out, by key of the configuration."""
     data = config.data
     keys = ["eval_percent", "group_pattern", "holdout"]
-    # Without these, the split is that of models from before there were such keys. The last two
-    # change the pixels, by which images are held out.
-    if data.near_duplicates == "group":
+    if data.near_duplicates == "group":  # not known to models from before there was this key
         keys.append("near_duplicates")
-    defaults = ImageOptions()
-    keys += [key for key in ("fit", "background") if getattr(data, key) != getattr(defaults, key)]
     return {f"data.{key}": getattr(data, key) for key in keys}
 
 

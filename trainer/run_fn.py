@@ -15,7 +15,7 @@ from trainer.common.resolution import to_sides
 from trainer.common.text import first_line
 from trainer.fit.folder_lock import folder_locked
 from trainer.fit.precision import resolve_precision
-from trainer.fit.stored_weights import save_weights
+from trainer.fit.stored_weights import by_conversion, save_weights
 from trainer.fit.workers import choose_strategy, is_chief
 from trainer.iadb import IADBModel
 from trainer.light.mark import Mark
@@ -141,7 +141,7 @@ def _training_data(
         preprocess=records.load_preprocessor(graph),
         shape=(*to_sides(config["resolution"]), config["channels"]),
         labels=dataset.load_labels(graph) if conditional else [],
-        split=config["split"],
+        split=config["split"] | by_conversion(config.get("conversion", {})),
         source=source,
         pairs=_pairs(config.get("student"), sample),
         mark=Mark(key=sample.mark) if sample.mark is not None else None,

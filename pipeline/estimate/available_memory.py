@@ -25,6 +25,7 @@ def _left_in_container() -> list[int]:
         with contextlib.suppress(OSError, ValueError):  # no such version, or "max": no limit
             limit, used, details = ((CGROUPS / name).read_text("ascii") for name in files)
             # Files that were read stay in memory until it is needed.
-            cached = re.search(r"^(?:total_)?inactive_file (\d+)$", details, re.MULTILINE)
-            return [int(limit) - int(used) + (int(cached[1]) if cached else 0)]
+            cached = dict(re.findall(r"^(total_)?inactive_file (\d+)$", details, re.MULTILINE))
+            # In the first version, with those of groups in this one, which are in use as well.
+            return [int(limit) - int(used) + int(cached.get("total_", cached.get("", 0)))]
     return []

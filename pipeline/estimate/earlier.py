@@ -128,6 +128,16 @@ def find_cached(planned: Planned, runs: Sequence[Run]) -> set[str]:
     return {node for run in runs for node in _cached_by(planned, run)}
 
 
+def goes_on(node: str, planned: Planned, runs: Sequence[Run]) -> bool:
+    """Whether a node will go on with what the last run left, on the same images."""
+    last = next((each for each in runs[-1].nodes if each.id == node), None) if runs else None
+    if last is None or last.state not in ("failed", "interrupted"):
+        return False
+    recorded = _parsed(last)
+    same = all(recorded.get(name) == value for name, value in planned.properties[node].items())
+    return same and example_names.NODE in find_cached(planned, runs[-1:])
+
+
 def find_earlier(planned: Planned, runs: Sequence[Run]) -> dict[str, Earlier]:
     """For each node, the newest execution that did the same work on other amounts, if any.
 

@@ -1,5 +1,6 @@
 """What is known of a run before anything is timed: its images, its disk, and earlier runs."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.image_example_gen import names as example_names
+from components.image_trainer import names as trainer_names
 from pipeline.config import PipelineConfig
 from pipeline.estimate.disk import DiskNeed, disk_need, free_bytes, require_space
 from pipeline.estimate.images import (
@@ -94,7 +96,7 @@ def survey(
     """
     listed = list_files(config.data)
     begun = time.monotonic()
-    from pipeline.estimate.earlier import find_cached, plan
+    from pipeline.estimate.earlier import find_cached, goes_on, plan
     from pipeline.graph import create_pipeline
 
     starting = time.monotonic() - begun
@@ -112,9 +114,8 @@ def survey(
     if (workspace.artifacts / example_names.NODE / example_names.EXAMPLES).exists():
         # Images of earlier runs are not converted again; how many these are is not known.
         need = replace(need, converted=0)
-    if runs and runs[-1].blessed is None:  # its training goes on from its checkpoints
-        files = filter(Path.is_file, workspace.checkpoints.glob("*/ckpt-*"))
-        there = sum(file.stat().st_size for file in files)
+    if goes_on(trainer_names.NODE, planned, runs):
+        there = _newest_checkpoints(workspace.checkpoints)
         need = replace(need, training=max(0, need.training - there))
     return Survey(
         listed=listed,
@@ -153,3 +154,15 @@ def check_space(
     except NoSampleError:
         return  # the run will say why
     found.require_space(workspace)
+
+
+def _newest_checkpoints(folder: Path) -> int:
+    """The size in bytes of the checkpoints of the newest training."""
+    sizes: dict[Path, int] = {}
+    newest = (0.0, folder)
+    for file in folder.glob("*/ckpt-*"):
+        with contextlib.suppress(FileNotFoundError):  # a training may be removing it
+            found = file.stat()
+            sizes[file.parent] = sizes.get(file.parent, 0) + found.st_size
+            newest = max(newest, (found.st_mtime, file.parent))
+    return sizes.get(newest[1], 0)

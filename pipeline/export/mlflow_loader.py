@@ -18,11 +18,7 @@ class ServedModel:
         self._model = tf.saved_model.load(folder)  # its signatures do not keep its weights
         self._signature = self._model.signatures["serving_default"]
         about = json.loads(Path(folder, "assets.extra", "iadb.json").read_text("utf-8"))
-        limits = about.get("limits")
-        # As many as one request may ask for in the model's own steps.
-        self._at_once = (
-            max(1, min(limits["images"], limits["states"] // about["nb_step"])) if limits else None
-        )
+        self._at_once = about["limits"]["images"] if about.get("limits") else None
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Makes an image for each row.
@@ -34,7 +30,7 @@ class ServedModel:
             The column `image_bytes`, PNG files.
         """
         size = self._at_once or max(1, len(rows))
-        parts = [rows[first : first + size] for first in range(0, len(rows), size)]
+        parts = [rows.iloc[first : first + size] for first in range(0, len(rows), size)]
         return pd.concat([*map(self._predict, parts or [rows])], ignore_index=True)
 
     def _predict(self, rows: pd.DataFrame) -> pd.DataFrame:

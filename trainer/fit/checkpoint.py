@@ -5,6 +5,7 @@ of the variables of network, average, guide and optimizer, and the number of ste
 also records which model the training started from.
 """
 
+import contextlib
 import json
 import math
 import time
@@ -118,11 +119,12 @@ class Checkpoints:
             return
         try:
             self._checkpoint.write(checkpoint_files.path(self._folder, self.step))
+            checkpoint_files.sync(self._folder, self.step)
         except Exception:  # the disk may be full, and would stay so
-            complete = set(checkpoint_files.list_steps(self._folder))
-            checkpoint_files.remove_others(self._folder, kept=complete)
+            with contextlib.suppress(Exception):  # the storage may be gone
+                complete = {*checkpoint_files.list_steps(self._folder)} - {self.step}
+                checkpoint_files.remove_others(self._folder, kept=complete)
             raise
-        checkpoint_files.sync(self._folder, self.step)
         self._stored = self.step
         self._damaged.discard(self.step)
         steps = checkpoint_files.list_steps(self._folder)

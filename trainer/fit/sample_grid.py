@@ -46,8 +46,8 @@ class SampleGrid:
         parts = []
         for first in range(0, len(x0), self.at_once):
             part = slice(first, first + self.at_once)
-            rows = (None if each is None else each[part] for each in (label, source))
-            parts.append(model.transport(x0[part], nb_step, *rows))
+            conditions = (None if each is None else each[part] for each in (label, source))
+            parts.append(model.transport(x0[part], nb_step, *conditions))
         x1 = tf.concat(parts, axis=0)
         if before is None:
             columns = columns_of_classes(len(x1), self.classes)

@@ -86,6 +86,11 @@ def load_weights(
     model.ema_network.set_weights(average)
 
 
+def by_conversion(conversion: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns how files became images as part of a split: images are held out by their pixels."""
+    return {f"data.{name}": value for name, value in conversion.items()}
+
+
 def read_sampling(base: str) -> SampleOptions:
     """Reads how a model draws, with its guidance, from the metadata of its SavedModel.
 
@@ -140,7 +145,8 @@ def _read_description(base: str) -> dict[str, Any]:
     try:
         metadata = _read_metadata(base)
         options = ModelOptions.model_validate(metadata["config"]["model"])
-        labels, split = metadata.get("labels", []), metadata["split"]
+        labels = metadata.get("labels", [])
+        split = metadata["split"] | by_conversion(metadata.get("conversion", {}))
         source = metadata.get("source") and Source.model_validate(metadata["source"])
         return _description(options, metadata["shape"], labels, split, source)
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:

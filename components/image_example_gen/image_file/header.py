@@ -49,7 +49,11 @@ def read_header(stream: BinaryIO, options: ImageOptions) -> ImageHeader:
 def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:
     """Reads only the header, to reject a decompression bomb before it is decoded."""
     too_large = RejectedImage(f"more than max_pixels {options.max_pixels}")
-    start = stream.read(12)
+    try:
+        start = stream.read(12)
+    except Exception as error:
+        raise_if_unread(error)
+        raise
     if not start:
         raise RejectedImage("empty file")
     stream.seek(0)

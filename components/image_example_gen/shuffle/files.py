@@ -42,3 +42,5 @@ def complete_file(path: str, partial: str) -> Iterator[str]:
     if not is_remote(path):
         sync(Path(unfinished))  # after a power failure, an empty file would be a valid one
     fileio.rename(unfinished, path, overwrite=True)
+    if not is_remote(path):
+        sync(Path(path).parent)

@@ -317,11 +317,3 @@ def test_only_a_student_by_steps_takes_the_grid_of_its_teacher_whose_paths_are_c
         pair_gen = nodes.get("PairGen")
         pairs = json.loads(pair_gen.exec_properties["options"]) if pair_gen else {}
         assert pairs.get("segments") == segments[method]
-
-
-@pytest.mark.parametrize(("key", "value"), [("fit", "pad"), ("background", "#000000")])
-def test_what_changes_the_pixels_decides_which_images_are_held_out(key, value):
-    of_default, of_other = (
-        graph._split(load(overrides=overrides)) for overrides in ([], [f"data.{key}='{value}'"])
-    )
-    assert of_other == of_default | {f"data.{key}": value}

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -7,7 +8,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from PIL import Image
 
 from pipeline.config import load
-from pipeline.estimate.earlier import find_cached, find_earlier, plan
+from pipeline.estimate.earlier import find_cached, find_earlier, goes_on, plan
 from pipeline.estimate.images import list_files
 from pipeline.graph import Locations, create_pipeline
 from pipeline.registry.lineage import Node, Run
@@ -63,6 +64,17 @@ def recorded(plan, tmp_path, resumed_from=0, drawn=20_256):
         for name, value in about.items():
             run.artifacts["PairGen", "pairs"].custom_properties[name].int_value = value
     return run
+
+
+def test_a_training_that_was_stopped_goes_on_unless_it_or_its_images_changed(images, tmp_path):
+    run = recorded(planned(images), tmp_path)
+    assert not goes_on("Trainer", planned(images), [run])
+    run.nodes = [replace(n, state="failed") if n.id == "Trainer" else n for n in run.nodes]
+    assert goes_on("Trainer", planned(images), [run])
+    assert not goes_on("Trainer", planned(images, "train.batch_size=7"), [run])
+    Image.fromarray(np.ones((8, 8), np.uint8)).save(images / "2.png")
+    assert not goes_on("Trainer", planned(images), [run])
+    assert not goes_on("Trainer", planned(images), [])
 
 
 def test_a_run_that_was_made_before_is_cached(images, tmp_path):

@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 import yaml
@@ -21,6 +22,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.cli import main
+from pipeline.export import mlflow_loader
 from tests.exported_models import write_sampler, write_translator
 from trainer.source.options import Source
 
@@ -83,6 +85,18 @@ def test_mlflow_loads_the_folder_and_draws_the_images_of_seeds(workspace, export
     subprocess.run(command, cwd=tmp_path, env=ALONE, check=True, capture_output=True)
     found = [decode((tmp_path / f"{number}.png").read_bytes()) for number in range(2)]
     np.testing.assert_array_equal(found, images_of(workspace, [0, 5], ["", "cat"]))
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_tables_longer_than_a_request_are_answered_in_parts(workspace, monkeypatch, count):
+    model = mlflow_loader.ServedModel(str(workspace / "serving/7"))
+    monkeypatch.setattr(model, "_at_once", 2)
+    labels = ["cat"] * count
+    rows = pd.DataFrame({"seed": range(count), "label": labels}, index=np.arange(count) / 2)
+    found = [decode(png) for png in model.predict(rows)["image_bytes"]]
+    assert len(found) == count
+    if count:
+        np.testing.assert_array_equal(found, images_of(workspace, [*range(count)], labels))
 
 
 @pytest.mark.slow

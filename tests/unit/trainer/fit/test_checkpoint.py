@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.build import build_model
+from trainer.fit import checkpoint_files
 from trainer.fit.checkpoint import (
     Checkpoints,
     RaiseOnDivergence,
@@ -212,6 +213,23 @@ def test_a_write_that_fails_leaves_nothing_on_the_full_disk(
     with pytest.raises(OSError, match="No space left on device"):
         checkpoints.save()
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_checkpoint_that_is_not_on_the_disk_is_none(
+    tmp_path, copy_saved, resumed_often, monkeypatch
+):
+    copy_saved(2)
+    checkpoints = Checkpoints(str(tmp_path), resumed_often, keep=2)
+    assert checkpoints.restore()
+    fit(resumed_often, 1)
+
+    def sync(folder, step):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint_files, "sync", sync)
+    with pytest.raises(OSError, match="No space left on device"):
+        checkpoints.save()
+    assert list_steps(str(tmp_path)) == [2]
 
 
 def test_a_damaged_newer_checkpoint_does_not_replace_a_valid_older_one(

@@ -15,6 +15,7 @@ from trainer.fit.stored_weights import (
     GUIDE,
     RAW,
     MisfitError,
+    by_conversion,
     load_weights,
     save_weights,
 )
@@ -315,6 +316,19 @@ def test_a_base_whose_near_duplicates_were_grouped_is_not_used_for_a_split_witho
     path.write_text(json.dumps(metadata))
     with pytest.raises(MisfitError, match=r'has data\.near_duplicates="group"; .*=null'):
         load_weights(build(options()), sampler, options(), SHAPE, [], SPLIT)
+
+
+@pytest.mark.parametrize(("there", "here"), [("pad", "crop"), ("crop", "pad")])
+def test_a_base_of_images_that_became_other_pixels_may_have_seen_held_out_ones(
+    base, tmp_path, there, here
+):
+    sampler, _ = copy_of(base, tmp_path)
+    path = Path(sampler) / METADATA
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"conversion": {"fit": there}}))
+    split = SPLIT | by_conversion({"fit": here})
+    with pytest.raises(MisfitError, match=f'has data.fit="{there}"; .* data.fit="{here}"'):
+        load_weights(build(options()), sampler, options(), SHAPE, [], split)
+    load_weights(build(options()), sampler, options(), SHAPE, [], SPLIT | {"data.fit": there})
 
 
 @pytest.mark.slow

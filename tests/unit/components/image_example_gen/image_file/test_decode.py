@@ -430,7 +430,7 @@ class Failing(io.BytesIO):
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
-@pytest.mark.parametrize("good", [20, 400])
+@pytest.mark.parametrize("good", [0, 20, 400])
 def test_an_error_of_the_disk_or_the_machine_is_no_damage(noise, good, error):
     content = io.BytesIO()
     noise(0, 64).save(content, "PNG")
