@@ -43,7 +43,7 @@ from pipeline.results.kept import keep_if_decided, keep_results
 from pipeline.results.summary import print_log, print_summary
 from pipeline.runners import gpu
 from pipeline.schema import read_schema
-from pipeline.workspace import Locations, Workspace
+from pipeline.workspace import Locations, Workspace, WorkspaceError
 from trainer.common.signals import stop_on_signals
 from trainer.fit.tf_config import read_tf_config
 from trainer.light.gpus import VISIBLE
@@ -185,16 +185,21 @@ def _prepare(
 
 
 def _without_held(config: PipelineConfig, workspace: Workspace, console: Console) -> PipelineConfig:
-    """Leaves out the spans that are held for review, unless data.span names one; says so."""
+    """Leaves out the spans that are held for review, unless data.span names one; says so.
+
+    Raises:
+        WorkspaceError: what is held cannot be read.
+    """
     data = config.data
     if not has_spans(data.pattern):
         return config
     try:
         spans = Journal(workspace.journal).held_spans().values()
     except (OSError, sqlite3.Error) as error:
-        line = f"  held spans are not known, and none is left out: {failures.describe(error)[1]}"
-        console.print(line, markup=False, soft_wrap=True)
-        return config
+        raise WorkspaceError(
+            f"{workspace.journal} cannot be read, so it is not known which spans are held: "
+            f"{failures.describe(error)[1]}"
+        ) from None
     held = {span.span for span in spans if span.released is None} - {data.span, *data.exclude}
     if not held:
         return config

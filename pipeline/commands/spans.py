@@ -117,6 +117,8 @@ def _describe(span: "SpanState", closed: str) -> str:
         words.append(f"not read: all spans of {closed} are held or excluded")
     elif not span.images and not span.sources:
         words.append("empty")
+    elif span.waiting:
+        words.append(f"waits for its {'sources' if span.images else 'images'}")
     elif not span.in_window:
         words.append("outside data.window")
     elif span.outside:

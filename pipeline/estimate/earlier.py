@@ -129,13 +129,14 @@ def find_cached(planned: Planned, runs: Sequence[Run]) -> set[str]:
 
 
 def goes_on(node: str, planned: Planned, runs: Sequence[Run]) -> bool:
-    """Whether a node will go on with what the last run left, on the same images."""
-    last = next((each for each in runs[-1].nodes if each.id == node), None) if runs else None
-    if last is None or last.state not in ("failed", "interrupted"):
+    """Whether a node will go on with what its last execution left, on the same images."""
+    found = ((run, each) for run in reversed(runs) for each in run.nodes if each.id == node)
+    run, last = next(found, (None, None))
+    if run is None or last.state not in ("failed", "interrupted"):
         return False
     recorded = _parsed(last)
     same = all(recorded.get(name) == value for name, value in planned.properties[node].items())
-    return same and example_names.NODE in find_cached(planned, runs[-1:])
+    return same and example_names.NODE in find_cached(planned, [run])
 
 
 def find_earlier(planned: Planned, runs: Sequence[Run]) -> dict[str, Earlier]:

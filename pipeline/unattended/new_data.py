@@ -37,6 +37,7 @@ class SpanState:
         trained: whether a run has read some of it.
         late: whether new files arrived after a run had read a later span.
         in_window: whether the next run reads some of it.
+        waiting: whether it is left out until there are files in each of its folders.
         held: when and why it was held, and when it was released; None if it never was.
     """
 
@@ -50,12 +51,13 @@ class SpanState:
     trained: bool
     late: bool
     in_window: bool
+    waiting: bool
     held: HeldSpan | None
 
     @property
     def outside(self) -> int:
         """Number of the new files that are outside the window of their folder."""
-        return self.new - self.new_images - self.new_sources
+        return 0 if self.waiting else self.new - self.new_images - self.new_sources
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,16 @@ class Finding:
         numbered: whether the data have spans; otherwise the whole folder is span 0.
         closed: images or sources, of two folders, if all spans of one are held or excluded, so
             that no run can read the others; empty otherwise.
-        empty: spans whose folders have no files, or none yet.
     """
 
     spans: tuple[SpanState, ...]
     numbered: bool
     closed: str = ""
-    empty: tuple[int, ...] = ()
+
+    @property
+    def empty(self) -> tuple[int, ...]:
+        """The spans that are left out until there are files in each of their folders."""
+        return tuple(span.number for span in self.spans if span.waiting)
 
     @property
     def new(self) -> dict[int, int]:
@@ -191,8 +196,7 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
         folders_of = zip((image_span, source_span), found[number], strict=True)
         if any(span and not files for span, files in folders_of):
             empty.add(number)
-    read = {number: files for number, files in remembered.items() if number not in closed}
-    _check_there(data.folder, found.keys() - closed, read, empty)
+    _check_there(data.folder, {n: any(found[n]) for n in found.keys() - closed}, remembered)
     windows, left_out = Windows((), ()), closed | empty
     some_left = not any(_are_closed(spans, left_out) for spans in folders.values() if spans)
     if some_left and data.span not in empty:
@@ -202,25 +206,23 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
             image_of.get(number) or Span(number, None, ""),
             found[number],
             (image_of.get(number) in windows.images, source_of.get(number) in windows.sources),
+            number in empty,
             remembered,
             held.get(number),
         )
         for number in numbers
     ]
-    return Finding(
-        tuple(states), numbered, " and ".join(blocking if sources else []), tuple(sorted(empty))
-    )
+    return Finding(tuple(states), numbered, " and ".join(blocking if sources else []))
 
 
 def _check_there(
     folder: str,
-    looked_at: Collection[int],
+    filled: Mapping[int, bool],
     remembered: Mapping[int, bytes],
-    empty: Collection[int],
 ) -> None:
     """Raises an ImageDataError if all images that runs have read are gone."""
-    before = sum(len(digests(files)) for files in remembered.values())
-    if before and looked_at and len(empty) == len(looked_at):
+    before = sum(len(digests(remembered.get(span, b""))) for span in filled)
+    if before and not any(filled.values()):
         raise ImageDataError(
             f"{folder}: there are no images any more, of {quantity(before, 'file')} that runs have "
             "read; is the folder mounted?"
@@ -235,6 +237,7 @@ def _compare(
     span: Span,
     found: Sequence[bytes | None],
     in_window: Sequence[bool],
+    waiting: bool,
     remembered: dict[int, bytes],
     held: HeldSpan | None,
 ) -> SpanState:
@@ -257,5 +260,6 @@ def _compare(
         trained=trained,
         late=trained and sum(new) > 0 and span.number < max(remembered),
         in_window=any(in_window),
+        waiting=waiting,
         held=held,
     )

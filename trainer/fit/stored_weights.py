@@ -68,7 +68,10 @@ def load_weights(
             one of its files is missing or damaged; the model is unchanged then.
     """
     ours, theirs = _description(options, shape, labels, split, source), _read_description(base)
-    differing = [name for name in ours | theirs if ours.get(name) != theirs.get(name)]
+    # Models of earlier versions do not say how files became images.
+    unknown = {"data.fit", "data.background"} - theirs.keys()
+    names = [name for name in ours | theirs if name not in unknown]
+    differing = [name for name in names if ours.get(name) != theirs.get(name)]
     if differing:
         here, there = (
             ", ".join(f"{name}={json.dumps(values.get(name))}" for name in differing)

@@ -20,8 +20,8 @@ class ExponentialMovingAverage:
         warmup: limits the half-life to this fraction of the images seen so far; 0: no limit.
 
     Raises:
-        ValueError: the network is not built, or its weights are of low precision, in which an
-            average would stand still.
+        ValueError: the network is not built, or its trained weights are of low precision, in which
+            an average would stand still.
     """
 
     def __init__(self, network: keras.Model, half_life: int, warmup: float) -> None:

@@ -46,7 +46,7 @@ class Kinds(NamedTuple):
         followed: how far the generated images are recognized as the classes that they were asked
             for: 0 as often as by chance, 1 as often as held-out images as theirs; None without
             classes that were asked for, or if held-out images are hardly recognized.
-        followed_error: its standard error.
+        followed_error: about its standard error, that of how often the classes are recognized.
     """
 
     by: Literal["class", "cluster"] | None = None

@@ -10,7 +10,7 @@ from pipeline.config import load
 from pipeline.pictures.machine import Machine
 from pipeline.registry.journal import Journal
 from pipeline.run import _claim, _tell_of_kill, _without_held, check_gpus
-from pipeline.workspace import Workspace
+from pipeline.workspace import Workspace, WorkspaceError
 from tests.recorded import Recorded
 from trainer.common import exit_codes
 from trainer.options import TrainOptions
@@ -88,6 +88,14 @@ def test_gpus_that_cannot_share_a_training_are_refused_before_anything_starts(
 def test_gpus_that_can_share_a_training_are_accepted(monkeypatch, options, gpus):
     monkeypatch.setattr("pipeline.run.this_machine", lambda: Machine(2, gpus, idle_gpus=2))
     check_gpus(TrainOptions(**options))
+
+
+def test_without_the_journal_it_is_not_known_what_is_held_and_nothing_is_read(tmp_path):
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.journal.mkdir(parents=True)
+    config = load(overrides=["data.folder=/images", "data.pattern=span-{SPAN}"])
+    with pytest.raises(WorkspaceError, match="cannot be read, so it is not known which spans are"):
+        _without_held(config, workspace, Console())
 
 
 def test_a_person_reads_no_held_span_unless_it_is_named(tmp_path, capsys):

@@ -185,7 +185,35 @@ def test_a_span_whose_images_or_sources_have_not_come_is_not_the_newest(tmp_path
         put(tmp_path / folder / "span-1", "a.png")
         put(tmp_path / folder / "span-2", *(["b.png"] if folder != waiting else []))
     found = look(config, journal)
-    assert (found.newest, found.empty) == (1, (2,))
+    assert (found.newest, found.empty, found.outside) == (1, (2,), {})
+    assert "outside" not in found.text
+
+
+def test_a_source_that_is_gone_does_not_mean_that_the_images_are(tmp_path, journal):
+    config = config_of(
+        tmp_path / "data",
+        "data.pattern=span-{SPAN}",
+        f"data.source={tmp_path / 'sources'}",
+        "data.source_pattern=span-{SPAN}",
+        "data.pairing=none",
+        "model.source=map",
+    )
+    for folder in ("data", "sources"):
+        put(tmp_path / folder / "span-1", "a.png")
+    read(config, journal)
+    (tmp_path / "sources" / "span-1" / "a.png").unlink()
+    assert look(config, journal).empty == (1,)
+
+
+def test_spans_whose_folders_were_removed_are_not_missed(spanned, journal):
+    config, folder = spanned
+    put(folder(1), "a.png")
+    read(config, journal)
+    shutil.rmtree(folder(1))
+    put(folder(2), "bad.png")
+    journal.hold(2, "drift", NOW)
+    put(folder(3))
+    assert look(config, journal).held
 
 
 def test_images_that_are_gone_are_missed_beside_a_span_that_is_held(spanned, journal):
