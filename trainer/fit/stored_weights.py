@@ -149,7 +149,7 @@ def _read_description(base: str) -> dict[str, Any]:
         metadata = _read_metadata(base)
         options = ModelOptions.model_validate(metadata["config"]["model"])
         labels = metadata.get("labels", [])
-        split = metadata["split"] | by_conversion(metadata.get("conversion", {}))
+        split = (metadata["split"] or {}) | by_conversion(metadata.get("conversion", {}))
         source = metadata.get("source") and Source.model_validate(metadata["source"])
         return _description(options, metadata["shape"], labels, split, source)
     except (tf.errors.OpError, ValueError, KeyError, TypeError) as error:
