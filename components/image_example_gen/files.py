@@ -22,7 +22,7 @@ from components.image_example_gen.archives.entry import PARQUET, ROWS
 from components.image_example_gen.archives.entry import SUFFIXES as ARCHIVES
 from components.image_example_gen.archives.listing import list_entries
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.storage.local import LINK, OF_DEVICES, printable_path, walk_local
+from components.image_example_gen.storage.local import LINK, is_hidden, printable_path, walk_local
 from components.image_example_gen.storage.remote import (
     exists,
     is_folder,
@@ -292,7 +292,7 @@ def _no_images(folder: str, others: Mapping[str, int]) -> ImageDataError:
 def _walk_remote(root: str, others: Counter[str], names_only: bool) -> Iterator[ImageFile]:
     storage = storage_of(root)
     for path, stated in storage.walk(root):
-        if any(part.startswith(".") or part in OF_DEVICES for part in path.split("/")):
+        if any(map(is_hidden, path.split("/"))):
             continue
         if _ends(path, ARCHIVES):
             found = stated or storage.stat(join(root, path))

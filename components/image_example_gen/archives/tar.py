@@ -21,7 +21,7 @@ from components.image_example_gen.archives.entry import (
     TOO_LARGE,
     Entry,
 )
-from components.image_example_gen.storage.local import OF_DEVICES
+from components.image_example_gen.storage.local import is_hidden
 from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES
 
 MAX_HEADER_BYTES = 1 << 20  # of one entry, with long names and attributes
@@ -140,7 +140,7 @@ def _to_entry(info: tarfile.TarInfo, archive_size: int) -> Entry | None:
         if info.isdir() and not names:  # `.` itself
             return None
         return Entry(info.name or "/", problem="name leads out of the archive")
-    if info.isdir() or any(name.startswith(".") or name in OF_DEVICES for name in names):
+    if info.isdir() or any(map(is_hidden, names)):
         return None
     name, label = "/".join(names), names[0] if names[1:] else ""
     problem = ""

@@ -15,11 +15,9 @@ from components.image_example_gen.image_file.header import (
     MIRRORED_Y,
     applied_orientation,
     check_size,
-    damage,
     damage_rejected,
     open_image,
     oriented_size,
-    raise_if_unread,
     stated_orientation,
 )
 from components.image_example_gen.options import ImageOptions
@@ -203,12 +201,8 @@ def _load(image: Image.Image, options: ImageOptions) -> float:
     orientation = stated_orientation(image)
     _, size = fit(*oriented_size(image.size, orientation), options)
     needed = tuple(side * DRAFT_MARGIN for side in oriented_size(size, orientation))
-    try:
-        drafted = image.draft(None, needed)
-        image.load()
-    except Exception as error:
-        raise_if_unread(error)
-        raise damage(error) from error
+    drafted = image.draft(None, needed)
+    image.load()
     return width / drafted[1][2] if drafted else 1
 
 

@@ -49,11 +49,8 @@ def read_header(stream: BinaryIO, options: ImageOptions) -> ImageHeader:
 def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:
     """Reads only the header, to reject a decompression bomb before it is decoded."""
     too_large = RejectedImage(f"more than max_pixels {options.max_pixels}")
-    try:
+    with damage_rejected():
         start = stream.read(12)
-    except Exception as error:
-        raise_if_unread(error)
-        raise
     if not start:
         raise RejectedImage("empty file")
     stream.seek(0)
@@ -91,7 +88,7 @@ def _unreadable(start: bytes, error: Exception) -> RejectedImage:
     if start[4:8] == b"ftyp" and start[8:] in HEIC_BRANDS:
         return RejectedImage("HEIC is not read: convert it to JPEG or PNG")
     if not isinstance(error, UnidentifiedImageError):
-        return damage(error)
+        return _damage(error)
     if start.startswith((b"II*\0", b"MM\0*")):
         return RejectedImage(
             "TIFF that is damaged or of an unsupported kind (float color?): save it with 8 or "
@@ -105,10 +102,11 @@ def damage_rejected() -> Iterator[None]:
     """Rejects a file that Pillow cannot interpret, such as a palette PNG without a palette."""
     try:
         yield
-    except (RejectedImage, OSError, MemoryError):  # reasons of their own
+    except RejectedImage:
         raise
     except Exception as error:
-        raise damage(error) from error
+        raise_if_unread(error)
+        raise _damage(error) from error
 
 
 def raise_if_unread(error: Exception) -> None:
@@ -123,7 +121,7 @@ def raise_if_unread(error: Exception) -> None:
         raise error
 
 
-def damage(error: Exception) -> RejectedImage:
+def _damage(error: Exception) -> RejectedImage:
     """Pillow's parsers raise almost any exception on damaged bytes, with various messages."""
     return RejectedImage("truncated" if "truncated" in str(error).lower() else "damaged")
 

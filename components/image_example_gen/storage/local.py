@@ -38,7 +38,7 @@ def walk_local(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
             with os.scandir(os.path.join(root, below)) as entries:
                 for entry in entries:
                     path = os.path.join(below, entry.name)
-                    if entry.name.startswith(".") or entry.name in OF_DEVICES:
+                    if is_hidden(entry.name):
                         continue
                     if _is_folder(entry):
                         if entry.is_symlink():
@@ -55,6 +55,11 @@ def walk_local(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
                     f"{root}: the folder cannot be read ({error.strerror})"
                 ) from None
             yield printable_path(below), None, f"folder cannot be read ({error.strerror})"
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of the user's images."""
+    return name.startswith(".") or name in OF_DEVICES
 
 
 def printable_path(path: str) -> str:

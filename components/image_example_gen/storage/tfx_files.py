@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfx.dsl.io import fileio
 
 from components.image_example_gen.errors import StorageError
+from components.image_example_gen.storage.local import is_hidden
 from components.image_example_gen.storage.remote import Stat
 from trainer.common.text import first_line
 
@@ -43,7 +44,7 @@ class TfxFiles:
         """Yields the files at any depth; size and time would cost a request each."""
         with _translated(uri):
             for parent, folders, names in fileio.walk(uri):
-                folders[:] = [name for name in folders if not name.startswith(".")]
+                folders[:] = [name for name in folders if not is_hidden(name)]
                 below = parent.rstrip("/").removeprefix(uri).lstrip("/")
                 yield from ((os.path.join(below, name), None) for name in names)
 
