@@ -194,13 +194,13 @@ def _without_held(config: PipelineConfig, workspace: Workspace, console: Console
     if not has_spans(data.pattern):
         return config
     try:
-        spans = Journal(workspace.journal).held_spans().values()
+        unreleased = Journal(workspace.journal).unreleased()
     except (OSError, sqlite3.Error) as error:
         raise WorkspaceError(
             f"{workspace.journal} cannot be read, so it is not known which spans are held: "
             f"{failures.describe(error)[1]}"
         ) from None
-    held = {span.span for span in spans if span.released is None} - {data.span, *data.exclude}
+    held = {*unreleased} - {data.span, *data.exclude}
     if not held:
         return config
     numbers = " ".join(map(str, sorted(held)))

@@ -85,7 +85,7 @@ def release(numbers: tuple[int, ...], workspace: Workspace) -> None:
     from pipeline.registry.journal import Journal
 
     journal = Journal(workspace.journal)
-    held = [number for number, span in journal.held_spans().items() if span.released is None]
+    held = journal.unreleased()
     for number in numbers:
         if number not in held:
             raise click.UsageError(

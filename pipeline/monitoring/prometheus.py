@@ -78,8 +78,7 @@ def _of_checks(journal: Journal) -> Iterator[Metric]:
     yield _counter(
         "attempts", "Checks by outcome.", "outcome", {each: counts[each] for each in Outcome}
     )
-    held = [span for span in journal.held_spans().values() if span.released is None]
-    yield _gauge("held_spans", "Spans held for review.", len(held))
+    yield _gauge("held_spans", "Spans held for review.", len(journal.unreleased()))
 
 
 def _of_verdicts(store: MetadataStore) -> Metric:

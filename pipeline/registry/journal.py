@@ -221,6 +221,10 @@ class Journal:
             for row in rows
         }
 
+    def unreleased(self) -> list[int]:
+        """The numbers of the spans that are held."""
+        return [number for number, span in self.held_spans().items() if span.released is None]
+
     def _write(self, statement: str, *rows: Sequence[Any]) -> sqlite3.Cursor:
         """Executes a statement for each row, in one transaction."""
         try:

@@ -70,7 +70,7 @@ def rollback(workspace: Workspace, number: int | None, reason: str) -> tuple[Any
             for model in models
             if not model.withdrawn and model.versions and model.versions[-1] > version
         ]
-        if target.teacher in bad:
+        if _teacher_is_later(target, models):
             raise LiveModelError(
                 f"model {target.number}: is a student of model {target.teacher}, which was pushed "
                 "again after it and would be withdrawn; distill another one with `iadb distill`"
@@ -151,14 +151,18 @@ def _before_live(models: Sequence[RegisteredModel]) -> RegisteredModel:
         for model in models
         if model.versions
         and not (model.live or model.withdrawn or withdrawn_teacher(model, models))
-        and not any(  # which would be withdrawn
-            teacher.number == model.teacher and teacher.versions[-1:] > model.versions[-1:]
-            for teacher in models
-        )
+        and not _teacher_is_later(model, models)
     ]
     if not earlier:
         raise LiveModelError("there is no earlier version to roll back to; see `iadb models`")
     return max(earlier, key=lambda model: model.versions[-1])
+
+
+def _teacher_is_later(model: RegisteredModel, models: Sequence[RegisteredModel]) -> bool:
+    """Whether the teacher of a student was pushed again after it, and would be withdrawn."""
+    return any(
+        each.number == model.teacher and each.versions[-1:] > model.versions[-1:] for each in models
+    )
 
 
 def _check_may_go_live(model: RegisteredModel, models: Sequence[RegisteredModel]) -> None:

@@ -29,10 +29,9 @@ from pipeline.registry.lineage import (
     properties,
     recorded_at,
 )
-from pipeline.registry.serving import NoModelError, read_metadata
+from pipeline.registry.serving import NoModelError, is_copy, read_metadata
 from trainer.common.files import open_below
 from trainer.common.remote_path import AnyPath, to_path
-from trainer.names import FINGERPRINT
 
 PROMOTER_PROPERTY = "promoted_by"  # of a promotion's blessing: the user
 PROMOTED_AT_PROPERTY = "promoted_at"  # of a promotion's blessing, in ISO format
@@ -228,8 +227,7 @@ def _is_another(version: AnyPath, model: AnyPath) -> bool:
     if not isinstance(version, Path):  # in a bucket, each file is a request
         return False
     try:
-        copied = (model / trainer_names.SERVING / FINGERPRINT).read_bytes()
-        return (version / FINGERPRINT).read_bytes() != copied
+        return not is_copy(version, model / trainer_names.SERVING)
     except OSError:  # retention removed one, or it has no fingerprint
         return False
 

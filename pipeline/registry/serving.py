@@ -83,12 +83,17 @@ def find_model(serving: AnyPath, model: Path | None) -> AnyPath:
     return model
 
 
+def is_copy(version: AnyPath, model: AnyPath) -> bool:
+    """Whether a version is a copy of a SavedModel; an OSError if one has no fingerprint."""
+    # TensorFlow writes a random id into the fingerprint of each SavedModel.
+    return (version / FINGERPRINT).read_bytes() == (model / FINGERPRINT).read_bytes()
+
+
 def find_live(serving: AnyPath, model: AnyPath) -> AnyPath | None:
     """The newest version if it is a copy of the given SavedModel, else None."""
     try:
         live = latest_model(serving)
-        # TensorFlow writes a random id into the fingerprint of each SavedModel.
-        same = (live / FINGERPRINT).read_bytes() == (model / FINGERPRINT).read_bytes()
+        same = is_copy(live, model)
     except (NoModelError, OSError):  # there is none, or one without a fingerprint
         return None
     return live if same else None

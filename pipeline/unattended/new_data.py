@@ -176,15 +176,15 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     images, sources = list_spans(data.folder, data.pattern), []
     if data.unpaired_source and sources_share_spans(data):
         sources = list_spans(data.source, data.source_pattern)
-    waiting = {number for number, span in held.items() if span.released is None}
-    closed = waiting | {*data.exclude}
+    unreleased = {number for number, span in held.items() if span.released is None}
+    closed = unreleased | {*data.exclude}
     folders = {"images": images, "sources": sources}
     blocking = [kind for kind, spans in folders.items() if spans and _are_closed(spans, closed)]
     image_of = {span.number: span for span in images}
     source_of = {span.number: span for span in sources}
     numbered = has_spans(data.pattern)
     # Also those whose folders are gone, or a person would look in vain for what is held.
-    numbers = sorted(image_of.keys() | source_of.keys() | (waiting if numbered else set()))
+    numbers = sorted(image_of.keys() | source_of.keys() | (unreleased if numbered else set()))
     found: dict[int, list[bytes | None]] = {number: [None, None] for number in numbers}
     empty = set()  # a folder that is made before its files come is not the newest span yet
     for number in found.keys() - closed:
