@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from trainer.common.remote_path import AnyPath, write_atomically
 from trainer.common.text import printable
 from trainer.names import CARD_SAMPLES, MODEL_CARD
+from trainer.ode.tableaus import TABLEAUS
 
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.-]*")  # of a license, as the hub lists them
@@ -171,6 +172,7 @@ def render(card: Card) -> str:
             for section, values in card.about.config.items()
             for name, value in values.items()
         },
+        adaptive=[name for name, tableau in TABLEAUS.items() if tableau.embedded],
         judgement=judgement,
         copied=((judgement.memorization or {}).get("candidate") or {}).get("share"),
         kinds=kinds[:LISTED],

@@ -13,6 +13,7 @@ from pipeline.serve.versions import Version
 from trainer.common.text import first_line, printable
 
 POLL_SECONDS = 1.0
+NOT_LOADED = "does not load; the output of the server says why"  # with paths of this machine
 RETRY_SECONDS = 60.0  # until a version that failed to load is tried again
 
 
@@ -89,7 +90,7 @@ class Live:
         if self._loading is not None:
             return f"version {self._loading} is being loaded"
         if self.failed:
-            return f"version {self.failed[0]} does not load; the output of the server says why"
+            return f"version {self.failed[0]} {NOT_LOADED}"
         if self._has_trained():
             return (
                 "no model was pushed yet, though some were trained: `iadb models` lists them, and "

@@ -11,13 +11,12 @@ import numpy as np
 
 from pipeline.serve import json_text
 from pipeline.serve.errors import RequestError
-from pipeline.serve.live import Live
+from pipeline.serve.live import NOT_LOADED, Live
 from pipeline.serve.tensors import Signature, array_of
 from pipeline.serve.versions import DEFAULT_SIGNATURE, Version
 from trainer.common.text import list_some
 
 KEYS = {"signature_name", "instances", "inputs"}
-NOT_LOADED = "does not load; the output of the server says why"  # with paths of this machine
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from trainer.common.options import Options
 from trainer.common.text import list_some
-from trainer.light.gpus import GIVEN
+from trainer.light.gpus import GIVEN, HIDDEN, VISIBLE
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -105,7 +105,7 @@ class NodeOptions(Options):
     @property
     def variables(self) -> dict[str, str]:
         """The environment: how many GPUs a node has; CUDA is hidden from one without."""
-        own = {GIVEN: str(self.gpu)} if self.gpu else {"CUDA_VISIBLE_DEVICES": "-1"}
+        own = {GIVEN: str(self.gpu)} if self.gpu else {VISIBLE: HIDDEN}
         return own | self.env
 
 
