@@ -253,8 +253,9 @@ class IADBModel(SamplingModel):
         # Keras averages a batch over replicas, which it cannot for dictionaries, to build the
         # model. Of this one, only the optimizer may not be built; if the first step built it, this
         # would be traced twice. A frozen network can be measured.
-        weights = self.network.trainable_variables
-        if self.optimizer and not self.optimizer.built and weights:
+        if not self.optimizer or self.optimizer.built:
+            return
+        if weights := self.network.trainable_variables:
             with self.distribute_strategy.scope():
                 self.optimizer.build(weights)
 
