@@ -571,12 +571,17 @@ def test_data_that_drifted_have_a_challenger_where_that_is_asked_for(unattended)
     assert unattended.check(*overrides).from_scratch
 
 
-def test_what_a_person_released_is_not_held_for_drift_again(unattended):
+def check_what_was_released(unattended):
+    """Checks a span that was held for drift and released by a person; one more run is planned."""
     unattended.put(1)
     unattended.journal.hold(1, "the images drifted", NOW)
     unattended.journal.release(1, NOW)
     unattended.plan((0,), (0,))
     unattended.check("drift.on_drift=hold")
+
+
+def test_what_a_person_released_is_not_held_for_drift_again(unattended):
+    check_what_was_released(unattended)
     assert settings(unattended.calls[0]) == ["data.span=1", "drift.on_drift=warn"]
     unattended.put(2)
     unattended.check("drift.on_drift=hold")
@@ -584,11 +589,7 @@ def test_what_a_person_released_is_not_held_for_drift_again(unattended):
 
 
 def test_what_comes_after_released_data_were_read_is_held_for_drift(unattended):
-    unattended.put(1)
-    unattended.journal.hold(1, "the images drifted", NOW)
-    unattended.journal.release(1, NOW)
-    unattended.plan((0,), (0,))
-    unattended.check("drift.on_drift=hold")
+    check_what_was_released(unattended)
     unattended.put(1, "late.png")
     unattended.check("drift.on_drift=hold")
     assert settings(unattended.calls[1]) == ["data.span=1"]

@@ -171,9 +171,10 @@ def test_an_empty_span_has_nothing_new_and_a_missing_folder_is_an_error(spanned,
         look(config_of(folder(9)), journal)
 
 
-@pytest.mark.parametrize("waiting", ["data", "sources"])
-def test_a_span_whose_images_or_sources_have_not_come_is_not_the_newest(tmp_path, journal, waiting):
-    config = config_of(
+@pytest.fixture
+def with_sources(tmp_path):
+    """A configuration of spans whose sources are not paired, in `data` and `sources`."""
+    return config_of(
         tmp_path / "data",
         "data.pattern=span-{SPAN}",
         f"data.source={tmp_path / 'sources'}",
@@ -181,28 +182,26 @@ def test_a_span_whose_images_or_sources_have_not_come_is_not_the_newest(tmp_path
         "data.pairing=none",
         "model.source=map",
     )
+
+
+@pytest.mark.parametrize("waiting", ["data", "sources"])
+def test_a_span_whose_images_or_sources_have_not_come_is_not_the_newest(
+    with_sources, tmp_path, journal, waiting
+):
     for folder in ("data", "sources"):
         put(tmp_path / folder / "span-1", "a.png")
         put(tmp_path / folder / "span-2", *(["b.png"] if folder != waiting else []))
-    found = look(config, journal)
+    found = look(with_sources, journal)
     assert (found.newest, found.empty, found.outside) == (1, (2,), {})
     assert "outside" not in found.text
 
 
-def test_a_source_that_is_gone_does_not_mean_that_the_images_are(tmp_path, journal):
-    config = config_of(
-        tmp_path / "data",
-        "data.pattern=span-{SPAN}",
-        f"data.source={tmp_path / 'sources'}",
-        "data.source_pattern=span-{SPAN}",
-        "data.pairing=none",
-        "model.source=map",
-    )
+def test_a_source_that_is_gone_does_not_mean_that_the_images_are(with_sources, tmp_path, journal):
     for folder in ("data", "sources"):
         put(tmp_path / folder / "span-1", "a.png")
-    read(config, journal)
+    read(with_sources, journal)
     (tmp_path / "sources" / "span-1" / "a.png").unlink()
-    assert look(config, journal).empty == (1,)
+    assert look(with_sources, journal).empty == (1,)
 
 
 def test_spans_whose_folders_were_removed_are_not_missed(spanned, journal):
