@@ -6,7 +6,7 @@ import shlex
 from statistics import median
 
 from pipeline.config import DataConfig, PipelineConfig
-from pipeline.pictures.check import warn_of_rejected
+from pipeline.pictures.check import ROUNDING, warn_of_rejected
 from pipeline.pictures.choose import choose_network
 from pipeline.pictures.machine import Machine
 from pipeline.pictures.seen import Pictures
@@ -44,9 +44,10 @@ def say_what_is_small(pictures: Pictures, data: DataConfig, largest: int) -> lis
     if side >= largest or pictures.median < 4 * side or pictures.low >= side:
         return []
     options = f"--set data.resolution={2 * side}"
-    rejected = pictures.smaller_than(side, side)  # half of that resolution
-    if rejected > data.max_rejected:
-        options += f" --set data.max_rejected={math.ceil(100 * rejected) / 100:g}"
+    rejected = _rejected(pictures, side, side)  # below half of that resolution
+    if warn_of_rejected(rejected, data):
+        share = math.ceil(100 * (rejected - ROUNDING)) / 100
+        options += f" --set data.max_rejected={share:g}"
     return [
         f"some are as small as {pictures.low} pixels, and would be rejected at a higher "
         f"data.resolution; to leave them out: {options}"
@@ -86,7 +87,7 @@ def warn_of_unusable(pictures: Pictures, data: DataConfig) -> list[str]:
     """Says that a run stops because so many images cannot be read or are too small."""
     height, width = data.smallest
     small = pictures.smaller_than(height, width)
-    lines = warn_of_rejected(1 - pictures.readable * (1 - small), data)
+    lines = warn_of_rejected(_rejected(pictures, height, width), data)
     if not lines or not small:
         return lines
     reason = (
@@ -94,6 +95,11 @@ def warn_of_unusable(pictures: Pictures, data: DataConfig) -> list[str]:
         "rejected: data.min_size, by default half of data.resolution"
     )
     return [reason, *lines]
+
+
+def _rejected(pictures: Pictures, height: int, width: int) -> float:
+    """The share that cannot be read, or is less high or less wide."""
+    return 1 - pictures.readable * (1 - pictures.smaller_than(height, width))
 
 
 def warn_of_no_classes(pictures: Pictures, config: PipelineConfig) -> list[str]:

@@ -124,6 +124,11 @@ def test_a_few_small_images_that_lower_the_resolution_are_named(tmp_path):
     place.workspace.chosen.unlink()
     options = "--set data.resolution=32 --set data.max_rejected=0.15"
     assert f"{text}; to leave them out: {options}" in place.run()[1].splitlines()
+    for path in sorted(place.images.iterdir())[6:10]:
+        path.write_bytes(b"no image")
+    place.workspace.chosen.unlink()
+    options = "--set data.resolution=32 --set data.max_rejected=0.25"
+    assert f"{text}; to leave them out: {options}" in place.run()[1].splitlines()
 
 
 def test_small_images_that_lower_nothing_are_not_named(tmp_path):
