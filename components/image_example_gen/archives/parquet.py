@@ -27,6 +27,7 @@ DAMAGED_GROUP = "row group is damaged"
 NO_IMAGE = "no image in this row"
 # Read at once: in bytes of a column as it is stored, and of images.
 BUFFER_BYTES, BATCH_BYTES, BATCH_ROWS = 1 << 20, 8 << 20, 64
+LEAST_ROWS = 8  # that threads may be apart
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
@@ -94,8 +95,8 @@ class ParquetContent:
             raise RejectedImage(NOT_PARQUET) from error
         self._group = -1
         self._batches: Iterator[pa.RecordBatch] = iter(())
-        # The last two batches, as threads ask for rows in about their order.
-        self._first, self._last, self._rows = 0, 0, []
+        # The last rows, from `_first` on, as threads ask for rows in about their order.
+        self._first, self._rows = 0, []
 
     def read(self, offset: int, size: int) -> bytes:
         """Reads the image of a row, and what is before it in its row group unless that was read.
@@ -107,15 +108,15 @@ class ParquetContent:
         """
         group, row = divmod(offset, ROWS)
         if group != self._group or row < self._first:
-            rows = max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, _mean_bytes(self._file, group))))
+            rows = max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, _most_bytes(self._file, group))))
             self._batches = self._file.iter_batches(rows, row_groups=[group], columns=[CONTENT])
-            self._group, self._first, self._last, self._rows = group, 0, 0, []
+            self._group, self._first, self._rows = group, 0, []
         while row >= self._first + len(self._rows):
             self._advance()
         content = self._rows[row - self._first]
         if not content.is_valid:
             raise RejectedImage(NO_IMAGE)
-        if content.as_buffer().size > MAX_IMAGE_BYTES:
+        if _size(content) > MAX_IMAGE_BYTES:
             raise RejectedImage(TOO_LARGE)
         return content.as_py()
 
@@ -128,9 +129,11 @@ class ParquetContent:
             batch = None
         if batch is None:
             raise RejectedImage(DAMAGED_GROUP)
-        kept = self._rows[self._last - self._first :]
-        self._first, self._last = self._last, self._first + len(self._rows)
         (content,) = batch.column(0).flatten()  # null where the struct is
+        kept = self._rows[-BATCH_ROWS:]
+        while len(kept) > LEAST_ROWS and sum(map(_size, kept)) > BATCH_BYTES:
+            del kept[0]
+        self._first += len(self._rows) - len(kept)
         self._rows = [*kept, *content]
 
 
@@ -144,14 +147,29 @@ def _raise_unless_damage(error: Exception) -> None:
         raise error
 
 
+def _size(content: pa.BinaryScalar) -> int:
+    return content.as_buffer().size if content.is_valid else 0
+
+
 def _mean_bytes(file: pq.ParquetFile, group: int) -> int:
     """Bytes of the images of a row group, uncompressed, per row."""
+    rows = file.metadata.row_group(group).num_rows
+    return sum(column.total_uncompressed_size for column in _contents(file, group)) // max(1, rows)
+
+
+def _most_bytes(file: pq.ParquetFile, group: int) -> int:
+    """What a row may have; with a dictionary, each row may be the same large image."""
+    for column in _contents(file, group):
+        if column.has_dictionary_page:
+            return column.total_uncompressed_size
+    return _mean_bytes(file, group)
+
+
+def _contents(file: pq.ParquetFile, group: int) -> list[pq.ColumnChunkMetaData]:
+    """The column of images in a row group; none in a damaged file."""
     found = file.metadata.row_group(group)
-    for index in range(found.num_columns):
-        column = found.column(index)
-        if column.path_in_schema == CONTENT:
-            return column.total_uncompressed_size // max(1, found.num_rows)
-    return 0
+    columns = map(found.column, range(found.num_columns))
+    return [column for column in columns if column.path_in_schema == CONTENT]
 
 
 def _check(schema: pa.Schema) -> str:

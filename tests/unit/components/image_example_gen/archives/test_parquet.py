@@ -76,6 +76,17 @@ def test_images_are_read_in_batches_that_do_not_grow_with_the_row_group(monkeypa
         assert len(reader._rows) <= 20
 
 
+def test_one_image_in_many_rows_is_not_held_once_for_each_of_a_batch(monkeypatch):
+    image = bytes(100_000)
+    content = make_parquet([image] * 500, rows=500)
+    assert len(content) < 10_000  # a dictionary of one image, which is stored once
+    monkeypatch.setattr(parquet, "BATCH_BYTES", 2 * len(image))
+    reader = ParquetContent(io.BytesIO(content))
+    for row in range(500):
+        assert reader.read(row, 0) == image
+        assert len(reader._rows) <= parquet.LEAST_ROWS + 2
+
+
 @pytest.mark.parametrize(
     ("labels", "names", "expected"),
     [
