@@ -3,8 +3,10 @@
 import functools
 import json
 from collections.abc import Set
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from components.image_example_gen import names as example_names
+from components.image_example_gen.storage.remote import is_remote
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
@@ -22,6 +24,7 @@ from pipeline.runners.kubeflow.package import (
 )
 from pipeline.runners.kubeflow.workers import with_workers
 from pipeline.schema import read_schema
+from trainer.common.text import printable
 
 
 def compile_package(config: PipelineConfig, output: Path) -> None:
@@ -53,9 +56,27 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
         if config.distill.enabled:
             shown[evaluator_names.STUDENT_NODE] = evaluation
         nodes = {node.id for node in pipeline.components}
-        write_package(pipeline, _options(config, nodes), output, shown, _retention(config))
+        options = _options(config, nodes)
+        write_package(pipeline, options, output, shown, _retention(config))
     except KubeflowCompileError as error:
         raise ConfigError(f"kubeflow: {error}") from None
+    _warn_of_unmounted(config, options)
+
+
+def _warn_of_unmounted(config: PipelineConfig, options: KubeflowOptions) -> None:
+    """Names the local folders that no volume brings to the pod that reads images."""
+    own = options.nodes.get(example_names.NODE, NodeOptions())
+    mounted = [PurePosixPath(path) for path in (options.volumes | own.volumes).values()]
+    for key in ("folder", "source", "holdout", "holdout_source"):
+        folder = getattr(config.data, key)
+        if not folder or is_remote(folder):
+            continue
+        if not any(PurePosixPath(folder).is_relative_to(path) for path in mounted):
+            failures.say(
+                f"data.{key}={printable(folder)} is on none of kubeflow.volumes: a pod reads what "
+                "its image has there",
+                error=True,
+            )
 
 
 def _retention(config: PipelineConfig) -> LastTask:
