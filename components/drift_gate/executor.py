@@ -90,10 +90,11 @@ class Executor(BeamExecutor):
             for kind in drifted:
                 by_span[_span_of(kind, examples)].append(kind)
             spans = sorted(by_span)
-            what = " and ".join(f"the {' and '.join(by_span[n])} of span {n}" for n in spans)
+            what = " and ".join(
+                f"the {' and '.join(by_span[n])}" + (f" of span {n}" if n else "") for n in spans
+            )
             raise DriftError(
-                f"{what} drifted: {summary}. To accept them: `iadb spans release "
-                f"{' '.join(map(str, spans))}`; to continue regardless: drift.on_drift=warn"
+                f"{what} drifted: {summary}. To accept them in one run: drift.on_drift=warn"
                 + (f" and data.span={spans[-1]}" if spans[-1] else "")
             )
         logging.log(logging.WARNING if drifted else logging.INFO, "Drift: %s", summary)

@@ -29,7 +29,9 @@ class LatestVerdictOnEarlierDataStrategy(resolver.ResolverStrategy):
             if verdict.get_int_custom_property(names.EXAMPLES) != examples.id
             and _are_earlier(_newest_spans(verdict), now)
         ]
-        earlier.sort(key=lambda v: (_newest_spans(v), v.id))
+        # After spans begin or end, those with and without cannot be compared.
+        alike = [each for each in earlier if _numbered(each) == _numbered(examples)]
+        earlier = sorted(alike or earlier, key=lambda each: (_newest_spans(each), each.id))
         return {names.VERDICT: earlier[-1:], "examples": input_dict["examples"]}
 
 
@@ -37,6 +39,11 @@ def _newest_spans(artifact: types.Artifact) -> tuple[int, int]:
     """The newest span of images and that of sources; 0 for those without spans."""
     images, sources = map(artifact.get_int_custom_property, (names.SPAN, names.SOURCE_SPAN))
     return images, sources
+
+
+def _numbered(artifact: types.Artifact) -> tuple[bool, bool]:
+    images, sources = _newest_spans(artifact)
+    return images > 0, sources > 0
 
 
 def _are_earlier(spans: tuple[int, int], now: tuple[int, int]) -> bool:

@@ -53,6 +53,12 @@ def test_a_run_on_an_old_span_changes_no_later_reference():
     assert resolve(examples(4, 5), *map(verdict, (11, 12, 13), (first, second, old))) == [12]
 
 
+def test_after_spans_end_the_verdicts_without_spans_are_the_references():
+    spanned = verdict(11, examples(1, 20_000))
+    assert resolve(examples(2, 0), spanned) == [11]
+    assert resolve(examples(3, 0), spanned, verdict(12, examples(2, 0))) == [12]
+
+
 @pytest.mark.parametrize(("current", "expected"), [(1, [12]), (2, [11]), (3, [12])])
 def test_without_spans_the_latest_verdict_on_other_examples_is_the_reference(current, expected):
     verdicts = verdict(11, examples(1, 0)), verdict(12, examples(2, 0))
