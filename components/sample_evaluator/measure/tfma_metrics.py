@@ -27,14 +27,12 @@ from components.sample_evaluator import sources
 from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageSet
 from components.sample_evaluator.measure.results import tfma_name
 from components.sample_evaluator.options import is_of_pairs
+from components.sample_evaluator.places import widen
 from trainer.common.progress import Report, phase, report
 
 METRICS = "metrics"  # the phase
 IMAGE = "image"  # the key of the ImageFeatures in TFMA's extracts
 MAX_SUBSET = 1000  # images of a subset that KID's standard deviation is taken over
-# Between floor and noise, at least, in the unit of the metric. The mean image of noise is gray, and
-# so is nearly that of photographs: a hardly visible difference would be a large part of the way.
-LEAST_SPANS = {"layout_distance": 60.0}
 # The leading underscore keeps it out of what TFMA writes.
 _FEATURES = metric_types.MetricKey("_features")
 
@@ -139,7 +137,7 @@ def _place(sets: _Sets, source: str, metric: str) -> Sequence[float]:
         at_noise = leave_out(compared, real, noise[:count])
         if change(compared, at_noise, at_floor).proven <= 0:
             raise MetricError("noise cannot be told from training images")
-    span = max(span, LEAST_SPANS.get(metric.removesuffix(AT_HOLDOUT), 0.0))
+    span = widen(metric, span)
     return found.proven / span, found.margin / span
 
 

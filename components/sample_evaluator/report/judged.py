@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from components.sample_evaluator import sources
+from components.sample_evaluator.places import widen
 from components.sample_evaluator.report.texts import Explained, explain, number, percent, sharpness
 
 PASSED, FAILED, LEFT_OUT = "passed", "failed", "left out"  # values of `status` in metrics.json
@@ -111,30 +112,30 @@ def _metrics(summary: Mapping[str, Any]) -> Iterator[Judged]:
         unknown = status is None and limits_of(metric)
         if not unknown and status not in (PASSED, FAILED, LEFT_OUT):
             continue
-        values = _places(metric) or _values(metric)
+        values = _places(name, metric) or _values(metric)
         spectrum = sharpness(summary.get("spectrum")) if name == SPECTRUM else None
         yield Judged(
             name,
             explain(name),
             status,
-            _bar(metric),
+            _bar(name, metric),
             values,
             f"{name}: {'; '.join(dict.fromkeys([values, _values(metric)]))}.",
             [text for text in (spectrum, metric.get("sentence")) if text],
         )
 
 
-def _places(metric: Mapping[str, Any]) -> str:
+def _places(name: str, metric: Mapping[str, Any]) -> str:
     """The places of a metric in words; empty if it has none."""
     if metric.get("place") is None:
         return ""
     text = f"{percent(metric['place'])} of the way to noise"
     if metric.get("place_margin") is not None:
         text += f" ± {percent(metric['place_margin'])}"
-    limit = _limit(metric)
+    limit = _limit(name, metric)
     others = {"limit": limit, "best earlier model": metric.get("best_place")}
     return "; ".join(
-        [text, *(f"{name} {percent(v)}" for name, v in others.items() if v is not None)]
+        [text, *(f"{other} {percent(v)}" for other, v in others.items() if v is not None)]
     )
 
 
@@ -157,22 +158,22 @@ def _values(metric: Mapping[str, Any]) -> str:
     return "; ".join([*found, *limits_of(metric)])
 
 
-def _limit(metric: Mapping[str, Any]) -> float | None:
+def _limit(name: str, metric: Mapping[str, Any]) -> float | None:
     """The lowest limit of the place; limits of the value are converted."""
     found = [metric.get("max_place")]
     floor, noise = metric[sources.TRAIN], metric[sources.NOISE]
     if floor is not None and noise is not None and floor != noise:
-        values = [metric[name] for name in ("minimum", "maximum")]
-        found += [(value - floor) / (noise - floor) for value in values if value is not None]
+        values, span = (metric["minimum"], metric["maximum"]), widen(name, noise - floor)
+        found += [(value - floor) / span for value in values if value is not None]
     return min((one for one in found if one is not None), default=None)
 
 
-def _bar(metric: Mapping[str, Any]) -> Bar | None:
+def _bar(name: str, metric: Mapping[str, Any]) -> Bar | None:
     place, margin = metric.get("place"), metric.get("place_margin")
     if place is None:
         return None
     ends = (None, None) if margin is None else (scale(place - margin), scale(place + margin))
-    others = (_limit(metric), metric.get("best_place"))
+    others = (_limit(name, metric), metric.get("best_place"))
     return Bar(scale(place), *ends, *(None if one is None else scale(one) for one in others))
 
 

@@ -3,6 +3,7 @@
 from components.sample_evaluator import sources
 from components.sample_evaluator.measure.results import Results
 from components.sample_evaluator.options import EvaluateOptions, Threshold
+from components.sample_evaluator.places import widen
 from components.sample_evaluator.verdict import sentences
 
 
@@ -59,5 +60,5 @@ def _missed_place(name: str, results: Results, limit: Threshold) -> float | None
     )
     if None in (limit.max_place, error, value, floor, noise) or noise == floor:
         return None
-    place = (value - floor) / (noise - floor)
+    place = (value - floor) / widen(name, noise - floor)
     return place if place - error > limit.max_place else None

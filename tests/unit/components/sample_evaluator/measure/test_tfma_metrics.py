@@ -13,8 +13,8 @@ from components.metrics import CATALOG
 from components.metrics.image_statistics import ImageStatistics
 from components.metrics.jackknife.worsening import worsening
 from components.metrics.kid import kid_over_subsets
-from components.sample_evaluator import sources
-from components.sample_evaluator.measure import analysis, tfma_metrics
+from components.sample_evaluator import places, sources
+from components.sample_evaluator.measure import analysis
 from components.sample_evaluator.measure.eval_config import make_eval_config
 from components.sample_evaluator.measure.image_sets import GatherFeatures, ImageSet
 from components.sample_evaluator.measure.results import load_results
@@ -358,7 +358,7 @@ def test_a_place_is_between_training_images_and_noise_also_if_there_are_few_of_t
 
 
 def test_a_place_on_a_short_way_is_that_on_the_least_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(tfma_metrics, "LEAST_SPANS", {"kid": 1e6})
+    monkeypatch.setattr(places, "LEAST_SPANS", {"kid": 1e6})
     stock = make_features()
     stock[sources.NOISE] = [one._replace(vector=one.vector + 4) for one in stock[sources.NOISE]]
     candidate = analyze(str(tmp_path), stock, thresholds=PLACES)[sources.CANDIDATE]

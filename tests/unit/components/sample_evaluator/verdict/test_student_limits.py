@@ -112,3 +112,18 @@ def test_a_student_without_a_value_is_rejected_although_its_teacher_misses_the_l
     values["candidate"] = source(kid_unavailable="NaN in the features")
     verdict = judge_student(values, limited(kid=Threshold(maximum=0.3)), "kid")
     assert verdict.reasons == ("kid cannot be computed: NaN in the features",)
+
+
+def test_the_place_of_a_teacher_is_measured_on_the_way_of_every_gate():
+    name = "layout_distance"
+    values = {
+        "real": source(),
+        "train": source(**{name: 1.5}),
+        "noise": source(**{name: 21.5}),
+        "candidate": source(
+            **{name: 3.0, f"{name}_proven_place": 0.03, f"{name}_place_margin": 0.0}
+        ),
+        "baseline": source(**{name: 2.5}),
+    }
+    options = limited(**{name: Threshold(max_place=0.025)})
+    assert limits_of_student(values, options) == (options, {})  # 1 of 60, and not of 20
