@@ -14,6 +14,7 @@ from components.sample_evaluator.report import judged
 from components.sample_evaluator.report.figures import Pictures, arrange
 from components.sample_evaluator.report.pairs import pair_table
 from components.sample_evaluator.report.texts import number, percent
+from trainer.common.text import printable
 
 REASONS = 4  # shown; further ones are collapsed, so that a phone shows pictures soon
 
@@ -32,6 +33,7 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
         loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -75,13 +77,24 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
     )
 
 
+def _visible(value: Any) -> Any:
+    """Shows control characters of names, also those that turn text around; lines still break."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(map(printable, value.split("\n")))
+
+
 def _numbers(values: Mapping[str, float | None], names: Iterable[str]) -> list[str]:
     return [number(values.get(name)) for name in names]
 
 
 def _verdict(summary: Mapping[str, Any]) -> str:
     """What the verdict means, as one sentence."""
-    if summary["nb_step"] is None and summary["images"].get(sources.CANDIDATE):  # a folder
+    folder = summary["nb_step"] is None and summary["images"].get(sources.CANDIDATE)
+    if folder and summary["mode"] != "auto":
+        passed = "pass" if summary["blessed"] else "do not pass"
+        return f"The images {passed} whatever the limits say."
+    if folder:
         return "The images keep the limits." if summary["blessed"] else "The images miss limits:"
     if summary["mode"] != "auto":
         kept = "is pushed" if summary["blessed"] else "is not pushed"
@@ -131,8 +144,10 @@ def _conditions(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def _left_out(summary: Mapping[str, Any], shown: Sequence[judged.Judged]) -> Iterator[str]:
     """What was left out, except for the metrics that are shown with their own sentences."""
-    names = tuple(one.name for one in shown if one.status == judged.LEFT_OUT)
-    yield from (text for text in summary.get("left_out") or [] if not text.startswith(names))
+    names = {one.name for one in shown if one.status != judged.FAILED}
+    for text in summary.get("left_out") or []:
+        if text.split(maxsplit=1)[0].removesuffix(":") not in names:
+            yield text
 
 
 def _metric_rows(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

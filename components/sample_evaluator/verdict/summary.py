@@ -16,7 +16,6 @@ from components.sample_evaluator.measure.results import (
     DISTANCE_RATIO,
     MEMORIZED_SHARE,
     MIRRORED_SHARE,
-    MetricResult,
     Results,
     SourceResult,
 )
@@ -167,16 +166,22 @@ def _metric(
         "place_margin": candidate.place_margin,
         "best_place": best.get(name),
         **{field: getattr(limit, field, None) for field in Threshold.model_fields},
-        "status": _status(name, candidate, options, verdict),
+        "status": _status(name, results, limit, verdict),
         "sentence": verdict.failed.get(name) or verdict.left_out.get(name),
         "larger_is_better": get_metric(name).larger_is_better,
         "unavailable": candidate.unavailable,
     }
 
 
-def _status(name: str, found: MetricResult, options: EvaluateOptions, verdict: ModelVerdict) -> str:
+def _status(name: str, results: Results, limit: Threshold | None, verdict: ModelVerdict) -> str:
     if name in verdict.failed:
         return "failed"
-    if name in verdict.left_out:
-        return "left out"
-    return "passed" if name in options.judged and found.value is not None else "not judged"
+    found = results[sources.CANDIDATE][name]
+    baseline = results.get(sources.BASELINE, SourceResult())[name].value
+    if limit is not None and found.value is not None:
+        applied = [limit.minimum, limit.maximum]
+        applied += [limit.max_place] if found.place is not None else []
+        applied += [limit.max_worsening] if None not in (found.worsening, baseline) else []
+        if applied.count(None) < len(applied):
+            return "passed"
+    return "left out" if name in verdict.left_out else "not judged"

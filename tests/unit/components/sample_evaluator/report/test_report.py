@@ -166,10 +166,21 @@ def test_many_reasons_are_collapsed():
         ({"mode": "never"}, "The model is not pushed whatever the limits say."),
         ({"nb_step": None}, "The images miss limits:"),
         ({"nb_step": None, "blessed": True}, "The images keep the limits."),
+        (
+            {"nb_step": None, "mode": "never"},
+            "The images do not pass whatever the limits say.",
+        ),
     ],
 )
 def test_the_verdict_is_a_sentence(changes, sentence):
     assert f"<p>{sentence}</p>" in render(make_summary(**changes), Pictures())
+
+
+def test_control_characters_of_names_are_shown_and_turn_no_text_around():
+    classes = {"a\u202etac": {"images": 3, "metrics": {}}}
+    page = render(make_summary(classes=classes), Pictures())
+    assert "\u202e" not in page
+    assert "a\\u202etac" in page
 
 
 def test_what_was_left_out_is_said_once(page):

@@ -18,7 +18,24 @@ MISSED = "kid 0.0312 exceeds 0.02"
 LEFT_OUT = "frechet_distance is not judged: too few images"
 
 
-def summarize_values(candidate, baseline=None, by_label=MappingProxyType({}), kinds=None):
+OPTIONS = EvaluateOptions(
+    limits="none",
+    thresholds={
+        "kid": Threshold(maximum=0.02, max_worsening=0.01),
+        "frechet_distance": Threshold(max_place=0.1),
+        "coverage": Threshold(minimum=0.1),
+    },
+)
+
+
+def summarize_values(
+    candidate,
+    baseline=None,
+    by_label=MappingProxyType({}),
+    kinds=None,
+    options=OPTIONS,
+    left_out=MappingProxyType({"frechet_distance": LEFT_OUT}),
+):
     values = {
         "real": COUNTS,
         "candidate": {**COUNTS, **candidate},
@@ -27,14 +44,6 @@ def summarize_values(candidate, baseline=None, by_label=MappingProxyType({}), ki
     }
     if baseline is not None:
         values["baseline"] = {**COUNTS, **baseline}
-    options = EvaluateOptions(
-        limits="none",
-        thresholds={
-            "kid": Threshold(maximum=0.02, max_worsening=0.01),
-            "frechet_distance": Threshold(max_place=0.1),
-            "coverage": Threshold(minimum=0.1),
-        },
-    )
     setting = Setting(
         options,
         32,
@@ -47,9 +56,8 @@ def summarize_values(candidate, baseline=None, by_label=MappingProxyType({}), ki
         {"degrade": "gray", "paired": True},
         "2026-11-26T15:00:00+00:00",
     )
-    verdict = ModelVerdict(
-        False, (MISSED,), {"kid": MISSED}, {"frechet_distance": LEFT_OUT}, ("too good",)
-    )
+    failed = {"kid": MISSED} if options is OPTIONS else {}
+    verdict = ModelVerdict(False, (MISSED,), failed, left_out, ("too good",))
     results = {source: parse(found) for source, found in values.items()}
     results["candidate"] = dataclasses.replace(
         results["candidate"], classes={name: parse(found) for name, found in by_label.items()}
@@ -180,3 +188,28 @@ def test_contains_the_kinds_of_images():
     }
     few = summarize_values({"kid": 0.01}, kinds=Kinds(unavailable="too few images"))["kinds"]
     assert (few["kinds"], few["unavailable"]) == ([], "too few images")
+
+
+def test_a_metric_without_a_limit_that_could_be_applied_has_not_passed():
+    baseline = {"frechet_distance": 0.4}
+    measured = {"frechet_distance": 0.5, "coverage": 0.5}
+    options = EvaluateOptions(
+        limits="none",
+        thresholds={
+            "frechet_distance": Threshold(max_worsening=0.1),
+            "kid": Threshold(max_place=0.1),
+            "coverage": Threshold(max_place=0.1, minimum=0.1),
+        },
+    )
+    left_out = {"coverage": "coverage is judged without max_place: the reason", "kid": "the reason"}
+
+    def statuses(candidate, baseline):
+        found = summarize_values(
+            {**measured, **candidate}, baseline, options=options, left_out=left_out
+        )
+        return {name: found["metrics"][name]["status"] for name in options.thresholds}
+
+    alone = {"frechet_distance": "not judged", "kid": "left out", "coverage": "passed"}
+    assert statuses({"kid": 0.1}, None) == alone
+    compared = {"frechet_distance_worsening": -0.1, "frechet_distance_margin": 0.01}
+    assert statuses(compared, baseline)["frechet_distance"] == "passed"
