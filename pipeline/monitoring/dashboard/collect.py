@@ -165,7 +165,7 @@ def collect(workspace: Workspace) -> Overview:
     attempts = journal.attempts()
     attempt_of = {run: attempt for attempt in attempts for run in attempt.runs}
     files = WorkspaceFiles(workspace.folder)
-    datasets = load_datasets(store, files, runs, attempt_of)
+    datasets = load_datasets(store, workspace.artifacts, files, runs, attempt_of)
     versions = complete_versions(workspace.serving)
     return Overview(
         workspace=workspace.folder,
@@ -227,7 +227,7 @@ def _card(model: RegisteredModel, workspace: Workspace) -> Path | None:
 
 def _evaluation(artifact: mlmd.Artifact, workspace: Workspace) -> Evaluation:
     """The files of an evaluation; a copy of its report is in the workspace's folder of reports."""
-    folder = Path(artifact.uri)
+    folder = lineage.place_of(artifact, workspace.artifacts)
     files = WorkspaceFiles(workspace.folder)
     reports = [folder / evaluator_names.REPORT_HTML, workspace.reports / f"{folder.name}.html"]
     samples = folder / evaluator_names.SAMPLES_PNG

@@ -88,11 +88,12 @@ class SpanImages(NamedTuple):
 
 def load_datasets(
     store: MetadataStore,
+    artifacts: Path,
     files: WorkspaceFiles,
     runs: Sequence[lineage.Run],
     attempt_of: Mapping[str, Attempt],
 ) -> dict[int, IngestedImages]:
-    """The datasets of all runs by number, oldest first."""
+    """The datasets of all runs by number, oldest first; `artifacts` is the workspace's folder."""
     first = {}
     for run in runs:
         artifact = run.artifacts.get((example_names.NODE, example_names.EXAMPLES))
@@ -100,7 +101,13 @@ def load_datasets(
             first.setdefault(artifact.id, (artifact, attempt_of.get(run.id)))
     sources = lineage.maker_properties(store, list(first))
     return {
-        number: _dataset(artifact, files, attempt, sources.get(number, {}))
+        number: _dataset(
+            artifact,
+            lineage.place_of(artifact, artifacts),
+            files,
+            attempt,
+            sources.get(number, {}),
+        )
         for number, (artifact, attempt) in first.items()
     }
 
@@ -147,16 +154,34 @@ def all_spans(datasets: Sequence[IngestedImages], held: Mapping[int, HeldSpan]) 
 
 
 def rejected_files(datasets: Sequence[IngestedImages]) -> list[tuple[str, str]]:
-    """The path and reason of each rejected file in the reports, the latest dataset first."""
-    found: dict[str, str] = {}
+    """The path and reason of each rejected file in the reports, the latest dataset first.
+
+    Files that a later run read again are those in its own report: they may have been replaced.
+    """
+    found: dict[tuple[str, str], str] = {}
+    read_again: set[tuple[str, str | None, int | None]] = set()
     for dataset in reversed(datasets):
-        for path, reason in dataset.report.rejected_files:
-            found.setdefault(path, reason)
-    return list(found.items())
+        for kind, report, spans in (
+            ("images", dataset.report, dataset.spans),
+            ("sources", dataset.source_report, dataset.source_spans),
+        ):
+            for path, reason in report.rejected_files:
+                span = spans[0] if len(spans) == 1 else _span_of(path, dataset.folders)
+                if (kind, dataset.source, span) not in read_again:
+                    found.setdefault((kind, path), reason)
+            read_again |= {(kind, dataset.source, span) for span in spans or [None]}
+    return [(path, reason) for (_, path), reason in found.items()]
+
+
+def _span_of(path: str, folders: Mapping[int, str]) -> int | None:
+    """The span whose folder a path is in; None if that is not known."""
+    inside = (span for span, folder in folders.items() if path.startswith(f"{folder}/"))
+    return next(inside, None)
 
 
 def _dataset(
     artifact: mlmd.Artifact,
+    folder: Path,
     files: WorkspaceFiles,
     attempt: Attempt | None,
     source: Mapping[str, Any],
@@ -175,7 +200,7 @@ def _dataset(
         accepted=properties.get(example_names.ACCEPTED, 0),
         rejected=properties.get(example_names.REJECTED, 0),
         duplicates=properties.get(example_names.DUPLICATES, 0),
-        folder=Path(artifact.uri),
+        folder=folder,
         files=files,
     )
 

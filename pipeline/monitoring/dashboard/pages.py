@@ -5,6 +5,7 @@ characters. Each page is self-contained: style, charts and pictures are inline.
 """
 
 import base64
+import functools
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -161,11 +162,11 @@ class Site:
         runs = self._overview.runs
         charted = runs[-CHARTED_RUNS:]
         minutes = [_seconds(run) / 60 for run in charted]
-        states = [run_state(run) for run in charted]
-        text = ", ".join(f"{m:.1f} {state}" for m, state in zip(minutes, states, strict=True))
+        states = [run_state(run, self._overview) for run in charted]
+        text = ", ".join(f"{m:.1f} {state.text}" for m, state in zip(minutes, states, strict=True))
         duration = charted and charts.duration_chart(
             minutes,
-            [state != "done" for state in states],
+            [state.sign == "✗" for state in states],
             f"Minutes of each run, oldest first: {text}",
         )
         typical = _typical_seconds(charted)
@@ -256,7 +257,7 @@ def _environment(overview: Overview, now: datetime) -> jinja2.Environment:
         verdicts=wording.VERDICTS,
         found_text=wording.found_text,
         result_text=wording.result_text,
-        run_state=run_state,
+        run_state=functools.partial(run_state, overview=overview),
         limits_text=wording.limits_text,
         tabled=limited_metrics(overview)[:TABLED_METRICS],
         better=_directions(overview),

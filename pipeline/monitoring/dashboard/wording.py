@@ -29,7 +29,12 @@ class Words(NamedTuple):
     tone: str
 
 
-LIMITS = (("minimum", "≥ {}"), ("maximum", "≤ {}"), ("max_worsening", "≤ {} worse"))
+LIMITS = (
+    ("minimum", "≥ {}"),
+    ("maximum", "≤ {}"),
+    ("max_place", "place ≤ {}"),
+    ("max_worsening", "≤ {} worse"),
+)
 # The most serious first.
 OUTCOMES = {
     Outcome.FAILED: Words("!", "failed", "bad"),
@@ -105,10 +110,14 @@ def breakable(name: str) -> Markup:
     return Markup("<wbr>").join(text.split("\0"))
 
 
-def run_state(run: lineage.Run) -> str:
-    """How a run ended: done, whatever the verdict, or else its outcome."""
-    outcome = run_event(run).outcome or Outcome.INTERRUPTED
-    return "done" if outcome in (Outcome.BLESSED, Outcome.NOT_BLESSED) else outcome
+def run_state(run: lineage.Run, overview: Overview) -> Words:
+    """How a run ended: done, whatever the verdict, or else its outcome; the newest may not have."""
+    outcome = run_event(run).outcome
+    if outcome in (Outcome.BLESSED, Outcome.NOT_BLESSED):
+        return Words("✓", "done", "good")
+    if outcome is None and run.id == overview.runs[-1].id:
+        return _NEWEST_WITHOUT_END
+    return Words("✗", outcome or Outcome.INTERRUPTED, "bad")
 
 
 def span_name(span: int | None, overview: Overview) -> str:

@@ -89,9 +89,13 @@ def test_runs_that_a_person_started_are_shown_without_a_journal(story):
 def test_a_run_that_ended_early_has_no_times_of_what_it_did_not_reach(story):
     story.run()
     story.run(blessed=None)  # its evaluation was not begun
-    rows = read(story.site(), "runs.html").text
-    early, whole = rows.split("✗ interrupted")[1].split("✓ done")
-    assert (early.count("– –"), whole.count("– –")) == (1, 0)
+    running, whole = (
+        read(story.site(), "runs.html").text.split("… running, or cut off")[1].split("✓ done")
+    )
+    assert (running.count("– –"), whole.count("– –")) == (1, 0)
+    story.run()
+    early = read(story.site(), "runs.html").text.split("✗ interrupted")[1].split("✓ done")[0]
+    assert early.count("– –") == 1
 
 
 def test_an_empty_workspace_names_the_first_command(tmp_path):
@@ -312,6 +316,34 @@ def test_a_folder_without_spans_that_is_held_is_no_span(story):
     assert "the folder is held" in text
     assert "span 0" not in text
     assert "iadb spans release 0" in text
+
+
+def test_files_that_were_accepted_later_are_rejected_no_more(story):
+    for files in ([["a.png", "empty"], ["b.png", "empty"]], [["b.png", "empty"]]):
+        run, _ = story.run()
+        story.write_rejected(run, files)
+    assert dict(rejected_files(collect(story.workspace).datasets)) == {"b.png": "empty"}
+
+
+def test_a_list_that_was_removed_is_not_taken_for_no_rejected_files(story):
+    story.run()
+    [examples] = story.recorded.store.get_artifacts_by_type("Examples")
+    examples.custom_properties["rejected"].int_value = 0
+    story.recorded.store.put_artifacts([examples])
+    assert "✓ None." in read(story.site(), "data.html").text
+    examples.custom_properties["rejected"].int_value = 3
+    story.recorded.store.put_artifacts([examples])
+    text = read(story.site(), "data.html").text
+    assert "✓ None." not in text
+    assert "The report that lists them was removed" in text
+
+
+def test_a_workspace_that_was_moved_shows_its_files(story, tmp_path):
+    run, _ = story.run()
+    story.write_rejected(run, [["a.png", "empty"]])
+    moved = tmp_path / "moved"
+    story.workspace.folder.rename(moved)
+    assert dict(rejected_files(collect(Workspace(moved)).datasets)) == {"a.png": "empty"}
 
 
 def test_rejected_files_are_named_once_with_their_latest_reason(story):
