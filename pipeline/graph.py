@@ -21,6 +21,7 @@ from tfx.types.channel import BaseChannel, Channel
 from components import names as tfx_names
 from components.atomic_pusher import names as pusher_names
 from components.atomic_pusher.component import AtomicPusher
+from components.beam_options import refusal
 from components.data_gate.component import DataGate
 from components.drift_gate import names as drift_names
 from components.drift_gate.artifact import DriftVerdict
@@ -77,7 +78,7 @@ def create_pipeline(
 
     Raises:
         ConfigError: a warm start is asked for, or drift is to be held, without earlier runs; or
-            there are Beam options for a node that this pipeline does not have.
+            Beam refuses its options, or those are for a node that this pipeline does not have.
     """
     data = _data_nodes(config, schema, earlier_models)
     trainer, *base_model = _training_nodes(config, locations, data, earlier_models)
@@ -92,8 +93,12 @@ def create_pipeline(
         )
     for node in nodes:
         if node.id in on_beam:
+            arguments = config.beam.arguments(node.id)
+            if reason := refusal(arguments):
+                key = "components." + node.id if node.id in config.beam.components else "options"
+                raise ConfigError(f"beam.{key}: Beam refuses {' '.join(arguments)}: {reason}")
             # Options of the pipeline as a whole would come before those of a node, not yield.
-            node.with_beam_pipeline_args(config.beam.arguments(node.id))
+            node.with_beam_pipeline_args(arguments)
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=locations.artifacts,

@@ -1,8 +1,9 @@
 import copy
 
+import pytest
 from apache_beam.options.pipeline_options import DirectOptions, TypeOptions
 
-from components.beam_options import BeamOptions
+from components.beam_options import BeamOptions, refusal
 
 
 def test_a_view_is_parsed_once_and_shows_later_changes():
@@ -22,3 +23,18 @@ def test_a_copy_is_independent():
     copied.view_as(DirectOptions).direct_num_workers = 2
     assert copied.get_all_options()["direct_num_workers"] == 2
     assert options.view_as(DirectOptions).direct_num_workers == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--runner=FnApiRunner", "--direct_num_workers=2"], ""),
+        (["--runner=PortableRunner", "--job_endpoint=host:1"], ""),
+        (["--runner=FlinkRuner"], "Unexpected pipeline runner: FlinkRuner."),
+        (["--direct_num_workers=two"], "argument --direct_num_workers: invalid int value: 'two'"),
+    ],
+)
+def test_what_beam_would_refuse_when_a_node_starts_is_said_before(arguments, reason, capsys):
+    said = refusal(arguments)
+    assert said.startswith(reason) and bool(said) == bool(reason) and "\n" not in said
+    assert capsys.readouterr() == ("", "")

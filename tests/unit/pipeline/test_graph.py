@@ -270,6 +270,16 @@ def test_beam_options_of_a_node_that_is_not_there_are_an_error(distilled):
         create_pipeline(config, LOCATIONS, schema="")
 
 
+@pytest.mark.parametrize(
+    ("option", "key"),
+    [("options=[--runner=X]", "options"), ("components.Transform=[--runner=X]", "components.Tra")],
+)
+def test_options_that_beam_refuses_are_an_error_before_anything_runs(option, key):
+    config = load("digits", overrides=["data.folder=/images", f"beam.{option}"])
+    with pytest.raises(ConfigError, match=rf"^beam\.{key}.*: Beam refuses --runner=X: Unexpected"):
+        create_pipeline(config, LOCATIONS, schema="")
+
+
 def test_a_student_without_pairs_learns_from_the_images_of_its_teacher():
     overrides = ("distill.enabled=true", "train.flip=true", "train.augment=0.2")
     overrides += ("train.coupling=optimal_transport",)
