@@ -2,15 +2,18 @@
 
 import functools
 import json
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from components.image_example_gen import names as example_names
 from components.image_example_gen.storage.remote import is_remote
 from components.image_trainer import names as trainer_names
+from components.parameters import complete
 from components.sample_evaluator import names as evaluator_names
+from components.sample_evaluator.options import EvaluateOptions
 from pipeline import failures
-from pipeline.config import ConfigError, PipelineConfig, require_sources
+from pipeline.config import ConfigError, PipelineConfig, require_samples, require_sense
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
 from pipeline.metadata.database import ENVIRONMENT
@@ -25,6 +28,7 @@ from pipeline.runners.kubeflow.package import (
 from pipeline.runners.kubeflow.workers import with_workers
 from pipeline.schema import read_schema
 from trainer.common.text import printable
+from trainer.options import TrainOptions
 
 
 def compile_package(config: PipelineConfig, output: Path) -> None:
@@ -39,7 +43,7 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
         ConfigError: the configuration cannot run on Kubeflow.
         OSError: the file cannot be written.
     """
-    require_sources(config)
+    require_sense(config)
     config, warning = with_chosen_features(config, functools.partial(failures.say, error=True))
     locations = Locations.below(config.kubeflow.root)
     try:
@@ -66,17 +70,39 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
 def _warn_of_unmounted(config: PipelineConfig, options: KubeflowOptions) -> None:
     """Names the local folders that no volume brings to the pod that reads images."""
     own = options.nodes.get(example_names.NODE, NodeOptions())
-    mounted = [PurePosixPath(path) for path in (options.volumes | own.volumes).values()]
+    if not is_remote(config.kubeflow.root) and not _is_below(config.kubeflow.root, options.volumes):
+        failures.say(
+            f"kubeflow.root={printable(config.kubeflow.root)} is on none of kubeflow.volumes: what "
+            "a pod writes there is lost with it",
+            error=True,
+        )
     for key in ("folder", "source", "holdout", "holdout_source"):
         folder = getattr(config.data, key)
         if not folder or is_remote(folder):
             continue
-        if not any(PurePosixPath(folder).is_relative_to(path) for path in mounted):
+        if not _is_below(folder, options.volumes | own.volumes):
             failures.say(
                 f"data.{key}={printable(folder)} is on none of kubeflow.volumes: a pod reads what "
                 "its image has there",
                 error=True,
             )
+
+
+def _is_below(folder: str, volumes: Mapping[str, str]) -> bool:
+    return any(PurePosixPath(folder).is_relative_to(path) for path in volumes.values())
+
+
+def check_parameters(config: PipelineConfig, values: Mapping[str, Any]) -> None:
+    """Checks the parameters of a run as its nodes would, some of them only after the training.
+
+    Raises:
+        ConfigError, ParameterError: one is out of range, or contradicts the configuration.
+    """
+    if "steps" in values:
+        complete(TrainOptions, config.train.model_dump(), steps=values["steps"])
+    if "samples" in values:
+        given = config.evaluate.model_dump()
+        require_samples(complete(EvaluateOptions, given, samples=values["samples"]), config.data)
 
 
 def _retention(config: PipelineConfig) -> LastTask:

@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 
 from pipeline import failures
-from pipeline.config import ConfigError, PipelineConfig, require_sources
+from pipeline.config import ConfigError, PipelineConfig, require_sense
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.vertex import VertexCompileError, write_job
@@ -23,7 +23,7 @@ def compile_job(config: PipelineConfig, output: Path) -> None:
         ConfigError: the configuration cannot run on Vertex AI.
         OSError: the file cannot be written.
     """
-    require_sources(config)
+    require_sense(config)
     config, warning = with_chosen_features(config, functools.partial(failures.say, error=True))
     locations = Locations.below(config.vertex.root)
     schema = read_schema(

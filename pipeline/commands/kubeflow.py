@@ -261,7 +261,10 @@ def _upload(
 
     with tempfile.TemporaryDirectory() as folder:
         package = _compile(config, Path(folder) / f"{config.name}.yaml")
+        from pipeline.cluster.compile import check_parameters  # imported by now, without warnings
+
         parameters = parse_parameters(package, settings)
+        check_parameters(config, parameters)
         version = cluster.upload(package, config.name)
     outcome = "uploaded" if version.uploaded else "exists already, nothing uploaded"
     click.echo(f"version {version.name}: {outcome}")

@@ -1,5 +1,6 @@
 """Options of a pipeline and its nodes on a Kubernetes cluster."""
 
+from collections import Counter
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -124,6 +125,16 @@ class KubeflowOptions(Options):
         default_factory=dict,
         description="options of single nodes, by node id; each key replaces the default's",
     )
+
+    @model_validator(mode="after")
+    def _mount_paths_differ(self) -> "KubeflowOptions":
+        nodes = {"default": self.default} | {f"nodes.{k}": v for k, v in self.nodes.items()}
+        for section, node in nodes.items():
+            paths = Counter((self.volumes | node.volumes).values())
+            if twice := [path for path, count in paths.items() if count > 1]:
+                where = f"{section}.volumes" if node.volumes else "volumes"
+                raise ValueError(f"{where}: two claims on {twice[0]}; each needs a path of its own")
+        return self
 
     @model_validator(mode="after")
     def _no_credentials(self) -> "KubeflowOptions":
