@@ -1,8 +1,10 @@
 """The command `iadb`. Heavy libraries are imported by the commands that need them."""
 
 import contextlib
+import io
 import os
 import re
+import select
 import sys
 from collections.abc import Iterator
 from typing import IO, Any
@@ -71,6 +73,13 @@ def usage_in_one_line(group: click.Context | None = None) -> Iterator[None]:
         raise WrongUsage(printable(f"{place}: {text}"), error.ctx) from None
 
 
+def _reader_has_left() -> bool:
+    """Whether nothing reads the output any more, as after `iadb ... | head -1`."""
+    output = select.poll()
+    output.register(1, 0)  # errors are always reported
+    return any(event & select.POLLERR for _, event in output.poll(0))
+
+
 class IadbGroup(click.Group):
     """Reports an error in one line, with an exit code by its cause."""
 
@@ -91,6 +100,8 @@ class IadbGroup(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, BrokenPipeError) and _reader_has_left():
+                raise  # click ends without a word
             code, text = failures.describe(error)
             click.echo(f"iadb: {text}", err=True)
             ctx.exit(code)
@@ -100,6 +111,9 @@ class IadbGroup(click.Group):
 
         An interrupted Beam may leave a thread that never ends and that Python would wait for.
         """
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # in an encoding that lacks the marks of a run
         try:
             return super().__call__(*args, **kwargs)
         except SystemExit as end:

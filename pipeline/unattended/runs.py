@@ -160,8 +160,8 @@ class CheckRuns:
 
     def _run_with_retries(self, overrides: Sequence[str]) -> RunResult:
         options = self._config.schedule
-        with tempfile.NamedTemporaryFile("w", prefix="iadb-", suffix=".yaml") as file:
-            file.write(dump(self._config))
+        with tempfile.NamedTemporaryFile(prefix="iadb-", suffix=".yaml") as file:
+            file.write(dump(self._config).encode())
             file.flush()
             command = [*self._iadb, "run", "--config", file.name]
             command += ["--workspace", str(self._workspace.folder), f"--check={self._number}"]

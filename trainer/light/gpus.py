@@ -13,12 +13,21 @@ CUDA_LIBRARIES = ("nvidia", "cudnn")  # a package, and a library of the system
 
 
 def find() -> str | None:
-    """Returns the GPUs that this process may use, as CUDA_VISIBLE_DEVICES; None without one."""
+    """Returns the GPUs that this process may use, as CUDA_VISIBLE_DEVICES; None without one.
+
+    Like CUDA, it leaves out what follows the number of a GPU that is not there.
+    """
+    count = len(glob.glob(DEVICES))
     visible = os.environ.get(VISIBLE)
-    devices = glob.glob(DEVICES)
-    if visible in ("", HIDDEN) or not devices:
-        return None
-    return visible or ",".join(str(index) for index in range(len(devices)))
+    if visible is None:
+        return ",".join(map(str, range(count))) or None
+    found = []
+    for name in visible.split(",") if count else ():
+        number = name.strip()
+        if not number or (number.lstrip("-").isdigit() and not 0 <= int(number) < count):
+            break
+        found.append(number)
+    return ",".join(found) or None
 
 
 def why_idle() -> str:

@@ -375,3 +375,23 @@ def test_an_interrupted_command_ends_although_a_thread_does_not():
     )
     assert result.returncode == exit_codes.INTERRUPTED
     assert result.stderr == "iadb: interrupted\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    show = [sys.executable, "-m", "pipeline.cli", "config", "show"]
+    with subprocess.Popen(show, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()  # before anything is written
+        said = process.stderr.read().decode()
+    assert "BrokenPipe" not in said
+
+
+def test_marks_that_an_encoding_lacks_do_not_end_a_run():
+    code = (
+        "from pipeline import cli; import click;"
+        "cli.main.add_command(click.command('mark')(lambda: click.echo('✓ done')));"
+        "cli.main()"
+    )
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-c", code, "mark"]
+    result = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert result.stdout == b"? done\n"

@@ -26,3 +26,26 @@ def test_a_pod_says_why_its_gpu_stays_idle(tmp_path, monkeypatch, given, device,
     else:
         monkeypatch.setenv(gpus.GIVEN, given)
     assert gpus.why_idle().startswith(said) and bool(gpus.why_idle()) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"),
+    [
+        (None, "0,1"),
+        ("", None),
+        ("-1", None),
+        ("1,0", "1,0"),
+        ("2", None),
+        ("1,2,0", "1"),
+        ("0,-1,1", "0"),
+        ("GPU-8932f937", "GPU-8932f937"),
+    ],
+)
+def test_gpus_are_those_that_cuda_would_find(tmp_path, monkeypatch, visible, found):
+    for number in range(2):
+        (tmp_path / f"nvidia{number}").touch()
+    monkeypatch.setattr(gpus, "DEVICES", f"{tmp_path}/nvidia[0-9]*")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus.find() == found
