@@ -38,6 +38,8 @@ from trainer.common.options import Options
 from trainer.common.resolution import from_sides
 from trainer.common.text import shorten
 from trainer.common.validation import explain
+from trainer.ode.guidance import evaluations_per_slope
+from trainer.ode.tableaus import TABLEAUS
 from trainer.options import ModelOptions, SampleOptions, TrainOptions
 from trainer.source.options import ALLOWED, DegradationText, Source
 
@@ -193,6 +195,12 @@ class BeamConfig(Options):
         component, 45 MB that is never removed. Workers in this process do not need it.
         """
         arguments = list(self.components.get(component, self.options))
+        if "--runner" in arguments[:-1]:  # in two words
+            index = arguments.index("--runner")
+            arguments[index : index + 2] = [f"--runner={arguments[index + 1]}"]
+        # Without a runner, Beam would choose one that downloads another program.
+        if not any(argument.startswith("--runner=") for argument in arguments):
+            arguments = [*BeamConfig.model_fields["options"].default, *arguments]
         if {"--runner=FnApiRunner", "--runner=DirectRunner"} & set(arguments):
             arguments.append("--sdk_container_image=none")
         return arguments
@@ -342,6 +350,14 @@ class PipelineConfig(Options):
                 f"distill.nfe={self.distill.nfe} exceeds sample.limits.nb_step={limits.nb_step} or "
                 f"sample.limits.states={limits.states}; raise them or lower nfe"
             )
+        sample, tableau = self.sample, TABLEAUS[self.sample.solver]
+        evaluations = sample.nb_step * len(tableau.stages)
+        evaluations *= evaluations_per_slope(sample.guidance, sample.autoguidance)
+        if self.distill.nfe >= evaluations and not tableau.embedded:
+            raise ValueError(
+                f"distill.nfe={self.distill.nfe} would make no faster student: the model itself "
+                f"takes {evaluations} network evaluations; lower nfe"
+            )
         return self
 
     @model_validator(mode="after")
@@ -350,6 +366,19 @@ class PipelineConfig(Options):
             raise ValueError(
                 f"sample.mark={self.sample.mark} needs a model that draws images from noise alone; "
                 "unset data.degrade and data.source, or unset sample.mark"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _challengers_can_be_better(self) -> "PipelineConfig":
+        schedule = self.schedule
+        if not self.train.warm_start or self.evaluate.compares:
+            return self
+        if schedule.challenger_every or schedule.challenger_on_drift:
+            key = "challenger_every" if schedule.challenger_every else "challenger_on_drift"
+            raise ValueError(
+                f"schedule.{key}: no model from scratch could be better, since no metric in "
+                "evaluate.thresholds has max_worsening; set one, or leave challengers out"
             )
         return self
 
@@ -448,12 +477,21 @@ def _explain(error: ErrorDetails) -> str:
     return f"{shorten('.'.join(location))}: unknown key; {suggest(PipelineConfig, location)}"
 
 
-def require_sources(config: PipelineConfig) -> None:
-    """Checks that metrics of results with limits can be computed; `iadb evaluate` asks the model.
+def require_sense(config: PipelineConfig) -> None:
+    """Checks what only a run needs, as keys that are chosen may follow others later.
+
+    `iadb evaluate` asks the model whether its results have images of their own.
 
     Raises:
-        ConfigError: images of the run have no sources of their own.
+        ConfigError: a metric of results has limits, but images of the run have no sources of their
+            own; or a mark could not be found again.
     """
+    sample = config.sample
+    if sample.mark is not None and sample.autoguidance != 1.0:
+        raise ConfigError(
+            f"sample.mark={sample.mark} is hardly found in images that are drawn with "
+            f"sample.autoguidance={sample.autoguidance:g}; set that to 1, or unset sample.mark"
+        )
     paired = config.source is not None and config.source.paired
     if not paired and config.evaluate.without_pairs() != config.evaluate:
         raise ConfigError(

@@ -84,7 +84,8 @@ def _parse_file(text: str, source: str) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{source}: expected sections with keys, found {type(values).__name__}")
-    return values
+    # A section whose keys are all comments is empty.
+    return {key: {} if value is None else value for key, value in values.items()}
 
 
 def _parse_override(override: str) -> dict[str, Any]:

@@ -76,6 +76,10 @@ class Threshold(Options):
                 "sets no limit; add minimum, maximum, max_place or max_worsening, or null in place "
                 "of them all to drop the metric"
             )
+        if None not in (self.minimum, self.maximum) and self.minimum > self.maximum:
+            raise ValueError(
+                f"minimum={self.minimum:g} is above maximum={self.maximum:g}: no model has both"
+            )
         return self
 
     def missed_bounds(self, value: float) -> list[str]:
@@ -199,6 +203,20 @@ class EvaluateOptions(RealFeaturesOptions):
                     "between training images and noise; set minimum, maximum or max_worsening"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _improvement_is_measured(self) -> "EvaluateOptions":
+        if self.require_improvement and not self.compares:
+            raise ValueError(
+                "require_improvement=true: no metric in thresholds has max_worsening, so that no "
+                "model could be better; set one, or require no improvement"
+            )
+        return self
+
+    @property
+    def compares(self) -> bool:
+        """Whether a metric with limits is compared with that of the latest blessed model."""
+        return any(limit.max_worsening is not None for limit in self.judged.values())
 
     @property
     def judged(self) -> dict[MetricName, Threshold]:

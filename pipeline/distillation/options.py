@@ -123,7 +123,7 @@ class DistillOptions(Options):
             evaluate: how its teacher was judged.
         """
         found = _allow(evaluate, self.max_worsening)
-        if all(limit.max_worsening is None for limit in found.judged.values()):
+        if not found.compares:
             compared = ((name, limit.max_worsening) for name, limit in DEFAULTS.items())
             found = _allow(found, {name: most for name, most in compared if most is not None})
         bless = "auto" if evaluate.bless == "always" else evaluate.bless

@@ -7,7 +7,7 @@ import yaml
 
 from data import emoji
 from pipeline import config
-from pipeline.config import ConfigError, DataConfig, load, require_folder, require_sources
+from pipeline.config import ConfigError, DataConfig, load, require_folder, require_sense
 from pipeline.config_values import presets
 from pipeline.yaml_text import MAX_CHARACTERS, dump, parse, quote
 from trainer.options import EmaOptions
@@ -477,7 +477,7 @@ def test_the_folder_of_unpaired_sources_makes_none():
     assert config.data.paired_source is None
     assert config.data.unpaired_source == config.data.source
     with pytest.raises(ConfigError, match=r"needs data\.source, paired by name, or data\.degrade"):
-        require_sources(load(overrides=[*unpaired, "evaluate.thresholds.psnr={minimum: 9}"]))
+        require_sense(load(overrides=[*unpaired, "evaluate.thresholds.psnr={minimum: 9}"]))
 
 
 def test_spans_of_sources_need_spans_of_images_and_a_folder_below_them_does_not():
@@ -498,9 +498,16 @@ def test_a_workspace_inside_the_sources_is_an_error(tmp_path, key):
 def test_limits_on_results_need_sources_before_a_run_and_not_before_an_evaluation():
     limit = "evaluate.thresholds={psnr: {minimum: 20}}"
     with pytest.raises(ConfigError, match=r"psnr, ssim, .* needs data\.source, paired by name"):
-        require_sources(load("digits", overrides=[limit]))
-    require_sources(load("digits", overrides=[limit, "data.degrade=mask half"]))
-    require_sources(load("digits"))
+        require_sense(load("digits", overrides=[limit]))
+    require_sense(load("digits", overrides=[limit, "data.degrade=mask half"]))
+    require_sense(load("digits"))
+
+
+def test_a_mark_that_autoguidance_hides_is_an_error_of_a_run():
+    marked = load("emoji32", overrides=["sample.mark=7"])
+    with pytest.raises(ConfigError, match=r"^sample\.mark=7 is hardly found .*autoguidance=2; set"):
+        require_sense(marked)
+    require_sense(load("emoji32", overrides=["sample.mark=7", "sample.autoguidance=1"]))
 
 
 @pytest.mark.parametrize(
@@ -508,6 +515,10 @@ def test_limits_on_results_need_sources_before_a_run_and_not_before_an_evaluatio
     [
         (["data.degrade=gray", "data.channels=3"], "needs a model that draws images from noise"),
         (["distill.nfe=1000000"], "distill.nfe=1000000 exceeds sample.limits.nb_step"),
+        (
+            ["distill.nfe=8", "sample.solver=midpoint", "sample.nb_step=4"],
+            "distill.nfe=8 would make no faster student: the model itself takes 8 network",
+        ),
         (["distill.pairs=0"], "distill.pairs"),
         (["distill.steps=1"], "distill.steps"),
     ],
@@ -521,3 +532,52 @@ def test_a_distillation_that_cannot_be_is_rejected(overrides, problem):
 
 def test_a_color_on_the_command_line_needs_no_quotes():
     assert load(overrides=["data.background=#ff8000"]).data.background == "#ff8000"
+
+
+WITHOUT_CHANGES = ("evaluate.limits=none", "evaluate.thresholds.kid.maximum=0.02")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (
+            [*WITHOUT_CHANGES, "evaluate.require_improvement=true"],
+            "evaluate: require_improvement=true: no metric in thresholds has max_worsening",
+        ),
+        (
+            [*WITHOUT_CHANGES, "train.warm_start=true", "schedule.challenger_every=2"],
+            "schedule.challenger_every: no model from scratch could be better",
+        ),
+        (
+            ["evaluate.thresholds.kid={minimum: 5, maximum: 1}"],
+            "evaluate.thresholds.kid: minimum=5 is above maximum=1: no model has both",
+        ),
+    ],
+)
+def test_limits_that_would_reject_every_model_are_an_error(overrides, problem):
+    with pytest.raises(ConfigError) as error:
+        load(overrides=overrides)
+    assert str(error.value).startswith(problem)
+    load(overrides=["evaluate.require_improvement=true"])  # by the default limits
+
+
+def test_a_section_whose_keys_are_all_comments_is_empty(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("train:\n  # steps: 7\ndata:\n")
+    assert load(file=file) == load()
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments"),
+    [
+        ("[--runner=FlinkRunner]", ["--runner=FlinkRunner"]),
+        ("[--runner, FlinkRunner, --x=1]", ["--runner=FlinkRunner", "--x=1"]),
+        (
+            "[--direct_num_workers=4]",
+            ["--runner=FnApiRunner", "--direct_num_workers=4", "--sdk_container_image=none"],
+        ),
+    ],
+)
+def test_beam_runs_in_process_unless_a_runner_is_named(options, arguments):
+    config = load(overrides=[f"beam.options={options}"])
+    assert config.beam.arguments("Transform") == arguments
