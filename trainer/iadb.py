@@ -127,7 +127,7 @@ class IADBModel(SamplingModel):
         autoguidance_interval: Interval = WHOLE,
         **kwargs: object,
     ) -> None:
-        check_training(rank, alpha_density, coupling, label_dropout, pair_noise)
+        check_training(rank, source_channels, alpha_density, coupling, label_dropout, pair_noise)
         check_guidance(guidance, nb_class, autoguidance, autoguidance_interval, guide is not None)
         if guide and guide.source is not (ema.network if ema else network):
             raise ValueError(
@@ -193,7 +193,7 @@ class IADBModel(SamplingModel):
         if name in TRAINED and self.built:
             how = {each: getattr(self, each) for each in TRAINED} | {name: value}
             del how["paired"], how["seed"]
-            check_training(self.rank, **how)
+            check_training(self.rank, self.source_channels, **how)
             self.supports_jit = how["coupling"] == "independent"
             if self.compiled and not self.supports_jit:
                 self.jit_compile = False

@@ -253,6 +253,11 @@ class TrainOptions(Options):
                 f"warmup_steps={self.warmup_steps} must be below steps={self.steps}; null derives "
                 "it from steps"
             )
+        if self.accumulate > self.steps:
+            raise ValueError(
+                f"accumulate={self.accumulate} exceeds steps={self.steps}: the weights would never "
+                "change"
+            )
         if self.weight_decay and self.optimizer != "adamw":
             raise ValueError(
                 f"weight_decay={self.weight_decay:g} requires optimizer=adamw, got {self.optimizer}"

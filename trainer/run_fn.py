@@ -116,6 +116,8 @@ def state_key(config: dict[str, Any], examples: str, base_model: str) -> str:
     train_options = {k: v for k, v in config["train"].items() if k not in WITHOUT_EFFECT}
     parts = [config[key] for key in ("model", "resolution", "channels", "source_hash")]
     parts += [config[key] for key in ("source", "student") if config.get(key)]
+    if base_model and not config.get("student"):  # which was chosen for how the images are split
+        parts += [config["split"], config.get("conversion", {})]
     text = json.dumps([train_options, parts, examples, base_model], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

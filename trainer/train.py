@@ -224,8 +224,10 @@ def _fit(
                 verbose=0,
                 callbacks=[progress, *callbacks] if chief else callbacks,
             )
-    except (KeyboardInterrupt, SystemExit):
-        if chief:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # A step that failed with another worker may have counted itself, and changed no weights.
+        failed = has_several_workers(strategy) and isinstance(stop.__context__, tf.errors.OpError)
+        if chief and not failed:
             checkpoints.save()
         raise
     except tf.errors.UnavailableError as error:

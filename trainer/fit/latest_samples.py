@@ -45,7 +45,7 @@ class LatestSamples(keras.callbacks.Callback):
         if self._due is None:
             self._due = begun + FIRST_SECONDS
         if self._write_grid():
-            self._due = begun + EVERY_SECONDS
+            self._due = max(self._due, begun + EVERY_SECONDS)
         elif begun >= self._due:
             self._write(self._board.draw(SAMPLES))
             now = time.monotonic()

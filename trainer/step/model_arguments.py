@@ -10,7 +10,12 @@ from trainer.options import AlphaDensity, Coupling
 
 
 def check_training(
-    rank: int, alpha_density: str, coupling: str, label_dropout: float, pair_noise: float
+    rank: int,
+    source_channels: int,
+    alpha_density: str,
+    coupling: str,
+    label_dropout: float,
+    pair_noise: float,
 ) -> None:
     """Checks what a training depends on.
 
@@ -25,6 +30,11 @@ def check_training(
     ):
         if value not in choices:
             raise ValueError(f"{name}={value!r} is unknown; choose from {', '.join(choices)}")
+    if coupling != "independent" and source_channels:
+        raise ValueError(
+            f"coupling={coupling!r} would couple noise with the sources that the network sees, "
+            "which samples do not: use independent"
+        )
     for name, share in (("label_dropout", label_dropout), ("pair_noise", pair_noise)):
         if not 0 <= share <= 1:
             raise ValueError(f"{name}={share} must be from 0 to 1")

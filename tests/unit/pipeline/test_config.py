@@ -157,6 +157,10 @@ def test_a_folder_may_have_any_name(name):
         ("model.norm_groups=7", "model: norm_groups=7 does not divide the width 32"),
         ("model.attention=[true]", "model: attention has 1 levels, but channels has 2"),
         (
+            "train.accumulate=5000",
+            "train: accumulate=5000 exceeds steps=1000: the weights would never change",
+        ),
+        (
             "train.warmup_steps=5000",
             "train: warmup_steps=5000 must be below steps=1000; null derives it from steps",
         ),

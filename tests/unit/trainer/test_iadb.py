@@ -143,6 +143,16 @@ def test_optimal_transport_couples_a_given_x0_only_if_it_is_not_paired(paired):
     assert loss == pytest.approx(distance if paired else 0.0)  # coupled, each is its own x0
 
 
+def test_noise_is_not_coupled_with_sources_that_the_network_sees():
+    x, source, alpha = keras.Input((4, 4, 1)), keras.Input((4, 4, 3)), keras.Input(())
+    net = keras.Model([x, alpha, source], keras.layers.Conv2D(1, 1)(x))
+    with pytest.raises(ValueError, match="couple noise with the sources that the network sees"):
+        IADBModel(net, source_channels=3, coupling="optimal_transport")
+    model = IADBModel(net, source_channels=3)
+    with pytest.raises(ValueError, match="couple noise with the sources that the network sees"):
+        model.coupling = "optimal_transport"
+
+
 def test_a_weight_that_the_network_does_not_use_is_unchanged():
     x, alpha = keras.Input((2,)), keras.Input(())
     layer = keras.layers.Dense(2)

@@ -28,11 +28,18 @@ CONFIG = {
     "resolution": 8,
     "channels": 1,
     "source_hash": "0" * 16,
+    "split": {"holdout": None},
 }
 
 
 def test_trainings_from_different_base_models_have_separate_checkpoints():
     assert len({state_key(CONFIG, "5a", base) for base in ("", "c1", "c2")}) == 3
+
+
+def test_a_base_model_is_chosen_anew_where_other_images_are_held_out():
+    other = CONFIG | {"split": {"holdout": "/held-out"}}
+    assert state_key(other, "5a", "c1") != state_key(CONFIG, "5a", "c1")
+    assert state_key(other, "5a", "") == state_key(CONFIG, "5a", "")  # the images are the same
 
 
 def test_students_by_different_methods_have_separate_checkpoints():

@@ -86,6 +86,12 @@ def test_a_grid_of_tensorboard_postpones_the_next_samples(tmp_path, clock):
     assert drawn == []
 
 
+def test_a_grid_does_not_bring_forward_samples_that_take_long(tmp_path, clock):
+    without, _ = train(tmp_path / "latest.png", clock, 1000, seconds=60.0)
+    drawn, _ = train(tmp_path / "latest.png", clock, 1000, seconds=60.0, grids=range(50, 1000, 50))
+    assert len(drawn) <= len(without)
+
+
 def test_the_last_grid_is_what_remains(tmp_path, clock):
     file = tmp_path / "latest.png"
     train(file, clock, 6)
