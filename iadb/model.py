@@ -382,7 +382,7 @@ def _read(
                 "expected images of type uint8 and shape (height, width, C), with C 1, 3 or 4, got "
                 f"{image.dtype} {image.shape}"
             )
-        return encode_png(image)
+        image = encode_png(image)
     content = image if isinstance(image, bytes) else Path(image).read_bytes()
     try:
         return to_request(content, shape)

@@ -12,6 +12,7 @@ from trainer.common.resolution import from_sides
 from trainer.common.text import shorten
 
 MIN_SIDE, MAX_SIDE = 4, 1024  # pixels
+MOST_PIXELS = 178_956_970  # Pillow itself opens nothing larger
 
 
 def _resolution(value: Any) -> tuple[int, int]:
@@ -102,7 +103,7 @@ class ImageOptions(Options):
     max_pixels: int = Field(
         100_000_000,
         ge=1,
-        le=178_956_970,  # Pillow itself opens nothing larger
+        le=MOST_PIXELS,
         description="images with more pixels are rejected before they are decoded",
     )
     max_rejected: float = Field(

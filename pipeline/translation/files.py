@@ -11,7 +11,7 @@ from pipeline.drawing.arguments import check_label
 from pipeline.failures import WORKSPACE_ERRNO, OutputError
 from pipeline.translation.model import About, LoadedModel, read_about
 from pipeline.translation.requests import to_request
-from trainer.common import exit_codes
+from trainer.common import exit_codes, xmp
 from trainer.common.files import atomic_write
 from trainer.common.progress import Report, phase, report
 from trainer.common.remote_path import AnyPath
@@ -20,6 +20,8 @@ from trainer.serving.model_error import reason
 
 TRANSLATING = "translating"  # the phase
 OF_ONE_FILE = {errno.ENAMETOOLONG, errno.EISDIR}  # errors in writing after which others may succeed
+REQUEST_BYTES = 64 << 20  # of the copies of a file in one request, or one copy
+HEAD_BYTES = 1 << 16  # of a PNG, which has its metadata before its pixels
 ROW = re.compile(r"^image_bytes, row (\d+): ")  # in the error of a model
 
 
@@ -39,8 +41,8 @@ def plan_outputs(files: Sequence[Path], output: Path, answers: int) -> dict[Path
     """Names the files to write for each file, NAME.png, or NAME-1.png and so on for more answers.
 
     Raises:
-        TranslationError: two files would be written to one name, or a file would be replaced by
-            its translation.
+        TranslationError: two files would be written to one name, or a file would be replaced that
+            is no result of an earlier call.
     """
     planned: dict[Path, list[Path]] = {}
     taken: dict[Path, Path] = {}
@@ -55,6 +57,11 @@ def plan_outputs(files: Sequence[Path], output: Path, answers: int) -> dict[Path
                     f"{printable(str(path))} would be replaced by a translation; name another "
                     "folder with -o"
                 )
+            if os.path.isfile(path) and not _is_generated(path):
+                raise TranslationError(
+                    f"{printable(str(path))} is there already and was not made by a model; name "
+                    "another folder with -o"
+                )
             if path in taken:
                 raise TranslationError(
                     f"{printable(str(taken[path]))} and {printable(str(file))} would both be "
@@ -62,6 +69,15 @@ def plan_outputs(files: Sequence[Path], output: Path, answers: int) -> dict[Path
                 )
             taken[path] = file
     return planned
+
+
+def _is_generated(path: Path) -> bool:
+    """Whether a PNG says that this project made it; one that cannot be read does not."""
+    try:
+        with path.open("rb") as file:
+            return xmp.NAMESPACE.encode() in file.read(HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def translate_files(
@@ -139,12 +155,14 @@ def _translate(
 
     count = len(paths)
     try:
-        rows = {
-            "image_bytes": [to_request(file.read_bytes(), shape)] * count,
-            "seed": range(seed, seed + count),
-            "label": [label] * count,
-        }
-        results = translator.call("serving_default", rows)
+        content = to_request(file.read_bytes(), shape)
+        size = max(1, REQUEST_BYTES // len(content))  # rows, each with a copy of the file
+        results = []
+        for start in range(0, count, size):
+            seeds = range(seed + start, seed + min(start + size, count))
+            rows = {"image_bytes": [content] * len(seeds), "seed": seeds}
+            rows["label"] = [label] * len(seeds)
+            results.extend(translator.call("serving_default", rows))
     except RejectedImage as problem:
         return str(problem)
     except OSError as error:

@@ -13,10 +13,10 @@ from components.image_example_gen.image_file.decode import REDUCING_GAP, decode_
 from components.image_example_gen.image_file.header import (
     applied_orientation,
     open_image,
-    stated_orientation,
 )
-from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.options import MOST_PIXELS, ImageOptions
 from trainer.source.options import MAX_PIXELS
+from trainer.source.orientation import found_by_search
 
 PLAIN = {"PNG": {"1", "L", "LA", "P", "RGB", "RGBA"}, "JPEG": {"L", "RGB"}}  # modes by format
 SMOOTH = {"L", "LA", "RGB", "RGBA"}  # modes in which Pillow averages pixels to reduce an image
@@ -34,8 +34,9 @@ def to_request(content: bytes, shape: tuple[int, int, int]) -> bytes:
     Raises:
         RejectedImage: it is not an image, damaged, or too large for ingest as well.
     """
-    options = ImageOptions(resolution=shape[:2], min_size=1)
-    if _is_plain(open_image(io.BytesIO(content), options)):
+    # What a training may have been allowed to read by data.max_pixels is reduced here.
+    options = ImageOptions(resolution=shape[:2], min_size=1, max_pixels=MOST_PIXELS)
+    if _is_plain(open_image(io.BytesIO(content), options), content):
         return content
     image = decode_as_shown(io.BytesIO(content), options)
     times = image.width * image.height / MAX_PIXELS
@@ -49,12 +50,12 @@ def to_request(content: bytes, shape: tuple[int, int, int]) -> bytes:
     return png.getvalue()
 
 
-def _is_plain(image: Image.Image) -> bool:
+def _is_plain(image: Image.Image, content: bytes) -> bool:
     """Whether a file that was opened, not yet decoded, is read by the model as by ingest."""
     if image.mode not in PLAIN.get(image.format, ()) or "icc_profile" in image.info:
         return False
     if image.width * image.height > MAX_PIXELS:
         return False
-    found = applied_orientation(image)
-    # The model turns a JPEG itself, but by EXIF alone.
-    return found == 1 or (image.format == "JPEG" and stated_orientation(image) == found)
+    # The model turns a JPEG itself, by the orientation that it finds.
+    turned = found_by_search(content) if image.format == "JPEG" else 1
+    return turned == applied_orientation(image)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from trainer.source import degrade
 from trainer.source.options import MAX_PIXELS, Source
+from trainer.source.orientation import ENTRIES, EXIF, EXIF_BYTES
 
 MAX_SCANS = 100  # of a JPEG: one of 31 bytes may take as long as a whole image
 
@@ -20,9 +21,6 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"
 SCAN = b"\xff\xda\x00"  # the begin of a scan, which its data cannot contain
 # EXIF orientations that swap height and width, and that then mirror columns or rows.
 TURNED, MIRRORED_X, MIRRORED_Y = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
-EXIF_BYTES = 65_536  # at the start of a JPEG
-# The entry of the orientation in EXIF, up to its value, with the lower or the higher byte first.
-ENTRIES = (b"\x12\x01\x03\x00\x01\x00\x00\x00", b"\x01\x12\x00\x03\x00\x00\x00\x01\x00")
 NO_HOLE = "nothing to fill: make the pixels of the hole transparent"
 NARROW_HOLE = "the hole is narrower than half a pixel of the model: make it wider"
 
@@ -141,9 +139,9 @@ def _decode_jpeg(file: tf.Tensor) -> tf.Tensor:
 
 
 def _orientation(file: tf.Tensor) -> tf.Tensor:
-    """The EXIF orientation of a JPEG, int32 [], 1 to 8; 1 where there is none."""
+    """The EXIF orientation of a JPEG, int32 [], as `orientation.found_by_search` finds it."""
     head = tf.io.decode_raw(tf.strings.substr(file, 0, EXIF_BYTES), tf.uint8)
-    after_exif = _after(head, b"Exif\x00\x00")
+    after_exif = _after(head, EXIF)
     found = tf.concat([_after(after_exif, entry)[:1] for entry in ENTRIES], 0)
     found = tf.cast(found, tf.int32)
     return tf.concat([found[(found >= 1) & (found <= 8)], [1]], 0)[0]

@@ -6,11 +6,12 @@ import { paint, readPicture, rows, save, slerp, stack, toUint8 } from "./pixels.
 const FRAMES = 9; // of a walk
 const CLASS_LENGTH = 60; // characters of a class that are shown
 const MAX_SEED = 2 ** 32;
+const RETRY_MS = 2000; // while no model is loaded
 const IN_TURN = "\0"; // the name of no class
 const $ = id => document.getElementById(id);
 
 let about; // what the server says about the live model
-let drawn = []; // canvases of the grid
+let drawn = { canvases: [], mark: null }; // the grid, and the mark of the model that drew it
 let chosen = null; // seed of the large image
 
 const make = (tag, text = "", properties = {}) =>
@@ -179,8 +180,8 @@ async function readSource() {
 
 // Shows images in the grid; a click on one selects its seed.
 function show(images, seeds, select) {
-  drawn = images.map(each => paint(each, about.shape));
-  $("grid").replaceChildren(...drawn.map((canvas, i) => {
+  drawn = { canvases: images.map(each => paint(each, about.shape)), mark: about.mark };
+  $("grid").replaceChildren(...drawn.canvases.map((canvas, i) => {
     const button = make("button", "", { type: "button" });
     button.dataset.seed = seeds[i];
     button.setAttribute("aria-label", title(seeds[i]));
@@ -261,13 +262,14 @@ function player(section, images, text, file, first = 0) {
   slider.hidden = images.length === 1;
   const caption = make("output");
   const button = make("button", "Download as PNG", { type: "button" });
+  const { shape, mark } = about; // another model may be live when the slider is moved
   const turn = () => {
-    frame.replaceChildren(paint(images[slider.value], about.shape));
+    frame.replaceChildren(paint(images[slider.value], shape));
     caption.textContent = text(Number(slider.value));
     slider.setAttribute("aria-valuetext", caption.textContent);
   };
   slider.addEventListener("input", turn);
-  button.addEventListener("click", () => save([...frame.children], file, about.mark));
+  button.addEventListener("click", () => save([...frame.children], file, mark));
   turn();
   const line = make("p");
   line.append(button);
@@ -294,11 +296,23 @@ $("surprise").addEventListener("click", () => {
   $("seed").value = Math.floor(Math.random() * MAX_SEED);
   $("draw").requestSubmit();
 });
-$("save-grid").addEventListener("click", () => save(drawn, "images.png", about.mark));
+$("save-grid").addEventListener("click", () => save(drawn.canvases, "images.png", drawn.mark));
 $("walk-from").addEventListener("click", () => { $("from").value = chosen; $("walk-form").requestSubmit(); });
 $("walk-to").addEventListener("click", () => { $("to").value = chosen; $("walk-form").requestSubmit(); });
 
-act("Asking which model is live …", async () => {
-  await describe();
+// A server that has just been started loads its model first, and one may have none yet.
+async function begin() {
+  try {
+    await describe();
+  } catch (error) {
+    if (error.status === 503) setTimeout(start, RETRY_MS);
+    throw error;
+  }
   if (!about.source) await draw();
-});
+}
+
+function start() {
+  act("Asking which model is live …", begin);
+}
+
+start();

@@ -433,6 +433,18 @@ def test_another_model_that_goes_live_is_shown_with_its_own_settings(chromium, t
 
 
 @pytest.mark.slow
+def test_a_page_that_is_opened_before_there_is_a_model_waits_for_it(chromium, tmp_path):
+    write_sampler(tmp_path / "hidden", nb_step=1)
+    with RunningServer(tmp_path) as running:
+        page = Page(chromium, running)
+        assert "no model" in page.problem()
+        (tmp_path / "hidden").rename(tmp_path / "1")
+        page.until("document.querySelector('#grid canvas') !== null")
+        page.until("document.getElementById('status').textContent === ''")
+        assert page.problem() == ""
+
+
+@pytest.mark.slow
 def test_a_slider_goes_from_a_source_to_its_result(chromium, tmp_path):
     write_translator(tmp_path / "1", Source(degrade="gray", use="map"), (8, 8, 3))
     picture = tmp_path / "picture.png"

@@ -64,6 +64,28 @@ def test_what_the_model_reads_is_sent_as_it_is(mode, kind):
     assert to_request(content, SHAPE) is content
 
 
+def turned_in_its_thumbnail():
+    """A JPEG whose orientation is that of the thumbnail alone, in the second directory of EXIF."""
+    entry = b"\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"
+    first, second = b"\0\0" + (14).to_bytes(4, "little"), b"\x01\x00" + entry + bytes(4)
+    return b"Exif\0\0II*\0\x08\0\0\0" + first + second
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        turned_in_its_thumbnail(),
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x04\0\0\0\x01\0\0\0\x06" + bytes(4),  # as a LONG
+    ],
+    ids=["thumbnail", "long"],
+)
+def test_a_jpeg_that_the_model_would_turn_otherwise_than_ingest_is_converted(exif):
+    content = stored(picture(), "JPEG", exif=exif)
+    sent = to_request(content, SHAPE)
+    assert sent is not content
+    assert np.abs(ingested(sent) - ingested(content)).max() <= 3
+
+
 def test_the_model_turns_a_jpeg_itself():
     content = stored(picture(), "JPEG", exif=turned())
     assert to_request(content, SHAPE) is content

@@ -21,6 +21,7 @@ from pipeline.translation.files import (
 )
 from tests.pipeline.stand_ins import save_sampler
 from trainer.common import exit_codes
+from trainer.common.xmp import packet, png_chunk
 from trainer.limit_options import LimitOptions
 from trainer.serving.translator import Translator
 from trainer.source.options import Source
@@ -42,6 +43,16 @@ def test_two_files_with_one_name_are_reported():
         "a/x.jpg and b/x.png would both be translated to x.png; translate them into different "
         "folders"
     )
+
+
+def test_a_picture_that_no_model_has_made_is_not_replaced(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(TranslationError, match=r"/a\.png is there already and was not made by"):
+        plan_outputs([tmp_path / "a.jpg"], tmp_path, 1)
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:33] + png_chunk(packet("", "0")) + content[33:])
+    plan_outputs([tmp_path / "a.jpg"], tmp_path, 1)
 
 
 def test_a_file_is_never_replaced_by_its_translation(tmp_path):
@@ -110,6 +121,15 @@ def model(tmp_path_factory):
         str(folder), {"nb_step": STEPS, "shape": (8, 8, 1), "source": source.model_dump()}
     )
     return folder
+
+
+def test_answers_in_several_requests_are_those_of_one(model, tmp_path, monkeypatch):
+    file = write_picture(tmp_path / "x.png")
+    translate_files(model, plan_outputs([file], tmp_path / "one", 3), 5, "", pytest.fail)
+    monkeypatch.setattr("pipeline.translation.files.REQUEST_BYTES", 1)
+    translate_files(model, plan_outputs([file], tmp_path / "three", 3), 5, "", pytest.fail)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "three" / path.name).read_bytes()
 
 
 def test_answers_are_limited_by_the_images_of_a_request_alone(model, tmp_path):

@@ -11,9 +11,11 @@ from PIL import Image, ImageOps
 
 from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.options import ImageOptions
+from trainer.serving import request_images
 from trainer.serving.request_images import read_sources
 from trainer.source.degrade import HOLE, degrade
 from trainer.source.options import Source, parse
+from trainer.source.orientation import ENTRIES, EXIF, EXIF_BYTES, found_by_search
 
 SHAPE = (8, 16, 3)
 
@@ -85,6 +87,16 @@ def test_a_photo_is_turned_as_its_exif_states(orientation, order):
     file = encode(image, "JPEG", quality=98, exif=exif)
     turned = ImageOps.exif_transpose(Image.open(io.BytesIO(file)))
     assert differ(read(file)[0], read(encode(turned.convert("RGB")))[0]) <= 2
+
+
+@pytest.mark.parametrize("orientation", [0, 6, 9])
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize("before", [b"", bytes(EXIF_BYTES)])
+def test_the_search_in_python_finds_what_the_graph_finds(orientation, order, before):
+    entry = ENTRIES[order == "big"] + bytes([orientation])
+    for file in (entry, before + EXIF + entry, EXIF + b"x" + entry[:-1], EXIF + entry + EXIF):
+        found = request_images._orientation(tf.constant(file)).numpy()
+        assert found == found_by_search(file)
 
 
 def test_bytes_that_look_like_an_orientation_are_ignored_where_there_is_no_exif():
