@@ -14,7 +14,7 @@ from PIL import Image
 
 from components.atomic_pusher.versions import SAVED_MODEL, TEACHER_NOTE
 from components.image_example_gen.errors import RejectedImage
-from pipeline.drawing.arguments import check_label, within_limits
+from pipeline.drawing.arguments import known_label, within_limits
 from pipeline.drawing.draw import Draw, draw_samples, draw_trajectories, load_drawing
 from pipeline.registry import serving
 from pipeline.translation.files import ROW
@@ -104,7 +104,8 @@ class Model:
             ValueError: the model translates, does not know the label, takes fewer steps, or a seed
                 is no int64.
         """
-        self._check("sample", label or "", count=count, nb_step=nb_step)
+        self._check("sample", count=count, nb_step=nb_step)
+        label = label if label is None else known_label(self.folder, label)
         return draw_samples(
             self.folder, _seeds(seed, count), nb_step, label=label, draw=self._generate
         )
@@ -124,7 +125,8 @@ class Model:
         Raises:
             ValueError: as of `sample`.
         """
-        self._check("trajectory", label or "", count=count, nb_step=nb_step)
+        self._check("trajectory", count=count, nb_step=nb_step)
+        label = label if label is None else known_label(self.folder, label)
         return draw_trajectories(
             self.folder, _seeds(seed, count), nb_step, label=label, draw=self._trajectory
         )
@@ -146,7 +148,8 @@ class Model:
         Raises:
             ValueError: as of `sample`, or x0 has another shape or type.
         """
-        self._check("transport", label, x0, nb_step=nb_step)
+        self._check("transport", x0, nb_step=nb_step)
+        label = known_label(self.folder, label)
         if np.asarray(x0).dtype.kind != "f":
             raise ValueError("expected x0 of type float; images become x0 by invert")
         x1 = self._solve("transport", "x0", np.asarray(x0, np.float32), nb_step, label)
@@ -165,7 +168,8 @@ class Model:
             ValueError: the sources are a condition of the model, its steps are fixed, it does not
                 know the label, takes fewer steps, or the images have another shape or type.
         """
-        self._check("invert", label, images, nb_step=nb_step)
+        self._check("invert", images, nb_step=nb_step)
+        label = known_label(self.folder, label)
         if self.metadata.get(FIXED_STEPS):
             number, path = self.metadata.get(TEACHER_NOTE), self.metadata.get(TEACHER)
             # The path is that of the training, which may be gone, or of another machine.
@@ -235,7 +239,7 @@ class Model:
             for x in (first, last)
         ]
         for end in ends:
-            self._check("interpolate", label, end[np.newaxis], count=count)
+            self._check("interpolate", end[np.newaxis], count=count)
         return self.transport(_arc(*ends, count), nb_step=nb_step, label=label)
 
     def translate(
@@ -264,7 +268,7 @@ class Model:
             raise ValueError(f"{self!r} draws images from noise; it translates none")
         if isinstance(images, str | bytes | os.PathLike):
             raise ValueError(f"expected a list of images, got one {type(images).__name__}")
-        self._check_label(label)
+        label = known_label(self.folder, label)
         _seeds(seed, len(images))
         files = [_read(image, row, self.shape) for row, image in enumerate(images)]
         size = self._limits.images
@@ -278,7 +282,6 @@ class Model:
     def _check(
         self,
         name: str,
-        label: str,
         rows: np.ndarray | None = None,
         *,
         count: int = 1,
@@ -287,7 +290,6 @@ class Model:
         maps_back = name == "invert" and self._source and self._source.use == "map"
         if self._source and not maps_back:
             raise ValueError(f"{self!r} translates images: call translate, not {name}")
-        self._check_label(label)
         for what, number in (("count", count), ("nb_step", nb_step)):
             if number is not None and not (isinstance(number, Integral) and number >= 1):
                 raise ValueError(f"{what}={number!r}: expected a whole number of at least 1")
@@ -295,10 +297,6 @@ class Model:
             raise ValueError(
                 f"expected an array of shape {('N', *self.shape)}, got {np.shape(rows)}"
             )
-
-    def _check_label(self, label: str) -> None:
-        if label:
-            check_label(self.folder, label)
 
     def _solve(
         self, signature: str, name: str, rows: np.ndarray, nb_step: int | None, label: str

@@ -62,7 +62,7 @@ def sample(
     """
     from pipeline.console.progress import showing
     from pipeline.console.tables import make_console
-    from pipeline.drawing.arguments import check_label, check_steps, labels_of
+    from pipeline.drawing.arguments import check_steps, known_label, labels_of
     from pipeline.drawing.draw import draw_samples, draw_trajectories
     from pipeline.drawing.picture_files import GIF_IMAGES, mark_of, write_gif, write_grid
     from pipeline.logs import logging_to
@@ -75,8 +75,8 @@ def sample(
     if gif and count > GIF_IMAGES:
         raise click.BadParameter(f"--gif shows at most {GIF_IMAGES} images", param_hint="--count")
     model = serving.find_model(workspace.serving, model)
-    if label:
-        check_label(model, label)
+    if label is not None:
+        label = known_label(model, label)
     if steps:
         check_steps(model, steps)
     if source := find_source(model):

@@ -108,14 +108,14 @@ def _check_space(teacher: RecordedTeacher, config: PipelineConfig, workspace: Wo
     stored = sum(path.stat().st_size for path in teacher.examples.rglob("*") if path.is_file())
     example = stored / teacher.images if teacher.images else None
     pairs = config.distill.pairs_for(config.sample.mark)
-    # Pairs that are newer than the teacher may be its own, drawn by a run that was stopped.
+    # Pairs that are newer than the teacher may be its own, drawn by a run that was stopped, or not.
     there = sum(
         path.stat().st_size
         for path in workspace.checkpoints.glob(f"{pair_names.PAIRS}-*/*")
         if pairs and path.stat().st_mtime > teacher.trained
     )
     needed = student_need(config, teacher.images, example)
-    need = needed.peak - min(there, needed.student)
+    need = needed.peak - min(there, needed.pairs)
     free = free_bytes(workspace)
     if SURE * need > free:
         takes, advice = ("pairs, ", " or lower --pairs") if pairs else ("", "")

@@ -2,6 +2,7 @@
 
 import difflib
 from pathlib import Path
+from unicodedata import normalize
 
 from pipeline.registry.serving import read_metadata
 from trainer.common import exit_codes
@@ -29,17 +30,31 @@ class TooManyStepsError(ValueError):
     exit_code = exit_codes.USAGE
 
 
-def check_label(model: Path, label: str) -> None:
-    """Raises UnknownLabelError unless the model can draw images of the label."""
+def known_label(model: Path, label: str) -> str:
+    """The name of a class as the model spells it; empty for any class.
+
+    A file system may have composed its accents otherwise than a keyboard does.
+
+    Raises:
+        UnknownLabelError: the model cannot draw images of the label.
+    """
+    if label == "":
+        return label
     labels = read_metadata(model).get("labels")
     if labels is None:
         raise UnknownLabelError(
             f"{model} takes no label; `iadb run --set model.conditional=true` trains one that does"
         )
-    if label not in labels:
-        close = difflib.get_close_matches(shorten(label), labels, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {list_some(labels)}"
-        raise UnknownLabelError(f"label {shorten(repr(label))}: unknown; {hint}")
+    if not isinstance(label, str):
+        raise UnknownLabelError(f"label {label!r}: expected the name of a class, as text")
+    if label in labels:
+        return label
+    same = [known for known in labels if normalize("NFC", known) == normalize("NFC", label)]
+    if len(same) == 1:
+        return same[0]
+    close = difflib.get_close_matches(shorten(label), labels, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {list_some(labels)}"
+    raise UnknownLabelError(f"label {shorten(repr(label))}: unknown; {hint}")
 
 
 def labels_of(model: Path, seeds: range, label: str | None) -> list[str]:

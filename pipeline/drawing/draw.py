@@ -107,7 +107,9 @@ def load_drawing(
 
     def draw(seeds: np.ndarray, nb_step: int, labels: Sequence[str]) -> np.ndarray:
         given = {"label": tf.constant([*labels], tf.string)} if "label" in inputs else {}
-        outputs = signature(seed=tf.constant(seeds), nb_step=tf.constant(nb_step), **given)
+        outputs = signature(
+            seed=tf.constant(seeds), nb_step=tf.constant(int(nb_step), tf.int32), **given
+        )
         (images,) = outputs.values()
         return images.numpy()
 

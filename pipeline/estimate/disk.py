@@ -48,6 +48,7 @@ class DiskNeed:
         training: checkpoints.
         models: the new model and its served copy.
         student: its pairs, if any, its checkpoints, its model and the served copy.
+        pairs: those of the student alone.
     """
 
     examples: int
@@ -56,6 +57,7 @@ class DiskNeed:
     training: int
     models: int
     student: int
+    pairs: int = 0
 
     @property
     def peak(self) -> int:
@@ -119,7 +121,7 @@ def disk_need(
     training = (config.train.checkpoint.keep + 1) * checkpoint
     between = config.distill.segments_for(config.sample.mark) - 1
     pair_bytes = example_bytes + STATE_BYTES * math.prod(shape) * between
-    pairs = config.distill.pairs_for(config.sample.mark) * pair_bytes
+    pairs = round(config.distill.pairs_for(config.sample.mark) * pair_bytes)
     return DiskNeed(
         examples=examples,
         converted=examples,
@@ -128,7 +130,8 @@ def disk_need(
         training=training,
         models=model_bytes(networks),
         # It has no guide.
-        student=round(pairs) + training + model_bytes(1) if config.distill.enabled else 0,
+        student=pairs + training + model_bytes(1) if config.distill.enabled else 0,
+        pairs=pairs if config.distill.enabled else 0,
     )
 
 

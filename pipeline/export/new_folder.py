@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.registry import serving
 from trainer.common import exit_codes
+from trainer.common.signals import stop_on_signals
 from trainer.common.text import printable
 from trainer.names import METADATA, TEACHER, WARM_UP
 
@@ -29,21 +30,24 @@ def new_folder(folder: Path, version: Path) -> Iterator[Path]:
         version: folder of the model, which `folder` must not be in.
 
     Raises:
-        ExportError: the folder is not empty, or lies in the model.
+        ExportError: the folder is not empty, lies in the model, or is a volume's.
     """
     folder = folder.resolve()  # a link, or `.`, has no name to write beside
     if folder.is_relative_to(version.resolve()):
         raise ExportError(f"{folder} lies in the model; name another folder with -o")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} is there already; name a new folder with -o")
+    if os.path.ismount(folder):
+        raise ExportError(f"{folder} is where a volume is mounted; name a new folder in it with -o")
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")  # others may export there
     shutil.rmtree(partial, ignore_errors=True)
-    try:
-        yield partial
-        partial.replace(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with stop_on_signals():
+        try:
+            yield partial
+            partial.replace(folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
 
 
 def copy_model(version: Path, folder: Path) -> None:
@@ -57,19 +61,20 @@ def copy_model(version: Path, folder: Path) -> None:
     """
     if link := next((path for path in sorted(version.rglob("*")) if path.is_symlink()), None):
         raise ExportError(f"{printable(str(link))} is a link; replace it by what it leads to")
-
-    def leave_out(_: str, names: list[str]) -> list[str]:
-        return [name for name in names if name.startswith(".") or name == Path(WARM_UP).name]
-
     about = _without_paths(serving.read_metadata(version))
 
-    def copy(source: str, target: str) -> None:
-        if Path(source) == version / METADATA:
-            Path(target).write_text(json.dumps(about, indent=2, sort_keys=True), "utf-8")
+    # shutil.copytree continues after an error and hides its errno.
+    for path in (version, *sorted(version.rglob("*"))):
+        parts = path.relative_to(version).parts
+        copied = folder.joinpath(*parts)
+        if any(part.startswith(".") or part == Path(WARM_UP).name for part in parts):
+            continue
+        if path.is_dir():
+            copied.mkdir(parents=True)
+        elif path == version / METADATA:
+            copied.write_text(json.dumps(about, indent=2, sort_keys=True), "utf-8")
         else:
-            shutil.copy2(source, target)
-
-    shutil.copytree(version, folder, ignore=leave_out, copy_function=copy)
+            shutil.copy2(path, copied)
 
 
 def _without_paths(about: dict[str, Any]) -> dict[str, Any]:

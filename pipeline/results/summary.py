@@ -27,9 +27,10 @@ BETTER = (
 )
 # Of a student, whose teacher passes the same limits or has them dropped; docs/distill.md.
 CLOSER = (
-    "train the student longer (iadb distill --steps, or distill.steps), let it take more steps "
-    "(--nfe, distill.nfe), or allow it to be worse (--max-worsening, distill.max_worsening)"
+    "train the student longer (iadb distill --steps, or distill.steps), or let it take more steps "
+    "(--nfe, distill.nfe)"
 )
+WORSE = ", or allow it to be worse (--max-worsening, distill.max_worsening)"
 STATUS_COLORS = {"passed": "green", "failed": "red", "left out": "yellow"}
 SHOWN = 0.1  # seconds; a phase that takes less is not named
 BESIDE = {sources.SOURCE: "sources", sources.MEAN_ANSWER: "mean answer"}  # of a translation
@@ -86,8 +87,14 @@ def _is_too_far(metric: dict) -> bool:
 
 def advise_on_student(metrics: dict) -> str:
     """What may help a student that is not blessed; empty if no metric is worse than allowed."""
-    failed = any(each["status"] == "failed" for each in metrics.get("metrics", {}).values())
-    return CLOSER if failed else ""
+    failed = [each for each in metrics.get("metrics", {}).values() if each["status"] == "failed"]
+    return CLOSER + WORSE * all(map(_is_worse, failed)) if failed else ""
+
+
+def _is_worse(metric: dict) -> bool:
+    """Whether a metric is worse than the baseline's by more than is allowed."""
+    worsening, limit = (metric.get(key) for key in ("worsening", "max_worsening"))
+    return None not in (worsening, limit) and worsening > limit
 
 
 def print_student(console: Console, student: Run, workspace: Workspace) -> None:

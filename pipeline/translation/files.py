@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from components.image_example_gen.errors import RejectedImage
-from pipeline.drawing.arguments import check_label
+from pipeline.drawing.arguments import known_label
 from pipeline.failures import WORKSPACE_ERRNO, OutputError
 from pipeline.translation.model import About, LoadedModel, read_about
 from pipeline.translation.requests import to_request
@@ -107,8 +107,7 @@ def translate_files(
         OutputError: a folder cannot be made, for another reason than the disk and permissions.
         UnreadableImageError: some files cannot be translated; all others were.
     """
-    if label:
-        check_label(model, label)
+    label = known_label(model, label)
     about = read_about(model)
     answers = max((len(paths) for paths in planned.values()), default=0)
     _check_answers(about, answers, seed)

@@ -99,14 +99,20 @@ def test_a_disk_that_is_too_small_for_a_student_is_refused_in_one_line(tmp_path,
 
 def test_what_a_stopped_run_has_drawn_is_not_asked_for_again(tmp_path, monkeypatch):
     teacher = record(load("digits"))
-    config = configure(teacher, DistillOptions(method="steps", pairs=1000))
-    need = student_need(config, teacher.images).peak
-    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: need // 2)
+    config = configure(teacher, DistillOptions(method="steps", pairs=200_000))
+    need = student_need(config, teacher.images)
+    free = need.peak - need.pairs
+    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: free)
     chunk = tmp_path / "checkpoints" / "pairs-0123456789abcdef" / "train-0-1000.gz"
     chunk.parent.mkdir(parents=True)
-    chunk.write_bytes(bytes(need // 2))
+    chunk.touch()
+    os.truncate(chunk, 3 * need.pairs)  # those of another model among them
     os.utime(chunk, (teacher.trained + 1, teacher.trained + 1))  # clocks of file systems are coarse
     _check_space(teacher, config, Workspace(tmp_path))
+    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: free // 2)
+    with pytest.raises(WorkspaceError):  # pairs leave no room for checkpoints
+        _check_space(teacher, config, Workspace(tmp_path))
+    monkeypatch.setattr("pipeline.distillation.distill.free_bytes", lambda workspace: free)
     os.utime(chunk, (teacher.trained - 1, teacher.trained - 1))  # of an earlier teacher
     with pytest.raises(WorkspaceError):
         _check_space(teacher, config, Workspace(tmp_path))

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.cli import main
-from pipeline.drawing.arguments import UnknownLabelError, check_label
+from pipeline.drawing.arguments import UnknownLabelError, known_label
 from pipeline.drawing.draw import MAX_STATES, draw_samples, draw_trajectories
 from tests.exported_models import write_sampler
 from tests.small_network import build_unet
@@ -164,7 +164,23 @@ def test_an_unknown_label_is_reported_with_the_known_ones(names, tmp_path):
 
 def test_of_a_very_long_label_the_beginning_is_reported(names, tmp_path):
     with pytest.raises(UnknownLabelError, match=r"^label 'x{78}…: unknown; there are ox"):
-        check_label(names, "x" * 10_000_000)
+        known_label(names, "x" * 10_000_000)
+
+
+def test_a_label_is_known_however_its_accents_are_composed(tmp_path):
+    labels = ["e\u0301te\u0301", "x"]  # as a folder of macOS is named
+    (tmp_path / METADATA).parent.mkdir()
+    (tmp_path / METADATA).write_text(json.dumps({"labels": labels}), "utf-8")
+    assert known_label(tmp_path, "\u00e9t\u00e9") == "e\u0301te\u0301"
+    assert known_label(tmp_path, "") == ""
+
+
+@pytest.mark.parametrize("label", [3, 0, b"ox"])
+def test_a_label_that_is_no_text_is_reported(names, label):
+    with pytest.raises(
+        UnknownLabelError, match=r"^label .*: expected the name of a class, as text"
+    ):
+        known_label(names, label)
 
 
 def test_a_misspelled_label_is_reported_with_the_closest_one(names, tmp_path):

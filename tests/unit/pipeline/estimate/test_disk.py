@@ -62,7 +62,8 @@ def test_a_student_takes_as_much_as_its_teacher_and_its_pairs():
     both = disk_need(load("digits", overrides=overrides), 1000, example_bytes=400)
     states = 3 * 8 * 8 * 2  # in half precision, between four segments
     assert both.student == alone.training + alone.models + 5000 * (400 + states)
-    assert replace(both, student=0) == alone
+    assert both.pairs == 5000 * (400 + states)
+    assert replace(both, student=0, pairs=0) == alone
     reflow = disk_need(load("digits", overrides=[*overrides, "distill.method=reflow"]), 1000, 400)
     assert reflow.student == alone.training + alone.models + 5000 * 400
     without_pairs = disk_need(load("digits", overrides=["distill.enabled=true"]), 1000, 400)

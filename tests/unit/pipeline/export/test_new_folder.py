@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+import signal
 
 import pytest
 
@@ -72,3 +74,32 @@ def test_a_model_that_cannot_be_written_is_copied(tmp_path):
         "teacher": "model/5/Format-Serving"
     }
     assert (tmp_path / "2" / METADATA).stat().st_mode & 0o200
+
+
+def test_a_folder_where_a_volume_is_mounted_is_refused_before_anything_is_copied(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("os.path.ismount", lambda path: path == tmp_path / "out")
+    making = new_folder(tmp_path / "out", tmp_path / "model")
+    with pytest.raises(ExportError, match=r"/out is where a volume is mounted; name a new"), making:
+        pytest.fail("begun")
+
+
+def test_a_full_disk_is_that_of_the_copy(tmp_path, monkeypatch):
+    write_model(tmp_path / "model")
+
+    def full(source, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr("shutil.copy2", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        copy_model(tmp_path / "model", tmp_path / "copy")
+    assert error.value.errno == errno.ENOSPC
+    assert error.value.filename.startswith(str(tmp_path / "copy"))
+
+
+def test_a_stopped_export_leaves_nothing(tmp_path):
+    with pytest.raises(SystemExit), new_folder(tmp_path / "out", tmp_path / "model") as partial:
+        partial.mkdir()
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert list(tmp_path.iterdir()) == []

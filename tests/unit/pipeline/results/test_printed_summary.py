@@ -22,7 +22,9 @@ from pipeline.registry.lineage import Run
 from pipeline.results.summary import (
     BETTER,
     CLOSER,
+    WORSE,
     advise,
+    advise_on_student,
     print_evaluation,
     print_log,
     print_metrics,
@@ -240,12 +242,22 @@ def test_a_student_that_misses_a_metric_is_followed_by_what_may_help(of_student,
     assert any(line == f"Next     {CLOSER}" for line in lines) is advised
 
 
+def test_a_student_that_is_only_worse_than_its_teacher_may_be_allowed_to_be():
+    worse = {"status": "failed", "worsening": 0.003, "max_worsening": 0.0}
+    far = {"status": "failed", "worsening": -0.003, "max_worsening": None}
+    advised = [
+        advise_on_student({"metrics": metrics})
+        for metrics in ({"kid": worse}, {"kid": worse, "color_distance": far})
+    ]
+    assert advised == [CLOSER + WORSE, CLOSER]
+
+
 def test_the_options_in_the_advice_for_students_are_those_of_the_command_and_the_configuration():
     parser = main.commands["distill"].make_parser(click.Context(main))
-    options = re.findall(r"(--[a-z-]+)", CLOSER)
+    options = re.findall(r"(--[a-z-]+)", CLOSER + WORSE)
     assert len(options) == 3
     assert set(options) < set(parser._long_opt)
-    keys = re.findall(r"distill\.(\w+)", CLOSER)
+    keys = re.findall(r"distill\.(\w+)", CLOSER + WORSE)
     assert set(keys) < set(DistillOptions.model_fields)
     assert len(keys) == 3
 
