@@ -1,22 +1,28 @@
 """Requests share calls of a model: those that wait for the same function run together."""
 
+import contextlib
+import io
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import Signature
 from pipeline.serve.versions import Version
+from trainer.source.options import MAX_PIXELS
 
 MAX_WAITING = 128  # requests
+MOST_PIXELS = 16 * MAX_PIXELS  # of the files of a request, which are decoded one after another
+FILES = "image_bytes"  # the input with files, of models that translate
 WAIT_SECONDS = 0.002  # of the first request for others to join it
 LOG = logging.getLogger("iadb.access.batches")
 
@@ -58,6 +64,12 @@ class Job:
                 f"{self.capacity} images in as many steps (sample.limits of the model, in steps "
                 "of its own solver)"
             )
+        if (pixels := _pixels(self.inputs.get(FILES, ()))) > MOST_PIXELS:
+            raise RequestError(
+                f"{pixels:,} pixels in {self.rows} files: one request may have at most "
+                f"{MOST_PIXELS:,}",
+                413,
+            )
 
     @property
     def work(self) -> int:
@@ -76,6 +88,16 @@ class Job:
     def _settings(self) -> dict[str, Any]:
         """The inputs that apply to all rows."""
         return {name: array.item() for name, array in self.inputs.items() if not array.ndim}
+
+
+def _pixels(files: Iterable[bytes]) -> int:
+    """The pixels of image files by their headers; the model says what is wrong with the others."""
+    found = 0
+    for file in files:
+        with contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            width, height = Image.open(io.BytesIO(file), formats=("PNG", "JPEG")).size
+            found += width * height
+    return found
 
 
 class Batcher:

@@ -1,9 +1,11 @@
+import io
 import threading
 import time
 from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.serve import batching
 from pipeline.serve.batching import Batcher, Job
@@ -204,3 +206,18 @@ def test_more_steps_than_allowed_are_rejected_without_images_too():
     assert job(StandInVersion(most_rows=1)).rows == 0
     with pytest.raises(RequestError, match="0 images in 3000 steps"):
         job(StandInVersion(most_rows=0), nb_step=3000)
+
+
+def test_files_with_more_pixels_than_can_be_decoded_in_time_are_rejected():
+    png = io.BytesIO()
+    Image.new("1", (4096, 4096)).save(png, "PNG")  # 2 kilobytes
+    files = np.array([png.getvalue()] * 16 + [b"no image"], object)
+    version = StandInVersion(most_rows=256)
+    inputs = {"nb_step": np.array(1), "image_bytes": files}
+    assert Job(version, GENERATE, inputs, LATER).rows == 17
+    with pytest.raises(
+        RequestError, match="285,212,672 pixels in 18 files: one request may"
+    ) as error:
+        more = np.append(files, np.array([png.getvalue()], object))
+        Job(version, GENERATE, inputs | {"image_bytes": more}, LATER)
+    assert error.value.status == 413
