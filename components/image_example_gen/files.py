@@ -60,7 +60,8 @@ class ImageFile:
         span_folder: folder of its span, with which the path begins; empty for the data folder.
         entry: length of its name in an archive, with which the path ends; 0 for a file.
         offset: of its content in the archive, as in `archives.entry`.
-        label: that the archive states; empty if it states none.
+        label: that the archive states, empty if it states that there is none; None if it does not
+            say.
         archive_size: in bytes; 0 for a file.
         source: what a model is to translate to the image; None for an image without.
 
@@ -75,7 +76,7 @@ class ImageFile:
     span_folder: str = ""
     entry: int = 0
     offset: int = 0
-    label: str = ""
+    label: str | None = None
     archive_size: int = 0
     source: "ImageFile | None" = None
 
@@ -84,7 +85,7 @@ class ImageFile:
         """Text that differs if the content may: path, size, time, place in an archive, source."""
         text = f"{self.path}\0{self.size}\0{self.mtime_ns}"
         if self.entry:
-            text += f"\0{self.entry}\0{self.offset}\0{self.archive_size}\0{self.label}"
+            text += f"\0{self.entry}\0{self.offset}\0{self.archive_size}\0{self.label or ''}"
         return f"{text}\0\0{self.source.problem}\0{self.source.state}" if self.source else text
 
     @property
@@ -95,9 +96,11 @@ class ImageFile:
     @property
     def class_label(self) -> str:
         """What its archive states, or the first folder in its span; empty outside folders."""
+        if self.label is not None:
+            return self.label
         path = self.path_in_span
         first, slash, _ = (path[: -self.entry - 1] if self.entry else path).partition("/")
-        return self.label or (first if slash else "")
+        return first if slash else ""
 
     @property
     def quick(self) -> bool:

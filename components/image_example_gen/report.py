@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from components.image_example_gen import names
-from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.errors import UNREADABLE, ImageDataError, StorageError
 from components.image_example_gen.files import describe_endings, unread
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.pairs.decoding import SAME_PIXELS
@@ -192,6 +192,12 @@ def _check_rejected(
     if rejected <= options.max_rejected * files:
         return
     reasons = [f"{count} {reason}" for reason, count in report["reasons"].items()]
+    unread = sum(count for reason, count in report["reasons"].items() if UNREADABLE in reason)
+    if rejected - unread <= options.max_rejected * files:
+        raise StorageError(
+            f"{folder}: {unread} of {files} {what} cannot be read: {_first(reasons)}; try again "
+            "when the disk or the network answers, or make the files readable"
+        )
     # repr escapes control characters in file names.
     names = [repr(path) for path, _ in report["rejected_files"]]
     raise ImageDataError(

@@ -47,6 +47,7 @@ GRAY_IMAGES = 0.98  # share of the images of a gray folder
 MIN_GRAY = 100  # decoded images, or all, that decide for gray where the headers do not say so
 TRANSPARENT_IMAGES = 0.05  # share from which a folder counts as transparent
 MIN_ALPHA = 0.95  # below this a pixel is transparent
+MIN_VISIBLE = 0.01  # of the area, by which a background is chosen
 BRIGHT = 200  # mean level of what is visible, from which it vanishes on white
 DARK = 55  # below this, it vanishes on black
 TWO_TONED = 0.1  # share of bright and of dark images among the transparent ones
@@ -67,10 +68,11 @@ class _Place(NamedTuple):
 
 
 class _Colors(NamedTuple):
-    """The colors of one image; brightness is None if it has no transparent pixels."""
+    """The colors of one image; brightness is of what is visible where others are transparent."""
 
     gray: bool
     brightness: float | None
+    transparent: bool = False
 
 
 def look(data: DataConfig) -> Pictures:
@@ -84,10 +86,11 @@ def look(data: DataConfig) -> Pictures:
         StorageError: the storage does not answer, or refuses the credentials.
     """
     places, others = _list_places(data)
-    quick = [place for place in places if place.file.quick]
+    bad = [place for place in places if place.file.problem]  # are all known
+    quick = [place for place in places if place.file.quick and not place.file.problem]
     sample = _choose_evenly(quick, REMOTE_SAMPLE if is_remote(data.folder) else SAMPLE)
     options = ImageOptions(resolution=SIDE, min_size=1, max_pixels=data.max_pixels)
-    problems: list[str] = []
+    problems = [_problem(place, place.file.problem) for place in bad]
     with contextlib.ExitStack() as stack:
         folders = {place.folder for place in sample}
         readers = {folder: stack.enter_context(ImageReader(folder)) for folder in folders}
@@ -104,6 +107,7 @@ def look(data: DataConfig) -> Pictures:
     aspects = np.array([header.width / header.height for header in headers.values()])
     narrow, aspect, wide = np.percentile(aspects, [25, 50, 75]).tolist()
     readable = _share_of_readable(len(sample), len(headers), len(colors), len(seen))
+    readable *= 1 - len(bad) / len(places)
     suffice = len(seen) >= min(MIN_GRAY, round(readable * len(places)))
     bright = np.array([each.brightness for each in seen if each.brightness is not None])
     labels = Counter(place.file.class_label for place in places)
@@ -119,12 +123,12 @@ def look(data: DataConfig) -> Pictures:
         narrow=narrow,
         wide=wide,
         gray=_are_gray(seen) and (suffice or _are_gray([*headers.values()])),
-        transparent=len(bright) > TRANSPARENT_IMAGES * len(seen),
+        transparent=sum(each.transparent for each in seen) > TRANSPARENT_IMAGES * len(seen),
         bright=bool(len(bright)) and float(np.mean(bright)) > BRIGHT,
         two_toned=min(np.sum(bright > BRIGHT), np.sum(bright < DARK)) > TWO_TONED * len(bright),
         classes={label: count for label, count in sorted(labels.items()) if label},
         sizes=tuple((header.height, header.width) for header in headers.values()),
-        labeled=all(place.file.label for place in places if place.file.class_label),
+        labeled=all(place.file.label is not None for place in places if place.file.class_label),
         spans="" if data.pattern else _find_spans(places),
         turned=float(np.mean((aspects - 1) * (aspect - 1) < 0)),
         unread=describe_endings(unread(others)),
@@ -184,8 +188,6 @@ def _read(
 ) -> Result | None:
     """Reads a file, or adds to the problems why it cannot be read."""
     try:
-        if place.file.problem:
-            raise RejectedImage(place.file.problem)
         with warnings.catch_warnings(), readers[place.folder].open(place.file) as stream:
             warnings.simplefilter("ignore")  # Pillow's about damaged files
             return read(stream, options)
@@ -193,8 +195,12 @@ def _read(
         reason = str(rejected)
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
-    problems.append(f"{shorten(place.file.path)!r} ({reason})")
+    problems.append(_problem(place, reason))
     return None
+
+
+def _problem(place: _Place, reason: str) -> str:
+    return f"{shorten(place.file.path)!r} ({reason})"
 
 
 def _look_at_colors(
@@ -233,8 +239,11 @@ def _transparent_colors(stream: BinaryIO, options: ImageOptions) -> _Colors:
         layers.append(image.pixels.astype(float))
     black, white = layers
     alpha = 1 - (white - black) / 255
-    brightness = black.sum() / max(alpha.sum(), 1) if alpha.min() < MIN_ALPHA else None
-    return _Colors(_is_gray(black), brightness)
+    if alpha.min() >= MIN_ALPHA:
+        return _Colors(_is_gray(black), None)
+    # Of an image of which hardly anything is visible, no background shows more.
+    visible = alpha.mean() > MIN_VISIBLE
+    return _Colors(_is_gray(black), black.sum() / alpha.sum() if visible else None, True)
 
 
 def _are_gray(images: Sequence[_Colors | ImageHeader]) -> bool:

@@ -17,7 +17,8 @@ OTHER_SPLITS = re.compile(
 )
 # As part of a name, such as DIV2K_train_HR.
 NAMED_SPLIT = re.compile(
-    r"(?:.*[-_ ])?(?:(train|training|trainset)|val|valid|validation|dev|test|testing|testset|pred)"
+    r"(?:.*[-_ ])?(?:(train|training|trainset)|val|valid|validation|dev|test|testing|testset|pred"
+    r"|unlabell?ed)"
     r"(?:[-_ ].*)?"
 )
 BESIDE_IMAGES = {
@@ -26,7 +27,8 @@ BESIDE_IMAGES = {
 }
 NUMBERED = re.compile(
     r"(?:batch|chunk|data|folder|fold|group|images?|img|page|part|photos from|set|shard|split"
-    r"|video)?[-_. ]?\d+(?:[-_. x]\d+)*_*|\d{3}[a-z_]{5}|\d{6}_[a-z_]|\d{4}-\d\d-\d\d.*"
+    r"|video)?[-_. ]?\d+(?:[-_. x]\d+)*_*|\d{3}[0-9a-z_]{5}|\d{6}_[a-z_]|dji_\d{3}.*"
+    r"|(?:19|20)\d\d(?:[-_.]?\d\d){0,2}(?:[-_. ].*)?"
 )
 HASH = re.compile(r"[0-9a-f]+")
 

@@ -21,12 +21,13 @@ class Entry(NamedTuple):
         size: in bytes; 0 if it is only known from the content.
         offset: of the content: in bytes,
             in a Parquet file ROWS times the number of the row group, and the row in it.
-        label: stated by the archive, or the first folder in it; empty if there is neither.
+        label: stated by the archive, empty if it states that there is none, or the first folder in
+            it; None if there is neither.
         problem: why it cannot be read; empty if it can.
     """
 
     name: str
     size: int = 0
     offset: int = 0
-    label: str = ""
+    label: str | None = None
     problem: str = ""

@@ -28,6 +28,10 @@ NO_IMAGE = "no image in this row"
 # Read at once: in bytes of a column as it is stored, and of images.
 BUFFER_BYTES, BATCH_BYTES, BATCH_ROWS = 1 << 20, 8 << 20, 64
 LEAST_ROWS = 8  # that threads may be apart
+# A column without any value has the type null.
+KINDS_OF_LABELS = (
+    *(types.is_string, types.is_large_string, types.is_integer, types.is_boolean, types.is_null),
+)
 _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
@@ -68,11 +72,11 @@ def _rows(file: pq.ParquetFile, names: list[str]) -> Iterator[Entry]:
     for group in range(file.num_row_groups):
         rows = file.metadata.row_group(group).num_rows
         problem = TOO_LARGE if _mean_bytes(file, group) > MAX_IMAGE_BYTES else ""
-        labels = _labels(file, group, names) if labeled else iter([""] * rows)
+        labels = _labels(file, group, names) if labeled else iter([None] * rows)
         for index in range(rows):
-            label = "" if problem else next(labels, None)
-            if label is None:
-                label, problem = "", DAMAGED_GROUP
+            label = None if problem else next(labels, DAMAGED_GROUP)
+            if label is DAMAGED_GROUP:
+                label, problem = None, DAMAGED_GROUP
             yield Entry(f"{row:07}", 0, group * ROWS + index, label, problem)
             row += 1
 
@@ -183,8 +187,9 @@ def _check(schema: pa.Schema) -> str:
         return NO_IMAGES
     if LABEL in schema.names:
         kind = schema.types[schema.names.index(LABEL)]
-        text = types.is_string(kind) or types.is_large_string(kind)
-        if schema.names.count(LABEL) > 1 or not (text or types.is_integer(kind)):
+        kind = kind.value_type if types.is_dictionary(kind) else kind  # of a categorical column
+        allowed = any(is_kind(kind) for is_kind in KINDS_OF_LABELS)
+        if schema.names.count(LABEL) > 1 or not allowed:
             return WRONG_LABELS
     return ""
 
@@ -202,7 +207,7 @@ def _class_names(schema: pa.Schema) -> list[str]:
     return [name[:MAX_LABEL].encode(errors="replace").decode() for name in names]
 
 
-def _labels(file: pq.ParquetFile, group: int, names: list[str]) -> Iterator[str]:
+def _labels(file: pq.ParquetFile, group: int, names: list[str]) -> Iterator[str | None]:
     """Yields the labels of a row group; fewer if it is damaged."""
     try:
         for batch in file.iter_batches(row_groups=[group], columns=[LABEL]):

@@ -40,13 +40,14 @@ class _Sample:
 
     key: str
     entries: list[Entry] = field(default_factory=list)
-    label: str = ""
+    label: str | None = None
     problem: str = ""
 
     def labeled(self) -> Iterator[Entry]:
         for entry in self.entries:
             yield entry._replace(
-                label=self.label or entry.label, problem=entry.problem or self.problem
+                label=entry.label if self.label is None else self.label,
+                problem=entry.problem or self.problem,
             )
 
 
@@ -142,7 +143,7 @@ def _to_entry(info: tarfile.TarInfo, archive_size: int) -> Entry | None:
         return Entry(info.name or "/", problem="name leads out of the archive")
     if info.isdir() or any(map(is_hidden, names)):
         return None
-    name, label = "/".join(names), names[0] if names[1:] else ""
+    name, label = "/".join(names), names[0] if names[1:] else None
     problem = ""
     if info.issym() or info.islnk():
         problem = "link in an archive"
@@ -157,7 +158,7 @@ def _to_entry(info: tarfile.TarInfo, archive_size: int) -> Entry | None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        problem, label = "name is not UTF-8", ""
+        problem, label = "name is not UTF-8", None
     return Entry(name, info.size, info.offset_data, label, problem)
 
 
@@ -169,17 +170,22 @@ def _read_label(stream: BinaryIO, entry: Entry, ending: str, sample: _Sample) ->
         stream.seek(entry.offset)
         text = stream.read(entry.size).decode("utf-8")
         label = text.strip() if ending == "cls" else _label_of(json.loads(text))
-        if len(label) > MAX_LABEL or "\n" in label:
-            raise ValueError("not a label")
-        label.encode()  # JSON may have halves of characters
+        if label is not None:
+            if len(label) > MAX_LABEL or "\n" in label:
+                raise ValueError("not a label")
+            label.encode()  # JSON may have halves of characters
     except (ValueError, RecursionError):
         sample.problem = WRONG_LABELS[ending]
     else:
-        sample.label = (label or sample.label) if ending == "cls" else (sample.label or label)
+        stated = (label, sample.label) if ending == "cls" else (sample.label, label)
+        sample.label = stated[0] or stated[1] or (None if stated == (None, None) else "")
 
 
-def _label_of(content: object) -> str:
-    label = content.get("label", "") if isinstance(content, dict) else None
-    if not isinstance(label, str | int) or isinstance(label, bool):
+def _label_of(content: object) -> str | None:
+    """The label in the content of a file; empty if it says that there is none."""
+    if not isinstance(content, dict):
         raise ValueError("not a label")
-    return str(label)
+    label = content.get("label", "")
+    if isinstance(label, bool) or not isinstance(label, str | int | None):
+        raise ValueError("not a label")
+    return ("" if label is None else str(label)) if "label" in content else None

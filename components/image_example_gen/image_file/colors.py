@@ -12,7 +12,9 @@ MAX_PROFILE_BYTES = 4 << 20
 PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # by the color space of a profile
 # Otherwise a PNG with a profile of more than 1 MiB would be rejected.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+PHOTOMETRIC, WHITE_IS_ZERO = ExifTags.Base.PhotometricInterpretation, 0  # as in scans of film
 MAX_SAMPLE_VALUES = (341, 281)  # TIFF tags: SMaxSampleValue, MaxSampleValue
+FEW_BITS = {"L;2": 85, "L;4": 17}  # of a gray PNG: raw modes of Pillow, and how they are scaled
 WHITES = {(2**bits - 1,) for bits in range(9, 16)}  # of fewer than 16 bits
 
 
@@ -26,6 +28,8 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
         white = _stated_white(image)
         if values.max() > white:
             white = 65535
+        if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:
+            values = white - values  # Pillow does so up to 8 bits
         scaled = (values.astype(np.uint32) * 255 + white // 2) // white
     elif image.mode == "F":
         values = np.asarray(image)
@@ -48,6 +52,21 @@ def _stated_white(image: Image.Image) -> int:
         return 4095
     stated = [tags.get(tag) for tag in MAX_SAMPLE_VALUES]
     return next((int(value[0]) for value in stated if value in WHITES), 65535)
+
+
+def scale_transparency(image: Image.Image) -> None:
+    """Scales the transparent color of a PNG like its pixels; Pillow leaves it as in the file.
+
+    Args:
+        image: opened, and not yet loaded.
+    """
+    color, mode = image.info.get("transparency"), image.tile[0][3] if image.tile else None
+    if image.format != "PNG" or color is None:
+        return
+    if mode in FEW_BITS and isinstance(color, int):
+        image.info["transparency"] = color * FEW_BITS[mode]
+    elif mode == "RGB;16B" and isinstance(color, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in color)
 
 
 def flatten(image: Image.Image, background: str) -> Image.Image:

@@ -9,7 +9,12 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from components.image_example_gen.image_file.colors import flatten, to_eight_bits, to_srgb
+from components.image_example_gen.image_file.colors import (
+    flatten,
+    scale_transparency,
+    to_eight_bits,
+    to_srgb,
+)
 from components.image_example_gen.image_file.header import (
     MIRRORED_X,
     MIRRORED_Y,
@@ -202,6 +207,7 @@ def _load(image: Image.Image, options: ImageOptions) -> float:
     _, size = fit(*oriented_size(image.size, orientation), options)
     needed = tuple(side * DRAFT_MARGIN for side in oriented_size(size, orientation))
     drafted = image.draft(None, needed)
+    scale_transparency(image)
     image.load()
     return width / drafted[1][2] if drafted else 1
 

@@ -75,8 +75,12 @@ def list_parts(
     parts, begin = [], 0
     for source, files in enumerate(sources):
         orders = np.flatnonzero(~known[begin : begin + len(files)])
+        # A tar need not be in the order of its names, and is read in that of its content.
+        orders = sorted(
+            orders.tolist(), key=lambda place: (files[place].archive, files[place].offset)
+        )
         for first in range(0, len(orders), size):
-            places = orders[first : first + size].tolist()
+            places = orders[first : first + size]
             members = [
                 (place, _to_values(files[place]), keys[begin + place].tobytes().hex())
                 for place in places

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from components.image_example_gen.errors import ImageDataError
 from components.image_example_gen.storage.remote import Stat
 
-# Folders of previews and of what was deleted, by network drives, Windows and macOS.
-OF_DEVICES = {"@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__MACOSX"}
+# Folders of previews and of what was deleted, by network drives, Windows and macOS; small letters.
+OF_DEVICES = {
+    *("@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "__macosx"),
+    *("$recycle.bin", "recycler", "system volume information"),
+}
 
 LINK = "link to a folder"  # a problem of what is no file
 
@@ -59,7 +62,7 @@ def walk_local(root: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is none of the user's images."""
-    return name.startswith(".") or name in OF_DEVICES
+    return name.startswith(".") or name.casefold() in OF_DEVICES
 
 
 def printable_path(path: str) -> str:

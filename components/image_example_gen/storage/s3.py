@@ -213,6 +213,11 @@ def _translated(uri: str) -> Iterator[None]:
         raise StorageError(f"{uri}: no credentials: {first_line(error)}; {SET_THEM}") from error
     except BotoCoreError as error:
         raise StorageError(f"{uri}: cannot be read: {first_line(error)}") from error
+    except ValueError as error:  # of settings, such as an endpoint without https://
+        raise StorageError(
+            f"{uri}: cannot be read: {first_line(error)}; correct AWS_ENDPOINT_URL, "
+            "AWS_MAX_ATTEMPTS or another variable of AWS"
+        ) from error
 
 
 def _of_response(uri: str, error: ClientError) -> Exception:

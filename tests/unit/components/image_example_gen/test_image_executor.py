@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.errors import ImageDataError, StorageError
 from components.image_example_gen.image_file.decode import NEARLY_BLACK, PROFILE_IGNORED
 from components.image_example_gen.shuffle import decoding
 from components.image_example_gen.shuffle.shards import WriteShards
@@ -190,6 +191,18 @@ def test_too_many_rejected_files_stop_the_run_with_a_one_line_report(image_folde
     assert "10 not an image" in message
     assert r"'text-0\x1b[31m.png'" in message
     assert message.isprintable()
+
+
+def test_files_that_cannot_be_read_now_say_nothing_of_the_images(
+    image_folder, run_executor, monkeypatch
+):
+    def fail(stream, options):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr("components.image_example_gen.shuffle.decoding.decode", fail)
+    message = r"40 of 40 files cannot be read: 40 cannot be read \(Stale file handle\); try again"
+    with pytest.raises(StorageError, match=message):
+        run_executor(image_folder)
 
 
 def test_a_damaged_newest_span_stops_the_run_despite_many_valid_earlier_images(

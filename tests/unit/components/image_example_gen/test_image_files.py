@@ -123,7 +123,9 @@ def test_a_link_to_a_folder_is_no_image(tmp_path):
         check_has_images(str(tmp_path / "images"))
 
 
-@pytest.mark.parametrize("name", ["@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX", ".git"])
+@pytest.mark.parametrize(
+    "name", ["@eaDir", "@Recycle", "#snapshot", "$Recycle.Bin", "__MACOSX", ".git"]
+)
 def test_previews_and_deleted_files_of_devices_are_hidden(tmp_path, name):
     touch(tmp_path / name / "x.png")
     touch(tmp_path / "y.png")

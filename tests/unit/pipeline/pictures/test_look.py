@@ -1,5 +1,6 @@
 """What is seen of a folder of images, hostile ones included."""
 
+import io
 import os
 import tarfile
 
@@ -100,6 +101,8 @@ def test_folders_of_splits_are_no_classes(save, see, folders, splits):
         (("202301__", "202302_a"), set()),
         (("16x16", "48x48"), set()),
         (("100CANON", "101CANON"), set()),
+        (("100EOS5D", "100D750_", "DJI_001"), set()),
+        (("2024-05 Rome", "20240531 Birthday", "2019 Norway"), set()),
         (("images", "masks"), set()),
         (("images", "gt"), set()),
         (("2019", "2020", "misc"), {"misc"}),
@@ -216,6 +219,28 @@ def test_transparency_and_what_would_vanish_on_white_are_seen(save, see, name, l
     image.paste((level, level, level, 255), (4, 4, 12, 12))
     save(name, image)
     assert (see().transparent, see().bright) == (True, bright)
+
+
+def test_pictures_of_which_nothing_is_visible_choose_no_background(save, see):
+    for i in range(12):
+        image = Image.new("RGBA", (16, 16))
+        if i >= 4:
+            image.paste((255, 255, 255, 255), (4, 4, 12, 12))
+        save(f"{i}.png", image)
+    seen = see()
+    assert (seen.transparent, seen.bright, seen.two_toned) == (True, True, False)
+
+
+def test_files_that_are_known_to_be_bad_count_as_few_among_the_rows_of_an_archive(tmp_path, see):
+    png = io.BytesIO()
+    Image.fromarray(noise(0, 8, 8, 3)).save(png, "PNG")
+    (tmp_path / "images").mkdir(exist_ok=True)
+    rows = pa.array([{"bytes": png.getvalue()}] * 300)
+    pq.write_table(pa.table({"image": rows}), tmp_path / "images" / "x.parquet")
+    pq.write_table(pa.table({"caption": ["a"]}), tmp_path / "images" / "y.parquet")
+    seen = see()
+    assert seen.usable == 300
+    assert "no column `image`" in seen.problem
 
 
 @pytest.mark.parametrize(("dark", "two_toned"), [(0, False), (1, False), (3, True), (9, True)])

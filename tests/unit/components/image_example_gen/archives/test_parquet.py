@@ -102,6 +102,29 @@ def test_labels_are_those_of_the_column_by_the_names_of_its_feature(labels, name
     assert not any(entry.problem for entry in entries)
 
 
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array(["cat", "dog", "cat", None]).dictionary_encode(), ["cat", "dog", "cat", ""]),
+        (pa.nulls(4), [""] * 4),
+        (pa.array([True, False, True, None]), ["True", "False", "True", ""]),
+    ],
+    ids=["categorical", "without a value", "bool"],
+)
+def test_labels_of_other_types_that_name_classes_are_read(column, expected):
+    entries = listed(make_parquet(numbered(4), column))
+    assert [(entry.label, entry.problem) for entry in entries] == [(each, "") for each in expected]
+
+
+def test_rows_whose_label_is_none_are_in_no_class_of_the_folder(tmp_path):
+    (tmp_path / "data").mkdir()
+    labels = {"train": ([0, 1], ["cat", "dog"]), "test": ([-1, None], ["cat", "dog"]), "x": ()}
+    for name, given in labels.items():
+        (tmp_path / "data" / f"{name}.parquet").write_bytes(make_parquet(numbered(2), *given))
+    classes = [file.class_label for file in list_images(str(tmp_path))]
+    assert classes == ["", "", "cat", "dog", "data", "data"]
+
+
 def test_metadata_that_is_no_json_gives_numbers_as_labels():
     table = pa.table({"image": pa.array([{"bytes": b"x"}], IMAGE), "label": [3]})
     stream = io.BytesIO()

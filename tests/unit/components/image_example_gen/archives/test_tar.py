@@ -38,8 +38,16 @@ def make_tar(*entries, tar_format=tarfile.PAX_FORMAT, pax=None):
 def listed(content):
     """Names with labels, and names with problems."""
     entries = list(list_tar(io.BytesIO(content), len(content)))
-    good = {entry.name: entry.label for entry in entries if not entry.problem}
+    good = {entry.name: entry.label or "" for entry in entries if not entry.problem}
     return good, {entry.name: entry.problem for entry in entries if entry.problem}
+
+
+def test_a_label_that_is_null_is_none_and_one_that_is_missing_is_the_folder():
+    members = [("cats/1.jpg", b"x"), ("cats/1.json", b'{"label": null}')]
+    members += [("cats/2.jpg", b"x"), ("cats/2.json", b'{"caption": "y"}'), ("3.jpg", b"x")]
+    content = make_tar(*members)
+    labels = {entry.name: entry.label for entry in list_tar(io.BytesIO(content), len(content))}
+    assert labels == {"cats/1.jpg": "", "cats/2.jpg": "cats", "3.jpg": None}
 
 
 def special(name, kind, target=""):

@@ -504,6 +504,43 @@ def with_chunk(png, kind, content):
     return png[:at] + struct.pack(">I", len(content)) + kind + content + checksum + png[at:]
 
 
+def plain_png(bits, color, row):
+    """A PNG of 8x8 pixels whose rows are all the same."""
+    header = struct.pack(">IIBBBBB", 8, 8, bits, color, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress((b"\0" + row) * 8)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+
+
+@pytest.mark.parametrize(
+    ("png", "transparent", "shown"),
+    [
+        (plain_png(2, 0, b"\xff\x00"), b"\0\3", 0),
+        (plain_png(4, 0, b"\xff\xff\x00\x00"), b"\0\x0f", 0),
+        (plain_png(16, 2, b"\x80\0" * 12 + b"\x34\0" * 12), b"\x80\0" * 3, 0x34),
+    ],
+    ids=["2 bits", "4 bits", "16 bits of color"],
+)
+def test_a_transparent_color_is_scaled_like_the_pixels(png, transparent, shown):
+    pixels = pixels_of(with_chunk(png, b"tRNS", transparent), background="#0000ff")
+    assert pixels[0, 0].tolist() == [0, 0, 255]
+    assert pixels[0, 7].tolist() == [shown] * 3
+
+
+def test_a_16_bit_scan_in_which_zero_is_white_is_inverted():
+    data = encoded(flat("I;16", 0x0100), "TIFF")
+    entry = struct.pack("<HHIH", ExifTags.Base.PhotometricInterpretation, 3, 1, 1)
+    assert entry in data
+    inverted = data.replace(entry, entry[:-2] + bytes(2))
+    assert pixels_of(data)[0, 0].tolist() == [1, 1, 1]
+    assert pixels_of(inverted)[0, 0].tolist() == [254, 254, 254]
+
+
 @pytest.mark.parametrize("damage", ["no palette", "more transparent colors than there are"])
 def test_a_png_whose_palette_is_damaged_is_rejected(damage):
     image = flat("P", 1)
