@@ -4,16 +4,13 @@ import functools
 import json
 from collections.abc import Mapping, Set
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from components.image_example_gen import names as example_names
 from components.image_example_gen.storage.remote import is_remote
 from components.image_trainer import names as trainer_names
-from components.parameters import complete
 from components.sample_evaluator import names as evaluator_names
-from components.sample_evaluator.options import EvaluateOptions
 from pipeline import failures
-from pipeline.config import ConfigError, PipelineConfig, require_samples, require_sense
+from pipeline.config import ConfigError, PipelineConfig, require_sense
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
 from pipeline.metadata.database import ENVIRONMENT
@@ -28,7 +25,6 @@ from pipeline.runners.kubeflow.package import (
 from pipeline.runners.kubeflow.workers import with_workers
 from pipeline.schema import read_schema
 from trainer.common.text import printable
-from trainer.options import TrainOptions
 
 
 def compile_package(config: PipelineConfig, output: Path) -> None:
@@ -90,19 +86,6 @@ def _warn_of_unmounted(config: PipelineConfig, options: KubeflowOptions) -> None
 
 def _is_below(folder: str, volumes: Mapping[str, str]) -> bool:
     return any(PurePosixPath(folder).is_relative_to(path) for path in volumes.values())
-
-
-def check_parameters(config: PipelineConfig, values: Mapping[str, Any]) -> None:
-    """Checks the parameters of a run as its nodes would, some of them only after the training.
-
-    Raises:
-        ConfigError, ParameterError: one is out of range, or contradicts the configuration.
-    """
-    if "steps" in values:
-        complete(TrainOptions, config.train.model_dump(), steps=values["steps"])
-    if "samples" in values:
-        given = config.evaluate.model_dump()
-        require_samples(complete(EvaluateOptions, given, samples=values["samples"]), config.data)
 
 
 def _retention(config: PipelineConfig) -> LastTask:

@@ -1,8 +1,11 @@
 """KFP's own client, with a time limit for each request and one line for each failure."""
 
 import json
+import os
 import warnings
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import kfp
 import urllib3
@@ -14,6 +17,9 @@ from pipeline.cluster.access import Access, AccessError
 from trainer.common import exit_codes
 
 TIMEOUT = (5, 30)  # seconds to connect, and to wait for an answer
+
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class ClusterError(RuntimeError):
@@ -46,6 +52,9 @@ class Client(kfp.Client):
                 # Without one, it already sends a request here, which has no time limit yet.
                 namespace=access.namespace or "unknown",
                 credentials=_Token(access) if access.has_token else None,
+                # Of urllib3, which unlike others looks for neither.
+                ssl_ca_cert=os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
+                proxy=_proxy_of(access.endpoint),
             )
         self._context_setting["namespace"] = access.namespace or ""
         api_client = self._run_api.api_client  # shared by all services
@@ -55,6 +64,21 @@ class Client(kfp.Client):
                 f"{access.endpoint} is a multi-user cluster: set your namespace with --namespace "
                 "or IADB_KFP_NAMESPACE"
             )
+
+    def delete_recurring_run(self, recurring_run_id: str) -> dict:
+        """Deletes a schedule; by default, Kubernetes would also delete a run of it in progress."""
+        return self._recurring_run_api.recurring_run_service_delete_recurring_run(
+            recurring_run_id, propagation_policy="ORPHAN"
+        )
+
+
+def _proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for a URL; none for a forwarded port of this machine."""
+    address = urlsplit(url)
+    host = address.hostname or ""
+    if host in LOOPBACK or proxy_bypass(host):
+        return None
+    return getproxies().get(address.scheme)
 
 
 class _Token(TokenCredentialsBase):

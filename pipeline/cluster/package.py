@@ -3,14 +3,17 @@
 import difflib
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from components.parameters import ParameterError
+from components.parameters import ParameterError, complete
+from components.sample_evaluator.options import EvaluateOptions
+from pipeline.config import PipelineConfig, require_samples
+from trainer.options import TrainOptions
 
 DIGEST_DIGITS = 12
 
@@ -63,6 +66,19 @@ def parse_parameters(package: CompiledPackage, settings: Sequence[str]) -> dict[
         if "defaultValue" not in specification and name not in values:
             raise ParameterError(f"--param {name}=...: required, the pipeline has no default")
     return values
+
+
+def check_parameters(config: PipelineConfig, values: Mapping[str, Any]) -> None:
+    """Checks the parameters of a run as its nodes would, some of them only after the training.
+
+    Raises:
+        ConfigError, ParameterError: one is out of range, or contradicts the configuration.
+    """
+    if "steps" in values:
+        complete(TrainOptions, config.train.model_dump(), steps=values["steps"])
+    if "samples" in values:
+        given = config.evaluate.model_dump()
+        require_samples(complete(EvaluateOptions, given, samples=values["samples"]), config.data)
 
 
 def _parse(name: str, text: str, kind: str) -> Any:

@@ -8,6 +8,7 @@ from pipeline.config import ConfigError, PipelineConfig, require_sense
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.vertex import VertexCompileError, write_job
+from pipeline.runners.vertex_options import VertexOptions
 from pipeline.schema import read_schema
 
 
@@ -24,6 +25,11 @@ def compile_job(config: PipelineConfig, output: Path) -> None:
         OSError: the file cannot be written.
     """
     require_sense(config)
+    for key in ("root", "image"):
+        if getattr(config.vertex, key) == VertexOptions.model_fields[key].default:
+            raise ConfigError(
+                f"vertex.{key}: {getattr(config.vertex, key)} is an example; set your own"
+            )
     config, warning = with_chosen_features(config, functools.partial(failures.say, error=True))
     locations = Locations.below(config.vertex.root)
     schema = read_schema(

@@ -257,12 +257,10 @@ def _upload(
     cluster: "Cluster", config: "PipelineConfig", settings: tuple[str, ...]
 ) -> tuple["CompiledPackage", "PipelineVersion", dict[str, Any]]:
     """Compiles and uploads the pipeline; also parses the parameters of its runs."""
-    from pipeline.cluster.package import parse_parameters
+    from pipeline.cluster.package import check_parameters, parse_parameters
 
     with tempfile.TemporaryDirectory() as folder:
         package = _compile(config, Path(folder) / f"{config.name}.yaml")
-        from pipeline.cluster.compile import check_parameters  # imported by now, without warnings
-
         parameters = parse_parameters(package, settings)
         check_parameters(config, parameters)
         version = cluster.upload(package, config.name)

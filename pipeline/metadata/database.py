@@ -17,6 +17,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.metadata.store import PostgreSQLStore
 from trainer.common import exit_codes
+from trainer.common.text import first_line
 
 KEYS = ("host", "port", "database", "user", "password")  # of the Secret, too
 ENVIRONMENT = "postgresql://"  # a URL that leaves everything to the environment
@@ -122,7 +123,14 @@ class Database:
             MetadataDatabaseError: the database is unreachable or rejects the connection.
         """
         with self.schema_locked():
-            return PostgreSQLStore(self.config, self.schema_locked)
+            try:
+                return PostgreSQLStore(self.config, self.schema_locked)
+            except RuntimeError as error:  # this module has connected, so it is the other library
+                reason = first_line(error).rpartition("source error:")[2].strip()
+                raise MetadataDatabaseError(
+                    f"{self.name}: ML Metadata cannot connect ({reason or 'without a reason'}); it "
+                    "does not speak TLS, which the database may require"
+                ) from None
 
     @contextmanager
     def schema_locked(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """Which GPUs a process may use, as far as can be seen without TensorFlow."""
 
+import ctypes
 import glob
 import os
 from ctypes.util import find_library
@@ -9,6 +10,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 HIDDEN = "-1"
 GIVEN = "IADB_GPUS"  # how many GPUs a pod was given
 DEVICES = "/dev/nvidia[0-9]*"
+DRIVER = "libcuda.so.1"
 CUDA_LIBRARIES = ("nvidia", "cudnn")  # a package, and a library of the system
 
 
@@ -41,7 +43,21 @@ def why_idle() -> str:
             "the GPU stays idle, since this image has no CUDA libraries: build it with TARGET=gpu "
             "(kubeflow/README.md), or set kubeflow.gpu=0"
         )
+    if not has_driver():
+        return (
+            f"the GPU stays idle, since {DRIVER}, the library of its driver, is not found: set "
+            "LD_LIBRARY_PATH to where this cluster mounts it"
+        )
     return ""
+
+
+def has_driver() -> bool:
+    """Whether the library of the driver can be loaded."""
+    try:
+        ctypes.CDLL(DRIVER)
+    except OSError:
+        return False
+    return True
 
 
 def has_libraries() -> bool:

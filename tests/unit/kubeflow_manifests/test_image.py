@@ -50,7 +50,8 @@ def test_the_image_has_the_published_weights_where_nodes_look_for_them():
 
 def test_the_build_context_has_every_copied_file():
     ignored = text(".dockerignore").splitlines()
-    for path in ("requirements.lock", "kubeflow/excluded-packages.txt", "setup.py", "README.md"):
+    files = ("requirements.lock", "kubeflow/excluded-packages.txt", "setup.py", "README.md")
+    for path in (*files, "LICENSE"):
         assert f"!{path}" in ignored
     (packages,) = re.findall(r"include=\[(.*)\]", text("setup.py"))
     for package in re.findall(r'"([a-z]+)\*?"', packages):

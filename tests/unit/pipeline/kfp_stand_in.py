@@ -177,6 +177,7 @@ class KfpStandIn:
 
     def recurring_run_service_delete_recurring_run(self, recurring_run_id, content, query):
         self._get(self.recurring_runs, recurring_run_id)
+        assert query["propagation_policy"] == "ORPHAN"  # or a run in progress would end
         del self.recurring_runs[recurring_run_id]
         return {}
 

@@ -3,7 +3,8 @@
 import pytest
 
 from components.parameters import ParameterError
-from pipeline.cluster.compile import check_parameters, compile_package
+from pipeline.cluster.compile import compile_package
+from pipeline.cluster.package import check_parameters
 from pipeline.config import ConfigError, load
 
 

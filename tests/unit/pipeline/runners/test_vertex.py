@@ -145,10 +145,12 @@ def test_a_pipeline_that_vertex_cannot_run_is_rejected(tmp_path):
     [
         ("train.warm_start=true", r"^train\.warm_start=true needs the models of earlier runs"),
         ("drift.on_drift=hold", r"^drift\.on_drift=hold needs the images of earlier runs"),
+        ("vertex.root=gs://bucket/iadb", r"^vertex\.root: gs://bucket/iadb is an example; set your"),
+        ("vertex.image=localhost/iadb-tfx:0.1.0", r"^vertex\.image: localhost/.* is an example"),
     ],
 )
 def test_a_configuration_that_vertex_cannot_run_is_rejected(tmp_path, override, message):
-    config = load("digits", overrides=[*OVERRIDES, override])
+    config = load("digits", overrides=[*OVERRIDES, "vertex.root=gs://bucket/mine", override])
     with pytest.raises(ConfigError, match=message):
         compile_job(config, tmp_path / "job.json")
     assert not list(tmp_path.iterdir())

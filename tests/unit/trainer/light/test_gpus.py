@@ -6,20 +6,24 @@ from trainer.light import gpus
 
 
 @pytest.mark.parametrize(
-    ("given", "device", "installed", "said"),
+    ("given", "device", "installed", "driver", "said"),
     [
-        (None, False, False, ""),
-        ("0", False, False, ""),
-        ("2", True, True, ""),
-        ("1", False, True, "the GPU that was asked for is not visible in this container; "),
-        ("1", True, False, "the GPU stays idle, since this image has no CUDA libraries: build it"),
+        (None, False, False, False, ""),
+        ("0", False, False, False, ""),
+        ("2", True, True, True, ""),
+        ("1", False, True, True, "the GPU that was asked for is not visible in this container; "),
+        ("1", True, False, True, "the GPU stays idle, since this image has no CUDA libraries: bu"),
+        ("1", True, True, False, "the GPU stays idle, since libnone.so.1, the library of its dri"),
     ],
 )
-def test_a_pod_says_why_its_gpu_stays_idle(tmp_path, monkeypatch, given, device, installed, said):
+def test_a_pod_says_why_its_gpu_stays_idle(
+    tmp_path, monkeypatch, given, device, installed, driver, said
+):
     if device:
         (tmp_path / "nvidia0").touch()
     monkeypatch.setattr(gpus, "DEVICES", f"{tmp_path}/nvidia[0-9]*")
     monkeypatch.setattr(gpus, "CUDA_LIBRARIES", ("json" if installed else "no_such", "no-such"))
+    monkeypatch.setattr(gpus, "DRIVER", "libc.so.6" if driver else "libnone.so.1")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if given is None:
         monkeypatch.delenv(gpus.GIVEN, raising=False)
