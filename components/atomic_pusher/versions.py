@@ -6,8 +6,10 @@ In an object store, which cannot rename, the file that servers require is writte
 Imports neither TFX nor TensorFlow.
 """
 
+import errno
 import json
 import re
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +26,8 @@ MODEL_NOTE = "model"  # key of the metadata: the Model's id in ML Metadata
 TEACHER_NOTE = "teacher_model"  # key of the metadata of a student: the id of its teacher
 ROLLBACK_NOTE = "rollback_of"  # key of the metadata: the version that a rollback restored
 
-_NUMBER = re.compile("[0-9]{1,18}")  # TensorFlow Serving uses 64-bit integers
+_NUMBER = re.compile("[0-9]{1,19}")
+MAX_NUMBER = 2**63 - 1  # TensorFlow Serving uses 64-bit integers
 _LOCK = ".lock"
 _HIDDEN = ".partial-"  # prefix of versions that are being published or removed
 
@@ -32,15 +35,15 @@ _HIDDEN = ".partial-"  # prefix of versions that are being published or removed
 def complete_versions(serving: AnyPath) -> list[AnyPath]:
     """Lists the versions that can be loaded, lowest number first."""
     children = list(serving.iterdir()) if serving.is_dir() else []
-    found = [path for path in children if _NUMBER.fullmatch(path.name)]
-    return sorted((path for path in found if (path / SAVED_MODEL).is_file()), key=_number)
+    found = [path for path in children if _is_number(path.name)]
+    return sorted((path for path in found if _is_complete(path)), key=_number)
 
 
 def partial_versions(serving: AnyPath) -> list[AnyPath]:
     """Lists the remains of versions whose publication or removal was killed."""
     if isinstance(serving, RemotePath):
         children = serving.iterdir() if serving.is_dir() else ()
-        found = [path for path in children if _NUMBER.fullmatch(path.name)]
+        found = [path for path in children if _is_number(path.name)]
         return [path for path in found if not (path / SAVED_MODEL).is_file()]
     return list(serving.glob(f"{_HIDDEN}*"))
 
@@ -49,9 +52,15 @@ def next_number(names: Iterable[str]) -> int:
     """Returns the number of a new version: the time in seconds, or one more than the highest name.
 
     The latter happens if the clock was set back or within a second of another push.
+
+    Raises:
+        OSError: servers know no higher number.
     """
-    numbers = [int(name) for name in names if _NUMBER.fullmatch(name)]
-    return max([int(time.time()), *(number + 1 for number in numbers)])
+    numbers = [int(name) for name in names if _is_number(name)]
+    number = max([int(time.time()), *(number + 1 for number in numbers)])
+    if number > MAX_NUMBER:
+        raise OSError(errno.ERANGE, f"no version can follow {MAX_NUMBER}, the highest: remove it")
+    return number
 
 
 def publish(
@@ -82,9 +91,9 @@ def publish(
     serving.mkdir(parents=True, exist_ok=True)
     with locked(serving / _LOCK):
         for left in partial_versions(serving):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)  # may belong to another user
         number = next_number(path.name for path in serving.iterdir())
-        hidden, version = serving / f"{_HIDDEN}{number}", serving / str(number)
+        hidden, version = _hidden(serving, number), serving / str(number)
         try:
             _copy(model, hidden)
             metadata = json.loads((hidden / METADATA).read_text("utf-8"))
@@ -109,7 +118,7 @@ def remove(version: AnyPath) -> None:
         version.rmtree()
         return
     with locked(version.parent / _LOCK):
-        hidden = version.with_name(f"{_HIDDEN}{version.name}")
+        hidden = _hidden(version.parent, version.name)
         version.rename(hidden)
         shutil.rmtree(hidden)
 
@@ -137,6 +146,23 @@ def _publish_remotely(
     add_files(version)
     (version / SAVED_MODEL).copy_from(last)
     return version
+
+
+def _hidden(serving: Path, number: int | str) -> Path:
+    """A folder for a version that is being published or removed; one may have been left there."""
+    return serving / f"{_HIDDEN}{number}-{secrets.token_hex(4)}"
+
+
+def _is_number(name: str) -> bool:
+    return _NUMBER.fullmatch(name) is not None and int(name) <= MAX_NUMBER
+
+
+def _is_complete(version: AnyPath) -> bool:
+    """Whether a version can be loaded, as far as this user may know."""
+    try:
+        return (version / SAVED_MODEL).is_file()
+    except OSError:
+        return False
 
 
 def _number(version: AnyPath) -> int:

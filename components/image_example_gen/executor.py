@@ -174,6 +174,9 @@ def write_examples(
         StorageError: the storage of the images does not answer, or refuses the credentials.
     """
     for folder in (*split_folders.values(), os.path.join(output, INDEX)):
+        # After a database was restored, those of an execution that it has forgotten are there.
+        if fileio.exists(folder):
+            fileio.rmtree(folder)
         fileio.makedirs(folder)
     report_path = os.path.join(output, names.REJECTED_JSON)
     sources = [source, *([holdout] if holdout else [])]

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.config import ConfigError, DataConfig, PipelineConfig, load
 from pipeline.workspace import Workspace
 from pipeline.yaml_text import MAX_CHARACTERS, YamlError, parse, quote
-from trainer.common.files import atomic_write, open_below
+from trainer.common.files import atomic_write, open_below, sync
 from trainer.common.text import first_line, list_some
 
 FOLDER, PATTERN = "data.folder", "data.pattern"
@@ -55,6 +55,7 @@ def keep_choice(values: Mapping[str, Any], workspace: Workspace) -> None:
         workspace.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(workspace.chosen) as partial:
             partial.write_text(HEADER + _dump(values), "utf-8")
+            sync(partial)  # an empty file, after a power cut, would stop every later check
 
 
 def read_kept(workspace: Workspace, data: DataConfig) -> dict[str, Any] | None:

@@ -214,11 +214,18 @@ def _removal(kind: RemovalKind, path: AnyPath) -> Removal:
 
 
 def _remove(removals: Iterable[Removal]) -> None:
+    """Removes all that can be removed, and then raises the first error of the others."""
+    failed: OSError | None = None
     for removal in removals:
-        if removal.kind is RemovalKind.VERSION:
-            versions.remove(removal.path)
-        elif _is_folder(removal.path):
-            remove_tree(removal.path)
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                removal.path.unlink()
+        try:
+            if removal.kind is RemovalKind.VERSION:
+                versions.remove(removal.path)
+            elif _is_folder(removal.path):
+                remove_tree(removal.path)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    removal.path.unlink()
+        except OSError as error:
+            failed = failed or error
+    if failed:
+        raise failed

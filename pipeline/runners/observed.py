@@ -7,8 +7,9 @@ class. During a run, that attribute of the module is therefore a subclass that r
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -16,8 +17,10 @@ from tfx.orchestration.portable import launcher
 from tfx.orchestration.portable.data_types import ExecutionInfo
 from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
 from tfx.proto.orchestration.pipeline_pb2 import PipelineNode
+from tfx.types import Artifact
 
 from pipeline.runners import gpu
+from trainer.common.files import sync
 from trainer.common.signals import find_stop, raise_lost_stop
 
 
@@ -41,6 +44,18 @@ class Observer(Protocol):
         """A node has failed, or was interrupted."""
 
 
+def _sync(outputs: Mapping[str, Sequence[Artifact]]) -> None:
+    """Waits until the files of a node are on disk, as the record that it is done will be.
+
+    After a power cut, the cache would take empty files for its results.
+    """
+    folders = [Path(artifact.uri) for artifacts in outputs.values() for artifact in artifacts]
+    for folder in folders:
+        for path in (*folder.rglob("*"), folder):
+            if path.exists() and not path.is_symlink():  # a URI of a bucket is no path
+                sync(path)
+
+
 @contextmanager
 def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) -> Iterator[None]:
     """Reports every node that a TFX runner launches inside to the observer.
@@ -61,7 +76,9 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
 
         def _run_executor(self, execution_info: ExecutionInfo) -> ExecutorOutput:
             try:
-                return super()._run_executor(execution_info)
+                output = super()._run_executor(execution_info)
+                _sync(execution_info.output_dict)
+                return output
             except Exception as error:
                 # Beam wraps a Ctrl-C in one of its functions: the node has not failed.
                 if stop := find_stop(error):

@@ -4,10 +4,12 @@ Imports neither TFX nor TensorFlow: the pipeline runs in child processes.
 """
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from pipeline import failures
 from pipeline.config import PipelineConfig, require_folder
@@ -67,7 +69,7 @@ def check(
                 _end_cut_off(journal, begun, report)
                 finding = look(config, journal)
                 found = finding.as_json()
-                number = journal.begin(cause, found, begun)
+                number = _begin(journal, cause, found, begun, config, workspace, report)
                 ending = _reason_to_wait(config, workspace, finding, begun)
                 if ending is None:
                     _check_disk(config, workspace, report)
@@ -95,6 +97,23 @@ def check(
         ended = _record(journal, ended, report)  # or the next check would end it as cut off
     _follow_up(config, workspace, ended, runs.results, report)
     return ended
+
+
+def _begin(
+    journal: Journal,
+    cause: str,
+    found: dict[str, Any],
+    begun: datetime,
+    config: PipelineConfig,
+    workspace: Workspace,
+    report: Callable[[str], None],
+) -> int:
+    """Records the start of a check; on a full disk, after what need not be kept was removed."""
+    try:
+        return journal.begin(cause, found, begun)
+    except (OSError, sqlite3.Error):
+        _free_space(config, workspace, report)
+        return journal.begin(cause, found, begun)
 
 
 def _record(journal: Journal, ended: Attempt, report: Callable[[str], None]) -> Attempt:

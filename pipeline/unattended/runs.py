@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from components.image_example_gen.errors import ImageDataError
+from pipeline import failures
 from pipeline.config import PipelineConfig
 from pipeline.pictures.check import check_images
 from pipeline.registry.journal import Journal, Outcome
@@ -153,6 +154,8 @@ class CheckRuns:
             result = self._run_with_retries((*overrides, *CHALLENGER))
         except InUseError as error:
             return None, f"not trained, {error}"
+        except Exception as error:  # the first model is judged, whatever became of this one
+            return None, f"failed, {failures.describe(error)[1]}"
         if result.outcome not in JUDGED:
             return None, f"failed, {result.message}"
         self.from_scratch = True

@@ -159,8 +159,9 @@ class _Scheduler:
         return True
 
     def _check(self) -> None:
-        if (self._now() - self._due).total_seconds() > self._plan.misfire_grace:
-            self._report(
+        late = (self._now() - self._due).total_seconds() > self._plan.misfire_grace
+        if late and not self._was_interrupted():
+            self._alert(
                 f"missed: the check of {self._local():%F %H:%M %Z} is skipped, late by more than "
                 f"{self._plan.misfire_grace} s"
             )
@@ -174,6 +175,17 @@ class _Scheduler:
         newest, is_recorded = self._newest()
         if ended.code and not (newest > before and is_recorded):  # or else it was posted
             self._alert(f"the check ended and left no record: {ended.reason}")
+
+    def _was_interrupted(self) -> bool:
+        """Whether the check that is due had begun before this process: it is made up for."""
+        try:
+            newest = Journal(self._workspace.journal).attempts(last=1)
+        except (OSError, ValueError, sqlite3.Error):
+            return False
+        return any(
+            each.started >= self._due and each.outcome in (None, Outcome.INTERRUPTED)
+            for each in newest
+        )
 
     def _newest(self) -> tuple[int, bool]:
         """The number of the newest recorded check, 0 for none, and whether its end is recorded."""

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +99,47 @@ def test_numbers_increase_within_a_second_and_if_the_clock_goes_back(model, tmp_
 
 def test_names_that_are_not_numbers_are_ignored_for_the_next_number(tmp_path):
     assert versions.next_number(["9" * 17, "x", "-5", "9" * 30, ".partial-1"]) == 10**17
+
+
+@pytest.mark.parametrize("highest", [10**18 - 1, 10**18])
+def test_numbers_of_nineteen_digits_are_versions_as_for_tensorflow_serving(
+    model, tmp_path, highest
+):
+    (tmp_path / "serving" / str(highest)).mkdir(parents=True)
+    published = versions.publish(model, tmp_path / "serving", {})
+    assert published.name == str(highest + 1)
+    assert versions.complete_versions(tmp_path / "serving") == [published]
+
+
+def test_no_version_follows_the_highest_number():
+    with pytest.raises(OSError, match="no version can follow 9223372036854775807"):
+        versions.next_number([str(2**63 - 1)])
+
+
+def test_what_another_user_has_left_or_hidden_stops_no_push(model, tmp_path, monkeypatch):
+    serving = tmp_path / "serving"
+    left, hidden = serving / ".partial-7", serving / "20250101"
+    for folder in (left, hidden):
+        folder.mkdir(parents=True)
+    remove, is_file = versions.shutil.rmtree, Path.is_file
+
+    def may_not_remove(path, ignore_errors=False):
+        if path != left:
+            remove(path, ignore_errors)
+        elif not ignore_errors:
+            raise PermissionError(errno.EACCES, "denied", str(path))
+
+    def may_not_look(path):
+        if path.parent == hidden:
+            raise PermissionError(errno.EACCES, "denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(versions.shutil, "rmtree", may_not_remove)
+    monkeypatch.setattr(Path, "is_file", may_not_look)
+    published = versions.publish(model, serving, {})
+    assert versions.complete_versions(serving) == [published]
+    versions.remove(published)
+    assert versions.complete_versions(serving) == []
 
 
 def test_each_concurrent_push_gets_its_own_version(model, tmp_path):

@@ -145,7 +145,10 @@ def test_a_pipeline_that_vertex_cannot_run_is_rejected(tmp_path):
     [
         ("train.warm_start=true", r"^train\.warm_start=true needs the models of earlier runs"),
         ("drift.on_drift=hold", r"^drift\.on_drift=hold needs the images of earlier runs"),
-        ("vertex.root=gs://bucket/iadb", r"^vertex\.root: gs://bucket/iadb is an example; set your"),
+        (
+            "vertex.root=gs://bucket/iadb",
+            r"^vertex\.root: gs://bucket/iadb is an example; set",
+        ),
         ("vertex.image=localhost/iadb-tfx:0.1.0", r"^vertex\.image: localhost/.* is an example"),
     ],
 )

@@ -1,6 +1,7 @@
 """Checks for new data, with a stand-in for the command `iadb` that ends as planned."""
 
 import ast
+import errno
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from pipeline.monitoring import webhook
 from pipeline.registry import models
 from pipeline.registry.journal import Journal, Outcome
 from pipeline.unattended.check import check
+from pipeline.unattended.runs import CheckRuns
 from pipeline.workspace import InUseError, Workspace
 from tests.recorded import Recorded
 from tests.small_disk import needs_mount, on_disk
@@ -78,6 +80,7 @@ from pipeline.config import load
 from pipeline.failures import say
 from pipeline.registry.journal import Journal
 from pipeline.unattended.check import check
+from pipeline.unattended.runs import CheckRuns
 from pipeline.workspace import Workspace
 from tests.small_disk import filled
 
@@ -556,6 +559,24 @@ def test_a_challenger_that_fails_takes_nothing_from_the_first_model(unattended):
     assert (ended.outcome, ended.from_scratch) == (Outcome.BLESSED, False)
     assert ended.message.endswith("; from scratch: failed, no memory")
     assert unattended.journal.held_spans() == {}
+
+
+def test_a_challenger_that_cannot_be_started_takes_nothing_from_the_first_model(
+    unattended, monkeypatch
+):
+    unattended.put(1)
+    unattended.plan((0,))
+    run = CheckRuns._run_with_retries
+
+    def start(self, overrides):
+        if "train.warm_start=false" in overrides:
+            raise OSError(errno.ENOSPC, "no space for its configuration")
+        return run(self, overrides)
+
+    monkeypatch.setattr(CheckRuns, "_run_with_retries", start)
+    ended = unattended.check("train.warm_start=true", "schedule.challenger_every=1")
+    assert (ended.outcome, ended.from_scratch) == (Outcome.BLESSED, False)
+    assert "; from scratch: failed, " in ended.message
 
 
 def test_without_a_warm_start_there_is_nothing_to_challenge(unattended):

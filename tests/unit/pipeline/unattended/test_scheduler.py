@@ -208,6 +208,14 @@ def test_a_time_that_was_missed_long_ago_is_reported_and_skipped(scheduler, work
     assert not (tmp_path / "mark").exists()
 
 
+def test_a_check_that_was_interrupted_is_made_up_for_however_late(scheduler, workspace, tmp_path):
+    plan_next(workspace, ago(hours=5))
+    Journal(workspace.journal).begin("schedule", {}, ago(hours=4))
+    process = scheduler(sys.executable, "-c", APPEND, tmp_path / "mark")
+    wait_for(tmp_path / "mark")
+    stop(process, error=None)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_stops_the_scheduler_lets_a_check_end_in_order(scheduler, workspace, tmp_path, number):
     plan_next(workspace, ago(minutes=1))
@@ -322,7 +330,8 @@ def test_a_short_full_disk_does_not_end_the_schedule(scheduler, workspace, clock
     stored = json.loads((folder / workspace.schedule.name).read_text())
     assert abs(datetime.fromisoformat(stored["due"]) - second) < timedelta(seconds=1)
     assert stop(process) == [STOPPED]
-    [payload] = server.received
+    missed, payload = server.received
+    assert missed["attempt"]["message"].startswith("missed: ")
     assert payload["attempt"]["outcome"] == "failed"
     assert payload["attempt"]["message"] == problem
     server.close()
