@@ -5,9 +5,10 @@ import io
 from collections.abc import Sequence
 from typing import TypeVar
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.runner import create_runner
 
+LOCAL = "FnApiRunner"
 View = TypeVar("View", bound=PipelineOptions)
 
 
@@ -33,9 +34,11 @@ def refusal(arguments: Sequence[str]) -> str:
         with contextlib.redirect_stderr(said):
             options = BeamOptions(list(arguments))
             options.get_all_options()
-            beam.Pipeline(options=options)
+            create_runner(options.view_as(StandardOptions).runner or LOCAL)
     except SystemExit:  # of argparse, which prints the usage and then the error
         return said.getvalue().strip().rpartition("error: ")[2]
-    except Exception as error:  # a runner without its library may raise anything
+    except ValueError as error:
         return " ".join(str(error).split())
+    except ImportError:  # of the runner's library, which the machine of the nodes may have
+        return ""
     return ""

@@ -111,9 +111,8 @@ class IadbGroup(click.Group):
 
         An interrupted Beam may leave a thread that never ends and that Python would wait for.
         """
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")  # in an encoding that lacks the marks of a run
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # an encoding may lack the marks of a run
         try:
             return super().__call__(*args, **kwargs)
         except SystemExit as end:

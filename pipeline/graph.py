@@ -96,7 +96,7 @@ def create_pipeline(
             arguments = config.beam.arguments(node.id)
             if reason := refusal(arguments):
                 key = "components." + node.id if node.id in config.beam.components else "options"
-                raise ConfigError(f"beam.{key}: Beam refuses {' '.join(arguments)}: {reason}")
+                raise ConfigError(f"beam.{key}: Beam refuses this: {reason}")
             # Options of the pipeline as a whole would come before those of a node, not yield.
             node.with_beam_pipeline_args(arguments)
     return Pipeline(

@@ -158,10 +158,10 @@ def _is_number(name: str) -> bool:
 
 
 def _is_complete(version: AnyPath) -> bool:
-    """Whether a version can be loaded, as far as this user may know."""
+    """Whether a version can be loaded; one that this user may not read is none."""
     try:
         return (version / SAVED_MODEL).is_file()
-    except OSError:
+    except PermissionError:
         return False
 
 

@@ -1,8 +1,18 @@
 """What can be wrong with the data, with one of its images, or with where they are."""
 
+import errno
+import os
+
 from trainer.common import exit_codes
 
 UNREADABLE = "cannot be read"  # reason of a RejectedImage that may be read another time
+ARCHIVE_CHANGED = "the archive has changed since it was listed"
+# What such a reason says where a disk or a network drive does not answer.
+OF_STORAGE = {
+    ARCHIVE_CHANGED,
+    *map(os.strerror, (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EREMOTEIO)),
+    *map(os.strerror, (errno.EHOSTDOWN, errno.ENETDOWN, errno.ECONNRESET, errno.ECONNABORTED)),
+}
 
 
 class ImageDataError(ValueError):

@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 from components.image_example_gen.archives.entry import PARQUET, TOO_LARGE
 from components.image_example_gen.archives.stream import open_archive, stat_archive
+from components.image_example_gen.errors import ARCHIVE_CHANGED
 from components.image_example_gen.files import ImageFile
 from components.image_example_gen.storage.remote import (
     MAX_IMAGE_BYTES,
@@ -77,7 +78,7 @@ class ImageReader:
         if archive is None:
             stat = stat_archive(path)
             if stat != (file.archive_size, file.mtime_ns):
-                raise OSError(errno.ESTALE, "the archive has changed since it was listed")
+                raise OSError(errno.ESTALE, ARCHIVE_CHANGED)
             archive = _open(path, stat.size)
         self._archives[path] = archive
         if len(self._archives) > OPEN_ARCHIVES:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from components.image_example_gen import names
-from components.image_example_gen.errors import UNREADABLE, ImageDataError, StorageError
+from components.image_example_gen.errors import OF_STORAGE, ImageDataError, StorageError
 from components.image_example_gen.files import describe_endings, unread
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.pairs.decoding import SAME_PIXELS
@@ -192,11 +192,16 @@ def _check_rejected(
     if rejected <= options.max_rejected * files:
         return
     reasons = [f"{count} {reason}" for reason, count in report["reasons"].items()]
-    unread = sum(count for reason, count in report["reasons"].items() if UNREADABLE in reason)
-    if rejected - unread <= options.max_rejected * files:
+    failed = {
+        reason: count
+        for reason, count in report["reasons"].items()
+        if any(reason.endswith(f"({each})") for each in OF_STORAGE)
+    }
+    if rejected - sum(failed.values()) <= options.max_rejected * files:
+        paths = [repr(path) for path, reason in report["rejected_files"] if reason in failed]
         raise StorageError(
-            f"{folder}: {unread} of {files} {what} cannot be read: {_first(reasons)}; try again "
-            "when the disk or the network answers, or make the files readable"
+            f"{folder}: {sum(failed.values())} files {_first([*failed])}, for example "
+            f"{_first(paths)}; try again when the disk or the network answers"
         )
     # repr escapes control characters in file names.
     names = [repr(path) for path, _ in report["rejected_files"]]

@@ -65,10 +65,10 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
 
 def _warn_of_unmounted(config: PipelineConfig, options: KubeflowOptions) -> None:
     """Names the local folders that no volume brings to the pod that reads images."""
-    own = options.nodes.get(example_names.NODE, NodeOptions())
-    if not is_remote(config.kubeflow.root) and not _is_below(config.kubeflow.root, options.volumes):
+    root, everywhere = config.kubeflow.root, options.volumes | options.default.volumes
+    if not is_remote(root) and not _is_below(root, everywhere):
         failures.say(
-            f"kubeflow.root={printable(config.kubeflow.root)} is on none of kubeflow.volumes: what "
+            f"kubeflow.root={printable(root)} is on none of kubeflow.volumes: what "
             "a pod writes there is lost with it",
             error=True,
         )
@@ -76,7 +76,7 @@ def _warn_of_unmounted(config: PipelineConfig, options: KubeflowOptions) -> None
         folder = getattr(config.data, key)
         if not folder or is_remote(folder):
             continue
-        if not _is_below(folder, options.volumes | own.volumes):
+        if not _is_below(folder, options.volumes | options.of_node(example_names.NODE).volumes):
             failures.say(
                 f"data.{key}={printable(folder)} is on none of kubeflow.volumes: a pod reads what "
                 "its image has there",

@@ -5,13 +5,14 @@ import os
 import warnings
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import getproxies
 
 import kfp
 import urllib3
 from kfp.client.token_credentials_base import TokenCredentialsBase
 from kfp_server_api import ApiException, Configuration
 from kfp_server_api.rest import RESTClientObject
+from requests.utils import should_bypass_proxies
 
 from pipeline.cluster.access import Access, AccessError
 from trainer.common import exit_codes
@@ -75,10 +76,10 @@ class Client(kfp.Client):
 def _proxy_of(url: str) -> str | None:
     """The proxy that the environment names for a URL; none for a forwarded port of this machine."""
     address = urlsplit(url)
-    host = address.hostname or ""
-    if host in LOOPBACK or proxy_bypass(host):
+    if (address.hostname or "") in LOOPBACK or should_bypass_proxies(url, no_proxy=None):
         return None
-    return getproxies().get(address.scheme)
+    proxy = getproxies().get(address.scheme)
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 class _Token(TokenCredentialsBase):

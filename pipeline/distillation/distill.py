@@ -108,7 +108,7 @@ def _check_space(teacher: RecordedTeacher, config: PipelineConfig, workspace: Wo
     stored = sum(path.stat().st_size for path in teacher.examples.rglob("*") if path.is_file())
     example = stored / teacher.images if teacher.images else None
     pairs = config.distill.pairs_for(config.sample.mark)
-    # Pairs that are newer than the teacher may be its own, drawn by a run that was stopped, or not.
+    # Pairs that are newer than the teacher may be its own, drawn by a run that was stopped.
     there = sum(
         path.stat().st_size
         for path in workspace.checkpoints.glob(f"{pair_names.PAIRS}-*/*")

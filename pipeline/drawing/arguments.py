@@ -30,16 +30,16 @@ class TooManyStepsError(ValueError):
     exit_code = exit_codes.USAGE
 
 
-def known_label(model: Path, label: str) -> str:
-    """The name of a class as the model spells it; empty for any class.
+def known_label(model: Path, label: str | None) -> str:
+    """The name of a class as the model spells it; empty for any class, as is none.
 
     A file system may have composed its accents otherwise than a keyboard does.
 
     Raises:
         UnknownLabelError: the model cannot draw images of the label.
     """
-    if label == "":
-        return label
+    if label is None or label == "":
+        return ""
     labels = read_metadata(model).get("labels")
     if labels is None:
         raise UnknownLabelError(

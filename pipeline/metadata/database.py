@@ -128,8 +128,8 @@ class Database:
             except RuntimeError as error:  # this module has connected, so it is the other library
                 reason = first_line(error).rpartition("source error:")[2].strip()
                 raise MetadataDatabaseError(
-                    f"{self.name}: ML Metadata cannot connect ({reason or 'without a reason'}); it "
-                    "does not speak TLS, which the database may require"
+                    f"{self.name}: ML Metadata refuses it: "
+                    + (reason or "it gives no reason, as where the database requires TLS")
                 ) from None
 
     @contextmanager

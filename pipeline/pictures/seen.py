@@ -28,8 +28,9 @@ BESIDE_IMAGES = {
 NUMBERED = re.compile(
     r"(?:batch|chunk|data|folder|fold|group|images?|img|page|part|photos from|set|shard|split"
     r"|video)?[-_. ]?\d+(?:[-_. x]\d+)*_*|\d{3}[0-9a-z_]{5}|\d{6}_[a-z_]|dji_\d{3}.*"
-    r"|(?:19|20)\d\d(?:[-_.]?\d\d){0,2}(?:[-_. ].*)?"
+    r"|(?:19|20)\d\d(?:[-_.]?\d\d){1,2}(?:[-_. ].*)?"
 )
+YEAR = re.compile(r"(?:19|20)\d\d\b.*")
 HASH = re.compile(r"[0-9a-f]+")
 
 
@@ -121,7 +122,7 @@ class Pictures:
         names = [name.lower() for name in self.classes]
         hashes = len({*map(len, names)}) == 1 and all(HASH.fullmatch(name) for name in names)
         hashes = hashes and {*map(str.isdigit, "".join(names))} == {True, False}
-        if hashes or BESIDE_IMAGES & {*names}:
+        if hashes or BESIDE_IMAGES & {*names} or all(map(YEAR.fullmatch, names)):
             return {}
         numbered = {name for name in self.classes if NUMBERED.fullmatch(name.lower())}
         if any(len(name) == 1 for name in numbered):

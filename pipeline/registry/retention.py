@@ -108,9 +108,11 @@ def clean(
         unkept = _unkept_folders(store, kept, workspace)
         in_artifacts = [_removal(RemovalKind.ARTIFACT, folder) for folder in unkept]
         if not dry_run:
-            _remove(removals)
+            failed = _remove(removals)
             _mark_deleted(store, in_artifacts, workspace)
-            _remove(in_artifacts)
+            failed = _remove(in_artifacts) or failed
+            if failed:
+                raise failed
     return [*removals, *in_artifacts]
 
 
@@ -213,8 +215,8 @@ def _removal(kind: RemovalKind, path: AnyPath) -> Removal:
     return Removal(kind, path, sum(s.st_size for s in _stat_files(path) if s.st_nlink < 2))
 
 
-def _remove(removals: Iterable[Removal]) -> None:
-    """Removes all that can be removed, and then raises the first error of the others."""
+def _remove(removals: Iterable[Removal]) -> OSError | None:
+    """Removes all that can be removed; returns the first error of the others."""
     failed: OSError | None = None
     for removal in removals:
         try:
@@ -227,5 +229,4 @@ def _remove(removals: Iterable[Removal]) -> None:
                     removal.path.unlink()
         except OSError as error:
             failed = failed or error
-    if failed:
-        raise failed
+    return failed

@@ -3,13 +3,14 @@
 Imports neither TFX nor TensorFlow: the pipeline runs in child processes.
 """
 
+import functools
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TypeVar
 
 from pipeline import failures
 from pipeline.config import PipelineConfig, require_folder
@@ -27,6 +28,7 @@ from trainer.common.signals import find_stop, stop_on_signals
 
 GB, MB = 1e9, 1e6  # bytes
 CLEANED = {*JUDGED, Outcome.HELD}  # outcomes after which old files are removed
+T = TypeVar("T")
 
 
 def check(
@@ -62,14 +64,15 @@ def check(
     journal = Journal(workspace.journal)
     runs = CheckRuns(config, workspace, journal, report, now, iadb)
     begun, number, found = now(), 0, {}
+    freeing = _freeing(config, workspace, report)
     with ExitStack() as stack:
         try:
             with failures.resumable(), stop_on_signals():
                 stack.enter_context(workspace.checking())
-                _end_cut_off(journal, begun, report)
+                _end_cut_off(journal, begun, report, freeing)
                 finding = look(config, journal)
                 found = finding.as_json()
-                number = _begin(journal, cause, found, begun, config, workspace, report)
+                number = freeing(lambda: journal.begin(cause, found, begun))
                 ending = _reason_to_wait(config, workspace, finding, begun)
                 if ending is None:
                     _check_disk(config, workspace, report)
@@ -99,21 +102,19 @@ def check(
     return ended
 
 
-def _begin(
-    journal: Journal,
-    cause: str,
-    found: dict[str, Any],
-    begun: datetime,
-    config: PipelineConfig,
-    workspace: Workspace,
-    report: Callable[[str], None],
-) -> int:
-    """Records the start of a check; on a full disk, after what need not be kept was removed."""
-    try:
-        return journal.begin(cause, found, begun)
-    except (OSError, sqlite3.Error):
-        _free_space(config, workspace, report)
-        return journal.begin(cause, found, begun)
+def _freeing(
+    config: PipelineConfig, workspace: Workspace, report: Callable[[str], None]
+) -> Callable[[Callable[[], T]], T]:
+    """A function that writes to the journal; on a full disk, it removes what need not be kept."""
+
+    def write(to_journal: Callable[[], T]) -> T:
+        try:
+            return to_journal()
+        except (OSError, sqlite3.Error):
+            _try_to_free_space(config, workspace, report)
+            return to_journal()
+
+    return write
 
 
 def _record(journal: Journal, ended: Attempt, report: Callable[[str], None]) -> Attempt:
@@ -158,11 +159,17 @@ def _follow_up(
             report(f"after the check: {failures.describe(error)[1]}")
 
 
-def _end_cut_off(journal: Journal, now: datetime, report: Callable[[str], None]) -> None:
+def _end_cut_off(
+    journal: Journal,
+    now: datetime,
+    report: Callable[[str], None],
+    freeing: Callable[[Callable[[], None]], None],
+) -> None:
     """Ends the records of checks that were cut off: this process holds the lock, so none runs."""
     for cut_off in journal.unfinished():
         report(f"check {cut_off.number} of {cut_off.started:%F %H:%M} was cut off")
-        journal.end(
+        end = functools.partial(
+            journal.end,
             cut_off.number,
             Outcome.INTERRUPTED,
             f"cut off after {cut_off.started}: its process was killed (by the kernel if the "
@@ -171,6 +178,7 @@ def _end_cut_off(journal: Journal, now: datetime, report: Callable[[str], None])
             exit_code=exit_codes.INTERRUPTED,
             runs=cut_off.runs,
         )
+        freeing(end)
 
 
 def _reason_to_wait(
@@ -212,6 +220,16 @@ def _free_space(
         report(f"removed {len(removals):,} old files and folders, {size / MB:,.1f} MB")
 
 
+def _try_to_free_space(
+    config: PipelineConfig, workspace: Workspace, report: Callable[[str], None]
+) -> None:
+    """Frees space; what cannot be removed is reported, and stops nothing."""
+    try:
+        _free_space(config, workspace, report)
+    except OSError as error:
+        report(f"cleaning: {failures.describe(error)[1]}")
+
+
 def _free_gb(workspace: Workspace) -> float:
     return shutil.disk_usage(workspace.folder).free / GB
 
@@ -226,7 +244,7 @@ def _check_disk(
     """
     least = config.schedule.min_free_gb
     if _free_gb(workspace) < least:
-        _free_space(config, workspace, report)
+        _try_to_free_space(config, workspace, report)
     free = _free_gb(workspace)
     if free < least:
         raise WorkspaceError(

@@ -29,6 +29,7 @@ from pipeline.workspace import Workspace
 from trainer.common.files import atomic_write, open_below
 from trainer.common.signals import raise_lost_stop, stop_on_signals
 
+CAUSE = "schedule"  # of the checks that it starts, in the journal
 MAX_WAIT = 60.0  # seconds until the clock is read again: it may be set, or the machine may sleep
 
 
@@ -87,8 +88,8 @@ def run_scheduler(
         command: program and arguments.
         plan: replaces that of an earlier call. If its times are the same, the stored next time is
             kept, and made up for if it has passed.
-        notify: where to post that the next time cannot be stored, or that the command cannot be
-            started or failed and recorded no check.
+        notify: where to post that a check was missed, that the next time cannot be stored, or that
+            the command cannot be started or failed and recorded no check.
         report: receives a line for the next time and for each missed one; does not raise.
         now: the time, aware.
 
@@ -177,13 +178,18 @@ class _Scheduler:
             self._alert(f"the check ended and left no record: {ended.reason}")
 
     def _was_interrupted(self) -> bool:
-        """Whether the check that is due had begun before this process: it is made up for."""
+        """Whether the check that is due had begun in time, and is made up for however late it is.
+
+        One that made up for another begins late, so that a check cannot end this process for ever.
+        """
         try:
             newest = Journal(self._workspace.journal).attempts(last=1)
         except (OSError, ValueError, sqlite3.Error):
             return False
         return any(
-            each.started >= self._due and each.outcome in (None, Outcome.INTERRUPTED)
+            each.cause == CAUSE
+            and 0 <= (each.started - self._due).total_seconds() <= self._plan.misfire_grace
+            and each.outcome in (None, Outcome.INTERRUPTED)
             for each in newest
         )
 
@@ -230,5 +236,5 @@ class _Scheduler:
 
     def _alert(self, message: str) -> None:
         self._report(message)
-        attempt = Attempt(0, self._now(), "schedule", outcome=Outcome.FAILED, message=message)
+        attempt = Attempt(0, self._now(), CAUSE, outcome=Outcome.FAILED, message=message)
         webhook.notify(self._notify, attempt, [], self._workspace)

@@ -36,7 +36,8 @@ def sources(lines):
 
 @pytest.mark.slow
 def test_an_estimate_times_what_no_earlier_run_tells_and_writes_nothing(tmp_path, digits_folder):
-    lines = estimate(tmp_path / "workspace", digits_folder, "distill.enabled=true")
+    student = ("distill.enabled=true", "distill.nfe=2")
+    lines = estimate(tmp_path / "workspace", digits_folder, *student)
     found = sources(lines)
     assert {node for node, source in found.items() if source == "timed"} == {*TIMED, *STUDENTS}
     assert found["StatisticsGen"] == found["others"] == "typical"

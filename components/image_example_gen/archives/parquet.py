@@ -1,9 +1,9 @@
 """Lists and reads the images in Parquet files, as Hugging Face's datasets lay them out.
 
 The column `image` is a struct with the content of the image file in `bytes`; `path` is not read.
-The column `label`, if there is one, has text or whole numbers, whose names are in the schema's
-metadata `huggingface` if the feature is a ClassLabel. Row groups are read in batches, and of each
-column only what is needed.
+The column `label`, if there is one, has text, categories, true and false, or whole numbers, whose
+names are in the schema's metadata `huggingface` if the feature is a ClassLabel. Row groups are
+read in batches, and of each column only what is needed.
 """
 
 import json
@@ -21,7 +21,7 @@ from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES
 IMAGE, CONTENT, LABEL = "image", "image.bytes", "label"
 NOT_PARQUET = "not a Parquet file, or damaged"
 NO_IMAGES = "no column `image` of struct<bytes: binary, path: string>"
-WRONG_LABELS = "the column `label` has neither whole numbers nor text"
+WRONG_LABELS = "the column `label` has neither whole numbers nor text nor true and false"
 WRONG_ROWS = "the file states more rows than it has bytes"
 DAMAGED_GROUP = "row group is damaged"
 NO_IMAGE = "no image in this row"
@@ -112,7 +112,10 @@ class ParquetContent:
         """
         group, row = divmod(offset, ROWS)
         if group != self._group or row < self._first:
-            rows = max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, _most_bytes(self._file, group))))
+            mean, most = _mean_bytes(self._file, group), _most_bytes(self._file, group)
+            # Most columns have a dictionary, which few use for images: a few rows at least.
+            rows = max(LEAST_ROWS, BATCH_BYTES // max(1, most))
+            rows = max(1, min(BATCH_ROWS, rows, BATCH_BYTES // max(1, mean)))
             self._batches = self._file.iter_batches(rows, row_groups=[group], columns=[CONTENT])
             self._group, self._first, self._rows = group, 0, []
         while row >= self._first + len(self._rows):

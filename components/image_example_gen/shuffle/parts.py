@@ -5,6 +5,7 @@ a part, and the rows that say where each of them is (rows.py), are in a file bel
 which all workers reach. A file appears whole, and never changes.
 """
 
+import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -74,11 +75,7 @@ def list_parts(
     """
     parts, begin = [], 0
     for source, files in enumerate(sources):
-        orders = np.flatnonzero(~known[begin : begin + len(files)])
-        # A tar need not be in the order of its names, and is read in that of its content.
-        orders = sorted(
-            orders.tolist(), key=lambda place: (files[place].archive, files[place].offset)
-        )
+        orders = _by_content(files, np.flatnonzero(~known[begin : begin + len(files)]).tolist())
         for first in range(0, len(orders), size):
             places = orders[first : first + size]
             members = [
@@ -92,6 +89,14 @@ def list_parts(
             parts.append(Part(source, len(members), listing))
         begin += len(files)
     return parts
+
+
+def _by_content(files: Sequence[ImageFile], places: list[int]) -> list[int]:
+    """Sorts the places of the files of each archive by offset: a tar need not be in their order."""
+    found = []
+    for _, group in itertools.groupby(places, lambda place: files[place].archive):
+        found += sorted(group, key=lambda place: files[place].offset)
+    return found
 
 
 def _to_values(file: ImageFile) -> list:

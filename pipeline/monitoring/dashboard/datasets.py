@@ -166,7 +166,8 @@ def rejected_files(datasets: Sequence[IngestedImages]) -> list[tuple[str, str]]:
             ("sources", dataset.source_report, dataset.source_spans),
         ):
             for path, reason in report.rejected_files:
-                span = spans[0] if len(spans) == 1 else _span_of(path, dataset.folders)
+                folders = dataset.folders if kind == "images" else {}
+                span = spans[0] if len(spans) == 1 else _span_of(path, folders)
                 if (kind, dataset.source, span) not in read_again:
                     found.setdefault((kind, path), reason)
             read_again |= {(kind, dataset.source, span) for span in spans or [None]}

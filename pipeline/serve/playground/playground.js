@@ -290,7 +290,7 @@ on("own-form", "Inverting …", invert);
 on("access", "Asking …", async () => {
   setToken($("token").value);
   $("access").hidden = true;
-  await describe();
+  await begin();
 });
 $("surprise").addEventListener("click", () => {
   $("seed").value = Math.floor(Math.random() * MAX_SEED);

@@ -520,8 +520,8 @@ def test_a_mark_that_autoguidance_hides_is_an_error_of_a_run():
         (["data.degrade=gray", "data.channels=3"], "needs a model that draws images from noise"),
         (["distill.nfe=1000000"], "distill.nfe=1000000 exceeds sample.limits.nb_step"),
         (
-            ["distill.nfe=8", "sample.solver=midpoint", "sample.nb_step=4"],
-            "distill.nfe=8 would make no faster student: the model itself takes 8 network",
+            ["distill.nfe=9", "sample.solver=midpoint", "sample.nb_step=4"],
+            "distill.nfe=9 would make a slower student: the model itself takes 8 network",
         ),
         (["distill.pairs=0"], "distill.pairs"),
         (["distill.steps=1"], "distill.steps"),

@@ -276,7 +276,7 @@ def test_beam_options_of_a_node_that_is_not_there_are_an_error(distilled):
 )
 def test_options_that_beam_refuses_are_an_error_before_anything_runs(option, key):
     config = load("digits", overrides=["data.folder=/images", f"beam.{option}"])
-    with pytest.raises(ConfigError, match=rf"^beam\.{key}.*: Beam refuses --runner=X: Unexpected"):
+    with pytest.raises(ConfigError, match=rf"^beam\.{key}.*: Beam refuses this: Unexpected"):
         create_pipeline(config, LOCATIONS, schema="")
 
 

@@ -200,8 +200,17 @@ def test_files_that_cannot_be_read_now_say_nothing_of_the_images(
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     monkeypatch.setattr("components.image_example_gen.shuffle.decoding.decode", fail)
-    message = r"40 of 40 files cannot be read: 40 cannot be read \(Stale file handle\); try again"
+    message = r"40 files cannot be read \(Stale file handle\), for example 'cats/.*; try again when"
     with pytest.raises(StorageError, match=message):
+        run_executor(image_folder)
+
+
+def test_files_that_nobody_may_read_are_rejected(image_folder, run_executor, monkeypatch):
+    def fail(stream, options):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("components.image_example_gen.shuffle.decoding.decode", fail)
+    with pytest.raises(ImageDataError, match=r"40 cannot be read \(Permission denied\)"):
         run_executor(image_folder)
 
 

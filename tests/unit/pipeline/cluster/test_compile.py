@@ -25,7 +25,7 @@ from pipeline.config import ConfigError, load
         (
             [
                 "kubeflow.root=gs://bucket/root",
-                "kubeflow.nodes={ImageExampleGen: {volumes: {pictures: /mnt/pictures}}}",
+                "kubeflow.default.volumes={pictures: /mnt/pictures}",
                 "data.folder=/mnt/pictures/new",
                 "data.holdout=/mnt/held-out",
             ],

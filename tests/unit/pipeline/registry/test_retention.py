@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import subprocess
@@ -305,6 +306,25 @@ def test_leftovers_of_killed_runs_and_of_tfx_are_removed(recorded, workspace):
         left.append(part)
     clean(workspace, RetentionOptions())
     assert not [path for path in left if path.exists()]
+    assert_that_files_and_metadata_agree(workspace)
+
+
+def test_what_cannot_be_removed_keeps_nothing_else(recorded, workspace, monkeypatch):
+    numbers = [recorded.run(blessed=False) for _ in range(5)]
+    workspace.logs.mkdir(parents=True, exist_ok=True)
+    for number in range(2):
+        (workspace.logs / f"{number}.log").touch()
+    unlink = Path.unlink
+
+    def may_not(path, missing_ok=False):
+        if path.suffix == ".log":
+            raise PermissionError(errno.EACCES, "denied", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", may_not)
+    with pytest.raises(PermissionError):
+        clean(workspace, RetentionOptions(runs=2, logs=1))
+    assert live_models(workspace) == set(numbers[-2:])
     assert_that_files_and_metadata_agree(workspace)
 
 

@@ -80,7 +80,6 @@ from pipeline.config import load
 from pipeline.failures import say
 from pipeline.registry.journal import Journal
 from pipeline.unattended.check import check
-from pipeline.unattended.runs import CheckRuns
 from pipeline.workspace import Workspace
 from tests.small_disk import filled
 
@@ -559,6 +558,23 @@ def test_a_challenger_that_fails_takes_nothing_from_the_first_model(unattended):
     assert (ended.outcome, ended.from_scratch) == (Outcome.BLESSED, False)
     assert ended.message.endswith("; from scratch: failed, no memory")
     assert unattended.journal.held_spans() == {}
+
+
+def test_a_check_on_a_full_disk_cleans_before_it_is_recorded(unattended, monkeypatch):
+    unattended.put(1)
+    unattended.plan((0,))
+    begin, cleaned = Journal.begin, []
+
+    def full(self, *arguments):
+        if not cleaned:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return begin(self, *arguments)
+
+    monkeypatch.setattr(Journal, "begin", full)
+    monkeypatch.setattr("pipeline.unattended.check.clean", lambda *_: cleaned.append(1) or [])
+    ended = unattended.check()
+    assert (ended.outcome, ended.number > 0) == (Outcome.BLESSED, True)
+    assert len(cleaned) == 2  # and after the run
 
 
 def test_a_challenger_that_cannot_be_started_takes_nothing_from_the_first_model(

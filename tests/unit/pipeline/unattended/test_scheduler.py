@@ -208,12 +208,20 @@ def test_a_time_that_was_missed_long_ago_is_reported_and_skipped(scheduler, work
     assert not (tmp_path / "mark").exists()
 
 
-def test_a_check_that_was_interrupted_is_made_up_for_however_late(scheduler, workspace, tmp_path):
+@pytest.mark.parametrize(
+    ("cause", "late", "made_up"),
+    [("schedule", 1, True), ("schedule", 90, False), ("check", 1, False)],
+)
+def test_a_check_that_was_interrupted_is_made_up_for_once(
+    scheduler, workspace, tmp_path, cause, late, made_up
+):
     plan_next(workspace, ago(hours=5))
-    Journal(workspace.journal).begin("schedule", {}, ago(hours=4))
+    Journal(workspace.journal).begin(cause, {}, ago(hours=5) + timedelta(minutes=late))
     process = scheduler(sys.executable, "-c", APPEND, tmp_path / "mark")
-    wait_for(tmp_path / "mark")
+    process.stdout.readline()
+    following = process.stdout.readline()  # after the check
     stop(process, error=None)
+    assert (tmp_path / "mark").exists() == made_up != following.startswith("missed: ")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

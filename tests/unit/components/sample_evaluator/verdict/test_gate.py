@@ -344,6 +344,13 @@ def test_a_first_model_has_nothing_to_improve_on():
     assert judge(values, passing(), IMPROVING).blessed
 
 
+def test_without_a_limit_on_a_change_no_model_is_an_improvement():
+    options = IMPROVING.model_copy(update={"thresholds": {"kid": Threshold(maximum=1.0)}})
+    assert judge(compared(kid=-1), passing(), options).reasons == (
+        "evaluate.require_improvement compares nothing: no metric has max_worsening",
+    )
+
+
 def test_a_change_that_few_images_hide_is_no_improvement():
     values = compared()
     why = "234 images are too few"

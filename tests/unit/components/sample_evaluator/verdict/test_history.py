@@ -189,14 +189,15 @@ def test_evaluations_of_earlier_versions_have_no_places(evaluation):
 def test_places_of_other_numbers_of_images_are_the_best_where_they_do_not_depend_on_these(
     evaluation,
 ):
-    nearer, further = ({"kid": (each, 0.0), "coverage": (each, 0.0)} for each in (0.0, 0.1))
+    names = ("kid", "coverage", "spectrum_distance")
+    nearer, further = (dict.fromkeys(names, (each, 0.0)) for each in (0.0, 0.1))
     few = json.loads(placed("models/1", **nearer)) | {"samples": 100}
     made = [
         evaluation("few", json.dumps(few)),
         evaluation("same", placed("models/2", **further)),
     ]
     found = earlier_metrics(made, PIXELS, 200)
-    assert best_places(found) == {"kid": 0.0, "coverage": 0.1}
+    assert best_places(found) == {"kid": 0.0, "coverage": 0.1, "spectrum_distance": 0.1}
     assert [bool(entry["metrics"]) for entry in found] == [False, True]
 
 
