@@ -4,9 +4,10 @@ import tempfile
 import pytest
 from absl import flags
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import standard_artifacts
 
 from pipeline.config import BeamConfig
-from pipeline.runners.observed import observed
+from pipeline.runners.observed import _sync, observed
 
 CONTEXT = BaseBeamExecutor.Context(beam_pipeline_args=BeamConfig().arguments("X"))
 
@@ -32,3 +33,17 @@ def test_tfx_packs_no_copy_of_itself_for_workers_in_this_process(monkeypatch, tm
     with observed(observer=None, gpus=None):
         Executor(CONTEXT)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_files_of_a_node_are_on_disk_before_it_is_recorded_as_done(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("pipeline.runners.observed.sync", synced.append)
+    (tmp_path / "model" / "variables").mkdir(parents=True)
+    (tmp_path / "model" / "variables" / "v").touch()
+    (tmp_path / "model" / "gone").symlink_to("nowhere")
+    model, bucket = standard_artifacts.Model(), standard_artifacts.Model()
+    model.uri, bucket.uri = str(tmp_path / "model"), "gs://bucket/model"
+    _sync({"model": [model, bucket]})
+    model = tmp_path / "model"
+    assert sorted(synced) == [model, model / "variables", model / "variables" / "v"]
+    assert synced[-1] == model
