@@ -8,7 +8,6 @@ from typing import TypeVar
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.runner import create_runner
 
-LOCAL = "FnApiRunner"
 View = TypeVar("View", bound=PipelineOptions)
 
 
@@ -28,16 +27,17 @@ class BeamOptions(PipelineOptions):
 
 
 def refusal(arguments: Sequence[str]) -> str:
-    """Why Beam refuses arguments, in one line, as it would when a node starts; empty if not."""
+    """Why Beam cannot parse the arguments or has no such runner, in one line; empty if neither."""
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
             options = BeamOptions(list(arguments))
             options.get_all_options()
-            create_runner(options.view_as(StandardOptions).runner or LOCAL)
+            if runner := options.view_as(StandardOptions).runner:
+                create_runner(runner)
     except SystemExit:  # of argparse, which prints the usage and then the error
         return said.getvalue().strip().rpartition("error: ")[2]
-    except ValueError as error:
+    except (ValueError, AttributeError, TypeError) as error:
         return " ".join(str(error).split())
     except ImportError:  # of the runner's library, which the machine of the nodes may have
         return ""

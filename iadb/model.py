@@ -105,7 +105,8 @@ class Model:
                 is no int64.
         """
         self._check("sample", count=count, nb_step=nb_step)
-        label = label if label is None else known_label(self.folder, label)
+        if label is not None:
+            label = known_label(self.folder, label)
         return draw_samples(
             self.folder, _seeds(seed, count), nb_step, label=label, draw=self._generate
         )
@@ -126,7 +127,8 @@ class Model:
             ValueError: as of `sample`.
         """
         self._check("trajectory", count=count, nb_step=nb_step)
-        label = label if label is None else known_label(self.folder, label)
+        if label is not None:
+            label = known_label(self.folder, label)
         return draw_trajectories(
             self.folder, _seeds(seed, count), nb_step, label=label, draw=self._trajectory
         )

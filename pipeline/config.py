@@ -478,7 +478,7 @@ def _explain(error: ErrorDetails) -> str:
 
 
 def require_sense(config: PipelineConfig) -> None:
-    """Checks what only a run needs, as keys that are chosen may follow others later.
+    """Checks what only a run needs; not at loading, since some keys are chosen later.
 
     `iadb evaluate` asks the model whether its results have images of their own.
 

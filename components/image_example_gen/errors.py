@@ -11,7 +11,8 @@ ARCHIVE_CHANGED = "the archive has changed since it was listed"
 OF_STORAGE = {
     ARCHIVE_CHANGED,
     *map(os.strerror, (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EREMOTEIO)),
-    *map(os.strerror, (errno.EHOSTDOWN, errno.ENETDOWN, errno.ECONNRESET, errno.ECONNABORTED)),
+    *map(os.strerror, (errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH)),
+    *map(os.strerror, (errno.ECONNRESET, errno.ECONNABORTED)),
 }
 
 

@@ -200,8 +200,9 @@ def _check_rejected(
     if rejected - sum(failed.values()) <= options.max_rejected * files:
         paths = [repr(path) for path, reason in report["rejected_files"] if reason in failed]
         raise StorageError(
-            f"{folder}: {sum(failed.values())} files {_first([*failed])}, for example "
-            f"{_first(paths)}; try again when the disk or the network answers"
+            f"{folder}: {quantity(sum(failed.values()), 'file')} {_first([*failed])}, such as "
+            f"{_first(paths)}; try again when the disk or network responds and no archive is being "
+            "written"
         )
     # repr escapes control characters in file names.
     names = [repr(path) for path, _ in report["rejected_files"]]

@@ -78,7 +78,7 @@ class Threshold(Options):
             )
         if None not in (self.minimum, self.maximum) and self.minimum > self.maximum:
             raise ValueError(
-                f"minimum={self.minimum:g} is above maximum={self.maximum:g}: no model has both"
+                f"minimum={self.minimum:g} is above maximum={self.maximum:g}: no value is both"
             )
         return self
 

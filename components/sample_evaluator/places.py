@@ -10,6 +10,6 @@ LEAST_SPANS = {"layout_distance": 60.0}
 
 
 def widen(metric: str, span: float) -> float:
-    """The way from floor to noise that places are measured on; as long as the metric requires."""
+    """The signed span from floor to noise, widened to the least that the metric requires."""
     least = LEAST_SPANS.get(metric.removesuffix(AT_HOLDOUT), 0.0)
     return math.copysign(max(abs(span), least), span)

@@ -68,8 +68,8 @@ def _warn_of_unmounted(config: PipelineConfig, options: KubeflowOptions) -> None
     root, everywhere = config.kubeflow.root, options.volumes | options.default.volumes
     if not is_remote(root) and not _is_below(root, everywhere):
         failures.say(
-            f"kubeflow.root={printable(root)} is on none of kubeflow.volumes: what "
-            "a pod writes there is lost with it",
+            f"kubeflow.root={printable(root)} is on none of kubeflow.volumes: files "
+            "there are lost when the pod ends",
             error=True,
         )
     for key in ("folder", "source", "holdout", "holdout_source"):
@@ -78,8 +78,8 @@ def _warn_of_unmounted(config: PipelineConfig, options: KubeflowOptions) -> None
             continue
         if not _is_below(folder, options.volumes | options.of_node(example_names.NODE).volumes):
             failures.say(
-                f"data.{key}={printable(folder)} is on none of kubeflow.volumes: a pod reads what "
-                "its image has there",
+                f"data.{key}={printable(folder)} is on none of kubeflow.volumes: the pod sees "
+                "only what the container image has there",
                 error=True,
             )
 

@@ -18,8 +18,6 @@ from pipeline.cluster.access import Access, AccessError
 from trainer.common import exit_codes
 
 TIMEOUT = (5, 30)  # seconds to connect, and to wait for an answer
-
-
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -53,7 +51,7 @@ class Client(kfp.Client):
                 # Without one, it already sends a request here, which has no time limit yet.
                 namespace=access.namespace or "unknown",
                 credentials=_Token(access) if access.has_token else None,
-                # Of urllib3, which unlike others looks for neither.
+                # urllib3 itself reads neither variable.
                 ssl_ca_cert=os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE"),
                 proxy=_proxy_of(access.endpoint),
             )
@@ -76,7 +74,7 @@ class Client(kfp.Client):
 def _proxy_of(url: str) -> str | None:
     """The proxy that the environment names for a URL; none for a forwarded port of this machine."""
     address = urlsplit(url)
-    if (address.hostname or "") in LOOPBACK or should_bypass_proxies(url, no_proxy=None):
+    if address.hostname in LOOPBACK or should_bypass_proxies(url, no_proxy=None):
         return None
     proxy = getproxies().get(address.scheme)
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"

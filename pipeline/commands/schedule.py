@@ -38,7 +38,8 @@ from pipeline.workspace import Workspace
     show_default=True,
     type=click.IntRange(1, 604_800),
     metavar="SECONDS",
-    help="Make up for a missed check once, if it is at most this late.",
+    help="Make up for a missed check once, if it is at most this late; for one that was "
+    "interrupted, however late.",
 )
 def schedule(
     arguments: ConfigArguments,
@@ -56,11 +57,11 @@ def schedule(
     """
     from pipeline.config import require_folder
     from pipeline.unattended.runs import IADB
-    from pipeline.unattended.scheduler import Plan, run_scheduler
+    from pipeline.unattended.scheduler import CAUSE, Plan, run_scheduler
 
     config = arguments.load_for_check(workspace)
     require_folder(config.data, workspace.folder)
-    command = [*IADB, "run", "--if-new-data", "--cause=schedule", f"--workspace={workspace.folder}"]
+    command = [*IADB, "run", "--if-new-data", f"--cause={CAUSE}", f"--workspace={workspace.folder}"]
     plan = Plan(cron, zone, jitter, misfire_grace)
     command += arguments.as_options()
     run_scheduler(workspace, command, plan, config.notify, report=failures.say)

@@ -31,7 +31,7 @@ class TooManyStepsError(ValueError):
 
 
 def known_label(model: Path, label: str | None) -> str:
-    """The name of a class as the model spells it; empty for any class, as is none.
+    """A label as the model spells it; empty for "" and None, which stand for any class.
 
     A file system may have composed its accents otherwise than a keyboard does.
 

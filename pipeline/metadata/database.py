@@ -128,8 +128,8 @@ class Database:
             except RuntimeError as error:  # this module has connected, so it is the other library
                 reason = first_line(error).rpartition("source error:")[2].strip()
                 raise MetadataDatabaseError(
-                    f"{self.name}: ML Metadata refuses it: "
-                    + (reason or "it gives no reason, as where the database requires TLS")
+                    f"{self.name}: ML Metadata cannot use it: "
+                    + (reason or "no reason given; the database may require TLS, which it lacks")
                 ) from None
 
     @contextmanager

@@ -28,9 +28,9 @@ BESIDE_IMAGES = {
 NUMBERED = re.compile(
     r"(?:batch|chunk|data|folder|fold|group|images?|img|page|part|photos from|set|shard|split"
     r"|video)?[-_. ]?\d+(?:[-_. x]\d+)*_*|\d{3}[0-9a-z_]{5}|\d{6}_[a-z_]|dji_\d{3}.*"
-    r"|(?:19|20)\d\d(?:[-_.]?\d\d){1,2}(?:[-_. ].*)?"
+    r"|(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?\d\d)?(?:[-_. ].*)?"
 )
-YEAR = re.compile(r"(?:19|20)\d\d\b.*")
+YEAR = re.compile(r"(?:19|20)\d\d(?![0-9a-z]).*")
 HASH = re.compile(r"[0-9a-f]+")
 
 
@@ -114,8 +114,8 @@ class Pictures:
     def kinds(self) -> Mapping[str, int]:
         """Those of their classes that may be kinds of pictures, by the names of their folders.
 
-        Numbers and dates are none, but for numbers of which some have one digit. Labels in archives
-        always are.
+        Numbers and dates are none, but for numbers of which some have one digit, nor are names that
+        all begin with a year. Labels in archives always are.
         """
         if self.labeled:
             return self.classes

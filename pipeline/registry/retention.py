@@ -108,11 +108,11 @@ def clean(
         unkept = _unkept_folders(store, kept, workspace)
         in_artifacts = [_removal(RemovalKind.ARTIFACT, folder) for folder in unkept]
         if not dry_run:
-            failed = _remove(removals)
+            errors = _remove(removals)
             _mark_deleted(store, in_artifacts, workspace)
-            failed = _remove(in_artifacts) or failed
-            if failed:
-                raise failed
+            errors += _remove(in_artifacts)
+            if errors:
+                raise errors[0]
     return [*removals, *in_artifacts]
 
 
@@ -215,9 +215,9 @@ def _removal(kind: RemovalKind, path: AnyPath) -> Removal:
     return Removal(kind, path, sum(s.st_size for s in _stat_files(path) if s.st_nlink < 2))
 
 
-def _remove(removals: Iterable[Removal]) -> OSError | None:
-    """Removes all that can be removed; returns the first error of the others."""
-    failed: OSError | None = None
+def _remove(removals: Iterable[Removal]) -> list[OSError]:
+    """Removes all that can be removed; returns the errors of the others."""
+    errors = []
     for removal in removals:
         try:
             if removal.kind is RemovalKind.VERSION:
@@ -228,5 +228,5 @@ def _remove(removals: Iterable[Removal]) -> OSError | None:
                 with contextlib.suppress(FileNotFoundError):
                     removal.path.unlink()
         except OSError as error:
-            failed = failed or error
-    return failed
+            errors.append(error)
+    return errors

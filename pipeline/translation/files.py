@@ -159,8 +159,12 @@ def _translate(
         results = []
         for start in range(0, count, size):
             seeds = range(seed + start, seed + min(start + size, count))
-            rows = {"image_bytes": [content] * len(seeds), "seed": seeds}
-            rows["label"] = [label] * len(seeds)
+            count_here = len(seeds)
+            rows = {
+                "image_bytes": [content] * count_here,
+                "seed": seeds,
+                "label": [label] * count_here,
+            }
             results.extend(translator.call("serving_default", rows))
     except RejectedImage as problem:
         return str(problem)

@@ -64,15 +64,15 @@ def check(
     journal = Journal(workspace.journal)
     runs = CheckRuns(config, workspace, journal, report, now, iadb)
     begun, number, found = now(), 0, {}
-    freeing = _freeing(config, workspace, report)
+    free = functools.partial(_try_to_free_space, config, workspace, report)
     with ExitStack() as stack:
         try:
             with failures.resumable(), stop_on_signals():
                 stack.enter_context(workspace.checking())
-                _end_cut_off(journal, begun, report, freeing)
+                _end_cut_off(journal, begun, report, free)
                 finding = look(config, journal)
                 found = finding.as_json()
-                number = freeing(lambda: journal.begin(cause, found, begun))
+                number = _write(lambda: journal.begin(cause, found, begun), free)
                 ending = _reason_to_wait(config, workspace, finding, begun)
                 if ending is None:
                     _check_disk(config, workspace, report)
@@ -102,19 +102,13 @@ def check(
     return ended
 
 
-def _freeing(
-    config: PipelineConfig, workspace: Workspace, report: Callable[[str], None]
-) -> Callable[[Callable[[], T]], T]:
-    """A function that writes to the journal; on a full disk, it removes what need not be kept."""
-
-    def write(to_journal: Callable[[], T]) -> T:
-        try:
-            return to_journal()
-        except (OSError, sqlite3.Error):
-            _try_to_free_space(config, workspace, report)
-            return to_journal()
-
-    return write
+def _write(entry: Callable[[], T], free: Callable[[], None]) -> T:
+    """Writes to the journal; if that fails, frees disk space and tries again."""
+    try:
+        return entry()
+    except (OSError, sqlite3.Error):
+        free()
+        return entry()
 
 
 def _record(journal: Journal, ended: Attempt, report: Callable[[str], None]) -> Attempt:
@@ -163,7 +157,7 @@ def _end_cut_off(
     journal: Journal,
     now: datetime,
     report: Callable[[str], None],
-    freeing: Callable[[Callable[[], None]], None],
+    free: Callable[[], None],
 ) -> None:
     """Ends the records of checks that were cut off: this process holds the lock, so none runs."""
     for cut_off in journal.unfinished():
@@ -178,7 +172,7 @@ def _end_cut_off(
             exit_code=exit_codes.INTERRUPTED,
             runs=cut_off.runs,
         )
-        freeing(end)
+        _write(end, free)
 
 
 def _reason_to_wait(
@@ -223,7 +217,7 @@ def _free_space(
 def _try_to_free_space(
     config: PipelineConfig, workspace: Workspace, report: Callable[[str], None]
 ) -> None:
-    """Frees space; what cannot be removed is reported, and stops nothing."""
+    """Frees space; files that cannot be removed are reported and do not stop the check."""
     try:
         _free_space(config, workspace, report)
     except OSError as error:

@@ -167,40 +167,36 @@ class _Scheduler:
                 f"{self._plan.misfire_grace} s"
             )
             return
-        before, _ = self._newest()
+        before = self._newest()
         try:
             ended = supervise(self._command)
         except Exception as error:
             self._alert(f"the check could not be started: {failures.describe(error)[1]}")
             return
-        newest, is_recorded = self._newest()
-        if ended.code and not (newest > before and is_recorded):  # or else it was posted
+        newest = self._newest()
+        is_new = newest is not None and (before is None or newest.number > before.number)
+        if ended.code and not (is_new and newest.ended):  # or else it was posted
             self._alert(f"the check ended and left no record: {ended.reason}")
 
     def _was_interrupted(self) -> bool:
-        """Whether the check that is due had begun in time, and is made up for however late it is.
+        """Whether the due check began in time and was interrupted.
 
-        One that made up for another begins late, so that a check cannot end this process for ever.
+        What makes up for it begins late, so this happens once.
         """
-        try:
-            newest = Journal(self._workspace.journal).attempts(last=1)
-        except (OSError, ValueError, sqlite3.Error):
+        newest = self._newest()
+        if newest is None or newest.cause != CAUSE:
             return False
-        return any(
-            each.cause == CAUSE
-            and 0 <= (each.started - self._due).total_seconds() <= self._plan.misfire_grace
-            and each.outcome in (None, Outcome.INTERRUPTED)
-            for each in newest
-        )
+        late = (newest.started - self._due).total_seconds()
+        in_time = 0 <= late <= max(self._plan.misfire_grace, MAX_WAIT)
+        return in_time and newest.outcome in (None, Outcome.INTERRUPTED)
 
-    def _newest(self) -> tuple[int, bool]:
-        """The number of the newest recorded check, 0 for none, and whether its end is recorded."""
+    def _newest(self) -> Attempt | None:
+        """The newest recorded check; None if there is none, or the journal cannot be read."""
         try:
-            for attempt in Journal(self._workspace.journal).attempts(last=1):
-                return attempt.number, attempt.ended is not None
+            return next(iter(Journal(self._workspace.journal).attempts(last=1)), None)
         except (OSError, ValueError, sqlite3.Error) as error:
             self._report(f"the journal cannot be read: {failures.describe(error)[1]}")
-        return 0, False
+            return None
 
     def _read(self) -> datetime | None:
         """The stored time, if it is of this plan. Anybody may have written the file."""

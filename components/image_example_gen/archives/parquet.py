@@ -21,7 +21,7 @@ from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES
 IMAGE, CONTENT, LABEL = "image", "image.bytes", "label"
 NOT_PARQUET = "not a Parquet file, or damaged"
 NO_IMAGES = "no column `image` of struct<bytes: binary, path: string>"
-WRONG_LABELS = "the column `label` has neither whole numbers nor text nor true and false"
+WRONG_LABELS = "the column `label` has neither text, whole numbers nor booleans"
 WRONG_ROWS = "the file states more rows than it has bytes"
 DAMAGED_GROUP = "row group is damaged"
 NO_IMAGE = "no image in this row"
@@ -113,7 +113,8 @@ class ParquetContent:
         group, row = divmod(offset, ROWS)
         if group != self._group or row < self._first:
             mean, most = _mean_bytes(self._file, group), _most_bytes(self._file, group)
-            # Most columns have a dictionary, which few use for images: a few rows at least.
+            # Writers give most columns a dictionary page but rarely use it for images; it alone
+            # must not shrink batches to single rows.
             rows = max(LEAST_ROWS, BATCH_BYTES // max(1, most))
             rows = max(1, min(BATCH_ROWS, rows, BATCH_BYTES // max(1, mean)))
             self._batches = self._file.iter_batches(rows, row_groups=[group], columns=[CONTENT])

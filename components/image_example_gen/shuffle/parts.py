@@ -92,7 +92,7 @@ def list_parts(
 
 
 def _by_content(files: Sequence[ImageFile], places: list[int]) -> list[int]:
-    """Sorts the places of the files of each archive by offset: a tar need not be in their order."""
+    """The places, those of each archive sorted by offset: a tar need not be in their order."""
     found = []
     for _, group in itertools.groupby(places, lambda place: files[place].archive):
         found += sorted(group, key=lambda place: files[place].offset)

@@ -78,7 +78,7 @@ def render(summary: Mapping[str, Any], pictures: Pictures) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """Shows control characters of names, also those that turn text around; lines still break."""
+    """Escapes control characters, bidirectional ones too; keeps line breaks."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "\n".join(map(printable, value.split("\n")))

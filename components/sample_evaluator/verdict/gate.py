@@ -278,7 +278,7 @@ def _improvement_problems(
     if not options.require_improvement or sources.BASELINE not in results:
         return  # there is nothing to improve on
     limited = [name for name, limit in options.judged.items() if limit.max_worsening is not None]
-    if not limited:  # of metrics that this evaluation does not have
+    if not limited:  # all were of metrics that this evaluation lacks
         yield "evaluate.require_improvement compares nothing: no metric has max_worsening"
     compared = [name for name in limited if baseline[name].value is not None]
     for name in compared:

@@ -15,8 +15,9 @@ from components.sample_evaluator import names, sources
 from components.sample_evaluator.options import is_of_pairs
 from trainer.source.options import Source
 
-# Metrics whose expected place does not depend on the number of images, which grows every night. Of
-# distances that are norms, as of spectra, colors and layout, chance hides less with more images.
+# Metrics whose expected place does not depend on the number of images, which grows every night.
+# Distances that are norms (spectrum, color, layout) are not among them: chance raises them less
+# with more images.
 OF_ANY_NUMBER = {"kid"}
 
 

@@ -27,6 +27,7 @@ class IngestedImages:
         read: when, aware; the time of the check that started the run, if one did.
         source: the data folder or URI; None if it was not recorded.
         folders: the folder of each span, relative to `source`.
+        source_folders: those of spans of sources that are not paired with images.
         spans: ascending; empty if the data have none.
         source_spans: the same of sources that are not paired with images.
         accepted, rejected, duplicates: counts of files.
@@ -38,6 +39,7 @@ class IngestedImages:
     read: datetime
     source: str | None
     folders: Mapping[int, str]
+    source_folders: Mapping[int, str]
     spans: tuple[int, ...]
     source_spans: tuple[int, ...]
     accepted: int
@@ -161,12 +163,11 @@ def rejected_files(datasets: Sequence[IngestedImages]) -> list[tuple[str, str]]:
     found: dict[tuple[str, str], str] = {}
     read_again: set[tuple[str, str | None, int | None]] = set()
     for dataset in reversed(datasets):
-        for kind, report, spans in (
-            ("images", dataset.report, dataset.spans),
-            ("sources", dataset.source_report, dataset.source_spans),
+        for kind, report, spans, folders in (
+            ("images", dataset.report, dataset.spans, dataset.folders),
+            ("sources", dataset.source_report, dataset.source_spans, dataset.source_folders),
         ):
             for path, reason in report.rejected_files:
-                folders = dataset.folders if kind == "images" else {}
                 span = spans[0] if len(spans) == 1 else _span_of(path, folders)
                 if (kind, dataset.source, span) not in read_again:
                     found.setdefault((kind, path), reason)
@@ -193,9 +194,8 @@ def _dataset(
         number=artifact.id,
         read=attempt.started if attempt else lineage.recorded_at(artifact),
         source=source.get(example_names.INPUT_BASE),
-        folders={
-            span: folder for span, _, folder in json.loads(source.get(example_names.WINDOW, "[]"))
-        },
+        folders=_folders(source.get(example_names.WINDOW)),
+        source_folders=_folders(source.get(example_names.SOURCE_WINDOW)),
         spans=_spans(properties, source),
         source_spans=_source_spans(properties, source),
         accepted=properties.get(example_names.ACCEPTED, 0),
@@ -204,6 +204,11 @@ def _dataset(
         folder=folder,
         files=files,
     )
+
+
+def _folders(window: str | None) -> dict[int, str]:
+    """The folder of each span of a window, which is JSON."""
+    return {span: folder for span, _, folder in json.loads(window or "[]")}
 
 
 def _spans(properties: Mapping[str, Any], source: Mapping[str, Any]) -> tuple[int, ...]:

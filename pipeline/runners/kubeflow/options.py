@@ -128,8 +128,7 @@ class KubeflowOptions(Options):
 
     @model_validator(mode="after")
     def _mount_paths_differ(self) -> "KubeflowOptions":
-        nodes = {"default": self.default} | {f"nodes.{k}": v for k, v in self.nodes.items()}
-        for section, node in nodes.items():
+        for section, node in self._sections.items():
             paths = Counter((self.volumes | node.volumes).values())
             if twice := [path for path, count in paths.items() if count > 1]:
                 where = f"{section}.volumes" if node.volumes else "volumes"
@@ -138,8 +137,7 @@ class KubeflowOptions(Options):
 
     @model_validator(mode="after")
     def _no_credentials(self) -> "KubeflowOptions":
-        sections = {"default": self.default} | {f"nodes.{k}": v for k, v in self.nodes.items()}
-        for section, node in sections.items():
+        for section, node in self._sections.items():
             unknown = sorted(node.env.keys() - PLAIN - {*self.plain})
             if unknown:
                 raise ValueError(
@@ -148,6 +146,10 @@ class KubeflowOptions(Options):
                     "name to kubeflow.plain if it is none"
                 )
         return self
+
+    @property
+    def _sections(self) -> dict[str, NodeOptions]:
+        return {"default": self.default} | {f"nodes.{k}": v for k, v in self.nodes.items()}
 
     def of_node(self, node_id: str) -> NodeOptions:
         """The options of a node: the default, updated by its own."""

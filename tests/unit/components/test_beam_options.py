@@ -30,6 +30,7 @@ def test_a_copy_is_independent():
     [
         (["--runner=FnApiRunner", "--direct_num_workers=2"], ""),
         (["--runner=PortableRunner", "--job_endpoint=host:1"], ""),
+        (["--runner=apache_beam.runners.Nope"], "module 'apache_beam.runners' has no attribute"),
         (["--runner=FlinkRuner"], "Unexpected pipeline runner: FlinkRuner."),
         (["--direct_num_workers=two"], "argument --direct_num_workers: invalid int value: 'two'"),
     ],

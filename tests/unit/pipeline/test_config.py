@@ -554,7 +554,7 @@ WITHOUT_CHANGES = ("evaluate.limits=none", "evaluate.thresholds.kid.maximum=0.02
         ),
         (
             ["evaluate.thresholds.kid={minimum: 5, maximum: 1}"],
-            "evaluate.thresholds.kid: minimum=5 is above maximum=1: no model has both",
+            "evaluate.thresholds.kid: minimum=5 is above maximum=1: no value is both",
         ),
     ],
 )

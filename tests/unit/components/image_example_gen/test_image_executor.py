@@ -200,7 +200,7 @@ def test_files_that_cannot_be_read_now_say_nothing_of_the_images(
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     monkeypatch.setattr("components.image_example_gen.shuffle.decoding.decode", fail)
-    message = r"40 files cannot be read \(Stale file handle\), for example 'cats/.*; try again when"
+    message = r"40 files cannot be read \(Stale file handle\), such as 'cats/.*; try again when"
     with pytest.raises(StorageError, match=message):
         run_executor(image_folder)
 
