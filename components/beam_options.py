@@ -1,8 +1,8 @@
 """Options of Beam: parsed once, and checked before anything is started."""
 
 import contextlib
+import functools
 import io
-from collections.abc import Sequence
 from typing import TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -26,12 +26,14 @@ class BeamOptions(PipelineOptions):
         return views[cls]
 
 
-def refusal(arguments: Sequence[str]) -> str:
+@functools.cache  # most nodes have the same
+def refusal(arguments: tuple[str, ...]) -> str:
     """Why Beam cannot parse the arguments or has no such runner, in one line; empty if neither."""
     said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
-            options = BeamOptions(list(arguments))
+        # A runner may need a library that only the machine of the nodes has.
+        with contextlib.redirect_stderr(said), contextlib.suppress(ImportError):
+            options = BeamOptions([*arguments])
             options.get_all_options()
             if runner := options.view_as(StandardOptions).runner:
                 create_runner(runner)
@@ -39,6 +41,4 @@ def refusal(arguments: Sequence[str]) -> str:
         return said.getvalue().strip().rpartition("error: ")[2]
     except (ValueError, AttributeError, TypeError) as error:
         return " ".join(str(error).split())
-    except ImportError:  # of the runner's library, which the machine of the nodes may have
-        return ""
     return ""

@@ -477,7 +477,7 @@ def _explain(error: ErrorDetails) -> str:
     return f"{shorten('.'.join(location))}: unknown key; {suggest(PipelineConfig, location)}"
 
 
-def require_sense(config: PipelineConfig) -> None:
+def require_runnable(config: PipelineConfig) -> None:
     """Checks what only a run needs; not at loading, since some keys are chosen later.
 
     `iadb evaluate` asks the model whether its results have images of their own.

@@ -94,7 +94,7 @@ def create_pipeline(
     for node in nodes:
         if node.id in on_beam:
             arguments = config.beam.arguments(node.id)
-            if reason := refusal(arguments):
+            if reason := refusal(tuple(arguments)):
                 key = "components." + node.id if node.id in config.beam.components else "options"
                 raise ConfigError(f"beam.{key}: Beam refuses this: {reason}")
             # Options of the pipeline as a whole would come before those of a node, not yield.

@@ -25,7 +25,7 @@ from pipeline.config import (
     DataConfig,
     PipelineConfig,
     require_folder,
-    require_sense,
+    require_runnable,
 )
 from pipeline.console.node_lines import NodeLines
 from pipeline.console.progress import showing
@@ -169,7 +169,7 @@ def _prepare(
         The configuration with a feature space by name, the schema, and a warning about that space.
     """
     require_folder(config.data, workspace.folder)
-    require_sense(config)
+    require_runnable(config)
     schema = read_schema(
         config.validation.schema_file, paired=config.data.paired_source is not None
     )

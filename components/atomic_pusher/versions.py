@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import names
-from trainer.common.files import locked, sync
+from trainer.common.files import locked, sync, sync_tree
 from trainer.common.remote_path import AnyPath, RemotePath, list_files
 
 METADATA = Path(names.METADATA)  # beside saved_model.pb
@@ -100,8 +100,7 @@ def publish(
             (hidden / METADATA).write_text(add_notes(metadata, notes), "utf-8")
             add_files(hidden)
             # A power failure may keep the renamed folder and lose its content.
-            for path in (*hidden.rglob("*"), hidden):
-                sync(path)
+            sync_tree(hidden)
             hidden.rename(version)
         except BaseException:
             shutil.rmtree(hidden, ignore_errors=True)

@@ -1,11 +1,11 @@
 """The address and credentials of a Kubeflow Pipelines cluster."""
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipeline.addresses import is_loopback
 from trainer.common import exit_codes
 
 TOKEN = re.compile(r"[!-~]+")  # the characters that a header can carry
@@ -88,7 +88,4 @@ class Access:
 
 def _is_private(host: str) -> bool:
     """Whether requests to a host stay on this machine or within a cluster."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(CLUSTER_DOMAINS)
+    return is_loopback(host) or host.endswith(CLUSTER_DOMAINS)

@@ -10,7 +10,7 @@ from components.image_example_gen.storage.remote import is_remote
 from components.image_trainer import names as trainer_names
 from components.sample_evaluator import names as evaluator_names
 from pipeline import failures
-from pipeline.config import ConfigError, PipelineConfig, require_sense
+from pipeline.config import ConfigError, PipelineConfig, require_runnable
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
 from pipeline.metadata.database import ENVIRONMENT
@@ -39,7 +39,7 @@ def compile_package(config: PipelineConfig, output: Path) -> None:
         ConfigError: the configuration cannot run on Kubeflow.
         OSError: the file cannot be written.
     """
-    require_sense(config)
+    require_runnable(config)
     config, warning = with_chosen_features(config, functools.partial(failures.say, error=True))
     locations = Locations.below(config.kubeflow.root)
     try:

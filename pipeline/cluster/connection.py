@@ -14,11 +14,11 @@ from kfp_server_api import ApiException, Configuration
 from kfp_server_api.rest import RESTClientObject
 from requests.utils import should_bypass_proxies
 
+from pipeline.addresses import is_loopback
 from pipeline.cluster.access import Access, AccessError
 from trainer.common import exit_codes
 
 TIMEOUT = (5, 30)  # seconds to connect, and to wait for an answer
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class ClusterError(RuntimeError):
@@ -74,7 +74,7 @@ class Client(kfp.Client):
 def _proxy_of(url: str) -> str | None:
     """The proxy that the environment names for a URL; none for a forwarded port of this machine."""
     address = urlsplit(url)
-    if address.hostname in LOOPBACK or should_bypass_proxies(url, no_proxy=None):
+    if is_loopback(address.hostname or "") or should_bypass_proxies(url, no_proxy=None):
         return None
     proxy = getproxies().get(address.scheme)
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"

@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 
 from pipeline import failures
-from pipeline.config import ConfigError, PipelineConfig, require_sense
+from pipeline.config import ConfigError, PipelineConfig, require_runnable
 from pipeline.features import with_chosen_features
 from pipeline.graph import Locations, create_pipeline
 from pipeline.runners.vertex import VertexCompileError, write_job
@@ -24,7 +24,7 @@ def compile_job(config: PipelineConfig, output: Path) -> None:
         ConfigError: the configuration cannot run on Vertex AI.
         OSError: the file cannot be written.
     """
-    require_sense(config)
+    require_runnable(config)
     for key in ("root", "image"):
         if getattr(config.vertex, key) == VertexOptions.model_fields[key].default:
             raise ConfigError(

@@ -20,7 +20,7 @@ from tfx.proto.orchestration.pipeline_pb2 import PipelineNode
 from tfx.types import Artifact
 
 from pipeline.runners import gpu
-from trainer.common.files import sync
+from trainer.common.files import sync_tree
 from trainer.common.signals import find_stop, raise_lost_stop
 
 
@@ -50,10 +50,8 @@ def _sync(outputs: Mapping[str, Sequence[Artifact]]) -> None:
     After a power cut, the cache would take empty files for its results.
     """
     folders = [Path(artifact.uri) for artifacts in outputs.values() for artifact in artifacts]
-    for folder in folders:
-        for path in (*folder.rglob("*"), folder):
-            if path.exists() and not path.is_symlink():  # a URI of a bucket is no path
-                sync(path)
+    for folder in filter(Path.exists, folders):  # a URI of a bucket is no path
+        sync_tree(folder)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pipeline.serve.versions import Version
 from trainer.source.options import MAX_PIXELS
 
 MAX_WAITING = 128  # requests
-MOST_PIXELS = 16 * MAX_PIXELS  # of the files of a request, which are decoded one after another
+REQUEST_PIXELS = 16 * MAX_PIXELS  # of the files of a request, which are decoded one after another
 FILES = "image_bytes"  # the input with files, of models that translate
 WAIT_SECONDS = 0.002  # of the first request for others to join it
 LOG = logging.getLogger("iadb.access.batches")
@@ -64,10 +64,10 @@ class Job:
                 f"{self.capacity} images in as many steps (sample.limits of the model, in steps "
                 "of its own solver)"
             )
-        if (pixels := _pixels(self.inputs.get(FILES, ()))) > MOST_PIXELS:
+        if (pixels := _pixels(self.inputs.get(FILES, ()))) > REQUEST_PIXELS:
             raise RequestError(
                 f"{pixels:,} pixels in {self.rows} files: one request may have at most "
-                f"{MOST_PIXELS:,}",
+                f"{REQUEST_PIXELS:,}",
                 413,
             )
 

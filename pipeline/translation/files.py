@@ -152,18 +152,16 @@ def _translate(
     """Writes the answers to a file; returns why that is impossible, in a few words."""
     import tensorflow as tf
 
-    count = len(paths)
     try:
         content = to_request(file.read_bytes(), shape)
         size = max(1, REQUEST_BYTES // len(content))  # rows, each with a copy of the file
-        results = []
-        for start in range(0, count, size):
-            seeds = range(seed + start, seed + min(start + size, count))
-            count_here = len(seeds)
+        seeds, results = range(seed, seed + len(paths)), []
+        for start in range(0, len(seeds), size):
+            part = seeds[start : start + size]
             rows = {
-                "image_bytes": [content] * count_here,
-                "seed": seeds,
-                "label": [label] * count_here,
+                "image_bytes": [content] * len(part),
+                "seed": part,
+                "label": [label] * len(part),
             }
             results.extend(translator.call("serving_default", rows))
     except RejectedImage as problem:

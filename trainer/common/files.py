@@ -118,6 +118,13 @@ def _open_lock(lock: Path) -> int:
         raise
 
 
+def sync_tree(folder: Path) -> None:
+    """Waits until a folder and all below it, without what links lead to, are on disk."""
+    for path in (*folder.rglob("*"), folder):
+        if not path.is_symlink():
+            sync(path)
+
+
 def sync(path: Path) -> None:
     """Waits until a file, or the list of entries of a folder, is on disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -182,10 +182,12 @@ def _read_label(stream: BinaryIO, entry: Entry, ending: str, sample: _Sample) ->
 
 
 def _label_of(content: object) -> str | None:
-    """The label in the content of a file; empty if it says that there is none."""
+    """The label in the content of a file, empty if it says that there is none; None without."""
     if not isinstance(content, dict):
         raise ValueError("not a label")
-    label = content.get("label", "")
-    if isinstance(label, bool) or not isinstance(label, str | int | None):
+    if "label" not in content:
+        return None
+    label = "" if content["label"] is None else content["label"]
+    if isinstance(label, bool) or not isinstance(label, str | int):
         raise ValueError("not a label")
-    return ("" if label is None else str(label)) if "label" in content else None
+    return str(label)

@@ -90,11 +90,10 @@ def _numbers(values: Mapping[str, float | None], names: Iterable[str]) -> list[s
 
 def _verdict(summary: Mapping[str, Any]) -> str:
     """What the verdict means, as one sentence."""
-    folder = summary["nb_step"] is None and summary["images"].get(sources.CANDIDATE)
-    if folder and summary["mode"] != "auto":
-        passed = "pass" if summary["blessed"] else "do not pass"
-        return f"The images {passed} whatever the limits say."
-    if folder:
+    if summary["nb_step"] is None and summary["images"].get(sources.CANDIDATE):  # a folder
+        if summary["mode"] != "auto":
+            passed = "pass" if summary["blessed"] else "do not pass"
+            return f"The images {passed} whatever the limits say."
         return "The images keep the limits." if summary["blessed"] else "The images miss limits:"
     if summary["mode"] != "auto":
         kept = "is pushed" if summary["blessed"] else "is not pushed"

@@ -182,6 +182,6 @@ def _status(name: str, results: Results, limit: Threshold | None, verdict: Model
         applied = [limit.minimum, limit.maximum]
         applied += [limit.max_place] if found.place is not None else []
         applied += [limit.max_worsening] if None not in (found.worsening, baseline) else []
-        if applied.count(None) < len(applied):
+        if any(each is not None for each in applied):
             return "passed"
     return "left out" if name in verdict.left_out else "not judged"

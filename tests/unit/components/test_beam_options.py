@@ -36,6 +36,6 @@ def test_a_copy_is_independent():
     ],
 )
 def test_what_beam_would_refuse_when_a_node_starts_is_said_before(arguments, reason, capsys):
-    said = refusal(arguments)
+    said = refusal(tuple(arguments))
     assert said.startswith(reason) and bool(said) == bool(reason) and "\n" not in said
     assert capsys.readouterr() == ("", "")

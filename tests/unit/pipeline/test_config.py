@@ -7,7 +7,7 @@ import yaml
 
 from data import emoji
 from pipeline import config
-from pipeline.config import ConfigError, DataConfig, load, require_folder, require_sense
+from pipeline.config import ConfigError, DataConfig, load, require_folder, require_runnable
 from pipeline.config_values import presets
 from pipeline.yaml_text import MAX_CHARACTERS, dump, parse, quote
 from trainer.options import EmaOptions
@@ -481,7 +481,7 @@ def test_the_folder_of_unpaired_sources_makes_none():
     assert config.data.paired_source is None
     assert config.data.unpaired_source == config.data.source
     with pytest.raises(ConfigError, match=r"needs data\.source, paired by name, or data\.degrade"):
-        require_sense(load(overrides=[*unpaired, "evaluate.thresholds.psnr={minimum: 9}"]))
+        require_runnable(load(overrides=[*unpaired, "evaluate.thresholds.psnr={minimum: 9}"]))
 
 
 def test_spans_of_sources_need_spans_of_images_and_a_folder_below_them_does_not():
@@ -502,16 +502,16 @@ def test_a_workspace_inside_the_sources_is_an_error(tmp_path, key):
 def test_limits_on_results_need_sources_before_a_run_and_not_before_an_evaluation():
     limit = "evaluate.thresholds={psnr: {minimum: 20}}"
     with pytest.raises(ConfigError, match=r"psnr, ssim, .* needs data\.source, paired by name"):
-        require_sense(load("digits", overrides=[limit]))
-    require_sense(load("digits", overrides=[limit, "data.degrade=mask half"]))
-    require_sense(load("digits"))
+        require_runnable(load("digits", overrides=[limit]))
+    require_runnable(load("digits", overrides=[limit, "data.degrade=mask half"]))
+    require_runnable(load("digits"))
 
 
 def test_a_mark_that_autoguidance_hides_is_an_error_of_a_run():
     marked = load("emoji32", overrides=["sample.mark=7"])
     with pytest.raises(ConfigError, match=r"^sample\.mark=7 is hardly found .*autoguidance=2; set"):
-        require_sense(marked)
-    require_sense(load("emoji32", overrides=["sample.mark=7", "sample.autoguidance=1"]))
+        require_runnable(marked)
+    require_runnable(load("emoji32", overrides=["sample.mark=7", "sample.autoguidance=1"]))
 
 
 @pytest.mark.parametrize(

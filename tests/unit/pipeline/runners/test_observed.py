@@ -37,7 +37,7 @@ def test_tfx_packs_no_copy_of_itself_for_workers_in_this_process(monkeypatch, tm
 
 def test_the_files_of_a_node_are_on_disk_before_it_is_recorded_as_done(tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr("pipeline.runners.observed.sync", synced.append)
+    monkeypatch.setattr("trainer.common.files.sync", synced.append)
     (tmp_path / "model" / "variables").mkdir(parents=True)
     (tmp_path / "model" / "variables" / "v").touch()
     (tmp_path / "model" / "gone").symlink_to("nowhere")
