@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import re
+import sqlite3
 from collections.abc import Iterator
 
 import click
@@ -29,6 +30,15 @@ WORKSPACE_TEXT = {
     "Read-only file system": "the file system is read-only",
     "readonly database": "the file system is read-only",
     "Permission denied": "permission denied",
+}
+# Wordings of SQLite and ML Metadata about a database of the workspace.
+DATABASE_TEXT = {
+    "file is not a database": "is damaged: restore it from a backup; serving/ holds the models "
+    "that were pushed",
+    "database disk image is malformed": "is damaged: restore it from a backup; serving/ holds the "
+    "models that were pushed",
+    "Concurrent writes aborted": "is in use by another program: close that and try again",
+    "database is locked": "is in use by another program: close that and try again",
 }
 BATCH_SIZES = {  # which decide how much memory a node takes
     trainer_names.NODE: "train.batch_size",
@@ -91,6 +101,10 @@ def _describe(error: BaseException) -> tuple[int, str]:
         for line in text.splitlines():
             if phrase in line:
                 return exit_codes.WORKSPACE, _cannot_write(meaning, _place(line))
+    for phrase, state in DATABASE_TEXT.items():
+        if phrase in text:
+            database = "journal" if isinstance(error, sqlite3.Error) else "metadata"
+            return exit_codes.WORKSPACE, f"{database}.sqlite of the workspace {state}"
     if out_of_memory := next((line for line in text.splitlines() if OUT_OF_MEMORY in line), ""):
         sizes = " or ".join(sorted({*BATCH_SIZES.values()}))
         reason = f"the memory ran out: lower {sizes} ({out_of_memory[:LINE]})"

@@ -49,6 +49,11 @@ from trainer.fit.tf_config import read_tf_config
 from trainer.light.gpus import VISIBLE
 from trainer.options import TrainOptions
 
+MOVED = (
+    "the workspace was moved: its nodes run once more, as paths are part of what they are cached by; "
+    "a training ends at once if its last checkpoint is there"
+)
+
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
 
@@ -91,7 +96,8 @@ def run_pipeline(
     """
     config, schema, warning = _prepare(config, workspace, console)
     with workspace.locked():
-        lineage.follow_move(lineage.connect(workspace.metadata), workspace.artifacts)
+        if lineage.follow_move(lineage.connect(workspace.metadata), workspace.artifacts):
+            console.print(f"  {MOVED}", soft_wrap=True)
         log = workspace.logs / f"{time.strftime('%Y%m%d-%H%M%S')}.log"
         print_log(console, log)
         _tell_of_kill(workspace, console)

@@ -287,7 +287,7 @@ def connect(database: "Path | Database") -> MetadataStore:
     return MetadataStore(config)
 
 
-def follow_move(store: MetadataStore, artifacts: AnyPath) -> None:
+def follow_move(store: MetadataStore, artifacts: AnyPath) -> bool:
     """Records where artifacts are, if the workspace was moved or has another path here.
 
     Otherwise models would be compared with no earlier ones, since these would not be found.
@@ -295,9 +295,12 @@ def follow_move(store: MetadataStore, artifacts: AnyPath) -> None:
     Args:
         store: of a workspace that this process holds.
         artifacts: folder of the artifacts in it.
+
+    Returns:
+        Whether artifacts were elsewhere.
     """
     if not isinstance(artifacts, Path):
-        return
+        return False
     moved = []
     for artifact in store.get_artifacts():
         recorded, place = Path(artifact.uri), place_of(artifact, artifacts)
@@ -307,6 +310,7 @@ def follow_move(store: MetadataStore, artifacts: AnyPath) -> None:
             moved.append(artifact)
     if moved:
         store.put_artifacts(moved)
+    return bool(moved)
 
 
 def place_of(artifact: mlmd.Artifact, artifacts: AnyPath) -> AnyPath:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from tfx.dsl.io import fileio
 from tfx.orchestration.portable import launcher
 from tfx.orchestration.portable.data_types import ExecutionInfo
 from tfx.proto.orchestration.execution_result_pb2 import ExecutorOutput
@@ -42,6 +43,18 @@ class Observer(Protocol):
 
     def failed(self, node_id: str, seconds: float, error: BaseException) -> None:
         """A node has failed, or was interrupted."""
+
+
+def clear(outputs: Mapping[str, Sequence[Artifact]]) -> None:
+    """Removes what lies where a node is about to write.
+
+    It was left by an earlier attempt of a pod, or by a run that is missing in the metadata since
+    these were restored from a backup: its number comes again.
+    """
+    for artifacts in outputs.values():
+        for artifact in artifacts:
+            if not artifact.is_external and fileio.isdir(artifact.uri):
+                fileio.rmtree(artifact.uri)
 
 
 def _sync(outputs: Mapping[str, Sequence[Artifact]]) -> None:
@@ -74,6 +87,7 @@ def observed(observer: Observer, gpus: str | None, options: Sequence[str] = ()) 
 
         def _run_executor(self, execution_info: ExecutionInfo) -> ExecutorOutput:
             try:
+                clear(execution_info.output_dict)
                 output = super()._run_executor(execution_info)
                 _sync(execution_info.output_dict)
                 return output

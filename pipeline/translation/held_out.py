@@ -14,7 +14,7 @@ from pipeline.workspace import Workspace
 from trainer import examples
 from trainer.common import exit_codes
 from trainer.common.progress import Report, phase, report
-from trainer.common.remote_path import AnyPath, to_path
+from trainer.common.remote_path import AnyPath
 from trainer.common.text import printable
 from trainer.source.options import Source
 
@@ -94,7 +94,8 @@ def _find_examples(workspace: Workspace, model: AnyPath, split: str) -> list[str
     for each in load_models(store, workspace.serving):
         if _is_copy(model, each, workspace.serving):
             found = store.get_artifacts_by_id([each.examples] if each.examples else [])
-            folders = [to_path(artifact.uri) / f"Split-{split}" for artifact in found]
+            places = [lineage.place_of(artifact, workspace.artifacts) for artifact in found]
+            folders = [place / f"Split-{split}" for place in places]
             if files := [str(file) for folder in folders for file in sorted(folder.glob("*"))]:
                 return files
     raise missing

@@ -13,11 +13,11 @@ from typing import TextIO
 
 from pipeline import failures
 from pipeline.parent_death import die_with_parent
+from trainer.common.signals import STOPS
 
 GRACE_SECONDS = 120.0  # from SIGTERM to SIGKILL, for the child to save its state
 DRAIN_SECONDS = 5.0  # wait for the last output; an orphan of the child may hold the pipe open
 MAX_LINE = 500  # characters
-STOPS = {signal.SIGINT, signal.SIGTERM}
 
 
 @dataclass(frozen=True)

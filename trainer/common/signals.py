@@ -1,33 +1,43 @@
-"""Raises Ctrl-C and SIGTERM, which a preempted pod receives, as exceptions that cannot get lost."""
+"""Raises signals that end a process as exceptions that cannot get lost.
 
+They are Ctrl-C, SIGTERM, which a preempted pod receives, and SIGHUP, of a terminal that was closed.
+"""
+
+import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from trainer.common.exit_codes import TERMINATED
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _raised: list[int] = []  # signals since the outermost block began
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Raises KeyboardInterrupt on SIGINT, SystemExit(TERMINATED) on SIGTERM; in the main thread.
+    """Raises KeyboardInterrupt on SIGINT, else SystemExit(TERMINATED); in the main thread.
 
     Libraries lose some of these exceptions, or raise others in their place: in a bare `except:`, in
     a destructor, in a function that C++ calls. What was lost is raised again by `raise_lost_stop`
     and at the end of the block, so that Python need not print what a destructor lost.
-    An ignored SIGINT, as in a shell's background, stays ignored.
+    An ignored SIGINT, as in a shell's background, stays ignored, and so does SIGHUP under nohup.
+    From a SIGHUP on, nothing is written to the terminal, where each line would fail.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in STOPS}
     outermost = before[signal.SIGTERM] is not _stop
     if before[signal.SIGINT] is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
+    if before[signal.SIGHUP] is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _stop)
     signal.signal(signal.SIGTERM, _stop)
     print_unraisable = sys.unraisablehook
     if outermost:
@@ -53,7 +63,7 @@ def raise_lost_stop() -> None:
 
 
 def find_stop(error: BaseException | None) -> KeyboardInterrupt | SystemExit | None:
-    """Finds the Ctrl-C or SIGTERM (as SystemExit) that led to an error, if one did.
+    """Finds the Ctrl-C or other signal (as SystemExit) that led to an error, if one did.
 
     Beam wraps whatever is raised while it calls a function in a RuntimeError.
     """
@@ -68,8 +78,22 @@ def _is_terminated(error: BaseException) -> bool:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    if number == signal.SIGHUP:
+        if number in _raised:  # from the terminal and from its shell: what saves must not be ended
+            return
+        _leave_terminal()
     _raised.append(number)
     _raise(number)
+
+
+def _leave_terminal() -> None:
+    """Discards what is written to standard output and error where these are a terminal."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        with suppress(OSError):  # a stream that is closed
+            if stat.S_ISCHR(os.fstat(stream).st_mode):
+                os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def _raise(number: int) -> None:

@@ -35,7 +35,7 @@ from pipeline import failures
 from pipeline.metadata.database import PATIENCE_SECONDS, Database
 from pipeline.metadata.messages import nested
 from pipeline.runners.kubeflow.metadata_store import PostgreSQLMetadata
-from pipeline.runners.observed import NodeError
+from pipeline.runners.observed import NodeError, clear
 from trainer.common import exit_codes
 from trainer.common.progress_lines import printing
 from trainer.common.signals import stop_on_signals
@@ -59,10 +59,7 @@ class FreshOutputsLauncher(launcher.Launcher):
     """TFX's Launcher; it removes the files that an earlier attempt of the pod left."""
 
     def _run_executor(self, execution_info: data_types.ExecutionInfo) -> message.Message:
-        for artifacts in execution_info.output_dict.values():
-            for artifact in artifacts:
-                if not artifact.is_external and fileio.isdir(artifact.uri):
-                    fileio.rmtree(artifact.uri)
+        clear(execution_info.output_dict)
         return super()._run_executor(execution_info)
 
 

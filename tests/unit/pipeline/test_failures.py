@@ -1,6 +1,8 @@
 import ast
+import contextlib
 import errno
 import re
+import sqlite3
 import subprocess
 import sys
 
@@ -17,6 +19,8 @@ from data.errors import DataError
 from pipeline import failures
 from pipeline.config import ConfigError
 from pipeline.drawing.arguments import UnknownLabelError
+from pipeline.registry import lineage
+from pipeline.registry.journal import Journal
 from pipeline.registry.serving import NoModelError
 from pipeline.workspace import InUseError, WorkspaceError
 from tests.small_disk import needs_mount, on_disk
@@ -154,3 +158,40 @@ def test_output_onto_a_full_disk_is_lost_and_nothing_else():
     program = "from pipeline.failures import say; say('a'); say('b', error=True)"
     with open("/dev/full", "w") as full:
         subprocess.run([sys.executable, "-uc", program], stdout=full, stderr=full, check=True)
+
+
+def damaged(path):
+    path.write_text("no database\n" * 100)
+
+
+@contextlib.contextmanager
+def held(path):
+    """Holds a database as another program does."""
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE x (y)")
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def test_a_damaged_database_is_named_with_what_helps(tmp_path):
+    for path, opens in (
+        (tmp_path / "metadata.sqlite", lineage.connect),
+        (tmp_path / "journal.sqlite", lambda path: Journal(path).unreleased()),
+    ):
+        damaged(path)
+        with pytest.raises(Exception, match="not a database") as caught:
+            opens(path)
+        code, text = failures.describe(caught.value)
+        assert code == exit_codes.WORKSPACE
+        assert text.startswith(f"{path.name} of the workspace is damaged: restore it from a backup")
+
+
+def test_a_database_that_another_program_holds_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.registry.journal._WAIT", 0.1)
+    path = tmp_path / "journal.sqlite"
+    with held(path), pytest.raises(sqlite3.Error) as caught:
+        Journal(path).forget_holds([1])
+    in_use = "of the workspace is in use by another program: close that and try again"
+    assert failures.describe(caught.value) == (exit_codes.WORKSPACE, f"{path.name} {in_use}")
+    aborted = RuntimeError("Concurrent writes aborted after max number of retries.")
+    assert failures.describe(aborted) == (exit_codes.WORKSPACE, f"metadata.sqlite {in_use}")

@@ -7,7 +7,7 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
 from pipeline.config import BeamConfig
-from pipeline.runners.observed import _sync, observed
+from pipeline.runners.observed import _sync, clear, observed
 
 CONTEXT = BaseBeamExecutor.Context(beam_pipeline_args=BeamConfig().arguments("X"))
 
@@ -47,3 +47,16 @@ def test_the_files_of_a_node_are_on_disk_before_it_is_recorded_as_done(tmp_path,
     model = tmp_path / "model"
     assert sorted(synced) == [model, model / "variables", model / "variables" / "v"]
     assert synced[-1] == model
+
+
+def test_what_a_forgotten_run_left_where_a_node_is_about_to_write_is_removed(tmp_path):
+    left, taken = tmp_path / "7" / "old", tmp_path / "taken" / "file"
+    for file in (left, taken):
+        file.parent.mkdir()
+        file.touch()
+    made, external = standard_artifacts.Model(), standard_artifacts.Model()
+    made.uri, external.uri = str(left.parent), str(taken.parent)
+    external.is_external = True
+    clear({"model": [made, external]})
+    assert not left.exists()
+    assert taken.exists()

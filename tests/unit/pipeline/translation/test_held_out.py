@@ -51,6 +51,14 @@ def test_held_out_images_of_a_version_and_of_its_copy_elsewhere_are_found(pushed
         assert _find_examples(workspace, model, "eval") == [held_out]
 
 
+def test_held_out_images_in_a_workspace_that_was_moved_are_found(pushed):
+    workspace, version, held_out = pushed
+    moved = Workspace(workspace.folder.with_name("moved"))
+    workspace.folder.rename(moved.folder)
+    there = str(moved.folder / Path(held_out).relative_to(workspace.folder))
+    assert _find_examples(moved, moved.serving / version.name, "eval") == [there]
+
+
 def test_another_model_that_has_the_same_number_in_its_workspace_is_not_taken_for_it(
     pushed, tmp_path
 ):

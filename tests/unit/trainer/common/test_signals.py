@@ -1,14 +1,34 @@
 import contextlib
 import os
+import pty
 import signal
 import sys
+import time
 
 import pytest
 
 from trainer.common.exit_codes import TERMINATED
 from trainer.common.signals import raise_lost_stop, stop_on_signals
 
-STOPS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+STOPS = [
+    (signal.SIGINT, KeyboardInterrupt),
+    (signal.SIGTERM, SystemExit),
+    (signal.SIGHUP, SystemExit),
+]
+TRAINING = """
+import sys, time
+from pathlib import Path
+from trainer.common.signals import stop_on_signals
+
+with stop_on_signals():
+    try:
+        print("training", flush=True)
+        time.sleep(60)
+    finally:
+        time.sleep(0.3)  # the shell of the terminal passes the signal on
+        print("saving", flush=True)
+        Path(sys.argv[1]).write_text("saved")
+"""
 
 
 def lose(number):
@@ -105,3 +125,25 @@ def test_the_handlers_are_restored_and_an_ignored_interrupt_stays_ignored():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_process_saves_its_state_when_its_terminal_is_closed(tmp_path):
+    state = tmp_path / "state"
+    child, terminal = pty.fork()
+    if not child:
+        os.execv(sys.executable, [sys.executable, "-c", TRAINING, str(state)])
+    assert b"training" in os.read(terminal, 100)
+    os.close(terminal)  # the kernel sends SIGHUP
+    time.sleep(0.1)
+    os.kill(child, signal.SIGHUP)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == TERMINATED
+    assert state.read_text() == "saved"
+
+
+def test_a_hangup_stays_ignored_under_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
