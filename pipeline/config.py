@@ -93,10 +93,10 @@ class DataConfig(ImageOptions, WindowOptions):
         "or one line of text",
     )
 
-    @field_validator("folder", "holdout", "source", "holdout_source")
+    @field_validator("folder", "holdout", "source", "holdout_source", mode="before")
     @classmethod
-    def _names_are_text(cls, folder: str | None) -> str | None:
-        if folder and not folder.isascii():
+    def _names_are_text(cls, folder: object) -> object:
+        if isinstance(folder, str) and not folder.isascii():
             try:
                 folder.encode()
             except UnicodeEncodeError:

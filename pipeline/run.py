@@ -50,8 +50,8 @@ from trainer.light.gpus import VISIBLE
 from trainer.options import TrainOptions
 
 MOVED = (
-    "the workspace was moved: its nodes run once more, as paths are part of what they are cached by; "
-    "a training ends at once if its last checkpoint is there"
+    "the workspace was moved: its nodes run once more, since they are cached by paths; a training "
+    "ends at once if its last checkpoint is there"
 )
 
 if TYPE_CHECKING:

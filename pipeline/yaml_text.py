@@ -208,9 +208,16 @@ def _lines(options: BaseModel, indent: str, keys: Collection[str] | None) -> Ite
 
 
 def _flow(value: Any) -> str:
-    """One line of YAML."""
-    dumped = yaml.dump(
-        [value], Dumper=_Dumper, default_flow_style=True, width=float("inf"), allow_unicode=True,
-        sort_keys=False,
-    )  # fmt: skip
-    return dumped.strip()[1:-1]
+    """One line of YAML; what would break it is escaped."""
+    for as_it_is in (True, False):
+        dumped = yaml.dump(
+            [value],
+            Dumper=_Dumper,
+            default_flow_style=True,
+            width=float("inf"),
+            allow_unicode=as_it_is,
+            sort_keys=False,
+        ).strip()
+        if dumped.isprintable():
+            break
+    return dumped[1:-1]

@@ -110,7 +110,9 @@ def take_sample(
 
     def read(file: ImageFile) -> BinaryIO | None:
         try:
-            return None if file.problem else reader.open(file)
+            if file.problem:
+                raise RejectedImage(file.problem)
+            return reader.open(file)
         except (RejectedImage, OSError) as reason:
             problems.append(f"{shorten(file.path)!r} ({reason})")
             return None

@@ -15,8 +15,9 @@ from pipeline.config import ConfigError, PipelineConfig
 from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.logs import logging_to
+from pipeline.pictures.applied import autoguidance_for
 from pipeline.pictures.choose import choose_augmentation, most_steps
-from pipeline.pictures.chosen import Choice, autoguidance_for, configure
+from pipeline.pictures.chosen import Choice, configure
 from pipeline.pictures.expected import describe_expected
 from pipeline.pictures.machine import this_machine
 from pipeline.yaml_text import dump, quote

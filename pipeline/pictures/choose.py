@@ -98,6 +98,13 @@ WITHOUT_GPU: Mapping[int, Mapping[str, Any]] = {
     },
 }
 
+# What `choose_training` may set.
+TRAINING_KEYS = {
+    *{key for each in (TRAININGS, WITH_GPU, WITHOUT_GPU) for keys in each.values() for key in keys},
+    "train.flip",
+    "train.augment",
+}
+
 
 def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
     """Chooses values of the configuration; every other key keeps its default.
@@ -105,17 +112,15 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
     Returns:
         Values by key with dots, such as data.resolution.
     """
-    longer, resolution = _choose_resolution(pictures, machine)
-    images = trained_images(pictures)
+    resolution = _choose_resolution(pictures, machine)
     network = choose_network(resolution, machine)
-    training = _choose_training(images, longer, machine)
+    training = choose_training(trained_images(pictures), resolution, machine)
     return {
         **choose_images(pictures, resolution),
         "data.eval_percent": _eval_percent(pictures),
         "model.conditional": _are_sorted(pictures),
         **network,
         **training,
-        **choose_augmentation(images, training["train.steps"], training["train.batch_size"]),
         **choose_autoguidance(network["model.prediction"], training["train.steps"]),
     }
 
@@ -191,8 +196,8 @@ def largest_resolution(machine: Machine) -> int:
     return LARGEST_WITH_GPU if machine.gpus else LARGEST
 
 
-def _choose_resolution(pictures: Pictures, machine: Machine) -> tuple[int, tuple[int, int]]:
-    """The largest power of two for the longer side, and both sides, height first.
+def _choose_resolution(pictures: Pictures, machine: Machine) -> tuple[int, int]:
+    """Both sides, height first, of which the longer one is the largest power of two.
 
     Most images have about as many pixels; few have less than half of them, and are rejected.
     """
@@ -202,7 +207,7 @@ def _choose_resolution(pictures: Pictures, machine: Machine) -> tuple[int, tuple
         if shorter <= min(pictures.median / MIN_SHARE, 2 * pictures.low):
             break
         longer //= 2
-    return longer, _choose_sides(pictures, longer)
+    return _choose_sides(pictures, longer)
 
 
 def _choose_sides(pictures: Pictures, longer: int) -> tuple[int, int]:
@@ -215,26 +220,29 @@ def _choose_sides(pictures: Pictures, longer: int) -> tuple[int, int]:
     return (shorter, longer) if pictures.aspect > 1 else (longer, shorter)
 
 
-def _choose_training(images: int, resolution: int, machine: Machine) -> dict[str, Any]:
-    """The training on a number of images.
+def choose_training(images: int, resolution: tuple[int, int], machine: Machine) -> dict[str, Any]:
+    """The training on a number of images of a resolution, and how they are augmented.
 
     A batch has at most as many, rounded to a power of 2 and to a multiple of the number of GPUs.
     """
-    for_machine = (WITH_GPU if machine.gpus else WITHOUT_GPU).get(resolution, {})
-    training = {**TRAININGS[resolution], **for_machine}
+    longer = min(max(*resolution, SMALLEST), largest_resolution(machine))
+    size = max(each for each in TRAININGS if each <= longer)
+    for_machine = (WITH_GPU if machine.gpus else WITHOUT_GPU).get(size, {})
+    training = {**TRAININGS[size], **for_machine}
     steps, batch = training["train.steps"], training["train.batch_size"]
     if not machine.gpus:
         per_core = CPU_STEPS if machine.bfloat16 else CPU_STEPS | FLOAT32_STEPS
         batches = CPU_BATCHES if machine.bfloat16 else CPU_BATCHES | FLOAT32_BATCHES
-        fewer = batches.get(resolution, batch)
-        steps = min(steps * batch // fewer, machine.cores * per_core[resolution])
+        fewer = batches.get(size, batch)
+        steps = min(steps * batch // fewer, machine.cores * per_core[size])
         batch = fewer
     while batch > max(images, MIN_BATCH):
         batch //= 2
     replicas = max(machine.gpus, 1)
     batch = max(batch // replicas, 1) * replicas
     steps = min(max(steps, MIN_STEPS), most_steps(images, batch))
-    return training | {"train.steps": steps, "train.batch_size": batch}
+    training |= {"train.steps": steps, "train.batch_size": batch}
+    return training | choose_augmentation(images, steps, batch)
 
 
 def most_steps(images: int, batch_size: int) -> int:

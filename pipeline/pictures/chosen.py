@@ -4,44 +4,42 @@ The choice is kept in the workspace as a configuration file. Otherwise a folder 
 change its resolution, and with it every image and every cached step, from one night to the next.
 """
 
-import json
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.files import count_images
 from components.image_example_gen.storage.remote import is_remote
 from pipeline.config import DataConfig, PipelineConfig, load, require_folder
 from pipeline.config_values import read_values
 from pipeline.console.progress import showing
 from pipeline.console.tables import make_console
 from pipeline.logs import logging_to
+from pipeline.pictures.applied import describe_choice, load_choice, may_have_classes
 from pipeline.pictures.check import check_images, warn_of_too_few
 from pipeline.pictures.choose import (
     choose,
-    choose_autoguidance,
     choose_class_balance,
     choose_images,
     choose_network,
     largest_resolution,
 )
 from pipeline.pictures.kept_choice import (
-    AUTOGUIDANCE,
     CLASS_BALANCE,
     CONDITIONAL,
     FOLDER,
-    INTERVAL,
     PATTERN,
     RESOLUTION,
-    as_overrides,
+    Kept,
     flatten,
     keep_choice,
-    load_alone,
     read_kept,
 )
 from pipeline.pictures.look import look
@@ -57,12 +55,14 @@ from pipeline.pictures.remarks import (
 from pipeline.pictures.seen import Pictures
 from pipeline.runners import gpu
 from pipeline.runners.kubeflow.config import KubeflowConfig
-from pipeline.schema import min_images
 from pipeline.workspace import Workspace
 from pipeline.yaml_text import quote
 from trainer.common.options import Options
 from trainer.common.resolution import to_sides
 from trainer.common.text import printable, quantity
+
+GROWN = 3  # times the images that a choice was made for, from which a new one is advised
+LARGE = 20_000  # images, from which more of them change no choice
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -77,7 +77,7 @@ class Choice:
         values: what was chosen, by key with dots; to be kept.
         trained_images: how many images it was chosen for, without those that are held out.
         held_out_images: about how many of them will be held out.
-        stops: whether a run will probably stop because of the images.
+        keep: whether later runs may have it too: whether the images suffice.
     """
 
     config: PipelineConfig
@@ -85,7 +85,7 @@ class Choice:
     values: Mapping[str, Any]
     trained_images: int = 0
     held_out_images: int = 0
-    stops: bool = False
+    keep: bool = False
 
 
 def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choice:
@@ -110,19 +110,20 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     machine = machine or this_machine()
     is_set = data.model_fields_set
     values = {**kept, **choose(pictures, machine)}
-    values[CONDITIONAL] &= _may_have_classes(data)
+    values[CONDITIONAL] &= may_have_classes(data)
     values |= choose_class_balance(values[CONDITIONAL])
-    config = _load(values, overrides, data, machine)
+    config, used = load_choice(Kept(values, pictures.usable), overrides, data, machine)
     held_out = pictures.usable * config.data.eval_percent // 100
     trained = pictures.usable - held_out
     rejected = warn_of_unusable(pictures, config.data)
     too_few = warn_of_too_few(trained, held_out, config.validation)
-    stops = bool(rejected) or (bool(too_few) and min(trained, held_out) < min_images())
     no_classes = warn_of_no_classes(pictures, config)
-    stops = stops or bool(no_classes)
+    # Of images that a run rejects, or cannot judge by, others will come, which it may not suit.
+    enough = held_out >= config.evaluate.min_samples
+    keep = enough and not (rejected or too_few or no_classes)
     lines = (
         f"{printable(data.folder)}: {printable(pictures.describe())}",
-        f"chosen for them: {_describe(values, config, overrides)}",
+        f"chosen for them: {describe_choice(used, config, overrides)}",
         *say_what_folders_are(pictures, config),
         *no_classes,
         *say_what_is_small(pictures, config.data, largest_resolution(machine)),
@@ -132,7 +133,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         *too_few,
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
-    return Choice(config, lines, values, trained, held_out, stops)
+    return Choice(config, lines, values, trained, held_out, keep)
 
 
 def configure_for_cluster(overrides: Sequence[str]) -> Choice:
@@ -152,9 +153,9 @@ def configure_images(folder: str, overrides: Sequence[str]) -> Choice:
     pictures = _look(data)
     resolution = choose(pictures, this_machine())[RESOLUTION]
     values = choose_images(pictures, to_sides(resolution))
-    config = _load(values, overrides, data, this_machine())
+    config, _ = load_choice(Kept(values, pictures.usable), overrides, data, this_machine())
     seen = f"{printable(data.folder)}: {printable(pictures.describe())}"
-    return Choice(config, (f"{seen}: {_describe(values, config, overrides)}",), values)
+    return Choice(config, (f"{seen}: {describe_choice(values, config, overrides)}",), values)
 
 
 def configure_run(
@@ -180,24 +181,25 @@ def configure_run(
     data = _read_data(overrides)
     require_folder(data, workspace.folder)
     file = workspace.chosen
-    values = read_kept(workspace, data)
-    if values is not None:
-        config = _load(values, overrides, data, this_machine())
-        report(
-            f"{printable(data.folder)}: as chosen earlier, {_describe(values, config, overrides)}"
-        )
+    kept = read_kept(workspace, data)
+    if kept is not None:
+        config, used = load_choice(kept, overrides, data, this_machine())
+        about = describe_choice(used, config, overrides)
+        report(f"{printable(data.folder)}: as chosen earlier, {about}")
         report(f"kept in {file}; remove it to choose again")
-        earlier = {CONDITIONAL, CLASS_BALANCE} - values.keys()
+        if kept.images is not None and _has_grown(data, kept.images):
+            more = f"{quantity(kept.images, 'image')}, and there are {GROWN} times as many now"
+            report(f"it was chosen for {more}: other steps and another held-out share would suit")
+        earlier = {CONDITIONAL, CLASS_BALANCE} - kept.values.keys()
         if earlier or _differs_from_a_new_choice(config, overrides):
             report("it was chosen for another machine, or by an earlier version")
         return config
     choice = configure(overrides)
-    # Of images that a run rejects, others will come, which the choice may not suit.
-    keep = keep and not choice.stops
+    keep = keep and choice.keep
     if keep:
         check_images(choice.config.data)
         workspace.check_free()  # or a run that is refused would replace the choice of another
-        keep_choice(choice.values, workspace)
+        keep_choice(choice.values, choice.trained_images + choice.held_out_images, workspace)
     for line in choice.lines:
         report(line)
     if keep:
@@ -205,6 +207,15 @@ def configure_run(
         arguments = printable(shlex.join([data.folder, *settings]))
         report(f"kept in {file} for later runs; to edit: iadb init {arguments} -o mine.yaml")
     return choice.config
+
+
+def _has_grown(data: DataConfig, images: int) -> bool:
+    """Whether so many more images are in a local folder that the training would be another one."""
+    if images >= LARGE or data.pattern or is_remote(data.folder):
+        return False
+    with suppress(ImageDataError):  # which the run itself will report
+        return count_images(data.folder, GROWN * images) == GROWN * images
+    return False
 
 
 def _differs_from_a_new_choice(config: PipelineConfig, overrides: Sequence[str]) -> bool:
@@ -241,59 +252,3 @@ def _read_section(name: str, kind: type[OptionsT], overrides: Sequence[str]) -> 
     except ValidationError:
         load(overrides=overrides)  # raises the same as a ConfigError
         raise
-
-
-def _load(
-    values: Mapping[str, Any], overrides: Sequence[str], data: DataConfig, machine: Machine
-) -> PipelineConfig:
-    """The choice below the overrides, with what follows from the resolution and steps of these."""
-    following = {}
-    if not _may_have_classes(data):
-        following[CONDITIONAL] = False
-    is_set = RESOLUTION[5:] in data.model_fields_set
-    if is_set and data.resolution != to_sides(values[RESOLUTION]):
-        following |= choose_network(data.resolution, machine)
-    # Not as ModelOptions: channels may be valid only together with the attention that was chosen.
-    model = read_values(None, None, overrides).get("model")
-    if isinstance(model, Mapping) and model.get("source") == "map":
-        following["model.prediction"] = "difference"  # the other one is from noise alone
-    config = load(overrides=[*as_overrides({**values, **following}), *overrides])
-    # What an earlier version chose stays as it was.
-    balance = choose_class_balance(config.model.conditional)
-    if CLASS_BALANCE in values and balance != choose_class_balance(values.get(CONDITIONAL, False)):
-        following |= balance
-    autoguidance = autoguidance_for(config, overrides)
-    if AUTOGUIDANCE in values and autoguidance != autoguidance_for(load_alone(values)):
-        following |= autoguidance
-    return load(overrides=[*as_overrides({**values, **following}), *overrides])
-
-
-def _may_have_classes(data: DataConfig) -> bool:
-    """Whether classes would do no harm.
-
-    Sources say what to draw. Spans may have other classes, with which no warm start continues, and
-    images of data.holdout none.
-    """
-    return not (data.source or data.degrade or data.pattern or data.holdout)
-
-
-def autoguidance_for(config: PipelineConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """What `choose_autoguidance` chooses for the rest of a configuration.
-
-    A weight that an override sets is used on the whole way.
-    """
-    if AUTOGUIDANCE[7:] in read_values(None, None, overrides).get("sample", {}):
-        return {INTERVAL: [0.0, 1.0]}
-    plain = config.source is None and config.sample.mark is None and config.sample.guidance == 1.0
-    return choose_autoguidance(config.model.prediction, config.train.steps, plain)
-
-
-def _describe(values: Mapping[str, Any], config: PipelineConfig, overrides: Sequence[str]) -> str:
-    """What holds for the keys of a choice; those that overrides set are named as set."""
-    resolved = dict(flatten(config.model_dump(mode="json")))
-    given = dict(flatten(read_values(None, None, overrides)))
-    keys = [key for key in values if key not in (FOLDER, PATTERN)]
-    texts = {key: f"{key}={json.dumps(resolved[key], separators=(',', ':'))}" for key in keys}
-    chosen = ", ".join(text for key, text in texts.items() if key not in given)
-    is_set = ", ".join(text for key, text in texts.items() if key in given)
-    return "; set: ".join(filter(None, [chosen or "nothing", is_set]))

@@ -1,8 +1,9 @@
 """The choice that a workspace keeps, as a configuration file."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.config import ConfigError, DataConfig, PipelineConfig, load
 from pipeline.workspace import Workspace
@@ -12,6 +13,7 @@ from trainer.common.text import first_line, list_some
 
 FOLDER, PATTERN = "data.folder", "data.pattern"
 RESOLUTION = "data.resolution"
+EVAL_PERCENT = "data.eval_percent"
 CONDITIONAL = "model.conditional"
 CLASS_BALANCE = "train.class_balance"
 AUTOGUIDANCE, INTERVAL = "sample.autoguidance", "sample.autoguidance_interval"
@@ -22,7 +24,7 @@ KEYS = {
     RESOLUTION,
     "data.channels",
     "data.background",
-    "data.eval_percent",
+    EVAL_PERCENT,
     CONDITIONAL,
     "model.channels",
     "model.attention",
@@ -44,27 +46,41 @@ KEYS = {
     "sample.limits.states",
 }
 HEADER = """\
-# Chosen for the images in this folder, and reused by later runs of it that name no configuration.
-# Remove this file, and the next run chooses again. `iadb run --config` also takes it.
+# Chosen for {images} images in this folder, and reused by later runs of it that name no
+# configuration. Remove this file, and the next run chooses again. It is one for --config, too.
 """
+IMAGES = re.compile(r"# Chosen for (\d{1,12}) images ")
 
 
-def keep_choice(values: Mapping[str, Any], workspace: Workspace) -> None:
-    """Writes a choice, by key with dots, to the workspace."""
+class Kept(NamedTuple):
+    """A choice that a workspace keeps.
+
+    Attributes:
+        values: by key with dots.
+        images: how many there were; None if an earlier version chose.
+    """
+
+    values: dict[str, Any]
+    images: int | None
+
+
+def keep_choice(values: Mapping[str, Any], images: int, workspace: Workspace) -> None:
+    """Writes a choice for so many images, by key with dots, to the workspace."""
     with workspace.writing():
         workspace.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(workspace.chosen) as partial:
-            partial.write_text(HEADER + _dump(values), "utf-8")
+            partial.write_text(HEADER.format(images=images) + _dump(values), "utf-8")
             sync(partial)  # an empty file, after a power cut, would stop every later check
 
 
-def read_kept(workspace: Workspace, data: DataConfig) -> dict[str, Any] | None:
+def read_kept(workspace: Workspace, data: DataConfig) -> Kept | None:
     """Reads the choice that the workspace keeps; None if it has none for the folder."""
     file = workspace.chosen
     try:
         with open_below(workspace.folder, file) as stream:
             content = stream.read(MAX_CHARACTERS + 1)
-        values = dict(flatten(parse(content.decode("utf-8")) or {}))
+        text = content.decode("utf-8")
+        values = dict(flatten(parse(text) or {}))
         if unknown := sorted(values.keys() - KEYS):
             raise ValueError(f"unexpected {list_some(unknown)}")
         if missing := sorted({FOLDER, PATTERN, RESOLUTION} - values.keys()):
@@ -82,7 +98,8 @@ def read_kept(workspace: Workspace, data: DataConfig) -> dict[str, Any] | None:
         problem = first_line(error)
     else:
         same = (values[FOLDER], values[PATTERN]) == (data.folder, data.pattern)
-        return values if same else None
+        images = IMAGES.match(text)
+        return Kept(values, int(images[1]) if images else None) if same else None
     raise ConfigError(f"{file}: {problem}; remove it, and the next run chooses again")
 
 

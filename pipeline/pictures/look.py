@@ -31,7 +31,7 @@ from components.image_example_gen.storage.local import LINK
 from components.image_example_gen.storage.remote import is_remote
 from components.image_example_gen.windows import find_windows
 from pipeline.config import DataConfig
-from pipeline.pictures.seen import Pictures
+from pipeline.pictures.seen import Pictures, kinds_among
 from trainer.common.text import shorten
 
 SAMPLE, REMOTE_SAMPLE = 300, 32  # files that are opened
@@ -133,6 +133,7 @@ def look(data: DataConfig) -> Pictures:
         turned=float(np.mean((aspects - 1) * (aspect - 1) < 0)),
         unread=describe_endings(unread(others)),
         links=describe_endings({LINK: others[LINK]}) if others[LINK] else "",
+        wrapper="" if data.pattern else _find_wrapper(places),
     )
 
 
@@ -157,12 +158,26 @@ def _find_spans(places: Sequence[_Place]) -> str:
     return next(fitting, "")
 
 
+def _find_wrapper(places: Sequence[_Place]) -> str:
+    """The only folder, if all images are in folders of its own that may be kinds of them."""
+    outer, inner = set[str](), Counter[str]()
+    for place in places:
+        names = place.file.path.split("/")
+        if place.file.archive or len(names) < 3:
+            return ""
+        outer.add(names[0])
+        inner[names[1]] += 1
+    return outer.pop() if len(outer) == 1 and len(kinds_among(inner)) > 1 else ""
+
+
 def _choose_evenly(places: Sequence[_Place], count: int) -> list[_Place]:
     """Chooses at most `count` of the sorted files, in an order whose beginning is even as well.
 
     One of each of so many equal parts, at random: in equal steps, it could be the masks of all.
     """
     chosen = min(count, len(places))
+    if not chosen:
+        return []
     golden = (math.sqrt(5) - 1) / 2
     order = sorted(range(chosen), key=lambda i: i * golden % 1)
     bounds = [i * len(places) // chosen for i in range(chosen + 1)]

@@ -11,13 +11,14 @@ from pipeline.pictures.choose import choose_network
 from pipeline.pictures.machine import Machine
 from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides
-from trainer.common.text import percentage, printable, quantity
+from trainer.common.text import list_some, percentage, printable, quantity
 
 LEAST_KEPT = 0.6  # of the area of a typical picture, without a remark
 BY_CLASS = "samples are drawn by class; without classes: --set model.conditional=false"
 CLASSES = "to draw images of one class, by the name of its folder: --set model.conditional=true"
 SPLITS = "folders of splits are read together, and images are held out anew"
 MULTIPLE = 16  # of pixels: sides to which networks fit well
+SURE = 2  # standard errors of a share
 DEARER = 2  # times the work of such a network, from which a resolution is remarked on
 
 
@@ -25,13 +26,26 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
     """What the folders do to the samples; no line without folders."""
     if config.model.conditional and pictures.have_classes:
         return [BY_CLASS]
+    folder = config.data.folder
     if pictures.have_splits and not config.data.pattern and not config.data.holdout:
         if pictures.labeled:  # there is no such folder
             return [SPLITS]
         example = max(pictures.classes, key=lambda name: "train" in name.lower())
-        one = printable(shlex.quote(os.path.join(config.data.folder, example)))
-        return [f"{SPLITS}; to read one: --data {one}"]
-    return [CLASSES] if pictures.have_classes and config.source is None else []
+        return [f"{SPLITS}; {_to_read(folder, example)}"]
+    if config.source is not None:
+        return []
+    if beside := pictures.beside_images:
+        others = {name: n for name, n in pictures.classes.items() if name not in beside}
+        example = [_to_read(folder, max(others, key=others.get))] if others else []
+        return ["; ".join([f"images in {list_some(beside)} are read like all others", *example])]
+    if pictures.wrapper:
+        where = printable(shlex.quote(os.path.join(folder, pictures.wrapper)))
+        return [f"if the folders in {printable(pictures.wrapper)} are classes: --data {where}"]
+    return [CLASSES] if pictures.have_classes and len(pictures.kinds) > 1 else []
+
+
+def _to_read(folder: str, name: str) -> str:
+    return f"to read one: --data {printable(shlex.quote(os.path.join(folder, name)))}"
 
 
 def say_what_is_small(pictures: Pictures, data: DataConfig, largest: int) -> list[str]:
@@ -45,8 +59,10 @@ def say_what_is_small(pictures: Pictures, data: DataConfig, largest: int) -> lis
         return []
     options = f"--set data.resolution={2 * side}"
     rejected = _rejected(pictures, side, side)  # below half of that resolution
+    if pictures.usable > len(pictures.sizes):  # of a sample, which may have too few of them
+        rejected += SURE * math.sqrt(rejected * (1 - rejected) / len(pictures.sizes))
     if warn_of_rejected(rejected, data):
-        share = math.ceil(100 * (rejected - ROUNDING)) / 100
+        share = min(math.ceil(100 * (rejected - ROUNDING)) / 100, 1)
         options += f" --set data.max_rejected={share:g}"
     return [
         f"some are as small as {pictures.low} pixels, and would be rejected at a higher "

@@ -63,6 +63,7 @@ class Pictures:
         unread: how many other files are pictures that are not read, by their endings; empty if
             there are none.
         links: how many links to folders there are, which are not followed; empty if none.
+        wrapper: the one folder that has all images, in folders of its own; empty without one.
     """
 
     files: int
@@ -86,6 +87,7 @@ class Pictures:
     turned: float = 0.0
     unread: str = ""
     links: str = ""
+    wrapper: str = ""
 
     @property
     def are_oblong(self) -> bool:
@@ -111,23 +113,20 @@ class Pictures:
         return all(named) and {each[1] is None for each in named} == {True, False}
 
     @property
+    def beside_images(self) -> list[str]:
+        """Names of folders whose images belong to the images in others, such as masks."""
+        if self.labeled:
+            return []
+        return [name for name in self.classes if name.lower() in BESIDE_IMAGES]
+
+    @property
     def kinds(self) -> Mapping[str, int]:
         """Those of their classes that may be kinds of pictures, by the names of their folders.
 
         Numbers and dates are none, but for numbers of which some have one digit, nor are names that
         all begin with a year. Labels in archives always are.
         """
-        if self.labeled:
-            return self.classes
-        names = [name.lower() for name in self.classes]
-        hashes = len({*map(len, names)}) == 1 and all(HASH.fullmatch(name) for name in names)
-        hashes = hashes and {*map(str.isdigit, "".join(names))} == {True, False}
-        if hashes or BESIDE_IMAGES & {*names} or all(map(YEAR.fullmatch, names)):
-            return {}
-        numbered = {name for name in self.classes if NUMBERED.fullmatch(name.lower())}
-        if any(len(name) == 1 for name in numbered):
-            return self.classes
-        return {name: count for name, count in self.classes.items() if name not in numbered}
+        return self.classes if self.labeled else kinds_among(self.classes)
 
     @property
     def usable(self) -> int:
@@ -179,3 +178,16 @@ class Pictures:
             if wide
             else f"{shorter}x{round(shorter / self.aspect)}"
         )
+
+
+def kinds_among(folders: Mapping[str, int]) -> Mapping[str, int]:
+    """Those of folders, by name, that may sort images by what they show."""
+    names = [name.lower() for name in folders]
+    hashes = len({*map(len, names)}) == 1 and all(HASH.fullmatch(name) for name in names)
+    hashes = hashes and {*map(str.isdigit, "".join(names))} == {True, False}
+    if hashes or BESIDE_IMAGES & {*names} or all(map(YEAR.fullmatch, names)):
+        return {}
+    numbered = {name for name in folders if NUMBERED.fullmatch(name.lower())}
+    if any(len(name) == 1 for name in numbered):
+        return folders
+    return {name: count for name, count in folders.items() if name not in numbered}

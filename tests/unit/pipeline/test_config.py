@@ -585,3 +585,8 @@ def test_a_section_whose_keys_are_all_comments_is_empty(tmp_path):
 def test_beam_runs_in_process_unless_a_runner_is_named(options, arguments):
     config = load(overrides=[f"beam.options={options}"])
     assert config.beam.arguments("Transform") == arguments
+
+
+def test_a_folder_whose_name_is_no_text_is_to_be_renamed():
+    with pytest.raises(ConfigError, match=r"data.folder: .*not UTF-8; rename the folder"):
+        load(overrides=[f"data.folder={quote('bad' + chr(0xDCFF))}"])

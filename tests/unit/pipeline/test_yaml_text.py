@@ -1,8 +1,9 @@
 import time
 
 import pytest
+from pydantic import BaseModel
 
-from pipeline.yaml_text import MAX_CHARACTERS, MAX_DEPTH, YamlError, parse
+from pipeline.yaml_text import MAX_CHARACTERS, MAX_DEPTH, YamlError, dump, parse
 
 
 def failure(text):
@@ -81,3 +82,14 @@ def test_what_is_beyond_the_limits_is_rejected_at_once_in_one_short_line(text, e
     assert expected in said
     assert "\n" not in said
     assert len(said) < 300
+
+
+def test_text_that_would_break_a_line_is_read_back_as_it_was():
+    class Section(BaseModel):
+        folder: str
+        names: dict[str, str] = {}
+
+    for text in ("/p/nel\x85x", "a\u2028b", "naïve ☃ 😀", "tab\tor\nline", "plain"):
+        section = Section(folder=text, names={text: text})
+        assert parse(dump(section)) == section.model_dump()
+    assert "naïve ☃ 😀" in dump(Section(folder="naïve ☃ 😀"))

@@ -170,3 +170,10 @@ def test_images_and_archives_in_s3_are_sampled_with_few_requests(data, archives,
     assert all(file.mtime_ns for file in there.files)
     assert take_sample(there, remote).file_bytes == take_sample(here, data).file_bytes
     assert len(bucket.requests) < 20
+
+
+def test_a_sample_of_files_that_lead_out_of_the_folder_says_so(tmp_path):
+    (tmp_path / "1.png").symlink_to("/etc/passwd")
+    data = DataConfig(folder=str(tmp_path))
+    with pytest.raises(NoSampleError, match=r"such as '1.png' \(link to a file outside"):
+        take_sample(list_files(data)[0], data)

@@ -302,6 +302,33 @@ def test_a_folder_of_broken_files_and_links_and_pipes_is_wrong_data(tmp_path, se
         see()
 
 
+def test_a_folder_of_links_or_damaged_archives_alone_is_wrong_data(tmp_path, see):
+    (tmp_path / "images" / "out.png").symlink_to("/etc/passwd")
+    with pytest.raises(ImageDataError, match=r"1 of 1: 'out\.png' \(link"):
+        see()
+    (tmp_path / "images" / "out.png").unlink()
+    (tmp_path / "images" / "a.tar").write_bytes(b"no archive" * 100)
+    with pytest.raises(ImageDataError, match=r"none of the image files .* 1 of 1: 'a\.tar' \("):
+        see()
+
+
+@pytest.mark.parametrize(
+    ("files", "wrapper"),
+    [
+        (["pets/cat/1.png", "pets/dog/1.png"], "pets"),
+        (["pets/cat/1.png", "pets/dog/1.png", "1.png"], ""),
+        (["pets/cat/1.png", "pets/1.png"], ""),
+        (["pets/cat/1.png", "more/dog/1.png"], ""),
+        (["photos/2023/1.png", "photos/2024/1.png"], ""),
+        (["pets/cat/1.png", "pets/cat/2.png"], ""),
+    ],
+)
+def test_a_folder_around_the_folders_of_classes_is_seen(save, see, files, wrapper):
+    for file in files:
+        save(file, noise(0, 8, 8, 3))
+    assert see().wrapper == wrapper
+
+
 def test_a_folder_without_images_is_wrong_data(see):
     with pytest.raises(ImageDataError, match="no image files below this folder"):
         see()
