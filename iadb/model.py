@@ -207,7 +207,8 @@ class Model:
                 "makes a model that does"
             )
         least = min(INVERSION_STEPS, self._limits.nb_step, self._limits.states)
-        x0 = self.invert(images, nb_step=nb_step or max(self.nb_step, least), label=label)
+        nb_step = max(self.nb_step, least) if nb_step is None else nb_step
+        x0 = self.invert(images, nb_step=nb_step, label=label)
         return self._mark.p_values(x0)
 
     def interpolate(

@@ -30,7 +30,14 @@ from trainer.ode.guidance import WHOLE, Interval
 from trainer.ode.sampling import TRACED, SamplingModel
 from trainer.options import AlphaDensity, Coupling
 from trainer.step.adam import FusedAdam  # noqa: F401
-from trainer.step.batches import Batch, check_arrays, reject_weights, unpack
+from trainer.step.batches import (
+    Batch,
+    ScaleWarning,
+    check_arrays,
+    check_batches,
+    reject_weights,
+    unpack,
+)
 from trainer.step.coupling import groups, optimal_transport
 from trainer.step.draws import Draws, blend_noise, draw, draw_for
 from trainer.step.ema import ExponentialMovingAverage
@@ -43,6 +50,7 @@ from trainer.step.tuning import untuned
 from trainer.vector_field import beside, evaluate_network
 
 REPLACED = ("loss", "loss_weights", "metrics", "weighted_metrics")  # arguments of compile
+CALLBACKS = 4  # position of the callbacks among the arguments of `fit` after x
 # Attributes that decide how it is trained, and that may be set between two calls of `fit`.
 TRAINED = ("alpha_density", "coupling", "label_dropout", "paired", "pair_noise", "seed")
 
@@ -211,18 +219,35 @@ class IADBModel(SamplingModel):
             ValueError: the model was compiled with a loss or metrics, or images are weighted, which
                 would have no effect; or a label is beyond those of the network; or the network has
                 no weights yet, as one that is subclassed before it is called.
+            tf.errors.InvalidArgumentError: a label or an alpha in a dataset is beyond its limits.
         """
         reject_weights(kwargs)
         check_trainable(self.network)
-        check_arrays(_parts(x, args[0] if args else kwargs.get("y")), self.nb_class)
-        if "validation_data" in kwargs:
-            kwargs["validation_data"] = untuned(kwargs["validation_data"])
-        return super().fit(untuned(x), *args, **kwargs)
+        x = self._checked(x, *args[:1], **kwargs)
+        if kwargs.get("validation_data") is not None:
+            images, y, weights = keras.utils.unpack_x_y_sample_weight(kwargs["validation_data"])
+            reject_weights({"sample_weight": weights})
+            images = self._checked(images, y)
+            kwargs["validation_data"] = images if y is None else (images, y)
+        callbacks = kwargs.get("callbacks")
+        if len(args) <= CALLBACKS and not isinstance(callbacks, keras.callbacks.CallbackList):
+            given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+            kwargs["callbacks"] = [*(each for each in given if each), ScaleWarning()]
+        return super().fit(x, *args, **kwargs)
+
+    def _checked(self, x: Any, y: Any = None, **_: Any) -> Any:
+        """Checks what Keras is given as x and y; returns x."""
+        check_arrays(_parts(x, y), self.nb_class)
+        return untuned(check_batches(x, self.nb_class))
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Takes a step as keras.Model.train_on_batch does; the errors are those of `fit`."""
         check_trainable(self.network)
-        return super().train_on_batch(x, *args, **kwargs)
+        return super().train_on_batch(self._checked(x, *args[:1], **kwargs), *args, **kwargs)
+
+    def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Measures the loss as keras.Model.test_on_batch does; the errors are those of `fit`."""
+        return super().test_on_batch(self._checked(x, *args[:1], **kwargs), *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Measures the loss as keras.Model.evaluate does.
@@ -232,8 +257,7 @@ class IADBModel(SamplingModel):
                 of the network.
         """
         reject_weights(kwargs)
-        check_arrays(_parts(x, args[0] if args else kwargs.get("y")), self.nb_class)
-        return super().evaluate(untuned(x), *args, **kwargs)
+        return super().evaluate(self._checked(x, *args[:1], **kwargs), *args, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Maps x0 to samples as keras.Model.predict does, by `predict_step`.
@@ -242,7 +266,12 @@ class IADBModel(SamplingModel):
             ValueError: a label is beyond those of the network.
         """
         check_arrays(x if isinstance(x, dict) else {"x0": x}, self.nb_class)
-        return super().predict(untuned(x), *args, **kwargs)
+        return super().predict(untuned(check_batches(x, self.nb_class)), *args, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Maps a batch as keras.Model.predict_on_batch does; the errors are those of `predict`."""
+        check_arrays(x if isinstance(x, dict) else {"x0": x}, self.nb_class)
+        return super().predict_on_batch(x)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Every method that trains or measures comes here. Not get_compile_config, which needs an

@@ -21,6 +21,7 @@ from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.image_file.decode import decode
 from components.image_example_gen.options import ImageOptions
 from pipeline.config import PipelineConfig, load
+from pipeline.config_values import presets
 from pipeline.drawing.picture_files import write_gif
 from trainer import preprocessing
 from trainer.build import build_model
@@ -84,7 +85,11 @@ def run(config: PipelineConfig, data: Path, output: Path, count: int = 16) -> No
 
 @click.command()
 @click.option(
-    "--preset", default="flowers102", show_default=True, help="One of `iadb config list`."
+    "--preset",
+    default="flowers102",
+    show_default=True,
+    type=click.Choice(presets()),
+    help="The configuration.",
 )
 @click.option(
     "--data", required=True, type=click.Path(exists=True, path_type=Path), help="Folder of images."

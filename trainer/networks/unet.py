@@ -88,7 +88,8 @@ def build_unet(
         options: widths, depth, attention.
         shape: (H, W, C) of an image, with H and W divisible by options.side_factor.
         precision: data type of the computation: float32, bfloat16 or float16, not auto
-            (trainer/fit/precision.py); variables are float32.
+            (trainer/fit/precision.py); variables are float32. With float16, compile with
+            keras.optimizers.LossScaleOptimizer: small gradients would be 0.
         nb_class: number of classes that the network is conditioned on; 0: none.
         source_channels: channels of a source that follow those of the image at the input; 0: none.
 

@@ -61,7 +61,8 @@ def advance(
 
     weights = [b - e for b, e in zip(tableau.weights, tableau.embedded, strict=True)]
     difference = per_row(signed, x) * weighted_sum(weights, slopes)
-    error = _scaled_norm(difference, state.x, x, rtol, atol)
+    # Not differentiated: where a row has arrived, its gradient would not be finite.
+    error = tf.stop_gradient(_scaled_norm(difference, state.x, x, rtol, atol))
     taken = (error <= 1.0) | (size <= shortest)
     factor = tf.clip_by_value(SAFETY * error ** (-1.0 / tableau.order), SHRINK, GROW)
     return State(

@@ -11,6 +11,7 @@ import tensorflow as tf
 from trainer.ode.arguments import to_float
 
 LARGE = 10  # of x0 or x1: probably pixels that are not scaled
+SCALE = "scale images to [-1, 1], as noise has a deviation of 1"
 CHECKED = 64  # rows of an array that are looked at for that
 
 # x1, (x0, x1), or {"x1"} with any of "x0", "alpha", "label" (for a conditional network), "source"
@@ -41,7 +42,7 @@ def reject_weights(arguments: Mapping[str, Any]) -> None:
 
 
 def check_arrays(parts: Any, nb_class: int) -> None:
-    """Checks all of what is passed in memory, before steps get it by batches; datasets are not.
+    """Checks all of what is passed in memory, before steps get it by batches.
 
     Warns if x0 or x1 are probably not scaled.
 
@@ -54,8 +55,7 @@ def check_arrays(parts: Any, nb_class: int) -> None:
     """
     if not isinstance(parts, Mapping):
         return
-    limits = [("alpha", "f", 0, 1), *([("label", "iu", 0, nb_class)] if nb_class else [])]
-    for name, kinds, low, high in limits:
+    for name, (kinds, low, high) in _limits(nb_class).items():
         if not isinstance(parts.get(name), (np.ndarray, tf.Tensor, list)):
             continue
         values = np.asarray(parts[name])
@@ -67,14 +67,57 @@ def check_arrays(parts: Any, nb_class: int) -> None:
             raise ValueError(f"{name} {wrong} is beyond {low} to {high}")
     for name in ("x0", "x1"):
         values = parts.get(name)
-        if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-            largest = np.abs(values[:CHECKED]).max(initial=0)
-            if largest > LARGE:
-                warnings.warn(
-                    f"{name} has values up to {largest:.4g}; scale images to [-1, 1], as noise has "
-                    "a deviation of 1",
-                    stacklevel=3,  # of the caller of a method of Keras
-                )
+        if not isinstance(values, (np.ndarray, tf.Tensor)):
+            continue
+        first = np.asarray(values[:CHECKED]) if len(values.shape) else np.empty(0)
+        if first.dtype.kind == "f" and (largest := np.abs(first).max(initial=0)) > LARGE:
+            warnings.warn(
+                f"{name} has values up to {largest:.4g}; {SCALE}",
+                stacklevel=4,  # of the caller of a method of Keras
+            )
+
+
+def check_batches(data: Any, nb_class: int) -> Any:
+    """Returns a tf.data.Dataset that checks its labels and alphas as it is read; other data as are.
+
+    A compiled step would take what is beyond their limits for something else.
+    """
+    spec = getattr(data, "element_spec", None)
+    limits = _limits(nb_class)
+    if not isinstance(data, tf.data.Dataset) or not isinstance(spec, Mapping):
+        return data
+    checked = [name for name in limits if isinstance(spec.get(name), tf.TensorSpec)]
+
+    def check(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        for name in checked:
+            _, low, high = limits[name]
+            values = tf.cast(batch[name], tf.float64)
+            inside = tf.reduce_all((values >= low) & (values <= high))
+            tf.debugging.Assert(inside, [f"{name} is beyond {low} to {high}:", batch[name]])
+        return batch
+
+    return data.map(check) if checked else data
+
+
+def _limits(nb_class: int) -> dict[str, tuple[str, int, int]]:
+    """Kinds of data types, least and largest value of what has limits, by name."""
+    return {"alpha": ("f", 0, 1)} | ({"label": ("iu", 0, nb_class)} if nb_class else {})
+
+
+class ScaleWarning(keras.callbacks.Callback):
+    """Warns after the first step if its loss shows that images are probably not scaled."""
+
+    async_safe = True  # Keras need not wait for the numbers of every step
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_first = True
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Looks at the loss of the first step."""
+        if self._is_first and logs and float(logs.get("loss", 0)) > LARGE**2:
+            warnings.warn(f"the first loss is {float(logs['loss']):.4g}; {SCALE}", stacklevel=1)
+        self._is_first = False
 
 
 def unpack(data: Batch, rank: int, nb_class: int, source_channels: int = 0) -> Unpacked:

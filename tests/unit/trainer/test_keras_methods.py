@@ -101,7 +101,8 @@ def test_datasets_are_not_tuned_while_they_are_read(monkeypatch):
     passed = []
 
     def read(self, x, **kwargs):
-        passed.extend([x, *kwargs.values()])
+        given = [x, *kwargs.values()]
+        passed.extend(each for each in given if isinstance(each, tf.data.Dataset))
 
     for method in ("fit", "evaluate", "predict"):
         monkeypatch.setattr(keras.Model, method, read)
@@ -530,12 +531,52 @@ def by_label():
         ({"label": np.zeros(3, int), "alpha": np.zeros([3, 1], "f4")}, "alpha is one number for"),
     ],
 )
-@pytest.mark.parametrize("method", ["fit", "evaluate"])
+@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
 def test_labels_and_alphas_that_the_network_does_not_know_are_one_line(given, message, method):
     model = IADBModel(by_label(), rank=2, nb_class=3)
-    model.compile(optimizer="sgd")
+    model.compile(optimizer="sgd", jit_compile=True)
     with pytest.raises(ValueError, match=message):
-        getattr(model, method)({"x1": points(3), **given}, verbose=0)
+        getattr(model, method)({"x1": points(3), **given})
+
+
+def test_labels_to_draw_that_the_network_does_not_know_are_one_line():
+    model = IADBModel(by_label(), rank=2, nb_class=3)
+    for method in (model.predict, model.predict_on_batch):
+        with pytest.raises(ValueError, match="label 9 is beyond 0 to 3"):
+            method({"x0": points(1), "label": np.array([9])})
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("label", 4), ("label", -1), ("alpha", 1.5)])
+def test_labels_and_alphas_of_a_dataset_are_checked_where_the_steps_are_compiled(name, wrong):
+    given = {"label": np.array([0, 1, 2, 3]), "alpha": np.float32([0, 0.5, 1, 1])}
+    given[name][-1] = wrong
+    data = tf.data.Dataset.from_tensor_slices({"x1": points(4), **given}).batch(2)
+    model = IADBModel(by_label(), rank=2, nb_class=3)
+    model.compile(optimizer="sgd", jit_compile=True)
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name} is beyond 0 to"):
+            method(data, verbose=0)
+
+
+def test_held_out_images_are_checked_before_the_first_step():
+    model = IADBModel(by_label(), rank=2, nb_class=3)
+    model.compile(optimizer="sgd")
+    good, bad = ({"x1": points(2), "label": np.array([0, last])} for last in (3, 4))
+    with pytest.raises(ValueError, match="label 4 is beyond 0 to 3"):
+        model.fit(good, validation_data=bad, verbose=0)
+    with pytest.raises(ValueError, match="IADB weighs all images alike"):
+        model.fit(good, validation_data=(good, None, np.ones(2)), verbose=0)
+    assert model.step == 0
+    assert "val_loss" in model.fit(good, validation_data=(good,), verbose=0).history
+
+
+def test_a_dataset_of_images_that_are_not_scaled_is_named_after_the_first_step():
+    data = tf.data.Dataset.from_tensor_slices(points(64, center=200)).batch(8)
+    model = compiled()
+    stopped = keras.callbacks.TerminateOnNaN()
+    for callbacks in (None, stopped, [stopped]):
+        with pytest.warns(UserWarning, match=r"the first loss is [\d.e+]+; scale images to \[-1"):
+            model.fit(data, callbacks=callbacks, verbose=0)
 
 
 def test_images_that_are_not_scaled_are_named():
@@ -648,11 +689,13 @@ def test_a_saved_model_keeps_the_policy_by_which_its_loss_is_scaled(tmp_path):
 
 
 @pytest.mark.parametrize("rows", [1, 4])
-def test_samples_have_gradients(used, rows):
+@pytest.mark.parametrize("solver", ["euler", "heun", "bosh3", "dopri5"])
+def test_samples_have_gradients(rows, solver):
+    model = IADBModel(build_mlp(2), rank=2, solver=solver)
     x0 = tf.constant(points(rows))
     with tf.GradientTape() as tape:
         tape.watch(x0)
-        x1 = used.transport(x0, 3)
+        x1 = model.transport(x0, 8)
     gradient = tape.gradient(x1, x0)
     assert gradient.shape == [rows, 2]
     assert np.all(np.isfinite(gradient)) and np.all(np.any(gradient != 0, axis=1))
