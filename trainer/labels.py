@@ -14,6 +14,7 @@ class TooFewClassesError(ValueError):
     """The images have fewer than two labels, too few for a conditional model."""
 
     exit_code = exit_codes.DATA
+    hold = False  # another configuration would do
 
 
 class LabelEncoder(tf.Module):

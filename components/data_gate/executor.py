@@ -14,6 +14,7 @@ from tfx.types import artifact_utils
 from components.data_gate import names
 from trainer.common import exit_codes
 
+TOO_FEW = anomalies_pb2.AnomalyInfo.DATASET_LOW_NUM_EXAMPLES
 SHOWN = 5  # anomalies in an error message; the verdict lists all of them
 
 
@@ -21,6 +22,12 @@ class DataAnomalyError(ValueError):
     """The data are valid images but have anomalies."""
 
     exit_code = exit_codes.DATA
+
+
+class TooFewExamplesError(DataAnomalyError):
+    """All anomalies are splits with too few images: with more of them, there may be none."""
+
+    hold = False
 
 
 class Executor(base_executor.BaseExecutor):
@@ -51,19 +58,21 @@ class Executor(base_executor.BaseExecutor):
         more = f"; and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
         message = f"{len(errors)} anomalies in the data: {shown}{more}"
         if exec_properties["on_anomaly"] == "stop":
-            raise DataAnomalyError(
+            too_few = all(anomaly["too_few"] for anomaly in errors)
+            raise (TooFewExamplesError if too_few else DataAnomalyError)(
                 f"{message}. Fix the data or the schema (validation.schema_file), or continue with "
                 "validation.on_anomaly=warn"
             )
         logging.warning("%s", message)
 
 
-def list_anomalies(artifact: types.Artifact) -> list[dict[str, str]]:
+def list_anomalies(artifact: types.Artifact) -> list[dict[str, Any]]:
     """Lists the anomalies of an ExampleAnomalies artifact.
 
     Returns:
-        One dictionary per anomaly with `split`, `feature`, `severity` (ERROR or WARNING) and
-        `description`; the feature of an anomaly of the whole dataset is `dataset`.
+        One dictionary per anomaly with `split`, `feature`, `severity` (ERROR or WARNING),
+        `description` and `too_few` (whether it is the number of examples); the feature of an
+        anomaly of the whole dataset is `dataset`.
     """
     found = []
     for split in artifact_utils.decode_split_names(artifact.split_names):
@@ -80,6 +89,7 @@ def list_anomalies(artifact: types.Artifact) -> list[dict[str, str]]:
                 "feature": feature,
                 "severity": anomalies_pb2.AnomalyInfo.Severity.Name(info.severity),
                 "description": info.description,
+                "too_few": {reason.type for reason in info.reason} == {TOO_FEW},
             }
             for feature, info in sorted(infos.items())
         ]

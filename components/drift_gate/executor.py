@@ -28,6 +28,10 @@ class DriftError(ValueError):
 
     exit_code = exit_codes.HELD
 
+    def __init__(self, message: str = "", span: int = 0) -> None:
+        super().__init__(message)
+        self.span = span  # that is at fault; 0 for a folder without spans
+
 
 class Executor(BeamExecutor):
     """Executor of DriftGate."""
@@ -95,7 +99,8 @@ class Executor(BeamExecutor):
             )
             raise DriftError(
                 f"{what} drifted: {summary}. To accept them in one run: drift.on_drift=warn"
-                + (f" and data.span={spans[-1]}" if spans[-1] else "")
+                + (f" and data.span={spans[-1]}" if spans[-1] else ""),
+                spans[-1],
             )
         logging.log(logging.WARNING if drifted else logging.INFO, "Drift: %s", summary)
 

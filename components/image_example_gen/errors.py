@@ -17,9 +17,23 @@ OF_STORAGE = {
 
 
 class ImageDataError(ValueError):
-    """The folder, its pattern or its files are not a valid data set; the message is one line."""
+    """The folder, its pattern or its files are not a valid data set; the message is one line.
+
+    Attributes:
+        span: number of the span that is at fault, if that is known.
+    """
 
     exit_code = exit_codes.DATA
+
+    def __init__(self, message: str, span: int | None = None) -> None:
+        super().__init__(message)
+        self.span = span
+
+
+class EmptySplitError(ImageDataError):
+    """No image is in a split: with more images, or another configuration, there may be some."""
+
+    hold = False
 
 
 class RejectedImage(ValueError):  # noqa: N818 - a verdict on the file, not an error

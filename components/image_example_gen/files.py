@@ -195,6 +195,13 @@ def check_has_images(folder: str) -> None:
         raise _no_images(folder, others)
 
 
+def check_not_unread(folder: str) -> None:
+    """Raises what `check_has_images` raises, but nothing for a folder without any files."""
+    others: Counter[str] = Counter()
+    if next(walk_images(folder, others), None) is None and others:
+        raise _no_images(folder, others)
+
+
 def count_images(folder: str, at_most: int) -> int:
     """Counts the image files that `walk_images` yields; stops at `at_most`."""
     files = walk_images(folder, Counter(), names_only=True)

@@ -5,7 +5,12 @@ import os
 from collections.abc import Mapping, Sequence
 
 from components.image_example_gen import names
-from components.image_example_gen.errors import OF_STORAGE, ImageDataError, StorageError
+from components.image_example_gen.errors import (
+    OF_STORAGE,
+    EmptySplitError,
+    ImageDataError,
+    StorageError,
+)
 from components.image_example_gen.files import describe_endings, unread
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.pairs.decoding import SAME_PIXELS
@@ -127,10 +132,10 @@ def check_report(report: dict, folder: str, options: ImageOptions) -> None:
         newest = max(spans, key=int)
         rejected, files = spans[newest][names.REJECTED], sum(spans[newest].values())
         what = f"files of span {newest}, the newest,"
-        _check_rejected(report, rejected, files, what, folder, options)
+        _check_rejected(report, rejected, files, what, folder, options, int(newest))
     for split, images in report["splits"].items():
         if not images:
-            raise ImageDataError(f"{folder}: {_empty_split(split, report, options)}")
+            raise EmptySplitError(f"{folder}: {_empty_split(split, report, options)}")
 
 
 def check_sources(report: dict, sources: str, where: str = IN_CONFIGURATION) -> None:
@@ -187,7 +192,13 @@ def _by_frequency(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _check_rejected(
-    report: dict, rejected: int, files: int, what: str, folder: str, options: ImageOptions
+    report: dict,
+    rejected: int,
+    files: int,
+    what: str,
+    folder: str,
+    options: ImageOptions,
+    span: int | None = None,
 ) -> None:
     if rejected <= options.max_rejected * files:
         return
@@ -210,7 +221,8 @@ def _check_rejected(
         f"{folder}: {rejected} of {files} {what} rejected ({rejected / files:.1%}), "
         f"max_rejected allows {options.max_rejected:.1%}: {_first(reasons)}; "
         f"files: {_first(names)}; the log lists all of them; fix or remove them, or raise "
-        "max_rejected"
+        "max_rejected",
+        span,
     )
 
 

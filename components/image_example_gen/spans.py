@@ -9,7 +9,7 @@ import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from pathlib import PurePosixPath
 
 from components.image_example_gen.errors import ImageDataError
@@ -32,6 +32,7 @@ from components.image_example_gen.storage.remote import is_folder, join
 from trainer import examples
 
 EPOCH = date(1970, 1, 1)
+AHEAD = timedelta(days=2)  # of this day in UTC, as another zone or clock may be
 
 
 @dataclass(frozen=True, order=True)
@@ -277,5 +278,10 @@ def _numbers(folder: str, path: str, values: Mapping[str, str]) -> tuple[int, in
     if day < EPOCH:
         raise ImageDataError(
             f"{folder}: the folder {path!r} is not a valid date since 1970; rename or remove it"
+        )
+    if day > datetime.now(timezone.utc).date() + AHEAD:
+        raise ImageDataError(
+            f"{folder}: the folder {path!r} is a date to come, after which no other span would be "
+            "the newest; rename or remove it"
         )
     return (day - EPOCH).days, version

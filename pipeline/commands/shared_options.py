@@ -214,13 +214,23 @@ class ConfigArguments:
         )
 
     def load_for_check(self, workspace: Workspace) -> "PipelineConfig":
-        """As `load_for_run`, but without images the defaults hold: the check will report that."""
+        """As `load_for_run`, but without images the defaults hold: the check will report that.
+
+        Raises:
+            ImageDataError: there are images, and none of them can be read, or not yet.
+        """
         from components.image_example_gen.errors import ImageDataError
+        from components.image_example_gen.files import count_images
 
         try:
             return self.load_for_run(workspace)
         except ImageDataError:
-            return self.load()
+            config, images = self.load(), 0
+            with contextlib.suppress(ImageDataError):  # the folder is missing
+                images = count_images(config.data.folder, 1)
+            if images:
+                raise
+            return config
 
     def describe(self, folder: str | None) -> str:
         """What `load_or_choose` made the configuration of, in one line.

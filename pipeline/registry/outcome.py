@@ -53,6 +53,9 @@ class RunResult:
             neither is live.
         report: of the evaluation, as HTML.
         log: of the run.
+        hold: whether images that it calls wrong are to be held: not if more of them, or another
+            configuration, would do.
+        wrong_span: the span that is at fault; None if that is not known.
     """
 
     outcome: Outcome
@@ -71,6 +74,8 @@ class RunResult:
     version: int | None = None
     report: Path | None = None
     log: Path | None = None
+    hold: bool = True
+    wrong_span: int | None = None
 
 
 _JSON = TypeAdapter(RunResult)
@@ -184,6 +189,8 @@ def _result(
         version=int(live.name) if live else None,
         report=report if report and report.exists() else None,
         log=log,
+        hold=getattr(error, "hold", True),
+        wrong_span=getattr(error, "span", None),
     )
 
 

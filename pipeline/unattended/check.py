@@ -188,7 +188,9 @@ def _reason_to_wait(
     if images >= options.min_new_images or _is_too_old(config, workspace, now):
         return None
     limit = f"schedule.min_new_images={options.min_new_images}"
-    return Ending(Outcome.TOO_FEW, f"{finding.text}; a run waits for {limit}")
+    outside = sum(finding.outside.values())
+    wider = "; to read those outside, raise data.window" if outside else ""
+    return Ending(Outcome.TOO_FEW, f"{finding.text}; a run waits for {limit}{wider}")
 
 
 def _is_too_old(config: PipelineConfig, workspace: Workspace, now: datetime) -> bool:

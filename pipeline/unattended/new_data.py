@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from components.image_example_gen.errors import ImageDataError
+from components.image_example_gen.files import check_not_unread
 from components.image_example_gen.pattern import has_spans
 from components.image_example_gen.spans import Span, list_spans
 from components.image_example_gen.windows import Windows, choose_windows
@@ -199,7 +200,7 @@ def look(config: PipelineConfig, journal: Journal) -> Finding:
     _check_there(data.folder, {n: any(found[n]) for n in found.keys() - closed}, remembered)
     windows, left_out = Windows((), ()), closed | empty
     some_left = not any(_are_closed(spans, left_out) for spans in folders.values() if spans)
-    if some_left and data.span not in empty:
+    if some_left and data.span not in empty | unreleased:
         windows = choose_windows(images, sources, data.span, data.window, left_out)
     states = [
         _compare(
@@ -220,8 +221,10 @@ def _check_there(
     filled: Mapping[int, bool],
     remembered: Mapping[int, bytes],
 ) -> None:
-    """Raises an ImageDataError if all images that runs have read are gone."""
+    """Raises an ImageDataError if all images that runs have read are gone, or none can be read."""
     before = sum(len(digests(remembered.get(span, b""))) for span in filled)
+    if not remembered and not any(filled.values()):
+        check_not_unread(folder)
     if before and not any(filled.values()):
         raise ImageDataError(
             f"{folder}: there are no images any more, of {quantity(before, 'file')} that runs have "

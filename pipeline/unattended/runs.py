@@ -86,8 +86,8 @@ class CheckRuns:
         overrides = self._overrides(finding)
         periodic = self._is_challenger_due()
         result = self._run_with_retries(overrides)
-        if result.exit_code in WRONG_DATA and self._are_there(finding):
-            return self._hold(finding, result.message)
+        if result.exit_code in WRONG_DATA and result.hold and self._are_there(finding):
+            return self._hold(finding, result)
         message, outcome = f"{finding.text}; {result.message}", result.outcome
         if outcome not in JUDGED:
             tries = f" ({self.tries} tries)" if self.tries > 1 else ""
@@ -119,7 +119,7 @@ class CheckRuns:
     def _overrides(self, finding: Finding) -> tuple[str, ...]:
         """Restricts the run to what the check found: no later span and no held one.
 
-        Released data are not held again for drift.
+        Released data are not held again.
         """
         overrides = []
         if finding.numbered:
@@ -127,8 +127,12 @@ class CheckRuns:
         left_out = self._left_out(finding)
         if finding.numbered and left_out != {*self._config.data.exclude}:
             overrides.append(f"data.exclude={sorted(left_out)}")
-        if self._config.drift.on_drift == "hold" and finding.released:
-            overrides.append("drift.on_drift=warn")
+        if finding.released:
+            if self._config.drift.on_drift == "hold":
+                overrides.append("drift.on_drift=warn")
+            if self._config.validation.on_anomaly == "stop":
+                overrides.append("validation.on_anomaly=warn")
+            overrides.append("data.max_rejected=1")
         return tuple(overrides)
 
     def _calls_for_challenger(self, result: RunResult) -> bool:
@@ -216,12 +220,14 @@ class CheckRuns:
         claimed = self._journal.attempt(self._number).runs
         return tuple(run for run in claimed if run not in self.run_ids)
 
-    def _hold(self, finding: Finding, reason: str) -> Ending:
-        for span in finding.new:
-            self._journal.hold(span, reason, self._now())
-        spans = " ".join(map(str, finding.new))
+    def _hold(self, finding: Finding, result: RunResult) -> Ending:
+        """Holds the span at fault, or else the newest: the next check then tries the others."""
+        at_fault = result.wrong_span
+        span = at_fault if at_fault in finding.new else max(finding.new)
+        self._journal.hold(span, result.message, self._now())
+        which = f"span {span} is held" if len(finding.new) > 1 else "held"
         return Ending(
             Outcome.HELD,
-            f"{finding.text}; held: {reason}; to accept: `iadb spans release {spans}`",
+            f"{finding.text}; {which}: {result.message}; to accept: `iadb spans release {span}`",
             exit_codes.HELD,
         )

@@ -1,14 +1,20 @@
 import json
+import shutil
+from pathlib import Path
 
+import pandas
 import pytest
-from tensorflow_metadata.proto.v0 import anomalies_pb2
+import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import ExampleAnomalies
 
 from components.data_gate.component import DataVerdict
-from components.data_gate.executor import DataAnomalyError, Executor
+from components.data_gate.executor import DataAnomalyError, Executor, TooFewExamplesError
 
 INFO = anomalies_pb2.AnomalyInfo
+SCHEMA = Path("pipeline/schema.pbtxt")
 
 
 @pytest.fixture
@@ -54,6 +60,7 @@ def test_warnings_pass_and_are_listed(gate):
         "feature": "stddev",
         "severity": "WARNING",
         "description": "stddev is odd",
+        "too_few": False,
     }
 
 
@@ -66,8 +73,25 @@ def test_an_anomaly_of_the_whole_dataset_is_an_error(gate):
     proto = anomalies_pb2.Anomalies()
     proto.dataset_anomaly_info.severity = INFO.ERROR
     proto.dataset_anomaly_info.description = "too few examples"
-    with pytest.raises(DataAnomalyError, match=r"dataset \(train\): too few examples"):
+    with pytest.raises(DataAnomalyError, match=r"dataset \(train\): too few examples") as error:
         gate({"train": proto})
+    assert not isinstance(error.value, TooFewExamplesError)
+
+
+def test_too_few_images_alone_are_told_from_wrong_ones(gate, tmp_path):
+    schema = text_format.Parse(SCHEMA.read_text(), schema_pb2.Schema())
+    statistics = tfdv.generate_statistics_from_dataframe(pandas.DataFrame({"mean": [0.5] * 3}))
+    schema.ClearField("feature")
+    few = tfdv.validate_statistics(statistics, schema)
+    few.ClearField("anomaly_info")  # of the features that this schema has not
+    with pytest.raises(TooFewExamplesError, match="examples"):
+        gate({"train": few})
+    both = anomalies(mean=INFO.ERROR)
+    both.dataset_anomaly_info.CopyFrom(few.dataset_anomaly_info)
+    shutil.rmtree(tmp_path / "anomalies"), (tmp_path / "verdict").rename(tmp_path / "before")
+    with pytest.raises(DataAnomalyError) as error:
+        gate({"train": both})
+    assert not isinstance(error.value, TooFewExamplesError)
 
 
 def test_a_long_list_is_shortened_in_the_message_but_counted_fully(gate):

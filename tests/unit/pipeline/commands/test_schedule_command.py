@@ -118,3 +118,15 @@ def test_a_check_takes_no_option_of_an_attended_run(tmp_path):
     result = iadb("run", "--if-new-data", "--verbose", "--data", tmp_path)
     assert result.exit_code == exit_codes.USAGE
     assert "--if-new-data cannot be combined with" in result.output
+
+
+def test_a_check_fails_and_keeps_nothing_while_no_image_is_complete(tmp_path, workspace):
+    data = tmp_path / "data"
+    data.mkdir()
+    run = ("run", "--if-new-data", "--data", data, "--workspace", workspace.folder)
+    assert iadb(*run).exit_code == 0  # images will come
+    (data / "a.png").write_bytes(b"\x89PNG")
+    result = iadb(*run)
+    assert result.exit_code == exit_codes.DATA
+    assert "none of the image files that were opened can be read" in result.output
+    assert not workspace.chosen.exists()

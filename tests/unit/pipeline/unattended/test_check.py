@@ -277,7 +277,53 @@ def test_new_spans_with_wrong_data_are_held_and_later_ones_go_on_without_them(un
     unattended.journal.release(2, NOW)
     unattended.plan((0,))
     assert unattended.check("data.window=2").outcome == Outcome.BLESSED
-    assert settings(unattended.calls[0]) == ["data.span=3"]
+    accepted = ["validation.on_anomaly=warn", "data.max_rejected=1"]
+    assert settings(unattended.calls[0]) == ["data.span=3", *accepted]
+
+
+@pytest.mark.parametrize(("at_fault", "held"), [({}, 3), ({"wrong_span": 2}, 2)])
+def test_of_several_new_spans_the_one_at_fault_is_held_or_else_the_newest(
+    unattended, at_fault, held
+):
+    for span in (1, 2, 3):
+        unattended.put(span)
+    unattended.plan((exit_codes.DATA,), (0,), **at_fault)
+    ended = unattended.check("data.window=0")
+    assert ended.outcome == Outcome.HELD
+    assert f"; span {held} is held: " in ended.message
+    assert ended.message.endswith(f"to accept: `iadb spans release {held}`")
+    assert unattended.journal.unreleased() == [held]
+    assert unattended.check("data.window=0").outcome == Outcome.BLESSED
+    assert f"data.exclude=[{held}]" in settings(unattended.calls[1])
+
+
+def test_images_that_are_only_too_few_fail_and_are_not_held(unattended):
+    unattended.put(1)
+    unattended.plan((exit_codes.DATA,), (0,), hold=False)
+    ended = unattended.check()
+    assert (ended.outcome, ended.exit_code, ended.tries) == (Outcome.FAILED, exit_codes.DATA, 1)
+    assert unattended.journal.unreleased() == []
+    unattended.put(2)
+    assert unattended.check("data.window=2").outcome == Outcome.BLESSED
+
+
+def test_a_span_that_is_asked_for_and_held_is_named_as_held(unattended):
+    unattended.put(1)
+    unattended.put(2)
+    unattended.journal.hold(2, "they drifted", NOW)
+    ended = unattended.check("data.span=2")
+    assert (ended.outcome, ended.exit_code) == (Outcome.HELD, exit_codes.HELD)
+    assert "held (see `iadb spans`): 2" in ended.message
+
+
+def test_files_of_which_none_can_be_read_are_a_failure(unattended):
+    unattended.data.mkdir()
+    overrides = ["data.pattern=''"]
+    assert unattended.check(*overrides).outcome == Outcome.NOTHING_NEW
+    (unattended.data / "1.heic").touch()
+    ended = unattended.check(*overrides)
+    assert (ended.outcome, ended.exit_code) == (Outcome.FAILED, exit_codes.DATA)
+    assert "found 1 .heic" in ended.message
 
 
 def test_a_folder_that_waits_for_its_images_is_neither_read_nor_in_the_way(unattended):
@@ -619,7 +665,8 @@ def check_what_was_released(unattended):
 
 def test_what_a_person_released_is_not_held_for_drift_again(unattended):
     check_what_was_released(unattended)
-    assert settings(unattended.calls[0]) == ["data.span=1", "drift.on_drift=warn"]
+    accepted = ["drift.on_drift=warn", "validation.on_anomaly=warn", "data.max_rejected=1"]
+    assert settings(unattended.calls[0]) == ["data.span=1", *accepted]
     unattended.put(2)
     unattended.check("drift.on_drift=hold")
     assert settings(unattended.calls[1]) == ["data.span=2"]
