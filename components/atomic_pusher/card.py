@@ -22,7 +22,20 @@ from trainer.names import CARD_SAMPLES, MODEL_CARD
 from trainer.ode.tableaus import TABLEAUS
 
 MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
-IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.-]*")  # of a license, as the hub lists them
+# Of licenses, as the hub lists them; it refuses others.
+IDENTIFIERS = {
+    *("afl-3.0", "agpl-3.0", "apache-2.0", "artistic-2.0", "bigcode-openrail-m"),
+    *("bigscience-bloom-rail-1.0", "bigscience-openrail-m", "bsd", "bsd-2-clause", "bsd-3-clause"),
+    *("bsd-3-clause-clear", "bsl-1.0", "c-uda", "cc", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0"),
+    *("cc-by-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-nd-3.0"),
+    *("cc-by-nc-nd-4.0", "cc-by-nc-sa-2.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0"),
+    *("cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "cdla-permissive-1.0", "cdla-permissive-2.0"),
+    *("cdla-sharing-1.0", "creativeml-openrail-m", "ecl-2.0", "epl-1.0", "epl-2.0", "etalab-2.0"),
+    *("eupl-1.1", "gfdl", "gpl", "gpl-2.0", "gpl-3.0", "isc", "lgpl", "lgpl-2.1", "lgpl-3.0"),
+    *("lgpl-lr", "lppl-1.3c", "mit", "mpl-2.0", "ms-pl", "ncsa", "odbl", "odc-by", "ofl-1.1"),
+    *("openrail", "openrail++", "osl-3.0", "pddl", "postgresql", "unknown", "unlicense", "wtfpl"),
+    "zlib",
+}
 LISTED = 50  # kinds of images, and classes
 
 
@@ -196,8 +209,9 @@ def write(card: Card, version: AnyPath) -> None:
 def _head(card: Card) -> dict[str, Any]:
     task = "image-to-image" if card.about.source else "unconditional-image-generation"
     stated = card.about.license or "unknown"
-    identified = IDENTIFIER.fullmatch(stated)
-    head = {"license": stated} if identified else {"license": "other", "license_name": stated}
+    head = {"license": stated.lower()}
+    if stated.lower() not in IDENTIFIERS:
+        head = {"license": "other", "license_name": stated}
     head |= {"library_name": "tf-keras", "pipeline_tag": task, "tags": ["iadb", "diffusion", "tfx"]}
     metrics = [
         {"type": metric, "value": measured.candidate, "name": metric}

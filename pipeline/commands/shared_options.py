@@ -21,7 +21,7 @@ from pipeline.registry.shared_workspace import (
     workspace_to_run_in,
 )
 from pipeline.workspace import Workspace
-from trainer.common import exit_codes
+from trainer.common import exit_codes, xmp
 from trainer.common.text import printable
 
 if TYPE_CHECKING:
@@ -81,7 +81,11 @@ class OutputFile(OutputPath):
         path = super().convert(value, param, ctx)
         if self._suffix and path.suffix.lower() not in ("", self._suffix):
             self.fail(f"{path.name}: only {self._suffix} files are written", param, ctx)
-        return path
+        if path.is_file() and self._suffix and not xmp.is_marked(path):
+            self.fail(f"{path} was not made by a model; name another file", param, ctx)
+        if path.is_file() and not os.access(path, os.W_OK):
+            self.fail(f"{path} cannot be written", param, ctx)
+        return path.resolve() if path.is_symlink() else path  # a link stays one
 
 
 class FiniteRange(click.FloatRange):

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,14 @@ def draw_samples(
     nb_step, batch_size = within_limits(model, nb_step, batch_size)
     draw = draw or load_drawing("generate", model, light, warn)
     labels = labels_of(model, seeds, label)
-    return np.concatenate([*_in_batches(draw, seeds, nb_step, batch_size, labels)])
+    batches = _in_batches(draw, seeds, nb_step, batch_size, labels)
+    first = next(batches)
+    images = np.empty((len(seeds), *first.shape[1:]), first.dtype)  # once, as they may be large
+    done = 0
+    for batch in chain([first], batches):
+        images[done : done + len(batch)] = batch
+        done += len(batch)
+    return images
 
 
 def draw_trajectories(

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from pipeline.serve import open_inference, tf_serving
 from pipeline.serve.batching import Batcher, Job
@@ -33,6 +35,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 MAX_BODY = 32 * 2**20  # bytes of a request
 MAX_BODIES = 256 * 2**20  # bytes of all requests in progress
+MAX_UNSENT = 512 * 2**20  # bytes of all answers that are being sent
+SENT_AT_ONCE = 2**18  # bytes of an answer; the next ones wait until the client has read
 PARSED_AT_ONCE = 2  # bodies: while it is parsed, one takes much memory, and time of all threads
 
 
@@ -75,6 +79,7 @@ class Service:
         self._deadline = deadline
         self._batcher = Batcher(self.metrics.call)
         self._bytes = 0  # of the bodies of requests in progress
+        self._unsent = 0  # bytes of answers that clients have not read yet
         self._parsing = asyncio.Semaphore(PARSED_AT_ONCE)
         self.metrics.watch(live, self._batcher)
 
@@ -131,7 +136,7 @@ class Service:
             content = await run_in_threadpool(
                 lambda: json.dumps(tf_serving.answer(asked, outputs)).encode()
             )
-        return Response(content, media_type="application/json")
+        return _Answer(self, content, media_type="application/json")
 
     async def _tf_status(self, request: Request) -> Response:
         self._check_name(request)
@@ -162,8 +167,9 @@ class Service:
                 open_inference.answer, asked, outputs, self._name, version
             )
         if header is None:
-            return Response(content, media_type="application/json")
-        return Response(
+            return _Answer(self, content, media_type="application/json")
+        return _Answer(
+            self,
             content,
             media_type="application/octet-stream",
             headers={open_inference.HEADER_LENGTH: str(header)},
@@ -201,7 +207,8 @@ class Service:
         inputs: dict[str, np.ndarray],
     ) -> dict[str, np.ndarray]:
         """Waits for the outputs of a signature."""
-        job = Job(version, signature, inputs, time.monotonic() + self._deadline)
+        expires = time.monotonic() + self._deadline
+        job = await run_in_threadpool(Job, version, signature, inputs, expires)
         request.state.about = f"{version.number} {signature.name} {job.rows}x{job.steps}"
         self._batcher.submit(job)
         answer = asyncio.wrap_future(job.answer)
@@ -251,6 +258,33 @@ class _Body:
 
     async def __aexit__(self, *exception: object) -> None:
         self._service._bytes -= self._size
+
+
+class _Answer(Response):
+    """An answer that counts until nearly all of it is sent, and goes out as the client reads it.
+
+    Raises:
+        RequestError: others have not been read yet, and take too much memory.
+    """
+
+    def __init__(self, service: Service, content: bytes, **kwargs: Any) -> None:
+        super().__init__(content, **kwargs)
+        if service._unsent and service._unsent + len(content) > MAX_UNSENT:
+            raise RequestError("too many bytes are being sent; try again later", 429, 1)
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it."""
+        self._service._unsent += len(self.body)
+        try:
+            start = {"status": self.status_code, "headers": self.raw_headers}
+            await send({"type": "http.response.start", **start})
+            for first in range(0, len(self.body) or 1, SENT_AT_ONCE):
+                part = self.body[first : first + SENT_AT_ONCE]
+                more = first + SENT_AT_ONCE < len(self.body)
+                await send({"type": "http.response.body", "body": part, "more_body": more})
+        finally:
+            self._service._unsent -= len(self.body)
 
 
 def make_app(service: Service, page: Playground, access: Access) -> Starlette:

@@ -28,6 +28,7 @@ from trainer.common import exit_codes
 LOG_BYTES, LOG_FILES = 10 * 2**20, 4  # of a log, and how many are kept
 KEEP_ALIVE = 75  # seconds that an idle connection stays open, since clients keep them in a pool
 HEADER_SECONDS = 10  # in which the header of a request arrives
+READ_SECONDS = 60  # in which a client reads some hundred kilobytes of its answer
 MAX_CONNECTIONS = 800  # as far as the 1,024 descriptors allow that a process has by default
 LINE = "%(asctime)s %(message)s"
 
@@ -143,13 +144,14 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 class _Protocol(H11Protocol):
-    """HTTP that closes a connection whose next request does not begin, or has no end, in time.
+    """HTTP that closes a connection on which a client neither sends nor reads what it should.
 
-    uvicorn waits for the first request, and for the end of a header, for ever: connections that
-    send nothing would take all that there are.
+    uvicorn waits for the first request, for the end of a header, and until an answer is read, for
+    ever: connections that do nothing would take all that there are, and the memory.
     """
 
     _waiting: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begins to wait for the first request."""
@@ -167,7 +169,24 @@ class _Protocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends waiting."""
         self._end_waiting()
+        self._end_unread()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begins to wait until the client has read what it was sent."""
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Ends waiting, as it has."""
+        self._end_unread()
+        super().resume_writing()
+
+    def _end_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _wait(self) -> None:
         if self._waiting is None:

@@ -21,7 +21,6 @@ from trainer.serving.model_error import reason
 TRANSLATING = "translating"  # the phase
 OF_ONE_FILE = {errno.ENAMETOOLONG, errno.EISDIR}  # errors in writing after which others may succeed
 REQUEST_BYTES = 64 << 20  # of the copies of a file in one request, or one copy
-HEAD_BYTES = 1 << 16  # of a PNG, which has its metadata before its pixels
 ROW = re.compile(r"^image_bytes, row (\d+): ")  # in the error of a model
 
 
@@ -57,7 +56,7 @@ def plan_outputs(files: Sequence[Path], output: Path, answers: int) -> dict[Path
                     f"{printable(str(path))} would be replaced by a translation; name another "
                     "folder with -o"
                 )
-            if os.path.isfile(path) and not _is_generated(path):
+            if os.path.isfile(path) and not xmp.is_marked(path):
                 raise TranslationError(
                     f"{printable(str(path))} is there already and was not made by a model; name "
                     "another folder with -o"
@@ -69,15 +68,6 @@ def plan_outputs(files: Sequence[Path], output: Path, answers: int) -> dict[Path
                 )
             taken[path] = file
     return planned
-
-
-def _is_generated(path: Path) -> bool:
-    """Whether a PNG says that this project made it; one that cannot be read does not."""
-    try:
-        with path.open("rb") as file:
-            return xmp.NAMESPACE.encode() in file.read(HEAD_BYTES)
-    except OSError:
-        return False
 
 
 def translate_files(

@@ -27,17 +27,18 @@ def image_grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
     """
     longer = max(images.shape[1:3])
     factor = max(1, SMALL // longer)
-    images = images.repeat(factor, axis=1).repeat(factor, axis=2)
     gap = max(1, factor * longer // 16)
-    images = np.pad(images, [(0, 0), (gap, 0), (gap, 0), (0, 0)], constant_values=GAP_GRAY)
     n, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
-    cells = np.full((rows * columns, height, width, channels), GAP_GRAY, np.uint8)
-    cells[:n] = images
-    cells = cells.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-    grid = cells.reshape(rows * height, columns * width, channels)
-    return np.pad(grid, [(0, gap), (0, gap), (0, 0)], constant_values=GAP_GRAY)
+    cell_height, cell_width = (gap + factor * side for side in (height, width))
+    shape = (rows * cell_height + gap, columns * cell_width + gap, channels)
+    grid = np.full(shape, GAP_GRAY, np.uint8)
+    for i, image in enumerate(images):  # one by one: thousands of large ones take gigabytes
+        top, left = (i // columns) * cell_height + gap, (i % columns) * cell_width + gap
+        enlarged = image.repeat(factor, axis=0).repeat(factor, axis=1)
+        grid[top : top + factor * height, left : left + factor * width] = enlarged
+    return grid
 
 
 def columns_of_classes(count: int, classes: int) -> int | None:

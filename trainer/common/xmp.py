@@ -6,11 +6,13 @@ digital source type (https://cv.iptc.org/newscodes/digitalsourcetype/), which im
 
 import importlib.metadata
 import zlib
+from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 KEYWORD = "XML:com.adobe.xmp"  # of the chunk iTXt of a PNG (XMP specification, part 3, 1.1.5)
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 NAMESPACE = "urn:iadb-tfx:1.0/"
+HEAD_BYTES = 1 << 16  # of a file, which has its metadata before its pixels
 
 
 def packet(weights: str, seeds: str) -> str:
@@ -24,6 +26,15 @@ def packet(weights: str, seeds: str) -> str:
     return template(
         " ".join(f"{name}={quoteattr(value)}" for name, value in known.items() if value)
     )
+
+
+def is_marked(path: Path) -> bool:
+    """Whether a PNG or a GIF says that this project made it; one that cannot be read does not."""
+    try:
+        with path.open("rb") as file:
+            return NAMESPACE.encode() in file.read(HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def template(attributes: str) -> str:

@@ -43,10 +43,14 @@ def solve(method: Method, field: VectorField, x: np.ndarray, nb_step: int) -> np
 
 def trajectory(method: Method, field: VectorField, x: np.ndarray, nb_step: int) -> np.ndarray:
     """Solves like `solve`; returns the states at the alphas of the grid, [nb_step + 1, N, ...]."""
-    states = [np.stack(parts) for parts in zip(*_march(method, field, x, nb_step), strict=True)]
+    march = _march(method, field, x, nb_step)
     if TABLEAUS[method.solver].embedded:
+        states = [np.stack(parts) for parts in zip(*march, strict=True)]
         return _interpolate(*states, at=_alphas(method, nb_step))
-    return states[0]
+    followed = np.empty((nb_step + 1, *x.shape), x.dtype)
+    for number, (state, _, _) in enumerate(march):
+        followed[number] = state
+    return followed
 
 
 def _march(method: Method, field: VectorField, x: np.ndarray, nb_step: int) -> Iterator[State]:

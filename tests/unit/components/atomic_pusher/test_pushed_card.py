@@ -5,6 +5,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from components.atomic_pusher import card
 from components.atomic_pusher.names import PUSHED
@@ -226,6 +227,22 @@ def test_a_folder_without_spans_has_none_in_the_card(pushed_version, tmp_path):
 
 def test_spans_of_sources_without_pairs_are_in_the_card(pushed_version):
     assert "| spans of sources | 3 to 9 |\n" in card_of(pushed_version(source_spans=[3, 9]))
+
+
+@pytest.mark.parametrize(
+    ("stated", "head"),
+    [
+        ("CC-BY-4.0", {"license": "cc-by-4.0"}),
+        ("proprietary", {"license": "other", "license_name": "proprietary"}),
+        ("public domain", {"license": "other", "license_name": "public domain"}),
+    ],
+)
+def test_a_license_that_the_hub_does_not_list_is_another_one(
+    pushed_version, tmp_path, stated, head
+):
+    change(tmp_path / "model" / "Format-Serving" / METADATA, license=stated)
+    found = yaml.safe_load(card_of(pushed_version()).split("---\n", 2)[1])
+    assert {key: found[key] for key in found if key.startswith("license")} == head
 
 
 def test_names_from_the_data_become_no_markup_and_no_further_line(pushed_version, tmp_path):

@@ -1,5 +1,7 @@
 import json
+import os
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -7,7 +9,9 @@ from PIL import Image
 
 from components.atomic_pusher.versions import METADATA, SAVED_MODEL
 from pipeline.cli import main
-from trainer.common import exit_codes
+from pipeline.commands.shared_options import OutputFile
+from trainer.common import exit_codes, xmp
+from trainer.common.image_grid import grid_png
 from trainer.source.options import Source
 
 
@@ -76,3 +80,28 @@ def test_seeds_are_named_only_where_a_source_has_several_answers(
     with Image.open(grid) as image:
         assert (b"iadb:seed" in image.info["xmp"]) == bool(seeds)
         assert (seeds or b"") in image.info["xmp"]
+
+
+def test_pictures_of_others_are_not_replaced(tmp_path):
+    workspace = tmp_path / "workspace"
+    for name in ("mine.png", "mine.gif"):
+        Image.new("L", (9, 9)).save(tmp_path / name)
+        option = "-o" if name.endswith("png") else "--gif"
+        result = CliRunner().invoke(
+            main, ["sample", option, str(tmp_path / name), "--workspace", str(workspace)]
+        )
+        assert result.exit_code == exit_codes.USAGE
+        assert f"{name} was not made by a model; name another file" in result.output
+    assert Image.open(tmp_path / "mine.png").size == (9, 9)
+
+
+def test_a_picture_that_a_model_made_is_replaced_and_a_link_to_it_stays(tmp_path, monkeypatch):
+    generated, link = tmp_path / "generated.png", tmp_path / "link.png"
+    mark = xmp.packet("0123", "0 to 3")
+    generated.write_bytes(grid_png(np.zeros((4, 8, 8, 1), np.uint8), mark=mark))
+    link.symlink_to(generated)
+    assert OutputFile(".png").convert(str(generated), None, None) == generated
+    assert OutputFile(".png").convert(str(link), None, None) == generated
+    monkeypatch.setattr(os, "access", lambda path, mode: path != generated)
+    with pytest.raises(click.BadParameter, match=r"generated\.png cannot be written"):
+        OutputFile(".png").convert(str(generated), None, None)

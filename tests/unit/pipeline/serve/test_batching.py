@@ -6,6 +6,7 @@ from concurrent.futures import CancelledError
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from pipeline.serve import batching
 from pipeline.serve.batching import Batcher, Job
@@ -206,6 +207,15 @@ def test_more_steps_than_allowed_are_rejected_without_images_too():
     assert job(StandInVersion(most_rows=1)).rows == 0
     with pytest.raises(RequestError, match="0 images in 3000 steps"):
         job(StandInVersion(most_rows=0), nb_step=3000)
+
+
+def test_the_texts_of_a_file_are_not_read_to_count_its_pixels(monkeypatch):
+    texts = PngInfo()
+    texts.add_text("large", "a" * 900_000, zip=True)
+    png = io.BytesIO()
+    Image.new("L", (20, 30)).save(png, "PNG", pnginfo=texts)
+    monkeypatch.setattr(Image, "open", None)
+    assert batching._pixels([png.getvalue()] * 2) == 1200
 
 
 def test_files_with_more_pixels_than_can_be_decoded_in_time_are_rejected():

@@ -213,6 +213,54 @@ def test_connections_without_a_whole_header_are_closed_and_others_stay(server, m
         assert kept.sock.recv(1000) == b""
 
 
+def ask_for_a_large_answer(server, monkeypatch):
+    """A client that has asked for 16 MB and reads none of them."""
+    large = b"[" + b" " * 2**24 + b"]"
+    monkeypatch.setattr(app.json, "dumps", lambda answer: large.decode())
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(60)
+    client.connect(("127.0.0.1", server.port))
+    body = b'{"inputs": [5]}'
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    client.sendall(head.encode() + body)
+    return client
+
+
+def wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_an_answer_that_nobody_reads_is_dropped(versions, monkeypatch):
+    monkeypatch.setattr("pipeline.serve.server.READ_SECONDS", 0.5)
+    with RunningServer(versions) as server:
+        server.wait_for(7)
+        with ask_for_a_large_answer(server, monkeypatch):
+            wait_for(lambda: server.service._unsent > 2**24)
+            wait_for(lambda: server.service._unsent == 0)
+        assert server.ask("/healthz")[0] == 200
+
+
+def test_an_answer_that_is_read_slowly_is_complete_and_others_wait_for_memory(
+    versions, monkeypatch
+):
+    monkeypatch.setattr("pipeline.serve.app.MAX_UNSENT", 2**24)
+    with RunningServer(versions) as server:
+        server.wait_for(7)
+        with ask_for_a_large_answer(server, monkeypatch) as client:
+            wait_for(lambda: server.service._unsent > 2**24)
+            status, headers, _ = server.ask(PREDICT, b'{"inputs": [5]}')
+            assert (status, headers["Retry-After"]) == (429, "1")
+            found = b""
+            while not found.endswith(b" ]") and (part := client.recv(2**20)):
+                found += part
+            assert found.startswith(b"HTTP/1.1 200 ") and found.endswith(b" ]")
+        wait_for(lambda: server.service._unsent == 0)
+
+
 @pytest.mark.parametrize("values", [b"[]," * 300_000 + b"[]", b"1," * 2**21 + b"1,1"])
 def test_json_that_would_take_much_memory_is_not_read(server, values):
     status, _, answer = server.ask(PREDICT, b'{"inputs":[' + values + b"]}")
