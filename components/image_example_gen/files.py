@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from unicodedata import normalize
 
 from components.image_example_gen.archives.entry import PARQUET, ROWS
 from components.image_example_gen.archives.entry import SUFFIXES as ARCHIVES
@@ -100,7 +101,7 @@ class ImageFile:
             return self.label
         path = self.path_in_span
         first, slash, _ = (path[: -self.entry - 1] if self.entry else path).partition("/")
-        return first if slash else ""
+        return normalize("NFC", first) if slash else ""
 
     @property
     def quick(self) -> bool:

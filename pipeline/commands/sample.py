@@ -168,6 +168,7 @@ def find_mark(
     from pipeline.registry import serving
 
     model = serving.find_model(workspace.serving, model)
+    classes = serving.read_metadata(model).get("labels")
     notes: list[str] = []
     with (
         logging_to(Path(os.devnull), verbose=False),  # TensorFlow logs when it starts
@@ -177,6 +178,8 @@ def find_mark(
     for file, p in values.items():
         found = "mark found" if p <= FALSE_POSITIVES else "no mark found"
         click.echo(f"{printable(str(file))}: {found}, p = {p:.2g}")
+    if classes and not label:
+        click.echo("inverted as images of any class; if they were drawn as one: --label NAME")
     for note in notes:
         failures.say(note, error=True)
     if notes:

@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 
+from components.image_example_gen.archives.entry import to_label
 from components.image_example_gen.errors import ImageDataError, RejectedImage
 from components.image_example_gen.files import (
     ImageFile,
@@ -162,10 +163,11 @@ def _find_wrapper(places: Sequence[_Place]) -> str:
     """The only folder, if all images are in folders of its own that may be kinds of them."""
     outer, inner = set[str](), Counter[str]()
     for place in places:
-        names = place.file.path.split("/")
-        if place.file.archive or len(names) < 3:
+        archive, label = place.file.archive, place.file.label
+        names = place.file.path[len(archive) :].lstrip("/").split("/")
+        if len(names) < 3 or label not in (None, to_label(names[0])):
             return ""
-        outer.add(names[0])
+        outer.add(os.path.join(archive, names[0]))
         inner[names[1]] += 1
     return outer.pop() if len(outer) == 1 and len(kinds_among(inner)) > 1 else ""
 

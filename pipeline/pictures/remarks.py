@@ -39,8 +39,12 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
         example = [_to_read(folder, max(others, key=others.get))] if others else []
         return ["; ".join([f"images in {list_some(beside)} are read like all others", *example])]
     if pictures.wrapper:
-        where = printable(shlex.quote(os.path.join(folder, pictures.wrapper)))
-        return [f"if the folders in {printable(pictures.wrapper)} are classes: --data {where}"]
+        about = f"if the folders in {printable(pictures.wrapper)} are classes"
+        archive, _, inner = pictures.wrapper.rpartition("/")
+        if archive:
+            packed = "without the one around them: tar -C FOLDER"
+            return [f"{about}, pack them {printable(packed.replace('FOLDER', shlex.quote(inner)))}"]
+        return [f"{about}: --data {printable(shlex.quote(os.path.join(folder, inner)))}"]
     return [CLASSES] if pictures.have_classes and len(pictures.kinds) > 1 else []
 
 

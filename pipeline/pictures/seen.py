@@ -27,9 +27,10 @@ BESIDE_IMAGES = {
 }
 NUMBERED = re.compile(
     r"(?:batch|chunk|data|folder|fold|group|images?|img|page|part|photos from|set|shard|split"
-    r"|video)?[-_. ]?\d+(?:[-_. x]\d+)*_*|\d{3}[0-9a-z_]{5}|\d{6}_[a-z_]|dji_\d{3}.*"
+    r"|video)?[-_. ]?\d+(?:[-_. x]\d+)*_*|\d{6}_[a-z_]|dji_\d{3}.*"
     r"|(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?\d\d)?(?:[-_. ].*)?"
 )
+CAMERA = re.compile(r"\d{3}[0-9A-Z_]{5}")  # 100CANON, in capital letters as cameras write them
 YEAR = re.compile(r"(?:19|20)\d\d(?![0-9a-z]).*")
 HASH = re.compile(r"[0-9a-f]+")
 
@@ -187,7 +188,9 @@ def kinds_among(folders: Mapping[str, int]) -> Mapping[str, int]:
     hashes = hashes and {*map(str.isdigit, "".join(names))} == {True, False}
     if hashes or BESIDE_IMAGES & {*names} or all(map(YEAR.fullmatch, names)):
         return {}
-    numbered = {name for name in folders if NUMBERED.fullmatch(name.lower())}
+    numbered = {
+        name for name in folders if NUMBERED.fullmatch(name.lower()) or CAMERA.fullmatch(name)
+    }
     if any(len(name) == 1 for name in numbered):
         return folders
     return {name: count for name, count in folders.items() if name not in numbered}

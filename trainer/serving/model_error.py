@@ -5,12 +5,15 @@ import re
 from trainer.common.text import LINE, printable, shorten
 
 _NODE = re.compile(r"^\{\{function_node [^}]*\}\} *")
-_CHECK = re.compile(r"assertion failed: \[(.*?)\](?: \[(-?\d+)\])?")
+# The parts of its message, each in brackets, to the end of the line; names may have brackets too.
+_CHECK = re.compile(r"assertion failed: \[([^\n]*)\]")
+_CONDITION = "] [Condition "  # what TensorFlow adds to the message of a comparison
 
 
 def reason(message: str) -> str:
     """What TensorFlow's message says, without its nodes and stack traces."""
     if found := _CHECK.search(message):
-        return " ".join(part.strip() for part in found.groups() if part)
+        said = found[1].partition(_CONDITION)[0].replace("] [", " ")
+        return printable(shorten(said.strip(), LINE))
     lines = [_NODE.sub("", line) for line in message.strip().splitlines()]
     return printable(shorten(lines[0], LINE))

@@ -1,6 +1,7 @@
 """What an archive says of an image in it."""
 
 from typing import NamedTuple
+from unicodedata import normalize
 
 from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES
 
@@ -31,3 +32,8 @@ class Entry(NamedTuple):
     offset: int = 0
     label: str | None = None
     problem: str = ""
+
+
+def to_label(text: str) -> str:
+    """The name of a class as an archive states it: one name, however its accents are composed."""
+    return normalize("NFC", text.lstrip("\ufeff").strip())

@@ -14,7 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from components.image_example_gen.archives.entry import DAMAGED, MAX_LABEL, ROWS, TOO_LARGE, Entry
+from components.image_example_gen.archives.entry import (
+    DAMAGED,
+    MAX_LABEL,
+    ROWS,
+    TOO_LARGE,
+    Entry,
+    to_label,
+)
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES
 
@@ -27,6 +34,7 @@ DAMAGED_GROUP = "row group is damaged"
 NO_IMAGE = "no image in this row"
 # Read at once: in bytes of a column as it is stored, and of images.
 BUFFER_BYTES, BATCH_BYTES, BATCH_ROWS = 1 << 20, 8 << 20, 64
+LABEL_ROWS = 1 << 16
 LEAST_ROWS = 8  # that threads may be apart
 # A column without any value has the type null.
 KINDS_OF_LABELS = (
@@ -159,25 +167,25 @@ def _size(content: pa.BinaryScalar) -> int:
     return content.as_buffer().size if content.is_valid else 0
 
 
-def _mean_bytes(file: pq.ParquetFile, group: int) -> int:
-    """Bytes of the images of a row group, uncompressed, per row."""
-    rows = file.metadata.row_group(group).num_rows
-    return sum(column.total_uncompressed_size for column in _contents(file, group)) // max(1, rows)
+def _mean_bytes(file: pq.ParquetFile, group: int, path: str = CONTENT) -> int:
+    """Bytes of the images of a row group, or of another column, uncompressed, per row."""
+    rows, columns = file.metadata.row_group(group).num_rows, _columns(file, group, path)
+    return sum(column.total_uncompressed_size for column in columns) // max(1, rows)
 
 
-def _most_bytes(file: pq.ParquetFile, group: int) -> int:
+def _most_bytes(file: pq.ParquetFile, group: int, path: str = CONTENT) -> int:
     """What a row may have; with a dictionary, each row may be the same large image."""
-    for column in _contents(file, group):
+    for column in _columns(file, group, path):
         if column.has_dictionary_page:
             return column.total_uncompressed_size
-    return _mean_bytes(file, group)
+    return _mean_bytes(file, group, path)
 
 
-def _contents(file: pq.ParquetFile, group: int) -> list[pq.ColumnChunkMetaData]:
-    """The column of images in a row group; none in a damaged file."""
+def _columns(file: pq.ParquetFile, group: int, path: str) -> list[pq.ColumnChunkMetaData]:
+    """A column in a row group; none in a damaged file."""
     found = file.metadata.row_group(group)
     columns = map(found.column, range(found.num_columns))
-    return [column for column in columns if column.path_in_schema == CONTENT]
+    return [column for column in columns if column.path_in_schema == path]
 
 
 def _check(schema: pa.Schema) -> str:
@@ -214,13 +222,15 @@ def _class_names(schema: pa.Schema) -> list[str]:
 def _labels(file: pq.ParquetFile, group: int, names: list[str]) -> Iterator[str | None]:
     """Yields the labels of a row group; fewer if it is damaged."""
     try:
-        for batch in file.iter_batches(row_groups=[group], columns=[LABEL]):
+        most = _most_bytes(file, group, LABEL)  # else a megabyte of one label is one for each row
+        rows = max(1, min(LABEL_ROWS, BATCH_BYTES // max(1, most)))
+        for batch in file.iter_batches(rows, row_groups=[group], columns=[LABEL]):
             for label in batch.column(0).to_pylist():
                 if label is None or label == -1:  # of a test split without labels
                     yield ""
                 elif isinstance(label, int) and 0 <= label < len(names):
-                    yield names[label]
+                    yield to_label(names[label])
                 else:
-                    yield str(label)[:MAX_LABEL]
+                    yield to_label(str(label)[:MAX_LABEL])
     except _DAMAGE as error:
         _raise_unless_damage(error)

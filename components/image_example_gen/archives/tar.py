@@ -20,13 +20,16 @@ from components.image_example_gen.archives.entry import (
     MAX_LABEL,
     TOO_LARGE,
     Entry,
+    to_label,
 )
 from components.image_example_gen.storage.local import is_hidden
 from components.image_example_gen.storage.remote import MAX_IMAGE_BYTES
+from trainer.common.text import shorten
 
 MAX_HEADER_BYTES = 1 << 20  # of one entry, with long names and attributes
 MAX_ATTRIBUTES = 1000  # that hold for all entries
 MAX_CLS_BYTES, MAX_JSON_BYTES = 4 * MAX_LABEL + 2, 1 << 20
+MAX_NAME = 4096  # characters, as paths have at most
 NOT_A_TAR = "not a tar archive"
 WRONG_LABELS = {
     "cls": f".cls beside it is not one line of UTF-8, of at most {MAX_LABEL} characters",
@@ -130,12 +133,15 @@ def _headers(stream: BinaryIO) -> Iterator[tarfile.TarInfo | Entry]:
             yield Entry("", problem=DAMAGED)
             return
         position = tar.offset
+        tar.pax_headers.clear()  # or a long name for all would be one for each
         yield info
 
 
 def _to_entry(info: tarfile.TarInfo, archive_size: int) -> Entry | None:
     """The entry of a header; None for a folder and for a hidden file."""
     absolute, parts = info.name.startswith("/"), info.name.split("/")
+    if len(info.name) > MAX_NAME:
+        return Entry(shorten(info.name), problem=f"name of more than {MAX_NAME:,} characters")
     names = [part for part in parts if part not in ("", ".")]
     if absolute or ".." in names or not names:
         if info.isdir() and not names:  # `.` itself
@@ -143,7 +149,7 @@ def _to_entry(info: tarfile.TarInfo, archive_size: int) -> Entry | None:
         return Entry(info.name or "/", problem="name leads out of the archive")
     if info.isdir() or any(map(is_hidden, names)):
         return None
-    name, label = "/".join(names), names[0] if names[1:] else None
+    name, label = "/".join(names), to_label(names[0]) if names[1:] else None
     problem = ""
     if info.issym() or info.islnk():
         problem = "link in an archive"
@@ -169,9 +175,10 @@ def _read_label(stream: BinaryIO, entry: Entry, ending: str, sample: _Sample) ->
             raise ValueError("too large")
         stream.seek(entry.offset)
         text = stream.read(entry.size).decode("utf-8")
-        label = text.strip() if ending == "cls" else _label_of(json.loads(text))
+        stated = text if ending == "cls" else _label_of(json.loads(text))
+        label = None if stated is None else to_label(stated)
         if label is not None:
-            if len(label) > MAX_LABEL or "\n" in label:
+            if len(label) > MAX_LABEL or len(label.splitlines()) > 1:
                 raise ValueError("not a label")
             label.encode()  # JSON may have halves of characters
     except (ValueError, RecursionError):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from components.metrics.kinds.clusters import cluster_shares
@@ -28,7 +28,8 @@ from components.metrics.threads import one_thread
 COMPONENTS = 64  # principal ones that the classifier sees
 STRENGTH = 0.1  # of the fit, C: a low one, so that probabilities are not too sure
 MIN_RECOGNIZED = 0.5  # of the held-out images of a class, or it is not judged
-LEAST_SURE = 0.2  # share of held-out images that is recognized above chance, to judge others by it
+LEAST_SURE = 0.2  # of what is possible above chance, that held-out images are recognized
+MAX_CLASSES = 200  # more take a classifier minutes
 ITERATIONS = 1000
 TOLERANCE = 1e-7  # of the shares
 _LEAST = 1e-12  # probability of a class, so that no image is impossible
@@ -65,25 +66,41 @@ def class_shares(
     """
     check_enough(training=train, held_out=real, generated=generated)
     train, train_labels = train[:MAX_TRAINING], np.array(train_labels[:MAX_TRAINING], str)
-    real_labels = np.array(real_labels, str)
-    names, counts = np.unique(real_labels, return_counts=True)
-    expected = dict(zip(names, counts * (len(generated) / len(real)), strict=True))
-    if (
-        not (all(train_labels) and all(real_labels))
-        or len(np.unique(train_labels)) < 2
-        or max(expected.values()) < MIN_EXPECTED
-    ):
+    real_labels, labeled = np.array(real_labels, str), train_labels != ""
+    if not 2 <= len(np.unique(train_labels[labeled])) <= MAX_CLASSES or not any(real_labels):
         return cluster_shares(train, real, generated)
     with one_thread():
         classifier = make_pipeline(
             StandardScaler(),
-            PCA(min(COMPONENTS, *train.shape), random_state=0),
+            PCA(min(COMPONENTS, labeled.sum(), train.shape[1]), random_state=0),
             LogisticRegression(C=STRENGTH, max_iter=300),
-        ).fit(train, train_labels)
-        classes, priors = np.unique(train_labels, return_counts=True)
+        ).fit(train[labeled], train_labels[labeled])
         found_real, found = classifier.predict(real), classifier.predict(generated)
-        recognized = found_real == real_labels
-        shares = _estimate(classifier.predict_proba(generated), priors / len(train))
+    kinds = None
+    if labeled.all() and all(real_labels):
+        kinds = _count(classifier, train_labels, real_labels, generated, found_real, found)
+    kinds = kinds or cluster_shares(train, real, generated)
+    known, asked = real_labels != "", np.array(asked, str)
+    return _with_followed(kinds, found_real[known], real_labels[known], found, asked)
+
+
+def _count(
+    classifier: Pipeline,
+    train_labels: np.ndarray,
+    real_labels: np.ndarray,
+    generated: np.ndarray,
+    found_real: np.ndarray,
+    found: np.ndarray,
+) -> Kinds | None:
+    """The number of generated images of each class; None if none can be judged."""
+    names, counts = np.unique(real_labels, return_counts=True)
+    expected = dict(zip(names, counts * (len(generated) / len(real_labels)), strict=True))
+    if max(expected.values()) < MIN_EXPECTED:
+        return None
+    classes, priors = np.unique(train_labels, return_counts=True)
+    recognized = found_real == real_labels
+    with one_thread():
+        shares = _estimate(classifier.predict_proba(generated), priors / len(train_labels))
     kinds = []
     for name, share in zip(classes, shares, strict=True):
         examples = np.flatnonzero(real_labels == name)
@@ -97,14 +114,24 @@ def class_shares(
                 estimated = beside_real
         kinds.append(kind_of(str(name), examples, float(expected.get(name, 0)), estimated))
     if all(kind.estimated is None or kind.expected < MIN_EXPECTED for kind in kinds):
-        return cluster_shares(train, real, generated)
-    result = Kinds("class", float(recognized.mean()), tuple(kinds))
-    labels = np.array(asked, str)
+        return None
+    return Kinds("class", float(recognized.mean()), tuple(kinds))
+
+
+def _with_followed(
+    kinds: Kinds,
+    found_real: np.ndarray,
+    real_labels: np.ndarray,
+    found: np.ndarray,
+    asked: np.ndarray,
+) -> Kinds:
+    """Adds how far generated images are of the classes that they were asked for."""
     sure = _above_chance(found_real, real_labels)
-    if np.sum(labels != "") < MIN_IMAGES or sure < LEAST_SURE:
-        return result
-    found, labels = found[labels != ""], labels[labels != ""]
-    return result._replace(
+    possible = _above_chance(real_labels, real_labels)  # with every one recognized
+    if np.sum(asked != "") < MIN_IMAGES or sure < LEAST_SURE * possible or sure <= 0:
+        return kinds
+    found, labels = found[asked != ""], asked[asked != ""]
+    return kinds._replace(
         followed=_above_chance(found, labels) / sure,
         followed_error=float(np.std(found == labels)) / sure / len(labels) ** 0.5,
     )

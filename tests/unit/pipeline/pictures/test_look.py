@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import tarfile
 
 import numpy as np
@@ -102,6 +103,7 @@ def test_folders_of_splits_are_no_classes(save, see, folders, splits):
         (("16x16", "48x48"), set()),
         (("100CANON", "101CANON"), set()),
         (("100EOS5D", "100D750_", "DJI_001"), set()),
+        (("001_rose", "002_tulip", "004_lily"), {"001_rose", "002_tulip", "004_lily"}),
         (("2024-05 Rome", "20240531 Birthday", "misc"), {"misc"}),
         (("2018 Italy", "2019_Norway"), set()),
         (("1968-76 ford", "2012-2015 audi", "vw"), {"1968-76 ford", "2012-2015 audi", "vw"}),
@@ -327,6 +329,15 @@ def test_a_folder_around_the_folders_of_classes_is_seen(save, see, files, wrappe
     for file in files:
         save(file, noise(0, 8, 8, 3))
     assert see().wrapper == wrapper
+
+
+def test_a_folder_around_those_of_classes_in_a_tar_is_seen(tmp_path, save, see):
+    with tarfile.open(tmp_path / "images" / "photos.tar", "w") as tar:
+        for name in ("photos/cats/1.png", "photos/dogs/1.png"):
+            save(name, noise(0, 8, 8, 3))
+            tar.add(tmp_path / "images" / name, name)
+    shutil.rmtree(tmp_path / "images" / "photos")
+    assert see().wrapper == "photos.tar/photos"
 
 
 def test_a_folder_without_images_is_wrong_data(see):

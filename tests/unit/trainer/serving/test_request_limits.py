@@ -6,9 +6,11 @@ import pytest
 import tensorflow as tf
 
 from tests.small_network import build_unet
+from trainer.labels import LabelEncoder
 from trainer.limit_options import LimitOptions
 from trainer.ode import solvers
 from trainer.options import ModelOptions
+from trainer.serving.model_error import reason
 from trainer.serving.sampler import Sampler
 
 SHAPE = (4, 4, 1)
@@ -108,3 +110,18 @@ def test_an_empty_request_gets_an_empty_answer(tmp_path, solver, labels):
         "serving_default": (0,),
         "trajectory": (0, 3, *SHAPE),
     }
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "said"),
+    [
+        (["cat", "dog"], ["x", "y"], "unknown label; known: cat, dog; empty for none; got x y"),
+        (["a [old]", "b"], ["zz"], "unknown label; known: a [old], b; empty for none; got zz"),
+        (["7", "8"], ["9"], "unknown label; known: 7, 8; empty for none; got 9"),
+    ],
+)
+def test_an_unknown_label_is_named_with_those_that_are_known(names, asked, said):
+    encode = tf.function(LabelEncoder(names).__call__)
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        encode(tf.constant(asked))
+    assert reason(str(error.value)) == said

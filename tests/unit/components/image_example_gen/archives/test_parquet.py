@@ -116,6 +116,22 @@ def test_labels_of_other_types_that_name_classes_are_read(column, expected):
     assert [(entry.label, entry.problem) for entry in entries] == [(each, "") for each in expected]
 
 
+def test_one_long_label_in_many_rows_is_not_held_once_for_each(monkeypatch):
+    sizes = []
+    read = pq.ParquetFile.iter_batches
+
+    def iter_batches(self, batch_size, **options):
+        for batch in read(self, batch_size, **options):
+            sizes.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", iter_batches)
+    labels = pa.array(["x" * 1_000_000] * 200).dictionary_encode()
+    content = make_parquet([b"x"] * 200, rows=200, label=labels)
+    assert {entry.label for entry in listed(content)} == {"x" * parquet.MAX_LABEL}
+    assert max(sizes) <= parquet.BATCH_BYTES // 1_000_000
+
+
 def test_rows_whose_label_is_none_are_in_no_class_of_the_folder(tmp_path):
     (tmp_path / "data").mkdir()
     labels = {"train": ([0, 1], ["cat", "dog"]), "test": ([-1, None], ["cat", "dog"]), "x": ()}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from components.image_example_gen.archives.entry import DAMAGED, ENDS_EARLY
+from components.image_example_gen.archives.entry import DAMAGED, ENDS_EARLY, to_label
 from components.image_example_gen.archives.tar import NOT_A_TAR, list_tar
 from components.image_example_gen.errors import ImageDataError
-from components.image_example_gen.files import list_folder, list_images
+from components.image_example_gen.files import ImageFile, list_folder, list_images
 from components.image_example_gen.reading import ImageReader
 from components.image_example_gen.spans import ImageSource, list_spans
 
@@ -131,6 +131,7 @@ def test_labels_of_a_webdataset_are_beside_the_images(tar_format):
     [
         ("7.cls", b"\xff"),
         ("7.cls", b"a\nb"),
+        ("7.cls", b"a\rb"),
         ("7.cls", b"x" * 300),
         ("7.json", b"{"),
         ("7.json", b"[" * 100_000),
@@ -300,3 +301,16 @@ def test_a_folder_of_archives_without_images_is_a_one_line_error(tmp_path):
     (tmp_path / "x.tar").write_bytes(make_tar(("y.txt", b"x")))
     with pytest.raises(ImageDataError, match=r"found 1 \.txt; image files end in .* \.tar"):
         list_images(str(tmp_path))
+
+
+def test_a_long_name_for_all_is_not_one_for_each():
+    content = make_tar(*((f"{n}.png", b"x") for n in range(20)), pax={"path": "x" * 900_000})
+    entries = list(list_tar(io.BytesIO(content), len(content)))
+    assert sum(len(entry.name) for entry in entries) < 1_000
+    assert entries[0].problem == "name of more than 4,096 characters"
+
+
+def test_a_class_has_one_name_however_it_is_written():
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    assert to_label(decomposed) == to_label(f"\ufeff {composed}\r\n") == composed
+    assert ImageFile(f"{decomposed}/1.png").class_label == composed

@@ -156,6 +156,32 @@ def test_samples_of_the_classes_that_they_were_asked_for_are_told_from_others(st
     assert class_shares(*train, *real, generated, wrong).followed < 0
 
 
+def ignored(counts, held_out=500, unlabeled=0):
+    """The kinds of a model that ignores labels, of so many images of classes that are far apart."""
+    rng = np.random.default_rng(0)
+    centers = 4 * rng.normal(size=(len(counts), 32))
+    shares = np.array(counts) / sum(counts)
+
+    def draw(count):
+        labels = rng.choice(len(counts), count, p=shares)
+        return np.float32(centers[labels] + rng.normal(size=(count, 32))), labels.astype(str)
+
+    train, real, (generated, labels) = draw(1500), draw(held_out), draw(held_out)
+    train[1][:unlabeled] = ""
+    return class_shares(*train, *real, generated, rng.permutation(labels))
+
+
+def test_labels_that_are_ignored_are_found_where_kinds_are_clusters():
+    for kinds in (ignored([1] * 10, unlabeled=1), ignored([1] * 100)):
+        assert kinds.by == "cluster"
+        assert abs(kinds.followed) + 2 * kinds.followed_error < 0.25
+    for counts in ([90, 10], [95, 5]):
+        kinds = ignored(counts, held_out=1000)
+        assert (kinds.by, kinds.accuracy) == ("class", pytest.approx(1, abs=0.01))
+        assert abs(kinds.followed) < 0.2
+    assert ignored([1] * 300).followed is None  # a classifier would take minutes
+
+
 def test_classes_that_cannot_be_told_apart_are_not_judged():
     rng = np.random.default_rng(0)
     train, real, generated = (rng.standard_normal((n, 8)) for n in (600, 200, 200))
