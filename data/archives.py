@@ -28,6 +28,7 @@ from rich.progress import (
 
 from data.errors import DataError
 from trainer.common.files import atomic_write
+from trainer.common.text import without_secrets
 
 SCHEMES = ("http", "https", "file")
 TIMEOUT_SECONDS = 60  # without a byte from the server
@@ -66,8 +67,8 @@ def obtain(source: str, checksum: str, max_bytes: int) -> Iterator[Path]:
         found = digest(path, algorithm)
         if found != expected:
             raise DataError(
-                f"{source} is damaged or a different file: its {algorithm} is {found}, "
-                f"expected {expected}; download it again"
+                f"{without_secrets(source)} is damaged or a different file: its {algorithm} is "
+                f"{found}, expected {expected}; download it again"
             )
         yield path
 
@@ -96,9 +97,12 @@ def download(url: str, path: Path, max_bytes: int) -> None:
         DataError: the scheme is not one of SCHEMES, the server is unreachable or rejects the
             request, the file is longer than `max_bytes`, or the transfer is interrupted.
     """
+    shown = without_secrets(url)
     try:
+        if "@" in urlsplit(url).netloc:
+            raise DataError(f"cannot download {shown}: a user and password in a URL are not read")
         if urlsplit(url).scheme not in SCHEMES:
-            raise DataError(f"cannot download {url}: only {', '.join(SCHEMES)} URLs are allowed")
+            raise DataError(f"cannot download {shown}: only {', '.join(SCHEMES)} URLs are allowed")
         with (
             atomic_write(path) as part,
             urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response,
@@ -107,25 +111,25 @@ def download(url: str, path: Path, max_bytes: int) -> None:
             expected = int(length) if length.isdecimal() else None
             received = 0
             with part.open("wb") as file, _progress() as progress:
-                task = progress.add_task(url, total=expected)
+                task = progress.add_task(shown, total=expected)
                 for chunk in iter(partial(response.read, CHUNK_BYTES), b""):
                     received += len(chunk)
                     if max(received, expected or 0) > max_bytes:
                         raise DataError(
-                            f"rejected {url}: it is longer than the {max_bytes} bytes allowed"
+                            f"rejected {shown}: it is longer than the {max_bytes} bytes allowed"
                         )
                     file.write(chunk)
                     progress.update(task, completed=received)
             # http.client does not distinguish a closed connection from the end of the file.
             if expected is not None and received != expected:
                 raise DataError(
-                    f"the download of {url} was interrupted after {received} of {expected} bytes; "
-                    "try again"
+                    f"the download of {shown} was interrupted after {received} of {expected} "
+                    "bytes; try again"
                 )
     except DataError:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise DataError(f"cannot download {url}: {error}") from None
+        raise DataError(f"cannot download {shown}: {without_secrets(str(error))}") from None
 
 
 def _progress() -> Progress:

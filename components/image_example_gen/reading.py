@@ -66,7 +66,7 @@ class ImageReader:
                 return io.BytesIO(self._archive(file).read(file.offset, file.size))
         path = join(self._folder, file.path)
         if not is_remote(path):
-            return open(path, "rb")
+            return _open_local(path)
         content = storage_of(path).read(path, MAX_IMAGE_BYTES)
         if content is None:
             raise OSError(errno.EFBIG, TOO_LARGE)
@@ -84,6 +84,18 @@ class ImageReader:
         if len(self._archives) > OPEN_ARCHIVES:
             self._archives.popitem(last=False)[1].close()
         return archive
+
+
+def _open_local(path: str) -> BinaryIO:
+    """Opens a file, but not a large one of a kind that Pillow reads whole before its header."""
+    file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+    if os.fstat(file.fileno()).st_size > MAX_IMAGE_BYTES:
+        start = file.read(12)
+        if start[8:] == b"WEBP" or start[4:8] == b"ftyp":
+            file.close()
+            raise OSError(errno.EFBIG, TOO_LARGE)
+        file.seek(0)
+    return file
 
 
 def _open(path: str, size: int) -> _Archive:

@@ -16,6 +16,7 @@ from pipeline.registry.journal import Attempt
 from pipeline.registry.outcome import RunResult
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
+from trainer.common.text import shorten
 
 TIMEOUT = 10.0  # seconds
 TRIES = 3
@@ -63,7 +64,8 @@ def message(
     where = f"{platform.node()}:{workspace.folder}"
     text = " ".join(f"iadb on {where}: {attempt.outcome}{reason}".split())[:MAX_MESSAGE]
     return {
-        "text": text.translate(_ESCAPED),
+        # Mattermost takes @channel for a mention: a space of no width makes it a word.
+        "text": text.translate(_ESCAPED).replace("@", "@\u200b"),
         "mrkdwn": False,
         "where": where,
         "attempt": _fields(attempt),
@@ -72,7 +74,8 @@ def message(
 
 
 def _fields(record: Attempt | RunResult) -> dict[str, Any]:
-    return json.loads(json.dumps(dataclasses.asdict(record), default=str))
+    short = dataclasses.replace(record, message=shorten(record.message, MAX_MESSAGE))
+    return json.loads(json.dumps(dataclasses.asdict(short), default=str))
 
 
 class _TemporaryError(NotifyError):

@@ -152,6 +152,7 @@ class _Protocol(H11Protocol):
 
     _waiting: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
+    _unfinished: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begins to wait for the first request."""
@@ -170,7 +171,20 @@ class _Protocol(H11Protocol):
         """Ends waiting."""
         self._end_waiting()
         self._end_unread()
+        if self._unfinished is not None:
+            self._unfinished.cancel()
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Begins to wait for the rest of a body whose request is answered already."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            close = self._close_unless_finished
+            self._unfinished = self.loop.call_later(HEADER_SECONDS, close, self.cycle)
+
+    def _close_unless_finished(self, cycle: object) -> None:
+        if self.cycle is cycle and self.conn.their_state is h11.SEND_BODY:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """Begins to wait until the client has read what it was sent."""

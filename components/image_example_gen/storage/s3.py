@@ -18,7 +18,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from components.image_example_gen.errors import ImageDataError, StorageError
 from components.image_example_gen.storage.remote import Stat
-from trainer.common.text import first_line, shorten
+from trainer.common.text import first_line, shorten, without_secrets
 
 try:
     import boto3
@@ -212,11 +212,13 @@ def _translated(uri: str) -> Iterator[None]:
     except CREDENTIALS as error:
         raise StorageError(f"{uri}: no credentials: {first_line(error)}; {SET_THEM}") from error
     except BotoCoreError as error:
-        raise StorageError(f"{uri}: cannot be read: {first_line(error)}") from error
+        reason = without_secrets(first_line(error))  # the endpoint may have a password
+        raise StorageError(f"{uri}: cannot be read: {reason}") from error
     except ValueError as error:  # of settings, such as an endpoint without https://
+        reason = without_secrets(first_line(error))
         raise StorageError(
-            f"{uri}: cannot be read: {first_line(error)}; correct AWS_ENDPOINT_URL, "
-            "AWS_MAX_ATTEMPTS or another variable of AWS"
+            f"{uri}: cannot be read: {reason}; correct AWS_ENDPOINT_URL, AWS_MAX_ATTEMPTS or "
+            "another variable of AWS"
         ) from error
 
 

@@ -59,12 +59,13 @@ def test_a_check_is_posted_as_text_and_as_fields(serve, tmp_path):
 
 def test_text_from_data_is_one_line_without_markup(serve, tmp_path):
     webhook = serve(200)
-    message = "span <!channel> & <http://evil|click>\nsecond" + "x" * 5000
+    message = "span <!channel> & <http://evil|click>\nsecond @channel" + "x" * 5000
     notify(tmp_path, dataclasses.replace(ATTEMPT, message=message))
     [payload] = webhook.received
     assert "&lt;!channel&gt; &amp; &lt;http://evil|click&gt; second" in payload["text"]
-    assert "<" not in payload["text"]
+    assert "<" not in payload["text"] and "@channel" not in payload["text"]
     assert len(payload["text"]) < 1100
+    assert len(payload["attempt"]["message"]) <= 1000
 
 
 def test_only_configured_outcomes_are_posted(serve, tmp_path):

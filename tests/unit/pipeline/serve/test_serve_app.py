@@ -213,6 +213,28 @@ def test_connections_without_a_whole_header_are_closed_and_others_stay(server, m
         assert kept.sock.recv(1000) == b""
 
 
+def test_a_body_that_does_not_come_after_the_answer_closes_the_connection(guarded, monkeypatch):
+    monkeypatch.setattr("pipeline.serve.server.HEADER_SECONDS", 0.3)
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n".encode()
+
+    def refused(client):
+        client.sendall(head)
+        found = b""
+        while not found.endswith(b"}") and (part := client.recv(10_000)):
+            found += part
+        return found.startswith(b"HTTP/1.1 401 ")
+
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=60) as client:
+        assert refused(client)
+        client.sendall(b"{")
+        assert client.recv(10_000) == b""
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=60) as client:
+        for _ in range(3):  # it goes on where the body is complete
+            assert refused(client)
+            client.sendall(b"{}")
+            time.sleep(0.2)
+
+
 def ask_for_a_large_answer(server, monkeypatch):
     """A client that has asked for 16 MB and reads none of them."""
     large = b"[" + b" " * 2**24 + b"]"

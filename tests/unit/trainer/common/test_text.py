@@ -1,6 +1,13 @@
 import pytest
 
-from trainer.common.text import first_line, list_some, percentage, quantity, side_by_side
+from trainer.common.text import (
+    first_line,
+    list_some,
+    percentage,
+    quantity,
+    side_by_side,
+    without_secrets,
+)
 
 
 def test_a_few_names_are_all_listed():
@@ -60,3 +67,15 @@ def test_of_a_long_name_the_beginning_is_shown():
 )
 def test_of_an_error_the_first_line_is_reported(error, expected):
     assert first_line(error) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at https://bob:pw@host/x.zip?sig=1: no", "at https://…@host/x.zip?… no"),
+        ('"http://minio:pw@127.0.0.1:9/b?list-type=2"', '"http://…@127.0.0.1:9/b?…"'),
+        ("s3://bucket/a b?.png and me@x.org?", "s3://bucket/a b?.png and me@x.org?"),
+    ],
+)
+def test_passwords_and_signatures_in_urls_are_hidden(text, shown):
+    assert without_secrets(text) == shown

@@ -204,3 +204,11 @@ def test_the_folder_follows_the_environment(monkeypatch, settings, expected):
     for name, value in {"HOME": "/home/someone", **settings}.items():
         monkeypatch.setenv(name, value)
     assert str(cache_folder()) == expected
+
+
+def test_no_module_of_the_working_directory_runs(tmp_path, monkeypatch):
+    (tmp_path / "pip.py").write_text("import pathlib; pathlib.Path('ran').touch()")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FeatureError):
+        fetch(WEIGHTS)
+    assert not (tmp_path / "ran").exists()

@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import io
+import os
 import struct
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from components.image_example_gen.errors import RejectedImage
+from components.image_example_gen.files import ImageFile
 from components.image_example_gen.image_file.colors import flatten
 from components.image_example_gen.image_file.decode import (
     NEARLY_BLACK,
@@ -18,6 +20,7 @@ from components.image_example_gen.image_file.decode import (
     decode_as_shown,
 )
 from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.reading import ImageReader
 
 
 def encoded(image, kind="PNG", **options):
@@ -553,3 +556,27 @@ def test_a_png_whose_palette_is_damaged_is_rejected(damage):
     for read in (decode, decode_as_shown):
         with pytest.raises(RejectedImage, match=r"^damaged$"):
             read(io.BytesIO(png), ImageOptions(min_size=1, resolution=8, channels=3))
+
+
+def test_a_jpeg_of_very_many_scans_is_rejected():
+    jpeg = io.BytesIO()
+    Image.new("L", (64, 64), 99).save(jpeg, "JPEG", progressive=True)
+    content = jpeg.getvalue()
+    assert pixels_of(content).shape == (8, 8, 3)
+    start = content.rindex(b"\xff\xda")
+    scans = content[:-2] + content[start:-2] * 101 + content[-2:]
+    with pytest.raises(RejectedImage, match="more than 100 scans"):
+        decoded(scans)
+
+
+@pytest.mark.parametrize("start", [b"RIFF\0\0\0\0WEBP", b"\0\0\0\x20ftypavif"])
+def test_a_large_file_that_would_be_read_whole_is_not(tmp_path, start):
+    with (tmp_path / "huge.webp").open("wb") as file:
+        file.write(start)
+        file.truncate(2**40)
+    with pytest.raises(OSError, match="more than 256 MiB"), ImageReader(str(tmp_path)) as reader:
+        reader.open(ImageFile("huge.webp"))
+    (tmp_path / "large.png").touch()
+    os.truncate(tmp_path / "large.png", 2**29)
+    with ImageReader(str(tmp_path)) as reader, reader.open(ImageFile("large.png")) as stream:
+        assert stream.read(1) == b"\0"
