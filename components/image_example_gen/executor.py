@@ -212,7 +212,7 @@ def write_examples(
         logging.info("Rejected: %s", json.dumps([path, reason]))
     for remark in reports.remarks(report):
         logging.info("%s", remark)
-    reports.check_report(report, source.root, options)
+    reports.check_report(report, source.root, options, source.window[-1].folder)
     logging.info("%s", {name: report[name] for name in names.COUNTS})
     return report
 

@@ -1,7 +1,9 @@
 """The report on accepted and rejected files, and when it stops the run."""
 
+import functools
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from components.image_example_gen import names
@@ -15,7 +17,7 @@ from components.image_example_gen.files import describe_endings, unread
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.pairs.decoding import SAME_PIXELS
 from trainer import examples
-from trainer.common.text import quantity
+from trainer.common.text import quantity, shorten
 
 # Names of counts beside those of the splits.
 LEFT_OUT = "left_out"
@@ -120,19 +122,37 @@ def to_json(report: dict) -> str:
     return json.dumps(report, indent=1)
 
 
-def check_report(report: dict, folder: str, options: ImageOptions) -> None:
+def check_report(report: dict, folder: str, options: ImageOptions, newest_folder: str = "") -> None:
     """Raises an ImageDataError if too many files were rejected, or a split is empty.
 
     The newest span is also checked by itself: it may be damaged entirely and still be a small
-    fraction of all files.
+    fraction of all files. So are the images of data.holdout, which no span has.
+
+    Args:
+        report: as of `make_report`.
+        folder: of the images, for the message.
+        options: the limits.
+        newest_folder: of the newest span, relative to `folder`.
+
+    Raises:
+        StorageError: a disk or a network drive failed while the files were read.
     """
     spans = report["by_span"]
-    _check_rejected(report, report[names.REJECTED], report[names.FILES], "files", folder, options)
+    files = sum(sum(counts.values()) for counts in spans.values())
+    rejected = sum(counts[names.REJECTED] for counts in spans.values())
+    check = functools.partial(_check_rejected, report=report, folder=folder, options=options)
+    check(rejected, files, "files")
+    if others := report[names.FILES] - files:
+        check(report[names.REJECTED] - rejected, others, "files of data.holdout")
     if len(spans) > 1:
         newest = max(spans, key=int)
         rejected, files = spans[newest][names.REJECTED], sum(spans[newest].values())
+        below = f"{newest_folder}/" if newest_folder else ""
+        own = [file for file in report["rejected_files"] if file[0].startswith(below)]
+        reasons = _by_frequency(Counter(reason for _, reason in own))
+        of_span = {**report, "rejected_files": own, "reasons": reasons}
         what = f"files of span {newest}, the newest,"
-        _check_rejected(report, rejected, files, what, folder, options, int(newest))
+        check(rejected, files, what, report=of_span, span=int(newest))
     for split, images in report["splits"].items():
         if not images:
             raise EmptySplitError(f"{folder}: {_empty_split(split, report, options)}")
@@ -192,10 +212,10 @@ def _by_frequency(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _check_rejected(
-    report: dict,
     rejected: int,
     files: int,
     what: str,
+    report: dict,
     folder: str,
     options: ImageOptions,
     span: int | None = None,
@@ -209,14 +229,16 @@ def _check_rejected(
         if any(reason.endswith(f"({each})") for each in OF_STORAGE)
     }
     if rejected - sum(failed.values()) <= options.max_rejected * files:
-        paths = [repr(path) for path, reason in report["rejected_files"] if reason in failed]
+        paths = [
+            repr(shorten(path)) for path, reason in report["rejected_files"] if reason in failed
+        ]
         raise StorageError(
             f"{folder}: {quantity(sum(failed.values()), 'file')} {_first([*failed])}, such as "
             f"{_first(paths)}; try again when the disk or network responds and no archive is being "
             "written"
         )
     # repr escapes control characters in file names.
-    names = [repr(path) for path, _ in report["rejected_files"]]
+    names = [repr(shorten(path)) for path, _ in report["rejected_files"]]
     raise ImageDataError(
         f"{folder}: {rejected} of {files} {what} rejected ({rejected / files:.1%}), "
         f"max_rejected allows {options.max_rejected:.1%}: {_first(reasons)}; "

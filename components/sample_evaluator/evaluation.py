@@ -1,5 +1,6 @@
 """One evaluation, from data and models in folders to the verdict and the report."""
 
+import dataclasses
 import datetime
 import functools
 import gc
@@ -84,6 +85,7 @@ def evaluate(
     features_warning: str = "",
     folders: Mapping[str, str] | None = None,
     by_teacher: bool = False,
+    remarks: Sequence[str] = (),
 ) -> gate.ModelVerdict:
     """Compares a candidate with real images and judges it.
 
@@ -104,6 +106,7 @@ def evaluate(
         folders: where the images are, by what they are, for the report.
         by_teacher: whether the candidate is a student and the baseline its teacher. It is then
             compared with no other models, and rejected by no limit that its teacher misses.
+        remarks: sentences about the comparison, which become warnings.
 
     Raises:
         FeatureError: the weights of the feature space are missing or not the pinned ones.
@@ -164,6 +167,7 @@ def evaluate(
     if by_teacher and sources.BASELINE in results:
         options, dropped = limits_of_student(results, options)
     verdict = gate.judge(results, validation, options, judged.problem, kinds, best, dropped)
+    verdict = dataclasses.replace(verdict, warnings=(*remarks, *verdict.warnings))
     setting = summary.Setting(
         options,
         judged.sampler and judged.sampler.nb_step,

@@ -1,6 +1,7 @@
 """The TFX executor of SampleEvaluator: artifacts in, an evaluation and a blessing out."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from absl import logging
@@ -18,6 +19,8 @@ from components.sample_evaluator.describe import RealImages
 from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.verdict import gate
+from trainer.common.text import list_some
+from trainer.names import METADATA
 
 
 class Executor(BeamExecutor):
@@ -58,6 +61,7 @@ class Executor(BeamExecutor):
             features_warning=exec_properties.get("features_warning", ""),
             folders={"examples": input_dict["examples"][0].uri},
             by_teacher=model.has_custom_property(trainer_names.TEACHER),
+            remarks=_other_split(_model(model), _model(baseline)) if baseline else (),
         )
         evaluation.set_int_custom_property(names.MODEL_ID, model.id)
         _record_metrics(evaluation)
@@ -72,6 +76,29 @@ class Executor(BeamExecutor):
 def _model(artifact: types.Artifact) -> EvaluatedModel:
     is_old = path_utils.is_old_model_artifact(artifact)
     return EvaluatedModel(artifact.uri, path_utils.serving_model_path(artifact.uri, is_old))
+
+
+def _other_split(model: EvaluatedModel, baseline: EvaluatedModel) -> Sequence[str]:
+    """Says that the baseline has trained on images that it is compared on, if it may have."""
+    ours, before = (
+        {**_recorded(each, "split"), **_recorded(each, "conversion")} for each in (model, baseline)
+    )
+    other = sorted(key for key in ours.keys() | before.keys() if ours.get(key) != before.get(key))
+    if not before or not other:
+        return ()
+    return (
+        f"the baseline was trained with another {list_some(other)}: it may have seen images that "
+        "are held out now, so that it seems better than it is",
+    )
+
+
+def _recorded(model: EvaluatedModel, key: str) -> dict[str, Any]:
+    """A dictionary in the metadata of a model; empty if an earlier version did not write it."""
+    path = f"{model.sampler}/{METADATA}"
+    if not fileio.exists(path):
+        return {}
+    with fileio.open(path) as file:
+        return json.load(file).get(key) or {}
 
 
 def _record_metrics(evaluation: types.Artifact) -> None:

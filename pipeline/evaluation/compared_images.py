@@ -163,6 +163,13 @@ class ComparedImages:
             yield f"{quantity(training, 'image')} in {sets[TRAINING].folder}: {role}"
         else:
             yield f"the other {real[examples.TRAIN]:,}, split by hash: {role}"
+        groups = reports[REAL].get(image_reports.NEAR_DUPLICATES, {}).get(image_reports.GROUPS)
+        if groups and self.division and self.division.by_training:
+            yield (
+                f"warning: {groups:,} groups of near-duplicates were made anew; where the training "
+                "read spans, or a folder that has grown since, it made others, and may have been "
+                "trained on images that are compared"
+            )
         for name, report in reports.items():
             if report["rejected"]:
                 (path, reason), *more = report["rejected_files"]

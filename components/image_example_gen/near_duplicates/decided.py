@@ -72,14 +72,18 @@ def join_earlier(artifacts: Iterable[str]) -> Decided:
     joined = Decided()
     for artifact in artifacts:
         with contextlib.suppress(*_UNREADABLE):
-            each = read_decided(os.path.join(artifact, INDEX, DECIDED))
-            new = ~np.isin(first_bytes(each.followers), joined.seen)
-            followers = np.concatenate([joined.followers, each.followers[new]])
-            groups = np.concatenate([joined.groups, each.groups[new]])
-            order = np.argsort(first_bytes(followers))
-            seen = np.union1d(joined.seen, each.seen)
-            joined = Decided(seen, followers[order], groups[order])
+            joined = join(joined, read_decided(os.path.join(artifact, INDEX, DECIDED)))
     return joined
+
+
+def join(first: Decided, second: Decided) -> Decided:
+    """Adds the images of the second that the first has not seen; `held_out` is of the first."""
+    new = ~np.isin(first_bytes(second.followers), first.seen)
+    followers = np.concatenate([first.followers, second.followers[new]])
+    groups = np.concatenate([first.groups, second.groups[new]])
+    order = np.argsort(first_bytes(followers))
+    seen = np.union1d(first.seen, second.seen)
+    return Decided(seen, followers[order], groups[order], first.held_out)
 
 
 def _between(hashes: np.ndarray, first: bytes, last: bytes) -> slice:

@@ -12,6 +12,7 @@ from components.image_example_gen.example import split_of
 from components.image_example_gen.near_duplicates.decided import (
     DECIDED,
     Decided,
+    join,
     read_decided,
     write_decided,
 )
@@ -71,7 +72,8 @@ class FindNearDuplicates(beam.DoFn):
         """Compares the images of all parts."""
         parts = [*parts, *self._taken.parts.values()]
         images = self._read(parts, of_holdout=False)
-        groups = group(images, read_decided(os.path.join(self._partial, self._earlier)))
+        earlier = read_decided(os.path.join(self._partial, self._earlier))
+        groups = group(images, earlier)
         follows = np.flatnonzero((groups != images.sha256).any(axis=1))
         decided = Decided(
             first_bytes(images.sha256),
@@ -87,7 +89,9 @@ class FindNearDuplicates(beam.DoFn):
         if self._options.near_duplicates == "warn":
             counts[SEPARATED] = self._separated(decided)
         elif len(groups):
-            write_decided(os.path.join(self._output, INDEX, DECIDED), self._partial, decided)
+            # With all before: the artifacts that had them may be removed when an image returns.
+            kept = join(decided, earlier)
+            write_decided(os.path.join(self._output, INDEX, DECIDED), self._partial, kept)
         if counts[GROUPS]:
             self._write_page(images.sha256, member_of, sizes, parts)
         yield DECIDED

@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.image_example_gen.errors import ImageDataError, StorageError
-from components.image_example_gen.image_file.decode import NEARLY_BLACK, PROFILE_IGNORED
+from components.image_example_gen.image_file.decode import NEARLY_BLACK, PROFILE_IGNORED, decode
 from components.image_example_gen.shuffle import decoding
 from components.image_example_gen.shuffle.shards import WriteShards
 from components.progress import DECODED
@@ -229,6 +229,39 @@ def test_a_damaged_newest_span_stops_the_run_despite_many_valid_earlier_images(
     assert report_of(run_executor(tmp_path, spans=[1, 2, 3], max_rejected=0.2))["rejected"] == 3
 
 
+def test_what_is_wrong_with_older_spans_says_nothing_about_the_newest(
+    tmp_path, run_executor, noise, monkeypatch
+):
+    for span in (1, 2):
+        (tmp_path / f"span-{span}").mkdir()
+    for seed in range(100):
+        noise(seed).save(tmp_path / "span-1" / f"{seed:03}.png")
+    for name in ("a", "b", "c"):
+        (tmp_path / "span-2" / f"{name}.png").write_text("not pixels")
+
+    def fail(stream, options, partner=None):
+        if "span-1/00" in stream.name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return decode(stream, options, partner)
+
+    monkeypatch.setattr("components.image_example_gen.shuffle.decoding.decode", fail)
+    message = r"3 of 3 files of span 2, .*: 3 not an image; files: 'span-2/a.png', 'span-2/b.png'"
+    with pytest.raises(ImageDataError, match=message) as error:
+        run_executor(tmp_path, spans=[1, 2], max_rejected=0.2)
+    assert error.value.span == 2
+
+
+def test_a_held_out_folder_does_not_make_up_for_bad_images(image_folder, run_executor, noise):
+    holdout = image_folder.parent / "good"
+    holdout.mkdir()
+    for seed in range(100):
+        noise(1000 + seed).save(holdout / f"{seed}.png")
+    for name in range(10):
+        (image_folder / f"bad{name}.png").write_text("not pixels")
+    with pytest.raises(ImageDataError, match=r"10 of 50 files rejected \(20.0%\)"):
+        run_executor(image_folder, holdout=str(holdout))
+
+
 def test_an_empty_split_is_an_error_with_a_remedy(tmp_path, run_executor, noise):
     folder = tmp_path / "one"
     folder.mkdir()
@@ -354,7 +387,7 @@ def test_held_out_images_are_a_split_and_are_not_trained_on(image_folder, run_ex
     ("content", "message"),
     [
         ("nothing", "no image files"),
-        ("bad", "data.holdout has no valid image"),
+        ("bad", "1 of 1 files of data.holdout rejected"),
         ("everything", "are also in data.holdout; add others"),
     ],
 )
