@@ -48,7 +48,11 @@ BATCH_SIZES = {  # which decide how much memory a node takes
     trainer_names.STUDENT: "train.batch_size",
     evaluator_names.STUDENT_NODE: "evaluate.batch_size",
 }
-OUT_OF_MEMORY = "OOM when allocating"  # TensorFlow's wording, mostly of a GPU's
+# Wordings of TensorFlow and XLA, mostly about a GPU's.
+OUT_OF_MEMORY = re.compile(
+    r"OOM when allocating|while trying to allocate|Dst tensor is not initialized"
+)
+GRAPH = "Graph execution error:"  # TensorFlow's, before the places in the graph and the reason
 RESUMES = "the next run resumes from here"
 PATH = re.compile(r"""(?<![\w./:])/[\w.@+-][^\s;:,'"]*""")  # absolute, in a text
 
@@ -105,11 +109,19 @@ def _describe(error: BaseException) -> tuple[int, str]:
         if phrase in text:
             database = "journal" if isinstance(error, sqlite3.Error) else "metadata"
             return exit_codes.WORKSPACE, f"{database}.sqlite of the workspace {state}"
-    if out_of_memory := next((line for line in text.splitlines() if OUT_OF_MEMORY in line), ""):
+    if out_of_memory := next(filter(OUT_OF_MEMORY.search, text.splitlines()), ""):
         sizes = " or ".join(sorted({*BATCH_SIZES.values()}))
         reason = f"the memory ran out: lower {sizes} ({out_of_memory[:LINE]})"
         return exit_codes.UNEXPECTED, reason
-    return exit_codes.UNEXPECTED, f"{type(error).__name__}: {first_line(error)}"
+    return exit_codes.UNEXPECTED, f"{type(error).__name__}: {_reason(text) or first_line(error)}"
+
+
+def _reason(text: str) -> str:
+    """The reason of an error in a graph of TensorFlow, which is in its last lines."""
+    if not text.startswith(GRAPH):
+        return ""
+    lines = [line.strip() for line in text.splitlines()[1:]]
+    return next((line for line in reversed(lines) if line and "[{{node" not in line), "")[:LINE]
 
 
 def describe_kill(node_id: str | None = None) -> str:

@@ -54,14 +54,19 @@ class ClassBalance:
 
         def repeat_rows(seen: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             ids = self._classes(rows)
-            is_class = tf.one_hot(ids, len(self._counts), dtype=tf.int64)
-            earlier = tf.cumsum(is_class, exclusive=True) + seen
-            index = tf.gather(earlier, ids, batch_dims=1)
+            # Rows of one class are side by side in this order, without a column for each class.
+            order = tf.argsort(ids, stable=True)
+            place = tf.math.invert_permutation(order)
+            first_place = tf.searchsorted(tf.gather(ids, order), ids)
+            rank = tf.cast(place - first_place, tf.int64)
+            index = tf.gather(seen, ids) + rank
             due, counts, first = (
                 tf.gather(each, ids) for each in (self._due, self._counts, offsets)
             )
             copies = ((index + 1) * due + first) // counts - (index * due + first) // counts
-            return seen + tf.reduce_sum(is_class, axis=0), tf.repeat(rows, copies)
+            classes = tf.cast(ids, tf.int32)
+            found = tf.math.bincount(classes, minlength=len(self._counts), dtype=tf.int64)
+            return seen + found, tf.repeat(rows, copies)
 
         none_seen = tf.zeros(len(self._counts), tf.int64)
         return records.batch(_ROWS).scan(none_seen, repeat_rows).unbatch()

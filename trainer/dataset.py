@@ -13,6 +13,7 @@ import tensorflow_transform as tft
 
 from trainer import examples
 from trainer.class_balance import ClassBalance
+from trainer.common.progress import phase
 from trainer.labels import NO_LABEL, LabelEncoder, TooFewClassesError
 from trainer.light.mark import Mark
 from trainer.preprocessing import VOCABULARY
@@ -22,6 +23,7 @@ from trainer.step import augmenting
 from trainer.step.tuning import without_tuning
 from trainer.student.pairs import Pairs, draw_segments, read_pairs
 
+COUNTING = "counting the examples"  # the phase
 WHOLE = tf.distribute.InputContext()  # one worker with one replica
 
 
@@ -135,7 +137,10 @@ def train_dataset(
         ValueError: the files hold no example.
     """
     first_row = start_step * batch_size
-    balance = ClassBalance(files, labels, class_balance) if labels and class_balance else None
+    balance = None
+    if labels and class_balance:
+        with phase(COUNTING):
+            balance = ClassBalance(files, labels, class_balance)
     streams = [_endless(files, seed, first_row, shuffle_buffer, balance)]
     if sources:  # with the same seed, as many sources as images would be the same pairs each epoch
         streams.append(_endless(sources, seed + 1, first_row, shuffle_buffer))
@@ -183,7 +188,11 @@ def _endless(
     balance: ClassBalance | None = None,
 ) -> tf.data.Dataset:
     """All records in a new order in each epoch, from the row `first` on."""
-    nb_example = balance.nb_example if balance else count_records(files)
+    if balance:
+        nb_example = balance.nb_example
+    else:
+        with phase(COUNTING):
+            nb_example = count_records(files)
     if not nb_example:
         raise ValueError("the train split holds no example")
     epoch, offset = divmod(first, nb_example)

@@ -125,10 +125,13 @@ class CheckpointOptions(Options):
     keep: PositiveInt = Field(2, description="number of checkpoints to keep")
 
 
+MAX_STEPS = 10**9
+
+
 class TrainOptions(Options):
     """The training loop."""
 
-    steps: PositiveInt = Field(1000, description="number of batches to train on")
+    steps: PositiveInt = Field(1000, le=MAX_STEPS, description="number of batches to train on")
     batch_size: PositiveInt = Field(64, description="images per step, over all replicas")
     optimizer: Literal["muon", "adam", "adamw"] = Field(
         "muon",
@@ -230,7 +233,7 @@ class TrainOptions(Options):
         """Steps of the warm-up, below `steps`."""
         if self.warmup_steps is not None:
             return self.warmup_steps
-        return min(max(100, self.steps // 100), self.steps // 10)
+        return min(max(100 * self.accumulate, self.steps // 100), self.steps // 10)
 
     def check_replicas(self, nb_replica: int) -> None:
         """Raises a ValueError if so many replicas, the GPUs of all workers, cannot train."""

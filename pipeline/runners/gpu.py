@@ -13,7 +13,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
@@ -40,6 +41,7 @@ GPU_NODES = {
     trainer_names.STUDENT,
     evaluator_names.STUDENT_NODE,
 }
+SAFE_PATH = "PYTHONSAFEPATH"
 REPORT, LINE, RESULT, FAILURE = range(4)
 MISSING_LIBRARIES = (
     "TensorFlow finds no CUDA libraries, the GPU stays idle: in the folder of the project, run "
@@ -114,7 +116,8 @@ class OwnProcessOperator:
                 sender,
             ),
         )
-        process.start()
+        with _without_working_directory():
+            process.start()
         sender.close()
         try:
             with stop_on_signals():
@@ -141,6 +144,9 @@ def _ending(exit_code: int, execution_info: Any) -> str:
     if exit_code == -signal.SIGKILL:
         node = execution_info.pipeline_node
         return f"the executor was {failures.describe_kill(node and node.node_info.id)}"
+    if exit_code < 0:  # of a library: cuDNN and the driver abort
+        name = signal.Signals(-exit_code).name
+        return f"the executor's process ended by {name}; what led to it is at the end of the log"
     return f"the executor's process ended with {exit_code}"
 
 
@@ -227,3 +233,16 @@ def _run(
         sender.end(FAILURE, (kind.__module__, kind.__qualname__, *failures.describe(error)))
     else:
         sender.end(RESULT, output.SerializeToString())
+
+
+@contextmanager
+def _without_working_directory() -> Iterator[None]:
+    """Keeps processes that start inside from importing modules of the working directory."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[SAFE_PATH]
+        if before is not None:
+            os.environ[SAFE_PATH] = before

@@ -6,6 +6,7 @@ of every batch; one of them, the chief, writes the results.
 
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +30,8 @@ def choose_strategy() -> tf.distribute.Strategy:
     nb_worker = read_tf_config().nb_worker
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+        with suppress(RuntimeError):  # its memory is in use already
+            tf.config.experimental.set_memory_growth(gpu, True)
     if nb_worker > 1:
         print(f"  waiting for all {nb_worker} workers of TF_CONFIG", flush=True)
         return tf.distribute.MultiWorkerMirroredStrategy()

@@ -11,6 +11,7 @@ HIDDEN = "-1"
 GIVEN = "IADB_GPUS"  # how many GPUs a pod was given
 DEVICES = "/dev/nvidia[0-9]*"
 DRIVER = "libcuda.so.1"
+WSL_DRIVER = f"/usr/lib/wsl/lib/{DRIVER}"  # of a GPU that Windows shares, without such a device
 CUDA_LIBRARIES = ("nvidia", "cudnn")  # a package, and a library of the system
 
 
@@ -19,7 +20,7 @@ def find() -> str | None:
 
     Like CUDA, it leaves out what follows the number of a GPU that is not there.
     """
-    count = len(glob.glob(DEVICES))
+    count = len(glob.glob(DEVICES)) or int(os.path.exists(WSL_DRIVER))
     visible = os.environ.get(VISIBLE)
     if visible is None:
         return ",".join(map(str, range(count))) or None

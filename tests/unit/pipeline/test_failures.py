@@ -103,6 +103,26 @@ FULL, FREE = "the disk is full", "free some space"
             "allocating tensor with shape[9])",
         ),
         (
+            tf.errors.ResourceExhaustedError(
+                None,
+                None,
+                "Graph execution error:\n\nOut of memory while trying to allocate 9\n",
+            ),
+            exit_codes.UNEXPECTED,
+            "the memory ran out: lower evaluate.batch_size or train.batch_size (Out of memory "
+            "while trying to allocate 9)",
+        ),
+        (
+            tf.errors.InternalError(
+                None,
+                None,
+                "Graph execution error:\n\nDetected at node x:\n\nno algorithm worked\n"
+                "\t [[{{node x}}]] [Op:__inference_f]",
+            ),
+            exit_codes.UNEXPECTED,
+            "InternalError: no algorithm worked",
+        ),
+        (
             tf.errors.ResourceExhaustedError(None, None, "/file; Too many open files"),
             exit_codes.UNEXPECTED,
             "ResourceExhaustedError: /file; Too many open files",

@@ -53,3 +53,12 @@ def test_gpus_are_those_that_cuda_would_find(tmp_path, monkeypatch, visible, fou
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert gpus.find() == found
+
+
+def test_a_gpu_that_windows_shares_is_found(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpus, "DEVICES", f"{tmp_path}/nvidia[0-9]*")
+    monkeypatch.setattr(gpus, "WSL_DRIVER", f"{tmp_path}/libcuda.so.1")
+    assert gpus.find() is None
+    (tmp_path / "libcuda.so.1").touch()
+    assert gpus.find() == "0"
