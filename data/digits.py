@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.errors import DataError
+from data.errors import WrongUsageError
 from data.folder import encode_png, write_images
 
 
@@ -23,7 +23,7 @@ def write(folder: Path, source: str | None = None) -> int:
         DataError: a source is set, or a file cannot be written.
     """
     if source is not None:
-        raise DataError("digits takes no source: the images are part of scikit-learn")
+        raise WrongUsageError("digits takes no source: the images are part of scikit-learn")
 
     from sklearn.datasets import load_digits  # takes a second to import
 

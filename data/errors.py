@@ -7,3 +7,15 @@ class DataError(ValueError):
     """A dataset cannot be written; the message is one line with a remedy."""
 
     exit_code = exit_codes.DATA
+
+
+class UnwritableError(DataError):
+    """The folder of a dataset cannot be written."""
+
+    exit_code = exit_codes.WORKSPACE
+
+
+class WrongUsageError(DataError):
+    """There is no such dataset, or its source is missing or not read."""
+
+    exit_code = exit_codes.USAGE

@@ -8,7 +8,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from data.errors import DataError
+from data.errors import UnwritableError
 from trainer.common.files import atomic_write
 
 
@@ -37,19 +37,26 @@ def write_images(
         The number of images, written or already present.
 
     Raises:
-        DataError: a file cannot be written.
+        UnwritableError: a file cannot be written.
+        KeyboardInterrupt: on Ctrl-C; says how many images there are.
     """
     console = Console(stderr=True)
     columns = TextColumn("writing images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     count = 0
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        for name, content in progress.track(images, total=total):
-            path = folder / name
-            try:
-                _write(path, content)
-            except OSError as error:
-                raise DataError(f"cannot write {path}: {error.strerror}") from None
-            count += 1
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+            for name, content in progress.track(images, total=total):
+                path = folder / name
+                try:
+                    _write(path, content)
+                except OSError as error:
+                    raise UnwritableError(f"cannot write {path}: {error.strerror}") from None
+                count += 1
+    except KeyboardInterrupt:
+        written = f"{count:,} of {total:,}" if total else f"{count:,}"
+        raise KeyboardInterrupt(
+            f"{folder} has {written} images; the same command writes the others"
+        ) from None
     return count
 
 

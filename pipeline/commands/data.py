@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.commands.shared_options import UserPath
+from trainer.common.text import quantity
 
 
 @click.group()
@@ -34,4 +35,7 @@ def write(name: str, folder: Path, source: str | None) -> None:
     """Write dataset NAME to FOLDER."""
     from data import registry
 
-    click.echo(f"{registry.write(name, folder, source):,} images in {folder}")
+    count = registry.write(name, folder, source)
+    others = sum(path.is_file() for path in folder.rglob("*")) - count
+    beside = f", beside {quantity(others, 'other file')}" if others > 0 else ""
+    click.echo(f"{quantity(count, 'image')} in {folder}{beside}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import LAST, workspace_options
+from pipeline.commands.shared_options import LAST, to_json, workspace_options
 from pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def models(workspace: Workspace, last: int, as_json: bool) -> None:
     found = [model for model in everything[:-last] if model.live] + everything[-last:]
     if as_json:
         listed = [dataclasses.asdict(model) for model in found]
-        click.echo(json.dumps(listed, indent=2, default=str))
+        click.echo(json.dumps(listed, indent=2, default=to_json))
     elif found:
         _print_models(found)
         served = complete_versions(workspace.serving)

@@ -4,11 +4,12 @@ import dataclasses
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import JSON, LAST, WORKSPACE, workspace_options
+from pipeline.commands.shared_options import JSON, LAST, WORKSPACE, to_json, workspace_options
 from pipeline.registry.names import Decision, Outcome
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
@@ -71,7 +72,7 @@ def history(workspace: Workspace, last: int, as_json: bool) -> None:
     happened = events(Journal(workspace.journal).attempts(), lineage.runs(store), models)[-last:]
     if as_json:
         listed = [dataclasses.asdict(event) for event in happened]
-        click.echo(json.dumps(listed, indent=2, default=str))
+        click.echo(json.dumps(listed, indent=2, default=to_json))
     elif happened:
         _print_events(happened)
     else:
@@ -83,8 +84,9 @@ def history(workspace: Workspace, last: int, as_json: bool) -> None:
 def tensorboard(workspace: Workspace) -> None:
     """Open TensorBoard on the newest training, running or done."""
     events = workspace.checkpoints.glob("*/logs/events.out.tfevents.*")
-    newest = max(events, key=lambda path: path.stat().st_mtime, default=None)
+    newest = max(events, key=_modified, default=None)
     if newest is None:
+        workspace.check_exists()
         click.echo(f"iadb: no training in {workspace.folder}; `iadb run` starts one", err=True)
         sys.exit(exit_codes.USAGE)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -92,7 +94,15 @@ def tensorboard(workspace: Workspace) -> None:
 
     board = program.TensorBoard(default.get_plugins())
     board.configure(logdir=str(newest.parent), host="127.0.0.1")
-    sys.exit(board.main())
+    sys.exit(1 if board.main() else 0)
+
+
+def _modified(path: Path) -> float:
+    """When a file was modified; long ago if a run has removed it meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _print_runs(runs: "Sequence[Run]", models: "Sequence[RegisteredModel]") -> None:

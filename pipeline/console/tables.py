@@ -1,5 +1,6 @@
 """Tables that fit the terminal; in a file or a pipe, they are as wide as their content."""
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -56,8 +57,21 @@ def metrics_cell(names: Collection[str], values: Mapping[str, float]) -> str:
 
 def make_console() -> Console:
     """A console on standard output; if that is not a terminal, lines have no limit."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=UNLIMITED)
+    console = _Console(highlight=False, emoji=False)
+    if console.is_terminal:
+        return console
+    return _Console(highlight=False, emoji=False, width=UNLIMITED)
+
+
+class _Console(Console):
+    """A console whose reader may leave, as `head` does: a run then goes on without it."""
+
+    def on_broken_pipe(self) -> None:
+        """Discards what follows, in place of ending the process."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
 
 
 def print_table(
@@ -75,7 +89,9 @@ def print_table(
         indent: spaces before each line.
     """
     widths = [
-        max(Text.from_markup(each).cell_len for each in (escape(column.header), *cells))
+        max(
+            Text.from_markup(each, emoji=False).cell_len for each in (escape(column.header), *cells)
+        )
         for column, *cells in zip(columns, *rows, strict=True)
     ]
     least = [

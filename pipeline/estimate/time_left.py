@@ -127,6 +127,10 @@ class TimeLeft:
         evaluate, sample = self._config.evaluate, self._config.sample
         accepted = runs[-1].images(example_names.ACCEPTED) or 0
         compared = min(evaluate.samples, accepted * self._config.data.eval_percent // 100)
+        try:
+            compared = min(evaluate.samples, held_out(runs[-1]))
+        except (KeyError, OSError, ValueError):
+            logging.exception("The report on the images cannot be read.")
         if self._config.data.unpaired_source:
             try:
                 compared = min(compared, held_out(runs[-1], sources=True))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from data.errors import DataError
 from data.folder import encode_png, write_images
+from trainer.common import exit_codes
 
 IMAGES = [("a/0.png", b"zero"), ("a/1.png", b"one"), ("b/2.png", b"two")]
 
@@ -58,8 +59,8 @@ def test_a_failure_between_two_images_keeps_the_first(tmp_path, files_in):
         yield from IMAGES[:2]
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        write_images(tmp_path, failing())
+    with pytest.raises(KeyboardInterrupt, match="has 2 of 3 images; the same command writes the"):
+        write_images(tmp_path, failing(), total=3)
     assert files_in(tmp_path) == dict(IMAGES[:2])
 
 
@@ -68,6 +69,7 @@ def test_a_file_in_place_of_a_folder_is_a_one_line_error(tmp_path):
     with pytest.raises(DataError, match=r"cannot write .*a/0\.png: ") as error:
         write_images(tmp_path, IMAGES)
     assert "\n" not in str(error.value)
+    assert error.value.exit_code == exit_codes.WORKSPACE
 
 
 def test_a_write_that_fails_is_a_one_line_error_and_leaves_nothing(tmp_path, files_in):

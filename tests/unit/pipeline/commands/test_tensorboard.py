@@ -56,4 +56,10 @@ def test_without_a_training_the_error_names_the_command_that_starts_one(tmp_path
         [*COMMAND, "--workspace", str(tmp_path)], capture_output=True, text=True
     )
     assert result.returncode == 2
+    assert f"workspace {tmp_path}: not a workspace" in result.stderr
+    (tmp_path / "metadata.sqlite").touch()
+    result = subprocess.run(
+        [*COMMAND, "--workspace", str(tmp_path)], capture_output=True, text=True
+    )
+    assert result.returncode == 2
     assert result.stderr == f"iadb: no training in {tmp_path}; `iadb run` starts one\n"

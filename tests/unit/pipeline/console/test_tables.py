@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -12,7 +14,15 @@ from rich.text import Text
 from pipeline.cli import main
 from pipeline.cluster.state import ClusterRun, ClusterSchedule
 from pipeline.commands.kubeflow_tables import print_status
-from pipeline.console.tables import UNLIMITED, Column, cell, number, print_table, text
+from pipeline.console.tables import (
+    UNLIMITED,
+    Column,
+    cell,
+    make_console,
+    number,
+    print_table,
+    text,
+)
 from pipeline.registry.journal import Journal
 from pipeline.registry.names import Outcome
 from pipeline.results.summary import print_verdict
@@ -201,3 +211,28 @@ def test_a_piped_table_has_one_line_per_row(workspace, command, rows):
     output = iadb(command, "--workspace", workspace.folder)
     assert len(output.splitlines()) == 1 + rows
     assert REASON in output or command == "runs"
+
+
+def test_text_is_printed_as_it_is(capsys):
+    console = make_console()
+    console.print("schema.pbtxt:100: bad, /data/:cat:/x", markup=False)
+    print_table(console, [Column("path")], [[cell("/data/:cat:/a:b:c")]])
+    assert capsys.readouterr().out.split("\n")[0::2][:2] == [
+        "schema.pbtxt:100: bad, /data/:cat:/x",
+        "/data/:cat:/a:b:c",
+    ]
+
+
+def test_a_reader_that_leaves_ends_no_run():
+    program = (
+        "import sys, time\n"
+        "from pipeline.console.tables import make_console\n"
+        "console = make_console()\n"
+        "time.sleep(0.5)\n"
+        "for _ in range(3): console.print('line')\n"
+        "print('more')\n"
+        "sys.exit(7)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    process.stdout.close()
+    assert process.wait() == 7
