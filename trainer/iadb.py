@@ -230,7 +230,8 @@ class IADBModel(SamplingModel):
             images = self._checked(images, y)
             kwargs["validation_data"] = images if y is None else (images, y)
         callbacks = kwargs.get("callbacks")
-        if len(args) <= CALLBACKS and not isinstance(callbacks, keras.callbacks.CallbackList):
+        positional = len(args) > CALLBACKS or isinstance(callbacks, keras.callbacks.CallbackList)
+        if isinstance(x, tf.data.Dataset) and not positional:
             given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
             kwargs["callbacks"] = [*(each for each in given if each), ScaleWarning()]
         return super().fit(x, *args, **kwargs)
@@ -265,12 +266,12 @@ class IADBModel(SamplingModel):
         Raises:
             ValueError: a label is beyond those of the network.
         """
-        check_arrays(x if isinstance(x, dict) else {"x0": x}, self.nb_class)
+        check_arrays(x if isinstance(x, dict) else {"x0": x}, self.nb_class, stacklevel=3)
         return super().predict(untuned(check_batches(x, self.nb_class)), *args, **kwargs)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Maps a batch as keras.Model.predict_on_batch does; the errors are those of `predict`."""
-        check_arrays(x if isinstance(x, dict) else {"x0": x}, self.nb_class)
+        check_arrays(x if isinstance(x, dict) else {"x0": x}, self.nb_class, stacklevel=3)
         return super().predict_on_batch(x)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:

@@ -147,7 +147,7 @@ class TrainOptions(Options):
         None,
         ge=0,
         description="steps of linear learning-rate warm-up; null: a hundredth of steps, but at "
-        "least 100, and at most a tenth",
+        "least 100 times accumulate, and at most a tenth",
     )
     decay: Literal["cosine", "constant"] = Field(
         "cosine", description="course of the learning rate after the warm-up"

@@ -36,6 +36,12 @@ class EmptySplitError(ImageDataError):
     hold = False
 
 
+class HoldoutError(ImageDataError):
+    """Too many files of data.holdout are rejected, which says nothing about the data."""
+
+    hold = False
+
+
 class RejectedImage(ValueError):  # noqa: N818 - a verdict on the file, not an error
     """The file is not a valid image; the message is the reason, one of a few fixed phrases."""
 

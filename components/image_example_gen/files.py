@@ -197,9 +197,9 @@ def check_has_images(folder: str) -> None:
 
 
 def check_not_unread(folder: str) -> None:
-    """Raises what `check_has_images` raises, but nothing for a folder without any files."""
+    """Raises what `check_has_images` raises if there are pictures or links that are not read."""
     others: Counter[str] = Counter()
-    if next(walk_images(folder, others), None) is None and others:
+    if next(walk_images(folder, others), None) is None and (unread(others) or others[LINK]):
         raise _no_images(folder, others)
 
 

@@ -4,12 +4,13 @@ import functools
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from components.image_example_gen import names
 from components.image_example_gen.errors import (
     OF_STORAGE,
     EmptySplitError,
+    HoldoutError,
     ImageDataError,
     StorageError,
 )
@@ -28,6 +29,7 @@ IMAGES, GROUPS, SEPARATED = "images", "groups", "separated"
 MANY_NEAR_DUPLICATES = 0.25  # of the images; grouping them is not meant for so many
 MAX_REJECTED_FILES = 10_000  # listed in the report; all are counted
 IN_CONFIGURATION = "in data.source"  # where the folder of sources is named
+MOSTLY = 0.5  # of the files, that a disk or network failed to read
 SHOWN = 3  # files and reasons in an error message
 
 
@@ -140,22 +142,38 @@ def check_report(report: dict, folder: str, options: ImageOptions, newest_folder
     spans = report["by_span"]
     files = sum(sum(counts.values()) for counts in spans.values())
     rejected = sum(counts[names.REJECTED] for counts in spans.values())
-    check = functools.partial(_check_rejected, report=report, folder=folder, options=options)
-    check(rejected, files, "files")
-    if others := report[names.FILES] - files:
-        check(report[names.REJECTED] - rejected, others, "files of data.holdout")
+    others = report[names.REJECTED] - rejected
+    check = functools.partial(_check_rejected, folder=folder, options=options)
+    check(rejected, files, "files", _of(report, rejected, lambda path: not _is_elsewhere(path)))
+    try:
+        of_holdout = _of(report, others, _is_elsewhere)
+        check(others, report[names.FILES] - files, "files of data.holdout", of_holdout)
+    except ImageDataError as error:  # no span is at fault
+        raise HoldoutError(str(error)) from None
     if len(spans) > 1:
         newest = max(spans, key=int)
         rejected, files = spans[newest][names.REJECTED], sum(spans[newest].values())
         below = f"{newest_folder}/" if newest_folder else ""
-        own = [file for file in report["rejected_files"] if file[0].startswith(below)]
-        reasons = _by_frequency(Counter(reason for _, reason in own))
-        of_span = {**report, "rejected_files": own, "reasons": reasons}
+        own = _of(report, rejected, lambda path: path.startswith(below))
         what = f"files of span {newest}, the newest,"
-        check(rejected, files, what, report=of_span, span=int(newest))
+        check(rejected, files, what, own, span=int(newest))
     for split, images in report["splits"].items():
         if not images:
             raise EmptySplitError(f"{folder}: {_empty_split(split, report, options)}")
+
+
+def _is_elsewhere(path: str) -> bool:
+    """Whether a file is in another folder than data.folder: those of data.holdout are."""
+    return path.startswith("/") or "://" in path
+
+
+def _of(report: dict, rejected: int, belongs: Callable[[str], bool]) -> dict:
+    """The report with the rejected files that belong to a part of all; all if not all are known."""
+    own = [file for file in report["rejected_files"] if belongs(file[0])]
+    if len(own) < rejected:
+        return report
+    reasons = _by_frequency(Counter(reason for _, reason in own))
+    return {**report, "rejected_files": own, "reasons": reasons}
 
 
 def check_sources(report: dict, sources: str, where: str = IN_CONFIGURATION) -> None:
@@ -216,19 +234,23 @@ def _check_rejected(
     files: int,
     what: str,
     report: dict,
+    *,
     folder: str,
     options: ImageOptions,
     span: int | None = None,
 ) -> None:
-    if rejected <= options.max_rejected * files:
-        return
+    most = options.max_rejected * files
     reasons = [f"{count} {reason}" for reason, count in report["reasons"].items()]
     failed = {
         reason: count
         for reason, count in report["reasons"].items()
         if any(reason.endswith(f"({each})") for each in OF_STORAGE)
     }
-    if rejected - sum(failed.values()) <= options.max_rejected * files:
+    # Most of all files are no matter of what a person accepts.
+    is_down = sum(failed.values()) > MOSTLY * files
+    if rejected <= most and not is_down:
+        return
+    if is_down or rejected - sum(failed.values()) <= most:
         paths = [
             repr(shorten(path)) for path, reason in report["rejected_files"] if reason in failed
         ]

@@ -20,6 +20,7 @@ from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.verdict import gate
 from trainer.common.text import list_some
+from trainer.fit.stored_weights import by_conversion
 from trainer.names import METADATA
 
 
@@ -80,9 +81,11 @@ def _model(artifact: types.Artifact) -> EvaluatedModel:
 
 def _other_split(model: EvaluatedModel, baseline: EvaluatedModel) -> Sequence[str]:
     """Says that the baseline has trained on images that it is compared on, if it may have."""
-    ours, before = (
-        {**_recorded(each, "split"), **_recorded(each, "conversion")} for each in (model, baseline)
-    )
+    splits = [_recorded(each, "split") for each in (model, baseline)]
+    conversions = [by_conversion(_recorded(each, "conversion")) for each in (model, baseline)]
+    ours, before = splits
+    if all(conversions):  # an earlier version did not record it
+        ours, before = ours | conversions[0], before | conversions[1]
     other = sorted(key for key in ours.keys() | before.keys() if ours.get(key) != before.get(key))
     if not before or not other:
         return ()

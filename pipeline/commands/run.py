@@ -80,7 +80,7 @@ def run(
     if if_new_data:
         if runner != "local" or verbose:
             raise click.UsageError("--if-new-data cannot be combined with --runner or --verbose")
-        _run_if_new_data(arguments.load_for_check(workspace), workspace, cause)
+        _run_if_new_data(*arguments.load_for_check(workspace), workspace, cause)
         return
     config = arguments.load_for_run(workspace)
     from pipeline.console.tables import make_console
@@ -102,10 +102,12 @@ def _estimate(arguments: ConfigArguments, workspace: Workspace) -> None:
     estimate_run(config, workspace, make_console())
 
 
-def _run_if_new_data(config: "PipelineConfig", workspace: Workspace, cause: str) -> None:
+def _run_if_new_data(
+    config: "PipelineConfig", problem: Exception | None, workspace: Workspace, cause: str
+) -> None:
     from pipeline.unattended.check import check
 
-    result = check(config, workspace, cause=cause, report=failures.say)
+    result = check(config, workspace, cause=cause, report=failures.say, problem=problem)
     if result.exit_code in QUIET:
         failures.say(f"{result.outcome}: {result.message}")
     else:

@@ -55,15 +55,11 @@ def schedule(
     workspace and survives a restart. On Ctrl-C or SIGTERM, the schedule ends as soon as a run in
     progress has saved its state.
     """
-    from components.image_example_gen.errors import ImageDataError
     from pipeline.config import require_folder
     from pipeline.unattended.runs import IADB
     from pipeline.unattended.scheduler import CAUSE, Plan, run_scheduler
 
-    try:
-        config = arguments.load_for_check(workspace)
-    except ImageDataError:  # each check will look again
-        config = arguments.load()
+    config, _ = arguments.load_for_check(workspace)  # each check will look again
     require_folder(config.data, workspace.folder)
     command = [*IADB, "run", "--if-new-data", f"--cause={CAUSE}", f"--workspace={workspace.folder}"]
     plan = Plan(cron, zone, jitter, misfire_grace)

@@ -26,6 +26,7 @@ from trainer.common import exit_codes, xmp
 from trainer.common.text import printable
 
 if TYPE_CHECKING:
+    from components.image_example_gen.errors import ImageDataError
     from pipeline.config import PipelineConfig
 
 
@@ -79,6 +80,8 @@ class OutputFile(OutputPath):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Returns the path, or reports that its name has another end."""
+        if os.path.islink(value) and not _is_device(Path(value)):  # a link stays one
+            value = os.path.realpath(value)
         path = super().convert(value, param, ctx)
         if self._suffix and path.suffix.lower() not in ("", self._suffix):
             self.fail(f"{path.name}: only {self._suffix} files are written", param, ctx)
@@ -86,7 +89,7 @@ class OutputFile(OutputPath):
             self.fail(f"{path} was not made by a model; name another file", param, ctx)
         if path.is_file() and not os.access(path, os.W_OK):
             self.fail(f"{path} cannot be written", param, ctx)
-        return path.resolve() if path.is_symlink() else path  # a link stays one
+        return path
 
 
 class FiniteRange(click.FloatRange):
@@ -223,24 +226,20 @@ class ConfigArguments:
             self.overrides, workspace, lambda line: failures.say(line, error=True), keep=keep
         )
 
-    def load_for_check(self, workspace: Workspace) -> "PipelineConfig":
-        """As `load_for_run`, but without images the defaults hold: the check will report that.
+    def load_for_check(
+        self, workspace: Workspace
+    ) -> "tuple[PipelineConfig, ImageDataError | None]":
+        """As `load_for_run`, but where nothing can be chosen the defaults hold.
 
-        Raises:
-            ImageDataError: there are images, and none of them can be read, or not yet.
+        Returns:
+            The configuration, and why nothing could be chosen: then no run may start.
         """
         from components.image_example_gen.errors import ImageDataError
-        from components.image_example_gen.files import count_images
 
         try:
-            return self.load_for_run(workspace)
-        except ImageDataError:
-            config, images = self.load(), 0
-            with contextlib.suppress(ImageDataError):  # the folder is missing
-                images = count_images(config.data.folder, 1)
-            if images:
-                raise
-            return config
+            return self.load_for_run(workspace), None
+        except ImageDataError as error:
+            return self.load(), error
 
     def describe(self, folder: str | None) -> str:
         """What `load_or_choose` made the configuration of, in one line.

@@ -78,6 +78,7 @@ class Choice:
         trained_images: how many images it was chosen for, without those that are held out.
         held_out_images: about how many of them will be held out.
         keep: whether later runs may have it too: whether the images suffice.
+        files: number of image files, also of those that cannot be read.
     """
 
     config: PipelineConfig
@@ -86,6 +87,7 @@ class Choice:
     trained_images: int = 0
     held_out_images: int = 0
     keep: bool = False
+    files: int = 0
 
 
 def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choice:
@@ -112,7 +114,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     values = {**kept, **choose(pictures, machine)}
     values[CONDITIONAL] &= may_have_classes(data)
     values |= choose_class_balance(values[CONDITIONAL])
-    config, used = load_choice(Kept(values, pictures.usable), overrides, data, machine)
+    config, used = load_choice(Kept(values, pictures.files), overrides, data, machine)
     held_out = pictures.usable * config.data.eval_percent // 100
     trained = pictures.usable - held_out
     rejected = warn_of_unusable(pictures, config.data)
@@ -133,7 +135,7 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
         *too_few,
         *([f"chosen for a CPU: {gpu.MISSING_LIBRARIES}"] if machine.idle_gpus else []),
     )
-    return Choice(config, lines, values, trained, held_out, keep)
+    return Choice(config, lines, values, trained, held_out, keep, pictures.files)
 
 
 def configure_for_cluster(overrides: Sequence[str]) -> Choice:
@@ -153,7 +155,7 @@ def configure_images(folder: str, overrides: Sequence[str]) -> Choice:
     pictures = _look(data)
     resolution = choose(pictures, this_machine())[RESOLUTION]
     values = choose_images(pictures, to_sides(resolution))
-    config, _ = load_choice(Kept(values, pictures.usable), overrides, data, this_machine())
+    config, _ = load_choice(Kept(values, pictures.files), overrides, data, this_machine())
     seen = f"{printable(data.folder)}: {printable(pictures.describe())}"
     return Choice(config, (f"{seen}: {describe_choice(values, config, overrides)}",), values)
 
@@ -188,8 +190,8 @@ def configure_run(
         report(f"{printable(data.folder)}: as chosen earlier, {about}")
         report(f"kept in {file}; remove it to choose again")
         if kept.images is not None and _has_grown(data, kept.images):
-            more = f"{quantity(kept.images, 'image')}, and there are {GROWN} times as many now"
-            report(f"it was chosen for {more}: other steps and another held-out share would suit")
+            more = f"{quantity(kept.images, 'file')}, and there are {GROWN} times as many now"
+            report(f"it was chosen for {more}: remove it to choose other steps")
         earlier = {CONDITIONAL, CLASS_BALANCE} - kept.values.keys()
         if earlier or _differs_from_a_new_choice(config, overrides):
             report("it was chosen for another machine, or by an earlier version")
@@ -199,7 +201,7 @@ def configure_run(
     if keep:
         check_images(choice.config.data)
         workspace.check_free()  # or a run that is refused would replace the choice of another
-        keep_choice(choice.values, choice.trained_images + choice.held_out_images, workspace)
+        keep_choice(choice.values, choice.files, workspace)
     for line in choice.lines:
         report(line)
     if keep:

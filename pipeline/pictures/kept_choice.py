@@ -46,10 +46,10 @@ KEYS = {
     "sample.limits.states",
 }
 HEADER = """\
-# Chosen for {images} images in this folder, and reused by later runs of it that name no
+# Chosen for {images} files in this folder, and reused by later runs of it that name no
 # configuration. Remove this file, and the next run chooses again. It is one for --config, too.
 """
-IMAGES = re.compile(r"# Chosen for (\d{1,12}) images ")
+IMAGES = re.compile(r"# Chosen for (\d{1,12}) files ")
 
 
 class Kept(NamedTuple):
@@ -57,7 +57,7 @@ class Kept(NamedTuple):
 
     Attributes:
         values: by key with dots.
-        images: how many there were; None if an earlier version chose.
+        images: how many files there were; None if an earlier version chose.
     """
 
     values: dict[str, Any]
@@ -65,7 +65,7 @@ class Kept(NamedTuple):
 
 
 def keep_choice(values: Mapping[str, Any], images: int, workspace: Workspace) -> None:
-    """Writes a choice for so many images, by key with dots, to the workspace."""
+    """Writes a choice for so many files, by key with dots, to the workspace."""
     with workspace.writing():
         workspace.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(workspace.chosen) as partial:

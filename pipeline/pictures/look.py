@@ -32,7 +32,7 @@ from components.image_example_gen.storage.local import LINK
 from components.image_example_gen.storage.remote import is_remote
 from components.image_example_gen.windows import find_windows
 from pipeline.config import DataConfig
-from pipeline.pictures.seen import Pictures, kinds_among
+from pipeline.pictures.seen import Pictures, are_splits, kinds_among
 from trainer.common.text import shorten
 
 SAMPLE, REMOTE_SAMPLE = 300, 32  # files that are opened
@@ -169,7 +169,8 @@ def _find_wrapper(places: Sequence[_Place]) -> str:
             return ""
         outer.add(os.path.join(archive, names[0]))
         inner[names[1]] += 1
-    return outer.pop() if len(outer) == 1 and len(kinds_among(inner)) > 1 else ""
+    are_kinds = len(kinds_among(inner)) > 1 and not are_splits(inner)
+    return outer.pop() if len(outer) == 1 and are_kinds else ""
 
 
 def _choose_evenly(places: Sequence[_Place], count: int) -> list[_Place]:

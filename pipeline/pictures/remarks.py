@@ -34,9 +34,9 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
         return [f"{SPLITS}; {_to_read(folder, example)}"]
     if config.source is not None:
         return []
-    if beside := pictures.beside_images:
-        others = {name: n for name, n in pictures.classes.items() if name not in beside}
-        example = [_to_read(folder, max(others, key=others.get))] if others else []
+    beside = pictures.beside_images
+    if others := [name for name in pictures.classes if beside and name not in beside]:
+        example = [_to_read(folder, max(others, key=lambda name: "image" in name.lower()))]
         return ["; ".join([f"images in {list_some(beside)} are read like all others", *example])]
     if pictures.wrapper:
         about = f"if the folders in {printable(pictures.wrapper)} are classes"

@@ -1,7 +1,7 @@
 """What was seen of a folder of images."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from trainer.common.text import percentage
@@ -103,15 +103,7 @@ class Pictures:
     @property
     def have_splits(self) -> bool:
         """Whether their folders are the splits of a data set."""
-        names = [name.lower() for name in self.classes]
-        trained, others = (
-            sum(pattern.fullmatch(name) is not None for name in names)
-            for pattern in (TRAIN, OTHER_SPLITS)
-        )
-        if len(names) > 1 and (trained + others == len(names) or min(trained, others) > 0):
-            return True
-        named = [NAMED_SPLIT.fullmatch(name) for name in names]
-        return all(named) and {each[1] is None for each in named} == {True, False}
+        return are_splits(self.classes)
 
     @property
     def beside_images(self) -> list[str]:
@@ -194,3 +186,16 @@ def kinds_among(folders: Mapping[str, int]) -> Mapping[str, int]:
     if any(len(name) == 1 for name in numbered):
         return folders
     return {name: count for name, count in folders.items() if name not in numbered}
+
+
+def are_splits(folders: Collection[str]) -> bool:
+    """Whether folders with these names are the splits of a data set."""
+    names = [name.lower() for name in folders]
+    trained, others = (
+        sum(pattern.fullmatch(name) is not None for name in names)
+        for pattern in (TRAIN, OTHER_SPLITS)
+    )
+    if len(names) > 1 and (trained + others == len(names) or min(trained, others) > 0):
+        return True
+    named = [NAMED_SPLIT.fullmatch(name) for name in names]
+    return all(named) and {each[1] is None for each in named} == {True, False}

@@ -145,8 +145,8 @@ def _ending(exit_code: int, execution_info: Any) -> str:
         node = execution_info.pipeline_node
         return f"the executor was {failures.describe_kill(node and node.node_info.id)}"
     if exit_code < 0:  # of a library: cuDNN and the driver abort
-        name = signal.Signals(-exit_code).name
-        return f"the executor's process ended by {name}; what led to it is at the end of the log"
+        name = signal.strsignal(-exit_code) or f"signal {-exit_code}"
+        return f"the executor's process ended ({name}); what led to it is at the end of the log"
     return f"the executor's process ended with {exit_code}"
 
 

@@ -28,7 +28,8 @@ from trainer.common import exit_codes
 LOG_BYTES, LOG_FILES = 10 * 2**20, 4  # of a log, and how many are kept
 KEEP_ALIVE = 75  # seconds that an idle connection stays open, since clients keep them in a pool
 HEADER_SECONDS = 10  # in which the header of a request arrives
-READ_SECONDS = 60  # in which a client reads some hundred kilobytes of its answer
+READ_SECONDS = 60  # in which a client reads so many bytes of its answer, if there are as many:
+LEAST_READ = 2**17
 MAX_CONNECTIONS = 800  # as far as the 1,024 descriptors allow that a process has by default
 LINE = "%(asctime)s %(message)s"
 
@@ -190,12 +191,22 @@ class _Protocol(H11Protocol):
         """Begins to wait until the client has read what it was sent."""
         super().pause_writing()
         if self._unread is None:
-            self._unread = self.loop.call_later(READ_SECONDS, self.transport.abort)
+            self._wait_until_read(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """Ends waiting, as it has."""
         self._end_unread()
         super().resume_writing()
+
+    def _wait_until_read(self, unsent: int) -> None:
+        self._unread = self.loop.call_later(READ_SECONDS, self._close_unless_read, unsent)
+
+    def _close_unless_read(self, before: int) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent > before - LEAST_READ:
+            self.transport.abort()
+        else:
+            self._wait_until_read(unsent)
 
     def _end_unread(self) -> None:
         if self._unread is not None:

@@ -39,6 +39,7 @@ def check(
     report: Callable[[str], None],
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     iadb: Sequence[str] = IADB,
+    problem: Exception | None = None,
 ) -> Attempt:
     """Looks for new data, runs the pipeline if there are enough, and records the outcome.
 
@@ -53,6 +54,8 @@ def check(
         now: the time, aware, for the records and the age of the model; retries and timeouts use
             the clock of the machine.
         iadb: the command `iadb`, to be followed by its arguments.
+        problem: why no configuration could be chosen for the images, as while they are uploaded: a
+            run that would start fails for it, and the next check tries again.
 
     Returns:
         The record of the check in the journal; its number is 0 if the journal cannot be written.
@@ -75,6 +78,8 @@ def check(
                 number = _write(lambda: journal.begin(cause, found, begun), free)
                 ending = _reason_to_wait(config, workspace, finding, begun)
                 if ending is None:
+                    if problem:
+                        raise problem
                     _check_disk(config, workspace, report)
                     report(finding.text)
                     ending = runs.run(finding, number)

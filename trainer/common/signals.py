@@ -79,9 +79,9 @@ def _is_terminated(error: BaseException) -> bool:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     if number == signal.SIGHUP:
-        if number in _raised:  # from the terminal and from its shell: what saves must not be ended
-            return
         _leave_terminal()
+        if _raised:  # by the terminal, its shell or the system before: what saves must go on
+            return
     _raised.append(number)
     _raise(number)
 

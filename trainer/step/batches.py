@@ -41,7 +41,7 @@ def reject_weights(arguments: Mapping[str, Any]) -> None:
         raise ValueError(f"IADB weighs all images alike: leave out {', '.join(given)}")
 
 
-def check_arrays(parts: Any, nb_class: int) -> None:
+def check_arrays(parts: Any, nb_class: int, stacklevel: int = 4) -> None:
     """Checks all of what is passed in memory, before steps get it by batches.
 
     Warns if x0 or x1 are probably not scaled.
@@ -49,6 +49,7 @@ def check_arrays(parts: Any, nb_class: int) -> None:
     Args:
         parts: what a batch has by name; anything else is not looked at.
         nb_class: number of classes of the network.
+        stacklevel: of the warning, to the caller of a method of Keras.
 
     Raises:
         ValueError: a label is beyond 0 to nb_class, or an alpha beyond 0 to 1.
@@ -73,7 +74,7 @@ def check_arrays(parts: Any, nb_class: int) -> None:
         if first.dtype.kind == "f" and (largest := np.abs(first).max(initial=0)) > LARGE:
             warnings.warn(
                 f"{name} has values up to {largest:.4g}; {SCALE}",
-                stacklevel=4,  # of the caller of a method of Keras
+                stacklevel=stacklevel,
             )
 
 

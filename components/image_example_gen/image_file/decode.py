@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
+from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.image_file.colors import (
     flatten,
     scale_transparency,
@@ -37,6 +38,8 @@ REDUCING_GAP = 3.0
 # because each may hold an image of max_pixels.
 DECODE_THREADS = min(4, os.cpu_count() or 1)
 LARGE_PIXELS = 16_000_000
+SCAN, MAX_SCANS = b"\xff\xda\x00", 100  # of a JPEG; tools that make progressive ones write ten
+CHUNK_BYTES = 1 << 20
 _LARGE = threading.Lock()
 
 # Notes on images that are accepted.
@@ -80,6 +83,7 @@ def decode(
         RejectedImage: the file is empty, not an image, damaged, or outside the size limits.
     """
     image = open_image(stream, options)
+    _check_scans(image, stream)
     with _one_at_a_time(image), damage_rejected():
         return _convert(image, options, partner)
 
@@ -98,11 +102,28 @@ def decode_as_shown(stream: BinaryIO, options: ImageOptions) -> Image.Image:
         RejectedImage: as of `decode`.
     """
     image = open_image(stream, options)
+    _check_scans(image, stream)
     with _one_at_a_time(image), damage_rejected():
         shown = _show(image, options).image
         if shown.mode == "P":
             flatten(shown, options.background)  # which shows whether its palette is whole
         return shown
+
+
+def _check_scans(image: Image.Image, stream: BinaryIO) -> None:
+    """Rejects a JPEG of which each scan, of a hundred bytes, takes as long as the whole image."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    place = stream.tell()
+    stream.seek(0)
+    scans, end = 0, b""
+    with damage_rejected():
+        while chunk := stream.read(CHUNK_BYTES):
+            scans += (end + chunk).count(SCAN)
+            end = chunk[1 - len(SCAN) :]
+    stream.seek(place)
+    if scans > MAX_SCANS:
+        raise RejectedImage(f"more than {MAX_SCANS} scans")
 
 
 def _one_at_a_time(image: Image.Image) -> contextlib.AbstractContextManager:

@@ -11,8 +11,6 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from components.image_example_gen.errors import RejectedImage
 from components.image_example_gen.options import ImageOptions
 
-SCAN, MAX_SCANS = b"\xff\xda\x00", 100  # of a JPEG; tools that make progressive ones write ten
-CHUNK_BYTES = 1 << 20
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # EXIF orientations that swap width and height, or show the right or lower edge first.
@@ -65,27 +63,11 @@ def open_image(stream: BinaryIO, options: ImageOptions) -> Image.Image:
         raise _unreadable(start, error) from error
     if image.width * image.height > options.max_pixels:
         raise too_large
-    if image.format in ("JPEG", "MPO"):
-        _check_scans(stream)
     # Whether it is turned may be known only after decoding.
     shorter, longer = sorted(image.size)
     if shorter < min(options.smallest) or longer < max(options.smallest):
         raise _too_small(options)
     return image
-
-
-def _check_scans(stream: BinaryIO) -> None:
-    """Rejects a JPEG of which each scan, of a hundred bytes, takes as long as the whole image."""
-    place = stream.tell()
-    stream.seek(0)
-    scans, end = 0, b""
-    with damage_rejected():
-        while chunk := stream.read(CHUNK_BYTES):
-            scans += (end + chunk).count(SCAN)
-            end = chunk[1 - len(SCAN) :]
-    stream.seek(place)
-    if scans > MAX_SCANS:
-        raise RejectedImage(f"more than {MAX_SCANS} scans")
 
 
 def check_size(width: int, height: int, options: ImageOptions) -> None:

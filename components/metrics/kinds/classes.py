@@ -49,8 +49,8 @@ def class_shares(
     recognizes among held-out images have no estimate. One that it finds at least half as often
     among generated images as among held-out ones is not missing.
 
-    By clusters instead, if any image has no label, if there is one class only, or if all classes
-    are too small or recognized too seldom to be judged.
+    By clusters instead, if any image has no label, if there is one class only or more than
+    MAX_CLASSES, or if all classes are too small or recognized too seldom to be judged.
 
     Args:
         train: features, float [N, d].
@@ -126,9 +126,9 @@ def _with_followed(
     asked: np.ndarray,
 ) -> Kinds:
     """Adds how far generated images are of the classes that they were asked for."""
-    sure = _above_chance(found_real, real_labels)
+    sure = _above_chance(found_real, real_labels) if len(real_labels) else 0.0
     possible = _above_chance(real_labels, real_labels)  # with every one recognized
-    if np.sum(asked != "") < MIN_IMAGES or sure < LEAST_SURE * possible or sure <= 0:
+    if min(len(real_labels), np.sum(asked != "")) < MIN_IMAGES or sure < LEAST_SURE * possible:
         return kinds
     found, labels = found[asked != ""], asked[asked != ""]
     return kinds._replace(

@@ -28,7 +28,7 @@ def test_the_service_starts_a_check_and_takes_an_unblessed_model_for_no_failure(
     _, command, *arguments = shlex.split(service["ExecStart"])
     assert command == run.name
     assert run.make_context("run", arguments).params["if_new_data"]
-    assert service["SuccessExitStatus"] == str(exit_codes.NOT_BLESSED)
+    assert service["SuccessExitStatus"] == f"{exit_codes.NOT_BLESSED} {exit_codes.TERMINATED}"
 
 
 def test_a_training_has_time_to_save_its_state_and_gets_one_signal():

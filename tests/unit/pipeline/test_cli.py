@@ -355,8 +355,11 @@ def test_spans_are_listed_before_the_first_run_and_nothing_is_written(tmp_path):
 def test_data_write_creates_a_folder_and_reports_an_unknown_name(tmp_path):
     result = iadb("data", "write", "digits", tmp_path / "digits")
     assert result.output == f"1,797 images in {tmp_path / 'digits'}\n"
+    (tmp_path / "digits" / "mine.png").touch()
+    result = iadb("data", "write", "digits", tmp_path / "digits")
+    assert result.output == f"1,797 images in {tmp_path / 'digits'}, beside 1 other file\n"
     result = iadb("data", "write", "nope", tmp_path / "nope")
-    assert result.exit_code == 3
+    assert result.exit_code == exit_codes.USAGE
     assert "digits" in result.output
 
 

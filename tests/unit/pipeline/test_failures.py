@@ -123,6 +123,17 @@ FULL, FREE = "the disk is full", "free some space"
             "InternalError: no algorithm worked",
         ),
         (
+            tf.errors.InternalError(
+                None,
+                None,
+                "Graph execution error:\n\n2 root error(s) found.\n  (0) INTERNAL:  no algorithm\n"
+                "\t [[{{node x}}]]\n\t [[Identity/_4]]\n  (1) INTERNAL:  no algorithm\n"
+                "\t [[{{node x}}]]\n0 successful operations.\n0 derived errors ignored. [Op:f]",
+            ),
+            exit_codes.UNEXPECTED,
+            "InternalError: no algorithm",
+        ),
+        (
             tf.errors.ResourceExhaustedError(None, None, "/file; Too many open files"),
             exit_codes.UNEXPECTED,
             "ResourceExhaustedError: /file; Too many open files",

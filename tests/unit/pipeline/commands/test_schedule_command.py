@@ -120,7 +120,7 @@ def test_a_check_takes_no_option_of_an_attended_run(tmp_path):
     assert "--if-new-data cannot be combined with" in result.output
 
 
-def test_a_check_fails_and_keeps_nothing_while_no_image_is_complete(tmp_path, workspace):
+def test_a_check_fails_and_keeps_nothing_while_no_image_is_complete(tmp_path, workspace, journal):
     data = tmp_path / "data"
     data.mkdir()
     run = ("run", "--if-new-data", "--data", data, "--workspace", workspace.folder)
@@ -130,3 +130,6 @@ def test_a_check_fails_and_keeps_nothing_while_no_image_is_complete(tmp_path, wo
     assert result.exit_code == exit_codes.DATA
     assert "none of the image files that were opened can be read" in result.output
     assert not workspace.chosen.exists()
+    *_, check = journal.attempts()
+    assert (check.outcome, check.tries) == (Outcome.FAILED, 0)
+    assert journal.unreleased() == []

@@ -76,9 +76,7 @@ def test_a_choice_is_made_once_and_kept_while_the_folder_grows(place):
     assert again == first
     assert "as chosen earlier, data.resolution=16, " in said
     assert f"kept in {place.workspace.chosen}; remove it to choose again" in said
-    grown = (
-        "it was chosen for 60 images, and there are 3 times as many now: other steps and another"
-    )
+    grown = "it was chosen for 60 files, and there are 3 times as many now: remove it to choose"
     assert grown in said
     place.workspace.chosen.unlink()
     assert place.run()[0].data.resolution == (32, 32)

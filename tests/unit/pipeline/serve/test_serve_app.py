@@ -228,11 +228,12 @@ def test_a_body_that_does_not_come_after_the_answer_closes_the_connection(guarde
         assert refused(client)
         client.sendall(b"{")
         assert client.recv(10_000) == b""
+    monkeypatch.setattr("pipeline.serve.server.HEADER_SECONDS", 2)
     with socket.create_connection(("127.0.0.1", guarded.port), timeout=60) as client:
         for _ in range(3):  # it goes on where the body is complete
             assert refused(client)
             client.sendall(b"{}")
-            time.sleep(0.2)
+            time.sleep(0.8)
 
 
 def ask_for_a_large_answer(server, monkeypatch):
@@ -276,7 +277,7 @@ def test_an_answer_that_is_read_slowly_is_complete_and_others_wait_for_memory(
             wait_for(lambda: server.service._unsent > 2**24)
             status, headers, _ = server.ask(PREDICT, b'{"inputs": [5]}')
             assert (status, headers["Retry-After"]) == (429, "1")
-            found = b""
+            found = bytearray()
             while not found.endswith(b" ]") and (part := client.recv(2**20)):
                 found += part
             assert found.startswith(b"HTTP/1.1 200 ") and found.endswith(b" ]")

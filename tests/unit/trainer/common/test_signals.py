@@ -31,6 +31,15 @@ with stop_on_signals():
 """
 
 
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch):
+    """Signals that are not ignored, as under nohup, and a terminal that stays."""
+    monkeypatch.setattr("trainer.common.signals._leave_terminal", lambda: None)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def lose(number):
     """Receives a signal where a library swallows what its handler raises."""
     with contextlib.suppress(BaseException):
@@ -131,6 +140,7 @@ def test_a_process_saves_its_state_when_its_terminal_is_closed(tmp_path):
     state = tmp_path / "state"
     child, terminal = pty.fork()
     if not child:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         os.execv(sys.executable, [sys.executable, "-c", TRAINING, str(state)])
     assert b"training" in os.read(terminal, 100)
     os.close(terminal)  # the kernel sends SIGHUP
@@ -147,3 +157,14 @@ def test_a_hangup_stays_ignored_under_nohup():
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_hangup_after_another_signal_does_not_end_what_saves():
+    saved = []
+    with pytest.raises(SystemExit), stop_on_signals():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGHUP)
+            saved.append(True)
+    assert saved

@@ -166,6 +166,23 @@ def test_images_stay_where_they_are_when_the_first_of_their_group_leaves_the_win
     assert scenes_in_two_splits(later) == 0
 
 
+def test_images_that_return_keep_their_split_although_the_run_that_saw_them_is_removed(
+    tmp_path, photograph, ingest
+):
+    folder = tmp_path / "days"
+    for span in (1, 2, 3, 4):
+        write_shots(folder / f"span-{span}", photograph, 1, first=span)
+    first = ingest(1, folder, spans=[1, 2])
+    before = read(first)
+    ingest(2, folder, spans=[3])
+    shutil.rmtree(first.uri)
+    shutil.rmtree(folder / "span-1")
+    write_shots(folder / "span-4", photograph, 1, first=2)  # those of span 2 again
+    again = {Path(path).name: split for path, split in read(ingest(3, folder, spans=[4])).items()}
+    returned = {Path(path).name: split for path, split in before.items() if "span-2" in path}
+    assert returned and {name: again[name] for name in returned} == returned
+
+
 def test_a_damaged_record_of_earlier_groups_is_ignored(shots, grouped, ingest, tmp_path):
     first = shutil.copytree(grouped.uri, tmp_path / "examples" / "1")
     record = first / ".index" / DECIDED
