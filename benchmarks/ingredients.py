@@ -5,7 +5,7 @@ for as many steps as fit in the same seconds of processor time, on one core, whi
 estimates; so the machine may be busy. Starting and compiling are not counted. The learning rate
 decays to zero in every training.
 
-A whole run takes about 40 minutes of processor time. BENCHMARK_SECONDS, BENCHMARK_SEEDS and
+A whole run takes about 80 minutes of one core. BENCHMARK_SECONDS, BENCHMARK_SEEDS and
 BENCHMARK_TASKS change it (benchmarks/settings.py); the tasks are the names of the variants. What an
 interrupted run has measured is not measured again.
 """
