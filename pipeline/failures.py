@@ -52,8 +52,7 @@ BATCH_SIZES = {  # which decide how much memory a node takes
 OUT_OF_MEMORY = re.compile(
     r"OOM when allocating|while trying to allocate|Dst tensor is not initialized"
 )
-# Lines of an error in a graph that are no reason.
-PLACE = re.compile(r"\[\[|\d+ (root error|successful operations|derived errors)")
+PLACE = re.compile(r"\[\[")  # in a graph
 OF_SEVERAL = re.compile(r"\(\d+\) [A-Z_]+: +")
 GRAPH = "Graph execution error:"  # TensorFlow's, before the places in the graph and the reason
 RESUMES = "the next run resumes from here"
@@ -124,8 +123,9 @@ def _reason(text: str) -> str:
     if not text.startswith(GRAPH):
         return ""
     lines = [line.strip() for line in text.splitlines()[1:]]
-    reason = next((line for line in reversed(lines) if line and not PLACE.match(line)), "")
-    return OF_SEVERAL.sub("", reason, count=1)[:LINE]
+    if several := list(filter(OF_SEVERAL.match, lines)):
+        return OF_SEVERAL.sub("", several[0], count=1)[:LINE]
+    return next((line for line in reversed(lines) if line and not PLACE.match(line)), "")[:LINE]
 
 
 def describe_kill(node_id: str | None = None) -> str:

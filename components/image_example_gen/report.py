@@ -247,7 +247,7 @@ def _check_rejected(
         if any(reason.endswith(f"({each})") for each in OF_STORAGE)
     }
     # Most of all files are no matter of what a person accepts.
-    is_down = sum(failed.values()) > MOSTLY * files
+    is_down = min(sum(failed.values()), rejected) > MOSTLY * files
     if rejected <= most and not is_down:
         return
     if is_down or rejected - sum(failed.values()) <= most:

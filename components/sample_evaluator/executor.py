@@ -20,7 +20,6 @@ from components.sample_evaluator.evaluation import EvaluatedModel, evaluate
 from components.sample_evaluator.options import EvaluateOptions
 from components.sample_evaluator.verdict import gate
 from trainer.common.text import list_some
-from trainer.fit.stored_weights import by_conversion
 from trainer.names import METADATA
 
 
@@ -82,7 +81,10 @@ def _model(artifact: types.Artifact) -> EvaluatedModel:
 def _other_split(model: EvaluatedModel, baseline: EvaluatedModel) -> Sequence[str]:
     """Says that the baseline has trained on images that it is compared on, if it may have."""
     splits = [_recorded(each, "split") for each in (model, baseline)]
-    conversions = [by_conversion(_recorded(each, "conversion")) for each in (model, baseline)]
+    conversions = [
+        {f"data.{key}": value for key, value in _recorded(each, "conversion").items()}
+        for each in (model, baseline)
+    ]
     ours, before = splits
     if all(conversions):  # an earlier version did not record it
         ours, before = ours | conversions[0], before | conversions[1]

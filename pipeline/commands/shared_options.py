@@ -80,8 +80,9 @@ class OutputFile(OutputPath):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Returns the path, or reports that its name has another end."""
-        if os.path.islink(value) and not _is_device(Path(value)):  # a link stays one
-            value = os.path.realpath(value)
+        link = Path(value).expanduser()
+        if link.is_symlink() and not _is_device(link):  # it stays one
+            value = os.path.realpath(link)
         path = super().convert(value, param, ctx)
         if self._suffix and path.suffix.lower() not in ("", self._suffix):
             self.fail(f"{path.name}: only {self._suffix} files are written", param, ctx)

@@ -37,12 +37,12 @@ def _for_resolution(kept: Kept, data: DataConfig, machine: Machine) -> dict[str,
     if not is_set or data.resolution == to_sides(kept.values[RESOLUTION]):
         return kept.values
     values = kept.values | choose_network(data.resolution, machine)
-    if kept.images is None or EVAL_PERCENT not in values:
+    if kept.usable is None or EVAL_PERCENT not in values:
         return values
     percent = values[EVAL_PERCENT]
     if EVAL_PERCENT[5:] in data.model_fields_set:
         percent = data.eval_percent
-    trained = kept.images * (100 - percent) // 100
+    trained = kept.usable * (100 - percent) // 100
     rest = {key: value for key, value in values.items() if key not in TRAINING_KEYS}
     return rest | choose_training(trained, data.resolution, machine)
 

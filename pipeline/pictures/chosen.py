@@ -61,8 +61,8 @@ from trainer.common.options import Options
 from trainer.common.resolution import to_sides
 from trainer.common.text import printable, quantity
 
-GROWN = 3  # times the images that a choice was made for, from which a new one is advised
-LARGE = 20_000  # images, from which more of them change no choice
+GROWN = 3  # times the files that a choice was made for, from which a new one is advised
+LARGE = 20_000  # files, from which more of them change no choice
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -114,7 +114,8 @@ def configure(overrides: Sequence[str], machine: Machine | None = None) -> Choic
     values = {**kept, **choose(pictures, machine)}
     values[CONDITIONAL] &= may_have_classes(data)
     values |= choose_class_balance(values[CONDITIONAL])
-    config, used = load_choice(Kept(values, pictures.files), overrides, data, machine)
+    seen = Kept(values, pictures.usable, pictures.files)
+    config, used = load_choice(seen, overrides, data, machine)
     held_out = pictures.usable * config.data.eval_percent // 100
     trained = pictures.usable - held_out
     rejected = warn_of_unusable(pictures, config.data)
@@ -155,7 +156,8 @@ def configure_images(folder: str, overrides: Sequence[str]) -> Choice:
     pictures = _look(data)
     resolution = choose(pictures, this_machine())[RESOLUTION]
     values = choose_images(pictures, to_sides(resolution))
-    config, _ = load_choice(Kept(values, pictures.files), overrides, data, this_machine())
+    counted = Kept(values, pictures.usable, pictures.files)
+    config, _ = load_choice(counted, overrides, data, this_machine())
     seen = f"{printable(data.folder)}: {printable(pictures.describe())}"
     return Choice(config, (f"{seen}: {describe_choice(values, config, overrides)}",), values)
 
@@ -189,8 +191,8 @@ def configure_run(
         about = describe_choice(used, config, overrides)
         report(f"{printable(data.folder)}: as chosen earlier, {about}")
         report(f"kept in {file}; remove it to choose again")
-        if kept.images is not None and _has_grown(data, kept.images):
-            more = f"{quantity(kept.images, 'file')}, and there are {GROWN} times as many now"
+        if kept.files is not None and _has_grown(data, kept.files):
+            more = f"{quantity(kept.files, 'file')}, and there are {GROWN} times as many now"
             report(f"it was chosen for {more}: remove it to choose other steps")
         earlier = {CONDITIONAL, CLASS_BALANCE} - kept.values.keys()
         if earlier or _differs_from_a_new_choice(config, overrides):
@@ -201,7 +203,8 @@ def configure_run(
     if keep:
         check_images(choice.config.data)
         workspace.check_free()  # or a run that is refused would replace the choice of another
-        keep_choice(choice.values, choice.files, workspace)
+        usable = choice.trained_images + choice.held_out_images
+        keep_choice(Kept(choice.values, usable, choice.files), workspace)
     for line in choice.lines:
         report(line)
     if keep:
@@ -211,12 +214,12 @@ def configure_run(
     return choice.config
 
 
-def _has_grown(data: DataConfig, images: int) -> bool:
-    """Whether so many more images are in a local folder that the training would be another one."""
-    if images >= LARGE or data.pattern or is_remote(data.folder):
+def _has_grown(data: DataConfig, files: int) -> bool:
+    """Whether so many more files are in a local folder that the training would be another one."""
+    if files >= LARGE or data.pattern or is_remote(data.folder):
         return False
     with suppress(ImageDataError):  # which the run itself will report
-        return count_images(data.folder, GROWN * images) == GROWN * images
+        return count_images(data.folder, GROWN * files) == GROWN * files
     return False
 
 

@@ -46,10 +46,10 @@ KEYS = {
     "sample.limits.states",
 }
 HEADER = """\
-# Chosen for {images} files in this folder, and reused by later runs of it that name no
+# Chosen for {usable} images in {files} files, and reused by later runs of the folder that name no
 # configuration. Remove this file, and the next run chooses again. It is one for --config, too.
 """
-IMAGES = re.compile(r"# Chosen for (\d{1,12}) files ")
+COUNTS = re.compile(r"# Chosen for (\d{1,12}) images in (\d{1,12}) files")
 
 
 class Kept(NamedTuple):
@@ -57,19 +57,22 @@ class Kept(NamedTuple):
 
     Attributes:
         values: by key with dots.
-        images: how many files there were; None if an earlier version chose.
+        usable: about how many images could be read; None if an earlier version chose.
+        files: how many image files there were, read or not; None like `usable`.
     """
 
     values: dict[str, Any]
-    images: int | None
+    usable: int | None
+    files: int | None
 
 
-def keep_choice(values: Mapping[str, Any], images: int, workspace: Workspace) -> None:
-    """Writes a choice for so many files, by key with dots, to the workspace."""
+def keep_choice(kept: Kept, workspace: Workspace) -> None:
+    """Writes a choice to the workspace."""
     with workspace.writing():
         workspace.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(workspace.chosen) as partial:
-            partial.write_text(HEADER.format(images=images) + _dump(values), "utf-8")
+            head = HEADER.format(usable=kept.usable, files=kept.files)
+            partial.write_text(head + _dump(kept.values), "utf-8")
             sync(partial)  # an empty file, after a power cut, would stop every later check
 
 
@@ -98,8 +101,9 @@ def read_kept(workspace: Workspace, data: DataConfig) -> Kept | None:
         problem = first_line(error)
     else:
         same = (values[FOLDER], values[PATTERN]) == (data.folder, data.pattern)
-        images = IMAGES.match(text)
-        return Kept(values, int(images[1]) if images else None) if same else None
+        found = COUNTS.match(text)
+        usable, files = map(int, found.groups()) if found else (None, None)
+        return Kept(values, usable, files) if same else None
     raise ConfigError(f"{file}: {problem}; remove it, and the next run chooses again")
 
 

@@ -35,8 +35,10 @@ def say_what_folders_are(pictures: Pictures, config: PipelineConfig) -> list[str
     if config.source is not None:
         return []
     beside = pictures.beside_images
-    if others := [name for name in pictures.classes if beside and name not in beside]:
-        example = [_to_read(folder, max(others, key=lambda name: "image" in name.lower()))]
+    others = {name: n for name, n in pictures.classes.items() if name not in beside}
+    if beside and (others or sum(pictures.classes.values()) < pictures.files):
+        named = sorted(others, key=lambda name: ("image" in name.lower(), others[name]))
+        example = [_to_read(folder, named[-1])] if named else []
         return ["; ".join([f"images in {list_some(beside)} are read like all others", *example])]
     if pictures.wrapper:
         about = f"if the folders in {printable(pictures.wrapper)} are classes"

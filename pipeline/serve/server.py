@@ -158,6 +158,10 @@ class _Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begins to wait for the first request."""
         super().connection_made(transport)
+        # What the system keeps unsent counts as read: else only megabytes at a time would be seen.
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, LEAST_READ // 2
+        )
         self._wait()
 
     def data_received(self, data: bytes) -> None:

@@ -126,9 +126,10 @@ def _with_followed(
     asked: np.ndarray,
 ) -> Kinds:
     """Adds how far generated images are of the classes that they were asked for."""
-    sure = _above_chance(found_real, real_labels) if len(real_labels) else 0.0
+    sure = _above_chance(found_real, real_labels)
     possible = _above_chance(real_labels, real_labels)  # with every one recognized
-    if min(len(real_labels), np.sum(asked != "")) < MIN_IMAGES or sure < LEAST_SURE * possible:
+    few = min(len(real_labels), np.sum(asked != "")) < MIN_IMAGES
+    if few or possible <= 0 or sure < LEAST_SURE * possible:
         return kinds
     found, labels = found[asked != ""], asked[asked != ""]
     return kinds._replace(

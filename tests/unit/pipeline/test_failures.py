@@ -127,7 +127,7 @@ FULL, FREE = "the disk is full", "free some space"
                 None,
                 None,
                 "Graph execution error:\n\n2 root error(s) found.\n  (0) INTERNAL:  no algorithm\n"
-                "\t [[{{node x}}]]\n\t [[Identity/_4]]\n  (1) INTERNAL:  no algorithm\n"
+                "\t [[{{node x}}]]\n\t [[Identity/_4]]\n  (1) CANCELLED:  stopped\n"
                 "\t [[{{node x}}]]\n0 successful operations.\n0 derived errors ignored. [Op:f]",
             ),
             exit_codes.UNEXPECTED,

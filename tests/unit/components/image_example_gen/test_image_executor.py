@@ -11,8 +11,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.image_example_gen.errors import ImageDataError, StorageError
+from components.image_example_gen.errors import HoldoutError, ImageDataError, StorageError
 from components.image_example_gen.image_file.decode import NEARLY_BLACK, PROFILE_IGNORED, decode
+from components.image_example_gen.options import ImageOptions
+from components.image_example_gen.report import check_report
 from components.image_example_gen.shuffle import decoding
 from components.image_example_gen.shuffle.shards import WriteShards
 from components.progress import DECODED
@@ -249,6 +251,45 @@ def test_what_is_wrong_with_older_spans_says_nothing_about_the_newest(
     with pytest.raises(ImageDataError, match=message) as error:
         run_executor(tmp_path, spans=[1, 2], max_rejected=0.2)
     assert error.value.span == 2
+
+
+def test_a_bad_held_out_folder_holds_no_span(image_folder, run_executor):
+    holdout = image_folder.parent / "holdout"
+    holdout.mkdir()
+    (holdout / "bad.png").write_text("not pixels")
+    with pytest.raises(HoldoutError, match=r"holdout/bad\.png") as error:
+        run_executor(image_folder, holdout=str(holdout))
+    assert not error.value.hold and error.value.span is None
+
+
+def report_on(rejected, files, listed=None):
+    """A report on rejected files by reason in span 2 of two, of so many files."""
+    reasons = {reason: count for reason, count in rejected.items() if count}
+    paths = [[f"span-2/{n}", reason] for reason, count in reasons.items() for n in range(count)]
+    bad = sum(reasons.values())
+    by_span = {
+        "1": {"accepted": 1000, "rejected": 0},
+        "2": {"accepted": files - bad, "rejected": bad},
+    }
+    return {
+        "files": files + 1000,
+        "rejected": bad,
+        "reasons": reasons,
+        "by_span": by_span,
+        "rejected_files": paths[:listed],
+        "splits": {"train": 900, "eval": 100},
+    }
+
+
+def test_a_drive_that_fails_for_most_files_is_never_what_a_person_accepts():
+    stale = f"cannot be read ({os.strerror(errno.ESTALE)})"
+    options = ImageOptions(max_rejected=1)
+    check_report(report_on({stale: 50, "damaged": 50}, 100), "x", options, "span-2")
+    with pytest.raises(StorageError, match="51 files cannot be read"):
+        check_report(report_on({stale: 51}, 100), "x", options, "span-2")
+    # Of a list that is cut off, nothing is said that was not counted.
+    few = {**report_on({"damaged": 5}, 100, listed=0), "reasons": {stale: 900, "damaged": 5}}
+    check_report(few, "x", ImageOptions(max_rejected=0.2), "span-2")
 
 
 def test_a_held_out_folder_does_not_make_up_for_bad_images(image_folder, run_executor, noise):

@@ -102,6 +102,8 @@ def test_a_picture_that_a_model_made_is_replaced_and_a_link_to_it_stays(tmp_path
     link.symlink_to(generated)
     assert OutputFile(".png").convert(str(generated), None, None) == generated
     assert OutputFile(".png").convert(str(link), None, None) == generated
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert OutputFile(".png").convert("~/link.png", None, None) == generated
     monkeypatch.setattr(os, "access", lambda path, mode: path != generated)
     with pytest.raises(click.BadParameter, match=r"generated\.png cannot be written"):
         OutputFile(".png").convert(str(generated), None, None)

@@ -200,6 +200,10 @@ def test_masks_among_the_images_are_named(place):
     text = "images in masks are read like all others; to read one: --data "
     assert text in said and "images/images'" in said
     assert "model.conditional=true" not in said
+    for path in (place.images / "images").iterdir():
+        path.rename(place.images / path.name)  # beside the folder of masks
+    place.workspace.chosen.unlink(missing_ok=True)
+    assert "\nimages in masks are read like all others\n" in place.run()[1]
 
 
 def test_classes_with_enough_images_are_drawn_and_said_and_can_be_left_out(place):

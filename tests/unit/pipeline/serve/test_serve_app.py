@@ -267,6 +267,21 @@ def test_an_answer_that_nobody_reads_is_dropped(versions, monkeypatch):
         assert server.ask("/healthz")[0] == 200
 
 
+def test_an_answer_that_is_read_slowly_is_not_dropped(versions, monkeypatch):
+    monkeypatch.setattr("pipeline.serve.server.READ_SECONDS", 0.5)
+    with RunningServer(versions) as server:
+        server.wait_for(7)
+        with ask_for_a_large_answer(server, monkeypatch) as client:
+            begun, found = time.monotonic(), 0
+            while found <= 2**24:
+                # Four megabytes in five seconds, eight times what is asked for.
+                while time.monotonic() - begun < min(found / 2**22, 1) * 5:
+                    time.sleep(0.01)
+                part = client.recv(2**20)
+                assert part
+                found += len(part)
+
+
 def test_an_answer_that_is_read_slowly_is_complete_and_others_wait_for_memory(
     versions, monkeypatch
 ):

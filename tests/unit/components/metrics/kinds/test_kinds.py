@@ -182,6 +182,21 @@ def test_labels_that_are_ignored_are_found_where_kinds_are_clusters():
     assert ignored([1] * 300).followed is None  # a classifier would take minutes
 
 
+def test_whether_labels_are_followed_needs_enough_held_out_images_of_several_classes():
+    rng = np.random.default_rng(0)
+    labels = rng.choice(2, 600).astype(str)
+    train, real, generated = (np.float32(rng.normal(size=(600, 8))) for _ in range(3))
+    for images in (train, real, generated):
+        images[:, 0] += 8 * labels.astype(float)
+    one = np.full(600, "1")
+    assert class_shares(train, labels, real, one, generated, labels).followed is None
+    few = np.where(np.arange(600) < 99, labels, "")
+    assert class_shares(train, labels, real, few, generated, labels).followed is None
+    enough = np.where(np.arange(600) < 100, labels, "")
+    found = class_shares(train, labels, real, enough, generated, labels).followed
+    assert found == pytest.approx(1, abs=0.05)
+
+
 def test_classes_that_cannot_be_told_apart_are_not_judged():
     rng = np.random.default_rng(0)
     train, real, generated = (rng.standard_normal((n, 8)) for n in (600, 200, 200))
