@@ -29,13 +29,15 @@ from components.features.options import FeatureOptions
 from components.image_trainer.names import TEACHER
 from components.real_features.artifact import ImageFeatures
 from components.sample_evaluator.component import SampleEvaluator
-from components.sample_evaluator.executor import Executor
+from components.sample_evaluator.evaluation import EvaluatedModel
+from components.sample_evaluator.executor import Executor, _other_split
 from components.sample_evaluator.measure.analysis import Analyze
 from components.sample_evaluator.options import EvaluateOptions, Threshold
 from components.sample_evaluator.samples.draw import draw_noise
 from components.sample_evaluator.sources import NOISE
 from trainer.common.image_grid import image_grid
 from trainer.common.progress import listening
+from trainer.names import METADATA
 
 HELD_OUT = 150  # images; pixels of digits have 64 dimensions, so that 128 are needed
 PIXELS = FeatureOptions(name="pixels")
@@ -531,3 +533,29 @@ def test_the_component_carries_its_options_as_json():
     assert component.exec_properties["source_hash"] == "abc"
     assert set(component.outputs) == {"evaluation", "blessing"}
     assert "baseline" not in component.inputs
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ({"split": {"data.eval_percent": 20}, "conversion": {"fit": "crop"}}, None),
+        ({"split": {"data.eval_percent": 50}, "conversion": {"fit": "crop"}}, "data.eval_percent"),
+        ({"split": {"data.eval_percent": 20}, "conversion": {"fit": "pad"}}, "data.fit"),
+        ({"split": {"data.eval_percent": 20}}, None),  # of earlier versions
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_a_baseline_that_was_trained_on_another_split_is_warned_of(tmp_path, before, said):
+    now = {"split": {"data.eval_percent": 20}, "conversion": {"fit": "crop"}}
+    models = []
+    for name, metadata in (("model", now), ("baseline", before)):
+        folder = tmp_path / name
+        models.append(EvaluatedModel(str(folder), str(folder)))
+        if metadata is not None:
+            (folder / METADATA).parent.mkdir(parents=True)
+            (folder / METADATA).write_text(json.dumps(metadata))
+    found = _other_split(*models)
+    assert len(found) == (said is not None)
+    if said:
+        assert f"trained with another {said}: it may have seen" in found[0]
