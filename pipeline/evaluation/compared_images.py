@@ -30,6 +30,8 @@ BY_OPTION = "with --source"
 IMAGES_JSON = "images.json"  # which files of each folder were accepted and rejected
 REAL, TRAINING, SOURCES = "real", "training", "sources"  # sets, beside stored images to be judged
 
+ALSO_REAL = "also_real"  # in a report: how many training images have the pixels of a real one
+
 Reports = Mapping[str, Mapping[str, Any]]  # of write_examples, by set
 
 
@@ -112,6 +114,9 @@ class ComparedImages:
             image_reports.check_copies(
                 copies, reports[SOURCES], str(self.inputs.sources), BY_OPTION
             )
+        if TRAINING in reports:
+            both = [str(folder / "reports" / name) for name in (REAL, TRAINING)]
+            reports[TRAINING][ALSO_REAL] = count_copies(*both)
         return reports
 
     def check_counts(self, counts: Mapping[str, int], least: int) -> None:
@@ -163,6 +168,11 @@ class ComparedImages:
             yield f"{quantity(training, 'image')} in {sets[TRAINING].folder}: {role}"
         else:
             yield f"the other {real[examples.TRAIN]:,}, split by hash: {role}"
+        if copies := reports.get(TRAINING, {}).get(ALSO_REAL):
+            yield (
+                f"warning: {quantity(copies, 'image')} in {sets[TRAINING].folder} are also in "
+                f"{sets[REAL].folder}: a model that was trained on them seems better than it is"
+            )
         groups = reports[REAL].get(image_reports.NEAR_DUPLICATES, {}).get(image_reports.GROUPS)
         if groups and self.division and self.division.by_training:
             yield (

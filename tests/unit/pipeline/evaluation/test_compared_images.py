@@ -1,0 +1,55 @@
+"""What an evaluation says of the images that it compares, by real folders of images."""
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.image_example_gen.options import ImageOptions
+from components.sample_evaluator.options import EvaluateOptions
+from pipeline.evaluation.compared_images import ComparedImages
+from pipeline.evaluation.division import Division
+from pipeline.evaluation.inputs import Inputs, Judged
+
+PICTURES = ImageOptions(resolution=16, channels=1)
+
+
+def save(folder, seeds):
+    """Writes pictures, of which equal numbers give equal ones, and numbers in tens similar ones."""
+    folder.mkdir()
+    for seed in seeds:
+        blocks = np.random.default_rng(seed // 10).integers(0, 256, (8, 8), np.uint8)
+        pixels = np.clip(np.kron(blocks, np.ones((4, 4))) + seed % 10, 0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{seed}.png")
+
+
+def described(place, division, **folders):
+    inputs = Inputs(Judged(place / "other", False), None, **folders)
+    images = ComparedImages(inputs, division, paired=False)
+    converted = place / "converted"
+    converted.mkdir()
+    reports = images.convert(lambda: beam.Pipeline(argv=[]), PICTURES, converted)
+    return "\n".join(images.describe(reports, EvaluateOptions(samples=20)))
+
+
+@pytest.fixture
+def place(tmp_path):
+    save(tmp_path / "other", range(100, 400, 10))
+    return tmp_path
+
+
+def test_training_images_that_are_compared_with_are_named(place):
+    save(place / "real", range(1000, 1300, 10))
+    save(place / "train", range(1200, 1600, 10))
+    said = described(place, None, real=place / "real", training=place / "train")
+    assert (
+        f"warning: 10 images in {place / 'train'} are also in {place / 'real'}: a model that was "
+        "trained on them seems better than it is"
+    ) in said
+
+
+def test_groups_that_are_made_anew_are_warned_of(place):
+    save(place / "real", [seed + more for seed in range(1000, 1400, 10) for more in (0, 3)])
+    by_training = Division({"eval_percent": 50}, "", by_training=True, line="")
+    said = described(place, by_training, real=place / "real", training=None)
+    assert "warning: 40 groups of near-duplicates were made anew; where the training" in said
