@@ -32,7 +32,7 @@ from components.image_example_gen.storage.remote import is_folder, join
 from trainer import examples
 
 EPOCH = date(1970, 1, 1)
-AHEAD = timedelta(days=2)  # of this day in UTC, as another zone or clock may be
+AHEAD = timedelta(days=366)  # of today: folders may be named after the end of what is in them
 
 
 @dataclass(frozen=True, order=True)
@@ -281,7 +281,7 @@ def _numbers(folder: str, path: str, values: Mapping[str, str]) -> tuple[int, in
         )
     if day > datetime.now(timezone.utc).date() + AHEAD:
         raise ImageDataError(
-            f"{folder}: the folder {path!r} is a date to come, after which no other span would be "
-            "the newest; rename or remove it"
+            f"{folder}: the folder {path!r} is a date more than a year from now, before which no "
+            "other span would be the newest; rename or remove it"
         )
     return (day - EPOCH).days, version

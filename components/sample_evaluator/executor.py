@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf
 from absl import logging
 from tfx import types
 from tfx.dsl.io import fileio
@@ -98,12 +99,12 @@ def _other_split(model: EvaluatedModel, baseline: EvaluatedModel) -> Sequence[st
 
 
 def _recorded(model: EvaluatedModel, key: str) -> dict[str, Any]:
-    """A dictionary in the metadata of a model; empty if an earlier version did not write it."""
-    path = f"{model.sampler}/{METADATA}"
-    if not fileio.exists(path):
+    """A dictionary in the metadata of a model; empty without one, or if they are damaged."""
+    try:
+        with fileio.open(f"{model.sampler}/{METADATA}") as file:
+            return json.load(file).get(key) or {}
+    except (OSError, tf.errors.OpError, ValueError, AttributeError):  # the model will say so
         return {}
-    with fileio.open(path) as file:
-        return json.load(file).get(key) or {}
 
 
 def _record_metrics(evaluation: types.Artifact) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import LAST, to_json, workspace_options
+from pipeline.commands.shared_options import LAST, workspace_options
 from pipeline.workspace import Workspace
+from trainer.common.text import as_json_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ def models(workspace: Workspace, last: int, as_json: bool) -> None:
     found = [model for model in everything[:-last] if model.live] + everything[-last:]
     if as_json:
         listed = [dataclasses.asdict(model) for model in found]
-        click.echo(json.dumps(listed, indent=2, default=to_json))
+        click.echo(json.dumps(listed, indent=2, default=as_json_text))
     elif found:
         _print_models(found)
         served = complete_versions(workspace.serving)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands.shared_options import JSON, LAST, WORKSPACE, to_json, workspace_options
+from pipeline.commands.shared_options import JSON, LAST, WORKSPACE, workspace_options
 from pipeline.registry.names import Decision, Outcome
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
+from trainer.common.text import as_json_text
 
 COLORS = {
     Outcome.BLESSED: "green",
@@ -72,7 +73,7 @@ def history(workspace: Workspace, last: int, as_json: bool) -> None:
     happened = events(Journal(workspace.journal).attempts(), lineage.runs(store), models)[-last:]
     if as_json:
         listed = [dataclasses.asdict(event) for event in happened]
-        click.echo(json.dumps(listed, indent=2, default=to_json))
+        click.echo(json.dumps(listed, indent=2, default=as_json_text))
     elif happened:
         _print_events(happened)
     else:

@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,11 +103,6 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{number} is not a finite number", param, ctx)
         return number
-
-
-def to_json(value: object) -> str:
-    """What JSON has no type for: times as in ISO 8601, all else as text."""
-    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def refuse_options_before(ctx: click.Context) -> None:

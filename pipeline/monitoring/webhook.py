@@ -16,7 +16,7 @@ from pipeline.registry.journal import Attempt
 from pipeline.registry.outcome import RunResult
 from pipeline.workspace import Workspace
 from trainer.common import exit_codes
-from trainer.common.text import shorten
+from trainer.common.text import as_json_text, shorten
 
 TIMEOUT = 10.0  # seconds
 TRIES = 3
@@ -75,7 +75,7 @@ def message(
 
 def _fields(record: Attempt | RunResult) -> dict[str, Any]:
     short = dataclasses.replace(record, message=shorten(record.message, MAX_MESSAGE))
-    return json.loads(json.dumps(dataclasses.asdict(short), default=str))
+    return json.loads(json.dumps(dataclasses.asdict(short), default=as_json_text))
 
 
 class _TemporaryError(NotifyError):

@@ -31,6 +31,9 @@ _OUTCOMES = {
 }
 
 
+WRONG_DATA = {exit_codes.DATA, exit_codes.HELD}  # exit codes
+
+
 @dataclass(frozen=True)
 class RunResult:
     """The result of a run.
@@ -53,8 +56,8 @@ class RunResult:
             neither is live.
         report: of the evaluation, as HTML.
         log: of the run.
-        hold: whether images that it calls wrong are to be held: not if more of them, or another
-            configuration, would do.
+        hold: of a run whose images are wrong, whether they are to be held: not if more of them, or
+            another configuration, would do. None of other runs.
         wrong_span: the span that is at fault; None if that is not known.
     """
 
@@ -74,7 +77,7 @@ class RunResult:
     version: int | None = None
     report: Path | None = None
     log: Path | None = None
-    hold: bool = True
+    hold: bool | None = None
     wrong_span: int | None = None
 
 
@@ -189,7 +192,7 @@ def _result(
         version=int(live.name) if live else None,
         report=report if report and report.exists() else None,
         log=log,
-        hold=getattr(error, "hold", True),
+        hold=getattr(error, "hold", True) if exit_code in WRONG_DATA else None,
         wrong_span=getattr(error, "span", None),
     )
 

@@ -15,7 +15,7 @@ from pipeline import failures
 from pipeline.config import PipelineConfig
 from pipeline.pictures.check import check_images
 from pipeline.registry.journal import Journal, Outcome
-from pipeline.registry.outcome import RunResult, outcome_of, read_result
+from pipeline.registry.outcome import WRONG_DATA, RunResult, outcome_of, read_result
 from pipeline.unattended.new_data import Finding, look
 from pipeline.unattended.supervisor import supervise
 from pipeline.workspace import InUseError, Workspace, WorkspaceError
@@ -24,7 +24,6 @@ from trainer.common import exit_codes
 
 IADB = (sys.executable, "-P", "-m", "pipeline.cli")  # -P: no modules of the working directory
 JUDGED = {Outcome.BLESSED, Outcome.NOT_BLESSED}
-WRONG_DATA = {exit_codes.DATA, exit_codes.HELD}
 # Exit codes that a retry would not change.
 FINAL = {0, exit_codes.NOT_BLESSED, exit_codes.USAGE, exit_codes.TIMED_OUT, *WRONG_DATA}
 CHALLENGER = ("train.warm_start=false", "evaluate.require_improvement=true")
@@ -86,7 +85,7 @@ class CheckRuns:
         overrides = self._overrides(finding)
         periodic = self._is_challenger_due()
         result = self._run_with_retries(overrides)
-        if result.exit_code in WRONG_DATA and result.hold and self._are_there(finding):
+        if result.exit_code in WRONG_DATA and result.hold is not False and self._are_there(finding):
             return self._hold(finding, result)
         message, outcome = f"{finding.text}; {result.message}", result.outcome
         if outcome not in JUDGED:

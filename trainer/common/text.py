@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 
 SHOWN = 10  # names
 NAME = 80  # characters of a name or a value
@@ -55,3 +56,8 @@ def first_line(error: BaseException) -> str:
 def without_secrets(text: str) -> str:
     """Returns a text in which URLs have neither passwords nor queries, which may be signatures."""
     return SECRET_QUERY.sub(r"\1?…", SECRET_USER.sub(r"\1…@", text))
+
+
+def as_json_text(value: object) -> str:
+    """What JSON has no type for: times as in ISO 8601, all else as text."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)

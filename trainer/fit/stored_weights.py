@@ -6,6 +6,7 @@ They are the network's raw weights, their moving average, and the guide.
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unicodedata import normalize
 
 import keras
 import tensorflow as tf
@@ -124,7 +125,8 @@ def _description(
         **{f"model.{name}": value for name, value in network.items()},
         "data.resolution": from_sides((height, width)),
         "data.channels": channels,
-        "labels": list(labels),
+        # Earlier versions kept accents as a file system had composed them.
+        "labels": [normalize("NFC", label) for label in labels],
         "data.degrade": source and source.degrade,
         "model.source": source and source.use,
         "model.source_noise": source and source.noise,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import tensorflow as tf
@@ -167,7 +168,9 @@ class LoadedSampler:
     ) -> np.ndarray:
         """Calls a signature as often as the limits of the model require."""
         if self.labels:
-            known = [label if label in self.labels else NO_LABEL for label in labels]
+            # Earlier versions kept accents as a file system had composed them.
+            spelled = {normalize("NFC", label): label for label in self.labels}
+            known = [spelled.get(normalize("NFC", label), NO_LABEL) for label in labels]
             rows["label"] = tf.constant(known, tf.string)
         steps = {} if nb_step is None else {"nb_step": tf.constant(nb_step, tf.int32)}
         count = len(next(iter(rows.values())))

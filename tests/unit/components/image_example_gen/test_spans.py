@@ -124,7 +124,7 @@ def test_an_invalid_pattern_is_a_one_line_error(pattern, message):
         (["20250102030405"], "{SPAN}", "'20250102030405' has a number with more than 9 digits"),
         (["2025/02/30"], "{YYYY}/{MM}/{DD}", "'2025/02/30' is not a valid date since 1970"),
         (["1969/12/31"], "{YYYY}/{MM}/{DD}", "not a valid date since 1970"),
-        (["2206/03/02"], "{YYYY}/{MM}/{DD}", "'2206/03/02' is a date to come, after which"),
+        (["2206/03/02"], "{YYYY}/{MM}/{DD}", "'2206/03/02' is a date more than a year"),
         ([], "missing/{SPAN}", "no folder matches the pattern"),
     ],
 )

@@ -543,6 +543,7 @@ def test_the_component_carries_its_options_as_json():
         ({"split": {"data.eval_percent": 20}, "conversion": {"fit": "pad"}}, "data.fit"),
         ({"split": {"data.eval_percent": 20}}, None),  # of earlier versions
         ({}, None),
+        ([], None),
         (None, None),
     ],
 )
