@@ -18,7 +18,7 @@ from components.image_example_gen.files import describe_endings, unread
 from components.image_example_gen.options import ImageOptions
 from components.image_example_gen.pairs.decoding import SAME_PIXELS
 from trainer import examples
-from trainer.common.text import quantity, shorten
+from trainer.common.text import LINE, quantity, shorten
 
 # Names of counts beside those of the splits.
 LEFT_OUT = "left_out"
@@ -251,16 +251,15 @@ def _check_rejected(
     if rejected <= most and not is_down:
         return
     if is_down or rejected - sum(failed.values()) <= most:
-        paths = [
-            repr(shorten(path)) for path, reason in report["rejected_files"] if reason in failed
-        ]
+        not_read = [path for path, reason in report["rejected_files"] if reason in failed]
+        paths = [repr(shorten(path, LINE)) for path in not_read]
         raise StorageError(
             f"{folder}: {quantity(sum(failed.values()), 'file')} {_first([*failed])}, such as "
             f"{_first(paths)}; try again when the disk or network responds and no archive is being "
             "written"
         )
     # repr escapes control characters in file names.
-    names = [repr(shorten(path)) for path, _ in report["rejected_files"]]
+    names = [repr(shorten(path, LINE)) for path, _ in report["rejected_files"]]
     raise ImageDataError(
         f"{folder}: {rejected} of {files} {what} rejected ({rejected / files:.1%}), "
         f"max_rejected allows {options.max_rejected:.1%}: {_first(reasons)}; "

@@ -159,7 +159,9 @@ def describe(
         _ = part | f"Write[{name}]" >> WriteFeatures(f"{compared}/{name}")
     if sources.CANDIDATE in judged:
         _write_sample_pictures(pipeline, judged[sources.CANDIDATE], nearest, real, output)
-    if student and models.keys() == {sources.CANDIDATE, sources.BASELINE}:
+    both = {sources.CANDIDATE, sources.BASELINE}
+    # Images of seeds alone are in other batches than those of sources.
+    if student and models.keys() == both and len(both & translating.keys()) != 1:
         _ = judged | WriteSeedDistances(output)
     if sources.CANDIDATE in models:
         _write_model_pictures(pipeline, labels, models, real, options.seed, output)

@@ -181,11 +181,13 @@ class ComparedImages:
                 "trained on images that are compared"
             )
         for name, report in reports.items():
+            folder = sets[name].folder
+            yield from (f"{folder}: {remark}" for remark in image_reports.remarks(report))
             if report["rejected"]:
                 (path, reason), *more = report["rejected_files"]
                 rest = f" and {len(more)} more" if more else ""
                 yield (
-                    f"{report['rejected']:,} of {report['files']:,} files in {sets[name].folder} "
+                    f"{report['rejected']:,} of {report['files']:,} files in {folder} "
                     f"rejected: {path!r} ({reason}){rest}; all in {IMAGES_JSON}"
                 )
 

@@ -5,7 +5,7 @@ emoji at 64x64 with a GPU have the networks, learning rates and lengths of train
 here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.pictures.look import BLACK, GRAY, WHITE
@@ -14,6 +14,7 @@ from pipeline.pictures.seen import Pictures
 from trainer.common.resolution import from_sides
 
 SMALLEST, LARGEST, LARGEST_WITH_GPU = 8, 32, 64  # longer sides of the images
+LARGEST_JUDGED = 256  # of those that are only compared
 MIN_SHARE = 0.8  # of a side, that most images have: those of 28 pixels are enlarged to 32
 MAX_ASPECT = 2  # of the sides that are chosen
 HELD_OUT = 200  # images, if they are at most MAX_EVAL_PERCENT
@@ -112,7 +113,7 @@ def choose(pictures: Pictures, machine: Machine) -> dict[str, Any]:
     Returns:
         Values by key with dots, such as data.resolution.
     """
-    resolution = _choose_resolution(pictures, machine)
+    resolution = _choose_sides(pictures, _choose_longer(pictures, largest_resolution(machine)))
     network = choose_network(resolution, machine)
     training = choose_training(trained_images(pictures), resolution, machine)
     return {
@@ -196,25 +197,30 @@ def largest_resolution(machine: Machine) -> int:
     return LARGEST_WITH_GPU if machine.gpus else LARGEST
 
 
-def _choose_resolution(pictures: Pictures, machine: Machine) -> tuple[int, int]:
-    """Both sides, height first, of which the longer one is the largest power of two.
+def choose_judged(real: Pictures, others: Sequence[Pictures]) -> dict[str, Any]:
+    """How images are converted to be compared, by what all of them are and no machine."""
+    longer = min(_choose_longer(pictures, LARGEST_JUDGED) for pictures in (real, *others))
+    return choose_images(real, _choose_sides(real, longer))
+
+
+def _choose_longer(pictures: Pictures, longer: int) -> int:
+    """The longer side: the largest power of two up to a number.
 
     Most images have about as many pixels; few have less than half of them, and are rejected.
     """
-    longer = largest_resolution(machine)
     while longer > SMALLEST:
         shorter = min(_choose_sides(pictures, longer))
         if shorter <= min(pictures.median / MIN_SHARE, 2 * pictures.low):
             break
         longer //= 2
-    return _choose_sides(pictures, longer)
+    return longer
 
 
 def _choose_sides(pictures: Pictures, longer: int) -> tuple[int, int]:
     """Height and width in about the aspect of the images, divisible as their network requires."""
     if not pictures.are_oblong:
         return longer, longer
-    unit = _unit(NETWORKS[longer])
+    unit = _unit(NETWORKS[min(longer, LARGEST_WITH_GPU)])
     ratio = max(pictures.aspect, 1 / pictures.aspect)
     shorter = max(round(longer / ratio / unit) * unit, longer // MAX_ASPECT)
     return (shorter, longer) if pictures.aspect > 1 else (longer, shorter)

@@ -27,7 +27,7 @@ from pipeline.pictures.check import check_images, warn_of_too_few
 from pipeline.pictures.choose import (
     choose,
     choose_class_balance,
-    choose_images,
+    choose_judged,
     choose_network,
     largest_resolution,
 )
@@ -58,7 +58,6 @@ from pipeline.runners.kubeflow.config import KubeflowConfig
 from pipeline.workspace import Workspace
 from pipeline.yaml_text import quote
 from trainer.common.options import Options
-from trainer.common.resolution import to_sides
 from trainer.common.text import printable, quantity
 
 GROWN = 3  # times the files that a choice was made for, from which a new one is advised
@@ -150,12 +149,21 @@ def configure_for_cluster(overrides: Sequence[str]) -> Choice:
     return replace(choice, lines=(*choice.lines, line))
 
 
-def configure_images(folder: str, overrides: Sequence[str]) -> Choice:
-    """As `configure`, but chooses only how the images of a folder are converted."""
+def configure_images(folder: str, overrides: Sequence[str], others: Sequence[str] = ()) -> Choice:
+    """Chooses how the images of folders are converted to be compared.
+
+    Args:
+        folder: of real images, which are described.
+        overrides: as in `configure`.
+        others: folders of images that are compared with them.
+
+    Raises:
+        ConfigError, ImageDataError: as `configure`.
+    """
     data = _read_data((*overrides, f"{FOLDER}={quote(folder)}"))
     pictures = _look(data)
-    resolution = choose(pictures, this_machine())[RESOLUTION]
-    values = choose_images(pictures, to_sides(resolution))
+    beside = [_look(data.model_copy(update={"folder": each})) for each in others]
+    values = choose_judged(pictures, beside)
     counted = Kept(values, pictures.usable, pictures.files)
     config, _ = load_choice(counted, overrides, data, this_machine())
     seen = f"{printable(data.folder)}: {printable(pictures.describe())}"

@@ -593,6 +593,20 @@ def test_images_to_judge_set_only_how_they_are_converted(place):
     assert (config.evaluate.samples, config.train) == (500, load().train)
 
 
+@pytest.mark.parametrize(
+    ("sides", "expected"), [((300, 300), 256), ((300, 70), 64), ((40, 300), 32)]
+)
+def test_images_to_judge_are_compared_as_large_as_all_of_them_are(
+    tmp_path, monkeypatch, sides, expected
+):
+    for name, side in zip(("real", "samples"), sides, strict=True):
+        fill(tmp_path / name, 20, side=side)
+    for machine in (Machine(2, 0), Machine(64, 8)):
+        monkeypatch.setattr(chosen_module, "this_machine", lambda machine=machine: machine)
+        found = configure_images(str(tmp_path / "real"), [], [str(tmp_path / "samples")])
+        assert found.config.data.resolution == (expected, expected)
+
+
 def test_a_remote_folder_is_looked_at_with_few_reads(place, monkeypatch):
     monkeypatch.setattr(look, "REMOTE_SAMPLE", 2)
     import tensorflow as tf
