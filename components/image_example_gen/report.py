@@ -82,10 +82,11 @@ def make_report(
     }
 
 
-def remarks(report: dict, folder: str = "") -> list[str]:
+def remarks(report: dict, folder: str = "", *, near_duplicates: bool = True) -> list[str]:
     """Returns lines about unusual images and skipped files, the most important first.
 
-    With the folder of the artifact, they name the page of near-duplicates in it.
+    With the folder of the artifact, they name the page of near-duplicates in it. These are what a
+    training should know of.
     """
     pictures = unread(report["skipped"])
     others = {ending: n for ending, n in report["skipped"].items() if ending not in pictures}
@@ -93,7 +94,7 @@ def remarks(report: dict, folder: str = "") -> list[str]:
     if pictures:
         lines.append(f"not read: {describe_endings(pictures)}; convert them to JPEG or PNG")
     counts = report.get(NEAR_DUPLICATES, {})
-    if near := _describe_near_duplicates(counts):
+    if near_duplicates and (near := _describe_near_duplicates(counts)):
         page = os.path.join(folder, names.NEAR_DUPLICATES_HTML)
         lines.append(f"{near}: {page}" if folder else near)
         lines += _warn_of_grouping(counts, report[names.ACCEPTED])

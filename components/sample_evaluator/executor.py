@@ -102,7 +102,8 @@ def _recorded(model: EvaluatedModel, key: str) -> dict[str, Any]:
     """A dictionary in the metadata of a model; empty without one, or if they are damaged."""
     try:
         with fileio.open(f"{model.sampler}/{METADATA}") as file:
-            return json.load(file).get(key) or {}
+            found = json.load(file).get(key)
+            return found if isinstance(found, dict) else {}
     except (OSError, tf.errors.OpError, ValueError, AttributeError):  # the model will say so
         return {}
 

@@ -67,7 +67,7 @@ def evaluate(
     images to judge in place of its samples. Metrics, report and verdict are the same as in a
     pipeline. --baseline takes the place of the latest blessed model: the candidate must not be
     worse. Without --preset and --config, the defaults apply, and without a model, images are
-    converted as a look at all of them chooses, up to 256 pixels.
+    converted as a look at --real chooses, in a size that suits all, up to 256 pixels.
 
     Of the configuration, the sections evaluate and beam apply, and these keys of data: resolution
     and channels (a model brings its own), fit, background, min_size, max_pixels, max_rejected, and
@@ -89,7 +89,7 @@ def evaluate(
         # A model brings its own conversion.
         if arguments.is_default and not any((each / SAVED_MODEL).is_file() for each in folders):
             with suppress(ConfigError, ImageDataError):  # which the evaluation itself will report
-                others = [str(each.absolute()) for each in folders]
+                others = [str(each.absolute()) for each in (*folders, training) if each]
                 choice = configure_images(str(real.absolute()), arguments.overrides, others)
                 config, notes = choice.config, choice.lines
         output = output or Path(time.strftime("evaluation-%Y%m%d-%H%M%S"))

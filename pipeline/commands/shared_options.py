@@ -79,7 +79,7 @@ class OutputFile(OutputPath):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Returns the path, or reports that its name has another end."""
-        link = Path(value).expanduser()
+        link = Path(os.path.expanduser(value))
         if link.is_symlink() and not _is_device(link):  # it stays one
             value = os.path.realpath(link)
         path = super().convert(value, param, ctx)

@@ -182,7 +182,8 @@ class ComparedImages:
             )
         for name, report in reports.items():
             folder = sets[name].folder
-            yield from (f"{folder}: {remark}" for remark in image_reports.remarks(report))
+            for remark in image_reports.remarks(report, near_duplicates=False):
+                yield f"{folder}: {remark}"
             if report["rejected"]:
                 (path, reason), *more = report["rejected_files"]
                 rest = f" and {len(more)} more" if more else ""

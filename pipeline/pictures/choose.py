@@ -198,20 +198,20 @@ def largest_resolution(machine: Machine) -> int:
 
 
 def choose_judged(real: Pictures, others: Sequence[Pictures]) -> dict[str, Any]:
-    """How images are converted to be compared, by what all of them are and no machine."""
-    longer = min(_choose_longer(pictures, LARGEST_JUDGED) for pictures in (real, *others))
+    """How images are converted to be compared: as the real ones are, in a size that suits all."""
+    longer = _choose_longer(real, LARGEST_JUDGED, others)
     return choose_images(real, _choose_sides(real, longer))
 
 
-def _choose_longer(pictures: Pictures, longer: int) -> int:
+def _choose_longer(pictures: Pictures, longer: int, others: Sequence[Pictures] = ()) -> int:
     """The longer side: the largest power of two up to a number.
 
-    Most images have about as many pixels; few have less than half of them, and are rejected.
+    Most images have about as many pixels; few have less than half of them, and are rejected. That
+    holds for others too, of which each is cropped to the shape of these.
     """
-    while longer > SMALLEST:
-        shorter = min(_choose_sides(pictures, longer))
-        if shorter <= min(pictures.median / MIN_SHARE, 2 * pictures.low):
-            break
+    every = (pictures, *others)
+    most = min(min(each.median / MIN_SHARE, 2 * each.low) for each in every)
+    while longer > SMALLEST and min(_choose_sides(pictures, longer)) > most:
         longer //= 2
     return longer
 

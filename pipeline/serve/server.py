@@ -160,7 +160,7 @@ class _Protocol(H11Protocol):
         super().connection_made(transport)
         # What the system keeps unsent counts as read: else only megabytes at a time would be seen.
         transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_SNDBUF, LEAST_READ // 2
+            socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, LEAST_READ // 2
         )
         self._wait()
 

@@ -544,6 +544,7 @@ def test_the_component_carries_its_options_as_json():
         ({"split": {"data.eval_percent": 20}}, None),  # of earlier versions
         ({}, None),
         ([], None),
+        ({"split": [1], "conversion": ["x"]}, None),
         (None, None),
     ],
 )

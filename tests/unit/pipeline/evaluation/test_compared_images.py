@@ -53,3 +53,12 @@ def test_groups_that_are_made_anew_are_warned_of(place):
     by_training = Division({"eval_percent": 50}, "", by_training=True, line="")
     said = described(place, by_training, real=place / "real", training=None)
     assert "warning: 40 groups of near-duplicates were made anew; where the training" in said
+    assert "data.near_duplicates=off" not in said
+
+
+def test_pictures_that_are_not_read_are_named(place):
+    save(place / "real", range(1000, 1300, 10))
+    save(place / "train", range(1400, 1600, 10))
+    (place / "other" / "more.heic").touch()
+    said = described(place, None, real=place / "real", training=place / "train")
+    assert f"{place / 'other'}: not read: 1 .heic; convert them to JPEG or PNG" in said

@@ -607,6 +607,15 @@ def test_images_to_judge_are_compared_as_large_as_all_of_them_are(
         assert found.config.data.resolution == (expected, expected)
 
 
+def test_samples_of_another_shape_are_not_rejected_by_the_size_that_is_chosen(tmp_path):
+    fill(tmp_path / "real", 20, side=300)
+    fill(tmp_path / "wide", 20, side=120)
+    for path in (tmp_path / "wide").iterdir():
+        Image.open(path).crop((0, 0, 120, 60)).save(path)
+    config = configure_images(str(tmp_path / "real"), [], [str(tmp_path / "wide")]).config
+    assert config.data.resolution == (64, 64)
+
+
 def test_a_remote_folder_is_looked_at_with_few_reads(place, monkeypatch):
     monkeypatch.setattr(look, "REMOTE_SAMPLE", 2)
     import tensorflow as tf
