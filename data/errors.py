@@ -16,6 +16,6 @@ class UnwritableError(DataError):
 
 
 class WrongUsageError(DataError):
-    """There is no such dataset, or its source is missing or not read."""
+    """There is no such dataset, or it takes no source."""
 
     exit_code = exit_codes.USAGE

@@ -32,13 +32,13 @@ WORKSPACE_TEXT = {
     "Permission denied": "permission denied",
 }
 # Wordings of SQLite and ML Metadata about a database of the workspace.
+DAMAGED = "is damaged: restore it from a backup; serving/ holds the models that were pushed"
+IN_USE = "is in use by another program: close that and try again"
 DATABASE_TEXT = {
-    "file is not a database": "is damaged: restore it from a backup; serving/ holds the models "
-    "that were pushed",
-    "database disk image is malformed": "is damaged: restore it from a backup; serving/ holds the "
-    "models that were pushed",
-    "Concurrent writes aborted": "is in use by another program: close that and try again",
-    "database is locked": "is in use by another program: close that and try again",
+    "file is not a database": DAMAGED,
+    "database disk image is malformed": DAMAGED,
+    "Concurrent writes aborted": IN_USE,
+    "database is locked": IN_USE,
 }
 BATCH_SIZES = {  # which decide how much memory a node takes
     trainer_names.NODE: "train.batch_size",

@@ -23,7 +23,6 @@ from trainer.step import augmenting
 from trainer.step.tuning import without_tuning
 from trainer.student.pairs import Pairs, draw_segments, read_pairs
 
-COUNTING = "counting the examples"  # the phase
 WHOLE = tf.distribute.InputContext()  # one worker with one replica
 
 
@@ -137,13 +136,11 @@ def train_dataset(
         ValueError: the files hold no example.
     """
     first_row = start_step * batch_size
-    balance = None
-    if labels and class_balance:
-        with phase(COUNTING):
-            balance = ClassBalance(files, labels, class_balance)
-    streams = [_endless(files, seed, first_row, shuffle_buffer, balance)]
-    if sources:  # with the same seed, as many sources as images would be the same pairs each epoch
-        streams.append(_endless(sources, seed + 1, first_row, shuffle_buffer))
+    with phase("counting the examples"):
+        balance = ClassBalance(files, labels, class_balance) if labels and class_balance else None
+        streams = [_endless(files, seed, first_row, shuffle_buffer, balance)]
+        if sources:  # with one seed, as many sources as images would be the same pairs each epoch
+            streams.append(_endless(sources, seed + 1, first_row, shuffle_buffer))
     nb_local = batch_size // part.num_input_pipelines
     first = part.input_pipeline_id * nb_local
     nb_replica_rows = part.get_per_replica_batch_size(batch_size)
@@ -188,11 +185,7 @@ def _endless(
     balance: ClassBalance | None = None,
 ) -> tf.data.Dataset:
     """All records in a new order in each epoch, from the row `first` on."""
-    if balance:
-        nb_example = balance.nb_example
-    else:
-        with phase(COUNTING):
-            nb_example = count_records(files)
+    nb_example = balance.nb_example if balance else count_records(files)
     if not nb_example:
         raise ValueError("the train split holds no example")
     epoch, offset = divmod(first, nb_example)

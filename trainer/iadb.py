@@ -230,8 +230,8 @@ class IADBModel(SamplingModel):
             images = self._checked(images, y)
             kwargs["validation_data"] = images if y is None else (images, y)
         callbacks = kwargs.get("callbacks")
-        positional = len(args) > CALLBACKS or isinstance(callbacks, keras.callbacks.CallbackList)
-        if isinstance(x, tf.data.Dataset) and not positional:
+        is_open = len(args) <= CALLBACKS and not isinstance(callbacks, keras.callbacks.CallbackList)
+        if isinstance(x, tf.data.Dataset) and is_open:  # to one more
             given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
             kwargs["callbacks"] = [*(each for each in given if each), ScaleWarning()]
         return super().fit(x, *args, **kwargs)

@@ -1,6 +1,5 @@
 """Tables that fit the terminal; in a file or a pipe, they are as wide as their content."""
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,8 @@ from rich.padding import Padding
 from rich.table import Column as RichColumn
 from rich.table import Table
 from rich.text import Text
+
+from trainer.common.files import discard
 
 UNLIMITED = 100_000  # characters: wider than any table
 GAP = 2  # spaces between columns
@@ -69,9 +70,7 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Discards what follows, in place of ending the process."""
         self.quiet = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.file.fileno())
-        os.close(nowhere)
+        discard(self.file.fileno())
 
 
 def print_table(

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from trainer.common.exit_codes import TERMINATED
+from trainer.common.files import discard
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -88,12 +89,10 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _leave_terminal() -> None:
     """Discards what is written to standard output and error where these are a terminal."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         with suppress(OSError):  # a stream that is closed
             if stat.S_ISCHR(os.fstat(stream).st_mode):
-                os.dup2(nowhere, stream)
-    os.close(nowhere)
+                discard(stream)
 
 
 def _raise(number: int) -> None:
