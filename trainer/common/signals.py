@@ -8,6 +8,7 @@ import signal
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -16,8 +17,10 @@ from trainer.common.exit_codes import TERMINATED
 from trainer.common.files import discard
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Seconds within which another one is the same: `timeout` sends each to a process and to its group.
+SAME = 0.5
 
-_raised: list[int] = []  # signals since the outermost block began
+_raised: list[tuple[int, float]] = []  # signals since the outermost block began, and when they came
 
 
 @contextmanager
@@ -28,7 +31,8 @@ def stop_on_signals() -> Iterator[None]:
     a destructor, in a function that C++ calls. What was lost is raised again by `raise_lost_stop`
     and at the end of the block, so that Python need not print what a destructor lost.
     An ignored SIGINT, as in a shell's background, stays ignored, and so does SIGHUP under nohup.
-    From a SIGHUP on, nothing is written to the terminal, where each line would fail.
+    A second signal raises again, so that what takes long to end can be ended, unless it follows at
+    once. From a SIGHUP on, nothing is written to the terminal, where each line would fail.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -60,7 +64,7 @@ def stop_on_signals() -> Iterator[None]:
 def raise_lost_stop() -> None:
     """Raises the exception of a signal again if one came and the block still goes on."""
     if _raised:
-        _raise(_raised[-1])
+        _raise(_raised[-1][0])
 
 
 def find_stop(error: BaseException | None) -> KeyboardInterrupt | SystemExit | None:
@@ -83,7 +87,10 @@ def _stop(number: int, frame: FrameType | None) -> None:
         _leave_terminal()
         if _raised:  # by the terminal, its shell or the system before: what saves must go on
             return
-    _raised.append(number)
+    now = time.monotonic()
+    if _raised and now - _raised[-1][1] < SAME:
+        return
+    _raised.append((number, now))
     _raise(number)
 
 

@@ -2,13 +2,14 @@ import contextlib
 import os
 import pty
 import signal
+import subprocess
 import sys
 import time
 
 import pytest
 
 from trainer.common.exit_codes import TERMINATED
-from trainer.common.signals import raise_lost_stop, stop_on_signals
+from trainer.common.signals import SAME, raise_lost_stop, stop_on_signals
 
 STOPS = [
     (signal.SIGINT, KeyboardInterrupt),
@@ -168,3 +169,21 @@ def test_a_hangup_after_another_signal_does_not_end_what_saves():
             os.kill(os.getpid(), signal.SIGHUP)
             saved.append(True)
     assert saved
+
+
+def test_timeout_which_sends_each_signal_twice_does_not_cut_off_what_saves(tmp_path):
+    command = [sys.executable, "-c", TRAINING, str(tmp_path / "state")]
+    # As a command of a shell, it is not the leader of the group that it sends the signal to.
+    ended = subprocess.run(["timeout", "3", *command], capture_output=True, text=True)
+    assert ended.stdout.split() == ["training", "saving"]
+    assert (tmp_path / "state").read_text() == "saved"
+
+
+def test_a_second_signal_ends_what_takes_long_to_end():
+    with pytest.raises(KeyboardInterrupt), stop_on_signals():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)  # at once: the same
+            time.sleep(SAME)
+            os.kill(os.getpid(), signal.SIGINT)
