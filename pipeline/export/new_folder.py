@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.registry import serving
 from trainer.common import exit_codes
+from trainer.common.files import name_place
 from trainer.common.signals import stop_on_signals
 from trainer.common.text import printable
 from trainer.names import METADATA, TEACHER, WARM_UP
@@ -45,8 +46,10 @@ def new_folder(folder: Path, version: Path) -> Iterator[Path]:
         try:
             yield partial
             partial.replace(folder)
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(partial, ignore_errors=True)
+            if isinstance(error, OSError):
+                name_place(error, partial, folder)
             raise
 
 

@@ -35,9 +35,19 @@ def atomic_write(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and str(error.filename) == str(partial):
-            error.filename = str(path)  # which the user knows
+        if isinstance(error, OSError):
+            name_place(error, partial, path)
         raise
+
+
+def name_place(error: OSError, partial: Path, path: Path) -> None:
+    """Has an error name what the user knows, in place of a hidden part of it or of nothing.
+
+    A write to an open file does not say which one filled the disk.
+    """
+    full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or str(error.filename).startswith(str(partial)):
+        error.filename = str(path)
 
 
 @contextmanager

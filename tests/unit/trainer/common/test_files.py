@@ -1,3 +1,4 @@
+import errno
 import os
 import select
 import subprocess
@@ -63,6 +64,16 @@ def test_an_error_names_the_file_and_not_its_part(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, atomic_write(path) as partial:
         partial.write_text("new")
     assert caught.value.filename == str(path)
+
+
+def test_a_write_that_fills_the_disk_names_the_file(tmp_path):
+    path = tmp_path / "grid.png"
+    with pytest.raises(OSError, match="space") as caught, atomic_write(path):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as `write` raises it
+    assert caught.value.filename == str(path)
+    with pytest.raises(BrokenPipeError) as caught, atomic_write(path):
+        raise BrokenPipeError(errno.EPIPE, "of another file")
+    assert caught.value.filename is None
 
 
 @pytest.mark.parametrize("lock", [locked, holding])
