@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.convertors import IntegerConvertor, register_url_convertor
+from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -46,7 +45,14 @@ class VersionConvertor(IntegerConvertor):
     regex = "[0-9]{1,18}"
 
 
+class NameConvertor(StringConvertor):
+    """The name of a model in a path, which a verb may follow, as in `NAME:predict`."""
+
+    regex = "[^/:]+"
+
+
 register_url_convertor("version", VersionConvertor())
+register_url_convertor("name", NameConvertor())
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class Service:
 
     def routes(self) -> list[Route]:
         """The paths of both protocols, of health and of metrics."""
-        v1, v2 = "/v1/models/{name}", "/v2/models/{name}"
+        v1, v2 = "/v1/models/{name:name}", "/v2/models/{name:name}"
         either = ("", "/versions/{version:version}")
         found = [
             Route("/healthz", self._healthy),
@@ -290,13 +296,10 @@ class _Answer(Response):
 def make_app(service: Service, page: Playground, access: Access) -> Starlette:
     """The application, of both protocols and the page."""
     files = page.files()
-    middleware = [Middleware(Observed, service.metrics)]
-    if access.names is not None:
-        middleware.append(Middleware(TrustedHostMiddleware, access.names, www_redirect=False))
-    middleware.append(Middleware(Guard, access.token, {route.path for route in files}))
+    guard = Middleware(Guard, access.token, access.names, {route.path for route in files})
     return Starlette(
         routes=[*service.routes(), *page.routes(), *files],
-        middleware=middleware,
+        middleware=[Middleware(Observed, service.metrics), guard],
         exception_handlers={
             RequestError: _explain,
             HTTPException: _explain,

@@ -19,6 +19,7 @@ from PIL import Image
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import Signature
 from pipeline.serve.versions import Version
+from trainer.common.text import quantity
 from trainer.source.options import MAX_PIXELS
 
 MAX_WAITING = 128  # requests
@@ -60,11 +61,18 @@ class Job:
         self.steps = self.version.steps(self.signature, self.inputs)
         self.capacity = self.version.most_rows(self.signature, self.inputs)
         # Without images as well: the loop over the steps would run as often.
-        if self.rows > self.capacity or not self.capacity:
+        of_limits = "(sample.limits of the model, in steps of its own solver)"
+        if not self.capacity:
+            limits = self.version.limits
             raise RequestError(
-                f"{self.rows} images in {self.steps} steps: one request may ask for at most "
-                f"{self.capacity} images in as many steps (sample.limits of the model, in steps "
-                "of its own solver)"
+                f"{self.steps} steps: one request may ask for at most "
+                f"{min(limits.nb_step, limits.states)} {of_limits}"
+            )
+        if self.rows > self.capacity:
+            raise RequestError(
+                f"{quantity(self.rows, 'image')} in {quantity(self.steps, 'step')}: one request "
+                f"may ask for at most {quantity(self.capacity, 'image')} in as many steps "
+                f"{of_limits}"
             )
         if (pixels := _pixels(self.inputs.get(FILES, ()))) > REQUEST_PIXELS:
             raise RequestError(

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.addresses import without_port
 from pipeline.serve.metrics import Metrics
 from trainer.common.text import first_line, printable, shorten
 
@@ -33,18 +34,24 @@ def as_json(content: Any, status: int = 200, headers: dict[str, str] | None = No
 class Guard:
     """Requires the token, except for health and pages, which contain nothing of the model.
 
+    What asks for another host is rejected: a foreign site may have pointed a name of its own here.
+
     What another site sends from a browser is rejected: it could not read the answer, but occupy the
     server.
 
     Args:
         app: that answers what is not rejected.
         token: that requests carry; None for no check.
+        names: allowed values of the header Host, without a port; None: any.
         pages: paths that need no token.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None, pages: set[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, token: str | None, names: list[str] | None, pages: set[str]
+    ) -> None:
         self._app = app
         self._token = token
+        self._names = names
         self._open = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", *pages}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +62,14 @@ class Guard:
             await self._app(scope, receive, send)
 
     def _refuse(self, request: Request) -> Response | None:
+        host = request.headers.get("Host", "")
+        if self._names is not None and without_port(host) not in self._names:
+            text = (
+                f"the header Host names {printable(shorten(host)) or 'nothing'}; this server "
+                f"answers to {', '.join(dict.fromkeys(self._names))}, to other names with --host "
+                "and a token"
+            )
+            return as_json({"error": text}, 400)
         site = request.headers.get("Sec-Fetch-Site", "none")
         if request.method not in ("GET", "HEAD") and site not in ("none", "same-origin"):
             return as_json({"error": "requests from other sites are not answered"}, 403)

@@ -136,10 +136,11 @@ def _listen(host: str, port: int) -> socket.socket:
         except BaseException:
             listening.close()
             raise
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: what can be no name
+        reason = getattr(error, "strerror", None) or error
         raise AddressError(
-            f"cannot serve on {host}, port {port}: {error.strerror}; choose others with --host "
-            "and --port"
+            f"cannot serve on {host or 'no host'}, port {port}: {reason}; choose others with "
+            "--host and --port"
         ) from None
     return listening
 

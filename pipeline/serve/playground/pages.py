@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from pipeline.failures import describe as describe_failure
 from pipeline.monitoring.dashboard.pages import REPORT_POLICY
 from pipeline.serve.errors import RequestError
 from pipeline.serve.live import Live
+from pipeline.serve.middleware import ACCESS
 from pipeline.serve.playground.about import About, describe
 from pipeline.workspace import Workspace
 from trainer.light.noise import noise_from_seeds
@@ -83,7 +85,11 @@ class Playground:
     def _describe(self) -> About:
         version = self._live.version()
         if self._about is None or self._about.version != version.number:
-            self._about = describe(self._name, version, self._workspace)
+            try:
+                self._about = describe(self._name, version, self._workspace)
+            except Exception as error:  # of damaged or busy records, without which it is served too
+                ACCESS.warning("the page has no verdict: %s", describe_failure(error)[1])
+                return describe(self._name, version, None)
         return self._about
 
 

@@ -12,6 +12,7 @@ from pipeline.serve import batching
 from pipeline.serve.batching import Batcher, Job
 from pipeline.serve.errors import RequestError
 from pipeline.serve.tensors import Signature, TensorSpec
+from trainer.limit_options import LimitOptions
 
 SEED = TensorSpec("seed", np.dtype(np.int64), (None,))
 NB_STEP = TensorSpec("nb_step", np.dtype(np.int32), ())
@@ -27,6 +28,7 @@ class StandInVersion:
         self.calls = []
         self.began, self.go = threading.Event(), threading.Event()
         self._most_rows = most_rows
+        self.limits = LimitOptions(nb_step=1000, states=2000)
 
     def steps(self, signature, inputs):
         return int(inputs["nb_step"])
@@ -188,9 +190,7 @@ def test_the_time_to_wait_grows_with_what_waits(batcher, version):
 
 
 def test_more_than_the_model_takes_is_not_queued(version):
-    with pytest.raises(
-        RequestError, match="9 images in 1 steps: one request may ask for at most 8"
-    ):
+    with pytest.raises(RequestError, match="9 images in 1 step: one request may ask for at most 8"):
         job(version, *range(9))
 
 
@@ -205,7 +205,7 @@ def test_jobs_are_done_before_the_end(version):
 
 def test_more_steps_than_allowed_are_rejected_without_images_too():
     assert job(StandInVersion(most_rows=1)).rows == 0
-    with pytest.raises(RequestError, match="0 images in 3000 steps"):
+    with pytest.raises(RequestError, match="3000 steps: one request may ask for at most 1000 "):
         job(StandInVersion(most_rows=0), nb_step=3000)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.addresses import names_of
 from pipeline.serve import app, batching, middleware
+from pipeline.workspace import Workspace
 from tests.running_server import RunningServer
 
 PREDICT = "/v1/models/iadb:predict"
@@ -74,7 +75,9 @@ def test_a_server_that_calls_no_model_any_more_is_not_healthy(tmp_path):
 
 
 def test_a_foreign_name_for_this_machine_is_rejected(guarded):
-    assert guarded.ask("/healthz", headers={"Host": "foreign.example"})[0] == 400
+    status, _, answer = guarded.ask("/healthz", headers={"Host": "foreign.example"})
+    assert status == 400
+    assert answer["error"].startswith("the header Host names foreign.example; this server answers")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +107,24 @@ def test_unknown_paths_and_methods_are_errors_in_json(server):
     status, headers, answer = server.ask("/v2/models/iadb/infer")
     assert (status, headers["Allow"]) == (405, "POST")
     assert "Method Not Allowed" in answer["error"]
+
+
+def test_a_question_that_lacks_its_body_is_told_the_method(server):
+    status, headers, answer = server.ask(PREDICT)
+    assert (status, headers["Allow"]) == (405, "POST")
+    assert "Method Not Allowed" in answer["error"]
+    assert (
+        server.ask("/v1/models/other")[2]["error"] == "model other is not served; iadb is (--name)"
+    )
+
+
+def test_the_page_of_a_workspace_whose_records_are_damaged_says_no_verdict(versions, tmp_path):
+    (tmp_path / "metadata.sqlite").write_text("no database")
+    with RunningServer(versions, workspace=Workspace(tmp_path)) as server:
+        server.wait_for(7)
+        status, _, about = server.ask("/playground/model")
+        assert (status, about["version"], about["verdict"]) == (200, 7, None)
+        assert server.ask("/playground/report")[0] == 404
 
 
 def test_a_large_body_is_rejected(server, monkeypatch):
